@@ -13,7 +13,7 @@ use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
     Append, Appended, BatchPage, LogBase, LogError, LogStart, MemoryLog, ProducerSequence,
-    ReadBatch, Record, ShardLog, TermTable, Ticket,
+    ReadBatch, Record, RecordBatch, ShardLog, TermTable, Ticket,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -141,6 +141,15 @@ impl ShardLog for FaultyLog {
             }
             inner.append(append).await
         }))
+    }
+
+    fn queue_copy(
+        &self,
+        shard: ShardKey,
+        batch: RecordBatch,
+        under: PrimaryTerm,
+    ) -> Result<Ticket, LogError> {
+        self.inner.queue_copy(shard, batch, under)
     }
 
     async fn read(

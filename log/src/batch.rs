@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::shard_log::ProducerSequence;
+use crate::error::LogError;
+use crate::shard_log::{Appended, ProducerSequence};
 
 /// A batch as it stands in a log: all of one append, never a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,22 @@ impl RecordBatch {
     /// Returns the bytes of all payloads together.
     pub fn payload_bytes(&self) -> usize {
         payload_bytes(&self.payloads)
+    }
+
+    /// Looks whether `held`, the page of a log from its position on, begins with it; returns where it stands.
+    pub(crate) fn compare(&self, held: &BatchPage) -> Result<Appended, LogError> {
+        let first = self.first;
+        match held.batches.first() {
+            Some(batch) if batch == self => Ok(Appended {
+                first,
+                last: SeqNo(self.next().0 - 1),
+                duplicate: true,
+            }),
+            None if first < held.first_available => Err(LogError::Trimmed {
+                first: held.first_available,
+            }),
+            _ => Err(LogError::Differs { first }),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::shard_log::{Append, Appended, ProducerSequence, ShardLog};
 
 mod bases;
 mod batches;
+mod copies;
 
 /// Runs the whole suite on `log`, which must be empty and take batches of at least 64 KiB.
 ///
@@ -33,6 +34,7 @@ pub async fn suite(log: &dyn ShardLog) {
     a_log_begins_where_it_is_told_to(log, [shard(11), shard(12)]).await;
     batches::suite(log).await;
     bases::suite(log).await;
+    copies::suite(log).await;
 }
 
 fn shard(number: u32) -> ShardKey {

@@ -29,6 +29,44 @@ pub enum LogError {
         /// The producer's last sequence in the log.
         last: u64,
     },
+    /// The term of a stream was not adopted. Fence the shard with it first.
+    #[error("term {term} was not adopted, the shard is at term {fence}: fence it first")]
+    NotAdopted {
+        /// The term of the stream.
+        term: PrimaryTerm,
+        /// The term that stands.
+        fence: PrimaryTerm,
+    },
+    /// A copied batch has a term that cannot follow here: the logs have parted, compare their terms.
+    #[error("batch of term {term} cannot follow term {last:?} under term {under}")]
+    TermOrder {
+        /// The term of the batch.
+        term: PrimaryTerm,
+        /// The term of the last record; `None` where it is not known.
+        last: Option<PrimaryTerm>,
+        /// The term of the stream.
+        under: PrimaryTerm,
+    },
+    /// A copied batch does not begin where the log ends. Copy what is missing first.
+    #[error("batch begins at seq_no {first}, the log goes on at {next}")]
+    Gap {
+        /// Position of its first record.
+        first: SeqNo,
+        /// Position of the log's next record.
+        next: SeqNo,
+    },
+    /// The log holds other records where a copied batch would stand: the logs have parted, compare their terms.
+    #[error("the log does not hold the batch at seq_no {first} as it was copied")]
+    Differs {
+        /// Position of the batch's first record.
+        first: SeqNo,
+    },
+    /// What was asked about is trimmed.
+    #[error("records below seq_no {first} are trimmed")]
+    Trimmed {
+        /// The oldest position still held.
+        first: SeqNo,
+    },
     /// The batch is larger than a batch may be. Send it in parts.
     #[error("batch of {bytes} bytes is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -119,6 +157,11 @@ impl LogError {
             },
             Self::EmptyBatch => FaultKind::INTERNAL,
             Self::Fenced { .. }
+            | Self::NotAdopted { .. }
+            | Self::TermOrder { .. }
+            | Self::Gap { .. }
+            | Self::Differs { .. }
+            | Self::Trimmed { .. }
             | Self::SeqMismatch { .. }
             | Self::Corrupt { .. }
             | Self::UnsupportedVersion { .. }

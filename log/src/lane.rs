@@ -16,6 +16,7 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
 use crate::base::{LogBase, LogStart};
+use crate::batch::RecordBatch;
 use crate::error::LogError;
 use crate::files::File;
 use crate::journal::Journal;
@@ -37,8 +38,25 @@ const SMALL_ROUND_BYTES: usize = 256 << 10;
 /// What a commit thread can be asked.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Append(Append, Permit, Reply<Appended>),
+    Write(Write, Permit, Reply<Appended>),
     Control(Control),
+}
+
+/// A batch to be written.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Append(Append),
+    /// A batch of another copy's log, and the term of its primary.
+    Copy(ShardKey, RecordBatch, PrimaryTerm),
+}
+
+impl Write {
+    fn shard(&self) -> ShardKey {
+        match self {
+            Self::Append(append) => append.shard,
+            Self::Copy(shard, ..) => *shard,
+        }
+    }
 }
 
 /// What is rare, and takes effect after all that was asked before it.
@@ -159,7 +177,7 @@ impl Lane {
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
-                Request::Append(append, permit, reply) => self.stage(&append, permit, reply),
+                Request::Write(write, permit, reply) => self.stage(&write, permit, reply),
                 Request::Control(control) => {
                     self.commit();
                     self.control(control);
@@ -173,13 +191,20 @@ impl Lane {
         self.commit();
     }
 
-    fn stage(&mut self, append: &Append, permit: Permit, reply: Reply<Appended>) {
+    fn stage(&mut self, write: &Write, permit: Permit, reply: Reply<Appended>) {
+        let key = write.shard();
+        if let (Write::Copy(_, batch, _), Some(shard)) = (write, self.shards.get(&key))
+            && shard.has_staged(batch.first)
+        {
+            // It is compared with what is there, and that can be read once it is durable.
+            self.commit();
+        }
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
         self.round.bytes += permit.bytes;
         self.round.permits.push(permit);
-        self.round.touched.insert(append.shard);
-        match self.writer(append.shard) {
-            Ok(writer) => writer.stage(append, reply),
+        self.round.touched.insert(key);
+        match self.writer(key) {
+            Ok(writer) => writer.stage(write, reply),
             Err(error) => answer(reply, Err(error)),
         }
     }

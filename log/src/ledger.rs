@@ -1,11 +1,14 @@
 //! The rules of admission to one shard's log, without any file: who may append, where, and whether
 //! it was appended before. Shared by all implementations, so that they cannot disagree.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo};
 use twox_hash::XxHash3_64;
 
 use crate::base::{LogBase, LogStart, ProducerSpan};
+use crate::batch::{RecordBatch, payload_bytes};
 use crate::error::LogError;
 use crate::format::BatchHeader;
 use crate::producers::Producers;
@@ -28,6 +31,15 @@ pub(crate) enum Admission {
     Fresh(SeqNo),
     /// It is already there.
     Duplicate(Appended),
+}
+
+/// What admission decided about a batch of another copy's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CopyAdmission {
+    /// Write it, it goes on where the log ends.
+    Fresh,
+    /// It begins below the end: compare it with what is held there.
+    Held,
 }
 
 /// Position, fence, terms, chain and producers of one shard.
@@ -112,7 +124,7 @@ impl Ledger {
 
     /// Decides about an append without changing anything.
     pub(crate) fn admit(&self, append: &Append, limits: Limits) -> Result<Admission, LogError> {
-        check_size(append, limits)?;
+        check_size(&append.batch, limits)?;
         self.check_term(append.term)?;
         if let Some(producer) = append.producer
             && let Some(span) = self.producers.get(producer.id)
@@ -131,6 +143,32 @@ impl Ledger {
             return Err(LogError::SeqMismatch { last: self.tail() });
         }
         Ok(Admission::Fresh(SeqNo(self.next)))
+    }
+
+    /// Decides about a batch of another copy's log, whose primary has the term `under`, without changing anything.
+    pub(crate) fn admit_copy(
+        &self,
+        batch: &RecordBatch,
+        under: PrimaryTerm,
+        limits: Limits,
+    ) -> Result<CopyAdmission, LogError> {
+        check_size(&batch.payloads, limits)?;
+        self.check_term(under)?;
+        if under > self.fence {
+            let (term, fence) = (under, self.fence);
+            return Err(LogError::NotAdopted { term, fence });
+        }
+        let (first, next) = (batch.first, SeqNo(self.next));
+        match first.cmp(&next) {
+            Ordering::Less => return Ok(CopyAdmission::Held),
+            Ordering::Greater => return Err(LogError::Gap { first, next }),
+            Ordering::Equal => {}
+        }
+        let (term, last) = (batch.term, self.terms.last());
+        if term > under || Some(term) < last {
+            return Err(LogError::TermOrder { term, last, under });
+        }
+        Ok(CopyAdmission::Fresh)
     }
 
     /// Takes an admitted batch in: moves position and chain, raises the fence to its term and
@@ -242,15 +280,15 @@ fn span(producer: ProducerSequence, first: u64, last: u64) -> ProducerSpan {
     }
 }
 
-fn check_size(append: &Append, limits: Limits) -> Result<(), LogError> {
-    let bytes = append.payload_bytes();
+fn check_size(payloads: &[Bytes], limits: Limits) -> Result<(), LogError> {
+    let bytes = payload_bytes(payloads);
     if bytes > limits.max_batch_bytes {
         return Err(LogError::TooLarge {
             bytes,
             limit: limits.max_batch_bytes,
         });
     }
-    if append.batch.is_empty() {
+    if payloads.is_empty() {
         return Err(LogError::EmptyBatch);
     }
     Ok(())

@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
 use crate::base::{LogBase, LogStart};
-use crate::batch::BatchPage;
+use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
 use crate::files::create_durable_dir;
 use crate::journal::{self, Journal};
-use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone};
+use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone, Write};
 use crate::options::LogOptions;
 use crate::recovery::OpenReport;
 use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog, Ticket};
@@ -147,6 +147,19 @@ impl LocalLog {
         })
     }
 
+    /// Queues what has so many bytes of payload.
+    fn queue_write(&self, shard: ShardKey, bytes: usize, write: Write) -> Result<Ticket, LogError> {
+        let limit = self.options.limits().max_batch_bytes;
+        if bytes > limit {
+            return Err(LogError::TooLarge { bytes, limit });
+        }
+        let permit = Permit::take(&self.waiting_bytes, bytes, self.options.queue_bytes);
+        let permit = permit.ok_or(LogError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        self.submit(shard, Request::Write(write, permit, reply))?;
+        Ok(Ticket::new(answered(shard, answer)))
+    }
+
     /// Sends a request and waits for its answer.
     async fn ask<T>(
         &self,
@@ -191,15 +204,17 @@ impl Drop for LocalLog {
 impl ShardLog for LocalLog {
     fn queue(&self, append: Append) -> Result<Ticket, LogError> {
         let (shard, bytes) = (append.shard, append.payload_bytes());
-        let limit = self.options.limits().max_batch_bytes;
-        if bytes > limit {
-            return Err(LogError::TooLarge { bytes, limit });
-        }
-        let permit = Permit::take(&self.waiting_bytes, bytes, self.options.queue_bytes);
-        let permit = permit.ok_or(LogError::Busy)?;
-        let (reply, answer) = oneshot::channel();
-        self.submit(shard, Request::Append(append, permit, reply))?;
-        Ok(Ticket::new(answered(shard, answer)))
+        self.queue_write(shard, bytes, Write::Append(append))
+    }
+
+    fn queue_copy(
+        &self,
+        shard: ShardKey,
+        batch: RecordBatch,
+        under: PrimaryTerm,
+    ) -> Result<Ticket, LogError> {
+        let bytes = batch.payload_bytes();
+        self.queue_write(shard, bytes, Write::Copy(shard, batch, under))
     }
 
     async fn read(

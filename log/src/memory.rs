@@ -8,7 +8,7 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
 use crate::base::{LogBase, LogStart};
-use crate::batch::BatchPage;
+use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
 use crate::ledger::Limits;
 use crate::options::LogOptions;
@@ -60,6 +60,19 @@ impl ShardLog for MemoryLog {
     fn queue(&self, append: Append) -> Result<Ticket, LogError> {
         let appended = self.change(append.shard, |shard| shard.append(&append, self.limits));
         match appended {
+            Err(error @ LogError::TooLarge { .. }) => Err(error),
+            outcome => Ok(Ticket::new(ready(outcome))),
+        }
+    }
+
+    fn queue_copy(
+        &self,
+        shard: ShardKey,
+        batch: RecordBatch,
+        under: PrimaryTerm,
+    ) -> Result<Ticket, LogError> {
+        let limits = self.limits;
+        match self.change(shard, |shard| shard.append_copy(batch, under, limits)) {
             Err(error @ LogError::TooLarge { .. }) => Err(error),
             outcome => Ok(Ticket::new(ready(outcome))),
         }

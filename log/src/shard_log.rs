@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
 use crate::base::{LogBase, LogStart};
-use crate::batch::BatchPage;
+use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
 use crate::terms::TermTable;
 
@@ -145,6 +145,40 @@ pub trait ShardLog: Send + Sync {
     /// A dropped future may still append: treat its outcome as indeterminate.
     async fn append(&self, append: Append) -> Result<Appended, LogError> {
         self.queue(append)?.durable().await
+    }
+
+    /// Queues a batch of another copy's log, to stand here at the same position under the same term, with its
+    /// producer. It takes its place among what [`ShardLog::queue`] takes.
+    ///
+    /// `under` is the term of the primary whose log is copied. It must be the fence, neither below nor above, when
+    /// the batch's turn comes; the batch's own term may be an earlier one. A batch that is held already is answered
+    /// as a duplicate.
+    ///
+    /// # Errors
+    /// As for [`ShardLog::queue`]. The ticket has those of [`Ticket::durable`] that are not about producers or the
+    /// tail, and [`LogError::NotAdopted`], [`LogError::Gap`], [`LogError::TermOrder`], [`LogError::Differs`],
+    /// [`LogError::Trimmed`]: nothing was appended.
+    fn queue_copy(
+        &self,
+        shard: ShardKey,
+        batch: RecordBatch,
+        under: PrimaryTerm,
+    ) -> Result<Ticket, LogError>;
+
+    /// Appends a batch of another copy's log; returns once it is durable.
+    ///
+    /// # Errors
+    /// Those of [`ShardLog::queue_copy`] and its ticket.
+    ///
+    /// # Cancel safety
+    /// A dropped future may still append: treat its outcome as indeterminate.
+    async fn append_copy(
+        &self,
+        shard: ShardKey,
+        batch: RecordBatch,
+        under: PrimaryTerm,
+    ) -> Result<Appended, LogError> {
+        self.queue_copy(shard, batch, under)?.durable().await
     }
 
     /// Returns records from `from` on, up to `max_bytes` of payload but at least one if there is one.

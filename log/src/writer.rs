@@ -19,19 +19,19 @@ use tokio::sync::oneshot;
 use crate::base::LogBase;
 use crate::error::{LogError, is_disk_full};
 use crate::files::{File, write_all_at};
-use crate::format::{BATCH_HEADER_BYTES, BatchHeader, RECORD_HEADER_BYTES, encode_batch};
 use crate::journal::Part;
-use crate::ledger::{Admission, Ledger};
+use crate::ledger::Ledger;
 use crate::options::LogOptions;
 use crate::recovery::RecoveredFolder;
 use crate::segment::Entry;
-use crate::shard_log::{Append, Appended, ProducerSequence};
+use crate::shard_log::{Appended, ProducerSequence};
 use crate::state_file::{State, StateFile};
 use crate::terms::TermTable;
 use crate::view::ShardView;
 
 mod creation;
 mod rolling;
+mod staging;
 
 /// Where the answer to a request goes; the caller may be gone, then it is dropped.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, LogError>>;
@@ -117,55 +117,6 @@ impl ShardWriter {
             is_stopped: false,
         };
         (writer, view)
-    }
-
-    /// Checks an append and lays its bytes ready; answers at once what needs no write.
-    pub(crate) fn stage(&mut self, append: &Append, reply: Reply<Appended>) {
-        match self.try_stage(append) {
-            Ok(appended) if appended.duplicate && appended.last.0 < self.committed => {
-                answer(reply, Ok(appended));
-            }
-            // Also a repetition of a batch of this very round waits for its sync.
-            Ok(appended) => self.staged.replies.push((reply, appended)),
-            Err(error) => answer(reply, Err(error)),
-        }
-    }
-
-    fn try_stage(&mut self, append: &Append) -> Result<Appended, LogError> {
-        self.check()?;
-        if let Admission::Duplicate(appended) = self.ledger.admit(append, self.options.limits())? {
-            return Ok(appended);
-        }
-        let base = self.prepare()?;
-        let header = BatchHeader {
-            num_records: append.batch.len() as u32,
-            first: self.ledger.next(),
-            term: append.term,
-            body_bytes: (append.payload_bytes() + RECORD_HEADER_BYTES * append.batch.len()) as u64,
-            acknowledged: self.committed,
-            chain: self.ledger.chain(),
-            producer: append.producer,
-        };
-        let StagedBatches { bytes, entries, .. } = &mut self.staged;
-        let salt = self.active.as_ref().map_or(0, |active| active.salt);
-        bytes.reserve(BATCH_HEADER_BYTES + header.body_bytes as usize);
-        entries.push(Entry {
-            seq_no: header.first,
-            offset: base + bytes.len() as u64,
-            left: 0,
-        });
-        encode_batch(bytes, &header, &append.batch, salt, |index, at| {
-            if index > 0 {
-                entries.push(Entry {
-                    seq_no: header.first + u64::from(index),
-                    offset: base + at as u64,
-                    left: header.num_records - index,
-                });
-            }
-        });
-        Ok(self
-            .ledger
-            .accept(append.term, append.producer, &append.batch))
     }
 
     /// Writes what is staged; `true` when there is something to sync.

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use gleaner_model::SeqNo;
+use gleaner_model::{PrimaryTerm, SeqNo};
 
 use crate::base::{LogBase, LogStart};
 use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
-use crate::ledger::{Admission, Ledger, Limits, chain_after};
+use crate::ledger::{Admission, CopyAdmission, Ledger, Limits, chain_after};
 use crate::shard_log::{Append, Appended, ReadBatch, Record};
 
 #[derive(Debug)]
@@ -52,24 +52,41 @@ impl Shard {
         if let Admission::Duplicate(appended) = self.ledger.admit(append, limits)? {
             return Ok(appended);
         }
-        let mut chain = self.ledger.chain();
-        let (term, producer) = (append.term, append.producer);
-        let appended = self.ledger.accept(term, producer, &append.batch);
-        self.ledger.commit();
         let batch = RecordBatch {
-            first: appended.first,
+            first: SeqNo(self.ledger.next()),
             term: append.term,
             producer: append.producer,
             payloads: append.batch.clone(),
         };
+        Ok(self.push(batch))
+    }
+
+    pub(super) fn append_copy(
+        &mut self,
+        batch: RecordBatch,
+        under: PrimaryTerm,
+        limits: Limits,
+    ) -> Result<Appended, LogError> {
+        match self.ledger.admit_copy(&batch, under, limits)? {
+            CopyAdmission::Held => batch.compare(&self.read_batches(batch.first, 0)),
+            CopyAdmission::Fresh => Ok(self.push(batch)),
+        }
+    }
+
+    /// Takes in a batch that is admitted.
+    fn push(&mut self, batch: RecordBatch) -> Appended {
+        let mut chain = self.ledger.chain();
+        let (term, producer) = (batch.term, batch.producer);
+        let appended = self.ledger.accept(term, producer, &batch.payloads);
+        self.ledger.commit();
         let chained = (batch.first.0..).zip(&batch.payloads);
         let chains = chained.map(|(seq_no, payload)| {
-            chain = chain_after(chain, SeqNo(seq_no), batch.term, payload);
+            chain = chain_after(chain, SeqNo(seq_no), term, payload);
             chain
         });
         let chains = chains.collect();
         self.batches.push_back(StoredBatch { batch, chains });
-        Ok(appended)
+        appended
     }
 
     pub(super) fn read(&self, from: SeqNo, max_bytes: usize) -> ReadBatch {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gleaner_log::files::{SimulatedFiles, Survival};
-use gleaner_log::{Append, LocalLog, LogOptions, MemoryLog, ShardLog};
+use gleaner_log::{Append, LocalLog, LogOptions, MemoryLog, RecordBatch, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 use proptest::prelude::*;
 
@@ -15,6 +15,13 @@ enum Step {
         term: u64,
         expected_last: Option<u64>,
         producer: Option<(u128, u64)>,
+        sizes: Vec<usize>,
+    },
+    Copy {
+        shard: u32,
+        first: u64,
+        term: u64,
+        under: u64,
         sizes: Vec<usize>,
     },
     Fence(u32, u64),
@@ -40,8 +47,23 @@ fn step() -> impl Strategy<Value = Step> {
                 sizes,
             },
         );
+    let copy = (
+        0..3_u32,
+        0..6_u64,
+        0..4_u64,
+        0..5_u64,
+        prop::collection::vec(0..9_usize, 0..3),
+    )
+        .prop_map(|(shard, first, term, under, sizes)| Step::Copy {
+            shard,
+            first,
+            term,
+            under,
+            sizes,
+        });
     prop_oneof![
         12 => append,
+        12 => copy,
         2 => (0..3_u32, 0..5_u64).prop_map(|(shard, term)| Step::Fence(shard, term)),
         4 => (0..3_u32, 0..20_u64, 0..600_usize).prop_map(|(s, from, max)| Step::Read(s, from, max)),
         1 => (0..3_u32).prop_map(Step::Remove),
@@ -67,6 +89,23 @@ async fn apply(log: &dyn ShardLog, step: &Step) -> String {
                 ..append(shard(*number), batch.collect())
             };
             format!("{:?}", log.append(append).await)
+        }
+        Step::Copy {
+            shard: number,
+            first,
+            term,
+            under,
+            sizes,
+        } => {
+            let payloads = sizes.iter().map(|size| Bytes::from(vec![b'c'; *size]));
+            let batch = RecordBatch {
+                first: SeqNo(*first),
+                term: PrimaryTerm(*term),
+                producer: numbered(u128::from(*first % 3), *first),
+                payloads: payloads.collect(),
+            };
+            let copied = log.append_copy(shard(*number), batch, PrimaryTerm(*under));
+            format!("{:?}", copied.await)
         }
         Step::Fence(number, term) => {
             format!("{:?}", log.fence(shard(*number), PrimaryTerm(*term)).await)
