@@ -12,8 +12,8 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_engine::copy::{ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::{
-    Append, Appended, BatchPage, LogBase, LogError, LogStart, MemoryLog, ProducerSequence,
-    ReadBatch, Record, RecordBatch, ShardLog, TermTable, Ticket,
+    Agreement, Append, Appended, BatchPage, LogBase, LogError, LogStart, MemoryLog,
+    ProducerSequence, ReadBatch, Record, RecordBatch, ShardLog, TermTable, Ticket,
 };
 use gleaner_model::{
     ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
@@ -203,6 +203,14 @@ impl ShardLog for FaultyLog {
         producer: ProducerSequence,
     ) -> Result<Option<Appended>, LogError> {
         self.inner.produced(shard, producer).await
+    }
+
+    fn note_agreement(&self, shard: ShardKey, agreement: Agreement) {
+        self.inner.note_agreement(shard, agreement);
+    }
+
+    fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError> {
+        self.inner.agreement(shard)
     }
 
     async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError> {

@@ -10,6 +10,7 @@ use crate::base::{LogBase, LogStart};
 use crate::error::LogError;
 use crate::shard_log::{Append, Appended, ProducerSequence, ShardLog};
 
+mod agreement;
 mod bases;
 mod batches;
 mod copies;
@@ -35,6 +36,7 @@ pub async fn suite(log: &dyn ShardLog) {
     batches::suite(log).await;
     bases::suite(log).await;
     copies::suite(log).await;
+    agreement::suite(log).await;
 }
 
 fn shard(number: u32) -> ShardKey {

@@ -327,6 +327,11 @@ impl Lane {
             }
         }
         self.end_epoch();
+        for key in &keys {
+            if let Some(shard) = self.shards.get_mut(key) {
+                shard.note_floor();
+            }
+        }
         for (key, synced) in self.sync_all(&keys, ShardWriter::unsynced_floor) {
             if let Some(shard) = self.shards.get_mut(&key) {
                 shard.settle_floor(synced);

@@ -35,6 +35,7 @@
 
 pub mod shard_log;
 
+pub mod agreement;
 pub mod base;
 pub mod batch;
 pub mod conformance;
@@ -57,6 +58,7 @@ mod state_file;
 mod view;
 mod writer;
 
+pub use agreement::Agreement;
 pub use base::{LogBase, LogStart, ProducerSpan};
 pub use batch::{BatchPage, RecordBatch};
 pub use error::LogError;

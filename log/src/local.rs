@@ -12,6 +12,7 @@ use gleaner_threads::TimeSlice;
 use tokio::sync::oneshot;
 use twox_hash::XxHash3_64;
 
+use crate::agreement::Agreement;
 use crate::base::{LogBase, LogStart};
 use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
@@ -289,6 +290,20 @@ impl ShardLog for LocalLog {
             Request::Control(Control::Produced(shard, producer, reply))
         })
         .await
+    }
+
+    fn note_agreement(&self, shard: ShardKey, agreement: Agreement) {
+        if let Some(view) = self.views.read().get(&shard) {
+            view.note_agreement(agreement);
+        }
+    }
+
+    fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError> {
+        let Some(view) = self.views.read().get(&shard).cloned() else {
+            return Ok(Agreement::default());
+        };
+        view.check()?;
+        Ok(view.agreement())
     }
 
     async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError> {

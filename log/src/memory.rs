@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
 
+use crate::agreement::Agreement;
 use crate::base::{LogBase, LogStart};
 use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
@@ -139,8 +140,23 @@ impl ShardLog for MemoryLog {
 
     async fn begin_at(&self, shard: ShardKey, begin: LogStart) -> Result<(), LogError> {
         let begun = Shard::new(&begin, self.limits);
-        self.shards.lock().insert(shard, begun);
+        let mut shards = self.shards.lock();
+        let before = shards.get(&shard).map(Shard::agreement);
+        begun.agreement.note(Agreement {
+            point: begin.at,
+            ..before.unwrap_or_default()
+        });
+        shards.insert(shard, begun);
         Ok(())
+    }
+
+    fn note_agreement(&self, shard: ShardKey, agreement: Agreement) {
+        self.with(shard, |shard| shard.agreement.note(agreement));
+    }
+
+    fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError> {
+        let agreement = self.with(shard, Shard::agreement);
+        Ok(agreement.unwrap_or_default())
     }
 
     async fn base_at(&self, shard: ShardKey, at: SeqNo) -> Result<Option<LogBase>, LogError> {

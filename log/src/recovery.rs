@@ -118,6 +118,8 @@ pub(crate) fn open_shard(
         fence,
         first: state.current().first,
         floor: ledger.next(),
+        agreement: state.current().agreement,
+        is_cut: false,
     };
     if found != state.current() || !slots.are_alike {
         state

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
+use crate::agreement::Agreement;
 use crate::base::{LogBase, LogStart};
 use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
@@ -240,7 +241,7 @@ pub trait ShardLog: Send + Sync {
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
 
     /// Makes the log of `shard` begin at `begin`, without records; what it held is forgotten, fence and producers
-    /// too. For a copy whose files were made elsewhere and hold everything before: with the base that the other log
+    /// too, but not the greatest entry version seen, if the shard could be read. For a copy whose files were made elsewhere and hold everything before: with the base that the other log
     /// has there, it knows what that one knows.
     ///
     /// Afterwards [`ShardLog::tail`] is the position before it and the next append gets that position.
@@ -260,6 +261,21 @@ pub trait ShardLog: Send + Sync {
         shard: ShardKey,
         producer: ProducerSequence,
     ) -> Result<Option<Appended>, LogError>;
+
+    /// Notes what the copy has come to know of the agreement with the others; what is less than noted before changes
+    /// nothing, and of a shard that was never named nothing is kept.
+    ///
+    /// It becomes durable beside what does so anyway (an append, a fence, a trim), without a sync of its own: after a
+    /// crash an earlier one may be found. Only what the copy has in common with the others may be noted: not before
+    /// its log was compared with that of the primary.
+    fn note_agreement(&self, shard: ShardKey, agreement: Agreement);
+
+    /// Returns what was noted. Its point is not above the position after the tail; a log that begins at a position
+    /// agrees up to there.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`].
+    fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError>;
 
     /// Returns what the log knows of the records before `at`, for another log that is to begin there; `None` when
     /// `at` is not between where this log begins and its end.

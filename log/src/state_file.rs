@@ -1,4 +1,4 @@
-//! The small file beside a shard's segments: fence, first seq_no, and the durable floor.
+//! The small file beside a shard's segments: fence, first seq_no, the durable floor, and what copies agreed on.
 //!
 //! The floor is kept apart from the records it speaks of: a log that ends below its floor has lost
 //! acknowledged records, however clean its last record looks.
@@ -6,7 +6,7 @@
 //! ```text
 //! two slots at 0 and 4096 (one sector each), integers little-endian:
 //!     0   8  magic "GLNRSTA\0"
-//!     8   4  format version, 1
+//!     8   4  format version, 2
 //!    12   4  shard number
 //!    16  16  index uuid
 //!    32   8  revision, growing with each write: the whole slot with the larger one counts
@@ -14,10 +14,15 @@
 //!    48   8  first: seq_no of the first record that is not trimmed
 //!    56   8  floor: every record below this seq_no is acknowledged
 //!    64   4  crc32c of bytes 0..64
+//!            version 1 ends here
+//!    68   8  agreed point: every record below this seq_no is durable on all copies that have to have it
+//!    76   8  greatest version of the shard's entry that was seen
+//!    84   4  flags: 1 = the log is being cut, at the floor
+//!    88   4  crc32c of bytes 0..88
 //! ```
 //!
 //! The slot that was synced last is never written to before the other one is synced, so a torn
-//! write always leaves a whole slot. What must not be lost with one slot (fence, first) is written
+//! write always leaves a whole slot. What must not be lost with one slot (fence, first, a cut) is written
 //! to both. Later versions must keep the checksum where it is, so that a flipped version number is
 //! told from a newer program.
 
@@ -25,8 +30,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gleaner_model::{PrimaryTerm, ShardKey};
+use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
+use crate::agreement::Agreement;
 use crate::files::{File, Files, read_exact_at, write_all_at};
 use crate::format::{HeaderFault, check_head, put_shard, shard_at, u32_at, u64_at};
 
@@ -34,9 +40,12 @@ use crate::format::{HeaderFault, check_head, put_shard, shard_at, u32_at, u64_at
 pub(crate) const FILE_NAME: &str = "state";
 
 /// Newest format version that this program writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"GLNRSTA\0";
-const SLOT_BYTES: usize = 68;
+/// Length of a slot of version 1, with which all later ones begin.
+const COMMON_BYTES: usize = 68;
+const SLOT_BYTES: usize = 92;
+const FLAG_CUT: u32 = 1;
 const SLOT_STRIDE: u64 = 4096;
 
 /// What is kept.
@@ -45,6 +54,9 @@ pub(crate) struct State {
     pub(crate) fence: PrimaryTerm,
     pub(crate) first: u64,
     pub(crate) floor: u64,
+    pub(crate) agreement: Agreement,
+    /// What stands from the floor on is to be removed.
+    pub(crate) is_cut: bool,
 }
 
 /// What opening found in the two slots.
@@ -54,6 +66,16 @@ pub(crate) struct Slots {
     pub(crate) is_one_damaged: bool,
     /// Both say the same.
     pub(crate) are_alike: bool,
+}
+
+/// A slot as it was read.
+#[derive(Debug)]
+struct Slot {
+    number: u64,
+    revision: u64,
+    state: State,
+    /// As its version has it.
+    bytes: Vec<u8>,
 }
 
 /// Why it could not be opened.
@@ -107,22 +129,28 @@ impl StateFile {
         shard: ShardKey,
     ) -> Result<(Self, Slots), StateFault> {
         let file = files.open(path).map_err(StateFault::Io)?;
-        let mut whole: Vec<(u64, u64, State)> = Vec::new();
+        let mut whole = Vec::new();
         let mut fault = None;
         for slot in [0, 1] {
             match read_slot(file.as_ref(), slot, shard) {
-                Ok((revision, state)) => whole.push((revision, slot, state)),
+                Ok(slot) => whole.push(slot),
                 Err(StateFault::Header(HeaderFault::Damaged(reason))) => fault = Some(reason),
                 Err(other) => return Err(other),
             }
         }
-        let best = whole.iter().max_by_key(|(revision, ..)| *revision);
-        let Some((revision, synced_slot, current)) = best.copied() else {
+        let best = whole.iter().max_by_key(|slot| slot.revision);
+        let Some(&Slot {
+            number: synced_slot,
+            revision,
+            state: current,
+            ..
+        }) = best
+        else {
             let reason = fault.unwrap_or("no slot is whole");
             return Err(StateFault::Header(HeaderFault::Damaged(reason)));
         };
-        whole.retain(|(_, _, state)| *state == current);
-        harden(file.as_ref(), shard, &whole).map_err(StateFault::Io)?;
+        whole.retain(|slot| slot.state == current);
+        harden(file.as_ref(), &whole).map_err(StateFault::Io)?;
         let slots = Slots {
             is_one_damaged: fault.is_some(),
             are_alike: whole.len() == 2,
@@ -192,9 +220,9 @@ impl StateFile {
 /// What is read may be in the page cache only: after a kill, and then a sync would do, or after a sync that
 /// failed, and then the system holds it for written. A slot that is on disk does not change by this, so a tear
 /// does it no harm.
-fn harden(file: &dyn File, shard: ShardKey, slots: &[(u64, u64, State)]) -> io::Result<()> {
-    for (revision, slot, state) in slots {
-        write_all_at(file, slot * SLOT_STRIDE, &encode(shard, *revision, *state))?;
+fn harden(file: &dyn File, slots: &[Slot]) -> io::Result<()> {
+    for slot in slots {
+        write_all_at(file, slot.number * SLOT_STRIDE, &slot.bytes)?;
     }
     file.sync()
 }
@@ -214,34 +242,63 @@ fn encode(shard: ShardKey, revision: u64, state: State) -> [u8; SLOT_BYTES] {
     bytes[48..56].copy_from_slice(&state.first.to_le_bytes());
     bytes[56..64].copy_from_slice(&state.floor.to_le_bytes());
     let crc = crc32c::crc32c(&bytes[..64]);
-    bytes[64..].copy_from_slice(&crc.to_le_bytes());
+    bytes[64..68].copy_from_slice(&crc.to_le_bytes());
+    bytes[68..76].copy_from_slice(&state.agreement.point.0.to_le_bytes());
+    bytes[76..84].copy_from_slice(&state.agreement.entry_version.to_le_bytes());
+    if state.is_cut {
+        bytes[84..88].copy_from_slice(&FLAG_CUT.to_le_bytes());
+    }
+    let crc = crc32c::crc32c(&bytes[..88]);
+    bytes[88..].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 
-fn read_slot(file: &dyn File, slot: u64, shard: ShardKey) -> Result<(u64, State), StateFault> {
+fn read_slot(file: &dyn File, number: u64, shard: ShardKey) -> Result<Slot, StateFault> {
     let damaged = |reason| Err(StateFault::Header(HeaderFault::Damaged(reason)));
-    let mut bytes = [0; SLOT_BYTES];
-    match read_exact_at(file, slot * SLOT_STRIDE, &mut bytes) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return damaged("file is shorter than its two slots");
-        }
-        Err(error) => return Err(StateFault::Io(error)),
-    }
+    let mut bytes = vec![0; COMMON_BYTES];
+    read(file, number * SLOT_STRIDE, &mut bytes)?;
     let crc_fits = crc32c::crc32c(&bytes[..64]) == u32_at(&bytes, 64);
-    match check_head(&bytes, MAGIC, VERSION) {
-        Ok(_) if !crc_fits => damaged("slot fails its checksum"),
+    let version = match check_head(&bytes, MAGIC, VERSION) {
+        Ok(_) if !crc_fits => return damaged("slot fails its checksum"),
         // A flipped bit must not pass for a newer program: its slot would have a fitting checksum.
-        Err(HeaderFault::TooNew { .. }) if !crc_fits => damaged("slot fails its checksum"),
-        Err(fault) => Err(StateFault::Header(fault)),
-        Ok(_) if shard_at(&bytes, 12) != shard => damaged("slot belongs to another shard"),
-        Ok(_) => Ok((
-            u64_at(&bytes, 32),
-            State {
-                fence: PrimaryTerm(u64_at(&bytes, 40)),
-                first: u64_at(&bytes, 48),
-                floor: u64_at(&bytes, 56),
-            },
-        )),
+        Err(HeaderFault::TooNew { .. }) if !crc_fits => return damaged("slot fails its checksum"),
+        Err(fault) => return Err(StateFault::Header(fault)),
+        Ok(_) if shard_at(&bytes, 12) != shard => return damaged("slot belongs to another shard"),
+        Ok(version) => version,
+    };
+    let revision = u64_at(&bytes, 32);
+    let mut state = State {
+        fence: PrimaryTerm(u64_at(&bytes, 40)),
+        first: u64_at(&bytes, 48),
+        floor: u64_at(&bytes, 56),
+        ..State::default()
+    };
+    if version > 1 {
+        bytes.resize(SLOT_BYTES, 0);
+        let rest = number * SLOT_STRIDE + COMMON_BYTES as u64;
+        read(file, rest, &mut bytes[COMMON_BYTES..])?;
+        if crc32c::crc32c(&bytes[..88]) != u32_at(&bytes, 88) {
+            return damaged("slot fails its checksum");
+        }
+        state.agreement = Agreement {
+            point: SeqNo(u64_at(&bytes, 68)),
+            entry_version: u64_at(&bytes, 76),
+        };
+        state.is_cut = u32_at(&bytes, 84) & FLAG_CUT != 0;
     }
+    Ok(Slot {
+        number,
+        revision,
+        state,
+        bytes,
+    })
+}
+
+fn read(file: &dyn File, at: u64, bytes: &mut [u8]) -> Result<(), StateFault> {
+    read_exact_at(file, at, bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            StateFault::Header(HeaderFault::Damaged("file is shorter than its two slots"))
+        }
+        _ => StateFault::Io(error),
+    })
 }

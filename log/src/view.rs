@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gleaner_model::{SeqNo, ShardKey};
 use parking_lot::RwLock;
 
+use crate::agreement::{Agreement, AgreementCell};
 use crate::batch::BatchPage;
 use crate::error::LogError;
 use crate::frames::{ReadFault, Walker, Window, record};
@@ -26,6 +27,8 @@ pub(crate) type Views = Arc<RwLock<HashMap<ShardKey, Arc<ShardView>>>>;
 #[derive(Debug)]
 pub(crate) struct ShardView {
     shard: ShardKey,
+    /// Noted by callers, written by the commit thread.
+    agreement: AgreementCell,
     published: RwLock<Published>,
 }
 
@@ -63,7 +66,12 @@ impl Place {
 
 impl ShardView {
     /// Returns the view of a healthy shard; `next` is the position after the last record.
-    pub(crate) fn new(shard: ShardKey, segments: Vec<Segment>, next: u64) -> Self {
+    pub(crate) fn new(
+        shard: ShardKey,
+        segments: Vec<Segment>,
+        next: u64,
+        agreement: Agreement,
+    ) -> Self {
         let published = Published {
             failed: None,
             next,
@@ -71,13 +79,14 @@ impl ShardView {
         };
         Self {
             shard,
+            agreement: AgreementCell::new(agreement),
             published: RwLock::new(published),
         }
     }
 
     /// Returns the view of a shard that could not be opened.
     pub(crate) fn failed(shard: ShardKey, error: LogError) -> Self {
-        let view = Self::new(shard, Vec::new(), 0);
+        let view = Self::new(shard, Vec::new(), 0, Agreement::default());
         view.published.write().failed = Some(error);
         view
     }
@@ -94,6 +103,17 @@ impl ShardView {
     pub(crate) fn tail(&self) -> Result<Option<SeqNo>, LogError> {
         self.check()?;
         Ok(self.published.read().next.checked_sub(1).map(SeqNo))
+    }
+
+    /// Notes what is new of the agreement with other copies.
+    pub(crate) fn note_agreement(&self, agreement: Agreement) {
+        self.agreement.note(agreement);
+    }
+
+    /// Returns the agreement with other copies, as far as records are durable here.
+    pub(crate) fn agreement(&self) -> Agreement {
+        let next = self.published.read().next;
+        self.agreement.get(SeqNo(next))
     }
 
     /// Returns the oldest position that is held.

@@ -103,7 +103,8 @@ impl ShardWriter {
             held: DurableBytes::Synced,
         });
         let next = recovered.ledger.next();
-        let view = Arc::new(ShardView::new(shard, recovered.segments, next));
+        let agreement = recovered.state.current().agreement;
+        let view = Arc::new(ShardView::new(shard, recovered.segments, next, agreement));
         let writer = Self {
             shard,
             dir,
@@ -304,6 +305,15 @@ impl ShardWriter {
         Ok(first)
     }
 
+    /// Notes what has changed beside the records since the last floor.
+    pub(crate) fn note_floor(&mut self) {
+        let floor = self.floor();
+        if floor != self.state.current() && !self.is_stopped {
+            let noted = self.state.note(floor);
+            self.stop_on_error(noted, "floor could not be written");
+        }
+    }
+
     /// Returns the file of a floor that is not durable, to be synced; then [`Self::settle_floor`] must be
     /// told.
     pub(crate) fn unsynced_floor(&self) -> Option<Arc<dyn File>> {
@@ -331,6 +341,8 @@ impl ShardWriter {
             fence: self.ledger.fence(),
             first: self.state.current().first,
             floor: self.committed,
+            agreement: self.view.agreement(),
+            is_cut: false,
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use gleaner_model::ShardKey;
 
 use super::{Lane, REMOVED};
+use crate::agreement::Agreement;
 use crate::base::LogStart;
 use crate::error::LogError;
 use crate::files::{Files, parent};
@@ -36,10 +37,16 @@ impl Lane {
 
     /// Replaces a shard by an empty one that begins at `begin`: laid out beside, then named.
     pub(super) fn begin(&mut self, key: ShardKey, begin: &LogStart) -> Result<(), LogError> {
+        let view = self.views.read().get(&key).cloned();
+        let entry_version = view.map_or(0, |view| view.agreement().entry_version);
+        let agreement = Agreement {
+            point: begin.at,
+            entry_version,
+        };
         self.remove(key)?;
         let _folders = self.folders.lock();
         self.undone.coming.insert(key);
-        let (writer, view) = ShardWriter::begin(&self.root, key, begin, &self.options)?;
+        let (writer, view) = ShardWriter::begin(&self.root, key, begin, agreement, &self.options)?;
         self.undone.coming.remove(&key);
         self.views.write().insert(key, view);
         self.shards.insert(key, writer);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use gleaner_model::{PrimaryTerm, SeqNo};
 
+use crate::agreement::{Agreement, AgreementCell};
 use crate::base::{LogBase, LogStart};
 use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
@@ -13,7 +14,8 @@ use crate::shard_log::{Append, Appended, ReadBatch, Record};
 #[derive(Debug)]
 pub(super) struct Shard {
     pub(super) ledger: Ledger,
-    /// The same before the first batch.
+    pub(super) agreement: AgreementCell,
+    /// The ledger before the first batch.
     base: Ledger,
     batches: VecDeque<StoredBatch>,
 }
@@ -39,9 +41,14 @@ impl Shard {
     pub(super) fn new(begin: &LogStart, limits: Limits) -> Self {
         Self {
             ledger: Ledger::new(begin, limits),
+            agreement: AgreementCell::default(),
             base: Ledger::new(begin, limits),
             batches: VecDeque::new(),
         }
+    }
+
+    pub(super) fn agreement(&self) -> Agreement {
+        self.agreement.get(SeqNo(self.ledger.next()))
     }
 
     fn first(&self) -> SeqNo {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gleaner_model::ShardKey;
 
 use super::{ShardWriter, refused, shard_dir};
+use crate::agreement::Agreement;
 use crate::base::LogStart;
 use crate::error::LogError;
 use crate::files::{Files, create_durable_dir, parent, write_all_at};
@@ -48,12 +49,13 @@ impl ShardWriter {
         root: &Path,
         shard: ShardKey,
         begin: &LogStart,
+        agreement: Agreement,
         options: &LogOptions,
     ) -> Result<(Self, Arc<ShardView>), LogError> {
         let dir = shard_dir(root, shard);
         let unfinished = dir.with_extension(UNFINISHED);
         let files = options.files.as_ref();
-        lay_out(files, &unfinished, shard, begin)
+        lay_out(files, &unfinished, shard, begin, agreement)
             .and_then(|()| files.rename(&unfinished, &dir))
             .and_then(|()| files.sync_dir(&parent(&dir)))
             .map_err(|error| refused("create", &dir, shard, error))?;
@@ -67,7 +69,13 @@ impl ShardWriter {
 }
 
 /// Fills the folder of a shard whose log begins at `begin`: an empty segment and the state file.
-fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: &LogStart) -> io::Result<()> {
+fn lay_out(
+    files: &dyn Files,
+    dir: &Path,
+    shard: ShardKey,
+    begin: &LogStart,
+    agreement: Agreement,
+) -> io::Result<()> {
     match files.remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -86,6 +94,8 @@ fn lay_out(files: &dyn Files, dir: &Path, shard: ShardKey, begin: &LogStart) -> 
         fence: begin.fence,
         first: begin.at.0,
         floor: begin.at.0,
+        agreement,
+        is_cut: false,
     };
     StateFile::create(files, dir, shard, state).map(|_| ())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gleaner_log::files::{SimulatedFiles, Survival};
-use gleaner_log::{Append, LogError, LogOptions, ShardLog};
+use gleaner_log::{Agreement, Append, LogError, LogOptions, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
 use crate::world::{
@@ -19,6 +19,11 @@ fn golden(name: &str) -> PathBuf {
 /// Endings of the sample's files, and their names here.
 const FILES: [(&str, &str); 2] = [(".log", "segment.bin"), ("state", "state.bin")];
 
+const AGREEMENT: Agreement = Agreement {
+    point: SeqNo(4),
+    entry_version: 6,
+};
+
 async fn write_sample(files: &SimulatedFiles) {
     let (log, _) = open(options(files));
     let first = append(shard(3), vec![payload(0), payload(1)]);
@@ -29,6 +34,7 @@ async fn write_sample(files: &SimulatedFiles) {
         ..append(shard(3), vec![payload(2), Vec::new().into(), payload(4)])
     };
     log.append(second).await.expect("append");
+    log.note_agreement(shard(3), AGREEMENT);
     log.fence(shard(3), PrimaryTerm(5)).await.expect("fence");
 }
 
@@ -49,7 +55,7 @@ async fn files_are_written_as_version_2_has_them() {
 
 #[tokio::test]
 async fn files_of_every_version_are_read() {
-    for version in ["v1", "v2"] {
+    for (version, agreement) in [("v1", Agreement::default()), ("v2", AGREEMENT)] {
         let files = SimulatedFiles::new();
         write_sample(&files).await;
         for (ending, name) in FILES {
@@ -58,6 +64,8 @@ async fn files_of_every_version_are_read() {
         }
         let (log, report) = open(options(&files));
         assert_eq!(report.shards[0].tail, Some(SeqNo(4)), "{version}");
+        let found = log.agreement(shard(3)).expect("it can be read");
+        assert_eq!(found, agreement, "{version}");
         let records = read_all(&log, shard(3)).await.expect("whole");
         let seen: Vec<_> = records.iter().map(|r| (r.seq_no.0, r.term.0)).collect();
         assert_eq!(seen, [(0, 1), (1, 1), (2, 2), (3, 2), (4, 2)], "{version}");

@@ -2,6 +2,7 @@
 
 mod world;
 
+mod agreement;
 mod conformance;
 mod crashes;
 mod damage;
