@@ -189,6 +189,10 @@ impl ShardLog for FaultyLog {
         self.inner.trim(shard, below).await
     }
 
+    async fn truncate(&self, shard: ShardKey, from: SeqNo) -> Result<SeqNo, LogError> {
+        self.inner.truncate(shard, from).await
+    }
+
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
         self.inner.remove(shard).await
     }

@@ -14,6 +14,7 @@ mod agreement;
 mod bases;
 mod batches;
 mod copies;
+mod truncation;
 
 /// Runs the whole suite on `log`, which must be empty and take batches of at least 64 KiB.
 ///
@@ -37,6 +38,7 @@ pub async fn suite(log: &dyn ShardLog) {
     bases::suite(log).await;
     copies::suite(log).await;
     agreement::suite(log).await;
+    truncation::suite(log).await;
 }
 
 fn shard(number: u32) -> ShardKey {

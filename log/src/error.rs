@@ -61,6 +61,14 @@ pub enum LogError {
         /// Position of the batch's first record.
         first: SeqNo,
     },
+    /// The log would be cut below what was agreed on. Nothing was cut: the other copy lacks what it must have.
+    #[error("records below seq_no {agreed} are agreed on, the log cannot be cut at {at}")]
+    BelowAgreed {
+        /// Where it would have been cut.
+        at: SeqNo,
+        /// The agreed point.
+        agreed: SeqNo,
+    },
     /// What was asked about is trimmed.
     #[error("records below seq_no {first} are trimmed")]
     Trimmed {
@@ -161,6 +169,7 @@ impl LogError {
             | Self::TermOrder { .. }
             | Self::Gap { .. }
             | Self::Differs { .. }
+            | Self::BelowAgreed { .. }
             | Self::Trimmed { .. }
             | Self::SeqMismatch { .. }
             | Self::Corrupt { .. }

@@ -27,6 +27,7 @@ use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer};
 pub(crate) use removal::Undone;
 
+mod cutting;
 mod removal;
 
 /// A round is closed when it has this much payload, so that the first of it need not wait long.
@@ -64,6 +65,7 @@ impl Write {
 pub(crate) enum Control {
     Fence(ShardKey, PrimaryTerm, Reply<Option<SeqNo>>),
     Trim(ShardKey, SeqNo, Reply<SeqNo>),
+    Truncate(ShardKey, SeqNo, Reply<SeqNo>),
     Remove(ShardKey, Reply<()>),
     Begin(ShardKey, LogStart, Reply<()>),
     Produced(ShardKey, ProducerSequence, Reply<Option<Appended>>),
@@ -359,6 +361,10 @@ impl Lane {
             Control::Trim(key, below, reply) => {
                 let trimmed = self.existing(key, |shard| shard.trim(below));
                 answer(reply, trimmed.map(Option::unwrap_or_default));
+            }
+            Control::Truncate(key, from, reply) => {
+                let cut = self.truncate(key, from);
+                answer(reply, cut);
             }
             Control::Remove(key, reply) => {
                 let removed = self.remove(key);

@@ -238,6 +238,14 @@ impl Ledger {
         }
     }
 
+    /// Forgets the records behind those of `rest`, which has read again what is left. The fence stays.
+    pub(crate) fn cut(&mut self, rest: Self) {
+        self.terms.truncate(SeqNo(rest.next));
+        self.next = rest.next;
+        self.chain = rest.chain;
+        self.producers = rest.producers;
+    }
+
     /// Forgets the records before `first`.
     pub(crate) fn trim(&mut self, first: SeqNo) {
         self.terms.trim(first);

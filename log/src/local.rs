@@ -267,6 +267,13 @@ impl ShardLog for LocalLog {
         .await
     }
 
+    async fn truncate(&self, shard: ShardKey, from: SeqNo) -> Result<SeqNo, LogError> {
+        self.ask(shard, |reply| {
+            Request::Control(Control::Truncate(shard, from, reply))
+        })
+        .await
+    }
+
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
         self.ask(shard, |reply| {
             Request::Control(Control::Remove(shard, reply))

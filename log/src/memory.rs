@@ -133,6 +133,12 @@ impl ShardLog for MemoryLog {
         Ok(shard.map_or(SeqNo(0), |shard| shard.trim(below)))
     }
 
+    async fn truncate(&self, shard: ShardKey, from: SeqNo) -> Result<SeqNo, LogError> {
+        let mut shards = self.shards.lock();
+        let shard = shards.get_mut(&shard);
+        shard.map_or(Ok(SeqNo(0)), |shard| shard.truncate(from))
+    }
+
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError> {
         self.shards.lock().remove(&shard);
         Ok(())

@@ -14,7 +14,7 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use crate::base::LogStart;
 use crate::error::LogError;
 use crate::files::{File, Files, read_exact_at, write_all_at};
-use crate::format::{HeaderFault, HeaderReadFault, SegmentHeader};
+use crate::format::HeaderFault;
 use crate::frames::ReadFault;
 use crate::ledger::{Ledger, Limits};
 use crate::segment::{self, Segment};
@@ -22,6 +22,7 @@ use crate::state_file::{self, State, StateFault, StateFile};
 use crate::view::explain;
 use scan::{Scan, Verdict, lost};
 
+mod cut;
 mod scan;
 
 /// What opening a log found.
@@ -97,16 +98,15 @@ pub(crate) fn open_shard(
             return Err(header_error(fault, &state_file::path(dir), shard));
         }
     };
-    let firsts = finish_trim(files, dir, firsts, state.current())?;
-    let mut opening = Opening {
+    let folder = Folder {
         files,
         dir,
         shard,
         limits,
-        ledger: None,
-        segments: Vec::new(),
-        cut: None,
     };
+    let firsts = folder.finish_trim(firsts, state.current())?;
+    let firsts = folder.remove_cut(firsts, state.current())?;
+    let mut opening = Opening::new(folder);
     opening.segments(&firsts, state.current())?;
     let mut ledger = opening
         .ledger
@@ -157,24 +157,6 @@ fn list_segments(files: &dyn Files, dir: &Path) -> Result<Vec<u64>, LogError> {
     Ok(firsts)
 }
 
-/// Removes segments that were trimmed but not yet removed when the system went down.
-fn finish_trim(
-    files: &dyn Files,
-    dir: &Path,
-    firsts: Vec<u64>,
-    state: State,
-) -> Result<Vec<u64>, LogError> {
-    let (trimmed, held): (Vec<u64>, Vec<u64>) =
-        firsts.into_iter().partition(|first| *first < state.first);
-    for first in trimmed {
-        let path = segment::path(dir, first);
-        files
-            .remove_file(&path)
-            .map_err(|error| LogError::io("remove", &path, error))?;
-    }
-    Ok(held)
-}
-
 /// After a kill names may only be in the page cache: what is believed must be on disk.
 fn sync_names(files: &dyn Files, dir: &Path) -> Result<(), LogError> {
     let sync = |path: &Path| {
@@ -186,17 +168,32 @@ fn sync_names(files: &dyn Files, dir: &Path) -> Result<(), LogError> {
     sync(&crate::files::parent(dir))
 }
 
+/// The folder of a shard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Folder<'a> {
+    pub(crate) files: &'a dyn Files,
+    pub(crate) dir: &'a Path,
+    pub(crate) shard: ShardKey,
+    pub(crate) limits: Limits,
+}
+
 struct Opening<'a> {
-    files: &'a dyn Files,
-    dir: &'a Path,
-    shard: ShardKey,
-    limits: Limits,
+    folder: Folder<'a>,
     ledger: Option<Ledger>,
     segments: Vec<Segment>,
     cut: Option<TailCut>,
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
+    fn new(folder: Folder<'a>) -> Self {
+        Self {
+            folder,
+            ledger: None,
+            segments: Vec::new(),
+            cut: None,
+        }
+    }
+
     fn segments(&mut self, firsts: &[u64], state: State) -> Result<(), LogError> {
         let is_missing = match firsts.first() {
             Some(first) => *first != state.first,
@@ -204,8 +201,8 @@ impl Opening<'_> {
         };
         if is_missing {
             return Err(corrupt(
-                self.dir,
-                self.shard,
+                self.folder.dir,
+                self.folder.shard,
                 &format!(
                     "the segment that starts at seq_no {} is missing",
                     state.first
@@ -214,14 +211,14 @@ impl Opening<'_> {
         }
         for (index, first) in firsts.iter().enumerate() {
             let is_last = index + 1 == firsts.len();
-            self.segment(*first, is_last, state.floor)?;
+            self.segment(*first, is_last, state)?;
         }
         let next = self.ledger.as_ref().map_or(0, Ledger::next);
         if next < state.floor {
             let last = firsts.last().copied().unwrap_or_default();
             return Err(LogError::Corrupt {
-                shard: self.shard,
-                segment: segment::path(self.dir, last),
+                shard: self.folder.shard,
+                segment: segment::path(self.folder.dir, last),
                 offset: self.segments.last().map_or(0, |segment| segment.end),
                 reason: lost(next, state.floor),
             });
@@ -229,14 +226,20 @@ impl Opening<'_> {
         Ok(())
     }
 
-    fn segment(&mut self, first: u64, is_last: bool, floor: u64) -> Result<(), LogError> {
-        let path = segment::path(self.dir, first);
+    fn segment(&mut self, first: u64, is_last: bool, state: State) -> Result<(), LogError> {
+        let Folder {
+            files,
+            dir,
+            shard,
+            limits,
+        } = self.folder;
+        let path = segment::path(dir, first);
         let io = |error| LogError::io("read", &path, error);
-        let file = self.files.open(&path).map_err(io)?;
+        let file = files.open(&path).map_err(io)?;
         let len = file.len().map_err(io)?;
-        let (header, start) = self.header(file.as_ref(), first, &path)?;
-        let (limits, shard) = (self.limits, self.shard);
+        let (header, start) = self.folder.header(file.as_ref(), first, &path)?;
         let salt = header.salt();
+        let has_base = header.has_base;
         let begin = LogStart {
             at: SeqNo(header.first),
             fence: PrimaryTerm(0),
@@ -252,12 +255,17 @@ impl Opening<'_> {
             );
             return Err(corrupt(&path, shard, &reason));
         }
-        let mut scan = Scan::new(file.clone(), start..len, salt, floor);
+        let mut scan = Scan::new(file.clone(), start..len, salt, state);
         let scanned = scan.run(ledger);
         let next = ledger.next();
         let mut end = len;
         match scanned {
-            Ok(()) => {}
+            Ok(stopped) if stopped < len => {
+                end = stopped;
+                let cut = file.truncate(end);
+                cut.map_err(|error| LogError::io("cut", &path, error))?;
+            }
+            Ok(_) => {}
             Err(ReadFault::Damaged { offset, reason }) if is_last && !scan.is_contradiction => {
                 scan.judge(next, offset, reason)
                     .map_err(|verdict| scan_error(verdict, &path, shard))?;
@@ -275,32 +283,12 @@ impl Opening<'_> {
             file,
             first,
             start,
+            has_base,
             salt,
             end,
             index: scan.index,
         });
         Ok(())
-    }
-
-    /// Reads the head of a segment; returns it, and the offset of the first batch.
-    fn header(
-        &self,
-        file: &dyn File,
-        first: u64,
-        path: &Path,
-    ) -> Result<(SegmentHeader, u64), LogError> {
-        let (header, start) = SegmentHeader::read(file).map_err(|fault| match fault {
-            HeaderReadFault::Header(fault) => header_error(fault, path, self.shard),
-            HeaderReadFault::Io(error) => LogError::io("read", path, error),
-        })?;
-        if header.shard != self.shard || header.first != first {
-            let reason = format!(
-                "header says shard `{}` from seq_no {}, the path says otherwise",
-                header.shard, header.first
-            );
-            return Err(corrupt(path, self.shard, &reason));
-        }
-        Ok((header, start))
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Segment {
     pub(crate) first: u64,
     /// Offset of the first batch.
     pub(crate) start: u64,
+    /// Its head tells what is known of the records before it.
+    pub(crate) has_base: bool,
     pub(crate) salt: u32,
     /// Readers must not look beyond this offset.
     pub(crate) end: u64,

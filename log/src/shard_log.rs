@@ -117,8 +117,9 @@ pub struct ReadBatch {
 /// The durable, ordered record of the operations of many shards.
 ///
 /// *Order*: batches of one shard take effect in the order in which they were queued, whoever waits for them first;
-/// positions are 0, 1, 2, … without gaps (from another one on after [`ShardLog::begin_at`]). *Durability*: what an
-/// `Ok` of `durable`, `append`, `fence` or `trim` says survives a crash of the machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
+/// positions are 0, 1, 2, … without gaps (from another one on after [`ShardLog::begin_at`]), and are used again only
+/// after [`ShardLog::truncate`]. *Durability*: what an
+/// `Ok` of `durable`, `append`, `fence`, `trim` or `truncate` says survives a crash of the machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
 /// see durable records only. *Damage*: no wrong byte is served and nothing acknowledged is dropped
 /// in silence; a shard that cannot hold this answers [`LogError::Corrupt`] to every call but
 /// `remove` and `begin_at`, and other shards go on.
@@ -228,11 +229,25 @@ pub trait ShardLog: Send + Sync {
     /// Gives up records below `below`; returns the oldest position still held.
     ///
     /// That may be less than `below`: an implementation frees what it can free cheaply. Positions
-    /// are never used again.
+    /// are not used again.
     ///
     /// # Errors
     /// [`LogError::Corrupt`] and [`LogError::Io`].
     async fn trim(&self, shard: ShardKey, below: SeqNo) -> Result<SeqNo, LogError>;
+
+    /// Cuts off the records from `from` on, which another primary has not: durably, and after all that was queued
+    /// before. Returns the position of the next record: `from`, or less where a batch stands across it, as that goes
+    /// whole; the position after the tail when nothing stands there.
+    ///
+    /// Terms, producers and the hash are as if those records had never been; the fence stays. After a crash in the
+    /// middle the log has them all or none.
+    ///
+    /// # Errors
+    /// Nothing was cut: [`LogError::BelowAgreed`], [`LogError::Trimmed`], [`LogError::Corrupt`],
+    /// [`LogError::Poisoned`]; [`LogError::Io`] when the log could not let go of other copies of these records, try
+    /// again. The log may be cut or not, and takes no more appends until it is opened again:
+    /// [`LogError::Indeterminate`].
+    async fn truncate(&self, shard: ShardKey, from: SeqNo) -> Result<SeqNo, LogError>;
 
     /// Forgets a shard and all of its records: its index was deleted. Also for corrupt shards.
     ///

@@ -30,6 +30,7 @@ use crate::terms::TermTable;
 use crate::view::ShardView;
 
 mod creation;
+mod cutting;
 mod rolling;
 mod staging;
 
@@ -93,15 +94,7 @@ impl ShardWriter {
         options: &LogOptions,
         recovered: RecoveredFolder,
     ) -> (Self, Arc<ShardView>) {
-        let active = recovered.segments.last().map(|last| Active {
-            file: last.file.clone(),
-            path: last.path.to_path_buf(),
-            first: last.first,
-            start: last.start,
-            salt: last.salt,
-            len: last.end,
-            held: DurableBytes::Synced,
-        });
+        let active = recovered.segments.last().map(Active::of);
         let next = recovered.ledger.next();
         let agreement = recovered.state.current().agreement;
         let view = Arc::new(ShardView::new(shard, recovered.segments, next, agreement));
@@ -241,10 +234,11 @@ impl ShardWriter {
         }
     }
 
-    /// Raises the fence, durably.
+    /// Raises the fence, durably, and with it all that the state file has.
     pub(crate) fn fence(&mut self, term: PrimaryTerm) -> Result<Option<SeqNo>, LogError> {
         self.check()?;
-        if term != self.ledger.fence() || self.state.current().fence != term {
+        let is_durable = self.state.current() == self.floor() && !self.state.is_dirty();
+        if term != self.ledger.fence() || !is_durable {
             let before = self.ledger.fence();
             self.ledger.raise_fence(term)?;
             if let Err(error) = self.state.store(self.floor()) {
@@ -262,6 +256,11 @@ impl ShardWriter {
     ) -> Result<Option<Appended>, LogError> {
         self.check()?;
         Ok(self.ledger.produced(producer))
+    }
+
+    /// Returns the last seq_no.
+    pub(crate) fn tail(&self) -> Option<SeqNo> {
+        self.ledger.tail()
     }
 
     /// Returns where terms begin.

@@ -24,6 +24,8 @@ const FLAG_TERM: u32 = 1;
 pub(crate) struct SegmentHeader {
     pub(crate) shard: ShardKey,
     pub(crate) first: u64,
+    /// What is known of the records before is all in `base`; not so where an earlier program began the segment.
+    pub(crate) has_base: bool,
     pub(crate) base: LogBase,
 }
 
@@ -72,6 +74,7 @@ impl SegmentHeader {
         let mut header = Self {
             shard: shard_at(&bytes, 12),
             first: u64_at(&bytes, 32),
+            has_base: version > 1 || u64_at(&bytes, 32) == 0,
             base: LogBase {
                 chain: u64_at(&bytes, 40),
                 ..LogBase::UNKNOWN
@@ -168,6 +171,7 @@ mod tests {
                 shard: ShardNumber(2),
             },
             first: 3,
+            has_base: true,
             base: LogBase {
                 term: Some(PrimaryTerm(7)),
                 chain: 4,

@@ -63,7 +63,7 @@ impl Lane {
     }
 
     /// Makes sure that no other shard needs what the journal holds.
-    fn spare_journal(&mut self, key: ShardKey) -> Result<(), LogError> {
+    pub(super) fn spare_journal(&mut self, key: ShardKey) -> Result<(), LogError> {
         self.checkpoint();
         let mut needing = self.round.needing_journal.iter();
         if self.journal.is_left() || needing.any(|other| *other != key) {

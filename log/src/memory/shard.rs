@@ -167,6 +167,29 @@ impl Shard {
         self.first()
     }
 
+    /// Cuts off whole batches from the one on that holds a position.
+    pub(super) fn truncate(&mut self, from: SeqNo) -> Result<SeqNo, LogError> {
+        let first = self.first();
+        if from < first && from.0 < self.ledger.next() {
+            return Err(LogError::Trimmed { first });
+        }
+        let Some((index, _)) = self.find(from) else {
+            return Ok(SeqNo(self.ledger.next()));
+        };
+        let (at, agreed) = (self.batches[index].batch.first, self.agreement().point);
+        if at < agreed {
+            return Err(LogError::BelowAgreed { at, agreed });
+        }
+        self.batches.truncate(index);
+        let mut rest = self.base.clone();
+        for StoredBatch { batch, .. } in &self.batches {
+            rest.accept(batch.term, batch.producer, &batch.payloads);
+            rest.commit();
+        }
+        self.ledger.cut(rest);
+        Ok(at)
+    }
+
     /// Returns the batch that holds a position, and where it stands in it.
     fn find(&self, at: SeqNo) -> Option<(usize, usize)> {
         let after = self.batches.partition_point(|s| s.batch.first <= at);

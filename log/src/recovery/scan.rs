@@ -8,6 +8,7 @@ use crate::format::{BATCH_HEADER_BYTES, BatchHeader};
 use crate::frames::{ReadFault, Walker, Window, find_acknowledged};
 use crate::ledger::{Ledger, chain_after};
 use crate::segment::{Entry, SparseIndex};
+use crate::state_file::State;
 
 /// Read at once while scanning.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -25,6 +26,8 @@ pub(super) struct Scan {
     range: Range<u64>,
     salt: u32,
     floor: u64,
+    /// Nothing is read from this position on: the log is being cut there.
+    limit: Option<u64>,
     pub(super) index: SparseIndex,
     /// Where the first batch stands that is above the floor.
     pub(super) unsure: Option<u64>,
@@ -33,20 +36,23 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(file: Arc<dyn File>, range: Range<u64>, salt: u32, floor: u64) -> Self {
+    /// A pass over the batches that stand at `range` of a segment.
+    pub(super) fn new(file: Arc<dyn File>, range: Range<u64>, salt: u32, state: State) -> Self {
         Self {
             file,
             range,
             salt,
-            floor,
+            floor: state.floor,
+            limit: state.is_cut.then_some(state.floor),
             index: SparseIndex::default(),
             unsure: None,
             is_contradiction: false,
         }
     }
 
-    /// Takes every whole batch into the ledger; stops at the start of the first that is not.
-    pub(super) fn run(&mut self, ledger: &mut Ledger) -> Result<(), ReadFault> {
+    /// Takes every whole batch into the ledger; returns the offset behind them. Stops at the start of the first that
+    /// is not whole.
+    pub(super) fn run(&mut self, ledger: &mut Ledger) -> Result<u64, ReadFault> {
         let start = Entry {
             seq_no: ledger.next(),
             offset: self.range.start,
@@ -56,8 +62,11 @@ impl Scan {
         let mut walker = Walker::new(window, self.salt, start);
         loop {
             let offset = walker.offset();
+            if self.limit == Some(ledger.next()) {
+                return Ok(offset);
+            }
             let Some(header) = walker.enter_batch()? else {
-                return Ok(());
+                return Ok(offset);
             };
             let batch = self.batch(&mut walker, header, ledger);
             let (chain, entries) = batch.map_err(|fault| at_batch(fault, offset))?;
@@ -82,7 +91,8 @@ impl Scan {
         self.is_contradiction = header.first != ledger.next()
             || header.chain != ledger.chain()
             || Some(header.term) < ledger.terms().last()
-            || header.num_records == 0;
+            || header.num_records == 0
+            || self.limit.is_some_and(|limit| header.next() > limit);
         if self.is_contradiction {
             return Err(ReadFault::Damaged {
                 offset: start,

@@ -85,6 +85,7 @@ fn lay_out(
     let header = SegmentHeader {
         shard,
         first: begin.at.0,
+        has_base: true,
         base: begin.base.clone(),
     };
     let segment = files.create(&segment::path(dir, begin.at.0))?;

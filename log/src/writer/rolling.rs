@@ -44,6 +44,7 @@ impl ShardWriter {
         let header = SegmentHeader {
             shard: self.shard,
             first,
+            has_base: true,
             base: self.ledger.base_at(SeqNo(first), self.ledger.chain()),
         };
         let encoded = header.encode();
@@ -78,6 +79,7 @@ impl ShardWriter {
             file,
             first,
             start: active.start,
+            has_base: true,
             salt: active.salt,
             end: active.len,
             index: SparseIndex::default(),

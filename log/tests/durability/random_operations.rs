@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gleaner_log::files::{SimulatedFiles, Survival};
-use gleaner_log::{Append, LocalLog, LogOptions, MemoryLog, RecordBatch, ShardLog};
+use gleaner_log::{Agreement, Append, LocalLog, LogOptions, MemoryLog, RecordBatch, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 use proptest::prelude::*;
 
@@ -25,6 +25,8 @@ enum Step {
         sizes: Vec<usize>,
     },
     Fence(u32, u64),
+    Truncate(u32, u64),
+    Agree(u32, u64),
     Read(u32, u64, usize),
     Remove(u32),
     Reopen(u64),
@@ -65,6 +67,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => append,
         12 => copy,
         2 => (0..3_u32, 0..5_u64).prop_map(|(shard, term)| Step::Fence(shard, term)),
+        4 => (0..3_u32, 0..12_u64).prop_map(|(shard, from)| Step::Truncate(shard, from)),
+        1 => (0..3_u32, 0..3_u64).prop_map(|(shard, point)| Step::Agree(shard, point)),
         4 => (0..3_u32, 0..20_u64, 0..600_usize).prop_map(|(s, from, max)| Step::Read(s, from, max)),
         1 => (0..3_u32).prop_map(Step::Remove),
         2 => any::<u64>().prop_map(Step::Reopen),
@@ -109,6 +113,19 @@ async fn apply(log: &dyn ShardLog, step: &Step) -> String {
         }
         Step::Fence(number, term) => {
             format!("{:?}", log.fence(shard(*number), PrimaryTerm(*term)).await)
+        }
+        Step::Truncate(number, from) => {
+            format!("{:?}", log.truncate(shard(*number), SeqNo(*from)).await)
+        }
+        Step::Agree(number, point) => {
+            let agreement = Agreement {
+                point: SeqNo(*point),
+                entry_version: 0,
+            };
+            log.note_agreement(shard(*number), agreement);
+            // Where it is written at once: after a kill both logs are to know it.
+            let fenced = log.fence(shard(*number), PrimaryTerm(4)).await;
+            format!("{fenced:?} {:?}", log.agreement(shard(*number)))
         }
         Step::Read(number, from, max_bytes) => {
             let key = shard(*number);
