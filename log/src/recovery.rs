@@ -260,7 +260,8 @@ impl<'a> Opening<'a> {
         let next = ledger.next();
         let mut end = len;
         match scanned {
-            Ok(stopped) if stopped < len => {
+            // Also where it is so long already: a sync may have failed that was to make it so.
+            Ok(stopped) if is_last && state.is_cut => {
                 end = stopped;
                 let cut = file.truncate(end);
                 cut.map_err(|error| LogError::io("cut", &path, error))?;

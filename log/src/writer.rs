@@ -345,7 +345,8 @@ impl ShardWriter {
         }
     }
 
-    fn check(&self) -> Result<(), LogError> {
+    /// Refuses when damage was found, or a sync has failed.
+    pub(crate) fn check(&self) -> Result<(), LogError> {
         self.view.check()?;
         if self.is_stopped {
             return Err(LogError::Poisoned { shard: self.shard });

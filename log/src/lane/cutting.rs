@@ -15,7 +15,10 @@ impl Lane {
             let tail = self.writer(key)?.tail();
             return Ok(tail.map_or(SeqNo(0), SeqNo::next));
         };
-        self.spare_journal(key)?;
+        let spared = self.spare_journal(None);
+        // A sync of its own may have failed: then the journal is needed, and the shard stopped.
+        self.writer(key)?.check()?;
+        spared?;
         let forgotten = self.journal.forget();
         forgotten.map_err(|error| LogError::io("remove the journal of", &self.root, error))?;
         self.writer(key)?.cut(start)?;

@@ -56,18 +56,18 @@ impl Lane {
     /// Removes a shard; one that is not there is removed.
     pub(super) fn remove(&mut self, key: ShardKey) -> Result<(), LogError> {
         if self.exists(key) {
-            self.spare_journal(key)?;
+            self.spare_journal(Some(key))?;
             self.undone.leaving.insert(key);
         }
         self.clear(key)
     }
 
-    /// Makes sure that no other shard needs what the journal holds.
-    pub(super) fn spare_journal(&mut self, key: ShardKey) -> Result<(), LogError> {
+    /// Makes sure that no shard needs what the journal holds, but for one that leaves.
+    pub(super) fn spare_journal(&mut self, leaving: Option<ShardKey>) -> Result<(), LogError> {
         self.checkpoint();
         let mut needing = self.round.needing_journal.iter();
-        if self.journal.is_left() || needing.any(|other| *other != key) {
-            let reason = "a sync failed before: what the journal holds of other shards is needed";
+        if self.journal.is_left() || needing.any(|shard| Some(*shard) != leaving) {
+            let reason = "a sync failed before: what the journal holds is needed";
             let error = io::Error::other(reason);
             return Err(LogError::io("remove the journal of", &self.root, error));
         }
@@ -95,7 +95,7 @@ impl Lane {
         self.views.write().remove(&key);
         self.sync_folder(files.as_ref(), key).map_err(io)?;
         if is_leaving {
-            self.spare_journal(key)?;
+            self.spare_journal(Some(key))?;
             self.round.needing_journal.remove(&key);
             let forgotten = self.journal.forget();
             forgotten.map_err(|error| LogError::io("remove the journal of", &self.root, error))?;

@@ -111,13 +111,14 @@ pub(crate) async fn fill(log: &dyn ShardLog, shard: ShardKey, number: u64) {
     }
 }
 
-/// How many times more is tried when `GLEANER_PROVE` is set, as `cargo xtask prove` does.
+/// Returns whether `GLEANER_PROVE` is set, as `cargo xtask prove` does: then much more is tried.
+pub(crate) fn is_proof() -> bool {
+    std::env::var_os("GLEANER_PROVE").is_some()
+}
+
+/// How many times more is tried then.
 pub(crate) fn scale() -> u64 {
-    if std::env::var_os("GLEANER_PROVE").is_some() {
-        40
-    } else {
-        1
-    }
+    if is_proof() { 40 } else { 1 }
 }
 
 /// Returns a seed for this run: `base`, moved by `GLEANER_SEED` if that is set.
