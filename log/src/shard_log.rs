@@ -118,11 +118,11 @@ pub struct ReadBatch {
 ///
 /// *Order*: batches of one shard take effect in the order in which they were queued, whoever waits for them first;
 /// positions are 0, 1, 2, … without gaps (from another one on after [`ShardLog::begin_at`]), and are used again only
-/// after [`ShardLog::truncate`]. *Durability*: what an
-/// `Ok` of `durable`, `append`, `fence`, `trim` or `truncate` says survives a crash of the machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*: readers
-/// see durable records only. *Damage*: no wrong byte is served and nothing acknowledged is dropped
-/// in silence; a shard that cannot hold this answers [`LogError::Corrupt`] to every call but
-/// `remove` and `begin_at`, and other shards go on.
+/// after [`ShardLog::truncate`]. *Durability*: what an `Ok` of `durable`, `append`, `fence`, `trim` or `truncate` says
+/// survives a crash of the machine. *Atomicity*: after a crash a batch is there whole or not at all. *Visibility*:
+/// readers see durable records only. *Damage*: no wrong byte is served and nothing acknowledged is dropped in silence;
+/// a shard that cannot hold this answers [`LogError::Corrupt`] to every call but `remove` and `begin_at`, and other
+/// shards go on.
 ///
 /// Implementations are shared between threads and must pass
 /// [`crate::conformance::suite`].

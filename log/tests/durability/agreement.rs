@@ -7,7 +7,7 @@ use gleaner_log::files::{SimulatedFiles, Survival};
 use gleaner_log::{Agreement, LocalLog, LogOptions, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
-use crate::world::{append, fill, journaled, open, options, payload, shard};
+use crate::world::{append, file, fill, journaled, open, options, payload, shard};
 
 fn agreement(point: u64, entry_version: u64) -> Agreement {
     Agreement {
@@ -70,4 +70,21 @@ async fn an_agreement_noted_after_the_last_round_is_durable_with_its_floor() {
     log.note_agreement(shard(0), agreement(1, 7));
     log.append(round()).await.expect("append");
     assert_eq!(after(&files, Survival::Synced), agreement(1, 7));
+}
+
+#[tokio::test]
+async fn a_flipped_bit_never_changes_an_agreement() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(options(&files));
+    fill(&log, shard(0), 3).await;
+    log.note_agreement(shard(0), agreement(2, 7));
+    drop(log);
+    let state = file(&files, "state");
+    for bit in (68 * 8..92 * 8).flat_map(|bit| [bit, 4096 * 8 + bit]) {
+        let flipped = files.fork();
+        flipped.flip_bit(&state, bit).expect("a bit");
+        let (log, report) = open(options(&flipped));
+        assert!(report.shards[0].has_damaged_state_slot, "bit {bit}");
+        assert_eq!(noted(&log), agreement(2, 7), "bit {bit}");
+    }
 }

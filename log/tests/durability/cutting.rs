@@ -213,6 +213,45 @@ async fn a_cut_keeps_the_fence_that_only_a_cut_record_had() {
     assert!(matches!(late, Err(LogError::Fenced { .. })), "{late:?}");
 }
 
+#[tokio::test]
+async fn no_slot_of_the_state_alone_says_that_a_log_is_cut() {
+    for (disk, files) in unfinished().await.into_iter().enumerate() {
+        for slot in [0, 4096] {
+            let files = files.fork();
+            files
+                .flip_bit(&dir(shard(0)).join("state"), (slot + 56) * 8)
+                .expect("a bit of the floor");
+            let (log, report) = open(small(&files));
+            let hint = format!("disk {disk}, slot at {slot}: {report:?}");
+            assert!(report.shards[0].failed.is_none(), "{hint}");
+            let found = read_all(&log, shard(0)).await.expect(&hint).len();
+            assert!([14, 40].contains(&found), "{hint}: {found}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_cut_while_another_shard_needs_the_journal() {
+    let files = SimulatedFiles::new();
+    let (log, _) = open(journaled(&files));
+    write(&log, 1, 5).await;
+    fill(&log, shard(1), 5).await;
+    // The first sync of the checkpoint is that of shard 0.
+    files.fail_operation(files.num_operations() + 1, Fault::Io);
+    for _ in 0..2 {
+        let refused = log.truncate(shard(0), SeqNo(4)).await;
+        assert!(matches!(refused, Err(LogError::Io { .. })), "{refused:?}");
+    }
+    write(&log, 1, 1).await;
+    files.reboot(Survival::Synced);
+    drop(log);
+    let (log, _) = open(journaled(&files));
+    for (number, len) in [(0, 12), (1, 5)] {
+        let found = read_all(&log, shard(number)).await.expect("whole");
+        assert_eq!(found.len(), len);
+    }
+}
+
 /// Rewrites the heads of all segments as programs wrote them that knew no base.
 fn as_version_1(files: &SimulatedFiles) {
     let mut segments = files.paths();

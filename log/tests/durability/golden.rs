@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use gleaner_log::files::{SimulatedFiles, Survival};
-use gleaner_log::{Agreement, Append, LogError, LogOptions, ShardLog};
+use gleaner_log::files::{Fault, SimulatedFiles, Survival};
+use gleaner_log::{Agreement, Append, LocalLog, LogError, LogOptions, ShardLog};
 use gleaner_model::{PrimaryTerm, SeqNo};
 
 use crate::world::{
-    append, file, fill, journaled, numbered, open, options, payload, read_all, shard,
+    ROOT, append, file, fill, journaled, numbered, open, options, payload, read_all, shard,
 };
 
 fn golden(name: &str) -> PathBuf {
@@ -107,6 +107,25 @@ async fn a_log_of_version_1_goes_on_in_version_2() {
     let sent = numbered(0x1234_5678_9abc_def0, 7).expect("it is one");
     let produced = log.produced(shard(3), sent).await.expect("known");
     assert_eq!(produced.map(|appended| appended.last), Some(SeqNo(4)));
+}
+
+#[tokio::test]
+async fn a_state_of_version_1_outlives_a_power_cut_while_it_is_opened() {
+    let files = SimulatedFiles::new();
+    write_sample(&files).await;
+    let path = file(&files, "state");
+    let bytes = std::fs::read(golden("v1/state.bin")).expect("golden file");
+    files.replace(&path, bytes).expect("state");
+    for seed in 0..300 {
+        let files = files.fork();
+        files.fail_operation(files.num_operations() + seed % 6, Fault::PowerCut);
+        drop(LocalLog::open(Path::new(ROOT), options(&files)));
+        files.reboot(Survival::Random(seed));
+        let (log, report) = open(options(&files));
+        assert!(report.shards[0].failed.is_none(), "{seed}: {report:?}");
+        let records = read_all(&log, shard(3)).await.expect("whole");
+        assert_eq!(records.len(), 5, "{seed}");
+    }
 }
 
 /// A log whose journal holds frames of two shards, as a power cut leaves it.
