@@ -121,8 +121,8 @@ pub enum LogError {
         /// The newest version this program reads.
         supported: u32,
     },
-    /// Nobody knows whether the batch is in the log. Send it again with the same producer sequence.
-    #[error("outcome of the append to shard `{shard}` is unknown")]
+    /// Nobody knows whether the change was made. Send a batch again with the same producer sequence.
+    #[error("outcome of the change to the log of shard `{shard}` is unknown")]
     Indeterminate {
         /// The shard.
         shard: ShardKey,

@@ -47,15 +47,20 @@ pub(crate) enum Request {
 #[derive(Debug)]
 pub(crate) enum Write {
     Append(Append),
-    /// A batch of another copy's log, and the term of its primary.
-    Copy(ShardKey, RecordBatch, PrimaryTerm),
+    /// A batch of another copy's log.
+    Copy {
+        shard: ShardKey,
+        batch: RecordBatch,
+        /// The term of the primary whose log is copied.
+        under: PrimaryTerm,
+    },
 }
 
 impl Write {
     fn shard(&self) -> ShardKey {
         match self {
             Self::Append(append) => append.shard,
-            Self::Copy(shard, ..) => *shard,
+            Self::Copy { shard, .. } => *shard,
         }
     }
 }
@@ -195,7 +200,7 @@ impl Lane {
 
     fn stage(&mut self, write: &Write, permit: Permit, reply: Reply<Appended>) {
         let key = write.shard();
-        if let (Write::Copy(_, batch, _), Some(shard)) = (write, self.shards.get(&key))
+        if let (Write::Copy { batch, .. }, Some(shard)) = (write, self.shards.get(&key))
             && shard.has_staged(batch.first)
         {
             // It is compared with what is there, and that can be read once it is durable.

@@ -215,7 +215,12 @@ impl ShardLog for LocalLog {
         under: PrimaryTerm,
     ) -> Result<Ticket, LogError> {
         let bytes = batch.payload_bytes();
-        self.queue_write(shard, bytes, Write::Copy(shard, batch, under))
+        let write = Write::Copy {
+            shard,
+            batch,
+            under,
+        };
+        self.queue_write(shard, bytes, write)
     }
 
     async fn read(

@@ -256,8 +256,10 @@ pub trait ShardLog: Send + Sync {
     async fn remove(&self, shard: ShardKey) -> Result<(), LogError>;
 
     /// Makes the log of `shard` begin at `begin`, without records; what it held is forgotten, fence and producers
-    /// too, but not the greatest entry version seen, if the shard could be read. For a copy whose files were made elsewhere and hold everything before: with the base that the other log
-    /// has there, it knows what that one knows.
+    /// too, but not the greatest entry version seen, if the shard could be read.
+    ///
+    /// For a copy whose files were made elsewhere and hold everything before: with the base that the other log has
+    /// there, it knows what that one knows.
     ///
     /// Afterwards [`ShardLog::tail`] is the position before it and the next append gets that position.
     /// After a crash in the middle the shard has no log, the one before, or the new one.

@@ -20,7 +20,8 @@ pub(super) async fn suite(log: &dyn ShardLog) {
 pub(super) async fn read_batches(
     log: &dyn ShardLog,
     shard: ShardKey,
-    (mut from, max_bytes): (SeqNo, usize),
+    mut from: SeqNo,
+    max_bytes: usize,
 ) -> Vec<RecordBatch> {
     let mut batches = Vec::new();
     loop {
@@ -65,7 +66,7 @@ async fn batches_are_read_as_they_were_appended(log: &dyn ShardLog, shard: Shard
         },
     ];
     assert_eq!(
-        read_batches(log, shard, (SeqNo(0), usize::MAX)).await,
+        read_batches(log, shard, SeqNo(0), usize::MAX).await,
         expected
     );
     // One that begins before the asked position is whole all the same.
@@ -86,7 +87,7 @@ async fn pages_hold_whole_batches_only(log: &dyn ShardLog, shard: ShardKey) {
         firsts.push(append(log, batch(shard, &sizes)).await.first);
     }
     for max_bytes in [0, 1, 500, 5000, usize::MAX] {
-        let batches = read_batches(log, shard, (SeqNo(0), max_bytes)).await;
+        let batches = read_batches(log, shard, SeqNo(0), max_bytes).await;
         let seen: Vec<SeqNo> = batches.iter().map(|batch| batch.first).collect();
         assert_eq!(seen, firsts, "pages of {max_bytes} bytes");
         for (len, batch) in (1..).zip(&batches) {
@@ -101,7 +102,7 @@ async fn trimming_leaves_whole_batches(log: &dyn ShardLog, shard: ShardKey) {
     }
     let first = log.trim(shard, SeqNo(31)).await.expect("trim");
     assert!(first.0.is_multiple_of(3), "half a batch was trimmed");
-    let batches = read_batches(log, shard, (first, 1)).await;
+    let batches = read_batches(log, shard, first, 1).await;
     assert_eq!(batches.len() as u64, 20 - first.0 / 3);
     if let Some(below) = first.0.checked_sub(1) {
         let gap = log.read_batches(shard, SeqNo(below), 10).await;

@@ -46,6 +46,10 @@ async fn copy(log: &dyn ShardLog, shard: ShardKey, batch: RecordBatch, under: Pr
     assert_eq!(appended.expect("copy is accepted"), expected);
 }
 
+async fn read_all(log: &dyn ShardLog, shard: ShardKey) -> Vec<RecordBatch> {
+    read_batches(log, shard, SeqNo(0), usize::MAX).await
+}
+
 async fn a_copied_log_is_the_same_log(log: &dyn ShardLog, [from, to]: [ShardKey; 2]) {
     for (number, term) in (0..).zip([1, 1, 3, 3, 3, 8]) {
         let payloads = vec!["x"; number as usize % 3 + 1];
@@ -60,12 +64,11 @@ async fn a_copied_log_is_the_same_log(log: &dyn ShardLog, [from, to]: [ShardKey;
         append(log, numbered).await;
     }
     let under = fence(log, to, 9).await;
-    for batch in read_batches(log, from, (SeqNo(0), 3)).await {
+    for batch in read_batches(log, from, SeqNo(0), 3).await {
         copy(log, to, batch, under).await;
     }
-    let whole = (SeqNo(0), usize::MAX);
-    let batches = read_batches(log, from, whole).await;
-    assert_eq!(read_batches(log, to, whole).await, batches);
+    let batches = read_all(log, from).await;
+    assert_eq!(read_all(log, to).await, batches);
     let tail = log.tail(from).await.expect("tail").expect("records");
     for at in [SeqNo(0), tail, tail.next()] {
         let bases = [from, to].map(|shard| log.base_at(shard, at));
@@ -163,13 +166,12 @@ async fn what_is_held_is_compared(log: &dyn ShardLog, shard: ShardKey) {
             "{other:?}: {refused:?}"
         );
     }
-    let whole = (SeqNo(0), usize::MAX);
-    assert_eq!(read_batches(log, shard, whole).await, held);
+    assert_eq!(read_all(log, shard).await, held);
     let first = log.trim(shard, SeqNo(2)).await.expect("trim");
     let trimmed = log.append_copy(shard, held[0].clone(), under).await;
     match trimmed {
         Ok(appended) => assert!(appended.duplicate && first == SeqNo(0)),
-        Err(LogError::Trimmed { first: told }) => assert_eq!(told, first),
+        Err(LogError::Trimmed { first: held }) => assert_eq!(held, first),
         other => panic!("what is trimmed cannot be compared, got {other:?}"),
     }
 }

@@ -33,9 +33,9 @@ fn of_term(shard: ShardKey, term: u64, payloads: &[&str]) -> Append {
     }
 }
 
-/// Everything that a log tells of its records, as text.
-async fn told(log: &dyn ShardLog, shard: ShardKey) -> String {
-    let batches = read_batches(log, shard, (SeqNo(0), 100)).await;
+/// Returns all that is known of a log's records, as text.
+async fn contents(log: &dyn ShardLog, shard: ShardKey) -> String {
+    let batches = read_batches(log, shard, SeqNo(0), 100).await;
     let records = log.read(shard, SeqNo(0), usize::MAX).await;
     let tail = log.tail(shard).await.expect("tail");
     let next = tail.map_or(SeqNo(0), SeqNo::next);
@@ -47,7 +47,7 @@ async fn told(log: &dyn ShardLog, shard: ShardKey) -> String {
 async fn a_cut_log_is_as_it_was_before(log: &dyn ShardLog, shard: ShardKey) {
     let mut before = Vec::new();
     for (number, term) in (0..).zip([1, 1, 2, 2, 5, 5, 5, 9]) {
-        before.push(told(log, shard).await);
+        before.push(contents(log, shard).await);
         let numbered = Append {
             producer: Some(ProducerSequence {
                 id: u128::from(number % 3_u64),
@@ -57,15 +57,15 @@ async fn a_cut_log_is_as_it_was_before(log: &dyn ShardLog, shard: ShardKey) {
         };
         append(log, numbered).await;
     }
-    let whole = told(log, shard).await;
+    let whole = contents(log, shard).await;
     for beyond in [16, 17, u64::MAX] {
         assert_eq!(truncate(log, shard, beyond).await, 16);
     }
-    assert_eq!(told(log, shard).await, whole);
+    assert_eq!(contents(log, shard).await, whole);
     for number in [7, 4, 3, 0] {
         assert_eq!(truncate(log, shard, 2 * number).await, 2 * number);
-        let told = told(log, shard).await;
-        assert_eq!(told, before[number as usize], "cut at {}", 2 * number);
+        let left = contents(log, shard).await;
+        assert_eq!(left, before[number as usize], "cut at {}", 2 * number);
         let gone = log.read_one(shard, SeqNo(2 * number)).await;
         assert_eq!(gone.expect("read"), None);
         let gone = log.chain(shard, SeqNo(2 * number)).await;
@@ -124,10 +124,10 @@ async fn what_is_agreed_on_is_not_cut(log: &dyn ShardLog, shard: ShardKey) {
     // In the last one a batch that is agreed on in part would go.
     for (from, at) in [(0, 0), (2, 2), (3, 2)] {
         let refused = log.truncate(shard, SeqNo(from)).await;
-        let Err(LogError::BelowAgreed { at: told, agreed }) = refused else {
+        let Err(LogError::BelowAgreed { at: cut, agreed }) = refused else {
             panic!("what is agreed on must stay, got {refused:?}");
         };
-        assert_eq!((told, agreed), (SeqNo(at), SeqNo(3)));
+        assert_eq!((cut, agreed), (SeqNo(at), SeqNo(3)));
     }
     assert_eq!(truncate(log, shard, 4).await, 4);
     assert_eq!(log.tail(shard).await.expect("tail"), Some(SeqNo(3)));
@@ -142,7 +142,7 @@ async fn what_is_trimmed_is_not_cut(log: &dyn ShardLog, shard: ShardKey) {
     if let Some(below) = first.0.checked_sub(1) {
         let refused = log.truncate(shard, SeqNo(below)).await;
         assert!(
-            matches!(refused, Err(LogError::Trimmed { first: told }) if told == first),
+            matches!(refused, Err(LogError::Trimmed { first: held }) if held == first),
             "{refused:?}"
         );
     }
@@ -177,9 +177,9 @@ async fn another_history_takes_its_place(log: &dyn ShardLog, [new, old]: [ShardK
     let under = PrimaryTerm(4);
     log.fence(old, under).await.expect("fence");
     assert_eq!(truncate(log, old, 3).await, 3);
-    for batch in read_batches(log, new, (SeqNo(3), 1)).await {
+    for batch in read_batches(log, new, SeqNo(3), 1).await {
         let copied = log.append_copy(old, batch, under).await;
         copied.expect("copy is accepted");
     }
-    assert_eq!(told(log, old).await, told(log, new).await);
+    assert_eq!(contents(log, old).await, contents(log, new).await);
 }

@@ -17,7 +17,7 @@ impl ShardWriter {
     pub(crate) fn stage(&mut self, write: &Write, reply: Reply<Appended>) {
         let staged = match write {
             Write::Append(append) => self.stage_append(append),
-            Write::Copy(_, batch, under) => self.stage_copy(batch, *under),
+            Write::Copy { batch, under, .. } => self.stage_copy(batch, *under),
         };
         match staged {
             Ok(appended) if appended.duplicate && appended.last.0 < self.committed => {

@@ -10,7 +10,7 @@ use gleaner_log::{LocalLog, LogOptions};
 
 use crate::world::{ROOT, is_proof, seed};
 use disk::{LifeFiles, Moment, Moments};
-use planted::Planted;
+use planted::PlantedError;
 use work::work;
 
 mod disk;
@@ -60,7 +60,7 @@ const SETTINGS: [Setting; 5] = [
 struct Life {
     seed: u64,
     setting: Setting,
-    planted: Option<Planted>,
+    planted: Option<PlantedError>,
 }
 
 impl Life {
@@ -174,7 +174,7 @@ async fn a_power_cut_at_any_operation_of_a_life_loses_nothing_and_brings_nothing
 
 #[tokio::test]
 async fn every_planted_error_is_found() {
-    for planted in Planted::ALL {
+    for planted in PlantedError::ALL {
         let mut lives = (seed(0)..seed(0) + 20).flat_map(|seed| {
             SETTINGS.map(|setting| Life {
                 seed,

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use gleaner_log::files::{Entry, File, Files, SimulatedFiles};
 use parking_lot::Mutex;
 
-use super::history::Known;
-use super::planted::Planted;
+use super::history::Knowledge;
+use super::planted::PlantedError;
 
 /// The moments of a life.
 #[derive(Debug, Default)]
 pub(super) struct Moments {
-    known: Mutex<Known>,
+    known: Mutex<Knowledge>,
     taken: Mutex<Vec<Moment>>,
 }
 
@@ -22,12 +22,12 @@ pub(super) struct Moments {
 pub(super) struct Moment {
     pub(super) files: SimulatedFiles,
     /// What callers know, at the least.
-    pub(super) known: Known,
+    pub(super) known: Knowledge,
 }
 
 impl Moments {
     /// Takes note of what callers know from now on.
-    pub(super) fn tell(&self, known: &Known) {
+    pub(super) fn tell(&self, known: &Knowledge) {
         self.known.lock().clone_from(known);
     }
 
@@ -41,7 +41,7 @@ impl Moments {
 #[derive(Debug, Clone)]
 pub(super) struct LifeFiles {
     pub(super) files: SimulatedFiles,
-    pub(super) planted: Option<Planted>,
+    pub(super) planted: Option<PlantedError>,
     /// `None` where nothing is remembered.
     pub(super) moments: Option<Arc<Moments>>,
 }
@@ -82,7 +82,7 @@ impl Files for LifeFiles {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if self.planted == Some(Planted::JournalKept) && name.starts_with("journal-") {
+        if self.planted == Some(PlantedError::JournalKept) && name.starts_with("journal-") {
             return Ok(());
         }
         self.remember().remove_file(path)
@@ -127,7 +127,7 @@ impl File for LifeFile {
 
     fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
         self.files.remember();
-        if self.is_state && self.files.planted == Some(Planted::FenceNotDurable) {
+        if self.is_state && self.files.planted == Some(PlantedError::FenceNotDurable) {
             return self.file.write_at(offset, &without_fence(buf));
         }
         self.file.write_at(offset, buf)

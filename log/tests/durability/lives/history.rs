@@ -100,7 +100,7 @@ impl History {
 
 /// What is known of one shard.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ShardKnown {
+pub(super) struct ShardKnowledge {
     pub(super) history: History,
     /// What may be there instead, of operations without an answer.
     pub(super) others: Vec<History>,
@@ -115,12 +115,12 @@ pub(super) struct ShardKnown {
 
 /// What the callers of a log know after it went down.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
-    pub(super) shards: BTreeMap<ShardKey, ShardKnown>,
+pub(super) struct Knowledge {
+    pub(super) shards: BTreeMap<ShardKey, ShardKnowledge>,
     pub(super) num_batches: u64,
 }
 
-impl Known {
+impl Knowledge {
     /// Compares a log with what is known, and takes what is found for known then.
     pub(super) async fn look(&mut self, log: &LocalLog) -> Result<(), String> {
         for (key, shard) in &mut self.shards {
@@ -131,7 +131,7 @@ impl Known {
     }
 }
 
-impl ShardKnown {
+impl ShardKnowledge {
     async fn look(&mut self, log: &LocalLog, key: ShardKey) -> Result<(), String> {
         let as_text = |error: LogError| error.to_string();
         let mut reasons = Vec::new();

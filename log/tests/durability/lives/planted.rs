@@ -5,7 +5,7 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
 /// An error of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Planted {
+pub(super) enum PlantedError {
     /// A fence is raised in memory only.
     FenceNotDurable,
     /// Producers are left behind when batches are copied.
@@ -16,7 +16,7 @@ pub(super) enum Planted {
     JournalKept,
 }
 
-impl Planted {
+impl PlantedError {
     pub(super) const ALL: [Self; 4] = [
         Self::FenceNotDurable,
         Self::ProducersNotCopied,
@@ -28,11 +28,11 @@ impl Planted {
 /// A log as copies change it.
 pub(super) struct Copier<'a> {
     log: &'a LocalLog,
-    planted: Option<Planted>,
+    planted: Option<PlantedError>,
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(log: &'a LocalLog, planted: Option<Planted>) -> Self {
+    pub(super) fn new(log: &'a LocalLog, planted: Option<PlantedError>) -> Self {
         Self { log, planted }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Copier<'a> {
         mut batch: RecordBatch,
         under: PrimaryTerm,
     ) -> Result<(), LogError> {
-        if self.planted == Some(Planted::ProducersNotCopied) {
+        if self.planted == Some(PlantedError::ProducersNotCopied) {
             batch.producer = None;
         }
         self.log.append_copy(key, batch, under).await.map(|_| ())
@@ -51,7 +51,7 @@ impl<'a> Copier<'a> {
     pub(super) async fn truncate(&self, key: ShardKey, from: SeqNo) -> Result<(), LogError> {
         let page = self.log.read_batches(key, from, 1).await?;
         let at = self.log.truncate(key, from).await?;
-        if self.planted == Some(Planted::HalfABatchKept)
+        if self.planted == Some(PlantedError::HalfABatchKept)
             && let Some(mut batch) = page.batches.into_iter().next()
             && at < from
         {

@@ -9,8 +9,8 @@ use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 
 use super::Life;
 use super::disk::Moments;
-use super::history::{History, Known, ShardKnown};
-use super::planted::{Copier, Planted};
+use super::history::{History, Knowledge, ShardKnowledge};
+use super::planted::{Copier, PlantedError};
 use crate::world::{Dice, append, shard};
 
 const NUM_SHARDS: u64 = 2;
@@ -23,7 +23,7 @@ const NUM_PRODUCERS: u64 = 7;
 /// What the log does that it must not do, also while the power is on.
 pub(super) async fn work(log: &LocalLog, life: Life, moments: &Moments) -> Result<(), String> {
     let mut dice = Dice(life.seed);
-    let mut known = Known::default();
+    let mut known = Knowledge::default();
     for _ in 0..NUM_STEPS {
         let mut step = Step {
             log,
@@ -44,10 +44,10 @@ pub(super) async fn work(log: &LocalLog, life: Life, moments: &Moments) -> Resul
 struct Step<'a> {
     log: &'a LocalLog,
     moments: &'a Moments,
-    planted: Option<Planted>,
+    planted: Option<PlantedError>,
     key: ShardKey,
     dice: &'a mut Dice,
-    known: &'a mut Known,
+    known: &'a mut Knowledge,
 }
 
 impl Step<'_> {
@@ -63,7 +63,7 @@ impl Step<'_> {
         }
     }
 
-    fn shard(&mut self) -> &mut ShardKnown {
+    fn shard(&mut self) -> &mut ShardKnowledge {
         self.known.shards.entry(self.key).or_default()
     }
 
