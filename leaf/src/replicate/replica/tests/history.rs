@@ -181,7 +181,7 @@ async fn a_copy_whose_log_does_not_meet_its_files_begins_again_from_files() {
             fence: PrimaryTerm(0),
             base: LogBase::UNKNOWN,
         };
-        log.begin_at(key(1), begin).await.expect("memory");
+        log.begin_at(key(1), begin.clone()).await.expect("memory");
         cluster.write((0..9).map(|n| put(n, 1)).collect()).await;
         let fetched = num_fetched(&cluster);
         cluster.again("b");
