@@ -21,6 +21,7 @@ use tower_http::compression::Compression;
 
 use crate::cached;
 use crate::contexts::Contexts;
+use crate::freshness::Freshness;
 use crate::late;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
@@ -54,6 +55,7 @@ impl Dialect {
     ) -> Self {
         let app = Arc::new(App {
             cache: cached::cache_of(&root, &options),
+            freshness: Freshness::default(),
             root,
             bodies: BodyRoom::new(options.body_memory_bytes),
             options,

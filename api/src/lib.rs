@@ -11,6 +11,7 @@ mod contexts;
 mod dialect;
 pub mod docs;
 mod error;
+mod freshness;
 pub mod guard;
 mod late;
 mod middleware;

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::cached::{self, Asked};
 use crate::contexts::Contexts;
 use crate::error::ApiError;
+use crate::freshness::Freshness;
 use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
 use crate::paths::{Parts, PathMatch, Paths};
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) bodies: Arc<BodyRoom>,
     /// Answers that are kept; `None` where none is.
     pub(crate) cache: Option<Arc<Cache>>,
+    pub(crate) freshness: Freshness,
 }
 
 /// The routes of all tables, over what they share.
@@ -103,6 +105,10 @@ async fn dispatch(
     };
     let response = match checked() {
         Ok((parts, form, warnings)) => {
+            let freshness = &app.freshness;
+            freshness
+                .assure(&app.root, route, &head.method, &parts)
+                .await;
             let request = Request {
                 app: Arc::clone(app),
                 route,

@@ -75,8 +75,9 @@ def settings_are_read_back_and_changed(kit):
 def cluster_health_counts_the_shards_of_an_index(kit):
     kit.make(settings={"number_of_shards": 2, "number_of_replicas": 0})
     health = kit.client.cluster.health(index=kit.index, wait_for_status="green")
-    told = (health["status"], health["timed_out"], health["active_primary_shards"], health["number_of_nodes"])
-    equal(told, ("green", False, 2, 1))
+    told = (health["status"], health["timed_out"], health["active_primary_shards"])
+    equal(told, ("green", False, 2))
+    true(health["number_of_nodes"] >= 1, health["number_of_nodes"])
 
 
 @check

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Drives a server through an official Python client that is not modified.
 
-    drive.py URL LIBRARY [--only WORD]
+    drive.py URL[,URL…] LIBRARY [--ca FILE] [--only WORD]
 
+Several URLs are asked in turns. FILE is the authority that servers must have a certificate of.
 LIBRARY is `elasticsearch` or `opensearchpy`, as this Python can import it. Prints a line a check and, last,
 `N passed, N failed`; ends with 1 where a check failed or none ran. Only indices named `checks-*` are made,
 and deleted again. Called by `cargo xtask test`. The checks are in `checks.py`.
@@ -26,10 +27,10 @@ def late(*_):
     raise TimeoutError(f"not done within {LIMIT} s")
 
 
-def run(check, library, url):
+def run(check, library, urls, ca):
     """Runs a check on an index of its own; returns what went wrong."""
     index = "checks-" + check.__name__.replace("_", "-")
-    kit = Kit(library, url, index)
+    kit = Kit(library, urls, index, ca)
     signal.alarm(LIMIT)
     try:
         check(kit)
@@ -49,8 +50,9 @@ def run(check, library, url):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url")
+    parser.add_argument("urls", type=lambda text: text.split(","))
     parser.add_argument("library", choices=["elasticsearch", "opensearchpy"])
+    parser.add_argument("--ca", help="file of the authority, in PEM")
     parser.add_argument("--only", default="", help="only checks with this word in their name")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -59,7 +61,7 @@ def main():
     chosen = [check for check in CHECKS if asked.only in check.__name__]
     for check in chosen:
         began = time.monotonic()
-        fault = run(check, asked.library, asked.url)
+        fault = run(check, asked.library, asked.urls, asked.ca)
         took = f"{1000 * (time.monotonic() - began):.0f} ms"
         print(f"{'FAIL' if fault else 'PASS'} {check.__name__} ({took}) {fault or ''}".rstrip(), flush=True)
         if fault:

@@ -58,16 +58,16 @@ def total(answer):
 class Kit:
     """A client of one library, and the name of the index that a check has for itself."""
 
-    def __init__(self, library, url, index):
+    def __init__(self, library, urls, index, ca=None):
         self.library = importlib.import_module(library)
         self.helpers = importlib.import_module(f"{library}.helpers")
         self.is_opensearch = library == "opensearchpy"
         self.index = index
         if self.is_opensearch:
-            self.client = self.library.OpenSearch(url, timeout=20, max_retries=0)
+            self.client = self.library.OpenSearch(urls, timeout=20, max_retries=0, ca_certs=ca)
             self.error = self.library.TransportError
         else:
-            self.client = self.library.Elasticsearch(url, request_timeout=20, max_retries=0)
+            self.client = self.library.Elasticsearch(urls, request_timeout=20, max_retries=0, ca_certs=ca)
             self.error = self.library.ApiError
 
     def ask(self, method, body, **parameters):

@@ -3,7 +3,7 @@
 //!
 //! Writers show each document before the next; readers ask any front and hold each answer against what had been
 //! acknowledged; meanwhile processes stand still (`SIGSTOP`) for as long as leases last, or shorter, or longer.
-//! The long run is `cargo xtask prove --tier fronts --seed N`.
+//! The long run is `cargo xtask prove --tier front --seed N`.
 
 mod processes;
 mod readers;
@@ -142,7 +142,7 @@ async fn no_answer_that_fronts_keep_is_from_before_what_was_acknowledged() -> Re
         "faults": read(&run.num_faults),
         "stale": 0,
     });
-    run::report("fronts", &figures)?;
+    run::report("front", &figures)?;
     ensure!(has_seen, "too little was seen in {within:?}: {figures}");
     ensure!(
         read(&run.num_hits) * 4 >= read(&run.num_reads),

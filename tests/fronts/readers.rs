@@ -44,12 +44,9 @@ pub(crate) async fn read(run: Arc<Run>, reader: usize, mut random: StdRng) -> Re
         let front = fronts[(reader + random.random_range(0..2)) % fronts.len()];
         let (request, place) = question(&mut random, writer);
         let least = run.acknowledged[writer].load(Ordering::SeqCst);
-        let response = match request.send(front).await {
-            Ok(response) => response,
-            Err(_) => {
-                run.num_failed.fetch_add(1, Ordering::Relaxed);
-                continue;
-            }
+        let Ok(response) = request.send(front).await else {
+            run.num_failed.fetch_add(1, Ordering::Relaxed);
+            continue;
         };
         let is_hit = response.header("x-cache") == Some("hit");
         let body: Value = serde_json::from_slice(&response.body).context("an answer is JSON")?;

@@ -155,11 +155,10 @@ async fn fronts_are_restarted_one_after_another_and_no_request_fails() -> Result
         }
     });
     for _ in 0..rounds {
-        for at in 0..NUM_FRONTS {
-            let address = fronts[at].address;
-            fronts[at].stop().await?;
-            fronts[at] = Front::start(&processes, address)?;
-            fronts[at].ready().await?;
+        for front in &mut fronts {
+            front.stop().await?;
+            *front = Front::start(&processes, front.address)?;
+            front.ready().await?;
             // The balancer is to see it.
             sleep(Duration::from_millis(200)).await;
         }

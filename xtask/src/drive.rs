@@ -4,6 +4,7 @@
 //! Those of this repository are driven by [`checks`] and [`readme`].
 
 pub(crate) mod checks;
+pub(crate) mod fronts;
 pub(crate) mod readme;
 mod server;
 

@@ -88,7 +88,7 @@ const TIERS: &[Tier] = &[
         proves: "1,000 simulated schedules of faults: the root breaks no invariant",
     },
     Tier {
-        name: "fronts",
+        name: "front",
         package: "gleaner-tests",
         target: Target::Test("fronts"),
         proves: "300,000 hits, 3,000 writes shown, 100 processes that stand still: no answer from before what was \

@@ -34,6 +34,7 @@ const STEPS: &[&[Step]] = &[
     ],
     drive::STEPS,
     drive::checks::STEPS,
+    drive::fronts::STEPS,
     drive::readme::STEPS,
     containers::STEPS,
 ];

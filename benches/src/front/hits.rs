@@ -47,13 +47,10 @@ fn take_turns(ways: &mut [Way<'_>], num: usize, rounds: usize) -> Result<()> {
 pub(super) fn measure(site: &Site) -> Result<Section> {
     let options = &site.options;
     let (num, rounds) = (options.sized(4_000, 20_000), options.sized(3, 7));
-    let cluster = Cluster::start(
-        site,
-        "hits",
-        &[
-            "--secure", "--leaves", "1", "--copies", "1", "--roots", "1", "--fronts", "1",
-        ],
-    )?;
+    let counts = [
+        "--leaves", "1", "--copies", "1", "--roots", "1", "--fronts", "1", "--secure",
+    ];
+    let cluster = Cluster::start(site, "hits", &counts)?;
     let (front, front_pid) = cluster.of("front").remove(0);
     site.index(&cluster.ca(), &format!("https://{front}"))?;
     let [file, cached, varnish] = [
@@ -62,47 +59,39 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         contenders::hitch_and_varnish(site)?,
     ];
     let serve = format!("https://127.0.0.1:{}/notes/_search", site.serve_port);
-    let get = "?q=text:tea";
-    let of = |contender: &Contender, body| Question {
-        url: contender.url.clone(),
-        body,
-        version: Version::Http1,
-    };
-    let body = Some(site.question.as_path());
-    let ours = |url: String, body| Question {
-        url,
-        body,
-        version: Version::Http1,
-    };
     let front_url = format!("https://{front}/notes/_search");
+    let (get, post) = ("?q=text:tea", Some(site.question.as_path()));
+    let pids = [&file, &cached, &varnish].map(|contender: &Contender| contender.process.pid());
+    let [file_pid, cached_pid, varnish_pid] = pids;
+    let serve_pid = site.serve.pid();
     let all = [
-        ("nginx, a file, GET", file.process.pid(), of(&file, None)),
+        ("nginx, a file, GET", file_pid, file.url.clone(), None),
         (
             "hitch and Varnish, GET",
-            varnish.process.pid(),
-            of(&varnish, None),
+            varnish_pid,
+            varnish.url.clone(),
+            None,
         ),
         (
             "nginx, cache of answers, POST",
-            cached.process.pid(),
-            of(&cached, body),
+            cached_pid,
+            cached.url.clone(),
+            post,
         ),
         (
             "gleaner serve, GET",
-            site.serve.pid(),
-            ours(format!("{serve}{get}"), None),
+            serve_pid,
+            format!("{serve}{get}"),
+            None,
         ),
-        ("gleaner serve, POST", site.serve.pid(), ours(serve, body)),
+        ("gleaner serve, POST", serve_pid, serve, post),
         (
             "gleaner front, GET",
             front_pid,
-            ours(format!("{front_url}{get}"), None),
+            format!("{front_url}{get}"),
+            None,
         ),
-        (
-            "gleaner front, POST",
-            front_pid,
-            ours(front_url.clone(), body),
-        ),
+        ("gleaner front, POST", front_pid, front_url.clone(), post),
     ];
     let mut table = Table::new([
         "server",
@@ -112,33 +101,21 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         "to nginx's cache",
     ]);
     for version in [Version::Http1, Version::Http2] {
-        let mut ways: Vec<Way<'_>> = Vec::new();
-        for (name, pid, question) in &all {
-            // hitch hands on what it does not understand: HTTP/1.1 alone.
-            if version == Version::Http2 && name.starts_with("hitch") {
-                continue;
-            }
-            ways.push(way(name, *pid, question, version));
-        }
+        // hitch hands on what it does not understand: HTTP/1.1 alone.
+        let is_spoken = |name: &str| version == Version::Http1 || !name.starts_with("hitch");
+        let spoken = all.iter().filter(|(name, ..)| is_spoken(name));
+        let mut ways: Vec<Way<'_>> = spoken
+            .map(|(name, pid, url, body)| {
+                let url = url.clone();
+                let body = *body;
+                way(name, *pid, Question { url, body, version })
+            })
+            .collect();
         take_turns(&mut ways, num, rounds)?;
-        let (of_file, of_cache) = (median(&ways, "a file"), median(&ways, "cache of answers"));
-        for way in &ways {
-            let micros = |time: Duration| time.as_secs_f64() * 1e6;
-            let ratio = |to: Duration| format!("{:.2}", micros(way.median()) / micros(to));
-            table.row([
-                way.name.to_owned(),
-                version.name().to_owned(),
-                format!("{:.1}", micros(way.median())),
-                ratio(of_file),
-                ratio(of_cache),
-            ]);
-        }
+        fill(&mut table, &ways, version);
     }
     let bytes = std::fs::metadata(&site.answer)?.len();
-    let (said, _) = ask(&cluster.ca(), &["-d", super::site::QUESTION, &front_url])?;
-    let origin = said
-        .lines()
-        .find(|line| line.to_lowercase().starts_with("x-cache"));
+    let said = origin(&cluster, &front_url)?;
     Ok(Section {
         title: "Hits",
         method: format!(
@@ -146,11 +123,32 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
              requests in turns; median of the CPU time of the server's processes a request."
         ),
         tables: vec![table],
-        remarks: vec![format!(
-            "The front said `{}`.",
-            origin.unwrap_or("nothing").trim()
-        )],
+        remarks: vec![format!("The front said `{said}`.")],
     })
+}
+
+/// Writes what was found with one version of HTTP.
+fn fill(table: &mut Table, ways: &[Way<'_>], version: Version) {
+    let (of_file, of_cache) = (median(ways, "a file"), median(ways, "cache of answers"));
+    for way in ways {
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let ratio = |to: Duration| format!("{:.2}", micros(way.median()) / micros(to));
+        table.row([
+            way.name.to_owned(),
+            version.name().to_owned(),
+            format!("{:.1}", micros(way.median())),
+            ratio(of_file),
+            ratio(of_cache),
+        ]);
+    }
+}
+
+/// Returns what the front says of where its answer is from.
+fn origin(cluster: &Cluster, url: &str) -> Result<String> {
+    let (said, _) = ask(&cluster.ca(), &["-d", super::site::QUESTION, url])?;
+    let mut lines = said.lines();
+    let origin = lines.find(|line| line.to_lowercase().starts_with("x-cache"));
+    Ok(origin.unwrap_or("nothing").trim().to_owned())
 }
 
 fn median(ways: &[Way<'_>], name: &str) -> Duration {
@@ -158,11 +156,7 @@ fn median(ways: &[Way<'_>], name: &str) -> Duration {
     found.map_or(Duration::ZERO, Way::median)
 }
 
-fn way<'a>(name: &'static str, pid: u32, question: &Question<'a>, version: Version) -> Way<'a> {
-    let question = Question {
-        version,
-        ..question.clone()
-    };
+fn way<'a>(name: &'static str, pid: u32, question: Question<'a>) -> Way<'a> {
     Way {
         name,
         pid,

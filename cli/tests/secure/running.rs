@@ -1,5 +1,6 @@
 //! A command that goes on running, and clients of it.
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -25,6 +26,8 @@ pub(crate) fn gleaner() -> Command {
 pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
+    /// What it has said so far: its two outputs come in any order.
+    said: RefCell<Vec<String>>,
 }
 
 impl Running {
@@ -50,22 +53,25 @@ impl Running {
                 }
             });
         }
-        Self { child, lines }
+        let said = RefCell::default();
+        Self { child, lines, said }
     }
 
-    /// Returns the next line that holds `wanted`.
+    /// Returns the first line that holds `wanted`, waiting for it.
     pub(crate) fn until(&self, wanted: &str) -> String {
-        let mut said = Vec::new();
+        let mut said = self.said.borrow_mut();
         loop {
+            if let Some(line) = said.iter().find(|line| line.contains(wanted)) {
+                return line.clone();
+            }
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(wanted) => return line,
                 Ok(line) => said.push(line),
                 Err(_) => panic!("`{wanted}` was not said: {}", said.join("\n")),
             }
         }
     }
 
-    /// Returns the address that the next line with `address=` names.
+    /// Returns the address that the first line with `address=` names.
     pub(crate) fn address(&self) -> String {
         let line = self.until("address=");
         let address = line.split("address=").nth(1).expect("an address");
