@@ -11,11 +11,19 @@ const FILES: [&str; 5] = [
     "gleaner/v1/node.proto",
 ];
 
+/// Calls of etcd, which is never served here.
+const ETCD: [&str; 1] = ["etcd/rpc.proto"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure()
         // Documents are slices of the message they came in, not copies.
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    let descriptors = protox::compile(ETCD, ["proto"])?;
+    tonic_prost_build::configure()
+        .build_server(false)
         .bytes(".")
         .compile_fds(descriptors)?;
     Ok(())

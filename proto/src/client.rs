@@ -24,9 +24,11 @@ pub use metadata::GrpcMetadata;
 pub use node::GrpcNode;
 pub use peer::{BadAddress, Peer};
 
+pub(crate) use fault::CallFault;
+pub(crate) use peer::over_tcp;
+
 use crate::LeafFault;
 use crate::wire::{MAX_MESSAGE_BYTES, Wire};
-use fault::CallFault;
 
 /// How much longer than its deadline a call is waited for, so that a leaf that answers in time what
 /// it has is heard: two trips over a slow network.

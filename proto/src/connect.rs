@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use gleaner_model::PeerRole;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::client::{BadAddress, Peer};
+use crate::client::{BadAddress, Peer, over_tcp};
 
 /// A stream of bytes, of whatever kind.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -67,6 +67,15 @@ impl Connect {
         };
         let target = address.to_owned();
         Peer::over(address, move || dial(&target))
+    }
+
+    /// As [`Connect::peer`], for a server that is no node.
+    pub(crate) fn quiet_peer(&self, address: &str) -> Result<Peer, BadAddress> {
+        let Some(dial) = self.0.clone() else {
+            return Peer::quiet_over(address, over_tcp(address));
+        };
+        let target = address.to_owned();
+        Peer::quiet_over(address, move || dial(&target))
     }
 }
 

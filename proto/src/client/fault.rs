@@ -11,7 +11,7 @@ use crate::node::NodeFault;
 
 /// A call without an answer of the peer's domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CallFault {
+pub(crate) enum CallFault {
     /// No connection could be made: the peer has not seen the call.
     Unreachable(String),
     /// The connection broke, or the peer is stopping: it may have seen the call.
@@ -30,7 +30,7 @@ pub(super) enum CallFault {
 
 impl CallFault {
     /// Reads a status: made here when it has a source, else sent by the peer.
-    pub(super) fn of(status: &Status) -> Self {
+    pub(crate) fn of(status: &Status) -> Self {
         let reason = status.message().to_owned();
         if status.code() == Code::OutOfRange {
             return Self::TooLarge(reason);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use prost::Message;
@@ -83,27 +85,43 @@ impl Peer {
         F: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        Self::made((address, Versions::OURS), connect)
+        Self::made(Target::node(address), connect)
     }
 
     /// Returns the node at `address` for a caller that speaks `versions`.
     pub(crate) fn speaking(address: &str, versions: Versions) -> Result<Self, BadAddress> {
-        let target = address.to_owned();
-        Self::made((address, versions), move || {
-            let target = target.clone();
-            async move {
-                let stream = TcpStream::connect(&target).await?;
-                stream.set_nodelay(true).map(|()| stream)
-            }
-        })
+        let target = Target {
+            versions,
+            ..Target::node(address)
+        };
+        Self::made(target, over_tcp(address))
     }
 
-    fn made<C, F, S>((address, versions): (&str, Versions), connect: C) -> Result<Self, BadAddress>
+    /// As [`Peer::over`], for a server that takes pings between calls for an attack.
+    pub(crate) fn quiet_over<C, F, S>(address: &str, connect: C) -> Result<Self, BadAddress>
     where
         C: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let target = Target {
+            pings_while_idle: false,
+            ..Target::node(address)
+        };
+        Self::made(target, connect)
+    }
+
+    fn made<C, F, S>(target: Target<'_>, connect: C) -> Result<Self, BadAddress>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Target {
+            address,
+            versions,
+            pings_while_idle,
+        } = target;
         let bad = || BadAddress {
             address: address.to_owned(),
         };
@@ -121,7 +139,7 @@ impl Peer {
         let channel = endpoint
             .http2_keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true)
+            .keep_alive_while_idle(pings_while_idle)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .http2_max_concurrent_reset_streams(MAX_CANCELLED)
@@ -170,6 +188,44 @@ impl Peer {
         self.dialler.num_connections.load(Ordering::Relaxed)
     }
 }
+
+/// Who is called, and how.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    /// `host:port`.
+    address: &'a str,
+    /// What the caller speaks.
+    versions: Versions,
+    /// Whether a connection is tried while no call is made on it.
+    pings_while_idle: bool,
+}
+
+impl<'a> Target<'a> {
+    /// A node like this one.
+    fn node(address: &'a str) -> Self {
+        Self {
+            address,
+            versions: Versions::OURS,
+            pings_while_idle: true,
+        }
+    }
+}
+
+/// Returns what makes connections to `address` over TCP.
+pub(crate) fn over_tcp(address: &str) -> impl Fn() -> TcpDial + Send + Sync + 'static {
+    let address: Arc<str> = address.into();
+    move || {
+        let address = Arc::clone(&address);
+        async move {
+            let stream = TcpStream::connect(&*address).await?;
+            stream.set_nodelay(true).map(|()| stream)
+        }
+        .boxed()
+    }
+}
+
+/// A connection over TCP that is being made.
+type TcpDial = BoxFuture<'static, io::Result<TcpStream>>;
 
 /// Makes connections.
 struct Dialler {
