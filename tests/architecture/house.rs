@@ -27,6 +27,7 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("engine", 3),
     ("proto", 3),
     ("server", 3),
+    ("etcd", 4),
     ("keeper", 4),
     ("leaf", 4),
     ("root", 4),

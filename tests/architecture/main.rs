@@ -47,6 +47,7 @@ const RULES: &[(&str, Rule)] = &[
         "only one module names each outside service",
         sources::scattered_services,
     ),
+    ("only `etcd` calls an etcd", sources::callers_of_etcd),
     (
         "only `cli` reads the environment or exits",
         sources::environment_readers,

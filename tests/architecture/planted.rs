@@ -149,6 +149,18 @@ fn a_library_outside_its_room_is_found_in_manifest_and_code() {
 }
 
 #[test]
+fn a_room_that_calls_an_etcd_is_found() {
+    let code = "use gleaner_proto::{Connect, etcd::Client};";
+    assert_found(
+        sources::callers_of_etcd,
+        &house_with("leaf/src/lib.rs", code),
+        "leaf/src/lib.rs",
+    );
+    let own = house_with("etcd/src/lib.rs", code);
+    assert_eq!(sources::callers_of_etcd(&own), vec![]);
+}
+
+#[test]
 fn a_service_named_in_two_modules_is_found_and_in_one_it_is_not() {
     let mut house = house_with("coordinator/src/etcd.rs", "use etcd_client::Client;");
     house.sources.push(Source::new(

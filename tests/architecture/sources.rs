@@ -104,6 +104,15 @@ fn module_of(path: &str) -> String {
         .to_owned()
 }
 
+/// Finds rooms other than `etcd` that call an etcd.
+pub(crate) fn callers_of_etcd(house: &House) -> Vec<Violation> {
+    let is_other = |source: &&Source| line_of(&source.room).is_some() && source.room != "etcd";
+    all_naming(
+        house.sources.iter().filter(is_other),
+        &["gleaner_proto::etcd"],
+    )
+}
+
 /// Finds rooms other than `cli` that read the environment or end the process.
 pub(crate) fn environment_readers(house: &House) -> Vec<Violation> {
     // Tests, benches, the test kit and xtask are started by people; datasets is a library like a room.

@@ -14,6 +14,7 @@ use anyhow::{Context, bail, ensure};
 use crate::{
     command::{cargo, is_available, run_program},
     report::{Outcome, Report},
+    setup::install_packages,
     workspace::Workspace,
 };
 
@@ -63,25 +64,9 @@ pub(crate) fn base(workspace: &Workspace) -> anyhow::Result<Outcome> {
     println!("no registry gives {BASE}; it is made with debootstrap");
     if !is_available(Path::new("debootstrap"), "--version") {
         println!("installing debootstrap");
-        install_debootstrap()?;
+        install_packages(&["debootstrap"])?;
     }
     bootstrap(workspace)
-}
-
-/// Installs from the lists of packages that are here, or else from new ones.
-fn install_debootstrap() -> anyhow::Result<()> {
-    let install = || {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--no-install-recommends", "debootstrap"]);
-        install
-    };
-    if run_program(install()).is_err() {
-        let mut update = Command::new("apt-get");
-        update.arg("update");
-        run_program(update)?;
-        run_program(install())?;
-    }
-    Ok(())
 }
 
 /// Makes the base from Debian's packages and hands it to Docker.

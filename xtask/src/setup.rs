@@ -34,6 +34,10 @@ pub(crate) const STEPS: &[Step] = &[
         name: "setup: python clients",
         run: python_clients,
     },
+    Step {
+        name: "setup: etcd",
+        run: |workspace| outcome(etcd(workspace)),
+    },
 ];
 
 /// A virtual environment for tests that drive a real client.
@@ -187,6 +191,49 @@ fn python_clients(workspace: &Workspace) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::PASSED)
+}
+
+/// Returns `etcd`, installed on first use: tests of the cluster state start it from the path.
+fn etcd(workspace: &Workspace) -> Tool {
+    let etcd = PathBuf::from("etcd");
+    if is_available(&etcd, "--version") {
+        return Ok(etcd);
+    }
+    if workspace.skips("etcd") {
+        return Err("etcd is absent, GLEANER_XTASK_SKIP says not to install it".into());
+    }
+    println!("installing etcd-server");
+    if let Err(error) = install_packages(&["etcd-server"]) {
+        return Err(format!("etcd cannot be installed: {error:#}"));
+    }
+    // Tests start their own; the package may have started one for the machine, where systemd runs.
+    let stopped = Command::new("systemctl")
+        .args(["disable", "--now", "etcd"])
+        .output();
+    if !stopped.is_ok_and(|output| output.status.success()) {
+        println!("no service of etcd was stopped");
+    }
+    Ok(etcd)
+}
+
+/// Installs packages of the system, from the lists of packages that are here or else from new ones.
+///
+/// # Errors
+/// When there is no such package, or this user may not.
+pub(crate) fn install_packages(packages: &[&str]) -> anyhow::Result<Outcome> {
+    let install = || {
+        let mut install = Command::new("apt-get");
+        install
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages);
+        install
+    };
+    run_program(install()).or_else(|_| {
+        let mut update = Command::new("apt-get");
+        update.arg("update");
+        run_program(update)?;
+        run_program(install())
+    })
 }
 
 fn outcome(tool: Tool) -> anyhow::Result<Outcome> {

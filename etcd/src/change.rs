@@ -1,0 +1,157 @@
+//! What a change of the state writes, and the first state of a cluster.
+
+use std::sync::Arc;
+
+use gleaner_coordinator::{CoordinatorError, size};
+use gleaner_model::{ClusterState, IndexMeta};
+use gleaner_proto::etcd::{Compare, Operation, Revision, Transaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::entries::Stored;
+use crate::keys::Keys;
+use crate::meta::{ChangeId, ClusterValue, FIRST_LEVEL, Meta};
+use crate::mirror::View;
+use crate::value::{CLUSTER, INDEX, Kind, META};
+
+/// A change of the state that is ready to be sent.
+pub(crate) struct Change {
+    /// Its name, in `meta` once it is made.
+    pub(crate) id: ChangeId,
+    /// The revision of `meta` that it goes out from.
+    pub(crate) base: Revision,
+    /// The state that it makes.
+    pub(crate) state: ClusterState,
+    /// What it writes.
+    pub(crate) transaction: Transaction,
+}
+
+impl Change {
+    /// Prepares to replace the state of `view` by `next`, whose version is one higher.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::TooLarge`], [`CoordinatorError::Unreadable`].
+    pub(crate) fn prepare(
+        keys: &Keys,
+        view: &View,
+        mut next: ClusterState,
+    ) -> Result<Self, CoordinatorError> {
+        let current = view.state()?;
+        next.version = current.version + 1;
+        size::check(&current, &next, size::bytes_of(&next))?;
+        let id = ChangeId::random();
+        let stored = view.entries.meta.as_ref();
+        let base = stored.map(|meta| meta.revision).unwrap_or_default();
+        let mut operations = Vec::new();
+        for (uuid, index) in &next.indices {
+            let before = current.indices.get(uuid);
+            if !before.is_some_and(|before| Arc::ptr_eq(before, index) || before == index) {
+                let stored = view.entries.indices.get(uuid);
+                operations.push(put_index(keys, index, stored)?);
+            }
+        }
+        let deleted = current.indices.keys();
+        let deleted = deleted.filter(|uuid| !next.indices.contains_key(uuid));
+        operations.extend(deleted.map(|uuid| Operation::Delete {
+            key: keys.index(uuid),
+        }));
+        let meta = Meta::of(&next, id.clone());
+        operations.push(put(keys.meta(), META, &meta, stored)?);
+        Ok(Self {
+            id,
+            base,
+            state: next,
+            transaction: Transaction {
+                compares: vec![unchanged(keys, base)],
+                operations,
+            },
+        })
+    }
+}
+
+/// Returns what gives `meta` another revision and changes nothing else but its version: whatever else goes out from
+/// `stored` cannot be made any more then.
+///
+/// # Errors
+/// [`CoordinatorError::Unreadable`] where `meta` cannot be read: it is left.
+pub(crate) fn touch(keys: &Keys, stored: &Stored<Meta>) -> Result<Transaction, CoordinatorError> {
+    let read = stored.read.as_ref();
+    let meta = read.map_err(|reason| CoordinatorError::Unreadable {
+        path: keys.meta(),
+        reason: reason.clone(),
+    })?;
+    let touched = Meta {
+        version: meta.version + 1,
+        change: ChangeId::random(),
+        ..Meta::clone(meta)
+    };
+    Ok(Transaction {
+        compares: vec![unchanged(keys, stored.revision)],
+        operations: vec![put(keys.meta(), META, &touched, Some(stored))?],
+    })
+}
+
+/// Returns what begins a cluster with `state`, where there is none.
+///
+/// # Errors
+/// A state that has no such JSON.
+pub(crate) fn beginning(
+    keys: &Keys,
+    state: &ClusterState,
+) -> Result<Transaction, CoordinatorError> {
+    let cluster = ClusterValue {
+        uuid: state.cluster_uuid.clone(),
+        level: FIRST_LEVEL,
+    };
+    let meta = Meta::of(state, ChangeId::random());
+    let mut operations = vec![
+        put(keys.cluster(), CLUSTER, &cluster, None)?,
+        put(keys.meta(), META, &meta, None)?,
+    ];
+    for index in state.indices.values() {
+        operations.push(put_index(keys, index, None)?);
+    }
+    let absent = |key: String| Compare {
+        key,
+        revision: None,
+    };
+    Ok(Transaction {
+        compares: vec![absent(keys.cluster()), absent(keys.meta())],
+        operations,
+    })
+}
+
+fn unchanged(keys: &Keys, base: Revision) -> Compare {
+    Compare {
+        key: keys.meta(),
+        revision: Some(base),
+    }
+}
+
+fn put_index(
+    keys: &Keys,
+    index: &IndexMeta,
+    stored: Option<&Stored<IndexMeta>>,
+) -> Result<Operation, CoordinatorError> {
+    put(keys.index(&index.uuid), INDEX, index, stored)
+}
+
+fn put<T: Serialize + DeserializeOwned>(
+    key: String,
+    kind: Kind,
+    value: &T,
+    stored: Option<&Stored<T>>,
+) -> Result<Operation, CoordinatorError> {
+    let stored = stored.map(|stored| &*stored.bytes);
+    match kind.encode(value, stored) {
+        Ok(bytes) => Ok(Operation::Put {
+            key,
+            value: bytes.into(),
+            lease: None,
+        }),
+        Err(error) => Err(CoordinatorError::Store {
+            path: key,
+            source: error.into(),
+        }),
+    }
+}

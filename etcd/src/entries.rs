@@ -1,0 +1,156 @@
+//! The keys of the state as they were at one revision, and the state that is made of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gleaner_model::{ClusterState, IndexMeta, IndexUuid};
+use gleaner_proto::etcd::{Event, Listing, Revision};
+
+use crate::keys::{Keys, StateKey};
+use crate::meta::{ClusterValue, Meta};
+use crate::value::{CLUSTER, INDEX, Kind, META};
+
+/// A value as it lies in etcd, and what was read of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored<T> {
+    /// When it was written.
+    pub(crate) revision: Revision,
+    /// The value.
+    pub(crate) bytes: Bytes,
+    /// What it says, or why it cannot be read.
+    pub(crate) read: Result<Arc<T>, String>,
+}
+
+impl<T: serde::de::DeserializeOwned> Stored<T> {
+    pub(crate) fn new(kind: Kind, bytes: Bytes, revision: Revision) -> Self {
+        Self {
+            revision,
+            read: kind.decode(&bytes).map(Arc::new),
+            bytes,
+        }
+    }
+}
+
+/// The keys of the state.
+#[derive(Debug, Clone)]
+pub(crate) struct Entries {
+    keys: Keys,
+    pub(crate) cluster: Option<Stored<ClusterValue>>,
+    pub(crate) meta: Option<Stored<Meta>>,
+    pub(crate) indices: BTreeMap<IndexUuid, Stored<IndexMeta>>,
+}
+
+/// Why keys make no state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The key.
+    pub(crate) key: String,
+    /// What is wrong with it.
+    pub(crate) reason: String,
+}
+
+impl Entries {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self {
+            keys,
+            cluster: None,
+            meta: None,
+            indices: BTreeMap::new(),
+        }
+    }
+
+    /// Takes all keys there are; those that were here and are not in `listing` were removed. What has not changed
+    /// is not read again.
+    pub(crate) fn replace(&mut self, listing: Listing) {
+        let mut before = std::mem::take(&mut self.indices);
+        (self.cluster, self.meta) = (None, None);
+        for pair in listing.pairs {
+            if let Some(StateKey::Index(uuid)) = self.keys.read(&pair.key)
+                && let Some(same) = before.remove(&uuid)
+                && same.revision == pair.revision
+            {
+                self.indices.insert(uuid, same);
+                continue;
+            }
+            self.apply(Event {
+                key: pair.key,
+                revision: pair.revision,
+                value: Some(pair.value),
+            });
+        }
+    }
+
+    /// Takes all keys there are, and reads each.
+    pub(crate) fn begin_again(&mut self, listing: Listing) {
+        self.indices.clear();
+        self.replace(listing);
+    }
+
+    /// Takes a change over; returns whether it is one of the state.
+    pub(crate) fn apply(&mut self, event: Event) -> bool {
+        let Event {
+            key,
+            revision,
+            value,
+        } = event;
+        match self.keys.read(&key) {
+            Some(StateKey::Cluster) => {
+                self.cluster = value.map(|bytes| Stored::new(CLUSTER, bytes, revision));
+            }
+            Some(StateKey::Meta) => {
+                self.meta = value.map(|bytes| Stored::new(META, bytes, revision));
+            }
+            Some(StateKey::Index(uuid)) => match value {
+                Some(bytes) => {
+                    let stored = Stored::new(INDEX, bytes, revision);
+                    self.indices.insert(uuid, stored);
+                }
+                None => drop(self.indices.remove(&uuid)),
+            },
+            None => return false,
+        }
+        true
+    }
+
+    /// Returns the state.
+    ///
+    /// # Errors
+    /// The first key that cannot be read, or is missing.
+    pub(crate) fn state(&self) -> Result<ClusterState, Problem> {
+        let cluster = read(self.cluster.as_ref(), || self.keys.cluster())?;
+        let meta = read(self.meta.as_ref(), || self.keys.meta())?;
+        let mut indices = BTreeMap::new();
+        for (uuid, stored) in &self.indices {
+            let index = read(Some(stored), || self.keys.index(uuid))?;
+            if index.uuid != *uuid {
+                return Err(Problem {
+                    key: self.keys.index(uuid),
+                    reason: format!("it holds the index [{}]", index.uuid),
+                });
+            }
+            indices.insert(*uuid, index);
+        }
+        let meta = Meta::clone(&meta);
+        Ok(ClusterState {
+            version: meta.version,
+            cluster_uuid: cluster.uuid.clone(),
+            cluster_name: meta.cluster_name,
+            nodes: meta.nodes,
+            indices,
+            deleted: meta.deleted,
+            flooded: meta.flooded,
+            persistent_settings: meta.persistent_settings,
+        })
+    }
+}
+
+fn read<T>(stored: Option<&Stored<T>>, key: impl Fn() -> String) -> Result<Arc<T>, Problem> {
+    let problem = |reason: &str| Problem {
+        key: key(),
+        reason: reason.to_owned(),
+    };
+    let stored = stored.ok_or_else(|| problem("it is not there"))?;
+    let read = stored.read.as_ref();
+    read.map(Arc::clone).map_err(|reason| problem(reason))
+}

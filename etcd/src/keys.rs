@@ -1,0 +1,142 @@
+//! Names of keys.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gleaner_coordinator::CoordinatorError;
+use gleaner_model::IndexUuid;
+use serde::{Deserialize, Serialize};
+
+/// The identity of a node: that of its data folder, 128 random bits, written as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NodeUuid(pub u128);
+
+impl fmt::Display for NodeUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl From<NodeUuid> for String {
+    fn from(node: NodeUuid) -> Self {
+        node.to_string()
+    }
+}
+
+impl TryFrom<String> for NodeUuid {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let read = is_hex
+            .then(|| u128::from_str_radix(&text, 16).ok())
+            .flatten();
+        read.map(Self)
+            .ok_or_else(|| format!("`{text}` is no node UUID (32 hexadecimal digits)"))
+    }
+}
+
+/// The keys of one cluster. Clones share them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    prefix: Arc<str>,
+}
+
+/// What a key is that the state is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateKey {
+    Cluster,
+    Meta,
+    Index(IndexUuid),
+}
+
+impl Keys {
+    /// Returns those of the cluster `name`.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::Unreadable`] for a name that is empty or holds a `/`: clusters would share keys.
+    pub fn of(name: &str) -> Result<Self, CoordinatorError> {
+        if name.is_empty() || name.contains('/') {
+            return Err(CoordinatorError::Unreadable {
+                path: "etcd".to_owned(),
+                reason: format!("`{name}` cannot name a cluster there, give it a name without `/`"),
+            });
+        }
+        let prefix = format!("/gleaner/{name}/").into();
+        Ok(Self { prefix })
+    }
+
+    /// Returns what all of them begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) fn cluster(&self) -> String {
+        self.named("cluster")
+    }
+
+    pub(crate) fn meta(&self) -> String {
+        self.named("meta")
+    }
+
+    pub(crate) fn index(&self, uuid: &IndexUuid) -> String {
+        self.named(format_args!("index/{uuid}"))
+    }
+
+    pub(crate) fn node(&self, node: NodeUuid) -> String {
+        self.named(format_args!("node/{node}"))
+    }
+
+    pub(crate) fn name(&self, name: &str) -> String {
+        self.named(format_args!("name/{name}"))
+    }
+
+    pub(crate) fn alive(&self, node: NodeUuid) -> String {
+        self.named(format_args!("alive/{node}"))
+    }
+
+    fn named(&self, name: impl fmt::Display) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Returns what `key` is in the state; `None` for one that is no part of it.
+    pub(crate) fn read(&self, key: &[u8]) -> Option<StateKey> {
+        let key = std::str::from_utf8(key).ok()?;
+        match key.strip_prefix(&*self.prefix)? {
+            "cluster" => Some(StateKey::Cluster),
+            "meta" => Some(StateKey::Meta),
+            rest => {
+                let uuid = rest.strip_prefix("index/")?;
+                IndexUuid::parse(uuid).ok().map(StateKey::Index)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_their_names_and_others_are_no_part_of_the_state() {
+        let keys = Keys::of("barley").expect("a good name");
+        let uuid = IndexUuid([7; 16]);
+        for (key, read) in [
+            (keys.cluster(), StateKey::Cluster),
+            (keys.meta(), StateKey::Meta),
+            (keys.index(&uuid), StateKey::Index(uuid)),
+        ] {
+            assert_eq!(keys.read(key.as_bytes()), Some(read));
+        }
+        for other in [
+            keys.node(NodeUuid(1)),
+            "/gleaner/oats/meta".to_owned(),
+            "/gleaner/barley/index/x".to_owned(),
+        ] {
+            assert_eq!(keys.read(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(keys.read(b"/gleaner/barley/\xff"), None);
+        assert!(Keys::of("a/b").is_err() && Keys::of("").is_err());
+    }
+}

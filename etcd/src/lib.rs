@@ -1,0 +1,52 @@
+//! The cluster state in etcd, and the nodes that are alive.
+//!
+//! ```text
+//! /gleaner/<cluster name>/cluster        {"kind": "cluster", "format": 1, "uuid": …, "level": 1}
+//! /gleaner/<cluster name>/meta           {"kind": "meta", "format": 1, "version": …, "change": …, …}
+//! /gleaner/<cluster name>/index/<uuid>   {"kind": "index", "format": 1, and the index's metadata}
+//! /gleaner/<cluster name>/node/<uuid>    {"kind": "node", "format": 1, "name": …, "role": …, …}
+//! /gleaner/<cluster name>/name/<name>    {"kind": "name", "format": 1, "node": …}
+//! /gleaner/<cluster name>/alive/<uuid>   {"kind": "alive", "format": 1, "incarnation": …}, under the node's lease
+//! ```
+//!
+//! Does: [`EtcdCoordinator`] assembles the state from one watch on the prefix and changes it by transactions that
+//! compare the revision of `meta`; [`Session`] keeps a node registered under a lease. Does not: know messages of etcd
+//! (`proto` does), interpret the state, start an etcd. Called by `cli`. Read first: [`EtcdCoordinator`].
+
+mod change;
+mod coordinator;
+mod entries;
+mod follow;
+mod keys;
+mod meta;
+mod mirror;
+mod session;
+mod value;
+
+pub use coordinator::EtcdCoordinator;
+pub use follow::IfAbsent;
+/// What [`EtcdCoordinator`] and [`Session`] call: who uses them makes it once, and calls nothing on it.
+pub use gleaner_proto::etcd::Client;
+pub use keys::{Keys, NodeUuid};
+pub use session::{NodeEntry, RegistrationError, Session, SessionState};
+
+use gleaner_coordinator::CoordinatorError;
+use gleaner_proto::etcd::Fault;
+
+/// Returns what a fault means for the cluster state.
+fn error_of(fault: Fault) -> CoordinatorError {
+    match fault {
+        Fault::TooLarge { reason } => CoordinatorError::TooLarge {
+            reason: format!(
+                "the cluster state cannot be changed: {reason}; change fewer indices at a time"
+            ),
+        },
+        Fault::Refused { .. } => CoordinatorError::Store {
+            path: "etcd".to_owned(),
+            source: std::io::Error::other(fault),
+        },
+        fault => CoordinatorError::Unavailable {
+            reason: fault.to_string(),
+        },
+    }
+}

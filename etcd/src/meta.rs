@@ -1,0 +1,70 @@
+//! The keys `cluster` and `meta`: what a cluster is, and all of its metadata that is no index's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gleaner_model::{ClusterState, IndexUuid, NodeId, NodeMeta};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The value of `cluster`, written once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClusterValue {
+    /// Identity of the cluster.
+    pub(crate) uuid: String,
+    /// What all nodes of the cluster can read; formats of higher levels are not written yet.
+    pub(crate) level: u32,
+}
+
+/// The level at which clusters begin.
+pub(crate) const FIRST_LEVEL: u32 = 1;
+
+/// Names one change, so that who made it finds out whether it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeId(String);
+
+impl ChangeId {
+    pub(crate) fn random() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()))
+    }
+}
+
+/// The value of `meta`. It is written with each change of the state, so comparing its revision orders all of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    /// Version of the state; grows by one with each change.
+    pub(crate) version: u64,
+    /// The change that made this version.
+    pub(crate) change: ChangeId,
+    /// As in [`ClusterState`].
+    pub(crate) cluster_name: String,
+    pub(crate) nodes: BTreeMap<NodeId, NodeMeta>,
+    pub(crate) deleted: Vec<IndexUuid>,
+    pub(crate) flooded: BTreeSet<NodeId>,
+    pub(crate) persistent_settings: Map<String, Value>,
+}
+
+impl Meta {
+    /// Returns that of a state, made by `change`.
+    pub(crate) fn of(state: &ClusterState, change: ChangeId) -> Self {
+        // What is neither here nor in a key of its own would be lost.
+        let ClusterState {
+            version,
+            cluster_uuid: _,
+            cluster_name,
+            nodes,
+            indices: _,
+            deleted,
+            flooded,
+            persistent_settings,
+        } = state.clone();
+        Self {
+            version,
+            change,
+            cluster_name,
+            nodes,
+            deleted,
+            flooded,
+            persistent_settings,
+        }
+    }
+}

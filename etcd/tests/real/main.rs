@@ -1,0 +1,8 @@
+//! The coordinator and sessions on a real etcd, which each test starts for itself; skipped where none is installed.
+
+mod cluster;
+mod coordinator;
+mod link;
+mod outcomes;
+mod server;
+mod session;
