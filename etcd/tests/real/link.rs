@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use gleaner_proto::Connect;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex, split};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex, split,
+};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -66,25 +68,23 @@ impl Link {
         let link = self.clone();
         Connect::by(move |address| {
             let link = link.clone();
-            async move {
-                let mode = link.mode.subscribe();
-                if *mode.borrow() == Mode::Cut {
-                    return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
-                }
-                let stream = TcpStream::connect(address).await?;
-                let (near, far) = duplex(1 << 16);
-                tokio::spawn(link.carry(far, stream, mode));
-                Ok(near)
-            }
+            async move { link.dial(&address).await }
         })
     }
 
-    async fn carry(
-        self,
-        near: tokio::io::DuplexStream,
-        far: TcpStream,
-        mode: watch::Receiver<Mode>,
-    ) {
+    /// Makes a connection to `address`.
+    pub(crate) async fn dial(&self, address: &str) -> io::Result<DuplexStream> {
+        let mode = self.mode.subscribe();
+        if *mode.borrow() == Mode::Cut {
+            return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+        }
+        let stream = TcpStream::connect(address).await?;
+        let (near, far) = duplex(1 << 16);
+        tokio::spawn(self.clone().carry(far, stream, mode));
+        Ok(near)
+    }
+
+    async fn carry(self, near: DuplexStream, far: TcpStream, mode: watch::Receiver<Mode>) {
         let ((calls, answers_in), (answers, calls_in)) = (split(near), split(far));
         let mut ended = mode.clone();
         tokio::select! {

@@ -3,6 +3,7 @@
 mod cluster;
 mod coordinator;
 mod link;
+mod members;
 mod outcomes;
 mod server;
 mod session;
