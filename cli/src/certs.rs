@@ -9,7 +9,7 @@ use gleaner_model::PeerRole;
 use gleaner_tls::{CertificateRequest, Identity};
 
 use crate::exit::Exit;
-use crate::node::membership::{Membership, host_of};
+use crate::node::membership::{ClusterFile, Membership, host_of};
 use crate::tls::{open_authority, write, write_secret};
 
 /// Name of a cluster that says none.
@@ -44,7 +44,7 @@ pub(crate) struct CertsArguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &CertsArguments) -> Result<Exit> {
-    let membership = Membership::read(&arguments.cluster)?;
+    let membership = ClusterFile::read(&arguments.cluster)?.membership;
     let certificates = ClusterCertificates {
         membership: &membership,
         folder: &arguments.out,
@@ -167,7 +167,9 @@ mod tests {
         ] {
             read(name);
         }
-        let membership = Membership::read(&arguments.cluster).expect("read");
+        let membership = ClusterFile::read(&arguments.cluster)
+            .expect("read")
+            .membership;
         let wanted = ClusterCertificates {
             membership: &membership,
             folder: &arguments.out,

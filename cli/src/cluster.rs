@@ -1,5 +1,6 @@
-//! `gleaner cluster up`: fronts, roots and leaves on this machine, each a process of its own.
+//! `gleaner cluster up`: fronts, roots, leaves and an etcd on this machine, each a process of its own.
 
+mod etcd;
 mod folders;
 mod map;
 mod plan;
@@ -9,19 +10,16 @@ use std::{
     cmp::Reverse,
     io::{Write, stderr, stdout},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use gleaner_coordinator::Coordinator;
-use gleaner_keeper::Follower;
 use gleaner_model::PeerRole;
-use gleaner_proto::GrpcMetadata;
 
 use crate::{
     exit::Exit,
+    node::state::Follows,
     serve::{
         self,
         folder::{DataFolder, PROCESSES},
@@ -31,7 +29,7 @@ use crate::{
     tls,
 };
 use plan::Plan;
-use process::Process;
+use process::{Part, Process};
 
 /// Longest time a node is asked whether it is ready before it is asked again.
 const ASKED_FOR: Duration = Duration::from_secs(2);
@@ -70,6 +68,9 @@ pub(crate) struct UpArguments {
     /// Encrypt all connections: certificates are made in the data folder, clients trust its `ca.pem`
     #[arg(long)]
     secure: bool,
+    /// Keep the cluster state in an etcd of three members, which is started too; `etcd` must be installed
+    #[arg(long)]
+    etcd: bool,
     /// Address to listen on for clients, of the first front or else the first root; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9200", value_name = "HOST:PORT")]
     listen: String,
@@ -95,6 +96,7 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
     folders::check_count(&arguments.data, arguments.leaves)?;
+    etcd::check_keeping(&arguments.data, arguments.etcd)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
@@ -108,7 +110,7 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
         () = stop => Ok(()),
     };
     // Fronts and roots first: what they have taken they can still carry out.
-    processes.sort_by_key(|process| Reverse(process.role));
+    processes.sort_by_key(|process| Reverse(process.part));
     let mut broken_off = Vec::new();
     for process in &mut processes {
         if !process.stop().await {
@@ -135,7 +137,7 @@ async fn take_address(listen: &str) -> Result<(String, tokio::net::TcpListener)>
     Ok((address, listener))
 }
 
-/// Runs until all fronts or all roots have ended, which is a failure.
+/// Runs until all fronts, all roots or all members of the etcd have ended, which is a failure.
 async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
     let ca = plan.ca();
     let client = tls::http_client(ca.is_some(), ca.as_deref())?
@@ -143,9 +145,8 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
         .no_proxy();
     let client = client.build()?;
     process::all_ready(processes, &client).await?;
-    let keeper = GrpcMetadata::new(plan.connect()?.peer(plan.keeper_address())?);
-    let follower = Follower::start(Arc::new(keeper)).await;
-    let mut states = follower.watch();
+    let coordinator = plan.state_source()?.open(Follows::Reader).await?;
+    let mut states = coordinator.watch();
     let path = data.join(PROCESSES);
     let mut map = plan.map(processes);
     map.place(&states.borrow_and_update().clone());
@@ -159,14 +160,14 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
                 map.place(&states.borrow_and_update().clone());
                 map.write(&path)?;
             }
-            Some((name, role, how)) = ended.next() => {
+            Some((name, part, how)) = ended.next() => {
                 tracing::warn!(node = name, how, "a node ended");
                 for node in map.nodes.iter_mut().filter(|node| node.name == name) {
                     node.pid = 0;
                 }
                 map.write(&path)?;
-                let is_last = !map.nodes.iter().any(|node| node.role == role && node.pid != 0);
-                if role != PeerRole::Leaf && is_last {
+                let is_last = !map.nodes.iter().any(|node| node.role == part && node.pid != 0);
+                if part != Part::Node(PeerRole::Leaf) && is_last {
                     bail!("node `{name}` ended: {how}; its log is in `{}`", data.display());
                 }
             }
@@ -197,12 +198,15 @@ fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     if arguments.secure {
         again += " --secure";
     }
+    if arguments.etcd {
+        again += " --etcd";
+    }
     format!("stopped; {what}. The data is in `{data}`: `{again}` serves it again")
 }
 
-async fn outcome(process: &mut Process) -> (String, PeerRole, String) {
+async fn outcome(process: &mut Process) -> (String, Part, String) {
     let how = process.ended().await;
-    (process.name.clone(), process.role, how)
+    (process.name.clone(), process.part, how)
 }
 
 fn tell(plan: &Plan, map: &Path) {
@@ -263,6 +267,7 @@ mod tests {
             roots: 1,
             fronts: 0,
             secure: false,
+            etcd: false,
             listen: String::new(),
             data: "d".into(),
         };
@@ -275,10 +280,11 @@ mod tests {
             whole.contains("`gleaner cluster up --data d --leaves 3`"),
             "{whole}"
         );
-        (arguments.roots, arguments.fronts, arguments.secure) = (2, 3, true);
+        (arguments.roots, arguments.fronts) = (2, 3);
+        (arguments.secure, arguments.etcd) = (true, true);
         let broken = farewell(&arguments, &["leaf-2".to_owned()]);
         assert!(
-            broken.contains("--leaves 3 --roots 2 --fronts 3 --secure`"),
+            broken.contains("--leaves 3 --roots 2 --fronts 3 --secure --etcd`"),
             "{broken}"
         );
         assert!(

@@ -20,7 +20,8 @@ use tokio::sync::watch;
 use crate::descriptors;
 use crate::exit::Exit;
 use crate::logging;
-use crate::node::membership::Membership;
+use crate::node::membership::{ClusterFile, Membership};
+use crate::node::state::Calls;
 use crate::node::{stop_asked, stopped};
 use crate::serve::address::{Bound, LISTEN};
 use crate::serve::edge::Probes;
@@ -112,7 +113,7 @@ fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(Fron
     };
     let mut listen = arguments.listen.clone();
     if let Some(path) = &arguments.cluster {
-        let membership = Membership::read(path)?;
+        let membership = ClusterFile::read(path)?.membership;
         options.backends = roots(&membership, arguments.ca.is_some())?;
         options.ready_path = Some("/_health/ready".to_owned());
         options.answers_probes = true;
@@ -158,7 +159,11 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
     let Some(connect) = connect.filter(|_| memory > 0) else {
         return Ok(None);
     };
-    FrontCache::start(&Membership::read(path)?, &connect, memory).map(Some)
+    let calls = Calls {
+        connect,
+        is_encrypted: arguments.ca.is_some(),
+    };
+    FrontCache::start(&ClusterFile::read(path)?, &calls, memory).map(Some)
 }
 
 fn connector(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Connector> {

@@ -5,6 +5,7 @@ pub(crate) mod membership;
 mod metadata;
 pub(crate) mod owner;
 mod root;
+pub(crate) mod state;
 
 use std::{
     io::{Write, stdout},
@@ -29,7 +30,8 @@ use crate::{
     signals,
     tls::{NodeTls, check_exposure, check_exposure_to_nodes},
 };
-use membership::{Member, Membership};
+use membership::{ClusterFile, Member, Membership};
+use state::Calls;
 
 /// Hold shard copies and answer roots, as a member of a cluster.
 ///
@@ -176,8 +178,23 @@ impl Setup {
         }
     }
 
+    /// Returns what the file says of the cluster, its name as the settings in force have it.
+    fn cluster_file(&self) -> ClusterFile {
+        ClusterFile {
+            cluster_name: self.config.cluster_name.clone(),
+            membership: self.membership.clone(),
+        }
+    }
+
+    fn calls(&self) -> Calls {
+        Calls {
+            connect: self.connect.clone(),
+            is_encrypted: self.handshake.is_some(),
+        }
+    }
+
     fn is_keeper(&self) -> bool {
-        self.member.name == self.membership.keeper
+        self.membership.keeper.as_ref() == Some(&self.member.name)
     }
 }
 

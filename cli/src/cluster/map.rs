@@ -3,8 +3,10 @@
 use std::{fs, io::Write, path::Path};
 
 use anyhow::{Context, Result};
-use gleaner_model::{ClusterState, PeerRole};
+use gleaner_model::ClusterState;
 use serde::Serialize;
+
+use super::process::Part;
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,12 +23,12 @@ pub(crate) struct Entry {
     /// Its name in the cluster.
     pub(crate) name: String,
     /// What it does.
-    pub(crate) role: PeerRole,
+    pub(crate) role: Part,
     /// Its process.
     pub(crate) pid: u32,
-    /// A front or a root: where clients call it. A leaf: where other nodes call it.
+    /// A front or a root: where clients call it. A leaf or a member of the etcd: where other nodes call it.
     pub(crate) address: String,
-    /// Where it answers `/_health/live`, `/_health/ready` and `/metrics`.
+    /// Where it answers `/_health/live`, `/_health/ready` and `/metrics`; a member of the etcd `/health` and `/metrics`.
     pub(crate) http_address: String,
     /// Shard copies it holds.
     pub(crate) shards: Vec<Copy>,

@@ -8,18 +8,22 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_model::{PeerRole, Role};
-use gleaner_proto::Connect;
 use gleaner_tls::CertificateFiles;
 use toml::Table;
 
 use super::{
     UpArguments,
+    etcd::{EtcdCertificates, EtcdMember, LocalEtcd},
     map::{Entry, Map},
-    process::{Launch, Process},
+    process::{Launch, Part, Process},
 };
 use crate::{
     certs::{self, ClusterCertificates},
-    node::membership::{FrontMember, Member, Membership, host_of},
+    config::Config,
+    node::{
+        membership::{ClusterFile, FrontMember, Member, Membership, host_of},
+        state::{Calls, StateSource},
+    },
     tls::NodeTls,
 };
 
@@ -29,6 +33,8 @@ const CERTIFICATES: &str = "certs";
 /// The nodes that are to be, with their addresses.
 pub(super) struct Plan {
     membership: Membership,
+    /// What keeps the cluster state, where that is no node.
+    etcd: Option<LocalEtcd>,
     /// Leaves whose folders are not there: they do not start.
     missing: Vec<String>,
     listen: String,
@@ -72,17 +78,26 @@ impl Plan {
                 });
             }
         }
+        let data = std::path::absolute(&arguments.data)?;
+        let etcd = match arguments.etcd {
+            true => Some(LocalEtcd::of(&data, &mut ports)?),
+            false => None,
+        };
         Ok(Self {
             membership: Membership {
-                keeper: "root-1".to_owned(),
+                keeper: etcd.is_none().then(|| "root-1".to_owned()),
+                etcd: etcd
+                    .as_ref()
+                    .map_or_else(Vec::new, |etcd| etcd.urls(arguments.secure)),
                 nodes,
                 fronts,
             },
+            etcd,
             missing,
             listen,
             copies: arguments.copies,
             is_secure: arguments.secure,
-            data: std::path::absolute(&arguments.data)?,
+            data,
         })
     }
 
@@ -102,11 +117,6 @@ impl Plan {
         self.copies
     }
 
-    /// Returns where the node that keeps the cluster state is called.
-    pub(super) fn keeper_address(&self) -> &str {
-        self.membership.keeper_address()
-    }
-
     /// Returns where clients go.
     pub(super) fn url(&self) -> String {
         self.url_of(&self.listen)
@@ -117,20 +127,42 @@ impl Plan {
         self.is_secure.then(|| self.data.join("ca.pem"))
     }
 
-    /// Returns how the nodes are called by who operates them.
-    pub(super) fn connect(&self) -> Result<Connect> {
+    /// Returns where the cluster state lies, for who operates the nodes.
+    pub(super) fn state_source(&self) -> Result<StateSource> {
+        let file = ClusterFile {
+            cluster_name: Config::default().cluster_name,
+            membership: self.membership.clone(),
+        };
+        StateSource::of(&file, &self.calls()?)
+    }
+
+    fn calls(&self) -> Result<Calls> {
         if !self.is_secure {
-            return Ok(Connect::default());
+            return Ok(Calls::default());
         }
         let files = CertificateFiles {
             certificate: self.certificate("admin.pem"),
             key: self.certificate("admin.key"),
         };
         let tls = NodeTls::of_files(files, Some(&self.certificate("ca.pem")))?;
-        Ok(tls
-            .between_nodes()?
-            .map(|nodes| nodes.connect)
-            .unwrap_or_default())
+        let between = tls.between_nodes()?;
+        Ok(between.map_or_else(Calls::default, |nodes| Calls {
+            connect: nodes.connect,
+            is_encrypted: true,
+        }))
+    }
+
+    /// Returns the members of the etcd, where there is one. They show the certificate of a root: all are on this
+    /// machine.
+    fn etcd_members(&self) -> Vec<EtcdMember> {
+        let certificates = self.is_secure.then(|| EtcdCertificates {
+            certificate: self.certificate("root-1.pem"),
+            key: self.certificate("root-1.key"),
+            ca: self.certificate("ca.pem"),
+        });
+        let etcd = self.etcd.iter();
+        etcd.flat_map(|etcd| etcd.members(&self.data, certificates.as_ref()))
+            .collect()
     }
 
     fn url_of(&self, address: &str) -> String {
@@ -166,6 +198,10 @@ impl Plan {
                 .with_context(|| format!("cannot write `{}`", ca.display()))?;
         }
         let mut processes = Vec::new();
+        for member in self.etcd_members() {
+            let log = self.data.join(format!("{}.log", member.name));
+            processes.push(Process::start_etcd(&member, log)?);
+        }
         for member in &self.membership.nodes {
             if !self.missing.contains(&member.name) {
                 processes.push(self.start_node(member)?);
@@ -249,7 +285,7 @@ impl Plan {
             let http_address = member.http_address.clone().unwrap_or_default();
             Entry {
                 name: member.name.clone(),
-                role: member.role.into(),
+                role: Part::Node(member.role.into()),
                 pid: pid(&member.name),
                 address: match member.role {
                     Role::Root => http_address.clone(),
@@ -261,18 +297,26 @@ impl Plan {
         };
         let front = |front: &FrontMember| Entry {
             name: front.name.clone(),
-            role: PeerRole::Front,
+            role: Part::Node(PeerRole::Front),
             pid: pid(&front.name),
             address: front.http_address.clone(),
             http_address: front.http_address.clone(),
             shards: Vec::new(),
         };
+        let etcd = |member: EtcdMember| Entry {
+            role: Part::Etcd,
+            pid: pid(&member.name),
+            name: member.name,
+            address: member.clients,
+            http_address: member.probes,
+            shards: Vec::new(),
+        };
         let nodes = self.membership.nodes.iter().map(node);
+        let fronts = self.membership.fronts.iter().map(front);
+        let etcd = self.etcd_members().into_iter().map(etcd);
         Map {
             url: self.url(),
-            nodes: nodes
-                .chain(self.membership.fronts.iter().map(front))
-                .collect(),
+            nodes: nodes.chain(fronts).chain(etcd).collect(),
         }
     }
 }
@@ -283,10 +327,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 /// Ports of this machine that nobody listens at, all held until the last is found, so that none is found twice.
 #[derive(Default)]
-struct FreePorts(Vec<TcpListener>);
+pub(super) struct FreePorts(Vec<TcpListener>);
 
 impl FreePorts {
-    fn next(&mut self) -> Result<String> {
+    pub(super) fn next(&mut self) -> Result<String> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot find free ports")?;
         let address = listener.local_addr()?.to_string();
         self.0.push(listener);

@@ -1,19 +1,22 @@
-//! The processes of a local cluster: started, awaited, stopped in order.
+//! The processes of a local cluster: started, awaited, stopped in order. Read first: [`Process`].
 
 use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write as _},
-    os::unix::process::CommandExt as _,
-    path::PathBuf,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use gleaner_model::PeerRole;
+use rustix::process::Signal;
+use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::etcd::EtcdMember;
 use crate::node::leaf::has_only_failed;
 
 /// How long a node may take until it is ready: a restart replays its logs.
@@ -24,6 +27,17 @@ const TOLD_AFTER: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 /// How long a node may take until it has stopped in order.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a process of a local cluster does; each waits for those of the parts before its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) enum Part {
+    /// Keeps the cluster state, with other members of its etcd.
+    #[serde(rename = "etcd")]
+    Etcd,
+    /// A node.
+    #[serde(untagged)]
+    Node(PeerRole),
+}
 
 /// What a node is started with.
 pub(crate) struct Launch {
@@ -39,7 +53,7 @@ pub(crate) struct Launch {
 /// then.
 pub(crate) struct Process {
     pub(crate) name: String,
-    pub(crate) role: PeerRole,
+    pub(crate) part: Part,
     /// Where it answers probes, with `http://` or `https://`.
     pub(crate) url: String,
     /// A root of a cluster that lacks leaves: it may lack shards, so that it runs is enough.
@@ -55,33 +69,33 @@ impl Process {
     /// When there is no such program, or the log cannot be written.
     pub(crate) fn start(node: Launch) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
-        let shown = node.log.display();
-        let output = File::options().create(true).append(true).open(&node.log);
-        let output = output.with_context(|| format!("cannot write `{shown}`"))?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args([node.role.name(), "--stop-with-input"])
-            .args(&node.arguments)
-            // A terminal sends Ctrl-C to a whole group, and leaves would end before the root has.
-            .process_group(0)
-            // What is set for this process is not meant for each of its nodes.
-            .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| {
-                !name
-                    .to_str()
-                    .is_some_and(|name| name.starts_with("GLEANER_"))
-            }))
-            .stdin(Stdio::piped())
-            .stderr(output.try_clone()?)
-            .stdout(output)
-            .spawn()
-            .with_context(|| format!("cannot start node `{}`", node.name))?;
+            .args(&node.arguments);
+        let child = spawn(command, &node.name, &node.log)?;
         Ok(Self {
             name: node.name,
-            role: node.role,
+            part: Part::Node(node.role),
             url: node.url,
             is_degraded: false,
             log: node.log,
             child,
+        })
+    }
+
+    /// Starts a member of an etcd; its output is added to its log.
+    ///
+    /// # Errors
+    /// When there is no shell, or the log cannot be written.
+    pub(crate) fn start_etcd(member: &EtcdMember, log: PathBuf) -> Result<Self> {
+        Ok(Self {
+            name: member.name.clone(),
+            part: Part::Etcd,
+            url: format!("http://{}", member.probes),
+            is_degraded: false,
+            child: spawn(member.command(), &member.name, &log)?,
+            log,
         })
     }
 
@@ -104,8 +118,12 @@ impl Process {
 
     /// Returns whether it serves; why not, as far as it says.
     async fn is_ready(&self, client: &reqwest::Client) -> Result<(), String> {
-        let probe = if self.is_degraded { "live" } else { "ready" };
-        let url = format!("{}/_health/{probe}", self.url);
+        let probe = match self.part {
+            Part::Etcd => "health",
+            Part::Node(_) if self.is_degraded => "_health/live",
+            Part::Node(_) => "_health/ready",
+        };
+        let url = format!("{}/{probe}", self.url);
         let answer = client.get(&url).send().await;
         let answer = answer.map_err(|_| "it does not answer yet".to_owned())?;
         match answer.status().is_success() {
@@ -144,7 +162,13 @@ impl Process {
                 tracing::warn!(node = self.name, %error, "a node could not be killed");
             }
         }
-        ended.is_ok_and(|status| status.is_ok_and(|status| status.success()))
+        ended.is_ok_and(|status| status.is_ok_and(|status| self.is_in_order(status)))
+    }
+
+    /// An etcd that was asked to end does so by the signal that asked it.
+    fn is_in_order(&self, status: ExitStatus) -> bool {
+        let by_signal = self.part == Part::Etcd && status.signal() == Some(Signal::TERM.as_raw());
+        status.success() || by_signal
     }
 
     /// Says why it does not serve yet.
@@ -166,18 +190,38 @@ impl Process {
     }
 }
 
+/// Starts a process that is let end by the end of its input; its output is added to its log.
+fn spawn(mut command: Command, name: &str, log: &Path) -> Result<Child> {
+    let output = File::options().create(true).append(true).open(log);
+    let output = output.with_context(|| format!("cannot write `{}`", log.display()))?;
+    command
+        // A terminal sends Ctrl-C to a whole group, and leaves would end before the root has.
+        .process_group(0)
+        // What is set for this process is not meant for each of its nodes.
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_str();
+            !name.is_some_and(|name| name.starts_with("GLEANER_") || name.starts_with("ETCD_"))
+        }))
+        .stdin(Stdio::piped())
+        .stderr(output.try_clone()?)
+        .stdout(output)
+        .spawn()
+        .with_context(|| format!("cannot start `{name}`"))
+}
+
 /// Waits until all serve. One that does not in time is named with the reason, and left to itself: the others
 /// can serve without it.
 ///
 /// # Errors
 /// When one ends.
 pub(crate) async fn all_ready(processes: &mut [Process], client: &reqwest::Client) -> Result<()> {
-    // Leaves first: what roots say depends on them, and what fronts say on roots.
+    // Leaves before roots: what roots say depends on them, and what fronts say on roots.
     let mut order: Vec<usize> = (0..processes.len()).collect();
-    order.sort_by_key(|at| processes[*at].role);
+    order.sort_by_key(|at| processes[*at].part);
     let mut lacks_any = false;
     for at in order {
-        processes[at].is_degraded |= lacks_any && processes[at].role != PeerRole::Leaf;
+        processes[at].is_degraded |= lacks_any && processes[at].part > Part::Node(PeerRole::Leaf);
         lacks_any |= !wait(processes, at, client).await?;
     }
     // An answer may have been that of another server.
@@ -221,7 +265,7 @@ mod tests {
         shell.args(["-c", line]).stdin(Stdio::piped());
         Process {
             name: name.to_owned(),
-            role: PeerRole::Leaf,
+            part: Part::Node(PeerRole::Leaf),
             url: "http://127.0.0.1:1".to_owned(),
             is_degraded: false,
             log: log.to_path_buf(),

@@ -12,19 +12,19 @@ use bytes::Bytes;
 use futures::future::join_all;
 use gleaner_api::{KeyMaker, Moment};
 use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep};
-use gleaner_coordinator::Coordinator as _;
+use gleaner_coordinator::Coordinator;
 use gleaner_front::{KeptAnswers, Reads};
-use gleaner_keeper::Follower;
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
 use gleaner_model::{ClusterState, NodeId, Role};
-use gleaner_proto::{Connect, GrpcGrantor, GrpcMetadata, MetadataClient};
+use gleaner_proto::GrpcGrantor;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
 use gleaner_root::edition::EditionMaker;
 use http::request::Parts;
 use tokio::task::JoinSet;
 
-use crate::node::membership::Membership;
+use crate::node::membership::ClusterFile;
+use crate::node::state::{Calls, Follows, StateSource};
 use crate::serve::node::now_ms;
 
 /// What keeps the answers of a front.
@@ -39,24 +39,21 @@ impl FrontCache {
     ///
     /// # Errors
     /// An address of a member that is none.
-    pub(super) fn start(
-        membership: &Membership,
-        connect: &Connect,
-        memory_bytes: u64,
-    ) -> Result<Self> {
-        let keeper = connect.peer(membership.keeper_address())?;
-        let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(keeper));
+    pub(super) fn start(file: &ClusterFile, calls: &Calls, memory_bytes: u64) -> Result<Self> {
+        let source = StateSource::of(file, calls)?;
         let known = Arc::new(KnownCluster::default());
         let mut tasks = JoinSet::new();
         let following = Arc::clone(&known);
         tasks.spawn(async move {
-            let follower = Follower::start(keeper).await;
-            // It is set once.
-            drop(following.state.set(follower));
+            match source.open(Follows::Reader).await {
+                // It is set once.
+                Ok(coordinator) => drop(following.state.set(coordinator)),
+                Err(error) => tracing::error!("no answers are kept: {error:#}"),
+            }
         });
         let holder = rand::random();
         let mut roots = Vec::new();
-        for member in &membership.nodes {
+        for member in &file.membership.nodes {
             if member.role != Role::Root {
                 continue;
             }
@@ -67,7 +64,10 @@ impl FrontCache {
                 interest: Arc::clone(&known.interest),
                 grants: None,
             };
-            let root = (following, GrpcGrantor::new(connect.peer(&member.address)?));
+            let root = (
+                following,
+                GrpcGrantor::new(calls.connect.peer(&member.address)?),
+            );
             let (following, grantor) = root.clone();
             tasks.spawn(async move { follow(&following, &grantor).await });
             roots.push(root);
@@ -101,8 +101,8 @@ impl FrontCache {
 /// The cluster as a front knows it.
 #[derive(Default)]
 struct KnownCluster {
-    /// Not there until the keeper has answered.
-    state: OnceLock<Follower>,
+    /// Not there until the state is known.
+    state: OnceLock<Arc<dyn Coordinator>>,
     holdings: Arc<Holdings>,
     interest: Arc<Interest>,
     editions: EditionMaker,

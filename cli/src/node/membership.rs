@@ -2,7 +2,8 @@
 //!
 //! ```toml
 //! [cluster]
-//! keeper = "root-1"            # keeps the cluster state in its data folder
+//! keeper = "root-1"            # keeps the cluster state in its data folder; or, instead,
+//! # etcd = ["http://10.0.0.7:2379", "http://10.0.0.8:2379", "http://10.0.0.9:2379"]
 //!
 //! [[cluster.nodes]]
 //! name = "root-1"
@@ -29,12 +30,19 @@ use anyhow::{Context, Result, ensure};
 use gleaner_model::{NodeId, NodeMeta, Role};
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
+
 /// The members, and who keeps what they agree on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Membership {
-    /// Name of the node that keeps the cluster state.
-    pub(crate) keeper: String,
+    /// Name of the node that keeps the cluster state; absent where an etcd does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keeper: Option<String>,
+    /// Where the members of the etcd are called that keeps the cluster state: `http://HOST:PORT` or
+    /// `https://HOST:PORT`; empty where a node does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) etcd: Vec<String>,
     /// All members, the same in every node's file.
     pub(crate) nodes: Vec<Member>,
     /// Processes that stand ahead of the roots.
@@ -73,6 +81,36 @@ pub(crate) struct Member {
     pub(crate) zone: Option<String>,
 }
 
+/// Where the members of an etcd are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EtcdAddresses {
+    /// `HOST:PORT` of each.
+    pub(crate) addresses: Vec<String>,
+    /// Whether over TLS.
+    pub(crate) is_encrypted: bool,
+}
+
+/// Where one member of an etcd is called.
+struct EtcdUrl<'a> {
+    address: &'a str,
+    is_encrypted: bool,
+}
+
+impl<'a> EtcdUrl<'a> {
+    fn read(url: &'a str) -> Option<Self> {
+        let (scheme, address) = url.split_once("://")?;
+        let is_encrypted = match scheme {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        Some(Self {
+            address: address.trim_end_matches('/'),
+            is_encrypted,
+        })
+    }
+}
+
 fn has_port(address: &str) -> bool {
     let parts = address.rsplit_once(':');
     parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
@@ -91,27 +129,40 @@ fn one() -> f64 {
     1.0
 }
 
-impl Membership {
-    /// Reads the table `[cluster]` of a file, whatever else stands there.
+/// What fronts and tools read of a node's file, whatever else stands there.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct ClusterFile {
+    /// The name of the cluster, as nodes have it.
+    #[serde(default = "default_name")]
+    pub(crate) cluster_name: String,
+    /// The table `[cluster]`.
+    #[serde(rename = "cluster")]
+    pub(crate) membership: Membership,
+}
+
+fn default_name() -> String {
+    Config::default().cluster_name
+}
+
+impl ClusterFile {
+    /// Reads a file.
     ///
     /// # Errors
-    /// A file that cannot be read or has no such table, and what [`Self::check`] finds.
+    /// One that cannot be read or has no such table, and what [`Membership::check`] finds.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct File {
-            cluster: Membership,
-        }
         let in_file = || format!("in `{}`", path.display());
         let text = std::fs::read_to_string(path).context("cannot read the members of the cluster");
-        let file: File = toml::from_str(&text.with_context(in_file)?).with_context(in_file)?;
-        file.cluster.check().with_context(in_file)?;
-        Ok(file.cluster)
+        let file: Self = toml::from_str(&text.with_context(in_file)?).with_context(in_file)?;
+        file.membership.check().with_context(in_file)?;
+        Ok(file)
     }
+}
 
+impl Membership {
     /// Checks what a file can get wrong.
     ///
     /// # Errors
-    /// A name twice, a keeper that is no member, a weight that is no share, no address.
+    /// A name twice, a keeper that is no member, none at all or two, a weight that is no share, no address.
     pub(crate) fn check(&self) -> Result<()> {
         let mut names = BTreeSet::new();
         for member in &self.nodes {
@@ -142,13 +193,46 @@ impl Membership {
                 "the address of `{name}` is `{http_address}`, wanted HOST:PORT"
             );
         }
-        let mut nodes = self.nodes.iter().map(|member| &member.name);
+        self.check_keeping()
+    }
+
+    /// Checks that either a member or an etcd keeps the cluster state.
+    fn check_keeping(&self) -> Result<()> {
         ensure!(
-            nodes.any(|name| *name == self.keeper),
-            "`{}` is to keep the cluster state, but is no member",
-            self.keeper
+            self.keeper.is_some() == self.etcd.is_empty(),
+            "one thing keeps the cluster state: write either `keeper = \"NAME\"`, a node that keeps it in its data \
+             folder, or `etcd = [\"http://HOST:2379\", …]`, the members of an etcd, into `[cluster]`"
+        );
+        if let Some(keeper) = &self.keeper {
+            ensure!(
+                self.nodes.iter().any(|member| member.name == *keeper),
+                "`{keeper}` is to keep the cluster state, but is no member"
+            );
+        }
+        for url in &self.etcd {
+            ensure!(
+                EtcdUrl::read(url).is_some_and(|url| has_port(url.address)),
+                "`{url}` is no member of an etcd, wanted http://HOST:PORT or https://HOST:PORT"
+            );
+        }
+        ensure!(
+            self.etcd.is_empty() || self.etcd_addresses().is_some(),
+            "some members of the etcd are called by `http` and some by `https`, wanted one of them"
         );
         Ok(())
+    }
+
+    /// Returns where the members of the etcd are called that keeps the cluster state; `None` where a node does, or
+    /// they are not all called in one way.
+    pub(crate) fn etcd_addresses(&self) -> Option<EtcdAddresses> {
+        let urls = self.etcd.iter().map(|url| EtcdUrl::read(url));
+        let urls: Vec<EtcdUrl> = urls.collect::<Option<_>>()?;
+        let is_encrypted = urls.first()?.is_encrypted;
+        let is_one = urls.iter().all(|url| url.is_encrypted == is_encrypted);
+        is_one.then(|| EtcdAddresses {
+            addresses: urls.iter().map(|url| url.address.to_owned()).collect(),
+            is_encrypted,
+        })
     }
 
     /// Returns the member `name`, which must have `role`.
@@ -176,10 +260,11 @@ impl Membership {
         Ok(member)
     }
 
-    /// Returns the address of the keeper.
-    pub(crate) fn keeper_address(&self) -> &str {
-        let keeper = self.nodes.iter().find(|member| member.name == self.keeper);
-        keeper.map_or("", |keeper| &keeper.address)
+    /// Returns the address of the keeper; `None` where an etcd keeps the cluster state.
+    pub(crate) fn keeper_address(&self) -> Option<&str> {
+        let keeper = self.keeper.as_ref()?;
+        let keeper = self.nodes.iter().find(|member| member.name == *keeper);
+        keeper.map(|keeper| keeper.address.as_str())
     }
 
     /// Returns the members as the cluster state holds them.
@@ -220,12 +305,26 @@ mod tests {
         let leaf = &nodes[&NodeId("l".into())];
         assert_eq!((leaf.role, leaf.weight), (Role::Leaf, 1.0));
         assert_eq!(leaf.zone.as_deref(), Some("a"));
-        assert_eq!(membership.keeper_address(), "h:1");
+        assert_eq!(membership.keeper_address(), Some("h:1"));
         let error = membership
             .member("l", Role::Root)
             .expect_err("another role");
         assert!(error.to_string().contains("is a Leaf"), "{error}");
         assert!(membership.member("x", Role::Leaf).is_err());
+    }
+
+    #[test]
+    fn an_etcd_takes_the_place_of_the_keeper() {
+        let text = format!("etcd = ['https://a:2379', 'https://b:2379/']\n{ROOT}");
+        let membership = read(&text).expect("it is right");
+        assert_eq!(membership.keeper_address(), None);
+        let wanted = EtcdAddresses {
+            addresses: vec!["a:2379".to_owned(), "b:2379".to_owned()],
+            is_encrypted: true,
+        };
+        assert_eq!(membership.etcd_addresses(), Some(wanted));
+        let keeper = read(&format!("keeper = 'r'\n{ROOT}")).expect("it is right");
+        assert_eq!(keeper.etcd_addresses(), None);
     }
 
     #[test]
@@ -244,6 +343,17 @@ mod tests {
                 "HOST:PORT",
             ),
             (format!("keeper = 'r'\n{ROOT}wieght = 2\n"), "wieght"),
+            (ROOT.to_owned(), "`etcd = [\"http://HOST:2379\", …]`"),
+            (
+                format!("keeper = 'r'\netcd = ['http://h:1']\n{ROOT}"),
+                "either `keeper",
+            ),
+            (format!("etcd = ['h:2379']\n{ROOT}"), "`h:2379`"),
+            (format!("etcd = ['http://h']\n{ROOT}"), "`http://h`"),
+            (
+                format!("etcd = ['http://h:1', 'https://h:2']\n{ROOT}"),
+                "wanted one of them",
+            ),
         ];
         for (text, expected) in cases {
             let error = read(&text).expect_err(expected).to_string();

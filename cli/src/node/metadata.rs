@@ -1,4 +1,4 @@
-//! The cluster state as a node sees it: its own when it keeps it, the keeper's else.
+//! The cluster state as a node sees it: its own when it keeps it, that of the keeper or of an etcd else.
 
 use std::{
     collections::BTreeSet,
@@ -9,14 +9,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use gleaner_coordinator::{Coordinator, Embedded, update};
-use gleaner_keeper::{Follower, JoinGate, Keeper, Roster};
+use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
+use gleaner_keeper::{JoinGate, Keeper, Roster};
 use gleaner_model::{ClusterState, NodeId, Role};
-use gleaner_proto::{GrpcMetadata, MetadataClient};
+use gleaner_proto::MetadataClient;
 use gleaner_root::placing;
 use tokio::task::block_in_place;
 
-use super::{Setup, owner::Owner};
+use super::{
+    Setup,
+    owner::Owner,
+    state::{Follows, StateSource, new_cluster},
+};
 use crate::durable;
 
 /// A coordinator, and what answers other nodes where this one keeps the state.
@@ -47,7 +51,10 @@ const BEGUN: &str = "cluster.begun";
 /// How long a change of a new cluster waits for leaves that have not joined yet.
 const JOINING_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Opens the cluster state, waits for the keeper when that is another node, and sees to it that the
+/// How long after an attempt to note the members in an etcd that is away there is another one.
+const ENROL_AGAIN: Duration = Duration::from_secs(1);
+
+/// Opens the cluster state, waits for the keeper or the etcd that has it, and sees to it that the
 /// data folder is this node's.
 pub(super) async fn open(setup: &Setup) -> Result<Metadata> {
     let metadata = open_state(setup).await?;
@@ -56,33 +63,23 @@ pub(super) async fn open(setup: &Setup) -> Result<Metadata> {
         node: setup.member.name.clone(),
     };
     block_in_place(|| owner.claim(setup.folder.path()))?;
+    // Where a node keeps the state, it has done so. Any root can, as all have the same file.
+    if setup.membership.keeper.is_none() && setup.member.role == Role::Root {
+        enrol_in_time(&*metadata.coordinator, setup).await?;
+    }
     Ok(metadata)
 }
 
 async fn open_state(setup: &Setup) -> Result<Metadata> {
     if !setup.is_keeper() {
-        let address = setup.membership.keeper_address();
-        let keeper = setup.connect.peer(address)?;
-        let keeper: Arc<dyn MetadataClient> = Arc::new(GrpcMetadata::new(keeper));
-        let held = block_in_place(|| Owner::of(setup.folder.path()))?;
-        let held = held.as_ref().map(|owner| owner.cluster_uuid.as_str());
-        let follower = Follower::join(keeper, setup.node_id(), held).await;
-        return Ok(Metadata {
-            coordinator: Arc::new(follower),
-            keeper: None,
-            joining: None,
-        });
+        return follow_state(setup).await;
     }
-    let initial = ClusterState {
-        cluster_uuid: format!("{:032x}", rand::random::<u128>()),
-        cluster_name: setup.config.cluster_name.clone(),
-        ..ClusterState::default()
-    };
     setup.folder.check_whole()?;
     let begun = setup.folder.path().join(BEGUN);
     if setup.folder.is_new() {
         block_in_place(|| durable::replace(&begun, b"")).context("cannot begin a cluster")?;
     }
+    let initial = new_cluster(&setup.config.cluster_name);
     let embedded = block_in_place(|| Embedded::open(setup.folder.path(), initial));
     let coordinator: Arc<dyn Coordinator> =
         Arc::new(embedded.context("cannot open the cluster state")?);
@@ -100,6 +97,37 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
         keeper: Some(Arc::new(keeper)),
         joining: Some(joining),
     })
+}
+
+/// Follows what another node or an etcd keeps.
+async fn follow_state(setup: &Setup) -> Result<Metadata> {
+    let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
+    let held = block_in_place(|| Owner::of(setup.folder.path()))?;
+    let member = Follows::Member {
+        node: setup.node_id(),
+        held: held.as_ref().map(|owner| owner.cluster_uuid.as_str()),
+    };
+    Ok(Metadata {
+        coordinator: source.open(member).await?,
+        keeper: None,
+        joining: None,
+    })
+}
+
+/// Enrols as soon as the state can be changed.
+async fn enrol_in_time(coordinator: &dyn Coordinator, setup: &Setup) -> Result<()> {
+    loop {
+        let Err(error) = enrol(coordinator, setup).await else {
+            return Ok(());
+        };
+        match error.downcast_ref::<CoordinatorError>() {
+            Some(CoordinatorError::Unavailable { .. }) => {
+                tracing::warn!("{error:#}; trying again");
+            }
+            _ => return Err(error),
+        }
+        tokio::time::sleep(ENROL_AGAIN).await;
+    }
 }
 
 /// Returns the other leaves, where the cluster was begun and not all of them have joined.

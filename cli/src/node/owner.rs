@@ -51,9 +51,8 @@ impl Owner {
         );
         ensure!(
             noted.cluster_uuid == self.cluster_uuid,
-            "data folder `{shown}` holds data of the cluster [{}], and the keeper has the state of the \
-             cluster [{}]: start the keeper with the data folder that it had, or this node with an \
-             empty one",
+            "data folder `{shown}` holds data of the cluster [{}], and the keeper or the etcd has the state of the \
+             cluster [{}]: start that with the data that it had, or this node with an empty folder",
             noted.cluster_uuid,
             self.cluster_uuid
         );

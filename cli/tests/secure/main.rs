@@ -1,5 +1,6 @@
 //! Encrypted servers, fronts and clusters as users run them: one command, defaults, no mapping.
 
+mod on_etcd;
 mod running;
 
 use std::fs;

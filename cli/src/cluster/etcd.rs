@@ -1,0 +1,266 @@
+//! The etcd of a local cluster: three members on this machine, at addresses that they keep.
+//!
+//! Does: find the program, choose addresses once and note them in the data folder, say what each member is started
+//! with. Does not: call an etcd (`node/state.rs` does). Called by `plan`. Read first: [`LocalEtcd`].
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::plan::FreePorts;
+use crate::durable;
+
+/// How many members there are: one may be lost.
+const NUM_MEMBERS: u32 = 3;
+
+/// The file that says at which addresses they are. A member that is started again must be found at its own.
+const NOTED: &str = "etcd.toml";
+
+/// How long an etcd keeps its history; nodes that were away for longer read all keys.
+const HISTORY: &str = "1h";
+
+/// Runs a program until standard input ends, as nodes run, by the shell that becomes it. The watcher is of its process
+/// group, so no other process can have its number while that one waits.
+const UNTIL_INPUT_ENDS: &str =
+    r#"exec 3<&0; (cat <&3 >/dev/null; kill -TERM $$) & exec "$@" 3<&- </dev/null"#;
+
+/// All members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LocalEtcd {
+    members: Vec<Addresses>,
+}
+
+/// A member, by `HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Addresses {
+    name: String,
+    /// Where nodes call it.
+    clients: String,
+    /// Where the other members call it.
+    peers: String,
+    /// Where it answers probes, never encrypted.
+    probes: String,
+}
+
+/// The certificate that members show, and whom they believe.
+#[derive(Debug, Clone)]
+pub(super) struct EtcdCertificates {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) ca: PathBuf,
+}
+
+/// A member that is to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct EtcdMember {
+    pub(crate) name: String,
+    /// `HOST:PORT` at which nodes call it.
+    pub(crate) clients: String,
+    /// `HOST:PORT` at which it answers probes.
+    pub(crate) probes: String,
+    arguments: Vec<String>,
+}
+
+impl LocalEtcd {
+    /// Returns the members of the cluster in `data`, with addresses noted there the first time.
+    ///
+    /// # Errors
+    /// What to install where there is no etcd, and a folder that cannot be used.
+    pub(super) fn of(data: &Path, ports: &mut FreePorts) -> Result<Self> {
+        check_program()?;
+        let path = data.join(NOTED);
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).with_context(|| format!("in `{}`", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut members = Vec::new();
+                for number in 1..=NUM_MEMBERS {
+                    members.push(Addresses {
+                        name: format!("etcd-{number}"),
+                        clients: ports.next()?,
+                        peers: ports.next()?,
+                        probes: ports.next()?,
+                    });
+                }
+                let made = Self { members };
+                durable::replace(&path, toml::to_string(&made)?.as_bytes())
+                    .with_context(|| format!("cannot write `{}`", path.display()))?;
+                Ok(made)
+            }
+            Err(error) => Err(error).with_context(|| format!("`{}`", path.display())),
+        }
+    }
+
+    /// Returns where nodes call the members.
+    pub(super) fn urls(&self, is_secure: bool) -> Vec<String> {
+        let urls = self.members.iter();
+        urls.map(|member| url(&member.clients, is_secure)).collect()
+    }
+
+    /// Returns the members as they are started, with their folders in `data`.
+    pub(super) fn members(
+        &self,
+        data: &Path,
+        certificates: Option<&EtcdCertificates>,
+    ) -> Vec<EtcdMember> {
+        let is_secure = certificates.is_some();
+        let all = self.members.iter();
+        let all = all.map(|member| format!("{}={}", member.name, url(&member.peers, is_secure)));
+        let all = all.collect::<Vec<_>>().join(",");
+        let member = |member: &Addresses| {
+            let mut arguments = Vec::new();
+            let mut set = |flag: &str, value: &str| arguments.push(format!("--{flag}={value}"));
+            let (clients, peers) = (
+                url(&member.clients, is_secure),
+                url(&member.peers, is_secure),
+            );
+            set("name", &member.name);
+            set("data-dir", &data.join(&member.name).to_string_lossy());
+            set("listen-client-urls", &clients);
+            set("advertise-client-urls", &clients);
+            set("listen-peer-urls", &peers);
+            set("initial-advertise-peer-urls", &peers);
+            set("listen-metrics-urls", &url(&member.probes, false));
+            set("initial-cluster", &all);
+            set("auto-compaction-retention", HISTORY);
+            set("log-level", "warn");
+            if let Some(EtcdCertificates {
+                certificate,
+                key,
+                ca,
+            }) = certificates
+            {
+                for whose in ["", "peer-"] {
+                    set(&format!("{whose}cert-file"), &certificate.to_string_lossy());
+                    set(&format!("{whose}key-file"), &key.to_string_lossy());
+                    set(&format!("{whose}trusted-ca-file"), &ca.to_string_lossy());
+                    set(&format!("{whose}client-cert-auth"), "true");
+                }
+            }
+            EtcdMember {
+                name: member.name.clone(),
+                clients: member.clients.clone(),
+                probes: member.probes.clone(),
+                arguments,
+            }
+        };
+        self.members.iter().map(member).collect()
+    }
+}
+
+impl EtcdMember {
+    /// Returns what starts it, until its standard input ends.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", UNTIL_INPUT_ENDS, "sh", "etcd"])
+            .args(&self.arguments);
+        command
+    }
+}
+
+fn url(address: &str, is_secure: bool) -> String {
+    let scheme = if is_secure { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+fn check_program() -> Result<()> {
+    let version = Command::new("etcd").arg("--version").output();
+    ensure!(
+        version.is_ok_and(|version| version.status.success()),
+        "there is no program `etcd` on the path: install it with `apt-get install etcd-server`, or from \
+         https://etcd.io, version 3.4 or later; without --etcd the first root keeps the cluster state"
+    );
+    Ok(())
+}
+
+/// Refuses a folder whose cluster state lies elsewhere than it would be looked for.
+///
+/// # Errors
+/// How to start it.
+pub(super) fn check_keeping(data: &Path, is_on_etcd: bool) -> Result<()> {
+    let shown = data.display();
+    let was_on_etcd = data.join(NOTED).exists();
+    let is_new = !data.join("root-1.toml").exists();
+    ensure!(
+        is_on_etcd || !was_on_etcd,
+        "the state of the cluster in `{shown}` is in an etcd: start it with --etcd"
+    );
+    ensure!(
+        !is_on_etcd || was_on_etcd || is_new,
+        "the state of the cluster in `{shown}` is kept by its first root: start it without --etcd. To have one on \
+         etcd, load the documents into a new cluster"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn etcd() -> LocalEtcd {
+        let member = |number: u32| Addresses {
+            name: format!("etcd-{number}"),
+            clients: format!("127.0.0.1:{number}1"),
+            peers: format!("127.0.0.1:{number}2"),
+            probes: format!("127.0.0.1:{number}3"),
+        };
+        LocalEtcd {
+            members: vec![member(1), member(2)],
+        }
+    }
+
+    #[test]
+    fn members_know_each_other_and_show_certificates_where_there_are_some() {
+        let plain = etcd().members(Path::new("/d"), None);
+        let has = |member: &EtcdMember, wanted: &str| {
+            let has = member.arguments.iter().any(|argument| argument == wanted);
+            assert!(has, "{wanted}: {:?}", member.arguments);
+        };
+        let all = "etcd-1=http://127.0.0.1:12,etcd-2=http://127.0.0.1:22";
+        has(&plain[1], &format!("--initial-cluster={all}"));
+        has(&plain[1], "--data-dir=/d/etcd-2");
+        let certificates = EtcdCertificates {
+            certificate: "/c.pem".into(),
+            key: "/c.key".into(),
+            ca: "/ca.pem".into(),
+        };
+        let secure = etcd().members(Path::new("/d"), Some(&certificates));
+        has(&secure[0], "--listen-client-urls=https://127.0.0.1:11");
+        has(&secure[0], "--listen-metrics-urls=http://127.0.0.1:13");
+        has(&secure[0], "--client-cert-auth=true");
+        has(&secure[0], "--peer-trusted-ca-file=/ca.pem");
+        assert_eq!(etcd().urls(true)[1], "https://127.0.0.1:21");
+    }
+
+    #[test]
+    fn a_folder_is_not_started_without_its_state() {
+        let data = tempfile::tempdir().expect("a folder");
+        for is_on_etcd in [false, true] {
+            check_keeping(data.path(), is_on_etcd).expect("it is empty");
+        }
+        fs::write(data.path().join("root-1.toml"), "").expect("written");
+        check_keeping(data.path(), false).expect("the root has it");
+        let refused = check_keeping(data.path(), true).expect_err("the root has it");
+        assert!(refused.to_string().contains("without --etcd"), "{refused}");
+        fs::write(data.path().join(NOTED), "").expect("written");
+        check_keeping(data.path(), true).expect("etcd has it");
+        let refused = check_keeping(data.path(), false).expect_err("etcd has it");
+        assert!(refused.to_string().contains("with --etcd"), "{refused}");
+    }
+
+    #[test]
+    fn a_member_ends_with_its_input() {
+        let mut command = Command::new("sh");
+        command.args(["-c", UNTIL_INPUT_ENDS, "sh", "sleep", "1000"]);
+        let mut child = command
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        drop(child.stdin.take());
+        assert!(!child.wait().expect("it ends").success(), "by a signal");
+    }
+}
