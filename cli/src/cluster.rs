@@ -19,7 +19,7 @@ use gleaner_model::PeerRole;
 
 use crate::{
     exit::Exit,
-    node::state::Follows,
+    node::state::Participant,
     serve::{
         self,
         folder::{DataFolder, PROCESSES},
@@ -145,7 +145,7 @@ async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Resul
         .no_proxy();
     let client = client.build()?;
     process::all_ready(processes, &client).await?;
-    let coordinator = plan.state_source()?.open(Follows::Reader).await?;
+    let coordinator = plan.state_source()?.open(Participant::Reader).await?;
     let mut states = coordinator.watch();
     let path = data.join(PROCESSES);
     let mut map = plan.map(processes);

@@ -8,7 +8,7 @@ use gleaner_proto::etcd::{Compare, Operation, Revision, Transaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entries::Stored;
+use crate::entries::StateEntry;
 use crate::keys::Keys;
 use crate::meta::{ChangeId, ClusterValue, FIRST_LEVEL, Meta};
 use crate::mirror::View;
@@ -74,7 +74,10 @@ impl Change {
 ///
 /// # Errors
 /// [`CoordinatorError::Unreadable`] where `meta` cannot be read: it is left.
-pub(crate) fn touch(keys: &Keys, stored: &Stored<Meta>) -> Result<Transaction, CoordinatorError> {
+pub(crate) fn touch(
+    keys: &Keys,
+    stored: &StateEntry<Meta>,
+) -> Result<Transaction, CoordinatorError> {
     let read = stored.read.as_ref();
     let meta = read.map_err(|reason| CoordinatorError::Unreadable {
         path: keys.meta(),
@@ -131,7 +134,7 @@ fn unchanged(keys: &Keys, base: Revision) -> Compare {
 fn put_index(
     keys: &Keys,
     index: &IndexMeta,
-    stored: Option<&Stored<IndexMeta>>,
+    stored: Option<&StateEntry<IndexMeta>>,
 ) -> Result<Operation, CoordinatorError> {
     put(keys.index(&index.uuid), INDEX, index, stored)
 }
@@ -140,7 +143,7 @@ fn put<T: Serialize + DeserializeOwned>(
     key: String,
     kind: Kind,
     value: &T,
-    stored: Option<&Stored<T>>,
+    stored: Option<&StateEntry<T>>,
 ) -> Result<Operation, CoordinatorError> {
     let stored = stored.map(|stored| &*stored.bytes);
     match kind.encode(value, stored) {

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::change::{self, Change};
-use crate::entries::Stored;
+use crate::entries::StateEntry;
 use crate::error_of;
 use crate::follow::{IfAbsent, Pauses, first_view, follow, read_all};
 use crate::keys::Keys;
@@ -40,7 +40,7 @@ pub struct EtcdCoordinator {
     client: Client,
     keys: Keys,
     mirror: Arc<Mirror>,
-    unsettled: Unsettled,
+    open_changes: OpenChanges,
     following: JoinHandle<()>,
 }
 
@@ -65,7 +65,7 @@ impl EtcdCoordinator {
             client,
             keys,
             mirror,
-            unsettled: Unsettled::default(),
+            open_changes: OpenChanges::default(),
             following: tokio::spawn(following),
         })
     }
@@ -81,7 +81,7 @@ impl EtcdCoordinator {
     }
 
     /// Reads `meta` as it is, or as it was at a revision.
-    async fn read_meta(&self, at: Option<Revision>) -> Result<Stored<Meta>, CoordinatorError> {
+    async fn read_meta(&self, at: Option<Revision>) -> Result<StateEntry<Meta>, CoordinatorError> {
         let range = Range::key(&self.keys.meta());
         let range = match at {
             Some(revision) => range.at(revision),
@@ -100,14 +100,14 @@ impl EtcdCoordinator {
             path: self.keys.meta(),
             reason: "it is not there".to_owned(),
         })?;
-        Ok(Stored::new(META, pair.value, pair.revision))
+        Ok(StateEntry::new(META, pair.value, pair.revision))
     }
 
     /// Reads `meta` when no change of unknown outcome can come after it any more.
-    async fn meta_in_force(&self) -> Result<Stored<Meta>, CoordinatorError> {
+    async fn meta_in_force(&self) -> Result<StateEntry<Meta>, CoordinatorError> {
         loop {
             let stored = self.read_meta(None).await?;
-            if stored.revision > self.unsettled.newest() {
+            if stored.revision > self.open_changes.newest() {
                 return Ok(stored);
             }
             let touch = change::touch(&self.keys, &stored)?;
@@ -121,7 +121,7 @@ impl EtcdCoordinator {
         &self,
         id: &ChangeId,
         version: u64,
-    ) -> Result<Option<Stored<Meta>>, CoordinatorError> {
+    ) -> Result<Option<StateEntry<Meta>>, CoordinatorError> {
         let (until, mut pauses) = (Instant::now() + OUTCOME_PATIENCE, Pauses::new());
         let newest = loop {
             match self.meta_in_force().await {
@@ -166,10 +166,10 @@ impl EtcdCoordinator {
             state,
             transaction,
         } = change;
-        let mut asked = self.unsettled.ask(base);
+        let mut pending = self.open_changes.ask(base);
         let answer = self.client.transaction(transaction).await;
-        asked.is_answered = !matches!(answer, Err(Fault::Unknown { .. }));
-        drop(asked);
+        pending.is_answered = !matches!(answer, Err(Fault::Unknown { .. }));
+        drop(pending);
         let revision = match answer {
             Ok(Outcome::Committed(revision)) => revision,
             Ok(Outcome::Conflict) => return Err(self.conflict(state.version - 1).await),
@@ -243,17 +243,17 @@ impl Coordinator for EtcdCoordinator {
 /// The newest revision of `meta` from which a change of unknown outcome goes out; 0 for none. Once `meta` has a later
 /// one, no such change can be made any more.
 #[derive(Default)]
-struct Unsettled(AtomicI64);
+struct OpenChanges(AtomicI64);
 
-impl Unsettled {
+impl OpenChanges {
     fn newest(&self) -> Revision {
         Revision(self.0.load(Ordering::SeqCst))
     }
 
     /// A change that goes out from `base` is sent.
-    fn ask(&self, base: Revision) -> Asked<'_> {
-        Asked {
-            unsettled: self,
+    fn ask(&self, base: Revision) -> PendingChange<'_> {
+        PendingChange {
+            open_changes: self,
             base,
             is_answered: false,
         }
@@ -261,16 +261,16 @@ impl Unsettled {
 }
 
 /// A change that was sent. Dropped without an answer, its outcome is unknown.
-struct Asked<'a> {
-    unsettled: &'a Unsettled,
+struct PendingChange<'a> {
+    open_changes: &'a OpenChanges,
     base: Revision,
     is_answered: bool,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for PendingChange<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.unsettled.0.fetch_max(self.base.0, Ordering::SeqCst);
+            self.open_changes.0.fetch_max(self.base.0, Ordering::SeqCst);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::value::{CLUSTER, INDEX, Kind, META};
 
 /// A value as it lies in etcd, and what was read of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Stored<T> {
+pub(crate) struct StateEntry<T> {
     /// When it was written.
     pub(crate) revision: Revision,
     /// The value.
@@ -22,7 +22,7 @@ pub(crate) struct Stored<T> {
     pub(crate) read: Result<Arc<T>, String>,
 }
 
-impl<T: serde::de::DeserializeOwned> Stored<T> {
+impl<T: serde::de::DeserializeOwned> StateEntry<T> {
     pub(crate) fn new(kind: Kind, bytes: Bytes, revision: Revision) -> Self {
         Self {
             revision,
@@ -36,9 +36,9 @@ impl<T: serde::de::DeserializeOwned> Stored<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct Entries {
     keys: Keys,
-    pub(crate) cluster: Option<Stored<ClusterValue>>,
-    pub(crate) meta: Option<Stored<Meta>>,
-    pub(crate) indices: BTreeMap<IndexUuid, Stored<IndexMeta>>,
+    pub(crate) cluster: Option<StateEntry<ClusterValue>>,
+    pub(crate) meta: Option<StateEntry<Meta>>,
+    pub(crate) indices: BTreeMap<IndexUuid, StateEntry<IndexMeta>>,
 }
 
 /// Why keys make no state.
@@ -96,14 +96,14 @@ impl Entries {
         } = event;
         match self.keys.read(&key) {
             Some(StateKey::Cluster) => {
-                self.cluster = value.map(|bytes| Stored::new(CLUSTER, bytes, revision));
+                self.cluster = value.map(|bytes| StateEntry::new(CLUSTER, bytes, revision));
             }
             Some(StateKey::Meta) => {
-                self.meta = value.map(|bytes| Stored::new(META, bytes, revision));
+                self.meta = value.map(|bytes| StateEntry::new(META, bytes, revision));
             }
             Some(StateKey::Index(uuid)) => match value {
                 Some(bytes) => {
-                    let stored = Stored::new(INDEX, bytes, revision);
+                    let stored = StateEntry::new(INDEX, bytes, revision);
                     self.indices.insert(uuid, stored);
                 }
                 None => drop(self.indices.remove(&uuid)),
@@ -145,7 +145,7 @@ impl Entries {
     }
 }
 
-fn read<T>(stored: Option<&Stored<T>>, key: impl Fn() -> String) -> Result<Arc<T>, Problem> {
+fn read<T>(stored: Option<&StateEntry<T>>, key: impl Fn() -> String) -> Result<Arc<T>, Problem> {
     let problem = |reason: &str| Problem {
         key: key(),
         reason: reason.to_owned(),

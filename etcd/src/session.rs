@@ -81,7 +81,7 @@ impl Session {
         let mut registration = Registration::new(client.clone(), keys, node)?;
         let (lease, sent) = registered(&mut registration, lasts).await?;
         let (state, receiver) = watch::channel(alive(&lease, sent));
-        let keeper = Keeper {
+        let renewal = Renewal {
             registration,
             lasts,
             state,
@@ -89,7 +89,7 @@ impl Session {
         Ok(Self {
             client,
             state: receiver,
-            keeping: tokio::spawn(keeper.keep(lease)),
+            keeping: tokio::spawn(renewal.run(lease)),
         })
     }
 
@@ -149,14 +149,14 @@ async fn registered(
 }
 
 /// Renews the lease.
-struct Keeper {
+struct Renewal {
     registration: Registration,
     lasts: Duration,
     state: watch::Sender<SessionState>,
 }
 
-impl Keeper {
-    async fn keep(mut self, mut lease: Lease) {
+impl Renewal {
+    async fn run(mut self, mut lease: Lease) {
         let mut renewals = tokio::time::interval(lease.lasts / RENEWALS);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -89,24 +89,21 @@ impl Kind {
 }
 
 /// What a value holds and this version does not know.
-enum Unknown {
+enum Extra {
     /// The whole field.
     Field(Value),
     /// Fields within an object that it knows.
-    Within(Vec<(String, Unknown)>),
+    Within(Vec<(String, Extra)>),
 }
 
 /// Returns the fields of `stored` that are not among the `known` ones, at any depth of objects in objects. What lies
 /// in a list is not looked at.
-fn unknown_fields(
-    stored: Map<String, Value>,
-    known: &Map<String, Value>,
-) -> Vec<(String, Unknown)> {
+fn unknown_fields(stored: Map<String, Value>, known: &Map<String, Value>) -> Vec<(String, Extra)> {
     let unknown = |(name, value): (String, Value)| match (known.get(&name), value) {
-        (None, value) => Some((name, Unknown::Field(value))),
+        (None, value) => Some((name, Extra::Field(value))),
         (Some(Value::Object(known)), Value::Object(stored)) => {
             let inner = unknown_fields(stored, known);
-            (!inner.is_empty()).then_some((name, Unknown::Within(inner)))
+            (!inner.is_empty()).then_some((name, Extra::Within(inner)))
         }
         (Some(_), _) => None,
     };
@@ -114,12 +111,12 @@ fn unknown_fields(
 }
 
 /// Adds `unknown` fields to `object`, where what holds them is still there.
-fn graft(unknown: Vec<(String, Unknown)>, object: &mut Map<String, Value>) {
+fn graft(unknown: Vec<(String, Extra)>, object: &mut Map<String, Value>) {
     for (name, unknown) in unknown {
         match (object.get_mut(&name), unknown) {
-            (None, Unknown::Field(value)) => drop(object.insert(name, value)),
-            (Some(Value::Object(inner)), Unknown::Within(unknown)) => graft(unknown, inner),
-            (Some(_), _) | (None, Unknown::Within(_)) => {}
+            (None, Extra::Field(value)) => drop(object.insert(name, value)),
+            (Some(Value::Object(inner)), Extra::Within(unknown)) => graft(unknown, inner),
+            (Some(_), _) | (None, Extra::Within(_)) => {}
         }
     }
 }

@@ -24,7 +24,7 @@ use http::request::Parts;
 use tokio::task::JoinSet;
 
 use crate::node::membership::ClusterFile;
-use crate::node::state::{Calls, Follows, StateSource};
+use crate::node::state::{Calls, Participant, StateSource};
 use crate::serve::node::now_ms;
 
 /// What keeps the answers of a front.
@@ -45,7 +45,7 @@ impl FrontCache {
         let mut tasks = JoinSet::new();
         let following = Arc::clone(&known);
         tasks.spawn(async move {
-            match source.open(Follows::Reader).await {
+            match source.open(Participant::Reader).await {
                 // It is set once.
                 Ok(coordinator) => drop(following.state.set(coordinator)),
                 Err(error) => tracing::error!("no answers are kept: {error:#}"),

@@ -19,7 +19,7 @@ use tokio::task::block_in_place;
 use super::{
     Setup,
     owner::Owner,
-    state::{Follows, StateSource, new_cluster},
+    state::{Participant, StateSource, new_cluster},
 };
 use crate::durable;
 
@@ -99,11 +99,11 @@ async fn open_state(setup: &Setup) -> Result<Metadata> {
     })
 }
 
-/// Follows what another node or an etcd keeps.
+/// Participant what another node or an etcd keeps.
 async fn follow_state(setup: &Setup) -> Result<Metadata> {
     let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
     let held = block_in_place(|| Owner::of(setup.folder.path()))?;
-    let member = Follows::Member {
+    let member = Participant::Member {
         node: setup.node_id(),
         held: held.as_ref().map(|owner| owner.cluster_uuid.as_str()),
     };

@@ -29,7 +29,7 @@ pub(crate) enum StateSource {
 }
 
 /// Who follows the state.
-pub(crate) enum Follows<'a> {
+pub(crate) enum Participant<'a> {
     /// A process that holds nothing.
     Reader,
     /// A node, whose folder holds data of the cluster `held` or of none.
@@ -90,20 +90,22 @@ impl StateSource {
     ///
     /// # Errors
     /// A state that cannot be read, or is lost.
-    pub(crate) async fn open(&self, who: Follows<'_>) -> Result<Arc<dyn Coordinator>> {
+    pub(crate) async fn open(&self, who: Participant<'_>) -> Result<Arc<dyn Coordinator>> {
         match self {
             Self::Keeper(keeper) => {
                 let keeper = Arc::clone(keeper);
                 Ok(Arc::new(match who {
-                    Follows::Reader => Follower::start(keeper).await,
-                    Follows::Member { node, held } => Follower::join(keeper, node, held).await,
+                    Participant::Reader => Follower::start(keeper).await,
+                    Participant::Member { node, held } => Follower::join(keeper, node, held).await,
                 }))
             }
             Self::Etcd { client, keys, name } => {
                 let absent = match who {
-                    Follows::Reader => IfAbsent::Wait,
-                    Follows::Member { held: Some(_), .. } => IfAbsent::Refuse,
-                    Follows::Member { held: None, .. } => IfAbsent::Begin(new_cluster(name).into()),
+                    Participant::Reader => IfAbsent::Wait,
+                    Participant::Member { held: Some(_), .. } => IfAbsent::Refuse,
+                    Participant::Member { held: None, .. } => {
+                        IfAbsent::Begin(new_cluster(name).into())
+                    }
                 };
                 let opened = EtcdCoordinator::open(client.clone(), keys.clone(), absent).await;
                 Ok(Arc::new(

@@ -162,7 +162,7 @@ impl Registration {
     /// Returns whether the node is registered; `false` when it is to be tried again.
     async fn try_register(&self, lease: &Lease) -> Result<bool, RegistrationError> {
         let key = self.keys.alive(self.node);
-        let own: Option<Found<AliveValue>> = self.find(&key, ALIVE).await?;
+        let own: Option<CurrentValue<AliveValue>> = self.find(&key, ALIVE).await?;
         if let Some(own) = &own {
             let is_this = own.value == self.alive;
             if is_this && own.pair.lease == Some(lease.id) {
@@ -194,8 +194,8 @@ impl Registration {
     /// Adds that the name is still free: nobody's, this node's, or that of a node that is not alive.
     async fn compare_name(&self, compares: &mut Vec<Compare>) -> Result<(), RegistrationError> {
         let key = self.keys.name(&self.name);
-        let found: Option<Found<NameValue>> = self.find(&key, NAME).await?;
-        if let Some(Found { value, .. }) = &found
+        let found: Option<CurrentValue<NameValue>> = self.find(&key, NAME).await?;
+        if let Some(CurrentValue { value, .. }) = &found
             && value.node != self.node
         {
             let alive = self.keys.alive(value.node);
@@ -233,13 +233,13 @@ impl Registration {
         &self,
         key: &str,
         kind: Kind,
-    ) -> Result<Option<Found<T>>, RegistrationError> {
+    ) -> Result<Option<CurrentValue<T>>, RegistrationError> {
         let listing = self.client.range(Range::key(key)).await?;
         let Some(pair) = listing.pairs.into_iter().next() else {
             return Ok(None);
         };
         match kind.decode(&pair.value) {
-            Ok(value) => Ok(Some(Found { pair, value })),
+            Ok(value) => Ok(Some(CurrentValue { pair, value })),
             Err(reason) => Err(RegistrationError::Unreadable {
                 key: key.to_owned(),
                 reason,
@@ -249,13 +249,13 @@ impl Registration {
 }
 
 /// A key that is there.
-struct Found<T> {
+struct CurrentValue<T> {
     pair: KeyValue,
     value: T,
 }
 
 /// Compares that a key is as it was found.
-fn as_found<T>(key: String, found: Option<&Found<T>>) -> Compare {
+fn as_found<T>(key: String, found: Option<&CurrentValue<T>>) -> Compare {
     Compare {
         key,
         revision: found.map(|found| found.pair.revision),
