@@ -62,6 +62,12 @@ impl Backends {
     ) -> Option<&Arc<Backend>> {
         let now = Instant::now();
         let is_tried = |at: &usize| tried.is_some_and(|tried| Arc::ptr_eq(tried, &self.all[*at]));
+        if let Affinity::Backend(at) = affinity
+            && !is_tried(&at)
+        {
+            // Also when it was not ready a moment ago: another one would answer something else.
+            return self.all.get(at);
+        }
         let untried: Vec<usize> = (0..self.all.len()).filter(|at| !is_tried(at)).collect();
         let is_available = |at: &&usize| self.all[**at].is_available(now);
         let available: Vec<usize> = untried.iter().filter(is_available).copied().collect();
@@ -72,7 +78,6 @@ impl Backends {
         };
         let chosen = match affinity {
             Affinity::Session(session) => self.of_session(session, &candidates),
-            Affinity::Backend(at) if candidates.contains(&at) => Some(at),
             Affinity::Backend(_) | Affinity::None => self.least_loaded_of_two(&candidates, now),
         };
         chosen.map(|at| &self.all[at])
@@ -176,11 +181,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_backend_that_alone_can_answer_is_asked_while_it_is_ready() {
+    async fn the_backend_that_alone_can_answer_is_asked_first() {
         let backends = backends(4);
-        let chosen = || Arc::clone(backends.choose(Affinity::Backend(2), None).expect("one"));
-        assert!((0..20).all(|_| Arc::ptr_eq(&chosen(), &backends.all()[2])));
-        backends.all()[2].note_probe(Err("stopped"));
-        assert!((0..20).all(|_| !Arc::ptr_eq(&chosen(), &backends.all()[2])));
+        let own = &backends.all()[2];
+        let choose = |tried| Arc::clone(backends.choose(Affinity::Backend(2), tried).expect("one"));
+        assert!((0..20).all(|_| Arc::ptr_eq(&choose(None), own)));
+        own.note_probe(Err("stopped"));
+        assert!((0..20).all(|_| Arc::ptr_eq(&choose(None), own)));
+        assert!((0..20).all(|_| !Arc::ptr_eq(&choose(Some(own)), own)));
     }
 }

@@ -82,8 +82,8 @@ impl Default for FrontOptions {
 
 /// Knows which requests one backend alone can answer.
 pub trait Binding: fmt::Debug + Send + Sync {
-    /// Returns the place of that backend among [`FrontOptions::backends`]; `None` where any can. It is asked while it is
-    /// ready, and another one else.
+    /// Returns the place of that backend among [`FrontOptions::backends`]; `None` where any can. It is asked first, and another
+    /// one where it cannot be reached.
     fn backend_of(&self, head: &Parts, body: &Bytes) -> Option<usize>;
 }
 
