@@ -1,15 +1,18 @@
 //! Requests that one root alone can answer: those that go on with a scroll, and those about a task.
 //!
 //! Does: say which root that is, by what the request names. Does not: need a root; it is for processes ahead of them.
-//! Read first: [`bound_to`].
+//! Read first: [`Bindings::of`].
+
+use std::fmt;
 
 use bytes::Bytes;
 use gleaner_root::point_in_time::Context;
-use http::Method;
 use http::request::Parts;
 use serde_json::Value;
 
 use crate::parameters::Parameters;
+use crate::paths::{PathMatch, Paths};
+use crate::route::parameter_tables;
 
 /// What a request says of the root that it must go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,38 +33,57 @@ impl Bound {
     }
 }
 
-/// Returns which root can answer a request; `None` where any can.
-pub fn bound_to(head: &Parts, body: &Bytes) -> Option<Bound> {
-    let path = head.uri.path();
-    if let Some(rest) = path.strip_prefix("/_search/scroll") {
-        let is_next = head.method == Method::GET || head.method == Method::POST;
-        let id = is_next.then(|| scroll_id(rest, head.uri.query(), body))??;
-        return Context::of(&id).map(Bound::Scroll);
+/// Knows which root can answer a request, by the routes of the dialect.
+pub struct Bindings(Paths<()>);
+
+impl fmt::Debug for Bindings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bindings")
     }
-    let task = path.strip_prefix("/_tasks/")?.split('/').next()?;
-    let (node, _) = task.rsplit_once(':').or_else(|| task.rsplit_once("%3A"))?;
-    Some(Bound::Node(node.to_owned()))
 }
 
-/// Returns the first id that a request for a page names.
-fn scroll_id(rest: &str, query: Option<&str>, body: &Bytes) -> Option<String> {
-    let in_path = rest.strip_prefix('/').filter(|id| !id.is_empty());
-    if let Some(id) = in_path {
-        return Some(id.to_owned());
+impl Default for Bindings {
+    fn default() -> Self {
+        Self(Paths::new(parameter_tables(), || ()))
     }
-    let parameters = Parameters::parse(query).ok()?;
-    if let Some((_, id)) = parameters
-        .pairs()
-        .iter()
-        .find(|(name, _)| name == "scroll_id")
-    {
-        return Some(id.clone());
+}
+
+impl Bindings {
+    /// Returns which root can answer a request; `None` where any can.
+    pub fn of(&self, head: &Parts, body: &Bytes) -> Option<Bound> {
+        let PathMatch::Route(route, (), parts) = self.0.find(&head.method, &head.uri) else {
+            return None;
+        };
+        let parts = parts.ok()?;
+        let part = |wanted| {
+            let mut parts = parts.iter();
+            let found = parts.find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.clone())
+        };
+        if route.name == "scroll" {
+            let id = scroll_id(part("scroll_id"), head.uri.query(), body)?;
+            return Context::of(&id).map(Bound::Scroll);
+        }
+        let task = part("task")?;
+        let (node, _) = task.rsplit_once(':')?;
+        Some(Bound::Node(node.to_owned()))
     }
-    let body: Value = serde_json::from_slice(body).ok()?;
-    match &body["scroll_id"] {
-        Value::Array(ids) => Some(ids.first()?.as_str()?.to_owned()),
-        id => Some(id.as_str()?.to_owned()),
+}
+
+/// Returns the first id that a request for a page names: that of the body holds, as in its route.
+fn scroll_id(in_path: Option<String>, query: Option<&str>, body: &Bytes) -> Option<String> {
+    let text = body.trim_ascii();
+    // Older clients send the bare id.
+    if text.first().is_some_and(|byte| *byte != b'{') {
+        return Some(String::from_utf8_lossy(text).into_owned());
     }
+    let body: Value = serde_json::from_slice(text).unwrap_or_default();
+    let in_body = match &body["scroll_id"] {
+        Value::Array(ids) => ids.first().and_then(Value::as_str),
+        id => id.as_str(),
+    };
+    let in_query = || Some(Parameters::parse(query).ok()?.get("scroll_id")?.to_owned());
+    in_body.map(str::to_owned).or(in_path).or_else(in_query)
 }
 
 #[cfg(test)]
@@ -71,7 +93,7 @@ mod tests {
     fn bound(method: &str, uri: &str, body: &'static str) -> Option<Bound> {
         let request = http::Request::builder().method(method).uri(uri);
         let (head, ()) = request.body(()).expect("a request").into_parts();
-        bound_to(&head, &Bytes::from_static(body.as_bytes()))
+        Bindings::default().of(&head, &Bytes::from_static(body.as_bytes()))
     }
 
     #[test]
@@ -79,7 +101,7 @@ mod tests {
         let node = |name: &str| Some(Bound::Node(name.to_owned()));
         assert_eq!(bound("GET", "/_tasks/root-2:17", ""), node("root-2"));
         assert_eq!(
-            bound("POST", "/_tasks/root-2%3A17/_cancel", ""),
+            bound("POST", "/_tasks/root-2%3a17/_cancel", ""),
             node("root-2")
         );
         for uri in [

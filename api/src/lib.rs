@@ -29,7 +29,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
-pub use bound::{Bound, bound_to};
+pub use bound::{Bindings, Bound};
 pub use cached::{KeyMaker, Moment};
 pub use dialect::{Dialect, dialect};
 pub use options::{ApiOptions, Distribution};

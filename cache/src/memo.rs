@@ -7,8 +7,11 @@ use std::fmt;
 
 use crate::Keep;
 
-/// Requests that are remembered; a few hundred bytes each.
-const MOST: u64 = 32_768;
+/// Bytes of what is remembered.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// Bytes that a request takes beside its targets, roughly.
+const OVERHEAD_BYTES: usize = 256;
 
 /// Remembers requests.
 pub struct Memo {
@@ -21,7 +24,10 @@ impl Default for Memo {
     fn default() -> Self {
         Self {
             secret: rand::random(),
-            keeps: moka::sync::Cache::new(MOST),
+            keeps: moka::sync::Cache::builder()
+                .max_capacity(MOST_BYTES)
+                .weigher(|_, keep: &Keep| u32::try_from(num_bytes(keep)).unwrap_or(u32::MAX))
+                .build(),
         }
     }
 }
@@ -58,6 +64,16 @@ impl Memo {
         }
         Some(keep)
     }
+}
+
+/// Returns the bytes that a request takes, roughly.
+fn num_bytes(keep: &Keep) -> usize {
+    let indices = keep.targets.indices.iter();
+    let of_targets = indices.map(|index| {
+        let filters: usize = index.filters.iter().map(String::len).sum();
+        size_of_val(index) + filters + size_of_val(&*index.shards)
+    });
+    OVERHEAD_BYTES + of_targets.sum::<usize>()
 }
 
 #[cfg(test)]

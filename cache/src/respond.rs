@@ -12,6 +12,9 @@ use crate::{Answer, Entry, Keep, Served};
 /// it took one that may be no longer current.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
+/// What [`X_CACHE`] says of an answer that may be no longer current.
+const STALE: &str = "stale";
+
 /// By a front: that it wants to know the edition of the answer. In the answer: the edition, as 32 hexadecimal digits.
 pub const X_EDITION: HeaderName = HeaderName::from_static("x-gleaner-edition");
 
@@ -41,7 +44,7 @@ impl Wanted {
 pub fn respond(served: Served, keep: &Keep, wanted: &Wanted) -> Response<Bytes> {
     let (mut response, edition) = match served {
         Served::Kept(entry) => kept(&entry, "hit"),
-        Served::Stale(entry) => kept(&entry, "stale"),
+        Served::Stale(entry) => kept(&entry, STALE),
         Served::Shared(answer) => passed_on(answer, "hit"),
         Served::Evaluated(answer) => passed_on(answer, "miss"),
         Served::Renewed(answer) => passed_on(answer, "bypass"),
@@ -89,8 +92,13 @@ fn kept(entry: &Entry, word: &'static str) -> (Response<Bytes>, Option<Edition>)
 fn passed_on(answer: Answer, word: &'static str) -> (Response<Bytes>, Option<Edition>) {
     let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
+    let is_stale = answer
+        .headers
+        .get(X_CACHE)
+        .is_some_and(|word| word == STALE);
     *response.headers_mut() = answer.headers;
-    mark(response.headers_mut(), word);
+    // A node behind this one has kept it for longer than it was current.
+    mark(response.headers_mut(), if is_stale { STALE } else { word });
     (response, answer.edition)
 }
 

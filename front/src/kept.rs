@@ -144,10 +144,18 @@ where
 }
 
 fn aside(instead: Aside, put_aside: oneshot::Sender<Aside>) -> Answer {
+    let has_failed = match &instead {
+        Ok(answer) => answer.status().is_server_error(),
+        Err(_) => true,
+    };
     // Nobody waits any more where the request is gone.
     drop(put_aside.send(instead));
     Answer {
-        status: StatusCode::BAD_GATEWAY,
+        // Without an edition, so nobody else takes it for an answer. Where this has failed, an older one may do.
+        status: match has_failed {
+            true => StatusCode::BAD_GATEWAY,
+            false => StatusCode::OK,
+        },
         headers: HeaderMap::new(),
         body: Bytes::new(),
         edition: None,

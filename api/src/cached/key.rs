@@ -69,7 +69,6 @@ pub struct KeyMaker {
     paths: Paths<()>,
     /// Those of this node; the cluster's settings change some of them.
     limits: Limits,
-    memo: Memo,
 }
 
 impl KeyMaker {
@@ -81,13 +80,12 @@ impl KeyMaker {
         Self {
             paths: Paths::new(parameter_tables(), || ()),
             limits,
-            memo: Memo::default(),
         }
     }
 
-    /// Returns how the answer to a request may be kept; `body` is whole and not packed. `None` where it may not, and
+    /// Returns how the answer to a request may be kept, as `memo` has it or read anew; `body` is whole and not packed. `None` where it may not, and
     /// where the request would be refused: the root says why.
-    pub fn keep(&self, head: &Parts, body: &Bytes, moment: &Moment) -> Option<Keep> {
+    pub fn keep(&self, head: &Parts, body: &Bytes, moment: &Moment, memo: &Memo) -> Option<Keep> {
         let PathMatch::Route(route, (), parts) = self.paths.find(&head.method, &head.uri) else {
             return None;
         };
@@ -114,7 +112,7 @@ impl KeyMaker {
             form: &form,
             body: &body,
         };
-        keep.read(&reading, &self.memo)
+        keep.read(&reading, memo)
     }
 }
 

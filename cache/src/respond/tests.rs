@@ -47,3 +47,20 @@ fn an_answer_has_a_tag_only_where_its_edition_is_known() {
         assert_eq!(response.headers()["x-cache"], "miss");
     }
 }
+
+#[test]
+fn an_answer_that_was_stale_behind_is_called_so() {
+    let keep = crate::tests::world::keep(1);
+    for (behind, said) in [("hit", "miss"), ("stale", "stale")] {
+        let mut headers = HeaderMap::new();
+        mark(&mut headers, behind);
+        let answer = Answer {
+            status: StatusCode::OK,
+            headers,
+            body: bytes::Bytes::from_static(b"{}"),
+            edition: None,
+        };
+        let response = respond(Served::Evaluated(answer), &keep, &Wanted::default());
+        assert_eq!(response.headers()["x-cache"], said);
+    }
+}

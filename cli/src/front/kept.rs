@@ -76,13 +76,15 @@ impl FrontCache {
             memory_bytes,
             ..CacheOptions::new(now_ms)
         };
+        let cache = Cache::new(options, Arc::clone(&known) as _);
         let reads = ReadRequests {
-            known: Arc::clone(&known),
+            known,
             keys: KeyMaker::new(Limits::default()),
+            cache: Arc::clone(&cache),
         };
         Ok(Self {
             answers: KeptAnswers {
-                cache: Cache::new(options, known),
+                cache,
                 reads: Arc::new(reads),
             },
             roots,
@@ -132,6 +134,7 @@ impl Generations for KnownCluster {
 struct ReadRequests {
     known: Arc<KnownCluster>,
     keys: KeyMaker,
+    cache: Arc<Cache>,
 }
 
 impl Reads for ReadRequests {
@@ -140,6 +143,6 @@ impl Reads for ReadRequests {
             state: self.known.state()?,
             now_ms: now_ms(),
         };
-        self.keys.keep(head, body, &moment)
+        self.keys.keep(head, body, &moment, self.cache.memo())
     }
 }

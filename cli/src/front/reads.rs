@@ -2,7 +2,7 @@
 //! answer.
 
 use bytes::Bytes;
-use gleaner_api::bound_to;
+use gleaner_api::Bindings;
 use gleaner_front::Binding;
 use gleaner_model::Role;
 use http::Method;
@@ -12,21 +12,27 @@ use crate::node::membership::Membership;
 
 /// The names of the roots, in the order of the backends.
 #[derive(Debug)]
-pub(super) struct RootNames(Vec<String>);
+pub(super) struct RootNames {
+    names: Vec<String>,
+    bindings: Bindings,
+}
 
 impl RootNames {
     /// Returns those of a cluster.
     pub(super) fn of(membership: &Membership) -> Self {
         let members = membership.nodes.iter();
         let roots = members.filter(|member| member.role == Role::Root);
-        Self(roots.map(|member| member.name.clone()).collect())
+        Self {
+            names: roots.map(|member| member.name.clone()).collect(),
+            bindings: Bindings::default(),
+        }
     }
 }
 
 impl Binding for RootNames {
     fn backend_of(&self, head: &Parts, body: &Bytes) -> Option<usize> {
-        let bound = bound_to(head, body)?;
-        self.0.iter().position(|name| bound.is_to(name))
+        let bound = self.bindings.of(head, body)?;
+        self.names.iter().position(|name| bound.is_to(name))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep};
+use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep, StaleLimits};
 use gleaner_model::{AnswerKey, Edition};
 use gleaner_query::canonical::edition::Targets;
 
@@ -46,7 +46,13 @@ impl Reads for BelowKept {
             until_ms: None,
             patience: PATIENCE,
             renews: false,
-            stale: Default::default(),
+            stale: match path.ends_with("/old") {
+                true => StaleLimits {
+                    always: std::time::Duration::ZERO,
+                    on_error: PATIENCE,
+                },
+                false => StaleLimits::default(),
+            },
         })
     }
 }
@@ -224,6 +230,42 @@ async fn what_is_too_large_to_be_kept_is_handed_on_as_it_comes() {
         assert_eq!((answer.status, answer.body.len()), (200, body.len()));
         assert_eq!(answer.field("x-cache"), Some("miss"));
         assert_eq!(site.num_asked(), num_asked);
+    }
+}
+
+#[tokio::test]
+async fn an_older_answer_is_served_for_one_that_failed_and_for_no_other() {
+    let now = Arc::new(Now::default());
+    let (told, step) = (Arc::clone(&now), Arc::new(AtomicU8::new(0)));
+    let at = Arc::clone(&step);
+    let backend = Recorder::replying(move |_| {
+        let edition = format!("X-Gleaner-Edition: {}\r\n", told.edition());
+        let (status, size) = match at.load(Ordering::SeqCst) {
+            0 => ("200 OK", 3),
+            // Too large to be kept.
+            1 => ("200 OK", (1 << 20) + 1),
+            _ => ("503 Service Unavailable", 3),
+        };
+        let head = format!("HTTP/1.1 {status}\r\n{edition}Content-Length: {size}\r\n\r\n");
+        Reply::Bytes((head + &"x".repeat(size)).into_bytes())
+    })
+    .await;
+    let kept = KeptAnswers {
+        cache: Cache::new(CacheOptions::new(|| 0), Arc::clone(&now) as _),
+        reads: Arc::new(BelowKept),
+    };
+    let options = FrontOptions {
+        kept: Some(kept),
+        ..unprobed()
+    };
+    let front = Running::ahead_of(&[backend.address], options).await;
+    let mut client = front.client().await;
+    for (at, origin, size) in [(0, "miss", 3), (1, "miss", (1 << 20) + 1), (2, "stale", 3)] {
+        step.store(at, Ordering::SeqCst);
+        now.0.store(at, Ordering::SeqCst);
+        let answer = client.get("/kept/old").await.expect("an answer");
+        let seen = (answer.status, answer.field("x-cache"), answer.body.len());
+        assert_eq!(seen, (200, Some(origin), size));
     }
 }
 

@@ -33,7 +33,12 @@ fn keep_at(method: &str, uri: &str, body: &'static str) -> Option<Keep> {
         .uri(uri)
         .header("content-type", "application/json");
     let (head, ()) = request.body(()).expect("a good request").into_parts();
-    maker.keep(&head, &Bytes::from_static(body.as_bytes()), &moment())
+    maker.keep(
+        &head,
+        &Bytes::from_static(body.as_bytes()),
+        &moment(),
+        &Memo::default(),
+    )
 }
 
 #[test]
