@@ -69,7 +69,7 @@ pub async fn follow(following: &Following, grantor: &dyn Grantor) {
     }
 }
 
-/// Stops following `grantor`: refreshes wait for this process no more. Nothing that it told is gone by from here on.
+/// Stops following `grantor`: refreshes wait for this process no more, and it relies on nothing that the grantor told.
 pub async fn leave(following: &Following, grantor: &dyn Grantor) {
     following.holdings.drop_grantor(&following.name);
     let call = FollowCall {

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::{FollowAnswer, FollowCall, FollowFault, LEASE, MAX_INDICES, Mark, RENEWAL};
+use crate::{FollowAnswer, FollowCall, FollowFault, GRANTED, LEASE, MAX_INDICES, Mark, RENEWAL};
 
 /// Processes that may follow one grantor.
 const MAX_HOLDERS: usize = 256;
@@ -150,7 +150,7 @@ impl Grants {
                 return self.nothing(change, shown);
             };
             // Counted a little longer than the holder does, whose clock may be slower.
-            holder.until = Instant::now() + LEASE + LEASE / 100;
+            holder.until = Instant::now() + GRANTED;
             (change, call.interest.iter().take(MAX_INDICES))
         };
         let mut lease = LEASE;
@@ -199,7 +199,7 @@ impl Grants {
         Some(change)
     }
 
-    /// Waits until every holder that may go by older things has heard what `shard` shows, or its lease has run out.
+    /// Waits until every holder that may serve what is older has heard what `shard` shows, or its lease has run out.
     /// Whoever tells a client that writes are visible calls it first, on each path.
     pub async fn acknowledge(&self, shard: ShardKey, generation: Generation) {
         if let Some(change) = self.note(shard, generation) {
@@ -233,7 +233,7 @@ impl State {
         })
     }
 
-    /// Returns until when the last holder may go by something from before `change`.
+    /// Returns until when the last holder may serve something from before `change`.
     fn waits_until(&self, index: IndexUuid, change: u64) -> Option<Instant> {
         let now = Instant::now();
         let late = self.holders.values().filter(|holder| {

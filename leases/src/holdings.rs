@@ -1,4 +1,4 @@
-//! The side that holds: what each grantor has told, and until when it may be gone by.
+//! The side that holds: what each grantor has told, and until when that holds.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -39,6 +39,11 @@ pub use interest::Interest;
 /// How long a lease lasts at most.
 pub const LEASE: Duration = Duration::from_millis(500);
 
+/// How long the grantor counts a lease, whose clock may be a little faster than the holder's.
+pub const GRANTED: Duration = Duration::from_millis(505);
+
+const _: () = assert!(GRANTED.as_micros() * 100 >= LEASE.as_micros() * 101);
+
 /// How long an ask without news waits for some.
 ///
 /// A lease counts from the ask, so up to two of these are over when a root grants on, and three when the front hears
@@ -66,13 +71,13 @@ pub struct FollowCall {
     pub holder: u64,
     /// Number of the ask; it grows, so an ask that was given up cannot overtake the one after it.
     pub number: u64,
-    /// The last answer that the holder goes by; `None` where it goes by none.
+    /// The last answer that the holder relies on; `None` where it relies on none.
     pub heard: Option<Mark>,
     /// The indices that it wants leases on, [`MAX_INDICES`] at most.
     pub interest: Vec<IndexUuid>,
     /// Indices that it has answered from since the last ask: their shards count as read.
     pub read: Vec<IndexUuid>,
-    /// Whether the holder goes by nothing any more, and asks no more.
+    /// Whether the holder relies on nothing any more, and asks no more.
     pub is_last: bool,
 }
 
@@ -107,7 +112,7 @@ pub trait Grantor: Send + Sync {
     /// [`RENEWAL`].
     ///
     /// # Errors
-    /// [`FollowFault`]; the holder goes by nothing of this grantor then, and asks again later.
+    /// [`FollowFault`]; the holder relies on nothing of this grantor then, and asks again later.
     ///
     /// # Cancel safety
     /// Dropping the future grants nothing.

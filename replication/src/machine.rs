@@ -225,8 +225,8 @@ impl ShardCopy {
     }
 
     /// Returns whether this copy may answer real-time reads, conflicts, and whatever else tells a
-    /// document's state without an agreed record of its own. To be asked *after* the state was read and
-    /// what is told is agreed.
+    /// document's state without an agreed record of its own. Ask it *after* the state was read, and after
+    /// all that the answer says is agreed.
     pub fn may_read(&self, now: Moment) -> bool {
         match &self.role {
             Role::Primary(primary) => primary.may_read(&self.local, now),

@@ -1,4 +1,4 @@
-//! Answers that a front keeps: what is kept, what is not, and what each request is told.
+//! Answers that a front keeps: what is kept, what is not, and what the head of each answer says.
 
 use super::*;
 

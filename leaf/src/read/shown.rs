@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor, LEASE, Shown};
+use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, GRANTED, Grantor, Shown};
 use gleaner_model::{Generation, IndexUuid, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::ShownGeneration;
@@ -51,12 +51,13 @@ fn primary_here(copies: &CopyRegistry, shard: ShardKey) -> Option<Arc<Shard>> {
 }
 
 impl Leaf {
-    /// Waits until nobody goes by something older than `generation`: then a client may be told that it is visible.
+    /// Waits until no holder of a lease serves anything older than `generation`: then a client may be told that it is
+    /// visible.
     pub(crate) async fn acknowledge(&self, shard: ShardKey, generation: Generation) {
         let reopened = primary_here(&self.copies, shard).and_then(|copy| copy.reopened);
         if let Some(began) = reopened {
             // Leases of an earlier process of this leaf.
-            sleep_until((began + LEASE + LEASE / 100).into()).await;
+            sleep_until((began + GRANTED).into()).await;
         }
         self.node.grants.acknowledge(shard, generation).await;
     }
