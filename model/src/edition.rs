@@ -51,9 +51,16 @@ impl fmt::Debug for AnswerKey {
     }
 }
 
-/// Prints two hexadecimal digits for each byte.
+/// Prints two hexadecimal digits for each byte; in one piece, as each `ETag` has both kinds.
 fn print(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    f.write_str(&text)
 }
 
 #[cfg(test)]
