@@ -127,7 +127,9 @@ fn adds(current: &ClusterState, next: &ClusterState) -> bool {
                     && before.settings == index.settings)
         })
     };
-    next.persistent_settings != current.persistent_settings || !next.indices.values().all(is_same)
+    next.persistent_settings != current.persistent_settings
+        || next.security != current.security
+        || !next.indices.values().all(is_same)
 }
 
 /// Bytes of what clients give an index.

@@ -141,6 +141,7 @@ impl Entries {
             deleted: meta.deleted,
             flooded: meta.flooded,
             persistent_settings: meta.persistent_settings,
+            security: meta.security,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! The keys `cluster` and `meta`: what a cluster is, and all of its metadata that is no index's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use gleaner_model::{ClusterState, IndexUuid, NodeId, NodeMeta};
+use gleaner_model::{ClusterState, IndexUuid, NodeId, NodeMeta, Security};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -41,6 +42,8 @@ pub(crate) struct Meta {
     pub(crate) deleted: Vec<IndexUuid>,
     pub(crate) flooded: BTreeSet<NodeId>,
     pub(crate) persistent_settings: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) security: Option<Arc<Security>>,
 }
 
 impl Meta {
@@ -56,6 +59,7 @@ impl Meta {
             deleted,
             flooded,
             persistent_settings,
+            security,
         } = state.clone();
         Self {
             version,
@@ -65,6 +69,7 @@ impl Meta {
             deleted,
             flooded,
             persistent_settings,
+            security,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod names;
 pub mod node_stats;
 pub mod operation;
 pub mod peer;
+pub mod security;
 pub mod settings;
 pub mod slow_log;
 pub mod state;
@@ -34,6 +35,7 @@ pub use mapping::{
 };
 pub use operation::{Operation, OperationKind, RecordError};
 pub use peer::{PeerRole, UnknownRole};
+pub use security::{ApiKey, ClusterPrivilege, IndexPrivilege, Rights, Security};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
 pub use slow_log::{SlowLevel, SlowLog, Thresholds};
 pub use state::{Alias, ClusterState, IndexMeta, MAX_DELETED, NodeMeta, Role};

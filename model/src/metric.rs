@@ -402,6 +402,15 @@ pub const FRONT_REQUESTS: Metric = Metric {
     help: "requests that a front took, by outcome: forwarded to a backend, refused, failed",
 };
 
+/// Requests, or parts of one, that were denied.
+pub const SECURITY_DENIALS: Metric = Metric {
+    name: "gleaner_security_denials_total",
+    kind: MetricKind::Counter,
+    labels: &["kind"],
+    values: &["unauthenticated", "forbidden"],
+    help: "requests, or parts of one, that were denied: without a valid key, or without a right",
+};
+
 /// Requests that a front sent twice.
 pub const FRONT_RETRIES: Metric = Metric {
     name: "gleaner_front_retries_total",
@@ -439,7 +448,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 44] = [
+pub const ALL: [Metric; 45] = [
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -470,6 +479,7 @@ pub const ALL: [Metric; 44] = [
     SEARCH_CANCELLED_SECONDS,
     SEARCH_REJECTED,
     SEARCHES_RUNNING,
+    SECURITY_DENIALS,
     SHARD_QUERY_SECONDS,
     SHARD_REQUESTS,
     SHARDS,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{IndexName, IndexUuid, NodeId, PrimaryTerm, ShardKey, ShardNumber};
 use crate::mapping::Mapping;
+use crate::security::Security;
 use crate::settings::IndexSettings;
 
 /// An alias as one index knows it.
@@ -117,6 +118,9 @@ pub struct ClusterState {
     pub flooded: BTreeSet<NodeId>,
     /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.
     pub persistent_settings: serde_json::Map<String, serde_json::Value>,
+    /// Who may do what; `None`: every request may do everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<Arc<Security>>,
 }
 
 /// Deleted indices that the cluster state remembers: as many as Elasticsearch does.

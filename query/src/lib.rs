@@ -26,6 +26,7 @@ pub mod postings;
 pub mod query_string;
 pub mod resolved;
 pub mod search;
+pub mod security;
 pub mod settings;
 pub mod sort_value;
 pub mod source;

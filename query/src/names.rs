@@ -4,9 +4,11 @@
 //! [`resolve_write`] and [`resolve_single`] for documents), put dates into names
 //! ([`expand_date_math`], once per request, before the others), say what routing comes of a request
 //! and an alias ([`single_routing`], [`search_routing`]).
-//! Does not: create indices, look at blocks or rights.
+//! [`Access`] narrows an expression to what somebody has a right to, before all of these.
+//! Does not: create indices, look at blocks.
 //! Source: Elasticsearch reference, *Multi-target syntax* and *Date math support in index names*.
 
+mod authorized;
 mod date_math;
 mod options;
 mod routing;
@@ -19,6 +21,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Alias, ClusterState, IndexMeta, IndexName};
 use serde_json::Value;
 
+pub use authorized::{Access, Denial};
 pub use date_math::expand_date_math;
 pub use options::{ExpandWildcards, ResolveOptions};
 pub use routing::{search_routing, single_routing};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::update;
 use gleaner_model::{
-    ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
+    ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm, Security,
 };
+use gleaner_query::QueryError;
 use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
 use gleaner_query::names::{self, ResolveOptions};
@@ -308,6 +309,28 @@ impl Admin {
                 }
             }
             Ok((next.persistent_settings != state.persistent_settings).then_some(next))
+        })
+        .await
+    }
+
+    /// Changes the keys of a cluster that has some; `None` from `change` leaves them.
+    ///
+    /// # Errors
+    /// What `change` fails with, [`RootError::Coordinator`], and that the cluster has no keys.
+    pub async fn change_security<F>(&self, mut change: F) -> Result<Arc<ClusterState>, RootError>
+    where
+        F: FnMut(&Security) -> Result<Option<Security>, QueryError>,
+    {
+        self.change(|state| {
+            let Some(security) = &state.security else {
+                let reason = "this cluster has no API keys: start its roots with `--secure`";
+                return Err(QueryError::illegal(reason).into());
+            };
+            let changed = change(security)?;
+            Ok(changed.map(|security| ClusterState {
+                security: Some(Arc::new(security)),
+                ..state.clone()
+            }))
         })
         .await
     }

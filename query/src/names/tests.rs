@@ -29,7 +29,7 @@ fn index(number: u8, name: &str, aliases: &[(&str, Alias)]) -> (IndexUuid, Arc<I
     (uuid, Arc::new(meta))
 }
 
-fn cluster() -> ClusterState {
+pub(super) fn cluster() -> ClusterState {
     let plain = Alias::default;
     let filtered = |user: &str| Alias {
         filter: Some(json!({"term": {"user": user}})),

@@ -1,0 +1,272 @@
+//! Bodies of the security interface: role descriptors → rights, and what a new API key is to be.
+//!
+//! Does: read them, and refuse by name what is not supported: rights on parts of documents, and patterns that are more
+//! than `*`. Does not: make keys or check rights.
+//! Source: Elasticsearch reference, *Create API key* and *Defining roles*.
+
+use std::time::Duration;
+
+use gleaner_model::Rights;
+use gleaner_model::security::{IndexGrant, KeyLimits, UnknownPrivilege};
+use serde_json::{Map, Value};
+
+use crate::error::{ErrorType, QueryError};
+use crate::json::ObjectReader;
+use crate::units::parse_time;
+
+/// Longest name of a key, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// Largest metadata and role descriptors of a key, in bytes as JSON: all nodes have them.
+const MAX_PART_BYTES: usize = 4 << 10;
+
+/// An API key that is to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewApiKey {
+    /// Name for people.
+    pub name: String,
+    /// For how long it can be used; `None`: until it is invalidated.
+    pub expiration: Option<Duration>,
+    /// What it may do; `None`: what its maker may.
+    pub rights: Option<Rights>,
+    /// The role descriptors as given.
+    pub role_descriptors: Value,
+    /// What its maker writes down beside it.
+    pub metadata: Value,
+    /// How often, and at what cost.
+    pub limits: KeyLimits,
+}
+
+impl NewApiKey {
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// What is missing, unknown or not supported, by name.
+    pub fn parse(body: &Value) -> Result<Self, QueryError> {
+        let mut reader = ObjectReader::part("create_api_key", body)?;
+        let name = reader.text("name")?.unwrap_or_default();
+        let expiration = reader.text("expiration")?;
+        let expiration = expiration.map(|text| parse_time(&text, "expiration"));
+        let role_descriptors = part(&mut reader, "role_descriptors")?;
+        let metadata = part(&mut reader, "metadata")?;
+        let limits = match reader.take("limits") {
+            Some(limits) => parse_limits(limits)?,
+            None => KeyLimits::default(),
+        };
+        reader.finish()?;
+        check_name(&name)?;
+        Ok(Self {
+            name,
+            expiration: expiration.transpose()?.flatten(),
+            rights: parse_roles(&role_descriptors)?,
+            role_descriptors: Value::Object(role_descriptors),
+            metadata: Value::Object(metadata),
+            limits,
+        })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), QueryError> {
+    let fault = if name.trim().is_empty() {
+        "api key name is required".to_owned()
+    } else if name.len() > MAX_NAME_BYTES {
+        format!("api key name may not be more than {MAX_NAME_BYTES} bytes long")
+    } else if name.trim() != name {
+        "api key name may not begin or end with whitespace".to_owned()
+    } else if name.starts_with('_') && name != gleaner_model::security::ANONYMOUS {
+        "api key name may not begin with an underscore".to_owned()
+    } else {
+        return Ok(());
+    };
+    let reason = format!("Validation Failed: 1: {fault};");
+    Err(QueryError::new(ErrorType::Validation, reason))
+}
+
+/// Returns an object of the body, which must be small.
+fn part(
+    reader: &mut ObjectReader<'_>,
+    key: &'static str,
+) -> Result<Map<String, Value>, QueryError> {
+    match reader.take(key) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(value @ Value::Object(entries)) => {
+            let num_bytes = value.to_string().len();
+            if num_bytes > MAX_PART_BYTES {
+                return Err(QueryError::illegal(format!(
+                    "[{key}] has [{num_bytes}] bytes, at most [{MAX_PART_BYTES}] are kept with a key"
+                )));
+            }
+            Ok(entries.clone())
+        }
+        Some(other) => Err(reader.wrong(key, "an object", other)),
+    }
+}
+
+fn parse_limits(value: &Value) -> Result<KeyLimits, QueryError> {
+    let mut reader = ObjectReader::part("limits", value)?;
+    let limits = KeyLimits {
+        requests_per_second: reader.small_count("requests_per_second")?,
+        cost_ms_per_second: reader.small_count("cost_ms_per_second")?,
+        concurrent: reader.small_count("concurrent")?,
+    };
+    reader.finish()?;
+    let all = [
+        limits.requests_per_second,
+        limits.cost_ms_per_second,
+        limits.concurrent,
+    ];
+    match all.contains(&Some(0)) {
+        true => Err(QueryError::illegal("[limits] must be at least [1] each")),
+        false => Ok(limits),
+    }
+}
+
+/// Reads role descriptors by name; `None` where there are none.
+fn parse_roles(roles: &Map<String, Value>) -> Result<Option<Rights>, QueryError> {
+    let mut rights = Rights::default();
+    for (name, role) in roles {
+        parse_role(name, role, &mut rights)?;
+    }
+    Ok((!roles.is_empty()).then_some(rights))
+}
+
+fn parse_role(name: &str, role: &Value, rights: &mut Rights) -> Result<(), QueryError> {
+    let mut reader = ObjectReader::part(name, role)?;
+    for privilege in reader.texts("cluster")?.unwrap_or_default() {
+        // "none" is the dialect's word for an empty list.
+        if privilege != "none" {
+            let privilege = privilege.parse();
+            rights
+                .cluster
+                .push(privilege.map_err(|error| unknown(&error))?);
+        }
+    }
+    let grants = match reader.take_any(&["indices", "index"]) {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(grants)) => grants.as_slice(),
+        Some(other) => return Err(reader.wrong("indices", "a list of objects", other)),
+    };
+    for grant in grants {
+        rights.indices.push(parse_grant(grant)?);
+    }
+    reader.unsupported_unless_empty(&[
+        "applications",
+        "run_as",
+        "global",
+        "remote_indices",
+        "remote_cluster",
+        "restriction",
+    ])?;
+    reader.ignore(&["metadata", "transient_metadata", "description"]);
+    reader.finish()
+}
+
+fn parse_grant(grant: &Value) -> Result<IndexGrant, QueryError> {
+    let mut reader = ObjectReader::part("indices", grant)?;
+    // Rights on parts of documents: an alias with a filter is what there is instead.
+    reader.unsupported_unless_empty(&["query", "field_security"])?;
+    let names = reader.texts("names")?.unwrap_or_default();
+    let mut privileges = Vec::new();
+    for privilege in reader.texts("privileges")?.unwrap_or_default() {
+        if privilege != "none" {
+            let privilege = privilege.parse();
+            privileges.push(privilege.map_err(|error| unknown(&error))?);
+        }
+    }
+    if reader.boolean("allow_restricted_indices")? == Some(true) {
+        return Err(QueryError::illegal(
+            "[allow_restricted_indices] is not supported: there are no restricted indices",
+        ));
+    }
+    reader.finish()?;
+    if names.is_empty() {
+        return Err(QueryError::illegal(
+            "[names] of [indices] must name an index or pattern",
+        ));
+    }
+    names.iter().try_for_each(|name| check_pattern(name))?;
+    Ok(IndexGrant { names, privileges })
+}
+
+fn unknown(error: &UnknownPrivilege) -> QueryError {
+    QueryError::illegal(error.to_string())
+}
+
+/// Refuses patterns that other products read in more ways than one, and some of which grant all but what they name.
+fn check_pattern(pattern: &str) -> Result<(), QueryError> {
+    let is_plain = !pattern.is_empty()
+        && !pattern.starts_with(['-', '_', '/'])
+        && !pattern
+            .contains(|c: char| matches!(c, ',' | '?' | '<' | '>' | '|') || c.is_whitespace());
+    match is_plain {
+        true => Ok(()),
+        false => Err(QueryError::illegal(format!(
+            "[{pattern}] is no pattern of names: only [*] stands for other characters, and nothing can be excluded"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{ClusterPrivilege, IndexPrivilege};
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(body: &Value) -> String {
+        let error = NewApiKey::parse(body).expect_err("refused");
+        error.reason
+    }
+
+    #[test]
+    fn a_key_is_read_with_its_roles() {
+        let key = NewApiKey::parse(&json!({
+            "name": "reader", "expiration": "1d", "metadata": {"team": "web"},
+            "limits": {"requests_per_second": 50},
+            "role_descriptors": {
+                "logs": {"cluster": ["monitor"], "indices": [
+                    {"names": ["logs-*", "audit"], "privileges": ["read", "view_index_metadata"]}
+                ]},
+                "notes": {"index": [{"names": "notes", "privileges": ["write", "create"]}]}
+            }
+        }))
+        .expect("a key");
+        let rights = key.rights.expect("rights");
+        assert!(rights.allow_cluster(ClusterPrivilege::Monitor));
+        assert!(rights.allow_index(IndexPrivilege::Read, "logs-1"));
+        assert!(rights.allow_index(IndexPrivilege::Delete, "notes"));
+        assert!(!rights.allow_index(IndexPrivilege::Read, "notes"));
+        assert_eq!(key.expiration, Some(Duration::from_secs(86_400)));
+        assert_eq!(key.limits.requests_per_second, Some(50));
+        let plain = NewApiKey::parse(&json!({"name": "all"})).expect("a key");
+        assert_eq!(plain.rights, None);
+        let none = json!({"name": "n", "role_descriptors": {"r": {}}});
+        let none = NewApiKey::parse(&none).expect("a key");
+        assert_eq!(none.rights, Some(Rights::default()));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name() {
+        let with =
+            |grant: Value| json!({"name": "n", "role_descriptors": {"r": {"indices": [grant]}}});
+        let grant = json!({"names": ["a"], "privileges": ["read"], "query": {"match_all": {}}});
+        assert!(refused(&with(grant)).contains("[query] is not supported"));
+        let fields =
+            json!({"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["x"]}});
+        assert!(refused(&with(fields)).contains("[field_security]"));
+        for pattern in ["-a", "a,b", "/a.*/", "a?", "_all", "", "a b"] {
+            let grant = json!({"names": [pattern], "privileges": ["read"]});
+            assert!(refused(&with(grant)).contains("no pattern"), "{pattern}");
+        }
+        let grant = json!({"names": ["a"], "privileges": ["raed"]});
+        assert!(refused(&with(grant)).contains("unknown index privilege [raed]"));
+        let role = json!({"name": "n", "role_descriptors": {"r": {"run_as": ["kim"]}}});
+        assert!(refused(&role).contains("[run_as]"));
+        assert!(refused(&json!({})).contains("name is required"));
+        assert!(refused(&json!({"name": "_x"})).contains("underscore"));
+        let limits = json!({"name": "n", "limits": {"concurrent": 0}});
+        assert!(refused(&limits).contains("at least [1]"));
+        let large = json!({"name": "n", "metadata": {"x": "y".repeat(5_000)}});
+        assert!(refused(&large).contains("at most [4096]"));
+    }
+}
