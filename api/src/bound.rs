@@ -62,7 +62,9 @@ impl Bindings {
         };
         if route.name == "scroll" {
             let id = scroll_id(part("scroll_id"), head.uri.query(), body)?;
-            return Context::of(&id).map(Bound::Scroll);
+            // What stands behind the id is its seal.
+            let id = id.split('.').next().unwrap_or_default();
+            return Context::of(id).map(Bound::Scroll);
         }
         let task = part("task")?;
         let (node, _) = task.rsplit_once(':')?;

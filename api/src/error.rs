@@ -136,6 +136,11 @@ impl ApiError {
         self
     }
 
+    /// Returns a field that is a text.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.detail.fields.get(name)?.as_str()
+    }
+
     /// Adds what led to it.
     pub(crate) fn caused_by(mut self, cause: ApiError) -> Self {
         self.detail.cause = Some(cause);

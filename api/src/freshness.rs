@@ -47,8 +47,15 @@ impl Freshness {
         method: &Method,
         parts: &[(&'static str, String)],
     ) {
+        if is_of_state(route, method) || is_missing(root, parts) {
+            self.renew(root).await;
+        }
+    }
+
+    /// Sees to it that `root` knows what was acknowledged before now.
+    pub(crate) async fn renew(&self, root: &Root) {
         // In one process the state in force is the one that is known.
-        if root.knows_editions() || !(is_of_state(route, method) || is_missing(root, parts)) {
+        if root.knows_editions() {
             return;
         }
         let came = Instant::now();

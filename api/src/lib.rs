@@ -24,6 +24,7 @@ mod request;
 mod response;
 pub mod route;
 mod routes;
+pub mod security;
 mod serve;
 mod service;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use gleaner_machine::Probe;
 use gleaner_server::ServerOptions;
 
 use crate::guard::Guard;
+use crate::security::Audit;
 
 /// Whose dialect the server says it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +70,8 @@ pub struct ApiOptions {
     pub cache_bytes: u64,
     /// Bytes of the largest answer that is kept; default 1 MiB.
     pub cache_entry_bytes: u64,
+    /// Where denials are written down; default nowhere.
+    pub audit: Option<Arc<Audit>>,
     /// Reads what this process and its machine say of themselves; by default of no disk.
     pub probe: Arc<Probe>,
 }
@@ -92,6 +95,7 @@ impl Default for ApiOptions {
             server: ServerOptions::default(),
             cache_bytes: 0,
             cache_entry_bytes: 1 << 20,
+            audit: None,
             probe: Arc::default(),
         }
     }

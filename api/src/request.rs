@@ -27,6 +27,7 @@ use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::response::AnswerMaker;
 use crate::route::Route;
+use crate::security::Sender;
 use crate::service::App;
 
 pub(crate) use body::BodyReader;
@@ -59,6 +60,7 @@ pub(crate) struct Request {
     /// What reading its JSON takes in memory.
     pub(crate) parsed: Option<answer::HeldMemory>,
     pub(crate) started: Instant,
+    pub(crate) sender: Sender,
     /// Whether its answer is to say on which state it was evaluated, since it may be kept.
     pub(crate) wants_edition: bool,
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+use crate::security::CHALLENGES;
 
 pub(crate) use buffer::{Buffer, KeepOn};
 pub(crate) use filter_path::{FilterPath, Share};
@@ -133,7 +134,13 @@ impl Reply {
     /// Returns the answer that reports `error`: whole, whatever parts of an answer were asked for.
     pub(crate) fn error(error: &ApiError) -> Self {
         let body = error.to_body().to_string();
-        Self::of(error.status, Content::Error(Bytes::from(body)))
+        let reply = Self::of(error.status, Content::Error(Bytes::from(body)));
+        let challenges = CHALLENGES.iter();
+        let challenges = challenges.filter(|_| error.status == StatusCode::UNAUTHORIZED);
+        challenges
+            .fold(reply, |reply, challenge| {
+                reply.with_header(header::WWW_AUTHENTICATE, challenge)
+            })
             .retried_later(error.status == StatusCode::TOO_MANY_REQUESTS && !error.is_permanent())
     }
 

@@ -23,11 +23,14 @@ mod point_in_time;
 mod refused;
 mod scroll;
 pub(crate) mod search;
+mod security;
 mod settings;
 mod stats;
 mod tasks;
 mod update;
 mod validate;
+
+pub(crate) use index::{change_defaults, metadata_defaults};
 
 use crate::route::Route;
 
@@ -58,6 +61,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     nodes::ROUTES,
     stats::ROUTES,
     tasks::ROUTES,
+    security::ROUTES,
     data_stream::ROUTES,
     cat::ROUTES,
     refused::ROUTES,

@@ -16,6 +16,7 @@ use tower::Service;
 
 use crate::guard::Guard;
 use crate::options::ApiOptions;
+use crate::service::ForProbes;
 
 /// Serves `service` on `listener` until `shutdown` is done, as [`gleaner_server::serve`] does with
 /// [`ApiOptions::server`]. Requests that [`ApiOptions::guard`] does not let pass are refused before `service` sees
@@ -49,7 +50,10 @@ pub async fn serve_probes<S>(
 where
     S: Answers,
 {
-    let guarded = Guarded::new(service, options);
+    let guarded = Guarded {
+        is_for_probes: true,
+        ..Guarded::new(service, options)
+    };
     gleaner_server::serve_probes(listener, guarded, &options.server, shutdown).await
 }
 
@@ -58,6 +62,7 @@ where
 struct Guarded<S> {
     service: S,
     guard: Arc<Guard>,
+    is_for_probes: bool,
 }
 
 impl<S> Guarded<S> {
@@ -65,6 +70,7 @@ impl<S> Guarded<S> {
         Self {
             service,
             guard: Arc::clone(&options.guard),
+            is_for_probes: false,
         }
     }
 }
@@ -81,7 +87,10 @@ impl<S: Answers> Service<Request<Incoming>> for Guarded<S> {
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        if self.is_for_probes {
+            request.extensions_mut().insert(ForProbes);
+        }
         match self.guard.check(&request) {
             Ok(passed) if passed.is_unmarked() => Either::Left(self.service.call(request)),
             Ok(passed) => {

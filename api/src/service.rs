@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use gleaner_cache::Cache;
-use gleaner_model::metric;
+use gleaner_model::{ClusterState, metric};
 use gleaner_root::Root;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use gleaner_server::PeerAddress;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics::{Histogram, SharedString};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
@@ -22,6 +23,10 @@ use crate::paths::{Parts, PathMatch, Paths};
 use crate::request::{BodyRoom, Request};
 use crate::response::{AnswerMaker, Form, Reply};
 use crate::route::Route;
+use crate::security::{
+    BadCredentials, Entry, Needs, Principal, Right, Sender, authenticate, authorize,
+    unauthenticated,
+};
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -54,15 +59,41 @@ impl Routes {
     /// Answers a request.
     pub(crate) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let is_head = request.method() == Method::HEAD;
-        let mut response = match self.paths.find(request.method(), request.uri()) {
-            PathMatch::Route(route, times, parts) => {
-                dispatch(&self.app, (route, times), parts, request).await
+        let found = self.paths.find(request.method(), request.uri());
+        let came_by = CameBy {
+            headers: request.headers(),
+            extensions: request.extensions(),
+            path: request.uri().path(),
+        };
+        let sender = sender(&self.app, came_by).await;
+        let mut response = match (found, sender) {
+            (PathMatch::Route(route, times, parts), Ok(sender)) => {
+                let came = Came {
+                    route,
+                    times,
+                    parts,
+                    sender,
+                };
+                dispatch(&self.app, came, request).await
             }
-            PathMatch::OtherMethods(methods) => {
+            // Probes do not log in.
+            (PathMatch::Route(route, times, parts), Err(_))
+                if matches!(Right::of(route).needs, Needs::Nothing) =>
+            {
+                let came = Came {
+                    route,
+                    times,
+                    parts,
+                    sender: Sender::default(),
+                };
+                dispatch(&self.app, came, request).await
+            }
+            (_, Err(error)) => plain(&self.app, Reply::error(&error)).await,
+            (PathMatch::OtherMethods(methods), Ok(_)) => {
                 let reply = wrong_method(methods, &request);
                 plain(&self.app, reply).await
             }
-            PathMatch::Nothing => plain(&self.app, no_handler(&request)).await,
+            (PathMatch::Nothing, Ok(_)) => plain(&self.app, no_handler(&request)).await,
         };
         if is_head {
             leave_out_body(&mut response);
@@ -80,12 +111,77 @@ fn leave_out_body(response: &mut http::Response<Body>) {
     }
 }
 
+/// Returns who sends a request. A key that is not known here may have been made through another node: who keeps the
+/// cluster state is asked then.
+///
+/// # Errors
+/// 401.
+async fn sender(app: &App, came_by: CameBy<'_>) -> Result<Sender, ApiError> {
+    let CameBy {
+        headers,
+        extensions,
+        path,
+    } = came_by;
+    let cluster = app.root.cluster();
+    let mut state = cluster.state();
+    let address = extensions.get().map(|PeerAddress(peer)| *peer);
+    if state.security.is_none() || extensions.get::<ForProbes>().is_some() {
+        return Ok(Sender {
+            principal: Principal::Anybody,
+            address,
+        });
+    }
+    let check =
+        |state: &ClusterState| authenticate(headers, state.security.as_deref(), cluster.now_ms());
+    let mut checked = check(&state);
+    if matches!(checked, Err(BadCredentials::Unknown)) {
+        app.freshness.renew(&app.root).await;
+        state = cluster.state();
+        checked = check(&state);
+    }
+    let principal = checked.map_err(|bad| {
+        let error = unauthenticated(bad, path);
+        let sender = Sender {
+            principal: Principal::Anybody,
+            address,
+        };
+        app.note_denial(&sender, Some(path), &error);
+        error
+    })?;
+    Ok(Sender { principal, address })
+}
+
+/// What says who sends a request: its body cannot be shared between threads.
+#[derive(Clone, Copy)]
+struct CameBy<'a> {
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+    path: &'a str,
+}
+
+/// Marks requests of the listener for probes, where nobody logs in: an extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForProbes;
+
+/// A request that has come, beside its head and body.
+struct Came<'a> {
+    route: &'static Route,
+    times: &'a Times,
+    parts: Parts,
+    sender: Sender,
+}
+
 async fn dispatch(
     app: &Arc<App>,
-    (route, times): (&'static Route, &Times),
-    parts: Parts,
+    came: Came<'_>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
+    let Came {
+        route,
+        times,
+        parts,
+        sender,
+    } = came;
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let is_conditional = head.method != Method::POST;
@@ -103,12 +199,19 @@ async fn dispatch(
         let warnings = parameters.check(route, head.uri.path())?;
         Ok((parts, form, warnings))
     };
-    let response = match checked() {
+    let mut checked = checked();
+    if let Ok((parts, _, _)) = &mut checked {
+        let freshness = &app.freshness;
+        freshness
+            .assure(&app.root, route, &head.method, parts)
+            .await;
+        if let Err(error) = authorized(app, (route, &sender), &parameters, parts) {
+            app.note_denial(&sender, Some(head.uri.path()), &error);
+            checked = Err(error);
+        }
+    }
+    let response = match checked {
         Ok((parts, form, warnings)) => {
-            let freshness = &app.freshness;
-            freshness
-                .assure(&app.root, route, &head.method, &parts)
-                .await;
             let request = Request {
                 app: Arc::clone(app),
                 route,
@@ -121,6 +224,7 @@ async fn dispatch(
                 making: AnswerMaker::new(&app.root),
                 parsed: None,
                 started,
+                sender,
                 wants_edition: false,
             };
             match app.cache.as_ref().filter(|_| cached::takes(route)) {
@@ -144,6 +248,24 @@ async fn dispatch(
     };
     times.record(route.name, response.status(), started);
     response
+}
+
+/// Refuses a request without the right that its route needs, as [`authorize`].
+fn authorized(
+    app: &App,
+    (route, sender): (&'static Route, &Sender),
+    parameters: &Parameters,
+    parts: &mut Vec<(&'static str, String)>,
+) -> Result<(), ApiError> {
+    let cluster = app.root.cluster();
+    let entry = Entry {
+        principal: &sender.principal,
+        route,
+        parameters,
+        state: &cluster.state(),
+        now_ms: cluster.now_ms(),
+    };
+    authorize(&entry, parts)
 }
 
 /// Has a request answered by its route; `warnings` are about its parameters.

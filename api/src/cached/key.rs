@@ -26,6 +26,7 @@ use crate::request::{Reading, Request, body_in_uri, check_type, check_whole};
 use crate::response::Form;
 use crate::route::{KeyPart, Route, parameter_tables};
 use crate::routes::{count, search};
+use crate::security::{Entry, Principal, authenticate, authorize};
 
 use super::wish::{Wish, stale_limits};
 
@@ -64,6 +65,13 @@ pub struct Moment {
     pub now_ms: i64,
 }
 
+impl Moment {
+    /// Returns who sends a request; `None` where that is not known here, or nobody who may.
+    fn principal(&self, headers: &HeaderMap) -> Option<Principal> {
+        authenticate(headers, self.state.security.as_deref(), self.now_ms).ok()
+    }
+}
+
 /// Makes keys of requests without a root, as a process ahead of the roots does.
 pub struct KeyMaker {
     paths: Paths<()>,
@@ -89,12 +97,22 @@ impl KeyMaker {
         let PathMatch::Route(route, (), parts) = self.paths.find(&head.method, &head.uri) else {
             return None;
         };
-        let (parts, parameters) = (parts.ok()?, Parameters::parse(head.uri.query()).ok()?);
+        let (mut parts, parameters) = (parts.ok()?, Parameters::parse(head.uri.query()).ok()?);
         // A warning about a parameter is for one request alone.
         let warnings = parameters.check(route, head.uri.path()).ok()?;
         if !warnings.is_empty() {
             return None;
         }
+        // Before anything is looked up: who may not ask is told so by the root, and others share what is kept as far as
+        // their rights are the same, since the names that they reach are in the key.
+        let entry = Entry {
+            principal: &moment.principal(&head.headers)?,
+            route,
+            parameters: &parameters,
+            state: &moment.state,
+            now_ms: moment.now_ms,
+        };
+        authorize(&entry, &mut parts).ok()?;
         let form = Form::of(&parameters, &head.headers).ok()?;
         check_type(&head.headers).ok()?;
         check_whole(&head.headers, body).ok()?;

@@ -9,6 +9,7 @@ use gleaner_root::plan::Target;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+use crate::security::ALLOWED;
 
 /// A request's URI, and the cluster at the time when it is read. A process that follows the cluster state
 /// reads requests so without a root.
@@ -23,12 +24,23 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Returns the index expression of the path with dates put in; `None` is all.
+    /// Returns the index expression of the path with dates put in; `None` is all. Where the path has none it is what the
+    /// sender may reach.
     pub(crate) fn expression(&self) -> Result<Option<String>, ApiError> {
-        let mut parts = self.parts.iter();
-        let part = parts.find(|(name, _)| *name == "index");
-        let expanded = part.map(|(_, text)| expand_date_math(text, self.now_ms));
+        let part = self.part("index").or_else(|| self.part(ALLOWED));
+        let expanded = part.map(|text| expand_date_math(text, self.now_ms));
         Ok(expanded.transpose()?)
+    }
+
+    /// Does the path name indices itself?
+    pub(crate) fn names_indices(&self) -> bool {
+        self.part("index").is_some()
+    }
+
+    fn part(&self, wanted: &str) -> Option<&str> {
+        let mut parts = self.parts.iter();
+        let part = parts.find(|(name, _)| *name == wanted);
+        part.map(|(_, text)| text.as_str())
     }
 
     /// Returns which indices the request names, under a route's own defaults.

@@ -14,6 +14,7 @@ use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Route};
+use crate::security::Right;
 
 pub(super) use selection::Selection;
 
@@ -78,7 +79,36 @@ async fn update(mut request: Request) -> Answer {
     for name in actions.iter_mut().flat_map(indices_of) {
         *name = expand_date_math(name, now_ms)?;
     }
-    request.root().admin().update_aliases(&actions).await?;
+    change(&request, &mut actions).await
+}
+
+/// Applies actions. An alias opens an index to those who have a right to the alias, so it takes a right to both: names of
+/// indices by wildcards become those that the sender may change, and each alias is checked.
+async fn change(request: &Request, actions: &mut [AliasAction]) -> Answer {
+    let action = Right::of(request.route).on_indices();
+    for change in actions.iter_mut() {
+        let aliases: Vec<String> = match change {
+            AliasAction::Add { aliases, .. } => aliases.iter().map(ToString::to_string).collect(),
+            AliasAction::Remove { aliases, .. } => aliases.clone(),
+            AliasAction::RemoveIndex { .. } => Vec::new(),
+        };
+        for alias in &aliases {
+            action.map_or(Ok(()), |action| request.check_name(&action, alias))?;
+        }
+        let indices = indices_of(change);
+        let mut narrowed = Vec::with_capacity(indices.len());
+        for expression in indices.iter() {
+            let options = ResolveOptions {
+                allow_no_indices: false,
+                ignore_aliases: true,
+                ..metadata_defaults()
+            };
+            let names = request.narrowed(Some(expression), &options)?;
+            narrowed.extend(names);
+        }
+        *indices = narrowed;
+    }
+    request.root().admin().update_aliases(actions).await?;
     Ok(acknowledged())
 }
 
@@ -103,8 +133,7 @@ async fn put(mut request: Request) -> Answer {
         aliases: vec![parse_alias_name(&name)?],
         alias: Box::new(alias),
     };
-    request.root().admin().update_aliases(&[action]).await?;
-    Ok(acknowledged())
+    change(&request, &mut [action]).await
 }
 
 async fn delete(request: Request) -> Answer {
@@ -117,8 +146,7 @@ async fn delete(request: Request) -> Answer {
         aliases,
         must_exist: None,
     };
-    request.root().admin().update_aliases(&[action]).await?;
-    Ok(acknowledged())
+    change(&request, &mut [action]).await
 }
 
 /// The aliases selected, per index, and the names that no index bears.

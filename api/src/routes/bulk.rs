@@ -102,6 +102,7 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
         routing: request.parameters.get("routing").map(str::to_owned),
         require_alias: request.parameters.is_set("require_alias")?,
         source: request.source_filter()?,
+        sender: request.sender.clone(),
     };
     let options = request.ingest_options()?;
     let key = idempotency_key(&request.headers)?;

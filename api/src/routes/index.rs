@@ -4,7 +4,7 @@ mod active;
 mod block;
 mod show;
 
-use gleaner_model::IndexMeta;
+use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
 use gleaner_query::settings::parse_create_index;
 use http::Method;
@@ -15,6 +15,7 @@ use crate::parameters::groups::{ACTIVE_SHARDS, INDICES, METADATA, METADATA_READ,
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::security::Action;
 
 use active::{ActiveShards, WAIT};
 pub(super) use show::{nested_settings, shown_aliases, shown_settings};
@@ -84,10 +85,20 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
+const MANAGE_ALIAS: Action = Action {
+    name: "indices:admin/aliases",
+    privilege: IndexPrivilege::Manage,
+    ignores_filters: false,
+};
+
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let new = parse_create_index(&body, &request.root().cluster().limits())?;
     let name = request.index_name()?;
+    // An alias opens the index to those who have a right to the alias.
+    for alias in new.aliases.keys() {
+        request.check_name(&MANAGE_ALIAS, alias.as_str())?;
+    }
     let wanted = ActiveShards::of(&request)?;
     let limit = request.parameters.time("timeout")?;
     let index = request.root().admin().create_index(&name, new).await?;
@@ -101,7 +112,7 @@ async fn create(mut request: Request) -> Answer {
 }
 
 /// What readings of metadata may name: closed indices too.
-pub(super) fn metadata_defaults() -> ResolveOptions {
+pub(crate) fn metadata_defaults() -> ResolveOptions {
     ResolveOptions {
         allow_closed: true,
         ..ResolveOptions::default()
@@ -110,7 +121,7 @@ pub(super) fn metadata_defaults() -> ResolveOptions {
 
 /// What changes of mappings and settings may name: closed indices too, also by wildcards, and some index
 /// at least.
-pub(super) fn change_defaults() -> ResolveOptions {
+pub(crate) fn change_defaults() -> ResolveOptions {
     ResolveOptions {
         allow_no_indices: false,
         expand_wildcards: ExpandWildcards {

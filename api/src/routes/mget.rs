@@ -23,6 +23,7 @@ use crate::request::Request;
 use crate::response::{Buffer, Extent, Reply};
 use crate::route::{Answer, Parameter, Route};
 use crate::routes::document::{check_version_type, version_conflict};
+use crate::security::Right;
 
 const MGET: &[Parameter] = &[
     Parameter::honoured("routing"),
@@ -79,23 +80,32 @@ async fn mget(mut request: Request) -> Answer {
     let mut faults = Vec::with_capacity(wanted.len());
     for one in &mut wanted {
         let expanded = expand_date_math(&one.get.index, now_ms);
-        faults.push(expanded.map(|name| one.get.index = name).err());
+        let expanded = expanded.map(|name| one.get.index = name);
+        let checked = expanded.map_err(ApiError::from).and_then(|()| {
+            let action = Right::of(request.route).on_indices();
+            action.map_or(Ok(()), |action| request.check_name(&action, &one.get.index))
+        });
+        faults.push(checked.err());
     }
-    let gets: Vec<GetRequest> = wanted.iter().map(|wanted| wanted.get.clone()).collect();
+    // Those that are refused are not read.
+    let allowed = wanted.iter().zip(&faults);
+    let allowed = allowed.filter(|(_, fault)| fault.is_none());
+    let gets: Vec<GetRequest> = allowed.map(|(wanted, _)| wanted.get.clone()).collect();
     let answers = request.root().reader().multi_get(&gets).await;
     let warnings = stale_warnings(&answers);
-    let answers = answers
-        .into_iter()
-        .zip(faults)
-        .map(|(answer, fault)| match fault {
-            Some(fault) => Err(ApiError::from(fault)),
-            None => answer
-                .map(|found| (found.index, found.document))
-                .map_err(ApiError::from),
-        });
+    let mut answers = answers.into_iter().map(|answer| {
+        let found = answer.map(|found| (found.index, found.document));
+        found.map_err(ApiError::from)
+    });
+    let missing = || ApiError::illegal("the document was not read");
+    let answers = faults.into_iter().map(|fault| match fault {
+        Some(fault) => Err(fault),
+        None => answers.next().unwrap_or_else(|| Err(missing())),
+    });
+    let answers = answers.collect();
     let mut shown = MultiGetBody {
         wanted,
-        answers: answers.collect(),
+        answers,
         state: request.root().cluster().state(),
     };
     shown.let_go();

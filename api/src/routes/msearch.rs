@@ -53,6 +53,8 @@ const MAX_SEARCHES: usize = 10_000;
 /// One search: where, and its body not yet read.
 struct Part {
     target: Target,
+    /// Do its header or the path name indices?
+    names_indices: bool,
     options: SearchOptions,
     /// How to search, and on which copies, as the header says.
     search_type: Option<String>,
@@ -159,8 +161,16 @@ async fn run(
         .map_or(Ok(()), check_preference)?;
     check_search_after(&search)?;
     check_pit(&search, &part.target, part.preference.as_deref())?;
-    check_boosts(&search, &part.target, &request.root().cluster().state())?;
-    let response = search::answer(request, &part.target, &search, &part.options).await?;
+    let target = match search.pit.is_some() && !part.names_indices {
+        true => part.target.clone(),
+        false => Target {
+            expression: request
+                .narrowed(part.target.expression.as_deref(), &part.target.options)?,
+            ..part.target.clone()
+        },
+    };
+    check_boosts(&search, &target, &request.root().cluster().state())?;
+    let response = search::answer(request, &target, search, &part.options).await?;
     Ok((response, form))
 }
 
@@ -204,6 +214,7 @@ fn unterminated() -> ApiError {
 /// Reads a header line; what it does not say is as the URI has it.
 async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
     let mut target = request.target()?;
+    let mut names_indices = request.reading().names_indices();
     let mut options = SearchOptions {
         origin: request.origin(&body),
         patience: request.patience(),
@@ -217,6 +228,7 @@ async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, Api
         let mut reader = ObjectReader::part("msearch", &value)?;
         if let Some(indices) = reader.take_any(&["index", "indices"]) {
             let expression = expression(indices)?;
+            names_indices = true;
             target.expression = Some(expand_date_math(
                 &expression,
                 request.root().cluster().now_ms(),
@@ -251,6 +263,7 @@ async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, Api
     }
     Ok(Part {
         target,
+        names_indices,
         options,
         search_type,
         preference,

@@ -94,7 +94,7 @@ async fn opened(request: &Request) -> Result<OpenedPointInTime, ApiError> {
     let contexts = &request.app.contexts;
     contexts.add(ContextKind::PointInTime, ContextId::of(&id), created_ms);
     Ok(OpenedPointInTime {
-        id,
+        id: request.sealed(id),
         created_ms,
         shards: shards(request, &target)?,
     })
@@ -144,7 +144,7 @@ async fn close(mut request: Request) -> Answer {
     let id = reader.text("id")?;
     reader.finish()?;
     let id = id.ok_or_else(|| ApiError::validation(&["[id] is not specified".to_owned()]))?;
-    let ids = [id];
+    let ids = [request.unsealed(&id)?];
     let is_freed = request.root().contexts().close_pits(&ids).await?;
     forget(&request.app, &ids);
     let num_freed = is_freed.iter().filter(|freed| **freed).count();
@@ -167,19 +167,22 @@ async fn delete(mut request: Request) -> Answer {
     if ids.is_empty() {
         return Err(ApiError::validation(&["no pit ids specified".to_owned()]));
     }
-    end(&request, ids).await
+    let unsealed = ids.iter().map(|id| request.unsealed(id));
+    let unsealed = unsealed.collect::<Result<_, _>>()?;
+    end(&request, unsealed, ids).await
 }
 
 async fn delete_all(request: Request) -> Answer {
     let opened = request.app.contexts.all(ContextKind::PointInTime);
-    let ids = opened.into_iter().map(|known| known.newest).collect();
-    end(&request, ids).await
+    let ids: Vec<String> = opened.into_iter().map(|known| known.newest).collect();
+    end(&request, ids.clone(), ids).await
 }
 
-async fn end(request: &Request, ids: Vec<String>) -> Answer {
+/// Ends points in time; `named` are their ids as the client has them.
+async fn end(request: &Request, ids: Vec<String>, named: Vec<String>) -> Answer {
     let is_freed = request.root().contexts().close_pits(&ids).await?;
     forget(&request.app, &ids);
-    let pits = ids
+    let pits = named
         .iter()
         .zip(is_freed)
         .map(|(id, freed)| json!({"pit_id": id, "successful": freed}));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gleaner_model::ClusterPrivilege;
 use gleaner_query::json::ObjectReader;
 use gleaner_query::units::parse_time;
 use gleaner_root::search::SearchOptions;
@@ -94,7 +95,7 @@ async fn scroll(mut request: Request) -> Answer {
         return Err(ApiError::validation(&["scrollId is missing".to_owned()]));
     };
     let contexts = &request.app.contexts;
-    let id = contexts.newest(id);
+    let id = contexts.newest(&request.unsealed(id)?);
     contexts.renew(ContextId::of(&id));
     let search = request.root().contexts().scrolled_search(&id)?;
     let form = SearchForm::of(&search, &request.parameters)?;
@@ -104,11 +105,12 @@ async fn scroll(mut request: Request) -> Answer {
         ..SearchOptions::default()
     };
     let root = request.root();
-    let response = root
+    let mut response = root
         .contexts()
         .continue_scroll(&id, keep_alive, &options)
         .await?;
     let next = response.scroll_id.clone();
+    response.scroll_id = response.scroll_id.map(|id| request.sealed(id));
     let reply = shown(&request, response, form).await?;
     // Only now: a page that is refused is asked for again, also by those who keep to the first id.
     if let Some(next) = &next {
@@ -127,7 +129,11 @@ async fn clear(mut request: Request) -> Answer {
     let is_all = ids.iter().any(|id| id == "_all");
     if is_all {
         let opened = request.app.contexts.all(ContextKind::Scroll);
+        request.check_cluster(ClusterPrivilege::Manage)?;
         ids = opened.into_iter().map(|known| known.newest).collect();
+    } else {
+        let unsealed = ids.iter().map(|id| request.unsealed(id));
+        ids = unsealed.collect::<Result<_, _>>()?;
     }
     let num_freed = request.root().contexts().clear_scrolls(&ids).await?;
     let ended = ids.iter().map(|id| ContextId::of(id));

@@ -54,14 +54,15 @@ async fn search(mut request: Request) -> Answer {
             let starting = root
                 .contexts()
                 .start_scroll(&target, origin, keep_alive, &options);
-            let response = Box::pin(starting).await?;
+            let mut response = Box::pin(starting).await?;
             if let Some(id) = &response.scroll_id {
                 let (kind, id) = (ContextKind::Scroll, ContextId::of(id));
                 request.app.contexts.add(kind, id, root.cluster().now_ms());
             }
+            response.scroll_id = response.scroll_id.map(|id| request.sealed(id));
             response
         }
-        None => answer(&request, &target, &search, &options).await?,
+        None => answer(&request, &target, search, &options).await?,
     };
     shown(&request, response, form).await
 }
@@ -79,7 +80,11 @@ fn checked(mut search: SearchRequest, reading: &Reading<'_>) -> Result<CheckedSe
     let parameters = reading.parameters;
     apply_uri_parameters(&mut search, parameters.pairs(), &reading.limits)?;
     count_all_for_plain_totals(&mut search, parameters)?;
-    let target = reading.target_with(ResolveOptions::default())?;
+    let mut target = reading.target_with(ResolveOptions::default())?;
+    // What may be reached was settled when the point in time was opened.
+    if search.pit.is_some() && !reading.names_indices() {
+        target.expression = None;
+    }
     let options = options(parameters)?;
     let form = SearchForm::of(&search, parameters)?;
     check(&search, parameters, &target)?;
@@ -117,17 +122,19 @@ pub(super) async fn shown(request: &Request, response: SearchResponse, form: Sea
 pub(super) async fn answer(
     request: &Request,
     target: &Target,
-    search: &SearchRequest,
+    mut search: SearchRequest,
     options: &SearchOptions,
 ) -> Result<SearchResponse, ApiError> {
     let contexts = &request.app.contexts;
-    if let Some(pit) = &search.pit {
+    if let Some(pit) = &mut search.pit {
+        pit.id = request.unsealed(&pit.id)?;
         contexts.renew(ContextId::of(&pit.id));
     }
-    let response = request.root().search(target, search, options).await?;
+    let mut response = request.root().search(target, &search, options).await?;
     if let (Some(pit), Some(next)) = (&search.pit, &response.pit_id) {
         contexts.advance(&pit.id, ContextId::of(next));
     }
+    response.pit_id = response.pit_id.map(|id| request.sealed(id));
     Ok(response)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gleaner_model::IndexPrivilege;
 use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::Limits;
 use gleaner_query::names::expand_date_math;
@@ -13,6 +14,7 @@ use super::action::{self, Action, ActionKind};
 use crate::error::ApiError;
 use crate::request::Lines;
 use crate::routes::update::body::{self, UpdateBody};
+use crate::security::{self, Sender};
 use crate::service::App;
 
 /// What holds for items that say nothing else.
@@ -21,6 +23,7 @@ pub(super) struct Defaults {
     pub(super) routing: Option<String>,
     pub(super) require_alias: bool,
     pub(super) source: Option<SourceFilter>,
+    pub(super) sender: Sender,
 }
 
 /// An item of a chunk: to be written, or refused already.
@@ -115,7 +118,11 @@ impl Chunks {
             return Err(ApiError::validation(&["id is missing".to_owned()]));
         }
         let id = action.id.clone();
-        Ok(match self.write(action, index.clone(), document) {
+        let denied = self
+            .app
+            .check_name(&self.defaults.sender, &kind.action(), &index);
+        let written = denied.and_then(|()| self.write(action, index.clone(), document));
+        Ok(match written {
             Ok(item) => Item::Write(item),
             Err(error) => Item::Refused {
                 name: kind.name(),
@@ -177,6 +184,21 @@ impl Chunks {
 }
 
 impl ActionKind {
+    /// Returns what it does, for rights.
+    fn action(self) -> security::Action {
+        let (name, privilege) = match self {
+            Self::Index => ("indices:data/write/bulk[index]", IndexPrivilege::Index),
+            Self::Create => ("indices:data/write/bulk[create]", IndexPrivilege::CreateDoc),
+            Self::Update => ("indices:data/write/bulk[update]", IndexPrivilege::Index),
+            Self::Delete => ("indices:data/write/bulk[delete]", IndexPrivilege::Delete),
+        };
+        security::Action {
+            name,
+            privilege,
+            ignores_filters: true,
+        }
+    }
+
     /// Returns the key of the item's answer.
     fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,355 @@
+//! `_security`: API keys made, shown and invalidated; who one is.
+
+use std::sync::Arc;
+
+use gleaner_model::ClusterPrivilege;
+use gleaner_model::security::{ANONYMOUS, ApiKey, MAX_API_KEYS, Security};
+use gleaner_query::QueryError;
+use gleaner_query::json::ObjectReader;
+use gleaner_query::security::NewApiKey;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+use crate::security::{KeyHolder, Principal, Secret, forbidden_rights};
+
+const AT_ONCE: &[Parameter] = &[Parameter::no_effect(
+    "refresh",
+    "keys can be used at once, on every node",
+)];
+
+const SELECTION: &[Parameter] = &[
+    Parameter::honoured("id"),
+    Parameter::honoured("name"),
+    Parameter::honoured("owner"),
+    Parameter::honoured("active_only"),
+    Parameter::no_effect(
+        "with_limited_by",
+        "a key has all that it may do in its own roles",
+    ),
+    Parameter::no_effect("with_profile_uid", "there are no users"),
+    Parameter::refused("username", "a user"),
+    Parameter::refused("realm_name", "a realm"),
+];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "security.create_api_key",
+        methods: &[Method::POST, Method::PUT],
+        paths: &["/_security/api_key"],
+        parameters: &[AT_ONCE],
+        handler: |request| Box::pin(create(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "security.get_api_key",
+        methods: &[Method::GET],
+        paths: &["/_security/api_key"],
+        parameters: &[SELECTION],
+        handler: |request| Box::pin(async move { get(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "security.invalidate_api_key",
+        methods: &[Method::DELETE],
+        paths: &["/_security/api_key"],
+        parameters: &[],
+        handler: |request| Box::pin(invalidate(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "security.authenticate",
+        methods: &[Method::GET],
+        paths: &["/_security/_authenticate"],
+        parameters: &[],
+        handler: |request| Box::pin(async move { whoami(&request) }),
+        is_refused: false,
+    },
+];
+
+/// How long keys are shown that have ended, in milliseconds: as long as the dialect does.
+const KEPT_FOR_MS: i64 = 7 * 86_400_000;
+
+/// Returns who asks, in a cluster with keys.
+fn holder(request: &Request) -> Result<&KeyHolder, ApiError> {
+    let off = || {
+        let reason =
+            "[security] is off: this cluster has no API keys, start its roots with `--secure`";
+        ApiError::unsupported("security").reworded(reason)
+    };
+    request.sender.principal.holder().ok_or_else(off)
+}
+
+async fn create(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let wanted = NewApiKey::parse(&body)?;
+    let holder = holder(&request)?;
+    let rights = wanted.rights.unwrap_or_else(|| holder.key.rights.clone());
+    // Nobody gives what he does not have, or a key would be a way to more.
+    if let Some(lacking) = holder.key.rights.lack(&rights) {
+        let error = forbidden_rights(holder, &lacking);
+        request.app.note_denial(&request.sender, None, &error);
+        return Err(error);
+    }
+    let is_for_strangers = wanted.name == ANONYMOUS;
+    if is_for_strangers {
+        request.check_cluster(ClusterPrivilege::ManageSecurity)?;
+    }
+    let now_ms = request.root().cluster().now_ms();
+    let mut secret = Secret::random();
+    if is_for_strangers {
+        ANONYMOUS.clone_into(&mut secret.id);
+    }
+    let lifetime_ms = wanted.expiration.map(|time| time.as_millis());
+    let expires_ms =
+        lifetime_ms.map(|ms| now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
+    let key = Arc::new(ApiKey {
+        name: wanted.name,
+        hash: secret.hash(),
+        creator: Some(holder.id.to_string()),
+        created_ms: now_ms,
+        expires_ms,
+        invalidated_ms: None,
+        rights,
+        limits: wanted.limits,
+        role_descriptors: wanted.role_descriptors,
+        metadata: wanted.metadata,
+    });
+    let admin = request.root().admin();
+    let changed = admin.change_security(|security| {
+        let mut next = security.clone();
+        make_room(&mut next, now_ms)?;
+        next.api_keys.insert(secret.id.clone(), Arc::clone(&key));
+        Ok(Some(next))
+    });
+    changed.await?;
+    let mut shown = json!({"id": secret.id, "name": key.name});
+    if let Some(expires_ms) = expires_ms {
+        shown["expiration"] = expires_ms.into();
+    }
+    if !is_for_strangers {
+        shown["api_key"] = secret.secret.as_str().into();
+        shown["encoded"] = secret.encoded().into();
+    }
+    Ok(Reply::json(&shown))
+}
+
+/// Forgets keys that ended long ago, and those that ended first where there would be too many.
+///
+/// # Errors
+/// When there are too many that can still be used.
+fn make_room(security: &mut Security, now_ms: i64) -> Result<(), QueryError> {
+    let ended_ms = |key: &ApiKey| match key.is_valid(now_ms) {
+        true => None,
+        false => key.invalidated_ms.or(key.expires_ms),
+    };
+    security.api_keys.retain(|_, key| {
+        ended_ms(key).is_none_or(|ended_ms| now_ms.saturating_sub(ended_ms) < KEPT_FOR_MS)
+    });
+    while security.api_keys.len() >= MAX_API_KEYS {
+        let keys = security.api_keys.iter();
+        let ended = keys.filter_map(|(id, key)| Some((ended_ms(key)?, id.clone())));
+        let Some((_, oldest)) = ended.min() else {
+            return Err(QueryError::illegal(format!(
+                "this cluster has [{MAX_API_KEYS}] API keys already, which is the limit: invalidate some that are not needed"
+            )));
+        };
+        security.api_keys.remove(&oldest);
+    }
+    Ok(())
+}
+
+/// Which keys a request names.
+#[derive(Default)]
+struct Selected {
+    ids: Vec<String>,
+    name: Option<String>,
+    is_own: bool,
+}
+
+impl Selected {
+    /// Does it name the key? `None` of both names all.
+    fn has(&self, id: &str, key: &ApiKey) -> bool {
+        let is_named = self
+            .name
+            .as_ref()
+            .is_none_or(|name| gleaner_model::mapping::matches_pattern(name, &key.name));
+        is_named && (self.ids.is_empty() || self.ids.iter().any(|wanted| wanted == id))
+    }
+}
+
+/// May somebody see and invalidate all keys?
+fn manages_all(holder: &KeyHolder) -> bool {
+    holder
+        .key
+        .rights
+        .allow_cluster(ClusterPrivilege::ManageApiKey)
+}
+
+/// Is a key one's own, or made by it?
+fn is_of(holder: &KeyHolder, id: &str, key: &ApiKey) -> bool {
+    *holder.id == *id || key.creator.as_deref() == Some(&*holder.id)
+}
+
+/// Refuses to name a key by its id that one may not know of.
+fn check_ids(request: &Request, selected: &Selected, security: &Security) -> Result<(), ApiError> {
+    let holder = holder(request)?;
+    for id in &selected.ids {
+        let known = security.api_keys.get(id);
+        if !known.is_some_and(|key| manages_all(holder) || is_of(holder, id, key)) {
+            request.check_cluster(ClusterPrivilege::ManageApiKey)?;
+            let reason = format!("api key [{id}] not found");
+            let status = StatusCode::NOT_FOUND;
+            return Err(ApiError::new(
+                status,
+                "resource_not_found_exception",
+                reason,
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn get(request: &Request) -> Answer {
+    let holder = holder(request)?;
+    let parameters = &request.parameters;
+    let selected = Selected {
+        ids: parameters.list("id").unwrap_or_default(),
+        name: parameters.get("name").map(str::to_owned),
+        is_own: parameters.is_set("owner")?,
+    };
+    let is_active_only = parameters.is_set("active_only")?;
+    let cluster = request.root().cluster();
+    let (state, now_ms) = (cluster.state(), cluster.now_ms());
+    let security = state.security.clone().unwrap_or_default();
+    check_ids(request, &selected, &security)?;
+    let sees_all = manages_all(holder) && !selected.is_own;
+    let keys = security.api_keys.iter().filter(|(id, key)| {
+        selected.has(id, key)
+            && (sees_all || is_of(holder, id, key))
+            && (!is_active_only || key.is_valid(now_ms))
+    });
+    let shown: Vec<Value> = keys.map(|(id, key)| shown(id, key)).collect();
+    Ok(Reply::json(&json!({"api_keys": shown})))
+}
+
+fn shown(id: &str, key: &ApiKey) -> Value {
+    let mut shown = Map::new();
+    let mut add = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
+    add("id", id.into());
+    add("name", key.name.as_str().into());
+    add("type", "rest".into());
+    add("creation", key.created_ms.into());
+    if let Some(expires_ms) = key.expires_ms {
+        add("expiration", expires_ms.into());
+    }
+    add("invalidated", key.invalidated_ms.is_some().into());
+    if let Some(invalidated_ms) = key.invalidated_ms {
+        add("invalidation", invalidated_ms.into());
+    }
+    add("username", key.creator.as_deref().unwrap_or(id).into());
+    add("realm", REALM.into());
+    add("metadata", key.metadata.clone());
+    add("role_descriptors", key.role_descriptors.clone());
+    let limits = serde_json::to_value(key.limits).unwrap_or_default();
+    add("limits", limits);
+    Value::Object(shown)
+}
+
+/// Where keys are known, as the dialect calls it.
+const REALM: &str = "_es_api_key";
+
+async fn invalidate(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let mut reader = ObjectReader::part("invalidate_api_key", &body)?;
+    let mut ids = reader.texts("ids")?.unwrap_or_default();
+    ids.extend(reader.text("id")?);
+    let selected = Selected {
+        ids,
+        name: reader.text("name")?,
+        is_own: reader.boolean("owner")?.unwrap_or(false),
+    };
+    reader.unsupported_unless_empty(&["username", "realm_name"])?;
+    reader.finish()?;
+    if selected.ids.is_empty() && selected.name.is_none() && !selected.is_own {
+        let reason = "One of [api key id(s), api key name, owner] must be specified";
+        return Err(ApiError::validation(&[reason.to_owned()]));
+    }
+    let holder = holder(&request)?.clone();
+    let cluster = request.root().cluster();
+    let (state, now_ms) = (cluster.state(), cluster.now_ms());
+    check_ids(
+        &request,
+        &selected,
+        &state.security.clone().unwrap_or_default(),
+    )?;
+    let sees_all = manages_all(&holder) && !selected.is_own;
+    let (mut ended, mut before) = (Vec::new(), Vec::new());
+    let admin = request.root().admin();
+    let changed = admin.change_security(|security| {
+        (ended, before) = (Vec::new(), Vec::new());
+        let mut next = security.clone();
+        for (id, key) in &mut next.api_keys {
+            if !selected.has(id, key) || !(sees_all || is_of(&holder, id, key)) {
+                continue;
+            }
+            if key.invalidated_ms.is_some() {
+                before.push(id.clone());
+                continue;
+            }
+            Arc::make_mut(key).invalidated_ms = Some(now_ms);
+            ended.push(id.clone());
+        }
+        if ended.is_empty() {
+            return Ok(None);
+        }
+        check_manager(&next, now_ms)?;
+        Ok(Some(next))
+    });
+    changed.await?;
+    Ok(Reply::json(&json!({
+        "invalidated_api_keys": ended,
+        "previously_invalidated_api_keys": before,
+        "error_count": 0,
+    })))
+}
+
+/// Refuses to end the last key that can make others: nobody could make one any more.
+fn check_manager(security: &Security, now_ms: i64) -> Result<(), QueryError> {
+    let mut keys = security.api_keys.iter();
+    let is_left = keys.any(|(id, key)| {
+        let manages = key.rights.allow_cluster(ClusterPrivilege::ManageSecurity);
+        manages && id != ANONYMOUS && key.is_valid(now_ms)
+    });
+    match is_left {
+        true => Ok(()),
+        false => Err(QueryError::illegal(
+            "no other valid API key has the cluster privilege [manage_security]: make one first",
+        )),
+    }
+}
+
+fn whoami(request: &Request) -> Answer {
+    let holder = match &request.sender.principal {
+        Principal::Key(holder) => holder,
+        Principal::Anybody => holder(request)?,
+    };
+    let realm = json!({"name": REALM, "type": REALM});
+    let is_stranger = *holder.id == *ANONYMOUS;
+    let key = (!is_stranger).then(|| json!({"id": *holder.id, "name": holder.key.name}));
+    Ok(Reply::json(&json!({
+        "username": holder.key.creator.as_deref().unwrap_or(&holder.id),
+        "roles": [],
+        "full_name": null,
+        "email": null,
+        "metadata": {},
+        "enabled": true,
+        "authentication_realm": realm,
+        "lookup_realm": realm,
+        "authentication_type": if is_stranger { "anonymous" } else { "api_key" },
+        "api_key": key,
+    })))
+}

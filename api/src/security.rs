@@ -1,0 +1,224 @@
+//! Who sends a request, and whether he may: the same way at a root and in a process ahead of it.
+//!
+//! Does: check credentials against the keys of the cluster state, hold each request against the right that its route
+//! needs, narrow the names in its path to those that its sender may reach, sign ids of scrolls and points in time, note
+//! denials. Does not: keep keys (the cluster state does), say what rights cover (`gleaner-model` does).
+//! Called by: [`crate::service`] before anything else is done for a request, and by [`crate::KeyMaker`] before an answer is
+//! taken from those that are kept.
+//! Read first: [`credentials::authenticate`], [`gate::authorize`], then the table in [`rights`].
+//!
+//! A cluster state without [`Security`] has no keys: every request may do everything, and none of this costs anything.
+
+mod audit;
+mod bootstrap;
+mod credentials;
+mod denial;
+mod gate;
+mod rights;
+mod seal;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gleaner_model::security::ApiKey;
+use gleaner_model::{ClusterPrivilege, ClusterState, IndexPrivilege};
+use gleaner_query::names::{Access, ResolveOptions};
+
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::service::App;
+
+pub use audit::Audit;
+pub use bootstrap::{Secured, secure};
+pub(crate) use credentials::Secret;
+pub(crate) use credentials::{BadCredentials, authenticate};
+pub(crate) use denial::{CHALLENGES, forbidden_rights, unauthenticated};
+pub(crate) use gate::{ALLOWED, Entry, authorize};
+pub(crate) use rights::{Needs, Right};
+use seal::{sealed, unsealed};
+
+#[cfg(doc)]
+use gleaner_model::Security;
+
+/// Who sends a request, and from where.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sender {
+    pub(crate) principal: Principal,
+    /// The other end of the connection, or what a trusted proxy said there.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Principal {
+    /// Anybody: the cluster has no keys.
+    #[default]
+    Anybody,
+    /// The owner of a key that was checked, or those without one.
+    Key(KeyHolder),
+}
+
+/// The owner of an API key.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyHolder {
+    /// Id of the key.
+    pub(crate) id: Arc<str>,
+    pub(crate) key: Arc<ApiKey>,
+}
+
+impl Principal {
+    /// Returns the owner of the key that was shown.
+    pub(crate) fn holder(&self) -> Option<&KeyHolder> {
+        match self {
+            Self::Anybody => None,
+            Self::Key(holder) => Some(holder),
+        }
+    }
+}
+
+impl App {
+    /// Refuses an index or alias, which a body names, where the sender has no right to do there what `action` does.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn check_name(
+        &self,
+        sender: &Sender,
+        action: &Action,
+        name: &str,
+    ) -> Result<(), ApiError> {
+        if matches!(sender.principal, Principal::Anybody) {
+            return Ok(());
+        }
+        let state = self.root.cluster().state();
+        let checked = check_name(&sender.principal, action, name, &state);
+        checked.inspect_err(|error| self.note_denial(sender, None, error))
+    }
+
+    /// Counts a denial and writes it down.
+    pub(crate) fn note_denial(&self, sender: &Sender, path: Option<&str>, error: &ApiError) {
+        if !matches!(error.status.as_u16(), 401 | 403) {
+            return;
+        }
+        audit::count(error);
+        if let Some(audit) = &self.options.audit {
+            audit.note(sender, path, error);
+        }
+    }
+}
+
+impl Request {
+    /// As [`App::check_name`].
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn check_name(&self, action: &Action, name: &str) -> Result<(), ApiError> {
+        self.app.check_name(&self.sender, action, name)
+    }
+
+    /// Returns `expression`, which the body names, narrowed to what the sender may reach by the route's right.
+    ///
+    /// # Errors
+    /// 403 for names without a right.
+    pub(crate) fn narrowed(
+        &self,
+        expression: Option<&str>,
+        options: &ResolveOptions,
+    ) -> Result<Option<String>, ApiError> {
+        let Principal::Key(holder) = &self.sender.principal else {
+            return Ok(expression.map(str::to_owned));
+        };
+        let right = Right::of(self.route);
+        let state = self.root().cluster().state();
+        let Some(action) = right.on_indices() else {
+            return Err(denial::unknown(holder, right));
+        };
+        let narrowed = access(holder, &action, &state).narrow(expression, options);
+        let narrowed = narrowed.map_err(|denied| denial::of_names(holder, &action, denied));
+        narrowed.inspect_err(|error| self.app.note_denial(&self.sender, None, error))
+    }
+
+    /// Refuses the request where its sender has no such privilege on the cluster.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn check_cluster(&self, privilege: ClusterPrivilege) -> Result<(), ApiError> {
+        match &self.sender.principal {
+            Principal::Key(holder) if !holder.key.rights.allow_cluster(privilege) => {
+                let action = Right::of(self.route).action;
+                let error = denial::of_cluster(holder, action, privilege);
+                self.app.note_denial(&self.sender, None, &error);
+                Err(error)
+            }
+            Principal::Key(_) | Principal::Anybody => Ok(()),
+        }
+    }
+
+    /// Returns an id for the sender to keep.
+    pub(crate) fn sealed(&self, id: String) -> String {
+        let state = self.root().cluster().state();
+        sealed(&self.sender.principal, &state, id)
+    }
+
+    /// Returns the id that was sealed for the sender.
+    ///
+    /// # Errors
+    /// 403 when it was sealed for another, or not at all.
+    pub(crate) fn unsealed(&self, id: &str) -> Result<String, ApiError> {
+        let state = self.root().cluster().state();
+        let unsealed = unsealed(
+            &self.sender.principal,
+            &state,
+            (id, Right::of(self.route).action),
+        );
+        let unsealed =
+            unsealed.inspect_err(|error| self.app.note_denial(&self.sender, None, error));
+        Ok(unsealed?.into_owned())
+    }
+}
+
+/// What is done to an index, for rights and for those who are told that they have none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Action {
+    /// The dialect's name, such as `indices:data/read/search`.
+    pub(crate) name: &'static str,
+    pub(crate) privilege: IndexPrivilege,
+    /// As [`Access::ignores_filters`].
+    pub(crate) ignores_filters: bool,
+}
+
+/// As [`Request::check_name`], where there is no request any more. What writes to an index that is not there makes it,
+/// which takes a right of its own.
+pub(crate) fn check_name(
+    principal: &Principal,
+    action: &Action,
+    name: &str,
+    state: &ClusterState,
+) -> Result<(), ApiError> {
+    let Principal::Key(holder) = principal else {
+        return Ok(());
+    };
+    let checked = access(holder, action, state).check(name);
+    checked.map_err(|denied| denial::of_names(holder, action, denied))?;
+    let writes = matches!(
+        action.privilege,
+        IndexPrivilege::Index | IndexPrivilege::CreateDoc | IndexPrivilege::Delete
+    );
+    let is_there = || state.index_named(name).is_some() || state.aliased(name).next().is_some();
+    match writes && !is_there() {
+        true => check_name(principal, &rights::AUTO_CREATE, name, state),
+        false => Ok(()),
+    }
+}
+
+fn access<'a>(holder: &'a KeyHolder, action: &Action, state: &'a ClusterState) -> Access<'a> {
+    Access {
+        rights: &holder.key.rights,
+        privilege: action.privilege,
+        ignores_filters: action.ignores_filters,
+        state,
+    }
+}

@@ -1,0 +1,403 @@
+//! What each route needs: the table.
+
+use gleaner_model::ClusterPrivilege as OnCluster;
+use gleaner_model::IndexPrivilege as OnIndex;
+use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+
+use super::{Needs, Reach, Right};
+use crate::routes::{change_defaults, metadata_defaults};
+
+const fn indices(action: &'static str, privilege: OnIndex, reach: Reach) -> Right {
+    let needs = Needs::Indices(privilege, reach);
+    Right { action, needs }
+}
+
+const fn read(action: &'static str) -> Right {
+    indices(action, OnIndex::Read, ResolveOptions::default)
+}
+
+const fn metadata(action: &'static str) -> Right {
+    indices(action, OnIndex::ViewIndexMetadata, metadata_defaults)
+}
+
+const fn document(action: &'static str, privilege: OnIndex) -> Right {
+    let needs = Needs::Document(privilege);
+    Right { action, needs }
+}
+
+const fn items(action: &'static str, privilege: OnIndex) -> Right {
+    let needs = Needs::Items(privilege);
+    Right { action, needs }
+}
+
+const fn cluster(action: &'static str, privilege: OnCluster) -> Right {
+    let needs = Needs::Cluster(privilege);
+    Right { action, needs }
+}
+
+const fn plain(action: &'static str, needs: Needs) -> Right {
+    Right { action, needs }
+}
+
+/// Everything, open and closed, hidden or not.
+fn everything() -> ResolveOptions {
+    ResolveOptions {
+        expand_wildcards: ExpandWildcards::ALL,
+        ..metadata_defaults()
+    }
+}
+
+/// Open and closed indices that are not hidden.
+fn open_and_closed() -> ResolveOptions {
+    ResolveOptions {
+        allow_no_indices: true,
+        ..change_defaults()
+    }
+}
+
+/// What each route needs, in the order of the documentation.
+pub(super) static RIGHTS: &[(&str, Right)] = &[
+    ("info", plain("cluster:monitor/main", Needs::Key)),
+    (
+        "health.live",
+        plain("cluster:monitor/health", Needs::Nothing),
+    ),
+    (
+        "health.ready",
+        plain("cluster:monitor/health", Needs::Nothing),
+    ),
+    (
+        "metrics",
+        cluster("cluster:monitor/metrics", OnCluster::Monitor),
+    ),
+    (
+        "license.get",
+        plain("cluster:monitor/xpack/license/get", Needs::Key),
+    ),
+    (
+        "xpack.info",
+        plain("cluster:monitor/xpack/info", Needs::Key),
+    ),
+    (
+        "xpack.usage",
+        cluster("cluster:monitor/xpack/usage", OnCluster::Monitor),
+    ),
+    ("search", read("indices:data/read/search")),
+    ("msearch", items("indices:data/read/search", OnIndex::Read)),
+    ("count", read("indices:data/read/search")),
+    ("scroll", plain("indices:data/read/scroll", Needs::Context)),
+    (
+        "clear_scroll",
+        plain("indices:data/read/scroll/clear", Needs::Context),
+    ),
+    (
+        "open_point_in_time",
+        read("indices:data/read/open_point_in_time"),
+    ),
+    (
+        "close_point_in_time",
+        plain("indices:data/read/close_point_in_time", Needs::Context),
+    ),
+    ("create_pit", read("indices:data/read/open_point_in_time")),
+    (
+        "delete_pit",
+        plain("indices:data/read/close_point_in_time", Needs::Context),
+    ),
+    (
+        "delete_all_pits",
+        cluster("cluster:admin/point_in_time/delete", OnCluster::Manage),
+    ),
+    (
+        "get_all_pits",
+        cluster("cluster:admin/point_in_time/read", OnCluster::Manage),
+    ),
+    (
+        "explain",
+        document("indices:data/read/explain", OnIndex::Read),
+    ),
+    (
+        "indices.validate_query",
+        read("indices:admin/validate/query"),
+    ),
+    ("field_caps", read("indices:data/read/field_caps")),
+    ("bulk", items("indices:data/write/bulk", OnIndex::Index)),
+    (
+        "index",
+        document("indices:data/write/index", OnIndex::Index),
+    ),
+    (
+        "index (made id)",
+        document("indices:data/write/index", OnIndex::CreateDoc),
+    ),
+    (
+        "create",
+        document("indices:data/write/index", OnIndex::CreateDoc),
+    ),
+    (
+        "delete",
+        document("indices:data/write/delete", OnIndex::Delete),
+    ),
+    (
+        "get, exists",
+        document("indices:data/read/get", OnIndex::Read),
+    ),
+    (
+        "get_source, exists_source",
+        document("indices:data/read/get", OnIndex::Read),
+    ),
+    (
+        "update",
+        document("indices:data/write/update", OnIndex::Index),
+    ),
+    ("mget", items("indices:data/read/mget", OnIndex::Read)),
+    (
+        "delete_by_query",
+        indices(
+            "indices:data/write/delete/byquery",
+            OnIndex::Delete,
+            ResolveOptions::default,
+        ),
+    ),
+    (
+        "indices.create",
+        document("indices:admin/create", OnIndex::CreateIndex),
+    ),
+    ("indices.get", metadata("indices:admin/get")),
+    ("indices.exists", metadata("indices:admin/get")),
+    (
+        "indices.delete",
+        indices(
+            "indices:admin/delete",
+            OnIndex::DeleteIndex,
+            open_and_closed,
+        ),
+    ),
+    (
+        "indices.open",
+        plain(
+            "indices:admin/open",
+            Needs::Named(OnIndex::Manage, open_and_closed),
+        ),
+    ),
+    (
+        "indices.close",
+        plain(
+            "indices:admin/close",
+            Needs::Named(OnIndex::Manage, open_and_closed),
+        ),
+    ),
+    (
+        "indices.add_block",
+        indices(
+            "indices:admin/block/add",
+            OnIndex::Manage,
+            metadata_defaults,
+        ),
+    ),
+    (
+        "indices.put_mapping",
+        indices(
+            "indices:admin/mapping/put",
+            OnIndex::Manage,
+            change_defaults,
+        ),
+    ),
+    (
+        "indices.get_mapping",
+        metadata("indices:admin/mappings/get"),
+    ),
+    (
+        "indices.get_field_mapping",
+        metadata("indices:admin/mappings/fields/get"),
+    ),
+    (
+        "indices.get_settings",
+        indices(
+            "indices:monitor/settings/get",
+            OnIndex::ViewIndexMetadata,
+            open_and_closed,
+        ),
+    ),
+    (
+        "indices.put_settings",
+        indices(
+            "indices:admin/settings/update",
+            OnIndex::Manage,
+            change_defaults,
+        ),
+    ),
+    (
+        "indices.update_aliases",
+        items("indices:admin/aliases", OnIndex::Manage),
+    ),
+    (
+        "indices.get_alias",
+        indices(
+            "indices:admin/aliases/get",
+            OnIndex::ViewIndexMetadata,
+            everything,
+        ),
+    ),
+    (
+        "indices.exists_alias",
+        indices(
+            "indices:admin/aliases/get",
+            OnIndex::ViewIndexMetadata,
+            everything,
+        ),
+    ),
+    (
+        "indices.put_alias",
+        items("indices:admin/aliases", OnIndex::Manage),
+    ),
+    (
+        "indices.delete_alias",
+        items("indices:admin/aliases", OnIndex::Manage),
+    ),
+    (
+        "indices.analyze",
+        document("indices:admin/analyze", OnIndex::ViewIndexMetadata),
+    ),
+    (
+        "indices.refresh",
+        indices(
+            "indices:admin/refresh",
+            OnIndex::Maintenance,
+            ResolveOptions::default,
+        ),
+    ),
+    (
+        "indices.flush",
+        indices(
+            "indices:admin/flush",
+            OnIndex::Maintenance,
+            ResolveOptions::default,
+        ),
+    ),
+    (
+        "indices.forcemerge",
+        indices(
+            "indices:admin/forcemerge",
+            OnIndex::Maintenance,
+            ResolveOptions::default,
+        ),
+    ),
+    (
+        "indices.clear_cache",
+        indices(
+            "indices:admin/cache/clear",
+            OnIndex::Manage,
+            ResolveOptions::default,
+        ),
+    ),
+    (
+        "cluster.health",
+        cluster("cluster:monitor/health", OnCluster::Monitor),
+    ),
+    (
+        "health_report",
+        cluster("cluster:monitor/health_api", OnCluster::Monitor),
+    ),
+    (
+        "cluster.get_settings",
+        cluster("cluster:monitor/settings", OnCluster::Monitor),
+    ),
+    (
+        "cluster.put_settings",
+        cluster("cluster:admin/settings/update", OnCluster::Manage),
+    ),
+    (
+        "cluster.state",
+        cluster("cluster:monitor/state", OnCluster::Monitor),
+    ),
+    (
+        "cluster.stats",
+        cluster("cluster:monitor/stats", OnCluster::Monitor),
+    ),
+    (
+        "nodes.info",
+        cluster("cluster:monitor/nodes/info", OnCluster::Monitor),
+    ),
+    (
+        "nodes.stats",
+        cluster("cluster:monitor/nodes/stats", OnCluster::Monitor),
+    ),
+    (
+        "indices.stats",
+        indices("indices:monitor/stats", OnIndex::Monitor, metadata_defaults),
+    ),
+    (
+        "tasks.list",
+        cluster("cluster:monitor/tasks/lists", OnCluster::Monitor),
+    ),
+    (
+        "tasks.get",
+        cluster("cluster:monitor/task/get", OnCluster::Monitor),
+    ),
+    (
+        "tasks.cancel",
+        cluster("cluster:admin/tasks/cancel", OnCluster::Manage),
+    ),
+    (
+        "indices.get_data_stream",
+        plain("indices:admin/data_stream/get", Needs::Key),
+    ),
+    ("cat.help", plain("cluster:monitor/main", Needs::Key)),
+    (
+        "cat.indices",
+        indices("indices:monitor/stats", OnIndex::Monitor, open_and_closed),
+    ),
+    ("cat.count", read("indices:data/read/search")),
+    (
+        "cat.health",
+        cluster("cluster:monitor/health", OnCluster::Monitor),
+    ),
+    (
+        "cat.shards",
+        indices("indices:monitor/stats", OnIndex::Monitor, everything),
+    ),
+    (
+        "cat.allocation",
+        cluster("cluster:monitor/nodes/stats", OnCluster::Monitor),
+    ),
+    (
+        "cat.aliases",
+        cluster("cluster:monitor/state", OnCluster::Monitor),
+    ),
+    (
+        "cat.nodes",
+        cluster("cluster:monitor/nodes/info", OnCluster::Monitor),
+    ),
+    (
+        "cat.master",
+        cluster("cluster:monitor/state", OnCluster::Monitor),
+    ),
+    ("cat.templates", plain("cluster:monitor/main", Needs::Key)),
+    (
+        "templates.exists",
+        plain("cluster:monitor/main", Needs::Key),
+    ),
+    ("policies.exists", plain("cluster:monitor/main", Needs::Key)),
+    (
+        "security.create_api_key",
+        cluster(
+            "cluster:admin/xpack/security/api_key/create",
+            OnCluster::ManageOwnApiKey,
+        ),
+    ),
+    (
+        "security.get_api_key",
+        plain("cluster:admin/xpack/security/api_key/get", Needs::Key),
+    ),
+    (
+        "security.invalidate_api_key",
+        plain(
+            "cluster:admin/xpack/security/api_key/invalidate",
+            Needs::Key,
+        ),
+    ),
+    (
+        "security.authenticate",
+        plain("cluster:admin/xpack/security/user/authenticate", Needs::Key),
+    ),
+];
