@@ -68,6 +68,9 @@ pub(crate) struct UpArguments {
     /// Encrypt all connections: certificates are made in the data folder, clients trust its `ca.pem`
     #[arg(long)]
     secure: bool,
+    /// Require API keys of clients: the first one lies in `root-1/admin.key` of the folder, or that of another root
+    #[arg(long, requires = "secure")]
+    keys: bool,
     /// Keep the cluster state in an etcd of three members, which is started too; `etcd` must be installed
     #[arg(long)]
     etcd: bool,
@@ -198,6 +201,9 @@ fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     if arguments.secure {
         again += " --secure";
     }
+    if arguments.keys {
+        again += " --keys";
+    }
     if arguments.etcd {
         again += " --etcd";
     }
@@ -220,12 +226,23 @@ fn tell(plan: &Plan, map: &Path) {
         0 => String::new(),
         number => format!("{number} fronts, "),
     };
+    let keys = match plan.requires_keys() {
+        true => format!(
+            "  export GLEANER_API_KEY=$(cat {}/root-*/admin.key)\n",
+            plan.data().display()
+        ),
+        false => String::new(),
+    };
+    let trust_and_key = match plan.requires_keys() {
+        true => format!("{trust} -H \"Authorization: ApiKey $GLEANER_API_KEY\""),
+        false => trust.clone(),
+    };
     let text = format!(
         "{fronts}{} roots and {} leaves, {} copies of each shard. Try:
 
-  curl{trust} '{url}/_cat/nodes?v'
+{keys}  curl{trust_and_key} '{url}/_cat/nodes?v'
   gleaner index{trust} --url {url} --index notes FILE.ndjson
-  curl{trust} '{url}/_cat/shards?v'
+  curl{trust_and_key} '{url}/_cat/shards?v'
 
 Its processes and shards: {}
 ",
@@ -267,6 +284,7 @@ mod tests {
             roots: 1,
             fronts: 0,
             secure: false,
+            keys: false,
             etcd: false,
             listen: String::new(),
             data: "d".into(),

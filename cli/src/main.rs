@@ -20,12 +20,14 @@ mod exit;
 mod front;
 mod health;
 mod index;
+mod keys;
 mod lock;
 mod logging;
 mod man;
 mod node;
 mod remote;
 mod search;
+mod security;
 mod serve;
 mod signals;
 mod terminal;
@@ -95,6 +97,7 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::Root(arguments) => node::run_root(arguments, verbosity).await,
             Command::Front(arguments) => front::run(arguments, verbosity).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
+            Command::Keys(arguments) => keys::run(arguments).await,
             Command::Health(arguments) => health::run(arguments).await,
             Command::Index(arguments) => index::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,

@@ -78,9 +78,17 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
 
 fn first_steps(address: &str, ca: Option<&Path>) -> String {
     let (scheme, trust) = match ca {
-        Some(ca) => ("https", format!(" --cacert {}", ca.display())),
+        Some(ca) => (
+            "https",
+            format!(
+                " --cacert {} -H \"Authorization: ApiKey $GLEANER_API_KEY\"",
+                ca.display()
+            ),
+        ),
         None => ("http", String::new()),
     };
+    // Our own commands read the key from the environment.
+    let own_trust = ca.map_or_else(String::new, |ca| format!(" --cacert {}", ca.display()));
     let url = format!("{scheme}://{}", address.replace("0.0.0.0", "localhost"));
     format!(
         "A new folder. Try:
@@ -89,7 +97,7 @@ fn first_steps(address: &str, ca: Option<&Path>) -> String {
   curl{trust} -X POST '{url}/notes/_doc/1?refresh=true' -H 'Content-Type: application/json' \\
     -d '{{\"title\": \"First\", \"text\": \"what others scattered\"}}'
   curl{trust} '{url}/notes/_search?q=scattered&pretty'
-  gleaner index{trust} --url {url} --index notes FILE.ndjson
+  gleaner index{own_trust} --url {url} --index notes FILE.ndjson
 
 "
     )

@@ -40,6 +40,7 @@ pub(super) struct Plan {
     listen: String,
     copies: u32,
     is_secure: bool,
+    requires_keys: bool,
     data: PathBuf,
 }
 
@@ -97,6 +98,7 @@ impl Plan {
             listen,
             copies: arguments.copies,
             is_secure: arguments.secure,
+            requires_keys: arguments.keys,
             data,
         })
     }
@@ -229,6 +231,16 @@ impl Plan {
         Ok(process)
     }
 
+    /// Do clients need keys?
+    pub(super) fn requires_keys(&self) -> bool {
+        self.requires_keys
+    }
+
+    /// Returns the folder of everything that is kept.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
     fn front(&self, front: &FrontMember, members: &Path) -> Launch {
         let mut arguments: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
@@ -262,6 +274,9 @@ impl Plan {
             set("tls_ca", &self.certificate("ca.pem").to_string_lossy());
         } else {
             table.insert("insecure".to_owned(), true.into());
+        }
+        if self.requires_keys && member.role == Role::Root {
+            table.insert("secure".to_owned(), true.into());
         }
         let replicas = i64::from(self.copies) - 1;
         table.insert("default_replicas".to_owned(), replicas.into());

@@ -30,7 +30,7 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_PROBE_LISTEN", value_name = "HOST:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     probe_listen: Option<String>,
-    /// Encrypt connections of clients, with certificates made in the data folder where none is given [default: false]
+    /// Encrypt connections of clients, with certificates made in the data folder where none is given, and require API keys of them [default: false]
     #[arg(long, env = "GLEANER_SECURE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     secure: Option<bool>,

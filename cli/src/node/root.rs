@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     exit::Exit,
+    security,
     serve::{edge::Probes, metrics, node as wiring},
     tls::NodeTls,
 };
@@ -60,19 +61,28 @@ pub(super) async fn run(
         };
         let refused = metadata.refused();
         let root = Arc::new(root(&setup, &metadata)?);
-        late.begin(&gleaner_api::dialect(
-            Arc::clone(&root),
-            options.clone(),
-            Some(metrics),
-        ));
+        let coordinator = Arc::clone(&metadata.coordinator);
+        // Other nodes are answered meanwhile: the state cannot change before they have joined.
+        let opening = async {
+            if setup.config.secure {
+                security::require_keys(&*coordinator, setup.folder.path()).await?;
+            }
+            late.begin(&gleaner_api::dialect(
+                Arc::clone(&root),
+                options.clone(),
+                Some(metrics),
+            ));
+            Ok(())
+        };
         let _following = follow_leaves(&setup, &root)?;
         let services = services(&setup, metadata, &root);
         let admission = setup.admission();
         let listener = rpc.listen()?;
         let stop = stopped(stop.clone());
         let served = gleaner_proto::serve_admitted(listener, admission, services, stop);
+        let served = async { served.await.context("the server for other nodes failed") };
         tokio::select! {
-            served = served => served.context("the server for other nodes failed"),
+            served = futures::future::try_join(served, opening) => served.map(|_| ()),
             reason = refused => Err(reason),
         }
     };

@@ -25,6 +25,7 @@ use super::metrics;
 use crate::config::{Config, Distribution};
 use crate::descriptors;
 use crate::node::membership::Membership;
+use crate::security;
 use crate::tls::NodeTls;
 
 /// A server that has its folder and its shards, and does not listen yet.
@@ -78,6 +79,10 @@ impl Node {
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
         let members = Membership::default();
+        if config.secure {
+            let coordinator = self.root.cluster().coordinator();
+            security::require_keys(&**coordinator, self.folder.path()).await?;
+        }
         let options = api_options(&listener, config, &members, self.tls.as_ref())?;
         let _fresh = self.tls.as_ref().map(NodeTls::keep_fresh);
         let dialect = gleaner_api::dialect(
@@ -220,6 +225,10 @@ pub(crate) fn api_options(
         body_memory_bytes: config.body_memory.in_memory(),
         cache_bytes: config.cache_memory.0,
         cache_entry_bytes: config.cache_entry.0,
+        audit: match config.secure {
+            true => Some(security::audit(&config.data)?),
+            false => None,
+        },
         ..edge_options(config, members, tls)?
     })
 }
