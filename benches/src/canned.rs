@@ -132,6 +132,7 @@ fn hits(shard: ShardKey) -> ShardHits {
             id: None,
         };
         ShardHit {
+            group: None,
             score: Some(score),
             keys: Vec::new(),
             tie,
@@ -159,6 +160,7 @@ fn fetched(shard: ShardKey, place: u64) -> FetchedHit {
     let id = format!("{}-{place}", shard.shard);
     FetchedHit {
         ignored: Vec::new(),
+        matched_queries: Vec::new(),
         id: DocumentId::parse(&id).expect("short"),
         routing: None,
         seq_no: SeqNo(place),

@@ -172,6 +172,7 @@ impl Ours {
             statistics: Arc::new(numbers),
             similarities: Similarities::default(),
             top: if wanted == Wanted::Count { 0 } else { 10 },
+            collapse: None,
             sort: Vec::new(),
             after: None,
             search_after: None,

@@ -7,8 +7,8 @@
 mod ledger;
 mod pace;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 pub use self::ledger::{Ledger, Meter};
@@ -33,6 +33,8 @@ pub struct Control {
     is_late: AtomicBool,
     /// Sticky: a scorer has ended before it was done.
     is_cut_short: AtomicBool,
+    /// Why a document cannot be scored as asked; the first one found.
+    refusal: OnceLock<String>,
     /// How often work within documents has looked.
     num_looks: AtomicU64,
     #[cfg(test)]
@@ -112,6 +114,24 @@ impl Control {
     /// Tells that a scorer ended before it was done: scorers have no errors.
     pub(crate) fn cut_short(&self) {
         self.is_cut_short.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells that a document cannot be scored as asked: scorers have no errors. They end as if cut short,
+    /// and [`Control::check_refused`] says why.
+    pub(crate) fn refuse(&self, reason: String) {
+        self.refusal.get_or_init(|| reason);
+        self.cut_short();
+    }
+
+    /// Tells why a document could not be scored as asked.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] with the first reason of [`Control::refuse`].
+    pub(crate) fn check_refused(&self) -> Result<(), EngineError> {
+        match self.refusal.get() {
+            None => Ok(()),
+            Some(reason) => Err(EngineError::Query(reason.clone())),
+        }
     }
 
     /// Returns whether what scorers say is whole; a nanosecond. To be asked after they have spoken: what

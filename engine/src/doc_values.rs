@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, NumberKind};
+use tantivy::SegmentReader;
 use tantivy::columnar::{Column, StrColumn};
 
 use crate::{EngineError, SegmentView, schema::FieldHandle};
@@ -36,7 +37,15 @@ impl DocValues {
     /// # Errors
     /// When the column cannot be read.
     pub fn open(segment: &SegmentView, handle: &FieldHandle) -> Result<Option<Self>, EngineError> {
-        let fast = segment.reader().fast_fields();
+        Self::open_in(segment.reader(), handle)
+    }
+
+    /// As [`DocValues::open`], of a segment that is open.
+    pub(crate) fn open_in(
+        reader: &SegmentReader,
+        handle: &FieldHandle,
+    ) -> Result<Option<Self>, EngineError> {
+        let fast = reader.fast_fields();
         let name = handle.name.as_str();
         Ok(match &handle.kind {
             kind if !kind.has_doc_values() => None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gleaner_model::DocumentId;
-use gleaner_query::answer::Explanation;
+use gleaner_query::answer::{Explanation, NO_MATCH};
 use gleaner_query::resolved::ShardQuery;
 
 use crate::control::Control;
@@ -57,7 +57,7 @@ pub fn at_place(
         matched: found.is_some(),
         explanation: found.unwrap_or_else(|| Explanation {
             value: 0.0,
-            description: "no matching clause".to_owned(),
+            description: NO_MATCH.to_owned(),
             details: Vec::new(),
         }),
     })

@@ -11,11 +11,12 @@ pub mod highlight;
 mod doc_values;
 mod fields;
 mod ignored;
+mod named;
 
 use std::sync::Arc;
 
 use gleaner_query::answer::{FetchedHit, num_bytes_of_texts};
-use gleaner_query::resolved::{Clause, ShardQuery};
+use gleaner_query::resolved::{Clause, NamedClause, ShardQuery};
 use gleaner_query::search::{FieldFormat, Highlight};
 use indexmap::IndexMap;
 
@@ -35,6 +36,10 @@ pub struct FetchSpec<'a> {
     pub highlight: Option<HighlightSpec<'a>>,
     /// Explain each hit's score under this query.
     pub explain: Option<&'a ShardQuery>,
+    /// Clauses of which each hit tells whether they match it.
+    pub named: &'a [NamedClause],
+    /// Whether `_source` is left out.
+    pub is_without_source: bool,
     /// What the content is charged to; `None` counts nothing.
     pub ledger: Option<&'a Ledger>,
 }
@@ -69,6 +74,7 @@ pub fn fetch(
     let mut doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
     let fields = fields::Plan::new(view, spec.fields)?;
     let mut ignored = ignored::Plan::new(view);
+    let named = named::Plan::new(view, spec.named, control)?;
     let highlighter = spec
         .highlight
         .map(|h| highlight::Highlighter::new(view, &h, control))
@@ -109,8 +115,12 @@ pub fn fetch(
             seq_no: document.seq_no,
             term: document.term,
             version: document.version,
-            source: document.source,
+            source: match spec.is_without_source {
+                true => bytes::Bytes::new(),
+                false => document.source,
+            },
             ignored: ignored.read(places[i])?,
+            matched_queries: named.read(places[i])?,
             fields: shown,
             highlight: fragments.unwrap_or_default(),
             explanation: explanation

@@ -113,7 +113,9 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
             let phrase = terms::phrase(scope, clause, (field, positions, *slop), boost)?;
             Ok(stoppable(scope, phrase))
         }
-        Clause::Synonyms { .. } | Clause::Demote { .. } => canonical(scope, clause, boost),
+        Clause::Synonyms { .. } | Clause::Demote { .. } | Clause::Functions(_) => {
+            canonical(scope, clause, boost)
+        }
         Clause::Bool { .. } => compound::bool_scored(scope, clause, boost),
         Clause::DisMax {
             clauses,
@@ -142,7 +144,10 @@ fn canonical(
     clause: &Clause,
     boost: f64,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    let found = matching(scope, clause)?;
+    let found = match clause {
+        Clause::Functions(scored) => matching(scope, &scored.query)?,
+        _ => matching(scope, clause)?,
+    };
     Ok(candidates::scored(scope, clause, boost, found))
 }
 
@@ -188,6 +193,13 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
         }
         Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => filter(scope, inner),
         Clause::Demote { positive, .. } => matching(scope, positive),
+        Clause::Functions(scored) => {
+            let candidates = matching(scope, &scored.query)?;
+            Ok(match scored.min_score {
+                None => candidates,
+                Some(_) => candidates::scored(scope, clause, 1.0, candidates),
+            })
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`canonical`]: a document's score, in the query's clause order, rounded once.
 //! - [`weights`]: the score of a term in a document, for all who have its frequency and length.
 //! - [`bound`]: what no document of a block or list scores more than.
+//! - [`function`]: scores made of a document's values.
 //! - [`window`]: where the words of a sloppy phrase stand close together.
 //! - [`top`]: the best hits, shared by all segments and shards.
 //!
@@ -15,6 +16,7 @@ pub mod bm25;
 pub mod bound;
 pub(crate) mod canonical;
 pub(crate) mod explain;
+pub(crate) mod function;
 pub(crate) mod model;
 mod phrase;
 pub(crate) mod top;

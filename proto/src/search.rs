@@ -6,7 +6,8 @@ use std::time::Duration;
 use gleaner_model::{DocumentId, Generation, SeqNo, ShardKey};
 use gleaner_query::answer::{Explanation, ViewId};
 use gleaner_query::resolved::{
-    Clause, ExpansionCandidate, ExpansionRequest, ShardQuery, Statistics, StatisticsRequest,
+    Clause, ExpansionCandidate, ExpansionRequest, NamedClause, ShardQuery, Statistics,
+    StatisticsRequest,
 };
 use gleaner_query::search::{FieldFormat, Highlight};
 
@@ -128,7 +129,7 @@ pub struct FetchCall {
     pub remaining: Duration,
 }
 
-/// What to return of each hit. `_source` is always returned whole; the root filters it.
+/// What to return of each hit. `_source` is returned whole; the root filters it.
 #[derive(Debug, Clone, Default)]
 pub struct FetchWhat {
     /// Doc values.
@@ -139,6 +140,10 @@ pub struct FetchWhat {
     pub highlight: Option<HighlightWhat>,
     /// Explain each hit's score under this query.
     pub explain: Option<Arc<ShardQuery>>,
+    /// Clauses of which each hit tells whether they match it.
+    pub named: Vec<NamedClause>,
+    /// Whether `_source` is left out.
+    pub is_without_source: bool,
 }
 
 /// Highlighting with its queries resolved.

@@ -1,11 +1,16 @@
 //! Aggregations as asked: a typed tree per name.
 
 mod parse;
+mod pipeline;
 
 use serde::Serialize;
 use serde_json::Value;
 
-pub use parse::{beyond_hard_bounds, parse_aggregations};
+pub use parse::{beyond_hard_bounds, parse_aggregations, parse_pipelines};
+pub use pipeline::{
+    BucketPath, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep, Pipeline,
+    PipelineKind,
+};
 
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
@@ -19,6 +24,9 @@ pub struct Aggregation {
     pub kind: AggregationKind,
     /// Computed inside each bucket.
     pub sub: Vec<Aggregation>,
+    /// Made at the root of the results in its buckets, each after those that it is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pipelines: Vec<Pipeline>,
     /// Returned as given.
     pub meta: Option<Value>,
 }

@@ -83,6 +83,8 @@ pub struct ShardHit {
     pub score: Option<f32>,
     /// Values of the sort keys; empty when ordered by score.
     pub keys: Vec<SortValue>,
+    /// The value by which hits are put together; `None` where they are not.
+    pub group: Option<SortValue>,
     /// Last key of the order.
     pub tie: TieBreak,
     /// Number of the document in its shard.
@@ -108,6 +110,8 @@ pub struct FetchedHit {
     pub source: Bytes,
     /// Fields that left out a value of the document, by the alphabet.
     pub ignored: Vec<String>,
+    /// Names of the queries that it matches.
+    pub matched_queries: Vec<String>,
     /// Doc values and `fields`, rendered per field.
     pub fields: IndexMap<String, Vec<Value>>,
     /// Highlighted fragments per field.
@@ -115,6 +119,9 @@ pub struct FetchedHit {
     /// How the score came about.
     pub explanation: Option<Explanation>,
 }
+
+/// What the explanation of a document says that the query does not match.
+pub const NO_MATCH: &str = "no matching clause";
 
 /// How a score came about, as a tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +145,7 @@ impl FetchedHit {
         let explanation = self.explanation.as_ref();
         HIT_BYTES
             + self.source.len()
+            + num_bytes_of_texts(&self.matched_queries)
             + fields.sum::<usize>()
             + highlight.sum::<usize>()
             + explanation.map_or(0, Explanation::num_bytes)
@@ -175,6 +183,11 @@ pub fn num_bytes_of_texts(texts: &[String]) -> usize {
 }
 
 impl Explanation {
+    /// Returns whether it is of a document that matches.
+    pub fn matched(&self) -> bool {
+        self.description != NO_MATCH
+    }
+
     /// Returns roughly how many bytes it takes, with what it is made of.
     pub fn num_bytes(&self) -> usize {
         let details = self.details.iter().map(Self::num_bytes);
@@ -221,6 +234,24 @@ pub enum AggregationValue {
         value: Option<f64>,
         /// Its formatted form (dates, formats).
         as_string: Option<String>,
+    },
+    /// A number with the keys of the buckets that have it; `None` where there were no numbers.
+    OfBuckets {
+        /// The number.
+        value: Option<f64>,
+        /// Its formatted form.
+        as_string: Option<String>,
+        /// Keys of the buckets.
+        keys: Vec<String>,
+    },
+    /// `derivative` with a unit.
+    Derivative {
+        /// The difference.
+        value: Option<f64>,
+        /// Its formatted form.
+        as_string: Option<String>,
+        /// The difference for each unit.
+        normalized: Option<f64>,
     },
     /// `stats` and `extended_stats`.
     Stats(Stats),
@@ -357,4 +388,23 @@ pub struct Hit {
     pub source: Option<Bytes>,
     /// Shard number, for `explain`.
     pub shard: u32,
+    /// The value by which it stands for others.
+    pub group: Option<SortValue>,
+    /// What was found among those, by name.
+    pub inner_hits: IndexMap<String, InnerHitList>,
+}
+
+/// Hits within a hit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InnerHitList {
+    /// How many there are, and whether that is all of them; `None` when it was not asked for.
+    pub total: Option<(u64, bool)>,
+    /// Largest score, when scores were computed.
+    pub max_score: Option<f32>,
+    /// Whether hits show `_version`.
+    pub has_version: bool,
+    /// Whether hits show `_seq_no` and `_primary_term`.
+    pub has_seq_no: bool,
+    /// The hits.
+    pub hits: Vec<Hit>,
 }

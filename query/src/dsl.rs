@@ -2,12 +2,17 @@
 //!
 //! Source: Elasticsearch reference, *Query DSL*. Parsing lives in the modules below this one.
 
+mod function;
 mod parse;
 mod parts;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use function::{
+    BoostMode, DecayFunction, DecayShape, DistanceFeatureQuery, FeatureCurve, FieldValueFactor,
+    FilteredFunction, FunctionScoreQuery, Modifier, RankFeatureQuery, ScoreFunction, ScoreMode,
+};
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 pub use parse::{parse_field_factor, parse_query};
 
@@ -89,6 +94,19 @@ pub enum Query {
         negative_boost: f32,
         /// Factor on the score.
         boost: f32,
+    },
+    /// A query whose hits are scored by functions of them.
+    FunctionScore(FunctionScoreQuery),
+    /// Documents scored by how near a value is.
+    DistanceFeature(DistanceFeatureQuery),
+    /// Documents scored by a feature.
+    RankFeature(RankFeatureQuery),
+    /// A query of which hits tell whether it matches them.
+    Named {
+        /// Its name.
+        name: String,
+        /// The query.
+        query: Box<Query>,
     },
     /// Lucene's query syntax.
     QueryString(QueryStringQuery),

@@ -1,6 +1,7 @@
 //! How sort values compare: the one order that leaves and roots share.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::answer::SortValue;
 use crate::search::{Missing, SortKey};
@@ -84,6 +85,35 @@ pub fn compare_key(key: &SortKey, a: &SortValue, b: &SortValue) -> Ordering {
         ascending
     }
 }
+
+/// Keeps the first hit of each value by which hits are put together; all that have none stay.
+pub fn keep_first_of_groups<T>(hits: &mut Vec<T>, group: impl Fn(&T) -> Option<&SortValue>) {
+    let mut seen = BTreeSet::new();
+    hits.retain(|hit| group(hit).is_none_or(|value| seen.insert(GroupValue(value.clone()))));
+}
+
+/// A value of hits that are put together, ordered as [`compare_values`] does.
+struct GroupValue(SortValue);
+
+impl Ord for GroupValue {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare_values(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for GroupValue {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for GroupValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for GroupValue {}
 
 #[cfg(test)]
 mod tests {

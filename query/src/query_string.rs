@@ -77,6 +77,10 @@ pub fn expand(query: Query, limits: &Limits) -> Result<Query, QueryError> {
             filter: one(filter)?,
             boost,
         },
+        Query::Named { name, query } => Query::Named {
+            name,
+            query: one(query)?,
+        },
         Query::DisMax {
             queries,
             tie_breaker,
@@ -97,6 +101,14 @@ pub fn expand(query: Query, limits: &Limits) -> Result<Query, QueryError> {
             negative_boost,
             boost,
         },
+        Query::FunctionScore(mut scored) => {
+            scored.query = one(scored.query)?;
+            for function in &mut scored.functions {
+                let filter = function.filter.take();
+                function.filter = filter.map(|filter| expand(filter, limits)).transpose()?;
+            }
+            Query::FunctionScore(scored)
+        }
         other => other,
     })
 }

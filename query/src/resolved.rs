@@ -4,7 +4,9 @@
 //! between copies. A term without a number in [`Statistics`] is an error, never a local guess.
 
 mod display;
+mod expansion;
 mod extent;
+mod function;
 mod similarity;
 mod simplify;
 mod walk;
@@ -17,7 +19,9 @@ use std::sync::Arc;
 use gleaner_model::{DocumentId, FieldPath, Generation, ShardNumber};
 use serde::{Deserialize, Serialize};
 
+pub use expansion::{ExpansionCandidate, ExpansionRequest};
 pub use extent::{Extent, Span, Unmatched};
+pub use function::{Decay, Function, FunctionScore, WeightedFunction};
 pub use similarity::{Bm25, Similarities};
 pub use simplify::{simplify, simplify_filter};
 pub use walk::{Access, ChildRole};
@@ -224,6 +228,8 @@ pub enum Clause {
         /// Factor.
         factor: f32,
     },
+    /// A clause scored by functions of what it matches. A boost is one on the clause's score.
+    Functions(Box<FunctionScore>),
     /// A factor on the score.
     Boost {
         /// The clause.
@@ -289,6 +295,15 @@ pub enum Pattern {
     },
 }
 
+/// A clause by the name of its query (`_name`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedClause {
+    /// The name; several clauses may have one.
+    pub name: String,
+    /// The clause.
+    pub clause: Clause,
+}
+
 /// What every shard is asked in the query phase.
 #[derive(Debug, Clone)]
 pub struct ShardQuery {
@@ -303,6 +318,8 @@ pub struct ShardQuery {
     pub similarities: Similarities,
     /// Hits wanted: from + size, ≤ `max_result_window`; 0 counts and aggregates only.
     pub top: usize,
+    /// Only the best hit of each value of this field; hits without one are together.
+    pub collapse: Option<FieldPath>,
     /// Order; empty is by score. The tie-break (hash of `_id`, `_id`) is always the last key.
     pub sort: Vec<SortKey>,
     /// Only hits after this point of the order; used by scrolls, which know the tie-break.
@@ -337,6 +354,7 @@ impl ShardQuery {
             statistics,
             similarities: Similarities::default(),
             top,
+            collapse: None,
             sort: Vec::new(),
             after: None,
             search_after: None,
@@ -432,34 +450,26 @@ impl StatisticsRequest {
         }
         let inside = clause.scored_children();
         inside.for_each(|clause| self.collect(clause));
+        let unscored = clause.children();
+        let unscored = unscored.filter(|(role, _)| *role != ChildRole::Scored);
+        unscored.for_each(|(_, clause)| self.collect_filter(clause));
+    }
+
+    /// Collects what decides by scores which documents a filter matches.
+    pub fn collect_filter(&mut self, clause: &Clause) {
+        match clause {
+            Clause::Functions(scored) if scored.min_score.is_some() => self.collect(clause),
+            _ => {
+                let inside = clause.children();
+                inside.for_each(|(_, clause)| self.collect_filter(clause));
+            }
+        }
     }
 
     fn add<'a>(&mut self, field: &FieldPath, terms: impl IntoIterator<Item = &'a str>) {
         let wanted = self.fields.entry(field.clone()).or_default();
         wanted.extend(terms.into_iter().map(str::to_owned));
     }
-}
-
-/// Asks for the terms a pattern stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExpansionRequest {
-    /// Field.
-    pub field: FieldPath,
-    /// Which terms.
-    pub pattern: Pattern,
-    /// How many at most, ≥ 1.
-    pub limit: usize,
-}
-
-/// A term that a pattern stands for. Candidates are ordered by distance, then term.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ExpansionCandidate {
-    /// Edits from the pattern's term; 0 for patterns that have none.
-    pub distance: u8,
-    /// The term.
-    pub term: String,
-    /// Live documents of the shard that hold it, ≥ 1.
-    pub documents: u64,
 }
 
 /// A shard's numbers with the generation they were taken from.

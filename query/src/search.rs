@@ -1,15 +1,17 @@
 //! A search as asked: query, window, order, and what to return of each hit.
 
+mod collapse;
 mod parse;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aggregation::Aggregation;
+use crate::aggregation::{Aggregation, Pipeline};
 use crate::dsl::Query;
 
+pub use collapse::{Collapse, InnerHits, Rescore, RescoreMode};
 pub use parse::{
     apply_uri_parameters, parse_field_formats, parse_highlight, parse_query_body, parse_search,
     parse_search_value, parse_sort, parse_source_filter,
@@ -38,6 +40,8 @@ pub struct SearchRequest {
     pub post_filter: Option<Query>,
     /// Aggregations by name, in the order given.
     pub aggregations: Vec<Aggregation>,
+    /// Made of their results, each after those that it is made of.
+    pub pipelines: Vec<Pipeline>,
     /// What of `_source` is returned.
     pub source: SourceFilter,
     /// Whether the body or the URI says what of `_source` is returned: else `stored_fields` leave it out.
@@ -48,6 +52,10 @@ pub struct SearchRequest {
     pub fields: Vec<FieldFormat>,
     /// Stored fields (`stored_fields`): `_none_` leaves out `_id` and `_source`.
     pub stored_fields: Option<Vec<String>>,
+    /// Of the hits with one value of a field only the best.
+    pub collapse: Option<Collapse>,
+    /// Queries by which the best hits are scored anew, one after the other.
+    pub rescores: Vec<Rescore>,
     /// Fragments to highlight.
     pub highlight: Option<Highlight>,
     /// Whether each hit's score is explained.
@@ -151,6 +159,21 @@ pub struct SortKey {
     pub numeric_type: Option<String>,
 }
 
+impl SortKey {
+    /// Returns the key by which the best score comes first.
+    pub fn by_score() -> Self {
+        Self {
+            target: SortTarget::Score,
+            descending: true,
+            missing: Missing::Last,
+            mode: None,
+            unmapped_type: None,
+            format: None,
+            numeric_type: None,
+        }
+    }
+}
+
 /// What a sort key orders by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SortTarget {
@@ -177,7 +200,7 @@ pub enum Missing {
 }
 
 /// Which of several values counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SortMode {
     /// The smallest.
     Min,

@@ -1,5 +1,7 @@
 //! Partial aggregations of shards → results, asking again as long as counts are not exact yet.
 
+mod pipeline;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use gleaner_engine::control::{Control, Ledger};
 use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use gleaner_model::{IndexUuid, Mapping, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_query::aggregation::Aggregation;
+use gleaner_query::aggregation::{Aggregation, Pipeline};
 use gleaner_query::answer::{AggregationResult, ShardHits};
 use gleaner_query::search::{SearchRequest, TrackTotal};
 use tokio::time::Instant;
@@ -182,6 +184,7 @@ impl Recount {
 struct FinishJob {
     merged: Aggregations,
     wanted: Vec<Aggregation>,
+    pipelines: Vec<Pipeline>,
     names: BTreeMap<IndexUuid, String>,
     mappings: BTreeMap<IndexUuid, Arc<Mapping>>,
     now_ms: i64,
@@ -205,6 +208,7 @@ impl FinishJob {
         Self {
             merged,
             wanted: asked.request.aggregations.clone(),
+            pipelines: asked.request.pipelines.clone(),
             names: names.collect(),
             mappings: mappings.collect(),
             now_ms: asked.now_ms,
@@ -217,6 +221,7 @@ impl FinishJob {
         let Self {
             mut merged,
             wanted,
+            pipelines,
             names,
             mappings,
             now_ms,
@@ -232,7 +237,9 @@ impl FinishJob {
             ledger: Some(ledger),
             ..FinalizeContext::new(&names)
         };
-        merged.finalize(&wanted, &context)
+        let mut results = merged.finalize(&wanted, &context)?;
+        pipeline::apply(&mut results, &wanted, &pipelines)?;
+        Ok(results)
     }
 }
 

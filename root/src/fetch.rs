@@ -52,6 +52,16 @@ pub(crate) struct PageContents {
     pub(crate) held: Option<HeldMemory>,
 }
 
+/// What leaves returned of hits.
+pub(crate) struct Contents {
+    /// Beside the hits asked for; `None` where the shard failed.
+    pub(crate) hits: Vec<Option<FetchedHit>>,
+    /// The shards that failed.
+    pub(crate) failures: Vec<ShardFailure>,
+    /// Bytes of all, estimated.
+    pub(crate) num_bytes: usize,
+}
+
 impl PageContents {
     fn add(&mut self, hit: Hit) {
         let source = hit.source.as_ref().map_or(0, Bytes::len);
@@ -72,37 +82,15 @@ impl Searcher {
             return Ok(PageContents::default());
         }
         let what = fetch_what(plans, asked);
-        let wanted = by_shard(plans, winners)?;
-        let slots = wanted.iter().map(|wanted| self.fetch_slot(wanted));
-        let round = Round {
-            phase: Phase::Fetch,
-            slots: slots.collect(),
-            gather_by: trip.deadline.fetch_by(),
-            is_grouped: winners.len() <= MAX_GROUPED,
+        let Contents {
+            hits: contents,
+            failures,
+            num_bytes: num_bytes_fetched,
+        } = self.contents(plans, winners, (&what, trip)).await?;
+        let mut fetched = PageContents {
+            failures,
+            ..PageContents::default()
         };
-        let fetch = |call: LeafCall| {
-            let what = Arc::clone(&what[call.plan]);
-            let wanted = wanted_by(&wanted, &call);
-            async move { fetch_from(&wanted, call, what).await }
-        };
-        let (outcomes, _) = self
-            .scatterer
-            .race(plans, round, trip, (fetch, |_, _, _| ()))
-            .await;
-        let mut contents: Vec<Option<FetchedHit>> = winners.iter().map(|_| None).collect();
-        let mut fetched = PageContents::default();
-        let mut num_bytes_fetched = 0;
-        for (wanted, outcome) in wanted.iter().zip(outcomes) {
-            match outcome {
-                Ok(answer) => {
-                    let hits = answer.value.iter();
-                    num_bytes_fetched += hits.map(FetchedHit::num_bytes).sum::<usize>();
-                    let both = wanted.positions.iter().zip(answer.value);
-                    both.for_each(|(at, hit)| contents[*at] = Some(hit));
-                }
-                Err(failure) => fetched.failures.push(failure),
-            }
-        }
         let memory = &asked.options.memory;
         let memory = memory
             .clone()
@@ -138,6 +126,49 @@ impl Searcher {
         Ok(fetched)
     }
 
+    /// Fetches of each winner what `what` says for its index.
+    pub(crate) async fn contents(
+        &self,
+        plans: &[IndexPlan],
+        winners: &[RankedHit],
+        (what, trip): (&[Arc<FetchWhat>], &mut Trip),
+    ) -> Result<Contents, RootError> {
+        let wanted = by_shard(plans, winners)?;
+        let slots = wanted.iter().map(|wanted| self.fetch_slot(wanted));
+        let round = Round {
+            phase: Phase::Fetch,
+            slots: slots.collect(),
+            gather_by: trip.deadline.fetch_by(),
+            is_grouped: winners.len() <= MAX_GROUPED,
+        };
+        let fetch = |call: LeafCall| {
+            let what = Arc::clone(&what[call.plan]);
+            let wanted = wanted_by(&wanted, &call);
+            async move { fetch_from(&wanted, call, what).await }
+        };
+        let (outcomes, _) = self
+            .scatterer
+            .race(plans, round, trip, (fetch, |_, _, _| ()))
+            .await;
+        let mut contents = Contents {
+            hits: winners.iter().map(|_| None).collect(),
+            failures: Vec::new(),
+            num_bytes: 0,
+        };
+        for (wanted, outcome) in wanted.iter().zip(outcomes) {
+            match outcome {
+                Ok(answer) => {
+                    let hits = answer.value.iter();
+                    contents.num_bytes += hits.map(FetchedHit::num_bytes).sum::<usize>();
+                    let both = wanted.positions.iter().zip(answer.value);
+                    both.for_each(|(at, hit)| contents.hits[*at] = Some(hit));
+                }
+                Err(failure) => contents.failures.push(failure),
+            }
+        }
+        Ok(contents)
+    }
+
     /// Returns the slot of a shard: the copy that ranked it first, then the others.
     fn fetch_slot<'a>(&self, wanted: &ShardWinners<'a>) -> Slot<'a, Vec<FetchedHit>> {
         let shard = wanted.shard;
@@ -168,11 +199,19 @@ fn fetch_what(plans: &[IndexPlan], asked: &CommonRequest<'_>) -> Vec<Arc<FetchWh
         let explain = request
             .explain
             .then(|| Arc::new(shard_query((at, plan), asked)));
+        let collapsed = request.collapse.iter().map(|collapse| FieldFormat {
+            field: collapse.field.clone(),
+            format: None,
+            include_unmapped: false,
+        });
+        let docvalue_fields = request.docvalue_fields.iter().cloned();
         Arc::new(FetchWhat {
-            docvalue_fields: request.docvalue_fields.clone(),
+            docvalue_fields: docvalue_fields.chain(collapsed).collect(),
             fields: shown_fields(plan, request),
             highlight: plan.resolved.highlight.clone(),
             explain,
+            named: plan.resolved.named.clone(),
+            is_without_source: false,
         })
     };
     plans.iter().enumerate().map(what).collect()

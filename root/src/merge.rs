@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use gleaner_model::ShardKey;
-use gleaner_query::answer::ShardHit;
-use gleaner_query::order;
+use gleaner_query::answer::{Explanation, ShardHit};
+use gleaner_query::order::{self, keep_first_of_groups};
 use gleaner_query::search::{SearchRequest, SortKey};
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ pub(crate) struct RankedHit {
     pub(crate) plan: usize,
     pub(crate) shard: ShardKey,
     pub(crate) hit: ShardHit,
+    /// How its score came about, where it was scored anew.
+    pub(crate) rescored: Option<Explanation>,
 }
 
 /// The best hits of the lists that have come, by (score or sort keys, tie-break, index, shard): an
@@ -26,8 +28,8 @@ pub(crate) struct RankedHit {
 /// done while its stragglers are waited for.
 pub(crate) struct HitMerger<'a> {
     sort: &'a [SortKey],
-    from: usize,
     wanted: usize,
+    is_collapsed: bool,
     ranked: Vec<RankedHit>,
     began: Option<Instant>,
     took: Duration,
@@ -36,20 +38,18 @@ pub(crate) struct HitMerger<'a> {
 impl<'a> HitMerger<'a> {
     /// Returns none yet of the hits that `request` wants.
     pub(crate) fn of(request: &'a SearchRequest) -> Self {
-        Self::new(&request.sort, request.from, request.size())
+        Self {
+            is_collapsed: request.collapse.is_some(),
+            ..Self::new(&request.sort, request.num_ranked())
+        }
     }
 
-    /// Returns none yet of the hits `from..from + size`.
-    fn new(sort: &'a [SortKey], from: usize, size: usize) -> Self {
+    /// Returns none yet of the best `wanted` hits.
+    fn new(sort: &'a [SortKey], wanted: usize) -> Self {
         Self {
             sort,
-            from,
-            // Nothing is wanted of a page without hits, wherever it begins.
-            wanted: if size == 0 {
-                0
-            } else {
-                from.saturating_add(size)
-            },
+            wanted,
+            is_collapsed: false,
             ranked: Vec::new(),
             began: None,
             took: Duration::ZERO,
@@ -63,7 +63,17 @@ impl<'a> HitMerger<'a> {
             hits.is_sorted_by(|a, b| in_order(a, b, self.sort).is_le()),
             "a shard's hits are ranked"
         );
-        self.merge(hits.into_iter().map(|hit| RankedHit { plan, shard, hit }));
+        let ranked = |hit| RankedHit {
+            plan,
+            shard,
+            hit,
+            rescored: None,
+        };
+        let ranked = hits.into_iter().map(ranked);
+        match self.is_collapsed {
+            false => self.merge(ranked),
+            true => self.merge_groups(ranked),
+        }
         self.began.get_or_insert(now);
         self.took += now.elapsed();
     }
@@ -95,17 +105,30 @@ impl<'a> HitMerger<'a> {
         }
     }
 
+    /// Merges hits of which each value keeps the best alone.
+    fn merge_groups(&mut self, list: impl Iterator<Item = RankedHit>) {
+        self.ranked.extend(list);
+        self.ranked.sort_by(|a, b| compare(a, b, self.sort));
+        keep_first_of_groups(&mut self.ranked, |ranked| ranked.hit.group.as_ref());
+        self.ranked.truncate(self.wanted);
+    }
+
     /// Returns when merging began, and how much time it took in all, waiting left out.
     pub(crate) fn time(&self) -> (Option<Instant>, Duration) {
         (self.began, self.took)
     }
 
-    /// Returns the hits wanted, of all lists that came.
-    pub(crate) fn into_page(mut self) -> Vec<RankedHit> {
-        let num_before = self.from.min(self.ranked.len());
-        self.ranked.drain(..num_before);
+    /// Returns the hits wanted, of all lists that came, the best first.
+    pub(crate) fn into_ranked(self) -> Vec<RankedHit> {
         self.ranked
     }
+}
+
+/// Returns the hits of the page that `request` wants.
+pub(crate) fn page_of(mut ranked: Vec<RankedHit>, request: &SearchRequest) -> Vec<RankedHit> {
+    ranked.drain(..request.from.min(ranked.len()));
+    ranked.truncate(request.size());
+    ranked
 }
 
 /// Compares two hits as a shard ranks its own.

@@ -10,7 +10,7 @@ use gleaner_proto::search::HighlightWhat;
 use gleaner_query::QueryError;
 use gleaner_query::dsl::Query;
 use gleaner_query::names::ResolveOptions;
-use gleaner_query::resolved::{Clause, Extent, Similarities, simplify_filter};
+use gleaner_query::resolved::{Clause, Extent, NamedClause, Similarities, simplify_filter};
 
 use crate::response::ShardFailure;
 use crate::token::PointInTimeState;
@@ -127,6 +127,10 @@ pub(crate) struct ResolvedQueries {
     pub(crate) aggregation_filters: Vec<Clause>,
     /// What is marked in hits, without the filters of aliases.
     pub(crate) highlight: Option<HighlightWhat>,
+    /// By which the best hits are scored anew, step by step.
+    pub(crate) rescores: Vec<Clause>,
+    /// Clauses of which hits tell whether they match them.
+    pub(crate) named: Vec<NamedClause>,
 }
 
 impl Default for ResolvedQueries {
@@ -137,6 +141,8 @@ impl Default for ResolvedQueries {
             post_filter: None,
             aggregation_filters: Vec::new(),
             highlight: None,
+            rescores: Vec::new(),
+            named: Vec::new(),
         }
     }
 }

@@ -164,14 +164,7 @@ impl Planner {
         let analyzers = self.analyzers.of(&plan.index)?;
         let limits = &self.cluster.limits();
         let index = Arc::clone(&plan.index);
-        let mut resolver = Resolver {
-            index: &index,
-            analyzers: &analyzers,
-            limits,
-            now_ms,
-            expansions,
-            num_words: 0,
-        };
+        let mut resolver = Resolver::new(&index, &analyzers, limits, now_ms, expansions);
         let resolved = resolve_request(&mut resolver, request, plan);
         plan.resolved = resolved.map_err(|source| RootError::QueryOfIndex {
             index: index.name.to_string(),
@@ -198,8 +191,17 @@ fn resolve_request(
     let IndexMeta {
         settings, mapping, ..
     } = resolver.index;
-    let similarities = similarities(settings, mapping, &query);
-    check_factors(&query, &similarities)?;
+    let rescores = request.rescores.iter();
+    let rescores = rescores.map(|rescore| resolver.resolve(&rescore.query));
+    let rescores: Vec<Clause> = rescores.collect::<Result<_, _>>()?;
+    // What scores hits at first and anew has one set of similarities.
+    let scoring = rescores.iter().cloned().chain([query.clone()]).collect();
+    let scoring = Clause::DisMax {
+        clauses: scoring,
+        tie_breaker: 0.0,
+    };
+    let similarities = similarities(settings, mapping, &scoring);
+    check_factors(&scoring, &similarities)?;
     let highlight = request.highlight.as_ref();
     let highlight = highlight.map(|highlight| (highlight, query.clone()));
     let of_aliases = plan.alias_filters.iter();
@@ -214,6 +216,14 @@ fn resolve_request(
         .as_ref()
         .map(|q| resolver.resolve(q))
         .transpose()?;
+    // Hits tell of those above; what aggregations count are no hits.
+    let named = std::mem::take(&mut resolver.named);
+    if let Some(by_score) = named.iter().find(|named| named.clause.matches_by_score()) {
+        return Err(QueryError::parsing(format!(
+            "[_name] of [{}] is not supported: what it names matches by [min_score]",
+            by_score.name
+        )));
+    }
     let queries = aggregation::queries(&request.aggregations);
     let filters = queries.into_iter().map(|query| resolver.resolve(query));
     let mut aggregation_filters: Vec<Clause> = filters.collect::<Result<_, _>>()?;
@@ -229,6 +239,8 @@ fn resolve_request(
         post_filter,
         aggregation_filters,
         highlight: highlight.transpose()?,
+        rescores,
+        named,
     })
 }
 

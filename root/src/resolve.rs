@@ -7,6 +7,7 @@
 
 mod factors;
 mod fields;
+mod function;
 mod graph;
 mod group;
 mod metadata;
@@ -27,7 +28,9 @@ use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
 use gleaner_query::mapping::is_metadata;
-use gleaner_query::resolved::{Clause, ExpansionCandidate, ExpansionRequest, Pattern, Scalar};
+use gleaner_query::resolved::{
+    Clause, ExpansionCandidate, ExpansionRequest, NamedClause, Pattern, Scalar,
+};
 use gleaner_query::{QueryError, query_string};
 
 use metadata::{can_exist, unsearchable};
@@ -89,9 +92,30 @@ pub struct Resolver<'a> {
     pub expansions: &'a mut Expansions,
     /// Words of texts resolved so far, counted for each field.
     pub num_words: usize,
+    /// Named queries resolved so far.
+    pub named: Vec<NamedClause>,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    /// Returns a resolver for `index` that has resolved nothing yet.
+    pub fn new(
+        index: &'a IndexMeta,
+        analyzers: &'a AnalyzerRegistry,
+        limits: &'a Limits,
+        now_ms: i64,
+        expansions: &'a mut Expansions,
+    ) -> Self {
+        Self {
+            index,
+            analyzers,
+            limits,
+            now_ms,
+            expansions,
+            num_words: 0,
+            named: Vec::new(),
+        }
+    }
+
     /// Returns the tree for `query`.
     ///
     /// # Errors
@@ -116,6 +140,14 @@ impl Resolver<'_> {
             Query::Regexp(query) => self.pattern(query, PatternKind::Regexp),
             Query::Fuzzy(query) => self.fuzzy(query),
             Query::Bool(query) => self.bool(query),
+            Query::Named { name, query } => {
+                let clause = self.resolve(query)?;
+                self.named.push(NamedClause {
+                    name: name.clone(),
+                    clause: clause.clone(),
+                });
+                Ok(clause)
+            }
             Query::ConstantScore { filter, boost } => {
                 let filter = self.resolve(filter)?;
                 Ok(boosted(Clause::Constant(Box::new(filter)), *boost))
@@ -152,6 +184,9 @@ impl Resolver<'_> {
                     *boost,
                 ))
             }
+            Query::FunctionScore(query) => self.function_score(query),
+            Query::DistanceFeature(query) => self.distance_feature(query),
+            Query::RankFeature(query) => self.rank_feature(query),
             Query::QueryString(query) => self.parsed(&query_string::parse(query, self.limits)?),
             Query::SimpleQueryString(query) => {
                 self.parsed(&query_string::parse_simple(query, self.limits)?)

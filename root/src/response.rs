@@ -45,6 +45,8 @@ pub struct SearchResponse {
     pub content_bytes: usize,
     /// The memory that the hits hold.
     pub(crate) held: Option<Arc<HeldMemory>>,
+    /// The memory that hits within hits hold.
+    pub(crate) held_inner: Vec<Arc<HeldMemory>>,
     /// The memory that the aggregations hold.
     pub(crate) held_results: Option<Arc<Ledger>>,
     /// The last hit of the window, for scrolls.

@@ -153,6 +153,7 @@ impl Contexts {
             parse_search(body, limits)?
         };
         apply_uri_parameters(&mut request, parameters, limits)?;
+        request.check_scrolled()?;
         // A scroll goes through all there is, and says from the start how much that is.
         if request.track_total_hits == TrackTotal::default() {
             request.track_total_hits = TrackTotal::Exact;

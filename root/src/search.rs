@@ -13,9 +13,11 @@
 mod by_shards;
 mod coverage;
 mod gather;
+mod inner_hits;
 pub(crate) mod phase;
 mod prepared;
 mod preparing;
+mod rescore;
 pub(crate) mod restart;
 mod shard_query;
 mod skipping;
@@ -157,7 +159,11 @@ impl Searcher {
                 Ok(response) if self.has_vanished(search, &response.shards.failures).await => {
                     Restart::Vanished
                 }
-                Ok(_) | Err(Stop::Failed(_)) => return attempt.map_err(Stop::into_error),
+                Ok(_) | Err(Stop::Failed(_)) => {
+                    let mut response = attempt.map_err(Stop::into_error)?;
+                    self.expand_collapsed(search, &mut response).await?;
+                    return Ok(response);
+                }
             };
             match (restart, &mut planned) {
                 (Restart::Vanished, _) if !look_ups.allow_another(search.deadline) => {

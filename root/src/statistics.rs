@@ -19,7 +19,7 @@ use gleaner_query::search::{SearchRequest, SortTarget};
 use tokio::time::Instant;
 
 use crate::health::Phase;
-use crate::plan::IndexPlan;
+use crate::plan::{IndexPlan, ResolvedQueries};
 use crate::scatter::{Answer, Trip};
 use crate::search::restart::Restart;
 use crate::search::{ShardScatter, lost_a_view};
@@ -42,10 +42,23 @@ impl ShardScatter {
         trip: &mut Trip,
     ) -> Result<CachedStatistics, Restart> {
         let mut wanted = StatisticsRequest::default();
-        if needs_scores(request) {
-            plans
-                .iter()
-                .for_each(|plan| wanted.collect(&plan.resolved.query));
+        for plan in plans.iter() {
+            let ResolvedQueries {
+                query,
+                rescores,
+                post_filter,
+                aggregation_filters,
+                ..
+            } = &plan.resolved;
+            match needs_scores(request) {
+                true => {
+                    wanted.collect(query);
+                    rescores.iter().for_each(|clause| wanted.collect(clause));
+                }
+                false => wanted.collect_filter(query),
+            }
+            let filters = post_filter.iter().chain(aggregation_filters);
+            filters.for_each(|clause| wanted.collect_filter(clause));
         }
         if wanted.fields.is_empty() {
             let none = CachedStatistics::new(Vec::new(), Vec::new(), Statistics::default());

@@ -134,6 +134,26 @@ impl AggregationForm {
                 metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
                 object.extend(plain(numbers));
             }
+            AggregationValue::OfBuckets {
+                value,
+                as_string,
+                keys,
+            } => {
+                let mut numbers = Map::new();
+                metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
+                object.extend(plain(numbers));
+                put("keys", keys.clone(), &mut object);
+            }
+            AggregationValue::Derivative {
+                value,
+                as_string,
+                normalized,
+            } => {
+                let mut numbers = Map::new();
+                metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
+                object.extend(plain(numbers));
+                put("normalized_value", *normalized, &mut object);
+            }
             AggregationValue::Stats(stats) => {
                 let mut numbers = Map::new();
                 metric::stats(stats, &mut numbers);

@@ -1,11 +1,11 @@
 //! One hit as the dialect writes it.
 
 use gleaner_model::NodeId;
-use gleaner_query::answer::{Explanation, Hit};
+use gleaner_query::answer::{Explanation, Hit, InnerHitList};
 use indexmap::IndexMap;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// What is shown of hits.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct HitForm {
     pub(crate) is_bare: bool,
     /// Sort values shown, the tie-break being the last; `None` is all.
     pub(crate) num_sort_values: Option<usize>,
+    /// Whether totals within hits are bare numbers.
+    pub(crate) has_plain_totals: bool,
     /// Whether `_source` is left out although the hit has it (`stored_fields` without it).
     pub(crate) is_without_source: bool,
 }
@@ -60,14 +62,61 @@ pub(crate) struct HitBody<'a> {
     highlight: &'a IndexMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     sort: &'a [Value],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    matched_queries: &'a [String],
     #[serde(rename = "_explanation", skip_serializing_if = "Option::is_none")]
     explanation: Option<&'a Explanation>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    inner_hits: IndexMap<&'a str, InnerHitsBody<'a>>,
+}
+
+/// Hits within a hit.
+#[derive(Serialize)]
+struct InnerHitsBody<'a> {
+    hits: ListBody<'a>,
+}
+
+/// A list of hits.
+#[derive(Serialize)]
+struct ListBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Value>,
+    max_score: Option<f32>,
+    hits: Vec<HitBody<'a>>,
+}
+
+impl<'a> InnerHitsBody<'a> {
+    fn new(list: &'a InnerHitList, around: &HitForm) -> Self {
+        let form = HitForm {
+            has_version: list.has_version,
+            has_seq_no: list.has_seq_no,
+            has_plain_totals: around.has_plain_totals,
+            ..HitForm::default()
+        };
+        let total = list
+            .total
+            .map(|(value, is_exact)| match around.has_plain_totals {
+                true => json!(value),
+                false => {
+                    let relation = if is_exact { "eq" } else { "gte" };
+                    json!({"value": value, "relation": relation})
+                }
+            });
+        let hits = list.hits.iter();
+        Self {
+            hits: ListBody {
+                total,
+                max_score: list.max_score,
+                hits: hits.map(|hit| HitBody::new(hit, &form, None)).collect(),
+            },
+        }
+    }
 }
 
 impl<'a> HitBody<'a> {
     /// Returns the form of `hit`; a `_source` that is no JSON is left out. One that is explained shows
     /// its shard and the node that ranked it.
-    pub(crate) fn new(hit: &'a Hit, form: &'a HitForm, explained: Option<&'a NodeId>) -> Self {
+    pub(crate) fn new(hit: &'a Hit, form: &HitForm, explained: Option<&'a NodeId>) -> Self {
         let content = &hit.content;
         let source = hit.source.as_deref().filter(|_| form.has_source());
         Self {
@@ -88,7 +137,13 @@ impl<'a> HitBody<'a> {
                 .num_sort_values
                 .unwrap_or(usize::MAX)
                 .min(hit.sort.len())],
+            matched_queries: &content.matched_queries,
             explanation: content.explanation.as_ref(),
+            inner_hits: hit
+                .inner_hits
+                .iter()
+                .map(|(name, list)| (name.as_str(), InnerHitsBody::new(list, form)))
+                .collect(),
         }
     }
 }

@@ -38,6 +38,7 @@ impl SearchForm {
                 has_version: request.version,
                 has_seq_no: request.seq_no_primary_term,
                 is_bare,
+                has_plain_totals,
                 num_sort_values: num_sort_values(request),
                 is_without_source: request.stored_fields.is_some() && !is_source_asked,
             },

@@ -54,6 +54,10 @@ impl Identity {
         if let Access::Nothing | Access::Everything | Access::Ids(_) = clause.access() {
             return Ok(None);
         }
+        // Scores are those of a moment, a segment's bitmaps are kept beyond it.
+        if clause.matches_by_score() {
+            return Ok(None);
+        }
         let is_costly = match clause {
             Clause::AnyOf { values, .. } => values.len() >= COSTLY_VALUES,
             Clause::Pattern { pattern, .. } => !matches!(pattern, Pattern::Fuzzy { .. }),

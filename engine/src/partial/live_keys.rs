@@ -41,6 +41,7 @@ pub fn with_live_keys(aggregations: &[Aggregation]) -> Vec<Aggregation> {
             ..terms.clone()
         }),
         sub: Vec::new(),
+        pipelines: Vec::new(),
     });
     aggregations.iter().cloned().chain(beside).collect()
 }

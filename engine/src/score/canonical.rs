@@ -14,6 +14,7 @@ use tantivy::query::Scorer;
 use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, Term};
 
+use super::function::Functions;
 use super::phrase::PhraseMatcher;
 use super::weights::TextWeight;
 use super::window;
@@ -48,6 +49,8 @@ pub(crate) enum Cursor {
     DisMax(f64, Vec<Cursor>),
     /// A score made smaller where something else matches too.
     Demote(Box<Cursor>, Box<dyn Scorer>, f64),
+    /// A score made of functions.
+    Functions(Box<Functions>),
 }
 
 /// A field's lengths in a segment, with the weight of what is looked for.
@@ -139,6 +142,10 @@ impl Cursor {
                 lower::filter(scope, negative)?.scorer(reader, 1.0)?,
                 f64::from(*factor),
             ),
+            Clause::Functions(scored) => {
+                let functions = Functions::open(scope, reader, scored, boost, asked)?;
+                Self::Functions(Box::new(functions))
+            }
             Clause::Constant(inner) => Self::constant(scope, reader, inner, boost, asked)?,
             Clause::Exact { field, value } => {
                 let score = boost * scope.model.value(field, value)?;
@@ -215,6 +222,7 @@ impl Cursor {
                     score
                 })
             }
+            Self::Functions(functions) => functions.score(doc),
         }
     }
 
@@ -300,7 +308,7 @@ impl Sum {
 }
 
 /// Returns whether `docset` holds `doc`, which never falls.
-fn holds<D: DocSet>(docset: &mut D, doc: DocId) -> bool {
+pub(super) fn holds<D: DocSet + ?Sized>(docset: &mut D, doc: DocId) -> bool {
     if docset.doc() < doc {
         docset.seek(doc);
     }

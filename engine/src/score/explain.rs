@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use gleaner_model::FieldPath;
 use gleaner_query::answer::Explanation;
-use gleaner_query::resolved::{Clause, ShardQuery};
+use gleaner_query::dsl::BoostMode;
+use gleaner_query::resolved::{Clause, FunctionScore, ShardQuery, WeightedFunction};
 use tantivy::{DocId, SegmentReader};
 
 use super::bm25::{LengthNorms, norm_of};
@@ -56,6 +57,7 @@ pub(crate) fn explain(
         doc,
     };
     let explanation = explainer.node(&query.query, 1.0);
+    control.check_refused()?;
     control.check_whole()?;
     // Errors that tantivy carried through are told from others by the control.
     explanation.map_err(|error| match control.check() {
@@ -163,8 +165,42 @@ impl Explainer<'_> {
                 format!("score, times {factor} where the negative query matches, of:"),
                 self.all([positive.as_ref()], boost)?,
             ),
+            Clause::Functions(scored) => {
+                let mut details = self.all([&scored.query], boost)?;
+                for (filter, function) in scored.filters.iter().zip(&scored.functions) {
+                    details.extend(self.function(scored, filter, function)?);
+                }
+                let (score_mode, boost_mode) = (scored.score_mode, scored.boost_mode);
+                (
+                    format!(
+                        "function score, score mode [{score_mode:?}], boost mode [{boost_mode:?}], of:"
+                    ),
+                    details,
+                )
+            }
             _ => constant(boost),
         })
+    }
+
+    /// One function by itself, where its filter matches.
+    fn function(
+        &self,
+        scored: &FunctionScore,
+        filter: &Clause,
+        function: &WeightedFunction,
+    ) -> Result<Option<Explanation>, EngineError> {
+        let alone = FunctionScore {
+            query: Clause::Constant(Box::new(filter.clone())),
+            filters: vec![Clause::MatchAll],
+            functions: vec![function.clone()],
+            boost_mode: BoostMode::Replace,
+            min_score: None,
+            ..scored.clone()
+        };
+        let alone = Clause::Functions(Box::new(alone));
+        let mut cursor = Cursor::open(&self.scope, self.reader, &alone, 1.0, Asked::Any)?;
+        let value = cursor.score(self.doc);
+        Ok(value.map(|value| leaf(value, format!("function [{:?}]", function.function))))
     }
 
     fn all<'c>(

@@ -91,6 +91,7 @@ fn best(request: &mut Request<'_>) -> Result<Vec<Vec<ShardHit>>, EngineError> {
                 let score = SortValue::F64(f64::from(scored.score));
                 SortedHit {
                     keys: if has_keys { vec![score] } else { Vec::new() },
+                    group: None,
                     scored,
                 }
             };
@@ -140,6 +141,7 @@ fn shard_hit(
     Ok(ShardHit {
         score: has_scores.then_some(score),
         keys: hit.keys.clone(),
+        group: hit.group.clone(),
         tie: TieBreak { hash, id },
         seq_no: SeqNo(segment.seq_nos().get_val(doc)),
         place,

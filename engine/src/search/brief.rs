@@ -96,7 +96,10 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
 fn is_of_words(clause: &Clause) -> bool {
     let mut inside = clause.children();
     match clause {
-        Clause::Phrase { .. } | Clause::DisMax { .. } | Clause::Demote { .. } => false,
+        Clause::Phrase { .. }
+        | Clause::DisMax { .. }
+        | Clause::Demote { .. }
+        | Clause::Functions(_) => false,
         _ if clause.access() == Access::Children => {
             inside.all(|(role, clause)| role == ChildRole::Scored && is_of_words(clause))
         }

@@ -47,7 +47,8 @@ impl Order {
             [only] => only.target == SortTarget::Score && only.descending,
             _ => false,
         };
-        if !is_by_score {
+        // The best by score of each value are found as those by any key are.
+        if !is_by_score || query.collapse.is_some() {
             return Ok(Self::Keys(Sorting::new(&query.sort)));
         }
         if let Some(after) = &query.after {

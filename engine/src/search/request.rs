@@ -365,6 +365,10 @@ impl<'a> Request<'a> {
                 }),
                 Err(stop) => Err(stop.into()),
             };
+            if let Err(refused) = self.env.control.check_refused() {
+                shard.found.lock().error = Some(refused);
+                return;
+            }
             // Errors that tantivy carried through are told from others by the control.
             match (outcome, self.env.control.check()) {
                 (_, Err(Stop::Cancelled)) => {

@@ -6,6 +6,7 @@
 
 mod bound;
 mod field;
+mod group;
 mod key;
 mod mode;
 mod start;
@@ -14,12 +15,13 @@ use std::cmp::Ordering;
 
 use gleaner_model::ShardKey;
 use gleaner_query::answer::SortValue;
-use gleaner_query::order::compare_keys;
+use gleaner_query::order::{compare_keys, keep_first_of_groups};
 use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
 use tantivy::DocId;
 
 pub use self::field::check_sort;
+use self::group::{BestOfGroups, GroupReader, RawGroup};
 pub(crate) use self::key::{KeyReader, Raw};
 use self::start::Start;
 pub(super) use self::start::read_tie;
@@ -38,6 +40,8 @@ pub(super) struct Sorting {
 /// A hit with the values of its keys.
 pub(super) struct SortedHit {
     pub(super) keys: Vec<SortValue>,
+    /// The value by which it is put together with others.
+    pub(super) group: Option<SortValue>,
     /// Hash, shard and place; the score is not used.
     pub(super) scored: ScoredDocument,
 }
@@ -68,7 +72,13 @@ impl Sorting {
             readers,
             start,
             segment,
-            heap: Heap::new(query.top),
+            kept: match &query.collapse {
+                None => Kept::Best(Heap::new(query.top)),
+                Some(field) => Kept::OfGroups(
+                    GroupReader::open(field, target, segment)?,
+                    BestOfGroups::new(query.top),
+                ),
+            },
         })
     }
 }
@@ -90,7 +100,34 @@ pub(super) struct SegmentSorter<'r> {
     readers: Vec<KeyReader>,
     start: Option<Start>,
     segment: &'r SegmentView,
-    heap: Heap<RawHit>,
+    kept: Kept,
+}
+
+/// The hits kept of a segment.
+enum Kept {
+    Best(Heap<RawHit>),
+    OfGroups(GroupReader, BestOfGroups<RawHit>),
+}
+
+impl Kept {
+    /// Returns the worst, if no other enters without one leaving.
+    fn worst(&self) -> Option<&RawHit> {
+        match self {
+            Self::Best(heap) => heap.worst(),
+            Self::OfGroups(_, best) => best.worst(),
+        }
+    }
+
+    /// Returns the hits with what they are put together by, if they are.
+    fn into_entries(self) -> (Option<GroupReader>, Vec<(RawGroup, RawHit)>) {
+        match self {
+            Self::Best(heap) => {
+                let hits = heap.into_entries().into_iter();
+                (None, hits.map(|hit| (None, hit)).collect())
+            }
+            Self::OfGroups(reader, best) => (Some(reader), best.into_entries()),
+        }
+    }
 }
 
 struct RawHit {
@@ -106,7 +143,7 @@ impl SegmentSorter<'_> {
             return Err(EngineError::Internal("an order without keys".to_owned()));
         };
         let first = first_reader.read(doc, score);
-        if let Some(worst) = self.heap.worst()
+        if let Some(worst) = self.kept.worst()
             && first_reader.compare(&first, &worst.keys[0]) == Ordering::Greater
         {
             return Ok(());
@@ -121,16 +158,23 @@ impl SegmentSorter<'_> {
             return Ok(());
         }
         let readers = &self.readers;
-        self.heap.offer(RawHit { keys, hash, doc }, |a, b| {
-            compare_raw(readers, a, b)
-        });
+        let compare = |a: &RawHit, b: &RawHit| compare_raw(readers, a, b);
+        let hit = RawHit { keys, hash, doc };
+        match &mut self.kept {
+            Kept::Best(heap) => {
+                heap.offer(hit, compare);
+            }
+            Kept::OfGroups(reader, best) => best.offer(reader.read(doc)?, hit, compare),
+        }
         Ok(())
     }
 
     /// Resolves the keys of the best.
     pub(super) fn finish(self, target: usize) -> Result<Vec<SortedHit>, EngineError> {
         let mut hits = Vec::new();
-        for raw in self.heap.into_entries() {
+        let (groups, entries) = self.kept.into_entries();
+        for (group, raw) in entries {
+            let group = groups.as_ref().map(|groups| groups.resolve(group));
             let keys = self
                 .readers
                 .iter()
@@ -144,8 +188,11 @@ impl SegmentSorter<'_> {
                 target,
                 place,
             };
-            let hit = SortedHit { keys, scored };
-            hits.push(hit);
+            hits.push(SortedHit {
+                keys,
+                group: group.transpose()?,
+                scored,
+            });
         }
         Ok(hits)
     }
@@ -170,6 +217,7 @@ pub(super) fn merge(request: &Request<'_>, mut hits: Vec<SortedHit>) -> Vec<Sort
             .then_with(|| a.scored.hash.cmp(&b.scored.hash))
             .then_with(|| request.compare_ids(&a.scored, &b.scored))
     });
+    keep_first_of_groups(&mut hits, |hit| hit.group.as_ref());
     hits.truncate(request.query.top);
     hits
 }

@@ -6,7 +6,8 @@ use std::ops::Bound;
 use gleaner_model::FieldPath;
 use gleaner_model::hash::tie_break_hash;
 use gleaner_query::resolved::{
-    Clause, FieldStatistics, Scalar, ShardQuery, Statistics, StatisticsRequest,
+    Clause, FieldStatistics, Function, FunctionScore, Scalar, ShardQuery, Statistics,
+    StatisticsRequest,
 };
 use tantivy::fieldnorm::FieldNormReader;
 
@@ -164,11 +165,57 @@ fn boosted(clause: &Clause, document: &Document, numbers: &ShardQuery, boost: f6
                 }
             })
         }
+        Clause::Functions(scored) => functions(scored, document, numbers, boost),
         Clause::Boost { clause, factor } => {
             boosted(clause, document, numbers, boost * f64::from(*factor))
         }
         _ => inner_matches(clause, document).then_some(boost),
     }
+}
+
+/// A score made of functions of `number` and of the id.
+fn functions(
+    scored: &FunctionScore,
+    document: &Document,
+    numbers: &ShardQuery,
+    boost: f64,
+) -> Option<f64> {
+    let (within, outside) = match scored.min_score {
+        Some(_) => (1.0, boost),
+        None => (boost, 1.0),
+    };
+    let query = boosted(&scored.query, document, numbers, within)?;
+    let value = document.number as f64;
+    let pairs = scored.filters.iter().zip(&scored.functions);
+    let pairs =
+        pairs.filter(|(filter, _)| **filter == Clause::MatchAll || inner_matches(filter, document));
+    let given: Vec<(f64, f64)> = pairs
+        .map(|(_, function)| {
+            let weight = f64::from(function.weight);
+            let number = match &function.function {
+                Function::FieldValue {
+                    factor, modifier, ..
+                } => modifier.apply(value * factor),
+                Function::Decay(decay) => decay.apply((value - decay.origin).abs()),
+                Function::Proximity { origin, pivot, .. } => {
+                    let distance = (value - *origin as f64).abs();
+                    *pivot as f64 / (*pivot as f64 + distance)
+                }
+                _ => 1.0,
+            };
+            (number * weight, weight)
+        })
+        .collect();
+    let combined = scored.score_mode.combine(given.into_iter());
+    let combined = combined.min(f64::from(scored.max_boost));
+    let score = |query: f64| match scored.functions.is_empty() {
+        true => query,
+        false => scored.boost_mode.combine(query, combined),
+    };
+    let is_out = scored
+        .min_score
+        .is_some_and(|least| (score(query) as f32) < least);
+    (!is_out).then(|| score(query * outside))
 }
 
 /// The scored part of a `bool`.

@@ -3,7 +3,11 @@
 use std::ops::Bound;
 
 use gleaner_model::{DocumentId, FieldPath};
-use gleaner_query::resolved::{Bm25, Clause, Scalar, Similarities};
+use gleaner_query::dsl::{BoostMode, DecayShape, Modifier, ScoreMode};
+use gleaner_query::resolved::{
+    Bm25, Clause, Decay, Function, FunctionScore, Scalar, Similarities, WeightedFunction,
+};
+use gleaner_query::search::SortMode;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -11,7 +15,7 @@ use crate::corpus::{Corpus, PLANTED, VOCABULARY, body, draw_word, flag, tag, tit
 
 /// Draws a query; plain disjunctions, conjunctions and terms come most often.
 pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
-    match rng.random_range(0..20) {
+    match rng.random_range(0..22) {
         0..=3 => term(rng),
         4..=7 => should(terms(rng, 2)),
         8 | 9 => should(terms(rng, 3)),
@@ -37,7 +41,71 @@ pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
                 terms: group.into_iter().zip([1.0, 0.8, 0.5]).collect(),
             }
         }
+        17 | 18 => functions(rng, corpus),
         _ => compound(rng, corpus),
+    }
+}
+
+/// Scores made of functions of `number`, under filters, sometimes with a least score.
+fn functions(rng: &mut StdRng, corpus: &Corpus) -> Clause {
+    let number = || FieldPath::new("number");
+    let function = |rng: &mut StdRng| match rng.random_range(0..4) {
+        0 => Function::One,
+        1 => Function::FieldValue {
+            field: number(),
+            factor: 0.5,
+            modifier: Modifier::Square,
+            missing: None,
+        },
+        2 => Function::Decay(Decay {
+            field: number(),
+            shape: [DecayShape::Gauss, DecayShape::Exp, DecayShape::Linear][rng.random_range(0..3)],
+            origin: f64::from(rng.random_range(-20..20)),
+            scale: 15.0,
+            offset: 3.0,
+            decay: 0.4,
+            mode: SortMode::Min,
+        }),
+        _ => Function::Proximity {
+            field: number(),
+            origin: rng.random_range(-20..20),
+            pivot: 10,
+        },
+    };
+    let num_functions = rng.random_range(0..4);
+    let mut scored = FunctionScore {
+        query: should(terms(rng, 2)),
+        filters: Vec::new(),
+        functions: Vec::new(),
+        score_mode: [
+            ScoreMode::Multiply,
+            ScoreMode::Sum,
+            ScoreMode::Avg,
+            ScoreMode::First,
+        ][rng.random_range(0..4)],
+        boost_mode: [
+            BoostMode::Multiply,
+            BoostMode::Replace,
+            BoostMode::Sum,
+            BoostMode::Max,
+        ][rng.random_range(0..4)],
+        max_boost: [f32::MAX, 7.5][rng.random_range(0..2)],
+        min_score: rng.random_bool(0.3).then_some(1.5),
+    };
+    for _ in 0..num_functions {
+        scored.filters.push(match rng.random_bool(0.5) {
+            true => Clause::MatchAll,
+            false => filter(rng, corpus),
+        });
+        scored.functions.push(WeightedFunction {
+            weight: [1.0, 0.3, 4.0][rng.random_range(0..3)],
+            function: function(rng),
+        });
+    }
+    let scored = Clause::Functions(Box::new(scored));
+    match rng.random_bool(0.3) {
+        true => should(vec![term(rng), scored]),
+        false => scored,
     }
 }
 

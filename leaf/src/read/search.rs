@@ -397,6 +397,7 @@ fn is_short(shards: &[FetchFrom], what: &FetchWhat) -> bool {
         && shards.iter().all(is_at_hand)
         && what.highlight.is_none()
         && what.explain.is_none()
+        && what.named.is_empty()
         && what.fields.is_empty()
 }
 
@@ -441,6 +442,8 @@ fn spec<'a>(what: &'a FetchWhat, ledger: &'a Ledger) -> FetchSpec<'a> {
             field_queries: &what.field_queries,
         }),
         explain: what.explain.as_deref(),
+        named: &what.named,
+        is_without_source: what.is_without_source,
         ledger: Some(ledger),
     }
 }

@@ -139,12 +139,14 @@ pub(crate) fn query() -> ShardQuery {
         name: "mean".to_owned(),
         kind: AggregationKind::Metric(Metric::Avg, price),
         sub: Vec::new(),
+        pipelines: Vec::new(),
         meta: None,
     };
     let filter = Aggregation {
         name: "cheap".to_owned(),
         kind: AggregationKind::Filter(Query::MatchNone),
         sub: vec![mean],
+        pipelines: Vec::new(),
         meta: Some(json!({"shown": [true, null, -1, 1.5]})),
     };
     ShardQuery {
@@ -153,6 +155,7 @@ pub(crate) fn query() -> ShardQuery {
         statistics: Arc::new(statistics()),
         similarities: Similarities::default(),
         top: 10,
+        collapse: None,
         sort: vec![SortKey {
             target: SortTarget::Field("price".to_owned()),
             descending: true,
@@ -184,6 +187,7 @@ pub(crate) fn search_call() -> SearchCall {
 
 pub(crate) fn hits() -> ShardHits {
     let hit = ShardHit {
+        group: None,
         score: Some(1.25),
         keys: vec![SortValue::I64(-4), SortValue::Text("k".to_owned())],
         tie: TieBreak {
@@ -310,6 +314,7 @@ pub(crate) fn fetched() -> FetchedHit {
     } = document();
     FetchedHit {
         ignored: vec!["n".to_owned()],
+        matched_queries: Vec::new(),
         id,
         routing,
         seq_no,

@@ -43,6 +43,8 @@ pub(super) fn aggregations(
                 name,
                 kind,
                 sub,
+                // The root makes them of what all shards have found.
+                pipelines: Vec::new(),
                 meta,
             })
         })?;
@@ -55,6 +57,7 @@ fn push(aggregation: &Aggregation, nodes: &mut Vec<v1::AggregationNode>) {
         name,
         kind,
         sub,
+        pipelines: _,
         meta,
     } = aggregation;
     sub.iter().for_each(|part| push(part, nodes));

@@ -1,6 +1,7 @@
 //! Clauses, written in post-order.
 
 mod decode;
+mod function;
 mod pattern;
 
 use gleaner_query::resolved::Clause;
@@ -63,6 +64,11 @@ fn push(clause: &Clause, nodes: &mut Vec<v1::ClauseNode>) {
             push(positive, nodes);
             push(negative, nodes);
             Kind::Demote(*factor)
+        }
+        Clause::Functions(scored) => {
+            push(&scored.query, nodes);
+            push_all(&scored.filters, nodes);
+            Kind::Functions(function::message(scored))
         }
         Clause::Boost { clause, factor } => {
             push(clause, nodes);
@@ -137,6 +143,7 @@ fn leaf_kind(clause: &Clause) -> Kind {
         | Clause::DisMax { .. }
         | Clause::Constant(_)
         | Clause::Demote { .. }
+        | Clause::Functions(_)
         | Clause::Boost { .. } => unreachable!("clauses that hold others are written before"),
     }
 }

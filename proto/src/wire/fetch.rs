@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gleaner_model::DocumentId;
 use gleaner_query::answer::FetchedHit;
-use gleaner_query::resolved::Clause;
+use gleaner_query::resolved::{Clause, NamedClause};
 
 use super::field::{all, maybe, maybe_message, messages, millis, one};
 use super::{DecodeError, Wire, v1};
@@ -86,12 +86,16 @@ impl Wire for FetchWhat {
             fields,
             highlight,
             explain,
+            named,
+            is_without_source,
         } = self;
         v1::FetchWhat {
             docvalue_fields: messages(docvalue_fields),
             fields: messages(fields),
             highlight: maybe_message(highlight.as_ref()),
             explain: explain.as_ref().map(|query| query.to_message()),
+            named: messages(named),
+            is_without_source: *is_without_source,
         }
     }
 
@@ -101,12 +105,36 @@ impl Wire for FetchWhat {
             fields,
             highlight,
             explain,
+            named,
+            is_without_source,
         } = message;
         Ok(Self {
             docvalue_fields: all(docvalue_fields)?,
             fields: all(fields)?,
             highlight: maybe(highlight)?,
             explain: maybe(explain)?.map(Arc::new),
+            named: all(named)?,
+            is_without_source,
+        })
+    }
+}
+
+impl Wire for NamedClause {
+    type Message = v1::NamedClause;
+
+    fn to_message(&self) -> v1::NamedClause {
+        let Self { name, clause } = self;
+        v1::NamedClause {
+            name: name.clone(),
+            clause: Some(clause.to_message()),
+        }
+    }
+
+    fn from_message(message: v1::NamedClause) -> Result<Self, DecodeError> {
+        let v1::NamedClause { name, clause } = message;
+        Ok(Self {
+            name,
+            clause: one(clause, "NamedClause.clause")?,
         })
     }
 }
@@ -157,6 +185,7 @@ impl Wire for FetchedHit {
             version,
             source,
             ignored,
+            matched_queries,
             fields,
             highlight,
             explanation,
@@ -185,6 +214,7 @@ impl Wire for FetchedHit {
             highlight: highlight.collect(),
             explanation: maybe_message(explanation.as_ref()),
             ignored: ignored.clone(),
+            matched_queries: matched_queries.clone(),
         }
     }
 
@@ -195,6 +225,7 @@ impl Wire for FetchedHit {
             highlight,
             explanation,
             ignored,
+            matched_queries,
         } = message;
         let Document {
             id,
@@ -218,6 +249,7 @@ impl Wire for FetchedHit {
             version,
             source,
             ignored,
+            matched_queries,
             fields: fields.collect::<Result<_, DecodeError>>()?,
             highlight: highlight.collect(),
             explanation: maybe(explanation)?,

@@ -68,7 +68,7 @@ impl Wire for SortKey {
     }
 }
 
-fn mode_message(mode: Option<SortMode>) -> v1::SortMode {
+pub(super) fn mode_message(mode: Option<SortMode>) -> v1::SortMode {
     match mode {
         None => v1::SortMode::Unspecified,
         Some(SortMode::Min) => v1::SortMode::Min,
@@ -79,7 +79,7 @@ fn mode_message(mode: Option<SortMode>) -> v1::SortMode {
     }
 }
 
-fn sort_mode(mode: i32) -> Result<Option<SortMode>, DecodeError> {
+pub(super) fn sort_mode(mode: i32) -> Result<Option<SortMode>, DecodeError> {
     Ok(match member(mode, "SortMode")? {
         v1::SortMode::Unspecified => None,
         v1::SortMode::Min => Some(SortMode::Min),

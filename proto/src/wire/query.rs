@@ -20,6 +20,7 @@ impl Wire for ShardQuery {
             statistics,
             similarities,
             top,
+            collapse,
             sort,
             after,
             search_after,
@@ -39,6 +40,7 @@ impl Wire for ShardQuery {
             post_filter: maybe_message(post_filter.as_ref()),
             statistics: Some(statistics.to_message()),
             top: *top as u64,
+            collapse: collapse.as_ref().map(field_text),
             sort: messages(sort),
             after: maybe_message(after.as_ref()),
             search_after: search_after.as_ref().map(|values| v1::SearchAfter {
@@ -71,6 +73,7 @@ impl Wire for ShardQuery {
             terminate_after,
             now_ms,
             scored_query,
+            collapse,
         } = message;
         let (query, similarities) = match scored_query {
             Some(v1::ScoredQuery {
@@ -87,6 +90,7 @@ impl Wire for ShardQuery {
             statistics: Arc::new(one(statistics, "ShardQuery.statistics")?),
             similarities: similarities.collect::<Result<_, _>>()?,
             top: size(top, "ShardQuery.top")?,
+            collapse: collapse.map(FieldPath::new),
             sort: all(sort)?,
             after: maybe(after)?,
             search_after: search_after.transpose()?,

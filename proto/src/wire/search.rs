@@ -302,6 +302,7 @@ impl Wire for ShardHit {
         let Self {
             score,
             keys,
+            group,
             tie,
             seq_no,
             place,
@@ -314,6 +315,7 @@ impl Wire for ShardHit {
             tie_id: id.as_ref().map(|id| id.as_str().to_owned()),
             seq_no: seq_no.0,
             place: *place,
+            group: maybe_message(group.as_ref()),
         }
     }
 
@@ -325,11 +327,13 @@ impl Wire for ShardHit {
             tie_id,
             seq_no,
             place,
+            group,
         } = message;
         let id = tie_id.map(|id| DocumentId::parse(&id)).transpose()?;
         Ok(Self {
             score,
             keys: all(keys)?,
+            group: maybe(group)?,
             tie: TieBreak { hash: tie_hash, id },
             seq_no: SeqNo(seq_no),
             place,

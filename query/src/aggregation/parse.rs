@@ -5,6 +5,7 @@ mod histogram;
 mod labels;
 mod metric;
 mod order;
+mod pipeline;
 mod source;
 mod terms;
 
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use histogram::beyond_hard_bounds;
 
-use super::{Aggregation, AggregationKind};
+use super::{Aggregation, AggregationKind, Pipeline};
 use crate::error::{ErrorType, QueryError};
 use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
@@ -47,25 +48,18 @@ const KINDS: [&str; 22] = [
 ];
 
 /// Aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 54] = [
+const NOT_SUPPORTED: [&str; 39] = [
     "adjacency_matrix",
     "auto_date_histogram",
-    "avg_bucket",
     "boxplot",
     "bucket_correlation",
     "bucket_count_ks_test",
-    "bucket_script",
-    "bucket_selector",
-    "bucket_sort",
     "categorize_text",
     "change_point",
     "children",
     "composite",
     "cumulative_cardinality",
-    "cumulative_sum",
-    "derivative",
     "diversified_sampler",
-    "extended_stats_bucket",
     "frequent_item_sets",
     "geo_bounds",
     "geo_centroid",
@@ -78,29 +72,21 @@ const NOT_SUPPORTED: [&str; 54] = [
     "ip_prefix",
     "ip_range",
     "matrix_stats",
-    "max_bucket",
     "median_absolute_deviation",
-    "min_bucket",
-    "moving_fn",
     "moving_percentiles",
     "multi_terms",
     "nested",
-    "normalize",
     "parent",
     "percentile_ranks",
-    "percentiles_bucket",
     "random_sampler",
     "rare_terms",
     "rate",
     "reverse_nested",
     "sampler",
     "scripted_metric",
-    "serial_diff",
     "significant_terms",
     "significant_text",
-    "stats_bucket",
     "string_stats",
-    "sum_bucket",
     "variable_width_histogram",
 ];
 
@@ -119,6 +105,58 @@ pub fn parse_aggregations(value: &Value, limits: &Limits) -> Result<Vec<Aggregat
         num_aggregations: 0,
     };
     parser.level(value, 1)
+}
+
+/// Reads the pipeline aggregations at the top of what [`parse_aggregations`] reads, each after those that it
+/// is made of.
+///
+/// # Errors
+/// As [`parse_aggregations`]; `action_request_validation_exception` for paths that lead nowhere.
+pub fn parse_pipelines(
+    value: &Value,
+    aggregations: &[Aggregation],
+) -> Result<Vec<Pipeline>, QueryError> {
+    let pipelines = pipelines_of(value)?;
+    pipeline::in_order(pipelines, aggregations, None)
+}
+
+/// Reads the pipeline aggregations of one level, in the order given.
+fn pipelines_of(value: &Value) -> Result<Vec<Pipeline>, QueryError> {
+    let entries = value.as_object().into_iter().flatten();
+    let mut pipelines = Vec::new();
+    for (name, body) in entries.filter(|(_, body)| is_pipeline(body)) {
+        let Some(body) = body.as_object() else {
+            continue;
+        };
+        check_name(name)?;
+        if body.contains_key("aggs") || body.contains_key("aggregations") {
+            return Err(QueryError::illegal(format!(
+                "Aggregation [{name}] cannot define sub-aggregations"
+            )));
+        }
+        let (kind, part) = definition(name, body)?;
+        let meta = body.get("meta");
+        labels::check(name, part)?;
+        labels::check_meta(name, meta)?;
+        pipelines.push(pipeline::read(name, (kind, part), meta.cloned())?);
+    }
+    Ok(pipelines)
+}
+
+/// Returns whether an aggregation is made of the results of others.
+fn is_pipeline(body: &Value) -> bool {
+    let mut keys = body.as_object().into_iter().flatten().map(|(key, _)| key);
+    keys.any(|key| pipeline::PIPELINES.contains(&key.as_str()))
+}
+
+fn check_name(name: &str) -> Result<(), QueryError> {
+    if name.is_empty() || name.contains(['[', ']', '>']) {
+        return Err(QueryError::parsing(format!(
+            "Invalid aggregation name [{name}]. Aggregation names can contain any character except \
+             '[', ']', and '>'"
+        )));
+    }
+    Limits::check_label("the name of an aggregation", name)
 }
 
 /// What the readers of single kinds need to know.
@@ -149,10 +187,14 @@ impl Parser<'_> {
                 token_name(value)
             ))
         })?;
-        entries
-            .iter()
-            .map(|(name, body)| self.aggregation(name, body, depth))
-            .collect()
+        let mut aggregations = Vec::with_capacity(entries.len());
+        for (name, body) in entries {
+            match is_pipeline(body) {
+                true => self.count()?,
+                false => aggregations.push(self.aggregation(name, body, depth)?),
+            }
+        }
+        Ok(aggregations)
     }
 
     fn aggregation(
@@ -162,12 +204,7 @@ impl Parser<'_> {
         depth: usize,
     ) -> Result<Aggregation, QueryError> {
         self.count()?;
-        if name.is_empty() || name.contains(['[', ']', '>']) {
-            return Err(QueryError::parsing(format!(
-                "Invalid aggregation name [{name}]. Aggregation names can contain any character \
-                 except '[', ']', and '>'"
-            )));
-        }
+        check_name(name)?;
         let Some(body) = body.as_object() else {
             return Err(QueryError::parsing(format!(
                 "Aggregation definition for [{name}] starts with a [{}], expected a \
@@ -175,7 +212,6 @@ impl Parser<'_> {
                 token_name(body)
             )));
         };
-        Limits::check_label("the name of an aggregation", name)?;
         let (kind_name, kind_body) = definition(name, body)?;
         labels::check(name, kind_body)?;
         labels::check_meta(name, body.get("meta"))?;
@@ -190,11 +226,16 @@ impl Parser<'_> {
                  at the top level"
             )));
         }
-        let sub = match body.get("aggs").or_else(|| body.get("aggregations")) {
-            None => Vec::new(),
-            Some(sub) => self.level(sub, depth + 1)?,
+        let (sub, pipelines) = match body.get("aggs").or_else(|| body.get("aggregations")) {
+            None => (Vec::new(), Vec::new()),
+            Some(inside) => {
+                let sub = self.level(inside, depth + 1)?;
+                let pipelines = pipelines_of(inside)?;
+                let pipelines = pipeline::in_order(pipelines, &sub, Some((name, &kind)))?;
+                (sub, pipelines)
+            }
         };
-        if !sub.is_empty() && !has_buckets(&kind) {
+        if !(sub.is_empty() && pipelines.is_empty()) && !has_buckets(&kind) {
             return Err(QueryError::new(
                 ErrorType::IllegalArgument,
                 format!("Aggregator [{name}] of type [{kind_name}] cannot accept sub-aggregations"),
@@ -205,6 +246,7 @@ impl Parser<'_> {
             name: name.to_owned(),
             kind,
             sub,
+            pipelines,
             meta: body.get("meta").cloned(),
         })
     }

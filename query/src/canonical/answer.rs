@@ -21,10 +21,10 @@ use super::edition::{SettingsDigest, TargetIndex, Targets};
 use super::json;
 use super::now::TimeBucket;
 use super::order::ordered;
-use crate::aggregation::{Aggregation, AggregationKind};
+use crate::aggregation::{Aggregation, AggregationKind, Pipeline};
 use crate::dsl::Query;
 use crate::search::{
-    FieldFormat, Highlight, Scatter, SearchRequest, SortKey, SourceFilter, TrackTotal,
+    FieldFormat, Highlight, Rescore, Scatter, SearchRequest, SortKey, SourceFilter, TrackTotal,
 };
 
 /// Version of the layout above; a change of it makes all keys others.
@@ -50,6 +50,10 @@ struct AnswerParts<'a> {
     min_score: Option<f32>,
     post_filter: Option<Query>,
     aggregations: &'a [Aggregation],
+    #[serde(skip_serializing_if = "<[Pipeline]>::is_empty")]
+    pipelines: &'a [Pipeline],
+    #[serde(skip_serializing_if = "<[Rescore]>::is_empty")]
+    rescores: &'a [Rescore],
     source: &'a SourceFilter,
     is_source_asked: bool,
     docvalue_fields: &'a [FieldFormat],
@@ -91,6 +95,9 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
         min_score,
         post_filter,
         aggregations,
+        pipelines,
+        collapse,
+        rescores,
         source,
         is_source_asked,
         docvalue_fields,
@@ -111,6 +118,10 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
         // Kept for the user, without effect.
         stats_groups: _,
     } = request;
+    // Searches among collapsed hits are not written down.
+    if collapse.is_some() {
+        return None;
+    }
     if *explain || *profile || terminate_after.is_some() || pit.is_some() || slice.is_some() {
         return None;
     }
@@ -134,6 +145,8 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
         min_score: *min_score,
         post_filter: post_filter.map(|filter| canonical(filter, false)),
         aggregations,
+        pipelines,
+        rescores,
         source,
         // It is looked at only where stored fields are asked for.
         is_source_asked: *is_source_asked && stored_fields.is_some(),

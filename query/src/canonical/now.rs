@@ -29,8 +29,9 @@ impl TimeBucket {
     /// # Errors
     /// [`Unrounded`] where a date may be another each millisecond.
     pub(super) fn of(json: &[u8], now_ms: i64) -> Result<Option<Self>, Unrounded> {
-        // Most requests have the three letters nowhere.
-        if !json.windows(3).any(|letters| letters == b"now") && !json.contains(&b'\\') {
+        // Most requests have the letters nowhere.
+        let has = |word: &[u8]| json.windows(word.len()).any(|letters| letters == word);
+        if !has(b"now") && !has(b"Random") && !json.contains(&b'\\') {
             return Ok(None);
         }
         let request: Value = serde_json::from_slice(json).map_err(|_| Unrounded)?;
@@ -78,6 +79,10 @@ impl TimeUse {
             Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
                 if name == "time_zone" {
                     self.add_zone(value);
+                }
+                // Without a seed, the time is one.
+                if name == "Random" && value.get("seed").is_some_and(Value::is_null) {
+                    return Err(Unrounded);
                 }
                 let is_query_string = matches!(&**name, "QueryString" | "SimpleQueryString");
                 self.add(value, is_in_query_string || is_query_string)

@@ -32,6 +32,10 @@ pub(super) fn ordered(query: Query, is_scored: bool) -> Query {
             filter: one(filter, false),
             boost,
         },
+        Query::Named { name, query } => Query::Named {
+            name,
+            query: one(query, is_scored),
+        },
         Query::DisMax {
             queries,
             tie_breaker,

@@ -2,6 +2,8 @@
 
 mod compound;
 mod exact;
+mod function;
+mod label;
 mod pattern;
 mod regexp_flags;
 mod strings;
@@ -23,7 +25,7 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// The clauses read here, in the order of the reference.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 25] = [
     "match_all",
     "match_none",
     "match",
@@ -46,15 +48,16 @@ const KNOWN: [&str; 22] = [
     "constant_score",
     "dis_max",
     "boosting",
+    "function_score",
+    "distance_feature",
+    "rank_feature",
 ];
 
 /// Clauses of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 38] = [
+const NOT_SUPPORTED: [&str; 35] = [
     "combined_fields",
     "common",
-    "distance_feature",
     "field_masking_span",
-    "function_score",
     "geo_bounding_box",
     "geo_distance",
     "geo_grid",
@@ -71,7 +74,6 @@ const NOT_SUPPORTED: [&str; 38] = [
     "parent_id",
     "percolate",
     "pinned",
-    "rank_feature",
     "rule",
     "script",
     "script_score",
@@ -126,7 +128,13 @@ impl Parser<'_> {
     fn query(&mut self, value: &Value) -> Result<Query, QueryError> {
         let (name, body) = name_and_body(value)?;
         self.enter()?;
-        let query = self.clause(name, body)?;
+        let query = match label::taken(name, body)? {
+            None => self.clause(name, body)?,
+            Some((label, bare)) => Query::Named {
+                query: Box::new(self.clause(name, &bare)?),
+                name: label,
+            },
+        };
         self.depth -= 1;
         Ok(query)
     }
@@ -169,6 +177,9 @@ impl Parser<'_> {
             "constant_score" => self.constant_score(body),
             "dis_max" => self.dis_max(body),
             "boosting" => self.boosting(body),
+            "function_score" => self.function_score(body),
+            "distance_feature" => function::distance_feature(body).map(Query::DistanceFeature),
+            "rank_feature" => function::rank_feature(body).map(Query::RankFeature),
             unknown => Err(refuse_name(unknown)),
         }
     }
@@ -237,9 +248,6 @@ fn one_field<'a>(name: &str, value: &'a Value) -> Result<(&'a str, &'a Value), Q
             "[{name}] query malformed, no start_object after query name"
         ))
     })?;
-    if object.contains_key("_name") {
-        return Err(name_not_supported(name));
-    }
     let mut entries = object.iter();
     let (Some((field, body)), second) = (entries.next(), entries.next()) else {
         return Err(QueryError::illegal(format!(
@@ -262,8 +270,4 @@ fn check_field(name: &str, field: &str) -> Result<(), QueryError> {
         )));
     }
     Ok(())
-}
-
-fn name_not_supported(query: &str) -> QueryError {
-    QueryError::parsing(format!("[{query}] [_name] is not supported"))
 }

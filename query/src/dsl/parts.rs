@@ -17,6 +17,7 @@ impl Query {
     fn boost_mut(&mut self) -> Option<&mut f32> {
         Some(match self {
             Self::MatchNone => return None,
+            Self::Named { query, .. } => return query.boost_mut(),
             Self::MatchAll { boost }
             | Self::Exists { boost, .. }
             | Self::Ids { boost, .. }
@@ -33,6 +34,9 @@ impl Query {
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.boost,
             Self::Fuzzy(query) => &mut query.boost,
             Self::Bool(query) => &mut query.boost,
+            Self::FunctionScore(query) => &mut query.boost,
+            Self::DistanceFeature(query) => &mut query.boost,
+            Self::RankFeature(query) => &mut query.boost,
             Self::Group(group) => &mut group.boost,
             Self::OverFields(query) => &mut query.boost,
             Self::QueryString(query) | Self::SimpleQueryString(query) => &mut query.boost,
@@ -51,6 +55,7 @@ impl Query {
     fn field_mut(&mut self) -> Option<&mut String> {
         Some(match self {
             Self::Exists { field, .. } => field,
+            Self::Named { query, .. } => return query.field_mut(),
             Self::Match(query) | Self::MatchBoolPrefix(query) => &mut query.field,
             Self::MatchPhrase(query) => &mut query.field,
             Self::MatchPhrasePrefix(query) => &mut query.phrase.field,
@@ -59,6 +64,8 @@ impl Query {
             Self::Range(query) => &mut query.field,
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.field,
             Self::Fuzzy(query) => &mut query.field,
+            Self::DistanceFeature(query) => &mut query.field,
+            Self::RankFeature(query) => &mut query.field,
             Self::MatchAll { .. }
             | Self::MatchNone
             | Self::MultiMatch(_)
@@ -67,6 +74,7 @@ impl Query {
             | Self::ConstantScore { .. }
             | Self::DisMax { .. }
             | Self::Boosting { .. }
+            | Self::FunctionScore(_)
             | Self::QueryString(_)
             | Self::SimpleQueryString(_)
             | Self::Group(_)

@@ -67,6 +67,20 @@ impl Display for Clause {
                 f,
                 "FunctionScoreQuery({positive}, scored by boost(queryboost({negative})^{factor:?}))"
             ),
+            Self::Functions(scored) => {
+                write!(f, "function score ({}, functions: [", scored.query)?;
+                for (at, (filter, function)) in
+                    scored.filters.iter().zip(&scored.functions).enumerate()
+                {
+                    let separator = if at > 0 { ", " } else { "" };
+                    let function = &function.function;
+                    write!(
+                        f,
+                        "{separator}{{filter({filter}), function [{function:?}]}}"
+                    )?;
+                }
+                f.write_str("])")
+            }
             Self::Boost {
                 clause,
                 factor: boost,

@@ -180,6 +180,7 @@ impl Extent {
             Clause::DisMax { clauses, .. } => clauses.iter().all(excludes),
             Clause::Constant(clause) | Clause::Boost { clause, .. } => excludes(clause),
             Clause::Demote { positive, .. } => excludes(positive),
+            Clause::Functions(scored) => excludes(&scored.query),
             Clause::MatchAll
             | Clause::Ids { .. }
             | Clause::Slice { .. }

@@ -41,6 +41,14 @@ pub fn simplify(clause: Clause) -> Clause {
             negative,
             factor,
         } => demote(simplify(*positive), simplify_filter(*negative), factor),
+        Clause::Functions(mut scored) => {
+            scored.query = simplify(scored.query);
+            scored.filters = each(scored.filters, simplify_filter);
+            match scored.query {
+                Clause::MatchNone => Clause::MatchNone,
+                _ => Clause::Functions(scored),
+            }
+        }
         Clause::Boost { clause, factor } => match simplify(*clause) {
             Clause::MatchNone => Clause::MatchNone,
             // A factor of exactly 1 changes no bit.
@@ -90,6 +98,9 @@ pub fn simplify_filter(clause: Clause) -> Clause {
         .into_filter(),
         Clause::Constant(inner) => simplify_filter(*inner),
         Clause::Demote { positive, .. } => simplify_filter(*positive),
+        // With a least score it matches by its score.
+        Clause::Functions(scored) if scored.min_score.is_none() => simplify_filter(scored.query),
+        scored @ Clause::Functions(_) => simplify(scored),
         Clause::Boost { clause, .. } => simplify_filter(*clause),
         leaf => simplify_leaf(leaf),
     }

@@ -14,7 +14,7 @@ pub enum ChildRole {
     Scored,
     /// It matches; its score does not count.
     Filter,
-    /// What it matches is left out, or scores less.
+    /// What it matches is left out, or scores otherwise.
     Excluded,
 }
 
@@ -63,6 +63,12 @@ impl Clause {
             } => [
                 (Scored, one(positive)),
                 (Excluded, one(negative)),
+                (Filter, &[]),
+                (Filter, &[]),
+            ],
+            Self::Functions(scored) => [
+                (Scored, one(&scored.query)),
+                (Excluded, &scored.filters),
                 (Filter, &[]),
                 (Filter, &[]),
             ],
@@ -153,8 +159,15 @@ impl Clause {
             | Self::DisMax { .. }
             | Self::Constant(_)
             | Self::Demote { .. }
+            | Self::Functions(_)
             | Self::Boost { .. } => Access::Children,
         }
+    }
+
+    /// Returns whether scores decide what it matches, or what a clause inside does.
+    pub fn matches_by_score(&self) -> bool {
+        let own = matches!(self, Self::Functions(scored) if scored.min_score.is_some());
+        own || self.children().any(|(_, clause)| clause.matches_by_score())
     }
 
     /// Returns whether it is a list of alternatives that has none.
@@ -190,6 +203,7 @@ impl Clause {
             Self::DisMax { .. } => "dis_max",
             Self::Constant(_) => "constant_score",
             Self::Demote { .. } => "boosting",
+            Self::Functions(_) => "function_score",
             Self::Boost { .. } => "boost",
         }
     }

@@ -1,5 +1,6 @@
 //! From the body and the URI of a search to [`SearchRequest`].
 
+mod collapse;
 mod fields;
 mod highlight;
 mod slice;
@@ -19,7 +20,7 @@ pub use sort::parse_sort;
 pub use uri::apply_uri_parameters;
 
 use super::{PointInTime, Scatter, SearchRequest, TrackTotal};
-use crate::aggregation::parse_aggregations;
+use crate::aggregation::{parse_aggregations, parse_pipelines};
 use crate::dsl::{Query, parse_query};
 use crate::error::{ErrorType, QueryError};
 use crate::json::{self, ObjectReader, scalar_text, token_name};
@@ -27,8 +28,7 @@ use crate::limits::Limits;
 use crate::units::parse_time;
 
 /// Keys of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 6] = [
-    "collapse",
+const NOT_SUPPORTED: [&str; 5] = [
     "knn",
     "rank",
     "retriever",
@@ -37,10 +37,9 @@ const NOT_SUPPORTED: [&str; 6] = [
 ];
 
 /// Keys of the dialect that are refused by name where they ask for something.
-const NOT_SUPPORTED_UNLESS_EMPTY: [&str; 6] = [
+const NOT_SUPPORTED_UNLESS_EMPTY: [&str; 5] = [
     "derived",
     "ext",
-    "rescore",
     "runtime_mappings",
     "script_fields",
     "suggest",
@@ -118,6 +117,13 @@ fn read_queries(
     request.post_filter = query("post_filter")?;
     if let Some(value) = reader.take_any(&["aggs", "aggregations"]) {
         request.aggregations = parse_aggregations(value, limits)?;
+        request.pipelines = parse_pipelines(value, &request.aggregations)?;
+    }
+    if let Some(value) = reader.take("collapse") {
+        request.collapse = Some(collapse::collapse(value, limits)?);
+    }
+    if let Some(value) = reader.take("rescore") {
+        request.rescores = collapse::rescores(value, limits)?;
     }
     request.min_score = reader.number("min_score")?.map(|score| score as f32);
     if let Some(value) = reader.take("indices_boost") {
@@ -316,5 +322,5 @@ fn check_combinations(request: &SearchRequest) -> Result<(), QueryError> {
             "Validation Failed: 1: `from` parameter must be set to 0 when `search_after` is used;",
         ));
     }
-    Ok(())
+    collapse::check(request)
 }

@@ -27,6 +27,8 @@ pub(super) fn check(
     let parts = [
         (!request.aggregations.is_empty(), "[aggregations]"),
         (request.post_filter.is_some(), "[post_filter]"),
+        (request.collapse.is_some(), "[collapse]"),
+        (!request.rescores.is_empty(), "[rescore]"),
         (!is_by_score, "[sort] by anything but [_score]"),
         (request.search_after.is_some(), "[search_after]"),
         (request.terminate_after.is_some(), "[terminate_after]"),

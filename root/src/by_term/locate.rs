@@ -205,6 +205,7 @@ fn hits_of(
     let mut sets = answer.sets.iter();
     let mut hits = Vec::new();
     let hit = |located: &LocatedDocument, score: f32| ShardHit {
+        group: None,
         score: Some(score),
         keys: match request.sort.is_empty() {
             true => Vec::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_query::answer::{FetchedHit, Hit};
+use gleaner_query::answer::{Explanation, FetchedHit, Hit, SortValue};
 use gleaner_query::search::{SortKey, SortTarget};
 use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys};
 use gleaner_query::source::{ShownSource, kept_source};
@@ -61,6 +61,17 @@ impl<'a> Joiner<'a> {
         let score = ranked.hit.score.filter(|_| request.shows_scores());
         // What is not shown of it is let go.
         content.source = Bytes::new();
+        if let (Some(collapse), Some(SortValue::Missing)) = (&request.collapse, &ranked.hit.group) {
+            let null = || vec![Value::Null];
+            content
+                .fields
+                .entry(collapse.field.clone())
+                .or_insert_with(null);
+        }
+        if let Some(rescored) = &ranked.rescored {
+            let first = content.explanation.take();
+            content.explanation = first.map(|first| explained_anew(rescored, first));
+        }
         Hit {
             index: self.plans[ranked.plan].index.name.to_string(),
             score,
@@ -68,6 +79,8 @@ impl<'a> Joiner<'a> {
             content,
             source,
             shard: ranked.shard.shard.0,
+            group: ranked.hit.group.clone(),
+            inner_hits: Default::default(),
         }
     }
 
@@ -95,4 +108,15 @@ impl<'a> Joiner<'a> {
         values.push(tie.to_string().into());
         values
     }
+}
+
+/// Puts the explanation of the first score where only its value is known.
+fn explained_anew(rescored: &Explanation, first: Explanation) -> Explanation {
+    let mut explained = rescored.clone();
+    match explained.details.first_mut() {
+        Some(inner) if inner.details.is_empty() => *inner = first,
+        Some(inner) => *inner = explained_anew(inner, first),
+        None => {}
+    }
+    explained
 }

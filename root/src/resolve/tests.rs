@@ -31,14 +31,8 @@ fn mapping() -> Value {
 
 fn try_resolve(query: &Value, expansions: &mut Expansions) -> Result<Clause, QueryError> {
     let (index, limits) = (index(1, &mapping()), limits());
-    let mut resolver = Resolver {
-        index: &index,
-        analyzers: &AnalyzerRegistry::builtin(),
-        limits: &limits,
-        now_ms: NOW_MS,
-        expansions,
-        num_words: 0,
-    };
+    let analyzers = AnalyzerRegistry::builtin();
+    let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, expansions);
     resolver.resolve(&parse_query(query, &limits)?)
 }
 
@@ -156,14 +150,8 @@ fn what_leaves_no_trace_does_not_exist() {
     }}}});
     let (index, limits) = (index(1, &declared), limits());
     let mut expansions = Expansions::default();
-    let resolver = Resolver {
-        index: &index,
-        analyzers: &AnalyzerRegistry::builtin(),
-        limits: &limits,
-        now_ms: NOW_MS,
-        expansions: &mut expansions,
-        num_words: 0,
-    };
+    let analyzers = AnalyzerRegistry::builtin();
+    let resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
     let all = ["o.long", "o.stored", "o.text"].map(path).to_vec();
     assert_eq!(resolver.exists("o"), Clause::Exists { fields: all });
     for nothing in ["o.off", "o.unread", "o.u*"] {

@@ -163,7 +163,7 @@ async fn hits_are_merged_while_others_are_waited_for() {
         .by_shards
         .ask(&plans, &asked, &mut trip, &mut merged);
     timeout(millis(50), query).await.err().expect("one hangs");
-    let page = merged.into_page();
+    let page = merged.into_ranked();
     let places: Vec<u64> = page.iter().map(|ranked| ranked.hit.place).collect();
     assert_eq!(places, [20, 10]);
 }

@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use super::coverage::{ShardsSeen, check};
 use super::phase::{CommonRequest, QueryAnswers};
+use super::rescore::Rescored;
 use super::restart::{Restart, Stop};
 use crate::RootError;
 use crate::aggregations::ReducedAggregations;
 use crate::deadline::Deadline;
-use crate::merge::{HitMerger, RankedHit};
+use crate::merge::{HitMerger, RankedHit, page_of};
 use crate::plan::{IndexPlan, PlannedShard};
 use crate::response::{SearchResponse, ShardFailure, Total};
 use crate::scatter::{Answer, Answers, Trip};
@@ -55,7 +56,17 @@ impl Searcher {
         response.coverage = seen.coverage(&response.shards, known);
         check(&response, &seen, asked.options, "query")?;
         trip.merged(&merged, adding);
-        let ranked = merged.into_page();
+        let Rescored { ranked, failures } = self
+            .rescored(plans, merged.into_ranked(), asked, trip)
+            .await?;
+        trip.check_lost(plans, &failures)?;
+        for failure in failures {
+            note_late_failure(&mut response, reported(plans, failure, trip));
+        }
+        if !asked.request.rescores.is_empty() {
+            response.max_score = ranked.first().and_then(|best| best.hit.score);
+        }
+        let ranked = page_of(ranked, asked.request);
         response.last = ranked.last().map(position_of);
         // Winners come first: counting again may take all the time there is.
         let fetching = Instant::now();

@@ -56,6 +56,14 @@ fn check_index(plan: &IndexPlan, request: &SearchRequest) -> Result<(), QueryErr
              setting."
         )));
     }
+    let windows = request.rescores.iter().map(|rescore| rescore.window_size);
+    if let Some(window) = windows.max().filter(|window| *window > limit) {
+        return Err(QueryError::illegal(format!(
+            "Rescore window [{window}] is too large. It must be less than [{limit}]. This prevents \
+             allocating massive heaps for storing the results to be rescored. This limit can be set by \
+             changing the [index.max_result_window] index level setting."
+        )));
+    }
     let limit = settings.max_slices_per_scroll();
     if let Some(slice) = request.slice.filter(|slice| slice.max as usize > limit) {
         return Err(QueryError::illegal(format!(

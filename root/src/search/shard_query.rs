@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use gleaner_engine::partial::with_live_keys;
-use gleaner_model::ShardNumber;
+use gleaner_model::{FieldPath, ShardNumber};
 use gleaner_query::resolved::{After, ShardQuery, TieBreak};
-use gleaner_query::search::SearchRequest;
+use gleaner_query::search::{SearchRequest, SortKey};
 use gleaner_query::sort_value::{narrow_keys, narrowed};
 use serde_json::Value;
 
@@ -59,7 +59,11 @@ pub(crate) fn shard_query(
         statistics: Arc::clone(&asked.statistics),
         similarities: plan.resolved.similarities.clone(),
         top: wanted_hits(request),
-        sort: request.sort.clone(),
+        collapse: request
+            .collapse
+            .as_ref()
+            .map(|collapse| FieldPath::new(collapse.field.as_str())),
+        sort: sort_of(request),
         after: asked.page.after.as_ref().map(|last| after_of(last, at)),
         search_after: values.map(|values| start_of(values, num_keys, at)),
         track_scores: request.track_scores,
@@ -72,13 +76,18 @@ pub(crate) fn shard_query(
     }
 }
 
+/// Returns the order that shards are asked for: of collapsed hits it always has keys.
+fn sort_of(request: &SearchRequest) -> Vec<SortKey> {
+    match request.sort.is_empty() && request.collapse.is_some() {
+        true => vec![SortKey::by_score()],
+        false => request.sort.clone(),
+    }
+}
+
 /// Returns how many hits each shard must give; none for an empty window, for which no scores are
 /// computed and no statistics asked.
 pub(crate) fn wanted_hits(request: &SearchRequest) -> usize {
-    match request.size() {
-        0 => 0,
-        size => request.from.saturating_add(size),
-    }
+    request.num_ranked()
 }
 
 /// Returns where the hits after `last` begin in the index at position `at`.

@@ -140,6 +140,7 @@ impl FakeLeaf {
         let all = all.unwrap_or_default();
         let unmatched = self.unmatched.lock().get(&asked.shard).cloned();
         let hit = |(score, hash): &FakeHit| ShardHit {
+            group: None,
             score: Some(*score),
             keys: Vec::new(),
             tie: TieBreak {
@@ -304,6 +305,7 @@ impl LeafClient for FakeLeaf {
         }
         let hit = |place: &u64| FetchedHit {
             ignored: Vec::new(),
+            matched_queries: Vec::new(),
             id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),
             routing: None,
             seq_no: SeqNo(0),

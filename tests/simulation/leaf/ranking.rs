@@ -65,6 +65,7 @@ impl Leaf {
 
 fn hit(stored: &Stored, place: u64, score: f32) -> ShardHit {
     ShardHit {
+        group: None,
         score: Some(score),
         keys: Vec::new(),
         tie: TieBreak {
@@ -101,6 +102,7 @@ pub(super) fn share_threshold(answers: &mut [Result<ShardHits, LeafFault>], top:
 pub(super) fn fetched(stored: &Stored) -> FetchedHit {
     FetchedHit {
         ignored: Vec::new(),
+        matched_queries: Vec::new(),
         id: stored.id.clone(),
         routing: None,
         seq_no: stored.seq_no,

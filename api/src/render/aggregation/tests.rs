@@ -255,6 +255,7 @@ fn hit() -> Hit {
         sort: Vec::new(),
         content: FetchedHit {
             ignored: Vec::new(),
+            matched_queries: Vec::new(),
             id: DocumentId::parse("a").expect("a good id"),
             routing: None,
             seq_no: SeqNo(7),
@@ -267,6 +268,8 @@ fn hit() -> Hit {
         },
         source: None,
         shard: 0,
+        group: None,
+        inner_hits: IndexMap::new(),
     }
 }
 

@@ -63,6 +63,7 @@ fn returned(
         sort: all_shown(&hit.keys, formats),
         content: FetchedHit {
             ignored: Vec::new(),
+            matched_queries: Vec::new(),
             id: content.id.clone(),
             routing: content.routing.clone(),
             seq_no: content.seq_no,
@@ -75,5 +76,7 @@ fn returned(
         },
         source: content.source.clone(),
         shard: hit.shard.shard.0,
+        group: None,
+        inner_hits: indexmap::IndexMap::new(),
     })
 }

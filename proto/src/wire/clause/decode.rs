@@ -45,6 +45,10 @@ fn add(clauses: &mut Forest<Clause>, kind: Kind) -> Result<(), DecodeError> {
                 factor,
             })
         }),
+        Kind::Functions(node) => clauses.add(node.functions.len().saturating_add(1), |parts| {
+            let scored = super::function::functions(node, parts)?;
+            Ok(Clause::Functions(Box::new(scored)))
+        }),
         Kind::Boost(factor) => clauses.add(1, |parts| {
             let clause = take_box(&mut parts.into_iter(), "Clause.boost")?;
             Ok(Clause::Boost { clause, factor })
@@ -126,7 +130,12 @@ fn leaf_clause(kind: Kind) -> Result<Clause, DecodeError> {
             field: FieldPath::new(field),
             pattern: one(pattern, "Matching.pattern")?,
         },
-        Kind::Bool(_) | Kind::DisMax(_) | Kind::Constant(_) | Kind::Demote(_) | Kind::Boost(_) => {
+        Kind::Bool(_)
+        | Kind::DisMax(_)
+        | Kind::Constant(_)
+        | Kind::Demote(_)
+        | Kind::Functions(_)
+        | Kind::Boost(_) => {
             unreachable!("clauses that hold others are read before")
         }
     })

@@ -122,10 +122,12 @@ pub(super) fn expand_answer() -> impl Strategy<Value = ExpandAnswer> {
 
 pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
     let keys = vec(sort_value(), 0..3);
-    let hit = (of(factor()), keys, tie_break(), any::<u64>(), any::<u64>()).prop_map(
-        |(score, keys, tie, seq_no, place)| ShardHit {
+    let (group, numbers) = (of(sort_value()), any::<[u64; 2]>());
+    let hit = (of(factor()), keys, group, tie_break(), numbers).prop_map(
+        |(score, keys, group, tie, [seq_no, place])| ShardHit {
             score,
             keys,
+            group,
             tie,
             seq_no: SeqNo(seq_no),
             place,
@@ -187,8 +189,8 @@ pub(super) fn explanation() -> impl Strategy<Value = Explanation> {
 pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
     let fields = vec((text(), vec(value(), 0..3)), 0..3);
     let highlight = vec((text(), texts()), 0..3);
-    (document(), fields, highlight, of(explanation())).prop_map(
-        |(document, fields, highlight, explanation)| {
+    (document(), fields, highlight, of(explanation()), texts()).prop_map(
+        |(document, fields, highlight, explanation, matched_queries)| {
             let Document {
                 id,
                 routing,
@@ -199,6 +201,7 @@ pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
             } = document;
             FetchedHit {
                 ignored: Vec::new(),
+                matched_queries,
                 id,
                 routing,
                 seq_no,

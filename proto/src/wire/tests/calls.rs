@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_model::{IndexUuid, NodeId, PrimaryTerm, SeqNo, ShardKey, ShardNumber, Version};
 use gleaner_query::answer::ViewId;
+use gleaner_query::resolved::NamedClause;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -93,14 +94,25 @@ fn fetch_what() -> impl Strategy<Value = FetchWhat> {
         },
     );
     let formats = || vec(field_format(), 0..3);
-    (formats(), formats(), of(highlight), of(shard_query())).prop_map(
-        |(docvalue_fields, fields, highlight, explain)| FetchWhat {
-            docvalue_fields,
-            fields,
-            highlight,
-            explain: explain.map(Arc::new),
-        },
+    let named = (text(), clause()).prop_map(|(name, clause)| NamedClause { name, clause });
+    let named = (vec(named, 0..2), any::<bool>());
+    (
+        formats(),
+        formats(),
+        of(highlight),
+        of(shard_query()),
+        named,
     )
+        .prop_map(
+            |(docvalue_fields, fields, highlight, explain, named)| FetchWhat {
+                docvalue_fields,
+                fields,
+                highlight,
+                explain: explain.map(Arc::new),
+                named: named.0,
+                is_without_source: named.1,
+            },
+        )
 }
 
 pub(super) fn fetch_call() -> impl Strategy<Value = FetchCall> {

@@ -3,12 +3,16 @@
 use std::ops::Bound;
 
 use gleaner_model::{DocumentId, FieldPath};
+use gleaner_query::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
 use gleaner_query::resolved::{
-    Clause, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, Pattern, Scalar, Span,
-    Statistics, StatisticsRequest, Unmatched,
+    Clause, Decay, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, Function,
+    FunctionScore, Pattern, Scalar, Span, Statistics, StatisticsRequest, Unmatched,
+    WeightedFunction,
 };
+use gleaner_query::search::SortMode;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::num::{f32, f64};
+use proptest::option::of;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -148,6 +152,78 @@ fn leaf_clause() -> impl Strategy<Value = Clause> {
     ]
 }
 
+fn function() -> impl Strategy<Value = Function> {
+    let number = || any::<i32>().prop_map(f64::from);
+    prop_oneof![
+        Just(Function::One),
+        (field(), number(), of(number())).prop_map(|(field, factor, missing)| {
+            Function::FieldValue {
+                field,
+                factor,
+                modifier: Modifier::Log2p,
+                missing,
+            }
+        }),
+        (any::<u64>(), of(field())).prop_map(|(seed, field)| Function::Random { seed, field }),
+        (field(), number(), number()).prop_map(|(field, origin, scale)| {
+            Function::Decay(Decay {
+                field,
+                shape: DecayShape::Exp,
+                origin,
+                scale,
+                offset: 0.5,
+                decay: 0.25,
+                mode: SortMode::Avg,
+            })
+        }),
+        (field(), any::<i64>(), any::<i64>()).prop_map(|(field, origin, pivot)| {
+            Function::Proximity {
+                field,
+                origin,
+                pivot,
+            }
+        }),
+        (field(), number(), 0..4).prop_map(|(field, pivot, curve)| {
+            let curve = match curve {
+                0 => FeatureCurve::Saturation { pivot },
+                1 => FeatureCurve::Log {
+                    scaling_factor: pivot,
+                },
+                2 => FeatureCurve::Sigmoid {
+                    pivot,
+                    exponent: 2.0,
+                },
+                _ => FeatureCurve::Linear,
+            };
+            Function::Feature { field, curve }
+        }),
+    ]
+}
+
+fn functions(inner: BoxedStrategy<Clause>) -> impl Strategy<Value = Clause> {
+    let modes = prop_oneof![
+        Just((ScoreMode::Multiply, BoostMode::Replace)),
+        Just((ScoreMode::First, BoostMode::Multiply)),
+        Just((ScoreMode::Avg, BoostMode::Min)),
+    ];
+    let functions = vec((inner.clone(), factor(), function()), 0..3);
+    (inner, functions, modes, of(factor())).prop_map(|(query, functions, modes, min_score)| {
+        let (filters, functions) = functions
+            .into_iter()
+            .map(|(filter, weight, function)| (filter, WeightedFunction { weight, function }))
+            .unzip();
+        Clause::Functions(Box::new(FunctionScore {
+            query,
+            filters,
+            functions,
+            score_mode: modes.0,
+            boost_mode: modes.1,
+            max_boost: 3.5,
+            min_score,
+        }))
+    })
+}
+
 pub(super) fn clause() -> impl Strategy<Value = Clause> {
     leaf_clause().prop_recursive(5, 32, 4, |inner| {
         let some = || vec(inner.clone(), 0..3);
@@ -175,6 +251,7 @@ pub(super) fn clause() -> impl Strategy<Value = Clause> {
                     factor,
                 }
             }),
+            functions(inner.clone()),
             (inner.clone(), factor()).prop_map(|(clause, factor)| Clause::Boost {
                 clause: Box::new(clause),
                 factor

@@ -332,6 +332,7 @@ fn aggregation() -> impl Strategy<Value = Aggregation> {
                 name,
                 kind,
                 sub,
+                pipelines: Vec::new(),
                 meta,
             }
         })
@@ -360,7 +361,8 @@ pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
         Just(TrackTotal::Exact),
     ];
     let what = (clause(), of(clause()), statistics(), similarities());
-    let order = (vec(sort_key(), 0..3), of(after()), of(vec(value(), 0..3)));
+    let after = (of(after()), of(vec(value(), 0..3)));
+    let order = (vec(sort_key(), 0..3), after.0, after.1, of(field()));
     let counts = (any::<usize>(), any::<bool>(), track_total, of(factor()));
     let aggregated = (vec(aggregation(), 0..3), vec(clause(), 0..3));
     let end = (of(any::<u64>()), any::<i64>());
@@ -371,6 +373,7 @@ pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
             statistics: Arc::new(what.2),
             similarities: what.3,
             top: counts.0,
+            collapse: order.3,
             sort: order.0,
             after: order.1,
             search_after: order.2,

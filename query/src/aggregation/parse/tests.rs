@@ -1,6 +1,7 @@
 //! Aggregations by table, and never a panic.
 
 mod orders;
+mod pipelines;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -328,8 +329,8 @@ fn wrong_shapes_are_named() {
             "aggregation type [nested] is not supported",
         ),
         (
-            json!({"a": {"bucket_script": {}}}),
-            "aggregation type [bucket_script] is not supported",
+            json!({"a": {"string_stats": {}}}),
+            "aggregation type [string_stats] is not supported",
         ),
         (
             json!({"a": {"avg": {}}}),

@@ -11,7 +11,6 @@ use crate::json::{ObjectReader, token_name};
 pub(super) fn match_all(body: &Value) -> Result<Query, QueryError> {
     let mut reader = ObjectReader::part("match_all", body)?;
     let boost = reader.boost()?;
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(Query::MatchAll { boost })
 }
@@ -20,7 +19,6 @@ pub(super) fn match_none(body: &Value) -> Result<Query, QueryError> {
     let mut reader = ObjectReader::part("match_none", body)?;
     // Nothing matches, so nothing is scored; still the value must be one.
     reader.boost()?;
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(Query::MatchNone)
 }
@@ -41,7 +39,6 @@ impl Parser<'_> {
                 "[bool] [adjust_pure_negative] other than [true] is not supported".to_owned(),
             ));
         }
-        reader.unsupported(&["_name"])?;
         reader.finish()?;
         Ok(Query::Bool(query))
     }
@@ -57,7 +54,6 @@ impl Parser<'_> {
             }
         };
         let boost = reader.boost()?;
-        reader.unsupported(&["_name"])?;
         reader.finish()?;
         Ok(Query::ConstantScore {
             filter: Box::new(filter),
@@ -75,7 +71,6 @@ impl Parser<'_> {
         }
         let tie_breaker = tie_breaker(&mut reader)?.unwrap_or(0.0);
         let boost = reader.boost()?;
-        reader.unsupported(&["_name"])?;
         reader.finish()?;
         Ok(Query::DisMax {
             queries,
@@ -95,7 +90,6 @@ impl Parser<'_> {
             )
         })?;
         let boost = reader.boost()?;
-        reader.unsupported(&["_name"])?;
         reader.finish()?;
         Ok(Query::Boosting {
             positive: Box::new(positive),

@@ -34,14 +34,12 @@ fn term_with_options(field: &str, value: &Value) -> Result<TermQuery, QueryError
         case_insensitive: reader.boolean("case_insensitive")?.unwrap_or(false),
         boost: reader.boost()?,
     };
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(query)
 }
 
 pub(super) fn terms(body: &Value, limits: &Limits) -> Result<TermsQuery, QueryError> {
     let mut reader = ObjectReader::query("terms", body)?;
-    reader.unsupported(&["_name"])?;
     let boost = reader.boost()?;
     let mut fields = reader.rest();
     let (Some((field, values)), second) = (fields.next(), fields.next()) else {
@@ -117,7 +115,6 @@ pub(super) fn range(body: &Value) -> Result<RangeQuery, QueryError> {
         boost: reader.boost()?,
     };
     check_relation(&mut reader)?;
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(query)
 }
@@ -169,7 +166,6 @@ pub(super) fn exists(body: &Value) -> Result<Query, QueryError> {
     let mut reader = ObjectReader::query("exists", body)?;
     let field = reader.text("field")?;
     let boost = reader.boost()?;
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     match field {
         Some(field) if !field.is_empty() => Ok(Query::Exists { field, boost }),
@@ -183,7 +179,7 @@ pub(super) fn ids(body: &Value, limits: &Limits) -> Result<Query, QueryError> {
     let mut reader = ObjectReader::query("ids", body)?;
     let values = reader.texts("values")?;
     let boost = reader.boost()?;
-    reader.unsupported(&["_name", "type", "types"])?;
+    reader.unsupported(&["type", "types"])?;
     reader.finish()?;
     let Some(values) = values else {
         return Err(QueryError::parsing(

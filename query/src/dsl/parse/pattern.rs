@@ -80,7 +80,6 @@ pub(super) fn fuzzy(body: &Value, limits: &Limits) -> Result<FuzzyQuery, QueryEr
         query.transpositions = reader.boolean("transpositions")?.unwrap_or(true);
         query.boost = reader.boost()?;
         check_rewrite(&mut reader, "rewrite", Some(query.max_expansions))?;
-        reader.unsupported(&["_name"])?;
         reader.finish()?;
     }
     Ok(query)
@@ -127,6 +126,5 @@ fn finish(query: &mut PatternQuery, reader: Option<ObjectReader<'_>>) -> Result<
     query.case_insensitive = reader.boolean("case_insensitive")?.unwrap_or(false);
     query.boost = reader.boost()?;
     check_rewrite(&mut reader, "rewrite", None)?;
-    reader.unsupported(&["_name"])?;
     reader.finish()
 }

@@ -39,7 +39,7 @@ pub(super) fn query_string(body: &Value, limits: &Limits) -> Result<QueryStringQ
     // Without effect: how automata are bounded is fixed.
     reader.ignore(&["max_determinized_states", "enable_position_increments"]);
     let is_escaped = reader.boolean("escape")?.unwrap_or(false);
-    reader.unsupported(&["_name", "quote_analyzer", "quote_field_suffix"])?;
+    reader.unsupported(&["quote_analyzer", "quote_field_suffix"])?;
     reader.finish()?;
     Ok(if is_escaped {
         QueryStringQuery {
@@ -64,7 +64,7 @@ pub(super) fn simple_query_string(
         fuzzy: fuzzy_options(&mut reader)?,
         ..common(&mut reader)?
     };
-    reader.unsupported(&["_name", "quote_field_suffix"])?;
+    reader.unsupported(&["quote_field_suffix"])?;
     reader.finish()?;
     Ok(query)
 }

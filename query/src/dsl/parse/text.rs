@@ -46,7 +46,7 @@ pub(super) fn match_terms(body: &Value) -> Result<MatchQuery, QueryError> {
         options: all_options(&mut reader)?,
         boost: reader.boost()?,
     };
-    reader.unsupported(&["_name", "cutoff_frequency"])?;
+    reader.unsupported(&["cutoff_frequency"])?;
     reader.finish()?;
     Ok(query)
 }
@@ -64,7 +64,6 @@ pub(super) fn match_bool_prefix(body: &Value) -> Result<MatchQuery, QueryError> 
         options: term_options(&mut reader)?,
         boost: reader.boost()?,
     };
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(query)
 }
@@ -86,7 +85,6 @@ pub(super) fn match_phrase(body: &Value) -> Result<MatchPhraseQuery, QueryError>
         Form::Long(reader) => reader,
     };
     let phrase = phrase(field, &mut reader)?;
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(phrase)
 }
@@ -107,7 +105,6 @@ pub(super) fn match_phrase_prefix(body: &Value) -> Result<MatchPhrasePrefixQuery
         phrase: phrase(field, &mut reader)?,
         max_expansions: max_expansions(&mut reader, "max_expansions")?,
     };
-    reader.unsupported(&["_name"])?;
     reader.finish()?;
     Ok(query)
 }
@@ -176,7 +173,7 @@ pub(super) fn multi_match(body: &Value) -> Result<MultiMatchQuery, QueryError> {
         boost: reader.boost()?,
     };
     check_type(&query)?;
-    reader.unsupported(&["_name", "cutoff_frequency"])?;
+    reader.unsupported(&["cutoff_frequency"])?;
     reader.finish()?;
     Ok(query)
 }

@@ -294,11 +294,8 @@ impl LeafClient for CopyLeaf {
 
     async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
         let spec = FetchSpec {
-            docvalue_fields: &[],
-            fields: &[],
-            highlight: None,
             explain: call.what.explain.as_deref(),
-            ledger: None,
+            ..FetchSpec::default()
         };
         let of_shard = |from: &FetchFrom| {
             let (view, key) = (self.view(from.shard)?, from.shard.shard);

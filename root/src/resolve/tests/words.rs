@@ -112,6 +112,7 @@ fn what_character_filters_take_away_follows_no_word() {
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
         num_words: 0,
+        named: Vec::new(),
     };
     let mut asked = |text: &str| {
         let query = json!({"match_bool_prefix": {"title": {"query": text, "analyzer": "a"}}});
@@ -196,6 +197,7 @@ fn fields_that_exist_are_counted() {
             now_ms: NOW_MS,
             expansions: &mut Expansions::default(),
             num_words: 0,
+            named: Vec::new(),
         };
         resolver.resolve(&parse_query(
             &json!({"bool": {"should": patterns}}),

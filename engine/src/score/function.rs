@@ -1,0 +1,330 @@
+//! Scores made of functions of a document: values of fields, their distance from an origin, chance.
+//!
+//! Values come from columns, in f64 and in the order of the functions, so that no layout changes a bit.
+//! A document for which a function has no number refuses the search: nothing is scored in its place.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use gleaner_model::FieldPath;
+use gleaner_query::resolved::{Decay, Function, FunctionScore};
+use gleaner_query::search::SortMode;
+use tantivy::columnar::{Column, StrColumn};
+use tantivy::query::Scorer;
+use tantivy::{DocId, SegmentReader};
+use twox_hash::XxHash3_64;
+
+use super::canonical::{Asked, Cursor, holds};
+use crate::EngineError;
+use crate::control::Control;
+use crate::doc_values::DocValues;
+use crate::lower::{self, Scope};
+use crate::schema::names;
+
+/// Bits of a random number: what a float of 32 bits holds between 0 and 1.
+const RANDOM_BITS: u32 = 24;
+
+/// Scores documents of one segment by functions.
+pub(crate) struct Functions {
+    query: Cursor,
+    /// Factor on the query's score that is not in it yet.
+    boost: f64,
+    functions: Vec<OpenFunction>,
+    /// How what they give is made a score.
+    modes: FunctionScore,
+    control: Arc<Control>,
+}
+
+struct OpenFunction {
+    /// `None` is all documents.
+    filter: Option<Box<dyn Scorer>>,
+    weight: f64,
+    value: OpenValue,
+}
+
+/// What a function reads.
+enum OpenValue {
+    One,
+    Field {
+        function: Function,
+        numbers: Numbers,
+    },
+    Random {
+        seed: u64,
+        source: RandomSource,
+    },
+}
+
+/// What tells documents apart.
+enum RandomSource {
+    Ids(Column<u64>),
+    Numbers(Numbers),
+    Terms(StrColumn),
+}
+
+impl Functions {
+    /// Opens the functions of `scored`, the query's score multiplied by `boost`.
+    ///
+    /// # Errors
+    /// As [`Cursor::open`].
+    pub(crate) fn open(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        scored: &FunctionScore,
+        boost: f64,
+        asked: Asked,
+    ) -> Result<Self, EngineError> {
+        // What a least score keeps out must not hang on what stands around it.
+        let (within, boost) = match scored.min_score {
+            Some(_) => (1.0, boost),
+            None => (boost, 1.0),
+        };
+        let mut functions = Vec::with_capacity(scored.functions.len());
+        for (filter, function) in scored.filters.iter().zip(&scored.functions) {
+            let filter = match filter {
+                gleaner_query::resolved::Clause::MatchAll => None,
+                filter => Some(lower::filter(scope, filter)?.scorer(reader, 1.0)?),
+            };
+            functions.push(OpenFunction {
+                filter,
+                weight: f64::from(function.weight),
+                value: OpenValue::open(scope, reader, &function.function)?,
+            });
+        }
+        Ok(Self {
+            query: Cursor::open(scope, reader, &scored.query, within, asked)?,
+            boost,
+            functions,
+            modes: scored.clone(),
+            control: Arc::clone(scope.control),
+        })
+    }
+
+    /// Returns the score of `doc`, `None` where it does not match. `doc` never falls.
+    pub(crate) fn score(&mut self, doc: DocId) -> Option<f64> {
+        let query = self.query.score(doc)?;
+        let mut given = Vec::with_capacity(self.functions.len());
+        for function in &mut self.functions {
+            let is_asked = function.filter.as_mut().is_none_or(|docs| holds(docs, doc));
+            if is_asked {
+                match function.value.at(doc) {
+                    Ok(value) => given.push((value * function.weight, function.weight)),
+                    Err(reason) => {
+                        self.control.refuse(reason);
+                        return None;
+                    }
+                }
+            }
+        }
+        let modes = &self.modes;
+        if modes.functions.is_empty() {
+            return self.admitted(query, query * self.boost);
+        }
+        let functions = modes.score_mode.combine(given.into_iter());
+        let functions = functions.min(f64::from(modes.max_boost));
+        let unboosted = modes.boost_mode.combine(query, functions);
+        let score = modes.boost_mode.combine(query * self.boost, functions);
+        self.admitted(unboosted, score)
+    }
+
+    /// Returns `score` unless the document scores too little without what stands around.
+    fn admitted(&self, unboosted: f64, score: f64) -> Option<f64> {
+        if score.is_nan() || score < 0.0 {
+            let reason = format!("function score query returned an invalid score: {score}");
+            self.control.refuse(reason);
+            return None;
+        }
+        let is_less = |least: f32| (unboosted as f32) < least;
+        let is_out = self.modes.min_score.is_some_and(is_less);
+        (!is_out).then(|| score.min(f64::from(f32::MAX)))
+    }
+}
+
+impl OpenValue {
+    fn open(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        function: &Function,
+    ) -> Result<Self, EngineError> {
+        let field = match function {
+            Function::One => return Ok(Self::One),
+            Function::Random { seed, field } => {
+                let source = RandomSource::open(scope, reader, field.as_ref())?;
+                return Ok(Self::Random {
+                    seed: *seed,
+                    source,
+                });
+            }
+            Function::FieldValue { field, .. }
+            | Function::Decay(Decay { field, .. })
+            | Function::Proximity { field, .. }
+            | Function::Feature { field, .. } => field,
+        };
+        Ok(Self::Field {
+            numbers: Numbers::open(scope, reader, field)?,
+            function: function.clone(),
+        })
+    }
+
+    /// Returns the function's number of `doc`.
+    fn at(&self, doc: DocId) -> Result<f64, String> {
+        match self {
+            Self::One => Ok(1.0),
+            Self::Random { seed, source } => Ok(source.draw(*seed, doc)),
+            Self::Field { function, numbers } => value_of(function, numbers, doc),
+        }
+    }
+}
+
+fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, String> {
+    match function {
+        Function::FieldValue {
+            field,
+            factor,
+            modifier,
+            missing,
+        } => {
+            let value = numbers.smallest(doc).or(*missing).ok_or_else(|| {
+                format!(
+                    "Missing value for field [{field}]: [field_value_factor] without [missing] needs \
+                     one in every document that is scored"
+                )
+            })?;
+            let value = modifier.apply(value * factor);
+            if value.is_nan() || value < 0.0 {
+                return Err(format!(
+                    "field value function must not produce negative scores, but got: [{value}] for \
+                     field value: [{field}]"
+                ));
+            }
+            Ok(value)
+        }
+        Function::Decay(decay) => {
+            let distances = numbers.all(doc, |value| (value - decay.origin).abs());
+            Ok(decay.apply(of_several(decay.mode, &distances)))
+        }
+        Function::Proximity { origin, pivot, .. } => {
+            let distances = numbers.all(doc, |value| (value - *origin as f64).abs());
+            let nearest = distances.into_iter().reduce(f64::min);
+            let pivot = *pivot as f64;
+            Ok(nearest.map_or(0.0, |distance| pivot / (pivot + distance)))
+        }
+        Function::Feature { curve, .. } => Ok(numbers
+            .smallest(doc)
+            .map_or(0.0, |value| curve.apply(value))),
+        Function::One | Function::Random { .. } => Ok(1.0),
+    }
+}
+
+/// Returns the distance that counts; 0 where there is no value.
+fn of_several(mode: SortMode, distances: &[f64]) -> f64 {
+    let values = distances.iter().copied();
+    let sum: f64 = values.clone().sum();
+    let chosen = match mode {
+        SortMode::Max => values.reduce(f64::max),
+        SortMode::Sum => Some(sum),
+        SortMode::Avg if distances.is_empty() => None,
+        SortMode::Avg => Some(sum / distances.len() as f64),
+        SortMode::Min | SortMode::Median => values.reduce(f64::min),
+    };
+    chosen.unwrap_or(0.0)
+}
+
+/// The values of a field in one segment as fractions.
+enum Numbers {
+    Nothing,
+    Whole(Column<i64>),
+    Unsigned(Column<u64>),
+    Fraction(Column<f64>),
+    Boolean(Column<bool>),
+}
+
+impl Numbers {
+    fn open(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        field: &FieldPath,
+    ) -> Result<Self, EngineError> {
+        let Some(handle) = scope.view.field(field.as_str()) else {
+            return Ok(Self::Nothing);
+        };
+        Ok(match DocValues::open_in(reader, handle)? {
+            Some(DocValues::I64(column) | DocValues::Date(column)) => Self::Whole(column),
+            Some(DocValues::U64(column)) => Self::Unsigned(column),
+            Some(DocValues::F64(column)) => Self::Fraction(column),
+            Some(DocValues::Bool(column)) => Self::Boolean(column),
+            Some(DocValues::Ip(_) | DocValues::Terms(_)) | None => Self::Nothing,
+        })
+    }
+
+    /// Returns the smallest value of `doc`: columns keep them ascending.
+    fn smallest(&self, doc: DocId) -> Option<f64> {
+        match self {
+            Self::Nothing => None,
+            Self::Whole(column) => column.first(doc).map(|value| value as f64),
+            Self::Unsigned(column) => column.first(doc).map(|value| value as f64),
+            Self::Fraction(column) => column.first(doc),
+            Self::Boolean(column) => column.first(doc).map(f64::from),
+        }
+    }
+
+    fn all(&self, doc: DocId, of: impl Fn(f64) -> f64) -> Vec<f64> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Whole(column) => {
+                let values = column.values_for_doc(doc);
+                values.map(|value| of(value as f64)).collect()
+            }
+            Self::Unsigned(column) => {
+                let values = column.values_for_doc(doc);
+                values.map(|value| of(value as f64)).collect()
+            }
+            Self::Fraction(column) => column.values_for_doc(doc).map(of).collect(),
+            Self::Boolean(column) => {
+                let values = column.values_for_doc(doc);
+                values.map(|value| of(f64::from(value))).collect()
+            }
+        }
+    }
+}
+
+impl RandomSource {
+    fn open(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        field: Option<&FieldPath>,
+    ) -> Result<Self, EngineError> {
+        let Some(field) = field else {
+            return Ok(Self::Ids(reader.fast_fields().u64(names::ID_HASH)?));
+        };
+        let handle = scope.view.field(field.as_str());
+        let values = handle.map(|handle| DocValues::open_in(reader, handle));
+        Ok(match values.transpose()?.flatten() {
+            Some(DocValues::Terms(column)) => Self::Terms(column),
+            _ => Self::Numbers(Numbers::open(scope, reader, field)?),
+        })
+    }
+
+    /// Returns a number from 0 to 1.
+    fn draw(&self, seed: u64, doc: DocId) -> f64 {
+        let mut hash = XxHash3_64::with_seed(seed);
+        match self {
+            Self::Ids(column) => hash.write_u64(column.first(doc).unwrap_or_default().to_le()),
+            Self::Numbers(numbers) => {
+                let value = numbers.smallest(doc).unwrap_or_default();
+                hash.write_u64(value.to_bits().to_le());
+            }
+            Self::Terms(column) => {
+                let mut text = String::new();
+                let ord = column.term_ords(doc).next();
+                // A term that cannot be read tells nothing apart.
+                let is_read = ord.is_some_and(|ord| column.ord_to_str(ord, &mut text).is_ok());
+                if is_read {
+                    hash.write(text.as_bytes());
+                }
+            }
+        }
+        let bits = hash.finish() >> (u64::BITS - RANDOM_BITS);
+        bits as f64 / f64::from(1_u32 << RANDOM_BITS)
+    }
+}

@@ -1,0 +1,475 @@
+//! Pipeline aggregations: what they are made of, where it is, in which order they are made.
+
+mod path;
+
+use serde_json::Value;
+
+use self::path::bucket_path;
+use crate::aggregation::{
+    Aggregation, AggregationKind, BucketPath, BucketSummary, GapPolicy, MovingFunction,
+    NormalizeMethod, Pipeline, PipelineKind,
+};
+use crate::error::{ErrorType, QueryError};
+use crate::json::ObjectReader;
+use crate::units::parse_time;
+
+/// Pipeline aggregations that we have.
+pub(super) const PIPELINES: [&str; 15] = [
+    "avg_bucket",
+    "bucket_script",
+    "bucket_selector",
+    "bucket_sort",
+    "cumulative_sum",
+    "derivative",
+    "extended_stats_bucket",
+    "max_bucket",
+    "min_bucket",
+    "moving_fn",
+    "normalize",
+    "percentiles_bucket",
+    "serial_diff",
+    "stats_bucket",
+    "sum_bucket",
+];
+
+/// Largest window of `moving_fn`, lag of `serial_diff` and size of `bucket_sort`.
+const MAX_BUCKETS: u64 = 65_536;
+
+/// Longest expression, in bytes.
+const MAX_SCRIPT_BYTES: usize = 4_096;
+
+/// Percents of `percentiles_bucket` where none are given.
+const PERCENTS: [f64; 7] = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0];
+
+/// Reads the pipeline aggregation `name` of the kind `kind`.
+pub(super) fn read(
+    name: &str,
+    (kind, body): (&str, &Value),
+    meta: Option<Value>,
+) -> Result<Pipeline, QueryError> {
+    let mut reader = ObjectReader::part(kind, body)?;
+    let gaps = match reader.text("gap_policy")?.as_deref() {
+        None | Some("skip") => GapPolicy::Skip,
+        Some("insert_zeros") => GapPolicy::InsertZeros,
+        Some("keep_values") => GapPolicy::KeepValues,
+        Some(other) => {
+            return Err(QueryError::parsing(format!(
+                "Invalid gap policy: [{other}], accepted values: [insert_zeros, skip, keep_values]"
+            )));
+        }
+    };
+    let format = reader.text("format")?;
+    let read = match kind {
+        "bucket_script" | "bucket_selector" => scripted(kind, &mut reader)?,
+        "bucket_sort" => sort(&mut reader)?,
+        _ => of_numbers(name, kind, &mut reader)?,
+    };
+    reader.finish()?;
+    let is_share = matches!(
+        read,
+        PipelineKind::Normalize {
+            method: NormalizeMethod::PercentOfSum,
+            ..
+        }
+    );
+    Ok(Pipeline {
+        name: name.to_owned(),
+        kind: read,
+        format: format.or_else(|| is_share.then(|| "#,##0.00%".to_owned())),
+        gaps,
+        meta,
+    })
+}
+
+fn of_numbers(
+    name: &str,
+    kind: &str,
+    reader: &mut ObjectReader<'_>,
+) -> Result<PipelineKind, QueryError> {
+    let path = one_path(name, reader)?;
+    let summary = match kind {
+        "avg_bucket" => BucketSummary::Avg,
+        "max_bucket" => BucketSummary::Max,
+        "min_bucket" => BucketSummary::Min,
+        "sum_bucket" => BucketSummary::Sum,
+        "stats_bucket" => BucketSummary::Stats,
+        "extended_stats_bucket" => BucketSummary::ExtendedStats {
+            sigma: match reader.number("sigma")? {
+                Some(sigma) if sigma < 0.0 => {
+                    return Err(QueryError::illegal("sigma must be a non-negative double"));
+                }
+                sigma => sigma.unwrap_or(2.0),
+            },
+        },
+        "percentiles_bucket" => BucketSummary::Percentiles {
+            percents: percents(reader)?,
+            keyed: reader.boolean("keyed")?.unwrap_or(true),
+        },
+        _ => return in_buckets(kind, path, reader),
+    };
+    Ok(PipelineKind::Buckets { summary, path })
+}
+
+fn in_buckets(
+    kind: &str,
+    path: BucketPath,
+    reader: &mut ObjectReader<'_>,
+) -> Result<PipelineKind, QueryError> {
+    Ok(match kind {
+        "derivative" => PipelineKind::Derivative {
+            path,
+            unit: match reader.text("unit")? {
+                None => None,
+                Some(unit) => Some(derivative_unit(&unit)?),
+            },
+        },
+        "cumulative_sum" => PipelineKind::CumulativeSum { path },
+        "serial_diff" => PipelineKind::SerialDifference {
+            path,
+            lag: positive(reader, "lag")?.unwrap_or(1),
+        },
+        "normalize" => PipelineKind::Normalize {
+            path,
+            method: normalize_method(reader)?,
+        },
+        _ => PipelineKind::MovingFunction {
+            path,
+            window: positive(reader, "window")?.ok_or_else(|| {
+                QueryError::illegal("[window] must be a positive, non-zero integer.")
+            })?,
+            shift: reader.integer("shift")?.unwrap_or(0),
+            function: moving_function(reader)?,
+        },
+    })
+}
+
+fn derivative_unit(unit: &str) -> Result<std::time::Duration, QueryError> {
+    const DAY_S: u64 = 86_400;
+    let seconds = match unit {
+        "second" | "1s" => 1,
+        "minute" | "1m" => 60,
+        "hour" | "1h" => 3_600,
+        "day" | "1d" => DAY_S,
+        "week" | "1w" => 7 * DAY_S,
+        "month" | "1M" => 30 * DAY_S,
+        "quarter" | "1q" => 91 * DAY_S,
+        "year" | "1y" => 365 * DAY_S,
+        other => {
+            let unit = parse_time(other, "unit")?;
+            return unit
+                .filter(|unit| !unit.is_zero())
+                .ok_or_else(|| QueryError::illegal("[unit] must be longer than 0"));
+        }
+    };
+    Ok(std::time::Duration::from_secs(seconds))
+}
+
+fn positive(reader: &mut ObjectReader<'_>, key: &'static str) -> Result<Option<usize>, QueryError> {
+    match reader.count(key)? {
+        None => Ok(None),
+        Some(number @ 1..=MAX_BUCKETS) => Ok(Some(number as usize)),
+        Some(number) => Err(QueryError::illegal(format!(
+            "[{key}] must be a positive, non-zero integer of at most [{MAX_BUCKETS}], but was [{number}]"
+        ))),
+    }
+}
+
+fn percents(reader: &mut ObjectReader<'_>) -> Result<Vec<f64>, QueryError> {
+    let Some(value) = reader.take("percents") else {
+        return Ok(PERCENTS.to_vec());
+    };
+    let numbers = value.as_array().map(|items| {
+        let numbers = items.iter().map(Value::as_f64);
+        numbers.collect::<Option<Vec<f64>>>()
+    });
+    match numbers.flatten() {
+        Some(percents)
+            if percents.len() <= 1_024
+                && percents
+                    .iter()
+                    .all(|percent| (0.0..=100.0).contains(percent)) =>
+        {
+            Ok(percents)
+        }
+        _ => Err(QueryError::illegal(
+            "[percents] must be numbers between 0 and 100",
+        )),
+    }
+}
+
+fn normalize_method(reader: &mut ObjectReader<'_>) -> Result<NormalizeMethod, QueryError> {
+    match reader.text("method")?.as_deref() {
+        Some("rescale_0_1") => Ok(NormalizeMethod::Rescale01),
+        Some("rescale_0_100") => Ok(NormalizeMethod::Rescale0100),
+        Some("percent_of_sum") => Ok(NormalizeMethod::PercentOfSum),
+        Some("mean") => Ok(NormalizeMethod::Mean),
+        Some("z-score") => Ok(NormalizeMethod::ZScore),
+        Some("softmax") => Ok(NormalizeMethod::Softmax),
+        given => Err(QueryError::illegal(format!(
+            "invalid method [{}]",
+            given.unwrap_or_default()
+        ))),
+    }
+}
+
+/// Reads the function of `moving_fn`, which is given as the script that calls it.
+fn moving_function(reader: &mut ObjectReader<'_>) -> Result<MovingFunction, QueryError> {
+    let script = script(reader)?;
+    let bare: String = script.chars().filter(|c| !c.is_whitespace()).collect();
+    let bare = bare.trim_start_matches("return").trim_end_matches(';');
+    let refuse = || {
+        QueryError::illegal(format!(
+            "[moving_fn] [script] of [{script}] is not supported: one of MovingFunctions.max, min, sum, \
+             stdDev, unweightedAvg, linearWeightedAvg, ewma and holt of [values] is"
+        ))
+    };
+    let call = bare.strip_prefix("MovingFunctions.").ok_or_else(refuse)?;
+    let call = call.strip_suffix(')').and_then(|call| call.split_once('('));
+    let (name, arguments) = call.ok_or_else(refuse)?;
+    let rest = arguments.strip_prefix("values").ok_or_else(refuse)?;
+    if name == "stdDev" {
+        let mean = ",MovingFunctions.unweightedAvg(values)";
+        return (rest == mean)
+            .then_some(MovingFunction::StdDev)
+            .ok_or_else(refuse);
+    }
+    let numbers: Option<Vec<f64>> = rest
+        .split(',')
+        .skip(1)
+        .map(|number| number.parse().ok())
+        .collect();
+    match (name, numbers.ok_or_else(refuse)?.as_slice()) {
+        ("max", []) => Ok(MovingFunction::Max),
+        ("min", []) => Ok(MovingFunction::Min),
+        ("sum", []) => Ok(MovingFunction::Sum),
+        ("unweightedAvg", []) => Ok(MovingFunction::UnweightedAvg),
+        ("linearWeightedAvg", []) => Ok(MovingFunction::LinearWeightedAvg),
+        ("ewma", [alpha]) => Ok(MovingFunction::Ewma { alpha: *alpha }),
+        ("holt", [alpha, beta]) => Ok(MovingFunction::Holt {
+            alpha: *alpha,
+            beta: *beta,
+        }),
+        _ => Err(refuse()),
+    }
+}
+
+fn scripted(kind: &str, reader: &mut ObjectReader<'_>) -> Result<PipelineKind, QueryError> {
+    let paths = match reader.take("buckets_path") {
+        Some(Value::Object(entries)) => {
+            let path = |(name, path): (&String, &Value)| {
+                let text = path
+                    .as_str()
+                    .ok_or_else(|| reader.wrong("buckets_path", "a path for each name", path))?;
+                Ok((name.clone(), bucket_path(text)?))
+            };
+            entries
+                .iter()
+                .map(path)
+                .collect::<Result<Vec<_>, QueryError>>()?
+        }
+        Some(Value::String(path)) => vec![("_value".to_owned(), bucket_path(path)?)],
+        _ => {
+            return Err(QueryError::parsing(format!(
+                "Missing required field [buckets_path] for [{kind}] aggregation"
+            )));
+        }
+    };
+    let source = script(reader)?;
+    Ok(match kind {
+        "bucket_script" => PipelineKind::Script { paths, source },
+        _ => PipelineKind::Selector { paths, source },
+    })
+}
+
+/// Reads the source of a script, which stands alone or in an object; its language is an expression's.
+fn script(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
+    let source = match reader.take("script") {
+        Some(Value::String(source)) => source.clone(),
+        Some(value @ Value::Object(_)) => {
+            let mut script = ObjectReader::part("script", value)?;
+            script.unsupported(&["id", "options"])?;
+            script.unsupported_unless_empty(&["params"])?;
+            let source = script.text("source")?.unwrap_or_default();
+            if let Some(lang) = script.text("lang")?
+                && !["expression", "painless"].contains(&lang.as_str())
+            {
+                return Err(QueryError::illegal(format!(
+                    "script_lang not supported [{lang}]"
+                )));
+            }
+            script.finish()?;
+            source
+        }
+        _ => return Err(QueryError::parsing("Missing required field [script]")),
+    };
+    if source.len() > MAX_SCRIPT_BYTES {
+        return Err(QueryError::illegal(format!(
+            "[script] has [{}] bytes, more than [{MAX_SCRIPT_BYTES}]",
+            source.len()
+        )));
+    }
+    Ok(source)
+}
+
+fn sort(reader: &mut ObjectReader<'_>) -> Result<PipelineKind, QueryError> {
+    let keys = match reader.take("sort") {
+        None => Vec::new(),
+        Some(value) => crate::search::parse_sort(value)?
+            .into_iter()
+            .map(|key| {
+                let name = match key.target {
+                    crate::search::SortTarget::Field(name) => name,
+                    other => {
+                        return Err(QueryError::illegal(format!(
+                            "[bucket_sort] cannot sort by [{other:?}]"
+                        )));
+                    }
+                };
+                Ok((bucket_path(&name)?, key.descending))
+            })
+            .collect::<Result<Vec<_>, QueryError>>()?,
+    };
+    Ok(PipelineKind::Sort {
+        keys,
+        from: reader.count("from")?.unwrap_or(0) as usize,
+        size: positive(reader, "size")?,
+    })
+}
+
+fn one_path(name: &str, reader: &mut ObjectReader<'_>) -> Result<BucketPath, QueryError> {
+    let paths = reader.texts("buckets_path")?.unwrap_or_default();
+    match paths.as_slice() {
+        [path] => bucket_path(path),
+        [] => Err(QueryError::parsing(format!(
+            "Missing required field [buckets_path] for aggregation [{name}]"
+        ))),
+        _ => Err(validation(format!(
+            "buckets_path must contain a single entry for aggregation [{name}]"
+        ))),
+    }
+}
+
+fn validation(reason: impl std::fmt::Display) -> QueryError {
+    QueryError::new(
+        ErrorType::Validation,
+        format!("Validation Failed: 1: {reason};"),
+    )
+}
+
+/// Brings pipelines into an order in which each comes after those it is made of, and checks that what they
+/// are made of is there: among `siblings`, of the parent `within` or of the whole request.
+pub(super) fn in_order(
+    pipelines: Vec<Pipeline>,
+    siblings: &[Aggregation],
+    within: Option<(&str, &AggregationKind)>,
+) -> Result<Vec<Pipeline>, QueryError> {
+    for pipeline in &pipelines {
+        check(pipeline, siblings, (&pipelines, within))?;
+    }
+    let mut ordered: Vec<Pipeline> = Vec::with_capacity(pipelines.len());
+    let mut waiting = pipelines;
+    while !waiting.is_empty() {
+        let is_ready = |pipeline: &Pipeline| {
+            let paths = pipeline.kind.paths();
+            let mut firsts = paths.iter().filter_map(|path| path.steps.first());
+            firsts.all(|first| !waiting.iter().any(|other| other.name == first.name))
+        };
+        let (ready, blocked): (Vec<bool>, usize) = {
+            let ready: Vec<bool> = waiting.iter().map(is_ready).collect();
+            let blocked = ready.iter().filter(|ready| !**ready).count();
+            (ready, blocked)
+        };
+        if blocked == waiting.len() {
+            return Err(QueryError::illegal(format!(
+                "Cyclical dependency found with pipeline aggregator [{}]",
+                waiting[0].name
+            )));
+        }
+        let mut ready = ready.into_iter();
+        let (now, later) = waiting
+            .into_iter()
+            .partition(|_| ready.next().unwrap_or(false));
+        let now: Vec<Pipeline> = now;
+        ordered.extend(now);
+        waiting = later;
+    }
+    Ok(ordered)
+}
+
+fn check(
+    pipeline: &Pipeline,
+    siblings: &[Aggregation],
+    (pipelines, within): (&[Pipeline], Option<(&str, &AggregationKind)>),
+) -> Result<(), QueryError> {
+    let name = &pipeline.name;
+    for path in pipeline.kind.paths() {
+        let Some(first) = path.steps.first() else {
+            continue;
+        };
+        let is_there = siblings.iter().any(|sibling| sibling.name == first.name)
+            || pipelines.iter().any(|other| other.name == first.name);
+        if !is_there {
+            return Err(validation(format!(
+                "No aggregation found for path [{}]",
+                path.text
+            )));
+        }
+    }
+    if pipeline.kind.is_sibling() {
+        let of_buckets = pipeline.kind.paths().into_iter().all(|path| {
+            let first = path.steps.first();
+            let sibling = siblings
+                .iter()
+                .find(|sibling| first.is_some_and(|first| first.name == sibling.name));
+            sibling.is_some_and(|sibling| has_several_buckets(&sibling.kind))
+        });
+        return match of_buckets {
+            true => Ok(()),
+            false => Err(validation(format!(
+                "The first aggregation in buckets_path must be a multi-bucket aggregation for \
+                 aggregation [{name}]"
+            ))),
+        };
+    }
+    let Some((_, parent)) = within else {
+        return Err(validation(format!(
+            "aggregation [{name}] must be declared inside of another aggregation"
+        )));
+    };
+    let needs_histogram = matches!(
+        pipeline.kind,
+        PipelineKind::Derivative { .. }
+            | PipelineKind::CumulativeSum { .. }
+            | PipelineKind::MovingFunction { .. }
+            | PipelineKind::SerialDifference { .. }
+    );
+    let min_doc_count = match parent {
+        AggregationKind::Histogram(histogram) => Some(histogram.min_doc_count),
+        AggregationKind::DateHistogram(histogram) => Some(histogram.min_doc_count),
+        _ => None,
+    };
+    match min_doc_count {
+        None if needs_histogram => Err(validation(format!(
+            "aggregation [{name}] must have a histogram, date_histogram or auto_date_histogram as \
+             parent"
+        ))),
+        Some(1..) if needs_histogram => Err(validation(format!(
+            "parent histogram of aggregation [{name}] must have min_doc_count of 0"
+        ))),
+        None if !has_several_buckets(parent) => Err(validation(format!(
+            "aggregation [{name}] must have a multi-bucket aggregation as parent"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn has_several_buckets(kind: &AggregationKind) -> bool {
+    matches!(
+        kind,
+        AggregationKind::Terms(_)
+            | AggregationKind::Range(_)
+            | AggregationKind::Histogram(_)
+            | AggregationKind::DateHistogram(_)
+            | AggregationKind::Filters { .. }
+    )
+}

@@ -1,0 +1,96 @@
+//! Pipeline aggregations, as they are written.
+
+use serde_json::{Value, json};
+
+use super::super::super::{PipelineKind, parse_aggregations, parse_pipelines};
+use crate::error::QueryError;
+use crate::limits::Limits;
+
+fn names(body: &Value) -> Result<Vec<String>, QueryError> {
+    let aggregations = parse_aggregations(body, &Limits::default())?;
+    let pipelines = parse_pipelines(body, &aggregations)?;
+    Ok(pipelines
+        .into_iter()
+        .map(|pipeline| pipeline.name)
+        .collect())
+}
+
+fn reason(body: &Value) -> String {
+    names(body).expect_err("refused").reason
+}
+
+fn by_month(inside: &Value) -> Value {
+    json!({"months": {
+        "date_histogram": {"field": "date", "calendar_interval": "month"},
+        "aggs": inside,
+    }})
+}
+
+#[test]
+fn each_comes_after_those_that_it_is_made_of() {
+    let body = by_month(&json!({
+        "second": {"derivative": {"buckets_path": "first"}},
+        "first": {"derivative": {"buckets_path": "sales"}},
+        "sales": {"sum": {"field": "price"}},
+    }));
+    let aggregations = parse_aggregations(&body, &Limits::default()).expect("good");
+    let pipelines = aggregations[0].pipelines.iter();
+    let names: Vec<&str> = pipelines.map(|pipeline| pipeline.name.as_str()).collect();
+    assert_eq!(names, ["first", "second"]);
+    assert_eq!(aggregations[0].sub.len(), 1);
+}
+
+#[test]
+fn siblings_are_of_the_level_that_they_stand_on() {
+    let mut body = by_month(&json!({"sales": {"sum": {"field": "price"}}}));
+    body["best"] = json!({"max_bucket": {"buckets_path": "months>sales"}});
+    assert_eq!(names(&body).expect("good"), ["best"]);
+}
+
+#[test]
+fn what_leads_nowhere_is_refused_by_its_path() {
+    let inside = json!({"x": {"cumulative_sum": {"buckets_path": "none"}}});
+    assert!(reason(&by_month(&inside)).contains("No aggregation found for path [none]"));
+    let circle = json!({
+        "a": {"derivative": {"buckets_path": "b"}},
+        "b": {"derivative": {"buckets_path": "a"}},
+    });
+    assert!(reason(&by_month(&circle)).contains("Cyclical dependency"));
+    let top = json!({"x": {"derivative": {"buckets_path": "_count"}}});
+    assert!(reason(&top).contains("must be declared inside of another aggregation"));
+    let of_terms = json!({"tags": {
+        "terms": {"field": "tag"},
+        "aggs": {"x": {"derivative": {"buckets_path": "_count"}}},
+    }});
+    assert!(reason(&of_terms).contains("must have a histogram"));
+    let of_one = json!({
+        "mean": {"avg": {"field": "price"}},
+        "x": {"sum_bucket": {"buckets_path": "mean"}},
+    });
+    assert!(reason(&of_one).contains("must be a multi-bucket aggregation"));
+    let inside = json!({"x": {"derivative": {"buckets_path": "_count", "gap_policy": "guess"}}});
+    assert!(reason(&by_month(&inside)).contains("Invalid gap policy: [guess]"));
+    let inside = json!({"x": {"moving_fn": {
+        "buckets_path": "_count", "window": 3, "script": "values.length",
+    }}});
+    assert!(reason(&by_month(&inside)).contains("[values.length] is not supported"));
+}
+
+#[test]
+fn moving_functions_are_read_from_their_calls() {
+    let inside = json!({"x": {"moving_fn": {
+        "buckets_path": "_count",
+        "window": 3,
+        "script": "MovingFunctions.stdDev(values, MovingFunctions.unweightedAvg(values))",
+    }}});
+    let aggregations = parse_aggregations(&by_month(&inside), &Limits::default()).expect("good");
+    let kind = &aggregations[0].pipelines[0].kind;
+    assert!(matches!(
+        kind,
+        PipelineKind::MovingFunction {
+            window: 3,
+            shift: 0,
+            ..
+        }
+    ));
+}

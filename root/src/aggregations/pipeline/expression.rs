@@ -1,0 +1,311 @@
+//! Arithmetic expressions over numbers of a bucket: `params.sales / params.visits`.
+//!
+//! Does: read the part of Painless and of Lucene's expressions that is arithmetic, comparison and logic, and
+//! hand it to `exmex`. Does not: know statements, loops or calls beyond a list of functions; those are refused.
+
+use exmex::{Express, FlatExVal, Val};
+use gleaner_engine::EngineError;
+use gleaner_query::aggregation::{BucketPath, GapPolicy};
+use gleaner_query::answer::Bucket;
+
+use super::value;
+
+/// Functions that an expression may call.
+const FUNCTIONS: [&str; 16] = [
+    "abs", "acos", "asin", "atan", "cbrt", "ceil", "cos", "exp", "floor", "ln", "log", "log10",
+    "round", "sin", "sqrt", "tan",
+];
+
+/// Most brackets that stand within each other.
+const MAX_DEPTH: usize = 64;
+
+/// An expression that is ready to be evaluated.
+pub(super) struct Expression<'a> {
+    source: &'a str,
+    paths: &'a [(String, BucketPath)],
+    compiled: FlatExVal<i32, f64>,
+    /// Which of `paths` each variable of the compiled expression is.
+    variables: Vec<usize>,
+}
+
+impl<'a> Expression<'a> {
+    /// Reads `source`, whose variables are named in `paths`.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for what is no such expression, by name.
+    pub(super) fn new(
+        source: &'a str,
+        paths: &'a [(String, BucketPath)],
+    ) -> Result<Self, EngineError> {
+        let text = Reader {
+            source,
+            paths,
+            rest: source.trim(),
+        }
+        .read()?;
+        let compiled: FlatExVal<i32, f64> =
+            exmex::parse_val(&text).map_err(|error| refused(source, &error.to_string()))?;
+        let place = |name: &String| name.strip_prefix('v').and_then(|at| at.parse().ok());
+        let variables: Option<Vec<usize>> = compiled.var_names().iter().map(place).collect();
+        Ok(Self {
+            source,
+            paths,
+            variables: variables.ok_or_else(|| refused(source, "it names what it has not"))?,
+            compiled,
+        })
+    }
+
+    /// Returns the numbers that the expression is of in a bucket; NaN for those that are missing.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] where a path leads to no number.
+    pub(super) fn numbers(
+        &self,
+        bucket: &Bucket,
+        gaps: GapPolicy,
+    ) -> Result<Vec<f64>, EngineError> {
+        let paths = self.paths.iter();
+        paths
+            .map(|(_, path)| value::in_bucket(bucket, path, gaps))
+            .collect()
+    }
+
+    /// Returns the expression's number.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] where it gives none.
+    pub(super) fn number(&self, numbers: &[f64]) -> Result<f64, EngineError> {
+        match self.value(numbers)? {
+            Val::Float(number) => Ok(number),
+            Val::Int(number) => Ok(f64::from(number)),
+            Val::Bool(is_true) => Ok(f64::from(u8::from(is_true))),
+            other => Err(refused(self.source, &format!("it gives {other:?}"))),
+        }
+    }
+
+    /// Returns whether the expression holds.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] where it is no condition.
+    pub(super) fn holds(&self, numbers: &[f64]) -> Result<bool, EngineError> {
+        match self.value(numbers)? {
+            Val::Bool(is_true) => Ok(is_true),
+            // As Lucene's expressions say it.
+            Val::Float(number) => Ok(number == 1.0),
+            Val::Int(number) => Ok(number == 1),
+            other => Err(refused(self.source, &format!("it gives {other:?}"))),
+        }
+    }
+
+    fn value(&self, numbers: &[f64]) -> Result<Val<i32, f64>, EngineError> {
+        let variables = self.variables.iter();
+        let values = variables.map(|at| Val::Float(numbers[*at]));
+        let values: Vec<Val<i32, f64>> = values.collect();
+        let evaluated = self.compiled.eval(&values);
+        evaluated.map_err(|error| refused(self.source, &error.to_string()))
+    }
+}
+
+fn refused(source: &str, why: &str) -> EngineError {
+    EngineError::Query(format!(
+        "script [{source}] is not supported: only arithmetic expressions of [params] are ({why})"
+    ))
+}
+
+/// Reads an expression word by word, into the form that is compiled.
+struct Reader<'a> {
+    source: &'a str,
+    paths: &'a [(String, BucketPath)],
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn read(mut self) -> Result<String, EngineError> {
+        let source = self.source;
+        self.rest = self.rest.trim_end_matches(';').trim_end();
+        if let Some(rest) = self.rest.strip_prefix("return ") {
+            self.rest = rest;
+        }
+        let (mut text, mut depth) = (String::new(), 0_usize);
+        while let Some(next) = self.rest.chars().next() {
+            match next {
+                ' ' | '\n' | '\t' | '\r' => self.skip(next),
+                '0'..='9' | '.' => text.push_str(&self.number()?),
+                'a'..='z' | 'A'..='Z' | '_' => text.push_str(&self.word()?),
+                '(' => {
+                    depth += 1;
+                    if depth > MAX_DEPTH {
+                        return Err(refused(source, "its brackets are too deep"));
+                    }
+                    text.push('(');
+                    self.skip(next);
+                }
+                ')' => {
+                    depth = depth.saturating_sub(1);
+                    text.push(')');
+                    self.skip(next);
+                }
+                '+' | '-' | '*' | '/' | '<' | '>' | '=' | '!' | '&' | '|' => {
+                    text.push_str(&format!(" {} ", self.operator()?));
+                }
+                other => return Err(refused(source, &format!("[{other}]"))),
+            }
+        }
+        Ok(text)
+    }
+
+    fn skip(&mut self, next: char) {
+        self.rest = &self.rest[next.len_utf8()..];
+    }
+
+    fn take(&mut self, belongs: impl Fn(char) -> bool) -> &str {
+        let end = self.rest.find(|c| !belongs(c)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        taken
+    }
+
+    /// Reads a number, always a fraction: divisions are those of fractions.
+    fn number(&mut self) -> Result<String, EngineError> {
+        let source = self.source;
+        let digits = self.take(|c| c.is_ascii_digit() || c == '.');
+        let number: Option<f64> = digits.parse().ok();
+        let number = number.ok_or_else(|| refused(source, &format!("[{digits}]")))?;
+        // Java's suffixes of types.
+        if let Some(rest) = self.rest.strip_prefix(['L', 'l', 'd', 'D', 'f', 'F']) {
+            self.rest = rest;
+        }
+        let text = number.to_string();
+        Ok(match text.contains('.') {
+            true => text,
+            false => format!("{text}.0"),
+        })
+    }
+
+    fn operator(&mut self) -> Result<String, EngineError> {
+        let source = self.source;
+        const LONG: [&str; 6] = ["<=", ">=", "==", "!=", "&&", "||"];
+        if let Some(long) = LONG.iter().find(|long| self.rest.starts_with(**long)) {
+            self.rest = &self.rest[long.len()..];
+            return Ok((*long).to_owned());
+        }
+        let short = &self.rest[..1];
+        self.rest = &self.rest[1..];
+        match short {
+            "+" | "-" | "*" | "/" | "<" | ">" => Ok(short.to_owned()),
+            other => Err(refused(source, &format!("[{other}]"))),
+        }
+    }
+
+    /// Reads a name: of a number in [params], or of a function.
+    fn word(&mut self) -> Result<String, EngineError> {
+        let source = self.source;
+        let word = self
+            .take(|c| c.is_ascii_alphanumeric() || c == '_')
+            .to_owned();
+        if word == "params" {
+            let name = self.parameter();
+            let name = name.ok_or_else(|| refused(source, "[params] without a name"))?;
+            return self.variable(&name);
+        }
+        if word == "Math" && self.rest.starts_with('.') {
+            self.rest = &self.rest[1..];
+            return self.word();
+        }
+        let is_call = self.rest.trim_start().starts_with('(');
+        match (is_call, FUNCTIONS.contains(&word.as_str())) {
+            (true, true) => Ok(word),
+            (true, false) => Err(refused(source, &format!("[{word}]"))),
+            // Lucene's expressions name numbers without `params`.
+            (false, _) => self.variable(&word),
+        }
+    }
+
+    /// Reads what stands behind `params`: `.name`, `['name']`, `.get('name')`.
+    fn parameter(&mut self) -> Option<String> {
+        let (open, close) = match self.rest {
+            rest if rest.starts_with("['") => ("['", "']"),
+            rest if rest.starts_with("[\"") => ("[\"", "\"]"),
+            rest if rest.starts_with(".get('") => (".get('", "')"),
+            rest => {
+                self.rest = rest.strip_prefix('.')?;
+                let name = self.take(|c| c.is_ascii_alphanumeric() || c == '_');
+                return (!name.is_empty()).then(|| name.to_owned());
+            }
+        };
+        let (name, rest) = self.rest.strip_prefix(open)?.split_once(close)?;
+        self.rest = rest;
+        Some(name.to_owned())
+    }
+
+    fn variable(&self, name: &str) -> Result<String, EngineError> {
+        let at = self.paths.iter().position(|(known, _)| known == name);
+        let at = at.ok_or_else(|| refused(self.source, &format!("[{name}] is no buckets_path")))?;
+        Ok(format!("{{v{at}}}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths() -> Vec<(String, BucketPath)> {
+        let path = |name: &str| {
+            let path = BucketPath {
+                text: name.to_owned(),
+                steps: Vec::new(),
+                property: None,
+            };
+            (name.to_owned(), path)
+        };
+        vec![path("sales"), path("visits")]
+    }
+
+    fn number(source: &str) -> Result<f64, EngineError> {
+        Expression::new(source, &paths())?.number(&[3.0, 2.0])
+    }
+
+    #[test]
+    fn arithmetic_is_that_of_fractions() {
+        for (source, wanted) in [
+            ("params.sales / params.visits", 1.5),
+            ("params['sales'] * 100", 300.0),
+            ("sales / visits * 100", 150.0),
+            ("5 / 2 + -params.sales", -0.5),
+            ("return Math.sqrt(params.visits * 8);", 4.0),
+            ("(params.sales - 1) * (2)", 4.0),
+        ] {
+            assert_eq!(number(source).expect(source), wanted, "{source}");
+        }
+    }
+
+    #[test]
+    fn conditions_hold_or_do_not() {
+        let holds = |source: &str| {
+            let paths = paths();
+            let expression = Expression::new(source, &paths).expect("a condition");
+            expression.holds(&[3.0, 2.0]).expect("it is one")
+        };
+        assert!(holds("params.sales > 2"));
+        assert!(holds("params.sales >= 3 && params.visits != 3"));
+        assert!(!holds("params.sales == 4 || params.visits < 2"));
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused_by_name() {
+        for (source, named) in [
+            ("params.other", "other"),
+            ("def x = 1; x", "def"),
+            ("System.exit(1)", "System"),
+            ("fact(3)", "fact"),
+            ("5 % 2", "%"),
+            ("1 ? 2 : 3", "?"),
+            ("'a'", "'"),
+            ("", "script []"),
+            (&"(".repeat(100), "deep"),
+        ] {
+            let error = number(source).expect_err(source).to_string();
+            assert!(error.contains(named), "{source}: {error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What the numbers of several buckets come to: `*_bucket`.
+
+use gleaner_engine::EngineError;
+use gleaner_engine::partial::sum::ExactSum;
+use gleaner_query::aggregation::{BucketPath, BucketSummary, Pipeline};
+use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket, Figure, Spread, Stats};
+
+use super::value::{Numbers, key_text, refused, text};
+use super::{named, number_of};
+
+/// Returns what the numbers at `path` come to.
+///
+/// # Errors
+/// [`EngineError::Query`] where the path leads to no number.
+pub(super) fn of_buckets(
+    summary: &BucketSummary,
+    path: &BucketPath,
+    pipeline: &Pipeline,
+    results: &[AggregationResult],
+) -> Result<AggregationResult, EngineError> {
+    let buckets = buckets_at(results, path)?;
+    let within = BucketPath {
+        text: path.text.clone(),
+        steps: path.steps.iter().skip(1).cloned().collect(),
+        property: match (path.steps.len(), &path.property) {
+            // The aggregation alone stands for how many documents its buckets have.
+            (1, None) => Some("_count".to_owned()),
+            (_, property) => property.clone(),
+        },
+    };
+    let numbers = Numbers::of(buckets, &within, pipeline.gaps)?;
+    let known = numbers.known();
+    Ok(match summary {
+        BucketSummary::Avg => {
+            let mean = sum(&known) / known.len() as f64;
+            named(pipeline, "simple_value", number_of(mean, pipeline))
+        }
+        BucketSummary::Sum => named(pipeline, "simple_value", number_of(sum(&known), pipeline)),
+        BucketSummary::Max => best((pipeline, buckets), &numbers, f64::max),
+        BucketSummary::Min => best((pipeline, buckets), &numbers, f64::min),
+        BucketSummary::Stats => {
+            let value = AggregationValue::Stats(stats(&known, None, pipeline));
+            named(pipeline, "stats_bucket", value)
+        }
+        BucketSummary::ExtendedStats { sigma } => {
+            let value = AggregationValue::Stats(stats(&known, Some(*sigma), pipeline));
+            named(pipeline, "extended_stats_bucket", value)
+        }
+        BucketSummary::Percentiles { percents, keyed } => {
+            let value = percentiles(known, (percents, *keyed), pipeline);
+            named(pipeline, "percentiles_bucket", value)
+        }
+    })
+}
+
+/// Returns the buckets of the aggregation that a path begins with.
+fn buckets_at<'a>(
+    results: &'a [AggregationResult],
+    path: &BucketPath,
+) -> Result<&'a [Bucket], EngineError> {
+    let first = path.steps.first();
+    let mut results = results.iter();
+    let result = results.find(|result| first.is_some_and(|first| first.name == result.name));
+    match result.map(|result| &result.value) {
+        Some(AggregationValue::Buckets { buckets, .. }) => Ok(buckets),
+        _ => Err(refused(
+            path,
+            "must begin with an aggregation of several buckets",
+        )),
+    }
+}
+
+fn sum(numbers: &[f64]) -> f64 {
+    let mut sum = ExactSum::default();
+    numbers.iter().for_each(|number| sum.add(*number));
+    sum.value()
+}
+
+/// Returns the largest or smallest number, with the keys of the buckets that have it.
+fn best(
+    (pipeline, buckets): (&Pipeline, &[Bucket]),
+    numbers: &Numbers,
+    better: fn(f64, f64) -> f64,
+) -> AggregationResult {
+    let known = numbers.known();
+    let value = known.iter().copied().reduce(better);
+    let with_it = buckets.iter().zip(&numbers.0);
+    let with_it = with_it.filter(|(_, number)| Some(**number) == value);
+    let value = AggregationValue::OfBuckets {
+        as_string: value.and_then(|value| text(pipeline, value)),
+        keys: with_it.map(|(bucket, _)| key_text(bucket)).collect(),
+        value,
+    };
+    named(pipeline, "bucket_metric_value", value)
+}
+
+fn stats(numbers: &[f64], sigma: Option<f64>, pipeline: &Pipeline) -> Stats {
+    let total = sum(numbers);
+    let mean = total / numbers.len() as f64;
+    let smallest = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let texts = [smallest, largest, mean, total].map(|number| text(pipeline, number));
+    let [Some(min), Some(max), Some(avg), Some(of_sum)] = texts else {
+        return Stats {
+            count: numbers.len() as u64,
+            min: smallest,
+            max: largest,
+            sum: total,
+            spread: sigma.map(|sigma| Box::new(spread(numbers, sigma, pipeline))),
+            as_strings: None,
+        };
+    };
+    Stats {
+        count: numbers.len() as u64,
+        min: smallest,
+        max: largest,
+        sum: total,
+        spread: sigma.map(|sigma| Box::new(spread(numbers, sigma, pipeline))),
+        as_strings: Some([min, max, avg, of_sum]),
+    }
+}
+
+fn spread(numbers: &[f64], sigma: f64, pipeline: &Pipeline) -> Spread {
+    let figure = |value: f64| Figure {
+        value,
+        text: text(pipeline, value),
+    };
+    let squares: Vec<f64> = numbers.iter().map(|number| number * number).collect();
+    let (count, total, squares) = (numbers.len() as f64, sum(numbers), sum(&squares));
+    let mean = total / count;
+    let apart = squares - total * total / count;
+    let variance = [count, count - 1.0].map(|over| (apart / over).max(0.0));
+    let deviation = variance.map(f64::sqrt);
+    Spread {
+        sum_of_squares: figure(squares),
+        variance: variance.map(figure),
+        deviation: deviation.map(figure),
+        bounds: deviation
+            .map(|deviation| [mean + sigma * deviation, mean - sigma * deviation].map(figure)),
+    }
+}
+
+/// Returns the numbers nearest to the percents.
+fn percentiles(
+    mut numbers: Vec<f64>,
+    (percents, keyed): (&[f64], bool),
+    pipeline: &Pipeline,
+) -> AggregationValue {
+    numbers.sort_by(f64::total_cmp);
+    let last = numbers.len().saturating_sub(1) as f64;
+    let at = |percent: &f64| {
+        let nearest = (percent / 100.0 * last + 0.5).floor() as usize;
+        (*percent, numbers.get(nearest).copied())
+    };
+    let values: Vec<(f64, Option<f64>)> = percents.iter().map(at).collect();
+    let texts = values.iter().map(|(_, value)| text(pipeline, (*value)?));
+    AggregationValue::Percentiles {
+        as_strings: texts.collect(),
+        values,
+        keyed,
+    }
+}

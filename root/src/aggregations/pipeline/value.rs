@@ -1,0 +1,192 @@
+//! Where the numbers of pipelines are: paths through results.
+
+use gleaner_engine::EngineError;
+use gleaner_engine::fetch::decimal;
+use gleaner_query::aggregation::{BucketPath, GapPolicy, PathStep, Pipeline};
+use gleaner_query::answer::{
+    AggregationResult, AggregationValue, Bucket, BucketKey, Spread, Stats,
+};
+use gleaner_query::double::java_text;
+
+/// The numbers in some buckets, in their order; NaN where there is none.
+pub(super) struct Numbers(pub(super) Vec<f64>);
+
+impl Numbers {
+    /// Returns the numbers at `path` in each bucket.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] where the path leads to no number.
+    pub(super) fn of(
+        buckets: &[Bucket],
+        path: &BucketPath,
+        gaps: GapPolicy,
+    ) -> Result<Self, EngineError> {
+        let numbers = buckets.iter().map(|bucket| in_bucket(bucket, path, gaps));
+        Ok(Self(numbers.collect::<Result<_, _>>()?))
+    }
+
+    /// Returns those that are numbers.
+    pub(super) fn known(&self) -> Vec<f64> {
+        let numbers = self.0.iter().copied();
+        numbers.filter(|number| !number.is_nan()).collect()
+    }
+}
+
+/// Returns the number at `path` in a bucket; NaN where it has none.
+pub(super) fn in_bucket(
+    bucket: &Bucket,
+    path: &BucketPath,
+    gaps: GapPolicy,
+) -> Result<f64, EngineError> {
+    if path.steps.is_empty() {
+        return match path.property.as_deref() {
+            Some("_count") => Ok(bucket.doc_count as f64),
+            Some("_key") => Ok(key_number(&bucket.key)),
+            _ => Err(refused(path, "names no aggregation")),
+        };
+    }
+    let number = in_results(&bucket.sub, &path.steps, path)?;
+    let is_gap = !number.is_finite() || (bucket.doc_count == 0 && gaps != GapPolicy::KeepValues);
+    Ok(match (is_gap, gaps) {
+        (false, _) => number,
+        (true, GapPolicy::InsertZeros) => 0.0,
+        (true, GapPolicy::Skip | GapPolicy::KeepValues) => f64::NAN,
+    })
+}
+
+/// Follows the steps of a path through results; NaN where there is no number.
+fn in_results(
+    results: &[AggregationResult],
+    steps: &[PathStep],
+    path: &BucketPath,
+) -> Result<f64, EngineError> {
+    let Some((step, rest)) = steps.split_first() else {
+        return Err(refused(path, "names no aggregation"));
+    };
+    // A pipeline that had no number for this bucket added nothing.
+    let Some(result) = results.iter().find(|result| result.name == step.name) else {
+        return Ok(f64::NAN);
+    };
+    match (&result.value, &step.bucket) {
+        (AggregationValue::Buckets { buckets, .. }, Some(key)) => {
+            let mut named = buckets.iter();
+            match named.find(|bucket| key_text(bucket) == *key) {
+                Some(bucket) => inside((bucket.doc_count, &bucket.sub), rest, path),
+                None => Ok(f64::NAN),
+            }
+        }
+        (AggregationValue::Buckets { buckets, .. }, None)
+            if path.property.as_deref() == Some("_bucket_count") && rest.is_empty() =>
+        {
+            Ok(buckets.len() as f64)
+        }
+        (AggregationValue::Buckets { .. }, None) => Err(refused(
+            path,
+            "goes through an aggregation of several buckets, which must be at its beginning",
+        )),
+        (AggregationValue::Single { doc_count, sub }, _) => inside((*doc_count, sub), rest, path),
+        (metric, _) if rest.is_empty() => of_metric(metric, path),
+        _ => Err(refused(path, "goes on beyond a metric")),
+    }
+}
+
+/// Follows a path into one bucket.
+fn inside(
+    (doc_count, sub): (u64, &[AggregationResult]),
+    rest: &[PathStep],
+    path: &BucketPath,
+) -> Result<f64, EngineError> {
+    match (rest, path.property.as_deref()) {
+        ([], None | Some("_count")) => Ok(doc_count as f64),
+        ([], Some(_)) => Err(refused(path, "names no number of a bucket")),
+        _ => in_results(sub, rest, path),
+    }
+}
+
+fn of_metric(metric: &AggregationValue, path: &BucketPath) -> Result<f64, EngineError> {
+    let property = path.property.as_deref();
+    let number = match metric {
+        AggregationValue::Number { value, .. } | AggregationValue::OfBuckets { value, .. } => {
+            match property {
+                None | Some("value") => Some(value.unwrap_or(f64::NAN)),
+                Some(_) => None,
+            }
+        }
+        AggregationValue::Derivative {
+            value, normalized, ..
+        } => match property {
+            None | Some("value") => Some(value.unwrap_or(f64::NAN)),
+            Some("normalized_value") => Some(normalized.unwrap_or(f64::NAN)),
+            Some(_) => None,
+        },
+        AggregationValue::Stats(stats) => property.and_then(|name| of_stats(stats, name)),
+        AggregationValue::Percentiles { values, .. } => {
+            let percent = property.and_then(|percent| percent.parse::<f64>().ok());
+            let mut values = values.iter();
+            let found = values.find(|(other, _)| Some(*other) == percent);
+            found.map(|(_, value)| value.unwrap_or(f64::NAN))
+        }
+        _ => None,
+    };
+    number.ok_or_else(|| {
+        refused(
+            path,
+            "must reference either a number value or a single value numeric metric aggregation",
+        )
+    })
+}
+
+/// Returns a number of `stats`; `None` for other names.
+fn of_stats(stats: &Stats, name: &str) -> Option<f64> {
+    let spread = |of: fn(&Spread) -> f64| stats.spread.as_deref().map(of);
+    match name {
+        "count" => Some(stats.count as f64),
+        "min" => Some(stats.min),
+        "max" => Some(stats.max),
+        "sum" => Some(stats.sum),
+        "avg" => Some(stats.sum / stats.count as f64),
+        "sum_of_squares" => spread(|spread| spread.sum_of_squares.value),
+        "variance" | "variance_population" => spread(|spread| spread.variance[0].value),
+        "variance_sampling" => spread(|spread| spread.variance[1].value),
+        "std_deviation" | "std_deviation_population" => spread(|spread| spread.deviation[0].value),
+        "std_deviation_sampling" => spread(|spread| spread.deviation[1].value),
+        "std_upper" => spread(|spread| spread.bounds[0][0].value),
+        "std_lower" => spread(|spread| spread.bounds[0][1].value),
+        _ => None,
+    }
+}
+
+/// Returns the key of a bucket as it is shown.
+pub(super) fn key_text(bucket: &Bucket) -> String {
+    if let Some(text) = &bucket.key_as_string {
+        return text.clone();
+    }
+    match &bucket.key {
+        BucketKey::Text(text) | BucketKey::Range { key: text, .. } => text.clone(),
+        BucketKey::I64(number) => number.to_string(),
+        BucketKey::U64(number) => number.to_string(),
+        BucketKey::F64(number) => java_text(*number),
+        BucketKey::Unnamed => String::new(),
+    }
+}
+
+/// Returns the key as a number; NaN for texts.
+pub(super) fn key_number(key: &BucketKey) -> f64 {
+    match key {
+        BucketKey::I64(number) => *number as f64,
+        BucketKey::U64(number) => *number as f64,
+        BucketKey::F64(number) => *number,
+        BucketKey::Text(_) | BucketKey::Range { .. } | BucketKey::Unnamed => f64::NAN,
+    }
+}
+
+/// Returns the formatted form of a number, where the pipeline has a format.
+pub(super) fn text(pipeline: &Pipeline, number: f64) -> Option<String> {
+    let format = pipeline.format.as_deref()?;
+    Some(decimal::format(format, number))
+}
+
+/// Returns the error for a path that leads to no number.
+pub(super) fn refused(path: &BucketPath, why: &str) -> EngineError {
+    EngineError::Query(format!("buckets_path [{}] {why}", path.text))
+}
