@@ -10,8 +10,9 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_query::Limits;
-use gleaner_query::aggregation::parse_aggregations;
+use gleaner_query::aggregation::{parse_aggregations, parse_pipelines};
 use gleaner_query::dsl::parse_query;
+use gleaner_query::error::ErrorType;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use gleaner_query::search::parse_search_value;
 use serde_json::{Value, json};
@@ -275,8 +276,14 @@ fn query(body: &Value) -> Option<String> {
 }
 
 fn aggregation(body: &Value) -> Option<String> {
-    let parsed = parse_aggregations(&json!({"a": body}), &Limits::default());
-    parsed.err().map(|error| error.reason)
+    let body = json!({"a": body});
+    let parsed = parse_aggregations(&body, &Limits::default());
+    let parsed = parsed.and_then(|aggregations| parse_pipelines(&body, &aggregations));
+    // What a pipeline is made of is not beside it here.
+    let error = parsed
+        .err()
+        .filter(|error| error.kind != ErrorType::Validation);
+    error.map(|error| error.reason)
 }
 
 fn search(body: &Value) -> Option<String> {

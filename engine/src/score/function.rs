@@ -57,7 +57,7 @@ enum OpenValue {
 
 /// What tells documents apart.
 enum RandomSource {
-    Ids(Column<u64>),
+    Identity(Column<u64>),
     Numbers(Numbers),
     Terms(StrColumn),
 }
@@ -295,7 +295,7 @@ impl RandomSource {
         field: Option<&FieldPath>,
     ) -> Result<Self, EngineError> {
         let Some(field) = field else {
-            return Ok(Self::Ids(reader.fast_fields().u64(names::ID_HASH)?));
+            return Ok(Self::Identity(reader.fast_fields().u64(names::ID_HASH)?));
         };
         let handle = scope.view.field(field.as_str());
         let values = handle.map(|handle| DocValues::open_in(reader, handle));
@@ -309,7 +309,7 @@ impl RandomSource {
     fn draw(&self, seed: u64, doc: DocId) -> f64 {
         let mut hash = XxHash3_64::with_seed(seed);
         match self {
-            Self::Ids(column) => hash.write_u64(column.first(doc).unwrap_or_default().to_le()),
+            Self::Identity(column) => hash.write_u64(column.first(doc).unwrap_or_default().to_le()),
             Self::Numbers(numbers) => {
                 let value = numbers.smallest(doc).unwrap_or_default();
                 hash.write_u64(value.to_bits().to_le());
