@@ -29,6 +29,7 @@ mod serve;
 mod service;
 #[cfg(test)]
 mod testing;
+mod work;
 
 pub use bound::{Bindings, Bound};
 pub use cached::{KeyMaker, Moment};
@@ -37,6 +38,7 @@ pub use options::{ApiOptions, Distribution};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use serve::{serve, serve_probes};
+pub use work::{WorkClass, Workload, Workloads};
 
 #[cfg(doc)]
 use gleaner_root::Root;

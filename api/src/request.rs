@@ -19,13 +19,13 @@ use gleaner_query::{QueryError, json};
 use gleaner_root::Root;
 use gleaner_root::memory as answer;
 use gleaner_root::tasks::Origin;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
-use crate::response::AnswerMaker;
+use crate::response::{AnswerMaker, Reply};
 use crate::route::Route;
 use crate::security::Sender;
 use crate::service::App;
@@ -37,6 +37,9 @@ pub(crate) use room::{BodyReservation, BodyRoom};
 
 /// Header in which a front says how many milliseconds it goes on waiting.
 const REMAINING: &str = "x-gleaner-remaining-ms";
+
+/// Header in which a front is told how many microseconds threads of leaves were busy with a request.
+const COST: HeaderName = HeaderName::from_static("x-gleaner-cost-us");
 
 /// Time that is left for an answer to reach the front that waits for it; of short times a tenth is.
 const WAY_BACK: Duration = Duration::from_millis(100);
@@ -104,6 +107,14 @@ impl Request {
     /// `None` where it came without one. A client that sends the header itself shortens its own searches only.
     pub(crate) fn patience(&self) -> Option<Duration> {
         patience_of(&self.headers)
+    }
+
+    /// Has the answer tell what it cost, where a front passed the request on: it charges the next ones by that.
+    pub(crate) fn telling_cost(&self, reply: Reply, cost: Duration) -> Reply {
+        match self.headers.contains_key(REMAINING) {
+            true => reply.with_header(COST, &cost.as_micros().to_string()),
+            false => reply,
+        }
     }
 
     /// Returns a part of the path.

@@ -23,9 +23,11 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gleaner_model::security::ApiKey;
+use gleaner_model::security::{ANONYMOUS, ApiKey, KeyLimits};
 use gleaner_model::{ClusterPrivilege, ClusterState, IndexPrivilege};
 use gleaner_query::names::{Access, ResolveOptions};
+
+use http::HeaderMap;
 
 use crate::error::ApiError;
 use crate::request::Request;
@@ -76,6 +78,29 @@ impl Principal {
             Self::Anybody => None,
             Self::Key(holder) => Some(holder),
         }
+    }
+}
+
+/// Who shows credentials, for limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody without a key.
+    Stranger,
+    /// The owner of a valid key.
+    Key(Arc<str>, KeyLimits),
+    /// Somebody with a key that is not one, as far as is known here.
+    Refused,
+}
+
+/// Returns who sends a request with these headers to a cluster in this state, at this time in milliseconds since the
+/// epoch.
+pub fn caller(headers: &HeaderMap, state: &ClusterState, now_ms: i64) -> Caller {
+    match authenticate(headers, state.security.as_deref(), now_ms) {
+        Ok(Principal::Key(holder)) if *holder.id != *ANONYMOUS => {
+            Caller::Key(holder.id, holder.key.limits)
+        }
+        Ok(_) | Err(BadCredentials::Missing) => Caller::Stranger,
+        Err(BadCredentials::Unknown | BadCredentials::Wrong) => Caller::Refused,
     }
 }
 

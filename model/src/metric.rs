@@ -3,8 +3,10 @@
 //! `docs/metrics.md` is written from [`ALL`]. A name never changes its meaning; one that goes out of
 //! use is left out of the list, and its name is not given away again.
 
+mod front;
 mod page;
 
+pub use front::{FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS};
 pub use page::page;
 
 /// How a metric moves.
@@ -393,15 +395,6 @@ pub const PROCESS_START_TIME_SECONDS: Metric = Metric {
     help: "when the process began, in seconds since 1970",
 };
 
-/// Requests that a front took.
-pub const FRONT_REQUESTS: Metric = Metric {
-    name: "gleaner_front_requests_total",
-    kind: MetricKind::Counter,
-    labels: &["outcome"],
-    values: &["forwarded", "refused", "failed"],
-    help: "requests that a front took, by outcome: forwarded to a backend, refused, failed",
-};
-
 /// Requests, or parts of one, that were denied.
 pub const SECURITY_DENIALS: Metric = Metric {
     name: "gleaner_security_denials_total",
@@ -409,24 +402,6 @@ pub const SECURITY_DENIALS: Metric = Metric {
     labels: &["kind"],
     values: &["unauthenticated", "forbidden"],
     help: "requests, or parts of one, that were denied: without a valid key, or without a right",
-};
-
-/// Requests that a front sent twice.
-pub const FRONT_RETRIES: Metric = Metric {
-    name: "gleaner_front_retries_total",
-    kind: MetricKind::Counter,
-    labels: &[],
-    values: &[],
-    help: "requests that a front sent to a second backend, as the first gave no answer",
-};
-
-/// Time of a front's requests.
-pub const FRONT_SECONDS: Metric = Metric {
-    name: "gleaner_front_seconds",
-    kind: MetricKind::Histogram,
-    labels: &["outcome"],
-    values: &[],
-    help: "time from a request's head to the head of its answer, at a front",
 };
 
 /// How long certificates last.
@@ -448,7 +423,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 45] = [
+pub const ALL: [Metric; 46] = [
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -464,6 +439,7 @@ pub const ALL: [Metric; 45] = [
     DOCUMENTS,
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
+    FRONT_LIMITED,
     FRONT_REQUESTS,
     FRONT_RETRIES,
     FRONT_SECONDS,

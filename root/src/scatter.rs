@@ -54,6 +54,8 @@ pub(crate) struct Trip {
     pub(crate) num_restarts: usize,
     /// Where the time went, when asked for.
     pub(crate) waterfall: Option<Waterfall>,
+    /// How long leaves say that they evaluated, all calls together.
+    pub(crate) evaluated: Duration,
     /// How long fetching the documents of the page took.
     pub(crate) fetch_took: Duration,
 }
@@ -68,6 +70,7 @@ impl Trip {
             may_restart: false,
             num_restarts: 0,
             waterfall: None,
+            evaluated: Duration::ZERO,
             fetch_took: Duration::ZERO,
         }
     }
@@ -226,6 +229,7 @@ impl Scatterer {
         let mut race = Race::new(rules, slots);
         run::run(&mut race, ask, taken).await;
         trip.shunned.append(&mut race.shunned);
+        trip.evaluated += race.evaluated;
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall::mark_stragglers(&mut race.profile);
             waterfall.attempts.append(&mut race.profile);

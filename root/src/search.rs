@@ -213,6 +213,7 @@ impl Searcher {
         let queried = phase.query(plans, &asked, trip).await?;
         let mut response = self.gather(plans, queried, &asked, trip).await?;
         response.took = search.deadline.elapsed();
+        response.evaluated = trip.evaluated;
         response.edition = self.edition_of(search, plans, settings, &response);
         response.profile = trip.waterfall.take().map(Box::new);
         let times = SearchTimes {

@@ -1,6 +1,7 @@
 //! `_msearch`: pairs of lines, a header and a search.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -83,11 +84,12 @@ async fn msearch(mut request: Request) -> Answer {
     let mut out = Buffer::new(&request.making.memory, &|| true);
     let mut joined = out.push_str(&" ".repeat(HEAD_BYTES));
     let mut is_first = true;
-    let mut staleness = Staleness::default();
+    let (mut staleness, mut cost) = (Staleness::default(), Duration::ZERO);
     while let (Ok(()), Some(answer)) = (&joined, answers.next().await) {
-        let (answer, of_one) = answer?;
-        staleness.add(of_one);
-        joined = join(&answer, is_first, &mut out).await;
+        let answer = answer?;
+        staleness.add(answer.staleness);
+        cost += answer.cost;
+        joined = join(&answer.body, is_first, &mut out).await;
         is_first = false;
     }
     let joined = joined.and_then(|()| out.push_str("]}"));
@@ -98,6 +100,7 @@ async fn msearch(mut request: Request) -> Answer {
     out.overwrite(HEAD_BYTES - head.len(), &head);
     let body = out.finish(joined)?;
     let reply = Reply::made(body.slice(HEAD_BYTES - head.len()..));
+    let reply = request.telling_cost(reply, cost);
     Ok(reply.warning(&staleness.warnings()))
 }
 
@@ -121,21 +124,35 @@ async fn join(answer: &Bytes, is_first: bool, out: &mut Buffer<'_>) -> io::Resul
     Ok(())
 }
 
-/// Returns the answer to one search, and whether it may be old; an error is one where there is no memory to
-/// tell it.
-async fn answer(request: &Request, part: Part) -> Result<(Bytes, Staleness), ApiError> {
+/// The answer to one search.
+struct PartAnswer {
+    body: Bytes,
+    staleness: Staleness,
+    /// How long threads of leaves were busy with it.
+    cost: Duration,
+}
+
+/// Returns the answer to one search; an error is one where there is no memory to tell it.
+async fn answer(request: &Request, part: Part) -> Result<PartAnswer, ApiError> {
     let making = &request.making;
     let error = match run(request, &part).await {
         Ok((response, form)) => {
             let num_bytes = size_hint(&response, &form);
             let staleness = Staleness::of_search(&response.shards);
+            let cost = response.evaluated;
             let write = move |out: &mut Buffer<'_>| {
                 let mut body = SearchBody::new(&response, &form);
                 body.status = Some(StatusCode::OK.as_u16());
                 out.json(&body)
             };
             match making.written(num_bytes, write).await {
-                Ok(written) => return Ok((written, staleness)),
+                Ok(body) => {
+                    return Ok(PartAnswer {
+                        body,
+                        staleness,
+                        cost,
+                    });
+                }
                 Err(error) => error,
             }
         }
@@ -143,7 +160,11 @@ async fn answer(request: &Request, part: Part) -> Result<(Bytes, Staleness), Api
     };
     let body = error.to_body();
     let written = making.written(0, move |out| out.json(&body)).await?;
-    Ok((written, Staleness::default()))
+    Ok(PartAnswer {
+        body: written,
+        staleness: Staleness::default(),
+        cost: Duration::ZERO,
+    })
 }
 
 async fn run(

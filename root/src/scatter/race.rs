@@ -15,6 +15,7 @@
 //! Nothing here waits or calls: [`super::run`] does, and tells what happened.
 
 use std::slice::from_ref;
+use std::time::Duration;
 
 use futures::future::{AbortHandle, AbortRegistration};
 use gleaner_model::{NodeId, ShardKey, metric};
@@ -77,6 +78,8 @@ pub(super) struct Race<'a, A> {
     pub(super) slots: Vec<Slot<'a, A>>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) profile: Vec<LeafAttempt>,
+    /// How long leaves say that they evaluated, all calls together.
+    pub(super) evaluated: Duration,
     /// Whether answers were taken that left out hits for the sake of others which were not taken.
     pub(super) is_mixed: bool,
     /// Leaves for whose sake all is begun again.
@@ -94,6 +97,7 @@ impl<'a, A: Dated> Race<'a, A> {
             slots,
             attempts: Vec::new(),
             profile: Vec::new(),
+            evaluated: Duration::ZERO,
             is_mixed: false,
             shunned: Vec::new(),
             fresh: Vec::new(),

@@ -1,0 +1,39 @@
+//! Metrics of fronts.
+
+use super::{Metric, MetricKind};
+
+/// Requests that a front took.
+pub const FRONT_REQUESTS: Metric = Metric {
+    name: "gleaner_front_requests_total",
+    kind: MetricKind::Counter,
+    labels: &["outcome"],
+    values: &["forwarded", "refused", "failed"],
+    help: "requests that a front took, by outcome: forwarded to a backend, refused, failed",
+};
+
+/// Requests that a front sent twice.
+pub const FRONT_RETRIES: Metric = Metric {
+    name: "gleaner_front_retries_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "requests that a front sent to a second backend, as the first gave no answer",
+};
+
+/// Time of a front's requests.
+pub const FRONT_SECONDS: Metric = Metric {
+    name: "gleaner_front_seconds",
+    kind: MetricKind::Histogram,
+    labels: &["outcome"],
+    values: &[],
+    help: "time from a request's head to the head of its answer, at a front",
+};
+
+/// Requests that a front refused for now.
+pub const FRONT_LIMITED: Metric = Metric {
+    name: "gleaner_front_limited_total",
+    kind: MetricKind::Counter,
+    labels: &["code"],
+    values: &["requests", "cost", "auth_failures", "concurrency"],
+    help: "requests that a front refused with 429, by the limit that was reached",
+};
