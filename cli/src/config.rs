@@ -16,7 +16,7 @@ use toml::Table;
 use crate::node::membership::Membership;
 
 pub(crate) use flags::Flags;
-pub(crate) use units::{ByteSize, Span};
+pub(crate) use units::{Allowance, ByteSize, Span};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

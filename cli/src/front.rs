@@ -2,7 +2,9 @@
 
 mod arguments;
 mod kept;
+mod limits;
 mod reads;
+mod visitors;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +54,10 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     check_exposure(address, tls.is_some(), arguments.insecure)?;
     let _fresh = tls.as_ref().map(NodeTls::keep_fresh);
     let kept = front_cache(&arguments, tls.as_ref())?;
+    let visitors = kept.as_ref().map(|kept| Arc::clone(&kept.visitors));
     let options = FrontOptions {
-        kept: kept.as_ref().map(|kept| kept.answers.clone()),
+        kept: kept.as_ref().and_then(|kept| kept.answers.clone()),
+        control: Some(arguments.limits.control(num_fronts(&arguments)?, visitors)),
         ..options
     };
     let front = Front::start(options);
@@ -76,6 +80,13 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     served.context("the server failed")?;
     tracing::info!("stopped");
     Ok(Exit::Success)
+}
+
+/// Returns how many fronts share the limits: those of the file.
+fn num_fronts(arguments: &FrontArguments) -> Result<usize> {
+    let path = arguments.cluster.as_ref();
+    let fronts = path.map(|path| Ok(ClusterFile::read(path)?.membership.fronts.len()));
+    fronts.unwrap_or(Ok(1))
 }
 
 fn tls(arguments: &FrontArguments) -> Result<Option<NodeTls>> {
@@ -149,20 +160,20 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
         }
         (None, Some(_)) => {
             tracing::warn!(
-                "no answers are kept: without `--cert` the nodes of the cluster do not know this front"
+                "no answers are kept and no keys are known: without `--cert` the nodes of the cluster do not know this front"
             );
             None
         }
         (_, None) => Some(Connect::default()),
     };
-    let memory = arguments.cache_memory.0;
-    let Some(connect) = connect.filter(|_| memory > 0) else {
+    let Some(connect) = connect else {
         return Ok(None);
     };
     let calls = Calls {
         connect,
         is_encrypted: arguments.ca.is_some(),
     };
+    let memory = arguments.cache_memory.0;
     FrontCache::start(&ClusterFile::read(path)?, &calls, memory).map(Some)
 }
 

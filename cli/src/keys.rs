@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::config::Allowance;
 use crate::exit::Exit;
 use crate::remote::{self, Remote, RemoteArguments};
 use crate::terminal;
-use rights::{Allowance, RightsArguments};
+use rights::RightsArguments;
 
 /// Make, list and revoke the API keys of a cluster that was started with `--secure`.
 ///

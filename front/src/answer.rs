@@ -12,6 +12,8 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::backend::OpenForward;
+use crate::classes::Place;
+use crate::limits::OpenOfSender;
 use crate::pause::Pause;
 
 /// Returns why an answer cannot be passed on, where it cannot.
@@ -28,9 +30,17 @@ pub(crate) fn objection<B>(answer: &Response<B>) -> Option<&'static str> {
         .then_some("its answer is in a transfer coding that was not asked for")
 }
 
-/// What a request holds until its answer ends.
+/// What a request holds from when it came until its answer ends.
+pub(crate) struct Held {
+    /// Its place among the requests that are open.
+    pub(crate) _place: OwnedSemaphorePermit,
+    /// Its place among those of its sender, and among those that backends answer.
+    pub(crate) _controlled: Option<(OpenOfSender, Place)>,
+}
+
+/// What an attempt holds until its answer ends.
 pub(crate) struct Open {
-    pub(crate) _place: Arc<OwnedSemaphorePermit>,
+    pub(crate) _held: Arc<Held>,
     pub(crate) _forward: OpenForward,
 }
 

@@ -71,6 +71,14 @@ impl RequestBody {
         Ok(Self::Whole(Lent(arriving).collect().await?.to_bytes()))
     }
 
+    /// Returns what of it has been read: all or nothing.
+    pub(crate) fn at_hand(&self) -> Bytes {
+        match self {
+            Self::Whole(bytes) => bytes.clone(),
+            Self::Streamed(_) => Bytes::new(),
+        }
+    }
+
     /// Returns the body for one attempt to send it.
     pub(crate) fn lend(&self) -> Body {
         match self {

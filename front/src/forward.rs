@@ -10,10 +10,9 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, 
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::{self, AnswerBody, Open};
+use crate::answer::{self, AnswerBody, Held, Open};
 use crate::backend::Backend;
 use crate::balance::{Affinity, Backends};
 use crate::body::{BodyFault, RequestBody, innermost};
@@ -45,8 +44,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) body: RequestBody,
     pub(crate) backends: &'a Backends,
     pub(crate) affinity: Affinity<'a>,
-    /// Its place among the requests that are open; kept until the answer ends.
-    pub(crate) place: Arc<OwnedSemaphorePermit>,
+    /// What it holds until the answer ends.
+    pub(crate) held: Arc<Held>,
 }
 
 /// Why an attempt gave no answer.
@@ -139,7 +138,7 @@ impl Forwarder {
             });
         }
         let open = Open {
-            _place: Arc::clone(&forward.place),
+            _held: Arc::clone(&forward.held),
             _forward: open,
         };
         Ok(answer.map(|body| AnswerBody::wrap(body, self.pause_within, open)))

@@ -19,12 +19,15 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::address::TrustedProxies;
+use crate::answer::Held;
 use crate::balance::{Affinity, Backends};
 use crate::body::{BodyLimits, RequestBody};
 use crate::connect::Connect;
+use crate::control::Control;
 use crate::forward::{Forward, Forwarder};
 use crate::hygiene::{self, Caller};
 use crate::kept::KeptAnswers;
+use crate::limits::Entrant;
 use crate::options::{Binding, FrontOptions};
 use crate::probe::Probe;
 use crate::refusal::{Refusal, json_response};
@@ -44,6 +47,7 @@ struct Shared {
     body_limits: BodyLimits,
     max_open_requests: usize,
     places: Arc<Semaphore>,
+    control: Option<Control>,
     answers_probes: bool,
     is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
@@ -55,7 +59,8 @@ struct OnwardRequest {
     body: RequestBody,
     session: Option<Vec<u8>>,
     bound_to: Option<usize>,
-    place: Arc<OwnedSemaphorePermit>,
+    place: OwnedSemaphorePermit,
+    entrant: Option<Entrant>,
 }
 
 impl fmt::Debug for Front {
@@ -90,6 +95,7 @@ impl Front {
             session: options.session,
             kept: options.kept,
             binding: options.binding,
+            control: options.control.map(Control::new),
             trusted_proxies: options.trusted_proxies,
             max_open_requests: options.max_open_requests,
             places: Arc::new(Semaphore::new(
@@ -159,6 +165,9 @@ impl Shared {
         let caller = self.caller(&request);
         let (mut head, body) = request.into_parts();
         hygiene::clean(&mut head, &caller)?;
+        let control = self.control.as_ref();
+        let entrant = control.map(|control| control.enter(&head, caller.address));
+        let entrant = entrant.transpose()?;
         let session = self.session.as_ref();
         let session =
             session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));
@@ -169,6 +178,9 @@ impl Shared {
             (Some(kept), RequestBody::Whole(bytes)) => kept.keep(&head, bytes),
             _ => None,
         };
+        if let (Some(control), Some(entrant), Some(_)) = (control, &entrant, &keep) {
+            control.charge_kept(entrant)?;
+        }
         let on = OnwardRequest {
             bound_to: self.bound_to(&head, &body),
             body,
@@ -178,6 +190,7 @@ impl Shared {
                 (None, keep) => keep.as_ref().map(|keep| keep.key.0.to_vec()),
             },
             place,
+            entrant,
         };
         let mut answer = match (&self.kept, keep) {
             (Some(kept), Some(keep)) => {
@@ -207,6 +220,16 @@ impl Shared {
         head: request::Parts,
         on: OnwardRequest,
     ) -> Result<Response<Body>, Refusal> {
+        let mut learned = None;
+        let controlled = match (&self.control, on.entrant) {
+            (Some(control), Some(entrant)) => {
+                let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
+                let (place, shape) = admitted.into_parts();
+                learned = Some((control, shape, Instant::now()));
+                Some((entrant.open, place))
+            }
+            _ => None,
+        };
         let forward = Forward {
             head,
             body: on.body,
@@ -216,9 +239,16 @@ impl Shared {
                 (None, Some(session)) => Affinity::Session(session),
                 (None, None) => Affinity::None,
             },
-            place: on.place,
+            held: Arc::new(Held {
+                _place: on.place,
+                _controlled: controlled,
+            }),
         };
-        self.forwarder.forward(forward).await
+        let answer = self.forwarder.forward(forward).await?;
+        if let Some((control, shape, begun)) = learned {
+            control.learn(shape, &answer, begun.elapsed());
+        }
+        Ok(answer)
     }
 
     fn is_ready(&self) -> bool {
@@ -226,10 +256,10 @@ impl Shared {
     }
 
     /// Takes a place among the requests that are open.
-    fn place(&self) -> Result<Arc<OwnedSemaphorePermit>, Refusal> {
+    fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let taken = Arc::clone(&self.places).try_acquire_owned();
         let busy = |_| Refusal::busy(self.max_open_requests);
-        taken.map(Arc::new).map_err(busy)
+        taken.map_err(busy)
     }
 
     fn caller(&self, request: &Request<Body>) -> Caller {

@@ -12,12 +12,15 @@ mod backend;
 mod balance;
 mod body;
 mod budget;
+mod classes;
 mod connect;
+mod control;
 mod forward;
 mod front;
 mod health;
 mod hygiene;
 mod kept;
+mod limits;
 mod mean;
 mod options;
 mod pause;
@@ -26,8 +29,11 @@ mod refusal;
 mod session;
 
 pub use address::TrustedProxies;
+pub use classes::RequestClass;
+pub use control::{ControlOptions, Visitor, Visitors, Work};
 pub use front::Front;
 pub use kept::{KeptAnswers, Reads};
+pub use limits::LimitOptions;
 pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
 pub use session::{BadSessionKey, SessionKey};
 

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::uri::{Authority, Scheme, Uri};
 
 use crate::address::TrustedProxies;
+use crate::control::ControlOptions;
 use crate::kept::KeptAnswers;
 use crate::session::SessionKey;
 
@@ -43,6 +44,8 @@ pub struct FrontOptions {
     pub keeps_host: bool,
     /// What keeps answers; default nothing.
     pub kept: Option<KeptAnswers>,
+    /// How often clients may ask, at what cost, and how many requests are forwarded at once by class; default no limits.
+    pub control: Option<ControlOptions>,
     /// Requests that are forwarded at once; default 8,192, as many as connections may be open. Beyond it they are refused
     /// with 429: each holds a connection to a backend, and HTTP/2 clients may open a hundred over one of theirs.
     pub max_open_requests: usize,
@@ -71,6 +74,7 @@ impl Default for FrontOptions {
             keeps_host: true,
             kept: None,
             binding: None,
+            control: None,
             max_open_requests: 8_192,
             max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),

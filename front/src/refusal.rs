@@ -1,10 +1,13 @@
 //! Answers that the front gives itself, in the dialect's form.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::body::BodyFault;
+use crate::limits::LimitCode;
 
 /// Why a request is not answered by a backend.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     kind: &'static str,
     reason: String,
+    /// Which limit was reached, and when to come again.
+    limit: Option<(LimitCode, Duration)>,
 }
 
 impl Refusal {
@@ -89,12 +94,31 @@ impl Refusal {
             status,
             kind,
             reason: reason.into(),
+            limit: None,
+        }
+    }
+
+    /// A limit of the client is reached.
+    pub(crate) fn limited(code: LimitCode, wait: Duration) -> Self {
+        let what = match code {
+            LimitCode::Requests => "too many requests",
+            LimitCode::Cost => "the requests take too much of the processors",
+            LimitCode::AuthFailures => "too many wrong keys",
+            LimitCode::Concurrency => "too many requests at once",
+        };
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self {
+            limit: Some((code, wait)),
+            ..Self::new(status, "rate_limited", what)
         }
     }
 
     /// Returns the answer.
     pub(crate) fn into_response(self) -> Response<Body> {
-        let cause = json!({"type": self.kind, "reason": self.reason});
+        let mut cause = json!({"type": self.kind, "reason": self.reason});
+        if let Some((code, _)) = self.limit {
+            cause["code"] = code.name().into();
+        }
         let mut error = cause.clone();
         error["root_cause"] = json!([cause]);
         let body = json!({"error": error, "status": self.status.as_u16()});
@@ -103,7 +127,10 @@ impl Refusal {
             self.status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
-            let soon = HeaderValue::from_static("1");
+            let wait = self.limit.map_or(Duration::ZERO, |(_, wait)| wait);
+            // Whole seconds, rounded up.
+            let seconds = wait.as_millis().div_ceil(1_000).max(1);
+            let soon = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
             response.headers_mut().insert(header::RETRY_AFTER, soon);
         }
         response

@@ -7,6 +7,7 @@ mod client;
 mod encrypted;
 mod http2;
 mod kept;
+mod limits;
 mod recorder;
 mod retries;
 mod sessions;

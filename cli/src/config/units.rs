@@ -101,6 +101,23 @@ impl TryFrom<String> for Span {
     }
 }
 
+/// So much a second: `50/s`, `2000ms/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance(pub(crate) u32);
+
+impl FromStr for Allowance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_suffix("/s").unwrap_or(text);
+        let number = number.strip_suffix("ms").unwrap_or(number);
+        match number.trim().parse() {
+            Ok(number) if number > 0 => Ok(Self(number)),
+            _ => Err("wanted so much a second, at least 1: 50/s, 2000ms/s".to_owned()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +143,15 @@ mod tests {
         }
         let whole = "2000micros".parse::<Span>().expect("a time");
         assert_eq!(whole.to_string(), "2ms");
+    }
+
+    #[test]
+    fn allowances_are_a_second() {
+        for (text, expected) in [("50/s", 50), ("2000ms/s", 2_000), ("7", 7)] {
+            assert_eq!(text.parse(), Ok(Allowance(expected)), "{text}");
+        }
+        for wrong in ["", "0/s", "-1/s", "5/m", "x"] {
+            assert!(wrong.parse::<Allowance>().is_err(), "{wrong}");
+        }
     }
 }

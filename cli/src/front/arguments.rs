@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gleaner_front::{BackendUrl, SessionKey};
 use ipnet::IpNet;
 
+use super::limits::LimitArguments;
 use crate::config::{ByteSize, LogFormat, Span};
 
 /// Stand ahead of roots, or of any other HTTP service: end TLS, balance, keep sessions, survive backends.
@@ -82,6 +83,8 @@ pub(crate) struct FrontArguments {
         env = "GLEANER_CACHE_MEMORY"
     )]
     pub(super) cache_memory: ByteSize,
+    #[command(flatten)]
+    pub(super) limits: LimitArguments,
     /// Networks of proxies whose word about the client's address is believed, with commas
     #[arg(
         long,

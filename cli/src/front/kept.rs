@@ -10,10 +10,10 @@ use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
-use gleaner_api::{KeyMaker, Moment};
+use gleaner_api::{KeyMaker, Moment, Workloads};
 use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep};
 use gleaner_coordinator::Coordinator;
-use gleaner_front::{KeptAnswers, Reads};
+use gleaner_front::{KeptAnswers, Reads, Visitors};
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::GrpcGrantor;
@@ -23,13 +23,17 @@ use gleaner_root::edition::EditionMaker;
 use http::request::Parts;
 use tokio::task::JoinSet;
 
+use super::visitors::KnownVisitors;
 use crate::node::membership::ClusterFile;
 use crate::node::state::{Calls, Participant, StateSource};
 use crate::serve::node::now_ms;
 
 /// What keeps the answers of a front.
 pub(super) struct FrontCache {
-    pub(super) answers: KeptAnswers,
+    /// What keeps the answers; `None` where there is no memory for any.
+    pub(super) answers: Option<KeptAnswers>,
+    /// Who sends requests, by the keys of the cluster.
+    pub(super) visitors: Arc<dyn Visitors>,
     roots: Vec<(Following, GrpcGrantor)>,
     tasks: JoinSet<()>,
 }
@@ -54,7 +58,7 @@ impl FrontCache {
         let holder = rand::random();
         let mut roots = Vec::new();
         for member in &file.membership.nodes {
-            if member.role != Role::Root {
+            if member.role != Role::Root || memory_bytes == 0 {
                 continue;
             }
             let following = Following {
@@ -77,16 +81,22 @@ impl FrontCache {
             ..CacheOptions::new(now_ms)
         };
         let cache = Cache::new(options, Arc::clone(&known) as _);
+        let visitors = Arc::new(KnownVisitors {
+            known: Arc::clone(&known),
+            workloads: Workloads::default(),
+        });
         let reads = ReadRequests {
             known,
             keys: KeyMaker::new(Limits::default()),
             cache: Arc::clone(&cache),
         };
+        let answers = KeptAnswers {
+            cache,
+            reads: Arc::new(reads),
+        };
         Ok(Self {
-            answers: KeptAnswers {
-                cache,
-                reads: Arc::new(reads),
-            },
+            answers: (memory_bytes > 0).then_some(answers),
+            visitors,
             roots,
             tasks,
         })
@@ -102,7 +112,7 @@ impl FrontCache {
 
 /// The cluster as a front knows it.
 #[derive(Default)]
-struct KnownCluster {
+pub(super) struct KnownCluster {
     /// Not there until the state is known.
     state: OnceLock<Arc<dyn Coordinator>>,
     holdings: Arc<Holdings>,
@@ -111,7 +121,7 @@ struct KnownCluster {
 }
 
 impl KnownCluster {
-    fn state(&self) -> Option<Arc<ClusterState>> {
+    pub(super) fn state(&self) -> Option<Arc<ClusterState>> {
         Some(self.state.get()?.state())
     }
 }

@@ -1,7 +1,5 @@
 //! What a key may do, as flags say it.
 
-use std::str::FromStr;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
@@ -60,23 +58,6 @@ impl RightsArguments {
     }
 }
 
-/// So much a second: `50/s`, `2000ms/s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Allowance(pub(super) u32);
-
-impl FromStr for Allowance {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.strip_suffix("/s").unwrap_or(text);
-        let number = number.strip_suffix("ms").unwrap_or(number);
-        match number.trim().parse() {
-            Ok(number) if number > 0 => Ok(Self(number)),
-            _ => Err("wanted so much a second, at least 1: 50/s, 2000ms/s".to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,15 +78,5 @@ mod tests {
         (rights.read, rights.monitor) = (Vec::new(), false);
         let error = rights.descriptors().expect_err("nothing").to_string();
         assert!(error.contains("--read"), "{error}");
-    }
-
-    #[test]
-    fn allowances_are_a_second() {
-        for (text, expected) in [("50/s", 50), ("2000ms/s", 2_000), ("7", 7)] {
-            assert_eq!(text.parse(), Ok(Allowance(expected)), "{text}");
-        }
-        for wrong in ["", "0/s", "-1/s", "5/m", "x"] {
-            assert!(wrong.parse::<Allowance>().is_err(), "{wrong}");
-        }
     }
 }

@@ -1,0 +1,158 @@
+//! Whether a request may go on now: its sender's limits, then a place among those that are being answered.
+//!
+//! Does: ask [`Visitors`] who sends a request and what it asks for, and hold it against `limits` and `classes`. Does not:
+//! forward. Called by [`crate::front`]. Read first: [`Control::enter`], then [`Control::admit`].
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use gleaner_model::security::KeyLimits;
+use http::request::Parts;
+use http::{HeaderName, Response};
+
+use crate::classes::{Place, Places, RequestClass};
+use crate::limits::{Entrant, LimitCode, LimitOptions, Limits};
+use crate::refusal::Refusal;
+
+/// Header in which a root says how many microseconds a request took of the processors.
+const COST: HeaderName = HeaderName::from_static("x-gleaner-cost-us");
+
+/// Longest wait for a place.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who sends a request, as far as limits go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visitor {
+    /// Somebody without a key.
+    Stranger,
+    /// The owner of a valid key.
+    Key {
+        /// Id of the key.
+        id: Arc<str>,
+        /// What the key itself says.
+        limits: KeyLimits,
+    },
+    /// Somebody with a key that is not one, as far as is known here.
+    Refused,
+}
+
+/// What a request asks for, as far as limits go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work {
+    /// Its class.
+    pub class: RequestClass,
+    /// What it has in common with others that cost about the same.
+    pub shape: u64,
+    /// What it costs at a guess, in milliseconds of search CPU.
+    pub guess_ms: f64,
+}
+
+/// Knows who sends a request and what it asks for.
+pub trait Visitors: Send + Sync {
+    /// Returns who sends it.
+    fn visitor(&self, head: &Parts) -> Visitor;
+
+    /// Returns what it asks for; the body is empty where it is not at hand.
+    fn work(&self, head: &Parts, body: &Bytes) -> Work;
+}
+
+/// What lets requests go on.
+#[derive(Clone)]
+pub struct ControlOptions {
+    /// How often, and at what cost.
+    pub limits: LimitOptions,
+    /// Requests that backends answer at once, by all classes together; at least 4.
+    pub num_places: usize,
+    /// Knows who sends a request and what it asks for.
+    pub visitors: Arc<dyn Visitors>,
+}
+
+impl fmt::Debug for ControlOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlOptions")
+            .field("limits", &self.limits)
+            .field("num_places", &self.num_places)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lets requests go on.
+pub(crate) struct Control {
+    visitors: Arc<dyn Visitors>,
+    limits: Limits,
+    places: Places,
+}
+
+/// A request that goes on to a backend.
+pub(crate) struct Admitted {
+    pub(crate) place: Place,
+    shape: u64,
+}
+
+impl Control {
+    pub(crate) fn new(options: ControlOptions) -> Self {
+        Self {
+            visitors: options.visitors,
+            limits: Limits::new(options.limits),
+            places: Places::new(options.num_places),
+        }
+    }
+
+    /// Lets a request in by its head.
+    ///
+    /// # Errors
+    /// 429 with what is too much and when to come again.
+    pub(crate) fn enter(&self, head: &Parts, address: IpAddr) -> Result<Entrant, Refusal> {
+        self.limits.enter(self.visitors.visitor(head), address)
+    }
+
+    /// Charges a request whose answer may be kept.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub(crate) fn charge_kept(&self, entrant: &Entrant) -> Result<(), Refusal> {
+        self.limits.charge_kept(entrant)
+    }
+
+    /// Charges a request that is sent to a backend, and waits for a place for it.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub(crate) async fn admit(
+        &self,
+        entrant: &Entrant,
+        head: &Parts,
+        body: &Bytes,
+    ) -> Result<Admitted, Refusal> {
+        let work = self.visitors.work(head, body);
+        self.limits.charge(entrant, work.shape, work.guess_ms)?;
+        let place = self.places.take(work.class, PATIENCE).await;
+        let full = |_| Refusal::limited(LimitCode::Concurrency, Duration::from_secs(1));
+        Ok(Admitted {
+            place: place.map_err(full)?,
+            shape: work.shape,
+        })
+    }
+
+    /// Learns what a request took: what its answer says, or else the time until it came.
+    pub(crate) fn learn(&self, shape: u64, answer: &Response<Body>, took: Duration) {
+        if !answer.status().is_success() {
+            return;
+        }
+        let told = answer.headers().get(COST);
+        let told = told.and_then(|cost| cost.to_str().ok()?.parse::<f64>().ok());
+        let cost_ms = told.map_or(took.as_secs_f64() * 1_000.0, |micros| micros / 1_000.0);
+        self.limits.learn(shape, cost_ms);
+    }
+}
+
+impl Admitted {
+    /// Returns its place, to be kept until its answer ends, and the shape to learn by.
+    pub(crate) fn into_parts(self) -> (Place, u64) {
+        (self.place, self.shape)
+    }
+}

@@ -1,0 +1,298 @@
+//! How often a client may ask, at what cost, and how many requests it may have open.
+//!
+//! Does: hold each request against buckets of its address and its key, learn what requests of a shape cost, say when to
+//! come again. Does not: know the dialect or check keys, queue anything (`classes` does).
+//! Read first: [`Limits::enter`], then [`Limits::charge`].
+//!
+//! Every bucket is the generic cell rate algorithm (ATM Forum, TM 4.0, 4.4.2) of the crate `governor`. It cannot run into
+//! debt: a request is charged before it is sent, by what requests of its shape took before.
+
+mod buckets;
+mod cost;
+mod open;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::metric;
+use gleaner_model::security::KeyLimits;
+
+use crate::control::Visitor;
+use crate::refusal::Refusal;
+use buckets::Buckets;
+use cost::Costs;
+pub(crate) use open::OpenOfSender;
+use open::OpenRequests;
+
+/// Cells of a bucket of costs for a millisecond: an answer that was kept costs one, a fiftieth.
+const CELLS_PER_MS: u32 = 50;
+
+/// How many addresses of a network may be busy at once before it is held back as a whole.
+const BUSY_OF_NETWORK: u32 = 8;
+
+/// How often, and at what cost; `None` is no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitOptions {
+    /// Requests a second of one address without a key; default no limit.
+    pub strangers_per_second: Option<NonZeroU32>,
+    /// Requests a second of one key that says nothing itself; default no limit.
+    pub keys_per_second: Option<NonZeroU32>,
+    /// Milliseconds of search CPU a second, of one key that says nothing itself or one address; default no limit.
+    pub cost_ms_per_second: Option<NonZeroU32>,
+    /// Wrong keys a minute of one address; default 10.
+    pub wrong_keys_per_minute: NonZeroU32,
+    /// Requests of one key that says nothing itself, and where strangers have a limit of one address, that are open at
+    /// once; default 32.
+    pub open_requests: NonZeroU32,
+    /// How many fronts share the limits; default 1. Each allows that part of them.
+    pub num_fronts: NonZeroU32,
+}
+
+impl Default for LimitOptions {
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).expect("it is not 0");
+        Self {
+            strangers_per_second: None,
+            keys_per_second: None,
+            cost_ms_per_second: None,
+            wrong_keys_per_minute: number(10),
+            open_requests: number(32),
+            num_fronts: number(1),
+        }
+    }
+}
+
+/// Why a request is refused for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitCode {
+    /// Too many requests.
+    Requests,
+    /// Too dear ones.
+    Cost,
+    /// Too many wrong keys.
+    AuthFailures,
+    /// Too many at once.
+    Concurrency,
+}
+
+impl LimitCode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Cost => "cost",
+            Self::AuthFailures => "auth_failures",
+            Self::Concurrency => "concurrency",
+        }
+    }
+}
+
+/// The limits of a front.
+pub(crate) struct Limits {
+    options: LimitOptions,
+    addresses: Buckets<IpAddr>,
+    networks: Buckets<IpAddr>,
+    wrong_keys: Buckets<IpAddr>,
+    keys: Buckets<(Arc<str>, u32)>,
+    /// Of keys and of addresses of strangers, with what each may spend.
+    spent: Buckets<(Spender, u32)>,
+    costs: Costs,
+    open: OpenRequests,
+}
+
+/// Whose account a request goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Spender {
+    Key(Arc<str>),
+    Address(IpAddr),
+}
+
+/// A request that was let in.
+#[derive(Debug)]
+pub(crate) struct Entrant {
+    spender: Spender,
+    /// Cells of cost a second; `None`: no limit.
+    cost: Option<NonZeroU32>,
+    /// Its place among the open ones of the same sender.
+    pub(crate) open: OpenOfSender,
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.options.fmt(f)
+    }
+}
+
+impl Limits {
+    /// Returns limits under `options`.
+    pub(crate) fn new(options: LimitOptions) -> Self {
+        Self {
+            options,
+            addresses: Buckets::default(),
+            networks: Buckets::default(),
+            wrong_keys: Buckets::default(),
+            keys: Buckets::default(),
+            spent: Buckets::default(),
+            costs: Costs::default(),
+            open: OpenRequests::default(),
+        }
+    }
+
+    /// Lets a request in by who sends it, and from where.
+    ///
+    /// # Errors
+    /// 429 with what is too much and when to come again.
+    pub(crate) fn enter(&self, visitor: Visitor, address: IpAddr) -> Result<Entrant, Refusal> {
+        let address = narrow(address);
+        let options = &self.options;
+        let every_second = |number: NonZeroU32| (number, Duration::from_secs(1));
+        let (spender, limits) = match visitor {
+            Visitor::Key { id, limits } => (Spender::Key(id), limits),
+            Visitor::Refused => {
+                let limit = (options.wrong_keys_per_minute, Duration::from_secs(60));
+                let taken = self.wrong_keys.take(address, self.share(limit), one());
+                taken.map_err(|wait| limited(LimitCode::AuthFailures, wait))?;
+                (Spender::Address(address), KeyLimits::default())
+            }
+            Visitor::Stranger => (Spender::Address(address), KeyLimits::default()),
+        };
+        let requests = |wait| limited(LimitCode::Requests, wait);
+        match &spender {
+            Spender::Key(id) => {
+                let own = limits.requests_per_second.and_then(NonZeroU32::new);
+                if let Some(limit) = own.or(options.keys_per_second) {
+                    let bucket = (Arc::clone(id), limit.get());
+                    let taken = self
+                        .keys
+                        .take(bucket, self.share(every_second(limit)), one());
+                    taken.map_err(requests)?;
+                }
+            }
+            Spender::Address(address) => {
+                if let Some(limit) = options.strangers_per_second {
+                    let share = self.share(every_second(limit));
+                    let taken = self.addresses.take(*address, share, one());
+                    taken.map_err(requests)?;
+                    let wide = limit.saturating_mul(busy_of_network());
+                    let share = self.share(every_second(wide));
+                    let taken = self.networks.take(network(*address), share, one());
+                    taken.map_err(requests)?;
+                }
+            }
+        }
+        let most = limits.concurrent.and_then(NonZeroU32::new);
+        let most = most.unwrap_or(match (&spender, options.strangers_per_second) {
+            (Spender::Address(_), None) => NonZeroU32::MAX,
+            _ => options.open_requests,
+        });
+        let open = self.open.take(spender.clone(), most);
+        let cost = limits.cost_ms_per_second.and_then(NonZeroU32::new);
+        Ok(Entrant {
+            spender,
+            cost: cost.or(options.cost_ms_per_second),
+            open: open.ok_or_else(|| limited(LimitCode::Concurrency, Duration::from_secs(1)))?,
+        })
+    }
+
+    /// Charges what a request of this shape will cost that is sent to a backend; `guess_ms` counts until one was seen.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub(crate) fn charge(
+        &self,
+        entrant: &Entrant,
+        shape: u64,
+        guess_ms: f64,
+    ) -> Result<(), Refusal> {
+        let cost_ms = self.costs.expected_ms(shape).unwrap_or(guess_ms);
+        self.spend(entrant, cost_ms * f64::from(CELLS_PER_MS))
+    }
+
+    /// Charges an answer that is kept.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub(crate) fn charge_kept(&self, entrant: &Entrant) -> Result<(), Refusal> {
+        self.spend(entrant, 1.0)
+    }
+
+    /// Notes what a request of a shape cost, in milliseconds of search CPU.
+    pub(crate) fn learn(&self, shape: u64, cost_ms: f64) {
+        self.costs.note(shape, cost_ms);
+    }
+
+    fn spend(&self, entrant: &Entrant, cells: f64) -> Result<(), Refusal> {
+        let Some(limit) = entrant.cost else {
+            return Ok(());
+        };
+        let per_second = limit.saturating_mul(cells_per_ms());
+        let limit = self.share((per_second, Duration::from_secs(1)));
+        // More than the whole bucket could never be paid.
+        let most = limit.burst.get();
+        let cells = (cells.ceil() as u32).clamp(1, most);
+        let cells = NonZeroU32::new(cells).unwrap_or_else(one);
+        let bucket = (entrant.spender.clone(), per_second.get());
+        let taken = self.spent.take(bucket, limit, cells);
+        taken.map_err(|wait| limited(LimitCode::Cost, wait))
+    }
+
+    /// Returns the part of a limit that this front allows: one of `num_fronts`, and half as much again at once, as
+    /// balancers do not deal out evenly.
+    fn share(&self, (number, period): (NonZeroU32, Duration)) -> buckets::Rate {
+        let num_fronts = self.options.num_fronts;
+        let at_once = number.get().saturating_mul(3) / 2 / num_fronts.get();
+        let at_once = match num_fronts.get() {
+            1 => number.get(),
+            _ => at_once,
+        };
+        buckets::Rate {
+            every: period * num_fronts.get() / number.get(),
+            burst: NonZeroU32::new(at_once).unwrap_or_else(one),
+        }
+    }
+}
+
+fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn cells_per_ms() -> NonZeroU32 {
+    NonZeroU32::new(CELLS_PER_MS).unwrap_or(NonZeroU32::MIN)
+}
+
+fn busy_of_network() -> NonZeroU32 {
+    NonZeroU32::new(BUSY_OF_NETWORK).unwrap_or(NonZeroU32::MIN)
+}
+
+fn limited(code: LimitCode, wait: Duration) -> Refusal {
+    metrics::counter!(metric::FRONT_LIMITED.name, "code" => code.name()).increment(1);
+    Refusal::limited(code, wait)
+}
+
+/// Returns what one client has for certain: an address of version 4, the first half of one of version 6.
+fn narrow(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => masked(address, 64).into(),
+    }
+}
+
+/// Returns the network around an address: /24, or /48 of version 6.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            Ipv4Addr::new(a, b, c, 0).into()
+        }
+        IpAddr::V6(address) => masked(address, 48).into(),
+    }
+}
+
+fn masked(address: Ipv6Addr, num_bits: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - num_bits)))
+}
+
+#[cfg(test)]
+mod tests;
