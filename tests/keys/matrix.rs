@@ -13,6 +13,12 @@ use crate::processes::Processes;
 /// How long a revoked key may be taken by any process.
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
+/// A key that is none.
+const WRONG: &str = "a wrong key";
+
+/// How often it is tried through a front, which refuses more than ten a minute.
+const MOST_WRONG: usize = 8;
+
 /// Keys: name, privileges on the cluster, names of indices, privileges on those.
 const KEYS: &[(&str, &[&str], &str, &[&str])] = &[
     ("nothing", &[], "mine-*", &[]),
@@ -83,19 +89,20 @@ async fn fronts_and_roots_let_in_the_same_and_forget_a_key_within_a_second() -> 
         let created = processes.send(front, &processes.admin, &request).await?;
         created.ok()?;
     }
-    let mut keys = vec![
-        ("no key", String::new()),
-        ("a wrong key", "eDp5".to_owned()),
-    ];
+    let mut keys = vec![("no key", String::new()), (WRONG, "eDp5".to_owned())];
     let mut first = None;
     for key in KEYS {
         let (id, encoded) = made(&processes, *key).await?;
         first.get_or_insert((id, encoded.clone()));
         keys.push((key.0, encoded));
     }
-    let (mut num_denied, mut num_asked) = (0, 0);
+    let (mut num_denied, mut num_asked, mut num_wrong) = (0, 0, 0);
     for request in requests() {
         for (name, key) in &keys {
+            num_wrong += usize::from(*name == WRONG);
+            if *name == WRONG && num_wrong > MOST_WRONG {
+                continue;
+            }
             // Through the front first and again: what is kept must not open a door.
             let by_front = processes.send(front, key, &request).await?;
             let at_root = processes.send(root, key, &request).await?;
@@ -124,7 +131,23 @@ async fn fronts_and_roots_let_in_the_same_and_forget_a_key_within_a_second() -> 
         ensure!(line["http.status"].is_u64(), "{line}");
     }
     let (id, key) = first.context("a key")?;
-    revoked(&processes, &id, &key).await
+    revoked(&processes, &id, &key).await?;
+    guessed(&processes).await
+}
+
+/// Guesses keys at a front until it does not even ask a root.
+async fn guessed(processes: &Processes) -> Result<()> {
+    let whoami = Request::new("GET", "/_security/_authenticate");
+    for _ in 0..20 {
+        let answer = processes.send(processes.fronts[0], "eDp5", &whoami).await?;
+        if answer.status == 429 {
+            let body = answer.json()?;
+            assert_eq!(body["error"]["code"], "auth_failures", "{body}");
+            ensure!(answer.header("retry-after").is_some(), "it says when");
+            return Ok(());
+        }
+    }
+    anyhow::bail!("guesses are not limited")
 }
 
 async fn revoked(processes: &Processes, id: &str, key: &str) -> Result<()> {
@@ -139,7 +162,7 @@ async fn revoked(processes: &Processes, id: &str, key: &str) -> Result<()> {
     answer.await?.ok()?;
     let since = Instant::now();
     for address in all {
-        while processes.send(*address, key, &whoami).await?.status != 401 {
+        while processes.send(*address, key, &whoami).await?.status == 200 {
             ensure!(since.elapsed() < REVOKED_WITHIN, "{address} takes it still");
             sleep(Duration::from_millis(5)).await;
         }
