@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::address::TrustedProxies;
+use crate::admin;
 use crate::answer::Held;
 use crate::balance::{Affinity, Backends};
 use crate::body::{BodyLimits, RequestBody};
@@ -32,12 +33,13 @@ use crate::options::{Binding, FrontOptions};
 use crate::probe::Probe;
 use crate::refusal::{Refusal, json_response};
 use crate::session::SessionKey;
+use crate::split::{BadRules, Shadow, Split, Way, status_of};
 
 /// A front: a service of requests that it forwards. Clones share it.
 #[derive(Clone)]
 pub struct Front(Arc<Shared>);
 
-struct Shared {
+pub(crate) struct Shared {
     backends: Backends,
     forwarder: Forwarder,
     session: Option<SessionKey>,
@@ -48,6 +50,8 @@ struct Shared {
     max_open_requests: usize,
     places: Arc<Semaphore>,
     control: Option<Control>,
+    pub(crate) split: Split,
+    pub(crate) shadow: Option<Shadow>,
     answers_probes: bool,
     is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
@@ -61,6 +65,7 @@ struct OnwardRequest {
     bound_to: Option<usize>,
     place: OwnedSemaphorePermit,
     entrant: Option<Entrant>,
+    way: Way,
 }
 
 impl fmt::Debug for Front {
@@ -73,9 +78,21 @@ impl Front {
     /// Returns a front, which begins to look at its backends.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, and with rules that [`Self::checked`] refuses.
     #[must_use]
     pub fn start(options: FrontOptions) -> Self {
+        Self::checked(options).expect("the rules are good")
+    }
+
+    /// As [`Self::start`].
+    ///
+    /// # Errors
+    /// [`BadRules`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn checked(options: FrontOptions) -> Result<Self, BadRules> {
+        let split = Split::new(&options.split, options.is_read)?;
         let backends = Backends::new(&options.backends);
         let probe = Probe {
             connect: Connect {
@@ -86,10 +103,16 @@ impl Front {
             every: options.probe_every,
         };
         let mut looks = JoinSet::new();
-        for backend in backends.all() {
+        let targets = split.targets().flat_map(|target| target.all());
+        for backend in backends.all().iter().chain(targets) {
             looks.spawn(probe.clone().watch(Arc::clone(backend)));
         }
-        Self(Arc::new(Shared {
+        let shadow = options.shadow.clone();
+        let connect = probe.connect.clone();
+        let shadow = shadow.map(|shadow| Shadow::start(shadow, connect, options.is_read));
+        Ok(Self(Arc::new(Shared {
+            split,
+            shadow,
             forwarder: Forwarder::new(&options),
             backends,
             session: options.session,
@@ -108,7 +131,13 @@ impl Front {
             answers_probes: options.answers_probes,
             is_draining: AtomicBool::new(false),
             _looks: looks,
-        }))
+        })))
+    }
+
+    /// Returns the service by which those who look after the front see and change what it does: `/_front/rules` and
+    /// `/_front/shadow`. It checks nobody, so its listener must be one that only they reach.
+    pub fn admin(&self) -> axum::Router {
+        admin::router(Arc::clone(&self.0))
     }
 
     /// Is there a backend to forward to, and no end in sight?
@@ -168,6 +197,7 @@ impl Shared {
         let control = self.control.as_ref();
         let entrant = control.map(|control| control.enter(&head, caller.address));
         let entrant = entrant.transpose()?;
+        let way = self.split.way(&mut head, caller.address);
         let session = self.session.as_ref();
         let session =
             session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));
@@ -175,12 +205,17 @@ impl Shared {
         let body = RequestBody::read(body, self.body_limits).await;
         let body = body.map_err(|fault| Refusal::body(&fault))?;
         let keep = match (&self.kept, &body) {
-            (Some(kept), RequestBody::Whole(bytes)) => kept.keep(&head, bytes),
+            // What another service answers is not to be taken for what the own backends would.
+            (Some(kept), RequestBody::Whole(bytes)) if way.is_main() => kept.keep(&head, bytes),
             _ => None,
         };
         if let (Some(control), Some(entrant), Some(_)) = (control, &entrant, &keep) {
             control.charge_kept(entrant)?;
         }
+        let shadow = self.shadow.as_ref();
+        // What another way answers says nothing of the main one.
+        let shadow = shadow.filter(|_| way.is_main());
+        let copy = shadow.and_then(|shadow| shadow.begin(&head, &body));
         let on = OnwardRequest {
             bound_to: self.bound_to(&head, &body),
             body,
@@ -191,6 +226,7 @@ impl Shared {
             },
             place,
             entrant,
+            way,
         };
         let mut answer = match (&self.kept, keep) {
             (Some(kept), Some(keep)) => {
@@ -204,7 +240,10 @@ impl Shared {
         if let Some(cookie) = session.and_then(|session| session.new_cookie) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
-        Ok(answer)
+        Ok(match copy {
+            Some(copy) => copy.watch(answer),
+            None => answer,
+        })
     }
 
     /// Returns the backend that alone can answer, where there is one.
@@ -233,18 +272,21 @@ impl Shared {
         let forward = Forward {
             head,
             body: on.body,
-            backends: &self.backends,
+            backends: on.way.backends.as_deref().unwrap_or(&self.backends),
             affinity: match (on.bound_to, &on.session) {
-                (Some(at), _) => Affinity::Backend(at),
-                (None, Some(session)) => Affinity::Session(session),
-                (None, None) => Affinity::None,
+                (Some(at), _) if on.way.is_main() => Affinity::Backend(at),
+                (_, Some(session)) => Affinity::Session(session),
+                (_, None) => Affinity::None,
             },
             held: Arc::new(Held {
                 _place: on.place,
                 _controlled: controlled,
             }),
         };
-        let answer = self.forwarder.forward(forward).await?;
+        let begun = Instant::now();
+        let answer = self.forwarder.forward(forward).await;
+        on.way.note(status_of(&answer), begun.elapsed());
+        let answer = answer?;
         if let Some((control, shape, begun)) = learned {
             control.learn(shape, &answer, begun.elapsed());
         }

@@ -7,6 +7,7 @@
 //! Called by `cli`. Read [`Front`] first, then `docs/decisions/0040-front.md`.
 
 mod address;
+mod admin;
 mod answer;
 mod backend;
 mod balance;
@@ -27,6 +28,7 @@ mod pause;
 mod probe;
 mod refusal;
 mod session;
+mod split;
 
 pub use address::TrustedProxies;
 pub use classes::RequestClass;
@@ -36,6 +38,10 @@ pub use kept::{KeptAnswers, Reads};
 pub use limits::LimitOptions;
 pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
 pub use session::{BadSessionKey, SessionKey};
+pub use split::{
+    BadRules, BadShare, IndexRewrite, Rule, Rules, ShadowOptions, Share, SplitKey, SplitOptions,
+    When,
+};
 
 #[cfg(test)]
 mod tests;

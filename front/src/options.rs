@@ -15,6 +15,7 @@ use crate::address::TrustedProxies;
 use crate::control::ControlOptions;
 use crate::kept::KeptAnswers;
 use crate::session::SessionKey;
+use crate::split::{ShadowOptions, SplitOptions};
 
 /// Settings of a front; every one but the backends has a default.
 #[derive(Debug, Clone)]
@@ -46,6 +47,10 @@ pub struct FrontOptions {
     pub kept: Option<KeptAnswers>,
     /// How often clients may ask, at what cost, and how many requests are forwarded at once by class; default no limits.
     pub control: Option<ControlOptions>,
+    /// Rules that send a share of users another way; default none.
+    pub split: SplitOptions,
+    /// Where copies of requests go whose answers nobody sees; default nowhere.
+    pub shadow: Option<ShadowOptions>,
     /// Requests that are forwarded at once; default 8,192, as many as connections may be open. Beyond it they are refused
     /// with 429: each holds a connection to a backend, and HTTP/2 clients may open a hundred over one of theirs.
     pub max_open_requests: usize,
@@ -75,6 +80,8 @@ impl Default for FrontOptions {
             kept: None,
             binding: None,
             control: None,
+            split: SplitOptions::default(),
+            shadow: None,
             max_open_requests: 8_192,
             max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),

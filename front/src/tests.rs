@@ -12,6 +12,7 @@ mod recorder;
 mod retries;
 mod sessions;
 mod smuggling;
+mod split;
 
 use std::future::pending;
 use std::net::SocketAddr;

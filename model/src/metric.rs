@@ -6,7 +6,9 @@
 mod front;
 mod page;
 
-pub use front::{FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS};
+pub use front::{
+    FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS, FRONT_SHADOWED, FRONT_SPLIT,
+};
 pub use page::page;
 
 /// How a metric moves.
@@ -423,7 +425,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 46] = [
+pub const ALL: [Metric; 48] = [
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,
@@ -443,6 +445,8 @@ pub const ALL: [Metric; 46] = [
     FRONT_REQUESTS,
     FRONT_RETRIES,
     FRONT_SECONDS,
+    FRONT_SHADOWED,
+    FRONT_SPLIT,
     HTTP_REQUEST_SECONDS,
     INDEXING_MEMORY_BYTES,
     LOG_BYTES,

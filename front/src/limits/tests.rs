@@ -72,7 +72,7 @@ fn a_refusal_says_what_and_when() {
     let limits = Limits::new(slow());
     let_in(&limits, &Visitor::Stranger, address(1), 1_000);
     let refusal = limits.enter(Visitor::Stranger, address(1));
-    let answer = refusal.err().expect("refused").into_response();
+    let answer = refusal.expect_err("refused").into_response();
     assert_eq!(answer.status(), http::StatusCode::TOO_MANY_REQUESTS);
     let wait = answer.headers()["retry-after"].to_str().expect("a number");
     assert!(wait.parse::<u64>().expect("seconds") >= 1);
@@ -103,7 +103,7 @@ fn what_a_key_says_itself_counts() {
     let first = limits.enter(visitor.clone(), address(1));
     let first = first.expect("let in");
     let second = limits.enter(visitor.clone(), address(1));
-    let body = second.err().expect("one is open").into_response();
+    let body = second.expect_err("one is open").into_response();
     assert_eq!(body.status(), 429);
     drop(first);
     assert!(let_in(&limits, &visitor, address(1), 1_000) <= 3);

@@ -37,3 +37,21 @@ pub const FRONT_LIMITED: Metric = Metric {
     values: &["requests", "cost", "auth_failures", "concurrency"],
     help: "requests that a front refused with 429, by the limit that was reached",
 };
+
+/// Copies of requests for a shadow.
+pub const FRONT_SHADOWED: Metric = Metric {
+    name: "gleaner_front_shadowed_total",
+    kind: MetricKind::Counter,
+    labels: &["outcome"],
+    values: &["compared", "dropped", "failed"],
+    help: "copies of requests for a shadow: compared, dropped for want of room, without an answer",
+};
+
+/// Requests that a rule sent another way.
+pub const FRONT_SPLIT: Metric = Metric {
+    name: "gleaner_front_split_total",
+    kind: MetricKind::Counter,
+    labels: &["arm"],
+    values: &["main", "other"],
+    help: "requests under a rule that splits traffic, by the way that they went",
+};
