@@ -4,6 +4,7 @@ mod arguments;
 mod kept;
 mod limits;
 mod reads;
+mod split;
 mod visitors;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::logging;
 use crate::node::membership::{ClusterFile, Membership};
 use crate::node::state::Calls;
 use crate::node::{stop_asked, stopped};
-use crate::serve::address::{Bound, LISTEN};
+use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
 use crate::serve::edge::Probes;
 use crate::serve::metrics;
 use crate::tls::{NodeTls, check_exposure};
@@ -60,7 +61,8 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
         control: Some(arguments.limits.control(num_fronts(&arguments)?, visitors)),
         ..options
     };
-    let front = Front::start(options);
+    let front = Front::checked(options)?;
+    let _admin = admin(&arguments, &front).await?;
     let (tell, readiness) = watch::channel(Readiness::Ready);
     let probes = gleaner_api::probes(readiness, metrics);
     let _probes = Probes::start(&arguments.probe_listen, probes, &ApiOptions::default()).await?;
@@ -80,6 +82,41 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     served.context("the server failed")?;
     tracing::info!("stopped");
     Ok(Exit::Success)
+}
+
+/// Serves what those who look after the front see and change, where they have an address.
+async fn admin(arguments: &FrontArguments, front: &Front) -> Result<Option<AbortOnDrop>> {
+    let address = &arguments.split.admin_listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listener = Bound::take(address, ADMIN_LISTEN).await?.listen()?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    split::check_admin(address, arguments.insecure)?;
+    tracing::info!(%address, "rules and the shadow are shown");
+    let options = ServerOptions {
+        answers_probes: false,
+        ..ServerOptions::default()
+    };
+    let admin = front.admin();
+    let serving = tokio::spawn(async move {
+        let served = gleaner_server::serve(listener, admin, &options, std::future::pending());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the server of rules and the shadow failed");
+        }
+    });
+    Ok(Some(AbortOnDrop(serving)))
+}
+
+/// A task that ends when this is dropped.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Returns how many fronts share the limits: those of the file.
@@ -120,6 +157,8 @@ fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(Fron
         session: arguments.session.clone(),
         trusted_proxies: TrustedProxies::new(arguments.trusted_proxies.clone()),
         answer_within: arguments.timeout.0,
+        split: arguments.split.split()?,
+        shadow: arguments.split.shadow(),
         ..FrontOptions::default()
     };
     let mut listen = arguments.listen.clone();
@@ -138,7 +177,9 @@ fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(Fron
         let of_entry = entry.transpose()?.map(|front| front.http_address.clone());
         listen = listen.or(of_entry);
     }
-    if options.backends.iter().any(BackendUrl::is_encrypted) {
+    let services = options.backends.iter().chain(arguments.split.services());
+    let is_encrypted = services.into_iter().any(BackendUrl::is_encrypted);
+    if is_encrypted {
         options.connector = Some(connector(arguments, tls)?);
     }
     Ok((

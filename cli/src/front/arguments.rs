@@ -6,6 +6,7 @@ use gleaner_front::{BackendUrl, SessionKey};
 use ipnet::IpNet;
 
 use super::limits::LimitArguments;
+use super::split::SplitArguments;
 use crate::config::{ByteSize, LogFormat, Span};
 
 /// Stand ahead of roots, or of any other HTTP service: end TLS, balance, keep sessions, survive backends.
@@ -85,6 +86,8 @@ pub(crate) struct FrontArguments {
     pub(super) cache_memory: ByteSize,
     #[command(flatten)]
     pub(super) limits: LimitArguments,
+    #[command(flatten)]
+    pub(super) split: SplitArguments,
     /// Networks of proxies whose word about the client's address is believed, with commas
     #[arg(
         long,

@@ -33,6 +33,12 @@ pub(crate) const PROBE_LISTEN: AddressFlag = AddressFlag {
     port: 9210,
 };
 
+/// Those who look after a front.
+pub(crate) const ADMIN_LISTEN: AddressFlag = AddressFlag {
+    flag: "--admin-listen",
+    port: 9220,
+};
+
 impl AddressFlag {
     /// Returns `address` with a port, the usual one where it has none.
     ///
