@@ -8,6 +8,7 @@
 
 pub mod conformance;
 pub mod embedded;
+pub mod entries;
 pub mod size;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use gleaner_model::{ClusterState, FaultKind};
 use tokio::sync::watch;
 
 pub use embedded::Embedded;
+pub use entries::ShardEntries;
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,12 @@ pub trait Coordinator: Send + Sync {
 
     /// Returns a channel that always holds the newest state known here.
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>>;
+
+    /// Returns the entries of shards, where the copies of a shard agree through one. `None`: a replica follows
+    /// the log of the primary that the state names first.
+    fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
+        None
+    }
 
     /// Replaces the state when it is still at version `expected`; on `Ok` the change is durable and
     /// visible through [`Coordinator::state`]. The new state's version is `expected + 1`, whatever

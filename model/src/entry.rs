@@ -104,6 +104,22 @@ impl Entry {
         self.copies.get(&copy).map(|meta| meta.node)
     }
 
+    /// Returns the nodes of all copies: the primary's, those in sync, the others.
+    pub fn copies_by_rank(&self) -> Vec<NodeUuid> {
+        let mut nodes = self.in_sync_by_rank();
+        let others = self.copies.iter();
+        let others = others.filter(|(copy, _)| !self.in_sync.contains(*copy));
+        nodes.extend(others.map(|(_, meta)| meta.node));
+        nodes
+    }
+
+    /// Returns the nodes of the copies in sync, the primary's first.
+    pub fn in_sync_by_rank(&self) -> Vec<NodeUuid> {
+        let others = self.in_sync.iter().filter(|copy| **copy != self.primary);
+        let copies = std::iter::once(&self.primary).chain(others);
+        copies.filter_map(|copy| self.node_of(*copy)).collect()
+    }
+
     /// Reads an entry.
     ///
     /// # Errors
@@ -193,6 +209,15 @@ mod tests {
         let entry = Entry::from_json(json.to_string().as_bytes()).expect("an entry");
         let again: Value = serde_json::from_slice(&entry.to_json()).expect("JSON");
         assert_eq!(again, json);
+    }
+
+    #[test]
+    fn copies_are_ranked_from_the_primary_to_those_that_are_not_in_sync() {
+        let mut entry = entry();
+        entry.primary = id(2);
+        let node = |n: u8| NodeUuid([n; 16]);
+        assert_eq!(entry.copies_by_rank(), [node(2), node(1), node(3)]);
+        assert_eq!(entry.in_sync_by_rank(), [node(2), node(1)]);
     }
 
     #[test]

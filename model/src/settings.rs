@@ -32,6 +32,10 @@ pub struct IndexSettings {
     pub number_of_replicas: u32,
     /// Slots a document's hash falls into; a multiple of the shard count, fixed at creation.
     pub routing_slots: u32,
+    /// Members that the in-sync set of each shard keeps, ≥ 1, where copies agree (`index.replication.min_in_sync`).
+    /// `None` (default): 1 with up to two copies, 2 with more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_in_sync: Option<u32>,
     /// Milliseconds between refreshes; `None` is never (`-1`). Default 1,000.
     pub refresh_interval_ms: Option<u64>,
     /// Milliseconds without a search after which an index that declares no refresh interval is not
@@ -83,6 +87,7 @@ impl Default for IndexSettings {
         Self {
             number_of_shards,
             number_of_replicas: 1,
+            min_in_sync: None,
             routing_slots: routing_slots_for(number_of_shards),
             refresh_interval_ms: Some(1_000),
             search_idle_after_ms: default_search_idle_after(),

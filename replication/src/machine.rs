@@ -242,6 +242,11 @@ impl ShardCopy {
         }
     }
 
+    /// Returns the greatest term adopted, durably: the one under which a follower appends.
+    pub fn fence(&self) -> PrimaryTerm {
+        self.local.fence
+    }
+
     /// Returns the agreed point: all records below stay.
     pub fn agreed(&self) -> SeqNo {
         self.local.agreed

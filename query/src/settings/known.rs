@@ -77,6 +77,10 @@ const KNOWN: &[KnownSetting] = &[
         s.number_of_replicas = given.number(0, 1_024)? as u32;
         Ok(())
     })),
+    dynamic("index.replication.min_in_sync", Effect::Set(|s, given| {
+        s.min_in_sync = Some(given.number(1, 1_025)? as u32);
+        Ok(())
+    })),
     dynamic("index.refresh_interval", Effect::Set(refresh_interval)),
     dynamic("index.front.max_stale", Effect::Set(|s, given| {
         s.max_stale_ms = milliseconds(given)?

@@ -1,0 +1,105 @@
+//! The entries of shards whose copies agree, and the nodes that are alive.
+//!
+//! Does: define what a store of entries answers. Does not: say how an entry may change (`replication` does).
+//! Called by `leaf`, which drives copies, and `root`, which finds primaries. Read first: [`ShardEntries`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gleaner_model::{Entry, Incarnation, NodeId, NodeUuid, Revision, ShardKey};
+use tokio::sync::watch;
+
+use crate::CoordinatorError;
+
+/// An entry with the revision at which it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// All entries and nodes as they were at one revision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntryTable {
+    /// The revision.
+    pub revision: Revision,
+    /// The entries.
+    pub shards: BTreeMap<ShardKey, StoredEntry>,
+    /// The nodes by their names for people; the one that bears the name now.
+    pub nodes: BTreeMap<NodeId, NodeUuid>,
+    /// The nodes that are alive, with the process that runs on each.
+    pub alive: BTreeMap<NodeUuid, Incarnation>,
+}
+
+impl EntryTable {
+    /// Returns the name of a node; `None` where no node of that identity bears one.
+    pub fn name_of(&self, node: NodeUuid) -> Option<&NodeId> {
+        let named = self.nodes.iter().find(|(_, uuid)| **uuid == node);
+        named.map(|(name, _)| name)
+    }
+}
+
+/// What must hold beside the entry for a copy to take over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeOverGuard {
+    /// The node that must not be alive.
+    pub absent: NodeUuid,
+    /// The node that must be,
+    pub node: NodeUuid,
+    /// with this process.
+    pub incarnation: Incarnation,
+}
+
+/// A change of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryChange {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The revision that the entry must still have.
+    pub expected: Revision,
+    /// The entry after the change.
+    pub entry: Arc<Entry>,
+    /// What else must hold.
+    pub guard: Option<TakeOverGuard>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryOutcome {
+    /// It was made.
+    Made {
+        /// The revision of the new entry.
+        revision: Revision,
+    },
+    /// It was not made; this is the entry in force.
+    Refused(StoredEntry),
+    /// It was not made: the entry is gone.
+    Gone,
+    /// It may have been made, or may still be.
+    Unknown {
+        /// Why that is not known.
+        reason: String,
+    },
+}
+
+/// A store of entries. Each entry changes by compare-and-swap on its own revision.
+#[async_trait]
+pub trait ShardEntries: Send + Sync {
+    /// Returns a channel that always holds the newest table known here.
+    fn watch(&self) -> watch::Receiver<Arc<EntryTable>>;
+
+    /// Returns the entry in force, from the store; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::Unavailable`] when the store does not answer, [`CoordinatorError::Unreadable`].
+    async fn read(&self, shard: ShardKey) -> Result<Option<StoredEntry>, CoordinatorError>;
+
+    /// Makes a change.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the outcome unknown.
+    async fn change(&self, change: EntryChange) -> EntryOutcome;
+}
