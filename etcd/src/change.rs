@@ -12,6 +12,7 @@ use crate::entries::StateEntry;
 use crate::keys::Keys;
 use crate::meta::{ChangeId, ClusterValue, FIRST_LEVEL, Meta};
 use crate::mirror::View;
+use crate::table;
 use crate::value::{CLUSTER, INDEX, Kind, META};
 
 /// A change of the state that is ready to be sent.
@@ -49,11 +50,19 @@ impl Change {
                 let stored = view.entries.indices.get(uuid);
                 operations.push(put_index(keys, index, stored)?);
             }
+            if before.is_none() {
+                operations.extend(table::first_entries(keys, &view.entries.table, index)?);
+            }
         }
         let deleted = current.indices.keys();
         let deleted = deleted.filter(|uuid| !next.indices.contains_key(uuid));
         operations.extend(deleted.map(|uuid| Operation::Delete {
             key: keys.index(uuid),
+        }));
+        let entries = view.entries.table.shards.keys();
+        let entries = entries.filter(|shard| !next.indices.contains_key(&shard.index));
+        operations.extend(entries.map(|shard| Operation::Delete {
+            key: keys.shard(*shard),
         }));
         let meta = Meta::of(&next, id.clone());
         operations.push(put(keys.meta(), META, &meta, stored)?);

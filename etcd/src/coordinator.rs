@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gleaner_coordinator::{Coordinator, CoordinatorError};
+use gleaner_coordinator::{Coordinator, CoordinatorError, ShardEntries};
 use gleaner_model::ClusterState;
 use gleaner_proto::etcd::{Client, Fault, Outcome, Range, Revision};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::follow::{IfAbsent, Pauses, first_view, follow, read_all};
 use crate::keys::Keys;
 use crate::meta::{ChangeId, Meta};
 use crate::mirror::{Mirror, View};
+use crate::table::EtcdEntries;
 use crate::value::META;
 
 /// How long the watch may take to show what a call has shown: a member can answer calls while its watches hang.
@@ -207,6 +208,14 @@ impl Coordinator for EtcdCoordinator {
 
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
         self.mirror.states().subscribe()
+    }
+
+    fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
+        Some(Arc::new(EtcdEntries {
+            client: self.client.clone(),
+            keys: self.keys.clone(),
+            mirror: Arc::clone(&self.mirror),
+        }))
     }
 
     async fn compare_and_swap(

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gleaner_coordinator::entries::EntryTable;
 use gleaner_model::{ClusterState, IndexMeta, IndexUuid};
 use gleaner_proto::etcd::{Event, Listing, Revision};
 
 use crate::keys::{Keys, StateKey};
 use crate::meta::{ClusterValue, Meta};
+use crate::table;
 use crate::value::{CLUSTER, INDEX, Kind, META};
 
 /// A value as it lies in etcd, and what was read of it.
@@ -39,6 +41,8 @@ pub(crate) struct Entries {
     pub(crate) cluster: Option<StateEntry<ClusterValue>>,
     pub(crate) meta: Option<StateEntry<Meta>>,
     pub(crate) indices: BTreeMap<IndexUuid, StateEntry<IndexMeta>>,
+    /// Entries of shards and nodes, which are no part of the state: they change beside it.
+    pub(crate) table: Arc<EntryTable>,
 }
 
 /// Why keys make no state.
@@ -57,6 +61,7 @@ impl Entries {
             cluster: None,
             meta: None,
             indices: BTreeMap::new(),
+            table: Arc::default(),
         }
     }
 
@@ -65,6 +70,8 @@ impl Entries {
     pub(crate) fn replace(&mut self, listing: Listing) {
         let mut before = std::mem::take(&mut self.indices);
         (self.cluster, self.meta) = (None, None);
+        self.table = Arc::default();
+        Arc::make_mut(&mut self.table).revision = table::revision_of(listing.revision);
         for pair in listing.pairs {
             if let Some(StateKey::Index(uuid)) = self.keys.read(&pair.key)
                 && let Some(same) = before.remove(&uuid)
@@ -108,6 +115,10 @@ impl Entries {
                 }
                 None => drop(self.indices.remove(&uuid)),
             },
+            Some(key) => {
+                table::apply(Arc::make_mut(&mut self.table), &key, value, revision);
+                return false;
+            }
             None => return false,
         }
         true

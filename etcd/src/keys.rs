@@ -4,38 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gleaner_coordinator::CoordinatorError;
-use gleaner_model::IndexUuid;
-use serde::{Deserialize, Serialize};
-
-/// The identity of a node: that of its data folder, 128 random bits, written as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct NodeUuid(pub u128);
-
-impl fmt::Display for NodeUuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl From<NodeUuid> for String {
-    fn from(node: NodeUuid) -> Self {
-        node.to_string()
-    }
-}
-
-impl TryFrom<String> for NodeUuid {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let read = is_hex
-            .then(|| u128::from_str_radix(&text, 16).ok())
-            .flatten();
-        read.map(Self)
-            .ok_or_else(|| format!("`{text}` is no node UUID (32 hexadecimal digits)"))
-    }
-}
+use gleaner_model::{IndexUuid, NodeUuid, ShardKey, ShardNumber};
 
 /// The keys of one cluster. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +13,14 @@ pub struct Keys {
 }
 
 /// What a key is that the state is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StateKey {
     Cluster,
     Meta,
     Index(IndexUuid),
+    Shard(ShardKey),
+    Name(String),
+    Alive(NodeUuid),
 }
 
 impl Keys {
@@ -84,6 +56,10 @@ impl Keys {
         self.named(format_args!("index/{uuid}"))
     }
 
+    pub(crate) fn shard(&self, shard: ShardKey) -> String {
+        self.named(format_args!("shard/{}/{}", shard.index, shard.shard))
+    }
+
     pub(crate) fn node(&self, node: NodeUuid) -> String {
         self.named(format_args!("node/{node}"))
     }
@@ -107,8 +83,20 @@ impl Keys {
             "cluster" => Some(StateKey::Cluster),
             "meta" => Some(StateKey::Meta),
             rest => {
-                let uuid = rest.strip_prefix("index/")?;
-                IndexUuid::parse(uuid).ok().map(StateKey::Index)
+                let (kind, name) = rest.split_once('/')?;
+                match kind {
+                    "index" => IndexUuid::parse(name).ok().map(StateKey::Index),
+                    "shard" => {
+                        let (index, shard) = name.split_once('/')?;
+                        Some(StateKey::Shard(ShardKey {
+                            index: IndexUuid::parse(index).ok()?,
+                            shard: ShardNumber(shard.parse().ok()?),
+                        }))
+                    }
+                    "name" => Some(StateKey::Name(name.to_owned())),
+                    "alive" => NodeUuid::parse(name).ok().map(StateKey::Alive),
+                    _ => None,
+                }
             }
         }
     }
@@ -121,16 +109,23 @@ mod tests {
     #[test]
     fn keys_survive_their_names_and_others_are_no_part_of_the_state() {
         let keys = Keys::of("barley").expect("a good name");
-        let uuid = IndexUuid([7; 16]);
+        let (uuid, node) = (IndexUuid([7; 16]), NodeUuid([9; 16]));
+        let shard = ShardKey {
+            index: uuid,
+            shard: ShardNumber(3),
+        };
         for (key, read) in [
             (keys.cluster(), StateKey::Cluster),
             (keys.meta(), StateKey::Meta),
             (keys.index(&uuid), StateKey::Index(uuid)),
+            (keys.shard(shard), StateKey::Shard(shard)),
+            (keys.name("leaf-1"), StateKey::Name("leaf-1".to_owned())),
+            (keys.alive(node), StateKey::Alive(node)),
         ] {
             assert_eq!(keys.read(key.as_bytes()), Some(read));
         }
         for other in [
-            keys.node(NodeUuid(1)),
+            keys.node(node),
             "/gleaner/oats/meta".to_owned(),
             "/gleaner/barley/index/x".to_owned(),
         ] {

@@ -4,6 +4,7 @@
 //! /gleaner/<cluster name>/cluster        {"kind": "cluster", "format": 1, "uuid": …, "level": 1}
 //! /gleaner/<cluster name>/meta           {"kind": "meta", "format": 1, "version": …, "change": …, …}
 //! /gleaner/<cluster name>/index/<uuid>   {"kind": "index", "format": 1, and the index's metadata}
+//! /gleaner/<cluster name>/shard/<uuid>/<n>  {"kind": "shard", "format": 1, and the shard's entry}
 //! /gleaner/<cluster name>/node/<uuid>    {"kind": "node", "format": 1, "name": …, "role": …, …}
 //! /gleaner/<cluster name>/name/<name>    {"kind": "name", "format": 1, "node": …}
 //! /gleaner/<cluster name>/alive/<uuid>   {"kind": "alive", "format": 1, "incarnation": …}, under the node's lease
@@ -21,13 +22,14 @@ mod keys;
 mod meta;
 mod mirror;
 mod session;
+mod table;
 mod value;
 
 pub use coordinator::EtcdCoordinator;
 pub use follow::IfAbsent;
 /// What [`EtcdCoordinator`] and [`Session`] call: who uses them makes it once, and calls nothing on it.
 pub use gleaner_proto::etcd::Client;
-pub use keys::{Keys, NodeUuid};
+pub use keys::Keys;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
 
 use gleaner_coordinator::CoordinatorError;

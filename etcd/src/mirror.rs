@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_coordinator::CoordinatorError;
+use gleaner_coordinator::entries::EntryTable;
 use gleaner_model::{ClusterState, names};
 use gleaner_proto::etcd::{Event, Listing, Revision};
 use parking_lot::Mutex;
@@ -89,6 +90,7 @@ pub(crate) struct Mirror {
     /// Held until the state of a new view is published: who has seen a state finds no older view.
     view: Mutex<Arc<View>>,
     states: watch::Sender<Arc<ClusterState>>,
+    tables: watch::Sender<Arc<EntryTable>>,
     /// That of the view. Who has seen one finds no older state.
     revision: watch::Sender<Revision>,
 }
@@ -103,6 +105,7 @@ impl Mirror {
         names::learn(&state);
         Ok(Self {
             states: watch::Sender::new(state),
+            tables: watch::Sender::new(Arc::clone(&first.entries.table)),
             revision: watch::Sender::new(first.revision),
             view: Mutex::new(Arc::new(first)),
         })
@@ -116,6 +119,11 @@ impl Mirror {
     /// Returns the newest states, as they come.
     pub(crate) fn states(&self) -> &watch::Sender<Arc<ClusterState>> {
         &self.states
+    }
+
+    /// Returns the newest entries and nodes, as they come.
+    pub(crate) fn tables(&self) -> &watch::Sender<Arc<EntryTable>> {
+        &self.tables
     }
 
     /// Takes changes over: what one revision changes is one change of the state. Those that are known already are
@@ -168,6 +176,14 @@ impl Mirror {
             view.assemble(&self.states.borrow());
         }
         self.publish(view);
+        // After the state: an entry is not seen before its index.
+        self.tables.send_if_modified(|current| {
+            let is_newer = !Arc::ptr_eq(current, &view.entries.table);
+            if is_newer {
+                *current = Arc::clone(&view.entries.table);
+            }
+            is_newer
+        });
         self.revision.send_replace(view.revision);
     }
 

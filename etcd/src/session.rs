@@ -4,7 +4,7 @@ mod registration;
 
 use std::time::Duration;
 
-use gleaner_model::{NodeId, NodeMeta};
+use gleaner_model::{Incarnation, NodeId, NodeMeta, NodeUuid};
 use gleaner_proto::Versions;
 use gleaner_proto::etcd::{Client, Fault, Lease, LeaseId};
 use tokio::sync::watch;
@@ -12,9 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::follow::Pauses;
-use crate::keys::{Keys, NodeUuid};
+use crate::keys::Keys;
 use registration::Registration;
 pub use registration::RegistrationError;
+pub(crate) use registration::{AliveValue, NameValue};
 
 /// A lease is renewed so many times while it lasts.
 const RENEWALS: u32 = 5;
@@ -59,6 +60,7 @@ pub enum SessionState {
 pub struct Session {
     client: Client,
     state: watch::Receiver<SessionState>,
+    incarnation: Incarnation,
     keeping: JoinHandle<()>,
 }
 
@@ -79,6 +81,7 @@ impl Session {
     ) -> Result<Self, RegistrationError> {
         let client = client.with_patience(lasts / RENEWALS);
         let mut registration = Registration::new(client.clone(), keys, node)?;
+        let incarnation = registration.incarnation();
         let (lease, sent) = registered(&mut registration, lasts).await?;
         let (state, receiver) = watch::channel(alive(&lease, sent));
         let renewal = Renewal {
@@ -89,8 +92,14 @@ impl Session {
         Ok(Self {
             client,
             state: receiver,
+            incarnation,
             keeping: tokio::spawn(renewal.run(lease)),
         })
+    }
+
+    /// Returns which process of the node this one is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// Returns whether the node is registered, as that changes.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_model::NodeMeta;
+use gleaner_model::{Incarnation, NodeMeta, NodeUuid};
 use gleaner_proto::etcd::{
     Client, Compare, Fault, KeyValue, Lease, Operation, Outcome, Range, Transaction,
 };
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::NodeEntry;
-use crate::keys::{Keys, NodeUuid};
+use crate::keys::Keys;
 use crate::value::{ALIVE, Kind, NAME, NODE};
 
 /// How often a registration begins again because others have changed its keys.
@@ -71,14 +71,14 @@ struct NodeValue {
 
 /// The value of `name/…`.
 #[derive(Serialize, Deserialize)]
-struct NameValue {
-    node: NodeUuid,
+pub(crate) struct NameValue {
+    pub(crate) node: NodeUuid,
 }
 
 /// The value of `alive/…`.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct AliveValue {
-    incarnation: String,
+pub(crate) struct AliveValue {
+    pub(crate) incarnation: Incarnation,
 }
 
 /// Registers one node; the process is one incarnation of it, under one lease after the other.
@@ -123,7 +123,7 @@ impl Registration {
             features: features.clone(),
         };
         let alive = AliveValue {
-            incarnation: format!("{:032x}", rand::random::<u128>()),
+            incarnation: Incarnation(rand::random()),
         };
         let values = Values {
             node: encoded(NODE, &node, || keys.node(*uuid))?,
@@ -139,6 +139,10 @@ impl Registration {
             values,
             was_registered: false,
         })
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        self.alive.incarnation
     }
 
     pub(super) fn client(&self) -> &Client {

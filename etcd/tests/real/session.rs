@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use gleaner_etcd::{NodeEntry, NodeUuid, RegistrationError, Session, SessionState};
-use gleaner_model::{NodeId, NodeMeta, Role};
+use gleaner_etcd::{NodeEntry, RegistrationError, Session, SessionState};
+use gleaner_model::{NodeId, NodeMeta, NodeUuid, Role};
 use gleaner_proto::Versions;
 use gleaner_proto::etcd::{Client, Event, LeaseId, Range, Revision};
 use gleaner_testkit::skipped;
@@ -19,7 +19,7 @@ const LEASE: Duration = Duration::from_secs(2);
 
 fn entry(uuid: u128, name: &str) -> NodeEntry {
     NodeEntry {
-        uuid: NodeUuid(uuid),
+        uuid: NodeUuid(uuid.to_be_bytes()),
         name: NodeId(name.into()),
         meta: NodeMeta {
             role: Role::Leaf,
@@ -51,7 +51,7 @@ fn key(kind: &str, rest: &str) -> String {
 }
 
 fn alive(uuid: u128) -> String {
-    key("alive", &NodeUuid(uuid).to_string())
+    key("alive", &NodeUuid(uuid.to_be_bytes()).to_string())
 }
 
 /// Returns the changes of a key from `from` on, up to the first that `is_wanted`.
@@ -87,7 +87,10 @@ async fn a_node_is_registered_until_its_session_ends() -> Result<()> {
             (key, pair.lease == Some(lease))
         })
         .collect();
-    let (node, name) = (key("node", &NodeUuid(1).to_string()), key("name", "leaf-1"));
+    let (node, name) = (
+        key("node", &NodeUuid(1_u128.to_be_bytes()).to_string()),
+        key("name", "leaf-1"),
+    );
     let wanted = [(&*alive(1), true), (&*name, false), (&*node, false)];
     assert_eq!(named, wanted);
     let node: Value = serde_json::from_slice(&all.pairs[2].value)?;
