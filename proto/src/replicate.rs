@@ -1,7 +1,10 @@
 //! Calls by which another leaf makes and keeps a copy of a shard.
 //!
 //! A copy begins with the files of a durable commit of the primary ([`SnapshotCall`],
-//! [`FileCall`]) and then follows the primary's log ([`LogTailCall`]). The primary serves meanwhile.
+//! [`FileCall`]) and then follows the primary's log ([`LogTailCall`]). The primary serves meanwhile. Copies that agree
+//! through an entry follow by streams instead, one for all shards of a pair of leaves ([`ReplicationClient::follow`]).
+
+mod stream;
 
 use std::time::Duration;
 
@@ -10,6 +13,10 @@ use bytes::Bytes;
 use gleaner_model::{History, NodeId, PrimaryTerm, SeqNo, ShardKey};
 
 use crate::LeafFault;
+use crate::node::NodeFault;
+pub use stream::{
+    BatchRecords, FollowerMessage, FollowerMessages, PrimaryMessage, PrimaryMessages,
+};
 
 /// Asks for records of a shard's log, in order.
 #[derive(Debug, Clone)]
@@ -93,6 +100,30 @@ pub struct Snapshot {
     pub last: Option<LogRecord>,
     /// The history of the log up to `next_seq_no`; `None` from older versions.
     pub history: Option<History>,
+    /// What a log that begins at `next_seq_no` has to know; `None` where copies follow the log of their primary.
+    pub base: Option<SnapshotBase>,
+}
+
+/// What is known of the records before a position of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotBase {
+    /// Term of the last of them.
+    pub term: PrimaryTerm,
+    /// The last append of each producer that is remembered, by ascending position.
+    pub producers: Vec<Production>,
+}
+
+/// The last append of a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Production {
+    /// The producer.
+    pub id: u128,
+    /// Its number for the append.
+    pub sequence: u64,
+    /// Position of the first record of the append.
+    pub first: SeqNo,
+    /// Position of the last one.
+    pub last: SeqNo,
 }
 
 /// Asks for bytes of a file.
@@ -124,6 +155,16 @@ pub trait ReplicationClient: Send + Sync {
 
     /// Returns the history of the shard's log, whatever this copy is and whether it serves.
     async fn history(&self, shard: ShardKey) -> Result<History, LeafFault>;
+
+    /// Opens a stream to the primaries of this leaf, for all shards that the caller's leaf follows here.
+    ///
+    /// # Errors
+    /// [`NodeFault::Unreachable`]; [`NodeFault::Unreadable`] where copies do not follow by streams.
+    async fn follow(&self, messages: FollowerMessages) -> Result<PrimaryMessages, NodeFault> {
+        drop(messages);
+        let reason = "its copies do not follow by streams".to_owned();
+        Err(NodeFault::Unreadable { reason })
+    }
 
     /// Lets the files of a snapshot go; unknown ones are let go already.
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault>;

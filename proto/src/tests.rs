@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod follow;
 mod incoming;
 mod lifetime;
 mod metadata;

@@ -12,6 +12,7 @@ mod extent;
 mod fault;
 mod fetch;
 mod field;
+mod follow;
 mod highlight;
 mod ids;
 mod leases;

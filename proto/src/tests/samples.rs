@@ -1,5 +1,7 @@
 //! One value of each kind, no field at its default where that can be.
 
+mod copies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,12 +27,14 @@ use serde_json::json;
 
 use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
 use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
-use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
+use crate::replicate::{LogPage, LogRecord};
 use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
 use crate::write::{
     Condition, Idempotency, Update, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem,
     WriteOutcome, WriteResult,
 };
+
+pub(crate) use copies::{follower_messages, primary_messages, snapshot};
 
 pub(crate) const REMAINING: Duration = Duration::from_millis(20_000);
 
@@ -455,20 +459,6 @@ pub(crate) fn history() -> History {
             origin: 11,
             hash: 0xfeed,
         }),
-    }
-}
-
-pub(crate) fn snapshot() -> Snapshot {
-    Snapshot {
-        last: None,
-        id: 77,
-        next_seq_no: SeqNo(9),
-        files: vec![SnapshotFile {
-            name: "meta.json".to_owned(),
-            num_bytes: 10,
-            crc32c: 0xdead_beef,
-        }],
-        history: Some(history()),
     }
 }
 

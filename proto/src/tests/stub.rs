@@ -1,10 +1,12 @@
 //! A leaf that notes what it is asked and answers samples.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, History, SeqNo, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
@@ -17,7 +19,10 @@ use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
 use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor};
 
-use crate::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
+use crate::replicate::{
+    FileCall, FollowerMessage, FollowerMessages, LogPage, LogTailCall, PrimaryMessages, Snapshot,
+    SnapshotCall,
+};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -53,6 +58,8 @@ pub(crate) struct StubLeaf {
     /// Each call with its arguments, as debug text.
     pub(crate) calls: Mutex<Vec<String>>,
     pub(super) conduct: Mutex<Conduct>,
+    /// What followers have said.
+    pub(super) said: Arc<Mutex<Vec<FollowerMessage>>>,
     /// The file that `read_file` reads.
     pub(super) file: Mutex<Bytes>,
     events: Mutex<Option<mpsc::UnboundedSender<Event>>>,
@@ -264,6 +271,17 @@ impl ReplicationClient for StubLeaf {
     async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
         self.note(("history", shard)).await;
         Ok(samples::history())
+    }
+
+    /// Answers what is said at a time with one message of a primary, the largest one in pieces.
+    async fn follow(&self, said: FollowerMessages) -> Result<PrimaryMessages, NodeFault> {
+        let answers = stream::iter(samples::primary_messages(9 << 20));
+        let calls = Arc::clone(&self.said);
+        let answers = said.zip(answers).map(move |(said, answer)| {
+            calls.lock().extend(said);
+            Ok(vec![answer])
+        });
+        Ok(answers.boxed())
     }
 
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {

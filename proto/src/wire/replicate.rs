@@ -5,9 +5,11 @@ use std::time::Duration;
 use gleaner_model::{Chain, History, NodeId, PrimaryTerm, SeqNo, Terms};
 
 use super::field::{all, maybe, maybe_message, messages, millis, one, size};
+use super::ids::{sixteen, wide};
 use super::{DecodeError, Wire, v1};
 use crate::replicate::{
-    FileCall, LogPage, LogRecord, LogTailCall, Snapshot, SnapshotCall, SnapshotFile,
+    FileCall, LogPage, LogRecord, LogTailCall, Production, Snapshot, SnapshotBase, SnapshotCall,
+    SnapshotFile,
 };
 
 impl Wire for History {
@@ -237,6 +239,7 @@ impl Wire for Snapshot {
             files,
             last,
             history,
+            base,
         } = self;
         v1::Snapshot {
             id: *id,
@@ -244,6 +247,7 @@ impl Wire for Snapshot {
             files: messages(files),
             last: last.as_ref().map(Wire::to_message),
             history: maybe_message(history.as_ref()),
+            base: maybe_message(base.as_ref()),
         }
     }
 
@@ -254,6 +258,7 @@ impl Wire for Snapshot {
             files,
             last,
             history,
+            base,
         } = message;
         Ok(Self {
             id,
@@ -261,6 +266,61 @@ impl Wire for Snapshot {
             files: all(files)?,
             last: last.map(LogRecord::from_message).transpose()?,
             history: maybe(history)?,
+            base: maybe(base)?,
+        })
+    }
+}
+
+impl Wire for SnapshotBase {
+    type Message = v1::LogBase;
+
+    fn to_message(&self) -> v1::LogBase {
+        let Self { term, producers } = self;
+        v1::LogBase {
+            term: term.0,
+            producers: messages(producers),
+        }
+    }
+
+    fn from_message(message: v1::LogBase) -> Result<Self, DecodeError> {
+        let v1::LogBase { term, producers } = message;
+        Ok(Self {
+            term: PrimaryTerm(term),
+            producers: all(producers)?,
+        })
+    }
+}
+
+impl Wire for Production {
+    type Message = v1::ProducerSpan;
+
+    fn to_message(&self) -> v1::ProducerSpan {
+        let Self {
+            id,
+            sequence,
+            first,
+            last,
+        } = self;
+        v1::ProducerSpan {
+            id: wide(*id),
+            sequence: *sequence,
+            first: first.0,
+            last: last.0,
+        }
+    }
+
+    fn from_message(message: v1::ProducerSpan) -> Result<Self, DecodeError> {
+        let v1::ProducerSpan {
+            id,
+            sequence,
+            first,
+            last,
+        } = message;
+        Ok(Self {
+            id: u128::from_be_bytes(sixteen(&id, "ProducerSpan.id")?),
+            sequence,
+            first: SeqNo(first),
+            last: SeqNo(last),
         })
     }
 }

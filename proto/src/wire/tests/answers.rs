@@ -21,6 +21,7 @@ use crate::node::{NodeInfo, Readiness};
 use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
+use crate::tests::samples;
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
 use crate::{LeafFault, Versions};
 
@@ -355,6 +356,7 @@ pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
         last,
     );
     parts.prop_map(|(id, next_seq_no, files, history, last)| Snapshot {
+        base: samples::snapshot().base.filter(|_| id % 2 == 0),
         id,
         next_seq_no: SeqNo(next_seq_no),
         files,

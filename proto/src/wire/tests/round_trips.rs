@@ -17,6 +17,7 @@ use super::calls::{
 use super::clauses::{clause, value};
 use super::comes_back;
 use super::queries::shard_query;
+use crate::tests::samples;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -37,6 +38,12 @@ proptest! {
         comes_back(&statistics);
         comes_back(&expand);
         comes_back(&search);
+    }
+
+    #[test]
+    fn messages_of_copies(num_bytes in 0_usize..2_000) {
+        samples::follower_messages().iter().for_each(comes_back);
+        samples::primary_messages(num_bytes).iter().for_each(comes_back);
     }
 
     #[test]
