@@ -163,6 +163,7 @@ impl LeafClient for Leaf {
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
         let primary = self.copies.primary(shard, OPENING_PATIENCE).await?;
         let shown = primary.refresh().await?;
+        primary.wait_refreshed(shown).await?;
         self.acknowledge(shard, shown).await;
         Ok(shown)
     }
@@ -176,6 +177,7 @@ impl LeafClient for Leaf {
         match self.copies.copy(shard, deadline).await? {
             OpenCopy::Primary(primary) => {
                 let shown = primary.wait_visible(seq_no, deadline).await?;
+                primary.wait_refreshed(shown).await?;
                 self.acknowledge(shard, shown).await;
                 Ok(shown)
             }

@@ -7,6 +7,7 @@
 //! Called through `proto::LeafClient`, by other leaves through `proto::ReplicationClient`. Read
 //! [`Leaf`] first, then `write` for the life of a write and `replica` for that of a copy.
 
+mod agree;
 mod client;
 mod copy;
 mod fault;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use gleaner_engine::document_cache;
 use gleaner_machine::Probe;
-use gleaner_model::NodeId;
+use gleaner_model::{Incarnation, NodeId, NodeUuid};
 use tokio::sync::Semaphore;
 
 use copy::registry::CopyRegistry;
@@ -39,6 +40,15 @@ pub use replicate::peers;
 pub use replicate::peers::Peers;
 use write::WriteResources;
 
+/// Who a node is to others, and which process runs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeIdentity {
+    /// The identity of its data folder.
+    pub node: NodeUuid,
+    /// The process, as it has registered itself.
+    pub incarnation: Incarnation,
+}
+
 /// What a leaf may use up; every number has a default.
 #[derive(Debug, Clone)]
 pub struct LeafOptions {
@@ -47,6 +57,9 @@ pub struct LeafOptions {
     /// This node's name in the cluster state: the leaf opens the shards whose copies name it. `None`
     /// (default): one process holds everything.
     pub node: Option<NodeId>,
+    /// Who this node is where the copies of a shard agree through an entry: that is so where the coordinator
+    /// keeps entries. `None` (default): a replica follows the log of the primary that the state names first.
+    pub identity: Option<NodeIdentity>,
     /// Threads that evaluate queries, ≥ 1; default the number of cores.
     pub search_threads: usize,
     /// Calls that may wait for a thread, of which a search makes up to one for each shard; default 1,000,
@@ -117,6 +130,7 @@ impl LeafOptions {
         Self {
             folder,
             node: None,
+            identity: None,
             search_threads: cores,
             search_queue: 1_000,
             query_memory_bytes: 1 << 30,

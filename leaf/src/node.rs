@@ -14,6 +14,7 @@ use gleaner_model::{ClusterState, IndexMeta, NodeId, PrimaryTerm, ShardKey, Shar
 use gleaner_proto::ReplicationClient;
 use tokio::sync::watch;
 
+use crate::agree::Agreeing;
 use crate::lifecycle::folders::Folders;
 use crate::{LeafOptions, Peers};
 
@@ -32,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) log: Arc<dyn ShardLog>,
     pub(crate) peers: Arc<dyn Peers>,
+    /// Copies that agree through entries, where the coordinator keeps those.
+    pub(crate) agreeing: Option<Arc<Agreeing>>,
     /// Leases that it has granted to those who keep answers.
     pub(crate) grants: Arc<Grants>,
     /// When this process began to hold copies.
@@ -51,7 +54,19 @@ impl Node {
         log: Arc<dyn ShardLog>,
         peers: Arc<dyn Peers>,
     ) -> Self {
+        let agreeing = coordinator.entries().zip(options.identity);
+        let agreeing = agreeing.map(|(entries, identity)| {
+            let state = coordinator.watch();
+            Agreeing::new(
+                entries,
+                identity,
+                Arc::clone(&log),
+                Arc::clone(&peers),
+                state,
+            )
+        });
         Self {
+            agreeing,
             options,
             coordinator,
             log,
@@ -77,6 +92,10 @@ impl Node {
 
     /// Returns what this node holds of a shard of `index`; `None` when it holds no copy.
     pub(crate) fn role_in(&self, index: &IndexMeta, shard: ShardNumber) -> Option<Role> {
+        if let Some(agreeing) = &self.agreeing {
+            let index = index.uuid;
+            return agreeing.role(ShardKey { index, shard });
+        }
         let copies = index.copies_of(shard);
         let Some(node) = &self.options.node else {
             return Some(Role::Primary);
@@ -97,6 +116,9 @@ impl Node {
 
     /// Returns the leaf of `key`'s primary, when that is another one that can be called.
     pub(crate) fn primary_of(&self, key: ShardKey) -> Option<Arc<dyn ReplicationClient>> {
+        if let Some(agreeing) = &self.agreeing {
+            return agreeing.primary(key);
+        }
         let state = self.coordinator.state();
         let copies = state.indices.get(&key.index)?.copies_of(key.shard);
         let primary = copies.first()?;

@@ -7,5 +7,6 @@ pub(crate) mod pool;
 pub(crate) mod postings;
 pub(crate) mod search;
 pub(crate) mod shown;
+mod staleness;
 pub(crate) mod unmatched;
 pub(crate) mod views;

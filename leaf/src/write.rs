@@ -40,6 +40,7 @@ pub(crate) mod update;
 pub(crate) mod versions;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gleaner_log::ProducerSequence;
 use gleaner_model::{OperationKind, PrimaryTerm, SeqNo};
@@ -49,7 +50,6 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::copy::pipeline::InFlight;
 use crate::copy::shard::Shard;
-use crate::fault::log_fault;
 pub(crate) use again::MAX_AGAIN;
 use append::{Batch, finish};
 use idempotency::EarlierAnswer;
@@ -76,6 +76,9 @@ pub(crate) const BATCH_BYTES: usize = 32 << 20;
 /// Bytes of documents that the one batch of a request with an idempotency key may make: the log takes no
 /// larger one.
 const WHOLE_BYTES: usize = 4 * BATCH_BYTES;
+
+/// How long an answer that needs no record of its own waits until it may be told.
+const TELLING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The part of the version map's bound up to which it keeps documents: what is read or updated again
 /// soon after it was written.
@@ -176,6 +179,7 @@ impl Primary {
                     drop(order);
                     // The answer rests on writes that may not be durable yet.
                     if self.shard.has_settled(ordered, num_readings).await {
+                        self.wait_to_tell(ordered).await?;
                         outcomes.extend(plan.outcomes);
                     }
                 }
@@ -196,6 +200,18 @@ impl Primary {
             shard: self.shard.key,
             reason: reason.to_owned(),
         })
+    }
+
+    /// Waits until what rests on all that was ordered below `ordered` may be told.
+    ///
+    /// # Errors
+    /// That it is not known in time whether another copy leads.
+    async fn wait_to_tell(&self, ordered: SeqNo) -> Result<(), LeafFault> {
+        let Some(driver) = self.shard.driver() else {
+            return Ok(());
+        };
+        let until = Instant::now() + TELLING_PATIENCE;
+        driver.wait_to_tell(self.term(), ordered, until).await
     }
 
     /// Carries out a batch of a request.
@@ -327,8 +343,7 @@ async fn carry_out(
     } = plan;
     let first = order.next;
     // What the log did not even take leaves nothing behind.
-    let ticket = append::queue(shard, &order, &operations, how.producer)
-        .map_err(|error| log_fault(shard.key, &error))?;
+    let queued = append::queue(shard, &order, &operations, how.producer)?;
     let in_flight = InFlight::begin(&shard.pipeline);
     order.next = SeqNo(first.0 + operations.len() as u64);
     for (id, latest) in latest {
@@ -344,7 +359,7 @@ async fn carry_out(
         in_flight.end(is_applied);
     };
     let batch = Batch {
-        ticket,
+        queued,
         first,
         operations,
         prepared,

@@ -296,6 +296,11 @@ impl Applier {
         was_going
     }
 
+    /// Takes out all that waits to be applied: it is applied from the log. Who waits for it hears that it is not.
+    pub(crate) fn take_waiting(&self) -> impl Drop + use<> {
+        self.waiting.lock().take_all()
+    }
+
     /// Waits until this copy has stopped or is closed.
     pub(crate) async fn stopped(&self) {
         let mut progress = self.progress.subscribe();

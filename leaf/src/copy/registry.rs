@@ -76,6 +76,10 @@ impl OpenCopy {
     /// Returns whether what it serves may lack acknowledged writes: a replica without its primary.
     pub(crate) fn may_be_stale(&self) -> bool {
         match self {
+            copy if copy.shard().driver().is_some() => copy
+                .shard()
+                .driver()
+                .is_some_and(|driver| !driver.may_serve()),
             Self::Primary(_) => false,
             Self::Replica(replica) => replica.link.is_cut_off(),
         }
@@ -83,6 +87,10 @@ impl OpenCopy {
 
     /// Returns why what a replica serves may be old.
     pub(crate) fn cut_off(&self) -> Option<String> {
+        if let Some(driver) = self.shard().driver() {
+            let reason = "it does not know whether it shows what was acknowledged last";
+            return (!driver.may_serve()).then(|| reason.to_owned());
+        }
         match self {
             Self::Primary(_) => None,
             Self::Replica(replica) => replica.link.cut_off(),
@@ -183,6 +191,11 @@ impl CopyRegistry {
         if self.node.role(&self.node.coordinator.state(), key) == Some(Role::Replica) {
             return Err(not_here);
         }
+        // Another copy may take over meanwhile: the caller looks where the primary is then.
+        let patience = match &self.node.agreeing {
+            Some(_) => patience.min(NEWS_PATIENCE),
+            None => patience,
+        };
         match self.copy(key, patience).await? {
             OpenCopy::Primary(primary) => Ok(primary),
             OpenCopy::Replica(_) => Err(not_here),
@@ -293,6 +306,19 @@ impl CopyRegistry {
         };
         self.note_change();
         ended
+    }
+
+    /// Gives an open copy another role, its index and what searches see of it stay. Returns whether it was open.
+    pub(crate) fn change_role(&self, copy: OpenCopy) -> bool {
+        let has_changed = match self.lock().get_mut(&copy.shard().key) {
+            Some(CopyState::Open(open)) if Arc::ptr_eq(open.shard(), copy.shard()) => {
+                *open = copy;
+                true
+            }
+            _ => false,
+        };
+        self.note_change();
+        has_changed
     }
 
     /// Marks a copy as being removed; returns its state before. `None` when it is not here.

@@ -41,6 +41,7 @@ impl Replica {
 
     /// Begins no further step and waits for the one under way. Nothing is made durable.
     pub(crate) async fn close(&self) {
+        self.shard.end_driver();
         self.shard.pipeline.close();
         self.shard.wait_idle().await;
         self.shard.applier.close("this copy was closed");

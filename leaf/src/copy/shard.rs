@@ -1,7 +1,7 @@
 //! What every open copy has, whatever its role: its index, its log, what searches see of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use gleaner_engine::copy::ShardIndex;
@@ -11,6 +11,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::read::ShardCounters;
 use parking_lot::Mutex;
 
+use crate::agree::CopyDriver;
 use crate::copy::applier::Applier;
 use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::checks::Checks;
@@ -39,7 +40,9 @@ pub(crate) struct Shard {
     pub(crate) refreshes: RefreshSignals,
     pub(crate) views: Views,
     /// The copies that follow this one's log.
-    pub(crate) followers: Followers,
+    pub(crate) followers: Arc<Followers>,
+    /// What agrees with the other copies through the shard's entry, where copies do.
+    pub(crate) driver: OnceLock<Arc<CopyDriver>>,
     /// Durable commits that followers copy.
     pub(crate) snapshots: Snapshots,
     pub(crate) flushes: Flushes,
@@ -96,6 +99,24 @@ impl Counters {
 }
 
 impl Shard {
+    /// Returns what agrees with the other copies, where they agree through the shard's entry.
+    pub(crate) fn driver(&self) -> Option<&Arc<CopyDriver>> {
+        self.driver.get()
+    }
+
+    /// Has the copy agree with others from now on.
+    pub(crate) fn set_driver(&self, driver: &Arc<CopyDriver>) {
+        // One is set when the copy is opened, before anybody else knows of it.
+        drop(self.driver.set(Arc::clone(driver)));
+    }
+
+    /// Ends the agreement with others: who waits for it hears of that.
+    pub(crate) fn end_driver(&self) {
+        if let Some(driver) = self.driver() {
+            driver.end();
+        }
+    }
+
     /// Returns the log that the copy is a view of.
     pub(crate) fn log(&self) -> &Arc<dyn ShardLog> {
         &self.node.log

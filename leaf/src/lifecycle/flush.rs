@@ -168,7 +168,9 @@ impl Replica {
     /// One record stays, to compare with the primary's.
     async fn trim(&self) -> Result<(), LeafFault> {
         let committed = self.shard.flushes.committed();
+        let kept = (self.shard.driver()).map(|driver| driver.status_now().keep_from);
         let below = SeqNo(committed.0.saturating_sub(1));
+        let below = kept.map_or(below, |kept| kept.min(below));
         self.shard.trim_below(below).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gleaner_coordinator::Coordinator;
+use gleaner_coordinator::entries::EntryTable;
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::document_cache::DocumentCache;
@@ -12,8 +13,9 @@ use gleaner_engine::writer::IndexingMemory;
 use gleaner_log::ShardLog;
 use gleaner_machine::Probe;
 use gleaner_model::{ClusterState, IndexMeta, ShardKey};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
+use crate::agree::Agreeing;
 use crate::copy::applier::with_causes;
 use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::opening::OpeningProgress;
@@ -93,6 +95,11 @@ impl Leaf {
         });
         let node = &leaf.node;
         node.spawn(Arc::clone(&leaf).follow_state());
+        if let Some(agreeing) = &node.agreeing {
+            let table = agreeing.watch();
+            tokio::spawn(Agreeing::run(Arc::downgrade(agreeing), table));
+            node.spawn(Arc::clone(&leaf).follow_entries(agreeing.watch()));
+        }
         node.spawn(Arc::clone(&leaf).maintain());
         if node.options.scrub_rate > 0 {
             node.spawn(Arc::clone(&leaf).scrub(node.options.scrub_rate));
@@ -116,6 +123,18 @@ impl Leaf {
         }
     }
 
+    /// Opens and removes copies as entries come to name them, and do so no longer.
+    async fn follow_entries(self: Arc<Self>, mut table: watch::Receiver<Arc<EntryTable>>) {
+        loop {
+            tokio::select! {
+                changed = table.changed() => if changed.is_err() { return },
+                () = self.node.stopped() => return,
+            }
+            table.borrow_and_update();
+            self.follow(&self.node.coordinator.state());
+        }
+    }
+
     /// Opens what is new, takes over what changed, removes what is gone.
     fn follow(self: &Arc<Self>, state: &ClusterState) {
         let known: Vec<(ShardKey, CopyState)> = {
@@ -127,7 +146,9 @@ impl Leaf {
         }
         for (key, copy) in known {
             if self.node.role(state, key).is_none() {
-                self.remove(key);
+                if self.is_not_wanted(state, key) {
+                    self.remove(key);
+                }
                 continue;
             }
             if let (CopyState::Open(copy), Some(index)) = (copy, state.indices.get(&key.index))
@@ -137,6 +158,16 @@ impl Leaf {
                 self.node.spawn(async move { shard.take_meta().await });
             }
         }
+    }
+
+    /// Returns whether a copy that is not to be here is to be removed: by an entry that is missing nobody asks for
+    /// that.
+    fn is_not_wanted(&self, state: &ClusterState, key: ShardKey) -> bool {
+        let Some(agreeing) = &self.node.agreeing else {
+            return true;
+        };
+        let is_deleted = state.deleted.contains(&key.index);
+        is_deleted || (state.indices.contains_key(&key.index) && agreeing.is_without(key))
     }
 
     /// Opens the copies of `index` that this node is to hold and does not.
@@ -159,6 +190,10 @@ impl Leaf {
         index: Arc<IndexMeta>,
         opening: Arc<OpeningProgress>,
     ) {
+        if let Some(agreeing) = &self.node.agreeing {
+            let agreeing = Arc::clone(agreeing);
+            return self.keep_agreeing(agreeing, key, opening).await;
+        }
         match self.node.role_in(&index, key.shard) {
             Some(Role::Replica) => self.keep_replica(key, opening).await,
             Some(Role::Primary) | None => self.open_primary(key, index, opening).await,

@@ -38,7 +38,10 @@ impl Primary {
         match self.mended().await {
             Ok(mended) => mended.tell(&index, shard),
             // It is opened again where it can be, and looked through then.
-            Err(_) if self.node().is_stopping() || shard.applier.failure().is_some() => {}
+            Err(_)
+                if self.node().is_stopping()
+                    || self.has_ended()
+                    || shard.applier.failure().is_some() => {}
             Err(reason) => tracing::warn!(
                 shard = %shard.key,
                 %index,

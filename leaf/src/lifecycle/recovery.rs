@@ -90,7 +90,7 @@ impl Opener {
         let has_content = next.max(applied) > SeqNo(0);
         let leases = Leases::new(terms, has_content.then_some(node.started));
         // A replica may have been away as long as this primary: it is waited for from now on.
-        let followers = Followers::default();
+        let followers = Arc::<Followers>::default();
         for node in node.other_copies_in(&index, key.shard) {
             followers.heard(&node, SeqNo(0), Instant::now());
         }
@@ -113,6 +113,7 @@ impl Opener {
             refreshes: RefreshSignals::new(),
             views: Views::default(),
             followers,
+            driver: std::sync::OnceLock::new(),
             snapshots: Snapshots::default(),
             flushes,
             checks: Mutex::new(Checks::new(checked)),
@@ -368,7 +369,7 @@ pub(crate) fn check_mapping(in_force: MappingVersion, used: MappingVersion) -> R
 }
 
 /// The index may not know more than the log: then the log has lost something.
-fn check_tail(checkpoint: Checkpoint, tail: Option<SeqNo>) -> Result<(), String> {
+pub(crate) fn check_tail(checkpoint: Checkpoint, tail: Option<SeqNo>) -> Result<(), String> {
     let next = tail.map_or(SeqNo(0), SeqNo::next);
     if checkpoint.next_seq_no <= next {
         return Ok(());

@@ -80,6 +80,10 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
     };
     let (phase, reason) = match shard.applier.failure() {
         Some(failure) => (ShardPhase::Failed, Some(failure.to_string())),
+        None if !is_in_sync(shard) => {
+            let reason = "it follows its primary, and is not in sync yet";
+            (ShardPhase::Recovering, Some(reason.to_owned()))
+        }
         None => (ShardPhase::Started, copy.cut_off()),
     };
     ShardState {
@@ -97,6 +101,15 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
         log_bytes: 0,
         counters: shard.counters.snapshot(),
     }
+}
+
+/// Returns whether the copy holds everything acknowledged, by the shard's entry; always so where there is none.
+fn is_in_sync(shard: &Shard) -> bool {
+    let Some(driver) = shard.driver() else {
+        return true;
+    };
+    let entry = driver.entry();
+    entry.is_some_and(|(entry, _)| entry.in_sync.contains(&driver.copy))
 }
 
 /// Returns the figures of a copy whose folder cannot be read.

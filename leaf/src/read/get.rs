@@ -27,13 +27,17 @@ impl Searcher {
             true => OpenCopy::Primary(self.copies.primary(call.shard, call.remaining).await?),
             false => self.copies.copy(call.shard, call.remaining).await?,
         };
-        let may_be_stale = copy.may_be_stale();
         let shard = copy.shard();
         let num_documents = call.ids.len() as u64;
         shard
             .counters
             .get
             .fetch_add(num_documents, Ordering::Relaxed);
+        let until = Instant::now() + call.remaining;
+        let ordered = match &copy {
+            OpenCopy::Primary(primary) if call.realtime => primary.order.lock().await.next,
+            _ => SeqNo(0),
+        };
         let unseen = match &copy {
             OpenCopy::Primary(primary) if call.realtime => {
                 shard.refreshes.read();
@@ -59,6 +63,13 @@ impl Searcher {
                 reason: format!("reading documents failed: {error}"),
             })
         })?;
+        if let (OpenCopy::Primary(primary), Some(driver)) = (&copy, shard.driver())
+            && call.realtime
+        {
+            let read = ordered.max(newest_of(&found));
+            driver.wait_to_tell(primary.term(), read, until).await?;
+        }
+        let may_be_stale = !call.realtime && copy.may_be_stale();
         Ok(Documents {
             found,
             may_be_stale,
@@ -75,7 +86,10 @@ impl Primary {
     ) -> Result<Unseen, LeafFault> {
         let shard = &self.shard;
         let mut order = self.lock_order().await;
-        if shard.pipeline.state().is_uncertain && shard.applier.failure().is_none() {
+        if shard.pipeline.state().is_uncertain
+            && shard.applier.failure().is_none()
+            && shard.driver().is_none()
+        {
             // The map may hold writes that have failed since.
             self.resync(&mut order).await?;
         }
@@ -123,6 +137,15 @@ impl Primary {
         });
         Ok(written.collect())
     }
+}
+
+/// Returns the position after the newest of documents.
+fn newest_of(found: &[Option<Document>]) -> SeqNo {
+    let positions = found
+        .iter()
+        .flatten()
+        .map(|document| document.seq_no.next());
+    positions.max().unwrap_or(SeqNo(0))
 }
 
 type Unseen = HashMap<DocumentId, Option<Document>>;

@@ -16,7 +16,8 @@ use gleaner_proto::search::ShardView;
 use gleaner_query::answer::LeafTimes;
 use gleaner_query::resolved::{Statistics, StatisticsRequest};
 
-use crate::read::search::{Searcher, are_stale, joined, mark_stale};
+use crate::read::search::{Searcher, joined};
+use crate::read::staleness::{copies_of, mark_stale};
 
 impl Searcher {
     pub(crate) async fn posting_lists(
@@ -27,7 +28,7 @@ impl Searcher {
         let deadline = started + call.remaining;
         let asked: Vec<ShardView> = call.shards.iter().map(|list| list.shard).collect();
         let targets = self.targets(&asked, deadline).await;
-        let are_stale = are_stale(&targets);
+        let copies = copies_of(&targets);
         let lists = targets.iter().zip(&call.shards);
         let lists: Vec<(Arc<View>, Option<SeqNo>)> = lists
             .filter_map(|(target, list)| {
@@ -47,7 +48,7 @@ impl Searcher {
             answers
         };
         let mut answers = joined(targets, self.pool.run(deadline, job).await);
-        mark_stale(&mut answers, &are_stale, |answer| {
+        mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
         answers
@@ -61,7 +62,7 @@ impl Searcher {
         let deadline = started + call.remaining;
         let asked: Vec<ShardView> = call.shards.iter().map(|of| of.shard).collect();
         let targets = self.targets(&asked, deadline).await;
-        let are_stale = are_stale(&targets);
+        let copies = copies_of(&targets);
         let sets = targets.iter().zip(call.shards);
         let sets: Vec<(Arc<View>, Vec<LocateSet>)> = sets
             .filter_map(|(target, of)| Some((Arc::clone(&target.as_ref().ok()?.view), of.sets)))
@@ -85,7 +86,7 @@ impl Searcher {
             self.pool.run(deadline, job).await
         };
         let mut answers = joined(targets, outcome);
-        mark_stale(&mut answers, &are_stale, |answer| {
+        mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
         answers

@@ -28,6 +28,7 @@ use crate::copy::registry::CopyRegistry;
 use crate::copy::shard::{Counters, Shard};
 use crate::fault::{copy_fault, engine_fault, job_fault};
 use crate::read::pool::{Pool, PoolFault, caught};
+use crate::read::staleness::{copies_of, mark_stale};
 
 /// Looked up once: to find a metric takes longer than to record a value.
 static QUERY_SECONDS: LazyLock<metrics::Histogram> =
@@ -38,9 +39,18 @@ static QUERY_SECONDS: LazyLock<metrics::Histogram> =
 pub(crate) struct CopyView {
     pub(crate) shard: Arc<Shard>,
     pub(crate) view: Arc<View>,
-    /// What it shows may lack acknowledged writes. It is asked before the work begins: a copy that finds its
-    /// primary meanwhile still answers from what it had.
-    pub(crate) may_be_stale: bool,
+    /// What it shows may lack acknowledged writes, as it was before the work began: a copy that finds its primary
+    /// meanwhile still answers from what it had.
+    was_stale: bool,
+}
+
+impl CopyView {
+    /// Returns whether what the copy shows may lack acknowledged writes. To be asked after the work: a copy that agrees
+    /// with others must hold the right to serve then.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        let driver = self.shard.driver();
+        self.was_stale || driver.is_some_and(|driver| !driver.may_serve())
+    }
 }
 
 /// A shard of a call with the view to read; or why it cannot be read.
@@ -111,7 +121,7 @@ impl Searcher {
             })?,
         };
         Ok(CopyView {
-            may_be_stale: copy.may_be_stale(),
+            was_stale: copy.may_be_stale(),
             shard,
             view,
         })
@@ -130,7 +140,7 @@ impl Searcher {
             .map(|terms| terms.len().max(1))
             .sum();
         let is_brief = num_terms * targets.len() <= FEW_LOOKUPS;
-        let are_stale = are_stale(&targets);
+        let copies = copies_of(&targets);
         let count = move |view: &Arc<View>, control: &Control| {
             let statistics = statistics::statistics(view, &request, control)?;
             Ok(StatisticsAnswer {
@@ -142,7 +152,7 @@ impl Searcher {
             })
         };
         let mut answers = self.each(targets, deadline, is_brief, count).await;
-        mark_stale(&mut answers, &are_stale, |answer| {
+        mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
         answers
@@ -225,7 +235,7 @@ impl Searcher {
             let mut answers = search::search(&views, &query, &resources.with(control));
             for (copy, answer) in asked.iter().zip(&mut answers) {
                 if let Ok(hits) = answer {
-                    hits.may_be_stale = copy.may_be_stale;
+                    hits.may_be_stale = copy.may_be_stale();
                     hits.unmatched = copy.shard.unmatched(&copy.view, (&query, hits), control);
                 }
             }
@@ -445,25 +455,6 @@ fn spec<'a>(what: &'a FetchWhat, ledger: &'a Ledger) -> FetchSpec<'a> {
         named: &what.named,
         is_without_source: what.is_without_source,
         ledger: Some(ledger),
-    }
-}
-
-/// Returns of each target whether what it shows may lack acknowledged writes.
-pub(crate) fn are_stale(targets: &[Target]) -> Vec<bool> {
-    let is_stale = |target: &Target| target.as_ref().is_ok_and(|copy| copy.may_be_stale);
-    targets.iter().map(is_stale).collect()
-}
-
-/// Marks the answers of copies that may lack acknowledged writes.
-pub(crate) fn mark_stale<T>(
-    answers: &mut [Result<T, LeafFault>],
-    are_stale: &[bool],
-    mark: impl Fn(&mut T),
-) {
-    for (answer, is_stale) in answers.iter_mut().zip(are_stale) {
-        if let (Ok(answer), true) = (answer, is_stale) {
-            mark(answer);
-        }
     }
 }
 

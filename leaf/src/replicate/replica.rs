@@ -21,8 +21,8 @@
 //! under the same positions and terms, before they are applied; a refresh record makes them
 //! visible, so all copies come to show the same states.
 
-mod files;
-mod follow;
+pub(crate) mod files;
+pub(crate) mod follow;
 mod own;
 mod pause;
 mod restore;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_model::{History, NodeId, SeqNo, ShardKey};
+use gleaner_proto::node::NodeFault;
 use gleaner_proto::replicate::{
-    FileCall, LogPage, LogRecord, LogTailCall, Snapshot, SnapshotCall, SnapshotFile,
+    FileCall, FollowerMessages, LogPage, LogRecord, LogTailCall, PrimaryMessages, Production,
+    Snapshot, SnapshotBase, SnapshotCall, SnapshotFile,
 };
 use gleaner_proto::{LeafFault, ReplicationClient};
 
@@ -68,7 +70,7 @@ impl ReplicationClient for Leaf {
             false => self.source(call.shard, &call.follower).await?,
         };
         let shard = source.shard();
-        if let (Some(held), OpenCopy::Primary(_)) = (&call.held, &source) {
+        if let (Some(held), OpenCopy::Primary(_), None) = (&call.held, &source, shard.driver()) {
             let unknown = UnknownHistory::RefusedDocuments;
             self.check_follower(shard, &call.follower, held, unknown)
                 .await?;
@@ -96,6 +98,17 @@ impl ReplicationClient for Leaf {
         shard
             .followers
             .heard(&follower, next_seq_no, Instant::now());
+        if shard.driver().is_some() {
+            let base = base_of(shard, next_seq_no).await?;
+            return Ok(Snapshot {
+                id,
+                next_seq_no,
+                files,
+                last,
+                history: Some(History::default()),
+                base: Some(base),
+            });
+        }
         let history = self.node.history(shard.key);
         let stopped = |reason: String| stopped(shard, &reason);
         // A copy opened from the files shows all that is in them: let all copies come to show it.
@@ -112,6 +125,7 @@ impl ReplicationClient for Leaf {
             files,
             last,
             history: Some(history),
+            base: None,
         })
     }
 
@@ -145,6 +159,15 @@ impl ReplicationClient for Leaf {
         history.map_err(|reason| LeafFault::Stopped { shard, reason })
     }
 
+    async fn follow(&self, said: FollowerMessages) -> Result<PrimaryMessages, NodeFault> {
+        match &self.node.agreeing {
+            Some(agreeing) => Ok(agreeing.open_downstream(said)),
+            None => Err(NodeFault::Unreadable {
+                reason: "its copies do not follow by streams".to_owned(),
+            }),
+        }
+    }
+
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {
         let source = self.copies.with_files(shard, OPENING_PATIENCE).await?;
         drop_files(source.shard().snapshots.take(snapshot));
@@ -156,6 +179,10 @@ impl Leaf {
     /// Returns the copy that `follower` may copy: the primary, and for the primary's own leaf, which has
     /// lost records then, any other.
     async fn source(&self, key: ShardKey, follower: &NodeId) -> Result<OpenCopy, LeafFault> {
+        if self.node.agreeing.is_some() {
+            let primary = self.copies.primary(key, OPENING_PATIENCE).await?;
+            return Ok(OpenCopy::Primary(primary));
+        }
         let state = self.node.coordinator.state();
         let index = state.indices.get(&key.index);
         let primary = index.and_then(|index| index.copies_of(key.shard).first());
@@ -184,6 +211,27 @@ async fn page(shard: &Arc<Shard>, call: &LogTailCall) -> Result<LogPage, LeafFau
         first_available: read.first_available,
         end: tail.map_or(SeqNo(0), SeqNo::next),
         visible: shard.engine().view().generation().visible,
+    })
+}
+
+/// Returns what a log that begins at `at` has to know.
+async fn base_of(shard: &Shard, at: SeqNo) -> Result<SnapshotBase, LeafFault> {
+    let base = shard.log().base_at(shard.key, at).await;
+    let base = base.map_err(|error| log_fault(shard.key, &error))?;
+    let known = base.and_then(|base| Some((base.term?, base.producers)));
+    let (term, producers) = known.ok_or_else(|| LeafFault::Internal {
+        shard: shard.key,
+        reason: format!("the log does not tell what is before {at}"),
+    })?;
+    let producers = producers.into_iter().map(|span| Production {
+        id: span.id,
+        sequence: span.sequence,
+        first: span.first,
+        last: span.last,
+    });
+    Ok(SnapshotBase {
+        term,
+        producers: producers.collect(),
     })
 }
 

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use gleaner_engine::schema::document::PreparedDocument;
-use gleaner_log::{Append, LogError, ProducerSequence, Ticket};
-use gleaner_model::{Operation, SeqNo};
+use gleaner_log::{Append, Appended, LogError, ProducerSequence, Ticket};
+use gleaner_model::{Operation, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 
 use super::{SMALL_BYTES, SMALL_ITEMS, WriteOrder, stopped};
+use crate::agree::driver::{NotOrdered, Ordered};
 use crate::copy::applier::{Left, OnApplied};
 use crate::copy::bytes_of;
 use crate::copy::shard::Shard;
@@ -19,20 +20,48 @@ use crate::fault::log_fault;
 /// Queues the batch in the log, while the order is locked: batches follow one another there by seq_no.
 ///
 /// # Errors
-/// When the log does not take it.
+/// When the log does not take it, or the copy does not lead any more.
 pub(super) fn queue(
     shard: &Shard,
     order: &WriteOrder,
     operations: &[Operation],
     producer: Option<ProducerSequence>,
-) -> Result<Ticket, LogError> {
-    shard.log().queue(Append {
+) -> Result<Queued, LeafFault> {
+    let append = Append {
         shard: shard.key,
         term: order.term,
         expected_last: order.next.0.checked_sub(1).map(SeqNo),
         producer,
         batch: operations.iter().map(Operation::encode).collect(),
-    })
+    };
+    let log_fault = |error: LogError| log_fault(shard.key, &error);
+    let Some(driver) = shard.driver() else {
+        let ticket = shard.log().queue(append).map_err(log_fault)?;
+        return Ok(Queued::Alone(ticket));
+    };
+    match driver.order(order.term, append) {
+        Ok(ordered) => Ok(Queued::Agreeing(ordered, order.term)),
+        Err(NotOrdered::NotPrimary) => Err(LeafFault::NotHere { shard: shard.key }),
+        Err(NotOrdered::Log(error)) => Err(log_fault(error)),
+    }
+}
+
+/// A batch that is queued in the log.
+pub(super) enum Queued {
+    /// No other copy has to confirm it.
+    Alone(Ticket),
+    /// It is written when it is agreed under this term.
+    Agreeing(Ordered, PrimaryTerm),
+}
+
+impl Queued {
+    /// Waits until the batch is durable here.
+    async fn durable(self) -> Result<Appended, LogError> {
+        match self {
+            Self::Alone(ticket) => ticket.durable().await,
+            Self::Agreeing(ordered, _) => ordered.durable().await,
+        }
+    }
 }
 
 /// Bytes of operations waiting to be applied up to which a small batch is answered as soon as it is
@@ -41,7 +70,7 @@ const BACKLOG_BYTES: u64 = 8 << 20;
 
 /// A batch on its way, from the log to the index.
 pub(super) struct Batch {
-    pub(super) ticket: Ticket,
+    pub(super) queued: Queued,
     pub(super) first: SeqNo,
     pub(super) operations: Vec<Operation>,
     /// What was prepared of their documents, at their places; may be shorter.
@@ -56,14 +85,18 @@ pub(super) struct Batch {
 /// large one it is waited for that it is applied.
 pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafFault> {
     let Batch {
-        ticket,
+        queued,
         first,
         operations,
         prepared,
         applied,
         is_awaited,
     } = batch;
-    let appended = match ticket.durable().await {
+    let term = match &queued {
+        Queued::Alone(_) => None,
+        Queued::Agreeing(_, term) => Some(*term),
+    };
+    let appended = match queued.durable().await {
         Ok(appended) => appended,
         Err(error) => {
             if let LogError::Poisoned { .. } = error {
@@ -83,6 +116,12 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
             shard: shard.key,
             reason,
         });
+    }
+    if let (Some(term), Some(driver)) = (term, shard.driver())
+        && let Err(fault) = driver.wait_agreed(term, appended.last.next()).await
+    {
+        applied(false);
+        return Err(fault);
     }
     // From here on the write is durable; only this copy may not be able to show it.
     let is_small = operations.len() <= SMALL_ITEMS

@@ -66,6 +66,7 @@ impl Primary {
                 answered_by_log(shard, order, batch, items).await?
             }
         };
+        self.wait_to_tell(appended.last.next()).await?;
         Ok(EarlierAnswer::Before(WriteAnswer {
             items: answers,
             duplicate: true,

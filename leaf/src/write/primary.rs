@@ -49,6 +49,10 @@ pub(crate) struct Primary {
     pub(super) pending: PendingWrites,
     /// Held while documents that lack fields are looked for: one such task a shard.
     pub(crate) mending: tokio::sync::Mutex<()>,
+    /// Its term.
+    term: PrimaryTerm,
+    /// Whether another copy leads, or a later term.
+    has_ended: tokio::sync::watch::Sender<bool>,
 }
 
 /// Where a primary goes on with its writes.
@@ -64,6 +68,8 @@ impl Primary {
     pub(crate) fn new(shard: Arc<Shard>, order: WriteOrder, shared: Arc<WriteResources>) -> Self {
         Self {
             shard,
+            term: order.term,
+            has_ended: tokio::sync::watch::Sender::new(false),
             order: Arc::new(tokio::sync::Mutex::new(order)),
             room: shared.queue.for_shard(),
             shared,
@@ -76,6 +82,28 @@ impl Primary {
         &self.shard.node
     }
 
+    /// Returns the term that it was opened under.
+    pub(crate) fn term(&self) -> PrimaryTerm {
+        self.term
+    }
+
+    /// Takes no more writes: the copy does not lead its term any more.
+    pub(crate) fn end_reign(&self) {
+        self.has_ended.send_replace(true);
+    }
+
+    /// Returns whether the copy does not lead its term any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.has_ended.borrow()
+    }
+
+    /// Waits until the copy does not lead its term any more.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.has_ended.subscribe();
+        // An error means that the sender is gone, and it lives in `self`.
+        drop(ended.wait_for(|has_ended| *has_ended).await);
+    }
+
     /// Locks the order of writes.
     pub(crate) async fn lock_order(&self) -> OwnedMutexGuard<WriteOrder> {
         Arc::clone(&self.order).lock_owned().await
@@ -83,6 +111,7 @@ impl Primary {
 
     /// Takes no more writes and waits for those under way. Nothing is made durable.
     pub(crate) async fn close(&self) {
+        self.shard.end_driver();
         let order = self.order.lock().await;
         self.shard.pipeline.close();
         drop(order);
@@ -139,6 +168,13 @@ impl Primary {
                 shard: shard.key,
                 progress: "its copy here is being closed".to_owned(),
             });
+        }
+        if let Some(driver) = shard.driver() {
+            let leads = !self.has_ended() && driver.wait_to_order(order.term).await;
+            if !leads || shard.pipeline.state().is_uncertain {
+                return Err(LeafFault::NotHere { shard: shard.key });
+            }
+            return Ok(());
         }
         if asked > order.term {
             return Err(LeafFault::Fenced {

@@ -27,6 +27,17 @@ impl Primary {
         self.order_refresh(order).await
     }
 
+    /// Waits until every copy whose answers to searches are not flagged shows what is shown here.
+    ///
+    /// # Errors
+    /// [`LeafFault::NotHere`] when the copy leads no longer.
+    pub(crate) async fn wait_refreshed(&self, shown: Generation) -> Result<(), LeafFault> {
+        match self.shard.driver() {
+            Some(driver) => driver.wait_refreshed(self.term(), shown.visible).await,
+            None => Ok(()),
+        }
+    }
+
     /// Puts a refresh record at or after `position` into the log unless one is there.
     pub(crate) async fn mark_shown(&self, position: SeqNo) -> Result<(), LeafFault> {
         let showing = self.shard.applier.leases.show();
@@ -103,6 +114,7 @@ impl Primary {
                 () = shard.refreshes.wanted.notified() => true,
                 () = shard.refreshes.interval_changed.notified() => continue,
                 () = shard.applier.stopped() => return,
+                () = self.ended() => return,
                 () = self.node().stopped() => return,
             };
             if interval.is_none() && !is_full {
@@ -114,7 +126,9 @@ impl Primary {
             if may_rest && shard.refreshes.rests(&shard.schema.index.load().settings) {
                 continue;
             }
-            if let Err(fault) = self.refresh().await {
+            if let Err(fault) = self.refresh().await
+                && !self.has_ended()
+            {
                 tracing::warn!(shard = %shard.key, %fault, "refresh failed");
             }
             shard.refreshes.end_rest();

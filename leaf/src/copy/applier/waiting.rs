@@ -46,6 +46,12 @@ impl WaitingBatches {
         Some(due)
     }
 
+    /// Takes all batches out.
+    pub(super) fn take_all(&mut self) -> Vec<Batch> {
+        self.bytes = 0;
+        std::mem::take(&mut self.batches).into_values().collect()
+    }
+
     pub(super) fn has_due(&self, next: SeqNo) -> bool {
         self.batches.contains_key(&next)
     }

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use gleaner_engine::copy::ShardIndex;
 use gleaner_log::files::RealFiles;
-use gleaner_log::{LogBase, LogStart};
+use gleaner_log::{LogBase, LogStart, ProducerSpan};
 use gleaner_model::{History, PrimaryTerm, Relation, SeqNo};
-use gleaner_proto::replicate::{Snapshot, SnapshotCall, SnapshotFile};
+use gleaner_proto::replicate::{Production, Snapshot, SnapshotCall, SnapshotFile};
 use gleaner_proto::{LeafFault, ReplicationClient};
 
 use super::{Halt, Keeper};
@@ -52,7 +52,7 @@ impl Folders {
 
 /// Makes the folder where the files gather. [`Folders::incoming`] says by being there that the copy is to be
 /// made from files.
-pub(super) fn begin(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn begin(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     sync_dir(folder.parent().unwrap_or(Path::new(".")))
 }
@@ -67,6 +67,52 @@ impl PrimaryOpening {
         let keeper = Keeper::of(self, None);
         let fetched = keeper.fetch_commit(from, None, &folders.mended).await;
         fetched.map_err(Halt::reason)
+    }
+}
+
+impl PrimaryOpening {
+    /// Makes a copy that is not in sync from the files of the primary, under the term `fence` of the entry.
+    pub(crate) async fn copy_files(&self, fence: PrimaryTerm) -> Result<(), Halt> {
+        let keeper = Keeper::of(self, None);
+        let folders = self.leaf.node.folders(self.key);
+        let _permit = keeper.until_closed(self.leaf.copying.acquire()).await?;
+        let primary = keeper.source()?;
+        self.opening.tell("the primary prepares its files");
+        let held = History::default();
+        let snapshot = keeper
+            .fetch_commit(&primary, Some(&held), &folders.incoming)
+            .await?;
+        let base = snapshot.base.clone().ok_or_else(|| {
+            Halt::Later("the primary does not tell what is before its files' end".to_owned())
+        })?;
+        let begin = LogStart {
+            at: snapshot.next_seq_no,
+            fence,
+            base: LogBase {
+                term: Some(base.term),
+                chain: 0,
+                producers: base.producers.into_iter().map(span_of).collect(),
+            },
+        };
+        // Before the files: an old log must never be replayed on top of new ones.
+        let begun = self.leaf.node.log.begin_at(self.key, begin).await;
+        begun.map_err(|error| Halt::later(&error))?;
+        keeper.replace(&folders).await
+    }
+}
+
+fn span_of(production: Production) -> ProducerSpan {
+    let Production {
+        id,
+        sequence,
+        first,
+        last,
+    } = production;
+    ProducerSpan {
+        id,
+        sequence,
+        first,
+        last,
     }
 }
 
@@ -191,6 +237,11 @@ impl Keeper {
         let begun = self.leaf.node.log.begin_at(self.key, begin).await;
         begun.map_err(|error| Halt::later(&error))?;
         self.keep(HistoryFile::of(&history)).await?;
+        self.replace(folders).await
+    }
+
+    /// Puts the files that were fetched in the place of the copy's.
+    async fn replace(&self, folders: &Folders) -> Result<(), Halt> {
         let folders = folders.clone();
         blocking(move || {
             remove_dir(&folders.copy)?;

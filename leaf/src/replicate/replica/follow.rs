@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const SERVE_OLD_AFTER: Duration = Duration::from_secs(2);
 
 /// Follows the primary of one copy.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     leaf: Arc<Leaf>,
     replica: Arc<Replica>,
     shard: Arc<Shard>,
@@ -67,7 +67,7 @@ struct Goal {
 
 impl Follower {
     /// Returns the follower of an opened copy.
-    pub(super) fn new(
+    pub(crate) fn new(
         leaf: &Arc<Leaf>,
         replica: &Arc<Replica>,
         opening: &Arc<OpeningProgress>,

@@ -35,7 +35,7 @@ impl Follower {
     }
 
     /// Applies payloads that the copy's log holds from where the index ends.
-    pub(super) async fn apply(
+    pub(crate) async fn apply(
         &mut self,
         payloads: impl Iterator<Item = &Bytes>,
     ) -> Result<(), Halt> {

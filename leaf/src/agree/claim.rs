@@ -1,0 +1,99 @@
+//! Whether the folder that a node has is that of the copy which the entry names, and what becomes of one that is not.
+//!
+//! A copy that lacks what its entry says it has is not opened while it counts as in sync: it could become primary.
+
+use std::sync::Arc;
+
+use gleaner_coordinator::entries::{EntryChange, StoredEntry};
+use gleaner_model::CopyId;
+use gleaner_replication::Change;
+
+use super::identity::{held_copy, note_copy};
+use super::keeper::{CopyKeeper, blocking};
+use crate::copy::applier::with_causes;
+use crate::replicate::replica::Halt;
+
+impl CopyKeeper {
+    /// Sees to it that the folder is that of the copy. One of another copy of the shard is given up: the entry does
+    /// not name that copy any more.
+    pub(super) async fn claim_folder(
+        &self,
+        copy: CopyId,
+        stored: &StoredEntry,
+    ) -> Result<(), Halt> {
+        let folders = self.leaf.node.folders(self.key);
+        let found = folders.clone();
+        let held = blocking(move || Ok((held_copy(&found)?, found.copy.exists()))).await?;
+        let tail = self.leaf.node.log.tail(self.key).await;
+        let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
+        let (held, has_files) = held;
+        if held == Some(copy) && (has_files || stored.entry.term.0 == 0) {
+            return Ok(());
+        }
+        let is_empty = !has_files && tail.is_none();
+        if held.is_some_and(|held| held != copy) {
+            tracing::warn!(shard = %self.key, %copy, "the files of an earlier copy are removed");
+            let removed = self.leaf.node.log.remove(self.key).await;
+            removed.map_err(|error| Halt::Broken(with_causes(&error)))?;
+            let removing = folders.clone();
+            blocking(move || removing.remove()).await?;
+        }
+        let is_new = stored.entry.term.0 == 0 || !stored.entry.in_sync.contains(&copy);
+        if (is_empty || held.is_some()) && !is_new {
+            // It would pass for one that has all that was acknowledged.
+            return self.wait_for_leave(stored, copy).await;
+        }
+        blocking(move || note_copy(&folders, copy)).await
+    }
+
+    /// Waits until a copy that lacks what it should hold is not in sync any more: it gives its role away, and the
+    /// primary takes out who does not join.
+    pub(super) async fn wait_for_leave(
+        &self,
+        stored: &StoredEntry,
+        copy: CopyId,
+    ) -> Result<(), Halt> {
+        if !stored.entry.in_sync.contains(&copy) {
+            return Ok(());
+        }
+        self.leave_to_others().await;
+        Err(Halt::Later(
+            "its files are lost or damaged, and it waits until the shard's entry does not count it as in sync; \
+             where no other copy is, put its folder back"
+                .to_owned(),
+        ))
+    }
+
+    /// Gives the role of a primary that cannot be opened to a copy in sync whose node is alive.
+    pub(super) async fn leave_to_others(&self) {
+        let Ok(StoredEntry { entry, revision }) = self.stored().await else {
+            return;
+        };
+        let Some(own) = self
+            .hub
+            .own_copy(&entry)
+            .filter(|own| *own == entry.primary)
+        else {
+            return;
+        };
+        let table = self.hub.table();
+        let is_fit = |copy: &&CopyId| {
+            let node = entry.node_of(**copy);
+            **copy != own && node.is_some_and(|node| table.alive.contains_key(&node))
+        };
+        let Some(to) = entry.in_sync.iter().find(is_fit) else {
+            return;
+        };
+        if let Ok(Some(next)) = (Change::Resign { to: *to }).apply(Some(&entry), 1) {
+            tracing::warn!(shard = %self.key, %to, "a copy that cannot be opened gives its role away");
+            let change = EntryChange {
+                shard: self.key,
+                expected: revision,
+                entry: Arc::new(next),
+                guard: None,
+            };
+            // Whatever becomes of it, the next attempt to open the copy reads the entry.
+            drop(self.hub.entries.change(change).await);
+        }
+    }
+}

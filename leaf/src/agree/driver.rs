@@ -1,0 +1,351 @@
+//! The driver of one copy: events go into its machine, and what that wants is done, in order.
+//!
+//! Everything is done under one lock and nothing of it blocks: the log is asked by queueing ([`super::log_lane`]
+//! reports what became of it), messages go into outboxes, changes of the entry are asked for by tasks.
+//!
+//! Does: order batches of the primary, pass messages on, tell who leads and what is agreed. Does not: apply, read the
+//! log, open copies. Called by the write path, streams, the life of the copy. Read first: [`CopyDriver::handle`].
+
+mod events;
+mod perform;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use gleaner_log::{Append, Appended, LogError};
+use gleaner_model::{CopyId, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey};
+use gleaner_proto::LeafFault;
+use gleaner_replication::{Event, ShardCopy};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::downstream::FollowerStream;
+use super::hub::Agreeing;
+use super::log_lane::{LogLane, LogWork};
+use super::upstream::Upstream;
+use crate::replicate::followers::Followers;
+
+/// Bytes of records that may wait to become durable here before the stream that brings them is held up.
+const BACKLOG_BYTES: u64 = 16 << 20;
+
+/// How often a primary looks whether it holds the right to read.
+const RIGHT_LOOKS: Duration = Duration::from_millis(5);
+
+/// One copy of a shard that agrees with others.
+pub(crate) struct CopyDriver {
+    pub(crate) shard: ShardKey,
+    pub(crate) copy: CopyId,
+    hub: Arc<Agreeing>,
+    me: Weak<CopyDriver>,
+    machine: Mutex<Machine>,
+    status: watch::Sender<Status>,
+    /// Bytes that wait to become durable.
+    backlog: watch::Sender<u64>,
+    /// For whom the log is kept.
+    followers: Arc<Followers>,
+}
+
+/// The machine with what the driver keeps for it.
+struct Machine {
+    copy: ShardCopy,
+    /// Where the work on the log is awaited, in order; `None` once the driver has ended.
+    lane: Option<mpsc::UnboundedSender<LogWork>>,
+    /// Streams of the followers that have joined by them.
+    streams: BTreeMap<CopyId, FollowerStream>,
+    /// The stream to the primary that is followed.
+    upstream: Option<(CopyId, Arc<Upstream>)>,
+    /// Revision of the newest entry given to the machine.
+    revision: Option<Revision>,
+    entry: Option<Arc<Entry>>,
+    /// Nodes of the entry's copies, and whether they were said to be alive.
+    alive: BTreeMap<NodeUuid, bool>,
+    told: Status,
+    /// As it is set in the machine.
+    min_in_sync: usize,
+}
+
+/// What others see of a copy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Status {
+    /// Everything below is agreed.
+    pub(crate) agreed: SeqNo,
+    /// The term that it leads; `None` while it follows.
+    pub(crate) reign: Option<Reign>,
+    /// Whether new records may be ordered.
+    pub(crate) may_order: bool,
+    /// The agreed point that a primary announced when it was first followed.
+    pub(crate) goal: Option<SeqNo>,
+    /// Records from here on must be kept: other copies may need them.
+    pub(crate) keep_from: SeqNo,
+    /// Unflagged searches everywhere see all below.
+    pub(crate) refreshed: SeqNo,
+    /// Why the copy cannot go on as it is.
+    pub(crate) end: Option<DriverEnd>,
+}
+
+/// A term that a copy leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reign {
+    pub(crate) term: PrimaryTerm,
+    /// The end of the log when it began.
+    pub(crate) start: SeqNo,
+}
+
+/// Why a copy cannot go on as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum DriverEnd {
+    /// It is closed.
+    Closed,
+    /// Its log has failed.
+    LogFailed(Arc<str>),
+    /// It is to be made from the files of the primary.
+    Files,
+}
+
+/// A batch that was ordered.
+pub(crate) struct Ordered {
+    durable: oneshot::Receiver<Result<Appended, LogError>>,
+}
+
+impl Ordered {
+    /// Waits until the batch is durable here.
+    ///
+    /// # Errors
+    /// Those of the log; [`LogError::Closed`] when the copy is closed meanwhile.
+    pub(crate) async fn durable(self) -> Result<Appended, LogError> {
+        self.durable.await.unwrap_or(Err(LogError::Closed))
+    }
+}
+
+/// Why a batch was not ordered; nothing is in the log.
+#[derive(Debug)]
+pub(crate) enum NotOrdered {
+    /// The copy does not lead that term, or hands it over.
+    NotPrimary,
+    /// The log did not take it.
+    Log(LogError),
+}
+
+impl CopyDriver {
+    /// Returns the driver of an opened machine, and begins to report what becomes of the log.
+    pub(crate) fn start(
+        hub: &Arc<Agreeing>,
+        (shard, copy): (ShardKey, CopyId),
+        machine: ShardCopy,
+        followers: Arc<Followers>,
+    ) -> Arc<Self> {
+        let told = Status {
+            agreed: machine.agreed(),
+            ..Status::default()
+        };
+        let (lane, works) = mpsc::unbounded_channel();
+        let driver = Arc::new_cyclic(|me| Self {
+            shard,
+            copy,
+            hub: Arc::clone(hub),
+            me: Weak::clone(me),
+            machine: Mutex::new(Machine {
+                copy: machine,
+                lane: Some(lane),
+                streams: BTreeMap::new(),
+                upstream: None,
+                revision: None,
+                entry: None,
+                alive: BTreeMap::new(),
+                told: told.clone(),
+                min_in_sync: 1,
+            }),
+            status: watch::Sender::new(told),
+            backlog: watch::Sender::new(0),
+            followers,
+        });
+        let lane = LogLane {
+            driver: Arc::downgrade(&driver),
+            log: Arc::clone(&hub.log),
+            shard,
+        };
+        tokio::spawn(lane.run(works));
+        driver
+    }
+
+    /// Gives the machine an event, and does what it wants.
+    pub(crate) fn handle(&self, event: Event) {
+        self.run(&mut self.machine.lock(), event);
+    }
+
+    /// Returns what others see of the copy, as it changes.
+    pub(crate) fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Returns what others see of the copy now.
+    pub(crate) fn status_now(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Returns the newest entry that the machine was given.
+    pub(crate) fn entry(&self) -> Option<(Arc<Entry>, Revision)> {
+        let machine = self.machine.lock();
+        machine.entry.clone().zip(machine.revision)
+    }
+
+    /// Orders a batch of the primary of `term`: queues it in the log, before anything else can be ordered or the
+    /// role can go.
+    pub(crate) fn order(&self, term: PrimaryTerm, append: Append) -> Result<Ordered, NotOrdered> {
+        let mut machine = self.machine.lock();
+        if machine.copy.leads() != Some(term) || !machine.copy.may_order() {
+            return Err(NotOrdered::NotPrimary);
+        }
+        let Some(lane) = machine.lane.clone() else {
+            return Err(NotOrdered::NotPrimary);
+        };
+        let num_records = append.batch.len() as u64;
+        let first = append.expected_last.map_or(SeqNo(0), SeqNo::next);
+        let next = SeqNo(first.0 + num_records);
+        let ticket = self.hub.log.queue(append).map_err(NotOrdered::Log)?;
+        let (tell, durable) = oneshot::channel();
+        // An error means that the lane has ended, and with it the copy.
+        drop(lane.send(LogWork::Own { ticket, next, tell }));
+        self.run(&mut machine, Event::Appended { next });
+        Ok(Ordered { durable })
+    }
+
+    /// Waits until everything below `next` is agreed under `term`.
+    ///
+    /// # Errors
+    /// [`LeafFault::Indeterminate`] when the copy leads that term no longer: it may be agreed or not.
+    pub(crate) async fn wait_agreed(
+        &self,
+        term: PrimaryTerm,
+        next: SeqNo,
+    ) -> Result<(), LeafFault> {
+        let mut status = self.status.subscribe();
+        let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
+        let known = status.wait_for(|status| !leads(status) || status.agreed >= next);
+        match known.await {
+            Ok(status) if leads(&status) => Ok(()),
+            _ => Err(LeafFault::Indeterminate {
+                shard: self.shard,
+                reason: "the primary has changed before its copies had confirmed the write"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// Waits until every copy whose answers are not flagged shows all below `shown`, which is shown here.
+    ///
+    /// # Errors
+    /// [`LeafFault::NotHere`] when the copy leads `term` no longer.
+    pub(crate) async fn wait_refreshed(
+        &self,
+        term: PrimaryTerm,
+        shown: SeqNo,
+    ) -> Result<(), LeafFault> {
+        self.handle(Event::Shown { visible: shown });
+        self.handle(Event::Refresh { position: shown });
+        let mut status = self.status.subscribe();
+        let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
+        let known = status.wait_for(|status| !leads(status) || status.refreshed >= shown);
+        match known.await {
+            Ok(status) if leads(&status) => Ok(()),
+            _ => Err(LeafFault::NotHere { shard: self.shard }),
+        }
+    }
+
+    /// Waits while a hand-over holds writes back. Returns whether the copy leads `term` then.
+    pub(crate) async fn wait_to_order(&self, term: PrimaryTerm) -> bool {
+        let mut status = self.status.subscribe();
+        let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
+        let known = status.wait_for(|status| !leads(status) || status.may_order);
+        known.await.is_ok_and(|status| leads(&status))
+    }
+
+    /// Waits until the primary of `term` may tell what it has read, of which all below `read` is to be agreed. It is
+    /// asked after the reading.
+    ///
+    /// # Errors
+    /// [`LeafFault::Recovering`] when it may not by `until`, or leads no longer.
+    pub(crate) async fn wait_to_tell(
+        &self,
+        term: PrimaryTerm,
+        read: SeqNo,
+        until: Instant,
+    ) -> Result<(), LeafFault> {
+        let late = |progress: &str| LeafFault::Recovering {
+            shard: self.shard,
+            progress: progress.to_owned(),
+        };
+        let agreed = tokio::time::timeout_at(until.into(), self.wait_agreed(term, read));
+        match agreed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(late("its primary has changed")),
+            Err(_) => return Err(late("its copies have not confirmed what was written last")),
+        }
+        loop {
+            let may_read = {
+                let machine = self.machine.lock();
+                machine.copy.leads() == Some(term) && machine.copy.may_read(self.hub.now())
+            };
+            if may_read {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(late(
+                    "its primary does not know whether another copy has taken its place",
+                ));
+            }
+            tokio::time::sleep(RIGHT_LOOKS).await;
+        }
+    }
+
+    /// Waits until there is room for more records of a primary.
+    pub(super) async fn wait_for_room(&self) {
+        let mut backlog = self.backlog.subscribe();
+        // An error means that the sender is gone, and it lives in `self`.
+        drop(backlog.wait_for(|bytes| *bytes < BACKLOG_BYTES).await);
+    }
+
+    /// Notes that bytes wait to become durable no longer.
+    pub(super) fn release(&self, bytes: u64) {
+        self.backlog
+            .send_modify(|held| *held = held.saturating_sub(bytes));
+    }
+
+    /// Returns whether searches on this copy are as new as any. To be asked after the search.
+    pub(crate) fn may_serve(&self) -> bool {
+        self.machine.lock().copy.may_serve(self.hub.now())
+    }
+
+    /// Tells the primary that is followed not to wait for this copy, which is about to end.
+    pub(super) fn leave(&self) {
+        let mut machine = self.machine.lock();
+        let effects = machine.copy.leave(self.hub.now());
+        self.perform_all(&mut machine, effects);
+    }
+
+    /// Says why the copy cannot go on as it is; its machine goes on until it is closed.
+    pub(super) fn end_with(&self, end: DriverEnd) {
+        let mut machine = self.machine.lock();
+        machine.told.end.get_or_insert(end);
+        self.status.send_replace(machine.told.clone());
+    }
+
+    /// Ends: who waits for the copy hears of it, and it does nothing any more.
+    pub(crate) fn end(&self) {
+        let mut machine = self.machine.lock();
+        let machine = &mut *machine;
+        machine.lane = None;
+        // Who waits for room is not to wait for a log that is asked for nothing any more.
+        self.backlog.send_replace(0);
+        machine.streams = BTreeMap::new();
+        if let Some((_, upstream)) = machine.upstream.take() {
+            upstream.leave(self.shard);
+        }
+        machine.told.reign = None;
+        machine.told.may_order = false;
+        machine.told.end.get_or_insert(DriverEnd::Closed);
+        self.status.send_replace(machine.told.clone());
+        self.hub.forget(self.shard, self.copy);
+    }
+}

@@ -1,0 +1,153 @@
+//! What happens to a copy: entries and nodes, messages, the passing of time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gleaner_coordinator::entries::{EntryTable, StoredEntry};
+use gleaner_log::Agreement;
+use gleaner_model::{CopyId, NodeId, SeqNo};
+use gleaner_proto::replicate::{FollowerMessage, PrimaryMessage};
+use gleaner_replication::{Event, FromFollower, FromPrimary, Settings};
+
+use super::{CopyDriver, Machine};
+use crate::agree::downstream::FollowerStream;
+
+/// Copies up to which one in sync is enough, where the index does not say otherwise.
+const MANY_COPIES: usize = 2;
+
+impl CopyDriver {
+    /// Tells the machine of the entry and of the nodes of its copies.
+    pub(in crate::agree) fn feed(&self, table: &EntryTable, stored: Option<&StoredEntry>) {
+        let mut machine = self.machine.lock();
+        let machine = &mut *machine;
+        let news = stored.filter(|stored| Some(stored.revision) > machine.revision);
+        if let Some(StoredEntry { entry, revision }) = news {
+            machine.revision = Some(*revision);
+            machine.entry = Some(Arc::clone(entry));
+            let agreement = Agreement {
+                point: SeqNo(0),
+                entry_version: entry.version,
+            };
+            self.hub.log.note_agreement(self.shard, agreement);
+        }
+        self.configure(machine);
+        let copies = machine.entry.iter().flat_map(|entry| entry.copies.values());
+        let nodes: Vec<_> = copies.map(|meta| meta.node).collect();
+        for node in nodes {
+            let is_alive = table.alive.contains_key(&node);
+            if machine.alive.insert(node, is_alive) != Some(is_alive) {
+                self.run(machine, Event::Alive { node, is_alive });
+            }
+        }
+        if let Some(StoredEntry { entry, revision }) = news.cloned() {
+            self.run(machine, Event::Entry { entry, revision });
+        }
+    }
+
+    /// Sets how many members the in-sync set keeps, by the index's setting and the number of copies.
+    fn configure(&self, machine: &mut Machine) {
+        let state = self.hub.state();
+        let index = state.indices.get(&self.shard.index);
+        let asked = index.and_then(|index| index.settings.min_in_sync);
+        let num_copies = machine.entry.as_ref().map_or(1, |entry| entry.copies.len());
+        let min_in_sync = match asked {
+            Some(asked) => asked as usize,
+            None if num_copies > MANY_COPIES => 2,
+            None => 1,
+        };
+        if machine.min_in_sync != min_in_sync {
+            machine.min_in_sync = min_in_sync;
+            machine.copy.configure(Settings {
+                min_in_sync,
+                ..Settings::default()
+            });
+        }
+    }
+
+    /// Time has passed.
+    pub(in crate::agree) fn tick(&self) {
+        self.handle(Event::Tick);
+    }
+
+    /// It is time for a beat on each stream with a follower.
+    pub(in crate::agree) fn beat(&self) {
+        let mut machine = self.machine.lock();
+        let followers: Vec<CopyId> = machine.streams.keys().copied().collect();
+        for follower in followers {
+            let Some(stream) = machine.streams.get_mut(&follower) else {
+                continue;
+            };
+            stream.beats += 1;
+            let number = stream.beats;
+            self.run(&mut machine, Event::BeatDue { follower, number });
+        }
+    }
+
+    /// Takes a message that came by `stream`. What comes by another one than the follower has joined by counts for
+    /// nothing, but for a join.
+    pub(in crate::agree) fn hear_follower(&self, said: FollowerMessage, stream: &FollowerStream) {
+        let FollowerMessage { from, message, .. } = said;
+        let mut machine = self.machine.lock();
+        let is_current = |machine: &Machine| {
+            let known = machine.streams.get(&from);
+            known.map(|known| known.number == stream.number)
+        };
+        match (&message, is_current(&machine)) {
+            (_, Some(true)) => {}
+            (FromFollower::Join(_), known) => {
+                if known.is_some() {
+                    self.run(&mut machine, Event::FollowerGone { follower: from });
+                }
+                machine.streams.insert(from, stream.clone());
+            }
+            _ => return,
+        }
+        if let FromFollower::Have { end, .. } = &message {
+            self.keep_log_for(&machine, from, *end);
+        }
+        self.run(&mut machine, Event::FromFollower { from, message });
+    }
+
+    /// A stream has ended: a follower that had joined by it is gone.
+    pub(in crate::agree) fn lose_follower(&self, follower: CopyId, stream: u64) {
+        let mut machine = self.machine.lock();
+        let known = machine.streams.get(&follower);
+        if known.is_some_and(|known| known.number == stream) {
+            machine.streams.remove(&follower);
+            self.run(&mut machine, Event::FollowerGone { follower });
+        }
+    }
+
+    fn keep_log_for(&self, machine: &Machine, follower: CopyId, end: SeqNo) {
+        let node = machine
+            .entry
+            .as_ref()
+            .and_then(|entry| entry.node_of(follower));
+        let table = self.hub.table();
+        let name = node.and_then(|node| table.name_of(node)).cloned();
+        let name = name.unwrap_or_else(|| NodeId(follower.to_string().into()));
+        self.followers.heard(&name, end, Instant::now());
+    }
+
+    /// Takes a message of the primary.
+    pub(in crate::agree) fn hear_primary(&self, said: PrimaryMessage) {
+        let PrimaryMessage { from, message, .. } = said;
+        let mut machine = self.machine.lock();
+        let announced = match &message {
+            FromPrimary::Batches { agreed, .. } => Some(*agreed),
+            FromPrimary::Agreed {
+                agreed, keep_from, ..
+            } => {
+                machine.told.keep_from = machine.told.keep_from.max(*keep_from);
+                Some(*agreed)
+            }
+            // A primary that knows of more says so next.
+            FromPrimary::Beat(_) => Some(machine.told.agreed),
+            _ => None,
+        };
+        if machine.told.goal.is_none() {
+            machine.told.goal = announced;
+        }
+        self.run(&mut machine, Event::FromPrimary { from, message });
+    }
+}

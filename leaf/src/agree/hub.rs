@@ -1,0 +1,212 @@
+//! All copies of a leaf that agree with others: their drivers, the streams between leaves, time, entries and nodes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use gleaner_coordinator::ShardEntries;
+use gleaner_coordinator::entries::{EntryTable, StoredEntry};
+use gleaner_log::ShardLog;
+use gleaner_model::{ClusterState, CopyId, Entry, NodeUuid, ShardKey};
+use gleaner_proto::ReplicationClient;
+use gleaner_replication::{Identity, Moment};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::driver::CopyDriver;
+use super::upstream::Upstream;
+use crate::NodeIdentity;
+use crate::node::Role;
+use crate::replicate::peers::Peers;
+
+/// How often a machine hears that time has passed.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A beat is sent with each fifth tick: every 250 ms.
+const TICKS_PER_BEAT: u32 = 5;
+
+/// How long a side of a stream says nothing at most.
+pub(super) const LIFE_SIGN: Duration = Duration::from_millis(250);
+
+/// How long a stream may be silent before it is closed.
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
+
+/// The copies of a leaf that agree with others.
+pub(crate) struct Agreeing {
+    pub(crate) entries: Arc<dyn ShardEntries>,
+    pub(super) log: Arc<dyn ShardLog>,
+    pub(super) identity: NodeIdentity,
+    peers: Arc<dyn Peers>,
+    table: watch::Receiver<Arc<EntryTable>>,
+    state: watch::Receiver<Arc<ClusterState>>,
+    /// Moments count from here.
+    origin: Instant,
+    drivers: Mutex<BTreeMap<ShardKey, Arc<CopyDriver>>>,
+    upstreams: Mutex<BTreeMap<NodeUuid, Arc<Upstream>>>,
+    numbers: AtomicU64,
+}
+
+impl Agreeing {
+    /// Returns the copies of a leaf that has opened none yet.
+    pub(crate) fn new(
+        entries: Arc<dyn ShardEntries>,
+        identity: NodeIdentity,
+        log: Arc<dyn ShardLog>,
+        peers: Arc<dyn Peers>,
+        state: watch::Receiver<Arc<ClusterState>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            table: entries.watch(),
+            state,
+            entries,
+            log,
+            identity,
+            peers,
+            origin: Instant::now(),
+            drivers: Mutex::default(),
+            upstreams: Mutex::default(),
+            numbers: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the newest cluster state known here.
+    pub(super) fn state(&self) -> Arc<ClusterState> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Returns the newest entries and nodes known here.
+    pub(crate) fn table(&self) -> Arc<EntryTable> {
+        Arc::clone(&self.table.borrow())
+    }
+
+    /// Returns a channel that always holds them.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<EntryTable>> {
+        self.table.clone()
+    }
+
+    /// Returns the copy that this node is to hold, by the entry.
+    pub(crate) fn own_copy(&self, entry: &Entry) -> Option<CopyId> {
+        let own = |meta: &gleaner_model::CopyMeta| meta.node == self.identity.node;
+        let copy = entry.copies.iter().find(|(_, meta)| own(meta));
+        copy.map(|(copy, _)| *copy)
+    }
+
+    /// Returns what this node is to hold of a shard; `None` when it is to hold no copy.
+    pub(crate) fn role(&self, shard: ShardKey) -> Option<Role> {
+        let table = self.table.borrow();
+        let entry = &table.shards.get(&shard)?.entry;
+        let copy = self.own_copy(entry)?;
+        Some(match copy == entry.primary {
+            true => Role::Primary,
+            false => Role::Replica,
+        })
+    }
+
+    /// Returns whether a shard has an entry that names no copy on this node.
+    pub(crate) fn is_without(&self, shard: ShardKey) -> bool {
+        let table = self.table.borrow();
+        let stored = table.shards.get(&shard);
+        stored.is_some_and(|stored| self.own_copy(&stored.entry).is_none())
+    }
+
+    /// Returns the leaf of a shard's primary, when that is another one that can be called.
+    pub(crate) fn primary(&self, shard: ShardKey) -> Option<Arc<dyn ReplicationClient>> {
+        let table = self.table();
+        let entry = &table.shards.get(&shard)?.entry;
+        let node = entry.node_of(entry.primary)?;
+        self.peer(node).filter(|_| node != self.identity.node)
+    }
+
+    /// Returns who a copy of this node is.
+    pub(super) fn identity_of(&self, copy: CopyId) -> Identity {
+        Identity {
+            copy,
+            node: self.identity.node,
+            incarnation: self.identity.incarnation,
+        }
+    }
+
+    /// Returns the time on this process's clock.
+    pub(super) fn now(&self) -> Moment {
+        Moment(self.origin.elapsed())
+    }
+
+    /// Returns a number that was not returned before.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns the leaf of a node, where its name and address are known.
+    pub(crate) fn peer(&self, node: NodeUuid) -> Option<Arc<dyn ReplicationClient>> {
+        let table = self.table();
+        self.peers.replication(table.name_of(node)?)
+    }
+
+    /// Returns the driver of the open copy of a shard.
+    pub(crate) fn driver(&self, shard: ShardKey) -> Option<Arc<CopyDriver>> {
+        self.drivers.lock().get(&shard).cloned()
+    }
+
+    /// Returns the drivers of all open copies.
+    pub(super) fn drivers(&self) -> Vec<Arc<CopyDriver>> {
+        self.drivers.lock().values().cloned().collect()
+    }
+
+    /// Adds the driver of a copy that was opened, and tells it the entry in force and who is alive.
+    pub(super) fn add(&self, driver: &Arc<CopyDriver>, stored: &StoredEntry) {
+        self.drivers.lock().insert(driver.shard, Arc::clone(driver));
+        driver.feed(&self.table(), Some(stored));
+        // What has come since it was read.
+        let table = self.table();
+        driver.feed(&table, table.shards.get(&driver.shard));
+    }
+
+    /// Forgets the driver of a copy that was closed.
+    pub(super) fn forget(&self, shard: ShardKey, copy: CopyId) {
+        let mut drivers = self.drivers.lock();
+        if drivers
+            .get(&shard)
+            .is_some_and(|driver| driver.copy == copy)
+        {
+            drivers.remove(&shard);
+        }
+    }
+
+    /// Returns the stream to the leaf of a node.
+    pub(super) fn upstream(self: &Arc<Self>, node: NodeUuid) -> Arc<Upstream> {
+        let mut upstreams = self.upstreams.lock();
+        let upstream = upstreams.entry(node);
+        Arc::clone(upstream.or_insert_with(|| Upstream::new(self, node)))
+    }
+
+    /// Passes time and news on to all copies, until the leaf is gone.
+    pub(crate) async fn run(me: Weak<Self>, mut table: watch::Receiver<Arc<EntryTable>>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut number: u32 = 0;
+        loop {
+            let is_news = tokio::select! {
+                _ = ticks.tick() => false,
+                changed = table.changed() => match changed {
+                    Ok(()) => true,
+                    Err(_) => return,
+                },
+            };
+            let Some(hub) = me.upgrade() else {
+                return;
+            };
+            let news = is_news.then(|| Arc::clone(&table.borrow_and_update()));
+            number = number.wrapping_add(u32::from(news.is_none()));
+            for driver in hub.drivers() {
+                match &news {
+                    Some(table) => driver.feed(table, table.shards.get(&driver.shard)),
+                    None => driver.tick(),
+                }
+                if news.is_none() && number.is_multiple_of(TICKS_PER_BEAT) {
+                    driver.beat();
+                }
+            }
+        }
+    }
+}

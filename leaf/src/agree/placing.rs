@@ -1,0 +1,152 @@
+//! Which copies the entry names: those on the nodes that the index's state gives the shard.
+//!
+//! The leaf of the primary sees to it, as long as nobody else does: a copy is added for a node that has none, and one
+//! on a node that is not to hold any, or whose folder is another by now, goes once it is not in sync.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_coordinator::entries::EntryChange;
+use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid};
+use gleaner_replication::Change;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::driver::CopyDriver;
+use super::keeper::CopyKeeper;
+
+/// How often a primary looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// When a primary looks next.
+pub(super) struct PlacingRound(Interval);
+
+impl PlacingRound {
+    pub(super) fn begin() -> Self {
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(every)
+    }
+
+    pub(super) async fn due(&mut self) {
+        self.0.tick().await;
+    }
+}
+
+impl CopyKeeper {
+    /// Has the entry name the copies that there are to be, where this copy leads.
+    pub(super) async fn place(&self, driver: &Arc<CopyDriver>) {
+        let state = self.leaf.node.coordinator.state();
+        let Some(index) = state.indices.get(&self.key.index) else {
+            return;
+        };
+        let Some((entry, revision)) = driver.entry().filter(|(entry, _)| {
+            let leads = driver.status_now().reign.map(|reign| reign.term);
+            leads == Some(entry.term)
+        }) else {
+            return;
+        };
+        let table = self.hub.table();
+        let row = index.copies_of(self.key.shard);
+        let wanted: Option<BTreeSet<NodeUuid>> = row
+            .iter()
+            .map(|name| table.nodes.get(name).copied())
+            .collect();
+        let known = row.iter().filter_map(|name| table.nodes.get(name).copied());
+        let change = due(&entry, &known.collect(), wanted.as_ref());
+        let Some(next) = change.and_then(|change| change.apply(Some(&entry), 1).ok().flatten())
+        else {
+            return;
+        };
+        let change = EntryChange {
+            shard: self.key,
+            expected: revision,
+            entry: Arc::new(next),
+            guard: None,
+        };
+        // Where it was not made it is due again.
+        drop(self.hub.entries.change(change).await);
+    }
+}
+
+/// Returns how the copies of the entry are to change for the nodes `known`; those on other nodes go only where
+/// `wanted` says that these are all.
+fn due(
+    entry: &Entry,
+    known: &BTreeSet<NodeUuid>,
+    wanted: Option<&BTreeSet<NodeUuid>>,
+) -> Option<Change> {
+    let held: BTreeSet<NodeUuid> = entry.copies.values().map(|meta| meta.node).collect();
+    let add: BTreeMap<CopyId, CopyMeta> = known
+        .difference(&held)
+        .map(|node| (CopyId(rand::random()), CopyMeta::on(*node)))
+        .collect();
+    let goes = |(copy, meta): &(&CopyId, &CopyMeta)| {
+        let is_needed = **copy == entry.primary || entry.in_sync.contains(*copy);
+        wanted.is_some_and(|wanted| !wanted.contains(&meta.node)) && !is_needed
+    };
+    let remove: BTreeSet<CopyId> = entry
+        .copies
+        .iter()
+        .filter(goes)
+        .map(|(copy, _)| *copy)
+        .collect();
+    let is_due = !add.is_empty() || !remove.is_empty();
+    is_due.then_some(Change::Place { add, remove })
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::PrimaryTerm;
+
+    use super::*;
+
+    fn node(n: u8) -> NodeUuid {
+        NodeUuid([n; 16])
+    }
+
+    fn entry(nodes: &[u8], in_sync: &[u8]) -> Entry {
+        let id = |n: &u8| CopyId([*n; 16]);
+        Entry {
+            version: 3,
+            term: PrimaryTerm(1),
+            forced: Vec::new(),
+            primary: id(&in_sync[0]),
+            in_sync: in_sync.iter().map(id).collect(),
+            copies: nodes
+                .iter()
+                .map(|n| (id(n), CopyMeta::on(node(*n))))
+                .collect(),
+            other: Default::default(),
+        }
+    }
+
+    fn placed(entry: &Entry, wanted: &[u8]) -> Option<Vec<NodeUuid>> {
+        let wanted: BTreeSet<_> = wanted.iter().map(|n| node(*n)).collect();
+        let change = due(entry, &wanted, Some(&wanted))?;
+        let next = change.apply(Some(entry), 1).expect("allowed").expect("one");
+        let mut nodes: Vec<_> = next.copies.values().map(|meta| meta.node).collect();
+        nodes.sort_unstable();
+        Some(nodes)
+    }
+
+    #[test]
+    fn copies_come_to_new_nodes_and_go_where_none_is_wanted_and_they_are_not_in_sync() {
+        assert_eq!(placed(&entry(&[1, 2], &[1, 2]), &[1, 2]), None);
+        let added = placed(&entry(&[1], &[1]), &[1, 2]);
+        assert_eq!(added, Some(vec![node(1), node(2)]));
+        let moved = placed(&entry(&[1, 2], &[1]), &[1, 3]);
+        assert_eq!(moved, Some(vec![node(1), node(3)]));
+        assert_eq!(placed(&entry(&[1, 2], &[1, 2]), &[1]), None, "2 is in sync");
+        assert_eq!(
+            placed(&entry(&[1], &[1]), &[2]).map(|nodes| nodes.len()),
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn nothing_goes_while_a_node_that_is_wanted_is_not_known() {
+        let known = [node(1)].into();
+        assert_eq!(due(&entry(&[1, 2], &[1]), &known, None), None);
+    }
+}

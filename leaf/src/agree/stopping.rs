@@ -1,0 +1,56 @@
+//! A leaf that is about to stop gives its primaries to others, and says that nobody has to wait for its followers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use gleaner_model::CopyId;
+use gleaner_replication::Event;
+
+use super::driver::CopyDriver;
+use super::hub::Agreeing;
+use crate::Leaf;
+
+/// How long a hand-over is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Leaf {
+    /// Hands the shards that this leaf leads over to copies in sync on leaves that are alive. Call it while other
+    /// nodes are still answered; [`Leaf::stop`] comes next.
+    pub async fn hand_over(&self) {
+        let Some(hub) = &self.node.agreeing else {
+            return;
+        };
+        let drivers = hub.drivers();
+        join_all(drivers.iter().map(|driver| driver.hand_over(hub))).await;
+        for driver in drivers {
+            driver.leave();
+        }
+    }
+}
+
+impl CopyDriver {
+    async fn hand_over(&self, hub: &Arc<Agreeing>) {
+        let mut status = self.status();
+        let leads = status.borrow().reign.is_some();
+        let Some(to) = self.heir(hub).filter(|_| leads) else {
+            return;
+        };
+        self.handle(Event::HandOver { to });
+        let gone = status.wait_for(|status| status.reign.is_none());
+        if tokio::time::timeout(PATIENCE, gone).await.is_err() {
+            tracing::warn!(shard = %self.shard, %to, "the shard was not handed over in time");
+        }
+    }
+
+    /// Returns a copy in sync on another leaf that is alive.
+    fn heir(&self, hub: &Agreeing) -> Option<CopyId> {
+        let (entry, _) = self.entry()?;
+        let table = hub.table();
+        let is_fit = |copy: &&CopyId| {
+            let node = entry.node_of(**copy);
+            **copy != self.copy && node.is_some_and(|node| table.alive.contains_key(&node))
+        };
+        entry.in_sync.iter().find(is_fit).copied()
+    }
+}

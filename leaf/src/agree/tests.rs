@@ -1,0 +1,298 @@
+//! Leaves of one process whose copies agree, with their logs, streams and engines, on a store of entries in memory.
+
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gleaner_coordinator::Embedded;
+use gleaner_log::{MemoryLog, ShardLog};
+use gleaner_model::{ClusterState, CopyId, Entry, Incarnation, IndexMeta, NodeId, NodeUuid, SeqNo};
+use gleaner_proto::read::GetCall;
+use gleaner_proto::write::WriteItem;
+use gleaner_proto::{LeafClient, LeafFault};
+
+use crate::replicate::peers::InProcess;
+use crate::testing::{PATIENCE, call, id, index, key, put, soon};
+use crate::{Leaf, LeafOptions, NodeIdentity};
+use store::{MemoryEntries, WithEntries};
+
+struct Node {
+    folder: tempfile::TempDir,
+    log: Arc<dyn ShardLog>,
+    leaf: Option<Arc<Leaf>>,
+    num_processes: u8,
+}
+
+/// Leaves `a` and `b`, each with a copy of index 1.
+struct Cluster {
+    coordinator: Arc<WithEntries>,
+    peers: Arc<InProcess>,
+    nodes: BTreeMap<&'static str, Node>,
+}
+
+fn uuid(name: &str) -> NodeUuid {
+    NodeUuid([name.as_bytes()[0]; 16])
+}
+
+fn copy(name: &str) -> CopyId {
+    CopyId(uuid(name).0)
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts with another index.
+    async fn start_with(change: impl FnOnce(&mut IndexMeta)) -> Self {
+        let mut placed = index(1);
+        change(&mut placed);
+        let names = ["a", "b"].map(|name| NodeId(name.into()));
+        placed.copies = vec![names.into()];
+        let mut state = ClusterState::default();
+        state.indices.insert(placed.uuid, Arc::new(placed));
+        let entries = MemoryEntries::new();
+        entries.create(key(1), &[uuid("a"), uuid("b")]);
+        let coordinator = Arc::new(WithEntries {
+            state: Embedded::in_memory(state),
+            entries,
+        });
+        let mut cluster = Self {
+            coordinator,
+            peers: Arc::default(),
+            nodes: BTreeMap::new(),
+        };
+        for name in ["a", "b"] {
+            let node = Node {
+                folder: tempfile::tempdir().expect("a folder"),
+                log: Arc::new(MemoryLog::default()),
+                leaf: None,
+                num_processes: 0,
+            };
+            cluster.nodes.insert(name, node);
+            cluster.again(name);
+        }
+        cluster.until(|entry| entry.in_sync.len() == 2).await;
+        cluster
+    }
+
+    /// Starts a leaf on what it has.
+    fn again(&mut self, name: &'static str) {
+        let node = self.nodes.get_mut(name).expect("a node");
+        node.num_processes += 1;
+        let identity = NodeIdentity {
+            node: uuid(name),
+            incarnation: Incarnation([node.num_processes; 16]),
+        };
+        let entries = &self.coordinator.entries;
+        entries.set_alive(name, identity.node, Some(identity.incarnation));
+        let mut options = LeafOptions::new(node.folder.path().to_owned(), || 0);
+        options.node = Some(NodeId(name.into()));
+        options.identity = Some(identity);
+        let leaf = Leaf::start_with(
+            options,
+            Arc::clone(&self.coordinator) as _,
+            Arc::clone(&node.log),
+            Arc::clone(&self.peers) as _,
+        );
+        let leaf = leaf.expect("threads");
+        self.peers.add(NodeId(name.into()), &leaf);
+        node.leaf = Some(leaf);
+    }
+
+    /// Ends a leaf as a crash would; its lease runs out.
+    async fn crash(&mut self, name: &'static str) {
+        self.peers.remove(&NodeId(name.into()));
+        let leaf = self.nodes.get_mut(name).and_then(|node| node.leaf.take());
+        leaf.expect("it runs").abandon().await;
+        self.coordinator.entries.set_alive(name, uuid(name), None);
+    }
+
+    fn leaf(&self, name: &str) -> &Arc<Leaf> {
+        self.nodes[name].leaf.as_ref().expect("it runs")
+    }
+
+    fn entry(&self) -> Arc<Entry> {
+        Arc::clone(&self.coordinator.entries.table().shards[&key(1)].entry)
+    }
+
+    async fn until(&self, is_wanted: impl Fn(&Entry) -> bool) {
+        use gleaner_coordinator::ShardEntries as _;
+        let mut tables = self.coordinator.entries.watch();
+        let wanted = tables.wait_for(|table| {
+            let stored = table.shards.get(&key(1));
+            stored.is_some_and(|stored| is_wanted(&stored.entry))
+        });
+        let wanted = tokio::time::timeout(PATIENCE, wanted).await;
+        assert!(wanted.is_ok(), "not as wanted: {:?}", self.entry());
+    }
+
+    /// Writes at a leaf once it leads and takes writes.
+    async fn write(&self, name: &str, items: Vec<WriteItem>) {
+        let written = async {
+            loop {
+                match self.leaf(name).write(call(items.clone())).await {
+                    Err(LeafFault::NotHere { .. } | LeafFault::Recovering { .. }) => {
+                        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    }
+                    written => return written,
+                }
+            }
+        };
+        let answer = soon(written).await.expect("written");
+        assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
+    }
+
+    async fn has(&self, name: &str, document: &str) -> bool {
+        let get = GetCall {
+            shard: key(1),
+            ids: vec![id(document)],
+            realtime: true,
+            remaining: PATIENCE,
+        };
+        let found = self.leaf(name).get(get).await.expect("it leads");
+        found.found[0].is_some()
+    }
+
+    async fn end(&self, name: &str) -> SeqNo {
+        let tail = self.nodes[name].log.tail(key(1)).await.expect("reads");
+        tail.map_or(SeqNo(0), SeqNo::next)
+    }
+
+    /// Waits until both logs hold the same.
+    async fn until_equal(&self) {
+        let equal = async {
+            loop {
+                let (a, b) = (self.end("a").await, self.end("b").await);
+                if a == b {
+                    return a;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        let end = soon(equal).await;
+        let mut hashes = Vec::new();
+        for name in ["a", "b"] {
+            let last = SeqNo(end.0 - 1);
+            hashes.push(
+                self.nodes[name]
+                    .log
+                    .chain(key(1), last)
+                    .await
+                    .expect("reads"),
+            );
+        }
+        assert_eq!(hashes[0], hashes[1], "the same records");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_on_all_copies_in_sync_and_outlives_its_primary() {
+    let mut cluster = Cluster::start().await;
+    cluster
+        .write("a", vec![put("1", "{}"), put("2", "{}")])
+        .await;
+    assert_eq!(
+        cluster.end("b").await,
+        cluster.end("a").await,
+        "when it is answered"
+    );
+
+    cluster.crash("a").await;
+    cluster.until(|entry| entry.primary == copy("b")).await;
+    assert!(!cluster.entry().in_sync.contains(&copy("a")));
+    cluster.write("b", vec![put("3", "{}")]).await;
+    for document in ["1", "2", "3"] {
+        assert!(cluster.has("b", document).await, "{document}");
+    }
+
+    cluster.again("a");
+    cluster.until(|entry| entry.in_sync.len() == 2).await;
+    assert_eq!(cluster.entry().primary, copy("b"), "it follows");
+    cluster.write("b", vec![put("4", "{}")]).await;
+    cluster.until_equal().await;
+    let refused = cluster.leaf("a").write(call(vec![put("5", "{}")])).await;
+    assert_eq!(refused, Err(LeafFault::NotHere { shard: key(1) }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_that_stops_hands_its_shards_over_and_comes_back_as_follower() {
+    let mut cluster = Cluster::start().await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    let term = cluster.entry().term;
+    cluster.leaf("a").hand_over().await;
+    cluster.until(|entry| entry.primary == copy("b")).await;
+    assert_eq!(
+        cluster.entry().term.0,
+        term.0 + 1,
+        "at once, nobody had to find it gone"
+    );
+    assert!(cluster.entry().in_sync.contains(&copy("a")));
+    cluster.write("b", vec![put("2", "{}")]).await;
+    cluster.crash("a").await;
+    cluster.write("b", vec![put("3", "{}")]).await;
+    cluster.again("a");
+    cluster.until(|entry| entry.in_sync.len() == 2).await;
+    cluster.until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_folder_is_lost_does_not_count_as_in_sync_and_is_made_again() {
+    let mut cluster = Cluster::start().await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    cluster.crash("b").await;
+    let node = cluster.nodes.get_mut("b").expect("a node");
+    node.folder = tempfile::tempdir().expect("a folder");
+    node.log = Arc::new(MemoryLog::default());
+    cluster.again("b");
+    cluster
+        .until(|entry| !entry.in_sync.contains(&copy("b")))
+        .await;
+    cluster
+        .until(|entry| entry.in_sync.contains(&copy("b")))
+        .await;
+    cluster.write("a", vec![put("2", "{}")]).await;
+    cluster.until_equal().await;
+    cluster.crash("a").await;
+    cluster.until(|entry| entry.primary == copy("b")).await;
+    cluster.write("b", vec![put("3", "{}")]).await;
+    for document in ["1", "2", "3"] {
+        assert!(cluster.has("b", document).await, "{document}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_least_number_in_sync_nobody_is_taken_out_and_writes_wait() {
+    let mut cluster = Cluster::start_with(|index| index.settings.min_in_sync = Some(2)).await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    cluster.crash("b").await;
+    let leaf = Arc::clone(cluster.leaf("a"));
+    let writing = tokio::spawn(async move { leaf.write(call(vec![put("2", "{}")])).await });
+    tokio::task::yield_now().await;
+    assert_eq!(cluster.entry().in_sync.len(), 2);
+    assert!(!writing.is_finished(), "only one copy can have it");
+    cluster.again("b");
+    let written = soon(writing).await.expect("no panic").expect("written");
+    assert!(written.items.iter().all(Result::is_ok), "{written:?}");
+    cluster.until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_is_answered_when_each_copy_shows_it_or_says_that_it_may_be_old() {
+    let cluster = Cluster::start().await;
+    let follower = cluster
+        .leaf("b")
+        .shard(key(1), PATIENCE)
+        .await
+        .expect("it opens");
+    for number in 0..20 {
+        cluster
+            .write("a", vec![put(&number.to_string(), "{}")])
+            .await;
+        let shown = cluster.leaf("a").refresh(key(1)).await.expect("refreshed");
+        let is_old = follower.engine().view().generation().visible < shown.visible;
+        let driver = follower.driver().expect("it agrees with others");
+        assert!(!is_old || !driver.may_serve(), "{number}");
+    }
+}
