@@ -28,6 +28,12 @@ pub trait Leaves: Send + Sync {
     /// Whether they are alive is not said here.
     fn copies(&self, shard: ShardKey) -> Copies;
 
+    /// Returns the leaves whose copies of `shard` hold everything acknowledged, the primary first; all that hold a copy,
+    /// where that is not known.
+    fn in_sync(&self, shard: ShardKey) -> Copies {
+        self.copies(shard)
+    }
+
     /// Returns the leaf that holds the primary of `shard`; `None` while nobody does.
     fn primary(&self, shard: ShardKey) -> Option<LeafHandle> {
         self.copies(shard).first().cloned()
@@ -35,6 +41,12 @@ pub trait Leaves: Send + Sync {
 
     /// Returns all leaves, each once.
     fn all(&self) -> Vec<LeafHandle>;
+
+    /// Returns whether the copies of a shard agree through an entry, so that another one takes over when the leaf of
+    /// the primary is gone.
+    fn copies_agree(&self) -> bool {
+        false
+    }
 
     /// Returns whether all leaves there will ever be are in this process.
     fn are_here(&self) -> bool {

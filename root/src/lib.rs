@@ -28,6 +28,7 @@ pub mod placing;
 pub mod plan;
 pub mod planner;
 pub mod point_in_time;
+mod primary;
 pub mod read;
 pub mod resolve;
 pub mod response;

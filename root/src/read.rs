@@ -243,17 +243,39 @@ impl Reader {
     }
 
     async fn get_of_primary(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
-        let (shard, remaining) = (call.shard, call.remaining);
-        let located = self.cluster.leaves.primary(shard);
-        let located = located.ok_or(LeafFault::NotHere { shard })?;
-        let read = async {
-            if refresh {
-                located.client.refresh(shard).await?;
+        let shard = call.shard;
+        let deadline = Deadline::after(call.remaining);
+        loop {
+            let remaining = deadline.remaining();
+            let call = GetCall {
+                remaining,
+                ..call.clone()
+            };
+            let read = async {
+                let primary = self.cluster.primary(shard)?;
+                let read = async {
+                    if refresh {
+                        primary.client.refresh(shard).await?;
+                    }
+                    primary.client.get(call).await
+                };
+                tokio::select! {
+                    biased;
+                    read = read => read,
+                    () = self.cluster.primary_moved(shard, &primary.node) => {
+                        Err(LeafFault::NotHere { shard })
+                    }
+                }
+            };
+            let late = |_| Err(LeafFault::DeadlinePassed { shard });
+            match tokio::time::timeout(remaining, read)
+                .await
+                .unwrap_or_else(late)
+            {
+                Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
+                read => return read,
             }
-            located.client.get(call).await
-        };
-        let late = |_| LeafFault::DeadlinePassed { shard };
-        tokio::time::timeout(remaining, read).await.map_err(late)?
+        }
     }
 
     /// Returns the state of every shard copy on every leaf, of known indices, and which leaves did

@@ -4,6 +4,7 @@ mod leaf;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gleaner_coordinator::Embedded;
 use gleaner_model::{
@@ -93,6 +94,8 @@ impl Fixture {
 pub(crate) struct Cluster {
     pub(crate) leaves: Vec<Arc<FakeLeaf>>,
     pub(crate) root: Arc<Root>,
+    /// Whether the copies of shards agree through entries; not at first.
+    pub(crate) leaves_agree: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -133,12 +136,19 @@ impl Cluster {
             1
         };
         let copies = (0..num_primaries).map(copies_from).collect();
-        let placed = Arc::new(Placed { all, copies });
+        let leaves_agree = Arc::<AtomicBool>::default();
+        let copies_agree = Arc::clone(&leaves_agree);
+        let placed = Arc::new(Placed {
+            all,
+            copies,
+            copies_agree,
+        });
         let coordinator = Arc::new(Embedded::in_memory(state(indices)));
         let root = Root::new(coordinator, placed, options, || NOW_MS);
         Self {
             leaves,
             root: Arc::new(root),
+            leaves_agree,
         }
     }
 
@@ -153,9 +163,14 @@ struct Placed {
     all: Vec<LeafHandle>,
     /// By the shard's number, in turn.
     copies: Vec<Copies>,
+    copies_agree: Arc<AtomicBool>,
 }
 
 impl Leaves for Placed {
+    fn copies_agree(&self) -> bool {
+        self.copies_agree.load(Ordering::Relaxed)
+    }
+
     fn copies(&self, shard: ShardKey) -> Copies {
         Arc::clone(&self.copies[shard.shard.0 as usize % self.copies.len()])
     }

@@ -93,7 +93,8 @@ impl Refresher {
         how: ShowMode,
         deadline: Deadline,
     ) -> Vec<CopyOutcome> {
-        let copies = self.cluster.leaves.copies(shard);
+        // Searches on others say that they may be old.
+        let copies = self.cluster.leaves.in_sync(shard);
         let Some((primary, others)) = copies.split_first() else {
             return vec![CopyOutcome {
                 shard,
@@ -101,7 +102,17 @@ impl Refresher {
                 outcome: Err(LeafFault::NotHere { shard }),
             }];
         };
-        let shown = self.show_on_primary(primary, shard, how, deadline).await;
+        let shown = loop {
+            let primary = self.cluster.primary(shard);
+            let shown = match &primary {
+                Ok(primary) => self.show_on_primary(primary, shard, how, deadline).await,
+                Err(fault) => Err(fault.clone()),
+            };
+            match shown {
+                Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
+                shown => break shown,
+            }
+        };
         let mut outcomes = vec![CopyOutcome {
             shard,
             node: Some(primary.node.clone()),

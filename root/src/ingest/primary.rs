@@ -69,11 +69,6 @@ impl Ingester {
         writes: Writes,
         (options, deadline): (&IngestOptions, Deadline),
     ) -> Written {
-        let located = self
-            .cluster
-            .leaves
-            .primary(shard)
-            .ok_or(LeafFault::NotHere { shard })?;
         let term = index
             .primary_terms
             .get(shard.shard.0 as usize)
@@ -89,24 +84,55 @@ impl Ingester {
             refused,
         } = writes;
         let expected = items.len();
-        let remaining = deadline.remaining();
         let call = WriteCall {
             shard,
             term,
             items,
             idempotency,
-            remaining,
+            remaining: deadline.remaining(),
             asks_fields,
             refused,
         };
         let began = Instant::now();
-        let answer = tokio::time::timeout(remaining, located.client.write(call)).await;
-        slow_log::note_write(index, shard, expected, began.elapsed());
-        let late = || LeafFault::Indeterminate {
-            shard,
-            reason: "the deadline passed before the primary answered".to_owned(),
+        // Where there is no second call, nothing is copied for it.
+        let is_repeatable = self.cluster.leaves.copies_agree();
+        let mut kept = Some(call);
+        let answer = loop {
+            let remaining = deadline.remaining();
+            let call = match is_repeatable {
+                true => kept.clone(),
+                false => kept.take(),
+            };
+            let call = WriteCall {
+                remaining,
+                ..call.expect("one that is not repeated is made once")
+            };
+            let write = async {
+                let primary = self.cluster.primary(shard)?;
+                tokio::select! {
+                    biased;
+                    answer = primary.client.write(call) => answer,
+                    () = self.cluster.primary_moved(shard, &primary.node) => {
+                        let reason = "another copy has taken over before the primary answered";
+                        let reason = reason.to_owned();
+                        Err(LeafFault::Indeterminate { shard, reason })
+                    }
+                }
+            };
+            let late = |_| {
+                let reason = "the deadline passed before the primary answered".to_owned();
+                Err(LeafFault::Indeterminate { shard, reason })
+            };
+            match tokio::time::timeout(remaining, write)
+                .await
+                .unwrap_or_else(late)
+            {
+                Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
+                answer => break answer,
+            }
         };
-        let answer = answer.map_err(|_| late())??;
+        slow_log::note_write(index, shard, expected, began.elapsed());
+        let answer = answer?;
         if answer.items.len() != expected {
             let reason = "the primary answered for another number of items".to_owned();
             return Err(LeafFault::Indeterminate { shard, reason });

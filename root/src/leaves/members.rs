@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gleaner_coordinator::Coordinator;
-use gleaner_model::{ClusterState, IndexMeta, NodeId, NodeMeta, Role, ShardKey, ShardNumber};
+use gleaner_coordinator::entries::EntryTable;
+use gleaner_model::{
+    ClusterState, Entry, IndexMeta, NodeId, NodeMeta, NodeUuid, Revision, Role, ShardKey,
+    ShardNumber,
+};
 use gleaner_proto::LeafClient;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -17,19 +21,27 @@ type Connect = dyn Fn(&NodeId, &NodeMeta) -> Arc<dyn LeafClient> + Send + Sync;
 /// The leaves that the newest cluster state known here names, each with one client for as long as it
 /// is a member at the same address.
 ///
-/// A shard whose index names no copies is on the only leaf, if there is only one.
+/// A shard whose index names no copies is on the only leaf, if there is only one. Where copies agree through entries,
+/// those say which copy is primary.
 pub struct Members {
     state: watch::Receiver<Arc<ClusterState>>,
+    /// The entries of shards; `None` where the state says which copy is primary.
+    entries: Option<watch::Receiver<Arc<EntryTable>>>,
     connect: Box<Connect>,
     known: RwLock<KnownMembers>,
 }
 
-/// What was made of one version of the state.
+/// A version of the state, and a revision of the entries.
+type Known = (u64, Revision);
+
+/// What was made of one version of the state, and of the entries at one revision.
 #[derive(Default)]
 struct KnownMembers {
-    version: Option<u64>,
+    version: Option<Known>,
     leaves: BTreeMap<NodeId, Member>,
     copies: HashMap<ShardKey, Copies>,
+    /// The copies in sync, where entries say which are.
+    in_sync: HashMap<ShardKey, Copies>,
     /// Where shards are that name no copies.
     elsewhere: Copies,
 }
@@ -48,13 +60,14 @@ impl Members {
     ) -> Self {
         Self {
             state: coordinator.watch(),
+            entries: coordinator.entries().map(|entries| entries.watch()),
             connect: Box::new(connect),
             known: RwLock::default(),
         }
     }
 
     fn with_known<T>(&self, read: impl Fn(&KnownMembers) -> T) -> T {
-        let version = self.state.borrow().version;
+        let version = self.version();
         {
             let known = self.known.read();
             if known.version == Some(version) {
@@ -62,12 +75,24 @@ impl Members {
             }
         }
         let state = Arc::clone(&self.state.borrow());
+        let table = self
+            .entries
+            .as_ref()
+            .map(|table| Arc::clone(&table.borrow()));
         let mut known = self.known.write();
         // Another may have been faster, and with a newer state.
-        if known.version.is_none_or(|known| known < state.version) {
-            known.take(&state, &*self.connect);
+        let version = version_of(&state, table.as_deref());
+        let is_news = |known: Known| known.0 < version.0 || known.1 < version.1;
+        if known.version.is_none_or(is_news) {
+            known.take(&state, table.as_deref(), &*self.connect);
+            known.version = Some(version);
         }
         read(&known)
+    }
+
+    fn version(&self) -> Known {
+        let table = self.entries.as_ref().map(watch::Receiver::borrow);
+        version_of(&self.state.borrow(), table.as_ref().map(|table| &***table))
     }
 }
 
@@ -79,6 +104,15 @@ impl Leaves for Members {
         })
     }
 
+    fn in_sync(&self, shard: ShardKey) -> Copies {
+        let known = self.with_known(|known| known.in_sync.get(&shard).cloned());
+        known.unwrap_or_else(|| self.copies(shard))
+    }
+
+    fn copies_agree(&self) -> bool {
+        self.entries.is_some()
+    }
+
     fn all(&self) -> Vec<LeafHandle> {
         self.with_known(|known| {
             let leaves = known.leaves.values();
@@ -87,8 +121,13 @@ impl Leaves for Members {
     }
 }
 
+fn version_of(state: &ClusterState, table: Option<&EntryTable>) -> Known {
+    let revision = table.map(|table| table.revision);
+    (state.version, revision.unwrap_or_default())
+}
+
 impl KnownMembers {
-    fn take(&mut self, state: &ClusterState, connect: &Connect) {
+    fn take(&mut self, state: &ClusterState, table: Option<&EntryTable>, connect: &Connect) {
         let mut before = std::mem::take(&mut self.leaves);
         let is_leaf = |(_, meta): &(&NodeId, &NodeMeta)| meta.role == Role::Leaf;
         for (node, meta) in state.nodes.iter().filter(is_leaf) {
@@ -110,9 +149,35 @@ impl KnownMembers {
         self.copies = state
             .indices
             .values()
-            .flat_map(|index| self.copies_of(index))
+            .flat_map(|index| match table {
+                Some(table) => self.holders_of(index, table, Entry::copies_by_rank),
+                None => self.copies_of(index),
+            })
             .collect();
-        self.version = Some(state.version);
+        let table = table.into_iter();
+        self.in_sync = table
+            .flat_map(|table| state.indices.values().map(move |index| (index, table)))
+            .flat_map(|(index, table)| self.holders_of(index, table, Entry::in_sync_by_rank))
+            .collect();
+    }
+
+    /// Returns copies of an index's shards, in the order in which `ranked` names them.
+    fn holders_of(
+        &self,
+        index: &IndexMeta,
+        table: &EntryTable,
+        ranked: fn(&Entry) -> Vec<NodeUuid>,
+    ) -> Vec<(ShardKey, Copies)> {
+        let of_shard = |shard: ShardKey| {
+            let stored = table.shards.get(&shard);
+            let nodes = stored
+                .map(|stored| ranked(&stored.entry))
+                .unwrap_or_default();
+            let names = nodes.into_iter().filter_map(|node| table.name_of(node));
+            let members = names.filter_map(|node| self.leaves.get(node));
+            (shard, members.map(|m| m.located.clone()).collect())
+        };
+        index.shards().map(of_shard).collect()
     }
 
     fn copies_of(&self, index: &IndexMeta) -> Vec<(ShardKey, Copies)> {
