@@ -18,6 +18,7 @@ use tokio::{sync::watch, task::block_in_place};
 use super::{
     Addresses, Setup,
     metadata::{self, Metadata},
+    registration::{Registered, register},
     stopped,
 };
 use crate::{
@@ -57,20 +58,38 @@ pub(super) async fn run(
             () = stopped(stop.clone()) => return Ok(()),
         };
         let refused = metadata.refused();
+        // Before anything is answered: who follows a shard here is alive.
+        let registered = tokio::select! {
+            registered = register(&setup) => registered?,
+            () = stopped(stop.clone()) => return Ok(()),
+        };
         let listener = rpc.listen()?;
-        let leaf = start(&setup, &metadata)?;
+        let leaf = start(&setup, &metadata, registered.as_ref())?;
         let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
         let services = services(&setup, metadata, &leaf, readiness);
         let admission = setup.admission();
-        let stop = stopped(stop.clone());
+        let stop = async {
+            stopped(stop.clone()).await;
+            leaf.hand_over().await;
+        };
+        let replaced = async {
+            match &registered {
+                Some(registered) => registered.replaced().await,
+                None => std::future::pending().await,
+            }
+        };
         let answered = tokio::select! {
             answered = gleaner_proto::serve_admitted(listener, admission, services, stop) => {
                 answered.context("the server for other nodes failed")
             }
             reason = refused => Err(reason),
+            reason = replaced => Err(reason),
         };
         telling.abort();
         leaf.stop().await;
+        if let Some(registered) = registered {
+            registered.end().await;
+        }
         answered
     };
     let ended = tokio::try_join!(running, probed);
@@ -81,10 +100,11 @@ pub(super) async fn run(
 }
 
 /// Starts what holds the shard copies.
-fn start(setup: &Setup, metadata: &Metadata) -> Result<Arc<Leaf>> {
+fn start(setup: &Setup, metadata: &Metadata, registered: Option<&Registered>) -> Result<Arc<Leaf>> {
     let log = block_in_place(|| wiring::open_log(&setup.folder))?;
     let options = LeafOptions {
         node: Some(setup.node_id()),
+        identity: registered.map(|registered| registered.identity),
         ..wiring::leaf_options(&setup.folder, &setup.config)
     };
     let peers = Arc::new(Others {

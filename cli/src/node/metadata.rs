@@ -61,6 +61,7 @@ pub(super) async fn open(setup: &Setup) -> Result<Metadata> {
     let owner = Owner {
         cluster_uuid: metadata.coordinator.state().cluster_uuid.clone(),
         node: setup.member.name.clone(),
+        uuid: None,
     };
     block_in_place(|| owner.claim(setup.folder.path()))?;
     // Where a node keeps the state, it has done so. Any root can, as all have the same file.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use gleaner_model::NodeUuid;
 use serde::{Deserialize, Serialize};
 
 use crate::durable;
@@ -20,6 +21,9 @@ pub(crate) struct Owner {
     pub(crate) cluster_uuid: String,
     /// Name of the node.
     pub(crate) node: String,
+    /// Identity of the folder, and of the node in an etcd; made when it is first asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uuid: Option<NodeUuid>,
 }
 
 impl Owner {
@@ -29,6 +33,27 @@ impl Owner {
     /// When the note cannot be read.
     pub(crate) fn of(folder: &Path) -> Result<Option<Self>> {
         read(&folder.join("node.json"))
+    }
+
+    /// Returns the identity of a folder that was claimed, which is made the first time.
+    ///
+    /// # Errors
+    /// When nobody has claimed it, or the disk refuses.
+    pub(super) fn identity(folder: &Path) -> Result<NodeUuid> {
+        let path = folder.join("node.json");
+        let noted = read(&path)?.context("the data folder is nobody's yet")?;
+        if let Some(uuid) = noted.uuid {
+            return Ok(uuid);
+        }
+        let uuid = NodeUuid(rand::random());
+        let noted = Self {
+            uuid: Some(uuid),
+            ..noted
+        };
+        let content = serde_json::to_vec_pretty(&noted)?;
+        durable::replace(&path, &content)
+            .with_context(|| format!("cannot write to data folder `{}`", folder.display()))?;
+        Ok(uuid)
     }
 
     /// Notes that `folder` is this node's.
@@ -81,7 +106,20 @@ mod tests {
         Owner {
             cluster_uuid: cluster_uuid.to_owned(),
             node: node.to_owned(),
+            uuid: None,
         }
+    }
+
+    #[test]
+    fn a_folder_keeps_its_identity() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        assert!(Owner::identity(folder.path()).is_err(), "nobody's");
+        let first = owner("c1", "leaf-1");
+        first.claim(folder.path())?;
+        let made = Owner::identity(folder.path())?;
+        first.claim(folder.path())?;
+        assert_eq!(Owner::identity(folder.path())?, made);
+        Ok(())
     }
 
     #[test]
