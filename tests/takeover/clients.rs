@@ -1,0 +1,159 @@
+//! Clients that write documents, each under an id of its own and once, and know what became of each.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use gleaner_testkit::http::Request;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::cluster::{Cluster, PATIENCE, POLL};
+
+const NUM_CLIENTS: usize = 4;
+
+/// Documents that are asked for at once.
+const PAGE: usize = 500;
+
+/// What became of documents.
+#[derive(Default)]
+struct Books {
+    acknowledged: BTreeSet<String>,
+    /// Nobody knows.
+    unknown: BTreeSet<String>,
+    /// Surely not written.
+    refused: BTreeSet<String>,
+    /// By client.
+    num_acknowledged: [usize; NUM_CLIENTS],
+}
+
+/// The clients, as they write.
+pub(crate) struct Clients {
+    books: Arc<Mutex<Books>>,
+    is_over: Arc<AtomicBool>,
+    writing: JoinSet<()>,
+}
+
+impl Clients {
+    /// Has clients write at a root.
+    pub(crate) fn start(root: SocketAddr) -> Self {
+        let (books, is_over) = (Arc::<Mutex<Books>>::default(), Arc::<AtomicBool>::default());
+        let mut writing = JoinSet::new();
+        for client in 0..NUM_CLIENTS {
+            let (books, is_over) = (Arc::clone(&books), Arc::clone(&is_over));
+            writing.spawn(async move {
+                for n in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    write(root, client, n, &books).await;
+                    sleep(Duration::from_millis(2)).await;
+                }
+            });
+        }
+        Self {
+            books,
+            is_over,
+            writing,
+        }
+    }
+
+    /// Waits until so many documents are acknowledged.
+    pub(crate) async fn until_acknowledged(&self, num: usize) -> Result<()> {
+        self.until(|books| books.acknowledged.len() >= num).await
+    }
+
+    /// Waits until each client has had some more documents acknowledged from now on, on whichever shard they are.
+    pub(crate) async fn until_all_acknowledge(&self) -> Result<()> {
+        let before = self.books.lock().num_acknowledged;
+        self.until(|books| {
+            let mut each = books.num_acknowledged.iter().zip(before);
+            each.all(|(now, before)| *now >= before + 20)
+        })
+        .await
+    }
+
+    async fn until(&self, is_reached: impl Fn(&Books) -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !is_reached(&self.books.lock()) {
+            let told = || {
+                let books = self.books.lock();
+                let num = (books.acknowledged.len(), books.unknown.len());
+                format!("no more writes are acknowledged: {num:?}")
+            };
+            ensure!(began.elapsed() < PATIENCE, "{}", told());
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Returns how many documents nobody knows of.
+    pub(crate) fn num_unknown(&self) -> usize {
+        self.books.lock().unknown.len()
+    }
+
+    /// Ends the clients, and holds what is there against what they were told.
+    pub(crate) async fn end(mut self, cluster: &Cluster) -> Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.writing.join_next().await {
+            ended?;
+        }
+        let books = std::mem::take(&mut *self.books.lock());
+        cluster.until_refreshed().await?;
+        let there = |ids: &BTreeSet<String>| found(cluster, ids.iter().cloned().collect());
+        let acknowledged = there(&books.acknowledged).await?;
+        let lost = books.acknowledged.len() - acknowledged;
+        ensure!(
+            lost == 0,
+            "{lost} acknowledged documents of {} are lost",
+            books.acknowledged.len()
+        );
+        let phantoms = there(&books.refused).await?;
+        ensure!(phantoms == 0, "{phantoms} refused documents are there");
+        let unknown = there(&books.unknown).await?;
+        let count = cluster
+            .send(&Request::new("GET", "/things/_count"))
+            .await?
+            .ok()?;
+        let wanted = json!(acknowledged + unknown);
+        ensure!(
+            count["count"] == wanted,
+            "{count}, wanted {wanted}: each once"
+        );
+        Ok(())
+    }
+}
+
+async fn write(root: SocketAddr, client: usize, n: usize, books: &Mutex<Books>) {
+    let id = format!("{client}-{n}");
+    let create = format!("/things/_create/{id}?timeout=30s");
+    let create = Request::json("PUT", &create, &json!({"client": client, "n": n}));
+    let answer = create.send(root).await;
+    let mut books = books.lock();
+    match answer.as_ref().map(|answer| answer.status) {
+        Ok(201) => {
+            books.acknowledged.insert(id);
+            books.num_acknowledged[client] += 1;
+        }
+        Ok(429) => drop(books.refused.insert(id)),
+        _ => drop(books.unknown.insert(id)),
+    }
+}
+
+/// Returns how many of the documents are there.
+async fn found(cluster: &Cluster, ids: Vec<String>) -> Result<usize> {
+    let mut num_found = 0;
+    for ids in ids.chunks(PAGE) {
+        let get = Request::json("POST", "/things/_mget", &json!({"ids": ids}));
+        let answer = cluster.send(&get).await?.ok()?;
+        let documents = answer["docs"].as_array().context("documents")?;
+        let is_found = |document: &&Value| document["found"] == json!(true);
+        num_found += documents.iter().filter(is_found).count();
+    }
+    Ok(num_found)
+}

@@ -1,0 +1,231 @@
+//! A cluster on an etcd, as `gleaner cluster up` starts it, with leaves that are killed and started by hand.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use gleaner_testkit::http::{Request, Response};
+use gleaner_testkit::server::binary;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+/// The longest that anything is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often it is looked for.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
+
+/// Which copy of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copy {
+    Primary,
+    Replica,
+}
+
+/// The cluster; it is stopped when this is dropped.
+pub(crate) struct Cluster {
+    up: Child,
+    /// By name.
+    pids: BTreeMap<String, u32>,
+    /// Leaves that were started by hand.
+    own: BTreeMap<String, Child>,
+    root: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Starts three leaves and a root with an etcd.
+    pub(crate) async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        let up = Command::new(binary()?)
+            .args(["cluster", "up", "--etcd", "--leaves", "3", "--copies", "2"])
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("the cluster does not start")?;
+        let mut cluster = Self {
+            up,
+            pids: BTreeMap::new(),
+            own: BTreeMap::new(),
+            root: ([127, 0, 0, 1], 0).into(),
+            folder,
+        };
+        let map = data.join("processes.json");
+        let began = Instant::now();
+        let map = loop {
+            if let Ok(text) = fs::read_to_string(&map) {
+                break serde_json::from_str::<Value>(&text)?;
+            }
+            ensure!(began.elapsed() < PATIENCE, "the cluster is not up");
+            sleep(POLL).await;
+        };
+        for node in map["nodes"].as_array().context("nodes")? {
+            let pid = node["pid"].as_u64().context("a process")?;
+            let name = node["name"].as_str().context("a name")?.to_owned();
+            if node["role"] == "root" {
+                let address = node["http_address"].as_str().context("an address")?;
+                cluster.root = address.parse()?;
+            }
+            cluster.pids.insert(name, pid.try_into()?);
+        }
+        Ok(cluster)
+    }
+
+    /// Returns where clients call the cluster.
+    pub(crate) fn root(&self) -> SocketAddr {
+        self.root
+    }
+
+    pub(crate) async fn send(&self, request: &Request) -> Result<Response> {
+        request.send(self.root).await
+    }
+
+    /// Sends a signal to a leaf.
+    pub(crate) fn signal(&self, leaf: &str, signal: &str) -> Result<()> {
+        let pid = self.pids.get(leaf).context("no such leaf")?.to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status()?;
+        ensure!(sent.success(), "process {pid} is gone");
+        Ok(())
+    }
+
+    /// Ends a leaf as `kill -9` does.
+    pub(crate) fn kill(&mut self, leaf: &str) -> Result<()> {
+        self.signal(leaf, "-KILL")?;
+        if let Some(mut child) = self.own.remove(leaf) {
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks a leaf to stop, and waits until it has.
+    pub(crate) async fn stop(&mut self, leaf: &str) -> Result<()> {
+        self.signal(leaf, "-TERM")?;
+        let pid = self.pids.get(leaf).context("no such leaf")?;
+        let process = PathBuf::from(format!("/proc/{pid}/cmdline"));
+        let began = Instant::now();
+        // One that nobody has waited for yet has no command line any more.
+        while fs::read(&process).is_ok_and(|line| !line.is_empty()) {
+            ensure!(began.elapsed() < PATIENCE, "`{leaf}` does not stop");
+            sleep(POLL).await;
+        }
+        if let Some(mut child) = self.own.remove(leaf) {
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Starts a leaf that has ended on the folder that it had.
+    pub(crate) fn start_again(&mut self, leaf: &str) -> Result<()> {
+        let data = self.folder.path().join("data");
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(data.join(format!("{leaf}.again.log")))?;
+        let child = Command::new(binary()?)
+            .args(["leaf", "--stop-with-input", "--config"])
+            .arg(data.join(format!("{leaf}.toml")))
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.pids.insert(leaf.to_owned(), child.id());
+        self.own.insert(leaf.to_owned(), child);
+        Ok(())
+    }
+
+    /// Returns the leaf that holds a copy of a shard of the index, once one serves.
+    pub(crate) async fn holder(&self, shard: u32, copy: Copy) -> Result<String> {
+        let began = Instant::now();
+        loop {
+            if let Some(leaf) = self.holder_now(shard, copy).await? {
+                return Ok(leaf);
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "no {copy:?} of shard {shard} serves"
+            );
+            sleep(POLL).await;
+        }
+    }
+
+    async fn holder_now(&self, shard: u32, copy: Copy) -> Result<Option<String>> {
+        let ask = Request::new("GET", "/_cat/shards/things?format=json");
+        let rows = self.send(&ask).await?.ok()?;
+        let kind = match copy {
+            Copy::Primary => "p",
+            Copy::Replica => "r",
+        };
+        let is_asked = |row: &&Value| {
+            row["shard"] == shard.to_string() && row["prirep"] == kind && row["state"] == "STARTED"
+        };
+        let row = rows.as_array().context("rows")?.iter().find(is_asked);
+        Ok(row.and_then(|row| row["node"].as_str()).map(str::to_owned))
+    }
+
+    /// Waits until another leaf than `leaf` holds the primary of a shard.
+    pub(crate) async fn until_primary_is_not(&self, shard: u32, leaf: &str) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let holder = self.holder_now(shard, Copy::Primary).await?;
+            if holder.is_some_and(|holder| holder != leaf) {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "`{leaf}` is the primary's still"
+            );
+            sleep(POLL).await;
+        }
+    }
+
+    /// Waits until all copies serve, and are in sync.
+    pub(crate) async fn until_green(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let health = self.send(&Request::new("GET", "/_cluster/health")).await?;
+            let health = health.ok()?;
+            if health["status"] == "green" {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "not green: {health}");
+            sleep(POLL).await;
+        }
+    }
+
+    /// Waits until a refresh reaches all copies.
+    pub(crate) async fn until_refreshed(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let answer = self.send(&Request::new("POST", "/things/_refresh")).await?;
+            let answer = answer.ok()?;
+            if answer["_shards"]["failed"] == 0 {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "not shown: {answer}");
+            sleep(POLL).await;
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let leaves: Vec<String> = self.own.keys().cloned().collect();
+        for leaf in leaves {
+            // It may have ended.
+            drop(self.signal(&leaf, "-CONT"));
+            drop(self.kill(&leaf));
+        }
+        let asked = Command::new("kill").arg(self.up.id().to_string()).status();
+        if asked.is_ok() {
+            drop(self.up.wait());
+        }
+    }
+}

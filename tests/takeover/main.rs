@@ -1,0 +1,117 @@
+//! Copies that agree, as processes with a real etcd: whichever leaf is lost, writes go on, and nothing that was
+//! acknowledged is.
+//!
+//! Clients write documents under ids of their own, each once. Meanwhile leaves are killed, started again and stopped in
+//! their tracks. What was acknowledged is there afterwards, once; what was refused is not; what nobody knew of may be.
+
+mod clients;
+mod cluster;
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::http::Request;
+use gleaner_testkit::skipped;
+use serde_json::json;
+
+use clients::Clients;
+use cluster::{Cluster, Copy};
+
+/// Returns whether there is no etcd to run, which is told then.
+fn is_without_etcd(test: &str) -> Result<bool> {
+    let etcd = Command::new("etcd").arg("--version").output();
+    let is_without = !etcd.is_ok_and(|version| version.status.success());
+    if is_without {
+        skipped(
+            &format!("takeover::{test}"),
+            "no `etcd` is installed here (`apt-get install etcd-server`)",
+        )?;
+    }
+    Ok(is_without)
+}
+
+async fn started(num_shards: u32) -> Result<Cluster> {
+    let cluster = Cluster::start().await?;
+    let settings = json!({"number_of_shards": num_shards, "number_of_replicas": 1});
+    let create = Request::json("PUT", "/things", &json!({"settings": settings}));
+    cluster.send(&create).await?.ok()?;
+    cluster.until_green().await?;
+    Ok(cluster)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_takes_writes_again_when_the_leaf_of_its_primary_is_killed() -> Result<()> {
+    if is_without_etcd("a_shard_takes_writes_again_when_the_leaf_of_its_primary_is_killed")? {
+        return Ok(());
+    }
+    let mut cluster = started(2).await?;
+    let clients = Clients::start(cluster.root());
+    clients.until_acknowledged(100).await?;
+
+    let lost = cluster.holder(0, Copy::Primary).await?;
+    cluster.kill(&lost)?;
+    clients.until_all_acknowledge().await?;
+    let heir = cluster.holder(0, Copy::Primary).await?;
+    ensure!(heir != lost, "`{heir}` is dead");
+
+    // It comes back with what nobody else has, and follows.
+    cluster.start_again(&lost)?;
+    cluster.until_green().await?;
+    let still = cluster.holder(0, Copy::Primary).await?;
+    ensure!(still == heir, "`{lost}` follows `{heir}`, not `{still}`");
+
+    // It is in sync: it takes over in turn.
+    cluster.kill(&heir)?;
+    clients.until_all_acknowledge().await?;
+    cluster.start_again(&heir)?;
+    cluster.until_green().await?;
+    clients.end(&cluster).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_killed_and_a_primary_that_stands_still_lose_nothing() -> Result<()> {
+    if is_without_etcd("a_follower_that_is_killed_and_a_primary_that_stands_still_lose_nothing")? {
+        return Ok(());
+    }
+    let mut cluster = started(1).await?;
+    let clients = Clients::start(cluster.root());
+    clients.until_acknowledged(100).await?;
+
+    let follower = cluster.holder(0, Copy::Replica).await?;
+    cluster.kill(&follower)?;
+    clients.until_all_acknowledge().await?;
+    cluster.start_again(&follower)?;
+    cluster.until_green().await?;
+
+    // It believes to be primary when it goes on, and has what no other copy confirmed.
+    let still = cluster.holder(0, Copy::Primary).await?;
+    cluster.signal(&still, "-STOP")?;
+    cluster.until_primary_is_not(0, &still).await?;
+    clients.until_all_acknowledge().await?;
+    cluster.signal(&still, "-CONT")?;
+    cluster.until_green().await?;
+    clients.until_all_acknowledge().await?;
+    clients.end(&cluster).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_that_stops_in_order_hands_its_shards_over() -> Result<()> {
+    if is_without_etcd("a_leaf_that_stops_in_order_hands_its_shards_over")? {
+        return Ok(());
+    }
+    let mut cluster = started(2).await?;
+    let clients = Clients::start(cluster.root());
+    clients.until_acknowledged(100).await?;
+    for _ in 0..2 {
+        let stopped = cluster.holder(0, Copy::Primary).await?;
+        cluster.stop(&stopped).await?;
+        clients.until_all_acknowledge().await?;
+        cluster.start_again(&stopped)?;
+        cluster.until_green().await?;
+    }
+    ensure!(
+        clients.num_unknown() == 0,
+        "every write was answered for certain"
+    );
+    clients.end(&cluster).await
+}
