@@ -1,7 +1,8 @@
-//! The coordinator and sessions on a real etcd, which each test starts for itself; skipped where none is installed.
+//! The coordinator, entries and sessions on a real etcd, which each test starts for itself; skipped where none is installed.
 
 mod cluster;
 mod coordinator;
+mod entries;
 mod link;
 mod members;
 mod outcomes;
