@@ -163,8 +163,9 @@ impl Cluster {
             Copy::Primary => "p",
             Copy::Replica => "r",
         };
+        let number = shard.to_string();
         let is_asked = |row: &&Value| {
-            row["shard"] == shard.to_string() && row["prirep"] == kind && row["state"] == "STARTED"
+            row["shard"] == number.as_str() && row["prirep"] == kind && row["state"] == "STARTED"
         };
         let row = rows.as_array().context("rows")?.iter().find(is_asked);
         Ok(row.and_then(|row| row["node"].as_str()).map(str::to_owned))
