@@ -190,6 +190,11 @@ impl CopyDriver {
         machine.entry.clone().zip(machine.revision)
     }
 
+    /// Returns how many members the in-sync set keeps.
+    pub(crate) fn min_in_sync(&self) -> usize {
+        self.machine.lock().min_in_sync
+    }
+
     /// Orders a batch of the primary of `term`: queues it in the log, before anything else can be ordered or the
     /// role can go.
     pub(crate) fn order(&self, term: PrimaryTerm, append: Append) -> Result<Ordered, NotOrdered> {

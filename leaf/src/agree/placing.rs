@@ -1,7 +1,8 @@
 //! Which copies the entry names: those on the nodes that the index's state gives the shard.
 //!
 //! The leaf of the primary sees to it, as long as nobody else does: a copy is added for a node that has none, and one
-//! on a node that is not to hold any, or whose folder is another by now, goes once it is not in sync.
+//! on a node that is not to hold any, or whose folder is another by now, goes. One in sync goes last, when those that
+//! stay are all in sync.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,8 +55,9 @@ impl CopyKeeper {
             .collect();
         let known = row.iter().filter_map(|name| table.nodes.get(name).copied());
         let change = due(&entry, &known.collect(), wanted.as_ref());
-        let Some(next) = change.and_then(|change| change.apply(Some(&entry), 1).ok().flatten())
-        else {
+        let min_in_sync = driver.min_in_sync();
+        let next = change.and_then(|change| change.apply(Some(&entry), min_in_sync).ok());
+        let Some(next) = next.flatten() else {
             return;
         };
         let change = EntryChange {
@@ -81,9 +83,12 @@ fn due(
         .difference(&held)
         .map(|node| (CopyId(rand::random()), CopyMeta::on(*node)))
         .collect();
+    let in_sync = entry.in_sync_by_rank();
+    let are_in_sync = known.iter().all(|node| in_sync.contains(node));
     let goes = |(copy, meta): &(&CopyId, &CopyMeta)| {
-        let is_needed = **copy == entry.primary || entry.in_sync.contains(*copy);
-        wanted.is_some_and(|wanted| !wanted.contains(&meta.node)) && !is_needed
+        let is_stranger = wanted.is_some_and(|wanted| !wanted.contains(&meta.node));
+        let is_needed = entry.in_sync.contains(*copy) && !are_in_sync;
+        is_stranger && !is_needed && **copy != entry.primary
     };
     let remove: BTreeSet<CopyId> = entry
         .copies
@@ -131,13 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn copies_come_to_new_nodes_and_go_where_none_is_wanted_and_they_are_not_in_sync() {
+    fn copies_come_to_new_nodes_and_go_where_none_is_wanted_once_the_others_are_in_sync() {
         assert_eq!(placed(&entry(&[1, 2], &[1, 2]), &[1, 2]), None);
         let added = placed(&entry(&[1], &[1]), &[1, 2]);
         assert_eq!(added, Some(vec![node(1), node(2)]));
         let moved = placed(&entry(&[1, 2], &[1]), &[1, 3]);
         assert_eq!(moved, Some(vec![node(1), node(3)]));
-        assert_eq!(placed(&entry(&[1, 2], &[1, 2]), &[1]), None, "2 is in sync");
+        let moving = placed(&entry(&[1, 2], &[1, 2]), &[1, 3]);
+        assert_eq!(
+            moving,
+            Some(vec![node(1), node(2), node(3)]),
+            "3 is not in sync yet"
+        );
+        let fewer = placed(&entry(&[1, 2], &[1, 2]), &[1]);
+        assert_eq!(fewer, Some(vec![node(1)]), "replicas are fewer");
         assert_eq!(
             placed(&entry(&[1], &[1]), &[2]).map(|nodes| nodes.len()),
             Some(2)
