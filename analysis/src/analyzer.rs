@@ -69,6 +69,24 @@ impl Analyzer {
         }
     }
 
+    /// Returns this analyzer with one more filter, under another name.
+    pub(crate) fn followed_by(&self, name: &str, filter: Filter) -> Self {
+        let filter = NamedBlock {
+            name: name.to_owned(),
+            part: filter,
+        };
+        let filters = self.chain.filters.iter().cloned();
+        Self {
+            name: name.into(),
+            chain: Arc::new(Chain {
+                char_filters: self.chain.char_filters.clone(),
+                tokenizer: self.chain.tokenizer.clone(),
+                filters: filters.chain([filter]).collect(),
+            }),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn with_gap(self, position_increment_gap: u32) -> Self {
         Self {
             position_increment_gap,

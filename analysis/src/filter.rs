@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 
 use crate::token::{TokenKind, TokenList, TokenRef};
 
+mod beginning;
 mod build;
 pub(crate) mod case;
 mod cjk;
@@ -15,11 +16,12 @@ mod gram;
 mod script;
 mod sequence;
 mod shape;
-mod shingle;
+pub(crate) mod shingle;
 pub(crate) mod stem;
 pub(crate) mod stop;
 mod synonym;
 
+pub(crate) use beginning::Beginnings;
 pub(crate) use build::{FilterContext, build, stemmer_algorithm, stop_words};
 pub(crate) use shape::Elision;
 

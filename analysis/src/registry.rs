@@ -7,6 +7,10 @@ use serde_json::Value;
 use crate::{
     analyzer::{Analyzer, POSITION_INCREMENT_GAP},
     error::AnalysisError,
+    filter::{
+        Beginnings, Filter,
+        shingle::{Shingle, Unigrams},
+    },
     normalizer::Normalizer,
 };
 
@@ -16,6 +20,9 @@ mod part;
 
 use assemble::Assembly;
 use part::{NameOrDefinition, Origin};
+
+/// Characters of the longest beginning that `search_as_you_type` keeps.
+const MAX_BEGINNING_CHARS: usize = 20;
 
 /// Bounds on what settings may ask for; index-level settings of the dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +128,32 @@ impl AnalyzerRegistry {
             .get(name)
             .cloned()
             .or_else(|| builtin::analyzer(name))
+            .or_else(|| self.derived(name))
+    }
+
+    /// Returns an analyzer made of another one, as fields of `search_as_you_type` name them:
+    /// `NAME#shingle2` joins neighbouring words, `NAME#prefix3` keeps the beginnings of those.
+    fn derived(&self, name: &str) -> Option<Analyzer> {
+        let (base, what) = name.rsplit_once('#')?;
+        let number = |kind: &str| {
+            let size: usize = what.strip_prefix(kind)?.parse().ok()?;
+            (2..=4).contains(&size).then_some(size)
+        };
+        let filter = match (number("shingle"), number("prefix")) {
+            (Some(size), _) => Filter::list(Shingle {
+                min: size,
+                max: size,
+                unigrams: Unigrams::Never,
+                separator: " ".to_owned(),
+                filler: "_".to_owned(),
+            }),
+            (None, Some(words)) => Filter::list(Beginnings {
+                words,
+                max_chars: MAX_BEGINNING_CHARS,
+            }),
+            (None, None) => return None,
+        };
+        Some(self.analyzer(base)?.followed_by(name, filter))
     }
 
     /// Returns an analyzer of the index, or a built-in one.

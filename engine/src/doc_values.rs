@@ -58,7 +58,10 @@ impl DocValues {
                 number if number.is_integral() => fast.column_opt(name)?.map(Self::I64),
                 _ => fast.column_opt(name)?.map(Self::F64),
             },
-            FieldKind::Text { .. } | FieldKind::Object { .. } => None,
+            FieldKind::Text { .. }
+            | FieldKind::Object { .. }
+            | FieldKind::Encoded { .. }
+            | FieldKind::Binary { .. } => None,
         })
     }
 

@@ -4,6 +4,7 @@
 //! look-up is one step. The dialect's JSON is parsed in `query::mapping` and rendered in `api`;
 //! what the user declared is kept as it came in [`Field::declared`].
 
+mod number;
 pub(crate) mod since;
 mod template;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use number::{NumberKind, round_half_up, round_to};
 pub use template::DynamicTemplate;
 
 use crate::id::MappingVersion;
@@ -245,6 +247,9 @@ pub enum FieldKind {
     },
     /// An instant, kept as milliseconds since the epoch.
     Date {
+        /// Whether it was declared as `date_nanos`, which is kept to the millisecond too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        nanos: bool,
         /// How text is read and keys are written.
         format: DateFormat,
         /// Stands for an explicit `null`, in the field's format.
@@ -273,7 +278,59 @@ pub enum FieldKind {
         dynamic: Option<Dynamic>,
         /// Whether its content is looked at (false: kept in `_source` only).
         enabled: bool,
+        /// Whether its content is documents of their own, which ordinary queries do not find: they are kept
+        /// in `_source` only.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        nested: bool,
     },
+    /// Ranges and points, kept as whole terms whose order is that of the values.
+    Encoded {
+        /// What they are.
+        codec: Codec,
+        /// Whether a malformed value is skipped instead of refusing the document.
+        ignore_malformed: bool,
+        /// Whether the field can be searched.
+        index: bool,
+    },
+    /// Bytes in base64, kept in `_source` only.
+    Binary {
+        /// Whether `exists` finds documents that have it.
+        doc_values: bool,
+    },
+}
+
+/// What the terms of a [`FieldKind::Encoded`] are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Codec {
+    /// A latitude and a longitude.
+    GeoPoint,
+    /// From a 32-bit whole number to another.
+    IntegerRange,
+    /// From a 64-bit whole number to another.
+    LongRange,
+    /// From a 32-bit fraction to another.
+    FloatRange,
+    /// From a 64-bit fraction to another.
+    DoubleRange,
+    /// From an instant to another, read by a format.
+    DateRange(DateFormat),
+    /// From an address to another.
+    IpRange,
+}
+
+impl Codec {
+    /// Returns the dialect's name of the type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::GeoPoint => "geo_point",
+            Self::IntegerRange => "integer_range",
+            Self::LongRange => "long_range",
+            Self::FloatRange => "float_range",
+            Self::DoubleRange => "double_range",
+            Self::DateRange(_) => "date_range",
+            Self::IpRange => "ip_range",
+        }
+    }
 }
 
 impl FieldKind {
@@ -284,9 +341,13 @@ impl FieldKind {
             Self::Keyword { .. } => "keyword",
             Self::Number { number, .. } => number.type_name(),
             Self::Boolean { .. } => "boolean",
+            Self::Date { nanos: true, .. } => "date_nanos",
             Self::Date { .. } => "date",
             Self::Ip { .. } => "ip",
+            Self::Object { nested: true, .. } => "nested",
             Self::Object { .. } => "object",
+            Self::Encoded { codec, .. } => codec.type_name(),
+            Self::Binary { .. } => "binary",
         }
     }
 
@@ -308,8 +369,9 @@ impl FieldKind {
             | Self::Number { index, .. }
             | Self::Boolean { index, .. }
             | Self::Date { index, .. }
-            | Self::Ip { index, .. } => *index,
-            Self::Object { .. } => false,
+            | Self::Ip { index, .. }
+            | Self::Encoded { index, .. } => *index,
+            Self::Object { .. } | Self::Binary { .. } => false,
         }
     }
 
@@ -321,96 +383,12 @@ impl FieldKind {
             | Self::Boolean { doc_values, .. }
             | Self::Date { doc_values, .. }
             | Self::Ip { doc_values, .. } => *doc_values,
-            Self::Text { .. } | Self::Object { .. } => false,
+            Self::Text { .. }
+            | Self::Object { .. }
+            | Self::Encoded { .. }
+            | Self::Binary { .. } => false,
         }
     }
-}
-
-/// Width of a number field.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum NumberKind {
-    /// 64-bit signed.
-    Long,
-    /// 32-bit signed.
-    Integer,
-    /// 16-bit signed.
-    Short,
-    /// 8-bit signed.
-    Byte,
-    /// 64-bit unsigned.
-    UnsignedLong,
-    /// 64-bit IEEE 754.
-    Double,
-    /// 32-bit IEEE 754 (values are rounded to it).
-    Float,
-    /// 16-bit IEEE 754 (values are rounded to it).
-    HalfFloat,
-    /// A long of value × factor, rounded; reads back as a double.
-    ScaledFloat {
-        /// The factor, > 0.
-        factor: f64,
-    },
-}
-
-impl NumberKind {
-    /// Returns the dialect's name of the type.
-    pub fn type_name(self) -> &'static str {
-        match self {
-            Self::Long => "long",
-            Self::Integer => "integer",
-            Self::Short => "short",
-            Self::Byte => "byte",
-            Self::UnsignedLong => "unsigned_long",
-            Self::Double => "double",
-            Self::Float => "float",
-            Self::HalfFloat => "half_float",
-            Self::ScaledFloat { .. } => "scaled_float",
-        }
-    }
-
-    /// Returns whether values are whole numbers.
-    pub fn is_integral(self) -> bool {
-        matches!(
-            self,
-            Self::Long | Self::Integer | Self::Short | Self::Byte | Self::UnsignedLong
-        )
-    }
-}
-
-/// Returns `value` rounded to what a field of `kind` can hold; unchanged for other kinds.
-///
-/// Half floats keep 11 bits of mantissa within ±65,504 (IEEE 754 binary16), rounded to even; scaled
-/// floats keep what [`round_half_up`] leaves of value × factor.
-pub fn round_to(kind: NumberKind, value: f64) -> f64 {
-    match kind {
-        NumberKind::Float => f64::from(value as f32),
-        NumberKind::HalfFloat => round_to_half(value),
-        NumberKind::ScaledFloat { factor } => round_half_up(value * factor) / factor,
-        _ => value,
-    }
-}
-
-/// Returns the nearest whole number; of two that are as near the larger one, as Java's `Math.round`:
-/// −2.5 becomes −2. There is no −0.
-pub fn round_half_up(value: f64) -> f64 {
-    let below = value.floor();
-    if value - below < 0.5 {
-        // Adding 0 turns −0 into 0 and changes nothing else.
-        below + 0.0
-    } else {
-        // Infinite values have no distance to themselves and stay what they are.
-        below + 1.0
-    }
-}
-
-fn round_to_half(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return value;
-    }
-    // Below 2⁻¹⁴ half floats are subnormal: their step stays at 2⁻²⁴.
-    let exponent = value.abs().log2().floor().max(-14.0);
-    let step = (exponent - 10.0).exp2();
-    (value / step).round_ties_even() * step
 }
 
 /// A date format of the dialect: alternatives joined by `||`, each a name or a pattern.
@@ -432,41 +410,6 @@ impl Default for DateFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn half_floats_round_to_eleven_bits() {
-        for (value, rounded) in [
-            (0.1, 0.099_975_585_937_5),
-            (1.0, 1.0),
-            (2_049.0, 2_048.0),
-            (65_504.0, 65_504.0),
-        ] {
-            assert_eq!(round_to(NumberKind::HalfFloat, value), rounded);
-        }
-    }
-
-    #[test]
-    fn halves_round_towards_the_larger_number() {
-        for (value, rounded) in [
-            (2.5, 3.0),
-            (-2.5, -2.0),
-            (-2.6, -3.0),
-            (-0.5, 0.0),
-            (0.499_999_999_999_999_94, 0.0),
-            (4_503_599_627_370_497.0, 4_503_599_627_370_497.0),
-            (-1e300, -1e300),
-            (f64::INFINITY, f64::INFINITY),
-            (f64::NEG_INFINITY, f64::NEG_INFINITY),
-        ] {
-            assert_eq!(round_half_up(value), rounded, "{value}");
-        }
-        assert!(round_half_up(f64::NAN).is_nan());
-        let scaled = NumberKind::ScaledFloat { factor: 10.0 };
-        assert_eq!(round_to(scaled, -0.25), -0.2);
-        assert_eq!(round_to(scaled, 0.25), 0.3);
-        assert!(round_to(scaled, -0.0).is_sign_positive());
-        assert!(round_to(scaled, -0.04).is_sign_positive());
-    }
 
     #[test]
     fn patterns_match_any_run_of_characters() {

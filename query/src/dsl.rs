@@ -16,6 +16,7 @@ pub use function::{
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 pub use parse::{parse_field_factor, parse_query};
 
+use crate::encoded::{GeoShape, Relation};
 use crate::query_string::Group;
 
 /// A query as the client wrote it. Boosts are finite and ≥ 0.
@@ -51,6 +52,8 @@ pub enum Query {
         /// Score of every hit.
         boost: f32,
     },
+    /// Documents with a point in a part of the earth.
+    Geo(GeoQuery),
     /// Documents by id.
     Ids {
         /// The ids.
@@ -330,12 +333,28 @@ pub struct RangeQuery {
     pub lower: Option<(Value, bool)>,
     /// Upper bound and whether it is included.
     pub upper: Option<(Value, bool)>,
+    /// How ranges of documents must stand to it; elsewhere without effect.
+    #[serde(skip_serializing_if = "Relation::is_default")]
+    pub relation: Relation,
     /// Date format of the bounds instead of the field's.
     pub format: Option<String>,
     /// Time zone of bounds that have none.
     pub time_zone: Option<String>,
     /// Whether a `text` field's analyzer normalises the bounds first, as query strings want it.
     pub normalize: bool,
+    /// Score of every hit.
+    pub boost: f32,
+}
+
+/// `geo_bounding_box`, `geo_distance`, `geo_polygon`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GeoQuery {
+    /// A field of points.
+    pub field: String,
+    /// Where points must lie.
+    pub shape: GeoShape,
+    /// Whether a field that the mapping does not know matches nothing instead of being an error.
+    pub ignore_unmapped: bool,
     /// Score of every hit.
     pub boost: f32,
 }

@@ -15,6 +15,7 @@ pub mod canonical;
 pub mod date;
 pub mod double;
 pub mod dsl;
+pub mod encoded;
 pub mod error;
 pub mod json;
 pub mod limits;

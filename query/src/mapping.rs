@@ -23,7 +23,8 @@ use serde_json::{Map, Value};
 pub use analyzers::{AnalysisName, check_analyzers};
 pub use infer::infer_document;
 pub use properties::{
-    DERIVED_METADATA, DOCUMENT_METADATA, ignored_field, ignored_path, is_metadata, may_ignore,
+    DERIVED_METADATA, DOCUMENT_METADATA, INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field,
+    ignored_path, is_metadata, may_ignore,
 };
 pub use tree::mapping_tree;
 

@@ -5,6 +5,7 @@
 //! [`Expansions::wanted`]; the second finds the merged answers. Everything else is decided by the
 //! mapping alone, so all shards evaluate the same tree.
 
+mod encoded;
 mod factors;
 mod fields;
 mod function;
@@ -23,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
-use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping};
+use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping, NumberKind};
 use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
@@ -134,6 +135,7 @@ impl<'a> Resolver<'a> {
             Query::Range(query) => self.range(query),
             Query::Exists { field, .. } if !can_exist(field) => Err(unsearchable(field)),
             Query::Exists { field, boost } => self.counted_exists(field, *boost),
+            Query::Geo(query) => self.geo(query),
             Query::Ids { values, boost } => Ok(boosted(ids(values), *boost)),
             Query::Prefix(query) => self.pattern(query, PatternKind::Prefix),
             Query::Wildcard(query) => self.pattern(query, PatternKind::Wildcard),
@@ -260,6 +262,8 @@ impl<'a> Resolver<'a> {
             FieldKind::Number { .. }
             | FieldKind::Date { .. }
             | FieldKind::Ip { .. }
+            | FieldKind::Encoded { .. }
+            | FieldKind::Binary { .. }
             | FieldKind::Object { .. } => {
                 let reason = format!(
                     "failed to create query: [{path}] field which is of type [{}], does not support \
@@ -343,6 +347,15 @@ impl<'a> Resolver<'a> {
         };
         if matches!(field.kind, FieldKind::Object { .. }) {
             return Ok(None);
+        }
+        if let FieldKind::Number {
+            number: NumberKind::RankFeature { .. },
+            ..
+        } = &field.kind
+        {
+            return Err(QueryError::illegal(format!(
+                "Queries on [rank_feature] fields are not supported: [{path}] is one"
+            )));
         }
         if !field.kind.is_searchable() {
             return Err(QueryError::new(

@@ -113,7 +113,7 @@ fn fields_of(index: &IndexMeta, wanted: &[String], has_defaults: bool) -> Map<St
     };
     let mut fields = Map::new();
     for (path, field) in &index.mapping.fields {
-        if !is_wanted(path) || field.kind.type_name() == "object" {
+        if !is_wanted(path) || matches!(field.kind, FieldKind::Object { .. }) {
             continue;
         }
         let name = path.as_str().rsplit('.').next().unwrap_or(path.as_str());
@@ -165,7 +165,13 @@ fn add_defaults(kind: &FieldKind, shown: &mut Map<String, Value>) {
         FieldKind::Ip {
             ignore_malformed, ..
         } => put("ignore_malformed", (*ignore_malformed).into()),
-        FieldKind::Text { .. } | FieldKind::Boolean { .. } | FieldKind::Object { .. } => {}
+        FieldKind::Encoded {
+            ignore_malformed, ..
+        } => put("ignore_malformed", (*ignore_malformed).into()),
+        FieldKind::Text { .. }
+        | FieldKind::Boolean { .. }
+        | FieldKind::Binary { .. }
+        | FieldKind::Object { .. } => {}
     }
 }
 

@@ -286,9 +286,11 @@ pub(crate) fn ip_number(address: Ipv6Addr) -> u128 {
 fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
     let pattern = pattern.map(str::to_owned);
     let (kind, pattern) = match kind {
-        FieldKind::Keyword { .. } | FieldKind::Text { .. } | FieldKind::Object { .. } => {
-            (ValueKind::Keyword, pattern)
-        }
+        FieldKind::Keyword { .. }
+        | FieldKind::Text { .. }
+        | FieldKind::Object { .. }
+        | FieldKind::Encoded { .. }
+        | FieldKind::Binary { .. } => (ValueKind::Keyword, pattern),
         FieldKind::Ip { .. } => (ValueKind::Ip, pattern),
         FieldKind::Boolean { .. } => (ValueKind::Boolean, None),
         FieldKind::Date { format, .. } => {
@@ -308,6 +310,11 @@ fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
 }
 
 fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EngineError> {
+    if is_rank_feature(kind) {
+        return Err(EngineError::Query(format!(
+            "[rank_feature] fields do not support sorting, scripting or aggregating: [{path}] is one"
+        )));
+    }
     if kind.has_doc_values() {
         return Ok(());
     }
@@ -326,4 +333,15 @@ fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EngineError> {
             kind.type_name()
         ),
     }))
+}
+
+/// Returns whether only `rank_feature` queries read the field.
+pub(crate) fn is_rank_feature(kind: &FieldKind) -> bool {
+    matches!(
+        kind,
+        FieldKind::Number {
+            number: gleaner_model::NumberKind::RankFeature { .. },
+            ..
+        }
+    )
 }

@@ -99,6 +99,9 @@ impl TermAutomaton {
                 prefix_length,
                 transpositions,
             } => fuzzy(term, *distance, *prefix_length, *transpositions),
+            Pattern::Spans { .. } | Pattern::Points(_) => Err(EngineError::Internal(
+                "a test of terms is no automaton".to_owned(),
+            )),
         }
     }
 

@@ -58,6 +58,8 @@ fn weight_of(pattern: &Pattern, built: &Built) -> u32 {
             expression: text, ..
         }
         | Pattern::Fuzzy { term: text, .. } => text.len(),
+        // They are not built.
+        Pattern::Spans { .. } | Pattern::Points(_) => 0,
     };
     let value = match built {
         Ok(automaton) => automaton.size_bytes(),

@@ -7,6 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use gleaner_model::{DocumentId, FieldPath};
+use gleaner_query::encoded;
 use gleaner_query::resolved::Pattern;
 use roaring::RoaringBitmap;
 use tantivy::postings::TermInfo;
@@ -101,10 +102,13 @@ pub(super) fn of_pattern(
     field: &FieldPath,
     pattern: &Pattern,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    let members = match expand::automaton(pattern, scope.control) {
-        Ok(automaton) => Members::Matching(automaton),
-        Err(EngineError::DeadlineExceeded) => Members::Late,
-        Err(error) => return Err(error),
+    let members = match pattern.is_test() {
+        true => Members::Accepted(pattern.clone()),
+        false => match expand::automaton(pattern, scope.control) {
+            Ok(automaton) => Members::Matching(automaton),
+            Err(EngineError::DeadlineExceeded) => Members::Late,
+            Err(error) => return Err(error),
+        },
     };
     let Some(handle) = scope.view.field(field.as_str()) else {
         return Ok(Box::new(EmptyWeight));
@@ -135,6 +139,8 @@ enum Members {
     Listed(Vec<Vec<u8>>),
     Between(Bound<Vec<u8>>, Bound<Vec<u8>>),
     Matching(Arc<TermAutomaton>),
+    /// Those that a test accepts, each of the dictionary's being asked.
+    Accepted(Pattern),
     /// Unknown: no time was left to build the automaton. Every segment says that it is late.
     Late,
 }
@@ -179,6 +185,20 @@ impl PostingSet {
                 let mut terms = dictionary.search(&**automaton).into_stream()?;
                 while terms.advance() {
                     union.add(terms.value())?;
+                }
+            }
+            Members::Accepted(test) => {
+                let mut terms = dictionary.stream()?;
+                let mut num_terms = 0_usize;
+                while terms.advance() {
+                    num_terms += 1;
+                    if num_terms.is_multiple_of(TERMS_PER_CHECK) {
+                        self.control.check().map_err(cached::stopped)?;
+                    }
+                    let is_accepted = std::str::from_utf8(terms.key());
+                    if is_accepted.is_ok_and(|term| encoded::accepts(test, term)) {
+                        union.add(terms.value())?;
+                    }
                 }
             }
             Members::Late => return Err(cached::stopped(Stop::Deadline)),

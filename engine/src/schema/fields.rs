@@ -1,5 +1,6 @@
 //! From the mapping to tantivy's schema, and from a path to its column.
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use hashbrown::HashMap;
 use tantivy::schema::{
@@ -244,6 +245,21 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
                 options = options.set_fast();
             }
             builder.add_ip_addr_field(name, options);
+        }
+        FieldKind::Encoded { codec, index, .. } => {
+            let mut options = match index {
+                true => term_options(),
+                false => TextOptions::default(),
+            };
+            // Distances are sorted by.
+            if *codec == Codec::GeoPoint {
+                options = options.set_fast(tokens::WHOLE);
+            }
+            builder.add_text_field(name, options);
+        }
+        // It keeps nothing: only that there is a value is listed.
+        FieldKind::Binary { .. } => {
+            builder.add_text_field(name, TextOptions::default());
         }
         FieldKind::Object { .. } => {}
     }

@@ -34,11 +34,15 @@ pub fn column(field: &Field) -> Option<String> {
             NumberKind::Double
             | NumberKind::Float
             | NumberKind::HalfFloat
-            | NumberKind::ScaledFloat { .. } => 'f',
+            | NumberKind::ScaledFloat { .. }
+            | NumberKind::RankFeature { .. } => 'f',
         },
         FieldKind::Boolean { .. } => 'b',
         FieldKind::Date { .. } => 'd',
         FieldKind::Ip { .. } => 'p',
+        // Terms, but none that is read as a keyword.
+        FieldKind::Encoded { .. } => 'e',
+        FieldKind::Binary { .. } => 'n',
         FieldKind::Object { .. } => return None,
     };
     Some(format!("{letter}{}", field.ordinal))

@@ -3,6 +3,7 @@
 mod compound;
 mod exact;
 mod function;
+mod geo;
 mod label;
 mod pattern;
 mod regexp_flags;
@@ -25,7 +26,7 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// The clauses read here, in the order of the reference.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 28] = [
     "match_all",
     "match_none",
     "match",
@@ -51,17 +52,17 @@ const KNOWN: [&str; 25] = [
     "function_score",
     "distance_feature",
     "rank_feature",
+    "geo_bounding_box",
+    "geo_distance",
+    "geo_polygon",
 ];
 
 /// Clauses of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 35] = [
+const NOT_SUPPORTED: [&str; 32] = [
     "combined_fields",
     "common",
     "field_masking_span",
-    "geo_bounding_box",
-    "geo_distance",
     "geo_grid",
-    "geo_polygon",
     "geo_shape",
     "has_child",
     "has_parent",
@@ -179,6 +180,9 @@ impl Parser<'_> {
             "boosting" => self.boosting(body),
             "function_score" => self.function_score(body),
             "distance_feature" => function::distance_feature(body).map(Query::DistanceFeature),
+            "geo_bounding_box" => geo::bounding_box(body).map(Query::Geo),
+            "geo_distance" => geo::distance(body).map(Query::Geo),
+            "geo_polygon" => geo::polygon(body).map(Query::Geo),
             "rank_feature" => function::rank_feature(body).map(Query::RankFeature),
             unknown => Err(refuse_name(unknown)),
         }

@@ -34,6 +34,7 @@ impl Query {
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.boost,
             Self::Fuzzy(query) => &mut query.boost,
             Self::Bool(query) => &mut query.boost,
+            Self::Geo(query) => &mut query.boost,
             Self::FunctionScore(query) => &mut query.boost,
             Self::DistanceFeature(query) => &mut query.boost,
             Self::RankFeature(query) => &mut query.boost,
@@ -64,6 +65,7 @@ impl Query {
             Self::Range(query) => &mut query.field,
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.field,
             Self::Fuzzy(query) => &mut query.field,
+            Self::Geo(query) => &mut query.field,
             Self::DistanceFeature(query) => &mut query.field,
             Self::RankFeature(query) => &mut query.field,
             Self::MatchAll { .. }

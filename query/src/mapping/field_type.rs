@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{DateFormat, FieldKind, NumberKind};
 use serde_json::Number;
 
@@ -12,8 +13,6 @@ use crate::error::QueryError;
 
 /// Types of the dialect that we know and do not have.
 const NOT_SUPPORTED: &[&str] = &[
-    "nested",
-    "geo_point",
     "geo_shape",
     "point",
     "shape",
@@ -22,25 +21,15 @@ const NOT_SUPPORTED: &[&str] = &[
     "semantic_text",
     "join",
     "percolator",
-    "integer_range",
-    "float_range",
-    "long_range",
-    "double_range",
-    "date_range",
-    "ip_range",
     "completion",
-    "search_as_you_type",
-    "rank_feature",
     "rank_features",
     "rank_vectors",
     "flattened",
     "alias",
-    "binary",
     "token_count",
     "wildcard",
     "constant_keyword",
     "match_only_text",
-    "date_nanos",
     "histogram",
     "aggregate_metric_double",
     "murmur3",
@@ -64,8 +53,16 @@ pub(super) fn read(
         "text" => text(from, rules),
         "keyword" => keyword(from),
         "boolean" => boolean(from),
-        "date" => date(from),
+        "date" => date(from, false),
+        "date_nanos" => date(from, true),
         "ip" => ip(from),
+        "binary" => Ok(FieldKind::Binary {
+            doc_values: from.bool("doc_values", false)?,
+        }),
+        "search_as_you_type" => search_as_you_type(from, rules),
+        "rank_feature" => rank_feature(from),
+        "geo_point" | "integer_range" | "long_range" | "float_range" | "double_range"
+        | "date_range" | "ip_range" => encoded(type_name, from),
         _ => match number_kind(type_name, from)? {
             Some(kind) => number(kind, from),
             None if NOT_SUPPORTED.contains(&type_name) => Err(malformed(format!(
@@ -124,6 +121,77 @@ fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryE
     })
 }
 
+/// The root of `search_as_you_type`; the fields of its word pairs and prefixes stand below it.
+fn search_as_you_type(
+    from: &mut Parameters,
+    rules: &MappingRules,
+) -> Result<FieldKind, QueryError> {
+    let size = shingle_size(from)?;
+    debug_assert!((2..=4).contains(&size), "checked");
+    from.only("doc_values", "false")?;
+    text(from, rules)
+}
+
+/// Reads `max_shingle_size`: 2 to 4, by default 3.
+pub(super) fn shingle_size(from: &mut Parameters) -> Result<u32, QueryError> {
+    match from.count("max_shingle_size")?.unwrap_or(3) {
+        size @ 2..=4 => Ok(size),
+        size => Err(malformed(format!(
+            "[max_shingle_size] must be at least [2] and at most [4], got [{size}]"
+        ))),
+    }
+}
+
+fn rank_feature(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    Ok(FieldKind::Number {
+        number: NumberKind::RankFeature {
+            positive_score_impact: from.bool("positive_score_impact", true)?,
+        },
+        null_value: None,
+        coerce: true,
+        ignore_malformed: false,
+        index: false,
+        doc_values: true,
+    })
+}
+
+/// Ranges and points.
+fn encoded(type_name: &str, from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let mut ignore_malformed = false;
+    let codec = match type_name {
+        "geo_point" => {
+            ignore_malformed = from.bool("ignore_malformed", false)?;
+            from.only("ignore_z_value", "true")?;
+            if let Some(null_value) = from.string("null_value")? {
+                return Err(from.unsupported("null_value", &null_value));
+            }
+            Codec::GeoPoint
+        }
+        "integer_range" => Codec::IntegerRange,
+        "long_range" => Codec::LongRange,
+        "float_range" => Codec::FloatRange,
+        "double_range" => Codec::DoubleRange,
+        "date_range" => {
+            let format = from
+                .string("format")?
+                .map_or_else(DateFormat::default, DateFormat);
+            DateFormatter::parse_pattern(&format.0)?;
+            Codec::DateRange(format)
+        }
+        _ => Codec::IpRange,
+    };
+    if type_name != "geo_point" {
+        from.only("coerce", "true")?;
+    }
+    // They are found by their terms; there is nothing to sort or to aggregate by.
+    from.accept(&["doc_values"]);
+    Ok(FieldKind::Encoded {
+        codec,
+        ignore_malformed,
+        index: from.bool("index", true)?,
+    })
+}
+
 /// Takes `BM25` and the names of an index's own: whether there are such is checked with its settings,
 /// which have their numbers.
 fn similarity(from: &mut Parameters) -> Result<(), QueryError> {
@@ -163,7 +231,7 @@ fn boolean(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     })
 }
 
-fn date(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+fn date(from: &mut Parameters, nanos: bool) -> Result<FieldKind, QueryError> {
     if let Some(locale) = from.string("locale")? {
         let language = locale.split(['-', '_']).next().unwrap_or_default();
         if !matches!(language, "" | "en" | "ROOT") {
@@ -190,6 +258,7 @@ fn date(from: &mut Parameters) -> Result<FieldKind, QueryError> {
         )));
     }
     Ok(FieldKind::Date {
+        nanos,
         format,
         null_value,
         ignore_malformed: from.bool("ignore_malformed", false)?,

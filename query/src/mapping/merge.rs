@@ -1,6 +1,7 @@
 //! New declarations into the mapping in force, by Elasticsearch's rules: types and what shapes the
 //! index cannot change; fields may be added; the rest is replaced.
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use serde_json::{Map, Value};
 
@@ -43,7 +44,22 @@ pub(super) fn number(draft: Draft, ordinal: u32, since: MappingVersion) -> Field
 fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
     let path = &draft.path;
     match (&mut field.kind, &draft.kind) {
-        (FieldKind::Object { dynamic, enabled }, FieldKind::Object { dynamic: new, .. }) => {
+        (
+            FieldKind::Object {
+                dynamic,
+                enabled,
+                nested,
+            },
+            FieldKind::Object {
+                dynamic: new,
+                nested: is_nested,
+                ..
+            },
+        ) => {
+            if nested != is_nested {
+                let kind = |nested: bool| if nested { "a nested" } else { "a non nested" };
+                return Err(objects(path, kind(*nested), kind(*is_nested)));
+            }
             if let Some(FieldKind::Object {
                 enabled: wanted, ..
             }) = draft
@@ -154,7 +170,12 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
         FieldKind::Ip { null_value, .. } => {
             list.push(("null_value", shown(null_value.clone())));
         }
-        FieldKind::Object { .. } => {}
+        FieldKind::Encoded { codec, .. } => {
+            if let Codec::DateRange(format) = codec {
+                list.push(("format", format.0.clone()));
+            }
+        }
+        FieldKind::Object { .. } | FieldKind::Binary { .. } => {}
     }
     list
 }

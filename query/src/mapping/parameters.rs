@@ -35,7 +35,7 @@ impl<'a> Parameters<'a> {
     pub(super) fn finish(self) -> Result<Map<String, Value>, QueryError> {
         // Read elsewhere.
         let inner = match self.type_name {
-            "object" => "properties",
+            "object" | "nested" => "properties",
             _ => "fields",
         };
         let is_unknown =

@@ -1,5 +1,9 @@
 //! The tree of `properties` → a flat list of fields, parents first.
 
+mod as_you_type;
+
+pub use as_you_type::{INDEX_PREFIX, MAX_PREFIX_CHARS};
+
 use gleaner_model::{Dynamic, FieldKind, FieldPath};
 use serde_json::{Map, Value};
 
@@ -51,8 +55,14 @@ pub fn may_ignore(kind: &FieldKind) -> bool {
         }
         | FieldKind::Ip {
             ignore_malformed, ..
+        }
+        | FieldKind::Encoded {
+            ignore_malformed, ..
         } => *ignore_malformed,
-        FieldKind::Text { .. } | FieldKind::Boolean { .. } | FieldKind::Object { .. } => false,
+        FieldKind::Text { .. }
+        | FieldKind::Boolean { .. }
+        | FieldKind::Binary { .. }
+        | FieldKind::Object { .. } => false,
     }
 }
 
@@ -162,16 +172,26 @@ impl Reader<'_> {
             Some(None) => Err(malformed(format!(
                 "The [type] of field [{path}] must be a string"
             ))),
-            Some(Some("object")) => self.object(path, declared),
+            Some(Some(name @ ("object" | "nested"))) => self.object(path, name, declared),
             Some(Some(name)) => self.leaf(path, name, declared),
-            None if is_object(declared) => self.object(path, declared),
+            None if is_object(declared) => self.object(path, "object", declared),
             None => Err(malformed(format!("No type specified for field [{path}]"))),
         }
     }
 
-    fn object(&mut self, path: &str, declared: &Map<String, Value>) -> Result<(), QueryError> {
+    fn object(
+        &mut self,
+        path: &str,
+        type_name: &str,
+        declared: &Map<String, Value>,
+    ) -> Result<(), QueryError> {
         self.check_depth(path)?;
-        let mut from = Parameters::new(path, "object", declared);
+        let mut from = Parameters::new(path, type_name, declared);
+        let nested = type_name == "nested";
+        if nested {
+            from.only("include_in_parent", "false")?;
+            from.only("include_in_root", "false")?;
+        }
         let dynamic = declared.get("dynamic").map(read_dynamic).transpose()?;
         from.accept(&["dynamic"]);
         if !from.bool("subobjects", true)? {
@@ -184,7 +204,11 @@ impl Reader<'_> {
         }
         self.drafts.push(Draft {
             path: path.to_owned(),
-            kind: FieldKind::Object { dynamic, enabled },
+            kind: FieldKind::Object {
+                dynamic,
+                enabled,
+                nested,
+            },
             is_multi_field: false,
             copy_to: Vec::new(),
             declared: kept,
@@ -202,7 +226,12 @@ impl Reader<'_> {
         declared: &Map<String, Value>,
     ) -> Result<(), QueryError> {
         let draft = self.value_field(path, type_name, declared)?;
+        let brought = match type_name {
+            "search_as_you_type" => as_you_type::fields_below(&draft)?,
+            _ => Vec::new(),
+        };
         self.drafts.push(draft);
+        self.drafts.extend(brought);
         let Some(multi) = declared.get("fields") else {
             return Ok(());
         };
@@ -229,8 +258,10 @@ impl Reader<'_> {
         if name.contains('.') {
             return Err(wrong("Field name which can't contain '.'"));
         }
-        if type_name == "object" {
-            return Err(wrong("Type [object] cannot be used in multi field"));
+        if ["object", "nested", "search_as_you_type"].contains(&type_name) {
+            return Err(wrong(&format!(
+                "Type [{type_name}] cannot be used in multi field"
+            )));
         }
         if entries.contains_key("fields") {
             return Err(wrong("Defining chained multi-fields is not supported"));
@@ -285,6 +316,7 @@ pub(super) fn implicit_object(path: &str) -> Draft {
         kind: FieldKind::Object {
             dynamic: None,
             enabled: true,
+            nested: false,
         },
         is_multi_field: false,
         copy_to: Vec::new(),

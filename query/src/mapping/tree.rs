@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 pub fn mapping_tree(mapping: &Mapping) -> Value {
     let mut root = mapping.declared.clone();
     // A parent's path sorts before its children's: its slot exists when they come.
-    for (path, field) in &mapping.fields {
+    // What a type brings with it was not declared.
+    let is_declared = |field: &Field| !(field.is_multi_field && field.declared.is_empty());
+    let fields = mapping.fields.iter();
+    for (path, field) in fields.filter(|(_, field)| is_declared(field)) {
         insert(&mut root, mapping, path.as_str(), field);
     }
     Value::Object(root)
@@ -47,7 +50,7 @@ fn child<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<S
 fn shown(field: &Field) -> Map<String, Value> {
     let mut declared = field.declared.clone();
     if matches!(field.kind, FieldKind::Object { .. }) {
-        declared.insert("type".to_owned(), Value::from("object"));
+        declared.insert("type".to_owned(), Value::from(field.kind.type_name()));
     }
     declared
 }

@@ -9,6 +9,7 @@ use crate::dsl::{
     MultiMatchQuery, MultiMatchType, PatternQuery, Query, QueryStringQuery, RangeQuery,
     TextOptions, ZeroTerms, check_regexp,
 };
+use crate::encoded::Relation;
 use crate::error::QueryError;
 use crate::limits::Limits;
 
@@ -220,6 +221,7 @@ impl<'a> Builder<'a> {
         };
         self.over_fields(field, |field| {
             Query::Range(RangeQuery {
+                relation: Relation::default(),
                 field,
                 lower: bound(&range.lower, range.includes_lower),
                 upper: bound(&range.upper, range.includes_upper),

@@ -171,6 +171,18 @@ impl Display for Pattern {
                 write!(f, "{term}~{distance}")?;
                 false
             }
+            Self::Spans {
+                relation,
+                lower,
+                upper,
+            } => {
+                write!(f, "{relation:?}[{lower} TO {upper}]")?;
+                false
+            }
+            Self::Points(shape) => {
+                write!(f, "{shape:?}")?;
+                false
+            }
         };
         if ignore_case {
             f.write_str(" [case_insensitive]")?;

@@ -198,6 +198,8 @@ impl Clause {
                 Pattern::Wildcard { .. } => "wildcard",
                 Pattern::Regexp { .. } => "regexp",
                 Pattern::Fuzzy { .. } => "fuzzy",
+                Pattern::Spans { .. } => "range",
+                Pattern::Points(_) => "geo_distance",
             },
             Self::Bool { .. } => "bool",
             Self::DisMax { .. } => "dis_max",

@@ -1,10 +1,10 @@
 //! Functions that scores are made of: fields and values as given → as the index holds them.
 
-use gleaner_model::{FieldKind, FieldPath};
+use gleaner_model::{FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
-    BoostMode, DecayFunction, DistanceFeatureQuery, FilteredFunction, FunctionScoreQuery,
-    RankFeatureQuery, ScoreFunction, ScoreMode,
+    BoostMode, DecayFunction, DistanceFeatureQuery, FeatureCurve, FilteredFunction,
+    FunctionScoreQuery, RankFeatureQuery, ScoreFunction, ScoreMode,
 };
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Decay, Function, FunctionScore, WeightedFunction};
@@ -184,17 +184,44 @@ impl Resolver<'_> {
         let Some(field) = self.mapping().field(path.as_str()) else {
             return Ok(Clause::MatchNone);
         };
-        if !is_numeric(&field.kind) {
+        let FieldKind::Number { number, .. } = &field.kind else {
             return Err(QueryError::illegal(format!(
                 "[rank_feature] query only works on [rank_feature] fields, not [{}]",
                 field.kind.type_name()
             )));
-        }
+        };
+        let is_negative = matches!(
+            number,
+            NumberKind::RankFeature {
+                positive_score_impact: false
+            }
+        );
         let function = Function::Feature {
             field: path.clone(),
-            curve: query.curve,
+            curve: match is_negative {
+                true => of_reciprocals(query.curve)?,
+                false => query.curve,
+            },
         };
         Ok(scored_by(path, function, query.boost))
+    }
+}
+
+/// Returns the curve of a feature of which smaller values score more: of 1 / v, and 1 / pivot.
+fn of_reciprocals(curve: FeatureCurve) -> Result<FeatureCurve, QueryError> {
+    match curve {
+        FeatureCurve::Saturation { pivot } => Ok(FeatureCurve::Sigmoid {
+            pivot,
+            exponent: -1.0,
+        }),
+        FeatureCurve::Sigmoid { pivot, exponent } => Ok(FeatureCurve::Sigmoid {
+            pivot,
+            exponent: -exponent,
+        }),
+        FeatureCurve::Log { .. } | FeatureCurve::Linear => Err(QueryError::illegal(
+            "Cannot use the [log] function with a field that has a negative score impact as it would \
+             trigger negative scores",
+        )),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Clauses on the terms that a pattern matches, and over the fields that a query string names.
 
-use gleaner_model::FieldKind;
 use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{FieldsQuery, MatchQuery, PatternQuery, Query};
 use gleaner_query::error::ErrorType;
-use gleaner_query::mapping::is_metadata;
+use gleaner_query::mapping::{INDEX_PREFIX, MAX_PREFIX_CHARS, is_metadata};
 use gleaner_query::resolved::{Clause, Pattern};
 
 use super::fields::search_fields;
@@ -99,6 +99,11 @@ impl Resolver<'_> {
             return self.bool_prefix(&text, LastWord::Always);
         }
         let ignore_case = query.case_insensitive;
+        if let (PatternKind::Prefix, false) = (kind, ignore_case)
+            && let Some(prefixes) = self.prefixes_of(&path, &query.value)
+        {
+            return Ok(boosted(prefixes, query.boost));
+        }
         let value = match kind {
             PatternKind::Prefix | PatternKind::Wildcard if query.normalize => {
                 self.normalized_pattern(&field, &query.value)
@@ -125,6 +130,22 @@ impl Resolver<'_> {
             },
             query.boost,
         ))
+    }
+
+    /// Returns what finds a beginning of several words in the field that `search_as_you_type` brings for
+    /// them; `None` for other fields, and for what is longer than the beginnings that are kept.
+    fn prefixes_of(&self, path: &FieldPath, value: &str) -> Option<Clause> {
+        let field = FieldPath::new(format!("{path}.{INDEX_PREFIX}"));
+        let is_brought = self
+            .mapping()
+            .field(field.as_str())
+            .is_some_and(|field| field.is_multi_field && field.declared.is_empty());
+        let is_kept = (1..=MAX_PREFIX_CHARS).contains(&value.chars().count());
+        let term = || Clause::Term {
+            field,
+            term: value.to_owned(),
+        };
+        (is_brought && is_kept).then(|| Clause::Constant(Box::new(term())))
     }
 
     fn checked_regexp(&self, expression: String, ignore_case: bool) -> Result<Pattern, QueryError> {

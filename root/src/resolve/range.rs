@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::address::parse_ip;
@@ -59,6 +60,12 @@ impl Resolver<'_> {
         };
         if query.lower.is_none() && query.upper.is_none() {
             return Ok(boosted(Clause::Exists { fields: vec![path] }, query.boost));
+        }
+        if let FieldKind::Encoded { codec, .. } = &field.kind {
+            if *codec == Codec::GeoPoint {
+                return self.holding(&path, codec, &Value::Null);
+            }
+            return Ok(boosted(self.spans(&path, codec, query)?, query.boost));
         }
         let lower = self.bound(query, &field, query.lower.as_ref(), true)?;
         let upper = self.bound(query, &field, query.upper.as_ref(), false)?;
@@ -132,7 +139,9 @@ impl Resolver<'_> {
                 Clause::Exact { value, .. } => Ok(Some(made(value))),
                 _ => Ok(None),
             },
-            FieldKind::Object { .. } => Ok(None),
+            FieldKind::Object { .. } | FieldKind::Encoded { .. } | FieldKind::Binary { .. } => {
+                Ok(None)
+            }
         }
     }
 
@@ -213,7 +222,7 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
         // No value is −0.
         NumberKind::ScaledFloat { .. } => Some(made(Scalar::F64(number.as_f64() + 0.0))),
         // Values are rounded when they are written, so bounds are too: 0.1 is within `lte: 0.1`.
-        NumberKind::Float | NumberKind::HalfFloat => {
+        NumberKind::Float | NumberKind::HalfFloat | NumberKind::RankFeature { .. } => {
             let rounded = gleaner_model::mapping::round_to(kind, number.as_f64());
             Some(made(Scalar::F64(rounded)))
         }

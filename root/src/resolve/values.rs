@@ -112,7 +112,8 @@ impl Resolver<'_> {
                 ))
             }
             FieldKind::Ip { .. } => ip_clause(path, value),
-            FieldKind::Object { .. } => Ok(Clause::MatchNone),
+            FieldKind::Encoded { codec, .. } => self.holding(path, codec, value),
+            FieldKind::Object { .. } | FieldKind::Binary { .. } => Ok(Clause::MatchNone),
         }
     }
 
@@ -133,9 +134,13 @@ impl Resolver<'_> {
 fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
     match kind {
         NumberKind::Double => Some(Scalar::F64(number.as_f64())),
-        NumberKind::Float | NumberKind::HalfFloat | NumberKind::ScaledFloat { .. } => Some(
-            Scalar::F64(gleaner_model::mapping::round_to(kind, number.as_f64())),
-        ),
+        NumberKind::Float
+        | NumberKind::HalfFloat
+        | NumberKind::RankFeature { .. }
+        | NumberKind::ScaledFloat { .. } => Some(Scalar::F64(gleaner_model::mapping::round_to(
+            kind,
+            number.as_f64(),
+        ))),
         NumberKind::UnsignedLong => whole(number)
             .and_then(|n| u64::try_from(n).ok())
             .map(Scalar::U64),

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use gleaner_model::mapping::round_to;
+use gleaner_model::mapping::{Codec, round_to};
 use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::date::number_text;
+use gleaner_query::encoded;
+use serde_json::Value;
 
 use super::FieldValue;
 use super::plan::Leaf;
@@ -61,6 +63,15 @@ impl Leaf {
             FieldKind::Boolean { .. } => read_boolean(scalar).map(Some),
             FieldKind::Date { .. } => self.read_date(scalar).map(Some),
             FieldKind::Ip { .. } => read_ip(scalar).map(Some),
+            FieldKind::Encoded { codec, .. } => {
+                let terms = encoded::terms(codec, &Value::from(&*scalar.text()));
+                let terms = terms.map_err(Mismatch::Malformed)?;
+                Ok(terms
+                    .into_iter()
+                    .next()
+                    .map(|term| FieldValue::Text(term.into())))
+            }
+            FieldKind::Binary { .. } => read_binary(scalar).map(Some),
             FieldKind::Object { .. } => Ok(None),
         }
     }
@@ -76,12 +87,44 @@ impl Leaf {
             }
             | FieldKind::Ip {
                 ignore_malformed, ..
+            }
+            | FieldKind::Encoded {
+                ignore_malformed, ..
             } => *ignore_malformed,
             FieldKind::Text { .. }
             | FieldKind::Keyword { .. }
             | FieldKind::Boolean { .. }
+            | FieldKind::Binary { .. }
             | FieldKind::Object { .. } => false,
         }
+    }
+
+    /// Returns the values of an object or a list where the type has such; `None` where it has not.
+    pub(super) fn read_json(
+        &self,
+        value: &Value,
+    ) -> Option<Result<Vec<FieldValue<'static>>, Mismatch>> {
+        let FieldKind::Encoded { codec, .. } = &self.kind else {
+            return None;
+        };
+        let terms = encoded::terms(codec, value).map_err(Mismatch::Malformed);
+        let as_values = |terms: Vec<String>| {
+            let terms = terms.into_iter();
+            terms.map(|term| FieldValue::Text(term.into())).collect()
+        };
+        Some(terms.map(as_values))
+    }
+
+    /// Returns whether a list of numbers is one value.
+    pub(super) fn reads_lists(&self) -> bool {
+        let kind = &self.kind;
+        matches!(
+            kind,
+            FieldKind::Encoded {
+                codec: Codec::GeoPoint,
+                ..
+            }
+        )
     }
 
     fn read_keyword<'a>(&self, scalar: &Scalar<'a>) -> Result<Option<FieldValue<'a>>, Mismatch> {
@@ -128,6 +171,18 @@ fn owned_text<'a>(scalar: &Scalar<'a>) -> Cow<'a, str> {
     match scalar {
         Scalar::Text(text) => text.clone(),
         other => Cow::Owned(other.text().into_owned()),
+    }
+}
+
+/// Bytes in base64; they are looked at no further.
+fn read_binary<'a>(scalar: &Scalar<'a>) -> Result<FieldValue<'a>, Mismatch> {
+    let text = scalar.text();
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(&byte);
+    match matches!(scalar, Scalar::Text(_)) && text.bytes().all(is_digit) {
+        true => Ok(FieldValue::Text(owned_text(scalar))),
+        false => Err(Mismatch::Malformed(format!(
+            "[{text}] is no base64 of bytes"
+        ))),
     }
 }
 
@@ -265,6 +320,12 @@ fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'
         other => parse_fraction(&other.text())?,
     };
     let quantised = quantise(number, value);
+    if matches!(number, NumberKind::RankFeature { .. }) && quantised < f64::from(f32::MIN_POSITIVE)
+    {
+        return Err(Mismatch::Malformed(format!(
+            "featureValue must be a positive normal float, got: {value}"
+        )));
+    }
     if !quantised.is_finite() {
         let (name, text) = (number.type_name(), scalar.text());
         let reason = format!("[{name}] supports only finite values, but got [{text}]");
@@ -295,7 +356,7 @@ fn parse_fraction(text: &str) -> Result<f64, Mismatch> {
 /// Values of queries pass through it too, so that what was indexed is found.
 pub fn quantise(number: NumberKind, value: f64) -> f64 {
     match number {
-        NumberKind::Float => f64::from(value as f32),
+        NumberKind::Float | NumberKind::RankFeature { .. } => f64::from(value as f32),
         NumberKind::HalfFloat => round_to_half(value),
         NumberKind::ScaledFloat { .. } => round_to(number, value),
         _ => value,

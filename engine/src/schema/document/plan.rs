@@ -182,9 +182,14 @@ impl Plan {
         };
         let number = self.nodes.len() as u32;
         let kind = match &field.kind {
-            FieldKind::Object { dynamic, enabled } => NodeKind::Object {
+            FieldKind::Object {
+                dynamic,
+                enabled,
+                nested,
+            } => NodeKind::Object {
                 dynamic: dynamic.unwrap_or_else(|| self.dynamic(parent)),
-                is_enabled: *enabled,
+                // What is nested is not found here.
+                is_enabled: *enabled && !nested,
             },
             kind => NodeKind::Leaf(Box::new(Leaf::new(field.ordinal, kind, analyzers))),
         };
@@ -271,7 +276,10 @@ impl Leaf {
                 whole.or_else(|| number.as_f64().map(Scalar::F64))?
             }
             FieldKind::Boolean { null_value, .. } => Scalar::Bool((*null_value)?),
-            FieldKind::Text { .. } | FieldKind::Object { .. } => return None,
+            FieldKind::Text { .. }
+            | FieldKind::Object { .. }
+            | FieldKind::Encoded { .. }
+            | FieldKind::Binary { .. } => return None,
         };
         self.read(&scalar).ok().flatten()
     }

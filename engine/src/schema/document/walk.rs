@@ -262,6 +262,15 @@ impl<'p, 'de> Walk<'p, 'de> {
         }
     }
 
+    /// Whether a list at `place` may be one value.
+    fn takes_list(&self, place: Place) -> Option<u32> {
+        let Place::Node(number) = place else {
+            return None;
+        };
+        let kind = &self.plan.node(number).kind;
+        matches!(kind, NodeKind::Leaf(leaf) if leaf.reads_lists()).then_some(number)
+    }
+
     /// Whether numbers at `place` are wanted as they are written.
     fn wants_text(&self, place: Place) -> bool {
         let Place::Node(number) = place else {
@@ -342,6 +351,22 @@ impl<'p, 'de> Walk<'p, 'de> {
         let NodeKind::Leaf(leaf) = &self.plan.node(number).kind else {
             return Ok(());
         };
+        if let Some(read) = leaf.read_json(value) {
+            return match read {
+                Ok(values) => {
+                    let values = values.into_iter().map(|value| (number, value));
+                    self.found.values.extend(values);
+                    Ok(())
+                }
+                Err(_) if leaf.ignores_malformed() => {
+                    self.ignore(number);
+                    Ok(())
+                }
+                Err(mismatch) => {
+                    self.refuse(self.mismatch(number, leaf, &preview(value), mismatch))
+                }
+            };
+        }
         if leaf.ignores_malformed() {
             self.ignore(number);
             return Ok(());

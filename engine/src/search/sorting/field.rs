@@ -56,7 +56,14 @@ fn refused(reason: String) -> QueryError {
     QueryError::new(ErrorType::QueryShard, reason)
 }
 
+use crate::aggregate::source::is_rank_feature;
+
 fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, QueryError> {
+    if is_rank_feature(kind) {
+        return Err(QueryError::illegal(format!(
+            "[rank_feature] fields do not support sorting, scripting or aggregating: [{path}] is one"
+        )));
+    }
     if !kind.has_doc_values() {
         let type_name = kind.type_name();
         return Err(QueryError::illegal(match kind {

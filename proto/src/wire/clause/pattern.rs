@@ -1,9 +1,10 @@
 //! Patterns over terms.
 
+use gleaner_query::encoded::{GeoPoint, GeoShape, Relation};
 use gleaner_query::resolved::Pattern;
 
-use super::super::field::{byte, known};
-use super::super::v1::pattern::{Fuzzy, Kind, Text};
+use super::super::field::{byte, known, member};
+use super::super::v1::pattern::{Fuzzy, Kind, Points, Spans, Text, spans};
 use super::super::{DecodeError, Wire, v1};
 
 impl Wire for Pattern {
@@ -38,6 +39,20 @@ impl Wire for Pattern {
                 prefix_length: *prefix_length,
                 transpositions: *transpositions,
             }),
+            Self::Spans {
+                relation,
+                lower,
+                upper,
+            } => Kind::Spans(Spans {
+                relation: match relation {
+                    Relation::Intersects => spans::Relation::Intersects,
+                    Relation::Contains => spans::Relation::Contains,
+                    Relation::Within => spans::Relation::Within,
+                } as i32,
+                lower: lower.clone(),
+                upper: upper.clone(),
+            }),
+            Self::Points(shape) => Kind::Points(points_message(shape)),
         };
         v1::Pattern { kind: Some(kind) }
     }
@@ -67,6 +82,60 @@ impl Wire for Pattern {
                 prefix_length,
                 transpositions,
             },
+            Kind::Spans(Spans {
+                relation,
+                lower,
+                upper,
+            }) => Self::Spans {
+                relation: match member(relation, "Spans.relation")? {
+                    spans::Relation::Intersects => Relation::Intersects,
+                    spans::Relation::Contains => Relation::Contains,
+                    spans::Relation::Within => Relation::Within,
+                },
+                lower,
+                upper,
+            },
+            Kind::Points(points) => Self::Points(shape_of(&points)?),
         })
     }
+}
+
+fn points_message(shape: &GeoShape) -> Points {
+    let (points, radius_mm) = match shape {
+        GeoShape::Box {
+            top_left,
+            bottom_right,
+        } => (vec![*top_left, *bottom_right], 0),
+        GeoShape::Circle { center, radius_mm } => (vec![*center], *radius_mm),
+        GeoShape::Polygon(points) => (points.clone(), 0),
+    };
+    let steps = points
+        .iter()
+        .flat_map(|point| [point.latitude, point.longitude]);
+    Points {
+        steps: steps.collect(),
+        radius_mm,
+    }
+}
+
+fn shape_of(message: &Points) -> Result<GeoShape, DecodeError> {
+    let pairs = message.steps.chunks_exact(2);
+    let points: Vec<GeoPoint> = pairs
+        .map(|pair| GeoPoint {
+            latitude: pair[0],
+            longitude: pair[1],
+        })
+        .collect();
+    Ok(match points.as_slice() {
+        [center] => GeoShape::Circle {
+            center: *center,
+            radius_mm: message.radius_mm,
+        },
+        [top_left, bottom_right] => GeoShape::Box {
+            top_left: *top_left,
+            bottom_right: *bottom_right,
+        },
+        [] => return Err(DecodeError::Missing("Points.steps")),
+        _ => GeoShape::Polygon(points),
+    })
 }

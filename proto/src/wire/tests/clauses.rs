@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use gleaner_model::{DocumentId, FieldPath};
 use gleaner_query::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
+use gleaner_query::encoded::{GeoPoint, GeoShape, Relation};
 use gleaner_query::resolved::{
     Clause, Decay, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, Function,
     FunctionScore, Pattern, Scalar, Span, Statistics, StatisticsRequest, Unmatched,
@@ -98,6 +99,24 @@ fn bound() -> impl Strategy<Value = Bound<Scalar>> {
     ]
 }
 
+fn shape() -> impl Strategy<Value = GeoShape> {
+    let point = || {
+        any::<[i32; 2]>().prop_map(|[latitude, longitude]| GeoPoint {
+            latitude,
+            longitude,
+        })
+    };
+    prop_oneof![
+        (point(), any::<u64>())
+            .prop_map(|(center, radius_mm)| GeoShape::Circle { center, radius_mm }),
+        (point(), point()).prop_map(|(top_left, bottom_right)| GeoShape::Box {
+            top_left,
+            bottom_right,
+        }),
+        vec(point(), 3..6).prop_map(GeoShape::Polygon),
+    ]
+}
+
 pub(super) fn pattern() -> impl Strategy<Value = Pattern> {
     let fuzzy = (text(), any::<u8>(), any::<u32>(), any::<bool>());
     prop_oneof![
@@ -113,6 +132,12 @@ pub(super) fn pattern() -> impl Strategy<Value = Pattern> {
             expression,
             ignore_case
         }),
+        (text(), text(), 0..3_usize).prop_map(|(lower, upper, relation)| Pattern::Spans {
+            relation: [Relation::Intersects, Relation::Contains, Relation::Within][relation],
+            lower,
+            upper,
+        }),
+        shape().prop_map(Pattern::Points),
         fuzzy.prop_map(|(term, distance, prefix_length, transpositions)| {
             Pattern::Fuzzy {
                 term,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::value::scalar;
 use super::{check_field, one_field};
 use crate::dsl::{Query, RangeQuery, TermQuery, TermsQuery};
+use crate::encoded::Relation;
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text, token_name};
 use crate::limits::Limits;
@@ -109,12 +110,12 @@ pub(super) fn range(body: &Value) -> Result<RangeQuery, QueryError> {
         field: field.to_owned(),
         lower: bound(&mut reader, lower)?,
         upper: bound(&mut reader, upper)?,
+        relation: relation(&mut reader)?,
         format: reader.text("format")?,
         time_zone: reader.text("time_zone")?,
         normalize: false,
         boost: reader.boost()?,
     };
-    check_relation(&mut reader)?;
     reader.finish()?;
     Ok(query)
 }
@@ -145,18 +146,16 @@ fn bound(
     }
 }
 
-/// Reads `relation`; fields that hold ranges do not exist here, so on values all relations agree.
-fn check_relation(reader: &mut ObjectReader<'_>) -> Result<(), QueryError> {
-    match reader.text("relation")? {
-        None => Ok(()),
-        Some(name)
-            if ["intersects", "contains", "within"]
-                .iter()
-                .any(|known| name.eq_ignore_ascii_case(known)) =>
-        {
-            Ok(())
-        }
-        Some(name) => Err(QueryError::parsing(format!(
+/// Reads `relation`.
+fn relation(reader: &mut ObjectReader<'_>) -> Result<Relation, QueryError> {
+    let Some(name) = reader.text("relation")? else {
+        return Ok(Relation::Intersects);
+    };
+    match name.to_ascii_lowercase().as_str() {
+        "intersects" => Ok(Relation::Intersects),
+        "contains" => Ok(Relation::Contains),
+        "within" => Ok(Relation::Within),
+        _ => Err(QueryError::parsing(format!(
             "[range] query does not support relation [{name}]"
         ))),
     }

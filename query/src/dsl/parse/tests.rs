@@ -81,7 +81,7 @@ fn short_forms_mean_the_long_ones() {
         ),
         (
             json!({"range": {"f": {"gte": 1}}}),
-            json!({"range": {"f": {"from": 1, "to": null, "relation": "within"}}}),
+            json!({"range": {"f": {"from": 1, "to": null, "relation": "intersects"}}}),
         ),
     ];
     for (short, long) in pairs {
@@ -200,6 +200,7 @@ fn range_keeps_what_its_bounds_say() {
     assert_eq!(
         range,
         Query::Range(RangeQuery {
+            relation: Default::default(),
             field: "day".to_owned(),
             lower: Some((json!("2024-01-01||/M"), false)),
             upper: Some((json!("now"), true)),

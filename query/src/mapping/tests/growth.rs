@@ -39,3 +39,38 @@ fn what_is_only_copied_to_is_added_as_if_it_stood_in_the_document() {
         json!({"dynamic": false, "properties": {"a": {"type": "keyword", "copy_to": "all"}}});
     assert!(infer(&closed, &json!({"a": "x"})).unwrap().is_none());
 }
+
+#[test]
+fn search_as_you_type_brings_fields_that_are_not_shown() {
+    let declared = json!({"properties": {
+        "title": {"type": "search_as_you_type", "max_shingle_size": 2, "analyzer": "simple"},
+    }});
+    let mapping = parse_mapping(&declared, None, &MappingRules::default()).expect("good");
+    let brought = |name: &str| match &mapping.field(name).expect("brought").kind {
+        FieldKind::Text { analyzer, .. } => analyzer.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(brought("title._2gram"), "simple#shingle2");
+    assert_eq!(brought("title._index_prefix"), "simple#prefix2");
+    assert!(mapping.field("title._3gram").is_none());
+    assert_eq!(mapping_tree(&mapping), declared);
+}
+
+#[test]
+fn nested_objects_stay_nested() {
+    let nested = json!({"properties": {"tags": {
+        "type": "nested",
+        "properties": {"name": {"type": "keyword"}},
+    }}});
+    let rules = MappingRules::default();
+    let mapping = parse_mapping(&nested, None, &rules).expect("good");
+    assert_eq!(mapping_tree(&mapping), nested);
+    let plain = json!({"properties": {"tags": {"properties": {"name": {"type": "keyword"}}}}});
+    let refused = parse_mapping(&plain, Some(&mapping), &rules).expect_err("another kind");
+    assert!(
+        refused
+            .reason
+            .contains("can't merge a nested mapping [tags]"),
+        "{refused}"
+    );
+}

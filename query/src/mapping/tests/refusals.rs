@@ -16,8 +16,8 @@ fn what_cannot_be_read_is_refused_by_name() {
             "Root mapping definition has unsupported parameters:  [foo : 1]",
         ),
         (
-            json!({"properties": {"x": {"type": "nested"}}}),
-            "type [nested] of field [x] is not supported",
+            json!({"properties": {"x": {"type": "join"}}}),
+            "type [join] of field [x] is not supported",
         ),
         (
             json!({"properties": {"x": {"type": "nope"}}}),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
@@ -133,6 +133,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Self { walk, place } = self;
+        if let Some(number) = walk.takes_list(place) {
+            let list: Vec<Value> = Deserialize::deserialize(SeqAccessDeserializer::new(items))?;
+            return walk.object_for_leaf(number, &Value::Array(list));
+        }
         while items
             .next_element_seed(ValueSeed {
                 walk: &mut *walk,

@@ -1,0 +1,174 @@
+//! `geo_bounding_box`, `geo_distance`, `geo_polygon`.
+
+use serde_json::Value;
+
+use super::check_field;
+use crate::dsl::GeoQuery;
+use crate::encoded::{GeoPoint, GeoShape, parse_distance, parse_point};
+use crate::error::QueryError;
+use crate::json::{ObjectReader, scalar_text};
+
+/// Most points of a polygon.
+const MAX_POINTS: usize = 10_000;
+
+pub(super) fn bounding_box(body: &Value) -> Result<GeoQuery, QueryError> {
+    let mut reader = ObjectReader::query("geo_bounding_box", body)?;
+    reader.ignore(&["type"]);
+    read(reader, corners)
+}
+
+pub(super) fn distance(body: &Value) -> Result<GeoQuery, QueryError> {
+    let mut reader = ObjectReader::query("geo_distance", body)?;
+    // Arcs and planes differ by less than the points do, where distances are short.
+    reader.ignore(&["distance_type"]);
+    let unit = reader.text("unit")?.unwrap_or_default();
+    let distance = reader
+        .text("distance")?
+        .ok_or_else(|| QueryError::illegal("geo_distance requires 'distance' to be specified"))?;
+    let is_bare = distance.trim().parse::<f64>().is_ok();
+    let text = if is_bare {
+        format!("{distance}{unit}")
+    } else {
+        distance
+    };
+    let metres = parse_distance(&text).map_err(QueryError::illegal)?;
+    let radius_mm = (metres * 1_000.0) as u64;
+    read(reader, move |value| {
+        let center = point(value)?;
+        Ok(GeoShape::Circle { center, radius_mm })
+    })
+}
+
+pub(super) fn polygon(body: &Value) -> Result<GeoQuery, QueryError> {
+    let reader = ObjectReader::query("geo_polygon", body)?;
+    read(reader, |value| {
+        let mut reader = ObjectReader::query("geo_polygon", value)?;
+        let points = reader.take("points").and_then(Value::as_array);
+        let points = points
+            .ok_or_else(|| QueryError::parsing("[geo_polygon] requires an array of [points]"))?;
+        reader.finish()?;
+        let mut points: Vec<GeoPoint> = points.iter().map(point).collect::<Result<_, _>>()?;
+        if points.len() > 1 && points.first() == points.last() {
+            points.pop();
+        }
+        match points.len() {
+            3..=MAX_POINTS => Ok(GeoShape::Polygon(points)),
+            num_points => Err(QueryError::illegal(format!(
+                "[geo_polygon] needs 3 to {MAX_POINTS} different points, but has [{num_points}]"
+            ))),
+        }
+    })
+}
+
+/// Reads what the three have in common, and the shape under the field.
+fn read(
+    mut reader: ObjectReader<'_>,
+    shape: impl Fn(&Value) -> Result<GeoShape, QueryError>,
+) -> Result<GeoQuery, QueryError> {
+    let name = reader.name();
+    if let Some(method) = reader.text("validation_method")?
+        && !method.eq_ignore_ascii_case("strict")
+    {
+        return Err(QueryError::parsing(format!(
+            "[{name}] [validation_method] of [{method}] is not supported, only [STRICT] is"
+        )));
+    }
+    let ignore_unmapped = reader.boolean("ignore_unmapped")?.unwrap_or(false);
+    let boost = reader.boost()?;
+    let mut fields = reader.rest();
+    let (Some((field, value)), second) = (fields.next(), fields.next()) else {
+        return Err(QueryError::parsing(format!("[{name}] requires a field")));
+    };
+    if let Some((second, _)) = second {
+        return Err(QueryError::parsing(format!(
+            "[{name}] query does not support multiple fields, found [{field}] and [{second}]"
+        )));
+    }
+    check_field(name, field)?;
+    Ok(GeoQuery {
+        field: field.to_owned(),
+        shape: shape(value)?,
+        ignore_unmapped,
+        boost,
+    })
+}
+
+fn point(value: &Value) -> Result<GeoPoint, QueryError> {
+    parse_point(value).map_err(QueryError::parsing)
+}
+
+/// Reads two opposite corners, four sides, or `BBOX (west, east, north, south)`.
+fn corners(value: &Value) -> Result<GeoShape, QueryError> {
+    let mut reader = ObjectReader::query("geo_bounding_box", value)?;
+    let mut corner = |key| reader.take(key).map(point).transpose();
+    let corners = (
+        corner("top_left")?,
+        corner("bottom_right")?,
+        corner("top_right")?,
+        corner("bottom_left")?,
+    );
+    let mut sides = [None; 4];
+    for (side, key) in sides.iter_mut().zip(["top", "left", "bottom", "right"]) {
+        *side = reader.number(key)?;
+    }
+    if let Some(text) = reader.take("wkt").and_then(scalar_text) {
+        sides = of_wkt(&text)?;
+    }
+    reader.finish()?;
+    let (top_left, bottom_right) = match (corners, sides) {
+        ((Some(top_left), Some(bottom_right), None, None), _) => (top_left, bottom_right),
+        ((None, None, Some(top_right), Some(bottom_left)), _) => (
+            GeoPoint {
+                latitude: top_right.latitude,
+                longitude: bottom_left.longitude,
+            },
+            GeoPoint {
+                latitude: bottom_left.latitude,
+                longitude: top_right.longitude,
+            },
+        ),
+        (_, [Some(top), Some(left), Some(bottom), Some(right)]) => {
+            match (GeoPoint::at(top, left), GeoPoint::at(bottom, right)) {
+                (Some(top_left), Some(bottom_right)) => (top_left, bottom_right),
+                _ => {
+                    return Err(QueryError::parsing(
+                        "[geo_bounding_box] has sides beyond the earth",
+                    ));
+                }
+            }
+        }
+        _ => {
+            return Err(QueryError::parsing(
+                "failed to parse [geo_bounding_box] query: it needs two opposite corners or four sides",
+            ));
+        }
+    };
+    if top_left.latitude < bottom_right.latitude {
+        return Err(QueryError::illegal(format!(
+            "top is below bottom corner: {} vs. {}",
+            top_left.degrees().0,
+            bottom_right.degrees().0
+        )));
+    }
+    Ok(GeoShape::Box {
+        top_left,
+        bottom_right,
+    })
+}
+
+fn of_wkt(text: &str) -> Result<[Option<f64>; 4], QueryError> {
+    let refuse = || QueryError::parsing(format!("failed to parse WKT bounding box [{text}]"));
+    let inside = text.trim().strip_prefix("BBOX").ok_or_else(refuse)?;
+    let inside = inside
+        .trim()
+        .strip_prefix('(')
+        .and_then(|text| text.strip_suffix(')'));
+    let numbers = inside.ok_or_else(refuse)?.split(',');
+    let numbers: Vec<f64> = numbers
+        .map(|number| number.trim().parse().map_err(|_| refuse()))
+        .collect::<Result<_, _>>()?;
+    match numbers.as_slice() {
+        [west, east, north, south] => Ok([*north, *west, *south, *east].map(Some)),
+        _ => Err(refuse()),
+    }
+}

@@ -1,0 +1,53 @@
+//! Ranges and points as terms, whose order is that of the values.
+//!
+//! A range is its least and its greatest value, each as hexadecimal digits of one width that order as the
+//! values do; a point is its latitude and its longitude, 32 bits each (as Lucene's `GeoEncodingUtils`).
+
+mod geo;
+mod range;
+
+pub use geo::{GeoPoint, GeoShape, parse_distance, parse_point};
+pub use range::{Edge, Relation, edge, range_term};
+
+use gleaner_model::mapping::Codec;
+use serde_json::Value;
+
+/// Returns the terms of a value of a document; none for `null`.
+///
+/// # Errors
+/// Why it is no value of the type, in the dialect's words.
+pub fn terms(codec: &Codec, value: &Value) -> Result<Vec<String>, String> {
+    match (codec, value) {
+        (_, Value::Null) => Ok(Vec::new()),
+        (Codec::GeoPoint, Value::Array(items)) if !items.first().is_some_and(Value::is_number) => {
+            let terms = items.iter().map(|item| terms(codec, item));
+            Ok(terms.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+        (Codec::GeoPoint, value) => Ok(vec![parse_point(value)?.term()]),
+        (codec, value) => range_term(codec, value).map(|term| vec![term]),
+    }
+}
+
+/// Which terms of a dictionary a query finds.
+pub fn accepts(pattern: &crate::resolved::Pattern, term: &str) -> bool {
+    use crate::resolved::Pattern;
+    match pattern {
+        Pattern::Spans {
+            relation,
+            lower,
+            upper,
+        } => {
+            let Some((least, greatest)) = term.split_at_checked(term.len() / 2) else {
+                return false;
+            };
+            let (lower, upper) = (lower.as_str(), upper.as_str());
+            match relation {
+                Relation::Intersects => least <= upper && lower <= greatest,
+                Relation::Contains => least <= lower && upper <= greatest,
+                Relation::Within => lower <= least && greatest <= upper,
+            }
+        }
+        Pattern::Points(shape) => GeoPoint::of_term(term).is_some_and(|point| shape.holds(&point)),
+        _ => false,
+    }
+}

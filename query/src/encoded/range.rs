@@ -1,0 +1,277 @@
+//! Ranges of numbers, dates and addresses.
+
+use gleaner_model::mapping::Codec;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::address::parse_ip;
+use crate::date::{DateFormatter, DateReader, TimeZone};
+
+/// How a range of a document must stand to that of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum Relation {
+    /// They have a value in common.
+    #[default]
+    Intersects,
+    /// The document's holds the query's.
+    Contains,
+    /// The query's holds the document's.
+    Within,
+}
+
+impl Relation {
+    /// Returns whether it is that of queries which name none.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A bound: its value, and whether it is outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge<'a> {
+    /// The value; `None` is open.
+    pub value: Option<&'a Value>,
+    /// Whether the value itself belongs to the range.
+    pub is_included: bool,
+    /// Whether it is the lower one.
+    pub is_lower: bool,
+    /// The time that `now` stands for, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Format of dates instead of the type's.
+    pub format: Option<&'a str>,
+    /// Time zone of dates that have none.
+    pub time_zone: Option<&'a str>,
+}
+
+/// Returns the term of `{"gte": …, "lt": …}`, or of an address with the bits of its network.
+///
+/// # Errors
+/// Why it is no range of the type.
+pub fn range_term(codec: &Codec, value: &Value) -> Result<String, String> {
+    let bounds = match value {
+        Value::Object(bounds) => bounds.clone(),
+        Value::String(network) if *codec == Codec::IpRange => network_bounds(network)?,
+        _ => {
+            let name = codec.type_name();
+            return Err(format!(
+                "error parsing field of type [{name}], expected an object but got [{value}]"
+            ));
+        }
+    };
+    let (mut lower, mut upper) = (None, None);
+    for (key, value) in &bounds {
+        let value = Some(value).filter(|value| !value.is_null());
+        match key.as_str() {
+            "gt" | "gte" | "from" => lower = value.map(|value| (value, key != "gt")),
+            "lt" | "lte" | "to" => upper = value.map(|value| (value, key != "lt")),
+            other => {
+                return Err(format!(
+                    "error parsing field of type [{}], with unknown parameter [{other}]",
+                    codec.type_name()
+                ));
+            }
+        }
+    }
+    let of = |bound: Option<(&Value, bool)>, is_lower| {
+        let edge_of = Edge {
+            value: bound.map(|(value, _)| value),
+            is_included: bound.is_none_or(|(_, is_included)| is_included),
+            is_lower,
+            now_ms: 0,
+            format: None,
+            time_zone: None,
+        };
+        edge(codec, edge_of)
+    };
+    let (lower, upper) = (of(lower, true)?, of(upper, false)?);
+    match (lower, upper) {
+        (Some(lower), Some(upper)) if lower <= upper => Ok(format!("{lower}{upper}")),
+        _ => Err(format!("min value is greater than max value in [{value}]")),
+    }
+}
+
+/// Returns the digits of a bound, the value next to it where it is outside; `None`: there is none.
+///
+/// # Errors
+/// Why it is no value of the type.
+pub fn edge(codec: &Codec, edge: Edge<'_>) -> Result<Option<String>, String> {
+    let (value, width) = match codec {
+        Codec::IpRange => (address(edge)?, 32),
+        Codec::FloatRange => (
+            fraction(edge, |value| f64::from(value as f32), float_step)?,
+            16,
+        ),
+        Codec::DoubleRange => (fraction(edge, |value| value, f64_step)?, 16),
+        Codec::DateRange(format) => (whole(edge, (i64::MIN, i64::MAX), Some(&format.0))?, 16),
+        Codec::IntegerRange => (whole(edge, (i32::MIN.into(), i32::MAX.into()), None)?, 16),
+        Codec::LongRange | Codec::GeoPoint => (whole(edge, (i64::MIN, i64::MAX), None)?, 16),
+    };
+    Ok(value.map(|value| format!("{value:0width$x}")))
+}
+
+fn address(edge: Edge<'_>) -> Result<Option<u128>, String> {
+    let Some(value) = edge.value else {
+        return Ok(Some(if edge.is_lower { 0 } else { u128::MAX }));
+    };
+    let text = value.as_str().unwrap_or_default();
+    let address = parse_ip(text).ok_or_else(|| format!("'{text}' is not an IP string literal."))?;
+    Ok(match (edge.is_included, edge.is_lower) {
+        (true, _) => Some(address),
+        (false, true) => address.checked_add(1),
+        (false, false) => address.checked_sub(1),
+    })
+}
+
+fn whole(
+    edge: Edge<'_>,
+    (least, greatest): (i64, i64),
+    format: Option<&str>,
+) -> Result<Option<u128>, String> {
+    let ordered = |value: i64| u128::from((value as u64) ^ (1 << 63));
+    let Some(value) = edge.value else {
+        let open = if edge.is_lower { least } else { greatest };
+        return Ok(Some(ordered(open)));
+    };
+    let number = match format {
+        Some(format) => date(edge, value, edge.format.unwrap_or(format))?,
+        None => {
+            let text = text_of(value);
+            let number: f64 = text.trim().parse().map_err(|_| not_a_number(&text))?;
+            let exact = text.trim().parse::<i64>();
+            // A fraction lies between two whole numbers: the bound is the one inside.
+            exact.unwrap_or(match edge.is_lower {
+                true => number.ceil() as i64,
+                false => number.floor() as i64,
+            })
+        }
+    };
+    if number < least || number > greatest {
+        return Err(format!("Value [{value}] is out of range"));
+    }
+    let inside = match (edge.is_included, edge.is_lower) {
+        (true, _) => Some(number),
+        (false, true) => number.checked_add(1),
+        (false, false) => number.checked_sub(1),
+    };
+    Ok(inside.map(ordered))
+}
+
+fn date(edge: Edge<'_>, value: &Value, format: &str) -> Result<i64, String> {
+    let formatter = DateFormatter::parse_pattern(format).map_err(|error| error.reason)?;
+    let zone = edge.time_zone.map_or(Ok(TimeZone::UTC), TimeZone::parse);
+    let zone = zone.map_err(|error| error.reason)?;
+    let reader = DateReader {
+        formatter: &formatter,
+        zone: &zone,
+        now_ms: edge.now_ms,
+    };
+    let round_up = edge.is_lower != edge.is_included;
+    reader.read(value, round_up).map_err(|error| error.reason)
+}
+
+fn fraction(
+    edge: Edge<'_>,
+    rounded: fn(f64) -> f64,
+    step: fn(f64, bool) -> f64,
+) -> Result<Option<u128>, String> {
+    let number = match edge.value {
+        None if edge.is_lower => f64::NEG_INFINITY,
+        None => f64::INFINITY,
+        Some(value) => {
+            let text = text_of(value);
+            let number: f64 = text.trim().parse().map_err(|_| not_a_number(&text))?;
+            rounded(number) + 0.0
+        }
+    };
+    let inside = match edge.is_included {
+        true => number,
+        false => step(number, edge.is_lower),
+    };
+    let bits = inside.to_bits();
+    let ordered = match inside.is_sign_negative() {
+        true => !bits,
+        false => bits ^ (1 << 63),
+    };
+    Ok((!inside.is_nan()).then_some(u128::from(ordered)))
+}
+
+fn f64_step(value: f64, is_up: bool) -> f64 {
+    if is_up {
+        value.next_up()
+    } else {
+        value.next_down()
+    }
+}
+
+fn float_step(value: f64, is_up: bool) -> f64 {
+    let float = value as f32;
+    f64::from(if is_up {
+        float.next_up()
+    } else {
+        float.next_down()
+    })
+}
+
+fn network_bounds(network: &str) -> Result<Map<String, Value>, String> {
+    let refuse = || format!("Expected [ip/prefix] but was [{network}]");
+    let (address, bits) = network.split_once('/').ok_or_else(refuse)?;
+    let bits: u32 = bits.parse().map_err(|_| refuse())?;
+    let mapped = if address.contains(':') { 0 } else { 96 };
+    let bits = bits.checked_add(mapped).filter(|bits| *bits <= 128);
+    let bits = bits.ok_or_else(refuse)?;
+    let host = u128::MAX.checked_shr(bits).unwrap_or(0);
+    let first = parse_ip(address).ok_or_else(refuse)? & !host;
+    let text = |address: u128| Value::from(crate::address::ip_text(address));
+    let bounds = [("gte", text(first)), ("lte", text(first | host))];
+    Ok(bounds
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect())
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn not_a_number(text: &str) -> String {
+    format!("For input string: \"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn terms_order_as_their_values_do() {
+        let term = |codec: &Codec, value: Value| range_term(codec, &value).expect("a range");
+        let negative = term(&Codec::LongRange, json!({"gte": -5, "lte": -3}));
+        let positive = term(&Codec::LongRange, json!({"gt": 1, "lt": 5}));
+        assert!(negative < positive);
+        assert_eq!(
+            positive,
+            term(&Codec::LongRange, json!({"gte": 2, "lte": 4}))
+        );
+        let fractions = |least: f64| term(&Codec::DoubleRange, json!({"gte": least}));
+        assert!(fractions(-1.5) < fractions(-0.5) && fractions(-0.5) < fractions(0.25));
+        let network = term(&Codec::IpRange, json!("10.0.0.0/8"));
+        let bounds = json!({"gte": "10.0.0.0", "lte": "10.255.255.255"});
+        assert_eq!(network, term(&Codec::IpRange, bounds));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for value in [
+            json!({"gte": 5, "lte": 3}),
+            json!({"from": "x"}),
+            json!({"least": 1}),
+            json!(3),
+        ] {
+            assert!(range_term(&Codec::IntegerRange, &value).is_err(), "{value}");
+        }
+    }
+}
