@@ -3,10 +3,13 @@
 use clap::ArgAction;
 
 use crate::{
+    adapter::AdapterArguments,
+    ambassador::AmbassadorArguments,
     bench::BenchArguments,
     certs::CertsArguments,
     cluster::ClusterArguments,
     completions::CompletionsArguments,
+    config_sync::ConfigSyncArguments,
     dataset::DatasetArguments,
     demo::DemoArguments,
     front::FrontArguments,
@@ -37,6 +40,9 @@ pub(crate) enum Command {
     Leaf(LeafArguments),
     Root(RootArguments),
     Front(FrontArguments),
+    Ambassador(AmbassadorArguments),
+    Adapter(AdapterArguments),
+    ConfigSync(ConfigSyncArguments),
     Cluster(ClusterArguments),
     Certs(CertsArguments),
     Keys(KeysArguments),

@@ -4,19 +4,24 @@
 //! Does not: anything that a room does. Only here is configuration read, and only here the process
 //! ends. Read [`arguments`] first.
 
+mod adapter;
 mod allocator;
+mod ambassador;
 mod arguments;
 mod bench;
 mod certs;
 mod cluster;
+mod companion;
 mod completions;
 mod config;
+mod config_sync;
 mod dataset;
 mod demo;
 mod descriptors;
 mod durable;
 mod environment;
 mod exit;
+mod feed;
 mod front;
 mod health;
 mod index;
@@ -85,6 +90,9 @@ fn run(arguments: Arguments) -> Result<Exit> {
             | Command::Leaf(_)
             | Command::Root(_)
             | Command::Front(_)
+            | Command::Ambassador(_)
+            | Command::Adapter(_)
+            | Command::ConfigSync(_)
     );
     if !installs_its_own {
         logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
@@ -96,6 +104,9 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::Leaf(arguments) => node::run_leaf(arguments, verbosity).await,
             Command::Root(arguments) => node::run_root(arguments, verbosity).await,
             Command::Front(arguments) => front::run(arguments, verbosity).await,
+            Command::Ambassador(arguments) => ambassador::run(arguments, verbosity).await,
+            Command::Adapter(arguments) => adapter::run(arguments, verbosity).await,
+            Command::ConfigSync(arguments) => config_sync::run(arguments, verbosity).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Keys(arguments) => keys::run(arguments).await,
             Command::Health(arguments) => health::run(arguments).await,

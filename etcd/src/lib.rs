@@ -18,6 +18,7 @@ mod change;
 mod coordinator;
 mod entries;
 mod follow;
+mod follow_key;
 mod keys;
 mod meta;
 mod mirror;
@@ -27,6 +28,7 @@ mod value;
 
 pub use coordinator::EtcdCoordinator;
 pub use follow::IfAbsent;
+pub use follow_key::{KeyState, follow_key};
 /// What [`EtcdCoordinator`] and [`Session`] call: who uses them makes it once, and calls nothing on it.
 pub use gleaner_proto::etcd::Client;
 pub use keys::Keys;

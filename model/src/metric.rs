@@ -3,9 +3,11 @@
 //! `docs/metrics.md` is written from [`ALL`]. A name never changes its meaning; one that goes out of
 //! use is left out of the list, and its name is not given away again.
 
+mod ambassador;
 mod front;
 mod page;
 
+pub use ambassador::{AMBASSADOR_CONNECTIONS, AMBASSADOR_REQUESTS, AMBASSADOR_SERVER_IN};
 pub use front::{
     FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS, FRONT_SHADOWED, FRONT_SPLIT,
 };
@@ -425,7 +427,10 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 48] = [
+pub const ALL: [Metric; 51] = [
+    AMBASSADOR_CONNECTIONS,
+    AMBASSADOR_REQUESTS,
+    AMBASSADOR_SERVER_IN,
     BUILD_INFO,
     CACHE_BYTES,
     CACHE_EVICTIONS,

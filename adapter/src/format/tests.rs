@@ -1,0 +1,156 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{Joiner, Level};
+
+fn read(line: &str) -> (Record, Value) {
+    let record = Format::Auto.read(line);
+    let object = record.to_json(None);
+    (record, object)
+}
+
+#[test]
+fn json_of_any_logger_is_read() {
+    let (record, object) = read(
+        r#"{"ts":1772368205.25,"level":"warning","msg":"slow","logger":"db","took_ms":7,"http":{"request":{"id":"a"}}}"#,
+    );
+    assert_eq!(record.format, "json");
+    assert_eq!(object["@timestamp"], "2026-03-01T12:30:05.250Z");
+    assert_eq!(object["log"], json!({"level": "warn", "logger": "db"}));
+    assert_eq!(object["message"], "slow");
+    assert_eq!(object["http"], json!({"request": {"id": "a"}}));
+    assert_eq!(object["labels"], json!({"took_ms": 7}));
+}
+
+#[test]
+fn logfmt_is_read_with_its_types() {
+    let (record, object) =
+        read(r#"time=2026-03-01T12:30:05Z level=error msg="it \"stops\"" port=80 up=true id=007"#);
+    assert_eq!(record.format, "logfmt");
+    assert_eq!(record.level, Some(Level::Error));
+    assert_eq!(record.message, "it \"stops\"");
+    assert_eq!(
+        object["labels"],
+        json!({"port": 80, "up": true, "id": "007"})
+    );
+    assert_eq!(read("a = b and c").0.format, "plain");
+    assert_eq!(read("x=\"open").0.format, "plain");
+}
+
+#[test]
+fn access_logs_are_read() {
+    let common = r#"127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a?b=1 HTTP/1.0" 200 2326"#;
+    let (record, object) = read(common);
+    assert_eq!(record.format, "access");
+    assert_eq!(object["@timestamp"], "2000-10-10T20:55:36Z");
+    assert_eq!(
+        object["http"]["response"],
+        json!({"status_code": 200, "body": {"bytes": 2326}})
+    );
+    assert_eq!(
+        object["url"],
+        json!({"original": "/a?b=1", "path": "/a", "query": "b=1"})
+    );
+    assert_eq!(object["user"]["name"], "frank");
+    let combined = format!(r#"shop:443 {common} "https://x/" "curl \"8\"" 0.003"#);
+    let (record, object) = read(&combined);
+    assert_eq!(record.format, "access");
+    assert_eq!(object["user_agent"]["original"], r#"curl \"8\""#);
+    assert_eq!(object["http"]["request"]["referrer"], "https://x/");
+    assert_eq!(object["labels"]["rest"], "0.003");
+    let broken = read(r#"10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "-" 400 0"#).0;
+    assert_eq!((broken.format, broken.level), ("access", Some(Level::Warn)));
+}
+
+#[test]
+fn syslog_new_and_old_is_read() {
+    let new = r#"<165>1 2026-03-01T12:30:05.003Z host app 42 ID47 [ex@1 a="1"] It happened"#;
+    let (record, object) = read(new);
+    assert_eq!((record.format, record.level), ("syslog", Some(Level::Info)));
+    assert_eq!(object["process"], json!({"name": "app", "pid": 42}));
+    assert_eq!(object["labels"], json!({"ex@1": {"a": "1"}}));
+    assert_eq!(object["event"]["code"], "ID47");
+    let old = "<34>Oct 11 22:14:15 mymachine su[9]: 'su root' failed";
+    let (record, object) = read(old);
+    assert_eq!(
+        (record.format, record.level),
+        ("syslog", Some(Level::Fatal))
+    );
+    assert_eq!(object["host"]["hostname"], "mymachine");
+    assert_eq!(record.message, "'su root' failed");
+    let bare = read("Oct 11 22:14:15 mymachine su[9]: failed").0;
+    assert_eq!(bare.format, "syslog");
+}
+
+#[test]
+fn prose_keeps_its_words() {
+    let (record, _) = read("2026-03-01 12:30:05,250 [main] WARN com.example.A - low on disk");
+    assert_eq!(record.format, "plain");
+    assert_eq!(record.level, Some(Level::Warn));
+    assert!(record.time.is_some());
+    assert_eq!(record.message, "[main] WARN com.example.A - low on disk");
+    let (record, _) = read("no error here");
+    assert_eq!(
+        (record.level, record.message.as_str()),
+        (None, "no error here")
+    );
+}
+
+fn joined(text: &str) -> Vec<String> {
+    let mut joiner = Joiner::default();
+    let mut records: Vec<String> = text.lines().filter_map(|line| joiner.push(line)).collect();
+    records.extend(joiner.flush());
+    records
+}
+
+#[test]
+fn traces_of_four_languages_are_one_record_each() {
+    let java = "2026-03-01 12:30:05 ERROR boom\njava.lang.IllegalStateException: x\n\tat A.b(A.java:1)\n\
+                Caused by: java.io.IOException: y\n\tat C.d(C.java:2)\n\t... 3 more\n2026-03-01 12:30:06 INFO on";
+    let records = joined(java);
+    // The exception's own line is not indented, as some loggers write it: it begins the trace.
+    assert_eq!(records.len(), 3, "{records:?}");
+    assert!(records[1].ends_with("... 3 more"), "{records:?}");
+    let python = "ERROR:root:boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    f()\n\
+                  ValueError: x\n\nDuring handling of the above exception, another exception occurred:\n\n\
+                  Traceback (most recent call last):\n  File \"a.py\", line 3, in <module>\nKeyError: 'y'\nINFO:root:on";
+    let records = joined(python);
+    assert_eq!(records.last().map(String::as_str), Some("INFO:root:on"));
+    assert!(
+        records[0].starts_with("ERROR:root:boom\nTraceback"),
+        "{records:?}"
+    );
+    let go = "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/main.go:5 +0x1\nexit status 2\n{\"msg\":\"on\"}";
+    let records = joined(go);
+    assert_eq!(records.len(), 2, "{records:?}");
+    let rust = "thread 'main' panicked at a.rs:1:1:\n  boom\nstack backtrace:\n   0: f\n             at a.rs:1\nnext";
+    assert_eq!(joined(rust).len(), 2);
+    let record = Format::Auto.read(&records[0]);
+    assert_eq!(record.level, Some(Level::Error));
+    assert!(
+        record
+            .stack_trace
+            .is_some_and(|trace| trace.contains("goroutine"))
+    );
+}
+
+proptest! {
+    #[test]
+    fn every_line_is_a_record_and_its_words_are_kept(line in "[ -~äß]{0,80}") {
+        let record = Format::Auto.read(&line);
+        let text = record.to_json(Some("a")).to_string();
+        prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
+        if record.format == "plain" {
+            prop_assert!(line.ends_with(&record.message));
+        }
+    }
+
+    #[test]
+    fn joining_loses_no_line(lines in proptest::collection::vec("[ \\tA-Za-z:(){}]{1,20}", 1..30)) {
+        let all = joined(&lines.join("\n")).join("\n");
+        for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+            prop_assert!(all.contains(line.trim_end()), "{line:?} in {all:?}");
+        }
+    }
+}

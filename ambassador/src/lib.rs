@@ -1,0 +1,14 @@
+//! Ambassadors: companions of a program that stand between it and the services it calls.
+//!
+//! Does: make several Redis servers one ([`RedisAmbassador`]); carry connections to a service that moves
+//! ([`serve_broker`]); show what a Redis server measures and logs ([`RedisReport`], [`SlowLog`]).
+//! Does not: search, read the environment, decide what runs. Only here Redis is named.
+
+mod accepting;
+mod broker;
+mod redis;
+mod report;
+
+pub use broker::{BadTarget, BrokerOptions, Endpoint, Endpoints, Target, serve_broker};
+pub use redis::{RedisAmbassador, RedisOptions, ServerError};
+pub use report::{News, RedisReport, SlowEntry, SlowLog};
