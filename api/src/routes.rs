@@ -20,6 +20,7 @@ mod mget;
 mod msearch;
 mod nodes;
 mod point_in_time;
+mod rank_eval;
 mod refused;
 mod scroll;
 pub(crate) mod search;
@@ -46,6 +47,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     explain::ROUTES,
     validate::ROUTES,
     field_caps::ROUTES,
+    rank_eval::ROUTES,
     bulk::ROUTES,
     document::ROUTES,
     update::ROUTES,

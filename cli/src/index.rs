@@ -22,6 +22,7 @@ mod outcome;
 pub(crate) mod reading;
 mod record;
 pub(crate) mod report;
+mod watch;
 
 use std::{
     io::{self, ErrorKind, Write, stdout},
@@ -50,6 +51,9 @@ pub(crate) use arguments::IndexArguments;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
+    if arguments.watch.watch {
+        return watch::run(&arguments).await;
+    }
     let began = Instant::now();
     let inputs = inputs::find(&arguments.files, arguments.format, &arguments.own_files())?;
     arguments.check(&inputs)?;

@@ -46,7 +46,7 @@ usage: cargo xtask <command>
 environment:
   CARGO_TARGET_DIR          where to build, as for cargo itself
   GLEANER_XTASK_CACHE       where installed tools live (default ~/.cache/gleaner-xtask)
-  GLEANER_XTASK_SKIP        tools not to install, comma-separated: cargo-deny, python, etcd
+  GLEANER_XTASK_SKIP        tools not to install, comma-separated: cargo-deny, python, etcd, redis-server
 ";
 
 fn main() -> ExitCode {

@@ -36,7 +36,11 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "setup: etcd",
-        run: |workspace| outcome(etcd(workspace)),
+        run: |workspace| outcome(program(workspace, &ETCD)),
+    },
+    Step {
+        name: "setup: redis",
+        run: redis,
     },
 ];
 
@@ -193,27 +197,72 @@ fn python_clients(workspace: &Workspace) -> anyhow::Result<Outcome> {
     Ok(Outcome::PASSED)
 }
 
-/// Returns `etcd`, installed on first use: tests of the cluster state start it from the path.
-fn etcd(workspace: &Workspace) -> Tool {
-    let etcd = PathBuf::from("etcd");
-    if is_available(&etcd, "--version") {
-        return Ok(etcd);
+/// A program of Debian's packages that tests start by its name.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    /// What it says its version with.
+    version: &'static str,
+}
+
+const ETCD: Program = Program {
+    name: "etcd",
+    package: "etcd-server",
+    version: "--version",
+};
+
+/// Redis, and what the companions of Redis are held against.
+const REDIS: [Program; 3] = [
+    Program {
+        name: "redis-server",
+        package: "redis-server",
+        version: "--version",
+    },
+    Program {
+        name: "prometheus-redis-exporter",
+        package: "prometheus-redis-exporter",
+        version: "--version",
+    },
+    Program {
+        name: "nutcracker",
+        package: "nutcracker",
+        version: "--version",
+    },
+];
+
+/// Returns a program, installed on first use.
+fn program(workspace: &Workspace, program: &Program) -> Tool {
+    let path = PathBuf::from(program.name);
+    if is_available(&path, program.version) {
+        return Ok(path);
     }
-    if workspace.skips("etcd") {
-        return Err("etcd is absent, GLEANER_XTASK_SKIP says not to install it".into());
+    let Program { name, package, .. } = program;
+    if workspace.skips(name) {
+        return Err(format!(
+            "{name} is absent, GLEANER_XTASK_SKIP says not to install it"
+        ));
     }
-    println!("installing etcd-server");
-    if let Err(error) = install_packages(&["etcd-server"]) {
-        return Err(format!("etcd cannot be installed: {error:#}"));
+    println!("installing {package}");
+    if let Err(error) = install_packages(&[package]) {
+        return Err(format!("{name} cannot be installed: {error:#}"));
     }
     // Tests start their own; the package may have started one for the machine, where systemd runs.
     let stopped = Command::new("systemctl")
-        .args(["disable", "--now", "etcd"])
+        .args(["disable", "--now", package.trim_end_matches("-server")])
         .output();
     if !stopped.is_ok_and(|output| output.status.success()) {
-        println!("no service of etcd was stopped");
+        println!("no service of {name} was stopped");
     }
-    Ok(etcd)
+    Ok(path)
+}
+
+fn redis(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    for needed in &REDIS {
+        if let Err(absent) = program(workspace, needed) {
+            return Ok(Outcome::Skipped(absent));
+        }
+    }
+    Ok(Outcome::PASSED)
 }
 
 /// Installs packages of the system, from the lists of packages that are here or else from new ones.

@@ -201,7 +201,6 @@ pub(super) static ROUTES: &[Route] = &[
             "/_security/_query/api_key",
         ],
     ),
-    refused("rank evaluation", &["/_rank_eval", "/{index}/_rank_eval"]),
     refused("vector search", &["/{index}/_knn_search"]),
     refused("ES|QL", &["/_query"]),
     refused("SQL", &["/_sql"]),

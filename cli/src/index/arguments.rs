@@ -11,6 +11,7 @@ use super::{
     checkpoint,
     inputs::{InputFile, real_path},
     load::Flow,
+    watch::WatchArguments,
 };
 use crate::{
     durable, exit,
@@ -78,6 +79,8 @@ pub(crate) struct IndexArguments {
     /// Show no progress
     #[arg(long, short)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) watch: WatchArguments,
     /// Files and folders; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,

@@ -1,7 +1,9 @@
-//! Encrypted servers, fronts and clusters as users run them: one command, defaults, no mapping.
+//! Encrypted servers, fronts, clusters and companions as users run them: one command, defaults, no mapping.
 
+mod companions;
 mod on_etcd;
 mod running;
+mod watching;
 
 use std::fs;
 use std::path::Path;

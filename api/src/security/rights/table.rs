@@ -120,6 +120,7 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         read("indices:admin/validate/query"),
     ),
     ("field_caps", read("indices:data/read/field_caps")),
+    ("rank_eval", read("indices:data/read/rank_eval")),
     ("bulk", items("indices:data/write/bulk", OnIndex::Index)),
     (
         "index",

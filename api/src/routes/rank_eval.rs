@@ -1,0 +1,229 @@
+//! `_rank_eval`: how well searches rank what people have judged.
+
+mod metric;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use gleaner_query::answer::Hit;
+use gleaner_query::json::{self, ObjectReader, scalar_text};
+use gleaner_query::search::parse_search;
+use gleaner_root::plan::Target;
+use gleaner_root::search::SearchOptions;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::search;
+use crate::error::ApiError;
+use crate::parameters::groups::INDICES;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+use metric::{Judged, Metric};
+
+const OWN: &[Parameter] = &[Parameter::honoured("search_type")];
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "rank_eval",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/_rank_eval", "/{index}/_rank_eval"],
+    parameters: &[OWN, INDICES],
+    handler: |request| Box::pin(evaluate(request)),
+    is_refused: false,
+}];
+
+/// Most searches of one request.
+const MAX_REQUESTS: usize = 10_000;
+
+/// One search and what its documents are worth.
+struct Rated {
+    id: String,
+    body: Bytes,
+    /// By index and id.
+    ratings: HashMap<(String, String), i64>,
+}
+
+async fn evaluate(mut request: Request) -> Answer {
+    search::check_search_type(request.parameters.get("search_type"))?;
+    let body = request.required_json().await?;
+    let mut reader = ObjectReader::part("rank_eval", &body)?;
+    reader.unsupported(&["templates"])?;
+    let metric = reader.take("metric").ok_or_else(|| missing("metric"))?;
+    let metric = Metric::parse(metric)?;
+    let requests = reader
+        .take("requests")
+        .and_then(Value::as_array)
+        .ok_or_else(|| missing("requests"))?;
+    let rated: Vec<Rated> = requests
+        .iter()
+        .map(|one| rated(one, &metric))
+        .collect::<Result<_, _>>()?;
+    if rated.is_empty() || rated.len() > MAX_REQUESTS {
+        let reason = format!(
+            "[requests] must name 1 to {MAX_REQUESTS} searches, and names {}",
+            rated.len()
+        );
+        return Err(ApiError::illegal(reason));
+    }
+    let most = request.app.options.max_concurrent_searches;
+    let concurrent = reader
+        .count("max_concurrent_searches")?
+        .map_or(most, |given| given as usize);
+    if concurrent == 0 {
+        return Err(ApiError::illegal("maxConcurrentSearches must be positive"));
+    }
+    if let Some((key, _)) = reader.rest().next() {
+        return Err(ApiError::parse(format!(
+            "[rank_eval] unknown field [{key}]"
+        )));
+    }
+    let target = request.target()?;
+    let (request, target) = (&request, &target);
+    let answers = stream::iter(rated).map(|rated| async move {
+        let hits = hits_of(request, target, &rated).await;
+        (rated, hits)
+    });
+    let answers: Vec<_> = answers.buffered(concurrent.min(most)).collect().await;
+    Ok(Reply::json(&shown(&metric, answers)))
+}
+
+fn missing(field: &str) -> ApiError {
+    ApiError::illegal(format!("Required [{field}]"))
+}
+
+/// Reads `{"id": …, "request": {…}, "ratings": […]}`.
+fn rated(value: &Value, metric: &Metric) -> Result<Rated, ApiError> {
+    let mut reader = ObjectReader::part("request", value)?;
+    reader.unsupported(&["template_id", "params"])?;
+    // Only those fields of a hit are shown that name it.
+    reader.ignore(&["summary_fields"]);
+    let id = reader.text("id")?.ok_or_else(|| missing("id"))?;
+    let mut search = reader
+        .take("request")
+        .and_then(Value::as_object)
+        .ok_or_else(|| missing("request"))?
+        .clone();
+    for key in [
+        "aggs",
+        "aggregations",
+        "highlight",
+        "suggest",
+        "explain",
+        "profile",
+    ] {
+        if search.contains_key(key) {
+            let reason = format!("Query in rated requests should not contain [{key}].");
+            return Err(ApiError::illegal(reason));
+        }
+    }
+    // So many hits as the metric looks at, and nothing of them but their names.
+    if let Some(k) = metric.window() {
+        search.insert("size".to_owned(), k.into());
+    }
+    search.insert("_source".to_owned(), false.into());
+    search.insert("track_total_hits".to_owned(), false.into());
+    let mut ratings = HashMap::new();
+    for entry in reader
+        .take("ratings")
+        .and_then(Value::as_array)
+        .ok_or_else(|| missing("ratings"))?
+    {
+        let mut reader = ObjectReader::part("rating", entry)?;
+        let mut text = |field: &'static str| {
+            reader
+                .take(field)
+                .and_then(scalar_text)
+                .ok_or_else(|| missing(field))
+        };
+        let key = (text("_index")?, text("_id")?);
+        let rating = reader.integer("rating")?.ok_or_else(|| missing("rating"))?;
+        if ratings.insert(key.clone(), rating).is_some() {
+            let (index, id) = key;
+            return Err(ApiError::illegal(format!(
+                "Found duplicate rated document key [{{\"_index\":\"{index}\",\"_id\":\"{id}\"}}] in evaluation request [{id}]"
+            )));
+        }
+    }
+    if let Some((key, _)) = reader.rest().next() {
+        return Err(ApiError::parse(format!("[request] unknown field [{key}]")));
+    }
+    Ok(Rated {
+        id,
+        body: Value::Object(search).to_string().into(),
+        ratings,
+    })
+}
+
+async fn hits_of(request: &Request, target: &Target, rated: &Rated) -> Result<Vec<Hit>, ApiError> {
+    let limits = request.root().cluster().limits();
+    let parse = move |body: &[u8]| parse_search(body, &limits);
+    let (search, _held) = request.making.parsed(&rated.body, parse).await?;
+    let options = SearchOptions {
+        origin: request.origin(&rated.body),
+        patience: request.patience(),
+        memory: Some(request.making.memory.clone()),
+        // A figure of half of the documents would be a wrong one.
+        refuse_partial: true,
+        ..SearchOptions::default()
+    };
+    Ok(search::answer(request, target, &search, &options)
+        .await?
+        .hits)
+}
+
+/// Renders the figure of each search, and the mean of those that were answered.
+fn shown(metric: &Metric, answers: Vec<(Rated, Result<Vec<Hit>, ApiError>)>) -> Value {
+    let (mut details, mut failures) = (Map::new(), Map::new());
+    let mut sum = 0.0;
+    for (rated, hits) in answers {
+        match hits {
+            Ok(hits) => {
+                let of_hit = |hit: &Hit| {
+                    let key = (hit.index.clone(), hit.content.id.to_string());
+                    rated.ratings.get(&key).copied()
+                };
+                let judged = Judged {
+                    ranks: hits.iter().map(of_hit).collect(),
+                    ratings: rated.ratings.values().copied().collect(),
+                };
+                let figure = metric.score(&judged);
+                sum += figure.score;
+                let named =
+                    |hit: &Hit| json!({"_index": hit.index, "_id": hit.content.id.to_string()});
+                let unrated = hits
+                    .iter()
+                    .zip(&judged.ranks)
+                    .filter(|(_, rating)| rating.is_none());
+                let unrated: Vec<Value> = unrated.map(|(hit, _)| named(hit)).collect();
+                let hits: Vec<Value> = hits
+                    .iter()
+                    .zip(&judged.ranks)
+                    .map(|(hit, rating)| {
+                        let mut shown = named(hit);
+                        shown["_score"] = hit.score.into();
+                        json!({"hit": shown, "rating": rating})
+                    })
+                    .collect();
+                let shown = json!({
+                    "metric_score": figure.score,
+                    "unrated_docs": unrated,
+                    "hits": hits,
+                    "metric_details": {metric.name(): figure.details},
+                });
+                details.insert(rated.id, shown);
+            }
+            Err(error) => {
+                let body = serde_json::to_value(error.to_body()).unwrap_or_default();
+                failures.insert(rated.id, json!({"error": body["error"]}));
+            }
+        }
+    }
+    let mean = if details.is_empty() {
+        0.0
+    } else {
+        sum / details.len() as f64
+    };
+    json!({"metric_score": mean, "details": details, "failures": failures})
+}
