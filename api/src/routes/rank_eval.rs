@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 use gleaner_query::answer::Hit;
-use gleaner_query::json::{self, ObjectReader, scalar_text};
+use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::search::parse_search;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;

@@ -1,13 +1,14 @@
 //! `gleaner adapter logs`: log lines of many formats as JSON of one schema.
 
 use std::io::{BufWriter, Write, stdout};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gleaner_adapter::{Format, Joiner};
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncSeekExt, BufReader, stdin};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncSeekExt, BufReader};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Span;
@@ -62,7 +63,8 @@ pub(super) async fn run(arguments: LogsArguments) -> Result<Exit> {
         arguments: &arguments,
     };
     if arguments.files.is_empty() {
-        page.read(stdin()).await?;
+        let own = std::io::stdin().as_fd().try_clone_to_owned()?;
+        page.read(File::from_std(own.into())).await?;
     }
     let followed = arguments.files.last().filter(|_| arguments.follow);
     let read = arguments.files.len() - usize::from(followed.is_some());

