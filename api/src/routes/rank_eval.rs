@@ -168,7 +168,7 @@ async fn hits_of(request: &Request, target: &Target, rated: &Rated) -> Result<Ve
         refuse_partial: true,
         ..SearchOptions::default()
     };
-    Ok(search::answer(request, target, &search, &options)
+    Ok(search::answer(request, target, search, &options)
         .await?
         .hits)
 }
