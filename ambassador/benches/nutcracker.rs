@@ -3,6 +3,8 @@
 //! `cargo bench -p gleaner-ambassador` needs `redis-server`, `redis-benchmark`, `nutcracker` and `taskset`. Both proxies
 //! run on the first core, the servers and the load on the others; the figure is the ratio of the two.
 
+#![expect(clippy::print_stdout, reason = "the figures are read on the terminal")]
+
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -127,8 +129,15 @@ fn ambassador(port: u16, servers: &[u16]) -> Killed {
     ];
     words.extend(servers.iter().map(|port| format!("127.0.0.1:{port}")));
     let started = start("taskset", &words, port);
-    // The servers come in within a moment.
-    std::thread::sleep(Duration::from_secs(1));
+    // The servers come in within a moment: a request is answered then.
+    let ask = || {
+        Command::new("redis-cli")
+            .args(["-p", &port.to_string(), "GET", "a"])
+            .output()
+    };
+    while !ask().is_ok_and(|output| output.status.success() && !output.stdout.starts_with(b"ERR")) {
+        wait();
+    }
     started
 }
 
@@ -162,7 +171,7 @@ fn start<W: AsRef<std::ffi::OsStr>>(program: &str, words: &[W], port: u16) -> Ki
         .spawn();
     let started = Killed(child.unwrap_or_else(|error| panic!("{program}: {error}")));
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::sleep(Duration::from_millis(20));
+        wait();
     }
     started
 }
@@ -170,4 +179,9 @@ fn start<W: AsRef<std::ffi::OsStr>>(program: &str, words: &[W], port: u16) -> Ki
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+fn wait() {
+    std::thread::sleep(Duration::from_millis(20));
 }

@@ -228,7 +228,7 @@ async fn with_two_copies_a_server_may_die_and_comes_back_with_what_it_missed() {
 async fn a_password_is_asked_for() {
     let servers = [Redis::start().await];
     let ambassador = Ambassador::start_with(&servers, |options| {
-        options.password = Some("s3cret".to_owned())
+        options.password = Some("s3cret".to_owned());
     })
     .await;
     let mut client = ambassador.client().await;

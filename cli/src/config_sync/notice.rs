@@ -112,7 +112,7 @@ impl Notice {
             match self.signal_all(processes) {
                 Ok(count) => tracing::info!(signal = ?self.signal, count, "processes signalled"),
                 Err(error) => {
-                    tracing::error!(why = format!("{error:#}"), "no process was signalled")
+                    tracing::error!(why = format!("{error:#}"), "no process was signalled");
                 }
             }
         }

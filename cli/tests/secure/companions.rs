@@ -41,6 +41,7 @@ fn free_port() -> u16 {
 }
 
 /// Waits until `found` returns something.
+#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
 pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
