@@ -13,6 +13,8 @@ pub(crate) const OWNED_LIBRARIES: &[(&str, &[&str])] = &[
     ("rustls", &["tls"]),
     ("tokio-rustls", &["tls"]),
     ("rcgen", &["tls"]),
+    ("redis-protocol", &["ambassador"]),
+    ("hickory-resolver", &["ambassador"]),
 ];
 
 /// Finds members of the workspace that have no line and do not stand beside the house.

@@ -45,7 +45,7 @@ const ENVIRONMENT_NAMES: &[&str] = &[
 ];
 
 /// Libraries of outside services, each of which one module hides.
-const SERVICES: &[&str] = &["etcd_client", "openraft", "tokio_postgres", "redis"];
+const SERVICES: &[&str] = &["etcd_client", "openraft", "tokio_postgres"];
 
 /// The modules that may say `unsafe`, each with a `SAFETY:` argument.
 const UNSAFE_MODULES: &[&str] = &["cli/src/allocator.rs", "threads/src/linux.rs"];
