@@ -1,74 +1,88 @@
-//! Deletes by query: pages of a scroll, each deleted under the condition that it has not changed.
+//! Tasks by query: delete, update and reindex what a query finds, page by page.
+//!
+//! Does: run a task apart from the client that began it, in slices side by side; write each document only as
+//! the query saw it; say what was done, also of a task that failed, was cancelled, or ends with the process.
+//! Does not: read or render the dialect's JSON. A task works on views that are pinned when it begins, and holds
+//! one page of each slice in memory.
+//! Called by `api`. Read [`ByQuery::begin`] first, then `slice`.
 
+mod budget;
+mod pages;
+mod progress;
+mod request;
+mod results;
+mod slice;
+
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use gleaner_proto::write::{Condition, WriteAction, WriteFault, WriteResult};
-use gleaner_query::answer::Hit;
-use gleaner_query::search::{SearchRequest, SourceFilter};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::join_all;
+use gleaner_proto::LeafFault;
+use gleaner_query::QueryError;
+use gleaner_query::error::ErrorType;
+use gleaner_query::names;
+use gleaner_query::search::{Slice, SourceFilter};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 use crate::RootError;
 use crate::SharedParts;
 use crate::cluster::ClusterView;
 use crate::ingest::Ingester;
-use crate::ingest::{IngestItem, IngestOptions, IngestResult};
-use crate::plan::SearchedIndices;
 use crate::plan::Target;
 use crate::point_in_time::Contexts;
-use crate::search::{Page, PreparedSearch, SearchOptions};
-use crate::tasks::Tasks;
-use crate::tasks::{Action, Origin};
+use crate::tasks::{Action, NewTask, Origin, TaskEntry, TaskInfo, Tasks};
 use crate::visibility::Refresher;
 
-/// Longest pause after a page, however low the rate.
-const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3_600);
+pub use pages::{DocumentPages, FoundDocument, FoundPage};
+pub(crate) use progress::Progress;
+pub use progress::{ByQueryStatus, Counts};
+pub use request::{
+    ByQueryRequest, Change, Destination, DocumentSource, NewRouting, Slices, VersionType,
+};
 
-/// Shortest wait between two times that a pause keeps the views alive.
-const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+use budget::Budget;
+use pages::PinnedPages;
+use results::Results;
+use slice::{Shared, SliceRun};
 
-/// What is to be deleted, and how.
-#[derive(Debug, Clone)]
-pub struct ByQueryRequest {
-    /// The query, and the order in which matches are taken.
-    pub search: SearchRequest,
-    /// Documents deleted together, ≥ 1; the dialect's default is 1,000.
-    pub page_size: usize,
-    /// Documents deleted at most; `None` is all.
-    pub max_docs: Option<usize>,
-    /// Whether documents that changed meanwhile are left and counted; else the first ends it.
-    pub is_proceeding_on_conflicts: bool,
-    /// Whether the shards are refreshed at the end.
-    pub is_refreshed: bool,
-    /// Deletes per second at most; `None` is as fast as it goes.
-    pub requests_per_second: Option<f64>,
-    /// Longest time between two pages.
-    pub keep_alive: Duration,
-}
+/// Tasks by query under way on a root at most; more are refused.
+const MAX_TASKS: usize = 500;
 
-/// What a delete by query did.
-#[derive(Debug, Default)]
+/// Slices, of all tasks, that run at the same time; others wait for a place.
+const MAX_RUNNING_SLICES: usize = 64;
+
+/// Slices of a task at most.
+const MAX_SLICES: u32 = 1_024;
+
+/// Most slices that are chosen for a task, as in the dialect.
+const MAX_AUTO_SLICES: u32 = 20;
+
+/// Longest wait for tasks to end in order when the process stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why tasks end with the process.
+const STOPPING: &str = "node is stopping";
+
+/// What a task by query did.
+#[derive(Debug)]
 pub struct ByQueryReport {
     /// From reception to the end.
     pub took: Duration,
     /// Whether a page's search ran out of time.
     pub timed_out: bool,
-    /// Matches, at most `max_docs`.
-    pub total: u64,
-    /// Documents deleted.
-    pub deleted: u64,
-    /// Pages.
-    pub batches: u64,
-    /// Documents that had changed since the query saw them.
-    pub version_conflicts: u64,
-    /// Time spent waiting for the rate.
-    pub throttled: Duration,
-    /// The rate that was asked for.
-    pub requests_per_second: Option<f64>,
+    /// What was done.
+    pub status: ByQueryStatus,
     /// Why it ended early.
     pub failures: Vec<ByQueryFailure>,
 }
 
-/// One document that could not be deleted.
+/// One document that could not be written.
 #[derive(Debug)]
 pub struct ByQueryFailure {
     /// Its index.
@@ -79,16 +93,44 @@ pub struct ByQueryFailure {
     pub error: RootError,
 }
 
-/// Deletes the documents that a query finds.
-pub struct DeleteByQuery {
-    pub(crate) cluster: Arc<ClusterView>,
-    pub(crate) tasks: Arc<Tasks>,
-    pub(crate) contexts: Arc<Contexts>,
-    pub(crate) ingester: Arc<Ingester>,
-    pub(crate) refresher: Arc<Refresher>,
+/// What a task by query came to.
+pub type Outcome = Result<ByQueryReport, RootError>;
+
+/// Writes what is kept of a task that has ended: a JSON object.
+pub type RenderResult = Box<dyn FnOnce(&TaskInfo, &Outcome) -> Bytes + Send>;
+
+/// A task by query that has begun.
+pub struct BegunTask {
+    /// Its number on this root.
+    pub id: u64,
+    ended: oneshot::Receiver<Outcome>,
 }
 
-impl DeleteByQuery {
+impl BegunTask {
+    /// Waits until the task has ended. Who stops waiting does not stop the task.
+    ///
+    /// # Errors
+    /// What the search failed with before anything was written, or on a later page: what was written stays.
+    /// Failures of single documents are in the report.
+    pub async fn ended(self) -> Outcome {
+        let lost = |_| Err(RootError::Internal("the task has stopped".to_owned()));
+        self.ended.await.unwrap_or_else(lost)
+    }
+}
+
+/// Begins and runs tasks by query.
+pub struct ByQuery {
+    cluster: Arc<ClusterView>,
+    tasks: Arc<Tasks>,
+    contexts: Arc<Contexts>,
+    ingester: Arc<Ingester>,
+    refresher: Arc<Refresher>,
+    results: Results,
+    places: Semaphore,
+    is_stopping: AtomicBool,
+}
+
+impl ByQuery {
     pub(crate) fn new(
         shared: &SharedParts,
         contexts: &Arc<Contexts>,
@@ -100,228 +142,259 @@ impl DeleteByQuery {
             contexts: Arc::clone(contexts),
             ingester: Arc::clone(ingester),
             refresher: Arc::clone(&ingester.refresher),
+            results: Results {
+                admin: Arc::clone(&ingester.admin),
+                ingester: Arc::clone(ingester),
+            },
+            places: Semaphore::new(MAX_RUNNING_SLICES),
+            is_stopping: AtomicBool::new(false),
         }
     }
-}
 
-impl DeleteByQuery {
-    /// Deletes what a query finds: each document as the query saw it, or not at all.
+    /// Begins a task, which goes on whoever waits for it. With `kept` it writes down what it did, and
+    /// [`crate::read::Reader::task_result`] tells it.
     ///
     /// # Errors
-    /// What the search fails with before anything was deleted, or on a later page (what was deleted
-    /// stays deleted). Failures of single documents are in the report.
-    ///
-    /// # Cancel safety
-    /// A dropped future may have deleted a part.
-    pub async fn delete_by_query(
-        &self,
-        target: &Target,
-        request: &ByQueryRequest,
+    /// [`LeafFault::Rejected`] when too many tasks are under way, or the process stops; a destination that is
+    /// also read.
+    pub fn begin(
+        self: &Arc<Self>,
+        request: ByQueryRequest,
         origin: &Origin,
-    ) -> Result<ByQueryReport, RootError> {
-        let work = self.delete_all(target, request);
-        self.tasks
-            .as_task(Action::DeleteByQuery, target.name(), origin, work)
-            .await
+        kept: Option<RenderResult>,
+    ) -> Result<BegunTask, RootError> {
+        self.check_destination(&request)?;
+        if self.tasks.by_query().len() >= MAX_TASKS || self.is_stopping.load(Ordering::Relaxed) {
+            return Err(RootError::Leaf(LeafFault::Rejected {
+                queue: "tasks by query".into(),
+                capacity: MAX_TASKS,
+            }));
+        }
+        let num_slices = self.num_slices(&request);
+        if num_slices > MAX_SLICES {
+            return Err(QueryError::illegal(format!(
+                "The number of slices [{num_slices}] is too large. It must be at most [{MAX_SLICES}]."
+            ))
+            .into());
+        }
+        let progress = Arc::new(Progress::new(num_slices, request.requests_per_second));
+        let entry = self.tasks.list(NewTask {
+            action: match request.change {
+                Change::Delete => Action::DeleteByQuery,
+                Change::Update => Action::UpdateByQuery,
+                Change::Reindex(_) => Action::Reindex,
+            },
+            target: &request.description,
+            origin,
+            parent: None,
+            progress: Some(Arc::clone(&progress)),
+        });
+        let (id, origin) = (entry.id, origin.clone());
+        let (sender, ended) = oneshot::channel();
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let run = this.run(&request, (&entry, &origin), &progress);
+            let outcome = AssertUnwindSafe(run).catch_unwind().await;
+            let panicked = |_| Err(RootError::Internal("the task panicked".to_owned()));
+            let outcome = outcome.unwrap_or_else(panicked);
+            if let Some(render) = kept {
+                let result = render(&entry.info(), &outcome);
+                this.keep(id, result).await;
+            }
+            // Whoever is told that it has ended does not find it on the list.
+            drop(entry);
+            drop(sender.send(outcome));
+        });
+        Ok(BegunTask { id, ended })
     }
 
-    async fn delete_all(
+    async fn keep(&self, id: u64, result: Bytes) {
+        let id = format!("{}:{id}", self.cluster.options.node);
+        if let Err(error) = self.results.keep(&id, result).await {
+            tracing::warn!(task = id, %error, "what a task did could not be kept");
+        }
+    }
+
+    /// Asks all tasks to end after the page that they are at, and refuses new ones.
+    pub fn begin_stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.tasks.cancel_all(&self.tasks.by_query(), STOPPING);
+    }
+
+    /// As [`ByQuery::begin_stop`]; waits until all have written down what they did, 20 s at most.
+    pub async fn stop(&self) {
+        self.begin_stop();
+        let ids = self.tasks.by_query();
+        if !self.tasks.until_ended(&ids, STOP_PATIENCE).await {
+            tracing::warn!("tasks by query did not end in time; what they did is not told");
+        }
+    }
+
+    async fn run(
+        &self,
+        request: &ByQueryRequest,
+        (entry, origin): (&TaskEntry, &Origin),
+        progress: &Arc<Progress>,
+    ) -> Outcome {
+        let started = Instant::now();
+        let shared = Shared {
+            cluster: &self.cluster,
+            ingester: &self.ingester,
+            request,
+            budget: Budget::new(request.max_docs),
+            places: &self.places,
+            failures: Mutex::default(),
+            timed_out: AtomicBool::new(false),
+            is_ended: AtomicBool::new(false),
+        };
+        let whole = SliceRun {
+            shared: &shared,
+            progress,
+            cancellation: entry.cancellation(),
+        };
+        match &request.source {
+            DocumentSource::Here(target) => self.run_here(target, &whole, (entry, origin)).await?,
+            DocumentSource::Elsewhere(_, pages) => {
+                let pages = pages.lock().take();
+                let mut pages = pages.ok_or_else(|| {
+                    RootError::Internal("pages of another cluster are walked once".to_owned())
+                })?;
+                whole.run(&mut *pages).await?;
+            }
+        }
+        if let Some(reason) = entry.cancellation().reason() {
+            progress.note_cancelled(reason);
+        } else if request.is_refreshed {
+            self.refresh(request, progress).await?;
+        }
+        Ok(ByQueryReport {
+            took: started.elapsed(),
+            timed_out: shared.timed_out.load(Ordering::Relaxed),
+            status: progress.status(),
+            failures: shared.failures.into_inner(),
+        })
+    }
+
+    /// Pins the views of `target` and walks them, in slices side by side where there are several.
+    async fn run_here(
         &self,
         target: &Target,
-        request: &ByQueryRequest,
-    ) -> Result<ByQueryReport, RootError> {
-        let started = Instant::now();
-        let rate = request.requests_per_second;
-        let mut report = ByQueryReport {
-            requests_per_second: rate,
-            ..ByQueryReport::default()
-        };
+        whole: &SliceRun<'_>,
+        (entry, origin): (&TaskEntry, &Origin),
+    ) -> Result<(), RootError> {
+        let request = whole.shared.request;
         let deadline = self.cluster.deadline_of(&request.search);
-        let pinned = self
-            .contexts
-            .pin(target, request.keep_alive, deadline)
-            .await?;
-        let held = self.contexts.hold(pinned);
-        let outcome = self.delete_pages(held.state(), request, &mut report);
-        let outcome = outcome.await;
-        drop(held);
-        outcome?;
-        if request.is_refreshed {
-            self.refresher.refresh(target).await?;
-        }
-        report.took = started.elapsed();
-        Ok(report)
-    }
-
-    async fn delete_pages(
-        &self,
-        state: &crate::token::PointInTimeState,
-        request: &ByQueryRequest,
-        report: &mut ByQueryReport,
-    ) -> Result<(), RootError> {
-        let now_ms = self.cluster.now_ms();
-        let options = SearchOptions {
-            refuse_partial: true,
-            ..SearchOptions::default()
+        let pinned = self.contexts.pin(target, request.keep_alive, deadline);
+        let Some(pinned) = whole.cancellation.unless_requested(pinned).await else {
+            return Ok(());
         };
-        let mut after = None;
-        let mut left = request.max_docs.unwrap_or(usize::MAX);
-        while left > 0 {
-            let page = page_search(request, left);
-            let indices = SearchedIndices::Pinned(state);
-            let search = PreparedSearch {
-                page: Page {
-                    is_part: false,
-                    after: after.take(),
-                },
-                now_ms,
-                ..PreparedSearch::new(&self.cluster, indices, &page, &options)
-            };
-            let mut response = self.contexts.search_pinned(state, &search).await?;
-            if report.batches == 0 {
-                let matches = response.total.map_or(0, |total| total.value);
-                report.total = matches.min(left as u64);
-            }
-            report.timed_out |= response.timed_out;
-            // What was found in time need not come first: the pages after it would miss the rest.
-            if response.timed_out || response.hits.is_empty() {
-                return Ok(());
-            }
-            report.batches += 1;
-            let num_hits = response.hits.len();
-            let last = response.last.take();
-            let begun = Instant::now();
-            let is_ended = self.delete_hits(response.hits, request, report).await;
-            // Conflicts that are left behind do not count.
-            let deleted = usize::try_from(report.deleted).unwrap_or(usize::MAX);
-            left = request
-                .max_docs
-                .map_or(usize::MAX, |most| most.saturating_sub(deleted));
-            after = last;
-            if after.is_none() || is_ended || num_hits < page.size() || left == 0 {
-                return Ok(());
-            }
-            let pause = pause_after(request, num_hits, begun);
-            report.throttled += pause;
-            self.wait_holding(state, request, pause).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits, and keeps the views alive meanwhile.
-    async fn wait_holding(
-        &self,
-        state: &crate::token::PointInTimeState,
-        request: &ByQueryRequest,
-        pause: Duration,
-    ) -> Result<(), RootError> {
-        let longest = (request.keep_alive / 2).max(SHORTEST_WAIT);
-        let mut left = pause;
-        while left > longest {
-            tokio::time::sleep(longest).await;
-            left -= longest;
-            self.contexts
-                .renew(state, self.cluster.deadline_of(&request.search))
-                .await?;
-        }
-        tokio::time::sleep(left).await;
-        Ok(())
-    }
-
-    /// Deletes one page; returns whether to end here.
-    async fn delete_hits(
-        &self,
-        hits: Vec<Hit>,
-        request: &ByQueryRequest,
-        report: &mut ByQueryReport,
-    ) -> bool {
-        let items = hits.into_iter().map(deletion).collect();
-        let options = IngestOptions {
-            timeout: request.search.timeout,
-            ..IngestOptions::default()
+        let held = self.contexts.hold(pinned?);
+        let copied = match &request.change {
+            Change::Delete => None,
+            Change::Update => Some(&SourceFilter {
+                enabled: true,
+                includes: Vec::new(),
+                excludes: Vec::new(),
+            }),
+            Change::Reindex(destination) => Some(&destination.source),
         };
-        let results = self.ingester.ingest(items, &options).await;
-        let mut is_ended = false;
-        for IngestResult {
-            index, id, outcome, ..
-        } in results
-        {
-            match outcome {
-                Ok(outcome) if outcome.result == WriteResult::Deleted => report.deleted += 1,
-                Ok(_) => report.version_conflicts += 1,
-                Err(error) => {
-                    let conflict = WriteFaultKind::of(&error) == WriteFaultKind::Conflict;
-                    report.version_conflicts += u64::from(conflict);
-                    if conflict && request.is_proceeding_on_conflicts {
-                        continue;
-                    }
-                    is_ended = true;
-                    report.failures.push(ByQueryFailure { index, id, error });
+        let views = (&*self.contexts, held.state());
+        let pages =
+            |progress, slice| PinnedPages::new(views, progress, &request.search, copied, slice);
+        let slices = whole.progress.slices();
+        if slices.is_empty() {
+            return whole.run(&mut pages(whole.progress, None)).await;
+        }
+        let max = slices.len() as u32;
+        let runs = (0..).zip(slices).map(|(id, progress)| {
+            let listed = self.tasks.list(NewTask {
+                action: entry.action(),
+                target: &request.description,
+                origin,
+                parent: Some(entry.id),
+                progress: Some(Arc::clone(progress)),
+            });
+            // The whole task may have been cancelled before its slices were listed.
+            if let Some(reason) = whole.cancellation.reason() {
+                listed.cancellation().request(reason);
+            }
+            let mut pages = pages(progress, Some(Slice { id, max }));
+            async move {
+                let run = SliceRun {
+                    shared: whole.shared,
+                    progress,
+                    cancellation: listed.cancellation(),
+                };
+                run.run(&mut pages).await
+            }
+        });
+        let runs: Vec<_> = runs.collect();
+        join_all(runs).await.into_iter().collect()
+    }
+
+    async fn refresh(
+        &self,
+        request: &ByQueryRequest,
+        progress: &Progress,
+    ) -> Result<(), RootError> {
+        let target = match (&request.change, &request.source) {
+            (Change::Reindex(destination), _) => {
+                // It is made by the first document.
+                if progress.status().counts.num_written() == 0 {
+                    return Ok(());
+                }
+                &Target {
+                    expression: Some(destination.index.clone()),
+                    ..Target::default()
                 }
             }
+            (_, DocumentSource::Here(target)) => target,
+            (_, DocumentSource::Elsewhere(..)) => return Ok(()),
+        };
+        self.refresher.refresh(target).await.map(drop)
+    }
+
+    fn num_slices(&self, request: &ByQueryRequest) -> u32 {
+        let DocumentSource::Here(target) = &request.source else {
+            return 1;
+        };
+        match request.slices {
+            Slices::Number(number) => number,
+            Slices::Auto => {
+                // What is wrong with the names the task itself finds out.
+                let plans = self.contexts.planner.targets(target).unwrap_or_default();
+                let shards = plans
+                    .iter()
+                    .map(|plan| plan.index.settings.number_of_shards);
+                shards.min().unwrap_or(1).min(MAX_AUTO_SLICES)
+            }
         }
-        is_ended
     }
-}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WriteFaultKind {
-    Conflict,
-    Other,
-}
-
-impl WriteFaultKind {
-    fn of(error: &RootError) -> Self {
-        match error {
-            RootError::Write(WriteFault::VersionConflict { .. }) => Self::Conflict,
-            _ => Self::Other,
+    /// Refuses to copy an index into itself: it would never end.
+    fn check_destination(&self, request: &ByQueryRequest) -> Result<(), RootError> {
+        let (Change::Reindex(destination), DocumentSource::Here(target)) =
+            (&request.change, &request.source)
+        else {
+            return Ok(());
+        };
+        let state = self.cluster.state();
+        let read = names::resolve(target.name(), &state, &target.options)?;
+        let written = names::resolve_write(&destination.index, &state)?;
+        let Some(written) = written.map(|found| found.meta) else {
+            return Ok(());
+        };
+        match read.iter().any(|found| found.meta.uuid == written.uuid) {
+            false => Ok(()),
+            true => {
+                let reason = format!(
+                    "Validation Failed: 1: reindex cannot write into an index its reading from [{}];",
+                    destination.index
+                );
+                Err(QueryError::new(ErrorType::Validation, reason).into())
+            }
         }
     }
-}
-
-/// A page needs no content, only ids, routings and seq_nos.
-fn page_search(request: &ByQueryRequest, left: usize) -> SearchRequest {
-    SearchRequest {
-        from: 0,
-        size: Some(request.page_size.min(left)),
-        source: SourceFilter {
-            enabled: false,
-            ..SourceFilter::default()
-        },
-        track_total_hits: gleaner_query::search::TrackTotal::Exact,
-        aggregations: Vec::new(),
-        highlight: None,
-        explain: false,
-        profile: false,
-        pit: None,
-        ..request.search.clone()
-    }
-}
-
-fn deletion(hit: Hit) -> IngestItem {
-    let content = hit.content;
-    IngestItem {
-        index: hit.index,
-        id: Some(content.id.to_string()),
-        routing: content.routing,
-        action: WriteAction::Delete,
-        condition: Condition::Is {
-            seq_no: content.seq_no,
-            term: content.term,
-        },
-        require_alias: false,
-    }
-}
-
-/// Returns how long to wait until the page has taken as long as its share of the rate.
-fn pause_after(request: &ByQueryRequest, num_hits: usize, begun: Instant) -> Duration {
-    let Some(rate) = request.requests_per_second else {
-        return Duration::ZERO;
-    };
-    let due = Duration::try_from_secs_f64(num_hits as f64 / rate);
-    due.unwrap_or(LONGEST_PAUSE)
-        .min(LONGEST_PAUSE)
-        .saturating_sub(begun.elapsed())
 }
 
 #[cfg(test)]

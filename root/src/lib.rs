@@ -58,7 +58,7 @@ use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
 
 use admin::Admin;
-use by_query::DeleteByQuery;
+use by_query::ByQuery;
 use cluster::ClusterView;
 use edition::Editions;
 use ingest::Ingester;
@@ -182,7 +182,7 @@ pub struct Root {
     admin: Arc<Admin>,
     ingester: Arc<Ingester>,
     reader: Reader,
-    deleter: DeleteByQuery,
+    by_query: Arc<ByQuery>,
     editions: Arc<Editions>,
 }
 
@@ -223,7 +223,7 @@ impl Root {
         let admin = Arc::new(Admin::new(&shared, &refresher));
         let ingester = Arc::new(Ingester::new(&shared, &admin));
         let reader = Reader::new(&shared, &searcher);
-        let deleter = DeleteByQuery::new(&shared, &contexts, &ingester);
+        let by_query = Arc::new(ByQuery::new(&shared, &contexts, &ingester));
         let SharedParts {
             cluster,
             accounts,
@@ -242,7 +242,7 @@ impl Root {
             admin,
             ingester,
             reader,
-            deleter,
+            by_query,
             editions,
         }
     }
@@ -320,8 +320,8 @@ impl Root {
         &self.reader
     }
 
-    /// Returns what deletes by query.
-    pub fn deleter(&self) -> &DeleteByQuery {
-        &self.deleter
+    /// Returns what begins tasks by query.
+    pub fn by_query(&self) -> &Arc<ByQuery> {
+        &self.by_query
     }
 }

@@ -1,21 +1,30 @@
-//! The searches under way on this root: listed, and cancelled on request.
+//! The tasks under way on this root: listed, waited for, and cancelled on request.
 //!
 //! A search is on the list from its start until its future is done or dropped, so a client that went
 //! away leaves nothing behind. Cancelling drops the search's future, and with it every call to a leaf:
-//! the search is answered at once.
+//! the search is answered at once. A task by query runs by itself ([`crate::by_query`]): it ends after the
+//! page that it is writing, and stays on the list until what it did is kept.
+
+mod cancellation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::{AbortHandle, Abortable};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use crate::RootError;
+use crate::by_query::{ByQueryStatus, Progress};
 use crate::cluster::ClusterView;
+
+pub(crate) use cancellation::Cancellation;
+
+/// Why a task that a client cancels ends, as the dialect words it.
+pub(crate) const BY_USER: &str = "by user request";
 
 /// Tasks listed at most; those beyond run unlisted.
 const MAX_LISTED: usize = 10_000;
@@ -38,6 +47,8 @@ pub(crate) enum Action {
     Search,
     Scroll,
     DeleteByQuery,
+    UpdateByQuery,
+    Reindex,
 }
 
 impl Action {
@@ -47,6 +58,8 @@ impl Action {
             Self::Search => "indices:data/read/search",
             Self::Scroll => "indices:data/read/scroll",
             Self::DeleteByQuery => "indices:data/write/delete/byquery",
+            Self::UpdateByQuery => "indices:data/write/update/byquery",
+            Self::Reindex => "indices:data/write/reindex",
         }
     }
 }
@@ -68,36 +81,79 @@ pub struct TaskInfo {
     pub opaque_id: Option<String>,
     /// Whether it was cancelled and is about to end.
     pub is_cancelled: bool,
+    /// The task that it is a part of.
+    pub parent: Option<u64>,
+    /// What it has done so far; `None` for searches.
+    pub status: Option<ByQueryStatus>,
 }
 
 /// The tasks under way.
 pub struct Tasks {
     cluster: Arc<ClusterView>,
-    listed: Mutex<BTreeMap<u64, Arc<Task>>>,
+    listed: Arc<Listed>,
     num_begun: AtomicU64,
 }
 
-#[derive(Debug)]
+/// The list.
+#[derive(Default)]
+struct Listed {
+    tasks: Mutex<BTreeMap<u64, Arc<Task>>>,
+    /// Told when a task leaves the list.
+    left: Notify,
+}
+
 struct Task {
     action: Action,
-    /// The indices as asked, or the scroll.
+    /// What it does it to: the indices as asked, the scroll, or a whole description.
     target: String,
     origin: Origin,
     started_ms: i64,
     started: Instant,
-    is_cancelled: AtomicBool,
-    cancel: AbortHandle,
+    cancellation: Arc<Cancellation>,
+    parent: Option<u64>,
+    progress: Option<Arc<Progress>>,
+}
+
+/// What is to be listed as a task.
+pub(crate) struct NewTask<'a> {
+    pub(crate) action: Action,
+    /// The indices as asked, or the scroll; of a task by query the whole description.
+    pub(crate) target: &'a str,
+    pub(crate) origin: &'a Origin,
+    /// The task that it is a part of.
+    pub(crate) parent: Option<u64>,
+    /// What it has done; `None` for searches.
+    pub(crate) progress: Option<Arc<Progress>>,
 }
 
 /// Takes a task off the list when it is dropped.
-struct TaskEntry<'a> {
-    tasks: &'a Tasks,
-    id: u64,
+pub(crate) struct TaskEntry {
+    listed: Arc<Listed>,
+    pub(crate) id: u64,
+    task: Arc<Task>,
 }
 
-impl Drop for TaskEntry<'_> {
+impl TaskEntry {
+    /// Returns what ends the task.
+    pub(crate) fn cancellation(&self) -> &Arc<Cancellation> {
+        &self.task.cancellation
+    }
+
+    /// Returns what it does.
+    pub(crate) fn action(&self) -> Action {
+        self.task.action
+    }
+
+    /// Returns what a list shows of it.
+    pub(crate) fn info(&self) -> TaskInfo {
+        self.task.info(self.id)
+    }
+}
+
+impl Drop for TaskEntry {
     fn drop(&mut self) {
-        self.tasks.listed.lock().remove(&self.id);
+        self.listed.tasks.lock().remove(&self.id);
+        self.listed.left.notify_waiters();
     }
 }
 
@@ -106,18 +162,34 @@ impl Tasks {
     pub(crate) fn new(cluster: Arc<ClusterView>) -> Self {
         Self {
             cluster,
-            listed: Mutex::default(),
+            listed: Arc::default(),
             num_begun: AtomicU64::new(0),
         }
     }
 
-    fn list(&self, task: Task) -> TaskEntry<'_> {
+    /// Puts a task on the list, until what is returned is dropped.
+    pub(crate) fn list(&self, new: NewTask<'_>) -> TaskEntry {
         let id = self.num_begun.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut listed = self.listed.lock();
+        let task = Arc::new(Task {
+            action: new.action,
+            target: new.target.to_owned(),
+            origin: new.origin.clone(),
+            started_ms: self.cluster.now_ms(),
+            started: Instant::now(),
+            cancellation: Arc::default(),
+            parent: new.parent,
+            progress: new.progress,
+        });
+        let mut listed = self.listed.tasks.lock();
         if listed.len() < MAX_LISTED {
-            listed.insert(id, Arc::new(task));
+            listed.insert(id, Arc::clone(&task));
         }
-        TaskEntry { tasks: self, id }
+        drop(listed);
+        TaskEntry {
+            listed: Arc::clone(&self.listed),
+            id,
+            task,
+        }
     }
 }
 
@@ -130,7 +202,7 @@ impl Task {
                 format!("indices[{target}], search_type[QUERY_THEN_FETCH], source[{source}]")
             }
             Action::Scroll => format!("scrollId[{}]", shown(target.as_bytes())),
-            Action::DeleteByQuery => format!("delete-by-query [{target}]"),
+            Action::DeleteByQuery | Action::UpdateByQuery | Action::Reindex => target.clone(),
         };
         TaskInfo {
             id,
@@ -139,7 +211,9 @@ impl Task {
             started_ms: self.started_ms,
             running: self.started.elapsed(),
             opaque_id: self.origin.opaque_id.clone(),
-            is_cancelled: self.is_cancelled.load(Ordering::Relaxed),
+            is_cancelled: self.cancellation.reason().is_some(),
+            parent: self.parent,
+            status: self.progress.as_ref().map(|progress| progress.status()),
         }
     }
 }
@@ -160,32 +234,89 @@ impl Tasks {
         origin: &Origin,
         work: impl Future<Output = Result<T, RootError>>,
     ) -> Result<T, RootError> {
-        let (cancel, guard) = AbortHandle::new_pair();
-        let _listed = self.list(Task {
+        let listed = self.list(NewTask {
             action,
-            target: target.to_owned(),
-            origin: origin.clone(),
-            started_ms: self.cluster.now_ms(),
-            started: Instant::now(),
-            is_cancelled: AtomicBool::new(false),
-            cancel,
+            target,
+            origin,
+            parent: None,
+            progress: None,
         });
-        let outcome = Abortable::new(work, guard).await;
-        outcome.unwrap_or(Err(RootError::TaskCancelled))
+        tokio::select! {
+            biased;
+            _ = listed.cancellation().requested() => Err(RootError::TaskCancelled),
+            outcome = work => outcome,
+        }
     }
 
     /// Returns the tasks under way on this root, the oldest first.
     pub fn list_all(&self) -> Vec<TaskInfo> {
-        let listed = self.listed.lock();
+        let listed = self.listed.tasks.lock();
         listed.iter().map(|(id, task)| task.info(*id)).collect()
     }
 
-    /// Cancels a task; returns what it was, or `None` when it is not under way.
-    pub fn cancel(&self, id: u64) -> Option<TaskInfo> {
-        let task = self.listed.lock().get(&id).cloned()?;
-        task.is_cancelled.store(true, Ordering::Relaxed);
-        task.cancel.abort();
+    /// Returns a task that is under way.
+    pub fn get(&self, id: u64) -> Option<TaskInfo> {
+        let task = self.listed.tasks.lock().get(&id).cloned()?;
         Some(task.info(id))
+    }
+
+    /// Cancels a task and its parts; returns what it was, or `None` when it is not under way.
+    pub fn cancel(&self, id: u64) -> Option<TaskInfo> {
+        self.cancel_for(id, BY_USER)
+    }
+
+    fn cancel_for(&self, id: u64, reason: &'static str) -> Option<TaskInfo> {
+        let listed = self.listed.tasks.lock();
+        let task = listed.get(&id)?;
+        let parts = listed.values().filter(|task| task.parent == Some(id));
+        for task in parts.chain([task]) {
+            task.cancellation.request(reason);
+        }
+        Some(task.info(id))
+    }
+
+    /// Has a task by query, and its parts, write at most as many documents a second from now on; `None` is as
+    /// fast as it goes. Returns what it was, or `None` when no such task is under way.
+    pub fn rethrottle(&self, id: u64, per_second: Option<f64>) -> Option<TaskInfo> {
+        let task = self.listed.tasks.lock().get(&id).cloned()?;
+        task.progress.as_ref()?.rethrottle(per_second);
+        Some(task.info(id))
+    }
+
+    /// Waits until none of `ids` is under way; returns whether that came within `patience`.
+    pub async fn until_ended(&self, ids: &[u64], patience: Duration) -> bool {
+        let ended = async {
+            loop {
+                // Made before the look, so that no end between the two is missed.
+                let left = self.listed.left.notified();
+                if !self.has_any(ids) {
+                    return;
+                }
+                left.await;
+            }
+        };
+        timeout(patience, ended).await.is_ok()
+    }
+
+    fn has_any(&self, ids: &[u64]) -> bool {
+        let listed = self.listed.tasks.lock();
+        ids.iter().any(|id| listed.contains_key(id))
+    }
+
+    /// Returns the tasks by query that are under way, without their parts.
+    pub(crate) fn by_query(&self) -> Vec<u64> {
+        let listed = self.listed.tasks.lock();
+        let whole = listed
+            .iter()
+            .filter(|(_, task)| task.progress.is_some() && task.parent.is_none());
+        whole.map(|(id, _)| *id).collect()
+    }
+
+    /// Cancels tasks for `reason`, which they say in what they answer.
+    pub(crate) fn cancel_all(&self, ids: &[u64], reason: &'static str) {
+        for id in ids {
+            self.cancel_for(*id, reason);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use gleaner_query::answer::Hit;
 use gleaner_query::limits::Limits;
 use gleaner_query::search::parse_search;
 use gleaner_root::SearchResponse;
-use gleaner_root::by_query::ByQueryRequest;
+use gleaner_root::by_query::{ByQueryRequest, Change};
 use gleaner_root::ingest::{IngestItem, RefreshPolicy};
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
@@ -416,25 +416,23 @@ async fn delete_all(
     (page_size, requests_per_second, keep_alive): (usize, Option<f64>, Duration),
 ) -> Result<()> {
     let query = json!({"query": {"match_all": {}}});
+    let search = parse_search(query.to_string().as_bytes(), &Limits::default())?;
     let request = ByQueryRequest {
-        search: parse_search(query.to_string().as_bytes(), &Limits::default())?,
         page_size,
-        max_docs: None,
-        is_proceeding_on_conflicts: false,
         is_refreshed: true,
         requests_per_second,
         keep_alive,
+        ..ByQueryRequest::new(Change::Delete, target(index), search)
     };
     let num_documents = total(node, index).await?;
     assert!(num_documents > 13, "more than one page");
-    let (target, origin) = (target(index), Origin::default());
-    let report = node
+    let begun = node
         .root
-        .deleter()
-        .delete_by_query(&target, &request, &origin)
-        .await?;
+        .by_query()
+        .begin(request, &Origin::default(), None)?;
+    let counts = begun.ended().await?.status.counts;
     assert_eq!(
-        (report.total, report.deleted),
+        (counts.total, counts.deleted),
         (num_documents, num_documents)
     );
     assert_eq!(total(node, index).await?, 0);

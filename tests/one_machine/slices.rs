@@ -9,7 +9,7 @@ use gleaner_query::answer::{AggregationValue, Hit};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::parse_search;
 use gleaner_root::SearchResponse;
-use gleaner_root::by_query::ByQueryRequest;
+use gleaner_root::by_query::{ByQueryRequest, Change};
 use gleaner_root::ingest::{IngestItem, RefreshPolicy};
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
@@ -223,21 +223,17 @@ async fn of_a_slice_nothing_else_is_deleted() -> Result<()> {
     let num_first = by_scroll(&node, &first).await?.total;
     let kept = by_scroll(&node, &second).await?;
     let sliced = json!({"query": everything, "slice": {"id": 0, "max": 2}});
+    let search = parse_search(sliced.to_string().as_bytes(), &Limits::default())?;
     let request = ByQueryRequest {
-        search: parse_search(sliced.to_string().as_bytes(), &Limits::default())?,
         page_size: 10,
-        max_docs: None,
-        is_proceeding_on_conflicts: false,
         is_refreshed: true,
-        requests_per_second: None,
-        keep_alive: MINUTE,
+        ..ByQueryRequest::new(Change::Delete, target(), search)
     };
-    let (target, origin) = (target(), Origin::default());
-    let deleting = node
+    let begun = node
         .root
-        .deleter()
-        .delete_by_query(&target, &request, &origin);
-    assert_eq!(deleting.await?.deleted, num_first);
+        .by_query()
+        .begin(request, &Origin::default(), None)?;
+    assert_eq!(begun.ended().await?.status.counts.deleted, num_first);
     assert_eq!(by_scroll(&node, &first).await?, Seen::default());
     assert_eq!(by_scroll(&node, &second).await?, kept);
     Ok(())

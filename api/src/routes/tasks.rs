@@ -1,15 +1,21 @@
-//! `_tasks`: the searches under way on this node, and their end on request.
+//! `_tasks`: what is under way on this node, its end on request, and what tasks did.
+
+use std::time::Duration;
 
 use gleaner_model::mapping::matches_pattern;
 use gleaner_root::tasks::TaskInfo;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::by_query::status;
 use super::nodes::ROLES;
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+
+/// How long tasks are waited for where the request does not say, as in the dialect.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const LIST: &[Parameter] = &[
     Parameter::honoured("actions"),
@@ -17,22 +23,19 @@ const LIST: &[Parameter] = &[
     Parameter::honoured("parent_task_id"),
     Parameter::honoured("detailed"),
     Parameter::honoured("group_by"),
-    Parameter::no_effect("timeout", "tasks are listed from memory"),
+    Parameter::honoured("wait_for_completion"),
+    Parameter::honoured("timeout"),
     Parameter::no_effect("master_timeout", "tasks are listed from memory"),
-    Parameter::refused("wait_for_completion", "waiting for tasks"),
 ];
 const ONE: &[Parameter] = &[
-    Parameter::no_effect("timeout", "tasks are listed from memory"),
-    Parameter::refused("wait_for_completion", "waiting for a task"),
+    Parameter::honoured("wait_for_completion"),
+    Parameter::honoured("timeout"),
 ];
 const CANCEL: &[Parameter] = &[
     Parameter::honoured("actions"),
     Parameter::honoured("nodes"),
     Parameter::honoured("parent_task_id"),
-    Parameter::no_effect(
-        "wait_for_completion",
-        "a task that is cancelled has ended by the time it is answered",
-    ),
+    Parameter::honoured("wait_for_completion"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
@@ -41,7 +44,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_tasks"],
         parameters: &[LIST],
-        handler: |request| Box::pin(async move { list(&request) }),
+        handler: |request| Box::pin(list(request)),
         is_refused: false,
     },
     Route {
@@ -49,7 +52,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_tasks/{task}"],
         parameters: &[ONE],
-        handler: |request| Box::pin(async move { get(&request) }),
+        handler: |request| Box::pin(get(request)),
         is_refused: false,
     },
     Route {
@@ -57,23 +60,25 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::POST],
         paths: &["/_tasks/_cancel", "/_tasks/{task}/_cancel"],
         parameters: &[CANCEL],
-        handler: |request| Box::pin(async move { cancel(&request) }),
+        handler: |request| Box::pin(cancel(request)),
         is_refused: false,
     },
 ];
 
-fn list(request: &Request) -> Answer {
+async fn list(request: Request) -> Answer {
     let is_detailed = request.parameters.is_set("detailed")?;
-    let tasks = named(request)?;
-    let node = node(request);
+    let tasks = named(&request)?;
+    if request.parameters.is_set("wait_for_completion")? {
+        until_ended(&request, &tasks).await?;
+    }
+    let node = node(&request);
     let shown = |task: &TaskInfo| shown(task, &node, is_detailed);
-    let by_id = || -> Map<String, Value> {
-        let pairs = tasks.iter().map(|task| (id(task, &node), shown(task)));
-        pairs.collect()
-    };
     let body = match request.parameters.get("group_by") {
-        None | Some("nodes") => by_node(request, &by_id()),
-        Some("parents") => json!({"tasks": by_id()}),
+        None | Some("nodes") => {
+            let pairs = tasks.iter().map(|task| (id(task, &node), shown(task)));
+            by_node(&request, &pairs.collect())
+        }
+        Some("parents") => json!({"tasks": by_parent(&tasks, &node, is_detailed)}),
         Some("none") => json!({"tasks": tasks.iter().map(shown).collect::<Vec<_>>()}),
         Some(other) => {
             let reason =
@@ -84,37 +89,97 @@ fn list(request: &Request) -> Answer {
     Ok(Reply::json(&body))
 }
 
-fn get(request: &Request) -> Answer {
-    let text = request.required_part("task")?;
-    let number = number_of(request, text)?;
-    let mut tasks = request.root().tasks().list_all().into_iter();
-    let task = tasks.find(|task| Some(task.id) == number);
-    let Some(task) = task else {
-        let reason = format!("task [{text}] isn't running and hasn't stored its results");
-        return Err(not_found(reason));
+/// Returns each task with its parts inside it; a part whose whole is not among them stands by itself.
+fn by_parent(tasks: &[TaskInfo], node: &str, is_detailed: bool) -> Map<String, Value> {
+    let is_there = |parent: u64| tasks.iter().any(|task| task.id == parent);
+    let wholes = tasks
+        .iter()
+        .filter(|task| !task.parent.is_some_and(is_there));
+    let shown_whole = |whole: &TaskInfo| {
+        let mut object = shown(whole, node, is_detailed);
+        let parts = tasks.iter().filter(|task| task.parent == Some(whole.id));
+        let parts: Vec<Value> = parts.map(|part| shown(part, node, is_detailed)).collect();
+        if !parts.is_empty() {
+            object["children"] = Value::Array(parts);
+        }
+        (id(whole, node), object)
     };
-    let task = shown(&task, &node(request), true);
-    Ok(Reply::json(&json!({"completed": false, "task": task})))
+    wholes.map(shown_whole).collect()
 }
 
-fn cancel(request: &Request) -> Answer {
-    let node = node(request);
+async fn get(request: Request) -> Answer {
+    let text = request.required_part("task")?;
+    let number = number_of(&request, text)?;
+    let tasks = request.root().tasks();
+    if let Some(task) = number.and_then(|number| tasks.get(number)) {
+        if !request.parameters.is_set("wait_for_completion")? {
+            let task = shown(&task, &node(&request), true);
+            return Ok(Reply::json(&json!({"completed": false, "task": task})));
+        }
+        until_ended(&request, std::slice::from_ref(&task)).await?;
+        if let Some(result) = request.root().reader().task_result(text).await? {
+            return Ok(Reply::raw_json(StatusCode::OK, result));
+        }
+        // It was waited for by its client, who was told what it did.
+        let task = shown(&task, &node(&request), true);
+        return Ok(Reply::json(&json!({"completed": true, "task": task})));
+    }
+    match request.root().reader().task_result(text).await? {
+        Some(result) => Ok(Reply::raw_json(StatusCode::OK, result)),
+        None => Err(not_found(match number {
+            Some(_) => format!("task [{text}] isn't running and hasn't stored its results"),
+            None => format!(
+                "task [{text}] belongs to another node, which has not stored its results: ask that node \
+                 while it is running"
+            ),
+        })),
+    }
+}
+
+async fn cancel(request: Request) -> Answer {
+    let tasks = request.root().tasks();
     let cancelled: Vec<TaskInfo> = match request.part("task") {
         Some(text) => {
-            let number = number_of(request, text)?;
-            let task = number.and_then(|number| request.root().tasks().cancel(number));
+            let number = number_of(&request, text)?;
+            let task = number.and_then(|number| tasks.cancel(number));
             let missing = || not_found(format!("task [{text}] is not found"));
             vec![task.ok_or_else(missing)?]
         }
-        None => named(request)?
+        None => named(&request)?
             .iter()
-            .filter_map(|task| request.root().tasks().cancel(task.id))
+            .filter_map(|task| tasks.cancel(task.id))
             .collect(),
     };
-    let by_id = cancelled
-        .iter()
-        .map(|task| (id(task, &node), shown(task, &node, true)));
-    Ok(Reply::json(&by_node(request, &by_id.collect())))
+    if request.parameters.is_set("wait_for_completion")? {
+        until_ended(&request, &cancelled).await?;
+    }
+    Ok(answer_by_node(&request, &cancelled))
+}
+
+/// Waits until none of `tasks` is under way.
+///
+/// # Errors
+/// 503 when that takes longer than the request says.
+async fn until_ended(request: &Request, tasks: &[TaskInfo]) -> Result<(), ApiError> {
+    let patience = request.parameters.get("timeout");
+    let patience = match patience {
+        Some(_) => request.parameters.time("timeout")?.unwrap_or(Duration::MAX),
+        None => PATIENCE,
+    };
+    let ids: Vec<u64> = tasks.iter().map(|task| task.id).collect();
+    match request.root().tasks().until_ended(&ids, patience).await {
+        true => Ok(()),
+        false => {
+            let node = node(request);
+            let ids = tasks.iter().map(|task| id(task, &node));
+            let ids: Vec<String> = ids.collect();
+            Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeout_exception",
+                format!("Timed out waiting for completion of [{}]", ids.join(", ")),
+            ))
+        }
+    }
 }
 
 /// Returns the tasks that the parameters name.
@@ -128,10 +193,16 @@ fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
             word == "_local" || matches_pattern(word, &id) || matches_pattern(word, name)
         })
     });
-    // No task here was begun by another.
-    let has_parent = match parameters.get("parent_task_id") {
-        Some(parent) => number_of(request, parent).map(|_| true)?,
-        None => false,
+    // A task of another node has no parts here; −1 is any task.
+    let parent = parameters
+        .get("parent_task_id")
+        .filter(|parent| *parent != "-1");
+    let parent = parent
+        .map(|parent| number_of(request, parent))
+        .transpose()?;
+    let is_part = |task: &TaskInfo| match parent {
+        None => true,
+        Some(parent) => parent.is_some() && task.parent == parent,
     };
     let is_named = |task: &TaskInfo| {
         let of_action = |pattern: &String| matches_pattern(pattern, task.action);
@@ -140,11 +211,11 @@ fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
             .is_none_or(|patterns| patterns.iter().any(of_action))
     };
     let mut tasks = request.root().tasks().list_all();
-    tasks.retain(|task| is_here && !has_parent && is_named(task));
+    tasks.retain(|task| is_here && is_part(task) && is_named(task));
     Ok(tasks)
 }
 
-fn node(request: &Request) -> String {
+pub(super) fn node(request: &Request) -> String {
     request.root().cluster().options().node.to_string()
 }
 
@@ -153,19 +224,28 @@ fn id(task: &TaskInfo, node: &str) -> String {
 }
 
 /// Reads an id, `node:number`; `None` when it is of another node.
-fn number_of(request: &Request, text: &str) -> Result<Option<u64>, ApiError> {
+pub(super) fn number_of(request: &Request, text: &str) -> Result<Option<u64>, ApiError> {
     let malformed = || ApiError::illegal(format!("malformed task id {text}"));
     let (node, number) = text.rsplit_once(':').ok_or_else(malformed)?;
     let number: u64 = number.parse().map_err(|_| malformed())?;
     Ok((*node == *request.root().cluster().options().node.0).then_some(number))
 }
 
-fn not_found(reason: String) -> ApiError {
+pub(super) fn not_found(reason: String) -> ApiError {
     ApiError::new(
         StatusCode::NOT_FOUND,
         "resource_not_found_exception",
         reason,
     )
+}
+
+/// Returns tasks under the node that they run on.
+pub(super) fn answer_by_node(request: &Request, tasks: &[TaskInfo]) -> Reply {
+    let node = node(request);
+    let by_id = tasks
+        .iter()
+        .map(|task| (id(task, &node), shown(task, &node, true)));
+    Reply::json(&by_node(request, &by_id.collect()))
 }
 
 fn by_node(request: &Request, tasks: &Map<String, Value>) -> Value {
@@ -189,7 +269,8 @@ fn by_node(request: &Request, tasks: &Map<String, Value>) -> Value {
     json!({"nodes": nodes})
 }
 
-fn shown(task: &TaskInfo, node: &str, is_detailed: bool) -> Value {
+/// Returns one task.
+pub(super) fn shown(task: &TaskInfo, node: &str, is_detailed: bool) -> Value {
     let mut headers = Map::new();
     if let Some(opaque_id) = &task.opaque_id {
         headers.insert("X-Opaque-Id".to_owned(), Value::from(opaque_id.as_str()));
@@ -205,6 +286,12 @@ fn shown(task: &TaskInfo, node: &str, is_detailed: bool) -> Value {
         "cancelled": task.is_cancelled,
         "headers": headers,
     });
+    if let Some(parent) = task.parent {
+        shown["parent_task_id"] = Value::from(format!("{node}:{parent}"));
+    }
+    if let Some(done) = task.status.as_ref().filter(|_| is_detailed) {
+        shown["status"] = status(done);
+    }
     if is_detailed {
         shown["description"] = Value::from(task.description.as_str());
     }

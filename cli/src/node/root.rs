@@ -81,10 +81,12 @@ pub(super) async fn run(
         let stop = stopped(stop.clone());
         let served = gleaner_proto::serve_admitted(listener, admission, services, stop);
         let served = async { served.await.context("the server for other nodes failed") };
-        tokio::select! {
+        let ended = tokio::select! {
             served = futures::future::try_join(served, opening) => served.map(|_| ()),
             reason = refused => Err(reason),
-        }
+        };
+        root.by_query().stop().await;
+        ended
     };
     let ended = tokio::try_join!(answering, running);
     upkeep.abort();

@@ -93,8 +93,14 @@ impl Node {
         let _probes = Probes::start(&config.probe_listen, dialect.clone(), &options).await?;
         let folders = self.folder.path().to_path_buf();
         let upkeep = tokio::spawn(metrics::upkeep(self.metrics.clone(), folders));
+        // Clients that wait for a task are told what it did, within the grace of their requests.
+        let stop = async {
+            stop.await;
+            self.root.by_query().begin_stop();
+        };
         let served = gleaner_api::serve(listener, dialect, &options, stop).await;
         upkeep.abort();
+        self.root.by_query().stop().await;
         self.leaf.stop().await;
         served.context("the server failed")
     }

@@ -1,5 +1,6 @@
 //! Deletes by query over a leaf that answers as told.
 
+use gleaner_query::search::SearchRequest;
 use serde_json::json;
 
 use super::*;
@@ -7,13 +8,8 @@ use crate::testing::{Fixture, index, shard};
 
 fn request() -> ByQueryRequest {
     ByQueryRequest {
-        search: SearchRequest::default(),
         page_size: 10,
-        max_docs: None,
-        is_proceeding_on_conflicts: false,
-        is_refreshed: false,
-        requests_per_second: None,
-        keep_alive: Duration::from_secs(60),
+        ..ByQueryRequest::new(Change::Delete, Target::default(), SearchRequest::default())
     }
 }
 
@@ -24,55 +20,181 @@ fn fixture() -> Fixture {
     fixture
 }
 
-async fn deleted(fixture: &Fixture) -> ByQueryReport {
-    let (target, request, origin) = (Target::default(), request(), Origin::default());
-    let report = fixture
+fn begun(fixture: &Fixture, request: ByQueryRequest) -> BegunTask {
+    let begun = fixture
         .root
-        .deleter()
-        .delete_by_query(&target, &request, &origin);
-    report.await.expect("a report")
+        .by_query()
+        .begin(request, &Origin::default(), None);
+    begun.expect("there is room")
+}
+
+async fn ended(fixture: &Fixture, request: ByQueryRequest) -> ByQueryReport {
+    begun(fixture, request).ended().await.expect("a report")
+}
+
+fn num_written(fixture: &Fixture) -> usize {
+    let written = fixture.leaf.written.lock();
+    written.iter().map(|call| call.items.len()).sum()
 }
 
 #[tokio::test]
 async fn a_search_that_ran_out_of_time_deletes_nothing_and_says_so() {
     let fixture = fixture();
     *fixture.leaf.edit.lock() = Some(|_, hits| hits.timed_out = true);
-    let report = deleted(&fixture).await;
-    assert_eq!((report.timed_out, report.deleted), (true, 0));
-    assert!(fixture.leaf.written.lock().is_empty());
+    let report = ended(&fixture, request()).await;
+    assert_eq!((report.timed_out, report.status.counts.deleted), (true, 0));
+    assert_eq!(num_written(&fixture), 0);
     // Nor does one that has found nothing pass for whole.
     fixture.leaf.hits.lock().clear();
-    assert!(deleted(&fixture).await.timed_out);
+    assert!(ended(&fixture, request()).await.timed_out);
     *fixture.leaf.edit.lock() = None;
-    assert!(!deleted(&fixture).await.timed_out);
+    assert!(!ended(&fixture, request()).await.timed_out);
 }
 
 #[tokio::test]
 async fn what_is_found_in_time_is_written_as_deleted() {
     let fixture = fixture();
-    let report = deleted(&fixture).await;
+    let report = ended(&fixture, request()).await;
     assert!(!report.timed_out);
-    let written = fixture.leaf.written.lock();
-    let num_items: usize = written.iter().map(|call| call.items.len()).sum();
-    assert_eq!((report.total, num_items), (2, 2));
+    assert_eq!((report.status.counts.total, num_written(&fixture)), (2, 2));
 }
 
 #[tokio::test]
-async fn the_time_of_a_page_bounds_its_deletions() {
+async fn the_time_of_writes_bounds_them() {
     let fixture = fixture();
     let mut request = request();
-    request.search.timeout = Some(Duration::from_secs(2));
-    let (target, origin) = (Target::default(), Origin::default());
-    let report = fixture
-        .root
-        .deleter()
-        .delete_by_query(&target, &request, &origin);
-    report.await.expect("a report");
+    request.write_timeout = Some(Duration::from_secs(2));
+    ended(&fixture, request).await;
     let written = fixture.leaf.written.lock();
     assert!(!written.is_empty());
     assert!(
         written
             .iter()
             .all(|call| call.remaining <= Duration::from_secs(2))
+    );
+}
+
+#[tokio::test]
+async fn a_task_goes_on_without_the_one_who_began_it() {
+    let fixture = fixture();
+    let begun = begun(&fixture, request());
+    let id = begun.id;
+    drop(begun);
+    let tasks = fixture.root.tasks();
+    assert!(tasks.until_ended(&[id], Duration::MAX).await);
+    assert_eq!(num_written(&fixture), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_waits_for_its_rate_is_listed_rethrottled_and_cancelled() {
+    let fixture = fixture();
+    // The leaf finds the same on every page.
+    let slow = || ByQueryRequest {
+        page_size: 1,
+        max_docs: Some(2),
+        requests_per_second: Some(1e-6),
+        ..request()
+    };
+    for is_cancelled in [false, true] {
+        fixture.leaf.written.lock().clear();
+        let begun = begun(&fixture, slow());
+        let waits = async {
+            loop {
+                let task = fixture.root.tasks().get(begun.id).expect("under way");
+                let status = task.status.expect("a task by query");
+                if status.throttled_for > Duration::ZERO {
+                    return status.counts;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(waits.await.batches, 1);
+        assert_eq!(num_written(&fixture), 1);
+        let task = match is_cancelled {
+            true => fixture.root.tasks().cancel(begun.id),
+            false => fixture.root.tasks().rethrottle(begun.id, None),
+        };
+        assert_eq!(task.expect("under way").is_cancelled, is_cancelled);
+        let status = begun.ended().await.expect("a report").status;
+        assert_eq!(status.cancelled.is_some(), is_cancelled);
+        assert_eq!(num_written(&fixture), 2 - usize::from(is_cancelled));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_end_in_order_with_the_process_and_no_new_one_begins() {
+    let fixture = fixture();
+    let begun = begun(
+        &fixture,
+        ByQueryRequest {
+            page_size: 1,
+            max_docs: Some(2),
+            requests_per_second: Some(1e-6),
+            ..request()
+        },
+    );
+    tokio::join!(fixture.root.by_query().stop(), async {
+        let status = begun.ended().await.expect("a report").status;
+        assert_eq!(status.cancelled, Some(STOPPING));
+    });
+    let refused = fixture
+        .root
+        .by_query()
+        .begin(request(), &Origin::default(), None);
+    assert!(matches!(
+        refused.err(),
+        Some(RootError::Leaf(LeafFault::Rejected { .. }))
+    ));
+}
+
+#[tokio::test]
+async fn slices_are_parts_of_a_task_that_are_listed_beneath_it() {
+    let fixture = fixture();
+    let request = ByQueryRequest {
+        slices: Slices::Auto,
+        page_size: 1,
+        max_docs: Some(4),
+        requests_per_second: Some(1e-6),
+        ..request()
+    };
+    let begun = begun(&fixture, request);
+    let tasks = fixture.root.tasks();
+    while tasks.list_all().len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let parts = tasks.list_all().into_iter().skip(1);
+    assert!(
+        parts
+            .map(|task| task.parent)
+            .all(|parent| parent == Some(begun.id))
+    );
+    tasks.cancel(begun.id).expect("under way");
+    let status = begun.ended().await.expect("a report").status;
+    assert_eq!(status.slices.len(), 2, "as many as the index has shards");
+    let is_cancelled = |slice: &ByQueryStatus| slice.cancelled == Some("by user request");
+    assert!(status.slices.iter().all(is_cancelled));
+}
+
+#[tokio::test]
+async fn an_index_is_not_copied_into_itself() {
+    let fixture = fixture();
+    let request = ByQueryRequest {
+        change: Change::Reindex(Destination {
+            index: "index-1".to_owned(),
+            creates: false,
+            version_type: VersionType::Internal,
+            routing: NewRouting::Keep,
+            source: SourceFilter::default(),
+        }),
+        ..request()
+    };
+    let refused = fixture
+        .root
+        .by_query()
+        .begin(request, &Origin::default(), None);
+    let refused = refused.err().expect("refused").to_string();
+    assert!(
+        refused.contains("cannot write into an index its reading from"),
+        "{refused}"
     );
 }

@@ -1,0 +1,255 @@
+//! `_reindex`: the body, and what it asks for.
+
+use gleaner_query::json::{self, ObjectReader, scalar_text};
+use gleaner_query::names::{ResolveOptions, expand_date_math};
+use gleaner_query::search::{SearchRequest, parse_search_value};
+use gleaner_root::by_query::{
+    ByQueryRequest, Change, Destination, DocumentSource, NewRouting, VersionType,
+};
+use gleaner_root::plan::Target;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::asked::{self, Common};
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::route::Answer;
+
+pub(super) async fn reindex(mut request: Request) -> Answer {
+    let Some(body) = request.json().await? else {
+        return Err(ApiError::parse("request body is required"));
+    };
+    let asked = read(&request, &body)?;
+    super::carry_out(&request, asked).await
+}
+
+/// A `source` as given.
+#[derive(Debug, Default)]
+struct Source {
+    /// Index expressions.
+    indices: Vec<String>,
+    page_size: Option<usize>,
+    remote: Option<Value>,
+    search: SearchRequest,
+}
+
+fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
+    let mut reader = ObjectReader::part("reindex", body)?;
+    let limits = request.root().cluster().limits();
+    let source = match reader.take("source") {
+        Some(source) => read_source(source, &limits)?,
+        None => Source::default(),
+    };
+    let destination = reader.take("dest").map(read_destination).transpose()?;
+    let conflicts = reader.text("conflicts")?;
+    let max_docs = asked::agreed(reader.integer("size")?, reader.integer("max_docs")?)?;
+    reader.ignore(&["script"]);
+    reader.finish()?;
+    asked::refuse_script(body)?;
+    let mut common = Common::of(&request.parameters, conflicts.as_deref(), max_docs)?;
+    if let Some(size) = source.page_size {
+        common.page_size = size;
+    }
+    let mut destination = checked(&source, destination, &common)?;
+    if source.remote.is_some() {
+        return Err(ApiError::unsupported("reindex from a remote cluster"));
+    }
+    let now_ms = request.root().cluster().now_ms();
+    let expression = expand_date_math(&source.indices.join(","), now_ms)?;
+    destination.index = expand_date_math(&destination.index, now_ms)?;
+    destination.source = source.search.source.clone();
+    let description = format!("reindex from [{expression}] to [{}]", destination.index);
+    let target = Target {
+        expression: Some(expression),
+        options: ResolveOptions {
+            allow_no_indices: true,
+            ..ResolveOptions::default()
+        },
+        routing: None,
+    };
+    let change = Change::Reindex(destination);
+    let here = DocumentSource::Here(target);
+    super::made(common, change, here, source.search, description)
+}
+
+/// Reads `source`: names, the size of a page, and a search.
+fn read_source(value: &Value, limits: &gleaner_query::limits::Limits) -> Result<Source, ApiError> {
+    let Value::Object(entries) = value else {
+        let found = json::token_name(value);
+        let reason = format!("[reindex] source doesn't support values of type: {found}");
+        return Err(ApiError::illegal(reason));
+    };
+    let mut search = entries.clone();
+    let indices = match search.shift_remove("index") {
+        None => Vec::new(),
+        Some(Value::Array(items)) => items.iter().filter_map(scalar_text).collect(),
+        Some(one) => scalar_text(&one).into_iter().collect(),
+    };
+    let page_size = search.shift_remove("size").map(|size| page_size(&size));
+    let remote = search.shift_remove("remote");
+    Ok(Source {
+        indices,
+        page_size: page_size.transpose()?,
+        remote,
+        search: parse_search_value(&Value::Object(search), limits)?,
+    })
+}
+
+fn page_size(value: &Value) -> Result<usize, ApiError> {
+    let text = scalar_text(value).unwrap_or_else(|| value.to_string());
+    text.parse().map_err(|_| {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "number_format_exception",
+            format!("For input string: \"{text}\""),
+        )
+    })
+}
+
+fn read_destination(value: &Value) -> Result<Destination, ApiError> {
+    let mut reader = ObjectReader::part("dest", value)?;
+    let index = reader.text("index")?.unwrap_or_default();
+    let creates = match reader.text("op_type")?.as_deref() {
+        None | Some("index") => false,
+        Some("create") => true,
+        Some(other) => {
+            let reason = format!("opType must be 'create' or 'index', found: [{other}]");
+            return Err(ApiError::illegal(reason));
+        }
+    };
+    let version_type = match reader.text("version_type")?.as_deref() {
+        None | Some("internal") => VersionType::Internal,
+        Some("external" | "external_gt") => VersionType::External,
+        Some("external_gte") => VersionType::ExternalGte,
+        Some(other) => {
+            let reason = format!("No version type match [{other}]");
+            return Err(ApiError::illegal(reason));
+        }
+    };
+    let routing = read_routing(reader.text("routing")?.as_deref())?;
+    let pipeline = reader.text("pipeline")?;
+    reader.finish()?;
+    if pipeline.is_some_and(|pipeline| pipeline != "_none") {
+        return Err(ApiError::unsupported("an ingest pipeline"));
+    }
+    Ok(Destination {
+        index,
+        creates,
+        version_type,
+        routing,
+        source: Default::default(),
+    })
+}
+
+fn read_routing(text: Option<&str>) -> Result<NewRouting, ApiError> {
+    match text {
+        None | Some("keep") => Ok(NewRouting::Keep),
+        Some("discard") => Ok(NewRouting::Discard),
+        Some(text) => match text.strip_prefix('=') {
+            Some(routing) => Ok(NewRouting::Is(routing.to_owned())),
+            None => Err(ApiError::validation(&[
+                "routing must be unset, [keep], [discard] or [=<some new value>]".to_owned(),
+            ])),
+        },
+    }
+}
+
+/// Returns the destination, where all parts go together.
+fn checked(
+    source: &Source,
+    destination: Option<Destination>,
+    common: &Common,
+) -> Result<Destination, ApiError> {
+    let mut reasons = Vec::new();
+    if source.indices.iter().all(String::is_empty) {
+        reasons.push("use _all if you really want to copy from all existing indexes".to_owned());
+    }
+    if !source.search.source.enabled {
+        reasons.push("_source:false is not supported in this context".to_owned());
+    }
+    let destination = destination.filter(|destination| !destination.index.is_empty());
+    if destination.is_none() {
+        reasons.push("index must be specified".to_owned());
+    }
+    if let Some(destination) = &destination
+        && destination.creates
+        && destination.version_type != VersionType::Internal
+    {
+        let reason = "create operations only support internal versioning. use index instead";
+        reasons.push(reason.to_owned());
+    }
+    asked::check_search(&source.search, common, reasons)?;
+    destination.ok_or_else(|| ApiError::validation(&["index must be specified".to_owned()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_query::limits::Limits;
+    use serde_json::json;
+
+    use super::*;
+
+    fn source(value: &Value) -> Result<Source, String> {
+        read_source(value, &Limits::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_source_is_names_a_size_and_a_search() {
+        let read = source(&json!({
+            "index": ["a", "b*"], "size": "7", "query": {"match_all": {}}, "_source": ["t"],
+        }));
+        let read = read.expect("read");
+        assert_eq!(read.indices, ["a", "b*"]);
+        assert_eq!(read.page_size, Some(7));
+        assert_eq!(read.search.source.includes, ["t"]);
+        assert!(read.search.query.is_some() && read.search.size.is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_source_is_named() {
+        for (value, expected) in [
+            (
+                json!({"junk": {}}),
+                "Unknown key for a START_OBJECT in [junk].",
+            ),
+            (
+                json!({"size": "cat"}),
+                "number_format_exception: For input string: \"cat\"",
+            ),
+            (
+                json!("books"),
+                "source doesn't support values of type: VALUE_STRING",
+            ),
+        ] {
+            let refused = source(&value).expect_err("refused");
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_destination_says_how_documents_are_put_there() {
+        let read = |value| read_destination(&value).map_err(|error| error.reason().to_owned());
+        let all = json!({"index": "b", "op_type": "create", "routing": "=r", "pipeline": "_none"});
+        let destination = read(all).expect("read");
+        assert!(destination.creates);
+        assert_eq!(destination.routing, NewRouting::Is("r".to_owned()));
+        let gte = read(json!({"index": "b", "version_type": "external_gte"})).expect("read");
+        assert_eq!(gte.version_type, VersionType::ExternalGte);
+        for (value, expected) in [
+            (json!({"version": 10}), "[dest] unknown field [version]"),
+            (json!({"op_type": "update"}), "opType must be"),
+            (
+                json!({"version_type": "force"}),
+                "No version type match [force]",
+            ),
+            (json!({"routing": "x"}), "routing must be unset"),
+            (
+                json!({"pipeline": "p"}),
+                "[an ingest pipeline] is not supported",
+            ),
+        ] {
+            let refused = read(value).expect_err("refused");
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+}
