@@ -28,6 +28,7 @@ mod security;
 mod settings;
 mod stats;
 mod tasks;
+mod template;
 mod update;
 mod validate;
 
@@ -56,6 +57,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     index::ROUTES,
     mapping::ROUTES,
     settings::ROUTES,
+    template::ROUTES,
     alias::ROUTES,
     analyze::ROUTES,
     maintenance::ROUTES,

@@ -129,6 +129,7 @@ fn adds(current: &ClusterState, next: &ClusterState) -> bool {
     };
     next.persistent_settings != current.persistent_settings
         || next.security != current.security
+        || next.templates != current.templates
         || !next.indices.values().all(is_same)
 }
 

@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::meta::{ChangeId, ClusterValue, FIRST_LEVEL, Meta};
 use crate::mirror::View;
 use crate::table;
-use crate::value::{CLUSTER, INDEX, Kind, META};
+use crate::value::{CLUSTER, INDEX, Kind, META, TEMPLATES};
 
 /// A change of the state that is ready to be sent.
 pub(crate) struct Change {
@@ -53,6 +53,10 @@ impl Change {
             if before.is_none() {
                 operations.extend(table::first_entries(keys, &view.entries.table, index)?);
             }
+        }
+        if next.templates != current.templates {
+            let stored = view.entries.templates.as_ref();
+            operations.push(put(keys.templates(), TEMPLATES, &*next.templates, stored)?);
         }
         let deleted = current.indices.keys();
         let deleted = deleted.filter(|uuid| !next.indices.contains_key(uuid));
@@ -122,6 +126,9 @@ pub(crate) fn beginning(
     ];
     for index in state.indices.values() {
         operations.push(put_index(keys, index, None)?);
+    }
+    if !state.templates.is_empty() {
+        operations.push(put(keys.templates(), TEMPLATES, &*state.templates, None)?);
     }
     let absent = |key: String| Compare {
         key,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gleaner_coordinator::entries::EntryTable;
-use gleaner_model::{ClusterState, IndexMeta, IndexUuid};
+use gleaner_model::{ClusterState, IndexMeta, IndexUuid, Templates};
 use gleaner_proto::etcd::{Event, Listing, Revision};
 
 use crate::keys::{Keys, StateKey};
 use crate::meta::{ClusterValue, Meta};
 use crate::table;
-use crate::value::{CLUSTER, INDEX, Kind, META};
+use crate::value::{CLUSTER, INDEX, Kind, META, TEMPLATES};
 
 /// A value as it lies in etcd, and what was read of it.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub(crate) struct Entries {
     keys: Keys,
     pub(crate) cluster: Option<StateEntry<ClusterValue>>,
     pub(crate) meta: Option<StateEntry<Meta>>,
+    /// `None` where nobody has put one.
+    pub(crate) templates: Option<StateEntry<Templates>>,
     pub(crate) indices: BTreeMap<IndexUuid, StateEntry<IndexMeta>>,
     /// Entries of shards and nodes, which are no part of the state: they change beside it.
     pub(crate) table: Arc<EntryTable>,
@@ -60,6 +62,7 @@ impl Entries {
             keys,
             cluster: None,
             meta: None,
+            templates: None,
             indices: BTreeMap::new(),
             table: Arc::default(),
         }
@@ -69,7 +72,7 @@ impl Entries {
     /// is not read again.
     pub(crate) fn replace(&mut self, listing: Listing) {
         let mut before = std::mem::take(&mut self.indices);
-        (self.cluster, self.meta) = (None, None);
+        (self.cluster, self.meta, self.templates) = (None, None, None);
         self.table = Arc::default();
         Arc::make_mut(&mut self.table).revision = table::revision_of(listing.revision);
         for pair in listing.pairs {
@@ -108,6 +111,9 @@ impl Entries {
             Some(StateKey::Meta) => {
                 self.meta = value.map(|bytes| StateEntry::new(META, bytes, revision));
             }
+            Some(StateKey::Templates) => {
+                self.templates = value.map(|bytes| StateEntry::new(TEMPLATES, bytes, revision));
+            }
             Some(StateKey::Index(uuid)) => match value {
                 Some(bytes) => {
                     let stored = StateEntry::new(INDEX, bytes, revision);
@@ -131,6 +137,10 @@ impl Entries {
     pub(crate) fn state(&self) -> Result<ClusterState, Problem> {
         let cluster = read(self.cluster.as_ref(), || self.keys.cluster())?;
         let meta = read(self.meta.as_ref(), || self.keys.meta())?;
+        let templates = match &self.templates {
+            None => Arc::default(),
+            stored => read(stored.as_ref(), || self.keys.templates())?,
+        };
         let mut indices = BTreeMap::new();
         for (uuid, stored) in &self.indices {
             let index = read(Some(stored), || self.keys.index(uuid))?;
@@ -151,6 +161,8 @@ impl Entries {
             indices,
             deleted: meta.deleted,
             flooded: meta.flooded,
+            templates,
+            data_streams: meta.data_streams,
             persistent_settings: meta.persistent_settings,
             security: meta.security,
         })

@@ -17,6 +17,7 @@ pub struct Keys {
 pub(crate) enum StateKey {
     Cluster,
     Meta,
+    Templates,
     Index(IndexUuid),
     Shard(ShardKey),
     Name(String),
@@ -52,6 +53,10 @@ impl Keys {
         self.named("meta")
     }
 
+    pub(crate) fn templates(&self) -> String {
+        self.named("templates")
+    }
+
     pub(crate) fn index(&self, uuid: &IndexUuid) -> String {
         self.named(format_args!("index/{uuid}"))
     }
@@ -82,6 +87,7 @@ impl Keys {
         match key.strip_prefix(&*self.prefix)? {
             "cluster" => Some(StateKey::Cluster),
             "meta" => Some(StateKey::Meta),
+            "templates" => Some(StateKey::Templates),
             rest => {
                 let (kind, name) = rest.split_once('/')?;
                 match kind {
@@ -117,6 +123,7 @@ mod tests {
         for (key, read) in [
             (keys.cluster(), StateKey::Cluster),
             (keys.meta(), StateKey::Meta),
+            (keys.templates(), StateKey::Templates),
             (keys.index(&uuid), StateKey::Index(uuid)),
             (keys.shard(shard), StateKey::Shard(shard)),
             (keys.name("leaf-1"), StateKey::Name("leaf-1".to_owned())),

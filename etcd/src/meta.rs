@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gleaner_model::{ClusterState, IndexUuid, NodeId, NodeMeta, Security};
+use gleaner_model::{
+    ClusterState, DataStream, IndexName, IndexUuid, NodeId, NodeMeta, Security,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -44,6 +46,8 @@ pub(crate) struct Meta {
     pub(crate) persistent_settings: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) security: Option<Arc<Security>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) data_streams: BTreeMap<IndexName, DataStream>,
 }
 
 impl Meta {
@@ -58,6 +62,8 @@ impl Meta {
             indices: _,
             deleted,
             flooded,
+            templates: _,
+            data_streams,
             persistent_settings,
             security,
         } = state.clone();
@@ -70,6 +76,7 @@ impl Meta {
             flooded,
             persistent_settings,
             security,
+            data_streams,
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Kind {
 pub(crate) const CLUSTER: Kind = kind("cluster");
 /// The value of the key `meta`.
 pub(crate) const META: Kind = kind("meta");
+/// The value of the key `templates`.
+pub(crate) const TEMPLATES: Kind = kind("templates");
 /// The value of a key `index/…`.
 pub(crate) const INDEX: Kind = kind("index");
 /// The value of a key `node/…`.

@@ -21,6 +21,7 @@ pub mod security;
 pub mod settings;
 pub mod slow_log;
 pub mod state;
+pub mod template;
 
 pub use edition::{AnswerKey, Edition};
 pub use entry::{CopyMeta, Entry, EntryError};
@@ -38,4 +39,5 @@ pub use peer::{PeerRole, UnknownRole};
 pub use security::{ApiKey, ClusterPrivilege, IndexPrivilege, Rights, Security};
 pub use settings::{Blocks, IndexSettings, ROUTING_SLOTS};
 pub use slow_log::{SlowLevel, SlowLog, Thresholds};
-pub use state::{Alias, ClusterState, IndexMeta, MAX_DELETED, NodeMeta, Role};
+pub use state::{Alias, ClusterState, DataStream, IndexMeta, MAX_DELETED, NodeMeta, Role};
+pub use template::Templates;

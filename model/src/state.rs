@@ -9,6 +9,7 @@ use crate::id::{IndexName, IndexUuid, NodeId, PrimaryTerm, ShardKey, ShardNumber
 use crate::mapping::Mapping;
 use crate::security::Security;
 use crate::settings::IndexSettings;
+use crate::template::Templates;
 
 /// An alias as one index knows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,19 @@ impl IndexMeta {
     }
 }
 
+/// A name under which documents are appended: to the newest of its indices, which is replaced by a newer one now
+/// and then. Each of its indices bears the name as an alias.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataStream {
+    /// Its indices, the oldest first; documents go to the last. Never empty.
+    pub indices: Vec<IndexUuid>,
+    /// Number of the newest index, from 1.
+    pub generation: u64,
+    /// Whether wildcards leave it out.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,6 +130,12 @@ pub struct ClusterState {
     /// named by the empty text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub flooded: BTreeSet<NodeId>,
+    /// What new indices get by their names.
+    #[serde(default, skip_serializing_if = "no_templates")]
+    pub templates: Arc<Templates>,
+    /// The data streams by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data_streams: BTreeMap<IndexName, DataStream>,
     /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.
     pub persistent_settings: serde_json::Map<String, serde_json::Value>,
     /// Who may do what; `None`: every request may do everything.
@@ -126,6 +146,10 @@ pub struct ClusterState {
 /// Deleted indices that the cluster state remembers: as many as Elasticsearch does.
 pub const MAX_DELETED: usize = 500;
 
+fn no_templates(templates: &Templates) -> bool {
+    templates.is_empty()
+}
+
 impl ClusterState {
     /// Takes an index out, and remembers that it was deleted.
     pub fn delete_index(&mut self, uuid: &IndexUuid) {
@@ -133,7 +157,16 @@ impl ClusterState {
             self.deleted.push(*uuid);
             let num_forgotten = self.deleted.len().saturating_sub(MAX_DELETED);
             self.deleted.drain(..num_forgotten);
+            for stream in self.data_streams.values_mut() {
+                stream.indices.retain(|index| index != uuid);
+            }
         }
+    }
+
+    /// Returns the data stream that an index is of, with its name.
+    pub fn data_stream_of(&self, uuid: &IndexUuid) -> Option<(&IndexName, &DataStream)> {
+        let mut streams = self.data_streams.iter();
+        streams.find(|(_, stream)| stream.indices.contains(uuid))
     }
 
     /// Returns the index of that name.

@@ -31,6 +31,7 @@ pub mod security;
 pub mod settings;
 pub mod sort_value;
 pub mod source;
+pub mod templates;
 pub mod units;
 
 pub use error::QueryError;

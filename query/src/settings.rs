@@ -26,6 +26,23 @@ use known::{Effect, Scope};
 /// Prefix of the analysis settings, which stay a tree.
 const ANALYSIS: &str = "index.analysis.";
 
+/// Returns settings as they are kept and shown: by their dotted keys, scalars as texts. `null` stays.
+///
+/// # Errors
+/// `illegal_argument_exception` for what is no object of settings.
+pub fn flat_settings(value: &Value) -> Result<Map<String, Value>, QueryError> {
+    let entries = flat::flatten(value)?.into_iter();
+    let shown = entries.map(|(key, value)| {
+        let value = if value.is_null() {
+            value
+        } else {
+            flat::shown(&value)
+        };
+        (key, value)
+    });
+    Ok(shown.collect())
+}
+
 /// Reads the settings of a new index; what is not given has its default.
 ///
 /// # Errors

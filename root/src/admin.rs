@@ -1,5 +1,7 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
+pub mod templates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::settings::{
     cluster, has_similarity, loses_similarity, undeclared_settings, update_index_settings,
 };
+use gleaner_query::templates as composing;
 use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
@@ -52,7 +55,8 @@ impl Admin {
 }
 
 impl Admin {
-    /// Creates an index; its shards are opened by the leaves as soon as they hear of it.
+    /// Creates an index of these settings and fields, whatever templates say; its shards are opened by the leaves as
+    /// soon as they hear of it.
     ///
     /// # Errors
     /// [`RootError::IndexExists`], names and settings that break a rule.
@@ -61,45 +65,37 @@ impl Admin {
         name: &str,
         new: NewIndex,
     ) -> Result<Arc<IndexMeta>, RootError> {
+        self.create(name, |_| Ok(new.clone())).await
+    }
+
+    /// As [`Admin::create_index`]; what `body` does not say comes from the templates for the name.
+    ///
+    /// # Errors
+    /// As [`Admin::create_index`], and a body that cannot be read.
+    pub async fn create_index_by_templates(
+        &self,
+        name: &str,
+        body: &Value,
+    ) -> Result<Arc<IndexMeta>, RootError> {
+        let limits = self.cluster.limits();
+        self.create(name, |state| {
+            let (composed, from) = composing::compose(&state.templates, name);
+            Ok(composed.new_index(from, body, &limits)?)
+        })
+        .await
+    }
+
+    async fn create(
+        &self,
+        name: &str,
+        new: impl Fn(&ClusterState) -> Result<NewIndex, RootError>,
+    ) -> Result<Arc<IndexMeta>, RootError> {
         let name = IndexName::parse(name)?;
-        check_known(
-            &new.mapping,
-            None,
-            &new.settings,
-            &registry::build(&new.settings)?,
-        )?;
         let uuid = IndexUuid(rand::random());
-        let created_ms = self.cluster.now_ms();
         let state = self
             .change(|state| {
                 check_free(state, name.as_str())?;
-                for alias in new.aliases.keys() {
-                    alias::check_free(alias, &name, state)?;
-                }
-                check_shards(state, &new, self.cluster.options.max_shards)?;
-                let NewIndex {
-                    mut settings,
-                    says_replicas,
-                    mapping,
-                    aliases,
-                } = new.clone();
-                if !says_replicas {
-                    replicate(&mut settings, self.cluster.options.default_replicas);
-                }
-                // Its primaries are opened for the first time: see `leaf`.
-                let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
-                let mut index = IndexMeta {
-                    uuid,
-                    name: name.clone(),
-                    created_ms,
-                    settings,
-                    mapping: Arc::new(mapping),
-                    aliases,
-                    primary_terms: terms,
-                    copies: Vec::new(),
-                    is_closed: false,
-                };
-                index.copies = placing::copies(state, &index)?;
+                let index = self.placed(state, (uuid, &name), new(state)?)?;
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
                 alias::check_numbers(state, &next)?;
@@ -108,6 +104,49 @@ impl Admin {
             .await?;
         let created = state.indices.get(&uuid).cloned();
         created.ok_or_else(|| RootError::IndexNotFound(name.to_string()))
+    }
+
+    /// Returns a new index with its copies placed, checked against what is there.
+    fn placed(
+        &self,
+        state: &ClusterState,
+        (uuid, name): (IndexUuid, &IndexName),
+        new: NewIndex,
+    ) -> Result<IndexMeta, RootError> {
+        check_known(
+            &new.mapping,
+            None,
+            &new.settings,
+            &registry::build(&new.settings)?,
+        )?;
+        for alias in new.aliases.keys() {
+            alias::check_free(alias, name, state)?;
+        }
+        check_shards(state, &new, self.cluster.options.max_shards)?;
+        let NewIndex {
+            mut settings,
+            says_replicas,
+            mapping,
+            aliases,
+        } = new;
+        if !says_replicas {
+            replicate(&mut settings, self.cluster.options.default_replicas);
+        }
+        // Its primaries are opened for the first time: see `leaf`.
+        let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
+        let mut index = IndexMeta {
+            uuid,
+            name: name.clone(),
+            created_ms: self.cluster.now_ms(),
+            settings,
+            mapping: Arc::new(mapping),
+            aliases,
+            primary_terms: terms,
+            copies: Vec::new(),
+            is_closed: false,
+        };
+        index.copies = placing::copies(state, &index)?;
+        Ok(index)
     }
 
     /// Deletes the indices named; aliases may not be named.

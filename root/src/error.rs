@@ -50,6 +50,14 @@ pub enum RootError {
         /// Which block.
         block: &'static Block,
     },
+    /// Nothing of that name, of some other kind than an index.
+    #[error("{reason}")]
+    ResourceNotFound {
+        /// The dialect's error type.
+        kind: &'static str,
+        /// What was not found.
+        reason: String,
+    },
     /// No alias of that name.
     #[error("aliases [{0}] missing")]
     AliasMissing(String),
@@ -160,6 +168,7 @@ impl RootError {
             | Self::IndexClosed(_)
             | Self::Blocked { .. }
             | Self::AliasMissing(_)
+            | Self::ResourceNotFound { .. }
             | Self::ContextMissing(_)
             | Self::BadToken(_)
             | Self::Write(_)

@@ -292,7 +292,7 @@ impl Ingester {
     async fn create_missing(&self, name: &str) -> Result<Arc<IndexMeta>, RootError> {
         match self
             .admin
-            .create_index(name, crate::admin::NewIndex::default())
+            .create_index_by_templates(name, &serde_json::Value::Null)
             .await
         {
             Ok(index) => Ok(index),

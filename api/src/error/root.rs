@@ -50,6 +50,9 @@ impl From<&RootError> for ApiError {
                 };
                 Self::new(status, "cluster_block_exception", reason)
             }
+            RootError::ResourceNotFound { kind, .. } => {
+                Self::new(StatusCode::NOT_FOUND, *kind, reason)
+            }
             RootError::AliasMissing(name) => {
                 Self::new(StatusCode::NOT_FOUND, "aliases_not_found_exception", reason)
                     .with("resource.type", "aliases")

@@ -7,14 +7,15 @@ mod health;
 mod indices;
 mod nodes;
 mod shards;
+mod templates;
 
 use http::Method;
 
 use crate::parameters::Parameters;
 use crate::parameters::groups::{CAT, INDICES, SOURCE, URI_QUERY};
 use crate::render::units;
-use crate::response::{Cell, Column, Reply, Table};
-use crate::route::{Answer, Parameter, Route};
+use crate::response::{Cell, Reply};
+use crate::route::{Parameter, Route};
 
 const INDICES_OWN: &[Parameter] = &[
     Parameter::honoured("health"),
@@ -84,6 +85,14 @@ pub(super) static ROUTES: &[Route] = &[
         is_refused: false,
     },
     Route {
+        name: "cat.templates",
+        methods: &[Method::GET],
+        paths: &["/_cat/templates", "/_cat/templates/{name}"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(async move { templates::table(&request) }),
+        is_refused: false,
+    },
+    Route {
         name: "cat.nodes",
         methods: &[Method::GET],
         paths: &["/_cat/nodes"],
@@ -99,14 +108,6 @@ pub(super) static ROUTES: &[Route] = &[
         handler: |request| Box::pin(nodes::master(request)),
         is_refused: false,
     },
-    Route {
-        name: "cat.templates",
-        methods: &[Method::GET],
-        paths: &["/_cat/templates", "/_cat/templates/{name}"],
-        parameters: &[CAT],
-        handler: |_| Box::pin(async { templates() }),
-        is_refused: false,
-    },
 ];
 
 fn help() -> String {
@@ -119,26 +120,6 @@ fn help() -> String {
     paths.sort_unstable();
     let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
     format!("=^.^=\n{lines}")
-}
-
-const TEMPLATES: &[Column] = &[
-    Column::text("name", "n", "template name"),
-    Column::text("index_patterns", "t", "template index patterns"),
-    Column::text("order", "o,p", "template application order/priority number"),
-    Column::text("version", "v", "version"),
-    Column::text(
-        "composed_of",
-        "c",
-        "component templates comprising index template",
-    ),
-];
-
-/// There are no templates yet.
-fn templates() -> Answer {
-    Ok(Reply::table(Table {
-        columns: TEMPLATES,
-        rows: Vec::new(),
-    }))
 }
 
 /// Returns a size in the unit that the request asks for.

@@ -6,7 +6,6 @@ mod show;
 
 use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
-use gleaner_query::settings::parse_create_index;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -93,7 +92,6 @@ const MANAGE_ALIAS: Action = Action {
 
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let new = parse_create_index(&body, &request.root().cluster().limits())?;
     let name = request.index_name()?;
     // An alias opens the index to those who have a right to the alias.
     for alias in new.aliases.keys() {
@@ -101,7 +99,8 @@ async fn create(mut request: Request) -> Answer {
     }
     let wanted = ActiveShards::of(&request)?;
     let limit = request.parameters.time("timeout")?;
-    let index = request.root().admin().create_index(&name, new).await?;
+    let admin = request.root().admin();
+    let index = admin.create_index_by_templates(&name, &body).await?;
     let is_active = wanted.wait(&request, &[&*index], limit).await;
     let reply = Reply::json(&json!({
         "acknowledged": true,

@@ -57,14 +57,6 @@ const ABSENT: &[Parameter] = &[
 
 pub(super) static ROUTES: &[Route] = &[
     absent(
-        "templates.exists",
-        &[
-            "/_index_template/{name}",
-            "/_component_template/{name}",
-            "/_template/{name}",
-        ],
-    ),
-    absent(
         "policies.exists",
         &[
             "/_ilm/policy/{name}",
@@ -80,33 +72,6 @@ pub(super) static ROUTES: &[Route] = &[
             "/_slm/policy/{name}",
             "/_enrich/policy/{name}",
             "/_plugins/_ism/policies/{name}",
-        ],
-    ),
-    refused_but_asked_after(
-        "index templates",
-        &["/_index_template", "/_index_template/{name}"],
-    ),
-    refused(
-        "simulation of templates",
-        &[
-            "/_index_template/_simulate",
-            "/_index_template/_simulate/{name}",
-            "/_index_template/_simulate_index/{name}",
-        ],
-    ),
-    refused_but_asked_after("legacy templates", &["/_template", "/_template/{name}"]),
-    refused_but_asked_after(
-        "component templates",
-        &["/_component_template", "/_component_template/{name}"],
-    ),
-    refused("update by query", &["/{index}/_update_by_query"]),
-    refused("reindex", &["/_reindex"]),
-    refused(
-        "rethrottling",
-        &[
-            "/_reindex/{task}/_rethrottle",
-            "/_delete_by_query/{task}/_rethrottle",
-            "/_update_by_query/{task}/_rethrottle",
         ],
     ),
     refused(

@@ -1,0 +1,160 @@
+//! What an index gets from the templates that are for its name.
+
+use gleaner_model::Templates;
+use gleaner_model::template::{IndexTemplate, LegacyTemplate, TemplateContent};
+use serde_json::{Map, Value};
+
+use super::{any_matches, mappings};
+use crate::error::QueryError;
+use crate::limits::Limits;
+use crate::settings::{NewIndex, flat_settings, parse_create_index};
+
+/// Parts put over each other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Composed {
+    /// Settings by their dotted keys.
+    pub settings: Map<String, Value>,
+    /// A mapping in the dialect's JSON.
+    pub mappings: Map<String, Value>,
+    /// Aliases by name, in the dialect's JSON.
+    pub aliases: Map<String, Value>,
+}
+
+/// What a new index is composed from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ComposedFrom<'a> {
+    /// One index template and its components.
+    Index(&'a str, &'a IndexTemplate),
+    /// All legacy templates for the name, or none.
+    Legacy,
+}
+
+/// Returns the index template that is for `name`: of those that match, the one of the highest priority.
+pub fn index_template_of<'a>(
+    templates: &'a Templates,
+    name: &str,
+) -> Option<(&'a str, &'a IndexTemplate)> {
+    let matching = templates
+        .index
+        .iter()
+        .filter(|(_, template)| any_matches(&template.index_patterns, name));
+    // Two of one priority do not match one name.
+    let best = matching.max_by_key(|(_, template)| template.priority.unwrap_or(0));
+    best.map(|(name, template)| (name.as_str(), template))
+}
+
+/// Returns what an index called `name` gets from the templates in force, and from which.
+pub fn compose<'a>(templates: &'a Templates, name: &str) -> (Composed, ComposedFrom<'a>) {
+    match index_template_of(templates, name) {
+        Some((of, template)) => (
+            Composed::of_index_template(templates, template),
+            ComposedFrom::Index(of, template),
+        ),
+        None => {
+            let mut composed = Composed::default();
+            for template in legacy_templates_of(templates, name) {
+                composed.put_legacy(&template.template);
+            }
+            (composed, ComposedFrom::Legacy)
+        }
+    }
+}
+
+/// Returns the legacy templates for `name`, in the order in which they apply.
+fn legacy_templates_of<'a>(templates: &'a Templates, name: &str) -> Vec<&'a LegacyTemplate> {
+    let mut matching: Vec<&LegacyTemplate> = templates
+        .legacy
+        .values()
+        .filter(|template| any_matches(&template.index_patterns, name))
+        .collect();
+    matching.sort_by_key(|template| template.order);
+    matching
+}
+
+impl Composed {
+    /// Returns what one index template gives: its components in their order, then its own.
+    pub fn of_index_template(templates: &Templates, template: &IndexTemplate) -> Self {
+        let mut composed = Self::default();
+        let components = template.composed_of.iter().flatten();
+        for component in components.filter_map(|name| templates.components.get(name)) {
+            composed.put(&component.template);
+        }
+        if let Some(own) = &template.template {
+            composed.put(own);
+        }
+        composed
+    }
+
+    fn put(&mut self, content: &TemplateContent) {
+        self.put_keys(content);
+        if let Some(Value::Object(added)) = &content.mappings {
+            mappings::put_over(&mut self.mappings, added);
+        }
+    }
+
+    /// Legacy mappings are put over each other key by key, inside of fields too.
+    fn put_legacy(&mut self, content: &TemplateContent) {
+        self.put_keys(content);
+        if let Some(Value::Object(added)) = &content.mappings {
+            put_deep(&mut self.mappings, added);
+        }
+    }
+
+    fn put_keys(&mut self, content: &TemplateContent) {
+        self.settings
+            .extend(content.settings.clone().unwrap_or_default());
+        self.aliases
+            .extend(content.aliases.clone().unwrap_or_default());
+    }
+
+    /// Returns the index that the body of a request asks for, over what was composed.
+    ///
+    /// # Errors
+    /// As [`parse_create_index`].
+    pub fn new_index(
+        mut self,
+        from: ComposedFrom<'_>,
+        body: &Value,
+        limits: &Limits,
+    ) -> Result<NewIndex, QueryError> {
+        // What is wrong with the request is told as if there were no templates.
+        let asked = parse_create_index(body, limits)?;
+        if self == Self::default() {
+            return Ok(asked);
+        }
+        if let Some(settings) = body.get("settings") {
+            self.settings.extend(flat_settings(settings)?);
+        }
+        if let Some(Value::Object(added)) = body.get("mappings") {
+            match from {
+                ComposedFrom::Index(..) => mappings::put_over(&mut self.mappings, added),
+                ComposedFrom::Legacy => put_deep(&mut self.mappings, added),
+            }
+        }
+        if let Some(Value::Object(added)) = body.get("aliases") {
+            self.aliases.extend(added.clone());
+        }
+        parse_create_index(&self.to_body(), limits)
+    }
+
+    /// Returns the body that creates such an index.
+    pub fn to_body(&self) -> Value {
+        let mut body = Map::new();
+        for (key, part) in [
+            ("settings", &self.settings),
+            ("mappings", &self.mappings),
+            ("aliases", &self.aliases),
+        ] {
+            if !part.is_empty() {
+                body.insert(key.to_owned(), Value::Object(part.clone()));
+            }
+        }
+        Value::Object(body)
+    }
+}
+
+fn put_deep(base: &mut Map<String, Value>, added: &Map<String, Value>) {
+    for (key, value) in added {
+        mappings::deep(base.entry(key).or_insert(Value::Null), value);
+    }
+}

@@ -1,0 +1,244 @@
+//! Templates read, found by a name, and put together.
+
+use gleaner_model::Templates;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::error::QueryError;
+use crate::limits::Limits;
+use crate::settings::NewIndex;
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+/// Returns templates: components, index templates, legacy ones, each by name.
+fn templates(components: &Value, index: &Value, legacy: &Value) -> Templates {
+    let mut templates = Templates::default();
+    for (name, body) in components.as_object().into_iter().flatten() {
+        let read = parse_component_template(name, body, &limits()).expect("a component");
+        templates.components.insert(name.clone(), read);
+    }
+    for (name, body) in index.as_object().into_iter().flatten() {
+        let read = parse_index_template(name, body, &limits()).expect("a template");
+        templates.index.insert(name.clone(), read);
+    }
+    for (name, body) in legacy.as_object().into_iter().flatten() {
+        let read = parse_legacy_template(name, body, None, &limits()).expect("a legacy one");
+        templates.legacy.insert(name.clone(), read);
+    }
+    templates
+}
+
+fn made(templates: &Templates, name: &str, body: &Value) -> Result<NewIndex, QueryError> {
+    let (composed, from) = compose(templates, name);
+    composed.new_index(from, body, &limits())
+}
+
+fn tree(new: &NewIndex) -> Value {
+    crate::mapping::mapping_tree(&new.mapping)["properties"].clone()
+}
+
+#[test]
+fn later_parts_stand_over_earlier_ones_and_the_request_over_all() {
+    let templates = templates(
+        &json!({
+            "low": {"template": {
+                "settings": {"number_of_replicas": 1, "index.priority": 3},
+                "mappings": {"properties": {"a": {"type": "text"}, "b": {"type": "text"}}},
+                "aliases": {"both": {"is_write_index": false}},
+            }},
+            "high": {"template": {
+                "settings": {"index": {"number_of_replicas": 0}},
+                "mappings": {"properties": {"b": {"type": "keyword"}}},
+            }},
+        }),
+        &json!({"t": {
+            "index_patterns": ["logs-*"],
+            "composed_of": ["low", "high"],
+            "template": {"settings": {"number_of_shards": 2}, "aliases": {"both": {}, "own": {}}},
+        }}),
+        &json!({"old": {"index_patterns": ["*"], "settings": {"number_of_shards": 7}}}),
+    );
+    let body = json!({
+        "settings": {"index.priority": 17},
+        "mappings": {"properties": {"a": {"type": "long"}}},
+        "aliases": {"asked": {}},
+    });
+    let new = made(&templates, "logs-1", &body).expect("made");
+    assert_eq!(
+        (
+            new.settings.number_of_shards,
+            new.settings.number_of_replicas
+        ),
+        (2, 0),
+        "a legacy template does not apply where another does"
+    );
+    assert_eq!(new.settings.declared["index.priority"], "17");
+    let fields = json!({"a": {"type": "long"}, "b": {"type": "keyword"}});
+    assert_eq!(tree(&new), fields);
+    let aliases: Vec<&str> = new.aliases.keys().map(|name| name.as_str()).collect();
+    assert_eq!(aliases, ["asked", "both", "own"]);
+    let write = new.aliases.get("both").expect("there").is_write_index;
+    assert_eq!(write, None, "an alias is replaced whole");
+}
+
+#[test]
+fn the_template_of_the_highest_priority_applies_alone() {
+    let templates = templates(
+        &json!({}),
+        &json!({
+            "low": {"index_patterns": "a*", "priority": 1,
+                    "template": {"settings": {"number_of_shards": 2, "number_of_replicas": 4}}},
+            "high": {"index_patterns": ["ab*"], "priority": 2,
+                     "template": {"settings": {"number_of_shards": 3}}},
+        }),
+        &json!({}),
+    );
+    let shards = |name| {
+        let new = made(&templates, name, &Value::Null).expect("made");
+        (new.settings.number_of_shards, new.says_replicas)
+    };
+    assert_eq!(shards("abc"), (3, false));
+    assert_eq!(shards("ac"), (2, true));
+    assert_eq!(shards("b").1, false);
+}
+
+#[test]
+fn legacy_templates_apply_in_their_order_and_merge_inside_of_fields() {
+    let templates = templates(
+        &json!({}),
+        &json!({}),
+        &json!({
+            "second": {"index_patterns": ["l*"], "order": 2, "settings": {"number_of_shards": 3},
+                       "mappings": {"properties": {"a": {"type": "keyword", "ignore_above": 9}}}},
+            "first": {"index_patterns": ["*"], "order": 1,
+                      "settings": {"number_of_shards": 2, "priority": 5},
+                      "mappings": {"properties": {"a": {"type": "keyword", "doc_values": false}}}, "aliases": {"x": {}}},
+        }),
+    );
+    let new = made(&templates, "logs", &json!({})).expect("made");
+    assert_eq!(new.settings.number_of_shards, 3);
+    assert_eq!(new.settings.declared["index.priority"], "5");
+    assert_eq!(
+        tree(&new),
+        json!({"a": {"type": "keyword", "ignore_above": 9, "doc_values": false}})
+    );
+    assert_eq!(new.aliases.len(), 1);
+}
+
+#[test]
+fn fields_with_dots_are_those_of_objects() {
+    let templates = templates(
+        &json!({
+            "red": {"template": {"mappings": {"properties": {
+                "o.red": {"type": "keyword"}, "p": {"properties": {"q.r": {"type": "long"}}}}}}},
+            "blue": {"template": {"mappings": {"properties": {
+                "o.red": {"type": "text"}, "o.blue": {"type": "text"}, "p.q.s": {"type": "long"}}}}},
+        }),
+        &json!({"t": {"index_patterns": ["i"], "composed_of": ["red", "blue"]}}),
+        &json!({}),
+    );
+    let body = json!({"mappings": {"properties": {"o.blue": {"type": "double"}}}});
+    let new = made(&templates, "i", &body).expect("made");
+    let expected = json!({
+        "o": {"properties": {"blue": {"type": "double"}, "red": {"type": "text"}}},
+        "p": {"properties": {"q": {"properties": {"r": {"type": "long"}, "s": {"type": "long"}}}}},
+    });
+    assert_eq!(tree(&new), expected);
+}
+
+#[test]
+fn dynamic_templates_of_a_name_are_replaced_and_others_added() {
+    let of = |name: &str, kind: &str| json!({name: {"match": "*", "mapping": {"type": kind}}});
+    let templates = templates(
+        &json!({}),
+        &json!({"t": {"index_patterns": ["i"], "template": {"mappings": {
+            "dynamic_templates": [of("a", "keyword"), of("b", "keyword")]}}}}),
+        &json!({}),
+    );
+    let body = json!({"mappings": {"dynamic_templates": [of("a", "text"), of("c", "text")]}});
+    let new = made(&templates, "i", &body).expect("made");
+    let names: Vec<&str> = new
+        .mapping
+        .dynamic_templates
+        .iter()
+        .map(|template| template.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(new.mapping.dynamic_templates[0].mapping["type"], "text");
+}
+
+#[test]
+fn what_is_wrong_with_a_template_is_named() {
+    let index = |name: &str, body: &Value| {
+        let read = parse_index_template(name, body, &limits());
+        read.expect_err("refused").reason
+    };
+    for (body, expected) in [
+        (json!({}), "index patterns are missing"),
+        (
+            json!({"index_patterns": [" a"]}),
+            "invalid index pattern [ a]",
+        ),
+        (
+            json!({"index_patterns": ["a"], "order": 1}),
+            "unknown field [order]",
+        ),
+        (
+            json!({"index_patterns": ["a"], "template": {"x": 1}}),
+            "unknown field [x]",
+        ),
+        (
+            json!({"index_patterns": ["a"], "template": {"settings": {"no.such": 1}}}),
+            "unknown setting [index.no.such]",
+        ),
+        (
+            json!({"index_patterns": ["a"], "template": {"mappings": {"properties": {"f": {"type": "x"}}}}}),
+            "[x]",
+        ),
+        (
+            json!({"index_patterns": ["a"], "data_stream": {"timestamp_field": {"name": "t"}}}),
+            "[timestamp_field] [t] is not supported",
+        ),
+        (
+            json!({"index_patterns": ["a"], "priority": -1}),
+            "[priority]",
+        ),
+    ] {
+        let reason = index("t", &body);
+        assert!(reason.contains(expected), "{body}: {reason}");
+    }
+    for name in ["", "a b", "A", "_a", "a*", "a,b"] {
+        let reason = index(name, &json!({"index_patterns": ["a"]}));
+        assert!(reason.contains("Invalid template"), "{name}: {reason}");
+    }
+    let component = parse_component_template("c", &json!({}), &limits());
+    assert!(component.is_err());
+}
+
+#[test]
+fn two_templates_of_one_priority_may_not_be_for_one_name() {
+    let templates = templates(
+        &json!({}),
+        &json!({"one": {"index_patterns": ["te*"], "priority": 5}}),
+        &json!({"old": {"index_patterns": ["t*", "t1*"]}}),
+    );
+    let rival = |pattern: &str, priority: u64| {
+        let body = json!({"index_patterns": [pattern], "priority": priority});
+        parse_index_template("two", &body, &limits()).expect("read")
+    };
+    let refused = check_priority(&templates, "two", &rival("test", 5)).expect_err("refused");
+    assert!(refused.reason.contains("(one => [te*])"), "{refused}");
+    assert!(check_priority(&templates, "two", &rival("test", 6)).is_ok());
+    assert!(check_priority(&templates, "two", &rival("x*", 5)).is_ok());
+    assert!(
+        check_priority(&templates, "one", &rival("test", 5)).is_ok(),
+        "it replaces itself"
+    );
+    let names: Vec<&str> = overlapping_legacy(&templates, &rival("test", 6))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["old"]);
+}

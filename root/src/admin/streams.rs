@@ -1,0 +1,277 @@
+//! Data streams, and the next index of one or of an alias.
+//!
+//! A data stream is kept as an alias of its indices, so every search and every change that names it reaches them;
+//! the list in the cluster state says in which order they were made. Its alias is changed here alone.
+
+use std::sync::Arc;
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{Alias, ClusterState, DataStream, FieldKind, IndexMeta, IndexName, IndexUuid};
+use gleaner_query::QueryError;
+use gleaner_query::alias;
+use gleaner_query::names::expand_date_math;
+use gleaner_query::settings::NewIndex;
+use gleaner_query::templates::{ComposedFrom, compose, index_template_of};
+use serde_json::{Value, json};
+
+use super::{Admin, check_free};
+use crate::RootError;
+
+/// The field that tells when what a document of a data stream tells of was.
+pub(crate) const TIMESTAMP: &str = "@timestamp";
+
+/// What an alias or a data stream goes on with.
+pub(crate) struct Next<'a> {
+    /// The alias or data stream.
+    pub(crate) target: &'a str,
+    /// The index that is replaced.
+    pub(crate) old: IndexUuid,
+    /// Name of the next.
+    pub(crate) name: &'a str,
+    /// What it gets beside what templates say.
+    pub(crate) body: &'a Value,
+}
+
+impl Admin {
+    /// Returns the name of the index with number `generation` of a data stream, made today.
+    ///
+    /// # Errors
+    /// A name that no index can bear.
+    pub(crate) fn backing_name(&self, stream: &str, generation: u64) -> Result<String, RootError> {
+        let day = expand_date_math("<{now/d}>", self.cluster.now_ms())?;
+        let name = format!(".ds-{stream}-{day}-{generation:06}");
+        Ok(IndexName::parse(&name)?.to_string())
+    }
+
+    /// Creates a data stream with its first index, as the template for its name says.
+    ///
+    /// # Errors
+    /// A name that is taken or that no data stream template is for.
+    pub async fn create_data_stream(&self, name: &str) -> Result<(), RootError> {
+        let uuid = IndexUuid(rand::random());
+        let backing = self.backing_name(name, 1)?;
+        self.change(|state| {
+            if state.data_streams.contains_key(name) {
+                return Err(RootError::DataStreamExists(name.to_owned()));
+            }
+            let stream = IndexName::parse(name)?;
+            check_free(state, name)?;
+            let next = Next {
+                target: name,
+                old: uuid,
+                name: &backing,
+                body: &Value::Null,
+            };
+            let (index, hidden) = self.backing_index(state, &next, uuid)?;
+            let mut changed = state.clone();
+            changed.indices.insert(uuid, Arc::new(index));
+            let created = DataStream {
+                indices: vec![uuid],
+                generation: 1,
+                hidden,
+            };
+            changed.data_streams.insert(stream, created);
+            Ok(Some(changed))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Deletes the data streams that names and wildcards stand for, with their indices.
+    ///
+    /// # Errors
+    /// [`RootError::IndexNotFound`] for a name that no data stream bears.
+    pub async fn delete_data_streams(&self, names: &str) -> Result<(), RootError> {
+        self.change(|state| {
+            let mut next = state.clone();
+            for name in names.split(',').map(str::trim) {
+                let streams = state.data_streams.keys();
+                let matching = streams.filter(|stream| matches_pattern(name, stream.as_str()));
+                let matching: Vec<&IndexName> = matching.collect();
+                if matching.is_empty() && !name.contains('*') {
+                    return Err(RootError::IndexNotFound(name.to_owned()));
+                }
+                for stream in matching {
+                    let deleted = next.data_streams.remove(stream).unwrap_or_default();
+                    for uuid in &deleted.indices {
+                        next.delete_index(uuid);
+                    }
+                }
+            }
+            Ok((next.data_streams != state.data_streams).then_some(next))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Checks what [`Admin::put_next`] would do.
+    ///
+    /// # Errors
+    /// As that.
+    pub(crate) fn check_next(&self, next: &Next<'_>) -> Result<(), RootError> {
+        let uuid = IndexUuid(rand::random());
+        self.with_next(&self.cluster.state(), next, uuid).map(drop)
+    }
+
+    /// Has an alias or a data stream go on with its next index; `None` where the old one is not the one that is
+    /// written to any more.
+    ///
+    /// # Errors
+    /// A name that is taken, and what templates and the body refuse.
+    pub(crate) async fn put_next(
+        &self,
+        next: &Next<'_>,
+    ) -> Result<Option<Arc<IndexMeta>>, RootError> {
+        let uuid = IndexUuid(rand::random());
+        let changed = self.change(|state| self.with_next(state, next, uuid)).await?;
+        Ok(changed.indices.get(&uuid).cloned())
+    }
+
+    fn with_next(
+        &self,
+        state: &ClusterState,
+        next: &Next<'_>,
+        uuid: IndexUuid,
+    ) -> Result<Option<ClusterState>, RootError> {
+        let written = gleaner_query::names::resolve_write(next.target, state)?;
+        let old = match written {
+            Some(written) if written.meta.uuid == next.old => written.meta,
+            _ => return Ok(None),
+        };
+        check_free(state, next.name)?;
+        let mut changed = state.clone();
+        let index = match changed.data_streams.get_mut(next.target) {
+            Some(stream) => {
+                stream.generation += 1;
+                stream.indices.push(uuid);
+                self.backing_index(state, next, uuid)?.0
+            }
+            None => self.aliased_index(state, next, (uuid, &old))?,
+        };
+        let mut replaced = IndexMeta::clone(&old);
+        let alias = replaced.aliases.get_mut(next.target);
+        // An alias that says of each index whether it is written to keeps the old one for searches.
+        match alias {
+            Some(alias) if alias.is_write_index.is_some() => alias.is_write_index = Some(false),
+            _ => drop(replaced.aliases.remove(next.target)),
+        }
+        changed.indices.insert(replaced.uuid, Arc::new(replaced));
+        changed.indices.insert(uuid, Arc::new(index));
+        alias::check_numbers(state, &changed)?;
+        Ok(Some(changed))
+    }
+
+    /// Returns the next index of an alias, which bears it as the old one did.
+    fn aliased_index(
+        &self,
+        state: &ClusterState,
+        next: &Next<'_>,
+        (uuid, old): (IndexUuid, &IndexMeta),
+    ) -> Result<IndexMeta, RootError> {
+        let name = IndexName::parse(next.name)?;
+        let (composed, from) = compose(&state.templates, next.name);
+        if composed.aliases.contains_key(next.target) {
+            let target = next.target;
+            let of = match from {
+                ComposedFrom::Index(of, _) => of,
+                ComposedFrom::Legacy => "legacy",
+            };
+            return Err(QueryError::illegal(format!(
+                "Rollover alias [{target}] can point to multiple indices, found duplicated alias [[{target}]] in \
+                 index template [{of}]"
+            ))
+            .into());
+        }
+        let mut new = composed.new_index(from, next.body, &self.cluster.limits())?;
+        if let Some((alias, known)) = old.aliases.get_key_value(next.target) {
+            new.aliases.insert(alias.clone(), known.clone());
+        }
+        self.placed(state, (uuid, &name), new)
+    }
+
+    /// Returns the next index of a data stream, and whether the stream is hidden.
+    fn backing_index(
+        &self,
+        state: &ClusterState,
+        next: &Next<'_>,
+        uuid: IndexUuid,
+    ) -> Result<(IndexMeta, bool), RootError> {
+        let name = IndexName::parse(next.name)?;
+        let stream = IndexName::parse(next.target)?;
+        let template = index_template_of(&state.templates, next.target);
+        let Some(of) = template.and_then(|(_, template)| template.data_stream) else {
+            return Err(QueryError::illegal(format!(
+                "no matching index template found for data stream [{stream}]"
+            ))
+            .into());
+        };
+        let (mut composed, from) = compose(&state.templates, next.target);
+        let hidden = Value::from("true");
+        composed.settings.insert("index.hidden".to_owned(), hidden);
+        let fields = composed.mappings.entry("properties");
+        let fields = fields.or_insert_with(|| json!({}));
+        if let Value::Object(fields) = fields {
+            let date = json!({"type": "date"});
+            fields.entry(TIMESTAMP).or_insert(date);
+        }
+        let mut new = composed.new_index(from, next.body, &self.cluster.limits())?;
+        check_timestamp(&new)?;
+        let alias = Alias {
+            is_write_index: Some(true),
+            is_hidden: Some(of.hidden),
+            ..Alias::default()
+        };
+        new.aliases.insert(stream.clone(), alias);
+        Ok((self.placed(state, (uuid, &name), new)?, of.hidden))
+    }
+}
+
+fn check_timestamp(new: &NewIndex) -> Result<(), QueryError> {
+    let field = new.mapping.field(TIMESTAMP);
+    match field.map(|field| &field.kind) {
+        Some(FieldKind::Date { .. }) => Ok(()),
+        _ => Err(QueryError::illegal(format!(
+            "data stream timestamp field [{TIMESTAMP}] must be of type [date]"
+        ))),
+    }
+}
+
+/// Refuses to change the alias that a data stream is, or to delete the index that it writes to.
+pub(super) fn check_streams(state: &ClusterState, next: &ClusterState) -> Result<(), QueryError> {
+    for (name, stream) in &state.data_streams {
+        // A stream that is deleted goes with its indices.
+        if !next.data_streams.contains_key(name) {
+            continue;
+        }
+        let write = stream.indices.last();
+        for uuid in &stream.indices {
+            let Some(before) = state.indices.get(uuid) else {
+                continue;
+            };
+            let Some(after) = next.indices.get(uuid) else {
+                if Some(uuid) == write {
+                    let index = &before.name;
+                    return Err(QueryError::illegal(format!(
+                        "index [{index}] is the write index for data stream [{name}] and cannot be deleted"
+                    )));
+                }
+                continue;
+            };
+            if before.aliases.get(name.as_str()) != after.aliases.get(name.as_str()) {
+                return Err(of_stream(name));
+            }
+        }
+        let bearers = |state: &ClusterState| state.aliased(name.as_str()).count();
+        let is_of = |uuid: &&IndexUuid| next.indices.contains_key(*uuid);
+        if bearers(next) != stream.indices.iter().filter(is_of).count() {
+            return Err(of_stream(name));
+        }
+    }
+    Ok(())
+}
+
+fn of_stream(name: &IndexName) -> QueryError {
+    QueryError::illegal(format!(
+        "the name [{name}] is that of a data stream: aliases of that name cannot be added, changed or removed"
+    ))
+}

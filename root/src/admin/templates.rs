@@ -1,0 +1,290 @@
+//! Changes of templates: each checked with what it will be composed with, so that no index fails for it later.
+
+use std::sync::Arc;
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
+use gleaner_model::{ClusterState, Templates};
+use gleaner_query::QueryError;
+use gleaner_query::settings::parse_create_index;
+use gleaner_query::templates::{Composed, check_priority};
+
+use super::{Admin, check_known};
+use crate::RootError;
+use crate::analyzers as registry;
+
+/// Templates of one kind at most.
+const MAX_TEMPLATES: usize = 1_000;
+
+/// Bytes of all templates as JSON at most: they are kept, and sent to every node, as one.
+const MAX_TEMPLATES_BYTES: usize = 1 << 20;
+
+/// Which templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateKind {
+    /// Parts of index templates.
+    Component,
+    /// Index templates.
+    Index,
+    /// Templates of the older kind.
+    Legacy,
+}
+
+/// A template of any kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewTemplate {
+    /// A part of index templates.
+    Component(ComponentTemplate),
+    /// An index template.
+    Index(IndexTemplate),
+    /// A template of the older kind.
+    Legacy(LegacyTemplate),
+}
+
+impl Admin {
+    /// Puts a template in the place of the one of that name; with `must_be_new` there must be none.
+    ///
+    /// # Errors
+    /// One that is there already, parts that are missing or cannot be put together, another template of the same
+    /// priority for the same names, and too many or too large templates.
+    pub async fn put_template(
+        &self,
+        name: &str,
+        template: &NewTemplate,
+        must_be_new: bool,
+    ) -> Result<(), RootError> {
+        self.change_templates(|_, templates| {
+            let is_there = match template {
+                NewTemplate::Component(_) => templates.components.contains_key(name),
+                NewTemplate::Index(_) => templates.index.contains_key(name),
+                NewTemplate::Legacy(_) => templates.legacy.contains_key(name),
+            };
+            if must_be_new && is_there {
+                return Err(already_there(name, template).into());
+            }
+            let name = name.to_owned();
+            match template.clone() {
+                NewTemplate::Component(component) => {
+                    templates.components.insert(name.clone(), component);
+                    let uses = |template: &IndexTemplate| {
+                        template
+                            .composed_of
+                            .iter()
+                            .flatten()
+                            .any(|part| *part == name)
+                    };
+                    let users = templates.index.iter().filter(|(_, user)| uses(user));
+                    for (user, template) in users {
+                        check_composed(user, template, templates)?;
+                    }
+                    check_content(&templates.components[&name].template)?;
+                }
+                NewTemplate::Index(template) => {
+                    check_parts(&name, &template, templates)?;
+                    check_priority(templates, &name, &template)?;
+                    check_composed(&name, &template, templates)?;
+                    templates.index.insert(name, template);
+                }
+                NewTemplate::Legacy(template) => {
+                    check_content(&template.template)?;
+                    templates.legacy.insert(name, template);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes the templates that names and wildcards, separated by commas, stand for.
+    ///
+    /// # Errors
+    /// [`RootError::ResourceNotFound`] for a name that no template bears; parts, and templates of data streams, that
+    /// are in use.
+    pub async fn delete_templates(&self, kind: TemplateKind, names: &str) -> Result<(), RootError> {
+        self.change_templates(|_, templates| {
+            let known: Vec<String> = match kind {
+                TemplateKind::Component => templates.components.keys().cloned().collect(),
+                TemplateKind::Index => templates.index.keys().cloned().collect(),
+                TemplateKind::Legacy => templates.legacy.keys().cloned().collect(),
+            };
+            let deleted = named(kind, names, &known)?;
+            if kind == TemplateKind::Component {
+                check_unused(&deleted, templates)?;
+            }
+            for name in &deleted {
+                match kind {
+                    TemplateKind::Component => drop(templates.components.remove(name)),
+                    TemplateKind::Index => drop(templates.index.remove(name)),
+                    TemplateKind::Legacy => drop(templates.legacy.remove(name)),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_templates(
+        &self,
+        mut change: impl FnMut(&ClusterState, &mut Templates) -> Result<(), RootError>,
+    ) -> Result<(), RootError> {
+        self.change(|state| {
+            let mut templates = Templates::clone(&state.templates);
+            change(state, &mut templates)?;
+            if templates == *state.templates {
+                return Ok(None);
+            }
+            check_size(&state.templates, &templates)?;
+            let mut next = state.clone();
+            next.templates = Arc::new(templates);
+            Ok(Some(next))
+        })
+        .await
+        .map(drop)
+    }
+}
+
+fn already_there(name: &str, template: &NewTemplate) -> QueryError {
+    QueryError::illegal(match template {
+        NewTemplate::Component(_) => format!("component template [{name}] already exists"),
+        NewTemplate::Index(_) => format!("index template [{name}] already exists"),
+        NewTemplate::Legacy(_) => format!("index_template [{name}] already exists"),
+    })
+}
+
+/// Returns the known names that are asked for.
+fn named(kind: TemplateKind, names: &str, known: &[String]) -> Result<Vec<String>, RootError> {
+    let mut found = Vec::new();
+    for asked in names.split(',').map(str::trim) {
+        let matching: Vec<&String> = known
+            .iter()
+            .filter(|name| matches_pattern(asked, name))
+            .collect();
+        if matching.is_empty() && asked != "*" {
+            return Err(missing(kind, asked));
+        }
+        found.extend(matching.into_iter().cloned());
+    }
+    Ok(found)
+}
+
+/// Returns the error for a template that is not there.
+pub fn missing(kind: TemplateKind, name: &str) -> RootError {
+    let (kind, reason) = match kind {
+        TemplateKind::Component => (
+            "resource_not_found_exception",
+            format!("component template matching [{name}] not found"),
+        ),
+        TemplateKind::Index => (
+            "resource_not_found_exception",
+            format!("index template matching [{name}] not found"),
+        ),
+        TemplateKind::Legacy => (
+            "index_template_missing_exception",
+            format!("index_template [{name}] missing"),
+        ),
+    };
+    RootError::ResourceNotFound { kind, reason }
+}
+
+fn check_unused(deleted: &[String], templates: &Templates) -> Result<(), QueryError> {
+    let is_deleted = |part: &String| deleted.contains(part);
+    let uses = |template: &IndexTemplate| template.composed_of.iter().flatten().any(is_deleted);
+    let users = templates.index.iter().filter(|(_, user)| uses(user));
+    let users: Vec<&str> = users.map(|(name, _)| name.as_str()).collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    Err(QueryError::illegal(format!(
+        "component templates [{}] cannot be removed as they are still in use by index templates [{}]",
+        deleted.join(", "),
+        users.join(", ")
+    )))
+}
+
+/// Refuses a template whose components are missing.
+fn check_parts(
+    name: &str,
+    template: &IndexTemplate,
+    templates: &Templates,
+) -> Result<(), QueryError> {
+    let may_miss = &template.ignore_missing_component_templates;
+    let parts = template.composed_of.iter().flatten();
+    let missing: Vec<&str> = parts
+        .filter(|part| !templates.components.contains_key(*part) && !may_miss.contains(part))
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(QueryError::illegal(format!(
+        "index_template [{name}] invalid, cause [index template [{name}] specifies component templates [{}] that do \
+         not exist]",
+        missing.join(", ")
+    )))
+}
+
+/// Refuses a template from which no index can be made.
+fn check_composed(
+    name: &str,
+    template: &IndexTemplate,
+    templates: &Templates,
+) -> Result<(), RootError> {
+    let composed = Composed::of_index_template(templates, template);
+    check(&composed).map_err(|error| {
+        QueryError::illegal(format!(
+            "composable template [{name}] template after composition is invalid: {error}"
+        ))
+        .into()
+    })
+}
+
+/// Refuses settings and mappings that do not go together, as of an analyzer that is not there. A component may
+/// name those of another.
+fn check_content(content: &gleaner_model::template::TemplateContent) -> Result<(), RootError> {
+    let has_settings = content.settings.is_some();
+    let composed = Composed {
+        settings: content.settings.clone().unwrap_or_default(),
+        ..Composed::default()
+    };
+    match has_settings {
+        true => check(&composed),
+        false => Ok(()),
+    }
+}
+
+fn check(composed: &Composed) -> Result<(), RootError> {
+    let new = parse_create_index(&composed.to_body(), &gleaner_query::Limits::default())?;
+    check_known(
+        &new.mapping,
+        None,
+        &new.settings,
+        &registry::build(&new.settings)?,
+    )
+}
+
+/// Refuses more templates, or larger ones, than all nodes keep; what became smaller is taken.
+fn check_size(before: &Templates, after: &Templates) -> Result<(), QueryError> {
+    let num = |templates: &Templates| {
+        let [components, index, legacy] = [
+            templates.components.len(),
+            templates.index.len(),
+            templates.legacy.len(),
+        ];
+        components.max(index).max(legacy)
+    };
+    if num(after) > MAX_TEMPLATES && num(after) > num(before) {
+        return Err(QueryError::illegal(format!(
+            "there are [{MAX_TEMPLATES}] templates of this kind already, which is the limit: delete those that \
+             are not needed"
+        )));
+    }
+    let bytes = |templates| serde_json::to_vec(templates).map_or(usize::MAX, |json| json.len());
+    let num_bytes = bytes(after);
+    if num_bytes > MAX_TEMPLATES_BYTES && num_bytes > bytes(before) {
+        return Err(QueryError::illegal(format!(
+            "all templates together would have [{num_bytes}] bytes, more than [{MAX_TEMPLATES_BYTES}]: delete \
+             those that are not needed"
+        )));
+    }
+    Ok(())
+}
