@@ -34,7 +34,7 @@ mod work;
 pub use bound::{Bindings, Bound};
 pub use cached::{KeyMaker, Moment};
 pub use dialect::{Dialect, dialect};
-pub use options::{ApiOptions, Distribution};
+pub use options::{ApiOptions, Distribution, RemoteClusters};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use serve::{serve, serve_probes};

@@ -29,6 +29,15 @@ impl Distribution {
     }
 }
 
+/// The clusters elsewhere that `_reindex` may copy documents from; by default none.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteClusters {
+    /// Their addresses, `HOST:PORT`; `*` stands for any run of characters (`reindex.remote.whitelist`).
+    pub allowed: Vec<String>,
+    /// Asks them; `None` where none is allowed. It must follow no redirection.
+    pub client: Option<reqwest::Client>,
+}
+
 /// Settings of the REST interface; every number has a default.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
@@ -72,6 +81,8 @@ pub struct ApiOptions {
     pub cache_entry_bytes: u64,
     /// Where denials are written down; default nowhere.
     pub audit: Option<Arc<Audit>>,
+    /// The clusters that documents may be copied from.
+    pub remote_clusters: RemoteClusters,
     /// Reads what this process and its machine say of themselves; by default of no disk.
     pub probe: Arc<Probe>,
 }
@@ -96,6 +107,7 @@ impl Default for ApiOptions {
             cache_bytes: 0,
             cache_entry_bytes: 1 << 20,
             audit: None,
+            remote_clusters: RemoteClusters::default(),
             probe: Arc::default(),
         }
     }

@@ -39,6 +39,12 @@ pub enum RootError {
         /// UUID of the index that bears it.
         uuid: String,
     },
+    /// A data stream of that name exists.
+    #[error("data_stream [{0}] already exists")]
+    DataStreamExists(String),
+    /// Another cluster that documents are copied from failed.
+    #[error("remote cluster {0}")]
+    Remote(String),
     /// The index is closed.
     #[error("closed")]
     IndexClosed(String),
@@ -165,6 +171,8 @@ impl RootError {
             | Self::Name(_)
             | Self::IndexNotFound(_)
             | Self::IndexExists { .. }
+            | Self::DataStreamExists(_)
+            | Self::Remote(_)
             | Self::IndexClosed(_)
             | Self::Blocked { .. }
             | Self::AliasMissing(_)

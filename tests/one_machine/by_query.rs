@@ -221,3 +221,58 @@ async fn what_cannot_be_done_by_query_is_refused_by_name() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_come_from_another_cluster_that_is_allowed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let other = with_books(&folder.path().join("other")).await?;
+    let allowed = format!("--reindex-remote-whitelist={}", other.address());
+    let start = Start {
+        arguments: vec![allowed],
+        ..Start::on(&folder.path().join("data"))
+    };
+    let server: Server = start.spawn().await?;
+    let host = format!("http://{}", other.address());
+    let body = |host: &str| {
+        json!({"source": {"remote": {"host": host}, "index": "books", "size": 7,
+                          "query": {"match_all": {}}, "_source": ["n"]},
+               "dest": {"index": "copy", "version_type": "external"}})
+    };
+    let report = asked(&server, ("POST", "/_reindex?refresh=true"), &body(&host)).await?;
+    ensure!(
+        report["created"] == NUM_DOCUMENTS && report["batches"] == 8,
+        "{report}"
+    );
+    ensure!(count(&server, "/copy/_count").await? == NUM_DOCUMENTS);
+    let one = asked(&server, ("GET", "/copy/_doc/5?routing=r"), &Value::Null).await?;
+    ensure!(one["_source"] == json!({"n": 5}), "{one}");
+    for (path, host, expected) in [
+        (
+            "/_reindex",
+            "http://127.0.0.1:1",
+            "not whitelisted in reindex.remote.whitelist",
+        ),
+        ("/_reindex?slices=2", &*host, "doesn't support slices > 1"),
+    ] {
+        let answer = server
+            .send(&Request::json("POST", path, &body(host)))
+            .await?;
+        ensure!(
+            answer.status == 400 && answer.shown().contains(expected),
+            "{}",
+            answer.shown()
+        );
+    }
+    // One that answers with an error says so, and nothing is copied.
+    let mut missing = body(&host);
+    missing["source"]["index"] = json!("none");
+    let answer = server
+        .send(&Request::json("POST", "/_reindex", &missing))
+        .await?;
+    ensure!(
+        answer.status == 502 && answer.shown().contains("404"),
+        "{}",
+        answer.shown()
+    );
+    Ok(())
+}

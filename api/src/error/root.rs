@@ -38,6 +38,12 @@ impl From<&RootError> for ApiError {
                 .with("index_uuid", uuid)
                 .with("index", name.as_str())
             }
+            RootError::DataStreamExists(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "resource_already_exists_exception",
+                reason,
+            ),
+            RootError::Remote(_) => Self::new(StatusCode::BAD_GATEWAY, "status_exception", reason),
             RootError::IndexClosed(name) => {
                 Self::new(StatusCode::BAD_REQUEST, "index_closed_exception", reason)
                     .with("index", name.as_str())

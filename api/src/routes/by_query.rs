@@ -3,6 +3,7 @@
 mod answer;
 mod asked;
 mod reindex;
+mod remote;
 
 use bytes::Bytes;
 use gleaner_query::names::ResolveOptions;

@@ -54,6 +54,14 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_ALLOWED_HOSTS", value_name = "NAMES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_hosts: Option<String>,
+    /// Clusters that `_reindex` may copy from, HOST:PORT with commas; `*` stands for anything [default: none]
+    #[arg(
+        long,
+        env = "GLEANER_REINDEX_REMOTE_WHITELIST",
+        value_name = "ADDRESSES"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reindex_remote_whitelist: Option<String>,
     /// Name of the cluster, given when its folder is made [default: gleaner]
     #[arg(long, env = "GLEANER_CLUSTER_NAME", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]

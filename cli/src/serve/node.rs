@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use gleaner_api::{ApiOptions, Distribution as Dialect};
+use gleaner_api::{ApiOptions, Distribution as Dialect, RemoteClusters};
 use gleaner_coordinator::{Coordinator, Embedded};
 use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
@@ -26,7 +26,7 @@ use crate::config::{Config, Distribution};
 use crate::descriptors;
 use crate::node::membership::Membership;
 use crate::security;
-use crate::tls::NodeTls;
+use crate::tls::{NodeTls, http_client};
 
 /// A server that has its folder and its shards, and does not listen yet.
 pub(crate) struct Node {
@@ -229,6 +229,7 @@ pub(crate) fn api_options(
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
+        remote_clusters: remote_clusters(config)?,
         cache_bytes: config.cache_memory.0,
         cache_entry_bytes: config.cache_entry.0,
         audit: match config.secure {
@@ -236,6 +237,27 @@ pub(crate) fn api_options(
             false => None,
         },
         ..edge_options(config, members, tls)?
+    })
+}
+
+/// Returns the clusters that documents may be copied from, and what asks them.
+fn remote_clusters(config: &Config) -> Result<RemoteClusters> {
+    let allowed = config.reindex_remote_whitelist.split(',').map(str::trim);
+    let allowed: Vec<String> = allowed
+        .filter(|address| !address.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if allowed.is_empty() {
+        return Ok(RemoteClusters::default());
+    }
+    // A redirection would take credentials to an address that nobody allowed.
+    let client = http_client(true, None)?
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("cannot prepare the HTTP client")?;
+    Ok(RemoteClusters {
+        allowed,
+        client: Some(client),
     })
 }
 

@@ -4,13 +4,15 @@ use gleaner_query::json::{self, ObjectReader, scalar_text};
 use gleaner_query::names::{ResolveOptions, expand_date_math};
 use gleaner_query::search::{SearchRequest, parse_search_value};
 use gleaner_root::by_query::{
-    ByQueryRequest, Change, Destination, DocumentSource, NewRouting, VersionType,
+    ByQueryRequest, Change, Destination, DocumentSource, NewRouting, Slices, VersionType,
 };
 use gleaner_root::plan::Target;
 use http::StatusCode;
-use serde_json::Value;
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
 
 use super::asked::{self, Common};
+use super::remote::{Remote, RemoteSearch};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::route::Answer;
@@ -31,6 +33,8 @@ struct Source {
     page_size: Option<usize>,
     remote: Option<Value>,
     search: SearchRequest,
+    /// The search as given, which another cluster reads by itself.
+    given: Map<String, Value>,
 }
 
 fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
@@ -52,7 +56,7 @@ fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
     }
     let mut destination = checked(&source, destination, &common)?;
     if source.remote.is_some() {
-        return Err(ApiError::unsupported("reindex from a remote cluster"));
+        return from_remote(request, source, destination, common);
     }
     let now_ms = request.root().cluster().now_ms();
     let expression = expand_date_math(&source.indices.join(","), now_ms)?;
@@ -72,6 +76,46 @@ fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
     super::made(common, change, here, source.search, description)
 }
 
+/// Returns what copies documents of a cluster elsewhere.
+fn from_remote(
+    request: &Request,
+    source: Source,
+    mut destination: Destination,
+    common: Common,
+) -> Result<ByQueryRequest, ApiError> {
+    let remote = Remote::read(&source.remote.unwrap_or_default())?;
+    if common.slices != Slices::Number(1) {
+        return Err(ApiError::validation(&[
+            "reindex from remote sources doesn't support slices > 1".to_owned(),
+        ]));
+    }
+    let now_ms = request.root().cluster().now_ms();
+    destination.index = expand_date_math(&destination.index, now_ms)?;
+    let indices = source.indices.join(",");
+    let from = remote.address();
+    let description = format!(
+        "reindex from [{from}][{indices}] to [{}]",
+        destination.index
+    );
+    let search = RemoteSearch {
+        indices,
+        body: source.given,
+        page_size: common.page_size,
+        keep_alive: common.keep_alive,
+    };
+    let memory = request.root().accounts().answer_memory();
+    let pages = remote.pages(search, &request.app.options.remote_clusters, memory)?;
+    let elsewhere = DocumentSource::Elsewhere(from, Mutex::new(Some(Box::new(pages))));
+    let search = SearchRequest::default();
+    super::made(
+        common,
+        Change::Reindex(destination),
+        elsewhere,
+        search,
+        description,
+    )
+}
+
 /// Reads `source`: names, the size of a page, and a search.
 fn read_source(value: &Value, limits: &gleaner_query::limits::Limits) -> Result<Source, ApiError> {
     let Value::Object(entries) = value else {
@@ -87,11 +131,17 @@ fn read_source(value: &Value, limits: &gleaner_query::limits::Limits) -> Result<
     };
     let page_size = search.shift_remove("size").map(|size| page_size(&size));
     let remote = search.shift_remove("remote");
+    let given = search.clone();
+    // That cluster may know queries that this one does not.
+    if remote.is_some() {
+        search.shift_remove("query");
+    }
     Ok(Source {
         indices,
         page_size: page_size.transpose()?,
         remote,
         search: parse_search_value(&Value::Object(search), limits)?,
+        given,
     })
 }
 
