@@ -22,6 +22,8 @@ mod nodes;
 mod point_in_time;
 mod rank_eval;
 mod refused;
+mod resolve;
+mod rollover;
 mod scroll;
 pub(crate) mod search;
 mod security;
@@ -66,7 +68,9 @@ pub(crate) static TABLES: &[&[Route]] = &[
     stats::ROUTES,
     tasks::ROUTES,
     security::ROUTES,
+    rollover::ROUTES,
     data_stream::ROUTES,
+    resolve::ROUTES,
     cat::ROUTES,
     refused::ROUTES,
 ];

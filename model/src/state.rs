@@ -24,6 +24,9 @@ pub struct Alias {
     pub is_write_index: Option<bool>,
     /// Whether wildcards leave the alias out.
     pub is_hidden: Option<bool>,
+    /// Whether it is the name of the data stream that the index is of, which is shown and changed as that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_data_stream: bool,
 }
 
 /// Everything agreed about one index.

@@ -26,6 +26,7 @@ pub mod patterns;
 pub mod postings;
 pub mod query_string;
 pub mod resolved;
+pub mod rollover;
 pub mod search;
 pub mod security;
 pub mod settings;

@@ -97,8 +97,7 @@ impl RolloverRequest {
             .iter()
             .partition(|condition| condition.is_required());
         let is_met = |condition: &&RolloverCondition| condition.is_met(measures);
-        required.iter().all(is_met)
-            && (self.conditions.is_empty() || others.iter().any(is_met))
+        required.iter().all(is_met) && (self.conditions.is_empty() || others.iter().any(is_met))
     }
 }
 
@@ -216,7 +215,11 @@ mod tests {
             (json!({"max_primary_shard_docs": 6, "min_docs": 11}), false),
             (json!({"max_primary_shard_docs": 6, "min_age": "30m"}), true),
         ] {
-            assert_eq!(request(&conditions).is_due(&measures), expected, "{conditions}");
+            assert_eq!(
+                request(&conditions).is_due(&measures),
+                expected,
+                "{conditions}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
+pub(crate) mod streams;
 pub mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +100,7 @@ impl Admin {
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
                 alias::check_numbers(state, &next)?;
+                streams::check_streams(state, &next)?;
                 Ok(Some(next))
             })
             .await?;
@@ -176,6 +178,7 @@ impl Admin {
             for found in &found {
                 next.delete_index(&found.meta.uuid);
             }
+            streams::check_streams(state, &next)?;
             Ok(Some(next))
         })
         .await?;
@@ -324,6 +327,7 @@ impl Admin {
                 next.delete_index(&uuid);
             }
             alias::check_numbers(state, &next)?;
+            streams::check_streams(state, &next)?;
             Ok((next.indices != state.indices).then_some(next))
         })
         .await?;

@@ -15,6 +15,7 @@ use gleaner_model::{DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names;
+use gleaner_query::templates::index_template_of;
 use gleaner_shard_router::shard_of;
 
 pub(crate) use id_source::IdSource;
@@ -273,6 +274,9 @@ impl Ingester {
     ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
         let state = self.cluster.state();
         if let Some(found) = names::resolve_write(&item.index, &state)? {
+            if state.data_streams.contains_key(&*item.index) {
+                check_appended(item)?;
+            }
             if item.require_alias && found.meta.name.as_str() == item.index {
                 return Err(missing_alias(&item.index));
             }
@@ -285,22 +289,35 @@ impl Ingester {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
         // In a box, as what is rare makes the future of each write large.
-        let created = Box::pin(self.create_missing(&item.index)).await?;
+        let created = Box::pin(self.create_missing(item)).await?;
         Ok((created, None))
     }
 
-    async fn create_missing(&self, name: &str) -> Result<Arc<IndexMeta>, RootError> {
-        match self
-            .admin
-            .create_index_by_templates(name, &serde_json::Value::Null)
-            .await
-        {
-            Ok(index) => Ok(index),
-            // Someone else was faster: that index is as good.
-            Err(RootError::IndexExists { .. }) => {
-                let state = self.cluster.state();
-                let index = state.index_named(name).cloned();
-                index.ok_or_else(|| RootError::IndexNotFound(name.to_owned()))
+    /// Creates the index, or the data stream, that a write names, as the templates say.
+    async fn create_missing(&self, item: &IngestItem) -> Result<Arc<IndexMeta>, RootError> {
+        let name = item.index.as_str();
+        let state = self.cluster.state();
+        let template = index_template_of(&state.templates, name).map(|(_, template)| template);
+        if template.and_then(|template| template.allow_auto_create) == Some(false) {
+            return Err(RootError::IndexNotFound(name.to_owned()));
+        }
+        let created = match template.and_then(|template| template.data_stream) {
+            Some(_) => {
+                check_appended(item)?;
+                self.admin.create_data_stream(name).await
+            }
+            None => {
+                let body = serde_json::Value::Null;
+                let created = self.admin.create_index_by_templates(name, &body).await;
+                created.map(drop)
+            }
+        };
+        match created {
+            // Where someone else was faster, what is there is as good.
+            Ok(()) | Err(RootError::IndexExists { .. } | RootError::DataStreamExists(_)) => {
+                let found = names::resolve_write(name, &self.cluster.state())?;
+                let missing = || RootError::IndexNotFound(name.to_owned());
+                found.map(|found| found.meta).ok_or_else(missing)
             }
             Err(error) => Err(error),
         }
@@ -322,6 +339,41 @@ fn refused(item: IngestItem, error: RootError) -> IngestResult {
 /// it brings a version that later writes are held against.
 fn makes_index(item: &IngestItem) -> bool {
     !matches!(item.action, WriteAction::Delete) || has_external_version(item)
+}
+
+/// Refuses what is no new document of a data stream, with the time that it tells of.
+fn check_appended(item: &IngestItem) -> Result<(), RootError> {
+    let WriteAction::Index {
+        source,
+        create: true,
+    } = &item.action
+    else {
+        let reason = "only write ops with an op_type of create are allowed in data streams";
+        return Err(QueryError::illegal(reason).into());
+    };
+    // What is no JSON is told where documents are read.
+    let Ok(document) = serde_json::from_slice::<Timestamped>(source) else {
+        return Ok(());
+    };
+    let reason = match document.timestamp {
+        None => "data stream timestamp field [@timestamp] is missing",
+        Some(value) if value.get().starts_with('[') => {
+            "data stream timestamp field [@timestamp] encountered multiple values"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(RootError::Write(WriteFault::Document {
+        kind: "document_parsing_exception".into(),
+        reason: reason.to_owned(),
+        cause: None,
+    }))
+}
+
+/// What every document of a data stream has.
+#[derive(serde::Deserialize)]
+struct Timestamped<'a> {
+    #[serde(borrow, rename = "@timestamp")]
+    timestamp: Option<&'a serde_json::value::RawValue>,
 }
 
 fn has_external_version(item: &IngestItem) -> bool {

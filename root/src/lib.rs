@@ -32,6 +32,7 @@ mod primary;
 pub mod read;
 pub mod resolve;
 pub mod response;
+pub mod rollover;
 pub mod scatter;
 pub mod scroll;
 pub mod search;

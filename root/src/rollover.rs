@@ -48,7 +48,8 @@ impl Root {
             let stream = state.data_streams.get(target);
             let new_index = match (stream, new_name) {
                 (Some(_), Some(_)) => {
-                    let reason = "new index name may not be specified when rolling over a data stream";
+                    let reason =
+                        "new index name may not be specified when rolling over a data stream";
                     return Err(QueryError::illegal(reason).into());
                 }
                 (Some(stream), None) => self.admin.backing_name(target, stream.generation + 1)?,
@@ -111,7 +112,8 @@ impl Root {
 fn write_index(target: &str, state: &ClusterState) -> Result<Arc<IndexMeta>, RootError> {
     let illegal = |reason: String| Err(QueryError::illegal(reason).into());
     if state.index_named(target).is_some() {
-        let reason = "rollover target is a [concrete index] but one of [alias,data_stream] was expected";
+        let reason =
+            "rollover target is a [concrete index] but one of [alias,data_stream] was expected";
         return illegal(reason.to_owned());
     }
     if state.aliased(target).next().is_none() {

@@ -29,6 +29,7 @@ mod routing;
 mod similarity;
 mod slices;
 mod sorting;
+mod streams;
 mod synonyms;
 mod tables;
 mod templates;

@@ -194,7 +194,8 @@ fn select(request: &Request) -> Result<SelectedAliases, ApiError> {
     let borne = |name: &str| {
         found
             .iter()
-            .any(|found| found.meta.aliases.contains_key(name))
+            .filter_map(|found| found.meta.aliases.get(name))
+            .any(|alias| !alias.is_data_stream)
     };
     let missing = selection.missing(&borne);
     Ok(SelectedAliases { indices, missing })

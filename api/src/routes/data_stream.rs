@@ -1,20 +1,40 @@
-//! `_data_stream`: there are none, which clients ask before they write.
+//! `_data_stream`: created, shown, measured, deleted.
 
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{ClusterState, DataStream, IndexName};
+use gleaner_query::answer::AggregationValue;
+use gleaner_query::search::parse_search_value;
+use gleaner_query::templates::index_template_of;
+use gleaner_root::plan::Target;
+use gleaner_root::search::SearchOptions;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::index::acknowledged;
 use crate::error::ApiError;
-use crate::parameters::groups::{INDICES, METADATA_READ};
+use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
+use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
 const GET: &[Parameter] = &[
-    Parameter::no_effect("include_defaults", "there are no data streams"),
-    Parameter::no_effect("verbose", "there are no data streams"),
+    Parameter::no_effect(
+        "include_defaults",
+        "data streams have no lifecycle of their own",
+    ),
+    Parameter::no_effect("verbose", "all is shown that there is"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
+    Route {
+        name: "indices.create_data_stream",
+        methods: &[Method::PUT],
+        paths: &["/_data_stream/{name}"],
+        parameters: &[METADATA],
+        handler: |request| Box::pin(create(request)),
+        is_refused: false,
+    },
     Route {
         name: "indices.get_data_stream",
         methods: &[Method::GET],
@@ -24,19 +44,151 @@ pub(super) static ROUTES: &[Route] = &[
         is_refused: false,
     },
     Route {
-        name: "data streams",
-        methods: &[Method::PUT, Method::DELETE, Method::POST],
+        name: "indices.delete_data_stream",
+        methods: &[Method::DELETE],
         paths: &["/_data_stream/{name}"],
-        parameters: &[],
-        handler: |_| Box::pin(async { Err(ApiError::unsupported("data streams")) }),
-        is_refused: true,
+        parameters: &[INDICES, METADATA],
+        handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.data_streams_stats",
+        methods: &[Method::GET],
+        paths: &["/_data_stream/_stats", "/_data_stream/{name}/_stats"],
+        parameters: &[INDICES],
+        handler: |request| Box::pin(stats(request)),
+        is_refused: false,
     },
 ];
 
-/// A pattern finds nothing; a name is not found.
-fn get(request: &Request) -> Answer {
-    match request.part("name") {
-        Some(name) if !name.contains('*') && name != "_all" => Err(ApiError::index_not_found(name)),
-        _ => Ok(Reply::json(&json!({"data_streams": []}))),
+async fn create(request: Request) -> Answer {
+    let name = request.required_part("name")?;
+    request.root().admin().create_data_stream(name).await?;
+    Ok(acknowledged())
+}
+
+async fn delete(request: Request) -> Answer {
+    let names = request.required_part("name")?;
+    request.root().admin().delete_data_streams(names).await?;
+    Ok(acknowledged())
+}
+
+/// Returns the data streams that the path names, by name; a name that none bears is an error.
+fn named<'a>(
+    request: &Request,
+    state: &'a ClusterState,
+) -> Result<Vec<(&'a IndexName, &'a DataStream)>, ApiError> {
+    let names = request.part("name").unwrap_or("*");
+    let names: Vec<&str> = names.split(',').map(str::trim).collect();
+    let matches = |name: &str, stream: &str| name == "_all" || matches_pattern(name, stream);
+    let is_missing = |name: &&&str| {
+        let is_pattern = name.contains('*') || **name == "_all";
+        !is_pattern && !state.data_streams.contains_key(**name)
+    };
+    if let Some(name) = names.iter().find(is_missing) {
+        return Err(ApiError::index_not_found(name));
     }
+    let streams = state.data_streams.iter();
+    let found = streams.filter(|(stream, _)| {
+        let mut names = names.iter();
+        names.any(|name| matches(name, stream.as_str()))
+    });
+    Ok(found.collect())
+}
+
+fn get(request: &Request) -> Answer {
+    let state = request.root().cluster().state();
+    let streams = named(request, &state)?;
+    let shown = streams.into_iter().map(|(name, stream)| {
+        let indices = stream.indices.iter();
+        let indices = indices
+            .filter_map(|uuid| state.indices.get(uuid))
+            .map(|index| {
+                json!({
+                    "index_name": index.name.as_str(),
+                    "index_uuid": uuid_text(&index.uuid),
+                    "prefer_ilm": true,
+                    "managed_by": "Unmanaged",
+                })
+            });
+        let indices: Vec<Value> = indices.collect();
+        let template = index_template_of(&state.templates, name.as_str());
+        json!({
+            "name": name.as_str(),
+            "timestamp_field": {"name": "@timestamp"},
+            "indices": indices,
+            "generation": stream.generation,
+            "status": "GREEN",
+            "template": template.map(|(name, _)| name),
+            "next_generation_managed_by": "Unmanaged",
+            "prefer_ilm": true,
+            "hidden": stream.hidden,
+            "system": false,
+            "allow_custom_routing": false,
+            "replicated": false,
+            "rollover_on_write": false,
+        })
+    });
+    let shown: Vec<Value> = shown.collect();
+    Ok(Reply::json(&json!({"data_streams": shown})))
+}
+
+async fn stats(request: Request) -> Answer {
+    let state = request.root().cluster().state();
+    let streams = named(&request, &state)?;
+    let states = request.root().reader().shard_states().await;
+    let bytes_of = |stream: &DataStream| -> u64 {
+        let copies = states.copies.iter();
+        let own = copies.filter(|copy| stream.indices.contains(&copy.index.uuid));
+        own.map(|copy| copy.state.store_bytes).sum()
+    };
+    let (mut shown, mut num_indices, mut num_bytes) = (Vec::new(), 0, 0);
+    let mut shards = 0_u64;
+    for (name, stream) in streams {
+        let bytes = bytes_of(stream);
+        num_indices += stream.indices.len();
+        num_bytes += bytes;
+        let indices = stream
+            .indices
+            .iter()
+            .filter_map(|uuid| state.indices.get(uuid));
+        shards += indices
+            .map(|index| u64::from(index.settings.number_of_shards))
+            .sum::<u64>();
+        shown.push(json!({
+            "data_stream": name.as_str(),
+            "backing_indices": stream.indices.len(),
+            "store_size_bytes": bytes,
+            "maximum_timestamp": newest(&request, name.as_str()).await?,
+        }));
+    }
+    Ok(Reply::json(&json!({
+        "_shards": {"total": shards, "successful": shards, "failed": 0},
+        "data_stream_count": shown.len(),
+        "backing_indices": num_indices,
+        "total_store_size_bytes": num_bytes,
+        "data_streams": shown,
+    })))
+}
+
+/// Returns the newest time that documents of a data stream tell of, in milliseconds since the epoch; 0 where it has
+/// none.
+async fn newest(request: &Request, stream: &str) -> Result<i64, ApiError> {
+    let body = json!({"size": 0, "aggs": {"newest": {"max": {"field": "@timestamp"}}}});
+    let root = request.root();
+    let search = parse_search_value(&body, &root.cluster().limits())?;
+    let target = Target {
+        expression: Some(stream.to_owned()),
+        ..Target::default()
+    };
+    let found = root
+        .search(&target, &search, &SearchOptions::default())
+        .await?;
+    let value = found.aggregations.first().map(|found| &found.value);
+    Ok(match value {
+        Some(AggregationValue::Number {
+            value: Some(value), ..
+        }) => *value as i64,
+        _ => 0,
+    })
 }

@@ -88,7 +88,8 @@ async fn put(mut request: Request, is_create: bool) -> Answer {
         return Err(ApiError::validation(&["source is missing".to_owned()]));
     }
     let create = match request.parameters.get("op_type") {
-        None => is_create,
+        // An id that is made stands for a new document.
+        None => is_create || request.part("id").is_none(),
         Some(kind) if kind.eq_ignore_ascii_case("create") => true,
         Some(kind) if kind.eq_ignore_ascii_case("index") && !is_create => false,
         Some(other) => {

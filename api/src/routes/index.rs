@@ -1,6 +1,6 @@
 //! `/{index}`: create, get, exists, delete, open, close, block.
 
-mod active;
+pub(super) mod active;
 mod block;
 mod show;
 

@@ -93,10 +93,6 @@ pub(super) static ROUTES: &[Route] = &[
         ],
     ),
     refused(
-        "rollover",
-        &["/{index}/_rollover", "/{index}/_rollover/{name}"],
-    ),
-    refused(
         "split, shrink and clone",
         &[
             "/{index}/_split/{name}",
@@ -104,7 +100,6 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_clone/{name}",
         ],
     ),
-    refused("data stream statistics", &["/_data_stream/{name}/_stats"]),
     refused(
         "stored scripts",
         &["/_scripts/{name}", "/_scripts/{name}/{context}"],
@@ -141,7 +136,6 @@ pub(super) static ROUTES: &[Route] = &[
         "search shards",
         &["/_search_shards", "/{index}/_search_shards"],
     ),
-    refused("resolving names", &["/_resolve/index/{name}"]),
     refused(
         "allocation",
         &["/_cluster/allocation/explain", "/_cluster/reroute"],

@@ -123,7 +123,9 @@ impl Admin {
         next: &Next<'_>,
     ) -> Result<Option<Arc<IndexMeta>>, RootError> {
         let uuid = IndexUuid(rand::random());
-        let changed = self.change(|state| self.with_next(state, next, uuid)).await?;
+        let changed = self
+            .change(|state| self.with_next(state, next, uuid))
+            .await?;
         Ok(changed.indices.get(&uuid).cloned())
     }
 
@@ -219,6 +221,7 @@ impl Admin {
         let alias = Alias {
             is_write_index: Some(true),
             is_hidden: Some(of.hidden),
+            is_data_stream: true,
             ..Alias::default()
         };
         new.aliases.insert(stream.clone(), alias);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
-use gleaner_model::{ClusterState, Templates};
+use gleaner_model::{ClusterState, IndexName, Templates};
 use gleaner_query::QueryError;
 use gleaner_query::settings::parse_create_index;
-use gleaner_query::templates::{Composed, check_priority};
+use gleaner_query::templates::{Composed, check_priority, index_template_of};
 
 use super::{Admin, check_known};
 use crate::RootError;
@@ -101,15 +101,17 @@ impl Admin {
     /// [`RootError::ResourceNotFound`] for a name that no template bears; parts, and templates of data streams, that
     /// are in use.
     pub async fn delete_templates(&self, kind: TemplateKind, names: &str) -> Result<(), RootError> {
-        self.change_templates(|_, templates| {
+        self.change_templates(|state, templates| {
             let known: Vec<String> = match kind {
                 TemplateKind::Component => templates.components.keys().cloned().collect(),
                 TemplateKind::Index => templates.index.keys().cloned().collect(),
                 TemplateKind::Legacy => templates.legacy.keys().cloned().collect(),
             };
             let deleted = named(kind, names, &known)?;
-            if kind == TemplateKind::Component {
-                check_unused(&deleted, templates)?;
+            match kind {
+                TemplateKind::Component => check_unused(&deleted, templates)?,
+                TemplateKind::Index => check_streamless(&deleted, state, templates)?,
+                TemplateKind::Legacy => {}
             }
             for name in &deleted {
                 match kind {
@@ -198,6 +200,28 @@ fn check_unused(deleted: &[String], templates: &Templates) -> Result<(), QueryEr
         "component templates [{}] cannot be removed as they are still in use by index templates [{}]",
         deleted.join(", "),
         users.join(", ")
+    )))
+}
+
+/// Refuses to delete the templates that data streams go on by.
+fn check_streamless(
+    deleted: &[String],
+    state: &ClusterState,
+    templates: &Templates,
+) -> Result<(), QueryError> {
+    let is_deleted = |stream: &&IndexName| {
+        let template = index_template_of(templates, stream.as_str());
+        template.is_some_and(|(name, _)| deleted.iter().any(|deleted| deleted == name))
+    };
+    let streams: Vec<&IndexName> = state.data_streams.keys().filter(is_deleted).collect();
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = streams.iter().map(|stream| stream.as_str()).collect();
+    Err(QueryError::illegal(format!(
+        "unable to remove composable templates [{}] as they are in use by a data streams [{}]",
+        deleted.join(", "),
+        names.join(", ")
     )))
 }
 

@@ -30,7 +30,7 @@ pub(super) fn table(request: &Request) -> Answer {
             let selection = selection.as_ref();
             let is_named = selection.is_none_or(|selection| selection.contains(name.as_str()));
             let is_hidden = alias.is_hidden.unwrap_or(false);
-            if !is_named || (is_hidden && !expand.hidden) {
+            if !is_named || alias.is_data_stream || (is_hidden && !expand.hidden) {
                 continue;
             }
             let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or("-"));

@@ -121,8 +121,9 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
         );
         let aliases: Vec<&str> = index
             .aliases
-            .keys()
-            .map(gleaner_model::IndexName::as_str)
+            .iter()
+            .filter(|(_, alias)| !alias.is_data_stream)
+            .map(|(name, _)| name.as_str())
             .collect();
         object.insert("aliases".to_owned(), json!(aliases));
         let terms: Map<String, Value> = index

@@ -13,7 +13,7 @@ use crate::route::Parameter;
 use crate::routes::cluster::Health;
 
 /// The parameters that say how many copies to wait for, and how long.
-pub(super) const WAIT: &[Parameter] = &[
+pub(in crate::routes) const WAIT: &[Parameter] = &[
     Parameter::honoured("wait_for_active_shards"),
     Parameter::honoured("timeout"),
     Parameter::no_effect("master_timeout", AT_ONCE),
@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How many copies of each shard are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ActiveShards {
+pub(in crate::routes) enum ActiveShards {
     All,
     AtLeast(u64),
 }
@@ -51,7 +51,7 @@ enum Verdict {
 
 impl ActiveShards {
     /// Reads the parameter; default one copy of each shard.
-    pub(super) fn of(request: &Request) -> Result<Self, ApiError> {
+    pub(in crate::routes) fn of(request: &Request) -> Result<Self, ApiError> {
         match request.parameters.get("wait_for_active_shards") {
             Some("all") => Ok(Self::All),
             _ => {
@@ -63,7 +63,7 @@ impl ActiveShards {
 
     /// Waits; returns whether the copies of all `indices` that stay are active. Copies that nobody holds are not
     /// waited for, and those of a leaf that does not answer are not waited for long.
-    pub(super) async fn wait(
+    pub(in crate::routes) async fn wait(
         self,
         request: &Request,
         indices: &[&IndexMeta],

@@ -142,7 +142,8 @@ pub(in crate::routes) fn shown_aliases(
     index: &IndexMeta,
     is_wanted: &dyn Fn(&IndexName) -> bool,
 ) -> Value {
-    let wanted = index.aliases.iter().filter(|(name, _)| is_wanted(name));
+    let aliases = index.aliases.iter();
+    let wanted = aliases.filter(|(name, alias)| is_wanted(name) && !alias.is_data_stream);
     Value::Object(
         wanted
             .map(|(name, alias)| (name.to_string(), shown_alias(alias)))
