@@ -21,13 +21,16 @@ use crate::route::Route;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Beginnings of the names of routes whose `GET` and `HEAD` are answered from the cluster state.
-const OF_STATE: [&str; 6] = [
+const OF_STATE: [&str; 8] = [
     "indices.get",
     "indices.exists",
+    "indices.resolve",
+    "indices.data_streams",
     "cluster.",
     "cat.",
     "field_caps",
-    "data streams",
+    // What tasks did lies in an index, which may be new.
+    "tasks.get",
 ];
 
 /// When who keeps the cluster state was last asked for it.

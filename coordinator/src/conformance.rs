@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping};
+use gleaner_model::template::LegacyTemplate;
+use gleaner_model::{
+    ClusterState, DataStream, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping,
+};
 use serde_json::Value;
 
 use crate::size::MAX_INDEX_BYTES;
@@ -18,6 +21,7 @@ pub async fn suite<C: Coordinator + 'static>(mut fresh: impl FnMut() -> C) {
     latest_is_what_was_swapped_last(&fresh()).await;
     nothing_to_change_is_no_change(&fresh()).await;
     watchers_see_the_newest_state(&fresh()).await;
+    templates_and_data_streams_are_kept_and_go(&fresh()).await;
     what_is_too_large_is_refused_and_changes_nothing(&fresh()).await;
     concurrent_updates_are_all_kept(Arc::new(fresh())).await;
 }
@@ -80,6 +84,34 @@ async fn watchers_see_the_newest_state(coordinator: &dyn Coordinator) {
         .expect("swaps");
     let seen = watch.wait_for(|state| state.version == 1).await;
     assert_eq!(seen.expect("is told").cluster_name, "a");
+}
+
+async fn templates_and_data_streams_are_kept_and_go(coordinator: &dyn Coordinator) {
+    let with = |name: &str| {
+        let mut state = named("a");
+        let template = LegacyTemplate {
+            index_patterns: vec!["a*".to_owned()],
+            version: Some(3),
+            ..LegacyTemplate::default()
+        };
+        let templates = Arc::make_mut(&mut state.templates);
+        templates.legacy.insert(name.to_owned(), template);
+        let stream = IndexName::parse(name).expect("a good name");
+        let of = DataStream {
+            indices: vec![IndexUuid([1; 16])],
+            generation: 1,
+            hidden: false,
+        };
+        state.data_streams.insert(stream, of);
+        state
+    };
+    for (version, next) in (0..).zip([with("one"), with("two"), named("a")]) {
+        let swapped = coordinator.compare_and_swap(version, next.clone()).await;
+        swapped.expect("swaps");
+        let latest = coordinator.latest().await.expect("it is there");
+        assert_eq!(latest.templates, next.templates);
+        assert_eq!(latest.data_streams, next.data_streams);
+    }
 }
 
 fn index(mapping: Mapping) -> IndexMeta {

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gleaner_model::{
-    ClusterState, DataStream, IndexName, IndexUuid, NodeId, NodeMeta, Security,
-};
+use gleaner_model::{ClusterState, DataStream, IndexName, IndexUuid, NodeId, NodeMeta, Security};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -96,7 +96,7 @@ impl Admin {
         let state = self
             .change(|state| {
                 check_free(state, name.as_str())?;
-                let index = self.placed(state, (uuid, &name), new(state)?)?;
+                let index = self.placed(state, uuid, &name, new(state)?)?;
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
                 alias::check_numbers(state, &next)?;
@@ -112,7 +112,8 @@ impl Admin {
     fn placed(
         &self,
         state: &ClusterState,
-        (uuid, name): (IndexUuid, &IndexName),
+        uuid: IndexUuid,
+        name: &IndexName,
         new: NewIndex,
     ) -> Result<IndexMeta, RootError> {
         check_known(

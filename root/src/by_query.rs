@@ -47,7 +47,7 @@ pub use request::{
 };
 
 use budget::Budget;
-use pages::PinnedPages;
+use pages::{PinnedPages, Views};
 use results::Results;
 use slice::{Shared, SliceRun};
 
@@ -189,11 +189,11 @@ impl ByQuery {
             parent: None,
             progress: Some(Arc::clone(&progress)),
         });
-        let (id, origin) = (entry.id, origin.clone());
+        let id = entry.id;
         let (sender, ended) = oneshot::channel();
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let run = this.run(&request, (&entry, &origin), &progress);
+            let run = this.run(&request, &entry, &progress);
             let outcome = AssertUnwindSafe(run).catch_unwind().await;
             let panicked = |_| Err(RootError::Internal("the task panicked".to_owned()));
             let outcome = outcome.unwrap_or_else(panicked);
@@ -233,7 +233,7 @@ impl ByQuery {
     async fn run(
         &self,
         request: &ByQueryRequest,
-        (entry, origin): (&TaskEntry, &Origin),
+        entry: &TaskEntry,
         progress: &Arc<Progress>,
     ) -> Outcome {
         let started = Instant::now();
@@ -253,7 +253,7 @@ impl ByQuery {
             cancellation: entry.cancellation(),
         };
         match &request.source {
-            DocumentSource::Here(target) => self.run_here(target, &whole, (entry, origin)).await?,
+            DocumentSource::Here(target) => self.run_here(target, &whole, entry).await?,
             DocumentSource::Elsewhere(_, pages) => {
                 let pages = pages.lock().take();
                 let mut pages = pages.ok_or_else(|| {
@@ -280,7 +280,7 @@ impl ByQuery {
         &self,
         target: &Target,
         whole: &SliceRun<'_>,
-        (entry, origin): (&TaskEntry, &Origin),
+        entry: &TaskEntry,
     ) -> Result<(), RootError> {
         let request = whole.shared.request;
         let deadline = self.cluster.deadline_of(&request.search);
@@ -298,7 +298,10 @@ impl ByQuery {
             }),
             Change::Reindex(destination) => Some(&destination.source),
         };
-        let views = (&*self.contexts, held.state());
+        let views = Views {
+            contexts: &self.contexts,
+            state: held.state(),
+        };
         let pages =
             |progress, slice| PinnedPages::new(views, progress, &request.search, copied, slice);
         let slices = whole.progress.slices();
@@ -310,7 +313,7 @@ impl ByQuery {
             let listed = self.tasks.list(NewTask {
                 action: entry.action(),
                 target: &request.description,
-                origin,
+                origin: entry.origin(),
                 parent: Some(entry.id),
                 progress: Some(Arc::clone(progress)),
             });

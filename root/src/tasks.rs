@@ -29,6 +29,9 @@ pub(crate) const BY_USER: &str = "by user request";
 /// Tasks listed at most; those beyond run unlisted.
 const MAX_LISTED: usize = 10_000;
 
+/// Numbers for the tasks that begin in a millisecond: more than a root begins.
+const NUMBERS_PER_MS: u64 = 1_000;
+
 /// Bytes of a request's body that a description shows.
 const SHOWN_BYTES: usize = 1_024;
 
@@ -91,7 +94,7 @@ pub struct TaskInfo {
 pub struct Tasks {
     cluster: Arc<ClusterView>,
     listed: Arc<Listed>,
-    num_begun: AtomicU64,
+    last_number: AtomicU64,
 }
 
 /// The list.
@@ -139,6 +142,11 @@ impl TaskEntry {
         &self.task.cancellation
     }
 
+    /// Returns who asked for it.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.task.origin
+    }
+
     /// Returns what it does.
     pub(crate) fn action(&self) -> Action {
         self.task.action
@@ -160,16 +168,18 @@ impl Drop for TaskEntry {
 impl Tasks {
     /// Returns an empty list.
     pub(crate) fn new(cluster: Arc<ClusterView>) -> Self {
+        // What tasks of an earlier process did is kept under their numbers.
+        let first = u64::try_from(cluster.now_ms()).unwrap_or(0) * NUMBERS_PER_MS;
         Self {
             cluster,
             listed: Arc::default(),
-            num_begun: AtomicU64::new(0),
+            last_number: AtomicU64::new(first),
         }
     }
 
     /// Puts a task on the list, until what is returned is dropped.
     pub(crate) fn list(&self, new: NewTask<'_>) -> TaskEntry {
-        let id = self.num_begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
         let task = Arc::new(Task {
             action: new.action,
             target: new.target.to_owned(),

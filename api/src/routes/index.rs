@@ -6,6 +6,7 @@ mod show;
 
 use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
+use gleaner_query::settings::parse_create_index;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -84,7 +85,8 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
-const MANAGE_ALIAS: Action = Action {
+/// What gives an index an alias, for rights.
+pub(super) const MANAGE_ALIAS: Action = Action {
     name: "indices:admin/aliases",
     privilege: IndexPrivilege::Manage,
     ignores_filters: false,
@@ -93,8 +95,10 @@ const MANAGE_ALIAS: Action = Action {
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let name = request.index_name()?;
-    // An alias opens the index to those who have a right to the alias.
-    for alias in new.aliases.keys() {
+    // An alias opens the index to those who have a right to the alias. Those of templates are the business of who may
+    // put templates.
+    let asked = parse_create_index(&body, &request.root().cluster().limits())?;
+    for alias in asked.aliases.keys() {
         request.check_name(&MANAGE_ALIAS, alias.as_str())?;
     }
     let wanted = ActiveShards::of(&request)?;

@@ -1,15 +1,20 @@
 //! `_rollover`: an alias or a data stream goes on with a new index.
 
+use gleaner_model::IndexPrivilege;
 use gleaner_query::names::expand_date_math;
-use gleaner_query::rollover::parse_rollover;
+use gleaner_query::rollover::{RolloverRequest, parse_rollover};
+use gleaner_query::settings::parse_create_index;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::index::MANAGE_ALIAS;
 use super::index::active::{ActiveShards, WAIT};
+use crate::error::ApiError;
 use crate::parameters::groups::TYPES;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::security::Action;
 
 const ROLLOVER: &[Parameter] = &[
     Parameter::honoured("dry_run"),
@@ -25,6 +30,28 @@ pub(super) static ROUTES: &[Route] = &[Route {
     is_refused: false,
 }];
 
+/// What makes an index, for rights.
+const CREATE: Action = Action {
+    name: "indices:admin/create",
+    privilege: IndexPrivilege::CreateIndex,
+    ignores_filters: false,
+};
+
+/// Refuses a name, and aliases, that the sender has no right to give.
+fn check_rights(
+    request: &Request,
+    new_name: Option<&str>,
+    asked: &RolloverRequest,
+) -> Result<(), ApiError> {
+    if let Some(name) = new_name {
+        request.check_name(&CREATE, name)?;
+    }
+    let limits = request.root().cluster().limits();
+    let next = parse_create_index(&asked.next, &limits)?;
+    let mut aliases = next.aliases.keys();
+    aliases.try_for_each(|alias| request.check_name(&MANAGE_ALIAS, alias.as_str()))
+}
+
 async fn rollover(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let root = request.root();
@@ -35,6 +62,7 @@ async fn rollover(mut request: Request) -> Answer {
     let new_name = new_name
         .map(|name| expand_date_math(name, now_ms))
         .transpose()?;
+    check_rights(&request, new_name.as_deref(), &asked)?;
     let is_dry = request.parameters.is_set("dry_run")?;
     let wanted = ActiveShards::of(&request)?;
     let limit = request.parameters.time("timeout")?;

@@ -148,7 +148,7 @@ impl Admin {
                 stream.indices.push(uuid);
                 self.backing_index(state, next, uuid)?.0
             }
-            None => self.aliased_index(state, next, (uuid, &old))?,
+            None => self.aliased_index(state, next, uuid, &old)?,
         };
         let mut replaced = IndexMeta::clone(&old);
         let alias = replaced.aliases.get_mut(next.target);
@@ -168,7 +168,8 @@ impl Admin {
         &self,
         state: &ClusterState,
         next: &Next<'_>,
-        (uuid, old): (IndexUuid, &IndexMeta),
+        uuid: IndexUuid,
+        old: &IndexMeta,
     ) -> Result<IndexMeta, RootError> {
         let name = IndexName::parse(next.name)?;
         let (composed, from) = compose(&state.templates, next.name);
@@ -188,7 +189,7 @@ impl Admin {
         if let Some((alias, known)) = old.aliases.get_key_value(next.target) {
             new.aliases.insert(alias.clone(), known.clone());
         }
-        self.placed(state, (uuid, &name), new)
+        self.placed(state, uuid, &name, new)
     }
 
     /// Returns the next index of a data stream, and whether the stream is hidden.
@@ -225,7 +226,7 @@ impl Admin {
             ..Alias::default()
         };
         new.aliases.insert(stream.clone(), alias);
-        Ok((self.placed(state, (uuid, &name), new)?, of.hidden))
+        Ok((self.placed(state, uuid, &name, new)?, of.hidden))
     }
 }
 

@@ -80,6 +80,13 @@ pub trait DocumentPages: Send {
     async fn keep_alive(&mut self) -> Result<(), RootError>;
 }
 
+/// Views that are pinned, and what searches them.
+#[derive(Clone, Copy)]
+pub(super) struct Views<'a> {
+    pub(super) contexts: &'a Contexts,
+    pub(super) state: &'a PointInTimeState,
+}
+
 /// The pages of a search over views that are pinned.
 pub(super) struct PinnedPages<'a> {
     contexts: &'a Contexts,
@@ -99,7 +106,7 @@ pub(super) struct PinnedPages<'a> {
 impl<'a> PinnedPages<'a> {
     /// Returns those of `search`, or of one slice of it; `source` is what is copied, `None` nothing.
     pub(super) fn new(
-        (contexts, state): (&'a Contexts, &'a PointInTimeState),
+        views: Views<'a>,
         progress: &'a Progress,
         search: &SearchRequest,
         source: Option<&SourceFilter>,
@@ -118,6 +125,8 @@ impl<'a> PinnedPages<'a> {
             source: source.cloned().unwrap_or(nothing),
             sort,
             aggregations: Vec::new(),
+            rescores: Vec::new(),
+            collapse: None,
             highlight: None,
             explain: false,
             profile: false,
@@ -125,6 +134,7 @@ impl<'a> PinnedPages<'a> {
             slice: slice.or(search.slice),
             ..search.clone()
         };
+        let Views { contexts, state } = views;
         let cluster = &*contexts.cluster;
         Self {
             contexts,

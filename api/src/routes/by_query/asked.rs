@@ -119,6 +119,12 @@ pub(super) fn check_search(
     if search.stored_fields.is_some() {
         reasons.push("stored_fields is not supported in this context".to_owned());
     }
+    if search.collapse.is_some() {
+        reasons.push("collapse is not supported in this context".to_owned());
+    }
+    if !search.rescores.is_empty() {
+        reasons.push("rescore is not supported in this context".to_owned());
+    }
     if search.slice.is_some() && common.slices != Slices::Number(1) {
         let reason = "can't specify both manual and automatic slicing at the same time";
         reasons.push(reason.to_owned());

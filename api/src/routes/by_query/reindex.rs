@@ -1,5 +1,6 @@
 //! `_reindex`: the body, and what it asks for.
 
+use gleaner_model::IndexPrivilege;
 use gleaner_query::json::{self, ObjectReader, scalar_text};
 use gleaner_query::names::{ResolveOptions, expand_date_math};
 use gleaner_query::search::{SearchRequest, parse_search_value};
@@ -16,6 +17,14 @@ use super::remote::{Remote, RemoteSearch};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::route::Answer;
+use crate::security::Action;
+
+/// What is done to the destination, for rights.
+const WRITE: Action = Action {
+    name: "indices:data/write/bulk",
+    privilege: IndexPrivilege::Index,
+    ignores_filters: true,
+};
 
 pub(super) async fn reindex(mut request: Request) -> Answer {
     let Some(body) = request.json().await? else {
@@ -61,14 +70,13 @@ fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
     let now_ms = request.root().cluster().now_ms();
     let expression = expand_date_math(&source.indices.join(","), now_ms)?;
     destination.index = expand_date_math(&destination.index, now_ms)?;
+    request.check_name(&WRITE, &destination.index)?;
     destination.source = source.search.source.clone();
     let description = format!("reindex from [{expression}] to [{}]", destination.index);
+    let options = ResolveOptions::default();
     let target = Target {
-        expression: Some(expression),
-        options: ResolveOptions {
-            allow_no_indices: true,
-            ..ResolveOptions::default()
-        },
+        expression: request.narrowed(Some(&expression), &options)?,
+        options,
         routing: None,
     };
     let change = Change::Reindex(destination);
@@ -91,6 +99,7 @@ fn from_remote(
     }
     let now_ms = request.root().cluster().now_ms();
     destination.index = expand_date_math(&destination.index, now_ms)?;
+    request.check_name(&WRITE, &destination.index)?;
     let indices = source.indices.join(",");
     let from = remote.address();
     let description = format!(

@@ -160,6 +160,20 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         ),
     ),
     (
+        "update_by_query",
+        indices(
+            "indices:data/write/update/byquery",
+            OnIndex::Index,
+            ResolveOptions::default,
+        ),
+    ),
+    // Of what it reads; the route checks what it writes.
+    ("reindex", items("indices:data/read/search", OnIndex::Read)),
+    (
+        "rethrottle",
+        cluster("cluster:admin/reindex/rethrottle", OnCluster::Manage),
+    ),
+    (
         "indices.create",
         document("indices:admin/create", OnIndex::CreateIndex),
     ),
@@ -340,8 +354,87 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         cluster("cluster:admin/tasks/cancel", OnCluster::Manage),
     ),
     (
+        "cluster.put_component_template",
+        cluster("cluster:admin/component_template/put", OnCluster::Manage),
+    ),
+    (
+        "cluster.get_component_template",
+        cluster("cluster:admin/component_template/get", OnCluster::Monitor),
+    ),
+    (
+        "cluster.exists_component_template",
+        cluster("cluster:admin/component_template/get", OnCluster::Monitor),
+    ),
+    (
+        "cluster.delete_component_template",
+        cluster("cluster:admin/component_template/delete", OnCluster::Manage),
+    ),
+    (
+        "indices.put_index_template",
+        cluster("indices:admin/index_template/put", OnCluster::Manage),
+    ),
+    (
+        "indices.get_index_template",
+        cluster("indices:admin/index_template/get", OnCluster::Monitor),
+    ),
+    (
+        "indices.exists_index_template",
+        cluster("indices:admin/index_template/get", OnCluster::Monitor),
+    ),
+    (
+        "indices.delete_index_template",
+        cluster("indices:admin/index_template/delete", OnCluster::Manage),
+    ),
+    (
+        "indices.put_template",
+        cluster("indices:admin/template/put", OnCluster::Manage),
+    ),
+    (
+        "indices.get_template",
+        cluster("indices:admin/template/get", OnCluster::Monitor),
+    ),
+    (
+        "indices.exists_template",
+        cluster("indices:admin/template/get", OnCluster::Monitor),
+    ),
+    (
+        "indices.delete_template",
+        cluster("indices:admin/template/delete", OnCluster::Manage),
+    ),
+    (
+        "indices.simulate_index_template",
+        cluster(
+            "indices:admin/index_template/simulate_index",
+            OnCluster::Monitor,
+        ),
+    ),
+    (
+        "indices.simulate_template",
+        cluster("indices:admin/index_template/simulate", OnCluster::Monitor),
+    ),
+    (
+        "indices.create_data_stream",
+        cluster("indices:admin/data_stream/create", OnCluster::Manage),
+    ),
+    (
         "indices.get_data_stream",
-        plain("indices:admin/data_stream/get", Needs::Key),
+        cluster("indices:admin/data_stream/get", OnCluster::Monitor),
+    ),
+    (
+        "indices.delete_data_stream",
+        cluster("indices:admin/data_stream/delete", OnCluster::Manage),
+    ),
+    (
+        "indices.data_streams_stats",
+        cluster("indices:monitor/data_stream/stats", OnCluster::Monitor),
+    ),
+    (
+        "indices.rollover",
+        document("indices:admin/rollover", OnIndex::Manage),
+    ),
+    (
+        "indices.resolve_index",
+        cluster("indices:admin/resolve/index", OnCluster::Monitor),
     ),
     ("cat.help", plain("cluster:monitor/main", Needs::Key)),
     (
@@ -373,10 +466,9 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         "cat.master",
         cluster("cluster:monitor/state", OnCluster::Monitor),
     ),
-    ("cat.templates", plain("cluster:monitor/main", Needs::Key)),
     (
-        "templates.exists",
-        plain("cluster:monitor/main", Needs::Key),
+        "cat.templates",
+        cluster("indices:admin/template/get", OnCluster::Monitor),
     ),
     ("policies.exists", plain("cluster:monitor/main", Needs::Key)),
     (

@@ -336,3 +336,34 @@ async fn a_cluster_without_keys_has_no_security_interface() {
         assert!(reason.contains("--secure"), "{reason}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_needs_a_right_to_what_it_reads_and_to_what_it_writes() {
+    let (dialect, first) = secured().await;
+    for index in ["mine-1", "other-1"] {
+        create(&dialect, &first, index, &json!({})).await;
+    }
+    let roles = json!({"indices": [{"names": "mine-*", "privileges": ["all"]}]});
+    let (_, key) = made(&dialect, &first, "team", &roles).await;
+    let route = ("POST", "/_reindex?wait_for_completion=false");
+    for (from, to, expected) in [
+        ("mine-1", "mine-2", StatusCode::OK),
+        ("other-1", "mine-2", StatusCode::FORBIDDEN),
+        ("mine-1,other-1", "mine-2", StatusCode::FORBIDDEN),
+        ("mine-1", "other-2", StatusCode::FORBIDDEN),
+    ] {
+        let body = json!({"source": {"index": from}, "dest": {"index": to}});
+        let (status, answer, _) = sent(&dialect, &key, route, &body.to_string()).await;
+        assert_eq!(status, expected, "{from} {to}: {answer}");
+    }
+    let aliased = json!({"aliases": {"mine-write": {}}});
+    create(&dialect, &first, "log-1", &aliased).await;
+    for (body, name) in [
+        (json!({}), "/other-9"),
+        (json!({"aliases": {"other": {}}}), "/mine-9"),
+    ] {
+        let path = format!("/mine-write/_rollover{name}?wait_for_active_shards=0");
+        let (status, ..) = sent(&dialect, &key, ("POST", &path), &body.to_string()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{name}");
+    }
+}
