@@ -61,7 +61,7 @@ pub(crate) fn apply(
             Err(reason) => unread(&reason),
         },
         (StateKey::Alive(node), None) => drop(table.alive.remove(node)),
-        (StateKey::Cluster | StateKey::Meta | StateKey::Index(_), _) => {}
+        (StateKey::Cluster | StateKey::Meta | StateKey::Templates | StateKey::Index(_), _) => {}
     }
 }
 

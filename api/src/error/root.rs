@@ -38,12 +38,6 @@ impl From<&RootError> for ApiError {
                 .with("index_uuid", uuid)
                 .with("index", name.as_str())
             }
-            RootError::DataStreamExists(_) => Self::new(
-                StatusCode::BAD_REQUEST,
-                "resource_already_exists_exception",
-                reason,
-            ),
-            RootError::Remote(_) => Self::new(StatusCode::BAD_GATEWAY, "status_exception", reason),
             RootError::IndexClosed(name) => {
                 Self::new(StatusCode::BAD_REQUEST, "index_closed_exception", reason)
                     .with("index", name.as_str())
@@ -79,31 +73,34 @@ impl From<&RootError> for ApiError {
                 .at(StatusCode::SERVICE_UNAVAILABLE)
                 .with("min_coverage", *wanted)
                 .with("coverage", *share),
-            RootError::ContextMissing(_) => Self::new(
-                StatusCode::NOT_FOUND,
-                "search_context_missing_exception",
-                reason,
-            ),
             RootError::BadToken(_) => Self::illegal(reason),
             RootError::Leaf(fault) => Self::from(fault),
             RootError::Write(fault) => Self::from(fault),
             RootError::Coordinator(error) => coordinator(error, reason),
             RootError::Analysis { kind, .. } => Self::new(StatusCode::BAD_REQUEST, *kind, reason),
-            RootError::NoLeaf { .. } => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable_shards_exception",
-                reason,
-            ),
-            RootError::Late => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout_exception", reason)
-            }
-            RootError::TaskCancelled => {
-                Self::new(StatusCode::BAD_REQUEST, "task_cancelled_exception", reason)
-            }
-            RootError::Internal(_) => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+            other => {
+                let (status, kind) = plain(other);
+                Self::new(status, kind, reason)
             }
         }
+    }
+}
+
+/// Returns status and type of what has nothing to add to its reason.
+fn plain(error: &RootError) -> (StatusCode, &'static str) {
+    match error {
+        RootError::DataStreamExists(_) => {
+            (StatusCode::BAD_REQUEST, "resource_already_exists_exception")
+        }
+        RootError::Remote(_) => (StatusCode::BAD_GATEWAY, "status_exception"),
+        RootError::ContextMissing(_) => (StatusCode::NOT_FOUND, "search_context_missing_exception"),
+        RootError::NoLeaf { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable_shards_exception",
+        ),
+        RootError::Late => (StatusCode::SERVICE_UNAVAILABLE, "timeout_exception"),
+        RootError::TaskCancelled => (StatusCode::BAD_REQUEST, "task_cancelled_exception"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),
     }
 }
 

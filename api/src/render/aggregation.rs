@@ -130,18 +130,14 @@ impl AggregationForm {
                 object.extend(self.results(sub));
             }
             AggregationValue::Number { value, as_string } => {
-                let mut numbers = Map::new();
-                metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
-                object.extend(plain(numbers));
+                object.extend(number(result, *value, as_string.as_deref()));
             }
             AggregationValue::OfBuckets {
                 value,
                 as_string,
                 keys,
             } => {
-                let mut numbers = Map::new();
-                metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
-                object.extend(plain(numbers));
+                object.extend(number(result, *value, as_string.as_deref()));
                 put("keys", keys.clone(), &mut object);
             }
             AggregationValue::Derivative {
@@ -149,9 +145,7 @@ impl AggregationForm {
                 as_string,
                 normalized,
             } => {
-                let mut numbers = Map::new();
-                metric::number(result.type_name, *value, as_string.as_deref(), &mut numbers);
-                object.extend(plain(numbers));
+                object.extend(number(result, *value, as_string.as_deref()));
                 put("normalized_value", *normalized, &mut object);
             }
             AggregationValue::Stats(stats) => {
@@ -290,6 +284,17 @@ fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results
 
 fn put(name: &str, value: impl Into<Value>, object: &mut Results<'_>) {
     object.insert(name.to_owned(), AggregationBody::Plain(value.into()));
+}
+
+/// Shows one number of a metric.
+fn number<'a>(
+    result: &AggregationResult,
+    value: Option<f64>,
+    as_string: Option<&str>,
+) -> impl Iterator<Item = (String, AggregationBody<'a>)> {
+    let mut numbers = Map::new();
+    metric::number(result.type_name, value, as_string, &mut numbers);
+    plain(numbers)
 }
 
 fn plain<'a>(values: Map<String, Value>) -> impl Iterator<Item = (String, AggregationBody<'a>)> {

@@ -136,7 +136,7 @@ fn by_query(
         common.page_size = size;
     }
     made(
-        common,
+        &common,
         change,
         DocumentSource::Here(target),
         search,
@@ -146,7 +146,7 @@ fn by_query(
 
 /// Puts a request together.
 fn made(
-    common: Common,
+    common: &Common,
     change: Change,
     source: DocumentSource,
     search: SearchRequest,

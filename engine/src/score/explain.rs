@@ -165,21 +165,26 @@ impl Explainer<'_> {
                 format!("score, times {factor} where the negative query matches, of:"),
                 self.all([positive.as_ref()], boost)?,
             ),
-            Clause::Functions(scored) => {
-                let mut details = self.all([&scored.query], boost)?;
-                for (filter, function) in scored.filters.iter().zip(&scored.functions) {
-                    details.extend(self.function(scored, filter, function)?);
-                }
-                let (score_mode, boost_mode) = (scored.score_mode, scored.boost_mode);
-                (
-                    format!(
-                        "function score, score mode [{score_mode:?}], boost mode [{boost_mode:?}], of:"
-                    ),
-                    details,
-                )
-            }
+            Clause::Functions(scored) => self.functions(scored, boost)?,
             _ => constant(boost),
         })
+    }
+
+    /// Scores changed by functions, with each of those by itself.
+    fn functions(
+        &self,
+        scored: &FunctionScore,
+        boost: f64,
+    ) -> Result<(String, Vec<Explanation>), EngineError> {
+        let mut details = self.all([&scored.query], boost)?;
+        for (filter, function) in scored.filters.iter().zip(&scored.functions) {
+            details.extend(self.function(scored, filter, function)?);
+        }
+        let (score_mode, boost_mode) = (scored.score_mode, scored.boost_mode);
+        let description = format!(
+            "function score, score mode [{score_mode:?}], boost mode [{boost_mode:?}], of:"
+        );
+        Ok((description, details))
     }
 
     /// One function by itself, where its filter matches.

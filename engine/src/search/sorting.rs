@@ -104,6 +104,10 @@ pub(super) struct SegmentSorter<'r> {
 }
 
 /// The hits kept of a segment.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each segment that is searched"
+)]
 enum Kept {
     Best(Heap<RawHit>),
     OfGroups(GroupReader, BestOfGroups<RawHit>),

@@ -235,7 +235,8 @@ impl Parser<'_> {
                 (sub, pipelines)
             }
         };
-        if !(sub.is_empty() && pipelines.is_empty()) && !has_buckets(&kind) {
+        let has_inside = !sub.is_empty() || !pipelines.is_empty();
+        if has_inside && !has_buckets(&kind) {
             return Err(QueryError::new(
                 ErrorType::IllegalArgument,
                 format!("Aggregator [{name}] of type [{kind_name}] cannot accept sub-aggregations"),

@@ -167,13 +167,14 @@ pub fn parse_point(value: &Value) -> Result<GeoPoint, String> {
         Value::String(text) => of_text(text).ok_or_else(refuse)?,
         _ => return Err(refuse()),
     };
-    let is_out = |degrees: f64, most: f64| !(degrees.abs() <= most);
-    if is_out(latitude, 90.0) {
+    // What is no number is out too.
+    let is_in = |degrees: f64, most: f64| degrees.abs() <= most;
+    if !is_in(latitude, 90.0) {
         return Err(format!(
             "illegal latitude value [{latitude}] for a geo_point"
         ));
     }
-    if is_out(longitude, 180.0) {
+    if !is_in(longitude, 180.0) {
         return Err(format!(
             "illegal longitude value [{longitude}] for a geo_point"
         ));

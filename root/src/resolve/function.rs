@@ -54,7 +54,7 @@ impl Resolver<'_> {
             ScoreFunction::FieldValue(factor) => {
                 let path = FieldPath::new(factor.field.as_str());
                 match self.mapping().field(path.as_str()).map(|field| &field.kind) {
-                    None if factor.missing.is_none() => Err(refuse(format!(
+                    None if factor.missing.is_none() => Err(refuse(&format!(
                         "Unable to find a field mapper for field [{path}]. No 'missing' value defined."
                     ))),
                     Some(kind) if !is_numeric(kind) => {
@@ -75,7 +75,7 @@ impl Resolver<'_> {
                     field.is_some_and(|field| field.kind.has_doc_values())
                 };
                 if let Some(path) = field.as_ref().filter(|path| !kind(path)) {
-                    return Err(refuse(format!(
+                    return Err(refuse(&format!(
                         "[random_score] field [{path}] is not mapped with doc values and cannot be \
                          used as a source of random numbers"
                     )));
@@ -93,7 +93,7 @@ impl Resolver<'_> {
         let path = FieldPath::new(decay.field.as_str());
         let field = self.mapping().field(path.as_str());
         let Some(kind) = field.map(|field| &field.kind) else {
-            return Err(refuse(format!("unknown field [{path}]")));
+            return Err(refuse(&format!("unknown field [{path}]")));
         };
         let (origin, scale, offset) = match kind {
             FieldKind::Date { format, .. } => {
@@ -112,7 +112,7 @@ impl Resolver<'_> {
             }
             kind if is_numeric(kind) => {
                 let origin = decay.origin.as_ref().ok_or_else(|| {
-                    refuse(format!(
+                    refuse(&format!(
                         "both [scale] and [origin] must be set for numeric fields, [{path}] is one"
                     ))
                 })?;
@@ -125,7 +125,7 @@ impl Resolver<'_> {
                 )
             }
             other => {
-                return Err(refuse(format!(
+                return Err(refuse(&format!(
                     "field [{path}] is of type [{}], but only numeric types and dates are supported.",
                     other.type_name()
                 )));
@@ -266,7 +266,7 @@ fn not_numeric(function: &str, path: &FieldPath) -> QueryError {
     ))
 }
 
-fn refuse(reason: String) -> QueryError {
+fn refuse(reason: &str) -> QueryError {
     QueryError::new(
         ErrorType::QueryShard,
         format!("failed to create query: {reason}"),

@@ -81,7 +81,7 @@ fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
     };
     let change = Change::Reindex(destination);
     let here = DocumentSource::Here(target);
-    super::made(common, change, here, source.search, description)
+    super::made(&common, change, here, source.search, description)
 }
 
 /// Returns what copies documents of a cluster elsewhere.
@@ -117,7 +117,7 @@ fn from_remote(
     let elsewhere = DocumentSource::Elsewhere(from, Mutex::new(Some(Box::new(pages))));
     let search = SearchRequest::default();
     super::made(
-        common,
+        &common,
         Change::Reindex(destination),
         elsewhere,
         search,

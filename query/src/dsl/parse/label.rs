@@ -26,7 +26,7 @@ pub(super) fn taken<'a>(
     if entries.contains_key(KEY) {
         let mut bare = entries.clone();
         let name = bare.shift_remove(KEY);
-        return named(query, name, Value::Object(bare)).map(Some);
+        return named(query, name.as_ref(), Value::Object(bare)).map(Some);
     }
     let mut fields = entries.iter();
     let (Some((field, Value::Object(options))), None) = (fields.next(), fields.next()) else {
@@ -39,15 +39,20 @@ pub(super) fn taken<'a>(
     let mut bare = options.clone();
     let name = bare.shift_remove(KEY);
     let within = [(field.clone(), Value::Object(bare))];
-    named(query, name, Value::Object(within.into_iter().collect())).map(Some)
+    named(
+        query,
+        name.as_ref(),
+        Value::Object(within.into_iter().collect()),
+    )
+    .map(Some)
 }
 
 fn named<'a>(
     query: &str,
-    name: Option<Value>,
+    name: Option<&Value>,
     bare: Value,
 ) -> Result<(String, Cow<'a, Value>), QueryError> {
-    let name = name.as_ref().and_then(scalar_text);
+    let name = name.and_then(scalar_text);
     let name =
         name.ok_or_else(|| QueryError::parsing(format!("[{query}] [{KEY}] must be a string")))?;
     Limits::check_label("the name of a query", &name)?;
