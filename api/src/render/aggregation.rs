@@ -105,12 +105,7 @@ impl AggregationForm {
                 terms,
             } => {
                 if let Some(totals) = terms {
-                    put(
-                        "doc_count_error_upper_bound",
-                        totals.error_upper_bound,
-                        &mut object,
-                    );
-                    put("sum_other_doc_count", totals.sum_other, &mut object);
+                    put_totals(totals, &mut object);
                 }
                 let kind = Kind {
                     type_name: result.type_name,
@@ -284,6 +279,16 @@ fn bound(name: &str, bound: Option<&(f64, Option<String>)>, object: &mut Results
 
 fn put(name: &str, value: impl Into<Value>, object: &mut Results<'_>) {
     object.insert(name.to_owned(), AggregationBody::Plain(value.into()));
+}
+
+/// Shows what a `terms` aggregation left out.
+fn put_totals(totals: &TermsTotals, object: &mut Results<'_>) {
+    put(
+        "doc_count_error_upper_bound",
+        totals.error_upper_bound,
+        object,
+    );
+    put("sum_other_doc_count", totals.sum_other, object);
 }
 
 /// Shows one number of a metric.

@@ -77,7 +77,11 @@ fn later_parts_stand_over_earlier_ones_and_the_request_over_all() {
     assert_eq!(new.settings.declared["index.priority"], "17");
     let fields = json!({"a": {"type": "long"}, "b": {"type": "keyword"}});
     assert_eq!(tree(&new), fields);
-    let aliases: Vec<&str> = new.aliases.keys().map(|name| name.as_str()).collect();
+    let aliases: Vec<&str> = new
+        .aliases
+        .keys()
+        .map(gleaner_model::IndexName::as_str)
+        .collect();
     assert_eq!(aliases, ["asked", "both", "own"]);
     let write = new.aliases.get("both").expect("there").is_write_index;
     assert_eq!(write, None, "an alias is replaced whole");
@@ -101,7 +105,7 @@ fn the_template_of_the_highest_priority_applies_alone() {
     };
     assert_eq!(shards("abc"), (3, false));
     assert_eq!(shards("ac"), (2, true));
-    assert_eq!(shards("b").1, false);
+    assert!(!shards("b").1);
 }
 
 #[test]

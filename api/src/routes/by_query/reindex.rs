@@ -65,7 +65,7 @@ fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
     }
     let mut destination = checked(&source, destination, &common)?;
     if source.remote.is_some() {
-        return from_remote(request, source, destination, common);
+        return from_remote(request, source, destination, &common);
     }
     let now_ms = request.root().cluster().now_ms();
     let expression = expand_date_math(&source.indices.join(","), now_ms)?;
@@ -89,7 +89,7 @@ fn from_remote(
     request: &Request,
     source: Source,
     mut destination: Destination,
-    common: Common,
+    common: &Common,
 ) -> Result<ByQueryRequest, ApiError> {
     let remote = Remote::read(&source.remote.unwrap_or_default())?;
     if common.slices != Slices::Number(1) {
@@ -117,7 +117,7 @@ fn from_remote(
     let elsewhere = DocumentSource::Elsewhere(from, Mutex::new(Some(Box::new(pages))));
     let search = SearchRequest::default();
     super::made(
-        &common,
+        common,
         Change::Reindex(destination),
         elsewhere,
         search,

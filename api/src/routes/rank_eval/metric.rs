@@ -285,12 +285,12 @@ fn expected_reciprocal_rank(judged: &Judged, maximum: i64, unknown: Option<i64>)
 mod tests {
     use super::*;
 
-    fn score(metric: Value, ranks: &[Option<i64>], ratings: &[i64]) -> f64 {
+    fn score(metric: &Value, ranks: &[Option<i64>], ratings: &[i64]) -> f64 {
         let judged = Judged {
             ranks: ranks.to_vec(),
             ratings: ratings.to_vec(),
         };
-        Metric::parse(&metric)
+        Metric::parse(metric)
             .expect("a metric")
             .score(&judged)
             .score
@@ -306,7 +306,7 @@ mod tests {
         let ratings = [3, 2, 3, 1, 2, 0];
         is_near(
             score(
-                json!({"precision": {"relevant_rating_threshold": 2}}),
+                &json!({"precision": {"relevant_rating_threshold": 2}}),
                 &ranks,
                 &ratings,
             ),
@@ -314,42 +314,42 @@ mod tests {
         );
         is_near(
             score(
-                json!({"precision": {"ignore_unlabeled": true}}),
+                &json!({"precision": {"ignore_unlabeled": true}}),
                 &ranks,
                 &ratings,
             ),
             1.0,
         );
         is_near(
-            score(json!({"recall": {"k": 2}}), &ranks[..2], &ratings),
+            score(&json!({"recall": {"k": 2}}), &ranks[..2], &ratings),
             2.0 / 5.0,
         );
         is_near(
             score(
-                json!({"mean_reciprocal_rank": {}}),
+                &json!({"mean_reciprocal_rank": {}}),
                 &[None, Some(0), Some(1)],
                 &[1],
             ),
             1.0 / 3.0,
         );
         let dcg = 7.0 + 3.0 / 3_f64.log2() + 7.0 / 2.0 + 1.0 / 6_f64.log2() + 3.0 / 7_f64.log2();
-        is_near(score(json!({"dcg": {}}), &ranks, &ratings), dcg);
+        is_near(score(&json!({"dcg": {}}), &ranks, &ratings), dcg);
         let ideal = 7.0 + 7.0 / 3_f64.log2() + 3.0 / 2.0 + 3.0 / 5_f64.log2() + 1.0 / 6_f64.log2();
         is_near(
-            score(json!({"dcg": {"normalize": true}}), &ranks, &ratings),
+            score(&json!({"dcg": {"normalize": true}}), &ranks, &ratings),
             dcg / ideal,
         );
         let err = 7.0 / 8.0 + (1.0 / 8.0) * (3.0 / 8.0) / 2.0;
         is_near(
             score(
-                json!({"expected_reciprocal_rank": {"maximum_relevance": 3}}),
+                &json!({"expected_reciprocal_rank": {"maximum_relevance": 3}}),
                 &ranks[..2],
                 &ratings,
             ),
             err,
         );
         is_near(
-            score(json!({"dcg": {"normalize": true}}), &[None], &[]),
+            score(&json!({"dcg": {"normalize": true}}), &[None], &[]),
             0.0,
         );
     }
