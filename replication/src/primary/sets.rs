@@ -140,7 +140,9 @@ impl Primary {
             confirmed >= self.start || local.settings.omits(Rule::GrowFromTermStart)
         };
         let candidates = entry.copies.iter().filter(|(_, meta)| !meta.learner);
-        let mut outside = candidates.filter(|(copy, _)| !entry.in_sync.contains(copy));
+        // One whose node is gone by the store would be taken out again at once.
+        let mut outside =
+            candidates.filter(|(copy, _)| !entry.in_sync.contains(copy) && local.is_alive(**copy));
         let caught_up = outside.find(|(copy, _)| {
             let peer = self.peers.get(copy);
             peer.and_then(super::Peer::follow).is_some_and(|follow| {
