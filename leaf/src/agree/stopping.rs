@@ -1,7 +1,7 @@
 //! A leaf that is about to stop gives its primaries to others, and says that nobody has to wait for its followers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use gleaner_model::CopyId;
@@ -13,6 +13,9 @@ use crate::Leaf;
 
 /// How long a hand-over is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long until it is asked for again: longer than one holds writes back.
+const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 impl Leaf {
     /// Hands the shards that this leaf leads over to copies in sync on leaves that are alive. Call it while other
@@ -36,11 +39,16 @@ impl CopyDriver {
         let Some(to) = self.heir(hub).filter(|_| leads) else {
             return;
         };
-        self.handle(Event::HandOver { to });
-        let gone = status.wait_for(|status| status.reign.is_none());
-        if tokio::time::timeout(PATIENCE, gone).await.is_err() {
-            tracing::warn!(shard = %self.shard, %to, "the shard was not handed over in time");
+        // Again where it was given up, or the copy was not known to be in sync yet.
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            self.handle(Event::HandOver { to });
+            let gone = status.wait_for(|status| status.reign.is_none());
+            if tokio::time::timeout(AGAIN_AFTER, gone).await.is_ok() {
+                return;
+            }
         }
+        tracing::warn!(shard = %self.shard, %to, "the shard was not handed over in time");
     }
 
     /// Returns a copy in sync on another leaf that is alive.

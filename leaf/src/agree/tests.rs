@@ -5,7 +5,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gleaner_coordinator::Embedded;
+use gleaner_coordinator::{CoordinatorError, Embedded, update};
 use gleaner_log::{MemoryLog, ShardLog};
 use gleaner_model::{ClusterState, CopyId, Entry, Incarnation, IndexMeta, NodeId, NodeUuid, SeqNo};
 use gleaner_proto::read::GetCall;
@@ -276,6 +276,18 @@ async fn at_the_least_number_in_sync_nobody_is_taken_out_and_writes_wait() {
     let written = soon(writing).await.expect("no panic").expect("written");
     assert!(written.items.iter().all(Result::is_ok), "{written:?}");
     cluster.until_equal().await;
+
+    // It may be fewer from now on.
+    let fewer = update::<CoordinatorError, _>(&*cluster.coordinator, |state| {
+        let mut next = state.clone();
+        let index = next.indices.get_mut(&key(1).index).expect("it is there");
+        Arc::make_mut(index).settings.min_in_sync = Some(1);
+        Ok(Some(next))
+    });
+    fewer.await.expect("memory takes it");
+    cluster.crash("b").await;
+    cluster.write("a", vec![put("3", "{}")]).await;
+    assert_eq!(cluster.entry().in_sync.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

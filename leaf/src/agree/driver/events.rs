@@ -64,9 +64,11 @@ impl CopyDriver {
         }
     }
 
-    /// Time has passed.
+    /// Time has passed: the index's settings may be others.
     pub(in crate::agree) fn tick(&self) {
-        self.handle(Event::Tick);
+        let mut machine = self.machine.lock();
+        self.configure(&mut machine);
+        self.run(&mut machine, Event::Tick);
     }
 
     /// It is time for a beat on each stream with a follower.
