@@ -340,6 +340,9 @@ impl CopyDriver {
     pub(crate) fn end(&self) {
         let mut machine = self.machine.lock();
         let machine = &mut *machine;
+        // The stream stands for other shards: what was confirmed by it must not count any more.
+        let effects = machine.copy.leave(self.hub.now());
+        self.perform_all(machine, effects);
         machine.lane = None;
         // Who waits for room is not to wait for a log that is asked for nothing any more.
         self.backlog.send_replace(0);
