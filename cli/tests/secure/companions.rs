@@ -116,7 +116,7 @@ fn a_file_follows_a_key_and_its_process_hears_of_it() -> Result<()> {
     let place = |name: &str| folder.path().join(name);
     let (pid, heard, file) = (place("pid"), place("heard"), place("app.conf"));
     let script = format!(
-        "trap 'cat {file} >> {heard}' HUP; echo $$ > {pid}; while :; do sleep 0.05; done",
+        "trap 'cat {file} >> {heard}' USR1; echo $$ > {pid}; while :; do sleep 0.05; done",
         file = file.display(),
         heard = heard.display(),
         pid = pid.display()
@@ -137,6 +137,9 @@ fn a_file_follows_a_key_and_its_process_hears_of_it() -> Result<()> {
         "grep -q good \"$FILE\"",
         "--pid-file",
         pid.to_str().expect("text"),
+        // Who ran the tests may ignore SIGHUP, and a shell does not trap what was ignored when it began.
+        "--signal",
+        "USR1",
     ]);
     let hears = |wanted: &str| {
         until(wanted, || {

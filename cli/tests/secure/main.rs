@@ -22,7 +22,7 @@ fn word(path: &Path) -> &str {
 }
 
 /// Loads documents of which nobody has given a mapping.
-fn load(ca: &Path, url: &str, file: &Path) {
+fn load(ca: &Path, url: &str, file: &Path, as_whom: &[&str]) {
     let documents =
         "{\"title\":\"Tea\",\"text\":\"scattered leaves\"}\n{\"year\":1999,\"text\":\"tea\"}\n";
     fs::write(file, documents).expect("written");
@@ -37,6 +37,7 @@ fn load(ca: &Path, url: &str, file: &Path) {
             "notes",
             word(file),
         ])
+        .args(as_whom)
         .output();
     let (code, said) = told(&output.expect("it runs"));
     assert!(code == 0 && said.contains("indexed 2 documents"), "{said}");
@@ -61,9 +62,14 @@ fn a_secure_server_needs_one_flag_and_clients_its_authority() {
         server.until("--cacert").contains("https://"),
         "the first steps"
     );
-    load(&ca, &url, &folder.path().join("a.ndjson"));
+    server.until("the first API key was made");
+    let key = fs::read_to_string(data.join("admin.key")).expect("the first key");
+    let as_admin = ["--api-key", key.trim()];
+    load(&ca, &url, &folder.path().join("a.ndjson"), &as_admin);
     let search = [
         "search",
+        "--api-key",
+        key.trim(),
         "--cacert",
         word(&ca),
         "--url",
@@ -105,7 +111,10 @@ fn a_secure_server_needs_one_flag_and_clients_its_authority() {
     assert_eq!(server.stop(), 0);
     let server = Running::start(&flags);
     let url = format!("https://{}/notes/_count", server.address());
-    let (code, counted) = curl(&ca, &[&url]);
+    let refused = curl(&ca, &[&url]).1;
+    assert!(refused.contains("401"), "{refused}");
+    let header = format!("Authorization: ApiKey {}", key.trim());
+    let (code, counted) = curl(&ca, &["-H", &header, &url]);
     assert!(code == 0 && counted.contains("\"count\":2"), "{counted}");
     assert_eq!(
         fs::read(&ca).expect("read"),
@@ -251,7 +260,7 @@ fn a_secure_cluster_with_fronts_is_one_command() {
         data.join("ca.pem"),
         map["url"].as_str().expect("a URL").to_owned(),
     );
-    load(&ca, &url, &folder.path().join("a.ndjson"));
+    load(&ca, &url, &folder.path().join("a.ndjson"), &[]);
     let query = "{\"query\":{\"match\":{\"text\":\"tea\"}}}";
     let spelt = "{ \"size\": 10, \"query\" : {\"match\": {\"text\": {\"query\": \"tea\"}}} }";
     // Two roots answer by turns, and each keeps what it has answered.
