@@ -1,3 +1,5 @@
+//! Lines of each format, as programs write them, and the records that they become.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
