@@ -1,4 +1,4 @@
-//! What the companions of other programs share: how they log, answer probes and stop.
+//! What fronts and the companions of other programs share: how they log, answer probes and stop.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::serve::metrics;
 /// How often a companion says whether it is ready.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
 
-/// Flags of every companion.
+/// Flags of every front and companion.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompanionArguments {
     /// Address at which probes and metrics are answered, by a thread of its own [default: none]
@@ -37,7 +37,7 @@ pub(crate) struct CompanionArguments {
     #[arg(
         long,
         value_name = "TIME",
-        default_value = "10s",
+        default_value = "30s",
         env = "GLEANER_SHUTDOWN_GRACE"
     )]
     pub(crate) shutdown_grace: Span,
@@ -55,6 +55,15 @@ pub(crate) struct CompanionArguments {
     /// Stop when standard input ends
     #[arg(long, hide = true)]
     stop_with_input: bool,
+}
+
+/// A task that ends when this is dropped.
+pub(crate) struct AbortOnDrop(pub(crate) JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A companion that runs.
@@ -92,13 +101,13 @@ impl Companion {
         stopped(self.stop.clone())
     }
 
-    /// Says again and again whether it is ready, and why not, until the task is aborted or it stops.
+    /// Says again and again whether it is ready, and why not, until what is returned is dropped.
     pub(crate) fn tell(
         &self,
         why_not: impl Fn() -> Option<&'static str> + Send + 'static,
-    ) -> JoinHandle<()> {
+    ) -> AbortOnDrop {
         let (stop, readiness) = (self.stop.clone(), self.readiness.clone());
-        tokio::spawn(async move {
+        AbortOnDrop(tokio::spawn(async move {
             let mut looks = tokio::time::interval(TOLD_EVERY);
             loop {
                 looks.tick().await;
@@ -114,7 +123,7 @@ impl Companion {
                     has_changed
                 });
             }
-        })
+        }))
     }
 }
 

@@ -71,14 +71,13 @@ pub(crate) async fn run(arguments: ConfigSyncArguments, verbosity: u8) -> Result
     let companion = Companion::start(&arguments.companion, verbosity).await?;
     let states = feed.follow(arguments.period.0)?;
     let (ready, is_ready) = watch::channel(false);
-    let telling =
+    let _telling =
         companion.tell(move || (!*is_ready.borrow()).then_some("no value has been written yet"));
     let synced = sync(states, &place, &notice, &ready, arguments.once);
     let exit = tokio::select! {
         exit = synced => exit?,
         () = companion.stopped() => Exit::Success,
     };
-    telling.abort();
     Ok(exit)
 }
 

@@ -8,44 +8,27 @@ mod split;
 mod visitors;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use gleaner_api::ApiOptions;
 use gleaner_front::{BackendUrl, Front, FrontOptions, TrustedProxies};
 use gleaner_model::Role;
 use gleaner_proto::Connect;
-use gleaner_proto::node::Readiness;
 use gleaner_server::ServerOptions;
 use gleaner_tls::{CertificateFiles, Connector, Trust};
-use tokio::sync::watch;
 
+use crate::companion::{AbortOnDrop, Companion};
 use crate::descriptors;
 use crate::exit::Exit;
-use crate::logging;
 use crate::node::membership::{ClusterFile, Membership};
 use crate::node::state::Calls;
-use crate::node::{stop_asked, stopped};
 use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
-use crate::serve::edge::Probes;
-use crate::serve::metrics;
 use crate::tls::{NodeTls, check_exposure};
 pub(crate) use arguments::FrontArguments;
 use kept::FrontCache;
 
-/// How often the front says whether it has a backend to forward to.
-const TOLD_EVERY: Duration = Duration::from_millis(200);
-
 /// Runs the command.
 pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit> {
-    let filter = match verbosity {
-        0 => &arguments.log,
-        verbosity => logging::filter_of(verbosity + 1),
-    };
-    logging::install(filter, arguments.log_format)?;
-    descriptors::raise();
-    let stop = stop_asked(arguments.stop_with_input)?;
-    let metrics = metrics::install()?;
+    let companion = Companion::start(&arguments.companion, verbosity).await?;
     let tls = tls(&arguments)?;
     let (options, listen) = forwarding(&arguments, tls.as_ref())?;
     let listener = Bound::take(&listen, LISTEN).await?.listen()?;
@@ -63,19 +46,16 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     };
     let front = Front::checked(options)?;
     let _admin = admin(&arguments, &front).await?;
-    let (tell, readiness) = watch::channel(Readiness::Ready);
-    let probes = gleaner_api::probes(readiness, metrics);
-    let _probes = Probes::start(&arguments.probe_listen, probes, &ApiOptions::default()).await?;
-    let telling = tokio::spawn(tell_readiness(front.clone(), tell, stop.clone()));
+    let asked = front.clone();
+    let _telling = companion.tell(move || (!asked.is_ready()).then_some("no backend is ready"));
     let server = server_options(&arguments, tls.as_ref())?;
     tracing::info!(%address, is_encrypted = tls.is_some(), "front serving");
     let drained = async {
-        stopped(stop).await;
+        companion.stopped().await;
         front.begin_drain();
         tokio::time::sleep(arguments.drain_delay.0).await;
     };
     let served = gleaner_server::serve(listener, front.clone(), &server, drained).await;
-    telling.abort();
     if let Some(kept) = kept {
         kept.leave().await;
     }
@@ -110,15 +90,6 @@ async fn admin(arguments: &FrontArguments, front: &Front) -> Result<Option<Abort
     Ok(Some(AbortOnDrop(serving)))
 }
 
-/// A task that ends when this is dropped.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Returns how many fronts share the limits: those of the file.
 fn num_fronts(arguments: &FrontArguments) -> Result<usize> {
     let path = arguments.cluster.as_ref();
@@ -140,7 +111,7 @@ fn tls(arguments: &FrontArguments) -> Result<Option<NodeTls>> {
 fn server_options(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<ServerOptions> {
     Ok(ServerOptions {
         max_connections: descriptors::connections(arguments.max_connections as usize),
-        shutdown_grace: arguments.shutdown_grace.0,
+        shutdown_grace: arguments.companion.shutdown_grace.0,
         // Those of a service that is not ours are its own.
         answers_probes: false,
         tls: tls.map(NodeTls::client_acceptor).transpose()?,
@@ -249,30 +220,4 @@ fn roots(membership: &Membership, is_encrypted: bool) -> Result<Vec<BackendUrl>>
         "the cluster has no root to forward to"
     );
     Ok(backends)
-}
-
-/// Says whether the front is ready, whenever that changes.
-async fn tell_readiness(front: Front, tell: watch::Sender<Readiness>, stop: watch::Receiver<bool>) {
-    let mut looks = tokio::time::interval(TOLD_EVERY);
-    loop {
-        looks.tick().await;
-        let reason = if *stop.borrow() {
-            Some("it stops")
-        } else if front.is_ready() {
-            None
-        } else {
-            Some("no backend is ready")
-        };
-        let now = match reason {
-            None => Readiness::Ready,
-            Some(reason) => Readiness::NotReady {
-                reason: reason.to_owned(),
-            },
-        };
-        tell.send_if_modified(|known| {
-            let has_changed = *known != now;
-            *known = now;
-            has_changed
-        });
-    }
 }

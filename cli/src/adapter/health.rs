@@ -91,13 +91,12 @@ pub(super) async fn run(arguments: HealthArguments, verbosity: u8) -> Result<Exi
         .route("/health", get(health))
         .with_state(Arc::new(check));
     let listener = listen(address, "health by a query").await?;
-    let telling = companion.tell(|| None);
+    let _telling = companion.tell(|| None);
     let options = ServerOptions {
         shutdown_grace: arguments.companion.shutdown_grace.0,
         ..ServerOptions::default()
     };
     gleaner_server::serve(listener, page, &options, companion.stopped()).await?;
-    telling.abort();
     Ok(Exit::Success)
 }
 

@@ -87,7 +87,7 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
         )
         .with_state(Arc::new(report()));
     let listener = listen(&arguments.listen, "metrics of a Redis server").await?;
-    let telling = companion.tell(|| None);
+    let _telling = companion.tell(|| None);
     let following = arguments.slowlog.then(|| {
         let log = SlowLog::new(report(), arguments.slowlog_arguments);
         tokio::spawn(follow(
@@ -101,7 +101,6 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
         ..ServerOptions::default()
     };
     gleaner_server::serve(listener, page, &options, companion.stopped()).await?;
-    telling.abort();
     if let Some(following) = following {
         following.abort();
     }

@@ -98,10 +98,9 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
     let ambassador = Arc::new(RedisAmbassador::new(options));
     let listener = listen(&arguments.listen, "ambassador of Redis servers").await?;
     let asked = Arc::clone(&ambassador);
-    let telling = companion.tell(move || (!asked.is_ready()).then_some("no server is in"));
+    let _telling = companion.tell(move || (!asked.is_ready()).then_some("no server is in"));
     let grace = arguments.companion.shutdown_grace.0;
     ambassador.serve(listener, companion.stopped(), grace).await;
-    telling.abort();
     tracing::info!("stopped");
     Ok(Exit::Success)
 }

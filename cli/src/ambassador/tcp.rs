@@ -73,7 +73,7 @@ pub(super) async fn run(arguments: TcpArguments, verbosity: u8) -> Result<Exit> 
     };
     let listener = listen(&arguments.listen, "service broker").await?;
     let known = endpoints.clone();
-    let telling = companion.tell(move || {
+    let _telling = companion.tell(move || {
         known
             .borrow()
             .is_empty()
@@ -81,7 +81,6 @@ pub(super) async fn run(arguments: TcpArguments, verbosity: u8) -> Result<Exit> 
     });
     let grace = arguments.companion.shutdown_grace.0;
     serve_broker(listener, options, endpoints, companion.stopped(), grace).await;
-    telling.abort();
     following.abort();
     tracing::info!("stopped");
     Ok(Exit::Success)

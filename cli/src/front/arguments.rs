@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use super::limits::LimitArguments;
 use super::split::SplitArguments;
-use crate::config::{ByteSize, LogFormat, Span};
+use crate::companion::CompanionArguments;
+use crate::config::{ByteSize, Span};
 
 /// Stand ahead of roots, or of any other HTTP service: end TLS, balance, keep sessions, survive backends.
 ///
@@ -44,15 +45,6 @@ pub(crate) struct FrontArguments {
     /// Address to listen on [default: that of its entry, or 127.0.0.1:9200]
     #[arg(long, value_name = "HOST:PORT", env = "GLEANER_LISTEN")]
     pub(super) listen: Option<String>,
-    /// Address at which probes and metrics are answered, by a thread of its own [default: none]
-    #[arg(
-        long,
-        value_name = "HOST:PORT",
-        env = "GLEANER_PROBE_LISTEN",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(super) probe_listen: String,
     /// Certificate to show, with those between it and its authority, in PEM
     #[arg(
         long,
@@ -123,26 +115,6 @@ pub(crate) struct FrontArguments {
         env = "GLEANER_FRONT_DRAIN_DELAY"
     )]
     pub(super) drain_delay: Span,
-    /// Time that open requests have to end at shutdown
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "30s",
-        env = "GLEANER_SHUTDOWN_GRACE"
-    )]
-    pub(super) shutdown_grace: Span,
-    /// What to log: error, warn, info, debug, trace, or per module
-    #[arg(
-        long,
-        value_name = "FILTER",
-        default_value = "info",
-        env = "GLEANER_LOG"
-    )]
-    pub(super) log: String,
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "GLEANER_LOG_FORMAT")]
-    pub(super) log_format: LogFormat,
-    /// Stop when standard input ends
-    #[arg(long, hide = true)]
-    pub(super) stop_with_input: bool,
+    #[command(flatten)]
+    pub(super) companion: CompanionArguments,
 }
