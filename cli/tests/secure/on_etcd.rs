@@ -80,11 +80,11 @@ fn is_alive(process: u32) -> bool {
 }
 
 #[test]
-fn a_cluster_on_etcd_outlives_a_member_and_comes_back_with_its_state() -> Result<()> {
+fn a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state() -> Result<()> {
     let etcd = Command::new("etcd").arg("--version").output();
     if !etcd.is_ok_and(|version| version.status.success()) {
         return skipped(
-            "secure::a_cluster_on_etcd_outlives_a_member_and_comes_back_with_its_state",
+            "secure::a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state",
             "no `etcd` is installed here (`apt-get install etcd-server`)",
         );
     }
@@ -101,12 +101,21 @@ fn a_cluster_on_etcd_outlives_a_member_and_comes_back_with_its_state() -> Result
         "{\"text\": \"black tea\", \"year\": 1999}",
     );
     cluster.finds("others", 1);
+    // Each leaf is primary of some of the shards: with one of them gone, all take writes again.
+    let health = cluster.ask(&[], "/_cluster/health?wait_for_status=green&timeout=60s");
+    assert!(health.contains("\"green\""), "{health}");
+    signal(cluster.processes("leaf")[0], "-KILL");
+    for id in 2..10 {
+        let document = format!("{{\"text\": \"tea number {id}\"}}");
+        cluster.write(&format!("/notes/_doc/{id}?refresh=true"), &document);
+    }
+    cluster.finds("notes", 9);
     assert_eq!(cluster.running.stop(), 0);
     let left: Vec<&u32> = members.iter().filter(|pid| is_alive(**pid)).collect();
     assert!(left.is_empty(), "members of etcd are left: {left:?}");
 
     let cluster = Cluster::up(&data);
-    cluster.finds("notes", 1);
+    cluster.finds("notes", 9);
     cluster.finds("others", 1);
     cluster.write("/later/_doc/1?refresh=true", "{\"text\": \"white tea\"}");
     cluster.finds("later", 1);
