@@ -4,6 +4,7 @@ mod notice;
 mod place;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
@@ -14,6 +15,9 @@ use crate::exit::Exit;
 use crate::feed::{Feed, FeedState};
 use notice::Notice;
 use place::{Format, Place};
+
+/// Time that the source has to answer with `--once`.
+const ONCE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Keep a file equal to a key of etcd or to what an address answers, and tell the process that reads it.
 ///
@@ -50,7 +54,8 @@ pub(crate) struct ConfigSyncArguments {
     /// Authority whose certificate an `https` server must show, in PEM [default: those of the system]
     #[arg(long, value_name = "FILE", env = "GLEANER_CACERT")]
     cacert: Option<PathBuf>,
-    /// Write the file once and end; the exit code is 1 where the value is not there or is refused
+    /// Write the file once and end; the exit code is 1 where the value is not there or refused, and where the source has
+    /// not answered for 30 s
     #[arg(long, env = "GLEANER_SYNC_ONCE")]
     once: bool,
     #[command(flatten)]
@@ -90,10 +95,19 @@ async fn sync(
     is_once: bool,
 ) -> Result<Exit> {
     loop {
-        states
-            .changed()
-            .await
-            .context("the value is not followed any more")?;
+        let changed = states.changed();
+        let changed = match is_once {
+            true => tokio::time::timeout(ONCE_WITHIN, changed)
+                .await
+                .with_context(|| {
+                    format!(
+                        "the source has not answered within {} s",
+                        ONCE_WITHIN.as_secs()
+                    )
+                })?,
+            false => changed.await,
+        };
+        changed.context("the value is not followed any more")?;
         let state = states.borrow_and_update().clone();
         let FeedState::Value(value) = state else {
             if is_once {
