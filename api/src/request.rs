@@ -38,7 +38,7 @@ pub(crate) use room::{BodyReservation, BodyRoom};
 /// Header in which a front says how many milliseconds it goes on waiting.
 const REMAINING: &str = "x-gleaner-remaining-ms";
 
-/// Header in which a front is told how many microseconds threads of leaves were busy with a request.
+/// Header in which a root tells a front how many microseconds threads of leaves were busy with a request.
 const COST: HeaderName = HeaderName::from_static("x-gleaner-cost-us");
 
 /// Time that is left for an answer to reach the front that waits for it; of short times a tenth is.

@@ -197,7 +197,8 @@ impl Request {
         let unsealed = unsealed(
             &self.sender.principal,
             &state,
-            (id, Right::of(self.route).action),
+            id,
+            Right::of(self.route).action,
         );
         let unsealed =
             unsealed.inspect_err(|error| self.app.note_denial(&self.sender, None, error));
@@ -205,7 +206,7 @@ impl Request {
     }
 }
 
-/// What is done to an index, for rights and for those who are told that they have none.
+/// What is done to an index: what a right allows, and what a denial names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Action {
     /// The dialect's name, such as `indices:data/read/search`.

@@ -205,7 +205,7 @@ async fn dispatch(
         freshness
             .assure(&app.root, route, &head.method, parts)
             .await;
-        if let Err(error) = authorized(app, (route, &sender), &parameters, parts) {
+        if let Err(error) = authorized(app, route, &sender, &parameters, parts) {
             app.note_denial(&sender, Some(head.uri.path()), &error);
             checked = Err(error);
         }
@@ -253,7 +253,8 @@ async fn dispatch(
 /// Refuses a request without the right that its route needs, as [`authorize`].
 fn authorized(
     app: &App,
-    (route, sender): (&'static Route, &Sender),
+    route: &'static Route,
+    sender: &Sender,
     parameters: &Parameters,
     parts: &mut Vec<(&'static str, String)>,
 ) -> Result<(), ApiError> {

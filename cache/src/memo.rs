@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::Keep;
 
-/// Bytes of what is remembered.
+/// Most bytes of the requests that are remembered.
 const MOST_BYTES: u64 = 32 << 20;
 
 /// Bytes that a request takes beside its targets, roughly.

@@ -103,8 +103,8 @@ impl KeyMaker {
         if !warnings.is_empty() {
             return None;
         }
-        // Before anything is looked up: who may not ask is told so by the root, and others share what is kept as far as
-        // their rights are the same, since the names that they reach are in the key.
+        // Rights are checked before the look-up. The root refuses those who may not ask; the others share an answer where
+        // their rights are the same, as the names that they reach are in the key.
         let entry = Entry {
             principal: &moment.principal(&head.headers)?,
             route,

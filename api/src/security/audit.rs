@@ -19,7 +19,7 @@ use crate::error::ApiError;
 /// Lines a second for one address.
 const MOST_A_SECOND: u32 = 10;
 
-/// Addresses that are told apart within a second; those beyond share one allowance.
+/// Addresses that have an allowance of their own within a second; those beyond share one.
 const MOST_ADDRESSES: usize = 10_000;
 
 /// Lines that wait to be written.

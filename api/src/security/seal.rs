@@ -34,7 +34,8 @@ pub(crate) fn sealed(principal: &Principal, state: &ClusterState, id: String) ->
 pub(crate) fn unsealed<'a>(
     principal: &Principal,
     state: &ClusterState,
-    (id, action): (&'a str, &str),
+    id: &'a str,
+    action: &str,
 ) -> Result<Cow<'a, str>, ApiError> {
     let holder = match principal {
         // A cluster that has no keys any more goes on with what it gave out when it had some.

@@ -41,7 +41,7 @@ pub(super) struct LogsArguments {
         env = "GLEANER_ADAPTER_FORMAT"
     )]
     format: Format,
-    /// Name of what is read, written as `event.dataset`
+    /// Name of the program whose lines these are, written as `event.dataset`
     #[arg(long, value_name = "NAME", env = "GLEANER_ADAPTER_DATASET")]
     dataset: Option<String>,
     /// Go on reading as the file grows, also when it is renamed and begun anew

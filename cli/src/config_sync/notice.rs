@@ -68,7 +68,7 @@ enum Processes {
 }
 
 impl Notice {
-    /// Reads how a change is told.
+    /// Reads what to signal, call and run after a change.
     ///
     /// # Errors
     /// A signal that is not known, an address that cannot be called.
