@@ -157,12 +157,28 @@ impl Request {
             return Ok(expression.map(str::to_owned));
         };
         let right = Right::of(self.route);
-        let state = self.root().cluster().state();
-        let Some(action) = right.on_indices() else {
-            return Err(denial::unknown(holder, right));
+        match right.on_indices() {
+            Some(action) => self.narrowed_for(&action, expression, options),
+            None => Err(denial::unknown(holder, right)),
+        }
+    }
+
+    /// As [`Request::narrowed`], by what `action` needs.
+    ///
+    /// # Errors
+    /// 403 for names without a right.
+    pub(crate) fn narrowed_for(
+        &self,
+        action: &Action,
+        expression: Option<&str>,
+        options: &ResolveOptions,
+    ) -> Result<Option<String>, ApiError> {
+        let Principal::Key(holder) = &self.sender.principal else {
+            return Ok(expression.map(str::to_owned));
         };
-        let narrowed = access(holder, &action, &state).narrow(expression, options);
-        let narrowed = narrowed.map_err(|denied| denial::of_names(holder, &action, denied));
+        let state = self.root().cluster().state();
+        let narrowed = access(holder, action, &state).narrow(expression, options);
+        let narrowed = narrowed.map_err(|denied| denial::of_names(holder, action, denied));
         narrowed.inspect_err(|error| self.app.note_denial(&self.sender, None, error))
     }
 

@@ -6,6 +6,7 @@ mod reindex;
 mod remote;
 
 use bytes::Bytes;
+use gleaner_model::IndexPrivilege;
 use gleaner_query::names::ResolveOptions;
 use gleaner_query::search::SearchRequest;
 use gleaner_root::by_query::{ByQueryRequest, Change, DocumentSource, Outcome, RenderResult};
@@ -19,6 +20,7 @@ use crate::parameters::groups::{ACTIVE_SHARDS, COPIES, INDICES, URI_QUERY};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::security::Action;
 
 pub(super) use answer::status;
 use asked::Common;
@@ -102,6 +104,13 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
+/// What finding documents needs.
+const READ: Action = Action {
+    name: "indices:data/read/search",
+    privilege: IndexPrivilege::Read,
+    ignores_filters: false,
+};
+
 async fn delete(mut request: Request) -> Answer {
     let body = request.json().await?;
     let asked = by_query(&request, body, Change::Delete)?;
@@ -126,7 +135,10 @@ fn by_query(
     let limits = request.root().cluster().limits();
     let (mut common, search) = asked::of_body(&request.parameters, body, &limits)?;
     asked::check_search(&search, &common, Vec::new())?;
-    let target = request.target_with(ResolveOptions::default())?;
+    let mut target = request.target_with(ResolveOptions::default())?;
+    // The route's right is to write; what the query finds must be allowed to be read too.
+    let names = target.expression.as_deref();
+    target.expression = request.narrowed_for(&READ, names, &target.options)?;
     let name = target.expression.as_deref().unwrap_or("_all");
     let description = match change {
         Change::Delete => format!("delete-by-query [{name}]"),

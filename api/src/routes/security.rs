@@ -104,8 +104,19 @@ async fn create(mut request: Request) -> Answer {
         ANONYMOUS.clone_into(&mut secret.id);
     }
     let lifetime_ms = wanted.expiration.map(|time| time.as_millis());
-    let expires_ms =
+    let mut expires_ms =
         lifetime_ms.map(|ms| now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
+    let mut limits = wanted.limits;
+    // Who manages only keys of his own gets none that is wider, or lasts longer, than the one he has.
+    if !holder
+        .key
+        .rights
+        .allow_cluster(ClusterPrivilege::ManageApiKey)
+    {
+        limits = limits.within(holder.key.limits);
+        let ends = [expires_ms, holder.key.expires_ms];
+        expires_ms = ends.into_iter().flatten().min();
+    }
     let key = Arc::new(ApiKey {
         name: wanted.name,
         hash: secret.hash(),
@@ -114,7 +125,7 @@ async fn create(mut request: Request) -> Answer {
         expires_ms,
         invalidated_ms: None,
         rights,
-        limits: wanted.limits,
+        limits,
         role_descriptors: wanted.role_descriptors,
         metadata: wanted.metadata,
     });

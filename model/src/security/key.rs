@@ -69,6 +69,22 @@ pub struct KeyLimits {
     pub concurrent: Option<u32>,
 }
 
+impl KeyLimits {
+    /// Returns these limits where they are no wider than `others`, and those of `others` elsewhere.
+    #[must_use]
+    pub fn within(self, others: Self) -> Self {
+        let least = |own: Option<u32>, other: Option<u32>| match (own, other) {
+            (Some(own), Some(other)) => Some(own.min(other)),
+            (own, other) => own.or(other),
+        };
+        Self {
+            requests_per_second: least(self.requests_per_second, others.requests_per_second),
+            cost_ms_per_second: least(self.cost_ms_per_second, others.cost_ms_per_second),
+            concurrent: least(self.concurrent, others.concurrent),
+        }
+    }
+}
+
 impl ApiKey {
     /// Can it be used at `now_ms`?
     pub fn is_valid(&self, now_ms: i64) -> bool {

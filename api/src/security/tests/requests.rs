@@ -143,7 +143,38 @@ async fn keys_are_made_shown_and_revoked() {
     let (status, body, _) = sent(&dialect, &maker, create, &more.to_string()).await;
     assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
     let less = json!({"indices": [{"names": "mine-1", "privileges": ["read"]}]});
+    // Writing is no reading: a query that finds needs its own right.
+    let writer = json!({"indices": [{"names": "mine-*", "privileges": ["index", "delete"]}]});
+    let (_, writer) = made(&dialect, &first, "writer", &writer).await;
+    for route in ["_update_by_query", "_delete_by_query"] {
+        let path = format!("/mine-1/{route}");
+        let query = r#"{"query": {"match_all": {}}}"#;
+        let (status, body, _) = sent(&dialect, &writer, ("POST", &path), query).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+        assert!(
+            body.to_string().contains("indices:data/read/search"),
+            "{body}"
+        );
+    }
     let (less_id, less) = made(&dialect, &maker, "less", &less).await;
+    // Nor one that is used more often, or lives longer, than itself.
+    let bound = json!({"name": "bound", "expiration": "1h", "limits": {"requests_per_second": 3},
+        "role_descriptors": {"r": {"cluster": ["manage_own_api_key"]}}});
+    let (_, bound, _) = sent(&dialect, &first, create, &bound.to_string()).await;
+    let bound = bound["encoded"].as_str().expect("a key").to_owned();
+    let free = json!({"name": "free", "limits": {"requests_per_second": 9}});
+    let (status, free, _) = sent(&dialect, &bound, create, &free.to_string()).await;
+    assert_eq!(status, StatusCode::OK, "{free}");
+    let (_, listed, _) = sent(
+        &dialect,
+        &first,
+        ("GET", "/_security/api_key?name=free"),
+        "",
+    )
+    .await;
+    let listed = &listed["api_keys"][0];
+    assert!(listed["expiration"].is_number(), "{listed}");
+    assert_eq!(listed["limits"]["requests_per_second"], 3, "{listed}");
     // Only its maker and those who manage keys end it.
     let end = |id: &str| json!({"ids": [id]}).to_string();
     let delete = ("DELETE", "/_security/api_key");
