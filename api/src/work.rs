@@ -114,7 +114,7 @@ impl Workloads {
             shape.walk(&body, 0);
             guess_ms += shape.guess_ms;
         }
-        // A search in the URI is told apart by its length alone.
+        // Of a search in the URI only the length counts.
         log2(head.uri.query().map_or(0, str::len) as u64).hash(&mut hasher);
         Workload {
             class,
@@ -128,7 +128,8 @@ fn class_of(route: &Route, names_indices: bool) -> WorkClass {
     let action = Right::of(route).action;
     let is_scan = action.contains("/scroll")
         || action.contains("byquery")
-        || action.contains("reindex")
+        // Its right is that of a search.
+        || route.name == "reindex"
         || (action.ends_with("/field_caps") && !names_indices);
     if is_scan {
         WorkClass::Scan
@@ -258,6 +259,8 @@ mod tests {
             ("PUT", "/logs/_doc/1", WorkClass::Write),
             ("POST", "/_search/scroll", WorkClass::Scan),
             ("POST", "/logs/_delete_by_query", WorkClass::Scan),
+            ("POST", "/_reindex", WorkClass::Scan),
+            ("POST", "/_reindex/a:1/_rethrottle", WorkClass::Metadata),
             ("GET", "/_field_caps", WorkClass::Scan),
             ("GET", "/logs/_field_caps", WorkClass::Read),
             ("GET", "/_cat/indices", WorkClass::Metadata),
