@@ -83,9 +83,9 @@ fn address_of(text: &str) -> Result<String, BadTarget> {
         _ => (place, None),
     };
     let port = port.or_else(|| scheme.and_then(usual_port));
-    let port: u16 = port.ok_or_else(|| BadTarget::NoPort(text.to_owned()))?;
+    let port: u16 = port.ok_or_else(|| BadTarget::NoPort(place.to_owned()))?;
     if host.is_empty() {
-        return Err(BadTarget::NoHost(text.to_owned()));
+        return Err(BadTarget::NoHost(place.to_owned()));
     }
     Ok(format!("{host}:{port}"))
 }
@@ -296,7 +296,12 @@ mod tests {
         ] {
             assert_eq!(address_of(text).as_deref(), Ok(wanted));
         }
-        assert!(address_of("unknown://db").is_err());
+        let refused = address_of("sqlserver://sa:secret@db/app").expect_err("no port");
+        assert_eq!(
+            refused.to_string(),
+            "`db` has no port",
+            "secrets stand in no message"
+        );
         let parsed = Endpoints::parse("# the new one\na:1\n\nhttp://b # second\n");
         assert_eq!(
             parsed,
