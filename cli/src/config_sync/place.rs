@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -71,18 +71,18 @@ impl Place {
             return Ok(false);
         }
         self.check_format(value)?;
+        let known = fs::metadata(&self.path).map(|known| known.permissions().mode() & 0o777);
+        let mode = self.mode.or(known.ok()).unwrap_or(0o644);
         let candidate = durable::beside(&self.path);
         if let Some(check) = &self.check {
-            fs::write(&candidate, value)
-                .with_context(|| format!("cannot write `{}`", candidate.display()))?;
+            let made = make_empty(&candidate, mode).and_then(|()| fs::write(&candidate, value));
+            made.with_context(|| format!("cannot write `{}`", candidate.display()))?;
             let checked = run_check(check, &candidate).await;
             if checked.is_err() {
                 drop(fs::remove_file(&candidate));
             }
             checked?;
         }
-        let known = fs::metadata(&self.path).map(|known| known.permissions().mode() & 0o777);
-        let mode = self.mode.or(known.ok()).unwrap_or(0o644);
         let written = write(&self.path, value, mode);
         written.map_err(|error| match error.kind() {
             // A file that is mounted by itself cannot be replaced by another.
@@ -117,11 +117,21 @@ impl Place {
 
 fn write(path: &Path, value: &[u8], mode: u32) -> std::io::Result<()> {
     // The rights are those of the new file before it is seen.
-    let beside = durable::beside(path);
-    fs::write(&beside, b"")?;
-    fs::set_permissions(&beside, fs::Permissions::from_mode(mode | 0o200))?;
+    make_empty(&durable::beside(path), mode)?;
     durable::replace(path, value)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Makes an empty file with these rights, and such that its owner can write it.
+fn make_empty(path: &Path, mode: u32) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o200))
 }
 
 /// Runs a check of the candidate.
@@ -161,6 +171,23 @@ mod tests {
             check: check.map(str::to_owned),
             mode: Some(0o640),
         }
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_for_its_owner_alone_also_while_it_is_checked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut secret = place(
+            folder.path(),
+            Format::Any,
+            Some("test $(stat -c %a \"$FILE\") = 600"),
+        );
+        secret.mode = Some(0o600);
+        assert!(
+            secret
+                .put(b"secret")
+                .await
+                .expect("the check sees its rights")
+        );
     }
 
     #[tokio::test]

@@ -122,7 +122,9 @@ impl Watch {
         let Some(files) = self.tree.look().await? else {
             return Ok(Outcome::default());
         };
-        let outcome = self.mirror.follow(&self.tree, files, self.max_file).await?;
+        let followed = self.mirror.follow(&self.tree, files, self.max_file).await;
+        // What was not written is tried again, also where nothing changes.
+        let outcome = followed.inspect_err(|_| self.tree.forget())?;
         if outcome != Outcome::default() {
             let Outcome {
                 written,
@@ -139,7 +141,6 @@ impl Watch {
             ));
         }
         if outcome.failed > 0 {
-            // They are tried again, also where nothing changes.
             self.tree.forget();
         }
         Ok(outcome)

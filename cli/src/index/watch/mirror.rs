@@ -39,8 +39,8 @@ pub(super) struct Mirror {
     limits: Limits,
     /// The states of the files that the index holds, by their paths.
     held: HashMap<String, String>,
-    /// Files that are no text or too large, in these states.
-    passed_over: HashSet<(String, String)>,
+    /// Files that are no text or too large, and the states in which they are, by their paths.
+    passed_over: HashMap<String, String>,
 }
 
 impl Mirror {
@@ -71,7 +71,7 @@ impl Mirror {
             source,
             limits,
             held: HashMap::new(),
-            passed_over: HashSet::new(),
+            passed_over: HashMap::new(),
         };
         mirror.refresh().await?;
         mirror.read().await?;
@@ -133,20 +133,18 @@ impl Mirror {
     ) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let there: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let mut gone: Vec<String> = self
-            .held
-            .keys()
-            .filter(|path| !there.contains(path.as_str()))
-            .cloned()
-            .collect();
-        let changed: Vec<&Entry> = files
-            .iter()
+        self.passed_over
+            .retain(|path, _| there.contains(path.as_str()));
+        let is_passed_over = |file: &&Entry| self.passed_over.get(&file.path) == Some(&file.state);
+        let (passed, wanted): (Vec<&Entry>, Vec<&Entry>) = files.iter().partition(is_passed_over);
+        let is_gone = |path: &&String| !there.contains(path.as_str());
+        let mut gone: Vec<String> = self.held.keys().filter(is_gone).cloned().collect();
+        // Their documents of before, where those could not be deleted.
+        let passed = passed.into_iter().map(|file| &file.path);
+        gone.extend(passed.filter(|path| self.held.contains_key(*path)).cloned());
+        let changed: Vec<&Entry> = wanted
+            .into_iter()
             .filter(|file| self.held.get(&file.path) != Some(&file.state))
-            .filter(|file| {
-                !self
-                    .passed_over
-                    .contains(&(file.path.clone(), file.state.clone()))
-            })
             .collect();
         let mut bulk = Bulk::default();
         for files in changed.chunks(READ_AT_ONCE) {
@@ -193,7 +191,7 @@ impl Mirror {
         };
         say(&format!("passed over: {}: {why}", one_line(&file.path)));
         self.passed_over
-            .insert((file.path.clone(), file.state.clone()));
+            .insert(file.path.clone(), file.state.clone());
         if self.held.contains_key(&file.path) {
             gone.push(file.path.clone());
         }

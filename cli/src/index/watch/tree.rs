@@ -85,8 +85,14 @@ impl Tree {
             .await;
         let output = output.context("cannot run `git`")?;
         if !output.status.success() {
-            // A repository that nothing was pushed to yet.
-            ensure!(reference == "HEAD", "the repository has no `{reference}`");
+            // A repository that nothing was pushed to yet. One that cannot be read must not look like it.
+            let pushed = self.git(&["for-each-ref", "--count=1"]).output().await?;
+            let is_new = pushed.status.success() && pushed.stdout.is_empty();
+            ensure!(
+                reference == "HEAD" && is_new,
+                "the repository has no `{reference}`, or cannot be read: {}",
+                String::from_utf8_lossy(&pushed.stderr).trim()
+            );
             return Ok(Some(Vec::new()));
         }
         let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
