@@ -37,6 +37,17 @@ pub(super) static ROUTES: &[Route] = &[Route {
 /// Most searches of one request.
 const MAX_REQUESTS: usize = 10_000;
 
+/// Most hits of all its searches together: each is in the answer.
+const MAX_HITS: u64 = 100_000;
+
+/// A hit and what it is worth.
+struct Ranked {
+    index: String,
+    id: String,
+    score: Option<f32>,
+    rating: Option<i64>,
+}
+
 /// One search and what its documents are worth.
 struct Rated {
     id: String,
@@ -81,6 +92,11 @@ async fn evaluate(mut request: Request) -> Answer {
     }
     let target = request.target()?;
     let (request, target) = (&request, &target);
+    let num_hits = metric.window().saturating_mul(rated.len() as u64);
+    if num_hits > MAX_HITS {
+        let reason = format!("[requests] times [k] must be at most {MAX_HITS}, and is {num_hits}");
+        return Err(ApiError::illegal(reason));
+    }
     let answers = stream::iter(rated).map(|rated| async move {
         let hits = hits_of(request, target, &rated).await;
         (rated, hits)
@@ -119,8 +135,12 @@ fn rated(value: &Value, metric: &Metric) -> Result<Rated, ApiError> {
         }
     }
     // So many hits as the metric looks at, and nothing of them but their names.
-    if let Some(k) = metric.window() {
-        search.insert("size".to_owned(), k.into());
+    search.insert("size".to_owned(), metric.window().into());
+    for shown in ["fields", "docvalue_fields", "stored_fields"] {
+        search.shift_remove(shown);
+    }
+    if let Some(Value::Object(collapse)) = search.get_mut("collapse") {
+        collapse.shift_remove("inner_hits");
     }
     search.insert("_source".to_owned(), false.into());
     search.insert("track_total_hits".to_owned(), false.into());
@@ -140,9 +160,9 @@ fn rated(value: &Value, metric: &Metric) -> Result<Rated, ApiError> {
         let key = (text("_index")?, text("_id")?);
         let rating = reader.integer("rating")?.ok_or_else(|| missing("rating"))?;
         if ratings.insert(key.clone(), rating).is_some() {
-            let (index, id) = key;
+            let (index, document) = key;
             return Err(ApiError::illegal(format!(
-                "Found duplicate rated document key [{{\"_index\":\"{index}\",\"_id\":\"{id}\"}}] in evaluation request [{id}]"
+                "Found duplicate rated document key [{{\"_index\":\"{index}\",\"_id\":\"{document}\"}}] in evaluation request [{id}]"
             )));
         }
     }
@@ -156,7 +176,12 @@ fn rated(value: &Value, metric: &Metric) -> Result<Rated, ApiError> {
     })
 }
 
-async fn hits_of(request: &Request, target: &Target, rated: &Rated) -> Result<Vec<Hit>, ApiError> {
+/// Searches, and keeps of each hit its name and what it is worth.
+async fn hits_of(
+    request: &Request,
+    target: &Target,
+    rated: &Rated,
+) -> Result<Vec<Ranked>, ApiError> {
     let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
     let (search, _held) = request.making.parsed(&rated.body, parse).await?;
@@ -168,44 +193,43 @@ async fn hits_of(request: &Request, target: &Target, rated: &Rated) -> Result<Ve
         refuse_partial: true,
         ..SearchOptions::default()
     };
-    Ok(search::answer(request, target, search, &options)
-        .await?
-        .hits)
+    let response = search::answer(request, target, search, &options).await?;
+    let ranked = |hit: &Hit| {
+        let key = (hit.index.clone(), hit.content.id.to_string());
+        let rating = rated.ratings.get(&key).copied();
+        let (index, id) = key;
+        Ranked {
+            index,
+            id,
+            score: hit.score,
+            rating,
+        }
+    };
+    Ok(response.hits.iter().map(ranked).collect())
 }
 
 /// Renders the figure of each search, and the mean of those that were answered.
-fn shown(metric: &Metric, answers: Vec<(Rated, Result<Vec<Hit>, ApiError>)>) -> Value {
+fn shown(metric: &Metric, answers: Vec<(Rated, Result<Vec<Ranked>, ApiError>)>) -> Value {
     let (mut details, mut failures) = (Map::new(), Map::new());
     let mut sum = 0.0;
     for (rated, hits) in answers {
         match hits {
             Ok(hits) => {
-                let of_hit = |hit: &Hit| {
-                    let key = (hit.index.clone(), hit.content.id.to_string());
-                    rated.ratings.get(&key).copied()
-                };
                 let judged = Judged {
-                    ranks: hits.iter().map(of_hit).collect(),
+                    ranks: hits.iter().map(|hit| hit.rating).collect(),
                     ratings: rated.ratings.values().copied().collect(),
                 };
                 let figure = metric.score(&judged);
                 sum += figure.score;
-                let named =
-                    |hit: &Hit| json!({"_index": hit.index, "_id": hit.content.id.to_string()});
-                let unrated = hits
-                    .iter()
-                    .zip(&judged.ranks)
-                    .filter(|(_, rating)| rating.is_none());
-                let unrated: Vec<Value> = unrated.map(|(hit, _)| named(hit)).collect();
-                let hits: Vec<Value> = hits
-                    .iter()
-                    .zip(&judged.ranks)
-                    .map(|(hit, rating)| {
-                        let mut shown = named(hit);
-                        shown["_score"] = hit.score.into();
-                        json!({"hit": shown, "rating": rating})
-                    })
-                    .collect();
+                let named = |hit: &Ranked| json!({"_index": hit.index, "_id": hit.id});
+                let unrated = hits.iter().filter(|hit| hit.rating.is_none());
+                let unrated: Vec<Value> = unrated.map(named).collect();
+                let shown_hit = |hit: &Ranked| {
+                    let mut shown = named(hit);
+                    shown["_score"] = hit.score.into();
+                    json!({"hit": shown, "rating": hit.rating})
+                };
+                let hits: Vec<Value> = hits.iter().map(shown_hit).collect();
                 let shown = json!({
                     "metric_score": figure.score,
                     "unrated_docs": unrated,

@@ -129,13 +129,13 @@ impl Metric {
     }
 
     /// Returns how many hits it looks at.
-    pub(super) fn window(&self) -> Option<u64> {
+    pub(super) fn window(&self) -> u64 {
         let (Self::Precision { k, .. }
         | Self::Recall { k, .. }
         | Self::ReciprocalRank { k, .. }
         | Self::Dcg { k, .. }
         | Self::ExpectedReciprocalRank { k, .. }) = self;
-        Some(*k)
+        *k
     }
 
     /// Returns the figure of one search.
