@@ -22,6 +22,7 @@ mod new_fields;
 mod nodes;
 mod paging;
 mod patterns;
+mod rank_eval;
 mod reading;
 mod refusals;
 mod room;
