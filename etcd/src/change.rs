@@ -1,5 +1,6 @@
 //! What a change of the state writes, and the first state of a cluster.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gleaner_coordinator::{CoordinatorError, size};
@@ -63,10 +64,12 @@ impl Change {
         operations.extend(deleted.map(|uuid| Operation::Delete {
             key: keys.index(uuid),
         }));
-        let entries = view.entries.table.shards.keys();
-        let entries = entries.filter(|shard| !next.indices.contains_key(&shard.index));
-        operations.extend(entries.map(|shard| Operation::Delete {
-            key: keys.shard(*shard),
+        let entries = view.entries.table.shards.keys().map(|shard| shard.index);
+        let without: BTreeSet<_> = entries
+            .filter(|index| !next.indices.contains_key(index))
+            .collect();
+        operations.extend(without.iter().map(|index| Operation::DeletePrefix {
+            prefix: keys.shards_of(index),
         }));
         let meta = Meta::of(&next, id.clone());
         operations.push(put(keys.meta(), META, &meta, stored)?);

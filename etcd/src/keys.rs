@@ -65,6 +65,11 @@ impl Keys {
         self.named(format_args!("shard/{}/{}", shard.index, shard.shard))
     }
 
+    /// Returns what the entries of all shards of an index begin with.
+    pub(crate) fn shards_of(&self, index: &IndexUuid) -> String {
+        self.named(format_args!("shard/{index}/"))
+    }
+
     pub(crate) fn node(&self, node: NodeUuid) -> String {
         self.named(format_args!("node/{node}"))
     }

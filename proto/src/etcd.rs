@@ -163,7 +163,7 @@ pub struct Compare {
     pub revision: Option<Revision>,
 }
 
-/// A change of one key.
+/// A change of one key, or the removal of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Gives the key a value.
@@ -179,6 +179,11 @@ pub enum Operation {
     Delete {
         /// The key.
         key: String,
+    },
+    /// Removes all keys that begin with something, which is not empty.
+    DeletePrefix {
+        /// What they begin with.
+        prefix: String,
     },
 }
 

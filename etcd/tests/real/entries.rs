@@ -48,6 +48,16 @@ async fn registered(etcd: &Etcd, name: &str) -> Result<Session> {
     Ok(within(Session::start(&etcd.client(), keys(), &entry, lasts)).await?)
 }
 
+/// The state with an index of so many shards, each with its only copy on node `b`.
+fn with_shards(state: &ClusterState, number: u8, num_shards: usize) -> ClusterState {
+    let mut next = with_index(state, number);
+    let uuid = IndexUuid([number; 16]);
+    let index = Arc::make_mut(next.indices.get_mut(&uuid).expect("it was added"));
+    index.settings.number_of_shards = num_shards as u32;
+    index.copies = vec![vec![NodeId("b".into())]; num_shards];
+    next
+}
+
 /// The state with index 1, of as many shards as there are rows.
 fn placed(state: &ClusterState, rows: &[&[&str]]) -> ClusterState {
     let mut next = with_index(state, 1);
@@ -192,5 +202,30 @@ async fn a_copy_takes_over_only_from_a_node_that_is_gone_and_as_the_process_that
     assert!(matches!(made, EntryOutcome::Made { .. }), "{made:?}");
     let entry = entries.read(SHARD).await?.expect("it is there").entry;
     assert_eq!((entry.primary, entry.term.0), (copy, 1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indices_of_many_shards_go_together() -> Result<()> {
+    let Some(etcd) = Etcd::start() else {
+        return skipped("real::indices_of_many_shards_go_together", NO_ETCD);
+    };
+    let coordinator = open(etcd.client()).await;
+    let entries = coordinator.entries().expect("it keeps entries");
+    let b = registered(&etcd, "b").await?;
+    until(&entries, |table| table.alive.len() == 1).await;
+    // More than etcd takes in one transaction, were each removed by itself.
+    for number in [1, 2] {
+        change(&coordinator, |state| with_shards(state, number, 70)).await;
+    }
+    until(&entries, |table| table.shards.len() == 140).await;
+    change(&coordinator, |state| {
+        let mut next = state.clone();
+        next.indices.clear();
+        next
+    })
+    .await;
+    until(&entries, |table| table.shards.is_empty()).await;
+    b.end().await?;
     Ok(())
 }

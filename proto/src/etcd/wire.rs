@@ -2,7 +2,9 @@
 
 use tonic::Request;
 
-use super::{Compare, Event, KeyValue, LeaseId, Listing, Operation, Range, Revision, Transaction};
+use super::{
+    Compare, Event, KeyValue, LeaseId, Listing, Operation, Range, Revision, Transaction, end_of,
+};
 use etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use etcdserverpb::request_op::Request as Step;
 use etcdserverpb::{
@@ -114,6 +116,10 @@ fn operation(operation: Operation) -> RequestOp {
             key: key.into(),
             range_end: bytes::Bytes::new(),
         }),
+        Operation::DeletePrefix { prefix } => Step::RequestDeleteRange(DeleteRangeRequest {
+            range_end: end_of(&prefix),
+            key: prefix.into(),
+        }),
     };
     RequestOp {
         request: Some(step),
@@ -157,11 +163,15 @@ mod tests {
                 Operation::Delete {
                     key: "d".to_owned(),
                 },
+                Operation::DeletePrefix {
+                    prefix: "p".to_owned(),
+                },
             ],
         });
         let wanted = b"\x0a\x07\x10\x02\x1a\x01k\x30\x03\
             \x12\x0a\x12\x08\x0a\x01k\x12\x01v\x18\x05\
-            \x12\x05\x1a\x03\x0a\x01d";
+            \x12\x05\x1a\x03\x0a\x01d\
+            \x12\x08\x1a\x06\x0a\x01p\x12\x01q";
         assert_eq!(call.encode_to_vec(), wanted);
         let read = mvccpb::Event::decode(&b"\x08\x01\x12\x05\x0a\x01k\x18\x09"[..]);
         let read = event(read.expect("an event"));
