@@ -64,6 +64,19 @@ impl CopyKeeper {
         ))
     }
 
+    /// Returns what follows `damage` that does not mend itself: the copy is made anew from files where another one is in
+    /// sync. Where none is it keeps what it has, which somebody may mend.
+    pub(super) async fn damaged(&self, damage: String) -> Halt {
+        let Ok(StoredEntry { entry, .. }) = self.stored().await else {
+            return Halt::Broken(damage);
+        };
+        let own = self.hub.own_copy(&entry);
+        match entry.in_sync.iter().any(|copy| Some(*copy) != own) {
+            true => Halt::Files(damage),
+            false => Halt::Broken(damage),
+        }
+    }
+
     /// Gives the role of a primary that cannot be opened to a copy in sync whose node is alive.
     pub(super) async fn leave_to_others(&self) {
         let Ok(StoredEntry { entry, revision }) = self.stored().await else {

@@ -101,6 +101,8 @@ pub(crate) enum DriverEnd {
     LogFailed(Arc<str>),
     /// It is to be made from the files of the primary.
     Files,
+    /// The entry names another copy on this node.
+    Replaced,
 }
 
 /// A batch that was ordered.

@@ -11,6 +11,8 @@
 //! following  it leads a term                                   leading
 //! leading    it leads that term no longer                      following
 //! either     its log fails, or reaches back too little         opened again
+//! any        damage, and another copy is in sync               leaving
+//!            damage, and no other is                           failed: opened again later
 //! ```
 //!
 //! Engine and views stay open while the role changes. Only what is agreed is applied, so no engine is ever rolled
@@ -35,6 +37,7 @@ use crate::copy::opening::OpeningProgress;
 use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
+use crate::lifecycle::healing::Unsound;
 use crate::lifecycle::recovery::{
     CopyStart, PAGE_BYTES, PrimaryOpening, check_mapping, check_tail,
 };
@@ -188,7 +191,8 @@ impl CopyKeeper {
             Ok(stored) => self.hub.add(&driver, &stored),
             Err(halt) => {
                 driver.end();
-                return Err(halt);
+                let released = self.leaf.release(OpenCopy::Replica(replica)).await;
+                return Err(released.err().map_or(halt, Halt::Broken));
             }
         }
         Ok((replica, driver))
@@ -196,12 +200,18 @@ impl CopyKeeper {
 
     /// Opens engine and log; what is damaged is mended first, if that can be done.
     async fn open_shard(&self, opening: &PrimaryOpening) -> Result<Arc<Shard>, Halt> {
-        let (engine, checkpoint) = opening.open_sound().await.map_err(Halt::Broken)?;
+        let (engine, checkpoint) = match opening.open_sound().await {
+            Ok(opened) => opened,
+            Err(Unsound::Damaged(damage)) => return Err(self.damaged(damage).await),
+            Err(Unsound::Other(reason)) => return Err(Halt::Broken(reason)),
+        };
         let tail = self.leaf.node.log.tail(self.key).await;
         let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
         check_mapping(opening.index.mapping.version, checkpoint.generation.mapping)
             .map_err(Halt::Later)?;
-        check_tail(checkpoint, tail).map_err(Halt::Broken)?;
+        if let Err(damage) = check_tail(checkpoint, tail) {
+            return Err(self.damaged(damage).await);
+        }
         if tail.is_none() {
             // Nothing was written yet: whatever comes is indexed with all its fields.
             engine.set_complete();
@@ -365,9 +375,8 @@ impl CopyKeeper {
             .map_err(|error| Halt::Broken(with_causes(&error)))?;
         if page.first_available > next {
             let first = page.first_available;
-            return Err(Halt::Broken(format!(
-                "its log begins at {first}, but {next} is needed"
-            )));
+            let damage = format!("its log begins at {first}, but {next} is needed");
+            return Err(self.damaged(damage).await);
         }
         let is_below = |batch: &&RecordBatch| batch.next() <= limit;
         let batches = page.batches.iter().take_while(is_below);
@@ -411,6 +420,9 @@ fn halt_of(end: &DriverEnd) -> Halt {
     match end {
         DriverEnd::Closed => Halt::Closed,
         DriverEnd::LogFailed(reason) => Halt::Broken(reason.to_string()),
+        DriverEnd::Replaced => {
+            Halt::Later("the shard's entry names another copy on this node now".to_owned())
+        }
         DriverEnd::Files => {
             Halt::Files("the primary's log does not reach back to where this one ends".to_owned())
         }

@@ -2,7 +2,7 @@
 //!
 //! The leaf of the primary sees to it, as long as nobody else does: a copy is added for a node that has none, and one
 //! on a node that is not to hold any, or whose folder is another by now, goes. One in sync goes last, when those that
-//! stay are all in sync.
+//! stay are all in sync; a primary gives its role to one of those first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gleaner_coordinator::entries::EntryChange;
 use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid};
-use gleaner_replication::Change;
+use gleaner_replication::{Change, Event};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::driver::CopyDriver;
@@ -55,10 +55,22 @@ impl CopyKeeper {
             .collect();
         let known = row.iter().filter_map(|name| table.nodes.get(name).copied());
         let change = due(&entry, &known.collect(), wanted.as_ref());
-        let min_in_sync = driver.min_in_sync();
-        let next = change.and_then(|change| change.apply(Some(&entry), min_in_sync).ok());
-        let Some(next) = next.flatten() else {
+        let Some(change) = change else {
+            if let Some(to) = wanted
+                .and_then(|wanted| heir(&entry, &wanted, |node| table.alive.contains_key(node)))
+            {
+                tracing::info!(shard = %self.key, %to, "the primary is to be on another node");
+                driver.handle(Event::HandOver { to });
+            }
             return;
+        };
+        let next = match change.apply(Some(&entry), driver.min_in_sync()) {
+            Ok(Some(next)) => next,
+            Ok(None) => return,
+            Err(refusal) => {
+                tracing::debug!(shard = %self.key, %refusal, "the shard's copies stay as they are");
+                return;
+            }
         };
         let change = EntryChange {
             shard: self.key,
@@ -98,6 +110,25 @@ fn due(
         .collect();
     let is_due = !add.is_empty() || !remove.is_empty();
     is_due.then_some(Change::Place { add, remove })
+}
+
+/// Returns the copy that is to lead instead of a primary on a node that is not `wanted`: one in sync on a node that is,
+/// and is alive.
+fn heir(
+    entry: &Entry,
+    wanted: &BTreeSet<NodeUuid>,
+    is_alive: impl Fn(&NodeUuid) -> bool,
+) -> Option<CopyId> {
+    let is_wanted = |copy: &CopyId| {
+        let node = entry.node_of(*copy);
+        node.filter(|node| wanted.contains(node))
+    };
+    if is_wanted(&entry.primary).is_some() {
+        return None;
+    }
+    let mut in_sync = entry.in_sync.iter();
+    let found = in_sync.find(|copy| is_wanted(copy).is_some_and(|node| is_alive(&node)));
+    found.copied()
 }
 
 #[cfg(test)]
@@ -153,6 +184,22 @@ mod tests {
         assert_eq!(
             placed(&entry(&[1], &[1]), &[2]).map(|nodes| nodes.len()),
             Some(2)
+        );
+    }
+
+    #[test]
+    fn a_primary_where_none_is_wanted_gives_its_role_to_a_copy_in_sync_where_one_is() {
+        let heir = |entry: &Entry, wanted: &[u8]| {
+            let wanted = wanted.iter().map(|n| node(*n)).collect();
+            heir(entry, &wanted, |alive| *alive != node(4)).map(|copy| copy.0[0])
+        };
+        assert_eq!(heir(&entry(&[1, 2], &[1, 2]), &[1, 2]), None);
+        assert_eq!(heir(&entry(&[1, 2, 3], &[1, 2, 3]), &[3]), Some(3));
+        assert_eq!(heir(&entry(&[1, 4], &[1, 4]), &[4]), None, "4 is not alive");
+        assert_eq!(
+            heir(&entry(&[1, 3], &[1]), &[3]),
+            None,
+            "3 is not in sync yet"
         );
     }
 

@@ -121,7 +121,8 @@ impl CopyKeeper {
         while from < end {
             let page = log.read(self.key, from, PAGE_BYTES).await.map_err(broken)?;
             if page.records.is_empty() {
-                return Err(Halt::Broken(format!("its log lacks operation {from}")));
+                let damage = format!("its log lacks operation {from}");
+                return Err(self.damaged(damage).await);
             }
             for record in page.records.iter().filter(|record| record.seq_no < end) {
                 let operation = Operation::decode(&record.payload);

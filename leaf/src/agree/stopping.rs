@@ -35,20 +35,26 @@ impl Leaf {
 impl CopyDriver {
     async fn hand_over(&self, hub: &Arc<Agreeing>) {
         let mut status = self.status();
-        let leads = status.borrow().reign.is_some();
-        let Some(to) = self.heir(hub).filter(|_| leads) else {
-            return;
-        };
-        // Again where it was given up, or the copy was not known to be in sync yet.
         let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            self.handle(Event::HandOver { to });
-            let gone = status.wait_for(|status| status.reign.is_none());
-            if tokio::time::timeout(AGAIN_AFTER, gone).await.is_ok() {
+        // Again where it was given up, the heir is gone, or another came in sync.
+        while status.borrow_and_update().reign.is_some() && self.has_others() {
+            if Instant::now() >= until {
+                tracing::warn!(shard = %self.shard, "the shard was not handed over in time");
                 return;
             }
+            if let Some(to) = self.heir(hub) {
+                self.handle(Event::HandOver { to });
+            }
+            let gone = status.wait_for(|status| status.reign.is_none());
+            // Otherwise it is looked again.
+            drop(tokio::time::timeout(AGAIN_AFTER, gone).await);
         }
-        tracing::warn!(shard = %self.shard, %to, "the shard was not handed over in time");
+    }
+
+    /// Returns whether the shard has other copies that are in sync.
+    fn has_others(&self) -> bool {
+        let entry = self.entry();
+        entry.is_some_and(|(entry, _)| entry.in_sync.iter().any(|copy| *copy != self.copy))
     }
 
     /// Returns a copy in sync on another leaf that is alive.

@@ -5,12 +5,17 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gleaner_coordinator::entries::{EntryChange, EntryOutcome};
 use gleaner_coordinator::{CoordinatorError, Embedded, update};
 use gleaner_log::{MemoryLog, ShardLog};
-use gleaner_model::{ClusterState, CopyId, Entry, Incarnation, IndexMeta, NodeId, NodeUuid, SeqNo};
+use gleaner_model::{
+    ClusterState, CopyId, CopyMeta, Entry, Incarnation, IndexMeta, NodeId, NodeUuid, SeqNo,
+    ShardKey,
+};
 use gleaner_proto::read::GetCall;
 use gleaner_proto::write::WriteItem;
 use gleaner_proto::{LeafClient, LeafFault};
+use gleaner_replication::Change;
 
 use crate::replicate::peers::InProcess;
 use crate::testing::{PATIENCE, call, id, index, key, put, soon};
@@ -77,6 +82,22 @@ impl Cluster {
         cluster
     }
 
+    /// Makes another index, of which one copy in sync is enough, and waits until both are.
+    async fn add_index(&self, number: u8) {
+        let entries = &self.coordinator.entries;
+        entries.create(key(number), &[uuid("a"), uuid("b")]);
+        let made = update::<CoordinatorError, _>(&*self.coordinator, |state| {
+            let mut next = state.clone();
+            let mut added = index(number);
+            added.copies = vec![["a", "b"].map(|name| NodeId(name.into())).into()];
+            next.indices.insert(added.uuid, Arc::new(added));
+            Ok(Some(next))
+        });
+        made.await.expect("memory takes it");
+        self.until_of(key(number), |entry| entry.in_sync.len() == 2)
+            .await;
+    }
+
     /// Starts a leaf on what it has.
     fn again(&mut self, name: &'static str) {
         let node = self.nodes.get_mut(name).expect("a node");
@@ -118,14 +139,37 @@ impl Cluster {
     }
 
     async fn until(&self, is_wanted: impl Fn(&Entry) -> bool) {
+        self.until_of(key(1), is_wanted).await;
+    }
+
+    async fn until_of(&self, shard: ShardKey, is_wanted: impl Fn(&Entry) -> bool) {
         use gleaner_coordinator::ShardEntries as _;
         let mut tables = self.coordinator.entries.watch();
         let wanted = tables.wait_for(|table| {
-            let stored = table.shards.get(&key(1));
+            let stored = table.shards.get(&shard);
             stored.is_some_and(|stored| is_wanted(&stored.entry))
         });
         let wanted = tokio::time::timeout(PATIENCE, wanted).await;
         assert!(wanted.is_ok(), "not as wanted: {:?}", self.entry());
+    }
+
+    /// Changes the entry, whatever it is by now.
+    async fn change(&self, change: &Change) {
+        use gleaner_coordinator::ShardEntries as _;
+        let entries = &self.coordinator.entries;
+        loop {
+            let stored = entries.table().shards[&key(1)].clone();
+            let next = change.apply(Some(&stored.entry), 1).expect("allowed");
+            let changed = entries.change(EntryChange {
+                shard: key(1),
+                expected: stored.revision,
+                entry: Arc::new(next.expect("an entry")),
+                guard: None,
+            });
+            if let EntryOutcome::Made { .. } = changed.await {
+                return;
+            }
+        }
     }
 
     /// Writes at a leaf once it leads and takes writes.
@@ -263,13 +307,58 @@ async fn a_copy_whose_folder_is_lost_does_not_count_as_in_sync_and_is_made_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_log_has_lost_records_is_made_anew_where_another_is_in_sync() {
+    let mut cluster = Cluster::start().await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    cluster.leaf("a").refresh(key(1)).await.expect("shown");
+    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    // What its folder holds by now, its log lacks.
+    cluster.crash("a").await;
+    cluster.nodes.get_mut("a").expect("a node").log = Arc::new(MemoryLog::default());
+    cluster.again("a");
+    cluster
+        .until(|entry| !entry.in_sync.contains(&copy("a")))
+        .await;
+    cluster
+        .until(|entry| entry.in_sync.contains(&copy("a")))
+        .await;
+    cluster.write("b", vec![put("2", "{}")]).await;
+    cluster.crash("b").await;
+    cluster.until(|entry| entry.primary == copy("a")).await;
+    cluster.write("a", vec![put("3", "{}")]).await;
+    for document in ["1", "2", "3"] {
+        assert!(cluster.has("a", document).await, "{document}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_given_another_copy_makes_that_one() {
+    let cluster = Cluster::start().await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    let other = CopyId([9; 16]);
+    cluster
+        .change(&Change::Place {
+            add: [(other, CopyMeta::on(uuid("b")))].into(),
+            remove: [copy("b")].into(),
+        })
+        .await;
+    cluster.until(|entry| entry.in_sync.contains(&other)).await;
+    cluster.write("a", vec![put("2", "{}")]).await;
+    cluster.until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_the_least_number_in_sync_nobody_is_taken_out_and_writes_wait() {
     let mut cluster = Cluster::start_with(|index| index.settings.min_in_sync = Some(2)).await;
+    cluster.add_index(2).await;
     cluster.write("a", vec![put("1", "{}")]).await;
     cluster.crash("b").await;
     let leaf = Arc::clone(cluster.leaf("a"));
     let writing = tokio::spawn(async move { leaf.write(call(vec![put("2", "{}")])).await });
-    tokio::task::yield_now().await;
+    // Where one copy is enough, `b` is taken out.
+    cluster
+        .until_of(key(2), |entry| entry.in_sync.len() == 1)
+        .await;
     assert_eq!(cluster.entry().in_sync.len(), 2);
     assert!(!writing.is_finished(), "only one copy can have it");
     cluster.again("b");

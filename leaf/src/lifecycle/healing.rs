@@ -72,21 +72,25 @@ impl Leaf {
 
 impl PrimaryOpening {
     /// Opens a primary's engine; damaged files are replaced first, if that can be done.
-    pub(crate) async fn open_sound(&self) -> Result<SoundEngine, String> {
+    ///
+    /// # Errors
+    /// [`Unsound::Damaged`] when it cannot.
+    pub(crate) async fn open_sound(&self) -> Result<SoundEngine, Unsound> {
         let folders = self.leaf.node.folders(self.key);
-        finish(folders.clone()).await?;
+        finish(folders.clone()).await.map_err(Unsound::Other)?;
         let damage = match self.open_checked().await {
             Ok(opened) => {
                 discard(&folders);
                 return Ok(opened);
             }
-            Err(Unsound::Other(reason)) => return Err(reason),
+            Err(other @ Unsound::Other(_)) => return Err(other),
             Err(Unsound::Damaged(damage)) => damage,
         };
         self.leaf.note_damage(self.key, &damage);
         self.opening.tell(format!("{damage}; it is being mended"));
         let mended = self.heal(&folders).await;
-        let (mended, by) = mended.map_err(|reason| format!("{damage}; {reason}; {ADVICE}"))?;
+        let (mended, by) =
+            mended.map_err(|reason| Unsound::Damaged(format!("{damage}; {reason}; {ADVICE}")))?;
         tracing::warn!(shard = %self.key, damage, by, "a damaged copy was mended");
         discard(&folders);
         Ok(mended)
@@ -233,13 +237,16 @@ impl PrimaryOpening {
 }
 
 /// Why an engine is not open.
-enum Unsound {
+pub(crate) enum Unsound {
+    /// Its files are damaged.
     Damaged(String),
+    /// Something else, which may pass.
     Other(String),
 }
 
 impl Unsound {
-    fn reason(self) -> String {
+    /// Returns why, for people.
+    pub(crate) fn reason(self) -> String {
         match self {
             Self::Damaged(reason) | Self::Other(reason) => reason,
         }

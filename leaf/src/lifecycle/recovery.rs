@@ -28,6 +28,7 @@ use crate::copy::pipeline::Pipeline;
 use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::{CopySchema, analyzers_of};
 use crate::copy::shard::{Counters, Shard};
+use crate::lifecycle::healing::Unsound;
 use crate::node::Node;
 use crate::read::views::Views;
 use crate::replicate::followers::Followers;
@@ -225,7 +226,7 @@ impl PrimaryOpening {
     pub(crate) async fn open(&self) -> Result<Arc<Primary>, String> {
         let started = Instant::now();
         let (node, key, index) = (&self.leaf.node, self.key, &self.index);
-        let (engine, checkpoint) = self.open_sound().await?;
+        let (engine, checkpoint) = self.open_sound().await.map_err(Unsound::reason)?;
         let tail = node.log.tail(key).await;
         let tail = tail.map_err(|error| with_causes(&error))?;
         check_mapping(index.mapping.version, checkpoint.generation.mapping)?;

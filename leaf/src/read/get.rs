@@ -35,7 +35,10 @@ impl Searcher {
             .fetch_add(num_documents, Ordering::Relaxed);
         let until = Instant::now() + call.remaining;
         let ordered = match &copy {
-            OpenCopy::Primary(primary) if call.realtime => primary.order.lock().await.next,
+            // Only where copies agree is there anything to wait for.
+            OpenCopy::Primary(primary) if call.realtime && shard.driver().is_some() => {
+                primary.order.lock().await.next
+            }
             _ => SeqNo(0),
         };
         let unseen = match &copy {

@@ -9,7 +9,7 @@ use gleaner_model::{CopyId, NodeId, SeqNo};
 use gleaner_proto::replicate::{FollowerMessage, PrimaryMessage};
 use gleaner_replication::{Event, FromFollower, FromPrimary, Settings};
 
-use super::{CopyDriver, Machine};
+use super::{CopyDriver, DriverEnd, Machine};
 use crate::agree::downstream::FollowerStream;
 
 /// Copies up to which one in sync is enough, where the index does not say otherwise.
@@ -29,6 +29,10 @@ impl CopyDriver {
                 entry_version: entry.version,
             };
             self.hub.log.note_agreement(self.shard, agreement);
+            let own = self.hub.own_copy(entry);
+            if own.is_some_and(|own| own != self.copy) {
+                machine.told.end.get_or_insert(DriverEnd::Replaced);
+            }
         }
         self.configure(machine);
         let copies = machine.entry.iter().flat_map(|entry| entry.copies.values());
@@ -140,7 +144,10 @@ impl CopyDriver {
             FromPrimary::Agreed {
                 agreed, keep_from, ..
             } => {
-                machine.told.keep_from = machine.told.keep_from.max(*keep_from);
+                let followed = machine.upstream.as_ref().map(|(primary, _)| *primary);
+                if followed == Some(from) {
+                    machine.told.keep_from = *keep_from;
+                }
                 Some(*agreed)
             }
             // A primary that knows of more says so next.
