@@ -93,16 +93,7 @@ impl Refresher {
         how: ShowMode,
         deadline: Deadline,
     ) -> Vec<CopyOutcome> {
-        // Searches on others say that they may be old.
-        let copies = self.cluster.leaves.in_sync(shard);
-        let Some((primary, others)) = copies.split_first() else {
-            return vec![CopyOutcome {
-                shard,
-                node: None,
-                outcome: Err(LeafFault::NotHere { shard }),
-            }];
-        };
-        let shown = loop {
+        let (primary, shown) = loop {
             let primary = self.cluster.primary(shard);
             let shown = match &primary {
                 Ok(primary) => self.show_on_primary(primary, shard, how, deadline).await,
@@ -110,12 +101,16 @@ impl Refresher {
             };
             match shown {
                 Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
-                shown => break shown,
+                shown => break (primary.ok().map(|primary| primary.node), shown),
             }
         };
+        // Searches on others say that they may be old.
+        let copies = self.cluster.leaves.in_sync(shard);
+        let is_other = |copy: &&LeafHandle| Some(&copy.node) != primary.as_ref();
+        let others: Vec<&LeafHandle> = copies.iter().filter(is_other).collect();
         let mut outcomes = vec![CopyOutcome {
             shard,
-            node: Some(primary.node.clone()),
+            node: primary.clone(),
             outcome: shown.as_ref().map(|_| ()).map_err(Clone::clone),
         }];
         if let Ok(generation) = shown

@@ -13,7 +13,7 @@ use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_keeper::{JoinGate, Keeper, Roster};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::MetadataClient;
-use gleaner_root::placing;
+use gleaner_root::placing::{self, Sources};
 use tokio::task::block_in_place;
 
 use super::{
@@ -157,12 +157,13 @@ async fn end_beginning(joining: Arc<Roster>, begun: PathBuf) {
 /// Notes the members of the file in the state, and places the copies that indices lack on them.
 async fn enrol(coordinator: &dyn Coordinator, setup: &Setup) -> Result<()> {
     let nodes = setup.membership.nodes();
+    let sources = Sources::of(coordinator.entries().is_some());
     update::<anyhow::Error, _>(coordinator, |state| {
         let mut next = ClusterState {
             nodes: nodes.clone(),
             ..state.clone()
         };
-        let lacked_any = placing::fill_up(&mut next)?;
+        let lacked_any = placing::fill_up(&mut next, sources)?;
         Ok((lacked_any || state.nodes != nodes).then_some(next))
     })
     .await
