@@ -33,7 +33,8 @@ const NOTES: &[Note] = &[
     Note {
         routes: &["search", "msearch", "count", "scroll"],
         text: "`_shards.stale` counts the shards whose copies serve without their primaries: acknowledged \
-               writes may be missing. It is left out when it is 0. A `Warning` header says so too, of all \
+               writes may be missing. It is left out when it is 0, and `allow_stale=false` of a search refuses such \
+               answers with 503. A `Warning` header says so too, of all \
                searches of an `_msearch` together",
     },
     Note {

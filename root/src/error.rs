@@ -98,6 +98,16 @@ pub enum RootError {
         /// Why shards are missing; shards that were cut short are not listed.
         failures: Vec<ShardFailure>,
     },
+    /// Copies that may lack acknowledged writes answered, and the client does not accept that.
+    #[error(
+        "{stale} of {total} shards may be old, as their primaries are away: allow_stale is false"
+    )]
+    StaleRefused {
+        /// Shards that may be old.
+        stale: u32,
+        /// Shards that were asked.
+        total: u32,
+    },
     /// The scroll or point in time is gone or was never there.
     #[error("No search context found for id [{0}]")]
     ContextMissing(String),
@@ -163,7 +173,7 @@ impl RootError {
             | Self::CoverageTooLow { failures, .. } => failures
                 .first()
                 .map_or(FaultKind::LEAF, |failure| failure.fault.fault_kind()),
-            Self::NoLeaf { .. } => FaultKind::LEAF,
+            Self::NoLeaf { .. } | Self::StaleRefused { .. } => FaultKind::LEAF,
             Self::Late => FaultKind::BUSY,
             Self::Internal(_) => FaultKind::INTERNAL,
             Self::Query(_)

@@ -73,6 +73,11 @@ impl From<&RootError> for ApiError {
                 .at(StatusCode::SERVICE_UNAVAILABLE)
                 .with("min_coverage", *wanted)
                 .with("coverage", *share),
+            RootError::StaleRefused { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stale_search_exception",
+                reason,
+            ),
             RootError::BadToken(_) => Self::illegal(reason),
             RootError::Leaf(fault) => Self::from(fault),
             RootError::Write(fault) => Self::from(fault),

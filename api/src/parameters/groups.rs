@@ -113,6 +113,7 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::honoured("rest_total_hits_as_int").in_form(),
     Parameter::honoured("typed_keys").in_form(),
     Parameter::honoured("allow_partial_search_results").neutral(),
+    Parameter::honoured("allow_stale").neutral(),
     Parameter::honoured("min_coverage").alone(),
     Parameter::honoured("search_type").neutral(),
     Parameter::honoured("request_cache").neutral(),

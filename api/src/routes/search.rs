@@ -170,6 +170,7 @@ pub(super) fn options(parameters: &Parameters) -> Result<SearchOptions, ApiError
     let refuse_partial = parameters.flag("allow_partial_search_results")? == Some(false);
     Ok(SearchOptions {
         refuse_partial,
+        refuse_stale: parameters.flag("allow_stale")? == Some(false),
         min_coverage: parameters.get("min_coverage").map(share).transpose()?,
         ..SearchOptions::default()
     })

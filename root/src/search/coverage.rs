@@ -120,6 +120,12 @@ pub(super) fn check(
             failures: failures.clone(),
         });
     }
+    if options.refuse_stale && response.shards.stale > 0 {
+        return Err(RootError::StaleRefused {
+            stale: response.shards.stale,
+            total: response.shards.total,
+        });
+    }
     let share = response.coverage.share();
     match options.min_coverage {
         Some(wanted) if share < wanted => Err(RootError::CoverageTooLow {

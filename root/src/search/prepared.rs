@@ -27,6 +27,8 @@ pub(crate) struct PreparedSearch<'a> {
 pub struct SearchOptions {
     /// Whether an answer without some shards is refused (`allow_partial_search_results=false`).
     pub refuse_partial: bool,
+    /// Whether an answer is refused that holds what copies say which may lack writes (`allow_stale=false`).
+    pub refuse_stale: bool,
     /// Share of the documents that an answer must cover, 0 to 1 (`min_coverage`); `None` takes any.
     pub min_coverage: Option<f64>,
     /// Who asked, for the list of tasks.

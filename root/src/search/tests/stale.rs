@@ -37,6 +37,25 @@ async fn shards_without_their_primaries_are_counted_among_those_that_answered() 
 }
 
 #[tokio::test]
+async fn an_answer_that_may_be_stale_is_refused_where_none_is_wanted() {
+    let fixture = fixture();
+    let options = SearchOptions {
+        refuse_stale: true,
+        ..SearchOptions::default()
+    };
+    let (target, request) = (Target::default(), SearchRequest::default());
+    let whole = fixture.root.search(&target, &request, &options).await;
+    assert_eq!(whole.expect("none is stale").shards.stale, 0);
+    fixture.leaf.stale.lock().insert(shard(1, 1));
+    let refused = fixture.root.search(&target, &request, &options).await;
+    let refused = refused.expect_err("one is stale");
+    assert!(
+        matches!(refused, RootError::StaleRefused { stale: 1, total: 4 }),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn a_shard_that_may_be_stale_is_asked_although_it_lacks_the_term() {
     let fixture = cut_off();
     let lacking = [shard(1, 1), shard(2, 1)];
