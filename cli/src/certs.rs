@@ -1,12 +1,13 @@
 //! `gleaner certs`: an authority and a certificate for each node of a cluster, made in one command.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gleaner_model::PeerRole;
-use gleaner_tls::{CertificateRequest, Identity};
+use gleaner_tls::{Authority, CertificateRequest, Identity};
 
 use crate::exit::Exit;
 use crate::node::membership::{ClusterFile, Membership, host_of};
@@ -18,11 +19,15 @@ pub(crate) const NAME: &str = "gleaner";
 /// How long certificates are valid where nothing else is said.
 pub(crate) const DAYS: u32 = 90;
 
+/// A machine as it calls itself.
+const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 /// Make certificates for the nodes of a cluster.
 ///
 /// Writes an authority (`ca.pem`, and `ca.key`, which is no node's business), a certificate and a key for each node
-/// and each front of the file, and one for who operates the cluster (`admin`). Run again it keeps the authority and
-/// makes new certificates: nodes take them without a restart once they lie in place of the old ones.
+/// and each front of the file, and one for who operates the cluster (`admin`). Where the file names members of an etcd
+/// by `https`, each of their hosts gets one too, in the folder `etcd`. Run again it keeps the authority and makes new
+/// certificates: nodes take them without a restart once they lie in place of the old ones.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CertsArguments {
     /// File with the table `[cluster]` that names the members
@@ -85,18 +90,48 @@ impl ClusterCertificates<'_> {
         let authority = open_authority(self.folder, self.cluster)?;
         let mut made = Vec::new();
         for (identity, hosts) in self.wanted() {
-            let issued = authority.issue(&CertificateRequest {
-                common_name: identity.name.clone(),
-                hosts: hosts.into_iter().collect(),
-                identity: Some(identity.clone()),
-                days: self.days,
-            })?;
-            let path = |ending: &str| self.folder.join(format!("{}.{ending}", identity.name));
-            write_secret(&path("key"), &issued.key_pem)?;
-            write(&path("pem"), &issued.certificate_pem)?;
-            made.push(identity.name);
+            let name = identity.name.clone();
+            self.issue(&authority, &name, hosts, Some(identity))?;
+            made.push(name);
+        }
+        for host in self.etcd_hosts() {
+            let name = format!("etcd/{host}");
+            fs::create_dir_all(self.folder.join("etcd"))
+                .context("cannot make the folder `etcd`")?;
+            let hosts = HERE.map(String::from).into_iter().chain([host]);
+            self.issue(&authority, &name, hosts.collect(), None)?;
+            made.push(name);
         }
         Ok(made)
+    }
+
+    /// Writes a certificate and its key as files called `name`.
+    fn issue(
+        &self,
+        authority: &Authority,
+        name: &str,
+        hosts: BTreeSet<String>,
+        identity: Option<Identity>,
+    ) -> Result<()> {
+        let issued = authority.issue(&CertificateRequest {
+            common_name: name.to_owned(),
+            hosts: hosts.into_iter().collect(),
+            identity,
+            days: self.days,
+        })?;
+        let path = |ending: &str| self.folder.join(format!("{name}.{ending}"));
+        write_secret(&path("key"), &issued.key_pem)?;
+        write(&path("pem"), &issued.certificate_pem)
+    }
+
+    /// Returns the hosts of the etcd's members, where those are called over TLS.
+    fn etcd_hosts(&self) -> BTreeSet<String> {
+        let etcd = self.membership.etcd_addresses();
+        let etcd = etcd.filter(|etcd| etcd.is_encrypted);
+        let addresses = etcd.iter().flat_map(|etcd| &etcd.addresses);
+        addresses
+            .map(|address| host_of(address).to_owned())
+            .collect()
     }
 
     /// Returns who needs a certificate, and for which hosts.
@@ -106,7 +141,7 @@ impl ClusterCertificates<'_> {
             role,
             name: name.to_owned(),
         };
-        let here = ["localhost", "127.0.0.1", "::1"].map(String::from);
+        let here = HERE.map(String::from);
         let mut wanted = Vec::new();
         for member in &self.membership.nodes {
             let role = PeerRole::from(member.role);
@@ -138,7 +173,7 @@ mod tests {
     fn each_member_gets_a_certificate_and_the_authority_stays() {
         let folder = tempfile::tempdir().expect("a folder");
         let cluster = folder.path().join("cluster.toml");
-        let text = "default_replicas = 1\n[cluster]\nkeeper = 'r'\n\
+        let text = "default_replicas = 1\n[cluster]\netcd = ['https://e.internal:2379']\n\
             [[cluster.nodes]]\nname = 'r'\nrole = 'root'\naddress = 'root.internal:9300'\n\
             [[cluster.nodes]]\nname = 'l'\nrole = 'leaf'\naddress = '[::1]:9300'\n\
             [[cluster.fronts]]\nname = 'f'\nhttp_address = 'f.internal:443'\n";
@@ -164,6 +199,8 @@ mod tests {
             "f.key",
             "admin.pem",
             "admin.key",
+            "etcd/e.internal.pem",
+            "etcd/e.internal.key",
         ] {
             read(name);
         }

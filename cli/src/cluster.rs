@@ -28,6 +28,7 @@ use crate::{
     terminal::say,
     tls,
 };
+use etcd::OnEtcd;
 use plan::Plan;
 use process::{Part, Process};
 
@@ -71,9 +72,11 @@ pub(crate) struct UpArguments {
     /// Require API keys of clients: the first one lies in `root-1/admin.key` of the folder, or that of another root
     #[arg(long, requires = "secure")]
     keys: bool,
-    /// Keep the cluster state in an etcd of three members, which is started too; `etcd` must be installed
-    #[arg(long)]
-    etcd: bool,
+    /// Keep the cluster state in an etcd of three members, which is started too. Then another copy of a shard takes over
+    /// when a leaf is lost; without, the first root keeps the state
+    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
+          default_value = "auto", default_missing_value = "always")]
+    etcd: OnEtcd,
     /// Address to listen on for clients, of the first front or else the first root; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9200", value_name = "HOST:PORT")]
     listen: String,
@@ -99,12 +102,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
     folders::check_count(&arguments.data, arguments.leaves)?;
-    etcd::check_keeping(&arguments.data, arguments.etcd)?;
+    let is_on_etcd = etcd::is_used(&arguments.data, arguments.etcd)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);
-    let plan = Plan::of(arguments, listen, missing)?;
+    let plan = Plan::of(arguments, is_on_etcd, listen, missing)?;
     drop(taken);
     let mut processes = plan.start()?;
     folder.remove_old_processes()?;
@@ -204,9 +207,6 @@ fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     if arguments.keys {
         again += " --keys";
     }
-    if arguments.etcd {
-        again += " --etcd";
-    }
     format!("stopped; {what}. The data is in `{data}`: `{again}` serves it again")
 }
 
@@ -237,6 +237,13 @@ fn tell(plan: &Plan, map: &Path) {
         true => format!("{trust} -H \"Authorization: ApiKey $GLEANER_API_KEY\""),
         false => trust.clone(),
     };
+    let fail_over = match plan.is_on_etcd() {
+        true => "When a leaf is lost, other copies of its shards take over.",
+        false => {
+            "Its first root keeps the cluster state: while a leaf is lost, its primaries take no writes. A new cluster \
+             is on etcd where that is installed (`apt-get install etcd-server`)."
+        }
+    };
     let text = format!(
         "{fronts}{} roots and {} leaves, {} copies of each shard. Try:
 
@@ -244,6 +251,7 @@ fn tell(plan: &Plan, map: &Path) {
   gleaner index{trust} --url {url} --index notes FILE.ndjson
   curl{trust_and_key} '{url}/_cat/shards?v'
 
+{fail_over}
 Its processes and shards: {}
 ",
         count(PeerRole::Root),
@@ -285,7 +293,7 @@ mod tests {
             fronts: 0,
             secure: false,
             keys: false,
-            etcd: false,
+            etcd: OnEtcd::Auto,
             listen: String::new(),
             data: "d".into(),
         };
@@ -299,10 +307,10 @@ mod tests {
             "{whole}"
         );
         (arguments.roots, arguments.fronts) = (2, 3);
-        (arguments.secure, arguments.etcd) = (true, true);
+        arguments.secure = true;
         let broken = farewell(&arguments, &["leaf-2".to_owned()]);
         assert!(
-            broken.contains("--leaves 3 --roots 2 --fronts 3 --secure --etcd`"),
+            broken.contains("--leaves 3 --roots 2 --fronts 3 --secure`"),
             "{broken}"
         );
         assert!(

@@ -13,10 +13,11 @@ const PREFIX: &str = "GLEANER_";
 
 /// Variables that tests, benches and tools beside this program read. They may be set for all that a shell
 /// starts.
-const OF_TOOLS: [&str; 17] = [
+const OF_TOOLS: [&str; 18] = [
     "GLEANER_BINARY",
     "GLEANER_DATA",
     "GLEANER_DRILL",
+    "GLEANER_ETCD_IMAGE",
     "GLEANER_IMAGE",
     "GLEANER_NODE_NAME",
     "GLEANER_PORT",

@@ -21,8 +21,10 @@ const WITHIN: &str = "120";
 const WHOLE_WITHIN: Duration = Duration::from_secs(90);
 /// Pause between two looks at containers that have just been started.
 const POLL: Duration = Duration::from_millis(100);
-/// Documents that are loaded.
+/// Documents that are written.
 const COUNT: usize = 500;
+/// Documents that the loader writes.
+const LOADED: usize = 5_000;
 
 /// A project of Compose with volumes of its own; gone when dropped.
 struct Project {
@@ -64,6 +66,26 @@ impl Project {
         }
     }
 
+    /// Waits until the loader has ended; what it has loaded is found.
+    async fn loaded(&self) -> Result<()> {
+        let container = block_in_place(|| self.compose(&["ps", "--all", "--quiet", "loader"]))?;
+        let wait = ["wait", container.trim()];
+        let mut waiting = Command::new("timeout");
+        waiting.args([WITHIN, "docker"]).args(wait);
+        let ended = block_in_place(|| waiting.output()).context("cannot start Docker")?;
+        let ended = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
+        if ended != "0" {
+            let logs = block_in_place(|| self.compose(&["logs", "loader"]))?;
+            bail!("the loader ended with {ended:?}\n{logs}");
+        }
+        let refresh = Request::new("POST", "/generated/_refresh");
+        self.ask("front-1", &refresh).await?.ok()?;
+        let count = Request::new("GET", "/generated/_count");
+        let count = self.ask("front-1", &count).await?.ok()?;
+        ensure!(count["count"] == json!(LOADED), "{count}");
+        Ok(())
+    }
+
     /// Sends a request to a front over TLS, which must show a certificate of the cluster's authority.
     async fn ask(&self, front: &str, request: &Request) -> Result<Response> {
         let (ca, published) = block_in_place(|| {
@@ -99,6 +121,7 @@ pub(crate) async fn run(test: &str) -> Result<()> {
     let name = format!("gleaner-compose-{}", std::process::id());
     let project = Project { name };
     project.up().await?;
+    project.loaded().await?;
     let documents = (0..COUNT).map(|n| (n.to_string(), json!({"n": n})));
     let load = Request::ndjson("POST", "/kept/_bulk?refresh=true", bulk(documents));
     let answer = project.ask("front-2", &load).await?.ok()?;

@@ -112,6 +112,8 @@ async fn one_leaf(
     load.acknowledged(WRITTEN_BEFORE).await?;
     fleet.strike(fault, victim)?;
     load.rounds(3).await?;
+    // Shards that it led have another primary.
+    load.acknowledged(WRITTEN_BEFORE).await?;
     fleet.mend(fault, victim)?;
     fleet.whole().await?;
     load.rounds(2).await?;

@@ -1,4 +1,4 @@
-//! A root and four leaves, each in a container, on a network of their own; gone when dropped.
+//! An etcd, a root and four leaves, each in a container, on a network of their own; gone when dropped.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,7 +10,9 @@ use serde_json::Value;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
-/// The nodes of `deploy/cluster.toml`, which is in the image.
+/// Holds the cluster state; its name in `cluster.toml`.
+const ETCD: &str = "etcd";
+/// The nodes of `cluster.toml`, beside this file.
 pub(crate) const ROOT: &str = "root-1";
 const LEAVES: [&str; 4] = ["leaf-1", "leaf-2", "leaf-3", "leaf-4"];
 
@@ -22,6 +24,11 @@ const WHOLE_WITHIN: &str = "60s";
 const POLL: Duration = Duration::from_millis(50);
 /// Seconds that a command of Docker may take before it counts as stuck.
 const DOCKER_WITHIN: &str = "60";
+/// Where the nodes find their members.
+const CLUSTER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/containers/cluster.toml:/etc/gleaner/cluster.toml:ro"
+);
 /// What all containers and networks of a run are marked with.
 const LABEL: &str = "gleaner.drill";
 
@@ -66,6 +73,7 @@ impl Fleet {
         };
         let label = format!("{LABEL}={run}");
         docker(&["network", "create", "--label", &label, &fleet.name])?;
+        fleet.run_etcd(&label)?;
         fleet.run(ROOT, &image, &label)?;
         for leaf in LEAVES {
             fleet.run(leaf, &image, &label)?;
@@ -79,12 +87,33 @@ impl Fleet {
         }
     }
 
+    /// Starts an etcd of one member, without certificates.
+    fn run_etcd(&self, label: &str) -> Result<()> {
+        let image = std::env::var("GLEANER_ETCD_IMAGE");
+        let image = image.context("`GLEANER_ETCD_IMAGE` names no image of etcd")?;
+        let container = self.container(ETCD);
+        let mut words = vec!["run", "--detach", "--name", &container, "--label", label];
+        words.extend([
+            "--network",
+            &self.name,
+            "--network-alias",
+            ETCD,
+            "--no-healthcheck",
+        ]);
+        words.extend([&*image, "etcd", "--data-dir", "/var/lib/etcd"]);
+        words.extend(["--listen-client-urls", "http://0.0.0.0:2379"]);
+        words.extend(["--advertise-client-urls", "http://etcd:2379"]);
+        docker(&words)?;
+        Ok(())
+    }
+
     fn run(&self, node: &str, image: &str, label: &str) -> Result<()> {
         let container = self.container(node);
         let named = format!("GLEANER_NODE_NAME={node}");
         let mut words = vec!["run", "--detach", "--name", &container, "--label", label];
         words.extend(["--network", &self.name, "--network-alias", node]);
         words.extend(["--env", &named, "--env", "GLEANER_INSECURE=true"]);
+        words.extend(["--volume", CLUSTER]);
         let role = if node == ROOT {
             words.extend(["--publish", "127.0.0.1::9200"]);
             "root"
@@ -193,14 +222,14 @@ impl Fleet {
             );
             format!("--- {container}\n{printed}")
         };
-        let all = std::iter::once(ROOT).chain(LEAVES).map(of);
+        let all = [ETCD, ROOT].into_iter().chain(LEAVES).map(of);
         all.collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        for node in std::iter::once(ROOT).chain(LEAVES) {
+        for node in [ETCD, ROOT].into_iter().chain(LEAVES) {
             let container = self.container(node);
             // What is not there, or not paused, is no trouble here.
             drop(docker_output(&["unpause", &container]));

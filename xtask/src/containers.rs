@@ -36,6 +36,9 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
     test::build_server(workspace)?;
     let drill = Drill::new();
     image::build(workspace, &test::binary(workspace), &drill.image)?;
+    if let Err(error) = image::build_etcd(workspace, &drill.etcd_image) {
+        return Ok(Outcome::Skipped(format!("no image of etcd: {error:#}")));
+    }
     if let Some(why) = drill.cannot_start() {
         return Ok(Outcome::Skipped(why));
     }
@@ -52,6 +55,7 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
     let mut tests = cargo(workspace, arguments);
     tests.env("GLEANER_BINARY", test::binary(workspace));
     tests.env("GLEANER_IMAGE", &drill.image);
+    tests.env("GLEANER_ETCD_IMAGE", &drill.etcd_image);
     tests.env("GLEANER_DRILL", &drill.run);
     run_tests(workspace, tests)
 }
@@ -60,13 +64,17 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
 struct Drill {
     run: String,
     image: String,
+    etcd_image: String,
 }
 
 impl Drill {
     fn new() -> Self {
         let run = std::process::id().to_string();
-        let image = format!("gleaner-drill:{run}");
-        Self { run, image }
+        Self {
+            image: format!("gleaner-drill:{run}"),
+            etcd_image: format!("gleaner-drill-etcd:{run}"),
+            run,
+        }
     }
 
     /// Returns why the binary does not start on the base, if that is the machine's fault: its C library
@@ -99,7 +107,7 @@ impl Drop for Drill {
         remove(&["network", "ls"], &["network", "rm"]);
         drop(
             Command::new("docker")
-                .args(["rmi", "--force", &self.image])
+                .args(["rmi", "--force", &self.image, &self.etcd_image])
                 .output(),
         );
     }

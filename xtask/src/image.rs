@@ -1,4 +1,4 @@
-//! `cargo xtask image`: the container image that `deploy/compose.yaml` runs.
+//! `cargo xtask image`: the container images that `deploy/compose.yaml` runs.
 //!
 //! The base is Debian's slim image. Where no registry answers, it is made with `debootstrap` from
 //! Debian's packages, which needs root and a minute.
@@ -20,6 +20,7 @@ use crate::{
 
 const BASE: &str = "debian:bookworm-slim";
 const IMAGE: &str = "gleaner:local";
+const ETCD_IMAGE: &str = "gleaner-etcd:local";
 
 /// Seconds that a registry may take to answer nothing.
 const PULLED_WITHIN: &str = "120";
@@ -38,6 +39,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
         workspace.target().join("release/gleaner")
     });
     report.time("image: build", || build(workspace, &binary, IMAGE));
+    report.time("image: etcd", || build_etcd(workspace, ETCD_IMAGE));
     Ok(report)
 }
 
@@ -124,6 +126,18 @@ pub(crate) fn build(workspace: &Workspace, binary: &Path, tag: &str) -> anyhow::
         "`docker build` ended well, but {tag} is not here"
     );
     Ok(Outcome::PASSED)
+}
+
+/// Puts Debian's etcd on the base and calls the image `tag`.
+pub(crate) fn build_etcd(workspace: &Workspace, tag: &str) -> anyhow::Result<Outcome> {
+    if !has_docker() {
+        return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
+    }
+    let deploy = workspace.root().join("deploy");
+    let mut build = Command::new("docker");
+    build.args(["build", "--tag", tag, "--file"]);
+    build.arg(deploy.join("etcd.Dockerfile")).arg(&deploy);
+    run_program(build)
 }
 
 fn is_here(image: &str) -> bool {

@@ -39,7 +39,7 @@ usage: cargo xtask <command>
   deny    licences, advisories, sources and duplicates of dependencies
   arch    the architecture test alone
   prove   the long proofs: [--tier NAME] [--seed N] [--list]
-  image   the container image that deploy/compose.yaml runs: `gleaner:local`
+  image   the container images that deploy/compose.yaml runs: `gleaner:local`, `gleaner-etcd:local`
             [--binary PATH]  with this binary instead of a release build
   bench   the criterion benches; further words go to criterion
 

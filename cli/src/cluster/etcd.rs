@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::plan::FreePorts;
@@ -27,6 +27,17 @@ const HISTORY: &str = "1h";
 /// group, so no other process can have its number while that one waits.
 const UNTIL_INPUT_ENDS: &str =
     r#"exec 3<&0; (cat <&3 >/dev/null; kill -TERM $$) & exec "$@" 3<&- </dev/null"#;
+
+/// Whether the state of a cluster is in an etcd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnEtcd {
+    /// It is.
+    Always,
+    /// The first root keeps it.
+    Never,
+    /// It is where the cluster was begun so; a new one is where there is a program `etcd` on the path.
+    Auto,
+}
 
 /// All members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,34 +178,40 @@ fn url(address: &str, is_secure: bool) -> String {
     format!("{scheme}://{address}")
 }
 
-fn check_program() -> Result<()> {
+fn is_installed() -> bool {
     let version = Command::new("etcd").arg("--version").output();
+    version.is_ok_and(|version| version.status.success())
+}
+
+fn check_program() -> Result<()> {
     ensure!(
-        version.is_ok_and(|version| version.status.success()),
+        is_installed(),
         "there is no program `etcd` on the path: install it with `apt-get install etcd-server`, or from \
-         https://etcd.io, version 3.4 or later; without --etcd the first root keeps the cluster state"
+         https://etcd.io, version 3.4 or later; with --etcd=never the first root keeps the state of a new cluster"
     );
     Ok(())
 }
 
-/// Refuses a folder whose cluster state lies elsewhere than it would be looked for.
+/// Returns whether the state of the cluster in `data` is in an etcd: where it was begun, or where `wanted` says for a
+/// new one.
 ///
 /// # Errors
-/// How to start it.
-pub(super) fn check_keeping(data: &Path, is_on_etcd: bool) -> Result<()> {
+/// A folder whose state lies elsewhere than `wanted` says.
+pub(super) fn is_used(data: &Path, wanted: OnEtcd) -> Result<bool> {
     let shown = data.display();
-    let was_on_etcd = data.join(NOTED).exists();
     let is_new = !data.join("root-1.toml").exists();
-    ensure!(
-        is_on_etcd || !was_on_etcd,
-        "the state of the cluster in `{shown}` is in an etcd: start it with --etcd"
-    );
-    ensure!(
-        !is_on_etcd || was_on_etcd || is_new,
-        "the state of the cluster in `{shown}` is kept by its first root: start it without --etcd. To have one on \
-         etcd, load the documents into a new cluster"
-    );
-    Ok(())
+    match (data.join(NOTED).exists(), wanted) {
+        (true, OnEtcd::Never) => bail!(
+            "the state of the cluster in `{shown}` is in an etcd: start it without --etcd=never"
+        ),
+        (false, OnEtcd::Always) if !is_new => bail!(
+            "the state of the cluster in `{shown}` is kept by its first root: start it without --etcd. To have one \
+             on etcd, load the documents into a new cluster"
+        ),
+        (true, _) | (false, OnEtcd::Always) => Ok(true),
+        (false, OnEtcd::Never) => Ok(false),
+        (false, OnEtcd::Auto) => Ok(is_new && is_installed()),
+    }
 }
 
 #[cfg(test)]
@@ -239,17 +256,17 @@ mod tests {
     #[test]
     fn a_folder_is_not_started_without_its_state() {
         let data = tempfile::tempdir().expect("a folder");
-        for is_on_etcd in [false, true] {
-            check_keeping(data.path(), is_on_etcd).expect("it is empty");
-        }
+        let used = |wanted| is_used(data.path(), wanted);
+        assert!(used(OnEtcd::Always).expect("it is empty"));
+        assert!(!used(OnEtcd::Never).expect("it is empty"));
         fs::write(data.path().join("root-1.toml"), "").expect("written");
-        check_keeping(data.path(), false).expect("the root has it");
-        let refused = check_keeping(data.path(), true).expect_err("the root has it");
+        assert!(!used(OnEtcd::Auto).expect("the root has it"));
+        let refused = used(OnEtcd::Always).expect_err("the root has it");
         assert!(refused.to_string().contains("without --etcd"), "{refused}");
         fs::write(data.path().join(NOTED), "").expect("written");
-        check_keeping(data.path(), true).expect("etcd has it");
-        let refused = check_keeping(data.path(), false).expect_err("etcd has it");
-        assert!(refused.to_string().contains("with --etcd"), "{refused}");
+        assert!(used(OnEtcd::Auto).expect("etcd has it"));
+        let refused = used(OnEtcd::Never).expect_err("etcd has it");
+        assert!(refused.to_string().contains("--etcd=never"), "{refused}");
     }
 
     #[test]

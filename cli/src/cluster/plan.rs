@@ -49,6 +49,7 @@ impl Plan {
     /// `missing` do not start.
     pub(super) fn of(
         arguments: &UpArguments,
+        is_on_etcd: bool,
         listen: String,
         missing: Vec<String>,
     ) -> Result<Self> {
@@ -80,7 +81,7 @@ impl Plan {
             }
         }
         let data = std::path::absolute(&arguments.data)?;
-        let etcd = match arguments.etcd {
+        let etcd = match is_on_etcd {
             true => Some(LocalEtcd::of(&data, &mut ports)?),
             false => None,
         };
@@ -112,6 +113,11 @@ impl Plan {
                 .filter(|node| PeerRole::from(node.role) == role)
                 .count(),
         }
+    }
+
+    /// Returns whether the cluster state is in an etcd.
+    pub(super) fn is_on_etcd(&self) -> bool {
+        self.etcd.is_some()
     }
 
     /// Returns how many copies a shard has.
@@ -154,12 +160,11 @@ impl Plan {
         }))
     }
 
-    /// Returns the members of the etcd, where there is one. They show the certificate of a root: all are on this
-    /// machine.
+    /// Returns the members of the etcd, where there is one. They share a certificate: all are on this machine.
     fn etcd_members(&self) -> Vec<EtcdMember> {
         let certificates = self.is_secure.then(|| EtcdCertificates {
-            certificate: self.certificate("root-1.pem"),
-            key: self.certificate("root-1.key"),
+            certificate: self.certificate("etcd/127.0.0.1.pem"),
+            key: self.certificate("etcd/127.0.0.1.key"),
             ca: self.certificate("ca.pem"),
         });
         let etcd = self.etcd.iter();

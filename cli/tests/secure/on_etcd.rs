@@ -121,8 +121,12 @@ fn a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state(
     cluster.finds("later", 1);
     assert_eq!(cluster.running.stop(), 0);
 
-    let plain = ["cluster", "up", "--data", data.to_str().expect("text")];
+    let data = data.to_str().expect("text");
+    let plain = ["cluster", "up", "--etcd=never", "--data", data];
     let (code, said) = told(&gleaner().args(plain).output()?);
-    assert!(code == 1 && said.contains("start it with --etcd"), "{said}");
+    assert!(
+        code == 1 && said.contains("start it without --etcd=never"),
+        "{said}"
+    );
     Ok(())
 }
