@@ -28,6 +28,8 @@ struct Books {
     unknown: BTreeSet<String>,
     /// Surely not written.
     refused: BTreeSet<String>,
+    /// Said to be there already, though each is written once: a root has sent it twice.
+    repeated: BTreeSet<String>,
     /// By client.
     num_acknowledged: [usize; NUM_CLIENTS],
 }
@@ -92,6 +94,11 @@ impl Clients {
         Ok(())
     }
 
+    /// Returns how many documents are acknowledged.
+    pub(crate) fn num_acknowledged(&self) -> usize {
+        self.books.lock().acknowledged.len()
+    }
+
     /// Returns how many documents nobody knows of.
     pub(crate) fn num_unknown(&self) -> usize {
         self.books.lock().unknown.len()
@@ -113,6 +120,8 @@ impl Clients {
             "{lost} acknowledged documents of {} are lost",
             books.acknowledged.len()
         );
+        let repeated = &books.repeated;
+        ensure!(repeated.is_empty(), "written a second time: {repeated:?}");
         let phantoms = there(&books.refused).await?;
         ensure!(phantoms == 0, "{phantoms} refused documents are there");
         let unknown = there(&books.unknown).await?;
@@ -141,6 +150,7 @@ async fn write(root: SocketAddr, client: usize, n: usize, books: &Mutex<Books>) 
             books.num_acknowledged[client] += 1;
         }
         Ok(429) => drop(books.refused.insert(id)),
+        Ok(409) => drop(books.repeated.insert(id)),
         _ => drop(books.unknown.insert(id)),
     }
 }

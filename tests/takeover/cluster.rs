@@ -19,6 +19,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked for.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
 
+/// The leaves of a cluster.
+pub(crate) const LEAVES: [&str; 3] = ["leaf-1", "leaf-2", "leaf-3"];
+
 /// Which copy of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Copy {

@@ -6,16 +6,24 @@
 
 mod clients;
 mod cluster;
+mod faults;
+mod registers;
 
 use std::process::Command;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Result, ensure};
+use gleaner_datasets::Random;
 use gleaner_testkit::http::Request;
-use gleaner_testkit::skipped;
+use gleaner_testkit::{run, skipped};
 use serde_json::json;
 
 use clients::Clients;
 use cluster::{Cluster, Copy};
+use registers::Registers;
+
+/// Faults of a walk: reduced, and in full.
+const NUM_FAULTS: (usize, usize) = (4, 200);
 
 /// Returns whether there is no etcd to run, which is told then.
 fn is_without_etcd(test: &str) -> Result<bool> {
@@ -114,4 +122,34 @@ async fn a_leaf_that_stops_in_order_hands_its_shards_over() -> Result<()> {
         "every write was answered for certain"
     );
     clients.end(&cluster).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_leaves_lose_nothing_and_serve_nothing_old() -> Result<()> {
+    if is_without_etcd("failing_leaves_lose_nothing_and_serve_nothing_old")? {
+        return Ok(());
+    }
+    let mut random = Random::new(run::seed());
+    let num_faults = run::sized(NUM_FAULTS.0, NUM_FAULTS.1);
+    let mut cluster = started(4).await?;
+    let registers = Registers::start(&cluster).await?;
+    let clients = Clients::start(cluster.root());
+    clients.until_acknowledged(100).await?;
+    faults::walk(&mut cluster, &clients, &mut random, num_faults).await?;
+    let readings = registers.end().await?;
+    let (acknowledged, unknown) = (clients.num_acknowledged(), clients.num_unknown());
+    clients.end(&cluster).await?;
+    run::report(
+        "faults",
+        &json!({
+            "faults": num_faults,
+            "acknowledged": acknowledged,
+            "outcome_unknown": unknown,
+            "lost": 0,
+            "written_twice": 0,
+            "reads": readings.reads.load(Ordering::Relaxed),
+            "unflagged_searches": readings.searches.load(Ordering::Relaxed),
+            "old": 0,
+        }),
+    )
 }

@@ -95,6 +95,13 @@ const TIERS: &[Tier] = &[
                  acknowledged",
     },
     Tier {
+        name: "faults",
+        package: "gleaner-tests",
+        target: Target::Test("takeover"),
+        proves: "200 times a leaf of a cluster on etcd is killed, stands still or stops: nothing acknowledged is lost, \
+                 nothing is written twice, no number is read that is older than one known before",
+    },
+    Tier {
         name: "log",
         package: "gleaner-log",
         target: Target::Test("durability"),
