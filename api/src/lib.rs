@@ -14,6 +14,7 @@ mod error;
 mod freshness;
 pub mod guard;
 mod late;
+mod look_up;
 mod middleware;
 pub mod options;
 mod parameters;

@@ -10,7 +10,7 @@ mod tests;
 use std::fmt::Debug;
 
 use gleaner_model::FieldPath;
-use gleaner_query::mapping::ignored_field;
+use gleaner_query::mapping::{ignored_field, is_metadata};
 use gleaner_query::resolved::{Clause, Extent, Scalar, Span};
 use tantivy::Term;
 use tantivy::columnar::Column;
@@ -128,10 +128,10 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// Returns the column of `field`; where the view has none, no document has a value.
+    /// Returns the column of `field`; where the view has none, no document has a value. Of metadata nothing is known.
     fn handle(&mut self, field: &FieldPath) -> Option<&'a FieldHandle> {
         let handle = self.view.field(field.as_str());
-        if handle.is_none() {
+        if handle.is_none() && !is_metadata(field.as_str()) {
             self.extent.note_span(field.clone(), Span::Nowhere);
         }
         handle

@@ -113,9 +113,12 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
             let phrase = terms::phrase(scope, clause, (field, positions, *slop), boost)?;
             Ok(stoppable(scope, phrase))
         }
-        Clause::Synonyms { .. } | Clause::Demote { .. } | Clause::Functions(_) => {
-            canonical(scope, clause, boost)
-        }
+        Clause::Synonyms { .. }
+        | Clause::Demote { .. }
+        | Clause::Functions(_)
+        | Clause::Across { .. }
+        | Clause::AtLeast { .. }
+        | Clause::Intervals(_) => canonical(scope, clause, boost),
         Clause::Bool { .. } => compound::bool_scored(scope, clause, boost),
         Clause::DisMax {
             clauses,
@@ -146,6 +149,8 @@ fn canonical(
 ) -> Result<Box<dyn Weight>, EngineError> {
     let found = match clause {
         Clause::Functions(scored) => matching(scope, &scored.query)?,
+        Clause::AtLeast { clauses, .. } => any_of(scope, clauses)?,
+        Clause::Intervals(intervals) => matching(scope, &intervals.source.words())?,
         _ => matching(scope, clause)?,
     };
     Ok(candidates::scored(scope, clause, boost, found))
@@ -185,11 +190,20 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
         Clause::Slice { id, max } => Ok(Box::new(slice::OfSlice { id: *id, max: *max })),
         Clause::Pattern { field, pattern } => posting_set::of_pattern(scope, field, pattern),
         Clause::Bool { .. } => compound::bool_matching(scope, clause),
-        Clause::DisMax { clauses, .. } => {
-            let alternatives = clauses.iter().map(|clause| matching(scope, clause));
-            Ok(compound::any_matching(
-                alternatives.collect::<Result<_, _>>()?,
-            ))
+        Clause::DisMax { clauses, .. } | Clause::Across { clauses, .. } => any_of(scope, clauses),
+        Clause::AtLeast { clauses, field } => {
+            let clauses = clauses
+                .iter()
+                .map(|clause| Clause::Constant(Box::new(clause.clone())));
+            let unscored = Clause::AtLeast {
+                clauses: clauses.collect(),
+                field: field.clone(),
+            };
+            canonical(scope, &unscored, 1.0)
+        }
+        Clause::Intervals(intervals) => {
+            let found = matching(scope, &intervals.source.words())?;
+            Ok(stoppable(scope, candidates::matching(scope, clause, found)))
         }
         Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => filter(scope, inner),
         Clause::Demote { positive, .. } => matching(scope, positive),
@@ -201,6 +215,13 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
             })
         }
     }
+}
+
+/// Returns a weight that matches what any of `clauses` does.
+fn any_of(scope: &Scope<'_>, clauses: &[Clause]) -> Result<Box<dyn Weight>, EngineError> {
+    let alternatives = clauses.iter().map(|clause| matching(scope, clause));
+    let alternatives = alternatives.collect::<Result<_, _>>()?;
+    Ok(compound::any_matching(alternatives))
 }
 
 /// Lets what is costly at each document end when the evaluation is called off.

@@ -7,16 +7,21 @@
 //! - [`weights`]: the score of a term in a document, for all who have its frequency and length.
 //! - [`bound`]: what no document of a block or list scores more than.
 //! - [`function`]: scores made of a document's values.
+//! - [`intervals`]: where words stand to each other in some way; [`interval_cursor`]: what that scores.
+//! - [`across`]: one text over several fields.
 //! - [`window`]: where the words of a sloppy phrase stand close together.
 //! - [`top`]: the best hits, shared by all segments and shards.
 //!
 //! `docs/decisions/0004-exact-ranking.md` has the argument and the figures.
 
+pub(crate) mod across;
 pub mod bm25;
 pub mod bound;
 pub(crate) mod canonical;
 pub(crate) mod explain;
 pub(crate) mod function;
+pub(crate) mod interval_cursor;
+pub(crate) mod intervals;
 pub(crate) mod model;
 mod phrase;
 pub(crate) mod top;

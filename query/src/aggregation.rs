@@ -51,6 +51,22 @@ fn collect_queries<'a>(aggregations: &'a [Aggregation], found: &mut Vec<&'a Quer
     }
 }
 
+/// Returns the same to be changed.
+pub fn queries_mut(aggregations: &mut [Aggregation]) -> Vec<&mut Query> {
+    let mut found = Vec::new();
+    for Aggregation { kind, sub, .. } in aggregations {
+        match kind {
+            AggregationKind::Filter(query) => found.push(query),
+            AggregationKind::Filters { filters, .. } => {
+                found.extend(filters.iter_mut().map(|(_, query)| query));
+            }
+            _ => {}
+        }
+        found.extend(queries_mut(sub));
+    }
+    found
+}
+
 /// What an aggregation computes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(

@@ -7,6 +7,7 @@ mod display;
 mod expansion;
 mod extent;
 mod function;
+mod intervals;
 mod scalar;
 mod similarity;
 mod simplify;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use expansion::{ExpansionCandidate, ExpansionRequest};
 pub use extent::{Extent, Span, Unmatched};
 pub use function::{Decay, Function, FunctionScore, WeightedFunction};
+pub use intervals::{IntervalOrder, IntervalScoring, IntervalSource, Intervals};
 pub use scalar::Scalar;
 pub use similarity::{Bm25, Similarities};
 pub use simplify::{simplify, simplify_filter};
@@ -142,6 +144,25 @@ pub enum Clause {
         /// 0 to 1.
         tie_breaker: f32,
     },
+    /// One text over several fields; scores as [`Blend`] says.
+    Across {
+        /// A [`Clause::Term`] or [`Clause::Synonyms`] for each field.
+        clauses: Vec<Clause>,
+        /// Their factors, > 0.
+        weights: Vec<f32>,
+        /// How their numbers become one score.
+        blend: Blend,
+    },
+    /// As many of some clauses as a field of the document says, 1 at least; scores are summed. Documents without the
+    /// field do not match (Lucene's `CoveringQuery`).
+    AtLeast {
+        /// The clauses.
+        clauses: Vec<Clause>,
+        /// A field of numbers; its smallest value counts.
+        field: FieldPath,
+    },
+    /// Words that stand to each other in some way; scores as [`IntervalScoring`] says.
+    Intervals(Box<Intervals>),
     /// Score 1 for what matches.
     Constant(Box<Clause>),
     /// `positive`, its score × `factor` where `negative` matches too.
@@ -181,6 +202,18 @@ impl Clause {
         let is_required = must.is_empty() && filter.is_empty() && !should.is_empty();
         (*minimum_should_match as usize).max(usize::from(is_required))
     }
+}
+
+/// How a text over several fields is scored. Documents that have a field are counted by the field that most have, and
+/// those that hold the text by the one in which most hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Blend {
+    /// As if the fields were one: frequencies and lengths are summed, each times its weight (BM25F: Robertson, Zaragoza
+    /// and Taylor, *Simple BM25 Extension to Multiple Weighted Fields*, CIKM 2004; Lucene's `CombinedFieldQuery`). Lengths
+    /// are those that the index keeps, quantised field by field.
+    OneField,
+    /// The best field's score, times its weight, plus this share of the others' (`cross_fields`).
+    Best(f32),
 }
 
 /// Which terms a clause stands for. All patterns cover the whole term.

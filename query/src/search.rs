@@ -1,6 +1,7 @@
 //! A search as asked: query, window, order, and what to return of each hit.
 
 mod collapse;
+mod look_up;
 mod parse;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::aggregation::{Aggregation, Pipeline};
 use crate::dsl::Query;
 
 pub use collapse::{Collapse, InnerHits, Rescore, RescoreMode};
+pub use look_up::FoundDocuments;
 pub use parse::{
     apply_uri_parameters, parse_field_formats, parse_highlight, parse_query_body, parse_search,
     parse_search_value, parse_sort, parse_source_filter,

@@ -4,8 +4,8 @@ mod cache;
 
 use std::sync::Arc;
 
-use gleaner_proto::search::{ExpandAnswer, ExpandCall};
-use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
+use gleaner_proto::search::{ExpandAnswer, ExpandCall, StatisticsCall};
+use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest, StatisticsRequest};
 use gleaner_query::search::SearchRequest;
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::plan::IndexPlan;
 use crate::planner::Planner;
 use crate::resolve::Expansions;
 use crate::scatter::{Answer, Trip};
+use crate::statistics::zeros;
 use cache::CachedExpansion;
 
 pub(crate) use cache::Cache;
@@ -35,7 +36,7 @@ impl Planner {
         let mut expansions: Vec<Expansions> = plans.iter().map(|_| Expansions::default()).collect();
         let all = 0..plans.len();
         self.resolve_open(plans, (all, &mut expansions), (request, now_ms))?;
-        let has_patterns = |at: &usize| !expansions[*at].wanted.is_empty();
+        let has_patterns = |at: &usize| expansions[*at].is_open();
         let with_patterns: Vec<usize> = (0..plans.len()).filter(has_patterns).collect();
         if with_patterns.is_empty() {
             return Ok(false);
@@ -45,13 +46,63 @@ impl Planner {
         }
         let looking = Instant::now();
         let mut open = with_patterns.clone();
+        open.retain(|at| !expansions[*at].wanted.is_empty());
         open.retain(|at| !may_guess || !self.recall(&mut plans[*at], &mut expansions[*at]));
         trip.did("cache", looking);
         if !open.is_empty() {
             self.expand(plans, (open, &mut expansions), trip).await;
         }
+        self.count_terms(plans, &mut expansions, trip).await;
         self.resolve_open(plans, (with_patterns, &mut expansions), (request, now_ms))?;
         Ok(true)
+    }
+
+    /// Asks the shards of all plans for the numbers of terms that any of them wants: all choose by the same ones. Shards
+    /// that were asked are bound as by [`Planner::expand`].
+    async fn count_terms(
+        &self,
+        plans: &mut [IndexPlan],
+        expansions: &mut [Expansions],
+        trip: &mut Trip,
+    ) {
+        let mut wanted = StatisticsRequest::default();
+        for expansions in &mut *expansions {
+            for (field, terms) in &expansions.uncounted.fields {
+                let all = wanted.fields.entry(field.clone()).or_default();
+                all.extend(terms.iter().cloned());
+            }
+        }
+        if wanted.fields.is_empty() {
+            return;
+        }
+        let mut counted = zeros(&wanted);
+        let wanted = Arc::new(wanted);
+        let gathered = self
+            .scatterer
+            .scatter(plans, trip, Phase::Statistics, |call| {
+                let asked = StatisticsCall {
+                    shards: call.shards,
+                    request: Arc::clone(&wanted),
+                    remaining: call.remaining,
+                };
+                async move { call.located.client.statistics(asked).await }
+            })
+            .await;
+        for (plan, answers) in plans.iter_mut().zip(gathered.answers) {
+            let answers = plan.settle(answers, trip.deadline);
+            for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(answers) {
+                if !shard.is_pinned {
+                    let newest = &self.statistics.newest;
+                    newest.saw(shard.shard, value.generation, value.num_documents);
+                }
+                shard.bind(&node, value.view, value.generation);
+                counted.merge(&value.statistics);
+            }
+        }
+        let counted = Arc::new(counted);
+        for expansions in expansions {
+            expansions.count(Arc::clone(&counted));
+        }
     }
 
     /// Resolves the queries of the plans at `open`. An index for which they are wrong, that holds a

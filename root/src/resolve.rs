@@ -5,22 +5,26 @@
 //! [`Expansions::wanted`]; the second finds the merged answers. Everything else is decided by the
 //! mapping alone, so all shards evaluate the same tree.
 
+mod across;
 mod encoded;
+mod expansions;
 mod factors;
 mod fields;
 mod function;
 mod graph;
 mod group;
+mod intervals;
+mod like;
 mod metadata;
 mod multi;
 mod pattern;
 mod prefix;
 mod range;
+mod spans;
 mod synonyms;
 mod text;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
@@ -29,55 +33,15 @@ use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
 use gleaner_query::mapping::is_metadata;
-use gleaner_query::resolved::{
-    Clause, ExpansionCandidate, ExpansionRequest, NamedClause, Pattern, Scalar,
-};
+use gleaner_query::resolved::{Clause, NamedClause, Pattern, Scalar};
 use gleaner_query::{QueryError, query_string};
 
 use metadata::{can_exist, unsearchable};
 use pattern::PatternKind;
 
+pub use expansions::Expansions;
 pub(crate) use factors::check_factors;
 pub use fields::expand_fields;
-
-/// Terms that scored patterns stand for, asked of the shards between two passes.
-#[derive(Debug, Default)]
-pub struct Expansions {
-    /// Answers by question.
-    known: BTreeMap<String, Vec<ExpansionCandidate>>,
-    /// Questions ever wanted.
-    asked: BTreeSet<String>,
-    /// Questions without an answer yet, each once.
-    pub wanted: Vec<ExpansionRequest>,
-}
-
-impl Expansions {
-    /// Records the merged answer to `request`.
-    pub fn answer(&mut self, request: &ExpansionRequest, candidates: Vec<ExpansionCandidate>) {
-        self.known.insert(key(request), candidates);
-    }
-
-    /// Returns the answer to `request`, of at most `most` terms, or notes it as wanted.
-    fn look_up(
-        &mut self,
-        mut request: ExpansionRequest,
-        most: usize,
-    ) -> Option<&[ExpansionCandidate]> {
-        request.limit = request.limit.clamp(1, most);
-        let key = key(&request);
-        if !self.known.contains_key(&key) {
-            if self.asked.insert(key) {
-                self.wanted.push(request);
-            }
-            return None;
-        }
-        self.known.get(&key).map(Vec::as_slice)
-    }
-}
-
-fn key(request: &ExpansionRequest) -> String {
-    format!("{request:?}")
-}
 
 /// Resolves queries for one index.
 pub struct Resolver<'a> {
@@ -132,6 +96,15 @@ impl<'a> Resolver<'a> {
             Query::MultiMatch(query) => self.multi_match(query),
             Query::Term(query) => self.term(query),
             Query::Terms(query) => self.terms(query),
+            Query::TermsLookup(query) => Err(not_looked_up(
+                "terms",
+                (&query.document.index, &query.document.id),
+            )),
+            Query::TermsSet(query) => self.terms_set(query),
+            Query::Intervals(query) => self.intervals(query),
+            Query::Span(query) => self.span(query),
+            Query::CombinedFields(query) => self.combined_fields(query),
+            Query::MoreLikeThis(query) => self.more_like_this(query),
             Query::Range(query) => self.range(query),
             Query::Exists { field, .. } if !can_exist(field) => Err(unsearchable(field)),
             Query::Exists { field, boost } => self.counted_exists(field, *boost),
@@ -374,6 +347,15 @@ impl<'a> Resolver<'a> {
             .analyzer(name)
             .ok_or_else(|| QueryError::illegal(format!("[match] analyzer [{name}] not found")))
     }
+}
+
+/// Returns the refusal of a query that names a document, where none is read: in a scroll, whose pages read the query
+/// anew, and in the filter of an alias, which others use.
+fn not_looked_up(query: &str, (index, id): (&str, &str)) -> QueryError {
+    QueryError::illegal(format!(
+        "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for searches, \
+         counts and explanations, but not in a scroll nor in the filter of an alias"
+    ))
 }
 
 /// Puts a factor on a clause's score; a factor of 1 adds nothing.

@@ -21,7 +21,7 @@ use crate::page::{Page, Section, Words, assigned, codes};
 use crate::root;
 
 /// Queries whose options stand in an object under the field.
-const OF_A_FIELD: [&str; 10] = [
+const OF_A_FIELD: [&str; 13] = [
     "match",
     "match_phrase",
     "match_phrase_prefix",
@@ -32,6 +32,9 @@ const OF_A_FIELD: [&str; 10] = [
     "wildcard",
     "regexp",
     "fuzzy",
+    "intervals",
+    "span_term",
+    "terms_set",
 ];
 
 /// Objects inside aggregations, whose keys stand anywhere in the section.

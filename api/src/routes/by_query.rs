@@ -113,17 +113,27 @@ const READ: Action = Action {
 
 async fn delete(mut request: Request) -> Answer {
     let body = request.json().await?;
-    let asked = by_query(&request, body, Change::Delete)?;
+    let mut asked = by_query(&request, body, Change::Delete)?;
     if asked.search.query.is_none() {
         return Err(ApiError::validation(&["query is missing".to_owned()]));
     }
+    look_up(&request, &mut asked).await?;
     carry_out(&request, asked).await
 }
 
 async fn update(mut request: Request) -> Answer {
     let body = request.json().await?;
-    let asked = by_query(&request, body, Change::Update)?;
+    let mut asked = by_query(&request, body, Change::Update)?;
+    look_up(&request, &mut asked).await?;
     carry_out(&request, asked).await
+}
+
+/// Reads the documents that a task's query names, once: all pages find by what they say now.
+async fn look_up(request: &Request, asked: &mut ByQueryRequest) -> Result<(), ApiError> {
+    if let DocumentSource::Here(target) = &asked.source {
+        request.look_up(&mut asked.search, target).await?;
+    }
+    Ok(())
 }
 
 /// Reads a delete or an update by query.

@@ -32,7 +32,8 @@ pub(super) static ROUTES: &[Route] = &[Route {
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let query = request.query(&body).await?;
-    let (search, target) = counting(query, &request.reading())?;
+    let (mut search, target) = counting(query, &request.reading())?;
+    let _held = request.look_up(&mut search, &target).await?;
     let options = SearchOptions {
         origin: request.origin(&body),
         wants_edition: request.wants_edition,

@@ -2,6 +2,7 @@
 
 use gleaner_query::answer::Explanation;
 use gleaner_query::search::{SearchRequest, apply_uri_parameters};
+use gleaner_root::plan::Target;
 use gleaner_root::read::GetRequest;
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -37,6 +38,11 @@ async fn explain(mut request: Request) -> Answer {
     if search.query.is_none() {
         return Err(ApiError::validation(&["query is missing".to_owned()]));
     }
+    let target = Target {
+        expression: Some(request.index_name()?),
+        ..Target::default()
+    };
+    let _held = request.look_up(&mut search, &target).await?;
     let get = GetRequest {
         index: request.index_name()?,
         id: request.required_part("id")?.to_owned(),

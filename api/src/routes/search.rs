@@ -131,6 +131,7 @@ pub(super) async fn answer(
         pit.id = request.unsealed(&pit.id)?;
         contexts.renew(ContextId::of(&pit.id));
     }
+    let _held = request.look_up(&mut search, target).await?;
     let mut response = request.root().search(target, &search, options).await?;
     if let (Some(pit), Some(next)) = (&search.pit, &response.pit_id) {
         contexts.advance(&pit.id, ContextId::of(next));

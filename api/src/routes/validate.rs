@@ -32,10 +32,11 @@ async fn validate(mut request: Request) -> Answer {
     let is_explained = request.parameters.is_set("explain")?;
     let target = request.target()?;
     let query = request.query(&body).await;
-    let search = match query.and_then(|query| read(&request, query)) {
+    let mut search = match query.and_then(|query| read(&request, query)) {
         Ok(search) => search,
         Err(error) => return Ok(invalid(&error, is_explained)),
     };
+    let _held = request.look_up(&mut search, &target).await?;
     let checked = request.root().planner().validate(&target, &search)?;
     let mut shown = json!({"_shards": shards(&request, &target)?, "valid": true});
     let mut explanations = Vec::new();

@@ -1,5 +1,6 @@
 //! Requests to a dialect whose cluster has keys.
 
+mod look_ups;
 mod matrix;
 mod requests;
 

@@ -7,6 +7,7 @@
 //! document too.
 
 mod fragments;
+mod intervals;
 mod matcher;
 mod phrase;
 mod score;

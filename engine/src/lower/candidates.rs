@@ -43,8 +43,8 @@ fn parts(
     }
 }
 
-/// Returns a weight that matches those documents of `candidates` which the phrase `clause` matches;
-/// their scores are 0. It needs no statistics.
+/// Returns a weight that matches those documents of `candidates` which `clause` matches, a phrase or
+/// intervals; their scores are 0. It needs no statistics.
 pub(super) fn matching(
     scope: &Scope<'_>,
     clause: &Clause,
@@ -83,6 +83,9 @@ impl Weight for Candidates {
                 slop,
             } if !self.is_scored => {
                 Cursor::open_phrase_match(&scope, reader, field, positions, *slop)
+            }
+            Clause::Intervals(intervals) if !self.is_scored => {
+                Cursor::open_interval_match(&scope, reader, intervals)
             }
             clause => Cursor::open(&scope, reader, clause, boost, Asked::Any),
         };

@@ -20,6 +20,14 @@ pub(super) fn any_of(
     field: &FieldPath,
     values: &[Scalar],
 ) -> Result<Box<dyn Weight>, EngineError> {
+    if field.as_str() == names::ROUTING {
+        let routing = scope.view.fields().system().routing;
+        let texts = values.iter().filter_map(|value| match value {
+            Scalar::Text(text) => Some(Term::from_field_text(routing, text)),
+            _ => None,
+        });
+        return posting_set::of_list(scope, routing, texts.collect());
+    }
     let Some(handle) = scope.view.field(field.as_str()) else {
         return Ok(Box::new(EmptyWeight));
     };
@@ -83,6 +91,12 @@ pub(super) fn exists(
             let handle = scope.view.field(ignored);
             let ordinal = handle.map(|handle| names::IGNORED | u64::from(handle.ordinal));
             listed.extend(ordinal.map(|ordinal| Term::from_field_u64(present, ordinal)));
+            continue;
+        }
+        if field.as_str() == names::ROUTING {
+            let routing = scope.view.fields().system().routing;
+            let any = (Bound::Unbounded, Bound::Unbounded);
+            weights.push(posting_set::of_range(scope, routing, any.0, any.1));
             continue;
         }
         let Some(handle) = scope.view.field(field.as_str()) else {

@@ -4,22 +4,21 @@
 //! decide which documents are worth a look; what is compared and returned is this. A [`Cursor`]
 //! walks one segment forwards only and is asked about few documents (those that may enter the top).
 
-use std::sync::Arc;
+mod words;
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::Clause;
-use tantivy::fieldnorm::FieldNormReader;
-use tantivy::postings::{Postings, SegmentPostings};
+use gleaner_query::resolved::{Blend, Clause, Intervals};
 use tantivy::query::Scorer;
-use tantivy::schema::{Field as Column, IndexRecordOption};
-use tantivy::{DocId, DocSet, SegmentReader, Term};
+use tantivy::{DocId, DocSet, SegmentReader};
 
+use super::across::{self, AtLeast, Combined};
 use super::function::Functions;
+use super::interval_cursor::{IntervalCursor, IntervalMatcher};
 use super::phrase::PhraseMatcher;
-use super::weights::TextWeight;
-use super::window;
 use crate::EngineError;
 use crate::lower::{self, Scope};
+pub(super) use words::{Frequencies, Lengths, group_cursor, read};
+use words::{blended, matcher, phrase, terms};
 
 /// Whether the documents asked about are known to match the clause (then its filters are not
 /// evaluated again).
@@ -43,6 +42,14 @@ pub(crate) enum Cursor {
     Phrase(Lengths, PhraseMatcher),
     /// A phrase that only matches.
     PhraseMatch(PhraseMatcher),
+    /// Words that stand to each other in some way.
+    Intervals(Box<IntervalCursor>),
+    /// The same that only match.
+    IntervalMatch(Box<IntervalMatcher>),
+    /// Several fields as one.
+    Combined(Box<Combined>),
+    /// So many as the document says.
+    AtLeast(Box<AtLeast>),
     /// Scores added up.
     Sum(Sum),
     /// The largest score, and a share of the others.
@@ -51,18 +58,6 @@ pub(crate) enum Cursor {
     Demote(Box<Cursor>, Box<dyn Scorer>, f64),
     /// A score made of functions.
     Functions(Box<Functions>),
-}
-
-/// A field's lengths in a segment, with the weight of what is looked for.
-pub(crate) struct Lengths {
-    weight: TextWeight,
-    ids: FieldNormReader,
-}
-
-/// Posting lists whose frequencies are added.
-pub(crate) struct Frequencies {
-    lengths: Lengths,
-    postings: Vec<SegmentPostings>,
 }
 
 /// A `bool` clause.
@@ -146,6 +141,9 @@ impl Cursor {
                 let functions = Functions::open(scope, reader, scored, boost, asked)?;
                 Self::Functions(Box::new(functions))
             }
+            Clause::Across { .. } | Clause::AtLeast { .. } | Clause::Intervals(_) => {
+                Self::open_related(scope, reader, clause, boost)?
+            }
             Clause::Constant(inner) => Self::constant(scope, reader, inner, boost, asked)?,
             Clause::Exact { field, value } => {
                 let score = boost * scope.model.value(field, value)?;
@@ -157,6 +155,39 @@ impl Cursor {
             | Clause::Ids { .. }
             | Clause::Slice { .. }
             | Clause::Pattern { .. } => Self::constant(scope, reader, clause, boost, asked)?,
+        })
+    }
+
+    /// Opens words over several fields, of a number, and that stand to each other.
+    fn open_related(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        clause: &Clause,
+        boost: f64,
+    ) -> Result<Self, EngineError> {
+        Ok(match clause {
+            Clause::Across {
+                clauses,
+                weights,
+                blend,
+            } => match blend {
+                Blend::OneField => {
+                    let combined = Combined::open(scope, reader, (clauses, weights), boost)?;
+                    combined.map_or(Self::Absent, |combined| Self::Combined(Box::new(combined)))
+                }
+                Blend::Best(share) => {
+                    across::best_of(scope, reader, (clauses, weights, *share), boost)?
+                }
+            },
+            Clause::AtLeast { clauses, field } => {
+                let of_number = AtLeast::open(scope, reader, (clauses, field), boost)?;
+                Self::AtLeast(Box::new(of_number))
+            }
+            Clause::Intervals(intervals) => {
+                let opened = IntervalCursor::open(scope, reader, intervals, boost)?;
+                opened.map_or(Self::Absent, |cursor| Self::Intervals(Box::new(cursor)))
+            }
+            _ => Self::Absent,
         })
     }
 
@@ -176,6 +207,19 @@ impl Cursor {
         };
         let matcher = matcher(scope, reader, handle.column, (positions, slop))?;
         Ok(matcher.map_or(Self::Absent, Self::PhraseMatch))
+    }
+
+    /// Opens a cursor that only tells where intervals are; needs no statistics.
+    ///
+    /// # Errors
+    /// When the segment cannot be read.
+    pub(crate) fn open_interval_match(
+        scope: &Scope<'_>,
+        reader: &SegmentReader,
+        intervals: &Intervals,
+    ) -> Result<Self, EngineError> {
+        let matcher = IntervalMatcher::open(scope, reader, intervals)?;
+        Ok(Self::IntervalMatch(Box::new(matcher)))
     }
 
     fn constant(
@@ -212,6 +256,10 @@ impl Cursor {
                 (frequency > 0.0).then(|| lengths.score(doc, frequency))
             }
             Self::PhraseMatch(matcher) => (matcher.frequency(doc) > 0.0).then_some(0.0),
+            Self::Intervals(cursor) => cursor.score(doc),
+            Self::IntervalMatch(matcher) => (matcher.frequency(doc) > 0.0).then_some(0.0),
+            Self::Combined(combined) => combined.score(doc),
+            Self::AtLeast(of_number) => of_number.score(doc),
             Self::Sum(sum) => sum.score(doc),
             Self::DisMax(tie_breaker, cursors) => dis_max(*tie_breaker, cursors, doc),
             Self::Demote(positive, negative, factor) => {
@@ -232,54 +280,9 @@ impl Cursor {
         match self {
             Self::Terms(terms) => Some((terms.frequency(doc), terms.lengths.length(doc))),
             Self::Phrase(lengths, matcher) => Some((matcher.frequency(doc), lengths.length(doc))),
+            Self::Intervals(cursor) => cursor.frequency(doc),
             _ => None,
         }
-    }
-}
-
-impl Lengths {
-    fn open(
-        scope: &Scope<'_>,
-        reader: &SegmentReader,
-        field: &FieldPath,
-        weight: f64,
-    ) -> Result<Option<(Self, Column)>, EngineError> {
-        let (Some(handle), Some(norms)) = (
-            scope.view.fields().text(field.as_str()),
-            scope.model.norms(field),
-        ) else {
-            return Ok(None);
-        };
-        let Some(ids) = reader.fieldnorms_readers().get_field(handle.column)? else {
-            return Ok(None);
-        };
-        Ok(Some((
-            Self {
-                weight: TextWeight::new(weight, Arc::clone(norms)),
-                ids,
-            },
-            handle.column,
-        )))
-    }
-
-    fn score(&self, doc: DocId, frequency: f64) -> f64 {
-        self.weight.score(frequency, self.ids.fieldnorm_id(doc))
-    }
-
-    fn length(&self, doc: DocId) -> u32 {
-        self.ids.fieldnorm(doc)
-    }
-}
-
-impl Frequencies {
-    fn frequency(&mut self, doc: DocId) -> f64 {
-        let mut sum = 0.0;
-        for postings in &mut self.postings {
-            if holds(postings, doc) {
-                sum += f64::from(postings.term_freq());
-            }
-        }
-        sum
     }
 }
 
@@ -322,96 +325,6 @@ fn dis_max(tie_breaker: f64, cursors: &mut [Cursor], doc: DocId) -> Option<f64> 
         sum += score;
     }
     best.map(|best| best + tie_breaker * (sum - best))
-}
-
-fn terms(
-    scope: &Scope<'_>,
-    reader: &SegmentReader,
-    field: &FieldPath,
-    terms: &[String],
-    weight: f64,
-) -> Result<Cursor, EngineError> {
-    let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
-        return Ok(Cursor::Absent);
-    };
-    let postings = read(reader, column, terms, IndexRecordOption::WithFreqs)?;
-    if postings.is_empty() {
-        return Ok(Cursor::Absent);
-    }
-    Ok(Cursor::Terms(Frequencies { lengths, postings }))
-}
-
-fn blended(
-    scope: &Scope<'_>,
-    reader: &SegmentReader,
-    field: &FieldPath,
-    group: &[(String, f32)],
-    boost: f64,
-) -> Result<Cursor, EngineError> {
-    let idf = scope
-        .model
-        .group(field, group.iter().map(|(term, _)| term))?
-        .idf;
-    let is_text = scope.view.fields().text(field.as_str()).is_some();
-    let mut should = Vec::with_capacity(group.len());
-    for (term, factor) in group {
-        let weight = boost * f64::from(*factor) * idf;
-        should.push(if is_text {
-            terms(scope, reader, field, std::slice::from_ref(term), weight)?
-        } else {
-            let clause = Clause::Term {
-                field: field.clone(),
-                term: term.clone(),
-            };
-            Cursor::constant(scope, reader, &clause, weight, Asked::Any)?
-        });
-    }
-    let (must, gates) = (Vec::new(), Vec::new());
-    Ok(Cursor::Sum(Sum {
-        must,
-        should,
-        minimum_should_match: 1,
-        gates,
-    }))
-}
-
-fn phrase(
-    scope: &Scope<'_>,
-    reader: &SegmentReader,
-    field: &FieldPath,
-    positions: &[(u32, Vec<String>)],
-    (slop, boost): (u32, f64),
-) -> Result<Cursor, EngineError> {
-    let weight = boost * scope.model.phrase_idf(field, positions)?;
-    let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
-        return Ok(Cursor::Absent);
-    };
-    let matcher = matcher(scope, reader, column, (positions, slop))?;
-    Ok(matcher.map_or(Cursor::Absent, |matcher| Cursor::Phrase(lengths, matcher)))
-}
-
-/// Opens what finds a phrase; `None` when the segment lacks all terms of one of its positions.
-fn matcher(
-    scope: &Scope<'_>,
-    reader: &SegmentReader,
-    column: Column,
-    (positions, slop): (&[(u32, Vec<String>)], u32),
-) -> Result<Option<PhraseMatcher>, EngineError> {
-    let slots = window::slots(positions);
-    let mut lists = Vec::new();
-    for ((_, terms), slot) in positions.iter().zip(&slots) {
-        if slot.list < lists.len() {
-            continue;
-        }
-        let option = IndexRecordOption::WithFreqsAndPositions;
-        let postings = read(reader, column, terms, option)?;
-        if postings.is_empty() {
-            return Ok(None);
-        }
-        lists.push(postings);
-    }
-    let is_empty = lists.is_empty();
-    Ok((!is_empty).then(|| PhraseMatcher::new(slots, lists, slop, scope.control)))
 }
 
 fn bool_cursor(
@@ -458,22 +371,4 @@ fn bool_cursor(
         minimum_should_match,
         gates,
     }))
-}
-
-/// Opens the posting lists of those of `terms` that the segment has.
-fn read(
-    reader: &SegmentReader,
-    column: Column,
-    terms: &[String],
-    option: IndexRecordOption,
-) -> Result<Vec<SegmentPostings>, EngineError> {
-    let inverted = reader.inverted_index(column)?;
-    let mut lists = Vec::with_capacity(terms.len());
-    for term in terms {
-        let postings = inverted
-            .read_postings(&Term::from_field_text(column, term), option)
-            .map_err(EngineError::io("reading postings"))?;
-        lists.extend(postings);
-    }
-    Ok(lists)
 }

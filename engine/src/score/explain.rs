@@ -8,7 +8,9 @@ use std::sync::Arc;
 use gleaner_model::FieldPath;
 use gleaner_query::answer::Explanation;
 use gleaner_query::dsl::BoostMode;
-use gleaner_query::resolved::{Clause, FunctionScore, ShardQuery, WeightedFunction};
+use gleaner_query::resolved::{
+    Clause, FunctionScore, IntervalScoring, Intervals, ShardQuery, WeightedFunction,
+};
 use tantivy::{DocId, SegmentReader};
 
 use super::bm25::{LengthNorms, norm_of};
@@ -148,6 +150,9 @@ impl Explainer<'_> {
                     details,
                 )
             }
+            Clause::Intervals(_) | Clause::AtLeast { .. } | Clause::Across { .. } => {
+                self.related(clause, boost, frequency)?
+            }
             Clause::Bool { must, should, .. } => (
                 "sum of:".to_owned(),
                 self.all(must.iter().chain(should), boost)?,
@@ -168,6 +173,52 @@ impl Explainer<'_> {
             Clause::Functions(scored) => self.functions(scored, boost)?,
             _ => constant(boost),
         })
+    }
+
+    /// Words over several fields, of a number, and that stand to each other.
+    fn related(
+        &self,
+        clause: &Clause,
+        boost: f64,
+        frequency: Option<(f64, u32)>,
+    ) -> Result<(String, Vec<Explanation>), EngineError> {
+        Ok(match clause {
+            Clause::Intervals(intervals) => self.intervals(intervals, (boost, frequency))?,
+            Clause::AtLeast { clauses, field } => (
+                format!("sum of those that match, at least as many as [{field}] says, of:"),
+                self.all(clauses, boost)?,
+            ),
+            Clause::Across { clauses, .. } => (
+                format!("{clause}, with the largest numbers of documents of its fields, of:"),
+                self.all(clauses, boost)?,
+            ),
+            _ => constant(boost),
+        })
+    }
+
+    /// Words that stand to each other in some way.
+    fn intervals(
+        &self,
+        intervals: &Intervals,
+        (boost, frequency): (f64, Option<(f64, u32)>),
+    ) -> Result<(String, Vec<Explanation>), EngineError> {
+        let Intervals { field, source, .. } = intervals;
+        if intervals.scoring == IntervalScoring::Saturated {
+            let description = format!(
+                "{field}:{source}, boost {boost} * freq / (freq + 1), where each interval adds 1 / (its \
+                 length - the least one + 1)"
+            );
+            return Ok((description, Vec::new()));
+        }
+        let mut terms: Vec<&str> = intervals.terms();
+        terms.sort_unstable();
+        terms.dedup();
+        let terms: Vec<String> = terms.into_iter().map(str::to_owned).collect();
+        let mut idfs = Vec::new();
+        for numbers in self.scope.model.phrase(field, &[(0, terms)]) {
+            idfs.push(idf_of(numbers?));
+        }
+        Ok(self.weight(field, &source.to_string(), (boost, idfs, frequency)))
     }
 
     /// Scores changed by functions, with each of those by itself.

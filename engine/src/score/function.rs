@@ -231,7 +231,7 @@ fn of_several(mode: SortMode, distances: &[f64]) -> f64 {
 }
 
 /// The values of a field in one segment as fractions.
-enum Numbers {
+pub(super) enum Numbers {
     Nothing,
     Whole(Column<i64>),
     Unsigned(Column<u64>),
@@ -240,7 +240,7 @@ enum Numbers {
 }
 
 impl Numbers {
-    fn open(
+    pub(super) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
         field: &FieldPath,
@@ -258,7 +258,7 @@ impl Numbers {
     }
 
     /// Returns the smallest value of `doc`: columns keep them ascending.
-    fn smallest(&self, doc: DocId) -> Option<f64> {
+    pub(super) fn smallest(&self, doc: DocId) -> Option<f64> {
         match self {
             Self::Nothing => None,
             Self::Whole(column) => column.first(doc).map(|value| value as f64),

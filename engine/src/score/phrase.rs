@@ -60,7 +60,8 @@ impl PhraseMatcher {
 
     fn count(&mut self, doc: DocId) -> Result<f64, Stop> {
         for list in 0..self.postings.len() {
-            self.read_positions(list, doc);
+            let (lists, positions) = (&mut self.postings[list], &mut self.positions[list]);
+            read_positions(lists, doc, (&mut self.buffer, positions));
             let num_positions = self.positions[list].len();
             self.pace.step(1 + num_positions)?;
             if num_positions == 0 {
@@ -72,24 +73,6 @@ impl PhraseMatcher {
         } else {
             self.count_sloppy()
         }
-    }
-
-    fn read_positions(&mut self, list: usize, doc: DocId) {
-        let (lists, positions) = (&mut self.postings[list], &mut self.positions[list]);
-        positions.clear();
-        for postings in lists.iter_mut() {
-            if postings.doc() < doc {
-                postings.seek(doc);
-            }
-            if postings.doc() == doc {
-                postings.positions(&mut self.buffer);
-                positions.extend(self.buffer.iter().copied().map(i64::from));
-            }
-        }
-        if lists.len() > 1 {
-            positions.sort_unstable();
-        }
-        positions.dedup();
     }
 
     fn count_exact(&mut self) -> Result<f64, Stop> {
@@ -127,6 +110,28 @@ impl PhraseMatcher {
         }
         Ok(frequency)
     }
+}
+
+/// Reads where any of some terms stands in `doc`: `positions` ascend, each once. `doc` never falls.
+pub(super) fn read_positions(
+    lists: &mut [SegmentPostings],
+    doc: DocId,
+    (buffer, positions): (&mut Vec<u32>, &mut Vec<i64>),
+) {
+    positions.clear();
+    for postings in lists.iter_mut() {
+        if postings.doc() < doc {
+            postings.seek(doc);
+        }
+        if postings.doc() == doc {
+            postings.positions(buffer);
+            positions.extend(buffer.iter().copied().map(i64::from));
+        }
+    }
+    if lists.len() > 1 {
+        positions.sort_unstable();
+    }
+    positions.dedup();
 }
 
 /// Keeps those of `starts` that have one of `positions` at a distance; both ascend.

@@ -97,6 +97,7 @@ fn is_of_words(clause: &Clause) -> bool {
     let mut inside = clause.children();
     match clause {
         Clause::Phrase { .. }
+        | Clause::Intervals(_)
         | Clause::DisMax { .. }
         | Clause::Demote { .. }
         | Clause::Functions(_) => false,
@@ -128,6 +129,12 @@ impl Work<'_> {
                 let is_long = positions.len() > SHORT_PHRASE;
                 // Positions are many times what documents are.
                 4 * least_times_all(lists) + if is_long { COMPARING } else { 0 }
+            }
+            // Positions of all words are read, and put together.
+            Clause::Intervals(intervals) => {
+                let terms = intervals.terms();
+                let lists = terms.iter().map(|term| self.list(&intervals.field, term));
+                4 * lists.sum::<u64>() + COMPARING
             }
             Clause::Bool { must, .. } => {
                 // Only lists are skipped through; columns and patterns are read whole whoever leads.

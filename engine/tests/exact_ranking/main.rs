@@ -12,6 +12,7 @@ mod features;
 mod layout;
 mod oracle;
 mod queries;
+mod relations;
 mod stock;
 
 use std::sync::Arc;

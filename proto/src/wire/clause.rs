@@ -2,9 +2,10 @@
 
 mod decode;
 mod function;
+mod intervals;
 mod pattern;
 
-use gleaner_query::resolved::Clause;
+use gleaner_query::resolved::{Blend, Clause};
 
 use super::ids::{field_text, id_texts};
 use super::scalar::bound_message;
@@ -51,6 +52,22 @@ fn push(clause: &Clause, nodes: &mut Vec<v1::ClauseNode>) {
         } => Kind::DisMax(node::DisMax {
             num_clauses: push_all(clauses, nodes),
             tie_breaker: *tie_breaker,
+        }),
+        Clause::Across {
+            clauses,
+            weights,
+            blend,
+        } => Kind::Across(node::Across {
+            num_clauses: push_all(clauses, nodes),
+            weights: weights.clone(),
+            tie_breaker: match blend {
+                Blend::OneField => None,
+                Blend::Best(tie_breaker) => Some(*tie_breaker),
+            },
+        }),
+        Clause::AtLeast { clauses, field } => Kind::AtLeast(node::AtLeast {
+            num_clauses: push_all(clauses, nodes),
+            field: field_text(field),
         }),
         Clause::Constant(inner) => {
             push(inner, nodes);
@@ -139,8 +156,11 @@ fn leaf_kind(clause: &Clause) -> Kind {
             field: field_text(field),
             pattern: Some(pattern.to_message()),
         }),
+        Clause::Intervals(intervals) => Kind::Intervals(intervals.to_message()),
         Clause::Bool { .. }
         | Clause::DisMax { .. }
+        | Clause::Across { .. }
+        | Clause::AtLeast { .. }
         | Clause::Constant(_)
         | Clause::Demote { .. }
         | Clause::Functions(_)

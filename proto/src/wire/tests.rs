@@ -5,6 +5,7 @@ mod calls;
 mod clauses;
 mod frozen;
 mod hostile;
+mod intervals;
 mod postings;
 mod queries;
 mod round_trips;

@@ -118,6 +118,10 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
         // Kept for the user, without effect.
         stats_groups: _,
     } = request;
+    // What a named document says is not known here, and no edition covers it.
+    if request.names_documents() {
+        return None;
+    }
     // Searches among collapsed hits are not written down.
     if collapse.is_some() {
         return None;

@@ -4,9 +4,13 @@ mod compound;
 mod exact;
 mod function;
 mod geo;
+mod intervals;
 mod label;
+mod like;
+mod lookup;
 mod pattern;
 mod regexp_flags;
+mod spans;
 mod strings;
 mod text;
 pub(crate) mod value;
@@ -26,7 +30,7 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// The clauses read here, in the order of the reference.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 40] = [
     "match_all",
     "match_none",
     "match",
@@ -35,9 +39,12 @@ const KNOWN: [&str; 28] = [
     "match_bool_prefix",
     "multi_match",
     "query_string",
+    "combined_fields",
     "simple_query_string",
+    "intervals",
     "term",
     "terms",
+    "terms_set",
     "range",
     "exists",
     "ids",
@@ -55,11 +62,19 @@ const KNOWN: [&str; 28] = [
     "geo_bounding_box",
     "geo_distance",
     "geo_polygon",
+    "more_like_this",
+    "span_containing",
+    "span_first",
+    "span_multi",
+    "span_near",
+    "span_not",
+    "span_or",
+    "span_term",
+    "span_within",
 ];
 
 /// Clauses of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 32] = [
-    "combined_fields",
+const NOT_SUPPORTED: [&str; 20] = [
     "common",
     "field_masking_span",
     "geo_grid",
@@ -67,9 +82,7 @@ const NOT_SUPPORTED: [&str; 32] = [
     "has_child",
     "has_parent",
     "hybrid",
-    "intervals",
     "knn",
-    "more_like_this",
     "nested",
     "neural",
     "parent_id",
@@ -80,16 +93,7 @@ const NOT_SUPPORTED: [&str; 32] = [
     "script_score",
     "semantic",
     "shape",
-    "span_containing",
-    "span_first",
-    "span_multi",
-    "span_near",
-    "span_not",
-    "span_or",
-    "span_term",
-    "span_within",
     "sparse_vector",
-    "terms_set",
     "wrapper",
 ];
 
@@ -166,7 +170,13 @@ impl Parser<'_> {
                 strings::simple_query_string(body, self.limits).map(Query::SimpleQueryString)
             }
             "term" => exact::term(body).map(Query::Term),
-            "terms" => exact::terms(body, self.limits).map(Query::Terms),
+            "terms" => exact::terms(body, self.limits),
+            "terms_set" => lookup::terms_set(body, self.limits).map(Query::TermsSet),
+            "intervals" => self.intervals(body).map(Query::Intervals),
+            "combined_fields" => text::combined_fields(body).map(Query::CombinedFields),
+            "more_like_this" => like::more_like_this(body, self.limits)
+                .map(|query| Query::MoreLikeThis(Box::new(query))),
+            name if spans::is_span(name) => self.span(name, body).map(Query::Span),
             "range" => exact::range(body).map(Query::Range),
             "exists" => exact::exists(body),
             "ids" => exact::ids(body, self.limits),

@@ -30,6 +30,12 @@ impl Query {
             Self::MultiMatch(query) => &mut query.boost,
             Self::Term(query) => &mut query.boost,
             Self::Terms(query) => &mut query.boost,
+            Self::TermsLookup(query) => &mut query.boost,
+            Self::TermsSet(query) => &mut query.boost,
+            Self::Intervals(query) => &mut query.boost,
+            Self::Span(query) => &mut query.boost,
+            Self::CombinedFields(query) => &mut query.boost,
+            Self::MoreLikeThis(query) => &mut query.boost,
             Self::Range(query) => &mut query.boost,
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.boost,
             Self::Fuzzy(query) => &mut query.boost,
@@ -62,6 +68,9 @@ impl Query {
             Self::MatchPhrasePrefix(query) => &mut query.phrase.field,
             Self::Term(query) => &mut query.field,
             Self::Terms(query) => &mut query.field,
+            Self::TermsLookup(query) => &mut query.field,
+            Self::TermsSet(query) => &mut query.field,
+            Self::Intervals(query) => &mut query.field,
             Self::Range(query) => &mut query.field,
             Self::Prefix(query) | Self::Wildcard(query) | Self::Regexp(query) => &mut query.field,
             Self::Fuzzy(query) => &mut query.field,
@@ -77,10 +86,59 @@ impl Query {
             | Self::DisMax { .. }
             | Self::Boosting { .. }
             | Self::FunctionScore(_)
+            | Self::Span(_)
+            | Self::CombinedFields(_)
+            | Self::MoreLikeThis(_)
             | Self::QueryString(_)
             | Self::SimpleQueryString(_)
             | Self::Group(_)
             | Self::OverFields(_) => return None,
         })
+    }
+
+    /// Returns the queries inside, one level down.
+    pub fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Bool(query) => {
+                let must = query.must.iter().chain(&query.filter);
+                must.chain(&query.should).chain(&query.must_not).collect()
+            }
+            Self::ConstantScore { filter: query, .. } | Self::Named { query, .. } => vec![query],
+            Self::DisMax { queries, .. } => queries.iter().collect(),
+            Self::Boosting {
+                positive, negative, ..
+            } => vec![positive, negative],
+            Self::FunctionScore(scored) => {
+                let functions = scored.functions.iter();
+                let filters = functions.filter_map(|function| function.filter.as_ref());
+                std::iter::once(&*scored.query).chain(filters).collect()
+            }
+            // What a text or a value asks holds no query of a body.
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the same to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Self> {
+        match self {
+            Self::Bool(query) => {
+                let must = query.must.iter_mut().chain(&mut query.filter);
+                must.chain(&mut query.should)
+                    .chain(&mut query.must_not)
+                    .collect()
+            }
+            Self::ConstantScore { filter: query, .. } | Self::Named { query, .. } => vec![query],
+            Self::DisMax { queries, .. } => queries.iter_mut().collect(),
+            Self::Boosting {
+                positive, negative, ..
+            } => vec![positive, negative],
+            Self::FunctionScore(scored) => {
+                let functions = scored.functions.iter_mut();
+                let filters = functions.filter_map(|function| function.filter.as_mut());
+                std::iter::once(&mut *scored.query).chain(filters).collect()
+            }
+            // What a text or a value asks holds no query of a body.
+            _ => Vec::new(),
+        }
     }
 }

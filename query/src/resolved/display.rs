@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use gleaner_model::FieldPath;
 
-use super::{Clause, Pattern, Scalar};
+use super::{Clause, IntervalOrder, IntervalSource, Pattern, Scalar};
 use crate::address::ip_text;
 
 /// Lucene's notation, as `_validate/query?explain` shows it: `+` before what must match, `#` before what
@@ -58,6 +58,7 @@ impl Display for Clause {
                 write!(f, "({})", Separated(clauses, " | "))?;
                 factor(f, '~', *tie_breaker, 0.0)
             }
+            Self::Across { .. } | Self::AtLeast { .. } | Self::Intervals(_) => self.related(f),
             Self::Constant(clause) => write!(f, "ConstantScore({clause})"),
             Self::Demote {
                 positive,
@@ -93,6 +94,29 @@ impl Display for Clause {
 }
 
 impl Clause {
+    /// Writes words over several fields, of a number, and that stand to each other.
+    fn related(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Across {
+                clauses, weights, ..
+            } => {
+                let weighted = clauses.iter().zip(weights);
+                let weighted = weighted.map(|(clause, weight)| Weighted(clause, *weight));
+                write!(f, "Blended({})", Separated(weighted.collect(), " "))
+            }
+            Self::AtLeast { clauses, field } => {
+                let clauses = clauses.iter().map(Operand).collect();
+                write!(
+                    f,
+                    "CoveringQuery({})~long({field})",
+                    Separated(clauses, " ")
+                )
+            }
+            Self::Intervals(intervals) => write!(f, "{}:{}", intervals.field, intervals.source),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a `bool`.
     fn combined(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self::Bool {
@@ -119,6 +143,61 @@ impl Clause {
             write!(f, "({clauses})~{minimum_should_match}")
         } else {
             write!(f, "{clauses}")
+        }
+    }
+}
+
+/// A clause with its factor.
+struct Weighted<'a>(&'a Clause, f32);
+
+impl Display for Weighted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(clause, weight) = self;
+        write!(f, "{clause}")?;
+        factor(f, '^', *weight, 1.0)
+    }
+}
+
+impl Display for IntervalSource {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("NOMATCH"),
+            Self::Terms { terms, .. } => match terms.as_slice() {
+                [term] => f.write_str(term),
+                terms => write!(f, "or({})", Separated(terms.iter().collect(), ",")),
+            },
+            Self::AnyOf(sources) => {
+                write!(f, "or({})", Separated(sources.iter().collect(), ","))
+            }
+            Self::AllOf {
+                sources,
+                order,
+                max_gaps,
+            } => {
+                if let Some(gaps) = max_gaps {
+                    write!(f, "MAXGAPS/{gaps}(")?;
+                }
+                let name = match order {
+                    IntervalOrder::Adjacent => "BLOCK",
+                    IntervalOrder::Ordered => "ORDERED",
+                    IntervalOrder::Unordered => "UNORDERED",
+                    IntervalOrder::Separate => "UNORDERED_NO_OVERLAPS",
+                };
+                write!(f, "{name}({})", Separated(sources.iter().collect(), ","))?;
+                f.write_str(if max_gaps.is_some() { ")" } else { "" })
+            }
+            Self::Repeat { source, times } => write!(f, "{source}x{times}"),
+            Self::Extend {
+                source,
+                before,
+                after,
+            } => write!(f, "EXTEND({source},{before},{after})"),
+            Self::First { source, end } => write!(f, "FIRST/{end}({source})"),
+            Self::Filter {
+                source,
+                relation,
+                by,
+            } => write!(f, "{relation:?}({source},{by})"),
         }
     }
 }

@@ -177,7 +177,10 @@ impl Extent {
                 // Without any clause a `bool` matches everything.
                 must.iter().chain(filter).any(excludes) || (!should.is_empty() && has_too_few)
             }
-            Clause::DisMax { clauses, .. } => clauses.iter().all(excludes),
+            Clause::DisMax { clauses, .. }
+            | Clause::Across { clauses, .. }
+            | Clause::AtLeast { clauses, .. } => clauses.iter().all(excludes),
+            Clause::Intervals(intervals) => self.excludes(&intervals.source.words()),
             Clause::Constant(clause) | Clause::Boost { clause, .. } => excludes(clause),
             Clause::Demote { positive, .. } => excludes(positive),
             Clause::Functions(scored) => excludes(&scored.query),

@@ -5,7 +5,7 @@
 
 use gleaner_model::FieldPath;
 
-use super::{Clause, Pattern, Scalar};
+use super::{Blend, Clause, IntervalScoring, Pattern, Scalar};
 
 /// What a clause inside another one does there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,9 @@ impl Clause {
                 (Filter, filter),
                 (Excluded, must_not),
             ],
-            Self::DisMax { clauses, .. } => first(Scored, clauses),
+            Self::DisMax { clauses, .. }
+            | Self::Across { clauses, .. }
+            | Self::AtLeast { clauses, .. } => first(Scored, clauses),
             Self::Constant(inner) => first(Filter, one(inner)),
             Self::Boost { clause, .. } => first(Scored, one(clause)),
             Self::Demote {
@@ -84,6 +86,7 @@ impl Clause {
             | Self::Exists { .. }
             | Self::Ids { .. }
             | Self::Slice { .. }
+            | Self::Intervals(_)
             | Self::Pattern { .. } => first(Filter, &[]),
         };
         let groups = groups.into_iter();
@@ -127,6 +130,7 @@ impl Clause {
                 let terms = positions.iter().flat_map(|(_, terms)| terms);
                 Some((field, terms.map(String::as_str).collect()))
             }
+            Self::Intervals(intervals) => Some((&intervals.field, intervals.terms())),
             _ => None,
         }
     }
@@ -149,6 +153,7 @@ impl Clause {
             Self::Term { .. }
             | Self::Synonyms { .. }
             | Self::Blended { .. }
+            | Self::Intervals(_)
             | Self::Phrase { .. } => Access::Postings,
             Self::Exact { .. } | Self::AnyOf { .. } | Self::Range { .. } | Self::Exists { .. } => {
                 Access::Column
@@ -157,6 +162,8 @@ impl Clause {
             Self::Pattern { .. } => Access::Dictionary,
             Self::Bool { .. }
             | Self::DisMax { .. }
+            | Self::Across { .. }
+            | Self::AtLeast { .. }
             | Self::Constant(_)
             | Self::Demote { .. }
             | Self::Functions(_)
@@ -203,6 +210,15 @@ impl Clause {
             },
             Self::Bool { .. } => "bool",
             Self::DisMax { .. } => "dis_max",
+            Self::Across { blend, .. } => match blend {
+                Blend::OneField => "combined_fields",
+                Blend::Best(_) => "multi_match",
+            },
+            Self::AtLeast { .. } => "terms_set",
+            Self::Intervals(intervals) => match intervals.scoring {
+                IntervalScoring::Saturated => "intervals",
+                IntervalScoring::Bm25 => "span_near",
+            },
             Self::Constant(_) => "constant_score",
             Self::Demote { .. } => "boosting",
             Self::Functions(_) => "function_score",

@@ -26,6 +26,7 @@ fn check(clause: &Clause, product: f64) -> Result<(), QueryError> {
     let factor = match clause {
         Clause::Boost { factor, .. } => *factor,
         Clause::Demote { factor, .. } => factor.max(1.0),
+        Clause::Across { weights, .. } => weights.iter().copied().fold(1.0, f32::max),
         _ => 1.0,
     };
     let mut inside = clause.scored_children();

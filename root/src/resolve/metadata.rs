@@ -4,12 +4,12 @@ use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
 use gleaner_query::mapping::{ignored_path, is_metadata, may_ignore};
-use gleaner_query::resolved::Clause;
+use gleaner_query::resolved::{Clause, Scalar};
 
 use super::{Resolver, ids, values};
 
 impl Resolver<'_> {
-    /// Answers terms on `_id`, `_index` and `_ignored`; `None` for ordinary fields.
+    /// Answers terms on `_id`, `_index`, `_routing` and `_ignored`; `None` for ordinary fields.
     pub(crate) fn system_term(&self, field: &str, wanted: &[serde_json::Value]) -> Option<Clause> {
         let texts: Vec<String> = wanted.iter().map(values::text_of).collect();
         match field {
@@ -25,6 +25,18 @@ impl Resolver<'_> {
                     Clause::MatchAll
                 } else {
                     Clause::MatchNone
+                })
+            }
+            "_routing" => {
+                let mut values: Vec<Scalar> = texts.into_iter().map(Scalar::Text).collect();
+                values.sort_unstable();
+                values.dedup();
+                Some(match values.is_empty() {
+                    true => Clause::MatchNone,
+                    false => Clause::AnyOf {
+                        field: FieldPath::new("_routing"),
+                        values,
+                    },
                 })
             }
             "_ignored" => Some(self.ignoring(|path| texts.iter().any(|text| text == path))),
@@ -52,6 +64,11 @@ impl Resolver<'_> {
         }
         if field == "_ignored" {
             return self.ignoring(|_| true);
+        }
+        if field == "_routing" {
+            return Clause::Exists {
+                fields: vec![FieldPath::new(field)],
+            };
         }
         let prefix = format!("{field}.");
         let fields: Vec<FieldPath> = self
@@ -95,13 +112,14 @@ fn is_kept(field: &Field) -> bool {
 pub(super) fn unsearchable(path: &str) -> QueryError {
     let reason = format!(
         "failed to create query: queries of this kind on the metadata field [{path}] are not \
-         supported; whole values of [_id], [_index] and [_ignored] are found by [term], [terms] and \
-         [match], [_index] by [prefix] and [wildcard] too, [_ignored] by [exists]"
+         supported; whole values of [_id], [_index], [_routing] and [_ignored] are found by [term], \
+         [terms] and [match], [_index] by [prefix] and [wildcard] too, [_routing] and [_ignored] by \
+         [exists]"
     );
     QueryError::new(ErrorType::QueryShard, reason)
 }
 
 /// Returns whether `exists` can be asked of a field, which may be metadata.
 pub(super) fn can_exist(field: &str) -> bool {
-    !is_metadata(field) || is_everywhere(field) || field == "_ignored"
+    !is_metadata(field) || is_everywhere(field) || matches!(field, "_ignored" | "_routing")
 }

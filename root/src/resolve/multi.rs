@@ -14,10 +14,7 @@ use super::{Resolver, boosted, is_unsaid, unsaid};
 impl Resolver<'_> {
     pub(crate) fn multi_match(&mut self, query: &MultiMatchQuery) -> Result<Clause, QueryError> {
         if query.kind == MultiMatchType::CrossFields {
-            return Err(QueryError::illegal(
-                "[multi_match] type [cross_fields] is not supported; use [best_fields], \
-                 [most_fields], [phrase], [phrase_prefix] or [bool_prefix]",
-            ));
+            return self.cross_fields(query);
         }
         let mut clauses = Vec::new();
         let mut says_nothing = false;
@@ -44,7 +41,7 @@ impl Resolver<'_> {
     }
 
     /// Returns the clause on one field; `None` where the field cannot take part.
-    fn one_field(
+    pub(super) fn one_field(
         &mut self,
         query: &MultiMatchQuery,
         searched: &SearchField,

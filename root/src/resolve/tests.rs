@@ -8,6 +8,7 @@ mod words;
 use std::ops::Bound;
 
 use gleaner_query::dsl::parse_query;
+use gleaner_query::resolved::ExpansionCandidate;
 use serde_json::{Value, json};
 
 use super::*;
@@ -107,11 +108,10 @@ fn metadata_answers_what_it_can_and_refuses_the_rest() {
         (json!({"query_string": {"query": "_id:1*"}}), "_id"),
         (json!({"query_string": {"query": "_id:[1 TO 3]"}}), "_id"),
         (json!({"term": {"_source": "x"}}), "_source"),
-        (json!({"terms": {"_routing": ["x"]}}), "_routing"),
         (json!({"term": {"_seq_no": 1}}), "_seq_no"),
         (json!({"range": {"_seq_no": {"gte": 0}}}), "_seq_no"),
         (json!({"match": {"_version": 1}}), "_version"),
-        (json!({"exists": {"field": "_routing"}}), "_routing"),
+        (json!({"exists": {"field": "_type"}}), "_type"),
         (
             json!({"query_string": {"query": "_exists_:_nested_path"}}),
             "_nested_path",

@@ -236,7 +236,11 @@ impl Resolver<'_> {
     }
 
     /// Returns the tokens of one text over one field, and counts them.
-    fn analyzed(&mut self, analyzer: &Analyzer, value: &Value) -> Result<Vec<Token>, QueryError> {
+    pub(super) fn analyzed(
+        &mut self,
+        analyzer: &Analyzer,
+        value: &Value,
+    ) -> Result<Vec<Token>, QueryError> {
         let tokens = analyzer.analyze(&values::text_of(value));
         if tokens.len() > MAX_WORDS {
             return Err(too_many_words(tokens.len(), MAX_WORDS));
@@ -379,7 +383,7 @@ fn fuzzy_options(fuzziness: Fuzziness, options: &TextOptions) -> FuzzyTermOption
     }
 }
 
-fn edits(fuzziness: Fuzziness, length: usize) -> u8 {
+pub(super) fn edits(fuzziness: Fuzziness, length: usize) -> u8 {
     match fuzziness {
         Fuzziness::Edits(edits) => edits,
         Fuzziness::Auto { low, .. } if length < low as usize => 0,

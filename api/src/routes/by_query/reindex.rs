@@ -30,7 +30,8 @@ pub(super) async fn reindex(mut request: Request) -> Answer {
     let Some(body) = request.json().await? else {
         return Err(ApiError::parse("request body is required"));
     };
-    let asked = read(&request, &body)?;
+    let mut asked = read(&request, &body)?;
+    super::look_up(&request, &mut asked).await?;
     super::carry_out(&request, asked).await
 }
 

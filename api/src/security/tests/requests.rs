@@ -13,7 +13,7 @@ use crate::options::ApiOptions;
 use crate::security::secure;
 
 /// A dialect whose cluster has keys, and its first one.
-async fn secured() -> (Dialect, String) {
+pub(super) async fn secured() -> (Dialect, String) {
     let root = root();
     let coordinator = std::sync::Arc::clone(root.cluster().coordinator());
     let first = secure(&*coordinator, 0).await.expect("made");
@@ -24,7 +24,7 @@ async fn secured() -> (Dialect, String) {
 }
 
 /// Sends a request with a key, or without where that is empty.
-async fn sent(
+pub(super) async fn sent(
     dialect: &Dialect,
     key: &str,
     (method, path): (&str, &str),
@@ -48,7 +48,12 @@ async fn sent(
 }
 
 /// Makes a key with these role descriptors.
-async fn made(dialect: &Dialect, by: &str, name: &str, roles: &Value) -> (String, String) {
+pub(super) async fn made(
+    dialect: &Dialect,
+    by: &str,
+    name: &str,
+    roles: &Value,
+) -> (String, String) {
     let body = json!({"name": name, "role_descriptors": {"role": roles}}).to_string();
     let route = ("POST", "/_security/api_key");
     let (status, answer, _) = sent(dialect, by, route, &body).await;
@@ -57,7 +62,7 @@ async fn made(dialect: &Dialect, by: &str, name: &str, roles: &Value) -> (String
     (text("id"), text("encoded"))
 }
 
-async fn create(dialect: &Dialect, key: &str, name: &str, body: &Value) {
+pub(super) async fn create(dialect: &Dialect, key: &str, name: &str, body: &Value) {
     let path = format!("/{name}?wait_for_active_shards=0");
     let (status, answer, _) = sent(dialect, key, ("PUT", &path), &body.to_string()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");

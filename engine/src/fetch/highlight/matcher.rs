@@ -9,6 +9,7 @@ use gleaner_model::FieldPath;
 use gleaner_query::resolved::{Clause, Scalar};
 
 use super::Pace;
+use super::intervals::IntervalMarker;
 use super::phrase::{Marks, Phrase, Tokens};
 use crate::aggregate::key_filter::matches;
 use crate::control::{Control, Stop};
@@ -31,6 +32,7 @@ pub(super) struct Matcher {
     patterns: Vec<(Arc<TermAutomaton>, usize)>,
     ranges: Vec<(TermBounds, usize)>,
     phrases: Vec<Phrase>,
+    intervals: Vec<IntervalMarker>,
     num_terms: usize,
 }
 
@@ -81,6 +83,11 @@ impl Matcher {
                     self.ranges.push((bounds, self.num_terms));
                     self.num_terms += 1;
                 }
+            }
+            Clause::Intervals(intervals) => {
+                let found = IntervalMarker::new(&intervals.source, wanted, self.num_terms);
+                self.num_terms += found.num_words();
+                self.intervals.push(found);
             }
             Clause::Phrase { .. } | Clause::Pattern { .. } | Clause::Range { .. } => {}
             other => {
@@ -138,10 +145,13 @@ impl Matcher {
                 marks.mark(number, term);
             }
         }
-        if !self.phrases.is_empty() {
+        if !self.phrases.is_empty() || !self.intervals.is_empty() {
             let tokens = Tokens::new(tokens);
             for phrase in &self.phrases {
                 phrase.find(&tokens, &mut marks, pace)?;
+            }
+            for intervals in &self.intervals {
+                intervals.find(&tokens, &mut marks, pace)?;
             }
         }
         spans.extend(marks.iter().map(|(number, term)| Span {

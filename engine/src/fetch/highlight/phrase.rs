@@ -49,15 +49,15 @@ impl<'t> Tokens<'t> {
 }
 
 /// Where any of several terms stands.
-struct Places {
+pub(super) struct Places {
     /// Ascending, without duplicates.
-    positions: Vec<i64>,
+    pub(super) positions: Vec<i64>,
     /// The first token at each position.
-    tokens: Vec<usize>,
+    pub(super) tokens: Vec<usize>,
 }
 
 impl Places {
-    fn of(terms: &[String], tokens: &Tokens<'_>) -> Self {
+    pub(super) fn of(terms: &[String], tokens: &Tokens<'_>) -> Self {
         let token = |number: usize| &tokens.all[number];
         let found = terms
             .iter()

@@ -1,7 +1,7 @@
 //! Clauses, read from post-order.
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::Clause;
+use gleaner_query::resolved::{Blend, Clause};
 
 use super::super::field::{all, known, one};
 use super::super::ids::ids;
@@ -9,7 +9,7 @@ use super::super::scalar::bound;
 use super::super::tree::{Forest, take, take_box};
 use super::super::v1::clause_node as node;
 use super::super::v1::clause_node::Kind;
-use super::super::{DecodeError, v1};
+use super::super::{DecodeError, Wire, v1};
 use super::MAX_DEPTH;
 
 /// Reads one clause.
@@ -33,6 +33,15 @@ fn add(clauses: &mut Forest<Clause>, kind: Kind) -> Result<(), DecodeError> {
                 tie_breaker,
             })
         }),
+        Kind::Across(node) => clauses.add(node.num_clauses as usize, |parts| across(node, parts)),
+        Kind::AtLeast(node::AtLeast { num_clauses, field }) => {
+            clauses.add(num_clauses as usize, |clauses| {
+                Ok(Clause::AtLeast {
+                    clauses,
+                    field: FieldPath::new(field),
+                })
+            })
+        }
         Kind::Constant(v1::Unit {}) => clauses.add(1, |parts| {
             let inner = take_box(&mut parts.into_iter(), "Clause.constant")?;
             Ok(Clause::Constant(inner))
@@ -80,6 +89,30 @@ fn combined(node: &node::Bool, parts: Vec<Clause>) -> Clause {
         must_not: take(&mut parts, node.num_must_not),
         minimum_should_match: node.minimum_should_match,
     }
+}
+
+/// Returns a text over as many fields as there are factors.
+fn across(node: node::Across, clauses: Vec<Clause>) -> Result<Clause, DecodeError> {
+    let node::Across {
+        num_clauses: _,
+        weights,
+        tie_breaker,
+    } = node;
+    if clauses.len() != weights.len() {
+        let reason = format!("{} factors for {} fields", weights.len(), clauses.len());
+        return Err(DecodeError::field("Across", reason));
+    }
+    let is_words =
+        |clause: &Clause| matches!(clause, Clause::Term { .. } | Clause::Synonyms { .. });
+    if !clauses.iter().all(is_words) {
+        let reason = "a field is asked for something else than words".to_owned();
+        return Err(DecodeError::field("Across", reason));
+    }
+    Ok(Clause::Across {
+        clauses,
+        weights,
+        blend: tie_breaker.map_or(Blend::OneField, Blend::Best),
+    })
 }
 
 fn leaf_clause(kind: Kind) -> Result<Clause, DecodeError> {
@@ -130,8 +163,14 @@ fn leaf_clause(kind: Kind) -> Result<Clause, DecodeError> {
             field: FieldPath::new(field),
             pattern: one(pattern, "Matching.pattern")?,
         },
+        Kind::Intervals(intervals) => {
+            let intervals = Wire::from_message(intervals)?;
+            Clause::Intervals(Box::new(intervals))
+        }
         Kind::Bool(_)
         | Kind::DisMax(_)
+        | Kind::Across(_)
+        | Kind::AtLeast(_)
         | Kind::Constant(_)
         | Kind::Demote(_)
         | Kind::Functions(_)

@@ -174,6 +174,8 @@ fn leaf_clause() -> impl Strategy<Value = Clause> {
         vec(id(), 0..3).prop_map(|ids| Clause::Ids { ids }),
         (any::<u32>(), any::<u32>()).prop_map(|(id, max)| Clause::Slice { id, max }),
         (field(), pattern()).prop_map(|(field, pattern)| Clause::Pattern { field, pattern }),
+        super::intervals::intervals().prop_map(|found| Clause::Intervals(Box::new(found))),
+        super::intervals::across(),
     ]
 }
 
@@ -277,6 +279,7 @@ pub(super) fn clause() -> impl Strategy<Value = Clause> {
                 }
             }),
             functions(inner.clone()),
+            (some(), field()).prop_map(|(clauses, field)| Clause::AtLeast { clauses, field }),
             (inner.clone(), factor()).prop_map(|(clause, factor)| Clause::Boost {
                 clause: Box::new(clause),
                 factor

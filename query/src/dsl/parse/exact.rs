@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::value::scalar;
-use super::{check_field, one_field};
+use super::{check_field, lookup, one_field};
 use crate::dsl::{Query, RangeQuery, TermQuery, TermsQuery};
 use crate::encoded::Relation;
 use crate::error::QueryError;
@@ -39,7 +39,7 @@ fn term_with_options(field: &str, value: &Value) -> Result<TermQuery, QueryError
     Ok(query)
 }
 
-pub(super) fn terms(body: &Value, limits: &Limits) -> Result<TermsQuery, QueryError> {
+pub(super) fn terms(body: &Value, limits: &Limits) -> Result<Query, QueryError> {
     let mut reader = ObjectReader::query("terms", body)?;
     let boost = reader.boost()?;
     let mut fields = reader.rest();
@@ -56,21 +56,24 @@ pub(super) fn terms(body: &Value, limits: &Limits) -> Result<TermsQuery, QueryEr
         )));
     }
     check_field("terms", field)?;
-    Ok(TermsQuery {
+    if values.is_object() {
+        return lookup::terms_lookup(field, values, boost).map(Query::TermsLookup);
+    }
+    Ok(Query::Terms(TermsQuery {
         field: field.to_owned(),
         values: term_values(field, values, limits)?,
         boost,
-    })
+    }))
 }
 
-fn term_values(field: &str, values: &Value, limits: &Limits) -> Result<Vec<Value>, QueryError> {
+/// Reads the values of a query on `field`.
+pub(super) fn term_values(
+    field: &str,
+    values: &Value,
+    limits: &Limits,
+) -> Result<Vec<Value>, QueryError> {
     let values = match values {
         Value::Array(values) => values,
-        Value::Object(_) => {
-            return Err(QueryError::parsing(format!(
-                "[terms] query does not support a terms lookup, found one after [{field}]"
-            )));
-        }
         other => {
             return Err(QueryError::parsing(format!(
                 "[terms] query requires an array of terms, but found [{}] after [{field}]",

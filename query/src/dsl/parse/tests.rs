@@ -301,8 +301,8 @@ fn faults_use_the_words_of_the_dialect() {
 fn faults_of_clauses_name_the_clause() {
     let cases = [
         (
-            json!({"terms": {"f": {"index": "i", "id": "1", "path": "p"}}}),
-            "[terms] query does not support a terms lookup",
+            json!({"terms": {"f": {"index": "i", "id": "1"}}}),
+            "[terms] query lookup element requires specifying the [path], after [f]",
         ),
         (
             json!({"terms": {"a": [1], "b": [2]}}),

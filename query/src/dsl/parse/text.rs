@@ -8,8 +8,8 @@ use super::value::{
     tie_breaker, zero_terms,
 };
 use crate::dsl::{
-    MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, MultiMatchQuery, MultiMatchType,
-    TextOptions, ZeroTerms,
+    CombinedFieldsQuery, MatchPhrasePrefixQuery, MatchPhraseQuery, MatchQuery, MultiMatchQuery,
+    MultiMatchType, TextOptions, ZeroTerms,
 };
 use crate::error::QueryError;
 use crate::json::{ObjectReader, token_name};
@@ -199,6 +199,32 @@ fn check_type(query: &MultiMatchQuery) -> Result<(), QueryError> {
         )));
     }
     Ok(())
+}
+
+pub(super) fn combined_fields(body: &Value) -> Result<CombinedFieldsQuery, QueryError> {
+    let mut reader = ObjectReader::query("combined_fields", body)?;
+    let fields = fields(&mut reader)?;
+    if let Some((_, factor)) = fields.iter().find(|(_, factor)| *factor < 1.0) {
+        return Err(QueryError::illegal(format!(
+            "[combined_fields] requires field boosts to be >= 1.0, found [{factor:?}]"
+        )));
+    }
+    let query = CombinedFieldsQuery {
+        fields,
+        query: scalar(&mut reader, &["query"])?.clone(),
+        options: TextOptions {
+            operator: operator(&mut reader, "operator")?,
+            minimum_should_match: minimum_should_match(&mut reader)?,
+            zero_terms_query: zero_terms(&mut reader)?,
+            auto_generate_synonyms_phrase_query: reader
+                .boolean("auto_generate_synonyms_phrase_query")?
+                .unwrap_or(true),
+            ..TextOptions::default()
+        },
+        boost: reader.boost()?,
+    };
+    reader.finish()?;
+    Ok(query)
 }
 
 /// Reads `type`.

@@ -1,0 +1,386 @@
+//! The minimal intervals of a text, worked out from the places of its words.
+//!
+//! Does: evaluate an [`IntervalSource`] on one document at a time, list by list, every list complete. Does not: read an
+//! index (`interval_cursor` does), score. Called by: the cursor of intervals and the highlighter. Read first:
+//! [`Algebra::intervals`].
+//!
+//! Every list ascends by its starts and, strictly, by its ends: none of its intervals holds another. So one look by
+//! halves tells how an interval stands to a whole list, and work within a document grows with the number of places, not
+//! with its square.
+
+use gleaner_model::FieldPath;
+use gleaner_query::dsl::IntervalRelation;
+use gleaner_query::resolved::{IntervalOrder, IntervalSource};
+
+use crate::control::{Control, Pace, Stop};
+
+/// A run of positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interval {
+    /// The first position.
+    pub(crate) start: i64,
+    /// The last one.
+    pub(crate) end: i64,
+    /// Positions in it that belong to none of the intervals that it is made of.
+    pub(crate) gaps: i64,
+}
+
+impl Interval {
+    /// Returns how many positions it has.
+    pub(crate) fn length(&self) -> i64 {
+        self.end - self.start + 1
+    }
+
+    fn at(position: i64) -> Self {
+        Self {
+            start: position,
+            end: position,
+            gaps: 0,
+        }
+    }
+}
+
+/// The places of any of some terms, ascending, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Words {
+    pub(crate) field: FieldPath,
+    pub(crate) terms: Vec<String>,
+}
+
+/// A source whose words are numbered.
+pub(crate) struct Algebra {
+    root: Node,
+    words: Vec<Words>,
+    least_length: i64,
+}
+
+enum Node {
+    Nothing,
+    Words(usize),
+    AnyOf(Vec<Node>),
+    AllOf(Vec<Node>, IntervalOrder, Option<i64>),
+    Repeat(Box<Node>, usize),
+    Extend(Box<Node>, i64, i64),
+    First(Box<Node>, i64),
+    Filter(Box<Node>, IntervalRelation, Box<Node>),
+}
+
+/// What counts the steps within a document.
+pub(crate) trait Steps {
+    /// Counts steps about to be made.
+    ///
+    /// # Errors
+    /// When the time is over.
+    fn step(&mut self, number: usize) -> Result<(), Stop>;
+}
+
+impl<C: std::ops::Deref<Target = Control>> Steps for Pace<C> {
+    fn step(&mut self, number: usize) -> Result<(), Stop> {
+        Self::step(self, number)
+    }
+}
+
+impl Algebra {
+    /// Returns the source with each set of its words once.
+    pub(crate) fn new(source: &IntervalSource) -> Self {
+        let mut words = Vec::new();
+        let root = Node::new(source, &mut words);
+        Self {
+            root,
+            words,
+            least_length: i64::try_from(source.least_length()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Returns the words whose places are asked for, by number.
+    pub(crate) fn words(&self) -> &[Words] {
+        &self.words
+    }
+
+    /// Returns the least length that an interval can have.
+    pub(crate) fn least_length(&self) -> i64 {
+        self.least_length
+    }
+
+    /// Returns the minimal intervals of a document whose words are at `places`, a list for each of
+    /// [`Algebra::words`].
+    ///
+    /// # Errors
+    /// When the time is over.
+    pub(crate) fn intervals<P: AsRef<[i64]>>(
+        &self,
+        places: &[P],
+        pace: &mut impl Steps,
+    ) -> Result<Vec<Interval>, Stop> {
+        self.root.intervals(places, pace)
+    }
+}
+
+impl Node {
+    fn new(source: &IntervalSource, words: &mut Vec<Words>) -> Self {
+        let one =
+            |source: &IntervalSource, words: &mut Vec<Words>| Box::new(Self::new(source, words));
+        match source {
+            IntervalSource::Nothing => Self::Nothing,
+            IntervalSource::Terms { field, terms } => {
+                let wanted = Words {
+                    field: field.clone(),
+                    terms: terms.clone(),
+                };
+                let known = words.iter().position(|known| *known == wanted);
+                Self::Words(known.unwrap_or_else(|| {
+                    words.push(wanted);
+                    words.len() - 1
+                }))
+            }
+            IntervalSource::AnyOf(sources) => Self::AnyOf(
+                sources
+                    .iter()
+                    .map(|source| Self::new(source, words))
+                    .collect(),
+            ),
+            IntervalSource::AllOf {
+                sources,
+                order,
+                max_gaps,
+            } => {
+                let nodes = sources.iter().map(|source| Self::new(source, words));
+                Self::AllOf(nodes.collect(), *order, max_gaps.map(i64::from))
+            }
+            IntervalSource::Repeat { source, times } => {
+                Self::Repeat(one(source, words), (*times).max(1) as usize)
+            }
+            IntervalSource::Extend {
+                source,
+                before,
+                after,
+            } => Self::Extend(one(source, words), i64::from(*before), i64::from(*after)),
+            IntervalSource::First { source, end } => {
+                Self::First(one(source, words), i64::from(*end))
+            }
+            IntervalSource::Filter {
+                source,
+                relation,
+                by,
+            } => Self::Filter(one(source, words), *relation, one(by, words)),
+        }
+    }
+
+    fn intervals<P: AsRef<[i64]>>(
+        &self,
+        places: &[P],
+        pace: &mut impl Steps,
+    ) -> Result<Vec<Interval>, Stop> {
+        let found = match self {
+            Self::Nothing => Vec::new(),
+            Self::Words(number) => {
+                let positions = places[*number].as_ref().iter();
+                positions.map(|position| Interval::at(*position)).collect()
+            }
+            Self::AnyOf(nodes) => {
+                let mut all = Vec::new();
+                for node in nodes {
+                    all.append(&mut node.intervals(places, pace)?);
+                }
+                minimal(all)
+            }
+            Self::AllOf(nodes, order, max_gaps) => {
+                let mut lists = Vec::with_capacity(nodes.len());
+                for node in nodes {
+                    lists.push(node.intervals(places, pace)?);
+                    if lists.last().is_some_and(Vec::is_empty) {
+                        return Ok(Vec::new());
+                    }
+                }
+                let mut found = combined(lists, *order, pace)?;
+                if let Some(most) = max_gaps {
+                    found.retain(|interval| interval.gaps <= *most);
+                }
+                found
+            }
+            Self::Repeat(node, times) => {
+                let list = node.intervals(places, pace)?;
+                list.windows(*times).map(around).collect()
+            }
+            Self::Extend(node, before, after) => {
+                let mut list = node.intervals(places, pace)?;
+                for interval in &mut list {
+                    interval.start -= before;
+                    interval.end += after;
+                }
+                list
+            }
+            Self::First(node, end) => {
+                let mut list = node.intervals(places, pace)?;
+                list.retain(|interval| interval.end < *end);
+                list
+            }
+            Self::Filter(node, relation, by) => {
+                let mut list = node.intervals(places, pace)?;
+                let by = by.intervals(places, pace)?;
+                pace.step(list.len())?;
+                list.retain(|interval| holds(*relation, interval, &by));
+                list
+            }
+        };
+        pace.step(1 + found.len())?;
+        Ok(found)
+    }
+}
+
+/// Returns what one interval of each list makes, minimal.
+fn combined(
+    mut lists: Vec<Vec<Interval>>,
+    order: IntervalOrder,
+    pace: &mut impl Steps,
+) -> Result<Vec<Interval>, Stop> {
+    match order {
+        _ if lists.len() == 1 => Ok(lists.remove(0)),
+        IntervalOrder::Ordered => ordered(&lists, false, pace),
+        IntervalOrder::Adjacent => ordered(&lists, true, pace),
+        IntervalOrder::Unordered => unordered(&lists, pace),
+        IntervalOrder::Separate => {
+            let mut rest = lists.drain(..);
+            let mut found = rest.next().unwrap_or_default();
+            for list in rest {
+                let two = [found, list];
+                let mut either = ordered(&two, false, pace)?;
+                let [one, other] = two;
+                either.append(&mut ordered(&[other, one], false, pace)?);
+                found = minimal(either);
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// Returns the intervals that begin with one of the first list and go on with one of each other, in order. From each
+/// beginning the nearest is taken.
+fn ordered(
+    lists: &[Vec<Interval>],
+    is_adjacent: bool,
+    pace: &mut impl Steps,
+) -> Result<Vec<Interval>, Stop> {
+    let Some((first, rest)) = lists.split_first() else {
+        return Ok(Vec::new());
+    };
+    let mut at = vec![0_usize; rest.len()];
+    let mut found: Vec<Interval> = Vec::new();
+    'beginnings: for beginning in first {
+        let (mut end, mut length) = (beginning.end, beginning.length());
+        for (list, at) in rest.iter().zip(&mut at) {
+            let from = *at;
+            while list.get(*at).is_some_and(|next| next.start <= end) {
+                *at += 1;
+            }
+            pace.step(1 + *at - from)?;
+            let Some(next) = list.get(*at) else {
+                return Ok(found);
+            };
+            if is_adjacent && next.start != end + 1 {
+                continue 'beginnings;
+            }
+            end = next.end;
+            length += next.length();
+        }
+        let whole = Interval {
+            start: beginning.start,
+            end,
+            gaps: end - beginning.start + 1 - length,
+        };
+        push_minimal(&mut found, whole);
+    }
+    Ok(found)
+}
+
+/// Returns the intervals around one of each list, wherever they stand: the list whose interval begins first goes on.
+fn unordered(lists: &[Vec<Interval>], pace: &mut impl Steps) -> Result<Vec<Interval>, Stop> {
+    let mut at = vec![0_usize; lists.len()];
+    let mut found: Vec<Interval> = Vec::new();
+    loop {
+        pace.step(1 + lists.len())?;
+        let current = || lists.iter().zip(&at).map(|(list, at)| list[*at]);
+        let Some(end) = current().map(|interval| interval.end).max() else {
+            return Ok(found);
+        };
+        let length: i64 = current().map(|interval| interval.length()).sum();
+        let starts = current().map(|interval| interval.start).enumerate();
+        let Some((first, start)) = starts.min_by_key(|(_, start)| *start) else {
+            return Ok(found);
+        };
+        let whole = Interval {
+            start,
+            end,
+            gaps: end - start + 1 - length,
+        };
+        push_minimal(&mut found, whole);
+        at[first] += 1;
+        if at[first] == lists[first].len() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Adds an interval that begins no earlier and ends no earlier than those before it; those that hold it go.
+fn push_minimal(found: &mut Vec<Interval>, interval: Interval) {
+    match found.last_mut() {
+        Some(last) if last.end == interval.end => *last = interval,
+        // Equal beginnings: the one before ends earlier and lies in this one.
+        Some(last) if last.start == interval.start => {}
+        _ => found.push(interval),
+    }
+}
+
+/// Returns those of `all` that hold no other; of equal ones the one with the fewest gaps.
+fn minimal(mut all: Vec<Interval>) -> Vec<Interval> {
+    all.sort_unstable_by_key(|interval| (interval.start, -interval.end, -interval.gaps));
+    let mut kept: Vec<Interval> = Vec::with_capacity(all.len());
+    for interval in all {
+        while kept.last().is_some_and(|last| last.end >= interval.end) {
+            kept.pop();
+        }
+        kept.push(interval);
+    }
+    kept
+}
+
+/// Returns the interval around some that follow each other.
+fn around(run: &[Interval]) -> Interval {
+    let (start, end) = (run[0].start, run[run.len() - 1].end);
+    let length: i64 = run.iter().map(Interval::length).sum();
+    Interval {
+        start,
+        end,
+        gaps: end - start + 1 - length,
+    }
+}
+
+/// Returns whether an interval stands so to at least one of `others`, or to none.
+fn holds(relation: IntervalRelation, interval: &Interval, others: &[Interval]) -> bool {
+    let Interval { start, end, .. } = *interval;
+    let is_containing = || {
+        let first = others.partition_point(|other| other.start < start);
+        others.get(first).is_some_and(|other| other.end <= end)
+    };
+    let is_contained = || {
+        let behind = others.partition_point(|other| other.start <= start);
+        behind > 0 && others[behind - 1].end >= end
+    };
+    let is_overlapping = || {
+        let first = others.partition_point(|other| other.end < start);
+        others.get(first).is_some_and(|other| other.start <= end)
+    };
+    match relation {
+        IntervalRelation::After => others.first().is_some_and(|first| first.end < start),
+        IntervalRelation::Before => others.last().is_some_and(|last| end < last.start),
+        IntervalRelation::ContainedBy => is_contained(),
+        IntervalRelation::Containing => is_containing(),
+        IntervalRelation::Overlapping => is_overlapping(),
+        IntervalRelation::NotContainedBy => !is_contained(),
+        IntervalRelation::NotContaining => !is_containing(),
+        IntervalRelation::NotOverlapping => !is_overlapping(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! What rules of intervals, spans and texts over several fields become.
+
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_query::dsl::parse_query;
+use gleaner_query::resolved::{ExpansionCandidate, FieldStatistics, Statistics};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::resolve::Expansions;
+use crate::testing::{NOW_MS, index, limits};
+
+fn try_resolve(query: &Value, expansions: &mut Expansions) -> Result<Clause, QueryError> {
+    let mapping = json!({"properties": {
+        "title": {"type": "text"},
+        "body": {"type": "text", "analyzer": "stop"},
+        "other": {"type": "text"},
+        "tag": {"type": "keyword"},
+        "n": {"type": "integer"},
+    }});
+    let (index, limits) = (index(1, &mapping), limits());
+    let analyzers = AnalyzerRegistry::builtin();
+    let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, expansions);
+    resolver.resolve(&parse_query(query, &limits)?)
+}
+
+/// Returns a query as it is shown.
+fn shown(query: &Value) -> String {
+    let resolved = try_resolve(query, &mut Expansions::default());
+    resolved
+        .unwrap_or_else(|error| panic!("{query}: {error}"))
+        .to_string()
+}
+
+fn refused(query: &Value) -> String {
+    let resolved = try_resolve(query, &mut Expansions::default());
+    resolved.expect_err("refused").reason
+}
+
+fn title(rule: &Value) -> Value {
+    json!({"intervals": {"title": rule}})
+}
+
+#[test]
+fn words_are_put_together_as_the_rule_says() {
+    let words = |options: Value| {
+        let mut rule = json!({"query": "a b a"});
+        if let (Value::Object(rule), Value::Object(options)) = (&mut rule, options) {
+            rule.extend(options);
+        }
+        title(&json!({"match": rule}))
+    };
+    for (query, expected) in [
+        (words(json!({})), "title:UNORDERED(ax2,b)"),
+        (
+            words(json!({"max_gaps": 2})),
+            "title:MAXGAPS/2(UNORDERED(ax2,b))",
+        ),
+        (words(json!({"ordered": true})), "title:ORDERED(a,b,a)"),
+        (
+            words(json!({"ordered": true, "max_gaps": 0})),
+            "title:BLOCK(a,b,a)",
+        ),
+        (
+            words(json!({"mode": "unordered_no_overlap"})),
+            "title:UNORDERED_NO_OVERLAPS(a,b,a)",
+        ),
+        (title(&json!({"match": {"query": "One"}})), "title:one"),
+        (title(&json!({"match": {"query": ""}})), "MatchNoDocsQuery"),
+        (
+            title(
+                &json!({"match": {"query": "a", "filter": {"after": {"match": {"query": "b"}}}}}),
+            ),
+            "title:After(a,b)",
+        ),
+        (
+            title(&json!({"match": {"query": "One", "use_field": "other", "analyzer": "keyword"}})),
+            "title:One",
+        ),
+        (
+            json!({"intervals": {"unknown": {"match": {"query": "a"}}}}),
+            "MatchNoDocsQuery",
+        ),
+        (
+            json!({"intervals": {"body": {"match": {"query": "red the fox", "ordered": true}}}}),
+            "body:ORDERED(red,EXTEND(fox,1,0))",
+        ),
+    ] {
+        assert_eq!(shown(&query), expected, "{query}");
+    }
+    let keyword = json!({"intervals": {"tag": {"match": {"query": "a"}}}});
+    assert!(refused(&keyword).starts_with("Can only use interval queries on text fields"));
+}
+
+#[test]
+fn alternatives_of_different_lengths_are_pulled_out_of_phrases() {
+    let rule = json!({"all_of": {"ordered": true, "max_gaps": 0, "intervals": [
+        {"any_of": {"intervals": [
+            {"match": {"query": "a"}}, {"match": {"query": "a b", "ordered": true, "max_gaps": 0}},
+        ]}},
+        {"match": {"query": "c"}},
+    ]}});
+    let expected = "title:or(BLOCK(a,c),BLOCK(BLOCK(a,b),c))";
+    assert_eq!(shown(&title(&rule)), expected);
+    let alternatives: Vec<Value> = (0..12)
+        .map(|n| json!({"match": {"query": format!("w{n}")}}))
+        .collect();
+    let any_of = json!({"any_of": {"intervals": alternatives}});
+    let all_of =
+        json!({"all_of": {"ordered": true, "max_gaps": 0, "intervals": [any_of, any_of, any_of]}});
+    assert!(refused(&title(&all_of)).contains("more than [128] phrases"));
+}
+
+#[test]
+fn patterns_stand_for_128_terms_at_most() {
+    let query = title(&json!({"prefix": {"prefix": "Pre"}}));
+    let mut expansions = Expansions::default();
+    assert_eq!(try_resolve(&query, &mut expansions), Ok(Clause::MatchNone));
+    let wanted = std::mem::take(&mut expansions.wanted);
+    assert_eq!((wanted.len(), wanted[0].limit), (1, MAX_EXPANSIONS + 1));
+    let candidates = |number: usize| -> Vec<ExpansionCandidate> {
+        let candidate = |n| ExpansionCandidate {
+            distance: 0,
+            term: format!("pre{n:03}"),
+            documents: 1,
+        };
+        (0..number).map(candidate).collect()
+    };
+    expansions.answer(&wanted[0], candidates(2));
+    let found = try_resolve(&query, &mut expansions).expect("two");
+    assert_eq!(found.to_string(), "title:or(pre000,pre001)");
+    expansions.answer(&wanted[0], candidates(MAX_EXPANSIONS + 1));
+    let refused = try_resolve(&query, &mut expansions).expect_err("too many");
+    assert_eq!(
+        refused.reason,
+        "[pre*] expanded to too many terms (limit 128)"
+    );
+}
+
+#[test]
+fn spans_are_of_one_field_of_text() {
+    let term = |field: &str, term: &str| json!({"span_term": {field: term}});
+    let near = |clauses: Vec<Value>| json!({"span_near": {"clauses": clauses, "slop": 2}});
+    let query = near(vec![term("title", "A"), term("title", "b")]);
+    assert_eq!(shown(&query), "title:MAXGAPS/2(ORDERED(A,b))");
+    let not = json!({"span_not": {
+        "include": term("title", "a"), "exclude": term("title", "b"), "pre": 1, "post": 2,
+    }});
+    assert_eq!(shown(&not), "title:NotOverlapping(a,EXTEND(b,2,1))");
+    let Ok(Clause::Intervals(spans)) = try_resolve(&not, &mut Expansions::default()) else {
+        panic!("no spans");
+    };
+    assert_eq!(spans.terms(), ["a"], "what is excluded weighs nothing");
+    let mixed = refused(&near(vec![term("title", "a"), term("other", "b")]));
+    assert!(mixed.contains("Clauses must have same field"), "{mixed}");
+    assert!(refused(&term("tag", "a")).starts_with("Can only use span queries on text fields"));
+    let multi = json!({"span_multi": {"match": {"wildcard": {"title": "a*"}}}});
+    let mut expansions = Expansions::default();
+    assert_eq!(try_resolve(&multi, &mut expansions), Ok(Clause::MatchNone));
+    assert_eq!(expansions.wanted.len(), 1);
+}
+
+#[test]
+fn fields_of_one_analyzer_are_searched_word_by_word() {
+    let cross = |fields: &[&str]| {
+        json!({"multi_match": {
+            "query": "a b", "fields": fields, "type": "cross_fields", "operator": "and",
+        }})
+    };
+    assert_eq!(
+        shown(&cross(&["title^2", "other"])),
+        "+Blended(title:a^2.0 other:a) +Blended(title:b^2.0 other:b)"
+    );
+    assert_eq!(
+        shown(&cross(&["title", "body"])),
+        "((+title:a +title:b) | body:b)"
+    );
+    let combined = json!({"combined_fields": {"query": "a", "fields": ["title", "body"]}});
+    assert!(refused(&combined).contains("must have the same search analyzer"));
+    let combined = json!({"combined_fields": {"query": "a", "fields": ["title", "tag"]}});
+    assert!(refused(&combined).starts_with("Field [tag] of type [keyword] does not support"));
+}
+
+#[test]
+fn words_that_tell_the_most_are_chosen_by_numbers_of_all_shards() {
+    let query = json!({"more_like_this": {
+        "like": "usual rare rare missing", "fields": ["title"], "min_term_freq": 1, "min_doc_freq": 2,
+        "max_query_terms": 1, "boost_terms": 3,
+    }});
+    let mut expansions = Expansions::default();
+    assert_eq!(try_resolve(&query, &mut expansions), Ok(Clause::MatchNone));
+    let wanted = &expansions.uncounted.fields[&FieldPath::new("title")];
+    assert_eq!(wanted.len(), 3);
+    let field = FieldPath::new("title");
+    let numbers = FieldStatistics {
+        documents: 100,
+        total_length: 1_000,
+    };
+    let counts = [("usual", 50), ("rare", 2), ("missing", 0)];
+    let counts = counts.map(|(word, documents)| (word.to_owned(), documents));
+    expansions.count(std::sync::Arc::new(Statistics {
+        fields: [(field.clone(), numbers)].into(),
+        terms: [(field, counts.into())].into(),
+    }));
+    let found = try_resolve(&query, &mut expansions).expect("counted");
+    assert_eq!(found.to_string(), "(title:rare)^3.0");
+    let named =
+        json!({"more_like_this": {"like": {"_index": "i", "_id": "1"}, "fields": ["title"]}});
+    assert!(
+        refused(&named).contains("[more_like_this] of the document [i/1] is not supported here")
+    );
+}

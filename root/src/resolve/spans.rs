@@ -1,0 +1,202 @@
+//! `span_*`: spans → sources of intervals of one field, scored by BM25.
+//!
+//! Lucene enumerates all spans; here those that hold others are left out, so of a word that is said three times before
+//! another one the nearest counts alone. Which documents match is the same, but for spans held against others by
+//! `span_not`, `span_containing` and `span_within`, where the shortest ones decide.
+
+use gleaner_model::FieldPath;
+use gleaner_query::QueryError;
+use gleaner_query::dsl::{IntervalRelation, Query, SpanQuery, SpanRule};
+use gleaner_query::resolved::{Clause, IntervalOrder, IntervalScoring, IntervalSource, Pattern};
+
+use super::intervals::{check_text, clause, pulled_up, terms};
+use super::pattern::PatternKind;
+use super::{Resolver, boosted, values};
+
+impl Resolver<'_> {
+    pub(super) fn span(&mut self, query: &SpanQuery) -> Result<Clause, QueryError> {
+        let (path, source) = self.span_rule(&query.rule)?;
+        let clause = clause(path, source, IntervalScoring::Bm25);
+        Ok(boosted(clause, query.boost))
+    }
+
+    fn span_rule(&mut self, rule: &SpanRule) -> Result<(FieldPath, IntervalSource), QueryError> {
+        match rule {
+            SpanRule::Term { field, value } => {
+                self.count_words(1)?;
+                let Some(path) = self.span_field(field)? else {
+                    return Ok((FieldPath::new(field.as_str()), IntervalSource::Nothing));
+                };
+                let source = terms(&path, vec![values::text_of(value)]);
+                Ok((path, source))
+            }
+            SpanRule::Multi(query) => self.span_multi(query),
+            SpanRule::Or(clauses) => {
+                let (path, sources) = self.span_rules("span_or", clauses)?;
+                Ok((path, IntervalSource::AnyOf(sources)))
+            }
+            SpanRule::Near {
+                clauses,
+                slop,
+                in_order,
+            } => {
+                let (path, mut sources) = self.span_rules("span_near", clauses)?;
+                if sources.len() == 1 {
+                    return Ok((path, sources.remove(0)));
+                }
+                let (order, max_gaps) = match (in_order, slop) {
+                    (true, 0) => (IntervalOrder::Adjacent, None),
+                    (true, slop) => (IntervalOrder::Ordered, Some(*slop)),
+                    (false, slop) => (IntervalOrder::Unordered, Some(*slop)),
+                };
+                Ok((path, pulled_up(&sources, order, max_gaps)?))
+            }
+            SpanRule::First { inner, end } => {
+                let (path, source) = self.span_rule(inner)?;
+                let source = IntervalSource::First {
+                    source: Box::new(source),
+                    end: *end,
+                };
+                Ok((path, source))
+            }
+            SpanRule::Not {
+                include,
+                exclude,
+                pre,
+                post,
+            } => {
+                let (path, by) = self.span_rule(exclude)?;
+                let by = IntervalSource::Extend {
+                    source: Box::new(by),
+                    before: *post,
+                    after: *pre,
+                };
+                let relation = IntervalRelation::NotOverlapping;
+                self.span_filter("span_not", include, relation, (path, by))
+            }
+            SpanRule::Containing { big, little } => {
+                let by = self.span_rule(little)?;
+                self.span_filter("span_containing", big, IntervalRelation::Containing, by)
+            }
+            SpanRule::Within { big, little } => {
+                let by = self.span_rule(big)?;
+                self.span_filter("span_within", little, IntervalRelation::ContainedBy, by)
+            }
+        }
+    }
+
+    fn span_filter(
+        &mut self,
+        name: &str,
+        rule: &SpanRule,
+        relation: IntervalRelation,
+        (other, by): (FieldPath, IntervalSource),
+    ) -> Result<(FieldPath, IntervalSource), QueryError> {
+        let (path, source) = self.span_rule(rule)?;
+        check_same(name, &path, &other)?;
+        let source = IntervalSource::Filter {
+            source: Box::new(source),
+            relation,
+            by: Box::new(by),
+        };
+        Ok((path, source))
+    }
+
+    fn span_rules(
+        &mut self,
+        name: &str,
+        clauses: &[SpanRule],
+    ) -> Result<(FieldPath, Vec<IntervalSource>), QueryError> {
+        let mut first: Option<FieldPath> = None;
+        let mut sources = Vec::with_capacity(clauses.len());
+        for clause in clauses {
+            let (path, source) = self.span_rule(clause)?;
+            match &first {
+                Some(first) => check_same(name, first, &path)?,
+                None => first = Some(path),
+            }
+            sources.push(source);
+        }
+        let path = first.ok_or_else(|| {
+            QueryError::parsing(format!("[{name}] must include at least one clause"))
+        })?;
+        Ok((path, sources))
+    }
+
+    /// Returns a field whose words have places; `None` where the mapping does not know it.
+    fn span_field(&self, name: &str) -> Result<Option<FieldPath>, QueryError> {
+        let Some((path, field)) = self.indexed_field(name)? else {
+            return Ok(None);
+        };
+        check_text("span", &path, &field)?;
+        Ok(Some(path))
+    }
+
+    fn span_multi(&mut self, query: &Query) -> Result<(FieldPath, IntervalSource), QueryError> {
+        let (name, clause) = match query {
+            Query::Prefix(pattern) => {
+                let name = &pattern.field;
+                let clause = match self.span_field(name)? {
+                    // As it is: terms of its own that search_as_you_type brings have other places.
+                    Some(field) => Clause::Pattern {
+                        field,
+                        pattern: Pattern::Prefix {
+                            prefix: pattern.value.clone(),
+                            ignore_case: pattern.case_insensitive,
+                        },
+                    },
+                    None => Clause::MatchNone,
+                };
+                (name, clause)
+            }
+            Query::Wildcard(pattern) => {
+                self.span_field(&pattern.field)?;
+                let clause = self.pattern(pattern, PatternKind::Wildcard)?;
+                (&pattern.field, unboosted(clause))
+            }
+            Query::Regexp(pattern) => {
+                self.span_field(&pattern.field)?;
+                let clause = self.pattern(pattern, PatternKind::Regexp)?;
+                (&pattern.field, unboosted(clause))
+            }
+            Query::Fuzzy(fuzzy) => {
+                self.span_field(&fuzzy.field)?;
+                (&fuzzy.field, unboosted(self.fuzzy(fuzzy)?))
+            }
+            _ => {
+                return Err(QueryError::parsing(
+                    "[span_multi] [match] must be one of [prefix, wildcard, regexp, fuzzy]",
+                ));
+            }
+        };
+        let path = FieldPath::new(name.as_str());
+        let source = match clause {
+            Clause::Pattern { field, pattern } => {
+                self.expanded(&field, pattern, self.limits.clauses)?
+            }
+            Clause::Term { term, .. } => terms(&path, vec![term]),
+            Clause::Blended { terms: found, .. } => {
+                terms(&path, found.into_iter().map(|(term, _)| term).collect())
+            }
+            _ => IntervalSource::Nothing,
+        };
+        Ok((path, source))
+    }
+}
+
+/// Takes a factor off: the score is that of the spans around.
+fn unboosted(clause: Clause) -> Clause {
+    match clause {
+        Clause::Boost { clause, .. } => *clause,
+        other => other,
+    }
+}
+
+fn check_same(name: &str, one: &FieldPath, other: &FieldPath) -> Result<(), QueryError> {
+    match one == other {
+        true => Ok(()),
+        false => Err(QueryError::illegal(format!(
+            "[{name}] Clauses must have same field, but they have [{one}] and [{other}]"
+        ))),
+    }
+}
