@@ -61,6 +61,7 @@ impl DocValues {
             FieldKind::Text { .. }
             | FieldKind::Object { .. }
             | FieldKind::Encoded { .. }
+            | FieldKind::Alias { .. }
             | FieldKind::Binary { .. } => None,
         })
     }

@@ -4,6 +4,7 @@
 //! look-up is one step. The dialect's JSON is parsed in `query::mapping` and rendered in `api`;
 //! what the user declared is kept as it came in [`Field::declared`].
 
+mod keyword;
 mod number;
 pub(crate) mod since;
 mod template;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use keyword::KeywordKind;
 pub use number::{NumberKind, round_half_up, round_to};
 pub use template::DynamicTemplate;
 
@@ -110,9 +112,18 @@ impl Default for Mapping {
 }
 
 impl Mapping {
-    /// Returns the field at `path`.
+    /// Returns the field at `path`, or the one that an alias there stands for.
     pub fn field(&self, path: &str) -> Option<&Field> {
-        self.fields.get(path)
+        self.resolved(path).map(|(_, field)| field)
+    }
+
+    /// Returns the field at `path` with its own path, or the one that an alias there stands for.
+    pub fn resolved(&self, path: &str) -> Option<(&FieldPath, &Field)> {
+        let (own, field) = self.fields.get_key_value(path)?;
+        match &field.kind {
+            FieldKind::Alias { path } => self.fields.get_key_value(path),
+            _ => Some((own, field)),
+        }
     }
 
     /// Returns the ordinal for the next new field: one more than the largest in use.
@@ -209,6 +220,9 @@ pub enum FieldKind {
     },
     /// A term kept whole.
     Keyword {
+        /// As which of its types it was declared.
+        #[serde(default, skip_serializing_if = "KeywordKind::is_plain")]
+        family: KeywordKind,
         /// Longer values (in characters) are neither indexed nor in doc values.
         ignore_above: Option<u32>,
         /// Normalizer applied to values and query terms.
@@ -292,6 +306,11 @@ pub enum FieldKind {
         /// Whether the field can be searched.
         index: bool,
     },
+    /// Another name of a field. It takes no values.
+    Alias {
+        /// The field, which is no alias.
+        path: FieldPath,
+    },
     /// Bytes in base64, kept in `_source` only.
     Binary {
         /// Whether `exists` finds documents that have it.
@@ -338,7 +357,8 @@ impl FieldKind {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Text { .. } => "text",
-            Self::Keyword { .. } => "keyword",
+            Self::Keyword { family, .. } => family.type_name(),
+            Self::Alias { .. } => "alias",
             Self::Number { number, .. } => number.type_name(),
             Self::Boolean { .. } => "boolean",
             Self::Date { nanos: true, .. } => "date_nanos",
@@ -371,7 +391,7 @@ impl FieldKind {
             | Self::Date { index, .. }
             | Self::Ip { index, .. }
             | Self::Encoded { index, .. } => *index,
-            Self::Object { .. } | Self::Binary { .. } => false,
+            Self::Object { .. } | Self::Alias { .. } | Self::Binary { .. } => false,
         }
     }
 
@@ -385,6 +405,7 @@ impl FieldKind {
             | Self::Ip { doc_values, .. } => *doc_values,
             Self::Text { .. }
             | Self::Object { .. }
+            | Self::Alias { .. }
             | Self::Encoded { .. }
             | Self::Binary { .. } => false,
         }

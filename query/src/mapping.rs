@@ -6,6 +6,7 @@
 //! Does not: know which analyzers exist ([`check_analyzers`] asks who does).
 //! Ordinals of fields in force never change; new ones count on from [`Mapping::next_ordinal`].
 
+mod aliases;
 mod analyzers;
 mod field_type;
 mod infer;
@@ -20,7 +21,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping, MappingVersion};
 use serde_json::{Map, Value};
 
-pub use analyzers::{AnalysisName, check_analyzers};
+pub use analyzers::{AnalysisName, check_analyzers, counted_by};
 pub use infer::infer_document;
 pub use properties::{
     DERIVED_METADATA, DOCUMENT_METADATA, INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field,
@@ -106,6 +107,7 @@ pub fn parse_mapping(
     }
     check_limits(&mapping, rules)?;
     check_copies(&mapping, existing)?;
+    aliases::check(&mapping)?;
     if let Some(existing) = existing.filter(|existing| **existing != mapping) {
         mapping.version = existing.version.next();
     }
@@ -185,6 +187,11 @@ fn check_copies(mapping: &Mapping, existing: Option<&Mapping>) -> Result<(), Que
         let Some(target) = mapping.fields.get(to) else {
             continue;
         };
+        if matches!(target.kind, FieldKind::Alias { .. }) {
+            return Err(QueryError::illegal(format!(
+                "Cannot copy to a field alias [{to}]"
+            )));
+        }
         let is_object = matches!(target.kind, FieldKind::Object { .. });
         let is_kept = existing.is_some_and(|existing| {
             let field = existing.fields.get(path);

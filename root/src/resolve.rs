@@ -96,15 +96,12 @@ impl<'a> Resolver<'a> {
             Query::MultiMatch(query) => self.multi_match(query),
             Query::Term(query) => self.term(query),
             Query::Terms(query) => self.terms(query),
-            Query::TermsLookup(query) => Err(not_looked_up(
-                "terms",
-                (&query.document.index, &query.document.id),
-            )),
-            Query::TermsSet(query) => self.terms_set(query),
-            Query::Intervals(query) => self.intervals(query),
-            Query::Span(query) => self.span(query),
-            Query::CombinedFields(query) => self.combined_fields(query),
-            Query::MoreLikeThis(query) => self.more_like_this(query),
+            Query::TermsLookup(_)
+            | Query::TermsSet(_)
+            | Query::Intervals(_)
+            | Query::Span(_)
+            | Query::CombinedFields(_)
+            | Query::MoreLikeThis(_) => self.related(query),
             Query::Range(query) => self.range(query),
             Query::Exists { field, .. } if !can_exist(field) => Err(unsearchable(field)),
             Query::Exists { field, boost } => self.counted_exists(field, *boost),
@@ -168,6 +165,22 @@ impl<'a> Resolver<'a> {
             }
             Query::Group(group) => self.group(group),
             Query::OverFields(query) => self.over_fields(query),
+        }
+    }
+
+    /// Returns the tree for words over several fields, of documents, and that stand to each other.
+    fn related(&mut self, query: &Query) -> Result<Clause, QueryError> {
+        match query {
+            Query::TermsLookup(query) => Err(not_looked_up(
+                "terms",
+                (&query.document.index, &query.document.id),
+            )),
+            Query::TermsSet(query) => self.terms_set(query),
+            Query::Intervals(query) => self.intervals(query),
+            Query::Span(query) => self.span(query),
+            Query::CombinedFields(query) => self.combined_fields(query),
+            Query::MoreLikeThis(query) => self.more_like_this(query),
+            _ => Ok(Clause::MatchNone),
         }
     }
 
@@ -236,6 +249,7 @@ impl<'a> Resolver<'a> {
             | FieldKind::Date { .. }
             | FieldKind::Ip { .. }
             | FieldKind::Encoded { .. }
+            | FieldKind::Alias { .. }
             | FieldKind::Binary { .. }
             | FieldKind::Object { .. } => {
                 let reason = format!(
@@ -267,7 +281,7 @@ impl<'a> Resolver<'a> {
         let mut wanted = Vec::with_capacity(query.values.len());
         let (mut spans, mut ranges) = (Vec::new(), Vec::new());
         for value in &query.values {
-            match self.exact(&path, &field, value)? {
+            match unscored(self.exact(&path, &field, value)?) {
                 Clause::Exact { value, .. } => wanted.push(value),
                 Clause::Term { term, .. } => wanted.push(Scalar::Text(term)),
                 Clause::Range {
@@ -312,7 +326,7 @@ impl<'a> Resolver<'a> {
     /// Returns the field to search; `None` when the mapping does not know it. What can be asked of
     /// metadata was answered before: the rest is refused, or nothing would be found in silence.
     fn indexed_field(&self, path: &str) -> Result<Option<(FieldPath, Field)>, QueryError> {
-        let Some((path, field)) = self.mapping().fields.get_key_value(path) else {
+        let Some((path, field)) = self.mapping().resolved(path) else {
             return match is_metadata(path) {
                 true => Err(unsearchable(path)),
                 false => Ok(None),
@@ -378,6 +392,14 @@ fn unsaid() -> Clause {
 
 fn is_unsaid(clause: &Clause) -> bool {
     matches!(clause, Clause::Exists { fields } if fields.is_empty())
+}
+
+/// Takes off that every match scores the same.
+fn unscored(clause: Clause) -> Clause {
+    match clause {
+        Clause::Constant(inner) => *inner,
+        other => other,
+    }
 }
 
 /// Joins clauses by OR.

@@ -186,10 +186,14 @@ fn the_page_on_mappings_lists_what_the_parser_knows() -> Result<()> {
         let mut known = Words::new();
         for kind in section.names() {
             let mut field = json!({"type": kind});
-            if kind == "scaled_float" {
-                field["scaling_factor"] = 100.into();
+            match kind.as_str() {
+                "scaled_float" => field["scaling_factor"] = 100.into(),
+                "alias" => field["path"] = "b".into(),
+                "constant_keyword" => field["value"] = "b".into(),
+                "token_count" => field["analyzer"] = "standard".into(),
+                _ => {}
             }
-            let body = json!({"properties": {"a": field}});
+            let body = json!({"properties": {"a": field, "b": {"type": "keyword"}}});
             let place = (&body, "/properties/a");
             known.extend(known_keys(place, &words, section, mapping)?);
         }

@@ -11,6 +11,7 @@ mod clients;
 mod conflicts;
 mod dates;
 mod documents;
+mod field_types;
 mod filters;
 mod highlighting;
 mod ignored;

@@ -170,6 +170,7 @@ fn add_defaults(kind: &FieldKind, shown: &mut Map<String, Value>) {
         } => put("ignore_malformed", (*ignore_malformed).into()),
         FieldKind::Text { .. }
         | FieldKind::Boolean { .. }
+        | FieldKind::Alias { .. }
         | FieldKind::Binary { .. }
         | FieldKind::Object { .. } => {}
     }

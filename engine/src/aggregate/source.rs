@@ -290,6 +290,7 @@ fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
         | FieldKind::Text { .. }
         | FieldKind::Object { .. }
         | FieldKind::Encoded { .. }
+        | FieldKind::Alias { .. }
         | FieldKind::Binary { .. } => (ValueKind::Keyword, pattern),
         FieldKind::Ip { .. } => (ValueKind::Ip, pattern),
         FieldKind::Boolean { .. } => (ValueKind::Boolean, None),

@@ -81,7 +81,10 @@ impl<'v> Plan<'v> {
             ..
         } in asked
         {
-            for (path, field) in view.mapping().matching(pattern) {
+            for (path, _) in view.mapping().matching(pattern) {
+                let Some(field) = view.mapping().field(path.as_str()) else {
+                    continue;
+                };
                 let is_named = pattern == path.as_str();
                 if !field.kind.has_doc_values() {
                     if is_named && matches!(field.kind, FieldKind::Text { .. }) {

@@ -56,7 +56,10 @@ impl Plan {
             if *include_unmapped {
                 unmapped.patterns.push(pattern.clone());
             }
-            for (path, field) in view.mapping().matching(pattern) {
+            for (path, _) in view.mapping().matching(pattern) {
+                let Some((own, field)) = view.mapping().resolved(path.as_str()) else {
+                    continue;
+                };
                 if !matches!(field.kind, FieldKind::Object { .. }) {
                     let is_date = matches!(field.kind, FieldKind::Date { .. });
                     let is_named = pattern == path.as_str();
@@ -64,7 +67,11 @@ impl Plan {
                         return Err(no_format(path, &field.kind, "doesn't support formats."));
                     }
                     let format = Format::new(&field.kind, format.as_deref())?;
-                    fields.push(FieldPlan::new(view, (path, field), format, &copies));
+                    let plan = FieldPlan::new(view, (own, field), format, &copies);
+                    fields.push(FieldPlan {
+                        path: path.clone(),
+                        ..plan
+                    });
                 }
             }
         }

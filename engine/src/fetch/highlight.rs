@@ -84,7 +84,10 @@ impl Highlighter {
                 .unwrap_or(spec.query);
             let default = spec.highlight.require_field_match;
             let requires_match = options.require_field_match.unwrap_or(default);
-            for (path, field) in view.mapping().matching(pattern) {
+            for (path, _) in view.mapping().matching(pattern) {
+                let Some((own, field)) = view.mapping().resolved(path.as_str()) else {
+                    continue;
+                };
                 let is_known = fields.iter().any(|plan: &FieldPlan| plan.path == *path);
                 if is_known
                     || !matches!(
@@ -94,8 +97,12 @@ impl Highlighter {
                 {
                     continue;
                 }
-                let readers = Reader::all(view, path, options, (query, requires_match, control))?;
-                fields.push(FieldPlan::new((path, field), options, readers, &copies));
+                let readers = Reader::all(view, own, options, (query, requires_match, control))?;
+                let plan = FieldPlan::new((own, field), options, readers, &copies);
+                fields.push(FieldPlan {
+                    path: path.clone(),
+                    ..plan
+                });
             }
         }
         Ok(Self { fields })
@@ -242,8 +249,8 @@ impl Reader {
             .iter()
             .filter(|other| other.as_str() != path.as_str());
         for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
-            if let Some(field) = view.mapping().field(name) {
-                let wanted = requires_match.then_some(name);
+            if let Some((own, field)) = view.mapping().resolved(name) {
+                let wanted = requires_match.then_some(own.as_str());
                 let matcher = Matcher::new(query, wanted, control)?;
                 let terms = TermMaker::new(view, &field.kind)?;
                 readers.push(Self {

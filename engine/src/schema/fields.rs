@@ -54,6 +54,8 @@ pub struct Fields {
     mapping: MappingVersion,
     system: SystemFields,
     handles: HashMap<FieldPath, FieldHandle>,
+    /// Fields by the aliases that stand for them.
+    aliases: HashMap<FieldPath, FieldPath>,
 }
 
 impl Fields {
@@ -62,8 +64,11 @@ impl Fields {
     /// # Errors
     /// [`EngineError::Corrupt`] when `schema` lacks a system field.
     pub fn new(mapping: &Mapping, schema: &Schema) -> Result<Self, EngineError> {
-        let mut handles = HashMap::new();
+        let (mut handles, mut aliases) = (HashMap::new(), HashMap::new());
         for (path, field) in &mapping.fields {
+            if let FieldKind::Alias { path: of } = &field.kind {
+                aliases.insert(path.clone(), of.clone());
+            }
             let Some(name) = names::column(field) else {
                 continue;
             };
@@ -82,6 +87,7 @@ impl Fields {
             mapping: mapping.version,
             system: SystemFields::new(schema)?,
             handles,
+            aliases,
         })
     }
 
@@ -95,9 +101,10 @@ impl Fields {
         &self.system
     }
 
-    /// Returns the column of `path`, whatever its type.
+    /// Returns the column of `path`, whatever its type; that of its field where `path` is an alias.
     pub fn get(&self, path: &str) -> Option<&FieldHandle> {
-        self.handles.get(path)
+        let of_alias = || self.handles.get(self.aliases.get(path)?);
+        self.handles.get(path).or_else(of_alias)
     }
 
     /// Returns the column of `path` when it is a `text` field.
@@ -261,7 +268,7 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
         FieldKind::Binary { .. } => {
             builder.add_text_field(name, TextOptions::default());
         }
-        FieldKind::Object { .. } => {}
+        FieldKind::Object { .. } | FieldKind::Alias { .. } => {}
     }
 }
 

@@ -23,13 +23,17 @@ pub const PRESENT: &str = "_fields";
 /// was this are found without it.
 pub const IGNORED: u64 = 1 << 32;
 
-/// Returns the name of a mapping field's column; `None` for objects, which have none.
+/// Returns the name of a mapping field's column; `None` for objects and aliases, which have none.
 pub fn column(field: &Field) -> Option<String> {
     let letter = match &field.kind {
         FieldKind::Text { .. } => 't',
         FieldKind::Keyword { .. } => 'k',
         FieldKind::Number { number, .. } => match number {
-            NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => 'i',
+            NumberKind::Long
+            | NumberKind::Integer
+            | NumberKind::Short
+            | NumberKind::Byte
+            | NumberKind::TokenCount { .. } => 'i',
             NumberKind::UnsignedLong => 'u',
             NumberKind::Double
             | NumberKind::Float
@@ -43,12 +47,12 @@ pub fn column(field: &Field) -> Option<String> {
         // Terms, but none that is read as a keyword.
         FieldKind::Encoded { .. } => 'e',
         FieldKind::Binary { .. } => 'n',
-        FieldKind::Object { .. } => return None,
+        FieldKind::Object { .. } | FieldKind::Alias { .. } => return None,
     };
     Some(format!("{letter}{}", field.ordinal))
 }
 
 /// Returns whether documents with a value of the field are listed under [`PRESENT`].
 pub fn is_listed(kind: &FieldKind) -> bool {
-    !kind.has_doc_values() && !matches!(kind, FieldKind::Object { .. })
+    !kind.has_doc_values() && !matches!(kind, FieldKind::Object { .. } | FieldKind::Alias { .. })
 }

@@ -26,6 +26,11 @@ pub enum NumberKind {
         /// The factor, > 0.
         factor: f64,
     },
+    /// How many tokens a text has, as a 32-bit signed number.
+    TokenCount {
+        /// Whether places that removed tokens left count too.
+        counts_gaps: bool,
+    },
     /// A positive 32-bit fraction that only `rank_feature` queries read.
     RankFeature {
         /// Whether larger values score more.
@@ -46,6 +51,7 @@ impl NumberKind {
             Self::Float => "float",
             Self::HalfFloat => "half_float",
             Self::ScaledFloat { .. } => "scaled_float",
+            Self::TokenCount { .. } => "token_count",
             Self::RankFeature { .. } => "rank_feature",
         }
     }
@@ -54,7 +60,12 @@ impl NumberKind {
     pub fn is_integral(self) -> bool {
         matches!(
             self,
-            Self::Long | Self::Integer | Self::Short | Self::Byte | Self::UnsignedLong
+            Self::Long
+                | Self::Integer
+                | Self::Short
+                | Self::Byte
+                | Self::UnsignedLong
+                | Self::TokenCount { .. }
         )
     }
 }

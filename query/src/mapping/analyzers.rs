@@ -3,7 +3,7 @@
 //! Does not: know which exist; who asks says so. Called by `root` for a mapping that is put, and by
 //! `engine` for the fields that a document brings.
 
-use gleaner_model::{FieldKind, Mapping};
+use gleaner_model::{FieldKind, Mapping, NumberKind};
 use serde_json::{Map, Value};
 
 use super::{MappingRules, malformed, template};
@@ -35,6 +35,11 @@ impl AnalysisName<'_> {
     }
 }
 
+/// Returns the analyzer whose tokens a `token_count` field counts.
+pub fn counted_by(declared: &Map<String, Value>) -> Option<&str> {
+    declared.get("analyzer").and_then(Value::as_str)
+}
+
 /// Returns what a field of `kind` names, and the similarity that it was declared with.
 pub(super) fn named<'a>(
     kind: &'a FieldKind,
@@ -54,6 +59,10 @@ pub(super) fn named<'a>(
         FieldKind::Keyword { normalizer, .. } => {
             [normalizer.as_deref().map(AnalysisName::Normalizer), None]
         }
+        FieldKind::Number {
+            number: NumberKind::TokenCount { .. },
+            ..
+        } => [counted_by(declared).map(AnalysisName::Analyzer), None],
         _ => [None, None],
     };
     names.into_iter().chain([similarity]).flatten()

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use gleaner_model::mapping::Codec;
-use gleaner_model::{DateFormat, FieldKind, NumberKind};
+use gleaner_model::mapping::{Codec, KeywordKind};
+use gleaner_model::{DateFormat, FieldKind, FieldPath, NumberKind};
 use serde_json::Number;
 
 use super::parameters::Parameters;
@@ -25,10 +25,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "rank_features",
     "rank_vectors",
     "flattened",
-    "alias",
-    "token_count",
-    "wildcard",
-    "constant_keyword",
     "match_only_text",
     "histogram",
     "aggregate_metric_double",
@@ -52,6 +48,10 @@ pub(super) fn read(
     match type_name {
         "text" => text(from, rules),
         "keyword" => keyword(from),
+        "wildcard" => wildcard(from),
+        "constant_keyword" => constant_keyword(from),
+        "token_count" => token_count(from),
+        "alias" => alias(from),
         "boolean" => boolean(from),
         "date" => date(from, false),
         "date_nanos" => date(from, true),
@@ -208,11 +208,79 @@ fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     from.only("index_options", "docs")?;
     from.accept(&["eager_global_ordinals"]);
     Ok(FieldKind::Keyword {
+        family: KeywordKind::Plain,
         ignore_above: from.count("ignore_above")?,
         normalizer: from.string("normalizer")?,
         null_value: from.string("null_value")?,
         index: from.bool("index", true)?,
         doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+/// A `keyword` by another name: patterns walk the terms of its dictionary.
+fn wildcard(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    Ok(FieldKind::Keyword {
+        family: KeywordKind::Wildcard,
+        ignore_above: from.count("ignore_above")?,
+        normalizer: None,
+        null_value: from.string("null_value")?,
+        index: true,
+        doc_values: true,
+    })
+}
+
+fn constant_keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let value = from.string("value")?.ok_or_else(|| {
+        malformed(format!(
+            "[constant_keyword] field [{}] must be declared with its [value]: a value that the first \
+             document brings is not supported",
+            from.path()
+        ))
+    })?;
+    Ok(FieldKind::Keyword {
+        family: KeywordKind::Constant(value),
+        ignore_above: None,
+        normalizer: None,
+        null_value: None,
+        index: true,
+        doc_values: true,
+    })
+}
+
+fn token_count(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    if from.string("analyzer")?.is_none() {
+        return Err(malformed(format!(
+            "Analyzer must be set for field [{}] but wasn't.",
+            from.path()
+        )));
+    }
+    let number = NumberKind::TokenCount {
+        counts_gaps: from.bool("enable_position_increments", true)?,
+    };
+    let null_value = from.string("null_value")?;
+    let null_value = null_value.map(|text| {
+        let value = whole(NumberKind::Integer, &text);
+        value.ok_or_else(|| from.wrong("null_value", "a whole number"))
+    });
+    Ok(FieldKind::Number {
+        number,
+        null_value: null_value.transpose()?,
+        coerce: true,
+        ignore_malformed: false,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
+    })
+}
+
+fn alias(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let path = from.string("path")?.ok_or_else(|| {
+        malformed(format!(
+            "The [path] property must be specified for field [{}].",
+            from.path()
+        ))
+    })?;
+    Ok(FieldKind::Alias {
+        path: FieldPath::new(path),
     })
 }
 

@@ -1,7 +1,7 @@
 //! New declarations into the mapping in force, by Elasticsearch's rules: types and what shapes the
 //! index cannot change; fields may be added; the rest is replaced.
 
-use gleaner_model::mapping::Codec;
+use gleaner_model::mapping::{Codec, KeywordKind};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use serde_json::{Map, Value};
 
@@ -143,10 +143,14 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
     match kind {
         FieldKind::Text { analyzer, .. } => list.push(("analyzer", analyzer.clone())),
         FieldKind::Keyword {
+            family,
             normalizer,
             null_value,
             ..
         } => {
+            if let KeywordKind::Constant(value) = family {
+                list.push(("value", value.clone()));
+            }
             list.push(("normalizer", shown(normalizer.clone())));
             list.push(("null_value", shown(null_value.clone())));
         }
@@ -155,6 +159,9 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
         } => {
             if let NumberKind::ScaledFloat { factor } = number {
                 list.push(("scaling_factor", factor.to_string()));
+            }
+            if let NumberKind::TokenCount { counts_gaps } = number {
+                list.push(("enable_position_increments", counts_gaps.to_string()));
             }
             list.push(("null_value", shown(null_value.as_ref().map(number_text))));
         }
@@ -175,7 +182,7 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
                 list.push(("format", format.0.clone()));
             }
         }
-        FieldKind::Object { .. } | FieldKind::Binary { .. } => {}
+        FieldKind::Object { .. } | FieldKind::Alias { .. } | FieldKind::Binary { .. } => {}
     }
     list
 }

@@ -61,6 +61,7 @@ pub fn may_ignore(kind: &FieldKind) -> bool {
         } => *ignore_malformed,
         FieldKind::Text { .. }
         | FieldKind::Boolean { .. }
+        | FieldKind::Alias { .. }
         | FieldKind::Binary { .. }
         | FieldKind::Object { .. } => false,
     }
@@ -258,7 +259,7 @@ impl Reader<'_> {
         if name.contains('.') {
             return Err(wrong("Field name which can't contain '.'"));
         }
-        if ["object", "nested", "search_as_you_type"].contains(&type_name) {
+        if ["object", "nested", "search_as_you_type", "alias"].contains(&type_name) {
             return Err(wrong(&format!(
                 "Type [{type_name}] cannot be used in multi field"
             )));

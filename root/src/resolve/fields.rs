@@ -48,8 +48,15 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
             );
             continue;
         }
-        for (path, field) in index.mapping.matching(pattern) {
-            if is_searchable(field) {
+        for (path, _) in index.mapping.matching(pattern) {
+            // An alias beside its field is no second one.
+            let Some((path, field)) = index.mapping.resolved(path.as_str()) else {
+                continue;
+            };
+            let is_known = fields
+                .iter()
+                .any(|known| known.path == *path && known.from_pattern);
+            if is_searchable(field) && !(is_known && *boost == 1.0) {
                 let path = path.clone();
                 push(
                     &mut fields,

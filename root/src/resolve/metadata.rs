@@ -70,6 +70,8 @@ impl Resolver<'_> {
                 fields: vec![FieldPath::new(field)],
             };
         }
+        let resolved = self.mapping().resolved(field);
+        let field = resolved.map_or(field, |(own, _)| own.as_str());
         let prefix = format!("{field}.");
         let fields: Vec<FieldPath> = self
             .mapping()

@@ -139,9 +139,10 @@ impl Resolver<'_> {
                 Clause::Exact { value, .. } => Ok(Some(made(value))),
                 _ => Ok(None),
             },
-            FieldKind::Object { .. } | FieldKind::Encoded { .. } | FieldKind::Binary { .. } => {
-                Ok(None)
-            }
+            FieldKind::Object { .. }
+            | FieldKind::Alias { .. }
+            | FieldKind::Encoded { .. }
+            | FieldKind::Binary { .. } => Ok(None),
         }
     }
 
@@ -228,7 +229,11 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
         }
         NumberKind::UnsignedLong => integer_bound(number, edge, 0, i128::from(u64::MAX))
             .map(|bound| bound.map(|n| Scalar::U64(n as u64))),
-        NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => {
+        NumberKind::Long
+        | NumberKind::Integer
+        | NumberKind::Short
+        | NumberKind::Byte
+        | NumberKind::TokenCount { .. } => {
             integer_bound(number, edge, i128::from(i64::MIN), i128::from(i64::MAX))
                 .map(|bound| bound.map(|n| Scalar::I64(n as i64)))
         }

@@ -91,11 +91,16 @@ impl Resolver<'_> {
                 field: path.clone(),
                 term: text_of(value),
             }),
-            FieldKind::Keyword { .. } => {
+            FieldKind::Keyword { family, .. } => {
                 let term = self.normalized(field, &text_of(value));
-                Ok(Clause::Term {
+                let clause = Clause::Term {
                     field: path.clone(),
                     term,
+                };
+                Ok(match family.is_plain() {
+                    true => clause,
+                    // How many documents hold it does not matter.
+                    false => Clause::Constant(Box::new(clause)),
                 })
             }
             FieldKind::Number { number: kind, .. } => {
@@ -113,7 +118,9 @@ impl Resolver<'_> {
             }
             FieldKind::Ip { .. } => ip_clause(path, value),
             FieldKind::Encoded { codec, .. } => self.holding(path, codec, value),
-            FieldKind::Object { .. } | FieldKind::Binary { .. } => Ok(Clause::MatchNone),
+            FieldKind::Object { .. } | FieldKind::Alias { .. } | FieldKind::Binary { .. } => {
+                Ok(Clause::MatchNone)
+            }
         }
     }
 
@@ -144,11 +151,13 @@ fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
         NumberKind::UnsignedLong => whole(number)
             .and_then(|n| u64::try_from(n).ok())
             .map(Scalar::U64),
-        NumberKind::Long | NumberKind::Integer | NumberKind::Short | NumberKind::Byte => {
-            whole(number)
-                .and_then(|n| i64::try_from(n).ok())
-                .map(Scalar::I64)
-        }
+        NumberKind::Long
+        | NumberKind::Integer
+        | NumberKind::Short
+        | NumberKind::Byte
+        | NumberKind::TokenCount { .. } => whole(number)
+            .and_then(|n| i64::try_from(n).ok())
+            .map(Scalar::I64),
     }
 }
 

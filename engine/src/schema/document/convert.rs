@@ -59,6 +59,10 @@ impl Leaf {
         match &self.kind {
             FieldKind::Text { .. } => Ok(Some(FieldValue::Text(owned_text(scalar)))),
             FieldKind::Keyword { .. } => self.read_keyword(scalar),
+            FieldKind::Number {
+                number: NumberKind::TokenCount { counts_gaps },
+                ..
+            } => Ok(Some(self.count_tokens(&scalar.text(), *counts_gaps))),
             FieldKind::Number { number, coerce, .. } => read_number(scalar, *number, *coerce),
             FieldKind::Boolean { .. } => read_boolean(scalar).map(Some),
             FieldKind::Date { .. } => self.read_date(scalar).map(Some),
@@ -73,7 +77,30 @@ impl Leaf {
             }
             FieldKind::Binary { .. } => read_binary(scalar).map(Some),
             FieldKind::Object { .. } => Ok(None),
+            FieldKind::Alias { path } => Err(Mismatch::Malformed(format!(
+                "Cannot write to a field alias of [{path}]."
+            ))),
         }
+    }
+
+    /// Returns how many tokens a text has; where gaps count, how many places they take.
+    fn count_tokens(&self, text: &str, counts_gaps: bool) -> FieldValue<'static> {
+        let tokens = self
+            .analyzer
+            .as_ref()
+            .map(|analyzer| analyzer.analyze(text));
+        let mut places: Vec<u32> = tokens
+            .unwrap_or_default()
+            .iter()
+            .map(|token| token.position)
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        let number = match (counts_gaps, places.last()) {
+            (true, Some(last)) => i64::from(*last) + 1,
+            _ => places.len() as i64,
+        };
+        FieldValue::I64(number)
     }
 
     /// Returns whether a malformed value is skipped instead of refusing the document.
@@ -94,6 +121,7 @@ impl Leaf {
             FieldKind::Text { .. }
             | FieldKind::Keyword { .. }
             | FieldKind::Boolean { .. }
+            | FieldKind::Alias { .. }
             | FieldKind::Binary { .. }
             | FieldKind::Object { .. } => false,
         }
@@ -132,6 +160,12 @@ impl Leaf {
             return Ok(None);
         };
         let text = owned_text(scalar);
+        if let Some(constant) = self.constant().filter(|constant| *constant != text) {
+            return Err(Mismatch::Malformed(format!(
+                "[constant_keyword] field only accepts values that are equal to the value defined in \
+                 the mappings [{constant}], but got [{text}]"
+            )));
+        }
         let is_longer =
             |limit: u32| text.len() > limit as usize && text.chars().count() > limit as usize;
         if ignore_above.is_some_and(is_longer) {

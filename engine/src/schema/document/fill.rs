@@ -48,6 +48,8 @@ pub struct DocumentBuilder {
     newest: MappingVersion,
     /// By node of the plan; `None` for what is not analysed.
     analyzers: Vec<Option<Analyzer>>,
+    /// Values that every document has, by node.
+    constants: Vec<(u32, String)>,
 }
 
 /// Where the values of a field go.
@@ -88,6 +90,11 @@ impl DocumentBuilder {
             });
         }
         let analyzers = analyzers_of(&plan, analyzers);
+        let constants = plan.leaves().filter_map(|(number, leaf)| {
+            let value = leaf.constant()?;
+            Some((number as u32, value.to_owned()))
+        });
+        let constants = constants.collect();
         let since = targets.iter().flatten().map(|target| target.since);
         Self {
             newest: since.max().unwrap_or(MappingVersion(0)),
@@ -96,6 +103,7 @@ impl DocumentBuilder {
             fields,
             targets,
             analyzers,
+            constants,
         }
     }
 
@@ -118,6 +126,7 @@ impl DocumentBuilder {
             Some(prepared) => prepared.document,
             None => {
                 let mut found = walk::leniently(&self.plan, source);
+                self.add_constants(&mut found);
                 if !is_of_all {
                     let has = |number: u32| self.has(number, identity.mapping);
                     found.values.retain(|(number, _)| has(*number));
@@ -136,11 +145,22 @@ impl DocumentBuilder {
     }
 
     /// Prepares the document that `source` is, of which all values are there.
-    pub(super) fn prepare(&self, found: WalkOutcome<'_>, source: &[u8]) -> PreparedDocument {
+    pub(super) fn prepare(&self, mut found: WalkOutcome<'_>, source: &[u8]) -> PreparedDocument {
+        self.add_constants(&mut found);
         PreparedDocument {
             document: self.filled(found, source),
             by: self.number,
         }
+    }
+
+    /// Adds the values that every document has; one that says them too has them once, as terms are.
+    fn add_constants(&self, found: &mut WalkOutcome<'_>) {
+        let constants = self.constants.iter();
+        let values = constants.map(|(number, value)| {
+            let value = FieldValue::Text(value.clone().into());
+            (*number, value)
+        });
+        found.values.extend(values);
     }
 
     /// Returns a document of what was found, with room for its source.

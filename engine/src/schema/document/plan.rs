@@ -1,8 +1,10 @@
 //! A mapping, prepared for reading documents: a tree of names with everything a value needs.
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
-use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion};
+use gleaner_model::mapping::KeywordKind;
+use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use gleaner_query::date::DateFormatter;
+use gleaner_query::mapping::counted_by;
 use hashbrown::HashMap;
 
 use super::FieldValue;
@@ -41,7 +43,7 @@ pub(super) struct Leaf {
     pub(super) kind: FieldKind,
     pub(super) dates: Option<DateFormatter>,
     pub(super) normalizer: Option<Normalizer>,
-    /// Of text that can be searched.
+    /// Of text that can be searched, or whose tokens are counted.
     pub(super) analyzer: Option<Analyzer>,
     /// Every value goes there too.
     pub(super) multi_fields: Vec<u32>,
@@ -164,14 +166,14 @@ impl Plan {
         self.node(number).children.get(name).copied()
     }
 
-    /// Returns the leaves with their numbers.
+    /// Returns the leaves that take values, with their numbers.
     pub(super) fn leaves(&self) -> impl Iterator<Item = (usize, &Leaf)> {
         self.nodes
             .iter()
             .enumerate()
             .filter_map(|(number, node)| match &node.kind {
-                NodeKind::Leaf(leaf) => Some((number, &**leaf)),
-                NodeKind::Object { .. } => None,
+                NodeKind::Leaf(leaf) if !leaf.is_alias() => Some((number, &**leaf)),
+                NodeKind::Leaf(_) | NodeKind::Object { .. } => None,
             })
     }
 
@@ -191,7 +193,7 @@ impl Plan {
                 // What is nested is not found here.
                 is_enabled: *enabled && !nested,
             },
-            kind => NodeKind::Leaf(Box::new(Leaf::new(field.ordinal, kind, analyzers))),
+            _ => NodeKind::Leaf(Box::new(Leaf::new(field, analyzers))),
         };
         // A multi-field has no place in documents: only its parent feeds it.
         if !field.is_multi_field {
@@ -228,7 +230,8 @@ impl Plan {
 }
 
 impl Leaf {
-    pub(super) fn new(ordinal: u32, kind: &FieldKind, analyzers: &AnalyzerRegistry) -> Self {
+    pub(super) fn new(field: &Field, analyzers: &AnalyzerRegistry) -> Self {
+        let Field { ordinal, kind, .. } = field;
         let dates = match kind {
             FieldKind::Date { format, .. } => DateFormatter::parse_pattern(&format.0).ok(),
             _ => None,
@@ -246,10 +249,14 @@ impl Leaf {
                 index: true,
                 ..
             } => analyzers.analyzer(analyzer),
+            FieldKind::Number {
+                number: NumberKind::TokenCount { .. },
+                ..
+            } => counted_by(&field.declared).and_then(|name| analyzers.analyzer(name)),
             _ => None,
         };
         let mut leaf = Self {
-            ordinal,
+            ordinal: *ordinal,
             kind: kind.clone(),
             dates,
             normalizer,
@@ -262,6 +269,22 @@ impl Leaf {
         };
         leaf.null = leaf.null_value();
         leaf
+    }
+
+    /// Returns whether it is another name of a field.
+    fn is_alias(&self) -> bool {
+        matches!(self.kind, FieldKind::Alias { .. })
+    }
+
+    /// Returns the value that every document has.
+    pub(super) fn constant(&self) -> Option<&str> {
+        match &self.kind {
+            FieldKind::Keyword {
+                family: KeywordKind::Constant(value),
+                ..
+            } => Some(value),
+            _ => None,
+        }
     }
 
     fn null_value(&self) -> Option<FieldValue<'static>> {
@@ -279,8 +302,20 @@ impl Leaf {
             FieldKind::Text { .. }
             | FieldKind::Object { .. }
             | FieldKind::Encoded { .. }
+            | FieldKind::Alias { .. }
             | FieldKind::Binary { .. } => return None,
         };
+        if let FieldKind::Number {
+            number: NumberKind::TokenCount { .. },
+            ..
+        } = &self.kind
+        {
+            // It is a number of tokens itself.
+            return match scalar {
+                Scalar::I64(number) => Some(FieldValue::I64(number)),
+                _ => None,
+            };
+        }
         self.read(&scalar).ok().flatten()
     }
 }

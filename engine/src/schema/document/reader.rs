@@ -22,7 +22,7 @@ impl FieldReader {
     /// Prepares `field`.
     pub(crate) fn new(field: &Field, analyzers: &AnalyzerRegistry) -> Self {
         Self {
-            leaf: Leaf::new(field.ordinal, &field.kind, analyzers),
+            leaf: Leaf::new(field, analyzers),
         }
     }
 
