@@ -6,12 +6,14 @@
 mod ambassador;
 mod front;
 mod page;
+mod telemetry;
 
 pub use ambassador::{AMBASSADOR_CONNECTIONS, AMBASSADOR_REQUESTS, AMBASSADOR_SERVER_IN};
 pub use front::{
     FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS, FRONT_SHADOWED, FRONT_SPLIT,
 };
 pub use page::page;
+pub use telemetry::{LOG_LINES_DROPPED, SPANS_DROPPED, SPANS_EXPORTED};
 
 /// How a metric moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -427,7 +429,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 51] = [
+pub const ALL: [Metric; 54] = [
     AMBASSADOR_CONNECTIONS,
     AMBASSADOR_REQUESTS,
     AMBASSADOR_SERVER_IN,
@@ -455,6 +457,7 @@ pub const ALL: [Metric; 51] = [
     HTTP_REQUEST_SECONDS,
     INDEXING_MEMORY_BYTES,
     LOG_BYTES,
+    LOG_LINES_DROPPED,
     MERGES,
     NODE_CALLS_REFUSED,
     OLDEST_CHECK_SECONDS,
@@ -469,6 +472,8 @@ pub const ALL: [Metric; 51] = [
     SHARD_REQUESTS,
     SHARDS,
     SHARDS_SKIPPED,
+    SPANS_DROPPED,
+    SPANS_EXPORTED,
     STORE_BYTES,
     TLS_CERTIFICATE_EXPIRES_SECONDS,
     TLS_RELOAD_FAILURES,

@@ -16,6 +16,7 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("threads", 1),
     ("listener", 2),
     ("machine", 2),
+    ("telemetry", 2),
     ("tls", 2),
     ("query", 2),
     ("analysis", 2),

@@ -1,5 +1,7 @@
 //! Metrics: their names, and the pages that name them.
 
+mod dashboard;
+
 use super::*;
 
 #[test]

@@ -1,0 +1,109 @@
+//! What the task at work is for: a request, a span. It goes with the task, and into others by [`carried`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::context::TraceContext;
+use crate::facts::Facts;
+
+tokio::task_local! {
+    static CURRENT: Scope;
+}
+
+/// What is done here belongs to this request, and is below this span. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    facts: Option<Arc<Mutex<Facts>>>,
+    context: Option<TraceContext>,
+}
+
+impl Scope {
+    /// Returns the scope of a request that has come, with what is to be noted of it, and its place in a trace, where there is
+    /// one.
+    pub fn of_request(context: Option<TraceContext>, facts: Arc<Mutex<Facts>>) -> Self {
+        Self {
+            facts: Some(facts),
+            context,
+        }
+    }
+
+    /// Returns the scope of a call that another node makes.
+    pub fn of_call(context: TraceContext) -> Self {
+        Self {
+            facts: None,
+            context: Some(context),
+        }
+    }
+
+    /// Returns the same below another span.
+    pub(crate) fn at(&self, context: TraceContext) -> Self {
+        Self {
+            facts: self.facts.clone(),
+            context: Some(context),
+        }
+    }
+
+    /// Returns the place in the trace, if there is one.
+    pub fn context(&self) -> Option<TraceContext> {
+        self.context
+    }
+
+    /// Returns the place in a trace that is recorded.
+    pub fn recorded(&self) -> Option<TraceContext> {
+        self.context.filter(|context| context.is_sampled)
+    }
+
+    /// Returns what was noted of the request so far, as `read` sees it; `None` outside of requests.
+    pub fn read<T>(&self, read: impl FnOnce(&Facts) -> T) -> Option<T> {
+        self.facts.as_ref().map(|facts| read(&facts.lock()))
+    }
+
+    /// Has `work` belong to this.
+    pub fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
+    }
+}
+
+/// Returns what the task at work is for.
+pub fn current() -> Scope {
+    CURRENT.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Has `work` belong to what the task at work is for, wherever it runs.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    current().run(work)
+}
+
+/// Notes something of the request that the task at work is for, if there is one.
+pub fn note(change: impl FnOnce(&mut Facts)) {
+    let noted = CURRENT.try_with(|scope| {
+        if let Some(facts) = &scope.facts {
+            change(&mut facts.lock());
+        }
+    });
+    // An error says that there is no scope.
+    noted.unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_noted_in_a_carried_task_is_of_the_request() {
+        let facts = Arc::<Mutex<Facts>>::default();
+        let scope = Scope::of_request(Some(TraceContext::below(None)), Arc::clone(&facts));
+        scope
+            .run(async {
+                let noted = carried(async { note(|facts| facts.route = Some("search")) });
+                tokio::spawn(noted).await.expect("it does not panic");
+                let lost = async { note(|facts| facts.route = Some("lost")) };
+                tokio::spawn(lost).await.expect("it does not panic");
+            })
+            .await;
+        assert_eq!(facts.lock().route, Some("search"));
+        assert!(current().context().is_none());
+    }
+}
