@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gleaner_telemetry::AccessLog;
 use gleaner_tls::Acceptor;
 use ipnet::IpNet;
 
@@ -27,6 +28,8 @@ pub struct ServerOptions {
     /// Are connections that begin with a probe answered on the edge? Default yes. They are not where connections are
     /// encrypted.
     pub answers_probes: bool,
+    /// What is told of each request but probes: a line, a span; default nothing.
+    pub access_log: Option<AccessLog>,
     /// What encrypts connections; default nothing. Where it is set, plain requests are refused.
     pub tls: Option<Acceptor>,
     /// Peers that must begin with a PROXY header, version 1 or 2, whose address is that of the client; default none.
@@ -44,6 +47,7 @@ impl Default for ServerOptions {
             write_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(30),
             answers_probes: true,
+            access_log: None,
             tls: None,
             proxy_protocol: Vec::new(),
         }

@@ -19,7 +19,7 @@ use crate::panic::answer_to_panic;
 use crate::server::{Answers, Server};
 
 /// The paths that the edge answers.
-const PATHS: [&str; 3] = ["/_health/live", "/_health/ready", "/metrics"];
+const PATHS: [&str; 4] = ["/_health/live", "/_health/ready", "/metrics", "/topz"];
 
 /// Their methods, as a request begins with them.
 const METHODS: [&str; 2] = ["GET ", "HEAD "];
@@ -66,6 +66,11 @@ pub(crate) fn is_probe(first: &[u8]) -> bool {
     })
 }
 
+/// Is it the path of a probe? Those are not told of: they come again and again.
+pub(crate) fn is_of_probe(path: &str) -> bool {
+    PATHS.contains(&path)
+}
+
 /// What the runtime said last about whether the node is ready.
 #[derive(Debug, Default)]
 pub(crate) struct LastReady(Mutex<Option<(Instant, StatusCode, Bytes)>>);
@@ -92,7 +97,7 @@ where
         request: Request<Incoming>,
     ) -> Response<Body> {
         match request.uri().path() {
-            "/_health/live" | "/metrics" => self.answer(request).await,
+            "/_health/live" | "/metrics" | "/topz" => self.answer(request).await,
             "/_health/ready" => self.ready(request).await,
             _ if self.scope == Scope::Probes => nothing_else(),
             _ => {
@@ -161,7 +166,7 @@ fn not_ready(reason: &str) -> Response<Body> {
 }
 
 fn nothing_else() -> Response<Body> {
-    let reason = "this address answers /_health/live, /_health/ready and /metrics; others are answered at `listen`";
+    let reason = "this address answers /_health/live, /_health/ready, /metrics and /topz; others are answered at `listen`";
     let body = json!({"error": reason, "status": 404});
     json_body(StatusCode::NOT_FOUND, body.to_string().into())
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures::FutureExt as _;
 use gleaner_listener::{Beginning, Bounds, Connection, Listener, Place, Protocol};
+use gleaner_telemetry::AccessLog;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use ipnet::IpNet;
@@ -19,13 +20,14 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tower::{Service, ServiceExt as _};
 
+use crate::accessed::Accessed;
 use crate::client::{Client, Encryption, PeerAddress};
 use crate::connection::{Drive, Limits};
 use crate::edge::Edge;
 use crate::encryption::Handshakes;
 use crate::options::ServerOptions;
 use crate::panic::answer_to_panic;
-use crate::probing::{LastReady, Scope};
+use crate::probing::{LastReady, Scope, is_of_probe};
 
 /// Connections of probes at once: more than any number of those who look after a node needs.
 const PROBE_CONNECTIONS: usize = 256;
@@ -110,6 +112,7 @@ pub(crate) struct Server<S> {
     /// True once the server stops; followed by every open connection.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) last_ready: LastReady,
+    access_log: Option<AccessLog>,
     /// What encrypts connections, if they are.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
     /// Whose connections begin with a PROXY header.
@@ -130,6 +133,7 @@ where
             runtime: Handle::current(),
             stop: watch::Sender::new(false),
             last_ready: LastReady::default(),
+            access_log: options.access_log.clone(),
             handshakes: options.tls.clone().map(Handshakes::new).map(Arc::new),
             // Those who look after a node come to the listener of probes themselves.
             proxies: match scope {
@@ -211,8 +215,18 @@ where
         drive.run(connection(begun), answer).await;
     }
 
-    /// Answers a request, with 500 where the service panics.
+    /// Answers a request, and has it told of where it is no probe.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let log = self.access_log.as_ref();
+        let Some(log) = log.filter(|_| !is_of_probe(request.uri().path())) else {
+            return self.answer_untold(request).await;
+        };
+        let accessed = Accessed::begin(log, request);
+        accessed.answer(|request| self.answer_untold(request)).await
+    }
+
+    /// Answers a request, with 500 where the service panics.
+    async fn answer_untold(&self, request: Request<Incoming>) -> Response<Body> {
         let answering = self.service.clone().oneshot(request);
         match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(response)) => response,
