@@ -11,6 +11,9 @@ const FILES: [&str; 5] = [
     "gleaner/v1/node.proto",
 ];
 
+/// What collectors of spans take, which is sent over HTTP.
+const OTLP: [&str; 1] = ["otlp/trace.proto"];
+
 /// Calls of etcd, which is never served here.
 const ETCD: [&str; 1] = ["etcd/rpc.proto"];
 
@@ -19,6 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure()
         // Documents are slices of the message they came in, not copies.
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    let descriptors = protox::compile(OTLP, ["proto"])?;
+    tonic_prost_build::configure()
         .bytes(".")
         .compile_fds(descriptors)?;
     let descriptors = protox::compile(ETCD, ["proto"])?;

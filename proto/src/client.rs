@@ -50,6 +50,12 @@ fn too_large(num_bytes: usize) -> Status {
     ))
 }
 
+/// Returns the place of a call in a trace that is recorded, as it travels.
+fn trace_text() -> Option<String> {
+    let recorded = gleaner_telemetry::current().recorded();
+    recorded.map(|context| context.to_string())
+}
+
 /// Waits for an answer.
 async fn ask<M>(
     limit: Duration,

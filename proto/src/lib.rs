@@ -5,7 +5,8 @@
 //! serialising; [`GrpcLeaf`], [`GrpcMetadata`] and [`GrpcNode`] stand behind the same traits for
 //! another node, and [`serve`] answers them. [`serve_on`] and [`Peer::over`] are the same on any
 //! stream of bytes; [`Handshake`] and [`Connect`] are where a node's streams are encrypted, and callers
-//! get the role by which services are answered or refused; [`etcd`] calls an etcd. The only room that knows messages.
+//! get the role by which services are answered or refused; [`etcd`] calls an etcd, [`otlp`] encodes spans for a collector.
+//! The only room that knows messages.
 //! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does), know TLS (a [`Handshake`] does).
 //! Read [`LeafClient`] first, then `docs/decisions/0011-wire.md`.
 
@@ -15,6 +16,7 @@ pub mod etcd;
 pub mod fault;
 pub mod metadata;
 pub mod node;
+pub mod otlp;
 pub mod postings;
 pub mod read;
 pub mod replicate;

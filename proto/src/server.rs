@@ -10,6 +10,7 @@ mod metadata;
 mod node;
 mod replication;
 mod role;
+mod traced;
 mod version;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic::{Request, Status};
+use tower::layer::util::{Identity, Stack};
 
 use crate::connect::Admission;
 use crate::metadata::MetadataClient;
@@ -39,6 +41,7 @@ use crate::{LeafClient, ReplicationClient};
 use accepted::IncomingStream;
 use life::{Life, Stage};
 use role::Access;
+use traced::Traced;
 
 /// Calls at the same time on one connection, and on one line; more wait at the caller.
 const MAX_CALLS: u32 = 4_096;
@@ -182,7 +185,7 @@ where
     }
 }
 
-fn router(services: Services, life: &Life) -> Router {
+fn router(services: Services, life: &Life) -> Router<Stack<Traced, Identity>> {
     let Services {
         node,
         leaf,
@@ -215,6 +218,7 @@ fn router(services: Services, life: &Life) -> Router {
         InterceptedService::new(service, answering(Access::Leases))
     });
     Server::builder()
+        .layer(Traced)
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -16,7 +16,7 @@ use tonic::{Status, Streaming};
 
 use super::fault::CallFault;
 use super::leaf::Stub;
-use super::{Peer, too_large};
+use super::{Peer, too_large, trace_text};
 use crate::wire::v1::line_answer::Answer;
 use crate::wire::v1::line_call::Call;
 use crate::wire::v1::{self, Cancelled};
@@ -128,6 +128,7 @@ impl Line {
         let (asked, answer) = open.enlist();
         let call = v1::LineCall {
             number: asked.number,
+            traceparent: trace_text().unwrap_or_default(),
             call: Some(call.into_call()),
         };
         let answered = async {
@@ -260,6 +261,7 @@ impl Drop for PendingCall {
         if was_waited_for.is_some() {
             let cancelled = v1::LineCall {
                 number: self.number,
+                traceparent: String::new(),
                 call: Some(Call::Cancelled(Cancelled {})),
             };
             // With so many unsent calls ahead the peer is to be pitied anyway; the call's own deadline

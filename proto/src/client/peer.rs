@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use gleaner_telemetry::TRACEPARENT_KEY;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use prost::Message;
@@ -179,6 +180,9 @@ impl Peer {
         let mut request = Request::new(message);
         let versions = self.versions.clone();
         request.metadata_mut().insert(WIRE_HEADER, versions);
+        if let Some(Ok(trace)) = super::trace_text().map(|text| text.parse()) {
+            request.metadata_mut().insert(TRACEPARENT_KEY, trace);
+        }
         request
     }
 

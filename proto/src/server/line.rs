@@ -13,6 +13,7 @@ use tonic::{Code, Status, Streaming};
 use super::MAX_CALLS;
 use super::leaf::Service;
 use super::life::Life;
+use super::traced;
 use crate::wire::v1::line_answer::Answer;
 use crate::wire::v1::line_call::Call;
 use crate::wire::v1::{Failed, LineAnswer, LineCall};
@@ -42,7 +43,12 @@ impl Answers {
         }
     }
 
-    fn take(&mut self, LineCall { number, call }: LineCall) {
+    fn take(&mut self, taken: LineCall) {
+        let LineCall {
+            number,
+            traceparent,
+            call,
+        } = taken;
         if let Some(Call::Cancelled(_)) = call {
             if let Some(running) = self.by_number.remove(&number) {
                 running.abort();
@@ -51,7 +57,8 @@ impl Answers {
         }
         let service = Arc::clone(&self.service);
         let running = self.running.spawn(async move {
-            let answer = match answered(&service, call).await {
+            let answered = traced::below(traceparent.parse().ok(), answered(&service, call));
+            let answer = match answered.await {
                 Ok(answer) => within_limit(answer),
                 Err(status) => failed(status.code(), status.message()),
             };
