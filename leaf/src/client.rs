@@ -19,6 +19,8 @@ use gleaner_proto::search::{
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_telemetry::SpanKind::Server;
+use gleaner_telemetry::traced;
 
 use crate::Leaf;
 use crate::copy::registry::OpenCopy;
@@ -34,31 +36,40 @@ pub(crate) const OPENING_PATIENCE: Duration = Duration::from_secs(30);
 #[async_trait]
 impl LeafClient for Leaf {
     async fn statistics(&self, call: StatisticsCall) -> Vec<Result<StatisticsAnswer, LeafFault>> {
-        self.searcher.count_statistics(call).await
+        traced(
+            "leaf statistics",
+            Server,
+            self.searcher.count_statistics(call),
+        )
+        .await
     }
 
     async fn expand(&self, call: ExpandCall) -> Vec<Result<ExpandAnswer, LeafFault>> {
-        self.searcher.expand_patterns(call).await
+        traced("leaf expand", Server, self.searcher.expand_patterns(call)).await
     }
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
-        self.searcher.search_shards(call).await
+        let (began, shards) = (Instant::now(), call.shards.clone());
+        let hits = traced("leaf search", Server, self.searcher.search_shards(call)).await;
+        let names = shards.iter().map(|view| view.shard.to_string());
+        gleaner_telemetry::note_shards(names, began.elapsed());
+        hits
     }
 
     async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
-        self.searcher.posting_lists(call).await
+        traced("leaf postings", Server, self.searcher.posting_lists(call)).await
     }
 
     async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
-        self.searcher.locate_documents(call).await
+        traced("leaf locate", Server, self.searcher.locate_documents(call)).await
     }
 
     async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
-        self.searcher.fetch_hits(call).await
+        traced("leaf fetch", Server, self.searcher.fetch_hits(call)).await
     }
 
     async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
-        self.searcher.explain_document(call).await
+        traced("leaf explain", Server, self.searcher.explain_document(call)).await
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
@@ -148,11 +159,11 @@ impl LeafClient for Leaf {
                 opening.await?
             }
         };
-        primary.write(call, bytes).await
+        traced("leaf write", Server, primary.write(call, bytes)).await
     }
 
     async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
-        self.searcher.get_documents(call).await
+        traced("leaf get", Server, self.searcher.get_documents(call)).await
     }
 
     fn shown_now(&self, shard: ShardKey) -> Option<Generation> {

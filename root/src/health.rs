@@ -51,6 +51,19 @@ impl Phase {
         }
     }
 
+    /// Returns its name in traces.
+    pub(crate) fn span_name(self) -> &'static str {
+        match self {
+            Self::Expand => "expand phase",
+            Self::Statistics => "statistics phase",
+            Self::Query => "query phase",
+            Self::Postings => "postings phase",
+            Self::Locate => "locate phase",
+            Self::Fetch => "fetch phase",
+            Self::OpenViews => "open_pit phase",
+        }
+    }
+
     /// Returns whether a copy may be asked for the same again while it is late: not where the call leaves
     /// something behind on its leaf, which could not be told from what the first one left.
     pub(crate) fn can_repeat(self) -> bool {

@@ -131,6 +131,13 @@ impl Reader {
 }
 
 impl Reader {
+    /// Returns the leaves whose copies of a shard hold everything acknowledged, the primary first; all that hold a copy,
+    /// where that is not known.
+    pub fn in_sync(&self, shard: ShardKey) -> Vec<NodeId> {
+        let copies = self.cluster.leaves.in_sync(shard);
+        copies.iter().map(|copy| copy.node.clone()).collect()
+    }
+
     /// Returns a document, or that there is none.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::ShardView;
 use gleaner_query::canonical::clause_fingerprint;
+use gleaner_telemetry::{Span, SpanKind};
 use tokio::time::Instant;
 
 use crate::SharedParts;
@@ -227,7 +228,9 @@ impl Scatterer {
             may_restart: trip.has_restarts(),
         };
         let mut race = Race::new(rules, slots);
-        run::run(&mut race, ask, taken).await;
+        let span = Span::begin(phase.span_name(), SpanKind::Internal);
+        let span = span.with("gleaner.shards", race.slots.len());
+        span.around(run::run(&mut race, ask, taken)).await;
         trip.shunned.append(&mut race.shunned);
         trip.evaluated += race.evaluated;
         if let Some(waterfall) = &mut trip.waterfall {

@@ -28,6 +28,7 @@ use gleaner_engine::control::Control;
 use gleaner_model::Edition;
 use gleaner_query::canonical::edition::SettingsDigest;
 use gleaner_query::search::{Scatter, SearchRequest};
+use gleaner_telemetry::{NotedShards, Span, SpanKind, traced};
 use tokio::time::Instant;
 
 use crate::by_term::TermScatter;
@@ -36,7 +37,7 @@ use crate::edition::Editions;
 use crate::memory::Accounts;
 use crate::plan::{IndexPlan, SearchedIndices, Target};
 use crate::planner::Planner;
-use crate::response::SearchResponse;
+use crate::response::{SearchResponse, ShardSummary};
 use crate::scatter::{Scatterer, Trip};
 use crate::slow_log::{self, SearchTimes};
 use crate::tasks::Action;
@@ -115,8 +116,10 @@ impl Root {
             let search = PreparedSearch::new(&self.cluster, indices, request, options);
             self.searcher.run(&search).await
         };
+        let span = Span::begin("search", SpanKind::Internal);
+        let span = span.with("db.collection.name", target.name());
         // A box is cheaper to hand on than a large future.
-        let work = Box::pin(work);
+        let work = Box::pin(span.around(work));
         let (action, name) = (Action::Search, target.name());
         self.tasks
             .as_task(action, name, &options.origin, work)
@@ -162,6 +165,7 @@ impl Searcher {
                 Ok(_) | Err(Stop::Failed(_)) => {
                     let mut response = attempt.map_err(Stop::into_error)?;
                     self.expand_collapsed(search, &mut response).await?;
+                    note_shards(&response.shards);
                     return Ok(response);
                 }
             };
@@ -186,7 +190,7 @@ impl Searcher {
     ) -> Result<SearchResponse, Stop> {
         let planned = match planned {
             Some(planned) => planned,
-            None => planned.insert(self.plan(search).await?),
+            None => planned.insert(traced("plan", SpanKind::Internal, self.plan(search)).await?),
         };
         let PlannedSearch {
             plans,
@@ -299,6 +303,17 @@ impl Searcher {
         let done = self.workers.run(deadline, job).await?;
         done.ok_or(RootError::Late)
     }
+}
+
+/// Notes which shards an answer is made of, for those who look after the node.
+fn note_shards(shards: &ShardSummary) {
+    let noted = NotedShards {
+        total: shards.total,
+        successful: shards.successful,
+        skipped: shards.skipped,
+        failed: u32::try_from(shards.failures.len()).unwrap_or(u32::MAX),
+    };
+    gleaner_telemetry::note(|facts| facts.add_shards(noted));
 }
 
 #[cfg(test)]

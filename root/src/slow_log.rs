@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gleaner_model::{IndexMeta, ShardKey, SlowLevel};
 use gleaner_query::search::SearchRequest;
+use gleaner_telemetry::TraceContext;
 
 use crate::plan::IndexPlan;
 use crate::response::SearchResponse;
@@ -40,6 +41,7 @@ pub(crate) fn note_search(
             let Some(level) = thresholds.passed_by(took) else {
                 continue;
             };
+            let asked = gleaner_telemetry::current();
             let line = SlowSearch {
                 index: index.name.as_str(),
                 phase,
@@ -47,6 +49,8 @@ pub(crate) fn note_search(
                 response,
                 source: source_of(request, origin),
                 opaque_id: origin.opaque_id.as_deref().unwrap_or_default(),
+                trace_id: asked.context().map(TraceContext::trace_hex),
+                query_key: asked.read(|facts| facts.query_key.clone()).flatten(),
             };
             line.log(level);
         }
@@ -70,6 +74,8 @@ struct SlowSearch<'a> {
     response: &'a SearchResponse,
     source: String,
     opaque_id: &'a str,
+    trace_id: Option<String>,
+    query_key: Option<String>,
 }
 
 impl SlowSearch<'_> {
@@ -94,6 +100,8 @@ impl SlowSearch<'_> {
                     failed_shards = shards.failures.len(),
                     timed_out = self.response.timed_out,
                     opaque_id = self.opaque_id,
+                    trace_id = self.trace_id,
+                    query_key = self.query_key,
                     source = self.source,
                     "slow search"
                 )
@@ -111,13 +119,24 @@ pub(crate) fn note_write(index: &IndexMeta, shard: ShardKey, num_documents: usiz
     let Some(level) = index.settings.slow_log.index.passed_by(took) else {
         return;
     };
-    let (threshold, took_ms) = (level.name(), took.as_millis() as u64);
+    let context = gleaner_telemetry::current().context();
+    let trace_id = context.map(TraceContext::trace_hex);
+    macro_rules! line {
+        ($log:ident) => {
+            tracing::$log!(
+                target: "slow_log",
+                index = index.name.as_str(),
+                %shard,
+                threshold = level.name(),
+                took_ms = took.as_millis() as u64,
+                num_documents,
+                trace_id,
+                "slow write"
+            )
+        };
+    }
     match level {
-        SlowLevel::Warn => {
-            tracing::warn!(target: "slow_log", %shard, threshold, took_ms, num_documents, "slow write");
-        }
-        SlowLevel::Info | SlowLevel::Debug | SlowLevel::Trace => {
-            tracing::info!(target: "slow_log", %shard, threshold, took_ms, num_documents, "slow write");
-        }
+        SlowLevel::Warn => line!(warn),
+        SlowLevel::Info | SlowLevel::Debug | SlowLevel::Trace => line!(info),
     }
 }

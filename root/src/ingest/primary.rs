@@ -11,6 +11,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
     Idempotency, RefusedItem, WriteCall, WriteFault, WriteItem, WriteOutcome,
 };
+use gleaner_telemetry::{Span, SpanKind};
 use twox_hash::XxHash3_128;
 
 use super::IngestOptions;
@@ -109,9 +110,14 @@ impl Ingester {
             };
             let write = async {
                 let primary = self.cluster.primary(shard)?;
+                let mut span = Span::begin("leaf write call", SpanKind::Client);
+                if span.is_recorded() {
+                    span.set("gleaner.node", &*primary.node.0);
+                    span.set("gleaner.shard", shard.to_string().as_str());
+                }
                 tokio::select! {
                     biased;
-                    answer = primary.client.write(call) => answer,
+                    answer = span.around(primary.client.write(call)) => answer,
                     () = self.cluster.primary_moved(shard, &primary.node) => {
                         let reason = "another copy has taken over before the primary answered";
                         let reason = reason.to_owned();

@@ -49,6 +49,7 @@ pub(super) struct Rules<'a> {
 /// A call to be made.
 pub(super) struct Start {
     pub(super) id: usize,
+    pub(super) kind: AttemptKind,
     pub(super) call: LeafCall,
     /// By which it can be cancelled.
     pub(super) guard: Option<AbortRegistration>,
@@ -271,7 +272,12 @@ impl<'a, A: Dated> Race<'a, A> {
                 shards: vec![view],
                 remaining: self.rules.deadline.for_leaf(),
             };
-            starts.push(Start { id, call, guard });
+            starts.push(Start {
+                id,
+                kind,
+                call,
+                guard,
+            });
             self.attempts.push(Attempt {
                 node: located.node.clone(),
                 slots: vec![*at],

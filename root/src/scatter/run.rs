@@ -4,10 +4,11 @@ use std::future::Future;
 use std::pin::pin;
 
 use futures::StreamExt;
-use futures::future::{AbortRegistration, Abortable};
+use futures::future::{AbortRegistration, Abortable, Either};
 use futures::stream::FuturesUnordered;
 use gleaner_model::ShardKey;
 use gleaner_proto::LeafFault;
+use gleaner_telemetry::{Span, SpanKind};
 use tokio::time::{Instant, sleep_until};
 
 use super::LeafCall;
@@ -28,7 +29,10 @@ pub(super) async fn run<A, F, Fut>(
     F: Fn(LeafCall) -> Fut,
     Fut: Future<Output = Vec<Result<A, LeafFault>>>,
 {
-    let call = |start: Start| guarded(start.id, ask(start.call), start.guard);
+    let call = |start: Start| {
+        let span = span_of(&start);
+        guarded(start.id, told(span, ask(start.call)), start.guard)
+    };
     let mut calls: FuturesUnordered<_> = race.begin().into_iter().map(call).collect();
     let mut timer = pin!(sleep_until(race.wake_at()));
     while !race.is_settled() {
@@ -51,6 +55,34 @@ pub(super) async fn run<A, F, Fut>(
         }
     }
     race.end();
+}
+
+/// Returns the span of a call, with the leaf and which attempt it is.
+fn span_of(start: &Start) -> Span {
+    let mut span = Span::begin("leaf call", SpanKind::Client);
+    if span.is_recorded() {
+        span.set("gleaner.node", &*start.call.located.node.0);
+        span.set("gleaner.attempt", start.kind.name());
+        span.set("gleaner.shards", start.call.shards.len());
+    }
+    span
+}
+
+/// Makes a call within its span, which says whether it failed for a shard.
+fn told<A>(
+    mut span: Span,
+    call: impl Future<Output = Vec<Result<A, LeafFault>>>,
+) -> impl Future<Output = Vec<Result<A, LeafFault>>> {
+    if !span.is_recorded() {
+        return Either::Left(call);
+    }
+    Either::Right(Box::pin(async move {
+        let results = span.run(call).await;
+        if results.iter().any(Result::is_err) {
+            span.fail("a shard has no answer");
+        }
+        results
+    }))
 }
 
 /// Makes a call that can be cancelled from outside; it gives `None` then.
