@@ -89,8 +89,10 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
         mark(response.headers_mut(), "bypass");
         return response;
     };
+    gleaner_telemetry::note(|facts| facts.note_key(&keep.key.0));
     request.wants_edition = true;
     let fetching = async move { read_whole(carry_out(request, form, &[]).await).await };
+    let fetching = gleaner_telemetry::carried(fetching);
     let mut response = match cache.answer(&keep, || fetching).await {
         Ok(served) => respond(served, &keep, &wanted).map(Body::from),
         Err(lost) => {

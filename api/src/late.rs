@@ -17,6 +17,7 @@ use tower::ServiceExt;
 use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::probes::{json_body, probes};
+use crate::topz::TopzPage;
 
 impl Dialect {
     /// Returns a service that answers probes and metrics, and all else with a 503 that says `reason`,
@@ -33,7 +34,7 @@ impl Dialect {
         };
         Self {
             spoken: Arc::default(),
-            before: probes(readiness, metrics).fallback(refuse),
+            before: probes(readiness, metrics, TopzPage::new("root", "")).fallback(refuse),
         }
     }
 

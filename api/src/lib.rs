@@ -16,6 +16,7 @@ pub mod guard;
 mod late;
 mod look_up;
 mod middleware;
+pub mod openapi;
 pub mod options;
 mod parameters;
 mod paths;
@@ -30,6 +31,7 @@ mod serve;
 mod service;
 #[cfg(test)]
 mod testing;
+mod topz;
 mod work;
 
 pub use bound::{Bindings, Bound};
@@ -39,6 +41,7 @@ pub use options::{ApiOptions, Distribution, RemoteClusters};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use serve::{serve, serve_probes};
+pub use topz::TopzPage;
 pub use work::{WorkClass, Workload, Workloads};
 
 #[cfg(doc)]

@@ -1,5 +1,7 @@
 //! Probes and metrics of nodes that do not speak the dialect.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -10,14 +12,22 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::sync::watch;
 
-/// Returns a service of `/_health/live`, `/_health/ready` (200 or 503, with the reason) and
-/// `/metrics`, as roots answer them too.
-pub fn probes(readiness: watch::Receiver<Readiness>, metrics: PrometheusHandle) -> Router {
+use crate::topz::TopzPage;
+
+/// Returns a service of `/_health/live`, `/_health/ready` (200 or 503, with the reason),
+/// `/metrics` and `/topz`, as roots answer them too.
+pub fn probes(
+    readiness: watch::Receiver<Readiness>,
+    metrics: PrometheusHandle,
+    topz: TopzPage,
+) -> Router {
+    let topz = (Arc::new(topz), metrics.clone());
     let live = || async { json_body(StatusCode::OK, &json!({"status": "live"})) };
     Router::new()
         .route("/_health/live", get(live))
         .route("/_health/ready", get(ready).with_state(readiness))
         .route("/metrics", get(text).with_state(metrics))
+        .route("/topz", get(busy).with_state(topz))
 }
 
 async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> impl IntoResponse {
@@ -28,6 +38,12 @@ async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> impl Into
             &json!({"status": "not ready", "reason": reason}),
         ),
     }
+}
+
+async fn busy(
+    State((page, metrics)): State<(Arc<TopzPage>, PrometheusHandle)>,
+) -> impl IntoResponse {
+    json_body(StatusCode::OK, &page.page(Some(&metrics)))
 }
 
 /// The format in which metrics are written.
@@ -56,7 +72,7 @@ mod tests {
             reason: "2 shards are being copied".to_owned(),
         });
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let router = probes(readiness, metrics.handle());
+        let router = probes(readiness, metrics.handle(), TopzPage::new("leaf", "leaf-1"));
         let ask = |path: &str| {
             let request = Request::get(path).body(axum::body::Body::empty());
             router.clone().oneshot(request.expect("a request"))
@@ -67,7 +83,7 @@ mod tests {
         let body = String::from_utf8_lossy(&body.expect("whole")).into_owned();
         assert!(body.contains("2 shards are being copied"), "{body}");
         tell.send_replace(Readiness::Ready);
-        for path in ["/_health/ready", "/_health/live", "/metrics"] {
+        for path in ["/_health/ready", "/_health/live", "/metrics", "/topz"] {
             let answer = ask(path).await.expect("infallible");
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
         }

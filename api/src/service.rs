@@ -182,6 +182,7 @@ async fn dispatch(
         parts,
         sender,
     } = came;
+    note_request(route, &parts, &sender);
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let is_conditional = head.method != Method::POST;
@@ -248,6 +249,18 @@ async fn dispatch(
     };
     times.record(route.name, response.status(), started);
     response
+}
+
+/// Notes what is asked, by whom, for those who look after the node.
+fn note_request(route: &'static Route, parts: &Parts, sender: &Sender) {
+    gleaner_telemetry::note(|facts| {
+        facts.route = Some(route.name);
+        let mut parts = parts.iter().flatten();
+        facts.index = parts
+            .find(|(name, _)| *name == "index")
+            .map(|(_, names)| names.clone());
+        facts.key_id = sender.principal.holder().map(|holder| holder.id.clone());
+    });
 }
 
 /// Refuses a request without the right that its route needs, as [`authorize`].

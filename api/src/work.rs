@@ -124,6 +124,18 @@ impl Workloads {
     }
 }
 
+impl Workloads {
+    /// Returns the name of the route of a request, and of the indices in its path.
+    pub fn target(&self, head: &Parts) -> Option<(&'static str, Option<String>)> {
+        let PathMatch::Route(route, (), parts) = self.paths.find(&head.method, &head.uri) else {
+            return None;
+        };
+        let mut parts = parts.unwrap_or_default().into_iter();
+        let index = parts.find(|(name, _)| *name == "index");
+        Some((route.name, index.map(|(_, names)| names)))
+    }
+}
+
 fn class_of(route: &Route, names_indices: bool) -> WorkClass {
     let action = Right::of(route).action;
     let is_scan = action.contains("/scroll")

@@ -1,6 +1,7 @@
 //! `/`, health probes, metrics.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::ShardStates;
@@ -8,10 +9,15 @@ use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
+use crate::openapi::openapi;
 use crate::options::Distribution;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Route};
+use crate::topz;
+
+/// The page of all routes, made when it is first asked for.
+static OPENAPI: LazyLock<Value> = LazyLock::new(openapi);
 
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -44,6 +50,22 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/metrics"],
         parameters: &[],
         handler: |request| Box::pin(async move { metrics(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "topz",
+        methods: &[Method::GET],
+        paths: &["/topz"],
+        parameters: &[],
+        handler: |request| Box::pin(async move { Ok(topz(&request)) }),
+        is_refused: false,
+    },
+    Route {
+        name: "openapi",
+        methods: &[Method::GET],
+        paths: &["/_openapi.json"],
+        parameters: &[],
+        handler: |_| Box::pin(async { Ok(Reply::json(&*OPENAPI)) }),
         is_refused: false,
     },
 ];
@@ -124,6 +146,12 @@ fn metrics(request: &Request) -> Answer {
             ))
         }
     }
+}
+
+fn topz(request: &Request) -> Reply {
+    let app = &request.app;
+    let whose = ("root", app.options.node_name.as_str());
+    Reply::json(&topz::page(whose, &app.options.probe, app.metrics.as_ref()))
 }
 
 #[cfg(test)]

@@ -133,6 +133,16 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
             .map(|(shard, term)| (shard.to_string(), term.0.into()))
             .collect();
         object.insert("primary_terms".to_owned(), Value::Object(terms));
+        // Copies go by the names of their nodes.
+        let in_sync = index.shards().map(|shard| {
+            let nodes = request.root().reader().in_sync(shard).into_iter();
+            let nodes: Vec<String> = nodes.map(|node| node.to_string()).collect();
+            (shard.shard.0.to_string(), nodes.into())
+        });
+        object.insert(
+            "in_sync_allocations".to_owned(),
+            Value::Object(in_sync.collect()),
+        );
         indices.insert(index.name.to_string(), Value::Object(object));
     }
     let uuid = &request.root().cluster().state().cluster_uuid;

@@ -70,6 +70,8 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         "metrics",
         cluster("cluster:monitor/metrics", OnCluster::Monitor),
     ),
+    ("openapi", plain("cluster:monitor/openapi", Needs::Key)),
+    ("topz", cluster("cluster:monitor/topz", OnCluster::Monitor)),
     (
         "license.get",
         plain("cluster:monitor/xpack/license/get", Needs::Key),
