@@ -56,6 +56,11 @@ pub trait Visitors: Send + Sync {
     /// Returns who sends it.
     fn visitor(&self, head: &Parts) -> Visitor;
 
+    /// Returns the name of its route and of its indices, for the access log.
+    fn target(&self, _: &Parts) -> Option<(&'static str, Option<String>)> {
+        None
+    }
+
     /// Returns what it asks for; the body is empty where it is not at hand.
     fn work(&self, head: &Parts, body: &Bytes) -> Work;
 }
@@ -107,7 +112,17 @@ impl Control {
     /// # Errors
     /// 429 with what is too much and when to come again.
     pub(crate) fn enter(&self, head: &Parts, address: IpAddr) -> Result<Entrant, Refusal> {
-        self.limits.enter(self.visitors.visitor(head), address)
+        let visitor = self.visitors.visitor(head);
+        gleaner_telemetry::note(|facts| {
+            if let Visitor::Key { id, .. } = &visitor {
+                facts.key_id = Some(Arc::clone(id));
+            }
+            if let Some((route, index)) = self.visitors.target(head) {
+                facts.route = Some(route);
+                facts.index = index;
+            }
+        });
+        self.limits.enter(visitor, address)
     }
 
     /// Charges a request whose answer may be kept.

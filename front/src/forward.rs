@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use gleaner_model::metric;
+use gleaner_telemetry::{Span, SpanKind, TRACEPARENT};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, request};
 use hyper::body::Incoming;
@@ -122,8 +123,14 @@ impl Forwarder {
                 .headers_mut()
                 .insert(header::TRANSFER_ENCODING, chunked);
         }
+        let mut span = Span::begin("forward", SpanKind::Client);
+        span.set("server.address", backend.name.as_str());
+        gleaner_telemetry::note(|facts| facts.backend = Some(backend.name.clone()));
+        if let Some(Ok(below)) = span.outgoing().map(|context| context.to_string().parse()) {
+            request.headers_mut().insert(TRACEPARENT, below);
+        }
         let begun = Instant::now();
-        let sending = self.client.request(request.map(|()| body.lend()));
+        let sending = span.around(self.client.request(request.map(|()| body.lend())));
         let answered = match timeout_at(deadline, sending).await {
             Ok(answered) => answered.map_err(|error| failed(backend, &error, body)),
             Err(_elapsed) => Err(late(backend, body)),

@@ -11,6 +11,7 @@ use axum::body::Body;
 use futures::future::BoxFuture;
 use gleaner_model::metric;
 use gleaner_server::{Encryption, Leftover, PeerAddress};
+use gleaner_telemetry::note;
 use http::{Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -192,6 +193,7 @@ impl Shared {
     /// that is kept needs is decided before the body is forwarded.
     async fn conduct(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let caller = self.caller(&request);
+        note(|facts| facts.client = Some(caller.address));
         let (mut head, body) = request.into_parts();
         hygiene::clean(&mut head, &caller)?;
         let control = self.control.as_ref();
@@ -209,6 +211,9 @@ impl Shared {
             (Some(kept), RequestBody::Whole(bytes)) if way.is_main() => kept.keep(&head, bytes),
             _ => None,
         };
+        if let Some(keep) = &keep {
+            note(|facts| facts.note_key(&keep.key.0));
+        }
         if let (Some(control), Some(entrant), Some(_)) = (control, &entrant, &keep) {
             control.charge_kept(entrant)?;
         }

@@ -157,6 +157,9 @@ impl Split {
             .is_in(found.share(), &found.rule.name, head, address);
         metrics::counter!(metric::FRONT_SPLIT.name, "arm" => if is_other { "other" } else { "main" })
             .increment(1);
+        if is_other {
+            gleaner_telemetry::note(|facts| facts.variant = Some(found.rule.name.clone()));
+        }
         if !is_other {
             return Way {
                 backends: None,
