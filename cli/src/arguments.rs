@@ -20,6 +20,7 @@ use crate::{
     node::{LeafArguments, RootArguments},
     search::SearchArguments,
     serve::ServeArguments,
+    top::TopArguments,
 };
 
 /// A distributed document-search engine that speaks the REST dialect you already use.
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Certs(CertsArguments),
     Keys(KeysArguments),
     Health(HealthArguments),
+    Top(TopArguments),
     Demo(DemoArguments),
     Index(IndexArguments),
     Search(SearchArguments),

@@ -5,6 +5,7 @@ mod folders;
 mod map;
 mod plan;
 mod process;
+mod status;
 
 use std::{
     cmp::Reverse,
@@ -31,11 +32,12 @@ use crate::{
 use etcd::OnEtcd;
 use plan::Plan;
 use process::{Part, Process};
+use status::StatusArguments;
 
 /// Longest time a node is asked whether it is ready before it is asked again.
 const ASKED_FOR: Duration = Duration::from_secs(2);
 
-/// A local cluster of several processes.
+/// A local cluster of several processes, and the state of any cluster.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ClusterArguments {
     #[command(subcommand)]
@@ -45,6 +47,7 @@ pub(crate) struct ClusterArguments {
 #[derive(Debug, clap::Subcommand)]
 enum ClusterCommand {
     Up(UpArguments),
+    Status(StatusArguments),
 }
 
 /// Start roots, leaves and fronts on this machine, and stop them in order at SIGINT or SIGTERM.
@@ -77,6 +80,12 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
           default_value = "auto", default_missing_value = "always")]
     etcd: OnEtcd,
+    /// Write what clients ask to `NAME.access.jsonl` in the folder, for each front and root
+    #[arg(long)]
+    access_logs: bool,
+    /// Collector that the spans of all requests are sent to, as OTLP over HTTP
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// Address to listen on for clients, of the first front or else the first root; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9200", value_name = "HOST:PORT")]
     listen: String,
@@ -87,7 +96,10 @@ pub(crate) struct UpArguments {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
-    let ClusterCommand::Up(arguments) = arguments.command;
+    let arguments = match arguments.command {
+        ClusterCommand::Up(arguments) => arguments,
+        ClusterCommand::Status(arguments) => return status::run(&arguments).await,
+    };
     ensure!(
         arguments.copies <= arguments.leaves,
         "{} copies need as many leaves, there are to be {}",
@@ -294,6 +306,8 @@ mod tests {
             secure: false,
             keys: false,
             etcd: OnEtcd::Auto,
+            access_logs: false,
+            otlp_endpoint: None,
             listen: String::new(),
             data: "d".into(),
         };

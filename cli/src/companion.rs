@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gleaner_api::ApiOptions;
+use gleaner_api::{ApiOptions, TopzPage};
 use gleaner_proto::node::Readiness;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -74,11 +74,15 @@ pub(crate) struct Companion {
 }
 
 impl Companion {
-    /// Starts logging and answering probes; it is not ready before it says so.
+    /// Starts logging and answering probes, as what `role` says; it is not ready before it says so.
     ///
     /// # Errors
     /// A filter of log lines that means nothing, an address that cannot be listened on.
-    pub(crate) async fn start(arguments: &CompanionArguments, verbosity: u8) -> Result<Self> {
+    pub(crate) async fn start(
+        arguments: &CompanionArguments,
+        role: &str,
+        verbosity: u8,
+    ) -> Result<Self> {
         let filter = match verbosity {
             0 => &arguments.log,
             verbosity => logging::filter_of(verbosity + 1),
@@ -87,7 +91,7 @@ impl Companion {
         descriptors::raise();
         let stop = stop_asked(arguments.stop_with_input)?;
         let (readiness, told) = watch::channel(not_ready("it starts"));
-        let probes = gleaner_api::probes(told, metrics::install()?);
+        let probes = gleaner_api::probes(told, metrics::install()?, TopzPage::new(role, role));
         let probes = Probes::start(&arguments.probe_listen, probes, &ApiOptions::default()).await?;
         Ok(Self {
             stop,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::node::membership::Membership;
+use crate::telemetry::TRACE_SHARE;
 
 pub(crate) use flags::Flags;
 pub(crate) use units::{Allowance, ByteSize, Span};
@@ -72,6 +73,13 @@ pub(crate) struct Config {
     pub(crate) distribution: Distribution,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
+    /// Empty: none; `-`: standard output.
+    pub(crate) access_log: PathBuf,
+    /// Empty: with the other lines.
+    pub(crate) slow_log: PathBuf,
+    /// Empty: no spans are exported.
+    pub(crate) otlp_endpoint: String,
+    pub(crate) trace_share: f64,
     pub(crate) auto_create_index: bool,
     pub(crate) default_replicas: u32,
     pub(crate) search_timeout: Span,
@@ -138,6 +146,10 @@ impl Default for Config {
             // The engine's library tells of every merge at `info`.
             log: "info,tantivy=warn".to_owned(),
             log_format: LogFormat::Text,
+            access_log: PathBuf::new(),
+            slow_log: PathBuf::new(),
+            otlp_endpoint: String::new(),
+            trace_share: TRACE_SHARE,
             auto_create_index: true,
             default_replicas: 1,
             search_timeout: seconds(60),
@@ -234,11 +246,8 @@ impl Config {
             0.0 < high && high <= flood && flood <= 1.0,
             "wanted 0 < high_watermark <= flood_stage <= 1, saw {high} and {flood}"
         );
-        ensure!(
-            (0.0..=1.0).contains(&self.hedge_share),
-            "`hedge_share` is {}, wanted 0 to 1",
-            self.hedge_share
-        );
+        check_share("hedge_share", self.hedge_share)?;
+        check_share("trace_share", self.trace_share)?;
         ensure!(
             !self.search_timeout.0.is_zero(),
             "`search_timeout` is 0: no search could end; -1 is without limit"
@@ -330,6 +339,18 @@ impl Config {
         );
         Ok(())
     }
+}
+
+/// Refuses a share that is none.
+///
+/// # Errors
+/// A number that is not between 0 and 1.
+pub(crate) fn check_share(name: &str, share: f64) -> Result<()> {
+    ensure!(
+        (0.0..=1.0).contains(&share),
+        "`{name}` is {share}, wanted 0 to 1"
+    );
+    Ok(())
 }
 
 /// Reads a file, and refuses what is wrong in it before other layers hide where it came from.

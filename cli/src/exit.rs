@@ -12,6 +12,10 @@ pub(crate) enum Exit {
     /// The load went through, and some documents were refused for what they are, or some searches
     /// failed.
     Refused,
+    /// Everything serves, and something has fewer copies than it should.
+    Yellow,
+    /// Something does not serve.
+    Red,
     /// The user ended it; a checkpoint says how far it came.
     Interrupted,
 }
@@ -32,13 +36,22 @@ Exit codes:
   3    the run went through, some requests failed or were dropped
   130  interrupted; the report is of what had been answered";
 
+/// The codes of `gleaner cluster status`, for its help.
+pub(crate) const OF_STATUS: &str = "\
+Exit codes:
+  0    green: every copy serves
+  1    usage, or no root answered
+  3    yellow: every shard serves, some have fewer copies than they should
+  4    red: some shards do not serve";
+
 impl Exit {
     /// Returns the number that the shell is told.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Success => 0,
             Self::Failure => 1,
-            Self::Refused => 3,
+            Self::Refused | Self::Yellow => 3,
+            Self::Red => 4,
             // 128 + SIGINT, as shells count it.
             Self::Interrupted => 130,
         }

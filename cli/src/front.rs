@@ -5,6 +5,7 @@ mod kept;
 mod limits;
 mod reads;
 mod split;
+mod told;
 mod visitors;
 
 use std::sync::Arc;
@@ -28,7 +29,9 @@ use kept::FrontCache;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit> {
-    let companion = Companion::start(&arguments.companion, verbosity).await?;
+    let companion = Companion::start(&arguments.companion, "front", verbosity).await?;
+    let name = arguments.node_name.as_deref();
+    let telemetry = arguments.telemetry.start(name)?;
     let tls = tls(&arguments)?;
     let (options, listen) = forwarding(&arguments, tls.as_ref())?;
     let listener = Bound::take(&listen, LISTEN).await?.listen()?;
@@ -48,7 +51,10 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     let _admin = admin(&arguments, &front).await?;
     let asked = front.clone();
     let _telling = companion.tell(move || (!asked.is_ready()).then_some("no backend is ready"));
-    let server = server_options(&arguments, tls.as_ref())?;
+    let server = ServerOptions {
+        access_log: Some(telemetry.access_log()),
+        ..server_options(&arguments, tls.as_ref())?
+    };
     tracing::info!(%address, is_encrypted = tls.is_some(), "front serving");
     let drained = async {
         companion.stopped().await;
@@ -59,6 +65,7 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     if let Some(kept) = kept {
         kept.leave().await;
     }
+    telemetry.end().await;
     served.context("the server failed")?;
     tracing::info!("stopped");
     Ok(Exit::Success)

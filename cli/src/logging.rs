@@ -1,30 +1,57 @@
-//! Where log lines go: standard error, as text or JSON.
+//! Where log lines go: standard error, as text or JSON; those of the slow log to a file of their own, if it has one.
 
 use std::io::{IsTerminal, stderr};
 
 use anyhow::{Context, Result, anyhow};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
+use crate::telemetry::SlowLines;
 use crate::{config::LogFormat, terminal};
+
+/// Target of the lines of the slow log.
+const SLOW_LOG: &str = "slow_log";
 
 /// Starts logging what `filter` lets through.
 ///
 /// # Errors
 /// A filter that cannot be read.
 pub(crate) fn install(filter: &str, format: LogFormat) -> Result<()> {
+    install_with(filter, format, None)
+}
+
+/// As [`install`]; the lines of the slow log go to `slow` alone, if there is one.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_with(filter: &str, format: LogFormat, slow: Option<SlowLines>) -> Result<()> {
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("`--log {filter}` is no filter"))?;
-    let lines = fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(stderr)
         // It would tell of a line that cannot be written where lines cannot be written, and panic: a full
         // disk or a reader that has gone would end whatever has something to say.
         .log_internal_errors(false);
-    let is_coloured = terminal::is_coloured(stderr().is_terminal());
-    let installed = match format {
-        LogFormat::Text => lines.with_ansi(is_coloured).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = match format {
+        LogFormat::Text => {
+            let is_coloured = terminal::is_coloured(stderr().is_terminal());
+            lines.with_ansi(is_coloured).boxed()
+        }
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let is_apart = slow.is_some();
+    let lines = lines.with_filter(filter_fn(move |line| {
+        !(is_apart && line.target() == SLOW_LOG)
+    }));
+    let slow = slow.map(|slow| {
+        let lines = fmt::layer().with_writer(slow).log_internal_errors(false);
+        let lines = lines.json().flatten_event(true).with_current_span(false);
+        let lines = lines.with_span_list(false);
+        lines.with_filter(filter_fn(|line| line.target() == SLOW_LOG))
+    });
+    let installed = registry().with(lines).with(slow).with(filter).try_init();
     installed.map_err(|error| anyhow!("logging is already started: {error}"))
 }
 

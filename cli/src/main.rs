@@ -35,8 +35,10 @@ mod search;
 mod security;
 mod serve;
 mod signals;
+mod telemetry;
 mod terminal;
 mod tls;
+mod top;
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -109,6 +111,7 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::ConfigSync(arguments) => config_sync::run(arguments, verbosity).await,
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Keys(arguments) => keys::run(arguments).await,
+            Command::Top(arguments) => top::run(arguments).await,
             Command::Health(arguments) => health::run(arguments).await,
             Command::Index(arguments) => index::run(arguments).await,
             Command::Search(arguments) => search::run(arguments).await,

@@ -29,6 +29,7 @@ use crate::{
         folder::DataFolder,
     },
     signals,
+    telemetry::Telemetry,
     tls::{NodeTls, check_exposure, check_exposure_to_nodes},
 };
 use membership::{ClusterFile, Member, Membership};
@@ -102,6 +103,8 @@ struct Setup {
     handshake: Option<Arc<dyn Handshake>>,
     /// `None` where connections of clients are plain.
     tls: Option<NodeTls>,
+    /// What tells of requests.
+    telemetry: Telemetry,
 }
 
 /// The addresses that a node has taken.
@@ -137,7 +140,7 @@ impl Setup {
         } else {
             &config.log
         };
-        logging::install(filter, config.log_format)?;
+        let telemetry = Telemetry::of(&config, name_of(role), filter)?;
         descriptors::raise();
         let folder = DataFolder::take(&config.data)?;
         let http = listen(&config.listen).await?;
@@ -162,6 +165,7 @@ impl Setup {
                 .unwrap_or_default(),
             handshake: between.map(|nodes| nodes.handshake),
             tls,
+            telemetry,
         };
         Ok(Some((setup, Addresses { http, rpc })))
     }
@@ -196,6 +200,14 @@ impl Setup {
 
     fn is_keeper(&self) -> bool {
         self.membership.keeper.as_ref() == Some(&self.member.name)
+    }
+}
+
+/// Returns what a node is called that has this role.
+fn name_of(role: Role) -> &'static str {
+    match role {
+        Role::Leaf => "leaf",
+        Role::Root => "root",
     }
 }
 

@@ -62,6 +62,14 @@ pub(crate) struct RemoteArguments {
 }
 
 impl RemoteArguments {
+    /// Returns the same for another server.
+    pub(crate) fn asking(&self, url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Returns arguments for a server of our own that asks for nothing.
     pub(crate) fn at(url: String) -> Self {
         Self {

@@ -18,6 +18,7 @@ use crate::{
     descriptors,
     exit::Exit,
     logging, signals,
+    telemetry::Telemetry,
     tls::{NodeTls, check_exposure},
 };
 use address::listen;
@@ -52,7 +53,7 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     } else {
         &config.log
     };
-    logging::install(filter, config.log_format)?;
+    let telemetry = Telemetry::of(&config, "serve", filter)?;
     descriptors::raise();
     let stop = signals::stop_asked()?;
     let folder = DataFolder::take(&config.data)?;
@@ -71,7 +72,9 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
         let ca = config.secure.then(|| config.data.join("tls/ca.pem"));
         drop(stdout().write_all(first_steps(&address, ca.as_deref()).as_bytes()));
     }
+    let node = node.told_in(telemetry.access_log());
     node.serve(listener, &config, stop).await?;
+    telemetry.end().await;
     tracing::info!("stopped; everything is committed");
     Ok(Exit::Success)
 }

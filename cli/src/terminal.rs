@@ -14,6 +14,12 @@ pub(crate) struct Palette {
     pub(crate) strong: &'static str,
     /// Scores, places, what is read last.
     pub(crate) faint: &'static str,
+    /// All is well.
+    pub(crate) good: &'static str,
+    /// Something is not as it should be.
+    pub(crate) doubtful: &'static str,
+    /// Something is wrong.
+    pub(crate) bad: &'static str,
     /// Back to normal.
     pub(crate) reset: &'static str,
 }
@@ -23,6 +29,9 @@ impl Palette {
         highlight: "\x1b[1;33m",
         strong: "\x1b[1m",
         faint: "\x1b[2m",
+        good: "\x1b[32m",
+        doubtful: "\x1b[33m",
+        bad: "\x1b[31m",
         reset: "\x1b[0m",
     };
     /// No colours at all.
@@ -30,8 +39,20 @@ impl Palette {
         highlight: "",
         strong: "",
         faint: "",
+        good: "",
+        doubtful: "",
+        bad: "",
         reset: "",
     };
+
+    /// Returns the colour of a cluster's health.
+    pub(crate) fn of_health(self, status: &str) -> &'static str {
+        match status {
+            "green" => self.good,
+            "yellow" => self.doubtful,
+            _ => self.bad,
+        }
+    }
 
     /// Returns colours when standard output is a terminal and `NO_COLOR` is not set.
     pub(crate) fn of_stdout() -> Self {

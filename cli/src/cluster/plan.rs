@@ -41,6 +41,9 @@ pub(super) struct Plan {
     copies: u32,
     is_secure: bool,
     requires_keys: bool,
+    access_logs: bool,
+    /// Where the spans of all requests are sent.
+    otlp_endpoint: Option<String>,
     data: PathBuf,
 }
 
@@ -100,6 +103,8 @@ impl Plan {
             copies: arguments.copies,
             is_secure: arguments.secure,
             requires_keys: arguments.keys,
+            access_logs: arguments.access_logs,
+            otlp_endpoint: arguments.otlp_endpoint.clone(),
             data,
         })
     }
@@ -257,6 +262,13 @@ impl Plan {
             add("--key", file("key").into());
             add("--ca", self.certificate("ca.pem").into());
         }
+        if self.access_logs {
+            add("--access-log", self.access_log(&front.name).into());
+        }
+        if let Some(endpoint) = &self.otlp_endpoint {
+            add("--otlp-endpoint", endpoint.into());
+            add("--trace-share", "1".into());
+        }
         Launch {
             name: front.name.clone(),
             role: PeerRole::Front,
@@ -264,6 +276,10 @@ impl Plan {
             log: self.data.join(format!("{}.log", front.name)),
             url: self.url_of(&front.http_address),
         }
+    }
+
+    fn access_log(&self, name: &str) -> PathBuf {
+        self.data.join(format!("{name}.access.jsonl"))
     }
 
     fn config(&self, member: &Member) -> Result<String> {
@@ -279,6 +295,14 @@ impl Plan {
             set("tls_ca", &self.certificate("ca.pem").to_string_lossy());
         } else {
             table.insert("insecure".to_owned(), true.into());
+        }
+        if self.access_logs {
+            let log = self.access_log(&member.name).to_string_lossy().into_owned();
+            table.insert("access_log".to_owned(), log.into());
+        }
+        if let Some(endpoint) = &self.otlp_endpoint {
+            table.insert("otlp_endpoint".to_owned(), endpoint.as_str().into());
+            table.insert("trace_share".to_owned(), 1.0.into());
         }
         if self.requires_keys && member.role == Role::Root {
             table.insert("secure".to_owned(), true.into());

@@ -82,6 +82,22 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_LOG_FORMAT", value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
+    /// File with a line of JSON for each request, `-` for standard output [default: none]
+    #[arg(long, env = "GLEANER_ACCESS_LOG", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_log: Option<PathBuf>,
+    /// File that the lines of the slow log go to instead of the log, `-` for standard output [default: none]
+    #[arg(long, env = "GLEANER_SLOW_LOG", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slow_log: Option<PathBuf>,
+    /// Collector that spans are sent to, as OTLP over HTTP [default: none]
+    #[arg(long, env = "GLEANER_OTLP_ENDPOINT", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otlp_endpoint: Option<String>,
+    /// Share of the traces that clients do not record themselves that is recorded [default: 0.01]
+    #[arg(long, env = "GLEANER_TRACE_SHARE", value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_share: Option<f64>,
     /// Does a write to an unknown index make it? [default: true]
     #[arg(long, env = "GLEANER_AUTO_CREATE_INDEX", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]

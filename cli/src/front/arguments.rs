@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::limits::LimitArguments;
 use super::split::SplitArguments;
+use super::told::TelemetryArguments;
 use crate::companion::CompanionArguments;
 use crate::config::{ByteSize, Span};
 
@@ -115,6 +116,8 @@ pub(crate) struct FrontArguments {
         env = "GLEANER_FRONT_DRAIN_DELAY"
     )]
     pub(super) drain_delay: Span,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArguments,
     #[command(flatten)]
     pub(super) companion: CompanionArguments,
 }

@@ -31,6 +31,10 @@ impl Visitors for KnownVisitors {
         }
     }
 
+    fn target(&self, head: &Parts) -> Option<(&'static str, Option<String>)> {
+        self.workloads.target(head)
+    }
+
     fn work(&self, head: &Parts, body: &Bytes) -> Work {
         let work = self.workloads.of(head, body);
         Work {

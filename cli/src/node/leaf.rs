@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use gleaner_api::TopzPage;
 use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::{
@@ -45,7 +46,11 @@ pub(super) async fn run(
         http = %http.local_addr()?,
         "leaf starting"
     );
-    let probes = gleaner_api::probes(readiness.clone(), metrics);
+    let probes = gleaner_api::probes(
+        readiness.clone(),
+        metrics,
+        TopzPage::new("leaf", &setup.member.name),
+    );
     let tls = setup.tls.as_ref();
     let _fresh = tls.map(NodeTls::keep_fresh);
     let options = wiring::edge_options(&setup.config, &setup.membership, tls)?;
@@ -94,6 +99,7 @@ pub(super) async fn run(
     };
     let ended = tokio::try_join!(running, probed);
     upkeep.abort();
+    setup.telemetry.end().await;
     ended?;
     tracing::info!("stopped; everything is committed");
     Ok(Exit::Success)

@@ -45,10 +45,11 @@ pub(super) async fn run(
         http = %http.local_addr()?,
         "root starting"
     );
-    let options = ApiOptions {
+    let mut options = ApiOptions {
         probe,
         ..wiring::api_options(&http, &setup.config, &setup.membership, setup.tls.as_ref())?
     };
+    options.server.access_log = Some(setup.telemetry.access_log());
     let _fresh = setup.tls.as_ref().map(NodeTls::keep_fresh);
     let late = Dialect::late("the cluster state is not known yet", metrics.clone());
     let _probes = Probes::start(&setup.config.probe_listen, late.clone(), &options).await?;
@@ -90,6 +91,7 @@ pub(super) async fn run(
     };
     let ended = tokio::try_join!(answering, running);
     upkeep.abort();
+    setup.telemetry.end().await;
     ended?;
     tracing::info!("stopped");
     Ok(Exit::Success)

@@ -81,6 +81,7 @@ impl fmt::Display for Table {
             faint,
             highlight,
             reset,
+            ..
         } = self.colours;
         writeln!(f, "{faint}{}{reset}", self.heading)?;
         if self.rows.is_empty() {
@@ -232,8 +233,7 @@ score  _id  title       n
         let colours = Palette {
             highlight: "<",
             reset: ">",
-            strong: "",
-            faint: "",
+            ..Palette::PLAIN
         };
         let table = Table::of(&answer(), &["deep.er".to_owned()], colours).to_string();
         assert!(table.contains("score  _id  deep.er>"), "{table}");

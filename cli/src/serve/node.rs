@@ -16,6 +16,7 @@ use gleaner_model::{ClusterState, NodeId};
 use gleaner_proto::LeafClient;
 use gleaner_root::{LeafHandle, Root, RootOptions, leaves::SingleLeaf};
 use gleaner_server::ServerOptions;
+use gleaner_telemetry::AccessLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::block_in_place};
 
@@ -35,6 +36,8 @@ pub(crate) struct Node {
     metrics: PrometheusHandle,
     /// `None` where connections are plain.
     tls: Option<NodeTls>,
+    /// What tells of requests; `None` where nothing does.
+    access_log: Option<AccessLog>,
     /// Kept until all else has ended.
     folder: DataFolder,
 }
@@ -63,8 +66,17 @@ impl Node {
             root: Arc::new(root),
             metrics,
             tls,
+            access_log: None,
             folder,
         })
+    }
+
+    /// Returns it with what tells of its requests.
+    pub(crate) fn told_in(self, access_log: AccessLog) -> Self {
+        Self {
+            access_log: Some(access_log),
+            ..self
+        }
     }
 
     /// Answers requests until `stop` completes, then ends in order: no new connections, open
@@ -83,7 +95,8 @@ impl Node {
             let coordinator = self.root.cluster().coordinator();
             security::require_keys(&**coordinator, self.folder.path()).await?;
         }
-        let options = api_options(&listener, config, &members, self.tls.as_ref())?;
+        let mut options = api_options(&listener, config, &members, self.tls.as_ref())?;
+        options.server.access_log = self.access_log.clone();
         let _fresh = self.tls.as_ref().map(NodeTls::keep_fresh);
         let dialect = gleaner_api::dialect(
             Arc::clone(&self.root),

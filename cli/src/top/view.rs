@@ -1,0 +1,309 @@
+//! What nodes tell, as one page of text.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::terminal::{Palette, cut, grouped, one_line};
+
+/// Rows of the lists below the nodes.
+const SHOWN: usize = 8;
+
+/// Widest text of a row.
+const WIDTH: usize = 60;
+
+/// What all nodes tell.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    cluster: String,
+    status: String,
+    num_shards: u64,
+    nodes: Vec<Node>,
+    running: Vec<Row>,
+    routes: Vec<Row>,
+    searches: Vec<Row>,
+    shards: Vec<Row>,
+}
+
+/// What a node uses.
+#[derive(Debug, Default)]
+struct Node {
+    name: String,
+    role: String,
+    /// Why there is nothing of it.
+    silent: Option<String>,
+    cpu_percent: Option<u64>,
+    resident_bytes: Option<u64>,
+    threads: Option<u64>,
+    open_files: Option<u64>,
+    load: Option<f64>,
+    documents: Option<u64>,
+    running: Option<u64>,
+    uptime_ms: Option<u64>,
+}
+
+/// Something that takes time.
+#[derive(Debug)]
+struct Row {
+    what: String,
+    times: u64,
+    took_ms: u64,
+}
+
+impl View {
+    /// Returns what the answers of `_cluster/health` and `_nodes/stats` tell.
+    pub(super) fn of(health: &Value, stats: &Value) -> Self {
+        let nodes = stats["nodes"].as_object();
+        let nodes = nodes.into_iter().flat_map(|nodes| nodes.values());
+        Self {
+            cluster: text(&health["cluster_name"]),
+            status: text(&health["status"]),
+            num_shards: health["active_shards"].as_u64().unwrap_or_default(),
+            nodes: nodes.map(Node::of_stats).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what a node tells of itself at `/topz`.
+    pub(super) fn add_page(&mut self, page: &Value) {
+        let name = text(&page["node"]);
+        let known = self.nodes.iter().position(|node| node.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.nodes.push(Node {
+                name,
+                role: text(&page["role"]),
+                ..Node::default()
+            });
+            self.nodes.len() - 1
+        });
+        let node = &mut self.nodes[at];
+        let process = &page["process"];
+        let better = |known: &mut Option<u64>, told: &Value| *known = told.as_u64().or(*known);
+        better(&mut node.cpu_percent, &process["cpu_percent"]);
+        better(&mut node.resident_bytes, &process["resident_bytes"]);
+        better(&mut node.threads, &process["threads"]);
+        better(&mut node.open_files, &process["open_files"]);
+        better(&mut node.uptime_ms, &page["uptime_ms"]);
+        node.load = page["machine"]["load"][0].as_f64().or(node.load);
+        let busy = &page["busy"];
+        node.running = busy["num_running"].as_u64();
+        let two = |row: &Value, first: &str, second: &str| {
+            let (first, second) = (text(&row[first]), text(&row[second]));
+            format!("{first} {second}").trim_end().to_owned()
+        };
+        self.running
+            .extend(rows(&busy["running"], |row| two(row, "method", "path")));
+        self.routes
+            .extend(rows(&busy["routes"], |row| two(row, "route", "index")));
+        self.searches
+            .extend(rows(&busy["searches"], |row| text(&row["key"])));
+        self.shards
+            .extend(rows(&busy["shards"], |row| text(&row["key"])));
+    }
+
+    /// Adds a node that did not answer.
+    pub(super) fn add_silent(&mut self, address: &str, why: &str) {
+        self.nodes.push(Node {
+            name: address.to_owned(),
+            silent: Some(one_line(why)),
+            ..Node::default()
+        });
+    }
+
+    /// Returns the page.
+    pub(super) fn to_text(&self, palette: Palette) -> String {
+        let Palette {
+            strong,
+            faint,
+            reset,
+            ..
+        } = palette;
+        let colour = palette.of_health(&self.status);
+        let mut page = format!(
+            "{strong}{}{reset}  {colour}{}{reset}  {} nodes  {} shards\n\n",
+            one_line(&self.cluster),
+            self.status,
+            self.nodes.len(),
+            grouped(self.num_shards)
+        );
+        let head = format!(
+            "{:<20} {:<8} {:>5} {:>9} {:>7} {:>6} {:>6} {:>5} {:>14} {:>8}",
+            "NODE", "ROLE", "CPU%", "MEMORY", "THREADS", "FILES", "LOAD", "OPEN", "DOCUMENTS", "UP"
+        );
+        line(&mut page, &format!("{faint}{head}{reset}"));
+        let mut nodes: Vec<&Node> = self.nodes.iter().collect();
+        nodes.sort_by(|a, b| b.cpu_percent.cmp(&a.cpu_percent).then(a.name.cmp(&b.name)));
+        for node in nodes {
+            line(&mut page, &node.to_line(palette));
+        }
+        for (title, rows, is_running) in [
+            ("OPEN FOR THE LONGEST", &self.running, true),
+            ("ROUTES THAT TOOK LONGEST", &self.routes, false),
+            (
+                "SEARCHES THAT TOOK LONGEST (query_key)",
+                &self.searches,
+                false,
+            ),
+            ("SHARDS THAT TOOK LONGEST", &self.shards, false),
+        ] {
+            list(&mut page, (title, rows, is_running), palette);
+        }
+        page
+    }
+}
+
+fn line(page: &mut String, text: &str) {
+    writeln!(page, "{text}").expect("a string takes all");
+}
+
+fn list(page: &mut String, (title, rows, is_running): (&str, &[Row], bool), palette: Palette) {
+    if rows.is_empty() {
+        return;
+    }
+    let Palette { faint, reset, .. } = palette;
+    line(page, &format!("\n{faint}{title}{reset}"));
+    let mut rows: Vec<&Row> = rows.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.took_ms));
+    for row in rows.into_iter().take(SHOWN) {
+        let what = cut(&one_line(&row.what), WIDTH);
+        let took = grouped(row.took_ms);
+        line(
+            page,
+            &match is_running {
+                true => format!("{what:<WIDTH$} {took:>12} ms"),
+                false => format!("{what:<WIDTH$} {took:>12} ms {:>10} ×", grouped(row.times)),
+            },
+        );
+    }
+}
+
+impl Node {
+    fn of_stats(stats: &Value) -> Self {
+        let (process, jvm) = (&stats["process"], &stats["jvm"]);
+        let has_process = process.is_object();
+        let if_told = |value: &Value| value.as_u64().filter(|_| has_process);
+        let roles = stats["roles"].as_array();
+        let has_data = roles.is_some_and(|roles| roles.iter().any(|role| role == "data"));
+        Self {
+            name: text(&stats["name"]),
+            role: if has_data { "leaf" } else { "root" }.to_owned(),
+            cpu_percent: process["cpu"]["percent"].as_u64(),
+            resident_bytes: process["mem"]["resident_in_bytes"].as_u64(),
+            threads: if_told(&jvm["threads"]["count"]),
+            open_files: process["open_file_descriptors"].as_u64(),
+            load: stats["os"]["cpu"]["load_average"]["1m"].as_f64(),
+            documents: has_data
+                .then(|| stats["indices"]["docs"]["count"].as_u64())
+                .flatten(),
+            uptime_ms: if_told(&jvm["uptime_in_millis"]),
+            ..Self::default()
+        }
+    }
+
+    fn to_line(&self, palette: Palette) -> String {
+        let name = cut(&one_line(&self.name), 20);
+        if let Some(why) = &self.silent {
+            let Palette { bad, reset, .. } = palette;
+            return format!("{name:<20} {bad}{}{reset}", cut(why, WIDTH));
+        }
+        let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), grouped);
+        let load = self
+            .load
+            .map_or_else(|| "-".to_owned(), |load| format!("{load:.2}"));
+        format!(
+            "{name:<20} {:<8} {:>5} {:>9} {:>7} {:>6} {load:>6} {:>5} {:>14} {:>8}",
+            self.role,
+            number(self.cpu_percent),
+            self.resident_bytes.map_or_else(|| "-".to_owned(), in_bytes),
+            number(self.threads),
+            number(self.open_files),
+            number(self.running),
+            number(self.documents),
+            self.uptime_ms.map_or_else(|| "-".to_owned(), in_time),
+        )
+    }
+}
+
+fn rows(list: &Value, what: impl Fn(&Value) -> String) -> Vec<Row> {
+    let list = list.as_array().into_iter().flatten();
+    let number = |row: &Value, name: &str| row[name].as_u64().unwrap_or_default();
+    list.map(|row| Row {
+        what: what(row),
+        times: number(row, "times"),
+        took_ms: number(row, "took_ms").max(number(row, "running_ms")),
+    })
+    .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Writes bytes with a unit.
+fn in_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes >> 10),
+        1_048_576..10_737_418_240 => format!("{} MiB", grouped(bytes >> 20)),
+        _ => format!("{} GiB", grouped(bytes >> 30)),
+    }
+}
+
+/// Writes a time in its largest units.
+fn in_time(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nodes_are_sorted_by_what_they_use_and_silent_ones_are_named() {
+        let health = json!({"cluster_name": "c\x1b[2J", "status": "green", "active_shards": 1_234});
+        let leaf = |name: &str, cpu: u64| {
+            json!({
+                "name": name, "roles": ["data"],
+                "process": {"cpu": {"percent": cpu}, "mem": {"resident_in_bytes": 5 << 20}, "open_file_descriptors": 9},
+                "jvm": {"threads": {"count": 12}, "uptime_in_millis": 61_000},
+                "os": {"cpu": {"load_average": {"1m": 0.5}}},
+                "indices": {"docs": {"count": 1_000_000}},
+            })
+        };
+        let stats = json!({"nodes": {"a": leaf("leaf-1", 3), "b": leaf("leaf-2", 40)}});
+        let mut view = View::of(&health, &stats);
+        view.add_page(&json!({
+            "node": "root-1", "role": "root", "uptime_ms": 90_000_000,
+            "process": {"cpu_percent": 7, "threads": 4},
+            "busy": {
+                "num_running": 1,
+                "running": [{"method": "POST", "path": "/a/_search", "running_ms": 1_500}],
+                "routes": [{"route": "search", "index": "a", "times": 3, "took_ms": 20}],
+                "searches": [], "shards": [],
+            },
+        }));
+        view.add_silent("http://front:9210/", "no answer");
+        let text = view.to_text(Palette::PLAIN);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "c [2J  green  4 nodes  1,234 shards");
+        let names: Vec<&str> = lines[3..7]
+            .iter()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(names, ["leaf-2", "root-1", "leaf-1", "http://front:9210/"]);
+        assert!(
+            lines[3].contains("5 MiB") && lines[3].ends_with("1m01s"),
+            "{text}"
+        );
+        assert!(lines[4].ends_with("1d01h"), "{text}");
+        assert!(text.contains("POST /a/_search"), "{text}");
+        assert!(text.contains("1,500 ms") && text.contains("3 ×"), "{text}");
+    }
+}
