@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::openapi::openapi;
 use crate::options::Distribution;
+use crate::probes::metrics_page;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Route};
@@ -135,7 +136,7 @@ fn readiness(states: &ShardStates) -> (StatusCode, Value) {
 
 fn metrics(request: &Request) -> Answer {
     match &request.app.metrics {
-        Some(handle) => Ok(Reply::text(handle.render())
+        Some(handle) => Ok(Reply::text(metrics_page(handle))
             .with_header(header::CONTENT_TYPE, crate::probes::METRICS_TYPE)),
         None => {
             let reason = "metrics are not recorded by this process";

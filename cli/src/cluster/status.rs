@@ -119,7 +119,7 @@ fn to_text(status: &Value, palette: Palette) -> String {
     let (members, shards) = (list(&status["members"]), list(&status["shards"]));
     let colour = palette.of_health(status["status"].as_str().unwrap_or_default());
     let mut page = format!(
-        "{strong}{}{reset}  {colour}{}{reset}  {} members  {} shards\n\n",
+        "{strong}{}{reset}  {colour}{}{reset}  members: {}, shards: {}\n\n",
         text(&status["cluster_name"]),
         text(&status["status"]),
         members.len(),
@@ -155,8 +155,8 @@ fn to_text(status: &Value, palette: Palette) -> String {
         let line = format!(
             "{:<24} {:>5} {:>5} {:<14} {:<24} {}",
             text(&shard["index"]),
-            shard["shard"],
-            shard["term"],
+            shard["shard"].to_string(),
+            shard["term"].to_string(),
             text(&shard["primary"]),
             in_sync.join(","),
             copies.join(", ")

@@ -120,7 +120,7 @@ impl View {
         } = palette;
         let colour = palette.of_health(&self.status);
         let mut page = format!(
-            "{strong}{}{reset}  {colour}{}{reset}  {} nodes  {} shards\n\n",
+            "{strong}{}{reset}  {colour}{}{reset}  nodes: {}, shards: {}\n\n",
             one_line(&self.cluster),
             self.status,
             self.nodes.len(),
@@ -292,7 +292,7 @@ mod tests {
         view.add_silent("http://front:9210/", "no answer");
         let text = view.to_text(Palette::PLAIN);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "c [2J  green  4 nodes  1,234 shards");
+        assert_eq!(lines[0], "c [2J  green  nodes: 4, shards: 1,234");
         let names: Vec<&str> = lines[3..7]
             .iter()
             .filter_map(|line| line.split_whitespace().next())

@@ -4,7 +4,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    process::Command,
+    io::Write as _,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -111,6 +112,33 @@ fn metrics_can_be_added_up_and_are_there_from_the_start() {
     served.stop();
     let again = Served::start(&folder.path().join("data"), &[]);
     samples_with(&again, ["gleaner_store_bytes", "gleaner_log_bytes"]);
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_metrics() -> anyhow::Result<()> {
+    let name = "promtool_finds_nothing_wrong_with_the_metrics";
+    let mut promtool = Command::new("promtool");
+    promtool
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped());
+    let Ok(mut checking) = promtool.spawn() else {
+        return gleaner_testkit::skipped(name, "promtool is not here: apt-get install prometheus");
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let served = Served::start(&folder.path().join("data"), &[]);
+    let notes = "/notes/_doc/1?refresh=true";
+    curl(&served, &["-X", "POST", "-d", "{\"a\":1}", notes]);
+    curl(&served, &["/notes/_search"]);
+    samples_with(&served, ["gleaner_documents", "process_open_fds"]);
+    let page = curl(&served, &["/metrics"]);
+    let mut input = checking.stdin.take().expect("it is piped");
+    input.write_all(page.as_bytes()).expect("it reads");
+    drop(input);
+    let checked = checking.wait_with_output().expect("it ends");
+    let (code, said) = told(&checked);
+    assert_eq!(code, 0, "{said}");
+    Ok(())
 }
 
 /// Returns the samples of the first scrape that has both of these above 0: gauges are set on a tick.
