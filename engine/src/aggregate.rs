@@ -17,22 +17,33 @@ pub(crate) mod bounds;
 pub(crate) mod described;
 pub(crate) mod rounding;
 
+mod addresses;
+mod auto_date;
+mod composite;
 mod distinct;
 mod filters;
+mod geo;
 mod histogram;
 pub(crate) mod key_filter;
 mod metrics;
+mod multi_terms;
 mod node;
+mod partition;
+pub(crate) mod points;
 mod range;
+mod significant;
 pub(crate) mod source;
+mod spans;
 pub(crate) mod term_keys;
 mod terms;
 mod top_hits;
+mod tuples;
+mod weighted;
 
 use std::sync::Arc;
 
 use gleaner_model::ShardKey;
-use gleaner_query::aggregation::{self, Aggregation, AggregationKind};
+use gleaner_query::aggregation::{self, Aggregation, AggregationKind, TopMetricsAggregation};
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::SortTarget;
 use roaring::RoaringBitmap;
@@ -143,6 +154,7 @@ impl<'a> Plan<'a> {
             shard: self.env.shard,
             documents: self.env.documents,
             filters: self.filters.iter(),
+            all_filters: self.filters,
             global: self.global,
             ledger: &self.ledger,
             control: self.env.control,
@@ -167,15 +179,19 @@ impl<'a> Plan<'a> {
             merged.merge(segment)?;
         }
         for (partial, aggregation) in merged.0.iter_mut().zip(self.aggregations) {
-            if let (Partial::Terms(terms), AggregationKind::Terms(request)) =
-                (partial, &aggregation.kind)
-            {
-                let limit = if top_hits::are_in(&aggregation.sub) {
-                    COMPLETE_KEYS_WITH_HITS
-                } else {
-                    COMPLETE_KEYS
-                };
-                terms.truncate(request, limit);
+            match (partial, &aggregation.kind) {
+                (Partial::Terms(terms), AggregationKind::Terms(request)) => {
+                    let limit = if top_hits::are_in(&aggregation.sub) {
+                        COMPLETE_KEYS_WITH_HITS
+                    } else {
+                        COMPLETE_KEYS
+                    };
+                    terms.truncate(request, limit);
+                }
+                (Partial::Tuples(tuples), AggregationKind::Composite(request)) => {
+                    tuples.keep_page(request);
+                }
+                _ => {}
             }
         }
         let mut reading = top_hits::ContentReader {
@@ -239,7 +255,8 @@ impl SegmentAggregator<'_> {
 fn needs_scores(aggregations: &[Aggregation]) -> bool {
     aggregations.iter().any(|aggregation| {
         let by_itself = match &aggregation.kind {
-            AggregationKind::TopHits(request) => {
+            AggregationKind::TopHits(request)
+            | AggregationKind::TopMetrics(TopMetricsAggregation { hits: request, .. }) => {
                 request.track_scores
                     || request.sort.is_empty()
                     || request

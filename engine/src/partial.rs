@@ -14,7 +14,9 @@
 //! contrived cases: one that reads deeper, one that counts the candidates everywhere.
 
 pub mod codec;
+pub mod dates;
 pub mod distinct;
+pub mod extent;
 pub mod finalize;
 pub mod key;
 pub mod live_keys;
@@ -23,6 +25,8 @@ pub mod sketch;
 pub mod sum;
 pub mod terms;
 pub mod top_hits;
+pub mod tuples;
+mod weighted;
 
 use std::collections::BTreeMap;
 
@@ -32,16 +36,20 @@ use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric};
 use gleaner_query::answer::AggregationResult;
 use serde::{Deserialize, Serialize};
 
+use self::dates::Dates;
 use self::distinct::Distinct;
+use self::extent::GeoExtent;
 use self::key::{Key, ValueFormat, ValueKind};
 use self::numbers::Numbers;
 use self::sketch::Sketch;
 use self::terms::Terms;
 use self::top_hits::TopHits;
+use self::tuples::Tuples;
 use crate::error::EngineError;
 
 pub use self::finalize::FinalizeContext;
 pub use self::live_keys::{LiveKeys, with_live_keys};
+pub use self::weighted::Weighted;
 
 /// Partial results of a list of aggregations, in the order of the request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -50,15 +58,16 @@ pub struct Aggregations(pub Vec<Partial>);
 /// Partial result of one aggregation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Partial {
-    /// `terms`.
+    /// `terms`, `rare_terms`.
     Terms(Terms),
-    /// `histogram` and `date_histogram`.
+    /// `histogram`, `date_histogram`, and others of one key: values of `variable_width_histogram`, networks of
+    /// `ip_prefix`, cells of grids.
     Histogram(Histogram),
-    /// `range` and `date_range`.
+    /// `range`, `date_range`, `geo_distance`.
     Ranges(Ranges),
-    /// `filters`, in the order of the request; the bucket of the others is last.
+    /// `filters` and `ip_range`, in the order of the request; the bucket of the others is last.
     Filters(Vec<Bucket>),
-    /// `filter`, `global`, `missing`.
+    /// `filter`, `global`, `missing`; of `significant_terms` the documents, with their terms inside.
     Single(Bucket),
     /// Metrics of numbers.
     Numbers {
@@ -76,8 +85,16 @@ pub enum Partial {
         /// The distribution.
         sketch: Sketch,
     },
-    /// `top_hits`.
+    /// `top_hits` and `top_metrics`.
     TopHits(TopHits),
+    /// `composite`, `multi_terms`, `adjacency_matrix`.
+    Tuples(Tuples),
+    /// `weighted_avg`.
+    Weighted(Weighted),
+    /// `auto_date_histogram`.
+    Dates(Dates),
+    /// `geo_bounds`, `geo_centroid`.
+    Extent(GeoExtent),
 }
 
 /// Documents of a bucket and what was computed of them.
@@ -204,11 +221,21 @@ impl Partial {
     /// Returns the result of no documents.
     pub fn empty(kind: &AggregationKind) -> Self {
         match kind {
-            AggregationKind::Terms(_) => Self::Terms(Terms::default()),
-            AggregationKind::Histogram(_) | AggregationKind::DateHistogram(_) => {
-                Self::Histogram(Histogram::default())
+            AggregationKind::Terms(_) | AggregationKind::RareTerms(_) => {
+                Self::Terms(Terms::default())
             }
-            AggregationKind::Range(_) => Self::Ranges(Ranges::default()),
+            AggregationKind::SignificantTerms(_) => Self::Single(Bucket {
+                doc_count: 0,
+                sub: Aggregations(vec![Self::Terms(Terms::default())]),
+            }),
+            AggregationKind::Histogram(_)
+            | AggregationKind::DateHistogram(_)
+            | AggregationKind::VariableWidth(_)
+            | AggregationKind::IpPrefix(_)
+            | AggregationKind::GeoGrid(_) => Self::Histogram(Histogram::default()),
+            AggregationKind::Range(_) | AggregationKind::GeoDistance(_) => {
+                Self::Ranges(Ranges::default())
+            }
             AggregationKind::Filters {
                 filters,
                 other_bucket,
@@ -217,22 +244,46 @@ impl Partial {
                 let num_buckets = filters.len() + usize::from(other_bucket.is_some());
                 Self::Filters(vec![Bucket::default(); num_buckets])
             }
+            AggregationKind::IpRange(request) => {
+                Self::Filters(vec![Bucket::default(); request.ranges.len()])
+            }
             AggregationKind::Filter(_)
             | AggregationKind::Global
+            | AggregationKind::Background { .. }
             | AggregationKind::MissingValue { .. } => Self::Single(Bucket::default()),
+            AggregationKind::Composite(_)
+            | AggregationKind::MultiTerms(_)
+            | AggregationKind::Adjacency(_) => Self::Tuples(Tuples::default()),
+            AggregationKind::AutoDate(request) => Self::Dates(Dates {
+                unit: request.minimum_unit,
+                ..Dates::default()
+            }),
+            _ => Self::empty_metric(kind),
+        }
+    }
+
+    /// Returns the result of no documents of what has no buckets.
+    fn empty_metric(kind: &AggregationKind) -> Self {
+        match kind {
             AggregationKind::Metric(metric, _) => Self::Numbers {
                 format: ValueFormat::default(),
-                numbers: Numbers::new(*metric == Metric::ExtendedStats),
+                numbers: Numbers::new(matches!(metric, Metric::ExtendedStats { .. })),
             },
             AggregationKind::Cardinality {
                 precision_threshold,
                 ..
             } => Self::Distinct(Distinct::new(*precision_threshold)),
-            AggregationKind::Percentiles { .. } => Self::Percentiles {
+            AggregationKind::TopHits(request) => Self::TopHits(TopHits::new(request)),
+            AggregationKind::TopMetrics(request) => Self::TopHits(TopHits::new(&request.hits)),
+            AggregationKind::WeightedAverage(_) => Self::Weighted(Weighted::default()),
+            AggregationKind::GeoBounds { .. } | AggregationKind::GeoCentroid { .. } => {
+                Self::Extent(GeoExtent::default())
+            }
+            // `percentiles` and what else is made of them.
+            _ => Self::Percentiles {
                 format: ValueFormat::default(),
                 sketch: Sketch::default(),
             },
-            AggregationKind::TopHits(request) => Self::TopHits(TopHits::new(request)),
         }
     }
 
@@ -271,6 +322,16 @@ impl Partial {
             }
             (Self::TopHits(mine), Self::TopHits(theirs)) => {
                 mine.merge(theirs);
+                Ok(())
+            }
+            (Self::Tuples(mine), Self::Tuples(theirs)) => mine.merge(theirs),
+            (Self::Dates(mine), Self::Dates(theirs)) => mine.merge(theirs),
+            (Self::Weighted(mine), Self::Weighted(theirs)) => {
+                mine.merge(theirs);
+                Ok(())
+            }
+            (Self::Extent(mine), Self::Extent(theirs)) => {
+                mine.merge(&theirs);
                 Ok(())
             }
             _ => Err(mismatch()),

@@ -64,6 +64,7 @@ pub(crate) const WIRE_HEADER: &str = "gleaner-wire";
 #[expect(
     unreachable_pub,
     clippy::allow_attributes,
+    clippy::large_enum_variant,
     clippy::too_many_lines,
     reason = "generated code is not written for our lints"
 )]

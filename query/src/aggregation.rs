@@ -1,16 +1,28 @@
 //! Aggregations as asked: a typed tree per name.
 
+mod geo;
+mod keys;
+mod metrics;
 mod parse;
 mod pipeline;
+mod significant;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use geo::{GeoDistanceAggregation, GeoGrid, GeoGridAggregation};
+pub use keys::{
+    AddressRange, AdjacencyAggregation, AutoDateAggregation, CompositeAggregation, CompositeSource,
+    CompositeValues, IpPrefixAggregation, IpRangeAggregation, MissingOrder, MultiTermsAggregation,
+    RareTermsAggregation, VariableWidthAggregation,
+};
+pub use metrics::{TopMetricsAggregation, WeightedAverage};
 pub use parse::{beyond_hard_bounds, parse_aggregations, parse_pipelines};
 pub use pipeline::{
     BucketPath, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep, Pipeline,
     PipelineKind,
 };
+pub use significant::{Frequencies, Significance, SignificantTermsAggregation};
 
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
@@ -42,9 +54,11 @@ fn collect_queries<'a>(aggregations: &'a [Aggregation], found: &mut Vec<&'a Quer
     for aggregation in aggregations {
         match &aggregation.kind {
             AggregationKind::Filter(query) => found.push(query),
-            AggregationKind::Filters { filters, .. } => {
+            AggregationKind::Filters { filters, .. }
+            | AggregationKind::Adjacency(AdjacencyAggregation { filters, .. }) => {
                 found.extend(filters.iter().map(|(_, query)| query));
             }
+            AggregationKind::SignificantTerms(terms) => found.extend(&terms.background),
             _ => {}
         }
         collect_queries(&aggregation.sub, found);
@@ -57,9 +71,11 @@ pub fn queries_mut(aggregations: &mut [Aggregation]) -> Vec<&mut Query> {
     for Aggregation { kind, sub, .. } in aggregations {
         match kind {
             AggregationKind::Filter(query) => found.push(query),
-            AggregationKind::Filters { filters, .. } => {
+            AggregationKind::Filters { filters, .. }
+            | AggregationKind::Adjacency(AdjacencyAggregation { filters, .. }) => {
                 found.extend(filters.iter_mut().map(|(_, query)| query));
             }
+            AggregationKind::SignificantTerms(terms) => found.extend(&mut terms.background),
             _ => {}
         }
         found.extend(queries_mut(sub));
@@ -69,10 +85,6 @@ pub fn queries_mut(aggregations: &mut [Aggregation]) -> Vec<&mut Query> {
 
 /// What an aggregation computes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a request holds few of them, and they are not moved"
-)]
 pub enum AggregationKind {
     /// One bucket per value.
     Terms(TermsAggregation),
@@ -101,6 +113,8 @@ pub enum AggregationKind {
     MissingValue {
         /// Field.
         field: String,
+        /// Stands for documents without a value, of which none is left.
+        missing: Option<Value>,
     },
     /// A number of the values of a field.
     Metric(Metric, ValueSource),
@@ -120,12 +134,66 @@ pub enum AggregationKind {
         /// Whether the result is an object (default) or an array.
         keyed: bool,
     },
+    /// Shares of values that are not above given ones.
+    PercentileRanks {
+        /// Values.
+        source: ValueSource,
+        /// The given ones, ascending.
+        values: Vec<f64>,
+        /// Whether the result is an object (default) or an array.
+        keyed: bool,
+    },
+    /// Median of the distances from the median.
+    MedianAbsoluteDeviation(ValueSource),
+    /// Mean of values by the weights of their documents.
+    WeightedAverage(WeightedAverage),
     /// The best hits of each bucket.
     TopHits(TopHitsAggregation),
+    /// Numbers of the first documents of an order.
+    TopMetrics(TopMetricsAggregation),
+    /// One bucket per combination of values, page by page.
+    Composite(CompositeAggregation),
+    /// One bucket per combination of values, the largest ones.
+    MultiTerms(MultiTermsAggregation),
+    /// One bucket per value that few documents have.
+    RareTerms(RareTermsAggregation),
+    /// One bucket per value that is more frequent here than elsewhere.
+    SignificantTerms(SignificantTermsAggregation),
+    /// One bucket per query and per pair of queries.
+    Adjacency(AdjacencyAggregation),
+    /// One bucket per range of addresses.
+    IpRange(IpRangeAggregation),
+    /// One bucket per network.
+    IpPrefix(IpPrefixAggregation),
+    /// So many buckets of time at most.
+    AutoDate(AutoDateAggregation),
+    /// So many buckets of close numbers at most.
+    VariableWidth(VariableWidthAggregation),
+    /// One bucket per cell of the earth's surface.
+    GeoGrid(GeoGridAggregation),
+    /// One bucket per range of distances.
+    GeoDistance(GeoDistanceAggregation),
+    /// The least box around points.
+    GeoBounds {
+        /// Field.
+        field: String,
+        /// Whether the box may go over the date line; default true.
+        wraps: bool,
+    },
+    /// The middle of points.
+    GeoCentroid {
+        /// Field.
+        field: String,
+    },
+    /// What `significant_terms` compares with: asked for beside a request, never in one.
+    Background {
+        /// Place of its query among those of the request; `None` is everything.
+        filter: Option<usize>,
+    },
 }
 
 /// Single- and multi-number metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub enum Metric {
     /// Mean.
     Avg,
@@ -140,7 +208,10 @@ pub enum Metric {
     /// All of these.
     Stats,
     /// `stats` with variance and deviation.
-    ExtendedStats,
+    ExtendedStats {
+        /// Deviations between the mean and the bounds, ≥ 0; default 2.
+        sigma: f64,
+    },
 }
 
 /// Where values come from.
@@ -195,6 +266,29 @@ pub struct TermsAggregation {
     pub show_term_doc_count_error: bool,
 }
 
+impl TermsAggregation {
+    /// Returns the request for all keys of `source` that filters let through, with their counts.
+    pub fn of_all(
+        source: &ValueSource,
+        include: Option<&TermsFilter>,
+        exclude: Option<&TermsFilter>,
+    ) -> Self {
+        Self {
+            source: source.clone(),
+            size: Self::ALL_KEYS,
+            shard_size: Some(Self::ALL_KEYS),
+            min_doc_count: 1,
+            order: Vec::new(),
+            include: include.cloned(),
+            exclude: exclude.cloned(),
+            show_term_doc_count_error: false,
+        }
+    }
+
+    /// More keys than a shard has: its list is not cut.
+    pub const ALL_KEYS: usize = i32::MAX as usize;
+}
+
 /// What buckets are ordered by; the flag beside it says descending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum BucketOrder {
@@ -213,6 +307,13 @@ pub enum TermsFilter {
     Regex(String),
     /// Exact keys.
     Values(Vec<Value>),
+    /// One of several parts that keys fall into by their hash; `include` alone.
+    Partition {
+        /// Which one, from 0.
+        partition: u32,
+        /// How many there are, ≥ 1.
+        num_partitions: u32,
+    },
 }
 
 /// `range` and `date_range`.

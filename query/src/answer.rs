@@ -220,6 +220,8 @@ pub enum AggregationValue {
         keyed: bool,
         /// `terms` only: error bound and documents in buckets not returned.
         terms: Option<TermsTotals>,
+        /// What is shown beside the buckets, by name: `after_key`, `interval`.
+        beside: Vec<(&'static str, Value)>,
     },
     /// One bucket.
     Single {
@@ -277,6 +279,8 @@ pub enum AggregationValue {
         /// Whether hits show `_seq_no` and `_primary_term`.
         has_seq_no: bool,
     },
+    /// Of a form that no other has, as it is shown: boxes, points, `top_metrics`.
+    Shown(Vec<(&'static str, Value)>),
 }
 
 /// `terms`: what was not returned.
@@ -299,6 +303,8 @@ pub struct Bucket {
     pub key_as_string: Option<String>,
     /// Documents.
     pub doc_count: u64,
+    /// What else is shown of it, by name: bounds of addresses, scores of significant terms.
+    pub beside: Vec<(&'static str, Value)>,
     /// Sub-aggregations.
     pub sub: Vec<AggregationResult>,
 }
@@ -316,6 +322,8 @@ pub enum BucketKey {
     U64(u64),
     /// Fraction.
     F64(f64),
+    /// Several values, as they are shown: an object by name, or a list.
+    Several(Value),
     /// A range with its bounds and their formatted forms.
     Range {
         /// Key shown.

@@ -7,7 +7,7 @@ mod geo;
 mod range;
 
 pub use geo::{GeoPoint, GeoShape, parse_distance, parse_point};
-pub use range::{Edge, Relation, edge, range_term};
+pub use range::{Edge, Relation, edge, numbers_of, range_term};
 
 use gleaner_model::mapping::Codec;
 use serde_json::Value;

@@ -103,18 +103,17 @@ impl AggregationForm {
                 buckets,
                 keyed,
                 terms,
+                beside,
             } => {
-                if let Some(totals) = terms {
-                    put_totals(totals, &mut object);
-                }
+                put_all(beside, &mut object);
+                put_totals(terms.as_ref(), &mut object);
                 let kind = Kind {
                     type_name: result.type_name,
                     is_keyed: *keyed,
                     terms: *terms,
                 };
-                let form = self;
                 let shown = Buckets {
-                    form,
+                    form: self,
                     buckets,
                     kind,
                 };
@@ -171,6 +170,7 @@ impl AggregationForm {
                 let shown = self.top_hits(*total, *max_score, Hits { hits, form });
                 object.insert("hits".to_owned(), shown);
             }
+            AggregationValue::Shown(values) => put_all(values, &mut object),
         }
         AggregationBody::Object(object)
     }
@@ -186,8 +186,9 @@ impl AggregationForm {
                 bound("to", to.as_ref(), &mut object);
             }
             BucketKey::Unnamed => {}
-            // A filter that stands under its key does not repeat it.
-            _ if kind.is_keyed && kind.type_name == "filters" => {}
+            // What stands under its key does not repeat it.
+            _ if kind.is_keyed
+                && matches!(kind.type_name, "filters" | "ip_range" | "ip_prefix") => {}
             key => {
                 if let Some(text) = &bucket.key_as_string {
                     put("key_as_string", text.as_str(), &mut object);
@@ -196,6 +197,7 @@ impl AggregationForm {
             }
         }
         put("doc_count", bucket.doc_count, &mut object);
+        put_all(&bucket.beside, &mut object);
         if let Some(totals) = kind.terms.filter(|totals| totals.show_error) {
             let bound = totals.error_upper_bound;
             put("doc_count_error_upper_bound", bound, &mut object);
@@ -281,8 +283,15 @@ fn put(name: &str, value: impl Into<Value>, object: &mut Results<'_>) {
     object.insert(name.to_owned(), AggregationBody::Plain(value.into()));
 }
 
+fn put_all(values: &[(&'static str, Value)], object: &mut Results<'_>) {
+    for (name, value) in values {
+        put(name, value.clone(), object);
+    }
+}
+
 /// Shows what a `terms` aggregation left out.
-fn put_totals(totals: &TermsTotals, object: &mut Results<'_>) {
+fn put_totals(totals: Option<&TermsTotals>, object: &mut Results<'_>) {
+    let Some(totals) = totals else { return };
     put(
         "doc_count_error_upper_bound",
         totals.error_upper_bound,
@@ -313,6 +322,7 @@ fn key_value(key: &BucketKey) -> Value {
         BucketKey::I64(number) => (*number).into(),
         BucketKey::U64(number) => (*number).into(),
         BucketKey::F64(number) => (*number).into(),
+        BucketKey::Several(values) => values.clone(),
         BucketKey::Unnamed => Value::Null,
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use gleaner_model::mapping::matches_pattern;
+use gleaner_model::mapping::{Codec, matches_pattern};
 use gleaner_model::{Field, FieldKind, IndexMeta, Mapping};
 use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::json::{ObjectReader, scalar_text};
@@ -226,10 +226,17 @@ fn capability(field: &Field) -> Capability {
     let meta = field.declared.get("meta").and_then(Value::as_object);
     let meta = meta.into_iter().flatten();
     let is_object = matches!(kind, FieldKind::Object { .. });
+    let is_point = matches!(
+        kind,
+        FieldKind::Encoded {
+            codec: Codec::GeoPoint,
+            ..
+        }
+    );
     Capability {
         type_name: kind.type_name(),
         is_searchable: !is_object && kind.is_searchable(),
-        is_aggregatable: !is_object && kind.has_doc_values(),
+        is_aggregatable: !is_object && (kind.has_doc_values() || is_point),
         meta: meta
             .filter_map(|(key, value)| Some((key.clone(), scalar_text(value)?)))
             .collect(),

@@ -3,15 +3,23 @@
 //! that no shard has.
 
 use gleaner_model::Mapping;
-use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
+use gleaner_query::aggregation::{
+    Aggregation, AggregationKind, CompositeAggregation, CompositeSource, CompositeValues, Metric,
+    TermsAggregation, ValueSource,
+};
 
 use super::source::{check_numeric, format, format_of_source};
-use super::{bounds, histogram, metrics, range, terms};
+use super::{
+    addresses, bounds, histogram, key_filter, metrics, points, range, spans, terms, tuples,
+    weighted,
+};
 use crate::control::Control;
 use crate::error::EngineError;
+use crate::partial::dates::Dates;
 use crate::partial::key::{ValueFormat, ValueKind};
 use crate::partial::terms::Terms;
-use crate::partial::{Aggregations, Bucket, Histogram, Partial, Ranges};
+use crate::partial::tuples::Tuples;
+use crate::partial::{Aggregations, Bucket, Histogram, Partial, Ranges, Weighted};
 
 /// Describes a list of aggregations and all below. Patterns of keys are built under `control`, as that
 /// takes time; without one they are left alone.
@@ -46,14 +54,15 @@ impl Describer<'_> {
         let kind = &aggregation.kind;
         let sub = all(&aggregation.sub, self.mapping, self.now_ms, self.control)?;
         Ok(match kind {
-            AggregationKind::Terms(request) => {
-                let format = self.format(&request.source)?;
-                let asked = terms::Asked::read(request, format, self.now_ms, self.control)?;
-                Partial::Terms(Terms {
-                    format: asked.format,
-                    ..Terms::default()
-                })
+            AggregationKind::Terms(request) => self.terms(&aggregation.name, request)?,
+            AggregationKind::RareTerms(request) => {
+                self.whole(&request.source)?;
+                self.terms(&aggregation.name, &request.terms())?
             }
+            AggregationKind::SignificantTerms(request) => Partial::Single(Bucket {
+                doc_count: 0,
+                sub: Aggregations(vec![self.terms(&aggregation.name, &request.terms())?]),
+            }),
             AggregationKind::Range(request) => {
                 let what = if request.is_date {
                     "date_range"
@@ -68,11 +77,11 @@ impl Describer<'_> {
                 })
             }
             AggregationKind::Histogram(request) => Partial::Histogram(Histogram {
-                format: self.numeric(&request.source, "histogram")?,
+                format: self.intervals(&request.source, "histogram")?,
                 ..Histogram::default()
             }),
             AggregationKind::DateHistogram(request) => {
-                let mut format = self.numeric(&request.source, "date_histogram")?;
+                let mut format = self.intervals(&request.source, "date_histogram")?;
                 format.time_zone.clone_from(&request.time_zone);
                 bounds::zone(request.time_zone.as_deref())?;
                 Partial::Histogram(Histogram {
@@ -81,15 +90,106 @@ impl Describer<'_> {
                     ..Histogram::default()
                 })
             }
-            AggregationKind::MissingValue { field } => {
+            AggregationKind::MissingValue { field, .. } => {
                 format(self.mapping, field, None)?;
                 Partial::Single(Bucket { doc_count: 0, sub })
             }
-            AggregationKind::Filter(_) | AggregationKind::Global => {
-                Partial::Single(Bucket { doc_count: 0, sub })
+            AggregationKind::Filter(_)
+            | AggregationKind::Global
+            | AggregationKind::Background { .. } => Partial::Single(Bucket { doc_count: 0, sub }),
+            AggregationKind::Composite(request) => self.composite(request)?,
+            AggregationKind::MultiTerms(request) => {
+                let formats = request.sources.iter().map(|source| self.format(source));
+                Partial::Tuples(Tuples::new(formats.collect::<Result<_, _>>()?))
             }
-            _ => self.metric(kind)?,
+            AggregationKind::VariableWidth(request) => Partial::Histogram(Histogram {
+                format: self.numeric(&request.source, "variable_width_histogram")?,
+                ..Histogram::default()
+            }),
+            _ => self.other(kind)?,
         })
+    }
+
+    fn terms(&self, name: &str, request: &TermsAggregation) -> Result<Partial, EngineError> {
+        let format = self.format(&request.source)?;
+        key_filter::check_patterns(name, [&request.include, &request.exclude], format.kind)?;
+        let asked = terms::Asked::read(request, format, self.now_ms, self.control)?;
+        Ok(Partial::Terms(Terms {
+            format: asked.format,
+            ..Terms::default()
+        }))
+    }
+
+    /// Refuses fractions, of which each is rare.
+    fn whole(&self, source: &ValueSource) -> Result<(), EngineError> {
+        match self.format(source)?.kind {
+            ValueKind::Double => Err(EngineError::Query(
+                "RareTerms aggregation does not support floating point fields.".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn composite(&self, request: &CompositeAggregation) -> Result<Partial, EngineError> {
+        let mut formats = Vec::with_capacity(request.sources.len());
+        for (at, source) in request.sources.iter().enumerate() {
+            let format = self.composite_format(source)?;
+            let after = request.after.as_ref().and_then(|after| after.get(at));
+            if let Some(value) = after.filter(|value| !value.is_null())
+                && format.kind != ValueKind::Unmapped
+            {
+                tuples::after_key(source, value, (&format, self.now_ms))?;
+            }
+            formats.push(format);
+        }
+        Ok(Partial::Tuples(Tuples::new(formats)))
+    }
+
+    fn composite_format(&self, source: &CompositeSource) -> Result<ValueFormat, EngineError> {
+        match &source.values {
+            CompositeValues::Terms => self.format(&source.source),
+            CompositeValues::Histogram(_) => self
+                .numeric(&source.source, "composite")
+                .map(tuples::fractions),
+            CompositeValues::DateHistogram { time_zone, .. } => {
+                let mut format = self.numeric(&source.source, "composite")?;
+                format.time_zone.clone_from(time_zone);
+                bounds::zone(time_zone.as_deref())?;
+                Ok(format)
+            }
+            CompositeValues::GeoTile(_) => {
+                self.points(&source.source.field, "composite")?;
+                Ok(ValueFormat::default())
+            }
+        }
+    }
+
+    fn points(&self, field: &str, what: &str) -> Result<(), EngineError> {
+        let kind = self.mapping.field(field).map(|field| &field.kind);
+        points::check_kind(kind, field, what)
+    }
+
+    /// Describes what has no types or formats of a field, once its field is known to fit.
+    fn other(&self, kind: &AggregationKind) -> Result<Partial, EngineError> {
+        match kind {
+            AggregationKind::IpRange(request) => {
+                let format = self.format(&request.source)?;
+                addresses::check(&format, &request.source.field, "ip_range")?;
+                addresses::missing_address(&request.source)?;
+            }
+            AggregationKind::IpPrefix(request) => {
+                let format = format(self.mapping, &request.field, None)?;
+                addresses::check(&format, &request.field, "ip_prefix")?;
+            }
+            AggregationKind::GeoGrid(request) => self.points(&request.field, "geo_grid")?,
+            AggregationKind::GeoBounds { field, .. } => self.points(field, "geo_bounds")?,
+            AggregationKind::GeoCentroid { field } => self.points(field, "geo_centroid")?,
+            AggregationKind::GeoDistance(request) => {
+                self.points(&request.range.source.field, "geo_distance")?;
+            }
+            _ => return self.metric(kind),
+        }
+        Ok(Partial::empty(kind))
     }
 
     /// Describes what has no buckets of its own, or fixed ones.
@@ -102,11 +202,30 @@ impl Describer<'_> {
                 self.numeric(source, metrics::name(*metric))?
             }
             AggregationKind::Percentiles { source, .. } => self.numeric(source, "percentiles")?,
+            AggregationKind::PercentileRanks { source, .. } => {
+                self.numeric(source, "percentile_ranks")?
+            }
+            AggregationKind::MedianAbsoluteDeviation(source) => {
+                self.numeric(source, "median_absolute_deviation")?
+            }
+            AggregationKind::WeightedAverage(request) => {
+                self.numeric(&request.weight, "weighted_avg")?;
+                weighted::shown(self.numeric(&request.value, "weighted_avg")?, request)
+            }
+            AggregationKind::AutoDate(request) => {
+                bounds::zone(request.time_zone.as_deref())?;
+                let mut format = self.numeric(&request.source, "date_histogram")?;
+                format.time_zone.clone_from(&request.time_zone);
+                format
+            }
             AggregationKind::Cardinality { source, .. } => self.format(source)?,
             _ => ValueFormat::default(),
         };
         let mut partial = Partial::empty(kind);
-        if let Partial::Numbers { format, .. } | Partial::Percentiles { format, .. } = &mut partial
+        if let Partial::Numbers { format, .. }
+        | Partial::Percentiles { format, .. }
+        | Partial::Weighted(Weighted { format, .. })
+        | Partial::Dates(Dates { format, .. }) = &mut partial
         {
             *format = described;
         }
@@ -115,6 +234,14 @@ impl Describer<'_> {
 
     fn format(&self, source: &ValueSource) -> Result<ValueFormat, EngineError> {
         format_of_source(self.mapping, source)
+    }
+
+    /// Returns the format of what intervals count: numbers, and ranges of them.
+    fn intervals(&self, source: &ValueSource, what: &str) -> Result<ValueFormat, EngineError> {
+        match spans::format(self.mapping, source, what)? {
+            Some(format) => Ok(format),
+            None => self.numeric(source, what),
+        }
     }
 
     fn numeric(&self, source: &ValueSource, what: &str) -> Result<ValueFormat, EngineError> {

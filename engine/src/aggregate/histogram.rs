@@ -3,31 +3,39 @@
 use std::collections::BTreeMap;
 
 use gleaner_query::aggregation::{
-    Aggregation, DateHistogramAggregation, HistogramAggregation, beyond_hard_bounds,
+    Aggregation, DateHistogramAggregation, HistogramAggregation, ValueSource,
+    VariableWidthAggregation, beyond_hard_bounds,
 };
 use hashbrown::HashMap;
 use serde_json::Value;
+use tantivy::DocId;
 
 use super::bounds;
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
 use super::rounding::{ReadyStarts, Rounding};
 use super::source::Numbers;
+use super::spans::{self, Spans};
 use crate::error::EngineError;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::partial::{Histogram, Partial};
+
+/// Buckets that one range may lie in.
+const MOST_KEYS: usize = 65_536;
+/// Buckets that the ranges of one block of documents may lie in, each for itself: 64 MiB.
+const MOST_KEYS_A_BLOCK: usize = 4 << 20;
 
 pub(super) fn build<'a>(
     request: &'a HistogramAggregation,
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let (numbers, format) = Numbers::open(&request.source, "histogram", context)?;
+    let (values, format) = open(None, &request.source, "histogram", context)?;
     let cut = Cut::Numbers {
         interval: request.interval,
         offset: request.offset,
     };
     let node = HistogramNode {
-        numbers,
+        values,
         format,
         cut,
         hard_bounds: request.hard_bounds,
@@ -44,14 +52,14 @@ pub(super) fn build_date<'a>(
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let zone = request.time_zone.as_deref();
-    let (numbers, mut format) = Numbers::open_in(zone, &request.source, "date_histogram", context)?;
+    let (values, mut format) = open(zone, &request.source, "date_histogram", context)?;
     format.time_zone.clone_from(&request.time_zone);
     let bounds = date_bounds(request, &format, context.now_ms)?;
     // Milliseconds of dates that have a calendar are exact as fractions.
-    let (min, max) = numbers.extent().unwrap_or((0.0, -1.0));
+    let (min, max) = values.extent().unwrap_or((0.0, -1.0));
     let starts = ReadyStarts::new(Rounding::new(request)?, min as i64, max as i64);
     let node = HistogramNode {
-        numbers,
+        values,
         cut: Cut::Dates(starts),
         hard_bounds: bounds.hard.map(|(min, max)| (min as f64, max as f64)),
         extended: bounds.extended,
@@ -60,6 +68,56 @@ pub(super) fn build_date<'a>(
         format,
     };
     Ok(Box::new(node))
+}
+
+/// What is counted by intervals.
+enum Values {
+    Numbers(Numbers),
+    /// Ranges: each counts in all intervals that it has a value of.
+    Spans(Spans),
+}
+
+impl Values {
+    fn extent(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Numbers(numbers) => numbers.extent(),
+            Self::Spans(_) => None,
+        }
+    }
+}
+
+/// Opens the numbers or ranges of a field; dates that stand for missing ones are of `zone`.
+fn open(
+    zone: Option<&str>,
+    source: &ValueSource,
+    what: &str,
+    context: &SegmentContext<'_>,
+) -> Result<(Values, ValueFormat), EngineError> {
+    if let Some(format) = spans::format(context.view.mapping(), source, what)? {
+        let spans = Spans::open(&source.field, context)?;
+        return Ok((Values::Spans(spans), format));
+    }
+    let (numbers, format) = Numbers::open_in(zone, source, what, context)?;
+    Ok((Values::Numbers(numbers), format))
+}
+
+/// `variable_width_histogram`: values as they are, of which the root makes buckets.
+pub(super) fn build_values<'a>(
+    request: &'a VariableWidthAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let what = "variable_width_histogram";
+    let (numbers, format) = Numbers::open(&request.source, what, context)?;
+    Ok(Box::new(HistogramNode {
+        values: Values::Numbers(numbers),
+        format,
+        cut: Cut::Values,
+        hard_bounds: None,
+        extended: None,
+        slots: HashMap::new(),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+    }))
 }
 
 /// Bounds of a `date_histogram` in milliseconds.
@@ -130,6 +188,7 @@ fn pair(
 enum Cut {
     Numbers { interval: f64, offset: f64 },
     Dates(ReadyStarts),
+    Values,
 }
 
 impl Cut {
@@ -138,6 +197,34 @@ impl Cut {
             // Adding 0 turns -0 into 0.
             Self::Numbers { interval, offset } => ((value - *offset) / *interval).floor() + 0.0,
             Self::Dates(starts) => starts.round(value as i64) as f64,
+            Self::Values => value + 0.0,
+        }
+    }
+
+    /// Calls `f` with the keys of all buckets between two values.
+    ///
+    /// # Errors
+    /// [`EngineError::TooManyBuckets`] where there are more than [`MOST_KEYS`].
+    fn keys_between(
+        &mut self,
+        (from, to): (f64, f64),
+        mut f: impl FnMut(f64),
+    ) -> Result<(), EngineError> {
+        let (mut key, last) = (self.key(from), self.key(to));
+        for _ in 0..MOST_KEYS {
+            if key.is_nan() || key > last {
+                return Ok(());
+            }
+            f(key);
+            key = match self {
+                Self::Dates(starts) => starts.next(key as i64) as f64,
+                // Beyond 2^53 the next number is farther away.
+                _ => (key + 1.0).max(key.next_up()),
+            };
+        }
+        match key > last {
+            true => Ok(()),
+            false => Err(EngineError::TooManyBuckets { limit: MOST_KEYS }),
         }
     }
 
@@ -146,13 +233,44 @@ impl Cut {
     fn is_within(&self, key: f64, (min, max): (f64, f64)) -> bool {
         match self {
             Self::Numbers { interval, .. } => (min..=max).contains(&(key * interval)),
-            Self::Dates(_) => (min..max).contains(&key),
+            Self::Dates(_) | Self::Values => (min..max).contains(&key),
         }
     }
 }
 
+/// Returns the keys of the buckets that each document's ranges lie in, each once.
+fn keys_of_spans(
+    spans: &Spans,
+    docs: &[DocId],
+    (cut, hard_bounds): (&mut Cut, Option<(f64, f64)>),
+) -> Result<Vec<(usize, Fraction)>, EngineError> {
+    let mut found = Vec::new();
+    let mut outcome = Ok(());
+    spans.visit(docs, |i, (from, to)| {
+        if outcome.is_err() || found.len() > MOST_KEYS_A_BLOCK {
+            return;
+        }
+        let (min, max) = hard_bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let within = (from.max(min), to.min(max));
+        let mut keys = Vec::new();
+        outcome = cut.keys_between(within, |key| keys.push(key));
+        let is_in = |key: &f64| hard_bounds.is_none_or(|bounds| cut.is_within(*key, bounds));
+        let keys = keys.into_iter().filter(is_in);
+        found.extend(keys.map(|key| (i, Fraction::from(key))));
+    });
+    outcome?;
+    if found.len() > MOST_KEYS_A_BLOCK {
+        let limit = MOST_KEYS_A_BLOCK;
+        return Err(EngineError::TooManyBuckets { limit });
+    }
+    // Ranges of a document may lie in the same buckets.
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
 struct HistogramNode<'a> {
-    numbers: Numbers,
+    values: Values,
     format: ValueFormat,
     cut: Cut,
     hard_bounds: Option<(f64, f64)>,
@@ -165,6 +283,7 @@ struct HistogramNode<'a> {
 impl Node for HistogramNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
         let Self {
+            values,
             cut,
             slots,
             buckets,
@@ -172,18 +291,8 @@ impl Node for HistogramNode<'_> {
             ..
         } = self;
         let mut outcome = Ok(());
-        // Values ascend per document: equal keys follow one another.
-        let mut last = None;
-        self.numbers.visit(block.docs, |i, value| {
-            let key = cut.key(value);
-            if hard_bounds.is_some_and(|bounds| !cut.is_within(key, bounds)) {
-                return;
-            }
-            let key = key.to_bits();
-            if last.replace((i, key)) == Some((i, key)) || outcome.is_err() {
-                return;
-            }
-            let place = (block.owners[i], key);
+        let mut put = |i: usize, key: f64| {
+            let place = (block.owners[i], key.to_bits());
             let slot = match slots.get(&place) {
                 Some(slot) => *slot,
                 None => match buckets.open() {
@@ -195,7 +304,26 @@ impl Node for HistogramNode<'_> {
                 },
             };
             buckets.put(block, i, slot);
-        });
+        };
+        match values {
+            Values::Numbers(numbers) => {
+                // Values ascend per document: equal keys follow one another.
+                let mut last = None;
+                numbers.visit(block.docs, |i, value| {
+                    let key = cut.key(value);
+                    let is_out = hard_bounds.is_some_and(|bounds| !cut.is_within(key, bounds));
+                    let bits = key.to_bits();
+                    if !is_out && last.replace((i, bits)) != Some((i, bits)) {
+                        put(i, key);
+                    }
+                });
+            }
+            Values::Spans(spans) => {
+                for (i, key) in keys_of_spans(spans, block.docs, (cut, *hard_bounds))? {
+                    put(i, key.get());
+                }
+            }
+        }
         outcome?;
         self.buckets.hand_on()
     }

@@ -9,6 +9,7 @@ use roaring::RoaringTreemap;
 use tantivy::columnar::Dictionary;
 use tantivy_fst::Automaton;
 
+use super::partition;
 use super::term_keys::parse_key;
 use crate::control::Control;
 use crate::error::EngineError;
@@ -29,6 +30,7 @@ pub(super) struct KeyFilter {
 enum KeySet {
     Values(HashSet<Key>),
     Matching(Arc<TermAutomaton>),
+    Part { partition: u32, num_partitions: u32 },
 }
 
 impl KeyFilter {
@@ -110,6 +112,13 @@ impl KeySet {
                 let keys = values.iter().map(|value| parse_key(value, format, now_ms));
                 keys.collect::<Result<_, _>>().map(Self::Values)
             }
+            TermsFilter::Partition {
+                partition,
+                num_partitions,
+            } => Ok(Self::Part {
+                partition: *partition,
+                num_partitions: *num_partitions,
+            }),
             TermsFilter::Regex(expression) => {
                 if !matches!(format.kind, ValueKind::Keyword | ValueKind::Unmapped) {
                     return Err(EngineError::Query(
@@ -158,6 +167,19 @@ impl KeySet {
                     pace(&mut num_terms, control)?;
                 }
             }
+            Self::Part {
+                partition,
+                num_partitions,
+            } => {
+                let mut terms = dictionary.stream().map_err(unread())?;
+                let mut num_terms = 0_usize;
+                while terms.advance() {
+                    if partition::of_text(terms.key(), *num_partitions) == *partition {
+                        found.insert(terms.term_ord());
+                    }
+                    pace(&mut num_terms, control)?;
+                }
+            }
             Self::Matching(automaton) => {
                 let terms = dictionary.search(&**automaton).into_stream();
                 let mut terms = terms.map_err(unread())?;
@@ -176,8 +198,32 @@ impl KeySet {
             (Self::Values(keys), key) => keys.contains(key),
             (Self::Matching(automaton), Key::Text(text)) => matches(automaton, text),
             (Self::Matching(_), _) => false,
+            (
+                Self::Part {
+                    partition,
+                    num_partitions,
+                },
+                key,
+            ) => partition::of(key, *num_partitions) == *partition,
         }
     }
+}
+
+/// Refuses patterns of keys that are no texts, in aggregation `name`.
+pub(super) fn check_patterns(
+    name: &str,
+    filters: [&Option<TermsFilter>; 2],
+    kind: ValueKind,
+) -> Result<(), EngineError> {
+    let is_pattern = |filter: &&Option<TermsFilter>| matches!(filter, Some(TermsFilter::Regex(_)));
+    let is_text = matches!(kind, ValueKind::Keyword | ValueKind::Unmapped);
+    if is_text || !filters.iter().any(is_pattern) {
+        return Ok(());
+    }
+    Err(EngineError::Query(format!(
+        "Aggregation [{name}] cannot support regular expression style include/exclude settings as they can \
+         only be applied to string fields. Use an array of values for include/exclude clauses"
+    )))
 }
 
 /// Counts a term read; looks at `control` at the first and then now and again.

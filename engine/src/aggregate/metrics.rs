@@ -27,7 +27,7 @@ pub(super) fn build<'a>(
     Ok(Box::new(MetricNode {
         numbers,
         format,
-        with_squares: metric == Metric::ExtendedStats,
+        with_squares: matches!(metric, Metric::ExtendedStats { .. }),
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
@@ -42,15 +42,16 @@ pub(super) fn name(metric: Metric) -> &'static str {
         Metric::Sum => "sum",
         Metric::ValueCount => "value_count",
         Metric::Stats => "stats",
-        Metric::ExtendedStats => "extended_stats",
+        Metric::ExtendedStats { .. } => "extended_stats",
     }
 }
 
 pub(super) fn build_percentiles<'a>(
     source: &'a ValueSource,
+    what: &str,
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let (numbers, format) = Numbers::open(source, "percentiles", context)?;
+    let (numbers, format) = Numbers::open(source, what, context)?;
     Ok(Box::new(PercentilesNode {
         numbers,
         format,

@@ -8,7 +8,8 @@ use gleaner_query::resolved::Clause;
 use tantivy::DocId;
 
 use super::{
-    BLOCK, FilterDocuments, distinct, filters, histogram, metrics, range, terms, top_hits,
+    BLOCK, FilterDocuments, addresses, auto_date, composite, distinct, filters, geo, histogram,
+    metrics, multi_terms, range, significant, terms, top_hits, weighted,
 };
 use crate::control::Control;
 use crate::control::{Ledger, Meter};
@@ -47,6 +48,8 @@ pub(super) struct SegmentContext<'a> {
     pub(super) documents: &'a dyn FilterDocuments,
     /// Resolved queries that are not used yet, in depth-first order of appearance.
     pub(super) filters: slice::Iter<'a, Clause>,
+    /// All of them.
+    pub(super) all_filters: &'a [Clause],
     /// What `global` is kept to; `None` is everything.
     pub(super) global: Option<&'a Clause>,
     pub(super) ledger: &'a Ledger,
@@ -78,14 +81,54 @@ impl<'a> SegmentContext<'a> {
                 ..
             } => filters::build_many(filters.len(), other_bucket.is_some(), sub, self),
             AggregationKind::Global => filters::build_global(sub, self),
-            AggregationKind::MissingValue { field } => filters::build_missing(field, sub, self),
+            AggregationKind::Background { filter } => filters::build_background(*filter, sub, self),
+            AggregationKind::MissingValue { field, missing } => {
+                filters::build_missing((field, missing.is_some()), sub, self)
+            }
+            AggregationKind::Adjacency(request) => filters::build_adjacency(request, sub, self),
+            AggregationKind::Composite(request) => composite::build(request, sub, self),
+            AggregationKind::MultiTerms(request) => multi_terms::build(request, sub, self),
+            AggregationKind::RareTerms(request) => terms::build(&request.terms(), sub, self),
+            AggregationKind::SignificantTerms(request) => significant::build(request, sub, self),
+            AggregationKind::IpRange(request) => addresses::build_ranges(request, sub, self),
+            AggregationKind::IpPrefix(request) => addresses::build_prefixes(request, sub, self),
+            AggregationKind::AutoDate(request) => auto_date::build(request, sub, self),
+            AggregationKind::VariableWidth(request) => histogram::build_values(request, sub, self),
+            AggregationKind::GeoGrid(request) => geo::build_grid(request, sub, self),
+            AggregationKind::GeoDistance(request) => range::build_distances(request, sub, self),
+            _ => self.build_metric(&aggregation.kind),
+        }
+    }
+
+    /// Builds what has no buckets.
+    fn build_metric(
+        &mut self,
+        kind: &'a AggregationKind,
+    ) -> Result<Box<dyn Node + 'a>, EngineError> {
+        match kind {
             AggregationKind::Metric(metric, source) => metrics::build(*metric, source, self),
-            AggregationKind::Percentiles { source, .. } => metrics::build_percentiles(source, self),
+            AggregationKind::Percentiles { source, .. } => {
+                metrics::build_percentiles(source, "percentiles", self)
+            }
+            AggregationKind::PercentileRanks { source, .. } => {
+                metrics::build_percentiles(source, "percentile_ranks", self)
+            }
+            AggregationKind::MedianAbsoluteDeviation(source) => {
+                metrics::build_percentiles(source, "median_absolute_deviation", self)
+            }
+            AggregationKind::WeightedAverage(request) => weighted::build(request, self),
             AggregationKind::Cardinality {
                 source,
                 precision_threshold,
             } => distinct::build(source, *precision_threshold, self),
             AggregationKind::TopHits(request) => top_hits::build(request, self),
+            AggregationKind::TopMetrics(request) => top_hits::build(&request.hits, self),
+            AggregationKind::GeoBounds { field, .. } | AggregationKind::GeoCentroid { field } => {
+                geo::build_extent(field, self)
+            }
+            _ => Err(EngineError::Internal(
+                "an aggregation has no collector".to_owned(),
+            )),
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `range` and `date_range`: ranges may overlap; a document counts once in each.
+//! `range`, `date_range` and `geo_distance`: ranges may overlap; a document counts once in each.
 
 use gleaner_model::mapping::round_to;
 use gleaner_model::{FieldKind, NumberKind};
-use gleaner_query::aggregation::{Aggregation, RangeAggregation};
+use gleaner_query::aggregation::{Aggregation, GeoDistanceAggregation, RangeAggregation};
+use tantivy::DocId;
 
 use super::bounds;
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::points::Points;
 use super::source::Numbers;
 use crate::error::EngineError;
 use crate::partial::key::{ValueFormat, ValueKind};
@@ -28,13 +30,51 @@ pub(super) fn build<'a>(
     let field = context.view.mapping().field(&request.source.field);
     let kind = field.map(|field| &field.kind);
     Ok(Box::new(RangeNode {
-        numbers,
+        values: Values::Numbers(numbers),
         spans: ranges.iter().map(|range| Span::of(range, kind)).collect(),
         last_doc: vec![usize::MAX; ranges.len()],
         ranges,
         format,
         buckets: Buckets::new(Children::build_many(sub, context)?, context),
     }))
+}
+
+/// `geo_distance`: ranges of distances from a point.
+pub(super) fn build_distances<'a>(
+    request: &'a GeoDistanceAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let format = ValueFormat {
+        kind: ValueKind::Double,
+        ..ValueFormat::default()
+    };
+    let ranges = bounds::ranges(&request.range, &format, context.now_ms)?;
+    Ok(Box::new(RangeNode {
+        values: Values::Distances(Points::open(&request.range.source.field, context)?, request),
+        spans: ranges.iter().map(|range| Span::of(range, None)).collect(),
+        last_doc: vec![usize::MAX; ranges.len()],
+        ranges,
+        format,
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+    }))
+}
+
+/// What ranges are of.
+enum Values<'a> {
+    Numbers(Numbers),
+    Distances(Points, &'a GeoDistanceAggregation),
+}
+
+impl Values<'_> {
+    fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, f64)) {
+        match self {
+            Self::Numbers(numbers) => numbers.visit(docs, f),
+            Self::Distances(points, request) => points.visit(docs, |i, point| {
+                f(i, request.origin.distance_m(&point) / request.unit_m);
+            }),
+        }
+    }
 }
 
 /// Reads the bounds; none where the field is unknown here and they need its format.
@@ -50,7 +90,7 @@ pub(super) fn read_bounds(
 }
 
 struct RangeNode<'a> {
-    numbers: Numbers,
+    values: Values<'a>,
     format: ValueFormat,
     ranges: Vec<RangeBucket>,
     /// Per range, what it holds.
@@ -77,7 +117,7 @@ impl Node for RangeNode<'_> {
             buckets,
             ..
         } = self;
-        self.numbers.visit(block.docs, |i, value| {
+        self.values.visit(block.docs, |i, value| {
             for (number, span) in spans.iter().enumerate() {
                 if span.holds(value) && last_doc[number] != i {
                     last_doc[number] = i;

@@ -22,10 +22,26 @@ impl Rounding {
     /// # Errors
     /// [`EngineError::Query`] for an unknown time zone.
     pub(crate) fn new(request: &DateHistogramAggregation) -> Result<Self, EngineError> {
+        Self::of(
+            request.interval,
+            request.time_zone.as_deref(),
+            request.offset_ms,
+        )
+    }
+
+    /// Cuts by an interval in a zone, shifted by some milliseconds.
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] for an unknown time zone.
+    pub(crate) fn of(
+        interval: DateInterval,
+        zone: Option<&str>,
+        offset_ms: i64,
+    ) -> Result<Self, EngineError> {
         Ok(Self {
-            interval: request.interval,
-            zone: super::bounds::zone(request.time_zone.as_deref())?,
-            offset_ms: request.offset_ms,
+            interval,
+            zone: super::bounds::zone(zone)?,
+            offset_ms,
         })
     }
 
@@ -156,6 +172,11 @@ impl ReadyStarts {
             starts,
             last: (0, 0),
         }
+    }
+
+    /// Returns the start of the bucket after the one that starts at `start`.
+    pub(crate) fn next(&self, start: i64) -> i64 {
+        self.rounding.next(start)
     }
 
     /// Returns the start of the bucket that holds `ms`.

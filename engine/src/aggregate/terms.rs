@@ -37,7 +37,7 @@ const MAX_REMEMBERED: usize = 65_536;
 const DOCS_WHEN_LATE: usize = 256 * BLOCK;
 
 pub(super) fn build<'a>(
-    request: &'a TermsAggregation,
+    request: &TermsAggregation,
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {

@@ -2,6 +2,7 @@
 
 mod dates;
 mod keys;
+mod kinds;
 mod layout;
 mod memory;
 mod naive;
@@ -26,6 +27,9 @@ fn fields() -> Arc<Mapping> {
         "ok": {"type": "boolean"},
         "from": {"type": "ip"},
         "body": {"type": "text"},
+        "place": {"type": "geo_point"},
+        "span": {"type": "long_range"},
+        "stay": {"type": "date_range"},
     }))
 }
 
@@ -36,13 +40,15 @@ fn document() -> impl Strategy<Value = Value> {
     // Decimals that the JSON reader reads exactly; few of their sums are exact.
     let price = prop::option::of((-1_000_000_000..1_000_000_000).prop_map(|n| f64::from(n) / 1e3));
     let when = prop::option::of(1_577_000_000_000_i64..1_594_000_000_000);
+    let place = (-3_i32..4, -5_i32..6).prop_map(|(lat, lon)| json!([lon * 35, lat * 25]));
     let others = (
         prop::option::of(any::<bool>()),
         prop::option::of(0_u8..6),
         prop::option::of(0_u64..4),
+        prop::collection::vec(place, 0..3),
     );
     (tags, numbers, price, when, others).prop_map(
-        |(tags, numbers, price, when, (ok, from, big))| {
+        |(tags, numbers, price, when, (ok, from, big, places))| {
             let mut source = json!({});
             if !tags.is_empty() {
                 source["tag"] = tags.iter().map(|tag| format!("t{tag}")).collect();
@@ -65,6 +71,16 @@ fn document() -> impl Strategy<Value = Value> {
                 } else {
                     format!("::{from}")
                 });
+            }
+            if let Some(when) = when {
+                source["stay"] = json!({"gte": when, "lt": when + 5_000_000_000});
+            }
+            if let (Some(least), Some(greatest)) = (numbers.iter().min(), numbers.iter().max()) {
+                source["span"] =
+                    json!([{"gte": least, "lte": greatest}, {"gt": least, "lt": greatest + 9}]);
+            }
+            if !places.is_empty() {
+                source["place"] = json!(places);
             }
             if let Some(big) = big {
                 source["big"] = json!(u64::MAX - big);

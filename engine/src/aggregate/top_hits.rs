@@ -189,10 +189,23 @@ pub(super) fn complete(
         } else if are_in(&aggregation.sub) {
             let mut below =
                 |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, reading);
-            for_each_bucket(partial, &mut below)?;
+            for_each_bucket(buckets_of(partial, &aggregation.kind), &mut below)?;
         }
     }
     Ok(())
+}
+
+/// Returns the partial result that holds the buckets: that of `significant_terms` is inside.
+fn buckets_of<'p>(partial: &'p mut Partial, kind: &AggregationKind) -> &'p mut Partial {
+    let is_inside = matches!(kind, AggregationKind::SignificantTerms(_))
+        && matches!(partial, Partial::Single(all) if !all.sub.0.is_empty());
+    if !is_inside {
+        return partial;
+    }
+    match partial {
+        Partial::Single(all) => &mut all.sub.0[0],
+        other => other,
+    }
 }
 
 /// Returns whether there are `top_hits` at any depth.
@@ -218,9 +231,13 @@ fn for_each_bucket(
             .try_for_each(|range| f(&mut range.bucket)),
         Partial::Filters(buckets) => buckets.iter_mut().try_for_each(f),
         Partial::Single(bucket) => f(bucket),
+        Partial::Tuples(tuples) => tuples.buckets.values_mut().try_for_each(f),
+        Partial::Dates(dates) => dates.buckets.values_mut().try_for_each(f),
         Partial::Numbers { .. }
         | Partial::Distinct(_)
         | Partial::Percentiles { .. }
+        | Partial::Weighted(_)
+        | Partial::Extent(_)
         | Partial::TopHits(_) => Ok(()),
     }
 }

@@ -6,15 +6,19 @@ mod buckets;
 mod format;
 mod histogram;
 mod metric;
+mod networks;
 mod order;
+mod significant;
 mod top_hits;
+mod tuples;
+mod widths;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
-use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::aggregation::{Aggregation, AggregationKind, GeoGrid};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 use gleaner_query::settings::cluster::DEFAULT_MAX_BUCKETS;
 use serde_json::Value;
@@ -171,15 +175,16 @@ impl Finalizer<'_> {
             (AggregationKind::Range(request), Partial::Ranges(ranges)) => {
                 self.ranges(request, ranges, sub)
             }
+            (AggregationKind::GeoDistance(request), Partial::Ranges(ranges)) => {
+                self.ranges(&request.range, ranges, sub)
+            }
             (AggregationKind::Filters { .. }, Partial::Filters(buckets)) => {
                 self.filters(&aggregation.kind, buckets, sub)
             }
-            (
-                AggregationKind::Filter(_)
-                | AggregationKind::Global
-                | AggregationKind::MissingValue { .. },
-                Partial::Single(bucket),
-            ) => {
+            (AggregationKind::SignificantTerms(request), Partial::Single(subset)) => {
+                self.significant(request, subset, sub)
+            }
+            (_, Partial::Single(bucket)) => {
                 self.count_buckets(1)?;
                 Ok(AggregationValue::Single {
                     doc_count: bucket.doc_count,
@@ -188,6 +193,48 @@ impl Finalizer<'_> {
             }
             (AggregationKind::TopHits(request), Partial::TopHits(hits)) => {
                 top_hits::value(request, hits, self.context)
+            }
+            (AggregationKind::TopMetrics(request), Partial::TopHits(hits)) => {
+                top_hits::metrics(request, hits, self.context)
+            }
+            _ => self.of_keys(partial, aggregation),
+        }
+    }
+
+    /// Finishes what has keys of its own, or no buckets.
+    fn of_keys(
+        &mut self,
+        partial: &Partial,
+        aggregation: &Aggregation,
+    ) -> Result<AggregationValue, EngineError> {
+        let sub = &aggregation.sub;
+        match (&aggregation.kind, partial) {
+            (AggregationKind::RareTerms(request), Partial::Terms(terms)) => {
+                self.rare_terms(request, terms, sub)
+            }
+            (AggregationKind::Composite(request), Partial::Tuples(tuples)) => {
+                self.composite(request, tuples, sub)
+            }
+            (AggregationKind::MultiTerms(request), Partial::Tuples(tuples)) => {
+                self.multi_terms(request, tuples, sub)
+            }
+            (AggregationKind::Adjacency(request), Partial::Tuples(tuples)) => {
+                self.adjacency(request, tuples, sub)
+            }
+            (AggregationKind::IpRange(request), Partial::Filters(buckets)) => {
+                self.ip_ranges(request, buckets, sub)
+            }
+            (AggregationKind::IpPrefix(request), Partial::Histogram(networks)) => {
+                self.ip_prefixes(request, networks, sub)
+            }
+            (AggregationKind::GeoGrid(request), Partial::Histogram(cells)) => {
+                self.grid(request, cells, sub)
+            }
+            (AggregationKind::VariableWidth(request), Partial::Histogram(values)) => {
+                self.variable_widths(request, values, sub)
+            }
+            (AggregationKind::AutoDate(request), Partial::Dates(dates)) => {
+                self.auto_dates(request, dates, sub)
             }
             (kind, partial) => metric::value(kind, partial).ok_or_else(mismatch),
         }
@@ -235,18 +282,48 @@ fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
             Partial::Terms(terms) => format::terms_type(terms.format.kind),
             _ => "umterms",
         },
+        AggregationKind::RareTerms(_) => match partial {
+            Partial::Terms(terms) => format::rare_type(terms.format.kind),
+            _ => "umrareterms",
+        },
+        AggregationKind::SignificantTerms(_) => significant::type_name(partial),
         AggregationKind::Range(request) if request.is_date => "date_range",
         AggregationKind::Range(_) => "range",
         AggregationKind::Histogram(_) => "histogram",
         AggregationKind::DateHistogram(_) => "date_histogram",
         AggregationKind::Filter(_) => "filter",
         AggregationKind::Filters { .. } => "filters",
-        AggregationKind::Global => "global",
+        AggregationKind::Global | AggregationKind::Background { .. } => "global",
         AggregationKind::MissingValue { .. } => "missing",
+        AggregationKind::Composite(_) => "composite",
+        AggregationKind::MultiTerms(_) => "multi_terms",
+        AggregationKind::Adjacency(_) => "adjacency_matrix",
+        AggregationKind::IpRange(_) => "ip_range",
+        AggregationKind::IpPrefix(_) => "ip_prefix",
+        AggregationKind::AutoDate(_) => "auto_date_histogram",
+        AggregationKind::VariableWidth(_) => "variable_width_histogram",
+        AggregationKind::GeoGrid(request) => match request.grid {
+            GeoGrid::Geohash(_) => "geohash_grid",
+            GeoGrid::Geotile(_) => "geotile_grid",
+        },
+        AggregationKind::GeoDistance(_) => "geo_distance",
+        _ => metric_type(kind),
+    }
+}
+
+/// Returns the prefix of what has no buckets.
+fn metric_type(kind: &AggregationKind) -> &'static str {
+    match kind {
         AggregationKind::Metric(metric, _) => metric::type_name(*metric),
         AggregationKind::Cardinality { .. } => "cardinality",
-        AggregationKind::Percentiles { .. } => "tdigest_percentiles",
+        AggregationKind::PercentileRanks { .. } => "tdigest_percentile_ranks",
+        AggregationKind::MedianAbsoluteDeviation(_) => "median_absolute_deviation",
+        AggregationKind::WeightedAverage(_) => "weighted_avg",
         AggregationKind::TopHits(_) => "top_hits",
+        AggregationKind::TopMetrics(_) => "top_metrics",
+        AggregationKind::GeoBounds { .. } => "geo_bounds",
+        AggregationKind::GeoCentroid { .. } => "geo_centroid",
+        _ => "tdigest_percentiles",
     }
 }
 

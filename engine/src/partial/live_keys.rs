@@ -1,7 +1,8 @@
-//! Keys that no document of a bucket has: `min_doc_count: 0` of `terms` below other buckets.
+//! What buckets need to know of documents that are not in them: all keys, for `min_doc_count: 0` of `terms` below
+//! other buckets, and the counts that `significant_terms` compares with.
 //!
-//! Does: ask for such keys beside the request ([`with_live_keys`]), take them from the answer
-//! ([`Aggregations::split_live_keys`]), put them into a bucket ([`LiveKeys::fill`]).
+//! Does: ask for them beside the request ([`with_live_keys`]), take them from the answer
+//! ([`Aggregations::split_live_keys`]), put keys into a bucket ([`LiveKeys::fill`]).
 //! Does not: look at documents.
 //! Called by `root`.
 //!
@@ -11,51 +12,82 @@
 
 use std::borrow::Cow;
 
-use gleaner_query::aggregation::{Aggregation, AggregationKind, TermsAggregation, ValueSource};
+use gleaner_query::aggregation::{
+    self, Aggregation, AggregationKind, SignificantTermsAggregation, TermsAggregation, ValueSource,
+};
+use gleaner_query::dsl::Query;
 
 use super::terms::{TermBucket, Terms};
-use super::{Aggregations, Partial};
+use super::{Aggregations, Bucket, Partial};
 use crate::error::EngineError;
-
-/// More keys than a shard has: its list is not cut.
-const ALL_KEYS: usize = i32::MAX as usize;
 
 /// All keys of each `terms` below another aggregation that wants those without documents; none by
 /// default.
 #[derive(Debug, Default)]
-pub struct LiveKeys<'a>(Vec<(&'a TermsAggregation, Terms)>);
+pub struct LiveKeys<'a> {
+    terms: Vec<(&'a TermsAggregation, Terms)>,
+    /// Documents that each `significant_terms` compares with, with their terms inside.
+    backgrounds: Vec<(&'a SignificantTermsAggregation, Bucket)>,
+}
 
 /// Returns `aggregations` as shards are asked, followed by what [`Aggregations::split_live_keys`]
 /// takes off the answer.
 pub fn with_live_keys(aggregations: &[Aggregation]) -> Vec<Aggregation> {
-    let beside = wanting(aggregations).into_iter().map(|terms| Aggregation {
-        name: String::new(),
-        meta: None,
-        kind: AggregationKind::Terms(TermsAggregation {
+    let terms = wanting(aggregations).into_iter().map(|terms| {
+        unnamed(AggregationKind::Terms(TermsAggregation {
             source: ValueSource {
                 missing: None,
                 ..terms.source.clone()
             },
             order: Vec::new(),
-            shard_size: Some(ALL_KEYS),
+            shard_size: Some(TermsAggregation::ALL_KEYS),
             ..terms.clone()
-        }),
+        }))
+    });
+    let queries = aggregation::queries(aggregations);
+    let backgrounds = comparing(aggregations).into_iter().map(|request| {
+        let background = request.background.as_ref();
+        let is_it = |query: &&Query| background.is_some_and(|own| std::ptr::eq(*query, own));
+        Aggregation {
+            sub: vec![unnamed(AggregationKind::Terms(request.terms()))],
+            ..unnamed(AggregationKind::Background {
+                filter: queries.iter().position(is_it),
+            })
+        }
+    });
+    let beside = terms.chain(backgrounds);
+    aggregations.iter().cloned().chain(beside).collect()
+}
+
+fn unnamed(kind: AggregationKind) -> Aggregation {
+    Aggregation {
+        name: String::new(),
+        meta: None,
+        kind,
         sub: Vec::new(),
         pipelines: Vec::new(),
-    });
-    aggregations.iter().cloned().chain(beside).collect()
+    }
 }
 
 impl Aggregations {
     /// Takes off what [`with_live_keys`] has added to `aggregations`.
     pub fn split_live_keys<'a>(&mut self, aggregations: &'a [Aggregation]) -> LiveKeys<'a> {
         let at = aggregations.len().min(self.0.len());
-        let terms = self.0.split_off(at).into_iter();
-        let terms = terms.filter_map(|partial| match partial {
-            Partial::Terms(terms) => Some(terms),
-            _ => None,
-        });
-        LiveKeys(wanting(aggregations).into_iter().zip(terms).collect())
+        let (mut terms, mut backgrounds) = (Vec::new(), Vec::new());
+        for partial in self.0.split_off(at) {
+            match partial {
+                Partial::Terms(found) => terms.push(found),
+                Partial::Single(found) => backgrounds.push(found),
+                _ => {}
+            }
+        }
+        LiveKeys {
+            terms: wanting(aggregations).into_iter().zip(terms).collect(),
+            backgrounds: comparing(aggregations)
+                .into_iter()
+                .zip(backgrounds)
+                .collect(),
+        }
     }
 }
 
@@ -67,7 +99,7 @@ impl LiveKeys<'_> {
         terms: &'t Terms,
     ) -> Result<Cow<'t, Terms>, EngineError> {
         let is_it = |(other, _): &&(&TermsAggregation, Terms)| std::ptr::eq(*other, request);
-        let Some((_, live)) = self.0.iter().find(is_it) else {
+        let Some((_, live)) = self.terms.iter().find(is_it) else {
             return Ok(Cow::Borrowed(terms));
         };
         let keys = live.buckets.keys();
@@ -81,6 +113,27 @@ impl LiveKeys<'_> {
         filled.merge(terms.clone())?;
         Ok(Cow::Owned(filled))
     }
+}
+
+impl LiveKeys<'_> {
+    /// Returns the documents that a request compares with, with their terms inside.
+    pub(super) fn background(&self, request: &SignificantTermsAggregation) -> Option<&Bucket> {
+        let mut all = self.backgrounds.iter();
+        let found = all.find(|(other, _)| std::ptr::eq(*other, request));
+        found.map(|(_, background)| background)
+    }
+}
+
+/// Returns all `significant_terms`, depth first.
+fn comparing(aggregations: &[Aggregation]) -> Vec<&SignificantTermsAggregation> {
+    let mut found = Vec::new();
+    for aggregation in aggregations {
+        if let AggregationKind::SignificantTerms(request) = &aggregation.kind {
+            found.push(request);
+        }
+        found.extend(comparing(&aggregation.sub));
+    }
+    found
 }
 
 /// Returns the `terms` below others that want keys without documents, depth first.

@@ -131,6 +131,36 @@ impl Sketch {
         }
     }
 
+    /// Returns the percentage of values up to `value`, 0 to 100, as the inverse of [`Sketch::percentile`]; `None`
+    /// without values.
+    pub fn rank(&self, value: f64) -> Option<f64> {
+        let share = match &self.0 {
+            Shape::Exact(values) => share_of(values, value)?,
+            Shape::Buckets(buckets) => buckets.share_of(value),
+        };
+        Some(share * 100.0)
+    }
+
+    /// Returns the median of the distances from the median; `None` without values.
+    pub fn median_deviation(&self) -> Option<f64> {
+        let median = self.percentile(50.0)?;
+        let distance = |value: f64| (value - median).abs();
+        match &self.0 {
+            Shape::Exact(values) => {
+                let mut distances: Vec<f64> = values.iter().map(|value| distance(*value)).collect();
+                distances.sort_by(f64::total_cmp);
+                interpolate(&distances, 0.5)
+            }
+            Shape::Buckets(buckets) => {
+                let mut distances = Buckets::default();
+                for (size, count) in buckets.sizes() {
+                    distances.add(distance(size), count);
+                }
+                Self(Shape::Buckets(Box::new(distances))).percentile(50.0)
+            }
+        }
+    }
+
     /// Returns the memory it takes, roughly, in bytes.
     pub fn num_bytes(&self) -> usize {
         match &self.0 {
@@ -154,20 +184,66 @@ impl Sketch {
 
     fn thin(&mut self) {
         if let Shape::Exact(values) = &self.0 {
-            let mut buckets = Buckets {
-                min: f64::INFINITY,
-                max: f64::NEG_INFINITY,
-                zeros: 0,
-                positive: BTreeMap::new(),
-                negative: BTreeMap::new(),
-            };
+            let mut buckets = Buckets::default();
             values.iter().for_each(|value| buckets.add(*value, 1));
             self.0 = Shape::Buckets(Box::new(buckets));
         }
     }
 }
 
+impl Default for Buckets {
+    fn default() -> Self {
+        Self {
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            zeros: 0,
+            positive: BTreeMap::new(),
+            negative: BTreeMap::new(),
+        }
+    }
+}
+
 impl Buckets {
+    /// Returns a value of each bucket, and how many there are of it.
+    fn sizes(&self) -> impl Iterator<Item = (f64, u64)> {
+        let negative = self
+            .negative
+            .iter()
+            .map(|(at, count)| (-middle(*at), *count));
+        let positive = self
+            .positive
+            .iter()
+            .map(|(at, count)| (middle(*at), *count));
+        let zeros = (self.zeros > 0).then_some((0.0, self.zeros));
+        negative.chain(zeros).chain(positive)
+    }
+
+    /// Returns the share of values up to `value`; of its bucket half of them.
+    fn share_of(&self, value: f64) -> f64 {
+        if value < self.min {
+            return 0.0;
+        }
+        if value > self.max {
+            return 1.0;
+        }
+        let place = |value: f64| match value {
+            0.0 => 0.0,
+            value => value.signum() * middle(bucket(value.abs())),
+        };
+        let own = place(value);
+        let (mut below, mut same, mut total) = (0.0, 0.0, 0.0);
+        for (size, count) in self.sizes() {
+            let count = count as f64;
+            total += count;
+            if size < own {
+                below += count;
+            } else if size.to_bits() == own.to_bits() {
+                same += count;
+            }
+        }
+        (below + same / 2.0) / total
+    }
+
     fn add(&mut self, value: f64, count: u64) {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
@@ -269,6 +345,27 @@ fn middle(bucket: i32) -> f64 {
     2.0 * growth().powi(bucket) / (growth() + 1.0)
 }
 
+/// Returns the share of sorted values up to `value`, as [`interpolate`] has it; `None` without values.
+fn share_of(values: &[f64], value: f64) -> Option<f64> {
+    let (first, last) = (values.first()?, values.last()?);
+    if value < *first {
+        return Some(0.0);
+    }
+    if value > *last {
+        return Some(1.0);
+    }
+    let below = values.partition_point(|other| *other < value);
+    let up_to = values.partition_point(|other| *other <= value);
+    let share = |rank: f64| rank / values.len() as f64;
+    if up_to > below {
+        return Some(share((below + up_to) as f64 / 2.0));
+    }
+    let (before, after) = (values[below - 1], values[below]);
+    Some(share(
+        below as f64 - 0.5 + (value - before) / (after - before),
+    ))
+}
+
 fn interpolate(values: &[f64], share: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let rank = (share * values.len() as f64 - 0.5).clamp(0.0, last as f64);
@@ -298,6 +395,32 @@ mod tests {
             .to_vec();
         assert_eq!(found, [Some(1.0), Some(1.5), Some(2.5), Some(4.0)]);
         assert_eq!(Sketch::default().percentile(50.0), None);
+    }
+
+    #[test]
+    fn ranks_are_the_inverse_of_percentiles() {
+        let few = sketch([3.0, 1.0, 2.0, 4.0].into_iter());
+        let ranks = [0.5, 1.0, 1.5, 2.5, 4.0, 9.0].map(|value| few.rank(value));
+        assert_eq!(ranks, [0.0, 12.5, 25.0, 50.0, 87.5, 100.0].map(Some));
+        let same = sketch([7.0, 7.0, 8.0, 9.0].into_iter());
+        assert_eq!(same.rank(7.0), Some(25.0));
+        let many = sketch((-20_000..=60_000).map(f64::from));
+        for value in [-30_000.0, -10_000.0, 0.0, 20_000.0, 70_000.0] {
+            let actual = ((value + 20_000.0) / 800.0_f64).clamp(0.0, 100.0);
+            let found = many.rank(value).expect("there are values");
+            assert!((found - actual).abs() < 0.5, "{value}: {found}");
+        }
+        assert_eq!(Sketch::default().rank(1.0), None);
+    }
+
+    #[test]
+    fn deviations_are_medians_of_distances() {
+        let few = sketch([1.0, 1.0, 2.0, 2.0, 4.0, 6.0, 9.0].into_iter());
+        assert_eq!(few.median_deviation(), Some(1.0));
+        let many = sketch((0..=10_000).map(f64::from));
+        let found = many.median_deviation().expect("there are values");
+        assert!((found - 2_500.0).abs() < 50.0, "{found}");
+        assert_eq!(Sketch::default().median_deviation(), None);
     }
 
     #[test]

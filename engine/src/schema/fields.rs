@@ -1,6 +1,5 @@
 //! From the mapping to tantivy's schema, and from a path to its column.
 
-use gleaner_model::mapping::Codec;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use hashbrown::HashMap;
 use tantivy::schema::{
@@ -253,16 +252,13 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
             }
             builder.add_ip_addr_field(name, options);
         }
-        FieldKind::Encoded { codec, index, .. } => {
-            let mut options = match index {
+        FieldKind::Encoded { index, .. } => {
+            let options = match index {
                 true => term_options(),
                 false => TextOptions::default(),
             };
-            // Distances are sorted by.
-            if *codec == Codec::GeoPoint {
-                options = options.set_fast(tokens::WHOLE);
-            }
-            builder.add_text_field(name, options);
+            // Points are counted by cells and distances, ranges by the intervals that they lie in.
+            builder.add_text_field(name, options.set_fast(tokens::WHOLE));
         }
         // It keeps nothing: only that there is a value is listed.
         FieldKind::Binary { .. } => {

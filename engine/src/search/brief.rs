@@ -64,6 +64,12 @@ fn matches_keys(aggregation: &Aggregation) -> bool {
         AggregationKind::Terms(request) => {
             is_pattern(&request.include) || is_pattern(&request.exclude)
         }
+        AggregationKind::RareTerms(request) => {
+            is_pattern(&request.include) || is_pattern(&request.exclude)
+        }
+        AggregationKind::SignificantTerms(request) => {
+            is_pattern(&request.include) || is_pattern(&request.exclude)
+        }
         AggregationKind::TopHits(request) => request.highlight.is_some(),
         _ => false,
     };

@@ -1,15 +1,19 @@
 //! Aggregations, in post-order. The queries inside them travel resolved, beside them; as they were
 //! parsed they stay behind, and [`Query::MatchNone`] stands in their place.
 
+mod geo;
 mod histogram;
+mod keys;
 mod metric;
+mod rare;
 mod source;
 mod terms;
+mod tuples;
 
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::dsl::Query;
 
-use super::field::{known, maybe, one};
+use super::field::{known, maybe, maybe_message, size};
 use super::tree::Forest;
 use super::v1::aggregation_node::Kind;
 use super::{DecodeError, Wire, v1};
@@ -88,28 +92,30 @@ fn kind_message(kind: &AggregationKind) -> Kind {
             other_bucket: other_bucket.clone(),
         }),
         AggregationKind::Global => Kind::Global(v1::Unit {}),
-        AggregationKind::MissingValue { field } => Kind::MissingValue(field.clone()),
-        AggregationKind::Metric(metric, source) => Kind::Metric(v1::MetricAggregation {
-            metric: metric::message(*metric) as i32,
-            source: Some(source.to_message()),
+        AggregationKind::Background { filter } => Kind::Background(v1::BackgroundAggregation {
+            filter: filter.map(|at| at as u64),
         }),
-        AggregationKind::Cardinality {
-            source,
-            precision_threshold,
-        } => Kind::Cardinality(v1::CardinalityAggregation {
-            source: Some(source.to_message()),
-            precision_threshold: *precision_threshold,
+        // As earlier versions read it.
+        AggregationKind::MissingValue {
+            field,
+            missing: None,
+        } => Kind::MissingValue(field.clone()),
+        AggregationKind::MissingValue { field, missing } => Kind::Missing(v1::MissingAggregation {
+            field: field.clone(),
+            missing: maybe_message(missing.as_ref()),
         }),
-        AggregationKind::Percentiles {
-            source,
-            percents,
-            keyed,
-        } => Kind::Percentiles(v1::PercentilesAggregation {
-            source: Some(source.to_message()),
-            percents: percents.clone(),
-            keyed: *keyed,
-        }),
-        AggregationKind::TopHits(top_hits) => Kind::TopHits(top_hits.to_message()),
+        AggregationKind::Composite(composite) => Kind::Composite(composite.to_message()),
+        AggregationKind::MultiTerms(terms) => Kind::MultiTerms(terms.to_message()),
+        AggregationKind::RareTerms(terms) => Kind::RareTerms(terms.to_message()),
+        AggregationKind::SignificantTerms(terms) => Kind::SignificantTerms(terms.to_message()),
+        AggregationKind::Adjacency(adjacency) => Kind::Adjacency(adjacency.to_message()),
+        AggregationKind::IpRange(range) => Kind::IpRange(range.to_message()),
+        AggregationKind::IpPrefix(prefix) => Kind::IpPrefix(prefix.to_message()),
+        AggregationKind::AutoDate(dates) => Kind::AutoDate(dates.to_message()),
+        AggregationKind::VariableWidth(widths) => Kind::VariableWidth(widths.to_message()),
+        AggregationKind::GeoGrid(grid) => Kind::GeoGrid(grid.to_message()),
+        AggregationKind::GeoDistance(distance) => Kind::GeoDistance(distance.to_message()),
+        metric => metric::kind_message(metric),
     }
 }
 
@@ -128,35 +134,42 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
             is_listed,
             other_bucket,
         }) => AggregationKind::Filters {
-            filters: keys
-                .into_iter()
-                .map(|key| (key, Query::MatchNone))
-                .collect(),
+            filters: without_queries(keys),
             is_keyed,
             is_listed,
             other_bucket,
         },
         Kind::Global(v1::Unit {}) => AggregationKind::Global,
-        Kind::MissingValue(field) => AggregationKind::MissingValue { field },
-        Kind::Metric(v1::MetricAggregation { metric, source }) => {
-            AggregationKind::Metric(metric::of(metric)?, one(source, "Metric.source")?)
+        Kind::Background(v1::BackgroundAggregation { filter }) => AggregationKind::Background {
+            filter: filter.map(|at| size(at, "Background.filter")).transpose()?,
+        },
+        Kind::MissingValue(field) => AggregationKind::MissingValue {
+            field,
+            missing: None,
+        },
+        Kind::Missing(v1::MissingAggregation { field, missing }) => AggregationKind::MissingValue {
+            field,
+            missing: maybe(missing)?,
+        },
+        Kind::Composite(composite) => AggregationKind::Composite(Wire::from_message(composite)?),
+        Kind::MultiTerms(terms) => AggregationKind::MultiTerms(Wire::from_message(terms)?),
+        Kind::RareTerms(terms) => AggregationKind::RareTerms(Wire::from_message(terms)?),
+        Kind::SignificantTerms(terms) => {
+            AggregationKind::SignificantTerms(Wire::from_message(terms)?)
         }
-        Kind::Cardinality(v1::CardinalityAggregation {
-            source,
-            precision_threshold,
-        }) => AggregationKind::Cardinality {
-            source: one(source, "Cardinality.source")?,
-            precision_threshold,
-        },
-        Kind::Percentiles(v1::PercentilesAggregation {
-            source,
-            percents,
-            keyed,
-        }) => AggregationKind::Percentiles {
-            source: one(source, "Percentiles.source")?,
-            percents,
-            keyed,
-        },
-        Kind::TopHits(top_hits) => AggregationKind::TopHits(Wire::from_message(top_hits)?),
+        Kind::Adjacency(adjacency) => AggregationKind::Adjacency(Wire::from_message(adjacency)?),
+        Kind::IpRange(range) => AggregationKind::IpRange(Wire::from_message(range)?),
+        Kind::IpPrefix(prefix) => AggregationKind::IpPrefix(Wire::from_message(prefix)?),
+        Kind::AutoDate(dates) => AggregationKind::AutoDate(Wire::from_message(dates)?),
+        Kind::VariableWidth(widths) => AggregationKind::VariableWidth(Wire::from_message(widths)?),
+        Kind::GeoGrid(grid) => AggregationKind::GeoGrid(Wire::from_message(grid)?),
+        Kind::GeoDistance(distance) => AggregationKind::GeoDistance(Wire::from_message(distance)?),
+        metric => metric::kind_of(metric)?,
     })
+}
+
+/// Puts [`Query::MatchNone`] in the place of each query.
+fn without_queries(keys: Vec<String>) -> Vec<(String, Query)> {
+    let keys = keys.into_iter();
+    keys.map(|key| (key, Query::MatchNone)).collect()
 }

@@ -1,5 +1,6 @@
 //! Values through bytes and back; bytes of other versions and of nobody we know.
 
+mod aggregations;
 mod answers;
 mod calls;
 mod clauses;

@@ -1,11 +1,17 @@
 //! From JSON to [`Aggregation`] trees; unknown, misplaced and unsupported parts by name.
 
+mod addresses;
 mod bucket;
+mod composite;
+mod geo;
 mod histogram;
+mod intervals;
 mod labels;
 mod metric;
 mod order;
 mod pipeline;
+mod rare;
+mod several;
 mod source;
 mod terms;
 
@@ -22,76 +28,77 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// Aggregations that we have.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 40] = [
+    "adjacency_matrix",
+    "auto_date_histogram",
     "avg",
     "cardinality",
+    "composite",
     "date_histogram",
     "date_range",
     "extended_stats",
     "filter",
     "filters",
+    "geo_bounds",
+    "geo_centroid",
+    "geo_distance",
+    "geohash_grid",
+    "geotile_grid",
     "global",
     "histogram",
+    "ip_prefix",
+    "ip_range",
     "max",
+    "median_absolute_deviation",
     "min",
     "missing",
+    "multi_terms",
+    "percentile_ranks",
     "percentiles",
     "range",
+    "rare_terms",
+    "significant_terms",
     "stats",
     "sum",
     "terms",
     "top_hits",
+    "top_metrics",
     "value_count",
+    "variable_width_histogram",
+    "weighted_avg",
     "aggs",
     "aggregations",
     "meta",
 ];
 
 /// Aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 39] = [
-    "adjacency_matrix",
-    "auto_date_histogram",
+const NOT_SUPPORTED: [&str; 25] = [
     "boxplot",
     "bucket_correlation",
     "bucket_count_ks_test",
     "categorize_text",
     "change_point",
     "children",
-    "composite",
     "cumulative_cardinality",
     "diversified_sampler",
     "frequent_item_sets",
-    "geo_bounds",
-    "geo_centroid",
-    "geo_distance",
     "geo_line",
-    "geohash_grid",
     "geohex_grid",
-    "geotile_grid",
     "inference",
-    "ip_prefix",
-    "ip_range",
     "matrix_stats",
-    "median_absolute_deviation",
     "moving_percentiles",
-    "multi_terms",
     "nested",
     "parent",
-    "percentile_ranks",
     "random_sampler",
-    "rare_terms",
     "rate",
     "reverse_nested",
     "sampler",
     "scripted_metric",
-    "significant_terms",
     "significant_text",
     "string_stats",
-    "variable_width_histogram",
+    "t_test",
+    "time_series",
 ];
-
-/// Other aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED_METRICS: [&str; 4] = ["t_test", "time_series", "top_metrics", "weighted_avg"];
 
 /// Reads `{"name": {"kind": {…}, "aggs": {…}, "meta": {…}}, …}`, in the order given.
 ///
@@ -230,6 +237,8 @@ impl Parser<'_> {
             None => (Vec::new(), Vec::new()),
             Some(inside) => {
                 let sub = self.level(inside, depth + 1)?;
+                let mut inner = sub.iter();
+                inner.try_for_each(|inner| composite::check_parent(kind_name, &inner.kind))?;
                 let pipelines = pipelines_of(inside)?;
                 let pipelines = pipeline::in_order(pipelines, &sub, Some((name, &kind)))?;
                 (sub, pipelines)
@@ -310,6 +319,34 @@ fn read_kind(
         "cardinality" => metric::cardinality(body, context),
         "percentiles" => metric::percentiles(body, context),
         "top_hits" => metric::top_hits(body, context),
+        "composite" => composite::read(body, context),
+        "multi_terms" => composite::multi_terms(body, context),
+        "rare_terms" => rare::read(body, context),
+        "significant_terms" => rare::significant(body, context),
+        "adjacency_matrix" => bucket::adjacency(body, context),
+        "ip_range" => addresses::range(body, context),
+        "ip_prefix" => addresses::prefix(body, context),
+        "auto_date_histogram" => intervals::dates(body, context),
+        "variable_width_histogram" => intervals::numbers(body, context),
+        _ => read_metric(kind, body, context),
+    }
+}
+
+/// Reads what mostly has no buckets.
+fn read_metric(
+    kind: &str,
+    body: &Value,
+    context: Context<'_>,
+) -> Result<AggregationKind, QueryError> {
+    match kind {
+        "percentile_ranks" => several::ranks(body, context),
+        "median_absolute_deviation" => several::deviation(body),
+        "weighted_avg" => several::weighted(body, context),
+        "top_metrics" => several::top_metrics(body, context),
+        "geohash_grid" | "geotile_grid" => geo::grid(kind, body, context),
+        "geo_distance" => geo::distance(body, context),
+        "geo_bounds" => geo::bounds(body),
+        "geo_centroid" => geo::centroid(body),
         _ => match metric::kind(kind) {
             Some(found) => metric::read(found, kind, body, context),
             None => Err(unknown(kind)),
@@ -318,7 +355,7 @@ fn read_kind(
 }
 
 fn unknown(kind: &str) -> QueryError {
-    if NOT_SUPPORTED.contains(&kind) || NOT_SUPPORTED_METRICS.contains(&kind) {
+    if NOT_SUPPORTED.contains(&kind) {
         return QueryError::parsing(format!("aggregation type [{kind}] is not supported"));
     }
     let hint = did_you_mean(kind, KINDS);
@@ -335,10 +372,28 @@ fn has_buckets(kind: &AggregationKind) -> bool {
         | AggregationKind::Filter(_)
         | AggregationKind::Filters { .. }
         | AggregationKind::Global
-        | AggregationKind::MissingValue { .. } => true,
+        | AggregationKind::MissingValue { .. }
+        | AggregationKind::Composite(_)
+        | AggregationKind::MultiTerms(_)
+        | AggregationKind::RareTerms(_)
+        | AggregationKind::SignificantTerms(_)
+        | AggregationKind::Adjacency(_)
+        | AggregationKind::IpRange(_)
+        | AggregationKind::IpPrefix(_)
+        | AggregationKind::AutoDate(_)
+        | AggregationKind::VariableWidth(_)
+        | AggregationKind::GeoGrid(_)
+        | AggregationKind::GeoDistance(_)
+        | AggregationKind::Background { .. } => true,
         AggregationKind::Metric(..)
         | AggregationKind::Cardinality { .. }
         | AggregationKind::Percentiles { .. }
-        | AggregationKind::TopHits(_) => false,
+        | AggregationKind::PercentileRanks { .. }
+        | AggregationKind::MedianAbsoluteDeviation(_)
+        | AggregationKind::WeightedAverage(_)
+        | AggregationKind::TopHits(_)
+        | AggregationKind::TopMetrics(_)
+        | AggregationKind::GeoBounds { .. }
+        | AggregationKind::GeoCentroid { .. } => false,
     }
 }

@@ -20,6 +20,7 @@ mod tests;
 
 use serde_json::Value;
 
+pub use geo::parse_box;
 pub use value::parse_field_factor;
 
 pub(crate) use pattern::{MAX_DETERMINIZED_STATES, check_regexp};

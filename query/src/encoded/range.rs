@@ -90,6 +90,28 @@ pub fn range_term(codec: &Codec, value: &Value) -> Result<String, String> {
     }
 }
 
+/// Returns the least and the greatest value of a range of numbers or dates (in milliseconds), from its term; `None`
+/// for other types and texts.
+pub fn numbers_of(codec: &Codec, term: &str) -> Option<(f64, f64)> {
+    let (least, greatest) = term.split_at_checked(16)?;
+    let digits = |text| u64::from_str_radix(text, 16).ok();
+    let (least, greatest) = (digits(least)?, digits(greatest)?);
+    let whole = |ordered: u64| ((ordered ^ (1 << 63)) as i64) as f64;
+    let fraction = |ordered: u64| {
+        f64::from_bits(match ordered >> 63 {
+            0 => !ordered,
+            _ => ordered ^ (1 << 63),
+        })
+    };
+    match codec {
+        Codec::IntegerRange | Codec::LongRange | Codec::DateRange(_) => {
+            Some((whole(least), whole(greatest)))
+        }
+        Codec::FloatRange | Codec::DoubleRange => Some((fraction(least), fraction(greatest))),
+        Codec::GeoPoint | Codec::IpRange => None,
+    }
+}
+
 /// Returns the digits of a bound, the value next to it where it is outside; `None`: there is none.
 ///
 /// # Errors
@@ -252,12 +274,15 @@ mod tests {
         let negative = term(&Codec::LongRange, json!({"gte": -5, "lte": -3}));
         let positive = term(&Codec::LongRange, json!({"gt": 1, "lt": 5}));
         assert!(negative < positive);
+        assert_eq!(numbers_of(&Codec::LongRange, &negative), Some((-5.0, -3.0)));
         assert_eq!(
             positive,
             term(&Codec::LongRange, json!({"gte": 2, "lte": 4}))
         );
         let fractions = |least: f64| term(&Codec::DoubleRange, json!({"gte": least}));
         assert!(fractions(-1.5) < fractions(-0.5) && fractions(-0.5) < fractions(0.25));
+        let read = numbers_of(&Codec::DoubleRange, &fractions(-1.5));
+        assert_eq!(read, Some((-1.5, f64::INFINITY)));
         let network = term(&Codec::IpRange, json!("10.0.0.0/8"));
         let bounds = json!({"gte": "10.0.0.0", "lte": "10.255.255.255"});
         assert_eq!(network, term(&Codec::IpRange, bounds));

@@ -133,6 +133,8 @@ fn needs_all(aggregations: &[Aggregation]) -> bool {
     aggregations.iter().any(|aggregation| {
         let is_one = match &aggregation.kind {
             AggregationKind::Global => true,
+            // They are compared with documents that do not match.
+            AggregationKind::SignificantTerms(_) => true,
             // Terms of documents that do not match are buckets too.
             AggregationKind::Terms(terms) => terms.min_doc_count == 0,
             _ => false,
@@ -213,19 +215,51 @@ fn fields_of<'a>(aggregations: &'a [Aggregation], fields: &mut Vec<&'a str>) {
     for aggregation in aggregations {
         let source = match &aggregation.kind {
             AggregationKind::Terms(terms) => Some(&terms.source.field),
+            AggregationKind::RareTerms(terms) => Some(&terms.source.field),
+            AggregationKind::SignificantTerms(terms) => Some(&terms.source.field),
+            AggregationKind::IpRange(range) => Some(&range.source.field),
+            AggregationKind::AutoDate(dates) => Some(&dates.source.field),
+            AggregationKind::VariableWidth(histogram) => Some(&histogram.source.field),
+            AggregationKind::IpPrefix(prefix) => Some(&prefix.field),
+            AggregationKind::GeoGrid(grid) => Some(&grid.field),
+            AggregationKind::GeoDistance(distance) => Some(&distance.range.source.field),
+            AggregationKind::GeoBounds { field, .. } | AggregationKind::GeoCentroid { field } => {
+                Some(field)
+            }
+            AggregationKind::Composite(composite) => {
+                let sources = composite.sources.iter();
+                fields.extend(sources.map(|source| source.source.field.as_str()));
+                None
+            }
+            AggregationKind::MultiTerms(terms) => {
+                fields.extend(terms.sources.iter().map(|source| source.field.as_str()));
+                None
+            }
+            AggregationKind::WeightedAverage(average) => {
+                fields.push(&average.weight.field);
+                Some(&average.value.field)
+            }
+            AggregationKind::TopMetrics(metrics) => {
+                sorted_by(&metrics.hits.sort, fields);
+                None
+            }
             AggregationKind::Range(range) => Some(&range.source.field),
             AggregationKind::Histogram(histogram) => Some(&histogram.source.field),
             AggregationKind::DateHistogram(histogram) => Some(&histogram.source.field),
-            AggregationKind::MissingValue { field } => Some(field),
+            AggregationKind::MissingValue { field, .. } => Some(field),
             AggregationKind::Metric(_, source)
             | AggregationKind::Cardinality { source, .. }
-            | AggregationKind::Percentiles { source, .. } => Some(&source.field),
+            | AggregationKind::Percentiles { source, .. }
+            | AggregationKind::PercentileRanks { source, .. }
+            | AggregationKind::MedianAbsoluteDeviation(source) => Some(&source.field),
             AggregationKind::TopHits(hits) => {
                 sorted_by(&hits.sort, fields);
                 None
             }
             AggregationKind::Filter(_)
             | AggregationKind::Filters { .. }
+            | AggregationKind::Adjacency(_)
+            | AggregationKind::Background { .. }
             | AggregationKind::Global => None,
         };
         fields.extend(source.map(String::as_str));

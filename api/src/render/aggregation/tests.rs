@@ -25,6 +25,7 @@ fn bucket(key: BucketKey, doc_count: u64) -> Bucket {
         key,
         key_as_string: None,
         doc_count,
+        beside: Vec::new(),
         sub: Vec::new(),
     }
 }
@@ -40,6 +41,7 @@ fn terms_show_what_was_left_out() {
         buckets: vec![bucket(BucketKey::Text("a".to_owned()), 3)],
         keyed: false,
         terms: Some(totals),
+        beside: Vec::new(),
     };
     assert_eq!(
         shown(result("tags", "sterms", value)),
@@ -63,6 +65,7 @@ fn keyed_ranges_stand_under_their_key() {
             buckets: vec![bucket(key.clone(), 2)],
             keyed,
             terms: None,
+            beside: Vec::new(),
         };
         shown(result("prices", "range", value))["prices"]["buckets"].clone()
     };
@@ -80,6 +83,7 @@ fn keyed_numbers_are_named_as_java_writes_them() {
         buckets: keys.map(|key| bucket(key, 1)).into(),
         keyed: true,
         terms: None,
+        beside: Vec::new(),
     };
     let shown = shown(result("prices", "histogram", value));
     let buckets = shown["prices"]["buckets"].as_object().expect("by name");
@@ -96,6 +100,7 @@ fn filters_show_their_key_where_they_stand_in_a_list() {
             buckets,
             keyed,
             terms: None,
+            beside: Vec::new(),
         };
         shown(result("f", "filters", value))["f"]["buckets"].clone()
     };
@@ -117,6 +122,7 @@ fn keyed_histograms_stand_under_what_their_keys_are_shown_as() {
             buckets: vec![bucket],
             keyed,
             terms: None,
+            beside: Vec::new(),
         };
         shown(result("h", type_name, value))["h"]["buckets"].clone()
     };

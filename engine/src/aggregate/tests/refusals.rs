@@ -25,7 +25,35 @@ fn fields_without_fitting_values_are_refused() {
         ),
         (
             json!({"terms": {"field": "n", "include": "1.*"}}),
-            "Aggregation cannot support regular expression",
+            "Aggregation [x] cannot support regular expression",
+        ),
+        (
+            json!({"rare_terms": {"field": "price"}}),
+            "RareTerms aggregation does not support floating point fields.",
+        ),
+        (
+            json!({"ip_range": {"field": "tag", "ranges": [{"to": "::1"}]}}),
+            "Field [tag] of type [keyword] is not supported for aggregation [ip_range]",
+        ),
+        (
+            json!({"ip_prefix": {"field": "n", "prefix_length": 8}}),
+            "Field [n] of type [long] is not supported for aggregation [ip_prefix]",
+        ),
+        (
+            json!({"weighted_avg": {"value": {"field": "n"}, "weight": {"field": "tag"}}}),
+            "Field [tag] of type [keyword] is not supported for aggregation [weighted_avg]",
+        ),
+        (
+            json!({"geohash_grid": {"field": "n"}}),
+            "Field [n] of type [long] is not supported for aggregation [geo_grid]",
+        ),
+        (
+            json!({"composite": {"sources": [{"a": {"histogram": {"field": "tag", "interval": 3}}}]}}),
+            "Field [tag] of type [keyword] is not supported for aggregation [composite]",
+        ),
+        (
+            json!({"composite": {"sources": [{"a": {"terms": {"field": "when"}}}], "after": {"a": "x"}}}),
+            "failed to parse date field [x]",
         ),
     ] {
         let reason = refused(&request);

@@ -1,7 +1,8 @@
-//! `terms`, `range`, `filters`: buckets with keys of their own.
+//! `terms`, `rare_terms`, `range`, `filters`: buckets with keys of their own.
 
 use gleaner_query::aggregation::{
-    Aggregation, AggregationKind, BucketOrder, RangeAggregation, TermsAggregation,
+    Aggregation, AggregationKind, BucketOrder, RangeAggregation, RareTermsAggregation,
+    TermsAggregation,
 };
 use gleaner_query::answer::{AggregationValue, Bucket as Answer, BucketKey, TermsTotals};
 
@@ -47,6 +48,26 @@ impl Finalizer<'_> {
                 sum_other,
                 show_error: request.show_term_doc_count_error,
             }),
+            beside: Vec::new(),
+        })
+    }
+
+    pub(super) fn rare_terms(
+        &mut self,
+        request: &RareTermsAggregation,
+        terms: &Terms,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EngineError> {
+        let pairs = terms.buckets.iter().map(|(key, term)| (key, &term.bucket));
+        let mut rare: Vec<(&Key, &Bucket)> = pairs
+            .filter(|(_, bucket)| bucket.doc_count <= request.max_doc_count)
+            .collect();
+        rare.sort_by_key(|(_, bucket)| bucket.doc_count);
+        Ok(AggregationValue::Buckets {
+            buckets: self.keyed_buckets(&terms.format, &rare, sub)?,
+            keyed: false,
+            terms: None,
+            beside: Vec::new(),
         })
     }
 
@@ -64,6 +85,7 @@ impl Finalizer<'_> {
                 key: bucket_key(key),
                 key_as_string: key_text(format, key),
                 doc_count: bucket.doc_count,
+                beside: Vec::new(),
                 sub: self.list(&bucket.sub, sub)?,
             });
         }
@@ -106,6 +128,7 @@ impl Finalizer<'_> {
             buckets,
             keyed: request.keyed,
             terms: None,
+            beside: Vec::new(),
         })
     }
 
@@ -130,6 +153,7 @@ impl Finalizer<'_> {
             },
             key_as_string: None,
             doc_count: range.bucket.doc_count,
+            beside: Vec::new(),
             sub: self.list(&range.bucket.sub, sub)?,
         })
     }
@@ -161,6 +185,7 @@ impl Finalizer<'_> {
                 },
                 key_as_string: None,
                 doc_count: bucket.doc_count,
+                beside: Vec::new(),
                 sub: self.list(&bucket.sub, sub)?,
             });
         }
@@ -168,6 +193,7 @@ impl Finalizer<'_> {
             buckets,
             keyed: *is_keyed && !*is_listed,
             terms: None,
+            beside: Vec::new(),
         })
     }
 }

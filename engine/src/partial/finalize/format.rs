@@ -3,6 +3,7 @@
 use gleaner_query::address::ip_text;
 use gleaner_query::answer::BucketKey;
 use gleaner_query::double::java_text;
+use serde_json::Value;
 
 use super::super::key::{Key, ValueFormat, ValueKind};
 use crate::aggregate::bounds;
@@ -16,6 +17,38 @@ pub(super) fn terms_type(kind: ValueKind) -> &'static str {
         ValueKind::Long | ValueKind::Boolean | ValueKind::Date => "lterms",
         ValueKind::UnsignedLong => "ulterms",
         ValueKind::Double => "dterms",
+    }
+}
+
+/// Returns the type name of `rare_terms` over values of `kind`.
+pub(super) fn rare_type(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Unmapped => "umrareterms",
+        ValueKind::Keyword | ValueKind::Ip => "srareterms",
+        _ => "lrareterms",
+    }
+}
+
+/// Returns a key as it stands among others in a key of several values; `is_formatted` says that the request has
+/// a format.
+pub(super) fn part_value(format: &ValueFormat, key: &Key, is_formatted: bool) -> Value {
+    match (format.kind, key) {
+        (ValueKind::Boolean, Key::I64(value)) => Value::Bool(*value != 0),
+        _ if is_formatted => match key_text(format, key) {
+            Some(text) => Value::from(text),
+            None => plain_value(key),
+        },
+        _ => plain_value(key),
+    }
+}
+
+fn plain_value(key: &Key) -> Value {
+    match key {
+        Key::I64(value) => Value::from(*value),
+        Key::U64(value) => Value::from(*value),
+        Key::F64(value) => Value::from(value.get()),
+        Key::Text(text) => Value::from(text.as_str()),
+        Key::Ip(address) => Value::from(ip_text(*address)),
     }
 }
 

@@ -113,6 +113,7 @@ impl Finalizer<'_> {
             buckets: self.keyed_buckets(shape.format, &buckets, sub)?,
             keyed: shape.keyed,
             terms: None,
+            beside: Vec::new(),
         })
     }
 

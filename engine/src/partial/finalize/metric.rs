@@ -2,15 +2,14 @@
 
 use gleaner_query::aggregation::{AggregationKind, Metric};
 use gleaner_query::answer::{AggregationValue, Figure, Spread, Stats};
+use serde_json::{Value, json};
 
 use super::format::number_text;
 use crate::partial::Partial;
+use crate::partial::extent::GeoExtent;
 use crate::partial::key::{ValueFormat, ValueKind};
 use crate::partial::numbers::Numbers;
 use crate::partial::sketch::Sketch;
-
-/// Deviations between the mean and the bounds of `extended_stats`.
-const SIGMA: f64 = 2.0;
 
 /// Returns the value of a metric; `None` where the partial result is of another kind.
 pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<AggregationValue> {
@@ -41,8 +40,77 @@ pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<Aggrega
                 keyed: *keyed,
             })
         }
+        (
+            AggregationKind::PercentileRanks { values, keyed, .. },
+            Partial::Percentiles { format, sketch },
+        ) => Some(ranks(values, *keyed, (format, sketch))),
+        (AggregationKind::MedianAbsoluteDeviation(_), Partial::Percentiles { format, sketch }) => {
+            Some(formatted(format, sketch.median_deviation()))
+        }
+        (AggregationKind::WeightedAverage(_), Partial::Weighted(weighted)) => {
+            Some(formatted(&weighted.format, weighted.mean()))
+        }
+        (AggregationKind::GeoBounds { wraps, .. }, Partial::Extent(extent)) => {
+            Some(AggregationValue::Shown(shown_box(extent, *wraps)))
+        }
+        (AggregationKind::GeoCentroid { .. }, Partial::Extent(extent)) => {
+            Some(AggregationValue::Shown(shown_middle(extent)))
+        }
         _ => None,
     }
+}
+
+fn formatted(format: &ValueFormat, value: Option<f64>) -> AggregationValue {
+    AggregationValue::Number {
+        value,
+        as_string: value.and_then(|value| number_text(format, value)),
+    }
+}
+
+/// Returns percentages by value. Their texts are formatted as the values are, as in Elasticsearch.
+fn ranks(
+    values: &[f64],
+    keyed: bool,
+    (format, sketch): (&ValueFormat, &Sketch),
+) -> AggregationValue {
+    let at = |value: &f64| (*value, sketch.rank(*value));
+    let values: Vec<(f64, Option<f64>)> = values.iter().map(at).collect();
+    let texts = values
+        .iter()
+        .map(|(_, percent)| number_text(format, (*percent)?));
+    AggregationValue::Percentiles {
+        as_strings: texts.collect(),
+        values,
+        keyed,
+    }
+}
+
+fn shown_point(latitude: f64, longitude: f64) -> Value {
+    json!({"lat": latitude, "lon": longitude})
+}
+
+fn shown_box(extent: &GeoExtent, wraps: bool) -> Vec<(&'static str, Value)> {
+    let corners = extent.corners(wraps).map(|corners| {
+        let [top_left, bottom_right] = corners.map(|corner| {
+            let (latitude, longitude) = corner.degrees();
+            shown_point(latitude, longitude)
+        });
+        json!({"top_left": top_left, "bottom_right": bottom_right})
+    });
+    corners
+        .map(|corners| ("bounds", corners))
+        .into_iter()
+        .collect()
+}
+
+fn shown_middle(extent: &GeoExtent) -> Vec<(&'static str, Value)> {
+    let place = extent
+        .middle()
+        .map(|(latitude, longitude)| shown_point(latitude, longitude));
+    let place = place.map(|place| ("location", place)).into_iter();
+    place
+        .chain([("count", Value::from(extent.count))])
+        .collect()
 }
 
 fn percentile(sketch: &Sketch, format: &ValueFormat, percent: f64) -> Option<f64> {
@@ -74,7 +142,7 @@ fn single(metric: Metric, numbers: &Numbers) -> Option<Option<f64>> {
         Metric::Max => Some(some.map(|()| numbers.max)),
         Metric::Sum => Some(Some(numbers.sum.value())),
         Metric::ValueCount => Some(Some(numbers.count as f64)),
-        Metric::Stats | Metric::ExtendedStats => None,
+        Metric::Stats | Metric::ExtendedStats { .. } => None,
     }
 }
 
@@ -89,21 +157,24 @@ fn stats(metric: Metric, format: &ValueFormat, numbers: &Numbers) -> Stats {
             text(sum)?,
         ])
     });
-    let spread = (metric == Metric::ExtendedStats).then(|| spread(format, numbers));
+    let spread = match metric {
+        Metric::ExtendedStats { sigma } => spread(format, numbers, sigma),
+        _ => None,
+    };
     Stats {
         count: numbers.count,
         min: numbers.min,
         max: numbers.max,
         sum,
-        spread: spread.flatten().map(Box::new),
+        spread: spread.map(Box::new),
         as_strings,
     }
 }
 
 /// Returns what `extended_stats` tells; `None` where squares were not summed.
-fn spread(format: &ValueFormat, numbers: &Numbers) -> Option<Spread> {
+fn spread(format: &ValueFormat, numbers: &Numbers, sigma: f64) -> Option<Spread> {
     let figure = |name: &str| {
-        let value = stats_property(numbers, name)?;
+        let value = stats_property(numbers, name, sigma)?;
         Some(Figure {
             value,
             text: number_text(format, value),
@@ -131,19 +202,41 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
     match (kind, partial) {
         (AggregationKind::Metric(metric, _), Partial::Numbers { numbers, .. }) => {
             match single(*metric, numbers) {
-                Some(value) => (name == "value" || name.is_empty())
-                    .then(|| value.unwrap_or_else(|| of_nothing(*metric))),
-                None => stats_property(numbers, name),
+                Some(value) => is_value(name).then(|| value.unwrap_or_else(|| of_nothing(*metric))),
+                None => stats_property(numbers, name, sigma_of(*metric)),
             }
         }
+        (AggregationKind::PercentileRanks { .. }, Partial::Percentiles { sketch, .. }) => {
+            let value: f64 = name.parse().ok()?;
+            Some(sketch.rank(value).unwrap_or(f64::NAN))
+        }
+        (AggregationKind::MedianAbsoluteDeviation(_), Partial::Percentiles { sketch, .. }) => {
+            is_value(name).then(|| sketch.median_deviation().unwrap_or(f64::NAN))
+        }
+        (AggregationKind::WeightedAverage(_), Partial::Weighted(weighted)) => {
+            is_value(name).then(|| weighted.mean().unwrap_or(f64::NAN))
+        }
         (AggregationKind::Cardinality { .. }, Partial::Distinct(distinct)) => {
-            (name == "value" || name.is_empty()).then(|| distinct.count() as f64)
+            is_value(name).then(|| distinct.count() as f64)
         }
         (AggregationKind::Percentiles { .. }, Partial::Percentiles { format, sketch }) => {
             let percent: f64 = name.parse().ok()?;
             Some(percentile(sketch, format, percent).unwrap_or(f64::NAN))
         }
         _ => None,
+    }
+}
+
+/// Returns whether a name is that of the only number there is.
+fn is_value(name: &str) -> bool {
+    name == "value" || name.is_empty()
+}
+
+/// Returns the deviations between the mean and the bounds of a metric that has them.
+fn sigma_of(metric: Metric) -> f64 {
+    match metric {
+        Metric::ExtendedStats { sigma } => sigma,
+        _ => 0.0,
     }
 }
 
@@ -156,7 +249,7 @@ fn of_nothing(metric: Metric) -> f64 {
     }
 }
 
-fn stats_property(numbers: &Numbers, name: &str) -> Option<f64> {
+fn stats_property(numbers: &Numbers, name: &str, sigma: f64) -> Option<f64> {
     let mean = numbers.mean().unwrap_or(f64::NAN);
     match name {
         "count" => Some(numbers.count as f64),
@@ -164,12 +257,12 @@ fn stats_property(numbers: &Numbers, name: &str) -> Option<f64> {
         "max" => Some(numbers.max),
         "sum" => Some(numbers.sum.value()),
         "avg" => Some(mean),
-        _ => spread_property(numbers, mean, name),
+        _ => spread_property(numbers, (mean, sigma), name),
     }
 }
 
 /// Returns a number that `extended_stats` alone has.
-fn spread_property(numbers: &Numbers, mean: f64, name: &str) -> Option<f64> {
+fn spread_property(numbers: &Numbers, (mean, sigma): (f64, f64), name: &str) -> Option<f64> {
     let squares = numbers.squares.as_ref()?.value();
     let (count, sum) = (numbers.count as f64, numbers.sum.value());
     // Without values it is no number; with one, the sampled spread is none.
@@ -179,7 +272,7 @@ fn spread_property(numbers: &Numbers, mean: f64, name: &str) -> Option<f64> {
         if variance < 0.0 { 0.0 } else { variance }
     };
     let (population, sampling) = (over(count), over(count - 1.0));
-    let bound = |variance: f64, sign: f64| mean + sign * SIGMA * variance.sqrt();
+    let bound = |variance: f64, sign: f64| mean + sign * sigma * variance.sqrt();
     Some(match name {
         "sum_of_squares" => squares,
         "variance" | "variance_population" => population,
@@ -203,6 +296,6 @@ pub(super) fn type_name(metric: Metric) -> &'static str {
         Metric::Sum => "sum",
         Metric::ValueCount => "value_count",
         Metric::Stats => "stats",
-        Metric::ExtendedStats => "extended_stats",
+        Metric::ExtendedStats { .. } => "extended_stats",
     }
 }

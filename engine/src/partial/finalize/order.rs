@@ -6,15 +6,14 @@ use gleaner_query::aggregation::{Aggregation, BucketOrder};
 
 use super::metric;
 use crate::error::EngineError;
-use crate::partial::key::Key;
 use crate::partial::{Bucket, Partial};
 
 /// Sorts buckets by `order`, the key breaking ties upwards.
 ///
 /// # Errors
 /// [`EngineError::Query`] for a metric that is not below the buckets.
-pub(super) fn sort<'a>(
-    buckets: &mut Vec<(&'a Key, &'a Bucket)>,
+pub(super) fn sort<'a, K: Ord>(
+    buckets: &mut Vec<(&'a K, &'a Bucket)>,
     order: &[(BucketOrder, bool)],
     sub: &[Aggregation],
 ) -> Result<(), EngineError> {

@@ -1,4 +1,4 @@
-//! `top_hits`: the hits of a bucket.
+//! `top_hits` and `top_metrics`: the hits of a bucket.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
-use gleaner_query::aggregation::TopHitsAggregation;
-use gleaner_query::answer::{AggregationValue, FetchedHit, Hit};
+use gleaner_query::aggregation::{TopHitsAggregation, TopMetricsAggregation};
+use gleaner_query::answer::{AggregationValue, FetchedHit, Hit, SortValue};
 use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys};
+use serde_json::{Map, Value, json};
 
 use super::FinalizeContext;
 use crate::error::EngineError;
@@ -22,15 +23,7 @@ pub(super) fn value(
     hits: &TopHits,
     context: &FinalizeContext<'_>,
 ) -> Result<AggregationValue, EngineError> {
-    let mappings = context.mappings.values().map(|mapping| &**mapping);
-    let narrow = narrow_keys(&request.sort, &mappings);
-    let formats_of = |(index, mapping): (&IndexUuid, &Arc<Mapping>)| {
-        formats(&request.sort, mapping, &narrow).map(|formats| (*index, formats))
-    };
-    let formats = context.mappings.iter().map(formats_of);
-    let formats: Formats = formats
-        .collect::<Result<_, _>>()
-        .map_err(|error| EngineError::Query(error.reason))?;
+    let formats = formats_of(request, context)?;
     let window = hits.hits.iter().skip(request.from).take(request.size);
     Ok(AggregationValue::TopHits {
         total: hits.total,
@@ -41,6 +34,58 @@ pub(super) fn value(
         has_version: request.version,
         has_seq_no: request.seq_no_primary_term,
     })
+}
+
+/// Returns the answer of `top_metrics`: the values that hits are sorted by, asked for and then returned.
+pub(super) fn metrics(
+    request: &TopMetricsAggregation,
+    hits: &TopHits,
+    context: &FinalizeContext<'_>,
+) -> Result<AggregationValue, EngineError> {
+    let formats = formats_of(&request.hits, context)?;
+    let num_sorted = request.hits.sort.len() - request.metrics.len();
+    let shown = |hit: &TopHit| {
+        let formats = formats.get(&hit.shard.index).map_or(&[][..], Vec::as_slice);
+        let mut values = all_shown(&hit.keys, formats);
+        let metrics = values.split_off(num_sorted.min(values.len()));
+        let keys = hit.keys.iter().skip(num_sorted);
+        let metrics = keys
+            .zip(metrics)
+            .map(|(key, value)| match stands_for_none(key) {
+                true => Value::Null,
+                false => value,
+            });
+        let named = request.metrics.iter().cloned().zip(metrics);
+        json!({"sort": values, "metrics": named.collect::<Map<String, Value>>()})
+    };
+    let top = hits.hits.iter().take(request.hits.size).map(shown);
+    Ok(AggregationValue::Shown(vec![("top", top.collect())]))
+}
+
+/// Returns whether a sort value says that there was none: it is beyond all others then.
+fn stands_for_none(key: &SortValue) -> bool {
+    match key {
+        SortValue::I64(value) => *value == i64::MAX,
+        SortValue::U64(value) => *value == u64::MAX,
+        SortValue::F64(value) => value.is_infinite(),
+        other => *other == SortValue::Missing,
+    }
+}
+
+/// Returns how the values of sort keys are shown.
+fn formats_of(
+    request: &TopHitsAggregation,
+    context: &FinalizeContext<'_>,
+) -> Result<Formats, EngineError> {
+    let mappings = context.mappings.values().map(|mapping| &**mapping);
+    let narrow = narrow_keys(&request.sort, &mappings);
+    let formats_of = |(index, mapping): (&IndexUuid, &Arc<Mapping>)| {
+        formats(&request.sort, mapping, &narrow).map(|formats| (*index, formats))
+    };
+    let formats = context.mappings.iter().map(formats_of);
+    formats
+        .collect::<Result<_, _>>()
+        .map_err(|error| EngineError::Query(error.reason))
 }
 
 fn returned(

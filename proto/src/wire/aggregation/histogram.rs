@@ -1,11 +1,12 @@
 //! Buckets per interval of a number or of time.
 
 use gleaner_query::aggregation::{
-    CalendarUnit, DateHistogramAggregation, DateInterval, HistogramAggregation,
+    AutoDateAggregation, CalendarUnit, DateHistogramAggregation, DateInterval,
+    HistogramAggregation, VariableWidthAggregation,
 };
 use serde_json::Value;
 
-use super::super::field::{all, known, maybe, maybe_message, member, messages, one};
+use super::super::field::{all, byte, known, maybe, maybe_message, member, messages, one, size};
 use super::super::{DecodeError, Wire, v1};
 
 impl Wire for HistogramAggregation {
@@ -149,9 +150,69 @@ impl Wire for DateHistogramAggregation {
     }
 }
 
-type IntervalMessage = v1::date_histogram_aggregation::Interval;
+impl Wire for AutoDateAggregation {
+    type Message = v1::AutoDateAggregation;
 
-fn interval_message(interval: DateInterval) -> IntervalMessage {
+    fn to_message(&self) -> v1::AutoDateAggregation {
+        let Self {
+            source,
+            buckets,
+            time_zone,
+            minimum_unit,
+        } = self;
+        v1::AutoDateAggregation {
+            source: Some(source.to_message()),
+            buckets: *buckets as u64,
+            time_zone: time_zone.clone(),
+            minimum_unit: (*minimum_unit).into(),
+        }
+    }
+
+    fn from_message(message: v1::AutoDateAggregation) -> Result<Self, DecodeError> {
+        let v1::AutoDateAggregation {
+            source,
+            buckets,
+            time_zone,
+            minimum_unit,
+        } = message;
+        let minimum_unit = byte(minimum_unit, "AutoDate.minimum_unit")?;
+        if minimum_unit > 5 {
+            return Err(DecodeError::field("AutoDate.minimum_unit", "not a unit"));
+        }
+        Ok(Self {
+            source: one(source, "AutoDate.source")?,
+            buckets: size(buckets, "AutoDate.buckets")?,
+            time_zone,
+            minimum_unit,
+        })
+    }
+}
+
+impl Wire for VariableWidthAggregation {
+    type Message = v1::VariableWidthAggregation;
+
+    fn to_message(&self) -> v1::VariableWidthAggregation {
+        let Self { source, buckets } = self;
+        v1::VariableWidthAggregation {
+            source: Some(source.to_message()),
+            buckets: *buckets as u64,
+        }
+    }
+
+    fn from_message(message: v1::VariableWidthAggregation) -> Result<Self, DecodeError> {
+        let v1::VariableWidthAggregation { source, buckets } = message;
+        Ok(Self {
+            source: one(source, "VariableWidth.source")?,
+            buckets: size(buckets, "VariableWidth.buckets")?,
+        })
+    }
+}
+
+/// The wire's form of an interval.
+pub(super) type IntervalMessage = v1::date_histogram_aggregation::Interval;
+
+/// Returns the message of an interval.
+pub(super) fn interval_message(interval: DateInterval) -> IntervalMessage {
     let unit = match interval {
         DateInterval::Fixed(millis) => return IntervalMessage::FixedMs(millis),
         DateInterval::Calendar(unit) => unit,
@@ -168,7 +229,8 @@ fn interval_message(interval: DateInterval) -> IntervalMessage {
     IntervalMessage::Calendar(unit as i32)
 }
 
-fn date_interval(interval: IntervalMessage) -> Result<DateInterval, DecodeError> {
+/// Reads an interval.
+pub(super) fn date_interval(interval: IntervalMessage) -> Result<DateInterval, DecodeError> {
     let unit = match interval {
         IntervalMessage::FixedMs(millis) if millis < 1 => {
             return Err(DecodeError::field("DateHistogram.fixed_ms", "not above 0"));

@@ -68,6 +68,13 @@ impl Wire for TermsFilter {
             Self::Values(values) => Kind::Values(v1::Values {
                 values: messages(values),
             }),
+            Self::Partition {
+                partition,
+                num_partitions,
+            } => Kind::Partition(v1::TermsPartition {
+                partition: *partition,
+                num_partitions: *num_partitions,
+            }),
         };
         v1::TermsFilter { kind: Some(kind) }
     }
@@ -77,6 +84,13 @@ impl Wire for TermsFilter {
         Ok(match known(message.kind, "TermsFilter")? {
             Kind::Regex(expression) => Self::Regex(expression),
             Kind::Values(v1::Values { values }) => Self::Values(all(values)?),
+            Kind::Partition(v1::TermsPartition {
+                partition,
+                num_partitions,
+            }) => Self::Partition {
+                partition,
+                num_partitions,
+            },
         })
     }
 }

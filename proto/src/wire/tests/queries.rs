@@ -20,6 +20,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::aggregations;
 use super::clauses::{clause, factor, field, fraction, id, statistics, text, texts, value};
 
 pub(super) fn sort_value() -> impl Strategy<Value = SortValue> {
@@ -160,6 +161,12 @@ fn terms() -> impl Strategy<Value = AggregationKind> {
         of(prop_oneof![
             text().prop_map(TermsFilter::Regex),
             vec(value(), 0..3).prop_map(TermsFilter::Values),
+            (any::<u32>(), any::<u32>()).prop_map(|(partition, num_partitions)| {
+                TermsFilter::Partition {
+                    partition,
+                    num_partitions,
+                }
+            }),
         ])
     };
     let sizes = (any::<usize>(), of(any::<usize>()), any::<u64>());
@@ -285,7 +292,8 @@ fn aggregation_kind() -> impl Strategy<Value = AggregationKind> {
         Metric::Sum,
         Metric::ValueCount,
         Metric::Stats,
-        Metric::ExtendedStats,
+        Metric::ExtendedStats { sigma: 2.0 },
+        Metric::ExtendedStats { sigma: 0.5 },
     ];
     let filters = (texts(), any::<(bool, bool)>(), of(text()));
     prop_oneof![
@@ -306,7 +314,9 @@ fn aggregation_kind() -> impl Strategy<Value = AggregationKind> {
             other_bucket,
         }),
         Just(AggregationKind::Global),
-        text().prop_map(|field| AggregationKind::MissingValue { field }),
+        (text(), of(value()))
+            .prop_map(|(field, missing)| AggregationKind::MissingValue { field, missing }),
+        aggregations::kind(),
         (select(metrics.to_vec()), source())
             .prop_map(|(metric, source)| AggregationKind::Metric(metric, source)),
         (source(), any::<u32>()).prop_map(|(source, precision_threshold)| {

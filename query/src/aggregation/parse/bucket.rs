@@ -1,15 +1,19 @@
-//! `range`, `date_range`, `filter`, `filters`, `global`, `missing`.
+//! `range`, `date_range`, `filter`, `filters`, `adjacency_matrix`, `global`, `missing`.
 
 use serde_json::{Map, Value};
 
 use super::{Context, source};
-use crate::aggregation::{AggregationKind, AggregationRange, RangeAggregation};
+use crate::aggregation::{
+    AdjacencyAggregation, AggregationKind, AggregationRange, RangeAggregation,
+};
 use crate::dsl::{Query, parse_query};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 
 /// Most ranges or filters of one aggregation.
 const MAX_PARTS: usize = 1_024;
+/// Most filters of `adjacency_matrix`: there are half as many pairs as their square.
+const MAX_ADJACENT: usize = 100;
 /// Key of the bucket for what matches no filter.
 const OTHER: &str = "_other_";
 
@@ -28,16 +32,7 @@ pub(super) fn range(
     } else {
         None
     };
-    let ranges = match reader.take("ranges") {
-        Some(Value::Array(items)) => items.as_slice(),
-        Some(value) => return Err(reader.wrong("ranges", "an array", value)),
-        None => &[],
-    };
-    check_number("ranges", ranges.len(), name, context)?;
-    let ranges = ranges
-        .iter()
-        .map(|range| one_range(range, is_date))
-        .collect::<Result<_, _>>()?;
+    let ranges = ranges(&mut reader, name, context)?;
     reader.finish()?;
     Ok(AggregationKind::Range(RangeAggregation {
         source,
@@ -46,6 +41,23 @@ pub(super) fn range(
         is_date,
         time_zone,
     }))
+}
+
+/// Reads `ranges`; of `date_range` they are dates.
+pub(super) fn ranges(
+    reader: &mut ObjectReader<'_>,
+    name: &str,
+    context: Context<'_>,
+) -> Result<Vec<AggregationRange>, QueryError> {
+    let ranges = match reader.take("ranges") {
+        Some(Value::Array(items)) => items.as_slice(),
+        Some(value) => return Err(reader.wrong("ranges", "an array", value)),
+        None => &[],
+    };
+    check_number("ranges", ranges.len(), name, context)?;
+    let is_date = name == "date_range";
+    let ranges = ranges.iter().map(|range| one_range(range, is_date));
+    ranges.collect()
 }
 
 fn one_range(value: &Value, is_date: bool) -> Result<AggregationRange, QueryError> {
@@ -79,7 +91,8 @@ fn bound(
     Ok(Some(value.clone()))
 }
 
-fn check_number(
+/// Refuses no parts, and too many.
+pub(super) fn check_number(
     what: &str,
     number: usize,
     kind: &str,
@@ -104,7 +117,7 @@ pub(super) fn filter(body: &Value, context: Context<'_>) -> Result<AggregationKi
 }
 
 /// Reads a query; `{}` matches everything.
-fn query(body: &Value, context: Context<'_>) -> Result<Query, QueryError> {
+pub(super) fn query(body: &Value, context: Context<'_>) -> Result<Query, QueryError> {
     if body.as_object().is_some_and(Map::is_empty) {
         return Ok(Query::MatchAll { boost: 1.0 });
     }
@@ -115,16 +128,7 @@ fn query(body: &Value, context: Context<'_>) -> Result<Query, QueryError> {
 pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("filters", body)?;
     let (filters, is_keyed): (Vec<(String, Query)>, bool) = match reader.take("filters") {
-        Some(Value::Object(named)) => {
-            let read = |(key, body): (&String, _)| Ok((key.clone(), query(body, context)?));
-            let mut filters = named
-                .iter()
-                .map(read)
-                .collect::<Result<Vec<_>, QueryError>>()?;
-            // Keys of an object have no order; the buckets of a list do.
-            filters.sort_by(|(a, _), (b, _)| a.cmp(b));
-            (filters, true)
-        }
+        Some(Value::Object(named)) => (named_filters(named, context)?, true),
         Some(Value::Array(items)) => {
             let read = |(at, body): (usize, _)| Ok((at.to_string(), query(body, context)?));
             let filters = items.iter().enumerate().map(read);
@@ -150,6 +154,45 @@ pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationK
     })
 }
 
+/// Reads queries by name: keys of an object have no order, the buckets of a list do.
+fn named_filters(
+    named: &Map<String, Value>,
+    context: Context<'_>,
+) -> Result<Vec<(String, Query)>, QueryError> {
+    let read = |(key, body): (&String, _)| Ok((key.clone(), query(body, context)?));
+    let filters = named.iter().map(read);
+    let mut filters = filters.collect::<Result<Vec<_>, QueryError>>()?;
+    filters.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(filters)
+}
+
+/// Reads the body of `adjacency_matrix`.
+pub(super) fn adjacency(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
+    let mut reader = ObjectReader::part("adjacency_matrix", body)?;
+    let filters = match reader.take("filters") {
+        Some(Value::Object(named)) => named_filters(named, context)?,
+        Some(value) => return Err(reader.wrong("filters", "an object", value)),
+        None => Vec::new(),
+    };
+    check_number("filters", filters.len(), "adjacency_matrix", context)?;
+    if filters.len() > MAX_ADJACENT {
+        return Err(QueryError::illegal(format!(
+            "Number of filters is too large, must be less than or equal to: [{MAX_ADJACENT}] but was [{}] in \
+             [{}]",
+            filters.len(),
+            context.name
+        )));
+    }
+    let separator = reader.text("separator")?;
+    let only_pairs = reader.boolean("show_only_intersecting")?;
+    reader.finish()?;
+    Ok(AggregationKind::Adjacency(AdjacencyAggregation {
+        filters,
+        separator: separator.unwrap_or_else(|| "&".to_owned()),
+        only_pairs: only_pairs.unwrap_or(false),
+    }))
+}
+
 /// Reads the body of `global`, which is empty.
 pub(super) fn global(body: &Value) -> Result<AggregationKind, QueryError> {
     ObjectReader::part("global", body)?.finish()?;
@@ -159,8 +202,10 @@ pub(super) fn global(body: &Value) -> Result<AggregationKind, QueryError> {
 /// Reads the body of `missing`.
 pub(super) fn missing(body: &Value) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("missing", body)?;
-    reader.unsupported(&["missing", "script"])?;
-    let field = source::field(&mut reader)?;
+    let source = source::read(&mut reader)?;
     reader.finish()?;
-    Ok(AggregationKind::MissingValue { field })
+    Ok(AggregationKind::MissingValue {
+        field: source.field,
+        missing: source.missing,
+    })
 }

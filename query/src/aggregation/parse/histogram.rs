@@ -21,13 +21,7 @@ type Ends = (Option<f64>, Option<f64>);
 pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("histogram", body)?;
     let source = source::read(&mut reader)?;
-    let interval = reader.number("interval")?.unwrap_or(0.0);
-    if interval <= 0.0 {
-        return Err(QueryError::illegal(format!(
-            "[interval] must be >0 for histogram aggregation [{}]",
-            context.name
-        )));
-    }
+    let interval = interval_of(&mut reader, context.name)?;
     let offset = reader.number("offset")?.unwrap_or(0.0).rem_euclid(interval);
     let min_doc_count = source::at_least(&mut reader, "min_doc_count", 0, context)?;
     let extended = numbers(&mut reader, "extended_bounds")?;
@@ -59,6 +53,17 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     }))
 }
 
+/// Reads the width of buckets of numbers.
+pub(super) fn interval_of(reader: &mut ObjectReader<'_>, name: &str) -> Result<f64, QueryError> {
+    let interval = reader.number("interval")?.unwrap_or(0.0);
+    if interval <= 0.0 {
+        return Err(QueryError::illegal(format!(
+            "[interval] must be >0 for histogram aggregation [{name}]"
+        )));
+    }
+    Ok(interval)
+}
+
 /// Reads the body of `date_histogram`.
 pub(super) fn read_dates(
     body: &Value,
@@ -66,12 +71,9 @@ pub(super) fn read_dates(
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("date_histogram", body)?;
     let source = source::read(&mut reader)?;
-    let interval = interval(&mut reader)?;
+    let interval = date_interval(&mut reader)?;
     let time_zone = source::time_zone(&mut reader)?;
-    let offset_ms = match reader.take("offset") {
-        None | Some(Value::Null) => 0,
-        Some(value) => offset(value)?,
-    };
+    let offset_ms = offset_ms(&mut reader)?;
     let min_doc_count = source::at_least(&mut reader, "min_doc_count", 0, context)?;
     // An absent bound is an end of time, in milliseconds: every date is beyond one of
     // `extended_bounds`, none beyond one of `hard_bounds`.
@@ -153,7 +155,7 @@ fn upside_down(min: f64, max: f64) -> QueryError {
 }
 
 /// Reads one of `calendar_interval`, `fixed_interval` and the older `interval`.
-fn interval(reader: &mut ObjectReader<'_>) -> Result<DateInterval, QueryError> {
+pub(super) fn date_interval(reader: &mut ObjectReader<'_>) -> Result<DateInterval, QueryError> {
     let calendar = reader.text("calendar_interval")?;
     let fixed = reader.text("fixed_interval")?;
     let older = reader.text("interval")?;
@@ -200,6 +202,14 @@ fn fixed_interval(text: &str) -> Result<DateInterval, QueryError> {
         None => Err(QueryError::illegal(format!(
             "Zero or negative time interval not supported, found [{text}]"
         ))),
+    }
+}
+
+/// Reads `offset` in milliseconds.
+pub(super) fn offset_ms(reader: &mut ObjectReader<'_>) -> Result<i64, QueryError> {
+    match reader.take("offset") {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => offset(value),
     }
 }
 

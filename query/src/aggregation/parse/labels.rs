@@ -11,7 +11,7 @@ pub(super) fn check(name: &str, body: &Value) -> Result<(), QueryError> {
         Some(text) => Limits::check_label(&format!("[{key}] of aggregation [{name}]"), text),
         None => Ok(()),
     };
-    for key in ["format", "other_bucket_key", "missing"] {
+    for key in ["format", "other_bucket_key", "missing", "separator"] {
         check(key, body.get(key))?;
     }
     let ranges = body.get("ranges").and_then(Value::as_array);

@@ -17,7 +17,7 @@ const DEFAULT_PERCENTS: [f64; 7] = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0];
 const MAX_PERCENTS: usize = 1_024;
 /// Most hits per bucket (`index.max_inner_result_window`).
 const MAX_TOP_HITS: usize = 100;
-/// The only width of the bounds of `extended_stats`, in deviations.
+/// Width of the bounds of `extended_stats` where a request says nothing, in deviations.
 const SIGMA: f64 = 2.0;
 
 /// Returns the metric of that name.
@@ -29,7 +29,7 @@ pub(super) fn kind(name: &str) -> Option<Metric> {
         "sum" => Metric::Sum,
         "value_count" => Metric::ValueCount,
         "stats" => Metric::Stats,
-        "extended_stats" => Metric::ExtendedStats,
+        "extended_stats" => Metric::ExtendedStats { sigma: SIGMA },
         _ => return None,
     })
 }
@@ -43,26 +43,24 @@ pub(super) fn read(
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part(name, body)?;
     let source = source::read(&mut reader)?;
-    if metric == Metric::ExtendedStats {
-        check_sigma(reader.number("sigma")?.unwrap_or(SIGMA), context)?;
-    }
+    let metric = match metric {
+        Metric::ExtendedStats { sigma } => Metric::ExtendedStats {
+            sigma: checked_sigma(reader.number("sigma")?.unwrap_or(sigma), context)?,
+        },
+        other => other,
+    };
     reader.finish()?;
     Ok(AggregationKind::Metric(metric, source))
 }
 
-fn check_sigma(sigma: f64, context: Context<'_>) -> Result<(), QueryError> {
+fn checked_sigma(sigma: f64, context: Context<'_>) -> Result<f64, QueryError> {
     if sigma < 0.0 {
         return Err(QueryError::illegal(format!(
             "[sigma] must be greater than or equal to 0. Found [{sigma:?}] in [{}]",
             context.name
         )));
     }
-    if sigma != SIGMA {
-        return Err(QueryError::parsing(format!(
-            "[extended_stats] [sigma] of [{sigma:?}] is not supported, only [{SIGMA:?}] is"
-        )));
-    }
-    Ok(())
+    Ok(sigma)
 }
 
 /// Reads the body of `cardinality`.
@@ -137,7 +135,7 @@ fn percents(value: &Value, context: Context<'_>) -> Result<Vec<f64>, QueryError>
 }
 
 /// Checks the options of the sketch, which has its own error bound here.
-fn tdigest(value: &Value) -> Result<(), QueryError> {
+pub(super) fn tdigest(value: &Value) -> Result<(), QueryError> {
     let mut reader = ObjectReader::part("tdigest", value)?;
     let compression = reader.number("compression")?.unwrap_or(100.0);
     reader.ignore(&["execution_hint"]);

@@ -69,6 +69,7 @@ pub(super) fn check(kind: &AggregationKind, sub: &[Aggregation]) -> Result<(), Q
         AggregationKind::Terms(terms) => &terms.order,
         AggregationKind::Histogram(histogram) => &histogram.order,
         AggregationKind::DateHistogram(histogram) => &histogram.order,
+        AggregationKind::MultiTerms(terms) => &terms.order,
         _ => return Ok(()),
     };
     for (by, _) in order {
@@ -146,10 +147,10 @@ fn check_statistic(
     };
     let is_known = |name: &str| match kind {
         Metric::Stats => STATS.contains(&name),
-        Metric::ExtendedStats => STATS.contains(&name) || SPREAD.contains(&name),
+        Metric::ExtendedStats { .. } => STATS.contains(&name) || SPREAD.contains(&name),
         _ => name == "value",
     };
-    let is_many = matches!(kind, Metric::Stats | Metric::ExtendedStats);
+    let is_many = matches!(kind, Metric::Stats | Metric::ExtendedStats { .. });
     if property.map_or(!is_many, is_known) {
         return Ok(());
     }
@@ -190,8 +191,10 @@ fn check_percent(
     metric: &Aggregation,
     property: Option<&str>,
 ) -> Result<(), QueryError> {
-    let AggregationKind::Percentiles { percents, .. } = &metric.kind else {
-        return Ok(());
+    let percents = match &metric.kind {
+        AggregationKind::Percentiles { percents, .. } => percents,
+        AggregationKind::PercentileRanks { values, .. } => values,
+        _ => return Ok(()),
     };
     let wanted: Option<f64> = property.and_then(|text| text.parse().ok());
     let is_wanted =
@@ -208,15 +211,13 @@ fn is_number(kind: &AggregationKind) -> bool {
         AggregationKind::Metric(..)
         | AggregationKind::Cardinality { .. }
         | AggregationKind::Percentiles { .. }
+        | AggregationKind::PercentileRanks { .. }
+        | AggregationKind::MedianAbsoluteDeviation(_)
+        | AggregationKind::WeightedAverage(_)
         // By their document counts.
         | AggregationKind::Filter(_)
         | AggregationKind::Global
         | AggregationKind::MissingValue { .. } => true,
-        AggregationKind::Terms(_)
-        | AggregationKind::Range(_)
-        | AggregationKind::Histogram(_)
-        | AggregationKind::DateHistogram(_)
-        | AggregationKind::Filters { .. }
-        | AggregationKind::TopHits(_) => false,
+_ => false,
     }
 }

@@ -446,6 +446,7 @@ fn check(
     let min_doc_count = match parent {
         AggregationKind::Histogram(histogram) => Some(histogram.min_doc_count),
         AggregationKind::DateHistogram(histogram) => Some(histogram.min_doc_count),
+        AggregationKind::AutoDate(_) => Some(0),
         _ => None,
     };
     match min_doc_count {
@@ -471,5 +472,16 @@ fn has_several_buckets(kind: &AggregationKind) -> bool {
             | AggregationKind::Histogram(_)
             | AggregationKind::DateHistogram(_)
             | AggregationKind::Filters { .. }
+            | AggregationKind::Composite(_)
+            | AggregationKind::MultiTerms(_)
+            | AggregationKind::RareTerms(_)
+            | AggregationKind::SignificantTerms(_)
+            | AggregationKind::Adjacency(_)
+            | AggregationKind::IpRange(_)
+            | AggregationKind::IpPrefix(_)
+            | AggregationKind::AutoDate(_)
+            | AggregationKind::VariableWidth(_)
+            | AggregationKind::GeoGrid(_)
+            | AggregationKind::GeoDistance(_)
     )
 }

@@ -7,7 +7,8 @@ use crate::aggregation::{AggregationKind, BucketOrder, TermsAggregation, TermsFi
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 
-const DEFAULT_SIZE: usize = 10;
+/// Buckets returned where a request says nothing.
+pub(super) const DEFAULT_SIZE: usize = 10;
 /// Largest number of buckets or candidates that can be asked for.
 const MAX_SIZE: u64 = i32::MAX as u64;
 
@@ -23,6 +24,7 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     let order = order::read(&mut reader)?;
     let include = filter(&mut reader, "include", context)?;
     let exclude = filter(&mut reader, "exclude", context)?;
+    check_partition(include.as_ref(), exclude.as_ref())?;
     let show_term_doc_count_error = reader.boolean("show_term_doc_count_error")?;
     reader.finish()?;
     Ok(AggregationKind::Terms(TermsAggregation {
@@ -37,7 +39,8 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     }))
 }
 
-fn size_of_shards(
+/// Reads how many candidates a shard sends.
+pub(super) fn size_of_shards(
     reader: &mut ObjectReader<'_>,
     context: Context<'_>,
 ) -> Result<Option<usize>, QueryError> {
@@ -51,7 +54,8 @@ fn size_of_shards(
     size(reader, "shard_size", context)
 }
 
-fn size(
+/// Reads a number of buckets.
+pub(super) fn size(
     reader: &mut ObjectReader<'_>,
     key: &'static str,
     context: Context<'_>,
@@ -67,7 +71,8 @@ fn size(
     }
 }
 
-fn filter(
+/// Reads `include` or `exclude`.
+pub(super) fn filter(
     reader: &mut ObjectReader<'_>,
     key: &'static str,
     context: Context<'_>,
@@ -101,9 +106,42 @@ fn filter(
                 Some(wrong) => Err(reader.wrong(key, "values", wrong)),
             }
         }
-        Some(Value::Object(_)) => Err(QueryError::parsing(format!(
-            "[terms] partitions in [{key}] are not supported"
-        ))),
+        Some(value @ Value::Object(_)) if key == "include" => partition(value).map(Some),
         Some(value) => Err(reader.wrong(key, "a regular expression or a list of values", value)),
     }
+}
+
+/// Reads `{"partition": 0, "num_partitions": 20}`.
+fn partition(value: &Value) -> Result<TermsFilter, QueryError> {
+    let mut reader = ObjectReader::part("include", value)?;
+    let partition = reader.small_count("partition")?;
+    let num_partitions = reader.small_count("num_partitions")?;
+    reader.finish()?;
+    let (Some(partition), Some(num_partitions)) = (partition, num_partitions) else {
+        return Err(QueryError::illegal(
+            "Missing [partition] or [num_partitions] parameter for partition-based include",
+        ));
+    };
+    if partition >= num_partitions {
+        return Err(QueryError::illegal(format!(
+            "[partition] must be less than [num_partitions], but was [{partition}] of [{num_partitions}]"
+        )));
+    }
+    Ok(TermsFilter::Partition {
+        partition,
+        num_partitions,
+    })
+}
+
+/// Refuses an `exclude` beside a partition.
+pub(super) fn check_partition(
+    include: Option<&TermsFilter>,
+    exclude: Option<&TermsFilter>,
+) -> Result<(), QueryError> {
+    if matches!(include, Some(TermsFilter::Partition { .. })) && exclude.is_some() {
+        return Err(QueryError::illegal(
+            "Cannot specify any excludes when using a partition-based include",
+        ));
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Aggregations by table, and never a panic.
 
+mod keys;
 mod orders;
 mod pipelines;
 
@@ -152,7 +153,7 @@ fn other_kinds_are_read() {
     };
     assert_eq!(
         kind(&json!({"extended_stats": {"field": "p", "sigma": 2}})),
-        AggregationKind::Metric(Metric::ExtendedStats, source("p"))
+        AggregationKind::Metric(Metric::ExtendedStats { sigma: 2.0 }, source("p"))
     );
     assert_eq!(
         kind(&json!({"cardinality": {"field": "p", "precision_threshold": 100_000}})),
@@ -370,7 +371,7 @@ fn wrong_values_are_named() {
         ),
         (
             json!({"a": {"terms": {"field": "x", "include": {"partition": 0}}}}),
-            "[terms] partitions in [include] are not supported",
+            "Missing [partition] or [num_partitions] parameter for partition-based include",
         ),
         (
             json!({"a": {"histogram": {"field": "x"}}}),

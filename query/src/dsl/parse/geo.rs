@@ -93,6 +93,14 @@ fn read(
     })
 }
 
+/// Reads a box as `geo_bounding_box` has it.
+///
+/// # Errors
+/// `parsing_exception` and its kin for what is none.
+pub fn parse_box(value: &Value) -> Result<GeoShape, QueryError> {
+    corners(value)
+}
+
 fn point(value: &Value) -> Result<GeoPoint, QueryError> {
     parse_point(value).map_err(QueryError::parsing)
 }

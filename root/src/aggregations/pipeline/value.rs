@@ -38,6 +38,23 @@ pub(super) fn in_bucket(
     path: &BucketPath,
     gaps: GapPolicy,
 ) -> Result<f64, EngineError> {
+    let below = path.property.as_deref();
+    let below = below.filter(|name| bucket.sub.iter().any(|result| result.name == **name));
+    if path.steps.is_empty()
+        && let Some(name) = below
+    {
+        // `tags.sales` is `tags>sales`.
+        let step = PathStep {
+            name: name.to_owned(),
+            bucket: None,
+        };
+        let path = BucketPath {
+            text: path.text.clone(),
+            steps: vec![step],
+            property: None,
+        };
+        return in_bucket(bucket, &path, gaps);
+    }
     if path.steps.is_empty() {
         return match path.property.as_deref() {
             Some("_count") => Ok(bucket.doc_count as f64),
@@ -166,6 +183,7 @@ pub(super) fn key_text(bucket: &Bucket) -> String {
         BucketKey::I64(number) => number.to_string(),
         BucketKey::U64(number) => number.to_string(),
         BucketKey::F64(number) => java_text(*number),
+        BucketKey::Several(values) => values.to_string(),
         BucketKey::Unnamed => String::new(),
     }
 }
@@ -176,7 +194,10 @@ pub(super) fn key_number(key: &BucketKey) -> f64 {
         BucketKey::I64(number) => *number as f64,
         BucketKey::U64(number) => *number as f64,
         BucketKey::F64(number) => *number,
-        BucketKey::Text(_) | BucketKey::Range { .. } | BucketKey::Unnamed => f64::NAN,
+        BucketKey::Text(_)
+        | BucketKey::Range { .. }
+        | BucketKey::Several(_)
+        | BucketKey::Unnamed => f64::NAN,
     }
 }
 

@@ -1,0 +1,219 @@
+//! `ip_range` and `ip_prefix`: buckets of addresses.
+
+use std::net::Ipv6Addr;
+
+use gleaner_query::aggregation::{
+    AddressRange, Aggregation, IpPrefixAggregation, IpRangeAggregation, ValueSource,
+};
+use hashbrown::HashMap;
+use tantivy::DocId;
+use tantivy::columnar::Column;
+
+use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::source::{Source, ip_number, visit_column};
+use super::term_keys::parse_ip;
+use crate::doc_values::DocValues;
+use crate::error::EngineError;
+use crate::partial::key::{Key, ValueFormat, ValueKind};
+use crate::partial::{Histogram, Partial};
+
+/// First bits of IPv4 addresses in their IPv6 form.
+const MAPPED: u128 = 0xffff << 32;
+
+/// Refuses fields without addresses; `what` names the aggregation.
+pub(super) fn check(format: &ValueFormat, field: &str, what: &str) -> Result<(), EngineError> {
+    if matches!(format.kind, ValueKind::Ip | ValueKind::Unmapped) {
+        return Ok(());
+    }
+    let name = match format.kind {
+        ValueKind::Keyword => "keyword",
+        ValueKind::Boolean => "boolean",
+        ValueKind::Date => "date",
+        ValueKind::Double => "double",
+        _ => "long",
+    };
+    Err(EngineError::Query(format!(
+        "Field [{field}] of type [{name}] is not supported for aggregation [{what}]"
+    )))
+}
+
+/// Returns what stands for missing addresses.
+pub(super) fn missing_address(source: &ValueSource) -> Result<Option<u128>, EngineError> {
+    let missing = source.missing.as_ref();
+    let missing = missing.map(|value| parse_ip(value.as_str().unwrap_or_default()));
+    missing.transpose()
+}
+
+/// The addresses of a field in a segment.
+struct Addresses {
+    column: Option<Column<Ipv6Addr>>,
+    missing: Option<u128>,
+}
+
+impl Addresses {
+    fn open(
+        source: &ValueSource,
+        what: &str,
+        context: &SegmentContext<'_>,
+    ) -> Result<Self, EngineError> {
+        let opened = Source::open(source, context)?;
+        check(&opened.format, &source.field, what)?;
+        Ok(Self {
+            column: match opened.values {
+                Some(DocValues::Ip(column)) => Some(column),
+                _ => None,
+            },
+            missing: missing_address(source)?,
+        })
+    }
+
+    fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, u128)) {
+        let missing = self.missing;
+        let mut some = |i, value: Option<u128>| {
+            value.or(missing).into_iter().for_each(|value| f(i, value));
+        };
+        match &self.column {
+            Some(column) => visit_column(column, docs, |i, value| some(i, value.map(ip_number))),
+            None => (0..docs.len()).for_each(|i| some(i, None)),
+        }
+    }
+}
+
+/// `ip_range`.
+pub(super) fn build_ranges<'a>(
+    request: &'a IpRangeAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    Ok(Box::new(RangesNode {
+        addresses: Addresses::open(&request.source, "ip_range", context)?,
+        ranges: &request.ranges,
+        last_doc: vec![usize::MAX; request.ranges.len()],
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+    }))
+}
+
+struct RangesNode<'a> {
+    addresses: Addresses,
+    ranges: &'a [AddressRange],
+    /// Per range, the place in the block of the document that was put there last.
+    last_doc: Vec<usize>,
+    /// Bucket `owner × ranges + range`.
+    buckets: Buckets<'a>,
+}
+
+impl Node for RangesNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let num_ranges = self.ranges.len();
+        let num_owners = block
+            .owners
+            .iter()
+            .max()
+            .map_or(0, |owner| *owner as usize + 1);
+        self.buckets.open_up_to(num_owners * num_ranges)?;
+        self.last_doc.fill(usize::MAX);
+        let Self {
+            addresses,
+            ranges,
+            last_doc,
+            buckets,
+        } = self;
+        addresses.visit(block.docs, |i, address| {
+            for (number, range) in ranges.iter().enumerate() {
+                let is_in = range.from.is_none_or(|from| address >= from)
+                    && range.to.is_none_or(|to| address < to);
+                if is_in && last_doc[number] != i {
+                    last_doc[number] = i;
+                    let bucket = block.owners[i] as usize * num_ranges + number;
+                    // It is open: its number fits.
+                    buckets.put(block, i, bucket as u32);
+                }
+            }
+        });
+        self.buckets.hand_on()
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let num_ranges = self.ranges.len();
+        self.buckets.open_up_to(num_owners * num_ranges)?;
+        let mut buckets = self.buckets.finish()?.into_iter();
+        let partial = |_| Partial::Filters(buckets.by_ref().take(num_ranges).collect());
+        Ok((0..num_owners).map(partial).collect())
+    }
+}
+
+/// `ip_prefix`.
+pub(super) fn build_prefixes<'a>(
+    request: &'a IpPrefixAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let source = ValueSource {
+        field: request.field.clone(),
+        value_type: None,
+        missing: None,
+        format: None,
+    };
+    Ok(Box::new(PrefixesNode {
+        addresses: Addresses::open(&source, "ip_prefix", context)?,
+        request,
+        slots: HashMap::new(),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+    }))
+}
+
+struct PrefixesNode<'a> {
+    addresses: Addresses,
+    request: &'a IpPrefixAggregation,
+    /// Bucket of each (owner, network).
+    slots: HashMap<(u32, u128), u32>,
+    buckets: Buckets<'a>,
+}
+
+/// Returns the network of an address; `None` where it is of the other version.
+fn network(request: &IpPrefixAggregation, address: u128) -> Option<u128> {
+    let is_ipv4 = address >> 32 == MAPPED >> 32;
+    if is_ipv4 == request.is_ipv6 {
+        return None;
+    }
+    let length = u32::from(request.prefix_length) + if is_ipv4 { 96 } else { 0 };
+    Some(address & !u128::MAX.checked_shr(length).unwrap_or(0))
+}
+
+impl Node for PrefixesNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let mut found: Vec<(usize, u128)> = Vec::with_capacity(block.docs.len());
+        let request = self.request;
+        // Values ascend per document: equal networks follow one another and count once.
+        self.addresses.visit(block.docs, |i, address| {
+            if let Some(network) = network(request, address)
+                && found.last() != Some(&(i, network))
+            {
+                found.push((i, network));
+            }
+        });
+        for (i, network) in found {
+            let place = (block.owners[i], network);
+            let slot = match self.slots.get(&place) {
+                Some(slot) => *slot,
+                None => {
+                    let slot = self.buckets.open()?;
+                    *self.slots.entry(place).or_insert(slot)
+                }
+            };
+            self.buckets.put(block, i, slot);
+        }
+        self.buckets.hand_on()
+    }
+
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let mut owners = vec![Histogram::default(); num_owners];
+        let mut buckets = self.buckets.finish()?;
+        for ((owner, network), slot) in self.slots {
+            let bucket = std::mem::take(&mut buckets[slot as usize]);
+            let owner = &mut owners[owner as usize];
+            owner.buckets.insert(Key::Ip(network), bucket);
+        }
+        Ok(owners.into_iter().map(Partial::Histogram).collect())
+    }
+}

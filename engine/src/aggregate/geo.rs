@@ -1,0 +1,108 @@
+//! `geohash_grid`, `geotile_grid`, `geo_bounds`, `geo_centroid`.
+
+use gleaner_query::aggregation::{Aggregation, GeoGridAggregation};
+use hashbrown::HashMap;
+
+use super::metrics::grow;
+use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::points::{Points, cell};
+use crate::control::Meter;
+use crate::error::EngineError;
+use crate::partial::extent::GeoExtent;
+use crate::partial::key::Key;
+use crate::partial::{Histogram, Partial};
+
+/// Grids.
+pub(super) fn build_grid<'a>(
+    request: &'a GeoGridAggregation,
+    sub: &'a [Aggregation],
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    Ok(Box::new(GridNode {
+        points: Points::open(&request.field, context)?,
+        request,
+        slots: HashMap::new(),
+        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+    }))
+}
+
+struct GridNode<'a> {
+    points: Points,
+    request: &'a GeoGridAggregation,
+    /// Bucket of each (owner, cell).
+    slots: HashMap<(u32, i64), u32>,
+    buckets: Buckets<'a>,
+}
+
+impl Node for GridNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let GeoGridAggregation { grid, bounds, .. } = self.request;
+        let mut found = Vec::with_capacity(block.docs.len());
+        self.points.visit(block.docs, |i, point| {
+            if bounds.as_ref().is_none_or(|bounds| bounds.holds(&point)) {
+                found.push((i, cell(*grid, point)));
+            }
+        });
+        // Cells of a document are in no order, and count once.
+        found.sort_unstable();
+        found.dedup();
+        for (i, cell) in found {
+            let place = (block.owners[i], cell);
+            let slot = match self.slots.get(&place) {
+                Some(slot) => *slot,
+                None => {
+                    let slot = self.buckets.open()?;
+                    *self.slots.entry(place).or_insert(slot)
+                }
+            };
+            self.buckets.put(block, i, slot);
+        }
+        self.buckets.hand_on()
+    }
+
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let mut owners = vec![Histogram::default(); num_owners];
+        let mut buckets = self.buckets.finish()?;
+        for ((owner, cell), slot) in self.slots {
+            let bucket = std::mem::take(&mut buckets[slot as usize]);
+            owners[owner as usize]
+                .buckets
+                .insert(Key::I64(cell), bucket);
+        }
+        Ok(owners.into_iter().map(Partial::Histogram).collect())
+    }
+}
+
+/// Boxes and middles.
+pub(super) fn build_extent<'a>(
+    field: &str,
+    context: &mut SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    Ok(Box::new(ExtentNode {
+        points: Points::open(field, context)?,
+        owners: Vec::new(),
+        meter: context.ledger.meter(),
+    }))
+}
+
+struct ExtentNode<'a> {
+    points: Points,
+    owners: Vec<GeoExtent>,
+    meter: Meter<'a>,
+}
+
+impl Node for ExtentNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        grow(&mut self.owners, block, &mut self.meter, GeoExtent::default)?;
+        let owners = &mut self.owners;
+        self.points.visit(block.docs, |i, point| {
+            owners[block.owners[i] as usize].add(point);
+        });
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners.resize_with(num_owners, GeoExtent::default);
+        Ok(self.owners.into_iter().map(Partial::Extent).collect())
+    }
+}

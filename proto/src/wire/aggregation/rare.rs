@@ -1,0 +1,128 @@
+//! Buckets of rare and of significant values.
+
+use gleaner_query::aggregation::{RareTermsAggregation, Significance, SignificantTermsAggregation};
+use gleaner_query::dsl::Query;
+
+use super::super::field::{known, maybe, maybe_message, one, size};
+use super::super::v1::significant_terms_aggregation::Significance as Message;
+use super::super::{DecodeError, Wire, v1};
+
+impl Wire for RareTermsAggregation {
+    type Message = v1::RareTermsAggregation;
+
+    fn to_message(&self) -> v1::RareTermsAggregation {
+        let Self {
+            source,
+            max_doc_count,
+            include,
+            exclude,
+        } = self;
+        v1::RareTermsAggregation {
+            source: Some(source.to_message()),
+            max_doc_count: *max_doc_count,
+            include: maybe_message(include.as_ref()),
+            exclude: maybe_message(exclude.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::RareTermsAggregation) -> Result<Self, DecodeError> {
+        let v1::RareTermsAggregation {
+            source,
+            max_doc_count,
+            include,
+            exclude,
+        } = message;
+        Ok(Self {
+            source: one(source, "RareTerms.source")?,
+            max_doc_count,
+            include: maybe(include)?,
+            exclude: maybe(exclude)?,
+        })
+    }
+}
+
+impl Wire for SignificantTermsAggregation {
+    type Message = v1::SignificantTermsAggregation;
+
+    fn to_message(&self) -> v1::SignificantTermsAggregation {
+        let Self {
+            source,
+            size,
+            min_doc_count,
+            include,
+            exclude,
+            background,
+            significance,
+        } = self;
+        v1::SignificantTermsAggregation {
+            source: Some(source.to_message()),
+            size: *size as u64,
+            min_doc_count: *min_doc_count,
+            include: maybe_message(include.as_ref()),
+            exclude: maybe_message(exclude.as_ref()),
+            has_background: background.is_some(),
+            significance: Some(significance_message(*significance)),
+        }
+    }
+
+    fn from_message(message: v1::SignificantTermsAggregation) -> Result<Self, DecodeError> {
+        let v1::SignificantTermsAggregation {
+            source,
+            size: wanted,
+            min_doc_count,
+            include,
+            exclude,
+            has_background,
+            significance,
+        } = message;
+        Ok(Self {
+            source: one(source, "SignificantTerms.source")?,
+            size: size(wanted, "SignificantTerms.size")?,
+            min_doc_count,
+            include: maybe(include)?,
+            exclude: maybe(exclude)?,
+            background: has_background.then_some(Query::MatchNone),
+            significance: significance_of(known(significance, "SignificantTerms.significance")?),
+        })
+    }
+}
+
+fn significance_message(significance: Significance) -> Message {
+    let flags = |include_negatives, background_is_superset| v1::SignificanceFlags {
+        include_negatives,
+        background_is_superset,
+    };
+    match significance {
+        Significance::Jlh => Message::Jlh(v1::Unit {}),
+        Significance::ChiSquare {
+            include_negatives,
+            background_is_superset,
+        } => Message::ChiSquare(flags(include_negatives, background_is_superset)),
+        Significance::MutualInformation {
+            include_negatives,
+            background_is_superset,
+        } => Message::MutualInformation(flags(include_negatives, background_is_superset)),
+        Significance::Gnd {
+            background_is_superset,
+        } => Message::Gnd(flags(false, background_is_superset)),
+        Significance::Percentage => Message::Percentage(v1::Unit {}),
+    }
+}
+
+fn significance_of(message: Message) -> Significance {
+    match message {
+        Message::Jlh(v1::Unit {}) => Significance::Jlh,
+        Message::ChiSquare(flags) => Significance::ChiSquare {
+            include_negatives: flags.include_negatives,
+            background_is_superset: flags.background_is_superset,
+        },
+        Message::MutualInformation(flags) => Significance::MutualInformation {
+            include_negatives: flags.include_negatives,
+            background_is_superset: flags.background_is_superset,
+        },
+        Message::Gnd(flags) => Significance::Gnd {
+            background_is_superset: flags.background_is_superset,
+        },
+        Message::Percentage(v1::Unit {}) => Significance::Percentage,
+    }
+}
