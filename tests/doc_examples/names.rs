@@ -38,7 +38,12 @@ const OF_A_FIELD: [&str; 13] = [
 ];
 
 /// Objects inside aggregations, whose keys stand anywhere in the section.
-const INSIDE: [(&str, &str); 4] = [
+const INSIDE: [(&str, &str); 9] = [
+    ("composite", "sources/0/year/histogram"),
+    ("geo_distance", "ranges/0"),
+    ("ip_range", "ranges/0"),
+    ("significant_terms", "chi_square"),
+    ("weighted_avg", "weight"),
     ("range", "ranges/0"),
     ("date_range", "ranges/0"),
     ("histogram", "extended_bounds"),

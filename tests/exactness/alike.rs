@@ -266,13 +266,22 @@ fn sort(random: &mut Random) -> Value {
 
 fn aggregations(random: &mut Random) -> Value {
     let figures = json!({"figures": {"stats": {"field": "number"}}});
-    let one = match random.below(5) {
+    let one = match random.below(9) {
         0 => json!({"terms": {"field": "tag", "size": pick(random, &[2, 10])}, "aggs": figures}),
         1 => {
             json!({"histogram": {"field": "number", "interval": pick(random, &[7, 20])}, "aggs": figures})
         }
         2 => json!({"range": {"field": "number", "ranges": [{"to": 0}, {"from": -10, "to": 20}]}}),
         3 => json!({"cardinality": {"field": "number"}}),
+        4 => json!({"composite": {"size": pick(random, &[1, 5]), "sources": [
+            {"tag": {"terms": {"field": "tag", "missing_bucket": true}}},
+            {"step": {"histogram": {"field": "number", "interval": 9}}},
+        ]}, "aggs": figures}),
+        5 => json!({"significant_terms": {"field": "tag", "min_doc_count": 1}, "aggs": figures}),
+        6 => json!({"rare_terms": {"field": "number", "max_doc_count": 2}}),
+        7 => {
+            json!({"variable_width_histogram": {"field": "number", "buckets": 4}, "aggs": figures})
+        }
         _ => json!({"percentiles": {"field": "number"}}),
     };
     json!({"one": one, "all": {"extended_stats": {"field": "number"}}})
