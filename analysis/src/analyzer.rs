@@ -265,7 +265,13 @@ impl Chain {
             list = filter.part.apply_to_list(list);
         }
         for token in &list.tokens {
-            sink(token.as_ref());
+            // A filter that cuts words does not see the text: it may have become one as long of other characters.
+            let whole = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at));
+            sink(TokenRef {
+                start: whole(token.start).unwrap_or(0),
+                end: whole(token.end).unwrap_or(0),
+                ..token.as_ref()
+            });
         }
         list.num_positions
     }

@@ -31,6 +31,8 @@ pub enum TokenKind {
     Synonym,
     /// Several words joined by the shingle filter.
     Shingle,
+    /// Two words joined by the `common_grams` filter.
+    Gram,
     /// Two adjacent ideographs joined by the `cjk_bigram` filter.
     Double,
     /// One ideograph without a neighbour, or kept beside bigrams.
@@ -52,6 +54,7 @@ impl TokenKind {
             Self::Emoji => "<EMOJI>",
             Self::Synonym => "SYNONYM",
             Self::Shingle => "shingle",
+            Self::Gram => "gram",
             Self::Double => "<DOUBLE>",
             Self::Single => "<SINGLE>",
         }

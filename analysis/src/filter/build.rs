@@ -6,6 +6,7 @@ use crate::{analyzer::Chain, error::AnalysisError, registry::Limits, settings::P
 mod several;
 mod single;
 mod stemmers;
+mod words;
 
 pub(crate) use single::stop_words;
 pub(crate) use stemmers::algorithm as stemmer_algorithm;
@@ -19,18 +20,12 @@ pub(crate) struct FilterContext<'a> {
 }
 
 /// Filter types of the dialect that Gleaner does not have.
-const UNSUPPORTED: [&str; 30] = [
-    "arabic_normalization",
+const UNSUPPORTED: [&str; 17] = [
     "bengali_normalization",
     "brazilian_stem",
     "bengali_stem",
     "czech_stem",
-    "common_grams",
     "condition",
-    "delimited_payload",
-    "dictionary_decompounder",
-    "flatten_graph",
-    "german_normalization",
     "hunspell",
     "hyphenation_decompounder",
     "icu_collation",
@@ -40,16 +35,9 @@ const UNSUPPORTED: [&str; 30] = [
     "kstem",
     "min_hash",
     "multiplexer",
-    "pattern_capture",
-    "persian_normalization",
     "persian_stem",
     "phonetic",
     "predicate_token_filter",
-    "scandinavian_folding",
-    "scandinavian_normalization",
-    "sorani_normalization",
-    "word_delimiter",
-    "word_delimiter_graph",
 ];
 
 type Built = Result<Option<Filter>, AnalysisError>;
@@ -62,7 +50,18 @@ pub(crate) fn build(kind: &str, params: &Params<'_>, context: FilterContext<'_>)
     if UNSUPPORTED.contains(&kind) {
         return Err(params.unsupported(kind));
     }
-    for family in [single::characters, single::words, stemmers::stemmers] {
+    if kind == "delimited_payload_filter" {
+        return Err(AnalysisError::IllegalArgument(
+            "[delimited_payload_filter] is not supported for new indices, use [delimited_payload] instead"
+                .to_owned(),
+        ));
+    }
+    for family in [
+        single::characters,
+        single::words,
+        words::pieces,
+        stemmers::stemmers,
+    ] {
         if let Some(filter) = family(kind, params)? {
             return Ok(Some(filter));
         }

@@ -9,6 +9,7 @@ mod refusals;
 mod registry;
 mod synonyms;
 mod tokenizers;
+mod words;
 
 use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Token};
 use serde_json::{Value, json};

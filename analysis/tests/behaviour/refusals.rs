@@ -146,8 +146,8 @@ fn bad_settings_are_refused_with_the_reason() {
             "language [x] not support for lower case",
         ),
         (
-            json!({"type": "word_delimiter"}),
-            "filter type [word_delimiter] for [f] is not supported by gleaner",
+            json!({"type": "multiplexer"}),
+            "filter type [multiplexer] for [f] is not supported by gleaner",
         ),
     ];
     for (definition, wanted) in table {

@@ -2,7 +2,9 @@
 
 use super::{
     super::{
-        Filter, case, folding, script, shape,
+        Filter, case, folding,
+        normalization::Letters,
+        script, shape,
         stop::{self, WordSet},
     },
     Built,
@@ -28,6 +30,12 @@ pub(super) fn characters(kind: &str, params: &Params<'_>) -> Built {
         "hindi_normalization" => Filter::word(script::Spelling::Hindi),
         "indic_normalization" => Filter::word(script::Spelling::Indic),
         "serbian_normalization" => Filter::word(script::Spelling::Serbian),
+        "arabic_normalization" => Filter::word(Letters::Arabic),
+        "persian_normalization" => Filter::word(Letters::Persian),
+        "sorani_normalization" => Filter::word(Letters::Sorani),
+        "german_normalization" => Filter::word(Letters::German),
+        "scandinavian_normalization" => Filter::word(Letters::Scandinavian),
+        "scandinavian_folding" => Filter::word(Letters::ScandinavianFolding),
         "trim" => Filter::word(shape::Trim),
         "reverse" => Filter::word(shape::Reverse),
         "apostrophe" => Filter::word(shape::Apostrophe),
