@@ -16,7 +16,7 @@ use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
 use tantivy::{FutureResult, ReloadPolicy, Searcher, SegmentMeta};
 
-pub use options::{Checkpoint, ShardMeta, ShardOptions, ShardStats};
+pub use options::{Checkpoint, SegmentStats, ShardMeta, ShardOptions, ShardStats};
 pub use pinned::{PinnedCommit, PinnedFile};
 
 use crate::EngineError;
@@ -459,7 +459,11 @@ impl ShardIndex {
         ShardStats {
             documents: view.num_documents(),
             deleted: view.segments().iter().fold(0, deleted),
-            segments: view.segments().len(),
+            segments: view
+                .segments()
+                .iter()
+                .map(crate::SegmentView::stats)
+                .collect(),
             store_bytes: 0,
             writer_bytes: self.writer_bytes() as u64,
         }

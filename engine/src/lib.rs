@@ -28,7 +28,7 @@ pub mod statistics;
 pub mod view;
 pub mod writer;
 
-pub use copy::{Checkpoint, ShardIndex, ShardMeta, ShardOptions, ShardStats};
+pub use copy::{Checkpoint, SegmentStats, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
 pub use schema::document::{DocumentError, DocumentParser, FieldValue, Growth, ParsedDocument};
 pub use view::{LackingDocuments, SegmentView, StoredDocument, View};

@@ -6,6 +6,7 @@
 //! ([`SegmentNumbers`]) as long as its live documents stay the same.
 
 mod segment;
+pub(crate) mod totals;
 
 use std::collections::BTreeMap;
 
@@ -48,6 +49,13 @@ pub fn statistics(
             counts.insert(term.clone(), documents);
         }
         answer.terms.insert(path.clone(), counts);
+        if request.totals {
+            let totals = match handle {
+                Some(handle) => totals::of_field(view, handle, terms, control)?,
+                None => totals::none(terms),
+            };
+            answer.totals.insert(path.clone(), totals);
+        }
     }
     Ok(answer)
 }

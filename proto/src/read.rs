@@ -97,12 +97,51 @@ pub struct ShardState {
     pub num_deleted: u64,
     /// Segments visible.
     pub num_segments: u64,
+    /// Those segments, in the order in which searches go through them; none where the leaf does not tell.
+    pub segments: Vec<SegmentState>,
     /// Bytes of the index on disk.
     pub store_bytes: u64,
     /// Bytes of the log on disk.
     pub log_bytes: u64,
     /// Counters since start.
     pub counters: ShardCounters,
+    /// How it came to serve; `None` while it does not.
+    pub recovery: Option<CopyRecovery>,
+}
+
+/// A segment that searches of a copy see.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SegmentState {
+    /// Live documents.
+    pub num_documents: u64,
+    /// Deleted documents not yet merged away.
+    pub num_deleted: u64,
+    /// Bytes of what it is made of.
+    pub store_bytes: u64,
+}
+
+/// What a copy was made from when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoverySource {
+    /// Nothing: its shard is new.
+    Empty,
+    /// What its own node had of it.
+    Existing,
+    /// Its primary, or another copy.
+    Peer,
+}
+
+/// How a copy came to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyRecovery {
+    /// What it was made from.
+    pub source: RecoverySource,
+    /// For how long it has served.
+    pub since: Duration,
+    /// How long that took.
+    pub took: Duration,
+    /// Operations of the log that were read again.
+    pub num_replayed: u64,
 }
 
 impl ShardState {
@@ -119,9 +158,11 @@ impl ShardState {
             num_documents: 0,
             num_deleted: 0,
             num_segments: 0,
+            segments: Vec::new(),
             store_bytes: 0,
             log_bytes: 0,
             counters: ShardCounters::default(),
+            recovery: None,
         }
     }
 }

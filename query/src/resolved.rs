@@ -378,6 +378,19 @@ pub struct Statistics {
     pub fields: BTreeMap<FieldPath, FieldStatistics>,
     /// Live documents that hold the term, per field and term.
     pub terms: BTreeMap<FieldPath, BTreeMap<String, u64>>,
+    /// Exact numbers, per field, where those are asked for; none from a leaf that does not tell.
+    pub totals: BTreeMap<FieldPath, FieldTotals>,
+}
+
+/// Exact numbers of a field, over live documents.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldTotals {
+    /// Sum of the documents of each term.
+    pub postings: u64,
+    /// Sum of the occurrences of each term; of a field that does not count them, of the documents.
+    pub occurrences: u64,
+    /// Occurrences of the terms that are asked for.
+    pub terms: BTreeMap<String, u64>,
 }
 
 /// Numbers of a field.
@@ -403,6 +416,14 @@ impl Statistics {
                 *sums.entry(term.clone()).or_default() += documents;
             }
         }
+        for (field, totals) in &other.totals {
+            let sum = self.totals.entry(field.clone()).or_default();
+            sum.postings += totals.postings;
+            sum.occurrences += totals.occurrences;
+            for (term, occurrences) in &totals.terms {
+                *sum.terms.entry(term.clone()).or_default() += occurrences;
+            }
+        }
     }
 }
 
@@ -411,6 +432,9 @@ impl Statistics {
 pub struct StatisticsRequest {
     /// Fields and the terms of each.
     pub fields: BTreeMap<FieldPath, std::collections::BTreeSet<String>>,
+    /// Whether the exact numbers of the fields and terms are wanted too: nothing is ranked by them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub totals: bool,
 }
 
 impl StatisticsRequest {

@@ -64,15 +64,26 @@ pub struct Checkpoint {
     pub generation: Generation,
 }
 
-/// Figures of a copy.
+/// Figures of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SegmentStats {
+    /// Live documents.
+    pub documents: u64,
+    /// Deleted documents that no merge has removed yet.
+    pub deleted: u64,
+    /// Bytes of what it is made of.
+    pub bytes: u64,
+}
+
+/// Figures of a copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardStats {
     /// Live documents that searches see.
     pub documents: u64,
     /// Deleted documents that merges have not removed yet.
     pub deleted: u64,
-    /// Segments that searches see.
-    pub segments: usize,
+    /// Segments that searches see, in the order of the view.
+    pub segments: Vec<SegmentStats>,
     /// Bytes of the folder.
     pub store_bytes: u64,
     /// Indexing memory that the segment in the making takes, estimated.

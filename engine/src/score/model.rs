@@ -163,6 +163,7 @@ mod tests {
         let statistics = Arc::new(Statistics {
             fields: BTreeMap::from([(field.clone(), numbers)]),
             terms: BTreeMap::from([(field.clone(), BTreeMap::from(terms))]),
+            totals: BTreeMap::new(),
         });
         let model = Model::new(statistics, &Similarities::default());
         let phrase = |second: &[&str]| {

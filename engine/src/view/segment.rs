@@ -12,8 +12,12 @@ use tantivy::{DocId, SegmentReader};
 use super::id_filter::IdFilter;
 use super::stored::StoredReader;
 use crate::blocks::TextColumn;
+use crate::control::Control;
+use crate::copy::SegmentStats;
 use crate::postings::Runs;
+use crate::schema::FieldHandle;
 use crate::statistics::SegmentNumbers;
+use crate::statistics::totals::{self, Counts};
 use crate::view::View;
 use crate::{EngineError, schema::names};
 
@@ -60,6 +64,8 @@ pub struct SegmentCaches {
     text: RwLock<hashbrown::HashMap<Column, Option<Arc<TextColumn>>>>,
     runs: OnceLock<Runs>,
     stored: OnceLock<StoredReader>,
+    num_bytes: OnceLock<u64>,
+    totals: RwLock<HashMap<Column, Counts>>,
 }
 
 /// How many live documents have each norm id; `[0]` counts those without the field.
@@ -154,6 +160,37 @@ impl SegmentView {
     /// Returns the numbers that ranking has counted in the segment.
     pub fn numbers(&self) -> &SegmentNumbers {
         &self.caches.numbers
+    }
+
+    /// Returns the postings and occurrences of a column in live documents: one pass over its terms, the first time.
+    ///
+    /// # Errors
+    /// When they cannot be read, or `control` stops the pass.
+    pub(crate) fn totals(
+        &self,
+        handle: &FieldHandle,
+        control: &Control,
+    ) -> Result<Counts, EngineError> {
+        if let Some(known) = self.caches.totals.read().get(&handle.column) {
+            return Ok(*known);
+        }
+        let counted = totals::of_segment(self, handle, control)?;
+        self.caches.totals.write().insert(handle.column, counted);
+        Ok(counted)
+    }
+
+    /// Returns its figures; 0 bytes where they cannot be read.
+    pub fn stats(&self) -> SegmentStats {
+        let measure = || {
+            self.reader
+                .space_usage()
+                .map_or(0, |usage| usage.total().get_bytes())
+        };
+        SegmentStats {
+            documents: u64::from(self.reader.num_docs()),
+            deleted: u64::from(self.reader.num_deleted_docs()),
+            bytes: *self.caches.num_bytes.get_or_init(measure),
+        }
     }
 
     /// Returns how many live documents have each norm id of a text column.

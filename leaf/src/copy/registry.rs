@@ -299,6 +299,11 @@ impl CopyRegistry {
     pub(crate) fn end_opening(&self, key: ShardKey, state: CopyState) -> Result<(), CopyState> {
         let ended = match self.lock().get_mut(&key) {
             Some(known @ CopyState::Opening(_)) => {
+                if let (CopyState::Opening(opening), CopyState::Open(copy)) = (&*known, &state) {
+                    let ended = opening.ended(copy.shard(), copy.role());
+                    // One that serves again has told how it came to.
+                    copy.shard().opening.get_or_init(|| ended);
+                }
                 *known = state;
                 Ok(())
             }

@@ -16,6 +16,7 @@ use crate::copy::applier::Applier;
 use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::checks::Checks;
 use crate::copy::flushes::Flushes;
+use crate::copy::opening::EndedOpening;
 use crate::copy::pipeline::{Pipeline, PipelineState};
 use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::CopySchema;
@@ -51,6 +52,10 @@ pub(crate) struct Shard {
     /// A round of maintenance is under way.
     pub(crate) is_maintained: AtomicBool,
     pub(crate) counters: Counters,
+    /// Position after the last operation that its files had when they were opened.
+    pub(crate) opened_at: SeqNo,
+    /// How it came to serve.
+    pub(crate) opening: OnceLock<EndedOpening>,
     /// When this process began, where an earlier one may have granted leases on what the copy shows.
     pub(crate) reopened: Option<Instant>,
 }

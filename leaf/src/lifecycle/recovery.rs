@@ -120,6 +120,8 @@ impl Opener {
             checks: Mutex::new(Checks::new(checked)),
             is_maintained: false.into(),
             counters: Counters::default(),
+            opened_at: committed,
+            opening: std::sync::OnceLock::new(),
             reopened: (has_content && options.node.is_some()).then_some(node.started),
         })
     }

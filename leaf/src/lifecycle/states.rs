@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use gleaner_engine::copy::ShardStats;
+use gleaner_engine::copy::{SegmentStats, ShardStats};
 use gleaner_model::node_stats::{BudgetStats, NodeStats};
 use gleaner_model::{SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
-use gleaner_proto::read::{ShardPhase, ShardState};
+use gleaner_proto::read::{SegmentState, ShardPhase, ShardState};
 
 use crate::Leaf;
 use crate::copy::applier::with_causes;
+use crate::copy::opening::EndedOpening;
 use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::shard::Shard;
 use crate::node::Role;
@@ -96,10 +97,20 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
         committed: shard.flushes.committed(),
         num_documents: stats.documents,
         num_deleted: stats.deleted,
-        num_segments: stats.segments as u64,
+        num_segments: stats.segments.len() as u64,
+        segments: stats.segments.iter().map(segment_state).collect(),
         store_bytes: stats.store_bytes,
         log_bytes: 0,
         counters: shard.counters.snapshot(),
+        recovery: shard.opening.get().map(EndedOpening::told),
+    }
+}
+
+fn segment_state(segment: &SegmentStats) -> SegmentState {
+    SegmentState {
+        num_documents: segment.documents,
+        num_deleted: segment.deleted,
+        store_bytes: segment.bytes,
     }
 }
 

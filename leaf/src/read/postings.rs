@@ -121,6 +121,7 @@ fn one_page(
     let found = page(view, &wanted, control, memory)?;
     let of_field = StatisticsRequest {
         fields: BTreeMap::from([(call.field.clone(), BTreeSet::new())]),
+        totals: false,
     };
     let Statistics { mut fields, .. } = statistics::statistics(view, &of_field, control)?;
     Ok(PostingsAnswer {

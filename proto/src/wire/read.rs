@@ -9,8 +9,8 @@ use super::field::{all, maybe, maybe_message, member, messages, millis, one};
 use super::ids::{id_texts, ids};
 use super::{DecodeError, Wire, v1};
 use crate::read::{
-    Document, Documents, GenerationsCall, GetCall, ShardCounters, ShardPhase, ShardState,
-    ShownGeneration,
+    CopyRecovery, Document, Documents, GenerationsCall, GetCall, RecoverySource, SegmentState,
+    ShardCounters, ShardPhase, ShardState, ShownGeneration,
 };
 use crate::search::{OpenViewsCall, PinnedView};
 
@@ -247,6 +247,8 @@ impl Wire for ShardState {
             log_bytes,
             counters,
             is_primary,
+            segments,
+            recovery,
         } = self;
         v1::ShardState {
             shard: Some(shard.to_message()),
@@ -262,6 +264,8 @@ impl Wire for ShardState {
             log_bytes: *log_bytes,
             counters: Some(counters.to_message()),
             is_primary: *is_primary,
+            segments: messages(segments),
+            recovery: maybe_message(recovery.as_ref()),
         }
     }
 
@@ -280,6 +284,8 @@ impl Wire for ShardState {
             log_bytes,
             counters,
             is_primary,
+            segments,
+            recovery,
         } = message;
         Ok(Self {
             shard: one(shard, "ShardState.shard")?,
@@ -295,6 +301,54 @@ impl Wire for ShardState {
             log_bytes,
             counters: one(counters, "ShardState.counters")?,
             is_primary,
+            segments: all(segments)?,
+            recovery: maybe(recovery)?,
+        })
+    }
+}
+
+impl Wire for CopyRecovery {
+    type Message = v1::CopyRecovery;
+
+    fn to_message(&self) -> v1::CopyRecovery {
+        let Self {
+            source,
+            since,
+            took,
+            num_replayed,
+        } = self;
+        let source = match source {
+            RecoverySource::Empty => v1::RecoverySource::Empty,
+            RecoverySource::Existing => v1::RecoverySource::Existing,
+            RecoverySource::Peer => v1::RecoverySource::Peer,
+        };
+        v1::CopyRecovery {
+            source: source as i32,
+            since_ms: millis(*since),
+            took_ms: millis(*took),
+            num_replayed: *num_replayed,
+        }
+    }
+
+    fn from_message(message: v1::CopyRecovery) -> Result<Self, DecodeError> {
+        let v1::CopyRecovery {
+            source,
+            since_ms,
+            took_ms,
+            num_replayed,
+        } = message;
+        Ok(Self {
+            source: match member(source, "RecoverySource")? {
+                v1::RecoverySource::Unspecified => {
+                    return Err(DecodeError::Missing("RecoverySource"));
+                }
+                v1::RecoverySource::Empty => RecoverySource::Empty,
+                v1::RecoverySource::Existing => RecoverySource::Existing,
+                v1::RecoverySource::Peer => RecoverySource::Peer,
+            },
+            since: Duration::from_millis(since_ms),
+            took: Duration::from_millis(took_ms),
+            num_replayed,
         })
     }
 }
@@ -339,3 +393,5 @@ numbers!(
     ShardCounters: index_total, index_time_ms, index_failed, delete_total, noop_total, query_total,
     query_time_ms, fetch_total, fetch_time_ms, get_total, refresh_total, flush_total
 );
+
+numbers!(SegmentState: num_documents, num_deleted, store_bytes);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::FieldPath;
 use gleaner_query::resolved::{
-    ExpansionCandidate, ExpansionRequest, FieldStatistics, Statistics, StatisticsRequest,
+    ExpansionCandidate, ExpansionRequest, FieldStatistics, FieldTotals, Statistics,
+    StatisticsRequest,
 };
 
 use super::field::{byte, one, size};
@@ -15,19 +16,30 @@ impl Wire for Statistics {
     type Message = v1::Statistics;
 
     fn to_message(&self) -> v1::Statistics {
-        let Self { fields, terms } = self;
+        let Self {
+            fields,
+            terms,
+            totals,
+        } = self;
         v1::Statistics {
             fields: fields.iter().map(field_message).collect(),
             terms: terms.iter().map(terms_message).collect(),
+            totals: totals.iter().map(totals_message).collect(),
         }
     }
 
     fn from_message(message: v1::Statistics) -> Result<Self, DecodeError> {
-        let v1::Statistics { fields, terms } = message;
+        let v1::Statistics {
+            fields,
+            terms,
+            totals,
+        } = message;
         let terms = terms.into_iter().map(terms_of_field);
+        let totals = totals.into_iter().map(totals_of_field);
         Ok(Self {
             fields: fields.into_iter().map(field_statistics).collect(),
             terms: terms.collect::<Result<_, _>>()?,
+            totals: totals.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -73,21 +85,61 @@ fn terms_of_field(message: v1::statistics::Terms) -> Result<(FieldPath, Terms), 
         terms,
         documents,
     } = message;
-    if terms.len() != documents.len() {
-        let reason = format!("{} numbers for {} terms", documents.len(), terms.len());
-        return Err(DecodeError::field("Statistics.terms", reason));
+    let terms = numbered(terms, documents, "Statistics.terms")?;
+    Ok((FieldPath::new(field), terms))
+}
+
+/// Returns terms with a number each.
+fn numbered(
+    terms: Vec<String>,
+    numbers: Vec<u64>,
+    place: &'static str,
+) -> Result<Terms, DecodeError> {
+    if terms.len() != numbers.len() {
+        let reason = format!("{} numbers for {} terms", numbers.len(), terms.len());
+        return Err(DecodeError::field(place, reason));
     }
-    Ok((
-        FieldPath::new(field),
-        terms.into_iter().zip(documents).collect(),
-    ))
+    Ok(terms.into_iter().zip(numbers).collect())
+}
+
+fn totals_message((field, totals): (&FieldPath, &FieldTotals)) -> v1::statistics::Totals {
+    let FieldTotals {
+        postings,
+        occurrences,
+        terms,
+    } = totals;
+    v1::statistics::Totals {
+        field: field_text(field),
+        postings: *postings,
+        occurrences: *occurrences,
+        terms: terms.keys().cloned().collect(),
+        occurrences_of_terms: terms.values().copied().collect(),
+    }
+}
+
+fn totals_of_field(
+    message: v1::statistics::Totals,
+) -> Result<(FieldPath, FieldTotals), DecodeError> {
+    let v1::statistics::Totals {
+        field,
+        postings,
+        occurrences,
+        terms,
+        occurrences_of_terms,
+    } = message;
+    let totals = FieldTotals {
+        postings,
+        occurrences,
+        terms: numbered(terms, occurrences_of_terms, "Statistics.totals")?,
+    };
+    Ok((FieldPath::new(field), totals))
 }
 
 impl Wire for StatisticsRequest {
     type Message = v1::StatisticsRequest;
 
     fn to_message(&self) -> v1::StatisticsRequest {
-        let Self { fields } = self;
+        let Self { fields, totals } = self;
         let field = |(field, terms): (&FieldPath, &BTreeSet<String>)| {
             let terms = terms.iter().cloned().collect();
             let field = field_text(field);
@@ -95,6 +147,7 @@ impl Wire for StatisticsRequest {
         };
         v1::StatisticsRequest {
             fields: fields.iter().map(field).collect(),
+            totals: *totals,
         }
     }
 
@@ -105,6 +158,7 @@ impl Wire for StatisticsRequest {
         };
         Ok(Self {
             fields: message.fields.into_iter().map(field).collect(),
+            totals: message.totals,
         })
     }
 }

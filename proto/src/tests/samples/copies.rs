@@ -1,11 +1,13 @@
 //! A snapshot, and one of each message of copies that agree.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo};
 use gleaner_replication::{Batch, Beat, FromFollower, FromPrimary, Join, TermEnd};
 
 use super::{history, shard};
+use crate::read::{CopyRecovery, RecoverySource, SegmentState};
 use crate::replicate::{
     FollowerMessage, PrimaryMessage, Production, Snapshot, SnapshotBase, SnapshotFile,
 };
@@ -30,6 +32,23 @@ pub(crate) fn snapshot() -> Snapshot {
                 last: SeqNo(8),
             }],
         }),
+    }
+}
+
+pub(crate) fn segment() -> SegmentState {
+    SegmentState {
+        num_documents: 1,
+        num_deleted: 2,
+        store_bytes: 4,
+    }
+}
+
+pub(crate) fn recovery() -> CopyRecovery {
+    CopyRecovery {
+        source: RecoverySource::Peer,
+        since: Duration::from_secs(8),
+        took: Duration::from_millis(9),
+        num_replayed: 10,
     }
 }
 

@@ -18,7 +18,10 @@ use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, u
 use super::queries::{sort_value, tie_break};
 use crate::metadata::MetadataFault;
 use crate::node::{NodeInfo, Readiness};
-use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
+use crate::read::{
+    CopyRecovery, Document, Documents, RecoverySource, SegmentState, ShardCounters, ShardPhase,
+    ShardState, ShownGeneration,
+};
 use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
 use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
 use crate::tests::samples;
@@ -291,8 +294,9 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
         generation(),
     );
     let numbers = any::<[u64; 6]>();
-    (place, of(any::<u64>()), numbers, any::<[u64; 12]>()).prop_map(
-        |(place, max_seq_no, numbers, counters)| ShardState {
+    let made = (vec(segment_state(), 0..3), of(copy_recovery()));
+    (place, of(any::<u64>()), numbers, any::<[u64; 12]>(), made).prop_map(
+        |(place, max_seq_no, numbers, counters, made)| ShardState {
             shard: place.0,
             is_primary: place.1,
             phase: place.2,
@@ -319,8 +323,35 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
                 refresh_total: counters[10],
                 flush_total: counters[11],
             },
+            segments: made.0,
+            recovery: made.1,
         },
     )
+}
+
+fn segment_state() -> impl Strategy<Value = SegmentState> {
+    any::<[u64; 3]>().prop_map(|numbers| SegmentState {
+        num_documents: numbers[0],
+        num_deleted: numbers[1],
+        store_bytes: numbers[2],
+    })
+}
+
+fn copy_recovery() -> impl Strategy<Value = CopyRecovery> {
+    let sources = [
+        RecoverySource::Empty,
+        RecoverySource::Existing,
+        RecoverySource::Peer,
+    ];
+    let numbers = any::<(u32, u32, u64)>();
+    (select(sources.to_vec()), numbers).prop_map(|(source, (since, took, num_replayed))| {
+        CopyRecovery {
+            source,
+            since: Duration::from_millis(since.into()),
+            took: Duration::from_millis(took.into()),
+            num_replayed,
+        }
+    })
 }
 
 fn log_record() -> impl Strategy<Value = LogRecord> {

@@ -6,8 +6,8 @@ use gleaner_model::{DocumentId, FieldPath};
 use gleaner_query::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
 use gleaner_query::encoded::{GeoPoint, GeoShape, Relation};
 use gleaner_query::resolved::{
-    Clause, Decay, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, Function,
-    FunctionScore, Pattern, Scalar, Span, Statistics, StatisticsRequest, Unmatched,
+    Clause, Decay, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, FieldTotals,
+    Function, FunctionScore, Pattern, Scalar, Span, Statistics, StatisticsRequest, Unmatched,
     WeightedFunction,
 };
 use gleaner_query::search::SortMode;
@@ -294,17 +294,28 @@ pub(super) fn statistics() -> impl Strategy<Value = Statistics> {
             documents,
             total_length,
         });
-    let terms = btree_map(text(), any::<u64>(), 0..4);
+    let terms = || btree_map(text(), any::<u64>(), 0..4);
+    let totals = (any::<u64>(), any::<u64>(), terms());
+    let totals = totals.prop_map(|(postings, occurrences, terms)| FieldTotals {
+        postings,
+        occurrences,
+        terms,
+    });
     (
         btree_map(field(), numbers, 0..3),
-        btree_map(field(), terms, 0..3),
+        btree_map(field(), terms(), 0..3),
+        btree_map(field(), totals, 0..3),
     )
-        .prop_map(|(fields, terms)| Statistics { fields, terms })
+        .prop_map(|(fields, terms, totals)| Statistics {
+            fields,
+            terms,
+            totals,
+        })
 }
 
 pub(super) fn statistics_request() -> impl Strategy<Value = StatisticsRequest> {
-    btree_map(field(), btree_set(text(), 0..4), 0..3)
-        .prop_map(|fields| StatisticsRequest { fields })
+    let fields = btree_map(field(), btree_set(text(), 0..4), 0..3);
+    (fields, any::<bool>()).prop_map(|(fields, totals)| StatisticsRequest { fields, totals })
 }
 
 pub(super) fn expansion_request() -> impl Strategy<Value = ExpansionRequest> {

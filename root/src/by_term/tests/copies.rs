@@ -237,7 +237,10 @@ impl LeafClient for CopyLeaf {
             is_weighted: call.is_weighted,
         };
         let fields = BTreeMap::from([(call.field.clone(), Default::default())]);
-        let of_field = StatisticsRequest { fields };
+        let of_field = StatisticsRequest {
+            fields,
+            totals: false,
+        };
         let (control, memory) = (Control::unlimited(), MemoryAccount::root("test", 1 << 30));
         let mut answers = Vec::new();
         for list in &call.shards {

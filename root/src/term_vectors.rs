@@ -1,0 +1,357 @@
+//! The terms of one document's fields, with their places and the numbers of all documents.
+//!
+//! Does: analyzes the document again, as it was when it was indexed, and counts over all shards of its index, of live
+//! documents only: the same whatever the number of shards, copies and segments. Does not: keep vectors in the index.
+//! Called by: `api`. Read first: [`Reader::term_vectors`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta, Mapping};
+use gleaner_proto::read::Document;
+use gleaner_proto::search::StatisticsCall;
+use gleaner_query::QueryError;
+use gleaner_query::json::scalar_text;
+use gleaner_query::resolved::{Statistics, StatisticsRequest};
+use gleaner_query::source::values_at;
+use serde_json::Value;
+
+use crate::RootError;
+use crate::deadline::Deadline;
+use crate::health::Phase;
+use crate::plan::Target;
+use crate::read::{GetRequest, Reader};
+use crate::scatter::Trip;
+
+/// Most terms of one answer.
+const MAX_TERMS: usize = 100_000;
+
+/// Longest value in bytes; its tokens take many times its text.
+const MAX_TEXT_BYTES: usize = 4 << 20;
+
+/// Asks for the terms of a document.
+#[derive(Debug, Clone, Default)]
+pub struct TermVectorsRequest {
+    /// The document; its id counts for nothing where a document is given.
+    pub get: GetRequest,
+    /// A document that is in no index, as if it were in this one.
+    pub artificial: Option<Value>,
+    /// Names and patterns of fields; `None`: those whose mapping asks for vectors, of a document that is given all.
+    pub fields: Option<Vec<String>>,
+    /// Analyzers of fields that are not to be analyzed by their own.
+    pub analyzers: BTreeMap<String, String>,
+    /// Whether the numbers of fields are counted.
+    pub field_statistics: bool,
+    /// Whether the numbers of terms are counted.
+    pub term_statistics: bool,
+}
+
+/// The terms of a document.
+#[derive(Debug, Clone)]
+pub struct TermVectors {
+    /// Name of the index.
+    pub index: String,
+    /// The document that was read; `None` where there is none, or one was given.
+    pub document: Option<Document>,
+    /// By field.
+    pub fields: BTreeMap<FieldPath, FieldVector>,
+    /// The numbers that were asked for.
+    pub statistics: Statistics,
+}
+
+/// The terms of a field.
+#[derive(Debug, Clone, Default)]
+pub struct FieldVector {
+    /// The values, in order: offsets are those in the values joined by one character.
+    pub texts: Vec<String>,
+    /// Each place of a term in them.
+    pub terms: BTreeMap<String, Vec<TermPlace>>,
+}
+
+/// One place of a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TermPlace {
+    /// Its position.
+    pub position: u32,
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last one.
+    pub end: usize,
+}
+
+impl Reader {
+    /// Returns the terms of a document, none where there is no such document.
+    ///
+    /// # Errors
+    /// [`RootError`] when the index is unknown, an analyzer is, a shard does not answer, or there are too many terms.
+    pub async fn term_vectors(
+        &self,
+        request: &TermVectorsRequest,
+    ) -> Result<TermVectors, RootError> {
+        let (index, _) = self.cluster.single_index(&request.get.index, None)?;
+        let mut found = TermVectors {
+            index: index.name.to_string(),
+            document: None,
+            fields: BTreeMap::new(),
+            statistics: Statistics::default(),
+        };
+        let source = match &request.artificial {
+            Some(document) => document.clone(),
+            None => {
+                found.document = self.get(&request.get).await?.document;
+                let Some(document) = &found.document else {
+                    return Ok(found);
+                };
+                let source = serde_json::from_slice(&document.source);
+                source.map_err(|error| RootError::Internal(error.to_string()))?
+            }
+        };
+        let registry = self.planner.analyzers_of(&index)?;
+        let wanted = wanted(&index.mapping, request);
+        let analyzing = Arc::clone(&index);
+        let analyzers = request.analyzers.clone();
+        let analyzed = tokio::task::spawn_blocking(move || {
+            let analysis = Analysis {
+                registry: &registry,
+                mapping: &analyzing.mapping,
+                analyzers: &analyzers,
+            };
+            analysis.vectors(&source, wanted)
+        });
+        let analyzed = analyzed.await;
+        found.fields = analyzed.map_err(|error| RootError::Internal(error.to_string()))??;
+        if request.field_statistics || request.term_statistics {
+            found.statistics = self.totals(&index, request, &found.fields).await?;
+        }
+        Ok(found)
+    }
+
+    /// Counts over all shards of an index.
+    async fn totals(
+        &self,
+        index: &IndexMeta,
+        request: &TermVectorsRequest,
+        fields: &BTreeMap<FieldPath, FieldVector>,
+    ) -> Result<Statistics, RootError> {
+        let of_field = |(path, vector): (&FieldPath, &FieldVector)| {
+            let terms = vector.terms.keys().filter(|_| request.term_statistics);
+            (path.clone(), terms.cloned().collect::<BTreeSet<_>>())
+        };
+        let wanted = Arc::new(StatisticsRequest {
+            fields: fields.iter().map(of_field).collect(),
+            totals: true,
+        });
+        let mut plans = self.planner.targets(&Target {
+            expression: Some(index.name.to_string()),
+            ..Target::default()
+        })?;
+        let deadline = Deadline::after(self.cluster.default_timeout());
+        let mut trip = Trip::new(deadline);
+        let ask = |call: crate::scatter::LeafCall| {
+            let asked = StatisticsCall {
+                shards: call.shards,
+                request: Arc::clone(&wanted),
+                remaining: call.remaining,
+            };
+            async move { call.located.client.statistics(asked).await }
+        };
+        let gathered = self
+            .scatterer
+            .scatter(&plans, &mut trip, Phase::Statistics, ask)
+            .await;
+        let mut sum = Statistics::default();
+        for (plan, answers) in plans.iter_mut().zip(gathered.answers) {
+            for answer in plan.settle(answers, deadline) {
+                sum.merge(&answer.value.statistics);
+            }
+            // Numbers of some shards are no numbers of the index.
+            if !plan.lost.is_empty() {
+                return Err(RootError::AllShardsFailed {
+                    phase: "statistics",
+                    failures: std::mem::take(&mut plan.lost),
+                });
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// Returns the fields that a request names, or those that have vectors where it names none.
+fn wanted(mapping: &Mapping, request: &TermVectorsRequest) -> Vec<FieldPath> {
+    let is_wanted = |path: &FieldPath, field: &Field| match &request.fields {
+        Some(names) => names
+            .iter()
+            .any(|name| matches_pattern(name, path.as_str())),
+        None if request.artificial.is_some() => true,
+        None => has_vectors(field),
+    };
+    let fields = mapping.fields.iter();
+    fields
+        .filter(|(path, field)| is_analyzable(&field.kind) && is_wanted(path, field))
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
+fn is_analyzable(kind: &FieldKind) -> bool {
+    matches!(
+        kind,
+        FieldKind::Text { index: true, .. } | FieldKind::Keyword { index: true, .. }
+    )
+}
+
+/// Returns whether the mapping asks for vectors of a field.
+fn has_vectors(field: &Field) -> bool {
+    let declared = field.declared.get("term_vector").and_then(Value::as_str);
+    declared.is_some_and(|declared| declared != "no")
+}
+
+/// What documents are analyzed with.
+struct Analysis<'a> {
+    registry: &'a AnalyzerRegistry,
+    mapping: &'a Mapping,
+    analyzers: &'a BTreeMap<String, String>,
+}
+
+impl Analysis<'_> {
+    fn vectors(
+        &self,
+        source: &Value,
+        wanted: Vec<FieldPath>,
+    ) -> Result<BTreeMap<FieldPath, FieldVector>, RootError> {
+        let mut vectors = BTreeMap::new();
+        let mut num_left = MAX_TERMS;
+        for path in wanted {
+            let Some(field) = self.mapping.field(path.as_str()) else {
+                continue;
+            };
+            let texts = self.texts((&path, field), source);
+            if texts.is_empty() {
+                continue;
+            }
+            if let Some(long) = texts.iter().find(|text| text.len() > MAX_TEXT_BYTES) {
+                let num_bytes = long.len();
+                return Err(refused(format!(
+                    "a value of [{path}] is too long for its terms to be listed: [{num_bytes}] bytes, at most \
+                     [{MAX_TEXT_BYTES}]"
+                )));
+            }
+            let vector = self.vector((&path, field), texts, &mut num_left)?;
+            if !vector.terms.is_empty() {
+                vectors.insert(path, vector);
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// Returns the texts that a field is indexed with: its own, and those that are copied to it.
+    fn texts(&self, (path, field): (&FieldPath, &Field), source: &Value) -> Vec<String> {
+        let own = match path.as_str().rsplit_once('.') {
+            Some((parent, _)) if field.is_multi_field => FieldPath::new(parent),
+            _ => path.clone(),
+        };
+        let fields = self.mapping.fields.iter();
+        let copied = fields.filter(|(_, field)| field.copy_to.contains(&own));
+        let paths = std::iter::once(&own).chain(copied.map(|(from, _)| from));
+        let (null_value, ignore_above) = match &field.kind {
+            FieldKind::Keyword {
+                null_value,
+                ignore_above,
+                ..
+            } => (null_value.clone(), *ignore_above),
+            _ => (None, None),
+        };
+        let is_kept = |text: &String| {
+            let most = ignore_above.map_or(usize::MAX, |most| most as usize);
+            text.chars().count() <= most
+        };
+        let text_of = |value: &Value| match value {
+            Value::Null => null_value.clone(),
+            value => scalar_text(value),
+        };
+        let values = paths.flat_map(|path| values_at(source, path.as_str()));
+        values.filter_map(text_of).filter(is_kept).collect()
+    }
+
+    fn vector(
+        &self,
+        (path, field): (&FieldPath, &Field),
+        texts: Vec<String>,
+        num_left: &mut usize,
+    ) -> Result<FieldVector, RootError> {
+        let own = self.analyzers.get(path.as_str());
+        let mut vector = FieldVector::default();
+        match (&field.kind, own) {
+            (FieldKind::Keyword { normalizer, .. }, None) => {
+                self.note_keywords(normalizer.as_deref(), &texts, &mut vector);
+                *num_left = num_left.saturating_sub(texts.len());
+            }
+            (FieldKind::Text { analyzer, .. }, None) => {
+                let analyzer = self.analyzer(analyzer)?;
+                note_tokens(&analyzer, &texts, (&mut vector, num_left))?;
+            }
+            (_, Some(name)) => {
+                let analyzer = self.analyzer(name)?;
+                note_tokens(&analyzer, &texts, (&mut vector, num_left))?;
+            }
+            _ => {}
+        }
+        vector.texts = texts;
+        Ok(vector)
+    }
+
+    fn analyzer(&self, name: &str) -> Result<Analyzer, RootError> {
+        let found = self.registry.require_analyzer(name);
+        found.map_err(|error| refused(error.to_string()))
+    }
+
+    /// Each value is a term.
+    fn note_keywords(&self, normalizer: Option<&str>, texts: &[String], vector: &mut FieldVector) {
+        let normalizer = normalizer.and_then(|name| self.registry.normalizer(name));
+        let mut start = 0;
+        for (position, text) in (0..).zip(texts) {
+            let term = match &normalizer {
+                Some(normalizer) => normalizer.normalize(text),
+                None => text.clone(),
+            };
+            let end = start + text.len();
+            let places = vector.terms.entry(term).or_default();
+            places.push(TermPlace {
+                position,
+                start,
+                end,
+            });
+            start = end + 1;
+        }
+    }
+}
+
+fn note_tokens(
+    analyzer: &Analyzer,
+    texts: &[String],
+    (vector, num_left): (&mut FieldVector, &mut usize),
+) -> Result<(), RootError> {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let gap = analyzer.position_increment_gap();
+    let tokens = analyzer.analyze_values_within(&texts, gap, *num_left);
+    let Some(tokens) = tokens else {
+        return Err(refused(format!(
+            "the document has too many terms for them to be listed: more than [{MAX_TERMS}]"
+        )));
+    };
+    *num_left -= tokens.len();
+    for token in tokens {
+        let place = TermPlace {
+            position: token.position,
+            start: token.start,
+            end: token.end,
+        };
+        vector.terms.entry(token.text).or_default().push(place);
+    }
+    Ok(())
+}
+
+fn refused(reason: String) -> RootError {
+    QueryError::illegal(reason).into()
+}
