@@ -5,6 +5,7 @@
 //! Does not: read a clock, touch files or sockets, know any other room.
 //! Called by every room. Read [`id`] first, then [`mapping`] and [`state`].
 
+pub mod active_shards;
 pub mod edition;
 pub mod entry;
 pub mod fault;
@@ -23,6 +24,7 @@ pub mod slow_log;
 pub mod state;
 pub mod template;
 
+pub use active_shards::ActiveShards;
 pub use edition::{AnswerKey, Edition};
 pub use entry::{CopyMeta, Entry, EntryError};
 pub use fault::{FaultKind, Party, Retry};

@@ -1,5 +1,7 @@
 //! Settings of an index: typed where we act on them, and as declared for echoing.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::slow_log::SlowLog;
@@ -119,18 +121,18 @@ impl IndexSettings {
 
     /// Returns `index.max_shingle_diff`: the longest difference of shingle sizes (default 3).
     pub fn max_shingle_diff(&self) -> usize {
-        self.declared_number("index.max_shingle_diff").unwrap_or(3)
+        self.declared_as("index.max_shingle_diff").unwrap_or(3)
     }
 
     /// Returns `index.max_slices_per_scroll`: the most slices of a scroll or a point in time (default
     /// 1,024).
     pub fn max_slices_per_scroll(&self) -> usize {
-        let declared = self.declared_number("index.max_slices_per_scroll");
+        let declared = self.declared_as("index.max_slices_per_scroll");
         declared.unwrap_or(1_024)
     }
 
-    /// Returns a number that was checked when it was declared.
-    fn declared_number(&self, key: &str) -> Option<usize> {
+    /// Returns a value that was checked when it was declared.
+    pub(crate) fn declared_as<T: FromStr>(&self, key: &str) -> Option<T> {
         self.declared.get(key)?.as_str()?.parse().ok()
     }
 }

@@ -1,5 +1,6 @@
 //! Writes: resolve → route → group by shard → write → answer in order.
 
+mod active;
 mod fields;
 mod groups;
 mod id_source;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{DocumentId, IndexMeta, ShardKey};
+use gleaner_model::{ActiveShards, DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names;
@@ -70,6 +71,9 @@ pub struct IngestOptions {
     /// The client's key for sending the request again without applying it twice. It counts only
     /// together with what is asked: other items under the same key are another request.
     pub idempotency_key: Option<String>,
+    /// How many copies of a shard are to be in sync before it is written to; they are waited for as long as
+    /// `timeout` says. Default what the index says.
+    pub active_shards: Option<ActiveShards>,
 }
 
 impl IngestOptions {
@@ -186,6 +190,9 @@ impl Ingester {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
+        let groups = self
+            .with_copies(groups, (options, parts), &mut results)
+            .await;
         let answered = self.write_groups(groups, (options, parts)).await;
         for (at, result) in answered {
             results[at] = Some(result);

@@ -1,5 +1,7 @@
 //! A setting as given, read as the type its place wants; errors name key and value.
 
+use std::str::FromStr;
+
 use serde_json::Value;
 
 use super::wrong;
@@ -45,6 +47,18 @@ impl GivenSetting<'_> {
     /// Reads a whole number that counts something in memory, up to 2³¹ − 1.
     pub(super) fn count(&self, low: u64) -> Result<usize, QueryError> {
         Ok(self.number(low, i32::MAX as u64)? as usize)
+    }
+
+    /// Reads a text of a form of its own.
+    pub(super) fn parsed<T: FromStr>(&self) -> Result<T, QueryError> {
+        let text = self.text()?;
+        let refused = |_| {
+            wrong(format!(
+                "Failed to parse value [{text}] for setting [{}]",
+                self.key
+            ))
+        };
+        text.parse().map_err(refused)
     }
 
     /// Reads `true` or `false`.

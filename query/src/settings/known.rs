@@ -1,6 +1,6 @@
 //! The settings an index has: which we act on, which have no effect here, which are refused.
 
-use gleaner_model::{IndexSettings, SlowLevel};
+use gleaner_model::{ActiveShards, IndexSettings, SlowLevel};
 
 use super::given::GivenSetting;
 use super::{similarity, wrong};
@@ -125,6 +125,7 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.indexing.slowlog.threshold.index.trace", Effect::Set(|s, given| { s.slow_log.index.set(SlowLevel::Trace, milliseconds(given)?); Ok(()) })),
     // Read as they were declared, where they count.
     dynamic("index.analyze.max_token_count", Effect::Set(|_, given| given.count(1).map(drop))),
+    dynamic(ActiveShards::SETTING, Effect::Set(|_, given| given.parsed::<ActiveShards>().map(drop))),
     dynamic("index.max_shingle_diff", Effect::Set(|_, given| given.count(0).map(drop))),
     dynamic("index.max_slices_per_scroll", Effect::Set(|_, given| given.count(1).map(drop))),
     fixed("index.similarity.*", Effect::Set(|_, given| similarity::check(given))),
@@ -147,7 +148,6 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.mapping.nested_objects.limit", Effect::Accepted),
     dynamic("index.mapping.dimension_fields.limit", Effect::Accepted),
     dynamic("index.search.throttled", Effect::Accepted),
-    dynamic("index.write.wait_for_active_shards", Effect::Accepted),
     dynamic("index.unassigned.node_left.delayed_timeout", Effect::Accepted),
     fixed("index.codec", Effect::Accepted),
     fixed("index.queries.cache.enabled", Effect::Accepted),

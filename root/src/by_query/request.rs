@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gleaner_model::ActiveShards;
 use gleaner_query::search::{SearchRequest, SourceFilter};
 use parking_lot::Mutex;
 
@@ -99,6 +100,8 @@ pub struct ByQueryRequest {
     pub keep_alive: Duration,
     /// How long the writes of a page may take; `None` is the node's default.
     pub write_timeout: Option<Duration>,
+    /// How many copies are to be in sync before a shard is written to; `None` is what its index says.
+    pub active_shards: Option<ActiveShards>,
     /// How many parts it is done in.
     pub slices: Slices,
 }
@@ -118,6 +121,7 @@ impl ByQueryRequest {
             requests_per_second: None,
             keep_alive: Duration::from_secs(300),
             write_timeout: None,
+            active_shards: None,
             slices: Slices::Number(1),
         }
     }

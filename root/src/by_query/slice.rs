@@ -189,6 +189,7 @@ impl SliceRun<'_> {
     async fn write_patiently(&self, items: Vec<IngestItem>) -> Vec<IngestResult> {
         let options = IngestOptions {
             timeout: self.shared.request.write_timeout,
+            active_shards: self.shared.request.active_shards,
             ..IngestOptions::default()
         };
         let mut results = self.shared.ingester.ingest(items.clone(), &options).await;

@@ -15,6 +15,7 @@ fn items(num_items: usize) -> Vec<IngestItem> {
 
 fn options(refresh: RefreshPolicy) -> IngestOptions {
     IngestOptions {
+        active_shards: None,
         refresh,
         timeout: Some(Duration::from_secs(10)),
         idempotency_key: None,
