@@ -127,7 +127,7 @@ fn adds(current: &ClusterState, next: &ClusterState) -> bool {
                     && before.settings == index.settings)
         })
     };
-    next.persistent_settings != current.persistent_settings
+    next.settings() != current.settings()
         || next.security != current.security
         || next.templates != current.templates
         || !next.indices.values().all(is_same)

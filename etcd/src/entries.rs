@@ -164,6 +164,7 @@ impl Entries {
             templates,
             data_streams: meta.data_streams,
             persistent_settings: meta.persistent_settings,
+            transient_settings: meta.transient_settings,
             security: meta.security,
         })
     }

@@ -42,6 +42,8 @@ pub(crate) struct Meta {
     pub(crate) deleted: Vec<IndexUuid>,
     pub(crate) flooded: BTreeSet<NodeId>,
     pub(crate) persistent_settings: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) transient_settings: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) security: Option<Arc<Security>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -63,6 +65,7 @@ impl Meta {
             templates: _,
             data_streams,
             persistent_settings,
+            transient_settings,
             security,
         } = state.clone();
         Self {
@@ -73,6 +76,7 @@ impl Meta {
             deleted,
             flooded,
             persistent_settings,
+            transient_settings,
             security,
             data_streams,
         }

@@ -1,9 +1,10 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
+mod settings;
 pub(crate) mod streams;
 pub mod templates;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
@@ -22,6 +23,7 @@ use gleaner_query::templates as composing;
 use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
+pub use settings::SettingChanges;
 
 use crate::SharedParts;
 use crate::blocks::{self, Level};
@@ -168,7 +170,7 @@ impl Admin {
             ..*options
         };
         self.change(|state| {
-            cluster::check_destructive(&state.persistent_settings, expression)?;
+            cluster::check_destructive(&state.settings(), expression)?;
             let found = names::resolve(expression, state, &options)?;
             for found in &found {
                 blocks::check_deletion(&found.meta)?;
@@ -293,7 +295,7 @@ impl Admin {
         };
         let mut shards = BTreeSet::new();
         self.change_indices(expression, &options, |state, index| {
-            cluster::check_destructive(&state.persistent_settings, expression)?;
+            cluster::check_destructive(&state.settings(), expression)?;
             blocks::check(index, Level::MetadataWrite)?;
             shards.extend(index.shards());
             Ok((index.is_closed != is_closed).then(|| IndexMeta {
@@ -335,28 +337,6 @@ impl Admin {
         })
         .await?;
         Ok(())
-    }
-
-    /// Changes settings of the cluster that outlive a restart; `null` removes one.
-    ///
-    /// # Errors
-    /// [`RootError::Coordinator`].
-    pub async fn put_cluster_settings(
-        &self,
-        changes: &BTreeMap<String, Value>,
-    ) -> Result<Arc<ClusterState>, RootError> {
-        self.change(|state| {
-            let mut next = state.clone();
-            for (key, value) in changes {
-                if value.is_null() {
-                    next.persistent_settings.shift_remove(key);
-                } else {
-                    next.persistent_settings.insert(key.clone(), value.clone());
-                }
-            }
-            Ok((next.persistent_settings != state.persistent_settings).then_some(next))
-        })
-        .await
     }
 
     /// Changes the keys of a cluster that has some; `None` from `change` leaves them.
@@ -404,7 +384,7 @@ impl Admin {
         Ok(())
     }
 
-    async fn change<F>(&self, change: F) -> Result<Arc<ClusterState>, RootError>
+    pub(crate) async fn change<F>(&self, change: F) -> Result<Arc<ClusterState>, RootError>
     where
         F: FnMut(&ClusterState) -> Result<Option<ClusterState>, RootError>,
     {
@@ -420,7 +400,7 @@ fn is_write_index(index: &IndexMeta, expression: &str) -> bool {
 }
 
 /// Refuses a name that an index or an alias bears.
-fn check_free(state: &ClusterState, name: &str) -> Result<(), RootError> {
+pub(crate) fn check_free(state: &ClusterState, name: &str) -> Result<(), RootError> {
     if let Some(index) = state.index_named(name) {
         let uuid = index.uuid.to_string();
         return Err(RootError::IndexExists {

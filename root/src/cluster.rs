@@ -73,17 +73,17 @@ impl ClusterView {
 
     /// Largest number of buckets in one answer.
     pub(crate) fn max_buckets(&self) -> usize {
-        cluster::number(&self.state().persistent_settings, cluster::MAX_BUCKETS)
+        cluster::number(&self.state().settings(), cluster::MAX_BUCKETS)
             .unwrap_or(cluster::DEFAULT_MAX_BUCKETS)
     }
 
     /// Limits on requests.
     pub fn limits(&self) -> Limits {
-        cluster::limits(&self.state().persistent_settings, self.options.limits)
+        cluster::limits(&self.state().settings(), self.options.limits)
     }
 
     fn time(&self, key: &str) -> Option<Duration> {
-        cluster::time(&self.state().persistent_settings, key)
+        cluster::time(&self.state().settings(), key)
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
             (cluster::DEFAULT_SEARCH_TIMEOUT.to_owned(), json!("2s")),
         ]);
         root.admin()
-            .put_cluster_settings(&changes)
+            .put_cluster_settings(&changes, &BTreeMap::new())
             .await
             .expect("put");
         assert_eq!(root.cluster().max_buckets(), 3);
@@ -125,9 +125,13 @@ mod tests {
         assert_eq!(root.cluster().limits(), Limits::default());
         let changes = BTreeMap::from([(cluster::MAX_CLAUSES.to_owned(), json!("7"))]);
         root.admin()
-            .put_cluster_settings(&changes)
+            .put_cluster_settings(&changes, &BTreeMap::new())
             .await
             .expect("put");
         assert_eq!(root.cluster().limits().clauses, 7);
+        let transient = BTreeMap::from([(cluster::MAX_CLAUSES.to_owned(), json!("9"))]);
+        let put = root.admin().put_cluster_settings(&changes, &transient);
+        put.await.expect("put");
+        assert_eq!(root.cluster().limits().clauses, 9);
     }
 }

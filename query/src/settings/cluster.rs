@@ -29,6 +29,23 @@ pub const MAX_EXPANSIONS: &str = "indices.query.max_expansions";
 /// Longest query string in bytes; as [`Limits::query_string_bytes`].
 pub const MAX_QUERY_STRING: &str = "search.query.max_query_string_length";
 
+/// Settings of the dialect that are kept and shown and change nothing: what their names begin with, and why.
+const WITHOUT_EFFECT: [(&str, &str); 2] = [
+    (
+        "cluster.routing.",
+        "copies are placed when an index is made or its number of replicas changes, and stay",
+    ),
+    ("indices.recovery.", "recoveries are not limited"),
+];
+
+/// Returns why a setting that is kept and shown changes nothing; `None` for one that is acted on, and for one that is
+/// not kept.
+pub fn without_effect(key: &str) -> Option<&'static str> {
+    let mut families = WITHOUT_EFFECT.iter();
+    let family = families.find(|(start, _)| key.starts_with(start));
+    family.map(|(_, why)| *why)
+}
+
 /// Where a limit is kept.
 type Place = fn(&mut Limits) -> &mut usize;
 
@@ -75,7 +92,9 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        Value::Bool(flag) if key == DESTRUCTIVE_REQUIRES_NAME => flag.to_string(),
+        Value::Bool(flag) if key == DESTRUCTIVE_REQUIRES_NAME || without_effect(key).is_some() => {
+            flag.to_string()
+        }
         other => return Err(refused(key, &other.to_string())),
     };
     match key {
@@ -100,6 +119,7 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
         DESTRUCTIVE_REQUIRES_NAME => {
             text.parse::<bool>().map_err(|_| refused(key, &text))?;
         }
+        _ if without_effect(key).is_some() => {}
         // What nothing would read must not be acknowledged.
         _ => {
             return Err(QueryError::illegal(format!(
@@ -201,6 +221,7 @@ mod tests {
             (MAX_KEEP_ALIVE, json!("2m")),
             (DEFAULT_SEARCH_TIMEOUT, json!("-1")),
             (DESTRUCTIVE_REQUIRES_NAME, json!(true)),
+            ("cluster.routing.allocation.enable", json!("none")),
         ] {
             let kept = checked(key, &value).expect("taken");
             settings.insert(key.to_owned(), kept);

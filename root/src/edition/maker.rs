@@ -54,7 +54,7 @@ impl EditionMaker {
         match *known {
             Some((version, digest)) if version == state.version => digest,
             _ => {
-                let digest = SettingsDigest::of(&state.persistent_settings);
+                let digest = SettingsDigest::of(&state.settings());
                 *known = Some((state.version, digest));
                 digest
             }
