@@ -39,6 +39,8 @@ pub struct ResolvedIndex {
     pub filters: Vec<Value>,
     /// Search routing of those aliases, comma-separated; none under the same conditions.
     pub search_routing: Option<String>,
+    /// The aliases it was reached through, whether it was also named itself or not.
+    pub aliases: Vec<IndexName>,
 }
 
 /// Returns the indices that `expression` names, by name.
@@ -140,6 +142,7 @@ impl ReachedIndex<'_> {
             meta: Arc::clone(self.meta),
             filters,
             search_routing,
+            aliases: self.aliases.into_keys().cloned().collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod create;
 mod flat;
 mod given;
 mod known;
+mod resize;
 mod similarity;
 
 use gleaner_model::IndexSettings;
@@ -17,6 +18,7 @@ use gleaner_model::settings::routing_slots_for;
 use serde_json::{Map, Value};
 
 pub use create::{NewIndex, parse_create_index};
+pub use resize::{Resize, resized_settings};
 pub use similarity::{has_similarity, loses_similarity, similarities};
 
 use crate::error::{ErrorType, QueryError};

@@ -139,6 +139,12 @@ pub enum RootError {
         /// The shard.
         shard: u32,
     },
+    /// A shard has fewer copies in sync than a write is to find.
+    #[error("{0}")]
+    TooFewCopies(String),
+    /// An index is not as it has to be for what is asked.
+    #[error("{0}")]
+    WrongState(String),
     /// The time was up before the answer was made.
     #[error("the answer could not be made in time")]
     Late,
@@ -173,7 +179,9 @@ impl RootError {
             | Self::CoverageTooLow { failures, .. } => failures
                 .first()
                 .map_or(FaultKind::LEAF, |failure| failure.fault.fault_kind()),
-            Self::NoLeaf { .. } | Self::StaleRefused { .. } => FaultKind::LEAF,
+            Self::NoLeaf { .. } | Self::StaleRefused { .. } | Self::TooFewCopies(_) => {
+                FaultKind::LEAF
+            }
             Self::Late => FaultKind::BUSY,
             Self::Internal(_) => FaultKind::INTERNAL,
             Self::Query(_)
@@ -185,6 +193,7 @@ impl RootError {
             | Self::Remote(_)
             | Self::IndexClosed(_)
             | Self::Blocked { .. }
+            | Self::WrongState(_)
             | Self::AliasMissing(_)
             | Self::ResourceNotFound { .. }
             | Self::ContextMissing(_)

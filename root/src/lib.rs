@@ -30,6 +30,7 @@ pub mod planner;
 pub mod point_in_time;
 mod primary;
 pub mod read;
+pub mod resize;
 pub mod resolve;
 pub mod response;
 pub mod rollover;
@@ -40,6 +41,7 @@ mod shown;
 mod slow_log;
 mod statistics;
 pub mod tasks;
+pub mod term_vectors;
 #[cfg(test)]
 mod testing;
 mod token;

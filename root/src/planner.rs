@@ -8,7 +8,7 @@ use gleaner_proto::search::HighlightWhat;
 use gleaner_query::QueryError;
 use gleaner_query::aggregation;
 use gleaner_query::dsl::Query;
-use gleaner_query::names;
+use gleaner_query::names::{self, ResolvedIndex};
 use gleaner_query::resolved::Clause;
 use gleaner_query::search::{Highlight, SearchRequest, Slice};
 use gleaner_query::settings::similarities;
@@ -45,7 +45,35 @@ impl Planner {
     }
 }
 
+/// What a search of an index would ask.
+#[derive(Debug, Clone)]
+pub struct SearchedIndex {
+    /// The index, and the aliases it was reached through.
+    pub found: ResolvedIndex,
+    /// Its shards, in order; by routing, those of the routing values alone.
+    pub shards: Vec<ShardKey>,
+}
+
 impl Planner {
+    /// Returns the shards that a search of `target` would ask, index by index, whatever it looks for.
+    ///
+    /// # Errors
+    /// [`RootError`] when the names cannot be resolved, or one is closed.
+    pub fn searched(&self, target: &Target) -> Result<Vec<SearchedIndex>, RootError> {
+        let state = self.cluster.state();
+        let searched = |found: ResolvedIndex| {
+            if found.meta.is_closed {
+                return Err(RootError::IndexClosed(found.meta.name.to_string()));
+            }
+            let of_aliases = found.search_routing.as_deref();
+            let routing = names::search_routing(target.routing.as_deref(), of_aliases);
+            let shards = routed_shards(&found.meta, routing.as_ref()).collect();
+            Ok(SearchedIndex { found, shards })
+        };
+        let found = names::resolve(target.name(), &state, &target.options)?;
+        found.into_iter().map(searched).collect()
+    }
+
     /// Returns the indices and shards that `target` names to be read, nothing resolved yet.
     pub(crate) fn targets(&self, target: &Target) -> Result<Vec<IndexPlan>, RootError> {
         self.targets_at(target, Some(Level::Read))
