@@ -4,6 +4,7 @@ pub(crate) mod groups;
 
 use std::time::Duration;
 
+use gleaner_model::ActiveShards;
 use gleaner_query::json::did_you_mean;
 use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use gleaner_query::units::parse_time;
@@ -115,6 +116,15 @@ impl Parameters {
             return Ok(None);
         };
         Ok(parse_time(text, name)?)
+    }
+
+    /// Returns how many copies of a shard are waited for; `None` where the request does not say.
+    pub(crate) fn active_shards(&self) -> Result<Option<ActiveShards>, ApiError> {
+        let Some(text) = self.get("wait_for_active_shards") else {
+            return Ok(None);
+        };
+        let refused = |_| ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]"));
+        text.parse().map(Some).map_err(refused)
     }
 
     /// Returns a comma-separated list.

@@ -6,6 +6,7 @@ mod bulk;
 mod by_query;
 mod cat;
 mod cluster;
+mod copies;
 pub(crate) mod count;
 mod data_stream;
 mod document;
@@ -21,16 +22,21 @@ mod msearch;
 mod nodes;
 mod point_in_time;
 mod rank_eval;
+mod recovery;
 mod refused;
+mod resize;
 mod resolve;
 mod rollover;
 mod scroll;
 pub(crate) mod search;
+mod search_shards;
 mod security;
+mod segments;
 mod settings;
 mod stats;
 mod tasks;
 mod template;
+mod term_vectors;
 mod update;
 mod validate;
 
@@ -49,12 +55,14 @@ pub(crate) static TABLES: &[&[Route]] = &[
     point_in_time::ROUTES,
     explain::ROUTES,
     validate::ROUTES,
+    search_shards::ROUTES,
     field_caps::ROUTES,
     rank_eval::ROUTES,
     bulk::ROUTES,
     document::ROUTES,
     update::ROUTES,
     mget::ROUTES,
+    term_vectors::ROUTES,
     by_query::ROUTES,
     index::ROUTES,
     mapping::ROUTES,
@@ -66,9 +74,12 @@ pub(crate) static TABLES: &[&[Route]] = &[
     cluster::ROUTES,
     nodes::ROUTES,
     stats::ROUTES,
+    segments::ROUTES,
+    recovery::ROUTES,
     tasks::ROUTES,
     security::ROUTES,
     rollover::ROUTES,
+    resize::ROUTES,
     data_stream::ROUTES,
     resolve::ROUTES,
     cat::ROUTES,

@@ -1,5 +1,6 @@
 //! Roots and leaves over real sockets, behind a network that misbehaves.
 
+mod capabilities;
 mod copies;
 mod faults;
 mod kept;

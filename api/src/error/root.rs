@@ -99,10 +99,11 @@ fn plain(error: &RootError) -> (StatusCode, &'static str) {
         }
         RootError::Remote(_) => (StatusCode::BAD_GATEWAY, "status_exception"),
         RootError::ContextMissing(_) => (StatusCode::NOT_FOUND, "search_context_missing_exception"),
-        RootError::NoLeaf { .. } => (
+        RootError::NoLeaf { .. } | RootError::TooFewCopies(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable_shards_exception",
         ),
+        RootError::WrongState(_) => (StatusCode::BAD_REQUEST, "illegal_state_exception"),
         RootError::Late => (StatusCode::SERVICE_UNAVAILABLE, "timeout_exception"),
         RootError::TaskCancelled => (StatusCode::BAD_REQUEST, "task_cancelled_exception"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),

@@ -6,7 +6,6 @@ use crate::route::{Header, Parameter};
 pub(crate) const ANY_COPY: &str =
     "every copy gives the same answer; `_shards:`, `_only_nodes:` and `_prefer_nodes:` are refused";
 pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
-const ONE_COPY: &str = "a write is answered when the log holds it durably, whatever the copies";
 pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
 pub(crate) const NO_PRE_FILTER: &str =
     "shards known not to match are left out without a round of their own";
@@ -60,8 +59,7 @@ pub(crate) const METADATA_READ: &[Parameter] = &[
 ];
 
 /// Waiting for copies.
-pub(crate) const ACTIVE_SHARDS: &[Parameter] =
-    &[Parameter::no_effect("wait_for_active_shards", ONE_COPY)];
+pub(crate) const ACTIVE_SHARDS: &[Parameter] = &[Parameter::honoured("wait_for_active_shards")];
 
 /// Mapping types of older versions.
 pub(crate) const TYPES: &[Parameter] = &[Parameter::refused(

@@ -59,6 +59,7 @@ impl Request {
             refresh: refresh_policy(self.parameters.get("refresh"))?,
             timeout: self.parameters.time("timeout")?,
             idempotency_key: None,
+            active_shards: self.parameters.active_shards()?,
         })
     }
 

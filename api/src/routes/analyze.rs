@@ -2,6 +2,8 @@
 
 mod shown;
 
+pub(super) use shown::Offsets;
+
 use std::sync::Arc;
 
 use gleaner_analysis::{AdHoc, AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis};

@@ -189,6 +189,7 @@ fn made(
         requests_per_second: common.requests_per_second,
         keep_alive: common.keep_alive,
         write_timeout: common.write_timeout,
+        active_shards: common.active_shards,
         slices: common.slices,
     })
 }

@@ -2,11 +2,15 @@
 
 mod aliases;
 mod allocation;
+mod cluster;
 mod count;
 mod health;
 mod indices;
 mod nodes;
+mod recovery;
+mod segments;
 mod shards;
+mod tasks;
 mod templates;
 
 use http::Method;
@@ -16,12 +20,28 @@ use crate::parameters::groups::{CAT, INDICES, SOURCE, URI_QUERY};
 use crate::render::units;
 use crate::response::{Cell, Reply};
 use crate::route::{Parameter, Route};
+use nodes::{host_of, split};
 
 const INDICES_OWN: &[Parameter] = &[
     Parameter::honoured("health"),
     Parameter::honoured("pri"),
     Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
 ];
+const RECOVERY_OWN: &[Parameter] = &[
+    Parameter::honoured("active_only"),
+    Parameter::no_effect("detailed", "files are not listed"),
+];
+const TASKS_OWN: &[Parameter] = &[
+    Parameter::honoured("actions"),
+    Parameter::honoured("nodes"),
+    Parameter::honoured("parent_task_id"),
+    Parameter::no_effect("detailed", "`h=description` shows it"),
+];
+const FIELDDATA_OWN: &[Parameter] = &[Parameter::no_effect("fields", "there is no field data")];
+const PLUGINS_OWN: &[Parameter] = &[Parameter::no_effect(
+    "include_bootstrap",
+    "there are no plugins",
+)];
 const NODES_OWN: &[Parameter] = &[
     Parameter::honoured("full_id"),
     Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
@@ -108,6 +128,78 @@ pub(super) static ROUTES: &[Route] = &[
         handler: |request| Box::pin(nodes::master(request)),
         is_refused: false,
     },
+    Route {
+        name: "cat.segments",
+        methods: &[Method::GET],
+        paths: &["/_cat/segments", "/_cat/segments/{index}"],
+        parameters: &[CAT, INDICES],
+        handler: |request| Box::pin(segments::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.recovery",
+        methods: &[Method::GET],
+        paths: &["/_cat/recovery", "/_cat/recovery/{index}"],
+        parameters: &[RECOVERY_OWN, CAT, INDICES],
+        handler: |request| Box::pin(recovery::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.tasks",
+        methods: &[Method::GET],
+        paths: &["/_cat/tasks"],
+        parameters: &[TASKS_OWN, CAT],
+        handler: |request| Box::pin(tasks::table(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.thread_pool",
+        methods: &[Method::GET],
+        paths: &["/_cat/thread_pool", "/_cat/thread_pool/{patterns}"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(cluster::thread_pools(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.nodeattrs",
+        methods: &[Method::GET],
+        paths: &["/_cat/nodeattrs"],
+        parameters: &[CAT],
+        handler: |request| Box::pin(cluster::attributes(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.plugins",
+        methods: &[Method::GET],
+        paths: &["/_cat/plugins"],
+        parameters: &[PLUGINS_OWN, CAT],
+        handler: |_| Box::pin(async { cluster::plugins() }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.repositories",
+        methods: &[Method::GET],
+        paths: &["/_cat/repositories"],
+        parameters: &[CAT],
+        handler: |_| Box::pin(async { cluster::repositories() }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.fielddata",
+        methods: &[Method::GET],
+        paths: &["/_cat/fielddata", "/_cat/fielddata/{fields}"],
+        parameters: &[FIELDDATA_OWN, CAT],
+        handler: |_| Box::pin(async { cluster::fielddata() }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.pending_tasks",
+        methods: &[Method::GET],
+        paths: &["/_cat/pending_tasks"],
+        parameters: &[CAT],
+        handler: |_| Box::pin(async { cluster::pending_tasks() }),
+        is_refused: false,
+    },
 ];
 
 fn help() -> String {
@@ -120,6 +212,11 @@ fn help() -> String {
     paths.sort_unstable();
     let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
     format!("=^.^=\n{lines}")
+}
+
+/// Returns the host of an address.
+pub(super) fn host(address: &str) -> &str {
+    split(address).0
 }
 
 /// Returns a size in the unit that the request asks for.

@@ -4,10 +4,13 @@ mod health;
 mod report;
 mod settings;
 mod state;
+mod stats;
 
 use http::Method;
+use serde_json::json;
 
 use crate::parameters::groups::{INDICES, METADATA_READ};
+use crate::response::Reply;
 use crate::route::{Parameter, Route};
 
 pub(super) use health::{Health, HealthLevel};
@@ -93,7 +96,16 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_cluster/stats"],
         parameters: &[STATS],
-        handler: |request| Box::pin(state::stats(request)),
+        handler: |request| Box::pin(stats::stats(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.pending_tasks",
+        methods: &[Method::GET],
+        paths: &["/_cluster/pending_tasks"],
+        parameters: &[METADATA_READ],
+        // Changes of metadata are made at once or not at all: none waits.
+        handler: |_| Box::pin(async { Ok(Reply::json(&json!({"tasks": []}))) }),
         is_refused: false,
     },
 ];

@@ -11,13 +11,13 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
-use crate::parameters::groups::{ACTIVE_SHARDS, INDICES, METADATA, METADATA_READ, TYPES};
+use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 use crate::security::Action;
 
-use active::{ActiveShards, WAIT};
+use active::{WAIT, wait, wanted};
 pub(super) use show::{nested_settings, shown_aliases, shown_settings};
 
 const SHOW: &[Parameter] = &[
@@ -25,6 +25,11 @@ const SHOW: &[Parameter] = &[
     Parameter::honoured("include_defaults"),
     Parameter::honoured("features"),
 ];
+
+const CLOSE: &[Parameter] = &[Parameter::no_effect(
+    "wait_for_active_shards",
+    "copies of a closed index serve nothing",
+)];
 
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -71,7 +76,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.close",
         methods: &[Method::POST],
         paths: &["/{index}/_close", "/_close"],
-        parameters: &[INDICES, METADATA, ACTIVE_SHARDS],
+        parameters: &[INDICES, METADATA, CLOSE],
         handler: |request| Box::pin(close(request)),
         is_refused: false,
     },
@@ -101,11 +106,11 @@ async fn create(mut request: Request) -> Answer {
     for alias in asked.aliases.keys() {
         request.check_name(&MANAGE_ALIAS, alias.as_str())?;
     }
-    let wanted = ActiveShards::of(&request)?;
+    let wanted = wanted(&request)?;
     let limit = request.parameters.time("timeout")?;
     let admin = request.root().admin();
     let index = admin.create_index_by_templates(&name, &body).await?;
-    let is_active = wanted.wait(&request, &[&*index], limit).await;
+    let is_active = wait(&request, wanted, &[&*index], limit).await;
     let reply = Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,
@@ -204,11 +209,11 @@ async fn delete(request: Request) -> Answer {
 }
 
 async fn open(request: Request) -> Answer {
-    let wanted = ActiveShards::of(&request)?;
+    let wanted = wanted(&request)?;
     let limit = request.parameters.time("timeout")?;
     let named = set_closed(&request, false).await?;
     let opened: Vec<&IndexMeta> = named.iter().map(|found| &*found.meta).collect();
-    let is_active = wanted.wait(&request, &opened, limit).await;
+    let is_active = wait(&request, wanted, &opened, limit).await;
     Ok(Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,

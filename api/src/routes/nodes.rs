@@ -7,10 +7,13 @@ mod reports;
 #[cfg(test)]
 mod tests;
 
-use gleaner_root::read::ShardStates;
+use std::collections::BTreeMap;
+
+use gleaner_root::read::{LocatedShard, ShardStates};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::error::ApiError;
 use crate::render::units::humanized;
 use crate::request::Request;
 use crate::response::Reply;
@@ -20,6 +23,7 @@ pub(super) use members::{
     Member, NumMembers, ROLES, has_members, members, members_except, members_of,
 };
 use metrics::Metrics;
+pub(super) use process::THREAD_POOLS;
 pub(super) use reports::Reports;
 
 const NODES: &[Parameter] = &[
@@ -28,7 +32,7 @@ const NODES: &[Parameter] = &[
 ];
 const STATS: &[Parameter] = &[
     Parameter::no_effect("timeout", "leaves answer from memory"),
-    Parameter::no_effect("level", "statistics of indices are at `_stats`"),
+    Parameter::honoured("level"),
     Parameter::no_effect("groups", "searches are not counted by group"),
     Parameter::no_effect("fields", "statistics are not kept by field"),
     Parameter::no_effect("types", "there are no types"),
@@ -142,6 +146,11 @@ async fn info(request: Request) -> Answer {
             "plugins": [],
             "modules": [],
             "ingest": {"processors": []},
+            "transport": {
+                "bound_address": [address],
+                "publish_address": address,
+                "profiles": {},
+            },
         });
         if let Some(address) = &member.http_address {
             node["http"] = json!({
@@ -155,8 +164,58 @@ async fn info(request: Request) -> Answer {
     told(&request, &nodes)
 }
 
+/// How finely what a node holds is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Node,
+    Indices,
+    Shards,
+}
+
+impl Level {
+    fn of(request: &Request) -> Result<Self, ApiError> {
+        match request.parameters.get("level") {
+            None | Some("node" | "cluster") => Ok(Self::Node),
+            Some("indices") => Ok(Self::Indices),
+            Some("shards") => Ok(Self::Shards),
+            Some(other) => Err(ApiError::illegal(format!(
+                "level parameter must be one of [node] or [indices] or [shards] but was [{other}]"
+            ))),
+        }
+    }
+}
+
+fn grouped<'a>(copies: &[&'a LocatedShard]) -> BTreeMap<String, Vec<&'a LocatedShard>> {
+    let mut by_index: BTreeMap<String, Vec<&LocatedShard>> = BTreeMap::new();
+    for copy in copies {
+        let own = by_index.entry(copy.index.name.to_string());
+        own.or_default().push(copy);
+    }
+    by_index
+}
+
+fn by_index(copies: &[&LocatedShard], asked: &Metrics) -> Value {
+    let told = |(name, own): (String, Vec<&LocatedShard>)| {
+        let states = own.iter().map(|copy| &copy.state);
+        (name, asked.of_indices(super::stats::sections(&states)))
+    };
+    Value::Object(grouped(copies).into_iter().map(told).collect())
+}
+
+fn by_shard(copies: &[&LocatedShard], asked: &Metrics) -> Value {
+    let told = |(name, own): (String, Vec<&LocatedShard>)| {
+        let shards = own.iter().map(|copy| {
+            let shown = asked.of_indices(super::stats::sections(&std::iter::once(&copy.state)));
+            json!({(copy.state.shard.shard.to_string()): shown})
+        });
+        (name, shards.collect::<Value>())
+    };
+    Value::Object(grouped(copies).into_iter().map(told).collect())
+}
+
 async fn stats(request: Request) -> Answer {
     let asked = Metrics::parse(&request)?;
+    let level = Level::of(&request)?;
     let (states, reports) = tokio::join!(
         request.root().reader().shard_states(),
         Reports::gather(&request)
@@ -179,7 +238,13 @@ async fn stats(request: Request) -> Answer {
             "roles": member.roles,
         });
         if asked.shows("indices") {
-            node["indices"] = asked.of_indices(super::stats::sections(&states));
+            let mut shown = asked.of_indices(super::stats::sections(&states));
+            match level {
+                Level::Node => {}
+                Level::Indices => shown["indices"] = by_index(&own, &asked),
+                Level::Shards => shown["shards"] = by_shard(&own, &asked),
+            }
+            node["indices"] = shown;
         }
         for (metric, name, section) in process::sections(reports.of(&member)) {
             if asked.shows(metric) {

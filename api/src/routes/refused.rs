@@ -93,14 +93,6 @@ pub(super) static ROUTES: &[Route] = &[
         ],
     ),
     refused(
-        "split, shrink and clone",
-        &[
-            "/{index}/_split/{name}",
-            "/{index}/_shrink/{name}",
-            "/{index}/_clone/{name}",
-        ],
-    ),
-    refused(
         "stored scripts",
         &["/_scripts/{name}", "/_scripts/{name}/{context}"],
     ),
@@ -116,15 +108,6 @@ pub(super) static ROUTES: &[Route] = &[
         ],
     ),
     refused(
-        "term vectors",
-        &[
-            "/{index}/_termvectors",
-            "/{index}/_termvectors/{id}",
-            "/_mtermvectors",
-            "/{index}/_mtermvectors",
-        ],
-    ),
-    refused(
         "asynchronous search",
         &[
             "/_async_search",
@@ -133,16 +116,9 @@ pub(super) static ROUTES: &[Route] = &[
         ],
     ),
     refused(
-        "search shards",
-        &["/_search_shards", "/{index}/_search_shards"],
-    ),
-    refused(
         "allocation",
         &["/_cluster/allocation/explain", "/_cluster/reroute"],
     ),
-    refused("pending tasks", &["/_cluster/pending_tasks"]),
-    refused("recovery statistics", &["/_recovery", "/{index}/_recovery"]),
-    refused("segment statistics", &["/_segments", "/{index}/_segments"]),
     refused(
         "users, roles and tokens",
         &[
@@ -164,21 +140,7 @@ pub(super) static ROUTES: &[Route] = &[
     refused("ES|QL", &["/_query"]),
     refused("SQL", &["/_sql"]),
     refused(
-        "other tables",
-        &[
-            "/_cat/fielddata",
-            "/_cat/nodeattrs",
-            "/_cat/pending_tasks",
-            "/_cat/plugins",
-            "/_cat/recovery",
-            "/_cat/recovery/{index}",
-            "/_cat/repositories",
-            "/_cat/segments",
-            "/_cat/segments/{index}",
-            "/_cat/snapshots",
-            "/_cat/snapshots/{name}",
-            "/_cat/tasks",
-            "/_cat/thread_pool",
-        ],
+        "snapshots in tables",
+        &["/_cat/snapshots", "/_cat/snapshots/{name}"],
     ),
 ];

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::index::MANAGE_ALIAS;
-use super::index::active::{ActiveShards, WAIT};
+use super::index::active::{WAIT, wait, wanted};
 use crate::error::ApiError;
 use crate::parameters::groups::TYPES;
 use crate::request::Request;
@@ -31,7 +31,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 }];
 
 /// What makes an index, for rights.
-const CREATE: Action = Action {
+pub(super) const CREATE: Action = Action {
     name: "indices:admin/create",
     privilege: IndexPrivilege::CreateIndex,
     ignores_filters: false,
@@ -64,13 +64,13 @@ async fn rollover(mut request: Request) -> Answer {
         .transpose()?;
     check_rights(&request, new_name.as_deref(), &asked)?;
     let is_dry = request.parameters.is_set("dry_run")?;
-    let wanted = ActiveShards::of(&request)?;
+    let wanted = wanted(&request)?;
     let limit = request.parameters.time("timeout")?;
     let done = root
         .rollover(&target, new_name.as_deref(), &asked, is_dry)
         .await?;
     let is_active = match &done.created {
-        Some(created) => wanted.wait(&request, &[&**created], limit).await,
+        Some(created) => wait(&request, wanted, &[&**created], limit).await,
         None => false,
     };
     let conditions = done.conditions.into_iter();

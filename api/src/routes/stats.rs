@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_proto::read::ShardState;
-use gleaner_query::names;
+use gleaner_proto::read::{ShardPhase, ShardState};
 use gleaner_root::read::LocatedShard;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::copies::{NamedCopies, state_name};
 use super::index::metadata_defaults;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
@@ -44,27 +44,36 @@ pub(super) static ROUTES: &[Route] = &[Route {
     is_refused: false,
 }];
 
-/// The sections that are shown; others of the dialect have no counters here.
-const METRICS: [&str; 10] = [
-    "docs", "store", "indexing", "get", "search", "refresh", "flush", "segments", "translog",
-    "seq_no",
+/// The sections, by the metric that asks for each. What this engine has none of is shown as nothing.
+const METRICS: [(&str, &str); 15] = [
+    ("docs", "docs"),
+    ("store", "store"),
+    ("indexing", "indexing"),
+    ("get", "get"),
+    ("search", "search"),
+    ("refresh", "refresh"),
+    ("flush", "flush"),
+    ("warmer", "warmer"),
+    ("query_cache", "query_cache"),
+    ("fielddata", "fielddata"),
+    ("completion", "completion"),
+    ("segments", "segments"),
+    ("translog", "translog"),
+    ("request_cache", "request_cache"),
+    ("recovery", "recovery"),
 ];
 
-/// Sections of the dialect that are empty here, and may be asked for.
-const EMPTY_METRICS: [&str; 8] = [
-    "merge",
-    "query_cache",
-    "fielddata",
-    "completion",
-    "request_cache",
-    "recovery",
-    "warmer",
-    "bulk",
-];
+/// Metrics of the dialect of which nothing is counted by shard, and that may be asked for.
+const EMPTY_METRICS: [&str; 3] = ["merge", "bulk", "seq_no"];
 
 /// Returns the counters of shards together.
 pub(super) fn sections<'a>(states: &(impl Iterator<Item = &'a ShardState> + Clone)) -> Value {
     let sum = |of: fn(&ShardState) -> u64| -> u64 { states.clone().map(of).sum() };
+    let uncommitted = |s: &ShardState| {
+        let next = s.max_seq_no.map_or(0, |last| last.0 + 1);
+        next.saturating_sub(s.committed.0)
+    };
+    let is_recovering = |s: &&ShardState| s.phase == ShardPhase::Recovering;
     json!({
         "docs": {"count": sum(|s| s.num_documents), "deleted": sum(|s| s.num_deleted)},
         "store": {"size_in_bytes": sum(|s| s.store_bytes), "reserved_in_bytes": 0},
@@ -86,8 +95,20 @@ pub(super) fn sections<'a>(states: &(impl Iterator<Item = &'a ShardState> + Clon
         },
         "refresh": {"total": sum(|s| s.counters.refresh_total)},
         "flush": {"total": sum(|s| s.counters.flush_total)},
-        "segments": {"count": sum(|s| s.num_segments)},
-        "translog": {"size_in_bytes": sum(|s| s.log_bytes)},
+        "warmer": {"current": 0, "total": 0, "total_time_in_millis": 0},
+        "query_cache": {"memory_size_in_bytes": 0, "evictions": 0},
+        "fielddata": {"memory_size_in_bytes": 0, "evictions": 0},
+        "completion": {"size_in_bytes": 0},
+        "segments": {"count": sum(|s| s.num_segments), "memory_in_bytes": 0},
+        "translog": {
+            "size_in_bytes": sum(|s| s.log_bytes),
+            "uncommitted_operations": states.clone().map(uncommitted).sum::<u64>(),
+        },
+        "request_cache": {"memory_size_in_bytes": 0, "evictions": 0},
+        "recovery": {
+            "current_as_source": 0,
+            "current_as_target": states.clone().filter(is_recovering).count(),
+        },
     })
 }
 
@@ -104,8 +125,11 @@ impl Sections {
             return Ok(Self(None));
         }
         for name in &names {
-            if !METRICS.contains(&name.as_str()) && !EMPTY_METRICS.contains(&name.as_str()) {
-                let known = METRICS.into_iter().chain(EMPTY_METRICS);
+            let known = METRICS
+                .map(|(metric, _)| metric)
+                .into_iter()
+                .chain(EMPTY_METRICS);
+            if !known.clone().any(|known| known == name) {
                 let hint = gleaner_query::json::did_you_mean(name, known);
                 let hint = if hint.is_empty() {
                     hint
@@ -125,7 +149,12 @@ impl Sections {
         let (Some(names), Value::Object(sections)) = (&self.0, &sections) else {
             return sections;
         };
-        let kept = sections.iter().filter(|(name, _)| names.contains(name));
+        let is_asked = |section: &str| {
+            let mut metrics = METRICS.iter();
+            let metric = metrics.find(|(_, shown)| *shown == section);
+            metric.is_some_and(|(metric, _)| names.iter().any(|name| name == metric))
+        };
+        let kept = sections.iter().filter(|(name, _)| is_asked(name));
         Value::Object(
             kept.map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
@@ -141,12 +170,8 @@ async fn stats(request: Request) -> Answer {
             "level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]"
         )));
     }
-    let options = request.parameters.resolve_options(metadata_defaults())?;
-    let expression = request.expression()?.unwrap_or_default();
-    let found = names::resolve(&expression, &request.root().cluster().state(), &options)?;
-    let mut states = request.root().reader().shard_states().await;
-    let is_asked = |copy: &LocatedShard| found.iter().any(|f| f.meta.uuid == copy.index.uuid);
-    states.copies.retain(is_asked);
+    let named = NamedCopies::look_up(&request, metadata_defaults()).await?;
+    let states = &named.states;
     let once = states.one_each();
     let both = |is_wanted: &dyn Fn(&&LocatedShard) -> bool| {
         let primaries = once.iter().copied().filter(is_wanted);
@@ -156,17 +181,13 @@ async fn stats(request: Request) -> Answer {
             "total": shown_sections.kept(sections(&all.map(|copy| &copy.state))),
         })
     };
-    let total: u32 = found
-        .iter()
-        .map(|f| f.meta.settings.number_of_shards * (1 + f.meta.settings.number_of_replicas))
-        .sum();
     let mut shown = json!({
-        "_shards": {"total": total, "successful": states.copies.len(), "failed": 0},
+        "_shards": named.summary(),
         "_all": both(&|_| true),
     });
     if level != "cluster" {
         let mut indices = Map::new();
-        for found in &found {
+        for found in &named.indices {
             let is_own = |copy: &&LocatedShard| copy.index.uuid == found.meta.uuid;
             let mut object = both(&is_own);
             object["uuid"] = uuid_text(&found.meta.uuid).into();
@@ -181,13 +202,14 @@ async fn stats(request: Request) -> Answer {
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
 
+/// Returns the copies of an index by shard, each with its own sections.
 fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {
     let mut by_number: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for copy in copies {
         let state = &copy.state;
         let mut entry = shown.kept(sections(&std::iter::once(state)));
         entry["routing"] = json!({
-            "state": format!("{:?}", state.phase).to_uppercase(),
+            "state": state_name(state),
             "primary": state.is_primary,
             "node": copy.node.to_string(),
             "relocating_node": null,

@@ -183,7 +183,7 @@ async fn until_ended(request: &Request, tasks: &[TaskInfo]) -> Result<(), ApiErr
 }
 
 /// Returns the tasks that the parameters name.
-fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
+pub(super) fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
     let parameters = &request.parameters;
     let (actions, nodes) = (parameters.list("actions"), parameters.list("nodes"));
     let (id, name) = (node(request), &request.app.options.node_name);

@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 
 /// Byte offsets → offsets in UTF-16 units, as the dialect counts, over values joined by one
 /// character.
-pub(super) struct Offsets {
+pub(in crate::routes) struct Offsets {
     /// Byte offset and UTF-16 offset of each character that is not ASCII, and after it.
     steps: Vec<(usize, usize)>,
 }
 
 impl Offsets {
-    pub(super) fn new(texts: &[&str]) -> Self {
+    pub(in crate::routes) fn new(texts: &[&str]) -> Self {
         let mut steps = vec![(0, 0)];
         let (mut bytes, mut units) = (0, 0);
         for text in texts {
@@ -29,7 +29,7 @@ impl Offsets {
     }
 
     /// Returns the offset in UTF-16 units of a byte on a character boundary.
-    fn units(&self, byte: usize) -> usize {
+    pub(in crate::routes) fn units(&self, byte: usize) -> usize {
         let at = self.steps.partition_point(|(bytes, _)| *bytes <= byte);
         let (bytes, units) = self.steps[at.saturating_sub(1)];
         units + (byte - bytes)

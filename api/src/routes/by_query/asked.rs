@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gleaner_model::ActiveShards;
 use gleaner_query::json::{self, ObjectReader};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::{SearchRequest, apply_uri_parameters, parse_search_value};
@@ -27,6 +28,7 @@ pub(super) struct Common {
     pub(super) requests_per_second: Option<f64>,
     pub(super) keep_alive: Duration,
     pub(super) write_timeout: Option<Duration>,
+    pub(super) active_shards: Option<ActiveShards>,
     pub(super) slices: Slices,
 }
 
@@ -47,6 +49,7 @@ impl Common {
             requests_per_second: rate.transpose()?.flatten(),
             keep_alive: parameters.time("scroll")?.unwrap_or(KEEP_ALIVE),
             write_timeout: parameters.time("timeout")?,
+            active_shards: parameters.active_shards()?,
             slices: slices(parameters.get("slices"), max_docs)?,
         })
     }

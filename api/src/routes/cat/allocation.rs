@@ -50,7 +50,11 @@ pub(super) async fn table(request: Request) -> Answer {
     let wanted = request.part("node").map(str::to_owned);
     let is_wanted = |member: &Member| {
         let names = wanted.as_deref().map(|names| names.split(','));
-        let is_named = |name: &str| name == "_all" || name == "*" || name == member.name;
+        let is_named = |name: &str| match name {
+            "_all" | "*" => true,
+            "_master" | "_cluster_manager" => member.is_eligible(),
+            name => name == member.name,
+        };
         member.roles.contains(&"data") && names.is_none_or(|mut names| names.any(is_named))
     };
     let shown = members_of(&request, &states);

@@ -1,54 +1,32 @@
 //! `_cat/shards`: every copy that is, and every copy that should be.
 
+mod columns;
+
 use gleaner_model::{IndexMeta, NodeId, ShardNumber};
-use gleaner_proto::read::ShardPhase;
-use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_proto::read::ShardState;
 use gleaner_root::read::LocatedShard;
 
-use super::size;
+use self::columns::COLUMNS;
+use super::{host_of, size, time};
+use crate::parameters::Parameters;
 use crate::request::Request;
-use crate::response::{Cell, Column, Reply, Table};
+use crate::response::{Cell, Reply, Table};
 use crate::route::Answer;
-
-const COLUMNS: &[Column] = &[
-    Column::text("index", "i,idx", "index name"),
-    Column::text("shard", "s,sh", "shard name"),
-    Column::text("prirep", "p,pr,primaryOrReplica", "primary or replica"),
-    Column::text("state", "st", "shard state"),
-    Column::number("docs", "d,dc", "number of docs in shard"),
-    Column::number(
-        "store",
-        "sto",
-        "store size of shard (how much disk it uses)",
-    ),
-    Column::text("ip", "", "ip of node where it lives"),
-    Column::text("id", "", "unique id of node where it lives").on_demand(),
-    Column::text("node", "n", "name of node where it lives"),
-    Column::text("unassigned.reason", "ur", "reason shard became unassigned").on_demand(),
-    Column::text(
-        "unassigned.details",
-        "ud",
-        "additional details as to why the shard became unassigned",
-    )
-    .on_demand(),
-    Column::number("segments.count", "sc,segmentsCount", "number of segments").on_demand(),
-    Column::number("seq_no.max", "sqm,maxSeqNo", "max sequence number").on_demand(),
-];
+use crate::routes::copies::{NamedCopies, everything, state_name};
+use crate::routes::recovery::Figures;
 
 pub(super) async fn table(request: Request) -> Answer {
-    let defaults = ResolveOptions {
-        expand_wildcards: ExpandWildcards::ALL,
-        allow_closed: true,
-        ..ResolveOptions::default()
-    };
-    let options = request.parameters.resolve_options(defaults)?;
-    let expression = request.expression()?.unwrap_or_default();
-    let found = names::resolve(&expression, &request.root().cluster().state(), &options)?;
-    let copies = request.root().reader().shard_states().await.copies;
+    let named = NamedCopies::look_up(&request, everything()).await?;
     let mut rows = Vec::new();
-    for found in &found {
+    for found in &named.indices {
         for number in 0..found.meta.settings.number_of_shards {
-            add(&request, &found.meta, number, &copies, &mut rows);
+            add(
+                &request,
+                &found.meta,
+                number,
+                &named.states.copies,
+                &mut rows,
+            );
         }
     }
     Ok(Reply::table(Table {
@@ -70,8 +48,7 @@ fn add(
         .filter(|copy| copy.state.shard.index == index.uuid && copy.state.shard.shard.0 == number);
     let (mut held, mut has_primary) = (Vec::new(), false);
     for copy in own {
-        let role = if copy.state.is_primary { "p" } else { "r" };
-        rows.push(row(request, index, copy, role));
+        rows.push(row(request, copy));
         has_primary |= copy.state.is_primary;
         held.push(&copy.node);
     }
@@ -85,54 +62,96 @@ fn add(
     }
 }
 
-/// Returns the row of a copy that is not there: `node` was to hold it, or no leaf is yet.
-fn unassigned(index: &str, number: u32, role: &'static str, node: Option<&NodeId>) -> Vec<Cell> {
-    let mut row = vec![Cell::default(); COLUMNS.len()];
-    row[0] = index.into();
-    row[1] = u64::from(number).into();
-    row[2] = role.into();
-    row[3] = "UNASSIGNED".into();
-    match node {
-        Some(node) => {
-            row[9] = "NODE_LEFT".into();
-            row[10] = format!("node_left [{node}]").into();
-        }
-        None => row[9] = "INDEX_CREATED".into(),
+/// A row by the names of its columns.
+struct Row(Vec<Cell>);
+
+impl Row {
+    /// Returns the row of a copy of a shard of `index`, nothing else told.
+    fn of(index: &str, number: u32, role: &'static str, state: &'static str) -> Self {
+        let mut row = Self(vec![Cell::default(); COLUMNS.len()]);
+        row.put("index", index);
+        row.put("shard", u64::from(number));
+        row.put("prirep", role);
+        row.put("state", state);
+        row
     }
-    row
+
+    fn put(&mut self, name: &str, cell: impl Into<Cell>) {
+        let at = COLUMNS.iter().position(|column| column.name == name);
+        self.0[at.expect("the names are those of columns")] = cell.into();
+    }
 }
 
-fn row(request: &Request, index: &IndexMeta, copy: &LocatedShard, role: &'static str) -> Vec<Cell> {
+/// Returns the row of a copy that is not there: `node` was to hold it, or no leaf is yet.
+fn unassigned(index: &str, number: u32, role: &'static str, node: Option<&NodeId>) -> Vec<Cell> {
+    let mut row = Row::of(index, number, role, "UNASSIGNED");
+    match node {
+        Some(node) => {
+            row.put("unassigned.reason", "NODE_LEFT");
+            row.put("unassigned.details", format!("node_left [{node}]"));
+        }
+        None => row.put("unassigned.reason", "INDEX_CREATED"),
+    }
+    row.0
+}
+
+fn row(request: &Request, copy: &LocatedShard) -> Vec<Cell> {
     let state = &copy.state;
-    let ip = super::nodes::host_of(request, &copy.node);
-    let phase = match state.phase {
-        // It serves, and may be old.
-        ShardPhase::Started if state.reason.is_some() => "INITIALIZING",
-        ShardPhase::Started => "STARTED",
-        ShardPhase::Recovering => "INITIALIZING",
-        ShardPhase::Failed => "UNASSIGNED",
-    };
-    vec![
-        index.name.as_str().into(),
-        u64::from(state.shard.shard.0).into(),
-        role.into(),
-        phase.into(),
-        state.num_documents.into(),
-        size(state.store_bytes, &request.parameters),
-        ip.into(),
-        copy.node.to_string().into(),
-        copy.node.to_string().into(),
-        state.reason.clone().into(),
-        state.reason.clone().into(),
-        state.num_segments.into(),
-        state.max_seq_no.map(|seq_no| seq_no.0).into(),
-    ]
+    let role = if state.is_primary { "p" } else { "r" };
+    let index = copy.index.name.as_str();
+    let mut row = Row::of(index, state.shard.shard.0, role, state_name(state));
+    row.put("docs", state.num_documents);
+    row.put("store", size(state.store_bytes, &request.parameters));
+    row.put("ip", host_of(request, &copy.node));
+    row.put("id", copy.node.to_string());
+    row.put("node", copy.node.to_string());
+    row.put("unassigned.reason", state.reason.clone());
+    row.put("unassigned.details", state.reason.clone());
+    if state.recovery.is_none() {
+        let figures = Figures::of(copy, 0);
+        row.put("recoverysource.type", figures.source);
+    }
+    count(&mut row, state, &request.parameters);
+    row.0
+}
+
+/// Puts what a copy has counted.
+fn count(row: &mut Row, state: &ShardState, parameters: &Parameters) {
+    let counters = &state.counters;
+    for (name, number) in [
+        ("flush.total", counters.flush_total),
+        ("get.total", counters.get_total),
+        ("indexing.delete_total", counters.delete_total),
+        ("indexing.index_total", counters.index_total),
+        ("indexing.index_failed", counters.index_failed),
+        ("refresh.total", counters.refresh_total),
+        ("refresh.external_total", counters.refresh_total),
+        ("search.fetch_total", counters.fetch_total),
+        ("search.query_total", counters.query_total),
+        ("segments.count", state.num_segments),
+    ] {
+        row.put(name, number);
+    }
+    for (name, millis) in [
+        ("indexing.index_time", counters.index_time_ms),
+        ("search.fetch_time", counters.fetch_time_ms),
+        ("search.query_time", counters.query_time_ms),
+    ] {
+        row.put(name, time(millis, parameters));
+    }
+    let last = state.max_seq_no.map(|seq_no| seq_no.0);
+    for name in [
+        "seq_no.max",
+        "seq_no.local_checkpoint",
+        "seq_no.global_checkpoint",
+    ] {
+        row.put(name, last);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::Parameters;
 
     #[test]
     fn shards_without_a_copy_are_ordered_by_number() {

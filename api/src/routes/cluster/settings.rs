@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gleaner_query::settings::cluster;
+use gleaner_root::admin::SettingChanges;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
@@ -16,7 +17,7 @@ pub(super) fn get(request: &Request) -> Answer {
     let is_flat = request.parameters.is_set("flat_settings")?;
     let mut shown = json!({
         "persistent": shaped(&state.persistent_settings, is_flat),
-        "transient": {},
+        "transient": shaped(&state.transient_settings, is_flat),
     });
     if request.parameters.is_set("include_defaults")? {
         shown["defaults"] = shaped(&defaults(request), is_flat);
@@ -27,6 +28,7 @@ pub(super) fn get(request: &Request) -> Answer {
 /// What holds on this node.
 fn defaults(request: &Request) -> Map<String, Value> {
     let state = request.root().cluster().state();
+    let in_force = state.settings();
     let options = request.root().cluster().options();
     let limits = &options.limits;
     let known = [
@@ -57,7 +59,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
     ];
     known
         .into_iter()
-        .filter(|(key, _)| !state.persistent_settings.contains_key(*key))
+        .filter(|(key, _)| !in_force.contains_key(*key))
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
         .collect()
 }
@@ -76,44 +78,55 @@ pub(super) async fn put(mut request: Request) -> Answer {
         return Err(ApiError::parse("the body must be an object"));
     };
     let is_flat = request.parameters.is_set("flat_settings")?;
-    let mut persistent = BTreeMap::new();
+    let (mut persistent, mut transient) = (SettingChanges::new(), SettingChanges::new());
     for (key, value) in &entries {
-        let mut flat = BTreeMap::new();
-        flatten("", value, &mut flat)?;
-        match key.as_str() {
-            "persistent" => persistent = flat,
-            // Deleting what nobody can set changes nothing.
-            "transient" if flat.values().all(Value::is_null) => {}
-            "transient" => return Err(ApiError::unsupported("transient cluster settings")),
+        let changes = match key.as_str() {
+            "persistent" => &mut persistent,
+            "transient" => &mut transient,
             other => {
                 return Err(ApiError::illegal(format!(
                     "unknown key [{other}] in cluster settings"
                 )));
             }
-        }
+        };
+        flatten("", value, changes)?;
+        check(changes)?;
     }
     if persistent.is_empty() && !entries.contains_key("transient") {
         return Err(ApiError::validation(&["no settings to update".to_owned()]));
     }
-    for (key, value) in &mut persistent {
+    let admin = request.root().admin();
+    admin.put_cluster_settings(&persistent, &transient).await?;
+    let warnings: Vec<String> = persistent
+        .keys()
+        .chain(transient.keys())
+        .filter_map(|key| {
+            let why = cluster::without_effect(key)?;
+            Some(format!("setting [{key}] has no effect: {why}"))
+        })
+        .collect();
+    let reply = Reply::json(&json!({
+        "acknowledged": true,
+        "persistent": shaped(&set(persistent), is_flat),
+        "transient": shaped(&set(transient), is_flat),
+    }));
+    Ok(reply.warning(&warnings))
+}
+
+/// Refuses what nothing reads; writes the others as they are kept.
+fn check(changes: &mut SettingChanges) -> Result<(), ApiError> {
+    for (key, value) in changes {
         if !value.is_null() {
             *value = cluster::checked(key, value)?;
         }
     }
-    request
-        .root()
-        .admin()
-        .put_cluster_settings(&persistent)
-        .await?;
-    let acknowledged: Map<String, Value> = persistent
-        .into_iter()
-        .filter(|(_, value)| !value.is_null())
-        .collect();
-    Ok(Reply::json(&json!({
-        "acknowledged": true,
-        "persistent": shaped(&acknowledged, is_flat),
-        "transient": {},
-    })))
+    Ok(())
+}
+
+/// Returns the settings that are set, and not removed.
+fn set(changes: SettingChanges) -> Map<String, Value> {
+    let changes = changes.into_iter();
+    changes.filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn flatten(

@@ -1,21 +1,21 @@
-//! `_cluster/state` and `_cluster/stats`: enough for tools that look at indices and nodes.
+//! `_cluster/state`: enough for tools that look at indices and nodes.
 
-use gleaner_proto::read::ShardState;
+use std::collections::BTreeMap;
+
 use gleaner_query::mapping::mapping_tree;
-use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_query::names;
 use gleaner_root::blocks::{Block, CLOSED, set_in};
 use gleaner_root::read::{LocatedShard, ShardStates};
 use serde_json::{Map, Value, json};
 
-use super::health::Health;
+use crate::error::ApiError;
 use crate::parameters::comma_list;
-use crate::render::units::humanized;
-use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
+use crate::routes::copies::{everything, routing_entry};
 use crate::routes::index::shown_settings;
-use crate::routes::nodes::{Member, NumMembers, has_members, members_of};
+use crate::routes::nodes::{Member, has_members, members_of};
 
 pub(super) async fn get(request: Request) -> Answer {
     let metrics = request.part("metric").map(comma_list);
@@ -36,7 +36,8 @@ pub(super) async fn get(request: Request) -> Answer {
     let names_master = has("master_node") || has("cluster_manager_node");
     let tells_members = names_master || has("nodes");
     // One look at the leaves for all that is told of them.
-    let states = match has("routing_table") || (tells_members && has_members(&request)) {
+    let is_routing = has("routing_table") || has("routing_nodes");
+    let states = match is_routing || (tells_members && has_members(&request)) {
         true => request.root().reader().shard_states().await,
         false => ShardStates::default(),
     };
@@ -59,21 +60,25 @@ pub(super) async fn get(request: Request) -> Answer {
     if has("routing_table") {
         shown["routing_table"] = routing_table(&request, &states.copies)?;
     }
+    if has("routing_nodes") {
+        shown["routing_nodes"] = routing_nodes(&request, &states.copies)?;
+    }
     Ok(Reply::json(&shown))
 }
 
 fn told_of(member: Member) -> (String, Value) {
-    let node = json!({"name": member.name, "transport_address": member.address});
+    let node = json!({
+        "name": member.name,
+        "ephemeral_id": member.id,
+        "transport_address": member.address,
+        "attributes": {},
+        "roles": member.roles,
+    });
     (member.id, node)
 }
 
-fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, crate::error::ApiError> {
-    let defaults = ResolveOptions {
-        expand_wildcards: ExpandWildcards::ALL,
-        allow_closed: true,
-        ..ResolveOptions::default()
-    };
-    let options = request.parameters.resolve_options(defaults)?;
+fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, ApiError> {
+    let options = request.parameters.resolve_options(everything())?;
     let expression = request.expression()?.unwrap_or_default();
     Ok(names::resolve(
         &expression,
@@ -83,7 +88,7 @@ fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, crate::error
 }
 
 /// Indices with blocks, and which; an empty object when there are none.
-fn blocks(request: &Request) -> Result<Value, crate::error::ApiError> {
+fn blocks(request: &Request) -> Result<Value, ApiError> {
     let mut indices = Map::new();
     for found in resolved(request)? {
         let index = &found.meta;
@@ -107,7 +112,7 @@ fn told(block: &Block) -> Value {
     json!({"description": block.description, "retryable": false, "levels": levels})
 }
 
-fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
+fn metadata(request: &Request) -> Result<Value, ApiError> {
     let mut indices = Map::new();
     for found in resolved(request)? {
         let index = &found.meta;
@@ -149,72 +154,49 @@ fn metadata(request: &Request) -> Result<Value, crate::error::ApiError> {
     Ok(json!({"cluster_uuid": uuid, "templates": {}, "indices": indices}))
 }
 
-fn routing_table(
-    request: &Request,
-    copies: &[LocatedShard],
-) -> Result<Value, crate::error::ApiError> {
+fn routing_table(request: &Request, copies: &[LocatedShard]) -> Result<Value, ApiError> {
     let mut indices = Map::new();
     for found in resolved(request)? {
-        let mut shards = Map::new();
-        for copy in copies
+        let mut shards: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        let own = copies
             .iter()
-            .filter(|copy| copy.index.uuid == found.meta.uuid)
-        {
-            let number = copy.state.shard.shard.0;
-            let entry = json!({
-                "state": format!("{:?}", copy.state.phase).to_uppercase(),
-                "primary": copy.state.is_primary,
-                "node": copy.node.to_string(),
-                "relocating_node": null,
-                "shard": number,
-                "index": found.meta.name.as_str(),
-                "allocation_id": {"id": uuid_text(&found.meta.uuid)},
-            });
-            let entries = shards.entry(number.to_string());
-            let entries = entries.or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(entries) = entries {
-                entries.push(entry);
-            }
+            .filter(|copy| copy.index.uuid == found.meta.uuid);
+        for copy in own {
+            let entries = shards.entry(copy.state.shard.shard.to_string());
+            entries.or_default().push(routing_entry(copy));
         }
         indices.insert(found.meta.name.to_string(), json!({"shards": shards}));
     }
     Ok(json!({"indices": indices}))
 }
 
-pub(super) async fn stats(request: Request) -> Answer {
-    let states = request.root().reader().shard_states().await;
-    let state = request.root().cluster().state();
-    let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
-    let sum = |of: fn(&ShardState) -> u64| -> u64 {
-        states.copies.iter().map(|copy| of(&copy.state)).sum()
-    };
-    let once = states.one_each();
-    let sum_once =
-        |of: fn(&ShardState) -> u64| -> u64 { once.iter().map(|copy| of(&copy.state)).sum() };
-    let (num_told, num_all) = (states.num_alive(), states.num_leaves);
-    let members = NumMembers::of(&request, &states);
-    let shown = json!({
-        "_nodes": {"total": num_all, "successful": num_told, "failed": num_all - num_told},
-        "cluster_name": state.cluster_name,
-        "cluster_uuid": state.cluster_uuid,
-        "timestamp": request.root().cluster().now_ms(),
-        "status": health.level.as_str(),
-        "indices": {
-            "count": state.indices.len(),
-            "shards": {"total": health.active, "primaries": health.active_primaries},
-            "docs": {
-                "count": sum_once(|s| s.num_documents),
-                "deleted": sum_once(|s| s.num_deleted),
-            },
-            "store": {"size_in_bytes": sum(|s| s.store_bytes)},
-            "segments": {"count": sum(|s| s.num_segments)},
-        },
-        "nodes": {
-            "count": {"total": members.all, "data": members.data, "master": members.masters},
-            "versions": [request.app.options.distribution.version()],
-            "discovery_types": {"single-node": members.all},
-            "packaging_types": [{"flavor": "default", "type": "gleaner", "count": members.all}],
-        },
-    });
-    Ok(Reply::json(&humanized(shown, &request.parameters)?))
+/// Returns the copies by the nodes that hold them, and those that nobody holds.
+fn routing_nodes(request: &Request, copies: &[LocatedShard]) -> Result<Value, ApiError> {
+    let named = resolved(request)?;
+    let is_named = |copy: &&LocatedShard| named.iter().any(|f| f.meta.uuid == copy.index.uuid);
+    let mut nodes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for copy in copies.iter().filter(is_named) {
+        let held = nodes.entry(copy.node.to_string());
+        held.or_default().push(routing_entry(copy));
+    }
+    let mut unassigned = Vec::new();
+    for index in named.iter().filter(|found| !found.meta.is_closed) {
+        for shard in index.meta.shards() {
+            let held = copies.iter().filter(|copy| copy.state.shard == shard);
+            let has_primary = held.clone().any(|copy| copy.state.is_primary);
+            let num_missing =
+                (1 + index.meta.settings.number_of_replicas as usize).saturating_sub(held.count());
+            unassigned.extend((0..num_missing).map(|at| {
+                json!({
+                    "state": "UNASSIGNED",
+                    "primary": at == 0 && !has_primary,
+                    "node": null,
+                    "relocating_node": null,
+                    "shard": shard.shard.0,
+                    "index": index.meta.name.as_str(),
+                })
+            }));
+        }
+    }
+    Ok(json!({"unassigned": unassigned, "nodes": nodes}))
 }

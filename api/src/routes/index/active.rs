@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gleaner_model::{IndexMeta, NodeId};
+use gleaner_model::{ActiveShards, IndexMeta, NodeId};
 use gleaner_root::read::ShardStates;
 use tokio::time::{Instant, timeout};
 
@@ -29,13 +29,6 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Between two looks: opening an empty shard takes a few milliseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// How many copies of each shard are waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::routes) enum ActiveShards {
-    All,
-    AtLeast(u64),
-}
-
 /// What a look at the copies of a shard comes to; the later ones count where shards, or indices, differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
@@ -49,71 +42,61 @@ enum Verdict {
     Coming,
 }
 
-impl ActiveShards {
-    /// Reads the parameter; default one copy of each shard.
-    pub(in crate::routes) fn of(request: &Request) -> Result<Self, ApiError> {
-        match request.parameters.get("wait_for_active_shards") {
-            Some("all") => Ok(Self::All),
-            _ => {
-                let number = request.parameters.number("wait_for_active_shards")?;
-                Ok(Self::AtLeast(number.unwrap_or(1)))
-            }
-        }
-    }
+/// Reads the parameter; default one copy of each shard.
+pub(in crate::routes) fn wanted(request: &Request) -> Result<ActiveShards, ApiError> {
+    let wanted = request.parameters.active_shards()?;
+    Ok(wanted.unwrap_or(ActiveShards::ONE))
+}
 
-    /// Waits; returns whether the copies of all `indices` that stay are active. Copies that nobody holds are not
-    /// waited for, and those of a leaf that does not answer are not waited for long.
-    pub(in crate::routes) async fn wait(
-        self,
-        request: &Request,
-        indices: &[&IndexMeta],
-        limit: Option<Duration>,
-    ) -> bool {
-        if self == Self::AtLeast(0) || indices.is_empty() {
-            return true;
-        }
-        let limit = limit.unwrap_or(TIMEOUT);
-        let started = Instant::now();
-        let mut silent_since = None;
-        loop {
-            let looked = Instant::now();
-            let left = limit.saturating_sub(started.elapsed());
-            // A leaf that is silent must not keep the request beyond its own limit.
-            let Ok(states) = timeout(left, request.root().reader().shard_states()).await else {
-                return false;
-            };
-            // One that is deleted or closed meanwhile has no shards to wait for.
-            let state = request.root().cluster().state();
-            let is_open = |index: &&&IndexMeta| {
-                let now = state.indices.get(&index.uuid);
-                now.is_some_and(|now| !now.is_closed)
-            };
-            let open = indices.iter().filter(is_open);
-            let verdicts = open.map(|index| self.verdict(index, &states));
-            silent_since = match verdicts.max().unwrap_or(Verdict::Active) {
-                Verdict::Active => return true,
-                Verdict::Hopeless => return false,
-                Verdict::Coming => None,
-                Verdict::Silent => silent_since.or(Some(looked)),
-            };
-            let is_silent = silent_since.is_some_and(|since| since.elapsed() >= SILENCE);
-            if is_silent || started.elapsed() >= limit {
-                return false;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+/// Waits; returns whether the copies of all `indices` that stay are active. Copies that nobody holds are not
+/// waited for, and those of a leaf that does not answer are not waited for long.
+pub(in crate::routes) async fn wait(
+    request: &Request,
+    wanted: ActiveShards,
+    indices: &[&IndexMeta],
+    limit: Option<Duration>,
+) -> bool {
+    if wanted == ActiveShards::AtLeast(0) || indices.is_empty() {
+        return true;
     }
-
-    fn verdict(self, index: &IndexMeta, states: &ShardStates) -> Verdict {
-        let copies = 1 + u64::from(index.settings.number_of_replicas);
-        let wanted = match self {
-            Self::All => copies,
-            Self::AtLeast(number) => number.min(copies),
+    let limit = limit.unwrap_or(TIMEOUT);
+    let started = Instant::now();
+    let mut silent_since = None;
+    loop {
+        let looked = Instant::now();
+        let left = limit.saturating_sub(started.elapsed());
+        // A leaf that is silent must not keep the request beyond its own limit.
+        let Ok(states) = timeout(left, request.root().reader().shard_states()).await else {
+            return false;
         };
-        let shards = 0..index.settings.number_of_shards;
-        let verdicts = shards.map(|number| of_shard(index, number, wanted, states));
-        verdicts.max().unwrap_or(Verdict::Active)
+        // One that is deleted or closed meanwhile has no shards to wait for.
+        let state = request.root().cluster().state();
+        let is_open = |index: &&&IndexMeta| {
+            let now = state.indices.get(&index.uuid);
+            now.is_some_and(|now| !now.is_closed)
+        };
+        let open = indices.iter().filter(is_open);
+        let verdicts = open.map(|index| verdict(wanted, index, &states));
+        silent_since = match verdicts.max().unwrap_or(Verdict::Active) {
+            Verdict::Active => return true,
+            Verdict::Hopeless => return false,
+            Verdict::Coming => None,
+            Verdict::Silent => silent_since.or(Some(looked)),
+        };
+        let is_silent = silent_since.is_some_and(|since| since.elapsed() >= SILENCE);
+        if is_silent || started.elapsed() >= limit {
+            return false;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn verdict(wanted: ActiveShards, index: &IndexMeta, states: &ShardStates) -> Verdict {
+    let copies = 1 + u64::from(index.settings.number_of_replicas);
+    let wanted = u64::from(wanted.number(&index.settings)).min(copies);
+    let shards = 0..index.settings.number_of_shards;
+    let verdicts = shards.map(|number| of_shard(index, number, wanted, states));
+    verdicts.max().unwrap_or(Verdict::Active)
 }
 
 fn of_shard(index: &IndexMeta, number: u32, wanted: u64, states: &ShardStates) -> Verdict {
@@ -196,8 +179,6 @@ mod tests {
         }
     }
 
-    const ONE: ActiveShards = ActiveShards::AtLeast(1);
-
     #[test]
     fn two_copies_of_one_shard_do_not_stand_for_another_shard() {
         let index = index();
@@ -206,23 +187,23 @@ mod tests {
             serving(&index, 0, "b", false),
         ];
         let half = states(copies.clone(), &[]);
-        assert_eq!(ONE.verdict(&index, &half), Verdict::Coming);
+        assert_eq!(verdict(ActiveShards::ONE, &index, &half), Verdict::Coming);
         copies.push(serving(&index, 1, "b", true));
         let whole = states(copies, &[]);
-        assert_eq!(ONE.verdict(&index, &whole), Verdict::Active);
-        assert_eq!(ActiveShards::All.verdict(&index, &whole), Verdict::Coming);
+        assert_eq!(verdict(ActiveShards::ONE, &index, &whole), Verdict::Active);
+        assert_eq!(verdict(ActiveShards::All, &index, &whole), Verdict::Coming);
     }
 
     #[test]
     fn what_a_leaf_that_does_not_answer_is_to_hold_is_told_apart() {
         let index = index();
         let first = states(vec![serving(&index, 0, "a", true)], &["b"]);
-        assert_eq!(ONE.verdict(&index, &first), Verdict::Silent);
+        assert_eq!(verdict(ActiveShards::ONE, &index, &first), Verdict::Silent);
         let nothing = states(Vec::new(), &["b"]);
-        let verdict = ONE.verdict(&index, &nothing);
-        assert_eq!(verdict, Verdict::Coming, "the first shard is");
+        let told = verdict(ActiveShards::ONE, &index, &nothing);
+        assert_eq!(told, Verdict::Coming, "the first shard is");
         assert_eq!(
-            ActiveShards::AtLeast(0).verdict(&index, &nothing),
+            verdict(ActiveShards::AtLeast(0), &index, &nothing),
             Verdict::Active
         );
     }
@@ -238,10 +219,10 @@ mod tests {
             index.copies = copies;
             let states = primaries(&index);
             assert_eq!(
-                ActiveShards::All.verdict(&index, &states),
+                verdict(ActiveShards::All, &index, &states),
                 Verdict::Hopeless
             );
-            assert_eq!(ONE.verdict(&index, &states), Verdict::Active);
+            assert_eq!(verdict(ActiveShards::ONE, &index, &states), Verdict::Active);
         }
     }
 }

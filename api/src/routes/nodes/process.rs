@@ -23,6 +23,12 @@ pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static st
         ),
         ("breaker", "breakers", json!({})),
         ("ingest", "ingest", ingest()),
+        ("discovery", "discovery", discovery()),
+        (
+            "indexing_pressure",
+            "indexing_pressure",
+            indexing_pressure(),
+        ),
     ];
     if let Some(machine) = of.and_then(|of| of.machine.as_ref()) {
         sections.push(("os", "os", os(machine)));
@@ -106,11 +112,17 @@ fn jvm(of: Option<&NodeStats>, uptime_ms: u64) -> Value {
     })
 }
 
+/// The pools of the dialect that are shown; threads are of all work alike, so none has any of its own.
+pub(in crate::routes) const THREAD_POOLS: [&str; 4] = ["get", "management", "search", "write"];
+
 fn thread_pools() -> Value {
     let pool = json!({
         "threads": 0, "queue": 0, "active": 0, "rejected": 0, "largest": 0, "completed": 0,
     });
-    json!({"search": pool, "write": pool, "get": pool, "management": pool})
+    THREAD_POOLS
+        .iter()
+        .map(|name| ((*name).to_owned(), pool.clone()))
+        .collect()
 }
 
 fn transport() -> Value {
@@ -122,6 +134,34 @@ fn transport() -> Value {
         "tx_count": 0,
         "tx_size_in_bytes": 0,
     })
+}
+
+/// Changes of the cluster state are made at once or not at all, and sent to nobody: who follows it watches it.
+fn discovery() -> Value {
+    json!({
+        "cluster_state_queue": {"total": 0, "pending": 0, "committed": 0},
+        "published_cluster_states": {
+            "full_states": 0,
+            "incompatible_diffs": 0,
+            "compatible_diffs": 0,
+        },
+    })
+}
+
+/// Writes are slowed where too many bytes are under way; the metrics tell of that, by no such stages.
+fn indexing_pressure() -> Value {
+    let stages = json!({
+        "combined_coordinating_and_primary_in_bytes": 0,
+        "coordinating_in_bytes": 0,
+        "primary_in_bytes": 0,
+        "replica_in_bytes": 0,
+        "all_in_bytes": 0,
+    });
+    let mut total = stages.clone();
+    for stage in ["coordinating", "primary", "replica"] {
+        total[format!("{stage}_rejections")] = 0.into();
+    }
+    json!({"memory": {"current": stages, "total": total, "limit_in_bytes": 0}})
 }
 
 fn ingest() -> Value {

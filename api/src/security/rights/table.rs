@@ -1,4 +1,7 @@
-//! What each route needs: the table.
+//! What each route needs: the table. Tables for people have their own, [`cat`], and so have routes of keys, [`keys`].
+
+mod cat;
+mod keys;
 
 use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
@@ -55,8 +58,13 @@ fn open_and_closed() -> ResolveOptions {
     }
 }
 
-/// What each route needs, in the order of the documentation.
-pub(super) static RIGHTS: &[(&str, Right)] = &[
+/// What each route needs.
+pub(super) fn rights() -> impl Iterator<Item = &'static (&'static str, Right)> {
+    RIGHTS.iter().chain(cat::RIGHTS).chain(keys::RIGHTS)
+}
+
+/// What each route needs that is no table for people, in the order of the documentation.
+static RIGHTS: &[(&str, Right)] = &[
     ("info", plain("cluster:monitor/main", Needs::Key)),
     (
         "health.live",
@@ -121,6 +129,14 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         "indices.validate_query",
         read("indices:admin/validate/query"),
     ),
+    (
+        "search_shards",
+        indices(
+            "indices:admin/shards/search_shards",
+            OnIndex::ViewIndexMetadata,
+            ResolveOptions::default,
+        ),
+    ),
     ("field_caps", read("indices:data/read/field_caps")),
     ("rank_eval", read("indices:data/read/rank_eval")),
     ("bulk", items("indices:data/write/bulk", OnIndex::Index)),
@@ -153,6 +169,14 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         document("indices:data/write/update", OnIndex::Index),
     ),
     ("mget", items("indices:data/read/mget", OnIndex::Read)),
+    (
+        "termvectors",
+        document("indices:data/read/tv", OnIndex::Read),
+    ),
+    (
+        "mtermvectors",
+        items("indices:data/read/mtv", OnIndex::Read),
+    ),
     (
         "delete_by_query",
         indices(
@@ -344,6 +368,22 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         indices("indices:monitor/stats", OnIndex::Monitor, metadata_defaults),
     ),
     (
+        "cluster.pending_tasks",
+        cluster("cluster:monitor/task", OnCluster::Monitor),
+    ),
+    (
+        "indices.segments",
+        indices(
+            "indices:monitor/segments",
+            OnIndex::Monitor,
+            ResolveOptions::default,
+        ),
+    ),
+    (
+        "indices.recovery",
+        indices("indices:monitor/recovery", OnIndex::Monitor, everything),
+    ),
+    (
         "tasks.list",
         cluster("cluster:monitor/tasks/lists", OnCluster::Monitor),
     ),
@@ -435,64 +475,19 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         document("indices:admin/rollover", OnIndex::Manage),
     ),
     (
+        "indices.split",
+        document("indices:admin/resize", OnIndex::Manage),
+    ),
+    (
+        "indices.shrink",
+        document("indices:admin/resize", OnIndex::Manage),
+    ),
+    (
+        "indices.clone",
+        document("indices:admin/resize", OnIndex::Manage),
+    ),
+    (
         "indices.resolve_index",
         cluster("indices:admin/resolve/index", OnCluster::Monitor),
-    ),
-    ("cat.help", plain("cluster:monitor/main", Needs::Key)),
-    (
-        "cat.indices",
-        indices("indices:monitor/stats", OnIndex::Monitor, open_and_closed),
-    ),
-    ("cat.count", read("indices:data/read/search")),
-    (
-        "cat.health",
-        cluster("cluster:monitor/health", OnCluster::Monitor),
-    ),
-    (
-        "cat.shards",
-        indices("indices:monitor/stats", OnIndex::Monitor, everything),
-    ),
-    (
-        "cat.allocation",
-        cluster("cluster:monitor/nodes/stats", OnCluster::Monitor),
-    ),
-    (
-        "cat.aliases",
-        cluster("cluster:monitor/state", OnCluster::Monitor),
-    ),
-    (
-        "cat.nodes",
-        cluster("cluster:monitor/nodes/info", OnCluster::Monitor),
-    ),
-    (
-        "cat.master",
-        cluster("cluster:monitor/state", OnCluster::Monitor),
-    ),
-    (
-        "cat.templates",
-        cluster("indices:admin/template/get", OnCluster::Monitor),
-    ),
-    ("policies.exists", plain("cluster:monitor/main", Needs::Key)),
-    (
-        "security.create_api_key",
-        cluster(
-            "cluster:admin/xpack/security/api_key/create",
-            OnCluster::ManageOwnApiKey,
-        ),
-    ),
-    (
-        "security.get_api_key",
-        plain("cluster:admin/xpack/security/api_key/get", Needs::Key),
-    ),
-    (
-        "security.invalidate_api_key",
-        plain(
-            "cluster:admin/xpack/security/api_key/invalidate",
-            Needs::Key,
-        ),
-    ),
-    (
-        "security.authenticate",
-        plain("cluster:admin/xpack/security/user/authenticate", Needs::Key),
     ),
 ];

@@ -1,5 +1,7 @@
 //! What a request for health waits for.
 
+use gleaner_model::ActiveShards;
+
 use super::count::{Health, HealthLevel};
 use crate::error::ApiError;
 use crate::request::Request;
@@ -10,11 +12,6 @@ pub(super) struct HealthWait {
     active_shards: Option<ActiveShards>,
     nodes: Option<(Comparison, usize)>,
     has_none_initializing: bool,
-}
-
-enum ActiveShards {
-    All,
-    AtLeast(u64),
 }
 
 enum Comparison {
@@ -28,19 +25,12 @@ enum Comparison {
 impl HealthWait {
     pub(super) fn of(request: &Request) -> Result<Self, ApiError> {
         let parameters = &request.parameters;
-        let active_shards = match parameters.get("wait_for_active_shards") {
-            None => None,
-            Some("all") => Some(ActiveShards::All),
-            Some(_) => parameters
-                .number("wait_for_active_shards")?
-                .map(ActiveShards::AtLeast),
-        };
         Ok(Self {
             level: parameters
                 .get("wait_for_status")
                 .map(HealthLevel::parse)
                 .transpose()?,
-            active_shards,
+            active_shards: parameters.active_shards()?,
             nodes: parameters.get("wait_for_nodes").map(nodes).transpose()?,
             has_none_initializing: parameters.is_set("wait_for_no_initializing_shards")?,
         })
@@ -51,7 +41,7 @@ impl HealthWait {
         let active = match self.active_shards {
             None => true,
             Some(ActiveShards::All) => health.active == all,
-            Some(ActiveShards::AtLeast(number)) => health.active >= number,
+            Some(ActiveShards::AtLeast(number)) => health.active >= u64::from(number),
         };
         let nodes = match &self.nodes {
             None => true,

@@ -1,0 +1,87 @@
+//! `_cat/tasks`: what is under way on this node.
+
+use gleaner_root::tasks::TaskInfo;
+
+use super::split;
+use crate::render::units;
+use crate::request::Request;
+use crate::response::{Cell, Column, Reply, Table};
+use crate::route::Answer;
+use crate::routes::tasks::{named, node};
+
+const COLUMNS: &[Column] = &[
+    Column::text("id", "id", "id of the task with the node").on_demand(),
+    Column::text("action", "ac", "task action"),
+    Column::text("task_id", "ti", "unique task id"),
+    Column::text("parent_task_id", "pti", "parent task id"),
+    Column::text("type", "ty", "task type"),
+    Column::number("start_time", "start", "start time in ms"),
+    Column::text("timestamp", "ts,hms,hhmmss", "start time in HH:MM:SS"),
+    Column::number("running_time_ns", "", "running time ns").on_demand(),
+    Column::text("running_time", "time", "running time"),
+    Column::text("node_id", "ni", "unique node id").on_demand(),
+    Column::text("ip", "i", "ip address"),
+    Column::text("port", "po", "bound transport port").on_demand(),
+    Column::text("node", "n", "node name"),
+    Column::text("version", "v", "dialect version").on_demand(),
+    Column::text("x_opaque_id", "x", "X-Opaque-ID header").on_demand(),
+    Column::text("description", "desc", "task action").on_demand(),
+];
+
+pub(super) async fn table(request: Request) -> Answer {
+    let tasks = named(&request)?;
+    let node = node(&request);
+    Ok(Reply::table(Table {
+        columns: COLUMNS,
+        rows: tasks
+            .iter()
+            .map(|task| row(&request, task, &node))
+            .collect(),
+    }))
+}
+
+fn row(request: &Request, task: &TaskInfo, node: &str) -> Vec<Cell> {
+    let options = &request.app.options;
+    let (host, port) = split(&options.publish_address);
+    let id = format!("{node}:{}", task.id);
+    let parent = task.parent.map(|parent| format!("{node}:{parent}"));
+    let running_ns = task.running.as_nanos() as u64;
+    let running = units::time_text(task.running.as_millis() as u64);
+    vec![
+        id.as_str().into(),
+        task.action.into(),
+        id.as_str().into(),
+        parent.as_deref().unwrap_or("-").into(),
+        "transport".into(),
+        Cell::quantity(task.started_ms.to_string(), task.started_ms as f64),
+        time_of_day(task.started_ms).into(),
+        running_ns.into(),
+        Cell::quantity(running, running_ns as f64),
+        node.into(),
+        host.into(),
+        port.into(),
+        options.node_name.as_str().into(),
+        options.distribution.version().into(),
+        task.opaque_id.as_deref().unwrap_or("-").into(),
+        task.description.as_str().into(),
+    ]
+}
+
+/// Returns hours, minutes and seconds of a moment, in UTC.
+fn time_of_day(millis: i64) -> String {
+    let seconds = millis.div_euclid(1_000).rem_euclid(86_400);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}", seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_day_is_that_of_utc() {
+        assert_eq!(time_of_day(0), "00:00:00");
+        assert_eq!(time_of_day(86_400_000 + 3_723_999), "01:02:03");
+        assert_eq!(time_of_day(-1), "23:59:59");
+    }
+}

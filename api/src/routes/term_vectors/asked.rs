@@ -1,0 +1,215 @@
+//! What a request for terms asks for: parameters, and bodies that stand over them.
+
+use gleaner_query::json::ObjectReader;
+use gleaner_root::read::GetRequest;
+use gleaner_root::term_vectors::TermVectorsRequest;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+
+/// What of each place of a term is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) positions: bool,
+    pub(super) offsets: bool,
+}
+
+/// The terms of one document, and what of them is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) request: TermVectorsRequest,
+    pub(super) shown: Shown,
+    pub(super) version: Option<u64>,
+    pub(super) version_type: Option<String>,
+}
+
+impl Asked {
+    /// Reads what the URI says.
+    pub(super) fn of_parameters(parameters: &Parameters) -> Result<Self, ApiError> {
+        let flag = |name: &str, default: bool| -> Result<bool, ApiError> {
+            Ok(parameters.flag(name)?.unwrap_or(default))
+        };
+        Ok(Self {
+            request: TermVectorsRequest {
+                get: GetRequest {
+                    routing: parameters.get("routing").map(str::to_owned),
+                    realtime: flag("realtime", true)?,
+                    ..GetRequest::default()
+                },
+                fields: parameters.list("fields"),
+                field_statistics: flag("field_statistics", true)?,
+                term_statistics: flag("term_statistics", false)?,
+                ..TermVectorsRequest::default()
+            },
+            shown: Shown {
+                positions: flag("positions", true)?,
+                offsets: flag("offsets", true)?,
+            },
+            version: parameters.number("version")?,
+            version_type: parameters.get("version_type").map(str::to_owned),
+        })
+    }
+
+    /// Reads an object that stands over what is known.
+    pub(super) fn read(&mut self, body: &Value) -> Result<(), ApiError> {
+        let mut reader = ObjectReader::part("termvectors", body)?;
+        let request = &mut self.request;
+        if let Some(index) = reader.text("_index")? {
+            request.get.index = index;
+        }
+        if let Some(id) = reader.text("_id")? {
+            request.get.id = id;
+        }
+        if let Some(routing) = reader.text("routing")?.or(reader.text("_routing")?) {
+            request.get.routing = Some(routing);
+        }
+        if let Some(fields) = reader.texts("fields")? {
+            request.fields = Some(fields);
+        }
+        let flags = [
+            ("field_statistics", &mut request.field_statistics),
+            ("term_statistics", &mut request.term_statistics),
+            ("positions", &mut self.shown.positions),
+            ("offsets", &mut self.shown.offsets),
+        ];
+        for (name, place) in flags {
+            *place = reader.boolean(name)?.unwrap_or(*place);
+        }
+        reader.boolean("payloads")?;
+        if let Some(version) = reader.integer("version")? {
+            self.version = u64::try_from(version).ok();
+        }
+        if let Some(version_type) = reader.text("version_type")? {
+            self.version_type = Some(version_type);
+        }
+        if let Some(document) = reader.take("doc") {
+            if !document.is_object() {
+                return Err(ApiError::parse("[doc] must be an object"));
+            }
+            request.artificial = Some(document.clone());
+        }
+        if let Some(analyzers) = reader.take("per_field_analyzer") {
+            let analyzers = analyzers.as_object().into_iter().flatten();
+            for (field, analyzer) in analyzers {
+                let Some(analyzer) = analyzer.as_str() else {
+                    let reason = format!("[per_field_analyzer] of [{field}] must be a name");
+                    return Err(ApiError::parse(reason));
+                };
+                request.analyzers.insert(field.clone(), analyzer.to_owned());
+            }
+        }
+        reader.unsupported_unless_empty(&["filter"])?;
+        reader.finish()?;
+        Ok(())
+    }
+
+    /// Refuses what names no document.
+    pub(super) fn check(&self) -> Result<(), ApiError> {
+        let mut reasons = Vec::new();
+        if self.request.get.index.is_empty() {
+            reasons.push("index is missing".to_owned());
+        }
+        if self.request.get.id.is_empty() && self.request.artificial.is_none() {
+            reasons.push("id is missing".to_owned());
+        }
+        match reasons.is_empty() {
+            true => Ok(()),
+            false => Err(ApiError::validation(&reasons)),
+        }
+    }
+}
+
+/// Reads a body of several documents: `docs`, or `ids` with `parameters` that hold for all of them.
+pub(super) fn documents(
+    defaults: &Asked,
+    body: Option<&Value>,
+    ids: Option<Vec<String>>,
+) -> Result<Vec<Asked>, ApiError> {
+    let mut defaults = defaults.clone();
+    let mut ids = ids.unwrap_or_default();
+    let mut docs = &Vec::new();
+    if let Some(body) = body {
+        let mut reader = ObjectReader::part("mtermvectors", body)?;
+        if let Some(more) = reader.texts("ids")? {
+            ids.extend(more);
+        }
+        if let Some(parameters) = reader.take("parameters") {
+            defaults.read(parameters)?;
+        }
+        if let Some(given) = reader.take("docs") {
+            let not_a_list = || ApiError::parse("[docs] must be a list");
+            docs = given.as_array().ok_or_else(not_a_list)?;
+        }
+        reader.finish()?;
+    }
+    let mut wanted = Vec::with_capacity(ids.len() + docs.len());
+    for id in ids {
+        let mut asked = defaults.clone();
+        asked.request.get.id = id;
+        wanted.push(asked);
+    }
+    for doc in docs {
+        let mut asked = defaults.clone();
+        asked.read(doc)?;
+        wanted.push(asked);
+    }
+    if wanted.is_empty() {
+        let reason = "multi term vectors: no documents requested";
+        return Err(ApiError::validation(&[reason.to_owned()]));
+    }
+    wanted.iter().try_for_each(Asked::check)?;
+    Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn defaults() -> Asked {
+        let parameters = Parameters::parse(Some("fields=a,b&offsets=false&routing=r"));
+        let mut asked = Asked::of_parameters(&parameters.expect("well formed")).expect("read");
+        asked.request.get.index = "books".to_owned();
+        asked
+    }
+
+    #[test]
+    fn a_document_stands_over_what_holds_for_all() {
+        let body = json!({
+            "ids": ["1"],
+            "parameters": {"term_statistics": true},
+            "docs": [{"_id": "2", "_index": "other", "fields": "c", "offsets": true}],
+        });
+        let [first, second] = &documents(&defaults(), Some(&body), None).expect("read")[..] else {
+            panic!("two documents");
+        };
+        assert_eq!(
+            (&*first.request.get.index, &*first.request.get.id),
+            ("books", "1")
+        );
+        assert_eq!(
+            (&*second.request.get.index, &*second.request.get.id),
+            ("other", "2")
+        );
+        assert!(first.request.term_statistics && second.request.term_statistics);
+        assert!(!first.shown.offsets && second.shown.offsets);
+        assert_eq!(second.request.fields, Some(vec!["c".to_owned()]));
+        assert_eq!(second.request.get.routing.as_deref(), Some("r"));
+    }
+
+    #[test]
+    fn what_names_no_document_is_refused() {
+        for body in [
+            json!({}),
+            json!({"docs": [{}]}),
+            json!({"docs": {}}),
+            json!({"docs": [{"_id": "1", "unheard_of": 1}]}),
+            json!({"docs": [{"_id": "1", "filter": {"max_num_terms": 3}}]}),
+            json!({"docs": [{"doc": "text"}]}),
+        ] {
+            assert!(documents(&defaults(), Some(&body), None).is_err(), "{body}");
+        }
+    }
+}
