@@ -190,9 +190,11 @@ impl Ingester {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
-        let groups = self
-            .with_copies(groups, (options, parts), &mut results)
-            .await;
+        let groups = match groups.values().any(|writes| active::waits(writes, options)) {
+            // In a box, as what is rare makes the future of each write large.
+            true => Box::pin(self.with_copies(groups, (options, parts), &mut results)).await,
+            false => groups,
+        };
         let answered = self.write_groups(groups, (options, parts)).await;
         for (at, result) in answered {
             results[at] = Some(result);

@@ -33,6 +33,7 @@ async fn served(folder: &tempfile::TempDir) -> Result<Server> {
             send(&server, "PUT", &path, &source).await?;
         }
     }
+    send(&server, "POST", "/books/_refresh", &Value::Null).await?;
     Ok(server)
 }
 
@@ -145,7 +146,7 @@ async fn what_cannot_be_made_leaves_nothing() -> Result<()> {
     }
     block(&server).await?;
     let (status, answer) = send(&server, "PUT", "/books/_shrink/made", &Value::Null).await?;
-    ensure!(status == 400, "{answer}");
+    ensure!(status == 409, "{answer}");
     let (_, indices) = send(
         &server,
         "GET",

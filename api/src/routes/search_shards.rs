@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gleaner_model::ShardKey;
+use gleaner_model::{IndexName, ShardKey};
 use gleaner_proto::read::ShardPhase;
 use gleaner_query::names::ResolvedIndex;
 use gleaner_root::planner::SearchedIndex;
@@ -83,7 +83,7 @@ fn copies_by_shard<'a>(
 fn named_as(found: &ResolvedIndex) -> Value {
     let mut shown = json!({});
     if !found.aliases.is_empty() {
-        let names = found.aliases.iter().map(|name| name.as_str());
+        let names = found.aliases.iter().map(IndexName::as_str);
         shown["aliases"] = names.collect();
     }
     let mut filters = found.filters.iter().map(spelt_out);

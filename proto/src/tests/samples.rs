@@ -76,9 +76,6 @@ pub(crate) fn statistics() -> Statistics {
     let field = FieldPath::new("body");
     let numbers = statistics.fields.entry(field.clone()).or_default();
     (numbers.documents, numbers.total_length) = (5, 60);
-    let totals = statistics.totals.entry(field.clone()).or_default();
-    (totals.postings, totals.occurrences) = (7, 8);
-    totals.terms.insert("cat".to_owned(), 3);
     let terms = statistics.terms.entry(field).or_default();
     terms.insert("cat".to_owned(), 2);
     terms.insert("dog".to_owned(), 1);

@@ -42,13 +42,12 @@ impl Ingester {
         (options, parts): (&IngestOptions, &Parts),
         results: &mut [Option<IngestResult>],
     ) -> Groups {
-        let lacking = groups.iter().map(|(shard, writes)| async move {
+        let waiting = groups.iter().filter(|(_, writes)| waits(writes, options));
+        let lacking = waiting.map(|(shard, writes)| async move {
             let index = &writes.first()?.index;
-            let wanted = options.active_shards;
-            let wanted = wanted.unwrap_or_else(|| ActiveShards::of_writes(&index.settings));
             let deadline = parts.deadline(*shard);
-            let lack = self.lack_of_copies(index, *shard, wanted, deadline).await;
-            lack.map(|lack| (*shard, lack))
+            let lack = self.lack_of_copies(index, *shard, wanted(index, options), deadline);
+            lack.await.map(|lack| (*shard, lack))
         });
         let lacking = join_all(lacking).await;
         let lacking: BTreeMap<ShardKey, Lack> = lacking.into_iter().flatten().collect();
@@ -73,10 +72,6 @@ impl Ingester {
         deadline: Deadline,
     ) -> Option<Lack> {
         let num_wanted = wanted.number(&index.settings);
-        // A write is the primary's affair in any case.
-        if num_wanted <= 1 {
-            return None;
-        }
         let limit = deadline.remaining();
         loop {
             let num_active = self.num_active(shard).await;
@@ -117,6 +112,20 @@ impl Ingester {
         let serving = join_all(asked).await;
         serving.into_iter().filter(|serves| *serves).count() as u32
     }
+}
+
+/// Returns how many copies a write to an index waits for.
+fn wanted(index: &IndexMeta, options: &IngestOptions) -> ActiveShards {
+    let asked = options.active_shards;
+    asked.unwrap_or_else(|| ActiveShards::of_writes(&index.settings))
+}
+
+/// Returns whether writes of one shard wait for more than its primary, whose affair a write is in any case.
+pub(super) fn waits(writes: &[RoutedWrite], options: &IngestOptions) -> bool {
+    writes.first().is_some_and(|write| {
+        let index = &write.index;
+        wanted(index, options).number(&index.settings) > 1
+    })
 }
 
 /// Returns the answer to a write whose shard has too few copies, as the dialect words it.
@@ -169,6 +178,12 @@ mod tests {
     use crate::ingest::tests::item;
     use crate::testing::{Cluster, index};
 
+    fn replicated(number_of_replicas: u32) -> IndexMeta {
+        let mut index = index(1, &json!({}));
+        index.settings.number_of_replicas = number_of_replicas;
+        index
+    }
+
     async fn written(
         cluster: &Cluster,
         wanted: &str,
@@ -187,7 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_write_waits_for_copies_until_its_time_is_up() {
-        let index = index(1, &json!({"number_of_replicas": 2}));
+        let index = replicated(2);
         let cluster = Cluster::new(2, [index], RootOptions::default());
         cluster.leaves_agree.store(true, Ordering::Relaxed);
         for wanted in ["0", "1", "2"] {
@@ -205,7 +220,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn copies_that_do_not_tell_are_not_counted() {
-        let index = index(1, &json!({"number_of_replicas": 1}));
+        let index = replicated(1);
         let cluster = Cluster::new(2, [index], RootOptions::default());
         let fault = written(&cluster, "2", 100).await.expect_err("nobody tells");
         assert!(

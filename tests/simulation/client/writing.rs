@@ -35,6 +35,7 @@ impl Client {
             let timeout = [150, 600, 2_000][random.below(3) as usize];
             let timeout = Some(Duration::from_millis(timeout));
             let options = IngestOptions {
+                active_shards: None,
                 refresh,
                 timeout,
                 idempotency_key: None,

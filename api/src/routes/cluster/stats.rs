@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gleaner_model::IndexMeta;
-use gleaner_model::node_stats::{NodeStats, percent};
+use gleaner_model::node_stats::{MachineStats, NodeStats, percent};
 use gleaner_proto::read::ShardState;
 use gleaner_root::read::ShardStates;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ fn os(told: &[&NodeStats]) -> Value {
     let machines = || told.iter().filter_map(|of| of.machine.as_ref());
     let processors: u32 = machines().map(|of| of.num_processors).sum();
     let total: u64 = machines().map(|of| of.memory_bytes).sum();
-    let used: u64 = machines().map(|of| of.used_memory_bytes()).sum();
+    let used: u64 = machines().map(MachineStats::used_memory_bytes).sum();
     json!({
         "available_processors": processors,
         "allocated_processors": processors,

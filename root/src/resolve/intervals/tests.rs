@@ -200,6 +200,7 @@ fn words_that_tell_the_most_are_chosen_by_numbers_of_all_shards() {
     expansions.count(std::sync::Arc::new(Statistics {
         fields: [(field.clone(), numbers)].into(),
         terms: [(field, counts.into())].into(),
+        totals: std::collections::BTreeMap::new(),
     }));
     let found = try_resolve(&query, &mut expansions).expect("counted");
     assert_eq!(found.to_string(), "(title:rare)^3.0");
