@@ -1,7 +1,7 @@
 //! Spans in the form that collectors take: OTLP (OpenTelemetry Protocol), for its transport over HTTP.
 //!
 //! Does: encode spans, read what a collector has not taken. Does not: send anything (`cli` does).
-//! Read first: [`encode`], then `docs/decisions/0053-telemetry.md`.
+//! Read first: [`encode`], then `docs/decisions/0054-telemetry.md`.
 
 use bytes::Bytes;
 use gleaner_telemetry::{AttributeValue, FinishedSpan, SpanKind};

@@ -5,7 +5,7 @@
 //! its own ([`LineLog`], [`AccessLog`]), know what the process is busy with ([`top`]). Does not: accept connections, encode or send spans, know routes.
 //! Called by `server` (one line and one span a request), `proto` (traces between nodes), `root` and `leaf` (spans),
 //! `api` and `front` (what is noted); `cli` reads the queue of spans. Read [`Scope`] first, then
-//! `docs/decisions/0053-telemetry.md`.
+//! `docs/decisions/0054-telemetry.md`.
 //!
 //! Nothing here waits for a disk or a collector: queues are bounded, and what finds no room is counted and dropped.
 
