@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use expansion::{ExpansionCandidate, ExpansionRequest};
 pub use extent::{Extent, Span, Unmatched};
-pub use function::{Decay, Function, FunctionScore, WeightedFunction};
+pub use function::{Decay, Function, FunctionScore, Origin, WeightedFunction};
 pub use intervals::{IntervalOrder, IntervalScoring, IntervalSource, Intervals};
 pub use scalar::Scalar;
 pub use similarity::{Bm25, Similarities};

@@ -20,6 +20,7 @@ mod limits;
 mod look_ups;
 mod metadata;
 mod methods;
+mod nearness;
 mod new_fields;
 mod nodes;
 mod paging;

@@ -7,7 +7,8 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::{Decay, Function, FunctionScore};
+use gleaner_query::encoded::GeoPoint;
+use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
 use gleaner_query::search::SortMode;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::query::Scorer;
@@ -200,13 +201,12 @@ fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, S
             Ok(value)
         }
         Function::Decay(decay) => {
-            let distances = numbers.all(doc, |value| (value - decay.origin).abs());
+            let distances = numbers.distances(doc, decay.origin);
             Ok(decay.apply(of_several(decay.mode, &distances)))
         }
         Function::Proximity { origin, pivot, .. } => {
-            let distances = numbers.all(doc, |value| (value - *origin as f64).abs());
+            let distances = numbers.distances(doc, *origin);
             let nearest = distances.into_iter().reduce(f64::min);
-            let pivot = *pivot as f64;
             Ok(nearest.map_or(0.0, |distance| pivot / (pivot + distance)))
         }
         Function::Feature { curve, .. } => Ok(numbers
@@ -237,6 +237,8 @@ pub(super) enum Numbers {
     Unsigned(Column<u64>),
     Fraction(Column<f64>),
     Boolean(Column<bool>),
+    /// Points on the earth, as terms.
+    Points(StrColumn),
 }
 
 impl Numbers {
@@ -253,14 +255,15 @@ impl Numbers {
             Some(DocValues::U64(column)) => Self::Unsigned(column),
             Some(DocValues::F64(column)) => Self::Fraction(column),
             Some(DocValues::Bool(column)) => Self::Boolean(column),
-            Some(DocValues::Ip(_) | DocValues::Terms(_)) | None => Self::Nothing,
+            Some(DocValues::Terms(column)) => Self::Points(column),
+            Some(DocValues::Ip(_)) | None => Self::Nothing,
         })
     }
 
     /// Returns the smallest value of `doc`: columns keep them ascending.
     pub(super) fn smallest(&self, doc: DocId) -> Option<f64> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Points(_) => None,
             Self::Whole(column) => column.first(doc).map(|value| value as f64),
             Self::Unsigned(column) => column.first(doc).map(|value| value as f64),
             Self::Fraction(column) => column.first(doc),
@@ -268,9 +271,31 @@ impl Numbers {
         }
     }
 
+    /// Returns how far each value of `doc` is from `origin`.
+    fn distances(&self, doc: DocId, origin: Origin) -> Vec<f64> {
+        match origin {
+            Origin::Number(origin) => self.all(doc, |value| (value - origin).abs()),
+            Origin::Point(origin) => self.points(doc, |point| origin.distance_m(&point)),
+        }
+    }
+
+    fn points(&self, doc: DocId, of: impl Fn(GeoPoint) -> f64) -> Vec<f64> {
+        let Self::Points(column) = self else {
+            return Vec::new();
+        };
+        let mut text = String::new();
+        let points = column.term_ords(doc).filter_map(|ord| {
+            text.clear();
+            let is_read = column.ord_to_str(ord, &mut text).is_ok();
+            // What is no point is no value.
+            GeoPoint::of_term(&text).filter(|_| is_read)
+        });
+        points.map(of).collect()
+    }
+
     fn all(&self, doc: DocId, of: impl Fn(f64) -> f64) -> Vec<f64> {
         match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing | Self::Points(_) => Vec::new(),
             Self::Whole(column) => {
                 let values = column.values_for_doc(doc);
                 values.map(|value| of(value as f64)).collect()

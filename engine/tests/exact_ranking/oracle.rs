@@ -6,7 +6,7 @@ use std::ops::Bound;
 use gleaner_model::FieldPath;
 use gleaner_model::hash::tie_break_hash;
 use gleaner_query::resolved::{
-    Clause, FieldStatistics, Function, FunctionScore, Scalar, ShardQuery, Statistics,
+    Clause, FieldStatistics, Function, FunctionScore, Origin, Scalar, ShardQuery, Statistics,
     StatisticsRequest,
 };
 use tantivy::fieldnorm::FieldNormReader;
@@ -173,6 +173,13 @@ fn boosted(clause: &Clause, document: &Document, numbers: &ShardQuery, boost: f6
     }
 }
 
+fn distance(value: f64, origin: Origin) -> f64 {
+    match origin {
+        Origin::Number(origin) => (value - origin).abs(),
+        Origin::Point(_) => 0.0,
+    }
+}
+
 /// A score made of functions of `number` and of the id.
 fn functions(
     scored: &FunctionScore,
@@ -196,10 +203,9 @@ fn functions(
                 Function::FieldValue {
                     factor, modifier, ..
                 } => modifier.apply(value * factor),
-                Function::Decay(decay) => decay.apply((value - decay.origin).abs()),
+                Function::Decay(decay) => decay.apply(distance(value, decay.origin)),
                 Function::Proximity { origin, pivot, .. } => {
-                    let distance = (value - *origin as f64).abs();
-                    *pivot as f64 / (*pivot as f64 + distance)
+                    pivot / (pivot + distance(value, *origin))
                 }
                 _ => 1.0,
             };

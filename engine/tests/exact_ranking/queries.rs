@@ -5,7 +5,7 @@ use std::ops::Bound;
 use gleaner_model::{DocumentId, FieldPath};
 use gleaner_query::dsl::{BoostMode, DecayShape, Modifier, ScoreMode};
 use gleaner_query::resolved::{
-    Bm25, Clause, Decay, Function, FunctionScore, Scalar, Similarities, WeightedFunction,
+    Bm25, Clause, Decay, Function, FunctionScore, Origin, Scalar, Similarities, WeightedFunction,
 };
 use gleaner_query::search::SortMode;
 use rand::Rng;
@@ -60,7 +60,7 @@ fn functions(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         2 => Function::Decay(Decay {
             field: number(),
             shape: [DecayShape::Gauss, DecayShape::Exp, DecayShape::Linear][rng.random_range(0..3)],
-            origin: f64::from(rng.random_range(-20..20)),
+            origin: Origin::Number(f64::from(rng.random_range(-20..20))),
             scale: 15.0,
             offset: 3.0,
             decay: 0.4,
@@ -68,8 +68,8 @@ fn functions(rng: &mut StdRng, corpus: &Corpus) -> Clause {
         }),
         _ => Function::Proximity {
             field: number(),
-            origin: rng.random_range(-20..20),
-            pivot: 10,
+            origin: Origin::Number(f64::from(rng.random_range(-20..20))),
+            pivot: 10.0,
         },
     };
     let num_functions = rng.random_range(0..4);

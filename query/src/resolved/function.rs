@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Clause;
 use crate::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
+use crate::encoded::GeoPoint;
 use crate::search::SortMode;
 
 /// Documents of a clause, scored by functions of them.
@@ -62,12 +63,12 @@ pub enum Function {
     Decay(Decay),
     /// pivot / (pivot + distance of the nearest value from the origin); 0 without a value.
     Proximity {
-        /// A field of dates.
+        /// A field of dates, or of points.
         field: FieldPath,
-        /// Milliseconds since the epoch.
-        origin: i64,
-        /// Milliseconds, > 0.
-        pivot: i64,
+        /// Where the distance is 0.
+        origin: Origin,
+        /// Milliseconds, or metres; > 0.
+        pivot: f64,
     },
     /// A curve over the value of a feature; 0 without one.
     Feature {
@@ -78,15 +79,24 @@ pub enum Function {
     },
 }
 
-/// A decay function, in the units of the field: dates are milliseconds. 1 without a value.
+/// Where distances from values of a field begin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A number, or milliseconds since the epoch.
+    Number(f64),
+    /// A point on the earth; distances are metres.
+    Point(GeoPoint),
+}
+
+/// A decay function, in the units of the field: dates are milliseconds, points metres apart. 1 without a value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decay {
-    /// A field of numbers or dates.
+    /// A field of numbers, dates or points.
     pub field: FieldPath,
     /// How it falls.
     pub shape: DecayShape,
     /// Where it is 1.
-    pub origin: f64,
+    pub origin: Origin,
     /// At which distance beyond the offset it is `decay`, > 0.
     pub scale: f64,
     /// Up to which distance it is 1.

@@ -6,8 +6,9 @@ use gleaner_query::dsl::{
     BoostMode, DecayFunction, DistanceFeatureQuery, FeatureCurve, FilteredFunction,
     FunctionScoreQuery, RankFeatureQuery, ScoreFunction, ScoreMode,
 };
+use gleaner_query::encoded::{parse_distance, parse_point};
 use gleaner_query::error::ErrorType;
-use gleaner_query::resolved::{Clause, Decay, Function, FunctionScore, WeightedFunction};
+use gleaner_query::resolved::{Clause, Decay, Function, FunctionScore, Origin, WeightedFunction};
 use gleaner_query::units::parse_time;
 use serde_json::Value;
 
@@ -105,7 +106,7 @@ impl Resolver<'_> {
                 let offset = decay.offset.as_ref();
                 let offset = offset.map(|offset| distance(offset, "offset"));
                 (
-                    origin as f64,
+                    Origin::Number(origin as f64),
                     distance(&decay.scale, "scale")? as f64,
                     offset.transpose()?.unwrap_or(0) as f64,
                 )
@@ -119,14 +120,27 @@ impl Resolver<'_> {
                 let number = |value: &Value| values::number(value).map(values::Number::as_f64);
                 let offset = decay.offset.as_ref().map(number).transpose()?;
                 (
-                    number(origin)?,
+                    Origin::Number(number(origin)?),
                     number(&decay.scale)?,
+                    offset.unwrap_or(0.0),
+                )
+            }
+            FieldKind::GeoPoint => {
+                let origin = decay.origin.as_ref().ok_or_else(|| {
+                    refuse(&format!(
+                        "both [scale] and [origin] must be set for geo fields, [{path}] is one"
+                    ))
+                })?;
+                let offset = decay.offset.as_ref().map(metres).transpose()?;
+                (
+                    Origin::Point(parse_point(origin).map_err(QueryError::illegal)?),
+                    metres(&decay.scale)?,
                     offset.unwrap_or(0.0),
                 )
             }
             other => {
                 return Err(refuse(&format!(
-                    "field [{path}] is of type [{}], but only numeric types and dates are supported.",
+                    "field [{path}] is of type [{}], but only numeric types, dates and points are supported.",
                     other.type_name()
                 )));
             }
@@ -153,9 +167,19 @@ impl Resolver<'_> {
         query: &DistanceFeatureQuery,
     ) -> Result<Clause, QueryError> {
         let path = FieldPath::new(query.field.as_str());
-        let format = match self.mapping().field(path.as_str()).map(|field| &field.kind) {
+        let kind = self.mapping().field(path.as_str()).map(|field| &field.kind);
+        let (origin, pivot) = match kind {
             None => return Ok(Clause::MatchNone),
-            Some(FieldKind::Date { format, .. }) => &format.0,
+            Some(FieldKind::Date { format, .. }) => {
+                let origin = self.date_bound(&query.origin, &format.0, None, false)?;
+                let pivot = duration_ms(&query.pivot, "pivot")?;
+                (Origin::Number(origin as f64), pivot as f64)
+            }
+            Some(FieldKind::GeoPoint) => {
+                let origin = parse_point(&query.origin).map_err(QueryError::illegal)?;
+                let pivot = parse_distance(&query.pivot).map_err(QueryError::illegal)?;
+                (Origin::Point(origin), pivot)
+            }
             Some(other) => {
                 return Err(QueryError::illegal(format!(
                     "Illegal data type of [{}]! [distance_feature] query can only be run on a date, \
@@ -164,8 +188,7 @@ impl Resolver<'_> {
                 )));
             }
         };
-        let pivot = duration_ms(&query.pivot, "pivot")?;
-        if pivot <= 0 {
+        if pivot <= 0.0 {
             return Err(QueryError::illegal(format!(
                 "[distance_feature] [pivot] must be > 0, but was [{}]",
                 query.pivot
@@ -173,7 +196,7 @@ impl Resolver<'_> {
         }
         let function = Function::Proximity {
             field: path.clone(),
-            origin: self.date_bound(&query.origin, format, None, false)?,
+            origin,
             pivot,
         };
         Ok(scored_by(path, function, query.boost))
@@ -205,6 +228,11 @@ impl Resolver<'_> {
         };
         Ok(scored_by(path, function, query.boost))
     }
+}
+
+/// Reads a distance between points, in metres.
+fn metres(value: &Value) -> Result<f64, QueryError> {
+    parse_distance(&values::text_of(value)).map_err(QueryError::illegal)
 }
 
 /// Returns the curve of a feature of which smaller values score more: of 1 / v, and 1 / pivot.

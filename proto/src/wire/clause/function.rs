@@ -2,7 +2,8 @@
 
 use gleaner_model::FieldPath;
 use gleaner_query::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
-use gleaner_query::resolved::{Clause, Decay, Function, FunctionScore, WeightedFunction};
+use gleaner_query::encoded::GeoPoint;
+use gleaner_query::resolved::{Clause, Decay, Function, FunctionScore, Origin, WeightedFunction};
 use gleaner_query::search::SortMode;
 
 use super::super::field::{known, member};
@@ -79,20 +80,32 @@ fn function_message(function: &WeightedFunction) -> v1::ScoreFunction {
                 DecayShape::Exp => Shape::Exp,
                 DecayShape::Linear => Shape::Linear,
             } as i32,
-            origin: decay.origin,
+            origin: number_of(decay.origin),
             scale: decay.scale,
             offset: decay.offset,
             decay: decay.decay,
             mode: mode_message(Some(decay.mode)) as i32,
+            point: point_of(decay.origin),
         }),
         Function::Proximity {
             field,
             origin,
             pivot,
-        } => Kind::Proximity(message::Proximity {
-            field: field_text(field),
-            origin: *origin,
-            pivot: *pivot,
+        } => Kind::Proximity(match origin {
+            Origin::Number(origin) => message::Proximity {
+                field: field_text(field),
+                origin: *origin as i64,
+                pivot: *pivot as i64,
+                point: None,
+                pivot_m: 0.0,
+            },
+            Origin::Point(_) => message::Proximity {
+                field: field_text(field),
+                origin: 0,
+                pivot: 0,
+                point: point_of(*origin),
+                pivot_m: *pivot,
+            },
         }),
         Function::Feature { field, curve } => Kind::Feature(message::Feature {
             field: field_text(field),
@@ -127,7 +140,7 @@ fn function_of(message: v1::ScoreFunction) -> Result<WeightedFunction, DecodeErr
                 Shape::Exp => DecayShape::Exp,
                 Shape::Linear => DecayShape::Linear,
             },
-            origin: decay.origin,
+            origin: origin_of(decay.point, decay.origin),
             scale: decay.scale,
             offset: decay.offset,
             decay: decay.decay,
@@ -135,8 +148,11 @@ fn function_of(message: v1::ScoreFunction) -> Result<WeightedFunction, DecodeErr
         }),
         Kind::Proximity(proximity) => Function::Proximity {
             field: FieldPath::new(proximity.field),
-            origin: proximity.origin,
-            pivot: proximity.pivot,
+            pivot: match proximity.point {
+                Some(_) => proximity.pivot_m,
+                None => proximity.pivot as f64,
+            },
+            origin: origin_of(proximity.point, proximity.origin as f64),
         },
         Kind::Feature(feature) => Function::Feature {
             field: FieldPath::new(feature.field),
@@ -144,6 +160,36 @@ fn function_of(message: v1::ScoreFunction) -> Result<WeightedFunction, DecodeErr
         },
     };
     Ok(WeightedFunction { weight, function })
+}
+
+fn number_of(origin: Origin) -> f64 {
+    match origin {
+        Origin::Number(number) => number,
+        Origin::Point(_) => 0.0,
+    }
+}
+
+fn point_of(origin: Origin) -> Option<message::GeoOrigin> {
+    match origin {
+        Origin::Number(_) => None,
+        Origin::Point(point) => Some(message::GeoOrigin {
+            latitude: point.latitude,
+            longitude: point.longitude,
+        }),
+    }
+}
+
+fn origin_of(point: Option<message::GeoOrigin>, number: f64) -> Origin {
+    match point {
+        Some(message::GeoOrigin {
+            latitude,
+            longitude,
+        }) => Origin::Point(GeoPoint {
+            latitude,
+            longitude,
+        }),
+        None => Origin::Number(number),
+    }
 }
 
 fn curve_message(curve: FeatureCurve) -> Curve {

@@ -7,8 +7,8 @@ use gleaner_query::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMod
 use gleaner_query::encoded::{GeoPoint, GeoShape, Relation};
 use gleaner_query::resolved::{
     Clause, Decay, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, FieldTotals,
-    Function, FunctionScore, Pattern, Scalar, Span, Statistics, StatisticsRequest, Unmatched,
-    WeightedFunction,
+    Function, FunctionScore, Origin, Pattern, Scalar, Span, Statistics, StatisticsRequest,
+    Unmatched, WeightedFunction,
 };
 use gleaner_query::search::SortMode;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -196,20 +196,33 @@ fn function() -> impl Strategy<Value = Function> {
             Function::Decay(Decay {
                 field,
                 shape: DecayShape::Exp,
-                origin,
+                origin: Origin::Number(origin),
                 scale,
                 offset: 0.5,
                 decay: 0.25,
                 mode: SortMode::Avg,
             })
         }),
-        (field(), any::<i64>(), any::<i64>()).prop_map(|(field, origin, pivot)| {
+        (field(), any::<i32>(), any::<i32>()).prop_map(|(field, origin, pivot)| {
             Function::Proximity {
                 field,
-                origin,
-                pivot,
+                origin: Origin::Number(origin.into()),
+                pivot: pivot.into(),
             }
         }),
+        (field(), any::<i32>(), any::<i32>(), number()).prop_map(
+            |(field, latitude, longitude, pivot)| {
+                let point = GeoPoint {
+                    latitude,
+                    longitude,
+                };
+                Function::Proximity {
+                    field,
+                    origin: Origin::Point(point),
+                    pivot,
+                }
+            }
+        ),
         (field(), number(), 0..4).prop_map(|(field, pivot, curve)| {
             let curve = match curve {
                 0 => FeatureCurve::Saturation { pivot },
