@@ -271,10 +271,13 @@ fn definition(component: &str, kind: &str) -> Value {
         ("tokenizer", "ngram" | "nGram" | "edge_ngram" | "edgeNGram") => {
             json!({"token_chars": ["custom"], "custom_token_chars": "-"})
         }
+        ("filter", "common_grams") => json!({"common_words": ["a"]}),
+        ("filter", "dictionary_decompounder") => json!({"word_list": ["a"]}),
         ("filter", "elision") => json!({"articles": ["l"]}),
         ("filter", "keep") => json!({"keep_words": ["a"]}),
         ("filter", "keep_types") => json!({"types": ["word"]}),
         ("filter", "keyword_marker") => json!({"keywords": ["a"]}),
+        ("filter", "pattern_capture") => json!({"patterns": ["(a)"]}),
         ("filter", "stemmer_override") => json!({"rules": ["a => b"]}),
         ("filter", "synonym" | "synonym_graph") => json!({"synonyms": ["a, b"]}),
         ("filter" | "char_filter", "pattern_replace") => json!({"pattern": "a"}),

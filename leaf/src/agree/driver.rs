@@ -72,6 +72,8 @@ pub(crate) struct Status {
     pub(crate) agreed: SeqNo,
     /// The term that it leads; `None` while it follows.
     pub(crate) reign: Option<Reign>,
+    /// The last term that it led, when it leads it no longer.
+    pub(crate) ended: Option<EndedReign>,
     /// Whether new records may be ordered.
     pub(crate) may_order: bool,
     /// The agreed point that a primary announced when it was first followed.
@@ -90,6 +92,14 @@ pub(crate) struct Reign {
     pub(crate) term: PrimaryTerm,
     /// The end of the log when it began.
     pub(crate) start: SeqNo,
+}
+
+/// A term that a copy leads no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EndedReign {
+    pub(crate) term: PrimaryTerm,
+    /// Everything below was agreed when it ended.
+    pub(crate) agreed: SeqNo,
 }
 
 /// Why a copy cannot go on as it is.
@@ -221,7 +231,8 @@ impl CopyDriver {
     /// Waits until everything below `next` is agreed under `term`.
     ///
     /// # Errors
-    /// [`LeafFault::Indeterminate`] when the copy leads that term no longer: it may be agreed or not.
+    /// [`LeafFault::Indeterminate`] when the copy leads that term no longer, and it was not agreed by then: it may come
+    /// to be agreed or not.
     pub(crate) async fn wait_agreed(
         &self,
         term: PrimaryTerm,
@@ -230,8 +241,13 @@ impl CopyDriver {
         let mut status = self.status.subscribe();
         let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
         let known = status.wait_for(|status| !leads(status) || status.agreed >= next);
+        // Where the role is handed over, all was agreed first, and this may hear of both at once.
+        let was_agreed = |status: &Status| {
+            let ended = status.ended.filter(|ended| ended.term == term);
+            ended.is_some_and(|ended| ended.agreed >= next)
+        };
         match known.await {
-            Ok(status) if leads(&status) => Ok(()),
+            Ok(status) if leads(&status) || was_agreed(&status) => Ok(()),
             _ => Err(LeafFault::Indeterminate {
                 shard: self.shard,
                 reason: "the primary has changed before its copies had confirmed the write"
@@ -352,7 +368,7 @@ impl CopyDriver {
         if let Some((_, upstream)) = machine.upstream.take() {
             upstream.leave(self.shard);
         }
-        machine.told.reign = None;
+        machine.end_reign();
         machine.told.may_order = false;
         machine.told.end.get_or_insert(DriverEnd::Closed);
         self.status.send_replace(machine.told.clone());

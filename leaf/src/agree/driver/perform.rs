@@ -11,7 +11,7 @@ use gleaner_replication::{
     Answer, Batch, Effect, Event, FromFollower, FromPrimary, Outcome, Proposal, Report,
 };
 
-use super::{CopyDriver, DriverEnd, Machine, Reign};
+use super::{CopyDriver, DriverEnd, EndedReign, Machine, Reign};
 use crate::agree::downstream::Out;
 use crate::agree::log_lane::LogWork;
 
@@ -94,7 +94,7 @@ impl CopyDriver {
                 tracing::info!(shard = %self.shard, %term, %start, "copy leads its shard");
             }
             Effect::StepDown => {
-                machine.told.reign = None;
+                machine.end_reign();
                 machine.streams.clear();
                 tracing::info!(shard = %self.shard, "copy leads its shard no longer");
             }
@@ -239,6 +239,14 @@ impl CopyDriver {
 }
 
 impl Machine {
+    /// Notes that the copy leads no longer, and what was agreed until then.
+    pub(super) fn end_reign(&mut self) {
+        if let Some(Reign { term, .. }) = self.told.reign.take() {
+            let agreed = self.copy.agreed();
+            self.told.ended = Some(EndedReign { term, agreed });
+        }
+    }
+
     pub(super) fn await_log(&mut self, work: LogWork) {
         if let Some(lane) = &self.lane {
             // An error means that the lane has ended, and with it the copy.
