@@ -348,6 +348,7 @@ fn verdict(word: &str, reason: Option<String>) -> Verdict {
         format!("[search] [{word}] is not supported"),
         format!("type [{word}] of field [a] is not supported"),
         format!("type [{word}] for [a] is not supported by gleaner"),
+        format!("[{word}] is not supported for new indices"),
     ];
     if of_analysis || is_unknown.iter().any(|start| reason.starts_with(*start)) {
         Verdict::Unknown

@@ -6,7 +6,8 @@
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use gleaner_model::FieldPath;
+use gleaner_model::mapping::Codec;
+use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
 use gleaner_query::search::SortMode;
@@ -250,13 +251,20 @@ impl Numbers {
         let Some(handle) = scope.view.field(field.as_str()) else {
             return Ok(Self::Nothing);
         };
+        if let FieldKind::Encoded {
+            codec: Codec::GeoPoint,
+            ..
+        } = &handle.kind
+        {
+            let column = reader.fast_fields().str(handle.name.as_str())?;
+            return Ok(column.map_or(Self::Nothing, Self::Points));
+        }
         Ok(match DocValues::open_in(reader, handle)? {
             Some(DocValues::I64(column) | DocValues::Date(column)) => Self::Whole(column),
             Some(DocValues::U64(column)) => Self::Unsigned(column),
             Some(DocValues::F64(column)) => Self::Fraction(column),
             Some(DocValues::Bool(column)) => Self::Boolean(column),
-            Some(DocValues::Terms(column)) => Self::Points(column),
-            Some(DocValues::Ip(_)) | None => Self::Nothing,
+            Some(DocValues::Ip(_) | DocValues::Terms(_)) | None => Self::Nothing,
         })
     }
 

@@ -207,7 +207,7 @@ mod tests {
         Decay {
             field: FieldPath::new("price"),
             shape,
-            origin: 0.0,
+            origin: Origin::Number(0.0),
             scale: 10.0,
             offset: 2.0,
             decay: 0.3,

@@ -1,5 +1,6 @@
 //! Functions that scores are made of: fields and values as given → as the index holds them.
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
@@ -125,7 +126,10 @@ impl Resolver<'_> {
                     offset.unwrap_or(0.0),
                 )
             }
-            FieldKind::GeoPoint => {
+            FieldKind::Encoded {
+                codec: Codec::GeoPoint,
+                ..
+            } => {
                 let origin = decay.origin.as_ref().ok_or_else(|| {
                     refuse(&format!(
                         "both [scale] and [origin] must be set for geo fields, [{path}] is one"
@@ -175,7 +179,10 @@ impl Resolver<'_> {
                 let pivot = duration_ms(&query.pivot, "pivot")?;
                 (Origin::Number(origin as f64), pivot as f64)
             }
-            Some(FieldKind::GeoPoint) => {
+            Some(FieldKind::Encoded {
+                codec: Codec::GeoPoint,
+                ..
+            }) => {
                 let origin = parse_point(&query.origin).map_err(QueryError::illegal)?;
                 let pivot = parse_distance(&query.pivot).map_err(QueryError::illegal)?;
                 (Origin::Point(origin), pivot)
