@@ -1,6 +1,6 @@
 //! Clients that write documents, each under an id of its own and once, and know what became of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +24,8 @@ const PAGE: usize = 500;
 #[derive(Default)]
 struct Books {
     acknowledged: BTreeSet<String>,
-    /// Nobody knows.
-    unknown: BTreeSet<String>,
+    /// Nobody knows, with what was answered.
+    unknown: BTreeMap<String, String>,
     /// Surely not written.
     refused: BTreeSet<String>,
     /// Said to be there already, though each is written once: a root has sent it twice.
@@ -104,6 +104,13 @@ impl Clients {
         self.books.lock().unknown.len()
     }
 
+    /// Refuses writes of which nobody knows.
+    pub(crate) fn check_certain(&self) -> Result<()> {
+        let unknown = &self.books.lock().unknown;
+        ensure!(unknown.is_empty(), "nobody knows of {unknown:#?}");
+        Ok(())
+    }
+
     /// Ends the clients, and holds what is there against what they were told.
     pub(crate) async fn end(mut self, cluster: &Cluster) -> Result<()> {
         self.is_over.store(true, Ordering::Relaxed);
@@ -124,7 +131,7 @@ impl Clients {
         ensure!(repeated.is_empty(), "written a second time: {repeated:?}");
         let phantoms = there(&books.refused).await?;
         ensure!(phantoms == 0, "{phantoms} refused documents are there");
-        let unknown = there(&books.unknown).await?;
+        let unknown = there(&books.unknown.keys().cloned().collect()).await?;
         let count = cluster
             .send(&Request::new("GET", "/things/_count"))
             .await?
@@ -151,7 +158,10 @@ async fn write(root: SocketAddr, client: usize, n: usize, books: &Mutex<Books>) 
         }
         Ok(429) => drop(books.refused.insert(id)),
         Ok(409) => drop(books.repeated.insert(id)),
-        _ => drop(books.unknown.insert(id)),
+        _ => {
+            let told = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.shown());
+            books.unknown.insert(id, told);
+        }
     }
 }
 

@@ -117,10 +117,7 @@ async fn a_leaf_that_stops_in_order_hands_its_shards_over() -> Result<()> {
         cluster.start_again(&stopped)?;
         cluster.until_green().await?;
     }
-    ensure!(
-        clients.num_unknown() == 0,
-        "every write was answered for certain"
-    );
+    clients.check_certain()?;
     clients.end(&cluster).await
 }
 

@@ -12,7 +12,7 @@ use crate::node::NodeFault;
 /// A call without an answer of the peer's domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CallFault {
-    /// No connection could be made: the peer has not seen the call.
+    /// No connection could be made, or it was closed before the call: the peer has not seen it.
     Unreachable(String),
     /// The connection broke, or the peer is stopping: it may have seen the call.
     Broken(String),
@@ -26,6 +26,22 @@ pub(crate) enum CallFault {
     Refused(String),
     /// The peer failed, or answered what cannot be read.
     Internal(String),
+}
+
+/// Returns whether the connection was closed before the request was written to it.
+fn is_unsent(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_canceled)
+}
+
+/// Returns whether the peer, which stops in order, has said that it does not process the request: it goes on with all
+/// that it has taken (RFC 9113, 6.8).
+fn is_turned_away(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<h2::Error>();
+    error.is_some_and(|error| {
+        let is_in_order = error.reason() == Some(h2::Reason::NO_ERROR);
+        error.is_go_away() && error.is_remote() && is_in_order
+    })
 }
 
 impl CallFault {
@@ -47,17 +63,18 @@ impl CallFault {
     }
 
     fn of_transport(error: &(dyn Error + 'static)) -> Self {
-        let mut is_connecting = false;
+        let mut is_unseen = false;
         let mut deepest = error;
         loop {
-            is_connecting |= deepest.is::<ConnectError>();
+            is_unseen |=
+                deepest.is::<ConnectError>() || is_unsent(deepest) || is_turned_away(deepest);
             match deepest.source() {
                 Some(source) => deepest = source,
                 None => break,
             }
         }
         let reason = deepest.to_string();
-        if is_connecting {
+        if is_unseen {
             Self::Unreachable(reason)
         } else {
             Self::Broken(reason)
