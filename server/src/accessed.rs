@@ -1,14 +1,26 @@
-//! A request that is told of, in the access log and as a span, until the last of its answer has gone.
+//! A request that the access log has a line of and traces a span, until the last of its answer has gone.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use gleaner_telemetry::{AccessLog, AccessRecord, Served};
 use http::{Method, Request, Response};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 
 use crate::client::PeerAddress;
+
+/// An answer, with the record that ends with it where its request has one.
+pub(crate) struct Answered {
+    pub(crate) response: Response<Body>,
+    pub(crate) record: Option<Box<AnswerRecord>>,
+}
+
+impl From<Response<Body>> for Answered {
+    fn from(response: Response<Body>) -> Self {
+        Self {
+            response,
+            record: None,
+        }
+    }
+}
 
 /// A request that has come, with its record.
 pub(crate) struct Accessed {
@@ -30,11 +42,8 @@ impl Accessed {
     /// Has the request answered; the record goes with the answer.
     ///
     /// # Cancel safety
-    /// Dropping the future tells that the client has gone.
-    pub(crate) async fn answer<F>(
-        self,
-        answer: impl FnOnce(Request<Incoming>) -> F,
-    ) -> Response<Body>
+    /// A future that is dropped leaves a record of a client that has gone.
+    pub(crate) async fn answer<F>(self, answer: impl FnOnce(Request<Incoming>) -> F) -> Answered
     where
         F: Future<Output = Response<Body>>,
     {
@@ -45,21 +54,22 @@ impl Accessed {
         let has_body = request.method() != Method::HEAD;
         let response = record.scope().run(answer(request)).await;
         record.answered(response.status(), response.headers());
-        response.map(|body| {
-            Body::new(RecordedBody {
-                to_come: body.size_hint().exact().filter(|_| has_body),
-                is_over: !has_body || body.is_end_stream(),
-                body,
-                num_bytes: 0,
-                record,
-            })
-        })
+        let body = response.body();
+        let record = AnswerRecord {
+            to_come: body.size_hint().exact(),
+            is_over: !has_body || body.is_end_stream(),
+            num_bytes: 0,
+            record,
+        };
+        Answered {
+            record: Some(Box::new(record)),
+            response,
+        }
     }
 }
 
-/// The body of an answer whose record ends with it.
-struct RecordedBody {
-    body: Body,
+/// The record of an answer on its way; it ends when this is dropped.
+pub(crate) struct AnswerRecord {
     record: AccessRecord,
     num_bytes: u64,
     /// All its bytes, where that is known: the connection may not ask for more.
@@ -67,43 +77,24 @@ struct RecordedBody {
     is_over: bool,
 }
 
-impl HttpBody for RecordedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.num_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-            }
-            Poll::Ready(None) => self.is_over = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        polled
+impl AnswerRecord {
+    /// Notes that the connection has taken so many bytes more.
+    pub(crate) fn note_taken(&mut self, num_bytes: usize) {
+        self.num_bytes += num_bytes as u64;
+        self.is_over |= self.to_come == Some(self.num_bytes);
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Notes that nothing is left.
+    pub(crate) fn note_end(&mut self) {
+        self.is_over = true;
     }
 }
 
-impl Drop for RecordedBody {
+impl Drop for AnswerRecord {
     fn drop(&mut self) {
-        let is_whole = self.is_over
-            || self.to_come == Some(self.num_bytes)
-            || (self.num_bytes > 0 && self.body.is_end_stream());
-        let served = Served {
+        self.record.served(Served {
             num_bytes: self.num_bytes,
-            is_cut: !is_whole,
-        };
-        self.record.served(served);
+            is_cut: !self.is_over,
+        });
     }
 }

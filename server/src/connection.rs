@@ -6,9 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use gleaner_listener::{Activity, Connection, Protocol, count_closed};
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,6 +16,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
+use crate::accessed::Answered;
 use crate::client::Client;
 use crate::options::ServerOptions;
 use crate::response::{PacedBody, Unread};
@@ -94,7 +94,7 @@ impl Drive {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
         A: Fn(Request<Incoming>) -> F,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output = Answered> + Send + 'static,
     {
         let (is_http2, client) = (self.protocol == Protocol::Http2, self.client.clone());
         let (activity, unread) = (Arc::clone(connection.activity()), Arc::<Unread>::default());
@@ -108,10 +108,7 @@ impl Drive {
             client.describe(request.extensions_mut());
             let unread = is_http2.then(|| Arc::clone(&unread));
             let answering = answer(request);
-            async move {
-                let response = answering.await;
-                Ok::<_, Infallible>(response.map(|body| PacedBody::new(body, open, unread)))
-            }
+            async move { Ok::<_, Infallible>(PacedBody::of(answering.await, open, unread)) }
         });
         let io = TokioIo::new(connection);
         if is_http2 {

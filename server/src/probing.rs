@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
+use crate::accessed::Answered;
 use crate::panic::answer_to_panic;
 use crate::server::{Answers, Server};
 
@@ -92,21 +93,18 @@ where
     S: Answers,
 {
     /// Answers a request of a connection that probes come over: these here, others by the runtime.
-    pub(crate) async fn answer_at_edge(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Response<Body> {
+    pub(crate) async fn answer_at_edge(self: Arc<Self>, request: Request<Incoming>) -> Answered {
         match request.uri().path() {
             "/_health/live" | "/metrics" | "/topz" => self.answer(request).await,
-            "/_health/ready" => self.ready(request).await,
-            _ if self.scope == Scope::Probes => nothing_else(),
+            "/_health/ready" => self.ready(request).await.into(),
+            _ if self.scope == Scope::Probes => nothing_else().into(),
             _ => {
                 let runtime = self.runtime.clone();
                 match OwnedTask::spawn(&runtime, self.answer(request)).await {
                     Ok(answered) => answered,
                     Err(failed) => match failed.try_into_panic() {
-                        Ok(panic) => answer_to_panic(panic),
-                        Err(_) => not_ready("the process stops"),
+                        Ok(panic) => answer_to_panic(panic).into(),
+                        Err(_) => not_ready("the process stops").into(),
                     },
                 }
             }
@@ -121,7 +119,7 @@ where
                 None => not_ready("the process is too busy to tell"),
             };
         };
-        let (head, body) = answered.into_parts();
+        let (head, body) = answered.response.into_parts();
         let body = axum::body::to_bytes(body, READY_BYTES).await;
         let body = body.unwrap_or_default();
         self.last_ready.note(head.status, &body);

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use gleaner_listener::{Lag, OpenRequest};
+use http::Response;
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
+
+use crate::accessed::{AnswerRecord, Answered};
 
 /// Bytes that are handed to a connection at once.
 const PIECE: usize = 64 << 10;
@@ -133,6 +136,8 @@ impl Answer {
 
 /// The body of an answer.
 pub(crate) struct PacedBody {
+    /// It ends before the rest is let go.
+    record: Option<Box<AnswerRecord>>,
     body: Body,
     /// What is left of the last piece of the body.
     rest: Bytes,
@@ -140,22 +145,35 @@ pub(crate) struct PacedBody {
 }
 
 impl PacedBody {
-    /// Returns `body`; `unread` is where an HTTP/2 connection keeps the times of its answers.
-    pub(crate) fn new(body: Body, open: OpenRequest, unread: Option<Arc<Unread>>) -> Self {
+    /// Returns the body of an answer; `unread` is where an HTTP/2 connection keeps the times of its answers.
+    pub(crate) fn of(
+        answered: Answered,
+        open: OpenRequest,
+        unread: Option<Arc<Unread>>,
+    ) -> Response<Self> {
+        let Answered { response, record } = answered;
         let answer = match unread {
             None => Answer::Http1(open),
             Some(unread) => Answer::Http2(Arc::new(Stream::begin(unread, open))),
         };
-        Self {
+        response.map(|body| Self {
+            record,
             body,
             rest: Bytes::new(),
             answer,
-        }
+        })
     }
 
     fn piece(&mut self, mut data: Bytes) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if data.len() > PIECE {
             self.rest = data.split_off(PIECE);
+        }
+        let is_last = self.is_end_stream();
+        if let Some(record) = &mut self.record {
+            record.note_taken(data.len());
+            if is_last {
+                record.note_end();
+            }
         }
         Poll::Ready(Some(Ok(Frame::data(self.answer.piece(data)))))
     }
@@ -184,7 +202,13 @@ impl HttpBody for PacedBody {
                 }
                 Poll::Pending
             }
-            ended => ended,
+            Poll::Ready(None) => {
+                if let Some(record) = &mut self.record {
+                    record.note_end();
+                }
+                Poll::Ready(None)
+            }
+            failed => failed,
         }
     }
 

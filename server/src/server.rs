@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tower::{Service, ServiceExt as _};
 
-use crate::accessed::Accessed;
+use crate::accessed::{Accessed, Answered};
 use crate::client::{Client, Encryption, PeerAddress};
 use crate::connection::{Drive, Limits};
 use crate::edge::Edge;
@@ -215,18 +215,18 @@ where
         drive.run(connection(begun), answer).await;
     }
 
-    /// Answers a request, and has it told of where it is no probe.
-    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    /// Answers a request, with a record where it is no probe.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answered {
         let log = self.access_log.as_ref();
         let Some(log) = log.filter(|_| !is_of_probe(request.uri().path())) else {
-            return self.answer_untold(request).await;
+            return self.ask_service(request).await.into();
         };
         let accessed = Accessed::begin(log, request);
-        accessed.answer(|request| self.answer_untold(request)).await
+        accessed.answer(|request| self.ask_service(request)).await
     }
 
-    /// Answers a request, with 500 where the service panics.
-    async fn answer_untold(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Has the service answer a request, with 500 where it panics.
+    async fn ask_service(&self, request: Request<Incoming>) -> Response<Body> {
         let answering = self.service.clone().oneshot(request);
         match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(Ok(response)) => response,

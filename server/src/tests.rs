@@ -1,5 +1,6 @@
 //! Connections over real sockets: what is silent, slow or unread ends, and probes are answered meanwhile.
 
+mod accessed;
 pub(crate) mod encrypted;
 mod http2;
 mod proxied;

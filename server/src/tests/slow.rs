@@ -46,7 +46,10 @@ async fn slow(protocol: Protocol, options: &ServerOptions) -> Slow {
         stop: stop.subscribe(),
     };
     let connection = Connection::new(server, Bytes::new(), place);
-    let answer = |_| std::future::ready(Response::new(Body::from(vec![b'x'; SOME])));
+    let answer = |_| {
+        let response = Response::new(Body::from(vec![b'x'; SOME]));
+        std::future::ready(response.into())
+    };
     Slow {
         client,
         driving: tokio::spawn(drive.run(connection, answer)),
