@@ -42,8 +42,8 @@ impl TraceContext {
 
     /// Returns the place of a request in the trace of its caller, or in one that begins with it.
     ///
-    /// It is recorded where its caller records it, and where its number is within the share that this process records:
-    /// processes with the same share decide alike.
+    /// It is recorded where its number is within the share that this process records, so that processes with the same share
+    /// decide alike, and where its caller records it, up to so many a second: anybody may say so.
     pub fn below(caller: Option<Self>) -> Self {
         let trace_id = caller.map_or_else(|| rand::random::<u128>().max(1), |of| of.trace_id);
         let is_asked_for = caller.is_some_and(|of| of.is_sampled);
