@@ -254,11 +254,9 @@ async fn dispatch(
 /// Notes what is asked, by whom, for those who look after the node.
 fn note_request(route: &'static Route, parts: &Parts, sender: &Sender) {
     gleaner_telemetry::note(|facts| {
-        facts.route = Some(route.name);
         let mut parts = parts.iter().flatten();
-        facts.index = parts
-            .find(|(name, _)| *name == "index")
-            .map(|(_, names)| names.clone());
+        let index = parts.find(|(name, _)| *name == "index");
+        facts.note_target(route.name, index.map(|(_, names)| names.as_str()));
         facts.key_id = sender.principal.holder().map(|holder| holder.id.clone());
     });
 }

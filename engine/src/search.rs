@@ -27,6 +27,8 @@ mod tally;
 mod walk;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use gleaner_model::ShardKey;
 use gleaner_query::answer::ShardHits;
@@ -40,7 +42,7 @@ use crate::{EngineError, View};
 pub(crate) use aggregations::LiveFilters;
 pub use brief::is_brief;
 use brief::looked_at;
-use request::{Request, Unready};
+use request::{Request, Task, Unready};
 pub use sorting::check_sort;
 pub(crate) use sorting::{KeyReader, Raw};
 
@@ -83,6 +85,15 @@ pub fn search(
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> Vec<Result<ShardHits, EngineError>> {
+    search_timed(targets, query, env).0
+}
+
+/// As [`search`]; beside each answer stands how long threads were busy with its target, together.
+pub fn search_timed(
+    targets: &[Target],
+    query: &ShardQuery,
+    env: &SearchEnv<'_>,
+) -> (Vec<Result<ShardHits, EngineError>>, Vec<Duration>) {
     search_inline_below(INLINE_WORK, targets, query, env)
 }
 
@@ -91,12 +102,14 @@ fn search_inline_below(
     targets: &[Target],
     query: &ShardQuery,
     env: &SearchEnv<'_>,
-) -> Vec<Answer> {
+) -> (Vec<Answer>, Vec<Duration>) {
     let mut answers: Vec<Option<Answer>> = targets.iter().map(|_| None).collect();
+    let busy: Vec<BusyTime> = targets.iter().map(|_| BusyTime::default()).collect();
     loop {
         let open = |at: &usize| answers[*at].is_none();
         let open: Vec<usize> = (0..targets.len()).filter(open).collect();
-        let now: Vec<&Target> = open.iter().map(|&at| &targets[at]).collect();
+        let now: Vec<(&Target, &BusyTime)> =
+            open.iter().map(|&at| (&targets[at], &busy[at])).collect();
         let found = attempt(inline_work, &now, query, env);
         let has_failed = |answer: &Option<Answer>| !matches!(answer, Some(Ok(_)));
         let is_whole = found.iter().all(has_failed) || !found.iter().any(has_failed);
@@ -109,18 +122,36 @@ fn search_inline_below(
             is_done &= answers[at].is_some();
         }
         if is_done {
-            return answers.into_iter().flatten().collect();
+            let times = busy.iter().map(BusyTime::get).collect();
+            return (answers.into_iter().flatten().collect(), times);
         }
+    }
+}
+
+/// How long threads were busy with a target, in nanoseconds.
+#[derive(Default)]
+struct BusyTime(AtomicU64);
+
+impl BusyTime {
+    fn add(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(took, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
 
 /// Evaluates once; `None` for shards that were not evaluated because another was not ready.
 fn attempt(
     inline_work: u64,
-    targets: &[&Target],
+    asked: &[(&Target, &BusyTime)],
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> Vec<Option<Answer>> {
+    let targets: Vec<&Target> = asked.iter().map(|(target, _)| *target).collect();
+    let targets = &targets[..];
     let filters: Vec<LiveFilters> = if query.aggregations.is_empty() {
         Vec::new()
     } else {
@@ -152,11 +183,16 @@ fn attempt(
         let documents = targets.iter().map(|target| target.view.num_documents());
         documents.sum()
     };
+    let run = |task: &Task| {
+        let began = Instant::now();
+        request.run(task);
+        asked[task.shard()].1.add(began.elapsed());
+    };
     match env.pool {
         Some(pool) if tasks.len() > 1 && looked_at(documents(), query) >= inline_work => {
-            pool.install(|| tasks.par_iter().for_each(|task| request.run(task)));
+            pool.install(|| tasks.par_iter().for_each(run));
         }
-        _ => tasks.iter().for_each(|task| request.run(task)),
+        _ => tasks.iter().for_each(run),
     }
     request.into_answers().into_iter().map(Some).collect()
 }

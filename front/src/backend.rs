@@ -16,7 +16,7 @@ use crate::options::BackendUrl;
 pub(crate) struct Backend {
     pub(crate) url: BackendUrl,
     /// Its address as text, for sessions and messages.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     num_open: AtomicUsize,
     mean: Mutex<MeanTime>,
     health: Mutex<Health>,
@@ -25,7 +25,7 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) fn new(url: BackendUrl) -> Self {
         Self {
-            name: url.to_string(),
+            name: url.to_string().into(),
             url,
             num_open: AtomicUsize::new(0),
             mean: Mutex::default(),
@@ -65,8 +65,8 @@ impl Backend {
         let has_changed = self.health.lock().note_probe(found.is_ok(), Instant::now());
         match found {
             _ if !has_changed => {}
-            Ok(()) => tracing::info!(backend = self.name, "a backend is ready"),
-            Err(reason) => tracing::warn!(backend = self.name, reason, "a backend is not ready"),
+            Ok(()) => tracing::info!(backend = &*self.name, "a backend is ready"),
+            Err(reason) => tracing::warn!(backend = &*self.name, reason, "a backend is not ready"),
         }
     }
 
@@ -82,7 +82,7 @@ impl Backend {
         let left_out = self.health.lock().note_failure(Instant::now());
         if let Some(time) = left_out {
             tracing::warn!(
-                backend = self.name,
+                backend = &*self.name,
                 ?time,
                 "a backend fails and is left out"
             );

@@ -37,7 +37,7 @@ impl Backends {
             .map(|url| Arc::new(Backend::new(url.clone())))
             .collect();
         Self {
-            names: all.iter().map(|backend| backend.name.clone()).collect(),
+            names: all.iter().map(|backend| backend.name.to_string()).collect(),
             all,
         }
     }

@@ -113,13 +113,13 @@ impl Control {
     /// 429 with what is too much and when to come again.
     pub(crate) fn enter(&self, head: &Parts, address: IpAddr) -> Result<Entrant, Refusal> {
         let visitor = self.visitors.visitor(head);
+        let target = self.visitors.target(head);
         gleaner_telemetry::note(|facts| {
             if let Visitor::Key { id, .. } = &visitor {
                 facts.key_id = Some(Arc::clone(id));
             }
-            if let Some((route, index)) = self.visitors.target(head) {
-                facts.route = Some(route);
-                facts.index = index;
+            if let Some((route, index)) = &target {
+                facts.note_target(route, index.as_deref());
             }
         });
         self.limits.enter(visitor, address)

@@ -124,8 +124,8 @@ impl Forwarder {
                 .insert(header::TRANSFER_ENCODING, chunked);
         }
         let mut span = Span::begin("forward", SpanKind::Client);
-        span.set("server.address", backend.name.as_str());
-        gleaner_telemetry::note(|facts| facts.backend = Some(backend.name.clone()));
+        span.set("server.address", &*backend.name);
+        gleaner_telemetry::note(|facts| facts.backend = Some(Arc::clone(&backend.name)));
         if let Some(Ok(below)) = span.outgoing().map(|context| context.to_string().parse()) {
             request.headers_mut().insert(TRACEPARENT, below);
         }
@@ -206,7 +206,7 @@ fn failed(backend: &Backend, error: &Error, body: &RequestBody) -> Failure {
     }
     backend.note_failure();
     let reason = innermost(error);
-    tracing::debug!(backend = backend.name, reason, "a backend gave no answer");
+    tracing::debug!(backend = &*backend.name, reason, "a backend gave no answer");
     let is_unseen = error.is_connect();
     let refusal = match is_unseen {
         true => Refusal::unreachable(&backend.name, &reason),

@@ -49,11 +49,7 @@ impl LeafClient for Leaf {
     }
 
     async fn search(&self, call: SearchCall) -> Vec<Result<ShardHits, LeafFault>> {
-        let (began, shards) = (Instant::now(), call.shards.clone());
-        let hits = traced("leaf search", Server, self.searcher.search_shards(call)).await;
-        let names = shards.iter().map(|view| view.shard.to_string());
-        gleaner_telemetry::note_shards(names, began.elapsed());
-        hits
+        traced("leaf search", Server, self.searcher.search_shards(call)).await
     }
 
     async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gleaner_model::{IndexMeta, ShardKey, SlowLevel};
 use gleaner_query::search::SearchRequest;
-use gleaner_telemetry::TraceContext;
+use gleaner_telemetry::{QueryKey, TraceContext};
 
 use crate::plan::IndexPlan;
 use crate::response::SearchResponse;
@@ -50,7 +50,7 @@ pub(crate) fn note_search(
                 source: source_of(request, origin),
                 opaque_id: origin.opaque_id.as_deref().unwrap_or_default(),
                 trace_id: asked.context().map(TraceContext::trace_hex),
-                query_key: asked.read(|facts| facts.query_key.clone()).flatten(),
+                query_key: asked.read(|facts| facts.query_key).flatten(),
             };
             line.log(level);
         }
@@ -75,7 +75,7 @@ struct SlowSearch<'a> {
     source: String,
     opaque_id: &'a str,
     trace_id: Option<String>,
-    query_key: Option<String>,
+    query_key: Option<QueryKey>,
 }
 
 impl SlowSearch<'_> {
@@ -101,7 +101,7 @@ impl SlowSearch<'_> {
                     timed_out = self.response.timed_out,
                     opaque_id = self.opaque_id,
                     trace_id = self.trace_id,
-                    query_key = self.query_key,
+                    query_key = self.query_key.map(tracing::field::display),
                     source = self.source,
                     "slow search"
                 )

@@ -1,24 +1,22 @@
 //! The access log: one line of JSON for each request, under the names of the Elastic Common Schema where it has them.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request};
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 
 use crate::context::TraceContext;
-use crate::facts::{Facts, NotedShards};
+use crate::facts::{Facts, NotedShards, QueryKey, cut};
 use crate::line_log::LineLog;
 use crate::recorder;
 use crate::scope::Scope;
 use crate::span::Span;
 use crate::top::OpenRequest;
-
-/// Longest text of a line, in bytes: what strangers send is cut there.
-const MAX_TEXT_BYTES: usize = 1_024;
 
 /// Status of a request whose client has gone before it was answered, as nginx has it.
 const CLIENT_GONE: u16 = 499;
@@ -46,21 +44,19 @@ impl AccessLog {
     pub fn begin(&self, head: &request::Parts, peer: Option<SocketAddr>) -> AccessRecord {
         let caller = TraceContext::of(&head.headers);
         let facts = Arc::default();
-        let path = cut(head.uri.path());
         let context = TraceContext::below(caller);
         AccessRecord {
             log: self.clone(),
             context,
             span: Span::of_request(context, caller),
-            open: OpenRequest::begin(&head.method, &path, &facts),
+            open: OpenRequest::begin(&head.method, &head.uri, &facts),
             facts,
-            came_at: Utc::now(),
+            came_at: self.lines.is_some().then(Utc::now),
             started: Instant::now(),
             peer,
             method: head.method.clone(),
-            path,
-            query: head.uri.query().map(cut),
-            opaque_id: text_of(&head.headers, &OPAQUE_ID),
+            uri: head.uri.clone(),
+            opaque_id: head.headers.get(OPAQUE_ID).cloned(),
             answer: None,
             served: Served::default(),
         }
@@ -76,7 +72,8 @@ pub struct Served {
     pub is_cut: bool,
 }
 
-/// A request under way; its line is written when this is dropped.
+/// A request under way; its line is written when this is dropped. What it keeps of the request shares the memory of its
+/// head: texts are made where a line or a span needs them.
 #[derive(Debug)]
 pub struct AccessRecord {
     log: AccessLog,
@@ -84,13 +81,13 @@ pub struct AccessRecord {
     span: Span,
     facts: Arc<Mutex<Facts>>,
     open: OpenRequest,
-    came_at: DateTime<Utc>,
+    /// `None` without lines.
+    came_at: Option<DateTime<Utc>>,
     started: Instant,
     peer: Option<SocketAddr>,
     method: Method,
-    path: String,
-    query: Option<String>,
-    opaque_id: Option<String>,
+    uri: Uri,
+    opaque_id: Option<HeaderValue>,
     /// What the head of the answer said; `None` before it was there.
     answer: Option<AnswerHead>,
     served: Served,
@@ -99,7 +96,7 @@ pub struct AccessRecord {
 #[derive(Debug)]
 struct AnswerHead {
     status: StatusCode,
-    cache: Option<String>,
+    cache: Option<HeaderValue>,
     after: Duration,
 }
 
@@ -107,7 +104,7 @@ struct AnswerHead {
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(rename = "@timestamp")]
-    timestamp: String,
+    timestamp: Option<String>,
     #[serde(rename = "event.dataset")]
     dataset: &'static str,
     node: &'a str,
@@ -141,11 +138,11 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "is_false")]
     aborted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<&'a str>,
+    cache: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shards: Option<NotedShards>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    query_key: Option<&'a str>,
+    query_key: Option<QueryKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,7 +152,7 @@ struct Line<'a> {
     #[serde(rename = "span.id")]
     span_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    opaque_id: Option<&'a str>,
+    opaque_id: Option<Cow<'a, str>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -178,16 +175,19 @@ fn some_milliseconds<S: Serializer>(
 impl AccessRecord {
     /// Returns what the work on the request is to belong to.
     pub fn scope(&self) -> Scope {
-        let is_told = self.log.lines.is_some() || recorder::is_recording();
-        // What nobody tells of is nothing to other nodes.
-        Scope::of_request(is_told.then_some(self.context), Arc::clone(&self.facts))
+        let scope = Scope::of_request(self.context, Arc::clone(&self.facts));
+        if self.log.lines.is_some() || recorder::is_recording() {
+            scope
+        } else {
+            scope.staying_here()
+        }
     }
 
     /// Notes the head of the answer.
     pub fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.answer = Some(AnswerHead {
             status,
-            cache: text_of(headers, &X_CACHE),
+            cache: headers.get(X_CACHE).cloned(),
             after: self.started.elapsed(),
         });
     }
@@ -204,7 +204,9 @@ impl AccessRecord {
             .map(|peer| (peer.ip().to_canonical(), peer.port()));
         let client = facts.client.or(peer.map(|peer| peer.0));
         let line = Line {
-            timestamp: self.came_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            timestamp: self
+                .came_at
+                .map(|came_at| came_at.to_rfc3339_opts(SecondsFormat::Millis, true)),
             dataset: "gleaner.access",
             node: &self.log.node,
             client: client.map(|address| address.to_string()),
@@ -212,8 +214,8 @@ impl AccessRecord {
                 .filter(|peer| client == Some(peer.0))
                 .map(|peer| peer.1),
             method: self.method.as_str(),
-            path: &self.path,
-            query: self.query.as_deref(),
+            path: cut(self.uri.path()),
+            query: self.uri.query().map(cut),
             route: facts.route,
             index: facts.index.as_deref(),
             key_id: facts.key_id.as_deref(),
@@ -222,14 +224,14 @@ impl AccessRecord {
             head_ms: answer.map(|answer| answer.after),
             num_bytes: self.served.num_bytes,
             aborted: self.served.is_cut || answer.is_none(),
-            cache: answer.and_then(|answer| answer.cache.as_deref()),
+            cache: answer.and_then(|answer| answer.cache.as_ref().map(text_of)),
             shards: facts.shards,
-            query_key: facts.query_key.as_deref(),
+            query_key: facts.query_key,
             backend: facts.backend.as_deref(),
             variant: facts.variant.as_deref(),
             trace_id: self.context.trace_hex(),
             span_id: format!("{:016x}", self.context.span_id),
-            opaque_id: self.opaque_id.as_deref(),
+            opaque_id: self.opaque_id.as_ref().map(text_of),
         };
         serde_json::to_string(&line).unwrap_or_default()
     }
@@ -245,19 +247,19 @@ impl AccessRecord {
             None => self.method.to_string(),
         });
         span.set("http.request.method", self.method.as_str());
-        span.set("url.path", self.path.as_str());
+        span.set("url.path", self.uri.path());
         if let Some(status) = status {
             let code = usize::from(status.as_u16());
             span.set("http.response.status_code", code);
         }
-        if let Some(cache) = self.answer.as_ref().and_then(|head| head.cache.as_deref()) {
-            span.set("gleaner.cache", cache);
+        if let Some(cache) = self.answer.as_ref().and_then(|head| head.cache.as_ref()) {
+            span.set("gleaner.cache", &*text_of(cache));
         }
         if let Some(index) = facts.index.as_deref() {
             span.set("db.collection.name", index);
         }
-        if let Some(key) = facts.query_key.as_deref() {
-            span.set("gleaner.query_key", key);
+        if let Some(key) = facts.query_key {
+            span.set("gleaner.query_key", key.to_string().as_str());
         }
         match status {
             None => span.set("cancelled", true),
@@ -272,21 +274,20 @@ impl AccessRecord {
 impl Drop for AccessRecord {
     fn drop(&mut self) {
         let facts = std::mem::take(&mut *self.facts.lock());
-        self.open.end(&facts, self.started.elapsed());
         if let Some(lines) = &self.log.lines {
             lines.write(self.line(&facts));
         }
         self.describe_span(&facts);
+        self.open.end(facts, self.started.elapsed());
     }
 }
 
-fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let value: &HeaderValue = headers.get(name)?;
-    Some(cut(&String::from_utf8_lossy(value.as_bytes())))
-}
-
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()
+/// Returns the text of a header, cut; its bytes are those of a stranger.
+fn text_of(value: &HeaderValue) -> Cow<'_, str> {
+    match String::from_utf8_lossy(value.as_bytes()) {
+        Cow::Borrowed(text) => Cow::Borrowed(cut(text)),
+        Cow::Owned(text) => Cow::Owned(cut(&text).to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -321,6 +322,7 @@ mod tests {
             let noted = async {
                 note(|facts| facts.note_key(&[0xab, 1, 2, 3, 4]));
                 note(|facts| facts.key_id = Some("id".into()));
+                note(|facts| facts.note_target("search", Some(&"é".repeat(2_000))));
             };
             record.scope().run(noted).await;
             let mut headers = HeaderMap::new();
@@ -346,6 +348,7 @@ mod tests {
         assert_eq!(first["query_key"], "ab010203");
         assert_eq!(first["apikey.id"], "id");
         assert_eq!(first["cache"], "miss");
+        assert_eq!(first["index"].as_str().map(str::len), Some(1_024));
         assert_eq!(first["trace.id"].as_str().map(str::len), Some(32));
         assert!(first.get("aborted").is_none(), "{first}");
         assert_eq!(told[1]["url.path"].as_str().map(str::len), Some(1_024));

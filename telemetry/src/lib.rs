@@ -20,7 +20,7 @@ mod top;
 
 pub use access::{AccessLog, AccessRecord, Served};
 pub use context::{TRACEPARENT, TRACEPARENT_KEY, TraceContext};
-pub use facts::{Facts, NotedShards};
+pub use facts::{Facts, NotedShards, QueryKey};
 pub use line_log::{LineLog, LinePlace};
 pub use recorder::record_spans;
 pub use scope::{Scope, carried, current, note};

@@ -17,15 +17,25 @@ tokio::task_local! {
 pub struct Scope {
     facts: Option<Arc<Mutex<Facts>>>,
     context: Option<TraceContext>,
+    /// Do other nodes that are called see the place in the trace?
+    travels: bool,
 }
 
 impl Scope {
-    /// Returns the scope of a request that has come, with what is to be noted of it, and its place in a trace, where there is
-    /// one.
-    pub fn of_request(context: Option<TraceContext>, facts: Arc<Mutex<Facts>>) -> Self {
+    /// Returns the scope of a request that has come, with what is to be noted of it, and its place in a trace.
+    pub fn of_request(context: TraceContext, facts: Arc<Mutex<Facts>>) -> Self {
         Self {
             facts: Some(facts),
-            context,
+            context: Some(context),
+            travels: true,
+        }
+    }
+
+    /// Returns the same in a process that tells nobody of it: nothing would be found at that place of the trace.
+    pub(crate) fn staying_here(self) -> Self {
+        Self {
+            travels: false,
+            ..self
         }
     }
 
@@ -34,14 +44,15 @@ impl Scope {
         Self {
             facts: None,
             context: Some(context),
+            travels: true,
         }
     }
 
     /// Returns the same below another span.
     pub(crate) fn at(&self, context: TraceContext) -> Self {
         Self {
-            facts: self.facts.clone(),
             context: Some(context),
+            ..self.clone()
         }
     }
 
@@ -50,9 +61,14 @@ impl Scope {
         self.context
     }
 
+    /// Returns the place in the trace that calls of other nodes are below, if they are to know.
+    pub fn outgoing(&self) -> Option<TraceContext> {
+        self.context.filter(|_| self.travels)
+    }
+
     /// Returns the place in a trace that is recorded.
     pub fn recorded(&self) -> Option<TraceContext> {
-        self.context.filter(|context| context.is_sampled)
+        self.outgoing().filter(|context| context.is_sampled)
     }
 
     /// Returns what was noted of the request so far, as `read` sees it; `None` outside of requests.
@@ -94,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_noted_in_a_carried_task_is_of_the_request() {
         let facts = Arc::<Mutex<Facts>>::default();
-        let scope = Scope::of_request(Some(TraceContext::below(None)), Arc::clone(&facts));
+        let scope = Scope::of_request(TraceContext::below(None), Arc::clone(&facts));
         scope
             .run(async {
                 let noted = carried(async { note(|facts| facts.route = Some("search")) });

@@ -7,11 +7,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use futures::future::Either;
 
 use crate::context::TraceContext;
+use crate::facts::cut;
 use crate::recorder;
 use crate::scope::{Scope, current};
-
-/// Longest text of an attribute, in bytes: names come from strangers.
-const MAX_TEXT_BYTES: usize = 1_024;
 
 /// What a span is to others (OpenTelemetry, *SpanKind*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +35,7 @@ pub enum AttributeValue {
 
 impl From<&str> for AttributeValue {
     fn from(text: &str) -> Self {
-        let end = text.floor_char_boundary(MAX_TEXT_BYTES);
-        Self::Text(text[..end].to_owned())
+        Self::Text(cut(text).to_owned())
     }
 }
 
@@ -94,7 +91,7 @@ impl Span {
             return Self(None);
         }
         match current().recorded() {
-            Some(above) => Self::open(above.part(), Some(above.span_id), (name, kind)),
+            Some(above) => Self::open(above.part(), Some(above.span_id), name, kind),
             None => Self(None),
         }
     }
@@ -105,13 +102,14 @@ impl Span {
             return Self(None);
         }
         let parent = caller.map(|caller| caller.span_id);
-        Self::open(context, parent, ("request", SpanKind::Server))
+        Self::open(context, parent, "request", SpanKind::Server)
     }
 
     fn open(
         context: TraceContext,
         parent: Option<u64>,
-        (name, kind): (&'static str, SpanKind),
+        name: &'static str,
+        kind: SpanKind,
     ) -> Self {
         Self(Some(Box::new(OpenSpan {
             span: FinishedSpan {
@@ -162,11 +160,12 @@ impl Span {
         }
     }
 
-    /// Returns the place in the trace that a call made now is below, recorded or not.
+    /// Returns the place in the trace that a call made now is below, recorded or not; `None` where this process tells nobody
+    /// of it.
     pub fn outgoing(&self) -> Option<TraceContext> {
         match &self.0 {
             Some(open) => Some(open.span.context),
-            None => current().context(),
+            None => current().outgoing(),
         }
     }
 
@@ -248,7 +247,7 @@ mod tests {
             .parse()
             .expect("valid");
         let context = TraceContext::below(Some(caller));
-        let scope = Scope::of_request(Some(context), Arc::default());
+        let scope = Scope::of_request(context, Arc::default());
         {
             let _request = Span::of_request(context, Some(caller));
             let inner = async {

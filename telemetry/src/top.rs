@@ -5,15 +5,17 @@
 //! Read first: [`top`].
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use gleaner_model::ShardKey;
+use http::{Method, Uri};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, QueryKey, cut};
 
 /// Rows of a table.
 const MAX_KEYS: usize = 1_024;
@@ -31,11 +33,11 @@ pub fn top() -> Busy {
     TOP.shown()
 }
 
-/// Adds the time of a call for shards, each named by `name`.
-pub fn note_shards(names: impl Iterator<Item = String>, took: Duration) {
+/// Adds the times that searches of shards took.
+pub fn note_shards(times: impl Iterator<Item = (ShardKey, Duration)>) {
     let mut tables = TOP.tables.lock();
-    for name in names {
-        tables.shards.add(name, took);
+    for (shard, took) in times {
+        tables.shards.add(shard, took);
     }
 }
 
@@ -44,16 +46,17 @@ pub fn note_shards(names: impl Iterator<Item = String>, took: Duration) {
 pub(crate) struct OpenRequest(u64);
 
 impl OpenRequest {
-    pub(crate) fn begin(method: &Method, path: &str, facts: &Arc<Mutex<Facts>>) -> Self {
-        let mut open = TOP.open.lock();
-        open.next += 1;
-        let number = open.next;
+    /// Adds a request; what is kept of it here shares the memory of its head.
+    pub(crate) fn begin(method: &Method, uri: &Uri, facts: &Arc<Mutex<Facts>>) -> Self {
         let request = Request {
             since: Instant::now(),
             method: method.clone(),
-            path: path.to_owned(),
+            uri: uri.clone(),
             facts: Arc::clone(facts),
         };
+        let mut open = TOP.open.lock();
+        open.next += 1;
+        let number = open.next;
         open.requests
             .get_or_insert_default()
             .insert(number, request);
@@ -61,22 +64,25 @@ impl OpenRequest {
     }
 
     /// Adds the request to what this process was busy with.
-    pub(crate) fn end(&self, facts: &Facts, took: Duration) {
-        let mut tables = TOP.tables.lock();
+    pub(crate) fn end(&self, facts: Facts, took: Duration) {
         let route = facts.route.unwrap_or("none");
-        let index = facts.index.clone().unwrap_or_default();
+        let index = facts.index.unwrap_or_default();
+        let mut tables = TOP.tables.lock();
         tables.routes.add((route, index), took);
-        if let Some(key) = &facts.query_key {
-            tables.searches.add(key.clone(), took);
+        if let Some(key) = facts.query_key {
+            tables.searches.add(key, took);
         }
     }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        if let Some(requests) = &mut TOP.open.lock().requests {
-            requests.remove(&self.0);
-        }
+        let ended = match &mut TOP.open.lock().requests {
+            Some(requests) => requests.remove(&self.0),
+            None => None,
+        };
+        // Freed when the lock is.
+        drop(ended);
     }
 }
 
@@ -93,14 +99,14 @@ struct Open {
 struct Request {
     since: Instant,
     method: Method,
-    path: String,
+    uri: Uri,
     facts: Arc<Mutex<Facts>>,
 }
 
 struct Tables {
     routes: Table<(&'static str, String)>,
-    searches: Table<String>,
-    shards: Table<String>,
+    searches: Table<QueryKey>,
+    shards: Table<ShardKey>,
 }
 
 /// Times by what took them.
@@ -152,16 +158,20 @@ impl<K: Hash + Eq + Clone> Table<K> {
 
     /// Returns the rows that took longest, of this period and the one before.
     fn longest(&mut self, now: Instant) -> Vec<(K, Tally)> {
-        let mut all = self.rows(now).clone();
-        for (key, tally) in self.before.iter().flatten() {
-            let sum = all.entry(key.clone()).or_default();
+        self.rows(now);
+        let now = self.now.iter().flat_map(|(_, rows)| rows);
+        let mut all: HashMap<&K, Tally> = HashMap::new();
+        for (key, tally) in now.chain(self.before.iter().flatten()) {
+            let sum = all.entry(key).or_default();
             sum.times += tally.times;
             sum.took += tally.took;
         }
         let mut all: Vec<_> = all.into_iter().collect();
         all.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.took));
         all.truncate(SHOWN);
-        all
+        all.into_iter()
+            .map(|(key, tally)| (key.clone(), tally))
+            .collect()
     }
 }
 
@@ -236,8 +246,11 @@ impl Top {
         let (num_running, running) = self.running();
         let now = Instant::now();
         let mut tables = self.tables.lock();
-        let routes = tables.routes.longest(now).into_iter();
-        let routes = routes.map(|((route, index), tally)| HotRoute {
+        let routes = tables.routes.longest(now);
+        let searches = tables.searches.longest(now);
+        let shards = tables.shards.longest(now);
+        drop(tables);
+        let routes = routes.into_iter().map(|((route, index), tally)| HotRoute {
             route,
             index,
             times: tally.times,
@@ -247,8 +260,8 @@ impl Top {
             num_running,
             running,
             routes: routes.collect(),
-            searches: hot_keys(tables.searches.longest(now)),
-            shards: hot_keys(tables.shards.longest(now)),
+            searches: hot_keys(searches),
+            shards: hot_keys(shards),
         }
     }
 
@@ -262,7 +275,7 @@ impl Top {
             .take(SHOWN)
             .map(|request| RunningRequest {
                 method: request.method.to_string(),
-                path: request.path.clone(),
+                path: cut(request.uri.path()).to_owned(),
                 route: request.facts.lock().route,
                 running_ms: milliseconds(request.since.elapsed()),
             });
@@ -270,9 +283,9 @@ impl Top {
     }
 }
 
-fn hot_keys(rows: Vec<(String, Tally)>) -> Vec<HotKey> {
-    let hot = |(key, tally): (String, Tally)| HotKey {
-        key,
+fn hot_keys<K: Display>(rows: Vec<(K, Tally)>) -> Vec<HotKey> {
+    let hot = |(key, tally): (K, Tally)| HotKey {
+        key: key.to_string(),
         times: tally.times,
         took_ms: milliseconds(tally.took),
     };
@@ -318,9 +331,14 @@ mod tests {
     #[test]
     fn a_request_is_open_until_it_ends() {
         let facts = Arc::<Mutex<Facts>>::default();
-        let path = "/a/path/of/this/test";
-        let is_open = || top().running.iter().any(|request| request.path == path);
-        let open = OpenRequest::begin(&Method::GET, path, &facts);
+        let uri = Uri::from_static("/a/path/of/this/test?q=a");
+        let is_open = || {
+            top()
+                .running
+                .iter()
+                .any(|request| request.path == uri.path())
+        };
+        let open = OpenRequest::begin(&Method::GET, &uri, &facts);
         assert!(is_open());
         drop(open);
         assert!(!is_open());

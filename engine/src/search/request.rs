@@ -128,6 +128,13 @@ pub(super) struct Task {
     size: u32,
 }
 
+impl Task {
+    /// Returns which of the targets it is of.
+    pub(super) fn shard(&self) -> usize {
+        self.shard
+    }
+}
+
 impl<'a> Request<'a> {
     /// Makes `query` ready for `targets`.
     pub(super) fn new(

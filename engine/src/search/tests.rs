@@ -11,7 +11,7 @@ use gleaner_query::resolved::{Clause, Pattern, Scalar, ShardQuery, Statistics, S
 use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
 use serde_json::json;
 
-use super::{SearchEnv, Target, search, search_inline_below};
+use super::{SearchEnv, Target, search, search_inline_below, search_timed};
 use crate::EngineError;
 use crate::aggregate::testing::{Index, Layout, mapping};
 use crate::control::{Control, MemoryAccount};
@@ -118,12 +118,35 @@ fn many_threads_find_what_one_finds() {
         );
         for _ in 0..50 {
             let found = run(
-                |env| search_inline_below(0, &targets, &query, env),
+                |env| search_inline_below(0, &targets, &query, env).0,
                 Some(&pool),
             );
             assert_eq!(whole(found), expected);
         }
     }
+}
+
+#[test]
+fn each_target_has_the_time_that_was_spent_on_itself() {
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let mapping = mapping(&json!({"text": {"type": "text"}}));
+    let empty = Index::new(&mapping, &Vec::new(), layout);
+    let mut targets = targets();
+    let without_documents = empty.views().into_iter().map(|view| Target {
+        key: targets[0].key,
+        view,
+    });
+    let without_documents: Vec<Target> = without_documents.collect();
+    targets.extend(without_documents);
+    let query = query(&targets, either(&["ash"]));
+    let (answers, times) = run(|env| search_timed(&targets, &query, env), None);
+    assert_eq!(whole(answers).len(), 4);
+    let is_busy: Vec<bool> = times.iter().map(|took| !took.is_zero()).collect();
+    assert_eq!(is_busy, [true, true, true, false]);
 }
 
 #[test]

@@ -232,7 +232,9 @@ impl Searcher {
         let asked = readable.clone();
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
-            let mut answers = search::search(&views, &query, &resources.with(control));
+            let (mut answers, busy) =
+                search::search_timed(&views, &query, &resources.with(control));
+            gleaner_telemetry::note_shards(views.iter().map(|of| of.key).zip(busy));
             for (copy, answer) in asked.iter().zip(&mut answers) {
                 if let Ok(hits) = answer {
                     hits.may_be_stale = copy.may_be_stale();
