@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stderr};
 
 use anyhow::{Context, Result, anyhow};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
@@ -22,7 +22,7 @@ pub(crate) fn install(filter: &str, format: LogFormat) -> Result<()> {
     install_with(filter, format, None)
 }
 
-/// As [`install`]; the lines of the slow log go to `slow` alone, if there is one.
+/// As [`install`]; the lines of the slow log go to `slow` alone, if there is one, whatever `filter` lets through.
 ///
 /// # Errors
 /// As [`install`].
@@ -42,16 +42,15 @@ pub(crate) fn install_with(filter: &str, format: LogFormat, slow: Option<SlowLin
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let is_apart = slow.is_some();
-    let lines = lines.with_filter(filter_fn(move |line| {
-        !(is_apart && line.target() == SLOW_LOG)
-    }));
+    let is_for_all = filter_fn(move |line| !(is_apart && line.target() == SLOW_LOG));
+    let lines = lines.with_filter(filter.and(is_for_all));
     let slow = slow.map(|slow| {
         let lines = fmt::layer().with_writer(slow).log_internal_errors(false);
         let lines = lines.json().flatten_event(true).with_current_span(false);
         let lines = lines.with_span_list(false);
         lines.with_filter(filter_fn(|line| line.target() == SLOW_LOG))
     });
-    let installed = registry().with(lines).with(slow).with(filter).try_init();
+    let installed = registry().with(lines).with(slow).try_init();
     installed.map_err(|error| anyhow!("logging is already started: {error}"))
 }
 
