@@ -219,6 +219,12 @@ fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     if arguments.keys {
         again += " --keys";
     }
+    if arguments.access_logs {
+        again += " --access-logs";
+    }
+    if let Some(endpoint) = &arguments.otlp_endpoint {
+        again += &format!(" --otlp-endpoint {endpoint}");
+    }
     format!("stopped; {what}. The data is in `{data}`: `{again}` serves it again")
 }
 
@@ -321,10 +327,13 @@ mod tests {
             "{whole}"
         );
         (arguments.roots, arguments.fronts) = (2, 3);
-        arguments.secure = true;
+        (arguments.secure, arguments.access_logs) = (true, true);
+        arguments.otlp_endpoint = Some("http://c:4318".to_owned());
         let broken = farewell(&arguments, &["leaf-2".to_owned()]);
         assert!(
-            broken.contains("--leaves 3 --roots 2 --fronts 3 --secure`"),
+            broken.contains(
+                "--leaves 3 --roots 2 --fronts 3 --secure --access-logs --otlp-endpoint http://c:4318`"
+            ),
             "{broken}"
         );
         assert!(

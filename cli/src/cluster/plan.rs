@@ -296,7 +296,8 @@ impl Plan {
         } else {
             table.insert("insecure".to_owned(), true.into());
         }
-        if self.access_logs {
+        // Clients ask roots; a leaf answers probes alone over HTTP.
+        if self.access_logs && member.role == Role::Root {
             let log = self.access_log(&member.name).to_string_lossy().into_owned();
             table.insert("access_log".to_owned(), log.into());
         }
