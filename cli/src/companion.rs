@@ -74,13 +74,15 @@ pub(crate) struct Companion {
 }
 
 impl Companion {
-    /// Starts logging and answering probes, as what `role` says; it is not ready before it says so.
+    /// Starts logging and answering probes, as what `role` says, under a name of its own if it has one; it is not ready
+    /// before it says so.
     ///
     /// # Errors
     /// A filter of log lines that means nothing, an address that cannot be listened on.
     pub(crate) async fn start(
         arguments: &CompanionArguments,
         role: &str,
+        name: Option<&str>,
         verbosity: u8,
     ) -> Result<Self> {
         let filter = match verbosity {
@@ -91,7 +93,8 @@ impl Companion {
         descriptors::raise();
         let stop = stop_asked(arguments.stop_with_input)?;
         let (readiness, told) = watch::channel(not_ready("it starts"));
-        let probes = gleaner_api::probes(told, metrics::install()?, TopzPage::new(role, role));
+        let page = TopzPage::new(role, name.unwrap_or(role));
+        let probes = gleaner_api::probes(told, metrics::install()?, page);
         let probes = Probes::start(&arguments.probe_listen, probes, &ApiOptions::default()).await?;
         Ok(Self {
             stop,

@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: ConfigSyncArguments, verbosity: u8) -> Result
         mode: arguments.mode,
     };
     place.check_folder()?;
-    let companion = Companion::start(&arguments.companion, "config-sync", verbosity).await?;
+    let companion = Companion::start(&arguments.companion, "config-sync", None, verbosity).await?;
     let states = feed.follow(arguments.period.0)?;
     let (ready, is_ready) = watch::channel(false);
     let _telling =

@@ -5,7 +5,7 @@ mod kept;
 mod limits;
 mod reads;
 mod split;
-mod told;
+mod telemetry;
 mod visitors;
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use kept::FrontCache;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit> {
-    let companion = Companion::start(&arguments.companion, "front", verbosity).await?;
     let name = arguments.node_name.as_deref();
+    let companion = Companion::start(&arguments.companion, "front", name, verbosity).await?;
     let telemetry = arguments.telemetry.start(name)?;
     let tls = tls(&arguments)?;
     let (options, listen) = forwarding(&arguments, tls.as_ref())?;

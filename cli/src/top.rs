@@ -55,7 +55,10 @@ pub(crate) async fn run(arguments: TopArguments) -> Result<Exit> {
     let _screen = is_live.then(Screen::open).transpose()?;
     loop {
         let began = Instant::now();
-        let view = look(&root, &others).await?;
+        let view = tokio::select! {
+            () = &mut stop => return Ok(Exit::Success),
+            view = look(&root, &others) => view?,
+        };
         show(&view, is_live)?;
         if arguments.once {
             return Ok(Exit::Success);
@@ -77,10 +80,10 @@ async fn look(root: &Remote, others: &[Remote]) -> Result<View> {
     let mut next = || answers.next().context("three were asked")?;
     let (health, nodes, own) = (next()?, next()?, next()?);
     let mut view = View::of(&health, &nodes);
-    view.add_page(&own);
+    view.add_page(root.address(), &own);
     for (other, page) in others.iter().zip(pages) {
         match page {
-            Ok(page) => view.add_page(&page),
+            Ok(page) => view.add_page(other.address(), &page),
             Err(error) => view.add_silent(other.address(), &format!("{error:#}")),
         }
     }

@@ -86,7 +86,7 @@ pub(super) async fn run(arguments: HealthArguments, verbosity: u8) -> Result<Exi
             Exit::Failure
         });
     };
-    let companion = Companion::start(&arguments.companion, "adapter", verbosity).await?;
+    let companion = Companion::start(&arguments.companion, "adapter", None, verbosity).await?;
     let page = Router::new()
         .route("/health", get(health))
         .with_state(Arc::new(check));

@@ -74,7 +74,7 @@ pub(super) struct RedisArguments {
 /// Runs the command.
 pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit> {
     let password = secret(arguments.password_file.as_deref())?;
-    let companion = Companion::start(&arguments.companion, "adapter", verbosity).await?;
+    let companion = Companion::start(&arguments.companion, "adapter", None, verbosity).await?;
     let report = || {
         let within = arguments.timeout.0;
         RedisReport::new(arguments.redis.clone(), password.clone(), within)

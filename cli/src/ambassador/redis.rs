@@ -94,7 +94,7 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
         server_password: secret(arguments.server_password_file.as_deref())?,
         max_clients: descriptors::connections(arguments.max_connections as usize),
     };
-    let companion = Companion::start(&arguments.companion, "ambassador", verbosity).await?;
+    let companion = Companion::start(&arguments.companion, "ambassador", None, verbosity).await?;
     let ambassador = Arc::new(RedisAmbassador::new(options));
     let listener = listen(&arguments.listen, "ambassador of Redis servers").await?;
     let asked = Arc::clone(&ambassador);

@@ -63,7 +63,7 @@ pub(super) struct TcpArguments {
 pub(super) async fn run(arguments: TcpArguments, verbosity: u8) -> Result<Exit> {
     // What cannot be read is refused before anything starts.
     let source = Source::of(&arguments.to)?;
-    let companion = Companion::start(&arguments.companion, "ambassador", verbosity).await?;
+    let companion = Companion::start(&arguments.companion, "ambassador", None, verbosity).await?;
     let (endpoints, following) = source.follow(&arguments).await?;
     let options = BrokerOptions {
         connect_within: arguments.timeout.0,

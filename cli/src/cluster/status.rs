@@ -67,7 +67,7 @@ async fn look(remote: &Remote) -> Result<Value> {
     }
     let shards = by_shard
         .into_iter()
-        .map(|((index, number), copies)| shard(&state["metadata"], (&index, number), &copies));
+        .map(|((index, number), copies)| shard(&state["metadata"], &index, number, &copies));
     Ok(json!({
         "cluster_name": health["cluster_name"],
         "status": health["status"],
@@ -77,7 +77,7 @@ async fn look(remote: &Remote) -> Result<Value> {
 }
 
 /// Returns what is known of a shard.
-fn shard(metadata: &Value, (index, number): (&str, u64), copies: &[Value]) -> Value {
+fn shard(metadata: &Value, index: &str, number: u64, copies: &[Value]) -> Value {
     let key = number.to_string();
     let meta = &metadata["indices"][index];
     let is_primary = |copy: &&Value| copy["prirep"] == "p";
@@ -200,7 +200,7 @@ mod tests {
             json!({"index": "books", "shard": "0", "prirep": "r", "state": "UNASSIGNED", "node": null,
                    "unassigned.details": "node_left [leaf-2]"}),
         ];
-        let shard = shard(&metadata, ("books", 0), &copies);
+        let shard = shard(&metadata, "books", 0, &copies);
         assert_eq!(shard["term"], 3);
         assert_eq!(shard["primary"], "leaf-1");
         let status = json!({

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::limits::LimitArguments;
 use super::split::SplitArguments;
-use super::told::TelemetryArguments;
+use super::telemetry::TelemetryArguments;
 use crate::companion::CompanionArguments;
 use crate::config::{ByteSize, Span};
 

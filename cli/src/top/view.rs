@@ -30,6 +30,8 @@ pub(super) struct View {
 struct Node {
     name: String,
     role: String,
+    /// Does `_nodes/stats` know it?
+    is_member: bool,
     /// Why there is nothing of it.
     silent: Option<String>,
     cpu_percent: Option<u64>,
@@ -46,7 +48,8 @@ struct Node {
 #[derive(Debug)]
 struct Row {
     what: String,
-    times: u64,
+    /// How often; `None` of a request that is open.
+    times: Option<u64>,
     took_ms: u64,
 }
 
@@ -64,14 +67,19 @@ impl View {
         }
     }
 
-    /// Adds what a node tells of itself at `/topz`.
-    pub(super) fn add_page(&mut self, page: &Value) {
-        let name = text(&page["node"]);
-        let known = self.nodes.iter().position(|node| node.name == name);
+    /// Adds what the node at `address` tells of itself at `/topz`. One that is no member and has no name but its role is
+    /// named by its address.
+    pub(super) fn add_page(&mut self, address: &str, page: &Value) {
+        let (name, role) = (text(&page["node"]), text(&page["role"]));
+        let mut nodes = self.nodes.iter();
+        let known = nodes.position(|node| node.is_member && node.name == name);
         let at = known.unwrap_or_else(|| {
             self.nodes.push(Node {
-                name,
-                role: text(&page["role"]),
+                name: match name == role {
+                    true => host_of(address).to_owned(),
+                    false => name,
+                },
+                role,
                 ..Node::default()
             });
             self.nodes.len() - 1
@@ -104,7 +112,7 @@ impl View {
     /// Adds a node that did not answer.
     pub(super) fn add_silent(&mut self, address: &str, why: &str) {
         self.nodes.push(Node {
-            name: address.to_owned(),
+            name: one_line(address),
             silent: Some(one_line(why)),
             ..Node::default()
         });
@@ -121,7 +129,7 @@ impl View {
         let colour = palette.of_health(&self.status);
         let mut page = format!(
             "{strong}{}{reset}  {colour}{}{reset}  nodes: {}, shards: {}\n\n",
-            one_line(&self.cluster),
+            self.cluster,
             self.status,
             self.nodes.len(),
             grouped(self.num_shards)
@@ -136,17 +144,13 @@ impl View {
         for node in nodes {
             line(&mut page, &node.to_line(palette));
         }
-        for (title, rows, is_running) in [
-            ("OPEN FOR THE LONGEST", &self.running, true),
-            ("ROUTES THAT TOOK LONGEST", &self.routes, false),
-            (
-                "SEARCHES THAT TOOK LONGEST (query_key)",
-                &self.searches,
-                false,
-            ),
-            ("SHARDS THAT TOOK LONGEST", &self.shards, false),
+        for (title, rows) in [
+            ("OPEN FOR THE LONGEST", &self.running),
+            ("ROUTES THAT TOOK LONGEST", &self.routes),
+            ("SEARCHES THAT TOOK LONGEST (query_key)", &self.searches),
+            ("SHARDS THAT TOOK LONGEST", &self.shards),
         ] {
-            list(&mut page, (title, rows, is_running), palette);
+            list(&mut page, title, rows, palette);
         }
         page
     }
@@ -156,7 +160,7 @@ fn line(page: &mut String, text: &str) {
     writeln!(page, "{text}").expect("a string takes all");
 }
 
-fn list(page: &mut String, (title, rows, is_running): (&str, &[Row], bool), palette: Palette) {
+fn list(page: &mut String, title: &str, rows: &[Row], palette: Palette) {
     if rows.is_empty() {
         return;
     }
@@ -165,15 +169,12 @@ fn list(page: &mut String, (title, rows, is_running): (&str, &[Row], bool), pale
     let mut rows: Vec<&Row> = rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.took_ms));
     for row in rows.into_iter().take(SHOWN) {
-        let what = cut(&one_line(&row.what), WIDTH);
-        let took = grouped(row.took_ms);
-        line(
-            page,
-            &match is_running {
-                true => format!("{what:<WIDTH$} {took:>12} ms"),
-                false => format!("{what:<WIDTH$} {took:>12} ms {:>10} ×", grouped(row.times)),
-            },
-        );
+        let (what, took) = (cut(&row.what, WIDTH), grouped(row.took_ms));
+        let mut text = format!("{what:<WIDTH$} {took:>12} ms");
+        if let Some(times) = row.times {
+            write!(text, " {:>10} ×", grouped(times)).expect("a string takes all");
+        }
+        line(page, &text);
     }
 }
 
@@ -187,6 +188,7 @@ impl Node {
         Self {
             name: text(&stats["name"]),
             role: if has_data { "leaf" } else { "root" }.to_owned(),
+            is_member: true,
             cpu_percent: process["cpu"]["percent"].as_u64(),
             resident_bytes: process["mem"]["resident_in_bytes"].as_u64(),
             threads: if_told(&jvm["threads"]["count"]),
@@ -201,7 +203,7 @@ impl Node {
     }
 
     fn to_line(&self, palette: Palette) -> String {
-        let name = cut(&one_line(&self.name), 20);
+        let name = cut(&self.name, 20);
         if let Some(why) = &self.silent {
             let Palette { bad, reset, .. } = palette;
             return format!("{name:<20} {bad}{}{reset}", cut(why, WIDTH));
@@ -226,17 +228,26 @@ impl Node {
 
 fn rows(list: &Value, what: impl Fn(&Value) -> String) -> Vec<Row> {
     let list = list.as_array().into_iter().flatten();
-    let number = |row: &Value, name: &str| row[name].as_u64().unwrap_or_default();
     list.map(|row| Row {
         what: what(row),
-        times: number(row, "times"),
-        took_ms: number(row, "took_ms").max(number(row, "running_ms")),
+        times: row["times"].as_u64(),
+        took_ms: row["took_ms"]
+            .as_u64()
+            .or(row["running_ms"].as_u64())
+            .unwrap_or_default(),
     })
     .collect()
 }
 
+/// Returns a text of an answer, made safe for the terminal.
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+    one_line(value.as_str().unwrap_or_default())
+}
+
+/// Returns the host and port of a URL.
+fn host_of(url: &str) -> &str {
+    let (_, after) = url.split_once("://").unwrap_or(("", url));
+    after.trim_end_matches('/')
 }
 
 /// Writes bytes with a unit.
@@ -267,7 +278,8 @@ mod tests {
 
     #[test]
     fn nodes_are_sorted_by_what_they_use_and_silent_ones_are_named() {
-        let health = json!({"cluster_name": "c\x1b[2J", "status": "green", "active_shards": 1_234});
+        let health =
+            json!({"cluster_name": "c\x1b[2J", "status": "green\x1b[3J", "active_shards": 1_234});
         let leaf = |name: &str, cpu: u64| {
             json!({
                 "name": name, "roles": ["data"],
@@ -279,20 +291,23 @@ mod tests {
         };
         let stats = json!({"nodes": {"a": leaf("leaf-1", 3), "b": leaf("leaf-2", 40)}});
         let mut view = View::of(&health, &stats);
-        view.add_page(&json!({
-            "node": "root-1", "role": "root", "uptime_ms": 90_000_000,
-            "process": {"cpu_percent": 7, "threads": 4},
-            "busy": {
-                "num_running": 1,
-                "running": [{"method": "POST", "path": "/a/_search", "running_ms": 1_500}],
-                "routes": [{"route": "search", "index": "a", "times": 3, "took_ms": 20}],
-                "searches": [], "shards": [],
-            },
-        }));
+        view.add_page(
+            "http://root:9200/",
+            &json!({
+                "node": "root-1", "role": "root", "uptime_ms": 90_000_000,
+                "process": {"cpu_percent": 7, "threads": 4},
+                "busy": {
+                    "num_running": 1,
+                    "running": [{"method": "POST", "path": "/a/_search", "running_ms": 1_500}],
+                    "routes": [{"route": "search", "index": "a", "times": 3, "took_ms": 20}],
+                    "searches": [], "shards": [],
+                },
+            }),
+        );
         view.add_silent("http://front:9210/", "no answer");
         let text = view.to_text(Palette::PLAIN);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "c [2J  green  nodes: 4, shards: 1,234");
+        assert_eq!(lines[0], "c [2J  green [3J  nodes: 4, shards: 1,234");
         let names: Vec<&str> = lines[3..7]
             .iter()
             .filter_map(|line| line.split_whitespace().next())
@@ -305,5 +320,29 @@ mod tests {
         assert!(lines[4].ends_with("1d01h"), "{text}");
         assert!(text.contains("POST /a/_search"), "{text}");
         assert!(text.contains("1,500 ms") && text.contains("3 ×"), "{text}");
+    }
+
+    #[test]
+    fn each_front_has_a_row_with_its_name_or_its_address() {
+        let mut view = View::of(&json!({}), &json!({}));
+        for (address, name) in [
+            ("http://a:9210/", "front"),
+            ("http://b:9210/", "front"),
+            ("http://c:9210/", "front-3"),
+        ] {
+            view.add_page(address, &json!({"node": name, "role": "front"}));
+        }
+        let text = view.to_text(Palette::PLAIN);
+        let rows = text.lines().skip(3).filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
+        });
+        let rows: Vec<_> = rows.collect();
+        let expected = [
+            ("a:9210", "front"),
+            ("b:9210", "front"),
+            ("front-3", "front"),
+        ];
+        assert_eq!(rows, expected, "{text}");
     }
 }

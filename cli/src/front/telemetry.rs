@@ -1,4 +1,4 @@
-//! The flags of what a front tells of the requests it takes, each with its variable.
+//! The flags of the logs and traces of a front, each with its variable.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::config::check_share;
 use crate::telemetry::{TRACE_SHARE, Telemetry, TelemetrySettings};
 
-/// What is told of requests.
+/// What is logged and recorded of requests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TelemetryArguments {
     /// File with a line of JSON for each request, `-` for standard output [default: none]
@@ -22,7 +22,7 @@ pub(crate) struct TelemetryArguments {
 }
 
 impl TelemetryArguments {
-    /// Starts telling of requests to the front called `name`.
+    /// Starts the logs and traces of the front called `name`.
     ///
     /// # Errors
     /// A share that is none, a file that cannot be written, a URL that is none.
