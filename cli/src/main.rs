@@ -100,6 +100,7 @@ fn run(arguments: Arguments) -> Result<Exit> {
         logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
     }
     let exit = runtime.block_on(async {
+        signals::outlive_reopening()?;
         match arguments.command {
             Command::Serve(arguments) => serve::run(arguments, verbosity).await,
             Command::Demo(arguments) => demo::run(arguments, verbosity).await,

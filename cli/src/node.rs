@@ -103,7 +103,7 @@ struct Setup {
     handshake: Option<Arc<dyn Handshake>>,
     /// `None` where connections of clients are plain.
     tls: Option<NodeTls>,
-    /// What tells of requests.
+    /// The logs and spans of requests.
     telemetry: Telemetry,
 }
 

@@ -72,9 +72,10 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
         let ca = config.secure.then(|| config.data.join("tls/ca.pem"));
         drop(stdout().write_all(first_steps(&address, ca.as_deref()).as_bytes()));
     }
-    let node = node.told_in(telemetry.access_log());
-    node.serve(listener, &config, stop).await?;
+    let node = node.with_access_log(telemetry.access_log());
+    let served = node.serve(listener, &config, stop).await;
     telemetry.end().await;
+    served?;
     tracing::info!("stopped; everything is committed");
     Ok(Exit::Success)
 }

@@ -1,10 +1,20 @@
-//! The wish to stop: Ctrl-C, or what an init system sends.
+//! Signals: the wish to stop (Ctrl-C, or what an init system sends), and the one at which logs are opened anew.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::exit::Exit;
+
+/// Has SIGUSR1 end no command from now on: those that have logs open them anew, and the others have nothing to do.
+///
+/// # Errors
+/// When the process cannot listen for signals.
+pub(crate) fn outlive_reopening() -> Result<()> {
+    // The process listens for good: who listens later hears it too.
+    drop(signal(SignalKind::user_defined1()).context("cannot listen for signals")?);
+    Ok(())
+}
 
 /// Completes at the first SIGINT or SIGTERM after the call. From then on, a SIGINT ends the process at
 /// once, as a crash would: nothing that was acknowledged is lost. Both are noticed also while nobody waits

@@ -1,7 +1,7 @@
-//! What a process tells of the requests it answers: the access log, the slow log, spans for a collector.
+//! What operators see of the requests that a process answers: the access log, the slow log, spans for a collector.
 //!
 //! Does: open what the settings name, open it anew at SIGUSR1, export spans, write the last of it at the end. Does not:
-//! decide what is told (`gleaner-telemetry` and who calls it do). Read first: [`Telemetry::start`].
+//! decide what lines and spans hold (`gleaner-telemetry` and its callers do). Read first: [`Telemetry::start`].
 
 mod export;
 mod slow_lines;
@@ -26,7 +26,7 @@ const GOODBYE: Duration = Duration::from_secs(3);
 /// Share of traces that are recorded where nothing else is said.
 pub(crate) const TRACE_SHARE: f64 = 0.01;
 
-/// What of requests is told, as settings have it.
+/// What is logged and recorded of requests, as settings have it.
 #[derive(Debug, Clone)]
 pub(crate) struct TelemetrySettings<'a> {
     /// What the process is: `root`, `leaf`, `front`, `serve`.
@@ -54,7 +54,7 @@ impl<'a> TelemetrySettings<'a> {
     }
 }
 
-/// What tells of requests; it goes on until [`Self::end`].
+/// The logs of a process and the export of its spans; they go on until [`Self::end`].
 pub(crate) struct Telemetry {
     watch: AccessLog,
     logs: Vec<LineLog>,
@@ -63,7 +63,7 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts logging what `filter` lets through, and telling of requests, as the settings of a node have it.
+    /// Starts logging what `filter` lets through, and the logs and spans of requests, as the settings of a node have it.
     ///
     /// # Errors
     /// As [`Self::start`]; a filter that cannot be read.
@@ -149,7 +149,7 @@ pub(crate) fn open(name: &'static str, place: LinePlace) -> Result<LineLog> {
     })
 }
 
-/// Opens logs anew whenever SIGUSR1 comes, so that whoever turns files over can say that it has.
+/// Opens logs anew whenever SIGUSR1 comes, which a program that turns files over sends after it has.
 fn reopen_at_signal(logs: Vec<LineLog>) -> Result<JoinHandle<()>> {
     let mut asked = signal(SignalKind::user_defined1()).context("cannot listen for signals")?;
     Ok(tokio::spawn(async move {

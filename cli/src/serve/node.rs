@@ -36,7 +36,7 @@ pub(crate) struct Node {
     metrics: PrometheusHandle,
     /// `None` where connections are plain.
     tls: Option<NodeTls>,
-    /// What tells of requests; `None` where nothing does.
+    /// What watches requests; `None` where nothing does.
     access_log: Option<AccessLog>,
     /// Kept until all else has ended.
     folder: DataFolder,
@@ -71,8 +71,8 @@ impl Node {
         })
     }
 
-    /// Returns it with what tells of its requests.
-    pub(crate) fn told_in(self, access_log: AccessLog) -> Self {
+    /// Returns it with what watches its requests.
+    pub(crate) fn with_access_log(self, access_log: AccessLog) -> Self {
         Self {
             access_log: Some(access_log),
             ..self

@@ -78,9 +78,14 @@ impl Running {
         address.split(' ').next().expect("a word").to_owned()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
     /// Asks it to stop; returns its exit code.
     pub(crate) fn stop(mut self) -> i32 {
-        signal(self.child.id(), "-TERM");
+        self.signal("-TERM");
         self.child.wait().expect("it ends").code().unwrap_or(-1)
     }
 }

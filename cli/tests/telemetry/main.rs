@@ -8,6 +8,7 @@ mod running;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -145,6 +146,55 @@ fn each_request_is_one_line_and_logs_are_opened_anew_at_a_signal() {
 }
 
 #[test]
+fn the_slow_log_alone_has_all_its_lines_with_their_traces_whatever_the_log_lets_through() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let slow = folder.path().join("slow");
+    let data = folder.path().join("data");
+    let words = ["serve", "--listen", "127.0.0.1:0", "--data", text(&data)];
+    let flags = ["--log", "warn", "--slow-log", text(&slow)];
+    let served = Running::start(&[&words[..], &flags].concat());
+    let url = url_in(&served.until("http://"));
+    let settings = r#"{"settings":{"index.search.slowlog.threshold.query.info":"0ms"}}"#;
+    curl(&["-X", "PUT", "-d", settings, &format!("{url}/notes")]);
+    let traced = format!("traceparent: {TRACEPARENT}");
+    let found = curl(&["-H", &traced, &format!("{url}/notes/_search?q=tea")]);
+    assert!(found.contains("\"hits\""), "{found}");
+    let line = lines_of(&slow, 1).remove(0);
+    assert_eq!(line["threshold"], "info", "{line}");
+    assert_eq!(line["trace_id"], TRACEPARENT[3..35], "{line}");
+    assert_eq!(served.stop(), 0);
+}
+
+#[test]
+fn the_signal_at_which_logs_are_opened_anew_ends_no_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("cluster");
+    let listen = ["--listen", "127.0.0.1:0"];
+    let up = ["cluster", "up", "--etcd=never", "--data", text(&data)];
+    let cluster = Running::start(&[&up[..], &listen].concat());
+    cluster.until("http://");
+    let front = ["front", "--backend", "http://127.0.0.1:1"];
+    let front = Running::start(&[&front[..], &listen].concat());
+    front.until("serving");
+    let companion = ["ambassador", "tcp", "--to", "127.0.0.1:1"];
+    let companion = Running::start(&[&companion[..], &listen].concat());
+    companion.until("serving");
+    for command in [cluster, front, companion] {
+        command.signal("-USR1");
+        assert_eq!(command.stop(), 0);
+    }
+}
+
+#[test]
+fn a_view_that_waits_for_nodes_ends_when_it_is_asked_to() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let top = Running::start(&["top", "--url", &url]);
+    let (_asked, _) = silent.accept().expect("it asks");
+    assert_eq!(top.stop(), 0);
+}
+
+#[test]
 fn wrong_settings_are_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
@@ -196,11 +246,16 @@ fn cluster(collector: &Collector, data: &Path) -> (Running, String) {
         "--data",
         text(data),
     ]);
-    let line = cluster.until("http://");
+    let url = url_in(&cluster.until("http://"));
+    (cluster, url)
+}
+
+/// Returns the address in a line.
+fn url_in(line: &str) -> String {
     let address = line.split("http://").nth(1).expect("an address");
     let is_of_address = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
     let end = address.find(|c| !is_of_address(c)).unwrap_or(address.len());
-    (cluster, format!("http://{}", &address[..end]))
+    format!("http://{}", &address[..end])
 }
 
 /// Makes an index of four shards with eight documents.
@@ -289,6 +344,8 @@ fn check_lines(data: &Path) {
         backend.is_some_and(|backend| backend.starts_with("http://")),
         "{front}"
     );
+    let of_leaf = data.join("leaf-1.access.jsonl");
+    assert!(!of_leaf.exists(), "no client asks a leaf");
 }
 
 /// Both commands, on a cluster that is green.
