@@ -64,16 +64,15 @@ impl CopyKeeper {
         ))
     }
 
-    /// Returns what follows `damage` that does not mend itself: the copy is made anew from files where another one is in
-    /// sync. Where none is it keeps what it has, which somebody may mend.
+    /// Returns what follows `damage` that does not mend itself: the copy is made anew from files once its entry does not
+    /// count it as in sync. Until then it keeps what it has, and is opened again later: the others may be damaged too.
     pub(super) async fn damaged(&self, damage: String) -> Halt {
         let Ok(StoredEntry { entry, .. }) = self.stored().await else {
             return Halt::Broken(damage);
         };
-        let own = self.hub.own_copy(&entry);
-        match entry.in_sync.iter().any(|copy| Some(*copy) != own) {
-            true => Halt::Files(damage),
-            false => Halt::Broken(damage),
+        match self.hub.own_copy(&entry) {
+            Some(own) if !entry.in_sync.contains(&own) => Halt::Files(damage),
+            _ => Halt::Broken(damage),
         }
     }
 

@@ -11,8 +11,8 @@
 //! following  it leads a term                                   leading
 //! leading    it leads that term no longer                      following
 //! either     its log fails, or reaches back too little         opened again
-//! any        damage, and another copy is in sync               leaving
-//!            damage, and no other is                           failed: opened again later
+//! any        damage, and it does not count as in sync          copying
+//!            damage, and it does                               failed: gives its role away, opened again later
 //! ```
 //!
 //! Engine and views stay open while the role changes. Only what is agreed is applied, so no engine is ever rolled
