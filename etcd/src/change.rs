@@ -16,6 +16,9 @@ use crate::mirror::View;
 use crate::table;
 use crate::value::{CLUSTER, INDEX, Kind, META, TEMPLATES};
 
+/// Operations that etcd takes in one transaction where it was started without `--max-txn-ops`.
+const MAX_OPERATIONS: usize = 128;
+
 /// A change of the state that is ready to be sent.
 pub(crate) struct Change {
     /// Its name, in `meta` once it is made.
@@ -64,15 +67,18 @@ impl Change {
         operations.extend(deleted.map(|uuid| Operation::Delete {
             key: keys.index(uuid),
         }));
+        let meta = Meta::of(&next, id.clone());
+        operations.push(put(keys.meta(), META, &meta, stored)?);
+        // Entries of deleted indices that there is no room for go with a later change: nothing reads them.
+        let room = MAX_OPERATIONS.saturating_sub(operations.len());
         let entries = view.entries.table.shards.keys().map(|shard| shard.index);
         let without: BTreeSet<_> = entries
             .filter(|index| !next.indices.contains_key(index))
             .collect();
-        operations.extend(without.iter().map(|index| Operation::DeletePrefix {
+        let without = without.iter().take(room);
+        operations.extend(without.map(|index| Operation::DeletePrefix {
             prefix: keys.shards_of(index),
         }));
-        let meta = Meta::of(&next, id.clone());
-        operations.push(put(keys.meta(), META, &meta, stored)?);
         Ok(Self {
             id,
             base,

@@ -229,3 +229,43 @@ async fn indices_of_many_shards_go_together() -> Result<()> {
     b.end().await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_indices_go_together_and_their_entries_with_the_next_change() -> Result<()> {
+    let Some(etcd) = Etcd::start() else {
+        let test = "real::a_hundred_indices_go_together_and_their_entries_with_the_next_change";
+        return skipped(test, NO_ETCD);
+    };
+    let coordinator = open(etcd.client()).await;
+    let entries = coordinator.entries().expect("it keeps entries");
+    let b = registered(&etcd, "b").await?;
+    until(&entries, |table| table.alive.len() == 1).await;
+    for from in [1, 51] {
+        change(&coordinator, |state| {
+            (from..from + 50).fold(state.clone(), |state, number| {
+                with_shards(&state, number, 1)
+            })
+        })
+        .await;
+    }
+    until(&entries, |table| table.shards.len() == 100).await;
+    change(&coordinator, |state| {
+        let mut next = state.clone();
+        next.indices.clear();
+        next
+    })
+    .await;
+    // A transaction that deletes a hundred indices has no room for the entries of all.
+    until(&entries, |table| table.shards.len() < 100).await;
+    change(&coordinator, |state| with_shards(state, 101, 1)).await;
+    let last = ShardKey {
+        index: IndexUuid([101; 16]),
+        shard: ShardNumber(0),
+    };
+    until(&entries, |table| {
+        table.shards.len() == 1 && table.shards.contains_key(&last)
+    })
+    .await;
+    b.end().await?;
+    Ok(())
+}
