@@ -127,7 +127,8 @@ fn adds(current: &ClusterState, next: &ClusterState) -> bool {
                     && before.settings == index.settings)
         })
     };
-    next.settings() != current.settings()
+    next.persistent_settings != current.persistent_settings
+        || next.transient_settings != current.transient_settings
         || next.security != current.security
         || next.templates != current.templates
         || !next.indices.values().all(is_same)
