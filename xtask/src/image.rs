@@ -137,7 +137,21 @@ pub(crate) fn build_etcd(workspace: &Workspace, tag: &str) -> anyhow::Result<Out
     let mut build = Command::new("docker");
     build.args(["build", "--tag", tag, "--file"]);
     build.arg(deploy.join("etcd.Dockerfile")).arg(&deploy);
-    run_program(build)
+    run_program(build)?;
+    ensure!(
+        is_here(tag),
+        "`docker build` ended well, but {tag} is not here"
+    );
+    Ok(Outcome::PASSED)
+}
+
+/// Returns whether a container reaches Debian's packages.
+pub(crate) fn has_packages() -> bool {
+    let mut update = Command::new("docker");
+    update.args(["run", "--rm", BASE, "apt-get", "update", "--quiet"]);
+    // Without it `apt-get` passes over archives that do not answer.
+    update.args(["--option", "APT::Update::Error-Mode=any"]);
+    run_program(update).is_ok()
 }
 
 fn is_here(image: &str) -> bool {
