@@ -94,6 +94,7 @@ impl Plan {
                 etcd: etcd
                     .as_ref()
                     .map_or_else(Vec::new, |etcd| etcd.urls(arguments.secure)),
+                lease: None,
                 nodes,
                 fronts,
             },

@@ -4,6 +4,7 @@
 //! [cluster]
 //! keeper = "root-1"            # keeps the cluster state in its data folder; or, instead,
 //! # etcd = ["http://10.0.0.7:2379", "http://10.0.0.8:2379", "http://10.0.0.9:2379"]
+//! # lease = "3s"               # on etcd: a leaf that is silent for so long has its shards taken over
 //!
 //! [[cluster.nodes]]
 //! name = "root-1"
@@ -25,12 +26,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_model::{NodeId, NodeMeta, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, Span};
 
 /// The members, and who keeps what they agree on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,9 @@ pub(crate) struct Membership {
     /// `https://HOST:PORT`; empty where a node does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) etcd: Vec<String>,
+    /// How long a leaf counts as alive after etcd last heard of it, 2 to 60 whole seconds; absent: [`LEASE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lease: Option<Span>,
     /// All members, the same in every node's file.
     pub(crate) nodes: Vec<Member>,
     /// Processes that stand ahead of the roots.
@@ -121,6 +126,12 @@ pub(crate) fn host_of(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
 }
+
+/// How long a leaf counts as alive after etcd last heard of it.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// What it may be; etcd counts in seconds and grants two at least.
+const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(60);
 
 /// Weights with which shards can be shared out.
 const WEIGHTS: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
@@ -219,7 +230,23 @@ impl Membership {
             self.etcd.is_empty() || self.etcd_addresses().is_some(),
             "some members of the etcd are called by `http` and some by `https`, wanted one of them"
         );
+        if let Some(Span(lease)) = self.lease {
+            ensure!(
+                !self.etcd.is_empty(),
+                "`lease` has no effect without `etcd`: remove it"
+            );
+            ensure!(
+                LEASES.contains(&lease) && lease.subsec_nanos() == 0,
+                "`lease` is {}, wanted whole seconds from 2s to 60s",
+                Span(lease)
+            );
+        }
         Ok(())
+    }
+
+    /// Returns how long a leaf counts as alive after etcd last heard of it.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease.map_or(LEASE, |Span(lease)| lease)
     }
 
     /// Returns where the members of the etcd are called that keeps the cluster state; `None` where a node does, or
@@ -323,6 +350,12 @@ mod tests {
             is_encrypted: true,
         };
         assert_eq!(membership.etcd_addresses(), Some(wanted));
+        assert_eq!(membership.lease(), LEASE);
+        let longer = read(&format!("etcd = ['http://a:1']\nlease = '10s'\n{ROOT}"));
+        assert_eq!(
+            longer.expect("it is right").lease(),
+            Duration::from_secs(10)
+        );
         let keeper = read(&format!("keeper = 'r'\n{ROOT}")).expect("it is right");
         assert_eq!(keeper.etcd_addresses(), None);
     }
@@ -353,6 +386,18 @@ mod tests {
             (
                 format!("etcd = ['http://h:1', 'https://h:2']\n{ROOT}"),
                 "wanted one of them",
+            ),
+            (
+                format!("keeper = 'r'\nlease = '5s'\n{ROOT}"),
+                "without `etcd`",
+            ),
+            (
+                format!("etcd = ['http://h:1']\nlease = '2500ms'\n{ROOT}"),
+                "whole seconds",
+            ),
+            (
+                format!("etcd = ['http://h:1']\nlease = '61s'\n{ROOT}"),
+                "to 60s",
             ),
         ];
         for (text, expected) in cases {

@@ -3,8 +3,6 @@
 //! Does: know the node by its data folder, register it under a lease before it does anything else. Does not: renew the
 //! lease (a [`Session`] does). Called by the process of a leaf.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, anyhow};
 use gleaner_etcd::{NodeEntry, Session, SessionState};
 use gleaner_leaf::NodeIdentity;
@@ -12,9 +10,6 @@ use gleaner_proto::Versions;
 use tokio::task::block_in_place;
 
 use super::{Setup, owner::Owner, state::StateSource};
-
-/// How long a node counts as alive after it was last heard of: its shards are taken over then.
-const NODE_LEASE: Duration = Duration::from_secs(3);
 
 /// A node that is registered.
 pub(super) struct Registered {
@@ -41,7 +36,8 @@ pub(super) async fn register(setup: &Setup) -> Result<Option<Registered>> {
         wire: Versions::OURS,
         features: Vec::new(),
     };
-    let session = Session::start(&client, keys, &entry, NODE_LEASE).await?;
+    let lease = setup.membership.lease();
+    let session = Session::start(&client, keys, &entry, lease).await?;
     let identity = NodeIdentity {
         node,
         incarnation: session.incarnation(),
