@@ -33,7 +33,7 @@ pub(crate) struct Forwarder {
     client: Client<Connect, Body>,
     budget: Budget,
     is_read: fn(&http::Method, &str) -> bool,
-    answer_within: Duration,
+    pub(crate) answer_within: Duration,
     pause_within: Duration,
     tells_deadline: bool,
     keeps_host: bool,
@@ -50,10 +50,17 @@ pub(crate) struct Forward<'a> {
 }
 
 /// Why an attempt gave no answer.
-struct Failure {
+pub(crate) struct Failure {
     refusal: Refusal,
     /// Has the backend seen nothing of the request, for certain?
     is_unseen: bool,
+}
+
+impl Failure {
+    /// Returns what went wrong.
+    pub(crate) fn into_reason(self) -> String {
+        self.refusal.into_reason()
+    }
 }
 
 impl Forwarder {
@@ -107,7 +114,8 @@ impl Forwarder {
         second.map_err(|failure| failure.refusal)
     }
 
-    async fn attempt(
+    /// Asks one backend.
+    pub(crate) async fn attempt(
         &self,
         backend: &Arc<Backend>,
         forward: &Forward<'_>,

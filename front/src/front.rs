@@ -27,6 +27,7 @@ use crate::body::{BodyLimits, RequestBody};
 use crate::connect::Connect;
 use crate::control::Control;
 use crate::forward::{Forward, Forwarder};
+use crate::gather::{self, Join};
 use crate::hygiene::{self, Caller};
 use crate::kept::KeptAnswers;
 use crate::limits::Entrant;
@@ -239,7 +240,10 @@ impl Shared {
                 let forward = |head| async move { shared.forward(head, on).await };
                 kept.answer(&keep, head, forward).await?
             }
-            _ => self.forward(head, on).await?,
+            _ => match self.join_of(&head, &on) {
+                Some(join) => self.gather(head, on, &*join).await?,
+                None => self.forward(head, on).await?,
+            },
         };
         hygiene::clean_answer(&mut answer);
         if let Some(cookie) = session.and_then(|session| session.new_cookie) {
@@ -257,6 +261,47 @@ impl Shared {
             RequestBody::Whole(bytes) => self.binding.as_ref()?.backend_of(head, bytes),
             RequestBody::Streamed(_) => None,
         }
+    }
+
+    /// Returns what joins the answers of all backends, where they are all to be asked.
+    fn join_of(&self, head: &request::Parts, on: &OnwardRequest) -> Option<Box<dyn Join>> {
+        match &on.body {
+            // Another service is not known to this one's binding.
+            RequestBody::Whole(bytes) if on.way.is_main() => {
+                self.binding.as_ref()?.join_of(head, bytes)
+            }
+            RequestBody::Whole(_) | RequestBody::Streamed(_) => None,
+        }
+    }
+
+    async fn gather(
+        &self,
+        mut head: request::Parts,
+        on: OnwardRequest,
+        join: &dyn Join,
+    ) -> Result<Response<Body>, Refusal> {
+        if let Some(refusal) = join.refusal() {
+            return Ok(refusal.map(Body::from));
+        }
+        gather::ask_plainly(&mut head);
+        let controlled = match (&self.control, on.entrant) {
+            (Some(control), Some(entrant)) => {
+                let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
+                Some((entrant.open, admitted.into_parts().0))
+            }
+            _ => None,
+        };
+        let forward = Forward {
+            head,
+            body: on.body,
+            backends: &self.backends,
+            affinity: Affinity::None,
+            held: Arc::new(Held {
+                _place: on.place,
+                _controlled: controlled,
+            }),
+        };
+        Ok(self.forwarder.gather(forward, join).await)
     }
 
     async fn forward(

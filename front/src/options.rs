@@ -13,6 +13,7 @@ use http::uri::{Authority, Scheme, Uri};
 
 use crate::address::TrustedProxies;
 use crate::control::ControlOptions;
+use crate::gather::Join;
 use crate::kept::KeptAnswers;
 use crate::session::SessionKey;
 use crate::split::{ShadowOptions, SplitOptions};
@@ -91,11 +92,14 @@ impl Default for FrontOptions {
     }
 }
 
-/// Knows which requests one backend alone can answer.
+/// Knows which requests one backend alone can answer, and which only all of them together.
 pub trait Binding: fmt::Debug + Send + Sync {
     /// Returns the place of that backend among [`FrontOptions::backends`]; `None` where any can. It is asked first, and another
     /// one where it cannot be reached.
     fn backend_of(&self, head: &Parts, body: &Bytes) -> Option<usize>;
+
+    /// Returns what joins the answers to a request that all backends are to be asked; `None` where one can answer it.
+    fn join_of(&self, head: &Parts, body: &Bytes) -> Option<Box<dyn Join>>;
 }
 
 /// Address of a backend: `http://HOST:PORT` or `https://HOST:PORT`.

@@ -89,6 +89,11 @@ impl Refusal {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout_exception", reason)
     }
 
+    /// Returns the reason alone.
+    pub(crate) fn into_reason(self) -> String {
+        self.reason
+    }
+
     fn new(status: StatusCode, kind: &'static str, reason: impl Into<String>) -> Self {
         Self {
             status,

@@ -19,6 +19,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(120);
 /// One process.
 pub(crate) struct Process {
     pid: u64,
+    role: String,
 }
 
 impl Process {
@@ -76,7 +77,8 @@ impl Processes {
         let map: Value = serde_json::from_str(&started.await.context("the cluster is not up")?)?;
         for node in map["nodes"].as_array().context("nodes")? {
             let pid = node["pid"].as_u64().context("a process")?;
-            processes.all.push(Process { pid });
+            let role = node["role"].as_str().context("a role")?.to_owned();
+            processes.all.push(Process { pid, role });
             if node["role"] == "front" {
                 let address = node["http_address"].as_str().context("an address")?;
                 processes.fronts.push(address.parse()?);
@@ -95,6 +97,13 @@ impl Processes {
     /// Returns the file of the cluster's members.
     pub(crate) fn members(&self) -> PathBuf {
         self.folder.path().join("data/cluster.toml")
+    }
+
+    /// Ends a root as `kill -9` does.
+    pub(crate) fn kill_root(&self) -> Result<()> {
+        let mut all = self.all.iter();
+        let root = all.find(|process| process.role == "root");
+        root.context("a root")?.signal("-KILL")
     }
 
     /// Returns any process.

@@ -41,3 +41,38 @@ async fn pages_of_a_scroll_go_to_the_root_that_knows_its_first_id() -> Result<()
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_scrolls_are_those_of_all_roots() -> Result<()> {
+    const NUM_SCROLLS: usize = 12;
+    let processes = Processes::start().await?;
+    let bulk = "{\"index\":{}}\n{\"n\":1}\n{\"index\":{}}\n{\"n\":2}\n";
+    let bulk = Request::ndjson("POST", "/things/_bulk?refresh=true", bulk);
+    bulk.send(processes.fronts[0]).await?.ok()?;
+    let fronts = processes.fronts.iter().cycle();
+    for front in fronts.take(NUM_SCROLLS) {
+        let begin = Request::json("POST", "/things/_search?scroll=1m&size=1", &json!({}));
+        begin.send(*front).await?.ok()?;
+        let begin = Request::new("POST", "/things/_pit?keep_alive=1m");
+        begin.send(*front).await?.ok()?;
+    }
+    let [first, second, ..] = processes.fronts[..] else {
+        anyhow::bail!("too few fronts");
+    };
+    let end = Request::new("DELETE", "/_search/scroll/_all");
+    let ended: Value = end.send(first).await?.ok()?;
+    ensure!(ended["num_freed"] == NUM_SCROLLS, "{ended}");
+    let again: Value = end.send(second).await?.ok()?;
+    ensure!(again["num_freed"] == 0, "{again}");
+    let tasks: Value = Request::new("GET", "/_tasks").send(first).await?.ok()?;
+    ensure!(tasks["node_failures"].is_null(), "{tasks}");
+
+    // A root that cannot be reached keeps what it has: that all is ended is not said then.
+    processes.kill_root()?;
+    let ended = end.send(first).await?;
+    ensure!(ended.status == 503, "{}", ended.shown());
+    let tasks: Value = Request::new("GET", "/_tasks").send(second).await?.ok()?;
+    let failures = tasks["node_failures"].as_array().context("failures")?;
+    ensure!(failures.len() == 1, "{tasks}");
+    Ok(())
+}

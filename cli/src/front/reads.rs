@@ -1,20 +1,29 @@
-//! Which requests to a root change nothing, so that a front may send them to another root, and which one root alone can
-//! answer.
+//! Which requests to a root change nothing, so that a front may send them to another root, which one root alone can
+//! answer, and which only all of them together.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_api::Bindings;
-use gleaner_front::Binding;
+use gleaner_api::{Bindings, Gather, GatheredRoutes, RootAnswer};
+use gleaner_front::{Binding, Join};
 use gleaner_model::Role;
-use http::Method;
 use http::request::Parts;
+use http::{Method, Response};
 
 use crate::node::membership::Membership;
 
 /// The names of the roots, in the order of the backends.
 #[derive(Debug)]
 pub(super) struct RootNames {
-    names: Vec<String>,
+    names: Arc<[String]>,
     bindings: Bindings,
+    gathered: GatheredRoutes,
+}
+
+/// Joins what all roots answered.
+struct JoinedRoots {
+    names: Arc<[String]>,
+    gather: Gather,
 }
 
 impl RootNames {
@@ -25,7 +34,20 @@ impl RootNames {
         Self {
             names: roots.map(|member| member.name.clone()).collect(),
             bindings: Bindings::default(),
+            gathered: GatheredRoutes::default(),
         }
+    }
+}
+
+impl Join for JoinedRoots {
+    fn refusal(&self) -> Option<Response<Bytes>> {
+        self.gather.refusal()
+    }
+
+    fn join(&self, answers: Vec<Result<Response<Bytes>, String>>) -> Response<Bytes> {
+        let answers = self.names.iter().cloned().zip(answers);
+        let answers = answers.map(|(root, answer)| RootAnswer { root, answer });
+        self.gather.join(answers.collect())
     }
 }
 
@@ -33,6 +55,12 @@ impl Binding for RootNames {
     fn backend_of(&self, head: &Parts, body: &Bytes) -> Option<usize> {
         let bound = self.bindings.of(head, body)?;
         self.names.iter().position(|name| bound.is_to(name))
+    }
+
+    fn join_of(&self, head: &Parts, body: &Bytes) -> Option<Box<dyn Join>> {
+        let gather = self.gathered.of(head, body)?;
+        let names = Arc::clone(&self.names);
+        Some(Box::new(JoinedRoots { names, gather }))
     }
 }
 

@@ -1,0 +1,294 @@
+//! Requests about what each root keeps in memory: tasks, and the scrolls and points in time that it opened. All roots are
+//! asked, and their answers become one.
+//!
+//! Does: say which requests these are, and join the answers. Does not: ask; it is for processes ahead of the roots. Read
+//! first: [`Gather::of`], then [`Gather::join`].
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::parameters::Parameters;
+use crate::paths::{PathMatch, Paths};
+use crate::route::parameter_tables;
+
+/// Knows which requests all roots are to be asked, by the routes of the dialect.
+pub struct GatheredRoutes(Paths<()>);
+
+impl fmt::Debug for GatheredRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatheredRoutes")
+    }
+}
+
+impl Default for GatheredRoutes {
+    fn default() -> Self {
+        Self(Paths::new(parameter_tables(), || ()))
+    }
+}
+
+/// A request that all roots are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// Does the answer have room to name roots that gave none?
+    names_failures: bool,
+    is_pretty: bool,
+    /// Why it cannot be gathered.
+    refusal: Option<String>,
+}
+
+impl GatheredRoutes {
+    /// Returns how the answers to a request are gathered; `None` where one root can answer it.
+    pub fn of(&self, head: &Parts, body: &Bytes) -> Option<Gather> {
+        if head.method == Method::HEAD {
+            return None;
+        }
+        let PathMatch::Route(route, (), Ok(parts)) = self.0.find(&head.method, &head.uri) else {
+            return None;
+        };
+        let parameters = Parameters::parse(head.uri.query()).ok()?;
+        let names_failures = match route.name {
+            "tasks.list" => true,
+            "tasks.cancel" if parts.is_empty() => true,
+            "delete_all_pits" | "get_all_pits" => false,
+            "clear_scroll" if parts.iter().any(|(_, id)| id == "_all") || names_all(body) => false,
+            _ => return None,
+        };
+        let format = parameters.get("format").filter(|format| *format != "json");
+        Some(Gather {
+            names_failures,
+            is_pretty: parameters.is_set("pretty").unwrap_or(false),
+            refusal: format.map(|format| {
+                format!(
+                    "[format] [{format}] is not taken where all roots are asked; only [json] is"
+                )
+            }),
+        })
+    }
+}
+
+/// Does the body of a request that ends scrolls name all of them?
+fn names_all(body: &Bytes) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    match &body["scroll_id"] {
+        Value::Array(ids) => ids.iter().any(|id| id == "_all"),
+        id => id == "_all",
+    }
+}
+
+impl Gather {
+    /// Returns why the request cannot be gathered, as an answer.
+    pub fn refusal(&self) -> Option<Response<Bytes>> {
+        let reason = self.refusal.as_ref()?;
+        Some(refused(&ApiError::illegal(reason.clone())))
+    }
+
+    /// Makes one answer of those of all roots, each with the name of its root. An answer that is an error stands for all.
+    /// A root that gave none is named in `node_failures`; where the answer has no room for that it is a 503.
+    pub fn join(&self, answers: Vec<RootAnswer>) -> Response<Bytes> {
+        let mut joined: Option<(Response<()>, Value)> = None;
+        let mut failures = Vec::new();
+        for RootAnswer { root, answer } in answers {
+            let (head, read) = match answer {
+                Ok(answer) if !answer.status().is_success() => return answer,
+                Ok(answer) => {
+                    let (head, body) = answer.into_parts();
+                    let read: Result<Value, _> = serde_json::from_slice(&body);
+                    (head, read.map_err(|error| error.to_string()))
+                }
+                Err(reason) => {
+                    failures.push((root, reason));
+                    continue;
+                }
+            };
+            match (read, &mut joined) {
+                (Ok(body), None) => joined = Some((Response::from_parts(head, ()), body)),
+                (Ok(body), Some((_, joined))) => add(joined, body),
+                (Err(reason), _) => failures.push((root, reason)),
+            }
+        }
+        match joined {
+            Some((head, body)) if failures.is_empty() => self.written(head, &body),
+            Some((head, mut body)) if self.names_failures => {
+                let failures = failures.iter().map(failed_node);
+                body["node_failures"] = failures.collect();
+                self.written(head, &body)
+            }
+            _ => {
+                let failed = |(root, reason): &(String, String)| format!("[{root}]: {reason}");
+                let failed: Vec<String> = failures.iter().map(failed).collect();
+                let reason = format!(
+                    "all roots are to answer this request, and some did not: {}",
+                    failed.join("; ")
+                );
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                refused(&ApiError::new(status, "failed_node_exception", reason))
+            }
+        }
+    }
+
+    fn written(&self, head: Response<()>, body: &Value) -> Response<Bytes> {
+        let text = match self.is_pretty {
+            true => format!("{body:#}\n"),
+            false => body.to_string(),
+        };
+        let mut answer = head.map(|()| Bytes::from(text));
+        answer.headers_mut().remove(header::CONTENT_LENGTH);
+        answer
+    }
+}
+
+/// What a root answered.
+#[derive(Debug)]
+pub struct RootAnswer {
+    /// Its name.
+    pub root: String,
+    /// The whole answer, or why there is none.
+    pub answer: Result<Response<Bytes>, String>,
+}
+
+/// Adds what one more root answered: objects have the members of both, lists the items of both; numbers are added up, and
+/// a flag is set where it is in both.
+fn add(joined: &mut Value, more: Value) {
+    match (joined, more) {
+        (Value::Object(joined), Value::Object(more)) => add_members(joined, more),
+        (Value::Array(joined), Value::Array(more)) => joined.extend(more),
+        (Value::Bool(joined), Value::Bool(more)) => *joined &= more,
+        (joined @ Value::Number(_), more) => {
+            if let (Some(a), Some(b)) = (joined.as_u64(), more.as_u64()) {
+                *joined = Value::from(a + b);
+            }
+        }
+        // Texts say the same.
+        _ => {}
+    }
+}
+
+fn add_members(joined: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (name, value) in more {
+        match joined.get_mut(&name) {
+            Some(there) => add(there, value),
+            None => drop(joined.insert(name, value)),
+        }
+    }
+}
+
+fn failed_node((root, reason): &(String, String)) -> Value {
+    json!({
+        "type": "failed_node_exception",
+        "reason": format!("Failed node [{root}]"),
+        "node_id": root,
+        "caused_by": {"type": "connect_transport_exception", "reason": reason},
+    })
+}
+
+fn refused(error: &ApiError) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(error.to_body().to_string()));
+    *answer.status_mut() = error.status;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gather(method: &str, uri: &str, body: &'static str) -> Option<Gather> {
+        let request = http::Request::builder().method(method).uri(uri);
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        GatheredRoutes::default().of(&head, &Bytes::from_static(body.as_bytes()))
+    }
+
+    fn answered(root: &str, body: &Value) -> RootAnswer {
+        RootAnswer {
+            root: root.to_owned(),
+            answer: Ok(Response::new(body.to_string().into())),
+        }
+    }
+
+    fn unreachable(root: &str) -> RootAnswer {
+        RootAnswer {
+            root: root.to_owned(),
+            answer: Err("it is gone".to_owned()),
+        }
+    }
+
+    fn body(answer: &Response<Bytes>) -> Value {
+        serde_json::from_slice(answer.body()).expect("JSON")
+    }
+
+    #[test]
+    fn what_is_in_the_memory_of_each_root_is_gathered() {
+        for (method, uri, body, is_gathered) in [
+            ("GET", "/_tasks?detailed", "", true),
+            ("POST", "/_tasks/_cancel?actions=*search", "", true),
+            ("POST", "/_tasks/root-1:7/_cancel", "", false),
+            ("GET", "/_tasks/root-1:7", "", false),
+            ("DELETE", "/_search/scroll/_all", "", true),
+            (
+                "DELETE",
+                "/_search/scroll",
+                r#"{"scroll_id":["_all"]}"#,
+                true,
+            ),
+            ("DELETE", "/_search/scroll", r#"{"scroll_id":"_all"}"#, true),
+            ("DELETE", "/_search/scroll", r#"{"scroll_id":"abc"}"#, false),
+            ("DELETE", "/_search/scroll/abc", "", false),
+            ("DELETE", "/_search/point_in_time/_all", "", true),
+            ("GET", "/_search/point_in_time/_all", "", true),
+            ("HEAD", "/_tasks", "", false),
+            ("GET", "/wiki/_search", "", false),
+        ] {
+            let gathered = gather(method, uri, body);
+            assert_eq!(gathered.is_some(), is_gathered, "{method} {uri} {body}");
+        }
+    }
+
+    #[test]
+    fn answers_are_joined_and_a_root_that_gave_none_is_named() {
+        let tasks = gather("GET", "/_tasks", "").expect("gathered");
+        let of = |root: &str| answered(root, &json!({"nodes": {root: {"tasks": {}}}}));
+        let all = tasks.join(vec![of("a"), of("b")]);
+        let nodes = json!({"nodes": {"a": {"tasks": {}}, "b": {"tasks": {}}}});
+        assert_eq!((all.status(), body(&all)), (StatusCode::OK, nodes));
+        let some = body(&tasks.join(vec![unreachable("a"), of("b")]));
+        assert_eq!(some["node_failures"][0]["node_id"], "a");
+        assert_eq!(some["nodes"], json!({"b": {"tasks": {}}}));
+        let none = tasks.join(vec![unreachable("a"), unreachable("b")]);
+        assert_eq!(none.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn what_is_freed_is_added_up_and_never_said_of_a_root_that_gave_no_answer() {
+        let scrolls = gather("DELETE", "/_search/scroll/_all?pretty", "").expect("gathered");
+        let of = |n: u64| answered("a", &json!({"succeeded": true, "num_freed": n}));
+        let all = scrolls.join(vec![of(2), of(3)]);
+        assert_eq!(
+            &**all.body(),
+            b"{\n  \"succeeded\": true,\n  \"num_freed\": 5\n}\n"
+        );
+        let some = scrolls.join(vec![of(2), unreachable("b")]);
+        assert_eq!(some.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let reason = body(&some)["error"]["reason"].to_string();
+        assert!(reason.contains("[b]: it is gone"), "{reason}");
+    }
+
+    #[test]
+    fn an_error_of_one_root_is_the_answer() {
+        let tasks = gather("GET", "/_tasks", "").expect("gathered");
+        let mut refusal = answered("a", &json!({"error": "no"}));
+        if let Ok(answer) = &mut refusal.answer {
+            *answer.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        let answer = tasks.join(vec![answered("b", &json!({"nodes": {}})), refusal]);
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let yaml = gather("GET", "/_tasks?format=yaml", "").expect("gathered");
+        let refused = yaml.refusal().expect("refused");
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    }
+}

@@ -1,0 +1,54 @@
+//! A request that all backends are asked, and their answers made one.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::future::join_all;
+use http::{HeaderValue, Response, header, request};
+use http_body_util::{BodyExt as _, Limited};
+use tokio::time::Instant;
+
+use crate::forward::{Failure, Forward, Forwarder};
+
+/// Largest answer of one backend that is joined with others'.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// Makes one answer of those of all backends.
+pub trait Join: Send + Sync {
+    /// Returns what the client is answered before any backend is asked, where the request cannot be joined.
+    fn refusal(&self) -> Option<Response<Bytes>>;
+
+    /// Joins the answers, in the order of the backends: each whole, or why there is none.
+    fn join(&self, answers: Vec<Result<Response<Bytes>, String>>) -> Response<Bytes>;
+}
+
+/// Has each backend answer in a form that can be joined.
+pub(crate) fn ask_plainly(head: &mut request::Parts) {
+    let json = HeaderValue::from_static("application/json");
+    head.headers.insert(header::ACCEPT, json);
+    head.headers.remove(header::ACCEPT_ENCODING);
+}
+
+impl Forwarder {
+    /// Asks each backend that is ready once.
+    pub(crate) async fn gather(&self, forward: Forward<'_>, join: &dyn Join) -> Response<Body> {
+        let deadline = Instant::now() + self.answer_within;
+        let asked = forward.backends.all().iter().map(|backend| {
+            let attempt = self.attempt(backend, &forward, deadline);
+            async move {
+                if !backend.is_available(Instant::now()) {
+                    return Err("it is not ready".to_owned());
+                }
+                let answer = attempt.await.map_err(Failure::into_reason)?;
+                whole(answer).await
+            }
+        });
+        join.join(join_all(asked).await).map(Body::from)
+    }
+}
+
+async fn whole(answer: Response<Body>) -> Result<Response<Bytes>, String> {
+    let (head, body) = answer.into_parts();
+    let read = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    let read = read.map_err(|error| format!("its answer cannot be read: {error}"))?;
+    Ok(Response::from_parts(head, read.to_bytes()))
+}
