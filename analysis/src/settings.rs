@@ -178,3 +178,31 @@ fn scalar_text(value: &Value) -> Option<String> {
         _ => None,
     }
 }
+
+/// Resolves `\n`, `\t`, `\r`, `\b`, `\f` and `\uXXXX`; any other character after a backslash stands for itself.
+/// Returns `None` for an escape that is none.
+pub(crate) fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        out.push(match chars.next()? {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{C}',
+            'u' => {
+                let rest = chars.as_str();
+                let digits = rest.get(..4)?;
+                chars = rest[4..].chars();
+                char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+            }
+            other => other,
+        });
+    }
+    Some(out)
+}

@@ -3,7 +3,10 @@
 use hashbrown::HashMap;
 
 use super::{CharFilter, FilterOutput, OffsetMap};
-use crate::{error::AnalysisError, settings::Params};
+use crate::{
+    error::AnalysisError,
+    settings::{Params, unescape},
+};
 
 /// Rules of one filter: each place of a text is compared with all keys of its first character.
 const MAX_RULES: usize = 10_000;
@@ -46,33 +49,6 @@ fn parse_rule(line: &str) -> Option<(char, (String, String))> {
     let value = unescape(value.trim())?;
     let first = key.chars().next()?;
     Some((first, (key, value)))
-}
-
-/// Resolves `\n`, `\t`, `\r`, `\b`, `\f`, `\"`, `\\` and `\uXXXX`.
-fn unescape(text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        out.push(match chars.next()? {
-            'n' => '\n',
-            't' => '\t',
-            'r' => '\r',
-            'b' => '\u{8}',
-            'f' => '\u{C}',
-            'u' => {
-                let rest = chars.as_str();
-                let digits = rest.get(..4)?;
-                chars = rest[4..].chars();
-                char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
-            }
-            other => other,
-        });
-    }
-    Some(out)
 }
 
 impl CharFilter for Mapping {

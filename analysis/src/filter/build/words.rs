@@ -10,7 +10,11 @@ use super::{
     },
     Built,
 };
-use crate::{error::AnalysisError, pattern, settings::Params};
+use crate::{
+    error::AnalysisError,
+    pattern,
+    settings::{Params, unescape},
+};
 
 /// Most patterns of `pattern_capture`.
 const MAX_PATTERNS: usize = 100;
@@ -80,7 +84,7 @@ fn type_table(params: &Params<'_>) -> Result<HashMap<char, CharKind>, AnalysisEr
             .rsplit_once("=>")
             .ok_or_else(|| bad("a rule without [=>]"))?;
         let kind = CharKind::named(right.trim()).ok_or_else(|| bad("an unknown type"))?;
-        let left = unescaped(left.trim()).ok_or_else(|| bad("an escape that is none"))?;
+        let left = unescape(left.trim()).ok_or_else(|| bad("an escape that is none"))?;
         let mut chars = left.chars();
         let (Some(c), None) = (chars.next(), chars.next()) else {
             return Err(bad("a rule of more or less than one character"));
@@ -88,31 +92,6 @@ fn type_table(params: &Params<'_>) -> Result<HashMap<char, CharKind>, AnalysisEr
         kinds.insert(c, kind);
     }
     Ok(kinds)
-}
-
-/// Reads `\\`, `\n`, `\u002C` and their like.
-fn unescaped(text: &str) -> Option<String> {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        out.push(match chars.next()? {
-            'n' => '\n',
-            't' => '\t',
-            'r' => '\r',
-            'b' => '\u{8}',
-            'f' => '\u{C}',
-            'u' => {
-                let digits: String = chars.by_ref().take(4).collect();
-                char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
-            }
-            other => other,
-        });
-    }
-    Some(out)
 }
 
 fn pattern_capture(params: &Params<'_>) -> Result<pieces::PatternCapture, AnalysisError> {
