@@ -83,24 +83,21 @@ impl Leaf {
         }
     }
 
-    /// Returns how many tokens a text has; where gaps count, how many places they take.
+    /// Returns how many positions of a text have a token; where gaps count, how many positions the text has, those
+    /// after its last token included.
     fn count_tokens(&self, text: &str, counts_gaps: bool) -> FieldValue<'static> {
-        let tokens = self
-            .analyzer
-            .as_ref()
-            .map(|analyzer| analyzer.analyze(text));
-        let mut places: Vec<u32> = tokens
-            .unwrap_or_default()
-            .iter()
-            .map(|token| token.position)
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        let number = match (counts_gaps, places.last()) {
-            (true, Some(last)) => i64::from(*last) + 1,
-            _ => places.len() as i64,
+        let mut last = None;
+        let mut num_taken = 0;
+        let mut count = |position: u32| {
+            num_taken += i64::from(last.replace(position) != Some(position));
         };
-        FieldValue::I64(number)
+        let num_positions = self.analyzer.as_ref().map_or(0, |analyzer| {
+            analyzer.analyze_into(text, &mut |token| count(token.position))
+        });
+        FieldValue::I64(match counts_gaps {
+            true => num_positions.into(),
+            false => num_taken,
+        })
     }
 
     /// Returns whether a malformed value is skipped instead of refusing the document.

@@ -36,6 +36,17 @@ fn numbers_are_text_as_they_are_written() {
 }
 
 #[test]
+fn gaps_count_as_tokens_wherever_they_are() {
+    let text = r#"{"x": "the hills and far away and the"}"#;
+    for (counts_gaps, expected) in [(true, "x=7"), (false, "x=3")] {
+        let declared = one(&json!({
+            "type": "token_count", "analyzer": "stop", "enable_position_increments": counts_gaps,
+        }));
+        assert_eq!(values_of(&declared, text), [expected]);
+    }
+}
+
+#[test]
 fn a_value_for_a_field_that_is_only_copied_to_wants_it() {
     let wanted = |to: &str, dynamic: &str| {
         let declared = json!({"dynamic": dynamic, "properties": {
