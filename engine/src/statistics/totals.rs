@@ -78,7 +78,8 @@ fn of_terms(
     Ok(())
 }
 
-/// Counts a segment: of one without deletes its dictionary says all, else every posting is looked at.
+/// Counts a segment. Its dictionary has the postings of a field without frequencies, where nothing is deleted; else
+/// every posting is read, as the number of tokens that tantivy keeps is an estimate after a merge.
 ///
 /// # Errors
 /// When the index cannot be read, or `control` stops the count.
@@ -89,7 +90,8 @@ pub(crate) fn of_segment(
 ) -> Result<Counts, EngineError> {
     let reader = segment.reader();
     let inverted = reader.inverted_index(handle.column)?;
-    let has_deletes = reader.has_deletes();
+    let is_text = matches!(handle.kind, FieldKind::Text { .. });
+    let is_in_dictionary = !is_text && !reader.has_deletes();
     let (mut num_postings, mut num_occurrences) = (0, 0);
     let terms = inverted.terms().stream();
     let mut terms = terms.map_err(EngineError::io("reading terms"))?;
@@ -101,8 +103,9 @@ pub(crate) fn of_segment(
             until_check = TERMS_PER_CHECK;
         }
         let info = terms.value();
-        if !has_deletes {
+        if is_in_dictionary {
             num_postings += u64::from(info.doc_freq);
+            num_occurrences += u64::from(info.doc_freq);
             continue;
         }
         let postings = inverted.read_postings_from_terminfo(info, record_option(handle));
@@ -110,12 +113,6 @@ pub(crate) fn of_segment(
         let counts = count_alive(segment, postings, control)?;
         num_postings += counts.0;
         num_occurrences += counts.1;
-    }
-    if !has_deletes {
-        num_occurrences = match handle.kind {
-            FieldKind::Text { .. } => inverted.total_num_tokens(),
-            _ => num_postings,
-        };
     }
     Ok((num_postings, num_occurrences))
 }

@@ -112,3 +112,43 @@ fn a_document_is_found_by_its_id_with_all_that_was_logged() {
     assert_eq!(view.find(&id("b")).expect("it can be read"), None);
     assert!(view.document(found.place + 100).is_err());
 }
+
+#[test]
+fn occurrences_are_exact_before_and_after_a_merge() {
+    use std::collections::BTreeMap;
+
+    use gleaner_model::FieldPath;
+    use gleaner_query::resolved::StatisticsRequest;
+
+    let mut copy = Copy::new(text_mapping());
+    // Lengths that norms do not keep to the last word.
+    for (at, num_words) in [(0, 1_003), (1, 509), (2, 77)] {
+        let text = (0..num_words).map(|i| format!("w{} ", i % 300));
+        copy.put(
+            &format!("d{at}"),
+            1,
+            &json!({"title": text.collect::<String>()}),
+        );
+        copy.put(&format!("gone{at}"), 1, &json!({"title": "a b c"}));
+        copy.refresh();
+    }
+    (0..3).for_each(|at| copy.delete(&format!("gone{at}"), 2));
+    copy.refresh();
+    let wanted = StatisticsRequest {
+        fields: BTreeMap::from([(FieldPath::new("title"), Default::default())]),
+        totals: true,
+    };
+    let totals = |copy: &Copy| {
+        let control = crate::control::Control::unlimited();
+        let counted = crate::statistics::statistics(&copy.index().view(), &wanted, &control);
+        let counted = counted.expect("the index can be read");
+        let totals = &counted.totals[&FieldPath::new("title")];
+        (totals.postings, totals.occurrences)
+    };
+    let expected = (300 + 300 + 77, 1_003 + 509 + 77);
+    assert_eq!(totals(&copy), expected);
+    copy.index().force_merge(1).expect("it merges");
+    copy.refresh();
+    assert_eq!(copy.index().view().segments().len(), 1);
+    assert_eq!(totals(&copy), expected);
+}
