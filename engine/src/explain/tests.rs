@@ -1,7 +1,8 @@
 //! Explanations against the scores of searches.
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
-use gleaner_query::resolved::{Clause, Scalar, StatisticsRequest};
+use gleaner_query::answer::Explanation;
+use gleaner_query::resolved::{Blend, Clause, Scalar, ShardQuery, StatisticsRequest};
 use serde_json::json;
 
 use super::*;
@@ -14,6 +15,7 @@ use crate::statistics::statistics;
 fn view() -> Arc<View> {
     let mapping = mapping(&json!({
         "body": {"type": "text"}, "tag": {"type": "keyword"}, "even": {"type": "boolean"},
+        "head": {"type": "text"},
     }));
     let words = ["red", "fox", "runs", "over", "the", "lazy", "dog"];
     let document = |i: usize| {
@@ -22,7 +24,8 @@ fn view() -> Arc<View> {
             .collect();
         let tag = if i.is_multiple_of(3) { "a" } else { "b" };
         let even = i.is_multiple_of(2);
-        let source = json!({"body": body.join(" "), "tag": tag, "even": even});
+        let source =
+            json!({"body": body.join(" "), "tag": tag, "even": even, "head": words[i % 4]});
         (format!("d{i}"), source)
     };
     let documents: Documents = (0..60).map(document).collect();
@@ -126,6 +129,63 @@ fn the_value_of_an_explanation_is_the_score_to_the_bit() {
             assert!(!explained.explanation.description.is_empty());
         }
     }
+}
+
+/// Returns the query of `clause`, with its numbers.
+fn query_of(view: &View, clause: Clause) -> ShardQuery {
+    let mut wanted = StatisticsRequest::default();
+    wanted.collect(&clause);
+    let numbers = statistics(view, &wanted, &Control::unlimited());
+    let mut query = testing::query(vec![], vec![]);
+    (query.query, query.statistics) = (clause, Arc::new(numbers.expect("the index can be read")));
+    query
+}
+
+/// Returns boost · idf · 2.2 · tf of the details of a weight.
+fn product(explanation: &Explanation) -> f64 {
+    let [boost, idf, tf] = explanation.details.as_slice() else {
+        panic!("{explanation:?}");
+    };
+    f64::from(boost.value) * f64::from(idf.value) * 2.2 * f64::from(tf.value)
+}
+
+#[test]
+fn details_of_several_fields_make_up_the_value() {
+    let view = view();
+    let head = Clause::Term {
+        field: FieldPath::new("head"),
+        term: "red".to_owned(),
+    };
+    let across = |blend| Clause::Boost {
+        clause: Box::new(Clause::Across {
+            clauses: vec![body("red"), head.clone()],
+            weights: vec![1.0, 3.0],
+            blend,
+        }),
+        factor: 0.5,
+    };
+    let explained = |blend| {
+        let query = query_of(&view, across(blend));
+        let id = DocumentId::parse("d8").expect("a good id");
+        let control = Control::unlimited();
+        let explained = of_document(&view, &id, &query, &control).expect("the index can be read");
+        explained.expect("it exists").explanation.details.remove(0)
+    };
+    let is_near = |found: f64, wanted: f32| (found - f64::from(wanted)).abs() < 1e-5;
+
+    let one = explained(Blend::OneField);
+    assert!(is_near(product(&one), one.value), "{one:?}");
+
+    let best = explained(Blend::Best(0.3));
+    let fields: Vec<f64> = best.details.iter().map(product).collect();
+    for (field, found) in best.details.iter().zip(&fields) {
+        assert!(is_near(*found, field.value), "{field:?}");
+    }
+    let [body, head] = fields[..] else {
+        panic!("{best:?}");
+    };
+    let value = body.max(head) + 0.3 * body.min(head);
+    assert!(is_near(value, best.value), "{best:?}");
 }
 
 #[test]

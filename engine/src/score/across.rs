@@ -14,6 +14,7 @@ use tantivy::{DocId, SegmentReader};
 use super::bm25;
 use super::canonical::{Asked, Cursor, Frequencies, group_cursor};
 use super::function::Numbers;
+use super::model::TermNumbers;
 use crate::EngineError;
 use crate::lower::Scope;
 
@@ -28,28 +29,25 @@ pub(crate) struct Combined {
     average: f64,
 }
 
-/// What common numbers of several fields make.
-struct Common {
-    documents: u64,
-    idf: f64,
-}
-
-impl Common {
-    fn of(scope: &Scope<'_>, clauses: &[Clause]) -> Result<Self, EngineError> {
-        let (mut documents, mut matching) = (0, 0);
-        for clause in clauses {
-            if let Some((field, terms)) = clause.terms() {
-                let terms: Vec<String> = terms.into_iter().map(str::to_owned).collect();
-                let numbers = scope.model.group(field, &terms)?;
-                documents = numbers.documents.max(documents);
-                matching = numbers.matching.max(matching);
-            }
+/// Returns the numbers that several fields have in common.
+///
+/// # Errors
+/// [`EngineError::MissingStatistics`] when the root did not send them.
+pub(super) fn common(scope: &Scope<'_>, clauses: &[Clause]) -> Result<TermNumbers, EngineError> {
+    let (mut documents, mut matching) = (0, 0);
+    for clause in clauses {
+        if let Some((field, terms)) = clause.terms() {
+            let terms: Vec<String> = terms.into_iter().map(str::to_owned).collect();
+            let numbers = scope.model.group(field, &terms)?;
+            documents = numbers.documents.max(documents);
+            matching = numbers.matching.max(matching);
         }
-        Ok(Self {
-            documents,
-            idf: bm25::idf(matching, documents),
-        })
     }
+    Ok(TermNumbers {
+        documents,
+        matching,
+        idf: bm25::idf(matching, documents),
+    })
 }
 
 impl Combined {
@@ -60,10 +58,11 @@ impl Combined {
     pub(crate) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
-        (clauses, weights): (&[Clause], &[f32]),
+        clauses: &[Clause],
+        weights: &[f32],
         boost: f64,
     ) -> Result<Option<Self>, EngineError> {
-        let common = Common::of(scope, clauses)?;
+        let common = common(scope, clauses)?;
         let (mut fields, mut total_length) = (Vec::with_capacity(clauses.len()), 0.0);
         let mut similarity = None;
         for (clause, weight) in clauses.iter().zip(weights) {
@@ -76,7 +75,7 @@ impl Combined {
             similarity = similarity.or(norms.map(|norms| norms.similarity()));
             let lengths = super::canonical::Lengths::open(scope, reader, field, 0.0)?;
             let terms: Vec<String> = terms.into_iter().map(str::to_owned).collect();
-            let words = Frequencies::open(scope, reader, (field, &terms), 0.0)?;
+            let words = Frequencies::open(scope, reader, field, &terms, 0.0)?;
             fields.push((weight, words, lengths.map(|(lengths, _)| lengths)));
         }
         let average = total_length / common.documents as f64;
@@ -93,13 +92,17 @@ impl Combined {
     /// Returns the score of `doc`, `None` where no field has the words. `doc` never falls.
     pub(crate) fn score(&mut self, doc: DocId) -> Option<f64> {
         let (frequency, length) = self.numbers(doc);
-        let (k1, b) = (self.similarity.k1(), self.similarity.b());
-        let norm = k1 * (1.0 - b + b * length / self.average);
+        let norm = bm25::norm_of(self.similarity, length, self.average);
         (frequency > 0.0).then(|| self.weight * frequency / (frequency + norm))
     }
 
+    /// Returns the parameters of the score, and the mean of the summed lengths.
+    pub(super) fn parameters(&self) -> (Bm25, f64) {
+        (self.similarity, self.average)
+    }
+
     /// Returns the summed frequency and length.
-    fn numbers(&mut self, doc: DocId) -> (f64, f64) {
+    pub(super) fn numbers(&mut self, doc: DocId) -> (f64, f64) {
         let (mut frequency, mut length) = (0.0, 0.0);
         for (weight, words, lengths) in &mut self.fields {
             if let Some(words) = words {
@@ -113,23 +116,24 @@ impl Combined {
     }
 }
 
-/// Opens the best of several fields under common numbers.
+/// Opens each of several fields under common numbers.
 ///
 /// # Errors
 /// As [`Cursor::open`].
-pub(super) fn best_of(
+pub(super) fn alike(
     scope: &Scope<'_>,
     reader: &SegmentReader,
-    (clauses, weights, tie_breaker): (&[Clause], &[f32], f32),
+    clauses: &[Clause],
+    weights: &[f32],
     boost: f64,
-) -> Result<Cursor, EngineError> {
-    let common = Common::of(scope, clauses)?;
+) -> Result<Vec<Cursor>, EngineError> {
+    let common = common(scope, clauses)?;
     let mut cursors = Vec::with_capacity(clauses.len());
     for (clause, weight) in clauses.iter().zip(weights) {
         let weight = boost * f64::from(*weight) * common.idf;
         cursors.push(group_cursor(scope, reader, clause, weight)?);
     }
-    Ok(Cursor::DisMax(f64::from(tie_breaker), cursors))
+    Ok(cursors)
 }
 
 /// Clauses of which a document says how many must match.
@@ -146,7 +150,8 @@ impl AtLeast {
     pub(crate) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
-        (clauses, field): (&[Clause], &gleaner_model::FieldPath),
+        clauses: &[Clause],
+        field: &gleaner_model::FieldPath,
         boost: f64,
     ) -> Result<Self, EngineError> {
         let open = |clause| Cursor::open(scope, reader, clause, boost, Asked::Any);

@@ -100,9 +100,9 @@ impl LengthNorms {
 }
 
 /// Returns k1 · (1 − b + b · length / average).
-pub fn norm_of(similarity: Bm25, length: u32, average: f64) -> f64 {
+pub fn norm_of(similarity: Bm25, length: impl Into<f64>, average: f64) -> f64 {
     let (k1, b) = (similarity.k1(), similarity.b());
-    k1 * (1.0 - b + b * f64::from(length) / average)
+    k1 * (1.0 - b + b * length.into() / average)
 }
 
 /// Returns the length in tokens that norm id `id` (0 to 255) stands for.

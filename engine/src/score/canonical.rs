@@ -110,11 +110,7 @@ impl Cursor {
                 terms(scope, reader, field, group, boost * idf)?
             }
             Clause::Blended { field, terms } => blended(scope, reader, field, terms, boost)?,
-            Clause::Phrase {
-                field,
-                positions,
-                slop,
-            } => phrase(scope, reader, field, positions, (*slop, boost))?,
+            Clause::Phrase { .. } => phrase(scope, reader, clause, boost)?,
             Clause::Bool { .. } => bool_cursor(scope, reader, clause, boost, asked)?,
             Clause::DisMax {
                 clauses,
@@ -172,15 +168,16 @@ impl Cursor {
                 blend,
             } => match blend {
                 Blend::OneField => {
-                    let combined = Combined::open(scope, reader, (clauses, weights), boost)?;
+                    let combined = Combined::open(scope, reader, clauses, weights, boost)?;
                     combined.map_or(Self::Absent, |combined| Self::Combined(Box::new(combined)))
                 }
                 Blend::Best(share) => {
-                    across::best_of(scope, reader, (clauses, weights, *share), boost)?
+                    let fields = across::alike(scope, reader, clauses, weights, boost)?;
+                    Self::DisMax(f64::from(*share), fields)
                 }
             },
             Clause::AtLeast { clauses, field } => {
-                let of_number = AtLeast::open(scope, reader, (clauses, field), boost)?;
+                let of_number = AtLeast::open(scope, reader, clauses, field, boost)?;
                 Self::AtLeast(Box::new(of_number))
             }
             Clause::Intervals(intervals) => {
@@ -205,7 +202,7 @@ impl Cursor {
         let Some(handle) = scope.view.fields().text(field.as_str()) else {
             return Ok(Self::Absent);
         };
-        let matcher = matcher(scope, reader, handle.column, (positions, slop))?;
+        let matcher = matcher(scope, reader, handle.column, positions, slop)?;
         Ok(matcher.map_or(Self::Absent, Self::PhraseMatch))
     }
 

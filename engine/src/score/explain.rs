@@ -3,17 +3,19 @@
 //! Each node opens a cursor of its own on the one document, so its value is what ranking computes,
 //! to the bit. Meant for a few documents of an answer, not for speed.
 
+mod across;
+
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
 use gleaner_query::answer::Explanation;
 use gleaner_query::dsl::BoostMode;
 use gleaner_query::resolved::{
-    Clause, FunctionScore, IntervalScoring, Intervals, ShardQuery, WeightedFunction,
+    Bm25, Clause, FunctionScore, IntervalScoring, Intervals, ShardQuery, WeightedFunction,
 };
 use tantivy::{DocId, SegmentReader};
 
-use super::bm25::{LengthNorms, norm_of};
+use super::bm25::norm_of;
 use super::canonical::{Asked, Cursor};
 use super::model::{Model, TermNumbers};
 use crate::control::Control;
@@ -61,7 +63,7 @@ pub(crate) fn explain(
     let explanation = explainer.node(&query.query, 1.0);
     control.check_refused()?;
     control.check_whole()?;
-    // Errors that tantivy carried through are told from others by the control.
+    // The control says which errors are stops that tantivy carried through.
     explanation.map_err(|error| match control.check() {
         Err(stop) => stop.into(),
         Ok(()) => error,
@@ -99,22 +101,19 @@ impl Explainer<'_> {
         Ok(match clause {
             Clause::Term { field, term } => {
                 let idf = idf_of(model.term(field, term)?);
-                self.weight(field, term, (boost, vec![idf], frequency))
+                self.weight(field, term, factors(boost, [idf]), frequency)
             }
             Clause::Exact { field, value } => match value.scored_term() {
                 Some(term) => {
                     let idf = idf_of(model.term(field, term)?);
-                    self.weight(field, term, (boost, vec![idf], frequency))
+                    self.weight(field, term, factors(boost, [idf]), frequency)
                 }
                 None => constant(boost),
             },
             Clause::Synonyms { field, terms } => {
                 let idf = idf_of(model.group(field, terms)?);
-                self.weight(
-                    field,
-                    &format!("Synonym({})", terms.join(" ")),
-                    (boost, vec![idf], frequency),
-                )
+                let what = format!("Synonym({})", terms.join(" "));
+                self.weight(field, &what, factors(boost, [idf]), frequency)
             }
             Clause::Phrase {
                 field, positions, ..
@@ -125,11 +124,8 @@ impl Explainer<'_> {
                 }
                 let text: Vec<String> =
                     positions.iter().map(|(_, terms)| terms.join("|")).collect();
-                self.weight(
-                    field,
-                    &format!("\"{}\"", text.join(" ")),
-                    (boost, idfs, frequency),
-                )
+                let what = format!("\"{}\"", text.join(" "));
+                self.weight(field, &what, factors(boost, idfs), frequency)
             }
             Clause::Boost { clause, factor } => {
                 let inner = self.node(clause, boost * f64::from(*factor))?;
@@ -183,15 +179,12 @@ impl Explainer<'_> {
         frequency: Option<(f64, u32)>,
     ) -> Result<(String, Vec<Explanation>), EngineError> {
         Ok(match clause {
-            Clause::Intervals(intervals) => self.intervals(intervals, (boost, frequency))?,
+            Clause::Intervals(intervals) => self.intervals(intervals, boost, frequency)?,
             Clause::AtLeast { clauses, field } => (
                 format!("sum of those that match, at least as many as [{field}] says, of:"),
                 self.all(clauses, boost)?,
             ),
-            Clause::Across { clauses, .. } => (
-                format!("{clause}, with the largest numbers of documents of its fields, of:"),
-                self.all(clauses, boost)?,
-            ),
+            Clause::Across { .. } => self.across(clause, boost)?,
             _ => constant(boost),
         })
     }
@@ -200,7 +193,8 @@ impl Explainer<'_> {
     fn intervals(
         &self,
         intervals: &Intervals,
-        (boost, frequency): (f64, Option<(f64, u32)>),
+        boost: f64,
+        frequency: Option<(f64, u32)>,
     ) -> Result<(String, Vec<Explanation>), EngineError> {
         let Intervals { field, source, .. } = intervals;
         if intervals.scoring == IntervalScoring::Saturated {
@@ -218,7 +212,7 @@ impl Explainer<'_> {
         for numbers in self.scope.model.phrase(field, &[(0, terms)]) {
             idfs.push(idf_of(numbers?));
         }
-        Ok(self.weight(field, &source.to_string(), (boost, idfs, frequency)))
+        Ok(self.weight(field, &source.to_string(), factors(boost, idfs), frequency))
     }
 
     /// Scores changed by functions, with each of those by itself.
@@ -302,16 +296,17 @@ impl Explainer<'_> {
         &self,
         field: &FieldPath,
         what: &str,
-        (boost, idfs, frequency): (f64, Vec<Explanation>, Option<(f64, u32)>),
+        mut details: Vec<Explanation>,
+        frequency: Option<(f64, u32)>,
     ) -> (String, Vec<Explanation>) {
-        let mut details = vec![leaf(boost, "boost")];
-        details.extend(idfs);
         let description = match (frequency, self.scope.model.norms(field)) {
             (Some((frequency, length)), Some(norms)) => {
-                details.push(tf_of(frequency, length, norms));
+                let similarity = norms.similarity();
+                let length = f64::from(length);
+                details.push(tf_of(frequency, length, similarity, norms.average()));
                 format!(
                     "weight({field}:{what}) [BM25], boost * idf * {} * tf of:",
-                    norms.similarity().gain()
+                    similarity.gain()
                 )
             }
             _ => format!("weight({field}:{what}), boost * idf of:"),
@@ -332,6 +327,12 @@ fn leaf(value: f64, description: impl Into<String>) -> Explanation {
     }
 }
 
+/// Returns the first details of a weight.
+fn factors(boost: f64, idfs: impl IntoIterator<Item = Explanation>) -> Vec<Explanation> {
+    let boost = leaf(boost, "boost");
+    std::iter::once(boost).chain(idfs).collect()
+}
+
 fn idf_of(numbers: TermNumbers) -> Explanation {
     Explanation {
         value: numbers.idf as f32,
@@ -349,9 +350,8 @@ fn idf_of(numbers: TermNumbers) -> Explanation {
     }
 }
 
-fn tf_of(frequency: f64, length: u32, norms: &LengthNorms) -> Explanation {
-    let similarity = norms.similarity();
-    let norm = norm_of(similarity, length, norms.average());
+fn tf_of(frequency: f64, length: f64, similarity: Bm25, average: f64) -> Explanation {
+    let norm = norm_of(similarity, length, average);
     Explanation {
         value: (frequency / (frequency + norm)) as f32,
         description: "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:"
@@ -360,8 +360,8 @@ fn tf_of(frequency: f64, length: u32, norms: &LengthNorms) -> Explanation {
             leaf(frequency, "freq, occurrences of term within document"),
             leaf(similarity.k1(), "k1, term saturation parameter"),
             leaf(similarity.b(), "b, length normalization parameter"),
-            leaf(f64::from(length), "dl, length of field (approximate)"),
-            leaf(norms.average(), "avgdl, average length of field"),
+            leaf(length, "dl, length of field (approximate)"),
+            leaf(average, "avgdl, average length of field"),
         ],
     }
 }

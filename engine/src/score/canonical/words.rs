@@ -70,7 +70,8 @@ impl Frequencies {
     pub(in crate::score) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
-        (field, terms): (&FieldPath, &[String]),
+        field: &FieldPath,
+        terms: &[String],
         weight: f64,
     ) -> Result<Option<Self>, EngineError> {
         let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
@@ -99,7 +100,7 @@ pub(super) fn terms(
     terms: &[String],
     weight: f64,
 ) -> Result<Cursor, EngineError> {
-    let opened = Frequencies::open(scope, reader, (field, terms), weight)?;
+    let opened = Frequencies::open(scope, reader, field, terms, weight)?;
     Ok(opened.map_or(Cursor::Absent, Cursor::Terms))
 }
 
@@ -157,15 +158,22 @@ pub(super) fn blended(
 pub(super) fn phrase(
     scope: &Scope<'_>,
     reader: &SegmentReader,
-    field: &FieldPath,
-    positions: &[(u32, Vec<String>)],
-    (slop, boost): (u32, f64),
+    clause: &Clause,
+    boost: f64,
 ) -> Result<Cursor, EngineError> {
+    let Clause::Phrase {
+        field,
+        positions,
+        slop,
+    } = clause
+    else {
+        return Err(EngineError::Internal("not a phrase".to_owned()));
+    };
     let weight = boost * scope.model.phrase_idf(field, positions)?;
     let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
         return Ok(Cursor::Absent);
     };
-    let matcher = matcher(scope, reader, column, (positions, slop))?;
+    let matcher = matcher(scope, reader, column, positions, *slop)?;
     Ok(matcher.map_or(Cursor::Absent, |matcher| Cursor::Phrase(lengths, matcher)))
 }
 
@@ -174,7 +182,8 @@ pub(super) fn matcher(
     scope: &Scope<'_>,
     reader: &SegmentReader,
     column: Column,
-    (positions, slop): (&[(u32, Vec<String>)], u32),
+    positions: &[(u32, Vec<String>)],
+    slop: u32,
 ) -> Result<Option<PhraseMatcher>, EngineError> {
     let slots = window::slots(positions);
     let mut lists = Vec::new();
