@@ -198,3 +198,43 @@ async fn keys_without_documents_are_in_every_bucket_whatever_the_layout() -> Res
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_background_without_the_documents_of_a_bucket_is_refused_by_name() -> Result<()> {
+    let node = Node::start().await?;
+    let keyword = json!({"type": "keyword"});
+    let properties = json!({"class": keyword, "word": keyword});
+    let body = json!({"settings": {"number_of_shards": 2}, "mappings": {"properties": properties}});
+    node.create("texts", &body).await?;
+    for i in 0..8 {
+        let (class, word) = [("a", "x"), ("b", "y")][i % 2];
+        let source = json!({"class": class, "word": word});
+        node.put("texts", &[(i.to_string(), source)]).await?;
+    }
+    let request = |background: &str, is_superset: bool| {
+        let significance =
+            json!({"include_negatives": true, "background_is_superset": is_superset});
+        let words = json!({
+            "field": "word", "min_doc_count": 1, "chi_square": significance,
+            "background_filter": {"term": {"class": background}},
+        });
+        json!({
+            "size": 0, "query": {"term": {"class": "a"}},
+            "aggs": {"x": {"significant_terms": words, "aggs": {"n": {"value_count": {"field": "word"}}}}},
+        })
+    };
+    let refused = node.search("texts", &request("b", true)).await;
+    let refused = format!(
+        "{:?}",
+        refused.expect_err("the bucket is not in its background")
+    );
+    assert!(refused.contains("subsetFreq > supersetFreq"), "{refused}");
+    assert!(refused.contains("background_is_superset"), "{refused}");
+    for (background, is_superset) in [("b", false), ("a", true)] {
+        let response = node
+            .search("texts", &request(background, is_superset))
+            .await?;
+        assert_eq!(response.shards.failures.len(), 0);
+    }
+    Ok(())
+}

@@ -76,6 +76,43 @@ pub struct Frequencies {
 }
 
 impl Significance {
+    /// Checks that the counts can be compared: those of a part are in the whole, where it is said to be one.
+    ///
+    /// # Errors
+    /// What is wrong, in the dialect's words.
+    pub fn check(self, of: Frequencies) -> Result<(), String> {
+        let is_superset = match self {
+            Self::ChiSquare {
+                background_is_superset,
+                ..
+            }
+            | Self::MutualInformation {
+                background_is_superset,
+                ..
+            }
+            | Self::Gnd {
+                background_is_superset,
+            } => background_is_superset,
+            Self::Jlh | Self::Percentage => false,
+        };
+        if !is_superset {
+            return Ok(());
+        }
+        let what = if of.subset > of.superset {
+            "subsetFreq > supersetFreq"
+        } else if of.subset_size > of.superset_size {
+            "subsetSize > supersetSize"
+        } else if of.superset - of.subset > of.superset_size - of.subset_size {
+            "supersetFreq - subsetFreq > supersetSize - subsetSize"
+        } else {
+            return Ok(());
+        };
+        Err(format!(
+            "{what}, does your background filter not include all documents in the bucket? If so and it is \
+             intentional, set \"background_is_superset\": false"
+        ))
+    }
+
     /// Returns how significant a term is; −∞ for one that is rarer in the part where these do not count.
     pub fn score(self, of: Frequencies) -> f64 {
         let table = |is_superset| Table::of(of, is_superset);
@@ -226,6 +263,30 @@ mod tests {
         let jlh = Significance::Jlh.score(of(5, 10, 10, 100));
         assert!((jlh - 0.4 * 5.0).abs() < 1e-12, "{jlh}");
         assert_eq!(Significance::Jlh.score(of(1, 10, 50, 100)), 0.0);
+    }
+
+    #[test]
+    fn a_part_that_is_not_in_the_whole_is_refused() {
+        let gnd = |background_is_superset| Significance::Gnd {
+            background_is_superset,
+        };
+        for (counts, expected) in [
+            (of(5, 6, 4, 100), Some("subsetFreq > supersetFreq")),
+            (of(1, 6, 4, 5), Some("subsetSize > supersetSize")),
+            (
+                of(1, 6, 9, 10),
+                Some("supersetFreq - subsetFreq > supersetSize - subsetSize"),
+            ),
+            (of(5, 6, 5, 100), None),
+        ] {
+            let refused = gnd(true).check(counts).err();
+            let start = refused
+                .as_deref()
+                .and_then(|reason| reason.split(',').next());
+            assert_eq!(start, expected, "{counts:?}");
+            assert_eq!(gnd(false).check(counts), Ok(()), "{counts:?}");
+            assert_eq!(Significance::Jlh.check(counts), Ok(()), "{counts:?}");
+        }
     }
 
     #[test]

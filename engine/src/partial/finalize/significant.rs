@@ -33,6 +33,11 @@ impl Finalizer<'_> {
             _ => return Err(mismatch()),
         };
         let background = self.context.live_keys.background(request);
+        if background.is_none() && !terms.buckets.is_empty() {
+            return Err(EngineError::Internal(
+                "[significant_terms] has nothing to compare its terms with".to_owned(),
+            ));
+        }
         let superset_size = background.map_or(0, |all| all.doc_count);
         let everywhere = background.and_then(|all| match all.sub.0.as_slice() {
             [Partial::Terms(terms)] => Some(terms),
@@ -42,12 +47,15 @@ impl Finalizer<'_> {
         for (key, term) in &terms.buckets {
             let found = everywhere.and_then(|terms| terms.buckets.get(key));
             let superset = found.map_or(0, |term| term.bucket.doc_count);
-            let score = request.significance.score(Frequencies {
+            let frequencies = Frequencies {
                 subset: term.bucket.doc_count,
                 subset_size: subset.doc_count,
                 superset,
                 superset_size,
-            });
+            };
+            let checked = request.significance.check(frequencies);
+            checked.map_err(EngineError::Query)?;
+            let score = request.significance.score(frequencies);
             if score > 0.0 && term.bucket.doc_count >= request.min_doc_count {
                 scored.push(Scored {
                     key,
