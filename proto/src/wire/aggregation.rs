@@ -115,7 +115,32 @@ fn kind_message(kind: &AggregationKind) -> Kind {
         AggregationKind::VariableWidth(widths) => Kind::VariableWidth(widths.to_message()),
         AggregationKind::GeoGrid(grid) => Kind::GeoGrid(grid.to_message()),
         AggregationKind::GeoDistance(distance) => Kind::GeoDistance(distance.to_message()),
-        metric => metric::kind_message(metric),
+        AggregationKind::Metric(metric, source) => Kind::Metric(metric::numbers(*metric, source)),
+        AggregationKind::Cardinality {
+            source,
+            precision_threshold,
+        } => Kind::Cardinality(metric::cardinality(source, *precision_threshold)),
+        AggregationKind::Percentiles {
+            source,
+            percents,
+            keyed,
+        } => Kind::Percentiles(metric::percentiles(source, percents, *keyed)),
+        AggregationKind::PercentileRanks {
+            source,
+            values,
+            keyed,
+        } => Kind::PercentileRanks(metric::ranks(source, values, *keyed)),
+        AggregationKind::MedianAbsoluteDeviation(source) => {
+            Kind::MedianAbsoluteDeviation(source.to_message())
+        }
+        AggregationKind::WeightedAverage(average) => Kind::WeightedAverage(average.to_message()),
+        AggregationKind::TopHits(hits) => Kind::TopHits(hits.to_message()),
+        AggregationKind::TopMetrics(metrics) => Kind::TopMetrics(metrics.to_message()),
+        AggregationKind::GeoBounds { field, wraps } => Kind::GeoBounds(v1::GeoBoundsAggregation {
+            field: field.clone(),
+            wraps: *wraps,
+        }),
+        AggregationKind::GeoCentroid { field } => Kind::GeoCentroid(field.clone()),
     }
 }
 
@@ -164,7 +189,22 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
         Kind::VariableWidth(widths) => AggregationKind::VariableWidth(Wire::from_message(widths)?),
         Kind::GeoGrid(grid) => AggregationKind::GeoGrid(Wire::from_message(grid)?),
         Kind::GeoDistance(distance) => AggregationKind::GeoDistance(Wire::from_message(distance)?),
-        metric => metric::kind_of(metric)?,
+        Kind::Metric(metric) => metric::of_numbers(metric)?,
+        Kind::Cardinality(cardinality) => metric::of_cardinality(cardinality)?,
+        Kind::Percentiles(percentiles) => metric::of_percentiles(percentiles)?,
+        Kind::PercentileRanks(ranks) => metric::of_ranks(ranks)?,
+        Kind::MedianAbsoluteDeviation(source) => {
+            AggregationKind::MedianAbsoluteDeviation(Wire::from_message(source)?)
+        }
+        Kind::WeightedAverage(average) => {
+            AggregationKind::WeightedAverage(Wire::from_message(average)?)
+        }
+        Kind::TopHits(hits) => AggregationKind::TopHits(Wire::from_message(hits)?),
+        Kind::TopMetrics(metrics) => AggregationKind::TopMetrics(Wire::from_message(metrics)?),
+        Kind::GeoBounds(v1::GeoBoundsAggregation { field, wraps }) => {
+            AggregationKind::GeoBounds { field, wraps }
+        }
+        Kind::GeoCentroid(field) => AggregationKind::GeoCentroid { field },
     })
 }
 

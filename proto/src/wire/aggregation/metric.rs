@@ -1,118 +1,119 @@
 //! Metrics and the best hits of buckets.
 
 use gleaner_query::aggregation::{
-    AggregationKind, Metric, TopHitsAggregation, TopMetricsAggregation, WeightedAverage,
+    AggregationKind, Metric, TopHitsAggregation, TopMetricsAggregation, ValueSource,
+    WeightedAverage,
 };
 
 use super::super::field::{all, maybe, maybe_message, member, messages, one, size};
-use super::super::v1::aggregation_node::Kind;
 use super::super::{DecodeError, Wire, v1};
 
 /// Deviations of `extended_stats` where a message of an earlier version does not say them.
 const SIGMA: f64 = 2.0;
 
-/// Returns the message of what has no buckets.
-pub(super) fn kind_message(kind: &AggregationKind) -> Kind {
-    match kind {
-        AggregationKind::Metric(metric, source) => Kind::Metric(v1::MetricAggregation {
-            metric: message(*metric) as i32,
-            source: Some(source.to_message()),
-            sigma: match metric {
-                Metric::ExtendedStats { sigma } => Some(*sigma),
-                _ => None,
-            },
-        }),
-        AggregationKind::Cardinality {
-            source,
-            precision_threshold,
-        } => Kind::Cardinality(v1::CardinalityAggregation {
-            source: Some(source.to_message()),
-            precision_threshold: *precision_threshold,
-        }),
-        AggregationKind::Percentiles {
-            source,
-            percents,
-            keyed,
-        } => Kind::Percentiles(v1::PercentilesAggregation {
-            source: Some(source.to_message()),
-            percents: percents.clone(),
-            keyed: *keyed,
-        }),
-        AggregationKind::PercentileRanks {
-            source,
-            values,
-            keyed,
-        } => Kind::PercentileRanks(v1::PercentileRanksAggregation {
-            source: Some(source.to_message()),
-            values: values.clone(),
-            keyed: *keyed,
-        }),
-        AggregationKind::MedianAbsoluteDeviation(source) => {
-            Kind::MedianAbsoluteDeviation(source.to_message())
-        }
-        AggregationKind::WeightedAverage(average) => Kind::WeightedAverage(average.to_message()),
-        AggregationKind::TopHits(hits) => Kind::TopHits(hits.to_message()),
-        AggregationKind::TopMetrics(metrics) => Kind::TopMetrics(metrics.to_message()),
-        AggregationKind::GeoBounds { field, wraps } => Kind::GeoBounds(v1::GeoBoundsAggregation {
-            field: field.clone(),
-            wraps: *wraps,
-        }),
-        AggregationKind::GeoCentroid { field } => Kind::GeoCentroid(field.clone()),
-        // All others have buckets.
-        _ => Kind::Global(v1::Unit {}),
+/// Returns the message of a metric of numbers.
+pub(super) fn numbers(metric: Metric, source: &ValueSource) -> v1::MetricAggregation {
+    v1::MetricAggregation {
+        metric: message(metric) as i32,
+        source: Some(source.to_message()),
+        sigma: match metric {
+            Metric::ExtendedStats { sigma } => Some(sigma),
+            _ => None,
+        },
     }
 }
 
-/// Reads what has no buckets.
-pub(super) fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
-    Ok(match kind {
-        Kind::Metric(v1::MetricAggregation {
-            metric,
-            source,
-            sigma,
-        }) => AggregationKind::Metric(of(metric, sigma)?, one(source, "Metric.source")?),
-        Kind::Cardinality(v1::CardinalityAggregation {
-            source,
-            precision_threshold,
-        }) => AggregationKind::Cardinality {
-            source: one(source, "Cardinality.source")?,
-            precision_threshold,
-        },
-        Kind::Percentiles(v1::PercentilesAggregation {
-            source,
-            percents,
-            keyed,
-        }) => AggregationKind::Percentiles {
-            source: one(source, "Percentiles.source")?,
-            percents,
-            keyed,
-        },
-        Kind::PercentileRanks(v1::PercentileRanksAggregation {
-            source,
-            values,
-            keyed,
-        }) => AggregationKind::PercentileRanks {
-            source: one(source, "PercentileRanks.source")?,
-            values,
-            keyed,
-        },
-        Kind::MedianAbsoluteDeviation(source) => {
-            AggregationKind::MedianAbsoluteDeviation(Wire::from_message(source)?)
-        }
-        Kind::WeightedAverage(average) => {
-            AggregationKind::WeightedAverage(Wire::from_message(average)?)
-        }
-        Kind::TopHits(hits) => AggregationKind::TopHits(Wire::from_message(hits)?),
-        Kind::TopMetrics(metrics) => AggregationKind::TopMetrics(Wire::from_message(metrics)?),
-        Kind::GeoBounds(v1::GeoBoundsAggregation { field, wraps }) => {
-            AggregationKind::GeoBounds { field, wraps }
-        }
-        Kind::GeoCentroid(field) => AggregationKind::GeoCentroid { field },
-        _ => {
-            return Err(DecodeError::Unknown {
-                what: "Aggregation",
-            });
-        }
+/// Reads a metric of numbers.
+pub(super) fn of_numbers(message: v1::MetricAggregation) -> Result<AggregationKind, DecodeError> {
+    let v1::MetricAggregation {
+        metric,
+        source,
+        sigma,
+    } = message;
+    let source = one(source, "Metric.source")?;
+    Ok(AggregationKind::Metric(of(metric, sigma)?, source))
+}
+
+/// Returns the message of `cardinality`.
+pub(super) fn cardinality(
+    source: &ValueSource,
+    precision_threshold: u32,
+) -> v1::CardinalityAggregation {
+    v1::CardinalityAggregation {
+        source: Some(source.to_message()),
+        precision_threshold,
+    }
+}
+
+/// Reads `cardinality`.
+pub(super) fn of_cardinality(
+    message: v1::CardinalityAggregation,
+) -> Result<AggregationKind, DecodeError> {
+    let v1::CardinalityAggregation {
+        source,
+        precision_threshold,
+    } = message;
+    Ok(AggregationKind::Cardinality {
+        source: one(source, "Cardinality.source")?,
+        precision_threshold,
+    })
+}
+
+/// Returns the message of `percentiles`.
+pub(super) fn percentiles(
+    source: &ValueSource,
+    percents: &[f64],
+    keyed: bool,
+) -> v1::PercentilesAggregation {
+    v1::PercentilesAggregation {
+        source: Some(source.to_message()),
+        percents: percents.to_vec(),
+        keyed,
+    }
+}
+
+/// Reads `percentiles`.
+pub(super) fn of_percentiles(
+    message: v1::PercentilesAggregation,
+) -> Result<AggregationKind, DecodeError> {
+    let v1::PercentilesAggregation {
+        source,
+        percents,
+        keyed,
+    } = message;
+    Ok(AggregationKind::Percentiles {
+        source: one(source, "Percentiles.source")?,
+        percents,
+        keyed,
+    })
+}
+
+/// Returns the message of `percentile_ranks`.
+pub(super) fn ranks(
+    source: &ValueSource,
+    values: &[f64],
+    keyed: bool,
+) -> v1::PercentileRanksAggregation {
+    v1::PercentileRanksAggregation {
+        source: Some(source.to_message()),
+        values: values.to_vec(),
+        keyed,
+    }
+}
+
+/// Reads `percentile_ranks`.
+pub(super) fn of_ranks(
+    message: v1::PercentileRanksAggregation,
+) -> Result<AggregationKind, DecodeError> {
+    let v1::PercentileRanksAggregation {
+        source,
+        values,
+        keyed,
+    } = message;
+    Ok(AggregationKind::PercentileRanks {
+        source: one(source, "PercentileRanks.source")?,
+        values,
+        keyed,
     })
 }
 

@@ -464,24 +464,14 @@ fn check(
     }
 }
 
+/// Returns whether a kind may make more than one bucket.
 fn has_several_buckets(kind: &AggregationKind) -> bool {
-    matches!(
+    let has_one = matches!(
         kind,
-        AggregationKind::Terms(_)
-            | AggregationKind::Range(_)
-            | AggregationKind::Histogram(_)
-            | AggregationKind::DateHistogram(_)
-            | AggregationKind::Filters { .. }
-            | AggregationKind::Composite(_)
-            | AggregationKind::MultiTerms(_)
-            | AggregationKind::RareTerms(_)
-            | AggregationKind::SignificantTerms(_)
-            | AggregationKind::Adjacency(_)
-            | AggregationKind::IpRange(_)
-            | AggregationKind::IpPrefix(_)
-            | AggregationKind::AutoDate(_)
-            | AggregationKind::VariableWidth(_)
-            | AggregationKind::GeoGrid(_)
-            | AggregationKind::GeoDistance(_)
-    )
+        AggregationKind::Filter(_)
+            | AggregationKind::Global
+            | AggregationKind::MissingValue { .. }
+            | AggregationKind::Background { .. }
+    );
+    !has_one && super::has_buckets(kind)
 }
