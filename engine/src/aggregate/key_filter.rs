@@ -39,7 +39,8 @@ impl KeyFilter {
     pub(super) fn new(
         include: Option<&TermsFilter>,
         exclude: Option<&TermsFilter>,
-        (format, now_ms): (&ValueFormat, i64),
+        format: &ValueFormat,
+        now_ms: i64,
         control: Option<&Control>,
     ) -> Result<Option<Self>, EngineError> {
         if include.is_none() && exclude.is_none() {
@@ -47,7 +48,7 @@ impl KeyFilter {
         }
         let set = |filter: Option<&TermsFilter>| {
             filter
-                .map(|filter| KeySet::new(filter, (format, now_ms), control))
+                .map(|filter| KeySet::new(filter, format, now_ms, control))
                 .transpose()
         };
         Ok(Some(Self {
@@ -104,7 +105,8 @@ impl Ordinals {
 impl KeySet {
     fn new(
         filter: &TermsFilter,
-        (format, now_ms): (&ValueFormat, i64),
+        format: &ValueFormat,
+        now_ms: i64,
         control: Option<&Control>,
     ) -> Result<Self, EngineError> {
         match filter {

@@ -180,6 +180,21 @@ pub(super) fn parse_key(
     })
 }
 
+/// Reads what stands for missing values: as [`parse_key`] does, but a number for dates is one of milliseconds,
+/// whatever their format.
+pub(super) fn missing_key(
+    value: &Value,
+    format: &ValueFormat,
+    now_ms: i64,
+) -> Result<Key, EngineError> {
+    match (format.kind, value) {
+        (ValueKind::Date, Value::Number(_)) => {
+            bounds::missing(value, format, now_ms).map(|ms| Key::I64(ms as i64))
+        }
+        _ => parse_key(value, format, now_ms),
+    }
+}
+
 fn whole_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

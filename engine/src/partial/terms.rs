@@ -261,7 +261,7 @@ fn is_text(kind: ValueKind) -> bool {
 impl ValueFormat {
     /// Reads text as a key of values that are not text; `None` where it says none. Where its own type was
     /// not known, digits are of a number that a request gave.
-    fn read(&self, text: &str, was_known: bool) -> Option<Key> {
+    pub(super) fn read(&self, text: &str, was_known: bool) -> Option<Key> {
         let whole = || {
             let fraction = text
                 .parse()

@@ -30,7 +30,8 @@ impl Tuples {
     }
 
     /// Adds the buckets of another segment or shard. Whole numbers of one index and fractions of another meet
-    /// as fractions.
+    /// as fractions; what stands for missing values in an index without the field meets the values of another as
+    /// one of them, where it can be read so.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<(), EngineError> {
         if self.formats.is_empty() {
             std::mem::swap(&mut self.formats, &mut other.formats);
@@ -40,8 +41,9 @@ impl Tuples {
                 return Err(super::mismatch());
             };
             match (mine, theirs.kind) {
-                (ValueKind::Unmapped, _) | (_, ValueKind::Unmapped) => {}
                 (a, b) if a == b => {}
+                (ValueKind::Unmapped, _) => self.retype(at, &theirs)?,
+                (_, ValueKind::Unmapped) => other.retype(at, &self.formats[at])?,
                 (a, b) if is_number(a) && is_number(b) => {
                     self.widen(at)?;
                     other.widen(at)?;
@@ -63,13 +65,26 @@ impl Tuples {
 
     /// Turns whole numbers at a place into fractions.
     fn widen(&mut self, at: usize) -> Result<(), EngineError> {
+        self.rekey(at, |value| match value {
+            Key::I64(value) => Key::F64(Fraction::from(value as f64)),
+            Key::U64(value) => Key::F64(Fraction::from(value as f64)),
+            other => other,
+        })
+    }
+
+    /// Turns texts at a place into values of `format`.
+    fn retype(&mut self, at: usize, format: &ValueFormat) -> Result<(), EngineError> {
+        self.rekey(at, |value| match &value {
+            Key::Text(text) => format.read(text, false).unwrap_or(value),
+            _ => value,
+        })
+    }
+
+    /// Gives buckets other values at a place; two may become one.
+    fn rekey(&mut self, at: usize, convert: impl Fn(Key) -> Key) -> Result<(), EngineError> {
         for (mut key, bucket) in std::mem::take(&mut self.buckets) {
             if let Some(value) = key.get_mut(at) {
-                *value = value.take().map(|value| match value {
-                    Key::I64(value) => Key::F64(Fraction::from(value as f64)),
-                    Key::U64(value) => Key::F64(Fraction::from(value as f64)),
-                    other => other,
-                });
+                *value = value.take().map(&convert);
             }
             self.buckets.entry(key).or_default().merge(bucket)?;
         }

@@ -3,9 +3,8 @@
 use gleaner_query::aggregation::TermsAggregation;
 use serde_json::Value;
 
-use crate::aggregate::bounds;
 use crate::aggregate::key_filter::KeyFilter;
-use crate::aggregate::term_keys::parse_key;
+use crate::aggregate::term_keys::missing_key;
 use crate::control::Control;
 use crate::error::EngineError;
 use crate::partial::key::{Key, ValueFormat, ValueKind};
@@ -36,16 +35,10 @@ impl Asked {
         if format.kind == ValueKind::Unmapped && missing.is_some_and(Value::is_string) {
             format.kind = ValueKind::Keyword;
         }
-        let missing = missing
-            .map(|value| match (format.kind, value) {
-                (ValueKind::Date, Value::Number(_)) => {
-                    bounds::missing(value, &format, now_ms).map(|ms| Key::I64(ms as i64))
-                }
-                _ => parse_key(value, &format, now_ms),
-            })
-            .transpose()?;
+        let missing = missing.map(|value| missing_key(value, &format, now_ms));
+        let missing = missing.transpose()?;
         let (include, exclude) = (request.include.as_ref(), request.exclude.as_ref());
-        let filter = KeyFilter::new(include, exclude, (&format, now_ms), control)?;
+        let filter = KeyFilter::new(include, exclude, &format, now_ms, control)?;
         Ok(Self {
             format,
             missing,

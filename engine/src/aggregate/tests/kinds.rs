@@ -392,3 +392,40 @@ fn pages_go_on_between_whole_numbers() {
         assert_eq!(keys, expected, "{order} {after}");
     }
 }
+
+#[test]
+fn what_stands_for_missing_values_is_one_key_in_all_indices() {
+    let other = mapping(&json!({"tag": {"type": "keyword"}}));
+    let documents = of(&[json!({"tag": "a"})]);
+    let indices = [
+        Index::new(&fields(), &documents, ONE),
+        Index::new(&other, &documents, ONE),
+    ];
+    for (field, missing, shown_as) in [
+        ("n", json!(3), json!(3)),
+        ("price", json!(3), json!(3.0)),
+        ("ok", json!(true), json!(true)),
+        ("from", json!("::1"), json!("::1")),
+        ("when", json!(1_000), json!("1970-01-01T00:00:01.000Z")),
+        ("tag", json!("b"), json!("a")),
+    ] {
+        let request = json!({"x": {"multi_terms": {"terms": [
+            {"field": "tag"}, {"field": field, "missing": missing},
+        ]}}});
+        let aggregations = super::super::testing::parse(&request);
+        let partials = indices.each_ref().map(|index| {
+            let found = index.partials(&aggregations, &[]);
+            found.expect("it is good").remove(0)
+        });
+        for order in [[0, 1], [1, 0]] {
+            let mut merged = partials[order[0]].clone();
+            let second = partials[order[1]].clone();
+            merged.merge(second).expect("they fit together");
+            let names = BTreeMap::new();
+            let context = crate::partial::FinalizeContext::new(&names);
+            let found = merged.finalize(&aggregations, &context);
+            let found = found.expect("it is good").remove(0);
+            assert_eq!(shown(&found), [(json!(["a", shown_as]), 2)], "{field}");
+        }
+    }
+}
