@@ -21,6 +21,7 @@ pub mod finalize;
 pub mod key;
 pub mod live_keys;
 pub mod numbers;
+mod size;
 pub mod sketch;
 pub mod sum;
 pub mod terms;

@@ -1,7 +1,7 @@
 //! Partial result of `auto_date_histogram`: buckets of some unit, and how far dates reach.
 //!
 //! Which unit an answer is in depends on the earliest and the latest date alone, so that it does not depend on
-//! who has collected which of them.
+//! the layout.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(crate) struct Unit {
     steps: &'static [usize],
 }
 
-/// Units from the finest on, as in Elasticsearch.
+/// Units from the finest on, as in Elasticsearch. Beyond a hundred years steps go on by 200, 500, 1000 and so on.
 pub(crate) const UNITS: [Unit; 6] = [
     Unit {
         interval: DateInterval::Fixed(1_000),
@@ -72,17 +72,12 @@ pub struct Dates {
 /// # Errors
 /// [`EngineError::Query`] for an unknown time zone.
 pub(crate) fn rounding(unit: u8, zone: Option<&str>) -> Result<Rounding, EngineError> {
-    let unit = UNITS
-        .get(usize::from(unit))
-        .unwrap_or(&UNITS[UNITS.len() - 1]);
-    Rounding::of(unit.interval, zone, 0)
+    Rounding::of(unit_of(unit).interval, zone, 0)
 }
 
 /// Returns how many buckets of a unit an answer of at most `wanted` buckets can be made of.
 pub(crate) fn most_buckets(unit: u8, wanted: usize) -> usize {
-    let steps = UNITS
-        .get(usize::from(unit))
-        .map_or(&[1][..], |unit| unit.steps);
+    let steps = unit_of(unit).steps;
     steps.last().copied().unwrap_or(1).saturating_mul(wanted)
 }
 
@@ -130,44 +125,96 @@ impl Dates {
         mut self,
         wanted: usize,
     ) -> Result<(Vec<(i64, Bucket)>, String), EngineError> {
-        let Some((min, max)) = self.extent else {
-            let letter = UNITS
-                .get(usize::from(self.unit))
-                .map_or('s', |unit| unit.letter);
-            return Ok((Vec::new(), format!("1{letter}")));
+        let Some(extent) = self.extent else {
+            return Ok((Vec::new(), format!("1{}", unit_of(self.unit).letter)));
         };
-        let zone = self.format.time_zone.clone();
-        let mut unit = self.unit;
-        let starts = loop {
-            let starts = starts(
-                &rounding(unit, zone.as_deref())?,
-                (min, max),
-                most_buckets(unit, wanted),
-            );
-            match starts {
-                Some(starts) => break starts,
-                None if usize::from(unit) + 1 < UNITS.len() => unit += 1,
-                // Years, and more of them than there are steps for.
-                None => break vec![rounding(unit, zone.as_deref())?.round(min)],
-            }
-        };
-        self.coarsen(unit)?;
-        let Unit { letter, steps, .. } = &UNITS[usize::from(unit).min(UNITS.len() - 1)];
-        let fits = |step: &&usize| starts.len().div_ceil(**step) <= wanted;
-        let step = steps.iter().find(fits).copied();
-        let step = step.unwrap_or(steps[steps.len() - 1]);
-        let mut made: Vec<(i64, Bucket)> = Vec::with_capacity(starts.len().div_ceil(step));
-        for first in starts.iter().step_by(step) {
-            made.push((*first, Bucket::default()));
-        }
+        let cut = self.cut(extent, wanted)?;
+        self.coarsen(cut.unit)?;
+        let made = cut.starts.into_iter();
+        let mut made: Vec<(i64, Bucket)> = made.map(|start| (start, Bucket::default())).collect();
         for (start, bucket) in self.buckets {
             let at = made.partition_point(|(first, _)| *first <= start);
             if let Some((_, into)) = made.get_mut(at.saturating_sub(1)) {
                 into.merge(bucket)?;
             }
         }
-        Ok((made, format!("{step}{letter}")))
+        Ok((made, format!("{}{}", cut.step, unit_of(cut.unit).letter)))
     }
+
+    /// Cuts an extent by the finest unit and the fewest of it that make no more than `wanted` buckets.
+    fn cut(&self, extent: (i64, i64), wanted: usize) -> Result<Cut, EngineError> {
+        let zone = self.format.time_zone.as_deref();
+        let last = UNITS.len() as u8 - 1;
+        for unit in self.unit..=last {
+            let most = most_buckets(unit, wanted);
+            let Some(starts) = starts(&rounding(unit, zone)?, extent, most) else {
+                continue;
+            };
+            let fits = |step: &&usize| starts.len().div_ceil(**step) <= wanted;
+            let step = unit_of(unit).steps.iter().find(fits).copied().unwrap_or(1);
+            return Ok(Cut {
+                unit,
+                step: step as i64,
+                starts: starts.into_iter().step_by(step).collect(),
+            });
+        }
+        let years = rounding(last, zone)?;
+        let mut centuries =
+            (0..=MAX_POWER).flat_map(|power| [1, 2, 5].map(|n| n * 10_i64.pow(power)));
+        let found = centuries.find_map(|centuries| {
+            let starts = starts_of_centuries(&years, extent, centuries, wanted.max(1))?;
+            Some(Cut {
+                unit: last,
+                step: 100 * centuries,
+                starts,
+            })
+        });
+        found.ok_or_else(|| EngineError::Internal("dates that no bucket holds".to_owned()))
+    }
+}
+
+/// How time is cut into buckets.
+struct Cut {
+    unit: u8,
+    /// How many of the unit make a bucket.
+    step: i64,
+    starts: Vec<i64>,
+}
+
+/// Ten to this power of centuries are longer than dates reach.
+const MAX_POWER: u32 = 7;
+/// A century of the Gregorian calendar in milliseconds, on average.
+const CENTURY_MS: i64 = 3_155_695_200_000;
+
+/// Returns the starts of buckets of so many centuries; `None` where there are more than `most`.
+fn starts_of_centuries(
+    years: &Rounding,
+    (min, max): (i64, i64),
+    centuries: i64,
+    most: usize,
+) -> Option<Vec<i64>> {
+    let mut starts = Vec::new();
+    let mut at = years.round(min);
+    while at <= max {
+        if starts.len() >= most {
+            return None;
+        }
+        starts.push(at);
+        // A century is at most days longer or shorter: its end is nearest to the start of one year.
+        let end = at.saturating_add(centuries.saturating_mul(CENTURY_MS));
+        let next = years.round(end.saturating_add(CENTURY_MS / 200));
+        if next <= at {
+            break;
+        }
+        at = next;
+    }
+    Some(starts)
+}
+
+fn unit_of(unit: u8) -> &'static Unit {
+    UNITS
+        .get(usize::from(unit))
+        .unwrap_or(&UNITS[UNITS.len() - 1])
 }
 
 /// Returns the starts of all buckets of an extent; `None` where there are more than `most`.

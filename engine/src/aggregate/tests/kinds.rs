@@ -429,3 +429,30 @@ fn what_stands_for_missing_values_is_one_key_in_all_indices() {
         }
     }
 }
+
+#[test]
+fn dates_over_centuries_have_few_long_buckets() {
+    let years =
+        of(&["1700", "1850", "1950", "2020"].map(|year| json!({"when": format!("{year}-05-01")})));
+    let ages = of(&[-1_000_000_000_000_000_i64, 0].map(|ms| json!({"when": ms})));
+    for (documents, wanted, interval, counts) in [
+        (&years, 33, "10y", None),
+        (&years, 4, "100y", Some(vec![1, 1, 1, 1])),
+        (&years, 3, "200y", Some(vec![2, 2])),
+        (&years, 1, "500y", Some(vec![4])),
+        (&ages, 8, "5000y", None),
+    ] {
+        let request = json!({"auto_date_histogram": {"field": "when", "buckets": wanted}});
+        let found = one(documents, &request);
+        assert_eq!(beside(&found, "interval"), Some(&json!(interval)));
+        assert!(buckets(&found).len() <= wanted, "{interval}");
+        if let Some(counts) = counts {
+            let found: Vec<u64> = buckets(&found).iter().map(|b| b.doc_count).collect();
+            assert_eq!(found, counts, "{interval}");
+        }
+        for bucket in buckets(&found) {
+            let start = bucket.key_as_string.as_deref().unwrap_or_default();
+            assert!(start.ends_with("-01-01T00:00:00.000Z"), "{start}");
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! `auto_date_histogram` and `variable_width_histogram`: at most so many buckets, as wide as they must be.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
 
 use gleaner_query::aggregation::{Aggregation, AutoDateAggregation, VariableWidthAggregation};
 use gleaner_query::answer::AggregationValue;
@@ -25,6 +27,7 @@ impl Finalizer<'_> {
             // What stands for missing values is a date.
             format.kind = ValueKind::Date;
         }
+        self.charge(dates.buckets.values().map(Bucket::num_bytes).sum())?;
         let mut dates = dates.clone();
         dates.format.time_zone.clone_from(&request.time_zone);
         let (buckets, interval) = dates.finished(request.buckets)?;
@@ -47,13 +50,6 @@ impl Finalizer<'_> {
         values: &Histogram,
         sub: &[Aggregation],
     ) -> Result<AggregationValue, EngineError> {
-        let clusters = clustered(values, request.buckets)?;
-        let keyed: Vec<(Key, &Bucket)> = clusters
-            .iter()
-            .map(|cluster| (Key::F64(Fraction::from(cluster.center())), &cluster.bucket))
-            .collect();
-        let pairs: Vec<(&Key, &Bucket)> =
-            keyed.iter().map(|(key, bucket)| (key, *bucket)).collect();
         let format = ValueFormat {
             kind: match values.format.kind {
                 ValueKind::Date => ValueKind::Date,
@@ -61,12 +57,20 @@ impl Finalizer<'_> {
             },
             ..values.format.clone()
         };
-        let mut buckets = self.keyed_buckets(&format, &pairs, sub)?;
-        for (bucket, cluster) in buckets.iter_mut().zip(&clusters) {
-            bucket.beside = vec![
-                ("min", Value::from(cluster.min)),
-                ("max", Value::from(cluster.max)),
-            ];
+        self.charge(values.buckets.len() * VALUE_BYTES)?;
+        let single: Vec<&Bucket> = values.buckets.values().collect();
+        let mut buckets = Vec::new();
+        for cluster in clustered(values, request.buckets)? {
+            let joined = self.joined(&single[cluster.places.clone()])?;
+            let key = Key::F64(Fraction::from(cluster.center()));
+            let mut answers = self.keyed_buckets(&format, &[(&key, &joined)], sub)?;
+            for answer in &mut answers {
+                answer.beside = vec![
+                    ("min", Value::from(cluster.min)),
+                    ("max", Value::from(cluster.max)),
+                ];
+            }
+            buckets.extend(answers);
         }
         Ok(AggregationValue::Buckets {
             buckets,
@@ -75,7 +79,24 @@ impl Finalizer<'_> {
             beside: Vec::new(),
         })
     }
+
+    /// Returns buckets as one; what is copied for that is charged.
+    fn joined<'b>(&mut self, buckets: &[&'b Bucket]) -> Result<Cow<'b, Bucket>, EngineError> {
+        let (first, others) = buckets.split_first().ok_or_else(mismatch)?;
+        let mut joined = Cow::Borrowed(*first);
+        if !others.is_empty() {
+            self.charge(first.num_bytes())?;
+        }
+        for other in others {
+            self.charge(other.num_bytes())?;
+            joined.to_mut().merge(Bucket::clone(other))?;
+        }
+        Ok(joined)
+    }
 }
+
+/// What a value takes while neighbours are joined: its cluster, and two entries by distance.
+const VALUE_BYTES: usize = size_of::<Cluster>() + 2 * size_of::<(Fraction, usize, usize)>();
 
 /// Neighbouring values.
 #[derive(Clone)]
@@ -84,20 +105,23 @@ struct Cluster {
     max: f64,
     /// Sum of the values, each as often as there are documents of it.
     sum: f64,
-    bucket: Bucket,
+    doc_count: u64,
+    /// Places of the values among all.
+    places: Range<usize>,
 }
 
 impl Cluster {
     fn center(&self) -> f64 {
         // Rounding must not lead out of the bucket.
-        let mean = self.sum / self.bucket.doc_count as f64;
+        let mean = self.sum / self.doc_count as f64;
         mean.clamp(self.min, self.max)
     }
 
-    fn join(&mut self, next: Self) -> Result<(), EngineError> {
+    fn join(&mut self, next: &Self) {
         self.max = next.max;
         self.sum += next.sum;
-        self.bucket.merge(next.bucket)
+        self.doc_count += next.doc_count;
+        self.places.end = next.places.end;
     }
 }
 
@@ -114,7 +138,8 @@ fn clustered(values: &Histogram, wanted: usize) -> Result<Vec<Cluster>, EngineEr
             min: value,
             max: value,
             sum: value * bucket.doc_count as f64,
-            bucket: bucket.clone(),
+            doc_count: bucket.doc_count,
+            places: at..at + 1,
         };
         clusters.insert(at, cluster);
     }
@@ -141,7 +166,7 @@ fn clustered(values: &Histogram, wanted: usize) -> Result<Vec<Cluster>, EngineEr
             continue;
         };
         if let Some(cluster) = clusters.get_mut(&one) {
-            cluster.join(joined)?;
+            cluster.join(&joined);
         }
         let before = clusters.range(..one).next_back();
         let after = clusters.range(one + 1..).next();
@@ -171,7 +196,7 @@ mod tests {
         };
         let shown = |wanted| {
             let clusters = clustered(&values, wanted).expect("numbers");
-            let of = |c: &Cluster| (c.center(), c.bucket.doc_count);
+            let of = |c: &Cluster| (c.center(), c.doc_count);
             clusters.iter().map(of).collect::<Vec<_>>()
         };
         assert_eq!(shown(3), [(-2.5, 2), (1.0, 1), (4.5, 2)]);

@@ -52,3 +52,26 @@ fn bounds_are_those_of_who_knows_the_field() {
         assert_eq!(merged.extended, Some((5, 6)));
     }
 }
+
+#[test]
+fn what_is_copied_to_join_buckets_is_charged() {
+    use crate::control::{Ledger, MemoryAccount};
+
+    let values: Vec<(f64, u64)> = (0..2_000).map(|i| (f64::from(i), 1)).collect();
+    let request = json!({"x": {"variable_width_histogram": {"field": "f", "buckets": 2}}});
+    let finalize = |limit| {
+        let account = MemoryAccount::root("request", limit);
+        let names = BTreeMap::new();
+        let context = FinalizeContext {
+            ledger: Some(Arc::new(Ledger::open(&account).expect("there is memory"))),
+            ..FinalizeContext::new(&names)
+        };
+        Aggregations(vec![histogram(&values)]).finalize(&parse(&request), &context)
+    };
+    assert!(finalize(1 << 20).is_ok());
+    let refused = finalize(100_000);
+    assert!(
+        matches!(refused, Err(EngineError::CircuitBreaking { .. })),
+        "{refused:?}"
+    );
+}
