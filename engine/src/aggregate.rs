@@ -32,6 +32,7 @@ mod partition;
 pub(crate) mod points;
 mod range;
 mod significant;
+mod slots;
 pub(crate) mod source;
 mod spans;
 pub(crate) mod term_keys;

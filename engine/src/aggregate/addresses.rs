@@ -5,11 +5,11 @@ use std::net::Ipv6Addr;
 use gleaner_query::aggregation::{
     AddressRange, Aggregation, IpPrefixAggregation, IpRangeAggregation, ValueSource,
 };
-use hashbrown::HashMap;
 use tantivy::DocId;
 use tantivy::columnar::Column;
 
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
+use super::slots::{KeyedSlots, ListedSlots};
 use super::source::{Source, ip_number, visit_column};
 use super::term_keys::parse_ip;
 use crate::doc_values::DocValues;
@@ -88,57 +88,41 @@ pub(super) fn build_ranges<'a>(
     Ok(Box::new(RangesNode {
         addresses: Addresses::open(&request.source, "ip_range", context)?,
         ranges: &request.ranges,
-        last_doc: vec![usize::MAX; request.ranges.len()],
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: ListedSlots::new(request.ranges.len(), Buckets::build(sub, context)?),
     }))
 }
 
 struct RangesNode<'a> {
     addresses: Addresses,
     ranges: &'a [AddressRange],
-    /// Per range, the place in the block of the document that was put there last.
-    last_doc: Vec<usize>,
-    /// Bucket `owner × ranges + range`.
-    buckets: Buckets<'a>,
+    slots: ListedSlots<'a>,
 }
 
 impl Node for RangesNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let num_ranges = self.ranges.len();
-        let num_owners = block
-            .owners
-            .iter()
-            .max()
-            .map_or(0, |owner| *owner as usize + 1);
-        self.buckets.open_up_to(num_owners * num_ranges)?;
-        self.last_doc.fill(usize::MAX);
         let Self {
             addresses,
             ranges,
-            last_doc,
-            buckets,
+            slots,
         } = self;
+        slots.begin(block)?;
+        let mut outcome = Ok(());
         addresses.visit(block.docs, |i, address| {
-            for (number, range) in ranges.iter().enumerate() {
+            for (entry, range) in ranges.iter().enumerate() {
                 let is_in = range.from.is_none_or(|from| address >= from)
                     && range.to.is_none_or(|to| address < to);
-                if is_in && last_doc[number] != i {
-                    last_doc[number] = i;
-                    let bucket = block.owners[i] as usize * num_ranges + number;
-                    // It is open: its number fits.
-                    buckets.put(block, i, bucket as u32);
+                if is_in && outcome.is_ok() {
+                    outcome = slots.put(block, i, entry);
                 }
             }
         });
-        self.buckets.hand_on()
+        outcome?;
+        slots.hand_on()
     }
 
-    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
-        let num_ranges = self.ranges.len();
-        self.buckets.open_up_to(num_owners * num_ranges)?;
-        let mut buckets = self.buckets.finish()?.into_iter();
-        let partial = |_| Partial::Filters(buckets.by_ref().take(num_ranges).collect());
-        Ok((0..num_owners).map(partial).collect())
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let owners = self.slots.finish(num_owners)?;
+        Ok(owners.map(Partial::Filters).collect())
     }
 }
 
@@ -157,17 +141,15 @@ pub(super) fn build_prefixes<'a>(
     Ok(Box::new(PrefixesNode {
         addresses: Addresses::open(&source, "ip_prefix", context)?,
         request,
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::new(Buckets::build(sub, context)?),
     }))
 }
 
 struct PrefixesNode<'a> {
     addresses: Addresses,
     request: &'a IpPrefixAggregation,
-    /// Bucket of each (owner, network).
-    slots: HashMap<(u32, u128), u32>,
-    buckets: Buckets<'a>,
+    /// By network.
+    slots: KeyedSlots<'a, u128>,
 }
 
 /// Returns the network of an address; `None` where it is of the other version.
@@ -193,26 +175,15 @@ impl Node for PrefixesNode<'_> {
             }
         });
         for (i, network) in found {
-            let place = (block.owners[i], network);
-            let slot = match self.slots.get(&place) {
-                Some(slot) => *slot,
-                None => {
-                    let slot = self.buckets.open()?;
-                    *self.slots.entry(place).or_insert(slot)
-                }
-            };
-            self.buckets.put(block, i, slot);
+            self.slots.put(block, i, network)?;
         }
-        self.buckets.hand_on()
+        self.slots.hand_on()
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let mut owners = vec![Histogram::default(); num_owners];
-        let mut buckets = self.buckets.finish()?;
-        for ((owner, network), slot) in self.slots {
-            let bucket = std::mem::take(&mut buckets[slot as usize]);
-            let owner = &mut owners[owner as usize];
-            owner.buckets.insert(Key::Ip(network), bucket);
+        for (owner, network, bucket) in self.slots.finish()? {
+            owners[owner].buckets.insert(Key::Ip(network), bucket);
         }
         Ok(owners.into_iter().map(Partial::Histogram).collect())
     }

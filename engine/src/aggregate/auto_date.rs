@@ -3,12 +3,12 @@
 //! A segment begins with the least unit and goes on to a coarser one when it has more buckets than the answer can
 //! have of it; which unit the answer is in, all of them decide together ([`crate::partial::dates`]). A document
 //! counts once for each of its dates, to the least unit: so buckets of fine units add up to those of coarse ones,
-//! whoever has collected them.
+//! in any layout.
 
 use gleaner_query::aggregation::{Aggregation, AutoDateAggregation};
 use hashbrown::HashMap;
 
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
 use super::rounding::Rounding;
 use super::source::Numbers;
 use crate::error::EngineError;
@@ -31,7 +31,7 @@ pub(super) fn build<'a>(
         request,
         units: units.collect::<Result<_, _>>()?,
         owners: Vec::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        buckets: Buckets::build(sub, context)?,
     }))
 }
 
@@ -104,11 +104,7 @@ impl AutoDateNode<'_> {
 
 impl Node for AutoDateNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let num_owners = block
-            .owners
-            .iter()
-            .max()
-            .map_or(0, |owner| *owner as usize + 1);
+        let num_owners = block.num_owners();
         if self.owners.len() < num_owners {
             let new = Owner::new(self.request.minimum_unit);
             self.owners.resize(num_owners, new);
@@ -127,7 +123,7 @@ impl Node for AutoDateNode<'_> {
         });
         for (i, ms) in found {
             let slot = self.slot(block.owners[i] as usize, ms)?;
-            self.buckets.put(block, i, slot);
+            self.buckets.put(block, i, slot)?;
         }
         self.buckets.hand_on()
     }

@@ -138,7 +138,7 @@ impl Describer<'_> {
             if let Some(value) = after.filter(|value| !value.is_null())
                 && format.kind != ValueKind::Unmapped
             {
-                tuples::after_key(source, value, (&format, self.now_ms))?;
+                tuples::after_key(source, value, &format, self.now_ms)?;
             }
             formats.push(format);
         }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use gleaner_query::aggregation::{AdjacencyAggregation, Aggregation};
 use gleaner_query::resolved::Clause;
-use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 use tantivy::DocId;
 
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::slots::{KeyedSlots, ListedSlots};
 use super::source::Source;
 use super::{BLOCK, needs_scores};
 use crate::control::Control;
@@ -33,11 +33,12 @@ pub(super) fn build_one<'a>(
 
 /// `missing`: documents without a value; none where something stands for it.
 pub(super) fn build_missing<'a>(
-    (field, is_filled): (&'a str, bool),
+    field: &'a str,
+    is_filled: bool,
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let source = Source::of_segment(field, None, (context.view, context.segment))?;
+    let source = Source::of_segment(field, None, context.view, context.segment)?;
     let membership = match is_filled {
         true => Membership::Of(Arc::new(RoaringBitmap::new())),
         false => Membership::Without(source.values),
@@ -53,7 +54,7 @@ fn single<'a>(
     let buckets = Buckets::new(Children::build(sub, context)?, context);
     Ok(Box::new(SingleNode {
         membership,
-        buckets,
+        slots: ListedSlots::new(1, buckets),
     }))
 }
 
@@ -65,11 +66,11 @@ pub(super) fn build_many<'a>(
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let filters = next_documents(num_filters, context)?;
-    let buckets = Buckets::new(Children::build_many(sub, context)?, context);
+    let num_buckets = num_filters + usize::from(has_other);
     Ok(Box::new(FiltersNode {
         filters,
         has_other,
-        buckets,
+        slots: ListedSlots::new(num_buckets, Buckets::build(sub, context)?),
     }))
 }
 
@@ -96,8 +97,7 @@ pub(super) fn build_adjacency<'a>(
     Ok(Box::new(AdjacencyNode {
         filters: next_documents(request.filters.len(), context)?,
         only_pairs: request.only_pairs,
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::new(Buckets::build(sub, context)?),
     }))
 }
 
@@ -164,83 +164,57 @@ impl Membership {
     }
 }
 
-/// One bucket per owner, with the owner's number.
+/// One bucket per owner.
 struct SingleNode<'a> {
     membership: Membership,
-    buckets: Buckets<'a>,
+    slots: ListedSlots<'a>,
 }
 
 impl Node for SingleNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let num_owners = block
-            .owners
-            .iter()
-            .max()
-            .map_or(0, |owner| *owner as usize + 1);
-        self.buckets.open_up_to(num_owners)?;
+        self.slots.begin(block)?;
         for (i, doc) in block.docs.iter().enumerate() {
             if self.membership.holds(*doc) {
-                self.buckets.put(block, i, block.owners[i]);
+                self.slots.put(block, i, 0)?;
             }
         }
-        self.buckets.hand_on()
+        self.slots.hand_on()
     }
 
-    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
-        self.buckets.open_up_to(num_owners)?;
-        Ok(self
-            .buckets
-            .finish()?
-            .into_iter()
-            .map(Partial::Single)
-            .collect())
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let buckets = self.slots.finish(num_owners)?.flatten();
+        Ok(buckets.map(Partial::Single).collect())
     }
 }
 
-/// Bucket `owner × filters + filter`; the bucket of the others is the last of its owner.
+/// One bucket per filter; the bucket of the others is last.
 struct FiltersNode<'a> {
     filters: Vec<Arc<RoaringBitmap>>,
     has_other: bool,
-    buckets: Buckets<'a>,
-}
-
-impl FiltersNode<'_> {
-    fn num_buckets(&self) -> usize {
-        self.filters.len() + usize::from(self.has_other)
-    }
+    slots: ListedSlots<'a>,
 }
 
 impl Node for FiltersNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let num_buckets = self.num_buckets();
-        let num_owners = block
-            .owners
-            .iter()
-            .max()
-            .map_or(0, |owner| *owner as usize + 1);
-        self.buckets.open_up_to(num_owners * num_buckets)?;
+        self.slots.begin(block)?;
         for (i, doc) in block.docs.iter().enumerate() {
-            let first = block.owners[i] as usize * num_buckets;
             let mut is_other = true;
-            for (number, documents) in self.filters.iter().enumerate() {
+            for (entry, documents) in self.filters.iter().enumerate() {
                 if documents.contains(*doc) {
                     is_other = false;
-                    self.buckets.put(block, i, (first + number) as u32);
+                    self.slots.put(block, i, entry)?;
                 }
             }
             if is_other && self.has_other {
-                self.buckets.put(block, i, (first + num_buckets - 1) as u32);
+                self.slots.put(block, i, self.filters.len())?;
             }
         }
-        self.buckets.hand_on()
+        self.slots.hand_on()
     }
 
-    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
-        let num_buckets = self.num_buckets();
-        self.buckets.open_up_to(num_owners * num_buckets)?;
-        let mut buckets = self.buckets.finish()?.into_iter();
-        let partial = |_| Partial::Filters(buckets.by_ref().take(num_buckets).collect());
-        Ok((0..num_owners).map(partial).collect())
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let owners = self.slots.finish(num_owners)?;
+        Ok(owners.map(Partial::Filters).collect())
     }
 }
 
@@ -248,29 +222,8 @@ impl Node for FiltersNode<'_> {
 struct AdjacencyNode<'a> {
     filters: Vec<Arc<RoaringBitmap>>,
     only_pairs: bool,
-    /// Bucket of each (owner, filter, other filter); a filter by itself is its own other.
-    slots: HashMap<(u32, usize, usize), u32>,
-    buckets: Buckets<'a>,
-}
-
-impl AdjacencyNode<'_> {
-    fn put(
-        &mut self,
-        block: &Block<'_>,
-        i: usize,
-        (one, other): (usize, usize),
-    ) -> Result<(), EngineError> {
-        let place = (block.owners[i], one, other);
-        let slot = match self.slots.get(&place) {
-            Some(slot) => *slot,
-            None => {
-                let slot = self.buckets.open()?;
-                *self.slots.entry(place).or_insert(slot)
-            }
-        };
-        self.buckets.put(block, i, slot);
-        Ok(())
-    }
+    /// By filter and other filter; a filter by itself is its own other.
+    slots: KeyedSlots<'a, (usize, usize)>,
 }
 
 impl Node for AdjacencyNode<'_> {
@@ -284,24 +237,22 @@ impl Node for AdjacencyNode<'_> {
                 // Pairs begin behind the filter itself.
                 let first = nth + usize::from(self.only_pairs);
                 for other in holding.iter().skip(first) {
-                    self.put(block, i, (*one, *other))?;
+                    self.slots.put(block, i, (*one, *other))?;
                 }
             }
         }
-        self.buckets.hand_on()
+        self.slots.hand_on()
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let mut owners = vec![Tuples::default(); num_owners];
-        let mut buckets = self.buckets.finish()?;
-        for ((owner, one, other), slot) in self.slots {
+        for (owner, (one, other), bucket) in self.slots.finish()? {
             let number = |at: usize| Some(Key::I64(at as i64));
             let key = match one == other {
                 true => vec![number(one)],
                 false => vec![number(one), number(other)],
             };
-            let bucket = std::mem::take(&mut buckets[slot as usize]);
-            owners[owner as usize].buckets.insert(key, bucket);
+            owners[owner].buckets.insert(key, bucket);
         }
         Ok(owners.into_iter().map(Partial::Tuples).collect())
     }

@@ -1,11 +1,11 @@
 //! `geohash_grid`, `geotile_grid`, `geo_bounds`, `geo_centroid`.
 
 use gleaner_query::aggregation::{Aggregation, GeoGridAggregation};
-use hashbrown::HashMap;
 
 use super::metrics::grow;
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
 use super::points::{Points, cell};
+use super::slots::KeyedSlots;
 use crate::control::Meter;
 use crate::error::EngineError;
 use crate::partial::extent::GeoExtent;
@@ -21,17 +21,15 @@ pub(super) fn build_grid<'a>(
     Ok(Box::new(GridNode {
         points: Points::open(&request.field, context)?,
         request,
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::new(Buckets::build(sub, context)?),
     }))
 }
 
 struct GridNode<'a> {
     points: Points,
     request: &'a GeoGridAggregation,
-    /// Bucket of each (owner, cell).
-    slots: HashMap<(u32, i64), u32>,
-    buckets: Buckets<'a>,
+    /// By cell.
+    slots: KeyedSlots<'a, i64>,
 }
 
 impl Node for GridNode<'_> {
@@ -47,27 +45,15 @@ impl Node for GridNode<'_> {
         found.sort_unstable();
         found.dedup();
         for (i, cell) in found {
-            let place = (block.owners[i], cell);
-            let slot = match self.slots.get(&place) {
-                Some(slot) => *slot,
-                None => {
-                    let slot = self.buckets.open()?;
-                    *self.slots.entry(place).or_insert(slot)
-                }
-            };
-            self.buckets.put(block, i, slot);
+            self.slots.put(block, i, cell)?;
         }
-        self.buckets.hand_on()
+        self.slots.hand_on()
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let mut owners = vec![Histogram::default(); num_owners];
-        let mut buckets = self.buckets.finish()?;
-        for ((owner, cell), slot) in self.slots {
-            let bucket = std::mem::take(&mut buckets[slot as usize]);
-            owners[owner as usize]
-                .buckets
-                .insert(Key::I64(cell), bucket);
+        for (owner, cell, bucket) in self.slots.finish()? {
+            owners[owner].buckets.insert(Key::I64(cell), bucket);
         }
         Ok(owners.into_iter().map(Partial::Histogram).collect())
     }

@@ -6,13 +6,12 @@ use gleaner_query::aggregation::{
     Aggregation, DateHistogramAggregation, HistogramAggregation, ValueSource,
     VariableWidthAggregation, beyond_hard_bounds,
 };
-use hashbrown::HashMap;
 use serde_json::Value;
-use tantivy::DocId;
 
 use super::bounds;
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
 use super::rounding::{ReadyStarts, Rounding};
+use super::slots::KeyedSlots;
 use super::source::Numbers;
 use super::spans::{self, Spans};
 use crate::error::EngineError;
@@ -21,8 +20,6 @@ use crate::partial::{Histogram, Partial};
 
 /// Buckets that one range may lie in.
 const MOST_KEYS: usize = 65_536;
-/// Buckets that the ranges of one block of documents may lie in, each for itself: 64 MiB.
-const MOST_KEYS_A_BLOCK: usize = 4 << 20;
 
 pub(super) fn build<'a>(
     request: &'a HistogramAggregation,
@@ -37,11 +34,12 @@ pub(super) fn build<'a>(
     let node = HistogramNode {
         values,
         format,
-        cut,
-        hard_bounds: request.hard_bounds,
+        intervals: Intervals {
+            cut,
+            hard_bounds: request.hard_bounds,
+        },
         extended: None,
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::new(Buckets::build(sub, context)?),
     };
     Ok(Box::new(node))
 }
@@ -60,11 +58,12 @@ pub(super) fn build_date<'a>(
     let starts = ReadyStarts::new(Rounding::new(request)?, min as i64, max as i64);
     let node = HistogramNode {
         values,
-        cut: Cut::Dates(starts),
-        hard_bounds: bounds.hard.map(|(min, max)| (min as f64, max as f64)),
+        intervals: Intervals {
+            cut: Cut::Dates(starts),
+            hard_bounds: bounds.hard.map(|(min, max)| (min as f64, max as f64)),
+        },
         extended: bounds.extended,
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::new(Buckets::build(sub, context)?),
         format,
     };
     Ok(Box::new(node))
@@ -112,11 +111,12 @@ pub(super) fn build_values<'a>(
     Ok(Box::new(HistogramNode {
         values: Values::Numbers(numbers),
         format,
-        cut: Cut::Values,
-        hard_bounds: None,
+        intervals: Intervals {
+            cut: Cut::Values,
+            hard_bounds: None,
+        },
         extended: None,
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::new(Buckets::build(sub, context)?),
     }))
 }
 
@@ -201,28 +201,55 @@ impl Cut {
         }
     }
 
-    /// Calls `f` with the keys of all buckets between two values.
+    /// Returns the key of the bucket after that of `key`.
+    fn next(&mut self, key: f64) -> f64 {
+        match self {
+            Self::Dates(starts) => starts.next(key as i64) as f64,
+            // Beyond 2^53 the next number is farther away.
+            _ => (key + 1.0).max(key.next_up()),
+        }
+    }
+}
+
+/// The buckets that there may be.
+struct Intervals {
+    cut: Cut,
+    hard_bounds: Option<(f64, f64)>,
+}
+
+impl Intervals {
+    /// Returns the key of the bucket of a value; `None` where it is outside `hard_bounds`.
+    fn key_of(&mut self, value: f64) -> Option<Fraction> {
+        let key = self.cut.key(value);
+        self.is_within(key).then(|| Fraction::from(key))
+    }
+
+    /// Calls `f` with the keys of all buckets that a range has a value of, ascending, from those on that are
+    /// greater than `after`.
     ///
     /// # Errors
-    /// [`EngineError::TooManyBuckets`] where there are more than [`MOST_KEYS`].
-    fn keys_between(
+    /// Those of `f`; [`EngineError::TooManyBuckets`] where there are more than [`MOST_KEYS`].
+    fn keys_of(
         &mut self,
         (from, to): (f64, f64),
-        mut f: impl FnMut(f64),
+        after: Option<Fraction>,
+        mut f: impl FnMut(Fraction) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let (mut key, last) = (self.key(from), self.key(to));
+        let (min, max) = self
+            .hard_bounds
+            .unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let (mut at, last) = (self.cut.key(from.max(min)), self.cut.key(to.min(max)));
         for _ in 0..MOST_KEYS {
-            if key.is_nan() || key > last {
+            if at.is_nan() || at > last {
                 return Ok(());
             }
-            f(key);
-            key = match self {
-                Self::Dates(starts) => starts.next(key as i64) as f64,
-                // Beyond 2^53 the next number is farther away.
-                _ => (key + 1.0).max(key.next_up()),
-            };
+            let key = Fraction::from(at);
+            if self.is_within(at) && after.is_none_or(|after| key > after) {
+                f(key)?;
+            }
+            at = self.cut.next(at);
         }
-        match key > last {
+        match at > last {
             true => Ok(()),
             false => Err(EngineError::TooManyBuckets { limit: MOST_KEYS }),
         }
@@ -230,123 +257,101 @@ impl Cut {
 
     /// Returns whether a bucket is within `hard_bounds`, as Elasticsearch has it: numbers up to the
     /// upper one, dates below it.
-    fn is_within(&self, key: f64, (min, max): (f64, f64)) -> bool {
-        match self {
-            Self::Numbers { interval, .. } => (min..=max).contains(&(key * interval)),
-            Self::Dates(_) | Self::Values => (min..max).contains(&key),
+    fn is_within(&self, key: f64) -> bool {
+        let Some((min, max)) = self.hard_bounds else {
+            return true;
+        };
+        match self.cut {
+            Cut::Numbers { interval, .. } => (min..=max).contains(&(key * interval)),
+            Cut::Dates(_) | Cut::Values => (min..max).contains(&key),
         }
     }
-}
-
-/// Returns the keys of the buckets that each document's ranges lie in, each once.
-fn keys_of_spans(
-    spans: &Spans,
-    docs: &[DocId],
-    (cut, hard_bounds): (&mut Cut, Option<(f64, f64)>),
-) -> Result<Vec<(usize, Fraction)>, EngineError> {
-    let mut found = Vec::new();
-    let mut outcome = Ok(());
-    spans.visit(docs, |i, (from, to)| {
-        if outcome.is_err() || found.len() > MOST_KEYS_A_BLOCK {
-            return;
-        }
-        let (min, max) = hard_bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-        let within = (from.max(min), to.min(max));
-        let mut keys = Vec::new();
-        outcome = cut.keys_between(within, |key| keys.push(key));
-        let is_in = |key: &f64| hard_bounds.is_none_or(|bounds| cut.is_within(*key, bounds));
-        let keys = keys.into_iter().filter(is_in);
-        found.extend(keys.map(|key| (i, Fraction::from(key))));
-    });
-    outcome?;
-    if found.len() > MOST_KEYS_A_BLOCK {
-        let limit = MOST_KEYS_A_BLOCK;
-        return Err(EngineError::TooManyBuckets { limit });
-    }
-    // Ranges of a document may lie in the same buckets.
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
 }
 
 struct HistogramNode<'a> {
     values: Values,
     format: ValueFormat,
-    cut: Cut,
-    hard_bounds: Option<(f64, f64)>,
+    intervals: Intervals,
     extended: Option<(i64, i64)>,
-    /// Bucket of (owner, bits of the key).
-    slots: HashMap<(u32, u64), u32>,
-    buckets: Buckets<'a>,
+    /// By key.
+    slots: KeyedSlots<'a, Fraction>,
+}
+
+/// Puts documents into the buckets of their numbers.
+fn put_numbers(
+    numbers: &Numbers,
+    intervals: &mut Intervals,
+    slots: &mut KeyedSlots<'_, Fraction>,
+    block: &Block<'_>,
+) -> Result<(), EngineError> {
+    // Values ascend per document: equal keys follow one another.
+    let mut last = None;
+    let mut outcome = Ok(());
+    numbers.visit(block.docs, |i, value| {
+        if let Some(key) = intervals.key_of(value)
+            && outcome.is_ok()
+            && last.replace((i, key)) != Some((i, key))
+        {
+            outcome = slots.put(block, i, key);
+        }
+    });
+    outcome
+}
+
+/// Puts documents into all buckets that one of their ranges has a value of, once into each. No more is kept of them
+/// than the ranges of a block, so that what is refused does not depend on how documents come in blocks.
+fn put_spans(
+    spans: &Spans,
+    intervals: &mut Intervals,
+    slots: &mut KeyedSlots<'_, Fraction>,
+    block: &Block<'_>,
+) -> Result<(), EngineError> {
+    let mut found: Vec<(usize, Fraction, f64)> = Vec::with_capacity(block.docs.len());
+    spans.visit(block.docs, |i, (from, to)| {
+        found.push((i, Fraction::from(from), to));
+    });
+    // Of ranges that ascend, one has no bucket below the last one of those before it that they do not have.
+    found.sort_unstable_by_key(|(i, from, _)| (*i, *from));
+    let mut last: Option<(usize, Fraction)> = None;
+    for (i, from, to) in found {
+        let after = last.filter(|(at, _)| *at == i).map(|(_, key)| key);
+        intervals.keys_of((from.get(), to), after, |key| {
+            last = Some((i, key));
+            slots.put(block, i, key)
+        })?;
+    }
+    Ok(())
 }
 
 impl Node for HistogramNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
         let Self {
             values,
-            cut,
+            intervals,
             slots,
-            buckets,
-            hard_bounds,
             ..
         } = self;
-        let mut outcome = Ok(());
-        let mut put = |i: usize, key: f64| {
-            let place = (block.owners[i], key.to_bits());
-            let slot = match slots.get(&place) {
-                Some(slot) => *slot,
-                None => match buckets.open() {
-                    Ok(slot) => *slots.entry(place).or_insert(slot),
-                    Err(error) => {
-                        outcome = Err(error);
-                        return;
-                    }
-                },
-            };
-            buckets.put(block, i, slot);
-        };
         match values {
-            Values::Numbers(numbers) => {
-                // Values ascend per document: equal keys follow one another.
-                let mut last = None;
-                numbers.visit(block.docs, |i, value| {
-                    let key = cut.key(value);
-                    let is_out = hard_bounds.is_some_and(|bounds| !cut.is_within(key, bounds));
-                    let bits = key.to_bits();
-                    if !is_out && last.replace((i, bits)) != Some((i, bits)) {
-                        put(i, key);
-                    }
-                });
-            }
-            Values::Spans(spans) => {
-                for (i, key) in keys_of_spans(spans, block.docs, (cut, *hard_bounds))? {
-                    put(i, key.get());
-                }
-            }
-        }
-        outcome?;
-        self.buckets.hand_on()
+            Values::Numbers(numbers) => put_numbers(numbers, intervals, slots, block),
+            Values::Spans(spans) => put_spans(spans, intervals, slots, block),
+        }?;
+        slots.hand_on()
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
-        let mut owners: Vec<Histogram> = (0..num_owners)
-            .map(|_| Histogram {
-                format: self.format.clone(),
-                extended: self.extended,
-                buckets: BTreeMap::new(),
-            })
-            .collect();
-        let mut buckets = self.buckets.finish()?;
-        let is_date = matches!(self.cut, Cut::Dates(_));
-        for ((owner, bits), slot) in self.slots {
-            let key = f64::from_bits(bits);
-            let key = if is_date {
-                Key::I64(key as i64)
-            } else {
-                Key::F64(Fraction::from(key))
+        let empty = Histogram {
+            format: self.format,
+            extended: self.extended,
+            buckets: BTreeMap::new(),
+        };
+        let mut owners = vec![empty; num_owners];
+        let is_date = matches!(self.intervals.cut, Cut::Dates(_));
+        for (owner, key, bucket) in self.slots.finish()? {
+            let key = match is_date {
+                true => Key::I64(key.get() as i64),
+                false => Key::F64(key),
             };
-            let bucket = std::mem::take(&mut buckets[slot as usize]);
-            owners[owner as usize].buckets.insert(key, bucket);
+            owners[owner].buckets.insert(key, bucket);
         }
         Ok(owners.into_iter().map(Partial::Histogram).collect())
     }

@@ -213,11 +213,7 @@ pub(super) fn grow<T>(
     meter: &mut Meter<'_>,
     make: impl FnMut() -> T,
 ) -> Result<(), EngineError> {
-    let needed = block
-        .owners
-        .iter()
-        .max()
-        .map_or(0, |owner| *owner as usize + 1);
+    let needed = block.num_owners();
     if needed > owners.len() {
         meter.charge((needed - owners.len()) * (OWNER_BYTES + size_of::<T>()))?;
         owners.resize_with(needed, make);

@@ -1,12 +1,13 @@
 //! `multi_terms`: one bucket per combination of values.
 
 use gleaner_query::aggregation::{Aggregation, MultiTermsAggregation};
-use hashbrown::HashMap;
 
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
+use super::slots::KeyedSlots;
 use super::source::Source;
-use super::term_keys::parse_key;
+use super::term_keys::missing_key;
 use super::tuples::{Column, FIRST, Gathered, Part, Side, each_combination};
+use crate::control::{Control, Pace};
 use crate::error::EngineError;
 use crate::partial::Partial;
 use crate::partial::key::{Key, ValueFormat};
@@ -20,17 +21,18 @@ pub(super) fn build<'a>(
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let key_bytes = request.sources.len() * PART_BYTES;
     let mut node = MultiTermsNode {
         sides: Vec::new(),
         missing: Vec::new(),
         formats: Vec::new(),
-        slots: HashMap::new(),
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        slots: KeyedSlots::with_key_bytes(key_bytes, Buckets::build(sub, context)?),
+        pace: Pace::new(context.control),
     };
     for source in &request.sources {
         let opened = Source::open(source, context)?;
         let missing = source.missing.as_ref();
-        let missing = missing.map(|value| parse_key(value, &opened.format, context.now_ms));
+        let missing = missing.map(|value| missing_key(value, &opened.format, context.now_ms));
         node.missing.push(missing.transpose()?);
         node.sides.push(Side {
             column: Column::of_values(opened.values),
@@ -47,53 +49,39 @@ struct MultiTermsNode<'a> {
     /// Per source, the key of documents without a value.
     missing: Vec<Option<Key>>,
     formats: Vec<ValueFormat>,
-    /// Bucket of each (owner, values).
-    slots: HashMap<(u32, Vec<Part>), u32>,
-    buckets: Buckets<'a>,
-}
-
-impl MultiTermsNode<'_> {
-    fn slot(&mut self, owner: u32, parts: &[Part]) -> Result<u32, EngineError> {
-        let place = (owner, parts.to_vec());
-        if let Some(slot) = self.slots.get(&place) {
-            return Ok(*slot);
-        }
-        self.buckets.meter().charge(parts.len() * PART_BYTES)?;
-        let slot = self.buckets.open()?;
-        self.slots.insert(place, slot);
-        Ok(slot)
-    }
+    /// By values.
+    slots: KeyedSlots<'a, Vec<Part>>,
+    pace: Pace<&'a Control>,
 }
 
 impl Node for MultiTermsNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let sides = self.sides.iter_mut();
+        let Self {
+            sides, slots, pace, ..
+        } = self;
+        let sides = sides.iter_mut();
         let gathered: Vec<Gathered> = sides.map(|side| side.gather(block.docs)).collect();
         for i in 0..block.docs.len() {
-            each_combination(&gathered, i, |parts| {
-                let slot = self.slot(block.owners[i], parts)?;
-                self.buckets.put(block, i, slot);
-                Ok(())
+            each_combination(&gathered, i, pace, |parts| {
+                slots.put(block, i, parts.to_vec())
             })?;
         }
-        self.buckets.hand_on()
+        slots.hand_on()
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let mut keys = Vec::with_capacity(self.sides.len());
         for (at, side) in self.sides.iter().enumerate() {
-            keys.push(side.keys(self.slots.keys().map(|(_, parts)| parts[at]))?);
+            keys.push(side.keys(self.slots.keys().map(|parts| parts[at]))?);
         }
         let mut owners = vec![Tuples::new(self.formats); num_owners];
-        let mut buckets = self.buckets.finish()?;
-        for ((owner, parts), slot) in self.slots {
+        for (owner, parts, bucket) in self.slots.finish()? {
             let key = parts.iter().enumerate().map(|(at, part)| {
                 let known = keys[at].get(part).cloned().flatten();
                 known.or_else(|| self.missing[at].clone())
             });
             // The value that stands for none may also be the value of another document.
-            let bucket = std::mem::take(&mut buckets[slot as usize]);
-            let buckets = &mut owners[owner as usize].buckets;
+            let buckets = &mut owners[owner].buckets;
             buckets.entry(key.collect()).or_default().merge(bucket)?;
         }
         Ok(owners.into_iter().map(Partial::Tuples).collect())

@@ -26,6 +26,12 @@ pub(super) struct Block<'b> {
 }
 
 impl Block<'_> {
+    /// Returns how many owners there are: the greatest number among them, and one.
+    pub(super) fn num_owners(&self) -> usize {
+        let last = self.owners.iter().max();
+        last.map_or(0, |owner| *owner as usize + 1)
+    }
+
     pub(super) fn score(&self, i: usize) -> Option<f32> {
         self.scores.map(|scores| scores[i])
     }
@@ -83,7 +89,7 @@ impl<'a> SegmentContext<'a> {
             AggregationKind::Global => filters::build_global(sub, self),
             AggregationKind::Background { filter } => filters::build_background(*filter, sub, self),
             AggregationKind::MissingValue { field, missing } => {
-                filters::build_missing((field, missing.is_some()), sub, self)
+                filters::build_missing(field, missing.is_some(), sub, self)
             }
             AggregationKind::Adjacency(request) => filters::build_adjacency(request, sub, self),
             AggregationKind::Composite(request) => composite::build(request, sub, self),
@@ -195,8 +201,6 @@ pub(super) struct Buckets<'a> {
     control: &'a Control,
     /// Documents put since the last look at `control`.
     unchecked: usize,
-    /// Why a child failed, or the request must stop, while documents were put.
-    failed: Option<EngineError>,
 }
 
 /// What a bucket takes beside its key, roughly, in bytes.
@@ -213,8 +217,15 @@ impl<'a> Buckets<'a> {
             meter: context.ledger.meter(),
             control: context.control,
             unchecked: 0,
-            failed: None,
         }
+    }
+
+    /// Returns no buckets, with the sub-aggregations of what may have several.
+    pub(super) fn build(
+        sub: &'a [Aggregation],
+        context: &mut SegmentContext<'a>,
+    ) -> Result<Self, EngineError> {
+        Ok(Self::new(Children::build_many(sub, context)?, context))
     }
 
     /// Opens a bucket; returns its number.
@@ -239,10 +250,15 @@ impl<'a> Buckets<'a> {
     /// A block may hold every document once per bucket of the parent, and each may go into many
     /// buckets here: the children get them in parts of [`BLOCK`], so that no level multiplies what
     /// waits on the one below.
-    pub(super) fn put(&mut self, block: &Block<'_>, i: usize, bucket: u32) {
-        if self.failed.is_some() {
-            return;
-        }
+    ///
+    /// # Errors
+    /// Those of the sub-aggregations; when the request must stop.
+    pub(super) fn put(
+        &mut self,
+        block: &Block<'_>,
+        i: usize,
+        bucket: u32,
+    ) -> Result<(), EngineError> {
         self.counts[bucket as usize] += 1;
         self.unchecked += 1;
         if !self.children.nodes.is_empty() {
@@ -250,29 +266,19 @@ impl<'a> Buckets<'a> {
             self.owners.push(bucket);
             self.scores.extend(block.score(i));
         }
-        if self.unchecked >= BLOCK {
-            self.failed = self.go_on().err();
+        if self.unchecked < BLOCK {
+            return Ok(());
         }
+        self.unchecked = 0;
+        self.control.check()?;
+        self.hand_on()
     }
 
     /// Hands the documents put since the last call to the children.
     ///
     /// # Errors
-    /// What went wrong since the last call; when the request must stop.
+    /// Those of the sub-aggregations.
     pub(super) fn hand_on(&mut self) -> Result<(), EngineError> {
-        match self.failed.take() {
-            Some(error) => Err(error),
-            None => self.hand_down(),
-        }
-    }
-
-    fn go_on(&mut self) -> Result<(), EngineError> {
-        self.unchecked = 0;
-        self.control.check()?;
-        self.hand_down()
-    }
-
-    fn hand_down(&mut self) -> Result<(), EngineError> {
         if self.docs.is_empty() {
             return Ok(());
         }
@@ -347,7 +353,6 @@ mod tests {
             meter: ledger.meter(),
             control,
             unchecked: 0,
-            failed: None,
         }
     }
 
@@ -360,7 +365,7 @@ mod tests {
             scores: None,
         };
         for i in 0..docs.len() {
-            (0..50).for_each(|bucket| buckets.put(&block, i, bucket));
+            (0..50).try_for_each(|bucket| buckets.put(&block, i, bucket))?;
         }
         buckets.hand_on()
     }
@@ -384,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_in_many_buckets_are_put_only_while_somebody_waits() {
+    fn documents_are_put_into_many_buckets_until_the_request_is_cancelled() {
         let memory = MemoryAccount::root("request", 1 << 20);
         let ledger = Ledger::open(&memory).expect("there is memory");
         let control = Control::unlimited();

@@ -6,8 +6,9 @@ use gleaner_query::aggregation::{Aggregation, GeoDistanceAggregation, RangeAggre
 use tantivy::DocId;
 
 use super::bounds;
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
 use super::points::Points;
+use super::slots::ListedSlots;
 use super::source::Numbers;
 use crate::error::EngineError;
 use crate::partial::key::{ValueFormat, ValueKind};
@@ -32,10 +33,9 @@ pub(super) fn build<'a>(
     Ok(Box::new(RangeNode {
         values: Values::Numbers(numbers),
         spans: ranges.iter().map(|range| Span::of(range, kind)).collect(),
-        last_doc: vec![usize::MAX; ranges.len()],
+        slots: ListedSlots::new(ranges.len(), Buckets::build(sub, context)?),
         ranges,
         format,
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
     }))
 }
 
@@ -53,10 +53,9 @@ pub(super) fn build_distances<'a>(
     Ok(Box::new(RangeNode {
         values: Values::Distances(Points::open(&request.range.source.field, context)?, request),
         spans: ranges.iter().map(|range| Span::of(range, None)).collect(),
-        last_doc: vec![usize::MAX; ranges.len()],
+        slots: ListedSlots::new(ranges.len(), Buckets::build(sub, context)?),
         ranges,
         format,
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
     }))
 }
 
@@ -95,57 +94,48 @@ struct RangeNode<'a> {
     ranges: Vec<RangeBucket>,
     /// Per range, what it holds.
     spans: Vec<Span>,
-    /// Per range, the place in the block of the document that was put there last.
-    last_doc: Vec<usize>,
-    /// Bucket `owner × ranges + range`.
-    buckets: Buckets<'a>,
+    slots: ListedSlots<'a>,
 }
 
 impl Node for RangeNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let num_ranges = self.ranges.len();
-        let num_owners = block
-            .owners
-            .iter()
-            .max()
-            .map_or(0, |owner| *owner as usize + 1);
-        self.buckets.open_up_to(num_owners * num_ranges)?;
-        self.last_doc.fill(usize::MAX);
         let Self {
+            values,
             spans,
-            last_doc,
-            buckets,
+            slots,
             ..
         } = self;
-        self.values.visit(block.docs, |i, value| {
-            for (number, span) in spans.iter().enumerate() {
-                if span.holds(value) && last_doc[number] != i {
-                    last_doc[number] = i;
-                    let bucket = block.owners[i] as usize * num_ranges + number;
-                    // It is open: its number fits.
-                    buckets.put(block, i, bucket as u32);
+        slots.begin(block)?;
+        let mut outcome = Ok(());
+        values.visit(block.docs, |i, value| {
+            let holding = spans
+                .iter()
+                .enumerate()
+                .filter(|(_, span)| span.holds(value));
+            for (entry, _) in holding {
+                if outcome.is_ok() {
+                    outcome = slots.put(block, i, entry);
                 }
             }
         });
-        self.buckets.hand_on()
+        outcome?;
+        slots.hand_on()
     }
 
-    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
-        self.buckets.open_up_to(num_owners * self.ranges.len())?;
-        let mut buckets = self.buckets.finish()?.into_iter();
-        let mut partials = Vec::with_capacity(num_owners);
-        for _ in 0..num_owners {
-            let with = |range: &RangeBucket, bucket: Bucket| RangeBucket {
-                bucket,
-                ..range.clone()
-            };
-            let pairs = self.ranges.iter().zip(buckets.by_ref());
-            partials.push(Partial::Ranges(Ranges {
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        let with = |range: &RangeBucket, bucket: Bucket| RangeBucket {
+            bucket,
+            ..range.clone()
+        };
+        let owners = self.slots.finish(num_owners)?;
+        let partials = owners.map(|buckets| {
+            let pairs = self.ranges.iter().zip(buckets);
+            Partial::Ranges(Ranges {
                 format: self.format.clone(),
                 ranges: pairs.map(|(range, bucket)| with(range, bucket)).collect(),
-            }));
-        }
-        Ok(partials)
+            })
+        });
+        Ok(partials.collect())
     }
 }
 

@@ -29,8 +29,8 @@ impl Source {
         source: &ValueSource,
         context: &SegmentContext<'_>,
     ) -> Result<Self, EngineError> {
-        let place = (context.view, context.segment);
-        let opened = Self::of_segment(&source.field, source.format.as_deref(), place)?;
+        let pattern = source.format.as_deref();
+        let opened = Self::of_segment(&source.field, pattern, context.view, context.segment)?;
         Ok(Self {
             format: typed(opened.format, source)?,
             ..opened
@@ -41,7 +41,8 @@ impl Source {
     pub(crate) fn of_segment(
         path: &str,
         pattern: Option<&str>,
-        (view, segment): (&View, &SegmentView),
+        view: &View,
+        segment: &SegmentView,
     ) -> Result<Self, EngineError> {
         let format = format(view.mapping(), path, pattern)?;
         let values = match view.field(path) {

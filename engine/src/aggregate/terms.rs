@@ -11,7 +11,7 @@ use tantivy::DocId;
 pub(super) use self::asked::Asked;
 use super::BLOCK;
 use super::key_filter::{KeyFilter, Ordinals};
-use super::node::{Block, Buckets, Children, Node, SegmentContext};
+use super::node::{Block, Buckets, Node, SegmentContext};
 use super::source::Source;
 use super::term_keys::{
     Addresses, Booleans, Fractions, KeyColumn, Nothing, Terms, Unsigned, Whole,
@@ -60,7 +60,7 @@ pub(super) fn build<'a>(
         counts_none: request.min_doc_count == 0 && context.has_one_owner,
         segment: context.segment,
         has_one_owner: context.has_one_owner,
-        buckets: Buckets::new(Children::build_many(sub, context)?, context),
+        buckets: Buckets::build(sub, context)?,
     };
     match source.values {
         Some(DocValues::Terms(column)) => TermsNode::boxed(Terms(column), parts),
@@ -259,7 +259,7 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
                 None => self.missing_slot(owner)?,
             };
             if let Some(slot) = slot {
-                self.parts.buckets.put(block, i, slot);
+                self.parts.buckets.put(block, i, slot)?;
             }
         }
         self.parts.buckets.hand_on()

@@ -16,6 +16,7 @@ use super::points::{Points, cell};
 use super::rounding::{ReadyStarts, Rounding};
 use super::source::{Numbers, Source, ip_number, visit_column};
 use super::term_keys::{self, KeyColumn as _};
+use crate::control::{Control, Pace};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
@@ -289,13 +290,14 @@ impl Side {
 }
 
 /// Calls `f` with each combination of the values of document `i`, one of each source; none where a source has
-/// none.
+/// none. There may be very many: `pace` counts them.
 ///
 /// # Errors
-/// Those of `f`.
+/// Those of `f`; when the request must stop.
 pub(super) fn each_combination(
     gathered: &[Gathered],
     i: usize,
+    pace: &mut Pace<&Control>,
     mut f: impl FnMut(&[Part]) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
     let lists: Vec<&[Part]> = gathered.iter().map(|values| values.of(i)).collect();
@@ -305,6 +307,7 @@ pub(super) fn each_combination(
     let mut places = vec![0; lists.len()];
     let mut parts: Vec<Part> = lists.iter().map(|list| list[0]).collect();
     loop {
+        pace.step(1)?;
         f(&parts)?;
         // The last source turns fastest.
         let mut at = lists.len();
@@ -331,7 +334,8 @@ pub(super) fn each_combination(
 pub(super) fn after_key(
     source: &CompositeSource,
     value: &serde_json::Value,
-    (format, now_ms): (&ValueFormat, i64),
+    format: &ValueFormat,
+    now_ms: i64,
 ) -> Result<Key, EngineError> {
     let is_date = format.kind == ValueKind::Date
         || matches!(source.values, CompositeValues::DateHistogram { .. });
@@ -378,6 +382,19 @@ pub(super) fn after_key(
 mod tests {
     use super::*;
 
+    /// The values of each document, of one source.
+    fn gathered(lists: &[&[u128]]) -> Gathered {
+        let mut all = Gathered {
+            starts: vec![0],
+            parts: Vec::new(),
+        };
+        for list in lists {
+            all.parts.extend(list.iter().map(|value| (1, *value)));
+            all.starts.push(all.parts.len());
+        }
+        all
+    }
+
     #[test]
     fn numbers_keep_the_order_of_fractions() {
         let values = [f64::MIN, -1.5, -0.0, 0.25, 7.0, f64::MAX];
@@ -391,21 +408,11 @@ mod tests {
 
     #[test]
     fn every_combination_comes_once() {
-        let gathered = |lists: &[&[u128]]| {
-            let mut all = Gathered {
-                starts: vec![0],
-                parts: Vec::new(),
-            };
-            for list in lists {
-                all.parts.extend(list.iter().map(|value| (1, *value)));
-                all.starts.push(all.parts.len());
-            }
-            all
-        };
         let sides = [gathered(&[&[1, 2], &[]]), gathered(&[&[7, 8, 9], &[7]])];
+        let control = Control::unlimited();
         let of = |i| {
             let mut found = Vec::new();
-            let noted = each_combination(&sides, i, |parts| {
+            let noted = each_combination(&sides, i, &mut Pace::new(&control), |parts| {
                 found.push(parts.iter().map(|part| part.1).collect::<Vec<_>>());
                 Ok(())
             });
@@ -414,5 +421,23 @@ mod tests {
         };
         assert_eq!(of(0), [[1, 7], [1, 8], [1, 9], [2, 7], [2, 8], [2, 9]]);
         assert_eq!(of(1), [[0; 0]; 0].map(|_: [u128; 0]| vec![]));
+    }
+
+    #[test]
+    fn the_combinations_of_one_document_end_when_the_request_is_cancelled() {
+        let values: Vec<u128> = (0..32).collect();
+        let sides: Vec<Gathered> = (0..8).map(|_| gathered(&[&values])).collect();
+        let control = Control::unlimited();
+        control.cancel();
+        let mut num_calls = 0;
+        let stopped = each_combination(&sides, 0, &mut Pace::new(&control), |_| {
+            num_calls += 1;
+            Ok(())
+        });
+        assert!(
+            matches!(stopped, Err(EngineError::Cancelled)),
+            "{stopped:?}"
+        );
+        assert!(num_calls < 10_000, "{num_calls}");
     }
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::aggregate::{AggregationEnv, FilterDocuments, Plan, testing};
 use crate::control::{Control, MemoryAccount};
 use crate::error::EngineError;
-use crate::partial::Aggregations;
+use crate::partial::{Aggregations, Partial};
 use crate::view::{SegmentView, View};
 
 struct NoFilters;
@@ -137,4 +137,59 @@ fn what_was_counted_in_time_is_finished_although_it_is_late() {
         let found = attempt(&documents, &request, (&docs, 1 << 20), &late);
         assert!(found.is_ok(), "{found:?}");
     }
+}
+
+#[test]
+fn keys_that_leave_a_page_are_not_held() {
+    // Each document comes before all that were seen, and pushes one out.
+    let num = 3_000;
+    let documents: Documents = (0..num)
+        .map(|i| (format!("d{i}"), json!({ "n": num - i })))
+        .collect();
+    let docs: Vec<u32> = (0..num).collect();
+    let sources = json!([{"n": {"terms": {"field": "n"}}}]);
+    let pages = json!({"composite": {"size": 3, "sources": sources}});
+    let mut with_metric = pages.clone();
+    with_metric["aggs"] = json!({"m": {"max": {"field": "n"}}});
+    for request in [pages, with_metric] {
+        let found = attempt(
+            &documents,
+            &request,
+            (&docs, 150_000),
+            &Control::unlimited(),
+        );
+        let found = found.expect("a page is small");
+        let Partial::Tuples(tuples) = &found.0[0] else {
+            panic!("not a page: {found:?}");
+        };
+        let counts: Vec<u64> = tuples.buckets.values().map(|b| b.doc_count).collect();
+        assert_eq!(counts, [1, 1, 1]);
+        for (at, bucket) in tuples.buckets.values().enumerate() {
+            for metric in &bucket.sub.0 {
+                let Partial::Numbers { numbers, .. } = metric else {
+                    panic!("not a number: {metric:?}");
+                };
+                assert_eq!((numbers.count, numbers.max), (1, at as f64 + 1.0));
+            }
+        }
+    }
+}
+
+#[test]
+fn ranges_over_many_buckets_are_counted_in_blocks_of_any_size() {
+    let spans = (0..70).map(|i| json!({"span": {"gte": 0, "lt": 65_000}, "n": i}));
+    let documents: Documents = spans
+        .enumerate()
+        .map(|(i, source)| (format!("d{i}"), source))
+        .collect();
+    let docs: Vec<u32> = (0..70).collect();
+    let request = json!({"histogram": {"field": "span", "interval": 1}});
+    let control = Control::unlimited();
+    let found = attempt(&documents, &request, (&docs, 1 << 30), &control);
+    let found = found.expect("no range has too many buckets");
+    let Partial::Histogram(histogram) = &found.0[0] else {
+        panic!("not a histogram: {found:?}");
+    };
+    assert_eq!(histogram.buckets.len(), 65_000);
+    assert!(histogram.buckets.values().all(|b| b.doc_count == 70));
 }
