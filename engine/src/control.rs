@@ -24,6 +24,42 @@ pub enum Stop {
     Cancelled,
 }
 
+/// Why a document cannot be scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The query cannot be evaluated as asked; fit for the dialect's `reason`.
+    Query(String),
+    /// A column cannot be read.
+    Unread {
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl Refusal {
+    /// Wraps what the system said with what was tried.
+    pub(crate) fn unread(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Unread {
+            action,
+            reason: source.to_string(),
+        }
+    }
+}
+
+impl From<Refusal> for EngineError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Query(reason) => Self::Query(reason),
+            Refusal::Unread { action, reason } => Self::Io {
+                action,
+                source: std::io::Error::other(reason),
+            },
+        }
+    }
+}
+
 /// Deadline and cancellation of one request; shared by all threads that work on it.
 #[derive(Debug, Default)]
 pub struct Control {
@@ -33,8 +69,8 @@ pub struct Control {
     is_late: AtomicBool,
     /// Sticky: a scorer has ended before it was done.
     is_cut_short: AtomicBool,
-    /// Why a document cannot be scored as asked; the first one found.
-    refusal: OnceLock<String>,
+    /// Why a document cannot be scored; the first one found.
+    refusal: OnceLock<Refusal>,
     /// How often work within documents has looked.
     num_looks: AtomicU64,
     #[cfg(test)]
@@ -116,21 +152,21 @@ impl Control {
         self.is_cut_short.store(true, Ordering::Relaxed);
     }
 
-    /// Tells that a document cannot be scored as asked: scorers have no errors. They end as if cut short,
-    /// and [`Control::check_refused`] says why.
-    pub(crate) fn refuse(&self, reason: String) {
-        self.refusal.get_or_init(|| reason);
+    /// Notes that a document cannot be scored: scorers have no errors. They end as if cut short, and
+    /// [`Control::check_refused`] returns why.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.refusal.get_or_init(|| refusal);
         self.cut_short();
     }
 
-    /// Tells why a document could not be scored as asked.
+    /// Checks that all documents could be scored.
     ///
     /// # Errors
-    /// [`EngineError::Query`] with the first reason of [`Control::refuse`].
+    /// The first one of [`Control::refuse`].
     pub(crate) fn check_refused(&self) -> Result<(), EngineError> {
         match self.refusal.get() {
             None => Ok(()),
-            Some(reason) => Err(EngineError::Query(reason.clone())),
+            Some(refusal) => Err(refusal.clone().into()),
         }
     }
 

@@ -190,8 +190,8 @@ impl ShardIndex {
     /// Operations come in order; one that was applied before is skipped. The content of a document
     /// never fails it: values that the mapping does not take are left out. An `Index` operation of
     /// version 1 is taken to have no live document of its id (the version map decided that when it
-    /// was ordered), so nothing is looked up; whoever sets version 1 over a live document (external
-    /// versions) has to order a delete first.
+    /// was ordered), so nothing is looked up; a caller that sets version 1 over a live document
+    /// (external versions) has to order a delete first.
     ///
     /// # Errors
     /// [`EngineError::Gap`] and [`EngineError::MappingBehind`] change nothing. After any other the
@@ -444,26 +444,27 @@ impl ShardIndex {
     /// # Errors
     /// [`EngineError::Io`] when the folder cannot be read.
     pub fn stats(&self) -> Result<ShardStats, EngineError> {
+        let view = self.view();
+        let segments = view.segments().iter().map(crate::SegmentView::stats);
         Ok(ShardStats {
+            segments: segments.collect::<Result<_, _>>()?,
             store_bytes: self.directory.num_bytes()?,
-            ..self.counts()
+            ..self.counts_of(&view)
         })
     }
 
-    /// Returns the figures that need no look at the disk; `store_bytes` is 0.
+    /// Returns the figures that need no look at the disk; bytes of files are 0.
     pub fn counts(&self) -> ShardStats {
-        let view = self.view();
-        let deleted = |sum: u64, segment: &crate::SegmentView| {
-            sum + u64::from(segment.reader().num_deleted_docs())
-        };
+        self.counts_of(&self.view())
+    }
+
+    fn counts_of(&self, view: &View) -> ShardStats {
+        let segments = view.segments().iter().map(crate::SegmentView::counts);
+        let segments: Vec<SegmentStats> = segments.collect();
         ShardStats {
             documents: view.num_documents(),
-            deleted: view.segments().iter().fold(0, deleted),
-            segments: view
-                .segments()
-                .iter()
-                .map(crate::SegmentView::stats)
-                .collect(),
+            deleted: segments.iter().map(|segment| segment.deleted).sum(),
+            segments,
             store_bytes: 0,
             writer_bytes: self.writer_bytes() as u64,
         }

@@ -1,11 +1,14 @@
 //! Values of a field by document, for sorting, aggregating and fetching.
 
+mod decoded;
+
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, NumberKind};
 use tantivy::SegmentReader;
 use tantivy::columnar::{Column, StrColumn};
 
+pub(crate) use self::decoded::{DecodedColumns, PointColumn, RangeColumn};
 use crate::{EngineError, SegmentView, schema::FieldHandle};
 
 /// The column of a field in one segment.

@@ -16,7 +16,7 @@ use gleaner_model::hash::tie_break_hash;
 use gleaner_model::{DocumentId, Generation, Mapping};
 use gleaner_query::answer::ViewId;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocSet, Searcher, TERMINATED, Term};
+use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, Term};
 
 pub use lacking::LackingDocuments;
 pub use segment::{NormHistogram, SegmentCaches, SegmentKey, SegmentView};
@@ -117,6 +117,17 @@ impl View {
     /// Returns the segments; index = ordinal.
     pub fn segments(&self) -> &[SegmentView] {
         &self.segments
+    }
+
+    /// Returns the segment that `reader` is of.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] when it is none of the view's.
+    pub(crate) fn segment_of(&self, reader: &SegmentReader) -> Result<&SegmentView, EngineError> {
+        let id = reader.segment_id();
+        let mut segments = self.segments.iter();
+        let found = segments.find(|segment| segment.key().segment == id);
+        found.ok_or_else(|| EngineError::Internal(format!("segment {id} is not of this view")))
     }
 
     /// Returns the number of live documents.

@@ -93,7 +93,7 @@ fn open(
     context: &SegmentContext<'_>,
 ) -> Result<(Values, ValueFormat), EngineError> {
     if let Some(format) = spans::format(context.view.mapping(), source, what)? {
-        let spans = Spans::open(&source.field, context)?;
+        let spans = Spans::open(&source.field, what, context)?;
         return Ok((Values::Spans(spans), format));
     }
     let (numbers, format) = Numbers::open_in(zone, source, what, context)?;

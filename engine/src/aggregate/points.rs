@@ -2,20 +2,20 @@
 //!
 //! Source: Niemeyer, *Geohash* (2008); OpenStreetMap wiki, *Slippy map tilenames*.
 
+use std::sync::Arc;
+
 use gleaner_model::FieldKind;
 use gleaner_model::mapping::Codec;
 use gleaner_query::aggregation::GeoGrid;
 use gleaner_query::encoded::GeoPoint;
 use tantivy::DocId;
-use tantivy::columnar::StrColumn;
 
 use super::node::SegmentContext;
 use super::source::visit_column;
+use crate::doc_values::PointColumn;
 use crate::error::EngineError;
 use crate::view::View;
 
-/// Points read between two looks at the request's control.
-const POINTS_A_CHECK: usize = 4_096;
 /// Bits of a coordinate that geohashes keep: half of twelve characters.
 const HASH_BITS: u32 = 30;
 /// Bits that a map tile's row takes in a cell's number.
@@ -51,12 +51,8 @@ pub(super) fn check_kind(
     }
 }
 
-/// The points of a field in a segment.
-pub(super) struct Points {
-    column: Option<StrColumn>,
-    /// By ordinal of their terms.
-    points: Vec<GeoPoint>,
-}
+/// The points of a field in a segment; `None` where there are none.
+pub(super) struct Points(Option<Arc<PointColumn>>);
 
 impl Points {
     /// Opens the points of a field, which is one of points or of nothing.
@@ -65,50 +61,28 @@ impl Points {
     /// When they cannot be read, take too much memory, or the request must stop.
     pub(super) fn open(field: &str, context: &SegmentContext<'_>) -> Result<Self, EngineError> {
         check(context.view, field, "geo")?;
-        let reader = context.segment.reader();
-        let column = match context.view.field(field) {
-            Some(handle) => reader.fast_fields().str(handle.name.as_str())?,
-            None => None,
+        let Some(handle) = context.view.field(field) else {
+            return Ok(Self(None));
         };
-        let points = match &column {
-            Some(column) => decoded(column, context)?,
-            None => Vec::new(),
-        };
-        Ok(Self { column, points })
+        let segment = context.segment;
+        let decoded = segment.decoded();
+        let points = decoded.points(segment.reader(), handle, context.control)?;
+        if let Some(points) = &points {
+            context.ledger.meter().charge(points.num_bytes())?;
+        }
+        Ok(Self(points))
     }
 
     /// Calls `f` with the place in `docs` and each point.
     pub(super) fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, GeoPoint)) {
-        let Some(column) = &self.column else {
+        let Some(points) = &self.0 else {
             return;
         };
-        visit_column(column.ords(), docs, |i, ord: Option<u64>| {
-            let point = ord.and_then(|ord| self.points.get(ord as usize));
-            point.into_iter().for_each(|point| f(i, *point));
+        visit_column(points.ords(), docs, |i, ord: Option<u64>| {
+            let point = ord.and_then(|ord| points.value(ord));
+            point.into_iter().for_each(|point| f(i, point));
         });
     }
-}
-
-fn decoded(column: &StrColumn, context: &SegmentContext<'_>) -> Result<Vec<GeoPoint>, EngineError> {
-    let dictionary = column.dictionary();
-    let num_terms = dictionary.num_terms();
-    let mut meter = context.ledger.meter();
-    meter.charge(num_terms * size_of::<GeoPoint>())?;
-    let mut points = Vec::with_capacity(num_terms);
-    let mut terms = dictionary
-        .stream()
-        .map_err(EngineError::io("reading points"))?;
-    while terms.advance() {
-        if points.len().is_multiple_of(POINTS_A_CHECK) {
-            context.control.check()?;
-        }
-        let term = std::str::from_utf8(terms.key()).ok();
-        let point = term.and_then(GeoPoint::of_term);
-        points.push(point.ok_or_else(|| {
-            EngineError::Corrupt("a column of points has a term that is none".to_owned())
-        })?);
-    }
-    Ok(points)
 }
 
 /// Returns the number of the cell that a point is in: of a geohash its bits, of a map tile its column before

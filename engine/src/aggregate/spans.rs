@@ -1,20 +1,19 @@
 //! Ranges of a field in one segment, as their least and greatest values.
 
+use std::sync::Arc;
+
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, Mapping};
 use gleaner_query::aggregation::ValueSource;
-use gleaner_query::encoded::numbers_of;
-use tantivy::DocId;
-use tantivy::columnar::StrColumn;
+use tantivy::{DocId, SegmentReader};
 
 use super::bounds;
 use super::node::SegmentContext;
 use super::source::visit_column;
+use crate::doc_values::RangeColumn;
 use crate::error::EngineError;
 use crate::partial::key::{ValueFormat, ValueKind};
-
-/// Ranges read between two looks at the request's control.
-const RANGES_A_CHECK: usize = 4_096;
+use crate::schema::FieldHandle;
 
 /// Returns how keys over a field of ranges are shown; `None` where the field is of something else.
 ///
@@ -58,66 +57,91 @@ pub(super) fn format(
     }))
 }
 
-/// The ranges of a field in a segment.
-pub(super) struct Spans {
-    column: Option<StrColumn>,
-    /// By ordinal of their terms.
-    spans: Vec<(f64, f64)>,
-}
+/// The ranges of a field in a segment; `None` where there are none.
+pub(super) struct Spans(Option<Arc<RangeColumn>>);
 
 impl Spans {
-    /// Opens the ranges of a field that [`format`] knows.
+    /// Opens the ranges of a field that [`format`] knows; `what` names the aggregation.
     ///
     /// # Errors
-    /// When they cannot be read, take too much memory, or the request must stop.
-    pub(super) fn open(field: &str, context: &SegmentContext<'_>) -> Result<Self, EngineError> {
-        let (mut column, mut spans) = (None, Vec::new());
-        if let Some(handle) = context.view.field(field)
-            && let FieldKind::Encoded { codec, .. } = &handle.kind
-        {
-            let reader = context.segment.reader();
-            column = reader.fast_fields().str(handle.name.as_str())?;
-            if let Some(column) = &column {
-                spans = decoded(codec, column, context)?;
-            }
+    /// [`EngineError::Query`] where the segment has ranges and no column of them. When they cannot be read, take
+    /// too much memory, or the request must stop.
+    pub(super) fn open(
+        field: &str,
+        what: &str,
+        context: &SegmentContext<'_>,
+    ) -> Result<Self, EngineError> {
+        let Some(handle) = context.view.field(field) else {
+            return Ok(Self(None));
+        };
+        let reader = context.segment.reader();
+        let decoded = context.segment.decoded();
+        let ranges = decoded.ranges(reader, handle, context.control)?;
+        match &ranges {
+            Some(ranges) => context.ledger.meter().charge(ranges.num_bytes())?,
+            None => check_kept(reader, handle, field, what)?,
         }
-        Ok(Self { column, spans })
+        Ok(Self(ranges))
     }
 
     /// Calls `f` with the place in `docs` and the least and the greatest value of each range.
     pub(super) fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, (f64, f64))) {
-        let Some(column) = &self.column else {
+        let Some(ranges) = &self.0 else {
             return;
         };
-        visit_column(column.ords(), docs, |i, ord: Option<u64>| {
-            let span = ord.and_then(|ord| self.spans.get(ord as usize));
-            span.into_iter().for_each(|span| f(i, *span));
+        visit_column(ranges.ords(), docs, |i, ord: Option<u64>| {
+            let span = ord.and_then(|ord| ranges.value(ord));
+            span.into_iter().for_each(|span| f(i, span));
         });
     }
 }
 
-fn decoded(
-    codec: &Codec,
-    column: &StrColumn,
-    context: &SegmentContext<'_>,
-) -> Result<Vec<(f64, f64)>, EngineError> {
-    let dictionary = column.dictionary();
-    let num_terms = dictionary.num_terms();
-    let mut meter = context.ledger.meter();
-    meter.charge(num_terms * size_of::<(f64, f64)>())?;
-    let mut spans = Vec::with_capacity(num_terms);
-    let mut terms = dictionary
-        .stream()
-        .map_err(EngineError::io("reading ranges"))?;
-    while terms.advance() {
-        if spans.len().is_multiple_of(RANGES_A_CHECK) {
-            context.control.check()?;
-        }
-        let term = std::str::from_utf8(terms.key()).ok();
-        let span = term.and_then(|term| numbers_of(codec, term));
-        spans.push(span.ok_or_else(|| {
-            EngineError::Corrupt("a column of ranges has a term that is none".to_owned())
-        })?);
+/// Refuses a segment that has terms of a field without a column: earlier versions kept none of ranges.
+fn check_kept(
+    reader: &SegmentReader,
+    handle: &FieldHandle,
+    field: &str,
+    what: &str,
+) -> Result<(), EngineError> {
+    if !handle.kind.is_indexed() {
+        return Ok(());
     }
-    Ok(spans)
+    let inverted = reader.inverted_index(handle.column)?;
+    if inverted.terms().num_terms() == 0 {
+        return Ok(());
+    }
+    Err(EngineError::Query(format!(
+        "Field [{field}] of type [{}] was indexed by an earlier version, which kept no column of it: aggregation \
+         [{what}] needs its documents to be indexed again",
+        handle.kind.type_name()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aggregate::testing::{Index, Layout, mapping};
+
+    #[test]
+    fn terms_without_a_column_are_refused_by_name() {
+        let layout = Layout {
+            shards: 1,
+            segments: 1,
+            has_deletes: false,
+        };
+        let check = |source: serde_json::Value| {
+            let no_column = json!({"type": "keyword", "doc_values": false});
+            let mapping = mapping(&json!({"span": no_column, "n": {"type": "long"}}));
+            let documents = vec![("d".to_owned(), source)];
+            let view = Index::new(&mapping, &documents, layout).views().remove(0);
+            let handle = view.field("span").expect("it is mapped");
+            check_kept(view.segments()[0].reader(), handle, "span", "histogram")
+        };
+        let refused = check(json!({"span": "a"})).expect_err("there is a term");
+        assert!(matches!(refused, EngineError::Query(_)), "{refused:?}");
+        assert!(refused.to_string().starts_with("Field [span] of type"));
+        assert!(check(json!({"n": 1})).is_ok());
+    }
 }

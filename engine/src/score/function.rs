@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
-use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
 use gleaner_query::search::SortMode;
 use tantivy::columnar::{Column, StrColumn};
@@ -18,8 +17,8 @@ use twox_hash::XxHash3_64;
 
 use super::canonical::{Asked, Cursor, holds};
 use crate::EngineError;
-use crate::control::Control;
-use crate::doc_values::DocValues;
+use crate::control::{Control, Refusal};
+use crate::doc_values::{DocValues, PointColumn};
 use crate::lower::{self, Scope};
 use crate::schema::names;
 
@@ -57,7 +56,7 @@ enum OpenValue {
     },
 }
 
-/// What tells documents apart.
+/// What the random number of a document depends on.
 enum RandomSource {
     Identity(Column<u64>),
     Numbers(Numbers),
@@ -111,8 +110,8 @@ impl Functions {
             if is_asked {
                 match function.value.at(doc) {
                     Ok(value) => given.push((value * function.weight, function.weight)),
-                    Err(reason) => {
-                        self.control.refuse(reason);
+                    Err(refusal) => {
+                        self.control.refuse(refusal);
                         return None;
                     }
                 }
@@ -133,7 +132,7 @@ impl Functions {
     fn admitted(&self, unboosted: f64, score: f64) -> Option<f64> {
         if score.is_nan() || score < 0.0 {
             let reason = format!("function score query returned an invalid score: {score}");
-            self.control.refuse(reason);
+            self.control.refuse(Refusal::Query(reason));
             return None;
         }
         let is_less = |least: f32| (unboosted as f32) < least;
@@ -169,11 +168,13 @@ impl OpenValue {
     }
 
     /// Returns the function's number of `doc`.
-    fn at(&self, doc: DocId) -> Result<f64, String> {
+    fn at(&self, doc: DocId) -> Result<f64, Refusal> {
         match self {
             Self::One => Ok(1.0),
-            Self::Random { seed, source } => Ok(source.draw(*seed, doc)),
-            Self::Field { function, numbers } => value_of(function, numbers, doc),
+            Self::Random { seed, source } => source.draw(*seed, doc),
+            Self::Field { function, numbers } => {
+                value_of(function, numbers, doc).map_err(Refusal::Query)
+            }
         }
     }
 }
@@ -238,8 +239,8 @@ pub(super) enum Numbers {
     Unsigned(Column<u64>),
     Fraction(Column<f64>),
     Boolean(Column<bool>),
-    /// Points on the earth, as terms.
-    Points(StrColumn),
+    /// Points on the earth.
+    Points(Arc<PointColumn>),
 }
 
 impl Numbers {
@@ -256,8 +257,9 @@ impl Numbers {
             ..
         } = &handle.kind
         {
-            let column = reader.fast_fields().str(handle.name.as_str())?;
-            return Ok(column.map_or(Self::Nothing, Self::Points));
+            let decoded = scope.view.segment_of(reader)?.decoded();
+            let points = decoded.points(reader, handle, scope.control)?;
+            return Ok(points.map_or(Self::Nothing, Self::Points));
         }
         Ok(match DocValues::open_in(reader, handle)? {
             Some(DocValues::I64(column) | DocValues::Date(column)) => Self::Whole(column),
@@ -283,22 +285,14 @@ impl Numbers {
     fn distances(&self, doc: DocId, origin: Origin) -> Vec<f64> {
         match origin {
             Origin::Number(origin) => self.all(doc, |value| (value - origin).abs()),
-            Origin::Point(origin) => self.points(doc, |point| origin.distance_m(&point)),
+            Origin::Point(origin) => match self {
+                Self::Points(points) => {
+                    let points = points.of_document(doc);
+                    points.map(|point| origin.distance_m(&point)).collect()
+                }
+                _ => Vec::new(),
+            },
         }
-    }
-
-    fn points(&self, doc: DocId, of: impl Fn(GeoPoint) -> f64) -> Vec<f64> {
-        let Self::Points(column) = self else {
-            return Vec::new();
-        };
-        let mut text = String::new();
-        let points = column.term_ords(doc).filter_map(|ord| {
-            text.clear();
-            let is_read = column.ord_to_str(ord, &mut text).is_ok();
-            // What is no point is no value.
-            GeoPoint::of_term(&text).filter(|_| is_read)
-        });
-        points.map(of).collect()
     }
 
     fn all(&self, doc: DocId, of: impl Fn(f64) -> f64) -> Vec<f64> {
@@ -339,7 +333,7 @@ impl RandomSource {
     }
 
     /// Returns a number from 0 to 1.
-    fn draw(&self, seed: u64, doc: DocId) -> f64 {
+    fn draw(&self, seed: u64, doc: DocId) -> Result<f64, Refusal> {
         let mut hash = XxHash3_64::with_seed(seed);
         match self {
             Self::Identity(column) => hash.write_u64(column.first(doc).unwrap_or_default().to_le()),
@@ -349,15 +343,14 @@ impl RandomSource {
             }
             Self::Terms(column) => {
                 let mut text = String::new();
-                let ord = column.term_ords(doc).next();
-                // A term that cannot be read tells nothing apart.
-                let is_read = ord.is_some_and(|ord| column.ord_to_str(ord, &mut text).is_ok());
-                if is_read {
+                if let Some(ord) = column.term_ords(doc).next() {
+                    let read = column.ord_to_str(ord, &mut text);
+                    read.map_err(Refusal::unread("reading a term"))?;
                     hash.write(text.as_bytes());
                 }
             }
         }
         let bits = hash.finish() >> (u64::BITS - RANDOM_BITS);
-        bits as f64 / f64::from(1_u32 << RANDOM_BITS)
+        Ok(bits as f64 / f64::from(1_u32 << RANDOM_BITS))
     }
 }

@@ -14,6 +14,7 @@ use super::stored::StoredReader;
 use crate::blocks::TextColumn;
 use crate::control::Control;
 use crate::copy::SegmentStats;
+use crate::doc_values::DecodedColumns;
 use crate::postings::Runs;
 use crate::schema::FieldHandle;
 use crate::statistics::SegmentNumbers;
@@ -52,6 +53,8 @@ pub struct SegmentView {
     caches: Arc<SegmentCaches>,
     /// Of all its documents, deleted or not.
     ids: Arc<OnceLock<IdFilter>>,
+    /// As `ids`.
+    decoded: Arc<DecodedColumns>,
 }
 
 /// What is computed about a segment's content at most once; views share it while the content is
@@ -81,6 +84,7 @@ impl SegmentView {
         let mut known = before.into_iter().flat_map(View::segments);
         let same = known.find(|known| known.key.segment == key.segment);
         let ids = same.map(|same| Arc::clone(&same.ids)).unwrap_or_default();
+        let decoded = same.map(|same| Arc::clone(&same.decoded));
         let caches = same.filter(|same| same.key == key);
         let caches = caches
             .map(|same| Arc::clone(&same.caches))
@@ -96,6 +100,7 @@ impl SegmentView {
             seq_no,
             caches,
             ids,
+            decoded: decoded.unwrap_or_default(),
         })
     }
 
@@ -179,17 +184,37 @@ impl SegmentView {
         Ok(counted)
     }
 
-    /// Returns its figures; 0 bytes where they cannot be read.
-    pub fn stats(&self) -> SegmentStats {
-        let measure = || {
-            self.reader
-                .space_usage()
-                .map_or(0, |usage| usage.total().get_bytes())
+    /// Returns the columns whose terms stand for points and ranges, each decoded once.
+    pub(crate) fn decoded(&self) -> &DecodedColumns {
+        &self.decoded
+    }
+
+    /// Returns its figures.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] when its files cannot be measured.
+    pub fn stats(&self) -> Result<SegmentStats, EngineError> {
+        let bytes = match self.caches.num_bytes.get() {
+            Some(known) => *known,
+            None => {
+                let usage = self.reader.space_usage();
+                let usage = usage.map_err(EngineError::io("measuring a segment"))?;
+                let measured = usage.total().get_bytes();
+                *self.caches.num_bytes.get_or_init(|| measured)
+            }
         };
+        Ok(SegmentStats {
+            bytes,
+            ..self.counts()
+        })
+    }
+
+    /// Returns the figures that need no look at the disk; `bytes` is 0.
+    pub fn counts(&self) -> SegmentStats {
         SegmentStats {
             documents: u64::from(self.reader.num_docs()),
             deleted: u64::from(self.reader.num_deleted_docs()),
-            bytes: *self.caches.num_bytes.get_or_init(measure),
+            bytes: 0,
         }
     }
 
