@@ -113,7 +113,7 @@ impl ShardDirectory {
     ) -> Result<(Self, Option<CommitMeta>), EngineError> {
         // The index's folder above it is made with its first shard.
         create_durable_dir(&*files, folder).map_err(EngineError::io("making the folder"))?;
-        let (state, commit) = read_state((&*files, folder), &access)?;
+        let (state, commit) = read_state(&*files, folder, &access)?;
         let mapped = match access.reading {
             Reading::Mapped => {
                 Some(MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?)
@@ -269,24 +269,26 @@ fn read_whole(files: &dyn Files, path: &Path) -> Result<Option<Vec<u8>>, EngineE
 
 /// Reads the last durable commit and checks its files.
 fn read_state(
-    (files, folder): (&dyn Files, &Path),
+    files: &dyn Files,
+    folder: &Path,
     access: &Access,
 ) -> Result<(State, Option<CommitMeta>), EngineError> {
     let mut state = State::default();
     let Some(bytes) = read_whole(files, &folder.join(META))? else {
-        state.strays = strays((files, folder), &Segments::default())?;
+        state.strays = strays(files, folder, &Segments::default())?;
         return Ok((state, None));
     };
     let unsealed = sealed::unseal(&bytes, &access.shard)?;
     let commit = CommitMeta::parse(&unsealed.meta)?;
     state.is_listed = unsealed.files.is_some();
     let sums = match (unsealed.files, access.verification) {
-        (Some(sums), how) => match verify::check_files((files, folder), &sums, how)? {
+        (Some(sums), how) => match verify::check_files(files, folder, &sums, how)? {
             Some(damage) => return Err(EngineError::Damaged(damage)),
             None => sums,
         },
-        (None, Verification::Content) => verify::sum_unlisted((files, folder), &commit.segments)?
-            .map_err(EngineError::Damaged)?,
+        (None, Verification::Content) => {
+            verify::sum_unlisted(files, folder, &commit.segments)?.map_err(EngineError::Damaged)?
+        }
         (None, Verification::Lengths) => {
             state.has_unlisted = true;
             FileSums::new()
@@ -300,7 +302,7 @@ fn read_state(
     state.durable_meta = Some(bytes.into());
     state.durable = commit.segments.clone();
     state.set_live(commit.segments.clone());
-    for stray in strays((files, folder), &commit.segments)? {
+    for stray in strays(files, folder, &commit.segments)? {
         let removed = files.remove_file(&folder.join(stray));
         removed.map_err(EngineError::io("removing a stray file"))?;
     }
@@ -308,10 +310,7 @@ fn read_state(
 }
 
 /// Returns the files that a commit of the segments `named` has no use for.
-fn strays(
-    (files, folder): (&dyn Files, &Path),
-    named: &Segments,
-) -> Result<Vec<PathBuf>, EngineError> {
+fn strays(files: &dyn Files, folder: &Path, named: &Segments) -> Result<Vec<PathBuf>, EngineError> {
     let entries = files.list(folder).map_err(EngineError::io("listing"))?;
     let entries = entries.into_iter().filter(|entry| !entry.is_dir);
     let names = entries.map(|entry| PathBuf::from(entry.name));

@@ -68,13 +68,12 @@ pub fn expand(
     let mut after: Option<(u8, Vec<u8>)> = None;
     loop {
         let wanted = request.limit - candidates.len();
-        let place = (view, handle.column);
         let first = First {
             automaton: &automaton,
             wanted,
             after: after.as_ref(),
         };
-        let found = first.terms(place, control, held)?;
+        let found = first.terms(view, handle.column, control, held)?;
         let is_last = found.len() < wanted;
         after = found.last().cloned();
         for (distance, term) in found {
@@ -109,7 +108,8 @@ impl First<'_> {
     /// Returns the first matching terms of all segments, in order; charges each that is kept.
     fn terms(
         &self,
-        (view, column): (&View, Column),
+        view: &View,
+        column: Column,
         control: &Control,
         held: &mut Reservation,
     ) -> Result<Vec<(u8, Vec<u8>)>, EngineError> {

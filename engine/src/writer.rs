@@ -36,7 +36,7 @@ use crate::schema::fields::{self, Fields};
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
 
-/// What builds documents, as it is at the moment: whoever orders writes prepares documents with it.
+/// What builds documents, as it is at the moment: primaries prepare documents with it.
 pub(crate) type SharedBuilder = Arc<ArcSwap<DocumentBuilder>>;
 
 /// Applies operations to the index; one per copy, behind a lock.

@@ -68,7 +68,7 @@ impl WordDelimiter {
         (self.ignores_keywords && token.is_keyword) || self.protected.contains(&token.text)
     }
 
-    /// Returns a part of a token: its own text and, where they are told apart, its own place.
+    /// Returns a part of a token: its own text and, where parts have places of their own, its place.
     fn part(&self, token: &Token, text: String, place: Range<usize>) -> Token {
         let is_as_long = token.end - token.start == token.text.len();
         let (start, end) = match self.adjusts_offsets && is_as_long {

@@ -61,8 +61,8 @@ impl Remains {
         let unsealed = sealed::unseal(&bytes, &access.shard)?;
         let commit = CommitMeta::parse(&unsealed.meta)?;
         let damage = match &unsealed.files {
-            Some(sums) => verify::check_files((files, folder), sums, Verification::Content)?,
-            None => verify::sum_unlisted((files, folder), &commit.segments)?.err(),
+            Some(sums) => verify::check_files(files, folder, sums, Verification::Content)?,
+            None => verify::sum_unlisted(files, folder, &commit.segments)?.err(),
         };
         let damaged = damage
             .iter()

@@ -61,7 +61,8 @@ const MAX_FOOTER_BYTES: u64 = 50_000;
 
 /// Checks `files` in `folder`; returns those that are not as they were written.
 pub(super) fn check_files(
-    (files, folder): (&dyn Files, &Path),
+    files: &dyn Files,
+    folder: &Path,
     expected: &FileSums,
     how: Verification,
 ) -> Result<Option<Damage>, EngineError> {
@@ -153,7 +154,8 @@ fn read_pieces(
 
 /// Checks the files of a commit that an earlier version wrote, by tantivy's checksums, and sums them.
 pub(super) fn sum_unlisted(
-    (files, folder): (&dyn Files, &Path),
+    files: &dyn Files,
+    folder: &Path,
     segments: &Segments,
 ) -> Result<Result<FileSums, Damage>, EngineError> {
     let (mut sums, mut damaged) = (FileSums::new(), Vec::new());

@@ -24,7 +24,7 @@ const TABLE_LIMIT_BYTES: usize = 4 << 20;
 const BUILD_LIMIT_BYTES: usize = 640 << 10;
 /// Steps of an expression of which no state can stand for many: it may take twice as much.
 const FEW_STEPS: usize = 256;
-/// Classes of bytes that `.` tells apart; time grows with their number.
+/// Classes of bytes that `.` distinguishes; time grows with their number.
 const USUAL_CLASSES: usize = 16;
 /// Steps without a byte, of optional parts, that are passed through on the way: `.{1,1000}` has as many.
 const USUAL_JUMPS: usize = 1_024;

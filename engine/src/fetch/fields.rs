@@ -67,7 +67,7 @@ impl Plan {
                         return Err(no_format(path, &field.kind, "doesn't support formats."));
                     }
                     let format = Format::new(&field.kind, format.as_deref())?;
-                    let plan = FieldPlan::new(view, (own, field), format, &copies);
+                    let plan = FieldPlan::new(view, own, field, format, &copies);
                     fields.push(FieldPlan {
                         path: path.clone(),
                         ..plan
@@ -151,7 +151,8 @@ pub(super) fn copies(mapping: &Mapping) -> Copies<'_> {
 impl FieldPlan {
     fn new(
         view: &View,
-        (path, field): (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         format: Format,
         copies: &Copies<'_>,
     ) -> Self {
@@ -164,7 +165,7 @@ impl FieldPlan {
         );
         Self {
             path: path.clone(),
-            source_paths: source_paths((path, field), copies),
+            source_paths: source_paths(path, field, copies),
             reader: FieldReader::new(field, view.analyzers()),
             format,
             is_date: matches!(field.kind, FieldKind::Date { .. }),
@@ -203,10 +204,7 @@ fn milliseconds(value: &Value) -> Option<i64> {
 }
 
 /// Returns where the values of a field stand in `_source`: its own path, then what is copied to it.
-pub(super) fn source_paths(
-    (path, field): (&FieldPath, &Field),
-    copies: &Copies<'_>,
-) -> Vec<FieldPath> {
+pub(super) fn source_paths(path: &FieldPath, field: &Field, copies: &Copies<'_>) -> Vec<FieldPath> {
     let own = match path.as_str().rsplit_once('.') {
         Some((parent, _)) if field.is_multi_field => FieldPath::new(parent),
         _ => path.clone(),

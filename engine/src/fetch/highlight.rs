@@ -98,7 +98,7 @@ impl Highlighter {
                     continue;
                 }
                 let readers = Reader::all(view, own, options, (query, requires_match, control))?;
-                let plan = FieldPlan::new((own, field), options, readers, &copies);
+                let plan = FieldPlan::new(own, field, options, readers, &copies);
                 fields.push(FieldPlan {
                     path: path.clone(),
                     ..plan
@@ -132,7 +132,8 @@ impl Highlighter {
 
 impl FieldPlan {
     fn new(
-        (path, field): (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         options: &HighlightOptions,
         readers: Vec<Reader>,
         copies: &Copies<'_>,
@@ -143,7 +144,7 @@ impl FieldPlan {
         };
         Self {
             path: path.clone(),
-            source_paths: source_paths((path, field), copies),
+            source_paths: source_paths(path, field, copies),
             options: options.clone(),
             readers,
             ignore_above,

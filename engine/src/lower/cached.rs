@@ -74,7 +74,8 @@ impl Identity {
     fn bitmap(
         self,
         reader: &SegmentReader,
-        (cache, control): (&FilterCache, &Control),
+        cache: &FilterCache,
+        control: &Control,
         docset: impl FnOnce() -> Result<Box<dyn Scorer>, EngineError>,
     ) -> Result<Option<Arc<RoaringBitmap>>, EngineError> {
         if !cache.admits(reader.max_doc()) {
@@ -149,7 +150,7 @@ impl<'q> GateFilter<'q> {
         let weight = || super::matching(scope, self.clause);
         if let Some(identity) = self.identity {
             let docset = || Ok(weight()?.scorer(reader, 1.0)?);
-            if let Some(bitmap) = identity.bitmap(reader, (scope.filters, scope.control), docset)? {
+            if let Some(bitmap) = identity.bitmap(reader, scope.filters, scope.control, docset)? {
                 return Ok(match Share::of(&bitmap, reader.max_doc()) {
                     Share::None => Gate::None,
                     Share::All => Gate::All,
@@ -222,7 +223,7 @@ impl Weight for CachedFilter {
         let docset = || Ok(self.inner.scorer(reader, 1.0)?);
         let bitmap = self
             .identity
-            .bitmap(reader, (&self.cache, &self.control), docset)
+            .bitmap(reader, &self.cache, &self.control, docset)
             .map_err(carried)?;
         let Some(bitmap) = bitmap else {
             return self.inner.scorer(reader, boost);
@@ -247,7 +248,7 @@ fn carried(error: EngineError) -> TantivyError {
     }
 }
 
-/// Carries a stop through tantivy, whose errors are its own; whoever called asks the control.
+/// Carries a stop through tantivy, whose errors are its own; the caller asks the control.
 pub(super) fn stopped(stop: crate::control::Stop) -> TantivyError {
     TantivyError::InternalError(format!("evaluation stopped: {stop:?}"))
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use tantivy::DocId;
 use tantivy::columnar::ColumnValues;
 
-/// Runs told apart at most. A segment merged from more (a trickle of writes, refreshed each second
+/// Runs that are distinguished, at most. A segment merged from more (a trickle of writes, refreshed each second
 /// for hours) counts as one heap without order: opening a list that often costs more than sorting it.
 const MAX_RUNS: usize = 1_024;
 /// Values read at a time.

@@ -119,7 +119,7 @@ impl DocumentParser {
         })
     }
 
-    /// As [`Self::parse`], for whoever wants no values: returns whether the document has fields that the
+    /// As [`Self::parse`], for callers that want no values: returns whether the document has fields that the
     /// mapping lacks and wants.
     ///
     /// # Errors
@@ -128,8 +128,8 @@ impl DocumentParser {
         Ok(self.walked(id, source)?.has_unknown)
     }
 
-    /// As [`Self::has_new_fields`]; a document that has none is prepared for `builder`, so that whoever
-    /// applies it need not read it again, if that knows the same mapping.
+    /// As [`Self::has_new_fields`]; a document that has none is prepared for `builder`, so that it need
+    /// not be read again to be applied under the same mapping.
     ///
     /// # Errors
     /// As [`Self::parse`].

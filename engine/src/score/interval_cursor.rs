@@ -74,7 +74,7 @@ impl IntervalMatcher {
 
     fn weigh(&mut self, doc: DocId) -> Result<f64, Stop> {
         for (lists, places) in self.postings.iter_mut().zip(&mut self.places) {
-            read_positions(lists, doc, (&mut self.buffer, places));
+            read_positions(lists, doc, &mut self.buffer, places);
             self.pace.step(1 + places.len())?;
         }
         let found = self.algebra.intervals(&self.places, &mut self.pace)?;

@@ -61,7 +61,7 @@ impl PhraseMatcher {
     fn count(&mut self, doc: DocId) -> Result<f64, Stop> {
         for list in 0..self.postings.len() {
             let (lists, positions) = (&mut self.postings[list], &mut self.positions[list]);
-            read_positions(lists, doc, (&mut self.buffer, positions));
+            read_positions(lists, doc, &mut self.buffer, positions);
             let num_positions = self.positions[list].len();
             self.pace.step(1 + num_positions)?;
             if num_positions == 0 {
@@ -116,7 +116,8 @@ impl PhraseMatcher {
 pub(super) fn read_positions(
     lists: &mut [SegmentPostings],
     doc: DocId,
-    (buffer, positions): (&mut Vec<u32>, &mut Vec<i64>),
+    buffer: &mut Vec<u32>,
+    positions: &mut Vec<i64>,
 ) {
     positions.clear();
     for postings in lists.iter_mut() {

@@ -165,7 +165,7 @@ impl SegmentScorer {
         let control = Arc::new(request.env.control.apart());
         let cursor = match rank::open(request, shard, segment, &control) {
             Ok(cursor) => Some(cursor),
-            // Errors that tantivy carried through are told from others by the control.
+            // The control says which errors are stops that tantivy carried through.
             Err(_) if control.check().is_err() => None,
             Err(error) => return Err(error),
         };

@@ -143,7 +143,7 @@ impl Work<'_> {
                 4 * lists.sum::<u64>() + COMPARING
             }
             Clause::Bool { must, .. } => {
-                // Only lists are skipped through; columns and patterns are read whole whoever leads.
+                // Only lists are skipped through; columns and patterns are read whole, whichever clause leads.
                 let (mut lists, mut others) = (Vec::new(), 0);
                 for (at, work) in inside.enumerate() {
                     match must.get(at).is_some_and(is_of_words) {

@@ -376,7 +376,7 @@ impl<'a> Request<'a> {
                 shard.found.lock().error = Some(refused);
                 return;
             }
-            // Errors that tantivy carried through are told from others by the control.
+            // The control says which errors are stops that tantivy carried through.
             match (outcome, self.env.control.check()) {
                 (_, Err(Stop::Cancelled)) => {
                     shard.found.lock().error = Some(EngineError::Cancelled);

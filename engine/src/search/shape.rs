@@ -71,7 +71,7 @@ impl<'q> Shape<'q> {
                     (clause, boost) = lower::simplify(only, boost);
                 }
                 _ => {
-                    let ranked = RankedNode::sum((must, should, minimum), boost)?;
+                    let ranked = RankedNode::sum(must, should, minimum, boost)?;
                     return Some(Self { ranked, filters });
                 }
             }
@@ -115,7 +115,7 @@ impl<'q> RankedNode<'q> {
                 ..
             } if filter.is_empty() && must_not.is_empty() => {
                 let minimum = clause.minimum_should_match();
-                Self::sum((must, should, minimum), boost)
+                Self::sum(must, should, minimum, boost)
             }
             Clause::DisMax {
                 clauses,
@@ -129,10 +129,7 @@ impl<'q> RankedNode<'q> {
     }
 
     /// Returns a sum; `None` where what matches need not score.
-    fn sum(
-        (must, should, minimum): (&'q [Clause], &'q [Clause], usize),
-        boost: f64,
-    ) -> Option<Self> {
+    fn sum(must: &'q [Clause], should: &'q [Clause], minimum: usize, boost: f64) -> Option<Self> {
         if must.is_empty() && minimum == 0 {
             return None;
         }

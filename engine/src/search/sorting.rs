@@ -67,7 +67,7 @@ impl Sorting {
         segment: &'r SegmentView,
     ) -> Result<SegmentSorter<'r>, EngineError> {
         let readers = key_readers(&query.sort, &target.view, target.key, segment)?;
-        let start = Start::of(query, (target.key.shard, &target.view), &readers)?;
+        let start = Start::of(query, target.key.shard, &target.view, &readers)?;
         Ok(SegmentSorter {
             readers,
             start,

@@ -76,7 +76,7 @@ impl Block {
         let control: &Control = request.env.control;
         let most_looks = control.num_looks() + LOOKS_PER_BLOCK;
         if !request.needs_scores {
-            return self.fill_without_scores(docs, segment, (control, most_looks));
+            return self.fill_without_scores(docs, segment, control, most_looks);
         }
         let mut doc = docs.doc();
         while doc != TERMINATED && self.docs.len() < BLOCK && control.num_looks() < most_looks {
@@ -92,7 +92,8 @@ impl Block {
         &mut self,
         docs: &mut dyn Scorer,
         segment: &SegmentView,
-        (control, most_looks): (&Control, u64),
+        control: &Control,
+        most_looks: u64,
     ) {
         let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
         while self.docs.len() + buffer.len() <= BLOCK {

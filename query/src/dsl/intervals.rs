@@ -1,6 +1,6 @@
 //! `intervals`: words and how they stand to each other.
 //!
-//! Does: name what can be asked. Does not: evaluate it (`resolved/intervals.rs` says what it means). Called by: whoever
+//! Does: name what can be asked. Does not: evaluate it (`resolved/intervals.rs` says what it means). Called by: what
 //! reads or resolves queries. Read first: [`IntervalRule`].
 
 use serde::{Deserialize, Serialize};

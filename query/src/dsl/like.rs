@@ -1,7 +1,7 @@
 //! `more_like_this`: documents that have the words which tell others from the rest.
 //!
 //! Does: name what can be asked. Does not: read documents (a root does, see [`LikeDocument`]), nor choose words (its
-//! resolver does). Called by: whoever reads or resolves queries. Read first: [`MoreLikeThisQuery`].
+//! resolver does). Called by: what reads or resolves queries. Read first: [`MoreLikeThisQuery`].
 
 use serde::Serialize;
 use serde_json::Value;

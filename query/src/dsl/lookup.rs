@@ -1,6 +1,6 @@
 //! Queries of several values that are not written down: a document has them, or says how many must match.
 //!
-//! Does: name what can be asked. Does not: read documents (a root does, see [`LookUp`]). Called by: whoever reads or
+//! Does: name what can be asked. Does not: read documents (a root does, see [`LookUp`]). Called by: what reads or
 //! resolves queries. Read first: [`TermsLookupQuery`].
 
 use serde::Serialize;

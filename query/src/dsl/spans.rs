@@ -1,6 +1,6 @@
 //! `span_*`: words and how they stand to each other, by spans.
 //!
-//! Does: name what can be asked. Does not: evaluate it (`resolved/intervals.rs` says what it means). Called by: whoever
+//! Does: name what can be asked. Does not: evaluate it (`resolved/intervals.rs` says what it means). Called by: what
 //! reads or resolves queries. Read first: [`SpanRule`].
 
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! Queries over analysed text: `match` and its kin, and their options.
 //!
-//! Does: name what can be asked. Does not: read it (`parse/text.rs` does). Called by: whoever reads or resolves
+//! Does: name what can be asked. Does not: read it (`parse/text.rs` does). Called by: what reads or resolves
 //! queries. Read first: [`TextOptions`].
 
 use serde::Serialize;

@@ -248,7 +248,7 @@ impl<'a> Inference<'a> {
 }
 
 fn reads(format: &str, text: &str) -> bool {
-    // No date is that long; prose is told apart without compiling the format.
+    // No date is that long; prose is recognized without compiling the format.
     text.len() <= 64
         && DateFormatter::parse_pattern(format).is_ok_and(|formatter| formatter.parse(text).is_ok())
 }

@@ -1,6 +1,6 @@
 //! What all clauses have in common: the clauses, terms and values inside, their names, how matches are found.
 //!
-//! Whoever walks a tree asks here for what is inside, and looks at single kinds only where they differ for it.
+//! Walks over trees ask here for what is inside, and look at single kinds only where these differ.
 //! A new kind of clause is listed here once.
 
 use gleaner_model::FieldPath;

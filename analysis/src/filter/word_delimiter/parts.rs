@@ -58,7 +58,7 @@ impl CharKind {
             '\0'..='\u{FF}' if c.is_uppercase() => Self::UPPER,
             '0'..='9' => Self::DIGIT,
             '\0'..='\u{FF}' => Self::DELIMITER,
-            // Outside of the basic plane nothing is told apart.
+            // Characters outside of the basic plane are of one kind.
             '\u{10000}'.. => Self::ALPHANUM,
             _ if c.is_numeric() => Self::DIGIT,
             _ if c.is_uppercase() => Self::UPPER,

@@ -43,7 +43,7 @@ pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<Aggrega
         (
             AggregationKind::PercentileRanks { values, keyed, .. },
             Partial::Percentiles { format, sketch },
-        ) => Some(ranks(values, *keyed, (format, sketch))),
+        ) => Some(ranks(values, *keyed, format, sketch)),
         (AggregationKind::MedianAbsoluteDeviation(_), Partial::Percentiles { format, sketch }) => {
             Some(formatted(format, sketch.median_deviation()))
         }
@@ -68,11 +68,7 @@ fn formatted(format: &ValueFormat, value: Option<f64>) -> AggregationValue {
 }
 
 /// Returns percentages by value. Their texts are formatted as the values are, as in Elasticsearch.
-fn ranks(
-    values: &[f64],
-    keyed: bool,
-    (format, sketch): (&ValueFormat, &Sketch),
-) -> AggregationValue {
+fn ranks(values: &[f64], keyed: bool, format: &ValueFormat, sketch: &Sketch) -> AggregationValue {
     let at = |value: &f64| (*value, sketch.rank(*value));
     let values: Vec<(f64, Option<f64>)> = values.iter().map(at).collect();
     let texts = values
@@ -257,12 +253,12 @@ fn stats_property(numbers: &Numbers, name: &str, sigma: f64) -> Option<f64> {
         "max" => Some(numbers.max),
         "sum" => Some(numbers.sum.value()),
         "avg" => Some(mean),
-        _ => spread_property(numbers, (mean, sigma), name),
+        _ => spread_property(numbers, mean, sigma, name),
     }
 }
 
 /// Returns a number that `extended_stats` alone has.
-fn spread_property(numbers: &Numbers, (mean, sigma): (f64, f64), name: &str) -> Option<f64> {
+fn spread_property(numbers: &Numbers, mean: f64, sigma: f64, name: &str) -> Option<f64> {
     let squares = numbers.squares.as_ref()?.value();
     let (count, sum) = (numbers.count as f64, numbers.sum.value());
     // Without values it is no number; with one, the sampled spread is none.

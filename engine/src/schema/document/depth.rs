@@ -1,5 +1,5 @@
 //! How deep a document is nested: what the mapping leaves out is passed over without being entered, so the
-//! JSON reader's own bound does not hold there, and whoever looks into `_source` later goes down all of it.
+//! JSON reader's own bound does not hold there, and later looks into `_source` go down all of it.
 
 /// Levels of objects and arrays that a document may have, itself counted: as many as the JSON reader enters.
 pub(super) const MAX_LEVELS: usize = 127;

@@ -1,7 +1,7 @@
 //! A mapping that grows by the fields of documents.
 //!
 //! Does: adds what documents bring, one after the other, and leaves out those that the mapping cannot
-//! take. Does not: agree on the result with anybody. Called by: whoever agrees on it with the coordinator.
+//! take. Does not: agree on the result with the coordinator. Called by: `leaf`, which does.
 //! Read first: [`Growth`].
 
 use gleaner_analysis::AnalyzerRegistry;

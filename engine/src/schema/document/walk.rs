@@ -189,7 +189,7 @@ impl<'p, 'de> Walk<'p, 'de> {
                 } => *dynamic,
                 NodeKind::Object { .. } => return Ok(Place::Ignored),
                 NodeKind::Leaf(leaf) => {
-                    self.refuse(self.below_leaf(from, key, (node, leaf)))?;
+                    self.refuse(self.below_leaf(from, key, node, leaf))?;
                     return Ok(Place::Ignored);
                 }
             };
@@ -406,7 +406,7 @@ impl<'p, 'de> Walk<'p, 'de> {
     }
 
     /// A key that goes on below a plain field, seen from the object `from`.
-    fn below_leaf(&self, from: u32, key: &str, (number, leaf): (u32, &Leaf)) -> DocumentError {
+    fn below_leaf(&self, from: u32, key: &str, number: u32, leaf: &Leaf) -> DocumentError {
         let field = match self.plan.node(from).path.as_str() {
             "" => key.to_owned(),
             parent => format!("{parent}.{key}"),

@@ -33,7 +33,8 @@ impl Start {
     /// [`EngineError::Query`] for values that do not fit their keys.
     pub(super) fn of(
         query: &ShardQuery,
-        (shard, view): (ShardNumber, &View),
+        shard: ShardNumber,
+        view: &View,
         readers: &[KeyReader],
     ) -> Result<Option<Self>, EngineError> {
         let (values, hash, last) = match (&query.after, &query.search_after) {
