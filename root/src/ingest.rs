@@ -190,12 +190,12 @@ impl Ingester {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
-        let groups = match groups.values().any(|writes| active::waits(writes, options)) {
-            // In a box, as what is rare makes the future of each write large.
-            true => Box::pin(self.with_copies(groups, (options, parts), &mut results)).await,
-            false => groups,
+        let groups = groups::grouped(groups, parts);
+        let how = (options, parts);
+        let answered = match groups.iter().any(|group| active::waits(group, options)) {
+            true => self.write_with_copies(groups, how).await,
+            false => self.write_groups(groups, how).await,
         };
-        let answered = self.write_groups(groups, (options, parts)).await;
         for (at, result) in answered {
             results[at] = Some(result);
         }

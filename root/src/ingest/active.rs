@@ -1,116 +1,180 @@
 //! Waiting for copies before a write (`wait_for_active_shards`).
 //!
-//! Does: counts the copies of a shard that serve in sync, until there are enough or the time is up. Does not: say that a
-//! write reached as many; it is looked once before it. Called by: [`super`]. Read first: [`Ingester::with_copies`].
+//! Does: counts the copies that serve in sync, of all shards at once, and writes to each shard as soon as it has enough.
+//! Does not: say that a write reached as many; the copies are counted once before it. Called by: [`super`]. Read first:
+//! [`Ingester::write_with_copies`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use gleaner_model::{ActiveShards, IndexMeta, ShardKey};
+use futures::future::{BoxFuture, FutureExt as _, join_all};
+use futures::stream::{self, StreamExt as _};
+use gleaner_model::{ActiveShards, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::read::{ShardPhase, ShardState};
 use tokio::time::timeout;
 
-use super::{IngestOptions, IngestResult, Parts, RoutedWrite};
+use super::groups::{Group, PlacedResult};
+use super::{IngestOptions, IngestResult, Parts};
 use crate::RootError;
-use crate::deadline::Deadline;
 use crate::ingest::Ingester;
+use crate::leaves::{Copies, LeafHandle};
 
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Until copies are counted for the second time; each pause is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
-/// Longest wait for what a leaf tells of its copies: it answers from memory.
+/// The longest pause between two counts: each may ask all leaves.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
+/// Longest wait for what a leaf tells of its copies.
 const STATES_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Writes by shard.
-type Groups = BTreeMap<ShardKey, Vec<RoutedWrite>>;
+/// Groups whose shards lack copies.
+struct Waiting {
+    groups: Vec<Group>,
+    /// Until their copies are counted again.
+    pause: Duration,
+}
+
+/// What a count of copies has settled.
+#[derive(Default)]
+struct Settled {
+    /// Groups that can be written.
+    ready: Vec<Group>,
+    /// Groups whose time is up.
+    late: Vec<(Group, Lack)>,
+}
 
 /// How many copies were wanted, and how many there were.
 struct Lack {
     wanted: ActiveShards,
     num_wanted: u32,
     num_active: u32,
-    waited: Duration,
 }
 
 impl Ingester {
-    /// Waits until the shards that are written to have as many copies in sync as is asked for; answers the writes
-    /// of those that have not by their deadlines, and returns the others.
-    pub(super) async fn with_copies(
-        &self,
-        groups: Groups,
-        (options, parts): (&IngestOptions, &Parts),
-        results: &mut [Option<IngestResult>],
-    ) -> Groups {
-        let waiting = groups.iter().filter(|(_, writes)| waits(writes, options));
-        let lacking = waiting.map(|(shard, writes)| async move {
-            let index = &writes.first()?.index;
-            let deadline = parts.deadline(*shard);
-            let lack = self.lack_of_copies(index, *shard, wanted(index, options), deadline);
-            lack.await.map(|lack| (*shard, lack))
+    /// Writes groups, each as soon as its shard has as many copies in sync as is asked for; refuses those whose shards
+    /// have not by their deadlines. In a box, as what is rare would make the future of each write large.
+    pub(super) fn write_with_copies<'a>(
+        &'a self,
+        groups: Vec<Group>,
+        (options, parts): (&'a IngestOptions, &'a Parts),
+    ) -> BoxFuture<'a, Vec<PlacedResult>> {
+        // Each count that ends a pause settles a group.
+        let most = groups.len();
+        let pause = Duration::ZERO;
+        let counts = stream::unfold(Waiting { groups, pause }, move |waiting| {
+            self.settled(waiting, options)
         });
-        let lacking = join_all(lacking).await;
-        let lacking: BTreeMap<ShardKey, Lack> = lacking.into_iter().flatten().collect();
-        let mut kept = groups;
-        for (shard, lack) in lacking {
-            let writes = kept.remove(&shard).unwrap_or_default();
-            let num_writes = writes.len();
-            for write in writes {
-                let result = refused(shard, &lack, num_writes, &write);
-                results[write.at] = Some(result);
+        let answers = counts.map(move |Settled { ready, late }| async move {
+            let mut results = self.write_groups(ready, (options, parts)).await;
+            for (group, lack) in late {
+                parts.note_in_vain(group.shard, group.deadline);
+                results.extend(refused(&group, &lack, parts.patience()));
             }
-        }
-        kept
+            results
+        });
+        answers.buffer_unordered(most).concat().boxed()
     }
 
-    /// Returns what is missing when the deadline has passed; nothing where there are enough copies.
-    async fn lack_of_copies(
+    /// Counts copies until that settles a group; `None` where none is left.
+    async fn settled(
         &self,
-        index: &IndexMeta,
-        shard: ShardKey,
-        wanted: ActiveShards,
-        deadline: Deadline,
-    ) -> Option<Lack> {
-        let num_wanted = wanted.number(&index.settings);
-        let limit = deadline.remaining();
-        loop {
-            let num_active = self.num_active(shard).await;
-            if num_active >= num_wanted {
-                return None;
+        mut waiting: Waiting,
+        options: &IngestOptions,
+    ) -> Option<(Settled, Waiting)> {
+        while !waiting.groups.is_empty() {
+            if !waiting.pause.is_zero() {
+                tokio::time::sleep(waiting.pause).await;
             }
-            if deadline.remaining() <= LOOK_EVERY {
-                return Some(Lack {
-                    wanted,
-                    num_wanted,
-                    num_active,
-                    waited: limit,
-                });
+            let shards = waiting.groups.iter().filter(|group| waits(group, options));
+            let active = self
+                .active_copies(shards.map(|group| group.shard).collect())
+                .await;
+            let mut settled = Settled::default();
+            for group in std::mem::take(&mut waiting.groups) {
+                match Lack::of(&group, options, &active) {
+                    None => settled.ready.push(group),
+                    Some(lack) if group.deadline.has_passed() => settled.late.push((group, lack)),
+                    Some(_) => waiting.groups.push(group),
+                }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            let left = waiting
+                .groups
+                .iter()
+                .map(|group| group.deadline.remaining());
+            let pause = (waiting.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            waiting.pause = left.min().map_or(pause, |left| left.min(pause));
+            if !settled.ready.is_empty() || !settled.late.is_empty() {
+                return Some((settled, waiting));
+            }
         }
+        None
     }
 
-    /// Returns how many copies of a shard serve and hold everything acknowledged.
-    async fn num_active(&self, shard: ShardKey) -> u32 {
+    /// Returns how many copies of each shard serve and hold everything acknowledged.
+    async fn active_copies(&self, shards: Vec<ShardKey>) -> BTreeMap<ShardKey, u32> {
         let leaves = &self.cluster.leaves;
         if leaves.copies_agree() {
-            let copies = leaves.in_sync(shard);
-            let book = self.refresher.health.open();
-            let there = copies.iter().filter(|copy| !book.is_out(&copy.node, shard));
-            return there.count() as u32;
+            let counted = shards.into_iter().map(|shard| {
+                let copies = leaves.in_sync(shard);
+                let book = self.refresher.health.open();
+                let there = copies.iter().filter(|copy| !book.is_out(&copy.node, shard));
+                (shard, there.count() as u32)
+            });
+            return counted.collect();
         }
-        let copies = leaves.copies(shard);
-        let asked = copies.iter().map(|copy| async {
-            let states = timeout(STATES_PATIENCE, copy.client.shard_states());
+        let copies: Vec<(ShardKey, Copies)> = shards
+            .into_iter()
+            .map(|shard| (shard, leaves.copies(shard)))
+            .collect();
+        let holders: BTreeMap<&NodeId, &LeafHandle> = copies
+            .iter()
+            .flat_map(|(_, copies)| copies.iter().map(|copy| (&copy.node, copy)))
+            .collect();
+        let asked = holders.into_values().map(|leaf| async {
+            let states = timeout(STATES_PATIENCE, leaf.client.shard_states());
             let states = states.await.ok().and_then(Result::ok).unwrap_or_default();
-            let serves = |state: &ShardState| {
-                let is_old = state.reason.is_some();
-                state.shard == shard && state.phase == ShardPhase::Started && !is_old
-            };
-            states.iter().any(serves)
+            let serving = states.iter().filter(|state| serves(state));
+            let serving: BTreeSet<ShardKey> = serving.map(|state| state.shard).collect();
+            (&leaf.node, serving)
         });
-        let serving = join_all(asked).await;
-        serving.into_iter().filter(|serves| *serves).count() as u32
+        let serving: BTreeMap<&NodeId, BTreeSet<ShardKey>> =
+            join_all(asked).await.into_iter().collect();
+        let counted = copies.iter().map(|(shard, copies)| {
+            let there = copies
+                .iter()
+                .filter(|copy| serving[&copy.node].contains(shard));
+            (*shard, there.count() as u32)
+        });
+        counted.collect()
+    }
+}
+
+/// Returns whether a copy serves, and holds everything acknowledged.
+fn serves(state: &ShardState) -> bool {
+    let is_old = state.reason.is_some();
+    state.phase == ShardPhase::Started && !is_old
+}
+
+impl Lack {
+    /// Returns what the shard of a group lacks, by the copies that were counted; `None` where it has enough.
+    fn of(
+        group: &Group,
+        options: &IngestOptions,
+        active: &BTreeMap<ShardKey, u32>,
+    ) -> Option<Self> {
+        if !waits(group, options) {
+            return None;
+        }
+        let wanted = wanted(&group.index, options);
+        let num_wanted = wanted.number(&group.index.settings);
+        let num_active = active.get(&group.shard).copied().unwrap_or_default();
+        (num_active < num_wanted).then_some(Self {
+            wanted,
+            num_wanted,
+            num_active,
+        })
     }
 }
 
@@ -121,44 +185,49 @@ fn wanted(index: &IndexMeta, options: &IngestOptions) -> ActiveShards {
 }
 
 /// Returns whether writes of one shard wait for more than its primary, whose affair a write is in any case.
-pub(super) fn waits(writes: &[RoutedWrite], options: &IngestOptions) -> bool {
-    writes.first().is_some_and(|write| {
-        let index = &write.index;
-        wanted(index, options).number(&index.settings) > 1
-    })
+pub(super) fn waits(group: &Group, options: &IngestOptions) -> bool {
+    let index = &group.index;
+    wanted(index, options).number(&index.settings) > 1
 }
 
-/// Returns the answer to a write whose shard has too few copies, as the dialect words it.
-fn refused(shard: ShardKey, lack: &Lack, num_writes: usize, write: &RoutedWrite) -> IngestResult {
-    let name = write.index.name.as_str();
-    let request = format!(
-        "[BulkShardRequest [[{name}][{}]] containing [{num_writes}] requests]",
-        shard.shard
-    );
+/// Returns the answers to writes whose shard has too few copies, as the dialect words them.
+fn refused<'a>(
+    group: &'a Group,
+    lack: &Lack,
+    waited: Duration,
+) -> impl Iterator<Item = PlacedResult> + 'a {
+    let Group {
+        shard,
+        index,
+        positions,
+        ..
+    } = group;
+    let (name, number) = (index.name.as_str(), shard.shard);
     let reason = format!(
-        "[{name}][{}] Not enough active copies to meet shard count of [{}] (have {}, needed {}). \
-         Timeout: [{}], request: {request}",
-        shard.shard,
+        "[{name}][{number}] Not enough active copies to meet shard count of [{}] (have {}, needed {}). \
+         Timeout: [{}], request: [BulkShardRequest [[{name}][{number}]] containing [{}] requests]",
         lack.wanted,
         lack.num_active,
         lack.num_wanted,
-        shown_time(lack.waited),
+        shown_time(waited),
+        positions.len(),
     );
-    IngestResult {
-        index: name.to_owned(),
-        id: write.item.id.to_string(),
-        shard: Some(shard),
-        outcome: Err(RootError::TooFewCopies(reason)),
-        forced_refresh: false,
-        shown: std::sync::Arc::default(),
-    }
+    positions.iter().map(move |(at, id)| {
+        let result = IngestResult {
+            index: name.to_owned(),
+            id: id.to_string(),
+            shard: Some(*shard),
+            outcome: Err(RootError::TooFewCopies(reason.clone())),
+            forced_refresh: false,
+            shown: Arc::default(),
+        };
+        (*at, result)
+    })
 }
 
 /// Returns a time in the largest unit that shows it whole.
 fn shown_time(time: Duration) -> String {
-    // A deadline that was set a moment ago has lost a little.
-    let millis = (time + Duration::from_micros(999)).as_millis();
-    match millis {
+    match time.as_millis() {
         0 => "0s".to_owned(),
         millis if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
         millis if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
@@ -175,8 +244,9 @@ mod tests {
 
     use super::*;
     use crate::RootOptions;
+    use crate::ingest::IngestItem;
     use crate::ingest::tests::item;
-    use crate::testing::{Cluster, index};
+    use crate::testing::{Cluster, index, shard};
 
     fn replicated(number_of_replicas: u32) -> IndexMeta {
         let mut index = index(1, &json!({}));
@@ -227,5 +297,79 @@ mod tests {
             fault.contains("(have 0, needed 2). Timeout: [100ms]"),
             "{fault}"
         );
+    }
+
+    fn started(shard: ShardKey) -> ShardState {
+        ShardState::empty(shard, false, ShardPhase::Started)
+    }
+
+    /// Two shards with a copy on each of two leaves; the second leaf serves the first shard alone.
+    fn half_served() -> Cluster {
+        let cluster = Cluster::new(2, [replicated(1)], RootOptions::default());
+        let (first, second) = (started(shard(1, 0)), started(shard(1, 1)));
+        *cluster.leaves[0].states.lock() = vec![first.clone(), second];
+        *cluster.leaves[1].states.lock() = vec![first];
+        cluster
+    }
+
+    fn for_all(timeout: Duration) -> IngestOptions {
+        IngestOptions {
+            active_shards: Some(ActiveShards::All),
+            timeout: Some(timeout),
+            ..IngestOptions::default()
+        }
+    }
+
+    fn items() -> Vec<IngestItem> {
+        let ids = (0..20).map(|n| format!("id-{n}"));
+        ids.map(|id| item("index-1", Some(&id))).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_with_its_copies_does_not_wait_for_one_that_lacks_them() {
+        let cluster = half_served();
+        let root = Arc::clone(&cluster.root);
+        let options = for_all(Duration::from_secs(60));
+        let written = tokio::spawn(async move { root.ingester().ingest(items(), &options).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let shards = |cluster: &Cluster| {
+            let written = cluster.leaves[0].written.lock();
+            written.iter().map(|call| call.shard).collect::<Vec<_>>()
+        };
+        assert_eq!(shards(&cluster), [shard(1, 0)], "it is not waited for");
+        assert!(!written.is_finished());
+        // The copy comes.
+        let second = started(shard(1, 1));
+        cluster.leaves[1].states.lock().push(second);
+        let results = written.await.expect("answered");
+        assert!(results.iter().all(|result| result.outcome.is_ok()));
+        assert_eq!(shards(&cluster), [shard(1, 0), shard(1, 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_is_waited_for_once_in_all_parts() {
+        let cluster = half_served();
+        let (ingester, options) = (cluster.root.ingester(), for_all(Duration::from_secs(10)));
+        let parts = ingester.begin_parts(&options);
+        let begun = tokio::time::Instant::now();
+        for _ in 0..5 {
+            let results = ingester.ingest_part(items(), &options, &parts).await;
+            for IngestResult { shard, outcome, .. } in results {
+                let lacks_copies = shard.is_some_and(|shard| shard.shard.0 == 1);
+                assert_eq!(outcome.is_err(), lacks_copies, "{shard:?}");
+                if let Err(error) = outcome {
+                    assert!(error.to_string().contains("Timeout: [10s]"), "{error}");
+                }
+            }
+        }
+        assert_eq!(begun.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_count_asks_each_leaf_once_for_all_shards() {
+        let cluster = half_served();
+        let options = for_all(Duration::ZERO);
+        cluster.root.ingester().ingest(items(), &options).await;
+        cluster.each(|leaf| assert_eq!(leaf.num_states.load(Ordering::Relaxed), 1));
     }
 }

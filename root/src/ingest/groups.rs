@@ -19,12 +19,12 @@ use crate::deadline::Deadline;
 use crate::ingest::Ingester;
 
 /// Writes of a request for one shard.
-struct Group {
-    shard: ShardKey,
-    index: Arc<IndexMeta>,
-    deadline: Deadline,
+pub(super) struct Group {
+    pub(super) shard: ShardKey,
+    pub(super) index: Arc<IndexMeta>,
+    pub(super) deadline: Deadline,
     /// Their places in the request, and their documents.
-    positions: Vec<(usize, DocumentId)>,
+    pub(super) positions: Vec<(usize, DocumentId)>,
     /// Sent, or to be sent again.
     items: Vec<WriteItem>,
     /// Whether documents of another group may bring fields of the same index.
@@ -32,16 +32,15 @@ struct Group {
 }
 
 /// A result and its place in the request.
-type PlacedResult = (usize, IngestResult);
+pub(super) type PlacedResult = (usize, IngestResult);
 
 impl Ingester {
     /// Writes groups of items, all at the same time.
     pub(super) async fn write_groups(
         &self,
-        groups: BTreeMap<ShardKey, Vec<RoutedWrite>>,
+        mut groups: Vec<Group>,
         (options, parts): (&IngestOptions, &Parts),
     ) -> Vec<PlacedResult> {
-        let mut groups = grouped(groups, parts);
         let mut sending = groups.iter_mut().map(|group| {
             let items = match group.asks_fields {
                 true => group.items.clone(),
@@ -168,7 +167,8 @@ impl Group {
     }
 }
 
-fn grouped(groups: BTreeMap<ShardKey, Vec<RoutedWrite>>, parts: &Parts) -> Vec<Group> {
+/// Returns the groups of routed writes, each with the deadline of its shard.
+pub(super) fn grouped(groups: BTreeMap<ShardKey, Vec<RoutedWrite>>, parts: &Parts) -> Vec<Group> {
     let mut num_groups: BTreeMap<IndexUuid, usize> = BTreeMap::new();
     for shard in groups.keys() {
         *num_groups.entry(shard.index).or_default() += 1;

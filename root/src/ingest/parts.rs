@@ -54,6 +54,11 @@ impl Parts {
         })
     }
 
+    /// Returns how long each shard is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     fn waited(&self, shard: ShardKey) -> Duration {
         let shards = self.shards.lock();
         shards
@@ -77,6 +82,12 @@ impl Parts {
             }
             Err(_) => known.waited += begun.elapsed(),
         }
+    }
+
+    /// Notes that a shard was waited for in vain since the deadline `begun` was set.
+    pub(super) fn note_in_vain(&self, shard: ShardKey, begun: Deadline) {
+        let mut shards = self.shards.lock();
+        shards.entry(shard).or_default().waited += begun.elapsed();
     }
 }
 

@@ -104,6 +104,9 @@ pub(crate) struct FakeLeaf {
     pub(crate) edit: Mutex<Option<Edit>>,
     /// Operations waited for by `wait_for_refresh`.
     pub(crate) awaited: Mutex<Vec<SeqNo>>,
+    /// What it tells of its copies, and how often it was asked.
+    pub(crate) states: Mutex<Vec<ShardState>>,
+    pub(crate) num_states: AtomicUsize,
 }
 
 /// What changes the answer to a search.
@@ -463,11 +466,12 @@ impl LeafClient for FakeLeaf {
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
+        self.num_states.fetch_add(1, Ordering::Relaxed);
         match *self.is_gone.lock() {
             true => Err(NodeFault::Unreachable {
                 reason: "nobody is there".to_owned(),
             }),
-            false => Ok(Vec::new()),
+            false => Ok(self.states.lock().clone()),
         }
     }
 }
