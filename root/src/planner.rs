@@ -281,6 +281,7 @@ fn resolve_highlight(
 ) -> Result<HighlightWhat, QueryError> {
     // What was looked for already does not count.
     resolver.num_words = 0;
+    resolver.num_copied_bytes = 0;
     let mut resolve = |query: &Option<Box<Query>>| {
         let query = query.as_deref();
         query.map(|query| resolver.resolve(query)).transpose()

@@ -57,6 +57,8 @@ pub struct Resolver<'a> {
     pub expansions: &'a mut Expansions,
     /// Words of texts resolved so far, counted for each field.
     pub num_words: usize,
+    /// Bytes of intervals copied so far, since alternatives stand in phrases.
+    pub num_copied_bytes: usize,
     /// Named queries resolved so far.
     pub named: Vec<NamedClause>,
 }
@@ -77,6 +79,7 @@ impl<'a> Resolver<'a> {
             now_ms,
             expansions,
             num_words: 0,
+            num_copied_bytes: 0,
             named: Vec::new(),
         }
     }

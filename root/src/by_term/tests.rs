@@ -29,6 +29,7 @@ pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
         num_words: 0,
+        num_copied_bytes: 0,
         named: Vec::new(),
     };
     let query = resolver.resolve(&query).expect("it resolves");

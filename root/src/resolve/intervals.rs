@@ -2,6 +2,8 @@
 //!
 //! Source: Elasticsearch, `IntervalBuilder` and `IntervalsSourceProvider`.
 
+mod phrases;
+
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
@@ -10,18 +12,16 @@ use gleaner_query::dsl::{
 };
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{
-    Clause, ExpansionRequest, IntervalOrder, IntervalScoring, IntervalSource, Intervals, Pattern,
+    Clause, ExpansionRequest, IntervalScoring, IntervalSource, Intervals, Pattern,
 };
 
+use self::phrases::in_places;
 use super::graph::{Stretch, TokenGraph};
-use super::text::{Position, edits, positions};
+use super::text::{edits, positions};
 use super::{Resolver, boosted};
 
 /// Terms that a pattern may stand for (Elasticsearch, *intervals query*).
 const MAX_EXPANSIONS: usize = 128;
-
-/// Ways in which alternatives of several words can stand in a phrase, at most.
-const MAX_ALTERNATIVES: usize = 128;
 
 impl Resolver<'_> {
     pub(super) fn intervals(&mut self, query: &IntervalsQuery) -> Result<Clause, QueryError> {
@@ -55,7 +55,7 @@ impl Resolver<'_> {
                 filter,
             } => {
                 let sources = self.rules(around, rules)?;
-                let source = combined(sources, *order, *max_gaps)?;
+                let source = self.combined(sources, *order, *max_gaps)?;
                 self.filtered(around, source, filter.as_ref())
             }
         }
@@ -116,13 +116,13 @@ impl Resolver<'_> {
                 let stretches = graph.stretches(&path)?;
                 let sources = stretches.into_iter().map(|stretch| match stretch {
                     Stretch::Terms(words) => Ok(terms(&path, words)),
-                    Stretch::Paths(paths) => paths_of(&path, paths),
+                    Stretch::Paths(paths) => self.paths_of(&path, paths),
                 });
                 sources.collect::<Result<_, _>>()?
             }
             None => in_places(&path, positions(tokens)),
         };
-        let source = combined(sources, rule.order, rule.max_gaps)?;
+        let source = self.combined(sources, rule.order, rule.max_gaps)?;
         self.filtered(around, source, rule.filter.as_ref())
     }
 
@@ -230,145 +230,6 @@ pub(super) fn terms(path: &FieldPath, mut terms: Vec<String>) -> IntervalSource 
             terms,
         },
     }
-}
-
-/// Returns the words of a text, each with the places before it that a removed word has left.
-fn in_places(path: &FieldPath, positions: Vec<Position>) -> Vec<IntervalSource> {
-    let mut next = 0;
-    let with_gap = |(position, words): Position| {
-        let gap = position - next;
-        next = position + 1;
-        let source = terms(path, words);
-        match gap {
-            0 => source,
-            before => IntervalSource::Extend {
-                source: Box::new(source),
-                before,
-                after: 0,
-            },
-        }
-    };
-    positions.into_iter().map(with_gap).collect()
-}
-
-/// Returns the paths that stand for each other in a text, each a phrase.
-fn paths_of(path: &FieldPath, paths: Vec<Vec<Position>>) -> Result<IntervalSource, QueryError> {
-    let phrases = paths.into_iter().map(|words| {
-        let words = in_places(path, words);
-        combined(words, IntervalOrder::Adjacent, None)
-    });
-    Ok(IntervalSource::AnyOf(phrases.collect::<Result<_, _>>()?))
-}
-
-/// Returns one interval of each source put together.
-///
-/// # Errors
-/// [`QueryError`] when too many alternatives stand in a phrase.
-fn combined(
-    mut sources: Vec<IntervalSource>,
-    order: IntervalOrder,
-    max_gaps: Option<u32>,
-) -> Result<IntervalSource, QueryError> {
-    let (order, max_gaps) = match (order, max_gaps) {
-        // Right behind each other.
-        (IntervalOrder::Ordered, Some(0)) | (IntervalOrder::Adjacent, _) => {
-            (IntervalOrder::Adjacent, None)
-        }
-        other => other,
-    };
-    match sources.len() {
-        0 => return Ok(IntervalSource::Nothing),
-        1 => return Ok(sources.remove(0)),
-        _ => {}
-    }
-    match order {
-        IntervalOrder::Adjacent => pulled_up(&sources, order, max_gaps),
-        IntervalOrder::Unordered => {
-            let sources = repeated(sources);
-            Ok(match (sources.len(), max_gaps) {
-                (1, None) => sources
-                    .into_iter()
-                    .next()
-                    .unwrap_or(IntervalSource::Nothing),
-                _ => all_of(sources, order, max_gaps),
-            })
-        }
-        IntervalOrder::Ordered | IntervalOrder::Separate => Ok(all_of(sources, order, max_gaps)),
-    }
-}
-
-fn all_of(
-    sources: Vec<IntervalSource>,
-    order: IntervalOrder,
-    max_gaps: Option<u32>,
-) -> IntervalSource {
-    IntervalSource::AllOf {
-        sources,
-        order,
-        max_gaps,
-    }
-}
-
-/// Puts sources that are alike together: of two equal words, two places are meant.
-fn repeated(sources: Vec<IntervalSource>) -> Vec<IntervalSource> {
-    let mut counted: Vec<(IntervalSource, u32)> = Vec::new();
-    for source in sources {
-        match counted.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, times)) => *times += 1,
-            None => counted.push((source, 1)),
-        }
-    }
-    let counted = counted.into_iter().map(|(source, times)| match times {
-        1 => source,
-        times => IntervalSource::Repeat {
-            source: Box::new(source),
-            times,
-        },
-    });
-    counted.collect()
-}
-
-/// Returns all ways to choose among alternatives of different lengths: of two of which one holds the other, the longer
-/// one is no minimal interval, but may be the one that what follows stands right behind.
-///
-/// # Errors
-/// [`QueryError`] when there are too many.
-pub(super) fn pulled_up(
-    sources: &[IntervalSource],
-    order: IntervalOrder,
-    max_gaps: Option<u32>,
-) -> Result<IntervalSource, QueryError> {
-    let mut ways: Vec<Vec<IntervalSource>> = vec![Vec::new()];
-    for source in sources {
-        let alternatives = match source {
-            IntervalSource::AnyOf(alternatives) => alternatives.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        if ways.len() * alternatives.len() > MAX_ALTERNATIVES {
-            let reason = format!(
-                "the alternatives stand for more than [{MAX_ALTERNATIVES}] phrases; ask for fewer at \
-                 a time"
-            );
-            return Err(QueryError::new(ErrorType::TooManyClauses, reason));
-        }
-        let longer = ways.iter().flat_map(|way| {
-            alternatives.iter().map(move |alternative| {
-                let mut way = way.clone();
-                way.push(alternative.clone());
-                way
-            })
-        });
-        ways = longer.collect();
-    }
-    let mut ways: Vec<IntervalSource> = ways
-        .into_iter()
-        .map(|way| all_of(way, order, max_gaps))
-        .collect();
-    Ok(match ways.len() {
-        0 => IntervalSource::Nothing,
-        1 => ways.remove(0),
-        _ => IntervalSource::AnyOf(ways),
-    })
 }
 
 #[cfg(test)]

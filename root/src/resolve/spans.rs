@@ -9,7 +9,7 @@ use gleaner_query::QueryError;
 use gleaner_query::dsl::{IntervalRelation, Query, SpanQuery, SpanRule};
 use gleaner_query::resolved::{Clause, IntervalOrder, IntervalScoring, IntervalSource, Pattern};
 
-use super::intervals::{check_text, clause, pulled_up, terms};
+use super::intervals::{check_text, clause, terms};
 use super::pattern::PatternKind;
 use super::{Resolver, boosted, values};
 
@@ -49,7 +49,7 @@ impl Resolver<'_> {
                     (true, slop) => (IntervalOrder::Ordered, Some(*slop)),
                     (false, slop) => (IntervalOrder::Unordered, Some(*slop)),
                 };
-                Ok((path, pulled_up(&sources, order, max_gaps)?))
+                Ok((path, self.pulled_up(&sources, order, max_gaps)?))
             }
             SpanRule::First { inner, end } => {
                 let (path, source) = self.span_rule(inner)?;
@@ -133,44 +133,35 @@ impl Resolver<'_> {
     }
 
     fn span_multi(&mut self, query: &Query) -> Result<(FieldPath, IntervalSource), QueryError> {
-        let (name, clause) = match query {
-            Query::Prefix(pattern) => {
-                let name = &pattern.field;
-                let clause = match self.span_field(name)? {
-                    // As it is: terms of its own that search_as_you_type brings have other places.
-                    Some(field) => Clause::Pattern {
-                        field,
-                        pattern: Pattern::Prefix {
-                            prefix: pattern.value.clone(),
-                            ignore_case: pattern.case_insensitive,
-                        },
-                    },
-                    None => Clause::MatchNone,
-                };
-                (name, clause)
+        let name = match query {
+            Query::Prefix(pattern) | Query::Wildcard(pattern) | Query::Regexp(pattern) => {
+                &pattern.field
             }
-            Query::Wildcard(pattern) => {
-                self.span_field(&pattern.field)?;
-                let clause = self.pattern(pattern, PatternKind::Wildcard)?;
-                (&pattern.field, unboosted(clause))
-            }
-            Query::Regexp(pattern) => {
-                self.span_field(&pattern.field)?;
-                let clause = self.pattern(pattern, PatternKind::Regexp)?;
-                (&pattern.field, unboosted(clause))
-            }
-            Query::Fuzzy(fuzzy) => {
-                self.span_field(&fuzzy.field)?;
-                (&fuzzy.field, unboosted(self.fuzzy(fuzzy)?))
-            }
+            Query::Fuzzy(fuzzy) => &fuzzy.field,
             _ => {
                 return Err(QueryError::parsing(
                     "[span_multi] [match] must be one of [prefix, wildcard, regexp, fuzzy]",
                 ));
             }
         };
-        let path = FieldPath::new(name.as_str());
-        let source = match clause {
+        let Some(path) = self.span_field(name)? else {
+            return Ok((FieldPath::new(name.as_str()), IntervalSource::Nothing));
+        };
+        let clause = match query {
+            // As it is: terms of its own that search_as_you_type brings have other places.
+            Query::Prefix(pattern) => Clause::Pattern {
+                field: path.clone(),
+                pattern: Pattern::Prefix {
+                    prefix: pattern.value.clone(),
+                    ignore_case: pattern.case_insensitive,
+                },
+            },
+            Query::Wildcard(pattern) => self.pattern(pattern, PatternKind::Wildcard)?,
+            Query::Regexp(pattern) => self.pattern(pattern, PatternKind::Regexp)?,
+            Query::Fuzzy(fuzzy) => self.fuzzy(fuzzy)?,
+            _ => Clause::MatchNone,
+        };
+        let source = match unboosted(clause) {
             Clause::Pattern { field, pattern } => {
                 self.expanded(&field, pattern, self.limits.clauses)?
             }

@@ -16,6 +16,7 @@ fn try_resolve(query: &Value, expansions: &mut Expansions) -> Result<Clause, Que
         "other": {"type": "text"},
         "tag": {"type": "keyword"},
         "n": {"type": "integer"},
+        "caption": {"type": "alias", "path": "title"},
     }});
     let (index, limits) = (index(1, &mapping), limits());
     let analyzers = AnalyzerRegistry::builtin();
@@ -108,6 +109,39 @@ fn alternatives_of_different_lengths_are_pulled_out_of_phrases() {
     let all_of =
         json!({"all_of": {"ordered": true, "max_gaps": 0, "intervals": [any_of, any_of, any_of]}});
     assert!(refused(&title(&all_of)).contains("more than [128] phrases"));
+}
+
+#[test]
+fn alternatives_inside_alternatives_are_bounded() {
+    let word = |n: usize| json!({"match": {"query": format!("w{n}")}});
+    let any_of = |rules: Vec<Value>| json!({"any_of": {"intervals": rules}});
+    // What is inside is copied into 64 phrases.
+    let phrase = |inner: Value| {
+        let intervals = [
+            any_of(vec![inner, word(0)]),
+            any_of((0..64).map(word).collect()),
+        ];
+        json!({"all_of": {"ordered": true, "max_gaps": 0, "intervals": intervals}})
+    };
+    let nested = |depth: usize| title(&(0..depth).fold(word(1), |inner, _| phrase(inner)));
+    try_resolve(&nested(2), &mut Expansions::default()).expect("few copies");
+    let reason = refused(&nested(4));
+    assert!(
+        reason.contains("more than [16777216] bytes in one request"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn spans_of_patterns_are_of_the_field_that_an_alias_names() {
+    for pattern in ["prefix", "wildcard", "regexp", "fuzzy"] {
+        let near = json!({"span_near": {"clauses": [
+            {"span_term": {"caption": "a"}},
+            {"span_term": {"title": "b"}},
+            {"span_multi": {"match": {pattern: {"caption": {"value": "c"}}}}},
+        ]}});
+        try_resolve(&near, &mut Expansions::default()).expect(pattern);
+    }
 }
 
 #[test]

@@ -173,6 +173,7 @@ fn default_fields_of_the_index_may_have_factors() {
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
         num_words: 0,
+        num_copied_bytes: 0,
         named: Vec::new(),
     };
     for text in ["fox", "fox*"] {

@@ -112,6 +112,7 @@ fn what_character_filters_take_away_follows_no_word() {
         now_ms: NOW_MS,
         expansions: &mut Expansions::default(),
         num_words: 0,
+        num_copied_bytes: 0,
         named: Vec::new(),
     };
     let mut asked = |text: &str| {
@@ -197,6 +198,7 @@ fn fields_that_exist_are_counted() {
             now_ms: NOW_MS,
             expansions: &mut Expansions::default(),
             num_words: 0,
+            num_copied_bytes: 0,
             named: Vec::new(),
         };
         resolver.resolve(&parse_query(
