@@ -19,6 +19,7 @@ pub mod error;
 mod expansion;
 mod explain;
 mod fetch;
+mod field_texts;
 mod health;
 pub mod ingest;
 pub mod leaves;

@@ -176,7 +176,8 @@ impl<'a> Resolver<'a> {
         match query {
             Query::TermsLookup(query) => Err(not_looked_up(
                 "terms",
-                (&query.document.index, &query.document.id),
+                &query.document.index,
+                &query.document.id,
             )),
             Query::TermsSet(query) => self.terms_set(query),
             Query::Intervals(query) => self.intervals(query),
@@ -368,7 +369,7 @@ impl<'a> Resolver<'a> {
 
 /// Returns the refusal of a query that names a document, where none is read: in a scroll, whose pages read the query
 /// anew, and in the filter of an alias, which others use.
-fn not_looked_up(query: &str, (index, id): (&str, &str)) -> QueryError {
+fn not_looked_up(query: &str, index: &str, id: &str) -> QueryError {
     QueryError::illegal(format!(
         "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for searches, \
          counts and explanations, but not in a scroll nor in the filter of an alias"

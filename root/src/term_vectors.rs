@@ -13,13 +13,12 @@ use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta, Mapping};
 use gleaner_proto::read::Document;
 use gleaner_proto::search::StatisticsCall;
 use gleaner_query::QueryError;
-use gleaner_query::json::scalar_text;
 use gleaner_query::resolved::{Statistics, StatisticsRequest};
-use gleaner_query::source::values_at;
 use serde_json::Value;
 
 use crate::RootError;
 use crate::deadline::Deadline;
+use crate::field_texts::texts_of;
 use crate::health::Phase;
 use crate::plan::Target;
 use crate::read::{GetRequest, Reader};
@@ -59,6 +58,24 @@ pub struct TermVectors {
     pub fields: BTreeMap<FieldPath, FieldVector>,
     /// The numbers that were asked for.
     pub statistics: Statistics,
+    /// The shards that were read.
+    pub reads: ShardReads,
+}
+
+/// How many shards were read, for a document and for numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardReads {
+    /// All of them; that of the document counts once more where numbers were read too.
+    pub total: u32,
+    /// Those of which a copy without its primary was read: acknowledged writes may be missing.
+    pub stale: u32,
+}
+
+impl ShardReads {
+    fn note(&mut self, may_be_stale: bool) {
+        self.total += 1;
+        self.stale += u32::from(may_be_stale);
+    }
 }
 
 /// The terms of a field.
@@ -96,11 +113,14 @@ impl Reader {
             document: None,
             fields: BTreeMap::new(),
             statistics: Statistics::default(),
+            reads: ShardReads::default(),
         };
         let source = match &request.artificial {
             Some(document) => document.clone(),
             None => {
-                found.document = self.get(&request.get).await?.document;
+                let read = self.get(&request.get).await?;
+                found.reads.note(read.may_be_stale);
+                found.document = read.document;
                 let Some(document) = &found.document else {
                     return Ok(found);
                 };
@@ -123,24 +143,24 @@ impl Reader {
         let analyzed = analyzed.await;
         found.fields = analyzed.map_err(|error| RootError::Internal(error.to_string()))??;
         if request.field_statistics || request.term_statistics {
-            found.statistics = self.totals(&index, request, &found.fields).await?;
+            self.count_totals(&index, request, &mut found).await?;
         }
         Ok(found)
     }
 
     /// Counts over all shards of an index.
-    async fn totals(
+    async fn count_totals(
         &self,
         index: &IndexMeta,
         request: &TermVectorsRequest,
-        fields: &BTreeMap<FieldPath, FieldVector>,
-    ) -> Result<Statistics, RootError> {
+        found: &mut TermVectors,
+    ) -> Result<(), RootError> {
         let of_field = |(path, vector): (&FieldPath, &FieldVector)| {
             let terms = vector.terms.keys().filter(|_| request.term_statistics);
             (path.clone(), terms.cloned().collect::<BTreeSet<_>>())
         };
         let wanted = Arc::new(StatisticsRequest {
-            fields: fields.iter().map(of_field).collect(),
+            fields: found.fields.iter().map(of_field).collect(),
             totals: true,
         });
         let mut plans = self.planner.targets(&Target {
@@ -161,20 +181,24 @@ impl Reader {
             .scatterer
             .scatter(&plans, &mut trip, Phase::Statistics, ask)
             .await;
-        let mut sum = Statistics::default();
         for (plan, answers) in plans.iter_mut().zip(gathered.answers) {
             for answer in plan.settle(answers, deadline) {
-                sum.merge(&answer.value.statistics);
+                found.statistics.merge(&answer.value.statistics);
+                found.reads.note(answer.value.may_be_stale);
             }
             // Numbers of some shards are no numbers of the index.
             if !plan.lost.is_empty() {
-                return Err(RootError::AllShardsFailed {
-                    phase: "statistics",
-                    failures: std::mem::take(&mut plan.lost),
+                let failures = std::mem::take(&mut plan.lost);
+                return Err(match plan.shards.is_empty() {
+                    true => RootError::AllShardsFailed {
+                        phase: "statistics",
+                        failures,
+                    },
+                    false => RootError::PartialRefused { failures },
                 });
             }
         }
-        Ok(sum)
+        Ok(())
     }
 }
 
@@ -226,7 +250,7 @@ impl Analysis<'_> {
             let Some(field) = self.mapping.field(path.as_str()) else {
                 continue;
             };
-            let texts = self.texts((&path, field), source);
+            let texts = texts_of(self.mapping, &path, source);
             if texts.is_empty() {
                 continue;
             }
@@ -243,35 +267,6 @@ impl Analysis<'_> {
             }
         }
         Ok(vectors)
-    }
-
-    /// Returns the texts that a field is indexed with: its own, and those that are copied to it.
-    fn texts(&self, (path, field): (&FieldPath, &Field), source: &Value) -> Vec<String> {
-        let own = match path.as_str().rsplit_once('.') {
-            Some((parent, _)) if field.is_multi_field => FieldPath::new(parent),
-            _ => path.clone(),
-        };
-        let fields = self.mapping.fields.iter();
-        let copied = fields.filter(|(_, field)| field.copy_to.contains(&own));
-        let paths = std::iter::once(&own).chain(copied.map(|(from, _)| from));
-        let (null_value, ignore_above) = match &field.kind {
-            FieldKind::Keyword {
-                null_value,
-                ignore_above,
-                ..
-            } => (null_value.clone(), *ignore_above),
-            _ => (None, None),
-        };
-        let is_kept = |text: &String| {
-            let most = ignore_above.map_or(usize::MAX, |most| most as usize);
-            text.chars().count() <= most
-        };
-        let text_of = |value: &Value| match value {
-            Value::Null => null_value.clone(),
-            value => scalar_text(value),
-        };
-        let values = paths.flat_map(|path| values_at(source, path.as_str()));
-        values.filter_map(text_of).filter(is_kept).collect()
     }
 
     fn vector(
@@ -354,4 +349,59 @@ fn note_tokens(
 
 fn refused(reason: String) -> RootError {
     QueryError::illegal(reason).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::RootOptions;
+    use crate::testing::{Cluster, index, shard};
+
+    /// A shard on each of two leaves.
+    fn cluster() -> Cluster {
+        let mapping = json!({"properties": {"text": {"type": "text"}}});
+        Cluster::with_copies((2, 1), [index(1, &mapping)], RootOptions::default())
+    }
+
+    async fn vectors(cluster: &Cluster) -> Result<TermVectors, RootError> {
+        let request = TermVectorsRequest {
+            get: GetRequest {
+                index: "index-1".to_owned(),
+                ..GetRequest::default()
+            },
+            artificial: Some(json!({"text": "one two"})),
+            field_statistics: true,
+            ..TermVectorsRequest::default()
+        };
+        cluster.root.reader().term_vectors(&request).await
+    }
+
+    #[tokio::test]
+    async fn shards_whose_numbers_may_be_old_are_counted() {
+        let cluster = cluster();
+        let reads = vectors(&cluster).await.expect("read").reads;
+        assert_eq!(reads, ShardReads { total: 2, stale: 0 });
+        cluster.leaves[1].stale.lock().insert(shard(1, 1));
+        let reads = vectors(&cluster).await.expect("read").reads;
+        assert_eq!(reads, ShardReads { total: 2, stale: 1 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn numbers_of_some_shards_are_refused() {
+        let cluster = cluster();
+        *cluster.leaves[1].is_gone.lock() = true;
+        let refused = vectors(&cluster).await.expect_err("a shard is lost");
+        assert!(
+            matches!(&refused, RootError::PartialRefused { failures } if failures.len() == 1),
+            "{refused:?}"
+        );
+        *cluster.leaves[0].is_gone.lock() = true;
+        let refused = vectors(&cluster).await.expect_err("all are lost");
+        assert!(
+            matches!(&refused, RootError::AllShardsFailed { failures, .. } if failures.len() == 2),
+            "{refused:?}"
+        );
+    }
 }

@@ -6,16 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use gleaner_model::{Field, FieldKind, FieldPath};
+use gleaner_model::{Field, FieldKind, FieldPath, Mapping};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{Like, LikeDocument, MoreLikeThisQuery};
 use gleaner_query::resolved::Clause;
-use gleaner_query::source::values_at;
-use serde_json::Value;
 
 use super::fields::search_fields;
 use super::text::term_of;
-use super::{Resolver, boosted, not_looked_up, required, values};
+use super::{Resolver, boosted, not_looked_up, required};
+use crate::field_texts::texts_of;
 
 /// How often each word is there, by field.
 type Words = BTreeMap<FieldPath, BTreeMap<String, u64>>;
@@ -24,8 +23,6 @@ type Words = BTreeMap<FieldPath, BTreeMap<String, u64>>;
 struct LikeField {
     path: FieldPath,
     field: Field,
-    /// Where its values are in a document: a multi-field has its parent's.
-    source_path: String,
 }
 
 /// What is made of the words of some texts or documents.
@@ -90,7 +87,6 @@ impl Resolver<'_> {
             );
             if is_words && field.kind.is_indexed() {
                 fields.push(LikeField {
-                    source_path: source_path(&searched.path, field),
                     path: searched.path,
                     field: field.clone(),
                 });
@@ -117,7 +113,7 @@ impl Resolver<'_> {
             for field in fields {
                 let texts = match like {
                     Like::Text(text) => vec![text.clone()],
-                    Like::Document(document) => texts_of(document, field)?,
+                    Like::Document(document) => texts_like(self.mapping(), document, field)?,
                 };
                 for text in texts {
                     let found = self.words_of_text(query, field, &text)?;
@@ -235,20 +231,15 @@ fn without(query: &MoreLikeThisQuery, mut should: Vec<Clause>) -> Clause {
     }
 }
 
-fn source_path(path: &FieldPath, field: &Field) -> String {
-    let path = path.as_str();
-    match field.is_multi_field {
-        true => path.rsplit_once('.').map_or(path, |(parent, _)| parent),
-        false => path,
-    }
-    .to_owned()
-}
-
-/// Returns the values of a field of a document as text.
-fn texts_of(document: &LikeDocument, field: &LikeField) -> Result<Vec<String>, QueryError> {
+/// Returns the texts of a document that a field is indexed with, where the document counts for that field.
+fn texts_like(
+    mapping: &Mapping,
+    document: &LikeDocument,
+    field: &LikeField,
+) -> Result<Vec<String>, QueryError> {
     if let Some(place) = document.place.as_ref().filter(|place| !place.is_read) {
         let index = place.index.as_deref().unwrap_or("_all");
-        return Err(not_looked_up("more_like_this", (index, &place.id)));
+        return Err(not_looked_up("more_like_this", index, &place.id));
     }
     let is_named = |fields: &Vec<String>| fields.iter().any(|name| name == field.path.as_str());
     if document
@@ -259,9 +250,5 @@ fn texts_of(document: &LikeDocument, field: &LikeField) -> Result<Vec<String>, Q
         return Ok(Vec::new());
     }
     let source = document.source.as_ref();
-    let found = source.map(|source| values_at(source, &field.source_path));
-    let scalars = found.into_iter().flatten().filter(|value| !value.is_null());
-    Ok(scalars
-        .map(|value: &Value| values::text_of(value))
-        .collect())
+    Ok(source.map_or_else(Vec::new, |source| texts_of(mapping, &field.path, source)))
 }
