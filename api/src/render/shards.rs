@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gleaner_model::{ClusterState, ShardKey};
+use gleaner_root::term_vectors::ShardReads;
 use gleaner_root::visibility::CopyOutcome;
 use gleaner_root::{Coverage, ShardFailure, ShardSummary};
 use serde_json::{Value, json};
@@ -54,6 +55,14 @@ impl Staleness {
         Self {
             num_stale: u32::from(may_be_stale),
             num_shards: 1,
+        }
+    }
+
+    /// Returns that of what was read of several shards.
+    pub(crate) fn of_reads(reads: ShardReads) -> Self {
+        Self {
+            num_stale: reads.stale,
+            num_shards: reads.total,
         }
     }
 

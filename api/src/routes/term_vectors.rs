@@ -1,6 +1,6 @@
 //! `_termvectors` and `_mtermvectors`: the terms of documents.
 
-mod asked;
+mod request;
 
 use futures::stream::{self, StreamExt as _};
 use gleaner_query::names::expand_date_math;
@@ -10,11 +10,12 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use self::asked::{Asked, Shown};
+use self::request::{DocumentRequest, TokenForm};
 use super::analyze::Offsets;
 use super::document::{check_version_type, version_conflict};
 use crate::error::ApiError;
 use crate::parameters::groups::{ANY_COPY, SOURCE};
+use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -62,24 +63,25 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn one(mut request: Request) -> Answer {
     let body = request.json().await?;
-    let mut asked = Asked::of_parameters(&request.parameters)?;
-    asked.request.get.index = request.index_name()?;
-    asked.request.get.id = request.part("id").unwrap_or_default().to_owned();
+    let mut wanted = DocumentRequest::of_parameters(&request.parameters)?;
+    wanted.request.get.index = request.index_name()?;
+    wanted.request.get.id = request.part("id").unwrap_or_default().to_owned();
     if let Some(body) = &body {
-        asked.read(body)?;
+        wanted.read(body)?;
     }
-    asked.check()?;
-    Ok(Reply::json(&vectors(&request, &asked).await?))
+    wanted.check()?;
+    let (shown, staleness) = checked(&request, &mut wanted).await?;
+    Ok(Reply::json(&shown).warning(&staleness.warnings()))
 }
 
 async fn many(mut request: Request) -> Answer {
     let body = request.json().await?;
-    let mut defaults = Asked::of_parameters(&request.parameters)?;
+    let mut defaults = DocumentRequest::of_parameters(&request.parameters)?;
     if let Some(index) = request.expression()? {
         defaults.request.get.index = index;
     }
     let ids = request.parameters.list("ids");
-    let wanted = asked::documents(&defaults, body.as_ref(), ids)?;
+    let wanted = request::documents(&defaults, body.as_ref(), ids)?;
     if wanted.len() > MAX_DOCUMENTS {
         return Err(ApiError::illegal(format!(
             "too many documents: [{}], at most [{MAX_DOCUMENTS}]",
@@ -87,44 +89,53 @@ async fn many(mut request: Request) -> Answer {
         )));
     }
     let request = &request;
-    let shown: Vec<Value> = stream::iter(wanted)
-        .map(|asked| async move {
-            let found = checked(request, asked).await;
-            found.unwrap_or_else(|(asked, error)| failed(&asked, &error))
+    let found: Vec<(Value, Staleness)> = stream::iter(wanted)
+        .map(|mut wanted| async move {
+            let found = checked(request, &mut wanted).await;
+            found.unwrap_or_else(|error| (failed(&wanted, &error), Staleness::default()))
         })
         .buffered(AT_A_TIME)
         .collect()
         .await;
-    Ok(Reply::json(&json!({"docs": shown})))
+    let mut staleness = Staleness::default();
+    let shown = found.into_iter().map(|(shown, of_document)| {
+        staleness.add(of_document);
+        shown
+    });
+    let shown: Vec<Value> = shown.collect();
+    Ok(Reply::json(&json!({"docs": shown})).warning(&staleness.warnings()))
 }
 
-/// Returns the terms of one document among several, or why there are none.
-async fn checked(request: &Request, mut asked: Asked) -> Result<Value, (Asked, ApiError)> {
-    let now_ms = request.root().cluster().now_ms();
-    let found = async {
-        let index = &mut asked.request.get.index;
-        *index = expand_date_math(index, now_ms)?;
-        if let Some(action) = Right::of(request.route).on_indices() {
-            request.check_name(&action, index)?;
-        }
-        vectors(request, &asked).await
-    };
-    match found.await {
-        Ok(shown) => Ok(shown),
-        Err(error) => Err((asked, error)),
+/// Returns the terms of a document, where the sender may read its index: a body names another one than the path.
+async fn checked(
+    request: &Request,
+    wanted: &mut DocumentRequest,
+) -> Result<(Value, Staleness), ApiError> {
+    let index = &mut wanted.request.get.index;
+    *index = expand_date_math(index, request.root().cluster().now_ms())?;
+    if let Some(action) = Right::of(request.route).on_indices() {
+        request.check_name(&action, index)?;
     }
+    vectors(request, wanted).await
 }
 
-fn failed(asked: &Asked, error: &ApiError) -> Value {
-    let get = &asked.request.get;
+fn failed(wanted: &DocumentRequest, error: &ApiError) -> Value {
+    let get = &wanted.request.get;
     json!({"_index": get.index, "_id": get.id, "error": error.to_error_object()})
 }
 
-async fn vectors(request: &Request, asked: &Asked) -> Result<Value, ApiError> {
+async fn vectors(
+    request: &Request,
+    wanted: &DocumentRequest,
+) -> Result<(Value, Staleness), ApiError> {
     let began = Instant::now();
-    let found = request.root().reader().term_vectors(&asked.request).await?;
-    check_version(asked, &found)?;
-    let is_artificial = asked.request.artificial.is_some();
+    let found = request
+        .root()
+        .reader()
+        .term_vectors(&wanted.request)
+        .await?;
+    check_version(wanted, &found)?;
+    let is_artificial = wanted.request.artificial.is_some();
     let is_found = is_artificial || found.document.is_some();
     let mut shown = json!({"_index": found.index});
     if !is_artificial {
@@ -132,7 +143,7 @@ async fn vectors(request: &Request, asked: &Asked) -> Result<Value, ApiError> {
             .document
             .as_ref()
             .map_or(0, |document| document.version.0);
-        shown["_id"] = asked.request.get.id.as_str().into();
+        shown["_id"] = wanted.request.get.id.as_str().into();
         shown["_version"] = version.into();
     }
     shown["found"] = is_found.into();
@@ -146,22 +157,22 @@ async fn vectors(request: &Request, asked: &Asked) -> Result<Value, ApiError> {
                 documents: found.statistics.terms.get(path),
                 totals: found.statistics.totals.get(path),
             };
-            (path_text.to_owned(), field(vector, &numbers, asked))
+            (path_text.to_owned(), field(vector, &numbers, wanted))
         });
         shown["term_vectors"] = Value::Object(fields.collect());
     }
-    Ok(shown)
+    Ok((shown, Staleness::of_reads(found.reads)))
 }
 
 /// Refuses a document of another version than the one asked for.
-fn check_version(asked: &Asked, found: &TermVectors) -> Result<(), ApiError> {
-    check_version_type(asked.version_type.as_deref())?;
-    let (Some(wanted), Some(document)) = (asked.version, &found.document) else {
+fn check_version(wanted: &DocumentRequest, found: &TermVectors) -> Result<(), ApiError> {
+    check_version_type(wanted.version_type.as_deref())?;
+    let (Some(version), Some(document)) = (wanted.version, &found.document) else {
         return Ok(());
     };
-    match document.version.0 == wanted {
+    match document.version.0 == version {
         true => Ok(()),
-        false => Err(version_conflict(document, wanted)),
+        false => Err(version_conflict(document, version)),
     }
 }
 
@@ -178,11 +189,11 @@ fn or_unknown(number: Option<u64>) -> Value {
     number.map_or_else(|| Value::from(-1), Value::from)
 }
 
-fn field(vector: &FieldVector, numbers: &Numbers<'_>, asked: &Asked) -> Value {
+fn field(vector: &FieldVector, numbers: &Numbers<'_>, wanted: &DocumentRequest) -> Value {
     let texts: Vec<&str> = vector.texts.iter().map(String::as_str).collect();
     let offsets = Offsets::new(&texts);
     let mut shown = Map::new();
-    if asked.request.field_statistics {
+    if wanted.request.field_statistics {
         let statistics = json!({
             "sum_doc_freq": or_unknown(numbers.totals.map(|totals| totals.postings)),
             "doc_count": or_unknown(numbers.field.map(|field| field.documents)),
@@ -192,17 +203,17 @@ fn field(vector: &FieldVector, numbers: &Numbers<'_>, asked: &Asked) -> Value {
     }
     let terms = vector.terms.iter().map(|(term, places)| {
         let mut object = Map::new();
-        if asked.request.term_statistics {
+        if wanted.request.term_statistics {
             let documents = numbers.documents.and_then(|counts| counts.get(term));
             let occurrences = numbers.totals.and_then(|totals| totals.terms.get(term));
             object.insert("doc_freq".to_owned(), or_unknown(documents.copied()));
             object.insert("ttf".to_owned(), or_unknown(occurrences.copied()));
         }
         object.insert("term_freq".to_owned(), places.len().into());
-        if asked.shown.positions || asked.shown.offsets {
+        if wanted.tokens.positions || wanted.tokens.offsets {
             let tokens = places
                 .iter()
-                .map(|place| token(*place, &offsets, asked.shown));
+                .map(|place| token(*place, &offsets, wanted.tokens));
             object.insert("tokens".to_owned(), tokens.collect());
         }
         (term.clone(), Value::Object(object))
@@ -211,12 +222,12 @@ fn field(vector: &FieldVector, numbers: &Numbers<'_>, asked: &Asked) -> Value {
     Value::Object(shown)
 }
 
-fn token(place: TermPlace, offsets: &Offsets, shown: Shown) -> Value {
+fn token(place: TermPlace, offsets: &Offsets, form: TokenForm) -> Value {
     let mut object = Map::new();
-    if shown.positions {
+    if form.positions {
         object.insert("position".to_owned(), place.position.into());
     }
-    if shown.offsets {
+    if form.offsets {
         object.insert("start_offset".to_owned(), offsets.units(place.start).into());
         object.insert("end_offset".to_owned(), offsets.units(place.end).into());
     }

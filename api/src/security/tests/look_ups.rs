@@ -1,4 +1,4 @@
-//! Queries that name documents: what they read needs a right of its own, wherever the query stands.
+//! Queries and bodies that name documents: what they read needs a right of its own, wherever they name it.
 
 use http::StatusCode;
 use serde_json::json;
@@ -44,4 +44,30 @@ async fn a_document_that_a_query_names_needs_a_right_to_its_index() {
         let (_, answer, _) = sent(&dialect, &key, ("POST", "/_msearch"), &lines).await;
         assert_eq!(answer["responses"][0]["status"], 403, "{answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_whose_terms_are_listed_needs_a_right_to_its_index() {
+    let (dialect, first) = secured().await;
+    for index in ["mine-1", "other-1"] {
+        create(&dialect, &first, index, &json!({})).await;
+    }
+    let roles = json!({"indices": [{"names": "mine-*", "privileges": ["read"]}]});
+    let (_, key) = made(&dialect, &first, "team", &roles).await;
+    let own = json!({"doc": {"f": "text"}, "field_statistics": false});
+    let other = json!({"_index": "other-1", "doc": {"f": "text"}, "field_statistics": false});
+    let route = ("POST", "/mine-1/_termvectors");
+    for (body, expected) in [(&own, StatusCode::OK), (&other, StatusCode::FORBIDDEN)] {
+        let (status, answer, _) = sent(&dialect, &key, route, &body.to_string()).await;
+        assert_eq!(status, expected, "{body}: {answer}");
+    }
+    let other = json!({"_index": "other-1", "_id": "1"}).to_string();
+    let route = ("POST", "/mine-1/_termvectors/1");
+    let (status, answer, _) = sent(&dialect, &key, route, &other).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+    let docs = json!({"docs": [{"_index": "other-1", "_id": "1"}]}).to_string();
+    let route = ("POST", "/mine-1/_mtermvectors");
+    let (_, answer, _) = sent(&dialect, &key, route, &docs).await;
+    let kind = &answer["docs"][0]["error"]["type"];
+    assert_eq!(kind, "security_exception", "{answer}");
 }

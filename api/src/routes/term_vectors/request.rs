@@ -1,4 +1,4 @@
-//! What a request for terms asks for: parameters, and bodies that stand over them.
+//! What a request for terms asks for, by its parameters and by its body, which overrides them.
 
 use gleaner_query::json::ObjectReader;
 use gleaner_root::read::GetRequest;
@@ -10,21 +10,21 @@ use crate::parameters::Parameters;
 
 /// What of each place of a term is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct TokenForm {
     pub(super) positions: bool,
     pub(super) offsets: bool,
 }
 
 /// The terms of one document, and what of them is shown.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct DocumentRequest {
     pub(super) request: TermVectorsRequest,
-    pub(super) shown: Shown,
+    pub(super) tokens: TokenForm,
     pub(super) version: Option<u64>,
     pub(super) version_type: Option<String>,
 }
 
-impl Asked {
+impl DocumentRequest {
     /// Reads what the URI says.
     pub(super) fn of_parameters(parameters: &Parameters) -> Result<Self, ApiError> {
         let flag = |name: &str, default: bool| -> Result<bool, ApiError> {
@@ -42,7 +42,7 @@ impl Asked {
                 term_statistics: flag("term_statistics", false)?,
                 ..TermVectorsRequest::default()
             },
-            shown: Shown {
+            tokens: TokenForm {
                 positions: flag("positions", true)?,
                 offsets: flag("offsets", true)?,
             },
@@ -51,7 +51,7 @@ impl Asked {
         })
     }
 
-    /// Reads an object that stands over what is known.
+    /// Reads an object, which overrides what was read before.
     pub(super) fn read(&mut self, body: &Value) -> Result<(), ApiError> {
         let mut reader = ObjectReader::part("termvectors", body)?;
         let request = &mut self.request;
@@ -70,15 +70,15 @@ impl Asked {
         let flags = [
             ("field_statistics", &mut request.field_statistics),
             ("term_statistics", &mut request.term_statistics),
-            ("positions", &mut self.shown.positions),
-            ("offsets", &mut self.shown.offsets),
+            ("positions", &mut self.tokens.positions),
+            ("offsets", &mut self.tokens.offsets),
         ];
         for (name, place) in flags {
             *place = reader.boolean(name)?.unwrap_or(*place);
         }
         reader.boolean("payloads")?;
         if let Some(version) = reader.integer("version")? {
-            self.version = u64::try_from(version).ok();
+            self.version = expected_version(version)?;
         }
         if let Some(version_type) = reader.text("version_type")? {
             self.version_type = Some(version_type);
@@ -90,8 +90,8 @@ impl Asked {
             request.artificial = Some(document.clone());
         }
         if let Some(analyzers) = reader.take("per_field_analyzer") {
-            let analyzers = analyzers.as_object().into_iter().flatten();
-            for (field, analyzer) in analyzers {
+            let no_object = || ApiError::parse("[per_field_analyzer] must be an object");
+            for (field, analyzer) in analyzers.as_object().ok_or_else(no_object)? {
                 let Some(analyzer) = analyzer.as_str() else {
                     let reason = format!("[per_field_analyzer] of [{field}] must be a name");
                     return Err(ApiError::parse(reason));
@@ -120,12 +120,21 @@ impl Asked {
     }
 }
 
+/// Returns the version that a document is to have; `-3` is any, as clients write it that expect none.
+fn expected_version(version: i64) -> Result<Option<u64>, ApiError> {
+    if version == -3 {
+        return Ok(None);
+    }
+    let wrong = |_| ApiError::illegal(format!("illegal version value [{version}]"));
+    u64::try_from(version).map(Some).map_err(wrong)
+}
+
 /// Reads a body of several documents: `docs`, or `ids` with `parameters` that hold for all of them.
 pub(super) fn documents(
-    defaults: &Asked,
+    defaults: &DocumentRequest,
     body: Option<&Value>,
     ids: Option<Vec<String>>,
-) -> Result<Vec<Asked>, ApiError> {
+) -> Result<Vec<DocumentRequest>, ApiError> {
     let mut defaults = defaults.clone();
     let mut ids = ids.unwrap_or_default();
     let mut docs = &Vec::new();
@@ -145,20 +154,20 @@ pub(super) fn documents(
     }
     let mut wanted = Vec::with_capacity(ids.len() + docs.len());
     for id in ids {
-        let mut asked = defaults.clone();
-        asked.request.get.id = id;
-        wanted.push(asked);
+        let mut document = defaults.clone();
+        document.request.get.id = id;
+        wanted.push(document);
     }
     for doc in docs {
-        let mut asked = defaults.clone();
-        asked.read(doc)?;
-        wanted.push(asked);
+        let mut document = defaults.clone();
+        document.read(doc)?;
+        wanted.push(document);
     }
     if wanted.is_empty() {
         let reason = "multi term vectors: no documents requested";
         return Err(ApiError::validation(&[reason.to_owned()]));
     }
-    wanted.iter().try_for_each(Asked::check)?;
+    wanted.iter().try_for_each(DocumentRequest::check)?;
     Ok(wanted)
 }
 
@@ -168,11 +177,12 @@ mod tests {
 
     use super::*;
 
-    fn defaults() -> Asked {
+    fn defaults() -> DocumentRequest {
         let parameters = Parameters::parse(Some("fields=a,b&offsets=false&routing=r"));
-        let mut asked = Asked::of_parameters(&parameters.expect("well formed")).expect("read");
-        asked.request.get.index = "books".to_owned();
-        asked
+        let mut document =
+            DocumentRequest::of_parameters(&parameters.expect("well formed")).expect("read");
+        document.request.get.index = "books".to_owned();
+        document
     }
 
     #[test]
@@ -194,13 +204,22 @@ mod tests {
             ("other", "2")
         );
         assert!(first.request.term_statistics && second.request.term_statistics);
-        assert!(!first.shown.offsets && second.shown.offsets);
+        assert!(!first.tokens.offsets && second.tokens.offsets);
         assert_eq!(second.request.fields, Some(vec!["c".to_owned()]));
         assert_eq!(second.request.get.routing.as_deref(), Some("r"));
     }
 
     #[test]
-    fn what_names_no_document_is_refused() {
+    fn a_document_may_be_expected_in_one_version() {
+        for (version, expected) in [(json!(2), Some(2)), (json!(-3), None)] {
+            let body = json!({"docs": [{"_id": "1", "version": version}]});
+            let read = documents(&defaults(), Some(&body), None).expect("read");
+            assert_eq!(read[0].version, expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
         for body in [
             json!({}),
             json!({"docs": [{}]}),
@@ -208,6 +227,8 @@ mod tests {
             json!({"docs": [{"_id": "1", "unheard_of": 1}]}),
             json!({"docs": [{"_id": "1", "filter": {"max_num_terms": 3}}]}),
             json!({"docs": [{"doc": "text"}]}),
+            json!({"docs": [{"_id": "1", "version": -1}]}),
+            json!({"docs": [{"_id": "1", "per_field_analyzer": ["english"]}]}),
         ] {
             assert!(documents(&defaults(), Some(&body), None).is_err(), "{body}");
         }
