@@ -1,5 +1,7 @@
 //! Field names and patterns → fields of the mapping.
 
+use std::collections::BTreeSet;
+
 use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta};
 use gleaner_query::dsl::parse_field_factor;
 
@@ -36,40 +38,29 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
     let is_open = wanted.iter().any(|(pattern, _)| pattern == "*");
     let mut fields: Vec<SearchField> = Vec::new();
     for (pattern, boost) in wanted {
-        if !pattern.contains('*') {
-            let path = FieldPath::new(pattern.as_str());
-            push(
-                &mut fields,
-                SearchField {
-                    path,
-                    boost: *boost,
-                    from_pattern: is_open,
-                },
-            );
-            continue;
-        }
-        for (path, _) in index.mapping.matching(pattern) {
-            // An alias beside its field is no second one.
-            let Some((path, field)) = index.mapping.resolved(path.as_str()) else {
-                continue;
+        let from_pattern = pattern.contains('*');
+        let paths = match from_pattern {
+            true => searchable(index, pattern),
+            false => BTreeSet::from([FieldPath::new(pattern.as_str())]),
+        };
+        for path in paths {
+            let field = SearchField {
+                path,
+                boost: *boost,
+                from_pattern: from_pattern || is_open,
             };
-            let is_known = fields
-                .iter()
-                .any(|known| known.path == *path && known.from_pattern);
-            if is_searchable(field) && !(is_known && *boost == 1.0) {
-                let path = path.clone();
-                push(
-                    &mut fields,
-                    SearchField {
-                        path,
-                        boost: *boost,
-                        from_pattern: true,
-                    },
-                );
-            }
+            push(&mut fields, field);
         }
     }
     fields
+}
+
+/// Returns the fields that a pattern matches and that can be searched, each once: an alias stands for its field.
+fn searchable(index: &IndexMeta, pattern: &str) -> BTreeSet<FieldPath> {
+    let matching = index.mapping.matching(pattern);
+    let fields = matching.filter_map(|(path, _)| index.mapping.resolved(path.as_str()));
+    let fields = fields.filter(|(_, field)| is_searchable(field));
+    fields.map(|(path, _)| path.clone()).collect()
 }
 
 fn push(fields: &mut Vec<SearchField>, field: SearchField) {
@@ -91,4 +82,39 @@ pub fn expand_fields(index: &IndexMeta, pattern: &str) -> Vec<FieldPath> {
         .filter(|(_, field)| !matches!(field.kind, FieldKind::Object { .. }))
         .map(|(path, _)| path.clone())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::index;
+
+    #[test]
+    fn a_factor_applies_once_to_each_field_that_a_pattern_matches() {
+        let mapping = json!({"properties": {
+            "text": {"type": "text"},
+            "tale": {"type": "alias", "path": "text"},
+            "title": {"type": "text"},
+            "other": {"type": "text"},
+            "theme": {"type": "alias", "path": "other"},
+        }});
+        let index = index(1, &mapping);
+        let found = |wanted: &[(&str, f32)]| {
+            let wanted: Vec<(String, f32)> = wanted
+                .iter()
+                .map(|(name, factor)| ((*name).to_owned(), *factor))
+                .collect();
+            let fields = search_fields(&index, &wanted);
+            let shown = fields.iter().map(|f| format!("{}^{}", f.path, f.boost));
+            shown.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(found(&[("t*", 3.0)]), "other^3 text^3 title^3");
+        assert_eq!(found(&[("text", 2.0), ("te*", 3.0)]), "text^6");
+        assert_eq!(
+            found(&[("tale", 2.0), ("unknown", 1.0)]),
+            "tale^2 unknown^1"
+        );
+    }
 }
