@@ -87,7 +87,7 @@ impl Request {
         Reading {
             parameters: &self.parameters,
             parts: &self.parts,
-            limits: cluster::limits(&state.persistent_settings, cluster.options().limits),
+            limits: cluster::limits(state.settings(), cluster.options().limits),
             state,
             now_ms: cluster.now_ms(),
         }

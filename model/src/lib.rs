@@ -6,6 +6,7 @@
 //! Called by every room. Read [`id`] first, then [`mapping`] and [`state`].
 
 pub mod active_shards;
+pub mod cluster_settings;
 pub mod edition;
 pub mod entry;
 pub mod fault;
@@ -25,6 +26,7 @@ pub mod state;
 pub mod template;
 
 pub use active_shards::ActiveShards;
+pub use cluster_settings::ClusterSettings;
 pub use edition::{AnswerKey, Edition};
 pub use entry::{CopyMeta, Entry, EntryError};
 pub use fault::{FaultKind, Party, Retry};

@@ -1,11 +1,11 @@
 //! The cluster as everyone agrees on it: which indices exist and what they are.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster_settings::ClusterSettings;
 use crate::id::{IndexName, IndexUuid, NodeId, PrimaryTerm, ShardKey, ShardNumber};
 use crate::mapping::Mapping;
 use crate::security::Security;
@@ -142,7 +142,7 @@ pub struct ClusterState {
     pub data_streams: BTreeMap<IndexName, DataStream>,
     /// Dynamic settings, flat (`search.max_buckets` → value), that outlive a restart.
     pub persistent_settings: serde_json::Map<String, serde_json::Value>,
-    /// Those that stand over the persistent ones until they are removed. They are kept as those are.
+    /// Settings that override the persistent ones until they are removed. They are kept as those are.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub transient_settings: serde_json::Map<String, serde_json::Value>,
     /// Who may do what; `None`: every request may do everything.
@@ -171,12 +171,8 @@ impl ClusterState {
     }
 
     /// Returns the dynamic settings in force.
-    pub fn settings(&self) -> Cow<'_, serde_json::Map<String, serde_json::Value>> {
-        let mut settings = Cow::Borrowed(&self.persistent_settings);
-        if !self.transient_settings.is_empty() {
-            settings.to_mut().extend(self.transient_settings.clone());
-        }
-        settings
+    pub fn settings(&self) -> ClusterSettings<'_> {
+        ClusterSettings::new(&self.persistent_settings, &self.transient_settings)
     }
 
     /// Returns the data stream that an index is of, with its name.
@@ -206,18 +202,6 @@ impl ClusterState {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn transient_settings_stand_over_persistent_ones() {
-        let settings = |value: &str| [("a".to_owned(), value.into())].into_iter().collect();
-        let mut state = ClusterState {
-            persistent_settings: settings("1"),
-            ..ClusterState::default()
-        };
-        assert_eq!(state.settings()["a"], "1");
-        state.transient_settings = settings("2");
-        assert_eq!(state.settings()["a"], "2");
-    }
 
     #[test]
     fn deleted_indices_are_remembered_up_to_a_number() {

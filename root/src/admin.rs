@@ -23,7 +23,7 @@ use gleaner_query::templates as composing;
 use serde_json::Value;
 
 pub use gleaner_query::settings::NewIndex;
-pub use settings::SettingChanges;
+pub use settings::{ClusterSettingChanges, SettingChanges};
 
 use crate::SharedParts;
 use crate::blocks::{self, Level};
@@ -170,7 +170,7 @@ impl Admin {
             ..*options
         };
         self.change(|state| {
-            cluster::check_destructive(&state.settings(), expression)?;
+            cluster::check_destructive(state.settings(), expression)?;
             let found = names::resolve(expression, state, &options)?;
             for found in &found {
                 blocks::check_deletion(&found.meta)?;
@@ -295,7 +295,7 @@ impl Admin {
         };
         let mut shards = BTreeSet::new();
         self.change_indices(expression, &options, |state, index| {
-            cluster::check_destructive(&state.settings(), expression)?;
+            cluster::check_destructive(state.settings(), expression)?;
             blocks::check(index, Level::MetadataWrite)?;
             shards.extend(index.shards());
             Ok((index.is_closed != is_closed).then(|| IndexMeta {

@@ -73,17 +73,17 @@ impl ClusterView {
 
     /// Largest number of buckets in one answer.
     pub(crate) fn max_buckets(&self) -> usize {
-        cluster::number(&self.state().settings(), cluster::MAX_BUCKETS)
+        cluster::number(self.state().settings(), cluster::MAX_BUCKETS)
             .unwrap_or(cluster::DEFAULT_MAX_BUCKETS)
     }
 
     /// Limits on requests.
     pub fn limits(&self) -> Limits {
-        cluster::limits(&self.state().settings(), self.options.limits)
+        cluster::limits(self.state().settings(), self.options.limits)
     }
 
     fn time(&self, key: &str) -> Option<Duration> {
-        cluster::time(&self.state().settings(), key)
+        cluster::time(self.state().settings(), key)
     }
 }
 
@@ -94,7 +94,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::admin::{ClusterSettingChanges, SettingChanges};
     use crate::testing::{Fixture, index};
+
+    fn persistent(persistent: SettingChanges) -> ClusterSettingChanges {
+        ClusterSettingChanges {
+            persistent,
+            ..ClusterSettingChanges::default()
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn settings_of_the_cluster_stand_over_the_nodes() {
@@ -107,7 +115,7 @@ mod tests {
             (cluster::DEFAULT_SEARCH_TIMEOUT.to_owned(), json!("2s")),
         ]);
         root.admin()
-            .put_cluster_settings(&changes, &BTreeMap::new())
+            .put_cluster_settings(&persistent(changes))
             .await
             .expect("put");
         assert_eq!(root.cluster().max_buckets(), 3);
@@ -125,12 +133,16 @@ mod tests {
         assert_eq!(root.cluster().limits(), Limits::default());
         let changes = BTreeMap::from([(cluster::MAX_CLAUSES.to_owned(), json!("7"))]);
         root.admin()
-            .put_cluster_settings(&changes, &BTreeMap::new())
+            .put_cluster_settings(&persistent(changes))
             .await
             .expect("put");
         assert_eq!(root.cluster().limits().clauses, 7);
         let transient = BTreeMap::from([(cluster::MAX_CLAUSES.to_owned(), json!("9"))]);
-        let put = root.admin().put_cluster_settings(&changes, &transient);
+        let changes = ClusterSettingChanges {
+            transient,
+            ..ClusterSettingChanges::default()
+        };
+        let put = root.admin().put_cluster_settings(&changes);
         put.await.expect("put");
         assert_eq!(root.cluster().limits().clauses, 9);
     }

@@ -120,7 +120,7 @@ impl KeyMaker {
         let reading = Reading {
             parameters: &parameters,
             parts: &parts,
-            limits: cluster::limits(&moment.state.persistent_settings, self.limits),
+            limits: cluster::limits(moment.state.settings(), self.limits),
             state: Arc::clone(&moment.state),
             now_ms: moment.now_ms,
         };
@@ -183,7 +183,7 @@ impl Kept<'_> {
         let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
         let key = answer_key(&KeyParts {
             cluster_uuid: &reading.state.cluster_uuid,
-            settings: &SettingsDigest::of(&reading.state.persistent_settings),
+            settings: &SettingsDigest::of(&reading.state.settings()),
             targets: &targets,
             request: &request,
             form,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use gleaner_model::ClusterSettings;
+use serde_json::Value;
 
 use crate::error::QueryError;
 use crate::limits::Limits;
@@ -66,7 +67,7 @@ const LIMITS: [(&str, usize, Place); 4] = [
 ];
 
 /// Returns `limits` as `settings` change them. Bodies may nest as deep as their queries need.
-pub fn limits(settings: &Map<String, Value>, mut limits: Limits) -> Limits {
+pub fn limits(settings: ClusterSettings<'_>, mut limits: Limits) -> Limits {
     if settings.is_empty() {
         return limits;
     }
@@ -131,12 +132,12 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
 }
 
 /// Returns the time that `settings` have under `key`, `None` where they leave it to the node.
-pub fn time(settings: &Map<String, Value>, key: &str) -> Option<Duration> {
+pub fn time(settings: ClusterSettings<'_>, key: &str) -> Option<Duration> {
     parse_time(settings.get(key)?.as_str()?, key).ok().flatten()
 }
 
 /// Returns the number that `settings` have under `key`, `None` where they leave it to the node.
-pub fn number(settings: &Map<String, Value>, key: &str) -> Option<usize> {
+pub fn number(settings: ClusterSettings<'_>, key: &str) -> Option<usize> {
     settings.get(key)?.as_str()?.parse().ok()
 }
 
@@ -145,7 +146,7 @@ pub fn number(settings: &Map<String, Value>, key: &str) -> Option<usize> {
 /// # Errors
 /// `illegal_argument_exception`.
 pub fn check_destructive(
-    settings: &Map<String, Value>,
+    settings: ClusterSettings<'_>,
     expression: &str,
 ) -> Result<(), QueryError> {
     let is_set = settings.get(DESTRUCTIVE_REQUIRES_NAME);
@@ -167,9 +168,17 @@ fn refused(key: &str, text: &str) -> QueryError {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::sync::LazyLock;
+
+    use serde_json::{Map, json};
 
     use super::*;
+
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+
+    fn persistent(settings: &Map<String, Value>) -> ClusterSettings<'_> {
+        ClusterSettings::new(settings, &NONE)
+    }
 
     #[test]
     fn limits_are_those_that_are_set() {
@@ -180,14 +189,14 @@ mod tests {
             }
             let most_text = checked(key, &json!(most)).expect("taken");
             settings.insert(key.to_owned(), most_text);
-            let set = &mut limits(&settings, Limits::default());
+            let set = &mut limits(persistent(&settings), Limits::default());
             assert_eq!(*place(set), most, "{key}");
             settings.insert(key.to_owned(), checked(key, &json!("1")).expect("taken"));
-            let set = &mut limits(&settings, Limits::default());
+            let set = &mut limits(persistent(&settings), Limits::default());
             assert_eq!(*place(set), 1, "{key}");
         }
         assert_eq!(
-            limits(&Map::new(), Limits::default()),
+            limits(persistent(&Map::new()), Limits::default()),
             Limits::default(),
             "nothing is set"
         );
@@ -226,16 +235,19 @@ mod tests {
             let kept = checked(key, &value).expect("taken");
             settings.insert(key.to_owned(), kept);
         }
-        assert_eq!(number(&settings, MAX_BUCKETS), Some(12));
+        assert_eq!(number(persistent(&settings), MAX_BUCKETS), Some(12));
         assert_eq!(
-            time(&settings, MAX_KEEP_ALIVE),
+            time(persistent(&settings), MAX_KEEP_ALIVE),
             Some(Duration::from_secs(120))
         );
-        assert_eq!(time(&settings, DEFAULT_SEARCH_TIMEOUT), None);
+        assert_eq!(time(persistent(&settings), DEFAULT_SEARCH_TIMEOUT), None);
         for (expression, is_named) in [("a,b", true), ("a*,b", false), ("_all", false), ("", false)]
         {
-            assert_eq!(check_destructive(&settings, expression).is_ok(), is_named);
-            assert!(check_destructive(&Map::new(), expression).is_ok());
+            assert_eq!(
+                check_destructive(persistent(&settings), expression).is_ok(),
+                is_named
+            );
+            assert!(check_destructive(persistent(&Map::new()), expression).is_ok());
         }
         for (key, value) in [
             (MAX_BUCKETS, json!(-1)),

@@ -27,6 +27,10 @@ fn moment() -> Moment {
 }
 
 fn keep_at(method: &str, uri: &str, body: &'static str) -> Option<Keep> {
+    keep_in(&moment(), (method, uri), body)
+}
+
+fn keep_in(moment: &Moment, (method, uri): (&str, &str), body: &'static str) -> Option<Keep> {
     let maker = KeyMaker::new(Limits::default());
     let request = Request::builder()
         .method(method)
@@ -36,7 +40,7 @@ fn keep_at(method: &str, uri: &str, body: &'static str) -> Option<Keep> {
     maker.keep(
         &head,
         &Bytes::from_static(body.as_bytes()),
-        &moment(),
+        moment,
         &Memo::default(),
     )
 }
@@ -103,6 +107,28 @@ fn keys_are_made_without_a_root() {
         let other = key("POST", uri, "{}");
         assert!(other.is_some_and(|other| other != searched.key), "{uri}");
     }
+}
+
+#[test]
+fn transient_settings_are_in_force() {
+    let set = |key: &str, value: &str| {
+        let mut moment = moment();
+        let state = Arc::make_mut(&mut moment.state);
+        state
+            .transient_settings
+            .insert(key.to_owned(), value.into());
+        moment
+    };
+    let body = r#"{"query":{"bool":{"must":{"bool":{"must":{"match_all":{}}}}}}}"#;
+    let key = |moment: &Moment| {
+        let keep = keep_in(moment, ("POST", "/books/_search"), body);
+        keep.map(|keep| keep.key)
+    };
+    let unset = key(&moment());
+    assert!(unset.is_some());
+    assert_eq!(key(&set(cluster::MAX_NESTED_DEPTH, "1")), None);
+    let other = key(&set(cluster::MAX_BUCKETS, "3"));
+    assert!(other.is_some() && other != unset);
 }
 
 #[test]

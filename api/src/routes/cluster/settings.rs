@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gleaner_query::settings::cluster;
-use gleaner_root::admin::SettingChanges;
+use gleaner_root::admin::{ClusterSettingChanges, SettingChanges};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
@@ -59,7 +59,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
     ];
     known
         .into_iter()
-        .filter(|(key, _)| !in_force.contains_key(*key))
+        .filter(|(key, _)| in_force.get(key).is_none())
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
         .collect()
 }
@@ -78,25 +78,29 @@ pub(super) async fn put(mut request: Request) -> Answer {
         return Err(ApiError::parse("the body must be an object"));
     };
     let is_flat = request.parameters.is_set("flat_settings")?;
-    let (mut persistent, mut transient) = (SettingChanges::new(), SettingChanges::new());
+    let mut changes = ClusterSettingChanges::default();
     for (key, value) in &entries {
-        let changes = match key.as_str() {
-            "persistent" => &mut persistent,
-            "transient" => &mut transient,
+        let of_kind = match key.as_str() {
+            "persistent" => &mut changes.persistent,
+            "transient" => &mut changes.transient,
             other => {
                 return Err(ApiError::illegal(format!(
                     "unknown key [{other}] in cluster settings"
                 )));
             }
         };
-        flatten("", value, changes)?;
-        check(changes)?;
+        flatten("", value, of_kind)?;
+        check(of_kind)?;
     }
-    if persistent.is_empty() && !entries.contains_key("transient") {
+    if changes.persistent.is_empty() && !entries.contains_key("transient") {
         return Err(ApiError::validation(&["no settings to update".to_owned()]));
     }
     let admin = request.root().admin();
-    admin.put_cluster_settings(&persistent, &transient).await?;
+    admin.put_cluster_settings(&changes).await?;
+    let ClusterSettingChanges {
+        persistent,
+        transient,
+    } = changes;
     let warnings: Vec<String> = persistent
         .keys()
         .chain(transient.keys())
