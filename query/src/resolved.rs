@@ -440,7 +440,11 @@ pub struct StatisticsRequest {
 impl StatisticsRequest {
     /// Collects every scored field and term of `clause`.
     pub fn collect(&mut self, clause: &Clause) {
-        if let Some((field, terms)) = clause.terms() {
+        let has_weights = match clause {
+            Clause::Intervals(intervals) => intervals.scoring == IntervalScoring::Bm25,
+            _ => true,
+        };
+        if let Some((field, terms)) = clause.terms().filter(|_| has_weights) {
             self.add(field, terms);
         }
         if let Clause::Exact { field, value } = clause

@@ -220,6 +220,7 @@ fn all_of(filter: Vec<Clause>) -> Clause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resolved::StatisticsRequest;
 
     fn terms(term: &str) -> IntervalSource {
         IntervalSource::Terms {
@@ -241,6 +242,20 @@ mod tests {
             filter(IntervalRelation::NotContaining).words(),
             terms("a").words()
         );
+    }
+
+    #[test]
+    fn numbers_are_asked_for_of_intervals_that_are_scored_by_them() {
+        for (scoring, expected) in [(IntervalScoring::Saturated, 0), (IntervalScoring::Bm25, 1)] {
+            let clause = Clause::Intervals(Box::new(Intervals {
+                field: FieldPath::new("t"),
+                source: terms("a"),
+                scoring,
+            }));
+            let mut wanted = StatisticsRequest::default();
+            wanted.collect(&clause);
+            assert_eq!(wanted.fields.len(), expected, "{scoring:?}");
+        }
     }
 
     #[test]
