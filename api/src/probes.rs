@@ -1,7 +1,5 @@
 //! Probes and metrics of nodes that do not speak the dialect.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -22,7 +20,7 @@ pub fn probes(
     metrics: PrometheusHandle,
     topz: TopzPage,
 ) -> Router {
-    let topz = (Arc::new(topz), metrics.clone());
+    let topz = (topz, metrics.clone());
     let live = || async { json_body(StatusCode::OK, &json!({"status": "live"})) };
     Router::new()
         .route("/_health/live", get(live))
@@ -41,10 +39,14 @@ async fn ready(State(readiness): State<watch::Receiver<Readiness>>) -> impl Into
     }
 }
 
-async fn busy(
-    State((page, metrics)): State<(Arc<TopzPage>, PrometheusHandle)>,
-) -> impl IntoResponse {
-    json_body(StatusCode::OK, &page.page(Some(&metrics)))
+async fn busy(State((page, metrics)): State<(TopzPage, PrometheusHandle)>) -> impl IntoResponse {
+    match page.page(Some(metrics)).await {
+        Ok(page) => json_body(StatusCode::OK, &page),
+        Err(error) => json_body(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({"error": error.to_string()}),
+        ),
+    }
 }
 
 /// The format in which metrics are written.

@@ -3,10 +3,13 @@
 //! Does: put together what the process and its machine use, the requests that are open, queues, what took most of the last
 //! two minutes. Does not: count (`telemetry` and the metrics do). Called by the route `topz` and by [`crate::probes`].
 
+use std::sync::Arc;
+
 use gleaner_machine::Probe;
 use gleaner_model::metric::{self, Metric};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
+use tokio::task::JoinError;
 
 /// Metrics that tell how full a process is.
 const GAUGES: [&Metric; 10] = [
@@ -22,15 +25,15 @@ const GAUGES: [&Metric; 10] = [
     &metric::SHARDS,
 ];
 
-/// Whose page it is.
-#[derive(Debug)]
+/// The process that a page describes.
+#[derive(Debug, Clone)]
 pub struct TopzPage {
     /// What the process does: `serve`, `root`, `leaf`, `front`, …
     pub role: String,
     /// Name of the node.
     pub node: String,
     /// Looks at the process and its machine.
-    pub probe: Probe,
+    pub probe: Arc<Probe>,
 }
 
 impl TopzPage {
@@ -39,53 +42,51 @@ impl TopzPage {
         Self {
             role: role.to_owned(),
             node: node.to_owned(),
-            probe: Probe::default(),
+            probe: Arc::default(),
         }
     }
 
-    /// Returns the page.
-    pub(crate) fn page(&self, metrics: Option<&PrometheusHandle>) -> Value {
-        page((&self.role, &self.node), &self.probe, metrics)
+    /// Returns the page. It is made on a thread that may block: a file system on a network may take long to answer.
+    ///
+    /// # Errors
+    /// [`JoinError`] when that panicked, or the process ends.
+    pub(crate) async fn page(self, metrics: Option<PrometheusHandle>) -> Result<Value, JoinError> {
+        tokio::task::spawn_blocking(move || self.read(metrics.as_ref())).await
     }
-}
 
-/// Returns the page of a node.
-pub(crate) fn page(
-    (role, node): (&str, &str),
-    probe: &Probe,
-    metrics: Option<&PrometheusHandle>,
-) -> Value {
-    let stats = probe.read();
-    let process = stats.process.map(|of| {
+    fn read(&self, metrics: Option<&PrometheusHandle>) -> Value {
+        let stats = self.probe.read();
+        let process = stats.process.map(|of| {
+            json!({
+                "pid": of.pid,
+                "cpu_percent": of.cpu_percent,
+                "cpu_seconds": of.cpu.as_secs_f64(),
+                "resident_bytes": of.resident_bytes,
+                "threads": of.num_threads,
+                "open_files": of.num_open_files,
+                "max_open_files": of.max_open_files,
+            })
+        });
+        let machine = stats.machine.map(|of| {
+            json!({
+                "processors": of.num_processors,
+                "cpu_percent": of.cpu_percent,
+                "load": of.load,
+                "memory_bytes": of.memory_bytes,
+                "available_memory_bytes": of.available_memory_bytes,
+            })
+        });
         json!({
-            "pid": of.pid,
-            "cpu_percent": of.cpu_percent,
-            "cpu_seconds": of.cpu.as_secs_f64(),
-            "resident_bytes": of.resident_bytes,
-            "threads": of.num_threads,
-            "open_files": of.num_open_files,
-            "max_open_files": of.max_open_files,
+            "node": self.node,
+            "role": self.role,
+            "version": stats.build_version,
+            "uptime_ms": u64::try_from(stats.uptime.as_millis()).unwrap_or(u64::MAX),
+            "process": process,
+            "machine": machine,
+            "queues": metrics.map(|metrics| gauges(&metrics.render())),
+            "busy": gleaner_telemetry::top(),
         })
-    });
-    let machine = stats.machine.map(|of| {
-        json!({
-            "processors": of.num_processors,
-            "cpu_percent": of.cpu_percent,
-            "load": of.load,
-            "memory_bytes": of.memory_bytes,
-            "available_memory_bytes": of.available_memory_bytes,
-        })
-    });
-    json!({
-        "node": node,
-        "role": role,
-        "version": stats.build_version,
-        "uptime_ms": u64::try_from(stats.uptime.as_millis()).unwrap_or(u64::MAX),
-        "process": process,
-        "machine": machine,
-        "queues": metrics.map(|metrics| gauges(&metrics.render())),
-        "busy": gleaner_telemetry::top(),
-    })
+    }
 }
 
 /// Returns the values of [`GAUGES`] on a page of metrics, by name and labels.
@@ -112,9 +113,10 @@ mod tests {
         assert_eq!(Value::from(gauges(text)), expected);
     }
 
-    #[test]
-    fn a_page_has_what_the_process_uses() {
-        let page = TopzPage::new("leaf", "leaf-1").page(None);
+    #[tokio::test]
+    async fn a_page_has_what_the_process_uses() {
+        let page = TopzPage::new("leaf", "leaf-1").page(None).await;
+        let page = page.expect("read");
         assert_eq!(page["role"], "leaf");
         assert!(
             page["process"]["threads"]

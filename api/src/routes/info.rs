@@ -1,12 +1,13 @@
 //! `/`, health probes, metrics.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::ShardStates;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
+use tokio::task::JoinError;
 
 use crate::error::ApiError;
 use crate::openapi::openapi;
@@ -15,7 +16,7 @@ use crate::probes::metrics_page;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Route};
-use crate::topz;
+use crate::topz::TopzPage;
 
 /// The page of all routes, made when it is first asked for.
 static OPENAPI: LazyLock<Value> = LazyLock::new(openapi);
@@ -58,7 +59,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/topz"],
         parameters: &[],
-        handler: |request| Box::pin(async move { Ok(topz(&request)) }),
+        handler: |request| Box::pin(topz(request)),
         is_refused: false,
     },
     Route {
@@ -149,10 +150,20 @@ fn metrics(request: &Request) -> Answer {
     }
 }
 
-fn topz(request: &Request) -> Reply {
+async fn topz(request: Request) -> Answer {
     let app = &request.app;
-    let whose = ("root", app.options.node_name.as_str());
-    Reply::json(&topz::page(whose, &app.options.probe, app.metrics.as_ref()))
+    let page = TopzPage {
+        role: "root".to_owned(),
+        node: app.options.node_name.clone(),
+        probe: Arc::clone(&app.options.probe),
+    };
+    let page = page.page(app.metrics.clone()).await;
+    let failed = |error: JoinError| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        ApiError::new(status, "exception", error.to_string())
+    };
+    let page = page.map_err(failed)?;
+    Ok(Reply::json(&page))
 }
 
 #[cfg(test)]
