@@ -1,6 +1,6 @@
-//! The copies of the shards of the indices that a request names, and how one is told of.
+//! The copies of the shards of the indices that a request names, and how answers show one.
 //!
-//! Called by: the routes that tell of shards. Read first: [`NamedCopies::look_up`].
+//! Called by: the routes that describe shards. Read first: [`NamedCopies::look_up`].
 
 use gleaner_proto::read::{ShardPhase, ShardState};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
@@ -12,12 +12,14 @@ use crate::error::ApiError;
 use crate::render::uuid_text;
 use crate::request::Request;
 
-/// Indices, and what leaves tell of their copies.
+/// Indices, and the states of their copies.
 pub(super) struct NamedCopies {
     /// The indices, by name.
     pub(super) indices: Vec<ResolvedIndex>,
-    /// What all leaves told, of these indices alone.
+    /// What the leaves report of these indices.
     pub(super) states: ShardStates,
+    /// Copies of these indices on leaves that did not report.
+    num_unreported: usize,
 }
 
 /// Everything, open and closed, hidden or not.
@@ -41,7 +43,17 @@ impl NamedCopies {
         let mut states = request.root().reader().shard_states().await;
         let is_named = |copy: &LocatedShard| indices.iter().any(|f| f.meta.uuid == copy.index.uuid);
         states.copies.retain(is_named);
-        Ok(Self { indices, states })
+        let shards = indices.iter().flat_map(|found| found.meta.shards());
+        let holders = shards.flat_map(|shard| request.root().reader().in_sync(shard));
+        let num_unreported = match states.silent.is_empty() {
+            true => 0,
+            false => holders.filter(|node| states.silent.contains(node)).count(),
+        };
+        Ok(Self {
+            indices,
+            states,
+            num_unreported,
+        })
     }
 
     /// Returns the copies of one of the indices.
@@ -61,12 +73,16 @@ impl NamedCopies {
             .sum()
     }
 
-    /// Returns `_shards`: the copies that are to be, and those that were told of.
+    /// Returns `_shards`: the copies that are to be, those that leaves reported, and those that failed or whose leaves
+    /// did not report.
     pub(super) fn summary(&self) -> Value {
+        let copies = self.states.copies.iter();
+        let failed = copies.filter(|copy| copy.state.phase == ShardPhase::Failed);
+        let num_failed = failed.count();
         json!({
             "total": self.num_wanted(),
-            "successful": self.states.copies.len(),
-            "failed": 0,
+            "successful": self.states.copies.len() - num_failed,
+            "failed": num_failed + self.num_unreported,
         })
     }
 }

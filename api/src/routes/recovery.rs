@@ -1,14 +1,14 @@
 //! `_recovery`: how each copy came to serve, or how far it is.
 //!
-//! Files that a copy got from another one are not counted apart from those that its node had: all that it holds now
-//! counts as reused.
+//! Files are not counted: answers have the bytes that a copy holds now. Times are those of recoveries that have ended.
 
-use gleaner_proto::read::{CopyRecovery, RecoverySource};
+use gleaner_proto::read::{CopyRecovery, RecoverySource, ShardPhase};
 use gleaner_root::read::LocatedShard;
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::copies::{NamedCopies, everything, node_entry};
+use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
 use crate::render::units::humanized;
 use crate::request::Request;
@@ -32,71 +32,80 @@ pub(super) static ROUTES: &[Route] = &[Route {
 /// Figures of a recovery that tables and objects show alike.
 pub(super) struct Figures {
     pub(super) source: &'static str,
-    pub(super) stage: &'static str,
+    pub(super) store_bytes: u64,
+    /// `None` while it goes on.
+    pub(super) ended: Option<Ended>,
+}
+
+/// A recovery that has ended.
+#[derive(Clone, Copy)]
+pub(super) struct Ended {
     pub(super) started_ms: i64,
     pub(super) took_ms: u64,
     pub(super) num_replayed: u64,
-    pub(super) store_bytes: u64,
+}
+
+impl Ended {
+    pub(super) fn stopped_ms(self) -> i64 {
+        self.started_ms.saturating_add_unsigned(self.took_ms)
+    }
 }
 
 impl Figures {
-    /// Returns those of a copy at the time `now_ms`.
-    pub(super) fn of(copy: &LocatedShard, now_ms: i64) -> Self {
+    /// Returns those of a copy at the time `now_ms`; `None` where it failed before it served: nothing goes on there.
+    pub(super) fn of(copy: &LocatedShard, now_ms: i64) -> Option<Self> {
         let state = &copy.state;
-        let on_its_way = Self {
-            source: match state.is_primary {
-                true => "existing_store",
-                false => "peer",
-            },
-            stage: "translog",
-            started_ms: now_ms,
-            took_ms: 0,
-            num_replayed: 0,
-            store_bytes: state.store_bytes,
+        let source = match state.recovery.map(|recovery| recovery.source) {
+            None if state.phase == ShardPhase::Failed => return None,
+            Some(RecoverySource::Empty) => "empty_store",
+            Some(RecoverySource::Existing) => "existing_store",
+            Some(RecoverySource::Peer) => "peer",
+            None if state.is_primary => "existing_store",
+            None => "peer",
         };
-        let Some(CopyRecovery {
+        let ended = |recovery: CopyRecovery| {
+            let age_ms = (recovery.since + recovery.took).as_millis();
+            Ended {
+                started_ms: now_ms.saturating_sub_unsigned(age_ms as u64),
+                took_ms: recovery.took.as_millis() as u64,
+                num_replayed: recovery.num_replayed,
+            }
+        };
+        Some(Self {
             source,
-            since,
-            took,
-            num_replayed,
-        }) = state.recovery
-        else {
-            return on_its_way;
-        };
-        let age_ms = (since + took).as_millis();
-        Self {
-            source: match source {
-                RecoverySource::Empty => "empty_store",
-                RecoverySource::Existing => "existing_store",
-                RecoverySource::Peer => "peer",
-            },
-            stage: "done",
-            started_ms: now_ms.saturating_sub_unsigned(age_ms as u64),
-            took_ms: took.as_millis() as u64,
-            num_replayed,
-            ..on_its_way
-        }
+            store_bytes: state.store_bytes,
+            ended: state.recovery.map(ended),
+        })
     }
 
-    /// Returns when it ended; `None` where it has not.
-    pub(super) fn stopped_ms(&self) -> Option<i64> {
-        (self.stage == "done").then(|| self.started_ms.saturating_add_unsigned(self.took_ms))
+    /// Returns how far it is, as the dialect names that.
+    pub(super) fn stage(&self) -> &'static str {
+        match self.ended {
+            Some(_) => "done",
+            None => "translog",
+        }
     }
 }
 
-/// Returns whether a copy is on its way.
-pub(super) fn is_active(copy: &LocatedShard) -> bool {
-    copy.state.recovery.is_none()
+/// Returns the copies whose recoveries a request asks for, with their figures.
+pub(super) fn wanted<'a>(
+    request: &Request,
+    copies: impl Iterator<Item = &'a LocatedShard>,
+) -> Result<Vec<(&'a LocatedShard, Figures)>, ApiError> {
+    let is_active_only = request.parameters.is_set("active_only")?;
+    let now_ms = request.root().cluster().now_ms();
+    let found = copies.filter_map(|copy| Some((copy, Figures::of(copy, now_ms)?)));
+    let is_wanted = |figures: &Figures| !is_active_only || figures.ended.is_none();
+    Ok(found.filter(|(_, figures)| is_wanted(figures)).collect())
 }
 
 async fn recovery(request: Request) -> Answer {
-    let is_active_only = request.parameters.is_set("active_only")?;
     let named = NamedCopies::look_up(&request, everything()).await?;
     let mut shown = Map::new();
     for index in &named.indices {
-        let copies = named.of(index);
-        let copies = copies.filter(|copy| !is_active_only || is_active(copy));
-        let shards: Vec<Value> = copies.map(|copy| entry(&request, &named, copy)).collect();
+        let copies = wanted(&request, named.of(index))?.into_iter();
+        let shards = copies.map(|(copy, figures)| entry(&request, &named, copy, &figures));
+        let shards: Vec<Value> = shards.collect();
         if !shards.is_empty() {
             shown.insert(index.meta.name.to_string(), json!({"shards": shards}));
         }
@@ -105,48 +114,31 @@ async fn recovery(request: Request) -> Answer {
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
 
-fn entry(request: &Request, named: &NamedCopies, copy: &LocatedShard) -> Value {
-    let figures = Figures::of(copy, request.root().cluster().now_ms());
+fn entry(request: &Request, named: &NamedCopies, copy: &LocatedShard, figures: &Figures) -> Value {
     let source = match figures.source {
         "peer" => source_of(request, named, copy),
         _ => json!({}),
     };
-    let percent = match figures.stage {
-        "done" => "100.0%",
-        _ => "0.0%",
-    };
     let mut shown = json!({
         "id": copy.state.shard.shard.0,
         "type": figures.source.to_uppercase(),
-        "stage": figures.stage.to_uppercase(),
+        "stage": figures.stage().to_uppercase(),
         "primary": copy.state.is_primary,
-        "start_time_in_millis": figures.started_ms,
-        "total_time_in_millis": figures.took_ms,
         "source": source,
         "target": node_entry(request, &named.states, &copy.node.0),
-        "index": {
-            "size": {
-                "total_in_bytes": figures.store_bytes,
-                "reused_in_bytes": figures.store_bytes,
-                "recovered_in_bytes": 0,
-                "percent": percent,
-            },
-            "files": {"total": 0, "reused": 0, "recovered": 0, "percent": percent},
-            "total_time_in_millis": 0,
-            "source_throttle_time_in_millis": 0,
-            "target_throttle_time_in_millis": 0,
-        },
-        "translog": {
-            "recovered": figures.num_replayed,
-            "total": figures.num_replayed,
-            "percent": percent,
-            "total_on_start": figures.num_replayed,
-            "total_time_in_millis": figures.took_ms,
-        },
-        "verify_index": {"check_index_time_in_millis": 0, "total_time_in_millis": 0},
+        "index": {"size": {"total_in_bytes": figures.store_bytes}},
     });
-    if let Some(stopped_ms) = figures.stopped_ms() {
-        shown["stop_time_in_millis"] = stopped_ms.into();
+    if let Some(ended) = figures.ended {
+        shown["start_time_in_millis"] = ended.started_ms.into();
+        shown["stop_time_in_millis"] = ended.stopped_ms().into();
+        shown["total_time_in_millis"] = ended.took_ms.into();
+        shown["index"]["size"]["percent"] = "100.0%".into();
+        shown["translog"] = json!({
+            "recovered": ended.num_replayed,
+            "total": ended.num_replayed,
+            "percent": "100.0%",
+            "total_on_start": ended.num_replayed,
+        });
     }
     shown
 }
@@ -160,4 +152,67 @@ fn source_of(request: &Request, named: &NamedCopies, copy: &LocatedShard) -> Val
         || json!({}),
         |primary| node_entry(request, &named.states, &primary.node.0),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use gleaner_model::{IndexMeta, IndexName, IndexUuid, NodeId, ShardKey, ShardNumber};
+    use gleaner_proto::read::ShardState;
+
+    use super::*;
+
+    fn copy(phase: ShardPhase, recovery: Option<CopyRecovery>) -> LocatedShard {
+        let index = IndexMeta {
+            uuid: IndexUuid([7; 16]),
+            name: IndexName::parse("books").expect("a good name"),
+            created_ms: 0,
+            settings: Default::default(),
+            mapping: Arc::default(),
+            aliases: Default::default(),
+            primary_terms: Vec::new(),
+            copies: Vec::new(),
+            is_closed: false,
+        };
+        let shard = ShardKey {
+            index: index.uuid,
+            shard: ShardNumber(0),
+        };
+        LocatedShard {
+            index: Arc::new(index),
+            node: NodeId("leaf".into()),
+            state: ShardState {
+                recovery,
+                ..ShardState::empty(shard, false, phase)
+            },
+        }
+    }
+
+    #[test]
+    fn only_a_recovery_that_has_ended_has_times() {
+        let ended = CopyRecovery {
+            source: RecoverySource::Peer,
+            since: Duration::from_secs(7),
+            took: Duration::from_secs(2),
+            num_replayed: 5,
+        };
+        let figures = Figures::of(&copy(ShardPhase::Started, Some(ended)), 10_000);
+        let figures = figures.expect("it served");
+        let Some(times) = figures.ended else {
+            panic!("it has ended");
+        };
+        assert_eq!((figures.source, figures.stage()), ("peer", "done"));
+        assert_eq!((times.started_ms, times.stopped_ms()), (1_000, 3_000));
+        let figures = Figures::of(&copy(ShardPhase::Recovering, None), 10_000);
+        let figures = figures.expect("it goes on");
+        assert!(figures.ended.is_none());
+        assert_eq!(figures.stage(), "translog");
+    }
+
+    #[test]
+    fn a_copy_that_failed_is_not_recovering() {
+        assert!(Figures::of(&copy(ShardPhase::Failed, None), 0).is_none());
+    }
 }

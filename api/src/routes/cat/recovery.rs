@@ -8,7 +8,7 @@ use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::copies::{NamedCopies, everything};
-use crate::routes::recovery::{Figures, is_active};
+use crate::routes::recovery::{Ended, Figures, wanted};
 
 const COLUMNS: &[Column] = &[
     Column::text("index", "i,idx", "index name"),
@@ -54,23 +54,27 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
-    let is_active_only = request.parameters.is_set("active_only")?;
     let named = NamedCopies::look_up(&request, everything()).await?;
     let copies = named.indices.iter().flat_map(|index| named.of(index));
-    let copies = copies.filter(|copy| !is_active_only || is_active(copy));
+    let copies = wanted(&request, copies)?.into_iter();
+    let rows = copies.map(|(copy, figures)| row(&request, &named, copy, &figures));
     Ok(Reply::table(Table {
         columns: COLUMNS,
-        rows: copies.map(|copy| row(&request, &named, copy)).collect(),
+        rows: rows.collect(),
     }))
 }
 
-fn row(request: &Request, named: &NamedCopies, copy: &LocatedShard) -> Vec<Cell> {
-    let figures = Figures::of(copy, request.root().cluster().now_ms());
-    let stopped = figures.stopped_ms();
-    let percent = match stopped {
-        Some(_) => "100.0%",
-        None => "0.0%",
+fn row(
+    request: &Request,
+    named: &NamedCopies,
+    copy: &LocatedShard,
+    figures: &Figures,
+) -> Vec<Cell> {
+    let (percent, num_replayed) = match figures.ended {
+        Some(ended) => ("100.0%".into(), ended.num_replayed.into()),
+        None => (Cell::unknown(), Cell::unknown()),
     };
+    let of_times = |cell: &dyn Fn(Ended) -> Cell| figures.ended.map_or_else(Cell::unknown, cell);
     let mut others = named.states.copies.iter();
     let source = others
         .find(|other| other.state.shard == copy.state.shard && other.state.is_primary)
@@ -80,29 +84,30 @@ fn row(request: &Request, named: &NamedCopies, copy: &LocatedShard) -> Vec<Cell>
     vec![
         copy.index.name.as_str().into(),
         u64::from(copy.state.shard.shard.0).into(),
-        date_text(figures.started_ms).into(),
-        moment(figures.started_ms),
-        stopped.map(date_text).into(),
-        stopped.map_or_else(Cell::default, moment),
-        time(figures.took_ms, &request.parameters),
+        of_times(&|ended| date_text(ended.started_ms).into()),
+        of_times(&|ended| moment(ended.started_ms)),
+        of_times(&|ended| date_text(ended.stopped_ms()).into()),
+        of_times(&|ended| moment(ended.stopped_ms())),
+        of_times(&|ended| time(ended.took_ms, &request.parameters)),
         figures.source.into(),
-        figures.stage.into(),
+        figures.stage().into(),
         source.map_or_else(absent, |source| host_of(request, &source.node).into()),
         source.map_or_else(absent, |source| source.node.to_string().into()),
         host_of(request, &copy.node).into(),
         copy.node.to_string().into(),
         absent(),
         absent(),
+        // Clients take these for numbers; files are not counted.
         0_u64.into(),
         0_u64.into(),
-        percent.into(),
+        percent.clone(),
         0_u64.into(),
         0_u64.into(),
         0_u64.into(),
-        percent.into(),
+        percent.clone(),
         Cell::from(figures.store_bytes),
-        figures.num_replayed.into(),
-        figures.num_replayed.into(),
-        percent.into(),
+        num_replayed.clone(),
+        num_replayed,
+        percent,
     ]
 }

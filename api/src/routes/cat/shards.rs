@@ -108,8 +108,8 @@ fn row(request: &Request, copy: &LocatedShard) -> Vec<Cell> {
     row.put("unassigned.reason", state.reason.clone());
     row.put("unassigned.details", state.reason.clone());
     if state.recovery.is_none() {
-        let figures = Figures::of(copy, 0);
-        row.put("recoverysource.type", figures.source);
+        let source = Figures::of(copy, 0).map(|figures| figures.source);
+        row.put("recoverysource.type", source);
     }
     count(&mut row, state, &request.parameters);
     row.0
