@@ -120,6 +120,11 @@ impl Resizing {
             how, target, body, ..
         } = &self.request;
         IndexName::parse(target)?;
+        if !body.is_null() && !body.is_object() {
+            return Err(
+                QueryError::parsing("the body of a resize request must be an object").into(),
+            );
+        }
         if body.get("mappings").is_some() {
             let reason = "mappings are not allowed when resizing indices, all mappings are copied from the source index";
             return Err(QueryError::illegal(reason).into());
