@@ -131,7 +131,7 @@ async fn update(mut request: Request) -> Answer {
 /// Reads the documents that a task's query names, once: all pages find by what they say now.
 async fn look_up(request: &Request, asked: &mut ByQueryRequest) -> Result<(), ApiError> {
     if let DocumentSource::Here(target) = &asked.source {
-        request.look_up(&mut asked.search, target).await?;
+        asked.held = request.look_up(&mut asked.search, target).await?;
     }
     Ok(())
 }
@@ -191,6 +191,7 @@ fn made(
         write_timeout: common.write_timeout,
         active_shards: common.active_shards,
         slices: common.slices,
+        held: Vec::new(),
     })
 }
 

@@ -7,6 +7,7 @@ use gleaner_query::search::{SearchRequest, SourceFilter};
 use parking_lot::Mutex;
 
 use super::DocumentPages;
+use crate::memory::HeldMemory;
 use crate::plan::Target;
 
 /// What is done to the documents that a query finds.
@@ -104,6 +105,8 @@ pub struct ByQueryRequest {
     pub active_shards: Option<ActiveShards>,
     /// How many parts it is done in.
     pub slices: Slices,
+    /// What the documents that its query names take in memory, until it has ended.
+    pub held: Vec<HeldMemory>,
 }
 
 impl ByQueryRequest {
@@ -123,6 +126,7 @@ impl ByQueryRequest {
             write_timeout: None,
             active_shards: None,
             slices: Slices::Number(1),
+            held: Vec::new(),
         }
     }
 }
