@@ -102,7 +102,7 @@ impl PathItems {
         let id = self.free_id(route, method);
         let item = self.by_shape.entry(shape_of(path));
         let (path, operations) = item.or_insert_with(|| (path, Map::new()));
-        let mut operation = operation(route, (method, id));
+        let mut operation = operation(route, method, &id);
         let described = parameters_of(route, path);
         let shared = described.map(|described| self.parameters.refer(described));
         operation["parameters"] = shared.collect();
@@ -147,7 +147,7 @@ fn shape_of(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn operation(route: &Route, (method, id): (&Method, String)) -> Value {
+fn operation(route: &Route, method: &Method, id: &str) -> Value {
     let own = route.parameters.iter().copied().flatten();
     let refused = own.filter_map(|parameter| match parameter.handling {
         ParameterEffect::Refused(what) => Some((parameter.name.to_owned(), what.into())),
