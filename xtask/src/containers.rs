@@ -1,4 +1,4 @@
-//! The drills: leaves in containers that are killed, paused and cut off, on the image of `deploy`.
+//! The drills: leaves in containers that are killed, paused and cut off, and the files of Compose, on the images of `deploy`.
 //!
 //! The image has the dev build, which the tests before have made. What a drill leaves behind when it is
 //! killed itself is removed here; only the base image stays, for the next run.
@@ -37,10 +37,11 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
     let drill = Drill::new();
     image::build(workspace, &test::binary(workspace), &drill.image)?;
     if !image::has_packages() {
-        let why = "a container reaches no packages of Debian, and so there is no image of etcd";
+        let why = "a container reaches no packages of Debian, and so there is no image of etcd and of Redis";
         return Ok(Outcome::Skipped(why.to_owned()));
     }
-    image::build_etcd(workspace, &drill.etcd_image)?;
+    image::build_other(workspace, image::ETCD, &drill.etcd_image)?;
+    image::build_other(workspace, image::REDIS, &drill.redis_image)?;
     if let Some(why) = drill.cannot_start() {
         return Ok(Outcome::Skipped(why));
     }
@@ -58,6 +59,7 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
     tests.env("GLEANER_BINARY", test::binary(workspace));
     tests.env("GLEANER_IMAGE", &drill.image);
     tests.env("GLEANER_ETCD_IMAGE", &drill.etcd_image);
+    tests.env("REDIS_IMAGE", &drill.redis_image);
     tests.env("GLEANER_DRILL", &drill.run);
     run_tests(workspace, tests)
 }
@@ -67,6 +69,7 @@ struct Drill {
     run: String,
     image: String,
     etcd_image: String,
+    redis_image: String,
 }
 
 impl Drill {
@@ -75,6 +78,7 @@ impl Drill {
         Self {
             image: format!("gleaner-drill:{run}"),
             etcd_image: format!("gleaner-drill-etcd:{run}"),
+            redis_image: format!("gleaner-drill-redis:{run}"),
             run,
         }
     }
@@ -109,7 +113,8 @@ impl Drop for Drill {
         remove(&["network", "ls"], &["network", "rm"]);
         drop(
             Command::new("docker")
-                .args(["rmi", "--force", &self.image, &self.etcd_image])
+                .args(["rmi", "--force"])
+                .args([&self.image, &self.etcd_image, &self.redis_image])
                 .output(),
         );
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask image`: the container images that `deploy/compose.yaml` runs.
+//! `cargo xtask image`: the container images that the files of Compose in `deploy` run.
 //!
 //! The base is Debian's slim image. Where no registry answers, it is made with `debootstrap` from
 //! Debian's packages, which needs root and a minute.
@@ -21,6 +21,12 @@ use crate::{
 const BASE: &str = "debian:bookworm-slim";
 const IMAGE: &str = "gleaner:local";
 const ETCD_IMAGE: &str = "gleaner-etcd:local";
+const REDIS_IMAGE: &str = "gleaner-redis:local";
+
+/// Debian's etcd on the base, by its file in `deploy`.
+pub(crate) const ETCD: &str = "etcd.Dockerfile";
+/// Debian's Redis on the base.
+pub(crate) const REDIS: &str = "patterns/redis.Dockerfile";
 
 /// Seconds that a registry may take to answer nothing.
 const PULLED_WITHIN: &str = "120";
@@ -39,7 +45,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
         workspace.target().join("release/gleaner")
     });
     report.time("image: build", || build(workspace, &binary, IMAGE));
-    report.time("image: etcd", || build_etcd(workspace, ETCD_IMAGE));
+    report.time("image: etcd", || build_other(workspace, ETCD, ETCD_IMAGE));
+    report.time("image: redis", || {
+        build_other(workspace, REDIS, REDIS_IMAGE)
+    });
     Ok(report)
 }
 
@@ -128,15 +137,15 @@ pub(crate) fn build(workspace: &Workspace, binary: &Path, tag: &str) -> anyhow::
     Ok(Outcome::PASSED)
 }
 
-/// Puts Debian's etcd on the base and calls the image `tag`.
-pub(crate) fn build_etcd(workspace: &Workspace, tag: &str) -> anyhow::Result<Outcome> {
+/// Puts another program on the base, as a file in `deploy` says, and calls the image `tag`.
+pub(crate) fn build_other(workspace: &Workspace, file: &str, tag: &str) -> anyhow::Result<Outcome> {
     if !has_docker() {
         return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
     }
     let deploy = workspace.root().join("deploy");
     let mut build = Command::new("docker");
     build.args(["build", "--tag", tag, "--file"]);
-    build.arg(deploy.join("etcd.Dockerfile")).arg(&deploy);
+    build.arg(deploy.join(file)).arg(&deploy);
     run_program(build)?;
     ensure!(
         is_here(tag),
