@@ -20,6 +20,12 @@ const MAX_WAITING: usize = 8_192;
 /// Bytes that are written at once, but for the last line of them.
 const PIECE: usize = 64 << 10;
 
+/// How long the first of some lines waits for others to be written with it.
+const GATHERING: Duration = Duration::from_millis(10);
+
+/// So many lines wait no longer.
+const ENOUGH: usize = 256;
+
 /// After this time what could not be written is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -65,9 +71,18 @@ struct Waiting {
     lines: VecDeque<String>,
     num_queued: u64,
     num_written: u64,
+    /// How many wait for all lines to be written.
+    num_flushing: usize,
     must_reopen: bool,
     /// Is nobody there any more who has something to say?
     is_over: bool,
+}
+
+impl Waiting {
+    /// Is there something that does not wait for more lines?
+    fn is_pressing(&self) -> bool {
+        self.must_reopen || self.is_over || self.num_flushing > 0
+    }
 }
 
 impl LineLog {
@@ -99,11 +114,11 @@ impl LineLog {
             drop(state);
             return count_dropped(self.0.name, 1);
         }
-        let is_first = state.lines.is_empty();
         state.lines.push_back(line);
         state.num_queued += 1;
+        let must_wake = matches!(state.lines.len(), 1 | ENOUGH);
         drop(state);
-        if is_first {
+        if must_wake {
             self.0.queue.came.notify_one();
         }
     }
@@ -117,15 +132,17 @@ impl LineLog {
     /// Waits until all that was queued is written, for at most `patience`; returns whether it is.
     pub fn flush(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
-        let mut state = self.0.queue.state.lock();
+        let queue = &self.0.queue;
+        let mut state = queue.state.lock();
         let wanted = state.num_queued;
-        while state.num_written < wanted {
-            let waited = self.0.queue.written.wait_until(&mut state, until);
-            if waited.timed_out() {
-                return state.num_written >= wanted;
-            }
+        state.num_flushing += 1;
+        queue.came.notify_one();
+        let mut is_late = false;
+        while state.num_written < wanted && !is_late {
+            is_late = queue.written.wait_until(&mut state, until).timed_out();
         }
-        true
+        state.num_flushing -= 1;
+        state.num_written >= wanted
     }
 }
 
@@ -151,6 +168,10 @@ impl Queue {
                 state.lines.is_empty() && !state.must_reopen && !state.is_over
             };
             self.came.wait_while(&mut state, is_idle);
+            let is_gathering =
+                |state: &mut Waiting| state.lines.len() < ENOUGH && !state.is_pressing();
+            self.came
+                .wait_while_for(&mut state, is_gathering, GATHERING);
             std::mem::swap(lines, &mut state.lines);
         } else {
             let is_idle = |state: &mut Waiting| !state.must_reopen && !state.is_over;
