@@ -28,7 +28,7 @@ pub struct ServerOptions {
     /// Are connections that begin with a probe answered on the edge? Default yes. They are not where connections are
     /// encrypted.
     pub answers_probes: bool,
-    /// What is told of each request but probes: a line, a span; default nothing.
+    /// Where the lines and spans of requests go, but for probes; default nowhere.
     pub access_log: Option<AccessLog>,
     /// What encrypts connections; default nothing. Where it is set, plain requests are refused.
     pub tls: Option<Acceptor>,

@@ -67,7 +67,7 @@ pub(crate) fn is_probe(first: &[u8]) -> bool {
     })
 }
 
-/// Is it the path of a probe? Those are not told of: they come again and again.
+/// Is it the path of a probe? Those have no line and no span: they come again and again.
 pub(crate) fn is_of_probe(path: &str) -> bool {
     PATHS.contains(&path)
 }

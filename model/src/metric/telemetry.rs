@@ -1,4 +1,4 @@
-//! Metrics of what is told of requests: lines of logs, spans.
+//! Metrics of the lines and spans of requests.
 
 use super::{Metric, MetricKind};
 
