@@ -13,7 +13,7 @@ use gleaner_root::tasks::Origin;
 use gleaner_root::term_vectors::{TermVectors, TermVectorsRequest};
 use gleaner_testkit::proxy::Fault;
 use gleaner_testkit::{Cluster, node};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{INDEX, answer, documents, filled, index_body, searches};
 
@@ -111,11 +111,15 @@ async fn a_write_waits_for_copies_of_leaves_that_are_there() -> Result<()> {
     ensure!(reason.contains("(have 1, needed 2)"), "{reason}");
     let written = write("a", ActiveShards::ONE).await?;
     ensure!(written == Ok(()), "{written:?}");
-    let all: Value = json!({"query": {"match_all": {}}});
-    let found = cluster.search(INDEX, &all).await?;
-    ensure!(
-        found.total.is_some_and(|total| total.value <= 1),
-        "what was refused is not there"
-    );
+    for (id, is_there) in [("a", true), ("late", false)] {
+        let request = GetRequest {
+            index: INDEX.to_owned(),
+            id: id.to_owned(),
+            realtime: true,
+            ..GetRequest::default()
+        };
+        let found = cluster.root.reader().get(&request).await?;
+        assert_eq!(found.document.is_some(), is_there, "{id}");
+    }
     Ok(())
 }

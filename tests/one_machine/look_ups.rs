@@ -103,10 +103,16 @@ async fn what_cannot_be_looked_up_is_refused() -> Result<()> {
     let elsewhere = json!({"terms": {"name": {"index": "nowhere", "id": "1", "path": "x"}}});
     let alias =
         json!({"actions": [{"add": {"index": "people", "alias": "mine", "filter": lookup("1")}}]});
-    ok(&server, "POST", "/_aliases", &alias).await.ok();
+    ok(&server, "POST", "/_aliases", &alias).await?;
     for (path, query, status, reason) in [
         ("/people/_search", lookup("2"), 400, "index.max_terms_count"),
         ("/people/_search", elsewhere, 404, "no such index [nowhere]"),
+        (
+            "/mine/_search",
+            json!({"match_all": {}}),
+            400,
+            "nor in the filter of an alias",
+        ),
         (
             "/people/_search?scroll=1m",
             lookup("1"),
