@@ -129,6 +129,7 @@ async fn what_cannot_be_made_leaves_nothing() -> Result<()> {
             400,
         ),
         ("/books/_clone/made", json!({"unheard_of": 1}), 400),
+        ("/books/_clone/made", json!([]), 400),
         ("/books/_clone/made?copy_settings=false", Value::Null, 400),
         ("/books/_clone/books", Value::Null, 400),
         ("/books/_clone/MADE", Value::Null, 400),

@@ -52,6 +52,19 @@ async fn a_search_that_ran_out_of_time_deletes_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn memory_that_a_task_was_given_is_held_until_it_has_ended() {
+    let fixture = fixture();
+    let accounts = fixture.root.accounts();
+    let mut request = request();
+    let held = accounts.answer_memory().reserve(1_000);
+    request.held.push(held.expect("room"));
+    let task = begun(&fixture, request);
+    assert!(accounts.memory.held_bytes() >= 1_000);
+    task.ended().await.expect("a report");
+    assert_eq!(accounts.memory.held_bytes(), 0);
+}
+
+#[tokio::test]
 async fn what_is_found_in_time_is_written_as_deleted() {
     let fixture = fixture();
     let report = ended(&fixture, request()).await;
