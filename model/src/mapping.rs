@@ -126,6 +126,20 @@ impl Mapping {
         }
     }
 
+    /// Returns the path whose values feed the field at `path`: its own, or that of the field whose multi-field it is.
+    pub fn fed_from<'a>(&self, path: &'a str) -> &'a str {
+        let mut fed_from = path;
+        while self
+            .fields
+            .get(fed_from)
+            .is_some_and(|field| field.is_multi_field)
+            && let Some((parent, _)) = fed_from.rsplit_once('.')
+        {
+            fed_from = parent;
+        }
+        fed_from
+    }
+
     /// Returns the ordinal for the next new field: one more than the largest in use.
     pub fn next_ordinal(&self) -> u32 {
         self.fields

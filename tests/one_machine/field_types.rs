@@ -1,4 +1,4 @@
-//! Types of fields beside the plain ones: `alias`, `wildcard`, `constant_keyword`, `token_count`.
+//! Types of fields beside the plain ones: `alias`, `wildcard`, `constant_keyword`, `token_count`, `search_as_you_type`.
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
@@ -19,6 +19,7 @@ async fn started(folder: &tempfile::TempDir) -> Result<Server> {
                 "length": {"type": "token_count", "analyzer": "standard"},
                 "kept": {"type": "token_count", "analyzer": "stop", "enable_position_increments": false},
                 "places": {"type": "token_count", "analyzer": "stop"},
+                "typed": {"type": "search_as_you_type"},
             }},
             "says": {"type": "alias", "path": "text"},
             "message": {"type": "wildcard"},
@@ -97,6 +98,21 @@ async fn fields_are_found_by_what_their_types_mean() -> Result<()> {
         (json!({"range": {"text.length": {"lt": 4}}}), vec!["1", "3"]),
         (json!({"term": {"text.places": 3}}), vec!["1"]),
         (json!({"term": {"text.kept": 2}}), vec!["1"]),
+        (
+            json!({"multi_match": {
+                "query": "over th", "type": "bool_prefix", "operator": "and",
+                "fields": ["text.typed", "text.typed._2gram", "text.typed._3gram"],
+            }}),
+            vec!["1"],
+        ),
+        (
+            json!({"match": {"text.typed._2gram": "far and"}}),
+            vec!["2"],
+        ),
+        (
+            json!({"match_phrase_prefix": {"text.typed": "away and ov"}}),
+            vec!["2"],
+        ),
     ] {
         let found = ids(&server, &query).await?;
         ensure!(found == expected, "{query}: {found:?}, not {expected:?}");

@@ -33,8 +33,12 @@ struct FieldPlan {
     is_narrow: bool,
 }
 
-/// Which fields copy their values to a path.
-pub(super) type Copies<'m> = HashMap<&'m str, Vec<&'m FieldPath>>;
+/// Where the values of fields come from.
+pub(super) struct Origins<'m> {
+    mapping: &'m Mapping,
+    /// Which fields copy their values to a path.
+    copies: HashMap<&'m str, Vec<&'m FieldPath>>,
+}
 
 impl Plan {
     pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
@@ -46,7 +50,7 @@ impl Plan {
         if asked.is_empty() {
             return Ok(Self { fields, unmapped });
         }
-        let copies = copies(view.mapping());
+        let origins = Origins::of(view.mapping());
         for FieldFormat {
             field: pattern,
             format,
@@ -67,7 +71,7 @@ impl Plan {
                         return Err(no_format(path, &field.kind, "doesn't support formats."));
                     }
                     let format = Format::new(&field.kind, format.as_deref())?;
-                    let plan = FieldPlan::new(view, own, field, format, &copies);
+                    let plan = FieldPlan::new(view, own, field, format, &origins);
                     fields.push(FieldPlan {
                         path: path.clone(),
                         ..plan
@@ -137,15 +141,25 @@ impl UnmappedFields {
     }
 }
 
-/// Gathers what every field copies.
-pub(super) fn copies(mapping: &Mapping) -> Copies<'_> {
-    let mut copies = Copies::new();
-    for (path, field) in &mapping.fields {
-        for to in &field.copy_to {
-            copies.entry(to.as_str()).or_default().push(path);
+impl<'m> Origins<'m> {
+    /// Gathers what every field copies.
+    pub(super) fn of(mapping: &'m Mapping) -> Self {
+        let mut copies: HashMap<_, Vec<_>> = HashMap::new();
+        for (path, field) in &mapping.fields {
+            for to in &field.copy_to {
+                copies.entry(to.as_str()).or_default().push(path);
+            }
         }
+        Self { mapping, copies }
     }
-    copies
+
+    /// Returns where the values of a field stand in `_source`: what feeds it, then what is copied there.
+    pub(super) fn source_paths(&self, path: &FieldPath) -> Vec<FieldPath> {
+        let own = self.mapping.fed_from(path.as_str());
+        let copied = self.copies.get(own).into_iter().flatten();
+        let copied = copied.map(|from| (*from).clone());
+        std::iter::once(FieldPath::new(own)).chain(copied).collect()
+    }
 }
 
 impl FieldPlan {
@@ -154,7 +168,7 @@ impl FieldPlan {
         path: &FieldPath,
         field: &Field,
         format: Format,
-        copies: &Copies<'_>,
+        origins: &Origins<'_>,
     ) -> Self {
         let is_narrow = matches!(
             field.kind,
@@ -165,7 +179,7 @@ impl FieldPlan {
         );
         Self {
             path: path.clone(),
-            source_paths: source_paths(path, field, copies),
+            source_paths: origins.source_paths(path),
             reader: FieldReader::new(field, view.analyzers()),
             format,
             is_date: matches!(field.kind, FieldKind::Date { .. }),
@@ -201,15 +215,4 @@ fn milliseconds(value: &Value) -> Option<i64> {
         Value::String(text) => text.parse().ok(),
         other => other.as_i64(),
     }
-}
-
-/// Returns where the values of a field stand in `_source`: its own path, then what is copied to it.
-pub(super) fn source_paths(path: &FieldPath, field: &Field, copies: &Copies<'_>) -> Vec<FieldPath> {
-    let own = match path.as_str().rsplit_once('.') {
-        Some((parent, _)) if field.is_multi_field => FieldPath::new(parent),
-        _ => path.clone(),
-    };
-    let copied = copies.get(own.as_str()).into_iter().flatten();
-    let copied: Vec<FieldPath> = copied.map(|from| (*from).clone()).collect();
-    std::iter::once(own).chain(copied).collect()
 }

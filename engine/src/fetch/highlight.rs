@@ -25,7 +25,7 @@ use serde_json::Value;
 use self::fragments::Passage;
 use self::matcher::{Matcher, Span};
 use super::HighlightSpec;
-use super::fields::{Copies, copies, source_paths};
+use super::fields::Origins;
 use crate::control::{self, Control, Meter, Stop};
 use crate::error::EngineError;
 use crate::view::View;
@@ -74,7 +74,7 @@ impl Highlighter {
         spec: &HighlightSpec<'_>,
         control: &Control,
     ) -> Result<Self, EngineError> {
-        let copies = copies(view.mapping());
+        let origins = Origins::of(view.mapping());
         let mut fields = Vec::new();
         for (i, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
             let query = spec
@@ -98,7 +98,7 @@ impl Highlighter {
                     continue;
                 }
                 let readers = Reader::all(view, own, options, (query, requires_match, control))?;
-                let plan = FieldPlan::new(own, field, options, readers, &copies);
+                let plan = FieldPlan::new(own, field, options, readers, &origins);
                 fields.push(FieldPlan {
                     path: path.clone(),
                     ..plan
@@ -136,7 +136,7 @@ impl FieldPlan {
         field: &Field,
         options: &HighlightOptions,
         readers: Vec<Reader>,
-        copies: &Copies<'_>,
+        origins: &Origins<'_>,
     ) -> Self {
         let ignore_above = match &field.kind {
             FieldKind::Keyword { ignore_above, .. } => *ignore_above,
@@ -144,7 +144,7 @@ impl FieldPlan {
         };
         Self {
             path: path.clone(),
-            source_paths: source_paths(path, field, copies),
+            source_paths: origins.source_paths(path),
             options: options.clone(),
             readers,
             ignore_above,

@@ -227,12 +227,7 @@ impl Reader<'_> {
         declared: &Map<String, Value>,
     ) -> Result<(), QueryError> {
         let draft = self.value_field(path, type_name, declared)?;
-        let brought = match type_name {
-            "search_as_you_type" => as_you_type::fields_below(&draft)?,
-            _ => Vec::new(),
-        };
-        self.drafts.push(draft);
-        self.drafts.extend(brought);
+        self.drafts.extend(with_brought(type_name, draft)?);
         let Some(multi) = declared.get("fields") else {
             return Ok(());
         };
@@ -243,12 +238,17 @@ impl Reader<'_> {
         };
         for (name, declared) in fields {
             let multi = self.multi_field(path, name, declared)?;
-            self.drafts.push(multi);
+            self.drafts.extend(multi);
         }
         Ok(())
     }
 
-    fn multi_field(&self, path: &str, name: &str, declared: &Value) -> Result<Draft, QueryError> {
+    fn multi_field(
+        &self,
+        path: &str,
+        name: &str,
+        declared: &Value,
+    ) -> Result<Vec<Draft>, QueryError> {
         check_name(name)?;
         let wrong = |why: &str| malformed(format!("{why}: multi-field [{name}] of [{path}]"));
         let entries = declared
@@ -259,7 +259,7 @@ impl Reader<'_> {
         if name.contains('.') {
             return Err(wrong("Field name which can't contain '.'"));
         }
-        if ["object", "nested", "search_as_you_type", "alias"].contains(&type_name) {
+        if ["object", "nested", "alias"].contains(&type_name) {
             return Err(wrong(&format!(
                 "Type [{type_name}] cannot be used in multi field"
             )));
@@ -272,7 +272,7 @@ impl Reader<'_> {
         }
         let mut draft = self.value_field(&format!("{path}.{name}"), type_name, entries)?;
         draft.is_multi_field = true;
-        Ok(draft)
+        with_brought(type_name, draft)
     }
 
     fn value_field(
@@ -297,6 +297,15 @@ impl Reader<'_> {
     fn check_depth(&self, path: &str) -> Result<(), QueryError> {
         check_depth(path, self.rules)
     }
+}
+
+/// Returns a field with those that its type brings.
+fn with_brought(type_name: &str, draft: Draft) -> Result<Vec<Draft>, QueryError> {
+    let brought = match type_name {
+        "search_as_you_type" => as_you_type::fields_below(&draft)?,
+        _ => Vec::new(),
+    };
+    Ok(std::iter::once(draft).chain(brought).collect())
 }
 
 fn type_name(value: &Value) -> Option<&str> {

@@ -98,12 +98,9 @@ impl Plan {
                     }
                 }
             }
-            let parent = path
-                .as_str()
-                .rsplit_once('.')
-                .and_then(|(parent, _)| numbers.get(parent));
-            if let Some(parent) = parent.filter(|_| field.is_multi_field) {
-                plan.with_leaf(*parent, |leaf| leaf.multi_fields.push(number));
+            let fed_from = numbers.get(mapping.fed_from(path.as_str()));
+            if let Some(from) = fed_from.filter(|_| field.is_multi_field) {
+                plan.with_leaf(*from, |leaf| leaf.multi_fields.push(number));
             }
         }
         plan.note_text();

@@ -57,6 +57,18 @@ fn search_as_you_type_brings_fields_that_are_not_shown() {
 }
 
 #[test]
+fn search_as_you_type_may_be_a_multi_field() {
+    let declared = json!({"properties": {
+        "title": {"type": "keyword", "fields": {"typed": {"type": "search_as_you_type"}}},
+    }});
+    let mapping = parse_mapping(&declared, None, &MappingRules::default()).expect("good");
+    let brought = mapping.field("title.typed._2gram").expect("brought");
+    assert!(brought.is_multi_field);
+    assert_eq!(mapping.fed_from("title.typed._2gram"), "title");
+    assert_eq!(mapping_tree(&mapping), declared);
+}
+
+#[test]
 fn nested_objects_stay_nested() {
     let nested = json!({"properties": {"tags": {
         "type": "nested",
