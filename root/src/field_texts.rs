@@ -4,7 +4,7 @@
 //! `null_value`, `ignore_above`. Does not: analyze them. Called by: [`crate::term_vectors`] and queries that are made of
 //! a document's words. Read first: [`texts_of`].
 
-use gleaner_model::{Field, FieldKind, FieldPath, Mapping};
+use gleaner_model::{FieldKind, FieldPath, Mapping};
 use gleaner_query::json::scalar_text;
 use gleaner_query::source::values_at;
 use serde_json::Value;
@@ -12,10 +12,10 @@ use serde_json::Value;
 /// Returns the texts that the field of `mapping` at `path` is indexed with, of a document with this `_source`: its own
 /// values, and those that are copied to it.
 pub(crate) fn texts_of(mapping: &Mapping, path: &FieldPath, source: &Value) -> Vec<String> {
-    let Some(field) = mapping.field(path.as_str()) else {
+    let Some((path, field)) = mapping.resolved(path.as_str()) else {
         return Vec::new();
     };
-    let own = source_path(path, field);
+    let own = FieldPath::new(mapping.fed_from(path.as_str()));
     let fields = mapping.fields.iter();
     let copied = fields.filter(|(_, field)| field.copy_to.contains(&own));
     let paths = std::iter::once(&own).chain(copied.map(|(from, _)| from));
@@ -37,14 +37,6 @@ pub(crate) fn texts_of(mapping: &Mapping, path: &FieldPath, source: &Value) -> V
     };
     let values = paths.flat_map(|path| values_at(source, path.as_str()));
     values.filter_map(text_of).filter(is_kept).collect()
-}
-
-/// Returns where the values of a field are in a document: a multi-field has its parent's.
-fn source_path(path: &FieldPath, field: &Field) -> FieldPath {
-    match path.as_str().rsplit_once('.') {
-        Some((parent, _)) if field.is_multi_field => FieldPath::new(parent),
-        _ => path.clone(),
-    }
 }
 
 #[cfg(test)]

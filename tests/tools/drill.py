@@ -43,13 +43,15 @@ def refuses(call, word):
 
 def run(*steps):
     """Runs the steps of a drill, each a function, in order; ends the process with 1 where one fails."""
-    failed = 0
+    passed, failed = 0, 0
     for step in steps:
         name = step.__name__.replace("_", " ")
         try:
             step()
+            passed += 1
             print(f"ok {name}")
         except Exception as error:
             failed += 1
             print(f"FAIL {name}: {type(error).__name__}: {error}")
+    print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

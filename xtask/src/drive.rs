@@ -6,7 +6,7 @@
 pub(crate) mod checks;
 pub(crate) mod fronts;
 pub(crate) mod readme;
-mod server;
+pub(crate) mod server;
 
 use std::{fs, path::PathBuf, process::Command};
 

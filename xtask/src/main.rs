@@ -19,6 +19,7 @@ mod setup;
 mod skips;
 mod static_checks;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ usage: cargo xtask <command>
   deny    licences, advisories, sources and duplicates of dependencies
   arch    the architecture test alone
   prove   the long proofs: [--tier NAME] [--seed N] [--list]
+  tools   programs of others that speak the dialect, against the server built here: [--only WORDS]
   image   the container images that deploy/compose.yaml runs: `gleaner:local`, `gleaner-etcd:local`
             [--binary PATH]  with this binary instead of a release build
   bench   the criterion benches; further words go to criterion
@@ -74,6 +76,7 @@ fn run() -> anyhow::Result<bool> {
         "test" => test::run(&workspace, &rest)?,
         "prove" => prove::run(&workspace, &rest)?,
         "bench" => Some(bench::run_benches(&workspace, &rest)),
+        "tools" => Some(tools::run(&workspace, &rest)?),
         "setup" => Some(Report::of(&workspace, setup::STEPS)),
         "image" => Some(image::run(&workspace, &rest)?),
         "fmt" => Some(Report::of(&workspace, static_checks::FORMAT)),

@@ -134,11 +134,39 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> anyhow::Result<Tool> {
 pub(crate) fn python(workspace: &Workspace, name: &str) -> anyhow::Result<Tool> {
     let environment = ENVIRONMENTS.iter().find(|known| known.name == name);
     let environment = environment.with_context(|| format!("no Python environment `{name}`"))?;
-    let folder = environments(workspace).join(environment.folder);
+    let owned = |packages: &[&str]| packages.iter().map(|name| (*name).to_owned()).collect();
+    let packages = Packages {
+        whole: owned(environment.packages),
+        bare: owned(environment.bare_packages),
+    };
+    made(workspace, environment.folder, &packages)
+}
+
+/// Returns the Python of an environment of its own with `packages`, made on first use under the build folder.
+pub(crate) fn python_with(
+    workspace: &Workspace,
+    name: &str,
+    packages: &[String],
+) -> anyhow::Result<Tool> {
+    let packages = Packages {
+        whole: packages.to_vec(),
+        bare: Vec::new(),
+    };
+    made(workspace, &format!("tool-{name}"), &packages)
+}
+
+/// Packages of an environment, with what they depend on and without.
+struct Packages {
+    whole: Vec<String>,
+    bare: Vec<String>,
+}
+
+fn made(workspace: &Workspace, folder: &str, packages: &Packages) -> anyhow::Result<Tool> {
+    let folder = environments(workspace).join(folder);
     let python = folder.join("bin/python");
     // The mark is written last, so a half-made environment is made again.
     let mark = folder.join("gleaner-packages");
-    let wanted = [environment.packages, environment.bare_packages]
+    let wanted = [&packages.whole[..], &packages.bare[..]]
         .concat()
         .join("\n");
     if fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
@@ -149,12 +177,9 @@ pub(crate) fn python(workspace: &Workspace, name: &str) -> anyhow::Result<Tool> 
             "GLEANER_XTASK_SKIP says not to install Python packages".into(),
         ));
     }
-    println!(
-        "making {} with {}",
-        folder.display(),
-        environment.packages.join(", ")
-    );
-    if let Err(error) = make_environment(&folder, environment) {
+    let names = packages.whole.join(", ");
+    println!("making {} with {names}", folder.display());
+    if let Err(error) = make_environment(&folder, packages) {
         return Ok(Err(format!(
             "Python packages cannot be installed: {error:#}"
         )));
@@ -168,12 +193,12 @@ pub(crate) fn environments(workspace: &Workspace) -> PathBuf {
     workspace.scratch().join("python")
 }
 
-fn make_environment(folder: &Path, environment: &Environment) -> anyhow::Result<()> {
+fn make_environment(folder: &Path, packages: &Packages) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(folder);
     run_program(venv)?;
-    let pip = |options: &[&str], packages: &[&str]| {
+    let pip = |options: &[&str], packages: &[String]| {
         let mut install = Command::new(folder.join("bin/python"));
         install
             .args(["-m", "pip", "install", "--quiet"])
@@ -181,9 +206,9 @@ fn make_environment(folder: &Path, environment: &Environment) -> anyhow::Result<
             .args(packages);
         run_program(install)
     };
-    pip(&[], environment.packages)?;
-    if !environment.bare_packages.is_empty() {
-        pip(&["--no-deps"], environment.bare_packages)?;
+    pip(&[], &packages.whole)?;
+    if !packages.bare.is_empty() {
+        pip(&["--no-deps"], &packages.bare)?;
     }
     Ok(())
 }

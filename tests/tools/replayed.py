@@ -1,0 +1,215 @@
+"""Tools that can't be installed everywhere: the requests of their published sources and documentation, sent again.
+
+Replayed: Fluent Bit (output `es`), Logstash (output `elasticsearch` 11), elasticsearch-dump 6, Grafana's data source for
+Elasticsearch (logs, metrics, raw data, annotations, variables).
+"""
+
+import gzip
+import json
+import urllib.error
+import urllib.request
+
+from drill import URL, equal, run, send, true
+
+NDJSON = "application/x-ndjson"
+START_MS = 1_767_225_600_000
+MINUTE_MS = 60_000
+
+
+def lines(*values):
+    return "".join(json.dumps(value) + "\n" for value in values).encode()
+
+
+def status(method, path):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(URL + path, method=method), timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def clean(*names):
+    for name in names:
+        for index in send("GET", f"/{name}?ignore_unavailable=true&allow_no_indices=true"):
+            send("DELETE", f"/{index}")
+
+
+def fluent_bit_sends_lines():
+    clean("fluent-bit", "logstash-2026*")
+    records = [{"@timestamp": "2026-01-01T00:00:00.000Z", "log": f"line {n}", "k8s": {"pod": "a"}} for n in range(3)]
+    suppressed = [part for record in records for part in ({"create": {"_index": "fluent-bit"}}, record)]
+    told = send("POST", "/_bulk", lines(*suppressed), NDJSON)
+    equal(told["errors"], False, "errors")
+    # `Logstash_Format On`, with an id of its own by `Generate_ID On`.
+    dated = [part for n, record in enumerate(records) for part in ({"create": {"_index": "logstash-2026.01.01", "_id": f"g{n}"}}, record)]
+    equal(send("POST", "/_bulk?filter_path=errors,items.*.error", lines(*dated), NDJSON), {"errors": False}, "the answer")
+    again = send("POST", "/_bulk", lines(*dated), NDJSON)
+    equal({item["create"]["status"] for item in again["items"]}, {409}, "what is there already")
+
+
+def logstash_starts_and_sends():
+    clean("logs-*", "ecs-logstash*")
+    cluster = send("GET", "/")
+    true(cluster["version"]["number"].split(".")[0] == "8" and cluster["tagline"] == "You Know, for Search", cluster)
+    licence = send("GET", "/_license")["license"]
+    equal((licence["status"], licence["type"]), ("active", "basic"), "the licence")
+    true(send("GET", "/_xpack")["license"]["status"] == "active", "the licence")
+    equal(status("HEAD", "/"), 200, "the pool's look")
+    if status("HEAD", "/_index_template/ecs-logstash") == 404:
+        template = {
+            "index_patterns": ["ecs-logstash-*"],
+            "priority": 200,
+            "template": {
+                "settings": {"index.refresh_interval": "5s"},
+                "mappings": {
+                    "date_detection": False,
+                    "dynamic_templates": [{"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}}],
+                    "properties": {"@timestamp": {"type": "date"}},
+                },
+            },
+        }
+        equal(send("PUT", "/_index_template/ecs-logstash", template)["acknowledged"], True, "the template")
+    events = [{"@timestamp": "2026-01-01T00:00:00.000Z", "@version": "1", "message": f"event {n}"} for n in range(4)]
+    actions = [part for event in events for part in ({"index": {"_index": "ecs-logstash-2026.01.01"}}, event)]
+    packed = gzip.compress(lines(*actions))
+    path = "/_bulk?filter_path=errors,items.*.error,items.*.status"
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    request = urllib.request.Request(URL + path, data=packed, method="POST", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        told = json.load(answer)
+    equal(told, {"errors": False, "items": [{"index": {"status": 201}}] * 4}, "the answer")
+    fields = send("GET", "/ecs-logstash-2026.01.01/_mapping")["ecs-logstash-2026.01.01"]["mappings"]["properties"]
+    equal(fields["message"]["type"], "keyword", "the type by the template")
+
+
+def elasticdump_copies_an_index():
+    clean("dump-*")
+    mapping = {"properties": {"t": {"type": "text"}, "n": {"type": "integer"}}}
+    send("PUT", "/dump-from", {"mappings": mapping, "settings": {"index": {"number_of_shards": 2}}})
+    made = [part for n in range(250) for part in ({"index": {"_id": str(n)}}, {"t": f"text {n}", "n": n})]
+    send("POST", "/dump-from/_bulk?refresh=true", lines(*made), NDJSON)
+    settings = send("GET", "/dump-from/_settings")
+    kept = {key: settings["dump-from"]["settings"]["index"][key] for key in ("number_of_shards", "number_of_replicas")}
+    send("PUT", "/dump-to", {"settings": {"index": kept}})
+    properties = send("GET", "/dump-from/_mapping")["dump-from"]["mappings"]
+    send("PUT", "/dump-to/_mapping", properties)
+    body = {"query": {"match_all": {}}, "fields": ["*"], "_source": True, "size": 100}
+    page = send("GET", "/dump-from/_search?scroll=10m&from=0", body)
+    equal(page["hits"]["total"]["value"], 250, "the total")
+    while page["hits"]["hits"]:
+        copied = []
+        for hit in page["hits"]["hits"]:
+            copied += [{"index": {"_index": "dump-to", "_id": hit["_id"]}}, hit["_source"]]
+        equal(send("PUT", "/dump-to/_bulk", lines(*copied), NDJSON)["errors"], False, "errors")
+        page = send("POST", "/_search/scroll", {"scroll": "10m", "scroll_id": page["_scroll_id"]})
+    send("DELETE", "/_search/scroll", {"scroll_id": [page["_scroll_id"]]})
+    send("POST", "/dump-to/_refresh")
+    equal(send("GET", "/dump-to/_count")["count"], 250, "the count")
+
+
+def msearch(*bodies):
+    """Sends bodies as Grafana does, each with its head."""
+    head = {"ignore_unavailable": True, "index": "grafana-*", "search_type": "query_then_fetch"}
+    parts = [part for body in bodies for part in (head, body)]
+    told = send("POST", "/_msearch?max_concurrent_shard_requests=5", lines(*parts), NDJSON)
+    for answer in told["responses"]:
+        equal(answer["status"], 200, f"the status of {json.dumps(answer)[:500]}")
+    return told["responses"]
+
+
+def within(query="*"):
+    bounds = {"gte": START_MS, "lte": START_MS + 10 * MINUTE_MS, "format": "epoch_millis"}
+    text = {"query_string": {"analyze_wildcard": True, "query": query}}
+    return {"bool": {"filter": [{"range": {"@timestamp": bounds}}, text]}}
+
+
+def per_minute(**inner):
+    bounds = {"min": START_MS, "max": START_MS + 10 * MINUTE_MS}
+    histogram = {
+        "field": "@timestamp",
+        "fixed_interval": "60000ms",
+        "min_doc_count": 0,
+        "extended_bounds": bounds,
+        "format": "epoch_millis",
+    }
+    return {"date_histogram": histogram, "aggs": inner}
+
+
+def grafana_knows_the_source():
+    clean("grafana-*")
+    mapping = {"@timestamp": {"type": "date"}, "level": {"type": "keyword"}, "took": {"type": "float"}}
+    send("PUT", "/grafana-1", {"mappings": {"properties": {**mapping, "message": {"type": "text"}}}})
+    made = []
+    for n in range(20):
+        at = START_MS + n * 30_000
+        level = "error" if n % 4 == 0 else "info"
+        made += [{"index": {}}, {"@timestamp": at, "level": level, "took": n, "message": f"request {n} was slow"}]
+    send("POST", "/grafana-1/_bulk?refresh=true", lines(*made), NDJSON)
+    true(send("GET", "/")["version"]["number"], "the version")
+    equal(send("GET", "/grafana-1/_mapping")["grafana-1"]["mappings"]["properties"]["took"]["type"], "float", "the type")
+    health = send("GET", "/_cluster/health?wait_for_status=yellow")
+    true(health["status"] in ("green", "yellow"), health)
+
+
+def grafana_draws_metrics():
+    terms = {"terms": {"field": "level", "size": 10, "order": {"_key": "desc"}, "min_doc_count": 1}}
+    average = {"avg": {"field": "took"}}
+    change = {"derivative": {"buckets_path": "1"}}
+    moving = {"moving_fn": {"buckets_path": "1", "window": 2, "script": "MovingFunctions.unweightedAvg(values)", "shift": 0}}
+    total = {"cumulative_sum": {"buckets_path": "1", "format": ""}}
+    spread = {"extended_stats": {"field": "took", "sigma": 2}, "meta": {}}
+    percentiles = {"percentiles": {"field": "took", "percents": ["50", "95"]}}
+    inner = per_minute(**{"1": average, "3": change, "4": moving, "5": total, "6": spread, "7": percentiles})
+    by_level = {**terms, "aggs": {"2": inner}}
+    (answer,) = msearch({"size": 0, "query": within(), "aggs": {"9": by_level}})
+    info, error = answer["aggregations"]["9"]["buckets"]
+    equal((info["key"], error["key"]), ("info", "error"), "the levels")
+    equal(len(info["2"]["buckets"]), 11, "the minutes")
+    equal(info["2"]["buckets"][1]["1"]["value"], 2.5, "the average")
+    equal(info["2"]["buckets"][1]["key"], START_MS + MINUTE_MS, "the minute")
+    filters = {"filters": {"filters": {q: {"query_string": {"query": q, "analyze_wildcard": True}} for q in ("level:error", "*")}}}
+    (answer,) = msearch({"size": 0, "query": within("took:>5"), "aggs": {"2": {**filters, "aggs": {"3": per_minute()}}}})
+    equal({name: b["doc_count"] for name, b in answer["aggregations"]["2"]["buckets"].items()}, {"level:error": 3, "*": 14}, "the filters")
+
+
+def grafana_shows_logs_and_documents():
+    order = [{"@timestamp": {"order": "desc", "unmapped_type": "boolean"}}, {"_doc": {"order": "desc"}}]
+    marks = {"fields": {"*": {}}, "pre_tags": ["@HIGHLIGHT@"], "post_tags": ["@/HIGHLIGHT@"], "fragment_size": 2147483647}
+    shown = {
+        "size": 500,
+        "query": within("message:slow"),
+        "sort": order,
+        "highlight": marks,
+        "docvalue_fields": ["@timestamp"],
+        "fields": [{"field": "@timestamp", "format": "strict_date_optional_time_nanos"}],
+        "script_fields": {},
+    }
+    counted = {"size": 0, "query": within("message:slow"), "aggs": {"1": per_minute()}}
+    logs, volume = msearch(shown, counted)
+    equal(len(logs["hits"]["hits"]), 20, "the logs")
+    first = logs["hits"]["hits"][0]
+    true("@HIGHLIGHT@slow@/HIGHLIGHT@" in first["highlight"]["message"][0], first)
+    equal(first["fields"]["@timestamp"], ["2026-01-01T00:09:30.000Z"], "the time")
+    equal(volume["aggregations"]["1"]["buckets"][0]["doc_count"], 2, "the volume")
+
+
+def grafana_asks_for_annotations_and_variables():
+    times = [{"range": {"@timestamp": {"from": START_MS, "to": START_MS + MINUTE_MS, "format": "epoch_millis"}}}]
+    text = {"query_string": {"query": "level:error"}}
+    annotated = {"query": {"bool": {"filter": [{"bool": {"should": times, "minimum_should_match": 1}}, text]}}, "size": 10000}
+    (answer,) = msearch(annotated)
+    equal(len(answer["hits"]["hits"]), 1, "the annotations")
+    terms = {"terms": {"field": "level", "size": 500, "order": {"_key": "asc"}}}
+    (answer,) = msearch({"size": 0, "query": within(), "aggs": {"1": terms}})
+    equal([bucket["key"] for bucket in answer["aggregations"]["1"]["buckets"]], ["error", "info"], "the values")
+
+
+run(
+    fluent_bit_sends_lines,
+    logstash_starts_and_sends,
+    elasticdump_copies_an_index,
+    grafana_knows_the_source,
+    grafana_draws_metrics,
+    grafana_shows_logs_and_documents,
+    grafana_asks_for_annotations_and_variables,
+)
