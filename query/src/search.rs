@@ -1,6 +1,7 @@
 //! A search as asked: query, window, order, and what to return of each hit.
 
 mod collapse;
+mod distance;
 mod look_up;
 mod parse;
 
@@ -13,6 +14,7 @@ use crate::aggregation::{Aggregation, Pipeline};
 use crate::dsl::Query;
 
 pub use collapse::{Collapse, InnerHits, Rescore, RescoreMode};
+pub use distance::PointDistance;
 pub use look_up::FoundDocuments;
 pub use parse::{
     apply_uri_parameters, parse_field_formats, parse_highlight, parse_query_body, parse_search,
@@ -177,7 +179,7 @@ impl SortKey {
 }
 
 /// What a sort key orders by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum SortTarget {
     /// The score.
     Score,
@@ -187,6 +189,8 @@ pub enum SortTarget {
     ShardDoc,
     /// A field's doc value (`_seq_no` too; `_id` has none).
     Field(String),
+    /// How far a field's points are from others.
+    Distance(PointDistance),
 }
 
 /// Where documents without a value stand.

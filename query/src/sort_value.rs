@@ -76,7 +76,7 @@ pub fn is_narrow(key: &SortKey, mapping: &Mapping) -> Option<bool> {
     let path = match &key.target {
         SortTarget::Field(path) => path,
         SortTarget::Score => return Some(true),
-        SortTarget::Doc | SortTarget::ShardDoc => return Some(false),
+        SortTarget::Doc | SortTarget::ShardDoc | SortTarget::Distance(_) => return Some(false),
     };
     let is_float = match mapping.field(path) {
         Some(field) => matches!(

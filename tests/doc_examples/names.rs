@@ -143,6 +143,13 @@ fn the_page_on_searches_lists_what_the_parser_knows() -> Result<()> {
     let highlight = json!({"highlight": {"fields": {"a": {}}}});
     let places = [
         ("`sort`", vec![(json!({"sort": [{"a": {}}]}), "/sort/0/a")]),
+        (
+            "`_geo_distance`",
+            vec![(
+                json!({"sort": [{"_geo_distance": {"a": [0, 0]}}]}),
+                "/sort/0/_geo_distance",
+            )],
+        ),
         ("`_source`", vec![(json!({"_source": {}}), "/_source")]),
         (
             "`fields`, `docvalue_fields`",
@@ -370,6 +377,7 @@ fn is_unknown_key(reason: &str, word: &str) -> bool {
         format!("unknown setting [{word}] of "),
         // Any key that `terms` or a query of points does not know is a field.
         "] query does not support multiple fields".to_owned(),
+        format!("Trying to reset fieldName to [{word}]"),
     ];
     let is_refused = format!("setting [{word}] is not supported");
     reason.ends_with(&is_refused) || texts.iter().any(|text| reason.contains(text.as_str()))

@@ -10,6 +10,7 @@ mod capabilities;
 mod clients;
 mod conflicts;
 mod dates;
+mod distances;
 mod documents;
 mod field_types;
 mod filters;

@@ -19,7 +19,7 @@ const CITIES: [(&str, f64, f64); 6] = [
 /// From the Brandenburg Gate.
 const ORIGIN: &str = "52.5163,13.3777";
 
-async fn start() -> Result<(TempDir, Server)> {
+pub(crate) async fn start() -> Result<(TempDir, Server)> {
     let folder = tempfile::tempdir()?;
     let server = Server::start(&folder.path().join("data")).await?;
     for (index, num_shards) in [("one", 1), ("five", 5)] {

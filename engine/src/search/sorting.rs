@@ -5,6 +5,7 @@
 //! are merged by value, then by the hash of the id, so the layout changes nothing.
 
 mod bound;
+mod distance;
 mod field;
 mod group;
 mod key;

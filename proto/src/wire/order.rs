@@ -1,9 +1,10 @@
 //! Order of hits, how they are counted, and what is returned of them.
 
 use gleaner_model::{DocumentId, ShardNumber};
+use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{After, TieBreak};
 use gleaner_query::search::{
-    FieldFormat, Missing, SortKey, SortMode, SortTarget, SourceFilter, TrackTotal,
+    FieldFormat, Missing, PointDistance, SortKey, SortMode, SortTarget, SourceFilter, TrackTotal,
 };
 
 use super::field::{all, known, maybe, member, messages, one};
@@ -28,6 +29,7 @@ impl Wire for SortKey {
             SortTarget::Doc => Target::Doc(v1::Unit {}),
             SortTarget::ShardDoc => Target::ShardDoc(v1::Unit {}),
             SortTarget::Field(field) => Target::Field(field.clone()),
+            SortTarget::Distance(distance) => Target::Distance(distance.to_message()),
         };
         v1::SortKey {
             target: Some(target),
@@ -57,6 +59,7 @@ impl Wire for SortKey {
                 Target::Doc(v1::Unit {}) => SortTarget::Doc,
                 Target::ShardDoc(v1::Unit {}) => SortTarget::ShardDoc,
                 Target::Field(field) => SortTarget::Field(field),
+                Target::Distance(distance) => SortTarget::Distance(Wire::from_message(distance)?),
             },
             descending,
             missing: one(missing, "SortKey.missing")?,
@@ -64,6 +67,53 @@ impl Wire for SortKey {
             unmapped_type,
             format,
             numeric_type,
+        })
+    }
+}
+
+impl Wire for PointDistance {
+    type Message = v1::PointDistance;
+
+    fn to_message(&self) -> v1::PointDistance {
+        let Self {
+            field,
+            origins,
+            unit_m,
+            is_plane,
+        } = self;
+        let steps = |origin: &GeoPoint| [origin.latitude, origin.longitude];
+        v1::PointDistance {
+            field: field.clone(),
+            origins: origins.iter().flat_map(steps).collect(),
+            unit_m: *unit_m,
+            is_plane: *is_plane,
+        }
+    }
+
+    fn from_message(message: v1::PointDistance) -> Result<Self, DecodeError> {
+        let v1::PointDistance {
+            field,
+            origins,
+            unit_m,
+            is_plane,
+        } = message;
+        // Quotients are compared: they have an order where the unit is a length.
+        if !(unit_m.is_finite() && unit_m > 0.0) {
+            return Err(DecodeError::field("PointDistance.unit_m", "not a length"));
+        }
+        let (pairs, rest) = origins.as_chunks();
+        if pairs.is_empty() || !rest.is_empty() {
+            return Err(DecodeError::field("PointDistance.origins", "not points"));
+        }
+        let point = |[latitude, longitude]: &[i32; 2]| GeoPoint {
+            latitude: *latitude,
+            longitude: *longitude,
+        };
+        Ok(Self {
+            field,
+            origins: pairs.iter().map(point).collect(),
+            unit_m,
+            is_plane,
         })
     }
 }

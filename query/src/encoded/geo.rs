@@ -87,6 +87,16 @@ impl GeoPoint {
         let share = half(a_lat, b_lat) + parallels * half(a_lon, b_lon);
         2.0 * EARTH_RADIUS_M * share.sqrt().min(1.0).asin()
     }
+
+    /// Returns the way to another point on a plane, in metres: too long over the date line and near the poles
+    /// (Elasticsearch's `GeoUtils.planeDistance`).
+    pub fn plane_distance_m(&self, other: &Self) -> f64 {
+        let ((a_lat, a_lon), (b_lat, b_lon)) = (self.degrees(), other.degrees());
+        let parallel = f64::midpoint(a_lat, b_lat).to_radians().cos();
+        let east = (b_lon - a_lon).to_radians() * parallel;
+        let north = (b_lat - a_lat).to_radians();
+        (east * east + north * north).sqrt() * EARTH_RADIUS_M
+    }
 }
 
 impl GeoShape {
@@ -229,36 +239,45 @@ fn of_geohash(text: &str) -> Option<(f64, f64)> {
     Some((middle(latitude), middle(longitude)))
 }
 
+/// Units of distances with their metres, those whose end is another's before it.
+const UNITS: [(&str, f64); 19] = [
+    ("nauticalmiles", 1_852.0),
+    ("kilometers", 1_000.0),
+    ("centimeters", 0.01),
+    ("millimeters", 0.001),
+    ("meters", 1.0),
+    ("miles", 1_609.344),
+    ("yards", 0.914_4),
+    ("inch", 0.025_4),
+    ("feet", 0.304_8),
+    ("nmi", 1_852.0),
+    ("NM", 1_852.0),
+    ("km", 1_000.0),
+    ("cm", 0.01),
+    ("mm", 0.001),
+    ("mi", 1_609.344),
+    ("yd", 0.914_4),
+    ("ft", 0.304_8),
+    ("in", 0.025_4),
+    ("m", 1.0),
+];
+
+/// Returns the metres of a unit such as `km`; `None` where it is none.
+pub fn unit_m(name: &str) -> Option<f64> {
+    let unit = UNITS.iter().find(|(unit, _)| *unit == name);
+    unit.map(|(_, metres)| *metres)
+}
+
 /// Reads a distance such as `12km` in metres; a bare number is metres.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn parse_distance(text: &str) -> Result<f64, String> {
-    const UNITS: [(&str, f64); 18] = [
-        ("nauticalmiles", 1_852.0),
-        ("kilometers", 1_000.0),
-        ("centimeters", 0.01),
-        ("millimeters", 0.001),
-        ("meters", 1.0),
-        ("miles", 1_609.344),
-        ("yards", 0.914_4),
-        ("inch", 0.025_4),
-        ("feet", 0.304_8),
-        ("nmi", 1_852.0),
-        ("NM", 1_852.0),
-        ("km", 1_000.0),
-        ("cm", 0.01),
-        ("mm", 0.001),
-        ("mi", 1_609.344),
-        ("yd", 0.914_4),
-        ("ft", 0.304_8),
-        ("in", 0.025_4),
-    ];
     let text = text.trim();
     let unit = UNITS
         .iter()
         .find_map(|(name, metres)| Some((text.strip_suffix(name)?, *metres)));
-    let (number, metres) = unit.unwrap_or((text.strip_suffix('m').unwrap_or(text), 1.0));
+    let (number, metres) = unit.unwrap_or((text, 1.0));
     let number = number.trim().parse::<f64>().ok();
     let distance = number.map(|number| number * metres);
     distance
@@ -327,5 +346,17 @@ mod tests {
         assert_eq!(parse_distance("1 mi"), Ok(1_609.344));
         assert_eq!(parse_distance("250"), Ok(250.0));
         assert!(parse_distance("far").is_err());
+        assert_eq!((unit_m("mi"), unit_m("m")), (Some(1_609.344), Some(1.0)));
+        assert_eq!((unit_m("leagues"), unit_m("")), (None, None));
+    }
+
+    #[test]
+    fn a_plane_is_like_a_sphere_where_distances_are_short() {
+        let at = |latitude, longitude| GeoPoint::at(latitude, longitude).expect("on the earth");
+        let (paris, london) = (at(48.8566, 2.3522), at(51.5074, -0.1278));
+        let (arc, plane) = (paris.distance_m(&london), paris.plane_distance_m(&london));
+        assert!(arc != plane && (arc - plane).abs() < 100.0, "{arc} {plane}");
+        let (west, east) = (at(0.0, -179.0), at(0.0, 179.0));
+        assert!(west.plane_distance_m(&east) > 100.0 * west.distance_m(&east));
     }
 }

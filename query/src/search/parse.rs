@@ -1,6 +1,7 @@
 //! From the body and the URI of a search to [`SearchRequest`].
 
 mod collapse;
+mod distance;
 mod fields;
 mod highlight;
 mod slice;

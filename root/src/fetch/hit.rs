@@ -95,7 +95,7 @@ impl<'a> Joiner<'a> {
         let is_total = |key: &SortKey| match key.target {
             SortTarget::Doc => is_alone,
             SortTarget::ShardDoc => is_alone && !is_routed,
-            SortTarget::Score | SortTarget::Field(_) => false,
+            SortTarget::Score | SortTarget::Field(_) | SortTarget::Distance(_) => false,
         };
         if values.is_empty() || sort.iter().any(is_total) {
             return values;

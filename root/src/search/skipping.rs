@@ -204,8 +204,10 @@ fn kinds<'a>(plan: &'a IndexPlan, request: &SearchRequest) -> Vec<Option<&'a Fie
 
 fn sorted_by<'a>(keys: &'a [SortKey], fields: &mut Vec<&'a str>) {
     for key in keys {
-        if let SortTarget::Field(field) = &key.target {
-            fields.push(field);
+        match &key.target {
+            SortTarget::Field(field) => fields.push(field),
+            SortTarget::Distance(distance) => fields.push(&distance.field),
+            SortTarget::Score | SortTarget::Doc | SortTarget::ShardDoc => {}
         }
     }
 }

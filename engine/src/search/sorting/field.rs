@@ -1,5 +1,6 @@
 //! Which fields can be sorted by, and what kind of values they have.
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, Mapping, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
@@ -17,8 +18,27 @@ use super::key::Kind;
 pub fn check_sort(keys: &[SortKey], mapping: &Mapping) -> Result<(), QueryError> {
     keys.iter().try_for_each(|key| match &key.target {
         SortTarget::Field(path) if path != SEQ_NO => kind(key, path, mapping).map(drop),
+        SortTarget::Distance(distance) => check_points(key, &distance.field, mapping),
         _ => Ok(()),
     })
+}
+
+/// Refuses a field that has no points to measure distances of.
+pub(super) fn check_points(key: &SortKey, path: &str, mapping: &Mapping) -> Result<(), QueryError> {
+    match mapping.field(path).map(|field| &field.kind) {
+        Some(FieldKind::Encoded {
+            codec: Codec::GeoPoint,
+            ..
+        }) => Ok(()),
+        Some(kind) => Err(refused(format!(
+            "unable to apply geo distance sort on field [{path}] of type [{}]: it is no [geo_point]",
+            kind.type_name()
+        ))),
+        None if key.unmapped_type.is_some() => Ok(()),
+        None => Err(refused(format!(
+            "failed to find mapper for [{path}] for geo distance based sort"
+        ))),
+    }
 }
 
 /// The number of a document's latest write, which is sorted by without a mapping.

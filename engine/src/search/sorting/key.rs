@@ -13,6 +13,7 @@ use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
 use super::bound::{self, place_of};
+use super::distance::Distances;
 use super::{field, mode, start};
 use crate::EngineError;
 use crate::doc_values::DocValues;
@@ -75,6 +76,8 @@ enum Source {
     Boolean(Column<bool>),
     Ip(Column<Ipv6Addr>),
     Terms(StrColumn),
+    /// How far points are from others.
+    Distance(Distances),
 }
 
 impl KeyReader {
@@ -190,6 +193,7 @@ impl KeyReader {
                 let values = column.values_for_doc(doc).map(i64::from);
                 mode::whole(self.mode, values).map(i64_to_u64)
             }
+            Source::Distance(distances) => self.fraction(distances.of(doc).into_iter()),
             Source::Ip(column) => {
                 let values = column.values_for_doc(doc);
                 let chosen = if is_max { values.max() } else { values.min() };
@@ -329,6 +333,13 @@ fn source_of(
             return Ok((
                 Source::System(0, Arc::clone(segment.id_hashes())),
                 Kind::Unsigned,
+            ));
+        }
+        SortTarget::Distance(distance) => {
+            let distances = Distances::open(key, distance, view, segment)?;
+            return Ok((
+                distances.map_or(Source::Nothing, Source::Distance),
+                Kind::Fraction,
             ));
         }
         SortTarget::Field(path) => path.as_str(),

@@ -10,10 +10,11 @@ use gleaner_query::aggregation::{
 };
 use gleaner_query::answer::SortValue;
 use gleaner_query::dsl::Query;
+use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{After, Bm25, ShardQuery, Similarities, TieBreak};
 use gleaner_query::search::{
-    FieldFormat, Highlight, HighlightOptions, Missing, SortKey, SortMode, SortTarget, SourceFilter,
-    TrackTotal,
+    FieldFormat, Highlight, HighlightOptions, Missing, PointDistance, SortKey, SortMode,
+    SortTarget, SourceFilter, TrackTotal,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -39,12 +40,29 @@ pub(super) fn tie_break() -> impl Strategy<Value = TieBreak> {
     (any::<u64>(), of(id())).prop_map(|(hash, id)| TieBreak { hash, id })
 }
 
+fn point_distance() -> impl Strategy<Value = PointDistance> {
+    let origins = vec((any::<i32>(), any::<i32>()), 1..3);
+    (text(), origins, 0.001..1e6, any::<bool>()).prop_map(|(field, origins, unit_m, is_plane)| {
+        let point = |(latitude, longitude)| GeoPoint {
+            latitude,
+            longitude,
+        };
+        PointDistance {
+            field,
+            origins: origins.into_iter().map(point).collect(),
+            unit_m,
+            is_plane,
+        }
+    })
+}
+
 fn sort_key() -> impl Strategy<Value = SortKey> {
     let target = prop_oneof![
         Just(SortTarget::Score),
         Just(SortTarget::Doc),
         Just(SortTarget::ShardDoc),
         text().prop_map(SortTarget::Field),
+        point_distance().prop_map(SortTarget::Distance),
     ];
     let missing = prop_oneof![
         Just(Missing::Last),

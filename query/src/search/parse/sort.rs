@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::distance;
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text, token_name};
 use crate::limits::Limits;
@@ -65,6 +66,9 @@ fn add(keys: &mut Vec<SortKey>, value: &Value) -> Result<(), QueryError> {
 }
 
 fn key(field: &str, options: &Value) -> Result<SortKey, QueryError> {
+    if field == "_geo_distance" {
+        return distance::key(options);
+    }
     let plain = key_of(field)?;
     match options {
         Value::String(order) => Ok(SortKey {
@@ -83,11 +87,12 @@ fn key(field: &str, options: &Value) -> Result<SortKey, QueryError> {
 fn key_of(field: &str) -> Result<SortKey, QueryError> {
     let target = match field {
         "" => return Err(QueryError::illegal("[sort] field name is null or empty")),
-        "_geo_distance" | "_script" => {
-            return Err(QueryError::parsing(format!(
-                "[{field}] sort is not supported"
-            )));
+        "_geo_distance" => {
+            return Err(QueryError::parsing(
+                "[_geo_distance] sort requires a field with points",
+            ));
         }
+        "_script" => return Err(QueryError::parsing("[_script] sort is not supported")),
         "_score" => SortTarget::Score,
         "_doc" => SortTarget::Doc,
         "_shard_doc" => SortTarget::ShardDoc,
@@ -141,7 +146,7 @@ fn key_with_options(plain: SortKey, options: &Value) -> Result<SortKey, QueryErr
     Ok(key)
 }
 
-fn is_descending(order: &str) -> Result<bool, QueryError> {
+pub(super) fn is_descending(order: &str) -> Result<bool, QueryError> {
     if order.eq_ignore_ascii_case("desc") {
         Ok(true)
     } else if order.eq_ignore_ascii_case("asc") {
@@ -163,7 +168,7 @@ fn missing(reader: &mut ObjectReader<'_>) -> Result<Missing, QueryError> {
     }
 }
 
-fn mode(reader: &mut ObjectReader<'_>) -> Result<Option<SortMode>, QueryError> {
+pub(super) fn mode(reader: &mut ObjectReader<'_>) -> Result<Option<SortMode>, QueryError> {
     let Some(name) = reader.text("mode")? else {
         return Ok(None);
     };

@@ -111,7 +111,39 @@ fn sort_has_many_forms() {
         (json!({"_script": {}}), "[_script] sort is not supported"),
         (
             json!([{"_geo_distance": {}}]),
-            "[_geo_distance] sort is not supported",
+            "[_geo_distance] sort requires a field with points",
+        ),
+        (
+            json!("_geo_distance"),
+            "[_geo_distance] sort requires a field with points",
+        ),
+        (
+            json!({"_geo_distance": {"p": [], "unit": "km"}}),
+            "at least one point",
+        ),
+        (
+            json!({"_geo_distance": {"p": [1, 91]}}),
+            "illegal latitude value [91]",
+        ),
+        (
+            json!({"_geo_distance": {"p": "1,1", "q": "1,1"}}),
+            "Trying to reset fieldName to [q], already set to [p].",
+        ),
+        (
+            json!({"_geo_distance": {"p": "1,1", "mode": "sum"}}),
+            "sort_mode [sum] isn't supported for sorting by geo distance",
+        ),
+        (
+            json!({"_geo_distance": {"p": "1,1", "unit": "leagues"}}),
+            "No match found for value [leagues] of [unit]",
+        ),
+        (
+            json!({"_geo_distance": {"p": "1,1", "distance_type": "sloppy_arc"}}),
+            "No geo distance for [sloppy_arc]",
+        ),
+        (
+            json!({"_geo_distance": {"p": "1,1", "nested": {"path": "a"}}}),
+            "[nested] is not supported",
         ),
         (
             json!({"a": {"ordr": "asc"}}),
