@@ -9,6 +9,7 @@ mod segment;
 pub(crate) mod stored;
 mod version;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
@@ -107,6 +108,12 @@ impl View {
     /// Returns the column of `path`; `None` when no document of the shard can have a value for it.
     pub fn field(&self, path: &str) -> Option<&FieldHandle> {
         self.fields.get(path)
+    }
+
+    /// Returns the column of the values at `path`, which may be a key of a `flattened` field; `None` when no
+    /// document of the shard can have one.
+    pub fn values(&self, path: &str) -> Option<Cow<'_, FieldHandle>> {
+        self.fields.values(path)
     }
 
     /// Returns tantivy's searcher over the same segments, in the same order.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use keyword::KeywordKind;
+pub use keyword::{KEY_END, KEYED, KeywordKind};
 pub use number::{NumberKind, round_half_up, round_to};
 pub use template::DynamicTemplate;
 
@@ -112,14 +112,17 @@ impl Default for Mapping {
 }
 
 impl Mapping {
-    /// Returns the field at `path`, or the one that an alias there stands for.
+    /// Returns the field at `path`, the one that an alias there stands for, or the `flattened` field that `path`
+    /// is a key of.
     pub fn field(&self, path: &str) -> Option<&Field> {
         self.resolved(path).map(|(_, field)| field)
     }
 
-    /// Returns the field at `path` with its own path, or the one that an alias there stands for.
+    /// As [`Self::field`], with the field's own path.
     pub fn resolved(&self, path: &str) -> Option<(&FieldPath, &Field)> {
-        let (own, field) = self.fields.get_key_value(path)?;
+        let Some((own, field)) = self.fields.get_key_value(path) else {
+            return self.flattened(path).map(|(root, _)| root);
+        };
         match &field.kind {
             FieldKind::Alias { path } => self.fields.get_key_value(path),
             _ => Some((own, field)),
@@ -138,6 +141,17 @@ impl Mapping {
             fed_from = parent;
         }
         fed_from
+    }
+
+    /// Returns the `flattened` field above `path`, and the key that `path` is in it.
+    pub fn flattened<'p>(&self, path: &'p str) -> Option<((&FieldPath, &Field), &'p str)> {
+        path.match_indices('.').find_map(|(dot, _)| {
+            let (own, field) = self.fields.get_key_value(&path[..dot])?;
+            field
+                .kind
+                .is_flattened()
+                .then_some(((own, field), &path[dot + 1..]))
+        })
     }
 
     /// Returns the ordinal for the next new field: one more than the largest in use.
@@ -383,6 +397,22 @@ impl FieldKind {
             Self::Encoded { codec, .. } => codec.type_name(),
             Self::Binary { .. } => "binary",
         }
+    }
+
+    /// Returns whether it is a `flattened` field, whose keys are no fields.
+    pub fn is_flattened(&self) -> bool {
+        let Self::Keyword { family, .. } = self else {
+            return false;
+        };
+        matches!(family, KeywordKind::Flattened { .. })
+    }
+
+    /// Returns whether it holds the values of a `flattened` field behind their keys: clients do not see it.
+    pub fn is_keyed(&self) -> bool {
+        let Self::Keyword { family, .. } = self else {
+            return false;
+        };
+        matches!(family, KeywordKind::Keyed { .. })
     }
 
     /// Returns whether the field can be searched: by its index, or, more slowly, by the doc values of

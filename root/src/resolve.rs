@@ -14,6 +14,7 @@ mod function;
 mod graph;
 mod group;
 mod intervals;
+mod keyed;
 mod like;
 mod metadata;
 mod multi;
@@ -330,6 +331,9 @@ impl<'a> Resolver<'a> {
     /// Returns the field to search; `None` when the mapping does not know it. What can be asked of
     /// metadata was answered before: the rest is refused, or nothing would be found in silence.
     fn indexed_field(&self, path: &str) -> Result<Option<(FieldPath, Field)>, QueryError> {
+        if let Some((root, key)) = self.mapping().flattened(path) {
+            return self.key(root, key);
+        }
         let Some((path, field)) = self.mapping().resolved(path) else {
             return match is_metadata(path) {
                 true => Err(unsearchable(path)),
@@ -349,13 +353,7 @@ impl<'a> Resolver<'a> {
             )));
         }
         if !field.kind.is_searchable() {
-            return Err(QueryError::new(
-                ErrorType::QueryShard,
-                format!(
-                    "failed to create query: Cannot search on field [{path}] since it is not \
-                     indexed."
-                ),
-            ));
+            return Err(not_indexed(path.as_str()));
         }
         Ok(Some((path.clone(), field.clone())))
     }
@@ -374,6 +372,14 @@ fn not_looked_up(query: &str, index: &str, id: &str) -> QueryError {
         "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for searches, \
          counts and explanations, but not in a scroll nor in the filter of an alias"
     ))
+}
+
+/// Refuses a query on a field that is kept out of the index.
+fn not_indexed(path: &str) -> QueryError {
+    QueryError::new(
+        ErrorType::QueryShard,
+        format!("failed to create query: Cannot search on field [{path}] since it is not indexed."),
+    )
 }
 
 /// Puts a factor on a clause's score; a factor of 1 adds nothing.

@@ -146,7 +146,7 @@ fn the_page_on_searches_lists_what_the_parser_knows() -> Result<()> {
         (
             "`_geo_distance`",
             vec![(
-                json!({"sort": [{"_geo_distance": {"a": [0, 0]}}]}),
+                json!({"sort": [{"_geo_distance": {"somewhere": [0, 0]}}]}),
                 "/sort/0/_geo_distance",
             )],
         ),

@@ -14,6 +14,7 @@ mod distances;
 mod documents;
 mod field_types;
 mod filters;
+mod flattened;
 mod highlighting;
 mod ignored;
 mod layouts;

@@ -178,7 +178,7 @@ fn collect<'a>(
     for (path, field) in &index.mapping.fields {
         // What can be done with an alias is what can be done with its field.
         let field = index.mapping.field(path.as_str()).unwrap_or(field);
-        if filters.keep(kind_of(field)) {
+        if filters.keep(kind_of(field)) && !field.kind.is_keyed() {
             add(path.as_str(), capability(field));
         }
     }

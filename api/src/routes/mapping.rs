@@ -113,7 +113,8 @@ fn fields_of(index: &IndexMeta, wanted: &[String], has_defaults: bool) -> Map<St
     };
     let mut fields = Map::new();
     for (path, field) in &index.mapping.fields {
-        if !is_wanted(path) || matches!(field.kind, FieldKind::Object { .. }) {
+        let is_hidden = matches!(field.kind, FieldKind::Object { .. }) || field.kind.is_keyed();
+        if !is_wanted(path) || is_hidden {
             continue;
         }
         let name = path.as_str().rsplit('.').next().unwrap_or(path.as_str());

@@ -45,8 +45,8 @@ impl Source {
         segment: &SegmentView,
     ) -> Result<Self, EngineError> {
         let format = format(view.mapping(), path, pattern)?;
-        let values = match view.field(path) {
-            Some(handle) => DocValues::open(segment, handle)?,
+        let values = match view.values(path) {
+            Some(handle) => DocValues::open(segment, &handle)?,
             None => None,
         };
         Ok(Self { format, values })

@@ -1,5 +1,6 @@
 //! `docvalue_fields`: values as the columns hold them, ascending.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, FieldPath};
@@ -19,7 +20,7 @@ use crate::view::{View, split_place};
 /// Fields to read, with their formats.
 pub(super) struct Plan<'v> {
     view: &'v View,
-    fields: Vec<(FieldPath, &'v FieldHandle, Format)>,
+    fields: Vec<(FieldPath, Cow<'v, FieldHandle>, Format)>,
     /// The columns of the segment that was read last, beside `fields`.
     opened: Option<(u32, Vec<Option<DocValues>>)>,
 }
@@ -81,14 +82,14 @@ impl<'v> Plan<'v> {
             ..
         } in asked
         {
-            for (path, _) in view.mapping().matching(pattern) {
+            for path in wanted(view, pattern) {
                 let Some(field) = view.mapping().field(path.as_str()) else {
                     continue;
                 };
                 let is_named = pattern == path.as_str();
                 if !field.kind.has_doc_values() {
                     if is_named && matches!(field.kind, FieldKind::Text { .. }) {
-                        return Err(no_doc_values(path));
+                        return Err(no_doc_values(&path));
                     }
                     continue;
                 }
@@ -98,17 +99,14 @@ impl<'v> Plan<'v> {
                 );
                 if is_named && !has_format && is_formatted(format.as_deref()) {
                     return Err(no_format(
-                        path,
+                        &path,
                         &field.kind,
                         "does not support custom formats",
                     ));
                 }
-                if let Some(handle) = view.field(path.as_str()) {
-                    fields.push((
-                        path.clone(),
-                        handle,
-                        Format::new(&field.kind, format.as_deref())?,
-                    ));
+                if let Some(handle) = view.values(path.as_str()) {
+                    let format = Format::new(&field.kind, format.as_deref())?;
+                    fields.push((path, handle, format));
                 }
             }
         }
@@ -147,8 +145,19 @@ impl<'v> Plan<'v> {
         };
         let handles = self.fields.iter().map(|(_, handle, _)| handle);
         handles
-            .map(|handle| DocValues::open(segment, handle))
+            .map(|handle| DocValues::open(segment, handle.as_ref()))
             .collect()
+    }
+}
+
+/// Returns the fields that a pattern names, or the key of a `flattened` field that it is.
+fn wanted(view: &View, pattern: &str) -> Vec<FieldPath> {
+    match view.mapping().flattened(pattern) {
+        Some(_) if !pattern.contains('*') => vec![FieldPath::new(pattern)],
+        _ => {
+            let matching = view.mapping().matching(pattern);
+            matching.map(|(path, _)| path.clone()).collect()
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
 use gleaner_query::search::FieldFormat;
-use gleaner_query::source::values_at;
+use gleaner_query::source::{objects_at, values_at};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ struct FieldPlan {
     is_date: bool,
     /// Whether its numbers are of 32 bits or fewer.
     is_narrow: bool,
+    /// Whether its values are objects, which are shown as they are.
+    takes_objects: bool,
 }
 
 /// Where the values of fields come from.
@@ -60,11 +62,21 @@ impl Plan {
             if *include_unmapped {
                 unmapped.patterns.push(pattern.clone());
             }
+            if let Some(((_, field), _)) = view.mapping().flattened(pattern) {
+                // A key of it; patterns stand for no keys.
+                let path = FieldPath::new(pattern.as_str());
+                if is_formatted(format.as_deref()) {
+                    return Err(no_format(&path, &field.kind, "doesn't support formats."));
+                }
+                fields.push(FieldPlan::new(view, &path, field, Format::Raw, &origins));
+                continue;
+            }
             for (path, _) in view.mapping().matching(pattern) {
                 let Some((own, field)) = view.mapping().resolved(path.as_str()) else {
                     continue;
                 };
-                if !matches!(field.kind, FieldKind::Object { .. }) {
+                let is_hidden = field.kind.is_keyed();
+                if !matches!(field.kind, FieldKind::Object { .. }) && !is_hidden {
                     let is_date = matches!(field.kind, FieldKind::Date { .. });
                     let is_named = pattern == path.as_str();
                     if is_named && !is_date && is_formatted(format.as_deref()) {
@@ -74,6 +86,7 @@ impl Plan {
                     let plan = FieldPlan::new(view, own, field, format, &origins);
                     fields.push(FieldPlan {
                         path: path.clone(),
+                        takes_objects: field.kind.is_flattened(),
                         ..plan
                     });
                 }
@@ -90,7 +103,7 @@ impl Plan {
     pub(super) fn read(&self, source: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
         for field in &self.fields {
             let paths = field.source_paths.iter();
-            let values = paths.flat_map(|path| values_at(source, path.as_str()));
+            let values = paths.flat_map(|path| field.values(source, path.as_str()));
             let values: Vec<Value> = values.filter_map(|value| field.shown(value)).collect();
             if !values.is_empty() {
                 shown.insert(field.path.to_string(), values);
@@ -184,6 +197,15 @@ impl FieldPlan {
             format,
             is_date: matches!(field.kind, FieldKind::Date { .. }),
             is_narrow,
+            takes_objects: false,
+        }
+    }
+
+    /// Returns the values at a path; the objects there where the field is made of such.
+    fn values<'v>(&self, source: &'v Value, path: &str) -> Vec<&'v Value> {
+        match self.takes_objects {
+            true => objects_at(source, path),
+            false => values_at(source, path),
         }
     }
 
@@ -197,6 +219,7 @@ impl FieldPlan {
             Some(FieldValue::Date(ms)) => self.format.date(ms),
             Some(FieldValue::Ip(address)) => Value::from(ip_text(u128::from(address))),
             // A date that its format does not read may still be milliseconds.
+            None if self.takes_objects => value.clone(),
             None if self.is_date => self.format.date(milliseconds(value)?),
             None => return None,
         })

@@ -1,10 +1,13 @@
 //! From the mapping to tantivy's schema, and from a path to its column.
 
+use std::borrow::Cow;
+
+use gleaner_model::mapping::KeywordKind;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use hashbrown::HashMap;
 use tantivy::schema::{
-    BytesOptions, Field as Column, IndexRecordOption, IpAddrOptions, NumericOptions, STORED,
-    Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
+    BytesOptions, Field as Column, IndexRecordOption, IpAddrOptions, JsonObjectOptions,
+    NumericOptions, STORED, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
 };
 
 use super::{names, tokens};
@@ -55,6 +58,17 @@ pub struct Fields {
     handles: HashMap<FieldPath, FieldHandle>,
     /// Fields by the aliases that stand for them.
     aliases: HashMap<FieldPath, FieldPath>,
+    /// Columns of keys by their `flattened` field.
+    keys: HashMap<FieldPath, KeyColumns>,
+}
+
+/// Where the columns of a `flattened` field's keys are.
+#[derive(Debug)]
+pub(crate) struct KeyColumns {
+    /// The field that has them all.
+    pub(crate) column: Column,
+    /// Its name, with which those of the columns begin.
+    name: String,
 }
 
 impl Fields {
@@ -64,6 +78,7 @@ impl Fields {
     /// [`EngineError::Corrupt`] when `schema` lacks a system field.
     pub fn new(mapping: &Mapping, schema: &Schema) -> Result<Self, EngineError> {
         let (mut handles, mut aliases) = (HashMap::new(), HashMap::new());
+        let mut keys = HashMap::new();
         for (path, field) in &mapping.fields {
             if let FieldKind::Alias { path: of } = &field.kind {
                 aliases.insert(path.clone(), of.clone());
@@ -74,6 +89,9 @@ impl Fields {
             let Ok(column) = schema.get_field(&name) else {
                 continue;
             };
+            if let Some((root, columns)) = key_columns(path, &name, schema) {
+                keys.insert(root, columns);
+            }
             let handle = FieldHandle {
                 column,
                 name,
@@ -87,6 +105,7 @@ impl Fields {
             system: SystemFields::new(schema)?,
             handles,
             aliases,
+            keys,
         })
     }
 
@@ -106,6 +125,28 @@ impl Fields {
         self.handles.get(path).or_else(of_alias)
     }
 
+    /// Returns the column of the values that documents have at `path`, which may be a key of a `flattened` field.
+    pub fn values(&self, path: &str) -> Option<Cow<'_, FieldHandle>> {
+        if let Some(handle) = self.get(path) {
+            return Some(Cow::Borrowed(handle));
+        }
+        path.match_indices('.').find_map(|(dot, _)| {
+            let (root, key) = (&path[..dot], &path[dot + 1..]);
+            let handle = self.handles.get(root)?;
+            let columns = self.columns_of_keys(root)?;
+            Some(Cow::Owned(FieldHandle {
+                name: names::column_of_key(&columns.name, key),
+                column: columns.column,
+                ..handle.clone()
+            }))
+        })
+    }
+
+    /// Returns where the columns of a `flattened` field's keys are.
+    pub(crate) fn columns_of_keys(&self, root: &str) -> Option<&KeyColumns> {
+        self.keys.get(root)
+    }
+
     /// Returns the column of `path` when it is a `text` field.
     pub fn text(&self, path: &str) -> Option<&FieldHandle> {
         self.get(path)
@@ -122,6 +163,15 @@ impl Fields {
     pub fn iter(&self) -> impl Iterator<Item = (&FieldPath, &FieldHandle)> {
         self.handles.iter()
     }
+}
+
+/// Returns the columns of keys that belong to the keyed field at `path`, with the field above it; `None` for other
+/// fields.
+fn key_columns(path: &FieldPath, name: &str, schema: &Schema) -> Option<(FieldPath, KeyColumns)> {
+    let name = names::columns_of_keys(name);
+    let column = schema.get_field(&name).ok()?;
+    let (root, _) = path.as_str().rsplit_once('.')?;
+    Some((FieldPath::new(root), KeyColumns { column, name }))
 }
 
 /// Returns the system fields of the schema in tantivy's `meta`.
@@ -216,7 +266,10 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
             builder.add_text_field(name, text_options(analyzer, *index));
         }
         FieldKind::Keyword {
-            index, doc_values, ..
+            family,
+            index,
+            doc_values,
+            ..
         } => {
             let mut options = if *index {
                 term_options()
@@ -227,6 +280,13 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
                 options = options.set_fast(tokens::WHOLE);
             }
             builder.add_text_field(name, options);
+            if let KeywordKind::Keyed {
+                has_columns: true, ..
+            } = family
+            {
+                let columns = JsonObjectOptions::default().set_fast(tokens::WHOLE);
+                builder.add_json_field(&names::columns_of_keys(name), columns);
+            }
         }
         FieldKind::Number { .. } if name.starts_with('u') => {
             builder.add_u64_field(name, numeric_options(kind));

@@ -52,6 +52,32 @@ pub fn column(field: &Field) -> Option<String> {
     Some(format!("{letter}{}", field.ordinal))
 }
 
+/// Returns the name of the field that has the columns of a keyed field's keys, which is called `name`.
+pub fn columns_of_keys(name: &str) -> String {
+    format!("{name}_keys")
+}
+
+/// Returns the name of a key's column. The field of all of them is called `columns`.
+pub fn column_of_key(columns: &str, key: &str) -> String {
+    format!("{columns}.{}", key_name(key))
+}
+
+/// Returns a key as columns are named: tantivy takes a dot for a step into an object and a backslash for its
+/// escape. No two keys have one name.
+pub fn key_name(key: &str) -> String {
+    let mut name = String::with_capacity(key.len());
+    for c in key.chars() {
+        match c {
+            '.' => name.push_str("\u{2}d"),
+            '\\' => name.push_str("\u{2}b"),
+            '\u{1}' => name.push_str("\u{2}1"),
+            '\u{2}' => name.push_str("\u{2}2"),
+            c => name.push(c),
+        }
+    }
+    name
+}
+
 /// Returns whether documents with a value of the field are listed under [`PRESENT`].
 pub fn is_listed(kind: &FieldKind) -> bool {
     !kind.has_doc_values() && !matches!(kind, FieldKind::Object { .. } | FieldKind::Alias { .. })

@@ -2,6 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Name, below a `flattened` field, of the field that holds its values behind their keys.
+pub const KEYED: &str = "_keyed";
+
+/// What stands between a key and its value in a term of [`KeywordKind::Keyed`], as in Elasticsearch
+/// (`FlattenedFieldParser.SEPARATOR`).
+pub const KEY_END: char = '\0';
+
 /// As which type a field of whole terms was declared.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum KeywordKind {
@@ -12,6 +19,18 @@ pub enum KeywordKind {
     Wildcard,
     /// `constant_keyword`: every document has this value, whether it says so or not.
     Constant(String),
+    /// `flattened`: the values that objects hold, at any depth, without their keys.
+    Flattened {
+        /// Names that a key may be made of, at most.
+        depth_limit: u32,
+    },
+    /// The values of a `flattened` field, each behind its key: terms are `key`, [`KEY_END`], `value`.
+    Keyed {
+        /// The key that is asked for; empty in a mapping.
+        key: String,
+        /// Whether there is a column for each key.
+        has_columns: bool,
+    },
 }
 
 impl KeywordKind {
@@ -21,6 +40,15 @@ impl KeywordKind {
             Self::Plain => "keyword",
             Self::Wildcard => "wildcard",
             Self::Constant(_) => "constant_keyword",
+            Self::Flattened { .. } | Self::Keyed { .. } => "flattened",
+        }
+    }
+
+    /// Returns whether how many documents hold a term counts in its score.
+    pub fn is_scored(&self) -> bool {
+        match self {
+            Self::Plain | Self::Flattened { .. } | Self::Keyed { .. } => true,
+            Self::Wildcard | Self::Constant(_) => false,
         }
     }
 

@@ -24,7 +24,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "completion",
     "rank_features",
     "rank_vectors",
-    "flattened",
     "match_only_text",
     "histogram",
     "aggregate_metric_double",
@@ -36,6 +35,9 @@ const NOT_SUPPORTED: &[&str] = &[
     "knn_vector",
     "flat_object",
 ];
+
+/// Names that a key of a `flattened` field may be made of where nothing else is declared.
+const DEPTH_LIMIT: u32 = 20;
 
 /// Reads the type called `type_name`; objects are read by their parent.
 pub(super) fn read(
@@ -50,6 +52,7 @@ pub(super) fn read(
         "keyword" => keyword(from),
         "wildcard" => wildcard(from),
         "constant_keyword" => constant_keyword(from),
+        "flattened" => flattened(from),
         "token_count" => token_count(from),
         "alias" => alias(from),
         "boolean" => boolean(from),
@@ -244,6 +247,25 @@ fn constant_keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
         null_value: None,
         index: true,
         doc_values: true,
+    })
+}
+
+fn flattened(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    similarity(from)?;
+    from.only("split_queries_on_whitespace", "false")?;
+    from.only("index_options", "docs")?;
+    from.accept(&["eager_global_ordinals"]);
+    let depth_limit = from.count("depth_limit")?.unwrap_or(DEPTH_LIMIT);
+    if depth_limit == 0 {
+        return Err(from.wrong("depth_limit", "a positive number"));
+    }
+    Ok(FieldKind::Keyword {
+        family: KeywordKind::Flattened { depth_limit },
+        ignore_above: from.count("ignore_above")?,
+        normalizer: None,
+        null_value: from.string("null_value")?,
+        index: from.bool("index", true)?,
+        doc_values: from.bool("doc_values", true)?,
     })
 }
 

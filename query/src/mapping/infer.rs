@@ -72,7 +72,11 @@ impl<'a> Inference<'a> {
     }
 
     fn kind(&self, path: &str) -> Option<&FieldKind> {
-        let field = self.mapping.field(path).or_else(|| self.found.get(path));
+        let field = self
+            .mapping
+            .fields
+            .get(path)
+            .or_else(|| self.found.get(path));
         field.map(|field| &field.kind)
     }
 
@@ -91,7 +95,11 @@ impl<'a> Inference<'a> {
 
     /// Adds what the value of a known field is copied to and the mapping lacks, as if it stood there.
     fn copy(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
-        let field = self.mapping.field(path).or_else(|| self.found.get(path));
+        let field = self
+            .mapping
+            .fields
+            .get(path)
+            .or_else(|| self.found.get(path));
         let targets = field.map_or_else(Vec::new, |field| field.copy_to.clone());
         for target in targets {
             if !value.is_object() && self.kind(target.as_str()).is_none() {

@@ -4,6 +4,7 @@ mod as_you_type;
 
 pub use as_you_type::{INDEX_PREFIX, MAX_PREFIX_CHARS};
 
+use gleaner_model::mapping::{KEYED, KeywordKind};
 use gleaner_model::{Dynamic, FieldKind, FieldPath};
 use serde_json::{Map, Value};
 
@@ -231,6 +232,11 @@ impl Reader<'_> {
         let Some(multi) = declared.get("fields") else {
             return Ok(());
         };
+        if type_name == "flattened" {
+            return Err(malformed(format!(
+                "unknown parameter [fields] on mapper [{path}] of type [flattened]"
+            )));
+        }
         let Some(fields) = multi.as_object() else {
             return Err(malformed(format!(
                 "expected map for property [fields] on field [{path}]"
@@ -259,7 +265,7 @@ impl Reader<'_> {
         if name.contains('.') {
             return Err(wrong("Field name which can't contain '.'"));
         }
-        if ["object", "nested", "alias"].contains(&type_name) {
+        if ["object", "nested", "alias", "flattened"].contains(&type_name) {
             return Err(wrong(&format!(
                 "Type [{type_name}] cannot be used in multi field"
             )));
@@ -284,6 +290,11 @@ impl Reader<'_> {
         let mut from = Parameters::new(path, type_name, declared);
         let kind = field_type::read(type_name, &mut from, self.rules)?;
         let copy_to = from.strings("copy_to")?;
+        if kind.is_flattened() && !copy_to.is_empty() {
+            return Err(malformed(format!(
+                "unknown parameter [copy_to] on mapper [{path}] of type [flattened]"
+            )));
+        }
         Ok(Draft {
             path: path.to_owned(),
             kind,
@@ -303,9 +314,32 @@ impl Reader<'_> {
 fn with_brought(type_name: &str, draft: Draft) -> Result<Vec<Draft>, QueryError> {
     let brought = match type_name {
         "search_as_you_type" => as_you_type::fields_below(&draft)?,
+        "flattened" => vec![keyed(&draft)],
         _ => Vec::new(),
     };
     Ok(std::iter::once(draft).chain(brought).collect())
+}
+
+/// Returns the field of a `flattened` field's values behind their keys, which is not shown as declared.
+fn keyed(root: &Draft) -> Draft {
+    Draft {
+        path: format!("{}.{KEYED}", root.path),
+        kind: FieldKind::Keyword {
+            family: KeywordKind::Keyed {
+                key: String::new(),
+                has_columns: root.kind.has_doc_values(),
+            },
+            ignore_above: None,
+            normalizer: None,
+            null_value: None,
+            index: root.kind.is_indexed(),
+            // What is sorted and aggregated is a column for each key.
+            doc_values: false,
+        },
+        is_multi_field: true,
+        copy_to: Vec::new(),
+        declared: Map::new(),
+    }
 }
 
 fn type_name(value: &Value) -> Option<&str> {

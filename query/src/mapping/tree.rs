@@ -23,7 +23,7 @@ fn insert(root: &mut Map<String, Value>, mapping: &Mapping, path: &str, field: &
         end += part.len();
         let prefix = &path[..end];
         end += 1;
-        let is_multi_field = mapping.field(prefix).is_some_and(|f| f.is_multi_field);
+        let is_multi_field = mapping.fields.get(prefix).is_some_and(|f| f.is_multi_field);
         let container = if is_multi_field {
             "fields"
         } else {

@@ -1,4 +1,4 @@
-//! Values of `_source` by path: arrays are walked through, objects at the end give nothing.
+//! Values of `_source` by path: arrays are walked through, an object at the end is no value.
 
 use serde_json::Value;
 
@@ -7,11 +7,27 @@ use serde_json::Value;
 /// Keys that contain dots themselves are found too: `{"a.b": 1}` has a value at `a.b`.
 pub fn values_at<'v>(source: &'v Value, path: &str) -> Vec<&'v Value> {
     let mut found = Vec::new();
-    walk(source, path, &mut found);
+    walk(source, path, &mut |value| {
+        if !value.is_object() {
+            found.push(value);
+        }
+    });
     found
 }
 
-fn walk<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
+/// Returns the objects at a dotted path of a document, in order; arrays are flattened.
+pub fn objects_at<'v>(source: &'v Value, path: &str) -> Vec<&'v Value> {
+    let mut found = Vec::new();
+    walk(source, path, &mut |value| {
+        if value.is_object() {
+            found.push(value);
+        }
+    });
+    found
+}
+
+/// Hands what stands at the end of a path to `found`.
+fn walk<'v>(value: &'v Value, path: &str, found: &mut impl FnMut(&'v Value)) {
     match value {
         Value::Array(elements) => elements
             .iter()
@@ -23,8 +39,7 @@ fn walk<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
                 }
             }
         }
-        Value::Object(_) => {}
-        leaf if path.is_empty() => found.push(leaf),
+        end if path.is_empty() => found(end),
         _ => {}
     }
 }

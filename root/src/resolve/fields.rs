@@ -71,7 +71,8 @@ fn push(fields: &mut Vec<SearchField>, field: SearchField) {
 }
 
 fn is_searchable(field: &Field) -> bool {
-    field.kind.is_indexed() && !matches!(field.kind, FieldKind::Object { .. })
+    let is_hidden = matches!(field.kind, FieldKind::Object { .. }) || field.kind.is_keyed();
+    field.kind.is_indexed() && !is_hidden
 }
 
 /// Returns the paths that `pattern` matches in the mapping, objects left out.

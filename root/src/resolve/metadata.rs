@@ -6,7 +6,7 @@ use gleaner_query::error::ErrorType;
 use gleaner_query::mapping::{ignored_path, is_metadata, may_ignore};
 use gleaner_query::resolved::{Clause, Scalar};
 
-use super::{Resolver, ids, values};
+use super::{Resolver, ids, keyed, values};
 
 impl Resolver<'_> {
     /// Answers terms on `_id`, `_index`, `_routing` and `_ignored`; `None` for ordinary fields.
@@ -69,6 +69,9 @@ impl Resolver<'_> {
             return Clause::Exists {
                 fields: vec![FieldPath::new(field)],
             };
+        }
+        if let Some((root, key)) = self.mapping().flattened(field) {
+            return keyed::exists(root.0, key);
         }
         let resolved = self.mapping().resolved(field);
         let field = resolved.map_or(field, |(own, _)| own.as_str());

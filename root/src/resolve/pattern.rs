@@ -10,7 +10,7 @@ use gleaner_query::resolved::{Clause, Pattern};
 
 use super::fields::search_fields;
 use super::prefix::LastWord;
-use super::{Resolver, boosted, is_unsaid, unsaid};
+use super::{Resolver, boosted, is_unsaid, keyed, unsaid};
 
 impl Resolver<'_> {
     /// Resolves what a query string asks of several fields.
@@ -86,6 +86,9 @@ impl Resolver<'_> {
             FieldKind::Text { .. } | FieldKind::Keyword { .. }
         ) {
             return Err(not_text(kind, &query.field, field.kind.type_name()));
+        }
+        if kind != PatternKind::Prefix && keyed::key_of(&field.kind).is_some() {
+            return Err(keyed::not_asked_of_keys(kind.name()));
         }
         if let (PatternKind::Prefix, FieldKind::Text { .. }, Some(options)) =
             (kind, &field.kind, &query.analysis)
@@ -177,7 +180,7 @@ fn not_text(kind: PatternKind, field: &str, type_name: &str) -> QueryError {
 }
 
 /// Which kind of pattern a clause holds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PatternKind {
     Prefix,
     Wildcard,

@@ -13,7 +13,7 @@ use gleaner_query::resolved::{Clause, Scalar};
 use serde_json::Value;
 
 use super::values::{self, Number};
-use super::{Resolver, boosted};
+use super::{Resolver, boosted, keyed};
 
 /// Returns the clause for values between bounds.
 pub(crate) fn between(field: &FieldPath, lower: Bound<Scalar>, upper: Bound<Scalar>) -> Clause {
@@ -59,7 +59,7 @@ impl Resolver<'_> {
             return Ok(Clause::MatchNone);
         };
         if query.lower.is_none() && query.upper.is_none() {
-            return Ok(boosted(Clause::Exists { fields: vec![path] }, query.boost));
+            return Ok(boosted(self.exists(&query.field), query.boost));
         }
         if let FieldKind::Encoded { codec, .. } = &field.kind {
             if *codec == Codec::GeoPoint {
@@ -71,6 +71,10 @@ impl Resolver<'_> {
         let upper = self.bound(query, &field, query.upper.as_ref(), false)?;
         let (Some(lower), Some(upper)) = (lower, upper) else {
             return Ok(Clause::MatchNone);
+        };
+        let (lower, upper) = match keyed::key_of(&field.kind) {
+            Some(key) => keyed::within(key, lower, upper),
+            None => (lower, upper),
         };
         let clause = match field.kind {
             FieldKind::Boolean { .. } => of_booleans(&path, &lower, &upper),

@@ -12,7 +12,7 @@ use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
 use serde_json::Value;
 
 use super::graph::TokenGraph;
-use super::{Resolver, all_of, boosted, required, unsaid, values};
+use super::{Resolver, all_of, boosted, keyed, required, unsaid, values};
 
 /// Words of one text at most: each is read from a list of its own, and what evaluates them looks at the
 /// clock between documents, not words.
@@ -123,6 +123,9 @@ impl Resolver<'_> {
             .fuzziness
             .filter(|_| matches!(field.kind, FieldKind::Keyword { .. }));
         if let Some(fuzziness) = fuzzy {
+            if keyed::key_of(&field.kind).is_some() {
+                return Err(keyed::not_asked_of_keys("fuzzy"));
+            }
             let term = self.normalized(field, &values::text_of(value));
             return Ok(self.fuzzy_term(path, &term, &fuzzy_options(fuzziness, options)));
         }
@@ -275,6 +278,9 @@ impl Resolver<'_> {
                  of type [{}]",
                 field.kind.type_name()
             )));
+        }
+        if keyed::key_of(&field.kind).is_some() {
+            return Err(keyed::not_asked_of_keys("fuzzy"));
         }
         let options = FuzzyTermOptions {
             fuzziness: query.fuzziness,

@@ -9,7 +9,7 @@ use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Scalar};
 use serde_json::Value;
 
-use super::{Resolver, range};
+use super::{Resolver, keyed, range};
 
 /// Returns the text a value stands for: strings as they are, others as JSON.
 pub(crate) fn text_of(value: &Value) -> String {
@@ -97,7 +97,7 @@ impl Resolver<'_> {
                     field: path.clone(),
                     term,
                 };
-                Ok(match family.is_plain() {
+                Ok(match family.is_scored() {
                     true => clause,
                     // How many documents hold it does not matter.
                     false => Clause::Constant(Box::new(clause)),
@@ -124,8 +124,12 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns `text` after the normalizer of a keyword field; unchanged for others.
+    /// Returns `text` as a term of a keyword field: after its normalizer, behind the key that is asked for;
+    /// unchanged for others.
     pub(crate) fn normalized(&self, field: &Field, text: &str) -> String {
+        if let Some(key) = keyed::key_of(&field.kind) {
+            return keyed::term(key, text);
+        }
         let FieldKind::Keyword {
             normalizer: Some(name),
             ..

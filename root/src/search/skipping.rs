@@ -197,8 +197,8 @@ fn kinds<'a>(plan: &'a IndexPlan, request: &SearchRequest) -> Vec<Option<&'a Fie
     let mut fields = Vec::new();
     sorted_by(&request.sort, &mut fields);
     fields_of(&request.aggregations, &mut fields);
-    let all = &plan.index.mapping.fields;
-    let kind = |field: &str| all.get(field).map(|field| &field.kind);
+    let mapping = &plan.index.mapping;
+    let kind = |field: &str| mapping.field(field).map(|field| &field.kind);
     fields.into_iter().map(kind).collect()
 }
 

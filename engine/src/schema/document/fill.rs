@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_model::hash::tie_break_hash;
+use gleaner_model::mapping::KEY_END;
 use gleaner_model::{DocumentId, FieldKind, Mapping, MappingVersion, PrimaryTerm, SeqNo, Version};
 use tantivy::TantivyDocument;
-use tantivy::schema::Field as Column;
+use tantivy::schema::{Field as Column, OwnedValue};
 
 use super::plan::Plan;
 use super::walk::{self, WalkOutcome};
@@ -60,6 +61,8 @@ struct Target {
     ordinal: u64,
     /// Set when documents with a value are listed under `_fields`.
     listed: Option<u64>,
+    /// Where each value goes to a column of its key.
+    keys: Option<Column>,
     /// Whether the column keeps anything at all.
     is_kept: bool,
     /// Several values of a document stand in order in the column.
@@ -80,6 +83,7 @@ impl DocumentBuilder {
             let path = plan.node(number as u32).path.as_str();
             targets[number] = fields.get(path).map(|handle| Target {
                 column: handle.column,
+                keys: keys_of(&fields, path, &leaf.kind),
                 ordinal: u64::from(leaf.ordinal),
                 listed: names::is_listed(&leaf.kind).then_some(u64::from(leaf.ordinal)),
                 is_kept: leaf.kind.is_indexed() || leaf.kind.has_doc_values(),
@@ -180,6 +184,9 @@ impl DocumentBuilder {
             };
             if target.is_kept {
                 add(&mut document, target.column, value);
+            }
+            if let Some(keys) = target.keys {
+                add_to_key(&mut document, keys, value);
             }
             if let Some(ordinal) = target.listed.filter(|_| last != Some(*number)) {
                 document.add_u64(self.fields.system().present, ordinal);
@@ -322,6 +329,23 @@ fn analyzers_of(plan: &Plan, analyzers: &AnalyzerRegistry) -> Vec<Option<Analyze
         }
     }
     by_node
+}
+
+/// Returns the field of the columns of keys, where `path` is one of values behind their keys.
+fn keys_of(fields: &Fields, path: &str, kind: &FieldKind) -> Option<Column> {
+    let (root, _) = path.rsplit_once('.').filter(|_| kind.is_keyed())?;
+    Some(fields.columns_of_keys(root)?.column)
+}
+
+/// Adds the value behind a key to the column of that key.
+fn add_to_key(document: &mut TantivyDocument, keys: Column, value: &FieldValue<'_>) {
+    let FieldValue::Text(term) = value else {
+        return;
+    };
+    if let Some((key, value)) = term.split_once(KEY_END) {
+        let value = OwnedValue::Str(value.to_owned());
+        document.add_object(keys, [(names::key_name(key), value)].into());
+    }
 }
 
 fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {

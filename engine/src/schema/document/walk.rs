@@ -1,5 +1,6 @@
 //! The walk over a document's JSON: no tree is built, text is borrowed where it holds no escapes.
 
+mod flattened;
 mod visit;
 
 use gleaner_model::{Dynamic, FieldKind};
@@ -291,6 +292,14 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     /// Gives a value to a field and to its multi-fields.
     fn value<E: Error>(&mut self, number: u32, leaf: &Leaf, scalar: &Scalar<'de>) -> Result<(), E> {
+        if leaf.kind.is_flattened() {
+            return self.refuse(self.mismatch(
+                number,
+                leaf,
+                &scalar.text(),
+                flattened::no_object(),
+            ));
+        }
         match leaf.read(scalar) {
             Ok(Some(value)) => self.found.values.push((number, value)),
             // An empty text is no number, and none was ignored.
@@ -327,6 +336,7 @@ impl<'p, 'de> Walk<'p, 'de> {
     fn fill_null(&mut self, place: Place) {
         if let Place::Node(number) = place
             && let NodeKind::Leaf(leaf) = &self.plan.node(number).kind
+            && !leaf.kind.is_flattened()
         {
             self.found
                 .values
@@ -351,6 +361,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         let NodeKind::Leaf(leaf) = &self.plan.node(number).kind else {
             return Ok(());
         };
+        if leaf.kind.is_flattened() {
+            return self.flattened(number, leaf, value);
+        }
         if let Some(read) = leaf.read_json(value) {
             return match read {
                 Ok(values) => {

@@ -55,8 +55,8 @@ impl GroupReader {
             format: None,
             numeric_type: None,
         };
-        let values = match target.view.field(path) {
-            Some(handle) => DocValues::open(segment, handle)?,
+        let values = match target.view.values(path) {
+            Some(handle) => DocValues::open(segment, &handle)?,
             None => None,
         };
         Ok(Self {

@@ -352,8 +352,8 @@ fn source_of(
     }
     let kind = field::kind(key, path, view.mapping());
     let kind = kind.map_err(|error| EngineError::Query(error.reason))?;
-    let values = match view.field(path) {
-        Some(handle) => DocValues::open(segment, handle)?,
+    let values = match view.values(path) {
+        Some(handle) => DocValues::open(segment, &handle)?,
         None => None,
     };
     let source = match values {

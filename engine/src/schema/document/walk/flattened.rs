@@ -1,0 +1,117 @@
+//! Objects of `flattened` fields: each value inside becomes a term, and one behind its key.
+//!
+//! Source: Elasticsearch reference, *Flattened field type*; `FlattenedFieldParser`.
+
+use gleaner_model::FieldKind;
+use gleaner_model::mapping::{KEY_END, KeywordKind};
+use serde::de::Error;
+use serde_json::Value;
+
+use super::{Walk, preview};
+use crate::schema::document::convert::{MAX_TERM_BYTES, Mismatch};
+use crate::schema::document::plan::Leaf;
+use crate::schema::document::{DocumentError, FieldValue};
+
+/// What is wrong with a value that is no object.
+pub(super) fn no_object() -> Mismatch {
+    Mismatch::Malformed("Failed to parse object: expected an object of keys and values".to_owned())
+}
+
+impl Walk<'_, '_> {
+    /// Gives the values of an object to its field, and behind their keys to the field below.
+    pub(super) fn flattened<E: Error>(
+        &mut self,
+        number: u32,
+        leaf: &Leaf,
+        object: &Value,
+    ) -> Result<(), E> {
+        let mut entries = Entries {
+            leaf,
+            found: Vec::new(),
+        };
+        if let Err(mismatch) = entries.read("", 0, object) {
+            let refused: DocumentError = self.mismatch(number, leaf, &preview(object), mismatch);
+            return self.refuse(refused);
+        }
+        for (key, text) in entries.found {
+            for keyed in &leaf.multi_fields {
+                let term = format!("{key}{KEY_END}{text}");
+                let value = FieldValue::Text(term.into());
+                self.found.values.push((*keyed, value));
+            }
+            let value = FieldValue::Text(text.into());
+            self.found.values.push((number, value));
+        }
+        Ok(())
+    }
+}
+
+/// Keys and values of an object, in the order in which they stand.
+struct Entries<'a> {
+    leaf: &'a Leaf,
+    found: Vec<(String, String)>,
+}
+
+impl Entries<'_> {
+    /// Reads what stands at `key`, which is made of `depth` names.
+    fn read(&mut self, key: &str, depth: u32, value: &Value) -> Result<(), Mismatch> {
+        match value {
+            Value::Object(entries) => {
+                self.check_depth(depth)?;
+                for (name, inner) in entries {
+                    if name.contains(KEY_END) {
+                        return Err(Mismatch::Malformed(format!(
+                            "Keys in [flattened] fields cannot contain the reserved character \\0. Offending key: \
+                             [{name}]."
+                        )));
+                    }
+                    let key = match key.is_empty() {
+                        true => name.clone(),
+                        false => format!("{key}.{name}"),
+                    };
+                    self.read(&key, depth + 1, inner)?;
+                }
+                Ok(())
+            }
+            Value::Array(items) => items
+                .iter()
+                .try_for_each(|item| self.read(key, depth, item)),
+            Value::Null => match &self.leaf.kind {
+                FieldKind::Keyword {
+                    null_value: Some(text),
+                    ..
+                } => self.add(key, text.clone()),
+                _ => Ok(()),
+            },
+            Value::String(text) => self.add(key, text.clone()),
+            Value::Bool(_) | Value::Number(_) => self.add(key, value.to_string()),
+        }
+    }
+
+    fn check_depth(&self, depth: u32) -> Result<(), Mismatch> {
+        match &self.leaf.kind {
+            FieldKind::Keyword {
+                family: KeywordKind::Flattened { depth_limit },
+                ..
+            } if depth >= *depth_limit => Err(Mismatch::Malformed(format!(
+                "The provided [flattened] field exceeds the maximum depth limit of [{depth_limit}]."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn add(&mut self, key: &str, text: String) -> Result<(), Mismatch> {
+        let FieldKind::Keyword { ignore_above, .. } = &self.leaf.kind else {
+            return Ok(());
+        };
+        let is_longer = |limit: u32| text.chars().count() > limit as usize;
+        if ignore_above.is_some_and(is_longer) {
+            return Ok(());
+        }
+        if key.len() + KEY_END.len_utf8() + text.len() > MAX_TERM_BYTES {
+            return Err(Mismatch::Immense);
+        }
+        self.found.push((key.to_owned(), text));
+        Ok(())
+    }
+}
