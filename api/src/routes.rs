@@ -15,6 +15,7 @@ mod field_caps;
 mod index;
 mod info;
 mod licence;
+mod lifecycle;
 mod maintenance;
 mod mapping;
 mod mget;
@@ -81,6 +82,8 @@ pub(crate) static TABLES: &[&[Route]] = &[
     rollover::ROUTES,
     resize::ROUTES,
     data_stream::ROUTES,
+    data_stream::LIFECYCLE_ROUTES,
+    lifecycle::ROUTES,
     resolve::ROUTES,
     cat::ROUTES,
     refused::ROUTES,

@@ -49,6 +49,7 @@ pub fn root(num_shards: u32) -> Root {
         primary_terms: vec![PrimaryTerm(1); num_shards as usize],
         copies: Vec::new(),
         is_closed: false,
+        rolled_over_ms: None,
     };
     let mut state = ClusterState::default();
     state.indices.insert(index.uuid, Arc::new(index));

@@ -98,6 +98,7 @@ async fn templates_and_data_streams_are_kept_and_go(coordinator: &dyn Coordinato
         templates.legacy.insert(name.to_owned(), template);
         let stream = IndexName::parse(name).expect("a good name");
         let of = DataStream {
+            lifecycle: None,
             indices: vec![IndexUuid([1; 16])],
             generation: 1,
             hidden: false,
@@ -125,6 +126,7 @@ fn index(mapping: Mapping) -> IndexMeta {
         primary_terms: Vec::new(),
         copies: Vec::new(),
         is_closed: false,
+        rolled_over_ms: None,
     }
 }
 

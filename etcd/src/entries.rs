@@ -165,6 +165,7 @@ impl Entries {
             data_streams: meta.data_streams,
             persistent_settings: meta.persistent_settings,
             transient_settings: meta.transient_settings,
+            lifecycles: meta.lifecycles,
             security: meta.security,
         })
     }

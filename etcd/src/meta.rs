@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gleaner_model::{ClusterState, DataStream, IndexName, IndexUuid, NodeId, NodeMeta, Security};
+use gleaner_model::{
+    ClusterState, DataStream, IndexName, IndexUuid, Lifecycles, NodeId, NodeMeta, Security,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,6 +48,8 @@ pub(crate) struct Meta {
     pub(crate) transient_settings: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) security: Option<Arc<Security>>,
+    #[serde(default)]
+    pub(crate) lifecycles: Arc<Lifecycles>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) data_streams: BTreeMap<IndexName, DataStream>,
 }
@@ -66,6 +70,7 @@ impl Meta {
             data_streams,
             persistent_settings,
             transient_settings,
+            lifecycles,
             security,
         } = state.clone();
         Self {
@@ -77,6 +82,7 @@ impl Meta {
             flooded,
             persistent_settings,
             transient_settings,
+            lifecycles,
             security,
             data_streams,
         }

@@ -48,6 +48,7 @@ pub(crate) fn index(n: u8) -> IndexMeta {
         primary_terms: vec![PrimaryTerm::default()],
         copies: Vec::new(),
         is_closed: false,
+        rolled_over_ms: None,
     }
 }
 

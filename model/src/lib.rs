@@ -13,6 +13,7 @@ pub mod fault;
 pub mod hash;
 pub mod history;
 pub mod id;
+pub mod lifecycle;
 pub mod mapping;
 pub mod metric;
 pub mod names;
@@ -35,6 +36,7 @@ pub use id::{
     CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
     NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,
 };
+pub use lifecycle::{LifecyclePolicy, Lifecycles, StreamLifecycle};
 pub use mapping::{
     DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping, NumberKind,
 };

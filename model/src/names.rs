@@ -60,6 +60,7 @@ mod tests {
             primary_terms: Vec::new(),
             copies: Vec::new(),
             is_closed: false,
+            rolled_over_ms: None,
         };
         let indices = indices.iter().map(|(uuid, name)| meta(*uuid, name));
         ClusterState {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster_settings::ClusterSettings;
 use crate::id::{IndexName, IndexUuid, NodeId, PrimaryTerm, ShardKey, ShardNumber};
+use crate::lifecycle::{Lifecycles, StreamLifecycle};
 use crate::mapping::Mapping;
 use crate::security::Security;
 use crate::settings::IndexSettings;
@@ -54,6 +55,10 @@ pub struct IndexMeta {
     pub copies: Vec<Vec<NodeId>>,
     /// Whether the index is closed to reads and writes.
     pub is_closed: bool,
+    /// When another index took its place under an alias or in a data stream, milliseconds since the epoch; `None`:
+    /// none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_over_ms: Option<i64>,
 }
 
 impl IndexMeta {
@@ -84,6 +89,9 @@ pub struct DataStream {
     /// Whether wildcards leave it out.
     #[serde(default)]
     pub hidden: bool,
+    /// How long it keeps what was written to it; `None` keeps all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<StreamLifecycle>,
 }
 
 /// What a node does.
@@ -145,6 +153,9 @@ pub struct ClusterState {
     /// Settings that override the persistent ones until they are removed. They are kept as those are.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub transient_settings: serde_json::Map<String, serde_json::Value>,
+    /// What becomes of indices as they age.
+    #[serde(default, skip_serializing_if = "no_lifecycles")]
+    pub lifecycles: Arc<Lifecycles>,
     /// Who may do what; `None`: every request may do everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Arc<Security>>,
@@ -155,6 +166,10 @@ pub const MAX_DELETED: usize = 500;
 
 fn no_templates(templates: &Templates) -> bool {
     templates.is_empty()
+}
+
+fn no_lifecycles(lifecycles: &Lifecycles) -> bool {
+    lifecycles.is_empty()
 }
 
 impl ClusterState {
@@ -220,6 +235,7 @@ mod tests {
                 primary_terms: Vec::new(),
                 copies: Vec::new(),
                 is_closed: false,
+                rolled_over_ms: None,
             };
             state.indices.insert(index.uuid, Arc::new(index));
             state.delete_index(&uuid(n));

@@ -18,6 +18,7 @@ pub mod dsl;
 pub mod encoded;
 pub mod error;
 pub mod json;
+pub mod lifecycle;
 pub mod limits;
 pub mod mapping;
 pub mod names;

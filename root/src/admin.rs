@@ -1,5 +1,6 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
+mod lifecycles;
 mod settings;
 pub(crate) mod streams;
 pub mod templates;
@@ -150,6 +151,7 @@ impl Admin {
             primary_terms: terms,
             copies: Vec::new(),
             is_closed: false,
+            rolled_over_ms: None,
         };
         index.copies = placing::copies(state, &index)?;
         Ok(index)

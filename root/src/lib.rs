@@ -23,6 +23,7 @@ mod field_texts;
 mod health;
 pub mod ingest;
 pub mod leaves;
+pub mod lifecycle;
 pub mod memory;
 pub mod merge;
 pub mod placing;

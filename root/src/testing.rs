@@ -55,6 +55,7 @@ pub(crate) fn index(n: u8, mapping: &Value) -> IndexMeta {
         settings,
         aliases: BTreeMap::new(),
         is_closed: false,
+        rolled_over_ms: None,
     }
 }
 

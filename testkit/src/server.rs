@@ -136,6 +136,27 @@ impl Server {
         request.send(self.address).await
     }
 
+    /// Sends a request, again and again until its answer is as wanted.
+    ///
+    /// # Errors
+    /// When that takes too long; with the last answer.
+    pub async fn until(
+        &self,
+        request: &Request,
+        is_wanted: impl Fn(&Response) -> bool,
+    ) -> Result<Response> {
+        let began = Instant::now();
+        loop {
+            let answer = self.send(request).await?;
+            if is_wanted(&answer) {
+                return Ok(answer);
+            }
+            let is_early = began.elapsed() < READY_WITHIN;
+            ensure!(is_early, "not as wanted in time: {}", answer.shown());
+            sleep(POLL).await;
+        }
+    }
+
     /// Returns everything it has printed.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod flattened;
 mod highlighting;
 mod ignored;
 mod layouts;
+mod lifecycles;
 mod limits;
 mod look_ups;
 mod metadata;

@@ -193,6 +193,7 @@ impl Schedule {
             settings,
             aliases: BTreeMap::new(),
             is_closed: false,
+            rolled_over_ms: None,
         }
     }
 }

@@ -1,14 +1,21 @@
 //! `_data_stream`: created, shown, measured, deleted.
 
+mod lifecycle;
+
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, DataStream, IndexName};
 use gleaner_query::answer::AggregationValue;
 use gleaner_query::search::parse_search_value;
-use gleaner_query::templates::index_template_of;
+use gleaner_query::templates::{compose, index_template_of};
+use gleaner_root::lifecycle::policy_name;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::{Value, json};
+
+use lifecycle::shown_lifecycle;
+
+pub(super) use lifecycle::ROUTES as LIFECYCLE_ROUTES;
 
 use super::index::acknowledged;
 use crate::error::ApiError;
@@ -21,7 +28,7 @@ use crate::route::{Answer, Parameter, Route};
 const GET: &[Parameter] = &[
     Parameter::no_effect(
         "include_defaults",
-        "data streams have no lifecycle of their own",
+        "when the next index begins follows from the retention",
     ),
     Parameter::no_effect("verbose", "all is shown that there is"),
 ];
@@ -104,33 +111,62 @@ fn get(request: &Request) -> Answer {
         let indices = indices
             .filter_map(|uuid| state.indices.get(uuid))
             .map(|index| {
-                json!({
+                let mut shown = json!({
                     "index_name": index.name.as_str(),
                     "index_uuid": uuid_text(&index.uuid),
                     "prefer_ilm": true,
-                    "managed_by": "Unmanaged",
-                })
+                    "managed_by": managed_by(stream, policy_name(index)),
+                });
+                if let Some(policy) = policy_name(index) {
+                    shown["ilm_policy"] = json!(policy);
+                }
+                shown
             });
         let indices: Vec<Value> = indices.collect();
         let template = index_template_of(&state.templates, name.as_str());
-        json!({
+        let policy = composed_policy(&state, name);
+        let mut shown = json!({
             "name": name.as_str(),
             "timestamp_field": {"name": "@timestamp"},
             "indices": indices,
             "generation": stream.generation,
             "status": "GREEN",
             "template": template.map(|(name, _)| name),
-            "next_generation_managed_by": "Unmanaged",
+            "next_generation_managed_by": managed_by(stream, policy.as_deref()),
             "prefer_ilm": true,
             "hidden": stream.hidden,
             "system": false,
             "allow_custom_routing": false,
             "replicated": false,
             "rollover_on_write": false,
-        })
+        });
+        if let Some(policy) = policy {
+            shown["ilm_policy"] = json!(policy);
+        }
+        if let Some(lifecycle) = &stream.lifecycle {
+            shown["lifecycle"] = shown_lifecycle(lifecycle);
+        }
+        shown
     });
     let shown: Vec<Value> = shown.collect();
     Ok(Reply::json(&json!({"data_streams": shown})))
+}
+
+/// Returns the policy that the next index of a data stream will name.
+fn composed_policy(state: &ClusterState, stream: &IndexName) -> Option<String> {
+    let (composed, _) = compose(&state.templates, stream.as_str());
+    let policy = composed.settings.get("index.lifecycle.name")?.as_str()?;
+    Some(policy.to_owned())
+}
+
+/// Says what replaces and deletes indices: a policy goes before the lifecycle of their data stream.
+fn managed_by(stream: &DataStream, policy: Option<&str>) -> &'static str {
+    let is_enabled = stream.lifecycle.as_ref().is_some_and(|of| of.is_enabled);
+    match (policy, is_enabled) {
+        (Some(_), _) => "Index Lifecycle Management",
+        (None, true) => "Data stream lifecycle",
+        (None, false) => "Unmanaged",
+    }
 }
 
 async fn stats(request: Request) -> Answer {

@@ -175,6 +175,7 @@ mod tests {
             primary_terms: Vec::new(),
             copies: Vec::new(),
             is_closed: false,
+            rolled_over_ms: None,
         };
         let shard = ShardKey {
             index: index.uuid,

@@ -59,7 +59,6 @@ pub(super) static ROUTES: &[Route] = &[
     absent(
         "policies.exists",
         &[
-            "/_ilm/policy/{name}",
             "/_slm/policy/{name}",
             "/_enrich/policy/{name}",
             "/_plugins/_ism/policies/{name}",
@@ -68,7 +67,6 @@ pub(super) static ROUTES: &[Route] = &[
     refused_but_asked_after(
         "policies",
         &[
-            "/_ilm/policy/{name}",
             "/_slm/policy/{name}",
             "/_enrich/policy/{name}",
             "/_plugins/_ism/policies/{name}",

@@ -76,6 +76,9 @@ pub(super) async fn run(
             Ok(())
         };
         let _following = follow_leaves(&setup, &root)?;
+        let mut lifecycles = JoinSet::new();
+        let keeper = Arc::clone(&root);
+        lifecycles.spawn(async move { keeper.carry_out_lifecycles().await });
         let services = services(&setup, metadata, &root);
         let admission = setup.admission();
         let listener = rpc.listen()?;

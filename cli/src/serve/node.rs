@@ -106,6 +106,8 @@ impl Node {
         let _probes = Probes::start(&config.probe_listen, dialect.clone(), &options).await?;
         let folders = self.folder.path().to_path_buf();
         let upkeep = tokio::spawn(metrics::upkeep(self.metrics.clone(), folders));
+        let root = Arc::clone(&self.root);
+        let lifecycles = tokio::spawn(async move { root.carry_out_lifecycles().await });
         // Clients that wait for a task are told what it did, within the grace of their requests.
         let stop = async {
             stop.await;
@@ -113,6 +115,7 @@ impl Node {
         };
         let served = gleaner_api::serve(listener, dialect, &options, stop).await;
         upkeep.abort();
+        lifecycles.abort();
         self.root.by_query().stop().await;
         self.leaf.stop().await;
         served.context("the server failed")

@@ -49,6 +49,7 @@ pub(crate) fn with_index(state: &ClusterState, number: u8) -> ClusterState {
         primary_terms: Vec::new(),
         copies: Vec::new(),
         is_closed: false,
+        rolled_over_ms: None,
     };
     let mut next = state.clone();
     next.indices.insert(index.uuid, Arc::new(index));

@@ -25,6 +25,7 @@ fn cluster() -> ClusterState {
             primary_terms: Vec::new(),
             copies: Vec::new(),
             is_closed: false,
+            rolled_over_ms: None,
         };
         (uuid, Arc::new(meta))
     };

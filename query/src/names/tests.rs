@@ -25,6 +25,7 @@ fn index(number: u8, name: &str, aliases: &[(&str, Alias)]) -> (IndexUuid, Arc<I
         primary_terms: Vec::new(),
         copies: Vec::new(),
         is_closed: name.starts_with("closed"),
+        rolled_over_ms: None,
     };
     (uuid, Arc::new(meta))
 }

@@ -30,6 +30,11 @@ pub const MAX_EXPANSIONS: &str = "indices.query.max_expansions";
 /// Longest query string in bytes; as [`Limits::query_string_bytes`].
 pub const MAX_QUERY_STRING: &str = "search.query.max_query_string_length";
 
+/// How often policies and lifecycles of data streams are looked at, a second or more.
+pub const LIFECYCLE_POLL_INTERVAL: &str = "indices.lifecycle.poll_interval";
+/// What holds where [`LIFECYCLE_POLL_INTERVAL`] is not set, as in Elasticsearch.
+pub const DEFAULT_LIFECYCLE_POLL_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Settings of the dialect that are kept and shown and change nothing: what their names begin with, and why.
 const WITHOUT_EFFECT: [(&str, &str); 2] = [
     (
@@ -113,6 +118,14 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
         }
         MAX_KEEP_ALIVE => {
             parse_time(&text, key)?.ok_or_else(|| refused(key, &text))?;
+        }
+        LIFECYCLE_POLL_INTERVAL => {
+            let least = Duration::from_secs(1);
+            if parse_time(&text, key)?.is_none_or(|every| every < least) {
+                return Err(QueryError::illegal(format!(
+                    "failed to parse value [{text}] for setting [{key}], must be >= [1s]"
+                )));
+            }
         }
         DEFAULT_SEARCH_TIMEOUT => {
             parse_time(&text, key)?;

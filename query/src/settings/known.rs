@@ -128,6 +128,10 @@ const KNOWN: &[KnownSetting] = &[
     dynamic(ActiveShards::SETTING, Effect::Set(|_, given| given.parsed::<ActiveShards>().map(drop))),
     dynamic("index.max_shingle_diff", Effect::Set(|_, given| given.count(0).map(drop))),
     dynamic("index.max_slices_per_scroll", Effect::Set(|_, given| given.count(1).map(drop))),
+    dynamic("index.lifecycle.name", Effect::Set(|_, given| given.text().map(drop))),
+    dynamic("index.lifecycle.rollover_alias", Effect::Set(|_, given| given.text().map(drop))),
+    dynamic("index.lifecycle.indexing_complete", Effect::Set(|_, given| given.flag().map(drop))),
+    dynamic("index.lifecycle.origination_date", Effect::Set(|_, given| given.number(0, i64::MAX as u64).map(drop))),
     fixed("index.similarity.*", Effect::Set(|_, given| similarity::check(given))),
 
     // Kept for the user: they tune what works in another way here.

@@ -69,6 +69,7 @@ impl Admin {
                 indices: vec![uuid],
                 generation: 1,
                 hidden,
+                lifecycle: None,
             };
             changed.data_streams.insert(stream, created);
             Ok(Some(changed))
@@ -151,6 +152,7 @@ impl Admin {
             None => self.aliased_index(state, next, uuid, &old)?,
         };
         let mut replaced = IndexMeta::clone(&old);
+        replaced.rolled_over_ms = Some(self.cluster.now_ms());
         let alias = replaced.aliases.get_mut(next.target);
         // An alias that says of each index whether it is written to keeps the old one for searches.
         match alias {

@@ -17,6 +17,7 @@ fn moment() -> Moment {
         primary_terms: Vec::new(),
         copies: Vec::new(),
         is_closed: false,
+        rolled_over_ms: None,
     };
     let mut state = ClusterState::default();
     state.indices.insert(index.uuid, Arc::new(index));

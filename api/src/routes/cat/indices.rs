@@ -225,6 +225,7 @@ mod tests {
             primary_terms: Vec::new(),
             copies: Vec::new(),
             is_closed: false,
+            rolled_over_ms: None,
         })
     }
 

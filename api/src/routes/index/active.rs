@@ -155,6 +155,7 @@ mod tests {
             primary_terms: Vec::new(),
             copies: vec![vec![node("a"), node("b")], vec![node("b"), node("a")]],
             is_closed: false,
+            rolled_over_ms: None,
         }
     }
 

@@ -45,6 +45,7 @@ async fn root() -> Arc<Root> {
         primary_terms: vec![PrimaryTerm(1)],
         copies: Vec::new(),
         is_closed: false,
+        rolled_over_ms: None,
     };
     let state = ClusterState {
         indices: [(index.uuid, Arc::new(index))].into(),

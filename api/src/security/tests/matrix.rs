@@ -56,6 +56,7 @@ fn cluster() -> ClusterState {
             primary_terms: Vec::new(),
             copies: Vec::new(),
             is_closed: false,
+            rolled_over_ms: None,
         };
         state.indices.insert(uuid, std::sync::Arc::new(index));
     }

@@ -1,0 +1,89 @@
+//! `_data_stream/{name}/_lifecycle`: how long a data stream keeps what was written to it.
+
+use gleaner_model::StreamLifecycle;
+use gleaner_query::lifecycle::parse_stream_lifecycle;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::named;
+use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Parameter, Route};
+use crate::routes::index::acknowledged;
+
+const PATHS: &[&str] = &["/_data_stream/{name}/_lifecycle"];
+
+const GET: &[Parameter] = &[Parameter::no_effect(
+    "include_defaults",
+    "when the next index begins follows from the retention",
+)];
+
+pub(in crate::routes) static ROUTES: &[Route] = &[
+    Route {
+        name: "indices.put_data_lifecycle",
+        methods: &[Method::PUT],
+        paths: PATHS,
+        parameters: &[INDICES, METADATA],
+        handler: |request| Box::pin(put(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.get_data_lifecycle",
+        methods: &[Method::GET],
+        paths: PATHS,
+        parameters: &[GET, INDICES, METADATA_READ],
+        handler: |request| Box::pin(async move { get(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.delete_data_lifecycle",
+        methods: &[Method::DELETE],
+        paths: PATHS,
+        parameters: &[INDICES, METADATA],
+        handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+];
+
+async fn put(mut request: Request) -> Answer {
+    let body = request.json().await?.unwrap_or(Value::Null);
+    let lifecycle = parse_stream_lifecycle(&body)?;
+    change(&request, Some(&lifecycle)).await
+}
+
+async fn delete(request: Request) -> Answer {
+    change(&request, None).await
+}
+
+async fn change(request: &Request, lifecycle: Option<&StreamLifecycle>) -> Answer {
+    let names = request.required_part("name")?;
+    let admin = request.root().admin();
+    admin.put_stream_lifecycle(names, lifecycle).await?;
+    Ok(acknowledged())
+}
+
+fn get(request: &Request) -> Answer {
+    let state = request.root().cluster().state();
+    let streams = named(request, &state)?;
+    let shown = streams.into_iter().map(|(name, stream)| {
+        let mut shown = json!({"name": name.as_str()});
+        if let Some(lifecycle) = &stream.lifecycle {
+            shown["lifecycle"] = shown_lifecycle(lifecycle);
+        }
+        shown
+    });
+    let shown: Vec<Value> = shown.collect();
+    Ok(Reply::json(&json!({"data_streams": shown})))
+}
+
+/// Shows the lifecycle of a data stream.
+pub(super) fn shown_lifecycle(lifecycle: &StreamLifecycle) -> Value {
+    let mut shown = json!({"enabled": lifecycle.is_enabled});
+    if let Some(retention) = &lifecycle.retention {
+        shown["data_retention"] = json!(retention);
+        shown["effective_retention"] = json!(retention);
+        shown["retention_determined_by"] = json!("data_stream_configuration");
+    }
+    shown
+}

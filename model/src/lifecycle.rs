@@ -1,0 +1,44 @@
+//! What becomes of indices as they age, as agreed in the cluster state.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The policies of the cluster, and whether they are carried out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lifecycles {
+    /// Policies by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, LifecyclePolicy>,
+    /// Whether nothing is carried out until that is started again; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_stopped: bool,
+}
+
+impl Lifecycles {
+    /// Returns whether there is no policy, and nothing was stopped.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty() && !self.is_stopped
+    }
+}
+
+/// What becomes of the indices that name it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LifecyclePolicy {
+    /// Grows by one with each change, from 1.
+    pub version: u64,
+    /// When it was changed last, milliseconds since the epoch.
+    pub modified_ms: i64,
+    /// The phases with their actions, in the dialect's JSON.
+    pub declared: Value,
+}
+
+/// How long a data stream keeps what was written to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamLifecycle {
+    /// Whether it is carried out.
+    pub is_enabled: bool,
+    /// Age of an index, since it was replaced, at which it is deleted, as given (`7d`); `None` keeps all.
+    pub retention: Option<String>,
+}

@@ -1,0 +1,164 @@
+//! Changes of policies and of lifecycles of data streams, and the deletions that they bring.
+
+use std::sync::Arc;
+
+use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{ClusterState, IndexMeta, LifecyclePolicy, Lifecycles, StreamLifecycle};
+use gleaner_query::QueryError;
+use serde_json::Value;
+
+use super::Admin;
+use crate::RootError;
+use crate::lifecycle::{expired, policy_name};
+
+/// Policies at most: they are kept with the cluster state, and sent to every node with it.
+const MAX_POLICIES: usize = 200;
+
+/// Bytes of one policy as JSON at most.
+const MAX_POLICY_BYTES: usize = 16 << 10;
+
+impl Admin {
+    /// Puts a policy, as it was checked, in the place of the one of that name.
+    ///
+    /// # Errors
+    /// Too many policies, or one that is too large.
+    pub async fn put_policy(&self, name: &str, declared: &Value) -> Result<(), RootError> {
+        let num_bytes = declared.to_string().len();
+        if num_bytes > MAX_POLICY_BYTES {
+            return Err(QueryError::illegal(format!(
+                "policy [{name}] has [{num_bytes}] bytes, more than [{MAX_POLICY_BYTES}]"
+            ))
+            .into());
+        }
+        self.change_lifecycles(|_, lifecycles| {
+            let known = lifecycles.policies.get(name);
+            if known.is_some_and(|known| known.declared == *declared) {
+                return Ok(());
+            }
+            if known.is_none() && lifecycles.policies.len() >= MAX_POLICIES {
+                return Err(QueryError::illegal(format!(
+                    "there are [{MAX_POLICIES}] policies, and no more can be put"
+                ))
+                .into());
+            }
+            let policy = LifecyclePolicy {
+                version: known.map_or(0, |known| known.version) + 1,
+                modified_ms: self.cluster.now_ms(),
+                declared: declared.clone(),
+            };
+            lifecycles.policies.insert(name.to_owned(), policy);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a policy that no index names.
+    ///
+    /// # Errors
+    /// [`RootError::ResourceNotFound`]; a policy that is in use.
+    pub async fn delete_policy(&self, name: &str) -> Result<(), RootError> {
+        self.change_lifecycles(|state, lifecycles| {
+            if lifecycles.policies.remove(name).is_none() {
+                return Err(RootError::ResourceNotFound {
+                    kind: "resource_not_found_exception",
+                    reason: format!("Lifecycle policy not found: {name}"),
+                });
+            }
+            let users = state
+                .indices
+                .values()
+                .filter(|index| policy_name(index) == Some(name));
+            let users: Vec<&str> = users.map(|index| index.name.as_str()).collect();
+            if users.is_empty() {
+                return Ok(());
+            }
+            Err(QueryError::illegal(format!(
+                "Cannot delete policy [{name}]. It is in use by one or more indices: [{}]",
+                users.join(", ")
+            ))
+            .into())
+        })
+        .await
+    }
+
+    /// Has lifecycles carried out, or not until they are again.
+    ///
+    /// # Errors
+    /// [`RootError::Coordinator`].
+    pub async fn set_lifecycles_stopped(&self, is_stopped: bool) -> Result<(), RootError> {
+        self.change_lifecycles(|_, lifecycles| {
+            lifecycles.is_stopped = is_stopped;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_lifecycles(
+        &self,
+        apply: impl Fn(&ClusterState, &mut Lifecycles) -> Result<(), RootError>,
+    ) -> Result<(), RootError> {
+        self.change(|state| {
+            let mut lifecycles = Lifecycles::clone(&state.lifecycles);
+            apply(state, &mut lifecycles)?;
+            if lifecycles == *state.lifecycles {
+                return Ok(None);
+            }
+            Ok(Some(ClusterState {
+                lifecycles: Arc::new(lifecycles),
+                ..state.clone()
+            }))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Gives the data streams that names and wildcards stand for a lifecycle, or takes theirs.
+    ///
+    /// # Errors
+    /// [`RootError::IndexNotFound`] for a name that no data stream bears.
+    pub async fn put_stream_lifecycle(
+        &self,
+        names: &str,
+        lifecycle: Option<&StreamLifecycle>,
+    ) -> Result<(), RootError> {
+        self.change(|state| {
+            let mut next = state.clone();
+            for name in names.split(',').map(str::trim) {
+                let mut is_found = name.contains('*');
+                for (stream, of) in &mut next.data_streams {
+                    if matches_pattern(name, stream.as_str()) {
+                        of.lifecycle = lifecycle.cloned();
+                        is_found = true;
+                    }
+                }
+                if !is_found {
+                    return Err(RootError::IndexNotFound(name.to_owned()));
+                }
+            }
+            Ok((next.data_streams != state.data_streams).then_some(next))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Deletes the indices whose time is over; returns them.
+    ///
+    /// # Errors
+    /// [`RootError::Coordinator`].
+    pub(crate) async fn delete_expired(&self) -> Result<Vec<Arc<IndexMeta>>, RootError> {
+        let mut deleted = Vec::new();
+        self.change(|state| {
+            deleted = expired(state, self.cluster.now_ms());
+            if deleted.is_empty() {
+                return Ok(None);
+            }
+            let mut next = state.clone();
+            for index in &deleted {
+                next.delete_index(&index.uuid);
+            }
+            Ok(Some(next))
+        })
+        .await?;
+        Ok(deleted)
+    }
+}

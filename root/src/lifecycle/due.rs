@@ -1,0 +1,115 @@
+//! Which indices are to be replaced or deleted, by the newest state.
+
+use std::sync::Arc;
+
+use gleaner_model::{ClusterState, DataStream, IndexMeta};
+use gleaner_query::lifecycle::{Step, read_policy, retention_of, stream_rollover};
+use gleaner_query::names::resolve_write;
+use gleaner_query::rollover::RolloverRequest;
+
+use super::{ROLLOVER_ALIAS, Wait, age, is_replaced, policy_name, setting, standing};
+use crate::blocks;
+
+/// Returns the aliases and data streams that go on with another index as soon as conditions are met.
+pub(crate) fn rollovers(state: &ClusterState, now_ms: i64) -> Vec<(String, RolloverRequest)> {
+    if state.lifecycles.is_stopped {
+        return Vec::new();
+    }
+    let by_policies = state
+        .indices
+        .values()
+        .filter_map(|index| by_policy(state, index, now_ms));
+    let by_streams = state.data_streams.iter().filter_map(|(name, stream)| {
+        let lifecycle = stream.lifecycle.as_ref().filter(|of| of.is_enabled)?;
+        // A policy goes before the lifecycle of the stream.
+        written_index(state, stream).filter(|index| policy_name(index).is_none())?;
+        let rollover = stream_rollover(retention_of(lifecycle)).ok()?;
+        Some((name.to_string(), rollover))
+    });
+    by_policies.chain(by_streams).collect()
+}
+
+fn by_policy(
+    state: &ClusterState,
+    index: &IndexMeta,
+    now_ms: i64,
+) -> Option<(String, RolloverRequest)> {
+    let kept = state.lifecycles.policies.get(policy_name(index)?)?;
+    let policy = read_policy(&kept.declared).ok()?;
+    match policy.stand(age(state, index, now_ms), is_replaced(state, index))? {
+        (_, Step::Rollover(request)) => {
+            let target = rollover_target(state, index).ok()?;
+            Some((target, request.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Returns what goes on with another index when this one is replaced.
+///
+/// # Errors
+/// Why nothing does.
+pub(super) fn rollover_target(state: &ClusterState, index: &IndexMeta) -> Result<String, String> {
+    let name = &index.name;
+    let target = match state.data_stream_of(&index.uuid) {
+        Some((stream, _)) => stream.to_string(),
+        None => {
+            let alias = setting(index, ROLLOVER_ALIAS).filter(|alias| !alias.is_empty());
+            let alias = alias.ok_or_else(|| {
+                format!("setting [{ROLLOVER_ALIAS}] for index [{name}] is empty or not defined")
+            })?;
+            if !index.aliases.contains_key(alias) {
+                return Err(format!(
+                    "{ROLLOVER_ALIAS} [{alias}] does not point to index [{name}]"
+                ));
+            }
+            alias.to_owned()
+        }
+    };
+    match resolve_write(&target, state) {
+        Ok(Some(written)) if written.meta.uuid == index.uuid => Ok(target),
+        _ => Err(format!(
+            "index [{name}] is not the write index for alias [{target}]"
+        )),
+    }
+}
+
+/// Returns the indices whose time is over, of which nothing keeps them.
+pub(crate) fn expired(state: &ClusterState, now_ms: i64) -> Vec<Arc<IndexMeta>> {
+    if state.lifecycles.is_stopped {
+        return Vec::new();
+    }
+    let is_over = |index: &&Arc<IndexMeta>| {
+        let by_policy = standing(state, index, now_ms);
+        let is_over = match by_policy {
+            Some(standing) => standing.wait == Wait::Delete,
+            None => is_beyond_retention(state, index, now_ms),
+        };
+        is_over && check_deletion(state, index).is_ok()
+    };
+    state.indices.values().filter(is_over).cloned().collect()
+}
+
+fn is_beyond_retention(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> bool {
+    let stream = state.data_stream_of(&index.uuid);
+    let lifecycle = stream.and_then(|(_, stream)| stream.lifecycle.as_ref());
+    let retention = lifecycle.filter(|of| of.is_enabled).and_then(retention_of);
+    retention.is_some_and(|retention| age(state, index, now_ms) >= retention)
+}
+
+/// Says what keeps an index from being deleted.
+pub(super) fn check_deletion(state: &ClusterState, index: &IndexMeta) -> Result<(), String> {
+    if let Some((name, stream)) = state.data_stream_of(&index.uuid)
+        && stream.indices.last() == Some(&index.uuid)
+    {
+        return Err(format!(
+            "index [{}] is the write index for data stream [{name}] and cannot be deleted",
+            index.name
+        ));
+    }
+    blocks::check_deletion(index).map_err(|error| error.to_string())
+}
+
+fn written_index<'a>(state: &'a ClusterState, stream: &DataStream) -> Option<&'a Arc<IndexMeta>> {
+    state.indices.get(stream.indices.last()?)
+}
