@@ -5,6 +5,7 @@ mod keys;
 mod metrics;
 mod parse;
 mod pipeline;
+mod rate;
 mod significant;
 
 use serde::Serialize;
@@ -22,6 +23,7 @@ pub use pipeline::{
     BucketPath, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep, Pipeline,
     PipelineKind,
 };
+pub use rate::{BucketLength, RateUnit};
 pub use significant::{Frequencies, Significance, SignificantTermsAggregation};
 
 use crate::dsl::Query;

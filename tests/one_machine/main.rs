@@ -29,6 +29,7 @@ mod nodes;
 mod paging;
 mod patterns;
 mod rank_eval;
+mod rates;
 mod reading;
 mod refusals;
 mod relations;

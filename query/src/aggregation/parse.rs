@@ -11,6 +11,7 @@ mod metric;
 mod order;
 mod pipeline;
 mod rare;
+mod rate;
 mod several;
 mod source;
 mod terms;
@@ -72,7 +73,7 @@ const KINDS: [&str; 40] = [
 ];
 
 /// Aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 25] = [
+const NOT_SUPPORTED: [&str; 24] = [
     "boxplot",
     "bucket_correlation",
     "bucket_count_ks_test",
@@ -90,7 +91,6 @@ const NOT_SUPPORTED: [&str; 25] = [
     "nested",
     "parent",
     "random_sampler",
-    "rate",
     "reverse_nested",
     "sampler",
     "scripted_metric",
@@ -197,7 +197,12 @@ impl Parser<'_> {
         let mut aggregations = Vec::with_capacity(entries.len());
         for (name, body) in entries {
             match is_pipeline(body) {
-                true => self.count()?,
+                true => {
+                    self.count()?;
+                    let limits = self.limits;
+                    let source = rate::source(name, body, Context { name, limits })?;
+                    aggregations.extend(source);
+                }
                 false => aggregations.push(self.aggregation(name, body, depth)?),
             }
         }

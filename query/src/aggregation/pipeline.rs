@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::{BucketLength, RateUnit};
+
 /// A named pipeline aggregation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pipeline {
@@ -69,6 +71,15 @@ pub enum PipelineKind {
         path: BucketPath,
         /// The relation.
         method: NormalizeMethod,
+    },
+    /// The number by the time that the bucket takes.
+    Rate {
+        /// Where it is: the count of documents, or a metric that is not shown.
+        path: BucketPath,
+        /// The unit of time; `None` is the bucket.
+        unit: Option<RateUnit>,
+        /// How long buckets are; `None` until their histogram is read.
+        length: Option<BucketLength>,
     },
     /// An arithmetic expression of several numbers.
     Script {
@@ -214,6 +225,7 @@ impl PipelineKind {
             | Self::CumulativeSum { path }
             | Self::MovingFunction { path, .. }
             | Self::SerialDifference { path, .. }
+            | Self::Rate { path, .. }
             | Self::Normalize { path, .. } => vec![path],
             Self::Script { paths, .. } | Self::Selector { paths, .. } => {
                 paths.iter().map(|(_, path)| path).collect()

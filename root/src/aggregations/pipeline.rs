@@ -6,6 +6,7 @@
 
 mod expression;
 mod moving;
+mod rate;
 mod series;
 mod summary;
 mod value;
@@ -94,6 +95,9 @@ fn over(buckets: &mut Vec<Bucket>, pipeline: &Pipeline) -> Result<(), EngineErro
             let related = series::normalized(&numbers, *method);
             add(buckets, pipeline, simple(related, pipeline));
             Ok(())
+        }
+        PipelineKind::Rate { path, unit, length } => {
+            rate::add(buckets, path, (*unit, length.as_ref()), pipeline)
         }
         PipelineKind::MovingFunction {
             path,

@@ -5,6 +5,7 @@ mod path;
 use serde_json::Value;
 
 use self::path::bucket_path;
+use super::rate::{self, RATE};
 use crate::aggregation::{
     Aggregation, AggregationKind, BucketPath, BucketSummary, GapPolicy, MovingFunction,
     NormalizeMethod, Pipeline, PipelineKind,
@@ -14,7 +15,7 @@ use crate::json::ObjectReader;
 use crate::units::parse_time;
 
 /// Pipeline aggregations that we have.
-pub(super) const PIPELINES: [&str; 15] = [
+pub(super) const PIPELINES: [&str; 16] = [
     "avg_bucket",
     "bucket_script",
     "bucket_selector",
@@ -27,6 +28,7 @@ pub(super) const PIPELINES: [&str; 15] = [
     "moving_fn",
     "normalize",
     "percentiles_bucket",
+    "rate",
     "serial_diff",
     "stats_bucket",
     "sum_bucket",
@@ -48,6 +50,9 @@ pub(super) fn read(
     meta: Option<Value>,
 ) -> Result<Pipeline, QueryError> {
     let mut reader = ObjectReader::part(kind, body)?;
+    if kind == RATE {
+        reader.unsupported(&["gap_policy", "script"])?;
+    }
     let gaps = match reader.text("gap_policy")?.as_deref() {
         None | Some("skip") => GapPolicy::Skip,
         Some("insert_zeros") => GapPolicy::InsertZeros,
@@ -62,6 +67,7 @@ pub(super) fn read(
     let read = match kind {
         "bucket_script" | "bucket_selector" => scripted(kind, &mut reader)?,
         "bucket_sort" => sort(&mut reader)?,
+        RATE => rate::read(name, &mut reader)?,
         _ => of_numbers(name, kind, &mut reader)?,
     };
     reader.finish()?;
@@ -363,6 +369,10 @@ pub(super) fn in_order(
     siblings: &[Aggregation],
     within: Option<(&str, &AggregationKind)>,
 ) -> Result<Vec<Pipeline>, QueryError> {
+    let mut pipelines = pipelines;
+    for pipeline in &mut pipelines {
+        rate::within(&mut pipeline.kind, within.map(|(_, kind)| kind))?;
+    }
     for pipeline in &pipelines {
         check(pipeline, siblings, (&pipelines, within))?;
     }

@@ -1,0 +1,33 @@
+//! Counts and sums of buckets by the time that they take.
+
+use gleaner_engine::EngineError;
+use gleaner_query::aggregation::{BucketLength, BucketPath, GapPolicy, Pipeline, RateUnit};
+use gleaner_query::answer::Bucket;
+
+use super::value::{Numbers, key_number};
+use super::{named, number_of};
+
+/// Adds a rate to each bucket, in the place of the metric that it is made of.
+///
+/// # Errors
+/// [`EngineError::Query`] for a time zone that is unknown.
+pub(super) fn add(
+    buckets: &mut [Bucket],
+    path: &BucketPath,
+    (unit, length): (Option<RateUnit>, Option<&BucketLength>),
+    pipeline: &Pipeline,
+) -> Result<(), EngineError> {
+    // A bucket without documents has a rate: none by the time that it takes.
+    let numbers = Numbers::of(buckets, path, GapPolicy::KeepValues)?;
+    for (bucket, number) in buckets.iter_mut().zip(numbers.0) {
+        let key_ms = key_number(&bucket.key) as i64;
+        let time = length.map_or(Ok(1.0), |length| length.in_unit(key_ms, unit));
+        let time = time.map_err(|error| EngineError::Query(error.reason))?;
+        if let Some(metric) = path.steps.first() {
+            bucket.sub.retain(|result| result.name != metric.name);
+        }
+        let rate = number_of(number / time, pipeline);
+        bucket.sub.push(named(pipeline, "rate", rate));
+    }
+    Ok(())
+}
