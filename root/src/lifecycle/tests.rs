@@ -1,3 +1,5 @@
+//! Which indices of data streams are deleted, and when.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,7 +1,9 @@
-//! What each route needs: the table. Tables for people have their own, [`cat`], and so have routes of keys, [`keys`].
+//! What each route needs: the table. Tables for people have their own, [`cat`], and so have routes of
+//! keys, [`keys`], and of lifecycles, [`lifecycle`].
 
 mod cat;
 mod keys;
+mod lifecycle;
 
 use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
@@ -60,7 +62,8 @@ fn open_and_closed() -> ResolveOptions {
 
 /// What each route needs.
 pub(super) fn rights() -> impl Iterator<Item = &'static (&'static str, Right)> {
-    RIGHTS.iter().chain(cat::RIGHTS).chain(keys::RIGHTS)
+    let others = cat::RIGHTS.iter().chain(keys::RIGHTS);
+    RIGHTS.iter().chain(lifecycle::RIGHTS).chain(others)
 }
 
 /// What each route needs that is no table for people, in the order of the documentation.
@@ -469,52 +472,6 @@ static RIGHTS: &[(&str, Right)] = &[
     (
         "indices.data_streams_stats",
         cluster("indices:monitor/data_stream/stats", OnCluster::Monitor),
-    ),
-    (
-        "indices.put_data_lifecycle",
-        cluster("indices:admin/data_stream/lifecycle/put", OnCluster::Manage),
-    ),
-    (
-        "indices.get_data_lifecycle",
-        cluster(
-            "indices:admin/data_stream/lifecycle/get",
-            OnCluster::Monitor,
-        ),
-    ),
-    (
-        "indices.delete_data_lifecycle",
-        cluster(
-            "indices:admin/data_stream/lifecycle/delete",
-            OnCluster::Manage,
-        ),
-    ),
-    (
-        "ilm.put_lifecycle",
-        cluster("cluster:admin/ilm/put", OnCluster::Manage),
-    ),
-    (
-        "ilm.get_lifecycle",
-        cluster("cluster:admin/ilm/get", OnCluster::Monitor),
-    ),
-    (
-        "ilm.delete_lifecycle",
-        cluster("cluster:admin/ilm/delete", OnCluster::Manage),
-    ),
-    (
-        "ilm.explain_lifecycle",
-        metadata("indices:admin/ilm/explain"),
-    ),
-    (
-        "ilm.get_status",
-        cluster("cluster:admin/ilm/operation_mode/get", OnCluster::Monitor),
-    ),
-    (
-        "ilm.start",
-        cluster("cluster:admin/ilm/start", OnCluster::Manage),
-    ),
-    (
-        "ilm.stop",
-        cluster("cluster:admin/ilm/stop", OnCluster::Manage),
     ),
     (
         "indices.rollover",

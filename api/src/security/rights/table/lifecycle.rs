@@ -1,0 +1,56 @@
+//! What routes of policies and of lifecycles of data streams need.
+
+use gleaner_model::ClusterPrivilege as OnCluster;
+
+use super::{cluster, metadata};
+use crate::security::rights::Right;
+
+/// In the order of the documentation.
+pub(super) static RIGHTS: &[(&str, Right)] = &[
+    (
+        "indices.put_data_lifecycle",
+        cluster("indices:admin/data_stream/lifecycle/put", OnCluster::Manage),
+    ),
+    (
+        "indices.get_data_lifecycle",
+        cluster(
+            "indices:admin/data_stream/lifecycle/get",
+            OnCluster::Monitor,
+        ),
+    ),
+    (
+        "indices.delete_data_lifecycle",
+        cluster(
+            "indices:admin/data_stream/lifecycle/delete",
+            OnCluster::Manage,
+        ),
+    ),
+    (
+        "ilm.put_lifecycle",
+        cluster("cluster:admin/ilm/put", OnCluster::Manage),
+    ),
+    (
+        "ilm.get_lifecycle",
+        cluster("cluster:admin/ilm/get", OnCluster::Monitor),
+    ),
+    (
+        "ilm.delete_lifecycle",
+        cluster("cluster:admin/ilm/delete", OnCluster::Manage),
+    ),
+    (
+        "ilm.explain_lifecycle",
+        metadata("indices:admin/ilm/explain"),
+    ),
+    (
+        "ilm.get_status",
+        cluster("cluster:admin/ilm/operation_mode/get", OnCluster::Monitor),
+    ),
+    (
+        "ilm.start",
+        cluster("cluster:admin/ilm/start", OnCluster::Manage),
+    ),
+    (
+        "ilm.stop",
+        cluster("cluster:admin/ilm/stop", OnCluster::Manage),
+    ),
+];
