@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::corpus::{Corpus, draw_mapping, word};
 use crate::layout::LAYOUTS;
+use crate::wide;
 
 /// Searches put to every layout: reduced, and in full.
 const NUM_SEARCHES: (usize, usize) = (300, 6_000);
@@ -124,6 +125,15 @@ fn draw(random: &mut Random) -> Value {
     if random.chance(1, 4) {
         body["aggs"] = aggregations(random);
     }
+    if random.chance(1, 8) && body.get("sort").is_none() {
+        body["rescore"] = json!({"window_size": 12, "query": {
+            "rescore_query": {"match": {field(random): words(random, 2)}},
+            "query_weight": 0.7,
+            "rescore_query_weight": pick(random, &[1.2, -0.5]),
+        }});
+    } else if random.chance(1, 8) {
+        body["collapse"] = json!({"field": pick(random, &["tag", "number"])});
+    }
     if random.chance(1, 10) {
         body["min_score"] = json!(pick(random, &[0.5, 1.0, 2.5]));
     }
@@ -133,22 +143,22 @@ fn draw(random: &mut Random) -> Value {
     body
 }
 
-fn pick<T: Clone>(random: &mut Random, choices: &[T]) -> T {
+pub(crate) fn pick<T: Clone>(random: &mut Random, choices: &[T]) -> T {
     choices[random.below(choices.len() as u64) as usize].clone()
 }
 
-fn field(random: &mut Random) -> &'static str {
+pub(crate) fn field(random: &mut Random) -> &'static str {
     pick(random, &["body", "body", "title"])
 }
 
-fn words(random: &mut Random, at_most: u64) -> String {
+pub(crate) fn words(random: &mut Random, at_most: u64) -> String {
     let number = 1 + random.below(at_most);
     let words: Vec<String> = (0..number).map(|_| word(random)).collect();
     words.join(" ")
 }
 
 /// The beginning of a word, at least its first two letters.
-fn beginning(random: &mut Random) -> String {
+pub(crate) fn beginning(random: &mut Random) -> String {
     let word = word(random);
     let longest = word.len().max(3) as u64;
     word.chars()
@@ -157,7 +167,8 @@ fn beginning(random: &mut Random) -> String {
 }
 
 fn query(random: &mut Random, depth: usize) -> Value {
-    match random.below(10) {
+    match random.below(16) {
+        10..=15 => wide::query(random),
         0 => sloppy(random),
         1 => last_prefix(random),
         2 => fuzzy(random),
@@ -256,8 +267,9 @@ fn compound(random: &mut Random, depth: usize) -> Value {
 
 fn sort(random: &mut Random) -> Value {
     let order = pick(random, &["asc", "desc"]);
-    match random.below(4) {
+    match random.below(5) {
         0 => json!([{"number": order}, "_score"]),
+        4 => wide::by_distance(random),
         1 => json!([{"tag": order}, {"number": {"order": "desc"}}]),
         2 => json!(["_score", {"number": order}]),
         _ => json!([{"tag": {"order": order, "missing": "_first"}}]),
@@ -266,7 +278,8 @@ fn sort(random: &mut Random) -> Value {
 
 fn aggregations(random: &mut Random) -> Value {
     let figures = json!({"figures": {"stats": {"field": "number"}}});
-    let one = match random.below(9) {
+    let one = match random.below(20) {
+        9..=19 => wide::aggregation(random),
         0 => json!({"terms": {"field": "tag", "size": pick(random, &[2, 10])}, "aggs": figures}),
         1 => {
             json!({"histogram": {"field": "number", "interval": pick(random, &[7, 20])}, "aggs": figures})

@@ -136,6 +136,20 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
             declared.insert(name.to_owned(), field);
         }
     }
+    for (name, field) in [
+        ("body_again", json!({"type": "text"})),
+        ("typed", json!({"type": "search_as_you_type"})),
+        ("line", json!({"type": "wildcard"})),
+        ("wanted", json!({"type": "integer"})),
+        ("weight", json!({"type": "rank_feature"})),
+        ("at", json!({"type": "date"})),
+        ("place", json!({"type": "geo_point"})),
+        ("address", json!({"type": "ip"})),
+        ("span", json!({"type": "integer_range"})),
+        ("attrs", json!({"type": "flattened"})),
+    ] {
+        declared.insert(name.to_owned(), field);
+    }
     let dynamic = if brought == 0 { "strict" } else { "true" };
     json!({"dynamic": dynamic, "dynamic_templates": templates, "properties": declared})
 }
@@ -186,7 +200,32 @@ fn draw_source(random: &mut Random, class: usize) -> Value {
         let length = random.below(8);
         source["title"] = json!(text(random, length));
     }
+    add_wide(random, &mut source);
     source
+}
+
+/// Adds fields of further types, which the oracle does not look at.
+fn add_wide(random: &mut Random, source: &mut Value) {
+    source["body_again"] = source["body"].clone();
+    source["typed"] = json!(text(random, 6));
+    source["line"] = json!(text(random, 3));
+    source["wanted"] = json!(1 + random.below(3));
+    source["weight"] = json!(1 + random.below(20));
+    if random.chance(9, 10) {
+        let (month, day) = (1 + random.below(6), 1 + random.below(28));
+        source["at"] = json!(format!("2026-{month:02}-{day:02}"));
+    }
+    if random.chance(9, 10) {
+        let lat = 40.0 + random.below(2_000) as f64 / 100.0;
+        let lon = 5.0 + random.below(2_000) as f64 / 100.0;
+        source["place"] = json!({"lat": lat, "lon": lon});
+    }
+    source["address"] = json!(format!("10.0.0.{}", random.below(40)));
+    let from = random.below(50);
+    source["span"] = json!({"gte": from, "lte": from + random.below(20)});
+    let color = ["red", "blue", "green"][random.below(3) as usize];
+    let size = ["big", "small", "7"][random.below(3) as usize];
+    source["attrs"] = json!({"color": color, "size": size});
 }
 
 /// Returns a text of `length` words. Words come again where they stand, as in real text.

@@ -14,6 +14,7 @@ mod layout;
 mod network;
 mod queries;
 mod skipping;
+mod wide;
 
 use anyhow::{Result, anyhow, ensure};
 use futures::{StreamExt, TryStreamExt, stream};

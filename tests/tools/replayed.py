@@ -82,6 +82,24 @@ def logstash_starts_and_sends():
     equal(fields["message"]["type"], "keyword", "the type by the template")
 
 
+def logstash_manages_its_lifecycle():
+    clean("drill-log-*")
+    if status("HEAD", "/_ilm/policy/drill-policy") == 405 or status("GET", "/_ilm/policy/drill-policy") == 404:
+        rollover = {"rollover": {"max_size": "50gb", "max_age": "30d"}}
+        policy = {"policy": {"phases": {"hot": {"actions": rollover}}}}
+        equal(send("PUT", "/_ilm/policy/drill-policy", policy)["acknowledged"], True, "the policy")
+    if status("HEAD", "/_alias/drill-log") == 404:
+        made = {"aliases": {"drill-log": {"is_write_index": True}}}
+        name = "%3Cdrill-log-%7Bnow%2Fd%7D-000001%3E"
+        equal(send("PUT", f"/{name}", made)["acknowledged"], True, "the first index")
+    (first,) = send("GET", "/_alias/drill-log")
+    send("PUT", f"/{first}/_settings", {"index.lifecycle.name": "drill-policy", "index.lifecycle.rollover_alias": "drill-log"})
+    told = send("POST", "/_bulk", lines({"index": {"_index": "drill-log"}}, {"message": "one"}), NDJSON)
+    equal(told["items"][0]["index"]["_index"], first, "the index written to")
+    explained = send("GET", "/drill-log/_ilm/explain")["indices"][first]
+    equal((explained["managed"], explained["policy"]), (True, "drill-policy"), "what is explained")
+
+
 def elasticdump_copies_an_index():
     clean("dump-*")
     mapping = {"properties": {"t": {"type": "text"}, "n": {"type": "integer"}}}
@@ -207,6 +225,7 @@ def grafana_asks_for_annotations_and_variables():
 run(
     fluent_bit_sends_lines,
     logstash_starts_and_sends,
+    logstash_manages_its_lifecycle,
     elasticdump_copies_an_index,
     grafana_knows_the_source,
     grafana_draws_metrics,

@@ -1,0 +1,192 @@
+//! Searches of the wider dialect: queries by places of words, by likeness, by functions and by distances, and the
+//! aggregations beside the plain ones.
+
+use gleaner_datasets::Random;
+use serde_json::{Value, json};
+
+use crate::alike::{beginning, field, pick, words};
+use crate::corpus::word;
+
+/// Draws a query.
+pub(crate) fn query(random: &mut Random) -> Value {
+    match random.below(12) {
+        0 => json!({"intervals": {field(random): intervals(random, 2)}}),
+        1 => spans(random),
+        2 => json!({"combined_fields": {
+            "query": words(random, 3),
+            "fields": ["title^2", "body_again"],
+            "operator": pick(random, &["or", "and"]),
+        }}),
+        3 => json!({"multi_match": {
+            "query": words(random, 3),
+            "fields": ["title^1.5", "body_again"],
+            "type": "cross_fields",
+            "tie_breaker": pick(random, &[0.0, 0.5]),
+        }}),
+        4 => json!({"more_like_this": {
+            "fields": ["title", "body"],
+            "like": words(random, 8),
+            "min_term_freq": 1,
+            "min_doc_freq": pick(random, &[1, 5]),
+            "max_query_terms": pick(random, &[2, 25]),
+            "minimum_should_match": pick(random, &["1", "30%"]),
+        }}),
+        5 => json!({"terms_set": {"body": {
+            "terms": [word(random), word(random), word(random)],
+            "minimum_should_match_field": "wanted",
+        }}}),
+        6 => function(random),
+        7 => json!({"distance_feature": match random.chance(1, 2) {
+            true => json!({"field": "at", "origin": "2026-01-15", "pivot": pick(random, &["1d", "30d"])}),
+            false => json!({"field": "place", "origin": point(random), "pivot": "300km"}),
+        }}),
+        8 => json!({"rank_feature": {"field": "weight", "saturation": {"pivot": 7}}}),
+        9 => {
+            json!({"geo_distance": {"distance": pick(random, &["100km", "900km"]), "place": point(random)}})
+        }
+        10 => json!({"multi_match": {
+            "query": format!("{} {}", word(random), beginning(random)),
+            "type": "bool_prefix",
+            "fields": ["typed", "typed._2gram", "typed._3gram"],
+        }}),
+        _ => json!({"bool": {
+            "should": [
+                {"constant_score": {"filter": {"term": {"attrs.color": pick(random, &["red", "blue"])}}}},
+                {"term": {"attrs": pick(random, &["red", "big", "7"])}},
+                {"prefix": {"attrs.size": pick(random, &["b", "sm"])}},
+                {"wildcard": {"line": format!("*{}*", beginning(random))}},
+                {"range": {"span": {"gte": random.below(40), "lte": 60, "relation": "within"}}},
+            ],
+            "minimum_should_match": pick(random, &[1, 1, 2]),
+        }}),
+    }
+}
+
+fn point(random: &mut Random) -> Value {
+    json!({"lat": random.below(20) as f64 + 40.5, "lon": random.below(20) as f64 + 5.25})
+}
+
+/// A word without its ending: few words begin with it, as prefixes in places may stand for 128 words at most.
+fn stem(random: &mut Random) -> String {
+    let word = word(random);
+    word.split_inclusive('k')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn intervals(random: &mut Random, depth: usize) -> Value {
+    match random.below(4) {
+        0 if depth > 0 => json!({"any_of": {
+            "intervals": [intervals(random, depth - 1), intervals(random, depth - 1)],
+        }}),
+        1 if depth > 0 => json!({"all_of": {
+            "intervals": [intervals(random, depth - 1), intervals(random, depth - 1)],
+            "ordered": random.chance(1, 2),
+            "max_gaps": pick(random, &[-1, 0, 5]),
+        }}),
+        2 => json!({"prefix": {"prefix": stem(random)}}),
+        _ => json!({"match": {
+            "query": words(random, 2),
+            "max_gaps": pick(random, &[-1, 0, 3]),
+            "ordered": random.chance(1, 2),
+        }}),
+    }
+}
+
+fn spans(random: &mut Random) -> Value {
+    let name = field(random);
+    let mut term = || json!({"span_term": {name: word(random)}});
+    let near = json!({"span_near": {"clauses": [term(), term()], "slop": 4, "in_order": false}});
+    let either = json!({"span_or": {"clauses": [term(), term()]}});
+    let prefix = json!({"span_multi": {"match": {"prefix": {name: {"value": stem(random)}}}}});
+    match random.below(5) {
+        0 => near,
+        1 => json!({"span_first": {"match": either, "end": 5}}),
+        2 => json!({"span_not": {"include": near, "exclude": prefix}}),
+        3 => json!({"span_containing": {"big": near, "little": either}}),
+        _ => json!({"span_near": {"clauses": [either, prefix], "slop": 6, "in_order": true}}),
+    }
+}
+
+fn function(random: &mut Random) -> Value {
+    let one = match random.below(4) {
+        0 => json!({"field_value_factor": {"field": "wanted", "modifier": "log1p", "missing": 1}}),
+        1 => json!({"gauss": {"number": {"origin": 0, "scale": 15, "decay": 0.4}}}),
+        2 => json!({"exp": {"place": {"origin": point(random), "scale": "200km"}}}),
+        _ => json!({"random_score": {"seed": random.below(1_000), "field": "number"}}),
+    };
+    let mut weighed = one;
+    weighed["weight"] = json!(pick(random, &[0.5, 2.0]));
+    json!({"function_score": {
+        "query": {"match": {field(random): words(random, 2)}},
+        "functions": [weighed, {"filter": {"term": {"tag": "t1"}}, "weight": 3}],
+        "score_mode": pick(random, &["sum", "multiply", "avg", "max"]),
+        "boost_mode": pick(random, &["multiply", "sum", "replace"]),
+    }})
+}
+
+/// Draws an aggregation.
+pub(crate) fn aggregation(random: &mut Random) -> Value {
+    let total = json!({"total": {"sum": {"field": "number"}}});
+    match random.below(14) {
+        0 => json!({"multi_terms": {
+            "terms": [{"field": "tag"}, {"field": "number", "missing": 0}],
+            "size": pick(random, &[3, 20]),
+        }, "aggs": total}),
+        1 => json!({"adjacency_matrix": {"filters": {
+            "a": {"term": {"tag": "t1"}},
+            "b": {"range": {"number": {"gte": 0}}},
+            "c": {"match": {"body": word(random)}},
+        }}, "aggs": total}),
+        2 => {
+            json!({"auto_date_histogram": {"field": "at", "buckets": pick(random, &[3, 10, 50])}, "aggs": total})
+        }
+        3 => json!({"weighted_avg": {"value": {"field": "number"}, "weight": {"field": "wanted"}}}),
+        4 => json!({"percentile_ranks": {"field": "number", "values": [-10, 0, 12.5]}}),
+        5 => json!({"median_absolute_deviation": {"field": "number"}}),
+        6 => json!({"top_metrics": {
+            "metrics": [{"field": "number"}, {"field": "tag"}],
+            "sort": {"at": pick(random, &["asc", "desc"])},
+            "size": 3,
+        }}),
+        7 => {
+            json!({"geohash_grid": {"field": "place", "precision": pick(random, &[2, 4])}, "aggs": total})
+        }
+        8 => json!({"geotile_grid": {"field": "place", "precision": 6}, "aggs": {
+            "box": {"geo_bounds": {"field": "place"}},
+            "middle": {"geo_centroid": {"field": "place"}},
+        }}),
+        9 => json!({"geo_distance": {
+            "field": "place", "origin": point(random), "unit": "km",
+            "ranges": [{"to": 300}, {"from": 300, "to": 900}, {"from": 900}],
+        }, "aggs": total}),
+        10 => json!({"date_histogram": {"field": "at", "calendar_interval": "week"}, "aggs": {
+            "total": {"sum": {"field": "number"}},
+            "change": {"derivative": {"buckets_path": "total"}},
+            "so_far": {"cumulative_sum": {"buckets_path": "total"}},
+            "mean": {"moving_fn": {
+                "buckets_path": "total", "window": 3, "script": "MovingFunctions.unweightedAvg(values)",
+            }},
+        }}),
+        11 => json!({"terms": {
+            "field": "number", "size": 50,
+            "include": {"partition": random.below(3), "num_partitions": 3},
+        }, "aggs": total}),
+        12 => {
+            json!({"terms": {"field": pick(random, &["attrs", "attrs.color", "attrs.size"])}, "aggs": total})
+        }
+        _ => json!({"ip_range": {"field": "address", "ranges": [
+            {"mask": "10.0.0.0/29"}, {"from": "10.0.0.20"}, {"to": "10.0.0.5"},
+        ]}, "aggs": total}),
+    }
+}
+
+/// Draws an order by a distance.
+pub(crate) fn by_distance(random: &mut Random) -> Value {
+    json!([{"_geo_distance": {
+        "place": point(random),
+        "order": pick(random, &["asc", "desc"]),
+        "unit": pick(random, &["m", "km"]),
+    }}, {"number": "asc"}])
+}
