@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, comma_list};
 use crate::paths::{PathMatch, Paths};
 use crate::route::parameter_tables;
 
@@ -55,7 +55,15 @@ impl GatheredRoutes {
             "tasks.list" => true,
             "tasks.cancel" if parts.is_empty() => true,
             "delete_all_pits" | "get_all_pits" => false,
-            "clear_scroll" if parts.iter().any(|(_, id)| id == "_all") || names_all(body) => false,
+            "clear_scroll" => {
+                let in_path = parts.iter().map(|(_, ids)| ids.as_str());
+                let in_query = parameters.get("scroll_id");
+                let is_all = |ids: &str| comma_list(ids).iter().any(|id| id == "_all");
+                if !in_path.chain(in_query).any(is_all) && !names_all(body) {
+                    return None;
+                }
+                false
+            }
             _ => return None,
         };
         let format = parameters.get("format").filter(|format| *format != "json");
@@ -73,6 +81,10 @@ impl GatheredRoutes {
 
 /// Does the body of a request that ends scrolls name all of them?
 fn names_all(body: &Bytes) -> bool {
+    // Older clients send the bare id.
+    if body.trim_ascii() == b"_all" {
+        return true;
+    }
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     match &body["scroll_id"] {
         Value::Array(ids) => ids.iter().any(|id| id == "_all"),
@@ -237,6 +249,9 @@ mod tests {
                 true,
             ),
             ("DELETE", "/_search/scroll", r#"{"scroll_id":"_all"}"#, true),
+            ("DELETE", "/_search/scroll", " _all\n", true),
+            ("DELETE", "/_search/scroll?scroll_id=_all", "", true),
+            ("DELETE", "/_search/scroll/abc,_all", "", true),
             ("DELETE", "/_search/scroll", r#"{"scroll_id":"abc"}"#, false),
             ("DELETE", "/_search/scroll/abc", "", false),
             ("DELETE", "/_search/point_in_time/_all", "", true),

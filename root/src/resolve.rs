@@ -238,6 +238,10 @@ impl<'a> Resolver<'a> {
         field: &Field,
         value: &serde_json::Value,
     ) -> Result<Clause, QueryError> {
+        if keyed::key_of(&field.kind).is_some() {
+            // The key stands before the value, and its case counts.
+            return Err(keyed::not_asked_of_keys("case insensitive term"));
+        }
         match &field.kind {
             FieldKind::Text { .. } | FieldKind::Keyword { .. } => {
                 let text = self.normalized(field, &values::text_of(value));

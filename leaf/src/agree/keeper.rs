@@ -298,6 +298,7 @@ impl CopyKeeper {
                 Next::Again
             }
             Halt::Broken(reason) => {
+                self.leave_to_others().await;
                 let failed = CopyState::Failed(reason.into());
                 self.leaf.end_opening(self.key, failed);
                 Next::End

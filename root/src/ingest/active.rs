@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::groups::{Group, PlacedResult};
 use super::{IngestOptions, IngestResult, Parts};
 use crate::RootError;
+use crate::deadline::Deadline;
 use crate::ingest::Ingester;
 use crate::leaves::{Copies, LeafHandle};
 
@@ -66,7 +67,11 @@ impl Ingester {
         let counts = stream::unfold(Waiting { groups, pause }, move |waiting| {
             self.settled(waiting, options)
         });
-        let answers = counts.map(move |Settled { ready, late }| async move {
+        let answers = counts.map(move |Settled { mut ready, late }| async move {
+            for group in &mut ready {
+                // The time that it waited for copies is not the write's.
+                group.deadline = Deadline::after(parts.patience());
+            }
             let mut results = self.write_groups(ready, (options, parts)).await;
             for (group, lack) in late {
                 parts.note_in_vain(group.shard, group.deadline);

@@ -87,8 +87,13 @@ impl Resolver<'_> {
         ) {
             return Err(not_text(kind, &query.field, field.kind.type_name()));
         }
-        if kind != PatternKind::Prefix && keyed::key_of(&field.kind).is_some() {
-            return Err(keyed::not_asked_of_keys(kind.name()));
+        if keyed::key_of(&field.kind).is_some() {
+            if kind != PatternKind::Prefix {
+                return Err(keyed::not_asked_of_keys(kind.name()));
+            }
+            if query.case_insensitive {
+                return Err(keyed::not_asked_of_keys("case insensitive prefix"));
+            }
         }
         if let (PatternKind::Prefix, FieldKind::Text { .. }, Some(options)) =
             (kind, &field.kind, &query.analysis)
