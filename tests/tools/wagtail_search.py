@@ -1,5 +1,5 @@
 # /// script
-# dependencies = ["wagtail>=7,<8", "elasticsearch>=8.18,<9"]
+# dependencies = ["wagtail>=8,<9", "elasticsearch>=8.18,<9"]
 # ///
 """Wagtail's backend for Elasticsearch 8: an index that is rebuilt behind an alias, search, completion, facets."""
 
@@ -25,7 +25,7 @@ settings.configure(
         "default": {
             "BACKEND": "wagtail.search.backends.elasticsearch8",
             "URLS": [URL],
-            "INDEX": "wagtail",
+            "INDEX_PREFIX": "drill_",
             "ATOMIC_REBUILD": True,
         }
     },
@@ -47,7 +47,7 @@ ROOT = Page.objects.get(depth=1)
 
 
 def pages_are_indexed():
-    for index in send("GET", "/_alias/wagtail*"):
+    for index in send("GET", "/_alias/drill_wagtail*"):
         send("DELETE", f"/{index}")
     for n in range(8):
         ROOT.add_child(instance=Page(title=f"Apple pie number {n}", slug=f"pie-{n}"))
@@ -85,9 +85,9 @@ def pages_that_change_are_indexed_anew():
 
 
 def the_index_is_rebuilt_behind_its_alias():
-    before = list(send("GET", "/_alias/wagtailcore_page"))
+    before = list(send("GET", "/_alias/drill_wagtailcore_page"))
     call_command("update_index", verbosity=0)
-    after = list(send("GET", "/_alias/wagtailcore_page"))
+    after = list(send("GET", "/_alias/drill_wagtailcore_page"))
     equal((len(before), len(after), before == after), (1, 1, False), "the indices behind the alias")
     send("POST", "/_refresh")
     equal(Page.objects.search("apple").count(), 8, "the count")
