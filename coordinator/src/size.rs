@@ -131,6 +131,8 @@ fn adds(current: &ClusterState, next: &ClusterState) -> bool {
         || next.transient_settings != current.transient_settings
         || next.security != current.security
         || next.templates != current.templates
+        || next.lifecycles.policies != current.lifecycles.policies
+        || next.data_streams != current.data_streams
         || !next.indices.values().all(is_same)
 }
 
@@ -178,7 +180,10 @@ impl Write for Count {
 
 #[cfg(test)]
 mod tests {
-    use gleaner_model::{IndexName, IndexSettings, IndexUuid, Mapping, NodeId};
+    use gleaner_model::{
+        DataStream, IndexName, IndexSettings, IndexUuid, LifecyclePolicy, Lifecycles, Mapping,
+        NodeId,
+    };
     use serde_json::Value;
 
     use super::*;
@@ -266,5 +271,25 @@ mod tests {
             .persistent_settings
             .insert("more".to_owned(), Value::Null);
         assert!(checked(&full, &named).is_err(), "a client has none of it");
+        let policy = LifecyclePolicy {
+            version: 1,
+            modified_ms: 0,
+            declared: Value::Null,
+        };
+        let mut lifecycles = Lifecycles::default();
+        lifecycles.policies.insert("p".to_owned(), policy);
+        let mut aging = full.clone();
+        aging.lifecycles = Arc::new(lifecycles);
+        assert!(checked(&full, &aging).is_err(), "nor has a policy");
+        let mut streaming = full.clone();
+        let name = IndexName::parse("logs").expect("a good name");
+        streaming.data_streams.insert(name, DataStream::default());
+        assert!(checked(&full, &streaming).is_err(), "nor has a data stream");
+        let mut stopped = full.clone();
+        stopped.lifecycles = Arc::new(Lifecycles {
+            is_stopped: true,
+            ..Lifecycles::default()
+        });
+        checked(&full, &stopped).expect("lifecycles can be stopped");
     }
 }

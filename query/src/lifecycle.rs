@@ -103,7 +103,8 @@ pub enum Step<'p> {
 
 impl Policy {
     /// Returns the phase of an index and what it waits for. `age` is since it was replaced or else made;
-    /// `is_replaced` says that nothing is written to it any more. `None`: it is too young for the first phase.
+    /// `is_replaced` says that nothing is written to it any more. Phases are walked in their order: one that an index is
+    /// too young for keeps it from those after that. `None`: it is too young for the first phase.
     pub fn stand(&self, age: Duration, is_replaced: bool) -> Option<(&Phase, Step<'_>)> {
         let first = self.phases.first().filter(|first| first.min_age <= age)?;
         if let Some(rollover) = first.rollover.as_ref().filter(|_| !is_replaced) {
@@ -112,8 +113,8 @@ impl Policy {
         let entered = self
             .phases
             .iter()
-            .rev()
-            .find(|phase| phase.min_age <= age)?;
+            .take_while(|phase| phase.min_age <= age)
+            .last()?;
         let step = match entered.deletes {
             true => Step::Delete,
             false => Step::Complete,
@@ -305,6 +306,24 @@ mod tests {
         let policy = policy(&json!({"delete": {"min_age": "10s", "actions": {"delete": {}}}}));
         assert_eq!(stand(&policy, 9, false), None);
         assert_eq!(stand(&policy, 10, false), Some(("delete", Step::Delete)));
+    }
+
+    #[test]
+    fn no_phase_overtakes_an_earlier_one() {
+        let policy = policy(&json!({
+            "hot": {},
+            "cold": {"min_age": "90d"},
+            "delete": {"min_age": "30d", "actions": {"delete": {}}},
+        }));
+        const DAY: u64 = 86_400;
+        assert_eq!(
+            stand(&policy, 40 * DAY, false),
+            Some(("hot", Step::Complete))
+        );
+        assert_eq!(
+            stand(&policy, 90 * DAY, false),
+            Some(("delete", Step::Delete))
+        );
     }
 
     #[test]

@@ -189,6 +189,7 @@ pub struct Root {
     reader: Reader,
     by_query: Arc<ByQuery>,
     editions: Arc<Editions>,
+    seen_due: lifecycle::SeenDue,
 }
 
 impl Root {
@@ -249,6 +250,7 @@ impl Root {
             reader,
             by_query,
             editions,
+            seen_due: lifecycle::SeenDue::default(),
         }
     }
 

@@ -7,25 +7,32 @@
 
 mod due;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gleaner_model::{ClusterState, IndexMeta, LifecyclePolicy};
+use gleaner_model::{ClusterState, IndexMeta, IndexUuid, LifecyclePolicy};
 use gleaner_query::lifecycle::{Phase, Step, read_policy};
 use gleaner_query::settings::cluster;
 
 use crate::{Root, RootError};
 
-pub(crate) use due::{expired, rollovers};
+pub(crate) use due::{expired, is_rollover_due, rollovers};
+
+/// The indices that were due to be deleted when this root looked last, so that a clock that jumps once deletes nothing.
+pub(crate) type SeenDue = parking_lot::Mutex<BTreeSet<IndexUuid>>;
 
 /// Names the policy of an index.
 const NAME: &str = "index.lifecycle.name";
 /// The alias that goes on with the next index.
-pub(crate) const ROLLOVER_ALIAS: &str = "index.lifecycle.rollover_alias";
+const ROLLOVER_ALIAS: &str = "index.lifecycle.rollover_alias";
 /// Says that nothing is written to an index any more, so that it ages without being replaced.
 const INDEXING_COMPLETE: &str = "index.lifecycle.indexing_complete";
 /// Milliseconds since the epoch from which the age of an index counts, instead of when it was made.
 const ORIGINATION_DATE: &str = "index.lifecycle.origination_date";
+/// Says whether the policy of an index goes before the lifecycle of its data stream.
+const PREFER_ILM: &str = "index.lifecycle.prefer_ilm";
+/// Says that nothing is done to an index.
+const SKIP: &str = "index.lifecycle.skip";
 
 /// Where an index stands under its policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +45,8 @@ pub struct Standing {
     pub phase: Option<&'static str>,
     /// What it waits for.
     pub wait: Wait,
+    /// Whether nothing is done to it, by `index.lifecycle.skip`.
+    pub is_skipped: bool,
     /// From when its age counts, milliseconds since the epoch.
     pub since_ms: i64,
     /// Actions of the phase that are kept and change nothing.
@@ -62,14 +71,35 @@ pub fn policy_name(index: &IndexMeta) -> Option<&str> {
     setting(index, NAME).filter(|name| !name.is_empty())
 }
 
-/// Returns where an index stands under its policy; `None` where it names none.
-pub fn standing(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Option<Standing> {
+/// Returns whether the policy of an index goes before the lifecycle of its data stream.
+pub fn prefers_policy(index: &IndexMeta) -> bool {
+    setting(index, PREFER_ILM) != Some("false")
+}
+
+/// Returns the name of the policy that is carried out on an index: none where the lifecycle of its data stream goes
+/// before that.
+fn followed_policy<'a>(state: &ClusterState, index: &'a IndexMeta) -> Option<&'a str> {
     let name = policy_name(index)?;
+    if prefers_policy(index) {
+        return Some(name);
+    }
+    let stream = state.data_stream_of(&index.uuid);
+    let lifecycle = stream.and_then(|(_, stream)| stream.lifecycle.as_ref());
+    match lifecycle {
+        Some(lifecycle) if lifecycle.is_enabled => None,
+        _ => Some(name),
+    }
+}
+
+/// Returns where an index stands under its policy; `None` where it follows none.
+pub fn standing(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Option<Standing> {
+    let name = followed_policy(state, index)?;
     let mut standing = Standing {
         policy: name.to_owned(),
         kept: state.lifecycles.policies.get(name).cloned(),
         phase: None,
         wait: Wait::Age,
+        is_skipped: is_skipped(index),
         since_ms: since_ms(state, index),
         without_effect: Vec::new(),
         error: None,
@@ -91,6 +121,9 @@ pub fn standing(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Option<
     };
     standing.phase = Some(phase.name);
     standing.without_effect = Phase::actions_without_effect(phase).to_vec();
+    if standing.is_skipped {
+        return Some(standing);
+    }
     let (wait, refused) = match step {
         Step::Rollover(_) => (Wait::Rollover, due::rollover_target(state, index).err()),
         Step::Delete => (Wait::Delete, due::check_deletion(state, index).err()),
@@ -100,14 +133,26 @@ pub fn standing(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Option<
     Some(standing)
 }
 
+/// Returns the alias that goes on with the next index when this one is replaced.
+pub(crate) fn rollover_alias(index: &IndexMeta) -> Option<&str> {
+    setting(index, ROLLOVER_ALIAS).filter(|alias| !alias.is_empty())
+}
+
 fn setting<'a>(index: &'a IndexMeta, key: &str) -> Option<&'a str> {
     index.settings.declared.get(key)?.as_str()
 }
 
+fn is_skipped(index: &IndexMeta) -> bool {
+    setting(index, SKIP) == Some("true")
+}
+
 fn since_ms(state: &ClusterState, index: &IndexMeta) -> i64 {
-    let declared = || setting(index, ORIGINATION_DATE)?.parse().ok();
-    let begun = replaced_ms(state, index).or_else(declared);
-    begun.unwrap_or(index.created_ms)
+    let declared = setting(index, ORIGINATION_DATE).and_then(|date| date.parse().ok());
+    declared.unwrap_or_else(|| {
+        // The clocks of two roots may differ.
+        let replaced = replaced_ms(state, index).unwrap_or(index.created_ms);
+        replaced.max(index.created_ms)
+    })
 }
 
 /// Returns when another index took the place of this one. Versions that did not note it made the next index of a data
@@ -160,16 +205,37 @@ impl Root {
             .unwrap_or(cluster::DEFAULT_LIFECYCLE_POLL_INTERVAL)
     }
 
-    /// Replaces and deletes the indices whose time has come.
+    /// Deletes and replaces the indices whose time has come; deletes only what was due when it looked last, too.
     ///
     /// # Errors
     /// [`RootError::Coordinator`]; an alias that cannot go on does not keep others from it.
     pub async fn look_at_lifecycles(&self) -> Result<(), RootError> {
-        let state = self.cluster.state();
-        let now_ms = self.cluster.now_ms();
-        for (target, request) in rollovers(&state, now_ms) {
-            match self.rollover(&target, None, &request, false).await {
-                Ok(report) if report.rolled_over => {
+        let deleted = self.delete_expired().await;
+        self.roll_over_due().await;
+        deleted
+    }
+
+    async fn delete_expired(&self) -> Result<(), RootError> {
+        let due = expired(&self.cluster.state(), self.cluster.now_ms());
+        let due: BTreeSet<IndexUuid> = due.iter().map(|index| index.uuid).collect();
+        let seen = std::mem::replace(&mut *self.seen_due.lock(), due.clone());
+        let confirmed: BTreeSet<IndexUuid> = due.intersection(&seen).copied().collect();
+        // Nothing is asked of the coordinator where nothing is due.
+        if confirmed.is_empty() {
+            return Ok(());
+        }
+        self.admin.delete_expired(&confirmed).await
+    }
+
+    async fn roll_over_due(&self) {
+        let due = rollovers(&self.cluster.state(), self.cluster.now_ms());
+        if due.is_empty() {
+            return;
+        }
+        let states = self.reader.shard_states().await;
+        for (target, request) in due {
+            match self.roll_over_if_due(&target, &request, &states).await {
+                Ok(Some(report)) if report.rolled_over => {
                     let (old, new) = (report.old_index, report.new_index);
                     tracing::info!(target, old, new, "an index was replaced by its lifecycle");
                 }
@@ -179,15 +245,6 @@ impl Root {
                 }
             }
         }
-        // Nothing is asked of the coordinator where nothing is due.
-        if expired(&state, now_ms).is_empty() {
-            return Ok(());
-        }
-        for index in self.admin.delete_expired().await? {
-            let index: Arc<IndexMeta> = index;
-            tracing::info!(index = %index.name, "an index was deleted by its lifecycle");
-        }
-        Ok(())
     }
 }
 

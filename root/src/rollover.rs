@@ -11,6 +11,8 @@ use gleaner_query::QueryError;
 use gleaner_query::rollover::{Measures, RolloverRequest, next_name};
 
 use crate::admin::streams::Next;
+use crate::lifecycle::is_rollover_due;
+use crate::read::ShardStates;
 use crate::{Root, RootError};
 
 /// What a rollover came to, or would come to.
@@ -28,6 +30,17 @@ pub struct RolloverReport {
     pub created: Option<Arc<IndexMeta>>,
 }
 
+/// What is to be replaced, and how.
+struct Wish<'a> {
+    /// The alias or data stream.
+    target: &'a str,
+    /// Name of the next index, instead of the one that follows.
+    new_name: Option<&'a str>,
+    request: &'a RolloverRequest,
+    /// Whether nothing is changed.
+    is_dry: bool,
+}
+
 impl Root {
     /// Replaces the index that documents written to `target` go to: an alias or a data stream. The new one is called
     /// `new_name`, by default as the old one with the next number. With `is_dry` nothing is changed.
@@ -42,55 +55,99 @@ impl Root {
         request: &RolloverRequest,
         is_dry: bool,
     ) -> Result<RolloverReport, RootError> {
+        let wish = Wish {
+            target,
+            new_name,
+            request,
+            is_dry,
+        };
         loop {
-            let state = self.cluster.state();
-            let old = write_index(target, &state)?;
-            let stream = state.data_streams.get(target);
-            let new_index = match (stream, new_name) {
-                (Some(_), Some(_)) => {
-                    let reason =
-                        "new index name may not be specified when rolling over a data stream";
-                    return Err(QueryError::illegal(reason).into());
-                }
-                (Some(stream), None) => self.admin.backing_name(target, stream.generation + 1)?,
-                (None, Some(name)) => name.to_owned(),
-                (None, None) => next_name(old.name.as_str())?,
-            };
-            let measures = self.measure(&old).await;
-            let conditions = request.conditions.iter().map(|condition| {
-                let shown = format!("[{}: {}]", condition.name, condition.given);
-                (shown, condition.is_met(&measures))
-            });
-            let mut report = RolloverReport {
-                old_index: old.name.to_string(),
-                new_index: new_index.clone(),
-                rolled_over: false,
-                conditions: conditions.collect(),
-                created: None,
-            };
-            let is_due = request.is_due(&measures);
-            let next = Next {
-                target,
-                old: old.uuid,
-                name: &new_index,
-                body: &request.next,
-            };
-            // What is wrong with the new index is told whether it is made or not.
-            if is_dry || !is_due {
-                self.admin.check_next(&next)?;
-                return Ok(report);
-            }
+            let old = write_index(target, &self.cluster.state())?;
+            let states = self.reader.shard_states().await;
             // `None` where another was faster.
-            if let Some(created) = self.admin.put_next(&next).await? {
-                report.rolled_over = true;
-                report.created = Some(created);
+            if let Some(report) = self.roll_over(&wish, &old, &states, |_| true).await? {
                 return Ok(report);
             }
         }
     }
 
-    async fn measure(&self, index: &IndexMeta) -> Measures {
-        let states = self.reader.shard_states().await;
+    /// Replaces the index that documents written to `target` go to as [`Self::rollover`] does, if its lifecycle still
+    /// says so in the state that is changed.
+    ///
+    /// # Errors
+    /// As [`Self::rollover`].
+    pub(crate) async fn roll_over_if_due(
+        &self,
+        target: &str,
+        request: &RolloverRequest,
+        states: &ShardStates,
+    ) -> Result<Option<RolloverReport>, RootError> {
+        let wish = Wish {
+            target,
+            new_name: None,
+            request,
+            is_dry: false,
+        };
+        let old = write_index(target, &self.cluster.state())?;
+        let is_due =
+            |state: &ClusterState| is_rollover_due(state, self.cluster.now_ms(), target, request);
+        self.roll_over(&wish, &old, states, is_due).await
+    }
+
+    /// Replaces `old`, measured by `states`; `None` where it is not the one that is written to any more, or the newest
+    /// state is not as `check` wants it.
+    async fn roll_over(
+        &self,
+        wish: &Wish<'_>,
+        old: &IndexMeta,
+        states: &ShardStates,
+        check: impl Fn(&ClusterState) -> bool,
+    ) -> Result<Option<RolloverReport>, RootError> {
+        let state = self.cluster.state();
+        let stream = state.data_streams.get(wish.target);
+        let new_index = match (stream, wish.new_name) {
+            (Some(_), Some(_)) => {
+                let reason = "new index name may not be specified when rolling over a data stream";
+                return Err(QueryError::illegal(reason).into());
+            }
+            (Some(stream), None) => self
+                .admin
+                .backing_name(wish.target, stream.generation + 1)?,
+            (None, Some(name)) => name.to_owned(),
+            (None, None) => next_name(old.name.as_str())?,
+        };
+        let measures = self.measure(old, states);
+        let conditions = wish.request.conditions.iter().map(|condition| {
+            let shown = format!("[{}: {}]", condition.name, condition.given);
+            (shown, condition.is_met(&measures))
+        });
+        let mut report = RolloverReport {
+            old_index: old.name.to_string(),
+            new_index: new_index.clone(),
+            rolled_over: false,
+            conditions: conditions.collect(),
+            created: None,
+        };
+        let next = Next {
+            target: wish.target,
+            old: old.uuid,
+            name: &new_index,
+            body: &wish.request.next,
+        };
+        // What is wrong with the new index is told whether it is made or not.
+        if wish.is_dry || !wish.request.is_due(&measures) {
+            self.admin.check_next(&next)?;
+            return Ok(Some(report));
+        }
+        let created = self.admin.put_next(&next, check).await?;
+        Ok(created.map(|created| {
+            report.rolled_over = true;
+            report.created = Some(created);
+            report
+        }))
+    }
+
+    fn measure(&self, index: &IndexMeta, states: &ShardStates) -> Measures {
         let age = self.cluster.now_ms() - index.created_ms;
         let mut measures = Measures {
             age: Duration::from_millis(u64::try_from(age).unwrap_or(0)),

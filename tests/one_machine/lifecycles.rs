@@ -199,6 +199,24 @@ async fn a_data_stream_keeps_documents_for_its_retention() -> Result<()> {
         stream["indices"].as_array().map(Vec::len) == Some(1)
     })
     .await?;
+    // The policy of an index goes before that, unless the index says otherwise.
+    let named = |prefers: bool| json!({"index.lifecycle.name": "none", "index.lifecycle.prefer_ilm": prefers});
+    for (prefers, by) in [
+        (true, "Index Lifecycle Management"),
+        (false, "Data stream lifecycle"),
+    ] {
+        asked(&server, ("PUT", "/metrics-a/_settings"), &named(prefers)).await?;
+        let shown = asked(&server, ("GET", "/_data_stream/metrics-a"), &Value::Null).await?;
+        let index = &shown["data_streams"][0]["indices"][0];
+        ensure!(
+            index["prefer_ilm"] == prefers && index["managed_by"] == by,
+            "{shown}"
+        );
+    }
+    let unknown = json!({"index.lifecycle.fast": true});
+    let reason = refused(&server, ("PUT", "/metrics-a/_settings"), &unknown).await?;
+    ensure!(reason.contains("index.lifecycle.fast"), "{reason}");
+
     asked(&server, ("DELETE", path), &Value::Null).await?;
     let shown = asked(&server, ("GET", path), &Value::Null).await?;
     ensure!(

@@ -7,7 +7,7 @@ use gleaner_model::{ClusterState, DataStream, IndexName};
 use gleaner_query::answer::AggregationValue;
 use gleaner_query::search::parse_search_value;
 use gleaner_query::templates::{compose, index_template_of};
-use gleaner_root::lifecycle::policy_name;
+use gleaner_root::lifecycle::{policy_name, prefers_policy};
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::Method;
@@ -111,11 +111,12 @@ fn get(request: &Request) -> Answer {
         let indices = indices
             .filter_map(|uuid| state.indices.get(uuid))
             .map(|index| {
+                let prefers = prefers_policy(index);
                 let mut shown = json!({
                     "index_name": index.name.as_str(),
                     "index_uuid": uuid_text(&index.uuid),
-                    "prefer_ilm": true,
-                    "managed_by": managed_by(stream, policy_name(index)),
+                    "prefer_ilm": prefers,
+                    "managed_by": managed_by(stream, policy_name(index), prefers),
                 });
                 if let Some(policy) = policy_name(index) {
                     shown["ilm_policy"] = json!(policy);
@@ -124,7 +125,8 @@ fn get(request: &Request) -> Answer {
             });
         let indices: Vec<Value> = indices.collect();
         let template = index_template_of(&state.templates, name.as_str());
-        let policy = composed_policy(&state, name);
+        let composed = Composed::of(&state, name);
+        let policy = composed.policy;
         let mut shown = json!({
             "name": name.as_str(),
             "timestamp_field": {"name": "@timestamp"},
@@ -132,8 +134,8 @@ fn get(request: &Request) -> Answer {
             "generation": stream.generation,
             "status": "GREEN",
             "template": template.map(|(name, _)| name),
-            "next_generation_managed_by": managed_by(stream, policy.as_deref()),
-            "prefer_ilm": true,
+            "next_generation_managed_by": managed_by(stream, policy.as_deref(), composed.prefers_policy),
+            "prefer_ilm": composed.prefers_policy,
             "hidden": stream.hidden,
             "system": false,
             "allow_custom_routing": false,
@@ -152,17 +154,30 @@ fn get(request: &Request) -> Answer {
     Ok(Reply::json(&json!({"data_streams": shown})))
 }
 
-/// Returns the policy that the next index of a data stream will name.
-fn composed_policy(state: &ClusterState, stream: &IndexName) -> Option<String> {
-    let (composed, _) = compose(&state.templates, stream.as_str());
-    let policy = composed.settings.get("index.lifecycle.name")?.as_str()?;
-    Some(policy.to_owned())
+/// What templates say of the next index of a data stream.
+struct Composed {
+    /// The policy that it will name.
+    policy: Option<String>,
+    /// Whether that will go before the lifecycle of the data stream.
+    prefers_policy: bool,
 }
 
-/// Says what replaces and deletes indices: a policy goes before the lifecycle of their data stream.
-fn managed_by(stream: &DataStream, policy: Option<&str>) -> &'static str {
+impl Composed {
+    fn of(state: &ClusterState, stream: &IndexName) -> Self {
+        let (composed, _) = compose(&state.templates, stream.as_str());
+        let setting = |key: &str| composed.settings.get(key).and_then(Value::as_str);
+        Self {
+            policy: setting("index.lifecycle.name").map(str::to_owned),
+            prefers_policy: setting("index.lifecycle.prefer_ilm") != Some("false"),
+        }
+    }
+}
+
+/// Says what replaces and deletes indices: a policy that is preferred goes before the lifecycle of their data stream.
+fn managed_by(stream: &DataStream, policy: Option<&str>, prefers_policy: bool) -> &'static str {
     let is_enabled = stream.lifecycle.as_ref().is_some_and(|of| of.is_enabled);
     match (policy, is_enabled) {
+        (Some(_), true) if !prefers_policy => "Data stream lifecycle",
         (Some(_), _) => "Index Lifecycle Management",
         (None, true) => "Data stream lifecycle",
         (None, false) => "Unmanaged",

@@ -132,6 +132,8 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.lifecycle.rollover_alias", Effect::Set(|_, given| given.text().map(drop))),
     dynamic("index.lifecycle.indexing_complete", Effect::Set(|_, given| given.flag().map(drop))),
     dynamic("index.lifecycle.origination_date", Effect::Set(|_, given| given.number(0, i64::MAX as u64).map(drop))),
+    dynamic("index.lifecycle.prefer_ilm", Effect::Set(|_, given| given.flag().map(drop))),
+    dynamic("index.lifecycle.skip", Effect::Set(|_, given| given.flag().map(drop))),
     fixed("index.similarity.*", Effect::Set(|_, given| similarity::check(given))),
 
     // Kept for the user: they tune what works in another way here.
@@ -153,6 +155,7 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.mapping.dimension_fields.limit", Effect::Accepted),
     dynamic("index.search.throttled", Effect::Accepted),
     dynamic("index.unassigned.node_left.delayed_timeout", Effect::Accepted),
+    dynamic("index.lifecycle.step.wait_time_threshold", Effect::Accepted),
     fixed("index.codec", Effect::Accepted),
     fixed("index.queries.cache.enabled", Effect::Accepted),
     fixed("index.load_fixed_bitset_filters_eagerly", Effect::Accepted),
@@ -171,6 +174,7 @@ const KNOWN: &[KnownSetting] = &[
     fixed("index.mapping.source.mode", Effect::Only("stored")),
     last("index.routing_partition_size", Effect::Only("1")),
     last("index.mode", Effect::Only("standard")),
+    dynamic("index.lifecycle.parse_origination_date", Effect::Only("false")),
 
     // Families.
     dynamic("index.search.slowlog.*", Effect::Accepted),
@@ -179,7 +183,7 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.translog.*", Effect::Accepted),
     dynamic("index.routing.*", Effect::Accepted),
     dynamic("index.allocation.*", Effect::Accepted),
-    dynamic("index.lifecycle.*", Effect::Accepted),
+    dynamic("index.lifecycle.*", Effect::Refused(LATER)),
     fixed("index.store.*", Effect::Accepted),
     last("index.sort.*", Effect::Refused(LATER)),
     last("index.knn*", Effect::Refused(LATER)),

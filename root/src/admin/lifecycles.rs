@@ -1,10 +1,14 @@
 //! Changes of policies and of lifecycles of data streams, and the deletions that they bring.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{ClusterState, IndexMeta, LifecyclePolicy, Lifecycles, StreamLifecycle};
+use gleaner_model::{
+    ClusterState, IndexMeta, IndexUuid, LifecyclePolicy, Lifecycles, StreamLifecycle,
+};
 use gleaner_query::QueryError;
+use gleaner_query::names::ExpandWildcards;
 use serde_json::Value;
 
 use super::Admin;
@@ -17,11 +21,17 @@ const MAX_POLICIES: usize = 200;
 /// Bytes of one policy as JSON at most.
 const MAX_POLICY_BYTES: usize = 16 << 10;
 
+/// Bytes of all policies as JSON at most: they are changed as one.
+const MAX_POLICIES_BYTES: usize = 256 << 10;
+
+/// Indices that one change deletes, at most: what keeps the state takes only so much in one.
+const MAX_DELETED: usize = 64;
+
 impl Admin {
     /// Puts a policy, as it was checked, in the place of the one of that name.
     ///
     /// # Errors
-    /// Too many policies, or one that is too large.
+    /// Too many policies, or one that is too large, or all together.
     pub async fn put_policy(&self, name: &str, declared: &Value) -> Result<(), RootError> {
         let num_bytes = declared.to_string().len();
         if num_bytes > MAX_POLICY_BYTES {
@@ -41,6 +51,7 @@ impl Admin {
                 ))
                 .into());
             }
+            check_total(lifecycles, name, num_bytes)?;
             let policy = LifecyclePolicy {
                 version: known.map_or(0, |known| known.version) + 1,
                 modified_ms: self.cluster.now_ms(),
@@ -112,21 +123,28 @@ impl Admin {
         .map(drop)
     }
 
-    /// Gives the data streams that names and wildcards stand for a lifecycle, or takes theirs.
+    /// Gives the data streams that names and wildcards stand for a lifecycle, or takes theirs. `expand` says which of
+    /// them wildcards stand for.
     ///
     /// # Errors
     /// [`RootError::IndexNotFound`] for a name that no data stream bears.
     pub async fn put_stream_lifecycle(
         &self,
         names: &str,
+        expand: ExpandWildcards,
         lifecycle: Option<&StreamLifecycle>,
     ) -> Result<(), RootError> {
         self.change(|state| {
             let mut next = state.clone();
             for name in names.split(',').map(str::trim) {
-                let mut is_found = name.contains('*');
+                let name = if name == "_all" { "*" } else { name };
+                let is_pattern = name.contains('*');
+                let mut is_found = is_pattern;
                 for (stream, of) in &mut next.data_streams {
-                    if matches_pattern(name, stream.as_str()) {
+                    let is_visible =
+                        !of.hidden || expand.hidden || is_dotted(name, stream.as_str());
+                    let is_meant = !is_pattern || ((expand.open || expand.hidden) && is_visible);
+                    if is_meant && matches_pattern(name, stream.as_str()) {
                         of.lifecycle = lifecycle.cloned();
                         is_found = true;
                     }
@@ -141,24 +159,56 @@ impl Admin {
         .map(drop)
     }
 
-    /// Deletes the indices whose time is over; returns them.
+    /// Deletes those of `confirmed` whose time is over in the newest state.
     ///
     /// # Errors
     /// [`RootError::Coordinator`].
-    pub(crate) async fn delete_expired(&self) -> Result<Vec<Arc<IndexMeta>>, RootError> {
-        let mut deleted = Vec::new();
-        self.change(|state| {
-            deleted = expired(state, self.cluster.now_ms());
-            if deleted.is_empty() {
-                return Ok(None);
-            }
-            let mut next = state.clone();
+    pub(crate) async fn delete_expired(
+        &self,
+        confirmed: &BTreeSet<IndexUuid>,
+    ) -> Result<(), RootError> {
+        loop {
+            let mut deleted: Vec<Arc<IndexMeta>> = Vec::new();
+            self.change(|state| {
+                deleted = expired(state, self.cluster.now_ms());
+                deleted.retain(|index| confirmed.contains(&index.uuid));
+                deleted.truncate(MAX_DELETED);
+                if deleted.is_empty() {
+                    return Ok(None);
+                }
+                let mut next = state.clone();
+                for index in &deleted {
+                    next.delete_index(&index.uuid);
+                }
+                Ok(Some(next))
+            })
+            .await?;
             for index in &deleted {
-                next.delete_index(&index.uuid);
+                tracing::info!(index = %index.name, "an index was deleted by its lifecycle");
             }
-            Ok(Some(next))
-        })
-        .await?;
-        Ok(deleted)
+            if deleted.len() < MAX_DELETED {
+                return Ok(());
+            }
+        }
     }
+}
+
+/// Refuses a policy with which all have too many bytes, unless it has fewer than before.
+fn check_total(lifecycles: &Lifecycles, name: &str, num_bytes: usize) -> Result<(), RootError> {
+    let bytes_of = |policy: &LifecyclePolicy| policy.declared.to_string().len();
+    let before = lifecycles.policies.get(name).map_or(0, bytes_of);
+    let all: usize = lifecycles.policies.values().map(bytes_of).sum();
+    let total = all - before + num_bytes;
+    if total > MAX_POLICIES_BYTES && num_bytes >= before {
+        return Err(QueryError::illegal(format!(
+            "with policy [{name}] all policies have [{total}] bytes, more than [{MAX_POLICIES_BYTES}]"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Returns whether a pattern with a dot asks for names with a dot, hidden or not.
+fn is_dotted(pattern: &str, name: &str) -> bool {
+    pattern.starts_with('.') && name.starts_with('.')
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Admin, check_free};
 use crate::RootError;
+use crate::lifecycle::rollover_alias;
 
 /// The field that tells when what a document of a data stream tells of was.
 pub(crate) const TIMESTAMP: &str = "@timestamp";
@@ -115,17 +116,21 @@ impl Admin {
     }
 
     /// Has an alias or a data stream go on with its next index; `None` where the old one is not the one that is
-    /// written to any more.
+    /// written to any more, or the newest state is not as `check` wants it.
     ///
     /// # Errors
     /// A name that is taken, and what templates and the body refuse.
     pub(crate) async fn put_next(
         &self,
         next: &Next<'_>,
+        check: impl Fn(&ClusterState) -> bool,
     ) -> Result<Option<Arc<IndexMeta>>, RootError> {
         let uuid = IndexUuid(rand::random());
         let changed = self
-            .change(|state| self.with_next(state, next, uuid))
+            .change(|state| match check(state) {
+                true => self.with_next(state, next, uuid),
+                false => Ok(None),
+            })
             .await?;
         Ok(changed.indices.get(&uuid).cloned())
     }
@@ -152,7 +157,11 @@ impl Admin {
             None => self.aliased_index(state, next, uuid, &old)?,
         };
         let mut replaced = IndexMeta::clone(&old);
-        replaced.rolled_over_ms = Some(self.cluster.now_ms());
+        // Under another alias it is not at its end.
+        let is_stream = state.data_streams.contains_key(next.target);
+        if is_stream || rollover_alias(&old) == Some(next.target) {
+            replaced.rolled_over_ms = Some(self.cluster.now_ms().max(old.created_ms));
+        }
         let alias = replaced.aliases.get_mut(next.target);
         // An alias that says of each index whether it is written to keeps the old one for searches.
         match alias {

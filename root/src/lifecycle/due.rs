@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{ClusterState, DataStream, IndexMeta};
+use gleaner_model::{ClusterState, DataStream, IndexMeta, IndexName};
 use gleaner_query::lifecycle::{Step, read_policy, retention_of, stream_rollover};
 use gleaner_query::names::resolve_write;
 use gleaner_query::rollover::RolloverRequest;
 
-use super::{ROLLOVER_ALIAS, Wait, age, is_replaced, policy_name, setting, standing};
+use super::ROLLOVER_ALIAS;
+use super::{
+    INDEXING_COMPLETE, Wait, age, followed_policy, is_replaced, is_skipped, rollover_alias,
+    setting, standing,
+};
 use crate::blocks;
 
 /// Returns the aliases and data streams that go on with another index as soon as conditions are met.
@@ -19,14 +23,46 @@ pub(crate) fn rollovers(state: &ClusterState, now_ms: i64) -> Vec<(String, Rollo
         .indices
         .values()
         .filter_map(|index| by_policy(state, index, now_ms));
-    let by_streams = state.data_streams.iter().filter_map(|(name, stream)| {
-        let lifecycle = stream.lifecycle.as_ref().filter(|of| of.is_enabled)?;
-        // A policy goes before the lifecycle of the stream.
-        written_index(state, stream).filter(|index| policy_name(index).is_none())?;
-        let rollover = stream_rollover(retention_of(lifecycle)).ok()?;
-        Some((name.to_string(), rollover))
-    });
+    let by_streams = state
+        .data_streams
+        .iter()
+        .filter_map(|(name, stream)| by_stream(state, name, stream));
     by_policies.chain(by_streams).collect()
+}
+
+/// Returns whether an alias or a data stream still goes on with another index on these conditions.
+pub(crate) fn is_rollover_due(
+    state: &ClusterState,
+    now_ms: i64,
+    target: &str,
+    request: &RolloverRequest,
+) -> bool {
+    if state.lifecycles.is_stopped {
+        return false;
+    }
+    let Ok(Some(written)) = resolve_write(target, state) else {
+        return false;
+    };
+    let due = by_policy(state, &written.meta, now_ms).or_else(|| {
+        let (name, stream) = state.data_streams.get_key_value(target)?;
+        by_stream(state, name, stream)
+    });
+    due.is_some_and(|due| due.0 == target && due.1 == *request)
+}
+
+fn by_stream(
+    state: &ClusterState,
+    name: &IndexName,
+    stream: &DataStream,
+) -> Option<(String, RolloverRequest)> {
+    let lifecycle = stream.lifecycle.as_ref().filter(|of| of.is_enabled)?;
+    let written = state.indices.get(stream.indices.last()?)?;
+    // A policy goes before the lifecycle of the stream, unless the index says otherwise.
+    if is_skipped(written) || followed_policy(state, written).is_some() {
+        return None;
+    }
+    let rollover = stream_rollover(retention_of(lifecycle)).ok()?;
+    Some((name.to_string(), rollover))
 }
 
 fn by_policy(
@@ -34,7 +70,8 @@ fn by_policy(
     index: &IndexMeta,
     now_ms: i64,
 ) -> Option<(String, RolloverRequest)> {
-    let kept = state.lifecycles.policies.get(policy_name(index)?)?;
+    let policy = followed_policy(state, index).filter(|_| !is_skipped(index))?;
+    let kept = state.lifecycles.policies.get(policy)?;
     let policy = read_policy(&kept.declared).ok()?;
     match policy.stand(age(state, index, now_ms), is_replaced(state, index))? {
         (_, Step::Rollover(request)) => {
@@ -54,8 +91,7 @@ pub(super) fn rollover_target(state: &ClusterState, index: &IndexMeta) -> Result
     let target = match state.data_stream_of(&index.uuid) {
         Some((stream, _)) => stream.to_string(),
         None => {
-            let alias = setting(index, ROLLOVER_ALIAS).filter(|alias| !alias.is_empty());
-            let alias = alias.ok_or_else(|| {
+            let alias = rollover_alias(index).ok_or_else(|| {
                 format!("setting [{ROLLOVER_ALIAS}] for index [{name}] is empty or not defined")
             })?;
             if !index.aliases.contains_key(alias) {
@@ -85,7 +121,7 @@ pub(crate) fn expired(state: &ClusterState, now_ms: i64) -> Vec<Arc<IndexMeta>> 
             Some(standing) => standing.wait == Wait::Delete,
             None => is_beyond_retention(state, index, now_ms),
         };
-        is_over && check_deletion(state, index).is_ok()
+        is_over && !is_skipped(index) && check_deletion(state, index).is_ok()
     };
     state.indices.values().filter(is_over).cloned().collect()
 }
@@ -107,9 +143,15 @@ pub(super) fn check_deletion(state: &ClusterState, index: &IndexMeta) -> Result<
             index.name
         ));
     }
+    if let Some(alias) = rollover_alias(index)
+        && setting(index, INDEXING_COMPLETE) != Some("true")
+        && let Ok(Some(written)) = resolve_write(alias, state)
+        && written.meta.uuid == index.uuid
+    {
+        return Err(format!(
+            "index [{}] is the write index for alias [{alias}] and cannot be deleted",
+            index.name
+        ));
+    }
     blocks::check_deletion(index).map_err(|error| error.to_string())
-}
-
-fn written_index<'a>(state: &'a ClusterState, stream: &DataStream) -> Option<&'a Arc<IndexMeta>> {
-    state.indices.get(stream.indices.last()?)
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::{DataStream, IndexName, StreamLifecycle};
-use serde_json::json;
+use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+use gleaner_query::rollover::RolloverRequest;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::testing;
@@ -66,4 +68,200 @@ fn nothing_is_due_while_lifecycles_are_stopped_or_deletion_is_blocked() {
     });
     assert!(names(&state, 9 * DAY_MS).is_empty());
     assert!(rollovers(&state, 9 * DAY_MS).is_empty());
+}
+
+/// Returns index `n` with these settings of its lifecycle, made at the beginning of time.
+fn under(n: u8, settings: &[(&str, &str)]) -> IndexMeta {
+    let mut index = testing::index(n, &json!({}));
+    for (key, value) in settings {
+        let key = format!("index.lifecycle.{key}");
+        index.settings.declared.insert(key, json!(value));
+    }
+    index
+}
+
+fn with_alias(mut index: IndexMeta, alias: &str) -> IndexMeta {
+    let alias = IndexName::parse(alias).expect("a good name");
+    index.aliases.insert(alias, gleaner_model::Alias::default());
+    index
+}
+
+/// Adds the policy `p` with these phases.
+fn put(state: &mut ClusterState, phases: &Value) {
+    let policy = LifecyclePolicy {
+        version: 1,
+        modified_ms: 0,
+        declared: json!({"phases": phases}),
+    };
+    state.lifecycles = Arc::new(gleaner_model::Lifecycles {
+        policies: BTreeMap::from([("p".to_owned(), policy)]),
+        is_stopped: false,
+    });
+}
+
+fn delete_after(age: &str) -> Value {
+    json!({"delete": {"min_age": age, "actions": {"delete": {}}}})
+}
+
+#[test]
+fn the_index_that_an_alias_writes_to_is_kept() {
+    let base = [("name", "p"), ("rollover_alias", "logs")];
+    let is_kept = |index: IndexMeta| {
+        let mut state = testing::state([index]);
+        put(&mut state, &delete_after("1d"));
+        names(&state, 2 * DAY_MS).is_empty()
+    };
+    assert!(is_kept(with_alias(under(1, &base), "logs")));
+    let mut rolled = with_alias(under(1, &base), "logs");
+    rolled.rolled_over_ms = Some(0);
+    assert!(is_kept(rolled), "by another alias");
+    assert!(!is_kept(under(1, &base)), "the alias went on");
+    let complete = [base[0], base[1], ("indexing_complete", "true")];
+    assert!(!is_kept(with_alias(under(1, &complete), "logs")));
+}
+
+#[test]
+fn what_is_skipped_is_neither_replaced_nor_deleted() {
+    let settings = [("name", "p"), ("rollover_alias", "logs"), ("skip", "true")];
+    let hot = json!({"hot": {"actions": {"rollover": {"max_docs": 1}}}});
+    for (num, is_due) in [(2, true), (3, false)] {
+        let mut state = testing::state([with_alias(under(1, &settings[..num]), "logs")]);
+        put(&mut state, &hot);
+        let due = rollovers(&state, DAY_MS);
+        assert_eq!(due.len(), usize::from(is_due));
+        if let Some((target, request)) = due.first() {
+            assert!(is_rollover_due(&state, DAY_MS, target, request));
+            let mut stopped = state.clone();
+            Arc::make_mut(&mut stopped.lifecycles).is_stopped = true;
+            assert!(!is_rollover_due(&stopped, DAY_MS, target, request));
+        }
+    }
+    let mut state = testing::state([under(1, &[settings[0], settings[2]])]);
+    put(&mut state, &delete_after("1d"));
+    assert!(names(&state, 9 * DAY_MS).is_empty());
+    let mut state = stream(Some("7d"));
+    for index in state.indices.values_mut() {
+        let declared = &mut Arc::make_mut(index).settings.declared;
+        declared.insert(SKIP.to_owned(), json!("true"));
+    }
+    assert!(names(&state, 9 * DAY_MS).is_empty());
+}
+
+#[test]
+fn a_data_stream_goes_before_a_policy_that_is_not_preferred() {
+    for (prefers, expected) in [("true", 0), ("false", 1)] {
+        let mut state = stream(Some("7d"));
+        put(&mut state, &delete_after("90d"));
+        for index in state.indices.values_mut() {
+            let declared = &mut Arc::make_mut(index).settings.declared;
+            declared.insert(NAME.to_owned(), json!("p"));
+            declared.insert(PREFER_ILM.to_owned(), json!(prefers));
+        }
+        assert_eq!(names(&state, 8 * DAY_MS).len(), expected);
+        assert_eq!(rollovers(&state, 8 * DAY_MS).len(), expected);
+        for stream in state.data_streams.values_mut() {
+            stream.lifecycle = None;
+        }
+        assert_eq!(names(&state, 100 * DAY_MS).len(), 2, "{prefers}");
+    }
+}
+
+#[test]
+fn the_age_counts_from_the_declared_date_and_not_before_the_index_was_made() {
+    let mut index = under(1, &[("origination_date", "7")]);
+    (index.created_ms, index.rolled_over_ms) = (5, Some(3));
+    assert_eq!(since_ms(&ClusterState::default(), &index), 7);
+    index.settings.declared.clear();
+    assert_eq!(since_ms(&ClusterState::default(), &index), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_deleted_at_the_second_look_and_many_at_once() {
+    let indices = (0..150).map(|n| under(n, &[("name", "p")]));
+    let fixture = testing::Fixture::new(indices);
+    let admin = fixture.root.admin();
+    let policy = json!({"phases": delete_after("1d")});
+    admin.put_policy("p", &policy).await.expect("put");
+    let left = || fixture.root.cluster().state().indices.len();
+    fixture.root.look_at_lifecycles().await.expect("looked");
+    assert_eq!(left(), 150);
+    // What is not due at each look in turn begins anew.
+    admin.set_lifecycles_stopped(true).await.expect("stopped");
+    fixture.root.look_at_lifecycles().await.expect("looked");
+    admin.set_lifecycles_stopped(false).await.expect("started");
+    fixture.root.look_at_lifecycles().await.expect("looked");
+    assert_eq!(left(), 150);
+    let before = fixture.root.cluster().state().version;
+    fixture.root.look_at_lifecycles().await.expect("looked");
+    assert_eq!(left(), 0);
+    assert_eq!(fixture.root.cluster().state().version, before + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_rollover_of_its_own_alias_ages_an_index() {
+    let mut index = with_alias(under(1, &[("rollover_alias", "logs")]), "logs");
+    index.created_ms = testing::NOW_MS + 5;
+    let fixture = testing::Fixture::new([with_alias(index, "other")]);
+    let replaced = || {
+        let state = fixture.root.cluster().state();
+        state.indices[&testing::uuid(1)].rolled_over_ms
+    };
+    for (alias, name, expected) in [
+        ("other", "next-1", None),
+        ("logs", "next-2", Some(testing::NOW_MS + 5)),
+    ] {
+        let always = RolloverRequest::default();
+        let rolled = fixture.root.rollover(alias, Some(name), &always, false);
+        assert!(rolled.await.expect("replaced").rolled_over);
+        assert_eq!(replaced(), expected, "{alias}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_policies_together_are_bounded() {
+    let fixture = testing::Fixture::new([]);
+    let admin = fixture.root.admin();
+    let large = json!({"_meta": "m".repeat(15 << 10), "phases": {}});
+    for n in 0..17 {
+        admin.put_policy(&n.to_string(), &large).await.expect("put");
+    }
+    let refused = admin.put_policy("17", &large).await.expect_err("too much");
+    assert!(
+        refused.to_string().contains("all policies have"),
+        "{refused}"
+    );
+    admin.put_policy("16", &json!({})).await.expect("smaller");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wildcards_leave_out_hidden_data_streams() {
+    let mut state = stream(None);
+    for stream in state.data_streams.values_mut() {
+        stream.hidden = true;
+    }
+    let fixture = testing::Fixture::new([]);
+    let admin = fixture.root.admin();
+    let changed = ClusterState {
+        version: fixture.root.cluster().state().version,
+        ..state
+    };
+    admin
+        .change(|state| Ok((state.data_streams.is_empty()).then(|| changed.clone())))
+        .await
+        .expect("put");
+    let has_lifecycle = || {
+        let state = fixture.root.cluster().state();
+        state.data_streams["logs"].lifecycle.is_some()
+    };
+    let open = ResolveOptions::default().expand_wildcards;
+    for (names, expand, is_kept) in [
+        ("*", open, true),
+        ("_all", open, true),
+        ("l*", open, true),
+        ("_all", ExpandWildcards::ALL, false),
+    ] {
+        let taken = admin.put_stream_lifecycle(names, expand, None).await;
+        taken.expect("taken");
+        assert_eq!(has_lifecycle(), is_kept, "{names}");
+    }
 }

@@ -11,6 +11,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 use crate::routes::index::acknowledged;
+use crate::routes::metadata_defaults;
 
 const PATHS: &[&str] = &["/_data_stream/{name}/_lifecycle"];
 
@@ -59,7 +60,10 @@ async fn delete(request: Request) -> Answer {
 async fn change(request: &Request, lifecycle: Option<&StreamLifecycle>) -> Answer {
     let names = request.required_part("name")?;
     let admin = request.root().admin();
-    admin.put_stream_lifecycle(names, lifecycle).await?;
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    admin
+        .put_stream_lifecycle(names, options.expand_wildcards, lifecycle)
+        .await?;
     Ok(acknowledged())
 }
 

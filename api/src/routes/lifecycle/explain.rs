@@ -54,6 +54,9 @@ fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
         "action": action,
         "step": if stands.error.is_some() { "ERROR" } else { step },
     });
+    if stands.is_skipped {
+        shown["skip"] = json!(true);
+    }
     if let Some(reason) = &stands.error {
         shown["failed_step"] = json!(step);
         shown["step_info"] = json!({"type": "illegal_argument_exception", "reason": reason});
