@@ -1,8 +1,8 @@
 //! `composite`: the first buckets after a key, in the order of keys.
 //!
 //! A segment keeps the keys of one page and drops what comes later: the first keys of all segments hold the
-//! first keys of the whole. Sub-aggregations see the documents once the page is known, so that a key that was
-//! pushed out leaves nothing behind.
+//! first keys of the whole. Sub-aggregations see the documents some tens of thousands later, so that most keys that
+//! were pushed out leave nothing behind.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ use crate::partial::{Aggregations, Bucket, Partial};
 
 /// What a key takes for each of its values, roughly, in bytes.
 const PART_BYTES: usize = 96;
+/// Documents that may wait for the sub-aggregations when a block begins.
+const MOST_WAITING: usize = 65_536;
 
 pub(super) fn build<'a>(
     request: &'a CompositeAggregation,
@@ -102,8 +104,20 @@ struct Pages {
 /// A key on a page.
 struct Kept {
     doc_count: u64,
-    /// Its bucket, once the page is known.
-    slot: u32,
+    /// Its bucket, once it has one.
+    slot: Option<u32>,
+}
+
+impl Kept {
+    /// Returns its bucket, which is opened the first time.
+    fn open(&mut self, buckets: &mut Buckets<'_>) -> Result<u32, EngineError> {
+        if let Some(slot) = self.slot {
+            return Ok(slot);
+        }
+        let slot = buckets.open()?;
+        self.slot = Some(slot);
+        Ok(slot)
+    }
 }
 
 impl Pages {
@@ -134,7 +148,7 @@ impl Pages {
         }
         let kept = Kept {
             doc_count: 1,
-            slot: 0,
+            slot: None,
         };
         page.insert(parts.to_vec(), kept);
         Ok(true)
@@ -151,6 +165,8 @@ struct Waiting {
     docs: Vec<DocId>,
     owners: Vec<u32>,
     scores: Vec<f32>,
+    /// Documents that were charged: the most that have waited at once.
+    num_charged: usize,
 }
 
 impl Waiting {
@@ -160,11 +176,20 @@ impl Waiting {
         i: usize,
         meter: &mut Meter<'_>,
     ) -> Result<(), EngineError> {
-        meter.charge(size_of::<(DocId, u32, f32)>())?;
+        if self.docs.len() == self.num_charged {
+            meter.charge(size_of::<(DocId, u32, f32)>())?;
+            self.num_charged += 1;
+        }
         self.docs.push(block.docs[i]);
         self.owners.push(block.owners[i]);
         self.scores.extend(block.score(i));
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.docs.clear();
+        self.owners.clear();
+        self.scores.clear();
     }
 
     fn blocks(&self) -> impl Iterator<Item = Block<'_>> {
@@ -186,14 +211,25 @@ struct CompositeNode<'a> {
     pages: Pages,
     /// `None` without sub-aggregations.
     waiting: Option<Waiting>,
-    /// Opened once the pages are known.
+    /// Of keys that were on a page when documents were handed on; those that left it since stay, and stay charged.
     buckets: Buckets<'a>,
     meter: Meter<'a>,
     pace: Pace<&'a Control>,
 }
 
 impl CompositeNode<'_> {
-    /// Hands the documents of the pages to the sub-aggregations.
+    /// Hands the documents that wait to the sub-aggregations.
+    fn hand_on(&mut self) -> Result<(), EngineError> {
+        let Some(mut waiting) = self.waiting.take() else {
+            return Ok(());
+        };
+        let replayed = self.replay(&waiting);
+        waiting.clear();
+        self.waiting = Some(waiting);
+        replayed
+    }
+
+    /// Hands documents whose keys are still on a page to the sub-aggregations.
     fn replay(&mut self, waiting: &Waiting) -> Result<(), EngineError> {
         let Self {
             sides,
@@ -202,17 +238,17 @@ impl CompositeNode<'_> {
             pace,
             ..
         } = self;
-        for kept in pages.all_mut() {
-            kept.slot = buckets.open()?;
-        }
         for block in waiting.blocks() {
             let sides = sides.iter_mut();
             let gathered: Vec<Gathered> = sides.map(|side| side.gather(block.docs)).collect();
             for i in 0..block.docs.len() {
-                let page = &pages.owners[block.owners[i] as usize];
-                each_combination(&gathered, i, pace, |parts| match page.get(parts) {
-                    Some(kept) => buckets.put(&block, i, kept.slot),
-                    None => Ok(()),
+                let page = &mut pages.owners[block.owners[i] as usize];
+                each_combination(&gathered, i, pace, |parts| {
+                    let Some(kept) = page.get_mut(parts) else {
+                        return Ok(());
+                    };
+                    let slot = kept.open(buckets)?;
+                    buckets.put(&block, i, slot)
                 })?;
             }
             buckets.hand_on()?;
@@ -245,7 +281,11 @@ impl Node for CompositeNode<'_> {
                 waiting.push(block, i, meter)?;
             }
         }
-        Ok(())
+        let num_waiting = waiting.as_ref().map_or(0, |waiting| waiting.docs.len());
+        match num_waiting >= MOST_WAITING {
+            true => self.hand_on(),
+            false => Ok(()),
+        }
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
@@ -255,10 +295,14 @@ impl Node for CompositeNode<'_> {
             let all = self.pages.owners.iter().flat_map(BTreeMap::keys);
             keys.push(side.keys(all.map(|parts| parts[at]))?);
         }
-        if let Some(waiting) = self.waiting.take() {
-            match self.replay(&waiting) {
-                // The counts are part of the answer, and what the sub-aggregations have seen in time.
-                Err(EngineError::DeadlineExceeded) => {}
+        if self.waiting.is_some() {
+            for kept in self.pages.all_mut() {
+                kept.open(&mut self.buckets)?;
+            }
+            match self.hand_on() {
+                // The counts are part of the answer, and what the sub-aggregations have seen in time: it says that it
+                // is not whole.
+                Err(EngineError::DeadlineExceeded) => self.pace.control().cut_short(),
                 replayed => replayed?,
             }
         }
@@ -269,7 +313,8 @@ impl Node for CompositeNode<'_> {
             for (parts, kept) in page {
                 let pairs = parts.iter().zip(&keys);
                 let key = pairs.map(|(part, keys)| keys.get(part).cloned().flatten());
-                let bucket = buckets.get_mut(kept.slot as usize).map(std::mem::take);
+                let mut take = |slot: u32| buckets.get_mut(slot as usize).map(std::mem::take);
+                let bucket = kept.slot.and_then(&mut take);
                 let sub: Aggregations = bucket.unwrap_or_default().sub;
                 let doc_count = kept.doc_count;
                 tuples

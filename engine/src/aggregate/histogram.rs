@@ -14,6 +14,7 @@ use super::rounding::{ReadyStarts, Rounding};
 use super::slots::KeyedSlots;
 use super::source::Numbers;
 use super::spans::{self, Spans};
+use crate::control::{Control, Pace};
 use crate::error::EngineError;
 use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::partial::{Histogram, Partial};
@@ -40,6 +41,7 @@ pub(super) fn build<'a>(
         },
         extended: None,
         slots: KeyedSlots::new(Buckets::build(sub, context)?),
+        pace: Pace::new(context.control),
     };
     Ok(Box::new(node))
 }
@@ -64,6 +66,7 @@ pub(super) fn build_date<'a>(
         },
         extended: bounds.extended,
         slots: KeyedSlots::new(Buckets::build(sub, context)?),
+        pace: Pace::new(context.control),
         format,
     };
     Ok(Box::new(node))
@@ -117,6 +120,7 @@ pub(super) fn build_values<'a>(
         },
         extended: None,
         slots: KeyedSlots::new(Buckets::build(sub, context)?),
+        pace: Pace::new(context.control),
     }))
 }
 
@@ -225,27 +229,38 @@ impl Intervals {
     }
 
     /// Calls `f` with the keys of all buckets that a range has a value of, ascending, from those on that are
-    /// greater than `after`.
+    /// greater than `after`, a key of a range that does not begin later.
     ///
     /// # Errors
-    /// Those of `f`; [`EngineError::TooManyBuckets`] where there are more than [`MOST_KEYS`].
+    /// Those of `f`; when the request must stop; [`EngineError::TooManyBuckets`] where there are more than
+    /// [`MOST_KEYS`].
     fn keys_of(
         &mut self,
         (from, to): (f64, f64),
         after: Option<Fraction>,
+        pace: &mut Pace<&Control>,
         mut f: impl FnMut(Fraction) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
         let (min, max) = self
             .hard_bounds
             .unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
         let (mut at, last) = (self.cut.key(from.max(min)), self.cut.key(to.min(max)));
+        pace.step(1)?;
+        if let Some(after) = after
+            && at <= after.get()
+        {
+            if last <= after.get() {
+                return Ok(());
+            }
+            at = self.cut.next(after.get());
+        }
         for _ in 0..MOST_KEYS {
             if at.is_nan() || at > last {
                 return Ok(());
             }
-            let key = Fraction::from(at);
-            if self.is_within(at) && after.is_none_or(|after| key > after) {
-                f(key)?;
+            pace.step(1)?;
+            if self.is_within(at) {
+                f(Fraction::from(at))?;
             }
             at = self.cut.next(at);
         }
@@ -275,6 +290,7 @@ struct HistogramNode<'a> {
     extended: Option<(i64, i64)>,
     /// By key.
     slots: KeyedSlots<'a, Fraction>,
+    pace: Pace<&'a Control>,
 }
 
 /// Puts documents into the buckets of their numbers.
@@ -304,6 +320,7 @@ fn put_spans(
     spans: &Spans,
     intervals: &mut Intervals,
     slots: &mut KeyedSlots<'_, Fraction>,
+    pace: &mut Pace<&Control>,
     block: &Block<'_>,
 ) -> Result<(), EngineError> {
     let mut found: Vec<(usize, Fraction, f64)> = Vec::with_capacity(block.docs.len());
@@ -315,7 +332,7 @@ fn put_spans(
     let mut last: Option<(usize, Fraction)> = None;
     for (i, from, to) in found {
         let after = last.filter(|(at, _)| *at == i).map(|(_, key)| key);
-        intervals.keys_of((from.get(), to), after, |key| {
+        intervals.keys_of((from.get(), to), after, pace, |key| {
             last = Some((i, key));
             slots.put(block, i, key)
         })?;
@@ -329,11 +346,12 @@ impl Node for HistogramNode<'_> {
             values,
             intervals,
             slots,
+            pace,
             ..
         } = self;
         match values {
             Values::Numbers(numbers) => put_numbers(numbers, intervals, slots, block),
-            Values::Spans(spans) => put_spans(spans, intervals, slots, block),
+            Values::Spans(spans) => put_spans(spans, intervals, slots, pace, block),
         }?;
         slots.hand_on()
     }

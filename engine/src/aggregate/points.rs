@@ -58,7 +58,7 @@ impl Points {
     /// Opens the points of a field, which is one of points or of nothing.
     ///
     /// # Errors
-    /// When they cannot be read, take too much memory, or the request must stop.
+    /// When they cannot be read, or take too much memory.
     pub(super) fn open(field: &str, context: &SegmentContext<'_>) -> Result<Self, EngineError> {
         check(context.view, field, "geo")?;
         let Some(handle) = context.view.field(field) else {
@@ -66,10 +66,8 @@ impl Points {
         };
         let segment = context.segment;
         let decoded = segment.decoded();
-        let points = decoded.points(segment.reader(), handle, context.control)?;
-        if let Some(points) = &points {
-            context.ledger.meter().charge(points.num_bytes())?;
-        }
+        let mut meter = context.ledger.meter();
+        let points = decoded.points(segment.reader(), handle, |bytes| meter.charge(bytes))?;
         Ok(Self(points))
     }
 

@@ -64,8 +64,8 @@ impl Spans {
     /// Opens the ranges of a field that [`format`] knows; `what` names the aggregation.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where the segment has ranges and no column of them. When they cannot be read, take
-    /// too much memory, or the request must stop.
+    /// [`EngineError::Query`] where the segment has ranges and no column of them. When they cannot be read,
+    /// or take too much memory.
     pub(super) fn open(
         field: &str,
         what: &str,
@@ -76,10 +76,10 @@ impl Spans {
         };
         let reader = context.segment.reader();
         let decoded = context.segment.decoded();
-        let ranges = decoded.ranges(reader, handle, context.control)?;
-        match &ranges {
-            Some(ranges) => context.ledger.meter().charge(ranges.num_bytes())?,
-            None => check_kept(reader, handle, field, what)?,
+        let mut meter = context.ledger.meter();
+        let ranges = decoded.ranges(reader, handle, |bytes| meter.charge(bytes))?;
+        if ranges.is_none() {
+            check_kept(reader, handle, field, what)?;
         }
         Ok(Self(ranges))
     }

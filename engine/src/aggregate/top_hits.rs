@@ -36,8 +36,9 @@ pub(super) fn build<'a>(
             .iter()
             .any(|key| key.target == SortTarget::Score);
     let keys = request.sort.iter();
+    let memory = context.ledger.account();
     let readers =
-        keys.map(|key| KeyReader::open(key, context.view, context.shard, context.segment));
+        keys.map(|key| KeyReader::open(key, context.view, context.shard, context.segment, memory));
     let readers = readers.collect::<Result<_, _>>()?;
     Ok(Box::new(TopHitsNode {
         request,
@@ -47,6 +48,7 @@ pub(super) fn build<'a>(
         readers,
         owners: Vec::new(),
         meter: context.ledger.meter(),
+        control: context.control,
     }))
 }
 
@@ -58,6 +60,7 @@ struct TopHitsNode<'a> {
     readers: Vec<KeyReader>,
     owners: Vec<Best>,
     meter: Meter<'a>,
+    control: &'a Control,
 }
 
 /// The best documents of an owner.
@@ -150,7 +153,9 @@ impl Node for TopHitsNode<'_> {
             let score = block.score(i);
             let keys = self.readers.iter();
             let candidate = Candidate {
-                keys: keys.map(|reader| reader.read(*doc, score)).collect(),
+                keys: keys
+                    .map(|reader| reader.read(*doc, score, self.control))
+                    .collect::<Result<_, _>>()?,
                 score: score.filter(|_| self.keeps_score),
                 hash: self.segment.id_hashes().get_val(*doc),
                 doc: *doc,

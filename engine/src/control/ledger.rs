@@ -29,6 +29,11 @@ impl Ledger {
         })
     }
 
+    /// Returns the account that it draws on.
+    pub(crate) fn account(&self) -> &Arc<MemoryAccount> {
+        &self.account
+    }
+
     /// Returns what counts the bytes of one collector.
     pub fn meter(&self) -> Meter<'_> {
         Meter {

@@ -1,25 +1,22 @@
 //! Columns whose terms stand for values, with these values beside: points and ranges.
 //!
 //! Does: read the dictionary of such a column once for a segment ([`DecodedColumns`]), and keep what its terms
-//! stand for: 8 bytes for a point, 16 for a range. Does not: know documents apart from their ordinals.
-//! Called by aggregations and functions of scores. Read first: [`Decoded`].
+//! stand for: 8 bytes for a point, 16 for a range. Whoever asks for them has paid before they are read; reading is for
+//! all who ask later, so that no deadline ends it. Does not: know documents apart from their ordinals.
+//! Called by aggregations and by orders. Read first: [`Decoded`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use gleaner_model::FieldKind;
 use gleaner_query::encoded::{GeoPoint, numbers_of};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::schema::Field;
 use tantivy::{DocId, SegmentReader};
 
 use crate::EngineError;
-use crate::control::Control;
 use crate::schema::FieldHandle;
-
-/// Terms read between two looks at the request's control.
-const TERMS_A_CHECK: usize = 4_096;
 
 /// A column of terms with what each stands for.
 pub(crate) struct Decoded<T> {
@@ -37,31 +34,19 @@ impl<T: Copy> Decoded<T> {
     /// Reads all terms of a column.
     ///
     /// # Errors
-    /// When they cannot be read, one of them stands for nothing, or `control` stops.
-    fn read(
-        column: StrColumn,
-        control: &Control,
-        value_of: impl Fn(&str) -> Option<T>,
-    ) -> Result<Self, EngineError> {
+    /// When they cannot be read, or one of them stands for nothing.
+    fn read(column: StrColumn, value_of: impl Fn(&str) -> Option<T>) -> Result<Self, EngineError> {
         let dictionary = column.dictionary();
         let mut values = Vec::with_capacity(dictionary.num_terms());
         let terms = dictionary.stream();
         let mut terms = terms.map_err(EngineError::io("reading terms"))?;
         while terms.advance() {
-            if values.len().is_multiple_of(TERMS_A_CHECK) {
-                control.check()?;
-            }
             let term = std::str::from_utf8(terms.key()).ok();
             values.push(term.and_then(&value_of).ok_or_else(|| {
                 EngineError::Corrupt("a column of values has a term that is none".to_owned())
             })?);
         }
         Ok(Self { column, values })
-    }
-
-    /// Returns the memory that the values take, in bytes.
-    pub(crate) fn num_bytes(&self) -> usize {
-        self.values.len() * size_of::<T>()
     }
 
     /// Returns the ordinals of documents.
@@ -84,60 +69,117 @@ impl<T: Copy> Decoded<T> {
 /// What was decoded in a segment.
 #[derive(Default)]
 pub(crate) struct DecodedColumns {
-    points: RwLock<Known<GeoPoint>>,
-    ranges: RwLock<Known<(f64, f64)>>,
+    points: Known<GeoPoint>,
+    ranges: Known<(f64, f64)>,
 }
 
-type Known<T> = HashMap<Field, Arc<Decoded<T>>>;
+/// By field; one that is being decoded is locked, so that others wait for it.
+type Known<T> = RwLock<HashMap<Field, Arc<Mutex<Option<Arc<Decoded<T>>>>>>>;
 
 impl DecodedColumns {
-    /// Returns the points of a field; `None` where no document of the segment has one.
+    /// Returns the points of a field; `None` where no document of the segment has one. `charge` is called with
+    /// the bytes that they take, before they are read.
     ///
     /// # Errors
-    /// When they cannot be read, or `control` stops.
+    /// When they cannot be read; those of `charge`.
     pub(crate) fn points(
         &self,
         reader: &SegmentReader,
         handle: &FieldHandle,
-        control: &Control,
+        charge: impl FnOnce(usize) -> Result<(), EngineError>,
     ) -> Result<Option<Arc<PointColumn>>, EngineError> {
-        remembered(&self.points, reader, handle, |column| {
-            Decoded::read(column, control, GeoPoint::of_term)
+        let Some(column) = reader.fast_fields().str(handle.name.as_str())? else {
+            return Ok(None);
+        };
+        charge(column.num_terms() * size_of::<GeoPoint>())?;
+        remembered(&self.points, handle.column, || {
+            Decoded::read(column, GeoPoint::of_term)
         })
+        .map(Some)
     }
 
-    /// Returns the ranges of a field of numbers or dates; `None` where the segment has no column of them.
+    /// Returns the points of a field if they are decoded already.
+    pub(crate) fn known_points(&self, handle: &FieldHandle) -> Option<Arc<PointColumn>> {
+        let slot = self.points.read().get(&handle.column).cloned()?;
+        // One that is being decoded is not waited for.
+        slot.try_lock().and_then(|known| known.clone())
+    }
+
+    /// Returns the ranges of a field of numbers or dates; `None` where the segment has no column of them. `charge`
+    /// is called with the bytes that they take, before they are read.
     ///
     /// # Errors
-    /// When they cannot be read, or `control` stops.
+    /// When they cannot be read; those of `charge`.
     pub(crate) fn ranges(
         &self,
         reader: &SegmentReader,
         handle: &FieldHandle,
-        control: &Control,
+        charge: impl FnOnce(usize) -> Result<(), EngineError>,
     ) -> Result<Option<Arc<RangeColumn>>, EngineError> {
         let FieldKind::Encoded { codec, .. } = &handle.kind else {
             return Ok(None);
         };
-        remembered(&self.ranges, reader, handle, |column| {
-            Decoded::read(column, control, |term| numbers_of(codec, term))
+        let Some(column) = reader.fast_fields().str(handle.name.as_str())? else {
+            return Ok(None);
+        };
+        charge(column.num_terms() * size_of::<(f64, f64)>())?;
+        remembered(&self.ranges, handle.column, || {
+            Decoded::read(column, |term| numbers_of(codec, term))
         })
+        .map(Some)
     }
 }
 
+/// Returns what is known of a field; whoever is first reads it.
 fn remembered<T>(
-    known: &RwLock<Known<T>>,
-    reader: &SegmentReader,
-    handle: &FieldHandle,
-    read: impl FnOnce(StrColumn) -> Result<Decoded<T>, EngineError>,
-) -> Result<Option<Arc<Decoded<T>>>, EngineError> {
-    if let Some(decoded) = known.read().get(&handle.column) {
-        return Ok(Some(Arc::clone(decoded)));
+    known: &Known<T>,
+    field: Field,
+    read: impl FnOnce() -> Result<Decoded<T>, EngineError>,
+) -> Result<Arc<Decoded<T>>, EngineError> {
+    let slot = Arc::clone(known.write().entry(field).or_default());
+    let mut slot = slot.lock();
+    if let Some(decoded) = &*slot {
+        return Ok(Arc::clone(decoded));
     }
-    let Some(column) = reader.fast_fields().str(handle.name.as_str())? else {
-        return Ok(None);
-    };
-    let decoded = Arc::new(read(column)?);
-    known.write().insert(handle.column, Arc::clone(&decoded));
-    Ok(Some(decoded))
+    let decoded = Arc::new(read()?);
+    *slot = Some(Arc::clone(&decoded));
+    Ok(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aggregate::testing::{Index, Layout, mapping};
+
+    #[test]
+    fn points_are_paid_for_before_they_are_read_and_read_once() {
+        let layout = Layout {
+            shards: 1,
+            segments: 1,
+            has_deletes: false,
+        };
+        let mapping = mapping(&json!({"place": {"type": "geo_point"}}));
+        let documents = (0..3).map(|i| (format!("d{i}"), json!({"place": [i, i]})));
+        let index = Index::new(&mapping, &documents.collect(), layout);
+        let view = index.views().remove(0);
+        let handle = view.field("place").expect("it is mapped");
+        let segment = &view.segments()[0];
+        let decoded = segment.decoded();
+        let refused = decoded.points(segment.reader(), handle, |bytes| {
+            Err(EngineError::Internal(format!("{bytes} bytes")))
+        });
+        let refused = refused.err().map(|error| error.to_string());
+        assert!(
+            refused.is_some_and(|reason| reason.contains("24 bytes")),
+            "three points"
+        );
+        assert!(decoded.known_points(handle).is_none());
+        let points = || decoded.points(segment.reader(), handle, |_| Ok(()));
+        let (first, second) = (points().expect("a column"), points().expect("a column"));
+        let (first, second) = (first.expect("points"), second.expect("points"));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(decoded.known_points(handle).is_some());
+    }
 }

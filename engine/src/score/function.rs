@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
+use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
 use gleaner_query::search::SortMode;
 use tantivy::columnar::{Column, StrColumn};
@@ -172,14 +173,12 @@ impl OpenValue {
         match self {
             Self::One => Ok(1.0),
             Self::Random { seed, source } => source.draw(*seed, doc),
-            Self::Field { function, numbers } => {
-                value_of(function, numbers, doc).map_err(Refusal::Query)
-            }
+            Self::Field { function, numbers } => value_of(function, numbers, doc),
         }
     }
 }
 
-fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, String> {
+fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, Refusal> {
     match function {
         Function::FieldValue {
             field,
@@ -188,26 +187,26 @@ fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, S
             missing,
         } => {
             let value = numbers.smallest(doc).or(*missing).ok_or_else(|| {
-                format!(
+                Refusal::Query(format!(
                     "Missing value for field [{field}]: [field_value_factor] without [missing] needs \
                      one in every document that is scored"
-                )
+                ))
             })?;
             let value = modifier.apply(value * factor);
             if value.is_nan() || value < 0.0 {
-                return Err(format!(
+                return Err(Refusal::Query(format!(
                     "field value function must not produce negative scores, but got: [{value}] for \
                      field value: [{field}]"
-                ));
+                )));
             }
             Ok(value)
         }
         Function::Decay(decay) => {
-            let distances = numbers.distances(doc, decay.origin);
+            let distances = numbers.distances(doc, decay.origin)?;
             Ok(decay.apply(of_several(decay.mode, &distances)))
         }
         Function::Proximity { origin, pivot, .. } => {
-            let distances = numbers.distances(doc, *origin);
+            let distances = numbers.distances(doc, *origin)?;
             let nearest = distances.into_iter().reduce(f64::min);
             Ok(nearest.map_or(0.0, |distance| pivot / (pivot + distance)))
         }
@@ -241,6 +240,8 @@ pub(super) enum Numbers {
     Boolean(Column<bool>),
     /// Points on the earth.
     Points(Arc<PointColumn>),
+    /// The same as terms: they are read for each document, as a few need not wait until all are.
+    PointTerms(StrColumn),
 }
 
 impl Numbers {
@@ -258,8 +259,11 @@ impl Numbers {
         } = &handle.kind
         {
             let decoded = scope.view.segment_of(reader)?.decoded();
-            let points = decoded.points(reader, handle, scope.control)?;
-            return Ok(points.map_or(Self::Nothing, Self::Points));
+            if let Some(points) = decoded.known_points(handle) {
+                return Ok(Self::Points(points));
+            }
+            let column = reader.fast_fields().str(handle.name.as_str())?;
+            return Ok(column.map_or(Self::Nothing, Self::PointTerms));
         }
         Ok(match DocValues::open_in(reader, handle)? {
             Some(DocValues::I64(column) | DocValues::Date(column)) => Self::Whole(column),
@@ -273,7 +277,7 @@ impl Numbers {
     /// Returns the smallest value of `doc`: columns keep them ascending.
     pub(super) fn smallest(&self, doc: DocId) -> Option<f64> {
         match self {
-            Self::Nothing | Self::Points(_) => None,
+            Self::Nothing | Self::Points(_) | Self::PointTerms(_) => None,
             Self::Whole(column) => column.first(doc).map(|value| value as f64),
             Self::Unsigned(column) => column.first(doc).map(|value| value as f64),
             Self::Fraction(column) => column.first(doc),
@@ -282,22 +286,23 @@ impl Numbers {
     }
 
     /// Returns how far each value of `doc` is from `origin`.
-    fn distances(&self, doc: DocId, origin: Origin) -> Vec<f64> {
-        match origin {
+    fn distances(&self, doc: DocId, origin: Origin) -> Result<Vec<f64>, Refusal> {
+        Ok(match origin {
             Origin::Number(origin) => self.all(doc, |value| (value - origin).abs()),
             Origin::Point(origin) => match self {
                 Self::Points(points) => {
                     let points = points.of_document(doc);
                     points.map(|point| origin.distance_m(&point)).collect()
                 }
+                Self::PointTerms(column) => term_distances(column, doc, &origin)?,
                 _ => Vec::new(),
             },
-        }
+        })
     }
 
     fn all(&self, doc: DocId, of: impl Fn(f64) -> f64) -> Vec<f64> {
         match self {
-            Self::Nothing | Self::Points(_) => Vec::new(),
+            Self::Nothing | Self::Points(_) | Self::PointTerms(_) => Vec::new(),
             Self::Whole(column) => {
                 let values = column.values_for_doc(doc);
                 values.map(|value| of(value as f64)).collect()
@@ -313,6 +318,23 @@ impl Numbers {
             }
         }
     }
+}
+
+/// Returns how far the points of `doc`, which are read now, are from `origin`.
+fn term_distances(column: &StrColumn, doc: DocId, origin: &GeoPoint) -> Result<Vec<f64>, Refusal> {
+    let mut text = String::new();
+    let mut distances = Vec::new();
+    for ord in column.term_ords(doc) {
+        text.clear();
+        let read = column.ord_to_str(ord, &mut text);
+        read.map_err(Refusal::unread("reading a point"))?;
+        let point = GeoPoint::of_term(&text).ok_or_else(|| Refusal::Unread {
+            action: "reading a point",
+            reason: "a column of points has a term that is none".to_owned(),
+        })?;
+        distances.push(origin.distance_m(&point));
+    }
+    Ok(distances)
 }
 
 impl RandomSource {

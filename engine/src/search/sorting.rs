@@ -14,7 +14,6 @@ mod start;
 
 use std::cmp::Ordering;
 
-use gleaner_model::ShardKey;
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::{compare_keys, keep_first_of_groups};
 use gleaner_query::resolved::ShardQuery;
@@ -26,11 +25,12 @@ use self::group::{BestOfGroups, GroupReader, RawGroup};
 pub(crate) use self::key::{KeyReader, Raw};
 use self::start::Start;
 pub(super) use self::start::read_tie;
-use super::Target;
 use super::request::Request;
+use super::{SearchEnv, Target};
 use crate::EngineError;
+use crate::control::Control;
 use crate::score::top::{Heap, ScoredDocument};
-use crate::view::{SegmentView, View, place};
+use crate::view::{SegmentView, place};
 
 /// How hits are ordered, beside the query's keys.
 #[derive(Default)]
@@ -66,17 +66,22 @@ impl Sorting {
         query: &'r ShardQuery,
         target: &Target,
         segment: &'r SegmentView,
+        env: &'r SearchEnv<'r>,
     ) -> Result<SegmentSorter<'r>, EngineError> {
-        let readers = key_readers(&query.sort, &target.view, target.key, segment)?;
+        let (view, memory) = (&target.view, env.memory);
+        let keys = query.sort.iter();
+        let readers = keys.map(|key| KeyReader::open(key, view, target.key, segment, memory));
+        let readers = readers.collect::<Result<Vec<_>, _>>()?;
         let start = Start::of(query, target.key.shard, &target.view, &readers)?;
         Ok(SegmentSorter {
             readers,
             start,
             segment,
+            control: env.control,
             kept: match &query.collapse {
                 None => Kept::Best(Heap::new(query.top)),
                 Some(field) => Kept::OfGroups(
-                    GroupReader::open(field, target, segment)?,
+                    GroupReader::open(field, target, segment, memory)?,
                     BestOfGroups::new(query.top),
                 ),
             },
@@ -84,23 +89,12 @@ impl Sorting {
     }
 }
 
-/// Opens the keys of an order on one segment.
-fn key_readers(
-    keys: &[SortKey],
-    view: &View,
-    shard: ShardKey,
-    segment: &SegmentView,
-) -> Result<Vec<KeyReader>, EngineError> {
-    keys.iter()
-        .map(|key| KeyReader::open(key, view, shard, segment))
-        .collect()
-}
-
 /// Finds the best of a segment.
 pub(super) struct SegmentSorter<'r> {
     readers: Vec<KeyReader>,
     start: Option<Start>,
     segment: &'r SegmentView,
+    control: &'r Control,
     kept: Kept,
 }
 
@@ -147,7 +141,7 @@ impl SegmentSorter<'_> {
         let Some((first_reader, rest)) = self.readers.split_first() else {
             return Err(EngineError::Internal("an order without keys".to_owned()));
         };
-        let first = first_reader.read(doc, score);
+        let first = first_reader.read(doc, score, self.control)?;
         if let Some(worst) = self.kept.worst()
             && first_reader.compare(&first, &worst.keys[0]) == Ordering::Greater
         {
@@ -155,7 +149,9 @@ impl SegmentSorter<'_> {
         }
         let mut keys = Vec::with_capacity(self.readers.len());
         keys.push(first);
-        keys.extend(rest.iter().map(|reader| reader.read(doc, score)));
+        for reader in rest {
+            keys.push(reader.read(doc, score, self.control)?);
+        }
         let hash = self.segment.id_hashes().get_val(doc);
         if let Some(start) = &self.start
             && !start.is_before(&self.readers, &keys, hash)
@@ -169,7 +165,9 @@ impl SegmentSorter<'_> {
             Kept::Best(heap) => {
                 heap.offer(hit, compare);
             }
-            Kept::OfGroups(reader, best) => best.offer(reader.read(doc)?, hit, compare),
+            Kept::OfGroups(reader, best) => {
+                best.offer(reader.read(doc, self.control)?, hit, compare);
+            }
         }
         Ok(())
     }

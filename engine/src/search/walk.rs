@@ -147,7 +147,9 @@ impl<'r, 'q> Walk<'r, 'q> {
     ) -> Result<Self, EngineError> {
         let reader = segment.reader();
         let sorter = match &request.order {
-            Order::Keys(sorting) => Some(sorting.segment(request.query, shard.target, segment)?),
+            Order::Keys(sorting) => {
+                Some(sorting.segment(request.query, shard.target, segment, request.env)?)
+            }
             _ => None,
         };
         Ok(Self {

@@ -48,8 +48,10 @@ fn attempt(
     };
     let plan = Plan::new(&query, env)?;
     let mut aggregator = plan.segment(0)?;
-    let scores = vec![1.0; docs.len()];
-    aggregator.collect_block(docs, Some(scores.as_slice()))?;
+    for docs in docs.chunks(4_096) {
+        let scores = vec![1.0; docs.len()];
+        aggregator.collect_block(docs, Some(scores.as_slice()))?;
+    }
     let segment = aggregator.finish()?;
     plan.finish(vec![segment])
 }
@@ -173,6 +175,66 @@ fn keys_that_leave_a_page_are_not_held() {
             }
         }
     }
+}
+
+/// Returns the number of documents, and of those that the only sub-aggregation has seen, of each key of a page.
+fn seen(found: &Aggregations) -> Vec<(u64, u64)> {
+    let Partial::Tuples(tuples) = &found.0[0] else {
+        panic!("not a page: {found:?}");
+    };
+    let seen = |bucket: &crate::partial::Bucket| match &bucket.sub.0[0] {
+        Partial::Numbers { numbers, .. } => (bucket.doc_count, numbers.count),
+        other => panic!("not a number: {other:?}"),
+    };
+    tuples.buckets.values().map(seen).collect()
+}
+
+fn pages(size: usize) -> Value {
+    let sources = json!([{"n": {"terms": {"field": "n"}}}]);
+    let mut pages = json!({"composite": {"size": size, "sources": sources}});
+    pages["aggs"] = json!({"m": {"max": {"field": "n"}}});
+    pages
+}
+
+#[test]
+fn documents_of_a_page_do_not_wait_in_any_number() {
+    let docs: Vec<u32> = (0..100).cycle().take(200_000).collect();
+    let control = Control::unlimited();
+    let found = attempt(&numbers(100), &pages(50), (&docs, 1_000_000), &control);
+    let found = found.expect("few wait");
+    assert_eq!(seen(&found), [(2_000, 2_000); 50]);
+}
+
+#[test]
+fn a_page_whose_documents_came_too_late_says_that_it_is_not_whole() {
+    // The counts are done before the first look at the clock.
+    let docs: Vec<u32> = (0..3_000).collect();
+    let late = Control::until(std::time::Instant::now());
+    let found = attempt(&numbers(3_000), &pages(3_000), (&docs, 1 << 24), &late);
+    let seen = seen(&found.expect("what was counted"));
+    assert_eq!(seen.len(), 3_000);
+    assert!(seen.iter().any(|(counted, metric)| counted != metric));
+    assert!(late.check_whole().is_err());
+}
+
+#[test]
+fn ranges_over_the_same_buckets_are_walked_once() {
+    let ranges: Vec<Value> = (0..2_000)
+        .map(|i| json!({"gte": i, "lt": 60_000 - i % 7}))
+        .collect();
+    let documents = vec![("d".to_owned(), json!({ "span": ranges }))];
+    let request = json!({"histogram": {"field": "span", "interval": 1}});
+    let control = Control::unlimited();
+    let found = attempt(&documents, &request, (&[0], 1 << 30), &control);
+    let found = found.expect("no range has too many buckets");
+    let Partial::Histogram(histogram) = &found.0[0] else {
+        panic!("not a histogram: {found:?}");
+    };
+    assert_eq!(histogram.buckets.len(), 60_000);
+    assert!(histogram.buckets.values().all(|b| b.doc_count == 1));
+    // Some 60,000 buckets, and the ranges.
+    let num_looks = control.num_looks();
+    assert!((10..20).contains(&num_looks), "{num_looks}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Hits put together by a value (`collapse`): which value a document has, and the best of each.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::answer::SortValue;
@@ -9,6 +10,7 @@ use tantivy::DocId;
 
 use super::key::{KeyReader, Raw};
 use crate::EngineError;
+use crate::control::{Control, MemoryAccount};
 use crate::doc_values::DocValues;
 use crate::search::Target;
 use crate::view::SegmentView;
@@ -32,6 +34,7 @@ impl GroupReader {
         field: &FieldPath,
         target: &Target,
         segment: &SegmentView,
+        memory: &Arc<MemoryAccount>,
     ) -> Result<Self, EngineError> {
         let path = field.as_str();
         let kind = target.view.mapping().field(path).map(|field| &field.kind);
@@ -60,7 +63,7 @@ impl GroupReader {
             None => None,
         };
         Ok(Self {
-            reader: KeyReader::open(&key, &target.view, target.key, segment)?,
+            reader: KeyReader::open(&key, &target.view, target.key, segment, memory)?,
             values,
             field: field.clone(),
         })
@@ -70,11 +73,11 @@ impl GroupReader {
     ///
     /// # Errors
     /// [`EngineError::Query`] where it has several.
-    pub(super) fn read(&self, doc: DocId) -> Result<RawGroup, EngineError> {
+    pub(super) fn read(&self, doc: DocId, control: &Control) -> Result<RawGroup, EngineError> {
         let num_values = self.values.as_ref().map_or(0, |all| all.num_values(doc));
         match num_values {
             0 => Ok(None),
-            1 => Ok(Some(self.reader.read(doc, None))),
+            1 => Ok(Some(self.reader.read(doc, None, control)?)),
             _ => Err(EngineError::Query(format!(
                 "failed to collapse: field [{}] has [{num_values}] values in a document, and must have one",
                 self.field

@@ -16,6 +16,7 @@ use super::bound::{self, place_of};
 use super::distance::Distances;
 use super::{field, mode, start};
 use crate::EngineError;
+use crate::control::{Control, MemoryAccount};
 use crate::doc_values::DocValues;
 use crate::view::{SegmentView, View};
 
@@ -84,14 +85,16 @@ impl KeyReader {
     /// Opens `key` on `segment`.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be sorted by; read errors.
+    /// [`EngineError::Query`] for fields that cannot be sorted by; [`EngineError::CircuitBreaking`] when their values
+    /// take too much memory; read errors.
     pub(crate) fn open(
         key: &SortKey,
         view: &View,
         shard: ShardKey,
         segment: &SegmentView,
+        memory: &Arc<MemoryAccount>,
     ) -> Result<Self, EngineError> {
-        let (source, kind) = source_of(key, view, shard, segment)?;
+        let (source, kind) = source_of(key, view, shard, segment, memory)?;
         let default_mode = if key.descending {
             SortMode::Max
         } else {
@@ -164,7 +167,15 @@ impl KeyReader {
     }
 
     /// Returns the value of a document.
-    pub(crate) fn read(&self, doc: DocId, score: Option<f32>) -> Raw {
+    ///
+    /// # Errors
+    /// [`EngineError::Query`] where it has too many; when the request must stop.
+    pub(crate) fn read(
+        &self,
+        doc: DocId,
+        score: Option<f32>,
+        control: &Control,
+    ) -> Result<Raw, EngineError> {
         let is_max = self.mode == SortMode::Max;
         let number = match &self.source {
             Source::Nothing => None,
@@ -193,12 +204,14 @@ impl KeyReader {
                 let values = column.values_for_doc(doc).map(i64::from);
                 mode::whole(self.mode, values).map(i64_to_u64)
             }
-            Source::Distance(distances) => self.fraction(distances.of(doc).into_iter()),
+            Source::Distance(distances) => distances
+                .chosen(self.mode, doc, control)?
+                .map(|value| f64_to_u64(self.fitted(value))),
             Source::Ip(column) => {
                 let values = column.values_for_doc(doc);
                 let chosen = if is_max { values.max() } else { values.min() };
                 let address = chosen.map(|ip| Raw::Address(ip.to_bits()));
-                return address.unwrap_or_else(|| self.missing.clone());
+                return Ok(address.unwrap_or_else(|| self.missing.clone()));
             }
             Source::Terms(column) => {
                 let ords = column.term_ords(doc);
@@ -207,7 +220,7 @@ impl KeyReader {
                 ord.map(|ord| 2 * ord + 1)
             }
         };
-        number.map_or_else(|| self.missing.clone(), Raw::Number)
+        Ok(number.map_or_else(|| self.missing.clone(), Raw::Number))
     }
 
     fn fraction(&self, values: impl Iterator<Item = f64>) -> Option<u64> {
@@ -319,6 +332,7 @@ fn source_of(
     view: &View,
     shard: ShardKey,
     segment: &SegmentView,
+    memory: &Arc<MemoryAccount>,
 ) -> Result<(Source, Kind), EngineError> {
     let path = match &key.target {
         SortTarget::Score => return Ok((Source::Score, Kind::Fraction)),
@@ -336,7 +350,7 @@ fn source_of(
             ));
         }
         SortTarget::Distance(distance) => {
-            let distances = Distances::open(key, distance, view, segment)?;
+            let distances = Distances::open(key, distance, view, segment, memory)?;
             return Ok((
                 distances.map_or(Source::Nothing, Source::Distance),
                 Kind::Fraction,

@@ -2,6 +2,9 @@
 //!
 //! Source: Elasticsearch reference, *Flattened field type*; `FlattenedFieldParser`.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use gleaner_model::FieldKind;
 use gleaner_model::mapping::{KEY_END, KeywordKind};
 use serde::de::Error;
@@ -11,6 +14,11 @@ use super::{Walk, preview};
 use crate::schema::document::convert::{MAX_TERM_BYTES, Mismatch};
 use crate::schema::document::plan::Leaf;
 use crate::schema::document::{DocumentError, FieldValue};
+
+/// Bytes that the values of an object may take, each with its key.
+const MOST_BYTES: usize = 8 << 20;
+/// Different keys of an object.
+const MOST_KEYS: usize = 10_000;
 
 /// What is wrong with a value that is no object.
 pub(super) fn no_object() -> Mismatch {
@@ -28,8 +36,10 @@ impl Walk<'_, '_> {
         let mut entries = Entries {
             leaf,
             found: Vec::new(),
+            keys: HashSet::new(),
+            num_bytes: 0,
         };
-        if let Err(mismatch) = entries.read("", 0, object) {
+        if let Err(mismatch) = entries.read(&Rc::from(""), 0, object) {
             let refused: DocumentError = self.mismatch(number, leaf, &preview(object), mismatch);
             return self.refuse(refused);
         }
@@ -49,12 +59,14 @@ impl Walk<'_, '_> {
 /// Keys and values of an object, in the order in which they stand.
 struct Entries<'a> {
     leaf: &'a Leaf,
-    found: Vec<(String, String)>,
+    found: Vec<(Rc<str>, String)>,
+    keys: HashSet<Rc<str>>,
+    num_bytes: usize,
 }
 
 impl Entries<'_> {
     /// Reads what stands at `key`, which is made of `depth` names.
-    fn read(&mut self, key: &str, depth: u32, value: &Value) -> Result<(), Mismatch> {
+    fn read(&mut self, key: &Rc<str>, depth: u32, value: &Value) -> Result<(), Mismatch> {
         match value {
             Value::Object(entries) => {
                 self.check_depth(depth)?;
@@ -66,8 +78,8 @@ impl Entries<'_> {
                         )));
                     }
                     let key = match key.is_empty() {
-                        true => name.clone(),
-                        false => format!("{key}.{name}"),
+                        true => Rc::from(name.as_str()),
+                        false => Rc::from(format!("{key}.{name}")),
                     };
                     self.read(&key, depth + 1, inner)?;
                 }
@@ -100,7 +112,7 @@ impl Entries<'_> {
         }
     }
 
-    fn add(&mut self, key: &str, text: String) -> Result<(), Mismatch> {
+    fn add(&mut self, key: &Rc<str>, text: String) -> Result<(), Mismatch> {
         let FieldKind::Keyword { ignore_above, .. } = &self.leaf.kind else {
             return Ok(());
         };
@@ -111,7 +123,18 @@ impl Entries<'_> {
         if key.len() + KEY_END.len_utf8() + text.len() > MAX_TERM_BYTES {
             return Err(Mismatch::Immense);
         }
-        self.found.push((key.to_owned(), text));
+        self.num_bytes += key.len() + text.len();
+        if self.num_bytes > MOST_BYTES {
+            return Err(Mismatch::Malformed(format!(
+                "The provided [flattened] field takes more than [{MOST_BYTES}] bytes, each value counted with its key."
+            )));
+        }
+        if self.keys.insert(Rc::clone(key)) && self.keys.len() > MOST_KEYS {
+            return Err(Mismatch::Malformed(format!(
+                "The provided [flattened] field has more than [{MOST_KEYS}] different keys."
+            )));
+        }
+        self.found.push((Rc::clone(key), text));
         Ok(())
     }
 }
