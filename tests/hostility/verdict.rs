@@ -45,13 +45,14 @@ pub(crate) fn judge(hostile: &Hostile, answer: Result<Response>) -> Option<Findi
     if response.status >= 500 && !is_told {
         return Some(Finding::ServerError(response.shown()));
     }
-    // A field that no index has is the empty object, as in Elasticsearch.
-    let is_no_field = response.status == 404
-        && hostile.request.path.contains("/_mapping/field/")
+    // A field that no index has, or a template that is not there, is the empty object, as in Elasticsearch.
+    let path = &hostile.request.path;
+    let is_nothing = response.status == 404
+        && (path.contains("/_mapping/field/") || path.starts_with("/_template/"))
         && response.body.trim_ascii() == b"{}";
     let is_readable = response.status < 400
         || is_told
-        || is_no_field
+        || is_nothing
         || hostile.breaks_http
         || hostile.request.method == "HEAD"
         // The client itself may have asked for less of the error than there is.
