@@ -191,10 +191,9 @@ impl Ingester {
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
         let groups = self.route_all(items, options, &mut results).await;
         let groups = groups::grouped(groups, parts);
-        let how = (options, parts);
         let answered = match groups.iter().any(|group| active::waits(group, options)) {
-            true => self.write_with_copies(groups, how).await,
-            false => self.write_groups(groups, how).await,
+            true => self.write_with_copies(groups, options, parts).await,
+            false => self.write_groups(groups, options, parts).await,
         };
         for (at, result) in answered {
             results[at] = Some(result);

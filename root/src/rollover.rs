@@ -134,7 +134,7 @@ impl Root {
             name: &new_index,
             body: &wish.request.next,
         };
-        // What is wrong with the new index is told whether it is made or not.
+        // A body that the new index could not be made with is refused also where it is not made.
         if wish.is_dry || !wish.request.is_due(&measures) {
             self.admin.check_next(&next)?;
             return Ok(Some(report));

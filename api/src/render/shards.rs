@@ -42,7 +42,7 @@ pub(crate) struct Staleness {
 }
 
 impl Staleness {
-    /// Returns that of a search.
+    /// Returns the staleness of a search.
     pub(crate) fn of_search(summary: &ShardSummary) -> Self {
         Self {
             num_stale: summary.stale,
@@ -50,7 +50,7 @@ impl Staleness {
         }
     }
 
-    /// Returns that of a document, which is of one shard.
+    /// Returns the staleness of one document, which one shard holds.
     pub(crate) fn of_document(may_be_stale: bool) -> Self {
         Self {
             num_stale: u32::from(may_be_stale),
@@ -58,7 +58,7 @@ impl Staleness {
         }
     }
 
-    /// Returns that of what was read of several shards.
+    /// Returns the staleness of documents that were read from several shards.
     pub(crate) fn of_reads(reads: ShardReads) -> Self {
         Self {
             num_stale: reads.stale,

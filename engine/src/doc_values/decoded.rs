@@ -130,7 +130,7 @@ impl DecodedColumns {
     }
 }
 
-/// Returns what is known of a field; whoever is first reads it.
+/// Returns the decoded values of a field. The first request that wants them decodes them; others wait for it.
 fn remembered<T>(
     known: &Known<T>,
     field: Field,

@@ -4,6 +4,7 @@
 //! the layout.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use gleaner_query::aggregation::{CalendarUnit, DateInterval};
 use serde::{Deserialize, Serialize};
@@ -125,10 +126,10 @@ impl Dates {
         mut self,
         wanted: usize,
     ) -> Result<(Vec<(i64, Bucket)>, String), EngineError> {
-        let Some(extent) = self.extent else {
+        let Some((min, max)) = self.extent else {
             return Ok((Vec::new(), format!("1{}", unit_of(self.unit).letter)));
         };
-        let cut = self.cut(extent, wanted)?;
+        let cut = self.cut(&(min..=max), wanted)?;
         self.coarsen(cut.unit)?;
         let made = cut.starts.into_iter();
         let mut made: Vec<(i64, Bucket)> = made.map(|start| (start, Bucket::default())).collect();
@@ -142,7 +143,7 @@ impl Dates {
     }
 
     /// Cuts an extent by the finest unit and the fewest of it that make no more than `wanted` buckets.
-    fn cut(&self, extent: (i64, i64), wanted: usize) -> Result<Cut, EngineError> {
+    fn cut(&self, extent: &RangeInclusive<i64>, wanted: usize) -> Result<Cut, EngineError> {
         let zone = self.format.time_zone.as_deref();
         let last = UNITS.len() as u8 - 1;
         for unit in self.unit..=last {
@@ -189,13 +190,13 @@ const CENTURY_MS: i64 = 3_155_695_200_000;
 /// Returns the starts of buckets of so many centuries; `None` where there are more than `most`.
 fn starts_of_centuries(
     years: &Rounding,
-    (min, max): (i64, i64),
+    extent: &RangeInclusive<i64>,
     centuries: i64,
     most: usize,
 ) -> Option<Vec<i64>> {
     let mut starts = Vec::new();
-    let mut at = years.round(min);
-    while at <= max {
+    let mut at = years.round(*extent.start());
+    while at <= *extent.end() {
         if starts.len() >= most {
             return None;
         }
@@ -218,10 +219,10 @@ fn unit_of(unit: u8) -> &'static Unit {
 }
 
 /// Returns the starts of all buckets of an extent; `None` where there are more than `most`.
-fn starts(rounding: &Rounding, (min, max): (i64, i64), most: usize) -> Option<Vec<i64>> {
+fn starts(rounding: &Rounding, extent: &RangeInclusive<i64>, most: usize) -> Option<Vec<i64>> {
     let mut starts = Vec::new();
-    let mut at = rounding.round(min);
-    while at <= max {
+    let mut at = rounding.round(*extent.start());
+    while at <= *extent.end() {
         if starts.len() >= most {
             return None;
         }

@@ -97,7 +97,7 @@ fn over(buckets: &mut Vec<Bucket>, pipeline: &Pipeline) -> Result<(), EngineErro
             Ok(())
         }
         PipelineKind::Rate { path, unit, length } => {
-            rate::add(buckets, path, (*unit, length.as_ref()), pipeline)
+            rate::add(buckets, path, *unit, length.as_ref(), pipeline)
         }
         PipelineKind::MovingFunction {
             path,

@@ -59,7 +59,8 @@ impl Ingester {
     pub(super) fn write_with_copies<'a>(
         &'a self,
         groups: Vec<Group>,
-        (options, parts): (&'a IngestOptions, &'a Parts),
+        options: &'a IngestOptions,
+        parts: &'a Parts,
     ) -> BoxFuture<'a, Vec<PlacedResult>> {
         // Each count that ends a pause settles a group.
         let most = groups.len();
@@ -72,7 +73,7 @@ impl Ingester {
                 // The time that it waited for copies is not the write's.
                 group.deadline = Deadline::after(parts.patience());
             }
-            let mut results = self.write_groups(ready, (options, parts)).await;
+            let mut results = self.write_groups(ready, options, parts).await;
             for (group, lack) in late {
                 parts.note_in_vain(group.shard, group.deadline);
                 results.extend(refused(&group, &lack, parts.patience()));

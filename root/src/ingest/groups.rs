@@ -39,7 +39,8 @@ impl Ingester {
     pub(super) async fn write_groups(
         &self,
         mut groups: Vec<Group>,
-        (options, parts): (&IngestOptions, &Parts),
+        options: &IngestOptions,
+        parts: &Parts,
     ) -> Vec<PlacedResult> {
         let mut sending = groups.iter_mut().map(|group| {
             let items = match group.asks_fields {
@@ -51,7 +52,7 @@ impl Ingester {
                 asks_fields: group.asks_fields,
                 refused: Vec::new(),
             };
-            self.send(group, writes, (options, parts))
+            self.send(group, writes, options, parts)
         });
         let mut written = match (sending.next(), sending.len()) {
             // One shard, as of a single document, needs nothing to wait for several.
@@ -60,7 +61,7 @@ impl Ingester {
         };
         if groups.iter().any(|group| group.asks_fields) && written.iter().any(is_unagreed) {
             // In a box, as what is rare makes the future of each write large.
-            let again = self.write_again(&mut groups, &mut written, (options, parts));
+            let again = self.write_again(&mut groups, &mut written, options, parts);
             Box::pin(again).await;
         }
         let answered = groups.iter().zip(written);
@@ -73,7 +74,8 @@ impl Ingester {
         &self,
         group: &Group,
         writes: Writes,
-        (options, parts): (&IngestOptions, &Parts),
+        options: &IngestOptions,
+        parts: &Parts,
     ) -> Written {
         parts.check(group.shard)?;
         let how = (options, group.deadline);
@@ -90,7 +92,8 @@ impl Ingester {
         &self,
         groups: &mut [Group],
         written: &mut [Written],
-        how: (&IngestOptions, &Parts),
+        options: &IngestOptions,
+        parts: &Parts,
     ) {
         let mut refusals = Refusals::new();
         let deadlines = groups.iter().map(|group| group.deadline);
@@ -115,7 +118,7 @@ impl Ingester {
                 }
                 let writes = group.take_again(&unwritten, &refusals);
                 Some(async move {
-                    let answered = self.send(group, writes, how).await;
+                    let answered = self.send(group, writes, options, parts).await;
                     fill(written, &unwritten, answered);
                 })
             });

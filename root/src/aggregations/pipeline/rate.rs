@@ -14,7 +14,8 @@ use super::{named, number_of};
 pub(super) fn add(
     buckets: &mut [Bucket],
     path: &BucketPath,
-    (unit, length): (Option<RateUnit>, Option<&BucketLength>),
+    unit: Option<RateUnit>,
+    length: Option<&BucketLength>,
     pipeline: &Pipeline,
 ) -> Result<(), EngineError> {
     // A bucket without documents has a rate: none by the time that it takes.
