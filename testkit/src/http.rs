@@ -5,13 +5,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+
+use crate::server::{POLL, READY_WITHIN};
 
 /// Longest wait for an answer; bulk bodies of many MiB on a busy machine take a while.
 const ANSWER_WITHIN: Duration = Duration::from_secs(180);
@@ -103,6 +105,27 @@ impl Request {
         timeout(ANSWER_WITHIN, self.exchange(address))
             .await
             .with_context(|| format!("{} {}: no answer", self.method, self.path))?
+    }
+
+    /// Sends the request to `address`, again and again until its answer is as wanted.
+    ///
+    /// # Errors
+    /// When that takes too long; with the last answer.
+    pub async fn until(
+        &self,
+        address: SocketAddr,
+        is_wanted: impl Fn(&Response) -> bool,
+    ) -> Result<Response> {
+        let began = Instant::now();
+        loop {
+            let answer = self.send(address).await?;
+            if is_wanted(&answer) {
+                return Ok(answer);
+            }
+            let is_early = began.elapsed() < READY_WITHIN;
+            ensure!(is_early, "not as wanted in time: {}", answer.shown());
+            sleep(POLL).await;
+        }
     }
 
     /// Sends the request over a connection to `address` that was made before, and encrypted.

@@ -82,16 +82,7 @@ impl Processes {
         request: &Request,
         is_wanted: impl Fn(&Response) -> bool,
     ) -> Result<Response> {
-        let began = Instant::now();
-        loop {
-            let answer = self.send(request).await?;
-            if is_wanted(&answer) {
-                return Ok(answer);
-            }
-            let is_early = began.elapsed() < READY_WITHIN;
-            ensure!(is_early, "not as wanted in time: {}", answer.shown());
-            sleep(POLL).await;
-        }
+        request.until(self.nodes[0].http, is_wanted).await
     }
 
     /// Returns the id of a node's process.

@@ -145,16 +145,7 @@ impl Server {
         request: &Request,
         is_wanted: impl Fn(&Response) -> bool,
     ) -> Result<Response> {
-        let began = Instant::now();
-        loop {
-            let answer = self.send(request).await?;
-            if is_wanted(&answer) {
-                return Ok(answer);
-            }
-            let is_early = began.elapsed() < READY_WITHIN;
-            ensure!(is_early, "not as wanted in time: {}", answer.shown());
-            sleep(POLL).await;
-        }
+        request.until(self.address, is_wanted).await
     }
 
     /// Returns everything it has printed.

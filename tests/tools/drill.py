@@ -1,8 +1,12 @@
 """What the drills of tools share: the address of the server, and how a drill says what is wrong."""
 
 import json
+import pathlib
 import sys
 import urllib.request
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "clients"))
+from kit import equal, true  # the drills import them from here
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:9200"
 
@@ -17,18 +21,6 @@ def send(method, path, body=None, kind="application/json"):
         return json.loads(text)
     except ValueError:
         return text
-
-
-def equal(got, wanted, what="it"):
-    """Fails unless both are equal."""
-    if got != wanted:
-        raise AssertionError(f"{what} is {got!r}, not {wanted!r}")
-
-
-def true(fact, told):
-    """Fails with what was told unless the fact holds."""
-    if not fact:
-        raise AssertionError(f"not expected: {told!r}")
 
 
 def refuses(call, word):
