@@ -3,14 +3,14 @@
 //! Does: give each machine what happens, perform what it wants over the log, the streams and the store of entries,
 //! open copies and change their roles in place. Does not: decide anything about terms, sets or agreement. Only where
 //! the coordinator keeps entries; else a replica follows the log of its primary ([`crate::replicate`]).
-//! Read [`driver`] first, then [`keeper`]; `docs/decisions/0052-driver.md` has why.
+//! Read [`driver`] first, then [`holding`]; `docs/decisions/0052-driver.md` has why.
 
 mod claim;
 mod downstream;
 pub(crate) mod driver;
+mod holding;
 pub(crate) mod hub;
 mod identity;
-mod keeper;
 mod log_lane;
 mod outbox;
 mod placing;

@@ -8,12 +8,12 @@ use gleaner_coordinator::entries::{EntryChange, StoredEntry};
 use gleaner_model::CopyId;
 use gleaner_replication::Change;
 
+use super::holding::{CopyHolder, blocking};
 use super::identity::{held_copy, note_copy};
-use super::keeper::{CopyKeeper, blocking};
 use crate::copy::applier::with_causes;
 use crate::replicate::replica::Halt;
 
-impl CopyKeeper {
+impl CopyHolder {
     /// Sees to it that the folder is that of the copy. One of another copy of the shard is given up: the entry does
     /// not name that copy any more.
     pub(super) async fn claim_folder(

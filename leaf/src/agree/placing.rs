@@ -14,7 +14,7 @@ use gleaner_replication::{Change, Event};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::driver::CopyDriver;
-use super::keeper::CopyKeeper;
+use super::holding::CopyHolder;
 
 /// How often a primary looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ impl PlacingRound {
     }
 }
 
-impl CopyKeeper {
+impl CopyHolder {
     /// Has the entry name the copies that there are to be, where this copy leads.
     pub(super) async fn place(&self, driver: &Arc<CopyDriver>) {
         let state = self.leaf.node.coordinator.state();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gleaner_model::{Operation, OperationKind, SeqNo};
 
 use super::driver::{Reign, Status};
-use super::keeper::CopyKeeper;
+use super::holding::CopyHolder;
 use crate::copy::applier::with_causes;
 use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
@@ -27,7 +27,7 @@ pub(super) enum CopyRole {
     Primary(Arc<Primary>),
 }
 
-impl CopyKeeper {
+impl CopyHolder {
     /// Changes the role as `now` says; returns whether it has changed. One that leads takes over what was agreed
     /// before, first.
     pub(super) async fn change_role(

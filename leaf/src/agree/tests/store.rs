@@ -7,26 +7,39 @@ use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, ShardEntries};
 use gleaner_model::{
-    ClusterState, CopyId, CopyMeta, Incarnation, NodeId, NodeUuid, Revision, ShardKey,
+    ClusterState, CopyId, CopyMeta, Entry, Incarnation, NodeId, NodeUuid, Revision, ShardKey,
 };
 use gleaner_replication::Change;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Entries and nodes in memory.
-pub(super) struct MemoryEntries(watch::Sender<Arc<EntryTable>>);
+pub(super) struct MemoryEntries {
+    table: watch::Sender<Arc<EntryTable>>,
+    /// What each change that was made has left, in their order.
+    made: Mutex<Vec<Arc<Entry>>>,
+}
 
 impl MemoryEntries {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(Arc::default())))
+        Arc::new(Self {
+            table: watch::Sender::new(Arc::default()),
+            made: Mutex::default(),
+        })
     }
 
     pub(super) fn table(&self) -> Arc<EntryTable> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.table.borrow())
+    }
+
+    /// Returns what each change that was made has left, in their order.
+    pub(super) fn made(&self) -> Vec<Arc<Entry>> {
+        self.made.lock().clone()
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut EntryTable) -> T) -> T {
         let mut outcome = None;
-        self.0.send_modify(|table| {
+        self.table.send_modify(|table| {
             let table = Arc::make_mut(table);
             table.revision = Revision(table.revision.0 + 1);
             outcome = Some(change(table));
@@ -69,7 +82,7 @@ impl MemoryEntries {
 #[async_trait]
 impl ShardEntries for MemoryEntries {
     fn watch(&self) -> watch::Receiver<Arc<EntryTable>> {
-        self.0.subscribe()
+        self.table.subscribe()
     }
 
     async fn read(&self, shard: ShardKey) -> Result<Option<StoredEntry>, CoordinatorError> {
@@ -88,6 +101,7 @@ impl ShardEntries for MemoryEntries {
             if stored.revision != change.expected || !is_held {
                 return EntryOutcome::Refused(stored);
             }
+            self.made.lock().push(Arc::clone(&change.entry));
             let revision = table.revision;
             let stored = StoredEntry {
                 entry: change.entry,

@@ -52,7 +52,7 @@ const SERVE_OLD_AFTER: Duration = Duration::from_secs(2);
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Looks after one copy.
-pub(super) struct CopyKeeper {
+pub(super) struct CopyHolder {
     pub(super) leaf: Arc<Leaf>,
     pub(super) hub: Arc<Agreeing>,
     pub(super) key: ShardKey,
@@ -82,19 +82,19 @@ impl Leaf {
         key: ShardKey,
         opening: Arc<OpeningProgress>,
     ) {
-        let mut keeper = CopyKeeper {
+        let mut holder = CopyHolder {
             leaf: self,
             hub,
             key,
             opening,
         };
         loop {
-            match keeper.live().await {
+            match holder.live().await {
                 Next::End => return,
                 Next::Again => {
                     let pause = tokio::time::sleep(AGAIN_AFTER);
-                    if keeper.until_closed(pause).await.is_err() {
-                        return keeper.give_up();
+                    if holder.until_closed(pause).await.is_err() {
+                        return holder.give_up();
                     }
                 }
             }
@@ -102,7 +102,7 @@ impl Leaf {
     }
 }
 
-impl CopyKeeper {
+impl CopyHolder {
     async fn live(&mut self) -> Next {
         match self.open().await {
             Ok((replica, driver)) => self.drive(replica, driver).await,
