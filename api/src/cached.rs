@@ -5,6 +5,7 @@
 //! Called by: [`crate::service`], where there is a cache. Read first: [`answer`].
 
 mod key;
+mod parts;
 mod wish;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::service::carry_out;
 
 pub(crate) use key::takes;
 pub use key::{KeyMaker, Moment};
+pub use parts::Searches;
+pub(crate) use parts::{MAX_KEPT_SEARCHES, PART_END, PartRequest, edition_list, head_of_all};
 
 /// Returns the cache that `options` ask for; `None` where it has no memory.
 pub(crate) fn cache_of(root: &Arc<Root>, options: &ApiOptions) -> Option<Arc<Cache>> {

@@ -25,6 +25,12 @@ struct Note {
 
 const NOTES: &[Note] = &[
     Note {
+        routes: &["msearch"],
+        text: "each search is kept as one of `search` is, unless its header says `request_cache: false`. `X-Cache` is \
+               `hit` where none was evaluated, `bypass` where all went around the cache, else `miss`; `Age` is that of \
+               the oldest",
+    },
+    Note {
         routes: &["search", "count"],
         text: "`X-Cache` says whether the answer was kept: `hit` (`Age` says since when), `miss`, \
                or `bypass` where the request went around the cache, as `request_cache=false` and `Cache-Control: \

@@ -36,7 +36,7 @@ mod topz;
 mod work;
 
 pub use bound::{Bindings, Bound};
-pub use cached::{KeyMaker, Moment};
+pub use cached::{KeyMaker, Moment, Searches};
 pub use dialect::{Dialect, dialect};
 pub use gathered::{Gather, GatheredRoutes, RootAnswer};
 pub use options::{ApiOptions, Distribution, RemoteClusters};

@@ -42,6 +42,8 @@ mod update;
 mod validate;
 
 pub(crate) use index::{change_defaults, metadata_defaults};
+pub(crate) use msearch::{Header, read_kept};
+pub(crate) use search::check_search_type;
 
 use crate::route::Route;
 

@@ -31,6 +31,7 @@ use http::HeaderMap;
 
 use crate::error::ApiError;
 use crate::request::Request;
+use crate::route::Route;
 use crate::service::App;
 
 pub use audit::Audit;
@@ -104,6 +105,27 @@ pub fn caller(headers: &HeaderMap, state: &ClusterState, now_ms: i64) -> Caller 
     }
 }
 
+/// Returns `expression`, which the body of a request names, narrowed to what the sender may reach by the right of `route`.
+///
+/// # Errors
+/// 403 for names without a right.
+pub(crate) fn narrowed(
+    principal: &Principal,
+    route: &'static Route,
+    state: &ClusterState,
+    expression: Option<&str>,
+    options: &ResolveOptions,
+) -> Result<Option<String>, ApiError> {
+    let Principal::Key(holder) = principal else {
+        return Ok(expression.map(str::to_owned));
+    };
+    let right = Right::of(route);
+    let action = right.on_indices();
+    let action = action.ok_or_else(|| denial::unknown(holder, right))?;
+    let narrowed = access(holder, &action, state).narrow(expression, options);
+    narrowed.map_err(|denied| denial::of_names(holder, &action, denied))
+}
+
 impl App {
     /// Refuses an index or alias, which a body names, where the sender has no right to do there what `action` does.
     ///
@@ -153,14 +175,15 @@ impl Request {
         expression: Option<&str>,
         options: &ResolveOptions,
     ) -> Result<Option<String>, ApiError> {
-        let Principal::Key(holder) = &self.sender.principal else {
-            return Ok(expression.map(str::to_owned));
-        };
-        let right = Right::of(self.route);
-        match right.on_indices() {
-            Some(action) => self.narrowed_for(&action, expression, options),
-            None => Err(denial::unknown(holder, right)),
-        }
+        let state = self.root().cluster().state();
+        let narrowed = narrowed(
+            &self.sender.principal,
+            self.route,
+            &state,
+            expression,
+            options,
+        );
+        narrowed.inspect_err(|error| self.app.note_denial(&self.sender, None, error))
     }
 
     /// As [`Request::narrowed`], by what `action` needs.

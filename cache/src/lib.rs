@@ -13,6 +13,7 @@ pub mod entry;
 mod flights;
 pub mod memo;
 pub mod respond;
+mod several;
 mod store;
 
 use std::future::Future;
@@ -26,6 +27,7 @@ pub use current::{Current, Generations};
 pub use entry::{Answer, Entry};
 use flights::{Ending, Flights, Seat};
 pub use memo::Memo;
+pub use respond::{Origin, Origins};
 use store::Store;
 
 /// What a cache may use up.

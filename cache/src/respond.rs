@@ -2,6 +2,8 @@
 //!
 //! Does: put it together, the same for who evaluates and who stands ahead. Does not: pack it. Read first: [`respond`].
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gleaner_model::Edition;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -37,6 +39,79 @@ impl Wanted {
             if_none_match: headers.get(header::IF_NONE_MATCH).cloned(),
             edition: headers.contains_key(X_EDITION),
         }
+    }
+}
+
+/// Where the answer to a request came from, and how old it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was kept, or an equal request under way brought it.
+    Kept(Duration),
+    /// It was kept, and may be no longer current.
+    Stale(Duration),
+    /// It was evaluated, and may be kept.
+    Evaluated,
+    /// It was evaluated whatever is kept.
+    Bypass,
+}
+
+impl Origin {
+    /// Returns that of an answer.
+    pub fn of(served: &Served) -> Self {
+        match served {
+            Served::Kept(entry) => Self::Kept(entry.age()),
+            Served::Stale(entry) => Self::Stale(entry.age()),
+            Served::Shared(answer) | Served::Evaluated(answer) | Served::Renewed(answer)
+                if is_stale(&answer.headers) =>
+            {
+                Self::Stale(Duration::ZERO)
+            }
+            Served::Shared(_) => Self::Kept(Duration::ZERO),
+            Served::Evaluated(_) => Self::Evaluated,
+            Served::Renewed(_) => Self::Bypass,
+        }
+    }
+}
+
+/// Where the answers to parts of one request came from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origins {
+    num_parts: usize,
+    num_kept: usize,
+    num_around: usize,
+    is_stale: bool,
+    age: Option<Duration>,
+}
+
+impl Origins {
+    /// Adds that of one more.
+    pub fn add(&mut self, origin: Origin) {
+        self.num_parts += 1;
+        match origin {
+            Origin::Kept(age) | Origin::Stale(age) => {
+                self.num_kept += 1;
+                self.is_stale |= matches!(origin, Origin::Stale(_));
+                self.age = self.age.max(Some(age));
+            }
+            Origin::Bypass => self.num_around += 1,
+            Origin::Evaluated => {}
+        }
+    }
+
+    /// Returns what [`X_CACHE`] says of all of them: `stale` where one may be no longer current, `hit` where none was
+    /// evaluated, `bypass` where all went around what is kept.
+    pub fn word(&self) -> &'static str {
+        match self.num_parts {
+            _ if self.is_stale => STALE,
+            num_parts if num_parts == self.num_kept => "hit",
+            num_parts if num_parts == self.num_around => "bypass",
+            _ => "miss",
+        }
+    }
+
+    /// Returns the age of the oldest that was kept.
+    pub fn age(&self) -> Option<Duration> {
+        self.age
     }
 }
 
@@ -92,14 +167,16 @@ fn kept(entry: &Entry, word: &'static str) -> (Response<Bytes>, Option<Edition>)
 fn passed_on(answer: Answer, word: &'static str) -> (Response<Bytes>, Option<Edition>) {
     let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
-    let is_stale = answer
-        .headers
-        .get(X_CACHE)
-        .is_some_and(|word| word == STALE);
+    let is_stale = is_stale(&answer.headers);
     *response.headers_mut() = answer.headers;
     // A node behind this one has kept it for longer than it was current.
     mark(response.headers_mut(), if is_stale { STALE } else { word });
     (response, answer.edition)
+}
+
+/// Does a node behind this one say that it may be no longer current?
+fn is_stale(headers: &HeaderMap) -> bool {
+    headers.get(X_CACHE).is_some_and(|word| word == STALE)
 }
 
 /// Says in an answer's headers where it came from.

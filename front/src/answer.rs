@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::backend::OpenForward;
 use crate::classes::Place;
-use crate::limits::OpenOfSender;
+use crate::limits::Entrant;
 use crate::pause::Pause;
 
 /// Returns why an answer cannot be passed on, where it cannot.
@@ -33,9 +33,9 @@ pub(crate) fn objection<B>(answer: &Response<B>) -> Option<&'static str> {
 /// What a request holds from when it came until its answer ends.
 pub(crate) struct Held {
     /// Its place among the requests that are open.
-    pub(crate) _place: OwnedSemaphorePermit,
+    pub(crate) _place: Arc<OwnedSemaphorePermit>,
     /// Its place among those of its sender, and among those that backends answer.
-    pub(crate) _controlled: Option<(OpenOfSender, Place)>,
+    pub(crate) _controlled: Option<(Arc<Entrant>, Place)>,
 }
 
 /// What an attempt holds until its answer ends.

@@ -125,12 +125,12 @@ impl Control {
         self.limits.enter(visitor, address)
     }
 
-    /// Charges a request whose answer may be kept.
+    /// Charges a request with so many answers that may be kept.
     ///
     /// # Errors
     /// As [`Self::enter`].
-    pub(crate) fn charge_kept(&self, entrant: &Entrant) -> Result<(), Refusal> {
-        self.limits.charge_kept(entrant)
+    pub(crate) fn charge_kept(&self, entrant: &Entrant, num_answers: usize) -> Result<(), Refusal> {
+        self.limits.charge_kept(entrant, num_answers)
     }
 
     /// Charges a request that is sent to a backend, and waits for a place for it.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use gleaner_model::metric;
 use gleaner_server::{Encryption, Leftover, PeerAddress};
@@ -29,7 +30,7 @@ use crate::control::Control;
 use crate::forward::{Forward, Forwarder};
 use crate::gather::{self, Join};
 use crate::hygiene::{self, Caller};
-use crate::kept::KeptAnswers;
+use crate::kept::{KeptAnswers, Lookup};
 use crate::limits::Entrant;
 use crate::options::{Binding, FrontOptions};
 use crate::probe::Probe;
@@ -65,9 +66,23 @@ struct OnwardRequest {
     body: RequestBody,
     session: Option<Vec<u8>>,
     bound_to: Option<usize>,
-    place: OwnedSemaphorePermit,
-    entrant: Option<Entrant>,
+    place: Arc<OwnedSemaphorePermit>,
+    entrant: Option<Arc<Entrant>>,
     way: Way,
+}
+
+impl OnwardRequest {
+    /// Returns what goes with another body of the same request.
+    fn with_body(&self, body: Bytes) -> Self {
+        Self {
+            body: RequestBody::Whole(body),
+            session: self.session.clone(),
+            bound_to: self.bound_to,
+            place: Arc::clone(&self.place),
+            entrant: self.entrant.clone(),
+            way: self.way.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for Front {
@@ -199,7 +214,7 @@ impl Shared {
         hygiene::clean(&mut head, &caller)?;
         let control = self.control.as_ref();
         let entrant = control.map(|control| control.enter(&head, caller.address));
-        let entrant = entrant.transpose()?;
+        let entrant = entrant.transpose()?.map(Arc::new);
         let way = self.split.way(&mut head, caller.address);
         let session = self.session.as_ref();
         let session =
@@ -207,16 +222,17 @@ impl Shared {
         let place = self.place()?;
         let body = RequestBody::read(body, self.body_limits).await;
         let body = body.map_err(|fault| Refusal::body(&fault))?;
-        let keep = match (&self.kept, &body) {
+        let lookup = match (&self.kept, &body) {
             // What another service answers is not to be taken for what the own backends would.
-            (Some(kept), RequestBody::Whole(bytes)) if way.is_main() => kept.keep(&head, bytes),
+            (Some(kept), RequestBody::Whole(bytes)) if way.is_main() => kept.look_up(&head, bytes),
             _ => None,
         };
-        if let Some(keep) = &keep {
-            note(|facts| facts.note_key(&keep.key.0));
+        let key = lookup.as_ref().and_then(Lookup::key).copied();
+        if let Some(key) = &key {
+            note(|facts| facts.note_key(key));
         }
-        if let (Some(control), Some(entrant), Some(_)) = (control, &entrant, &keep) {
-            control.charge_kept(entrant)?;
+        if let (Some(control), Some(entrant), Some(lookup)) = (control, &entrant, &lookup) {
+            control.charge_kept(entrant, lookup.num_kept())?;
         }
         let shadow = self.shadow.as_ref();
         // What another way answers says nothing of the main one.
@@ -225,21 +241,17 @@ impl Shared {
         let on = OnwardRequest {
             bound_to: self.bound_to(&head, &body),
             body,
-            session: match (&session, &keep) {
+            session: match (&session, key) {
                 (Some(session), _) => Some(session.key.clone()),
                 // All fronts ask one backend for an answer, which keeps it for them all.
-                (None, keep) => keep.as_ref().map(|keep| keep.key.0.to_vec()),
+                (None, key) => key.map(|key| key.to_vec()),
             },
-            place,
+            place: Arc::new(place),
             entrant,
             way,
         };
-        let mut answer = match (&self.kept, keep) {
-            (Some(kept), Some(keep)) => {
-                let shared = Arc::clone(self);
-                let forward = |head| async move { shared.forward(head, on).await };
-                kept.answer(&keep, head, forward).await?
-            }
+        let mut answer = match (&self.kept, lookup) {
+            (Some(kept), Some(lookup)) => self.answer_kept(kept, lookup, head, on).await?,
             _ => match self.join_of(&head, &on) {
                 Some(join) => self.gather(head, on, &*join).await?,
                 None => self.forward(head, on).await?,
@@ -253,6 +265,31 @@ impl Shared {
             Some(copy) => copy.watch(answer),
             None => answer,
         })
+    }
+
+    /// Answers a request with what is kept, and by a backend what is not.
+    async fn answer_kept(
+        self: &Arc<Self>,
+        kept: &KeptAnswers,
+        lookup: Lookup,
+        head: request::Parts,
+        on: OnwardRequest,
+    ) -> Result<Response<Body>, Refusal> {
+        let shared = Arc::clone(self);
+        match lookup {
+            Lookup::One(keep) => {
+                let forward = |head| async move { shared.forward(head, on).await };
+                kept.answer(&keep, head, forward).await
+            }
+            Lookup::Several(several) => {
+                let whole = on.body.at_hand();
+                let forward = |head, body| {
+                    let (shared, on) = (Arc::clone(&shared), on.with_body(body));
+                    async move { shared.forward(head, on).await }
+                };
+                kept.answer_several(several, head, whole, forward).await
+            }
+        }
     }
 
     /// Returns the backend that alone can answer, where there is one.
@@ -287,7 +324,7 @@ impl Shared {
         let controlled = match (&self.control, on.entrant) {
             (Some(control), Some(entrant)) => {
                 let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
-                Some((entrant.open, admitted.into_parts().0))
+                Some((entrant, admitted.into_parts().0))
             }
             _ => None,
         };
@@ -315,7 +352,7 @@ impl Shared {
                 let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
                 let (place, shape) = admitted.into_parts();
                 learned = Some((control, shape, Instant::now()));
-                Some((entrant.open, place))
+                Some((entrant, place))
             }
             _ => None,
         };

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
@@ -21,19 +22,42 @@ use tower_http::compression::Compression;
 
 use crate::refusal::Refusal;
 
+mod several;
+
 /// Echoed by roots, so it is of one request.
-const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
+pub(crate) const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
 
 /// Largest answer that is gathered before it is handed on: what may be kept, at most.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Fields of a request that are about the form of its own answer: the answer that is kept has none.
-const OF_ONE: [HeaderName; 2] = [header::IF_NONE_MATCH, header::ACCEPT_ENCODING];
+pub(crate) const OF_ONE: [HeaderName; 2] = [header::IF_NONE_MATCH, header::ACCEPT_ENCODING];
 
 /// Knows which requests have answers that may be kept, by what they ask for.
 pub trait Reads: Send + Sync {
     /// Returns how the answer may be kept; `None` where it may not, and where a backend would refuse the request.
     fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep>;
+
+    /// Returns the parts of a request of several, each of which has an answer of its own that may be kept; `None` for other
+    /// requests.
+    fn several(&self, _: &Parts, _: &Bytes) -> Option<Arc<dyn Several>> {
+        None
+    }
+}
+
+/// A request of several parts, which are looked up one by one.
+pub trait Several: Send + Sync {
+    /// Returns how the answer to each part may be kept; `None` where it may not.
+    fn keeps(&self) -> &[Option<Keep>];
+
+    /// Returns the body of a request for the parts at `places` alone.
+    fn body_for(&self, places: &[usize]) -> Bytes;
+
+    /// Returns the answer to each of `num` parts that a backend was sent; `None` where it did not answer them one by one.
+    fn answers_in(&self, answer: &Response<Bytes>, num: usize) -> Option<Vec<Answer>>;
+
+    /// Puts the answers to all parts together; they took so long.
+    fn joined(&self, answers: &[(StatusCode, Bytes)], took: Duration) -> Bytes;
 }
 
 /// What keeps answers of a front. Clones share it.
@@ -52,13 +76,43 @@ impl fmt::Debug for KeptAnswers {
 }
 
 /// What came instead of an answer that may be kept: it is for the request that fetched it alone.
-type Aside = Result<Response<Body>, Refusal>;
+pub(crate) type Aside = Result<Response<Body>, Refusal>;
+
+/// What a request asks of the answers that are kept.
+pub(crate) enum Lookup {
+    /// Its own.
+    One(Keep),
+    /// Those of its parts.
+    Several(Arc<dyn Several>),
+}
+
+impl Lookup {
+    /// Returns a key of the request.
+    pub(crate) fn key(&self) -> Option<&[u8; 32]> {
+        let keep = match self {
+            Self::One(keep) => Some(keep),
+            Self::Several(several) => several.keeps().iter().flatten().next(),
+        };
+        keep.map(|keep| &keep.key.0)
+    }
+
+    /// Returns how many answers may be kept.
+    pub(crate) fn num_kept(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Several(several) => several.keeps().iter().flatten().count(),
+        }
+    }
+}
 
 impl KeptAnswers {
-    /// Returns how the answer to a request may be kept. `HEAD` has no answer of its own.
-    pub(crate) fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep> {
-        let is_read = head.method == Method::GET || head.method == Method::POST;
-        is_read.then(|| self.reads.keep(head, body)).flatten()
+    /// Returns how the answer to a request, or those to its parts, may be kept. `HEAD` has no answer of its own.
+    pub(crate) fn look_up(&self, head: &Parts, body: &Bytes) -> Option<Lookup> {
+        if head.method != Method::GET && head.method != Method::POST {
+            return None;
+        }
+        let one = self.reads.keep(head, body).map(Lookup::One);
+        one.or_else(|| self.reads.several(head, body).map(Lookup::Several))
     }
 
     /// Answers a request with what is kept, or by `forward`, which gets the head to ask a backend with.
@@ -144,12 +198,18 @@ where
 }
 
 fn aside(instead: Aside, put_aside: oneshot::Sender<Aside>) -> Answer {
-    let has_failed = match &instead {
+    let stand_in = stand_in(&instead);
+    // Nobody waits any more where the request is gone.
+    drop(put_aside.send(instead));
+    stand_in
+}
+
+/// Returns what others who wait are told of an answer that is for one request alone.
+pub(crate) fn stand_in(instead: &Aside) -> Answer {
+    let has_failed = match instead {
         Ok(answer) => answer.status().is_server_error(),
         Err(_) => true,
     };
-    // Nobody waits any more where the request is gone.
-    drop(put_aside.send(instead));
     Answer {
         // Without an edition, so nobody else takes it for an answer. Where this has failed, an older one may do.
         status: match has_failed {
@@ -175,13 +235,16 @@ fn whole(status: StatusCode, mut headers: HeaderMap, body: Bytes) -> Answer {
     }
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn length(headers: &HeaderMap) -> Option<u64> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
 
 /// Packs an answer as the client takes it.
-async fn packed(response: Response<Bytes>, codings: Option<HeaderValue>) -> Response<Body> {
+pub(crate) async fn packed(
+    response: Response<Bytes>,
+    codings: Option<HeaderValue>,
+) -> Response<Body> {
     let response = response.map(Body::from);
     let Some(codings) = codings else {
         return response;

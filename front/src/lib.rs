@@ -36,7 +36,7 @@ pub use classes::RequestClass;
 pub use control::{ControlOptions, Visitor, Visitors, Work};
 pub use front::Front;
 pub use gather::Join;
-pub use kept::{KeptAnswers, Reads};
+pub use kept::{KeptAnswers, Reads, Several};
 pub use limits::LimitOptions;
 pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
 pub use session::{BadSessionKey, SessionKey};

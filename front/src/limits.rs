@@ -24,7 +24,7 @@ use crate::control::Visitor;
 use crate::refusal::Refusal;
 use buckets::Buckets;
 use cost::Costs;
-pub(crate) use open::OpenOfSender;
+use open::OpenOfSender;
 use open::OpenRequests;
 
 /// Cells of a bucket of costs for a millisecond: an answer that was kept costs one, a fiftieth.
@@ -116,7 +116,7 @@ pub(crate) struct Entrant {
     /// Cells of cost a second; `None`: no limit.
     cost: Option<NonZeroU32>,
     /// Its place among the open ones of the same sender.
-    pub(crate) open: OpenOfSender,
+    _open: OpenOfSender,
 }
 
 impl fmt::Debug for Limits {
@@ -192,7 +192,7 @@ impl Limits {
         Ok(Entrant {
             spender,
             cost: cost.or(options.cost_ms_per_second),
-            open: open.ok_or_else(|| limited(LimitCode::Concurrency, Duration::from_secs(1)))?,
+            _open: open.ok_or_else(|| limited(LimitCode::Concurrency, Duration::from_secs(1)))?,
         })
     }
 
@@ -210,12 +210,12 @@ impl Limits {
         self.spend(entrant, cost_ms * f64::from(CELLS_PER_MS))
     }
 
-    /// Charges an answer that is kept.
+    /// Charges answers that are kept.
     ///
     /// # Errors
     /// As [`Self::enter`].
-    pub(crate) fn charge_kept(&self, entrant: &Entrant) -> Result<(), Refusal> {
-        self.spend(entrant, 1.0)
+    pub(crate) fn charge_kept(&self, entrant: &Entrant, num_answers: usize) -> Result<(), Refusal> {
+        self.spend(entrant, num_answers as f64)
     }
 
     /// Notes what a request of a shape cost, in milliseconds of search CPU.

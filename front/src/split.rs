@@ -57,7 +57,7 @@ struct ActiveRule {
 }
 
 /// The way of a request.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Way {
     /// Other backends than the front's own.
     pub(crate) backends: Option<Arc<Backends>>,

@@ -18,22 +18,34 @@ fn question(random: &mut StdRng, writer: usize) -> (Request, &'static str) {
         true => json!({"term": {"owner": owner}}),
         false => json!({"term": {"owner": {"value": owner}}}),
     };
-    match random.random_bool(0.5) {
-        true => {
-            let body = json!({"query": query, "sort": [{"n": "desc"}], "size": 1});
-            let request = Request::json("POST", "/things/_search", &body);
+    let newest = json!({"query": query, "sort": [{"n": "desc"}], "size": 1});
+    match random.random_range(0..3) {
+        0 => {
+            let request = Request::json("POST", "/things/_search", &newest);
             (request, "/hits/hits/0/_source/n")
         }
-        false => {
+        1 => {
             let request = Request::json("POST", "/things/_count", &json!({"query": query}));
             (request, "/count")
+        }
+        _ => {
+            // Some other search of few, so that one is kept more often than the other.
+            let size = random.random_range(2..5);
+            let lines = format!("{{}}\n{{\"size\":{size}}}\n{{}}\n{newest}\n");
+            let request = Request::ndjson("POST", "/things/_msearch", lines);
+            (request, "/responses/1/hits/hits/0/_source/n")
         }
     }
 }
 
 /// Is it the whole answer? While a leaf stands still a search may have a part of it alone, and says so.
 fn is_whole(response: &Response, body: &Value) -> bool {
-    response.status == 200 && body["_shards"]["failed"] == 0 && body["timed_out"] != true
+    let is_whole_part = |part: &Value| part["_shards"]["failed"] == 0 && part["timed_out"] != true;
+    let is_every_part_whole = match body["responses"].as_array() {
+        Some(parts) => parts.iter().all(is_whole_part),
+        None => is_whole_part(body),
+    };
+    response.status == 200 && is_every_part_whole
 }
 
 /// Asks until the run is over.

@@ -1,6 +1,7 @@
 //! Answers that are kept, over HTTP: which requests share one, which go around, and what ends one.
 
 mod changes;
+mod searches;
 mod stale;
 
 use std::future::pending;

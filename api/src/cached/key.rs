@@ -31,7 +31,7 @@ use crate::security::{Entry, Principal, authenticate, authorize};
 use super::wish::{Wish, stale_limits};
 
 /// Largest body of a request whose answer is kept: to read it takes some 0.2 ms.
-const MAX_BODY_BYTES: usize = 64 << 10;
+pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// Most shards of an answer that is kept: all of them are looked at for each request.
 const MAX_SHARDS: usize = 1_024;
@@ -67,16 +67,16 @@ pub struct Moment {
 
 impl Moment {
     /// Returns who sends a request; `None` where that is not known here, or nobody who may.
-    fn principal(&self, headers: &HeaderMap) -> Option<Principal> {
+    pub(super) fn principal(&self, headers: &HeaderMap) -> Option<Principal> {
         authenticate(headers, self.state.security.as_deref(), self.now_ms).ok()
     }
 }
 
 /// Makes keys of requests without a root, as a process ahead of the roots does.
 pub struct KeyMaker {
-    paths: Paths<()>,
+    pub(super) paths: Paths<()>,
     /// Those of this node; the cluster's settings change some of them.
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 impl KeyMaker {
@@ -178,31 +178,45 @@ impl Kept<'_> {
     /// Reads the request as its route does.
     fn make(&self, reading: &Reading<'_>, form: &[u8]) -> Option<Keep> {
         let (search, target) = reader_of(self.route)?(self.body, reading).ok()?;
-        let request = CanonicalRequest::of(&search, reading.now_ms)?;
-        let targets = targets_of(&target, &search, &reading.state).ok()?;
-        let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
-        let key = answer_key(&KeyParts {
-            cluster_uuid: &reading.state.cluster_uuid,
-            settings: &SettingsDigest::of(&reading.state.settings()),
-            targets: &targets,
-            request: &request,
-            form,
-        });
-        let keep = || Keep {
-            key,
-            targets: Arc::new(targets),
-            until_ms: request.until_ms(),
-            // Half of it is left for the request itself.
-            patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
-            renews: false,
-            stale: StaleLimits::default(),
-        };
-        (num_shards <= MAX_SHARDS).then(keep)
+        keep_of_search(&search, &target, reading, form)
     }
 }
 
+/// Returns how the answer in `form` to a search of `target` may be kept.
+pub(super) fn keep_of_search(
+    search: &SearchRequest,
+    target: &Target,
+    reading: &Reading<'_>,
+    form: &[u8],
+) -> Option<Keep> {
+    let request = CanonicalRequest::of(search, reading.now_ms)?;
+    let targets = targets_of(target, search, &reading.state).ok()?;
+    let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
+    let key = answer_key(&KeyParts {
+        cluster_uuid: &reading.state.cluster_uuid,
+        settings: &SettingsDigest::of(&reading.state.settings()),
+        targets: &targets,
+        request: &request,
+        form,
+    });
+    let keep = || Keep {
+        key,
+        targets: Arc::new(targets),
+        until_ms: request.until_ms(),
+        // Half of it is left for the request itself.
+        patience: search.timeout.map_or(PATIENCE, |timeout| timeout / 2),
+        renews: false,
+        stale: StaleLimits::default(),
+    };
+    (num_shards <= MAX_SHARDS).then(keep)
+}
+
 /// Returns how old an answer the request takes, as far as every index that is asked allows it.
-fn allowed_stale(headers: &HeaderMap, targets: &Targets, state: &ClusterState) -> StaleLimits {
+pub(super) fn allowed_stale(
+    headers: &HeaderMap,
+    targets: &Targets,
+    state: &ClusterState,
+) -> StaleLimits {
     let indices = targets.indices.iter();
     let settings = indices.filter_map(|index| state.indices.get(&index.uuid));
     let allowed = settings.map(|index| index.settings.max_stale_ms).min();
@@ -225,20 +239,29 @@ fn form_bytes(route: &Route, parameters: &Parameters, form: &Form) -> Option<Vec
             KeyPart::Alone | KeyPart::Undecided => return None,
         }
     }
+    Some(joined_form(route.name, form.media_type(), shaping))
+}
+
+/// Puts what shapes an answer into bytes.
+pub(super) fn joined_form(
+    route: &str,
+    media_type: &str,
+    mut shaping: Vec<(&str, &str)>,
+) -> Vec<u8> {
     shaping.sort_unstable();
     let mut bytes = Vec::with_capacity(64);
     let mut add = |text: &str| {
         bytes.extend((text.len() as u64).to_le_bytes());
         bytes.extend_from_slice(text.as_bytes());
     };
-    add(route.name);
-    add(form.media_type());
+    add(route);
+    add(media_type);
     for (name, value) in shaping {
         add(name);
         add(value);
     }
-    Some(bytes)
+    bytes
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -88,9 +88,6 @@ pub(crate) struct SearchBody<'a> {
     aggregations: Option<Results<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<Value>,
-    /// Only inside `_msearch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) status: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -127,7 +124,6 @@ impl<'a> SearchBody<'a> {
             },
             aggregations,
             profile: response.profile.as_deref().map(profile),
-            status: None,
         }
     }
 }

@@ -1,38 +1,38 @@
 //! `_msearch`: pairs of lines, a header and a search.
 
+mod line;
+mod part;
+
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
-use gleaner_query::json::{self, ObjectReader, scalar_text};
-use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
-use gleaner_query::search::parse_search;
-use gleaner_root::plan::Target;
-use gleaner_root::search::SearchOptions;
-use http::{Method, StatusCode};
-use serde_json::Value;
+use gleaner_cache::Origins;
+use gleaner_cache::respond::{X_CACHE, X_EDITION};
+use gleaner_query::json::{self, scalar_text};
+use http::{HeaderMap, Method, header};
 
-use super::search::{
-    self, check_boosts, check_pit, check_search_after, check_search_type,
-    count_all_for_plain_totals,
-};
+use super::search::{self, check_search_type};
+use crate::cached::{MAX_KEPT_SEARCHES, PART_END, edition_list, head_of_all};
 use crate::error::ApiError;
-use crate::parameters::check_preference;
 use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
-use crate::render::search::{SearchBody, SearchForm, size_hint};
 use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::{Buffer, Reply};
 use crate::route::{Answer, Parameter, Route};
 
+pub(crate) use line::{Header, read_kept};
+use part::{Part, PartAnswer};
+
 const MSEARCH: &[Parameter] = &[
-    Parameter::honoured("max_concurrent_searches"),
-    Parameter::honoured("typed_keys"),
-    Parameter::honoured("rest_total_hits_as_int"),
-    Parameter::honoured("search_type"),
-    Parameter::honoured("routing"),
+    Parameter::honoured("max_concurrent_searches").neutral(),
+    Parameter::honoured("typed_keys").in_form(),
+    Parameter::honoured("rest_total_hits_as_int").in_form(),
+    Parameter::honoured("search_type").neutral(),
+    Parameter::honoured("routing").in_request(),
     Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
     Parameter::no_effect("pre_filter_shard_size", NO_PRE_FILTER),
     Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
@@ -51,18 +51,6 @@ pub(super) static ROUTES: &[Route] = &[Route {
 /// Most searches of one request.
 const MAX_SEARCHES: usize = 10_000;
 
-/// One search: where, and its body not yet read.
-struct Part {
-    target: Target,
-    /// Do its header or the path name indices?
-    names_indices: bool,
-    options: SearchOptions,
-    /// How to search, and on which copies, as the header says.
-    search_type: Option<String>,
-    preference: Option<String>,
-    body: Bytes,
-}
-
 async fn msearch(mut request: Request) -> Answer {
     check_search_type(request.parameters.get("search_type"))?;
     let parts = read(&mut request).await?;
@@ -76,32 +64,73 @@ async fn msearch(mut request: Request) -> Answer {
             "maxConcurrentSearchRequests must be positive",
         ));
     }
-    let request = &request;
+    let request = &Arc::new(request);
     let answers = stream::iter(parts)
-        .map(|part| async move { answer(request, part).await })
+        .map(|part| part::answer(request, part))
         .buffered(concurrent.min(request.app.options.max_concurrent_searches));
     let mut answers = std::pin::pin!(answers);
     let mut out = Buffer::new(&request.making.memory, &|| true);
     let mut joined = out.push_str(&" ".repeat(HEAD_BYTES));
-    let mut is_first = true;
-    let (mut staleness, mut cost) = (Staleness::default(), Duration::ZERO);
+    let mut all = Totals::default();
     while let (Ok(()), Some(answer)) = (&joined, answers.next().await) {
         let answer = answer?;
-        staleness.add(answer.staleness);
-        cost += answer.cost;
-        joined = join(&answer.body, is_first, &mut out).await;
-        is_first = false;
+        joined = join(&answer, all.num_answers == 0, &mut out).await;
+        all.add(&answer);
     }
     let joined = joined.and_then(|()| out.push_str("]}"));
-    let head = format!(
-        r#"{{"took":{},"responses":["#,
-        request.started.elapsed().as_millis()
-    );
+    let head = head_of_all(request.started.elapsed());
     out.overwrite(HEAD_BYTES - head.len(), &head);
     let body = out.finish(joined)?;
     let reply = Reply::made(body.slice(HEAD_BYTES - head.len()..));
-    let reply = request.telling_cost(reply, cost);
-    Ok(reply.warning(&staleness.warnings()))
+    Ok(all.told(request, reply))
+}
+
+/// What the answer to all searches says beside their answers.
+#[derive(Default)]
+struct Totals {
+    num_answers: usize,
+    staleness: Staleness,
+    /// How long threads of leaves were busy.
+    cost: Duration,
+    origins: Origins,
+    editions: Vec<Option<gleaner_model::Edition>>,
+    /// Warnings of answers that were kept.
+    warnings: HeaderMap,
+}
+
+impl Totals {
+    fn add(&mut self, answer: &PartAnswer) {
+        self.num_answers += 1;
+        self.staleness.add(answer.staleness);
+        self.cost += answer.cost;
+        self.origins.add(answer.origin);
+        if self.editions.len() < MAX_KEPT_SEARCHES {
+            self.editions.push(answer.edition);
+        }
+        for warning in answer.headers.get_all(header::WARNING) {
+            let mut known = self.warnings.get_all(header::WARNING).iter();
+            if !known.any(|known| known == warning) {
+                self.warnings.append(header::WARNING, warning.clone());
+            }
+        }
+    }
+
+    fn told(&self, request: &Request, reply: Reply) -> Reply {
+        let mut reply = request.telling_cost(reply, self.cost);
+        if request.app.cache.is_some() {
+            reply = reply.with_header(X_CACHE, self.origins.word());
+            if let Some(age) = self.origins.age() {
+                reply = reply.with_header(header::AGE, &age.as_secs().to_string());
+            }
+            if request.headers.contains_key(X_EDITION) && self.num_answers <= MAX_KEPT_SEARCHES {
+                reply = reply.with_header(X_EDITION, &edition_list(&self.editions));
+            }
+        }
+        for warning in self.warnings.get_all(header::WARNING) {
+            reply = reply.with_header(header::WARNING, warning.to_str().unwrap_or_default());
+        }
+        reply.warning(&self.staleness.warnings())
+    }
 }
 
 /// Bytes in front of the answers, which are written after them: the time that all of them took.
@@ -111,88 +140,22 @@ const HEAD_BYTES: usize = 64;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// Appends an answer to those before it.
-async fn join(answer: &Bytes, is_first: bool, out: &mut Buffer<'_>) -> io::Result<()> {
+async fn join(answer: &PartAnswer, is_first: bool, out: &mut Buffer<'_>) -> io::Result<()> {
     if !is_first {
         out.push_str(",")?;
     }
-    for piece in answer.chunks(PIECE_BYTES) {
+    let start = answer.body.strip_suffix(b"}");
+    let start = start.filter(|_| answer.is_whole);
+    for piece in start.unwrap_or(&answer.body).chunks(PIECE_BYTES) {
         out.write_all(piece)?;
         if piece.len() == PIECE_BYTES {
             tokio::task::yield_now().await;
         }
     }
-    Ok(())
-}
-
-/// The answer to one search.
-struct PartAnswer {
-    body: Bytes,
-    staleness: Staleness,
-    /// How long threads of leaves were busy with it.
-    cost: Duration,
-}
-
-/// Returns the answer to one search; an error is one where there is no memory to tell it.
-async fn answer(request: &Request, part: Part) -> Result<PartAnswer, ApiError> {
-    let making = &request.making;
-    let error = match run(request, &part).await {
-        Ok((response, form)) => {
-            let num_bytes = size_hint(&response, &form);
-            let staleness = Staleness::of_search(&response.shards);
-            let cost = response.evaluated;
-            let write = move |out: &mut Buffer<'_>| {
-                let mut body = SearchBody::new(&response, &form);
-                body.status = Some(StatusCode::OK.as_u16());
-                out.json(&body)
-            };
-            match making.written(num_bytes, write).await {
-                Ok(body) => {
-                    return Ok(PartAnswer {
-                        body,
-                        staleness,
-                        cost,
-                    });
-                }
-                Err(error) => error,
-            }
-        }
-        Err(error) => error,
-    };
-    let body = error.to_body();
-    let written = making.written(0, move |out| out.json(&body)).await?;
-    Ok(PartAnswer {
-        body: written,
-        staleness: Staleness::default(),
-        cost: Duration::ZERO,
-    })
-}
-
-async fn run(
-    request: &Request,
-    part: &Part,
-) -> Result<(gleaner_root::SearchResponse, SearchForm), ApiError> {
-    let limits = request.root().cluster().limits();
-    let parse = move |body: &[u8]| parse_search(body, &limits);
-    let (mut search, _held) = request.making.parsed(&part.body, parse).await?;
-    count_all_for_plain_totals(&mut search, &request.parameters)?;
-    let form = SearchForm::of(&search, &request.parameters)?;
-    check_search_type(part.search_type.as_deref())?;
-    part.preference
-        .as_deref()
-        .map_or(Ok(()), check_preference)?;
-    check_search_after(&search)?;
-    check_pit(&search, &part.target, part.preference.as_deref())?;
-    let target = match search.pit.is_some() && !part.names_indices {
-        true => part.target.clone(),
-        false => Target {
-            expression: request
-                .narrowed(part.target.expression.as_deref(), &part.target.options)?,
-            ..part.target.clone()
-        },
-    };
-    check_boosts(&search, &target, &request.root().cluster().state())?;
-    let response = search::answer(request, &target, search, &part.options).await?;
-    Ok((response, form))
+    match start {
+        Some(_) => out.write_all(PART_END),
+        None => Ok(()),
+    }
 }
 
 async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
@@ -222,7 +185,7 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
             let reason = format!("too many searches, at most [{MAX_SEARCHES}]");
             return Err(ApiError::validation(&[reason]));
         }
-        parts.push(part(request, &header.text, body.text).await?);
+        parts.push(part(request, header.text, body.text).await?);
     }
     request.held = lines.into_held();
     Ok(parts)
@@ -232,44 +195,9 @@ fn unterminated() -> ApiError {
     ApiError::illegal("The msearch request must be terminated by a newline [\\n]")
 }
 
-/// Reads a header line; what it does not say is as the URI has it.
-async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, ApiError> {
-    let mut target = request.target()?;
-    let mut names_indices = request.reading().names_indices();
-    let mut options = SearchOptions {
-        origin: request.origin(&body),
-        patience: request.patience(),
-        memory: Some(request.making.memory.clone()),
-        ..SearchOptions::default()
-    };
-    let (mut search_type, mut preference) = (None, None);
-    let header = header.trim_ascii();
-    if !header.is_empty() {
-        let value = json::read(header, &request.root().cluster().limits())?;
-        let mut reader = ObjectReader::part("msearch", &value)?;
-        if let Some(indices) = reader.take_any(&["index", "indices"]) {
-            let expression = expression(indices)?;
-            names_indices = true;
-            target.expression = Some(expand_date_math(
-                &expression,
-                request.root().cluster().now_ms(),
-            )?);
-        }
-        if let Some(routing) = reader.take("routing").and_then(scalar_text) {
-            target.routing = Some(routing);
-        }
-        target.options = resolve_options(&mut reader, target.options)?;
-        let partial = reader.boolean("allow_partial_search_results")?;
-        options.refuse_partial = partial == Some(false);
-        search_type = reader.take("search_type").and_then(scalar_text);
-        preference = reader.take("preference").and_then(scalar_text);
-        reader.ignore(&["request_cache", "ccs_minimize_roundtrips"]);
-        reader.ignore(&["ignore_throttled", "type", "types"]);
-        if let Some((key, _)) = reader.rest().next() {
-            let reason = format!("key [{key}] is not supported in the metadata section");
-            return Err(ApiError::illegal(reason));
-        }
-    }
+/// Reads a header line, and that its search is JSON.
+async fn part(request: &Request, line: Bytes, body: Bytes) -> Result<Part, ApiError> {
+    let header = Header::read(&line, &request.reading())?;
     if !body.trim_ascii().is_empty() {
         // As in the dialect, a line that is no JSON refuses all searches; one that asks for what is not
         // there, which may be there in the dialect, is refused alone.
@@ -282,14 +210,7 @@ async fn part(request: &Request, header: &[u8], body: Bytes) -> Result<Part, Api
         let (limit, _) = request.making.parsed(&body, read).await?;
         check_total(limit, request)?;
     }
-    Ok(Part {
-        target,
-        names_indices,
-        options,
-        search_type,
-        preference,
-        body,
-    })
+    Ok(Part { line, header, body })
 }
 
 /// Refuses a limit on what is counted where the total is to be a bare number: it refuses all searches.
@@ -302,48 +223,13 @@ fn check_total(limit: Option<u64>, request: &Request) -> Result<(), ApiError> {
     }
 }
 
-fn expression(value: &Value) -> Result<String, ApiError> {
-    let name = |value: &Value| {
-        value
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| ApiError::illegal("index must be a text"))
-    };
-    match value {
-        Value::Array(items) => Ok(items
-            .iter()
-            .map(name)
-            .collect::<Result<Vec<_>, _>>()?
-            .join(",")),
-        other => name(other),
-    }
-}
-
-fn resolve_options(
-    reader: &mut ObjectReader<'_>,
-    defaults: ResolveOptions,
-) -> Result<ResolveOptions, ApiError> {
-    let mut options = defaults;
-    if let Some(flag) = reader.boolean("ignore_unavailable")? {
-        options.ignore_unavailable = flag;
-    }
-    if let Some(flag) = reader.boolean("allow_no_indices")? {
-        options.allow_no_indices = flag;
-    }
-    if let Some(words) = reader.take("expand_wildcards") {
-        options.expand_wildcards = ExpandWildcards::parse(&expression(words)?)?;
-    }
-    Ok(options)
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
+    use serde_json::Value;
     use tower::ServiceExt as _;
 
     use crate::dialect::tests::speaking;
-
-    use super::*;
 
     /// Sends searches; returns the answer.
     async fn sent(path: &str, lines: &str) -> Value {

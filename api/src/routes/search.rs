@@ -247,7 +247,7 @@ fn check_sizes(parameters: &Parameters) -> Result<(), ApiError> {
 }
 
 /// Refuses a way to search that the dialect does not know.
-pub(super) fn check_search_type(given: Option<&str>) -> Result<(), ApiError> {
+pub(crate) fn check_search_type(given: Option<&str>) -> Result<(), ApiError> {
     match given {
         None | Some("query_then_fetch" | "dfs_query_then_fetch") => Ok(()),
         Some(other) => Err(ApiError::illegal(format!("No search type for [{other}]"))),

@@ -15,7 +15,7 @@ use crate::{Answer, Cache, CacheOptions, Current, Generations, Keep};
 
 /// A fault of those who say editions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bug {
+pub(crate) enum Bug {
     /// None.
     None,
     /// The mapping is in no edition.
@@ -30,7 +30,7 @@ pub(super) enum Bug {
 
 /// Where it is known what is current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(crate) enum Known {
     Here,
     /// On another node, which takes some turns to answer, or does not.
     Elsewhere,
@@ -38,12 +38,12 @@ pub(super) enum Known {
 
 /// What there is to know at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct State {
-    pub(super) written: u32,
-    pub(super) mapping: u32,
+pub(crate) struct State {
+    pub(crate) written: u32,
+    pub(crate) mapping: u32,
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     bug: Bug,
     known: Known,
     state: Mutex<State>,
@@ -52,17 +52,17 @@ pub(super) struct World {
     /// How often it was asked what is current elsewhere.
     num_asked: AtomicUsize,
     /// Whether those who are asked are away.
-    pub(super) are_away: Mutex<bool>,
+    pub(crate) are_away: Mutex<bool>,
     /// States at which the evaluations under way began.
     under_way: Mutex<Vec<State>>,
 }
 
 impl World {
-    pub(super) fn new(bug: Bug) -> Arc<Self> {
+    pub(crate) fn new(bug: Bug) -> Arc<Self> {
         Self::known(Known::Here, bug)
     }
 
-    pub(super) fn known(known: Known, bug: Bug) -> Arc<Self> {
+    pub(crate) fn known(known: Known, bug: Bug) -> Arc<Self> {
         Arc::new(Self {
             bug,
             known,
@@ -74,33 +74,33 @@ impl World {
         })
     }
 
-    pub(super) fn cache(self: &Arc<Self>) -> Arc<Cache> {
+    pub(crate) fn cache(self: &Arc<Self>) -> Arc<Cache> {
         Cache::new(CacheOptions::new(|| 1), Arc::clone(self) as _)
     }
 
-    pub(super) fn write(&self) -> State {
+    pub(crate) fn write(&self) -> State {
         let mut state = self.state.lock();
         *self.replica.lock() = *state;
         state.written += 1;
         *state
     }
 
-    pub(super) fn map(&self) -> State {
+    pub(crate) fn map(&self) -> State {
         let mut state = self.state.lock();
         *self.replica.lock() = *state;
         state.mapping += 1;
         *state
     }
 
-    pub(super) fn num_asked(&self) -> usize {
+    pub(crate) fn num_asked(&self) -> usize {
         self.num_asked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         *self.state.lock()
     }
 
-    pub(super) fn edition(&self) -> Edition {
+    pub(crate) fn edition(&self) -> Edition {
         self.edition_of(self.state())
     }
 
@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Evaluates: reads the state after some turns of others, and answers after some more.
-    pub(super) async fn evaluate(self: Arc<Self>, turns: [usize; 2]) -> Answer {
+    pub(crate) async fn evaluate(self: Arc<Self>, turns: [usize; 2]) -> Answer {
         self.under_way.lock().push(self.state());
         wait(turns[0]).await;
         let seen = self.state();
@@ -133,7 +133,7 @@ impl World {
 }
 
 /// Lets others have their turns.
-pub(super) async fn wait(turns: usize) {
+pub(crate) async fn wait(turns: usize) {
     for _ in 0..turns {
         tokio::task::yield_now().await;
     }

@@ -5,15 +5,16 @@
 //! Read first: [`FrontCache::start`].
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
-use gleaner_api::{KeyMaker, Moment, Workloads};
-use gleaner_cache::{Cache, CacheOptions, Current, Generations, Keep};
+use gleaner_api::{KeyMaker, Moment, Searches, Workloads};
+use gleaner_cache::{Answer, Cache, CacheOptions, Current, Generations, Keep};
 use gleaner_coordinator::Coordinator;
-use gleaner_front::{KeptAnswers, Reads, Visitors};
+use gleaner_front::{KeptAnswers, Reads, Several, Visitors};
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::GrpcGrantor;
@@ -21,6 +22,7 @@ use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
 use gleaner_root::edition::EditionMaker;
 use http::request::Parts;
+use http::{Response, StatusCode};
 use tokio::task::JoinSet;
 
 use super::visitors::KnownVisitors;
@@ -147,12 +149,45 @@ struct ReadRequests {
     cache: Arc<Cache>,
 }
 
-impl Reads for ReadRequests {
-    fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep> {
-        let moment = Moment {
+impl ReadRequests {
+    fn moment(&self) -> Option<Moment> {
+        Some(Moment {
             state: self.known.state()?,
             now_ms: now_ms(),
-        };
-        self.keys.keep(head, body, &moment, self.cache.memo())
+        })
+    }
+}
+
+impl Reads for ReadRequests {
+    fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep> {
+        self.keys
+            .keep(head, body, &self.moment()?, self.cache.memo())
+    }
+
+    fn several(&self, head: &Parts, body: &Bytes) -> Option<Arc<dyn Several>> {
+        let moment = self.moment()?;
+        let searches = self.keys.searches(head, body, &moment, self.cache.memo())?;
+        Some(Arc::new(PartsOfSearches(searches)))
+    }
+}
+
+/// The searches of an `_msearch`, as parts of one request.
+struct PartsOfSearches(Searches);
+
+impl Several for PartsOfSearches {
+    fn keeps(&self) -> &[Option<Keep>] {
+        self.0.keeps()
+    }
+
+    fn body_for(&self, places: &[usize]) -> Bytes {
+        self.0.body_for(places)
+    }
+
+    fn answers_in(&self, answer: &Response<Bytes>, num: usize) -> Option<Vec<Answer>> {
+        self.0.answers_in(answer, num)
+    }
+
+    fn joined(&self, answers: &[(StatusCode, Bytes)], took: Duration) -> Bytes {
+        Searches::joined(answers, took)
     }
 }

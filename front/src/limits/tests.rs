@@ -141,7 +141,7 @@ fn costs_are_learned_and_charged_before() {
     );
     assert!(limits.charge(&whole, 2, 1.0).is_err());
     let hits = limits.enter(key("d"), address(1)).expect("let in");
-    let kept = (0..10_000).take_while(|_| limits.charge_kept(&hits).is_ok());
+    let kept = (0..10_000).take_while(|_| limits.charge_kept(&hits, 1).is_ok());
     assert!(
         kept.count() >= 5_000,
         "an answer that is kept costs a fiftieth"

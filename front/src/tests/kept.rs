@@ -13,6 +13,8 @@ use gleaner_query::canonical::edition::Targets;
 
 use crate::{KeptAnswers, Reads};
 
+mod several;
+
 /// What is current, by hand.
 #[derive(Default)]
 struct Now(AtomicU8);
