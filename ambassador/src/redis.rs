@@ -12,6 +12,7 @@ mod client;
 mod commands;
 mod connection;
 mod health;
+mod keep;
 mod pool;
 mod reply;
 mod request;
@@ -26,8 +27,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub(crate) use connection::Connection;
 pub use connection::ServerError;
+pub(crate) use connection::{Answers, Connection};
+pub use keep::{BadRedisUrl, RedisKeep, RedisUrl};
 pub(crate) use request::Request;
 
 use crate::accepting::Accepting;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 use tokio::sync::Mutex;
 
-use crate::redis::{Connection, Request, ServerError};
+use crate::redis::{Answers, Connection, Request, ServerError};
 
 pub use slowlog::{News, SlowEntry, SlowLog};
 
@@ -85,7 +85,13 @@ impl RedisReport {
             let connection = match kept.take() {
                 Some(connection) => connection,
                 None => {
-                    Connection::open(&self.address, self.password.as_deref(), self.within).await?
+                    Connection::open(
+                        &self.address,
+                        self.password.as_deref(),
+                        Answers::Any,
+                        self.within,
+                    )
+                    .await?
                 }
             };
             let answer = connection.ask(&Request::of(words)).await;

@@ -14,14 +14,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use gleaner_cache::respond::{Wanted, mark, respond};
-use gleaner_cache::{Answer, Cache, CacheOptions, Current, Generations};
+use gleaner_cache::{Answer, Cache, CacheOptions, Current, Generations, OverflowOptions};
 use gleaner_model::Edition;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_root::Root;
 use http::{Response, StatusCode, header};
 
 use crate::error::ApiError;
-use crate::options::ApiOptions;
+use crate::options::{ApiOptions, CacheBeyond};
 use crate::request::Request;
 use crate::response::{Form, Reply, warning_values};
 use crate::service::carry_out;
@@ -36,10 +36,19 @@ pub(crate) fn cache_of(root: &Arc<Root>, options: &ApiOptions) -> Option<Arc<Cac
     let clock = root.cluster().clock();
     let memory_bytes = options.cache_bytes;
     let cache = || {
+        let beyond = options.cache_beyond.as_ref();
+        let overflow = beyond.map(|CacheBeyond(beyond)| {
+            let root = Arc::clone(root);
+            OverflowOptions {
+                beyond: Arc::clone(beyond),
+                state: Arc::new(move || Some(root.cluster().state())),
+            }
+        });
         let options = CacheOptions {
             memory_bytes,
             entry_bytes: options.cache_entry_bytes,
             clock,
+            overflow,
         };
         Cache::new(options, Arc::new(OfRoot(Arc::clone(root))))
     };

@@ -39,7 +39,7 @@ pub use bound::{Bindings, Bound};
 pub use cached::{KeyMaker, Moment, Searches};
 pub use dialect::{Dialect, dialect};
 pub use gathered::{Gather, GatheredRoutes, RootAnswer};
-pub use options::{ApiOptions, Distribution, RemoteClusters};
+pub use options::{ApiOptions, CacheBeyond, Distribution, RemoteClusters};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use serve::{serve, serve_probes};

@@ -1,8 +1,10 @@
 //! What the REST interface may use up and how it presents itself.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gleaner_cache::Beyond;
 use gleaner_machine::Probe;
 use gleaner_server::ServerOptions;
 
@@ -26,6 +28,16 @@ impl Distribution {
             Self::Elasticsearch => "8.19.0",
             Self::OpenSearch => "2.19.0",
         }
+    }
+}
+
+/// A place where answers go that fall out of memory. Clones share it.
+#[derive(Clone)]
+pub struct CacheBeyond(pub Arc<dyn Beyond>);
+
+impl fmt::Debug for CacheBeyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CacheBeyond")
     }
 }
 
@@ -79,6 +91,8 @@ pub struct ApiOptions {
     pub cache_bytes: u64,
     /// Bytes of the largest answer that is kept; default 1 MiB.
     pub cache_entry_bytes: u64,
+    /// Where answers go that fall out of memory; default nowhere.
+    pub cache_beyond: Option<CacheBeyond>,
     /// Where denials are written down; default nowhere.
     pub audit: Option<Arc<Audit>>,
     /// The clusters that documents may be copied from.
@@ -106,6 +120,7 @@ impl Default for ApiOptions {
             server: ServerOptions::default(),
             cache_bytes: 0,
             cache_entry_bytes: 1 << 20,
+            cache_beyond: None,
             audit: None,
             remote_clusters: RemoteClusters::default(),
             probe: Arc::default(),

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gleaner_model::Edition;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 /// Headers that are kept with an answer; all others are of one request.
-const KEPT_HEADERS: [http::HeaderName; 3] = [
+pub(crate) const KEPT_HEADERS: [http::HeaderName; 3] = [
     header::CONTENT_TYPE,
     header::WARNING,
     // Clients of the dialect go by it; a front keeps answers that have it already.
@@ -72,6 +72,30 @@ impl Entry {
             body: Bytes::copy_from_slice(&answer.body),
             made: made(&answer.headers),
             current_ms: AtomicU64::new(made(&answer.headers).elapsed().as_millis() as u64),
+        }
+    }
+
+    /// Returns an entry that was evaluated so long ago, and is not known to have been current since.
+    pub(crate) fn aged(edition: Edition, headers: HeaderMap, body: Bytes, age: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            edition,
+            headers,
+            body,
+            made: now.checked_sub(age).unwrap_or(now),
+            current_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns it as the answer to a request that fetched it.
+    pub(crate) fn to_answer(&self) -> Answer {
+        let mut headers = self.headers.clone();
+        headers.insert(header::AGE, HeaderValue::from(self.age().as_secs()));
+        Answer {
+            status: StatusCode::OK,
+            headers,
+            body: self.body.clone(),
+            edition: Some(self.edition),
         }
     }
 

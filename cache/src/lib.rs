@@ -12,12 +12,13 @@ pub mod current;
 pub mod entry;
 mod flights;
 pub mod memo;
+pub mod overflow;
 pub mod respond;
 mod several;
 mod store;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gleaner_model::{AnswerKey, Edition};
@@ -27,11 +28,13 @@ pub use current::{Current, Generations};
 pub use entry::{Answer, Entry};
 use flights::{Ending, Flights, Seat};
 pub use memo::Memo;
+use overflow::Overflow;
+pub use overflow::{Beyond, BeyondError, OverflowOptions};
 pub use respond::{Origin, Origins};
 use store::Store;
 
 /// What a cache may use up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CacheOptions {
     /// Bytes of all answers that are kept; default 256 MiB.
     pub memory_bytes: u64,
@@ -39,6 +42,8 @@ pub struct CacheOptions {
     pub entry_bytes: u64,
     /// Clock: milliseconds since the epoch.
     pub clock: fn() -> i64,
+    /// Where answers go that fall out of memory; default nowhere.
+    pub overflow: Option<OverflowOptions>,
 }
 
 impl CacheOptions {
@@ -48,6 +53,7 @@ impl CacheOptions {
             memory_bytes: 256 << 20,
             entry_bytes: 1 << 20,
             clock,
+            overflow: None,
         }
     }
 }
@@ -122,6 +128,7 @@ enum Place {
 pub struct Cache {
     generations: Arc<dyn Generations>,
     store: Store,
+    overflow: Option<Overflow>,
     flights: Flights,
     memo: Memo,
     clock: fn() -> i64,
@@ -129,13 +136,26 @@ pub struct Cache {
 
 impl Cache {
     /// Returns an empty cache whose entries are held against `generations`.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, where answers overflow.
     pub fn new(options: CacheOptions, generations: Arc<dyn Generations>) -> Arc<Self> {
+        let CacheOptions {
+            memory_bytes,
+            entry_bytes,
+            clock,
+            overflow,
+        } = options;
+        let most_bytes = store::most_bytes(memory_bytes, entry_bytes);
+        let overflow = overflow.map(|options| Overflow::start(options, clock, most_bytes));
+        let (overflow, falling) = overflow.unzip();
         Arc::new(Self {
             generations,
-            store: Store::new(options.memory_bytes, options.entry_bytes),
+            store: Store::new(memory_bytes, most_bytes, falling),
+            overflow,
             flights: Flights::default(),
             memo: Memo::default(),
-            clock: options.clock,
+            clock,
         })
     }
 
@@ -178,6 +198,8 @@ impl Cache {
         F: Future<Output = Answer> + Send + 'static,
     {
         let mut fetch = Some(fetch);
+        // What came from beyond memory instead of an evaluation.
+        let brought = Arc::new(OnceLock::new());
         for _ in 0..MAX_JOINS {
             let place = match self.place(keep).await {
                 Place::Kept(entry) => Place::Kept(entry),
@@ -201,12 +223,21 @@ impl Cache {
                 && let Some(fetch) = fetch.take()
             {
                 let (cache, keep) = (Arc::clone(self), keep.clone());
-                let fetching = fetch();
-                let work = async move { cache.note(&keep, fetching.await) };
+                let (fetching, brought) = (fetch(), Arc::clone(&brought));
+                let work = async move {
+                    if let Some(entry) = cache.overflown(&keep).await {
+                        return brought.get_or_init(|| entry).to_answer();
+                    }
+                    cache.note(&keep, fetching.await)
+                };
                 seat.begin(work);
             }
             match seat.ending(keep.patience).await {
                 Ending::Own(answer) => {
+                    if let Some(entry) = brought.get() {
+                        self.store.note_hit();
+                        return Ok(Served::Kept(Arc::clone(entry)));
+                    }
                     self.store.note_miss();
                     return Ok(Served::Evaluated(answer));
                 }
@@ -261,6 +292,32 @@ impl Cache {
         seat.map_or(Place::Alone, Place::Seat)
     }
 
+    /// Takes the entry that answers the request back from beyond memory, if it is of the current edition. That is looked up
+    /// when the entry is there, so it holds for every request that has come by then.
+    async fn overflown(&self, keep: &Keep) -> Option<Arc<Entry>> {
+        let entry = self
+            .overflow
+            .as_ref()?
+            .get(&keep.key, keep.patience)
+            .await?;
+        let current = match self.generations.current(&keep.targets) {
+            Current::Edition(edition) => Some(edition),
+            Current::Unknown => None,
+            Current::Elsewhere => {
+                let patience = keep.patience.min(ASK_PATIENCE);
+                self.generations.ask(&keep.targets, patience).await
+            }
+        };
+        if current != Some(entry.edition) || !self.holds(keep) {
+            overflow::note("stale");
+            return None;
+        }
+        overflow::note("hit");
+        entry.note_current();
+        self.store.put(keep.key, Arc::clone(&entry));
+        Some(entry)
+    }
+
     /// Returns the entry that answers the request, if it is of the edition that is `current`.
     fn kept(&self, keep: &Keep, current: Edition) -> Option<Arc<Entry>> {
         let entry = self.store.get(&keep.key)?;
@@ -289,7 +346,7 @@ impl Cache {
             && self.may_be_current(keep, edition)
         {
             let entry = Entry::of(&answer, edition);
-            self.store.put(keep.key, entry);
+            self.store.put(keep.key, Arc::new(entry));
         }
         answer
     }
@@ -300,6 +357,11 @@ impl Cache {
             Current::Unknown => false,
             Current::Elsewhere => true,
         }
+    }
+
+    #[cfg(test)]
+    fn falling(&self) -> Option<&overflow::Falling> {
+        Some(&self.overflow.as_ref()?.falling)
     }
 
     fn holds(&self, keep: &Keep) -> bool {

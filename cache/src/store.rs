@@ -11,9 +11,15 @@ use metrics::{Counter, Gauge};
 use moka::notification::RemovalCause;
 
 use crate::entry::{Answer, Entry};
+use crate::overflow::Falling;
 
 /// The largest entry is at most this part of all.
 const SHARE_OF_ENTRY: u64 = 64;
+
+/// Returns the bytes of the largest answer that is kept.
+pub(crate) fn most_bytes(memory_bytes: u64, entry_bytes: u64) -> u64 {
+    entry_bytes.min(memory_bytes / SHARE_OF_ENTRY)
+}
 
 /// Answers by what was asked.
 pub(crate) struct Store {
@@ -25,16 +31,20 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Returns an empty store of `memory_bytes`, for answers of `entry_bytes` at most.
-    pub(crate) fn new(memory_bytes: u64, entry_bytes: u64) -> Self {
+    /// Returns an empty store of `memory_bytes`, for answers of `most_bytes` at most.
+    /// What falls out for want of room is given to `falling`.
+    pub(crate) fn new(memory_bytes: u64, most_bytes: u64, falling: Option<Falling>) -> Self {
         let evictions = metrics::counter!(metric::CACHE_EVICTIONS.name);
         let bytes = metrics::gauge!(metric::CACHE_BYTES.name);
         let removed = {
             let bytes = bytes.clone();
-            move |_: Arc<AnswerKey>, entry: Arc<Entry>, cause: RemovalCause| {
+            move |key: Arc<AnswerKey>, entry: Arc<Entry>, cause: RemovalCause| {
                 bytes.decrement(weight(&entry));
                 if cause == RemovalCause::Size {
                     evictions.increment(1);
+                    if let Some(falling) = &falling {
+                        falling.take(*key, &entry);
+                    }
                 }
             }
         };
@@ -45,7 +55,7 @@ impl Store {
             .build();
         Self {
             entries,
-            most_bytes: entry_bytes.min(memory_bytes / SHARE_OF_ENTRY),
+            most_bytes,
             hits: metrics::counter!(metric::CACHE_HITS.name),
             misses: metrics::counter!(metric::CACHE_MISSES.name),
             bytes,
@@ -63,9 +73,9 @@ impl Store {
     }
 
     /// Keeps an answer, in place of an older one.
-    pub(crate) fn put(&self, key: AnswerKey, entry: Entry) {
+    pub(crate) fn put(&self, key: AnswerKey, entry: Arc<Entry>) {
         self.bytes.increment(weight(&entry));
-        self.entries.insert(key, Arc::new(entry));
+        self.entries.insert(key, entry);
     }
 
     /// Counts a request that was not evaluated.

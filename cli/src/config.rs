@@ -10,6 +10,7 @@ mod units;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use gleaner_ambassador::RedisUrl;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -97,6 +98,10 @@ pub(crate) struct Config {
     /// 0: no answers are kept.
     pub(crate) cache_memory: ByteSize,
     pub(crate) cache_entry: ByteSize,
+    /// Empty: answers that fall out of memory are dropped.
+    pub(crate) cache_overflow: String,
+    /// Empty: none.
+    pub(crate) cache_overflow_password_file: PathBuf,
     pub(crate) term_lists_memory: ByteSize,
     pub(crate) term_lists_cache: ByteSize,
     pub(crate) indexing_memory: ByteSize,
@@ -165,6 +170,8 @@ impl Default for Config {
             document_cache: ByteSize(64 << 20),
             cache_memory: ByteSize(256 << 20),
             cache_entry: ByteSize(1 << 20),
+            cache_overflow: String::new(),
+            cache_overflow_password_file: PathBuf::new(),
             term_lists_memory: ByteSize(1 << 30),
             term_lists_cache: ByteSize(64 << 20),
             indexing_memory: ByteSize(128 << 20),
@@ -248,6 +255,7 @@ impl Config {
         );
         check_share("hedge_share", self.hedge_share)?;
         check_share("trace_share", self.trace_share)?;
+        self.overflow_url()?;
         ensure!(
             !self.search_timeout.0.is_zero(),
             "`search_timeout` is 0: no search could end; -1 is without limit"
@@ -321,6 +329,19 @@ impl Config {
 }
 
 impl Config {
+    /// Returns where answers go that fall out of the memory of the cache; `None`: nowhere.
+    ///
+    /// # Errors
+    /// What is no address.
+    pub(crate) fn overflow_url(&self) -> Result<Option<RedisUrl>> {
+        let url = Some(&self.cache_overflow).filter(|url| !url.is_empty());
+        let url = url.map(|url| {
+            url.parse()
+                .with_context(|| format!("`cache_overflow` is `{url}`"))
+        });
+        url.transpose()
+    }
+
     fn check_tls(&self) -> Result<()> {
         let is_given = |path: &PathBuf| !path.as_os_str().is_empty();
         let has_certificate = is_given(&self.tls_certificate);

@@ -22,10 +22,11 @@ use crate::descriptors;
 use crate::exit::Exit;
 use crate::node::membership::{ClusterFile, Membership};
 use crate::node::state::Calls;
+use crate::overflow;
 use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
 use crate::tls::{NodeTls, check_exposure};
 pub(crate) use arguments::FrontArguments;
-use kept::FrontCache;
+use kept::{CacheRoom, FrontCache};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit> {
@@ -192,8 +193,14 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
         connect,
         is_encrypted: arguments.ca.is_some(),
     };
-    let memory = arguments.cache_memory.0;
-    FrontCache::start(&ClusterFile::read(path)?, &calls, memory).map(Some)
+    let password = arguments.cache_overflow_password_file.as_deref();
+    let beyond = arguments.cache_overflow.clone();
+    let beyond = beyond.map(|url| overflow::beyond(url, password));
+    let room = CacheRoom {
+        memory_bytes: arguments.cache_memory.0,
+        beyond: beyond.transpose()?,
+    };
+    FrontCache::start(&ClusterFile::read(path)?, &calls, room).map(Some)
 }
 
 fn connector(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Connector> {

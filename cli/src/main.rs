@@ -30,6 +30,7 @@ mod lock;
 mod logging;
 mod man;
 mod node;
+mod overflow;
 mod remote;
 mod search;
 mod security;

@@ -111,6 +111,15 @@ pub const CACHE_BYTES: Metric = Metric {
     help: "bytes of the answers that the answer cache holds",
 };
 
+/// Answers that fell out of memory.
+pub const CACHE_OVERFLOW: Metric = Metric {
+    name: "gleaner_cache_overflow_total",
+    kind: MetricKind::Counter,
+    labels: &["outcome"],
+    values: &["hit", "miss", "stale", "failed", "written", "dropped"],
+    help: "answers that were looked for beyond the memory of the answer cache (`stale`: of another edition; `failed`: no answer in time, or none of this cluster) and put there (`written`, `dropped`)",
+};
+
 /// Calls of other nodes that were refused for their role.
 pub const NODE_CALLS_REFUSED: Metric = Metric {
     name: "gleaner_node_calls_refused_total",
@@ -429,7 +438,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 54] = [
+pub const ALL: [Metric; 55] = [
     AMBASSADOR_CONNECTIONS,
     AMBASSADOR_REQUESTS,
     AMBASSADOR_SERVER_IN,
@@ -438,6 +447,7 @@ pub const ALL: [Metric; 54] = [
     CACHE_EVICTIONS,
     CACHE_HITS,
     CACHE_MISSES,
+    CACHE_OVERFLOW,
     CONNECTIONS,
     CONNECTIONS_CLOSED,
     COPIES_DAMAGED,

@@ -16,6 +16,7 @@ mod connector;
 mod error;
 mod files;
 mod identity;
+mod sealing;
 mod stream;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use connector::{Connector, Trust};
 pub use error::TlsError;
 pub use files::CertificateFiles;
 pub use identity::Identity;
+pub use sealing::SealingKey;
 pub use stream::TlsStream;
 
 /// What is spoken over the encrypted connection, as ALPN names it.

@@ -19,6 +19,9 @@ use super::request::Request;
 /// Requests that wait for a connection to take them; callers beyond wait for a place.
 const QUEUE: usize = 4_096;
 
+/// Longest line of an answer where only flat ones are taken.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
 /// Requests that are written at once.
 const BATCH: usize = 128;
 
@@ -35,6 +38,48 @@ impl Answer {
     /// Is it an error of the server?
     pub(crate) fn is_error(&self) -> bool {
         matches!(self.frame, BytesFrame::Error(_))
+    }
+}
+
+/// Which answers a connection takes: one that brings others ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answers {
+    /// Those of a server that is trusted.
+    Any,
+    /// Only texts, numbers and errors, of so many bytes with their frame: a list in a list could lead the reader to the
+    /// end of its stack.
+    Flat {
+        /// Largest answer.
+        max_bytes: usize,
+    },
+}
+
+impl Answers {
+    /// Checks the answer that `buffer` begins with, as far as it has come.
+    fn check(self, buffer: &[u8]) -> io::Result<()> {
+        let Self::Flat { max_bytes } = self else {
+            return Ok(());
+        };
+        let line = &buffer[..buffer.len().min(MAX_LINE_BYTES)];
+        let end = line.iter().position(|byte| *byte == b'\r');
+        if end.is_none() && buffer.len() >= MAX_LINE_BYTES {
+            return Err(io::Error::other("the answer has no end"));
+        }
+        let too_large = |digits: &[u8]| {
+            let length = std::str::from_utf8(digits).ok();
+            let length = length.and_then(|text| text.parse::<i64>().ok());
+            length
+                .is_none_or(|length| usize::try_from(length).is_ok_and(|length| length > max_bytes))
+        };
+        match (buffer.first(), end) {
+            (None | Some(b'+' | b'-' | b':' | b'$'), None) => Ok(()),
+            (Some(b'+' | b'-' | b':'), Some(_)) => Ok(()),
+            (Some(b'$'), Some(end)) if !too_large(&line[1..end]) => Ok(()),
+            (Some(b'$'), Some(_)) => Err(io::Error::other("the answer is too large")),
+            _ => Err(io::Error::other(
+                "an answer of a kind that nobody asked for",
+            )),
+        }
     }
 }
 
@@ -83,12 +128,13 @@ impl Connection {
     pub(crate) async fn open(
         address: &str,
         password: Option<&str>,
+        answers: Answers,
         within: Duration,
     ) -> Result<Self, ServerError> {
         let opened = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            let connection = Self::over(stream);
+            let connection = Self::over(stream, answers);
             if let Some(password) = password {
                 let answer = connection.ask(&Request::of(["AUTH", password])).await;
                 expect_ok(&answer.map_err(|_| ServerError::Lost)?)?;
@@ -99,14 +145,14 @@ impl Connection {
         opened.unwrap_or(Err(ServerError::Silent(within)))
     }
 
-    fn over(stream: TcpStream) -> Self {
+    fn over(stream: TcpStream, kinds: Answers) -> Self {
         let (read, write) = stream.into_split();
         let (calls, taken) = mpsc::channel(QUEUE);
         let (waiting, answers) = mpsc::unbounded_channel();
         let (living, lives) = watch::channel(());
         let reading = tokio::spawn(async move {
             let _living = living;
-            let ended = read_answers(read, answers).await;
+            let ended = read_answers(read, answers, kinds).await;
             tracing::debug!(?ended, "a connection to a Redis server ended");
         });
         let handle = reading.abort_handle();
@@ -188,10 +234,12 @@ async fn write_requests(
 async fn read_answers(
     mut read: OwnedReadHalf,
     mut answers: mpsc::UnboundedReceiver<oneshot::Sender<Answer>>,
+    kinds: Answers,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(16 << 10);
     loop {
         loop {
+            kinds.check(&buffer)?;
             let decoded = decode_bytes_mut(&mut buffer);
             let decoded = decoded.map_err(|error| io::Error::other(error.to_string()))?;
             let Some((frame, _, raw)) = decoded else {

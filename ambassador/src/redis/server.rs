@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis_protocol::resp2::types::Resp2Frame;
 
-use super::connection::{Connection, ServerError};
+use super::connection::{Answers, Connection, ServerError};
 use super::request::Request;
 
 /// Most keys that are remembered for a server that misses writes; about 64 MiB with keys of ordinary length.
@@ -61,7 +61,7 @@ impl Server {
 
     /// Opens a connection to it, whether it is in or out.
     pub(crate) async fn connect(&self, within: Duration) -> Result<Connection, ServerError> {
-        Connection::open(&self.name, self.password.as_deref(), within).await
+        Connection::open(&self.name, self.password.as_deref(), Answers::Any, within).await
     }
 
     /// Returns its connection while it is in.

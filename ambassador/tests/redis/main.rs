@@ -1,5 +1,6 @@
 //! The ambassador of Redis servers, against real ones: each test starts its own `redis-server`s.
 
+mod keep;
 mod support;
 
 use std::time::Duration;

@@ -145,6 +145,10 @@ impl Ambassador {
             .expect("it comes in");
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.address).await
     }

@@ -159,6 +159,18 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_CACHE_ENTRY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_entry: Option<ByteSize>,
+    /// Redis server, or ambassador, for answers that fall out of memory: redis://HOST:PORT [default: none]
+    #[arg(long, env = "GLEANER_CACHE_OVERFLOW", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_overflow: Option<String>,
+    /// File with the password of that server [default: none]
+    #[arg(
+        long,
+        env = "GLEANER_CACHE_OVERFLOW_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_overflow_password_file: Option<PathBuf>,
     /// Posting lists that all searches scattered by terms hold at a root [default: 1gb]
     #[arg(long, env = "GLEANER_TERM_LISTS_MEMORY", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

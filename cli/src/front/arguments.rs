@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gleaner_ambassador::RedisUrl;
 use gleaner_front::{BackendUrl, SessionKey};
 use ipnet::IpNet;
 
@@ -77,6 +78,17 @@ pub(crate) struct FrontArguments {
         env = "GLEANER_CACHE_MEMORY"
     )]
     pub(super) cache_memory: ByteSize,
+    /// Redis server, or ambassador, for answers that fall out of memory: redis://HOST:PORT [default: none]
+    #[arg(long, value_name = "URL", env = "GLEANER_CACHE_OVERFLOW")]
+    pub(super) cache_overflow: Option<RedisUrl>,
+    /// File with the password of that server
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GLEANER_CACHE_OVERFLOW_PASSWORD_FILE",
+        requires = "cache_overflow"
+    )]
+    pub(super) cache_overflow_password_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) limits: LimitArguments,
     #[command(flatten)]

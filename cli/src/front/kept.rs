@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
 use gleaner_api::{KeyMaker, Moment, Searches, Workloads};
-use gleaner_cache::{Answer, Cache, CacheOptions, Current, Generations, Keep};
+use gleaner_cache::{
+    Answer, Beyond, Cache, CacheOptions, Current, Generations, Keep, OverflowOptions,
+};
 use gleaner_coordinator::Coordinator;
 use gleaner_front::{KeptAnswers, Reads, Several, Visitors};
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
@@ -30,6 +32,14 @@ use crate::node::membership::ClusterFile;
 use crate::node::state::{Calls, Participant, StateSource};
 use crate::serve::node::now_ms;
 
+/// Where a front keeps answers.
+pub(super) struct CacheRoom {
+    /// Bytes in memory; 0 keeps none.
+    pub(super) memory_bytes: u64,
+    /// Where those go that fall out of it.
+    pub(super) beyond: Option<Arc<dyn Beyond>>,
+}
+
 /// What keeps the answers of a front.
 pub(super) struct FrontCache {
     /// What keeps the answers; `None` where there is no memory for any.
@@ -45,7 +55,8 @@ impl FrontCache {
     ///
     /// # Errors
     /// An address of a member that is none.
-    pub(super) fn start(file: &ClusterFile, calls: &Calls, memory_bytes: u64) -> Result<Self> {
+    pub(super) fn start(file: &ClusterFile, calls: &Calls, room: CacheRoom) -> Result<Self> {
+        let memory_bytes = room.memory_bytes;
         let source = StateSource::of(file, calls)?;
         let known = Arc::new(KnownCluster::default());
         let mut tasks = JoinSet::new();
@@ -78,8 +89,16 @@ impl FrontCache {
             tasks.spawn(async move { follow(&following, &grantor).await });
             roots.push(root);
         }
+        let overflow = room.beyond.map(|beyond| {
+            let known = Arc::clone(&known);
+            OverflowOptions {
+                beyond,
+                state: Arc::new(move || known.state()),
+            }
+        });
         let options = CacheOptions {
             memory_bytes,
+            overflow,
             ..CacheOptions::new(now_ms)
         };
         let cache = Cache::new(options, Arc::clone(&known) as _);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use gleaner_api::{ApiOptions, Distribution as Dialect, RemoteClusters};
+use gleaner_api::{ApiOptions, CacheBeyond, Distribution as Dialect, RemoteClusters};
 use gleaner_coordinator::{Coordinator, Embedded};
 use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
@@ -26,6 +26,7 @@ use super::metrics;
 use crate::config::{Config, Distribution};
 use crate::descriptors;
 use crate::node::membership::Membership;
+use crate::overflow;
 use crate::security;
 use crate::tls::{NodeTls, http_client};
 
@@ -248,12 +249,22 @@ pub(crate) fn api_options(
         remote_clusters: remote_clusters(config)?,
         cache_bytes: config.cache_memory.0,
         cache_entry_bytes: config.cache_entry.0,
+        cache_beyond: cache_beyond(config)?,
         audit: match config.secure {
             true => Some(security::audit(&config.data)?),
             false => None,
         },
         ..edge_options(config, members, tls)?
     })
+}
+
+/// Returns where answers go that fall out of the memory of the cache.
+fn cache_beyond(config: &Config) -> Result<Option<CacheBeyond>> {
+    let file = Some(config.cache_overflow_password_file.as_path());
+    let file = file.filter(|path| !path.as_os_str().is_empty());
+    let url = config.overflow_url()?.filter(|_| config.cache_memory.0 > 0);
+    let beyond = url.map(|url| overflow::beyond(url, file)).transpose()?;
+    Ok(beyond.map(CacheBeyond))
 }
 
 /// Returns the clusters that documents may be copied from, and what asks them.

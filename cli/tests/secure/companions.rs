@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::running::{PATIENCE, Running, gleaner, told};
 
 /// A process that is killed with the test.
-struct Killed(Child);
+pub(crate) struct Killed(Child);
 
 impl Killed {
-    fn start(program: &str, words: &[&str]) -> Option<Self> {
+    pub(crate) fn start(program: &str, words: &[&str]) -> Option<Self> {
         let mut command = Command::new(program);
         command
             .args(words)
@@ -25,6 +25,11 @@ impl Killed {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command.spawn().ok().map(Self)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        crate::running::signal(self.0.id(), signal);
     }
 }
 
@@ -35,7 +40,7 @@ impl Drop for Killed {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }

@@ -1,6 +1,7 @@
 //! Encrypted servers, fronts, clusters and companions as users run them: one command, defaults, no mapping.
 
 mod companions;
+mod edge;
 mod on_etcd;
 mod running;
 mod watching;
