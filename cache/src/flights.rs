@@ -33,6 +33,7 @@ use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
 use crate::entry::Answer;
+use crate::rules::{Rule, Rules};
 
 /// Requests that may wait for one evaluation.
 const MAX_WAITING: usize = 10_000;
@@ -49,6 +50,7 @@ pub(crate) struct Flights {
     /// Keys whose answers were for one alone.
     apart: moka::sync::Cache<AnswerKey, ()>,
     next_number: AtomicU64,
+    pub(crate) rules: Rules,
 }
 
 /// What a flight is of. No edition: nobody had asked which one is current when it began.
@@ -100,6 +102,7 @@ pub(crate) struct Seat {
     seen: Option<Edition>,
     number: u64,
     ended: watch::Receiver<Option<Outcome>>,
+    rules: Rules,
 }
 
 impl Default for Flights {
@@ -112,6 +115,7 @@ impl Default for Flights {
             open: Arc::default(),
             apart,
             next_number: AtomicU64::new(0),
+            rules: Rules::default(),
         }
     }
 }
@@ -138,7 +142,11 @@ impl Flights {
             return None;
         }
         let mut open = self.open.lock();
-        for of in [(key, Some(edition)), (key, None)] {
+        let shared = match self.rules.have(Rule::ShareSameEdition) {
+            true => Some(edition),
+            false => open.keys().find(|of| of.0 == key).and_then(|of| of.1),
+        };
+        for of in [(key, shared), (key, None)] {
             let Some(flight) = open.get_mut(&of) else {
                 continue;
             };
@@ -176,6 +184,7 @@ impl Flights {
             seen: of.1,
             number: flight.number,
             ended: flight.ended.subscribe(),
+            rules: self.rules,
         }
     }
 }
@@ -231,7 +240,11 @@ impl Seat {
                 self.apart.insert(self.of.0, ());
                 Ending::Alone
             }
-            Some(edition) if Some(edition) != self.seen => Ending::Another,
+            Some(edition)
+                if Some(edition) != self.seen && self.rules.have(Rule::ShareSameEdition) =>
+            {
+                Ending::Another
+            }
             Some(_) | None => Ending::Shared(answer),
         }
     }

@@ -14,6 +14,7 @@ mod flights;
 pub mod memo;
 pub mod overflow;
 pub mod respond;
+mod rules;
 mod several;
 mod store;
 
@@ -31,6 +32,7 @@ pub use memo::Memo;
 use overflow::Overflow;
 pub use overflow::{Beyond, BeyondError, OverflowOptions};
 pub use respond::{Origin, Origins};
+use rules::{Rule, Rules};
 use store::Store;
 
 /// What a cache may use up.
@@ -132,6 +134,7 @@ pub struct Cache {
     flights: Flights,
     memo: Memo,
     clock: fn() -> i64,
+    rules: Rules,
 }
 
 impl Cache {
@@ -151,12 +154,27 @@ impl Cache {
         let (overflow, falling) = overflow.unzip();
         Arc::new(Self {
             generations,
+            rules: Rules::default(),
             store: Store::new(memory_bytes, most_bytes, falling),
             overflow,
             flights: Flights::default(),
             memo: Memo::default(),
             clock,
         })
+    }
+
+    /// Returns one as [`Self::new`] does that leaves out a rule.
+    #[cfg(test)]
+    fn without(
+        omitted: Option<Rule>,
+        options: CacheOptions,
+        generations: Arc<dyn Generations>,
+    ) -> Arc<Self> {
+        let cache = Self::new(options, generations);
+        let mut cache = Arc::into_inner(cache).expect("it is not shared yet");
+        cache.rules = Rules { omitted };
+        cache.flights.rules = cache.rules;
+        Arc::new(cache)
     }
 
     /// Answers a request: from what is kept if that is current, with others that ask the same at the same edition,
@@ -308,7 +326,8 @@ impl Cache {
                 self.generations.ask(&keep.targets, patience).await
             }
         };
-        if current != Some(entry.edition) || !self.holds(keep) {
+        let is_checked = self.rules.have(Rule::HoldBeyondAgainstCurrent);
+        if (is_checked && current != Some(entry.edition)) || !self.holds(keep) {
             overflow::note("stale");
             return None;
         }
@@ -321,7 +340,8 @@ impl Cache {
     /// Returns the entry that answers the request, if it is of the edition that is `current`.
     fn kept(&self, keep: &Keep, current: Edition) -> Option<Arc<Entry>> {
         let entry = self.store.get(&keep.key)?;
-        let is_current = entry.edition == current && self.holds(keep);
+        let is_current = entry.edition == current || !self.rules.have(Rule::HoldAgainstCurrent);
+        let is_current = is_current && self.holds(keep);
         is_current.then(|| {
             entry.note_current();
             entry
@@ -340,7 +360,11 @@ impl Cache {
     /// Keeps an answer under the edition that it came with, if that is the current one now. Where other nodes would
     /// have to be asked it is kept unasked: they are asked before each hit.
     fn note(&self, keep: &Keep, answer: Answer) -> Answer {
-        if let Some(edition) = answer.edition
+        let edition = match self.rules.have(Rule::KeepAsItCame) {
+            true => answer.edition,
+            false => self.edition_now(keep).or(answer.edition),
+        };
+        if let Some(edition) = edition
             && self.holds(keep)
             && self.store.takes(&answer)
             && self.may_be_current(keep, edition)
@@ -349,6 +373,13 @@ impl Cache {
             self.store.put(keep.key, Arc::new(entry));
         }
         answer
+    }
+
+    fn edition_now(&self, keep: &Keep) -> Option<Edition> {
+        match self.generations.current(&keep.targets) {
+            Current::Edition(current) => Some(current),
+            Current::Unknown | Current::Elsewhere => None,
+        }
     }
 
     fn may_be_current(&self, keep: &Keep, edition: Edition) -> bool {

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gleaner_model::{AnswerKey, Edition};
+use gleaner_model::{AnswerKey, ClusterState, Edition};
 use gleaner_query::canonical::edition::Targets;
 use parking_lot::Mutex;
 
 use super::whole;
-use crate::{Answer, Cache, CacheOptions, Current, Generations, Keep};
+use crate::overflow::tests::Place;
+use crate::rules::Rule;
+use crate::{Answer, Cache, CacheOptions, Current, Generations, Keep, OverflowOptions};
 
 /// A fault of those who say editions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,12 @@ pub(crate) enum Bug {
     JoinsAnother,
     /// A replica is asked what is current, which shows a write when the next is made.
     AsksReplica,
+    /// Who has lost its lease goes by what it knew when it had one.
+    GoesByTheLast,
+    /// The term of the primary is in no edition, so another history of a shard is taken for the same.
+    WithoutTerm,
+    /// The filter of the alias that is asked is in no edition.
+    WithoutFilter,
 }
 
 /// Where it is known what is current.
@@ -41,6 +49,34 @@ pub(crate) enum Known {
 pub(crate) struct State {
     pub(crate) written: u32,
     pub(crate) mapping: u32,
+    pub(crate) term: u32,
+    pub(crate) filter: u32,
+}
+
+impl State {
+    /// Is something of it older than in `other`?
+    pub(crate) fn is_behind(&self, other: &Self) -> bool {
+        self.parts()
+            .iter()
+            .zip(other.parts())
+            .any(|(own, other)| *own < other)
+    }
+
+    fn parts(&self) -> [u32; 4] {
+        [self.written, self.mapping, self.term, self.filter]
+    }
+
+    /// Reads what an answer shows.
+    pub(crate) fn shown_in(text: &str) -> Self {
+        let mut parts = text.split(' ').map(|part| part.parse().expect("a number"));
+        let mut part = || parts.next().expect("four numbers");
+        Self {
+            written: part(),
+            mapping: part(),
+            term: part(),
+            filter: part(),
+        }
+    }
 }
 
 pub(crate) struct World {
@@ -53,6 +89,8 @@ pub(crate) struct World {
     num_asked: AtomicUsize,
     /// Whether those who are asked are away.
     pub(crate) are_away: Mutex<bool>,
+    /// What was known when the lease was lost; `None` while there is one.
+    at_loss: Mutex<Option<State>>,
     /// States at which the evaluations under way began.
     under_way: Mutex<Vec<State>>,
 }
@@ -70,6 +108,7 @@ impl World {
             replica: Mutex::default(),
             num_asked: AtomicUsize::new(0),
             are_away: Mutex::default(),
+            at_loss: Mutex::default(),
             under_way: Mutex::default(),
         })
     }
@@ -78,18 +117,41 @@ impl World {
         Cache::new(CacheOptions::new(|| 1), Arc::clone(self) as _)
     }
 
+    /// Returns a cache that leaves out `omitted`, with room for a few answers; others fall out of it.
+    pub(crate) fn cache_without(self: &Arc<Self>, omitted: Option<Rule>) -> Arc<Cache> {
+        let state = Arc::new(ClusterState::default());
+        let options = CacheOptions {
+            memory_bytes: 1 << 10,
+            overflow: Some(OverflowOptions {
+                beyond: Arc::new(Place::default()),
+                state: Arc::new(move || Some(Arc::clone(&state))),
+            }),
+            ..CacheOptions::new(|| 1)
+        };
+        Cache::without(omitted, options, Arc::clone(self) as _)
+    }
+
     pub(crate) fn write(&self) -> State {
-        let mut state = self.state.lock();
-        *self.replica.lock() = *state;
-        state.written += 1;
-        *state
+        self.change(|state| state.written += 1)
     }
 
     pub(crate) fn map(&self) -> State {
+        self.change(|state| state.mapping += 1)
+    }
+
+    /// Changes something of the state.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) -> State {
         let mut state = self.state.lock();
         *self.replica.lock() = *state;
-        state.mapping += 1;
+        change(&mut state);
         *state
+    }
+
+    /// Loses the lease on what is current, or has it again.
+    pub(crate) fn lease(&self, is_held: bool) {
+        let state = self.state();
+        let mut at_loss = self.at_loss.lock();
+        *at_loss = (!is_held).then(|| at_loss.unwrap_or(state));
     }
 
     pub(crate) fn num_asked(&self) -> usize {
@@ -105,13 +167,17 @@ impl World {
     }
 
     fn edition_of(&self, state: State) -> Edition {
-        let mapping = match self.bug {
-            Bug::WithoutMapping => 0,
-            Bug::None | Bug::OfNow | Bug::JoinsAnother | Bug::AsksReplica => state.mapping,
-        };
+        let unless = |bug, part| if self.bug == bug { 0 } else { part };
+        let parts = [
+            state.written,
+            unless(Bug::WithoutMapping, state.mapping),
+            unless(Bug::WithoutTerm, state.term),
+            unless(Bug::WithoutFilter, state.filter),
+        ];
         let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&state.written.to_le_bytes());
-        bytes[4..8].copy_from_slice(&mapping.to_le_bytes());
+        for (bytes, part) in bytes.chunks_mut(4).zip(parts) {
+            bytes.copy_from_slice(&part.to_le_bytes());
+        }
         Edition(bytes)
     }
 
@@ -124,16 +190,18 @@ impl World {
         self.under_way.lock().remove(0);
         let edition = match self.bug {
             Bug::OfNow => self.edition(),
-            Bug::None | Bug::WithoutMapping | Bug::JoinsAnother | Bug::AsksReplica => {
-                self.edition_of(seen)
-            }
+            _ => self.edition_of(seen),
         };
-        whole(&format!("{} {}", seen.written, seen.mapping), Some(edition))
+        let [written, mapping, term, filter] = seen.parts();
+        whole(
+            &format!("{written} {mapping} {term} {filter}"),
+            Some(edition),
+        )
     }
 }
 
 /// Lets others have their turns.
-pub(crate) async fn wait(turns: usize) {
+pub(super) async fn wait(turns: usize) {
     for _ in 0..turns {
         tokio::task::yield_now().await;
     }
@@ -144,6 +212,12 @@ impl Generations for World {
     fn current(&self, _: &Targets) -> Current {
         if self.known == Known::Elsewhere {
             return Current::Elsewhere;
+        }
+        if let Some(at_loss) = *self.at_loss.lock() {
+            return match self.bug {
+                Bug::GoesByTheLast => Current::Edition(self.edition_of(at_loss)),
+                _ => Current::Unknown,
+            };
         }
         let began = self.under_way.lock().first().copied();
         match (self.bug, began) {

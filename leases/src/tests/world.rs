@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use super::*;
 
@@ -20,14 +20,20 @@ pub(super) enum Fault {
     CountsFromAnswer,
     /// A root grants a whole lease, however little is left of its own.
     GrantsMoreThanItHas,
+    /// What is leased is read before the lease is noted, so that a change in between is in neither.
+    ReadsBeforeItNotes,
+    /// A leaf that begins again acknowledges at once, though leases of its life before go on.
+    ForgetsAtStart,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::AcknowledgesAtOnce,
         Self::HearsForOthers,
         Self::CountsFromAnswer,
         Self::GrantsMoreThanItHas,
+        Self::ReadsBeforeItNotes,
+        Self::ForgetsAtStart,
     ];
 }
 
@@ -49,7 +55,33 @@ pub(super) struct Reads {
 /// The leaf's shard.
 struct Leaf {
     visible: AtomicU64,
-    grants: Grants,
+    /// Those of the process as it is now.
+    grants: parking_lot::Mutex<Arc<Grants>>,
+    begun: parking_lot::Mutex<Instant>,
+}
+
+impl Leaf {
+    fn grants(&self) -> Arc<Grants> {
+        Arc::clone(&self.grants.lock())
+    }
+
+    /// Begins again, and knows of no lease.
+    fn begin_again(&self) {
+        *self.grants.lock() = Arc::default();
+        *self.begun.lock() = Instant::now();
+    }
+
+    /// Says that a write is visible once no lease hides it: those of a life before too.
+    async fn acknowledge(&self, visible: u64, fault: Option<Fault>) {
+        if fault == Some(Fault::AcknowledgesAtOnce) {
+            return;
+        }
+        if fault != Some(Fault::ForgetsAtStart) {
+            let begun = *self.begun.lock();
+            sleep_until(begun + GRANTED).await;
+        }
+        self.grants().acknowledge(shard(A), at(visible)).await;
+    }
 }
 
 impl Shown for Leaf {
@@ -107,6 +139,28 @@ impl Shown for Node {
     }
 }
 
+/// What was shown when an ask came.
+struct Earlier<'a> {
+    shown: &'a dyn Shown,
+    leased: Vec<(ShardKey, Generation)>,
+    longest: Duration,
+}
+
+impl Shown for Earlier<'_> {
+    fn leasable(&self, _: IndexUuid, longest: &mut Duration) -> Vec<(ShardKey, Generation)> {
+        *longest = self.longest.min(*longest);
+        self.leased.clone()
+    }
+
+    fn note_read(&self, index: IndexUuid) {
+        self.shown.note_read(index);
+    }
+
+    fn state_version(&self) -> u64 {
+        self.shown.state_version()
+    }
+}
+
 /// The way from a holder to a grantor: each message is late by up to 300 ms, and sometimes lost.
 struct Link<S> {
     grantor: Arc<S>,
@@ -137,10 +191,24 @@ impl<S> Link<S> {
         call: FollowCall,
         grants: &Grants,
         shown: &dyn Shown,
+        is_alive: &(dyn Fn() -> bool + Sync),
     ) -> Result<FollowAnswer, FollowFault> {
         let sent = Instant::now();
         self.travel().await?;
+        let mut longest = LEASE;
+        let earlier = Earlier {
+            shown,
+            leased: shown.leasable(A, &mut longest),
+            longest,
+        };
+        let shown = match self.fault {
+            Some(Fault::ReadsBeforeItNotes) => &earlier,
+            _ => shown,
+        };
         let mut answer = grants.answer(&call, shown).await?;
+        if !is_alive() {
+            return Err(FollowFault::Unreachable("it has begun again".to_owned()));
+        }
         self.travel().await?;
         if self.fault == Some(Fault::CountsFromAnswer) {
             answer.lease += sent.elapsed();
@@ -152,7 +220,9 @@ impl<S> Link<S> {
 #[async_trait]
 impl Grantor for Link<Leaf> {
     async fn follow(&self, call: FollowCall) -> Result<FollowAnswer, FollowFault> {
-        self.ask(call, &self.grantor.grants, &*self.grantor).await
+        let grants = self.grantor.grants();
+        let is_alive = || Arc::ptr_eq(&grants, &self.grantor.grants());
+        self.ask(call, &grants, &*self.grantor, &is_alive).await
     }
 }
 
@@ -160,7 +230,7 @@ impl Grantor for Link<Leaf> {
 impl Grantor for Link<Node> {
     async fn follow(&self, call: FollowCall) -> Result<FollowAnswer, FollowFault> {
         let grants = self.grantor.following.grants.clone().expect("a root");
-        self.ask(call, &grants, &*self.grantor).await
+        self.ask(call, &grants, &*self.grantor, &|| true).await
     }
 }
 
@@ -184,7 +254,8 @@ impl World {
         let mut random = StdRng::seed_from_u64(seed);
         let leaf = Arc::new(Leaf {
             visible: AtomicU64::new(1),
-            grants: Grants::default(),
+            grants: parking_lot::Mutex::default(),
+            begun: parking_lot::Mutex::new(Instant::now()),
         });
         let mut tasks = tokio::task::JoinSet::new();
         let mut nodes = Vec::new();
@@ -227,10 +298,11 @@ impl World {
             async move {
                 loop {
                     sleep(Duration::from_millis(random.random_range(0..400))).await;
-                    let visible = leaf.visible.fetch_add(1, Ordering::SeqCst) + 1;
-                    if fault != Some(Fault::AcknowledgesAtOnce) {
-                        leaf.grants.acknowledge(shard(A), at(visible)).await;
+                    if !is_good && random.random_bool(0.15) {
+                        leaf.begin_again();
                     }
+                    let visible = leaf.visible.fetch_add(1, Ordering::SeqCst) + 1;
+                    leaf.acknowledge(visible, fault).await;
                     acknowledged.store(visible, Ordering::SeqCst);
                 }
             }
