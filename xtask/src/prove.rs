@@ -76,6 +76,13 @@ const TIERS: &[Tier] = &[
         proves: "10,000 hostile requests: no panic, no fault of ours, memory within its limit",
     },
     Tier {
+        name: "fuzz",
+        package: "gleaner-tests",
+        target: Target::Test("fuzzed"),
+        proves: "200,000 mutations for each reader of strangers' bytes, 10,000 for connections: no panic, nothing read twice in \
+                 two ways",
+    },
+    Tier {
         name: "memory",
         package: "gleaner-tests",
         target: Target::Test("memory"),

@@ -1,0 +1,194 @@
+//! Bodies and lines of clients.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use gleaner_adapter::{Format, Joiner};
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_api::{KeyMaker, Moment, Searches};
+use gleaner_cache::Memo;
+use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid};
+use gleaner_query::Limits;
+use gleaner_query::alias::parse_alias_actions;
+use gleaner_query::canonical::answer::CanonicalRequest;
+use gleaner_query::date::{DateFormatter, TimeZone, parse_date_math};
+use gleaner_query::dsl::parse_query;
+use gleaner_query::names::expand_date_math;
+use gleaner_query::search::parse_search;
+use gleaner_query::settings::parse_create_index;
+use gleaner_query::templates::{parse_component_template, parse_index_template};
+use gleaner_query::{json, query_string};
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+/// Milliseconds since the epoch at which everything is read.
+const NOW_MS: i64 = 1_767_225_600_000;
+
+/// Returns bytes as JSON of the dialect.
+fn value(bytes: &[u8]) -> Option<Value> {
+    json::read(bytes, &Limits::default()).ok()
+}
+
+/// A search: what can be read has a canonical form, and that of the same search again is the same.
+pub(super) fn search(bytes: &[u8]) {
+    let limits = Limits::default();
+    let Ok(search) = parse_search(bytes, &limits) else {
+        return;
+    };
+    let again = parse_search(bytes, &limits).expect("read a moment ago");
+    let one = CanonicalRequest::of(&search, NOW_MS);
+    let two = CanonicalRequest::of(&again, NOW_MS);
+    assert_eq!(format!("{one:?}"), format!("{two:?}"));
+}
+
+/// The texts of `query_string` and `simple_query_string`: the simple one takes any text.
+pub(super) fn query_string(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let limits = Limits::default();
+    for kind in ["query_string", "simple_query_string"] {
+        let query = json!({kind: {"query": text, "fields": ["a^2", "b*"]}});
+        let parsed = parse_query(&query, &limits);
+        let expanded = parsed.and_then(|query| query_string::expand(query, &limits));
+        // Above the limits on clauses and depth it is refused too.
+        drop(expanded);
+    }
+}
+
+/// A pattern of dates, and behind a line's end a date in it, with steps.
+pub(super) fn date_math(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    drop(expand_date_math(text, NOW_MS));
+    let (pattern, date) = text
+        .split_once('\n')
+        .unwrap_or(("strict_date_optional_time", text));
+    let zone = TimeZone::parse(date).unwrap_or(TimeZone::UTC);
+    let Ok(formatter) = DateFormatter::parse_pattern(pattern) else {
+        return;
+    };
+    for round_up in [false, true] {
+        if let Ok(ms) = parse_date_math(date, NOW_MS, &formatter, round_up, &zone) {
+            drop(formatter.format_in(ms, &zone));
+        }
+    }
+}
+
+/// The body that creates an index: settings, mapping, aliases.
+pub(super) fn index(bytes: &[u8]) {
+    if let Some(body) = value(bytes) {
+        drop(parse_create_index(&body, &Limits::default()));
+    }
+}
+
+/// The analysis of an index, and behind a line's end a text: offsets of tokens are within the text.
+pub(super) fn analysis(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let (Some(settings), text) = (parts.next(), parts.next().unwrap_or_default()) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(text);
+    let text: String = text.chars().take(2_000).collect();
+    let Some(registry) = value(settings).and_then(|it| AnalyzerRegistry::from_settings(&it).ok())
+    else {
+        return;
+    };
+    for name in ["default", "a", "standard", "keyword", "english"] {
+        let Some(analyzer) = registry.analyzer(name) else {
+            continue;
+        };
+        for token in analyzer.analyze(&text) {
+            let piece = text.get(token.start..token.end);
+            assert!(piece.is_some(), "{name}: {token:?} of {text:?}");
+        }
+    }
+}
+
+/// Templates and aliases.
+pub(super) fn metadata(bytes: &[u8]) {
+    let Some(body) = value(bytes) else {
+        return;
+    };
+    let limits = Limits::default();
+    drop(parse_component_template("a", &body, &limits));
+    drop(parse_index_template("a", &body, &limits));
+    drop(parse_alias_actions(&body, &limits));
+}
+
+pub(super) fn moment() -> &'static Moment {
+    static MOMENT: OnceLock<Moment> = OnceLock::new();
+    MOMENT.get_or_init(|| {
+        let index = IndexMeta {
+            uuid: IndexUuid([7; 16]),
+            name: IndexName::parse("books").expect("a good name"),
+            created_ms: 0,
+            settings: Default::default(),
+            mapping: Arc::default(),
+            aliases: Default::default(),
+            primary_terms: Vec::new(),
+            copies: Vec::new(),
+            is_closed: false,
+            rolled_over_ms: None,
+        };
+        let mut state = ClusterState::default();
+        state.indices.insert(index.uuid, Arc::new(index));
+        Moment {
+            state: Arc::new(state),
+            now_ms: NOW_MS,
+        }
+    })
+}
+
+/// The lines of an `_msearch`: those of a part are read as the whole was, and answers come apart as they were joined.
+pub(super) fn msearch(bytes: &[u8]) {
+    let body = Bytes::copy_from_slice(bytes);
+    let request = Request::post("/_msearch").header("content-type", "application/x-ndjson");
+    let (head, ()) = request.body(()).expect("a good request").into_parts();
+    let keys = KeyMaker::new(Limits::default());
+    let read = |body: &Bytes| keys.searches(&head, body, moment(), &Memo::default());
+    let Some(searches) = read(&body) else {
+        return;
+    };
+    let num = searches.keeps().len();
+    let places: Vec<usize> = (0..num).collect();
+    let again = read(&searches.body_for(&places)).expect("the same searches");
+    let keys_of = |searches: &Searches| -> Vec<_> {
+        let keeps = searches.keeps().iter();
+        keeps
+            .map(|keep| keep.as_ref().map(|keep| keep.key))
+            .collect()
+    };
+    assert_eq!(keys_of(&again), keys_of(&searches));
+    let parts = vec![(StatusCode::OK, Bytes::from_static(b"{\"took\":1}")); num];
+    let joined = Response::new(Searches::joined(&parts, std::time::Duration::ZERO));
+    let apart = searches.answers_in(&joined, num).expect("they were joined");
+    assert!(apart.iter().all(|answer| answer.body == "{\"took\":1}"));
+    // An answer that a backend made up.
+    drop(searches.answers_in(&Response::new(body), num));
+}
+
+/// Lines of logs: each is a record, as JSON.
+pub(super) fn log_line(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut joiner = Joiner::default();
+    let lines = text.lines().filter_map(|line| joiner.push(line));
+    let mut records: Vec<String> = lines.collect();
+    records.extend(joiner.flush());
+    for record in &records {
+        for format in [
+            Format::Auto,
+            Format::Json,
+            Format::Logfmt,
+            Format::Access,
+            Format::Syslog,
+            Format::Plain,
+        ] {
+            let json = format.read(record).to_json(Some("a"));
+            assert!(json.is_object(), "{json}");
+            let text = json.to_string();
+            assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+        }
+    }
+}

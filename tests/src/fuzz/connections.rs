@@ -1,0 +1,112 @@
+//! Connections of strangers: what is sent, whatever it is, ends no task and closes the connection in time.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gleaner_ambassador::{RedisAmbassador, RedisOptions};
+use gleaner_front::{Front, FrontOptions};
+use gleaner_server::ServerOptions;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// Longest time until a connection whose client has said all is over.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Panics of this process, of tasks too.
+static NUM_PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// What listens.
+struct Site {
+    runtime: Runtime,
+    http: SocketAddr,
+    resp: SocketAddr,
+}
+
+fn site() -> &'static Site {
+    static SITE: OnceLock<Site> = OnceLock::new();
+    SITE.get_or_init(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            NUM_PANICS.fetch_add(1, Ordering::SeqCst);
+            before(info);
+        }));
+        let runtime = Runtime::new().expect("a runtime");
+        let (http, resp) = runtime.block_on(async { (start_front().await, start_redis().await) });
+        Site {
+            runtime,
+            http,
+            resp,
+        }
+    })
+}
+
+/// A front that believes PROXY headers, ahead of nobody.
+async fn start_front() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let options = FrontOptions {
+        backends: vec!["http://127.0.0.1:9".parse().expect("an address")],
+        probe_every: Duration::from_secs(3_600),
+        ..FrontOptions::default()
+    };
+    let front = Front::start(options);
+    tokio::spawn(async move {
+        let options = ServerOptions {
+            proxy_protocol: vec!["127.0.0.0/8".parse().expect("a network")],
+            ..ServerOptions::default()
+        };
+        gleaner_server::serve(listener, front, &options, std::future::pending()).await
+    });
+    address
+}
+
+/// An ambassador of a Redis server that is away.
+async fn start_redis() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let ambassador = RedisAmbassador::new(RedisOptions {
+        servers: vec!["127.0.0.1:9".to_owned()],
+        copies: 1,
+        timeout: Duration::from_secs(1),
+        password: None,
+        server_password: None,
+        max_clients: 64,
+    });
+    tokio::spawn(async move {
+        ambassador
+            .serve(listener, std::future::pending(), Duration::ZERO)
+            .await;
+    });
+    address
+}
+
+/// Sends bytes, and reads until the other side closes.
+async fn send(address: SocketAddr, bytes: &[u8]) {
+    let exchanged = timeout(ENDS_WITHIN, async {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        // It may close before it has read everything.
+        drop(stream.write_all(bytes).await);
+        drop(stream.shutdown().await);
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer).await);
+    });
+    exchanged.await.expect("the connection is over in time");
+    let num_panics = NUM_PANICS.load(Ordering::SeqCst);
+    assert_eq!(num_panics, 0, "a task has panicked");
+}
+
+/// A PROXY header, requests of HTTP/1.1 or frames of HTTP/2.
+pub(super) fn http(bytes: &[u8]) {
+    let site = site();
+    site.runtime.block_on(send(site.http, bytes));
+}
+
+/// Requests of Redis clients.
+pub(super) fn resp(bytes: &[u8]) {
+    let site = site();
+    site.runtime.block_on(send(site.resp, bytes));
+}
