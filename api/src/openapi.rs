@@ -161,7 +161,7 @@ fn operation(route: &Route, method: &Method, id: &str) -> Value {
         "x-action": Right::of(route).action,
         "responses": {
             "200": answer(route, method),
-            "default": {"$ref": "#/components/responses/Error"},
+            "default": refusal(method),
         },
     });
     if !refused.is_empty() {
@@ -171,6 +171,14 @@ fn operation(route: &Route, method: &Method, id: &str) -> Value {
         operation["requestBody"] = body(route);
     }
     operation
+}
+
+/// Returns what is said of answers that are no success: those to `HEAD` have no body, whose type could be told.
+fn refusal(method: &Method) -> Value {
+    match *method {
+        Method::HEAD => json!({"description": "It is not there, was refused, or failed"}),
+        _ => json!({"$ref": "#/components/responses/Error"}),
+    }
 }
 
 /// Returns the parameters of a route at a path: of the path, of heads, of the query.

@@ -15,7 +15,7 @@ use crate::{
     command::run_tests,
     drive::server::Server,
     report::{Outcome, Report},
-    setup,
+    setup, test,
     workspace::Workspace,
 };
 
@@ -94,6 +94,8 @@ impl Drill {
         let mut drive = Command::new(python);
         // Without -B, Python would leave its bytecode in the checkout.
         drive.arg("-B").arg(&self.script).arg(server.url());
+        // For drills that need a server of their own, started in another way.
+        drive.env("GLEANER_BINARY", test::binary(workspace));
         Ok(run_tests(&mut drive)?.into())
     }
 }
