@@ -99,8 +99,8 @@ impl Searcher {
         let memory = asked.options.memory.clone();
         let memory = memory.unwrap_or_else(|| self.accounts.answer_memory());
         let ledger = memory.ledger()?;
-        let limits = (self.cluster.max_buckets(), Arc::clone(&ledger));
-        let finishing = FinishJob::new(merged, plans, asked, limits);
+        let max_buckets = self.cluster.max_buckets();
+        let finishing = FinishJob::new(merged, plans, asked, max_buckets, Arc::clone(&ledger));
         reduced.held = Some(ledger);
         reduced.results = finish(finishing, num_bytes, plans, trip.deadline).await?;
         Ok(reduced)
@@ -197,7 +197,8 @@ impl FinishJob {
         merged: Aggregations,
         plans: &[IndexPlan],
         asked: &CommonRequest<'_>,
-        (max_buckets, ledger): (usize, Arc<Ledger>),
+        max_buckets: usize,
+        ledger: Arc<Ledger>,
     ) -> Self {
         let names = plans
             .iter()

@@ -60,7 +60,7 @@ use crate::work::Workers;
 
 use cache::TermLists;
 use lists::ShardLists;
-use locate::RankedShard;
+use locate::{Best, RankedShard};
 use paging::Paging;
 use rank::{QueryToRank, RankJob, ShardToRank};
 use wanted::{TermDemand, WantedTerms, wanted};
@@ -145,21 +145,17 @@ impl TermScatter {
         let share = self.cluster.options.term_lists_memory_bytes / SHARE_OF_ONE;
         let memory = self.memory.child("posting lists of a search", share);
         let paging = Paging::new(memory);
-        let may_guess = trip.num_restarts == 0;
         let asking = Instant::now();
-        let lists = self
-            .term_lists(plans, (&wanted, may_guess), &paging, trip)
-            .await;
+        let lists = self.term_lists(plans, &wanted, &paging, trip).await;
         trip.did("lists", asking);
         let statistics = Arc::new(statistics(plans, &wanted, &lists));
-        let answers = self
-            .ranked(
-                plans,
-                (wanted, lists),
-                (request, &statistics, &paging),
-                trip,
-            )
-            .await?;
+        let ranking = Ranking {
+            request,
+            wanted,
+            statistics: Arc::clone(&statistics),
+            memory: paging.memory(),
+        };
+        let answers = self.ranked(plans, lists, ranking, trip).await?;
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall.statistics = match statistics.fields.is_empty() {
                 true => Numbers::NotNeeded,
@@ -175,8 +171,8 @@ impl TermScatter {
     async fn ranked(
         &self,
         plans: &[IndexPlan],
-        (wanted, lists): (TermDemand, Vec<Vec<Result<ShardLists, ShardFailure>>>),
-        (request, statistics, paging): (&SearchRequest, &Arc<Statistics>, &Paging),
+        lists: Vec<Vec<Result<ShardLists, ShardFailure>>>,
+        ranking: Ranking<'_>,
         trip: &mut Trip,
     ) -> Result<Answers<ShardHits>, RootError> {
         let (mut answers, ready) = sort_out(plans, lists);
@@ -185,14 +181,15 @@ impl TermScatter {
             similarities: plan.resolved.similarities.clone(),
             terms,
         };
-        let queries = plans.iter().zip(wanted.of_plans);
+        let request = ranking.request;
+        let queries = plans.iter().zip(ranking.wanted.of_plans);
         let ranking = RankJob {
             queries: queries.map(query).collect(),
             shards: ready.iter().map(Ready::to_rank).collect(),
-            statistics: Arc::clone(statistics),
+            statistics: ranking.statistics,
             top: wanted_hits(request),
             min_score: request.min_score,
-            memory: Arc::clone(paging.memory()),
+            memory: Arc::clone(ranking.memory),
         };
         let ranking_began = Instant::now();
         let ranked = ranking
@@ -229,13 +226,29 @@ impl TermScatter {
             }
         }
         let located = self
-            .located(plans, &shards, (&ranked.chosen, request), trip)
+            .located(
+                plans,
+                &shards,
+                Best {
+                    hits: &ranked.chosen,
+                    request,
+                },
+                trip,
+            )
             .await;
         for ((plan, at), answer) in places.into_iter().zip(located) {
             answers[plan][at] = answer;
         }
         Ok(answers)
     }
+}
+
+/// What shards are ranked by.
+struct Ranking<'a> {
+    request: &'a SearchRequest,
+    wanted: TermDemand,
+    statistics: Arc<Statistics>,
+    memory: &'a Arc<MemoryAccount>,
 }
 
 /// A shard whose lists are there.

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use gleaner_proto::search::{ExpandAnswer, ExpandCall, StatisticsCall};
 use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest, StatisticsRequest};
-use gleaner_query::search::SearchRequest;
 use tokio::time::Instant;
 
 use crate::RootError;
 use crate::health::Phase;
 use crate::plan::IndexPlan;
-use crate::planner::Planner;
+use crate::planner::{DatedRequest, Planner};
 use crate::resolve::Expansions;
 use crate::scatter::{Answer, Trip};
 use crate::statistics::zeros;
@@ -22,7 +21,7 @@ pub(crate) use cache::Cache;
 
 impl Planner {
     /// Resolves the queries of all plans, asking the shards what scored patterns stand for, unless
-    /// that is remembered and `may_guess`. Shards that were asked are bound to the moment they
+    /// that is remembered and the trip may guess. Shards that were asked are bound to the moment they
     /// answered from, those that were not are expected to be of the one remembered; those that failed
     /// are lost. Returns whether there are such patterns.
     ///
@@ -30,12 +29,12 @@ impl Planner {
     pub(crate) async fn resolve_all(
         &self,
         plans: &mut [IndexPlan],
-        (request, now_ms, may_guess): (&SearchRequest, i64, bool),
+        request: DatedRequest<'_>,
         trip: &mut Trip,
     ) -> Result<bool, RootError> {
         let mut expansions: Vec<Expansions> = plans.iter().map(|_| Expansions::default()).collect();
         let all = 0..plans.len();
-        self.resolve_open(plans, (all, &mut expansions), (request, now_ms))?;
+        self.resolve_open(plans, all, &mut expansions, request)?;
         let has_patterns = |at: &usize| expansions[*at].is_open();
         let with_patterns: Vec<usize> = (0..plans.len()).filter(has_patterns).collect();
         if with_patterns.is_empty() {
@@ -47,13 +46,13 @@ impl Planner {
         let looking = Instant::now();
         let mut open = with_patterns.clone();
         open.retain(|at| !expansions[*at].wanted.is_empty());
-        open.retain(|at| !may_guess || !self.recall(&mut plans[*at], &mut expansions[*at]));
+        open.retain(|at| !trip.may_guess() || !self.recall(&mut plans[*at], &mut expansions[*at]));
         trip.did("cache", looking);
         if !open.is_empty() {
-            self.expand(plans, (open, &mut expansions), trip).await;
+            self.expand(plans, &open, &mut expansions, trip).await;
         }
         self.count_terms(plans, &mut expansions, trip).await;
-        self.resolve_open(plans, (with_patterns, &mut expansions), (request, now_ms))?;
+        self.resolve_open(plans, with_patterns, &mut expansions, request)?;
         Ok(true)
     }
 
@@ -110,12 +109,13 @@ impl Planner {
     fn resolve_open(
         &self,
         plans: &mut [IndexPlan],
-        (open, expansions): (impl IntoIterator<Item = usize>, &mut [Expansions]),
-        (request, now_ms): (&SearchRequest, i64),
+        open: impl IntoIterator<Item = usize>,
+        expansions: &mut [Expansions],
+        request: DatedRequest<'_>,
     ) -> Result<(), RootError> {
         let mut first = None;
         for at in open {
-            let resolved = self.resolve_plan(&mut plans[at], request, now_ms, &mut expansions[at]);
+            let resolved = self.resolve_plan(&mut plans[at], request, &mut expansions[at]);
             if let Err(error) = resolved {
                 let RootError::QueryOfIndex { source, .. } = &error else {
                     return Err(error);
@@ -160,7 +160,8 @@ impl Planner {
     async fn expand(
         &self,
         plans: &mut [IndexPlan],
-        (open, expansions): (Vec<usize>, &mut [Expansions]),
+        open: &[usize],
+        expansions: &mut [Expansions],
         trip: &mut Trip,
     ) {
         let asked: Vec<IndexPlan> = open.iter().map(|at| plans[*at].clone()).collect();
@@ -179,8 +180,8 @@ impl Planner {
                 async move { call.located.client.expand(expand).await }
             })
             .await;
-        for ((at, answers), wanted) in open.into_iter().zip(gathered.answers).zip(wanted) {
-            let plan = &mut plans[at];
+        for ((at, answers), wanted) in open.iter().zip(gathered.answers).zip(wanted) {
+            let plan = &mut plans[*at];
             let num_asked = answers.len();
             let answers = plan.settle(answers, trip.deadline);
             for (shard, Answer { node, value }) in plan.shards.iter_mut().zip(&answers) {
@@ -192,7 +193,7 @@ impl Planner {
             }
             let candidates = merged(&wanted, &answers);
             for (request, candidates) in wanted.iter().zip(&candidates) {
-                expansions[at].answer(request, candidates.clone());
+                expansions[*at].answer(request, candidates.clone());
             }
             let is_pinned = plan.shards.iter().any(|shard| shard.is_pinned);
             if answers.len() == num_asked && !is_pinned {

@@ -9,9 +9,10 @@ use crate::RootError;
 use crate::deadline::Deadline;
 use crate::health::Phase;
 use crate::plan::{PlannedShard, Target};
+use crate::planner::DatedRequest;
 use crate::read::GetRequest;
 use crate::read::Reader;
-use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
+use crate::scatter::{Calls, LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::phase::CommonRequest;
 use crate::search::restart::Stop;
 use crate::search::{Page, SearchOptions, shard_query};
@@ -38,13 +39,16 @@ impl Reader {
             ..request.clone()
         };
         let mut trip = Trip::new(deadline);
+        trip.trusts_memory = false;
+        let dated = DatedRequest {
+            request: &request,
+            now_ms,
+        };
         self.planner
-            .resolve_all(&mut plans, (&request, now_ms, false), &mut trip)
+            .resolve_all(&mut plans, dated, &mut trip)
             .await?;
         let by_shards = &self.searcher.by_shards;
-        let counted = by_shards
-            .counted(&mut plans, (&request, false), &mut trip)
-            .await;
+        let counted = by_shards.counted(&mut plans, &request, &mut trip).await;
         let counted = counted.map_err(|restart| Stop::Restart(restart).into_error())?;
         let (options, page) = (SearchOptions::default(), Page::default());
         let asked = CommonRequest {
@@ -54,7 +58,7 @@ impl Reader {
             statistics: counted.statistics,
             now_ms,
         };
-        let query = Arc::new(shard_query((0, &plans[0]), &asked));
+        let query = Arc::new(shard_query(0, &plans[0], &asked));
         let mut shards = plans[0].shards.iter();
         let planned = shards.find(|shard| shard.shard == asked_shard).cloned();
         let planned = planned.unwrap_or_else(|| PlannedShard::newest(asked_shard, None));
@@ -77,7 +81,7 @@ impl Reader {
         };
         let (mut outcomes, _) = self
             .scatterer
-            .race(&plans, round, &mut trip, (explain, |_, _, _| ()))
+            .race(&plans, round, &mut trip, Calls::of(explain))
             .await;
         let outcome = outcomes.pop();
         let none = || RootError::Internal("no answer".to_owned());

@@ -26,7 +26,7 @@ use crate::memory::HeldMemory;
 use crate::merge::RankedHit;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
-use crate::scatter::{LeafCall, Round, Slot, Trip, keep_order};
+use crate::scatter::{Calls, LeafCall, Round, Slot, Trip, keep_order};
 use crate::search::Searcher;
 use crate::search::phase::CommonRequest;
 use crate::search::shard_query;
@@ -148,7 +148,7 @@ impl Searcher {
         };
         let (outcomes, _) = self
             .scatterer
-            .race(plans, round, trip, (fetch, |_, _, _| ()))
+            .race(plans, round, trip, Calls::of(fetch))
             .await;
         let mut contents = Contents {
             hits: winners.iter().map(|_| None).collect(),
@@ -198,7 +198,7 @@ fn fetch_what(plans: &[IndexPlan], asked: &CommonRequest<'_>) -> Vec<Arc<FetchWh
     let what = |(at, plan): (usize, &IndexPlan)| {
         let explain = request
             .explain
-            .then(|| Arc::new(shard_query((at, plan), asked)));
+            .then(|| Arc::new(shard_query(at, plan, asked)));
         let collapsed = request.collapse.iter().map(|collapse| FieldFormat {
             field: collapse.field.clone(),
             format: None,

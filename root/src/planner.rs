@@ -185,15 +185,14 @@ impl Planner {
     pub(crate) fn resolve_plan(
         &self,
         plan: &mut IndexPlan,
-        request: &SearchRequest,
-        now_ms: i64,
+        asked: DatedRequest<'_>,
         expansions: &mut Expansions,
     ) -> Result<(), RootError> {
         let analyzers = self.analyzers.of(&plan.index)?;
         let limits = &self.cluster.limits();
         let index = Arc::clone(&plan.index);
-        let mut resolver = Resolver::new(&index, &analyzers, limits, now_ms, expansions);
-        let resolved = resolve_request(&mut resolver, request, plan);
+        let mut resolver = Resolver::new(&index, &analyzers, limits, asked.now_ms, expansions);
+        let resolved = resolve_request(&mut resolver, asked.request, plan);
         plan.resolved = resolved.map_err(|source| RootError::QueryOfIndex {
             index: index.name.to_string(),
             uuid: index.uuid.to_string(),
@@ -201,6 +200,14 @@ impl Planner {
         })?;
         Ok(())
     }
+}
+
+/// A request, and when it came: `now` is the same on all shards.
+#[derive(Clone, Copy)]
+pub(crate) struct DatedRequest<'a> {
+    pub(crate) request: &'a SearchRequest,
+    /// Milliseconds since the epoch.
+    pub(crate) now_ms: i64,
 }
 
 fn resolve_request(

@@ -40,6 +40,24 @@ use std::sync::Arc;
 
 pub(crate) use slot::{Answer, Dated, Slot};
 
+/// How shards are called in a round, and where each answer goes as it comes.
+pub(crate) struct Calls<F, T> {
+    /// Makes a call; it answers once per shard, in order.
+    pub(crate) ask: F,
+    /// Takes the position of a plan, its shard and its answer, and may take out of that what it needs.
+    pub(crate) taken: T,
+}
+
+impl<A, F> Calls<F, fn(usize, ShardKey, &mut A)> {
+    /// Returns calls whose answers are only gathered.
+    pub(crate) fn of(ask: F) -> Self {
+        Self {
+            ask,
+            taken: |_, _, _| (),
+        }
+    }
+}
+
 /// A search on its way through the rounds.
 pub(crate) struct Trip {
     /// By when all of it must be over.
@@ -51,6 +69,8 @@ pub(crate) struct Trip {
     pub(crate) is_apart: bool,
     /// Whether it can begin again at all, with another moment of each shard.
     pub(crate) may_restart: bool,
+    /// Whether what shards said before may stand for what they show now, until it turns out wrong.
+    pub(crate) trusts_memory: bool,
     /// Times that it was begun again, for its moments.
     pub(crate) num_restarts: usize,
     /// Where the time went, when asked for.
@@ -69,6 +89,7 @@ impl Trip {
             shunned: Vec::new(),
             is_apart: false,
             may_restart: false,
+            trusts_memory: true,
             num_restarts: 0,
             waterfall: None,
             evaluated: Duration::ZERO,
@@ -79,6 +100,11 @@ impl Trip {
     /// Returns whether all can be begun again, and there is time for it.
     pub(crate) fn may_begin_again(&self) -> bool {
         self.has_restarts() && self.deadline.allows_another()
+    }
+
+    /// Returns whether what shards said before is taken for what they show now.
+    pub(crate) fn may_guess(&self) -> bool {
+        self.trusts_memory && self.num_restarts == 0
     }
 
     /// Returns whether it has not been begun again too often.
@@ -160,23 +186,23 @@ impl Scatterer {
         F: Fn(LeafCall) -> Fut,
         Fut: Future<Output = Vec<Result<A, LeafFault>>>,
     {
-        let taken = |_plan, _shard, _answer: &mut A| ();
-        self.scatter_to(plans, trip, phase, (ask, taken)).await
+        self.scatter_to(plans, trip, phase, Calls::of(ask)).await
     }
 
     /// Asks every shard of `plans` and hands each answer on as it comes: the position of its plan, its
     /// shard, the answer. It may take out what it needs.
-    pub(crate) async fn scatter_to<A, F, Fut>(
+    pub(crate) async fn scatter_to<A, F, Fut, T>(
         &self,
         plans: &[IndexPlan],
         trip: &mut Trip,
         phase: Phase,
-        (ask, taken): (F, impl FnMut(usize, ShardKey, &mut A)),
+        calls: Calls<F, T>,
     ) -> RoundAnswers<A>
     where
         A: Dated,
         F: Fn(LeafCall) -> Fut,
         Fut: Future<Output = Vec<Result<A, LeafFault>>>,
+        T: FnMut(usize, ShardKey, &mut A),
     {
         let round = Round {
             phase,
@@ -187,7 +213,7 @@ impl Scatterer {
             },
             is_grouped: !(trip.is_apart && phase == Phase::Query),
         };
-        let (outcomes, is_mixed) = self.race(plans, round, trip, (ask, taken)).await;
+        let (outcomes, is_mixed) = self.race(plans, round, trip, calls).await;
         let mut outcomes = outcomes.into_iter();
         let of_plan = |plan: &IndexPlan| outcomes.by_ref().take(plan.shards.len()).collect();
         RoundAnswers {
@@ -198,17 +224,18 @@ impl Scatterer {
 
     /// Runs a round; answers are handed on as they come. Returns the outcomes of its slots in order, and
     /// whether they do not fit each other.
-    pub(crate) async fn race<A, F, Fut>(
+    pub(crate) async fn race<A, F, Fut, T>(
         &self,
         plans: &[IndexPlan],
         round: Round<'_, A>,
         trip: &mut Trip,
-        (ask, taken): (F, impl FnMut(usize, ShardKey, &mut A)),
+        calls: Calls<F, T>,
     ) -> (Vec<Result<Answer<A>, ShardFailure>>, bool)
     where
         A: Dated,
         F: Fn(LeafCall) -> Fut,
         Fut: Future<Output = Vec<Result<A, LeafFault>>>,
+        T: FnMut(usize, ShardKey, &mut A),
     {
         let Round {
             phase,
@@ -230,7 +257,8 @@ impl Scatterer {
         let mut race = Race::new(rules, slots);
         let span = Span::begin(phase.span_name(), SpanKind::Internal);
         let span = span.with("gleaner.shards", race.slots.len());
-        span.around(run::run(&mut race, ask, taken)).await;
+        span.around(run::run(&mut race, calls.ask, calls.taken))
+            .await;
         trip.shunned.append(&mut race.shunned);
         trip.evaluated += race.evaluated;
         if let Some(waterfall) = &mut trip.waterfall {

@@ -200,8 +200,9 @@ impl Searcher {
             ..
         } = planned;
         if std::mem::take(is_outdated) {
-            let request = (search.request, search.now_ms, false);
-            self.planner.resolve_all(plans, request, trip).await?;
+            self.planner
+                .resolve_all(plans, search.dated(), trip)
+                .await?;
         }
         let asked = CommonRequest {
             request: search.request,
@@ -225,7 +226,7 @@ impl Searcher {
             fetch: trip.fetch_took,
         };
         let origin = &search.options.origin;
-        slow_log::note_search(plans, (search.request, origin), &response, &times);
+        slow_log::note_search(plans, search.request, origin, &response, &times);
         Ok(response)
     }
 
@@ -241,10 +242,9 @@ impl Searcher {
         trip.may_restart = true;
         trip.waterfall = request.profile.then(Waterfall::default);
         let planning = Instant::now();
-        let asked = (request, search.now_ms, true);
         let has_patterns = self
             .planner
-            .resolve_all(&mut plans, asked, &mut trip)
+            .resolve_all(&mut plans, search.dated(), &mut trip)
             .await?;
         trip.did("plan", planning);
         skip_hopeless(&mut plans, request);

@@ -24,7 +24,8 @@ pub(crate) struct SearchTimes {
 /// Logs a search for each of its indices that calls it slow.
 pub(crate) fn note_search(
     plans: &[IndexPlan],
-    (request, origin): (&SearchRequest, &Origin),
+    request: &SearchRequest,
+    origin: &Origin,
     response: &SearchResponse,
     times: &SearchTimes,
 ) {

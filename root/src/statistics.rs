@@ -29,7 +29,7 @@ pub(crate) use cache::{Cache, CachedStatistics};
 
 impl ShardScatter {
     /// Returns the numbers that scoring needs over all shards of `plans`, remembered ones if
-    /// `may_guess`; else they are counted, and each shard is bound to the moment they were taken
+    /// the trip may guess; else they are counted, and each shard is bound to the moment they were taken
     /// from. Shards that cannot count are lost to the search. Nothing is asked when nothing is
     /// scored.
     ///
@@ -38,7 +38,7 @@ impl ShardScatter {
     pub(crate) async fn counted(
         &self,
         plans: &mut [IndexPlan],
-        (request, may_guess): (&SearchRequest, bool),
+        request: &SearchRequest,
         trip: &mut Trip,
     ) -> Result<CachedStatistics, Restart> {
         let mut wanted = StatisticsRequest::default();
@@ -66,7 +66,9 @@ impl ShardScatter {
         }
         let looking = Instant::now();
         let key = key_of(plans, &wanted);
-        let known = may_guess.then(|| self.statistics.look_up(plans, &key));
+        let known = trip
+            .may_guess()
+            .then(|| self.statistics.look_up(plans, &key));
         trip.did("cache", looking);
         if let Some(counted) = known.flatten() {
             return Ok(counted);

@@ -10,7 +10,7 @@ use gleaner_query::search::SearchRequest;
 
 use crate::RootError;
 use crate::plan::{IndexPlan, Target};
-use crate::planner::Planner;
+use crate::planner::{DatedRequest, Planner};
 use crate::resolve::Expansions;
 
 /// An index, and the resolved form of a query there or what is wrong with it.
@@ -28,7 +28,7 @@ impl Planner {
     ) -> Result<Vec<Validated>, RootError> {
         let now_ms = self.cluster.now_ms();
         let checked = self.targets(target)?.into_iter().map(|mut plan| {
-            let outcome = self.resolve_unexpanded(&mut plan, request, now_ms);
+            let outcome = self.resolve_unexpanded(&mut plan, DatedRequest { request, now_ms });
             let shown = outcome.map(|()| plan.resolved.query.to_string());
             (plan.index.name.to_string(), shown)
         });
@@ -39,17 +39,16 @@ impl Planner {
     fn resolve_unexpanded(
         &self,
         plan: &mut IndexPlan,
-        request: &SearchRequest,
-        now_ms: i64,
+        asked: DatedRequest<'_>,
     ) -> Result<(), RootError> {
         let mut expansions = Expansions::default();
-        self.resolve_plan(plan, request, now_ms, &mut expansions)?;
+        self.resolve_plan(plan, asked, &mut expansions)?;
         let wanted = std::mem::take(&mut expansions.wanted);
         for request in &wanted {
             expansions.answer(request, vec![itself(&request.pattern)]);
         }
         if !wanted.is_empty() {
-            self.resolve_plan(plan, request, now_ms, &mut expansions)?;
+            self.resolve_plan(plan, asked, &mut expansions)?;
         }
         check_patterns(&plan.resolved.query).map_err(|source| RootError::QueryOfIndex {
             index: plan.index.name.to_string(),

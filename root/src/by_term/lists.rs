@@ -80,6 +80,20 @@ fn age(generation: &Generation) -> (SeqNo, u64) {
 }
 
 impl Open<'_> {
+    /// Takes the list of the term at `at`.
+    fn take(&mut self, at: usize, answer: crate::scatter::Answer<TermAnswer>) -> Arc<TermList> {
+        let value = answer.value;
+        let list = Arc::new(value.list);
+        self.seen[at].push((value.generation, Arc::clone(&list)));
+        self.moments.push(Moment {
+            generation: value.generation,
+            node: answer.node,
+            view: value.view,
+            may_be_stale: value.may_be_stale,
+        });
+        list
+    }
+
     /// Returns the newest generation at which every list is there.
     fn complete(&self) -> Option<Generation> {
         let first = self.seen.first()?.iter().map(|(generation, _)| *generation);
@@ -177,37 +191,27 @@ struct Ask {
 }
 
 impl TermScatter {
-    /// Gathers the lists of all shards, per plan and shard; remembered ones are taken where `may_guess`.
+    /// Gathers the lists of all shards, per plan and shard; remembered ones are taken where the trip may guess.
     pub(super) async fn term_lists(
         &self,
         plans: &[IndexPlan],
-        (wanted, may_guess): (&TermDemand, bool),
+        wanted: &TermDemand,
         paging: &Paging,
         trip: &mut Trip,
     ) -> Vec<Vec<Result<ShardLists, ShardFailure>>> {
-        let mut open: Vec<Open<'_>> = Vec::new();
-        for (at, (plan, terms)) in plans.iter().zip(&wanted.of_plans).enumerate() {
-            open.extend(plan.shards.iter().map(|asked| Open {
-                plan: at,
-                asked,
-                seen: vec![Vec::new(); terms.terms.len()],
-                moments: Vec::new(),
-                failure: None,
-            }));
-        }
+        let mut gathering = Gathering::new(plans, wanted);
         for round in 1..=MAX_ROUNDS {
-            if may_guess || round > 1 {
-                self.remember(&mut open, wanted, round, &paging.counters);
+            if trip.may_guess() || round > 1 {
+                self.remember(&mut gathering, round, &paging.counters);
             }
-            let asks = asks(&open, wanted, round);
+            let asks = gathering.asks(round);
             if asks.is_empty() {
                 break;
             }
             paging.counters.began_round();
-            self.ask_round((plans, &mut open, wanted), asks, paging, trip)
-                .await;
+            self.ask_round(&mut gathering, &asks, paging, trip).await;
         }
-        let mut open = open.into_iter();
+        let mut open = gathering.open.into_iter();
         let of_plan = |plan: &IndexPlan| {
             let shards = open.by_ref().take(plan.shards.len());
             shards.map(|open| open.into_lists(plan)).collect()
@@ -217,14 +221,9 @@ impl TermScatter {
 
     /// Takes what was asked for before: in the first round of what the shard showed a moment ago, then
     /// of the newest that it has shown in this search.
-    fn remember(
-        &self,
-        open: &mut [Open<'_>],
-        wanted: &TermDemand,
-        round: u32,
-        counters: &Counters,
-    ) {
-        for open in open.iter_mut().filter(|open| !open.is_settled()) {
+    fn remember(&self, gathering: &mut Gathering<'_>, round: u32, counters: &Counters) {
+        let wanted = gathering.wanted;
+        for open in gathering.open.iter_mut().filter(|open| !open.is_settled()) {
             let shard = open.asked.shard;
             let generation = match round {
                 1 => self.statistics.newest.of(shard),
@@ -253,11 +252,12 @@ impl TermScatter {
 
     async fn ask_round(
         &self,
-        (plans, open, wanted): (&[IndexPlan], &mut [Open<'_>], &TermDemand),
-        asks: Vec<Ask>,
+        gathering: &mut Gathering<'_>,
+        asks: &[Ask],
         paging: &Paging,
         trip: &mut Trip,
     ) {
+        let (plans, wanted) = (gathering.plans, gathering.wanted);
         let term_of = |ask: &Ask| &wanted.of_plans[ask.plan].terms[ask.term];
         let single: Vec<IndexPlan> = asks
             .iter()
@@ -277,9 +277,18 @@ impl TermScatter {
             .await;
         for (ask, answers) in asks.iter().zip(gathered.answers) {
             for ((at, asked), answer) in ask.shards.iter().zip(&ask.asked).zip(answers) {
-                let open = &mut open[*at];
+                let open = &mut gathering.open[*at];
                 match answer {
-                    Ok(answer) => self.take(open, (ask.term, term_of(ask)), asked, answer),
+                    Ok(answer) => {
+                        if !asked.is_pinned {
+                            let (newest, value) = (&self.statistics.newest, &answer.value);
+                            let num_documents = Some(value.list.num_documents);
+                            newest.saw(asked.shard, value.generation, num_documents);
+                        }
+                        let key = key(open, answer.value.generation, term_of(ask));
+                        let list = open.take(ask.term, answer);
+                        self.lists.keep(key, list);
+                    }
                     Err(failure) => {
                         // The view of the last round may be gone; the search may begin again then.
                         open.failure.get_or_insert(failure);
@@ -287,33 +296,6 @@ impl TermScatter {
                 }
             }
         }
-    }
-
-    fn take(
-        &self,
-        open: &mut Open<'_>,
-        (at, term): (usize, &WantedTerm),
-        asked: &PlannedShard,
-        answer: crate::scatter::Answer<TermAnswer>,
-    ) {
-        let value = answer.value;
-        let generation = value.generation;
-        if !asked.is_pinned {
-            let num_documents = Some(value.list.num_documents);
-            self.statistics
-                .newest
-                .saw(asked.shard, generation, num_documents);
-        }
-        let list = Arc::new(value.list);
-        self.lists
-            .keep(key(open, generation, term), Arc::clone(&list));
-        open.seen[at].push((generation, list));
-        open.moments.push(Moment {
-            generation,
-            node: answer.node,
-            view: value.view,
-            may_be_stale: value.may_be_stale,
-        });
     }
 }
 
@@ -327,33 +309,64 @@ fn key(open: &Open<'_>, generation: Generation, term: &WantedTerm) -> Key {
     }
 }
 
-/// Returns what to ask in `round`: term by term, of the shards that lack it.
-fn asks(open: &[Open<'_>], wanted: &TermDemand, round: u32) -> Vec<Ask> {
-    let mut asks = Vec::new();
-    for (plan, terms) in wanted.of_plans.iter().enumerate() {
-        for term in 0..terms.terms.len() {
-            let mut ask = Ask {
-                plan,
-                term,
-                shards: Vec::new(),
-                asked: Vec::new(),
-            };
-            let of_plan = |(_, open): &(usize, &Open<'_>)| open.plan == plan && !open.is_settled();
-            for (at, open) in open.iter().enumerate().filter(of_plan) {
-                let (asked, counted) = open.to_ask(round);
-                let is_there = match counted {
-                    None => !open.seen[term].is_empty(),
-                    counted => open.has(term, counted),
-                };
-                if !is_there {
-                    ask.shards.push(at);
-                    ask.asked.push(asked);
-                }
-            }
-            if !ask.shards.is_empty() {
-                asks.push(ask);
-            }
+/// The lists of a search while they are gathered.
+struct Gathering<'a> {
+    plans: &'a [IndexPlan],
+    wanted: &'a TermDemand,
+    /// The shards of all plans, in order.
+    open: Vec<Open<'a>>,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(plans: &'a [IndexPlan], wanted: &'a TermDemand) -> Self {
+        let mut open = Vec::new();
+        for (at, (plan, terms)) in plans.iter().zip(&wanted.of_plans).enumerate() {
+            open.extend(plan.shards.iter().map(|asked| Open {
+                plan: at,
+                asked,
+                seen: vec![Vec::new(); terms.terms.len()],
+                moments: Vec::new(),
+                failure: None,
+            }));
+        }
+        Self {
+            plans,
+            wanted,
+            open,
         }
     }
-    asks
+
+    /// Returns what to ask in `round`: term by term, of the shards that lack it.
+    fn asks(&self, round: u32) -> Vec<Ask> {
+        let mut asks = Vec::new();
+        for (plan, terms) in self.wanted.of_plans.iter().enumerate() {
+            for term in 0..terms.terms.len() {
+                let ask = self.ask_of(plan, term, round);
+                asks.extend((!ask.shards.is_empty()).then_some(ask));
+            }
+        }
+        asks
+    }
+
+    fn ask_of(&self, plan: usize, term: usize, round: u32) -> Ask {
+        let mut ask = Ask {
+            plan,
+            term,
+            shards: Vec::new(),
+            asked: Vec::new(),
+        };
+        let of_plan = |(_, open): &(usize, &Open<'_>)| open.plan == plan && !open.is_settled();
+        for (at, open) in self.open.iter().enumerate().filter(of_plan) {
+            let (asked, counted) = open.to_ask(round);
+            let is_there = match counted {
+                None => !open.seen[term].is_empty(),
+                counted => open.has(term, counted),
+            };
+            if !is_there {
+                ask.shards.push(at);
+                ask.asked.push(asked);
+            }
+        }
+        ask
+    }
 }

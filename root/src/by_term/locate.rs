@@ -64,13 +64,20 @@ impl RankedShard {
     }
 }
 
+/// The best hits of all shards, and the request that they answer.
+#[derive(Clone, Copy)]
+pub(super) struct Best<'a> {
+    pub(super) hits: &'a BestHits,
+    pub(super) request: &'a SearchRequest,
+}
+
 impl TermScatter {
     /// Returns the answer of each ranked shard, as if it had ranked itself.
     pub(super) async fn located(
         &self,
         plans: &[IndexPlan],
         ranked: &[RankedShard],
-        (chosen, request): (&BestHits, &SearchRequest),
+        best: Best<'_>,
         trip: &mut Trip,
     ) -> Vec<Result<Answer<ShardHits>, ShardFailure>> {
         let empty = |plan| asking(plan, Clause::MatchAll, Vec::new());
@@ -88,7 +95,7 @@ impl TermScatter {
         }
         let sets: HashMap<ShardKey, Vec<LocateSet>> = ranked
             .iter()
-            .map(|shard| (shard.shard, shard.sets(chosen.num_tied)))
+            .map(|shard| (shard.shard, shard.sets(best.hits.num_tied)))
             .collect();
         let gathered = self
             .scatterer
@@ -103,7 +110,7 @@ impl TermScatter {
         let answered = ranked.iter().map(|shard| {
             let plan = &plans[shard.plan];
             let answer = answers.remove(&shard.shard).transpose()?;
-            self.as_answer(plan, shard, answer, (chosen, request))
+            self.as_answer(plan, shard, answer, best)
         });
         answered.collect()
     }
@@ -113,7 +120,7 @@ impl TermScatter {
         plan: &IndexPlan,
         shard: &RankedShard,
         answer: Option<Answer<LocateAnswer>>,
-        (chosen, request): (&BestHits, &SearchRequest),
+        best: Best<'_>,
     ) -> Result<Answer<ShardHits>, ShardFailure> {
         let key = shard.shard;
         let lost =
@@ -144,7 +151,7 @@ impl TermScatter {
             .lists
             .generation
             .is_none_or(|of| of == value.generation);
-        let hits = hits_of(&shard.best, &value, chosen, request);
+        let hits = hits_of(&shard.best, &value, best.hits, best.request);
         let Some(found) = hits.filter(|_| is_same) else {
             return Err(lost(Some(&node), value.view.0));
         };

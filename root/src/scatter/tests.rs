@@ -17,6 +17,7 @@ use crate::Root;
 use crate::RootOptions;
 use crate::merge::HitMerger;
 use crate::plan::Target;
+use crate::planner::DatedRequest;
 use crate::search::phase::CommonRequest;
 use crate::search::{Page, SearchOptions};
 use crate::testing::{Cluster, FakeLeaf, Fixture, NOW_MS, index, limits, shard};
@@ -74,7 +75,14 @@ fn asked<'a>(request: &'a SearchRequest, options: &'a SearchOptions) -> CommonRe
 async fn resolve(root: &Root, plans: &mut [IndexPlan], request: &SearchRequest, trip: &mut Trip) {
     let resolved = root
         .planner()
-        .resolve_all(plans, (request, NOW_MS, true), trip)
+        .resolve_all(
+            plans,
+            DatedRequest {
+                request,
+                now_ms: NOW_MS,
+            },
+            trip,
+        )
         .await;
     resolved.expect("resolves");
 }

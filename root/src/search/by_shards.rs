@@ -19,7 +19,7 @@ use crate::health::Phase;
 use crate::merge::HitMerger;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
-use crate::scatter::{LeafCall, RoundAnswers, Scatterer, Trip};
+use crate::scatter::{Calls, LeafCall, RoundAnswers, Scatterer, Trip};
 use crate::statistics::{self, hangs_on_scores};
 
 /// Searches that are scattered by shards.
@@ -37,8 +37,7 @@ impl QueryPhase for ShardScatter {
         asked: &CommonRequest<'a>,
         trip: &mut Trip,
     ) -> Result<QueryAnswers<'a>, Stop> {
-        let may_guess = trip.num_restarts == 0;
-        let counted = self.counted(plans, (asked.request, may_guess), trip);
+        let counted = self.counted(plans, asked.request, trip);
         let mut counted = counted.await.map_err(Stop::Restart)?;
         if asked.page.is_part && hangs_on_scores(asked.request) {
             check_complete(plans.iter().flat_map(|plan| &plan.lost), false)?;
@@ -131,7 +130,7 @@ impl ShardScatter {
             merged.take(plan, shard, std::mem::take(&mut answer.hits));
         };
         self.scatterer
-            .scatter_to(plans, trip, Phase::Query, (ask, taken))
+            .scatter_to(plans, trip, Phase::Query, Calls { ask, taken })
             .await
     }
 }

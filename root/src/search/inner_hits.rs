@@ -32,7 +32,7 @@ impl Searcher {
             let inner = collapse.inner_hits.iter();
             inner.map(move |inner| {
                 let field = collapse.field.as_str();
-                let request = request_within(search.request, inner, (field, hit));
+                let request = request_within(search.request, inner, field, hit);
                 (at, inner.name.clone(), request)
             })
         });
@@ -71,7 +71,8 @@ impl Searcher {
 fn request_within(
     around: &SearchRequest,
     inner: &InnerHits,
-    (field, hit): (&str, &Hit),
+    field: &str,
+    hit: &Hit,
 ) -> SearchRequest {
     let everything = Query::MatchAll { boost: 1.0 };
     let mut query = BoolQuery {

@@ -8,6 +8,7 @@ use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::memory::AnswerMemory;
 use crate::plan::SearchedIndices;
+use crate::planner::DatedRequest;
 use crate::tasks::Origin;
 use crate::token::Position;
 
@@ -52,6 +53,14 @@ pub(crate) struct Page {
 }
 
 impl<'a> PreparedSearch<'a> {
+    /// Returns what its queries are resolved from.
+    pub(crate) fn dated(&self) -> DatedRequest<'a> {
+        DatedRequest {
+            request: self.request,
+            now_ms: self.now_ms,
+        }
+    }
+
     /// Returns a search that begins now, for the first page.
     pub(crate) fn new(
         cluster: &ClusterView,

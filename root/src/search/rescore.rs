@@ -51,7 +51,7 @@ impl Searcher {
             }
             let what = plans.iter().enumerate();
             let what: Vec<Arc<FetchWhat>> = what
-                .map(|(at, plan)| Arc::new(scoring((at, plan), step, asked)))
+                .map(|(at, plan)| Arc::new(scoring(at, plan, step, asked)))
                 .collect();
             let contents = self.contents(plans, &window, (&what, &mut *trip)).await?;
             rescored.failures.extend(contents.failures);
@@ -81,10 +81,10 @@ impl Searcher {
 }
 
 /// Returns what scores the hits of an index by the query of a step.
-fn scoring(plan: (usize, &IndexPlan), step: usize, asked: &CommonRequest<'_>) -> FetchWhat {
+fn scoring(at: usize, plan: &IndexPlan, step: usize, asked: &CommonRequest<'_>) -> FetchWhat {
     let query = ShardQuery {
-        query: plan.1.resolved.rescores[step].clone(),
-        ..shard_query(plan, asked)
+        query: plan.resolved.rescores[step].clone(),
+        ..shard_query(at, plan, asked)
     };
     FetchWhat {
         explain: Some(Arc::new(query)),

@@ -21,8 +21,8 @@ pub(super) fn shard_queries(
 ) -> Vec<Arc<ShardQuery>> {
     let mappings = plans.iter().map(|plan| &*plan.index.mapping);
     let narrow = narrow_keys(&asked.request.sort, &mappings);
-    let asked_of = |plan| {
-        let mut query = shard_query(plan, asked);
+    let asked_of = |(at, plan)| {
+        let mut query = shard_query(at, plan, asked);
         if let Some(values) = &mut query.search_after {
             narrow_start(values, &narrow);
         }
@@ -46,10 +46,7 @@ fn narrow_start(values: &mut [Value], narrow: &[bool]) {
 }
 
 /// Makes what the shards of one index are asked; `at` is its position among the plans.
-pub(crate) fn shard_query(
-    (at, plan): (usize, &IndexPlan),
-    asked: &CommonRequest<'_>,
-) -> ShardQuery {
+pub(crate) fn shard_query(at: usize, plan: &IndexPlan, asked: &CommonRequest<'_>) -> ShardQuery {
     let request = asked.request;
     let num_keys = request.sort.len();
     let values = request.search_after.as_deref();

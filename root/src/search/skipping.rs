@@ -100,7 +100,7 @@ impl ShardScatter {
             return;
         }
         let num_documents = |shard| self.statistics.newest.num_documents(shard);
-        keep_some(plans, &mut is_asked, (request, num_documents));
+        keep_some(plans, &mut is_asked, request, num_documents);
         let num_left_out = is_asked.iter().filter(|is_asked| !**is_asked).count() as u64;
         if num_left_out == 0 {
             return;
@@ -148,7 +148,8 @@ fn needs_all(aggregations: &[Aggregation]) -> bool {
 pub(super) fn keep_some(
     plans: &[IndexPlan],
     is_asked: &mut [bool],
-    (request, num_documents): (&SearchRequest, impl Fn(ShardKey) -> Option<u64>),
+    request: &SearchRequest,
+    num_documents: impl Fn(ShardKey) -> Option<u64>,
 ) {
     let mut sets: Vec<(Vec<Option<&FieldKind>>, CacheEntry)> = Vec::new();
     let mut at = 0;

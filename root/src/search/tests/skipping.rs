@@ -202,7 +202,7 @@ async fn what_the_best_hits_of_buckets_are_sorted_by_parts_indices_too() {
     let is_asked = |body: Value| {
         let mut is_asked = [true, true, false, false];
         let known = |_: ShardKey| None;
-        super::super::skipping::keep_some(&plans, &mut is_asked, (&request(&body), known));
+        super::super::skipping::keep_some(&plans, &mut is_asked, &request(&body), known);
         is_asked
     };
     let top = |by: &str| json!({"aggs": {"best": {"top_hits": {"sort": [by]}}}});
