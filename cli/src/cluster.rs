@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use gleaner_client::http::http_client;
 use gleaner_model::PeerRole;
 
 use crate::{
@@ -27,7 +28,6 @@ use crate::{
     },
     signals,
     terminal::say,
-    tls,
 };
 use etcd::OnEtcd;
 use plan::Plan;
@@ -158,7 +158,7 @@ async fn take_address(listen: &str) -> Result<(String, tokio::net::TcpListener)>
 /// Runs until all fronts, all roots or all members of the etcd have ended, which is a failure.
 async fn supervise(plan: &Plan, data: &Path, processes: &mut [Process]) -> Result<()> {
     let ca = plan.ca();
-    let client = tls::http_client(ca.is_some(), ca.as_deref())?
+    let client = http_client(ca.is_some(), ca.as_deref())?
         .timeout(ASKED_FOR)
         .no_proxy();
     let client = client.build()?;

@@ -6,28 +6,19 @@ mod searches;
 use std::{
     io::{Write, stdout},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use gleaner_datasets::Corpus;
+use gleaner_client::load::{CorpusLoad, Flow, Limits};
+use gleaner_client::remote::{Remote, RemoteOptions};
 use tokio::sync::watch;
 
 use crate::{
     config::Config,
     dataset,
     exit::Exit,
-    index::{
-        batch::Limits,
-        delivery::{Delivery, Reasons},
-        ledger::{InputName, Ledger},
-        load::{self, End, Flow},
-        reading::{Content, LoadReader, ReadOptions, Source},
-        report::{Meter, Reporter},
-    },
     logging,
-    remote::{Remote, RemoteArguments},
     serve::{self, folder::DataFolder, node::Node},
     signals,
     terminal::grouped,
@@ -128,30 +119,27 @@ async fn show(
     let demo = DemoCorpus::find(cargo_home.as_deref(), arguments.limit)?;
     let name = demo.documents.name().to_owned();
     writeln!(stdout(), "Indexing {}", demo.about)?;
-    let remote = Remote::new(&RemoteArguments::at(format!("http://{address}")))?;
+    let remote = Remote::new(&RemoteOptions::at(format!("http://{address}")))?;
     remote.create_index(&name, &demo.index).await?;
-    let reporter = Reporter::new(arguments.quiet);
-    let input = InputName {
-        shown: name.clone(),
-        path: None,
+    let load = CorpusLoad {
+        corpus: demo.documents,
+        index: name.clone(),
+        flow: FLOW,
+        patience: PATIENCE,
+        is_quiet: arguments.quiet,
     };
-    let mut ledger = Ledger::new(vec![input], None, None);
-    let books = (&mut ledger, &reporter);
-    let (reading, delivery) = (reading(demo.documents), delivery(&remote, &name));
-    if load::run(reading, delivery, FLOW, books, is_asked(interrupted)).await? == End::Interrupted {
+    let Some(loaded) = load.run(&remote, is_asked(interrupted)).await? else {
         return Ok(Exit::Interrupted);
-    }
-    remote.refresh_index(&name).await?;
-    let elapsed = reporter.finish();
+    };
     let count = remote.count_documents(&name).await?;
     writeln!(
         stdout(),
         "Indexed {} documents in {:.1} s over HTTP, each durable in the log; {} refused.",
         grouped(count),
-        elapsed.as_secs_f64(),
-        grouped(ledger.refused())
+        loaded.elapsed.as_secs_f64(),
+        grouped(loaded.num_refused)
     )?;
-    for example in ledger.examples() {
+    for example in &loaded.examples {
         writeln!(stdout(), "  refused: {example}")?;
     }
     for search in &demo.searches {
@@ -162,36 +150,9 @@ async fn show(
         stdout(),
         "\nOr: {program} --url http://{address} --index {name} '{query}'"
     )?;
-    Ok(if ledger.refused() == 0 {
+    Ok(if loaded.num_refused == 0 {
         Exit::Success
     } else {
         Exit::Refused
     })
-}
-
-fn reading(corpus: Corpus) -> LoadReader {
-    let meter = Arc::new(Meter::of(corpus.size()));
-    let source = Source {
-        content: Content::Corpus(corpus),
-        identity: None,
-        from: Some(0),
-    };
-    LoadReader {
-        sources: vec![source],
-        options: ReadOptions::default(),
-        meter,
-    }
-}
-
-fn delivery(remote: &Remote, index: &str) -> Delivery {
-    Delivery {
-        remote: remote.clone(),
-        index: index.to_owned(),
-        pipeline: None,
-        load: format!("{:016x}", rand::random::<u64>()),
-        inputs: Vec::new(),
-        num_resent: 0,
-        patience: PATIENCE,
-        told: Reasons::default(),
-    }
 }

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{Bytes, BytesMut};
+use gleaner_client::http::http_client;
 pub(crate) use gleaner_etcd::KeyState as FeedState;
 use gleaner_etcd::{Client, follow_key};
 use gleaner_proto::Connect;
 use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 use reqwest::{StatusCode, Url};
 use tokio::sync::watch;
-
-use crate::tls;
 
 /// Largest value that is taken.
 const MAX_BYTES: usize = 16 << 20;
@@ -93,7 +92,7 @@ impl Feed {
                 tokio::spawn(follow_key(client, key, tell));
             }
             Self::Http { url, ca } => {
-                let client = tls::http_client(url.scheme() == "https", ca.as_deref())?;
+                let client = http_client(url.scheme() == "https", ca.as_deref())?;
                 let client = client.timeout(ANSWERED_WITHIN).build()?;
                 let page = Page {
                     client,

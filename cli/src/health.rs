@@ -7,8 +7,9 @@ use std::{
 };
 
 use anyhow::Result;
+use gleaner_client::http::http_client;
 
-use crate::{exit::Exit, remote, tls};
+use crate::{exit::Exit, remote};
 
 /// Ask a node whether it serves; the exit code is 0 when it is ready and 1 when it is not.
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,7 @@ pub(crate) struct HealthArguments {
 /// Runs the command.
 pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
     let (base, user) = remote::address(&arguments.url)?;
-    let client = tls::http_client(base.scheme() == "https", arguments.cacert.as_deref())?
+    let client = http_client(base.scheme() == "https", arguments.cacert.as_deref())?
         .timeout(Duration::from_secs(arguments.timeout))
         .no_proxy();
     let client = client.build()?;

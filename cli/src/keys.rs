@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::Allowance;
 use crate::exit::Exit;
-use crate::remote::{self, Remote, RemoteArguments};
+use crate::remote::{self, RemoteArguments};
 use crate::terminal;
 use rights::RightsArguments;
 
@@ -139,7 +139,7 @@ fn without_nulls(mut body: Value) -> Value {
 }
 
 async fn list(arguments: ListArguments) -> Result<()> {
-    let remote = Remote::new(&arguments.remote)?;
+    let remote = arguments.remote.remote()?;
     let request = remote.request(Method::GET, &["_security", "api_key"]);
     let request = request.query(&[("active_only", !arguments.all)]);
     let answer = request.send().await;
@@ -171,7 +171,7 @@ async fn revoke(arguments: RevokeArguments) -> Result<()> {
 }
 
 async fn asked(remote: &RemoteArguments, method: Method, body: &Value) -> Result<Value> {
-    let remote = Remote::new(remote)?;
+    let remote = remote.remote()?;
     let request = remote
         .request(method, &["_security", "api_key"])
         .header("content-type", "application/json")

@@ -11,7 +11,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     exit::Exit,
-    remote::{self, Remote, RemoteArguments, index_name},
+    remote::{self, RemoteArguments, index_name},
     terminal::Palette,
 };
 use table::{MARK_END, MARK_START, Table};
@@ -46,7 +46,7 @@ pub(crate) struct SearchArguments {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: SearchArguments) -> Result<Exit> {
-    let remote = Remote::new(&arguments.remote)?;
+    let remote = arguments.remote.remote()?;
     let answer = remote
         .request(Method::POST, &[&arguments.index, "_search"])
         .json(&body(&arguments))

@@ -14,7 +14,6 @@ use gleaner_proto::{Connect, Handshake};
 use gleaner_tls::{
     Acceptor, Alpn, CertificateFiles, Certificates, ClientCertificates, Connector, Trust,
 };
-use reqwest::ClientBuilder;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::config::Config;
@@ -219,22 +218,6 @@ pub(crate) fn check_exposure_to_nodes(
          `--insecure` where everyone on the network may read and write all documents"
     );
     Ok(())
-}
-
-/// Returns an HTTP client to be, for an address of `https` or of `http`; `ca` is the authority to believe, where that is
-/// not the system's.
-///
-/// # Errors
-/// An authority that cannot be read.
-pub(crate) fn http_client(is_encrypted: bool, ca: Option<&Path>) -> Result<ClientBuilder> {
-    let trust = match ca {
-        _ if !is_encrypted => Trust::Nobody,
-        Some(ca) => Trust::Authorities(ca.to_owned()),
-        None => Trust::System,
-    };
-    let connector = Connector::new(&trust, None, Alpn::Http1);
-    let connector = connector.context("the server's certificate cannot be checked")?;
-    Ok(reqwest::Client::builder().use_preconfigured_tls(connector.client_config()))
 }
 
 #[cfg(test)]

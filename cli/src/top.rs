@@ -42,11 +42,11 @@ pub(crate) struct TopArguments {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: TopArguments) -> Result<Exit> {
-    let root = Remote::new(&arguments.remote)?;
+    let root = arguments.remote.remote()?;
     let others: Result<Vec<Remote>> = arguments
         .nodes
         .iter()
-        .map(|url| Remote::new(&arguments.remote.asking(url)))
+        .map(|url| arguments.remote.asking(url).remote())
         .collect();
     let others = others?;
     let is_live = stdout().is_terminal() && !arguments.once;

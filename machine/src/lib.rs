@@ -1,4 +1,5 @@
-//! What this process uses, and what its machine has: processors, memory, load, open files, the disk.
+//! What this process uses, and what its machine has: processors, memory, load, open files, the disk; small files that
+//! a crash leaves whole ([`durable`]), and files that one process holds at a time ([`lock`]).
 //!
 //! Does: read `/proc` and ask the file system, which takes some microseconds on a local disk. Does not: run
 //! by itself, log, record metrics, look into other processes.
@@ -13,6 +14,8 @@
 //!
 //! Where there is no `/proc`, process and machine are `None`.
 
+pub mod durable;
+pub mod lock;
 mod proc;
 mod usage;
 

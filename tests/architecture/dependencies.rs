@@ -54,7 +54,7 @@ fn may_use(package: &Package, own: u8, used: &str, dependency: &Dependency) -> b
     match line_of(used) {
         Some(line) => line < own,
         None if dependency.is_dev => ["datasets", "testkit"].contains(&used),
-        None => package.room == "cli" && used == "datasets",
+        None => ["cli", "client"].contains(&package.room.as_str()) && used == "datasets",
     }
 }
 

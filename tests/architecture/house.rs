@@ -29,6 +29,7 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("engine", 3),
     ("proto", 3),
     ("server", 3),
+    ("client", 3),
     ("ambassador", 3),
     ("etcd", 4),
     ("keeper", 4),

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use gleaner_client::http::http_client;
 use gleaner_server::ServerOptions;
 use http::StatusCode;
 use reqwest::Url;
@@ -18,7 +19,6 @@ use serde_json::{Value, json};
 use crate::companion::{Companion, CompanionArguments, listen};
 use crate::config::Span;
 use crate::exit::Exit;
-use crate::tls;
 
 /// Ask a service a real query and compare its answer: not only whether it listens, but whether it finds.
 ///
@@ -67,7 +67,7 @@ struct Check {
 
 /// Runs the command.
 pub(super) async fn run(arguments: HealthArguments, verbosity: u8) -> Result<Exit> {
-    let client = tls::http_client(
+    let client = http_client(
         arguments.url.scheme() == "https",
         arguments.cacert.as_deref(),
     )?;

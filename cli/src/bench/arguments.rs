@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{load::Limits, queries::Shape, report::Subject, schedule::Schedule};
+use gleaner_client::bench::{BenchOptions, Limits, Schedule};
+
 use crate::{
     config::Span,
     exit,
-    remote::{Remote, RemoteArguments, index_name},
+    remote::{RemoteArguments, index_name},
 };
 
 /// Send searches at a constant rate and measure how long their answers take.
@@ -22,10 +23,10 @@ pub(crate) struct BenchArguments {
     pub(super) remote: RemoteArguments,
     /// Index, alias or pattern
     #[arg(long, env = "GLEANER_INDEX", value_name = "NAME", value_parser = index_name)]
-    pub(super) index: String,
+    index: String,
     /// Queries, one a line; `-` is standard input
     #[arg(long, value_name = "FILE")]
-    pub(super) queries: PathBuf,
+    queries: PathBuf,
     /// Field that text is matched in, may be repeated; by default the index's default fields
     #[arg(long = "field", value_name = "FIELD")]
     fields: Vec<String>,
@@ -53,46 +54,31 @@ pub(crate) struct BenchArguments {
     max_outstanding: u32,
     /// File for the report as JSON, with the histograms in it
     #[arg(long, value_name = "FILE")]
-    pub(super) json: Option<PathBuf>,
+    json: Option<PathBuf>,
     /// File for a picture of the percentiles
     #[arg(long, value_name = "FILE")]
-    pub(super) svg: Option<PathBuf>,
+    svg: Option<PathBuf>,
 }
 
 impl BenchArguments {
-    /// Returns how lines become searches.
-    pub(super) fn shape(&self) -> Shape<'_> {
-        Shape {
-            fields: &self.fields,
+    /// Returns what is asked of which server.
+    pub(super) fn options(self) -> BenchOptions {
+        BenchOptions {
+            index: self.index,
+            queries: self.queries,
+            fields: self.fields,
             size: self.size,
-        }
-    }
-
-    /// Returns when requests are due.
-    pub(super) fn schedule(&self) -> Schedule {
-        Schedule {
-            rate: self.rate,
-            warmup: self.warmup.0,
-            duration: self.duration.0,
-        }
-    }
-
-    /// Returns how much may be under way.
-    pub(super) fn limits(&self) -> Limits {
-        Limits {
-            connections: self.connections.into(),
-            outstanding: self.max_outstanding as usize,
-        }
-    }
-
-    /// Returns what was measured, for the report.
-    pub(super) fn subject(&self, remote: &Remote) -> Subject {
-        Subject {
-            url: remote.address().to_owned(),
-            index: self.index.clone(),
-            queries: self.queries.display().to_string(),
-            connections: self.connections,
-            max_outstanding: self.max_outstanding,
+            schedule: Schedule {
+                rate: self.rate,
+                warmup: self.warmup.0,
+                duration: self.duration.0,
+            },
+            limits: Limits {
+                connections: self.connections.into(),
+                outstanding: self.max_outstanding as usize,
+            },
+            json: self.json,
+            svg: self.svg,
         }
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::plan::FreePorts;
-use crate::durable;
+use gleaner_machine::durable;
 
 /// How many members there are: one may be lost.
 const NUM_MEMBERS: u32 = 3;

@@ -298,7 +298,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("log");
         std::fs::write(&log, "error: the port is taken\n").expect("written");
-        let client = crate::tls::http_client(false, None)
+        let client = gleaner_client::http::http_client(false, None)
             .expect("a client")
             .no_proxy()
             .build();

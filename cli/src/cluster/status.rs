@@ -27,7 +27,7 @@ pub(super) struct StatusArguments {
 
 /// Runs the command.
 pub(super) async fn run(arguments: &StatusArguments) -> Result<Exit> {
-    let status = look(&Remote::new(&arguments.remote)?).await?;
+    let status = look(&arguments.remote.remote()?).await?;
     let text = match arguments.json {
         true => format!("{status:#}\n"),
         false => to_text(&status, Palette::of_stdout()),

@@ -6,11 +6,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use gleaner_client::http::http_client;
 use reqwest::Url;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
-
-use crate::tls;
 
 /// Time that a call or a command has.
 const GIVEN_WITHIN: Duration = Duration::from_secs(30);
@@ -95,7 +94,7 @@ impl Notice {
                 ["http", "https"].contains(&url.scheme()),
                 "`--call {url}`: wanted http or https"
             );
-            let client = tls::http_client(url.scheme() == "https", None)?;
+            let client = http_client(url.scheme() == "https", None)?;
             Ok((client.timeout(GIVEN_WITHIN).build()?, url.clone()))
         });
         Ok(Self {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
-use crate::durable;
+use gleaner_machine::durable;
 
 /// Time that a check has.
 const CHECKED_WITHIN: Duration = Duration::from_secs(30);

@@ -7,7 +7,9 @@ use gleaner_datasets::{Corpus, Document, Generator, registry::CargoRegistry};
 use serde_json::{Value, json};
 
 use super::searches::{self, Search};
-use crate::{index::identity, terminal::grouped};
+use gleaner_client::load::hash;
+
+use crate::terminal::grouped;
 
 /// Bytes of text per document, as a registry of 16,422 files and 89,783 documents had it. Where it is
 /// less, fewer than the limit are taken; where it is more, the last crates are left out.
@@ -98,7 +100,7 @@ fn sample(registry: &CargoRegistry, limit: u64) -> Corpus {
 /// Is this one of `stride` documents? Decided by its id, so that the registry's order is no matter.
 fn is_chosen(document: &Document, stride: u64) -> bool {
     let id = document.id.as_deref().unwrap_or(&document.source);
-    let hash = identity::hash(id.as_bytes());
+    let hash = hash(id.as_bytes());
     u64::from_str_radix(&hash[..15], 16).is_ok_and(|number| number.is_multiple_of(stride))
 }
 

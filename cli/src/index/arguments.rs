@@ -1,20 +1,16 @@
-//! The flags of `gleaner index`, and what they must not be together.
+//! The flags of `gleaner index`.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use gleaner_client::load::{Flow, Limits, LoadOptions};
+use gleaner_client::watch::WatchOptions;
 use gleaner_datasets::read::Format;
 
-use super::{
-    batch::Limits,
-    checkpoint,
-    inputs::{InputFile, real_path},
-    load::Flow,
-    watch::WatchArguments,
-};
 use crate::{
-    durable, exit,
+    config::{ByteSize, Span},
+    exit,
     remote::{RemoteArguments, index_name},
 };
 
@@ -32,63 +28,87 @@ pub(crate) struct IndexArguments {
     pub(super) remote: RemoteArguments,
     /// Name of the index
     #[arg(long, env = "GLEANER_INDEX", value_name = "NAME", value_parser = index_name)]
-    pub(super) index: String,
+    index: String,
     /// Layout of the files; by default told by their names, and ndjson for standard input
     #[arg(long, value_parser = formats())]
-    pub(super) format: Option<Format>,
+    format: Option<Format>,
     /// Field whose value becomes the `_id`; a document without it is refused
     #[arg(long, value_name = "FIELD")]
-    pub(super) id_field: Option<String>,
+    id_field: Option<String>,
     /// Field whose value becomes the routing; a document without it is refused
     #[arg(long, value_name = "FIELD")]
-    pub(super) routing_field: Option<String>,
+    routing_field: Option<String>,
     /// Largest request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 5 * 1024 * 1024)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) batch_bytes: u64,
+    batch_bytes: u64,
     /// Most documents in a request
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) batch_docs: u64,
+    batch_docs: u64,
     /// Requests in flight; 1 keeps the order of operations
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
     /// Seconds that a busy or failing server may accept nothing before the load stops
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    pub(super) patience: u64,
+    patience: u64,
     /// File that remembers how far the load has come: the same command goes on from there.
     /// Documents without an id get one made of file and position, so none is doubled. Only one
     /// load at a time has it, by a lock on `FILE.lock` beside it, which stays
     #[arg(long, value_name = "FILE")]
-    pub(super) checkpoint: Option<PathBuf>,
+    checkpoint: Option<PathBuf>,
     /// File for refused documents, one JSON object a line: input, position, reason, action and
     /// document; what could not be read as a document has neither of the last two. What is in it
     /// stays
     #[arg(long, value_name = "FILE")]
-    pub(super) dead_letter: Option<PathBuf>,
+    dead_letter: Option<PathBuf>,
     /// JSON file with the mappings and settings of the index, used when it does not exist yet
     #[arg(long, value_name = "FILE")]
-    pub(super) create_mapping: Option<PathBuf>,
+    create_mapping: Option<PathBuf>,
     /// Ingest pipeline on the server; `none` switches off an index's default one
     #[arg(long, value_name = "NAME")]
-    pub(super) pipeline: Option<String>,
+    pipeline: Option<String>,
     /// Do not make the documents visible to searches at the end
     #[arg(long)]
-    pub(super) no_refresh: bool,
+    no_refresh: bool,
     /// Show no progress
     #[arg(long, short)]
-    pub(super) quiet: bool,
+    quiet: bool,
     #[command(flatten)]
     pub(super) watch: WatchArguments,
     /// Files and folders; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
-    pub(super) files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
 }
 
 fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(["ndjson", "json", "csv", "tsv", "bulk"])
         .try_map(|name| name.parse::<Format>())
+}
+
+/// The flags of `--watch`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WatchArguments {
+    /// Follow a folder, or a git repository (bare or not): each text file is a document with its path, name, extension,
+    /// size and content; changed files are written again and deleted ones disappear, until the command is stopped
+    #[arg(long, conflicts_with_all = ["format", "id_field", "routing_field", "checkpoint", "dead_letter", "no_refresh"])]
+    pub(super) watch: bool,
+    /// Branch, tag or other reference of the repository; a folder's files are taken as they lie without it
+    #[arg(long = "ref", value_name = "REF", requires = "watch")]
+    reference: Option<String>,
+    /// Name under which the documents are told from those of other folders in the index [default: the path]
+    #[arg(long, value_name = "NAME", requires = "watch")]
+    source: Option<String>,
+    /// How often the folder is looked at
+    #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
+    period: Span,
+    /// Largest file; larger ones are passed over
+    #[arg(long, value_name = "BYTES", default_value = "1mb", requires = "watch")]
+    max_file: ByteSize,
+    /// End after the first look, once the index holds what the folder holds
+    #[arg(long, requires = "watch")]
+    once: bool,
 }
 
 impl IndexArguments {
@@ -104,46 +124,44 @@ impl IndexArguments {
         }
     }
 
-    /// Returns the files that the load writes, as absolute paths: they are no inputs.
-    pub(super) fn own_files(&self) -> Vec<PathBuf> {
-        let beside = self.checkpoint.as_deref().map(durable::beside);
-        let lock = self.checkpoint.as_deref().map(checkpoint::lock_beside);
-        let own = [&self.checkpoint, &beside, &lock, &self.dead_letter];
-        own.into_iter()
-            .flatten()
-            .map(|path| real_path(path))
-            .collect()
+    /// Returns what the load is asked to do.
+    pub(super) fn load(self) -> LoadOptions {
+        LoadOptions {
+            flow: self.flow(),
+            index: self.index,
+            files: self.files,
+            format: self.format,
+            id_field: self.id_field,
+            routing_field: self.routing_field,
+            patience: Duration::from_secs(self.patience),
+            checkpoint: self.checkpoint,
+            dead_letter: self.dead_letter,
+            create_mapping: self.create_mapping,
+            pipeline: self.pipeline,
+            refreshes: !self.no_refresh,
+            is_quiet: self.quiet,
+        }
     }
 
-    /// Refuses combinations that cannot mean anything.
-    pub(super) fn check(&self, inputs: &[InputFile]) -> Result<()> {
-        let has_bulk = inputs.iter().any(|input| input.format == Format::Bulk);
-        ensure!(
-            !has_bulk || (self.id_field.is_none() && self.routing_field.is_none()),
-            "a bulk file says ids and routing on its action lines: leave out --id-field and \
-             --routing-field"
-        );
-        // What has no size is standard input or another pipe.
-        let pipe = inputs.iter().find(|input| input.num_bytes.is_none());
-        if let Some(pipe) = pipe.filter(|_| self.checkpoint.is_some()) {
-            let shown = &pipe.shown;
-            bail!("`{shown}` cannot be read again: a load with --checkpoint needs files");
-        }
-        let own = self.own_files();
-        for file in &own {
-            let is_input = inputs.iter().any(|input| input.path.as_ref() == Some(file));
-            ensure!(
-                !is_input,
-                "`{}` is an input, and --checkpoint or --dead-letter would write to it: give them \
-                 files of their own",
-                file.display()
-            );
-        }
-        let names: BTreeSet<&PathBuf> = own.iter().collect();
-        ensure!(
-            names.len() == own.len(),
-            "--checkpoint and --dead-letter name one file: give each its own"
-        );
-        Ok(())
+    /// Returns what is followed into the index.
+    ///
+    /// # Errors
+    /// More than one folder.
+    pub(super) fn watch(&self) -> Result<WatchOptions> {
+        let [folder] = self.files.as_slice() else {
+            bail!("--watch follows one folder or repository");
+        };
+        let watch = &self.watch;
+        Ok(WatchOptions {
+            index: self.index.clone(),
+            folder: folder.clone(),
+            create_mapping: self.create_mapping.clone(),
+            limits: self.flow().limits,
+            reference: watch.reference.clone(),
+            source: watch.source.clone(),
+            period: watch.period.0,
+            max_file_bytes: watch.max_file.0,
+            once: watch.once,
+        })
     }
 }

@@ -21,7 +21,7 @@ use super::{
     owner::Owner,
     state::{Participant, StateSource, new_cluster},
 };
-use crate::durable;
+use gleaner_machine::durable;
 
 /// A coordinator, and what answers other nodes where this one keeps the state.
 pub(super) struct Metadata {

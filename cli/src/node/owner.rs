@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use gleaner_model::NodeUuid;
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
+use gleaner_machine::durable;
 
 /// A node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

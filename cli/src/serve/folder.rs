@@ -17,9 +17,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use gleaner_machine::lock::Lock;
 use serde_json::Value;
 
-use crate::{lock::Lock, node::owner::Owner};
+use crate::node::owner::Owner;
 
 /// The file that says what the processes of `gleaner cluster up` are.
 pub(crate) const PROCESSES: &str = "processes.json";

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_api::{ApiOptions, CacheBeyond, Distribution as Dialect, RemoteClusters};
+use gleaner_client::http::http_client;
 use gleaner_coordinator::{Coordinator, Embedded};
 use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions, OpenReport, ShardLog};
@@ -28,7 +29,7 @@ use crate::descriptors;
 use crate::node::membership::Membership;
 use crate::overflow;
 use crate::security;
-use crate::tls::{NodeTls, http_client};
+use crate::tls::NodeTls;
 
 /// A server that has its folder and its shards, and does not listen yet.
 pub(crate) struct Node {

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::tls::http_client;
+use gleaner_client::http::http_client;
 
 /// Spans of one request to the collector, at most.
 const BATCH: usize = 512;

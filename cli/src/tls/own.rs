@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use gleaner_tls::{Authority, CertificateFiles, CertificateRequest};
 
 use crate::config::Config;
-use crate::durable;
 use crate::node::membership::host_of;
 use crate::serve::address::LISTEN;
+use gleaner_machine::durable;
 
 /// How long a certificate is valid, in days.
 const DAYS: u32 = 90;

@@ -1,0 +1,177 @@
+//! An index that follows the files of a folder, or of a branch of a git repository.
+//!
+//! ```text
+//! tree (files and what tells that one changed) → difference to what the index holds → bulk requests → refresh
+//! ```
+//!
+//! Nothing is kept beside the index: which files it holds, and in which state, stands in the documents. So it
+//! may be stopped and started anywhere, and a file that failed is tried again with the next look.
+
+mod documents;
+mod mirror;
+mod tree;
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::load::{Limits, create_index};
+use crate::remote::Remote;
+use crate::text::{grouped, say};
+use mirror::Mirror;
+use tree::Tree;
+
+/// Waits between looks while the server does not answer.
+const FAILED_WAIT: Duration = Duration::from_secs(5);
+
+/// What is followed into which index.
+#[derive(Debug, Clone)]
+pub struct WatchOptions {
+    /// Name of the index.
+    pub index: String,
+    /// The folder or git repository.
+    pub folder: PathBuf,
+    /// JSON file with the mappings and settings of an index that is not there yet.
+    pub create_mapping: Option<PathBuf>,
+    /// How much is sent in one request.
+    pub limits: Limits,
+    /// Branch, tag or other reference of the repository; `None` takes a folder's files as they lie.
+    pub reference: Option<String>,
+    /// Name under which the documents are told from those of other folders in the index; `None` is the path.
+    pub source: Option<String>,
+    /// How often the folder is looked at.
+    pub period: Duration,
+    /// Bytes of the largest file; larger ones are passed over.
+    pub max_file_bytes: u64,
+    /// End after the first look, once the index holds what the folder holds?
+    pub once: bool,
+}
+
+/// How following ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchEnd {
+    /// It was asked to stop.
+    Stopped,
+    /// The index holds what the folder holds.
+    Whole,
+    /// The server refused some documents.
+    Refused,
+}
+
+/// A folder, and the documents that are its mirror.
+struct Watch {
+    tree: Tree,
+    mirror: Mirror,
+    max_file: u64,
+}
+
+/// Has an index follow a folder until it is asked to stop, or for one look. `listen` is called once that begins, and what
+/// it returns stops the watch when it completes.
+///
+/// # Errors
+/// No such folder or reference, no server; at a single look also what that met.
+pub async fn run<F: Future<Output = ()>>(
+    remote: Remote,
+    options: &WatchOptions,
+    listen: impl FnOnce() -> Result<F>,
+) -> Result<WatchEnd> {
+    let tree = Tree::of(&options.folder, options.reference.as_deref())?;
+    let source = options.source.clone().unwrap_or_else(|| tree.name());
+    remote.greet().await?;
+    if let Some(body) = &options.create_mapping {
+        create_index(&remote, &options.index, body).await?;
+    }
+    let mirror = Mirror::open(remote, options.index.clone(), source, options.limits).await?;
+    let mut watch = Watch {
+        tree,
+        mirror,
+        max_file: options.max_file_bytes,
+    };
+    let mut interrupt = pin!(listen()?);
+    loop {
+        let looked = tokio::select! {
+            looked = watch.look() => looked,
+            () = &mut interrupt => return Ok(WatchEnd::Stopped),
+        };
+        let wait = match looked {
+            Ok(outcome) if options.once => {
+                return Ok(if outcome.failed == 0 {
+                    WatchEnd::Whole
+                } else {
+                    WatchEnd::Refused
+                });
+            }
+            Err(error) if options.once => return Err(error),
+            Ok(_) => options.period,
+            Err(error) => {
+                say(&format!("not followed for now: {error:#}"));
+                FAILED_WAIT
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = &mut interrupt => return Ok(WatchEnd::Stopped),
+        }
+    }
+}
+
+/// What one look came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Outcome {
+    written: u64,
+    deleted: u64,
+    failed: u64,
+}
+
+impl Watch {
+    /// Makes the index hold what the folder holds now, and says what that took.
+    async fn look(&mut self) -> Result<Outcome> {
+        let begun = Instant::now();
+        let Some(files) = self.tree.look().await? else {
+            return Ok(Outcome::default());
+        };
+        let followed = self.mirror.follow(&self.tree, files, self.max_file).await;
+        // What was not written is tried again, also where nothing changes.
+        let outcome = followed.inspect_err(|_| self.tree.forget())?;
+        if outcome != Outcome::default() {
+            let Outcome {
+                written,
+                deleted,
+                failed,
+            } = outcome;
+            say(&format!(
+                "{} written, {} deleted, {} failed in {:.1} s{}",
+                grouped(written),
+                grouped(deleted),
+                grouped(failed),
+                begun.elapsed().as_secs_f64(),
+                self.tree.position()
+            ));
+        }
+        if outcome.failed > 0 {
+            self.tree.forget();
+        }
+        Ok(outcome)
+    }
+}
+
+/// A file of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    /// From the root of the tree, with `/`.
+    path: String,
+    /// Changes when the file does.
+    state: String,
+    num_bytes: u64,
+    place: Place,
+}
+
+/// Where the content of a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    File(PathBuf),
+    /// The name of an object of git.
+    Object(String),
+}

@@ -1,0 +1,74 @@
+//! Files that one process holds at a time.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::Path,
+};
+
+/// A file that this process holds until the lock is dropped. The lock ends with the process, too, however
+/// that ends; the file stays.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the file at `path`, made when absent; its content then names this process.
+    ///
+    /// Where another process has it, the inner error names that one, or is `unknown`.
+    ///
+    /// # Errors
+    /// When the file cannot be written to, or the file system knows no locks.
+    pub fn take(path: &Path) -> io::Result<Result<Self, String>> {
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Err(holder(&mut file))),
+            Err(TryLockError::Error(error)) => {
+                let told = format!("it cannot be locked: {error}");
+                return Err(io::Error::new(error.kind(), told));
+            }
+        }
+        sign(&mut file)?;
+        Ok(Ok(Self { _file: file }))
+    }
+}
+
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    // A name is a courtesy: without one the message still says what to do.
+    match file.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_held_by_one_and_stays_when_it_is_free_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.lock");
+        let first = Lock::take(&path).expect("written").expect("free");
+        let held = Lock::take(&path).expect("written").expect_err("held");
+        assert_eq!(held, std::process::id().to_string());
+        drop(first);
+        assert!(path.exists());
+        assert!(Lock::take(&path).expect("written").is_ok());
+        assert!(Lock::take(&folder.path().join("absent/x.lock")).is_err());
+    }
+}
