@@ -3,7 +3,7 @@
 //! The baseline is *bare tantivy*: the library our engine stands on, with the same fields, used as
 //! its own examples use it. It ranks per segment and prunes by bounds that global statistics break,
 //! so it does less than we do: a ratio near 1 means that exactness costs little.
-//! Called by the criterion benches and by the binaries `report`, `cluster`, `front` and `by_term`. Read
+//! Called by the criterion benches and by the binaries `report`, `cluster`, `front`, `zipf` and `by_term`. Read
 //! [`race`] first.
 
 pub mod bare;
@@ -21,3 +21,4 @@ pub mod race;
 pub mod report;
 mod spread;
 pub mod writes;
+pub mod zipf;
