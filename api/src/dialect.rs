@@ -18,6 +18,7 @@ use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{Service, ServiceExt};
 use tower_http::compression::Compression;
+use tower_http::compression::predicate::{And, DefaultPredicate, Predicate as _, SizeAbove};
 
 use crate::cached;
 use crate::contexts::Contexts;
@@ -63,7 +64,8 @@ impl Dialect {
             contexts: Contexts::default(),
         });
         let routes = RouteService(Arc::new(Routes::new(app, routes)));
-        let packing = Compression::new(routes.clone());
+        let worth_it = DefaultPredicate::new().and(SizeAbove::new(LEAST_PACKED));
+        let packing = Compression::new(routes.clone()).compress_when(worth_it);
         Self {
             spoken: Arc::new(OnceLock::from(DialectRoutes { routes, packing })),
             before: Router::new(),
@@ -97,12 +99,18 @@ where
 /// An answer that is being made.
 type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
+/// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
+const LEAST_PACKED: u64 = 1_400;
+
+/// Packs answers that are larger.
+type Packing = Compression<RouteService, And<DefaultPredicate, SizeAbove>>;
+
 /// The routes of all tables over a root.
 #[derive(Clone)]
 pub(crate) struct DialectRoutes {
     routes: RouteService,
     /// The same, for clients that take packed answers.
-    packing: Compression<RouteService>,
+    packing: Packing,
 }
 
 /// The routes as a service.
@@ -146,7 +154,7 @@ impl DialectRoutes {
     }
 }
 
-fn packed(packing: Compression<RouteService>, request: http::Request<Body>) -> Answering {
+fn packed(packing: Packing, request: http::Request<Body>) -> Answering {
     Box::pin(async move {
         let Ok(packed) = packing.oneshot(request).await;
         Ok(packed.map(Body::new))
@@ -226,8 +234,10 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn answers_are_packed_for_those_who_say_so() {
-        let path = "/_nodes";
+    async fn answers_are_packed_for_those_who_say_so_where_that_saves_a_packet() {
+        let small = get("/", ("accept-encoding", "gzip")).await;
+        assert!(!small.headers().contains_key(header::CONTENT_ENCODING));
+        let path = "/_openapi.json";
         let plain = get(path, ("accept-encoding", "identity")).await;
         assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
         let plain = plain.into_body().collect().await.expect("a whole body");

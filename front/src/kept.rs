@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tokio::sync::oneshot;
 use tower::ServiceExt as _;
 use tower_http::compression::Compression;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate as _, SizeAbove};
 
 use crate::refusal::Refusal;
 
@@ -26,6 +27,9 @@ mod several;
 
 /// Echoed by roots, so it is of one request.
 pub(crate) const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
+
+/// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
+const LEAST_PACKED: u64 = 1_400;
 
 /// Largest answer that is gathered before it is handed on: what may be kept, at most.
 const MOST_BYTES: u64 = 1 << 20;
@@ -255,7 +259,8 @@ pub(crate) async fn packed(
         .insert(header::ACCEPT_ENCODING, codings);
     let answered =
         |request: Request<Response<Body>>| async move { Ok::<_, Infallible>(request.into_body()) };
-    let packing = Compression::new(tower::service_fn(answered));
+    let worth_it = DefaultPredicate::new().and(SizeAbove::new(LEAST_PACKED));
+    let packing = Compression::new(tower::service_fn(answered)).compress_when(worth_it);
     match packing.oneshot(request).await {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
