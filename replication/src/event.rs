@@ -80,6 +80,11 @@ pub enum Event {
     },
     /// The log was cut as [`Effect::Truncate`](crate::Effect::Truncate) said, durably.
     Truncated,
+    /// The log gave up its records below a position, all of which are agreed: who needs them is to copy files.
+    Trimmed {
+        /// Position of the first record that is left.
+        first: SeqNo,
+    },
     /// Files of the primary are installed, as [`Effect::CopyFiles`](crate::Effect::CopyFiles) or
     /// [`Effect::StartOver`](crate::Effect::StartOver) said. The log begins where they end.
     Installed {

@@ -98,6 +98,7 @@ impl ShardCopy {
                     follower.confirm(local, step);
                 }
             }
+            (Event::Trimmed { first }, _) => local.terms.trim(first),
             (Event::LogFailed, _) => local.health = Health::LogFailed,
             (event, Role::Follower(follower)) => take_as_follower(follower, event, local),
             (event, Role::Primary(primary)) => take_as_primary(primary, &event, local, step),

@@ -11,6 +11,7 @@ use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
 use gleaner_model::SeqNo;
 use gleaner_proto::LeafFault;
+use gleaner_replication::Event;
 
 use crate::copy::applier::with_causes;
 use crate::copy::registry::OpenCopy;
@@ -70,7 +71,10 @@ impl Shard {
             return Ok(());
         }
         let trimmed = self.log().trim(self.key, below).await;
-        trimmed.map_err(|error| log_fault(self.key, &error))?;
+        let first = trimmed.map_err(|error| log_fault(self.key, &error))?;
+        if let Some(driver) = self.driver() {
+            driver.handle(Event::Trimmed { first });
+        }
         self.flushes.progress.lock().trimmed = below;
         Ok(())
     }

@@ -66,6 +66,18 @@ fn a_primary_that_lacks_agreed_records_resigns_to_the_follower_that_has_them() {
 }
 
 #[test]
+fn a_follower_that_needs_what_the_log_gave_up_meanwhile_is_told_so() {
+    let entry = entry(2, 0, &[]);
+    let mut copy = primary(Settings::default(), log_state(&[1, 1, 1], 3), &entry);
+    copy.handle(at(1), Event::Trimmed { first: SeqNo(2) });
+    let effects = from_follower(&mut copy, 2, join(&log_state(&[1], 1)), at(1));
+    let (to, first) = (copy_id(2), SeqNo(2));
+    let term = PrimaryTerm(2);
+    let message = FromPrimary::Trimmed { term, first };
+    assert!(effects.contains(&Effect::ToFollower { to, message }));
+}
+
+#[test]
 fn a_primary_that_lacks_what_an_operator_gave_up_goes_on() {
     let mut forced = (*entry(2, 0, &[])).clone();
     forced.forced = vec![PrimaryTerm(2)];
