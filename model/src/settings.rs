@@ -131,6 +131,19 @@ impl IndexSettings {
         declared.unwrap_or(1_024)
     }
 
+    /// Returns `index.mapping.nested_fields.limit`: the most objects that are mapped as `nested` (default 50).
+    pub fn nested_fields_limit(&self) -> usize {
+        self.declared_as("index.mapping.nested_fields.limit")
+            .unwrap_or(50)
+    }
+
+    /// Returns `index.mapping.nested_objects.limit`: the most nested objects of a document, those of all fields
+    /// together (default 10,000).
+    pub fn nested_objects_limit(&self) -> usize {
+        self.declared_as("index.mapping.nested_objects.limit")
+            .unwrap_or(10_000)
+    }
+
     /// Returns a value that was checked when it was declared.
     pub(crate) fn declared_as<T: FromStr>(&self, key: &str) -> Option<T> {
         self.declared.get(key)?.as_str()?.parse().ok()

@@ -8,6 +8,7 @@
 
 mod aliases;
 mod analyzers;
+mod copies;
 mod field_type;
 mod infer;
 mod merge;
@@ -47,6 +48,10 @@ pub struct MappingRules {
     pub total_fields: usize,
     /// Most levels of objects; a field at the root is on level 1; default 20.
     pub depth: usize,
+    /// Most objects that are nested; default 50.
+    pub nested_fields: usize,
+    /// Most nested objects of a document; default 10,000.
+    pub nested_objects: usize,
     /// Most characters of a field's name; default unlimited.
     pub name_length: usize,
     /// Analyzer of text fields that name none: `default` where the settings define it, else
@@ -65,6 +70,8 @@ impl From<&IndexSettings> for MappingRules {
         Self {
             total_fields: settings.total_fields_limit,
             depth: settings.depth_limit,
+            nested_fields: settings.nested_fields_limit(),
+            nested_objects: settings.nested_objects_limit(),
             name_length: settings.field_name_length_limit,
             default_analyzer: if is_defined("default") {
                 "default"
@@ -106,7 +113,7 @@ pub fn parse_mapping(
         template::check_mappings(&mapping.dynamic_templates, rules, &|_| true)?;
     }
     check_limits(&mapping, rules)?;
-    check_copies(&mapping, existing)?;
+    copies::check(&mapping, existing)?;
     aliases::check(&mapping)?;
     if let Some(existing) = existing.filter(|existing| **existing != mapping) {
         mapping.version = existing.version.next();
@@ -143,6 +150,12 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
             rules.total_fields
         )));
     }
+    if mapping.num_nested() > rules.nested_fields {
+        return Err(QueryError::illegal(format!(
+            "Limit of nested fields [{}] has been exceeded",
+            rules.nested_fields
+        )));
+    }
     let num_templates = mapping.dynamic_templates.len();
     if num_templates > MAX_TEMPLATES {
         return Err(QueryError::illegal(format!(
@@ -174,40 +187,6 @@ fn too_long(path: &str) -> QueryError {
         "field name of [{}] bytes is longer than [{MAX_PATH_BYTES}] bytes: [{shown}…]",
         path.len()
     ))
-}
-
-/// Refuses to copy to an object or a multi-field, which take no values of their own. Copies that
-/// `existing` has already stay as they are.
-fn check_copies(mapping: &Mapping, existing: Option<&Mapping>) -> Result<(), QueryError> {
-    let copies = mapping
-        .fields
-        .iter()
-        .flat_map(|(path, field)| field.copy_to.iter().map(move |to| (path, to)));
-    for (path, to) in copies {
-        let Some(target) = mapping.fields.get(to) else {
-            continue;
-        };
-        if matches!(target.kind, FieldKind::Alias { .. }) {
-            return Err(QueryError::illegal(format!(
-                "Cannot copy to a field alias [{to}]"
-            )));
-        }
-        let is_object = matches!(target.kind, FieldKind::Object { .. });
-        let is_kept = existing.is_some_and(|existing| {
-            let field = existing.fields.get(path);
-            existing.fields.contains_key(to)
-                && field.is_some_and(|field| field.copy_to.contains(to))
-        });
-        if is_kept || !(is_object || target.is_multi_field) {
-            continue;
-        }
-        return Err(QueryError::illegal(if is_object {
-            format!("Cannot copy to field [{to}] since it is mapped as an object")
-        } else {
-            format!("[copy_to] may not be used to copy to a multi-field: [{to}]")
-        }));
-    }
-    Ok(())
 }
 
 /// Refuses an object at `path` whose fields would lie deeper than allowed: fields of the mapping itself

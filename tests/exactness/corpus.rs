@@ -147,6 +147,13 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
         ("address", json!({"type": "ip"})),
         ("span", json!({"type": "integer_range"})),
         ("attrs", json!({"type": "flattened"})),
+        (
+            "parts",
+            json!({"type": "nested", "include_in_root": true, "properties": {
+                "name": {"type": "keyword"},
+                "text": {"type": "text"},
+            }}),
+        ),
     ] {
         declared.insert(name.to_owned(), field);
     }
@@ -226,6 +233,12 @@ fn add_wide(random: &mut Random, source: &mut Value) {
     let color = ["red", "blue", "green"][random.below(3) as usize];
     let size = ["big", "small", "7"][random.below(3) as usize];
     source["attrs"] = json!({"color": color, "size": size});
+    let num_parts = random.below(4);
+    let parts = (0..num_parts).map(|_| {
+        let length = 1 + random.below(5);
+        json!({"name": format!("p{}", random.below(4)), "text": text(random, length)})
+    });
+    source["parts"] = parts.collect();
 }
 
 /// Returns a text of `length` words. Words come again where they stand, as in real text.

@@ -9,7 +9,7 @@ use crate::corpus::word;
 
 /// Draws a query.
 pub(crate) fn query(random: &mut Random) -> Value {
-    match random.below(12) {
+    match random.below(13) {
         0 => json!({"intervals": {field(random): intervals(random, 2)}}),
         1 => spans(random),
         2 => json!({"combined_fields": {
@@ -48,6 +48,12 @@ pub(crate) fn query(random: &mut Random) -> Value {
             "query": format!("{} {}", word(random), beginning(random)),
             "type": "bool_prefix",
             "fields": ["typed", "typed._2gram", "typed._3gram"],
+        }}),
+        11 => json!({"bool": {
+            "should": [
+                {"match": {"parts.text": words(random, 2)}},
+                {"term": {"parts.name": pick(random, &["p0", "p3"])}},
+            ],
         }}),
         _ => json!({"bool": {
             "should": [
@@ -174,7 +180,7 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
             "include": {"partition": random.below(3), "num_partitions": 3},
         }, "aggs": total}),
         12 => {
-            json!({"terms": {"field": pick(random, &["attrs", "attrs.color", "attrs.size"])}, "aggs": total})
+            json!({"terms": {"field": pick(random, &["attrs", "attrs.color", "attrs.size", "parts.name"])}, "aggs": total})
         }
         _ => json!({"ip_range": {"field": "address", "ranges": [
             {"mask": "10.0.0.0/29"}, {"from": "10.0.0.20"}, {"to": "10.0.0.5"},

@@ -24,6 +24,7 @@ mod look_ups;
 mod metadata;
 mod methods;
 mod nearness;
+mod nested;
 mod new_fields;
 mod nodes;
 mod paging;

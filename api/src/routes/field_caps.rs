@@ -178,7 +178,9 @@ fn collect<'a>(
     for (path, field) in &index.mapping.fields {
         // What can be done with an alias is what can be done with its field.
         let field = index.mapping.field(path.as_str()).unwrap_or(field);
-        if filters.keep(kind_of(field)) && !field.kind.is_keyed() {
+        let is_nested = is_nested(field) || index.mapping.nested_parent(path.as_str()).is_some();
+        let is_left_out = is_nested && !filters.keep(Kind::Nested);
+        if filters.keep(kind_of(field)) && !is_left_out && !field.kind.is_keyed() {
             add(path.as_str(), capability(field));
         }
     }
@@ -211,6 +213,10 @@ fn collect<'a>(
             },
         );
     }
+}
+
+fn is_nested(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::Object { nested: true, .. })
 }
 
 fn kind_of(field: &Field) -> Kind {

@@ -1,5 +1,7 @@
 //! `fields`: values taken from `_source` by path, as the mapping reads them: what is indexed of them.
 
+mod level;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use gleaner_query::source::{objects_at, values_at};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use level::Level;
+
 use super::doc_values::{Format, is_formatted, no_format};
 use crate::error::EngineError;
 use crate::schema::document::{FieldReader, FieldValue};
@@ -18,7 +22,7 @@ use crate::view::View;
 
 /// Fields to show.
 pub(super) struct Plan {
-    fields: Vec<FieldPlan>,
+    root: Level,
     unmapped: UnmappedFields,
 }
 
@@ -44,13 +48,13 @@ pub(super) struct Origins<'m> {
 
 impl Plan {
     pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
-        let mut fields = Vec::new();
+        let mut root = Level::root();
         let mut unmapped = UnmappedFields {
             mapping: Arc::clone(view.mapping()),
             patterns: Vec::new(),
         };
         if asked.is_empty() {
-            return Ok(Self { fields, unmapped });
+            return Ok(Self { root, unmapped });
         }
         let origins = Origins::of(view.mapping());
         for FieldFormat {
@@ -68,7 +72,8 @@ impl Plan {
                 if is_formatted(format.as_deref()) {
                     return Err(no_format(&path, &field.kind, "doesn't support formats."));
                 }
-                fields.push(FieldPlan::new(view, &path, field, Format::Raw, &origins));
+                let plan = FieldPlan::new(view, &path, field, Format::Raw, &origins);
+                root.add(view.mapping(), plan);
                 continue;
             }
             for (path, _) in view.mapping().matching(pattern) {
@@ -84,34 +89,28 @@ impl Plan {
                     }
                     let format = Format::new(&field.kind, format.as_deref())?;
                     let plan = FieldPlan::new(view, own, field, format, &origins);
-                    fields.push(FieldPlan {
+                    let plan = FieldPlan {
                         path: path.clone(),
                         takes_objects: field.kind.is_flattened(),
                         ..plan
-                    });
+                    };
+                    root.add(view.mapping(), plan);
                 }
             }
         }
-        Ok(Self { fields, unmapped })
+        if !unmapped.patterns.is_empty() {
+            root.add_all_nested(view.mapping());
+        }
+        Ok(Self { root, unmapped })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.fields.is_empty() && self.unmapped.patterns.is_empty()
+        self.root.is_empty() && self.unmapped.patterns.is_empty()
     }
 
     /// Adds the values of a document; fields without any are left out.
     pub(super) fn read(&self, source: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
-        for field in &self.fields {
-            let paths = field.source_paths.iter();
-            let values = paths.flat_map(|path| field.values(source, path.as_str()));
-            let values: Vec<Value> = values.filter_map(|value| field.shown(value)).collect();
-            if !values.is_empty() {
-                shown.insert(field.path.to_string(), values);
-            }
-        }
-        if !self.unmapped.patterns.is_empty() {
-            self.unmapped.read(&mut String::new(), source, shown);
-        }
+        self.root.read(&self.unmapped, source, shown);
     }
 }
 
@@ -123,34 +122,55 @@ struct UnmappedFields {
 }
 
 impl UnmappedFields {
-    /// Adds the values at `path` and below that no field of the mapping takes, as they are.
-    fn read(&self, path: &mut String, value: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
+    /// Adds the values of an object that no field of the mapping takes, as they are. The paths of its fields begin
+    /// with `prefix`, which is left out of their names. Nested objects in it are passed over.
+    fn read(&self, prefix: &str, object: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
+        if !self.patterns.is_empty() {
+            let mut path = prefix.to_owned();
+            self.visit(&mut path, prefix.len(), object, shown);
+        }
+    }
+
+    fn visit(
+        &self,
+        path: &mut String,
+        begin: usize,
+        value: &Value,
+        shown: &mut IndexMap<String, Vec<Value>>,
+    ) {
         match value {
             Value::Null => {}
             Value::Array(items) => {
                 for item in items {
-                    self.read(path, item, shown);
+                    self.visit(path, begin, item, shown);
                 }
             }
             Value::Object(entries) => {
                 for (name, inner) in entries {
                     let length = path.len();
-                    if length > 0 {
+                    if length > begin {
                         path.push('.');
                     }
                     path.push_str(name);
-                    self.read(path, inner, shown);
+                    if !self.is_nested(path) {
+                        self.visit(path, begin, inner, shown);
+                    }
                     path.truncate(length);
                 }
             }
             scalar => {
                 let is_wanted = |pattern: &String| matches_pattern(pattern, path);
                 if self.mapping.field(path).is_none() && self.patterns.iter().any(is_wanted) {
-                    let values = shown.entry(path.clone()).or_default();
+                    let values = shown.entry(path[begin..].to_owned()).or_default();
                     values.push(scalar.clone());
                 }
             }
         }
+    }
+
+    fn is_nested(&self, path: &str) -> bool {
+        let field = self.mapping.fields.get(path);
+        field.is_some_and(|field| matches!(field.kind, FieldKind::Object { nested: true, .. }))
     }
 }
 
@@ -199,6 +219,14 @@ impl FieldPlan {
             is_narrow,
             takes_objects: false,
         }
+    }
+
+    /// Returns what is shown of an object, the paths of whose fields begin with `prefix`.
+    fn shown_values(&self, object: &Value, prefix: &str) -> Vec<Value> {
+        let paths = self.source_paths.iter();
+        let paths = paths.filter_map(|path| path.as_str().strip_prefix(prefix));
+        let values = paths.flat_map(|path| self.values(object, path));
+        values.filter_map(|value| self.shown(value)).collect()
     }
 
     /// Returns the values at a path; the objects there where the field is made of such.

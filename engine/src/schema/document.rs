@@ -79,7 +79,11 @@ pub enum Read {
 #[derive(Clone)]
 pub struct DocumentParser {
     plan: Arc<Plan>,
+    most_nested: usize,
 }
+
+/// Nested objects that a document may have where its index does not say so.
+const MOST_NESTED: usize = 10_000;
 
 impl DocumentParser {
     /// Prepares `mapping`.
@@ -89,6 +93,16 @@ impl DocumentParser {
     pub fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry) -> Self {
         Self {
             plan: Arc::new(Plan::new(mapping, analyzers)),
+            most_nested: MOST_NESTED,
+        }
+    }
+
+    /// Returns a parser of documents with at most so many nested objects (10,000 by default).
+    #[must_use]
+    pub fn within(&self, most_nested: usize) -> Self {
+        Self {
+            plan: Arc::clone(&self.plan),
+            most_nested,
         }
     }
 
@@ -154,8 +168,14 @@ impl DocumentParser {
         id: &str,
         source: &'a [u8],
     ) -> Result<walk::WalkOutcome<'a>, DocumentError> {
-        let walked = walk::strictly(&self.plan, id, source)?;
-        for (node, value) in &walked.values {
+        let by = walk::Strictness {
+            id,
+            most_nested: self.most_nested,
+        };
+        let mut walked = walk::strictly(&self.plan, by, source)?;
+        // What is hidden is checked and kept nowhere.
+        let hidden = std::mem::take(&mut walked.hidden);
+        for (node, value) in walked.values.iter().chain(&hidden) {
             self.check_terms(*node, value)?;
         }
         Ok(walked)

@@ -92,6 +92,7 @@ pub(super) fn plan(
     // parser, and a record never names an older mapping than the one its document was read under.
     let parser = shard.schema.parser.load_full();
     let index = shard.schema.index.load_full();
+    let parser = parser.within(index.settings.nested_objects_limit());
     let mut planner = Planner {
         shard,
         order,

@@ -13,19 +13,42 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), QueryError> {
         let FieldKind::Alias { path } = &field.kind else {
             continue;
         };
+        let invalid = |reason: &str| {
+            QueryError::illegal(format!(
+                "Invalid [path] value [{path}] for field alias [{name}]: {reason}"
+            ))
+        };
         let reason = match mapping.fields.get(path).map(|field| &field.kind) {
             _ if name == path => "an alias cannot refer to itself.",
             Some(FieldKind::Alias { .. }) => "an alias cannot refer to another alias.",
             None | Some(FieldKind::Object { .. }) => {
                 "an alias must refer to an existing field in the mappings."
             }
-            Some(_) => continue,
+            Some(_) => match other_scope(mapping, name.as_str(), path.as_str()) {
+                Some(reason) => return Err(invalid(&reason)),
+                None => continue,
+            },
         };
-        return Err(QueryError::illegal(format!(
-            "Invalid [path] value [{path}] for field alias [{name}]: {reason}"
-        )));
+        return Err(invalid(reason));
     }
     Ok(())
+}
+
+/// Returns why an alias cannot stand for a field that lies in other nested objects; `None` where it does not.
+fn other_scope(mapping: &Mapping, alias: &str, path: &str) -> Option<String> {
+    let (own, target) = (mapping.nested_parent(alias), mapping.nested_parent(path));
+    let own_scope = match own {
+        _ if own == target => return None,
+        Some(scope) => format!("The alias's nested scope is [{scope}]"),
+        None => "The alias is not nested".to_owned(),
+    };
+    let target_scope = match target {
+        Some(scope) => format!("the target's nested scope is [{scope}]."),
+        None => "the target is not nested.".to_owned(),
+    };
+    Some(format!(
+        "an alias must have the same nested scope as its target. {own_scope}, but {target_scope}"
+    ))
 }
 
 #[cfg(test)]
@@ -41,6 +64,7 @@ mod tests {
                 "a": {"type": "alias", "path": path},
                 "b": {"type": "alias", "path": "o.k"},
                 "o": {"properties": {"k": {"type": "keyword"}}},
+                "n": {"type": "nested", "properties": {"k": {"type": "keyword"}}},
                 "t": {"type": "text", "copy_to": "c"},
             }});
             parse_mapping(&mapping, None, &MappingRules::default()).map_err(|error| error.reason)
@@ -59,6 +83,10 @@ mod tests {
             ("b", "an alias cannot refer to another alias."),
             ("o", "an alias must refer to an existing field"),
             ("x", "an alias must refer to an existing field"),
+            (
+                "n.k",
+                "The alias is not nested, but the target's nested scope is [n].",
+            ),
         ] {
             let refused = parsed(path).expect_err("refused");
             assert!(refused.contains(reason), "{path}: {refused}");

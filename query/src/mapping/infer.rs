@@ -6,7 +6,7 @@ use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, M
 use serde_json::{Map, Value, json};
 
 use super::properties::{self, Draft};
-use super::{MappingRules, check_copies, check_limits, malformed, merge, template, too_deep};
+use super::{MappingRules, check_limits, copies, malformed, merge, template, too_deep};
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
 
@@ -47,7 +47,7 @@ pub fn infer_document(
         }
         fault
     })?;
-    check_copies(&grown, Some(mapping))?;
+    copies::check(&grown, Some(mapping))?;
     Ok(Some(grown))
 }
 

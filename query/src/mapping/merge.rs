@@ -1,7 +1,7 @@
 //! New declarations into the mapping in force, by Elasticsearch's rules: types and what shapes the
 //! index cannot change; fields may be added; the rest is replaced.
 
-use gleaner_model::mapping::{Codec, KeywordKind};
+use gleaner_model::mapping::{Codec, Included, KeywordKind};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use serde_json::{Map, Value};
 
@@ -49,10 +49,12 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
                 dynamic,
                 enabled,
                 nested,
+                included,
             },
             FieldKind::Object {
                 dynamic: new,
                 nested: is_nested,
+                included: wanted,
                 ..
             },
         ) => {
@@ -60,6 +62,7 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
                 let kind = |nested: bool| if nested { "a nested" } else { "a non nested" };
                 return Err(objects(path, kind(*nested), kind(*is_nested)));
             }
+            check_included(path, *included, *wanted)?;
             if let Some(FieldKind::Object {
                 enabled: wanted, ..
             }) = draft
@@ -106,6 +109,21 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
     field.copy_to = draft.copy_to;
     field.declared = draft.declared;
     Ok(())
+}
+
+/// Refuses to change which documents have the values of a nested object: those that are there would not follow.
+fn check_included(path: &str, old: Included, new: Included) -> Result<(), QueryError> {
+    let parameter = match (
+        old.in_parent() == new.in_parent(),
+        old.in_root() == new.in_root(),
+    ) {
+        (true, true) => return Ok(()),
+        (false, _) => "include_in_parent",
+        (true, false) => "include_in_root",
+    };
+    Err(QueryError::illegal(format!(
+        "the [{parameter}] parameter can't be updated on a nested object mapping [{path}]"
+    )))
 }
 
 fn objects(path: &str, old: &str, new: &str) -> QueryError {

@@ -4,7 +4,7 @@ mod as_you_type;
 
 pub use as_you_type::{INDEX_PREFIX, MAX_PREFIX_CHARS};
 
-use gleaner_model::mapping::{KEYED, KeywordKind};
+use gleaner_model::mapping::{Included, KEYED, KeywordKind};
 use gleaner_model::{Dynamic, FieldKind, FieldPath};
 use serde_json::{Map, Value};
 
@@ -190,10 +190,10 @@ impl Reader<'_> {
         self.check_depth(path)?;
         let mut from = Parameters::new(path, type_name, declared);
         let nested = type_name == "nested";
-        if nested {
-            from.only("include_in_parent", "false")?;
-            from.only("include_in_root", "false")?;
-        }
+        let included = match nested {
+            true => included(&mut from)?,
+            false => Included::Nowhere,
+        };
         let dynamic = declared.get("dynamic").map(read_dynamic).transpose()?;
         from.accept(&["dynamic"]);
         if !from.bool("subobjects", true)? {
@@ -210,6 +210,7 @@ impl Reader<'_> {
                 dynamic,
                 enabled,
                 nested,
+                included,
             },
             is_multi_field: false,
             copy_to: Vec::new(),
@@ -342,6 +343,17 @@ fn keyed(root: &Draft) -> Draft {
     }
 }
 
+fn included(from: &mut Parameters) -> Result<Included, QueryError> {
+    let in_parent = from.bool("include_in_parent", false)?;
+    let in_root = from.bool("include_in_root", false)?;
+    Ok(match (in_parent, in_root) {
+        (false, false) => Included::Nowhere,
+        (true, false) => Included::Parent,
+        (false, true) => Included::Root,
+        (true, true) => Included::ParentAndRoot,
+    })
+}
+
 fn type_name(value: &Value) -> Option<&str> {
     value.as_str()
 }
@@ -361,6 +373,7 @@ pub(super) fn implicit_object(path: &str) -> Draft {
             dynamic: None,
             enabled: true,
             nested: false,
+            included: Included::Nowhere,
         },
         is_multi_field: false,
         copy_to: Vec::new(),

@@ -9,6 +9,8 @@ pub(super) enum Kind {
     /// An object, which has fields below it.
     Parent,
     MultiField,
+    /// A nested object, or a field in one.
+    Nested,
     /// Any other.
     Value,
 }
@@ -34,8 +36,7 @@ impl Filters {
                 "-metadata" => filters.left_out.push(Kind::Metadata),
                 "-parent" => filters.left_out.push(Kind::Parent),
                 "-multifield" => filters.left_out.push(Kind::MultiField),
-                // No field is nested.
-                "-nested" => {}
+                "-nested" => filters.left_out.push(Kind::Nested),
                 other => {
                     let reason = format!("Unknown field caps filter [{other}]");
                     return Err(ApiError::illegal(reason));
@@ -59,7 +60,13 @@ mod tests {
     fn kept(words: &[&str]) -> Result<Vec<Kind>, String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let filters = Filters::parse(&words).map_err(|error| error.reason().to_owned())?;
-        let kinds = [Kind::Metadata, Kind::Parent, Kind::MultiField, Kind::Value];
+        let kinds = [
+            Kind::Metadata,
+            Kind::Parent,
+            Kind::MultiField,
+            Kind::Nested,
+            Kind::Value,
+        ];
         Ok(kinds
             .into_iter()
             .filter(|kind| filters.keep(*kind))
@@ -68,13 +75,17 @@ mod tests {
 
     #[test]
     fn kinds_are_left_out_by_name() {
-        use Kind::{Metadata, MultiField, Parent, Value};
-        assert_eq!(kept(&[]), Ok(vec![Metadata, Parent, MultiField, Value]));
+        use Kind::{Metadata, MultiField, Nested, Parent, Value};
+        let all = vec![Metadata, Parent, MultiField, Nested, Value];
+        assert_eq!(kept(&[]), Ok(all));
         assert_eq!(
             kept(&["-parent", "-nested"]),
             Ok(vec![Metadata, MultiField, Value])
         );
-        assert_eq!(kept(&["-metadata", "-multifield"]), Ok(vec![Parent, Value]));
+        assert_eq!(
+            kept(&["-metadata", "-multifield"]),
+            Ok(vec![Parent, Nested, Value])
+        );
         assert_eq!(kept(&["+metadata"]), Ok(vec![Metadata]));
         let unknown = Err("Unknown field caps filter [-fields]".to_owned());
         assert_eq!(kept(&["-fields"]), unknown);

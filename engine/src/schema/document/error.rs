@@ -71,6 +71,14 @@ pub enum DocumentError {
         /// Full path of the field.
         field: String,
     },
+    /// The document has more nested objects than its index takes.
+    #[error(
+        "The number of nested documents has exceeded the allowed limit of [{limit}]. This limit can be set by changing the [index.mapping.nested_objects.limit] index level setting."
+    )]
+    TooManyNested {
+        /// The setting in force.
+        limit: usize,
+    },
     /// The mapping cannot take a new field.
     #[error(transparent)]
     Mapping(gleaner_query::QueryError),
@@ -94,6 +102,7 @@ impl DocumentError {
             | Self::NotAnObject { .. }
             | Self::BelowField { .. }
             | Self::EmptyName { .. }
+            | Self::TooManyNested { .. }
             | Self::Json { .. } => "document_parsing_exception",
         }
     }

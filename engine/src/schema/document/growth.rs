@@ -66,7 +66,8 @@ impl<'a> Growth<'a> {
             };
             check_analyzers(&grown, Some(current), &self.rules, &is_known)
                 .map_err(DocumentError::Mapping)?;
-            let parser = DocumentParser::new(&grown, self.analyzers);
+            let parser =
+                DocumentParser::new(&grown, self.analyzers).within(self.rules.nested_objects);
             parser.has_new_fields(id, source)?;
             self.parser = Some(parser);
             self.grown = Some(grown);

@@ -24,6 +24,8 @@ pub(super) struct Plan {
 pub(super) struct Node {
     pub(super) path: FieldPath,
     pub(super) kind: NodeKind,
+    /// Whether values here are those of the document itself: no nested object around keeps them.
+    pub(super) is_in_root: bool,
     /// Objects only.
     children: HashMap<Box<str>, u32>,
 }
@@ -33,6 +35,8 @@ pub(super) enum NodeKind {
         /// Rule for unknown fields inside, inherited where not declared.
         dynamic: Dynamic,
         is_enabled: bool,
+        /// Whether each such object is a document of its own.
+        is_nested: bool,
     },
     Leaf(Box<Leaf>),
 }
@@ -75,7 +79,9 @@ impl Plan {
             kind: NodeKind::Object {
                 dynamic: mapping.dynamic,
                 is_enabled: true,
+                is_nested: false,
             },
+            is_in_root: true,
             children: HashMap::new(),
         };
         let mut plan = Self {
@@ -85,7 +91,9 @@ impl Plan {
         // Paths are sorted, so an object comes before what is in it.
         let mut numbers = HashMap::new();
         for (path, field) in &mapping.fields {
-            numbers.insert(path.as_str(), plan.insert(path, field, analyzers));
+            let number = plan.insert(path, field, analyzers);
+            plan.nodes[number as usize].is_in_root = mapping.is_in_root(path.as_str());
+            numbers.insert(path.as_str(), number);
         }
         for (path, field) in &mapping.fields {
             let number = numbers[path.as_str()];
@@ -132,6 +140,7 @@ impl Plan {
             let NodeKind::Object {
                 is_enabled: true,
                 dynamic,
+                ..
             } = self.node(parent).kind
             else {
                 return None;
@@ -185,10 +194,11 @@ impl Plan {
                 dynamic,
                 enabled,
                 nested,
+                ..
             } => NodeKind::Object {
                 dynamic: dynamic.unwrap_or_else(|| self.dynamic(parent)),
-                // What is nested is not found here.
-                is_enabled: *enabled && !nested,
+                is_enabled: *enabled,
+                is_nested: *nested,
             },
             _ => NodeKind::Leaf(Box::new(Leaf::new(field, analyzers))),
         };
@@ -201,6 +211,7 @@ impl Plan {
         self.nodes.push(Node {
             path: path.clone(),
             kind,
+            is_in_root: true,
             children: HashMap::new(),
         });
         number

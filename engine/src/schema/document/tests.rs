@@ -3,6 +3,7 @@
 mod depth;
 mod growth;
 mod names;
+mod nested;
 mod prepared;
 mod written;
 
@@ -489,7 +490,8 @@ proptest! {
         drop(parser.parse("1", &bytes));
         let source = json!({"x": number, "y": text, "z": {"w": text}}).to_string();
         let lenient = walk::leniently(&parser.plan, source.as_bytes()).values;
-        if let Ok(strict) = walk::strictly(&parser.plan, "1", source.as_bytes()) {
+        let by = walk::Strictness { id: "1", most_nested: 1 };
+        if let Ok(strict) = walk::strictly(&parser.plan, by, source.as_bytes()) {
             prop_assert_eq!(strict.values, lenient);
         }
     }

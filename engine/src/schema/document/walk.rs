@@ -1,6 +1,7 @@
 //! The walk over a document's JSON: no tree is built, text is borrowed where it holds no escapes.
 
 mod flattened;
+mod nested;
 mod visit;
 
 use gleaner_model::{Dynamic, FieldKind};
@@ -22,19 +23,30 @@ const FEW_VALUES: usize = 16;
 pub(super) struct WalkOutcome<'de> {
     /// Values by node.
     pub(super) values: Vec<(u32, FieldValue<'de>)>,
+    /// Values of nested objects that the document itself does not have, where the walk is strict.
+    pub(super) hidden: Vec<(u32, FieldValue<'de>)>,
     /// Nodes that left out a value, in the order met.
     pub(super) ignored: Vec<u32>,
     /// Whether there are fields that the mapping lacks and wants.
     pub(super) has_unknown: bool,
 }
 
+/// How a walk refuses.
+#[derive(Clone, Copy)]
+pub(super) struct Strictness<'a> {
+    /// The document's.
+    pub(super) id: &'a str,
+    /// Most nested objects, those of all fields together.
+    pub(super) most_nested: usize,
+}
+
 /// Reads a document; the first thing the mapping refuses ends the walk.
 pub(super) fn strictly<'de>(
     plan: &Plan,
-    id: &str,
+    by: Strictness<'_>,
     source: &'de [u8],
 ) -> Result<WalkOutcome<'de>, DocumentError> {
-    let (walk, read) = walked(plan, Some(id), source);
+    let (walk, read) = walked(plan, Some(by), source);
     match (walk.refused, read) {
         (Some(refused), _) => Err(refused),
         (None, Err(error)) => Err(DocumentError::Json {
@@ -61,7 +73,7 @@ pub(super) fn leniently<'de>(plan: &Plan, source: &'de [u8]) -> WalkOutcome<'de>
 /// Walks once, and where a number was rounded of which text is wanted, once more with its text.
 fn walked<'p, 'de>(
     plan: &'p Plan,
-    strict: Option<&'p str>,
+    strict: Option<Strictness<'p>>,
     source: &'de [u8],
 ) -> (Walk<'p, 'de>, Result<(), serde_json::Error>) {
     let mut walk = Walk::new(plan, strict);
@@ -76,13 +88,14 @@ fn walked<'p, 'de>(
 
 struct Walk<'p, 'de> {
     plan: &'p Plan,
-    /// The document's id; `None` walks leniently.
-    strict: Option<&'p str>,
+    /// `None` walks leniently.
+    strict: Option<Strictness<'p>>,
     found: WalkOutcome<'de>,
     refused: Option<DocumentError>,
     /// By node: the object in which it was last seen, to find keys that stand twice.
     seen_in: Vec<u32>,
     num_objects: u32,
+    num_nested: usize,
     /// Whether a value was passed over, however deep it is.
     has_ignored: bool,
     /// Whether a field that takes text met a number that 64 bits do not hold as it is written.
@@ -104,7 +117,7 @@ enum Place {
 }
 
 impl<'p, 'de> Walk<'p, 'de> {
-    fn new(plan: &'p Plan, strict: Option<&'p str>) -> Self {
+    fn new(plan: &'p Plan, strict: Option<Strictness<'p>>) -> Self {
         let seen_in = if strict.is_some() {
             vec![0; plan.len()]
         } else {
@@ -115,12 +128,14 @@ impl<'p, 'de> Walk<'p, 'de> {
             strict,
             found: WalkOutcome {
                 values: Vec::with_capacity(FEW_VALUES),
+                hidden: Vec::new(),
                 ignored: Vec::new(),
                 has_unknown: false,
             },
             refused: None,
             seen_in,
             num_objects: 0,
+            num_nested: 0,
             has_ignored: false,
             has_rounded: false,
             keeps_text: false,
@@ -155,6 +170,7 @@ impl<'p, 'de> Walk<'p, 'de> {
     fn object<A: MapAccess<'de>>(&mut self, node: u32, mut map: A) -> Result<(), A::Error> {
         self.num_objects += 1;
         let object = self.num_objects;
+        self.enter(node)?;
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let place = self.step(node, object, &key)?;
             map.next_value_seed(ValueSeed { walk: self, place })?;
@@ -187,6 +203,7 @@ impl<'p, 'de> Walk<'p, 'de> {
                 NodeKind::Object {
                     dynamic,
                     is_enabled: true,
+                    ..
                 } => *dynamic,
                 NodeKind::Object { .. } => return Ok(Place::Ignored),
                 NodeKind::Leaf(leaf) => {
@@ -195,7 +212,12 @@ impl<'p, 'de> Walk<'p, 'de> {
                 }
             };
             match self.plan.child(node, name) {
-                Some(child) => node = child,
+                Some(child) => {
+                    node = child;
+                    if rest.is_some() {
+                        self.enter(node)?;
+                    }
+                }
                 None => return self.unknown(node, dynamic, name),
             }
         }
@@ -301,7 +323,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             ));
         }
         match leaf.read(scalar) {
-            Ok(Some(value)) => self.found.values.push((number, value)),
+            Ok(Some(value)) => self.keep(number, value),
             // An empty text is no number, and none was ignored.
             Ok(None) if matches!(leaf.kind, FieldKind::Keyword { .. }) => self.ignore(number),
             Ok(None) => {}
@@ -338,9 +360,9 @@ impl<'p, 'de> Walk<'p, 'de> {
             && let NodeKind::Leaf(leaf) = &self.plan.node(number).kind
             && !leaf.kind.is_flattened()
         {
-            self.found
-                .values
-                .extend(leaf.null.clone().map(|value| (number, value)));
+            if let Some(value) = leaf.null.clone() {
+                self.keep(number, value);
+            }
             leaf.multi_fields
                 .iter()
                 .for_each(|fed| self.fill_null(Place::Node(*fed)));
@@ -367,8 +389,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         if let Some(read) = leaf.read_json(value) {
             return match read {
                 Ok(values) => {
-                    let values = values.into_iter().map(|value| (number, value));
-                    self.found.values.extend(values);
+                    values
+                        .into_iter()
+                        .for_each(|value| self.keep(number, value));
                     Ok(())
                 }
                 Err(_) if leaf.ignores_malformed() => {
@@ -398,7 +421,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             Mismatch::Malformed(cause) => DocumentError::Malformed {
                 field,
                 type_name: leaf.kind.type_name(),
-                id: self.strict.unwrap_or_default().to_owned(),
+                id: self.id(),
                 preview: text.to_owned(),
                 cause,
             },
@@ -409,7 +432,7 @@ impl<'p, 'de> Walk<'p, 'de> {
         DocumentError::Malformed {
             field: name.to_owned(),
             type_name: name,
-            id: self.strict.unwrap_or_default().to_owned(),
+            id: self.id(),
             preview,
             cause: format!(
                 "Field [{name}] is a metadata field and cannot be added inside a document. Use the \

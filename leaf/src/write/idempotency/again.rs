@@ -285,7 +285,14 @@ impl Again<'_> {
 
     /// Refuses a document that does not fit the mapping.
     fn check(&self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
-        let parser = self.shard.schema.parser.load();
+        let most_nested = self
+            .shard
+            .schema
+            .index
+            .load()
+            .settings
+            .nested_objects_limit();
+        let parser = self.shard.schema.parser.load().within(most_nested);
         let fits = parser.has_new_fields(item.id.as_str(), source);
         fits.map(drop).map_err(|error| document_fault(&error))
     }

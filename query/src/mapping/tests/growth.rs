@@ -69,6 +69,48 @@ fn search_as_you_type_may_be_a_multi_field() {
 }
 
 #[test]
+fn what_a_nested_object_is_included_in_cannot_change() {
+    let nested = |options: &Value| {
+        let mut object = json!({"type": "nested"});
+        let options = options.as_object().into_iter().flatten();
+        options.for_each(|(name, value)| object[name] = value.clone());
+        json!({"properties": {"a": object}})
+    };
+    let (no, yes) = (
+        nested(&json!({})),
+        nested(&json!({"include_in_parent": true})),
+    );
+    let mapping = parse(&no).expect("good");
+    let refused = update(&mapping, &yes).expect_err("refused").reason;
+    let of = |name: &str| {
+        format!("the [{name}] parameter can't be updated on a nested object mapping [a]")
+    };
+    assert_eq!(refused, of("include_in_parent"));
+    let refused = update(&mapping, &nested(&json!({"include_in_root": true})));
+    assert_eq!(refused.expect_err("refused").reason, of("include_in_root"));
+    let mapping = parse(&yes).expect("good");
+    assert_eq!(mapping_tree(&mapping), yes);
+    assert!(update(&mapping, &no).is_err());
+    assert!(update(&mapping, &yes).is_ok());
+}
+
+#[test]
+fn nested_objects_of_a_mapping_are_limited() {
+    let object = json!({"type": "nested", "properties": {"b": {"type": "nested"}}});
+    let rules = |nested_fields| MappingRules {
+        nested_fields,
+        ..MappingRules::default()
+    };
+    let mapping = json!({"properties": {"a": object}});
+    assert!(parse_mapping(&mapping, None, &rules(2)).is_ok());
+    let refused = parse_mapping(&mapping, None, &rules(1)).expect_err("refused");
+    assert_eq!(
+        refused.reason,
+        "Limit of nested fields [1] has been exceeded"
+    );
+}
+
+#[test]
 fn nested_objects_stay_nested() {
     let nested = json!({"properties": {"tags": {
         "type": "nested",

@@ -47,10 +47,10 @@ impl Walk<'_, '_> {
             for keyed in &leaf.multi_fields {
                 let term = format!("{key}{KEY_END}{text}");
                 let value = FieldValue::Text(term.into());
-                self.found.values.push((*keyed, value));
+                self.keep(*keyed, value);
             }
             let value = FieldValue::Text(text.into());
-            self.found.values.push((number, value));
+            self.keep(number, value);
         }
         Ok(())
     }
