@@ -65,6 +65,7 @@ impl DocValues {
             | FieldKind::Object { .. }
             | FieldKind::Encoded { .. }
             | FieldKind::Alias { .. }
+            | FieldKind::Completion
             | FieldKind::Binary { .. } => None,
         })
     }

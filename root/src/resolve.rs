@@ -259,6 +259,7 @@ impl<'a> Resolver<'a> {
             | FieldKind::Ip { .. }
             | FieldKind::Encoded { .. }
             | FieldKind::Alias { .. }
+            | FieldKind::Completion
             | FieldKind::Binary { .. }
             | FieldKind::Object { .. } => {
                 let reason = format!(

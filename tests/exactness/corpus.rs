@@ -137,7 +137,7 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
         }
     }
     for (name, field) in [
-        ("body_again", json!({"type": "text"})),
+        ("body_again", json!({"type": "text", "fielddata": true})),
         ("typed", json!({"type": "search_as_you_type"})),
         ("line", json!({"type": "wildcard"})),
         ("wanted", json!({"type": "integer"})),

@@ -135,7 +135,7 @@ fn function(random: &mut Random) -> Value {
 /// Draws an aggregation.
 pub(crate) fn aggregation(random: &mut Random) -> Value {
     let total = json!({"total": {"sum": {"field": "number"}}});
-    match random.below(14) {
+    match random.below(16) {
         0 => json!({"multi_terms": {
             "terms": [{"field": "tag"}, {"field": "number", "missing": 0}],
             "size": pick(random, &[3, 20]),
@@ -182,6 +182,13 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
         12 => {
             json!({"terms": {"field": pick(random, &["attrs", "attrs.color", "attrs.size", "parts.name"])}, "aggs": total})
         }
+        13 => {
+            json!({"terms": {"field": "body_again", "size": pick(random, &[1, 10]), "order": {"_key": "asc"}}, "aggs": {
+                "different": {"cardinality": {"field": "body_again"}},
+                "most": {"top_metrics": {"metrics": {"field": "number"}, "sort": {"body_again": "desc"}}},
+            }})
+        }
+        14 => json!({"significant_terms": {"field": "body_again", "min_doc_count": 2, "size": 5}}),
         _ => json!({"ip_range": {"field": "address", "ranges": [
             {"mask": "10.0.0.0/29"}, {"from": "10.0.0.20"}, {"to": "10.0.0.5"},
         ]}, "aggs": total}),

@@ -242,7 +242,7 @@ fn capability(field: &Field) -> Capability {
     Capability {
         type_name: kind.type_name(),
         is_searchable: !is_object && kind.is_searchable(),
-        is_aggregatable: !is_object && (kind.has_doc_values() || is_point),
+        is_aggregatable: !is_object && (kind.has_column() || is_point),
         meta: meta
             .filter_map(|(key, value)| Some((key.clone(), scalar_text(value)?)))
             .collect(),

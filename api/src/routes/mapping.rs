@@ -172,6 +172,7 @@ fn add_defaults(kind: &FieldKind, shown: &mut Map<String, Value>) {
         FieldKind::Text { .. }
         | FieldKind::Boolean { .. }
         | FieldKind::Alias { .. }
+        | FieldKind::Completion
         | FieldKind::Binary { .. }
         | FieldKind::Object { .. } => {}
     }

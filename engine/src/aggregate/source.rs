@@ -292,6 +292,7 @@ fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
         | FieldKind::Object { .. }
         | FieldKind::Encoded { .. }
         | FieldKind::Alias { .. }
+        | FieldKind::Completion
         | FieldKind::Binary { .. } => (ValueKind::Keyword, pattern),
         FieldKind::Ip { .. } => (ValueKind::Ip, pattern),
         FieldKind::Boolean { .. } => (ValueKind::Boolean, None),
@@ -311,20 +312,24 @@ fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
     }
 }
 
+/// Why text has no column, in Elasticsearch's words.
+pub(crate) const NO_FIELDDATA: &str = "Text fields are not optimised for operations that require per-document field \
+     data like aggregations and sorting, so these operations are disabled by default. Please use a keyword field \
+     instead.";
+
 fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EngineError> {
     if is_rank_feature(kind) {
         return Err(EngineError::Query(format!(
             "[rank_feature] fields do not support sorting, scripting or aggregating: [{path}] is one"
         )));
     }
-    if kind.has_doc_values() {
+    if kind.has_column() {
         return Ok(());
     }
     Err(EngineError::Query(match kind {
         FieldKind::Text { .. } => format!(
-            "Fielddata is disabled on [{path}] in [text] fields. Text fields are not optimised for \
-             operations that require per-document field data like aggregations and sorting, so \
-             these operations are disabled by default. Please use a keyword field instead."
+            "Fielddata is disabled on [{path}] in [text] fields. {NO_FIELDDATA} Alternatively, set fielddata=true on \
+             [{path}] in the mapping of a new index."
         ),
         FieldKind::Object { .. } => {
             format!("Field [{path}] of type [object] is not supported for aggregations")

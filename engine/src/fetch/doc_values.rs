@@ -87,7 +87,7 @@ impl<'v> Plan<'v> {
                     continue;
                 };
                 let is_named = pattern == path.as_str();
-                if !field.kind.has_doc_values() {
+                if !field.kind.has_column() {
                     if is_named && matches!(field.kind, FieldKind::Text { .. }) {
                         return Err(no_doc_values(&path));
                     }

@@ -9,7 +9,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
 use gleaner_query::search::FieldFormat;
-use gleaner_query::source::{objects_at, values_at};
+use gleaner_query::source::{all_at, objects_at, values_at};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -35,8 +35,28 @@ struct FieldPlan {
     is_date: bool,
     /// Whether its numbers are of 32 bits or fewer.
     is_narrow: bool,
-    /// Whether its values are objects, which are shown as they are.
-    takes_objects: bool,
+    shape: Shape,
+}
+
+/// What the values of a field are in `_source`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Texts, numbers and the like.
+    Plain,
+    /// Objects, which are shown as they are.
+    Objects,
+    /// Either.
+    Any,
+}
+
+impl Shape {
+    fn of(kind: &FieldKind) -> Self {
+        match kind {
+            FieldKind::Completion => Self::Any,
+            kind if kind.is_flattened() => Self::Objects,
+            _ => Self::Plain,
+        }
+    }
 }
 
 /// Where the values of fields come from.
@@ -91,7 +111,7 @@ impl Plan {
                     let plan = FieldPlan::new(view, own, field, format, &origins);
                     let plan = FieldPlan {
                         path: path.clone(),
-                        takes_objects: field.kind.is_flattened(),
+                        shape: Shape::of(&field.kind),
                         ..plan
                     };
                     root.add(view.mapping(), plan);
@@ -217,7 +237,7 @@ impl FieldPlan {
             format,
             is_date: matches!(field.kind, FieldKind::Date { .. }),
             is_narrow,
-            takes_objects: false,
+            shape: Shape::Plain,
         }
     }
 
@@ -231,9 +251,10 @@ impl FieldPlan {
 
     /// Returns the values at a path; the objects there where the field is made of such.
     fn values<'v>(&self, source: &'v Value, path: &str) -> Vec<&'v Value> {
-        match self.takes_objects {
-            true => objects_at(source, path),
-            false => values_at(source, path),
+        match self.shape {
+            Shape::Plain => values_at(source, path),
+            Shape::Objects => objects_at(source, path),
+            Shape::Any => all_at(source, path),
         }
     }
 
@@ -247,7 +268,7 @@ impl FieldPlan {
             Some(FieldValue::Date(ms)) => self.format.date(ms),
             Some(FieldValue::Ip(address)) => Value::from(ip_text(u128::from(address))),
             // A date that its format does not read may still be milliseconds.
-            None if self.takes_objects => value.clone(),
+            None if self.shape != Shape::Plain && !value.is_null() => value.clone(),
             None if self.is_date => self.format.date(milliseconds(value)?),
             None => return None,
         })

@@ -7,6 +7,7 @@
 //! Objects and arrays are flattened: `{"a": [{"b": 1}, {"b": 2}]}` gives `a.b` the values 1 and 2.
 //! A key with dots is a path.
 
+mod completion;
 mod convert;
 mod depth;
 mod error;

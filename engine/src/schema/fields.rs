@@ -60,6 +60,8 @@ pub struct Fields {
     aliases: HashMap<FieldPath, FieldPath>,
     /// Columns of keys by their `flattened` field.
     keys: HashMap<FieldPath, KeyColumns>,
+    /// Columns of tokens by their text.
+    tokens: HashMap<Column, FieldHandle>,
 }
 
 /// Where the columns of a `flattened` field's keys are.
@@ -78,7 +80,7 @@ impl Fields {
     /// [`EngineError::Corrupt`] when `schema` lacks a system field.
     pub fn new(mapping: &Mapping, schema: &Schema) -> Result<Self, EngineError> {
         let (mut handles, mut aliases) = (HashMap::new(), HashMap::new());
-        let mut keys = HashMap::new();
+        let (mut keys, mut tokens) = (HashMap::new(), HashMap::new());
         for (path, field) in &mapping.fields {
             if let FieldKind::Alias { path: of } = &field.kind {
                 aliases.insert(path.clone(), of.clone());
@@ -91,6 +93,9 @@ impl Fields {
             };
             if let Some((root, columns)) = key_columns(path, &name, schema) {
                 keys.insert(root, columns);
+            }
+            if let Some(handle) = token_column(field, &name, schema) {
+                tokens.insert(column, handle);
             }
             let handle = FieldHandle {
                 column,
@@ -106,6 +111,7 @@ impl Fields {
             handles,
             aliases,
             keys,
+            tokens,
         })
     }
 
@@ -125,10 +131,12 @@ impl Fields {
         self.handles.get(path).or_else(of_alias)
     }
 
-    /// Returns the column of the values that documents have at `path`, which may be a key of a `flattened` field.
+    /// Returns the column of the values that documents have at `path`, which may be a key of a `flattened` field;
+    /// those of text are its tokens, where it keeps such a column.
     pub fn values(&self, path: &str) -> Option<Cow<'_, FieldHandle>> {
         if let Some(handle) = self.get(path) {
-            return Some(Cow::Borrowed(handle));
+            let tokens = self.tokens.get(&handle.column);
+            return Some(tokens.map_or(Cow::Borrowed(handle), |tokens| Cow::Borrowed(tokens)));
         }
         path.match_indices('.').find_map(|(dot, _)| {
             let (root, key) = (&path[..dot], &path[dot + 1..]);
@@ -140,6 +148,11 @@ impl Fields {
                 ..handle.clone()
             }))
         })
+    }
+
+    /// Returns the column of the tokens of the text in `column`.
+    pub(crate) fn tokens_of(&self, column: Column) -> Option<&FieldHandle> {
+        self.tokens.get(&column)
     }
 
     /// Returns where the columns of a `flattened` field's keys are.
@@ -163,6 +176,28 @@ impl Fields {
     pub fn iter(&self) -> impl Iterator<Item = (&FieldPath, &FieldHandle)> {
         self.handles.iter()
     }
+}
+
+/// Returns the column of a text field's tokens, which is read as one of whole terms; `None` for other fields.
+fn token_column(field: &Field, name: &str, schema: &Schema) -> Option<FieldHandle> {
+    let name = field
+        .kind
+        .has_fielddata()
+        .then(|| names::column_of_tokens(name))?;
+    let column = schema.get_field(&name).ok()?;
+    Some(FieldHandle {
+        column,
+        name,
+        ordinal: field.ordinal,
+        kind: FieldKind::Keyword {
+            family: KeywordKind::Plain,
+            ignore_above: None,
+            normalizer: None,
+            null_value: None,
+            index: false,
+            doc_values: true,
+        },
+    })
 }
 
 /// Returns the columns of keys that belong to the keyed field at `path`, with the field above it; `None` for other
@@ -261,9 +296,16 @@ fn append_missing(builder: &mut SchemaBuilder, schema: &Schema, mapping: &Mappin
 fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
     match kind {
         FieldKind::Text {
-            analyzer, index, ..
+            analyzer,
+            index,
+            fielddata,
+            ..
         } => {
             builder.add_text_field(name, text_options(analyzer, *index));
+            if *fielddata {
+                let tokens = TextOptions::default().set_fast(tokens::WHOLE);
+                builder.add_text_field(&names::column_of_tokens(name), tokens);
+            }
         }
         FieldKind::Keyword {
             family,
@@ -320,8 +362,8 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
             // Points are counted by cells and distances, ranges by the intervals that they lie in.
             builder.add_text_field(name, options.set_fast(tokens::WHOLE));
         }
-        // It keeps nothing: only that there is a value is listed.
-        FieldKind::Binary { .. } => {
+        // They keep nothing: only that there is a value is listed.
+        FieldKind::Completion | FieldKind::Binary { .. } => {
             builder.add_text_field(name, TextOptions::default());
         }
         FieldKind::Object { .. } | FieldKind::Alias { .. } => {}

@@ -46,10 +46,15 @@ pub fn column(field: &Field) -> Option<String> {
         FieldKind::Ip { .. } => 'p',
         // Terms, but none that is read as a keyword.
         FieldKind::Encoded { .. } => 'e',
-        FieldKind::Binary { .. } => 'n',
+        FieldKind::Completion | FieldKind::Binary { .. } => 'n',
         FieldKind::Object { .. } | FieldKind::Alias { .. } => return None,
     };
     Some(format!("{letter}{}", field.ordinal))
+}
+
+/// Returns the name of the column of a text field's tokens; the field is called `name`.
+pub fn column_of_tokens(name: &str) -> String {
+    format!("{name}_tokens")
 }
 
 /// Returns the name of the field that has the columns of a keyed field's keys, which is called `name`.

@@ -15,6 +15,9 @@ pub enum FieldKind {
         search_analyzer: Option<String>,
         /// Whether the field can be searched.
         index: bool,
+        /// Whether it can be sorted and aggregated by its tokens.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fielddata: bool,
     },
     /// A term kept whole.
     Keyword {
@@ -112,6 +115,8 @@ pub enum FieldKind {
         /// The field, which is no alias.
         path: FieldPath,
     },
+    /// What is to be suggested while it is typed, kept in `_source` only.
+    Completion,
     /// Bytes in base64, kept in `_source` only.
     Binary {
         /// Whether `exists` finds documents that have it.
@@ -168,6 +173,7 @@ impl FieldKind {
             Self::Object { nested: true, .. } => "nested",
             Self::Object { .. } => "object",
             Self::Encoded { codec, .. } => codec.type_name(),
+            Self::Completion => "completion",
             Self::Binary { .. } => "binary",
         }
     }
@@ -208,11 +214,29 @@ impl FieldKind {
             | Self::Date { index, .. }
             | Self::Ip { index, .. }
             | Self::Encoded { index, .. } => *index,
-            Self::Object { .. } | Self::Alias { .. } | Self::Binary { .. } => false,
+            Self::Object { .. } | Self::Alias { .. } | Self::Completion | Self::Binary { .. } => {
+                false
+            }
         }
     }
 
-    /// Returns whether the field can be sorted and aggregated.
+    /// Returns whether the field can be sorted and aggregated: by its doc values, or by the tokens of its text.
+    pub fn has_column(&self) -> bool {
+        self.has_doc_values() || self.has_fielddata()
+    }
+
+    /// Returns whether it is text that can be sorted and aggregated by its tokens.
+    pub fn has_fielddata(&self) -> bool {
+        matches!(
+            self,
+            Self::Text {
+                fielddata: true,
+                ..
+            }
+        )
+    }
+
+    /// Returns whether the field has doc values: what documents hold stands in a column.
     pub fn has_doc_values(&self) -> bool {
         match self {
             Self::Keyword { doc_values, .. }
@@ -224,6 +248,7 @@ impl FieldKind {
             | Self::Object { .. }
             | Self::Alias { .. }
             | Self::Encoded { .. }
+            | Self::Completion
             | Self::Binary { .. } => false,
         }
     }

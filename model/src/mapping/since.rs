@@ -43,6 +43,7 @@ mod tests {
                 analyzer: "standard".to_owned(),
                 search_analyzer: None,
                 index: true,
+                fielddata: false,
             },
             is_multi_field: false,
             copy_to: Vec::new(),

@@ -63,6 +63,10 @@ pub(super) fn named<'a>(
             number: NumberKind::TokenCount { .. },
             ..
         } => [counted_by(declared).map(AnalysisName::Analyzer), None],
+        FieldKind::Completion => ["analyzer", "search_analyzer"].map(|key| {
+            let name = declared.get(key).and_then(Value::as_str);
+            name.map(AnalysisName::Analyzer)
+        }),
         _ => [None, None],
     };
     names.into_iter().chain([similarity]).flatten()

@@ -21,7 +21,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "semantic_text",
     "join",
     "percolator",
-    "completion",
     "rank_features",
     "rank_vectors",
     "match_only_text",
@@ -59,6 +58,7 @@ pub(super) fn read(
         "date" => date(from, false),
         "date_nanos" => date(from, true),
         "ip" => ip(from),
+        "completion" => completion(from),
         "binary" => Ok(FieldKind::Binary {
             doc_values: from.bool("doc_values", false)?,
         }),
@@ -84,8 +84,6 @@ fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryE
     similarity(from)?;
     from.only("norms", "true")?;
     from.only("position_increment_gap", "100")?;
-    // Terms would be loaded to sort and aggregate by them, which is done by columns alone.
-    from.only("fielddata", "false")?;
     match from.string("index_options")?.as_deref() {
         None | Some("positions" | "offsets") => {}
         // Without them scores would differ, and phrases would be refused.
@@ -117,11 +115,46 @@ fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryE
             (rules.default_analyzer.to_owned(), search)
         }
     };
+    let index = from.bool("index", true)?;
     Ok(FieldKind::Text {
         analyzer,
         search_analyzer,
-        index: from.bool("index", true)?,
+        index,
+        fielddata: fielddata(from, index)?,
     })
+}
+
+/// Reads `fielddata`: whether a column of the tokens is kept.
+fn fielddata(from: &mut Parameters, is_indexed: bool) -> Result<bool, QueryError> {
+    let fielddata = from.bool("fielddata", false)?;
+    if fielddata && !is_indexed {
+        return Err(malformed(format!(
+            "Cannot enable fielddata on a [text] field that is not indexed: [{}]",
+            from.path()
+        )));
+    }
+    if fielddata && from.has("fielddata_frequency_filter") {
+        return Err(from.unsupported("fielddata_frequency_filter", "a filter"));
+    }
+    Ok(fielddata)
+}
+
+/// What is to be suggested. The analyzers are for suggesters, which are not there yet.
+fn completion(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let analyzer = from.string("analyzer")?;
+    if analyzer.is_none() && from.string("search_analyzer")?.is_some() {
+        return Err(malformed(format!(
+            "analyzer on completion field [{}] must be set when search_analyzer is set",
+            from.path()
+        )));
+    }
+    from.string("search_analyzer")?;
+    from.bool("preserve_separators", true)?;
+    from.bool("preserve_position_increments", true)?;
+    if from.count("max_input_length")? == Some(0) {
+        return Err(from.wrong("max_input_length", "a positive number"));
+    }
+    Ok(FieldKind::Completion)
 }
 
 /// The root of `search_as_you_type`; the fields of its word pairs and prefixes stand below it.
@@ -132,6 +165,7 @@ fn search_as_you_type(
     let size = shingle_size(from)?;
     debug_assert!((2..=4).contains(&size), "checked");
     from.only("doc_values", "false")?;
+    from.only("fielddata", "false")?;
     text(from, rules)
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::is_stored;
 use super::properties::Draft;
 use crate::error::QueryError;
+use crate::json::scalar_text;
 
 /// Merges `drafts` in order; new fields come with version `since`.
 pub(super) fn into(
@@ -90,8 +91,8 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
         )));
     }
     let (mut old, mut new) = (fixed(&field.kind), fixed(&draft.kind));
-    old.extend(fixed_as_declared(&field.declared));
-    new.extend(fixed_as_declared(&draft.declared));
+    old.extend(fixed_as_declared(&field.kind, &field.declared));
+    new.extend(fixed_as_declared(&draft.kind, &draft.declared));
     let pairs = old.into_iter().zip(new);
     let conflicts: Vec<String> = pairs
         .filter(|((_, old), (_, new))| old != new)
@@ -142,12 +143,29 @@ fn number_text(number: &serde_json::Number) -> String {
 
 /// Returns the parameters that cannot change and are kept as they were declared, with their values as
 /// text.
-fn fixed_as_declared(declared: &Map<String, Value>) -> [(&'static str, String); 2] {
-    let similarity = declared.get("similarity").and_then(Value::as_str);
-    [
+fn fixed_as_declared(
+    kind: &FieldKind,
+    declared: &Map<String, Value>,
+) -> Vec<(&'static str, String)> {
+    let text = |name: &str, default: &str| {
+        let value = declared.get(name).and_then(scalar_text);
+        value.unwrap_or_else(|| default.to_owned())
+    };
+    let mut list = vec![
         ("store", is_stored(declared).to_string()),
-        ("similarity", similarity.unwrap_or("null").to_owned()),
-    ]
+        ("similarity", text("similarity", "null")),
+    ];
+    if *kind == FieldKind::Completion {
+        list.extend([
+            ("analyzer", text("analyzer", "simple")),
+            ("preserve_separators", text("preserve_separators", "true")),
+            (
+                "preserve_position_increments",
+                text("preserve_position_increments", "true"),
+            ),
+        ]);
+    }
+    list
 }
 
 /// Returns the parameters that cannot change, with their values as text; the list depends on the
@@ -159,7 +177,15 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
         ("doc_values", kind.has_doc_values().to_string()),
     ];
     match kind {
-        FieldKind::Text { analyzer, .. } => list.push(("analyzer", analyzer.clone())),
+        FieldKind::Text {
+            analyzer,
+            fielddata,
+            ..
+        } => {
+            list.push(("analyzer", analyzer.clone()));
+            // The column is made when documents are written.
+            list.push(("fielddata", fielddata.to_string()));
+        }
         FieldKind::Keyword {
             family,
             normalizer,
@@ -200,7 +226,10 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
                 list.push(("format", format.0.clone()));
             }
         }
-        FieldKind::Object { .. } | FieldKind::Alias { .. } | FieldKind::Binary { .. } => {}
+        FieldKind::Object { .. }
+        | FieldKind::Alias { .. }
+        | FieldKind::Completion
+        | FieldKind::Binary { .. } => {}
     }
     list
 }

@@ -31,6 +31,11 @@ impl<'a> Parameters<'a> {
         self.path
     }
 
+    /// Returns whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Refuses the keys that were not asked for; returns the others as declared.
     pub(super) fn finish(self) -> Result<Map<String, Value>, QueryError> {
         // Read elsewhere.

@@ -65,6 +65,8 @@ pub fn may_ignore(kind: &FieldKind) -> bool {
         | FieldKind::Alias { .. }
         | FieldKind::Binary { .. }
         | FieldKind::Object { .. } => false,
+        // An input of white space alone.
+        FieldKind::Completion => true,
     }
 }
 

@@ -26,6 +26,13 @@ pub fn objects_at<'v>(source: &'v Value, path: &str) -> Vec<&'v Value> {
     found
 }
 
+/// Returns the values and objects at a dotted path of a document, in order; arrays are flattened.
+pub fn all_at<'v>(source: &'v Value, path: &str) -> Vec<&'v Value> {
+    let mut found = Vec::new();
+    walk(source, path, &mut |value| found.push(value));
+    found
+}
+
 /// Hands what stands at the end of a path to `found`.
 fn walk<'v>(value: &'v Value, path: &str, found: &mut impl FnMut(&'v Value)) {
     match value {

@@ -110,7 +110,10 @@ fn is_kept(field: &Field) -> bool {
     let is_object = matches!(kind, FieldKind::Object { .. });
     let is_searched = kind.is_indexed()
         || kind.has_doc_values()
-        || matches!(kind, FieldKind::Binary { doc_values: true });
+        || matches!(
+            kind,
+            FieldKind::Completion | FieldKind::Binary { doc_values: true }
+        );
     !is_object && (is_searched || field.declared.get("store").is_some_and(is_stored))
 }
 

@@ -146,6 +146,7 @@ impl Resolver<'_> {
             FieldKind::Object { .. }
             | FieldKind::Alias { .. }
             | FieldKind::Encoded { .. }
+            | FieldKind::Completion
             | FieldKind::Binary { .. } => Ok(None),
         }
     }

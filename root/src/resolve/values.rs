@@ -118,9 +118,10 @@ impl Resolver<'_> {
             }
             FieldKind::Ip { .. } => ip_clause(path, value),
             FieldKind::Encoded { codec, .. } => self.holding(path, codec, value),
-            FieldKind::Object { .. } | FieldKind::Alias { .. } | FieldKind::Binary { .. } => {
-                Ok(Clause::MatchNone)
-            }
+            FieldKind::Object { .. }
+            | FieldKind::Alias { .. }
+            | FieldKind::Completion
+            | FieldKind::Binary { .. } => Ok(Clause::MatchNone),
         }
     }
 

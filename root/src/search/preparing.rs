@@ -136,8 +136,8 @@ fn sort_type(plan: &IndexPlan, key: &SortKey) -> Option<&'static str> {
         return None;
     };
     match plan.index.mapping.field(path).map(|field| &field.kind) {
-        Some(kind) if !kind.has_doc_values() => None,
-        Some(FieldKind::Keyword { .. }) => Some("STRING"),
+        Some(kind) if !kind.has_column() => None,
+        Some(FieldKind::Keyword { .. } | FieldKind::Text { .. }) => Some("STRING"),
         Some(FieldKind::Ip { .. }) => Some("IP"),
         Some(_) => Some("NUMBER"),
         None => key.unmapped_type.as_deref().map(|name| match name {

@@ -10,8 +10,8 @@ use gleaner_query::date::number_text;
 use gleaner_query::encoded;
 use serde_json::Value;
 
-use super::FieldValue;
 use super::plan::Leaf;
+use super::{FieldValue, completion};
 
 /// Longest term, in bytes, that a field can hold; Lucene's.
 pub const MAX_TERM_BYTES: usize = 32_766;
@@ -75,6 +75,7 @@ impl Leaf {
                     .next()
                     .map(|term| FieldValue::Text(term.into())))
             }
+            FieldKind::Completion => completion::read_input(scalar),
             FieldKind::Binary { .. } => read_binary(scalar).map(Some),
             FieldKind::Object { .. } => Ok(None),
             FieldKind::Alias { path } => Err(Mismatch::Malformed(format!(
@@ -119,6 +120,7 @@ impl Leaf {
             | FieldKind::Keyword { .. }
             | FieldKind::Boolean { .. }
             | FieldKind::Alias { .. }
+            | FieldKind::Completion
             | FieldKind::Binary { .. }
             | FieldKind::Object { .. } => false,
         }

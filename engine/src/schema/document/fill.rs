@@ -1,6 +1,6 @@
 //! A document's values into tantivy's document.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,6 +63,8 @@ struct Target {
     listed: Option<u64>,
     /// Where each value goes to a column of its key.
     keys: Option<Column>,
+    /// Where the tokens of its values go.
+    tokens: Option<Column>,
     /// Whether the column keeps anything at all.
     is_kept: bool,
     /// Several values of a document stand in order in the column.
@@ -84,6 +86,7 @@ impl DocumentBuilder {
             targets[number] = fields.get(path).map(|handle| Target {
                 column: handle.column,
                 keys: keys_of(&fields, path, &leaf.kind),
+                tokens: fields.tokens_of(handle.column).map(|tokens| tokens.column),
                 ordinal: u64::from(leaf.ordinal),
                 listed: names::is_listed(&leaf.kind).then_some(u64::from(leaf.ordinal)),
                 is_kept: leaf.kind.is_indexed() || leaf.kind.has_doc_values(),
@@ -177,6 +180,7 @@ impl DocumentBuilder {
         self.sort(&mut values);
         self.leave_out_far(&mut values);
         let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
+        self.add_tokens(&mut document, &values);
         let mut last = None;
         for (number, value) in &values {
             let Some(target) = self.targets[*number as usize] else {
@@ -202,6 +206,32 @@ impl DocumentBuilder {
             }
         }
         document
+    }
+
+    /// Adds the tokens of text that is sorted and aggregated by them, each once and in order. Values of a field stand
+    /// together.
+    fn add_tokens(&self, document: &mut TantivyDocument, values: &[(u32, FieldValue<'_>)]) {
+        for run in values.chunk_by(|(a, _), (b, _)| a == b) {
+            let target = run
+                .first()
+                .and_then(|(number, _)| self.targets[*number as usize]);
+            let Some(column) = target.and_then(|target| target.tokens) else {
+                continue;
+            };
+            let mut tokens = BTreeSet::new();
+            for (number, value) in run {
+                if let Some((analyzer, text)) = self.analyzed(*number, value) {
+                    analyzer.analyze_into(text, &mut |token| {
+                        if !tokens.contains(token.text) {
+                            tokens.insert(token.text.to_owned());
+                        }
+                    });
+                }
+            }
+            for token in tokens {
+                document.add_text(column, token);
+            }
+        }
     }
 
     /// Brings the values of each field together; those of columns into order, and equal terms and

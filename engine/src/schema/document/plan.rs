@@ -311,6 +311,7 @@ impl Leaf {
             | FieldKind::Object { .. }
             | FieldKind::Encoded { .. }
             | FieldKind::Alias { .. }
+            | FieldKind::Completion
             | FieldKind::Binary { .. } => return None,
         };
         if let FieldKind::Number {

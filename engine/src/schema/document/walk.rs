@@ -1,5 +1,6 @@
 //! The walk over a document's JSON: no tree is built, text is borrowed where it holds no escapes.
 
+mod completion;
 mod flattened;
 mod nested;
 mod visit;
@@ -325,7 +326,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         match leaf.read(scalar) {
             Ok(Some(value)) => self.keep(number, value),
             // An empty text is no number, and none was ignored.
-            Ok(None) if matches!(leaf.kind, FieldKind::Keyword { .. }) => self.ignore(number),
+            Ok(None) if matches!(leaf.kind, FieldKind::Keyword { .. } | FieldKind::Completion) => {
+                self.ignore(number);
+            }
             Ok(None) => {}
             Err(Mismatch::Malformed(_)) if leaf.ignores_malformed() => self.ignore(number),
             Err(mismatch) => self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch))?,
@@ -385,6 +388,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         };
         if leaf.kind.is_flattened() {
             return self.flattened(number, leaf, value);
+        }
+        if leaf.kind == FieldKind::Completion {
+            return self.completion(number, leaf, value);
         }
         if let Some(read) = leaf.read_json(value) {
             return match read {

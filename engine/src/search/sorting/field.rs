@@ -76,7 +76,7 @@ fn refused(reason: String) -> QueryError {
     QueryError::new(ErrorType::QueryShard, reason)
 }
 
-use crate::aggregate::source::is_rank_feature;
+use crate::aggregate::source::{NO_FIELDDATA, is_rank_feature};
 
 fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, QueryError> {
     if is_rank_feature(kind) {
@@ -84,19 +84,18 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, QueryError> {
             "[rank_feature] fields do not support sorting, scripting or aggregating: [{path}] is one"
         )));
     }
-    if !kind.has_doc_values() {
+    if !kind.has_column() {
         let type_name = kind.type_name();
         return Err(QueryError::illegal(match kind {
             FieldKind::Text { .. } => format!(
-                "Fielddata is disabled on [{path}]. Text fields are not optimised for operations \
-                 that require per-document field data like aggregations and sorting, so these \
-                 operations are disabled by default. Please use a keyword field instead."
+                "Fielddata is disabled on [{path}]. {NO_FIELDDATA} Alternatively, set fielddata=true on [{path}] in \
+                 the mapping of a new index."
             ),
             _ => format!("Can't sort on field [{path}] of type [{type_name}] without doc values"),
         }));
     }
     Ok(match kind {
-        FieldKind::Keyword { .. } => Kind::Text,
+        FieldKind::Keyword { .. } | FieldKind::Text { .. } => Kind::Text,
         FieldKind::Ip { .. } => Kind::Ip,
         FieldKind::Number {
             number: NumberKind::UnsignedLong,

@@ -30,6 +30,7 @@ pub(super) fn fields_below(root: &Draft) -> Result<Vec<Draft>, QueryError> {
         analyzer,
         search_analyzer,
         index,
+        ..
     } = &root.kind
     else {
         return Err(malformed("a [search_as_you_type] field is text"));
@@ -43,6 +44,7 @@ pub(super) fn fields_below(root: &Draft) -> Result<Vec<Draft>, QueryError> {
             analyzer,
             search_analyzer: Some(search_analyzer),
             index: *index,
+            fielddata: false,
         },
         is_multi_field: true,
         copy_to: Vec::new(),

@@ -104,7 +104,7 @@ fn what_would_change_ranking_is_refused_by_name() {
             "[index_options] of [freqs] on field [x] is not supported",
         ),
         (
-            json!({"properties": {"x": {"type": "text", "fielddata": true}}}),
+            json!({"properties": {"x": {"type": "search_as_you_type", "fielddata": true}}}),
             "[fielddata] of [true] on field [x] is not supported",
         ),
         (
