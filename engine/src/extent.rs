@@ -128,10 +128,12 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// Returns the column of `field`; where the view has none, no document has a value. Of metadata nothing is known.
+    /// Returns the column of `field`; where the view has none, no document has a value. Of metadata and of
+    /// features nothing is known.
     fn handle(&mut self, field: &FieldPath) -> Option<&'a FieldHandle> {
         let handle = self.view.field(field.as_str());
-        if handle.is_none() && !is_metadata(field.as_str()) {
+        let is_key = handle.is_none() && self.view.values(field.as_str()).is_some();
+        if handle.is_none() && !is_key && !is_metadata(field.as_str()) {
             self.extent.note_span(field.clone(), Span::Nowhere);
         }
         handle

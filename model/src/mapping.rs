@@ -116,8 +116,8 @@ impl Default for Mapping {
 }
 
 impl Mapping {
-    /// Returns the field at `path`, the one that an alias there stands for, or the `flattened` field that `path`
-    /// is a key of.
+    /// Returns the field at `path`, the one that an alias there stands for, or the `flattened` or `rank_features`
+    /// field that `path` is a key of.
     pub fn field(&self, path: &str) -> Option<&Field> {
         self.resolved(path).map(|(_, field)| field)
     }
@@ -125,7 +125,8 @@ impl Mapping {
     /// As [`Self::field`], with the field's own path.
     pub fn resolved(&self, path: &str) -> Option<(&FieldPath, &Field)> {
         let Some((own, field)) = self.fields.get_key_value(path) else {
-            return self.flattened(path).map(|(root, _)| root);
+            let of_key = self.flattened(path).or_else(|| self.features(path));
+            return of_key.map(|(root, _)| root);
         };
         match &field.kind {
             FieldKind::Alias { path } => self.fields.get_key_value(path),
@@ -149,12 +150,22 @@ impl Mapping {
 
     /// Returns the `flattened` field above `path`, and the key that `path` is in it.
     pub fn flattened<'p>(&self, path: &'p str) -> Option<((&FieldPath, &Field), &'p str)> {
+        self.with_keys(path, FieldKind::is_flattened)
+    }
+
+    /// Returns the `rank_features` field above `path`, and the feature that `path` is of it.
+    pub fn features<'p>(&self, path: &'p str) -> Option<((&FieldPath, &Field), &'p str)> {
+        self.with_keys(path, FieldKind::is_of_features)
+    }
+
+    fn with_keys<'p>(
+        &self,
+        path: &'p str,
+        has_keys: impl Fn(&FieldKind) -> bool,
+    ) -> Option<((&FieldPath, &Field), &'p str)> {
         path.match_indices('.').find_map(|(dot, _)| {
             let (own, field) = self.fields.get_key_value(&path[..dot])?;
-            field
-                .kind
-                .is_flattened()
-                .then_some(((own, field), &path[dot + 1..]))
+            has_keys(&field.kind).then_some(((own, field), &path[dot + 1..]))
         })
     }
 

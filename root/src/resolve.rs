@@ -29,7 +29,7 @@ mod values;
 use std::ops::Bound;
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry};
-use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping, NumberKind};
+use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping};
 use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
@@ -348,13 +348,10 @@ impl<'a> Resolver<'a> {
         if matches!(field.kind, FieldKind::Object { .. }) {
             return Ok(None);
         }
-        if let FieldKind::Number {
-            number: NumberKind::RankFeature { .. },
-            ..
-        } = &field.kind
-        {
+        if is_feature(&field.kind) {
             return Err(QueryError::illegal(format!(
-                "Queries on [rank_feature] fields are not supported: [{path}] is one"
+                "Queries on [{}] fields are not supported: [{path}] is one",
+                field.kind.type_name()
             )));
         }
         if !field.kind.is_searchable() {
@@ -377,6 +374,11 @@ fn not_looked_up(query: &str, index: &str, id: &str) -> QueryError {
         "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for searches, \
          counts and explanations, but not in a scroll nor in the filter of an alias"
     ))
+}
+
+/// Returns whether only `rank_feature` queries read the field.
+fn is_feature(kind: &FieldKind) -> bool {
+    matches!(kind, FieldKind::Number { number, .. } if number.positive_score_impact().is_some())
 }
 
 /// Refuses a query on a field that is kept out of the index.

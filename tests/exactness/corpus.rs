@@ -142,6 +142,7 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
         ("line", json!({"type": "wildcard"})),
         ("wanted", json!({"type": "integer"})),
         ("weight", json!({"type": "rank_feature"})),
+        ("topics", json!({"type": "rank_features"})),
         ("at", json!({"type": "date"})),
         ("place", json!({"type": "geo_point"})),
         ("address", json!({"type": "ip"})),
@@ -218,6 +219,10 @@ fn add_wide(random: &mut Random, source: &mut Value) {
     source["line"] = json!(text(random, 3));
     source["wanted"] = json!(1 + random.below(3));
     source["weight"] = json!(1 + random.below(20));
+    if random.chance(1, 2) {
+        let topic = ["sport", "news"][random.below(2) as usize];
+        source["topics"] = json!({topic: 1 + random.below(9), "all": 0.5});
+    }
     if random.chance(9, 10) {
         let (month, day) = (1 + random.below(6), 1 + random.below(28));
         source["at"] = json!(format!("2026-{month:02}-{day:02}"));

@@ -40,7 +40,10 @@ pub(crate) fn query(random: &mut Random) -> Value {
             true => json!({"field": "at", "origin": "2026-01-15", "pivot": pick(random, &["1d", "30d"])}),
             false => json!({"field": "place", "origin": point(random), "pivot": "300km"}),
         }}),
-        8 => json!({"rank_feature": {"field": "weight", "saturation": {"pivot": 7}}}),
+        8 => json!({"rank_feature": {
+            "field": pick(random, &["weight", "topics.sport", "topics.all"]),
+            "saturation": {"pivot": 7},
+        }}),
         9 => {
             json!({"geo_distance": {"distance": pick(random, &["100km", "900km"]), "place": point(random)}})
         }

@@ -32,6 +32,7 @@ mod nodes;
 mod paging;
 mod patterns;
 mod rank_eval;
+mod rank_features;
 mod rates;
 mod reading;
 mod refusals;

@@ -320,7 +320,8 @@ pub(crate) const NO_FIELDDATA: &str = "Text fields are not optimised for operati
 fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EngineError> {
     if is_rank_feature(kind) {
         return Err(EngineError::Query(format!(
-            "[rank_feature] fields do not support sorting, scripting or aggregating: [{path}] is one"
+            "[{}] fields do not support sorting, scripting or aggregating: [{path}] is one",
+            kind.type_name()
         )));
     }
     if kind.has_column() {
@@ -344,11 +345,5 @@ fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EngineError> {
 
 /// Returns whether only `rank_feature` queries read the field.
 pub(crate) fn is_rank_feature(kind: &FieldKind) -> bool {
-    matches!(
-        kind,
-        FieldKind::Number {
-            number: gleaner_model::NumberKind::RankFeature { .. },
-            ..
-        }
-    )
+    matches!(kind, FieldKind::Number { number, .. } if number.positive_score_impact().is_some())
 }

@@ -53,7 +53,7 @@ impl Shape {
     fn of(kind: &FieldKind) -> Self {
         match kind {
             FieldKind::Completion => Self::Any,
-            kind if kind.is_flattened() => Self::Objects,
+            kind if kind.is_flattened() || kind.is_of_features() => Self::Objects,
             _ => Self::Plain,
         }
     }
@@ -267,6 +267,7 @@ impl FieldPlan {
             Some(FieldValue::Bool(flag)) => Value::Bool(flag),
             Some(FieldValue::Date(ms)) => self.format.date(ms),
             Some(FieldValue::Ip(address)) => Value::from(ip_text(u128::from(address))),
+            Some(FieldValue::Feature { .. }) => return None,
             // A date that its format does not read may still be milliseconds.
             None if self.shape != Shape::Plain && !value.is_null() => value.clone(),
             None if self.is_date => self.format.date(milliseconds(value)?),

@@ -1,5 +1,6 @@
 //! Values of any type: equal to one of several, between bounds, or there at all.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::ops::Bound;
 
@@ -99,7 +100,10 @@ pub(super) fn exists(
             weights.push(posting_set::of_range(scope, routing, any.0, any.1));
             continue;
         }
-        let Some(handle) = scope.view.field(field.as_str()) else {
+        let field = field.as_str();
+        let handle = scope.view.field(field).map(Cow::Borrowed);
+        // A feature has a column of its own.
+        let Some(handle) = handle.or_else(|| scope.view.values(field)) else {
             continue;
         };
         if names::is_listed(&handle.kind) {

@@ -55,6 +55,13 @@ pub enum FieldValue<'a> {
     Date(i64),
     /// `ip`, as IPv6.
     Ip(Ipv6Addr),
+    /// One of `rank_features`.
+    Feature {
+        /// Its name.
+        name: Box<str>,
+        /// How much of it the document has, rounded to 32 bits.
+        value: f64,
+    },
 }
 
 /// A document, parsed under one mapping.

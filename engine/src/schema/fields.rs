@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use gleaner_model::mapping::KeywordKind;
-use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion};
+use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use hashbrown::HashMap;
 use tantivy::schema::{
     BytesOptions, Field as Column, IndexRecordOption, IpAddrOptions, JsonObjectOptions,
@@ -58,13 +58,13 @@ pub struct Fields {
     handles: HashMap<FieldPath, FieldHandle>,
     /// Fields by the aliases that stand for them.
     aliases: HashMap<FieldPath, FieldPath>,
-    /// Columns of keys by their `flattened` field.
+    /// Columns of keys by their `flattened` or `rank_features` field.
     keys: HashMap<FieldPath, KeyColumns>,
     /// Columns of tokens by their text.
     tokens: HashMap<Column, FieldHandle>,
 }
 
-/// Where the columns of a `flattened` field's keys are.
+/// Where the columns of a field's keys are.
 #[derive(Debug)]
 pub(crate) struct KeyColumns {
     /// The field that has them all.
@@ -91,7 +91,7 @@ impl Fields {
             let Ok(column) = schema.get_field(&name) else {
                 continue;
             };
-            if let Some((root, columns)) = key_columns(path, &name, schema) {
+            if let Some((root, columns)) = key_columns(path, field, &name, schema) {
                 keys.insert(root, columns);
             }
             if let Some(handle) = token_column(field, &name, schema) {
@@ -131,12 +131,12 @@ impl Fields {
         self.handles.get(path).or_else(of_alias)
     }
 
-    /// Returns the column of the values that documents have at `path`, which may be a key of a `flattened` field;
-    /// those of text are its tokens, where it keeps such a column.
+    /// Returns the column of the values that documents have at `path`, which may be a key of a `flattened` field
+    /// or a feature; those of text are its tokens, where it keeps such a column.
     pub fn values(&self, path: &str) -> Option<Cow<'_, FieldHandle>> {
         if let Some(handle) = self.get(path) {
             let tokens = self.tokens.get(&handle.column);
-            return Some(tokens.map_or(Cow::Borrowed(handle), |tokens| Cow::Borrowed(tokens)));
+            return Some(Cow::Borrowed(tokens.unwrap_or(handle)));
         }
         path.match_indices('.').find_map(|(dot, _)| {
             let (root, key) = (&path[..dot], &path[dot + 1..]);
@@ -145,7 +145,8 @@ impl Fields {
             Some(Cow::Owned(FieldHandle {
                 name: names::column_of_key(&columns.name, key),
                 column: columns.column,
-                ..handle.clone()
+                ordinal: handle.ordinal,
+                kind: kind_of_key(&handle.kind),
             }))
         })
     }
@@ -200,13 +201,43 @@ fn token_column(field: &Field, name: &str, schema: &Schema) -> Option<FieldHandl
     })
 }
 
-/// Returns the columns of keys that belong to the keyed field at `path`, with the field above it; `None` for other
-/// fields.
-fn key_columns(path: &FieldPath, name: &str, schema: &Schema) -> Option<(FieldPath, KeyColumns)> {
+/// Returns the columns of keys that belong to the field at `path`, with the field of which they are keys: itself, or
+/// the `flattened` field above it; `None` for other fields.
+fn key_columns(
+    path: &FieldPath,
+    field: &Field,
+    name: &str,
+    schema: &Schema,
+) -> Option<(FieldPath, KeyColumns)> {
     let name = names::columns_of_keys(name);
     let column = schema.get_field(&name).ok()?;
-    let (root, _) = path.as_str().rsplit_once('.')?;
+    let root = match field.kind.is_of_features() {
+        true => path.as_str(),
+        false => path.as_str().rsplit_once('.')?.0,
+    };
     Some((FieldPath::new(root), KeyColumns { column, name }))
+}
+
+/// Returns the type of the column of one key of a field.
+fn kind_of_key(root: &FieldKind) -> FieldKind {
+    match root {
+        FieldKind::Number {
+            number: NumberKind::RankFeatures {
+                positive_score_impact,
+            },
+            ..
+        } => FieldKind::Number {
+            number: NumberKind::RankFeature {
+                positive_score_impact: *positive_score_impact,
+            },
+            null_value: None,
+            coerce: true,
+            ignore_malformed: false,
+            index: false,
+            doc_values: true,
+        },
+        kind => kind.clone(),
+    }
 }
 
 /// Returns the system fields of the schema in tantivy's `meta`.
@@ -333,8 +364,12 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
         FieldKind::Number { .. } if name.starts_with('u') => {
             builder.add_u64_field(name, numeric_options(kind));
         }
-        FieldKind::Number { .. } if name.starts_with('f') => {
+        FieldKind::Number { number, .. } if name.starts_with('f') => {
             builder.add_f64_field(name, numeric_options(kind));
+            if matches!(number, NumberKind::RankFeatures { .. }) {
+                let columns = JsonObjectOptions::default().set_fast(tokens::WHOLE);
+                builder.add_json_field(&names::columns_of_keys(name), columns);
+            }
         }
         FieldKind::Number { .. } | FieldKind::Date { .. } => {
             builder.add_i64_field(name, numeric_options(kind));

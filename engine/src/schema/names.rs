@@ -39,7 +39,8 @@ pub fn column(field: &Field) -> Option<String> {
             | NumberKind::Float
             | NumberKind::HalfFloat
             | NumberKind::ScaledFloat { .. }
-            | NumberKind::RankFeature { .. } => 'f',
+            | NumberKind::RankFeature { .. }
+            | NumberKind::RankFeatures { .. } => 'f',
         },
         FieldKind::Boolean { .. } => 'b',
         FieldKind::Date { .. } => 'd',

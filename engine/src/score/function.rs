@@ -250,9 +250,10 @@ impl Numbers {
         reader: &SegmentReader,
         field: &FieldPath,
     ) -> Result<Self, EngineError> {
-        let Some(handle) = scope.view.field(field.as_str()) else {
+        let Some(handle) = scope.view.values(field.as_str()) else {
             return Ok(Self::Nothing);
         };
+        let handle = handle.as_ref();
         if let FieldKind::Encoded {
             codec: Codec::GeoPoint,
             ..

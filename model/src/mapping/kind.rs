@@ -186,6 +186,17 @@ impl FieldKind {
         matches!(family, KeywordKind::Flattened { .. })
     }
 
+    /// Returns whether it is a `rank_features` field, whose features are no fields.
+    pub fn is_of_features(&self) -> bool {
+        matches!(
+            self,
+            Self::Number {
+                number: NumberKind::RankFeatures { .. },
+                ..
+            }
+        )
+    }
+
     /// Returns whether it holds the values of a `flattened` field behind their keys: clients do not see it.
     pub fn is_keyed(&self) -> bool {
         let Self::Keyword { family, .. } = self else {

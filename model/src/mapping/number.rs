@@ -36,6 +36,11 @@ pub enum NumberKind {
         /// Whether larger values score more.
         positive_score_impact: bool,
     },
+    /// Such fractions by name, each in a column of its own.
+    RankFeatures {
+        /// Whether larger values score more.
+        positive_score_impact: bool,
+    },
 }
 
 impl NumberKind {
@@ -53,6 +58,20 @@ impl NumberKind {
             Self::ScaledFloat { .. } => "scaled_float",
             Self::TokenCount { .. } => "token_count",
             Self::RankFeature { .. } => "rank_feature",
+            Self::RankFeatures { .. } => "rank_features",
+        }
+    }
+
+    /// Returns whether only `rank_feature` queries read the values; then, whether larger ones score more.
+    pub fn positive_score_impact(self) -> Option<bool> {
+        match self {
+            Self::RankFeature {
+                positive_score_impact,
+            }
+            | Self::RankFeatures {
+                positive_score_impact,
+            } => Some(positive_score_impact),
+            _ => None,
         }
     }
 
@@ -76,7 +95,9 @@ impl NumberKind {
 /// floats keep what [`round_half_up`] leaves of value × factor.
 pub fn round_to(kind: NumberKind, value: f64) -> f64 {
     match kind {
-        NumberKind::Float | NumberKind::RankFeature { .. } => f64::from(value as f32),
+        NumberKind::Float | NumberKind::RankFeature { .. } | NumberKind::RankFeatures { .. } => {
+            f64::from(value as f32)
+        }
         NumberKind::HalfFloat => round_to_half(value),
         NumberKind::ScaledFloat { factor } => round_half_up(value * factor) / factor,
         _ => value,

@@ -1,10 +1,14 @@
 //! Type names and their parameters → [`FieldKind`].
 
+mod text;
+
 use std::net::IpAddr;
 
 use gleaner_model::mapping::{Codec, KeywordKind};
 use gleaner_model::{DateFormat, FieldKind, FieldPath, NumberKind};
 use serde_json::Number;
+
+use text::{completion, search_as_you_type, text};
 
 use super::parameters::Parameters;
 use super::{MappingRules, malformed};
@@ -21,7 +25,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "semantic_text",
     "join",
     "percolator",
-    "rank_features",
     "rank_vectors",
     "match_only_text",
     "histogram",
@@ -64,6 +67,7 @@ pub(super) fn read(
         }),
         "search_as_you_type" => search_as_you_type(from, rules),
         "rank_feature" => rank_feature(from),
+        "rank_features" => rank_features(from),
         "geo_point" | "integer_range" | "long_range" | "float_range" | "double_range"
         | "date_range" | "ip_range" => encoded(type_name, from),
         _ => match number_kind(type_name, from)? {
@@ -80,105 +84,6 @@ pub(super) fn read(
     }
 }
 
-fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryError> {
-    similarity(from)?;
-    from.only("norms", "true")?;
-    from.only("position_increment_gap", "100")?;
-    match from.string("index_options")?.as_deref() {
-        None | Some("positions" | "offsets") => {}
-        // Without them scores would differ, and phrases would be refused.
-        Some(less @ ("docs" | "freqs")) => return Err(from.unsupported("index_options", less)),
-        Some(_) => return Err(from.wrong("index_options", "[positions] or [offsets]")),
-    }
-    from.accept(&[
-        "fielddata_frequency_filter",
-        "eager_global_ordinals",
-        "index_phrases",
-        "index_prefixes",
-        "term_vector",
-    ]);
-    let analyzer = from.string("analyzer")?;
-    let search_analyzer = from.string("search_analyzer")?;
-    if analyzer.is_none() && search_analyzer.is_some() {
-        return Err(malformed(format!(
-            "analyzer on field [{}] must be set when search_analyzer is set",
-            from.path()
-        )));
-    }
-    if let Some(quote) = from.string("search_quote_analyzer")? {
-        return Err(from.unsupported("search_quote_analyzer", &quote));
-    }
-    let (analyzer, search_analyzer) = match analyzer {
-        Some(analyzer) => (analyzer, search_analyzer),
-        None => {
-            let search = rules.default_search_analyzer.map(str::to_owned);
-            (rules.default_analyzer.to_owned(), search)
-        }
-    };
-    let index = from.bool("index", true)?;
-    Ok(FieldKind::Text {
-        analyzer,
-        search_analyzer,
-        index,
-        fielddata: fielddata(from, index)?,
-    })
-}
-
-/// Reads `fielddata`: whether a column of the tokens is kept.
-fn fielddata(from: &mut Parameters, is_indexed: bool) -> Result<bool, QueryError> {
-    let fielddata = from.bool("fielddata", false)?;
-    if fielddata && !is_indexed {
-        return Err(malformed(format!(
-            "Cannot enable fielddata on a [text] field that is not indexed: [{}]",
-            from.path()
-        )));
-    }
-    if fielddata && from.has("fielddata_frequency_filter") {
-        return Err(from.unsupported("fielddata_frequency_filter", "a filter"));
-    }
-    Ok(fielddata)
-}
-
-/// What is to be suggested. The analyzers are for suggesters, which are not there yet.
-fn completion(from: &mut Parameters) -> Result<FieldKind, QueryError> {
-    let analyzer = from.string("analyzer")?;
-    if analyzer.is_none() && from.string("search_analyzer")?.is_some() {
-        return Err(malformed(format!(
-            "analyzer on completion field [{}] must be set when search_analyzer is set",
-            from.path()
-        )));
-    }
-    from.string("search_analyzer")?;
-    from.bool("preserve_separators", true)?;
-    from.bool("preserve_position_increments", true)?;
-    if from.count("max_input_length")? == Some(0) {
-        return Err(from.wrong("max_input_length", "a positive number"));
-    }
-    Ok(FieldKind::Completion)
-}
-
-/// The root of `search_as_you_type`; the fields of its word pairs and prefixes stand below it.
-fn search_as_you_type(
-    from: &mut Parameters,
-    rules: &MappingRules,
-) -> Result<FieldKind, QueryError> {
-    let size = shingle_size(from)?;
-    debug_assert!((2..=4).contains(&size), "checked");
-    from.only("doc_values", "false")?;
-    from.only("fielddata", "false")?;
-    text(from, rules)
-}
-
-/// Reads `max_shingle_size`: 2 to 4, by default 3.
-pub(super) fn shingle_size(from: &mut Parameters) -> Result<u32, QueryError> {
-    match from.count("max_shingle_size")?.unwrap_or(3) {
-        size @ 2..=4 => Ok(size),
-        size => Err(malformed(format!(
-            "[max_shingle_size] must be at least [2] and at most [4], got [{size}]"
-        ))),
-    }
-}
-
 fn rank_feature(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     Ok(FieldKind::Number {
         number: NumberKind::RankFeature {
@@ -189,6 +94,20 @@ fn rank_feature(from: &mut Parameters) -> Result<FieldKind, QueryError> {
         ignore_malformed: false,
         index: false,
         doc_values: true,
+    })
+}
+
+/// Features by name. Each has a column of its own; none has one for all of them.
+fn rank_features(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    Ok(FieldKind::Number {
+        number: NumberKind::RankFeatures {
+            positive_score_impact: from.bool("positive_score_impact", true)?,
+        },
+        null_value: None,
+        coerce: true,
+        ignore_malformed: false,
+        index: false,
+        doc_values: false,
     })
 }
 

@@ -207,6 +207,9 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
             if let NumberKind::TokenCount { counts_gaps } = number {
                 list.push(("enable_position_increments", counts_gaps.to_string()));
             }
+            if let Some(is_positive) = number.positive_score_impact() {
+                list.push(("positive_score_impact", is_positive.to_string()));
+            }
             list.push(("null_value", shown(null_value.as_ref().map(number_text))));
         }
         FieldKind::Boolean { null_value, .. } => {

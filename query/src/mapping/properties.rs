@@ -235,9 +235,9 @@ impl Reader<'_> {
         let Some(multi) = declared.get("fields") else {
             return Ok(());
         };
-        if type_name == "flattened" {
+        if matches!(type_name, "flattened" | "rank_features") {
             return Err(malformed(format!(
-                "unknown parameter [fields] on mapper [{path}] of type [flattened]"
+                "unknown parameter [fields] on mapper [{path}] of type [{type_name}]"
             )));
         }
         let Some(fields) = multi.as_object() else {
@@ -268,7 +268,7 @@ impl Reader<'_> {
         if name.contains('.') {
             return Err(wrong("Field name which can't contain '.'"));
         }
-        if ["object", "nested", "alias", "flattened"].contains(&type_name) {
+        if ["object", "nested", "alias", "flattened", "rank_features"].contains(&type_name) {
             return Err(wrong(&format!(
                 "Type [{type_name}] cannot be used in multi field"
             )));
@@ -293,9 +293,9 @@ impl Reader<'_> {
         let mut from = Parameters::new(path, type_name, declared);
         let kind = field_type::read(type_name, &mut from, self.rules)?;
         let copy_to = from.strings("copy_to")?;
-        if kind.is_flattened() && !copy_to.is_empty() {
+        if (kind.is_flattened() || kind.is_of_features()) && !copy_to.is_empty() {
             return Err(malformed(format!(
-                "unknown parameter [copy_to] on mapper [{path}] of type [flattened]"
+                "unknown parameter [copy_to] on mapper [{path}] of type [{type_name}]"
             )));
         }
         Ok(Draft {

@@ -3,7 +3,7 @@
 //! Each word is one clause over all fields, so a document has a word when any field has it.
 
 use gleaner_analysis::Token;
-use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
+use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{CombinedFieldsQuery, MultiMatchQuery, TermsSetQuery, TextOptions};
 use gleaner_query::error::ErrorType;
@@ -165,7 +165,7 @@ impl Resolver<'_> {
                 number,
                 doc_values: true,
                 ..
-            }) if !matches!(number, NumberKind::RankFeature { .. }) => {}
+            }) if number.positive_score_impact().is_none() => {}
             found => {
                 let reason = match found {
                     None => format!("failed to find minimum_should_match field [{minimum}]"),

@@ -1,7 +1,7 @@
 //! Functions that scores are made of: fields and values as given → as the index holds them.
 
 use gleaner_model::mapping::Codec;
-use gleaner_model::{FieldKind, FieldPath, NumberKind};
+use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
     BoostMode, DecayFunction, DistanceFeatureQuery, FeatureCurve, FilteredFunction,
@@ -214,18 +214,15 @@ impl Resolver<'_> {
         let Some(field) = self.mapping().field(path.as_str()) else {
             return Ok(Clause::MatchNone);
         };
+        let is_root =
+            field.kind.is_of_features() && self.mapping().features(path.as_str()).is_none();
         let FieldKind::Number { number, .. } = &field.kind else {
-            return Err(QueryError::illegal(format!(
-                "[rank_feature] query only works on [rank_feature] fields, not [{}]",
-                field.kind.type_name()
-            )));
+            return Err(no_feature(&field.kind));
         };
-        let is_negative = matches!(
-            number,
-            NumberKind::RankFeature {
-                positive_score_impact: false
-            }
-        );
+        if is_root {
+            return Err(no_feature(&field.kind));
+        }
+        let is_negative = number.positive_score_impact() == Some(false);
         let function = Function::Feature {
             field: path.clone(),
             curve: match is_negative {
@@ -235,6 +232,13 @@ impl Resolver<'_> {
         };
         Ok(scored_by(path, function, query.boost))
     }
+}
+
+fn no_feature(kind: &FieldKind) -> QueryError {
+    QueryError::illegal(format!(
+        "[rank_feature] query only works on [rank_feature] fields and features of [rank_features] fields, not [{}]",
+        kind.type_name()
+    ))
 }
 
 /// Reads a distance between points, in metres.

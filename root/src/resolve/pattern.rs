@@ -43,6 +43,12 @@ impl Resolver<'_> {
 
     /// Returns `exists`, of which each field counts: all of them are looked at.
     pub(super) fn counted_exists(&mut self, field: &str, boost: f32) -> Result<Clause, QueryError> {
+        let kind = self.mapping().field(field).map(|field| &field.kind);
+        if kind.is_some_and(FieldKind::is_of_features) {
+            return Err(QueryError::illegal(
+                "[rank_features] fields do not support [exists] queries",
+            ));
+        }
         let clause = self.exists(field);
         if let Clause::Exists { fields } = &clause {
             self.count_words(fields.len())?;

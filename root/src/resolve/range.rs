@@ -228,7 +228,10 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
         // No value is −0.
         NumberKind::ScaledFloat { .. } => Some(made(Scalar::F64(number.as_f64() + 0.0))),
         // Values are rounded when they are written, so bounds are too: 0.1 is within `lte: 0.1`.
-        NumberKind::Float | NumberKind::HalfFloat | NumberKind::RankFeature { .. } => {
+        NumberKind::Float
+        | NumberKind::HalfFloat
+        | NumberKind::RankFeature { .. }
+        | NumberKind::RankFeatures { .. } => {
             let rounded = gleaner_model::mapping::round_to(kind, number.as_f64());
             Some(made(Scalar::F64(rounded)))
         }

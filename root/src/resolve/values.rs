@@ -149,6 +149,7 @@ fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
         NumberKind::Float
         | NumberKind::HalfFloat
         | NumberKind::RankFeature { .. }
+        | NumberKind::RankFeatures { .. }
         | NumberKind::ScaledFloat { .. } => Some(Scalar::F64(gleaner_model::mapping::round_to(
             kind,
             number.as_f64(),

@@ -245,7 +245,7 @@ fn read_ip(scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
     address.ok_or_else(refused)
 }
 
-fn read_number(
+pub(super) fn read_number(
     scalar: &Scalar<'_>,
     number: NumberKind,
     coerce: bool,
@@ -353,8 +353,7 @@ fn read_fraction(scalar: &Scalar<'_>, number: NumberKind) -> Result<FieldValue<'
         other => parse_fraction(&other.text())?,
     };
     let quantised = quantise(number, value);
-    if matches!(number, NumberKind::RankFeature { .. }) && quantised < f64::from(f32::MIN_POSITIVE)
-    {
+    if number.positive_score_impact().is_some() && quantised < f64::from(f32::MIN_POSITIVE) {
         return Err(Mismatch::Malformed(format!(
             "featureValue must be a positive normal float, got: {value}"
         )));
@@ -389,7 +388,9 @@ fn parse_fraction(text: &str) -> Result<f64, Mismatch> {
 /// Values of queries pass through it too, so that what was indexed is found.
 pub fn quantise(number: NumberKind, value: f64) -> f64 {
     match number {
-        NumberKind::Float | NumberKind::RankFeature { .. } => f64::from(value as f32),
+        NumberKind::Float | NumberKind::RankFeature { .. } | NumberKind::RankFeatures { .. } => {
+            f64::from(value as f32)
+        }
         NumberKind::HalfFloat => round_to_half(value),
         NumberKind::ScaledFloat { .. } => round_to(number, value),
         _ => value,

@@ -361,21 +361,26 @@ fn analyzers_of(plan: &Plan, analyzers: &AnalyzerRegistry) -> Vec<Option<Analyze
     by_node
 }
 
-/// Returns the field of the columns of keys, where `path` is one of values behind their keys.
+/// Returns the field of the columns of keys, where `path` is one of values behind their keys, or of features.
 fn keys_of(fields: &Fields, path: &str, kind: &FieldKind) -> Option<Column> {
-    let (root, _) = path.rsplit_once('.').filter(|_| kind.is_keyed())?;
+    let root = match kind.is_of_features() {
+        true => path,
+        false => path.rsplit_once('.').filter(|_| kind.is_keyed())?.0,
+    };
     Some(fields.columns_of_keys(root)?.column)
 }
 
 /// Adds the value behind a key to the column of that key.
 fn add_to_key(document: &mut TantivyDocument, keys: Column, value: &FieldValue<'_>) {
-    let FieldValue::Text(term) = value else {
-        return;
+    let (key, value) = match value {
+        FieldValue::Text(term) => match term.split_once(KEY_END) {
+            Some((key, value)) => (key, OwnedValue::Str(value.to_owned())),
+            None => return,
+        },
+        FieldValue::Feature { name, value } => (&**name, OwnedValue::F64(*value)),
+        _ => return,
     };
-    if let Some((key, value)) = term.split_once(KEY_END) {
-        let value = OwnedValue::Str(value.to_owned());
-        document.add_object(keys, [(names::key_name(key), value)].into());
-    }
+    document.add_object(keys, [(names::key_name(key), value)].into());
 }
 
 fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {
@@ -386,5 +391,7 @@ fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {
         FieldValue::F64(value) => document.add_f64(column, *value),
         FieldValue::Bool(value) => document.add_bool(column, *value),
         FieldValue::Ip(value) => document.add_ip_addr(column, *value),
+        // It has a column of its own.
+        FieldValue::Feature { .. } => {}
     }
 }

@@ -47,6 +47,7 @@ fn shown(value: &FieldValue<'_>) -> String {
         FieldValue::F64(value) => format!("{value:?}"),
         FieldValue::Bool(value) => value.to_string(),
         FieldValue::Ip(value) => value.to_string(),
+        FieldValue::Feature { name, value } => format!("{name}:{value}"),
     }
 }
 

@@ -1,9 +1,13 @@
 //! The walk over a document's JSON: no tree is built, text is borrowed where it holds no escapes.
 
 mod completion;
+mod features;
 mod flattened;
 mod nested;
+mod refusal;
 mod visit;
+
+use std::collections::HashSet;
 
 use gleaner_model::{Dynamic, FieldKind};
 use gleaner_query::mapping::{DERIVED_METADATA, DOCUMENT_METADATA};
@@ -15,6 +19,7 @@ use super::convert::{Mismatch, Scalar};
 use super::depth::{MAX_LEVELS, is_too_deep};
 use super::plan::{Leaf, NodeKind, Plan, ROOT};
 use super::{DocumentError, FieldValue};
+use refusal::preview;
 use visit::{KeySeed, RootVisitor, ValueSeed};
 
 /// Values that small documents have.
@@ -97,6 +102,8 @@ struct Walk<'p, 'de> {
     seen_in: Vec<u32>,
     num_objects: u32,
     num_nested: usize,
+    /// Features met: their field, the nested object that keeps them, their name.
+    features: HashSet<(u32, usize, Box<str>)>,
     /// Whether a value was passed over, however deep it is.
     has_ignored: bool,
     /// Whether a field that takes text met a number that 64 bits do not hold as it is written.
@@ -137,6 +144,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             seen_in,
             num_objects: 0,
             num_nested: 0,
+            features: HashSet::new(),
             has_ignored: false,
             has_rounded: false,
             keeps_text: false,
@@ -323,6 +331,10 @@ impl<'p, 'de> Walk<'p, 'de> {
                 flattened::no_object(),
             ));
         }
+        if leaf.kind.is_of_features() {
+            let mismatch = features::no_object(&scalar.text());
+            return self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch));
+        }
         match leaf.read(scalar) {
             Ok(Some(value)) => self.keep(number, value),
             // An empty text is no number, and none was ignored.
@@ -392,6 +404,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         if leaf.kind == FieldKind::Completion {
             return self.completion(number, leaf, value);
         }
+        if leaf.kind.is_of_features() {
+            return self.features(number, leaf, value);
+        }
         if let Some(read) = leaf.read_json(value) {
             return match read {
                 Ok(values) => {
@@ -419,72 +434,9 @@ impl<'p, 'de> Walk<'p, 'de> {
         };
         self.refuse(self.mismatch(number, leaf, &preview(value), Mismatch::Malformed(reason)))
     }
-
-    fn mismatch(&self, number: u32, leaf: &Leaf, text: &str, mismatch: Mismatch) -> DocumentError {
-        let field = self.plan.node(number).path.to_string();
-        match mismatch {
-            Mismatch::Immense => DocumentError::ImmenseTerm { field },
-            Mismatch::Malformed(cause) => DocumentError::Malformed {
-                field,
-                type_name: leaf.kind.type_name(),
-                id: self.id(),
-                preview: text.to_owned(),
-                cause,
-            },
-        }
-    }
-
-    fn not_a_field(&self, name: &'static str, preview: String) -> DocumentError {
-        DocumentError::Malformed {
-            field: name.to_owned(),
-            type_name: name,
-            id: self.id(),
-            preview,
-            cause: format!(
-                "Field [{name}] is a metadata field and cannot be added inside a document. Use the \
-                 index API request parameters."
-            ),
-        }
-    }
-
-    /// A key that goes on below a plain field, seen from the object `from`.
-    fn below_leaf(&self, from: u32, key: &str, number: u32, leaf: &Leaf) -> DocumentError {
-        let field = match self.plan.node(from).path.as_str() {
-            "" => key.to_owned(),
-            parent => format!("{parent}.{key}"),
-        };
-        DocumentError::BelowField {
-            field,
-            parent: self.plan.node(number).path.to_string(),
-            type_name: leaf.kind.type_name(),
-        }
-    }
-
-    fn not_an_object(&self, number: u32) -> DocumentError {
-        let field = self.plan.node(number).path.to_string();
-        let name = field.rsplit('.').next().unwrap_or_default().to_owned();
-        DocumentError::NotAnObject { field, name }
-    }
 }
 
 /// Returns whether a name is empty or white space; looks no further than it has to.
 fn is_blank(name: &str) -> bool {
     name.chars().all(char::is_whitespace)
-}
-
-/// Writes a value as the dialect previews it: `{a=1, b=[x, y]}`.
-fn preview(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(preview).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(entries) => {
-            let entry = |(key, value): (&String, &Value)| format!("{key}={}", preview(value));
-            let entries: Vec<String> = entries.iter().map(entry).collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        other => other.to_string(),
-    }
 }

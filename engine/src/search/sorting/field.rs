@@ -81,7 +81,8 @@ use crate::aggregate::source::{NO_FIELDDATA, is_rank_feature};
 fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, QueryError> {
     if is_rank_feature(kind) {
         return Err(QueryError::illegal(format!(
-            "[rank_feature] fields do not support sorting, scripting or aggregating: [{path}] is one"
+            "[{}] fields do not support sorting, scripting or aggregating: [{path}] is one",
+            kind.type_name()
         )));
     }
     if !kind.has_column() {
