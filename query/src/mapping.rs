@@ -31,6 +31,7 @@ pub use properties::{
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};
+use crate::settings::is_sorted;
 
 /// Characters of a path that an error message shows.
 const SHOWN_CHARS: usize = 256;
@@ -52,6 +53,8 @@ pub struct MappingRules {
     pub nested_fields: usize,
     /// Most nested objects of a document; default 10,000.
     pub nested_objects: usize,
+    /// Whether the index has an order (`index.sort.field`), which nested objects would break; default false.
+    pub is_sorted: bool,
     /// Most characters of a field's name; default unlimited.
     pub name_length: usize,
     /// Analyzer of text fields that name none: `default` where the settings define it, else
@@ -72,6 +75,7 @@ impl From<&IndexSettings> for MappingRules {
             depth: settings.depth_limit,
             nested_fields: settings.nested_fields_limit(),
             nested_objects: settings.nested_objects_limit(),
+            is_sorted: is_sorted(settings),
             name_length: settings.field_name_length_limit,
             default_analyzer: if is_defined("default") {
                 "default"
@@ -149,6 +153,11 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
             "Limit of total fields [{}] has been exceeded",
             rules.total_fields
         )));
+    }
+    if rules.is_sorted && mapping.num_nested() > 0 {
+        return Err(QueryError::illegal(
+            "cannot have nested fields when index sort is activated",
+        ));
     }
     if mapping.num_nested() > rules.nested_fields {
         return Err(QueryError::illegal(format!(

@@ -12,6 +12,7 @@ mod given;
 mod known;
 mod resize;
 mod similarity;
+mod sort;
 
 use gleaner_model::IndexSettings;
 use gleaner_model::settings::routing_slots_for;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 pub use create::{NewIndex, parse_create_index};
 pub use resize::{Resize, resized_settings};
 pub use similarity::{has_similarity, loses_similarity, similarities};
+pub(crate) use sort::is_sorted;
 
 use crate::error::{ErrorType, QueryError};
 use given::GivenSetting;
@@ -60,6 +62,7 @@ pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> 
     }
     settings.analysis = flat::nest(&entries, ANALYSIS)?;
     similarity::check_group(&entries)?;
+    sort::check_group(&entries)?;
     settings.routing_slots = routing_slots_for(settings.number_of_shards);
     settings.declared = entries
         .into_iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{Alias, IndexName, IndexSettings, Mapping};
 use serde_json::Value;
 
-use super::{declare_numbers, flat, parse_index_settings};
+use super::{declare_numbers, flat, parse_index_settings, sort};
 use crate::alias::parse_aliases;
 use crate::error::QueryError;
 use crate::limits::Limits;
@@ -65,6 +65,7 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
             parse_mapping(mappings, None, &MappingRules::from(&settings))?
         }
     };
+    sort::check_fields(&settings, &mapping)?;
     let aliases = match entries.get("aliases") {
         None | Some(Value::Null) => BTreeMap::new(),
         Some(aliases) => parse_aliases(aliases, limits)?,

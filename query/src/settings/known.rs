@@ -3,7 +3,7 @@
 use gleaner_model::{ActiveShards, IndexSettings, SlowLevel};
 
 use super::given::GivenSetting;
-use super::{similarity, wrong};
+use super::{similarity, sort, wrong};
 use crate::error::QueryError;
 use crate::limits::Limits;
 use crate::units::parse_time;
@@ -136,6 +136,10 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.lifecycle.origination_date", Effect::Set(|_, given| given.number(0, i64::MAX as u64).map(drop))),
     dynamic("index.lifecycle.prefer_ilm", Effect::Set(|_, given| given.flag().map(drop))),
     dynamic("index.lifecycle.skip", Effect::Set(|_, given| given.flag().map(drop))),
+    last("index.sort.field", Effect::Set(|_, given| sort::check(given))),
+    last("index.sort.order", Effect::Set(|_, given| sort::check(given))),
+    last("index.sort.mode", Effect::Set(|_, given| sort::check(given))),
+    last("index.sort.missing", Effect::Set(|_, given| sort::check(given))),
     fixed("index.similarity.*", Effect::Set(|_, given| similarity::check(given))),
 
     // Kept for the user: they tune what works in another way here.
@@ -185,7 +189,6 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.allocation.*", Effect::Accepted),
     dynamic("index.lifecycle.*", Effect::Refused(LATER)),
     fixed("index.store.*", Effect::Accepted),
-    last("index.sort.*", Effect::Refused(LATER)),
     last("index.knn*", Effect::Refused(LATER)),
     last("index.time_series.*", Effect::Refused(LATER)),
     last("index.routing_path", Effect::Refused(LATER)),

@@ -91,8 +91,8 @@ fn wrong_settings_are_refused_by_name() {
             "setting [index.similarity.default.type] of [boolean] is not supported, only [BM25] is",
         ),
         (
-            json!({"sort.field": "x"}),
-            "setting [index.sort.field] is not supported",
+            json!({"sort.order": "asc"}),
+            "index.sort.field:[] index.sort.order:[asc], size mismatch",
         ),
         (
             json!({"uuid": "x"}),
