@@ -134,7 +134,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a boolean.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn boolean(&mut self, key: &'static str) -> Result<Option<bool>, QueryError> {
         self.read(key, "a boolean", |value| match value {
             Value::Bool(flag) => Some(*flag),
@@ -146,7 +146,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a string; numbers and booleans give their text.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn text(&mut self, key: &'static str) -> Result<Option<String>, QueryError> {
         self.read(key, "a string", scalar_text)
     }
@@ -154,7 +154,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a whole number ≥ 0.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn count(&mut self, key: &'static str) -> Result<Option<u64>, QueryError> {
         self.read(key, "a whole number, 0 or more", |value| {
             whole(value).and_then(|number| u64::try_from(number).ok())
@@ -164,7 +164,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a whole number from 0 to 2³² − 1.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn small_count(&mut self, key: &'static str) -> Result<Option<u32>, QueryError> {
         self.read(key, "a whole number, 0 or more", |value| {
             whole(value).and_then(|number| u32::try_from(number).ok())
@@ -174,7 +174,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a whole number of either sign.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn integer(&mut self, key: &'static str) -> Result<Option<i64>, QueryError> {
         self.read(key, "a whole number", whole)
     }
@@ -182,7 +182,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a finite number.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn number(&mut self, key: &'static str) -> Result<Option<f64>, QueryError> {
         self.read(key, "a number", |value| {
             let number = match value {
@@ -197,7 +197,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a factor: a finite number ≥ 0 that a 32-bit float holds.
     ///
     /// # Errors
-    /// `parsing_exception` when it is no number, `illegal_argument_exception` when it is negative
+    /// [`ObjectReader::wrong`] when it is no number, `illegal_argument_exception` when it is negative
     /// or too large.
     pub fn factor(&mut self, key: &'static str) -> Result<Option<f32>, QueryError> {
         let Some(number) = self.number(key)? else {
@@ -230,7 +230,7 @@ impl<'a> ObjectReader<'a> {
     /// Reads a string or an array of strings; empty when absent.
     ///
     /// # Errors
-    /// `parsing_exception` when it is something else.
+    /// When it is something else, as [`ObjectReader::wrong`].
     pub fn texts(&mut self, key: &'static str) -> Result<Option<Vec<String>>, QueryError> {
         self.read(
             key,
@@ -268,14 +268,20 @@ impl<'a> ObjectReader<'a> {
         })
     }
 
-    /// Returns the error for a value of `key` that is not what is `wanted`.
+    /// Returns the error for a value of `key` that is not what is `wanted`: a `parsing_exception` in a query, an
+    /// `x_content_parse_exception` elsewhere.
     pub fn wrong(&self, key: &str, wanted: &str, value: &Value) -> QueryError {
-        QueryError::parsing(format!(
+        let kind = match self.is_query {
+            true => ErrorType::Parsing,
+            false => ErrorType::XContentParse,
+        };
+        let reason = format!(
             "[{}] failed to parse [{key}]: expected {wanted} but found [{}]{}",
             self.name,
             token_name(value),
             shown(value)
-        ))
+        );
+        QueryError::new(kind, reason)
     }
 
     fn read<T>(
@@ -372,6 +378,10 @@ mod tests {
             reader.boost().expect_err("text").reason,
             "[match] failed to parse [boost]: expected a number but found [VALUE_STRING] [high]"
         );
+        let body = json!({"sigma": "high"});
+        let mut part = ObjectReader::part("stats", &body).expect("object");
+        let wrong = part.number("sigma").expect_err("text");
+        assert_eq!(wrong.kind, ErrorType::XContentParse);
         let negative = reader.factor("factor").expect_err("negative");
         assert_eq!(negative.kind, ErrorType::IllegalArgument);
     }
