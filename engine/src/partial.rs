@@ -18,8 +18,10 @@ pub mod dates;
 pub mod distinct;
 pub mod extent;
 pub mod finalize;
+pub mod hdr;
 pub mod key;
 pub mod live_keys;
+pub mod matrix;
 pub mod numbers;
 mod size;
 pub mod sketch;
@@ -40,7 +42,9 @@ use serde::{Deserialize, Serialize};
 use self::dates::Dates;
 use self::distinct::Distinct;
 use self::extent::GeoExtent;
+use self::hdr::Hdr;
 use self::key::{Key, ValueFormat, ValueKind};
+use self::matrix::Matrix;
 use self::numbers::Numbers;
 use self::sketch::Sketch;
 use self::terms::Terms;
@@ -96,6 +100,15 @@ pub enum Partial {
     Dates(Dates),
     /// `geo_bounds`, `geo_centroid`.
     Extent(GeoExtent),
+    /// `percentiles` and `percentile_ranks` with `hdr`.
+    Hdr {
+        /// How values are shown.
+        format: ValueFormat,
+        /// The distribution.
+        histogram: Hdr,
+    },
+    /// `matrix_stats`.
+    Matrix(Matrix),
 }
 
 /// Documents of a bucket and what was computed of them.
@@ -280,6 +293,20 @@ impl Partial {
             AggregationKind::GeoBounds { .. } | AggregationKind::GeoCentroid { .. } => {
                 Self::Extent(GeoExtent::default())
             }
+            AggregationKind::MatrixStats(request) => {
+                Self::Matrix(Matrix::new(request.sources.len()))
+            }
+            AggregationKind::Percentiles {
+                hdr_digits: Some(digits),
+                ..
+            }
+            | AggregationKind::PercentileRanks {
+                hdr_digits: Some(digits),
+                ..
+            } => Self::Hdr {
+                format: ValueFormat::default(),
+                histogram: Hdr::new(*digits),
+            },
             // `percentiles` and what else is made of them.
             _ => Self::Percentiles {
                 format: ValueFormat::default(),
@@ -321,6 +348,17 @@ impl Partial {
                 sketch.merge(theirs);
                 Ok(())
             }
+            (
+                Self::Hdr { format, histogram },
+                Self::Hdr {
+                    format: their_format,
+                    histogram: theirs,
+                },
+            ) => {
+                format.merge(their_format);
+                histogram.merge(theirs)
+            }
+            (Self::Matrix(mine), Self::Matrix(theirs)) => mine.merge(&theirs),
             (Self::TopHits(mine), Self::TopHits(theirs)) => {
                 mine.merge(theirs);
                 Ok(())

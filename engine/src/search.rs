@@ -44,7 +44,7 @@ pub use brief::is_brief;
 use brief::looked_at;
 use request::{Request, Task, Unready};
 pub use sorting::check_sort;
-pub(crate) use sorting::{KeyReader, Raw};
+pub(crate) use sorting::{KeyReader, Raw, mode};
 
 /// A shard to search: what of it is visible.
 #[derive(Clone)]

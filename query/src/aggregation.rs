@@ -17,7 +17,7 @@ pub use keys::{
     CompositeValues, IpPrefixAggregation, IpRangeAggregation, MissingOrder, MultiTermsAggregation,
     RareTermsAggregation, VariableWidthAggregation,
 };
-pub use metrics::{TopMetricsAggregation, WeightedAverage};
+pub use metrics::{MatrixStatsAggregation, TopMetricsAggregation, WeightedAverage};
 pub use parse::{beyond_hard_bounds, parse_aggregations, parse_pipelines};
 pub use pipeline::{
     BucketPath, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep, Pipeline,
@@ -135,6 +135,8 @@ pub enum AggregationKind {
         percents: Vec<f64>,
         /// Whether the result is an object (default) or an array.
         keyed: bool,
+        /// Digits that count, 0 to 5, where an HDR histogram is asked for.
+        hdr_digits: Option<u8>,
     },
     /// Shares of values that are not above given ones.
     PercentileRanks {
@@ -144,11 +146,15 @@ pub enum AggregationKind {
         values: Vec<f64>,
         /// Whether the result is an object (default) or an array.
         keyed: bool,
+        /// Digits that count, 0 to 5, where an HDR histogram is asked for.
+        hdr_digits: Option<u8>,
     },
     /// Median of the distances from the median.
     MedianAbsoluteDeviation(ValueSource),
     /// Mean of values by the weights of their documents.
     WeightedAverage(WeightedAverage),
+    /// How several fields spread, and how each depends on the others.
+    MatrixStats(MatrixStatsAggregation),
     /// The best hits of each bucket.
     TopHits(TopHitsAggregation),
     /// Numbers of the first documents of an order.

@@ -138,7 +138,7 @@ fn function(random: &mut Random) -> Value {
 /// Draws an aggregation.
 pub(crate) fn aggregation(random: &mut Random) -> Value {
     let total = json!({"total": {"sum": {"field": "number"}}});
-    match random.below(16) {
+    match random.below(18) {
         0 => json!({"multi_terms": {
             "terms": [{"field": "tag"}, {"field": "number", "missing": 0}],
             "size": pick(random, &[3, 20]),
@@ -192,6 +192,20 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
             }})
         }
         14 => json!({"significant_terms": {"field": "body_again", "min_doc_count": 2, "size": 5}}),
+        15 => {
+            let what = pick(random, &["percentiles", "percentile_ranks"]);
+            let digits = json!({"number_of_significant_value_digits": random.below(6)});
+            let mut body = json!({"field": "wanted", "hdr": digits});
+            if what == "percentile_ranks" {
+                body["values"] = json!([1, 2, 5]);
+            }
+            json!({ what: body })
+        }
+        16 => json!({"matrix_stats": {
+            "fields": ["number", "wanted", "at"],
+            "missing": {"wanted": 1},
+            "mode": pick(random, &["avg", "min", "max", "sum", "median"]),
+        }}),
         _ => json!({"ip_range": {"field": "address", "ranges": [
             {"mask": "10.0.0.0/29"}, {"from": "10.0.0.20"}, {"to": "10.0.0.5"},
         ]}, "aggs": total}),

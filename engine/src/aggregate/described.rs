@@ -212,6 +212,12 @@ impl Describer<'_> {
                 self.numeric(&request.weight, "weighted_avg")?;
                 weighted::shown(self.numeric(&request.value, "weighted_avg")?, request)
             }
+            AggregationKind::MatrixStats(request) => {
+                for source in &request.sources {
+                    self.numeric(source, "matrix_stats")?;
+                }
+                ValueFormat::default()
+            }
             AggregationKind::AutoDate(request) => {
                 bounds::zone(request.time_zone.as_deref())?;
                 let mut format = self.numeric(&request.source, "date_histogram")?;
@@ -224,6 +230,7 @@ impl Describer<'_> {
         let mut partial = Partial::empty(kind);
         if let Partial::Numbers { format, .. }
         | Partial::Percentiles { format, .. }
+        | Partial::Hdr { format, .. }
         | Partial::Weighted(Weighted { format, .. })
         | Partial::Dates(Dates { format, .. }) = &mut partial
         {

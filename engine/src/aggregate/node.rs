@@ -8,8 +8,8 @@ use gleaner_query::resolved::Clause;
 use tantivy::DocId;
 
 use super::{
-    BLOCK, FilterDocuments, addresses, auto_date, composite, distinct, filters, geo, histogram,
-    metrics, multi_terms, range, significant, terms, top_hits, weighted,
+    BLOCK, FilterDocuments, addresses, auto_date, composite, distinct, filters, geo, hdr,
+    histogram, matrix, metrics, multi_terms, range, significant, terms, top_hits, weighted,
 };
 use crate::control::Control;
 use crate::control::{Ledger, Meter};
@@ -113,12 +113,19 @@ impl<'a> SegmentContext<'a> {
     ) -> Result<Box<dyn Node + 'a>, EngineError> {
         match kind {
             AggregationKind::Metric(metric, source) => metrics::build(*metric, source, self),
-            AggregationKind::Percentiles { source, .. } => {
-                metrics::build_percentiles(source, "percentiles", self)
-            }
-            AggregationKind::PercentileRanks { source, .. } => {
-                metrics::build_percentiles(source, "percentile_ranks", self)
-            }
+            AggregationKind::Percentiles {
+                source, hdr_digits, ..
+            } => match hdr_digits {
+                Some(digits) => hdr::build(source, *digits, self),
+                None => metrics::build_percentiles(source, "percentiles", self),
+            },
+            AggregationKind::PercentileRanks {
+                source, hdr_digits, ..
+            } => match hdr_digits {
+                Some(digits) => hdr::build(source, *digits, self),
+                None => metrics::build_percentiles(source, "percentile_ranks", self),
+            },
+            AggregationKind::MatrixStats(request) => matrix::build(request, self),
             AggregationKind::MedianAbsoluteDeviation(source) => {
                 metrics::build_percentiles(source, "median_absolute_deviation", self)
             }

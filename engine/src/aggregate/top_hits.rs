@@ -241,6 +241,8 @@ fn for_each_bucket(
         Partial::Numbers { .. }
         | Partial::Distinct(_)
         | Partial::Percentiles { .. }
+        | Partial::Hdr { .. }
+        | Partial::Matrix(_)
         | Partial::Weighted(_)
         | Partial::Extent(_)
         | Partial::TopHits(_) => Ok(()),

@@ -5,6 +5,7 @@
 mod buckets;
 mod format;
 mod histogram;
+mod matrix;
 mod metric;
 mod networks;
 mod order;
@@ -236,6 +237,10 @@ impl Finalizer<'_> {
             (AggregationKind::AutoDate(request), Partial::Dates(dates)) => {
                 self.auto_dates(request, dates, sub)
             }
+            (AggregationKind::MatrixStats(request), Partial::Matrix(matrix)) => {
+                self.charge(matrix.num_bytes())?;
+                Ok(matrix::value(request, matrix))
+            }
             (kind, partial) => metric::value(kind, partial).ok_or_else(mismatch),
         }
     }
@@ -316,9 +321,18 @@ fn metric_type(kind: &AggregationKind) -> &'static str {
     match kind {
         AggregationKind::Metric(metric, _) => metric::type_name(*metric),
         AggregationKind::Cardinality { .. } => "cardinality",
+        AggregationKind::Percentiles {
+            hdr_digits: Some(_),
+            ..
+        } => "hdr_percentiles",
+        AggregationKind::PercentileRanks {
+            hdr_digits: Some(_),
+            ..
+        } => "hdr_percentile_ranks",
         AggregationKind::PercentileRanks { .. } => "tdigest_percentile_ranks",
         AggregationKind::MedianAbsoluteDeviation(_) => "median_absolute_deviation",
         AggregationKind::WeightedAverage(_) => "weighted_avg",
+        AggregationKind::MatrixStats(_) => "matrix_stats",
         AggregationKind::TopHits(_) => "top_hits",
         AggregationKind::TopMetrics(_) => "top_metrics",
         AggregationKind::GeoBounds { .. } => "geo_bounds",

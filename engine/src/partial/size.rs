@@ -47,6 +47,8 @@ impl Partial {
             Self::Dates(dates) => dates.buckets.values().map(Bucket::num_bytes).sum(),
             Self::Distinct(distinct) => distinct.num_bytes(),
             Self::Percentiles { sketch, .. } => sketch.num_bytes(),
+            Self::Hdr { histogram, .. } => histogram.num_bytes(),
+            Self::Matrix(matrix) => matrix.num_bytes(),
             Self::TopHits(hits) => hits.hits.iter().map(TopHit::num_bytes).sum(),
             Self::Numbers { .. } | Self::Weighted(_) | Self::Extent(_) => 0,
         };

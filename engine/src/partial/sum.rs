@@ -13,6 +13,9 @@ const HUGE: f64 = f64::from_bits((1023 + 960) << 52);
 /// Factor of the numbers kept apart: a power of two, so that scaling is exact.
 const SCALE: f64 = f64::from_bits((1023 - 64) << 52);
 
+/// Most numbers that a sum is taken apart into.
+const MAX_PARTS: usize = 8;
+
 /// The exact sum of finite numbers; whole numbers up to 2^53 take no memory beyond the struct.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExactSum {
@@ -93,6 +96,25 @@ impl ExactSum {
         round(&scaled) / SCALE
     }
 
+    /// Returns numbers whose exact sum this is, up to 2⁻⁴⁰⁰ of it: each is what those before it leave, rounded. They
+    /// are the same for any order of what was added.
+    pub(super) fn parts(&self) -> Vec<f64> {
+        let mut rest = self.clone();
+        let mut parts = Vec::new();
+        while parts.len() < MAX_PARTS {
+            let part = rest.value();
+            if part == 0.0 {
+                break;
+            }
+            parts.push(part);
+            if !part.is_finite() {
+                break;
+            }
+            rest.add(-part);
+        }
+        parts
+    }
+
     fn add_huge(&mut self, value: f64) {
         let rest = self.rest_mut();
         if value.is_finite() {
@@ -106,6 +128,27 @@ impl ExactSum {
     fn rest_mut(&mut self) -> &mut Rest {
         self.rest.get_or_insert_with(Box::default)
     }
+}
+
+/// Returns the rounded product and its error: together they are the product, unless they are too small.
+pub(super) fn product(a: f64, b: f64) -> [f64; 2] {
+    let high = a * b;
+    match high.is_finite() {
+        true => [high, a.mul_add(b, -high)],
+        false => [high, 0.0],
+    }
+}
+
+/// Returns the product of two sums, each given by its parts.
+pub(super) fn product_of(left: &[f64], right: &[f64]) -> ExactSum {
+    let mut sum = ExactSum::default();
+    for a in left {
+        for b in right {
+            let parts = product(*a, *b).into_iter().filter(|part| *part != 0.0);
+            parts.for_each(|part| sum.add(part));
+        }
+    }
+    sum
 }
 
 /// Returns the rounded sum and its error.

@@ -9,7 +9,7 @@ mod distance;
 mod field;
 mod group;
 mod key;
-mod mode;
+pub(crate) mod mode;
 mod start;
 
 use std::cmp::Ordering;

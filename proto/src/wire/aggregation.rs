@@ -124,16 +124,25 @@ fn kind_message(kind: &AggregationKind) -> Kind {
             source,
             percents,
             keyed,
-        } => Kind::Percentiles(metric::percentiles(source, percents, *keyed)),
+            hdr_digits,
+        } => Kind::Percentiles(v1::PercentilesAggregation {
+            hdr_digits: hdr_digits.map(u32::from),
+            ..metric::percentiles(source, percents, *keyed)
+        }),
         AggregationKind::PercentileRanks {
             source,
             values,
             keyed,
-        } => Kind::PercentileRanks(metric::ranks(source, values, *keyed)),
+            hdr_digits,
+        } => Kind::PercentileRanks(v1::PercentileRanksAggregation {
+            hdr_digits: hdr_digits.map(u32::from),
+            ..metric::ranks(source, values, *keyed)
+        }),
         AggregationKind::MedianAbsoluteDeviation(source) => {
             Kind::MedianAbsoluteDeviation(source.to_message())
         }
         AggregationKind::WeightedAverage(average) => Kind::WeightedAverage(average.to_message()),
+        AggregationKind::MatrixStats(stats) => Kind::MatrixStats(stats.to_message()),
         AggregationKind::TopHits(hits) => Kind::TopHits(hits.to_message()),
         AggregationKind::TopMetrics(metrics) => Kind::TopMetrics(metrics.to_message()),
         AggregationKind::GeoBounds { field, wraps } => Kind::GeoBounds(v1::GeoBoundsAggregation {
@@ -199,6 +208,7 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
         Kind::WeightedAverage(average) => {
             AggregationKind::WeightedAverage(Wire::from_message(average)?)
         }
+        Kind::MatrixStats(stats) => AggregationKind::MatrixStats(Wire::from_message(stats)?),
         Kind::TopHits(hits) => AggregationKind::TopHits(Wire::from_message(hits)?),
         Kind::TopMetrics(metrics) => AggregationKind::TopMetrics(Wire::from_message(metrics)?),
         Kind::GeoBounds(v1::GeoBoundsAggregation { field, wraps }) => {

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::{TopHitsAggregation, ValueSource};
+use crate::search::SortMode;
 
 /// `weighted_avg`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,4 +25,13 @@ pub struct TopMetricsAggregation {
     pub metrics: Vec<String>,
     /// The hits that have them: sorted as asked, then by the fields, so that equals have an order.
     pub hits: TopHitsAggregation,
+}
+
+/// `matrix_stats`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MatrixStatsAggregation {
+    /// The fields, none twice. Documents that lack one of them do not count.
+    pub sources: Vec<ValueSource>,
+    /// Which of a document's values of a field counts; default the mean.
+    pub mode: SortMode,
 }

@@ -7,6 +7,7 @@ mod geo;
 mod histogram;
 mod intervals;
 mod labels;
+mod matrix;
 mod metric;
 mod order;
 mod pipeline;
@@ -29,7 +30,7 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// Aggregations that we have.
-const KINDS: [&str; 40] = [
+const KINDS: [&str; 41] = [
     "adjacency_matrix",
     "auto_date_histogram",
     "avg",
@@ -49,6 +50,7 @@ const KINDS: [&str; 40] = [
     "histogram",
     "ip_prefix",
     "ip_range",
+    "matrix_stats",
     "max",
     "median_absolute_deviation",
     "min",
@@ -73,7 +75,7 @@ const KINDS: [&str; 40] = [
 ];
 
 /// Aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 24] = [
+const NOT_SUPPORTED: [&str; 23] = [
     "boxplot",
     "bucket_correlation",
     "bucket_count_ks_test",
@@ -86,7 +88,6 @@ const NOT_SUPPORTED: [&str; 24] = [
     "geo_line",
     "geohex_grid",
     "inference",
-    "matrix_stats",
     "moving_percentiles",
     "nested",
     "parent",
@@ -347,6 +348,7 @@ fn read_metric(
         "percentile_ranks" => several::ranks(body, context),
         "median_absolute_deviation" => several::deviation(body),
         "weighted_avg" => several::weighted(body, context),
+        "matrix_stats" => matrix::read(body, context),
         "top_metrics" => several::top_metrics(body, context),
         "geohash_grid" | "geotile_grid" => geo::grid(kind, body, context),
         "geo_distance" => geo::distance(body, context),
@@ -396,6 +398,7 @@ fn has_buckets(kind: &AggregationKind) -> bool {
         | AggregationKind::PercentileRanks { .. }
         | AggregationKind::MedianAbsoluteDeviation(_)
         | AggregationKind::WeightedAverage(_)
+        | AggregationKind::MatrixStats(_)
         | AggregationKind::TopHits(_)
         | AggregationKind::TopMetrics(_)
         | AggregationKind::GeoBounds { .. }

@@ -234,6 +234,10 @@ fn fields_of<'a>(aggregations: &'a [Aggregation], fields: &mut Vec<&'a str>) {
                 fields.extend(sources.map(|source| source.source.field.as_str()));
                 None
             }
+            AggregationKind::MatrixStats(stats) => {
+                fields.extend(stats.sources.iter().map(|source| source.field.as_str()));
+                None
+            }
             AggregationKind::MultiTerms(terms) => {
                 fields.extend(terms.sources.iter().map(|source| source.field.as_str()));
                 None

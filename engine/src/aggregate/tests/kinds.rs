@@ -12,13 +12,13 @@ const SPREAD: Layout = Layout {
     has_deletes: true,
 };
 
-fn one(documents: &Documents, request: &Value) -> AggregationResult {
+pub(super) fn one(documents: &Documents, request: &Value) -> AggregationResult {
     let index = Index::new(&fields(), documents, SPREAD);
     let found = index.aggregate(&json!({"x": request}), &[]);
     found.expect("it is good").remove(0)
 }
 
-fn of(sources: &[Value]) -> Documents {
+pub(super) fn of(sources: &[Value]) -> Documents {
     let named = sources.iter().enumerate();
     named
         .map(|(i, source)| (format!("d{i}"), source.clone()))

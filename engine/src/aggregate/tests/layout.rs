@@ -48,6 +48,9 @@ fn later() -> Value {
     let inside = json!({
         "mean": {"weighted_avg": {"value": {"field": "n"}, "weight": {"field": "price"}}},
         "ranks": {"percentile_ranks": {"field": "price", "values": [-5e5, 0, 5e5]}},
+        "tall": {"percentiles": {"field": "when", "hdr": {"number_of_significant_value_digits": 2}}},
+        "below": {"percentile_ranks": {"field": "when", "values": [1.5e12], "hdr": {}}},
+        "matrix": {"matrix_stats": {"fields": ["price", "n", "when"], "missing": {"n": 3}, "mode": "max"}},
         "spread": {"median_absolute_deviation": {"field": "price"}},
         "newest": {"top_metrics": {"metrics": [{"field": "price"}, {"field": "tag"}], "sort": {"n": "desc"}, "size": 2}},
         "box": {"geo_bounds": {"field": "place"}},

@@ -104,6 +104,22 @@ fn the_content_of_top_hits_is_paid_for() {
 }
 
 #[test]
+fn the_combinations_of_one_document_are_paid_for() {
+    let tags: Vec<String> = (0..200).map(|tag| format!("t{tag}")).collect();
+    let numbers: Vec<u32> = (0..200).collect();
+    let documents = vec![("d".to_owned(), json!({"tag": tags, "n": numbers}))];
+    let request = json!({"multi_terms": {"terms": [{"field": "tag"}, {"field": "n"}]}, "aggs": {"m": {"max": {"field": "n"}}}});
+    let control = Control::unlimited();
+    let found = attempt(&documents, &request, (&[0], 1 << 20), &control);
+    assert!(
+        matches!(found, Err(EngineError::CircuitBreaking { .. })),
+        "{found:?}"
+    );
+    let found = attempt(&documents, &request, (&[0], 1 << 30), &control);
+    assert!(found.is_ok(), "{found:?}");
+}
+
+#[test]
 fn reading_terms_can_be_called_off() {
     let documents: Documents = (0..100)
         .map(|i| (format!("d{i}"), json!({"tag": format!("t{i}")})))

@@ -40,6 +40,14 @@ fn fields_without_fitting_values_are_refused() {
             "Field [n] of type [long] is not supported for aggregation [ip_prefix]",
         ),
         (
+            json!({"matrix_stats": {"fields": ["n", "tag"]}}),
+            "Field [tag] of type [keyword] is not supported for aggregation [matrix_stats]",
+        ),
+        (
+            json!({"percentiles": {"field": "price", "missing": -1, "hdr": {}}}),
+            "The value [-1.0] is out of bounds for a histogram of [hdr]",
+        ),
+        (
             json!({"weighted_avg": {"value": {"field": "n"}, "weight": {"field": "tag"}}}),
             "Field [tag] of type [keyword] is not supported for aggregation [weighted_avg]",
         ),

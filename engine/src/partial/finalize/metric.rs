@@ -29,21 +29,29 @@ pub(super) fn value(kind: &AggregationKind, partial: &Partial) -> Option<Aggrega
             },
             Partial::Percentiles { format, sketch },
         ) => {
-            let at = |p: &f64| (*p, percentile(sketch, format, *p));
-            let values: Vec<(f64, Option<f64>)> = percents.iter().map(at).collect();
-            let texts = values
-                .iter()
-                .map(|(_, value)| number_text(format, (*value)?));
-            Some(AggregationValue::Percentiles {
-                as_strings: texts.collect(),
-                values,
-                keyed: *keyed,
-            })
+            let at = |percent| percentile(sketch, format, percent);
+            Some(several(percents, *keyed, format, at))
+        }
+        (
+            AggregationKind::Percentiles {
+                percents, keyed, ..
+            },
+            Partial::Hdr { format, histogram },
+        ) => {
+            let at = |percent| histogram.percentile(percent);
+            Some(several(percents, *keyed, format, at))
         }
         (
             AggregationKind::PercentileRanks { values, keyed, .. },
             Partial::Percentiles { format, sketch },
-        ) => Some(ranks(values, *keyed, format, sketch)),
+        ) => Some(several(values, *keyed, format, |value| sketch.rank(value))),
+        (
+            AggregationKind::PercentileRanks { values, keyed, .. },
+            Partial::Hdr { format, histogram },
+        ) => {
+            let at = |value| histogram.rank(value);
+            Some(several(values, *keyed, format, at))
+        }
         (AggregationKind::MedianAbsoluteDeviation(_), Partial::Percentiles { format, sketch }) => {
             Some(formatted(format, sketch.median_deviation()))
         }
@@ -67,13 +75,18 @@ fn formatted(format: &ValueFormat, value: Option<f64>) -> AggregationValue {
     }
 }
 
-/// Returns percentages by value. Their texts are formatted as the values are, as in Elasticsearch.
-fn ranks(values: &[f64], keyed: bool, format: &ValueFormat, sketch: &Sketch) -> AggregationValue {
-    let at = |value: &f64| (*value, sketch.rank(*value));
-    let values: Vec<(f64, Option<f64>)> = values.iter().map(at).collect();
+/// Returns values by percent, or percentages by value. The texts of both are formatted as the values are, as in
+/// Elasticsearch.
+fn several(
+    asked: &[f64],
+    keyed: bool,
+    format: &ValueFormat,
+    at: impl Fn(f64) -> Option<f64>,
+) -> AggregationValue {
+    let values: Vec<(f64, Option<f64>)> = asked.iter().map(|one| (*one, at(*one))).collect();
     let texts = values
         .iter()
-        .map(|(_, percent)| number_text(format, (*percent)?));
+        .map(|(_, found)| number_text(format, (*found)?));
     AggregationValue::Percentiles {
         as_strings: texts.collect(),
         values,
@@ -205,6 +218,14 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
         (AggregationKind::PercentileRanks { .. }, Partial::Percentiles { sketch, .. }) => {
             let value: f64 = name.parse().ok()?;
             Some(sketch.rank(value).unwrap_or(f64::NAN))
+        }
+        (AggregationKind::PercentileRanks { .. }, Partial::Hdr { histogram, .. }) => {
+            let value: f64 = name.parse().ok()?;
+            Some(histogram.rank(value).unwrap_or(f64::NAN))
+        }
+        (AggregationKind::Percentiles { .. }, Partial::Hdr { histogram, .. }) => {
+            let percent: f64 = name.parse().ok()?;
+            Some(histogram.percentile(percent).unwrap_or(f64::NAN))
         }
         (AggregationKind::MedianAbsoluteDeviation(_), Partial::Percentiles { sketch, .. }) => {
             is_value(name).then(|| sketch.median_deviation().unwrap_or(f64::NAN))

@@ -36,7 +36,7 @@ pub(super) fn unsigned(mode: SortMode, mut values: impl Iterator<Item = u64>) ->
 }
 
 /// Of fractions.
-pub(super) fn fraction(mode: SortMode, mut values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn fraction(mode: SortMode, mut values: impl Iterator<Item = f64>) -> Option<f64> {
     match mode {
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),

@@ -1,11 +1,13 @@
 //! Metrics and the best hits of buckets.
 
 use gleaner_query::aggregation::{
-    AggregationKind, Metric, TopHitsAggregation, TopMetricsAggregation, ValueSource,
-    WeightedAverage,
+    AggregationKind, MatrixStatsAggregation, Metric, TopHitsAggregation, TopMetricsAggregation,
+    ValueSource, WeightedAverage,
 };
+use gleaner_query::search::SortMode;
 
-use super::super::field::{all, maybe, maybe_message, member, messages, one, size};
+use super::super::field::{all, byte, maybe, maybe_message, member, messages, one, size};
+use super::super::order::{mode_message, sort_mode};
 use super::super::{DecodeError, Wire, v1};
 
 /// Deviations of `extended_stats` where a message of an earlier version does not say them.
@@ -69,6 +71,7 @@ pub(super) fn percentiles(
         source: Some(source.to_message()),
         percents: percents.to_vec(),
         keyed,
+        hdr_digits: None,
     }
 }
 
@@ -80,11 +83,13 @@ pub(super) fn of_percentiles(
         source,
         percents,
         keyed,
+        hdr_digits,
     } = message;
     Ok(AggregationKind::Percentiles {
         source: one(source, "Percentiles.source")?,
         percents,
         keyed,
+        hdr_digits: digits(hdr_digits, "Percentiles.hdr_digits")?,
     })
 }
 
@@ -98,6 +103,7 @@ pub(super) fn ranks(
         source: Some(source.to_message()),
         values: values.to_vec(),
         keyed,
+        hdr_digits: None,
     }
 }
 
@@ -109,12 +115,18 @@ pub(super) fn of_ranks(
         source,
         values,
         keyed,
+        hdr_digits,
     } = message;
     Ok(AggregationKind::PercentileRanks {
         source: one(source, "PercentileRanks.source")?,
         values,
         keyed,
+        hdr_digits: digits(hdr_digits, "PercentileRanks.hdr_digits")?,
     })
+}
+
+fn digits(digits: Option<u32>, field: &'static str) -> Result<Option<u8>, DecodeError> {
+    digits.map(|digits| byte(digits, field)).transpose()
 }
 
 fn message(metric: Metric) -> v1::Metric {
@@ -170,6 +182,26 @@ impl Wire for WeightedAverage {
             value: one(value, "WeightedAverage.value")?,
             weight: one(weight, "WeightedAverage.weight")?,
             format,
+        })
+    }
+}
+
+impl Wire for MatrixStatsAggregation {
+    type Message = v1::MatrixStats;
+
+    fn to_message(&self) -> v1::MatrixStats {
+        let Self { sources, mode } = self;
+        v1::MatrixStats {
+            sources: messages(sources),
+            mode: mode_message(Some(*mode)).into(),
+        }
+    }
+
+    fn from_message(message: v1::MatrixStats) -> Result<Self, DecodeError> {
+        let v1::MatrixStats { sources, mode } = message;
+        Ok(Self {
+            sources: all(sources)?,
+            mode: sort_mode(mode)?.unwrap_or(SortMode::Avg),
         })
     }
 }

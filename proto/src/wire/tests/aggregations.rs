@@ -42,6 +42,9 @@ fn parsed(request: &Value) -> AggregationKind {
 fn requests() -> Vec<Value> {
     vec![
         json!({"percentile_ranks": {"field": "n", "values": [1, 2.5], "keyed": false}}),
+        json!({"percentile_ranks": {"field": "n", "values": [1], "hdr": {"number_of_significant_value_digits": 0}}}),
+        json!({"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 5}}}),
+        json!({"matrix_stats": {"fields": ["n", "w"], "missing": {"w": 2.5}, "mode": "median"}}),
         json!({"median_absolute_deviation": {"field": "n", "missing": 3}}),
         json!({"weighted_avg": {"value": {"field": "n"}, "weight": {"field": "w", "missing": 1}, "format": "0.0"}}),
         json!({"top_metrics": {"metrics": [{"field": "n"}, {"field": "t"}], "sort": {"d": "desc"}, "size": 3}}),

@@ -348,6 +348,7 @@ fn aggregation_kind() -> impl Strategy<Value = AggregationKind> {
                 source,
                 percents,
                 keyed,
+                hdr_digits: None,
             }
         }),
     ]

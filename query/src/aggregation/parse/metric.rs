@@ -88,21 +88,19 @@ pub(super) fn percentiles(
     context: Context<'_>,
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("percentiles", body)?;
-    reader.unsupported(&["hdr"])?;
     let source = source::read(&mut reader)?;
     let percents = match reader.take("percents") {
         None => DEFAULT_PERCENTS.to_vec(),
         Some(value) => percents(value, context)?,
     };
     let keyed = reader.boolean("keyed")?.unwrap_or(true);
-    if let Some(value) = reader.take("tdigest") {
-        tdigest(value)?;
-    }
+    let hdr_digits = method(&mut reader)?;
     reader.finish()?;
     Ok(AggregationKind::Percentiles {
         source,
         percents,
         keyed,
+        hdr_digits,
     })
 }
 
@@ -134,8 +132,37 @@ fn percents(value: &Value, context: Context<'_>) -> Result<Vec<f64>, QueryError>
     Ok(percents)
 }
 
+/// Digits that count of an HDR histogram where a request does not say how many.
+const DEFAULT_DIGITS: i64 = 3;
+
+/// Reads how a distribution is kept: `tdigest`, or `hdr`, of which the digits that count are returned.
+pub(super) fn method(reader: &mut ObjectReader<'_>) -> Result<Option<u8>, QueryError> {
+    let (tdigest, hdr) = (reader.take("tdigest"), reader.take("hdr"));
+    if let (Some(_), Some(_)) = (tdigest, hdr) {
+        return Err(QueryError::illegal(
+            "Only one percentiles method should be declared.",
+        ));
+    }
+    if let Some(options) = tdigest {
+        check_tdigest(options)?;
+    }
+    let Some(options) = hdr else {
+        return Ok(None);
+    };
+    let mut options = ObjectReader::part("hdr", options)?;
+    let digits = options.integer("number_of_significant_value_digits")?;
+    options.finish()?;
+    let digits = digits.unwrap_or(DEFAULT_DIGITS);
+    match u8::try_from(digits).ok().filter(|digits| *digits <= 5) {
+        Some(digits) => Ok(Some(digits)),
+        None => Err(QueryError::illegal(format!(
+            "[numberOfSignificantValueDigits] must be between 0 and 5. Found [{digits}]"
+        ))),
+    }
+}
+
 /// Checks the options of the sketch, which has its own error bound here.
-pub(super) fn tdigest(value: &Value) -> Result<(), QueryError> {
+fn check_tdigest(value: &Value) -> Result<(), QueryError> {
     let mut reader = ObjectReader::part("tdigest", value)?;
     let compression = reader.number("compression")?.unwrap_or(100.0);
     reader.ignore(&["execution_hint"]);

@@ -20,7 +20,6 @@ const MAX_TOP: u64 = 10;
 /// Reads the body of `percentile_ranks`.
 pub(super) fn ranks(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("percentile_ranks", body)?;
-    reader.unsupported(&["hdr"])?;
     let source = source::read(&mut reader)?;
     let values = match reader.take("values") {
         Some(Value::Array(items)) => items.as_slice(),
@@ -42,14 +41,13 @@ pub(super) fn ranks(body: &Value, context: Context<'_>) -> Result<AggregationKin
     values.sort_by(f64::total_cmp);
     values.dedup();
     let keyed = reader.boolean("keyed")?.unwrap_or(true);
-    if let Some(value) = reader.take("tdigest") {
-        metric::tdigest(value)?;
-    }
+    let hdr_digits = metric::method(&mut reader)?;
     reader.finish()?;
     Ok(AggregationKind::PercentileRanks {
         source,
         values,
         keyed,
+        hdr_digits,
     })
 }
 

@@ -167,7 +167,8 @@ fn other_kinds_are_read() {
         AggregationKind::Percentiles {
             source: source("p"),
             percents: vec![50.0, 99.0],
-            keyed: false
+            keyed: false,
+            hdr_digits: None,
         }
     );
     assert_eq!(

@@ -145,6 +145,47 @@ fn other_keys_are_refused_by_name() {
 }
 
 #[test]
+fn options_of_matrices_and_histograms_of_values_are_refused_by_name() {
+    for (request, expected) in [
+        (
+            json!({"matrix_stats": {"fields": []}}),
+            "[fields] must hold 1 to 32 fields",
+        ),
+        (
+            json!({"matrix_stats": {"fields": ["n", "n"]}}),
+            "holds [n] twice",
+        ),
+        (
+            json!({"matrix_stats": {"fields": ["_id"]}}),
+            "cannot hold [_id]",
+        ),
+        (
+            json!({"matrix_stats": {"fields": "n", "missing": {"m": 1}}}),
+            "[m], which is not among [fields]",
+        ),
+        (
+            json!({"matrix_stats": {"fields": "n", "mode": "first"}}),
+            "Illegal value for mode: [first]",
+        ),
+        (
+            json!({"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 6}}}),
+            "must be between 0 and 5. Found [6]",
+        ),
+        (
+            json!({"percentiles": {"field": "n", "hdr": {}, "tdigest": {}}}),
+            "Only one percentiles method should be declared",
+        ),
+        (
+            json!({"percentile_ranks": {"field": "n", "values": [1], "hdr": {"digits": 3}}}),
+            "unknown field [digits]",
+        ),
+    ] {
+        let reason = refused(&request);
+        assert!(reason.contains(expected), "{reason}");
+    }
+}
+
+#[test]
 fn networks_are_the_addresses_between_two() {
     let of =
         |mask: &str| match kind(&json!({"ip_range": {"field": "i", "ranges": [{"mask": mask}]}})) {
