@@ -4,7 +4,7 @@ mod alias;
 mod analyze;
 mod bulk;
 mod by_query;
-mod cat;
+pub(crate) mod cat;
 mod cluster;
 mod copies;
 pub(crate) mod count;
@@ -86,6 +86,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     data_stream::ROUTES,
     data_stream::LIFECYCLE_ROUTES,
     lifecycle::ROUTES,
+    lifecycle::STEP_ROUTES,
     resolve::ROUTES,
     cat::ROUTES,
     refused::ROUTES,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::IndexUuid;
+
 /// The policies of the cluster, and whether they are carried out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lifecycles {
@@ -14,12 +16,15 @@ pub struct Lifecycles {
     /// Whether nothing is carried out until that is started again; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_stopped: bool,
+    /// Phases that indices were moved to, by name: they stand there, or in a later one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<IndexUuid, String>,
 }
 
 impl Lifecycles {
-    /// Returns whether there is no policy, and nothing was stopped.
+    /// Returns whether there is no policy, and nothing was stopped or moved.
     pub fn is_empty(&self) -> bool {
-        self.policies.is_empty() && !self.is_stopped
+        self.policies.is_empty() && !self.is_stopped && self.moved.is_empty()
     }
 }
 

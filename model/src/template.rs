@@ -17,6 +17,9 @@ pub struct TemplateContent {
     /// Aliases by name, in the dialect's JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aliases: Option<Map<String, Value>>,
+    /// How long a data stream keeps what is written to it, in the dialect's JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Map<String, Value>>,
 }
 
 /// A part that index templates are composed of.

@@ -3,6 +3,7 @@
 //! Does: read them, and tell where an index of some age stands. Does not: know the cluster, or carry anything out
 //! (`root` does). Source: Elasticsearch reference, *Index lifecycle* and *Data stream lifecycle*.
 
+mod moves;
 mod stream;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::limits::Limits;
 use crate::rollover::{RolloverRequest, parse_rollover};
 use crate::units::parse_time;
 
+pub use moves::{MoveRequest, StepKey, parse_move};
 pub use stream::{parse_stream_lifecycle, retention_of, stream_rollover};
 
 /// The phases in their order, with the actions that Elasticsearch has in each.
@@ -101,20 +103,41 @@ pub enum Step<'p> {
     Complete,
 }
 
+/// How far an index has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// Its age since it was replaced, or else made.
+    pub age: Duration,
+    /// Whether nothing is written to it any more.
+    pub is_replaced: bool,
+    /// The phase that somebody moved it to.
+    pub moved_to: Option<&'a str>,
+}
+
 impl Policy {
-    /// Returns the phase of an index and what it waits for. `age` is since it was replaced or else made;
-    /// `is_replaced` says that nothing is written to it any more. Phases are walked in their order: one that an index is
+    /// Returns the phase of an index and what it waits for. Phases are walked in their order: one that an index is
     /// too young for keeps it from those after that. `None`: it is too young for the first phase.
-    pub fn stand(&self, age: Duration, is_replaced: bool) -> Option<(&Phase, Step<'_>)> {
-        let first = self.phases.first().filter(|first| first.min_age <= age)?;
-        if let Some(rollover) = first.rollover.as_ref().filter(|_| !is_replaced) {
-            return Some((first, Step::Rollover(rollover)));
+    pub fn stand(&self, progress: &Progress<'_>) -> Option<(&Phase, Step<'_>)> {
+        let age = progress.age;
+        let mut phases = self.phases.iter();
+        let moved = progress
+            .moved_to
+            .and_then(|name| phases.position(|phase| phase.name == name));
+        let first = match moved {
+            Some(at) => at,
+            None => self
+                .phases
+                .first()
+                .filter(|first| first.min_age <= age)
+                .map(|_| 0)?,
+        };
+        let from = self.phases.get(first..)?;
+        let is_replaced = progress.is_replaced;
+        if let Some(rollover) = from[0].rollover.as_ref().filter(|_| !is_replaced) {
+            return Some((&from[0], Step::Rollover(rollover)));
         }
-        let entered = self
-            .phases
-            .iter()
-            .take_while(|phase| phase.min_age <= age)
-            .last()?;
+        let later = from[1..].iter().take_while(|phase| phase.min_age <= age);
+        let entered = later.last().unwrap_or(&from[0]);
         let step = match entered.deletes {
             true => Step::Delete,
             false => Step::Complete,
@@ -279,7 +302,20 @@ mod tests {
     }
 
     fn stand(policy: &Policy, seconds: u64, is_replaced: bool) -> Option<(&'static str, Step<'_>)> {
-        let stand = policy.stand(Duration::from_secs(seconds), is_replaced);
+        stand_moved(policy, seconds, is_replaced, None)
+    }
+
+    fn stand_moved<'p>(
+        policy: &'p Policy,
+        seconds: u64,
+        is_replaced: bool,
+        moved_to: Option<&str>,
+    ) -> Option<(&'static str, Step<'p>)> {
+        let stand = policy.stand(&Progress {
+            age: Duration::from_secs(seconds),
+            is_replaced,
+            moved_to,
+        });
         stand.map(|(phase, step)| (phase.name, step))
     }
 
@@ -306,6 +342,22 @@ mod tests {
         let policy = policy(&json!({"delete": {"min_age": "10s", "actions": {"delete": {}}}}));
         assert_eq!(stand(&policy, 9, false), None);
         assert_eq!(stand(&policy, 10, false), Some(("delete", Step::Delete)));
+    }
+
+    #[test]
+    fn an_index_that_was_moved_goes_on_from_there() {
+        let policy = policy(&json!({
+            "hot": {"min_age": "1m", "actions": {"rollover": {"max_docs": 5}}},
+            "warm": {"min_age": "1h"},
+            "delete": {"min_age": "2h", "actions": {"delete": {}}},
+        }));
+        let moved = |seconds, to| stand_moved(&policy, seconds, false, Some(to));
+        assert!(matches!(moved(0, "hot"), Some(("hot", Step::Rollover(_)))));
+        assert_eq!(moved(0, "warm"), Some(("warm", Step::Complete)));
+        assert_eq!(moved(7_199, "warm"), Some(("warm", Step::Complete)));
+        assert_eq!(moved(7_200, "warm"), Some(("delete", Step::Delete)));
+        assert_eq!(moved(0, "delete"), Some(("delete", Step::Delete)));
+        assert_eq!(moved(0, "cold"), None, "the policy has it no longer");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Index expressions → indices: names, aliases, wildcards, exclusions, date math names.
 //!
 //! Does: resolve what a request names against one cluster state ([`resolve`] for searches,
-//! [`resolve_write`] and [`resolve_single`] for documents), put dates into names
+//! [`resolve_write`] and [`resolve_single`] for documents, [`resolve_streams`] for data streams), put dates into names
 //! ([`expand_date_math`], once per request, before the others), say what routing comes of a request
 //! and an alias ([`single_routing`], [`search_routing`]).
 //! [`Access`] narrows an expression to what somebody has a right to, before all of these.
@@ -13,6 +13,7 @@ mod date_math;
 mod options;
 mod routing;
 mod single;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use date_math::expand_date_math;
 pub use options::{ExpandWildcards, ResolveOptions};
 pub use routing::{search_routing, single_routing};
 pub use single::{SingleIndex, resolve_single, resolve_write};
+pub use streams::resolve_streams;
 
 use crate::error::{ErrorType, QueryError};
 

@@ -2,6 +2,7 @@
 
 mod lifecycles;
 mod settings;
+mod steps;
 pub(crate) mod streams;
 pub mod templates;
 

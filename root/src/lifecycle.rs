@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use gleaner_model::{ClusterState, IndexMeta, IndexUuid, LifecyclePolicy};
-use gleaner_query::lifecycle::{Phase, Step, read_policy};
+use gleaner_query::lifecycle::{Phase, Progress, Step, StepKey, read_policy};
 use gleaner_query::settings::cluster;
 
 use crate::{Root, RootError};
@@ -66,6 +66,28 @@ pub enum Wait {
     Age,
 }
 
+impl Standing {
+    /// Returns the action that the index waits for, and its step.
+    pub fn step(&self) -> (&'static str, &'static str) {
+        match self.wait {
+            Wait::Rollover => ("rollover", "check-rollover-ready"),
+            Wait::Delete => ("delete", "delete"),
+            Wait::Age => ("complete", "complete"),
+        }
+    }
+
+    /// Returns where the index stands as requests name it; at a step that cannot be taken its name is `ERROR`.
+    pub fn step_key(&self) -> StepKey {
+        let (action, step) = self.step();
+        let name = if self.error.is_some() { "ERROR" } else { step };
+        StepKey {
+            phase: self.phase.unwrap_or("new").to_owned(),
+            action: Some(action.to_owned()),
+            name: Some(name.to_owned()),
+        }
+    }
+}
+
 /// Returns the name of the policy of an index.
 pub fn policy_name(index: &IndexMeta) -> Option<&str> {
     setting(index, NAME).filter(|name| !name.is_empty())
@@ -115,8 +137,7 @@ pub fn standing(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Option<
             return Some(standing);
         }
     };
-    let age = age(state, index, now_ms);
-    let Some((phase, step)) = policy.stand(age, is_replaced(state, index)) else {
+    let Some((phase, step)) = policy.stand(&progress(state, index, now_ms)) else {
         return Some(standing);
     };
     standing.phase = Some(phase.name);
@@ -174,6 +195,15 @@ fn age(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
+/// Returns how far an index has come under its policy.
+fn progress<'a>(state: &'a ClusterState, index: &IndexMeta, now_ms: i64) -> Progress<'a> {
+    Progress {
+        age: age(state, index, now_ms),
+        is_replaced: is_replaced(state, index),
+        moved_to: state.lifecycles.moved.get(&index.uuid).map(String::as_str),
+    }
+}
+
 fn is_replaced(state: &ClusterState, index: &IndexMeta) -> bool {
     replaced_ms(state, index).is_some() || setting(index, INDEXING_COMPLETE) == Some("true")
 }
@@ -225,6 +255,11 @@ impl Root {
             return Ok(());
         }
         self.admin.delete_expired(&confirmed).await
+    }
+
+    /// Takes the steps that are due at once, but deletes nothing.
+    pub async fn retry_lifecycles(&self) {
+        self.roll_over_due().await;
     }
 
     async fn roll_over_due(&self) {

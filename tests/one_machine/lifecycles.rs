@@ -14,26 +14,30 @@ fn request((method, path): (&str, &str), body: &Value) -> Request {
     }
 }
 
-async fn asked(server: &Server, what: (&str, &str), body: &Value) -> Result<Value> {
+pub(crate) async fn asked(server: &Server, what: (&str, &str), body: &Value) -> Result<Value> {
     server.send(&request(what, body)).await?.ok()
 }
 
 /// Asks for what is refused; returns the answer's text.
-async fn refused(server: &Server, what: (&str, &str), body: &Value) -> Result<String> {
+pub(crate) async fn refused(server: &Server, what: (&str, &str), body: &Value) -> Result<String> {
     let answer = server.send(&request(what, body)).await?;
     let is_refusal = (400..500).contains(&answer.status);
     ensure!(is_refusal, "{what:?}: {}", answer.shown());
     Ok(answer.shown())
 }
 
-async fn until(server: &Server, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+pub(crate) async fn until(
+    server: &Server,
+    path: &str,
+    is_wanted: impl Fn(&Value) -> bool,
+) -> Result<Value> {
     let is_wanted = |answer: &Response| answer.json().is_ok_and(|answer| is_wanted(&answer));
     let answer = server.until(&Request::new("GET", path), is_wanted).await?;
     answer.json()
 }
 
 /// Starts a server that looks at lifecycles every second.
-async fn start() -> Result<(TempDir, Server)> {
+pub(crate) async fn start() -> Result<(TempDir, Server)> {
     let folder = tempfile::tempdir()?;
     let server = Start::on(&folder.path().join("data")).spawn().await?;
     let often = json!({"persistent": {"indices.lifecycle.poll_interval": "1s"}});

@@ -20,6 +20,7 @@ mod flattened;
 mod highlighting;
 mod ignored;
 mod layouts;
+mod lifecycle_steps;
 mod lifecycles;
 mod limits;
 mod look_ups;

@@ -2,9 +2,9 @@
 
 mod lifecycle;
 
-use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, DataStream, IndexName};
 use gleaner_query::answer::AggregationValue;
+use gleaner_query::names::resolve_streams;
 use gleaner_query::search::parse_search_value;
 use gleaner_query::templates::{compose, index_template_of};
 use gleaner_root::lifecycle::{policy_name, prefers_policy};
@@ -18,6 +18,7 @@ use lifecycle::shown_lifecycle;
 pub(super) use lifecycle::ROUTES as LIFECYCLE_ROUTES;
 
 use super::index::acknowledged;
+use super::metadata_defaults;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
 use crate::render::uuid_text;
@@ -76,7 +77,11 @@ async fn create(request: Request) -> Answer {
 
 async fn delete(request: Request) -> Answer {
     let names = request.required_part("name")?;
-    request.root().admin().delete_data_streams(names).await?;
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    let admin = request.root().admin();
+    admin
+        .delete_data_streams(names, options.expand_wildcards)
+        .await?;
     Ok(acknowledged())
 }
 
@@ -86,21 +91,8 @@ fn named<'a>(
     state: &'a ClusterState,
 ) -> Result<Vec<(&'a IndexName, &'a DataStream)>, ApiError> {
     let names = request.part("name").unwrap_or("*");
-    let names: Vec<&str> = names.split(',').map(str::trim).collect();
-    let matches = |name: &str, stream: &str| name == "_all" || matches_pattern(name, stream);
-    let is_missing = |name: &&&str| {
-        let is_pattern = name.contains('*') || **name == "_all";
-        !is_pattern && !state.data_streams.contains_key(**name)
-    };
-    if let Some(name) = names.iter().find(is_missing) {
-        return Err(ApiError::index_not_found(name));
-    }
-    let streams = state.data_streams.iter();
-    let found = streams.filter(|(stream, _)| {
-        let mut names = names.iter();
-        names.any(|name| matches(name, stream.as_str()))
-    });
-    Ok(found.collect())
+    let options = request.parameters.resolve_options(metadata_defaults())?;
+    Ok(resolve_streams(names, state, options.expand_wildcards)?)
 }
 
 fn get(request: &Request) -> Answer {

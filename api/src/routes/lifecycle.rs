@@ -1,6 +1,7 @@
 //! `_ilm`: policies of what becomes of indices as they age, where indices stand, and whether policies are carried out.
 
 mod explain;
+mod steps;
 
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, LifecyclePolicy};
@@ -84,6 +85,9 @@ pub(super) static ROUTES: &[Route] = &[
         is_refused: false,
     },
 ];
+
+/// Routes by which people take steps.
+pub(super) use steps::ROUTES as STEP_ROUTES;
 
 /// Whether policies are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

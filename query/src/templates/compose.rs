@@ -1,11 +1,13 @@
 //! What an index gets from the templates that are for its name.
 
+use gleaner_model::StreamLifecycle;
 use gleaner_model::Templates;
 use gleaner_model::template::{IndexTemplate, LegacyTemplate, TemplateContent};
 use serde_json::{Map, Value};
 
 use super::{any_matches, mappings};
 use crate::error::QueryError;
+use crate::lifecycle::parse_stream_lifecycle;
 use crate::limits::Limits;
 use crate::settings::{NewIndex, flat_settings, parse_create_index};
 
@@ -18,6 +20,8 @@ pub struct Composed {
     pub mappings: Map<String, Value>,
     /// Aliases by name, in the dialect's JSON.
     pub aliases: Map<String, Value>,
+    /// The lifecycle of data streams in the dialect's JSON; `None` where no part says any.
+    pub lifecycle: Option<Map<String, Value>>,
 }
 
 /// What a new index is composed from.
@@ -105,6 +109,18 @@ impl Composed {
             .extend(content.settings.clone().unwrap_or_default());
         self.aliases
             .extend(content.aliases.clone().unwrap_or_default());
+        if let Some(added) = &content.lifecycle {
+            let lifecycle = self.lifecycle.get_or_insert_default();
+            lifecycle.extend(added.clone());
+        }
+    }
+
+    /// Returns the lifecycle that a new data stream has.
+    ///
+    /// # Errors
+    /// As [`parse_stream_lifecycle`].
+    pub fn stream_lifecycle(&self) -> Result<Option<StreamLifecycle>, QueryError> {
+        self.lifecycle.as_ref().map(stream_lifecycle).transpose()
     }
 
     /// Returns the index that the body of a request asks for, over what was composed.
@@ -151,6 +167,15 @@ impl Composed {
         }
         Value::Object(body)
     }
+}
+
+/// Reads a lifecycle that templates have put together; a null is as if nothing was said.
+pub(super) fn stream_lifecycle(
+    lifecycle: &Map<String, Value>,
+) -> Result<StreamLifecycle, QueryError> {
+    let mut said = lifecycle.clone();
+    said.retain(|_, value| !value.is_null());
+    parse_stream_lifecycle(&Value::Object(said))
 }
 
 fn put_deep(base: &mut Map<String, Value>, added: &Map<String, Value>) {

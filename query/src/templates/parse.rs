@@ -5,12 +5,16 @@ use gleaner_model::template::{
 };
 use serde_json::{Map, Value};
 
+use super::compose::stream_lifecycle;
 use crate::alias::parse_aliases;
 use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
 use crate::limits::Limits;
 use crate::mapping::{MappingRules, parse_mapping};
 use crate::settings::{flat_settings, parse_index_settings};
+
+/// How long documents are kept.
+const RETENTION: &str = "data_retention";
 
 /// Reads the body of a component template called `name`.
 ///
@@ -115,7 +119,8 @@ fn read_content(value: &Value, limits: &Limits) -> Result<TemplateContent, Query
     let settings = given(reader.take("settings"));
     let mappings = given(reader.take("mappings"));
     let aliases = given(reader.take("aliases"));
-    reader.unsupported_unless_empty(&["lifecycle", "data_stream_options"])?;
+    let lifecycle = reader.take("lifecycle").map(read_lifecycle).transpose()?;
+    reader.unsupported_unless_empty(&["data_stream_options"])?;
     reader.finish()?;
     let rules = match &settings {
         None => MappingRules::default(),
@@ -131,7 +136,26 @@ fn read_content(value: &Value, limits: &Limits) -> Result<TemplateContent, Query
         settings: settings.as_ref().map(given_settings).transpose()?,
         mappings,
         aliases: aliases.and_then(|aliases| aliases.as_object().cloned()),
+        lifecycle,
     })
+}
+
+/// Reads what a template says of the lifecycle of data streams. A null takes what an earlier part says.
+fn read_lifecycle(value: &Value) -> Result<Map<String, Value>, QueryError> {
+    let Some(given) = value.as_object() else {
+        return Err(QueryError::parsing(
+            "[lifecycle] of a template must be an object; {\"enabled\": false} is none",
+        ));
+    };
+    let mut lifecycle = given.clone();
+    lifecycle.retain(|key, value| !value.is_null() || key == RETENTION);
+    // Of parts that are put together the last says it.
+    let enabled = lifecycle.entry("enabled").or_insert(Value::Bool(true));
+    if let Some(flag) = enabled.as_str().and_then(|text| text.parse().ok()) {
+        *enabled = Value::Bool(flag);
+    }
+    stream_lifecycle(&lifecycle)?;
+    Ok(lifecycle)
 }
 
 fn given_settings(value: &Value) -> Result<Map<String, Value>, QueryError> {

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{
     ClusterState, IndexMeta, IndexUuid, LifecyclePolicy, Lifecycles, StreamLifecycle,
 };
 use gleaner_query::QueryError;
-use gleaner_query::names::ExpandWildcards;
+use gleaner_query::names::{ExpandWildcards, resolve_streams};
 use serde_json::Value;
 
 use super::Admin;
@@ -104,7 +103,7 @@ impl Admin {
         .await
     }
 
-    async fn change_lifecycles(
+    pub(super) async fn change_lifecycles(
         &self,
         apply: impl Fn(&ClusterState, &mut Lifecycles) -> Result<(), RootError>,
     ) -> Result<(), RootError> {
@@ -127,7 +126,7 @@ impl Admin {
     /// them wildcards stand for.
     ///
     /// # Errors
-    /// [`RootError::IndexNotFound`] for a name that no data stream bears.
+    /// `index_not_found_exception` for a name that no data stream bears.
     pub async fn put_stream_lifecycle(
         &self,
         names: &str,
@@ -136,21 +135,9 @@ impl Admin {
     ) -> Result<(), RootError> {
         self.change(|state| {
             let mut next = state.clone();
-            for name in names.split(',').map(str::trim) {
-                let name = if name == "_all" { "*" } else { name };
-                let is_pattern = name.contains('*');
-                let mut is_found = is_pattern;
-                for (stream, of) in &mut next.data_streams {
-                    let is_visible =
-                        !of.hidden || expand.hidden || is_dotted(name, stream.as_str());
-                    let is_meant = !is_pattern || ((expand.open || expand.hidden) && is_visible);
-                    if is_meant && matches_pattern(name, stream.as_str()) {
-                        of.lifecycle = lifecycle.cloned();
-                        is_found = true;
-                    }
-                }
-                if !is_found {
-                    return Err(RootError::IndexNotFound(name.to_owned()));
+            for (name, _) in resolve_streams(names, state, expand)? {
+                if let Some(stream) = next.data_streams.get_mut(name) {
+                    stream.lifecycle = lifecycle.cloned();
                 }
             }
             Ok((next.data_streams != state.data_streams).then_some(next))
@@ -206,9 +193,4 @@ fn check_total(lifecycles: &Lifecycles, name: &str, num_bytes: usize) -> Result<
         .into());
     }
     Ok(())
-}
-
-/// Returns whether a pattern with a dot asks for names with a dot, hidden or not.
-fn is_dotted(pattern: &str, name: &str) -> bool {
-    pattern.starts_with('.') && name.starts_with('.')
 }

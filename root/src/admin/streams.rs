@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Alias, ClusterState, DataStream, FieldKind, IndexMeta, IndexName, IndexUuid};
 use gleaner_query::QueryError;
 use gleaner_query::alias;
-use gleaner_query::names::expand_date_math;
+use gleaner_query::names::{ExpandWildcards, expand_date_math, resolve_streams};
 use gleaner_query::settings::NewIndex;
 use gleaner_query::templates::{ComposedFrom, compose, index_template_of};
 use serde_json::{Value, json};
@@ -70,7 +69,7 @@ impl Admin {
                 indices: vec![uuid],
                 generation: 1,
                 hidden,
-                lifecycle: None,
+                lifecycle: compose(&state.templates, name).0.stream_lifecycle()?,
             };
             changed.data_streams.insert(stream, created);
             Ok(Some(changed))
@@ -79,25 +78,22 @@ impl Admin {
         .map(drop)
     }
 
-    /// Deletes the data streams that names and wildcards stand for, with their indices.
+    /// Deletes the data streams that names and wildcards stand for, with their indices. `expand` says which of them
+    /// wildcards stand for.
     ///
     /// # Errors
-    /// [`RootError::IndexNotFound`] for a name that no data stream bears.
-    pub async fn delete_data_streams(&self, names: &str) -> Result<(), RootError> {
+    /// `index_not_found_exception` for a name that no data stream bears.
+    pub async fn delete_data_streams(
+        &self,
+        names: &str,
+        expand: ExpandWildcards,
+    ) -> Result<(), RootError> {
         self.change(|state| {
             let mut next = state.clone();
-            for name in names.split(',').map(str::trim) {
-                let streams = state.data_streams.keys();
-                let matching = streams.filter(|stream| matches_pattern(name, stream.as_str()));
-                let matching: Vec<&IndexName> = matching.collect();
-                if matching.is_empty() && !name.contains('*') {
-                    return Err(RootError::IndexNotFound(name.to_owned()));
-                }
-                for stream in matching {
-                    let deleted = next.data_streams.remove(stream).unwrap_or_default();
-                    for uuid in &deleted.indices {
-                        next.delete_index(uuid);
-                    }
+            for (name, stream) in resolve_streams(names, state, expand)? {
+                next.data_streams.remove(name);
+                for uuid in &stream.indices {
+                    next.delete_index(uuid);
                 }
             }
             Ok((next.data_streams != state.data_streams).then_some(next))

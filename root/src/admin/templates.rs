@@ -254,6 +254,14 @@ fn check_composed(
     templates: &Templates,
 ) -> Result<(), RootError> {
     let composed = Composed::of_index_template(templates, template);
+    composed.stream_lifecycle()?;
+    if composed.lifecycle.is_some() && template.data_stream.is_none() {
+        return Err(QueryError::illegal(format!(
+            "index template [{name}] specifies lifecycle configuration that can only be used in combination with a \
+             data stream"
+        ))
+        .into());
+    }
     check(&composed).map_err(|error| {
         QueryError::illegal(format!(
             "composable template [{name}] template after composition is invalid: {error}"

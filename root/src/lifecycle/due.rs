@@ -9,8 +9,8 @@ use gleaner_query::rollover::RolloverRequest;
 
 use super::ROLLOVER_ALIAS;
 use super::{
-    INDEXING_COMPLETE, Wait, age, followed_policy, is_replaced, is_skipped, rollover_alias,
-    setting, standing,
+    INDEXING_COMPLETE, Wait, age, followed_policy, is_skipped, progress, rollover_alias, setting,
+    standing,
 };
 use crate::blocks;
 
@@ -73,7 +73,7 @@ fn by_policy(
     let policy = followed_policy(state, index).filter(|_| !is_skipped(index))?;
     let kept = state.lifecycles.policies.get(policy)?;
     let policy = read_policy(&kept.declared).ok()?;
-    match policy.stand(age(state, index, now_ms), is_replaced(state, index))? {
+    match policy.stand(&progress(state, index, now_ms))? {
         (_, Step::Rollover(request)) => {
             let target = rollover_target(state, index).ok()?;
             Some((target, request.clone()))

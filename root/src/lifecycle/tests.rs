@@ -95,7 +95,7 @@ fn put(state: &mut ClusterState, phases: &Value) {
     };
     state.lifecycles = Arc::new(gleaner_model::Lifecycles {
         policies: BTreeMap::from([("p".to_owned(), policy)]),
-        is_stopped: false,
+        ..gleaner_model::Lifecycles::default()
     });
 }
 

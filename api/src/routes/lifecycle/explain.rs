@@ -1,7 +1,7 @@
 //! `_ilm/explain`: where indices stand under their policies.
 
 use gleaner_model::IndexMeta;
-use gleaner_root::lifecycle::{Standing, Wait, standing};
+use gleaner_root::lifecycle::{Standing, standing};
 use serde_json::{Map, Value, json};
 
 use crate::render::units::time_text;
@@ -37,11 +37,7 @@ pub(super) fn explain(request: &Request) -> Answer {
 
 fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
     let since = |ms: i64| time_text(u64::try_from(now_ms.saturating_sub(ms)).unwrap_or(0));
-    let (action, step) = match stands.wait {
-        Wait::Rollover => ("rollover", "check-rollover-ready"),
-        Wait::Delete => ("delete", "delete"),
-        Wait::Age => ("complete", "complete"),
-    };
+    let (action, step) = stands.step();
     let mut shown = json!({
         "index": index.name.as_str(),
         "managed": true,

@@ -29,6 +29,9 @@ fn content(content: &TemplateContent, is_flat: bool) -> Map<String, Value> {
     if let Some(aliases) = &content.aliases {
         shown.insert("aliases".to_owned(), Value::Object(aliases.clone()));
     }
+    if let Some(lifecycle) = &content.lifecycle {
+        shown.insert("lifecycle".to_owned(), Value::Object(lifecycle.clone()));
+    }
     shown
 }
 

@@ -79,12 +79,17 @@ fn answered(
         .into_iter()
         .chain(overlapping(templates, name, template))
         .map(|(name, patterns)| json!({"name": name, "index_patterns": patterns}));
+    let mut shown = json!({
+        "settings": shown::settings(&composed.settings, is_flat),
+        "mappings": composed.mappings,
+        "aliases": composed.aliases,
+    });
+    if let Some(mut lifecycle) = composed.lifecycle {
+        lifecycle.retain(|_, value| !value.is_null());
+        shown["lifecycle"] = Value::Object(lifecycle);
+    }
     Ok(Reply::json(&json!({
-        "template": {
-            "settings": shown::settings(&composed.settings, is_flat),
-            "mappings": composed.mappings,
-            "aliases": composed.aliases,
-        },
+        "template": shown,
         "overlapping": overlapping.collect::<Vec<Value>>(),
     })))
 }

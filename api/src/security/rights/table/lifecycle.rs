@@ -1,8 +1,10 @@
 //! What routes of policies and of lifecycles of data streams need.
 
 use gleaner_model::ClusterPrivilege as OnCluster;
+use gleaner_model::IndexPrivilege as OnIndex;
 
-use super::{cluster, metadata};
+use super::{cluster, indices, metadata};
+use crate::routes::metadata_defaults;
 use crate::security::rights::Right;
 
 /// In the order of the documentation.
@@ -40,6 +42,26 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     (
         "ilm.explain_lifecycle",
         metadata("indices:admin/ilm/explain"),
+    ),
+    (
+        "ilm.move_to_step",
+        cluster("cluster:admin/ilm/_move/post", OnCluster::Manage),
+    ),
+    (
+        "ilm.retry",
+        indices(
+            "indices:admin/ilm/retry",
+            OnIndex::Manage,
+            metadata_defaults,
+        ),
+    ),
+    (
+        "ilm.remove_policy",
+        indices(
+            "indices:admin/ilm/remove_policy",
+            OnIndex::Manage,
+            metadata_defaults,
+        ),
     ),
     (
         "ilm.get_status",
