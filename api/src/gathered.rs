@@ -8,13 +8,16 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::parameters::{Parameters, comma_list};
 use crate::paths::{PathMatch, Paths};
+use crate::response::Form;
 use crate::route::parameter_tables;
+use crate::routes::cat::tasks;
 
 /// Knows which requests all roots are to be asked, by the routes of the dialect.
 pub struct GatheredRoutes(Paths<()>);
@@ -39,6 +42,16 @@ pub struct Gather {
     is_pretty: bool,
     /// Why it cannot be gathered.
     refusal: Option<String>,
+    /// How a table is shown; `None` where answers are objects.
+    table: Option<TableForm>,
+}
+
+/// How the rows of all roots are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TableForm {
+    /// The query of the request.
+    query: String,
+    is_json: bool,
 }
 
 impl GatheredRoutes {
@@ -52,6 +65,7 @@ impl GatheredRoutes {
         };
         let parameters = Parameters::parse(head.uri.query()).ok()?;
         let names_failures = match route.name {
+            "cat.tasks" => return gathered_table(head, &parameters),
             "tasks.list" => true,
             "tasks.cancel" if parts.is_empty() => true,
             "delete_all_pits" | "get_all_pits" => false,
@@ -75,8 +89,44 @@ impl GatheredRoutes {
                     "[format] [{format}] is not taken where all roots are asked; only [json] is"
                 )
             }),
+            table: None,
         })
     }
+}
+
+/// Parameters of tables that say how one is shown: the table of all roots, not the parts of it.
+const SHOWN_BY: [&str; 9] = [
+    "format",
+    "h",
+    "s",
+    "v",
+    "help",
+    "ts",
+    "pretty",
+    "human",
+    "filter_path",
+];
+
+/// Returns how a table of tasks is gathered; that of its columns any root can answer.
+fn gathered_table(head: &Parts, parameters: &Parameters) -> Option<Gather> {
+    if parameters.is_set("help").unwrap_or(false) {
+        return None;
+    }
+    let form = Form::of(parameters, &head.headers).ok()?;
+    let refusal = match (parameters.get("format"), parameters.get("filter_path")) {
+        (Some("yaml"), _) => Some("[format] [yaml] is not taken where all roots are asked"),
+        (_, Some(_)) => Some("[filter_path] is not taken where the tables of all roots are joined"),
+        _ => None,
+    };
+    Some(Gather {
+        names_failures: false,
+        is_pretty: parameters.is_set("pretty").unwrap_or(false),
+        refusal: refusal.map(str::to_owned),
+        table: Some(TableForm {
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            is_json: form.is_json(),
+        }),
+    })
 }
 
 /// Does the body of a request that ends scrolls name all of them?
@@ -97,6 +147,19 @@ impl Gather {
     pub fn refusal(&self) -> Option<Response<Bytes>> {
         let reason = self.refusal.as_ref()?;
         Some(refused(&ApiError::illegal(reason.clone())))
+    }
+
+    /// Returns the path and query that roots are asked instead of the request's: of a table all columns.
+    pub fn asked(&self, uri: &Uri) -> Option<PathAndQuery> {
+        let table = self.table.as_ref()?;
+        let is_kept = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !name.is_empty() && !SHOWN_BY.contains(&name)
+        };
+        let kept = table.query.split('&').filter(is_kept);
+        let pairs: Vec<&str> = kept.chain(["format=json", "h=*"]).collect();
+        let asked = format!("{}?{}", uri.path(), pairs.join("&"));
+        PathAndQuery::from_maybe_shared(asked).ok()
     }
 
     /// Makes one answer of those of all roots, each with the name of its root. An answer that is an error stands for all.
@@ -123,6 +186,35 @@ impl Gather {
                 (Err(reason), _) => failures.push((root, reason)),
             }
         }
+        match (joined, &self.table) {
+            (Some((head, body)), Some(form)) if failures.is_empty() => {
+                self.tabulated(head, &body, form)
+            }
+            (joined, _) => self.objects(joined, &failures),
+        }
+    }
+
+    /// Shows the rows of all roots as one table.
+    fn tabulated(&self, head: Response<()>, rows: &Value, form: &TableForm) -> Response<Bytes> {
+        let table = tasks::joined(rows);
+        let shown =
+            Parameters::parse(Some(&form.query)).and_then(|parameters| match form.is_json {
+                true => Ok(self.written(head, &table.to_json(&parameters)?)),
+                false => {
+                    let mut answer = Response::new(Bytes::from(table.to_text(&parameters)?));
+                    let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+                    answer.headers_mut().insert(header::CONTENT_TYPE, text);
+                    Ok(answer)
+                }
+            });
+        shown.unwrap_or_else(|error| refused(&error))
+    }
+
+    fn objects(
+        &self,
+        joined: Option<(Response<()>, Value)>,
+        failures: &[(String, String)],
+    ) -> Response<Bytes> {
         match joined {
             Some((head, body)) if failures.is_empty() => self.written(head, &body),
             Some((head, mut body)) if self.names_failures => {
@@ -256,6 +348,8 @@ mod tests {
             ("DELETE", "/_search/scroll/abc", "", false),
             ("DELETE", "/_search/point_in_time/_all", "", true),
             ("GET", "/_search/point_in_time/_all", "", true),
+            ("GET", "/_cat/tasks?v", "", true),
+            ("GET", "/_cat/tasks?help", "", false),
             ("HEAD", "/_tasks", "", false),
             ("GET", "/wiki/_search", "", false),
         ] {
@@ -291,6 +385,30 @@ mod tests {
         assert_eq!(some.status(), StatusCode::SERVICE_UNAVAILABLE);
         let reason = body(&some)["error"]["reason"].to_string();
         assert!(reason.contains("[b]: it is gone"), "{reason}");
+    }
+
+    #[test]
+    fn rows_of_all_roots_are_one_table() {
+        let uri = "/_cat/tasks?v&h=action,task_id&s=ti:desc&actions=*search";
+        let tasks = gather("GET", uri, "").expect("gathered");
+        let asked = tasks.asked(&uri.parse().expect("a URI")).expect("another");
+        assert_eq!(asked, "/_cat/tasks?actions=*search&format=json&h=*");
+        let of = |root: &str| {
+            answered(
+                root,
+                &json!([{"action": "search", "task_id": format!("{root}:1")}]),
+            )
+        };
+        let all = tasks.join(vec![of("a"), of("b")]);
+        let text = std::str::from_utf8(all.body()).expect("a text");
+        assert_eq!(text, "action task_id\nsearch b:1\nsearch a:1\n");
+        let some = tasks.join(vec![unreachable("a"), of("b")]);
+        assert_eq!(some.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let json = gather("GET", "/_cat/tasks?format=json&h=task_id", "").expect("gathered");
+        let all = body(&json.join(vec![of("a"), of("b")]));
+        assert_eq!(all, json!([{"task_id": "a:1"}, {"task_id": "b:1"}]));
+        let part = gather("GET", "/_cat/tasks?filter_path=x", "").expect("gathered");
+        assert!(part.refusal().is_some());
     }
 
     #[test]

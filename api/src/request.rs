@@ -99,6 +99,11 @@ impl Request {
         let opaque_id = opaque_id.and_then(|value| value.to_str().ok());
         Origin {
             opaque_id: opaque_id.map(str::to_owned),
+            owner: self
+                .sender
+                .principal
+                .holder()
+                .map(|holder| holder.id.to_string()),
             source: source.clone(),
         }
     }

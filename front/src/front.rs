@@ -320,7 +320,7 @@ impl Shared {
         if let Some(refusal) = join.refusal() {
             return Ok(refusal.map(Body::from));
         }
-        gather::ask_plainly(&mut head);
+        gather::ask_plainly(&mut head, join);
         let controlled = match (&self.control, on.entrant) {
             (Some(control), Some(entrant)) => {
                 let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use bytes::Bytes;
 use futures::future::join_all;
-use http::{HeaderValue, Response, header, request};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Response, Uri, header, request};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::Instant;
 
@@ -14,6 +15,9 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// Makes one answer of those of all backends.
 pub trait Join: Send + Sync {
+    /// Returns the path and query that backends are asked instead of the request's.
+    fn asked(&self, uri: &Uri) -> Option<PathAndQuery>;
+
     /// Returns what the client is answered before any backend is asked, where the request cannot be joined.
     fn refusal(&self) -> Option<Response<Bytes>>;
 
@@ -22,7 +26,13 @@ pub trait Join: Send + Sync {
 }
 
 /// Has each backend answer in a form that can be joined.
-pub(crate) fn ask_plainly(head: &mut request::Parts) {
+pub(crate) fn ask_plainly(head: &mut request::Parts, join: &dyn Join) {
+    if let Some(asked) = join.asked(&head.uri) {
+        let mut parts = head.uri.clone().into_parts();
+        parts.path_and_query = Some(asked);
+        // What it was made of was an address.
+        head.uri = Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone());
+    }
     let json = HeaderValue::from_static("application/json");
     head.headers.insert(header::ACCEPT, json);
     head.headers.remove(header::ACCEPT_ENCODING);

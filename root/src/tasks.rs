@@ -40,6 +40,8 @@ const SHOWN_BYTES: usize = 1_024;
 pub struct Origin {
     /// The client's own name for the request (`X-Opaque-Id`).
     pub opaque_id: Option<String>,
+    /// Id of the key that asked; `None` where the cluster has no keys.
+    pub owner: Option<String>,
     /// The body as received.
     pub source: Bytes,
 }
@@ -82,6 +84,8 @@ pub struct TaskInfo {
     pub running: Duration,
     /// The client's own name for the request.
     pub opaque_id: Option<String>,
+    /// Id of the key that asked for it; `None` where the cluster has no keys.
+    pub owner: Option<String>,
     /// Whether it was cancelled and is about to end.
     pub is_cancelled: bool,
     /// The task that it is a part of.
@@ -221,6 +225,7 @@ impl Task {
             started_ms: self.started_ms,
             running: self.started.elapsed(),
             opaque_id: self.origin.opaque_id.clone(),
+            owner: self.origin.owner.clone(),
             is_cancelled: self.cancellation.reason().is_some(),
             parent: self.parent,
             status: self.progress.as_ref().map(|progress| progress.status()),
@@ -350,6 +355,7 @@ mod tests {
         SearchOptions {
             origin: Origin {
                 opaque_id: Some("mine".to_owned()),
+                owner: None,
                 source: Bytes::from_static(b"{\n  \"size\": 1 }"),
             },
             ..SearchOptions::default()

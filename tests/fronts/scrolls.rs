@@ -67,6 +67,24 @@ async fn all_scrolls_are_those_of_all_roots() -> Result<()> {
     let tasks: Value = Request::new("GET", "/_tasks").send(first).await?.ok()?;
     ensure!(tasks["node_failures"].is_null(), "{tasks}");
 
+    // Each waits for minutes after its first document.
+    const NUM_TASKS: usize = 6;
+    let slow =
+        "/things/_update_by_query?wait_for_completion=false&requests_per_second=0.01&scroll_size=1";
+    for front in processes.fronts.iter().cycle().take(NUM_TASKS) {
+        let begin = Request::json("POST", slow, &json!({}));
+        begin.send(*front).await?.ok()?;
+    }
+    let table = "/_cat/tasks?h=task_id&s=task_id&actions=*byquery";
+    let mut tables = Vec::new();
+    for front in [first, second] {
+        let answer = Request::new("GET", table).send(front).await?;
+        ensure!(answer.status == 200, "{}", answer.shown());
+        tables.push(String::from_utf8_lossy(&answer.body).into_owned());
+    }
+    ensure!(tables[0] == tables[1], "{tables:?}");
+    ensure!(tables[0].lines().count() == NUM_TASKS, "{tables:?}");
+
     // A root that cannot be reached keeps what it has: that all is ended is not said then.
     processes.kill_root()?;
     let ended = end.send(first).await?;

@@ -2,4 +2,5 @@
 
 mod matrix;
 mod processes;
+mod tasks;
 mod tenants;

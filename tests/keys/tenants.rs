@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// A node with keys that answers over HTTP.
-struct Site {
+pub(crate) struct Site {
     _node: Node,
     address: SocketAddr,
     admin: String,
 }
 
 impl Site {
-    async fn start(cache_bytes: u64) -> Result<Self> {
+    pub(crate) async fn start(cache_bytes: u64) -> Result<Self> {
         let node = Node::start().await?;
         let coordinator = Arc::clone(node.root.cluster().coordinator());
         let first = secure(&*coordinator, 0).await?.context("the first key")?;
@@ -71,19 +71,30 @@ impl Site {
         request.send(self.address).await
     }
 
-    async fn admin(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let request = Request::json(method, path, body);
         self.send(&self.admin, request).await?.ok()
     }
 
-    async fn asked(&self, key: &str, route: (&str, &str), body: &Value) -> Result<(u16, Value)> {
+    pub(crate) async fn asked(
+        &self,
+        key: &str,
+        route: (&str, &str),
+        body: &Value,
+    ) -> Result<(u16, Value)> {
         let request = Request::json(route.0, route.1, body);
         let response = self.send(key, request).await?;
         Ok((response.status, response.json().unwrap_or(Value::Null)))
     }
 
+    /// Asks without a key.
+    pub(crate) async fn anonymous(&self, method: &str, path: &str) -> Result<(u16, Value)> {
+        let response = Request::new(method, path).send(self.address).await?;
+        Ok((response.status, response.json().unwrap_or(Value::Null)))
+    }
+
     /// Makes a key with `privileges` on `names`.
-    async fn key(&self, names: &[&str], privileges: &[&str]) -> Result<String> {
+    pub(crate) async fn key(&self, names: &[&str], privileges: &[&str]) -> Result<String> {
         let grant = json!({"names": names, "privileges": privileges});
         let roles = json!({"role": {"indices": [grant]}});
         let body = json!({"name": names.join(","), "role_descriptors": roles});

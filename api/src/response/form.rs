@@ -82,7 +82,7 @@ impl Form {
     }
 
     /// Whether a table is to be JSON.
-    pub(super) fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.is_json
     }
 

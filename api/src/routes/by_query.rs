@@ -219,6 +219,9 @@ async fn carry_out(request: &Request, asked: ByQueryRequest) -> Answer {
 /// Returns what is kept of a task that has ended.
 fn result(task: &TaskInfo, node: &str, outcome: &Outcome) -> Bytes {
     let mut kept = json!({"completed": true, "task": tasks::shown(task, node, true)});
+    if let Some(owner) = &task.owner {
+        kept["owner"] = json!(owner);
+    }
     match outcome {
         Ok(report) => kept["response"] = answer::response(report, answer::Form::ALL),
         Err(error) => kept["error"] = ApiError::from(error).to_json(),
@@ -234,6 +237,7 @@ fn rethrottle(request: &Request) -> Answer {
     let rate = asked::rate(text)?;
     let id = request.required_part("task")?;
     let number = tasks::number_of(request, id)?;
+    let number = number.filter(|number| tasks::is_reached(request, *number));
     let task = number.and_then(|number| request.root().tasks().rethrottle(number, rate));
     let task = task.ok_or_else(|| tasks::not_found(format!("task [{id}] is missing")))?;
     Ok(tasks::answer_by_node(request, &[task]))

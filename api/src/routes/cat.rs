@@ -10,7 +10,7 @@ mod nodes;
 mod recovery;
 mod segments;
 mod shards;
-mod tasks;
+pub(crate) mod tasks;
 mod templates;
 
 use http::Method;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use gleaner_model::mapping::matches_pattern;
 use gleaner_root::tasks::TaskInfo;
 use http::{Method, StatusCode};
@@ -13,6 +14,7 @@ use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::security::OWNER;
 
 /// How long tasks are waited for where the request does not say, as in the dialect.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,20 +113,21 @@ async fn get(request: Request) -> Answer {
     let text = request.required_part("task")?;
     let number = number_of(&request, text)?;
     let tasks = request.root().tasks();
-    if let Some(task) = number.and_then(|number| tasks.get(number)) {
+    let task = number.and_then(|number| tasks.get(number));
+    if let Some(task) = task.filter(|task| is_of_owner(&request, task.owner.as_deref())) {
         if !request.parameters.is_set("wait_for_completion")? {
             let task = shown(&task, &node(&request), true);
             return Ok(Reply::json(&json!({"completed": false, "task": task})));
         }
         until_ended(&request, std::slice::from_ref(&task)).await?;
-        if let Some(result) = request.root().reader().task_result(text).await? {
+        if let Some(result) = result_of(&request, text).await? {
             return Ok(Reply::raw_json(StatusCode::OK, result));
         }
         // It was waited for by its client, who was told what it did.
         let task = shown(&task, &node(&request), true);
         return Ok(Reply::json(&json!({"completed": true, "task": task})));
     }
-    match request.root().reader().task_result(text).await? {
+    match result_of(&request, text).await? {
         Some(result) => Ok(Reply::raw_json(StatusCode::OK, result)),
         None => Err(not_found(match number {
             Some(_) => format!("task [{text}] isn't running and hasn't stored its results"),
@@ -136,11 +139,35 @@ async fn get(request: Request) -> Answer {
     }
 }
 
+/// Returns what a task did, where the sender may know it.
+async fn result_of(request: &Request, id: &str) -> Result<Option<Bytes>, ApiError> {
+    let result = request.root().reader().task_result(id).await?;
+    let is_known = |result: &Bytes| {
+        let read: Value = serde_json::from_slice(result).unwrap_or_default();
+        is_of_owner(request, read["owner"].as_str())
+    };
+    // It is not read where everybody's may be known.
+    let knows_all = request.part(OWNER).is_none();
+    Ok(result.filter(|result| knows_all || is_known(result)))
+}
+
+/// Returns whether the sender reaches a task that is under way. What it does not reach is for it as if it were not there.
+pub(super) fn is_reached(request: &Request, number: u64) -> bool {
+    let task = request.root().tasks().get(number);
+    task.is_some_and(|task| is_of_owner(request, task.owner.as_deref()))
+}
+
+fn is_of_owner(request: &Request, owner: Option<&str>) -> bool {
+    let reached = request.part(OWNER);
+    reached.is_none_or(|reached| owner == Some(reached))
+}
+
 async fn cancel(request: Request) -> Answer {
     let tasks = request.root().tasks();
     let cancelled: Vec<TaskInfo> = match request.part("task") {
         Some(text) => {
             let number = number_of(&request, text)?;
+            let number = number.filter(|number| is_reached(&request, *number));
             let task = number.and_then(|number| tasks.cancel(number));
             let missing = || not_found(format!("task [{text}] is not found"));
             vec![task.ok_or_else(missing)?]
@@ -211,7 +238,8 @@ pub(super) fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
             .is_none_or(|patterns| patterns.iter().any(of_action))
     };
     let mut tasks = request.root().tasks().list_all();
-    tasks.retain(|task| is_here && is_part(task) && is_named(task));
+    let is_seen = |task: &TaskInfo| is_of_owner(request, task.owner.as_deref());
+    tasks.retain(|task| is_here && is_part(task) && is_named(task) && is_seen(task));
     Ok(tasks)
 }
 

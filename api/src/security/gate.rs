@@ -1,6 +1,7 @@
 //! Whether a principal may do what a request asks for: held against the right of its route, before the route is asked.
 
 use gleaner_model::ClusterState;
+use gleaner_model::security::ANONYMOUS;
 use gleaner_query::names::expand_date_math;
 
 use super::rights::{Needs, Right};
@@ -11,6 +12,9 @@ use crate::route::Route;
 
 /// Name of the part that stands for the index in a path without one: the indices that the sender may reach.
 pub(crate) const ALLOWED: &str = "allowed indices";
+
+/// Name of the part that says whose tasks the sender may reach, by the id of the key: none reaches all.
+pub(crate) const OWNER: &str = "owner of tasks";
 
 /// A request whose sender is known.
 pub(crate) struct Entry<'a> {
@@ -23,7 +27,7 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Refuses a request without the right that its route needs. Where its path names indices by wildcards, or none, `parts`
-/// name those afterwards that its sender may reach: what comes later cannot reach others.
+/// name those afterwards that its sender may reach, and [`OWNER`] whose tasks: what comes later cannot reach others.
 ///
 /// # Errors
 /// 403 with the action and the names; 404 where nothing is left of the names and something has to be; 400 for parameters
@@ -40,6 +44,15 @@ pub(crate) fn authorize(
         Needs::Nothing | Needs::Key | Needs::Context | Needs::Items(_) => Ok(()),
         Needs::Cluster(privilege) if holder.key.rights.allow_cluster(privilege) => Ok(()),
         Needs::Cluster(privilege) => Err(denial::of_cluster(holder, right.action, privilege)),
+        Needs::Tasks(privilege) if holder.key.rights.allow_cluster(privilege) => Ok(()),
+        // Those without a key do not know one another.
+        Needs::Tasks(privilege) if *holder.id == *ANONYMOUS => {
+            Err(denial::of_cluster(holder, right.action, privilege))
+        }
+        Needs::Tasks(_) => {
+            parts.push((OWNER, holder.id.to_string()));
+            Ok(())
+        }
         Needs::Indices(..) | Needs::Named(..) => narrow(entry, holder, right, parts),
         Needs::Document(_) => match (right.on_indices(), index_of(parts)) {
             (Some(action), Some(at)) => {

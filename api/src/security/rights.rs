@@ -33,6 +33,8 @@ pub(crate) enum Needs {
     Key,
     /// A privilege on the cluster.
     Cluster(OnCluster),
+    /// Any key, which reaches the tasks that it asked for itself; with a privilege on the cluster those of all.
+    Tasks(OnCluster),
     /// A privilege on the indices that the path names, or on all that rights allow where it names none.
     Indices(OnIndex, Reach),
     /// The same, of a route that refuses to be asked for all.

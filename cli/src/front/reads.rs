@@ -8,7 +8,8 @@ use gleaner_api::{Bindings, Gather, GatheredRoutes, RootAnswer};
 use gleaner_front::{Binding, Join};
 use gleaner_model::Role;
 use http::request::Parts;
-use http::{Method, Response};
+use http::uri::PathAndQuery;
+use http::{Method, Response, Uri};
 
 use crate::node::membership::Membership;
 
@@ -40,6 +41,10 @@ impl RootNames {
 }
 
 impl Join for JoinedRoots {
+    fn asked(&self, uri: &Uri) -> Option<PathAndQuery> {
+        self.gather.asked(uri)
+    }
+
     fn refusal(&self) -> Option<Response<Bytes>> {
         self.gather.refusal()
     }

@@ -1,6 +1,7 @@
 //! `_cat/tasks`: what is under way on this node.
 
 use gleaner_root::tasks::TaskInfo;
+use serde_json::Value;
 
 use super::split;
 use crate::render::units;
@@ -40,6 +41,32 @@ pub(super) async fn table(request: Request) -> Answer {
     }))
 }
 
+/// Returns the table of the rows of all nodes, each an object of all columns.
+pub(crate) fn joined(rows: &Value) -> Table {
+    let rows = rows.as_array().into_iter().flatten().map(|row| {
+        let cell = |column: &Column| {
+            let shown = row[column.name].as_str().map(str::to_owned);
+            // What is shown with its unit is ordered by the number beside it.
+            let ordered = match column.name {
+                "running_time" => "running_time_ns",
+                name => name,
+            };
+            let number = row[ordered].as_str().and_then(|text| text.parse().ok());
+            match (shown, number) {
+                (Some(shown), Some(number)) if column.is_number || ordered != column.name => {
+                    Cell::quantity(shown, number)
+                }
+                (shown, _) => shown.into(),
+            }
+        };
+        COLUMNS.iter().map(cell).collect()
+    });
+    Table {
+        columns: COLUMNS,
+        rows: rows.collect(),
+    }
+}
+
 fn row(request: &Request, task: &TaskInfo, node: &str) -> Vec<Cell> {
     let options = &request.app.options;
     let (host, port) = split(&options.publish_address);
@@ -76,7 +103,19 @@ fn time_of_day(millis: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::parameters::Parameters;
+
+    #[test]
+    fn rows_of_several_nodes_are_one_table() {
+        let row = |id: &str, ns: &str, text: &str| json!({"task_id": id, "running_time_ns": ns, "running_time": text});
+        let rows = json!([row("a:1", "9000000", "9ms"), row("b:7", "2000000000", "2s")]);
+        let parameters = Parameters::parse(Some("h=task_id,time&s=time:desc")).expect("good");
+        let text = joined(&rows).to_text(&parameters).expect("a table");
+        assert_eq!(text, "b:7 2s\na:1 9ms\n");
+    }
 
     #[test]
     fn the_time_of_day_is_that_of_utc() {

@@ -1,9 +1,10 @@
 //! What each route needs: the table. Tables for people have their own, [`cat`], and so have routes of
-//! keys, [`keys`], and of lifecycles, [`lifecycle`].
+//! keys, [`keys`], of lifecycles, [`lifecycle`], and of tasks, [`tasks`].
 
 mod cat;
 mod keys;
 mod lifecycle;
+mod tasks;
 
 use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
@@ -62,7 +63,7 @@ fn open_and_closed() -> ResolveOptions {
 
 /// What each route needs.
 pub(super) fn rights() -> impl Iterator<Item = &'static (&'static str, Right)> {
-    let others = cat::RIGHTS.iter().chain(keys::RIGHTS);
+    let others = cat::RIGHTS.iter().chain(keys::RIGHTS).chain(tasks::RIGHTS);
     RIGHTS.iter().chain(lifecycle::RIGHTS).chain(others)
 }
 
@@ -198,10 +199,6 @@ static RIGHTS: &[(&str, Right)] = &[
     ),
     // Of what it reads; the route checks what it writes.
     ("reindex", items("indices:data/read/search", OnIndex::Read)),
-    (
-        "rethrottle",
-        cluster("cluster:admin/reindex/rethrottle", OnCluster::Manage),
-    ),
     (
         "indices.create",
         document("indices:admin/create", OnIndex::CreateIndex),
@@ -385,18 +382,6 @@ static RIGHTS: &[(&str, Right)] = &[
     (
         "indices.recovery",
         indices("indices:monitor/recovery", OnIndex::Monitor, everything),
-    ),
-    (
-        "tasks.list",
-        cluster("cluster:monitor/tasks/lists", OnCluster::Monitor),
-    ),
-    (
-        "tasks.get",
-        cluster("cluster:monitor/task/get", OnCluster::Monitor),
-    ),
-    (
-        "tasks.cancel",
-        cluster("cluster:admin/tasks/cancel", OnCluster::Manage),
     ),
     (
         "cluster.put_component_template",

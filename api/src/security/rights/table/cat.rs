@@ -4,6 +4,7 @@ use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
 use gleaner_query::names::ResolveOptions;
 
+use super::tasks::tasks;
 use super::{cluster, everything, indices, open_and_closed, plain, read};
 use crate::security::rights::{Needs, Right};
 
@@ -57,7 +58,7 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "cat.tasks",
-        cluster("cluster:monitor/tasks/lists", OnCluster::Monitor),
+        tasks("cluster:monitor/tasks/lists", OnCluster::Monitor),
     ),
     (
         "cat.thread_pool",
