@@ -465,6 +465,7 @@ impl ShardIndex {
             documents: view.num_documents(),
             deleted: segments.iter().map(|segment| segment.deleted).sum(),
             segments,
+            num_segments: self.directory.num_segments() as u64,
             store_bytes: 0,
             writer_bytes: self.writer_bytes() as u64,
         }

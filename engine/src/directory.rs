@@ -190,6 +190,11 @@ impl ShardDirectory {
         self.shared.state.read().meta.clone()
     }
 
+    /// Returns how many segments the meta in memory names, shown to searches or not yet.
+    pub fn num_segments(&self) -> usize {
+        self.shared.state.read().live.len()
+    }
+
     /// Replaces the meta in memory.
     ///
     /// # Errors

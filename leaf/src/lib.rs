@@ -10,6 +10,7 @@
 mod agree;
 mod client;
 mod copy;
+mod counts;
 mod fault;
 mod lifecycle;
 mod node;

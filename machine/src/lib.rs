@@ -69,6 +69,8 @@ impl Probe {
             machine: machine(percents),
             disk: self.disk(),
             query_memory: None,
+            searches: None,
+            writes: None,
         }
     }
 

@@ -17,6 +17,44 @@ pub struct NodeStats {
     pub disk: Option<DiskStats>,
     /// The memory budget of its queries and answers.
     pub query_memory: Option<BudgetStats>,
+    /// Its search threads; those of a leaf alone.
+    pub searches: Option<PoolStats>,
+    /// What is written to its primaries; of a leaf alone.
+    pub writes: Option<WriteStats>,
+}
+
+/// Work of one kind, and what waits for its turn. Counts are since the process began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Threads that do it and nothing else; 0 where it is done by threads of all work.
+    pub num_threads: u64,
+    /// Pieces of it that are under way.
+    pub num_active: u64,
+    /// Most that were at once.
+    pub num_largest: u64,
+    /// Pieces that wait.
+    pub num_queued: u64,
+    /// Most that may wait; `None` where their bytes are bounded instead.
+    pub queue_capacity: Option<u64>,
+    /// Pieces that were refused.
+    pub num_rejected: u64,
+    /// Pieces that came to an end.
+    pub num_completed: u64,
+}
+
+/// What is written to the primaries of a leaf.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteStats {
+    /// The calls: one or more documents for one shard.
+    pub calls: PoolStats,
+    /// Bytes of documents that are under way.
+    pub held_bytes: u64,
+    /// Bytes of documents that wait for room.
+    pub waiting_bytes: u64,
+    /// Bytes that may be under way, and as many that may wait.
+    pub limit_bytes: u64,
+    /// Bytes that were let in since the process began.
+    pub total_bytes: u64,
 }
 
 /// What a process uses.

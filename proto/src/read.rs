@@ -95,7 +95,7 @@ pub struct ShardState {
     pub num_documents: u64,
     /// Deleted documents not yet merged away.
     pub num_deleted: u64,
-    /// Segments visible.
+    /// Segments that are written, shown to searches or not yet.
     pub num_segments: u64,
     /// Those segments, in the order in which searches go through them; none where the leaf does not tell.
     pub segments: Vec<SegmentState>,

@@ -76,6 +76,26 @@ async fn segments_add_up_to_the_index() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn segments_that_are_written_count_before_they_are_shown() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let index = json!({"settings": {"number_of_shards": 1, "refresh_interval": "-1"}});
+    server
+        .send(&Request::json("PUT", "/still", &index))
+        .await?
+        .ok()?;
+    let document = Request::json("PUT", "/still/_doc/1", &json!({"n": 1}));
+    server.send(&document).await?.ok()?;
+    let flush = Request::new("POST", "/still/_flush");
+    server.send(&flush).await?.ok()?;
+    let stats = get(&server, "/still/_stats/segments,docs").await?;
+    let total = &stats["_all"]["total"];
+    assert_eq!(total["segments"]["count"], 1, "{stats}");
+    assert_eq!(total["docs"]["count"], 0, "{stats}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_tells_how_it_came_to_serve() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = served(&folder).await?;

@@ -23,7 +23,7 @@ pub(super) use members::{
     Member, NumMembers, ROLES, has_members, members, members_except, members_of,
 };
 use metrics::Metrics;
-pub(super) use process::THREAD_POOLS;
+pub(super) use process::{THREAD_POOLS, thread_pool};
 pub(super) use reports::Reports;
 
 const NODES: &[Parameter] = &[

@@ -84,6 +84,8 @@ pub struct ShardStats {
     pub deleted: u64,
     /// Segments that searches see, in the order of the view.
     pub segments: Vec<SegmentStats>,
+    /// Segments that are written, shown to searches or not yet.
+    pub num_segments: u64,
     /// Bytes of the folder.
     pub store_bytes: u64,
     /// Indexing memory that the segment in the making takes, estimated.

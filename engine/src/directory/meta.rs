@@ -158,6 +158,16 @@ impl Segments {
         parse_meta(bytes).map(|meta| Self::of(meta.segments))
     }
 
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns whether `path`, a file name, belongs to one of the segments in the state named.
     pub fn name(&self, path: &Path) -> bool {
         let Some((id, rest)) = path.to_str().and_then(|name| name.split_once('.')) else {

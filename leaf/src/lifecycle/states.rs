@@ -61,6 +61,8 @@ impl Leaf {
                 held_bytes: self.searcher.memory.held_bytes(),
                 limit_bytes: self.node.options.query_memory_bytes,
             }),
+            searches: Some(self.searcher.pool.stats()),
+            writes: Some(self.writes.queue.stats()),
             ..read.map_err(unread)?
         })
     }
@@ -97,7 +99,7 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
         committed: shard.flushes.committed(),
         num_documents: stats.documents,
         num_deleted: stats.deleted,
-        num_segments: stats.segments.len() as u64,
+        num_segments: stats.num_segments,
         segments: stats.segments.iter().map(segment_state).collect(),
         store_bytes: stats.store_bytes,
         log_bytes: 0,

@@ -12,8 +12,11 @@ use std::time::Instant;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use gleaner_engine::control::Control;
 use gleaner_model::metric;
+use gleaner_model::node_stats::PoolStats;
 use gleaner_proto::LeafFault;
 use tokio::sync::oneshot;
+
+use crate::counts::{Counts, Running};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -22,6 +25,7 @@ pub(crate) struct Pool {
     queue: Sender<Job>,
     capacity: usize,
     rayon: Arc<rayon::ThreadPool>,
+    counts: Arc<Counts>,
 }
 
 /// Cancels the evaluation when the caller goes away, and notes when that was.
@@ -38,16 +42,20 @@ impl Drop for CancelOnDrop {
 }
 
 /// Counts an evaluation as running while it lives, also one that panics.
-struct RunningGuard;
+struct RunningGuard<'a> {
+    _counted: Running<'a>,
+}
 
-impl RunningGuard {
-    fn begin() -> Self {
+impl<'a> RunningGuard<'a> {
+    fn begin(counts: &'a Counts) -> Self {
         metrics::gauge!(metric::SEARCHES_RUNNING.name).increment(1.0);
-        Self
+        Self {
+            _counted: counts.begin(),
+        }
     }
 }
 
-impl Drop for RunningGuard {
+impl Drop for RunningGuard<'_> {
     fn drop(&mut self) {
         metrics::gauge!(metric::SEARCHES_RUNNING.name).decrement(1.0);
     }
@@ -82,7 +90,18 @@ impl Pool {
             queue,
             capacity,
             rayon,
+            counts: Arc::default(),
         })
+    }
+
+    /// Returns what runs, waits and was refused. What is evaluated where it is asked for counts as well.
+    pub(crate) fn stats(&self) -> PoolStats {
+        PoolStats {
+            num_threads: self.rayon.current_num_threads() as u64,
+            num_queued: self.queue.len() as u64,
+            queue_capacity: Some(self.capacity as u64),
+            ..self.counts.stats()
+        }
     }
 
     /// Returns the threads that share the work of one query.
@@ -104,6 +123,7 @@ impl Pool {
             return Err(PoolFault::Late);
         }
         let control = Arc::new(Control::until(deadline));
+        let _running = self.counts.begin();
         caught(|| job(&control))
     }
 
@@ -123,6 +143,7 @@ impl Pool {
             at: Arc::clone(&called_off),
         };
         let (reply, answer) = oneshot::channel();
+        let counts = Arc::clone(&self.counts);
         let job: Job = Box::new(move || {
             if reply.is_closed() {
                 return;
@@ -130,7 +151,7 @@ impl Pool {
             let outcome = if Instant::now() >= deadline {
                 None
             } else {
-                let _running = RunningGuard::begin();
+                let _running = RunningGuard::begin(&counts);
                 Some(job(&control))
             };
             if let Some(at) = called_off.get() {
@@ -143,6 +164,7 @@ impl Pool {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(job)
         {
             metrics::counter!(metric::SEARCH_REJECTED.name).increment(1);
+            self.counts.reject();
             let fault = LeafFault::Rejected {
                 queue: "search".into(),
                 capacity: self.capacity,

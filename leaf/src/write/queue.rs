@@ -6,12 +6,16 @@
 //! at most: one that is slow does not keep writes from the others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gleaner_model::metric;
+use gleaner_model::node_stats::WriteStats;
 use gleaner_proto::LeafFault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
+
+use crate::counts::Counts;
 
 /// Bytes that a permit stands for: semaphores count to 2^29 at least.
 const GRAIN: usize = 64;
@@ -26,13 +30,52 @@ pub(crate) struct WriteQueue {
     waiting: Semaphore,
     capacity: usize,
     patience: Duration,
+    counts: Arc<WriteCounts>,
 }
 
 /// The room of one shard.
 pub(crate) struct ShardRoom(Arc<Semaphore>);
 
 /// What a write takes, of its shard's room and of the leaf's; dropping it gives it back.
-pub(crate) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+pub(crate) struct Room {
+    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    bytes: u64,
+    counts: Arc<WriteCounts>,
+}
+
+/// What a write takes while it waits; dropping it gives it back.
+pub(crate) struct Waiting<'a> {
+    _permit: SemaphorePermit<'a>,
+    bytes: u64,
+    counts: &'a WriteCounts,
+}
+
+/// Calls, and the bytes of their documents.
+#[derive(Default)]
+struct WriteCounts {
+    calls: Counts,
+    held_bytes: AtomicU64,
+    waiting_bytes: AtomicU64,
+    total_bytes: AtomicU64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let counts = &self.counts;
+        counts.held_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        counts.calls.leave();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let counts = self.counts;
+        counts
+            .waiting_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+        counts.calls.stop_waiting();
+    }
+}
 
 impl WriteQueue {
     /// Returns room for `capacity` bytes; `patience` is how long a write waits for some.
@@ -43,6 +86,32 @@ impl WriteQueue {
             waiting: Semaphore::new(num_permits),
             capacity,
             patience,
+            counts: Arc::default(),
+        }
+    }
+
+    /// Returns what is under way, waits and was refused.
+    pub(crate) fn stats(&self) -> WriteStats {
+        let read = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
+        WriteStats {
+            calls: self.counts.calls.stats(),
+            held_bytes: read(&self.counts.held_bytes),
+            waiting_bytes: read(&self.counts.waiting_bytes),
+            limit_bytes: self.capacity as u64,
+            total_bytes: read(&self.counts.total_bytes),
+        }
+    }
+
+    /// Counts a write that found room.
+    fn entered(&self, permits: (OwnedSemaphorePermit, OwnedSemaphorePermit), bytes: usize) -> Room {
+        let (bytes, counts) = (bytes as u64, &self.counts);
+        counts.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        counts.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+        counts.calls.enter();
+        Room {
+            _permits: permits,
+            bytes,
+            counts: Arc::clone(counts),
         }
     }
 
@@ -75,7 +144,7 @@ impl WriteQueue {
             Some((of_shard, of_leaf))
         };
         if let Some(taken) = at_once() {
-            return Ok(taken);
+            return Ok(self.entered(taken, bytes));
         }
         let _waiting = self.wait(bytes)?;
         metrics::counter!(metric::WRITE_PACED.name).increment(1);
@@ -91,16 +160,25 @@ impl WriteQueue {
             Some((of_shard, of_leaf))
         };
         let taken = timeout(self.patience.min(remaining / 2), in_turn).await;
-        taken.ok().flatten().ok_or_else(|| self.rejected())
+        let taken = taken.ok().flatten().ok_or_else(|| self.rejected())?;
+        Ok(self.entered(taken, bytes))
     }
 
     /// Takes room to wait with `bytes` of documents, until it is dropped.
     ///
     /// # Errors
     /// [`LeafFault::Rejected`] when too much waits already.
-    pub(crate) fn wait(&self, bytes: usize) -> Result<SemaphorePermit<'_>, LeafFault> {
+    pub(crate) fn wait(&self, bytes: usize) -> Result<Waiting<'_>, LeafFault> {
         let waiting = self.waiting.try_acquire_many(self.permits_for(bytes));
-        waiting.map_err(|_| self.rejected())
+        let permit = waiting.map_err(|_| self.rejected())?;
+        let (bytes, counts) = (bytes as u64, &*self.counts);
+        counts.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        counts.calls.wait();
+        Ok(Waiting {
+            _permit: permit,
+            bytes,
+            counts,
+        })
     }
 
     fn permits_for(&self, bytes: usize) -> u32 {
@@ -109,6 +187,7 @@ impl WriteQueue {
 
     fn rejected(&self) -> LeafFault {
         metrics::counter!(metric::WRITE_REJECTED.name).increment(1);
+        self.counts.calls.reject();
         LeafFault::Rejected {
             queue: "write".into(),
             capacity: self.capacity,
@@ -164,7 +243,7 @@ mod tests {
     async fn what_waits_is_bounded_too() {
         let queue = queue(LONG);
         let shard = queue.for_shard();
-        let _held = queue.enter(&shard, 4 * GRAIN, LONG).await.expect("room");
+        let held = queue.enter(&shard, 4 * GRAIN, LONG).await.expect("room");
         let mut waiting: Vec<_> = (0..2)
             .map(|_| Box::pin(queue.enter(&shard, 4 * GRAIN, LONG)))
             .collect();
@@ -172,11 +251,29 @@ mod tests {
             assert!(poll!(write).is_pending());
         }
         assert!(queue.enter(&shard, GRAIN, LONG).await.is_err());
+        let stats = queue.stats();
+        let grains = |bytes: u64| bytes / GRAIN as u64;
+        assert_eq!((stats.calls.num_active, grains(stats.held_bytes)), (1, 4));
+        assert_eq!(
+            (stats.calls.num_queued, grains(stats.waiting_bytes)),
+            (2, 8)
+        );
+        assert_eq!(
+            (stats.calls.num_rejected, stats.calls.num_completed),
+            (1, 0)
+        );
         drop(waiting);
         let mut again = Box::pin(queue.enter(&shard, GRAIN, LONG));
         assert!(
             poll!(&mut again).is_pending(),
             "there is room to wait again"
+        );
+        drop((again, held));
+        let stats = queue.stats();
+        assert_eq!((stats.held_bytes, stats.waiting_bytes), (0, 0));
+        assert_eq!(
+            (stats.calls.num_completed, grains(stats.total_bytes)),
+            (1, 4)
         );
     }
 

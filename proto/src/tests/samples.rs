@@ -1,13 +1,13 @@
 //! One value of each kind, no field at its default where that can be.
 
 mod copies;
+mod nodes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_leases::{FollowAnswer, FollowCall, Mark};
-use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
 use gleaner_model::{
     Chain, DocumentId, FieldPath, Generation, History, IndexUuid, MappingVersion, NodeId,
     PrimaryTerm, SeqNo, ShardKey, ShardNumber, Terms, Version,
@@ -24,6 +24,8 @@ use gleaner_query::resolved::{
 };
 use gleaner_query::search::{FieldFormat, Missing, SortKey, SortTarget, SourceFilter, TrackTotal};
 use serde_json::json;
+
+pub(crate) use nodes::node_stats;
 
 use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
 use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
@@ -240,39 +242,6 @@ pub(crate) fn what() -> FetchWhat {
             include_unmapped: true,
         }],
         ..FetchWhat::default()
-    }
-}
-
-pub(crate) fn node_stats() -> NodeStats {
-    NodeStats {
-        build_version: "1.2.3".to_owned(),
-        uptime: Duration::from_millis(12_345),
-        process: Some(ProcessStats {
-            pid: 17,
-            resident_bytes: 1 << 33,
-            virtual_bytes: 1 << 34,
-            cpu: Duration::from_millis(50),
-            cpu_percent: 7,
-            num_threads: 9,
-            num_open_files: 40,
-            max_open_files: Some(1_024),
-        }),
-        machine: Some(MachineStats {
-            num_processors: 2,
-            cpu_percent: 70,
-            load: [0.5, 1.25, 2.0],
-            memory_bytes: 1 << 35,
-            available_memory_bytes: 1 << 32,
-        }),
-        disk: Some(DiskStats {
-            total_bytes: 1 << 40,
-            free_bytes: 1 << 39,
-            available_bytes: 1 << 38,
-        }),
-        query_memory: Some(BudgetStats {
-            held_bytes: 3,
-            limit_bytes: 1 << 30,
-        }),
     }
 }
 

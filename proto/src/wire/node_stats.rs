@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use gleaner_model::node_stats::{BudgetStats, DiskStats, MachineStats, NodeStats, ProcessStats};
+use gleaner_model::node_stats::{
+    BudgetStats, DiskStats, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats,
+};
 
-use super::field::{maybe, maybe_message, millis};
+use super::field::{maybe, maybe_message, millis, one};
 use super::{DecodeError, Wire, v1};
 
 impl Wire for NodeStats {
@@ -18,6 +20,8 @@ impl Wire for NodeStats {
             machine,
             disk,
             query_memory,
+            searches,
+            writes,
         } = self;
         v1::NodeStats {
             build_version: build_version.clone(),
@@ -26,6 +30,8 @@ impl Wire for NodeStats {
             machine: maybe_message(machine.as_ref()),
             disk: maybe_message(disk.as_ref()),
             query_memory: maybe_message(query_memory.as_ref()),
+            searches: maybe_message(searches.as_ref()),
+            writes: maybe_message(writes.as_ref()),
         }
     }
 
@@ -37,6 +43,8 @@ impl Wire for NodeStats {
             machine,
             disk,
             query_memory,
+            searches,
+            writes,
         } = message;
         Ok(Self {
             build_version,
@@ -45,6 +53,92 @@ impl Wire for NodeStats {
             machine: maybe(machine)?,
             disk: maybe(disk)?,
             query_memory: maybe(query_memory)?,
+            searches: maybe(searches)?,
+            writes: maybe(writes)?,
+        })
+    }
+}
+
+impl Wire for PoolStats {
+    type Message = v1::PoolStats;
+
+    fn to_message(&self) -> v1::PoolStats {
+        let Self {
+            num_threads,
+            num_active,
+            num_largest,
+            num_queued,
+            queue_capacity,
+            num_rejected,
+            num_completed,
+        } = *self;
+        v1::PoolStats {
+            num_threads,
+            num_active,
+            num_largest,
+            num_queued,
+            queue_capacity,
+            num_rejected,
+            num_completed,
+        }
+    }
+
+    fn from_message(message: v1::PoolStats) -> Result<Self, DecodeError> {
+        let v1::PoolStats {
+            num_threads,
+            num_active,
+            num_largest,
+            num_queued,
+            queue_capacity,
+            num_rejected,
+            num_completed,
+        } = message;
+        Ok(Self {
+            num_threads,
+            num_active,
+            num_largest,
+            num_queued,
+            queue_capacity,
+            num_rejected,
+            num_completed,
+        })
+    }
+}
+
+impl Wire for WriteStats {
+    type Message = v1::WriteStats;
+
+    fn to_message(&self) -> v1::WriteStats {
+        let Self {
+            calls,
+            held_bytes,
+            waiting_bytes,
+            limit_bytes,
+            total_bytes,
+        } = *self;
+        v1::WriteStats {
+            calls: Some(calls.to_message()),
+            held_bytes,
+            waiting_bytes,
+            limit_bytes,
+            total_bytes,
+        }
+    }
+
+    fn from_message(message: v1::WriteStats) -> Result<Self, DecodeError> {
+        let v1::WriteStats {
+            calls,
+            held_bytes,
+            waiting_bytes,
+            limit_bytes,
+            total_bytes,
+        } = message;
+        Ok(Self {
+            calls: one(calls, "WriteStats.calls")?,
+            held_bytes,
+            waiting_bytes,
+            limit_bytes,
+            total_bytes,
         })
     }
 }

@@ -7,6 +7,7 @@ mod clauses;
 mod frozen;
 mod hostile;
 mod intervals;
+mod node_stats;
 mod postings;
 mod queries;
 mod round_trips;

@@ -2,13 +2,14 @@
 //! changes of metadata that wait.
 
 use gleaner_model::mapping::matches_pattern;
+use gleaner_model::node_stats::PoolStats;
 
 use super::split;
 use crate::parameters::comma_list;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::nodes::{Reports, THREAD_POOLS, members, members_except};
+use crate::routes::nodes::{Reports, THREAD_POOLS, members, members_except, thread_pool};
 
 const ATTRIBUTES: &[Column] = &[
     Column::text("node", "name", "node name"),
@@ -109,7 +110,7 @@ pub(super) async fn attributes(request: Request) -> Answer {
     }))
 }
 
-/// Threads are of all work alike: the pools of the dialect have none of their own, so nothing is counted of them.
+/// Shows the pools of each node. Those that nothing is counted of are done by threads of all work alike.
 pub(super) async fn thread_pools(request: Request) -> Answer {
     let wanted = request.part("patterns").map(comma_list);
     let is_wanted = |pool: &str| {
@@ -121,6 +122,7 @@ pub(super) async fn thread_pools(request: Request) -> Answer {
     let reports = Reports::gather(&request).await;
     let members = members_except(&request, &reports.gone());
     let rows = members.iter().flat_map(|member| {
+        let report = reports.of(member);
         let pid = reports.of(member).and_then(|of| of.process.as_ref());
         let pid = pid.map_or_else(Cell::unknown, |process| u64::from(process.pid).into());
         let (host, port) = split(&member.address);
@@ -137,6 +139,9 @@ pub(super) async fn thread_pools(request: Request) -> Answer {
                 pool.into(),
                 "fixed".into(),
             ];
+            if let Some(of) = thread_pool(report, pool) {
+                row.extend(counted(&of));
+            }
             row.resize(POOLS.len(), Cell::unknown());
             row
         })
@@ -145,6 +150,27 @@ pub(super) async fn thread_pools(request: Request) -> Answer {
         columns: POOLS,
         rows: rows.collect(),
     }))
+}
+
+/// Returns the cells from `active` to `size`.
+fn counted(of: &PoolStats) -> [Cell; 10] {
+    let capacity = of.queue_capacity.map_or_else(Cell::unknown, Cell::from);
+    let threads = match of.num_threads {
+        0 => Cell::unknown(),
+        threads => threads.into(),
+    };
+    [
+        of.num_active.into(),
+        threads.clone(),
+        of.num_queued.into(),
+        capacity,
+        of.num_rejected.into(),
+        of.num_largest.into(),
+        of.num_completed.into(),
+        Cell::unknown(),
+        Cell::unknown(),
+        threads,
+    ]
 }
 
 fn without_rows(columns: &'static [Column]) -> Answer {

@@ -1,11 +1,14 @@
 //! What a node says of its process and machine, in the sections that programs which watch clusters read.
 //!
-//! What there is none of here is 0: there is no virtual machine with a collector, no ingest pipeline, and no pool
-//! of threads that the dialect has a name for. In the place of a heap stands the memory budget of queries and
+//! What there is none of here is 0: there is no virtual machine with a collector, no ingest pipeline. Of the pools of threads
+//! that the dialect has names for, `search` and `write` are counted, on leaves: the other work is done by threads of
+//! all work. In the place of a heap stands the memory budget of queries and
 //! answers, whose end is refused with 429 as that of a heap is. A node that does not tell has the sections that
 //! are 0 everywhere alone.
 
-use gleaner_model::node_stats::{DiskStats, MachineStats, NodeStats, ProcessStats, percent};
+use gleaner_model::node_stats::{
+    DiskStats, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats, percent,
+};
 use serde_json::{Value, json};
 
 /// Returns the sections: what asks for each, its name, and what it holds.
@@ -13,7 +16,7 @@ pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static st
     let uptime_ms = of.map_or(0, |of| of.uptime.as_millis() as u64);
     let mut sections = vec![
         ("jvm", "jvm", jvm(of, uptime_ms)),
-        ("thread_pool", "thread_pool", thread_pools()),
+        ("thread_pool", "thread_pool", thread_pools(of)),
         ("fs", "fs", fs(of.and_then(|of| of.disk.as_ref()))),
         ("transport", "transport", transport()),
         (
@@ -27,7 +30,7 @@ pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static st
         (
             "indexing_pressure",
             "indexing_pressure",
-            indexing_pressure(),
+            indexing_pressure(of.and_then(|of| of.writes).unwrap_or_default()),
         ),
     ];
     if let Some(machine) = of.and_then(|of| of.machine.as_ref()) {
@@ -112,17 +115,32 @@ fn jvm(of: Option<&NodeStats>, uptime_ms: u64) -> Value {
     })
 }
 
-/// The pools of the dialect that are shown; threads are of all work alike, so none has any of its own.
+/// The pools of the dialect that are shown.
 pub(in crate::routes) const THREAD_POOLS: [&str; 4] = ["get", "management", "search", "write"];
 
-fn thread_pools() -> Value {
-    let pool = json!({
-        "threads": 0, "queue": 0, "active": 0, "rejected": 0, "largest": 0, "completed": 0,
-    });
-    THREAD_POOLS
-        .iter()
-        .map(|name| ((*name).to_owned(), pool.clone()))
-        .collect()
+/// Returns what a node counts of a pool; `None` where it counts nothing.
+pub(in crate::routes) fn thread_pool(of: Option<&NodeStats>, name: &str) -> Option<PoolStats> {
+    match name {
+        "search" => of?.searches,
+        "write" => Some(of?.writes?.calls),
+        _ => None,
+    }
+}
+
+fn thread_pools(of: Option<&NodeStats>) -> Value {
+    let pool = |name: &&str| {
+        let pool = thread_pool(of, name).unwrap_or_default();
+        let shown = json!({
+            "threads": pool.num_threads,
+            "queue": pool.num_queued,
+            "active": pool.num_active,
+            "rejected": pool.num_rejected,
+            "largest": pool.num_largest,
+            "completed": pool.num_completed,
+        });
+        ((*name).to_owned(), shown)
+    };
+    THREAD_POOLS.iter().map(pool).collect()
 }
 
 fn transport() -> Value {
@@ -148,20 +166,28 @@ fn discovery() -> Value {
     })
 }
 
-/// Writes are slowed where too many bytes are under way; the metrics tell of that, by no such stages.
-fn indexing_pressure() -> Value {
-    let stages = json!({
-        "combined_coordinating_and_primary_in_bytes": 0,
-        "coordinating_in_bytes": 0,
-        "primary_in_bytes": 0,
-        "replica_in_bytes": 0,
-        "all_in_bytes": 0,
-    });
-    let mut total = stages.clone();
-    for stage in ["coordinating", "primary", "replica"] {
-        total[format!("{stage}_rejections")] = 0.into();
+/// Bytes that wait for room at a primary stand under `coordinating`, those that found it under `primary`. Replicas read the
+/// log of their primary: what they take has no bound of its own.
+fn indexing_pressure(of: WriteStats) -> Value {
+    let stages = |coordinating: u64, primary: u64| {
+        json!({
+            "combined_coordinating_and_primary_in_bytes": coordinating + primary,
+            "coordinating_in_bytes": coordinating,
+            "primary_in_bytes": primary,
+            "replica_in_bytes": 0,
+            "all_in_bytes": coordinating + primary,
+        })
+    };
+    let mut total = stages(0, of.total_bytes);
+    for (stage, rejections) in [
+        ("coordinating", 0),
+        ("primary", of.calls.num_rejected),
+        ("replica", 0),
+    ] {
+        total[format!("{stage}_rejections")] = rejections.into();
     }
-    json!({"memory": {"current": stages, "total": total, "limit_in_bytes": 0}})
+    let current = stages(of.waiting_bytes, of.held_bytes);
+    json!({"memory": {"current": current, "total": total, "limit_in_bytes": of.limit_bytes}})
 }
 
 fn ingest() -> Value {
@@ -192,6 +218,36 @@ mod tests {
         }
         let disk = section(None, "fs").expect("always there");
         assert_eq!(disk, json!({"total": {}, "data": []}));
+    }
+
+    #[test]
+    fn pools_and_pressure_are_what_the_queues_count() {
+        let pool = |num_active| PoolStats {
+            num_active,
+            num_rejected: 7,
+            ..PoolStats::default()
+        };
+        let stats = NodeStats {
+            searches: Some(pool(2)),
+            writes: Some(WriteStats {
+                calls: pool(3),
+                held_bytes: 10,
+                waiting_bytes: 5,
+                limit_bytes: 100,
+                total_bytes: 60,
+            }),
+            ..NodeStats::default()
+        };
+        let pools = section(Some(&stats), "thread_pool").expect("always there");
+        assert_eq!(pools["search"]["active"], 2);
+        assert_eq!(
+            (&pools["write"]["active"], &pools["get"]["active"]),
+            (&json!(3), &json!(0))
+        );
+        let memory = &section(Some(&stats), "indexing_pressure").expect("always there")["memory"];
+        assert_eq!(memory["current"]["all_in_bytes"], 15);
+        assert_eq!(memory["total"]["primary_rejections"], 7);
+        assert_eq!(memory["limit_in_bytes"], 100);
     }
 
     #[test]

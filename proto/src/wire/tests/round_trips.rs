@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::answers::{
     documents, expand_answer, explain_answer, explanation, fault, fetched_hit, follow_answer,
-    generation, history, log_page, metadata_fault, node_info, node_stats, outcome, readiness,
-    shard_hits, shard_state, shown, snapshot, statistics_answer, write_answer, write_fault,
+    generation, history, log_page, metadata_fault, node_info, outcome, readiness, shard_hits,
+    shard_state, shown, snapshot, statistics_answer, write_answer, write_fault,
 };
 use super::calls::{
     bytes, expand_call, explain_call, fetch_call, file_call, follow_call, generations_call,
@@ -16,6 +16,7 @@ use super::calls::{
 };
 use super::clauses::{clause, value};
 use super::comes_back;
+use super::node_stats::node_stats;
 use super::queries::shard_query;
 use crate::tests::samples;
 
