@@ -2,8 +2,11 @@
 //!
 //! Does: read the dictionary of such a column once for a segment ([`DecodedColumns`]), and keep what its terms
 //! stand for: 8 bytes for a point, 16 for a range. Whoever asks for them has paid before they are read; reading is for
-//! all who ask later, so that no deadline ends it. Does not: know documents apart from their ordinals.
+//! all who ask later, so that no deadline ends it. What is not used for long is given up ([`kept`]). Does not: know
+//! documents apart from their ordinals.
 //! Called by aggregations and by orders. Read first: [`Decoded`].
+
+mod kept;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use tantivy::columnar::{Column, StrColumn};
 use tantivy::schema::Field;
 use tantivy::{DocId, SegmentReader};
 
+use self::kept::{Forget, KEPT, Place};
 use crate::EngineError;
 use crate::schema::FieldHandle;
 
@@ -73,8 +77,43 @@ pub(crate) struct DecodedColumns {
     ranges: Known<(f64, f64)>,
 }
 
-/// By field; one that is being decoded is locked, so that others wait for it.
-type Known<T> = RwLock<HashMap<Field, Arc<Mutex<Option<Arc<Decoded<T>>>>>>>;
+/// By field.
+type Known<T> = RwLock<HashMap<Field, Arc<Slot<T>>>>;
+
+/// A column that was decoded, until it is given up; one that is being decoded is locked, so that others wait for it.
+struct Slot<T> {
+    decoded: Mutex<Option<Arc<Decoded<T>>>>,
+    place: Place,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            decoded: Mutex::default(),
+            place: Place::default(),
+        }
+    }
+}
+
+impl<T: Send + Sync> Forget for Slot<T> {
+    fn forget(&self) {
+        let taken = self
+            .decoded
+            .try_lock()
+            .and_then(|mut decoded| decoded.take());
+        drop(taken);
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl<T> Drop for Slot<T> {
+    fn drop(&mut self) {
+        KEPT.gone(&self.place);
+    }
+}
 
 impl DecodedColumns {
     /// Returns the points of a field; `None` where no document of the segment has one. `charge` is called with
@@ -102,7 +141,7 @@ impl DecodedColumns {
     pub(crate) fn known_points(&self, handle: &FieldHandle) -> Option<Arc<PointColumn>> {
         let slot = self.points.read().get(&handle.column).cloned()?;
         // One that is being decoded is not waited for.
-        slot.try_lock().and_then(|known| known.clone())
+        slot.decoded.try_lock().and_then(|known| known.clone())
     }
 
     /// Returns the ranges of a field of numbers or dates; `None` where the segment has no column of them. `charge`
@@ -130,19 +169,26 @@ impl DecodedColumns {
     }
 }
 
-/// Returns the decoded values of a field. The first request that wants them decodes them; others wait for it.
-fn remembered<T>(
+/// Returns the decoded values of a field. The first request that wants them decodes them; others wait for it. They stay
+/// decoded for later ones as long as there is room.
+fn remembered<T: Send + Sync + 'static>(
     known: &Known<T>,
     field: Field,
     read: impl FnOnce() -> Result<Decoded<T>, EngineError>,
 ) -> Result<Arc<Decoded<T>>, EngineError> {
     let slot = Arc::clone(known.write().entry(field).or_default());
-    let mut slot = slot.lock();
-    if let Some(decoded) = &*slot {
-        return Ok(Arc::clone(decoded));
-    }
-    let decoded = Arc::new(read()?);
-    *slot = Some(Arc::clone(&decoded));
+    let decoded = {
+        let mut kept = slot.decoded.lock();
+        match &*kept {
+            Some(decoded) => Arc::clone(decoded),
+            None => {
+                let decoded = Arc::new(read()?);
+                *kept = Some(Arc::clone(&decoded));
+                decoded
+            }
+        }
+    };
+    KEPT.used(&slot, size_of_val(&*decoded.values) as u64);
     Ok(decoded)
 }
 
@@ -181,5 +227,12 @@ mod tests {
         let (first, second) = (first.expect("points"), second.expect("points"));
         assert!(Arc::ptr_eq(&first, &second));
         assert!(decoded.known_points(handle).is_some());
+        let slot = Arc::clone(&decoded.points.read()[&handle.column]);
+        slot.forget();
+        assert!(decoded.known_points(handle).is_none(), "it was given up");
+        assert_eq!(
+            points().expect("a column").expect("points").values,
+            first.values
+        );
     }
 }
