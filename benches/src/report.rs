@@ -2,6 +2,7 @@
 //!
 //! Read [`write_page`] first: it measures section by section and writes what it found.
 
+pub mod copying;
 pub mod loading;
 pub(crate) mod machine;
 pub mod memory;
@@ -19,8 +20,8 @@ use crate::corpus::{Corpus, SEED, Size};
 pub use table::Table;
 
 /// Names of the parts of a report, in their order.
-pub const PARTS: [&str; 6] = [
-    "queries", "writes", "serving", "loading", "memory", "single",
+pub const PARTS: [&str; 7] = [
+    "queries", "writes", "serving", "loading", "memory", "single", "copying",
 ];
 
 /// What is measured, and how thoroughly.
@@ -112,6 +113,7 @@ fn measure(part: &str, corpus: &Corpus, options: &Options) -> Result<Vec<Section
         ("loading", Some(server)) => loading::measure(corpus, server)?,
         ("memory", Some(server)) => memory::measure(corpus, server)?,
         ("single", Some(server)) => single::measure(corpus, server)?,
+        ("copying", Some(server)) => copying::measure(corpus, server)?,
         _ => {
             tell(&format!("{part}: left out, no server was given"));
             return Ok(Vec::new());

@@ -89,6 +89,12 @@ const TIERS: &[Tier] = &[
         proves: "bulk bodies of 1, 10 and 60 MiB within the indexing budget and 150 MiB",
     },
     Tier {
+        name: "pages",
+        package: "gleaner-tests",
+        target: Target::Test("pages"),
+        proves: "pages of `composite` through 1,000,000 documents while they are written: none twice, none missed",
+    },
+    Tier {
         name: "simulation",
         package: "gleaner-tests",
         target: Target::Test("simulation"),
