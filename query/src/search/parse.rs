@@ -46,21 +46,6 @@ const NOT_SUPPORTED_UNLESS_EMPTY: [&str; 5] = [
     "suggest",
 ];
 
-/// Most `script_fields` that Elasticsearch takes (`index.max_script_fields`).
-const MAX_SCRIPT_FIELDS: usize = 32;
-
-/// Says of too many `script_fields` that they are too many: all are refused, and these everywhere.
-fn check_script_fields(body: &Value) -> Result<(), QueryError> {
-    let given = body.get("script_fields").and_then(Value::as_object);
-    match given.map(serde_json::Map::len) {
-        Some(number) if number > MAX_SCRIPT_FIELDS => Err(QueryError::illegal(format!(
-            "Trying to retrieve too many script_fields. Must be less than or equal to: [{MAX_SCRIPT_FIELDS}] but was \
-             [{number}]. This limit can be set by changing the [index.max_script_fields] index level setting."
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// Reads the body of a search; an empty body finds everything.
 ///
 /// # Errors
@@ -80,7 +65,6 @@ pub fn parse_search(body: &[u8], limits: &Limits) -> Result<SearchRequest, Query
 pub fn parse_search_value(value: &Value, limits: &Limits) -> Result<SearchRequest, QueryError> {
     let mut reader = ObjectReader::part("search", value)?;
     reader.unsupported(&NOT_SUPPORTED)?;
-    check_script_fields(value)?;
     reader.unsupported_unless_empty(&NOT_SUPPORTED_UNLESS_EMPTY)?;
     let mut request = SearchRequest::default();
     read_queries(&mut request, &mut reader, limits)?;

@@ -409,24 +409,6 @@ fn a_query_body_holds_a_query_only() {
     assert_eq!(fault.reason, "request does not support [match_all]");
 }
 
-#[test]
-fn script_fields_are_refused_and_too_many_are_said_to_be_too_many() {
-    let search = |number: usize| {
-        let field = |at: usize| (format!("f{at}"), json!({"script": "1"}));
-        let fields: serde_json::Map<String, Value> = (0..number).map(field).collect();
-        parse_search_value(&json!({"script_fields": fields}), &Limits::default())
-    };
-    assert!(search(0).is_ok());
-    let refused = search(32).expect_err("refused").reason;
-    assert!(
-        refused.contains("[script_fields] is not supported"),
-        "{refused}"
-    );
-    let refused = search(33).expect_err("refused").reason;
-    let expected = "Trying to retrieve too many script_fields. Must be less than or equal to: [32] but was [33].";
-    assert!(refused.starts_with(expected), "{refused}");
-}
-
 proptest! {
     #[test]
     fn bodies_never_panic(key in prop::sample::select(vec![
