@@ -75,3 +75,24 @@ async fn a_damaged_replica_is_copied_anew_from_its_primary() {
         assert!(damages[0].1.contains(&file), "{kind}: {damages:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_primary_takes_the_files_of_its_replica_and_goes_on_from_its_own_log() {
+    let mut cluster = of_two().await;
+    for (round, kind) in KINDS.into_iter().enumerate() {
+        // The replica's commit need not hold what is written last.
+        cluster
+            .write((20..25).map(|n| put(n, round)).collect())
+            .await;
+        cluster.crash("a").await;
+        let file = damage(&cluster, "a", kind);
+        cluster.again("a");
+        cluster.assert_equal("b").await;
+        let damages = cluster.leaf("a").found_damages();
+        assert!(damages[0].1.contains(&file), "{kind}: {damages:?}");
+        assert_eq!(cluster.shard("a").await.engine().view().num_documents(), 20);
+        cluster.write((0..5).map(delete).collect()).await;
+        cluster.refresh().await;
+        cluster.leaf("a").flush(key(1)).await.expect("commits");
+    }
+}

@@ -138,3 +138,19 @@ async fn snapshots_are_bounded() {
         "{refused:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_back_before_anybody_missed_it_is_followed_again() {
+    let mut cluster = Cluster::of_two().await;
+    for round in 0..3 {
+        cluster.write((0..9).map(|n| put(n, round)).collect()).await;
+        match round {
+            0 => cluster.crash("a").await,
+            _ => cluster.stop("a").await,
+        }
+        cluster.again("a");
+        cluster.write(vec![put(20, round)]).await;
+        // Both say without a mark what was acknowledged: the copy has joined the process that leads now.
+        cluster.assert_equal("b").await;
+    }
+}
