@@ -16,6 +16,7 @@ mod follow;
 mod highlight;
 mod ids;
 mod leases;
+mod metadata;
 mod node;
 mod node_stats;
 mod order;
