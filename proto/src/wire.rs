@@ -16,7 +16,6 @@ mod follow;
 mod highlight;
 mod ids;
 mod leases;
-mod metadata;
 mod node;
 mod node_stats;
 mod order;

@@ -41,9 +41,9 @@ use crate::lifecycle::healing::Unsound;
 use crate::lifecycle::recovery::{
     CopyStart, PAGE_BYTES, PrimaryOpening, check_mapping, check_tail,
 };
-use crate::replicate::replica::Halt;
-use crate::replicate::replica::files::begin as begin_incoming;
-use crate::replicate::replica::follow::Follower;
+use crate::replicate::applying::Applying;
+use crate::replicate::files::begin as begin_incoming;
+use crate::replicate::halt::Halt;
 
 /// How long a copy waits for its primary when it is opened; then it serves what it has, which may be old.
 const SERVE_OLD_AFTER: Duration = Duration::from_secs(2);
@@ -110,7 +110,7 @@ impl CopyHolder {
                 self.give_up();
                 Next::End
             }
-            Err(Halt::Later(reason) | Halt::Kept(reason)) => {
+            Err(Halt::Later(reason)) => {
                 tracing::info!(shard = %self.key, reason, "copy is not open yet");
                 self.opening.tell(reason);
                 Next::Again
@@ -293,7 +293,7 @@ impl CopyHolder {
                 self.begin_files(&reason).await;
                 Next::Again
             }
-            Halt::Later(reason) | Halt::Kept(reason) => {
+            Halt::Later(reason) => {
                 self.opening.tell(reason);
                 Next::Again
             }
@@ -315,7 +315,7 @@ impl CopyHolder {
     ) -> Halt {
         let shard = &replica.shard;
         let (mut status, mut visible) = (driver.status(), shard.applier.visible());
-        let mut applying = Follower::new(&self.leaf, replica, &self.opening);
+        let applying = Applying::new(&self.leaf, replica, &self.opening);
         let mut placing = PlacingRound::begin();
         let serve_by = Instant::now() + SERVE_OLD_AFTER;
         loop {
@@ -331,7 +331,7 @@ impl CopyHolder {
                 Ok(false) => {}
                 Err(halt) => return halt,
             }
-            match self.apply(&mut applying, shard, limit(&now)).await {
+            match self.apply(&applying, shard, limit(&now)).await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(halt) => return halt,
@@ -362,7 +362,7 @@ impl CopyHolder {
     /// Applies a page of what the log holds below `limit`; returns whether there was any.
     async fn apply(
         &self,
-        applying: &mut Follower,
+        applying: &Applying,
         shard: &Arc<Shard>,
         limit: SeqNo,
     ) -> Result<bool, Halt> {

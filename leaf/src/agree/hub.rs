@@ -45,6 +45,8 @@ pub(crate) struct Agreeing {
     drivers: Mutex<BTreeMap<ShardKey, Arc<CopyDriver>>>,
     upstreams: Mutex<BTreeMap<NodeUuid, Arc<Upstream>>>,
     numbers: AtomicU64,
+    /// Whether this leaf has stopped: its streams are ended.
+    is_over: watch::Sender<bool>,
 }
 
 impl Agreeing {
@@ -67,7 +69,22 @@ impl Agreeing {
             drivers: Mutex::default(),
             upstreams: Mutex::default(),
             numbers: AtomicU64::new(0),
+            is_over: watch::Sender::new(false),
         })
+    }
+
+    /// Ends the streams of a leaf that has stopped, for good: others are to look for the process that comes after it.
+    pub(crate) fn end_streams(&self) {
+        self.is_over.send_replace(true);
+        for upstream in self.upstreams.lock().values() {
+            upstream.close();
+        }
+    }
+
+    /// Waits until the streams are to end.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut is_over = self.is_over.subscribe();
+        async move { drop(is_over.wait_for(|is_over| *is_over).await) }
     }
 
     /// Returns the newest cluster state known here.

@@ -12,7 +12,7 @@ use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::lifecycle::recovery::PAGE_BYTES;
-use crate::replicate::replica::Halt;
+use crate::replicate::halt::Halt;
 use crate::write::versions::{Latest, VersionMap, Written};
 use crate::write::{Primary, WriteOrder};
 

@@ -20,7 +20,7 @@ use gleaner_replication::Change;
 use crate::replicate::peers::InProcess;
 use crate::testing::{PATIENCE, call, id, index, key, put, soon};
 use crate::{Leaf, LeafOptions, NodeIdentity};
-use store::{MemoryEntries, WithEntries};
+use store::{NotedEntries, WithEntries};
 
 struct Node {
     folder: tempfile::TempDir,
@@ -57,7 +57,7 @@ impl Cluster {
         placed.copies = vec![names.into()];
         let mut state = ClusterState::default();
         state.indices.insert(placed.uuid, Arc::new(placed));
-        let entries = MemoryEntries::new();
+        let entries = Arc::<NotedEntries>::default();
         entries.create(key(1), &[uuid("a"), uuid("b")]);
         let coordinator = Arc::new(WithEntries {
             state: Embedded::in_memory(state),

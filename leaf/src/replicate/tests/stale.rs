@@ -2,18 +2,17 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gleaner_log::MemoryLog;
 use gleaner_model::{FieldPath, SeqNo};
 use gleaner_proto::LeafClient;
 use gleaner_proto::postings::{ListOf, LocateCall, LocateIn, PostingsCall};
-use gleaner_proto::read::GetCall;
+use gleaner_proto::read::{GetCall, ShardPhase};
 use gleaner_proto::search::StatisticsCall;
 use gleaner_query::resolved::{Clause, Scalar, Statistics};
 
 use super::cluster::*;
-use crate::replicate::link::SILENT_AFTER;
 use crate::testing::{PATIENCE, id, key};
 
 /// Returns of each answer that the copy of `name` can give whether it is marked.
@@ -69,6 +68,7 @@ async fn a_copy_that_is_opened_without_its_primary_marks_each_answer_until_it_fo
     cluster.write((0..9).map(|n| put(n, 0)).collect()).await;
     cluster.assert_equal("b").await;
     for name in ["a", "b"] {
+        cluster.unflagged(name).await;
         assert_eq!(marks(&cluster, name).await, [false; 5], "{name}");
     }
     cluster.stop("a").await;
@@ -80,6 +80,7 @@ async fn a_copy_that_is_opened_without_its_primary_marks_each_answer_until_it_fo
     cluster.write(vec![put(20, 1)]).await;
     cluster.assert_equal("b").await;
     for name in ["a", "b"] {
+        cluster.unflagged(name).await;
         assert_eq!(marks(&cluster, name).await, [false; 5], "{name}");
     }
 }
@@ -101,19 +102,46 @@ async fn a_copy_that_is_cut_off_marks_its_answers_and_promises_nothing() {
         upper: Bound::Unbounded,
     };
     let ask = || search(nothing(), Statistics::default(), newest(None));
+    cluster.unflagged("b").await;
     let follows = found(cluster.leaf("b"), ask()).await.expect("searches");
     assert!(follows.unmatched.is_some() && !follows.may_be_stale);
-    let mut refused = cluster.wire().refused.subscribe();
     cluster.wire().is_away.send_replace(true);
-    let cut = refused.wait_for(|refused| *refused > 0);
-    drop(soon(cut).await.expect("the wires live"));
-    let long_ago = Instant::now().checked_sub(SILENT_AFTER);
-    let replica = cluster.replica("b").await;
-    replica
-        .link
-        .hear(long_ago.expect("the machine has run that long"));
+    soon(async {
+        while cluster.leaf("b").readiness().cut_off.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let cut_off = found(cluster.leaf("b"), ask()).await.expect("searches");
     assert!(cut_off.may_be_stale && cut_off.unmatched.is_none());
     assert_eq!(marks(&cluster, "b").await, [true; 5]);
+    cluster.unflagged("a").await;
     assert_eq!(marks(&cluster, "a").await, [false; 5], "it is the primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_opened_without_its_primary_serves_what_it_has_and_says_so() {
+    let mut cluster = Cluster::of_two().await;
+    cluster.write((0..9).map(|n| put(n, 0)).collect()).await;
+    cluster.assert_equal("b").await;
+    let kept = cluster.documents("b").await;
+    cluster.stop("a").await;
+    cluster.stop("b").await;
+    cluster.again("b");
+    cluster.shard("b").await;
+    assert_eq!(cluster.documents("b").await, kept);
+    let state = cluster
+        .leaf("b")
+        .shard_states()
+        .await
+        .expect("its own")
+        .remove(0);
+    assert_eq!(state.phase, ShardPhase::Started);
+    let reason = state.reason.expect("it says so");
+    assert!(reason.contains("acknowledged last"), "{reason}");
+    assert!(cluster.leaf("b").readiness().is_ready());
+    cluster.again("a");
+    cluster.write(vec![put(20, 1)]).await;
+    cluster.assert_equal("b").await;
+    assert!(cluster.leaf("b").readiness().cut_off.is_empty());
 }

@@ -1,10 +1,9 @@
 //! Copies made and kept: equal to their primary whatever happens in between.
 
+mod behind;
 mod cluster;
 mod damaged;
 mod following;
-mod history;
-mod lost;
 mod making;
 mod roles;
 mod stale;

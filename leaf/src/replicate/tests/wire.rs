@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{History, NodeId, ShardKey};
-use gleaner_proto::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
+use futures::StreamExt as _;
+use gleaner_model::{NodeId, ShardKey};
+use gleaner_proto::node::NodeFault;
+use gleaner_proto::replicate::{
+    FileCall, FollowerMessages, PrimaryMessages, Snapshot, SnapshotCall,
+};
 use gleaner_proto::{LeafFault, ReplicationClient};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -24,12 +28,6 @@ pub(super) struct Wires {
 pub(super) struct Wire {
     /// Nobody is reached.
     pub(super) is_away: watch::Sender<bool>,
-    /// Calls for records that still pass; the others are held back.
-    pub(super) passing: watch::Sender<usize>,
-    /// Calls for records that were made.
-    pub(super) asked: watch::Sender<usize>,
-    /// Largest page of records.
-    pub(super) record_bytes: AtomicUsize,
     /// Bytes of files that still pass.
     pub(super) budget: Mutex<usize>,
     /// Pages of files whose first byte is to be changed.
@@ -46,9 +44,6 @@ impl Default for Wires {
     fn default() -> Self {
         let wire = Wire {
             is_away: watch::Sender::new(false),
-            passing: watch::Sender::new(usize::MAX),
-            asked: watch::Sender::new(0),
-            record_bytes: AtomicUsize::new(usize::MAX),
             budget: Mutex::new(usize::MAX),
             wrong_pages: AtomicUsize::new(0),
             page_bytes: AtomicUsize::new(usize::MAX),
@@ -102,19 +97,6 @@ impl Line {
 
 #[async_trait]
 impl ReplicationClient for Line {
-    async fn log_tail(&self, mut call: LogTailCall) -> Result<LogPage, LeafFault> {
-        self.wire.asked.send_modify(|asked| *asked += 1);
-        let record_bytes = self.wire.record_bytes.load(Ordering::Relaxed);
-        call.max_bytes = call.max_bytes.min(record_bytes);
-        let mut passing = self.wire.passing.subscribe();
-        self.call(call.shard, async {
-            drop(passing.wait_for(|passing| *passing > 0).await);
-            self.wire.passing.send_modify(|passing| *passing -= 1);
-            self.to.log_tail(call).await
-        })
-        .await
-    }
-
     async fn open_snapshot(&self, call: SnapshotCall) -> Result<Snapshot, LeafFault> {
         self.call(call.shard, self.to.open_snapshot(call)).await
     }
@@ -143,8 +125,20 @@ impl ReplicationClient for Line {
         Ok(page.into())
     }
 
-    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
-        self.call(shard, self.to.history(shard)).await
+    async fn follow(&self, said: FollowerMessages) -> Result<PrimaryMessages, NodeFault> {
+        let mut away = self.wire.is_away.subscribe();
+        if *away.borrow() {
+            self.wire.refused.send_modify(|refused| *refused += 1);
+            let reason = "as a test asks".to_owned();
+            return Err(NodeFault::Unreachable { reason });
+        }
+        let answers = self.to.follow(said).await?;
+        let wire = Arc::clone(&self.wire);
+        let cut = async move {
+            drop(away.wait_for(|is_away| *is_away).await);
+            wire.refused.send_modify(|refused| *refused += 1);
+        };
+        Ok(answers.take_until(Box::pin(cut)).boxed())
     }
 
     async fn close_snapshot(&self, shard: ShardKey, snapshot: u64) -> Result<(), LeafFault> {

@@ -1,44 +1,46 @@
-//! Taking records over: mapping, own log, index.
+//! Applying what a copy's log holds: mappings first, then the operations in their order.
+//!
+//! Does not: read the log, decide up to where it is applied ([`crate::agree`] does). Read first: [`Applying::apply`].
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_log::{Append, LogError};
 use gleaner_model::operation::RecordError;
-use gleaner_model::{MappingVersion, Operation, OperationKind, SeqNo};
-use gleaner_proto::replicate::LogRecord;
+use gleaner_model::{MappingVersion, Operation, OperationKind};
 
-use super::Follower;
+use super::halt::Halt;
+use crate::Leaf;
 use crate::copy::applier::is_refresh;
+use crate::copy::opening::OpeningProgress;
 use crate::copy::pipeline::InFlight;
-use crate::replicate::replica::Halt;
+use crate::copy::replica::Replica;
+use crate::copy::shard::Shard;
 
-impl Follower {
-    /// Makes records durable in the copy's log and applies them.
-    pub(super) async fn take(&mut self, records: Vec<LogRecord>) -> Result<(), Halt> {
-        if records.is_empty() {
-            return Ok(());
+/// Applies to one copy what its log holds.
+pub(crate) struct Applying {
+    leaf: Arc<Leaf>,
+    replica: Arc<Replica>,
+    shard: Arc<Shard>,
+    opening: Arc<OpeningProgress>,
+}
+
+impl Applying {
+    /// Returns what applies to an opened copy.
+    pub(crate) fn new(
+        leaf: &Arc<Leaf>,
+        replica: &Arc<Replica>,
+        opening: &Arc<OpeningProgress>,
+    ) -> Self {
+        Self {
+            leaf: Arc::clone(leaf),
+            replica: Arc::clone(replica),
+            shard: Arc::clone(&replica.shard),
+            opening: Arc::clone(opening),
         }
-        // Before the log has them: what is in it must be fit to be applied.
-        let operations = decode(records.iter().map(|record| &record.payload));
-        let operations = operations.map_err(|error| Halt::later(&error))?;
-        self.learn_mapping(&operations).await?;
-        let end = SeqNo(self.next.0 + records.len() as u64);
-        let batch = self.begin().await?;
-        let appended = self.append(&records).await;
-        // A batch that is not in the index yet is read from the log when the copy is opened again.
-        batch.end(true);
-        appended?;
-        self.apply_all(operations).await?;
-        self.next = end;
-        Ok(())
     }
 
     /// Applies payloads that the copy's log holds from where the index ends.
-    pub(crate) async fn apply(
-        &mut self,
-        payloads: impl Iterator<Item = &Bytes>,
-    ) -> Result<(), Halt> {
+    pub(crate) async fn apply(&self, payloads: impl Iterator<Item = &Bytes>) -> Result<(), Halt> {
         let operations = decode(payloads);
         let operations = operations.map_err(|error| Halt::Files(error.to_string()))?;
         self.learn_mapping(&operations).await?;
@@ -72,33 +74,6 @@ impl Follower {
         self.replica.begin_step().await.ok_or(Halt::Closed)
     }
 
-    /// Appends records to the copy's log under their own positions and terms.
-    async fn append(&mut self, records: &[LogRecord]) -> Result<(), Halt> {
-        for run in records.chunk_by(|one, other| one.term == other.term) {
-            let first = run[0].seq_no;
-            if self.term < run[0].term {
-                let history = self.leaf.node.history(self.shard.key);
-                let noted = history.begin_term(run[0].term).await;
-                noted.map_err(Halt::Later)?;
-                self.term = run[0].term;
-            }
-            let append = Append {
-                shard: self.shard.key,
-                term: run[0].term,
-                expected_last: first.0.checked_sub(1).map(SeqNo),
-                producer: None,
-                batch: run.iter().map(|record| record.payload.clone()).collect(),
-            };
-            let appended = self.leaf.node.log.append(append).await;
-            let appended = appended.map_err(|error| append_halt(&error))?;
-            if appended.first != first {
-                let reason = format!("its log took {first} at {}", appended.first);
-                return Err(Halt::Broken(reason));
-            }
-        }
-        Ok(())
-    }
-
     /// Applies operations from where the index ends. Of several refreshes the last one is shown;
     /// right after it a durable commit is made if one is due.
     async fn apply_all(&self, mut operations: Vec<Operation>) -> Result<(), Halt> {
@@ -123,6 +98,16 @@ impl Follower {
             tracing::warn!(shard = %self.shard.key, %fault, "durable commit failed");
         }
         self.offer(rest).await
+    }
+
+    /// Waits for `work` unless the copy is closed, has failed, or the leaf stops.
+    async fn until_ended<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.opening.closed() => Err(Halt::Closed),
+            () = self.shard.applier.stopped() => Err(Halt::Closed),
+            () = self.leaf.node.stopped() => Err(Halt::Closed),
+        }
     }
 
     async fn offer(&self, operations: Vec<Operation>) -> Result<(), Halt> {
@@ -152,12 +137,4 @@ impl Follower {
 
 fn decode<'a>(payloads: impl Iterator<Item = &'a Bytes>) -> Result<Vec<Operation>, RecordError> {
     payloads.map(Operation::decode).collect()
-}
-
-/// A full disk or queue may pass; a log that stands elsewhere than it should must be read again.
-fn append_halt(error: &LogError) -> Halt {
-    match error {
-        LogError::DiskFull { .. } | LogError::Busy => Halt::later(error),
-        _ => Halt::broken(error),
-    }
 }

@@ -14,18 +14,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_engine::copy::ShardIndex;
-use gleaner_log::files::RealFiles;
 use gleaner_log::{LogBase, LogStart, ProducerSpan};
-use gleaner_model::{History, PrimaryTerm, Relation, SeqNo};
+use gleaner_model::{PrimaryTerm, ShardKey};
 use gleaner_proto::replicate::{Production, Snapshot, SnapshotCall, SnapshotFile};
 use gleaner_proto::{LeafFault, ReplicationClient};
 
-use super::{Halt, Keeper};
+use super::halt::Halt;
+use crate::Leaf;
+use crate::copy::opening::OpeningProgress;
 use crate::lifecycle::folders::{Folders, remove_dir, sync_dir};
 use crate::lifecycle::recovery::PrimaryOpening;
-use crate::replicate::history::HistoryFile;
 use page::{IncomingFile, MAX_TRIES};
+
+/// Why nothing can be asked of the primary.
+const NO_PRIMARY: &str = "the leaf of its primary is not known here";
 
 /// How long files of a snapshot stay on the primary when nothing is asked of them.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
@@ -36,18 +38,20 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
 /// Longest time a page may take.
 const PAGE_PATIENCE: Duration = Duration::from_secs(60);
 
-impl Folders {
-    /// Returns whether there are files without the commit that names them: a copy never is without one.
-    pub(super) fn has_lost_commit(&self) -> bool {
-        self.copy.exists()
-            && !self.incoming.exists()
-            && !ShardIndex::is_committed(&self.copy, &RealFiles)
-    }
+/// Whose files are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CommitOf {
+    /// The primary's.
+    Primary,
+    /// Those of whoever is asked: who asks has the log, and compares.
+    AnyCopy,
+}
 
-    /// Returns whether the copy has to be made from the primary's files.
-    pub(super) fn is_to_be_copied(&self) -> bool {
-        self.incoming.exists() || !ShardIndex::is_committed(&self.copy, &RealFiles)
-    }
+/// Copies files for a copy that is being opened.
+struct FileCopying {
+    leaf: Arc<Leaf>,
+    key: ShardKey,
+    opening: Arc<OpeningProgress>,
 }
 
 /// Makes the folder where the files gather. [`Folders::incoming`] says by being there that the copy is to be
@@ -58,29 +62,27 @@ pub(crate) fn begin(folder: &Path) -> std::io::Result<()> {
 }
 
 impl PrimaryOpening {
-    /// Fetches the files of a durable commit of another copy for a primary whose own are damaged.
+    /// Fetches the files of a durable commit of another copy for one whose own are damaged.
     pub(crate) async fn fetch_commit(
         &self,
         from: &Arc<dyn ReplicationClient>,
         folders: &Folders,
     ) -> Result<Snapshot, String> {
-        let keeper = Keeper::of(self, None);
-        let fetched = keeper.fetch_commit(from, None, &folders.mended).await;
-        fetched.map_err(Halt::reason)
+        let copying = self.copying();
+        let fetched = copying.fetch_commit(from, CommitOf::AnyCopy, &folders.mended);
+        fetched.await.map_err(Halt::reason)
     }
-}
 
-impl PrimaryOpening {
     /// Makes a copy that is not in sync from the files of the primary, under the term `fence` of the entry.
     pub(crate) async fn copy_files(&self, fence: PrimaryTerm) -> Result<(), Halt> {
-        let keeper = Keeper::of(self, None);
+        let copying = self.copying();
         let folders = self.leaf.node.folders(self.key);
-        let _permit = keeper.until_closed(self.leaf.copying.acquire()).await?;
-        let primary = keeper.source()?;
+        let _permit = copying.until_closed(self.leaf.copying.acquire()).await?;
+        let primary = self.leaf.node.primary_of(self.key);
+        let primary = primary.ok_or_else(|| Halt::Later(NO_PRIMARY.to_owned()))?;
         self.opening.tell("the primary prepares its files");
-        let held = History::default();
-        let snapshot = keeper
-            .fetch_commit(&primary, Some(&held), &folders.incoming)
+        let snapshot = copying
+            .fetch_commit(&primary, CommitOf::Primary, &folders.incoming)
             .await?;
         let base = snapshot.base.clone().ok_or_else(|| {
             Halt::Later("the primary does not tell what is before its files' end".to_owned())
@@ -97,7 +99,15 @@ impl PrimaryOpening {
         // Before the files: an old log must never be replayed on top of new ones.
         let begun = self.leaf.node.log.begin_at(self.key, begin).await;
         begun.map_err(|error| Halt::later(&error))?;
-        keeper.replace(&folders).await
+        copying.replace(&folders).await
+    }
+
+    fn copying(&self) -> FileCopying {
+        FileCopying {
+            leaf: Arc::clone(&self.leaf),
+            key: self.key,
+            opening: Arc::clone(&self.opening),
+        }
     }
 }
 
@@ -116,43 +126,24 @@ fn span_of(production: Production) -> ProducerSpan {
     }
 }
 
-impl Keeper {
-    /// Makes the copy's folder anew from the files of a durable commit of the primary.
-    pub(super) async fn copy_files(&self, folders: &Folders) -> Result<(), Halt> {
-        let primary = self.source()?;
-        let held = self.leaf.node.history(self.key).own().await;
-        let held = held.map_err(Halt::Later)?;
-        self.opening.tell("the primary prepares its files");
-        let snapshot = self
-            .fetch_commit(&primary, Some(&held), &folders.incoming)
-            .await?;
-        self.install(folders, &snapshot).await
-    }
-
-    /// Fetches the files of a durable commit into `folder`, which is made once it is known that they may replace
-    /// this copy's: the history of the commit must hold what this copy does. Where that is `None`, any copy may
-    /// answer, and the caller compares.
+impl FileCopying {
+    /// Fetches the files of a durable commit into `folder`.
     async fn fetch_commit(
         &self,
         from: &Arc<dyn ReplicationClient>,
-        held: Option<&History>,
+        of: CommitOf,
         folder: &Path,
     ) -> Result<Snapshot, Halt> {
         let call = SnapshotCall {
             shard: self.key,
             follower: self.leaf.node.name(),
             keep_alive: KEEP_ALIVE,
-            any_copy: held.is_none(),
-            // Another copy than the primary does not judge: it holds more.
-            held: held.filter(|_| self.source.is_none()).cloned(),
+            any_copy: of == CommitOf::AnyCopy,
         };
         let snapshot = self
             .asked(SNAPSHOT_PATIENCE, from.open_snapshot(call))
             .await?;
-        let fetched = match held.map(|held| check_history(held, &snapshot)) {
-            Some(Err(halt)) => Err(halt),
-            _ => self.fetch(from, &snapshot, folder).await,
-        };
+        let fetched = self.fetch(from, &snapshot, folder).await;
         // Best effort: the other leaf lets them go by itself after a while.
         let closing = from.close_snapshot(self.key, snapshot.id);
         drop(self.asked(PAGE_PATIENCE, closing).await);
@@ -220,26 +211,6 @@ impl Keeper {
         )))
     }
 
-    /// Puts the files in the place of the copy's; its log begins where they end.
-    async fn install(&self, folders: &Folders, snapshot: &Snapshot) -> Result<(), Halt> {
-        // Before the files: an old log must never be replayed on top of new ones.
-        let history = snapshot.history.clone().unwrap_or_default();
-        let begin = LogStart {
-            at: snapshot.next_seq_no,
-            fence: PrimaryTerm(0),
-            base: LogBase {
-                chain: history.chain.map_or(0, |chain| chain.hash),
-                ..LogBase::UNKNOWN
-            },
-        };
-        // Before the log: what is noted of the old one must not be read as the new one's.
-        self.keep(HistoryFile::without_chain(&history)).await?;
-        let begun = self.leaf.node.log.begin_at(self.key, begin).await;
-        begun.map_err(|error| Halt::later(&error))?;
-        self.keep(HistoryFile::of(&history)).await?;
-        self.replace(folders).await
-    }
-
     /// Puts the files that were fetched in the place of the copy's.
     async fn replace(&self, folders: &Folders) -> Result<(), Halt> {
         let folders = folders.clone();
@@ -251,10 +222,13 @@ impl Keeper {
         .await
     }
 
-    /// Replaces what is noted of the copy's log.
-    pub(super) async fn keep(&self, kept: HistoryFile) -> Result<(), Halt> {
-        let kept = self.leaf.node.history(self.key).keep(kept).await;
-        kept.map_err(Halt::Later)
+    /// Waits for `work` unless the copy is not wanted any more.
+    async fn until_closed<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.opening.closed() => Err(Halt::Closed),
+            () = self.leaf.node.stopped() => Err(Halt::Closed),
+        }
     }
 
     /// Waits for the answer of the primary, within `patience`.
@@ -269,29 +243,6 @@ impl Keeper {
             Ok(Err(fault)) => Err(Halt::later(&fault)),
             Err(_) => Err(Halt::Later("the primary does not answer".to_owned())),
         }
-    }
-}
-
-/// Refuses a snapshot whose history does not hold what this copy does: it would be given up.
-fn check_history(held: &History, snapshot: &Snapshot) -> Result<(), Halt> {
-    if held.next == SeqNo(0) {
-        return Ok(());
-    }
-    let Some(history) = &snapshot.history else {
-        return Err(Halt::Later(
-            "the primary's version does not tell its history, so this copy is kept".to_owned(),
-        ));
-    };
-    match history.relation_to(held) {
-        Relation::Holds => Ok(()),
-        Relation::Unknown => Err(Halt::Later(
-            "whether the primary's history holds this copy's records cannot be told: remove the copy's folder to \
-             have it made again"
-                .to_owned(),
-        )),
-        Relation::Lacks(from) | Relation::Parts(from) => Err(Halt::Later(format!(
-            "the primary's history does not hold what this copy does from {from} on, which is kept"
-        ))),
     }
 }
 

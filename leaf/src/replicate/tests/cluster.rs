@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
 use gleaner_log::{LocalLog, LogOptions, MemoryLog, ShardLog};
-use gleaner_model::{ClusterState, FieldPath, Generation, IndexMeta, NodeId, SeqNo};
+use gleaner_model::{
+    ClusterState, Entry, FieldPath, Generation, Incarnation, IndexMeta, NodeId, NodeUuid, SeqNo,
+};
 use gleaner_proto::read::{Document, GetCall};
 use gleaner_proto::search::{SearchCall, ShardView, StatisticsCall};
 use gleaner_proto::write::{WriteAction, WriteItem};
@@ -16,11 +18,9 @@ use gleaner_query::answer::{ShardHits, ViewId};
 use gleaner_query::resolved::{Clause, Statistics, StatisticsRequest};
 
 use super::wire::{Wire, Wires};
-use crate::copy::registry::OpenCopy;
-use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::testing::{PATIENCE, call, id, index, item, key};
-use crate::{Leaf, LeafOptions};
+use crate::{Leaf, LeafOptions, NodeIdentity};
 
 pub(super) use crate::testing::search;
 
@@ -31,8 +31,6 @@ pub(super) struct Cluster {
     pub(super) coordinator: Arc<Embedded>,
     wires: Arc<Wires>,
     nodes: BTreeMap<&'static str, Node>,
-    /// Folders that leaves had before they were given others.
-    old_folders: Vec<tempfile::TempDir>,
 }
 
 struct Node {
@@ -41,6 +39,7 @@ struct Node {
     options: LeafOptions,
     coordinator: Arc<dyn Coordinator>,
     leaf: Option<Arc<Leaf>>,
+    num_processes: u8,
 }
 
 impl Cluster {
@@ -62,16 +61,46 @@ impl Cluster {
         let mut cluster = Self::start().await;
         cluster.add("b");
         cluster.hold(&["a", "b"]).await;
+        cluster.until_in_sync(2).await;
         cluster.shard("b").await;
         cluster
     }
 
+    /// Waits until so many copies are in sync.
+    pub(super) async fn until_in_sync(&self, number: usize) {
+        self.until(|entry| entry.in_sync.len() == number).await;
+    }
+
+    async fn until(&self, is_wanted: impl Fn(&Entry) -> bool) {
+        let entries = self.coordinator.entries().expect("it keeps entries");
+        let mut tables = entries.watch();
+        let wanted = tables.wait_for(|table| {
+            let stored = table.shards.get(&key(1));
+            stored.is_some_and(|stored| is_wanted(&stored.entry))
+        });
+        drop(soon(wanted).await.expect("the store lives"));
+    }
+
+    /// Waits until the copy of `name` knows that it shows what was acknowledged.
+    pub(super) async fn unflagged(&self, name: &str) {
+        soon(async {
+            loop {
+                let readiness = self.leaf(name).readiness();
+                if readiness.is_ready() && readiness.cut_off.is_empty() {
+                    return;
+                }
+                tokio::time::sleep(MOMENT).await;
+            }
+        })
+        .await;
+    }
+
     pub(super) fn empty() -> Self {
+        let coordinator = Embedded::in_memory(ClusterState::default()).with_entries();
         Self {
-            coordinator: Arc::new(Embedded::in_memory(ClusterState::default())),
+            coordinator: Arc::new(coordinator.expect("nothing is kept")),
             wires: Arc::default(),
             nodes: BTreeMap::new(),
-            old_folders: Vec::new(),
         }
     }
 
@@ -108,6 +137,7 @@ impl Cluster {
             options,
             coordinator: Arc::clone(&self.coordinator) as _,
             leaf: None,
+            num_processes: 0,
         };
         self.nodes.insert(name, node);
         self.again(name);
@@ -116,6 +146,18 @@ impl Cluster {
     /// Starts a leaf again on what it has.
     pub(super) fn again(&mut self, name: &'static str) {
         let node = self.nodes.get_mut(name).expect("a leaf");
+        node.num_processes += 1;
+        let identity = NodeIdentity {
+            node: NodeUuid([name.as_bytes()[0]; 16]),
+            incarnation: Incarnation([node.num_processes; 16]),
+        };
+        let entries = self
+            .coordinator
+            .embedded_entries()
+            .expect("it keeps entries");
+        let id = NodeId(name.into());
+        entries.set_alive(&id, identity.node, Some(identity.incarnation));
+        node.options.identity = Some(identity);
         let leaf = Leaf::start_with(
             node.options.clone(),
             Arc::clone(&node.coordinator),
@@ -127,26 +169,12 @@ impl Cluster {
         node.leaf = Some(leaf);
     }
 
-    /// Gives a leaf that is stopped another log, for its next start.
-    pub(super) fn set_log(&mut self, name: &str, log: Arc<dyn ShardLog>) {
-        self.nodes.get_mut(name).expect("a leaf").log = log;
-    }
-
-    /// Gives a leaf that has ended another folder, for its next start. Threads of the engine that a crash leaves behind
-    /// here go on in the one it had.
-    pub(super) fn set_folder(&mut self, name: &str, folder: tempfile::TempDir) {
-        let node = self.nodes.get_mut(name).expect("a leaf");
-        node.options.folder = folder.path().to_owned();
-        let old = std::mem::replace(&mut node.folder, folder);
-        self.old_folders.push(old);
-    }
-
     /// Gives a leaf a coordinator of its own, from its next start on.
     pub(super) fn set_coordinator(&mut self, name: &str, coordinator: Arc<dyn Coordinator>) {
         self.nodes.get_mut(name).expect("a leaf").coordinator = coordinator;
     }
 
-    /// Ends a leaf as a crash would.
+    /// Ends a leaf as a crash would. It comes back before its lease runs out: it counts as alive.
     pub(super) async fn crash(&mut self, name: &str) {
         let leaf = self.take(name);
         leaf.abandon().await;
@@ -194,11 +222,12 @@ impl Cluster {
         changed.await.expect("memory takes it");
     }
 
-    /// Makes `names` the copies of index 1, the primary first.
+    /// Makes `names` the copies of index 1, the primary first, and waits until the entry says so.
     pub(super) async fn hold(&self, names: &[&str]) {
         let copies: Vec<NodeId> = names.iter().map(|name| NodeId((*name).into())).collect();
         self.change(|index| index.copies = vec![copies.clone()])
             .await;
+        self.until(|entry| entry.copies.len() == names.len()).await;
     }
 
     /// Returns a leaf's copy when it serves.
@@ -207,35 +236,60 @@ impl Cluster {
         shard.expect("it opens")
     }
 
-    /// Returns a leaf's copy, which is a replica, when it serves.
-    pub(super) async fn replica(&self, name: &str) -> Arc<Replica> {
-        match self.leaf(name).copies.copy(key(1), PATIENCE).await {
-            Ok(OpenCopy::Replica(replica)) => replica,
-            _ => panic!("it is no replica"),
-        }
-    }
-
-    /// Writes through the primary; returns once what was written is applied there.
+    /// Writes through the primary, once it takes writes; returns once what was written is applied there.
     pub(super) async fn write(&self, items: Vec<WriteItem>) {
+        self.leads().await;
         let answer = self.leaf("a").write(call(items)).await.expect("written");
         assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
         self.shard("a").await.wait_idle().await;
     }
 
+    /// Waits until leaf `a` leads.
+    async fn leads(&self) {
+        let leaf = self.leaf("a");
+        let mut changes = leaf.copies.changes();
+        let mut told = Vec::new();
+        let leading = async {
+            while leaf.copies.primary(key(1), MOMENT).await.is_err() {
+                let states = leaf.shard_states().await.expect("its own");
+                let reasons = states.into_iter().filter_map(|state| state.reason);
+                told.extend(reasons.filter(|reason| reason.contains("cannot")));
+                drop(tokio::time::timeout(MOMENT, changes.changed()).await);
+            }
+        };
+        let leads = tokio::time::timeout(PATIENCE, leading).await.is_ok();
+        told.dedup();
+        assert!(leads, "it does not lead: {told:?}");
+    }
+
     /// Makes everything written visible on the primary; returns the generation.
     pub(super) async fn refresh(&self) -> Generation {
+        self.leads().await;
         self.leaf("a").refresh(key(1)).await.expect("refreshes")
+    }
+
+    /// Has the primary commit all and give up its log: who needs more begins from files.
+    pub(super) async fn trimmed(&self) {
+        self.refresh().await;
+        self.leaf("a").flush(key(1)).await.expect("commits");
     }
 
     /// Refreshes, waits for the copy of `name` to show it, and compares it with the primary's.
     pub(super) async fn assert_equal(&self, name: &str) {
+        self.leads().await;
+        self.unflagged("a").await;
+        self.unflagged(name).await;
         soon(async {
             loop {
                 let generation = self.same_generation(name).await;
                 let primary = self.shown("a").await;
                 let copy = self.shown(name).await;
+                let is_flagged = [&primary, &copy]
+                    .map(|shown| is_flagged(&shown.1))
+                    .contains(&true);
                 // The primary may have shown more meanwhile, such as an operation of its own.
-                if self.generation("a").await == generation
+                if !is_flagged
+                    && self.generation("a").await == generation
                     && self.generation(name).await == generation
                 {
                     return assert_eq!(copy, primary);
@@ -311,6 +365,11 @@ impl Cluster {
         hits.times = None;
         hits
     }
+}
+
+/// Returns whether an answer says that it may lack acknowledged writes.
+fn is_flagged(answers: &[(Statistics, ShardHits)]) -> bool {
+    answers.iter().any(|(_, hits)| hits.may_be_stale)
 }
 
 /// Ids that these tests write.

@@ -1,13 +1,10 @@
-//! How a copy comes about: from files, while the primary goes on, however the transfer goes.
+//! How a copy comes about that needs files: while the primary goes on, however the transfer goes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gleaner_proto::read::ShardPhase;
-use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::resolved::{Clause, Statistics};
+use gleaner_proto::LeafClient;
 
 use super::cluster::*;
-use crate::testing::key;
 use std::sync::Arc;
 
 /// Writes, overwrites, deletes and refreshes; new fields come along.
@@ -31,6 +28,7 @@ async fn a_copy_made_while_writes_go_on_equals_its_primary() {
     let _logs = [cluster.add_durable("a"), cluster.add_durable("b")];
     cluster.hold(&["a"]).await;
     rounds(&cluster, 0..4).await;
+    cluster.trimmed().await;
     let cluster = Arc::new(cluster);
     let is_enough = Arc::new(AtomicBool::new(false));
     let writing = {
@@ -65,8 +63,7 @@ async fn a_copy_of_a_shard_that_was_never_written_follows() {
 async fn a_transfer_that_was_cut_off_fetches_only_what_is_missing() {
     let mut cluster = Cluster::start().await;
     rounds(&cluster, 0..3).await;
-    cluster.refresh().await;
-    cluster.leaf("a").flush(key(1)).await.expect("commits");
+    cluster.trimmed().await;
     let shard = cluster.shard("a").await;
     let pinned = shard.engine().pin_commit().expect("there is a commit");
     let total: u64 = pinned.files().map(|file| file.num_bytes).sum();
@@ -93,6 +90,7 @@ async fn a_transfer_that_was_cut_off_fetches_only_what_is_missing() {
 async fn a_file_that_arrives_with_a_wrong_byte_is_fetched_again() {
     let mut cluster = Cluster::start().await;
     rounds(&cluster, 0..3).await;
+    cluster.trimmed().await;
     cluster.wire().wrong_pages.store(1, Ordering::Relaxed);
     cluster.add("b");
     cluster.hold(&["a", "b"]).await;
@@ -110,6 +108,7 @@ async fn a_file_that_arrives_with_a_wrong_byte_is_fetched_again() {
 async fn a_primary_that_sends_damage_gets_no_copy() {
     let mut cluster = Cluster::start().await;
     rounds(&cluster, 0..1).await;
+    cluster.trimmed().await;
     cluster
         .wire()
         .wrong_pages
@@ -130,86 +129,4 @@ async fn a_primary_that_sends_damage_gets_no_copy() {
     .await;
     cluster.wire().wrong_pages.store(0, Ordering::Relaxed);
     cluster.assert_equal("b").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_serves_only_when_it_is_whole_and_then_without_its_primary() {
-    let mut cluster = Cluster::start().await;
-    rounds(&cluster, 0..3).await;
-    cluster.wire().passing.send_replace(0);
-    cluster.add("b");
-    cluster.hold(&["a", "b"]).await;
-    // The files are there as soon as they were fetched; the log is not.
-    let leaf = Arc::clone(cluster.leaf("b"));
-    soon(async {
-        while !leaf.node.folders(key(1)).copy.exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let mut call = search(Clause::MatchAll, Statistics::default(), newest(None));
-    call.remaining = MOMENT;
-    let refused = found(&leaf, call).await;
-    assert!(
-        matches!(refused, Err(LeafFault::Recovering { .. })),
-        "{refused:?}"
-    );
-    let states = leaf.shard_states().await.expect("its own");
-    assert_eq!(states[0].phase, ShardPhase::Recovering);
-    assert!(states[0].reason.is_some() && !states[0].is_primary);
-    let readiness = leaf.readiness();
-    assert!(
-        !readiness.is_ready() && readiness.opening.len() == 1,
-        "{readiness:?}"
-    );
-
-    cluster.wire().passing.send_replace(usize::MAX);
-    cluster.assert_equal("b").await;
-    cluster.wire().is_away.send_replace(true);
-    let before = cluster.documents("b").await;
-    rounds(&cluster, 3..5).await;
-    assert_eq!(cluster.documents("b").await, before, "it goes on serving");
-    assert!(leaf.readiness().is_ready());
-    cluster.wire().is_away.send_replace(false);
-    cluster.assert_equal("b").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_does_not_serve_before_it_has_all_that_the_primary_had() {
-    let mut cluster = Cluster::start().await;
-    cluster.wire().passing.send_replace(0);
-    cluster.wire().record_bytes.store(1, Ordering::Relaxed);
-    let mut asked = cluster.wire().asked.subscribe();
-    cluster.add("b");
-    cluster.hold(&["a", "b"]).await;
-    soon(asked.wait_for(|asked| *asked == 1))
-        .await
-        .expect("it asks");
-    cluster.write((0..5).map(|n| put(n, 0)).collect()).await;
-    cluster.refresh().await;
-    // Five documents and the refresh that shows them, one by one.
-    for pages in 1..6 {
-        cluster.wire().passing.send_replace(1);
-        let next = asked.wait_for(|asked| *asked == pages + 1);
-        drop(soon(next).await.expect("it asks"));
-        let early = cluster.leaf("b").shard(key(1), MOMENT).await;
-        assert!(matches!(early.err(), Some(LeafFault::Recovering { .. })));
-    }
-    cluster.wire().passing.send_replace(1);
-    let shown = cluster.shard("b").await.engine().view().num_documents();
-    assert_eq!(shown, 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_snapshot_has_beyond_the_last_refresh_is_shown_by_all() {
-    let mut cluster = Cluster::start().await;
-    cluster.write(vec![put(1, 0)]).await;
-    cluster.refresh().await;
-    cluster.write(vec![put(2, 0)]).await;
-    cluster.add("b");
-    cluster.hold(&["a", "b"]).await;
-    let copy = cluster.shard("b").await.engine().view().generation();
-    let primary = cluster.shard("a").await.engine().view().generation();
-    assert_eq!(copy, primary);
-    assert!(cluster.documents("a").await[2].is_some());
 }

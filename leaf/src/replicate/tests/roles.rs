@@ -1,8 +1,8 @@
 //! What a copy answers for, and copies that come and go with the cluster state.
 
-use gleaner_model::{NodeId, SeqNo};
+use gleaner_model::NodeId;
 use gleaner_proto::read::{GenerationsCall, GetCall};
-use gleaner_proto::replicate::{FileCall, LogTailCall, SnapshotCall};
+use gleaner_proto::replicate::{FileCall, SnapshotCall};
 use gleaner_proto::{LeafClient, LeafFault, ReplicationClient};
 
 use super::cluster::*;
@@ -15,24 +15,12 @@ fn not_here<T: std::fmt::Debug>(answer: Result<T, LeafFault>) {
     );
 }
 
-fn tail(follower: &str) -> LogTailCall {
-    LogTailCall {
-        shard: key(1),
-        follower: NodeId(follower.into()),
-        from: SeqNo(0),
-        max_bytes: 1_000,
-        wait: MOMENT,
-        held: None,
-    }
-}
-
 fn snapshot(follower: &str) -> SnapshotCall {
     SnapshotCall {
         any_copy: false,
         shard: key(1),
         follower: NodeId(follower.into()),
         keep_alive: PATIENCE,
-        held: None,
     }
 }
 
@@ -42,7 +30,6 @@ async fn what_only_a_primary_can_do_is_not_here_on_a_copy() {
     let leaf = cluster.leaf("b");
     not_here(leaf.write(call(vec![put(1, 0)])).await);
     not_here(leaf.refresh(key(1)).await);
-    not_here(leaf.log_tail(tail("c")).await);
     not_here(leaf.open_snapshot(snapshot("c")).await);
     let get = GetCall {
         shard: key(1),
@@ -129,6 +116,7 @@ async fn files_of_a_snapshot_are_read_by_name_and_nothing_else_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn snapshots_are_bounded() {
     let cluster = Cluster::start().await;
+    cluster.write(vec![put(1, 0)]).await;
     let leaf = cluster.leaf("a");
     let forgotten = SnapshotCall {
         keep_alive: std::time::Duration::ZERO,
@@ -152,22 +140,17 @@ async fn snapshots_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tail_waits_for_a_record_and_no_longer_than_asked() {
-    let cluster = Cluster::start().await;
-    cluster.shard("a").await;
-    let leaf = cluster.leaf("a");
-    let empty = leaf.log_tail(tail("b")).await.expect("in time");
-    assert!(
-        empty.records.is_empty() && empty.end == SeqNo(0),
-        "{empty:?}"
-    );
-    let mut waiting = tail("b");
-    waiting.wait = PATIENCE;
-    let (page, ()) = tokio::join!(leaf.log_tail(waiting), cluster.write(vec![put(1, 0)]));
-    let page = page.expect("a record came");
-    assert_eq!((page.records[0].seq_no, page.end), (SeqNo(0), SeqNo(1)));
-    let mut ahead = tail("b");
-    (ahead.from, ahead.wait) = (SeqNo(9), PATIENCE);
-    let told = leaf.log_tail(ahead).await.expect("at once");
-    assert_eq!(told.end, SeqNo(1), "so the follower knows that it is ahead");
+async fn a_primary_that_is_back_before_anybody_missed_it_is_followed_again() {
+    let mut cluster = Cluster::of_two().await;
+    for round in 0..3 {
+        cluster.write((0..9).map(|n| put(n, round)).collect()).await;
+        match round {
+            0 => cluster.crash("a").await,
+            _ => cluster.stop("a").await,
+        }
+        cluster.again("a");
+        cluster.write(vec![put(20, round)]).await;
+        // Both say without a mark what was acknowledged: the copy has joined the process that leads now.
+        cluster.assert_equal("b").await;
+    }
 }
