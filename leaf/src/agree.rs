@@ -9,12 +9,14 @@ mod claim;
 mod downstream;
 pub(crate) mod driver;
 mod holding;
+pub(crate) mod host;
 pub(crate) mod hub;
 mod identity;
 mod log_lane;
 mod outbox;
 mod placing;
 mod roles;
+pub(crate) mod rules;
 mod stopping;
 mod upstream;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gleaner_coordinator::ShardEntries;
 use gleaner_coordinator::entries::{EntryTable, StoredEntry};
@@ -13,6 +13,7 @@ use gleaner_proto::ReplicationClient;
 use gleaner_replication::{Identity, Moment};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::driver::CopyDriver;
 use super::upstream::Upstream;
@@ -47,6 +48,9 @@ pub(crate) struct Agreeing {
     numbers: AtomicU64,
     /// Whether this leaf has stopped: its streams are ended.
     is_over: watch::Sender<bool>,
+    /// The rule that a planted error breaks.
+    #[cfg(test)]
+    pub(super) omitted: Option<super::rules::Rule>,
 }
 
 impl Agreeing {
@@ -70,6 +74,8 @@ impl Agreeing {
             upstreams: Mutex::default(),
             numbers: AtomicU64::new(0),
             is_over: watch::Sender::new(false),
+            #[cfg(test)]
+            omitted: None,
         })
     }
 
@@ -204,6 +210,7 @@ impl Agreeing {
         let mut number: u32 = 0;
         loop {
             let is_news = tokio::select! {
+                biased;
                 _ = ticks.tick() => false,
                 changed = table.changed() => match changed {
                     Ok(()) => true,
