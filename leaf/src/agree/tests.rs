@@ -1,5 +1,6 @@
 //! Leaves of one process whose copies agree, with their logs, streams and engines, on a store of entries in memory.
 
+mod simulation;
 mod store;
 
 use std::collections::BTreeMap;
