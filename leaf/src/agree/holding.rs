@@ -207,13 +207,8 @@ impl CopyHolder {
             applied: committed,
             committed,
         };
-        let opener = &self.leaf.opener;
-        let shard = opener.shard(start);
-        let is_marked = opener.is_refresh_before(self.key, committed).await;
-        if is_marked.map_err(Halt::Broken)? {
-            shard.applier.mark(committed);
-        }
-        Ok(shard)
+        let shard = self.leaf.opener.shard(start).await;
+        shard.map_err(Halt::Broken)
     }
 
     /// Notes that the copy is to be made from files.

@@ -2,6 +2,7 @@
 
 mod simulation;
 mod store;
+mod trimmed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -218,8 +219,8 @@ impl Cluster {
         tail.map_or(SeqNo(0), SeqNo::next)
     }
 
-    /// Waits until both logs hold the same.
-    async fn until_equal(&self) {
+    /// Waits until both logs end at the same place, and returns it.
+    async fn until_same_end(&self) -> SeqNo {
         let equal = async {
             loop {
                 let (a, b) = (self.end("a").await, self.end("b").await);
@@ -229,7 +230,12 @@ impl Cluster {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
-        let end = soon(equal).await;
+        soon(equal).await
+    }
+
+    /// Waits until both logs, which have the same beginning, hold the same.
+    async fn until_equal(&self) {
+        let end = self.until_same_end().await;
         let mut hashes = Vec::new();
         for name in ["a", "b"] {
             let last = SeqNo(end.0 - 1);

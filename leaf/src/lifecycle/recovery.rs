@@ -1,4 +1,4 @@
-//! OpeningProgress shard copies: the last durable commit, then the log from there.
+//! Opening shard copies: the last durable commit, then the log from there.
 //!
 //! Does: opens engines, puts open copies together, opens the only copies of shards: engine, term, replay. Does not:
 //! open copies that agree with others ([`crate::agree`]). Called by: maintenance. Read first:
@@ -67,8 +67,20 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Puts together a copy that has been opened.
-    pub(crate) fn shard(&self, start: CopyStart) -> Arc<Shard> {
+    /// Puts together a copy that has been opened. Where its last operation is a refresh, what it has may be shown.
+    ///
+    /// # Errors
+    /// What is wrong with its log.
+    pub(crate) async fn shard(&self, start: CopyStart) -> Result<Arc<Shard>, String> {
+        let (key, applied) = (start.engine.key(), start.applied);
+        let shard = self.unmarked(start);
+        if self.is_refresh_before(key, applied).await? {
+            shard.applier.mark(applied);
+        }
+        Ok(shard)
+    }
+
+    fn unmarked(&self, start: CopyStart) -> Arc<Shard> {
         let CopyStart {
             engine,
             index,
@@ -127,11 +139,7 @@ impl Opener {
     }
 
     /// Returns whether the log holds a refresh record right before `position`.
-    pub(crate) async fn is_refresh_before(
-        &self,
-        key: ShardKey,
-        position: SeqNo,
-    ) -> Result<bool, String> {
+    async fn is_refresh_before(&self, key: ShardKey, position: SeqNo) -> Result<bool, String> {
         let Some(last) = position.0.checked_sub(1) else {
             return Ok(false);
         };
@@ -255,10 +263,7 @@ impl PrimaryOpening {
             applied: next,
             committed,
         };
-        let shard = self.leaf.opener.shard(start);
-        if self.leaf.opener.is_refresh_before(key, next).await? {
-            shard.applier.mark(next);
-        }
+        let shard = self.leaf.opener.shard(start).await?;
         if num_replayed > 0 {
             shard.show_applied().await?;
             let took_ms = started.elapsed().as_millis() as u64;
