@@ -37,7 +37,7 @@ pub use node::NodeClient;
 pub use replicate::ReplicationClient;
 pub use server::{MAX_CONNECTIONS, Services, serve, serve_admitted, serve_on};
 pub use version::Versions;
-pub use wire::MAX_MESSAGE_BYTES;
+pub use wire::{MAX_MESSAGE_BYTES, MESSAGE_KINDS, MessageKind};
 
 /// The calls of one leaf. A call names the shards it is for; a leaf that does not hold one answers
 /// [`LeafFault::NotHere`] for it.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gleaner_model::{
     ClusterState, DocumentId, MappingVersion, Operation, OperationKind, PrimaryTerm, Version,
 };
+use gleaner_proto::MESSAGE_KINDS;
 use gleaner_proto::replicate::BatchRecords;
 
 use super::bodies::moment;
@@ -63,5 +64,37 @@ pub(super) fn state(bytes: &[u8]) {
 pub(super) fn batch(bytes: &[u8]) {
     if let Ok(batch) = BatchRecords::decode(Bytes::copy_from_slice(bytes)) {
         assert_eq!(BatchRecords::decode(batch.encode()), Ok(batch));
+    }
+}
+
+/// One message of each service, as it is frozen: its name, and its bytes in hexadecimal digits.
+const FROZEN: &str = include_str!("../../../proto/src/wire/tests/bytes.txt");
+
+/// Returns messages, each behind the number of its kind.
+pub(super) fn messages() -> Vec<Bytes> {
+    let frozen = FROZEN.lines().filter_map(|line| {
+        let (name, digits) = line.split_once(' ')?;
+        let kind = MESSAGE_KINDS.iter().position(|kind| kind.name == name)?;
+        let bytes = digits.as_bytes().chunks(2).map(|two| {
+            let two = std::str::from_utf8(two).expect("ASCII");
+            u8::from_str_radix(two, 16).expect("two digits")
+        });
+        let kind = u8::try_from(kind).expect("a few");
+        Some(std::iter::once(kind).chain(bytes).collect())
+    });
+    frozen.collect()
+}
+
+/// A message of another node, behind the number of its kind: what can be read is written so that it can be read.
+pub(super) fn message(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let kind = &MESSAGE_KINDS[usize::from(*kind) % MESSAGE_KINDS.len()];
+    if let Some(written) = (kind.again)(Bytes::copy_from_slice(bytes)) {
+        let again = (kind.again)(written.clone());
+        // Members of maps may come in another order.
+        let length = again.map(|again| again.len());
+        assert_eq!(length, Some(written.len()), "{}", kind.name);
     }
 }
