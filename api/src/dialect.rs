@@ -12,7 +12,6 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::{BoxError, Router};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gleaner_cache::respond::LEAST_PACKED;
 use gleaner_root::Root;
 use gleaner_server::{Leftover, answer_to_panic};
 use http::header;
@@ -57,7 +56,6 @@ impl Dialect {
     ) -> Self {
         let app = Arc::new(App {
             cache: cached::cache_of(&root, &options),
-            counts: cached::Counts::default(),
             freshness: Freshness::default(),
             root,
             bodies: BodyRoom::new(options.body_memory_bytes),
@@ -100,6 +98,9 @@ where
 
 /// An answer that is being made.
 type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+
+/// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
+const LEAST_PACKED: u64 = 1_400;
 
 /// Packs answers that are larger.
 type Packing = Compression<RouteService, And<DefaultPredicate, SizeAbove>>;

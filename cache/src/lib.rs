@@ -360,11 +360,9 @@ impl Cache {
     /// Keeps an answer under the edition that it came with, if that is the current one now. Where other nodes would
     /// have to be asked it is kept unasked: they are asked before each hit.
     fn note(&self, keep: &Keep, answer: Answer) -> Answer {
-        let edition = answer.edition;
-        #[cfg(test)]
         let edition = match self.rules.have(Rule::KeepAsItCame) {
-            true => edition,
-            false => self.edition_now(keep).or(edition),
+            true => answer.edition,
+            false => self.edition_now(keep).or(answer.edition),
         };
         if let Some(edition) = edition
             && self.holds(keep)
@@ -377,7 +375,6 @@ impl Cache {
         answer
     }
 
-    #[cfg(test)]
     fn edition_now(&self, keep: &Keep) -> Option<Edition> {
         match self.generations.current(&keep.targets) {
             Current::Edition(current) => Some(current),

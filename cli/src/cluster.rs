@@ -29,6 +29,7 @@ use crate::{
     signals,
     terminal::say,
 };
+use etcd::OnEtcd;
 use plan::Plan;
 use process::{Part, Process};
 use status::StatusArguments;
@@ -50,8 +51,6 @@ enum ClusterCommand {
 }
 
 /// Start roots, leaves and fronts on this machine, and stop them in order at SIGINT or SIGTERM.
-///
-/// The cluster state is in an etcd of three members, which is started too: it must be installed.
 ///
 /// Everything lies in the data folder: a folder, a configuration and a log for each node, and
 /// `processes.json`, which says what process each of them is and which shards it holds. Started again
@@ -76,9 +75,11 @@ pub(crate) struct UpArguments {
     /// Require API keys of clients: the first one lies in `root-1/admin.key` of the folder, or that of another root
     #[arg(long, requires = "secure")]
     keys: bool,
-    /// Every cluster is on etcd: kept for command lines of the version before
-    #[arg(long, hide = true)]
-    etcd: bool,
+    /// Keep the cluster state in an etcd of three members, which is started too. Then another copy of a shard takes over
+    /// when a leaf is lost; without, the first root keeps the state
+    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
+          default_value = "auto", default_missing_value = "always")]
+    etcd: OnEtcd,
     /// Write what clients ask to `NAME.access.jsonl` in the folder, for each front and root
     #[arg(long)]
     access_logs: bool,
@@ -113,12 +114,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
     folders::check_count(&arguments.data, arguments.leaves)?;
-    etcd::check_folder(&arguments.data)?;
+    let is_on_etcd = etcd::is_used(&arguments.data, arguments.etcd)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);
-    let plan = Plan::of(arguments, listen, missing)?;
+    let plan = Plan::of(arguments, is_on_etcd, listen, missing)?;
     drop(taken);
     let mut processes = plan.start()?;
     folder.remove_old_processes()?;
@@ -254,6 +255,13 @@ fn tell(plan: &Plan, map: &Path) {
         true => format!("{trust} -H \"Authorization: ApiKey $GLEANER_API_KEY\""),
         false => trust.clone(),
     };
+    let fail_over = match plan.is_on_etcd() {
+        true => "When a leaf is lost, other copies of its shards take over.",
+        false => {
+            "Its first root keeps the cluster state: while a leaf is lost, its primaries take no writes. A new cluster \
+             is on etcd where that is installed (`apt-get install etcd-server`)."
+        }
+    };
     let text = format!(
         "{fronts}{} roots and {} leaves, {} copies of each shard. Try:
 
@@ -261,7 +269,7 @@ fn tell(plan: &Plan, map: &Path) {
   gleaner index{trust} --url {url} --index notes FILE.ndjson
   curl{trust_and_key} '{url}/_cat/shards?v'
 
-When a leaf is lost, other copies of its shards take over.
+{fail_over}
 Its processes and shards: {}
 ",
         count(PeerRole::Root),
@@ -278,8 +286,9 @@ fn tell_missing(data: &Path, missing: &[String]) {
     for name in missing {
         let (folder, config) = (data.join(name), data.join(format!("{name}.toml")));
         let text = format!(
-            "The data folder of `{name}` is missing: `{}`. The cluster comes up without it: other copies of its \
-             shards take over, and shards without another copy in sync are not there (red). Put the folder back and start again; when it is gone for good, remove `{}` to have \
+            "The data folder of `{name}` is missing: `{}`. The cluster comes up without it: its shards are \
+             searched on their replicas and take no writes, and those without a replica are not there \
+             (red). Put the folder back and start again; when it is gone for good, remove `{}` to have \
              the leaf start empty, and see \"a lost folder\" in docs/cluster.md.\n",
             folder.display(),
             config.display()
@@ -302,7 +311,7 @@ mod tests {
             fronts: 0,
             secure: false,
             keys: false,
-            etcd: false,
+            etcd: OnEtcd::Auto,
             access_logs: false,
             otlp_endpoint: None,
             listen: String::new(),

@@ -2,8 +2,6 @@
 
 mod arguments;
 
-use std::io::stdout;
-
 use anyhow::Result;
 use gleaner_client::load::{self, LoadEnd};
 use gleaner_client::watch::{self, WatchEnd};
@@ -26,7 +24,7 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     }
     let options = arguments.load();
     Ok(
-        match load::run(&remote, &options, &mut stdout(), signals::stop_asked).await? {
+        match load::run(&remote, &options, signals::stop_asked).await? {
             LoadEnd::Whole => Exit::Success,
             LoadEnd::Refused => Exit::Refused,
             LoadEnd::Interrupted => Exit::Interrupted,

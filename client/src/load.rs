@@ -25,7 +25,7 @@ mod report;
 mod run;
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Write, stdout},
     path::Path,
     pin::pin,
     time::{Duration, Instant},
@@ -38,19 +38,17 @@ use self::{
     inputs::InputFile,
     ledger::Ledger,
     report::{Reporter, rate},
-    run::{Books, End},
+    run::End,
 };
 use crate::{
     remote::Remote,
     text::{grouped, one_line, say},
 };
 
-pub(crate) use backoff::{Backoff, retry_after};
 pub use batch::Limits;
 pub use corpus::{CorpusLoad, LoadedCorpus};
 pub use identity::hash;
 pub use options::LoadOptions;
-pub(crate) use outcome::is_busy;
 pub use run::Flow;
 
 /// How a load ended.
@@ -64,8 +62,8 @@ pub enum LoadEnd {
     Interrupted,
 }
 
-/// Loads what `options` name into a server, and writes to `out` what that came to. `listen` is called once documents are
-/// about to be sent, and what it returns interrupts the load when it completes.
+/// Loads what `options` name into a server, and says on standard output what that came to. `listen` is called once
+/// documents are about to be sent, and what it returns interrupts the load when it completes.
 ///
 /// # Errors
 /// What stopped the load: files, the server, an index that takes no documents. What was settled before is in the
@@ -73,7 +71,6 @@ pub enum LoadEnd {
 pub async fn run<F: Future<Output = ()>>(
     remote: &Remote,
     options: &LoadOptions,
-    out: &mut impl Write,
     listen: impl FnOnce() -> Result<F>,
 ) -> Result<LoadEnd> {
     let began = Instant::now();
@@ -107,10 +104,7 @@ pub async fn run<F: Future<Output = ()>>(
         told: Reasons::default(),
     };
     let reporter = Reporter::new(options.is_quiet);
-    let books = Books {
-        ledger: &mut ledger,
-        reporter: &reporter,
-    };
+    let books = (&mut ledger, &reporter);
     let mut interrupt = pin!(listen()?);
     let end = run::run(reading, delivery, options.flow, books, interrupt.as_mut()).await;
     reporter.finish();
@@ -130,7 +124,7 @@ pub async fn run<F: Future<Output = ()>>(
         },
         End::Whole => {}
     }
-    conclude(out, &self::told(&ledger, began.elapsed()))?;
+    conclude(&self::told(&ledger, began.elapsed()))?;
     Ok(if ledger.refused_ever() == 0 {
         LoadEnd::Whole
     } else {
@@ -150,9 +144,10 @@ fn told(ledger: &Ledger, elapsed: Duration) -> String {
     )
 }
 
-/// Says what the load came to. Somebody may not listen to the end; how it ended is returned all the same.
-fn conclude(out: &mut impl Write, told: &str) -> io::Result<()> {
-    match writeln!(out, "indexed {told}") {
+/// Says what the load came to. Somebody may not listen to the end; how it ended is told by the exit code
+/// all the same.
+fn conclude(told: &str) -> io::Result<()> {
+    match writeln!(stdout(), "indexed {told}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         said => said,
     }

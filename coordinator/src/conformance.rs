@@ -1,6 +1,4 @@
-//! What every [`Coordinator`] must do, as one suite of checks; [`entries`] has those of one that keeps entries.
-
-pub mod entries;
+//! What every [`Coordinator`] must do, as one suite of checks.
 
 use std::sync::Arc;
 

@@ -27,7 +27,6 @@ mod mean;
 mod options;
 mod pause;
 mod probe;
-mod redirect;
 mod refusal;
 mod session;
 mod split;
@@ -40,7 +39,6 @@ pub use gather::Join;
 pub use kept::{KeptAnswers, Reads, Several};
 pub use limits::LimitOptions;
 pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
-pub use redirect::RedirectToHttps;
 pub use session::{BadSessionKey, SessionKey};
 pub use split::{
     BadRules, BadShare, IndexRewrite, Rule, Rules, ShadowOptions, Share, SplitKey, SplitOptions,

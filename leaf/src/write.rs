@@ -23,7 +23,7 @@
 
 mod again;
 mod answer;
-pub(crate) mod append;
+mod append;
 mod blocks;
 pub(crate) mod condition;
 mod contents;

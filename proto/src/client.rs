@@ -7,6 +7,7 @@ mod fault;
 mod leaf;
 mod leases;
 mod line;
+mod metadata;
 mod node;
 mod peer;
 mod replication;
@@ -19,6 +20,7 @@ use tonic::{Response, Status};
 
 pub use leaf::GrpcLeaf;
 pub use leases::GrpcGrantor;
+pub use metadata::GrpcMetadata;
 pub use node::GrpcNode;
 pub use peer::{BadAddress, Peer};
 

@@ -181,7 +181,15 @@ impl Change {
 }
 
 fn created(primary: CopyId, copies: &BTreeMap<CopyId, CopyMeta>) -> Result<Entry, Refusal> {
-    let entry = Entry::first(primary, copies.clone());
+    let entry = Entry {
+        version: 1,
+        term: PrimaryTerm(0),
+        forced: Vec::new(),
+        primary,
+        in_sync: [primary].into(),
+        copies: copies.clone(),
+        other: Default::default(),
+    };
     require_copy(&entry, primary)?;
     Ok(entry)
 }

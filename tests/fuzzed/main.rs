@@ -83,9 +83,5 @@ tested!(
     state,
     batch,
     http,
-    resp,
-    bulk,
-    message,
-    cookie,
-    proxy
+    resp
 );

@@ -6,7 +6,8 @@ use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::asking::{LAYOUTS, ok};
+/// Names of indices with the same documents, with their numbers of shards.
+const LAYOUTS: [(&str, u32); 2] = [("one", 1), ("four", 4)];
 
 async fn start() -> Result<(TempDir, Server)> {
     let folder = tempfile::tempdir()?;
@@ -42,6 +43,10 @@ async fn start() -> Result<(TempDir, Server)> {
         }
     }
     Ok((folder, server))
+}
+
+async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
+    server.send(&Request::json(method, path, body)).await?.ok()
 }
 
 /// Returns the ids and scores that a query finds, which are the same in all layouts.

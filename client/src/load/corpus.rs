@@ -11,7 +11,7 @@ use super::{
     ledger::{InputName, Ledger},
     reading::{Content, LoadReader, ReadOptions, Source},
     report::{Meter, Reporter},
-    run::{self, Books, End, Flow},
+    run::{self, End, Flow},
 };
 use crate::remote::Remote;
 
@@ -67,10 +67,7 @@ impl CorpusLoad {
             patience: self.patience,
             told: Reasons::default(),
         };
-        let books = Books {
-            ledger: &mut ledger,
-            reporter: &reporter,
-        };
+        let books = (&mut ledger, &reporter);
         let end = run::run(reader(self.corpus), delivery, self.flow, books, interrupt).await?;
         if end == End::Interrupted {
             return Ok(None);

@@ -111,7 +111,7 @@ impl Agreeing {
             let messages = writer.next().await?;
             Some((Ok(messages), writer))
         });
-        messages.take_until(Box::pin(self.over())).boxed()
+        messages.boxed()
     }
 }
 

@@ -1,8 +1,6 @@
 //! Leaves of one process whose copies agree, with their logs, streams and engines, on a store of entries in memory.
 
-mod simulation;
 mod store;
-mod trimmed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +20,7 @@ use gleaner_replication::Change;
 use crate::replicate::peers::InProcess;
 use crate::testing::{PATIENCE, call, id, index, key, put, soon};
 use crate::{Leaf, LeafOptions, NodeIdentity};
-use store::{NotedEntries, WithEntries};
+use store::{MemoryEntries, WithEntries};
 
 struct Node {
     folder: tempfile::TempDir,
@@ -59,7 +57,7 @@ impl Cluster {
         placed.copies = vec![names.into()];
         let mut state = ClusterState::default();
         state.indices.insert(placed.uuid, Arc::new(placed));
-        let entries = Arc::<NotedEntries>::default();
+        let entries = MemoryEntries::new();
         entries.create(key(1), &[uuid("a"), uuid("b")]);
         let coordinator = Arc::new(WithEntries {
             state: Embedded::in_memory(state),
@@ -219,8 +217,8 @@ impl Cluster {
         tail.map_or(SeqNo(0), SeqNo::next)
     }
 
-    /// Waits until both logs end at the same place, and returns it.
-    async fn until_same_end(&self) -> SeqNo {
+    /// Waits until both logs hold the same.
+    async fn until_equal(&self) {
         let equal = async {
             loop {
                 let (a, b) = (self.end("a").await, self.end("b").await);
@@ -230,12 +228,7 @@ impl Cluster {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
-        soon(equal).await
-    }
-
-    /// Waits until both logs, which have the same beginning, hold the same.
-    async fn until_equal(&self) {
-        let end = self.until_same_end().await;
+        let end = soon(equal).await;
         let mut hashes = Vec::new();
         for name in ["a", "b"] {
             let last = SeqNo(end.0 - 1);

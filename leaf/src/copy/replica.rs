@@ -1,15 +1,17 @@
 //! A copy that follows: what only a replica has.
 //!
-//! Does not: follow ([`crate::agree`]).
+//! Does not: follow ([`crate::replicate::replica`]).
 
 use std::sync::Arc;
 
 use crate::copy::pipeline::InFlight;
 use crate::copy::shard::Shard;
+use crate::replicate::link::Link;
 
 /// A copy that follows its shard's primary.
 pub(crate) struct Replica {
     pub(crate) shard: Arc<Shard>,
+    pub(crate) link: Link,
     /// Locked where the next step of following begins, and by what holds it up.
     steps: tokio::sync::Mutex<()>,
 }
@@ -18,6 +20,7 @@ impl Replica {
     /// Returns the replica of an open copy.
     pub(crate) fn new(shard: Arc<Shard>) -> Self {
         Self {
+            link: Link::new(shard.key),
             shard,
             steps: tokio::sync::Mutex::default(),
         }
