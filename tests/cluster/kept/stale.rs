@@ -105,9 +105,9 @@ async fn read(run: Arc<Run>, reader: usize) -> Result<()> {
     Ok(())
 }
 
-/// Cuts a leaf off for a while.
+/// Cuts a leaf that leads a shard off for a while.
 async fn stop_a_leaf(run: Arc<Run>) -> Result<()> {
-    let leaf = &run.site.cluster.leaves[1];
+    let leaf = run.site.leading_leaf().await?;
     run.reads(READS_BEFORE).await?;
     leaf.proxy.set(Fault::Stall);
     let waited = run.reads(READS_MEANWHILE).await;
