@@ -37,6 +37,9 @@ async fn filled() -> Result<Processes> {
         docs.sum::<u64>() == 2 * NUM_DOCUMENTS
     };
     cluster.until(&copies, is_whole).await?;
+    // A leaf that is killed shows what it knew on disk to be agreed.
+    let flush = Request::new("POST", "/notes/_flush");
+    cluster.send(&flush).await?.ok()?;
     Ok(cluster)
 }
 
