@@ -12,6 +12,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::{BoxError, Router};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use gleaner_cache::respond::LEAST_PACKED;
 use gleaner_root::Root;
 use gleaner_server::{Leftover, answer_to_panic};
 use http::header;
@@ -98,9 +99,6 @@ where
 
 /// An answer that is being made.
 type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
-
-/// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
-const LEAST_PACKED: u64 = 1_400;
 
 /// Packs answers that are larger.
 type Packing = Compression<RouteService, And<DefaultPredicate, SizeAbove>>;

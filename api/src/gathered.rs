@@ -80,7 +80,9 @@ impl GatheredRoutes {
             }
             _ => return None,
         };
+        let form = Form::of(&parameters, &head.headers).ok()?;
         let format = parameters.get("format").filter(|format| *format != "json");
+        let format = format.or(form.is_yaml().then_some("yaml"));
         Some(Gather {
             names_failures,
             is_pretty: parameters.is_set("pretty").unwrap_or(false),
@@ -113,10 +115,10 @@ fn gathered_table(head: &Parts, parameters: &Parameters) -> Option<Gather> {
         return None;
     }
     let form = Form::of(parameters, &head.headers).ok()?;
-    let refusal = match (parameters.get("format"), parameters.get("filter_path")) {
-        (Some("yaml"), _) => Some("[format] [yaml] is not taken where all roots are asked"),
-        (_, Some(_)) => Some("[filter_path] is not taken where the tables of all roots are joined"),
-        _ => None,
+    let refusal = match parameters.get("filter_path") {
+        _ if form.is_yaml() => Some("[format] [yaml] is not taken where all roots are asked"),
+        Some(_) => Some("[filter_path] is not taken where the tables of all roots are joined"),
+        None => None,
     };
     Some(Gather {
         names_failures: false,
@@ -201,7 +203,7 @@ impl Gather {
             Parameters::parse(Some(&form.query)).and_then(|parameters| match form.is_json {
                 true => Ok(self.written(head, &table.to_json(&parameters)?)),
                 false => {
-                    let mut answer = Response::new(Bytes::from(table.to_text(&parameters)?));
+                    let mut answer = with_body(head, table.to_text(&parameters)?);
                     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
                     answer.headers_mut().insert(header::CONTENT_TYPE, text);
                     Ok(answer)
@@ -240,10 +242,15 @@ impl Gather {
             true => format!("{body:#}\n"),
             false => body.to_string(),
         };
-        let mut answer = head.map(|()| Bytes::from(text));
-        answer.headers_mut().remove(header::CONTENT_LENGTH);
-        answer
+        with_body(head, text)
     }
+}
+
+/// Gives the head of a root's answer another body.
+fn with_body(head: Response<()>, body: String) -> Response<Bytes> {
+    let mut answer = head.map(|()| Bytes::from(body));
+    answer.headers_mut().remove(header::CONTENT_LENGTH);
+    answer
 }
 
 /// What a root answered.
@@ -409,6 +416,49 @@ mod tests {
         assert_eq!(all, json!([{"task_id": "a:1"}, {"task_id": "b:1"}]));
         let part = gather("GET", "/_cat/tasks?filter_path=x", "").expect("gathered");
         assert!(part.refusal().is_some());
+    }
+
+    #[test]
+    fn the_head_of_what_is_joined_is_that_of_a_root() {
+        for (uri, kind) in [
+            ("/_cat/tasks?h=task_id", "text/plain; charset=UTF-8"),
+            ("/_cat/tasks?h=task_id&format=json", "application/json"),
+        ] {
+            let tasks = gather("GET", uri, "").expect("gathered");
+            let mut answers = vec![answered("a", &json!([{"task_id": "a:1"}]))];
+            let head = answers[0].answer.as_mut().map(Response::headers_mut);
+            let head = head.expect("an answer");
+            for (name, value) in [
+                ("x-elastic-product", "Elasticsearch"),
+                ("content-length", "19"),
+                ("content-type", "application/json"),
+            ] {
+                head.insert(name, HeaderValue::from_static(value));
+            }
+            let all = tasks.join(answers);
+            let field = |name| all.headers().get(name).map(HeaderValue::as_bytes);
+            assert_eq!(field("x-elastic-product"), Some(&b"Elasticsearch"[..]));
+            assert_eq!(field("content-length"), None, "it was that of the part");
+            assert_eq!(field("content-type"), Some(kind.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_form_that_cannot_be_joined_is_refused_however_it_is_asked_for() {
+        for (uri, accept, is_refused) in [
+            ("/_cat/tasks", "application/yaml", true),
+            ("/_cat/tasks?format=text", "application/yaml", false),
+            ("/_cat/tasks", "application/json", false),
+            ("/_cat/tasks?format=yaml", "*/*", true),
+            ("/_tasks", "application/yaml", true),
+            ("/_tasks?format=json", "application/yaml", false),
+        ] {
+            let request = http::Request::get(uri).header(header::ACCEPT, accept);
+            let (head, ()) = request.body(()).expect("a request").into_parts();
+            let gather = GatheredRoutes::default().of(&head, &Bytes::new());
+            let refusal = gather.expect("gathered").refusal();
+            assert_eq!(refusal.is_some(), is_refused, "{uri} {accept}");
+        }
     }
 
     #[test]

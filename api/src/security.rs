@@ -122,8 +122,22 @@ pub(crate) fn narrowed(
     let right = Right::of(route);
     let action = right.on_indices();
     let action = action.ok_or_else(|| denial::unknown(holder, right))?;
-    let narrowed = access(holder, &action, state).narrow(expression, options);
-    narrowed.map_err(|denied| denial::of_names(holder, &action, denied))
+    narrowed_for(principal, &action, state, expression, options)
+}
+
+/// As [`narrowed`], by what `action` needs.
+fn narrowed_for(
+    principal: &Principal,
+    action: &Action,
+    state: &ClusterState,
+    expression: Option<&str>,
+    options: &ResolveOptions,
+) -> Result<Option<String>, ApiError> {
+    let Principal::Key(holder) = principal else {
+        return Ok(expression.map(str::to_owned));
+    };
+    let narrowed = access(holder, action, state).narrow(expression, options);
+    narrowed.map_err(|denied| denial::of_names(holder, action, denied))
 }
 
 impl App {
@@ -196,12 +210,9 @@ impl Request {
         expression: Option<&str>,
         options: &ResolveOptions,
     ) -> Result<Option<String>, ApiError> {
-        let Principal::Key(holder) = &self.sender.principal else {
-            return Ok(expression.map(str::to_owned));
-        };
         let state = self.root().cluster().state();
-        let narrowed = access(holder, action, &state).narrow(expression, options);
-        let narrowed = narrowed.map_err(|denied| denial::of_names(holder, action, denied));
+        let principal = &self.sender.principal;
+        let narrowed = narrowed_for(principal, action, &state, expression, options);
         narrowed.inspect_err(|error| self.app.note_denial(&self.sender, None, error))
     }
 

@@ -124,11 +124,15 @@ impl Entry {
     }
 }
 
-/// Returns when an answer was evaluated: one that was kept by the node that sent it says how old it is.
+/// Returns when an answer was evaluated.
 fn made(headers: &HeaderMap) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(age_in(headers)).unwrap_or(now)
+}
+
+/// Returns how old an answer came: one that was kept by the node that sent it says so.
+pub(crate) fn age_in(headers: &HeaderMap) -> Duration {
     let age = headers.get(header::AGE);
     let age = age.and_then(|age| age.to_str().ok()?.parse().ok());
-    let now = Instant::now();
-    let made = age.and_then(|age| now.checked_sub(Duration::from_secs(age)));
-    made.unwrap_or(now)
+    Duration::from_secs(age.unwrap_or_default())
 }

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use gleaner_model::{AnswerKey, ClusterState, metric};
 use gleaner_tls::SealingKey;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::entry::Entry;
@@ -44,6 +44,9 @@ const LIES_FOR: Duration = Duration::from_secs(3_600);
 
 /// Answers that wait to be put beyond; more are dropped.
 const QUEUE: usize = 1_024;
+
+/// Largest value that is opened where it arrives: a larger one would hold up others on that thread.
+const OPENED_AT_ONCE: usize = 16 << 10;
 
 /// Bytes of answers that wait.
 const QUEUE_BYTES: usize = 16 << 20;
@@ -192,11 +195,15 @@ impl Overflow {
             return None;
         };
         let about = Kept {
-            key,
+            key: *key,
             now_ms: (self.clock)(),
         };
-        let sealing = SealingKey::new(&secret)?;
-        let entry = opened(&sealing, about, &value, self.most_bytes);
+        let (size, most_bytes) = (value.len(), self.most_bytes);
+        let open = move || opened(&SealingKey::new(&secret)?, about, &value, most_bytes);
+        let entry = match size <= OPENED_AT_ONCE {
+            true => open(),
+            false => spawn_blocking(open).await.ok().flatten(),
+        };
         if entry.is_none() {
             note("failed");
         }
@@ -221,11 +228,11 @@ impl Writer {
         while let Some((key, entry)) = fallen.recv().await {
             self.num_bytes
                 .fetch_sub(entry.num_bytes(), Ordering::Relaxed);
-            self.put(&key, &entry).await;
+            self.put(key, entry).await;
         }
     }
 
-    async fn put(&self, key: &AnswerKey, entry: &Entry) {
+    async fn put(&self, key: AnswerKey, entry: Arc<Entry>) {
         let Some(secret) = secret(&self.options) else {
             return note("dropped");
         };
@@ -236,11 +243,12 @@ impl Writer {
             key,
             now_ms: (self.clock)(),
         };
-        let sealing = SealingKey::new(&secret);
-        let Some(value) = sealing.and_then(|sealing| sealed(&sealing, about, entry)) else {
+        // It packs too: no thread is held up that others need.
+        let seal = move || sealed(&SealingKey::new(&secret)?, about, &entry);
+        let Some(value) = spawn_blocking(seal).await.ok().flatten() else {
             return note("dropped");
         };
-        let name = name_of(&secret, key);
+        let name = name_of(&secret, &key);
         let put = self.options.beyond.put(&name, value.into(), LIES_FOR);
         let put = timeout(PUTS_FOR, put).await;
         if self.rest.noted(put).is_some() {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use gleaner_model::Edition;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
+use crate::entry::age_in;
 use crate::{Answer, Entry, Keep, Served};
 
 /// Says whether an answer was kept: `hit`, `miss`, `bypass` where the request went around what is kept, or `stale` where
@@ -19,6 +20,9 @@ const STALE: &str = "stale";
 
 /// By a front: that it wants to know the edition of the answer. In the answer: the edition, as 32 hexadecimal digits.
 pub const X_EDITION: HeaderName = HeaderName::from_static("x-gleaner-edition");
+
+/// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
+pub const LEAST_PACKED: u64 = 1_400;
 
 /// What a request says of the form of its answer.
 #[derive(Debug, Clone, Default)]
@@ -64,9 +68,9 @@ impl Origin {
             Served::Shared(answer) | Served::Evaluated(answer) | Served::Renewed(answer)
                 if is_stale(&answer.headers) =>
             {
-                Self::Stale(Duration::ZERO)
+                Self::Stale(age_in(&answer.headers))
             }
-            Served::Shared(_) => Self::Kept(Duration::ZERO),
+            Served::Shared(answer) => Self::Kept(age_in(&answer.headers)),
             Served::Evaluated(_) => Self::Evaluated,
             Served::Renewed(_) => Self::Bypass,
         }
@@ -182,6 +186,16 @@ fn is_stale(headers: &HeaderMap) -> bool {
 /// Says in an answer's headers where it came from.
 pub fn mark(headers: &mut HeaderMap, word: &'static str) {
     headers.insert(X_CACHE, HeaderValue::from_static(word));
+}
+
+/// Adds the warnings of one answer to those of an answer to several, each once.
+pub fn add_warnings(headers: &mut HeaderMap, of_one: &HeaderMap) {
+    for warning in of_one.get_all(header::WARNING) {
+        let mut known = headers.get_all(header::WARNING).iter();
+        if !known.any(|known| known == warning) {
+            headers.append(header::WARNING, warning.clone());
+        }
+    }
 }
 
 /// Returns whether a list of tags names `tag`, or any (RFC 9110, section 13.1.2; weak ones count).

@@ -6,6 +6,7 @@ pub(crate) enum Rule {
     /// What is kept is served while its edition is the current one.
     HoldAgainstCurrent,
     /// An answer is kept under the edition that it came with, and not under the one that is current then.
+    #[cfg(test)]
     KeepAsItCame,
     /// Requests share an evaluation when they saw the same edition.
     ShareSameEdition,

@@ -8,8 +8,9 @@
 //! 4         may not be kept               the same call
 //! ```
 //!
-//! A part that has to look again (its flight ended at another edition) is fetched by a later call. A call goes on while
-//! anybody waits for one of its answers, also when the request that made it is gone.
+//! Whether a part is missing may not be known at once: it is looked for beyond memory first. The call is made when it is
+//! known of all. A part that has to look again (its flight ended at another edition) is fetched by a later call. A call goes
+//! on while anybody waits for one of its answers, also when the request that made it is gone.
 //!
 //! Does: gather what is missing, call once for it, hand out the answers. Does not: know how several requests are put
 //! into one. Read first: [`Cache::answer_each`].
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, join_all};
+use futures::task::AtomicWaker;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -34,14 +36,31 @@ type Part = (Call, usize);
 
 /// What is missing and not asked for yet.
 #[derive(Default)]
-struct Missing(Mutex<Vec<(usize, oneshot::Sender<Part>)>>);
+struct Missing {
+    parts: Mutex<MissingParts>,
+    /// The request, which makes the calls.
+    caller: AtomicWaker,
+}
+
+#[derive(Default)]
+struct MissingParts {
+    /// Parts that may be missing, or lie beyond memory.
+    num_open: usize,
+    /// Those that are missing, by place, and who waits for each.
+    wanted: Vec<(usize, oneshot::Sender<Part>)>,
+    /// The request is gone: nobody makes another call.
+    is_over: bool,
+}
 
 impl Missing {
-    /// Notes that nobody has the answer of the part at `at`; returns what waits for it.
-    fn note(&self, at: usize) -> impl Future<Output = Answer> + Send + 'static {
-        let (called, call) = oneshot::channel();
-        self.0.lock().push((at, called));
+    /// Notes that nobody here has the answer of the part at `at`. What is returned fetches it once it is polled; dropped
+    /// before that, the part was found elsewhere.
+    fn note(self: &Arc<Self>, at: usize) -> impl Future<Output = Answer> + Send + 'static {
+        self.parts.lock().num_open += 1;
+        let open = OpenPart(Arc::clone(self));
         async move {
+            let (called, call) = oneshot::channel();
+            open.want(at, called);
             match call.await {
                 Ok((call, place)) => call.await.get(place).cloned().unwrap_or_else(none),
                 Err(_) => none(),
@@ -49,21 +68,81 @@ impl Missing {
         }
     }
 
-    /// Makes one call for all that is missing now, if something is.
-    fn call<F>(&self, fetch: &impl Fn(Vec<usize>) -> F)
-    where
-        F: Future<Output = Vec<Answer>> + Send + 'static,
-    {
-        let missing = std::mem::take(&mut *self.0.lock());
+    /// Returns what is to be fetched by a call now: nothing while it is not known of all parts whether they are missing.
+    fn to_call(&self) -> Vec<(usize, oneshot::Sender<Part>)> {
+        let mut parts = self.parts.lock();
+        match parts.num_open {
+            0 => std::mem::take(&mut parts.wanted),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Ends the calls; returns what was to be fetched by the next.
+    fn end(&self) -> Vec<(usize, oneshot::Sender<Part>)> {
+        let mut parts = self.parts.lock();
+        parts.is_over = true;
+        std::mem::take(&mut parts.wanted)
+    }
+}
+
+/// A part of which it is not known whether it is missing.
+struct OpenPart(Arc<Missing>);
+
+impl OpenPart {
+    /// Notes that it is missing.
+    fn want(self, at: usize, called: oneshot::Sender<Part>) {
+        let mut parts = self.0.parts.lock();
+        if !parts.is_over {
+            parts.wanted.push((at, called));
+        }
+    }
+}
+
+impl Drop for OpenPart {
+    fn drop(&mut self) {
+        self.0.parts.lock().num_open -= 1;
+        self.0.caller.wake();
+    }
+}
+
+/// Makes the calls of a request.
+struct Caller<'a, F, C>
+where
+    F: Fn(Vec<usize>) -> C,
+    C: Future<Output = Vec<Answer>> + Send + 'static,
+{
+    missing: Arc<Missing>,
+    fetch: &'a F,
+}
+
+impl<F, C> Caller<'_, F, C>
+where
+    F: Fn(Vec<usize>) -> C,
+    C: Future<Output = Vec<Answer>> + Send + 'static,
+{
+    /// Makes one call for all that is missing, if something is, in the order of the request.
+    fn call(&self, mut missing: Vec<(usize, oneshot::Sender<Part>)>) {
         if missing.is_empty() {
             return;
         }
+        missing.sort_unstable_by_key(|(at, _)| *at);
         let wanted = missing.iter().map(|(at, _)| *at).collect();
-        let call: Call = fetch(wanted).map(Arc::from).boxed().shared();
+        let call: Call = (self.fetch)(wanted).map(Arc::from).boxed().shared();
         for (place, (_, called)) in missing.into_iter().enumerate() {
             // Where nobody waits any more the part is fetched in vain.
             drop(called.send((call.clone(), place)));
         }
+    }
+}
+
+impl<F, C> Drop for Caller<'_, F, C>
+where
+    F: Fn(Vec<usize>) -> C,
+    C: Future<Output = Vec<Answer>> + Send + 'static,
+{
+    /// Others may wait for what is missing: the call for it is made yet.
+    fn drop(&mut self) {
+        self.call(self.missing.end());
     }
 }
 
@@ -96,7 +175,11 @@ impl Cache {
     where
         F: Future<Output = Vec<Answer>> + Send + 'static,
     {
-        let missing = Missing::default();
+        let missing = Arc::<Missing>::default();
+        let caller = Caller {
+            missing: Arc::clone(&missing),
+            fetch: &fetch,
+        };
         let parts = keeps.iter().enumerate().map(|(at, keep)| {
             let missing = &missing;
             async move {
@@ -108,9 +191,11 @@ impl Cache {
         });
         let mut answered = std::pin::pin!(join_all(parts));
         poll_fn(|context| {
+            // Before the parts are looked at: one that is found later wakes this.
+            caller.missing.caller.register(context.waker());
             let polled = answered.as_mut().poll(context);
             // Every part has been looked at by now, so this call is for all that are missing.
-            missing.call(&fetch);
+            caller.call(caller.missing.to_call());
             polled
         })
         .await

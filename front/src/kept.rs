@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use gleaner_cache::respond::{Wanted, X_EDITION, mark, respond};
+use gleaner_cache::respond::{LEAST_PACKED, Wanted, X_EDITION, mark, respond};
 use gleaner_cache::{Answer, Cache, Keep, Served};
 use gleaner_model::Edition;
 use http::request::Parts;
@@ -27,9 +27,6 @@ mod several;
 
 /// Echoed by roots, so it is of one request.
 pub(crate) const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
-
-/// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
-const LEAST_PACKED: u64 = 1_400;
 
 /// Largest answer that is gathered before it is handed on: what may be kept, at most.
 const MOST_BYTES: u64 = 1 << 20;

@@ -61,7 +61,8 @@ impl Answers {
             return Ok(());
         };
         let line = &buffer[..buffer.len().min(MAX_LINE_BYTES)];
-        let end = line.iter().position(|byte| *byte == b'\r');
+        // As the reader has it: a line goes on behind a return that stands alone.
+        let end = line.windows(2).position(|bytes| bytes == b"\r\n");
         if end.is_none() && buffer.len() >= MAX_LINE_BYTES {
             return Err(io::Error::other("the answer has no end"));
         }
@@ -254,6 +255,31 @@ async fn read_answers(
         buffer.reserve(16 << 10);
         if read.read_buf(&mut buffer).await? == 0 {
             return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_with_a_return_and_a_new_line() {
+        let flat = Answers::Flat { max_bytes: 10 };
+        let endless = |start: &[u8]| [start, &[b'x'; MAX_LINE_BYTES]].concat();
+        for (buffer, is_taken) in [
+            (b"+OK\r\n".to_vec(), true),
+            (b"+a\rb\r\n".to_vec(), true),
+            (b"$10\r\n".to_vec(), true),
+            (b"$10\r".to_vec(), true),
+            (b"$11\r\n".to_vec(), false),
+            (b"*1\r\n".to_vec(), false),
+            (endless(b"+"), false),
+            (endless(b"+a\r"), false),
+            (endless(b"$1\r"), false),
+        ] {
+            let checked = flat.check(&buffer);
+            assert_eq!(checked.is_ok(), is_taken, "{buffer:.20?}");
         }
     }
 }

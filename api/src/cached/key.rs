@@ -97,6 +97,9 @@ impl KeyMaker {
         let PathMatch::Route(route, (), parts) = self.paths.find(&head.method, &head.uri) else {
             return None;
         };
+        if !takes(route) {
+            return None;
+        }
         let (mut parts, parameters) = (parts.ok()?, Parameters::parse(head.uri.query()).ok()?);
         // A warning about a parameter is for one request alone.
         let warnings = parameters.check(route, head.uri.path()).ok()?;

@@ -86,6 +86,11 @@ impl Form {
         self.is_json
     }
 
+    /// Whether the answer is to be YAML.
+    pub(crate) fn is_yaml(&self) -> bool {
+        self.is_yaml
+    }
+
     /// Returns the same form for an answer that is sent whole.
     pub(super) fn whole(&self) -> Self {
         Self {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 use gleaner_cache::Origins;
-use gleaner_cache::respond::{X_CACHE, X_EDITION};
+use gleaner_cache::respond::{X_CACHE, X_EDITION, add_warnings};
 use gleaner_query::json::{self, scalar_text};
 use http::{HeaderMap, Method, header};
 
@@ -107,12 +107,7 @@ impl Totals {
         if self.editions.len() < MAX_KEPT_SEARCHES {
             self.editions.push(answer.edition);
         }
-        for warning in answer.headers.get_all(header::WARNING) {
-            let mut known = self.warnings.get_all(header::WARNING).iter();
-            if !known.any(|known| known == warning) {
-                self.warnings.append(header::WARNING, warning.clone());
-            }
-        }
+        add_warnings(&mut self.warnings, &answer.headers);
     }
 
     fn told(&self, request: &Request, reply: Reply) -> Reply {

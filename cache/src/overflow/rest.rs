@@ -34,7 +34,7 @@ impl Rest {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Notes how a call ended; returns what it brought.
+    /// Notes how a call ended; returns what it brought. Calls that were under way when the rest began say nothing new.
     pub(super) fn noted<T>(&self, ended: Result<Result<T, BeyondError>, Elapsed>) -> Option<T> {
         let why = match ended {
             Ok(Ok(brought)) => {
@@ -46,6 +46,9 @@ impl Rest {
         };
         note("failed");
         let mut state = self.0.lock();
+        if state.until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
         state.num_failures += 1;
         if let Some(further) = state.num_failures.checked_sub(MOST_FAILURES) {
             let rest = FIRST_REST * 2_u32.pow(further.min(5));
@@ -53,5 +56,28 @@ impl Rest {
             tracing::warn!(why, "the place behind the answer cache is left alone");
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_while_it_rests_makes_the_rest_no_longer() {
+        let rest = Rest::default();
+        let fail = || rest.noted::<()>(Ok(Err(BeyondError("away".to_owned()))));
+        // Twenty at once: the third begins the rest.
+        for _ in 0..20 {
+            fail();
+        }
+        for seconds in [1, 2, 4] {
+            assert!(rest.is_resting());
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            assert!(!rest.is_resting(), "{seconds}");
+            for _ in 0..20 {
+                fail();
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use gleaner_model::security::Security;
 use http::{HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
+use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
 use crate::tests::whole;
@@ -277,11 +278,91 @@ async fn an_answer_that_says_to_be_larger_than_allowed_is_not_unpacked() {
     let site = Site::new(Known::Here);
     let secret = secret_of(&state(Some(1)), true).expect("a secret");
     let sealing = SealingKey::new(&secret).expect("a key");
-    let key = &keep(1).key;
+    let key = keep(1).key;
     let kept = Kept { key, now_ms: 0 };
     let large = whole(&"x".repeat(2_000), Some(site.world.edition()));
     let entry = Entry::of(&large, site.world.edition());
     let value = sealed(&sealing, kept, &entry).expect("sealed");
     assert!(opened(&sealing, kept, &value, 2_000).is_some());
     assert!(opened(&sealing, kept, &value, 1_999).is_none());
+}
+
+#[tokio::test]
+async fn parts_of_a_request_that_lie_beyond_are_not_fetched_and_the_others_by_one_call() {
+    let site = Site::new(Known::Here);
+    for number in [1, 4] {
+        site.put(&keep(number), "beyond").await;
+    }
+    let keeps = [
+        Some(keep(1)),
+        Some(keep(2)),
+        None,
+        Some(keep(4)),
+        Some(keep(5)),
+    ];
+    let calls = Mutex::new(Vec::new());
+    let fetch = |wanted: Vec<usize>| {
+        let answers = wanted.iter().map(|at| site.answer(&format!("of {at}")));
+        let answers = answers.collect();
+        calls.lock().push(wanted);
+        async move { answers }
+    };
+    let served = site.cache.answer_each(&keeps, fetch).await;
+    let texts = served.iter().map(|served| match served {
+        Ok(Served::Kept(entry)) => entry.body.clone(),
+        Ok(Served::Evaluated(answer)) => answer.body.clone(),
+        other => panic!("{other:?}"),
+    });
+    let texts: Vec<Bytes> = texts.collect();
+    assert_eq!(texts, ["beyond", "of 1", "of 2", "beyond", "of 4"]);
+    assert_eq!(*calls.lock(), [vec![1, 2, 4]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_a_part_of_a_request_that_is_gone_before_its_call_is_not_left_waiting() {
+    let site = Site::new(Known::Here);
+    *site.place.is_silent.lock() = true;
+    let asking = {
+        let cache = Arc::clone(&site.cache);
+        let never = |_| std::future::pending();
+        tokio::spawn(async move { cache.answer_each(&[Some(keep(1))], never).await })
+    };
+    while site.place.num_asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let waiting = {
+        let (cache, answer) = (Arc::clone(&site.cache), site.answer("its own"));
+        tokio::spawn(async move { asked(&cache, &keep(1), answer).await })
+    };
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    asking.abort();
+    let served = waiting.await.expect("it ends");
+    assert_eq!(served, ("evaluated", "its own".to_owned()));
+}
+
+#[tokio::test]
+async fn large_answers_come_back_too() {
+    let site = Site::new(Known::Here);
+    // As packed as it gets, and still more than is opened where it arrives.
+    let mut random = rand::rngs::StdRng::seed_from_u64(1);
+    let text: String = (0..60_000)
+        .map(|_| char::from(random.random_range(b' '..=b'~')))
+        .collect();
+    let cache = {
+        let state = state(Some(1));
+        let options = CacheOptions {
+            overflow: Some(OverflowOptions {
+                beyond: Arc::clone(&site.place) as _,
+                state: Arc::new(move || Some(Arc::clone(&state))),
+            }),
+            ..CacheOptions::new(|| 1_000_000)
+        };
+        Cache::new(options, Arc::clone(&site.world) as _)
+    };
+    site.put(&keep(1), &text).await;
+    let lying = site.place.values.lock().values().map(Bytes::len).max();
+    assert!(lying.is_some_and(|size| size > OPENED_AT_ONCE), "{lying:?}");
+    let served = asked(&cache, &keep(1), site.answer("evaluated")).await;
+    assert!(served == ("kept", text), "{}", served.0);
 }

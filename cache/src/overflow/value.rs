@@ -26,13 +26,13 @@ const LEVEL: i32 = 1;
 
 /// What a value is about.
 #[derive(Clone, Copy)]
-pub(super) struct Kept<'a> {
-    pub(super) key: &'a AnswerKey,
+pub(super) struct Kept {
+    pub(super) key: AnswerKey,
     /// Milliseconds since the epoch.
     pub(super) now_ms: i64,
 }
 
-impl Kept<'_> {
+impl Kept {
     fn about(self) -> Vec<u8> {
         [&MAGIC[..], &self.key.0].concat()
     }
@@ -44,7 +44,7 @@ pub(super) fn name_of(secret: &[u8; 32], key: &AnswerKey) -> String {
 }
 
 /// Returns an entry as it lies beyond; `None` where it does not fit the form.
-pub(super) fn sealed(sealing: &SealingKey, kept: Kept<'_>, entry: &Entry) -> Option<Vec<u8>> {
+pub(super) fn sealed(sealing: &SealingKey, kept: Kept, entry: &Entry) -> Option<Vec<u8>> {
     let age_ms = i64::try_from(entry.age().as_millis()).ok()?;
     let mut content = Vec::with_capacity(256 + entry.body.len() / 2);
     content.extend(entry.edition.0);
@@ -65,7 +65,7 @@ pub(super) fn sealed(sealing: &SealingKey, kept: Kept<'_>, entry: &Entry) -> Opt
 /// Returns the entry that `value` is, with a body of `most_bytes` at most; `None` where it is wrong in any part.
 pub(super) fn opened(
     sealing: &SealingKey,
-    kept: Kept<'_>,
+    kept: Kept,
     value: &[u8],
     most_bytes: usize,
 ) -> Option<Entry> {

@@ -64,3 +64,26 @@ fn an_answer_that_was_stale_behind_is_called_so() {
         assert_eq!(response.headers()["x-cache"], said);
     }
 }
+
+#[test]
+fn an_answer_that_is_shared_is_as_old_as_it_came() {
+    let answer = |word, age: &str| {
+        let mut headers = HeaderMap::new();
+        mark(&mut headers, word);
+        headers.insert(header::AGE, age.parse().expect("a header"));
+        Served::Shared(Answer {
+            status: StatusCode::OK,
+            headers,
+            body: bytes::Bytes::new(),
+            edition: None,
+        })
+    };
+    let seconds = Duration::from_secs;
+    for (served, origin) in [
+        (answer("hit", "40"), Origin::Kept(seconds(40))),
+        (answer("stale", "50"), Origin::Stale(seconds(50))),
+        (answer("hit", "soon"), Origin::Kept(seconds(0))),
+    ] {
+        assert_eq!(Origin::of(&served), origin);
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gleaner_cache::respond::{X_CACHE, X_EDITION, mark};
+use gleaner_cache::respond::{X_CACHE, X_EDITION, add_warnings, mark};
 use gleaner_cache::{Answer, Lost, Origin, Origins, Served};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -31,7 +31,7 @@ struct Beside {
     /// Whether an answer was too large to be taken apart.
     is_large: bool,
     /// Warnings of answers: they do not say which part they are about.
-    warnings: Vec<HeaderValue>,
+    warnings: HeaderMap,
 }
 
 impl KeptAnswers {
@@ -80,7 +80,10 @@ impl KeptAnswers {
             mark(answer.headers_mut(), "miss");
             return Ok(answer);
         }
-        if let Some(aside) = aside {
+        // Where an older answer stands for each part that was asked for in vain, nothing is missing.
+        if let Some(aside) = aside
+            && served.iter().any(is_fetched)
+        {
             let mut answer = aside?;
             mark(answer.headers_mut(), "miss");
             return Ok(answer);
@@ -88,13 +91,19 @@ impl KeptAnswers {
         let served: Result<Vec<Served>, Lost> = served.into_iter().collect();
         let served = served.map_err(|lost| Refusal::failed("none", &lost.to_string()))?;
         let mut answer = joined(&*several, &served, begun.elapsed());
-        for warning in warnings {
-            answer.headers_mut().append(header::WARNING, warning);
-        }
+        add_warnings(answer.headers_mut(), &warnings);
         if let Some(opaque_id) = opaque_id {
             answer.headers_mut().insert(OPAQUE_ID, opaque_id);
         }
         Ok(packed(answer, codings).await)
+    }
+}
+
+/// Is it what a call to a backend brought?
+fn is_fetched(served: &Result<Served, Lost>) -> bool {
+    match served {
+        Ok(Served::Evaluated(_) | Served::Renewed(_)) | Err(Lost) => true,
+        Ok(Served::Kept(_) | Served::Stale(_) | Served::Shared(_)) => false,
     }
 }
 
@@ -129,8 +138,7 @@ impl Fetching {
             let refusal = Refusal::failed("root", "its answer is not one to each part");
             return self.put_aside(Err(refusal));
         };
-        let warnings = answer.headers().get_all(header::WARNING).iter().cloned();
-        self.beside.lock().warnings.extend(warnings);
+        add_warnings(&mut self.beside.lock().warnings, answer.headers());
         answers
     }
 
@@ -164,12 +172,7 @@ fn joined(several: &dyn Several, served: &[Served], took: Duration) -> Response<
                 headers.insert(name.clone(), value.clone());
             }
         }
-        for warning in of_part.get_all(header::WARNING) {
-            let mut known = headers.get_all(header::WARNING).iter();
-            if !known.any(|known| known == warning) {
-                headers.append(header::WARNING, warning.clone());
-            }
-        }
+        add_warnings(&mut headers, of_part);
         answers.push((status, body.clone()));
     }
     let mut answer = Response::new(several.joined(&answers, took));

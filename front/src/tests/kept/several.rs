@@ -9,7 +9,8 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::Several;
 
-/// The letters of a body below `/letters`; capital ones have answers that may be kept.
+/// The letters of a body below `/letters`; capital ones have answers that may be kept, those from `O` on take old ones
+/// for a failure.
 struct OfLetters;
 
 struct Letters {
@@ -30,7 +31,14 @@ impl Reads for OfLetters {
                 until_ms: None,
                 patience: PATIENCE,
                 renews: false,
-                stale: StaleLimits::default(),
+                stale: StaleLimits {
+                    always: Duration::ZERO,
+                    on_error: if *letter < b'O' {
+                        Duration::ZERO
+                    } else {
+                        PATIENCE
+                    },
+                },
             })
         };
         head.uri.path().starts_with("/letters").then(|| {
@@ -144,6 +152,30 @@ async fn a_refusal_of_what_is_missing_is_the_answer_to_all() {
         (&*answer.body, answer.field("x-cache")),
         ("AB", Some("hit"))
     );
+}
+
+#[tokio::test]
+async fn older_answers_stand_for_parts_that_failed_where_each_has_one() {
+    let (front, _backend, now) = start(|letters, edition| match edition.contains("01") {
+        true => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno".to_owned(),
+        false => echoed(letters, edition),
+    })
+    .await;
+    let mut client = front.client().await;
+    client.post("/letters", "AOP").await.expect("an answer");
+    now.0.store(1, Ordering::SeqCst);
+    for (letters, status, body, word) in [
+        ("OP", 200, "OP", "stale"),
+        ("O", 200, "O", "stale"),
+        // Takes no old one, or has none.
+        ("AO", 503, "no", "miss"),
+        ("OQ", 503, "no", "miss"),
+        ("Ob", 503, "no", "miss"),
+    ] {
+        let answer = client.post("/letters", letters).await.expect("an answer");
+        assert_eq!((answer.status, &*answer.body), (status, body), "{letters}");
+        assert_eq!(answer.field("x-cache"), Some(word), "{letters}");
+    }
 }
 
 #[tokio::test]
