@@ -5,6 +5,7 @@ mod kept;
 mod limits;
 mod reads;
 mod split;
+mod strict;
 mod telemetry;
 mod visitors;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
         ..server_options(&arguments, tls.as_ref())?
     };
     tracing::info!(%address, is_encrypted = tls.is_some(), "front serving");
+    let _redirect = arguments.strict.redirect(address).await?;
     let drained = async {
         companion.stopped().await;
         front.begin_drain();
@@ -138,6 +140,7 @@ fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(Fron
         answer_within: arguments.timeout.0,
         split: arguments.split.split()?,
         shadow: arguments.split.shadow(),
+        strict_transport: arguments.strict.strict_transport.map(|span| span.0),
         ..FrontOptions::default()
     };
     let mut listen = arguments.listen.clone();

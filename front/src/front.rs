@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use gleaner_model::metric;
 use gleaner_server::{Encryption, Leftover, PeerAddress};
 use gleaner_telemetry::note;
-use http::{Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) split: Split,
     pub(crate) shadow: Option<Shadow>,
     answers_probes: bool,
+    /// The field `Strict-Transport-Security`, where it is wanted.
+    strict_transport: Option<HeaderValue>,
     is_draining: AtomicBool,
     /// The looks at the backends; they end with the front.
     _looks: JoinSet<()>,
@@ -83,6 +85,11 @@ impl OnwardRequest {
             way: self.way.clone(),
         }
     }
+}
+
+fn strict_transport(lasts: Duration) -> HeaderValue {
+    let value = HeaderValue::try_from(format!("max-age={}", lasts.as_secs()));
+    value.expect("a number is text")
 }
 
 impl fmt::Debug for Front {
@@ -146,6 +153,7 @@ impl Front {
                 pause_within: options.pause_within,
             },
             answers_probes: options.answers_probes,
+            strict_transport: options.strict_transport.map(strict_transport),
             is_draining: AtomicBool::new(false),
             _looks: looks,
         })))
@@ -191,6 +199,7 @@ impl Shared {
             return answer;
         }
         let leftover = Leftover::of(&mut request);
+        let is_encrypted = request.extensions().get::<Encryption>().is_some();
         let conducted = self.conduct(request).await;
         let outcome = match &conducted {
             Ok(_) => "forwarded",
@@ -201,6 +210,10 @@ impl Shared {
         metrics::histogram!(metric::FRONT_SECONDS.name, "outcome" => outcome)
             .record(begun.elapsed().as_secs_f64());
         let mut answer = conducted.unwrap_or_else(Refusal::into_response);
+        if let Some(strict) = self.strict_transport.as_ref().filter(|_| is_encrypted) {
+            let fields = answer.headers_mut();
+            fields.insert(header::STRICT_TRANSPORT_SECURITY, strict.clone());
+        }
         leftover.settle(&mut answer).await;
         answer
     }

@@ -149,7 +149,7 @@ fn via(version: Version) -> HeaderValue {
 }
 
 /// Returns the only host that the request is for.
-fn authority(parts: &request::Parts) -> Result<Option<HeaderValue>, Refusal> {
+pub(crate) fn authority(parts: &request::Parts) -> Result<Option<HeaderValue>, Refusal> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let of_header = hosts.next();
     if hosts.next().is_some() {

@@ -27,6 +27,7 @@ mod mean;
 mod options;
 mod pause;
 mod probe;
+mod redirect;
 mod refusal;
 mod session;
 mod split;
@@ -39,6 +40,7 @@ pub use gather::Join;
 pub use kept::{KeptAnswers, Reads, Several};
 pub use limits::LimitOptions;
 pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
+pub use redirect::RedirectToHttps;
 pub use session::{BadSessionKey, SessionKey};
 pub use split::{
     BadRules, BadShare, IndexRewrite, Rule, Rules, ShadowOptions, Share, SplitKey, SplitOptions,

@@ -44,6 +44,9 @@ pub struct FrontOptions {
     /// Do backends see the `Host` that the client asked for? Default yes; else it is that of the backend's address, and
     /// the client's is in `X-Forwarded-Host` alone.
     pub keeps_host: bool,
+    /// How long browsers are to come over encrypted connections only, by the field `Strict-Transport-Security` of answers
+    /// over such connections (RFC 6797); default they are told nothing.
+    pub strict_transport: Option<Duration>,
     /// What keeps answers; default nothing.
     pub kept: Option<KeptAnswers>,
     /// How often clients may ask, at what cost, and how many requests are forwarded at once by class; default no limits.
@@ -78,6 +81,7 @@ impl Default for FrontOptions {
             answers_probes: false,
             tells_deadline: false,
             keeps_host: true,
+            strict_transport: None,
             kept: None,
             binding: None,
             control: None,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::limits::LimitArguments;
 use super::split::SplitArguments;
+use super::strict::StrictArguments;
 use super::telemetry::TelemetryArguments;
 use crate::companion::CompanionArguments;
 use crate::config::{ByteSize, Span};
@@ -93,6 +94,8 @@ pub(crate) struct FrontArguments {
     pub(super) limits: LimitArguments,
     #[command(flatten)]
     pub(super) split: SplitArguments,
+    #[command(flatten)]
+    pub(super) strict: StrictArguments,
     /// Networks of proxies whose word about the client's address is believed, with commas
     #[arg(
         long,

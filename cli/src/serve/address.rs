@@ -39,6 +39,12 @@ pub(crate) const ADMIN_LISTEN: AddressFlag = AddressFlag {
     port: 9220,
 };
 
+/// Clients that come without encryption.
+pub(crate) const REDIRECT_LISTEN: AddressFlag = AddressFlag {
+    flag: "--redirect-listen",
+    port: 80,
+};
+
 impl AddressFlag {
     /// Returns `address` with a port, the usual one where it has none.
     ///

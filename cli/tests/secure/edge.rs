@@ -33,12 +33,18 @@ http {{ access_log off; {} server {{ listen 127.0.0.1:{port} {server} }} }}\n",
 
 /// A front with certificates of its own ahead of a backend.
 fn front(folder: &Path, backend: &str) -> Running {
+    front_with(folder, backend, &[])
+}
+
+/// As [`front`], with further flags.
+fn front_with(folder: &Path, backend: &str, flags: &[&str]) -> Running {
     certificates(folder);
     let certs = folder.join("certs");
     let (cert, key) = (certs.join("r.pem"), certs.join("r.key"));
     let listen = ["--listen", "127.0.0.1:0"];
     let tls = ["--cert", word(&cert), "--key", word(&key)];
-    Running::start(&[&["front", "--backend", backend][..], &tls, &listen].concat())
+    let words = [&["front", "--backend", backend][..], &tls, &listen, flags];
+    Running::start(&words.concat())
 }
 
 #[test]
@@ -89,6 +95,40 @@ location = /who {{ return 200 '$http_host $http_x_forwarded_proto $http_x_forwar
         let who = format!("{host} https 127.0.0.1");
         assert!(answer.trim_end().ends_with(&who), "{answer}");
     }
+    assert_eq!(front.stop(), 0);
+    Ok(())
+}
+
+#[test]
+fn requests_without_encryption_are_redirected_and_browsers_told_to_stay() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let flags = ["--redirect-listen", &listen, "--strict-transport", "365d"];
+    let front = front_with(folder.path(), "http://127.0.0.1:9", &flags);
+    let ca = folder.path().join("certs/ca.pem");
+    let ask = |words: &[&str], url: &str| curl(&ca, &[words, &[url]].concat()).1;
+    let plain = format!("http://{listen}");
+    let to = format!("https://{}/a%20b/_search?q=x", front.address());
+    for words in [&[][..], &["-I"], &["-d", "{}"]] {
+        let answer = ask(words, &format!("{plain}/a%20b/_search?q=x"));
+        assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+        let told = format!("location: {to}\r\n");
+        assert!(answer.contains(&told), "{answer}");
+        assert!(
+            answer.contains("connection: close") && !answer.contains("strict-transport"),
+            "{answer}"
+        );
+    }
+    for bad in ["Host: me@elsewhere", "Host:", "Host: a/b"] {
+        let answer = ask(&["-H", bad], &plain);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{bad}: {answer}");
+    }
+    let answer = ask(&["-L", "-d", "{}"], &format!("{plain}/a%20b/_search?q=x"));
+    let (_, encrypted) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    assert!(encrypted.contains(" 503"), "the backend is away: {answer}");
+    let strict = "strict-transport-security: max-age=31536000\r\n";
+    assert!(encrypted.contains(strict), "{answer}");
     assert_eq!(front.stop(), 0);
     Ok(())
 }
