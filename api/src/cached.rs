@@ -4,6 +4,7 @@
 //! in headers which it was (`X-Cache`, `Age`, `ETag`). Does not: keep answers (`gleaner-cache` does), evaluate.
 //! Called by: [`crate::service`], where there is a cache. Read first: [`answer`].
 
+mod counts;
 mod key;
 mod parts;
 mod wish;
@@ -17,19 +18,24 @@ use gleaner_cache::respond::{Wanted, mark, respond};
 use gleaner_cache::{Answer, Cache, CacheOptions, Current, Generations, OverflowOptions};
 use gleaner_model::Edition;
 use gleaner_query::canonical::edition::Targets;
+use gleaner_query::search::SearchRequest;
 use gleaner_root::Root;
+use gleaner_root::edition::targets_of;
+use gleaner_root::plan::Target;
 use http::{Response, StatusCode, header};
 
 use crate::error::ApiError;
 use crate::options::{ApiOptions, CacheBeyond};
 use crate::request::Request;
 use crate::response::{Form, Reply, warning_values};
-use crate::service::carry_out;
+use crate::service::{App, carry_out};
 
+pub(crate) use counts::{Counted, Counts, Lookup};
 pub(crate) use key::takes;
 pub use key::{KeyMaker, Moment};
 pub use parts::Searches;
 pub(crate) use parts::{MAX_KEPT_SEARCHES, PART_END, PartRequest, edition_list, head_of_all};
+use wish::Wish;
 
 /// Returns the cache that `options` ask for; `None` where it has no memory.
 pub(crate) fn cache_of(root: &Arc<Root>, options: &ApiOptions) -> Option<Arc<Cache>> {
@@ -103,10 +109,14 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
     };
     gleaner_telemetry::note(|facts| facts.note_key(&keep.key.0));
     request.wants_edition = true;
+    let app = Arc::clone(&request.app);
     let fetching = async move { read_whole(carry_out(request, form, &[]).await).await };
     let fetching = gleaner_telemetry::carried(fetching);
     let mut response = match cache.answer(&keep, || fetching).await {
-        Ok(served) => respond(served, &keep, &wanted).map(Body::from),
+        Ok(served) => {
+            app.note_lookup(Lookup::of(&served), &keep.targets);
+            respond(served, &keep, &wanted).map(Body::from)
+        }
         Err(lost) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             let error = ApiError::new(status, "exception", lost.to_string());
@@ -117,6 +127,29 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
         response.headers_mut().append(header::WARNING, value);
     }
     response
+}
+
+impl App {
+    /// Counts how a request that asks `targets` went.
+    pub(crate) fn note_lookup(&self, lookup: Option<Lookup>, targets: &Targets) {
+        if let Some(lookup) = lookup {
+            let state = self.root.cluster().state();
+            self.counts.note(lookup, targets, &state);
+        }
+    }
+}
+
+/// Counts a search that takes what is kept, and whose own answer is not, as its queries name documents.
+pub(crate) fn note_unkept(request: &Request, search: &SearchRequest, target: &Target) {
+    let wish = Wish::of(&request.headers, &request.parameters);
+    let is_counted = request.app.cache.is_some() && wish == Wish::Any;
+    if !is_counted || !search.names_documents() {
+        return;
+    }
+    let state = request.root().cluster().state();
+    if let Ok(targets) = targets_of(target, search, &state) {
+        request.app.counts.note(Lookup::Miss, &targets, &state);
+    }
 }
 
 /// Takes an answer apart. Its body is there already: only bulks are sent while they are made.

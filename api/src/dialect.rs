@@ -57,6 +57,7 @@ impl Dialect {
     ) -> Self {
         let app = Arc::new(App {
             cache: cached::cache_of(&root, &options),
+            counts: cached::Counts::default(),
             freshness: Freshness::default(),
             root,
             bodies: BodyRoom::new(options.body_memory_bytes),

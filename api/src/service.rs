@@ -13,7 +13,7 @@ use metrics::{Histogram, SharedString};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use crate::cached::{self, Asked};
+use crate::cached::{self, Asked, Counts};
 use crate::contexts::Contexts;
 use crate::error::ApiError;
 use crate::freshness::Freshness;
@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) bodies: Arc<BodyRoom>,
     /// Answers that are kept; `None` where none is.
     pub(crate) cache: Option<Arc<Cache>>,
+    /// How often what is kept answered.
+    pub(crate) counts: Counts,
     pub(crate) freshness: Freshness,
 }
 

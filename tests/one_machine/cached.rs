@@ -134,6 +134,58 @@ async fn spellings_of_one_search_share_an_answer() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hits_and_misses_are_counted_by_shard() -> Result<()> {
+    let site = Site::with_books().await?;
+    let lookup =
+        r#"{"query":{"terms":{"year":{"index":"books","id":"1","path":"year"}}},"size":0}"#;
+    for (path, body) in [
+        ("/books/_search?request_cache=true", TEA),
+        ("/books/_search", TEA),
+        ("/books/_search?request_cache=false", TEA),
+        ("/books/_search?routing=1", TEA),
+        ("/books/_search", lookup),
+        ("/books/_search?request_cache=false", lookup),
+    ] {
+        site.done("POST", path, &serde_json::from_str(body)?)
+            .await?;
+    }
+    let lines = format!("{{\"index\":\"books\"}}\n{TEA}\n");
+    let searches = Request::new("POST", "/_msearch").with_body("application/x-ndjson", lines);
+    site.send(searches).await?.ok()?;
+    let stats = Request::new("GET", "/books/_stats/request_cache?level=shards");
+    let stats = site.send(stats).await?.json()?;
+    let of = |hits, misses| json!({"memory_size_in_bytes": 0, "evictions": 0, "hit_count": hits, "miss_count": misses});
+    // Two shards each, but for the search that its routing leaves one of.
+    assert_eq!(stats["_all"]["primaries"]["request_cache"], of(4, 5));
+    let total = &stats["indices"]["books"]["total"];
+    assert_eq!(total["request_cache"], of(4, 5));
+    let shards = &stats["indices"]["books"]["shards"];
+    let mut misses: Vec<_> = ["0", "1"]
+        .iter()
+        .map(|shard| shards[shard][0]["request_cache"]["miss_count"].as_u64())
+        .collect();
+    misses.sort_unstable();
+    assert_eq!(misses, [Some(2), Some(3)]);
+    let table = "/_cat/indices/books?h=request_cache.hit_count,rcmc";
+    let table = site.send(Request::new("GET", table)).await?;
+    assert_eq!(table.body.trim_ascii(), b"4 5");
+    let nodes = Request::new("GET", "/_nodes/stats/indices/request_cache");
+    let nodes = site.send(nodes).await?.json()?;
+    let node = nodes["nodes"]
+        .as_object()
+        .and_then(|nodes| nodes.values().next());
+    let node = node.context("a node")?;
+    assert_eq!(node["indices"]["request_cache"], of(4, 5));
+    // What comes after it under its name begins anew.
+    site.send(Request::new("DELETE", "/books")).await?.ok()?;
+    site.done("PUT", "/books", &json!({})).await?;
+    let stats = Request::new("GET", "/books/_stats/request_cache");
+    let stats = site.send(stats).await?.json()?;
+    assert_eq!(stats["_all"]["total"]["request_cache"], of(0, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn warnings_are_those_of_each_request() -> Result<()> {
     let site = Site::with_books().await?;
     for (path, expected) in [

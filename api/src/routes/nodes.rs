@@ -13,6 +13,7 @@ use gleaner_root::read::{LocatedShard, ShardStates};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::cached::Counts;
 use crate::error::ApiError;
 use crate::render::units::humanized;
 use crate::request::Request;
@@ -25,6 +26,8 @@ pub(super) use members::{
 use metrics::Metrics;
 pub(super) use process::{THREAD_POOLS, thread_pool};
 pub(super) use reports::Reports;
+
+use super::stats::sections;
 
 const NODES: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
@@ -194,18 +197,18 @@ fn grouped<'a>(copies: &[&'a LocatedShard]) -> BTreeMap<String, Vec<&'a LocatedS
     by_index
 }
 
-fn by_index(copies: &[&LocatedShard], asked: &Metrics) -> Value {
+fn by_index(copies: &[&LocatedShard], asked: &Metrics, counts: &Counts) -> Value {
     let told = |(name, own): (String, Vec<&LocatedShard>)| {
         let states = own.iter().map(|copy| &copy.state);
-        (name, asked.of_indices(super::stats::sections(&states)))
+        (name, asked.of_indices(sections(&states, counts)))
     };
     Value::Object(grouped(copies).into_iter().map(told).collect())
 }
 
-fn by_shard(copies: &[&LocatedShard], asked: &Metrics) -> Value {
+fn by_shard(copies: &[&LocatedShard], asked: &Metrics, counts: &Counts) -> Value {
     let told = |(name, own): (String, Vec<&LocatedShard>)| {
         let shards = own.iter().map(|copy| {
-            let shown = asked.of_indices(super::stats::sections(&std::iter::once(&copy.state)));
+            let shown = asked.of_indices(sections(&std::iter::once(&copy.state), counts));
             json!({(copy.state.shard.shard.to_string()): shown})
         });
         (name, shards.collect::<Value>())
@@ -220,7 +223,7 @@ async fn stats(request: Request) -> Answer {
         request.root().reader().shard_states(),
         Reports::gather(&request)
     );
-    let copies = &states.copies;
+    let (copies, counts) = (&states.copies, &request.app.counts);
     let mut nodes = Map::new();
     for member in members_of(&request, &states) {
         if !is_named(&request, &member) {
@@ -238,11 +241,11 @@ async fn stats(request: Request) -> Answer {
             "roles": member.roles,
         });
         if asked.shows("indices") {
-            let mut shown = asked.of_indices(super::stats::sections(&states));
+            let mut shown = asked.of_indices(sections(&states, counts));
             match level {
                 Level::Node => {}
-                Level::Indices => shown["indices"] = by_index(&own, &asked),
-                Level::Shards => shown["shards"] = by_shard(&own, &asked),
+                Level::Indices => shown["indices"] = by_index(&own, &asked, counts),
+                Level::Shards => shown["shards"] = by_shard(&own, &asked, counts),
             }
             node["indices"] = shown;
         }

@@ -9,6 +9,7 @@ use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 
+use crate::cached::note_unkept;
 use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -62,7 +63,10 @@ async fn search(mut request: Request) -> Answer {
             response.scroll_id = response.scroll_id.map(|id| request.sealed(id));
             response
         }
-        None => answer(&request, &target, search, &options).await?,
+        None => {
+            note_unkept(&request, &search, &target);
+            answer(&request, &target, search, &options).await?
+        }
     };
     shown(&request, response, form).await
 }

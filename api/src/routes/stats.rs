@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::copies::{NamedCopies, state_name};
 use super::index::metadata_defaults;
+use crate::cached::{Counted, Counts};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::INDICES;
@@ -66,14 +67,18 @@ const METRICS: [(&str, &str); 15] = [
 /// Metrics of the dialect of which nothing is counted by shard, and that may be asked for.
 const EMPTY_METRICS: [&str; 3] = ["merge", "bulk", "seq_no"];
 
-/// Returns the counters of shards together.
-pub(super) fn sections<'a>(states: &(impl Iterator<Item = &'a ShardState> + Clone)) -> Value {
+/// Returns the counters of shards together; `counts` are those of the answers that this node keeps.
+pub(super) fn sections<'a>(
+    states: &(impl Iterator<Item = &'a ShardState> + Clone),
+    counts: &Counts,
+) -> Value {
     let sum = |of: fn(&ShardState) -> u64| -> u64 { states.clone().map(of).sum() };
     let uncommitted = |s: &ShardState| {
         let next = s.max_seq_no.map_or(0, |last| last.0 + 1);
         next.saturating_sub(s.committed.0)
     };
     let is_recovering = |s: &&ShardState| s.phase == ShardPhase::Recovering;
+    let Counted { hits, misses } = kept_answers(states, counts);
     json!({
         "docs": {"count": sum(|s| s.num_documents), "deleted": sum(|s| s.num_deleted)},
         "store": {"size_in_bytes": sum(|s| s.store_bytes), "reserved_in_bytes": 0},
@@ -104,11 +109,31 @@ pub(super) fn sections<'a>(states: &(impl Iterator<Item = &'a ShardState> + Clon
             "size_in_bytes": sum(|s| s.log_bytes),
             "uncommitted_operations": states.clone().map(uncommitted).sum::<u64>(),
         },
-        "request_cache": {"memory_size_in_bytes": 0, "evictions": 0},
+        "request_cache": {
+            "memory_size_in_bytes": 0,
+            "evictions": 0,
+            "hit_count": hits,
+            "miss_count": misses,
+        },
         "recovery": {
             "current_as_source": 0,
             "current_as_target": states.clone().filter(is_recovering).count(),
         },
+    })
+}
+
+/// Returns what was counted of the answers of shards. An answer is of no copy: it stands with the primaries.
+pub(super) fn kept_answers<'a>(
+    states: &(impl Iterator<Item = &'a ShardState> + Clone),
+    counts: &Counts,
+) -> Counted {
+    let primaries = states.clone().filter(|state| state.is_primary);
+    primaries.fold(Counted::default(), |sum, state| {
+        let Counted { hits, misses } = counts.of(state.shard);
+        Counted {
+            hits: sum.hits + hits,
+            misses: sum.misses + misses,
+        }
     })
 }
 
@@ -171,14 +196,14 @@ async fn stats(request: Request) -> Answer {
         )));
     }
     let named = NamedCopies::look_up(&request, metadata_defaults()).await?;
-    let states = &named.states;
+    let (states, counts) = (&named.states, &request.app.counts);
     let once = states.one_each();
     let both = |is_wanted: &dyn Fn(&&LocatedShard) -> bool| {
         let primaries = once.iter().copied().filter(is_wanted);
         let all = states.copies.iter().filter(is_wanted);
         json!({
-            "primaries": shown_sections.kept(sections(&primaries.map(|copy| &copy.state))),
-            "total": shown_sections.kept(sections(&all.map(|copy| &copy.state))),
+            "primaries": shown_sections.kept(sections(&primaries.map(|copy| &copy.state), counts)),
+            "total": shown_sections.kept(sections(&all.map(|copy| &copy.state), counts)),
         })
     };
     let mut shown = json!({
@@ -193,7 +218,9 @@ async fn stats(request: Request) -> Answer {
             object["uuid"] = uuid_text(&found.meta.uuid).into();
             if level == "shards" {
                 let own: Vec<&LocatedShard> = states.copies.iter().filter(is_own).collect();
-                object["shards"] = shards(&own, &shown_sections);
+                object["shards"] = shards(&own, |state| {
+                    shown_sections.kept(sections(&std::iter::once(state), counts))
+                });
             }
             indices.insert(found.meta.name.to_string(), object);
         }
@@ -203,11 +230,11 @@ async fn stats(request: Request) -> Answer {
 }
 
 /// Returns the copies of an index by shard, each with its own sections.
-fn shards(copies: &[&LocatedShard], shown: &Sections) -> Value {
+fn shards(copies: &[&LocatedShard], shown: impl Fn(&ShardState) -> Value) -> Value {
     let mut by_number: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for copy in copies {
         let state = &copy.state;
-        let mut entry = shown.kept(sections(&std::iter::once(state)));
+        let mut entry = shown(state);
         entry["routing"] = json!({
             "state": state_name(state),
             "primary": state.is_primary,

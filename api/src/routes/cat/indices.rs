@@ -6,6 +6,7 @@ use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use gleaner_root::read::LocatedShard;
 
 use super::{size, time};
+use crate::cached::Counts;
 use crate::parameters::Parameters;
 use crate::render::units::date_text;
 use crate::render::uuid_text;
@@ -13,6 +14,7 @@ use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::cluster::{Health, HealthLevel};
+use crate::routes::stats::kept_answers;
 
 const COLUMNS: &[Column] = &[
     Column::text("health", "h", "current health status"),
@@ -101,6 +103,18 @@ const COLUMNS: &[Column] = &[
     )
     .on_demand(),
     Column::number("segments.count", "sc,segmentsCount", "number of segments").on_demand(),
+    Column::number(
+        "request_cache.hit_count",
+        "rchc,requestCacheHitCount",
+        "request cache hit count",
+    )
+    .on_demand(),
+    Column::number(
+        "request_cache.miss_count",
+        "rcmc,requestCacheMissCount",
+        "request cache miss count",
+    )
+    .on_demand(),
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
@@ -128,6 +142,7 @@ pub(super) async fn table(request: Request) -> Answer {
         all: &states.copies,
         once: &once,
         is_once: request.parameters.is_set("pri")?,
+        counts: &request.app.counts,
     };
     let mut rows = Vec::with_capacity(found.len());
     for found in &found {
@@ -150,12 +165,19 @@ struct Copies<'a> {
     once: &'a [&'a LocatedShard],
     /// Whether one of each shard is all that counts.
     is_once: bool,
+    /// Of the answers that this node keeps.
+    counts: &'a Counts,
 }
 
 fn row(
     index: &IndexMeta,
     health: HealthLevel,
-    Copies { all, once, is_once }: Copies<'_>,
+    Copies {
+        all,
+        once,
+        is_once,
+        counts,
+    }: Copies<'_>,
     parameters: &Parameters,
 ) -> Vec<Cell> {
     let is_own = |copy: &&LocatedShard| copy.index.uuid == index.uuid;
@@ -172,6 +194,8 @@ fn row(
     let sum_once = |of: fn(&ShardState) -> u64| -> Option<u64> {
         (!index.is_closed).then(|| once.iter().map(|copy| of(&copy.state)).sum())
     };
+    let answers = kept_answers(&once.iter().map(|copy| &copy.state), counts);
+    let answers = (!index.is_closed).then_some(answers);
     let sized = |bytes: Option<u64>| -> Cell { bytes.map(|bytes| size(bytes, parameters)).into() };
     let timed = |millis: Option<u64>| -> Cell { millis.map(|ms| time(ms, parameters)).into() };
     let status = if index.is_closed { "close" } else { "open" };
@@ -200,6 +224,8 @@ fn row(
         sum(|s| s.counters.fetch_total).into(),
         timed(sum(|s| s.counters.fetch_time_ms)),
         sum(|s| s.num_segments).into(),
+        answers.map(|answers| answers.hits).into(),
+        answers.map(|answers| answers.misses).into(),
     ]
 }
 
@@ -260,6 +286,7 @@ mod tests {
                 all: &states.copies,
                 once: &once,
                 is_once,
+                counts: &Counts::default(),
             };
             let query = "h=docs.count,store.size,segments.count&bytes=b";
             let parameters = Parameters::parse(Some(query)).expect("well formed");

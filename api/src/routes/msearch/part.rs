@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::line::{checked, narrowed};
 use super::{Header, search};
-use crate::cached::PartRequest;
+use crate::cached::{Lookup, PartRequest, note_unkept};
 use crate::error::ApiError;
 use crate::render::search::{SearchBody, SearchForm, size_hint};
 use crate::render::shards::Staleness;
@@ -89,6 +89,7 @@ pub(super) async fn answer(request: &Arc<Request>, part: Part) -> Result<PartAns
         ApiError::new(status, "exception", lost.to_string())
     };
     let served = served.map_err(lost)?;
+    request.app.note_lookup(Lookup::of(&served), &keep.targets);
     let nothing = Ok((Staleness::default(), Duration::ZERO));
     let own = std::mem::replace(&mut *own.lock(), nothing);
     let origin = Origin::of(&served);
@@ -210,6 +211,9 @@ async fn run(
         wants_edition,
         ..SearchOptions::default()
     };
+    if part.header.request_cache != Some(false) {
+        note_unkept(request, &search, &target);
+    }
     let response = search::answer(request, &target, search, &options).await?;
     Ok((response, form))
 }
