@@ -36,7 +36,7 @@ pub use id::{
     CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
     NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,
 };
-pub use lifecycle::{LifecyclePolicy, Lifecycles, StreamLifecycle};
+pub use lifecycle::{LifecyclePolicy, Lifecycles, PhaseMove, StreamLifecycle};
 pub use mapping::{
     DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping, NumberKind,
 };

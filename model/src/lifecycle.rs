@@ -16,9 +16,18 @@ pub struct Lifecycles {
     /// Whether nothing is carried out until that is started again; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_stopped: bool,
-    /// Phases that indices were moved to, by name: they stand there, or in a later one.
+    /// Phases that indices were moved to: they stand there, or in a later one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub moved: BTreeMap<IndexUuid, String>,
+    pub moved: BTreeMap<IndexUuid, PhaseMove>,
+}
+
+/// To which phase an index was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseMove {
+    /// The policy that it followed then: under another one the move means nothing.
+    pub policy: String,
+    /// The phase of that policy.
+    pub phase: String,
 }
 
 impl Lifecycles {

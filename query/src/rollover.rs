@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::{ErrorType, QueryError};
 use crate::json::{ObjectReader, scalar_text};
 use crate::limits::Limits;
-use crate::settings::parse_create_index;
+use crate::settings::parse_part_of_index;
 use crate::units::{parse_bytes, parse_time};
 
 /// What is to become of an index that documents are appended to.
@@ -122,7 +122,7 @@ pub fn parse_rollover(body: &Value, limits: &Limits) -> Result<RolloverRequest, 
     };
     reader.finish()?;
     let next = Value::Object(next);
-    parse_create_index(&next, limits)?;
+    parse_part_of_index(&next, limits)?;
     Ok(RolloverRequest { conditions, next })
 }
 

@@ -18,7 +18,7 @@ use gleaner_model::IndexSettings;
 use gleaner_model::settings::routing_slots_for;
 use serde_json::{Map, Value};
 
-pub use create::{NewIndex, parse_create_index};
+pub use create::{NewIndex, parse_create_index, parse_part_of_index};
 pub use resize::{Resize, resized_settings};
 pub use similarity::{has_similarity, loses_similarity, similarities};
 pub(crate) use sort::is_sorted;
@@ -50,8 +50,25 @@ pub fn flat_settings(value: &Value) -> Result<Map<String, Value>, QueryError> {
 /// Reads the settings of a new index; what is not given has its default.
 ///
 /// # Errors
-/// `illegal_argument_exception` naming a setting that is unknown, refused or out of range.
+/// `illegal_argument_exception` naming a setting that is unknown, refused or out of range, or those that do not go
+/// together.
 pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> {
+    let settings = parse_some_settings(value)?;
+    check_groups(&settings)?;
+    Ok(settings)
+}
+
+/// Refuses settings that do not go together: all that an index has are looked at, whoever gave them.
+fn check_groups(settings: &IndexSettings) -> Result<(), QueryError> {
+    similarity::check_group(&settings.declared)?;
+    sort::check_group(&settings.declared)
+}
+
+/// Reads some of the settings of a new index: others may complete them.
+///
+/// # Errors
+/// `illegal_argument_exception` naming a setting that is unknown, refused or out of range.
+pub(crate) fn parse_some_settings(value: &Value) -> Result<IndexSettings, QueryError> {
     let mut settings = IndexSettings::default();
     let entries = flat::flatten(value)?;
     similarity::check_names(&entries)?;
@@ -61,8 +78,6 @@ pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> 
         }
     }
     settings.analysis = flat::nest(&entries, ANALYSIS)?;
-    similarity::check_group(&entries)?;
-    sort::check_group(&entries)?;
     settings.routing_slots = routing_slots_for(settings.number_of_shards);
     settings.declared = entries
         .into_iter()

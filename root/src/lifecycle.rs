@@ -197,10 +197,13 @@ fn age(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Duration {
 
 /// Returns how far an index has come under its policy.
 fn progress<'a>(state: &'a ClusterState, index: &IndexMeta, now_ms: i64) -> Progress<'a> {
+    let moved = state.lifecycles.moved.get(&index.uuid);
+    // Another policy may have phases of the same names, and is followed from its first one.
+    let moved = moved.filter(|moved| policy_name(index) == Some(&moved.policy));
     Progress {
         age: age(state, index, now_ms),
         is_replaced: is_replaced(state, index),
-        moved_to: state.lifecycles.moved.get(&index.uuid).map(String::as_str),
+        moved_to: moved.map(|moved| moved.phase.as_str()),
     }
 }
 

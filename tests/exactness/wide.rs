@@ -195,7 +195,9 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
         15 => {
             let what = pick(random, &["percentiles", "percentile_ranks"]);
             let digits = json!({"number_of_significant_value_digits": random.below(6)});
-            let mut body = json!({"field": "wanted", "hdr": digits});
+            // Small numbers, and such as lie close together far from 0.
+            let field = pick(random, &["wanted", "at"]);
+            let mut body = json!({"field": field, "hdr": digits});
             if what == "percentile_ranks" {
                 body["values"] = json!([1, 2, 5]);
             }

@@ -6,7 +6,7 @@ mod show;
 
 use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
-use gleaner_query::settings::parse_create_index;
+use gleaner_query::settings::parse_part_of_index;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -102,7 +102,7 @@ async fn create(mut request: Request) -> Answer {
     let name = request.index_name()?;
     // An alias opens the index to those who have a right to the alias. Those of templates are the business of who may
     // put templates.
-    let asked = parse_create_index(&body, &request.root().cluster().limits())?;
+    let asked = parse_part_of_index(&body, &request.root().cluster().limits())?;
     for alias in asked.aliases.keys() {
         request.check_name(&MANAGE_ALIAS, alias.as_str())?;
     }

@@ -3,7 +3,7 @@
 use gleaner_model::IndexPrivilege;
 use gleaner_query::names::expand_date_math;
 use gleaner_query::rollover::{RolloverRequest, parse_rollover};
-use gleaner_query::settings::parse_create_index;
+use gleaner_query::settings::parse_part_of_index;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -47,7 +47,7 @@ fn check_rights(
         request.check_name(&CREATE, name)?;
     }
     let limits = request.root().cluster().limits();
-    let next = parse_create_index(&asked.next, &limits)?;
+    let next = parse_part_of_index(&asked.next, &limits)?;
     let mut aliases = next.aliases.keys();
     aliases.try_for_each(|alias| request.check_name(&MANAGE_ALIAS, alias.as_str()))
 }

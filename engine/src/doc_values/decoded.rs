@@ -80,15 +80,25 @@ pub(crate) struct DecodedColumns {
 /// By field.
 type Known<T> = RwLock<HashMap<Field, Arc<Slot<T>>>>;
 
-/// A column that was decoded, until it is given up; one that is being decoded is locked, so that others wait for it.
+/// A column that was decoded, until it is given up.
 struct Slot<T> {
+    /// Held while it is decoded, so that others wait for it.
+    decoding: Mutex<()>,
+    /// Held for a moment only.
     decoded: Mutex<Option<Arc<Decoded<T>>>>,
     place: Place,
+}
+
+impl<T> Slot<T> {
+    fn known(&self) -> Option<Arc<Decoded<T>>> {
+        self.decoded.lock().clone()
+    }
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self {
+            decoding: Mutex::default(),
             decoded: Mutex::default(),
             place: Place::default(),
         }
@@ -97,10 +107,8 @@ impl<T> Default for Slot<T> {
 
 impl<T: Send + Sync> Forget for Slot<T> {
     fn forget(&self) {
-        let taken = self
-            .decoded
-            .try_lock()
-            .and_then(|mut decoded| decoded.take());
+        let taken = self.decoded.lock().take();
+        // Not under the lock: it may be large.
         drop(taken);
     }
 
@@ -141,7 +149,7 @@ impl DecodedColumns {
     pub(crate) fn known_points(&self, handle: &FieldHandle) -> Option<Arc<PointColumn>> {
         let slot = self.points.read().get(&handle.column).cloned()?;
         // One that is being decoded is not waited for.
-        slot.decoded.try_lock().and_then(|known| known.clone())
+        slot.known()
     }
 
     /// Returns the ranges of a field of numbers or dates; `None` where the segment has no column of them. `charge`
@@ -178,12 +186,12 @@ fn remembered<T: Send + Sync + 'static>(
 ) -> Result<Arc<Decoded<T>>, EngineError> {
     let slot = Arc::clone(known.write().entry(field).or_default());
     let decoded = {
-        let mut kept = slot.decoded.lock();
-        match &*kept {
-            Some(decoded) => Arc::clone(decoded),
+        let _turn = slot.decoding.lock();
+        match slot.known() {
+            Some(decoded) => decoded,
             None => {
                 let decoded = Arc::new(read()?);
-                *kept = Some(Arc::clone(&decoded));
+                *slot.decoded.lock() = Some(Arc::clone(&decoded));
                 decoded
             }
         }
@@ -228,7 +236,10 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &second));
         assert!(decoded.known_points(handle).is_some());
         let slot = Arc::clone(&decoded.points.read()[&handle.column]);
+        // Also while somebody waits for his turn to use it.
+        let turn = slot.decoding.lock();
         slot.forget();
+        drop(turn);
         assert!(decoded.known_points(handle).is_none(), "it was given up");
         assert_eq!(
             points().expect("a column").expect("points").values,

@@ -122,7 +122,8 @@ impl Hdr {
         f64::from_bits(part << (FRACTION_BITS - self.kept_bits))
     }
 
-    /// Returns the largest value of a part, in steps of the smallest part that is counted.
+    /// Returns the largest value of a part, in steps of the smallest part that is counted: it is below the next part, also
+    /// where such a step is nothing beside it.
     fn last_of(&self, part: u64) -> f64 {
         if part == 0 {
             return 0.0;
@@ -130,7 +131,8 @@ impl Hdr {
         let smallest = self.counts.keys().find(|part| **part > 0);
         let smallest = *smallest.unwrap_or(&part);
         let step = self.first_of(smallest + 1) - self.first_of(smallest);
-        self.first_of(part + 1) - step
+        let end = self.first_of(part + 1);
+        (end - step).min(end.next_down())
     }
 }
 
@@ -174,6 +176,16 @@ mod tests {
         assert_eq!(histogram.percentile(0.0), Some(0.0));
         assert_eq!(Hdr::new(2).rank(1.0), None);
         assert_eq!(Hdr::new(2).percentile(50.0), None);
+    }
+
+    #[test]
+    fn a_percentile_lies_in_the_part_of_its_value_however_small_others_are() {
+        for large in [1.0, 1e9, 1e300, f64::MAX] {
+            let histogram = of(3, &[1e-300, large, large]);
+            let found = histogram.percentile(100.0).expect("a value");
+            assert_eq!(histogram.part_of(found), histogram.part_of(large));
+            assert_eq!(histogram.rank(found), Some(100.0));
+        }
     }
 
     #[test]

@@ -32,6 +32,13 @@ struct Powers {
     fourth: ExactSum,
 }
 
+/// The sums with what they say of each field, which is worked out once.
+#[derive(Debug)]
+pub struct Described<'a> {
+    matrix: &'a Matrix,
+    fields: Vec<Moments>,
+}
+
 /// What the sums of a field say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moments {
@@ -109,29 +116,42 @@ impl Matrix {
         Ok(())
     }
 
-    /// Returns the moments of the field at `at`; `None` without documents.
-    pub fn moments(&self, at: usize) -> Option<Moments> {
-        let powers = self.fields.get(at).filter(|_| self.count > 0)?;
-        Some(powers.moments(self.count as f64))
+    /// Returns what the sums say of each field; `None` without documents.
+    pub fn described(&self) -> Option<Described<'_>> {
+        let count = self.count as f64;
+        let described = || Described {
+            matrix: self,
+            fields: self.fields.iter().map(|of| of.moments(count)).collect(),
+        };
+        (self.count > 0).then(described)
+    }
+}
+
+impl Described<'_> {
+    /// Returns how many documents have all fields.
+    pub fn count(&self) -> u64 {
+        self.matrix.count
     }
 
-    /// Returns the sampled covariance of two fields and their correlation. A field has its variance with itself,
-    /// and 1.
+    /// Returns the moments of each field.
+    pub fn fields(&self) -> &[Moments] {
+        &self.fields
+    }
+
+    /// Returns the sampled covariance of two fields and their correlation; `None` where there is no such field. A field has
+    /// its variance with itself, and 1.
     pub fn dependence(&self, one: usize, other: usize) -> Option<(f64, f64)> {
-        let (left, right) = (self.moments(one)?, self.moments(other)?);
+        let (left, right) = (self.fields.get(one)?, self.fields.get(other)?);
         if one == other {
             return Some((left.variance, 1.0));
         }
         let (low, high) = (one.min(other), one.max(other));
-        let num_fields = self.fields.len();
+        let sums = &self.matrix.fields;
         // The pairs of the fields before it come first.
-        let before = low * num_fields - low * (low + 1) / 2;
-        let products = self.products.get(before + high - low - 1)?.parts();
-        let count = self.count as f64;
-        let (first, second) = (
-            self.fields[low].first.parts(),
-            self.fields[high].first.parts(),
-        );
+        let before = low * sums.len() - low * (low + 1) / 2;
+        let products = self.matrix.products.get(before + high - low - 1)?.parts();
+        let count = self.matrix.count as f64;
+        let (first, second) = (sums[low].first.parts(), sums[high].first.parts());
         let mut sum = product_of(&products, &[count]);
         sum.merge(&negated(&product_of(&first, &second)));
         let together = sum.value() / count;
@@ -214,27 +234,27 @@ mod tests {
     #[test]
     fn moments_are_those_of_the_definitions() {
         let matrix = of(&[[1.0, 8.0], [2.0, 6.0], [3.0, 7.0], [10.0, 1.0]]);
-        let moments = matrix.moments(0).expect("it has documents");
+        let described = matrix.described().expect("it has documents");
+        let moments = described.fields()[0];
         // Deviations −3, −2, −1, 6.
         assert_eq!(moments.mean, 4.0);
         assert_eq!(moments.variance, 50.0 / 3.0);
         assert_eq!(moments.skewness, 2.0 * 180.0 / 50_f64.powf(1.5));
         assert_eq!(moments.kurtosis, 4.0 * 1_394.0 / 2_500.0);
-        let (covariance, correlation) = matrix.dependence(1, 0).expect("it has documents");
+        let (covariance, correlation) = described.dependence(1, 0).expect("a pair");
         // Deviations 2.5, 0.5, 1.5, −4.5.
         assert_eq!(covariance, (-7.5 - 1.0 - 1.5 - 27.0) / 3.0);
         assert_eq!(correlation, -37.0 / (50_f64.sqrt() * 29_f64.sqrt()));
-        assert_eq!(matrix.dependence(1, 1).expect("it has documents").1, 1.0);
+        assert_eq!(described.dependence(1, 1).expect("a pair").1, 1.0);
+        assert_eq!(described.dependence(1, 2), None);
     }
 
     #[test]
     fn moments_do_not_depend_on_where_the_values_lie() {
         let near = of(&[[1.0, 0.0], [2.0, 0.0], [4.0, 0.0]]);
         let far = of(&[[1e12 + 1.0, 0.0], [1e12 + 2.0, 0.0], [1e12 + 4.0, 0.0]]);
-        let (near, far) = (
-            near.moments(0).expect("some"),
-            far.moments(0).expect("some"),
-        );
+        let first = |matrix: &Matrix| matrix.described().expect("some").fields()[0];
+        let (near, far) = (first(&near), first(&far));
         assert_eq!(near.variance, far.variance);
         assert_eq!(near.skewness, far.skewness);
         assert_eq!(near.kurtosis, far.kurtosis);
@@ -242,8 +262,9 @@ mod tests {
 
     #[test]
     fn no_documents_have_no_moments_and_one_has_no_spread() {
-        assert_eq!(Matrix::new(2).moments(0), None);
-        let one = of(&[[5.0, 6.0]]).moments(0).expect("one");
+        assert!(Matrix::new(2).described().is_none());
+        let one = of(&[[5.0, 6.0]]);
+        let one = one.described().expect("one").fields()[0];
         assert_eq!(one.mean, 5.0);
         assert!(one.variance.is_nan() && one.skewness.is_nan() && one.kurtosis.is_nan());
         assert!(of(&[[1.0, 2.0]]).merge(&Matrix::new(3)).is_err());
@@ -270,13 +291,15 @@ mod tests {
             let mut merged = of(&backwards);
             merged.merge(&of(left)).expect("they fit");
             for field in 0..2 {
-                let bits = |matrix: &Matrix| matrix.moments(field).map(|of| {
+                let bits = |matrix: &Matrix| matrix.described().map(|described| {
+                    let of = described.fields()[field];
                     [of.mean, of.variance, of.skewness, of.kurtosis].map(to_bits)
                 });
                 prop_assert_eq!(bits(&whole), bits(&merged));
             }
             let bits = |matrix: &Matrix| {
-                matrix.dependence(0, 1).map(|(one, other)| [one, other].map(to_bits))
+                let pair = matrix.described()?.dependence(0, 1);
+                pair.map(|(one, other)| [one, other].map(to_bits))
             };
             prop_assert_eq!(bits(&whole), bits(&merged));
         }

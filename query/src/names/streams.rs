@@ -1,5 +1,7 @@
 //! Names and wildcards of data streams.
 
+use std::collections::BTreeMap;
+
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, DataStream, IndexName};
 
@@ -7,7 +9,8 @@ use super::{ExpandWildcards, not_found};
 use crate::error::QueryError;
 
 /// Returns the data streams that names and wildcards, separated by commas, stand for, each once and by name. Wildcards
-/// leave out hidden ones, unless `expand` has them or both begin with a dot.
+/// leave out hidden ones, unless `expand` has them or both begin with a dot. What begins with `-`, behind a wildcard, is taken
+/// out again.
 ///
 /// # Errors
 /// `index_not_found_exception` for a name that no data stream bears.
@@ -16,18 +19,32 @@ pub fn resolve_streams<'a>(
     state: &'a ClusterState,
     expand: ExpandWildcards,
 ) -> Result<Vec<(&'a IndexName, &'a DataStream)>, QueryError> {
-    let asked: Vec<&str> = expression.split(',').map(str::trim).collect();
-    for name in &asked {
-        if !is_pattern(name) && !state.data_streams.contains_key(*name) {
-            return Err(not_found(name));
+    let mut found = BTreeMap::new();
+    let mut has_wildcard = false;
+    for item in expression.split(',').map(str::trim) {
+        match item.strip_prefix('-') {
+            Some(excluded) if has_wildcard => {
+                found.retain(|name: &&IndexName, _| !matches_pattern(excluded, name.as_str()));
+            }
+            _ if is_pattern(item) => {
+                has_wildcard = true;
+                let streams = state.data_streams.iter();
+                found.extend(
+                    streams.filter(|(name, stream)| stands_for(item, name, stream, expand)),
+                );
+            }
+            _ => found.extend([named(item, state)?]),
         }
     }
-    let streams = state.data_streams.iter();
-    let is_meant = |(name, stream): &(&IndexName, &DataStream)| {
-        let mut asked = asked.iter();
-        asked.any(|pattern| stands_for(pattern, name, stream, expand))
-    };
-    Ok(streams.filter(is_meant).collect())
+    Ok(found.into_iter().collect())
+}
+
+fn named<'a>(
+    name: &str,
+    state: &'a ClusterState,
+) -> Result<(&'a IndexName, &'a DataStream), QueryError> {
+    let stream = state.data_streams.get_key_value(name);
+    stream.ok_or_else(|| not_found(name))
 }
 
 fn is_pattern(name: &str) -> bool {
@@ -40,9 +57,6 @@ fn stands_for(
     stream: &DataStream,
     expand: ExpandWildcards,
 ) -> bool {
-    if !is_pattern(pattern) {
-        return pattern == name.as_str();
-    }
     let pattern = if pattern == "_all" { "*" } else { pattern };
     let is_dotted = pattern.starts_with('.') && name.as_str().starts_with('.');
     let is_visible = !stream.hidden || expand.hidden || is_dotted;
@@ -86,6 +100,23 @@ mod tests {
             ..open
         };
         assert_eq!(found("*,secret", none), ["secret"]);
+    }
+
+    #[test]
+    fn what_is_excluded_behind_a_wildcard_is_left_out() {
+        let all = ExpandWildcards::ALL;
+        assert_eq!(found("*,-logs", all), [".own", "secret"]);
+        assert_eq!(found("*,-s*,-.*", all), ["logs"]);
+        assert_eq!(found("l*,-l*,logs", all), ["logs"]);
+        assert!(found("*,-*", all).is_empty());
+        assert_eq!(found("_all,-gone", all), [".own", "logs", "secret"]);
+        // Nothing was added yet that could be taken out.
+        let state = state();
+        let refused = resolve_streams("logs,-logs", &state, all);
+        assert_eq!(
+            refused.expect_err("refused").reason,
+            "no such index [-logs]"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{Alias, IndexName, IndexSettings, Mapping};
 use serde_json::Value;
 
-use super::{declare_numbers, flat, parse_index_settings, sort};
+use super::{check_groups, declare_numbers, flat, parse_some_settings, sort};
 use crate::alias::parse_aliases;
 use crate::error::QueryError;
 use crate::limits::Limits;
@@ -37,11 +37,39 @@ impl Default for NewIndex {
     }
 }
 
+impl NewIndex {
+    /// Refuses settings that do not go together.
+    ///
+    /// # Errors
+    /// `illegal_argument_exception` naming them.
+    pub fn check_settings(&self) -> Result<(), QueryError> {
+        check_groups(&self.settings)
+    }
+
+    /// Returns it, where an index can be made of it.
+    ///
+    /// # Errors
+    /// As [`Self::check_settings`], and for settings that do not go together with the mapping.
+    pub fn checked(self) -> Result<Self, QueryError> {
+        self.check_settings()?;
+        sort::check_fields(&self.settings, &self.mapping)?;
+        Ok(self)
+    }
+}
+
 /// Reads `{"settings": …, "mappings": …, "aliases": …}`; null and `{}` are all defaults.
 ///
 /// # Errors
 /// `parsing_exception` for any other key, and whatever its parts refuse.
 pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
+    parse_part_of_index(body, limits)?.checked()
+}
+
+/// As [`parse_create_index`], of an index that templates complete.
+///
+/// # Errors
+/// As [`parse_create_index`], but for what is missing.
+pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
     let entries = match body {
         Value::Null => return Ok(NewIndex::default()),
         Value::Object(entries) => entries,
@@ -55,7 +83,7 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
         return Err(QueryError::parsing(reason));
     }
     let given = entries.get("settings").unwrap_or(&Value::Null);
-    let settings = parse_index_settings(given)?;
+    let settings = parse_some_settings(given)?;
     let replicas = flat::flatten(given)?;
     let replicas = replicas.get("index.number_of_replicas");
     let mapping = match entries.get("mappings") {
@@ -65,7 +93,6 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
             parse_mapping(mappings, None, &MappingRules::from(&settings))?
         }
     };
-    sort::check_fields(&settings, &mapping)?;
     let aliases = match entries.get("aliases") {
         None | Some(Value::Null) => BTreeMap::new(),
         Some(aliases) => parse_aliases(aliases, limits)?,

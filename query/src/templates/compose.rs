@@ -9,7 +9,7 @@ use super::{any_matches, mappings};
 use crate::error::QueryError;
 use crate::lifecycle::parse_stream_lifecycle;
 use crate::limits::Limits;
-use crate::settings::{NewIndex, flat_settings, parse_create_index};
+use crate::settings::{NewIndex, flat_settings, parse_create_index, parse_part_of_index};
 
 /// Parts put over each other.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -134,9 +134,9 @@ impl Composed {
         limits: &Limits,
     ) -> Result<NewIndex, QueryError> {
         // What is wrong with the request is told as if there were no templates.
-        let asked = parse_create_index(body, limits)?;
+        let asked = parse_part_of_index(body, limits)?;
         if self == Self::default() {
-            return Ok(asked);
+            return asked.checked();
         }
         if let Some(settings) = body.get("settings") {
             self.settings.extend(flat_settings(settings)?);

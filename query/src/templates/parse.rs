@@ -11,7 +11,7 @@ use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
 use crate::limits::Limits;
 use crate::mapping::{MappingRules, parse_mapping};
-use crate::settings::{flat_settings, parse_index_settings};
+use crate::settings::{flat_settings, parse_some_settings};
 
 /// How long documents are kept.
 const RETENTION: &str = "data_retention";
@@ -124,7 +124,7 @@ fn read_content(value: &Value, limits: &Limits) -> Result<TemplateContent, Query
     reader.finish()?;
     let rules = match &settings {
         None => MappingRules::default(),
-        Some(settings) => MappingRules::from(&parse_index_settings(settings)?),
+        Some(settings) => MappingRules::from(&parse_some_settings(settings)?),
     };
     if let Some(mappings) = &mappings {
         parse_mapping(mappings, None, &rules)?;

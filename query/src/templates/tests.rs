@@ -246,3 +246,73 @@ fn two_templates_of_one_priority_may_not_be_for_one_name() {
         .collect();
     assert_eq!(names, ["old"]);
 }
+
+#[test]
+fn an_order_is_held_against_the_fields_of_the_index_and_not_of_one_part() {
+    let templates = templates(
+        &json!({
+            "order": {"template": {"settings": {"index.sort.field": "at"}}},
+            "fields": {"template": {"mappings": {"properties": {"at": {"type": "date"}}}}},
+        }),
+        &json!({
+            "whole": {"index_patterns": ["whole-*"], "composed_of": ["order", "fields"]},
+            "bare": {"index_patterns": ["bare-*"], "composed_of": ["order"]},
+            "mapped": {"index_patterns": ["mapped-*"], "composed_of": ["fields"]},
+        }),
+        &json!({}),
+    );
+    let by = |sort: Value| json!({"settings": {"index": {"sort": sort}}});
+    let fields = json!({"mappings": {"properties": {"at": {"type": "date"}}}});
+    for (name, body, expected) in [
+        ("whole-1", json!({}), Ok("at")),
+        ("whole-1", by(json!({"order": "desc"})), Ok("at")),
+        ("bare-1", fields, Ok("at")),
+        ("mapped-1", by(json!({"field": "at"})), Ok("at")),
+        ("bare-1", json!({}), Err("unknown index sort field:[at]")),
+        (
+            "whole-1",
+            by(json!({"field": "none"})),
+            Err("unknown index sort field:[none]"),
+        ),
+        (
+            "mapped-1",
+            by(json!({"order": "desc"})),
+            Err("index.sort.field:[] index.sort.order:[desc], size mismatch"),
+        ),
+        (
+            "whole-1",
+            by(json!({"order": ["asc", "desc"]})),
+            Err("index.sort.field:[at] index.sort.order:[asc, desc], size mismatch"),
+        ),
+        (
+            "other",
+            by(json!({"field": "at"})),
+            Err("unknown index sort field:[at]"),
+        ),
+    ] {
+        let new = made(&templates, name, &body);
+        let by = new
+            .as_ref()
+            .map(|new| &new.settings.declared["index.sort.field"]);
+        let reason = by.map_err(|error| error.reason.as_str());
+        assert_eq!(
+            reason,
+            expected.map(Value::from).as_ref().map_err(|e| *e),
+            "{name} {body}"
+        );
+    }
+}
+
+#[test]
+fn a_similarity_is_whole_when_the_index_is_made() {
+    let templates = templates(
+        &json!({"kind": {"template": {"settings": {"index.similarity.own.type": "BM25"}}}}),
+        &json!({"t": {"index_patterns": ["t-*"], "composed_of": ["kind"]}}),
+        &json!({}),
+    );
+    let body = json!({"settings": {"index.similarity.own.k1": 2}});
+    assert!(made(&templates, "t-1", &body).is_ok());
+    let refused = made(&templates, "other", &body).expect_err("refused");
+    let reason = "Similarity [own] must have an associated type";
+    assert_eq!(refused.reason, reason);
+}

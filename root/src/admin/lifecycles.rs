@@ -80,6 +80,8 @@ impl Admin {
                 .filter(|index| policy_name(index) == Some(name));
             let users: Vec<&str> = users.map(|index| index.name.as_str()).collect();
             if users.is_empty() {
+                // Another policy of this name is not the one that indices were moved in.
+                lifecycles.moved.retain(|_, moved| moved.policy != name);
                 return Ok(());
             }
             Err(QueryError::illegal(format!(

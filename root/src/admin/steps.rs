@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{ClusterState, Lifecycles};
+use gleaner_model::{ClusterState, Lifecycles, PhaseMove};
 use gleaner_query::QueryError;
 use gleaner_query::lifecycle::{MoveRequest, read_policy};
 use gleaner_query::names::{self, ResolveOptions};
@@ -51,7 +51,11 @@ impl Admin {
             }
             let moved = &mut lifecycles.moved;
             moved.retain(|uuid, _| state.indices.contains_key(uuid));
-            moved.insert(meta.uuid, request.next.phase.clone());
+            let to = PhaseMove {
+                policy: policy.clone(),
+                phase: request.next.phase.clone(),
+            };
+            moved.insert(meta.uuid, to);
             Ok(())
         })
         .await

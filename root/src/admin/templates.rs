@@ -6,7 +6,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
 use gleaner_model::{ClusterState, IndexName, Templates};
 use gleaner_query::QueryError;
-use gleaner_query::settings::parse_create_index;
+use gleaner_query::settings::{NewIndex, parse_part_of_index};
 use gleaner_query::templates::{Composed, check_priority, index_template_of};
 
 use super::{Admin, check_known};
@@ -262,7 +262,9 @@ fn check_composed(
         ))
         .into());
     }
-    check(&composed).map_err(|error| {
+    // Which fields there are to sort by is told when an index is made.
+    let checked = check(&composed).and_then(|new| Ok(new.check_settings()?));
+    checked.map_err(|error| {
         QueryError::illegal(format!(
             "composable template [{name}] template after composition is invalid: {error}"
         ))
@@ -279,19 +281,16 @@ fn check_content(content: &gleaner_model::template::TemplateContent) -> Result<(
         ..Composed::default()
     };
     match has_settings {
-        true => check(&composed),
+        true => check(&composed).map(drop),
         false => Ok(()),
     }
 }
 
-fn check(composed: &Composed) -> Result<(), RootError> {
-    let new = parse_create_index(&composed.to_body(), &gleaner_query::Limits::default())?;
-    check_known(
-        &new.mapping,
-        None,
-        &new.settings,
-        &registry::build(&new.settings)?,
-    )
+fn check(composed: &Composed) -> Result<NewIndex, RootError> {
+    let new = parse_part_of_index(&composed.to_body(), &gleaner_query::Limits::default())?;
+    let analyzers = registry::build(&new.settings)?;
+    check_known(&new.mapping, None, &new.settings, &analyzers)?;
+    Ok(new)
 }
 
 /// Refuses more templates, or larger ones, than all nodes keep; what became smaller is taken.

@@ -265,3 +265,26 @@ async fn wildcards_leave_out_hidden_data_streams() {
         assert_eq!(has_lifecycle(), is_kept, "{names}");
     }
 }
+
+#[test]
+fn an_index_stands_where_it_was_moved_to_while_it_follows_that_policy() {
+    let phases = json!({
+        "hot": {"actions": {}},
+        "warm": {"min_age": "900d", "actions": {}},
+        "cold": {"min_age": "1000d", "actions": {}},
+    });
+    for (policy, phase) in [("p", "warm"), ("q", "hot")] {
+        let index = under(1, &[("name", "p")]);
+        let uuid = index.uuid;
+        let mut state = testing::state([index]);
+        put(&mut state, &phases);
+        let moved = gleaner_model::PhaseMove {
+            policy: policy.to_owned(),
+            phase: "warm".to_owned(),
+        };
+        let lifecycles = Arc::make_mut(&mut state.lifecycles);
+        lifecycles.moved.insert(uuid, moved);
+        let stands = standing(&state, &state.indices[&uuid], DAY_MS);
+        assert_eq!(stands.expect("it follows one").phase, Some(phase));
+    }
+}

@@ -18,7 +18,7 @@ pub(super) static KEPT: LazyLock<Kept> = LazyLock::new(|| Kept::new(MAX_KEPT_BYT
 
 /// A column that can be given up.
 pub(super) trait Forget: Send + Sync {
-    /// Gives it up, unless somebody decodes it just now.
+    /// Gives it up; who uses it has it until he is done.
     fn forget(&self);
 
     /// Where it stands in the order of use.
@@ -60,11 +60,16 @@ impl Kept {
     }
 
     /// Notes that a column of so many bytes was used, and has those given up that were not used for the longest time
-    /// where all together are too large. One that is too large by itself is given up as soon as nobody uses it.
+    /// where all together are too large. One that is too large by itself is given up at once, and no other for it.
     pub(super) fn used(&self, column: &Arc<impl Forget + 'static>, num_bytes: u64) {
         let mut given_up = Vec::new();
         let mut columns = self.columns.lock();
         columns.take(column.place().0.load(Ordering::Relaxed));
+        if num_bytes > self.limit {
+            column.place().0.store(0, Ordering::Relaxed);
+            drop(columns);
+            return column.forget();
+        }
         columns.last_place += 1;
         let place = columns.last_place;
         column.place().0.store(place, Ordering::Relaxed);
@@ -137,10 +142,10 @@ mod tests {
         kept.used(&columns[3], 200);
         assert_eq!(
             are_forgotten(&columns),
-            [true; 4],
-            "nothing else, and not that"
+            [false, true, false, true],
+            "it alone"
         );
-        assert_eq!(kept.num_bytes(), 0);
+        assert_eq!(kept.num_bytes(), 80);
     }
 
     #[test]

@@ -5,21 +5,24 @@ use gleaner_query::answer::AggregationValue;
 use gleaner_query::double::java_text;
 use serde_json::{Map, Value, json};
 
-use crate::partial::matrix::Matrix;
+use crate::partial::matrix::{Described, Matrix};
 
 /// Returns the result; it has no `fields` where no document has all of them, as in Elasticsearch.
 pub(super) fn value(request: &MatrixStatsAggregation, matrix: &Matrix) -> AggregationValue {
     let mut shown = vec![("doc_count", Value::from(matrix.count()))];
-    let places = 0..request.sources.len();
-    let fields: Option<Vec<Value>> = places.map(|at| field(request, matrix, at)).collect();
+    let fields = matrix.described().and_then(|described| {
+        let places = 0..request.sources.len();
+        let fields = places.map(|at| field(request, &described, at));
+        fields.collect::<Option<Vec<Value>>>()
+    });
     if let Some(fields) = fields {
         shown.push(("fields", fields.into()));
     }
     AggregationValue::Shown(shown)
 }
 
-fn field(request: &MatrixStatsAggregation, matrix: &Matrix, at: usize) -> Option<Value> {
-    let moments = matrix.moments(at)?;
+fn field(request: &MatrixStatsAggregation, matrix: &Described<'_>, at: usize) -> Option<Value> {
+    let moments = matrix.fields().get(at)?;
     let (mut covariance, mut correlation) = (Map::new(), Map::new());
     for (other, source) in request.sources.iter().enumerate() {
         let (together, share) = matrix.dependence(at, other)?;

@@ -1,6 +1,7 @@
 //! What documents become under a mapping, and in which words they are refused.
 
 mod depth;
+mod flattened;
 mod growth;
 mod names;
 mod nested;
@@ -208,27 +209,6 @@ fn fractions_dates_and_addresses_become_what_their_type_says() {
             "{kind} {given}"
         );
     }
-}
-
-#[test]
-fn flattened_objects_of_many_bytes_or_keys_are_refused() {
-    let flattened = one(&json!({"type": "flattened"}));
-    let key = "k".repeat(30_000);
-    for (object, reason) in [
-        (json!({key: vec![1; 1_000]}), "takes more than [8388608]"),
-        (
-            (0..10_001).map(|i| (format!("k{i}"), json!(1))).collect(),
-            "more than [10000] different keys",
-        ),
-    ] {
-        let refused = refusal(&flattened, &json!({"x": object}).to_string());
-        let refused = format!("{refused:?}");
-        assert!(refused.contains(reason), "{reason}");
-    }
-    let many: Value = (0..10_000)
-        .map(|i| (format!("k{i}"), json!([1, 2])))
-        .collect();
-    assert_eq!(values(&flattened, &json!({"x": many})).len(), 40_000);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod refusal;
 mod visit;
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use gleaner_model::{Dynamic, FieldKind};
 use gleaner_query::mapping::{DERIVED_METADATA, DOCUMENT_METADATA};
@@ -104,6 +105,8 @@ struct Walk<'p, 'de> {
     num_nested: usize,
     /// Features met: their field, the nested object that keeps them, their name.
     features: HashSet<(u32, usize, Box<str>)>,
+    /// Keys of flattened objects met, with their field: each is a column.
+    flattened_keys: HashSet<(u32, Rc<str>)>,
     /// Whether a value was passed over, however deep it is.
     has_ignored: bool,
     /// Whether a field that takes text met a number that 64 bits do not hold as it is written.
@@ -145,6 +148,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             num_objects: 0,
             num_nested: 0,
             features: HashSet::new(),
+            flattened_keys: HashSet::new(),
             has_ignored: false,
             has_rounded: false,
             keeps_text: false,

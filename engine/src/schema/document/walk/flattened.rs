@@ -17,7 +17,7 @@ use crate::schema::document::{DocumentError, FieldValue};
 
 /// Bytes that the values of an object may take, each with its key.
 const MOST_BYTES: usize = 8 << 20;
-/// Different keys of an object.
+/// Different keys that a document may have, in all such fields together: each is a column.
 const MOST_KEYS: usize = 10_000;
 
 /// What is wrong with a value that is no object.
@@ -34,16 +34,19 @@ impl Walk<'_, '_> {
         object: &Value,
     ) -> Result<(), E> {
         let mut entries = Entries {
+            number,
             leaf,
             found: Vec::new(),
-            keys: HashSet::new(),
+            keys: &mut self.flattened_keys,
             num_bytes: 0,
         };
-        if let Err(mismatch) = entries.read(&Rc::from(""), 0, object) {
+        let read = entries.read(&Rc::from(""), 0, object);
+        let found = entries.found;
+        if let Err(mismatch) = read {
             let refused: DocumentError = self.mismatch(number, leaf, &preview(object), mismatch);
             return self.refuse(refused);
         }
-        for (key, text) in entries.found {
+        for (key, text) in found {
             for keyed in &leaf.multi_fields {
                 let term = format!("{key}{KEY_END}{text}");
                 let value = FieldValue::Text(term.into());
@@ -58,9 +61,12 @@ impl Walk<'_, '_> {
 
 /// Keys and values of an object, in the order in which they stand.
 struct Entries<'a> {
+    /// The field.
+    number: u32,
     leaf: &'a Leaf,
     found: Vec<(Rc<str>, String)>,
-    keys: HashSet<Rc<str>>,
+    /// Those of the document so far.
+    keys: &'a mut HashSet<(u32, Rc<str>)>,
     num_bytes: usize,
 }
 
@@ -129,9 +135,9 @@ impl Entries<'_> {
                 "The provided [flattened] field takes more than [{MOST_BYTES}] bytes, each value counted with its key."
             )));
         }
-        if self.keys.insert(Rc::clone(key)) && self.keys.len() > MOST_KEYS {
+        if self.keys.insert((self.number, Rc::clone(key))) && self.keys.len() > MOST_KEYS {
             return Err(Mismatch::Malformed(format!(
-                "The provided [flattened] field has more than [{MOST_KEYS}] different keys."
+                "The [flattened] fields of the document have more than [{MOST_KEYS}] different keys."
             )));
         }
         self.found.push((Rc::clone(key), text));
