@@ -3,11 +3,10 @@
 use std::error::Error;
 
 /// Files with services or with messages that no other file imports.
-const FILES: [&str; 5] = [
+const FILES: [&str; 4] = [
     "gleaner/v1/leaf.proto",
     "gleaner/v1/leases.proto",
     "gleaner/v1/replication.proto",
-    "gleaner/v1/metadata.proto",
     "gleaner/v1/node.proto",
 ];
 

@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn a_root_that_waits_says_so_and_then_answers() {
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let late = Dialect::late("the keeper is away", metrics.handle());
+        let late = Dialect::late("the etcd is away", metrics.handle());
         let clone = late.clone();
         for (path, expected) in [
             ("/_health/live", StatusCode::OK),
@@ -87,7 +87,7 @@ mod tests {
             let (status, body) = asked(&late, path).await;
             assert_eq!(status, expected, "{path}");
             assert_eq!(
-                body.contains("the keeper is away"),
+                body.contains("the etcd is away"),
                 status != StatusCode::OK,
                 "{path}: {body}"
             );

@@ -41,6 +41,7 @@ mod term_vectors;
 mod update;
 mod validate;
 
+pub use bulk::action_shown;
 pub(crate) use index::{change_defaults, metadata_defaults};
 pub(crate) use msearch::{Header, read_kept};
 pub(crate) use search::check_search_type;

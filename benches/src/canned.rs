@@ -110,7 +110,6 @@ pub async fn served() -> String {
         node: Arc::new(node),
         leaf: Some(Arc::new(CannedLeaf)),
         replication: None,
-        metadata: None,
         leases: None,
     };
     tokio::spawn(async move {

@@ -2,6 +2,8 @@
 
 mod arguments;
 
+use std::io::stdout;
+
 use anyhow::Result;
 use gleaner_client::bench::{self, BenchEnd};
 
@@ -14,7 +16,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> Result<Exit> {
     let remote = arguments.remote.remote()?;
     let options = arguments.options();
     Ok(
-        match bench::run(&remote, &options, signals::stop_asked).await? {
+        match bench::run(&remote, &options, &mut stdout(), signals::stop_asked).await? {
             BenchEnd::Whole => Exit::Success,
             BenchEnd::SomeFailed => Exit::Refused,
             BenchEnd::Unanswered => Exit::Failure,

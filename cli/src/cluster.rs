@@ -29,7 +29,6 @@ use crate::{
     signals,
     terminal::say,
 };
-use etcd::OnEtcd;
 use plan::Plan;
 use process::{Part, Process};
 use status::StatusArguments;
@@ -51,6 +50,8 @@ enum ClusterCommand {
 }
 
 /// Start roots, leaves and fronts on this machine, and stop them in order at SIGINT or SIGTERM.
+///
+/// The cluster state is in an etcd of three members, which is started too: it must be installed.
 ///
 /// Everything lies in the data folder: a folder, a configuration and a log for each node, and
 /// `processes.json`, which says what process each of them is and which shards it holds. Started again
@@ -75,11 +76,9 @@ pub(crate) struct UpArguments {
     /// Require API keys of clients: the first one lies in `root-1/admin.key` of the folder, or that of another root
     #[arg(long, requires = "secure")]
     keys: bool,
-    /// Keep the cluster state in an etcd of three members, which is started too. Then another copy of a shard takes over
-    /// when a leaf is lost; without, the first root keeps the state
-    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
-          default_value = "auto", default_missing_value = "always")]
-    etcd: OnEtcd,
+    /// Every cluster is on etcd: kept for command lines of the version before
+    #[arg(long, hide = true)]
+    etcd: bool,
     /// Write what clients ask to `NAME.access.jsonl` in the folder, for each front and root
     #[arg(long)]
     access_logs: bool,
@@ -114,12 +113,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
     folders::check_count(&arguments.data, arguments.leaves)?;
-    let is_on_etcd = etcd::is_used(&arguments.data, arguments.etcd)?;
+    etcd::check_folder(&arguments.data)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);
-    let plan = Plan::of(arguments, is_on_etcd, listen, missing)?;
+    let plan = Plan::of(arguments, listen, missing)?;
     drop(taken);
     let mut processes = plan.start()?;
     folder.remove_old_processes()?;
@@ -255,13 +254,6 @@ fn tell(plan: &Plan, map: &Path) {
         true => format!("{trust} -H \"Authorization: ApiKey $GLEANER_API_KEY\""),
         false => trust.clone(),
     };
-    let fail_over = match plan.is_on_etcd() {
-        true => "When a leaf is lost, other copies of its shards take over.",
-        false => {
-            "Its first root keeps the cluster state: while a leaf is lost, its primaries take no writes. A new cluster \
-             is on etcd where that is installed (`apt-get install etcd-server`)."
-        }
-    };
     let text = format!(
         "{fronts}{} roots and {} leaves, {} copies of each shard. Try:
 
@@ -269,7 +261,7 @@ fn tell(plan: &Plan, map: &Path) {
   gleaner index{trust} --url {url} --index notes FILE.ndjson
   curl{trust_and_key} '{url}/_cat/shards?v'
 
-{fail_over}
+When a leaf is lost, other copies of its shards take over.
 Its processes and shards: {}
 ",
         count(PeerRole::Root),
@@ -286,9 +278,8 @@ fn tell_missing(data: &Path, missing: &[String]) {
     for name in missing {
         let (folder, config) = (data.join(name), data.join(format!("{name}.toml")));
         let text = format!(
-            "The data folder of `{name}` is missing: `{}`. The cluster comes up without it: its shards are \
-             searched on their replicas and take no writes, and those without a replica are not there \
-             (red). Put the folder back and start again; when it is gone for good, remove `{}` to have \
+            "The data folder of `{name}` is missing: `{}`. The cluster comes up without it: other copies of its \
+             shards take over, and shards without another copy in sync are not there (red). Put the folder back and start again; when it is gone for good, remove `{}` to have \
              the leaf start empty, and see \"a lost folder\" in docs/cluster.md.\n",
             folder.display(),
             config.display()
@@ -311,7 +302,7 @@ mod tests {
             fronts: 0,
             secure: false,
             keys: false,
-            etcd: OnEtcd::Auto,
+            etcd: false,
             access_logs: false,
             otlp_endpoint: None,
             listen: String::new(),

@@ -14,7 +14,7 @@ use gleaner_ambassador::RedisUrl;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use crate::node::membership::Membership;
+use crate::node::membership::{Membership, check_names_etcd};
 use crate::telemetry::TRACE_SHARE;
 
 pub(crate) use flags::Flags;
@@ -232,6 +232,7 @@ impl Config {
             .remove("cluster")
             .context("there is no table `[cluster]` that names the members")
             .with_context(in_file)?;
+        check_names_etcd(&cluster).with_context(in_file)?;
         let membership = cluster.try_into().with_context(in_file)?;
         // What is wrong in the file is told before flags hide where it came from.
         table.clone().try_into::<Self>().with_context(in_file)?;

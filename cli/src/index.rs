@@ -2,6 +2,8 @@
 
 mod arguments;
 
+use std::io::stdout;
+
 use anyhow::Result;
 use gleaner_client::load::{self, LoadEnd};
 use gleaner_client::watch::{self, WatchEnd};
@@ -24,7 +26,7 @@ pub(crate) async fn run(arguments: IndexArguments) -> Result<Exit> {
     }
     let options = arguments.load();
     Ok(
-        match load::run(&remote, &options, signals::stop_asked).await? {
+        match load::run(&remote, &options, &mut stdout(), signals::stop_asked).await? {
             LoadEnd::Whole => Exit::Success,
             LoadEnd::Refused => Exit::Refused,
             LoadEnd::Interrupted => Exit::Interrupted,

@@ -197,10 +197,6 @@ impl Setup {
             is_encrypted: self.handshake.is_some(),
         }
     }
-
-    fn is_keeper(&self) -> bool {
-        self.membership.keeper.as_ref() == Some(&self.member.name)
-    }
 }
 
 /// Returns what a node is called that has this role.

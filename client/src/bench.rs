@@ -21,7 +21,7 @@ mod tally;
 
 use std::{
     fs,
-    io::{Write, stdout},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -55,7 +55,7 @@ pub struct BenchOptions {
     pub svg: Option<PathBuf>,
 }
 
-/// Sends searches to a server as `options` say, and prints the report. `listen` is called once the run begins, and what
+/// Sends searches to a server as `options` say, and writes the report to `out`. `listen` is called once the run begins, and what
 /// it returns ends the run early when it completes.
 ///
 /// # Errors
@@ -63,6 +63,7 @@ pub struct BenchOptions {
 pub async fn run<F: Future<Output = ()>>(
     remote: &Remote,
     options: &BenchOptions,
+    out: &mut impl Write,
     listen: impl FnOnce() -> Result<F>,
 ) -> Result<BenchEnd> {
     let shape = Shape {
@@ -82,7 +83,7 @@ pub async fn run<F: Future<Output = ()>>(
     if let Some(path) = &options.svg {
         write_file(path, &curve::draw(&tally.curves()))?;
     }
-    write!(stdout(), "{report}")?;
+    write!(out, "{report}")?;
     Ok(tally.end())
 }
 

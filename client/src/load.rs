@@ -25,7 +25,7 @@ mod report;
 mod run;
 
 use std::{
-    io::{self, ErrorKind, Write, stdout},
+    io::{self, ErrorKind, Write},
     path::Path,
     pin::pin,
     time::{Duration, Instant},
@@ -38,17 +38,19 @@ use self::{
     inputs::InputFile,
     ledger::Ledger,
     report::{Reporter, rate},
-    run::End,
+    run::{Books, End},
 };
 use crate::{
     remote::Remote,
     text::{grouped, one_line, say},
 };
 
+pub(crate) use backoff::{Backoff, retry_after};
 pub use batch::Limits;
 pub use corpus::{CorpusLoad, LoadedCorpus};
 pub use identity::hash;
 pub use options::LoadOptions;
+pub(crate) use outcome::is_busy;
 pub use run::Flow;
 
 /// How a load ended.
@@ -62,8 +64,8 @@ pub enum LoadEnd {
     Interrupted,
 }
 
-/// Loads what `options` name into a server, and says on standard output what that came to. `listen` is called once
-/// documents are about to be sent, and what it returns interrupts the load when it completes.
+/// Loads what `options` name into a server, and writes to `out` what that came to. `listen` is called once documents are
+/// about to be sent, and what it returns interrupts the load when it completes.
 ///
 /// # Errors
 /// What stopped the load: files, the server, an index that takes no documents. What was settled before is in the
@@ -71,6 +73,7 @@ pub enum LoadEnd {
 pub async fn run<F: Future<Output = ()>>(
     remote: &Remote,
     options: &LoadOptions,
+    out: &mut impl Write,
     listen: impl FnOnce() -> Result<F>,
 ) -> Result<LoadEnd> {
     let began = Instant::now();
@@ -104,7 +107,10 @@ pub async fn run<F: Future<Output = ()>>(
         told: Reasons::default(),
     };
     let reporter = Reporter::new(options.is_quiet);
-    let books = (&mut ledger, &reporter);
+    let books = Books {
+        ledger: &mut ledger,
+        reporter: &reporter,
+    };
     let mut interrupt = pin!(listen()?);
     let end = run::run(reading, delivery, options.flow, books, interrupt.as_mut()).await;
     reporter.finish();
@@ -124,7 +130,7 @@ pub async fn run<F: Future<Output = ()>>(
         },
         End::Whole => {}
     }
-    conclude(&self::told(&ledger, began.elapsed()))?;
+    conclude(out, &self::told(&ledger, began.elapsed()))?;
     Ok(if ledger.refused_ever() == 0 {
         LoadEnd::Whole
     } else {
@@ -144,10 +150,9 @@ fn told(ledger: &Ledger, elapsed: Duration) -> String {
     )
 }
 
-/// Says what the load came to. Somebody may not listen to the end; how it ended is told by the exit code
-/// all the same.
-fn conclude(told: &str) -> io::Result<()> {
-    match writeln!(stdout(), "indexed {told}") {
+/// Says what the load came to. Somebody may not listen to the end; how it ended is returned all the same.
+fn conclude(out: &mut impl Write, told: &str) -> io::Result<()> {
+    match writeln!(out, "indexed {told}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         said => said,
     }

@@ -1,4 +1,6 @@
-//! What every [`Coordinator`] must do, as one suite of checks.
+//! What every [`Coordinator`] must do, as one suite of checks; [`entries`] has those of one that keeps entries.
+
+pub mod entries;
 
 use std::sync::Arc;
 

@@ -6,37 +6,39 @@
 //! ```
 //!
 //! The file is written beside the old one, synced, renamed over it, and the folder is synced, so a
-//! crash leaves one whole state. The checksum tells a damaged file from a newer one.
+//! crash leaves one whole state. The checksum tells a damaged file from a newer one. Entries of shards, where there are
+//! several leaves in the process, lie beside it ([`EmbeddedEntries`]).
+
+mod entries;
+mod envelope;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use gleaner_model::{ClusterState, names};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{Coordinator, CoordinatorError, size};
+use crate::{Coordinator, CoordinatorError, ShardEntries, size};
+pub use entries::EmbeddedEntries;
+use envelope::{Kind, store_error, unreadable};
 
-const MAGIC: &str = "gleaner-cluster-state";
-const FORMAT: u32 = 1;
+const STATE: Kind = Kind {
+    magic: "gleaner-cluster-state",
+    format: 1,
+    name: "a cluster state",
+};
 
 /// Keeps the state in one file; see the module's head.
 pub struct Embedded {
     path: Option<PathBuf>,
     writing: Mutex<()>,
     state: watch::Sender<Arc<ClusterState>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Envelope {
-    magic: String,
-    format: u32,
-    crc32c: String,
-    state: String,
+    /// `None` where shards have one copy.
+    entries: Option<Arc<EmbeddedEntries>>,
 }
 
 impl Embedded {
@@ -66,12 +68,32 @@ impl Embedded {
         Self::new(None, initial)
     }
 
+    /// Keeps entries too, for leaves of one process, beside the state: what is placed from now on has them.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::Unreadable`] where those that were kept cannot be read.
+    pub fn with_entries(self) -> Result<Self, CoordinatorError> {
+        let folder = self.path.as_deref().and_then(Path::parent);
+        let entries =
+            folder.map_or_else(|| Ok(EmbeddedEntries::default()), EmbeddedEntries::open)?;
+        Ok(Self {
+            entries: Some(Arc::new(entries)),
+            ..self
+        })
+    }
+
+    /// Returns the entries and who is alive; `None` where no entries are kept.
+    pub fn embedded_entries(&self) -> Option<&Arc<EmbeddedEntries>> {
+        self.entries.as_ref()
+    }
+
     fn new(path: Option<PathBuf>, state: ClusterState) -> Self {
         names::learn(&state);
         Self {
             path,
             writing: Mutex::new(()),
             state: watch::Sender::new(Arc::new(state)),
+            entries: None,
         }
     }
 
@@ -86,6 +108,10 @@ impl Embedded {
             return Err(CoordinatorError::Conflict { expected, current });
         }
         next.version = expected + 1;
+        let entries = self.entries.as_ref();
+        if let Some(entries) = entries {
+            entries.make(&self.state.borrow(), &next)?;
+        }
         let stored = match &self.path {
             None => {
                 size::check(&self.state.borrow(), &next, size::bytes_of(&next))?;
@@ -102,6 +128,9 @@ impl Embedded {
             Some((path, Ok(Some(source)))) => Some(store_error(path, source)),
             Some((_, Ok(None))) | None => None,
         };
+        if let Some(entries) = entries {
+            entries.remove_others(&next);
+        }
         // What a restart would find is in force, even where it may not outlive a power cut.
         names::learn(&next);
         let next = Arc::new(next);
@@ -124,6 +153,11 @@ impl Coordinator for Embedded {
         self.state.subscribe()
     }
 
+    fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
+        let entries = self.entries.as_ref()?;
+        Some(Arc::clone(entries) as _)
+    }
+
     async fn compare_and_swap(
         &self,
         expected: u64,
@@ -135,31 +169,8 @@ impl Coordinator for Embedded {
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<ClusterState, CoordinatorError> {
-    let unreadable = |reason: String| CoordinatorError::Unreadable {
-        path: path.display().to_string(),
-        reason,
-    };
-    let envelope: Envelope =
-        serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
-    if envelope.magic != MAGIC {
-        return Err(unreadable("it is not a cluster state".to_owned()));
-    }
-    if envelope.format > FORMAT {
-        let found = envelope.format;
-        return Err(unreadable(format!(
-            "it has format {found}, this version reads up to {FORMAT}"
-        )));
-    }
-    if envelope.crc32c != checksum(&envelope.state) {
-        return Err(unreadable(
-            "its checksum does not match: the file is damaged".to_owned(),
-        ));
-    }
-    serde_json::from_str(&envelope.state).map_err(|error| unreadable(error.to_string()))
-}
-
-fn checksum(state: &str) -> String {
-    format!("{:08x}", crc32c::crc32c(state.as_bytes()))
+    let state = STATE.open(path, bytes)?;
+    serde_json::from_str(&state).map_err(|error| unreadable(path, error.to_string()))
 }
 
 fn encode(path: &Path, state: &ClusterState) -> Result<String, CoordinatorError> {
@@ -168,17 +179,11 @@ fn encode(path: &Path, state: &ClusterState) -> Result<String, CoordinatorError>
 
 /// Puts an encoded state in place; `Some` when it is there and could not be made durable.
 fn store(path: &Path, state: String) -> Result<Option<io::Error>, CoordinatorError> {
-    let envelope = Envelope {
-        magic: MAGIC.to_owned(),
-        format: FORMAT,
-        crc32c: checksum(&state),
-        state,
-    };
-    let stored = match write_atomically(path, &envelope) {
+    let stored = match STATE.write(path, state.clone()) {
         Err(error) if error.kind() == io::ErrorKind::StorageFull => {
             // An index can be deleted on a full disk, which is what makes room there.
             drop(fs::remove_file(reserved(path)));
-            let stored = write_atomically(path, &envelope);
+            let stored = STATE.write(path, state);
             reserve(path);
             stored
         }
@@ -201,24 +206,6 @@ fn reserve(path: &Path) {
     if !is_there && fs::write(&reserved, vec![0; RESERVED_BYTES]).is_err() {
         drop(fs::remove_file(&reserved));
     }
-}
-
-fn store_error(path: &Path, source: io::Error) -> CoordinatorError {
-    CoordinatorError::Store {
-        path: path.display().to_string(),
-        source,
-    }
-}
-
-fn write_atomically(path: &Path, envelope: &Envelope) -> io::Result<Option<io::Error>> {
-    // Opened before anything is done: no descriptor may be left afterwards.
-    let folder = path.parent().map(fs::File::open).transpose()?;
-    let temporary = path.with_extension("json.new");
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(envelope)?)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    Ok(folder.and_then(|folder| folder.sync_all().err()))
 }
 
 #[cfg(test)]

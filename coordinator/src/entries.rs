@@ -1,13 +1,16 @@
 //! The entries of shards whose copies agree, and the nodes that are alive.
 //!
-//! Does: define what a store of entries answers. Does not: say how an entry may change (`replication` does).
+//! Does: define what a store of entries answers, and which entries a new index has. Does not: say how an entry may
+//! change (`replication` does).
 //! Called by `leaf`, which drives copies, and `root`, which finds primaries. Read first: [`ShardEntries`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gleaner_model::{Entry, Incarnation, NodeId, NodeUuid, Revision, ShardKey};
+use gleaner_model::{
+    CopyId, CopyMeta, Entry, Incarnation, IndexMeta, NodeId, NodeUuid, Revision, ShardKey,
+};
 use tokio::sync::watch;
 
 use crate::CoordinatorError;
@@ -40,6 +43,38 @@ impl EntryTable {
         let named = self.nodes.iter().find(|(_, uuid)| **uuid == node);
         named.map(|(name, _)| name)
     }
+}
+
+/// Returns the entries of the shards of a new index: each with the first of its nodes that is alive as primary, in sync by
+/// itself, as nothing was ever written.
+///
+/// # Errors
+/// [`CoordinatorError::Unavailable`] where no node of a shard was ever registered.
+pub fn first_entries(
+    table: &EntryTable,
+    index: &IndexMeta,
+) -> Result<Vec<(ShardKey, Entry)>, CoordinatorError> {
+    let mut made = Vec::new();
+    for (shard, row) in index.shards().zip(&index.copies) {
+        if row.is_empty() {
+            continue;
+        }
+        let nodes = row.iter().filter_map(|name| table.nodes.get(name));
+        let copies: Vec<_> = nodes.map(|node| (CopyId(rand::random()), *node)).collect();
+        let is_alive = |(_, node): &&(CopyId, _)| table.alive.contains_key(node);
+        let primary = copies.iter().find(is_alive).or(copies.first());
+        let Some((primary, _)) = primary else {
+            let names = row.iter().map(ToString::to_string);
+            let names = names.collect::<Vec<_>>().join("`, `");
+            let reason = format!("none of the nodes `{names}` has registered yet");
+            return Err(CoordinatorError::Unavailable { reason });
+        };
+        let copies = copies
+            .iter()
+            .map(|(copy, node)| (*copy, CopyMeta::on(*node)));
+        made.push((shard, Entry::first(*primary, copies.collect())));
+    }
+    Ok(made)
 }
 
 /// What must hold beside the entry for a copy to take over.

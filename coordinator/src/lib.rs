@@ -4,7 +4,7 @@
 //! Does not: interpret the state, place shards, open sockets of its own.
 //! Called by `leaf` (new fields, primary terms), `root` (names, settings) and `api` (index
 //! administration). Read [`Coordinator`] first; [`embedded`] keeps the state in one file of one
-//! process, and [`conformance`] is what every implementation must pass.
+//! process, and the entries of a cluster in one process, and [`conformance`] is what every implementation must pass.
 
 pub mod conformance;
 pub mod embedded;
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use gleaner_model::{ClusterState, FaultKind};
 use tokio::sync::watch;
 
-pub use embedded::Embedded;
+pub use embedded::{Embedded, EmbeddedEntries};
 pub use entries::ShardEntries;
 
 /// Why metadata could not be read or changed.
@@ -97,8 +97,8 @@ pub trait Coordinator: Send + Sync {
     /// Returns a channel that always holds the newest state known here.
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>>;
 
-    /// Returns the entries of shards, where the copies of a shard agree through one. `None`: a replica follows
-    /// the log of the primary that the state names first.
+    /// Returns the entries of shards, through which the copies of a shard agree. `None`: one process holds the only
+    /// copy of each.
     fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
         None
     }

@@ -1,22 +1,20 @@
 //! Entries of shards, and the nodes that are alive, as they lie in etcd.
 //!
 //! Does: read those keys into an [`EntryTable`], make and change entries by transactions on their own revisions.
-//! Does not: decide what changes ([`gleaner_replication::Change`] does). Read first: [`EtcdEntries`].
+//! Does not: decide what changes (`replication` does). Read first: [`EtcdEntries`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_coordinator::CoordinatorError;
 use gleaner_coordinator::entries::{
-    EntryChange, EntryOutcome, EntryTable, ShardEntries, StoredEntry, TakeOverGuard,
+    self, EntryChange, EntryOutcome, EntryTable, ShardEntries, StoredEntry, TakeOverGuard,
 };
-use gleaner_model::{CopyId, CopyMeta, Entry, IndexMeta, NodeId, ShardKey};
+use gleaner_model::{Entry, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::etcd::{
     Client, Compare, Fault, Operation, Outcome, Range, Revision, Transaction,
 };
-use gleaner_replication::Change;
 use tokio::sync::watch;
 
 use crate::error_of;
@@ -72,18 +70,15 @@ fn named(name: &str) -> NodeId {
 /// Most shards of an index: it is made in one transaction with the entries of all of them.
 const MAX_SHARDS: usize = 120;
 
-/// Returns what makes the entries of the shards of a new index: each with the first of its nodes that is alive as
-/// primary, in sync by itself, as nothing was ever written.
+/// Returns what makes the entries of the shards of a new index.
 ///
 /// # Errors
-/// [`CoordinatorError::Unavailable`] where no node of a shard was ever registered, [`CoordinatorError::TooLarge`] for
-/// more shards than one transaction takes.
+/// Those of [`entries::first_entries`], and [`CoordinatorError::TooLarge`] for more shards than one transaction takes.
 pub(crate) fn first_entries(
     keys: &Keys,
     table: &EntryTable,
     index: &IndexMeta,
 ) -> Result<Vec<Operation>, CoordinatorError> {
-    let mut made = Vec::new();
     let num_shards = index.copies.len();
     if num_shards > MAX_SHARDS {
         let name = &index.name;
@@ -92,36 +87,13 @@ pub(crate) fn first_entries(
         );
         return Err(CoordinatorError::TooLarge { reason });
     }
-    for (shard, row) in index.shards().zip(&index.copies) {
-        if row.is_empty() {
-            continue;
-        }
-        let nodes = row.iter().filter_map(|name| table.nodes.get(name));
-        let copies: Vec<_> = nodes.map(|node| (CopyId(rand::random()), *node)).collect();
-        let is_alive = |(_, node): &&(CopyId, _)| table.alive.contains_key(node);
-        let primary = copies.iter().find(is_alive).or(copies.first());
-        let Some((primary, _)) = primary else {
-            let names = row.iter().map(ToString::to_string);
-            let names = names.collect::<Vec<_>>().join("`, `");
-            let reason = format!("none of the nodes `{names}` has registered yet");
-            return Err(CoordinatorError::Unavailable { reason });
-        };
-        let create = Change::Create {
-            primary: *primary,
-            copies: copies
-                .iter()
-                .map(|(copy, node)| (*copy, CopyMeta::on(*node)))
-                .collect::<BTreeMap<_, _>>(),
-        };
-        let entry = create.apply(None, 1).ok().flatten();
-        let entry = entry.expect("a new entry with its primary among its copies");
-        made.push(Operation::Put {
-            key: keys.shard(shard),
-            value: entry.to_json().into(),
-            lease: None,
-        });
-    }
-    Ok(made)
+    let made = entries::first_entries(table, index)?.into_iter();
+    let puts = made.map(|(shard, entry)| Operation::Put {
+        key: keys.shard(shard),
+        value: entry.to_json().into(),
+        lease: None,
+    });
+    Ok(puts.collect())
 }
 
 /// Entries in etcd.

@@ -1,20 +1,22 @@
 //! Copies that agree: the driver of the machines of `replication`, their streams, and the life of a copy by its entry.
 //!
 //! Does: give each machine what happens, perform what it wants over the log, the streams and the store of entries,
-//! open copies and change their roles in place. Does not: decide anything about terms, sets or agreement. Only where
-//! the coordinator keeps entries; else a replica follows the log of its primary ([`crate::replicate`]).
+//! open copies and change their roles in place. Does not: decide anything about terms, sets or agreement. Where a process
+//! has the only copy of each shard there is nothing to agree on, and none of this.
 //! Read [`driver`] first, then [`holding`]; `docs/decisions/0052-driver.md` has why.
 
 mod claim;
 mod downstream;
 pub(crate) mod driver;
 mod holding;
+pub(crate) mod host;
 pub(crate) mod hub;
 mod identity;
 mod log_lane;
 mod outbox;
 mod placing;
 mod roles;
+pub(crate) mod rules;
 mod stopping;
 mod upstream;
 

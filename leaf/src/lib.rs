@@ -1,11 +1,11 @@
 //! Shard copies on a node: search, fetch, write as primary, refresh, checkpoint, recovery.
 //!
 //! Does: open the copies that the cluster state gives this node, recover them from their logs,
-//! order writes as primary, make them durable and visible, evaluate queries on a pool of their own;
-//! as replica, copy the primary's files and follow its log.
-//! Does not: route, merge over leaves, render, take over from a primary that is gone.
+//! order writes as primary, make them durable and visible, evaluate queries on a pool of their own; have the
+//! copies of a shard agree, and change their roles.
+//! Does not: route, merge over leaves, render, decide who leads (`replication` does).
 //! Called through `proto::LeafClient`, by other leaves through `proto::ReplicationClient`. Read
-//! [`Leaf`] first, then `write` for the life of a write and `replica` for that of a copy.
+//! [`Leaf`] first, then `write` for the life of a write and `agree` for that of a copy.
 
 mod agree;
 mod client;
@@ -21,8 +21,8 @@ mod testing;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gleaner_engine::document_cache;
@@ -55,11 +55,10 @@ pub struct NodeIdentity {
 pub struct LeafOptions {
     /// Folder of the shards' indices.
     pub folder: PathBuf,
-    /// This node's name in the cluster state: the leaf opens the shards whose copies name it. `None`
-    /// (default): one process holds everything.
+    /// This node's name in the cluster state. `None` (default): one process holds everything.
     pub node: Option<NodeId>,
-    /// Who this node is where the copies of a shard agree through an entry: that is so where the coordinator
-    /// keeps entries. `None` (default): a replica follows the log of the primary that the state names first.
+    /// Who this node is among those whose copies agree through the entries that the coordinator keeps. `None` (default):
+    /// one process holds the only copy of every shard.
     pub identity: Option<NodeIdentity>,
     /// Threads that evaluate queries, ≥ 1; default the number of cores.
     pub search_threads: usize,
@@ -162,8 +161,6 @@ impl LeafOptions {
 
 /// A node's shard copies. Share it by `Arc`; it answers through `proto::LeafClient`.
 pub struct Leaf {
-    /// Itself: work that outlives a call holds it.
-    me: Weak<Leaf>,
     node: Arc<Node>,
     copies: Arc<CopyRegistry>,
     opener: Opener,

@@ -4,6 +4,7 @@
 //! Does not: hold copies. Called by every part of the leaf. Read first: [`Node`].
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +18,10 @@ use tokio::sync::watch;
 use crate::agree::Agreeing;
 use crate::lifecycle::folders::Folders;
 use crate::{LeafOptions, Peers};
+
+/// Why a leaf with an identity is not started.
+const NO_ENTRIES: &str =
+    "copies are to agree with others, and the coordinator keeps no entries of shards";
 
 /// What a copy is among the copies of its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub(crate) struct Node {
     pub(crate) coordinator: Arc<dyn Coordinator>,
     pub(crate) log: Arc<dyn ShardLog>,
     pub(crate) peers: Arc<dyn Peers>,
-    /// Copies that agree through entries, where the coordinator keeps those.
+    /// Copies that agree through entries; `None` where this process has the only copy of each shard.
     pub(crate) agreeing: Option<Arc<Agreeing>>,
     /// Leases that it has granted to those who keep answers.
     pub(crate) grants: Arc<Grants>,
@@ -48,25 +53,24 @@ pub(crate) struct Node {
 
 impl Node {
     /// Returns a node that begins now.
+    ///
+    /// # Errors
+    /// That it is to agree with others, and its coordinator keeps no entries.
     pub(crate) fn new(
         options: LeafOptions,
         coordinator: Arc<dyn Coordinator>,
         log: Arc<dyn ShardLog>,
         peers: Arc<dyn Peers>,
-    ) -> Self {
-        let agreeing = coordinator.entries().zip(options.identity);
-        let agreeing = agreeing.map(|(entries, identity)| {
+    ) -> io::Result<Self> {
+        let agreeing = options.identity.map(|identity| {
+            let entries = coordinator.entries();
+            let entries = entries.ok_or_else(|| io::Error::other(NO_ENTRIES))?;
+            let (log, peers) = (Arc::clone(&log), Arc::clone(&peers));
             let state = coordinator.watch();
-            Agreeing::new(
-                entries,
-                identity,
-                Arc::clone(&log),
-                Arc::clone(&peers),
-                state,
-            )
+            Ok::<_, io::Error>(Agreeing::new(entries, identity, log, peers, state))
         });
-        Self {
-            agreeing,
+        Ok(Self {
+            agreeing: agreeing.transpose()?,
             options,
             coordinator,
             log,
@@ -76,7 +80,7 @@ impl Node {
             changing_metadata: tokio::sync::Mutex::default(),
             stopping: watch::Sender::new(false),
             tasks: Arc::new(watch::Sender::new(0)),
-        }
+        })
     }
 
     /// Returns this node's name among the copies; empty where one process holds everything.
@@ -96,17 +100,8 @@ impl Node {
             let index = index.uuid;
             return agreeing.role(ShardKey { index, shard });
         }
-        let copies = index.copies_of(shard);
-        let Some(node) = &self.options.node else {
-            return Some(Role::Primary);
-        };
-        match copies.iter().position(|copy| copy == node) {
-            Some(0) => Some(Role::Primary),
-            Some(_) => Some(Role::Replica),
-            // One process holds everything.
-            None if copies.is_empty() => Some(Role::Primary),
-            None => None,
-        }
+        // One process holds everything.
+        Some(Role::Primary)
     }
 
     /// Returns what this node is to hold of `key`; `None` when it is to hold no copy.
@@ -116,16 +111,7 @@ impl Node {
 
     /// Returns the leaf of `key`'s primary, when that is another one that can be called.
     pub(crate) fn primary_of(&self, key: ShardKey) -> Option<Arc<dyn ReplicationClient>> {
-        if let Some(agreeing) = &self.agreeing {
-            return agreeing.primary(key);
-        }
-        let state = self.coordinator.state();
-        let copies = state.indices.get(&key.index)?.copies_of(key.shard);
-        let primary = copies.first()?;
-        if Some(primary) == self.options.node.as_ref() {
-            return None;
-        }
-        self.peers.replication(primary)
+        self.agreeing.as_ref()?.primary(key)
     }
 
     /// Returns the nodes of the other copies of a shard.

@@ -1,12 +1,16 @@
-//! How the copies of a shard come to hold the same: files and log from the primary, histories compared.
+//! What a copy takes from others: the files of a commit, and records that it applies; and what a copy is asked for.
 //!
-//! Read [`replica`] for a copy that follows, [`source`] for the primary that it follows.
+//! Does: copy files, serve them, apply records, count who follows. Does not: decide who leads, what is agreed and when a
+//! copy is to be made from files ([`crate::agree`]). Read [`files`] for a copy that is made, [`source`] for the one that
+//! it is made from.
 
-pub(crate) mod agreement;
+pub(crate) mod applying;
+pub(crate) mod files;
 pub(crate) mod followers;
-pub(crate) mod history;
-pub(crate) mod link;
+pub(crate) mod halt;
 pub mod peers;
-pub(crate) mod replica;
 pub(crate) mod snapshots;
 pub(crate) mod source;
+
+#[cfg(test)]
+mod tests;

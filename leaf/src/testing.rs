@@ -105,11 +105,6 @@ impl FaultyLog {
         self.damaged.lock().insert(shard);
     }
 
-    /// Takes the damage of `shard` back.
-    pub(crate) fn repair(&self, shard: ShardKey) {
-        self.damaged.lock().remove(&shard);
-    }
-
     fn check(&self, shard: ShardKey) -> Result<(), LogError> {
         if !self.damaged.lock().contains(&shard) {
             return Ok(());

@@ -23,7 +23,7 @@
 
 mod again;
 mod answer;
-mod append;
+pub(crate) mod append;
 mod blocks;
 pub(crate) mod condition;
 mod contents;

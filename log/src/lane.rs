@@ -180,7 +180,7 @@ impl Lane {
         }
     }
 
-    fn serve(&mut self, first: Request) {
+    pub(crate) fn serve(&mut self, first: Request) {
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
@@ -316,7 +316,7 @@ impl Lane {
 
     /// Syncs segments and floors where they belong, so that the journal can begin anew. A failure is told
     /// its shard, and the journal kept.
-    fn checkpoint(&mut self) {
+    pub(crate) fn checkpoint(&mut self) {
         let keys: Vec<_> = std::mem::take(&mut self.round.unsynced)
             .into_iter()
             .collect();

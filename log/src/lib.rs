@@ -62,7 +62,7 @@ pub use agreement::Agreement;
 pub use base::{LogBase, LogStart, ProducerSpan};
 pub use batch::{BatchPage, RecordBatch};
 pub use error::LogError;
-pub use local::{LocalLog, LogStats};
+pub use local::{CommitSteps, LocalLog, LogStats};
 pub use memory::MemoryLog;
 pub use options::LogOptions;
 pub use recovery::{OpenReport, ShardReport, TailCut};

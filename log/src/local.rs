@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use gleaner_model::{PrimaryTerm, SeqNo, ShardKey};
 use gleaner_threads::TimeSlice;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use twox_hash::XxHash3_64;
 
 use crate::agreement::Agreement;
@@ -26,8 +26,10 @@ use crate::terms::TermTable;
 use crate::view::{ShardView, Views};
 use crate::writer::Reply;
 use opening::OpenFolders;
+pub use steps::CommitSteps;
 
 mod opening;
+mod steps;
 
 /// A [`ShardLog`] on the files of one machine.
 ///
@@ -44,12 +46,15 @@ pub struct LocalLog {
     counters: Arc<Counters>,
     waiting_bytes: Arc<AtomicUsize>,
     options: LogOptions,
+    /// Told of each request, where the caller does the work of the commit threads.
+    stepped: Option<Arc<Notify>>,
 }
 
 #[derive(Debug)]
 struct LaneHandle {
     /// `None` only while the log is being dropped.
     sender: Option<Sender<Request>>,
+    /// `None` where the caller does its work.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,6 +77,40 @@ impl LocalLog {
     /// # Errors
     /// [`LogError::Io`] when the folder itself cannot be used.
     pub fn open(dir: &Path, options: LogOptions) -> Result<(Self, OpenReport), LogError> {
+        let (mut log, lanes, report) = Self::open_lanes(dir, options)?;
+        for (number, lane) in lanes.into_iter().enumerate() {
+            let thread = std::thread::Builder::new()
+                .name(format!("log-commit-{number}"))
+                .spawn(move || {
+                    // Whoever writes waits for it, and it for the disk.
+                    TimeSlice::Short.request();
+                    lane.run();
+                })
+                .map_err(|error| LogError::io("start a thread for", dir, error))?;
+            log.lanes[number].thread = Some(thread);
+        }
+        Ok((log, report))
+    }
+
+    /// As [`LocalLog::open`], without a thread of its own: the caller does the work of the commit threads, when it
+    /// wants that done, and reads are carried out where they are asked for. For simulations.
+    ///
+    /// # Errors
+    /// As for [`LocalLog::open`].
+    pub fn open_stepped(
+        dir: &Path,
+        options: LogOptions,
+    ) -> Result<(Self, CommitSteps, OpenReport), LogError> {
+        let (mut log, lanes, report) = Self::open_lanes(dir, options)?;
+        let steps = CommitSteps::new(lanes);
+        log.stepped = Some(steps.requests());
+        Ok((log, steps, report))
+    }
+
+    fn open_lanes(
+        dir: &Path,
+        options: LogOptions,
+    ) -> Result<(Self, Vec<Lane>, OpenReport), LogError> {
         let files = options.files.clone();
         create_durable_dir(files.as_ref(), dir)
             .map_err(|error| LogError::io("create", dir, error))?;
@@ -86,14 +125,14 @@ impl LocalLog {
         let views: Views = Arc::new(parking_lot::RwLock::new(views));
         let counters = Arc::new(Counters::default());
         let folders = Arc::default();
-        let mut lanes = Vec::new();
+        let (mut handles, mut lanes) = (Vec::new(), Vec::new());
         for (number, shards) in writers.into_iter().enumerate() {
             let (sender, receiver) = bounded(options.queue_len);
             let mut journal = Journal::new(files.clone(), dir, number, options.journal_bytes);
             if is_journal_left {
                 journal.leave();
             }
-            let lane = Lane {
+            lanes.push(Lane {
                 root: dir.to_owned(),
                 options: options.clone(),
                 views: views.clone(),
@@ -104,28 +143,21 @@ impl LocalLog {
                 journal,
                 round: Round::default(),
                 undone: Undone::default(),
-            };
-            let thread = std::thread::Builder::new()
-                .name(format!("log-commit-{number}"))
-                .spawn(move || {
-                    // Whoever writes waits for it, and it for the disk.
-                    TimeSlice::Short.request();
-                    lane.run();
-                })
-                .map_err(|error| LogError::io("start a thread for", dir, error))?;
-            lanes.push(LaneHandle {
+            });
+            handles.push(LaneHandle {
                 sender: Some(sender),
-                thread: Some(thread),
+                thread: None,
             });
         }
         let log = Self {
-            lanes,
+            lanes: handles,
             views,
             counters,
             waiting_bytes: Arc::default(),
             options,
+            stepped: None,
         };
-        Ok((log, report))
+        Ok((log, lanes, report))
     }
 
     /// Returns the counters.
@@ -145,7 +177,11 @@ impl LocalLog {
         sender.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => LogError::Busy,
             TrySendError::Disconnected(_) => LogError::Closed,
-        })
+        })?;
+        if let Some(requests) = &self.stepped {
+            requests.notify_one();
+        }
+        Ok(())
     }
 
     /// Queues what has so many bytes of payload.
@@ -181,6 +217,9 @@ impl LocalLog {
         let Some(view) = self.views.read().get(&shard).cloned() else {
             return Ok(None);
         };
+        if self.stepped.is_some() {
+            return read(&view).map(Some);
+        }
         let task = tokio::task::spawn_blocking(move || read(&view));
         task.await.map_err(|_| LogError::Closed)?.map(Some)
     }

@@ -13,14 +13,23 @@ pub struct Lock {
     _file: File,
 }
 
+/// Why a file cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it: its number, or `unknown`.
+    #[error("process {0} has it")]
+    Held(String),
+    /// It cannot be written to, or the file system knows no locks.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 impl Lock {
     /// Takes the file at `path`, made when absent; its content then names this process.
     ///
-    /// Where another process has it, the inner error names that one, or is `unknown`.
-    ///
     /// # Errors
-    /// When the file cannot be written to, or the file system knows no locks.
-    pub fn take(path: &Path) -> io::Result<Result<Self, String>> {
+    /// [`LockError`].
+    pub fn take(path: &Path) -> Result<Self, LockError> {
         let mut file = File::options()
             .create(true)
             .truncate(false)
@@ -29,14 +38,14 @@ impl Lock {
             .open(path)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Err(holder(&mut file))),
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => {
                 let told = format!("it cannot be locked: {error}");
-                return Err(io::Error::new(error.kind(), told));
+                return Err(io::Error::new(error.kind(), told).into());
             }
         }
         sign(&mut file)?;
-        Ok(Ok(Self { _file: file }))
+        Ok(Self { _file: file })
     }
 }
 
@@ -63,12 +72,14 @@ mod tests {
     fn a_file_is_held_by_one_and_stays_when_it_is_free_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.lock");
-        let first = Lock::take(&path).expect("written").expect("free");
-        let held = Lock::take(&path).expect("written").expect_err("held");
-        assert_eq!(held, std::process::id().to_string());
+        let first = Lock::take(&path).expect("free");
+        let held = Lock::take(&path).expect_err("held");
+        let own = std::process::id().to_string();
+        assert!(matches!(held, LockError::Held(process) if process == own));
         drop(first);
         assert!(path.exists());
-        assert!(Lock::take(&path).expect("written").is_ok());
-        assert!(Lock::take(&folder.path().join("absent/x.lock")).is_err());
+        assert!(Lock::take(&path).is_ok());
+        let absent = Lock::take(&folder.path().join("absent/x.lock"));
+        assert!(matches!(absent, Err(LockError::Io(_))));
     }
 }

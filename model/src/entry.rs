@@ -99,6 +99,20 @@ impl CopyMeta {
 }
 
 impl Entry {
+    /// Returns the entry of a new shard. Nothing was ever written, so the primary alone is in sync; it is one of
+    /// `copies`.
+    pub fn first(primary: CopyId, copies: BTreeMap<CopyId, CopyMeta>) -> Self {
+        Self {
+            version: 1,
+            term: PrimaryTerm(0),
+            forced: Vec::new(),
+            primary,
+            in_sync: [primary].into(),
+            copies,
+            other: Map::new(),
+        }
+    }
+
     /// Returns the node that holds `copy`; `None` where the entry does not name the copy.
     pub fn node_of(&self, copy: CopyId) -> Option<NodeUuid> {
         self.copies.get(&copy).map(|meta| meta.node)

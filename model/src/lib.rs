@@ -11,7 +11,6 @@ pub mod edition;
 pub mod entry;
 pub mod fault;
 pub mod hash;
-pub mod history;
 pub mod id;
 pub mod lifecycle;
 pub mod mapping;
@@ -31,7 +30,6 @@ pub use cluster_settings::ClusterSettings;
 pub use edition::{AnswerKey, Edition};
 pub use entry::{CopyMeta, Entry, EntryError};
 pub use fault::{FaultKind, Party, Retry};
-pub use history::{Chain, History, Relation, Terms};
 pub use id::{
     CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
     NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,

@@ -75,6 +75,6 @@ mod tests {
         for role in PeerRole::ALL {
             assert_eq!(role.name().parse(), Ok(role));
         }
-        assert!("keeper".parse::<PeerRole>().is_err());
+        assert!("shard".parse::<PeerRole>().is_err());
     }
 }

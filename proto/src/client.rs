@@ -7,7 +7,6 @@ mod fault;
 mod leaf;
 mod leases;
 mod line;
-mod metadata;
 mod node;
 mod peer;
 mod replication;
@@ -20,7 +19,6 @@ use tonic::{Response, Status};
 
 pub use leaf::GrpcLeaf;
 pub use leases::GrpcGrantor;
-pub use metadata::GrpcMetadata;
 pub use node::GrpcNode;
 pub use peer::{BadAddress, Peer};
 

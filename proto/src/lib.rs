@@ -1,8 +1,8 @@
 //! The borders between nodes: the calls they answer, as traits over domain types, and the wire.
 //!
-//! Does: define [`LeafClient`], [`ReplicationClient`], [`MetadataClient`] and [`NodeClient`] with
+//! Does: define [`LeafClient`], [`ReplicationClient`] and [`NodeClient`] with
 //! their requests and answers. In one process they are implemented directly and values pass without
-//! serialising; [`GrpcLeaf`], [`GrpcMetadata`] and [`GrpcNode`] stand behind the same traits for
+//! serialising; [`GrpcLeaf`] and [`GrpcNode`] stand behind the same traits for
 //! another node, and [`serve`] answers them. [`serve_on`] and [`Peer::over`] are the same on any
 //! stream of bytes; [`Handshake`] and [`Connect`] are where a node's streams are encrypted, and callers
 //! get the role by which services are answered or refused; [`etcd`] calls an etcd, [`otlp`] encodes spans for a collector.
@@ -14,7 +14,6 @@ pub mod client;
 pub mod connect;
 pub mod etcd;
 pub mod fault;
-pub mod metadata;
 pub mod node;
 pub mod otlp;
 pub mod postings;
@@ -31,15 +30,14 @@ mod tests;
 
 use async_trait::async_trait;
 
-pub use client::{GRACE, GrpcGrantor, GrpcLeaf, GrpcMetadata, GrpcNode, Peer};
+pub use client::{GRACE, GrpcGrantor, GrpcLeaf, GrpcNode, Peer};
 pub use connect::{Admission, ByteStream, Caller, Connect, Handshake, SecuredStream};
 pub use fault::LeafFault;
-pub use metadata::MetadataClient;
 pub use node::NodeClient;
 pub use replicate::ReplicationClient;
 pub use server::{MAX_CONNECTIONS, Services, serve, serve_admitted, serve_on};
 pub use version::Versions;
-pub use wire::MAX_MESSAGE_BYTES;
+pub use wire::{MAX_MESSAGE_BYTES, MESSAGE_KINDS, MessageKind};
 
 /// The calls of one leaf. A call names the shards it is for; a leaf that does not hold one answers
 /// [`LeafFault::NotHere`] for it.

@@ -1,4 +1,4 @@
-//! The server of a node: its leaf, its metadata and itself, to other nodes.
+//! The server of a node: its leaf and itself, to other nodes.
 
 mod accepted;
 pub(crate) mod incoming;
@@ -6,7 +6,6 @@ mod leaf;
 mod leases;
 mod life;
 mod line;
-mod metadata;
 mod node;
 mod replication;
 mod role;
@@ -29,11 +28,9 @@ use tonic::{Request, Status};
 use tower::layer::util::{Identity, Stack};
 
 use crate::connect::Admission;
-use crate::metadata::MetadataClient;
 use crate::node::NodeClient;
 use crate::wire::v1::leaf_server::LeafServer;
 use crate::wire::v1::leases_server::LeasesServer;
-use crate::wire::v1::metadata_server::MetadataServer;
 use crate::wire::v1::node_server::NodeServer;
 use crate::wire::v1::replication_server::ReplicationServer;
 use crate::wire::{CONNECTION_WINDOW, DecodeError, MAX_MESSAGE_BYTES, STREAM_WINDOW, Wire};
@@ -64,8 +61,6 @@ pub struct Services {
     pub leaf: Option<Arc<dyn LeafClient>>,
     /// What its leaf answers to leaves that copy its shards.
     pub replication: Option<Arc<dyn ReplicationClient>>,
-    /// The metadata it keeps.
-    pub metadata: Option<Arc<dyn MetadataClient>>,
     /// Leases that it grants on what shards show.
     pub leases: Option<Arc<dyn Grantor>>,
 }
@@ -83,7 +78,7 @@ pub const MAX_CONNECTIONS: usize = 1_024;
 
 /// Answers calls on `listener` until `stop` is done and the calls in flight have ended.
 ///
-/// After `stop`, no call is accepted, watches and waits for log records end at once, and what is
+/// After `stop`, no call is accepted, streams and waits end at once, and what is
 /// still running after five seconds is dropped. The handler of a call that its caller gives up is
 /// dropped too; a panic in one fails that call alone.
 ///
@@ -105,7 +100,7 @@ pub async fn serve(
 /// As [`serve`], with another bound on connections, and with handshakes where `admission` has one.
 ///
 /// After a handshake each service answers only callers of the roles that it is for: the leaf's roots and admins, its
-/// log other leaves, the metadata roots, leaves, admins, and fronts that only read. Others are refused.
+/// log other leaves, leases roots and fronts. Others are refused.
 ///
 /// # Errors
 /// [`ServeError`] when the server itself fails.
@@ -190,7 +185,6 @@ fn router(services: Services, life: &Life) -> Router<Stack<Traced, Identity>> {
         node,
         leaf,
         replication,
-        metadata,
         leases,
     } = services;
     let leaf = leaf.map(|leaf| {
@@ -204,12 +198,6 @@ fn router(services: Services, life: &Life) -> Router<Stack<Traced, Identity>> {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         InterceptedService::new(service, answering(Access::Replication))
-    });
-    let metadata = metadata.map(|keeper| {
-        let service = MetadataServer::new(metadata::Service::new(keeper, life.clone()))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        InterceptedService::new(service, answering(Access::Metadata))
     });
     let leases = leases.map(|grantor| {
         let service = LeasesServer::new(leases::Service::new(grantor, life.clone()))
@@ -230,7 +218,6 @@ fn router(services: Services, life: &Life) -> Router<Stack<Traced, Identity>> {
         .add_service(NodeServer::new(node::Service::new(node, life.clone())))
         .add_optional_service(leaf)
         .add_optional_service(replication)
-        .add_optional_service(metadata)
         .add_optional_service(leases)
 }
 

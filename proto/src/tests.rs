@@ -5,7 +5,6 @@ mod faults;
 mod follow;
 mod incoming;
 mod lifetime;
-mod metadata;
 mod over;
 mod roles;
 pub(crate) mod samples;
@@ -21,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::node::{LocalNode, Readiness};
 use crate::server::{ServeError, serve_draining};
-use crate::{GrpcLeaf, MetadataClient, Peer, Services};
+use crate::{GrpcLeaf, Peer, Services};
 use stub::StubLeaf;
 
 /// A server on a port of its own.
@@ -39,7 +38,7 @@ impl Served {
     }
 }
 
-fn services(leaf: Option<&Arc<StubLeaf>>, metadata: Option<Arc<dyn MetadataClient>>) -> Services {
+fn services(leaf: Option<&Arc<StubLeaf>>) -> Services {
     let (_ready, readiness) = watch::channel(Readiness::Ready);
     Services {
         node: Arc::new(LocalNode::new(
@@ -50,7 +49,6 @@ fn services(leaf: Option<&Arc<StubLeaf>>, metadata: Option<Arc<dyn MetadataClien
         )),
         leaf: leaf.map(|leaf| Arc::clone(leaf) as Arc<_>),
         replication: leaf.map(|leaf| Arc::clone(leaf) as Arc<_>),
-        metadata,
         leases: leaf.map(|leaf| Arc::clone(leaf) as Arc<_>),
     }
 }
@@ -72,7 +70,7 @@ async fn serve_at(address: &str, services: Services) -> Served {
 /// Serves a stub and returns a client of it.
 async fn stub_leaf() -> (Arc<StubLeaf>, Served, GrpcLeaf) {
     let stub = Arc::new(StubLeaf::default());
-    let served = serve_at("127.0.0.1:0", services(Some(&stub), None)).await;
+    let served = serve_at("127.0.0.1:0", services(Some(&stub))).await;
     let peer = Peer::new(&served.address).expect("an address");
     (stub, served, GrpcLeaf::new(peer))
 }

@@ -15,8 +15,8 @@ mod field;
 mod follow;
 mod highlight;
 mod ids;
+mod kinds;
 mod leases;
-mod metadata;
 mod node;
 mod node_stats;
 mod order;
@@ -37,6 +37,7 @@ mod tests;
 
 pub(crate) use error::DecodeError;
 pub(crate) use field::{all, messages, millis};
+pub use kinds::{MESSAGE_KINDS, MessageKind};
 
 /// Largest message, in either direction: 64 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;

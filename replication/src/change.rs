@@ -181,15 +181,7 @@ impl Change {
 }
 
 fn created(primary: CopyId, copies: &BTreeMap<CopyId, CopyMeta>) -> Result<Entry, Refusal> {
-    let entry = Entry {
-        version: 1,
-        term: PrimaryTerm(0),
-        forced: Vec::new(),
-        primary,
-        in_sync: [primary].into(),
-        copies: copies.clone(),
-        other: Default::default(),
-    };
+    let entry = Entry::first(primary, copies.clone());
     require_copy(&entry, primary)?;
     Ok(entry)
 }

@@ -30,7 +30,6 @@ pub use settings::{ClusterSettingChanges, SettingChanges};
 use crate::SharedParts;
 use crate::blocks::{self, Level};
 use crate::cluster::ClusterView;
-use crate::placing::Sources;
 use crate::visibility::Refresher;
 use crate::{RootError, analyzers as registry, placing};
 
@@ -234,7 +233,6 @@ impl Admin {
         body: &Value,
         preserve_existing: bool,
     ) -> Result<(), RootError> {
-        let sources = Sources::of(self.cluster.leaves.copies_agree());
         self.change_indices(expression, options, |state, index| {
             let body = if preserve_existing {
                 undeclared_settings(&index.settings, body)?
@@ -247,7 +245,7 @@ impl Admin {
                 settings.number_of_replicas != index.settings.number_of_replicas;
             // Leaves may have joined since the same number was asked for.
             let filled = match !is_replicated_anew && names_replicas(&body) {
-                true => placing::with_missing(state, index, sources)?,
+                true => placing::with_missing(state, index)?,
                 false => None,
             };
             if settings == index.settings && filled.is_none() {

@@ -38,35 +38,16 @@ pub(crate) fn copies(
     Ok(placed.copies.into_values().collect())
 }
 
-/// Which copies of a shard others can be made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sources {
-    /// The first, which is the primary.
-    First,
-    /// Any: which one is the primary is told by the shard's entry.
-    Any,
-}
-
-impl Sources {
-    /// Returns those of copies that agree through an entry, or do not.
-    pub fn of(copies_agree: bool) -> Self {
-        match copies_agree {
-            true => Self::Any,
-            false => Self::First,
-        }
-    }
-}
-
 /// Gives the indices of `state` the copies that they lack, on members that joined since they were
 /// placed; returns whether any lacked one. No copy that is there moves, so the new leaves may hold less
 /// than their share.
 ///
 /// # Errors
 /// A member's weight out of range.
-pub fn fill_up(state: &mut ClusterState, sources: Sources) -> Result<bool, RootError> {
+pub fn fill_up(state: &mut ClusterState) -> Result<bool, RootError> {
     let mut filled = Vec::new();
     for index in state.indices.values() {
-        if let Some(copies) = with_missing(state, index, sources)? {
+        if let Some(copies) = with_missing(state, index)? {
             filled.push((index.uuid, copies));
         }
     }
@@ -81,11 +62,10 @@ pub fn fill_up(state: &mut ClusterState, sources: Sources) -> Result<bool, RootE
 
 /// Returns the copies of `index` with those that it lacks behind them; `None` where it lacks none.
 ///
-/// A shard none of whose `sources` is on a member lacks none: there is nothing to make a copy from.
+/// A shard none of whose copies is on a member lacks none: there is nothing to make a copy from.
 pub(crate) fn with_missing(
     state: &ClusterState,
     index: &IndexMeta,
-    sources: Sources,
 ) -> Result<Option<Vec<Vec<NodeId>>>, RootError> {
     let is_leaf = |node: &NodeId| {
         let meta = state.nodes.get(node);
@@ -93,11 +73,7 @@ pub(crate) fn with_missing(
     };
     let num_leaves = state.nodes.keys().filter(|node| is_leaf(node)).count();
     let wanted = (index.settings.number_of_replicas as usize + 1).min(num_leaves);
-    let has_source = |row: &[NodeId]| match sources {
-        Sources::First => row.first().is_some_and(is_leaf),
-        Sources::Any => row.iter().any(is_leaf),
-    };
-    let num_missing = |row: &[NodeId]| match has_source(row) {
+    let num_missing = |row: &[NodeId]| match row.iter().any(is_leaf) {
         true => wanted.saturating_sub(row.iter().filter(|node| is_leaf(node)).count()),
         false => 0,
     };
@@ -185,33 +161,28 @@ mod tests {
         assert!(before.iter().all(|row| row.len() == 1));
         let mut state = cluster(3);
         state.indices.insert(lone.uuid, Arc::new(lone.clone()));
-        assert!(fill_up(&mut state, Sources::First).expect("filled"));
+        assert!(fill_up(&mut state).expect("filled"));
         let after = &state.indices[&lone.uuid].copies;
         for (before, after) in before.iter().zip(after) {
             assert_eq!((after.len(), &after[..1]), (2, &before[..]));
             assert_ne!(after[0], after[1]);
         }
         let filled = state.clone();
-        assert!(!fill_up(&mut state, Sources::First).expect("nothing is missing"));
+        assert!(!fill_up(&mut state).expect("nothing is missing"));
         assert_eq!(state, filled);
     }
 
     #[test]
-    fn copies_on_leaves_that_left_stay_and_make_no_primary() {
+    fn copies_on_leaves_that_left_stay_and_nothing_is_made_of_them_alone() {
         let mut orphaned = index(1);
         let gone = NodeId("gone".into());
         let here = NodeId("leaf-0".into());
-        orphaned.copies = vec![
-            vec![gone.clone(), here.clone()],
-            vec![here.clone(), gone.clone()],
-        ];
-        let filled = with_missing(&cluster(2), &orphaned, Sources::First).expect("filled");
+        orphaned.copies = vec![vec![gone.clone(), here.clone()], vec![gone.clone()]];
+        let filled = with_missing(&cluster(2), &orphaned).expect("filled");
         let filled = filled.expect("one lacks a copy");
-        assert_eq!(filled[0], [gone.clone(), here.clone()]);
         let third = NodeId("leaf-1".into());
-        assert_eq!(filled[1], [here.clone(), gone.clone(), third.clone()]);
-        let filled = with_missing(&cluster(2), &orphaned, Sources::Any).expect("filled");
-        assert_eq!(filled.expect("both lack one")[0], [gone, here, third]);
+        assert_eq!(filled[0], [gone.clone(), here, third]);
+        assert_eq!(filled[1], [gone]);
     }
 
     #[test]

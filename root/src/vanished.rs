@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::response::ShardFailure;
 
 /// Longest wait for who keeps the cluster state: without it the failure is told as it is.
-const KEEPER_PATIENCE: Duration = Duration::from_secs(1);
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a name stands for that is not to be read any more.
 pub(crate) type Refusal = fn(String) -> RootError;
@@ -86,7 +86,7 @@ impl ClusterView {
 
     /// Returns the cluster state in force, where who keeps it answers in time.
     pub(crate) async fn latest(&self, deadline: Deadline) -> Option<Arc<ClusterState>> {
-        let patience = deadline.remaining().min(KEEPER_PATIENCE);
+        let patience = deadline.remaining().min(STORE_PATIENCE);
         let asked = timeout(patience, self.coordinator.latest()).await;
         asked.ok()?.ok()
     }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_coordinator::entries::EntryTable;
 use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
-use gleaner_leaf::{Leaf, LeafOptions, Peers};
+use gleaner_leaf::{Leaf, LeafOptions, NodeIdentity, Peers};
 use gleaner_log::{LocalLog, LogOptions};
-use gleaner_model::{ClusterState, NodeId, NodeMeta, Role};
+use gleaner_model::{ClusterState, Incarnation, NodeId, NodeMeta, NodeUuid, Role};
 use gleaner_proto::node::{LocalNode, Readiness};
 use gleaner_proto::{GrpcGrantor, GrpcLeaf, Peer, ReplicationClient, Services};
 use gleaner_query::limits::Limits;
@@ -112,13 +113,16 @@ impl Cluster {
             cluster_name: "test".to_owned(),
             ..ClusterState::default()
         };
-        let coordinator = Arc::new(Embedded::open(folder.path(), initial)?);
+        let coordinator = Embedded::open(folder.path(), initial)?.with_entries()?;
+        let coordinator = Arc::new(coordinator);
         let mut leaves = Vec::with_capacity(num_leaves);
         for number in 1..=num_leaves {
             let id = NodeId(format!("leaf-{number}").into());
             let own = folder.path().join(&*id.0);
+            let identity = joined(&coordinator, &id, number)?;
             let mut options = LeafOptions {
                 node: Some(id.clone()),
+                identity: Some(identity),
                 ..LeafOptions::new(own.join("indices"), clock)
             };
             change(&mut options);
@@ -165,7 +169,7 @@ impl Cluster {
         node::search(&self.root, index, body).await
     }
 
-    /// Waits until every copy that the cluster state names serves.
+    /// Waits until every copy that the cluster state names serves, is in sync and knows that it shows all.
     ///
     /// # Errors
     /// When that takes too long; says which do not.
@@ -176,14 +180,29 @@ impl Cluster {
                 .leaves
                 .iter()
                 .map(|node| (node.id.clone(), node.leaf.readiness()))
-                .filter(|(_, readiness)| !readiness.is_ready())
+                .filter(|(_, readiness)| !readiness.is_ready() || !readiness.cut_off.is_empty())
                 .collect();
-            if missing.is_empty() {
+            if missing.is_empty() && self.are_in_sync()? {
                 return Ok(());
             }
             ensure!(started.elapsed() < WHOLE_WITHIN, "not whole: {missing:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    fn are_in_sync(&self) -> Result<bool> {
+        let table = self.entries()?;
+        let mut shards = table.shards.values();
+        Ok(shards.all(|stored| stored.entry.in_sync.len() == stored.entry.copies.len()))
+    }
+
+    /// Returns the entries of shards.
+    ///
+    /// # Errors
+    /// None in truth: they are kept from the start.
+    pub fn entries(&self) -> Result<Arc<EntryTable>> {
+        let entries = self.coordinator.embedded_entries();
+        Ok(entries.context("no entries are kept")?.table())
     }
 
     /// Returns the cluster state.
@@ -235,7 +254,6 @@ impl LeafNode {
             node: Arc::new(node),
             leaf: Some(Arc::clone(&slow) as _),
             replication: Some(Arc::clone(&leaf) as _),
-            metadata: None,
             leases: Some(Arc::clone(&slow) as _),
         };
         let serving = tokio::spawn(async move {
@@ -260,11 +278,32 @@ impl LeafNode {
     }
 }
 
+impl LeafNode {
+    /// Ends the leaf as a crash would; it counts as alive.
+    pub async fn crash(&self) {
+        self.stop.send_replace(true);
+        self.leaf.abandon().await;
+    }
+}
+
 impl Drop for LeafNode {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.serving.abort();
     }
+}
+
+/// Says that a leaf is alive, and returns who it is.
+fn joined(coordinator: &Embedded, id: &NodeId, number: usize) -> Result<NodeIdentity> {
+    let entries = coordinator
+        .embedded_entries()
+        .context("no entries are kept")?;
+    let identity = NodeIdentity {
+        node: NodeUuid((number as u128).to_be_bytes()),
+        incarnation: Incarnation([1; 16]),
+    };
+    entries.set_alive(id, identity.node, Some(identity.incarnation));
+    Ok(identity)
 }
 
 /// Makes a root that knows the leaves.

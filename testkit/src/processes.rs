@@ -1,4 +1,4 @@
-//! A cluster of processes: a root and leaves, each the real binary, on sockets of this machine.
+//! A cluster of processes: a root and leaves, each the real binary, and an etcd, on sockets of this machine.
 
 use std::env;
 use std::fmt::Write as _;
@@ -11,17 +11,20 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use crate::etcd::Etcd;
 use crate::http::{Request, Response};
 use crate::server::{POLL, READY_WITHIN, binary};
 
-/// Name of the root, which keeps the cluster state.
+/// Name of the root.
 const ROOT: &str = "root-1";
 
 /// A root and leaves; killed when dropped.
 pub struct Processes {
-    folder: TempDir,
     /// The root first, then `leaf-1`, `leaf-2` …
     nodes: Vec<Process>,
+    folder: TempDir,
+    /// It has the cluster state.
+    _etcd: Etcd,
 }
 
 /// A node in a process of its own.
@@ -40,11 +43,12 @@ impl Processes {
     /// Starts a root and `num_leaves` leaves, and waits until all of them are ready.
     ///
     /// # Errors
-    /// When one cannot be started, ends, or is not ready in time; with the end of its log.
+    /// That there is no program `etcd`; when a node cannot be started, ends, or is not ready in time; with the end of its log.
     pub async fn start(num_leaves: usize) -> Result<Self> {
         let mut nodes = free_nodes(num_leaves)?;
         let folder = tempfile::tempdir()?;
-        let members = members(&nodes)?;
+        let etcd = Etcd::start()?;
+        let members = members(&nodes, &etcd)?;
         for node in &mut nodes {
             let data = folder.path().join(format!("{}.data", node.name));
             let own = format!(
@@ -55,7 +59,11 @@ impl Processes {
             );
             fs::write(folder.path().join(format!("{}.toml", node.name)), own)?;
         }
-        let mut processes = Self { folder, nodes };
+        let mut processes = Self {
+            nodes,
+            folder,
+            _etcd: etcd,
+        };
         for at in 0..processes.nodes.len() {
             processes.spawn(at)?;
         }
@@ -234,8 +242,8 @@ fn free_nodes(num_leaves: usize) -> Result<Vec<Process>> {
     Ok(nodes)
 }
 
-fn members(nodes: &[Process]) -> Result<String> {
-    let mut text = format!("[cluster]\nkeeper = \"{ROOT}\"\n");
+fn members(nodes: &[Process], etcd: &Etcd) -> Result<String> {
+    let mut text = format!("[cluster]\netcd = [\"http://{}\"]\n", etcd.address());
     for node in nodes {
         write!(
             text,

@@ -32,7 +32,6 @@ pub(crate) const LINES: &[(&str, u8)] = &[
     ("client", 3),
     ("ambassador", 3),
     ("etcd", 4),
-    ("keeper", 4),
     ("leaf", 4),
     ("root", 4),
     ("cache", 4),

@@ -11,7 +11,6 @@ use gleaner_root::read::GetRequest;
 use gleaner_root::resize::ResizeRequest;
 use gleaner_root::tasks::Origin;
 use gleaner_root::term_vectors::{TermVectors, TermVectorsRequest};
-use gleaner_testkit::proxy::Fault;
 use gleaner_testkit::{Cluster, node};
 use serde_json::json;
 
@@ -105,7 +104,10 @@ async fn a_write_waits_for_copies_of_leaves_that_are_there() -> Result<()> {
     let index = state.index_named(INDEX).context("the index")?;
     let replica = index.copies[0][1].clone();
     let leaf = cluster.leaves.iter().find(|leaf| leaf.id == replica);
-    leaf.context("its leaf")?.proxy.set(Fault::Reset);
+    leaf.context("its leaf")?.crash().await;
+    // What is acknowledged without it was taken out of the set before.
+    let written = write("a", ActiveShards::ONE).await?;
+    ensure!(written == Ok(()), "{written:?}");
     let refused = write("late", ActiveShards::All).await?;
     let reason = refused.err().unwrap_or_default();
     ensure!(reason.contains("(have 1, needed 2)"), "{reason}");

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::processes::Processes;
+use gleaner_testkit::{etcd, skipped};
 use serde_json::{Value, json};
 
 /// Columns that a leaf tells, and those that the cluster state does.
@@ -34,6 +35,10 @@ fn is_told(row: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_node_tells_its_own_figures() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "cluster::each_node_tells_its_own_figures";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let cluster = Processes::start(2).await?;
     let names = ["root-1", "leaf-1", "leaf-2"];
     let are_told = |answer: &Response| {
@@ -77,6 +82,10 @@ async fn each_node_tells_its_own_figures() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disks_of_leaves_are_in_the_table_of_allocation() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "cluster::the_disks_of_leaves_are_in_the_table_of_allocation";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let cluster = Processes::start(2).await?;
     let settings = json!({"number_of_shards": 4, "number_of_replicas": 0});
     let create = Request::json("PUT", "/notes", &json!({"settings": settings}));

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use gleaner_coordinator::{CoordinatorError, Embedded, update};
+use anyhow::{Context, Result, ensure};
+use gleaner_coordinator::{CoordinatorError, Embedded, ShardEntries as _, update};
 use gleaner_leaf::peers::InProcess;
-use gleaner_leaf::{Leaf, LeafOptions, Readiness};
+use gleaner_leaf::{Leaf, LeafOptions, NodeIdentity, Readiness};
 use gleaner_log::{LocalLog, LogOptions};
-use gleaner_model::{ClusterState, IndexMeta, NodeId};
+use gleaner_model::{
+    ClusterState, CopyId, CopyMeta, Entry, Incarnation, IndexMeta, NodeId, NodeUuid,
+};
 use gleaner_proto::LeafClient;
 use gleaner_proto::write::WriteAction;
 use gleaner_query::limits::Limits;
@@ -22,6 +24,7 @@ use gleaner_root::{LeafHandle, Root, RootOptions};
 use gleaner_testkit::node::{self, NOW_MS};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::questions::{Answer, ask};
 
@@ -66,6 +69,26 @@ impl Standing {
             Self::Replica => "b",
         }
     }
+
+    /// Says that a leaf is alive, and returns who it is; `None` where there is no other to agree with.
+    fn identity(self, coordinator: &Embedded, name: &str) -> Result<Option<NodeIdentity>> {
+        if self == Self::Alone {
+            return Ok(None);
+        }
+        let identity = NodeIdentity {
+            node: node_of(name),
+            incarnation: Incarnation(rand::random()),
+        };
+        let entries = coordinator.embedded_entries();
+        let entries = entries.context("no entries are kept")?;
+        let id = NodeId(name.into());
+        entries.set_alive(&id, identity.node, Some(identity.incarnation));
+        Ok(Some(identity))
+    }
+}
+
+fn node_of(name: &str) -> NodeUuid {
+    NodeUuid([name.as_bytes()[0]; 16])
 }
 
 fn clock() -> i64 {
@@ -97,8 +120,7 @@ pub(crate) struct Site {
 
 /// Writes documents, new versions and deletions, with commits between, and stops.
 pub(crate) async fn template(standing: Standing) -> Result<Template> {
-    // The other leaf comes once the state says that its copies are replicas.
-    let site = Site::start(tempfile::tempdir()?, Standing::Alone).await?;
+    let site = Site::start_asking(tempfile::tempdir()?, standing, "a").await?;
     let body = json!({
         "settings": {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": "-1"},
         "mappings": {"properties": {
@@ -109,8 +131,6 @@ pub(crate) async fn template(standing: Standing) -> Result<Template> {
     let new = parse_create_index(&body, &Limits::default())?;
     site.root.admin().create_index("books", new).await?;
     site.hold(standing.nodes()).await?;
-    let site = Site::start_asking(site.stop().await, standing, "a").await?;
-    ensure!(site.settle().await?.is_empty(), "a copy fails");
     for half in [0..NUM_DOCUMENTS / 2, NUM_DOCUMENTS / 2..NUM_DOCUMENTS] {
         for part in [half.start..half.start + 35, half.start + 35..half.end] {
             let documents: Vec<_> = part.map(|n| (format!("d{n}"), document(n))).collect();
@@ -175,7 +195,8 @@ impl Site {
             cluster_name: "test".to_owned(),
             ..ClusterState::default()
         };
-        let coordinator = Arc::new(Embedded::open(folder.path(), initial)?);
+        let coordinator = Embedded::open(folder.path(), initial)?.with_entries()?;
+        let coordinator = Arc::new(coordinator);
         let peers = Arc::new(InProcess::default());
         let mut leaves = Vec::new();
         for name in standing.nodes() {
@@ -188,6 +209,7 @@ impl Site {
             let (log, _) = LocalLog::open(&own.join("log"), log)?;
             let options = LeafOptions {
                 node: Some(NodeId((*name).into())),
+                identity: standing.identity(&coordinator, name)?,
                 ..LeafOptions::new(own.join("indices"), clock)
             };
             fs::create_dir_all(&options.folder)?;
@@ -214,10 +236,10 @@ impl Site {
         })
     }
 
-    /// Gives each shard to the leaves, and waits until all of them serve.
+    /// Gives each shard to the leaves, the first of which leads, and waits until all of them serve and are in sync.
     async fn hold(&self, names: &[&str]) -> Result<()> {
         let copies: Vec<NodeId> = names.iter().map(|name| NodeId((*name).into())).collect();
-        let changed = update::<CoordinatorError, _>(&*self.coordinator, |state| {
+        let state = update::<CoordinatorError, _>(&*self.coordinator, |state| {
             let mut next = state.clone();
             for index in next.indices.values_mut() {
                 let mut meta = IndexMeta::clone(index);
@@ -225,8 +247,28 @@ impl Site {
                 *index = Arc::new(meta);
             }
             Ok(Some(next))
-        });
-        changed.await?;
+        })
+        .await?;
+        let entries = self.coordinator.embedded_entries();
+        let entries = entries.context("no entries are kept")?;
+        if self.standing != Standing::Alone {
+            for shard in state.indices.values().flat_map(|index| index.shards()) {
+                let copies = names.iter().map(|name| {
+                    let node = node_of(name);
+                    (CopyId(node.0), CopyMeta::on(node))
+                });
+                entries.put(
+                    shard,
+                    Entry::first(CopyId(node_of("a").0), copies.collect()),
+                );
+            }
+            let mut tables = entries.watch();
+            let are_in_sync = tables.wait_for(|table| {
+                let mut shards = table.shards.values();
+                shards.all(|stored| stored.entry.in_sync.len() == names.len())
+            });
+            drop(timeout(PATIENCE, are_in_sync).await??);
+        }
         ensure!(self.settle().await?.is_empty(), "a copy fails");
         Ok(())
     }
@@ -304,7 +346,7 @@ pub(crate) fn shard_folders(folder: &Path, standing: Standing) -> Result<Vec<Pat
     for index in fs::read_dir(folder.join(standing.damaged()).join("indices"))? {
         for shard in fs::read_dir(index?.path())? {
             let path = shard?.path();
-            // Beside them are the histories of their logs.
+            // Beside them is said which copies they are.
             if path.is_dir() {
                 folders.push(path);
             }

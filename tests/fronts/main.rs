@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gleaner_testkit::run;
+use gleaner_testkit::{etcd, run, skipped};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -87,6 +87,10 @@ async fn ended(tasks: &mut JoinSet<Result<()>>) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_that_fronts_keep_is_from_before_what_was_acknowledged() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "fronts::no_answer_that_fronts_keep_is_from_before_what_was_acknowledged";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let size = Size {
         num_hits: run::sized(3_000, 300_000) as u64,
         num_shown: run::sized(30, 3_000) as u64,

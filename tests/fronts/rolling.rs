@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::Request;
-use gleaner_testkit::run;
 use gleaner_testkit::server::binary;
+use gleaner_testkit::{etcd, run, skipped};
 use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -117,6 +117,10 @@ async fn balance(listener: TcpListener, fronts: Vec<SocketAddr>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fronts_are_restarted_one_after_another_and_no_request_fails() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "fronts::fronts_are_restarted_one_after_another_and_no_request_fails";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let (per_second, rounds) = (run::sized(50, 300) as u64, run::sized(1, 10));
     let processes = Processes::start().await?;
     let put = Request::json("PUT", "/things/_doc/1?refresh=true", &json!({"n": 1}));

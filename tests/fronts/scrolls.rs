@@ -2,12 +2,17 @@
 
 use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::Request;
+use gleaner_testkit::{etcd, skipped};
 use serde_json::{Value, json};
 
 use super::processes::Processes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_a_scroll_go_to_the_root_that_knows_its_first_id() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "fronts::pages_of_a_scroll_go_to_the_root_that_knows_its_first_id";
+        return skipped(test, etcd::NO_ETCD);
+    }
     const NUM_DOCUMENTS: usize = 40;
     let processes = Processes::start().await?;
     let lines = (0..NUM_DOCUMENTS).map(|n| format!("{{\"index\":{{}}}}\n{{\"n\":{n}}}\n"));
@@ -44,6 +49,10 @@ async fn pages_of_a_scroll_go_to_the_root_that_knows_its_first_id() -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_scrolls_are_those_of_all_roots() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "fronts::all_scrolls_are_those_of_all_roots";
+        return skipped(test, etcd::NO_ETCD);
+    }
     const NUM_SCROLLS: usize = 12;
     let processes = Processes::start().await?;
     let bulk = "{\"index\":{}}\n{\"n\":1}\n{\"index\":{}}\n{\"n\":2}\n";

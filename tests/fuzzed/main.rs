@@ -83,5 +83,9 @@ tested!(
     state,
     batch,
     http,
-    resp
+    resp,
+    bulk,
+    message,
+    cookie,
+    proxy
 );

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::{Request, Response};
+use gleaner_testkit::{etcd, skipped};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -82,6 +83,10 @@ fn requests() -> Vec<Request> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fronts_and_roots_let_in_the_same_and_forget_a_key_within_a_second() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "keys::fronts_and_roots_let_in_the_same_and_forget_a_key_within_a_second";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let processes = Processes::start().await?;
     let (front, root) = (processes.fronts[0], processes.roots[1]);
     for name in ["mine-1", "other-1"] {

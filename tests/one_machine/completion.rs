@@ -6,6 +6,8 @@ use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::asking::ok;
+
 async fn start() -> Result<(TempDir, Server)> {
     let folder = tempfile::tempdir()?;
     let server = Server::start(&folder.path().join("data")).await?;
@@ -36,10 +38,6 @@ async fn start() -> Result<(TempDir, Server)> {
         .await?;
     }
     Ok((folder, server))
-}
-
-async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
 }
 
 async fn ids(server: &Server, query: &Value) -> Result<String> {

@@ -2,18 +2,15 @@
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
-use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
-async fn answer(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
-}
+use super::asking::ok;
 
 /// Returns the ids of what a query finds, in order of the ids.
 async fn found(server: &Server, query: &Value) -> Result<Vec<String>> {
     let body = json!({"query": query});
-    let answer = answer(server, "POST", "/days/_search", &body).await?;
+    let answer = ok(server, "POST", "/days/_search", &body).await?;
     let hits = answer["hits"]["hits"]
         .as_array()
         .cloned()
@@ -34,12 +31,12 @@ async fn a_whole_number_is_read_as_the_format_says_everywhere() -> Result<()> {
         "t": {"type": "date"},
         "s": {"type": "date", "format": "epoch_second"},
     }}});
-    answer(&server, "PUT", "/days", &mapping).await?;
+    ok(&server, "PUT", "/days", &mapping).await?;
     let seconds = [1_433_116_800, 1_514_764_800, 1_525_132_800];
     let days = [json!("2015-06-01"), json!(2018), json!("2018-05-01")];
     for (id, (day, second)) in days.into_iter().zip(seconds).enumerate() {
         let path = format!("/days/_doc/{id}?refresh=true");
-        answer(&server, "PUT", &path, &json!({"t": day, "s": second})).await?;
+        ok(&server, "PUT", &path, &json!({"t": day, "s": second})).await?;
     }
     for (query, expected) in [
         (json!({"range": {"t": {"gte": 2018}}}), vec!["1", "2"]),
@@ -68,7 +65,7 @@ async fn a_whole_number_is_read_as_the_format_says_everywhere() -> Result<()> {
         "t": {"date_range": {"field": "t", "ranges": [{"from": 2018}]}},
         "s": {"date_range": {"field": "s", "ranges": [{"from": 1_514_764_800}]}},
     }});
-    let answer = answer(&server, "POST", "/days/_search", &ranges).await?;
+    let answer = ok(&server, "POST", "/days/_search", &ranges).await?;
     for name in ["t", "s"] {
         let bucket = &answer["aggregations"][name]["buckets"][0];
         ensure!(bucket["doc_count"] == 2, "{name}: {answer}");

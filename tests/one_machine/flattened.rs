@@ -6,8 +6,7 @@ use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Names of indices with the same documents, with their numbers of shards.
-const LAYOUTS: [(&str, u32); 2] = [("one", 1), ("four", 4)];
+use super::asking::{LAYOUTS, answer};
 
 fn documents() -> Vec<(&'static str, Value)> {
     vec![
@@ -54,23 +53,6 @@ async fn start() -> Result<(TempDir, Server)> {
         }
     }
     Ok((folder, server))
-}
-
-/// Returns what a search finds, which is the same in all layouts.
-async fn answer(server: &Server, body: &Value) -> Result<Value> {
-    let mut answers: Vec<Value> = Vec::new();
-    for (index, _) in LAYOUTS {
-        let search = Request::json("POST", &format!("/{index}/_search"), body);
-        let mut answer = server.send(&search).await?.ok()?;
-        ensure!(answer["_shards"]["failed"] == 0, "{answer}");
-        let hits = answer["hits"]["hits"].as_array_mut().context("hits")?;
-        for hit in hits.iter_mut() {
-            hit.as_object_mut().context("a hit")?.shift_remove("_index");
-        }
-        answers.push(json!({"hits": answer["hits"], "aggs": answer["aggregations"]}));
-    }
-    ensure!(answers[0] == answers[1], "{body}: {answers:?}");
-    Ok(answers.remove(0))
 }
 
 /// Returns the ids that a query finds, sorted, without a space between them.

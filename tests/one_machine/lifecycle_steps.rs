@@ -86,6 +86,8 @@ async fn a_policy_is_tried_again_and_taken_away() -> Result<()> {
         &json!({"n": 1}),
     )
     .await?;
+    let found = asked(&server, ("GET", "/_alias/logs"), &Value::Null).await?;
+    ensure!(found.get("logs-000002").is_none(), "not by itself: {found}");
     asked(&server, ("POST", "/logs-*/_ilm/retry"), &Value::Null).await?;
     let found = asked(&server, ("GET", "/_alias/logs"), &Value::Null).await?;
     ensure!(found.get("logs-000002").is_some(), "{found}");

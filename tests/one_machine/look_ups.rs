@@ -6,9 +6,7 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
-async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
-}
+use super::asking::ok;
 
 fn ids(found: &Value) -> Vec<&str> {
     let hits = found["hits"]["hits"].as_array().into_iter().flatten();

@@ -1,6 +1,7 @@
 //! One node in one process: what is written is found, exactly, and is there after a restart.
 
 mod answers;
+mod asking;
 mod blocks;
 mod booleans;
 mod buckets;

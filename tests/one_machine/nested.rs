@@ -7,8 +7,7 @@ use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Names of indices with the same documents, with their numbers of shards.
-const LAYOUTS: [(&str, u32); 2] = [("one", 1), ("four", 4)];
+use super::asking::{LAYOUTS, answer, ok};
 
 fn user(included: &Value) -> Value {
     let mut user = json!({"type": "nested", "properties": {
@@ -58,28 +57,8 @@ fn users() -> [Value; 3] {
     ]
 }
 
-async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
-}
-
 async fn get(server: &Server, path: &str) -> Result<Value> {
     server.send(&Request::new("GET", path)).await?.ok()
-}
-
-/// Returns what a search finds, which is the same in all layouts.
-async fn answer(server: &Server, body: &Value) -> Result<Value> {
-    let mut answers: Vec<Value> = Vec::new();
-    for (index, _) in LAYOUTS {
-        let mut answer = ok(server, "POST", &format!("/{index}/_search"), body).await?;
-        ensure!(answer["_shards"]["failed"] == 0, "{answer}");
-        let hits = answer["hits"]["hits"].as_array_mut().context("hits")?;
-        for hit in hits.iter_mut() {
-            hit.as_object_mut().context("a hit")?.shift_remove("_index");
-        }
-        answers.push(json!({"hits": answer["hits"], "aggs": answer["aggregations"]}));
-    }
-    ensure!(answers[0] == answers[1], "{body}: {answers:?}");
-    Ok(answers.remove(0))
 }
 
 async fn ids(server: &Server, query: &Value) -> Result<String> {

@@ -6,8 +6,7 @@ use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Names of indices with the same documents, with their numbers of shards.
-const LAYOUTS: [(&str, u32); 2] = [("one", 1), ("four", 4)];
+use super::asking::{LAYOUTS, ok};
 
 async fn start() -> Result<(TempDir, Server)> {
     let folder = tempfile::tempdir()?;
@@ -43,10 +42,6 @@ async fn start() -> Result<(TempDir, Server)> {
         }
     }
     Ok((folder, server))
-}
-
-async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
 }
 
 /// Returns the ids and scores that a query finds, which are the same in all layouts.

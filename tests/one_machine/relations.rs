@@ -8,12 +8,10 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
+use super::asking::ok;
+
 /// Names of the indices, by their numbers of shards.
 const INDICES: [(&str, u32); 3] = [("one", 1), ("three", 3), ("eight", 8)];
-
-async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
-}
 
 async fn create(server: &Server, name: &str, num_shards: u32, fields: &Value) -> Result<()> {
     let body = json!({

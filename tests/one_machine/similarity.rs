@@ -6,6 +6,8 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
+use super::asking::ok;
+
 /// What LangChain's `ElasticSearchBM25Retriever.create` sends with its own defaults.
 fn langchain() -> Value {
     json!({
@@ -42,10 +44,6 @@ async fn started(folder: &tempfile::TempDir) -> Result<Server> {
     let written = server.send(&bulk).await?.ok()?;
     ensure!(written["errors"] == false, "{written}");
     Ok(server)
-}
-
-async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
-    server.send(&Request::json(method, path, body)).await?.ok()
 }
 
 /// Returns the reason of a request that is refused.

@@ -1,7 +1,7 @@
 //! A leaf of the simulation: it keeps the promises of a leaf, over documents in memory.
 //!
 //! It orders writes as a primary, syncs them before it acknowledges, shows them by refresh records,
-//! follows the primary's log over the wire as a replica, keeps views for a time, and answers searches
+//! follows the primary by a stream over the wire as a replica, keeps views for a time, and answers searches
 //! from them. What is synced survives its process. No search engine is in it: tantivy has threads and
 //! maps files, which a simulation cannot hold.
 
@@ -54,7 +54,6 @@ pub(crate) async fn run(cluster: Arc<Cluster>, number: usize) -> turmoil::Result
         node: Arc::new(LocalNode::new(node_id(number), Role::Leaf, "0", readiness)),
         leaf: Some(Arc::clone(&leaf) as _),
         replication: Some(Arc::clone(&leaf) as _),
-        metadata: None,
         leases: None,
     };
     serve_on(incoming, services, std::future::pending()).await?;

@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 17] = [
     target("search", bodies::search),
     target("query_string", bodies::query_string),
     target("date_math", bodies::date_math),
@@ -39,6 +39,16 @@ pub const TARGETS: [Target; 13] = [
         cost: 20,
         ..target("resp", connections::resp)
     },
+    target("bulk", bodies::bulk),
+    target("message", stored::message),
+    Target {
+        cost: 20,
+        ..target("cookie", connections::cookie)
+    },
+    Target {
+        cost: 20,
+        ..target("proxy", connections::proxy)
+    },
 ];
 
 const fn target(name: &'static str, read: fn(&[u8])) -> Target {
@@ -54,6 +64,7 @@ pub fn made_seeds(name: &str) -> Vec<Vec<u8>> {
     let made = match name {
         "record" => stored::records(),
         "state" => stored::states(),
+        "message" => stored::messages(),
         _ => Vec::new(),
     };
     made.iter().map(|bytes| bytes.to_vec()).collect()

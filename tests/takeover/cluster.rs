@@ -46,7 +46,7 @@ impl Cluster {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
         let up = Command::new(binary()?)
-            .args(["cluster", "up", "--etcd", "--leaves", "3", "--copies", "2"])
+            .args(["cluster", "up", "--leaves", "3", "--copies", "2"])
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
             .stdin(Stdio::null())

@@ -101,6 +101,13 @@ const TIERS: &[Tier] = &[
         proves: "1,000 simulated schedules of faults: the root breaks no invariant",
     },
     Tier {
+        name: "copies",
+        package: "gleaner-leaf",
+        target: Target::Unit,
+        proves: "6,000 simulated schedules of faults over the leaf's driver, streams and log: nothing acknowledged is lost, \
+                 nothing shown comes to be another",
+    },
+    Tier {
         name: "front",
         package: "gleaner-tests",
         target: Target::Test("fronts"),

@@ -18,6 +18,8 @@ mod chunk;
 mod items;
 mod rendered;
 
+pub use action::action_shown;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};

@@ -56,12 +56,12 @@ impl Node {
     /// When it cannot be started.
     pub(super) fn start_paced(
         name: &str,
-        (keeper, rpc): (&str, &str),
+        (etcd, rpc): (&str, &str),
         (folder, log): (&Path, &Path),
     ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["--paced-leaf", name, "--keeper", keeper, "--rpc", rpc])
+            .args(["--paced-leaf", name, "--etcd", etcd, "--rpc", rpc])
             .arg("--folder")
             .arg(folder)
             .stdout(Stdio::piped())

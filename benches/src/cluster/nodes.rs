@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_testkit::etcd::Etcd;
 use gleaner_testkit::slow::Pace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -64,6 +65,7 @@ pub(super) struct Nodes {
     /// `leaf-1`, `leaf-2` …
     pub(super) leaves: Vec<Node>,
     _folder: TempDir,
+    _etcd: Etcd,
 }
 
 /// What a cluster is started from.
@@ -101,6 +103,7 @@ impl Nodes {
             roots,
             leaves,
             _folder: plan.folder,
+            _etcd: plan.etcd,
         })
     }
 
@@ -230,6 +233,7 @@ pub(super) fn settle(cpu: impl Fn() -> Result<Duration>) -> Result<()> {
 /// Where everything is to be.
 struct Plan {
     folder: TempDir,
+    etcd: Etcd,
     /// Of each root: for nodes, for clients.
     roots: Vec<[String; 2]>,
     /// Of each leaf, likewise.
@@ -250,6 +254,7 @@ impl Plan {
             .map(|pair| [pair[0].clone(), pair[1].clone()]);
         Ok(Self {
             folder: TempDir::new()?,
+            etcd: Etcd::start()?,
             roots: pairs.by_ref().take(start.roots.len()).collect(),
             leaves: pairs.collect(),
         })
@@ -279,7 +284,8 @@ impl Plan {
             }
             Leaves::Paced => {
                 let (folder, log) = (self.path(&name, "data"), self.path(&name, "log"));
-                Node::start_paced(&name, (&self.roots[0][0], rpc), (&folder, &log))
+                let etcd = self.etcd.address();
+                Node::start_paced(&name, (&etcd, rpc), (&folder, &log))
             }
         }
     }
@@ -297,7 +303,7 @@ impl Plan {
     }
 
     fn membership(&self) -> Result<String> {
-        let mut text = "[cluster]\nkeeper = \"root-1\"\n".to_owned();
+        let mut text = format!("[cluster]\netcd = [\"http://{}\"]\n", self.etcd.address());
         for (role, nodes) in [("root", &self.roots), ("leaf", &self.leaves)] {
             for (at, [rpc, http]) in nodes.iter().enumerate() {
                 write!(

@@ -14,30 +14,36 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use gleaner_coordinator::Coordinator;
-use gleaner_keeper::Follower;
-use gleaner_leaf::{Leaf, LeafOptions, Peers};
+use gleaner_etcd::{Client, EtcdCoordinator, IfAbsent, Keys, NodeEntry, Session};
+use gleaner_leaf::{Leaf, LeafOptions, NodeIdentity, Peers};
 use gleaner_log::{LocalLog, LogOptions};
-use gleaner_model::{ClusterState, NodeId, Role};
+use gleaner_model::{ClusterState, NodeId, NodeMeta, NodeUuid, Role};
 use gleaner_proto::node::{LocalNode, Readiness};
-use gleaner_proto::{GrpcLeaf, GrpcMetadata, Peer, ReplicationClient, Services};
+use gleaner_proto::{Connect, GrpcLeaf, Peer, ReplicationClient, Services, Versions};
 use gleaner_testkit::slow::{Pace, Slow};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
+/// Name of the cluster, as nodes have it by default.
+const CLUSTER: &str = "gleaner";
+
+/// How long the leaf counts as alive after etcd last heard of it.
+const LEASE: Duration = Duration::from_secs(3);
+
 /// Which leaf of which cluster a process is to be.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PacedLeaf {
     /// Be the leaf of this name, behind a pace.
-    #[arg(long, hide = true, requires_all = ["keeper", "rpc", "folder"])]
+    #[arg(long, hide = true, requires_all = ["etcd", "rpc", "folder"])]
     pub paced_leaf: Option<String>,
-    /// Where the cluster state is kept.
+    /// Where the etcd is called that has the cluster state.
     #[arg(long, hide = true)]
-    pub keeper: Option<String>,
+    pub etcd: Option<String>,
     /// Where other nodes call the leaf.
     #[arg(long, hide = true)]
     pub rpc: Option<String>,
@@ -61,23 +67,43 @@ pub fn serve(name: &str, place: &PacedLeaf) -> Result<()> {
 
 async fn run(name: &str, place: &PacedLeaf) -> Result<()> {
     let id = NodeId(name.into());
-    let keeper = place.keeper.as_deref().context("no keeper is named")?;
+    let etcd = place.etcd.clone().context("no etcd is named")?;
     let rpc = place.rpc.as_deref().context("no address is named")?;
     let folder = place.folder.as_deref().context("no folder is named")?;
     let listener = TcpListener::bind(rpc).await.context(rpc.to_owned())?;
-    let keeper = GrpcMetadata::new(Peer::new(keeper)?);
-    let follower = Arc::new(Follower::start(Arc::new(keeper)).await);
+    let client = Client::new(&Connect::default(), &[etcd])?;
+    let keys = Keys::of(CLUSTER)?;
+    let opened = EtcdCoordinator::open(client.clone(), keys.clone(), IfAbsent::Wait).await?;
+    let coordinator: Arc<dyn Coordinator> = Arc::new(opened);
+    let entry = NodeEntry {
+        uuid: NodeUuid(rand::random()),
+        name: id.clone(),
+        meta: NodeMeta {
+            role: Role::Leaf,
+            address: rpc.to_owned(),
+            http_address: None,
+            weight: 1.0,
+            zone: None,
+        },
+        build: "paced".to_owned(),
+        wire: Versions::OURS,
+        features: Vec::new(),
+    };
+    let session = Session::start(&client, keys, &entry, LEASE).await?;
     let (log, _) = LocalLog::open(&folder.join("log"), LogOptions::default())?;
     let options = LeafOptions {
         node: Some(id.clone()),
+        identity: Some(NodeIdentity {
+            node: entry.uuid,
+            incarnation: session.incarnation(),
+        }),
         ..LeafOptions::new(folder.join("indices"), now_ms)
     };
     std::fs::create_dir_all(&options.folder)?;
     let peers = Arc::new(Others {
-        state: follower.watch(),
+        state: coordinator.watch(),
         known: Mutex::default(),
     });
-    let coordinator: Arc<dyn Coordinator> = follower;
     let leaf = Leaf::start_with(options, coordinator, Arc::new(log), peers)?;
     let slow = Arc::new(Slow::new(&leaf));
     let (_tell, readiness) = watch::channel(Readiness::Ready);
@@ -85,7 +111,6 @@ async fn run(name: &str, place: &PacedLeaf) -> Result<()> {
         node: Arc::new(LocalNode::new(id, Role::Leaf, "paced", readiness)),
         leaf: Some(Arc::clone(&slow) as _),
         replication: Some(leaf as _),
-        metadata: None,
         leases: None,
     };
     let (ended, has_ended) = oneshot::channel();
@@ -97,6 +122,7 @@ async fn run(name: &str, place: &PacedLeaf) -> Result<()> {
         drop(has_ended.await);
     };
     gleaner_proto::serve(listener, services, stop).await?;
+    session.end().await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::plan::FreePorts;
@@ -27,17 +27,6 @@ const HISTORY: &str = "1h";
 /// group, so no other process can have its number while that one waits.
 const UNTIL_INPUT_ENDS: &str =
     r#"exec 3<&0; (cat <&3 >/dev/null; kill -TERM $$) & exec "$@" 3<&- </dev/null"#;
-
-/// Whether the state of a cluster is in an etcd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OnEtcd {
-    /// It is.
-    Always,
-    /// The first root keeps it.
-    Never,
-    /// It is where the cluster was begun so; a new one is where there is a program `etcd` on the path.
-    Auto,
-}
 
 /// All members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,31 +176,23 @@ fn check_program() -> Result<()> {
     ensure!(
         is_installed(),
         "there is no program `etcd` on the path: install it with `apt-get install etcd-server`, or from \
-         https://etcd.io, version 3.4 or later; with --etcd=never the first root keeps the state of a new cluster"
+         https://etcd.io, version 3.4 or later; `gleaner serve` is one process and needs none"
     );
     Ok(())
 }
 
-/// Returns whether the state of the cluster in `data` is in an etcd: where it was begun, or where `wanted` says for a
-/// new one.
+/// Refuses a folder of a cluster that was begun without an etcd: its state lies with its first root.
 ///
 /// # Errors
-/// A folder whose state lies elsewhere than `wanted` says.
-pub(super) fn is_used(data: &Path, wanted: OnEtcd) -> Result<bool> {
-    let shown = data.display();
-    let is_new = !data.join("root-1.toml").exists();
-    match (data.join(NOTED).exists(), wanted) {
-        (true, OnEtcd::Never) => bail!(
-            "the state of the cluster in `{shown}` is in an etcd: start it without --etcd=never"
-        ),
-        (false, OnEtcd::Always) if !is_new => bail!(
-            "the state of the cluster in `{shown}` is kept by its first root: start it without --etcd. To have one \
-             on etcd, load the documents into a new cluster"
-        ),
-        (true, _) | (false, OnEtcd::Always) => Ok(true),
-        (false, OnEtcd::Never) => Ok(false),
-        (false, OnEtcd::Auto) => Ok(is_new && is_installed()),
-    }
+/// How to go on.
+pub(super) fn check_folder(data: &Path) -> Result<()> {
+    ensure!(
+        data.join(NOTED).exists() || !data.join("root-1.toml").exists(),
+        "the cluster in `{}` was begun without an etcd and does not go on in this version: start it with the version \
+         before, and write its documents to a new cluster, in another folder (docs/cluster.md says how)",
+        data.display()
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -254,19 +235,17 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_not_started_without_its_state() {
+    fn a_cluster_that_was_begun_without_an_etcd_is_refused() {
         let data = tempfile::tempdir().expect("a folder");
-        let used = |wanted| is_used(data.path(), wanted);
-        assert!(used(OnEtcd::Always).expect("it is empty"));
-        assert!(!used(OnEtcd::Never).expect("it is empty"));
+        check_folder(data.path()).expect("it is empty");
         fs::write(data.path().join("root-1.toml"), "").expect("written");
-        assert!(!used(OnEtcd::Auto).expect("the root has it"));
-        let refused = used(OnEtcd::Always).expect_err("the root has it");
-        assert!(refused.to_string().contains("without --etcd"), "{refused}");
+        let refused = check_folder(data.path()).expect_err("the root has the state");
+        assert!(
+            refused.to_string().contains("the version before"),
+            "{refused}"
+        );
         fs::write(data.path().join(NOTED), "").expect("written");
-        assert!(used(OnEtcd::Auto).expect("etcd has it"));
-        let refused = used(OnEtcd::Never).expect_err("etcd has it");
-        assert!(refused.to_string().contains("--etcd=never"), "{refused}");
+        check_folder(data.path()).expect("etcd has it");
     }
 
     #[test]

@@ -33,8 +33,8 @@ const CERTIFICATES: &str = "certs";
 /// The nodes that are to be, with their addresses.
 pub(super) struct Plan {
     membership: Membership,
-    /// What keeps the cluster state, where that is no node.
-    etcd: Option<LocalEtcd>,
+    /// What has the cluster state.
+    etcd: LocalEtcd,
     /// Leaves whose folders are not there: they do not start.
     missing: Vec<String>,
     listen: String,
@@ -52,7 +52,6 @@ impl Plan {
     /// `missing` do not start.
     pub(super) fn of(
         arguments: &UpArguments,
-        is_on_etcd: bool,
         listen: String,
         missing: Vec<String>,
     ) -> Result<Self> {
@@ -84,16 +83,10 @@ impl Plan {
             }
         }
         let data = std::path::absolute(&arguments.data)?;
-        let etcd = match is_on_etcd {
-            true => Some(LocalEtcd::of(&data, &mut ports)?),
-            false => None,
-        };
+        let etcd = LocalEtcd::of(&data, &mut ports)?;
         Ok(Self {
             membership: Membership {
-                keeper: etcd.is_none().then(|| "root-1".to_owned()),
-                etcd: etcd
-                    .as_ref()
-                    .map_or_else(Vec::new, |etcd| etcd.urls(arguments.secure)),
+                etcd: etcd.urls(arguments.secure),
                 lease: None,
                 nodes,
                 fronts,
@@ -119,11 +112,6 @@ impl Plan {
                 .filter(|node| PeerRole::from(node.role) == role)
                 .count(),
         }
-    }
-
-    /// Returns whether the cluster state is in an etcd.
-    pub(super) fn is_on_etcd(&self) -> bool {
-        self.etcd.is_some()
     }
 
     /// Returns how many copies a shard has.
@@ -166,16 +154,14 @@ impl Plan {
         }))
     }
 
-    /// Returns the members of the etcd, where there is one. They share a certificate: all are on this machine.
+    /// Returns the members of the etcd. They share a certificate: all are on this machine.
     fn etcd_members(&self) -> Vec<EtcdMember> {
         let certificates = self.is_secure.then(|| EtcdCertificates {
             certificate: self.certificate("etcd/127.0.0.1.pem"),
             key: self.certificate("etcd/127.0.0.1.key"),
             ca: self.certificate("ca.pem"),
         });
-        let etcd = self.etcd.iter();
-        etcd.flat_map(|etcd| etcd.members(&self.data, certificates.as_ref()))
-            .collect()
+        self.etcd.members(&self.data, certificates.as_ref())
     }
 
     fn url_of(&self, address: &str) -> String {

@@ -127,7 +127,7 @@ fn to_text(status: &Value, palette: Palette) -> String {
     );
     let head = format!(
         "{:<20} {:<6} {:<6} {:>5} {:>8}",
-        "MEMBER", "ROLE", "KEEPER", "CPU%", "UP"
+        "MEMBER", "ROLE", "MASTER", "CPU%", "UP"
     );
     add(&mut page, &format!("{faint}{head}{reset}"));
     for member in &members {

@@ -51,7 +51,7 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("max_bulk = \"0b\"").contains("`max_bulk` and `max_body` are 0b"));
     assert!(refused("body_memory = \"0b\"").contains("`body_memory` is 0b"));
     assert!(refused("flush_operations = 0").contains("`flush_operations` is 0"));
-    assert!(refused("[cluster]\nkeeper = \"a\"\nnodes = []").contains("`gleaner leaf`"));
+    assert!(refused("[cluster]\nnodes = []").contains("`gleaner leaf`"));
     assert!(refused("max_connections = 0").contains("max_connections"));
     assert!(refused("max_rpc_connections = 0").contains("max_rpc_connections"));
     assert!(refused("write_timeout = \"0s\"").contains("`write_timeout` is 0"));

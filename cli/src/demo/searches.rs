@@ -12,6 +12,9 @@ use crate::{
     terminal::{Palette, cut, grouped, one_line},
 };
 
+/// Generated documents that are looked at for words to search.
+const NUM_LOOKED_AT: usize = 20;
+
 /// A search to try.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Search {
@@ -123,14 +126,46 @@ pub(super) fn of_crates() -> Vec<Search> {
     ]
 }
 
+/// What stands in generated documents, so that searches for it find some.
+struct Generated {
+    words: String,
+    category: Value,
+    /// That of one of the category.
+    rating: f64,
+}
+
+impl Generated {
+    /// Looks for it in the documents that are made first, the best rated of them.
+    fn of(generator: &Generator) -> Self {
+        let documents = generator.documents().take(NUM_LOOKED_AT).flatten();
+        let documents =
+            documents.filter_map(|document| serde_json::from_str(&document.source).ok());
+        let rating = |document: &Value| document["rating"].as_f64().unwrap_or_default();
+        let best: Option<Value> =
+            documents.max_by(|one, other| rating(one).total_cmp(&rating(other)));
+        let best = best.unwrap_or_default();
+        let title = best["title"].as_str().unwrap_or_default();
+        Self {
+            words: title.split(' ').take(2).collect::<Vec<_>>().join(" "),
+            category: best["category"].clone(),
+            rating: rating(&best).floor(),
+        }
+    }
+}
+
 /// Searches over generated text, whose words mean nothing.
 pub(super) fn of_generated(generator: &Generator) -> Vec<Search> {
+    let Generated {
+        words,
+        category,
+        rating,
+    } = Generated::of(generator);
     vec![
         Search {
             about: "words, ranked over title and text, with what matched",
             body: json!({
                 "query": {"multi_match": {
-                    "query": generator.query(0),
+                    "query": words,
                     "fields": ["title^3", "body"],
                 }},
                 "highlight": {"fields": {"body": {"fragment_size": 100, "number_of_fragments": 1}}},
@@ -142,8 +177,8 @@ pub(super) fn of_generated(generator: &Generator) -> Vec<Search> {
             about: "one category, well rated, newest first",
             body: json!({
                 "query": {"bool": {"filter": [
-                    {"term": {"category": "astronomy"}},
-                    {"range": {"rating": {"gte": 4}}},
+                    {"term": {"category": category}},
+                    {"range": {"rating": {"gte": rating}}},
                 ]}},
                 "sort": [{"published": "desc"}],
                 "_source": ["title", "published", "rating"], "size": 3,

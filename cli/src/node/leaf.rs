@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_api::TopzPage;
+use gleaner_coordinator::Coordinator;
 use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::{
@@ -17,8 +18,7 @@ use gleaner_proto::{
 use tokio::{sync::watch, task::block_in_place};
 
 use super::{
-    Addresses, Setup,
-    metadata::{self, Metadata},
+    Addresses, Setup, metadata,
     registration::{Registered, register},
     stopped,
 };
@@ -58,43 +58,33 @@ pub(super) async fn run(
     let probed = gleaner_api::serve(http, probes, &options, stopped(stop.clone()));
     let probed = async { probed.await.context("the server of probes failed") };
     let running = async {
-        let metadata = tokio::select! {
+        let coordinator = tokio::select! {
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
-        let refused = metadata.refused();
         // Before anything is answered: who follows a shard here is alive.
         let registered = tokio::select! {
             registered = register(&setup) => registered?,
             () = stopped(stop.clone()) => return Ok(()),
         };
         let listener = rpc.listen()?;
-        let leaf = start(&setup, &metadata, registered.as_ref())?;
+        let leaf = start(&setup, &coordinator, &registered)?;
         let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
-        let services = services(&setup, metadata, &leaf, readiness);
+        let services = services(&setup, &leaf, readiness);
         let admission = setup.admission();
         let stop = async {
             stopped(stop.clone()).await;
             leaf.hand_over().await;
         };
-        let replaced = async {
-            match &registered {
-                Some(registered) => registered.replaced().await,
-                None => std::future::pending().await,
-            }
-        };
         let answered = tokio::select! {
             answered = gleaner_proto::serve_admitted(listener, admission, services, stop) => {
                 answered.context("the server for other nodes failed")
             }
-            reason = refused => Err(reason),
-            reason = replaced => Err(reason),
+            reason = registered.replaced() => Err(reason),
         };
         telling.abort();
         leaf.stop().await;
-        if let Some(registered) = registered {
-            registered.end().await;
-        }
+        registered.end().await;
         answered
     };
     let ended = tokio::try_join!(running, probed);
@@ -106,28 +96,27 @@ pub(super) async fn run(
 }
 
 /// Starts what holds the shard copies.
-fn start(setup: &Setup, metadata: &Metadata, registered: Option<&Registered>) -> Result<Arc<Leaf>> {
+fn start(
+    setup: &Setup,
+    coordinator: &Arc<dyn Coordinator>,
+    registered: &Registered,
+) -> Result<Arc<Leaf>> {
     let log = block_in_place(|| wiring::open_log(&setup.folder))?;
     let options = LeafOptions {
         node: Some(setup.node_id()),
-        identity: registered.map(|registered| registered.identity),
+        identity: Some(registered.identity),
         ..wiring::leaf_options(&setup.folder, &setup.config)
     };
     let peers = Arc::new(Others {
         connect: setup.connect.clone(),
-        state: metadata.coordinator.watch(),
+        state: coordinator.watch(),
         known: Mutex::default(),
     });
-    Leaf::start_with(options, Arc::clone(&metadata.coordinator), log, peers)
+    Leaf::start_with(options, Arc::clone(coordinator), log, peers)
         .context("cannot start the leaf's threads")
 }
 
-fn services(
-    setup: &Setup,
-    metadata: Metadata,
-    leaf: &Arc<Leaf>,
-    readiness: watch::Receiver<Readiness>,
-) -> Services {
+fn services(setup: &Setup, leaf: &Arc<Leaf>, readiness: watch::Receiver<Readiness>) -> Services {
     let node = LocalNode::new(
         setup.node_id(),
         Role::Leaf,
@@ -138,7 +127,6 @@ fn services(
         node: Arc::new(node),
         leaf: Some(Arc::clone(leaf) as _),
         replication: Some(Arc::clone(leaf) as _),
-        metadata: metadata.keeper,
         leases: Some(Arc::clone(leaf) as _),
     }
 }

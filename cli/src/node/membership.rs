@@ -2,9 +2,8 @@
 //!
 //! ```toml
 //! [cluster]
-//! keeper = "root-1"            # keeps the cluster state in its data folder; or, instead,
-//! # etcd = ["http://10.0.0.7:2379", "http://10.0.0.8:2379", "http://10.0.0.9:2379"]
-//! # lease = "3s"               # on etcd: a leaf that is silent for so long has its shards taken over
+//! etcd = ["http://10.0.0.7:2379", "http://10.0.0.8:2379", "http://10.0.0.9:2379"]   # has the cluster state
+//! # lease = "3s"               # a leaf that is silent for so long has its shards taken over
 //!
 //! [[cluster.nodes]]
 //! name = "root-1"
@@ -34,16 +33,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Span};
 
-/// The members, and who keeps what they agree on.
+/// The members, and the etcd that has what they agree on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Membership {
-    /// Name of the node that keeps the cluster state; absent where an etcd does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) keeper: Option<String>,
-    /// Where the members of the etcd are called that keeps the cluster state: `http://HOST:PORT` or
-    /// `https://HOST:PORT`; empty where a node does.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Where the members of the etcd are called that has the cluster state: `http://HOST:PORT` or `https://HOST:PORT`.
     pub(crate) etcd: Vec<String>,
     /// How long a leaf counts as alive after etcd last heard of it, 2 to 60 whole seconds; absent: [`LEASE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,6 +121,20 @@ pub(crate) fn host_of(address: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
+/// What is wrong with a file that names no etcd, as those of clusters whose state lay with one of their nodes.
+const NO_ETCD: &str = "`[cluster]` names no etcd: write `etcd = [\"http://HOST:2379\", …]`, the members of the etcd \
+     that has the cluster state. A cluster that was begun without one does not go on in this version: start it with \
+     the version before, and write its documents to a new cluster (docs/cluster.md says how)";
+
+/// Refuses a table of members that names no etcd, before anything else in it is read.
+///
+/// # Errors
+/// What to write.
+pub(crate) fn check_names_etcd(cluster: &toml::Value) -> Result<()> {
+    ensure!(cluster.get("etcd").is_some(), NO_ETCD);
+    Ok(())
+}
+
 /// How long a leaf counts as alive after etcd last heard of it.
 const LEASE: Duration = Duration::from_secs(3);
 
@@ -163,7 +171,12 @@ impl ClusterFile {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let in_file = || format!("in `{}`", path.display());
         let text = std::fs::read_to_string(path).context("cannot read the members of the cluster");
-        let file: Self = toml::from_str(&text.with_context(in_file)?).with_context(in_file)?;
+        let file: toml::Table =
+            toml::from_str(&text.with_context(in_file)?).with_context(in_file)?;
+        if let Some(cluster) = file.get("cluster") {
+            check_names_etcd(cluster).with_context(in_file)?;
+        }
+        let file: Self = file.try_into().with_context(in_file)?;
         file.membership.check().with_context(in_file)?;
         Ok(file)
     }
@@ -173,7 +186,7 @@ impl Membership {
     /// Checks what a file can get wrong.
     ///
     /// # Errors
-    /// A name twice, a keeper that is no member, none at all or two, a weight that is no share, no address.
+    /// A name twice, no etcd, a weight that is no share, no address.
     pub(crate) fn check(&self) -> Result<()> {
         let mut names = BTreeSet::new();
         for member in &self.nodes {
@@ -204,22 +217,12 @@ impl Membership {
                 "the address of `{name}` is `{http_address}`, wanted HOST:PORT"
             );
         }
-        self.check_keeping()
+        self.check_etcd()
     }
 
-    /// Checks that either a member or an etcd keeps the cluster state.
-    fn check_keeping(&self) -> Result<()> {
-        ensure!(
-            self.keeper.is_some() == self.etcd.is_empty(),
-            "one thing keeps the cluster state: write either `keeper = \"NAME\"`, a node that keeps it in its data \
-             folder, or `etcd = [\"http://HOST:2379\", …]`, the members of an etcd, into `[cluster]`"
-        );
-        if let Some(keeper) = &self.keeper {
-            ensure!(
-                self.nodes.iter().any(|member| member.name == *keeper),
-                "`{keeper}` is to keep the cluster state, but is no member"
-            );
-        }
+    /// Checks where the cluster state is.
+    fn check_etcd(&self) -> Result<()> {
+        ensure!(!self.etcd.is_empty(), NO_ETCD);
         for url in &self.etcd {
             ensure!(
                 EtcdUrl::read(url).is_some_and(|url| has_port(url.address)),
@@ -227,14 +230,10 @@ impl Membership {
             );
         }
         ensure!(
-            self.etcd.is_empty() || self.etcd_addresses().is_some(),
+            self.etcd_addresses().is_some(),
             "some members of the etcd are called by `http` and some by `https`, wanted one of them"
         );
         if let Some(Span(lease)) = self.lease {
-            ensure!(
-                !self.etcd.is_empty(),
-                "`lease` has no effect without `etcd`: remove it"
-            );
             ensure!(
                 LEASES.contains(&lease) && lease.subsec_nanos() == 0,
                 "`lease` is {}, wanted whole seconds from 2s to 60s",
@@ -249,8 +248,7 @@ impl Membership {
         self.lease.map_or(LEASE, |Span(lease)| lease)
     }
 
-    /// Returns where the members of the etcd are called that keeps the cluster state; `None` where a node does, or
-    /// they are not all called in one way.
+    /// Returns where the members of the etcd are called; `None` where they are not all called in one way.
     pub(crate) fn etcd_addresses(&self) -> Option<EtcdAddresses> {
         let urls = self.etcd.iter().map(|url| EtcdUrl::read(url));
         let urls: Vec<EtcdUrl> = urls.collect::<Option<_>>()?;
@@ -287,13 +285,6 @@ impl Membership {
         Ok(member)
     }
 
-    /// Returns the address of the keeper; `None` where an etcd keeps the cluster state.
-    pub(crate) fn keeper_address(&self) -> Option<&str> {
-        let keeper = self.keeper.as_ref()?;
-        let keeper = self.nodes.iter().find(|member| member.name == *keeper);
-        keeper.map(|keeper| keeper.address.as_str())
-    }
-
     /// Returns the members as the cluster state holds them.
     pub(crate) fn nodes(&self) -> BTreeMap<NodeId, NodeMeta> {
         let meta = |member: &Member| NodeMeta {
@@ -315,24 +306,26 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Membership> {
-        let membership: Membership = toml::from_str(text)?;
+        let table: toml::Table = toml::from_str(text)?;
+        check_names_etcd(&table.clone().into())?;
+        let membership: Membership = table.try_into()?;
         membership.check()?;
         Ok(membership)
     }
 
+    const ETCD: &str = "etcd = ['http://e:2379']\n";
     const ROOT: &str = "[[nodes]]\nname = 'r'\nrole = 'root'\naddress = 'h:1'\n";
 
     #[test]
     fn members_become_nodes_of_the_state() {
         let text = format!(
-            "keeper = 'r'\n{ROOT}[[nodes]]\nname = 'l'\nrole = 'leaf'\naddress = 'h:2'\nzone = 'a'\n"
+            "{ETCD}{ROOT}[[nodes]]\nname = 'l'\nrole = 'leaf'\naddress = 'h:2'\nzone = 'a'\n"
         );
         let membership = read(&text).expect("it is right");
         let nodes = membership.nodes();
         let leaf = &nodes[&NodeId("l".into())];
         assert_eq!((leaf.role, leaf.weight), (Role::Leaf, 1.0));
         assert_eq!(leaf.zone.as_deref(), Some("a"));
-        assert_eq!(membership.keeper_address(), Some("h:1"));
         let error = membership
             .member("l", Role::Root)
             .expect_err("another role");
@@ -341,10 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn an_etcd_takes_the_place_of_the_keeper() {
+    fn the_etcd_is_called_in_one_way() {
         let text = format!("etcd = ['https://a:2379', 'https://b:2379/']\n{ROOT}");
         let membership = read(&text).expect("it is right");
-        assert_eq!(membership.keeper_address(), None);
         let wanted = EtcdAddresses {
             addresses: vec!["a:2379".to_owned(), "b:2379".to_owned()],
             is_encrypted: true,
@@ -356,40 +348,30 @@ mod tests {
             longer.expect("it is right").lease(),
             Duration::from_secs(10)
         );
-        let keeper = read(&format!("keeper = 'r'\n{ROOT}")).expect("it is right");
-        assert_eq!(keeper.etcd_addresses(), None);
     }
 
     #[test]
     fn what_a_file_gets_wrong_is_named() {
         let cases = [
-            (format!("keeper = 'x'\n{ROOT}"), "`x`"),
-            (format!("keeper = 'r'\n{ROOT}{ROOT}"), "two members"),
+            (format!("{ETCD}{ROOT}{ROOT}"), "two members"),
+            (format!("{ETCD}{ROOT}weight = 0.0\n"), "weight of `r`"),
+            (format!("{ETCD}{ROOT}weight = 1001\n"), "1001"),
+            (format!("{ETCD}{ROOT}weight = nan\n"), "NaN"),
             (
-                format!("keeper = 'r'\n{ROOT}weight = 0.0\n"),
-                "weight of `r`",
-            ),
-            (format!("keeper = 'r'\n{ROOT}weight = 1001\n"), "1001"),
-            (format!("keeper = 'r'\n{ROOT}weight = nan\n"), "NaN"),
-            (
-                "keeper = 'r'\n[[nodes]]\nname = 'r'\nrole = 'root'\naddress = 'h'\n".to_owned(),
+                "etcd = ['http://h:1']\n[[nodes]]\nname = 'r'\nrole = 'root'\naddress = 'h'\n"
+                    .to_owned(),
                 "HOST:PORT",
             ),
-            (format!("keeper = 'r'\n{ROOT}wieght = 2\n"), "wieght"),
+            (format!("{ETCD}{ROOT}wieght = 2\n"), "wieght"),
             (ROOT.to_owned(), "`etcd = [\"http://HOST:2379\", …]`"),
-            (
-                format!("keeper = 'r'\netcd = ['http://h:1']\n{ROOT}"),
-                "either `keeper",
-            ),
+            // What a node was to keep is not read, but how to go on is said.
+            (format!("kept_by = 'r'\n{ROOT}"), "the version before"),
+            (format!("etcd = []\n{ROOT}"), "the version before"),
             (format!("etcd = ['h:2379']\n{ROOT}"), "`h:2379`"),
             (format!("etcd = ['http://h']\n{ROOT}"), "`http://h`"),
             (
                 format!("etcd = ['http://h:1', 'https://h:2']\n{ROOT}"),
                 "wanted one of them",
-            ),
-            (
-                format!("keeper = 'r'\nlease = '5s'\n{ROOT}"),
-                "without `etcd`",
             ),
             (
                 format!("etcd = ['http://h:1']\nlease = '2500ms'\n{ROOT}"),

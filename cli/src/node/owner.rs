@@ -1,6 +1,6 @@
 //! Whose data a folder holds: noted when a node first works in it, looked at from then on.
 //!
-//! A node that took up another's folder, or served a keeper that knows nothing of what is in it, would
+//! A node that took up another's folder, or followed a state that knows nothing of what is in it, would
 //! delete it: no index of it is in the cluster state.
 
 use std::{
@@ -76,7 +76,7 @@ impl Owner {
         );
         ensure!(
             noted.cluster_uuid == self.cluster_uuid,
-            "data folder `{shown}` holds data of the cluster [{}], and the keeper or the etcd has the state of the \
+            "data folder `{shown}` holds data of the cluster [{}], and the etcd has the state of the \
              cluster [{}]: start that with the data that it had, or this node with an empty folder",
             noted.cluster_uuid,
             self.cluster_uuid

@@ -17,15 +17,12 @@ pub(super) struct Registered {
     pub(super) identity: NodeIdentity,
 }
 
-/// Registers the node, where the cluster state is in an etcd.
+/// Registers the node.
 ///
 /// # Errors
 /// Another node that is alive bears its name, or its folder cannot be used.
-pub(super) async fn register(setup: &Setup) -> Result<Option<Registered>> {
-    let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
-    let StateSource::Etcd { client, keys, .. } = source else {
-        return Ok(None);
-    };
+pub(super) async fn register(setup: &Setup) -> Result<Registered> {
+    let StateSource { client, keys, .. } = StateSource::of(&setup.cluster_file(), &setup.calls())?;
     let node = block_in_place(|| Owner::identity(setup.folder.path()))?;
     let meta = setup.membership.nodes().remove(&setup.node_id());
     let entry = NodeEntry {
@@ -43,7 +40,7 @@ pub(super) async fn register(setup: &Setup) -> Result<Option<Registered>> {
         incarnation: session.incarnation(),
     };
     tracing::info!(%node, "node is registered");
-    Ok(Some(Registered { session, identity }))
+    Ok(Registered { session, identity })
 }
 
 impl Registered {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use gleaner_api::{ApiOptions, Dialect};
+use gleaner_coordinator::Coordinator;
 use gleaner_machine::Probe;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use gleaner_proto::{
@@ -14,11 +15,7 @@ use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{
-    Addresses, Setup,
-    metadata::{self, Metadata},
-    stopped,
-};
+use super::{Addresses, Setup, metadata, stopped};
 use crate::{
     exit::Exit,
     security,
@@ -56,14 +53,11 @@ pub(super) async fn run(
     let answering = gleaner_api::serve(http, late.clone(), &options, stopped(stop.clone()));
     let answering = async { answering.await.context("the server failed") };
     let running = async {
-        let metadata = tokio::select! {
+        let coordinator = tokio::select! {
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
-        let refused = metadata.refused();
-        let root = Arc::new(root(&setup, &metadata)?);
-        let coordinator = Arc::clone(&metadata.coordinator);
-        // Other nodes are answered meanwhile: the state cannot change before they have joined.
+        let root = Arc::new(root(&setup, &coordinator)?);
         let opening = async {
             if setup.config.secure {
                 security::require_keys(&*coordinator, setup.folder.path()).await?;
@@ -77,20 +71,17 @@ pub(super) async fn run(
         };
         let _following = follow_leaves(&setup, &root)?;
         let mut lifecycles = JoinSet::new();
-        let keeper = Arc::clone(&root);
-        lifecycles.spawn(async move { keeper.carry_out_lifecycles().await });
-        let services = services(&setup, metadata, &root);
+        let carrying = Arc::clone(&root);
+        lifecycles.spawn(async move { carrying.carry_out_lifecycles().await });
+        let services = services(&setup, &root);
         let admission = setup.admission();
         let listener = rpc.listen()?;
         let stop = stopped(stop.clone());
         let served = gleaner_proto::serve_admitted(listener, admission, services, stop);
         let served = async { served.await.context("the server for other nodes failed") };
-        let ended = tokio::select! {
-            served = futures::future::try_join(served, opening) => served.map(|_| ()),
-            reason = refused => Err(reason),
-        };
+        let ended = futures::future::try_join(served, opening).await;
         root.by_query().stop().await;
-        ended
+        ended.map(|_| ())
     };
     let ended = tokio::try_join!(answering, running);
     upkeep.abort();
@@ -100,22 +91,26 @@ pub(super) async fn run(
     Ok(Exit::Success)
 }
 
-fn root(setup: &Setup, metadata: &Metadata) -> Result<Root> {
+fn root(setup: &Setup, coordinator: &Arc<dyn Coordinator>) -> Result<Root> {
     // The addresses are checked here, so that no client fails to be made later.
     for member in &setup.membership.nodes {
         setup.connect.peer(&member.address)?;
     }
     let connect = setup.connect.clone();
     let client = move |node: &NodeId, meta: &NodeMeta| client_of(&connect, node, meta);
-    let leaves = Arc::new(Members::new(&*metadata.coordinator, client));
+    let leaves = Arc::new(Members::new(&**coordinator, client));
     // Only here: a server in one process has no second copy to ask.
     let options = RootOptions {
         hedge_share: setup.config.hedge_share,
         is_choosing_copies: setup.config.choose_copies,
         ..wiring::root_options(&setup.config)
     };
-    let coordinator = Arc::clone(&metadata.coordinator);
-    Ok(Root::new(coordinator, leaves, options, wiring::now_ms))
+    Ok(Root::new(
+        Arc::clone(coordinator),
+        leaves,
+        options,
+        wiring::now_ms,
+    ))
 }
 
 /// Follows what leaves show, so that the root knows without a call whether an answer that is kept is current.
@@ -130,7 +125,7 @@ fn follow_leaves(setup: &Setup, root: &Root) -> Result<JoinSet<()>> {
     Ok(tasks)
 }
 
-fn services(setup: &Setup, metadata: Metadata, root: &Arc<Root>) -> Services {
+fn services(setup: &Setup, root: &Arc<Root>) -> Services {
     let (_, readiness) = watch::channel(Readiness::Ready);
     let node = LocalNode::new(
         setup.node_id(),
@@ -142,7 +137,6 @@ fn services(setup: &Setup, metadata: Metadata, root: &Arc<Root>) -> Services {
         node: Arc::new(node),
         leaf: None,
         replication: None,
-        metadata: metadata.keeper,
         leases: Some(Arc::clone(root) as _),
     }
 }

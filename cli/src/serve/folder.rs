@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use gleaner_machine::lock::Lock;
+use gleaner_machine::lock::{Lock, LockError};
 use serde_json::Value;
 
 use crate::node::owner::Owner;
@@ -45,13 +45,13 @@ impl DataFolder {
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let shown = path.display();
         fs::create_dir_all(path).with_context(|| format!("cannot make data folder `{shown}`"))?;
-        let taken = Lock::take(&path.join("gleaner.lock"))
-            .with_context(|| format!("cannot write to data folder `{shown}`"))?;
-        let lock = taken.map_err(|process| {
-            anyhow!(
+        let lock = Lock::take(&path.join("gleaner.lock")).map_err(|error| match error {
+            LockError::Held(process) => anyhow!(
                 "data folder `{shown}` is in use by another gleaner (process {process}): stop it, or \
                  give this one a folder of its own with --data"
-            )
+            ),
+            LockError::Io(error) => anyhow::Error::from(error)
+                .context(format!("cannot write to data folder `{shown}`")),
         })?;
         let is_new = !path.join(STATE).exists();
         Ok(Self {

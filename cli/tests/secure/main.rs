@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
+use gleaner_testkit::{etcd, skipped};
 use serde_json::Value;
 
 use running::{PATIENCE, Running, curl, gleaner, signal, told};
@@ -155,7 +156,7 @@ fn an_address_that_others_reach_needs_a_word() {
 /// Makes certificates for one root, called `r`; a file of members names it.
 fn certificates(folder: &Path) {
     let members = folder.join("cluster.toml");
-    let text = "[cluster]\nkeeper = 'r'\n[[cluster.nodes]]\nname = 'r'\nrole = 'root'\naddress = '127.0.0.1:1'\n";
+    let text = "[cluster]\netcd = ['http://127.0.0.1:2']\n[[cluster.nodes]]\nname = 'r'\nrole = 'root'\naddress = '127.0.0.1:1'\n";
     fs::write(&members, text).expect("written");
     let out = folder.join("certs");
     let words = ["certs", "--cluster", word(&members), "--out", word(&out)];
@@ -233,7 +234,11 @@ fn found(ca: &Path, url: &str, body: &str) -> (String, u64) {
 }
 
 #[test]
-fn a_secure_cluster_with_fronts_is_one_command() {
+fn a_secure_cluster_with_fronts_is_one_command() -> anyhow::Result<()> {
+    if !etcd::is_installed() {
+        let test = "secure::a_secure_cluster_with_fronts_is_one_command";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("D");
     let up = [
@@ -310,4 +315,5 @@ fn a_secure_cluster_with_fronts_is_one_command() {
     let (code, _) = curl(&ca, &["--http2", &format!("https://{leaf}/")]);
     assert_ne!(code, 0, "nobody reaches a leaf without a certificate");
     assert_eq!(cluster.stop(), 0);
+    Ok(())
 }

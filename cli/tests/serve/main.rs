@@ -243,6 +243,9 @@ fn the_demo_searches_generated_text_where_there_is_no_registry() {
     assert!(said.contains("there is no cargo registry here"), "{said}");
     assert!(said.contains("Indexed 200 documents"), "{said}");
     assert_eq!(said.matches("curl -s").count(), 3, "{said}");
+    let found = said.lines().filter(|line| line.contains(" match, "));
+    let found: Vec<&str> = found.filter(|line| !line.contains("  0 match")).collect();
+    assert_eq!(found.len(), 3, "each search finds something: {said}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use gleaner_testkit::{etcd, skipped};
 use serde_json::Value;
 
 use collector::{Collector, Kind, Span};
@@ -166,11 +167,15 @@ fn the_slow_log_alone_has_all_its_lines_with_their_traces_whatever_the_log_lets_
 }
 
 #[test]
-fn the_signal_at_which_logs_are_opened_anew_ends_no_command() {
+fn the_signal_at_which_logs_are_opened_anew_ends_no_command() -> anyhow::Result<()> {
+    if !etcd::is_installed() {
+        let test = "telemetry::the_signal_at_which_logs_are_opened_anew_ends_no_command";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("cluster");
     let listen = ["--listen", "127.0.0.1:0"];
-    let up = ["cluster", "up", "--etcd=never", "--data", text(&data)];
+    let up = ["cluster", "up", "--data", text(&data)];
     let cluster = Running::start(&[&up[..], &listen].concat());
     cluster.until("http://");
     let front = ["front", "--backend", "http://127.0.0.1:1"];
@@ -183,6 +188,7 @@ fn the_signal_at_which_logs_are_opened_anew_ends_no_command() {
         command.signal("-USR1");
         assert_eq!(command.stop(), 0);
     }
+    Ok(())
 }
 
 #[test]
@@ -270,7 +276,13 @@ fn load(url: &str) {
 }
 
 #[test]
-fn a_search_through_front_root_and_leaves_is_one_tree_below_the_clients_span() {
+fn a_search_through_front_root_and_leaves_is_one_tree_below_the_clients_span() -> anyhow::Result<()>
+{
+    if !etcd::is_installed() {
+        let test =
+            "telemetry::a_search_through_front_root_and_leaves_is_one_tree_below_the_clients_span";
+        return skipped(test, etcd::NO_ETCD);
+    }
     let collector = Collector::start();
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("cluster");
@@ -311,6 +323,7 @@ fn a_search_through_front_root_and_leaves_is_one_tree_below_the_clients_span() {
     check_lines(&data);
     status_and_top(&url);
     assert_eq!(cluster.stop(), 0);
+    Ok(())
 }
 
 /// Returns the names of the spans above the first one of this name.

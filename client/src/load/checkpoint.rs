@@ -17,7 +17,10 @@ use super::{
     batch::InputPosition,
     identity::{self, Identity},
 };
-use gleaner_machine::{durable, lock::Lock};
+use gleaner_machine::{
+    durable,
+    lock::{Lock, LockError},
+};
 
 /// The version of the file's layout.
 const FORMAT: u32 = 1;
@@ -198,14 +201,15 @@ pub(crate) fn lock_beside(path: &Path) -> PathBuf {
 /// When another load has it, or the lock cannot be written.
 pub(crate) fn lock(path: &Path) -> Result<Lock> {
     let beside = lock_beside(path);
-    let taken =
-        Lock::take(&beside).with_context(|| format!("cannot write `{}`", beside.display()))?;
-    taken.map_err(|process| {
-        anyhow!(
+    Lock::take(&beside).map_err(|error| match error {
+        LockError::Held(process) => anyhow!(
             "checkpoint `{}` is in use by another load (process {process}): wait for its end, or give \
              this one a file of its own with --checkpoint",
             path.display()
-        )
+        ),
+        LockError::Io(error) => {
+            anyhow::Error::from(error).context(format!("cannot write `{}`", beside.display()))
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use super::{
     ledger::{InputName, Ledger},
     reading::{Content, LoadReader, ReadOptions, Source},
     report::{Meter, Reporter},
-    run::{self, End, Flow},
+    run::{self, Books, End, Flow},
 };
 use crate::remote::Remote;
 
@@ -67,7 +67,10 @@ impl CorpusLoad {
             patience: self.patience,
             told: Reasons::default(),
         };
-        let books = (&mut ledger, &reporter);
+        let books = Books {
+            ledger: &mut ledger,
+            reporter: &reporter,
+        };
         let end = run::run(reader(self.corpus), delivery, self.flow, books, interrupt).await?;
         if end == End::Interrupted {
             return Ok(None);

@@ -60,7 +60,7 @@ struct Item<'a> {
 }
 
 /// Does the status say "not now" rather than "no"?
-pub(super) fn is_busy(status: u16) -> bool {
+pub(crate) fn is_busy(status: u16) -> bool {
     matches!(status, 429 | 502 | 503 | 504)
 }
 

@@ -50,6 +50,14 @@ pub(super) enum End {
     Interrupted,
 }
 
+/// What a load notes as it runs.
+pub(super) struct Books<'a> {
+    /// What is settled.
+    pub(super) ledger: &'a mut Ledger,
+    /// Who is told how far it is.
+    pub(super) reporter: &'a Reporter,
+}
+
 /// Runs the load until all is settled or `interrupt` completes.
 ///
 /// # Errors
@@ -58,10 +66,10 @@ pub(super) async fn run(
     reading: LoadReader,
     delivery: Delivery,
     flow: Flow,
-    books: (&mut Ledger, &Reporter),
+    books: Books<'_>,
     interrupt: impl Future<Output = ()>,
 ) -> Result<End> {
-    let (ledger, reporter) = books;
+    let Books { ledger, reporter } = books;
     let meter = Arc::clone(&reading.meter);
     let (sender, mut batches) = mpsc::channel(flow.parallel);
     let reader =

@@ -1,16 +1,15 @@
 //! What the index holds of a source, and how it comes to hold what the source holds.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use reqwest::{Method, StatusCode};
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use super::documents::{document, id_of, index_body};
 use super::tree::Tree;
 use super::{Entry, Outcome};
-use crate::load::Limits;
+use crate::load::{Backoff, Limits, is_busy, retry_after};
 use crate::remote::{self, Remote};
 use crate::text::{one_line, say};
 
@@ -20,16 +19,14 @@ const PAGE: u64 = 5_000;
 /// Files that are read at once.
 const READ_AT_ONCE: usize = 200;
 
+/// Bytes that are read at once; a larger file is read by itself.
+const BYTES_AT_ONCE: u64 = 16 << 20;
+
 /// Failures that are named in each round.
 const NAMED: usize = 10;
 
-/// Waits before a request that the server was too busy for is sent again.
-const BUSY: [Duration; 4] = [
-    Duration::from_millis(200),
-    Duration::from_millis(800),
-    Duration::from_secs(3),
-    Duration::from_secs(10),
-];
+/// How often a request is sent that the server is too busy for.
+const TRIES: u32 = 7;
 
 /// The documents of one source in an index.
 pub(super) struct Mirror {
@@ -89,7 +86,8 @@ impl Mirror {
         let first = self
             .remote
             .request(Method::POST, &path)
-            .query(&[("scroll", "1m")])
+            // Files that are not named would be taken for new ones, and none of them for gone.
+            .query(&[("scroll", "1m"), ("allow_partial_search_results", "false")])
             .json(&body);
         let mut page = self.ask(first).await?;
         loop {
@@ -147,7 +145,7 @@ impl Mirror {
             .filter(|file| self.held.get(&file.path) != Some(&file.state))
             .collect();
         let mut bulk = Bulk::default();
-        for files in changed.chunks(READ_AT_ONCE) {
+        for files in groups(&changed, max_file) {
             let fitting: Vec<&Entry> = files
                 .iter()
                 .copied()
@@ -250,8 +248,8 @@ impl Mirror {
 
     /// Sends a body, again after a wait where the server is too busy.
     async fn send_body(&self, body: String) -> Result<Value> {
-        let mut waits = BUSY.iter();
-        loop {
+        let mut backoff = Backoff::default();
+        for last in (0..TRIES).map(|number| number + 1 == TRIES) {
             let path = [self.index.as_str(), "_bulk"];
             let request = self.remote.request(Method::POST, &path);
             let request = request
@@ -261,16 +259,38 @@ impl Mirror {
                 .send()
                 .await
                 .map_err(|error| self.remote.unanswered(&error))?;
-            let is_busy = matches!(
-                answer.status(),
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-            );
-            match waits.next().filter(|_| is_busy) {
-                Some(wait) => tokio::time::sleep(*wait).await,
-                None => return remote::json(answer).await,
+            if last || !is_busy(answer.status().as_u16()) {
+                return remote::json(answer).await;
             }
+            let asked = answer.headers().get(header::RETRY_AFTER);
+            let asked = retry_after(asked.and_then(|value| value.to_str().ok()));
+            tokio::time::sleep(backoff.next(asked, rand::random())).await;
         }
+        bail!("the server is too busy")
     }
+}
+
+/// Cuts files into groups that are read at once, so that what is read has room in memory. Those that are larger than
+/// `max_file` are not read.
+fn groups<'a, 'f>(files: &'a [&'f Entry], max_file: u64) -> Vec<&'a [&'f Entry]> {
+    let mut groups = Vec::new();
+    let (mut start, mut num_bytes) = (0, 0);
+    for (at, file) in files.iter().enumerate() {
+        let more = match file.num_bytes <= max_file {
+            true => file.num_bytes,
+            false => 0,
+        };
+        let is_full = at - start >= READ_AT_ONCE || num_bytes + more > BYTES_AT_ONCE;
+        if is_full && at > start {
+            groups.push(&files[start..at]);
+            (start, num_bytes) = (at, 0);
+        }
+        num_bytes += more;
+    }
+    if start < files.len() {
+        groups.push(&files[start..]);
+    }
+    groups
 }
 
 /// A bulk request that is being gathered.
@@ -307,3 +327,6 @@ impl Bulk {
         self.operations.len() >= limits.num_records || self.body.len() >= limits.num_bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

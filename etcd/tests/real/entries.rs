@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use async_trait::async_trait;
+use gleaner_coordinator::conformance::entries as conformance;
 use gleaner_coordinator::entries::{
     EntryChange, EntryOutcome, EntryTable, StoredEntry, TakeOverGuard,
 };
 use gleaner_coordinator::{Coordinator, CoordinatorError, ShardEntries};
-use gleaner_etcd::{NodeEntry, Session};
+use gleaner_etcd::{EtcdCoordinator, IfAbsent, Keys, NodeEntry, Session};
 use gleaner_model::{
-    ClusterState, Entry, IndexUuid, NodeId, NodeMeta, NodeUuid, Role, ShardKey, ShardNumber,
+    ClusterState, Entry, Incarnation, IndexUuid, NodeId, NodeMeta, NodeUuid, Role, ShardKey,
+    ShardNumber,
 };
 use gleaner_proto::Versions;
+use gleaner_proto::etcd::Client;
 use gleaner_replication::Change;
 use gleaner_testkit::skipped;
 
@@ -30,8 +34,17 @@ fn node(name: &str) -> NodeUuid {
 }
 
 async fn registered(etcd: &Etcd, name: &str) -> Result<Session> {
-    let entry = NodeEntry {
-        uuid: node(name),
+    let (client, entry) = (etcd.client(), entry_of(name, node(name)));
+    let session = Session::start(&client, keys(), &entry, LASTS);
+    Ok(within(session).await?)
+}
+
+/// How long a session lasts that is not renewed.
+const LASTS: Duration = Duration::from_secs(2);
+
+fn entry_of(name: &str, uuid: NodeUuid) -> NodeEntry {
+    NodeEntry {
+        uuid,
         name: NodeId(name.into()),
         meta: NodeMeta {
             role: Role::Leaf,
@@ -43,9 +56,61 @@ async fn registered(etcd: &Etcd, name: &str) -> Result<Session> {
         build: "1.2.3".to_owned(),
         wire: Versions::OURS,
         features: Vec::new(),
+    }
+}
+
+/// A cluster of its own, with the sessions of its nodes.
+struct OnEtcd {
+    client: Client,
+    keys: Keys,
+    coordinator: EtcdCoordinator,
+    sessions: BTreeMap<NodeUuid, Session>,
+}
+
+#[async_trait]
+impl conformance::Site for OnEtcd {
+    fn coordinator(&self) -> &dyn Coordinator {
+        &self.coordinator
+    }
+
+    async fn join(&mut self, name: &NodeId, node: NodeUuid) -> Incarnation {
+        let entry = entry_of(&name.0, node);
+        let session = Session::start(&self.client, self.keys.clone(), &entry, LASTS);
+        let session = within(session).await.expect("it registers");
+        let incarnation = session.incarnation();
+        self.sessions.insert(node, session);
+        incarnation
+    }
+
+    async fn leave(&mut self, _: &NodeId, node: NodeUuid) {
+        let session = self.sessions.remove(&node).expect("it has joined");
+        within(session.end()).await.expect("it ends");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_of_entries_passes() -> Result<()> {
+    let Some(etcd) = Etcd::start() else {
+        return skipped("real::the_suite_of_entries_passes", NO_ETCD);
     };
-    let lasts = Duration::from_secs(2);
-    Ok(within(Session::start(&etcd.client(), keys(), &entry, lasts)).await?)
+    let mut number = 0;
+    let fresh = || {
+        number += 1;
+        let (client, keys) = (etcd.client(), Keys::of(&format!("entries-{number}")));
+        let keys = keys.expect("a good name");
+        let absent = IfAbsent::Begin(Box::default());
+        let opened = EtcdCoordinator::open(client.clone(), keys.clone(), absent);
+        let runtime = tokio::runtime::Handle::current();
+        let opened = tokio::task::block_in_place(|| runtime.block_on(within(opened)));
+        OnEtcd {
+            client,
+            keys,
+            coordinator: opened.expect("it opens"),
+            sessions: BTreeMap::new(),
+        }
+    };
+    within(conformance::suite(fresh)).await;
+    Ok(())
 }
 
 /// The state with an index of so many shards, each with its only copy on node `b`.

@@ -11,7 +11,7 @@ use gleaner_replication::Change;
 use super::holding::{CopyHolder, blocking};
 use super::identity::{held_copy, note_copy};
 use crate::copy::applier::with_causes;
-use crate::replicate::replica::Halt;
+use crate::replicate::halt::Halt;
 
 impl CopyHolder {
     /// Sees to it that the folder is that of the copy. One of another copy of the shard is given up: the entry does

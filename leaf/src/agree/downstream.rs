@@ -111,7 +111,7 @@ impl Agreeing {
             let messages = writer.next().await?;
             Some((Ok(messages), writer))
         });
-        messages.boxed()
+        messages.take_until(Box::pin(self.over())).boxed()
     }
 }
 

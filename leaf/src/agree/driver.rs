@@ -11,18 +11,21 @@ mod perform;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gleaner_log::{Append, Appended, LogError};
 use gleaner_model::{CopyId, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_replication::{Event, ShardCopy};
+use gleaner_replication::{Event, Settings, ShardCopy};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::downstream::FollowerStream;
 use super::hub::Agreeing;
+use super::identity::log_state;
 use super::log_lane::{LogLane, LogWork};
+use super::rules::Rule;
 use super::upstream::Upstream;
 use crate::replicate::followers::Followers;
 
@@ -36,10 +39,12 @@ const RIGHT_LOOKS: Duration = Duration::from_millis(5);
 pub(crate) struct CopyDriver {
     pub(crate) shard: ShardKey,
     pub(crate) copy: CopyId,
-    hub: Arc<Agreeing>,
+    pub(super) hub: Arc<Agreeing>,
     me: Weak<CopyDriver>,
     machine: Mutex<Machine>,
     status: watch::Sender<Status>,
+    /// Told when that has changed.
+    changed: Notify,
     /// Bytes that wait to become durable.
     backlog: watch::Sender<u64>,
     /// For whom the log is kept.
@@ -84,6 +89,12 @@ pub(crate) struct Status {
     pub(crate) refreshed: SeqNo,
     /// Why the copy cannot go on as it is.
     pub(crate) end: Option<DriverEnd>,
+}
+
+impl Status {
+    fn leads(&self, term: PrimaryTerm) -> bool {
+        self.reign.is_some_and(|reign| reign.term == term)
+    }
 }
 
 /// A term that a copy leads.
@@ -140,8 +151,25 @@ pub(crate) enum NotOrdered {
 }
 
 impl CopyDriver {
+    /// Opens the machine of a copy on what its log has kept, and returns its driver. The copy's last commit holds all before
+    /// `committed`.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) async fn open(
+        hub: &Arc<Agreeing>,
+        (shard, copy): (ShardKey, CopyId),
+        committed: SeqNo,
+        followers: Arc<Followers>,
+    ) -> Result<Arc<Self>, LogError> {
+        let log = log_state(&*hub.log, shard, committed).await?;
+        let identity = hub.identity_of(copy);
+        let machine = ShardCopy::open(identity, Settings::default(), log, hub.now());
+        Ok(Self::start(hub, (shard, copy), machine, followers))
+    }
+
     /// Returns the driver of an opened machine, and begins to report what becomes of the log.
-    pub(crate) fn start(
+    fn start(
         hub: &Arc<Agreeing>,
         (shard, copy): (ShardKey, CopyId),
         machine: ShardCopy,
@@ -169,6 +197,7 @@ impl CopyDriver {
                 min_in_sync: 1,
             }),
             status: watch::Sender::new(told),
+            changed: Notify::new(),
             backlog: watch::Sender::new(0),
             followers,
         });
@@ -238,17 +267,18 @@ impl CopyDriver {
         term: PrimaryTerm,
         next: SeqNo,
     ) -> Result<(), LeafFault> {
-        let mut status = self.status.subscribe();
-        let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
-        let known = status.wait_for(|status| !leads(status) || status.agreed >= next);
         // Where the role is handed over, all was agreed first, and this may hear of both at once.
         let was_agreed = |status: &Status| {
             let ended = status.ended.filter(|ended| ended.term == term);
-            ended.is_some_and(|ended| ended.agreed >= next)
+            ended.is_some_and(|ended| ended.agreed >= next || self.omits(Rule::AgreedBeforeEnd))
         };
+        let known = self.wait_status(|status| match status.leads(term) {
+            true => (status.agreed >= next).then_some(true),
+            false => Some(was_agreed(status)),
+        });
         match known.await {
-            Ok(status) if leads(&status) || was_agreed(&status) => Ok(()),
-            _ => Err(LeafFault::Indeterminate {
+            true => Ok(()),
+            false => Err(LeafFault::Indeterminate {
                 shard: self.shard,
                 reason: "the primary has changed before its copies had confirmed the write"
                     .to_owned(),
@@ -267,21 +297,52 @@ impl CopyDriver {
     ) -> Result<(), LeafFault> {
         self.handle(Event::Shown { visible: shown });
         self.handle(Event::Refresh { position: shown });
-        let mut status = self.status.subscribe();
-        let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
-        let known = status.wait_for(|status| !leads(status) || status.refreshed >= shown);
+        if self.omits(Rule::RefreshEverywhere) {
+            return Ok(());
+        }
+        let known = self.wait_status(|status| match status.leads(term) {
+            true => (status.refreshed >= shown).then_some(true),
+            false => Some(false),
+        });
         match known.await {
-            Ok(status) if leads(&status) => Ok(()),
-            _ => Err(LeafFault::NotHere { shard: self.shard }),
+            true => Ok(()),
+            false => Err(LeafFault::NotHere { shard: self.shard }),
         }
     }
 
     /// Waits while a hand-over holds writes back. Returns whether the copy leads `term` then.
     pub(crate) async fn wait_to_order(&self, term: PrimaryTerm) -> bool {
-        let mut status = self.status.subscribe();
-        let leads = |status: &Status| status.reign.is_some_and(|reign| reign.term == term);
-        let known = status.wait_for(|status| !leads(status) || status.may_order);
-        known.await.is_ok_and(|status| leads(&status))
+        let known = self.wait_status(|status| match status.leads(term) {
+            true => status.may_order.then_some(true),
+            false => Some(false),
+        });
+        known.await
+    }
+
+    /// Waits until `look` finds something in what others see of the copy. Those who wait are woken in the order in which
+    /// they came, so that a run of a simulation can be repeated.
+    async fn wait_status<T>(&self, mut look: impl FnMut(&Status) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(found) = look(&self.status.borrow()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    /// Tells others of what they see of the copy, where that has changed.
+    fn publish(&self, machine: &Machine) {
+        let has_changed = self.status.send_if_modified(|status| {
+            let has_changed = *status != machine.told;
+            if has_changed {
+                status.clone_from(&machine.told);
+            }
+            has_changed
+        });
+        if has_changed {
+            self.changed.notify_waiters();
+        }
     }
 
     /// Waits until the primary of `term` may tell what it has read, of which all below `read` is to be agreed. It is
@@ -293,13 +354,14 @@ impl CopyDriver {
         &self,
         term: PrimaryTerm,
         read: SeqNo,
-        until: Instant,
+        until: std::time::Instant,
     ) -> Result<(), LeafFault> {
+        let until = Instant::from_std(until);
         let late = |progress: &str| LeafFault::Recovering {
             shard: self.shard,
             progress: progress.to_owned(),
         };
-        let agreed = tokio::time::timeout_at(until.into(), self.wait_agreed(term, read));
+        let agreed = tokio::time::timeout_at(until, self.wait_agreed(term, read));
         match agreed.await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(late("its primary has changed")),
@@ -310,7 +372,7 @@ impl CopyDriver {
                 let machine = self.machine.lock();
                 machine.copy.leads() == Some(term) && machine.copy.may_read(self.hub.now())
             };
-            if may_read {
+            if may_read || self.omits(Rule::TellByRight) {
                 return Ok(());
             }
             if Instant::now() >= until {
@@ -337,7 +399,7 @@ impl CopyDriver {
 
     /// Returns whether searches on this copy are as new as any. To be asked after the search.
     pub(crate) fn may_serve(&self) -> bool {
-        self.machine.lock().copy.may_serve(self.hub.now())
+        self.machine.lock().copy.may_serve(self.hub.now()) || self.omits(Rule::ServeByRight)
     }
 
     /// Tells the primary that is followed not to wait for this copy, which is about to end.
@@ -351,7 +413,7 @@ impl CopyDriver {
     pub(super) fn end_with(&self, end: DriverEnd) {
         let mut machine = self.machine.lock();
         machine.told.end.get_or_insert(end);
-        self.status.send_replace(machine.told.clone());
+        self.publish(&machine);
     }
 
     /// Ends: who waits for the copy hears of it, and it does nothing any more.
@@ -371,7 +433,7 @@ impl CopyDriver {
         machine.end_reign();
         machine.told.may_order = false;
         machine.told.end.get_or_insert(DriverEnd::Closed);
-        self.status.send_replace(machine.told.clone());
+        self.publish(machine);
         self.hub.forget(self.shard, self.copy);
     }
 }

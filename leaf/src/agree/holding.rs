@@ -16,21 +16,18 @@
 //! ```
 //!
 //! Engine and views stay open while the role changes. Only what is agreed is applied, so no engine is ever rolled
-//! back. Called by maintenance. Read first: [`Leaf::keep_agreeing`], then [`super::roles`].
+//! back. Called by maintenance. Read first: [`Leaf::keep_agreeing`], then [`super::host`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gleaner_coordinator::entries::StoredEntry;
-use gleaner_log::RecordBatch;
 use gleaner_model::{SeqNo, ShardKey};
-use gleaner_replication::{Event, Settings, ShardCopy};
 
-use super::driver::{CopyDriver, DriverEnd, Status};
+use super::driver::CopyDriver;
+use super::host::{CopyLoop, Standing};
 use super::hub::Agreeing;
-use super::identity::log_state;
-use super::placing::PlacingRound;
-use super::roles::CopyRole;
+use super::roles::EngineHost;
 use crate::Leaf;
 use crate::copy::applier::with_causes;
 use crate::copy::opening::OpeningProgress;
@@ -38,15 +35,9 @@ use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::lifecycle::healing::Unsound;
-use crate::lifecycle::recovery::{
-    CopyStart, PAGE_BYTES, PrimaryOpening, check_mapping, check_tail,
-};
-use crate::replicate::replica::Halt;
-use crate::replicate::replica::files::begin as begin_incoming;
-use crate::replicate::replica::follow::Follower;
-
-/// How long a copy waits for its primary when it is opened; then it serves what it has, which may be old.
-const SERVE_OLD_AFTER: Duration = Duration::from_secs(2);
+use crate::lifecycle::recovery::{CopyStart, PrimaryOpening, check_mapping, check_tail};
+use crate::replicate::files::begin as begin_incoming;
+use crate::replicate::halt::Halt;
 
 /// How long until a copy that could not be opened is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -58,12 +49,6 @@ pub(super) struct CopyHolder {
     pub(super) key: ShardKey,
     /// What its slot says while it does not serve.
     pub(super) opening: Arc<OpeningProgress>,
-}
-
-/// What a copy is, and whether its slot says that it serves.
-struct ServedRole {
-    now: CopyRole,
-    is_serving: bool,
 }
 
 /// What comes after a life of a copy.
@@ -110,7 +95,7 @@ impl CopyHolder {
                 self.give_up();
                 Next::End
             }
-            Err(Halt::Later(reason) | Halt::Kept(reason)) => {
+            Err(Halt::Later(reason)) => {
                 tracing::info!(shard = %self.key, reason, "copy is not open yet");
                 self.opening.tell(reason);
                 Next::Again
@@ -177,12 +162,9 @@ impl CopyHolder {
             .await?;
         let shard = self.open_shard(&opening).await?;
         let committed = shard.flushes.committed();
-        let log = log_state(&*self.leaf.node.log, self.key, committed).await;
-        let log = log.map_err(|error| Halt::Broken(with_causes(&error)))?;
-        let identity = self.hub.identity_of(copy);
-        let machine = ShardCopy::open(identity, Settings::default(), log, self.hub.now());
         let followers = Arc::clone(&shard.followers);
-        let driver = CopyDriver::start(&self.hub, (self.key, copy), machine, followers);
+        let driver = CopyDriver::open(&self.hub, (self.key, copy), committed, followers).await;
+        let driver = driver.map_err(|error| Halt::Broken(with_causes(&error)))?;
         shard.set_driver(&driver);
         let replica = Arc::new(Replica::new(shard));
         self.leaf.copies.note_unserved(&replica);
@@ -225,13 +207,8 @@ impl CopyHolder {
             applied: committed,
             committed,
         };
-        let opener = &self.leaf.opener;
-        let shard = opener.shard(start);
-        let is_marked = opener.is_refresh_before(self.key, committed).await;
-        if is_marked.map_err(Halt::Broken)? {
-            shard.applier.mark(committed);
-        }
-        Ok(shard)
+        let shard = self.leaf.opener.shard(start).await;
+        shard.map_err(Halt::Broken)
     }
 
     /// Notes that the copy is to be made from files.
@@ -245,24 +222,32 @@ impl CopyHolder {
 
     /// Applies what is agreed, changes the role as the machine does, until the copy ends.
     async fn drive(&mut self, replica: Arc<Replica>, driver: Arc<CopyDriver>) -> Next {
-        let mut role = ServedRole {
-            now: CopyRole::Follower,
-            is_serving: false,
+        let mut standing = Standing::default();
+        let ended = {
+            let engine = EngineHost::new(self, &replica);
+            let copy_loop = CopyLoop {
+                driver: &driver,
+                log: &self.leaf.node.log,
+                host: &engine,
+            };
+            let ended = tokio::select! {
+                biased;
+                ended = copy_loop.run(&mut standing) => ended,
+                ended = self.keep_placed(&driver) => ended,
+            };
+            engine.end_reign();
+            ended
         };
-        let ended = self.follow_machine(&mut role, &replica, &driver).await;
-        if let CopyRole::Primary(primary) = &role.now {
-            primary.end_reign();
-        }
         match ended {
             // Whoever closes it sees to the rest.
-            Halt::Closed if role.is_serving => Next::End,
-            Halt::Broken(reason) if role.is_serving => {
+            Halt::Closed if standing.is_serving => Next::End,
+            Halt::Broken(reason) if standing.is_serving => {
                 // The slot tells the failure, and failed copies are opened again by the leaf.
                 replica.shard.applier.stop(&reason);
                 Next::End
             }
-            ended if role.is_serving => {
-                drop((role, replica));
+            ended if standing.is_serving => {
+                drop(replica);
                 let Some((state, opening)) = self.leaf.copies.begin_opening(self.key) else {
                     return Next::End;
                 };
@@ -293,7 +278,7 @@ impl CopyHolder {
                 self.begin_files(&reason).await;
                 Next::Again
             }
-            Halt::Later(reason) | Halt::Kept(reason) => {
+            Halt::Later(reason) => {
                 self.opening.tell(reason);
                 Next::Again
             }
@@ -303,129 +288,6 @@ impl CopyHolder {
                 self.leaf.end_opening(self.key, failed);
                 Next::End
             }
-        }
-    }
-
-    /// Does what the machine's state asks for, step by step; returns why no further step is to be made.
-    async fn follow_machine(
-        &self,
-        role: &mut ServedRole,
-        replica: &Arc<Replica>,
-        driver: &Arc<CopyDriver>,
-    ) -> Halt {
-        let shard = &replica.shard;
-        let (mut status, mut visible) = (driver.status(), shard.applier.visible());
-        let mut applying = Follower::new(&self.leaf, replica, &self.opening);
-        let mut placing = PlacingRound::begin();
-        let serve_by = Instant::now() + SERVE_OLD_AFTER;
-        loop {
-            let now = status.borrow_and_update().clone();
-            if let Some(end) = &now.end {
-                return halt_of(end);
-            }
-            match self.change_role(&mut role.now, replica, &now).await {
-                Ok(true) => {
-                    role.is_serving = true;
-                    continue;
-                }
-                Ok(false) => {}
-                Err(halt) => return halt,
-            }
-            match self.apply(&mut applying, shard, limit(&now)).await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(halt) => return halt,
-            }
-            let has_goal = now.goal.is_some_and(|goal| shard.applier.next() >= goal);
-            if !role.is_serving && (has_goal || Instant::now() >= serve_by) {
-                if !self.serve(replica).await {
-                    return Halt::Closed;
-                }
-                role.is_serving = true;
-            }
-            if role.is_serving {
-                let visible = visible.borrow_and_update().visible;
-                driver.handle(Event::Shown { visible });
-            }
-            tokio::select! {
-                changed = status.changed() => if changed.is_err() { return Halt::Closed },
-                changed = visible.changed() => if changed.is_err() { return Halt::Closed },
-                () = tokio::time::sleep_until(serve_by.into()), if !role.is_serving => {}
-                () = placing.due() => self.place(driver).await,
-                () = self.opening.closed() => return Halt::Closed,
-                () = shard.applier.stopped() => return Halt::Closed,
-                () = self.leaf.node.stopped() => return Halt::Closed,
-            }
-        }
-    }
-
-    /// Applies a page of what the log holds below `limit`; returns whether there was any.
-    async fn apply(
-        &self,
-        applying: &mut Follower,
-        shard: &Arc<Shard>,
-        limit: SeqNo,
-    ) -> Result<bool, Halt> {
-        let next = shard.applier.next();
-        if next >= limit {
-            return Ok(false);
-        }
-        let page = self.leaf.node.log.read_batches(self.key, next, PAGE_BYTES);
-        let page = page
-            .await
-            .map_err(|error| Halt::Broken(with_causes(&error)))?;
-        if page.first_available > next {
-            let first = page.first_available;
-            let damage = format!("its log begins at {first}, but {next} is needed");
-            return Err(self.damaged(damage).await);
-        }
-        let is_below = |batch: &&RecordBatch| batch.next() <= limit;
-        let batches = page.batches.iter().take_while(is_below);
-        let records = batches.flat_map(|batch| (batch.first.0..).zip(&batch.payloads));
-        let records = records.filter(|(position, _)| *position >= next.0);
-        let payloads: Vec<_> = records.map(|(_, payload)| payload).collect();
-        if payloads.is_empty() {
-            return Ok(false);
-        }
-        applying.apply(payloads.into_iter()).await?;
-        self.opening.tell(format!(
-            "what is agreed is applied up to {}",
-            shard.applier.next()
-        ));
-        Ok(true)
-    }
-
-    /// Has the copy serve as a follower; returns whether it is still wanted.
-    async fn serve(&self, replica: &Arc<Replica>) -> bool {
-        // It may hold more than the process before has shown.
-        replica.shard.applier.leases.show().wait().await;
-        let open = CopyState::Open(OpenCopy::Replica(Arc::clone(replica)));
-        let is_wanted = self.leaf.end_opening(self.key, open);
-        if is_wanted {
-            let visible = replica.shard.engine().view().generation().visible;
-            tracing::info!(shard = %self.key, %visible, "copy serves");
-        }
-        is_wanted
-    }
-}
-
-/// Returns up to where the copy applies by itself. A primary hands on what it has ordered when that is agreed.
-fn limit(status: &Status) -> SeqNo {
-    match status.reign {
-        Some(reign) => status.agreed.min(reign.start),
-        None => status.agreed,
-    }
-}
-
-fn halt_of(end: &DriverEnd) -> Halt {
-    match end {
-        DriverEnd::Closed => Halt::Closed,
-        DriverEnd::LogFailed(reason) => Halt::Broken(reason.to_string()),
-        DriverEnd::Replaced => {
-            Halt::Later("the shard's entry names another copy on this node now".to_owned())
-        }
-        DriverEnd::Files => {
-            Halt::Files("the primary's log does not reach back to where this one ends".to_owned())
         }
     }
 }

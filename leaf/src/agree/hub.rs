@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gleaner_coordinator::ShardEntries;
 use gleaner_coordinator::entries::{EntryTable, StoredEntry};
@@ -13,6 +13,7 @@ use gleaner_proto::ReplicationClient;
 use gleaner_replication::{Identity, Moment};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::driver::CopyDriver;
 use super::upstream::Upstream;
@@ -45,6 +46,11 @@ pub(crate) struct Agreeing {
     drivers: Mutex<BTreeMap<ShardKey, Arc<CopyDriver>>>,
     upstreams: Mutex<BTreeMap<NodeUuid, Arc<Upstream>>>,
     numbers: AtomicU64,
+    /// Whether this leaf has stopped: its streams are ended.
+    is_over: watch::Sender<bool>,
+    /// The rule that a planted error breaks.
+    #[cfg(test)]
+    pub(super) omitted: Option<super::rules::Rule>,
 }
 
 impl Agreeing {
@@ -67,7 +73,24 @@ impl Agreeing {
             drivers: Mutex::default(),
             upstreams: Mutex::default(),
             numbers: AtomicU64::new(0),
+            is_over: watch::Sender::new(false),
+            #[cfg(test)]
+            omitted: None,
         })
+    }
+
+    /// Ends the streams of a leaf that has stopped, for good: others are to look for the process that comes after it.
+    pub(crate) fn end_streams(&self) {
+        self.is_over.send_replace(true);
+        for upstream in self.upstreams.lock().values() {
+            upstream.close();
+        }
+    }
+
+    /// Waits until the streams are to end.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut is_over = self.is_over.subscribe();
+        async move { drop(is_over.wait_for(|is_over| *is_over).await) }
     }
 
     /// Returns the newest cluster state known here.
@@ -187,6 +210,7 @@ impl Agreeing {
         let mut number: u32 = 0;
         loop {
             let is_news = tokio::select! {
+                biased;
                 _ = ticks.tick() => false,
                 changed = table.changed() => match changed {
                     Ok(()) => true,

@@ -12,6 +12,7 @@ use gleaner_replication::Event;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{CopyDriver, DriverEnd};
+use super::rules::Rule;
 use crate::copy::applier::with_causes;
 
 /// Batches of one copy that are in the log's queue at once: other shards have room there too.
@@ -126,6 +127,11 @@ impl LogLane {
         }
     }
 
+    fn omits(&self, rule: Rule) -> bool {
+        let driver = self.driver.upgrade();
+        driver.is_some_and(|driver| driver.omits(rule))
+    }
+
     async fn done(&self, awaited: Awaited) -> Result<Event, String> {
         match awaited {
             Awaited::Own { ticket, next, tell } => {
@@ -143,6 +149,9 @@ impl LogLane {
                 next,
                 bytes,
             } => {
+                if self.omits(Rule::ConfirmDurable) {
+                    return Ok(Event::Durable { end: next });
+                }
                 let appended = match ticket {
                     Ok(ticket) => ticket.durable().await,
                     Err(error) => Err(error),
@@ -151,6 +160,11 @@ impl LogLane {
                     driver.release(bytes);
                 }
                 durable(appended.map_err(|error| with_causes(&error))?, next)
+            }
+            Awaited::Fence(term) if self.omits(Rule::FenceDurable) => {
+                let (log, shard) = (Arc::clone(&self.log), self.shard);
+                tokio::spawn(async move { drop(log.fence(shard, term).await) });
+                Ok(Event::Fenced { term })
             }
             Awaited::Fence(term) => match self.log.fence(self.shard, term).await {
                 Ok(_) => Ok(Event::Fenced { term }),

@@ -11,32 +11,28 @@ use std::time::Duration;
 use gleaner_coordinator::entries::EntryChange;
 use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid};
 use gleaner_replication::{Change, Event};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use super::driver::CopyDriver;
 use super::holding::CopyHolder;
+use crate::replicate::halt::Halt;
 
 /// How often a primary looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// When a primary looks next.
-pub(super) struct PlacingRound(Interval);
-
-impl PlacingRound {
-    pub(super) fn begin() -> Self {
+impl CopyHolder {
+    /// Looks from time to time, for ever.
+    pub(super) async fn keep_placed(&self, driver: &Arc<CopyDriver>) -> Halt {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self(every)
+        loop {
+            every.tick().await;
+            self.place(driver).await;
+        }
     }
 
-    pub(super) async fn due(&mut self) {
-        self.0.tick().await;
-    }
-}
-
-impl CopyHolder {
     /// Has the entry name the copies that there are to be, where this copy leads.
-    pub(super) async fn place(&self, driver: &Arc<CopyDriver>) {
+    async fn place(&self, driver: &Arc<CopyDriver>) {
         let state = self.leaf.node.coordinator.state();
         let Some(index) = state.indices.get(&self.key.index) else {
             return;

@@ -3,59 +3,124 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gleaner_model::{Operation, OperationKind, SeqNo};
+use bytes::Bytes;
+use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use super::driver::{Reign, Status};
+use super::driver::Reign;
 use super::holding::CopyHolder;
+use super::host::CopyHost;
 use crate::copy::applier::with_causes;
 use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::lifecycle::recovery::PAGE_BYTES;
-use crate::replicate::replica::Halt;
+use crate::replicate::applying::Applying;
+use crate::replicate::halt::Halt;
 use crate::write::versions::{Latest, VersionMap, Written};
 use crate::write::{Primary, WriteOrder};
 
 /// How long until batches are looked for again that wait for one that nobody brings.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What a copy is now.
-pub(super) enum CopyRole {
-    /// It follows.
-    Follower,
-    /// It leads.
-    Primary(Arc<Primary>),
+/// The engine and the write path of a copy, as its loop has them.
+pub(super) struct EngineHost<'a> {
+    holder: &'a CopyHolder,
+    replica: &'a Arc<Replica>,
+    applying: Applying,
+    /// What takes writes, while the copy leads.
+    primary: Mutex<Option<Arc<Primary>>>,
 }
 
-impl CopyHolder {
-    /// Changes the role as `now` says; returns whether it has changed. One that leads takes over what was agreed
-    /// before, first.
-    pub(super) async fn change_role(
-        &self,
-        role: &mut CopyRole,
-        replica: &Arc<Replica>,
-        now: &Status,
-    ) -> Result<bool, Halt> {
-        match (&*role, now.reign) {
-            (CopyRole::Primary(primary), reign)
-                if reign.map(|reign| reign.term) != Some(primary.term()) =>
-            {
-                self.step_down(primary, replica).await;
-                *role = CopyRole::Follower;
-                Ok(true)
-            }
-            (CopyRole::Follower, Some(reign)) => {
-                let inherited = now.agreed.min(reign.start);
-                if replica.shard.applier.next() < inherited {
-                    return Ok(false);
-                }
-                *role = CopyRole::Primary(self.lead(replica, reign).await?);
-                Ok(true)
-            }
-            _ => Ok(false),
+impl<'a> EngineHost<'a> {
+    pub(super) fn new(holder: &'a CopyHolder, replica: &'a Arc<Replica>) -> Self {
+        Self {
+            holder,
+            replica,
+            applying: Applying::new(&holder.leaf, replica, &holder.opening),
+            primary: Mutex::default(),
         }
     }
 
+    /// Takes no more writes, where it does.
+    pub(super) fn end_reign(&self) -> Option<Arc<Primary>> {
+        let primary = self.primary.lock().take();
+        if let Some(primary) = &primary {
+            primary.end_reign();
+        }
+        primary
+    }
+}
+
+impl CopyHost for EngineHost<'_> {
+    fn next(&self) -> SeqNo {
+        self.replica.shard.applier.next()
+    }
+
+    fn visible(&self) -> watch::Receiver<Generation> {
+        self.replica.shard.applier.visible()
+    }
+
+    async fn apply(&self, payloads: Vec<Bytes>) -> Result<(), Halt> {
+        self.applying.apply(payloads.iter()).await?;
+        let next = self.next();
+        let progress = format!("what is agreed is applied up to {next}");
+        self.holder.opening.tell(progress);
+        Ok(())
+    }
+
+    async fn serve(&self) -> bool {
+        let shard = &self.replica.shard;
+        // It may hold more than the process before has shown.
+        shard.applier.leases.show().wait().await;
+        let open = CopyState::Open(OpenCopy::Replica(Arc::clone(self.replica)));
+        let is_wanted = self.holder.leaf.end_opening(shard.key, open);
+        if is_wanted {
+            let visible = shard.engine().view().generation().visible;
+            tracing::info!(shard = %shard.key, %visible, "copy serves");
+        }
+        is_wanted
+    }
+
+    async fn lead(&self, reign: Reign) -> Result<(), Halt> {
+        let primary = self.holder.lead(self.replica, reign).await?;
+        *self.primary.lock() = Some(primary);
+        Ok(())
+    }
+
+    /// Waits until writes under way have ended.
+    async fn step_down(&self) {
+        drop(self.end_reign());
+        let shard = &self.replica.shard;
+        // What waits for a batch whose writer was told that nobody knows is applied from the log.
+        loop {
+            drop(shard.applier.take_waiting());
+            tokio::select! {
+                () = shard.wait_idle() => break,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+        shard.pipeline.read_again();
+        let open = OpenCopy::Replica(Arc::clone(self.replica));
+        self.holder.leaf.copies.change_role(open);
+        tracing::info!(shard = %shard.key, "copy follows");
+    }
+
+    async fn damaged(&self, damage: String) -> Halt {
+        self.holder.damaged(damage).await
+    }
+
+    async fn closed(&self) {
+        tokio::select! {
+            () = self.holder.opening.closed() => {}
+            () = self.replica.shard.applier.stopped() => {}
+            () = self.holder.leaf.node.stopped() => {}
+        }
+    }
+}
+
+impl CopyHolder {
     /// Begins to take writes.
     async fn lead(&self, replica: &Arc<Replica>, reign: Reign) -> Result<Arc<Primary>, Halt> {
         let Reign { term, start } = reign;
@@ -86,24 +151,6 @@ impl CopyHolder {
         // All that was ordered comes to be shown everywhere.
         shard.refreshes.wanted.notify_one();
         Ok(primary)
-    }
-
-    /// Takes no more writes, and waits until those under way have ended: what is not agreed has an unknown outcome.
-    async fn step_down(&self, primary: &Arc<Primary>, replica: &Arc<Replica>) {
-        primary.end_reign();
-        let shard = &replica.shard;
-        // What waits for a batch whose writer was told that nobody knows is applied from the log.
-        loop {
-            drop(shard.applier.take_waiting());
-            tokio::select! {
-                () = shard.wait_idle() => break,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-            }
-        }
-        shard.pipeline.read_again();
-        let open = OpenCopy::Replica(Arc::clone(replica));
-        self.leaf.copies.change_role(open);
-        tracing::info!(shard = %self.key, "copy follows");
     }
 
     /// Returns the latest writes that searches here do not see, from the log.

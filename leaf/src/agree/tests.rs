@@ -1,6 +1,8 @@
 //! Leaves of one process whose copies agree, with their logs, streams and engines, on a store of entries in memory.
 
+mod simulation;
 mod store;
+mod trimmed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use gleaner_replication::Change;
 use crate::replicate::peers::InProcess;
 use crate::testing::{PATIENCE, call, id, index, key, put, soon};
 use crate::{Leaf, LeafOptions, NodeIdentity};
-use store::{MemoryEntries, WithEntries};
+use store::{NotedEntries, WithEntries};
 
 struct Node {
     folder: tempfile::TempDir,
@@ -57,7 +59,7 @@ impl Cluster {
         placed.copies = vec![names.into()];
         let mut state = ClusterState::default();
         state.indices.insert(placed.uuid, Arc::new(placed));
-        let entries = MemoryEntries::new();
+        let entries = Arc::<NotedEntries>::default();
         entries.create(key(1), &[uuid("a"), uuid("b")]);
         let coordinator = Arc::new(WithEntries {
             state: Embedded::in_memory(state),
@@ -217,8 +219,8 @@ impl Cluster {
         tail.map_or(SeqNo(0), SeqNo::next)
     }
 
-    /// Waits until both logs hold the same.
-    async fn until_equal(&self) {
+    /// Waits until both logs end at the same place, and returns it.
+    async fn until_same_end(&self) -> SeqNo {
         let equal = async {
             loop {
                 let (a, b) = (self.end("a").await, self.end("b").await);
@@ -228,7 +230,12 @@ impl Cluster {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
-        let end = soon(equal).await;
+        soon(equal).await
+    }
+
+    /// Waits until both logs, which have the same beginning, hold the same.
+    async fn until_equal(&self) {
+        let end = self.until_same_end().await;
         let mut hashes = Vec::new();
         for name in ["a", "b"] {
             let last = SeqNo(end.0 - 1);

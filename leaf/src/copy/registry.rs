@@ -73,28 +73,16 @@ impl OpenCopy {
         }
     }
 
-    /// Returns whether what it serves may lack acknowledged writes: a replica without its primary.
+    /// Returns whether what it serves may lack acknowledged writes: it has no right to answer as one that shows all.
     pub(crate) fn may_be_stale(&self) -> bool {
-        match self {
-            copy if copy.shard().driver().is_some() => copy
-                .shard()
-                .driver()
-                .is_some_and(|driver| !driver.may_serve()),
-            Self::Primary(_) => false,
-            Self::Replica(replica) => replica.link.is_cut_off(),
-        }
+        let driver = self.shard().driver();
+        driver.is_some_and(|driver| !driver.may_serve())
     }
 
-    /// Returns why what a replica serves may be old.
+    /// Returns why what it serves may be old.
     pub(crate) fn cut_off(&self) -> Option<String> {
-        if let Some(driver) = self.shard().driver() {
-            let reason = "it does not know whether it shows what was acknowledged last";
-            return (!driver.may_serve()).then(|| reason.to_owned());
-        }
-        match self {
-            Self::Primary(_) => None,
-            Self::Replica(replica) => replica.link.cut_off(),
-        }
+        let reason = "it does not know whether it shows what was acknowledged last";
+        self.may_be_stale().then(|| reason.to_owned())
     }
 
     /// Notes that searches read it. A primary whose refreshes rest is refreshed first, by `deadline` at most.

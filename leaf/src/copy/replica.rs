@@ -1,17 +1,15 @@
 //! A copy that follows: what only a replica has.
 //!
-//! Does not: follow ([`crate::replicate::replica`]).
+//! Does not: follow ([`crate::agree`]).
 
 use std::sync::Arc;
 
 use crate::copy::pipeline::InFlight;
 use crate::copy::shard::Shard;
-use crate::replicate::link::Link;
 
 /// A copy that follows its shard's primary.
 pub(crate) struct Replica {
     pub(crate) shard: Arc<Shard>,
-    pub(crate) link: Link,
     /// Locked where the next step of following begins, and by what holds it up.
     steps: tokio::sync::Mutex<()>,
 }
@@ -20,7 +18,6 @@ impl Replica {
     /// Returns the replica of an open copy.
     pub(crate) fn new(shard: Arc<Shard>) -> Self {
         Self {
-            link: Link::new(shard.key),
             shard,
             steps: tokio::sync::Mutex::default(),
         }

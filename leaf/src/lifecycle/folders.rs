@@ -13,12 +13,8 @@ pub(crate) struct Folders {
     pub(crate) copy: PathBuf,
     /// Files on their way from the primary. While it exists the copy is to be made from them.
     pub(crate) incoming: PathBuf,
-    /// Where terms begin in the copy's log.
-    pub(crate) history: PathBuf,
     /// Says which copy of the shard this is, where copies agree through an entry.
     pub(crate) copy_id: PathBuf,
-    /// Says that a copy has shown this primary to have lost records.
-    pub(crate) lost: PathBuf,
     /// What is to take the place of a primary's damaged copy.
     pub(crate) mended: PathBuf,
     /// A primary's damaged copy, until another is open in its place.
@@ -32,9 +28,7 @@ impl Folders {
         Self {
             copy: index.join(key.shard.to_string()),
             incoming: index.join(format!("{}.incoming", key.shard)),
-            history: index.join(format!("{}.history", key.shard)),
             copy_id: index.join(format!("{}.copy", key.shard)),
-            lost: index.join(format!("{}.lost", key.shard)),
             mended: index.join(format!("{}.mended", key.shard)),
             damaged: index.join(format!("{}.damaged", key.shard)),
             index,
@@ -46,11 +40,9 @@ impl Folders {
         for folder in [&self.copy, &self.incoming, &self.mended, &self.damaged] {
             remove_dir(folder)?;
         }
-        for file in [&self.history, &self.copy_id, &self.lost] {
-            match std::fs::remove_file(file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        match std::fs::remove_file(&self.copy_id) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         match std::fs::remove_dir(&self.index) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -7,7 +7,7 @@
 //! none of these                                          the copy stays closed and says so
 //! ```
 //!
-//! A replica is copied from its primary instead, see [`crate::replicate::replica`]. What replaces the files gathers in
+//! A copy that is not in sync is copied from its primary instead, see [`crate::agree`]. What replaces the files gathers in
 //! `<shard>.mended`; the damaged ones are `<shard>.damaged` until the copy is open:
 //!
 //! ```text
@@ -19,10 +19,9 @@ use std::fs;
 
 use gleaner_engine::EngineError;
 use gleaner_engine::copy::{Checkpoint, ShardIndex};
-use gleaner_log::Record;
 use gleaner_log::files::RealFiles;
 use gleaner_model::{NodeId, SeqNo, ShardKey};
-use gleaner_proto::replicate::LogRecord;
+use gleaner_proto::replicate::SnapshotBase;
 use parking_lot::Mutex;
 
 use crate::Leaf;
@@ -184,26 +183,22 @@ impl PrimaryOpening {
                 "its files end before operation {next}, the log here holds {first} to {end}"
             ));
         }
-        self.check_history(next, fetched.last).await?;
+        self.check_history(next, fetched.base.as_ref()).await?;
         self.install(folders).await
     }
 
-    /// The last operation in the files must be the one that the log here has at its position.
-    async fn check_history(&self, next: SeqNo, theirs: Option<LogRecord>) -> Result<(), String> {
+    /// The last operation in the files must be the one that the log here has at its position: one term orders one there.
+    async fn check_history(&self, next: SeqNo, base: Option<&SnapshotBase>) -> Result<(), String> {
         let Some(last) = next.0.checked_sub(1) else {
             return Ok(());
         };
         let ours = self.leaf.node.log.read_one(self.key, SeqNo(last)).await;
-        let ours: Option<Record> = ours.map_err(|error| with_causes(&error))?;
-        match (ours, theirs) {
-            (Some(ours), Some(theirs))
-                if ours.term != theirs.term || ours.payload != theirs.payload =>
-            {
-                Err(format!(
-                    "it has another operation at {last} than the log here"
-                ))
-            }
-            (Some(_), None) => Err(format!("it does not show its operation {last}")),
+        let ours = ours.map_err(|error| with_causes(&error))?;
+        match (ours, base) {
+            (Some(ours), Some(base)) if ours.term != base.term => Err(format!(
+                "it has another operation at {last} than the log here"
+            )),
+            (Some(_), None) => Err(format!("it does not tell the term of its operation {last}")),
             _ => Ok(()),
         }
     }

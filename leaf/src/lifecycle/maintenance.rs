@@ -1,7 +1,7 @@
 //! The leaf's life: taking shards over from the cluster state, rounds of commits and expiry.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gleaner_coordinator::Coordinator;
@@ -25,7 +25,7 @@ use crate::lifecycle::healing::Damages;
 use crate::lifecycle::recovery::{Opener, PrimaryOpening};
 use crate::lifecycle::reopening::{ReleasedCopies, Retries};
 use crate::lifecycle::watermark;
-use crate::node::{Node, Role};
+use crate::node::Node;
 use crate::read::search::Searcher;
 use crate::replicate::peers::{NoPeers, Peers};
 use crate::write::WriteResources;
@@ -50,11 +50,11 @@ impl Leaf {
         Self::start_with(options, coordinator, log, Arc::new(NoPeers))
     }
 
-    /// Starts a leaf that holds the shards that the cluster state gives its node, and follows the
-    /// changes of the state. It copies files and logs of shards from `peers`.
+    /// Starts a leaf that holds the shards that the entries of its coordinator give its node, or all shards where it
+    /// has no identity, and follows the changes of the state. It copies files and logs of shards from `peers`.
     ///
     /// # Errors
-    /// When its threads cannot be started. A shard that cannot be opened is reported by its state;
+    /// When its threads cannot be started, or it is to agree with others and its coordinator keeps no entries. A shard that cannot be opened is reported by its state;
     /// the others serve.
     pub fn start_with(
         options: LeafOptions,
@@ -68,12 +68,11 @@ impl Leaf {
         let num_permits = options.search_threads.max(2);
         let probe = Arc::new(Probe::new(Some(options.folder.clone())));
         let first_snapshot = ((options.clock)().max(0) as u64) << 16;
-        let node = Arc::new(Node::new(options, coordinator, log, peers));
+        let node = Arc::new(Node::new(options, coordinator, log, peers)?);
         let copies = Arc::new(CopyRegistry::new(Arc::clone(&node)));
         let searcher = Searcher::start(&node.options, Arc::clone(&copies))?;
         let writes = Arc::new(WriteResources::new(&node.options));
-        let leaf = Arc::new_cyclic(|me| Self {
-            me: Weak::clone(me),
+        let leaf = Arc::new(Self {
             copies,
             opener: Opener {
                 node: Arc::clone(&node),
@@ -183,7 +182,7 @@ impl Leaf {
         }
     }
 
-    /// Opens a copy whose state says so; a replica is kept until it is closed or has failed.
+    /// Opens a copy whose state says so; one that agrees with others is driven until it is closed or has failed.
     pub(crate) async fn open(
         self: Arc<Self>,
         key: ShardKey,
@@ -194,10 +193,7 @@ impl Leaf {
             let agreeing = Arc::clone(agreeing);
             return self.keep_agreeing(agreeing, key, opening).await;
         }
-        match self.node.role_in(&index, key.shard) {
-            Some(Role::Replica) => self.keep_replica(key, opening).await,
-            Some(Role::Primary) | None => self.open_primary(key, index, opening).await,
-        }
+        self.open_primary(key, index, opening).await;
     }
 
     async fn open_primary(
@@ -208,7 +204,6 @@ impl Leaf {
     ) {
         let opened = async {
             let opening = PrimaryOpening::new(self, key, index, opening)?;
-            opening.agree().await?;
             // An error means that the semaphore is closed, which nobody does.
             let _permit = self.opener.permits.acquire().await;
             match self.node.is_stopping() {

@@ -1,7 +1,7 @@
-//! OpeningProgress shard copies: the last durable commit, then the log from there.
+//! Opening shard copies: the last durable commit, then the log from there.
 //!
-//! Does: opens engines, puts open copies together, opens primaries: agreement with other copies, engine, term,
-//! replay. Does not: open replicas ([`crate::replicate::replica`]). Called by: maintenance. Read first:
+//! Does: opens engines, puts open copies together, opens the only copies of shards: engine, term, replay. Does not:
+//! open copies that agree with others ([`crate::agree`]). Called by: maintenance. Read first:
 //! [`PrimaryOpening::open`].
 
 use std::sync::Arc;
@@ -67,8 +67,20 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Puts together a copy that has been opened.
-    pub(crate) fn shard(&self, start: CopyStart) -> Arc<Shard> {
+    /// Puts together a copy that has been opened. Where its last operation is a refresh, what it has may be shown.
+    ///
+    /// # Errors
+    /// What is wrong with its log.
+    pub(crate) async fn shard(&self, start: CopyStart) -> Result<Arc<Shard>, String> {
+        let (key, applied) = (start.engine.key(), start.applied);
+        let shard = self.unmarked(start);
+        if self.is_refresh_before(key, applied).await? {
+            shard.applier.mark(applied);
+        }
+        Ok(shard)
+    }
+
+    fn unmarked(&self, start: CopyStart) -> Arc<Shard> {
         let CopyStart {
             engine,
             index,
@@ -127,11 +139,7 @@ impl Opener {
     }
 
     /// Returns whether the log holds a refresh record right before `position`.
-    pub(crate) async fn is_refresh_before(
-        &self,
-        key: ShardKey,
-        position: SeqNo,
-    ) -> Result<bool, String> {
+    async fn is_refresh_before(&self, key: ShardKey, position: SeqNo) -> Result<bool, String> {
         let Some(last) = position.0.checked_sub(1) else {
             return Ok(false);
         };
@@ -191,7 +199,7 @@ pub(crate) enum TermClaim {
     Current,
 }
 
-/// A primary that is being opened.
+/// A copy that is being opened.
 pub(crate) struct PrimaryOpening {
     pub(crate) leaf: Arc<Leaf>,
     pub(crate) key: ShardKey,
@@ -233,10 +241,8 @@ impl PrimaryOpening {
         let tail = tail.map_err(|error| with_causes(&error))?;
         check_mapping(index.mapping.version, checkpoint.generation.mapping)?;
         check_tail(checkpoint, tail)?;
-        let was_here = self.check_presence().await?;
-        // Where others follow, no term is used twice: an older folder may have lost all its records.
-        let is_followed = index.copies_of(key.shard).len() > 1;
-        let term = match tail.is_some() || (was_here && is_followed) {
+        self.check_presence().await?;
+        let term = match tail.is_some() {
             true => self.take_term(TermClaim::Above).await?,
             false => self.take_term(TermClaim::Current).await?,
         };
@@ -246,9 +252,6 @@ impl PrimaryOpening {
         }
         let engine = Arc::new(engine);
         let next = tail.map_or(SeqNo(0), SeqNo::next);
-        if is_followed || node.folders(key).history.exists() {
-            node.history(key).begin_term(term).await?;
-        }
         let committed = checkpoint.next_seq_no;
         let mut versions = VersionMap::default();
         let num_replayed = self.replay(&engine, committed, next, &mut versions).await?;
@@ -260,10 +263,7 @@ impl PrimaryOpening {
             applied: next,
             committed,
         };
-        let shard = self.leaf.opener.shard(start);
-        if self.leaf.opener.is_refresh_before(key, next).await? {
-            shard.applier.mark(next);
-        }
+        let shard = self.leaf.opener.shard(start).await?;
         if num_replayed > 0 {
             shard.show_applied().await?;
             let took_ms = started.elapsed().as_millis() as u64;
@@ -366,8 +366,8 @@ pub(crate) fn check_mapping(in_force: MappingVersion, used: MappingVersion) -> R
     }
     Err(format!(
         "the cluster state is an older one: its mapping of the index has version {in_force}, and documents \
-         were written under version {used}. Put back the newest `cluster.json` that the keeper of the \
-         cluster state, or this server, had"
+         were written under version {used}. Put back the newest `cluster.json` that this server had, or the newest \
+         state in etcd"
     ))
 }
 

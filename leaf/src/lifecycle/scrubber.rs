@@ -1,7 +1,7 @@
 //! Open copies are checked again and again, at a set rate, and at once where something is odd.
 //!
 //! Damage that comes while a copy is open is found here. The copy is closed at once, not the node: it is
-//! opened again, and what opening finds damaged is mended there ([`crate::lifecycle::healing`], [`crate::replicate::replica`]).
+//! opened again, and what opening finds damaged is mended there ([`crate::lifecycle::healing`], [`crate::agree`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -12,6 +12,7 @@ impl Leaf {
         self.node.begin_stop();
         join_all(self.copies.open().iter().map(OpenCopy::close)).await;
         self.node.wait_for_tasks().await;
+        self.end_streams();
     }
 
     /// Stops: writes are refused, those under way are finished, everything applied is made durable
@@ -22,5 +23,13 @@ impl Leaf {
         join_all(copies.iter().map(OpenCopy::shut_down)).await;
         drop(copies);
         self.node.wait_for_tasks().await;
+        self.end_streams();
+    }
+
+    /// Nobody follows what has stopped. Not sooner: writes under way are answered once other copies have them.
+    fn end_streams(&self) {
+        if let Some(agreeing) = &self.node.agreeing {
+            agreeing.end_streams();
+        }
     }
 }

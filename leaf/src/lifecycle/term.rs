@@ -18,19 +18,18 @@ impl PrimaryOpening {
     /// Refuses to open a primary that was opened before and of which nothing is here: an empty one in
     /// its place would pass for all there is, with the cluster green.
     ///
-    /// The log tells: it gets its fence before the term is agreed, which is 0 until then. Returns whether
-    /// it was opened before.
-    pub(crate) async fn check_presence(&self) -> Result<bool, String> {
+    /// The log tells: it gets its fence before the term is agreed, which is 0 until then.
+    pub(crate) async fn check_presence(&self) -> Result<(), String> {
         let was_opened = self.leaf.node.was_opened(self.key);
         let below = match was_opened {
             true => PrimaryTerm::default(),
             false => PrimaryTerm(1),
         };
         match self.leaf.node.log.fence(self.key, below).await {
-            Err(LogError::Fenced { .. }) => Ok(was_opened),
+            Err(LogError::Fenced { .. }) => Ok(()),
             Err(error) => Err(with_causes(&error)),
             // What holds records is there, whatever its fence.
-            Ok(tail) if !was_opened || tail.is_some() => Ok(was_opened),
+            Ok(tail) if !was_opened || tail.is_some() => Ok(()),
             Ok(_) => {
                 let removed = self.leaf.node.log.remove(self.key).await;
                 removed.map_err(|error| with_causes(&error))?;

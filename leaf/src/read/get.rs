@@ -51,6 +51,8 @@ impl Searcher {
                 HashMap::new()
             }
         };
+        // Before the reading too: a copy that finds its primary meanwhile still answers from what it had.
+        let was_stale = !call.realtime && copy.may_be_stale();
         let ledger = Ledger::open(&self.query_memory());
         let ledger = ledger.map_err(|error| engine_fault(shard.key, &error))?;
         let reading = Arc::clone(shard);
@@ -72,7 +74,7 @@ impl Searcher {
             let read = ordered.max(newest_of(&found));
             driver.wait_to_tell(primary.term(), read, until).await?;
         }
-        let may_be_stale = !call.realtime && copy.may_be_stale();
+        let may_be_stale = was_stale || !call.realtime && copy.may_be_stale();
         Ok(Documents {
             found,
             may_be_stale,

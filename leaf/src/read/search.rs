@@ -103,12 +103,16 @@ impl Searcher {
         let patience = (remaining / 2).min(OPENING_PATIENCE);
         let copy = self.copies.copy(asked.shard, patience).await?;
         let shard = Arc::clone(copy.shard());
+        if asked.view.is_none() {
+            copy.wake(Instant::now() + remaining / 2).await;
+            if let Some(wanted) = asked.at_least {
+                shard.shows(wanted, shown_by).await?;
+            }
+        }
+        // Before the view is taken: it shows at least what the copy shows now.
+        let was_stale = copy.may_be_stale();
         let view = match asked.view {
             None => {
-                copy.wake(Instant::now() + remaining / 2).await;
-                if let Some(wanted) = asked.at_least {
-                    shard.shows(wanted, shown_by).await?;
-                }
                 let view = shard.engine().view();
                 shard.views.keep(&view, deadline);
                 view
@@ -121,7 +125,7 @@ impl Searcher {
             })?,
         };
         Ok(CopyView {
-            was_stale: copy.may_be_stale(),
+            was_stale,
             shard,
             view,
         })

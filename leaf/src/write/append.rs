@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use gleaner_engine::schema::document::PreparedDocument;
 use gleaner_log::{Append, Appended, LogError, ProducerSequence, Ticket};
-use gleaner_model::{Operation, PrimaryTerm, SeqNo};
+use gleaner_model::{Operation, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 
 use super::{SMALL_BYTES, SMALL_ITEMS, WriteOrder, stopped};
-use crate::agree::driver::{NotOrdered, Ordered};
+use crate::agree::driver::{CopyDriver, NotOrdered, Ordered};
+use crate::agree::rules::Rule;
 use crate::copy::applier::{Left, OnApplied};
 use crate::copy::bytes_of;
 use crate::copy::shard::Shard;
@@ -47,20 +48,49 @@ pub(super) fn queue(
 }
 
 /// A batch that is queued in the log.
-pub(super) enum Queued {
+pub(crate) enum Queued {
     /// No other copy has to confirm it.
     Alone(Ticket),
     /// It is written when it is agreed under this term.
     Agreeing(Ordered, PrimaryTerm),
 }
 
+/// Why a batch is not known to be written.
+pub(crate) enum Unwritten {
+    /// The log did not make it durable.
+    Log(LogError),
+    /// It is durable elsewhere than it should be, or not agreed: its outcome is unknown.
+    Unknown(LeafFault),
+}
+
 impl Queued {
-    /// Waits until the batch is durable here.
-    async fn durable(self) -> Result<Appended, LogError> {
-        match self {
-            Self::Alone(ticket) => ticket.durable().await,
-            Self::Agreeing(ordered, _) => ordered.durable().await,
+    /// Waits until the batch, which is to begin at `first`, is durable and, where other copies have to confirm it, agreed:
+    /// from then on it stays.
+    pub(crate) async fn written(
+        self,
+        (shard, first): (ShardKey, SeqNo),
+        driver: Option<&Arc<CopyDriver>>,
+    ) -> Result<Appended, Unwritten> {
+        let (durable, term) = match self {
+            Self::Alone(ticket) => (ticket.durable().await, None),
+            Self::Agreeing(ordered, term) => (ordered.durable().await, Some(term)),
+        };
+        let appended = durable.map_err(Unwritten::Log)?;
+        if appended.first != first {
+            let found = appended.first;
+            let reason = format!("the log took the batch at {found} instead of {first}");
+            return Err(Unwritten::Unknown(LeafFault::Indeterminate {
+                shard,
+                reason,
+            }));
         }
+        if let (Some(term), Some(driver)) = (term, driver)
+            && !driver.omits(Rule::AnswerWhenAgreed)
+        {
+            let agreed = driver.wait_agreed(term, appended.last.next()).await;
+            agreed.map_err(Unwritten::Unknown)?;
+        }
+        Ok(appended)
     }
 }
 
@@ -92,37 +122,20 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         applied,
         is_awaited,
     } = batch;
-    let term = match &queued {
-        Queued::Alone(_) => None,
-        Queued::Agreeing(_, term) => Some(*term),
-    };
-    let appended = match queued.durable().await {
+    let written = queued.written((shard.key, first), shard.driver()).await;
+    let appended = match written {
         Ok(appended) => appended,
-        Err(error) => {
-            if let LogError::Poisoned { .. } = error {
-                shard.lose_log(&error);
+        Err(unwritten) => {
+            if let Unwritten::Log(error @ LogError::Poisoned { .. }) = &unwritten {
+                shard.lose_log(error);
             }
             applied(false);
-            return Err(log_fault(shard.key, &error));
+            return Err(match unwritten {
+                Unwritten::Unknown(fault) => fault,
+                Unwritten::Log(error) => log_fault(shard.key, &error),
+            });
         }
     };
-    if appended.first != first {
-        applied(false);
-        let reason = format!(
-            "the log took the batch at {} instead of {first}",
-            appended.first
-        );
-        return Err(LeafFault::Indeterminate {
-            shard: shard.key,
-            reason,
-        });
-    }
-    if let (Some(term), Some(driver)) = (term, shard.driver())
-        && let Err(fault) = driver.wait_agreed(term, appended.last.next()).await
-    {
-        applied(false);
-        return Err(fault);
-    }
     // From here on the write is durable; only this copy may not be able to show it.
     let is_small = operations.len() <= SMALL_ITEMS
         && operations.iter().map(bytes_of).sum::<u64>() <= SMALL_BYTES as u64;

@@ -71,7 +71,7 @@ impl Primary {
         .await;
         let state = match updated {
             Ok(state) => state,
-            // Nothing is to be agreed: what is known here decides while the keeper is away.
+            // Nothing is to be agreed: what is known here decides while the coordinator is away.
             Err(CoordinatorError::Unavailable { .. }) if !has_new => node.coordinator.state(),
             Err(CoordinatorError::TooLarge { reason }) => {
                 let refused = |(id, source): &UnmappedDocument| {
@@ -108,7 +108,7 @@ impl Primary {
     }
 }
 
-/// Returns the fault of documents whose fields could not be agreed: one that passes where the keeper of
+/// Returns the fault of documents whose fields could not be agreed: one that passes where who has
 /// the cluster state is away, others keep changing it, or the disk is full.
 fn not_agreed(shard: ShardKey, error: &CoordinatorError) -> LeafFault {
     let told = format!("new fields could not be agreed: {error}");

@@ -36,9 +36,15 @@ pub(crate) struct WriteQueue {
 /// The room of one shard.
 pub(crate) struct ShardRoom(Arc<Semaphore>);
 
+/// Room that a write takes.
+struct Permits {
+    _of_shard: OwnedSemaphorePermit,
+    _of_leaf: OwnedSemaphorePermit,
+}
+
 /// What a write takes, of its shard's room and of the leaf's; dropping it gives it back.
 pub(crate) struct Room {
-    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _permits: Permits,
     bytes: u64,
     counts: Arc<WriteCounts>,
 }
@@ -103,7 +109,7 @@ impl WriteQueue {
     }
 
     /// Counts a write that found room.
-    fn entered(&self, permits: (OwnedSemaphorePermit, OwnedSemaphorePermit), bytes: usize) -> Room {
+    fn entered(&self, permits: Permits, bytes: usize) -> Room {
         let (bytes, counts) = (bytes as u64, &self.counts);
         counts.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         counts.total_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -141,7 +147,10 @@ impl WriteQueue {
             let of_leaf = Arc::clone(&self.room)
                 .try_acquire_many_owned(permits)
                 .ok()?;
-            Some((of_shard, of_leaf))
+            Some(Permits {
+                _of_shard: of_shard,
+                _of_leaf: of_leaf,
+            })
         };
         if let Some(taken) = at_once() {
             return Ok(self.entered(taken, bytes));
@@ -157,7 +166,10 @@ impl WriteQueue {
                 .acquire_many_owned(permits)
                 .await
                 .ok()?;
-            Some((of_shard, of_leaf))
+            Some(Permits {
+                _of_shard: of_shard,
+                _of_leaf: of_leaf,
+            })
         };
         let taken = timeout(self.patience.min(remaining / 2), in_turn).await;
         let taken = taken.ok().flatten().ok_or_else(|| self.rejected())?;

@@ -38,17 +38,6 @@ impl Primary {
         }
     }
 
-    /// Puts a refresh record at or after `position` into the log unless one is there.
-    pub(crate) async fn mark_shown(&self, position: SeqNo) -> Result<(), LeafFault> {
-        let showing = self.shard.applier.leases.show();
-        showing.wait().await;
-        let order = self.lock_order().await;
-        if self.shard.applier.marked() >= position {
-            return Ok(());
-        }
-        self.order_refresh(order).await.map(drop)
-    }
-
     async fn order_refresh(
         &self,
         order: OwnedMutexGuard<WriteOrder>,

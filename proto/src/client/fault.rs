@@ -6,7 +6,6 @@ use gleaner_model::ShardKey;
 use tonic::{Code, ConnectError, Status};
 
 use crate::LeafFault;
-use crate::metadata::MetadataFault;
 use crate::node::NodeFault;
 
 /// A call without an answer of the peer's domain.
@@ -111,21 +110,6 @@ impl CallFault {
             sure => return sure.of_shard(shard),
         };
         LeafFault::Indeterminate { shard, reason }
-    }
-
-    /// Returns what it means for a call to the keeper of metadata.
-    pub(super) fn of_metadata(self) -> MetadataFault {
-        match self {
-            // Certificates may be exchanged while nodes run, so a refusal is not for ever.
-            Self::Unreachable(reason)
-            | Self::Broken(reason)
-            | Self::Refused(reason)
-            | Self::Internal(reason) => MetadataFault::Unreachable { reason },
-            Self::Late => MetadataFault::Unreachable {
-                reason: "no answer in time".to_owned(),
-            },
-            Self::TooLarge(what) | Self::Unsupported(what) => MetadataFault::Unsupported { what },
-        }
     }
 
     /// Returns what it means for a call to a node.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use gleaner_model::{History, ShardKey};
+use gleaner_model::ShardKey;
 use prost::Message;
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -15,8 +15,7 @@ use super::fault::CallFault;
 use super::{GrpcLeaf, LONG_CALL, Peer, SHORT_CALL, ask, of_shard};
 use crate::node::NodeFault;
 use crate::replicate::{
-    FileCall, FollowerMessages, LogPage, LogTailCall, PrimaryMessage, PrimaryMessages, Snapshot,
-    SnapshotCall,
+    FileCall, FollowerMessages, PrimaryMessage, PrimaryMessages, Snapshot, SnapshotCall,
 };
 use crate::wire::{MAX_FILE_PAGE_BYTES, MAX_MESSAGE_BYTES, Wire, all, messages, v1};
 use crate::{LeafFault, ReplicationClient};
@@ -31,14 +30,6 @@ pub(super) fn stub(peer: &Peer) -> Stub {
 
 #[async_trait]
 impl ReplicationClient for GrpcLeaf {
-    async fn log_tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
-        let limit = call.wait.saturating_add(SHORT_CALL);
-        let request = self.peer.request(call.to_message());
-        let sent = async { self.replication.clone().log_tail(request?).await };
-        let answer = ask(limit, sent).await;
-        of_shard(call.shard, answer)
-    }
-
     async fn open_snapshot(&self, call: SnapshotCall) -> Result<Snapshot, LeafFault> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.replication.clone().open_snapshot(request?).await };
@@ -61,15 +52,6 @@ impl ReplicationClient for GrpcLeaf {
             }
         }
         Ok(bytes.freeze())
-    }
-
-    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
-        let request = self.peer.request(v1::HistoryCall {
-            shard: Some(shard.to_message()),
-        });
-        let sent = async { self.replication.clone().history(request?).await };
-        let answer = ask(SHORT_CALL, sent).await;
-        of_shard(shard, answer)
     }
 
     async fn follow(&self, said: FollowerMessages) -> Result<PrimaryMessages, NodeFault> {

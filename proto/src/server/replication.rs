@@ -32,12 +32,6 @@ type Answer<M> = Result<Response<M>, Status>;
 
 #[tonic::async_trait]
 impl v1::replication_server::Replication for Service {
-    async fn log_tail(&self, request: Request<v1::LogTailCall>) -> Answer<v1::LogTailAnswer> {
-        let call = read(request)?;
-        let answer = self.life.wait(self.leaf.log_tail(call)).await?;
-        Ok(Response::new(answer.to_message()))
-    }
-
     async fn open_snapshot(
         &self,
         request: Request<v1::OpenSnapshotCall>,
@@ -57,13 +51,6 @@ impl v1::replication_server::Replication for Service {
             )));
         }
         let answer = self.life.run(self.leaf.read_file(call)).await?;
-        Ok(Response::new(answer.to_message()))
-    }
-
-    async fn history(&self, request: Request<v1::HistoryCall>) -> Answer<v1::HistoryAnswer> {
-        let v1::HistoryCall { shard } = request.into_inner();
-        let shard = shard_of(shard, "HistoryCall.shard")?;
-        let answer = self.life.wait(self.leaf.history(shard)).await?;
         Ok(Response::new(answer.to_message()))
     }
 

@@ -14,10 +14,6 @@ pub(super) enum Access {
     Leaf,
     /// A call of a leaf that copies shards.
     Replication,
-    /// Reading the cluster state.
-    Metadata,
-    /// Changing the cluster state.
-    MetadataChange,
     /// Leases on what shards show.
     Leases,
 }
@@ -28,8 +24,6 @@ impl Access {
         match self {
             Self::Leaf => "leaf",
             Self::Replication => "replication",
-            Self::Metadata => "metadata",
-            Self::MetadataChange => "metadata_change",
             Self::Leases => "leases",
         }
     }
@@ -39,8 +33,6 @@ impl Access {
         match self {
             Self::Leaf => &[PeerRole::Root, PeerRole::Admin],
             Self::Replication => &[PeerRole::Leaf],
-            Self::Metadata => &PeerRole::ALL,
-            Self::MetadataChange => &[PeerRole::Leaf, PeerRole::Root, PeerRole::Admin],
             Self::Leases => &[PeerRole::Root, PeerRole::Front],
         }
     }

@@ -14,7 +14,7 @@ use super::{serve_at, services, soon, stub_leaf};
 use crate::node::Readiness;
 use crate::postings::{ListOf, LocateCall, LocateIn, LocateSet, PostingsCall};
 use crate::read::{GenerationsCall, GetCall};
-use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
+use crate::replicate::{FileCall, SnapshotCall};
 use crate::search::{
     ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, OpenViewsCall, PinnedView,
     StatisticsCall,
@@ -210,31 +210,15 @@ async fn calls_about_shards() {
 #[tokio::test]
 async fn calls_of_a_copy() {
     let (stub, _served, leaf) = stub_leaf().await;
-    let call = LogTailCall {
-        shard: shard(1),
-        follower: samples::follower(),
-        from: SeqNo(8),
-        max_bytes: 1 << 20,
-        wait: Duration::from_secs(1),
-        held: Some(samples::history()),
-    };
-    let answer = soon(leaf.log_tail(call.clone())).await;
-    arrived(&stub, call);
-    assert_eq!(answer, Ok(samples::page()));
-
     let call = SnapshotCall {
         any_copy: true,
         shard: shard(1),
         follower: samples::follower(),
         keep_alive: Duration::from_secs(60),
-        held: Some(samples::history()),
     };
     let answer = soon(leaf.open_snapshot(call.clone())).await;
     arrived(&stub, call);
     assert_eq!(answer, Ok(samples::snapshot()));
-
-    assert_eq!(soon(leaf.history(shard(1))).await, Ok(samples::history()));
-    arrived(&stub, ("history", shard(1)));
 
     assert_eq!(soon(leaf.close_snapshot(shard(1), 77)).await, Ok(()));
     arrived(&stub, ("close_snapshot", shard(1), 77_u64));
@@ -272,7 +256,7 @@ async fn a_file_is_read_in_pages() {
 
 #[tokio::test]
 async fn a_node_says_who_it_is_and_what_it_is_not() {
-    let served = serve_at("127.0.0.1:0", services(None, None)).await;
+    let served = serve_at("127.0.0.1:0", services(None)).await;
     let peer = Peer::new(&served.address).expect("an address");
     let node = GrpcNode::new(peer.clone());
     let info = soon(node.hello()).await.expect("it answers");

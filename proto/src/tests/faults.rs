@@ -85,7 +85,7 @@ async fn a_connection_that_broke_is_made_again() {
         matches!(away, Err(LeafFault::Unreachable { .. })),
         "{away:?}"
     );
-    let _again = serve_at(&address, services(Some(&stub), None)).await;
+    let _again = serve_at(&address, services(Some(&stub))).await;
     soon(async {
         while leaf.force_merge(shard(0), 1).await.is_err() {
             tokio::task::yield_now().await;

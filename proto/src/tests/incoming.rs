@@ -75,7 +75,7 @@ async fn a_connection_has_its_place_for_good_once_it_made_a_call() {
     let serving = tokio::spawn(serve_admitted(
         listener,
         Admission::plain(2),
-        services(Some(&stub), None),
+        services(Some(&stub)),
         never,
     ));
     let mut silent = TcpStream::connect(address).await.expect("taken");

@@ -8,8 +8,7 @@ use gleaner_model::SeqNo;
 use super::samples::{self, shard};
 use super::stub::{Conduct, Event};
 use super::{soon, stub_leaf};
-use crate::replicate::LogTailCall;
-use crate::{LeafClient, LeafFault, ReplicationClient};
+use crate::{LeafClient, LeafFault};
 
 #[tokio::test]
 async fn a_dropped_call_is_dropped_on_the_leaf() {
@@ -64,17 +63,10 @@ async fn a_stop_ends_waits_at_once_and_lets_calls_end() {
     let (stub, served, leaf) = stub_leaf().await;
     let mut events = stub.events();
     stub.conduct(Conduct::Stall);
-    let tail = LogTailCall {
-        shard: shard(1),
-        follower: samples::follower(),
-        from: SeqNo(8),
-        max_bytes: 1,
-        wait: Duration::from_secs(3_600),
-        held: None,
-    };
     let waiting = tokio::spawn({
         let leaf = leaf.clone();
-        async move { leaf.log_tail(tail).await }
+        let long = Duration::from_secs(3_600);
+        async move { leaf.wait_for_refresh(shard(1), SeqNo(8), long).await }
     });
     assert_eq!(soon(events.recv()).await, Some(Event::Began));
     served.end().await;

@@ -54,7 +54,7 @@ async fn calls_go_over_any_stream_and_share_it() {
     let stub = Arc::new(StubLeaf::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let stopping = async { stopped.await.unwrap_or_default() };
-    let served = tokio::spawn(serve_on(incoming, services(Some(&stub), None), stopping));
+    let served = tokio::spawn(serve_on(incoming, services(Some(&stub)), stopping));
     for _ in 0..3 {
         assert_eq!(soon(leaf.force_merge(shard(0), 1)).await, Ok(()));
     }
@@ -71,7 +71,7 @@ async fn a_connection_that_fails_costs_the_others_nothing() {
     let incoming = failed.chain(incoming);
     let stub = Arc::new(StubLeaf::default());
     let never = std::future::pending();
-    let served = tokio::spawn(serve_on(incoming, services(Some(&stub), None), never));
+    let served = tokio::spawn(serve_on(incoming, services(Some(&stub)), never));
     assert_eq!(soon(leaf.force_merge(shard(0), 1)).await, Ok(()));
     assert!(!served.is_finished());
     drop((leaf, way));
@@ -83,7 +83,7 @@ async fn a_dropped_call_is_dropped_at_the_other_end() {
     let (_way, incoming, leaf) = way();
     let stub = Arc::new(StubLeaf::default());
     let never = std::future::pending();
-    let served = tokio::spawn(serve_on(incoming, services(Some(&stub), None), never));
+    let served = tokio::spawn(serve_on(incoming, services(Some(&stub)), never));
     let mut events = stub.events();
     stub.conduct(Conduct::Stall);
     let mut call = Box::pin(leaf.search(samples::search_call()));
@@ -122,7 +122,7 @@ fn failing_once(delay: Duration) -> (Arc<AtomicUsize>, GrpcLeaf) {
     let (handed, incoming) = mpsc::unbounded::<io::Result<DuplexStream>>();
     let never = std::future::pending();
     let stub = Arc::new(StubLeaf::default());
-    tokio::spawn(serve_on(incoming, services(Some(&stub), None), never));
+    tokio::spawn(serve_on(incoming, services(Some(&stub)), never));
     let asked = Arc::new(AtomicUsize::new(0));
     let num_asked = Arc::clone(&asked);
     let peer = Peer::over("leaf-1:7000", move || {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gleaner_leases::Grantor as _;
-use gleaner_model::{ClusterState, PeerRole};
+use gleaner_model::PeerRole;
 use gleaner_tls::{
     Acceptor, Alpn, Authority, CertificateFiles, CertificateRequest, Certificates,
     ClientCertificates, Connector, Identity, Trust,
@@ -17,16 +17,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::metadata::Keeper;
-use super::samples::{follow_call, generation, history, shard};
+use super::samples::{follow_call, generation, shard};
 use super::stub::StubLeaf;
 use super::{services, soon};
 use crate::connect::ByteStream;
 use crate::server::ServeError;
 use crate::{
-    Admission, Caller, Connect, GrpcGrantor, GrpcLeaf, GrpcMetadata, GrpcNode, Handshake,
-    LeafClient as _, LeafFault, MetadataClient as _, NodeClient as _, ReplicationClient as _,
-    SecuredStream, serve_admitted,
+    Admission, Caller, Connect, GrpcGrantor, GrpcLeaf, GrpcNode, Handshake, LeafClient as _,
+    LeafFault, NodeClient as _, ReplicationClient as _, SecuredStream, serve_admitted,
 };
 
 /// An authority and the certificates that it issued.
@@ -140,7 +138,7 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let stub = Arc::new(StubLeaf::default());
-        let services = services(Some(&stub), Some(Arc::new(Keeper::default())));
+        let services = services(Some(&stub));
         let never = std::future::pending();
         let serving = tokio::spawn(serve_admitted(listener, admission, services, never));
         Self {
@@ -153,19 +151,15 @@ impl Site {
     /// Returns what a caller is answered.
     async fn answers(&self, connect: &Connect) -> BTreeSet<&'static str> {
         let peer = || connect.peer(&self.address).expect("an address");
-        let (leaf, keeper) = (GrpcLeaf::new(peer()), GrpcMetadata::new(peer()));
-        let changed = ClusterState::default();
+        let leaf = GrpcLeaf::new(peer());
         let answers = [
             (
                 "leaf",
                 soon(leaf.refresh(shard(0))).await == Ok(generation()),
             ),
-            ("log", soon(leaf.history(shard(0))).await == Ok(history())),
-            ("state", soon(keeper.state()).await.is_ok()),
-            ("watch", soon(keeper.watch()).await.is_ok()),
             (
-                "change",
-                soon(keeper.compare_and_swap(0, changed)).await.is_ok(),
+                "log",
+                soon(leaf.close_snapshot(shard(0), 1)).await == Ok(()),
             ),
             (
                 "leases",
@@ -183,19 +177,10 @@ impl Site {
 #[tokio::test]
 async fn each_role_is_answered_what_it_is_for() {
     for (role, answered) in [
-        (
-            Some(PeerRole::Root),
-            &["leaf", "leases", "state", "watch", "change", "node"][..],
-        ),
-        (
-            Some(PeerRole::Leaf),
-            &["log", "state", "watch", "change", "node"],
-        ),
-        (Some(PeerRole::Front), &["leases", "state", "watch", "node"]),
-        (
-            Some(PeerRole::Admin),
-            &["leaf", "state", "watch", "change", "node"],
-        ),
+        (Some(PeerRole::Root), &["leaf", "leases", "node"][..]),
+        (Some(PeerRole::Leaf), &["log", "node"]),
+        (Some(PeerRole::Front), &["leases", "node"]),
+        (Some(PeerRole::Admin), &["leaf", "node"]),
         (None, &["node"]),
     ] {
         let site = Site::start(false).await;
@@ -249,7 +234,7 @@ async fn callers_without_a_certificate_get_nowhere() {
 #[tokio::test]
 async fn plain_callers_pass_where_both_kinds_are_taken() {
     let site = Site::start(true).await;
-    let all = BTreeSet::from(["leaf", "log", "leases", "state", "watch", "change", "node"]);
+    let all = BTreeSet::from(["leaf", "log", "leases", "node"]);
     assert_eq!(site.answers(&Connect::default()).await, all);
     let front = site.certified.connect(Some(PeerRole::Front));
     assert!(!site.answers(&front).await.contains("leaf"));

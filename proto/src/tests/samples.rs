@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_leases::{FollowAnswer, FollowCall, Mark};
 use gleaner_model::{
-    Chain, DocumentId, FieldPath, Generation, History, IndexUuid, MappingVersion, NodeId,
-    PrimaryTerm, SeqNo, ShardKey, ShardNumber, Terms, Version,
+    DocumentId, FieldPath, Generation, IndexUuid, MappingVersion, NodeId, PrimaryTerm, SeqNo,
+    ShardKey, ShardNumber, Version,
 };
 use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
 use gleaner_query::answer::{
@@ -29,7 +29,6 @@ pub(crate) use nodes::node_stats;
 
 use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
 use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
-use crate::replicate::{LogPage, LogRecord};
 use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
 use crate::write::{
     Condition, Idempotency, Update, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem,
@@ -404,33 +403,6 @@ pub(crate) fn state() -> ShardState {
 
 pub(crate) fn follower() -> NodeId {
     NodeId("leaf-2".into())
-}
-
-pub(crate) fn page() -> LogPage {
-    LogPage {
-        records: vec![LogRecord {
-            seq_no: SeqNo(8),
-            term: PrimaryTerm(2),
-            payload: Bytes::from_static(b"record"),
-        }],
-        first_available: SeqNo(1),
-        end: SeqNo(9),
-        visible: SeqNo(7),
-    }
-}
-
-pub(crate) fn history() -> History {
-    History {
-        next: SeqNo(9),
-        terms: Terms {
-            known_from: SeqNo(2),
-            starts: vec![(PrimaryTerm(3), SeqNo(2)), (PrimaryTerm(5), SeqNo(7))],
-        },
-        chain: Some(Chain {
-            origin: 11,
-            hash: 0xfeed,
-        }),
-    }
 }
 
 pub(crate) fn mark() -> Mark {

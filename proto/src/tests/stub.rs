@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, History, SeqNo, ShardKey};
+use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -20,8 +20,7 @@ use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGenerati
 use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor};
 
 use crate::replicate::{
-    FileCall, FollowerMessage, FollowerMessages, LogPage, LogTailCall, PrimaryMessages, Snapshot,
-    SnapshotCall,
+    FileCall, FollowerMessage, FollowerMessages, PrimaryMessages, Snapshot, SnapshotCall,
 };
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -250,11 +249,6 @@ impl LeafClient for StubLeaf {
 
 #[async_trait]
 impl ReplicationClient for StubLeaf {
-    async fn log_tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
-        self.note(&call).await;
-        Ok(samples::page())
-    }
-
     async fn open_snapshot(&self, call: SnapshotCall) -> Result<Snapshot, LeafFault> {
         self.note(&call).await;
         Ok(samples::snapshot())
@@ -266,11 +260,6 @@ impl ReplicationClient for StubLeaf {
         let start = (call.offset as usize).min(file.len());
         let end = (start + call.max_bytes).min(file.len());
         Ok(file.slice(start..end))
-    }
-
-    async fn history(&self, shard: ShardKey) -> Result<History, LeafFault> {
-        self.note(("history", shard)).await;
-        Ok(samples::history())
     }
 
     /// Answers what is said at a time with one message of a primary, the largest one in pieces.

@@ -1,16 +1,15 @@
 //! Answers that are either good or a fault.
 
 use bytes::Bytes;
-use gleaner_model::{Generation, History};
+use gleaner_model::Generation;
 use gleaner_query::answer::{FetchedHit, ShardHits};
 
 use super::field::known;
 use super::{DecodeError, Wire, v1};
 use crate::LeafFault;
-use crate::metadata::MetadataFault;
 use crate::postings::{LocateAnswer, PostingsAnswer};
 use crate::read::{Documents, ShownGeneration};
-use crate::replicate::{LogPage, Snapshot};
+use crate::replicate::Snapshot;
 use crate::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome};
 
@@ -56,12 +55,8 @@ outcomes! {
     GenerationAnswer, generation_answer: ShownGeneration, LeafFault;
     WriteAnswer, write_answer: WriteAnswer, LeafFault;
     WriteItemAnswer, write_item_answer: WriteOutcome, WriteFault;
-    LogTailAnswer, log_tail_answer: LogPage, LeafFault;
     OpenSnapshotAnswer, open_snapshot_answer: Snapshot, LeafFault;
-    HistoryAnswer, history_answer: History, LeafFault;
     ReadFileAnswer, read_file_answer: Bytes, LeafFault;
-    JoinAnswer, join_answer: (), MetadataFault;
-    StateAnswer, state_answer: Bytes, MetadataFault;
 }
 
 impl Wire for () {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{Generation, History, SeqNo, ShardKey};
+use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::read::{Documents, GetCall, ShardState};
-use gleaner_proto::replicate::{FileCall, LogPage, LogTailCall, Snapshot, SnapshotCall};
+use gleaner_proto::replicate::{
+    FileCall, FollowerMessages, PrimaryMessages, Snapshot, SnapshotCall,
+};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -19,6 +21,7 @@ use gleaner_query::answer::{FetchedHit, ShardHits};
 use tokio::time::Instant;
 
 use super::Leaf;
+use super::primary::Tail;
 use super::ranking::{fetched, share_threshold};
 use super::views::View;
 use crate::schedule::Broken;
@@ -236,10 +239,6 @@ impl LeafClient for Leaf {
 
 #[async_trait]
 impl ReplicationClient for Leaf {
-    async fn log_tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
-        self.copy(call.shard)?.tail(call).await
-    }
-
     async fn open_snapshot(&self, _call: SnapshotCall) -> Result<Snapshot, LeafFault> {
         Err(unsupported())
     }
@@ -248,8 +247,8 @@ impl ReplicationClient for Leaf {
         Err(unsupported())
     }
 
-    async fn history(&self, _shard: ShardKey) -> Result<History, LeafFault> {
-        Err(unsupported())
+    async fn follow(&self, said: FollowerMessages) -> Result<PrimaryMessages, NodeFault> {
+        Ok(Tail::answer(self.copies.clone(), said))
     }
 
     async fn close_snapshot(&self, _shard: ShardKey, _snapshot: u64) -> Result<(), LeafFault> {

@@ -1,76 +1,103 @@
-//! How a replica follows its primary: it reads the primary's log over the wire, makes each page
-//! durable, and shows what the refresh records in it say.
+//! How a replica follows its primary: it joins by a stream from where its log ends, makes what comes durable, and shows
+//! what the refresh records in it say.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use gleaner_model::SeqNo;
+use futures::{StreamExt as _, stream};
 use gleaner_model::operation::{Operation, OperationKind};
-use gleaner_proto::replicate::{LogPage, LogTailCall};
+use gleaner_model::{CopyId, SeqNo};
+use gleaner_proto::replicate::{BatchRecords, FollowerMessage, FollowerMessages, PrimaryMessages};
 use gleaner_proto::{GrpcLeaf, ReplicationClient};
-use tokio::time::sleep;
+use gleaner_replication::{Batch, FromFollower, FromPrimary, Join};
+use tokio::time::{sleep, timeout};
 
 use super::copy::Copy;
 use crate::documents::{apply, live};
-use crate::schedule::node_id;
+use crate::schedule::TERM;
 
-/// How long the primary may hold back an empty page.
-const WAIT: Duration = Duration::from_millis(400);
+/// How long a primary may be silent before its stream is given up.
+const SILENCE: Duration = Duration::from_secs(2);
 
-/// Pause after a call that failed.
+/// Pause after a stream that has ended.
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// Follows for as long as the process lives.
 pub(super) async fn run(copy: Arc<Copy>, primary: GrpcLeaf, recovery: Duration) {
     sleep(recovery).await;
-    // What the primary had and showed at its first answer: before that is here, nothing is answered.
-    let mut first: Option<(SeqNo, SeqNo)> = None;
+    // What the primary had at its first answer: before that is here, nothing is answered.
+    let mut goal: Option<SeqNo> = None;
     loop {
-        let from = SeqNo(copy.inner.lock().log.len() as u64);
-        let call = LogTailCall {
-            shard: copy.shard,
-            follower: node_id(copy.leaf),
-            from,
-            max_bytes: 1 << 20,
-            wait: if first.is_none() {
-                Duration::ZERO
-            } else {
-                WAIT
-            },
-            held: None,
-        };
-        match primary.log_tail(call).await {
-            Ok(page) => {
-                let (end, visible) = *first.get_or_insert((page.end, page.visible));
-                copy.take_page(&page).await;
-                let inner = copy.inner.lock();
-                let is_whole = inner.log.len() as u64 >= end.0 && inner.views.visible() >= visible;
-                let is_new = is_whole && !inner.is_started;
-                drop(inner);
-                if is_new {
-                    copy.start();
-                }
-            }
-            Err(_) => sleep(PAUSE).await,
+        if let Ok(answers) = primary.follow(copy.join()).await {
+            copy.follow(answers, &mut goal).await;
         }
+        sleep(PAUSE).await;
     }
 }
 
 impl Copy {
-    /// Adds a page to the log; shows its last refresh.
-    async fn take_page(&self, page: &LogPage) {
-        let mut shown = None;
-        {
-            let mut inner = self.inner.lock();
-            for record in &page.records {
-                let payload: &Bytes = &record.payload;
-                let operation = Operation::decode(payload).expect("the primary encoded it");
-                debug_assert_eq!(record.seq_no.0, inner.log.len() as u64);
-                if operation.kind == OperationKind::Refresh {
-                    shown = Some((record.seq_no, live(&inner.ids)));
+    /// Returns the name of a copy on a leaf.
+    pub(super) fn id(leaf: usize) -> CopyId {
+        CopyId([leaf as u8; 16])
+    }
+
+    /// Returns what a follower says: that it has its log.
+    fn join(&self) -> FollowerMessages {
+        let end = SeqNo(self.inner.lock().log.len() as u64);
+        let join = FollowerMessage {
+            shard: self.shard,
+            from: Self::id(self.leaf),
+            to: Self::id(self.cluster.schedule.copies_of(self.shard)[0]),
+            message: FromFollower::Join(Join {
+                term: TERM,
+                version: 0,
+                end,
+                last_term: TERM,
+                agreed: end,
+                agreed_term: None,
+                visible: SeqNo(0),
+            }),
+        };
+        let said = stream::once(std::future::ready(vec![join]));
+        said.chain(stream::pending()).boxed()
+    }
+
+    /// Takes what comes until the stream ends.
+    async fn follow(&self, mut answers: PrimaryMessages, goal: &mut Option<SeqNo>) {
+        while let Ok(Some(Ok(messages))) = timeout(SILENCE, answers.next()).await {
+            for message in messages {
+                let FromPrimary::Batches {
+                    agreed, batches, ..
+                } = message.message
+                else {
+                    continue;
+                };
+                let end = *goal.get_or_insert(agreed);
+                self.take_batches(batches).await;
+                let inner = self.inner.lock();
+                let is_new = inner.log.len() as u64 >= end.0 && !inner.is_started;
+                drop(inner);
+                if is_new {
+                    self.start();
                 }
-                apply(&mut inner.ids, record.seq_no, &operation);
+            }
+        }
+    }
+
+    /// Adds batches to the log; shows their last refresh.
+    async fn take_batches(&self, batches: Vec<Batch>) {
+        let mut shown = None;
+        for batch in batches {
+            let records = BatchRecords::decode(batch.payload).expect("the primary encoded it");
+            let mut inner = self.inner.lock();
+            for (payload, seq_no) in records.payloads.iter().zip(batch.first.0..) {
+                let operation = Operation::decode(payload).expect("the primary encoded it");
+                debug_assert_eq!(seq_no, inner.log.len() as u64);
+                let seq_no = SeqNo(seq_no);
+                if operation.kind == OperationKind::Refresh {
+                    shown = Some((seq_no, live(&inner.ids)));
+                }
+                apply(&mut inner.ids, seq_no, &operation);
                 inner.log.push(operation);
             }
         }

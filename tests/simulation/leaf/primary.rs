@@ -1,22 +1,28 @@
-//! What a primary does beyond searching: order writes, sync them, show them, hand out its log.
+//! What a primary does beyond searching: order writes, sync them, show them, send its log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use gleaner_model::operation::{Operation, OperationKind};
-use gleaner_model::{Generation, SeqNo, Version};
+use gleaner_model::{CopyId, Generation, SeqNo, ShardKey, Version};
 use gleaner_proto::LeafFault;
-use gleaner_proto::replicate::{LogPage, LogRecord, LogTailCall};
+use gleaner_proto::replicate::{BatchRecords, FollowerMessages, PrimaryMessage, PrimaryMessages};
 use gleaner_proto::write::{
     Condition, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem, WriteOutcome,
     WriteResult,
 };
+use gleaner_replication::{Batch, FromFollower, FromPrimary, Join};
 use tokio::time::{sleep, timeout};
 
 use super::copy::{Copy, Inner};
 use crate::cluster::operation;
 use crate::documents::{Known, apply, live};
 use crate::schedule::{Broken, TERM};
+
+/// How long a follower hears nothing at most.
+const WAIT: Duration = Duration::from_millis(400);
 
 /// Reads the log after a crash, shows all of it, and refreshes from time to time.
 pub(super) async fn run(copy: Arc<Copy>, recovery: Duration) {
@@ -81,26 +87,97 @@ impl Copy {
         })
     }
 
-    /// Returns records of the log, only what is synced; waits for the first.
-    pub(super) async fn tail(&self, call: LogTailCall) -> Result<LogPage, LeafFault> {
-        self.check_primary()?;
-        let from = call.from.0 as usize;
-        let more = self.wait_until(|inner| inner.num_synced > from);
-        // Late or not: a page without records is an answer.
-        drop(timeout(call.wait, more).await);
+    /// Returns records of the log as one batch, only what is synced, and where that ends; waits for the first.
+    pub(super) async fn records(&self, from: SeqNo) -> (Vec<Batch>, SeqNo) {
+        let start = from.0 as usize;
+        let more = self.wait_until(|inner| inner.num_synced > start);
+        // Late or not: no records are an answer.
+        drop(timeout(WAIT, more).await);
         let inner = self.inner.lock();
-        let synced = &inner.log[..inner.num_synced];
-        let record = |(operation, seq_no): (&Operation, u64)| LogRecord {
-            seq_no: SeqNo(seq_no),
-            term: TERM,
-            payload: operation.encode(),
+        let end = SeqNo(inner.num_synced as u64);
+        let wanted = inner.log[..inner.num_synced].get(start..);
+        let payloads: Vec<_> = wanted
+            .into_iter()
+            .flatten()
+            .map(Operation::encode)
+            .collect();
+        if payloads.is_empty() {
+            return (Vec::new(), end);
+        }
+        let records = BatchRecords {
+            producer: None,
+            payloads,
         };
-        let wanted = synced.get(from..).unwrap_or_default().iter();
-        Ok(LogPage {
-            records: wanted.zip(call.from.0..).map(record).collect(),
-            first_available: SeqNo(0),
-            end: SeqNo(inner.num_synced as u64),
-            visible: inner.views.visible(),
+        let batch = Batch {
+            term: TERM,
+            first: from,
+            next: end,
+            payload: records.encode(),
+        };
+        (vec![batch], end)
+    }
+}
+
+/// What a primary sends to one follower.
+pub(super) struct Tail {
+    copies: BTreeMap<ShardKey, Arc<Copy>>,
+    said: FollowerMessages,
+    joined: Option<Joined>,
+}
+
+/// A follower that has joined.
+struct Joined {
+    copy: Arc<Copy>,
+    follower: CopyId,
+    /// What it has, or was sent.
+    next: SeqNo,
+}
+
+impl Tail {
+    /// Answers a stream of a follower.
+    pub(super) fn answer(
+        copies: BTreeMap<ShardKey, Arc<Copy>>,
+        said: FollowerMessages,
+    ) -> PrimaryMessages {
+        let tail = Self {
+            copies,
+            said,
+            joined: None,
+        };
+        let answers = stream::unfold(tail, |mut tail| async move {
+            let message = tail.next().await?;
+            Some((Ok(vec![message]), tail))
+        });
+        answers.boxed()
+    }
+
+    /// Returns what is sent next; `None` where the follower is at the wrong copy, or that does not serve.
+    async fn next(&mut self) -> Option<PrimaryMessage> {
+        if self.joined.is_none() {
+            let join = self.said.next().await?.into_iter().next()?;
+            let FromFollower::Join(Join { end, .. }) = join.message else {
+                return None;
+            };
+            self.joined = Some(Joined {
+                copy: Arc::clone(self.copies.get(&join.shard)?),
+                follower: join.from,
+                next: end,
+            });
+        }
+        let joined = self.joined.as_mut()?;
+        let copy = &joined.copy;
+        copy.check_primary().ok()?;
+        let (batches, end) = copy.records(joined.next).await;
+        joined.next = end.max(joined.next);
+        Some(PrimaryMessage {
+            shard: copy.shard,
+            from: Copy::id(copy.leaf),
+            to: joined.follower,
+            message: FromPrimary::Batches {
+                term: TERM,
+                agreed: end,
+                batches,
+            },
         })
     }
 }

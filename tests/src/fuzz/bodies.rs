@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use gleaner_adapter::{Format, Joiner};
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_api::{KeyMaker, Moment, Searches};
+use gleaner_api::{KeyMaker, Moment, Searches, action_shown};
 use gleaner_cache::Memo;
 use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid};
 use gleaner_query::Limits;
@@ -39,6 +39,13 @@ pub(super) fn search(bytes: &[u8]) {
     let one = CanonicalRequest::of(&search, NOW_MS);
     let two = CanonicalRequest::of(&again, NOW_MS);
     assert_eq!(format!("{one:?}"), format!("{two:?}"));
+}
+
+/// Lines of a bulk: what the usual line says is what it says by the long way.
+pub(super) fn bulk(bytes: &[u8]) {
+    for line in bytes.split(|byte| *byte == b'\n') {
+        assert_eq!(action_shown(line), action_shown(line));
+    }
 }
 
 /// The texts of `query_string` and `simple_query_string`: the simple one takes any text.

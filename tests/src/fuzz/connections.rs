@@ -10,13 +10,16 @@ use gleaner_front::{Front, FrontOptions};
 use gleaner_server::ServerOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 /// Longest time until a connection whose client has said all is over.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Panics of this process, of tasks too.
+/// Name of the threads that serve connections. Other tests of the process panic too.
+const SERVING: &str = "fuzzed-serving";
+
+/// Panics of those threads.
 static NUM_PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// What listens.
@@ -31,10 +34,14 @@ fn site() -> &'static Site {
     SITE.get_or_init(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            NUM_PANICS.fetch_add(1, Ordering::SeqCst);
+            if std::thread::current().name() == Some(SERVING) {
+                NUM_PANICS.fetch_add(1, Ordering::SeqCst);
+            }
             before(info);
         }));
-        let runtime = Runtime::new().expect("a runtime");
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.enable_all().thread_name(SERVING).build();
+        let runtime = runtime.expect("a runtime");
         let (http, resp) = runtime.block_on(async { (start_front().await, start_redis().await) });
         Site {
             runtime,
@@ -51,6 +58,7 @@ async fn start_front() -> SocketAddr {
     let options = FrontOptions {
         backends: vec!["http://127.0.0.1:9".parse().expect("an address")],
         probe_every: Duration::from_secs(3_600),
+        session: Some("cookie".parse().expect("a key")),
         ..FrontOptions::default()
     };
     let front = Front::start(options);
@@ -103,6 +111,22 @@ async fn send(address: SocketAddr, bytes: &[u8]) {
 pub(super) fn http(bytes: &[u8]) {
     let site = site();
     site.runtime.block_on(send(site.http, bytes));
+}
+
+/// A header of cookies, behind a PROXY header that is one.
+pub(super) fn cookie(bytes: &[u8]) {
+    let head = b"PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nCookie: ";
+    let request = [&head[..], bytes, b"\r\n\r\n"].concat();
+    let site = site();
+    site.runtime.block_on(send(site.http, &request));
+}
+
+/// A PROXY header, and a request behind it.
+pub(super) fn proxy(bytes: &[u8]) {
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let site = site();
+    site.runtime
+        .block_on(send(site.http, &[bytes, &request[..]].concat()));
 }
 
 /// Requests of Redis clients.

@@ -50,6 +50,19 @@ pub(super) fn parse(text: &[u8], number: usize, limits: &Limits) -> Result<Actio
     }
 }
 
+/// Returns the action of a line as it is read; `None` where it is refused. For who tries the reader with any bytes.
+///
+/// # Panics
+/// When the usual line is read in another way than any other.
+pub fn action_shown(line: &[u8]) -> Option<String> {
+    let any = parse_any(line, 1, &Limits::default());
+    if let Some(usual) = parse_usual(line) {
+        let any = any.as_ref().ok();
+        assert_eq!(any, Some(&usual), "by the long way it is another");
+    }
+    any.ok().map(|action| format!("{action:?}"))
+}
+
 /// The usual line: one action, and texts that say where. It is read without building a tree.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]

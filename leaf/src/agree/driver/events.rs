@@ -1,7 +1,6 @@
 //! What happens to a copy: entries and nodes, messages, the passing of time.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use gleaner_coordinator::entries::{EntryTable, StoredEntry};
 use gleaner_log::Agreement;
@@ -11,6 +10,7 @@ use gleaner_replication::{Event, FromFollower, FromPrimary, Settings};
 
 use super::{CopyDriver, DriverEnd, Machine};
 use crate::agree::downstream::FollowerStream;
+use crate::agree::rules::Rule;
 
 /// Copies up to which one in sync is enough, where the index does not say otherwise.
 const MANY_COPIES: usize = 2;
@@ -100,6 +100,7 @@ impl CopyDriver {
         };
         match (&message, is_current(&machine)) {
             (_, Some(true)) => {}
+            (_, Some(false)) if self.omits(Rule::HearJoinedStream) => {}
             (FromFollower::Join(_), known) => {
                 if known.is_some() {
                     self.run(&mut machine, Event::FollowerGone { follower: from });
@@ -132,7 +133,8 @@ impl CopyDriver {
         let table = self.hub.table();
         let name = node.and_then(|node| table.name_of(node)).cloned();
         let name = name.unwrap_or_else(|| NodeId(follower.to_string().into()));
-        self.followers.heard(&name, end, Instant::now());
+        let now = tokio::time::Instant::now().into_std();
+        self.followers.heard(&name, end, now);
     }
 
     /// Takes a message of the primary.

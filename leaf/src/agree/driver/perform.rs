@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, TakeOverGuard};
 use gleaner_log::{Agreement, ProducerSequence, RecordBatch};
-use gleaner_model::{CopyId, SeqNo};
+use gleaner_model::{CopyId, Revision, SeqNo};
 use gleaner_proto::replicate::{BatchRecords, FollowerMessage, PrimaryMessage};
 use gleaner_replication::{
-    Answer, Batch, Effect, Event, FromFollower, FromPrimary, Outcome, Proposal, Report,
+    Answer, Batch, Change, Effect, Event, FromFollower, FromPrimary, Outcome, Proposal, Report,
 };
 
 use super::{CopyDriver, DriverEnd, EndedReign, Machine, Reign};
 use crate::agree::downstream::Out;
 use crate::agree::log_lane::LogWork;
+use crate::agree::rules::Rule;
 
 /// What a batch counts for beside its bytes while it waits.
 const BATCH_OVERHEAD: u64 = 1 << 10;
@@ -32,13 +33,7 @@ impl CopyDriver {
         }
         machine.told.agreed = machine.copy.agreed();
         machine.told.may_order = machine.copy.may_order();
-        self.status.send_if_modified(|status| {
-            let has_changed = *status != machine.told;
-            if has_changed {
-                status.clone_from(&machine.told);
-            }
-            has_changed
-        });
+        self.publish(machine);
     }
 
     /// Does what a machine that was only asked wants.
@@ -180,6 +175,9 @@ impl CopyDriver {
                 incarnation: guard.incarnation,
             }),
         };
+        if matches!(proposal.change, Change::Shrink { .. }) && self.omits(Rule::ShrinkByStore) {
+            return self.pretend_made(proposal);
+        }
         tokio::spawn(async move {
             let shard = change.shard;
             let outcome = match entries.change(change).await {
@@ -204,6 +202,19 @@ impl CopyDriver {
                     Some(outcome) => Event::Answer(Answer { proposal, outcome }),
                     None => Event::EntryGone,
                 });
+            }
+        });
+    }
+
+    /// Takes a change as made without asking for it, which only a planted error does.
+    fn pretend_made(&self, proposal: Proposal) {
+        let (me, revision) = (self.me.clone(), proposal.expected);
+        let outcome = Outcome::Made {
+            revision: Revision(revision.0 + 1),
+        };
+        tokio::spawn(async move {
+            if let Some(driver) = me.upgrade() {
+                driver.handle(Event::Answer(Answer { proposal, outcome }));
             }
         });
     }

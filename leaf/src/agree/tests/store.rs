@@ -1,35 +1,27 @@
-//! A store of entries in memory, and a coordinator that has it.
+//! A coordinator with entries in memory that notes what each change of an entry has left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
-use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, ShardEntries};
+use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, EmbeddedEntries, ShardEntries};
 use gleaner_model::{
-    ClusterState, CopyId, CopyMeta, Entry, Incarnation, NodeId, NodeUuid, Revision, ShardKey,
+    ClusterState, CopyId, CopyMeta, Entry, Incarnation, NodeId, NodeUuid, ShardKey,
 };
-use gleaner_replication::Change;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// Entries and nodes in memory.
-pub(super) struct MemoryEntries {
-    table: watch::Sender<Arc<EntryTable>>,
-    /// What each change that was made has left, in their order.
+/// Entries whose changes are noted.
+#[derive(Default)]
+pub(super) struct NotedEntries {
+    inner: EmbeddedEntries,
     made: Mutex<Vec<Arc<Entry>>>,
 }
 
-impl MemoryEntries {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            table: watch::Sender::new(Arc::default()),
-            made: Mutex::default(),
-        })
-    }
-
+impl NotedEntries {
     pub(super) fn table(&self) -> Arc<EntryTable> {
-        Arc::clone(&self.table.borrow())
+        self.inner.table()
     }
 
     /// Returns what each change that was made has left, in their order.
@@ -37,86 +29,46 @@ impl MemoryEntries {
         self.made.lock().clone()
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut EntryTable) -> T) -> T {
-        let mut outcome = None;
-        self.table.send_modify(|table| {
-            let table = Arc::make_mut(table);
-            table.revision = Revision(table.revision.0 + 1);
-            outcome = Some(change(table));
-        });
-        outcome.expect("it was called")
-    }
-
     /// Says that a node is alive under a name, or not any more.
     pub(super) fn set_alive(&self, name: &str, node: NodeUuid, process: Option<Incarnation>) {
-        self.write(|table| {
-            table.nodes.insert(NodeId(name.into()), node);
-            match process {
-                Some(process) => table.alive.insert(node, process),
-                None => table.alive.remove(&node),
-            }
-        });
+        self.inner.set_alive(&NodeId(name.into()), node, process);
     }
 
     /// Makes the entry of a shard with copies on nodes, the primary's first.
     pub(super) fn create(&self, shard: ShardKey, nodes: &[NodeUuid]) {
-        let copies: Vec<_> = nodes.iter().map(|node| (CopyId(node.0), *node)).collect();
-        let create = Change::Create {
-            primary: copies[0].0,
-            copies: copies
-                .iter()
-                .map(|(copy, node)| (*copy, CopyMeta::on(*node)))
-                .collect::<BTreeMap<_, _>>(),
-        };
-        let entry = create.apply(None, 1).expect("allowed").expect("an entry");
-        self.write(|table| {
-            let stored = StoredEntry {
-                entry: Arc::new(entry),
-                revision: table.revision,
-            };
-            table.shards.insert(shard, stored);
-        });
+        let copies = nodes
+            .iter()
+            .map(|node| (CopyId(node.0), CopyMeta::on(*node)));
+        let copies: BTreeMap<_, _> = copies.collect();
+        self.inner
+            .put(shard, Entry::first(CopyId(nodes[0].0), copies));
     }
 }
 
 #[async_trait]
-impl ShardEntries for MemoryEntries {
+impl ShardEntries for NotedEntries {
     fn watch(&self) -> watch::Receiver<Arc<EntryTable>> {
-        self.table.subscribe()
+        self.inner.watch()
     }
 
     async fn read(&self, shard: ShardKey) -> Result<Option<StoredEntry>, CoordinatorError> {
-        Ok(self.table().shards.get(&shard).cloned())
+        self.inner.read(shard).await
     }
 
     async fn change(&self, change: EntryChange) -> EntryOutcome {
-        self.write(|table| {
-            let Some(stored) = table.shards.get(&change.shard).cloned() else {
-                return EntryOutcome::Gone;
-            };
-            let is_held = change.guard.is_none_or(|guard| {
-                !table.alive.contains_key(&guard.absent)
-                    && table.alive.get(&guard.node) == Some(&guard.incarnation)
-            });
-            if stored.revision != change.expected || !is_held {
-                return EntryOutcome::Refused(stored);
-            }
-            self.made.lock().push(Arc::clone(&change.entry));
-            let revision = table.revision;
-            let stored = StoredEntry {
-                entry: change.entry,
-                revision,
-            };
-            table.shards.insert(change.shard, stored);
-            EntryOutcome::Made { revision }
-        })
+        let mut made = self.made.lock();
+        let (entry, outcome) = (Arc::clone(&change.entry), self.inner.swap(change));
+        if let EntryOutcome::Made { .. } = outcome {
+            made.push(entry);
+        }
+        outcome
     }
 }
 
 /// A state in memory, with entries.
 pub(super) struct WithEntries {
     pub(super) state: Embedded,
-    pub(super) entries: Arc<MemoryEntries>,
+    pub(super) entries: Arc<NotedEntries>,
 }
 
 #[async_trait]

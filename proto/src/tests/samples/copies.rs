@@ -6,7 +6,7 @@ use std::time::Duration;
 use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo};
 use gleaner_replication::{Batch, Beat, FromFollower, FromPrimary, Join, TermEnd};
 
-use super::{history, shard};
+use super::shard;
 use crate::read::{CopyRecovery, RecoverySource, SegmentState};
 use crate::replicate::{
     FollowerMessage, PrimaryMessage, Production, Snapshot, SnapshotBase, SnapshotFile,
@@ -14,7 +14,6 @@ use crate::replicate::{
 
 pub(crate) fn snapshot() -> Snapshot {
     Snapshot {
-        last: None,
         id: 77,
         next_seq_no: SeqNo(9),
         files: vec![SnapshotFile {
@@ -22,7 +21,6 @@ pub(crate) fn snapshot() -> Snapshot {
             num_bytes: 10,
             crc32c: 0xdead_beef,
         }],
-        history: Some(history()),
         base: Some(SnapshotBase {
             term: PrimaryTerm(4),
             producers: vec![Production {

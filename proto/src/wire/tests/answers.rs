@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use gleaner_leases::FollowAnswer;
-use gleaner_model::{
-    Chain, Generation, History, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Terms, Version,
-};
+use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
 use gleaner_query::answer::{Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, ViewId};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -15,13 +13,12 @@ use proptest::sample::select;
 use super::calls::{bytes, shard};
 use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, unmatched, value};
 use super::queries::{sort_value, tie_break};
-use crate::metadata::MetadataFault;
 use crate::node::{NodeInfo, Readiness};
 use crate::read::{
     CopyRecovery, Document, Documents, RecoverySource, SegmentState, ShardCounters, ShardPhase,
     ShardState, ShownGeneration,
 };
-use crate::replicate::{LogPage, LogRecord, Snapshot, SnapshotFile};
+use crate::replicate::{Snapshot, SnapshotFile};
 use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
 use crate::tests::samples;
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
@@ -353,23 +350,6 @@ fn copy_recovery() -> impl Strategy<Value = CopyRecovery> {
     })
 }
 
-fn log_record() -> impl Strategy<Value = LogRecord> {
-    (any::<u64>(), any::<u64>(), bytes()).prop_map(|(seq_no, term, payload)| LogRecord {
-        seq_no: SeqNo(seq_no),
-        term: PrimaryTerm(term),
-        payload,
-    })
-}
-
-pub(super) fn log_page() -> impl Strategy<Value = LogPage> {
-    (vec(log_record(), 0..4), any::<[u64; 3]>()).prop_map(|(records, numbers)| LogPage {
-        records,
-        first_available: SeqNo(numbers[0]),
-        end: SeqNo(numbers[1]),
-        visible: SeqNo(numbers[2]),
-    })
-}
-
 pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
     let file =
         (text(), any::<u64>(), any::<u32>()).prop_map(|(name, num_bytes, crc32c)| SnapshotFile {
@@ -377,50 +357,13 @@ pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
             num_bytes,
             crc32c,
         });
-    let last = of(log_record());
-    let parts = (
-        any::<u64>(),
-        any::<u64>(),
-        vec(file, 0..4),
-        of(history()),
-        last,
-    );
-    parts.prop_map(|(id, next_seq_no, files, history, last)| Snapshot {
+    let parts = (any::<u64>(), any::<u64>(), vec(file, 0..4));
+    parts.prop_map(|(id, next_seq_no, files)| Snapshot {
         base: samples::snapshot().base.filter(|_| id % 2 == 0),
         id,
         next_seq_no: SeqNo(next_seq_no),
         files,
-        last,
-        history,
     })
-}
-
-pub(super) fn history() -> impl Strategy<Value = History> {
-    let starts = vec((any::<u64>(), any::<u64>()), 0..4);
-    let chain = of((any::<u64>(), any::<u64>()));
-    (any::<u64>(), any::<u64>(), starts, chain).prop_map(|(next, known_from, starts, chain)| {
-        let starts = starts.into_iter();
-        History {
-            next: SeqNo(next),
-            terms: Terms {
-                known_from: SeqNo(known_from),
-                starts: starts
-                    .map(|(term, at)| (PrimaryTerm(term), SeqNo(at)))
-                    .collect(),
-            },
-            chain: chain.map(|(origin, hash)| Chain { origin, hash }),
-        }
-    })
-}
-
-pub(super) fn metadata_fault() -> impl Strategy<Value = MetadataFault> {
-    prop_oneof![
-        any::<u64>().prop_map(|current| MetadataFault::Conflict { current }),
-        text().prop_map(|reason| MetadataFault::Unreachable { reason }),
-        text().prop_map(|reason| MetadataFault::Store { reason }),
-        text().prop_map(|what| MetadataFault::Unsupported { what }),
-        text().prop_map(|reason| MetadataFault::TooLarge { reason }),
-    ]
 }
 
 pub(super) fn node_info() -> impl Strategy<Value = NodeInfo> {

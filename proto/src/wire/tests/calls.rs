@@ -11,11 +11,11 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::answers::{history, write_fault};
+use super::answers::write_fault;
 use super::clauses::{clause, expansion_request, id, statistics_request, text};
 use super::queries::{field_format, highlight, shard_query, source_filter};
 use crate::read::{GenerationsCall, GetCall};
-use crate::replicate::{FileCall, LogTailCall, SnapshotCall};
+use crate::replicate::{FileCall, SnapshotCall};
 use crate::search::{
     ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, FetchWhat, HighlightWhat,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsCall,
@@ -264,31 +264,14 @@ pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
         )
 }
 
-pub(super) fn log_tail_call() -> impl Strategy<Value = LogTailCall> {
-    let numbers = (any::<u64>(), any::<usize>());
-    (shard(), node(), numbers, time(), of(history())).prop_map(
-        |(shard, follower, (from, max_bytes), wait, held)| LogTailCall {
-            shard,
-            follower,
-            from: SeqNo(from),
-            max_bytes,
-            wait,
-            held,
-        },
-    )
-}
-
 pub(super) fn snapshot_call() -> impl Strategy<Value = SnapshotCall> {
-    let parts = (shard(), node(), time(), any::<bool>(), of(history()));
-    parts.prop_map(
-        |(shard, follower, keep_alive, any_copy, held)| SnapshotCall {
-            shard,
-            follower,
-            keep_alive,
-            any_copy,
-            held,
-        },
-    )
+    let parts = (shard(), node(), time(), any::<bool>());
+    parts.prop_map(|(shard, follower, keep_alive, any_copy)| SnapshotCall {
+        shard,
+        follower,
+        keep_alive,
+        any_copy,
+    })
 }
 
 pub(super) fn file_call() -> impl Strategy<Value = FileCall> {

@@ -221,7 +221,7 @@ fn read_as_anything(bytes: &Bytes) {
     read::<Explanation>(bytes);
     read::<Result<gleaner_query::answer::ShardHits, LeafFault>>(bytes);
     read::<Result<crate::write::WriteAnswer, LeafFault>>(bytes);
-    read::<Result<crate::replicate::LogPage, LeafFault>>(bytes);
+    read::<Result<crate::replicate::Snapshot, LeafFault>>(bytes);
 }
 
 proptest! {

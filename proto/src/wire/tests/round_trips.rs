@@ -6,13 +6,13 @@ use proptest::prelude::*;
 
 use super::answers::{
     documents, expand_answer, explain_answer, explanation, fault, fetched_hit, follow_answer,
-    generation, history, log_page, metadata_fault, node_info, outcome, readiness, shard_hits,
-    shard_state, shown, snapshot, statistics_answer, write_answer, write_fault,
+    generation, node_info, outcome, readiness, shard_hits, shard_state, shown, snapshot,
+    statistics_answer, write_answer, write_fault,
 };
 use super::calls::{
     bytes, expand_call, explain_call, fetch_call, file_call, follow_call, generations_call,
-    get_call, log_tail_call, open_views_call, pinned_view, search_call, snapshot_call,
-    statistics_call, write_call,
+    get_call, open_views_call, pinned_view, search_call, snapshot_call, statistics_call,
+    write_call,
 };
 use super::clauses::{clause, value};
 use super::comes_back;
@@ -70,13 +70,11 @@ proptest! {
     fn calls_about_shards(
         views in open_views_call(),
         generations in generations_call(),
-        tail in log_tail_call(),
         snapshot in snapshot_call(),
         file in file_call(),
     ) {
         comes_back(&views);
         comes_back(&generations);
-        comes_back(&tail);
         comes_back(&snapshot);
         comes_back(&file);
     }
@@ -122,14 +120,10 @@ proptest! {
 
     #[test]
     fn answers_to_copies(
-        page in outcome(log_page()),
         snapshot in outcome(snapshot()),
-        history in outcome(history()),
         file in outcome(bytes()),
     ) {
-        comes_back(&page);
         comes_back(&snapshot);
-        comes_back(&history);
         comes_back(&file);
     }
 
@@ -137,7 +131,6 @@ proptest! {
     fn faults_and_nodes(
         leaf in fault(),
         write in write_fault(),
-        metadata in metadata_fault(),
         info in node_info(),
         stats in node_stats(),
         readiness in readiness(),
@@ -145,7 +138,6 @@ proptest! {
     ) {
         comes_back(&leaf);
         comes_back(&write);
-        comes_back(&metadata);
         comes_back(&info);
         comes_back(&stats);
         comes_back(&readiness);

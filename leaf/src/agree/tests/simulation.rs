@@ -1,0 +1,172 @@
+//! Leaves as they are, but for their engines, under faults: the real driver, streams and log, in time that is simulated.
+//!
+//! ```text
+//! cargo test -p gleaner-leaf --lib simulation                               the first seeds
+//! cargo xtask prove --tier copies                                           thousands of them
+//! GLEANER_SIMULATE=17 cargo test -p gleaner-leaf --lib simulation::one_seed -- --nocapture
+//! ```
+//!
+//! What is real, what is a model, and what each run promises is in `docs/decisions/0056-simulated-leaves.md`. A run is
+//! decided by its seed: each process is a runtime of one thread on a clock that only [`world`] moves.
+
+mod client;
+mod ending;
+mod faults;
+mod history;
+mod links;
+mod model;
+mod operation;
+mod process;
+mod store;
+mod world;
+
+use std::env;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::agree::rules::Rule;
+use history::Tally;
+use world::{Outcome, run};
+
+/// Seeds: reduced, and in full.
+const NUM_SEEDS: (u64, u64) = (200, 6_000);
+
+/// Seeds within which each planted error is found.
+const NUM_PLANTED: u64 = 500;
+
+/// One seed in this many is run twice.
+const REPEATED: u64 = 25;
+
+/// Names the one seed that [`one_seed`] replays.
+const REPLAYED: &str = "GLEANER_SIMULATE";
+
+#[test]
+fn faults_break_no_promise() {
+    let is_full = env::var_os("GLEANER_PROVE").is_some();
+    let num_seeds = if is_full { NUM_SEEDS.1 } else { NUM_SEEDS.0 };
+    let first = first_seed();
+    let (tally, broken) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
+    in_parallel(num_seeds, |number| {
+        let seed = first + number;
+        let outcome = run(seed, None, false);
+        tally.lock().add(&outcome.tally);
+        broken.lock().extend(told(seed, &outcome));
+        if number.is_multiple_of(REPEATED) && run(seed, None, false).hash != outcome.hash {
+            broken
+                .lock()
+                .push(format!("seed {seed} is not the same run twice"));
+        }
+        true
+    });
+    let (tally, broken) = (tally.into_inner(), broken.into_inner());
+    println!("{num_seeds} seeds from {first}: {tally:?}");
+    assert!(
+        broken.is_empty(),
+        "{} runs:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
+    for (what, num) in [
+        ("acknowledged", tally.num_acknowledged / 100),
+        ("reads", tally.num_reads / 50),
+        (
+            "unflagged searches",
+            (tally.num_searches - tally.num_flagged) / 50,
+        ),
+        ("refreshes", tally.num_refreshes / 10),
+        ("terms", tally.num_terms / 2),
+        ("lives", tally.num_lives / 3),
+    ] {
+        assert!(num >= num_seeds, "too few {what}: {tally:?}");
+    }
+}
+
+/// Each rule of the driver is left out, and each time a promise is broken within so many seeds.
+#[test]
+fn every_planted_error_is_found() {
+    let mut missed = Vec::new();
+    for (rule, first) in PLANTED {
+        let found = Mutex::new(None);
+        in_parallel(NUM_PLANTED, |number| {
+            let seed = first + number;
+            if let Some(broken) = run(seed, Some(rule), false).broken {
+                found.lock().get_or_insert((seed, broken));
+            }
+            found.lock().is_none()
+        });
+        match found.into_inner() {
+            Some((seed, broken)) => println!("{rule:?} is found by seed {seed}: {broken}"),
+            None => missed.push(rule),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "left out, and nothing is found: {missed:?}"
+    );
+}
+
+/// The rules that are left out, one at a time, and a seed that has found it: the first that is tried.
+const PLANTED: [(Rule, u64); 10] = [
+    (Rule::AnswerWhenAgreed, 2),
+    (Rule::AgreedBeforeEnd, 2),
+    (Rule::ApplyAgreed, 2),
+    (Rule::TellByRight, 124),
+    (Rule::ServeByRight, 3),
+    (Rule::RefreshEverywhere, 0),
+    (Rule::ShrinkByStore, 12),
+    (Rule::ConfirmDurable, 63),
+    (Rule::FenceDurable, 202),
+    (Rule::HearJoinedStream, 86),
+];
+
+/// Runs the seed that the environment names, and prints what happened.
+#[test]
+fn one_seed() {
+    let Some(seed) = env::var(REPLAYED).ok().and_then(|text| text.parse().ok()) else {
+        return;
+    };
+    let outcome = run(seed, None, true);
+    for line in &outcome.lines {
+        println!("{line}");
+    }
+    println!(
+        "seed {seed}, hash {:016x}: {:?}",
+        outcome.hash, outcome.tally
+    );
+    assert_eq!(told(seed, &outcome), None);
+}
+
+/// Says what was broken, and how to see it again.
+fn told(seed: u64, outcome: &Outcome) -> Option<String> {
+    let broken = outcome.broken.as_ref()?;
+    Some(format!(
+        "seed {seed}: {broken}\n  replay: {REPLAYED}={seed} cargo test -p gleaner-leaf --lib \
+         simulation::one_seed -- --nocapture"
+    ))
+}
+
+fn first_seed() -> u64 {
+    let asked = env::var("GLEANER_SEED").ok();
+    let asked: u64 = asked.and_then(|text| text.parse().ok()).unwrap_or(1);
+    asked.wrapping_sub(1).wrapping_mul(NUM_SEEDS.1)
+}
+
+/// Does `work` for numbers from 0 on, on all processors, until it says that no more is to be done.
+fn in_parallel(num: u64, work: impl Fn(u64) -> bool + Sync) {
+    let next = AtomicU64::new(0);
+    let num_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..num_threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= num || !work(number) {
+                        next.store(num, Ordering::Relaxed);
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}

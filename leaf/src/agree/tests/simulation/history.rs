@@ -1,0 +1,271 @@
+//! What was acknowledged, applied, read and shown in a run, by anybody, and which of it breaks a promise.
+//!
+//! Each operation has a number of its own. A position has one operation for ever, from the moment when a copy applies it,
+//! a client is told of it, or it is acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gleaner_model::{CopyId, Entry, Incarnation, PrimaryTerm};
+
+use super::operation::{Document, Operation};
+
+/// What runs add up to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) num_acknowledged: u64,
+    pub(super) num_unknown: u64,
+    pub(super) num_refused: u64,
+    pub(super) num_reads: u64,
+    pub(super) num_searches: u64,
+    pub(super) num_flagged: u64,
+    pub(super) num_refreshes: u64,
+    pub(super) num_terms: u64,
+    pub(super) num_lives: u64,
+    pub(super) num_faults: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.num_acknowledged += other.num_acknowledged;
+        self.num_unknown += other.num_unknown;
+        self.num_refused += other.num_refused;
+        self.num_reads += other.num_reads;
+        self.num_searches += other.num_searches;
+        self.num_flagged += other.num_flagged;
+        self.num_refreshes += other.num_refreshes;
+        self.num_terms += other.num_terms;
+        self.num_lives += other.num_lives;
+        self.num_faults += other.num_faults;
+    }
+}
+
+/// A life of a copy: the process that runs it.
+pub(super) type Life = (CopyId, Incarnation);
+
+/// All that is known of a run.
+#[derive(Default)]
+pub(super) struct History {
+    pub(super) tally: Tally,
+    /// What happened, for whoever replays a run.
+    pub(super) lines: Vec<String>,
+    /// Milliseconds of true time.
+    pub(super) now_ms: u64,
+    pub(super) is_traced: bool,
+    hash: u64,
+    broken: Option<String>,
+    /// The operation of each position that must stay.
+    settled: BTreeMap<u64, Operation>,
+    refused: BTreeSet<u64>,
+    /// Who leads each term.
+    reigns: BTreeMap<PrimaryTerm, Life>,
+    /// Position of the newest write of a document that a read must know of.
+    newest: BTreeMap<u8, u64>,
+    /// Position after the last refresh that was acknowledged.
+    refreshed: u64,
+    entry: Option<Entry>,
+}
+
+impl History {
+    /// Notes something that happened.
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        let line = format!("{:>6} {}", self.now_ms, what());
+        for byte in line.bytes() {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        if self.is_traced {
+            self.lines.push(line);
+        }
+    }
+
+    /// Returns what tells this run from others.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Returns the first promise that was broken.
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    pub(super) fn break_promise(&mut self, what: String) {
+        self.note(|| format!("BROKEN {what}"));
+        self.broken.get_or_insert(what);
+    }
+
+    /// An operation stays at a position from now on.
+    fn settle(&mut self, position: u64, operation: Operation, how: &str) {
+        let held = *self.settled.entry(position).or_insert(operation);
+        if held != operation {
+            self.break_promise(format!(
+                "{position} was {held:?}, and is {operation:?}: {how}"
+            ));
+        }
+        if self.refused.contains(&operation.number) {
+            self.break_promise(format!(
+                "{operation:?} was refused, and is {how} at {position}"
+            ));
+        }
+    }
+
+    /// A copy has applied an operation.
+    pub(super) fn applied(&mut self, copy: CopyId, position: u64, operation: Operation) {
+        self.note(|| format!("{} applies {position} {operation:?}", short(copy)));
+        self.settle(position, operation, "applied");
+    }
+
+    /// A client was told that operations are written.
+    pub(super) fn acknowledge(
+        &mut self,
+        (life, term): (Life, PrimaryTerm),
+        first: u64,
+        operations: &[Operation],
+    ) {
+        self.note(|| format!("{} acknowledges {first} {operations:?}", short(life.0)));
+        self.lead(life, term);
+        for (position, operation) in (first..).zip(operations) {
+            self.settle(position, *operation, "acknowledged");
+            if let Some(document) = operation.document {
+                let newest = self.newest.entry(document).or_default();
+                *newest = (*newest).max(position);
+            }
+        }
+        self.tally.num_acknowledged += 1;
+    }
+
+    /// A client was told that operations are not written.
+    pub(super) fn refuse(&mut self, operations: &[Operation]) {
+        for operation in operations {
+            self.refused.insert(operation.number);
+            if self.settled.values().any(|settled| settled == operation) {
+                self.break_promise(format!("{operation:?} is refused, and was applied"));
+            }
+        }
+        self.tally.num_refused += 1;
+    }
+
+    /// A life of a copy leads a term.
+    pub(super) fn lead(&mut self, life: Life, term: PrimaryTerm) {
+        let known = *self.reigns.entry(term).or_insert(life);
+        if known != life {
+            let (one, other) = (short(known.0), short(life.0));
+            self.break_promise(format!(
+                "{term:?} is led by {one} and by {other} ({known:?}, {life:?})"
+            ));
+        }
+        self.tally.num_terms = self.reigns.len() as u64;
+    }
+
+    /// Returns what a read that begins now must know of.
+    pub(super) fn floor(&self, document: u8) -> Option<u64> {
+        self.newest.get(&document).copied()
+    }
+
+    /// A client was told a document's state by a real-time read.
+    pub(super) fn told(
+        &mut self,
+        copy: CopyId,
+        floor: Option<u64>,
+        document: u8,
+        found: Option<Document>,
+    ) {
+        self.note(|| format!("{} tells {document} {found:?}", short(copy)));
+        let position = found.map(|found| found.position);
+        if position < floor {
+            self.break_promise(format!(
+                "{} told {found:?} of document {document}, whose write {floor:?} was known before",
+                short(copy)
+            ));
+        }
+        if let Some(found) = found {
+            self.settle(found.position, found.operation, "told");
+            let newest = self.newest.entry(document).or_default();
+            *newest = (*newest).max(found.position);
+        }
+        self.tally.num_reads += 1;
+    }
+
+    /// Returns what an unflagged search that begins now must see.
+    pub(super) fn refreshed(&self) -> u64 {
+        self.refreshed
+    }
+
+    /// A client was told that searches see all below a position.
+    pub(super) fn refresh(&mut self, copy: CopyId, position: u64) {
+        self.note(|| format!("{} refreshed {position}", short(copy)));
+        self.refreshed = self.refreshed.max(position);
+        self.tally.num_refreshes += 1;
+    }
+
+    /// A client was answered by a search of what a copy shows.
+    pub(super) fn searched(
+        &mut self,
+        copy: CopyId,
+        (floor, is_flagged): (u64, bool),
+        (visible, shown): (u64, &BTreeMap<u8, Document>),
+    ) {
+        self.note(|| format!("{} shows {visible}, flagged {is_flagged}", short(copy)));
+        if !is_flagged && visible < floor {
+            self.break_promise(format!(
+                "{} showed {visible} without a flag, and {floor} was refreshed before",
+                short(copy)
+            ));
+        }
+        let mut wanted = BTreeMap::new();
+        for (position, operation) in self.settled.range(..visible) {
+            if let Some(document) = operation.document {
+                wanted.insert(document, (*position, operation.number));
+            }
+        }
+        let found = shown.iter();
+        let found: BTreeMap<_, _> = found
+            .map(|(document, found)| (*document, (found.position, found.operation.number)))
+            .collect();
+        if found != wanted {
+            self.break_promise(format!(
+                "{} showed {found:?} at {visible}, not {wanted:?}",
+                short(copy)
+            ));
+        }
+        self.tally.num_searches += 1;
+        self.tally.num_flagged += u64::from(is_flagged);
+    }
+
+    /// The entry has changed.
+    pub(super) fn entry(&mut self, entry: &Entry) {
+        self.note(|| {
+            let in_sync: Vec<_> = entry.in_sync.iter().map(|copy| short(*copy)).collect();
+            format!(
+                "entry: term {}, {} leads, in sync {in_sync:?}",
+                entry.term,
+                short(entry.primary)
+            )
+        });
+        if let Some(before) = &self.entry
+            && (before.term > entry.term
+                || before.term == entry.term && before.primary != entry.primary)
+        {
+            self.break_promise(format!("the entry went from {before:?} to {entry:?}"));
+        }
+        self.entry = Some(entry.clone());
+    }
+
+    /// Compares the log of a copy with what must stay, when all is over.
+    pub(super) fn compare_log(&mut self, copy: CopyId, log: &BTreeMap<u64, Operation>) {
+        let lost = self
+            .settled
+            .iter()
+            .find(|(position, operation)| log.get(*position) != Some(*operation));
+        if let Some((position, operation)) = lost {
+            let found = log.get(position);
+            self.break_promise(format!(
+                "{} has {found:?} at {position}, not {operation:?}",
+                short(copy)
+            ));
+        }
+    }
+}
+
+/// Returns a copy's name for people.
+pub(super) fn short(copy: CopyId) -> String {
+    format!("copy {}", copy.0[0])
+}

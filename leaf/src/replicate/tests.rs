@@ -1,0 +1,10 @@
+//! Copies made and kept: equal to their primary whatever happens in between.
+
+mod behind;
+mod cluster;
+mod damaged;
+mod following;
+mod making;
+mod roles;
+mod stale;
+mod wire;

@@ -1,0 +1,136 @@
+//! An etcd of one member on free ports, with a folder that goes away.
+//!
+//! Does: start the program `etcd`, kill it, start it again. Does not: call it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+/// Why a test is skipped that needs an etcd.
+pub const NO_ETCD: &str = "no `etcd` is installed here (`apt-get install etcd-server`)";
+
+/// An etcd that runs; killed when it is dropped.
+pub struct Etcd {
+    folder: TempDir,
+    client_port: u16,
+    peer_port: u16,
+    child: Child,
+}
+
+/// Returns whether there is a program `etcd`.
+pub fn is_installed() -> bool {
+    let version = Command::new("etcd").arg("--version").output();
+    version.is_ok_and(|version| version.status.success())
+}
+
+impl Etcd {
+    /// Starts an empty one.
+    ///
+    /// # Errors
+    /// That there is no program, folder or port.
+    pub fn start() -> Result<Self> {
+        ensure!(is_installed(), NO_ETCD);
+        let folder = tempfile::tempdir()?;
+        // Both at once, so that they differ.
+        let free = [
+            TcpListener::bind("127.0.0.1:0")?,
+            TcpListener::bind("127.0.0.1:0")?,
+        ];
+        let client_port = free[0].local_addr()?.port();
+        let peer_port = free[1].local_addr()?.port();
+        drop(free);
+        let child = run(&folder, client_port, peer_port)?;
+        Ok(Self {
+            folder,
+            client_port,
+            peer_port,
+            child,
+        })
+    }
+
+    /// Kills it and starts it again on what it has kept.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill()?;
+        self.child = run(&self.folder, self.client_port, self.peer_port)?;
+        Ok(())
+    }
+
+    /// Kills it and starts it again without what it has kept.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn restart_empty(&mut self) -> Result<()> {
+        self.kill()?;
+        std::fs::remove_dir_all(self.folder.path().join("data"))?;
+        self.child = run(&self.folder, self.client_port, self.peer_port)?;
+        Ok(())
+    }
+
+    /// Kills it.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Returns `HOST:PORT` at which it is called.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.client_port)
+    }
+
+    /// Throws the history before `revision` away, through etcd's gateway for JSON.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub fn compact(&self, revision: i64) -> Result<()> {
+        let body = format!("{{\"revision\": \"{revision}\", \"physical\": true}}");
+        let call = format!(
+            "POST /v3/kv/compaction HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.address())?;
+        stream.write_all(call.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Ok(())
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        // It may have been killed by the test.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn run(folder: &TempDir, client_port: u16, peer_port: u16) -> Result<Child> {
+    let (client, peer) = (
+        format!("http://127.0.0.1:{client_port}"),
+        format!("http://127.0.0.1:{peer_port}"),
+    );
+    Command::new("etcd")
+        .arg("--data-dir")
+        .arg(folder.path().join("data"))
+        .args(["--name", "one", "--log-level", "error"])
+        .args(["--listen-client-urls", &client])
+        .args(["--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer])
+        .args(["--initial-advertise-peer-urls", &peer])
+        .args(["--initial-cluster", &format!("one={peer}")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("`etcd` does not run")
+}
