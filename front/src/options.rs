@@ -44,8 +44,8 @@ pub struct FrontOptions {
     /// Do backends see the `Host` that the client asked for? Default yes; else it is that of the backend's address, and
     /// the client's is in `X-Forwarded-Host` alone.
     pub keeps_host: bool,
-    /// How long browsers are to come over encrypted connections only, by the field `Strict-Transport-Security` of answers
-    /// over such connections (RFC 6797); default they are told nothing.
+    /// How long browsers use encrypted connections only: `Strict-Transport-Security` (RFC 6797) in answers over such
+    /// connections. Default: the field is not sent.
     pub strict_transport: Option<Duration>,
     /// What keeps answers; default nothing.
     pub kept: Option<KeptAnswers>,

@@ -16,8 +16,13 @@ pub struct Lifecycles {
     /// Whether nothing is carried out until that is started again; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_stopped: bool,
-    /// Phases that indices were moved to: they stand there, or in a later one.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Phases that indices were moved to: they stand there, or in a later one. Earlier versions kept them
+    /// under `moved`, without the policy; those are forgotten.
+    #[serde(
+        default,
+        rename = "phase_moves",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub moved: BTreeMap<IndexUuid, PhaseMove>,
 }
 
@@ -55,4 +60,22 @@ pub struct StreamLifecycle {
     pub is_enabled: bool,
     /// Age of an index, since it was replaced, at which it is deleted, as given (`7d`); `None` keeps all.
     pub retention: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn moves_of_an_earlier_version_are_forgotten() {
+        let earlier = json!({
+            "is_stopped": true,
+            "moved": { "01010101010101010101010101010101": "warm" },
+        });
+        let lifecycles: Lifecycles = serde_json::from_value(earlier).expect("it is read");
+        assert!(lifecycles.is_stopped);
+        assert!(lifecycles.moved.is_empty());
+    }
 }

@@ -58,7 +58,7 @@ pub fn parse_index_settings(value: &Value) -> Result<IndexSettings, QueryError> 
     Ok(settings)
 }
 
-/// Refuses settings that do not go together: all that an index has are looked at, whoever gave them.
+/// Refuses settings that contradict each other: templates may have given some, the request others.
 fn check_groups(settings: &IndexSettings) -> Result<(), QueryError> {
     similarity::check_group(&settings.declared)?;
     sort::check_group(&settings.declared)

@@ -50,11 +50,13 @@ impl FollowerStream {
     }
 }
 
-/// Takes what follows what waits already, or makes it needless, into that.
+/// Takes what follows what waits already, or makes it needless, into that. Two shards' copies may have the
+/// same identity: only those of one shard go together.
 fn merge(newest: &mut Out, out: Out) -> Option<Out> {
     match (newest, out) {
         (
             Out::Records {
+                shard: newest_shard,
                 to: newest_to,
                 term: newest_term,
                 until: newest_until,
@@ -62,6 +64,7 @@ fn merge(newest: &mut Out, out: Out) -> Option<Out> {
                 ..
             },
             Out::Records {
+                shard,
                 to,
                 term,
                 first,
@@ -69,23 +72,27 @@ fn merge(newest: &mut Out, out: Out) -> Option<Out> {
                 agreed,
                 ..
             },
-        ) if *newest_to == to && *newest_term == term && *newest_until == first => {
+        ) if (*newest_shard, *newest_to, *newest_term) == (shard, to, term)
+            && *newest_until == first =>
+        {
             *newest_until = until;
             *newest_agreed = agreed;
             None
         }
         (
             Out::Message(PrimaryMessage {
+                shard: newest_shard,
                 to: newest_to,
                 message: newest @ FromPrimary::Agreed { .. },
                 ..
             }),
             Out::Message(PrimaryMessage {
+                shard,
                 to,
                 message: message @ FromPrimary::Agreed { .. },
                 ..
             }),
-        ) if *newest_to == to => {
+        ) if (*newest_shard, *newest_to) == (shard, to) => {
             *newest = message;
             None
         }
@@ -269,5 +276,73 @@ fn batch_of(batch: RecordBatch) -> Batch {
         first,
         next,
         payload: records.encode(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::IndexUuid;
+
+    use super::*;
+
+    fn shard(number: u32) -> ShardKey {
+        ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: gleaner_model::ShardNumber(number),
+        }
+    }
+
+    fn agreed(number: u32, agreed: u64) -> Out {
+        Out::Message(PrimaryMessage {
+            shard: shard(number),
+            from: CopyId([1; 16]),
+            to: CopyId([2; 16]),
+            message: FromPrimary::Agreed {
+                term: PrimaryTerm(1),
+                agreed: SeqNo(agreed),
+                keep_from: SeqNo(0),
+            },
+        })
+    }
+
+    fn records(number: u32, first: u64, until: u64) -> Out {
+        Out::Records {
+            shard: shard(number),
+            from: CopyId([1; 16]),
+            to: CopyId([2; 16]),
+            term: PrimaryTerm(1),
+            first: SeqNo(first),
+            until: SeqNo(until),
+            agreed: SeqNo(first),
+        }
+    }
+
+    #[test]
+    fn what_is_agreed_of_a_shard_replaces_only_what_was_agreed_of_that_shard() {
+        let mut newest = agreed(0, 5);
+        assert!(merge(&mut newest, agreed(0, 6)).is_none());
+        let Out::Message(PrimaryMessage { message, .. }) = &newest else {
+            panic!("it was a message");
+        };
+        let FromPrimary::Agreed { agreed: point, .. } = message else {
+            panic!("it was an agreed point");
+        };
+        assert_eq!(*point, SeqNo(6));
+        assert!(merge(&mut newest, agreed(1, 7)).is_some());
+    }
+
+    #[test]
+    fn records_of_a_shard_go_on_only_from_records_of_that_shard() {
+        let mut newest = records(0, 1, 5);
+        assert!(merge(&mut newest, records(0, 5, 8)).is_none());
+        assert!(matches!(
+            newest,
+            Out::Records {
+                until: SeqNo(8),
+                ..
+            }
+        ));
+        assert!(merge(&mut newest, records(1, 8, 9)).is_some());
+        assert!(merge(&mut newest, records(0, 9, 10)).is_some(), "a gap");
     }
 }

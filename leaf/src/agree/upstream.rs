@@ -159,7 +159,8 @@ impl Upstream {
 /// What a copy has takes the place of what it had before.
 fn merge(newest: &mut FollowerMessage, message: FollowerMessage) -> Option<FollowerMessage> {
     let is_have = |message: &FollowerMessage| matches!(message.message, FromFollower::Have { .. });
-    let is_same = newest.from == message.from && newest.to == message.to;
+    let is_same =
+        newest.shard == message.shard && newest.from == message.from && newest.to == message.to;
     if is_same && is_have(newest) && is_have(&message) {
         *newest = message;
         return None;

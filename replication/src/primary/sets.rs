@@ -125,11 +125,14 @@ impl Primary {
             .iter()
             .copied()
             .filter(|copy| *copy != local.id());
-        others.find(|copy| {
-            let is_late =
-                |peer: &super::Peer| peer.is_late(local.is_alive(*copy), &local.settings, now);
-            self.peers.get(copy).is_some_and(is_late)
-        })
+        others.find(|copy| self.is_late(*copy, local, now))
+    }
+
+    /// Returns whether a copy is waited for no longer.
+    fn is_late(&self, copy: CopyId, local: &Local, now: Moment) -> bool {
+        let is_alive = local.is_alive(copy);
+        let peer = self.peers.get(&copy);
+        peer.is_some_and(|peer| peer.is_late(is_alive, &local.settings, now))
     }
 
     /// Returns a copy that may join the in-sync set. It has joined in this term and stream, and holds what
@@ -140,9 +143,9 @@ impl Primary {
             confirmed >= self.start || local.settings.omits(Rule::GrowFromTermStart)
         };
         let candidates = entry.copies.iter().filter(|(_, meta)| !meta.learner);
-        // One whose node is gone by the store would be taken out again at once.
-        let mut outside =
-            candidates.filter(|(copy, _)| !entry.in_sync.contains(copy) && local.is_alive(**copy));
+        // One that is late would be taken out again at once.
+        let mut outside = candidates
+            .filter(|(copy, _)| !entry.in_sync.contains(copy) && !self.is_late(**copy, local, now));
         let caught_up = outside.find(|(copy, _)| {
             let peer = self.peers.get(copy);
             peer.and_then(super::Peer::follow).is_some_and(|follow| {

@@ -152,6 +152,27 @@ fn a_member_is_taken_out_when_its_patience_has_ended_and_not_before() {
 }
 
 #[test]
+fn a_copy_that_would_be_taken_out_at_once_does_not_come_back() {
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
+    // It says nothing, and is taken out.
+    let shrink = proposals(copy.handle(at(1_000), Event::Tick));
+    let proposal = shrink[0].clone();
+    assert_eq!(proposal.change, Change::Shrink { copy: copy_id(1) });
+    let revision = Revision(3);
+    let outcome = Outcome::Made { revision };
+    let effects = copy.handle(at(1_000), Event::Answer(Answer { proposal, outcome }));
+    assert_eq!(changes(effects), []);
+    let entry = entry(2, 0, &[1, 2]);
+    let effects = copy.handle(at(1_001), Event::Entry { entry, revision });
+    assert_eq!(changes(effects), [], "it is still silent");
+    assert_eq!(changes(copy.handle(at(1_400), Event::Tick)), []);
+    // It speaks.
+    let effects = from_follower(&mut copy, 1, have(1), at(1_500));
+    assert_eq!(changes(effects), [Change::Grow { copy: copy_id(1) }]);
+}
+
+#[test]
 fn nobody_is_taken_out_at_the_bound_or_by_a_primary_whose_own_log_is_stuck() {
     let gone = Event::Alive {
         node: node(1),
