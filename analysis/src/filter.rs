@@ -15,6 +15,7 @@ mod common_grams;
 mod flatten;
 mod folding;
 mod gram;
+mod multiplexer;
 mod normalization;
 mod pieces;
 mod script;
@@ -28,6 +29,7 @@ mod word_delimiter;
 
 pub(crate) use beginning::Beginnings;
 pub(crate) use build::{FilterContext, build, stemmer_algorithm, stop_words};
+pub(crate) use multiplexer::Multiplexer;
 pub(crate) use shape::Elision;
 
 /// The text of the token that passes through the filters, with room to rewrite it.

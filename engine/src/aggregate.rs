@@ -33,6 +33,7 @@ mod node;
 mod partition;
 pub(crate) mod points;
 mod range;
+mod sampler;
 mod significant;
 mod slots;
 pub(crate) mod source;
@@ -267,6 +268,7 @@ fn needs_scores(aggregations: &[Aggregation]) -> bool {
                         .iter()
                         .any(|key| key.target == SortTarget::Score)
             }
+            AggregationKind::Sampler(_) => true,
             _ => false,
         };
         by_itself || needs_scores(&aggregation.sub)

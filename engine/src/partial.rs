@@ -23,6 +23,7 @@ pub mod key;
 pub mod live_keys;
 pub mod matrix;
 pub mod numbers;
+pub mod sample;
 mod size;
 pub mod sketch;
 pub mod sum;
@@ -46,6 +47,7 @@ use self::hdr::Hdr;
 use self::key::{Key, ValueFormat, ValueKind};
 use self::matrix::Matrix;
 use self::numbers::Numbers;
+use self::sample::Sample;
 use self::sketch::Sketch;
 use self::terms::Terms;
 use self::top_hits::TopHits;
@@ -109,6 +111,8 @@ pub enum Partial {
     },
     /// `matrix_stats`.
     Matrix(Matrix),
+    /// `sampler`, `diversified_sampler`.
+    Sample(Sample),
 }
 
 /// Documents of a bucket and what was computed of them.
@@ -268,6 +272,9 @@ impl Partial {
             AggregationKind::Composite(_)
             | AggregationKind::MultiTerms(_)
             | AggregationKind::Adjacency(_) => Self::Tuples(Tuples::default()),
+            AggregationKind::Sampler(request) => {
+                Self::Sample(Sample::new(request, Aggregations::default()))
+            }
             AggregationKind::AutoDate(request) => Self::Dates(Dates {
                 unit: request.minimum_unit,
                 ..Dates::default()
@@ -365,6 +372,7 @@ impl Partial {
             }
             (Self::Tuples(mine), Self::Tuples(theirs)) => mine.merge(theirs),
             (Self::Dates(mine), Self::Dates(theirs)) => mine.merge(theirs),
+            (Self::Sample(mine), Self::Sample(theirs)) => mine.merge(theirs),
             (Self::Weighted(mine), Self::Weighted(theirs)) => {
                 mine.merge(theirs);
                 Ok(())
@@ -374,6 +382,40 @@ impl Partial {
                 Ok(())
             }
             _ => Err(mismatch()),
+        }
+    }
+
+    /// Calls `f` with each bucket that the result holds itself.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn try_for_each_bucket(
+        &mut self,
+        f: &mut dyn FnMut(&mut Bucket) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        match self {
+            Self::Terms(terms) => {
+                let mut terms = terms.buckets.values_mut();
+                terms.try_for_each(|term| f(&mut term.bucket))
+            }
+            Self::Histogram(histogram) => histogram.buckets.values_mut().try_for_each(f),
+            Self::Ranges(ranges) => {
+                let mut ranges = ranges.ranges.iter_mut();
+                ranges.try_for_each(|range| f(&mut range.bucket))
+            }
+            Self::Filters(buckets) => buckets.iter_mut().try_for_each(f),
+            Self::Single(bucket) => f(bucket),
+            Self::Tuples(tuples) => tuples.buckets.values_mut().try_for_each(f),
+            Self::Dates(dates) => dates.buckets.values_mut().try_for_each(f),
+            Self::Sample(sample) => sample.try_for_each_bucket(f),
+            Self::Numbers { .. }
+            | Self::Distinct(_)
+            | Self::Percentiles { .. }
+            | Self::Hdr { .. }
+            | Self::Matrix(_)
+            | Self::Weighted(_)
+            | Self::Extent(_)
+            | Self::TopHits(_) => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@ mod metrics;
 mod parse;
 mod pipeline;
 mod rate;
+mod sampler;
 mod significant;
 
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub use pipeline::{
     PipelineKind,
 };
 pub use rate::{BucketLength, RateUnit};
+pub use sampler::{Diversity, SamplerAggregation};
 pub use significant::{Frequencies, Significance, SignificantTermsAggregation};
 
 use crate::dsl::Query;
@@ -167,6 +169,8 @@ pub enum AggregationKind {
     RareTerms(RareTermsAggregation),
     /// One bucket per value that is more frequent here than elsewhere.
     SignificantTerms(SignificantTermsAggregation),
+    /// One bucket of the best documents.
+    Sampler(SamplerAggregation),
     /// One bucket per query and per pair of queries.
     Adjacency(AdjacencyAggregation),
     /// One bucket per range of addresses.
@@ -198,6 +202,20 @@ pub enum AggregationKind {
         /// Place of its query among those of the request; `None` is everything.
         filter: Option<usize>,
     },
+}
+
+impl AggregationKind {
+    /// Returns whether it makes exactly one bucket: paths of orders and pipelines lead through it.
+    pub(crate) fn has_one_bucket(&self) -> bool {
+        matches!(
+            self,
+            Self::Filter(_)
+                | Self::Global
+                | Self::MissingValue { .. }
+                | Self::Sampler(_)
+                | Self::Background { .. }
+        )
+    }
 }
 
 /// Single- and multi-number metrics.

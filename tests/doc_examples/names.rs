@@ -284,6 +284,7 @@ fn definition(component: &str, kind: &str) -> Value {
         ("filter", "keep") => json!({"keep_words": ["a"]}),
         ("filter", "keep_types") => json!({"types": ["word"]}),
         ("filter", "keyword_marker") => json!({"keywords": ["a"]}),
+        ("filter", "multiplexer") => json!({"filters": ["lowercase"]}),
         ("filter", "pattern_capture") => json!({"patterns": ["(a)"]}),
         ("filter", "stemmer_override") => json!({"rules": ["a => b"]}),
         ("filter", "synonym" | "synonym_graph") => json!({"synonyms": ["a, b"]}),

@@ -138,7 +138,7 @@ fn function(random: &mut Random) -> Value {
 /// Draws an aggregation.
 pub(crate) fn aggregation(random: &mut Random) -> Value {
     let total = json!({"total": {"sum": {"field": "number"}}});
-    match random.below(18) {
+    match random.below(19) {
         0 => json!({"multi_terms": {
             "terms": [{"field": "tag"}, {"field": "number", "missing": 0}],
             "size": pick(random, &[3, 20]),
@@ -208,9 +208,25 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
             "missing": {"wanted": 1},
             "mode": pick(random, &["avg", "min", "max", "sum", "median"]),
         }}),
+        17 => sample(random),
         _ => json!({"ip_range": {"field": "address", "ranges": [
             {"mask": "10.0.0.0/29"}, {"from": "10.0.0.20"}, {"to": "10.0.0.5"},
         ]}, "aggs": total}),
+    }
+}
+
+/// Draws an aggregation over the best documents.
+fn sample(random: &mut Random) -> Value {
+    let typical =
+        json!({"significant_terms": {"field": "body_again", "min_doc_count": 1, "size": 5}});
+    let sub = json!({"typical": typical, "total": {"sum": {"field": "number"}}});
+    let most = pick(random, &[1, 3]);
+    match random.below(2) {
+        0 => json!({"sampler": {"shard_size": pick(random, &[1, 20, 1_000])}, "aggs": sub}),
+        _ => json!({
+            "diversified_sampler": {"field": "number", "shard_size": 30, "max_docs_per_value": most},
+            "aggs": sub,
+        }),
     }
 }
 

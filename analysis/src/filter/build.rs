@@ -20,7 +20,7 @@ pub(crate) struct FilterContext<'a> {
 }
 
 /// Filter types of the dialect that Gleaner does not have.
-const UNSUPPORTED: [&str; 17] = [
+const UNSUPPORTED: [&str; 16] = [
     "bengali_normalization",
     "brazilian_stem",
     "bengali_stem",
@@ -34,7 +34,6 @@ const UNSUPPORTED: [&str; 17] = [
     "icu_transform",
     "kstem",
     "min_hash",
-    "multiplexer",
     "persian_stem",
     "phonetic",
     "predicate_token_filter",

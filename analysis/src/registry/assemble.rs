@@ -13,7 +13,7 @@ use crate::{
     analyzer::{Analyzer, Chain, NamedBlock, POSITION_INCREMENT_GAP},
     char_filter::{self, CharFilter},
     error::{AnalysisError, Component},
-    filter::{self, FilterContext},
+    filter::{self, FilterContext, Multiplexer},
     normalizer::Normalizer,
     settings::{Params, UnusedSettings},
     tokenizer::{self, CharTokenizer, MAX_TOKEN_LENGTH},
@@ -248,9 +248,48 @@ impl<'a> Assembly<'a> {
             limits: self.limits,
             preceding,
         };
-        self.part(Component::Filter, part, origin, |kind, params| {
-            filter::build(kind, params, context)
+        self.part(Component::Filter, part, origin, |kind, params| match kind {
+            "multiplexer" => Ok(Some(self.multiplexer(params, origin, context)?)),
+            _ => filter::build(kind, params, context),
         })
+    }
+
+    /// Builds a `multiplexer`, whose chains name other filters.
+    fn multiplexer(
+        &self,
+        params: &Params<'_>,
+        origin: Origin<'_>,
+        context: FilterContext<'_>,
+    ) -> Result<filter::Filter, AnalysisError> {
+        let Some(declared) = params.list("filters")? else {
+            return Err(AnalysisError::IllegalArgument(
+                "multiplexer requires [filters] to be configured".to_owned(),
+            ));
+        };
+        let named = |name: &str| {
+            let part = NameOrDefinition::Name(name);
+            self.part(Component::Filter, part, origin, |kind, part| match kind {
+                "multiplexer" => {
+                    let reason = format!("may not name another multiplexer: [{}]", part.name);
+                    Err(params.bad("filters", reason))
+                }
+                _ => filter::build(kind, part, context),
+            })
+        };
+        let mut chains = Vec::with_capacity(declared.len());
+        for names in &declared {
+            let names = names.split(',').map(str::trim);
+            let names = names.filter(|name| !name.is_empty());
+            let chain = names.map(|name| Ok(named(name)?.part));
+            chains.push(chain.collect::<Result<Vec<_>, AnalysisError>>()?);
+        }
+        if chains.is_empty() || chains.iter().any(Vec::is_empty) {
+            return Err(params.bad("filters", "must name a filter in each entry"));
+        }
+        Ok(filter::Filter::list(Multiplexer {
+            chains,
+            preserves_original: params.flag("preserve_original", true)?,
+        }))
     }
 
     /// Builds one part: an inline definition, one of the index, or a type without settings.

@@ -146,8 +146,20 @@ fn bad_settings_are_refused_with_the_reason() {
             "language [x] not support for lower case",
         ),
         (
+            json!({"type": "min_hash"}),
+            "filter type [min_hash] for [f] is not supported by gleaner",
+        ),
+        (
             json!({"type": "multiplexer"}),
-            "filter type [multiplexer] for [f] is not supported by gleaner",
+            "multiplexer requires [filters] to be configured",
+        ),
+        (
+            json!({"type": "multiplexer", "filters": ["lowercase", " , "]}),
+            "filter [f]: setting [filters] must name a filter in each entry",
+        ),
+        (
+            json!({"type": "multiplexer", "filters": ["lowercase", "f"]}),
+            "filter [f]: setting [filters] may not name another multiplexer: [f]",
         ),
     ];
     for (definition, wanted) in table {

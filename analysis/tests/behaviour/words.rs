@@ -249,6 +249,37 @@ fn a_word_is_stemmed_beside_itself() {
 }
 
 #[test]
+fn a_word_is_filtered_in_several_ways_at_one_place() {
+    let multiplexer = |filters: Value, preserves: bool| json!({"type": "multiplexer", "filters": filters, "preserve_original": preserves});
+    let table = [
+        (
+            json!(["lowercase", "lowercase, porter_stem"]),
+            true,
+            vec![("Going", 0), ("going", 0), ("go", 0), ("home", 1)],
+        ),
+        (json!("lowercase"), false, vec![("going", 0), ("home", 1)]),
+    ];
+    for (filters, preserves, wanted) in table {
+        let tokens = analyze(
+            &json!("whitespace"),
+            &json!([multiplexer(filters, preserves)]),
+            "Going home",
+        );
+        assert_eq!(places(&tokens), wanted);
+    }
+    let pieces = multiplexer(json!(["word_delimiter"]), true);
+    let tokens = analyze(&json!("whitespace"), &json!([pieces]), "Wi-Fi on");
+    assert_eq!(
+        places(&tokens),
+        [("Wi-Fi", 0), ("Wi", 0), ("Fi", 0), ("on", 1)]
+    );
+    // A place stays empty where all chains drop the word.
+    let stops = multiplexer(json!(["stop", "stop, uppercase"]), false);
+    let tokens = analyze(&json!("whitespace"), &json!([stops]), "the end");
+    assert_eq!(places(&tokens), [("end", 1), ("END", 1)]);
+}
+
+#[test]
 fn payloads_are_left_out() {
     assert_eq!(filtered(&json!("delimited_payload"), "foo|5"), "foo");
     let other = json!({"type": "delimited_payload", "delimiter": "^", "encoding": "identity"});

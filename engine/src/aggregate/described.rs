@@ -17,6 +17,7 @@ use crate::control::Control;
 use crate::error::EngineError;
 use crate::partial::dates::Dates;
 use crate::partial::key::{ValueFormat, ValueKind};
+use crate::partial::sample::Sample;
 use crate::partial::terms::Terms;
 use crate::partial::tuples::Tuples;
 use crate::partial::{Aggregations, Bucket, Histogram, Partial, Ranges, Weighted};
@@ -97,6 +98,12 @@ impl Describer<'_> {
             AggregationKind::Filter(_)
             | AggregationKind::Global
             | AggregationKind::Background { .. } => Partial::Single(Bucket { doc_count: 0, sub }),
+            AggregationKind::Sampler(request) => {
+                if let Some(diversity) = &request.diversity {
+                    self.format(&diversity.source)?;
+                }
+                Partial::Sample(Sample::new(request, sub))
+            }
             AggregationKind::Composite(request) => self.composite(request)?,
             AggregationKind::MultiTerms(request) => {
                 let formats = request.sources.iter().map(|source| self.format(source));

@@ -9,7 +9,8 @@ use tantivy::DocId;
 
 use super::{
     BLOCK, FilterDocuments, addresses, auto_date, composite, distinct, filters, geo, hdr,
-    histogram, matrix, metrics, multi_terms, range, significant, terms, top_hits, weighted,
+    histogram, matrix, metrics, multi_terms, range, sampler, significant, terms, top_hits,
+    weighted,
 };
 use crate::control::Control;
 use crate::control::{Ledger, Meter};
@@ -96,6 +97,7 @@ impl<'a> SegmentContext<'a> {
             AggregationKind::MultiTerms(request) => multi_terms::build(request, sub, self),
             AggregationKind::RareTerms(request) => terms::build(&request.terms(), sub, self),
             AggregationKind::SignificantTerms(request) => significant::build(request, sub, self),
+            AggregationKind::Sampler(request) => sampler::build(request, sub, self),
             AggregationKind::IpRange(request) => addresses::build_ranges(request, sub, self),
             AggregationKind::IpPrefix(request) => addresses::build_prefixes(request, sub, self),
             AggregationKind::AutoDate(request) => auto_date::build(request, sub, self),

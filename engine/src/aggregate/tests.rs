@@ -8,6 +8,7 @@ mod memory;
 mod moments;
 mod naive;
 mod refusals;
+mod sampler;
 
 use std::sync::Arc;
 

@@ -194,7 +194,7 @@ pub(super) fn complete(
         } else if are_in(&aggregation.sub) {
             let mut below =
                 |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, reading);
-            for_each_bucket(buckets_of(partial, &aggregation.kind), &mut below)?;
+            buckets_of(partial, &aggregation.kind).try_for_each_bucket(&mut below)?;
         }
     }
     Ok(())
@@ -218,35 +218,6 @@ pub(super) fn are_in(aggregations: &[Aggregation]) -> bool {
     aggregations.iter().any(|aggregation| {
         matches!(aggregation.kind, AggregationKind::TopHits(_)) || are_in(&aggregation.sub)
     })
-}
-
-fn for_each_bucket(
-    partial: &mut Partial,
-    f: &mut dyn FnMut(&mut Bucket) -> Result<(), EngineError>,
-) -> Result<(), EngineError> {
-    match partial {
-        Partial::Terms(terms) => terms
-            .buckets
-            .values_mut()
-            .try_for_each(|term| f(&mut term.bucket)),
-        Partial::Histogram(histogram) => histogram.buckets.values_mut().try_for_each(f),
-        Partial::Ranges(ranges) => ranges
-            .ranges
-            .iter_mut()
-            .try_for_each(|range| f(&mut range.bucket)),
-        Partial::Filters(buckets) => buckets.iter_mut().try_for_each(f),
-        Partial::Single(bucket) => f(bucket),
-        Partial::Tuples(tuples) => tuples.buckets.values_mut().try_for_each(f),
-        Partial::Dates(dates) => dates.buckets.values_mut().try_for_each(f),
-        Partial::Numbers { .. }
-        | Partial::Distinct(_)
-        | Partial::Percentiles { .. }
-        | Partial::Hdr { .. }
-        | Partial::Matrix(_)
-        | Partial::Weighted(_)
-        | Partial::Extent(_)
-        | Partial::TopHits(_) => Ok(()),
-    }
 }
 
 fn called_off(fault: SourceFault, control: &Control) -> EngineError {

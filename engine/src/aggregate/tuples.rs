@@ -233,7 +233,8 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    fn of(&self, i: usize) -> &[Part] {
+    /// Returns the values of document `i`.
+    pub(super) fn of(&self, i: usize) -> &[Part] {
         &self.parts[self.starts[i]..self.starts[i + 1]]
     }
 }

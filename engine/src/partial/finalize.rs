@@ -14,6 +14,7 @@ mod top_hits;
 mod tuples;
 mod widths;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -78,6 +79,10 @@ impl Aggregations {
         aggregations: &[Aggregation],
         context: &FinalizeContext<'_>,
     ) -> Result<Vec<AggregationResult>, EngineError> {
+        let mut settled = Cow::Borrowed(self);
+        if are_sampled(aggregations) {
+            settled.to_mut().settle()?;
+        }
         Finalizer {
             context,
             num_buckets: 0,
@@ -85,8 +90,15 @@ impl Aggregations {
             metas: HashMap::new(),
             empty: HashMap::new(),
         }
-        .list(self, aggregations)
+        .list(&settled, aggregations)
     }
+}
+
+/// Returns whether there are samples at any depth.
+fn are_sampled(aggregations: &[Aggregation]) -> bool {
+    aggregations.iter().any(|aggregation| {
+        matches!(aggregation.kind, AggregationKind::Sampler(_)) || are_sampled(&aggregation.sub)
+    })
 }
 
 /// Returns the results of no documents, with what the mappings say about types, formats and bounds.
@@ -107,6 +119,7 @@ fn described(
             .map(|aggregation| Partial::empty(&aggregation.kind))
             .collect();
     }
+    merged.settle()?;
     Ok(merged)
 }
 
@@ -285,7 +298,7 @@ fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
     match kind {
         AggregationKind::Terms(_) => match partial {
             Partial::Terms(terms) => format::terms_type(terms.format.kind),
-            _ => "umterms",
+            _ => "sterms",
         },
         AggregationKind::RareTerms(_) => match partial {
             Partial::Terms(terms) => format::rare_type(terms.format.kind),
@@ -302,6 +315,7 @@ fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
         AggregationKind::MissingValue { .. } => "missing",
         AggregationKind::Composite(_) => "composite",
         AggregationKind::MultiTerms(_) => "multi_terms",
+        AggregationKind::Sampler(_) => "sampler",
         AggregationKind::Adjacency(_) => "adjacency_matrix",
         AggregationKind::IpRange(_) => "ip_range",
         AggregationKind::IpPrefix(_) => "ip_prefix",

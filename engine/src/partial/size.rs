@@ -5,7 +5,7 @@ use super::top_hits::TopHit;
 use super::{Aggregations, Bucket, Partial};
 
 impl Aggregations {
-    fn num_bytes(&self) -> usize {
+    pub(super) fn num_bytes(&self) -> usize {
         self.0.iter().map(Partial::num_bytes).sum()
     }
 }
@@ -49,6 +49,7 @@ impl Partial {
             Self::Percentiles { sketch, .. } => sketch.num_bytes(),
             Self::Hdr { histogram, .. } => histogram.num_bytes(),
             Self::Matrix(matrix) => matrix.num_bytes(),
+            Self::Sample(sample) => sample.num_bytes(),
             Self::TopHits(hits) => hits.hits.iter().map(TopHit::num_bytes).sum(),
             Self::Numbers { .. } | Self::Weighted(_) | Self::Extent(_) => 0,
         };
@@ -57,7 +58,7 @@ impl Partial {
 }
 
 impl Key {
-    fn num_bytes(&self) -> usize {
+    pub(super) fn num_bytes(&self) -> usize {
         let text = match self {
             Self::Text(text) => text.len(),
             Self::I64(_) | Self::U64(_) | Self::F64(_) | Self::Ip(_) => 0,

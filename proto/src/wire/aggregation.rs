@@ -108,6 +108,7 @@ fn kind_message(kind: &AggregationKind) -> Kind {
         AggregationKind::MultiTerms(terms) => Kind::MultiTerms(terms.to_message()),
         AggregationKind::RareTerms(terms) => Kind::RareTerms(terms.to_message()),
         AggregationKind::SignificantTerms(terms) => Kind::SignificantTerms(terms.to_message()),
+        AggregationKind::Sampler(sampler) => Kind::Sampler(sampler.to_message()),
         AggregationKind::Adjacency(adjacency) => Kind::Adjacency(adjacency.to_message()),
         AggregationKind::IpRange(range) => Kind::IpRange(range.to_message()),
         AggregationKind::IpPrefix(prefix) => Kind::IpPrefix(prefix.to_message()),
@@ -191,6 +192,7 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
         Kind::SignificantTerms(terms) => {
             AggregationKind::SignificantTerms(Wire::from_message(terms)?)
         }
+        Kind::Sampler(sampler) => AggregationKind::Sampler(Wire::from_message(sampler)?),
         Kind::Adjacency(adjacency) => AggregationKind::Adjacency(Wire::from_message(adjacency)?),
         Kind::IpRange(range) => AggregationKind::IpRange(Wire::from_message(range)?),
         Kind::IpPrefix(prefix) => AggregationKind::IpPrefix(Wire::from_message(prefix)?),

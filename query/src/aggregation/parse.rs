@@ -13,6 +13,7 @@ mod order;
 mod pipeline;
 mod rare;
 mod rate;
+mod sampler;
 mod several;
 mod source;
 mod terms;
@@ -30,7 +31,7 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// Aggregations that we have.
-const KINDS: [&str; 41] = [
+const KINDS: [&str; 43] = [
     "adjacency_matrix",
     "auto_date_histogram",
     "avg",
@@ -38,6 +39,7 @@ const KINDS: [&str; 41] = [
     "composite",
     "date_histogram",
     "date_range",
+    "diversified_sampler",
     "extended_stats",
     "filter",
     "filters",
@@ -60,6 +62,7 @@ const KINDS: [&str; 41] = [
     "percentiles",
     "range",
     "rare_terms",
+    "sampler",
     "significant_terms",
     "stats",
     "sum",
@@ -75,7 +78,7 @@ const KINDS: [&str; 41] = [
 ];
 
 /// Aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 23] = [
+const NOT_SUPPORTED: [&str; 21] = [
     "boxplot",
     "bucket_correlation",
     "bucket_count_ks_test",
@@ -83,7 +86,6 @@ const NOT_SUPPORTED: [&str; 23] = [
     "change_point",
     "children",
     "cumulative_cardinality",
-    "diversified_sampler",
     "frequent_item_sets",
     "geo_line",
     "geohex_grid",
@@ -93,7 +95,6 @@ const NOT_SUPPORTED: [&str; 23] = [
     "parent",
     "random_sampler",
     "reverse_nested",
-    "sampler",
     "scripted_metric",
     "significant_text",
     "string_stats",
@@ -329,6 +330,8 @@ fn read_kind(
         "multi_terms" => composite::multi_terms(body, context),
         "rare_terms" => rare::read(body, context),
         "significant_terms" => rare::significant(body, context),
+        "sampler" => sampler::read(body, context),
+        "diversified_sampler" => sampler::diversified(body, context),
         "adjacency_matrix" => bucket::adjacency(body, context),
         "ip_range" => addresses::range(body, context),
         "ip_prefix" => addresses::prefix(body, context),
@@ -384,6 +387,7 @@ fn has_buckets(kind: &AggregationKind) -> bool {
         | AggregationKind::MultiTerms(_)
         | AggregationKind::RareTerms(_)
         | AggregationKind::SignificantTerms(_)
+        | AggregationKind::Sampler(_)
         | AggregationKind::Adjacency(_)
         | AggregationKind::IpRange(_)
         | AggregationKind::IpPrefix(_)

@@ -263,6 +263,10 @@ fn fields_of<'a>(aggregations: &'a [Aggregation], fields: &mut Vec<&'a str>) {
                 sorted_by(&hits.sort, fields);
                 None
             }
+            AggregationKind::Sampler(sampler) => {
+                let diversity = sampler.diversity.as_ref();
+                diversity.map(|diversity| &diversity.source.field)
+            }
             AggregationKind::Filter(_)
             | AggregationKind::Filters { .. }
             | AggregationKind::Adjacency(_)

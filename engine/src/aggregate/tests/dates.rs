@@ -147,7 +147,7 @@ fn an_empty_index_knows_types_and_bounds() {
     let terms = one(&index, &json!({"terms": {"field": "day"}}));
     assert_eq!(terms.type_name, "lterms");
     let unmapped = one(&index, &json!({"terms": {"field": "nothing"}}));
-    assert_eq!(unmapped.type_name, "umterms");
+    assert_eq!(unmapped.type_name, "sterms");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket, BucketK
 
 use super::*;
 
-const SPREAD: Layout = Layout {
+pub(super) const SPREAD: Layout = Layout {
     shards: 2,
     segments: 3,
     has_deletes: true,
@@ -41,7 +41,7 @@ fn beside<'r>(result: &'r AggregationResult, name: &str) -> Option<&'r Value> {
         .find_map(|(known, value)| (*known == name).then_some(value))
 }
 
-fn shown(result: &AggregationResult) -> Vec<(Value, u64)> {
+pub(super) fn shown(result: &AggregationResult) -> Vec<(Value, u64)> {
     let key = |bucket: &Bucket| match &bucket.key {
         BucketKey::Several(values) => values.clone(),
         BucketKey::Text(text) => json!(text),

@@ -9,11 +9,11 @@ use super::super::key::{Key, ValueFormat, ValueKind};
 use crate::aggregate::bounds;
 use crate::fetch::decimal;
 
-/// Returns the type name of `terms` over values of `kind`.
+/// Returns the type name of `terms` over values of `kind`. Without a field it is that of text: so does
+/// Elasticsearch, whose clients read it.
 pub(super) fn terms_type(kind: ValueKind) -> &'static str {
     match kind {
-        ValueKind::Unmapped => "umterms",
-        ValueKind::Keyword | ValueKind::Ip => "sterms",
+        ValueKind::Unmapped | ValueKind::Keyword | ValueKind::Ip => "sterms",
         ValueKind::Long | ValueKind::Boolean | ValueKind::Date => "lterms",
         ValueKind::UnsignedLong => "ulterms",
         ValueKind::Double => "dterms",

@@ -303,7 +303,7 @@ fn no_partial_results_give_the_results_of_no_documents() {
     let types: Vec<&str> = results.iter().map(|result| result.type_name).collect();
     assert_eq!(
         types,
-        ["umterms", "range", "avg", "sum", "cardinality", "missing"]
+        ["sterms", "range", "avg", "sum", "cardinality", "missing"]
     );
     let keys = keys_and_counts(results[1].clone());
     assert_eq!(

@@ -1,6 +1,8 @@
-//! Buckets of rare and of significant values.
+//! Buckets of rare and of significant values, and of the best documents.
 
-use gleaner_query::aggregation::{RareTermsAggregation, Significance, SignificantTermsAggregation};
+use gleaner_query::aggregation::{
+    Diversity, RareTermsAggregation, SamplerAggregation, Significance, SignificantTermsAggregation,
+};
 use gleaner_query::dsl::Query;
 
 use super::super::field::{known, maybe, maybe_message, one, size};
@@ -83,6 +85,55 @@ impl Wire for SignificantTermsAggregation {
             exclude: maybe(exclude)?,
             background: has_background.then_some(Query::MatchNone),
             significance: significance_of(known(significance, "SignificantTerms.significance")?),
+        })
+    }
+}
+
+impl Wire for SamplerAggregation {
+    type Message = v1::SamplerAggregation;
+
+    fn to_message(&self) -> v1::SamplerAggregation {
+        let Self { size, diversity } = self;
+        v1::SamplerAggregation {
+            size: *size as u64,
+            diversity: maybe_message(diversity.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::SamplerAggregation) -> Result<Self, DecodeError> {
+        let v1::SamplerAggregation {
+            size: wanted,
+            diversity,
+        } = message;
+        Ok(Self {
+            size: size(wanted, "Sampler.size")?,
+            diversity: maybe(diversity)?,
+        })
+    }
+}
+
+impl Wire for Diversity {
+    type Message = v1::Diversity;
+
+    fn to_message(&self) -> v1::Diversity {
+        let Self {
+            source,
+            max_docs_per_value,
+        } = self;
+        v1::Diversity {
+            source: Some(source.to_message()),
+            max_docs_per_value: *max_docs_per_value as u64,
+        }
+    }
+
+    fn from_message(message: v1::Diversity) -> Result<Self, DecodeError> {
+        let v1::Diversity {
+            source,
+            max_docs_per_value,
+        } = message;
+        Ok(Self {
+            source: one(source, "Diversity.source")?,
+            max_docs_per_value: size(max_docs_per_value, "Diversity.max_docs_per_value")?,
         })
     }
 }

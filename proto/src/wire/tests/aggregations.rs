@@ -65,6 +65,8 @@ fn requests() -> Vec<Value> {
         json!({"significant_terms": {"field": "t", "mutual_information": {"background_is_superset": false}}}),
         json!({"significant_terms": {"field": "t", "gnd": {}, "exclude": ["x"]}}),
         json!({"significant_terms": {"field": "t", "percentage": {}, "include": ["x"]}}),
+        json!({"sampler": {"shard_size": 7}}),
+        json!({"diversified_sampler": {"field": "t", "max_docs_per_value": 3, "missing": "-"}}),
         json!({"adjacency_matrix": {"separator": "+", "show_only_intersecting": true,
             "filters": {"a": {"match_all": {}}, "b": {"term": {"t": "a"}}}}}),
         json!({"ip_range": {"field": "i", "keyed": true, "missing": "::1",

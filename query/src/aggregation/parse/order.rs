@@ -97,12 +97,7 @@ fn metric_at<'a>(
     let named = |name: &str| sub.iter().find(|aggregation| aggregation.name == name);
     if let Some((name, rest)) = path.split_once('>') {
         let bucket = named(name)?;
-        let is_single = matches!(
-            bucket.kind,
-            AggregationKind::Filter(_)
-                | AggregationKind::Global
-                | AggregationKind::MissingValue { .. }
-        );
+        let is_single = bucket.kind.has_one_bucket();
         return is_single.then(|| metric_at(rest, &bucket.sub)).flatten();
     }
     let (metric, property) = match named(path) {
@@ -213,11 +208,8 @@ fn is_number(kind: &AggregationKind) -> bool {
         | AggregationKind::Percentiles { .. }
         | AggregationKind::PercentileRanks { .. }
         | AggregationKind::MedianAbsoluteDeviation(_)
-        | AggregationKind::WeightedAverage(_)
+        | AggregationKind::WeightedAverage(_) => true,
         // By their document counts.
-        | AggregationKind::Filter(_)
-        | AggregationKind::Global
-        | AggregationKind::MissingValue { .. } => true,
-_ => false,
+        kind => kind.has_one_bucket(),
     }
 }

@@ -476,12 +476,5 @@ fn check(
 
 /// Returns whether a kind may make more than one bucket.
 fn has_several_buckets(kind: &AggregationKind) -> bool {
-    let has_one = matches!(
-        kind,
-        AggregationKind::Filter(_)
-            | AggregationKind::Global
-            | AggregationKind::MissingValue { .. }
-            | AggregationKind::Background { .. }
-    );
-    !has_one && super::has_buckets(kind)
+    !kind.has_one_bucket() && super::has_buckets(kind)
 }

@@ -64,6 +64,31 @@ fn sources_of_pages_are_refused_by_name() {
 }
 
 #[test]
+fn samples_of_a_wrong_size_are_refused_by_name() {
+    for (request, expected) in [
+        (
+            json!({"sampler": {"shard_size": 0}}),
+            "[shard_size] must be greater than 0. Found [0] in [a]",
+        ),
+        (
+            json!({"sampler": {"shard_size": 10_001}}),
+            "[shard_size] must be less than or equal to [10000]. Found [10001] in [a]",
+        ),
+        (
+            json!({"diversified_sampler": {"shard_size": 5}}),
+            "Required one of fields [field, script], but none were specified. ",
+        ),
+        (
+            json!({"diversified_sampler": {"field": "t", "execution_hint": "mop"}}),
+            "Unknown `execution_hint`: [mop], expected any of [map, global_ordinals, bytes_hash]",
+        ),
+    ] {
+        let reason = refused(&request);
+        assert!(reason.contains(expected), "{reason}");
+    }
+}
+
+#[test]
 fn other_keys_are_refused_by_name() {
     for (request, expected) in [
         (
