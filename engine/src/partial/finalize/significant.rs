@@ -88,17 +88,16 @@ impl Finalizer<'_> {
     }
 }
 
-/// Returns the prefix for `typed_keys`.
+/// Returns the prefix for `typed_keys`: that of text where no index has the field, as of `terms`.
 pub(super) fn type_name(partial: &Partial) -> &'static str {
     let Partial::Single(subset) = partial else {
-        return "umsigterms";
+        return "sigsterms";
     };
     match subset.sub.0.as_slice() {
         [Partial::Terms(terms)] => match terms.format.kind {
-            ValueKind::Unmapped => "umsigterms",
-            ValueKind::Keyword | ValueKind::Ip => "sigsterms",
+            ValueKind::Unmapped | ValueKind::Keyword | ValueKind::Ip => "sigsterms",
             _ => "siglterms",
         },
-        _ => "umsigterms",
+        _ => "sigsterms",
     }
 }
