@@ -34,7 +34,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         "--leaves", "1", "--copies", "1", "--roots", "1", "--fronts", "3",
     ];
     let cluster = Cluster::start(site, "cold", &counts)?;
-    site.index(&site.ca(), &cluster.url())?;
+    site.index(None, &cluster.url())?;
     let fronts: Vec<String> = cluster
         .of("front")
         .into_iter()

@@ -54,7 +54,8 @@ fn nginx(site: &Site, name: &str, server: &str) -> Result<Contender> {
 fn serving(site: &Site, process: Running, port: u16, behind: Option<Running>) -> Result<Contender> {
     // The certificate names hosts, not ports.
     let url = format!("https://127.0.0.1:{port}");
-    until("another server", || ask(&site.ca(), &[&url]).is_ok())?;
+    let access = site.access()?;
+    until("another server", || ask(&access, &[&url]).is_ok())?;
     Ok(Contender {
         process,
         url,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::contenders::{self, Contender};
-use super::load::{Question, Version, ask, load};
+use super::load::{Access, Question, Version, ask, load};
 use super::processes::cpu_of_tree;
 use super::site::{Cluster, Site};
 use crate::report::{Section, Table};
@@ -48,11 +48,22 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
     let options = &site.options;
     let (num, rounds) = (options.sized(4_000, 20_000), options.sized(3, 7));
     let counts = [
-        "--leaves", "1", "--copies", "1", "--roots", "1", "--fronts", "1", "--secure",
+        "--leaves",
+        "1",
+        "--copies",
+        "1",
+        "--roots",
+        "1",
+        "--fronts",
+        "1",
+        "--secure",
+        "--keys",
+        "--access-logs",
     ];
     let cluster = Cluster::start(site, "hits", &counts)?;
     let (front, front_pid) = cluster.of("front").remove(0);
-    site.index(&cluster.ca(), &format!("https://{front}"))?;
+    let (access, of_cluster) = (site.access()?, cluster.access()?);
+    site.index(Some(&of_cluster), &format!("https://{front}"))?;
     let [file, cached, varnish] = [
         contenders::static_file(site)?,
         contenders::proxy_cache(site)?,
@@ -106,25 +117,42 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         let spoken = all.iter().filter(|(name, ..)| is_spoken(name));
         let mut ways: Vec<Way<'_>> = spoken
             .map(|(name, pid, url, body)| {
-                let url = url.clone();
-                let body = *body;
-                way(name, *pid, Question { url, body, version })
+                let question = Question {
+                    url: url.clone(),
+                    key: key_for(name, &access, &of_cluster),
+                    body: *body,
+                    version,
+                };
+                way(name, *pid, question)
             })
             .collect();
         take_turns(&mut ways, num, rounds)?;
         fill(&mut table, &ways, version);
     }
     let bytes = std::fs::metadata(&site.answer)?.len();
-    let said = origin(&cluster, &front_url)?;
+    let said = origin(&of_cluster, &front_url)?;
     Ok(Section {
         title: "Hits",
         method: format!(
             "The same answer of {bytes} bytes over TLS 1.3, 8 connections that stay open, {rounds} rounds of {num} \
-             requests in turns; median of the CPU time of the server's processes a request."
+             requests in turns; median of the CPU time of the server's processes a request. Clients of gleaner show an \
+             API key, whose rights and allowance are looked at each time; nginx's cache hands it on and does not look at it. The front counts each request and writes a line of \
+             its access log; nginx writes none."
         ),
         tables: vec![table],
         remarks: vec![format!("The front said `{said}`.")],
     })
+}
+
+/// Returns the key that a server, or the one behind it, requires.
+fn key_for<'a>(name: &str, serve: &'a Access, cluster: &'a Access) -> Option<&'a str> {
+    match name {
+        name if name.starts_with("gleaner front") => Some(&cluster.key),
+        name if name.starts_with("gleaner serve") || name.contains("cache of answers") => {
+            Some(&serve.key)
+        }
+        _ => None,
+    }
 }
 
 /// Writes what was found with one version of HTTP.
@@ -144,8 +172,8 @@ fn fill(table: &mut Table, ways: &[Way<'_>], version: Version) {
 }
 
 /// Returns what the front says of where its answer is from.
-fn origin(cluster: &Cluster, url: &str) -> Result<String> {
-    let (said, _) = ask(&cluster.ca(), &["-d", super::site::QUESTION, url])?;
+fn origin(access: &Access, url: &str) -> Result<String> {
+    let (said, _) = ask(access, &["-d", super::site::QUESTION, url])?;
     let mut lines = said.lines();
     let origin = lines.find(|line| line.to_lowercase().starts_with("x-cache"));
     Ok(origin.unwrap_or("nothing").trim().to_owned())

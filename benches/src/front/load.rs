@@ -1,6 +1,6 @@
 //! Load by `h2load`, and single requests by `curl`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,10 +25,21 @@ impl Version {
     }
 }
 
+/// How clients get in where connections are encrypted and keys are required.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    /// The authority that they believe.
+    pub(super) ca: PathBuf,
+    /// Their API key.
+    pub(super) key: String,
+}
+
 /// What is asked.
 #[derive(Debug, Clone)]
 pub(super) struct Question<'a> {
     pub(super) url: String,
+    /// An API key to show.
+    pub(super) key: Option<&'a str>,
     /// A body to send by `POST`.
     pub(super) body: Option<&'a Path>,
     pub(super) version: Version,
@@ -46,6 +57,9 @@ pub(super) fn load(question: &Question<'_>, num: usize) -> Result<()> {
         command.arg("-d").arg(body);
         command.args(["-H", "content-type: application/json"]);
     }
+    if let Some(key) = question.key {
+        command.arg("-H").arg(header(key));
+    }
     let output = command.arg(&question.url).output();
     let output = output.context("h2load does not run")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -54,11 +68,17 @@ pub(super) fn load(question: &Question<'_>, num: usize) -> Result<()> {
     Ok(())
 }
 
+fn header(key: &str) -> String {
+    format!("authorization: ApiKey {key}")
+}
+
 /// Returns the head and the body of an answer, and how long it took.
-pub(super) fn ask(ca: &Path, words: &[&str]) -> Result<(String, Duration)> {
+pub(super) fn ask(access: &Access, words: &[&str]) -> Result<(String, Duration)> {
     let output = Command::new("curl")
         .args(["-s", "-i", "--noproxy", "*", "--max-time", "60", "--cacert"])
-        .arg(ca)
+        .arg(&access.ca)
+        .arg("-H")
+        .arg(header(&access.key))
         .args([
             "-H",
             "content-type: application/json",

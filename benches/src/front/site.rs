@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Options;
-use super::load::ask;
+use super::load::{Access, ask};
 use super::processes::{Running, free_port, until};
 
 /// Documents that the question is asked over.
@@ -48,22 +48,24 @@ impl Site {
             answer: answer.clone(),
             folder,
         };
-        let (ca, url) = (site.ca(), format!("https://{listen}"));
+        let url = format!("https://{listen}");
+        until("the first key", || site.access().is_ok())?;
+        let access = site.access()?;
         until("the server", || {
-            ask(&ca, &[&format!("{url}/_health/ready")])
+            ask(&access, &[&format!("{url}/_health/ready")])
                 .is_ok_and(|(said, _)| said.contains(" 200"))
         })?;
-        site.index(&ca, &url)?;
+        site.index(Some(&access), &url)?;
         let path = format!("{url}/notes/_search");
-        let (said, _) = ask(&ca, &["-d", QUESTION, &path])?;
+        let (said, _) = ask(&access, &["-d", QUESTION, &path])?;
         let body = said.split("\r\n\r\n").nth(1).context("an answer")?;
         std::fs::write(&answer, body)?;
         site.answer = answer;
         Ok(site)
     }
 
-    /// Loads the documents.
-    pub(super) fn index(&self, ca: &Path, url: &str) -> Result<()> {
+    /// Loads the documents; `access` is `None` where connections are not encrypted and no keys are required.
+    pub(super) fn index(&self, access: Option<&Access>, url: &str) -> Result<()> {
         let words = [
             "tea", "leaf", "green", "water", "cup", "root", "front", "shard",
         ];
@@ -75,18 +77,27 @@ impl Site {
         });
         let file = self.folder.path().join("documents.ndjson");
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n") + "\n")?;
-        let loaded = Command::new(&self.options.server)
-            .args(["index", "--url", url, "--index", "notes", "--cacert"])
-            .args([ca, &file])
-            .output()?;
+        let mut command = Command::new(&self.options.server);
+        command.args(["index", "--url", url, "--index", "notes"]);
+        if let Some(access) = access {
+            command.arg("--cacert").arg(&access.ca);
+            command.env("GLEANER_API_KEY", &access.key);
+        }
+        let loaded = command.arg(&file).output()?;
         ensure!(loaded.status.success(), "{loaded:?}");
-        ask(ca, &["-X", "POST", &format!("{url}/notes/_refresh")])?;
         Ok(())
     }
 
-    /// Returns the authority that clients believe.
-    pub(super) fn ca(&self) -> PathBuf {
-        self.folder.path().join("serve/tls/ca.pem")
+    /// Returns how clients get in.
+    ///
+    /// # Errors
+    /// The server has not made its first key yet.
+    pub(super) fn access(&self) -> Result<Access> {
+        let folder = self.folder.path().join("serve");
+        Ok(Access {
+            ca: folder.join("tls/ca.pem"),
+            key: key_of(&folder)?,
+        })
     }
 
     /// Returns certificate and key of the server.
@@ -94,6 +105,12 @@ impl Site {
         let tls = self.folder.path().join("serve/tls");
         (tls.join("server.pem"), tls.join("server.key"))
     }
+}
+
+/// Returns the first key of a cluster, as it lies in the folder of the process that made it.
+fn key_of(folder: &Path) -> Result<String> {
+    let key = std::fs::read_to_string(folder.join("admin.key"))?;
+    Ok(key.trim().to_owned())
 }
 
 /// A cluster with fronts, as `gleaner cluster up` starts it.
@@ -130,9 +147,17 @@ impl Cluster {
         entry.collect()
     }
 
-    /// Returns the authority that clients believe, where connections are encrypted.
-    pub(super) fn ca(&self) -> PathBuf {
-        self.data.join("ca.pem")
+    /// Returns how clients get in where it was started with `--secure`.
+    ///
+    /// # Errors
+    /// There is no first key.
+    pub(super) fn access(&self) -> Result<Access> {
+        let roots = (1..=9).map(|root| self.data.join(format!("root-{root}")));
+        let mut keys = roots.filter_map(|folder| key_of(&folder).ok());
+        Ok(Access {
+            ca: self.data.join("ca.pem"),
+            key: keys.next().context("a first key")?,
+        })
     }
 
     /// Returns where clients go.

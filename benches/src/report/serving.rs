@@ -41,9 +41,14 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
         corpus,
         binary,
         &folder.path().join("plain"),
-        &["--document-cache", "0"],
+        &["--document-cache", "0", "--cache-memory", "0"],
     )?;
-    let keeping = start(corpus, binary, &folder.path().join("keeping"), &[])?;
+    let keeping = start(
+        corpus,
+        binary,
+        &folder.path().join("keeping"),
+        &["--cache-memory", "0"],
+    )?;
     let mut tables = Vec::new();
     for set in Set::ALL.into_iter().chain([Set::Combined]) {
         tell(&format!("timing searches over HTTP: {}", set.name()));
@@ -69,8 +74,8 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
              that runs tantivy's `TopDocs` and renders the sources; the query reaches it as terms. \
              Ours is `gleaner serve`, one shard of one segment: parses the dialect, analyses text, \
              counts statistics, scatters, merges, fetches, renders. Both unpack the documents of all hits \
-             anew: ours runs with `--document-cache 0`, but for the last two columns, where what an earlier round \
-             has read is kept (64 MB, the default). Exact totals are timed in tables of their own: the number \
+             anew, and keep no answers: ours runs with `--cache-memory 0` and `--document-cache 0`, but for the last two columns, where \
+             documents that an earlier round has read are kept (64 MB, the default). Exact totals are timed in tables of their own: the number \
              of matches alone (`size: 0`), and beside ten hits.",
             options.rounds
         ),
