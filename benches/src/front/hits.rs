@@ -44,23 +44,33 @@ fn take_turns(ways: &mut [Way<'_>], num: usize, rounds: usize) -> Result<()> {
     Ok(())
 }
 
+/// A front that looks at keys and writes what it is asked.
+const COUNTS: [&str; 11] = [
+    "--leaves",
+    "1",
+    "--copies",
+    "1",
+    "--roots",
+    "1",
+    "--fronts",
+    "1",
+    "--secure",
+    "--keys",
+    "--access-logs",
+];
+
+const COLUMNS: [&str; 5] = [
+    "server",
+    "version",
+    "CPU a request, µs",
+    "to nginx's file",
+    "to nginx's cache",
+];
+
 pub(super) fn measure(site: &Site) -> Result<Section> {
     let options = &site.options;
     let (num, rounds) = (options.sized(4_000, 20_000), options.sized(3, 7));
-    let counts = [
-        "--leaves",
-        "1",
-        "--copies",
-        "1",
-        "--roots",
-        "1",
-        "--fronts",
-        "1",
-        "--secure",
-        "--keys",
-        "--access-logs",
-    ];
-    let cluster = Cluster::start(site, "hits", &counts)?;
+    let cluster = Cluster::start(site, "hits", &COUNTS)?;
     let (front, front_pid) = cluster.of("front").remove(0);
     let (access, of_cluster) = (site.access()?, cluster.access()?);
     site.index(Some(&of_cluster), &format!("https://{front}"))?;
@@ -104,13 +114,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         ),
         ("gleaner front, POST", front_pid, front_url.clone(), post),
     ];
-    let mut table = Table::new([
-        "server",
-        "version",
-        "CPU a request, µs",
-        "to nginx's file",
-        "to nginx's cache",
-    ]);
+    let mut table = Table::new(COLUMNS);
     for version in [Version::Http1, Version::Http2] {
         // hitch hands on what it does not understand: HTTP/1.1 alone.
         let is_spoken = |name: &str| version == Version::Http1 || !name.starts_with("hitch");
@@ -136,8 +140,8 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         method: format!(
             "The same answer of {bytes} bytes over TLS 1.3, 8 connections that stay open, {rounds} rounds of {num} \
              requests in turns; median of the CPU time of the server's processes a request. Clients of gleaner show an \
-             API key, whose rights and allowance are looked at each time; nginx's cache hands it on and does not look at it. The front counts each request and writes a line of \
-             its access log; nginx writes none."
+             API key, whose rights and allowance are looked at each time; nginx's cache hands it on and does not \
+             look at it. The front counts each request and writes a line of its access log; nginx writes none."
         ),
         tables: vec![table],
         remarks: vec![format!("The front said `{said}`.")],

@@ -74,8 +74,9 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
              that runs tantivy's `TopDocs` and renders the sources; the query reaches it as terms. \
              Ours is `gleaner serve`, one shard of one segment: parses the dialect, analyses text, \
              counts statistics, scatters, merges, fetches, renders. Both unpack the documents of all hits \
-             anew, and keep no answers: ours runs with `--cache-memory 0` and `--document-cache 0`, but for the last two columns, where \
-             documents that an earlier round has read are kept (64 MB, the default). Exact totals are timed in tables of their own: the number \
+             anew, and keep no answers: ours runs with `--cache-memory 0` and `--document-cache 0`, but for the last \
+             two columns, where documents that an earlier round has read are kept (64 MB, the default). Exact totals are \
+             timed in tables of their own: the number \
              of matches alone (`size: 0`), and beside ten hits.",
             options.rounds
         ),
