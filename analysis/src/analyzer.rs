@@ -35,7 +35,7 @@ pub(crate) struct NamedBlock<T> {
 }
 
 /// The parts of an analyzer, in the order in which text meets them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chain {
     pub(crate) char_filters: Vec<NamedBlock<Arc<dyn CharFilter>>>,
     pub(crate) tokenizer: NamedBlock<Arc<dyn Tokenizer>>,

@@ -266,22 +266,29 @@ impl<'a> Assembly<'a> {
                 "multiplexer requires [filters] to be configured".to_owned(),
             ));
         };
-        let named = |name: &str| {
-            let part = NameOrDefinition::Name(name);
-            self.part(Component::Filter, part, origin, |kind, part| match kind {
-                "multiplexer" => {
-                    let reason = format!("may not name another multiplexer: [{}]", part.name);
-                    Err(params.bad("filters", reason))
-                }
-                _ => filter::build(kind, part, context),
-            })
-        };
         let mut chains = Vec::with_capacity(declared.len());
         for names in &declared {
+            // Each filter of a chain sees those before it, as one of an analyzer does.
+            let mut preceding = context.preceding.clone();
             let names = names.split(',').map(str::trim);
-            let names = names.filter(|name| !name.is_empty());
-            let chain = names.map(|name| Ok(named(name)?.part));
-            chains.push(chain.collect::<Result<Vec<_>, AnalysisError>>()?);
+            for name in names.filter(|name| !name.is_empty()) {
+                let context = FilterContext {
+                    preceding: &preceding,
+                    ..context
+                };
+                let part = NameOrDefinition::Name(name);
+                let build = |kind: &str, part: &Params<'_>| match kind {
+                    "multiplexer" => {
+                        let reason = format!("may not name another multiplexer: [{}]", part.name);
+                        Err(params.bad("filters", reason))
+                    }
+                    _ => filter::build(kind, part, context),
+                };
+                let filter = self.part(Component::Filter, part, origin, build)?;
+                preceding.filters.push(filter);
+            }
+            let own = preceding.filters.split_off(context.preceding.filters.len());
+            chains.push(own.into_iter().map(|filter| filter.part).collect());
         }
         if chains.is_empty() || chains.iter().any(Vec::is_empty) {
             return Err(params.bad("filters", "must name a filter in each entry"));

@@ -1,5 +1,6 @@
 //! Filters that cut words or join them, by example.
 
+use gleaner_analysis::AnalyzerRegistry;
 use serde_json::{Value, json};
 
 use crate::{analyze, arcs, filtered, places, terms};
@@ -273,6 +274,19 @@ fn a_word_is_filtered_in_several_ways_at_one_place() {
         places(&tokens),
         [("Wi-Fi", 0), ("Wi", 0), ("Fi", 0), ("on", 1)]
     );
+    // Rules are read with the filters before them in the chain.
+    let settings = json!({
+        "filter": {
+            "alike": {"type": "synonym", "synonyms": ["Fast, Quick"]},
+            "both": multiplexer(json!(["lowercase, alike"]), false),
+        },
+        "analyzer": {"a": {"tokenizer": "whitespace", "filter": ["both"]}},
+    });
+    let registry = AnalyzerRegistry::from_settings(&settings).expect("they are good");
+    let analyzer = registry.analyzer("a").expect("it is there");
+    let mut words = Vec::new();
+    analyzer.analyze_into("FAST", &mut |token| words.push(token.text.to_owned()));
+    assert_eq!(words, ["fast", "quick"]);
     // A place stays empty where all chains drop the word.
     let stops = multiplexer(json!(["stop", "stop, uppercase"]), false);
     let tokens = analyze(&json!("whitespace"), &json!([stops]), "the end");

@@ -56,7 +56,8 @@ impl Node {
     /// When it cannot be started.
     pub(super) fn start_paced(
         name: &str,
-        (etcd, rpc): (&str, &str),
+        etcd: &str,
+        rpc: &str,
         (folder, log): (&Path, &Path),
     ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);

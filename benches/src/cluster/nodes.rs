@@ -285,7 +285,7 @@ impl Plan {
             Leaves::Paced => {
                 let (folder, log) = (self.path(&name, "data"), self.path(&name, "log"));
                 let etcd = self.etcd.address();
-                Node::start_paced(&name, (&etcd, rpc), (&folder, &log))
+                Node::start_paced(&name, &etcd, rpc, (&folder, &log))
             }
         }
     }

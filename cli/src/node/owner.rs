@@ -1,7 +1,7 @@
 //! Whose data a folder holds: noted when a node first works in it, looked at from then on.
 //!
-//! A node that took up another's folder, or followed a state that knows nothing of what is in it, would
-//! delete it: no index of it is in the cluster state.
+//! A node that started in the folder of another cluster would find none of its indices in the cluster state, and
+//! delete them.
 
 use std::{
     fs, io,

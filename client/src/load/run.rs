@@ -54,7 +54,7 @@ pub(super) enum End {
 pub(super) struct Books<'a> {
     /// What is settled.
     pub(super) ledger: &'a mut Ledger,
-    /// Who is told how far it is.
+    /// Shows how far the load is.
     pub(super) reporter: &'a Reporter,
 }
 

@@ -4,8 +4,8 @@
 //! entries.json   beside `cluster.json`, in the same envelope: entries with their revisions, and names of nodes
 //! ```
 //!
-//! Does: change an entry by compare-and-swap, make and remove entries with their index, say who is alive as it is told.
-//! Does not: find out by itself who is alive, keep that. Called by [`super::Embedded`], and by who starts such a
+//! Does: change an entry by compare-and-swap, make and remove entries with their index, list the nodes that its caller
+//! has declared alive. Does not: watch nodes, keep that list. Called by [`super::Embedded`], and by the starter of such a
 //! cluster. Read first: [`EmbeddedEntries`].
 
 use std::collections::BTreeMap;

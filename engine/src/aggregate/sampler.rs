@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use gleaner_model::ShardKey;
-use gleaner_query::aggregation::{Aggregation, SamplerAggregation};
+use gleaner_query::aggregation::{Aggregation, SamplerAggregation, ValueSource};
 use tantivy::DocId;
 
 use super::BLOCK;
@@ -38,29 +38,33 @@ pub(super) fn build<'a>(
     }))
 }
 
-/// What documents are told apart by.
+/// The values of which a sample has so many documents each.
 struct Values {
     side: Side,
-    /// The value of documents without one.
+    /// The value of documents without one, where no document of the segment has it.
     missing: Option<Key>,
 }
 
 impl Values {
-    fn open(
-        source: &gleaner_query::aggregation::ValueSource,
-        context: &SegmentContext<'_>,
-    ) -> Result<Self, EngineError> {
+    fn open(source: &ValueSource, context: &SegmentContext<'_>) -> Result<Self, EngineError> {
         let opened = Source::open(source, context)?;
         let missing = source.missing.as_ref();
         let missing = missing.map(|value| missing_key(value, &opened.format, context.now_ms));
-        Ok(Self {
-            side: Side {
-                column: Column::of_values(opened.values),
-                missing: Some(FIRST),
-                descending: false,
-            },
-            missing: missing.transpose()?,
-        })
+        let missing = missing.transpose()?;
+        let column = Column::of_values(opened.values);
+        // A document without a value and one that has what stands for it are alike in the segment already: a
+        // document that is left out here does not come back.
+        let held = match &missing {
+            Some(key) => column.held_number(key)?,
+            None => None,
+        };
+        let mut side = Side {
+            column,
+            missing: None,
+            descending: false,
+        };
+        side.missing = Some(held.map_or(FIRST, |number| side.part(number)));
+        Ok(Self { side, missing })
     }
 
     /// Returns the one value of a document.

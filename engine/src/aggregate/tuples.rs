@@ -152,6 +152,20 @@ impl Column {
         }
     }
 
+    /// Returns the number of a key if a value of the segment may have it.
+    ///
+    /// # Errors
+    /// When terms cannot be read.
+    pub(super) fn held_number(&self, key: &Key) -> Result<Option<u128>, EngineError> {
+        let number = self.number(key)?;
+        let is_held = match self {
+            Self::Nothing => false,
+            Self::Terms(_) => number & 1 == 1,
+            _ => true,
+        };
+        Ok(is_held.then_some(number))
+    }
+
     /// Returns the number of a key; of a term that the segment lacks one between its neighbours'.
     ///
     /// # Errors

@@ -14,7 +14,6 @@ mod top_hits;
 mod tuples;
 mod widths;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -75,13 +74,12 @@ impl Aggregations {
     /// not exist; [`EngineError::Internal`] for partial results of another request; when the context's
     /// control stops.
     pub fn finalize(
-        &self,
+        mut self,
         aggregations: &[Aggregation],
         context: &FinalizeContext<'_>,
     ) -> Result<Vec<AggregationResult>, EngineError> {
-        let mut settled = Cow::Borrowed(self);
         if are_sampled(aggregations) {
-            settled.to_mut().settle()?;
+            self.settle(&context.control)?;
         }
         Finalizer {
             context,
@@ -90,7 +88,7 @@ impl Aggregations {
             metas: HashMap::new(),
             empty: HashMap::new(),
         }
-        .list(&settled, aggregations)
+        .list(&self, aggregations)
     }
 }
 
@@ -119,7 +117,7 @@ fn described(
             .map(|aggregation| Partial::empty(&aggregation.kind))
             .collect();
     }
-    merged.settle()?;
+    merged.settle(&context.control)?;
     Ok(merged)
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::Key;
 use super::{Aggregations, Bucket, Partial};
+use crate::control::Control;
 use crate::error::EngineError;
 
 /// The best documents of a segment, a shard or all shards.
@@ -34,7 +35,7 @@ pub struct SampledDoc {
     pub hash: u64,
     /// Where it lies, for documents of one score and one hash: ids of several indices may be equal.
     pub shard: ShardKey,
-    /// The value that it is told apart by; `None` without one.
+    /// The value of which a sample has so many documents; `None` without one.
     pub value: Option<Key>,
     /// The document alone, with its sub-aggregations.
     pub bucket: Bucket,
@@ -131,12 +132,13 @@ impl Sample {
     }
 
     /// Returns the bucket of the sample; no more documents may come.
-    fn settle(self) -> Result<Bucket, EngineError> {
+    fn settle(self, control: &Control) -> Result<Bucket, EngineError> {
         let mut bucket = Bucket {
             doc_count: 0,
             sub: self.empty,
         };
         for doc in self.docs {
+            control.check()?;
             bucket.merge(doc.bucket)?;
         }
         Ok(bucket)
@@ -163,7 +165,10 @@ impl Sample {
 impl Aggregations {
     /// Puts the bucket of its documents in the place of each sample, at any depth; to be called once all
     /// shards are merged.
-    pub(super) fn settle(&mut self) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// When `control` stops; when the documents are of different requests.
+    pub(super) fn settle(&mut self, control: &Control) -> Result<(), EngineError> {
         for partial in &mut self.0 {
             if let Partial::Sample(sample) = partial {
                 let empty = Sample {
@@ -171,9 +176,9 @@ impl Aggregations {
                     empty: Self::default(),
                     docs: Vec::new(),
                 };
-                *partial = Partial::Single(std::mem::replace(sample, empty).settle()?);
+                *partial = Partial::Single(std::mem::replace(sample, empty).settle(control)?);
             }
-            partial.try_for_each_bucket(&mut |bucket| bucket.sub.settle())?;
+            partial.try_for_each_bucket(&mut |bucket| bucket.sub.settle(control))?;
         }
         Ok(())
     }

@@ -158,20 +158,22 @@ impl CopyDriver {
     /// Those of the log.
     pub(crate) async fn open(
         hub: &Arc<Agreeing>,
-        (shard, copy): (ShardKey, CopyId),
+        shard: ShardKey,
+        copy: CopyId,
         committed: SeqNo,
         followers: Arc<Followers>,
     ) -> Result<Arc<Self>, LogError> {
         let log = log_state(&*hub.log, shard, committed).await?;
         let identity = hub.identity_of(copy);
         let machine = ShardCopy::open(identity, Settings::default(), log, hub.now());
-        Ok(Self::start(hub, (shard, copy), machine, followers))
+        Ok(Self::start(hub, shard, copy, machine, followers))
     }
 
     /// Returns the driver of an opened machine, and begins to report what becomes of the log.
     fn start(
         hub: &Arc<Agreeing>,
-        (shard, copy): (ShardKey, CopyId),
+        shard: ShardKey,
+        copy: CopyId,
         machine: ShardCopy,
         followers: Arc<Followers>,
     ) -> Arc<Self> {

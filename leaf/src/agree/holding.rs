@@ -163,7 +163,7 @@ impl CopyHolder {
         let shard = self.open_shard(&opening).await?;
         let committed = shard.flushes.committed();
         let followers = Arc::clone(&shard.followers);
-        let driver = CopyDriver::open(&self.hub, (self.key, copy), committed, followers).await;
+        let driver = CopyDriver::open(&self.hub, self.key, copy, committed, followers).await;
         let driver = driver.map_err(|error| Halt::Broken(with_causes(&error)))?;
         shard.set_driver(&driver);
         let replica = Arc::new(Replica::new(shard));

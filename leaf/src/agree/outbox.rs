@@ -69,7 +69,7 @@ impl<T> Outbox<T> {
             {
                 let mut state = self.state.lock();
                 if state.is_closed {
-                    // Whoever else waits is to see it too.
+                    // Others that wait must see it too.
                     self.changed.notify_one();
                     return None;
                 }

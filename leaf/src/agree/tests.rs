@@ -234,6 +234,17 @@ impl Cluster {
     }
 
     /// Waits until both logs, which have the same beginning, hold the same.
+    /// Puts another copy on node `b`, in the place of its own, and waits until that is in sync.
+    async fn replace_on_b(&self) {
+        let other = CopyId([9; 16]);
+        self.change(&Change::Place {
+            add: [(other, CopyMeta::on(uuid("b")))].into(),
+            remove: [copy("b")].into(),
+        })
+        .await;
+        self.until(|entry| entry.in_sync.contains(&other)).await;
+    }
+
     async fn until_equal(&self) {
         let end = self.until_same_end().await;
         let mut hashes = Vec::new();
@@ -354,14 +365,7 @@ async fn a_copy_whose_log_has_lost_records_is_made_anew_where_another_is_in_sync
 async fn a_node_that_is_given_another_copy_makes_that_one() {
     let cluster = Cluster::start().await;
     cluster.write("a", vec![put("1", "{}")]).await;
-    let other = CopyId([9; 16]);
-    cluster
-        .change(&Change::Place {
-            add: [(other, CopyMeta::on(uuid("b")))].into(),
-            remove: [copy("b")].into(),
-        })
-        .await;
-    cluster.until(|entry| entry.in_sync.contains(&other)).await;
+    cluster.replace_on_b().await;
     cluster.write("a", vec![put("2", "{}")]).await;
     cluster.until_equal().await;
 }

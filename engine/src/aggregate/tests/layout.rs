@@ -88,7 +88,7 @@ fn later() -> Value {
         "filled": {"missing": {"field": "price", "missing": 1}},
         "wide": {"extended_stats": {"field": "price", "sigma": 0.5}},
         "few": {"sampler": {"shard_size": 7}, "aggs": inside},
-        "unlike": {"diversified_sampler": {"field": "ok", "max_docs_per_value": 3}, "aggs": {
+        "unlike": {"diversified_sampler": {"field": "ok", "missing": true, "shard_size": 5, "max_docs_per_value": 3}, "aggs": {
             "tags": {"terms": {"field": "tag", "order": {"one>m": "desc"}}, "aggs": {"one": {"sampler": {"shard_size": 1}, "aggs": {"m": {"max": {"field": "n"}}}}}},
             "typical": {"significant_terms": {"field": "tag", "min_doc_count": 1}},
         }},

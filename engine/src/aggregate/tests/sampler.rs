@@ -22,13 +22,14 @@ fn sampled(documents: &Documents, request: &Value) -> (u64, Vec<Value>) {
     (*doc_count, numbers.collect())
 }
 
+/// Returns where a document stands: scores come of ids.
+fn score(i: usize) -> (std::cmp::Reverse<u64>, u64) {
+    let hash = gleaner_model::hash::tie_break_hash(&format!("d{i}"));
+    (std::cmp::Reverse(hash % 97), hash)
+}
+
 #[test]
 fn a_sample_is_of_the_best_documents_of_all_shards() {
-    // Scores come of ids.
-    let score = |i: usize| {
-        let hash = gleaner_model::hash::tie_break_hash(&format!("d{i}"));
-        (std::cmp::Reverse(hash % 97), hash)
-    };
     let sources: Vec<Value> = (0..40)
         .map(|i| json!({"n": i, "ok": i % 2 == 0, "tag": "t"}))
         .collect();
@@ -72,4 +73,33 @@ fn documents_of_several_values_are_not_told_apart() {
         refused.contains("must be a single valued-field"),
         "{refused}"
     );
+}
+
+#[test]
+fn what_stands_for_missing_values_is_the_value_of_others_too() {
+    // Scores come of ids; the second best has what the best has, by `missing`.
+    let mut best: Vec<usize> = (0..3).collect();
+    best.sort_unstable_by_key(|i| score(*i));
+    let tags = [Some("x"), None, Some("y")];
+    let mut sources = vec![json!({}); 3];
+    for (place, tag) in best.iter().zip(tags) {
+        sources[*place] = json!({"n": place, "tag": tag});
+    }
+    let documents = of(&sources);
+    let request = json!({"x": {
+        "diversified_sampler": {"field": "tag", "missing": "x", "shard_size": 2},
+        "aggs": {"numbers": {"terms": {"field": "n"}}},
+    }});
+    let mut wanted = vec![json!(best[0]), json!(best[2])];
+    wanted.sort_unstable_by_key(Value::as_u64);
+    for layout in [ONE, SPREAD] {
+        let index = Index::new(&fields(), &documents, layout);
+        let found = index.aggregate(&request, &[]).expect("it is good");
+        let AggregationValue::Single { sub, .. } = &found[0].value else {
+            panic!("not one bucket: {found:?}");
+        };
+        let mut numbers: Vec<Value> = shown(&sub[0]).into_iter().map(|(key, _)| key).collect();
+        numbers.sort_unstable_by_key(Value::as_u64);
+        assert_eq!(numbers, wanted, "{layout:?}");
+    }
 }

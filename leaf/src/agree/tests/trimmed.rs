@@ -29,14 +29,7 @@ async fn a_copy_that_comes_when_the_log_has_lost_its_beginning_is_made_from_file
         .await;
     // The process that leads has trimmed, and knew another beginning when it opened the log.
     cluster.until_trimmed("a").await;
-    let other = CopyId([9; 16]);
-    cluster
-        .change(&Change::Place {
-            add: [(other, CopyMeta::on(uuid("b")))].into(),
-            remove: [copy("b")].into(),
-        })
-        .await;
-    cluster.until(|entry| entry.in_sync.contains(&other)).await;
+    cluster.replace_on_b().await;
     cluster.write("a", vec![put("3", "{}")]).await;
     // A log that begins behind files has a hash of its own.
     let end = cluster.until_same_end().await;

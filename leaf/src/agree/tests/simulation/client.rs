@@ -51,7 +51,9 @@ impl ModelCopy {
         match self.order(term, &operations).await {
             Written::Yes { first } => {
                 let reign = (self.life(), term);
-                self.history.lock().acknowledge(reign, first, &operations);
+                self.history
+                    .lock()
+                    .acknowledge(reign.0, reign.1, first, &operations);
             }
             Written::Refused => self.history.lock().refuse(&operations),
             Written::Unknown => self.history.lock().tally.num_unknown += 1,

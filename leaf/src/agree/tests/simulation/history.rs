@@ -1,7 +1,7 @@
 //! What was acknowledged, applied, read and shown in a run, by anybody, and which of it breaks a promise.
 //!
 //! Each operation has a number of its own. A position has one operation for ever, from the moment when a copy applies it,
-//! a client is told of it, or it is acknowledged.
+//! a client reads it, or a primary acknowledges it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ pub(super) type Life = (CopyId, Incarnation);
 #[derive(Default)]
 pub(super) struct History {
     pub(super) tally: Tally,
-    /// What happened, for whoever replays a run.
+    /// What happened, one line each: printed when a run is replayed.
     pub(super) lines: Vec<String>,
     /// Milliseconds of true time.
     pub(super) now_ms: u64,
@@ -116,7 +116,8 @@ impl History {
     /// A client was told that operations are written.
     pub(super) fn acknowledge(
         &mut self,
-        (life, term): (Life, PrimaryTerm),
+        life: Life,
+        term: PrimaryTerm,
         first: u64,
         operations: &[Operation],
     ) {

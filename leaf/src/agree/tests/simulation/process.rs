@@ -270,7 +270,8 @@ impl Life {
         let committed = gleaner_model::SeqNo(commit.next);
         let driver = CopyDriver::open(
             &self.hub,
-            (shard, copy),
+            shard,
+            copy,
             committed,
             Arc::new(Followers::default()),
         );
