@@ -72,37 +72,53 @@ pub struct FilterCacheStats {
 
 /// The cache; one per node, shared by all shards.
 pub struct FilterCache {
-    bitmaps: Cache<FilterKey, Arc<RoaringBitmap>>,
-    first_uses: Cache<FilterKey, ()>,
-    options: FilterCacheOptions,
+    /// `None` keeps nothing.
+    kept: Option<Kept>,
+    min_segment_documents: u32,
     hits: AtomicU64,
     misses: AtomicU64,
+}
+
+/// Bitmaps, and filters that were used once. To make both costs some ten microseconds: too much for each request.
+struct Kept {
+    bitmaps: Cache<FilterKey, Arc<RoaringBitmap>>,
+    first_uses: Cache<FilterKey, ()>,
 }
 
 impl FilterCache {
     /// Returns an empty cache.
     pub fn new(options: FilterCacheOptions) -> Self {
-        let bitmaps = Cache::builder()
-            .max_capacity(options.budget_bytes)
-            .weigher(|_, bitmap: &Arc<RoaringBitmap>| weight_of(bitmap))
-            .build();
-        Self {
-            bitmaps,
+        let kept = (options.budget_bytes > 0).then(|| Kept {
+            bitmaps: Cache::builder()
+                .max_capacity(options.budget_bytes)
+                .weigher(|_, bitmap: &Arc<RoaringBitmap>| weight_of(bitmap))
+                .build(),
             first_uses: Cache::new(FIRST_USES_KEPT),
-            options,
+        });
+        Self {
+            kept,
+            min_segment_documents: options.min_segment_documents,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
     }
 
+    /// Returns a cache that keeps nothing, for queries about a few documents.
+    pub(crate) fn none() -> Arc<Self> {
+        Arc::new(Self::new(FilterCacheOptions {
+            budget_bytes: 0,
+            ..FilterCacheOptions::default()
+        }))
+    }
+
     /// Returns whether filters on a segment of `max_doc` documents are kept.
     pub fn admits(&self, max_doc: u32) -> bool {
-        self.options.budget_bytes > 0 && max_doc >= self.options.min_segment_documents
+        self.kept.is_some() && max_doc >= self.min_segment_documents
     }
 
     /// Returns the bitmap of `key`.
     pub fn get(&self, key: &FilterKey) -> Option<Arc<RoaringBitmap>> {
-        let found = self.bitmaps.get(key);
+        let found = self.kept.as_ref().and_then(|kept| kept.bitmaps.get(key));
         let counter = if found.is_some() {
             &self.hits
         } else {
@@ -114,24 +130,32 @@ impl FilterCache {
 
     /// Returns whether `key` was asked for before, and remembers that it was asked for now.
     pub fn is_second_use(&self, key: &FilterKey) -> bool {
-        let is_known = self.first_uses.contains_key(key);
-        self.first_uses.insert(*key, ());
+        let Some(kept) = &self.kept else {
+            return false;
+        };
+        let is_known = kept.first_uses.contains_key(key);
+        kept.first_uses.insert(*key, ());
         is_known
     }
 
     /// Keeps the bitmap of `key`.
     pub fn insert(&self, key: FilterKey, bitmap: Arc<RoaringBitmap>) {
-        self.bitmaps.insert(key, bitmap);
+        if let Some(kept) = &self.kept {
+            kept.bitmaps.insert(key, bitmap);
+        }
     }
 
     /// Returns the counters.
     pub fn stats(&self) -> FilterCacheStats {
-        self.bitmaps.run_pending_tasks();
+        let bitmaps = self.kept.as_ref().map(|kept| &kept.bitmaps);
+        if let Some(bitmaps) = bitmaps {
+            bitmaps.run_pending_tasks();
+        }
         FilterCacheStats {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
-            entries: self.bitmaps.entry_count(),
-            bytes: self.bitmaps.weighted_size(),
+            entries: bitmaps.map_or(0, Cache::entry_count),
+            bytes: bitmaps.map_or(0, Cache::weighted_size),
         }
     }
 }
@@ -226,11 +250,13 @@ mod tests {
     fn small_segments_and_an_empty_budget_are_not_cached() {
         let cache = FilterCache::new(FilterCacheOptions::default());
         assert!(cache.admits(4_096) && !cache.admits(4_095));
-        let none = FilterCacheOptions {
-            budget_bytes: 0,
-            ..Default::default()
-        };
-        assert!(!FilterCache::new(none).admits(1 << 20));
+        let none = FilterCache::none();
+        assert!(!none.admits(1 << 20));
+        let (key, bitmap) = (key(7), RoaringBitmap::from([1]));
+        none.insert(key, Arc::new(bitmap));
+        assert!(none.get(&key).is_none());
+        assert!(!none.is_second_use(&key) && !none.is_second_use(&key));
+        assert_eq!((none.stats().entries, none.stats().bytes), (0, 0));
     }
 
     #[test]

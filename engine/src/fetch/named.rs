@@ -7,7 +7,7 @@ use tantivy::query::Weight;
 
 use crate::control::Control;
 use crate::error::EngineError;
-use crate::filter_cache::{FilterCache, FilterCacheOptions};
+use crate::filter_cache::FilterCache;
 use crate::lower::{self, Scope};
 use crate::score::model::Model;
 use crate::view::{View, split_place};
@@ -35,10 +35,7 @@ impl<'a> Plan<'a> {
             )),
             control: &control,
             // A few documents are no reason to keep bitmaps.
-            filters: &Arc::new(FilterCache::new(FilterCacheOptions {
-                budget_bytes: 0,
-                ..FilterCacheOptions::default()
-            })),
+            filters: &FilterCache::none(),
         };
         let weight = |named: &'a NamedClause| {
             let weight = lower::unscored(&scope, &named.clause)?;

@@ -19,7 +19,7 @@ use super::bm25::norm_of;
 use super::canonical::{Asked, Cursor};
 use super::model::{Model, TermNumbers};
 use crate::control::Control;
-use crate::filter_cache::{FilterCache, FilterCacheOptions};
+use crate::filter_cache::FilterCache;
 use crate::lower::Scope;
 use crate::view::split_place;
 use crate::{EngineError, View};
@@ -50,10 +50,7 @@ pub(crate) fn explain(
         )),
         control: &control,
         // One document is no reason to keep bitmaps.
-        filters: &Arc::new(FilterCache::new(FilterCacheOptions {
-            budget_bytes: 0,
-            ..FilterCacheOptions::default()
-        })),
+        filters: &FilterCache::none(),
     };
     let explainer = Explainer {
         scope,
