@@ -40,6 +40,7 @@ pub(crate) mod source;
 mod spans;
 pub(crate) mod term_keys;
 mod terms;
+mod texts;
 mod top_hits;
 mod tuples;
 mod weighted;

@@ -9,7 +9,7 @@ pub mod decimal;
 pub mod highlight;
 
 mod doc_values;
-mod fields;
+pub(crate) mod fields;
 mod ignored;
 mod named;
 
@@ -153,7 +153,7 @@ const SMALL_SOURCE: usize = 64 << 10;
 const VALUE_BYTES: usize = 2 * size_of::<serde_json::Value>();
 
 /// Parses a document; what its values take is reserved before, as it may be thirty times the text.
-fn parse(
+pub(crate) fn parse(
     source: &[u8],
     meter: Option<&Meter<'_>>,
 ) -> Result<(serde_json::Value, Option<Reservation>), EngineError> {

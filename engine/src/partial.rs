@@ -11,7 +11,8 @@
 //! [`Aggregations::refine`] whether the bounds leave the answer open. While they do, it sends the
 //! aggregations returned there to the same shards (as another count-only request), merges the
 //! answers, joins them with [`Aggregations::refined_by`] and asks again. Two passes do in all but
-//! contrived cases: one that reads deeper, one that counts the candidates everywhere.
+//! contrived cases: one that reads deeper, one that counts the candidates everywhere. `significant_text` takes one
+//! more: see [`texts`].
 
 pub mod codec;
 pub mod dates;
@@ -28,6 +29,7 @@ mod size;
 pub mod sketch;
 pub mod sum;
 pub mod terms;
+mod texts;
 pub mod top_hits;
 pub mod tuples;
 mod weighted;
@@ -206,11 +208,18 @@ impl Aggregations {
         Ok(())
     }
 
-    /// Returns the aggregations to ask all shards again, where counts of terms are not exact yet.
+    /// Returns the aggregations to ask all shards again, where counts of terms are not exact yet, or the terms of
+    /// `significant_text` are to be compared. What stands beside a request ([`with_live_keys`]) is to be added anew.
     ///
     /// `asked` is what the partial results answer. The new list has the same shape, so that the
     /// resolved filters of the request fit it too.
-    pub fn refine(&self, asked: &[Aggregation]) -> Option<Vec<Aggregation>> {
+    ///
+    /// # Errors
+    /// When partial results of two requests were merged.
+    pub fn refine(
+        &mut self,
+        asked: &[Aggregation],
+    ) -> Result<Option<Vec<Aggregation>>, EngineError> {
         let mut again = asked.to_vec();
         let mut is_open = false;
         for (partial, aggregation) in self.0.iter().zip(&mut again) {
@@ -220,18 +229,22 @@ impl Aggregations {
                 is_open |= terms.refine(request);
             }
         }
-        is_open.then_some(again)
+        // Which terms there are to compare is known once the buckets are.
+        is_open = is_open || texts::compare(self, &mut again)?;
+        Ok(is_open.then_some(again))
     }
 
-    /// Joins the answers to [`Aggregations::refine`], merged over all shards, with these.
+    /// Joins the answers to `asked`, which [`Aggregations::refine`] made, merged over all shards, with these.
     #[must_use]
-    pub fn refined_by(self, answer: Self) -> Self {
-        let pairs = self.0.into_iter().zip(answer.0);
-        Self(
-            pairs
-                .map(|(first, second)| first.refined_by(second))
-                .collect(),
-        )
+    pub fn refined_by(self, answer: Self, asked: &[Aggregation]) -> Self {
+        let is_compared = texts::are_compared(asked);
+        let pairs = self.0.into_iter().zip(answer.0).zip(asked);
+        let joined = pairs.map(|((first, second), asked)| match asked.kind {
+            AggregationKind::Background { .. } => second,
+            _ if is_compared => first,
+            _ => first.refined_by(second),
+        });
+        Self(joined.collect())
     }
 }
 
@@ -416,6 +429,19 @@ impl Partial {
             | Self::Weighted(_)
             | Self::Extent(_)
             | Self::TopHits(_) => Ok(()),
+        }
+    }
+
+    /// Returns what holds the buckets in which sub-aggregations are: of `significant_terms` it is inside.
+    pub(crate) fn holder(&mut self, kind: &AggregationKind) -> &mut Self {
+        let is_inside = matches!(kind, AggregationKind::SignificantTerms(_))
+            && matches!(self, Self::Single(all) if !all.sub.0.is_empty());
+        if !is_inside {
+            return self;
+        }
+        match self {
+            Self::Single(all) => &mut all.sub.0[0],
+            own => own,
         }
     }
 

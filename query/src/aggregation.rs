@@ -26,7 +26,7 @@ pub use pipeline::{
 };
 pub use rate::{BucketLength, RateUnit};
 pub use sampler::{Diversity, SamplerAggregation};
-pub use significant::{Frequencies, Significance, SignificantTermsAggregation};
+pub use significant::{Frequencies, Significance, SignificantTermsAggregation, TextTerms, Words};
 
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
@@ -201,6 +201,8 @@ pub enum AggregationKind {
     Background {
         /// Place of its query among those of the request; `None` is everything.
         filter: Option<usize>,
+        /// Of `significant_text`: the terms that are counted.
+        words: Option<Words>,
     },
 }
 

@@ -263,11 +263,11 @@ async fn count(
     let num_bytes = partials.iter().map(Bytes::len).sum();
     let work = move || -> Result<_, EngineError> {
         let answer = merge_encoded(&partials)?;
-        let merged = match before {
-            Some(before) => before.refined_by(answer),
+        let mut merged = match before {
+            Some(before) => before.refined_by(answer, &question),
             None => answer,
         };
-        let next = merged.refine(&question);
+        let next = merged.refine(&question)?;
         Ok((merged, next))
     };
     let counted = off_runtime(num_bytes, work).await?;

@@ -191,7 +191,10 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
                 "most": {"top_metrics": {"metrics": {"field": "number"}, "sort": {"body_again": "desc"}}},
             }})
         }
-        14 => json!({"significant_terms": {"field": "body_again", "min_doc_count": 2, "size": 5}}),
+        14 => {
+            let kind = pick(random, &["significant_terms", "significant_text"]);
+            json!({kind: {"field": "body_again", "min_doc_count": 2, "size": 5}})
+        }
         15 => {
             let what = pick(random, &["percentiles", "percentile_ranks"]);
             let digits = json!({"number_of_significant_value_digits": random.below(6)});
@@ -217,8 +220,8 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
 
 /// Draws an aggregation over the best documents.
 fn sample(random: &mut Random) -> Value {
-    let typical =
-        json!({"significant_terms": {"field": "body_again", "min_doc_count": 1, "size": 5}});
+    let kind = pick(random, &["significant_terms", "significant_text"]);
+    let typical = json!({kind: {"field": "body_again", "min_doc_count": 1, "size": 5}});
     let sub = json!({"typical": typical, "total": {"sum": {"field": "number"}}});
     let most = pick(random, &[1, 3]);
     match random.below(2) {

@@ -56,7 +56,10 @@ async fn tokens_are_counted_once_a_document() -> Result<()> {
         "none": {"missing": {"field": "text"}},
         "telling": {
             "filter": {"term": {"class": "a"}},
-            "aggs": {"terms": {"significant_terms": {"field": "text", "min_doc_count": 1}}},
+            "aggs": {
+                "terms": {"significant_terms": {"field": "text", "min_doc_count": 1}},
+                "words": {"significant_text": {"field": "text", "min_doc_count": 1}},
+            },
         },
     }});
     let found = answer(&server, &body).await?["aggs"].clone();
@@ -82,6 +85,11 @@ async fn tokens_are_counted_once_a_document() -> Result<()> {
     ensure!(found["different"]["value"] == 4, "{found}");
     ensure!(found["values"]["value"] == 6, "{found}");
     ensure!(found["none"]["doc_count"] == 2, "{found}");
+    // No column is read for it.
+    ensure!(
+        found["telling"]["words"] == found["telling"]["terms"],
+        "{found}"
+    );
     let telling = &found["telling"]["terms"]["buckets"][0];
     ensure!(
         telling["key"] == "good" && telling["bg_count"] == 2,

@@ -5,12 +5,12 @@
 use gleaner_model::Mapping;
 use gleaner_query::aggregation::{
     Aggregation, AggregationKind, CompositeAggregation, CompositeSource, CompositeValues, Metric,
-    TermsAggregation, ValueSource,
+    SignificantTermsAggregation, TermsAggregation, ValueSource,
 };
 
 use super::source::{check_numeric, format, format_of_source};
 use super::{
-    addresses, bounds, histogram, key_filter, metrics, points, range, spans, terms, tuples,
+    addresses, bounds, histogram, key_filter, metrics, points, range, spans, terms, texts, tuples,
     weighted,
 };
 use crate::control::Control;
@@ -62,7 +62,10 @@ impl Describer<'_> {
             }
             AggregationKind::SignificantTerms(request) => Partial::Single(Bucket {
                 doc_count: 0,
-                sub: Aggregations(vec![self.terms(&aggregation.name, &request.terms())?]),
+                sub: Aggregations(vec![match request.text {
+                    None => self.terms(&aggregation.name, &request.terms())?,
+                    Some(_) => self.words(request)?,
+                }]),
             }),
             AggregationKind::Range(request) => {
                 let what = if request.is_date {
@@ -121,6 +124,16 @@ impl Describer<'_> {
         let format = self.format(&request.source)?;
         key_filter::check_patterns(name, [&request.include, &request.exclude], format.kind)?;
         let asked = terms::Asked::read(request, format, self.now_ms, self.control)?;
+        Ok(Partial::Terms(Terms {
+            format: asked.format,
+            ..Terms::default()
+        }))
+    }
+
+    /// Describes the terms of `significant_text`.
+    fn words(&self, request: &SignificantTermsAggregation) -> Result<Partial, EngineError> {
+        let format = texts::format(self.mapping, &request.source.field)?;
+        let asked = terms::Asked::read(&request.terms(), format, self.now_ms, self.control)?;
         Ok(Partial::Terms(Terms {
             format: asked.format,
             ..Terms::default()

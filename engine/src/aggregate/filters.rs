@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_query::aggregation::{AdjacencyAggregation, Aggregation};
+use gleaner_query::aggregation::{AdjacencyAggregation, Aggregation, Words};
 use gleaner_query::resolved::Clause;
 use roaring::RoaringBitmap;
 use tantivy::DocId;
@@ -10,6 +10,7 @@ use tantivy::DocId;
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
 use super::slots::{KeyedSlots, ListedSlots};
 use super::source::Source;
+use super::texts::WordCounter;
 use super::{BLOCK, needs_scores};
 use crate::control::Control;
 use crate::doc_values::DocValues;
@@ -17,7 +18,7 @@ use crate::error::EngineError;
 use crate::partial::key::Key;
 use crate::partial::tuples::Tuples;
 use crate::partial::{Aggregations, Bucket, Partial};
-use crate::view::SegmentView;
+use crate::view::{SegmentView, View};
 
 /// `filter`: the next resolved query.
 pub(super) fn build_one<'a>(
@@ -106,14 +107,15 @@ pub(super) fn build_global<'a>(
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    all_documents(None, sub, context)
+    all_documents(None, None, context, sub)
 }
 
 /// What `significant_terms` compares with: as `global`, but of what matches a query.
 pub(super) fn build_background<'a>(
     filter: Option<usize>,
-    sub: &'a [Aggregation],
+    words: Option<&'a Words>,
     context: &mut SegmentContext<'a>,
+    sub: &'a [Aggregation],
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let clause = match filter {
         None => None,
@@ -121,13 +123,14 @@ pub(super) fn build_background<'a>(
             EngineError::Internal("a background has no resolved form".to_owned())
         })?),
     };
-    all_documents(clause, sub, context)
+    all_documents(clause, words, context, sub)
 }
 
 fn all_documents<'a>(
     clause: Option<&'a Clause>,
-    sub: &'a [Aggregation],
+    words: Option<&'a Words>,
     context: &mut SegmentContext<'a>,
+    sub: &'a [Aggregation],
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let mut kept_to: Option<Arc<RoaringBitmap>> = None;
     for clause in context.global.into_iter().chain(clause) {
@@ -139,7 +142,9 @@ fn all_documents<'a>(
         });
     }
     Ok(Box::new(GlobalNode {
+        view: context.view,
         segment: context.segment,
+        words,
         kept_to,
         control: context.control,
         needs_scores: needs_scores(sub),
@@ -259,7 +264,10 @@ impl Node for AdjacencyNode<'_> {
 }
 
 struct GlobalNode<'a> {
+    view: &'a View,
     segment: &'a SegmentView,
+    /// Terms that are counted beside.
+    words: Option<&'a Words>,
     kept_to: Option<Arc<RoaringBitmap>>,
     control: &'a Control,
     needs_scores: bool,
@@ -273,7 +281,9 @@ impl Node for GlobalNode<'_> {
 
     fn finish(self: Box<Self>, _: usize) -> Result<Vec<Partial>, EngineError> {
         let Self {
+            view,
             segment,
+            words,
             kept_to,
             control,
             needs_scores,
@@ -300,7 +310,16 @@ impl Node for GlobalNode<'_> {
                 scores: needs_scores.then_some(&scores[..docs.len()]),
             })?;
         }
-        let sub: Aggregations = children.finish(1)?.pop().unwrap_or_default();
+        let mut sub: Aggregations = children.finish(1)?.pop().unwrap_or_default();
+        if let Some(words) = words {
+            let counter = WordCounter {
+                view,
+                segment,
+                kept_to: kept_to.as_deref(),
+                control,
+            };
+            sub.0.push(counter.count(words)?);
+        }
         Ok(vec![Partial::Single(Bucket { doc_count, sub })])
     }
 }

@@ -88,7 +88,9 @@ impl<'a> SegmentContext<'a> {
                 ..
             } => filters::build_many(filters.len(), other_bucket.is_some(), sub, self),
             AggregationKind::Global => filters::build_global(sub, self),
-            AggregationKind::Background { filter } => filters::build_background(*filter, sub, self),
+            AggregationKind::Background { filter, words } => {
+                filters::build_background(*filter, words.as_ref(), self, sub)
+            }
             AggregationKind::MissingValue { field, missing } => {
                 filters::build_missing(field, missing.is_some(), sub, self)
             }

@@ -1,10 +1,10 @@
-//! `significant_terms`: the terms of some documents, and those that they are compared with.
+//! `significant_terms` and `significant_text`: the terms of some documents.
 
 use gleaner_query::aggregation::{Aggregation, SignificantTermsAggregation};
 
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
-use super::terms;
+use super::{terms, texts};
 use crate::control::Meter;
 use crate::error::EngineError;
 use crate::partial::{Aggregations, Bucket, Partial};
@@ -19,7 +19,10 @@ pub(super) fn build<'a>(
         context.next_filter()?;
     }
     Ok(Box::new(SignificantNode {
-        terms: terms::build(&request.terms(), sub, context)?,
+        terms: match &request.text {
+            None => terms::build(&request.terms(), sub, context)?,
+            Some(text) => texts::build(request, text, sub, context)?,
+        },
         sizes: Vec::new(),
         meter: context.ledger.meter(),
     }))

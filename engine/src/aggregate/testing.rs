@@ -87,9 +87,9 @@ impl Index {
         let aggregations = parse(request);
         let mut asked = with_live_keys(&aggregations);
         let mut merged = self.scatter(&asked, filters)?;
-        while let Some(again) = merged.refine(&asked) {
-            merged = merged.refined_by(self.scatter(&again, filters)?);
-            asked = again;
+        while let Some(again) = merged.refine(&asked)? {
+            asked = with_live_keys(&again[..aggregations.len()]);
+            merged = merged.refined_by(self.scatter(&asked, filters)?, &asked);
         }
         let names = BTreeMap::from([(IndexUuid([1; 16]), "library".to_owned())]);
         let context = FinalizeContext {

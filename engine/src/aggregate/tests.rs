@@ -21,7 +21,8 @@ use super::testing::{Documents, Index, Layout, mapping};
 /// A mapping with a field of each type.
 fn fields() -> Arc<Mapping> {
     mapping(&json!({
-        "tag": {"type": "keyword"},
+        "tag": {"type": "keyword", "copy_to": "words"},
+        "words": {"type": "text", "fielddata": true},
         "n": {"type": "long"},
         "big": {"type": "unsigned_long"},
         "price": {"type": "double"},

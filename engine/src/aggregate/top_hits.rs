@@ -194,23 +194,12 @@ pub(super) fn complete(
         } else if are_in(&aggregation.sub) {
             let mut below =
                 |bucket: &mut Bucket| complete(&mut bucket.sub, &aggregation.sub, reading);
-            buckets_of(partial, &aggregation.kind).try_for_each_bucket(&mut below)?;
+            partial
+                .holder(&aggregation.kind)
+                .try_for_each_bucket(&mut below)?;
         }
     }
     Ok(())
-}
-
-/// Returns the partial result that holds the buckets: that of `significant_terms` is inside.
-fn buckets_of<'p>(partial: &'p mut Partial, kind: &AggregationKind) -> &'p mut Partial {
-    let is_inside = matches!(kind, AggregationKind::SignificantTerms(_))
-        && matches!(partial, Partial::Single(all) if !all.sub.0.is_empty());
-    if !is_inside {
-        return partial;
-    }
-    match partial {
-        Partial::Single(all) => &mut all.sub.0[0],
-        other => other,
-    }
 }
 
 /// Returns whether there are `top_hits` at any depth.

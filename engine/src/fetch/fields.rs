@@ -60,7 +60,7 @@ impl Shape {
 }
 
 /// Where the values of fields come from.
-pub(super) struct Origins<'m> {
+pub(crate) struct Origins<'m> {
     mapping: &'m Mapping,
     /// Which fields copy their values to a path.
     copies: HashMap<&'m str, Vec<&'m FieldPath>>,
@@ -196,7 +196,7 @@ impl UnmappedFields {
 
 impl<'m> Origins<'m> {
     /// Gathers what every field copies.
-    pub(super) fn of(mapping: &'m Mapping) -> Self {
+    pub(crate) fn of(mapping: &'m Mapping) -> Self {
         let mut copies: HashMap<_, Vec<_>> = HashMap::new();
         for (path, field) in &mapping.fields {
             for to in &field.copy_to {
@@ -207,7 +207,7 @@ impl<'m> Origins<'m> {
     }
 
     /// Returns where the values of a field stand in `_source`: what feeds it, then what is copied there.
-    pub(super) fn source_paths(&self, path: &FieldPath) -> Vec<FieldPath> {
+    pub(crate) fn source_paths(&self, path: &FieldPath) -> Vec<FieldPath> {
         let own = self.mapping.fed_from(path.as_str());
         let copied = self.copies.get(own).into_iter().flatten();
         let copied = copied.map(|from| (*from).clone());

@@ -1,5 +1,5 @@
 //! What buckets need to know of documents that are not in them: all keys, for `min_doc_count: 0` of `terms` below
-//! other buckets, and the counts that `significant_terms` compares with.
+//! other buckets, and the counts that `significant_terms` and `significant_text` compare with.
 //!
 //! Does: ask for them beside the request ([`with_live_keys`]), take them from the answer
 //! ([`Aggregations::split_live_keys`]), put keys into a bucket ([`LiveKeys::fill`]).
@@ -48,10 +48,15 @@ pub fn with_live_keys(aggregations: &[Aggregation]) -> Vec<Aggregation> {
     let backgrounds = comparing(aggregations).into_iter().map(|request| {
         let background = request.background.as_ref();
         let is_it = |query: &&Query| background.is_some_and(|own| std::ptr::eq(*query, own));
+        let sub = match request.text {
+            None => vec![unnamed(AggregationKind::Terms(request.terms()))],
+            Some(_) => Vec::new(),
+        };
         Aggregation {
-            sub: vec![unnamed(AggregationKind::Terms(request.terms()))],
+            sub,
             ..unnamed(AggregationKind::Background {
                 filter: queries.iter().position(is_it),
+                words: request.text.as_ref().and_then(|text| text.compared.clone()),
             })
         }
     });
@@ -124,8 +129,8 @@ impl LiveKeys<'_> {
     }
 }
 
-/// Returns all `significant_terms`, depth first.
-fn comparing(aggregations: &[Aggregation]) -> Vec<&SignificantTermsAggregation> {
+/// Returns all `significant_terms` and `significant_text`, depth first.
+pub(super) fn comparing(aggregations: &[Aggregation]) -> Vec<&SignificantTermsAggregation> {
     let mut found = Vec::new();
     for aggregation in aggregations {
         if let AggregationKind::SignificantTerms(request) = &aggregation.kind {

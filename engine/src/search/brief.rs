@@ -56,8 +56,8 @@ fn ranks_by_score(query: &ShardQuery) -> bool {
     query.sort.is_empty() && query.aggregations.is_empty()
 }
 
-/// Returns whether an aggregation, or one below, asks for keys by a pattern, or shows fragments, which
-/// may be looked for by one.
+/// Returns whether an aggregation, or one below, asks for keys by a pattern, analyses texts, or shows fragments,
+/// which may be looked for by a pattern.
 fn matches_keys(aggregation: &Aggregation) -> bool {
     let is_pattern = |filter: &Option<TermsFilter>| matches!(filter, Some(TermsFilter::Regex(_)));
     let matches_own = match &aggregation.kind {
@@ -68,7 +68,7 @@ fn matches_keys(aggregation: &Aggregation) -> bool {
             is_pattern(&request.include) || is_pattern(&request.exclude)
         }
         AggregationKind::SignificantTerms(request) => {
-            is_pattern(&request.include) || is_pattern(&request.exclude)
+            request.text.is_some() || is_pattern(&request.include) || is_pattern(&request.exclude)
         }
         AggregationKind::TopHits(request) => request.highlight.is_some(),
         _ => false,

@@ -92,9 +92,12 @@ fn kind_message(kind: &AggregationKind) -> Kind {
             other_bucket: other_bucket.clone(),
         }),
         AggregationKind::Global => Kind::Global(v1::Unit {}),
-        AggregationKind::Background { filter } => Kind::Background(v1::BackgroundAggregation {
-            filter: filter.map(|at| at as u64),
-        }),
+        AggregationKind::Background { filter, words } => {
+            Kind::Background(v1::BackgroundAggregation {
+                filter: filter.map(|at| at as u64),
+                words: maybe_message(words.as_ref()),
+            })
+        }
         // As earlier versions read it.
         AggregationKind::MissingValue {
             field,
@@ -175,9 +178,12 @@ fn kind_of(kind: Kind) -> Result<AggregationKind, DecodeError> {
             other_bucket,
         },
         Kind::Global(v1::Unit {}) => AggregationKind::Global,
-        Kind::Background(v1::BackgroundAggregation { filter }) => AggregationKind::Background {
-            filter: filter.map(|at| size(at, "Background.filter")).transpose()?,
-        },
+        Kind::Background(v1::BackgroundAggregation { filter, words }) => {
+            AggregationKind::Background {
+                filter: filter.map(|at| size(at, "Background.filter")).transpose()?,
+                words: maybe(words)?,
+            }
+        }
         Kind::MissingValue(field) => AggregationKind::MissingValue {
             field,
             missing: None,

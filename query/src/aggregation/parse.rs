@@ -31,7 +31,7 @@ use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
 /// Aggregations that we have.
-const KINDS: [&str; 43] = [
+const KINDS: [&str; 44] = [
     "adjacency_matrix",
     "auto_date_histogram",
     "avg",
@@ -64,6 +64,7 @@ const KINDS: [&str; 43] = [
     "rare_terms",
     "sampler",
     "significant_terms",
+    "significant_text",
     "stats",
     "sum",
     "terms",
@@ -78,7 +79,7 @@ const KINDS: [&str; 43] = [
 ];
 
 /// Aggregations of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 21] = [
+const NOT_SUPPORTED: [&str; 20] = [
     "boxplot",
     "bucket_correlation",
     "bucket_count_ks_test",
@@ -96,7 +97,6 @@ const NOT_SUPPORTED: [&str; 21] = [
     "random_sampler",
     "reverse_nested",
     "scripted_metric",
-    "significant_text",
     "string_stats",
     "t_test",
     "time_series",
@@ -330,6 +330,7 @@ fn read_kind(
         "multi_terms" => composite::multi_terms(body, context),
         "rare_terms" => rare::read(body, context),
         "significant_terms" => rare::significant(body, context),
+        "significant_text" => rare::significant_text(body, context),
         "sampler" => sampler::read(body, context),
         "diversified_sampler" => sampler::diversified(body, context),
         "adjacency_matrix" => bucket::adjacency(body, context),

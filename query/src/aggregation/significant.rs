@@ -1,4 +1,4 @@
-//! `significant_terms`: what is more frequent in some documents than in all.
+//! `significant_terms` and `significant_text`: what is more frequent in some documents than in all.
 //!
 //! Source of formulas: Elasticsearch reference, *Significant terms aggregation*; Manning, Raghavan and Schütze:
 //! *Introduction to Information Retrieval*, chapter 13.5; Cilibrasi and Vitányi: *The Google Similarity Distance*.
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{TermsAggregation, TermsFilter, ValueSource};
 use crate::dsl::Query;
 
-/// `significant_terms`.
+/// `significant_terms`, `significant_text`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SignificantTermsAggregation {
     /// Values.
@@ -25,6 +25,20 @@ pub struct SignificantTermsAggregation {
     pub background: Option<Query>,
     /// How they are compared.
     pub significance: Significance,
+    /// Of `significant_text`: where the terms of documents come from; without it, from a column.
+    pub text: Option<TextTerms>,
+}
+
+/// How `significant_text` finds terms: it analyses the texts of documents again, as they have no column.
+///
+/// Shards are asked twice. First they say which terms their documents have; then they count the terms that may be
+/// significant where these are compared with, which needs posting lists alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TextTerms {
+    /// Paths of the texts in `_source`; where the field takes its values from when empty.
+    pub source_fields: Vec<String>,
+    /// The terms to be counted; `None` as long as they are not known. No request has them.
+    pub compared: Option<Words>,
 }
 
 impl SignificantTermsAggregation {
@@ -32,6 +46,15 @@ impl SignificantTermsAggregation {
     pub fn terms(&self) -> TermsAggregation {
         TermsAggregation::of_all(&self.source, self.include.as_ref(), self.exclude.as_ref())
     }
+}
+
+/// Terms of a text field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Words {
+    /// The field.
+    pub field: String,
+    /// The terms, as its analyzer makes them.
+    pub terms: Vec<String>,
 }
 
 /// How much more frequent a term is in a part of the documents.

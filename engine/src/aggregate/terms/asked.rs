@@ -16,7 +16,7 @@ pub(in crate::aggregate) struct Asked {
     /// The key of documents without a value.
     pub(super) missing: Option<Key>,
     /// Which keys are wanted.
-    pub(super) filter: Option<KeyFilter>,
+    pub(in crate::aggregate) filter: Option<KeyFilter>,
 }
 
 impl Asked {

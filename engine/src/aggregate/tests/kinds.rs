@@ -1,8 +1,11 @@
 //! Aggregations with keys of their own, against loops over the documents and known answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
+use gleaner_model::FieldPath;
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket, BucketKey};
+use gleaner_query::resolved::{Clause, Scalar};
 
 use super::*;
 
@@ -181,6 +184,45 @@ fn significant_terms_are_more_frequent_here_than_elsewhere() {
     assert_eq!(shown(words[1]), [(json!("bad"), 4), (json!("fair"), 8)]);
 }
 
+proptest! {
+    /// A text with `fielddata` has a column of its terms: to compare these is to compare those of the texts.
+    #[test]
+    fn significant_text_finds_what_a_column_of_the_terms_holds(
+        documents in super::documents(1..40),
+        has_deletes in any::<bool>(),
+    ) {
+        let layout = Layout { has_deletes, ..SPREAD };
+        let index = Index::new(&fields(), &documents, layout);
+        let background = json!({"range": {"n": {"gte": 0}}});
+        let filters = vec![Clause::Range {
+            field: FieldPath::new("n"),
+            lower: Bound::Included(Scalar::I64(0)),
+            upper: Bound::Unbounded,
+        }];
+        let below = json!({"sum": {"sum": {"field": "price"}}});
+        for (options, filters) in [
+            (json!({"min_doc_count": 1}), vec![]),
+            (json!({"min_doc_count": 3, "exclude": "t1.*", "percentage": {}}), vec![]),
+            (json!({"size": 3, "min_doc_count": 1, "background_filter": background}), filters),
+        ] {
+            let typical = |kind: &str, more: Value| {
+                let mut body = options.clone();
+                body["field"] = json!("words");
+                more.as_object().into_iter().flatten().for_each(|(key, value)| body[key] = value.clone());
+                let typical = json!({"typical": {kind: body, "aggs": below}});
+                let request = json!({"oks": {"terms": {"field": "ok", "missing": false}, "aggs": {
+                    "few": {"sampler": {"shard_size": 9}, "aggs": typical},
+                }}});
+                index.aggregate(&request, &filters).expect("it is good")
+            };
+            let expected = typical("significant_terms", json!({}));
+            for more in [json!({}), json!({"source_fields": ["tag"]})] {
+                prop_assert_eq!(&typical("significant_text", more), &expected);
+            }
+        }
+    }
+}
+
 #[test]
 fn networks_are_shown_with_their_bounds() {
     let documents = of(&["::1", "192.168.0.1", "192.168.0.7"].map(|from| json!({"from": from})));
@@ -215,11 +257,6 @@ fn networks_are_shown_with_their_bounds() {
 
 #[test]
 fn pairs_of_filters_have_buckets() {
-    use std::ops::Bound;
-
-    use gleaner_model::FieldPath;
-    use gleaner_query::resolved::{Clause, Scalar};
-
     let documents = of(&[[1, 2], [2, 3], [3, 4]].map(|n| json!({"n": n, "tag": "t"})));
     let at_least = |n: i64| Clause::Range {
         field: FieldPath::new("n"),

@@ -91,7 +91,9 @@ fn later() -> Value {
         "unlike": {"diversified_sampler": {"field": "ok", "missing": true, "shard_size": 5, "max_docs_per_value": 3}, "aggs": {
             "tags": {"terms": {"field": "tag", "order": {"one>m": "desc"}}, "aggs": {"one": {"sampler": {"shard_size": 1}, "aggs": {"m": {"max": {"field": "n"}}}}}},
             "typical": {"significant_terms": {"field": "tag", "min_doc_count": 1}},
+            "words": {"significant_text": {"field": "words", "min_doc_count": 2, "gnd": {"background_is_superset": true}}, "aggs": inside},
         }},
+        "words": {"significant_text": {"field": "words", "min_doc_count": 1, "chi_square": {"include_negatives": true}}, "aggs": inside},
     })
 }
 

@@ -1,4 +1,4 @@
-//! `significant_terms`: scores of terms by their counts here and elsewhere.
+//! `significant_terms` and `significant_text`: scores of terms by their counts here and elsewhere.
 
 use gleaner_query::aggregation::{Aggregation, Frequencies, SignificantTermsAggregation};
 use gleaner_query::answer::AggregationValue;
@@ -46,6 +46,10 @@ impl Finalizer<'_> {
         let mut scored = Vec::new();
         for (key, term) in &terms.buckets {
             let found = everywhere.and_then(|terms| terms.buckets.get(key));
+            // Too rare to be compared, or there was no time for it.
+            if request.text.is_some() && found.is_none() {
+                continue;
+            }
             let superset = found.map_or(0, |term| term.bucket.doc_count);
             let frequencies = Frequencies {
                 subset: term.bucket.doc_count,

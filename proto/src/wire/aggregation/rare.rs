@@ -2,6 +2,7 @@
 
 use gleaner_query::aggregation::{
     Diversity, RareTermsAggregation, SamplerAggregation, Significance, SignificantTermsAggregation,
+    TextTerms, Words,
 };
 use gleaner_query::dsl::Query;
 
@@ -55,6 +56,7 @@ impl Wire for SignificantTermsAggregation {
             exclude,
             background,
             significance,
+            text,
         } = self;
         v1::SignificantTermsAggregation {
             source: Some(source.to_message()),
@@ -64,6 +66,7 @@ impl Wire for SignificantTermsAggregation {
             exclude: maybe_message(exclude.as_ref()),
             has_background: background.is_some(),
             significance: Some(significance_message(*significance)),
+            text: maybe_message(text.as_ref()),
         }
     }
 
@@ -76,6 +79,7 @@ impl Wire for SignificantTermsAggregation {
             exclude,
             has_background,
             significance,
+            text,
         } = message;
         Ok(Self {
             source: one(source, "SignificantTerms.source")?,
@@ -85,7 +89,51 @@ impl Wire for SignificantTermsAggregation {
             exclude: maybe(exclude)?,
             background: has_background.then_some(Query::MatchNone),
             significance: significance_of(known(significance, "SignificantTerms.significance")?),
+            text: maybe(text)?,
         })
+    }
+}
+
+impl Wire for TextTerms {
+    type Message = v1::TextTerms;
+
+    fn to_message(&self) -> v1::TextTerms {
+        let Self {
+            source_fields,
+            compared,
+        } = self;
+        v1::TextTerms {
+            source_fields: source_fields.clone(),
+            compared: maybe_message(compared.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::TextTerms) -> Result<Self, DecodeError> {
+        let v1::TextTerms {
+            source_fields,
+            compared,
+        } = message;
+        Ok(Self {
+            source_fields,
+            compared: maybe(compared)?,
+        })
+    }
+}
+
+impl Wire for Words {
+    type Message = v1::Words;
+
+    fn to_message(&self) -> v1::Words {
+        let Self { field, terms } = self;
+        v1::Words {
+            field: field.clone(),
+            terms: terms.clone(),
+        }
+    }
+
+    fn from_message(message: v1::Words) -> Result<Self, DecodeError> {
+        let v1::Words { field, terms } = message;
+        Ok(Self { field, terms })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use gleaner_query::Limits;
 use gleaner_query::aggregation::{
-    AdjacencyAggregation, AggregationKind, SignificantTermsAggregation, parse_aggregations,
+    AdjacencyAggregation, AggregationKind, SignificantTermsAggregation, TextTerms, Words,
+    parse_aggregations,
 };
 use gleaner_query::dsl::Query;
 use proptest::prelude::*;
@@ -12,8 +13,14 @@ use serde_json::{Value, json};
 /// One of the kinds that no strategy of their own makes.
 pub(super) fn kind() -> impl Strategy<Value = AggregationKind> {
     let mut kinds: Vec<AggregationKind> = requests().iter().map(parsed).collect();
-    kinds.push(AggregationKind::Background { filter: None });
-    kinds.push(AggregationKind::Background { filter: Some(3) });
+    kinds.push(AggregationKind::Background {
+        filter: None,
+        words: None,
+    });
+    kinds.push(AggregationKind::Background {
+        filter: Some(3),
+        words: Some(words()),
+    });
     select(kinds)
 }
 
@@ -32,10 +39,21 @@ fn parsed(request: &Value) -> AggregationKind {
         AggregationKind::SignificantTerms(terms) => {
             AggregationKind::SignificantTerms(SignificantTermsAggregation {
                 background: terms.background.as_ref().map(|_| Query::MatchNone),
+                text: terms.text.map(|text| TextTerms {
+                    compared: Some(words()),
+                    ..text
+                }),
                 ..terms
             })
         }
         other => other,
+    }
+}
+
+fn words() -> Words {
+    Words {
+        field: "t".to_owned(),
+        terms: vec!["x".to_owned(), String::new()],
     }
 }
 
@@ -65,6 +83,7 @@ fn requests() -> Vec<Value> {
         json!({"significant_terms": {"field": "t", "mutual_information": {"background_is_superset": false}}}),
         json!({"significant_terms": {"field": "t", "gnd": {}, "exclude": ["x"]}}),
         json!({"significant_terms": {"field": "t", "percentage": {}, "include": ["x"]}}),
+        json!({"significant_text": {"field": "t", "source_fields": ["a", "b.c"], "jlh": {}}}),
         json!({"sampler": {"shard_size": 7}}),
         json!({"diversified_sampler": {"field": "t", "max_docs_per_value": 3, "missing": "-"}}),
         json!({"adjacency_matrix": {"separator": "+", "show_only_intersecting": true,

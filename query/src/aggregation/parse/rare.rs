@@ -1,10 +1,11 @@
-//! `rare_terms` and `significant_terms`.
+//! `rare_terms`, `significant_terms` and `significant_text`.
 
 use serde_json::Value;
 
 use super::{Context, bucket, source, terms};
 use crate::aggregation::{
-    AggregationKind, RareTermsAggregation, Significance, SignificantTermsAggregation,
+    AggregationKind, RareTermsAggregation, Significance, SignificantTermsAggregation, TextTerms,
+    ValueSource,
 };
 use crate::error::QueryError;
 use crate::json::ObjectReader;
@@ -49,8 +50,43 @@ pub(super) fn significant(
     context: Context<'_>,
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("significant_terms", body)?;
-    reader.unsupported(&["script_heuristic"])?;
     let source = source::read(&mut reader)?;
+    comparison(reader, source, None, context)
+}
+
+/// Reads the body of `significant_text`.
+pub(super) fn significant_text(
+    body: &Value,
+    context: Context<'_>,
+) -> Result<AggregationKind, QueryError> {
+    let mut reader = ObjectReader::part("significant_text", body)?;
+    let source = ValueSource {
+        field: source::field(&mut reader)?,
+        value_type: None,
+        missing: None,
+        format: None,
+    };
+    if reader.boolean("filter_duplicate_text")? == Some(true) {
+        return Err(QueryError::illegal(
+            "[significant_text] does not support [filter_duplicate_text]: which of two equal passages is the \
+             duplicate depends on the order in which a shard sees its documents",
+        ));
+    }
+    let text = TextTerms {
+        source_fields: reader.texts("source_fields")?.unwrap_or_default(),
+        compared: None,
+    };
+    comparison(reader, source, Some(text), context)
+}
+
+/// Reads what both say.
+fn comparison(
+    mut reader: ObjectReader<'_>,
+    source: ValueSource,
+    text: Option<TextTerms>,
+    context: Context<'_>,
+) -> Result<AggregationKind, QueryError> {
+    reader.unsupported(&["script_heuristic"])?;
     let size = terms::size(&mut reader, "size", context)?;
     terms::size_of_shards(&mut reader, context)?;
     reader.ignore(&["execution_hint", "shard_min_doc_count"]);
@@ -72,6 +108,7 @@ pub(super) fn significant(
             exclude,
             background,
             significance,
+            text,
         },
     ))
 }

@@ -116,6 +116,15 @@ fn other_keys_are_refused_by_name() {
             "[script_heuristic] is not supported",
         ),
         (
+            json!({"significant_text": {"field": "t", "filter_duplicate_text": true}}),
+            "does not support [filter_duplicate_text]",
+        ),
+        (
+            json!({"significant_text": {"field": "t", "missing": "x"}}),
+            "[significant_text] unknown field [missing]",
+        ),
+        (json!({"significant_text": {}}), "Required one of fields"),
+        (
             json!({"multi_terms": {"terms": [{"field": "t"}]}}),
             "at least 2 fields",
         ),
