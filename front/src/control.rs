@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderName, Response};
 
 use crate::classes::{Place, Places, RequestClass};
-use crate::limits::{Entrant, LimitCode, LimitOptions, Limits};
+use crate::limits::{Charge, Entrant, LimitCode, LimitOptions, Limits};
 use crate::refusal::Refusal;
 
 /// Header in which a root says how many microseconds a request took of the processors.
@@ -95,7 +95,14 @@ pub(crate) struct Control {
 /// A request that goes on to a backend.
 pub(crate) struct Admitted {
     pub(crate) place: Place,
+    pub(crate) cost: ExpectedCost,
+}
+
+/// What a request that goes on will cost.
+pub(crate) struct ExpectedCost {
     shape: u64,
+    charge: Option<Charge>,
+    begun: Instant,
 }
 
 impl Control {
@@ -144,30 +151,28 @@ impl Control {
         body: &Bytes,
     ) -> Result<Admitted, Refusal> {
         let work = self.visitors.work(head, body);
-        self.limits.charge(entrant, work.shape, work.guess_ms)?;
+        let charge = self.limits.charge(entrant, work.shape, work.guess_ms)?;
         let place = self.places.take(work.class, PATIENCE).await;
         let full = |_| Refusal::limited(LimitCode::Concurrency, Duration::from_secs(1));
         Ok(Admitted {
             place: place.map_err(full)?,
-            shape: work.shape,
+            cost: ExpectedCost {
+                shape: work.shape,
+                charge,
+                begun: Instant::now(),
+            },
         })
     }
 
     /// Learns what a request took: what its answer says, or else the time until it came.
-    pub(crate) fn learn(&self, shape: u64, answer: &Response<Body>, took: Duration) {
+    pub(crate) fn learn(&self, expected: ExpectedCost, answer: &Response<Body>) {
         if !answer.status().is_success() {
             return;
         }
         let told = answer.headers().get(COST);
         let told = told.and_then(|cost| cost.to_str().ok()?.parse::<f64>().ok());
-        let cost_ms = told.map_or(took.as_secs_f64() * 1_000.0, |micros| micros / 1_000.0);
-        self.limits.learn(shape, cost_ms);
-    }
-}
-
-impl Admitted {
-    /// Returns its place, to be kept until its answer ends, and the shape to learn by.
-    pub(crate) fn into_parts(self) -> (Place, u64) {
-        (self.place, self.shape)
+        let took_ms = expected.begun.elapsed().as_secs_f64() * 1_000.0;
+        let cost_ms = told.map_or(took_ms, |micros| micros / 1_000.0);
+        self.limits.learn(expected.shape, expected.charge, cost_ms);
     }
 }

@@ -337,7 +337,7 @@ impl Shared {
         let controlled = match (&self.control, on.entrant) {
             (Some(control), Some(entrant)) => {
                 let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
-                Some((entrant, admitted.into_parts().0))
+                Some((entrant, admitted.place))
             }
             _ => None,
         };
@@ -363,9 +363,8 @@ impl Shared {
         let controlled = match (&self.control, on.entrant) {
             (Some(control), Some(entrant)) => {
                 let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
-                let (place, shape) = admitted.into_parts();
-                learned = Some((control, shape, Instant::now()));
-                Some((entrant, place))
+                learned = Some((control, admitted.cost));
+                Some((entrant, admitted.place))
             }
             _ => None,
         };
@@ -387,8 +386,8 @@ impl Shared {
         let answer = self.forwarder.forward(forward).await;
         on.way.note(status_of(&answer), begun.elapsed());
         let answer = answer?;
-        if let Some((control, shape, begun)) = learned {
-            control.learn(shape, &answer, begun.elapsed());
+        if let Some((control, expected)) = learned {
+            control.learn(expected, &answer);
         }
         Ok(answer)
     }

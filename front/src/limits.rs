@@ -4,9 +4,11 @@
 //! come again. Does not: know the dialect or check keys, queue anything (`classes` does).
 //! Read first: [`Limits::enter`], then [`Limits::charge`].
 //!
-//! Every bucket is the generic cell rate algorithm (ATM Forum, TM 4.0, 4.4.2) of the crate `governor`. It cannot run into
-//! debt: a request is charged before it is sent, by what requests of its shape took before.
+//! Every bucket of requests is the generic cell rate algorithm (ATM Forum, TM 4.0, 4.4.2) of the crate `governor`. Costs
+//! have accounts that may be overdrawn: a request is charged before it is sent, by what requests of its shape took
+//! before, and settled when it is answered.
 
+mod accounts;
 mod buckets;
 mod cost;
 mod open;
@@ -22,13 +24,15 @@ use gleaner_model::security::KeyLimits;
 
 use crate::control::Visitor;
 use crate::refusal::Refusal;
+pub(crate) use accounts::Charge;
+use accounts::{Accounts, Allowance};
 use buckets::Buckets;
 use cost::Costs;
 use open::OpenOfSender;
 use open::OpenRequests;
 
-/// Cells of a bucket of costs for a millisecond: an answer that was kept costs one, a fiftieth.
-const CELLS_PER_MS: u32 = 50;
+/// What an answer that was kept costs, in milliseconds of search CPU.
+const KEPT_MS: f64 = 0.02;
 
 /// How many addresses of a network may be busy at once before it is held back as a whole.
 const BUSY_OF_NETWORK: u32 = 8;
@@ -97,7 +101,7 @@ pub(crate) struct Limits {
     wrong_keys: Buckets<IpAddr>,
     keys: Buckets<(Arc<str>, u32)>,
     /// Of keys and of addresses of strangers, with what each may spend.
-    spent: Buckets<(Spender, u32)>,
+    spent: Accounts,
     costs: Costs,
     open: OpenRequests,
 }
@@ -113,7 +117,7 @@ pub(crate) enum Spender {
 #[derive(Debug)]
 pub(crate) struct Entrant {
     spender: Spender,
-    /// Cells of cost a second; `None`: no limit.
+    /// Milliseconds of search CPU a second; `None`: no limit.
     cost: Option<NonZeroU32>,
     /// Its place among the open ones of the same sender.
     _open: OpenOfSender,
@@ -134,7 +138,7 @@ impl Limits {
             networks: Buckets::default(),
             wrong_keys: Buckets::default(),
             keys: Buckets::default(),
-            spent: Buckets::default(),
+            spent: Accounts::default(),
             costs: Costs::default(),
             open: OpenRequests::default(),
         }
@@ -197,6 +201,7 @@ impl Limits {
     }
 
     /// Charges what a request of this shape will cost that is sent to a backend; `guess_ms` counts until one was seen.
+    /// Returns what [`Self::learn`] settles; `None` where the sender has no limit.
     ///
     /// # Errors
     /// As [`Self::enter`].
@@ -205,9 +210,9 @@ impl Limits {
         entrant: &Entrant,
         shape: u64,
         guess_ms: f64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Charge>, Refusal> {
         let cost_ms = self.costs.expected_ms(shape).unwrap_or(guess_ms);
-        self.spend(entrant, cost_ms * f64::from(CELLS_PER_MS))
+        self.spend(entrant, cost_ms)
     }
 
     /// Charges answers that are kept.
@@ -215,27 +220,34 @@ impl Limits {
     /// # Errors
     /// As [`Self::enter`].
     pub(crate) fn charge_kept(&self, entrant: &Entrant, num_answers: usize) -> Result<(), Refusal> {
-        self.spend(entrant, num_answers as f64)
+        self.spend(entrant, num_answers as f64 * KEPT_MS).map(drop)
     }
 
-    /// Notes what a request of a shape cost, in milliseconds of search CPU.
-    pub(crate) fn learn(&self, shape: u64, cost_ms: f64) {
+    /// Notes what a request of a shape cost, in milliseconds of search CPU, and settles its charge.
+    pub(crate) fn learn(&self, shape: u64, charge: Option<Charge>, cost_ms: f64) {
+        if !cost_ms.is_finite() || cost_ms < 0.0 {
+            return;
+        }
         self.costs.note(shape, cost_ms);
+        if let Some(charge) = charge {
+            charge.settle(cost_ms);
+        }
     }
 
-    fn spend(&self, entrant: &Entrant, cells: f64) -> Result<(), Refusal> {
+    fn spend(&self, entrant: &Entrant, ms: f64) -> Result<Option<Charge>, Refusal> {
         let Some(limit) = entrant.cost else {
-            return Ok(());
+            return Ok(None);
         };
-        let per_second = limit.saturating_mul(cells_per_ms());
-        let limit = self.share((per_second, Duration::from_secs(1)));
-        // More than the whole bucket could never be paid.
-        let most = limit.burst.get();
-        let cells = (cells.ceil() as u32).clamp(1, most);
-        let cells = NonZeroU32::new(cells).unwrap_or_else(one);
-        let bucket = (entrant.spender.clone(), per_second.get());
-        let taken = self.spent.take(bucket, limit, cells);
-        taken.map_err(|wait| limited(LimitCode::Cost, wait))
+        let share = self.share((limit, Duration::from_secs(1)));
+        let allowance = Allowance {
+            ms_per_second: f64::from(limit.get()) / f64::from(self.options.num_fronts.get()),
+            at_once_ms: f64::from(share.burst.get()),
+        };
+        let account = (entrant.spender.clone(), limit.get());
+        let charged = self.spent.charge(account, allowance, ms);
+        charged
+            .map(Some)
+            .map_err(|wait| limited(LimitCode::Cost, wait))
     }
 
     /// Returns the part of a limit that this front allows: one of `num_fronts`, and half as much again at once, as
@@ -256,10 +268,6 @@ impl Limits {
 
 fn one() -> NonZeroU32 {
     NonZeroU32::MIN
-}
-
-fn cells_per_ms() -> NonZeroU32 {
-    NonZeroU32::new(CELLS_PER_MS).unwrap_or(NonZeroU32::MIN)
 }
 
 fn busy_of_network() -> NonZeroU32 {

@@ -1,0 +1,177 @@
+//! What each sender has left to spend.
+//!
+//! An account fills by its allowance and may be overdrawn: a request is charged before by what its like took, and
+//! settled by what it took itself. So over time a sender spends its allowance and no more, however dear one request is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::policy::EvictionPolicy;
+use parking_lot::Mutex;
+
+use super::Spender;
+
+/// Accounts that are remembered, some 300 bytes each; the one that was used least lately is forgotten for a new one.
+const MOST_ACCOUNTS: u64 = 100_000;
+
+/// How long an account is remembered that nobody uses. By then all are full.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// How long an overdrawn account takes at most until it can be used again.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// What a sender may spend, in milliseconds of search CPU.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Allowance {
+    /// So much comes in each second.
+    pub(super) ms_per_second: f64,
+    /// So much is there at most.
+    pub(super) at_once_ms: f64,
+}
+
+/// Accounts by sender and what it may spend, all of them full at first.
+pub(super) struct Accounts(moka::sync::Cache<(Spender, u32), Arc<Mutex<Account>>>);
+
+impl Default for Accounts {
+    fn default() -> Self {
+        let accounts = moka::sync::Cache::builder()
+            .max_capacity(MOST_ACCOUNTS)
+            .time_to_idle(IDLE)
+            .eviction_policy(EvictionPolicy::lru());
+        Self(accounts.build())
+    }
+}
+
+impl Accounts {
+    /// Charges `ms`, of which no more than a full account holds, where anything is left.
+    ///
+    /// # Errors
+    /// How long until there is.
+    pub(super) fn charge(
+        &self,
+        key: (Spender, u32),
+        allowance: Allowance,
+        ms: f64,
+    ) -> Result<Charge, Duration> {
+        let now = Instant::now();
+        let full = || Arc::new(Mutex::new(Account::full(allowance, now)));
+        let account = self.0.get_with(key, full);
+        // What is expected may be wrong by far; what it takes is settled.
+        let ms = ms.clamp(0.0, allowance.at_once_ms);
+        account.lock().take(ms, now)?;
+        Ok(Charge { account, ms })
+    }
+}
+
+/// What a request was charged.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    account: Arc<Mutex<Account>>,
+    ms: f64,
+}
+
+impl Charge {
+    /// Charges the rest of what the request took, or gives back what it did not take.
+    pub(super) fn settle(self, took_ms: f64) {
+        let mut account = self.account.lock();
+        account.add(self.ms - took_ms, Instant::now());
+    }
+}
+
+#[derive(Debug)]
+struct Account {
+    allowance: Allowance,
+    /// What was left at `at`; below 0 where it is overdrawn.
+    left_ms: f64,
+    at: Instant,
+}
+
+impl Account {
+    fn full(allowance: Allowance, now: Instant) -> Self {
+        Self {
+            allowance,
+            left_ms: allowance.at_once_ms,
+            at: now,
+        }
+    }
+
+    /// Takes `ms` if anything is left.
+    fn take(&mut self, ms: f64, now: Instant) -> Result<(), Duration> {
+        self.add(0.0, now);
+        if self.left_ms <= 0.0 {
+            let wait = -self.left_ms / self.allowance.ms_per_second;
+            // At that time nothing is left; a moment later something is.
+            return Err(Duration::from_secs_f64(wait) + Duration::from_millis(1));
+        }
+        self.left_ms -= ms;
+        Ok(())
+    }
+
+    /// Brings the account to `now`, and adds `ms`.
+    fn add(&mut self, ms: f64, now: Instant) {
+        let Allowance {
+            ms_per_second,
+            at_once_ms,
+        } = self.allowance;
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        let lowest = -LONGEST_WAIT.as_secs_f64() * ms_per_second;
+        let left = self.left_ms + ms_per_second * passed + ms;
+        self.left_ms = left.clamp(lowest, at_once_ms);
+        self.at = self.at.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWANCE: Allowance = Allowance {
+        ms_per_second: 200.0,
+        at_once_ms: 200.0,
+    };
+
+    #[test]
+    fn a_sender_spends_its_allowance_however_dear_a_request_is() {
+        for cost_ms in [0.5, 60.0, 199.0, 1_200.0, 7_000.0] {
+            let begun = Instant::now();
+            let mut account = Account::full(ALLOWANCE, begun);
+            let mut spent_ms = 0.0;
+            // A minute of a client that asks each millisecond.
+            for ms in 0..60_000 {
+                let now = begun + Duration::from_millis(ms);
+                if account.take(f64::min(cost_ms, 200.0), now).is_ok() {
+                    account.add(f64::min(cost_ms, 200.0) - cost_ms, now);
+                    spent_ms += cost_ms;
+                }
+            }
+            let allowed_ms = 60.0 * ALLOWANCE.ms_per_second;
+            assert!(spent_ms >= 0.98 * allowed_ms, "{cost_ms}: {spent_ms}");
+            let most = allowed_ms + ALLOWANCE.at_once_ms + cost_ms;
+            assert!(spent_ms <= most, "{cost_ms}: {spent_ms}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_something_is_left() {
+        let begun = Instant::now();
+        let mut account = Account::full(ALLOWANCE, begun);
+        account.take(600.0, begun).expect("it is full");
+        let wait = account.take(1.0, begun).expect_err("it is overdrawn");
+        assert_eq!(wait, Duration::from_millis(2_001));
+        assert!(account.take(1.0, begun + wait).is_ok());
+    }
+
+    #[test]
+    fn what_was_not_taken_is_given_back_and_debt_has_an_end() {
+        let begun = Instant::now();
+        let mut account = Account::full(ALLOWANCE, begun);
+        account.take(150.0, begun).expect("it is full");
+        account.add(140.0, begun);
+        assert_eq!(account.left_ms, 190.0);
+        account.add(1e12, begun);
+        assert_eq!(account.left_ms, 200.0, "it holds no more than a full one");
+        account.add(-1e12, begun);
+        let wait = account.take(1.0, begun).expect_err("it is overdrawn");
+        assert!(wait <= LONGEST_WAIT + Duration::from_millis(1), "{wait:?}");
+    }
+}
