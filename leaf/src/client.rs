@@ -171,7 +171,7 @@ impl LeafClient for Leaf {
         let primary = self.copies.primary(shard, OPENING_PATIENCE).await?;
         let shown = primary.refresh().await?;
         primary.wait_refreshed(shown).await?;
-        self.acknowledge(shard, shown).await;
+        self.acknowledge(&primary, shown).await;
         Ok(shown)
     }
 
@@ -185,7 +185,7 @@ impl LeafClient for Leaf {
             OpenCopy::Primary(primary) => {
                 let shown = primary.wait_visible(seq_no, deadline).await?;
                 primary.wait_refreshed(shown).await?;
-                self.acknowledge(shard, shown).await;
+                self.acknowledge(&primary, shown).await;
                 Ok(shown)
             }
             OpenCopy::Replica(replica) => {

@@ -121,6 +121,9 @@ pub struct LeafOptions {
     pub scrub_rate: u64,
     /// Clock: milliseconds since the epoch.
     pub clock: fn() -> i64,
+    /// The rule that a planted error breaks.
+    #[cfg(test)]
+    pub(crate) omitted: Option<read::rules::Rule>,
 }
 
 impl LeafOptions {
@@ -155,6 +158,8 @@ impl LeafOptions {
             verify_at_opening: true,
             scrub_rate: 8 << 20,
             clock,
+            #[cfg(test)]
+            omitted: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What this room's unit tests share: an index's meta, an engine, a leaf on a log in memory.
 
+pub(crate) mod holder;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
 use std::path::PathBuf;
@@ -313,6 +315,45 @@ impl Fixture {
             remaining: PATIENCE,
         };
         self.leaf.get(get).await.expect("reads").found.remove(0)
+    }
+
+    /// Has the shard be due for a refresh every few milliseconds.
+    pub(crate) async fn refresh_often(&self, change: impl Fn(&mut IndexSettings)) {
+        self.shard().await;
+        self.change(|state| {
+            let index = state.indices.get_mut(&key(1).index).expect("made");
+            let settings = &mut Arc::make_mut(index).settings;
+            settings.refresh_interval_ms = Some(10);
+            settings.search_idle_after_ms = 0;
+            change(settings);
+        })
+        .await;
+    }
+
+    /// Writes a document to a shard that rests: one of whose refreshes was left out.
+    pub(crate) async fn resting(self) -> Self {
+        self.refresh_often(|_| {}).await;
+        let shard = self.shard().await;
+        soon(async {
+            while !shard.refreshes.read() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        self.write(vec![put("a", "{}")]).await.expect("written");
+        self
+    }
+
+    /// Returns how many documents a search finds.
+    pub(crate) async fn num_found(&self) -> u64 {
+        let newest = ShardView {
+            shard: key(1),
+            view: None,
+            at_least: None,
+        };
+        let call = search(Clause::MatchAll, Statistics::default(), newest);
+        let answer = soon(self.leaf.search(call)).await.remove(0);
+        answer.expect("it can be searched").total
     }
 
     /// Stops as a crash would and starts again on the same log and folder.

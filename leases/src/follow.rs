@@ -1,11 +1,13 @@
 //! The loop of a holder: ask, take in, tell those who follow it in turn, ask again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::{Generation, NodeId, ShardKey};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::rules::Rule;
 use crate::{FollowCall, FollowFault, Grantor, Grants, Holdings, Interest, LEASE, Mark, RENEWAL};
 
 /// Longest wait for an answer: what comes later is worth no lease.
@@ -35,6 +37,7 @@ pub struct Following {
 /// Follows `grantor` for ever; drop the future to end it.
 pub async fn follow(following: &Following, grantor: &dyn Grantor) {
     let mut asks = Asks::new(following);
+    let mut passed_on = PassedOn::default();
     let mut additions = following.interest.additions();
     loop {
         let call = asks.next_call();
@@ -54,8 +57,9 @@ pub async fn follow(following: &Following, grantor: &dyn Grantor) {
             Ok(Ok(answer)) => {
                 asks.read_until = sent;
                 let mark = answer.mark;
-                let changed = following.holdings.take(&following.name, sent, answer);
-                tell(following, changed).await;
+                let shown = answer.shown.iter().copied().collect();
+                following.holdings.take(&following.name, sent, answer);
+                passed_on.tell(following, shown).await;
                 // With nothing asked for, the grantor waits for this process no more.
                 asks.heard = (!is_idle).then_some(mark);
                 continue;
@@ -84,17 +88,35 @@ pub async fn leave(following: &Following, grantor: &dyn Grantor) {
     drop(timeout(PATIENCE, grantor.follow(call)).await);
 }
 
-/// Has all who follow this process hear of what has changed.
-async fn tell(following: &Following, changed: Vec<(ShardKey, Generation)>) {
-    let Some(grants) = &following.grants else {
-        return;
-    };
-    let noted = changed
-        .into_iter()
-        .filter_map(|(shard, generation)| Some((shard.index, grants.note(shard, generation)?)));
-    let noted: Vec<_> = noted.collect();
-    for (index, change) in noted {
-        grants.wait_heard(index, change).await;
+/// What those who follow this process may hold of what one grantor has leased to it: what was told to them last. It stays
+/// when the grantor is lost, as their leases do.
+#[derive(Default)]
+struct PassedOn(HashMap<ShardKey, Generation>);
+
+impl PassedOn {
+    /// Has all who follow this process hear of what has changed, now that `shown` is all that is leased to it. A shard
+    /// that is leased no longer is such a change: it may show more by now, and the grantor is told next that this process
+    /// has heard all.
+    async fn tell(&mut self, following: &Following, shown: HashMap<ShardKey, Generation>) {
+        let Some(grants) = &following.grants else {
+            return;
+        };
+        let mut noted = Vec::new();
+        for (shard, generation) in &shown {
+            if self.0.get(shard) != Some(generation) {
+                noted.push((shard.index, grants.note(*shard, *generation)));
+            }
+        }
+        if grants.rules.have(Rule::TellWhatIsWithdrawn) {
+            let withdrawn = self.0.keys().filter(|shard| !shown.contains_key(shard));
+            noted.extend(withdrawn.map(|shard| (shard.index, grants.note_withdrawn(*shard))));
+        }
+        self.0 = shown;
+        for (index, change) in noted {
+            if let Some(change) = change {
+                grants.wait_heard(index, change).await;
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::rules::{Rule, Rules};
 use crate::{FollowAnswer, FollowCall, FollowFault, GRANTED, LEASE, MAX_INDICES, Mark, RENEWAL};
 
 /// Processes that may follow one grantor.
@@ -40,6 +41,7 @@ pub struct Grants {
     state: Mutex<State>,
     changed: watch::Sender<()>,
     heard: watch::Sender<()>,
+    pub(crate) rules: Rules,
 }
 
 #[derive(Debug, Default)]
@@ -70,11 +72,21 @@ impl Default for Grants {
             state: Mutex::default(),
             changed: watch::Sender::new(()),
             heard: watch::Sender::new(()),
+            rules: Rules::default(),
         }
     }
 }
 
 impl Grants {
+    /// Returns those of a process that goes by `rules` only.
+    #[cfg(test)]
+    pub(crate) fn by(rules: Rules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
     /// Answers an ask, as [`crate::Grantor::follow`] says; `shown` is asked for what may be leased.
     ///
     /// # Errors
@@ -109,7 +121,10 @@ impl Grants {
             self.heard.send_replace(());
             return Ok(true);
         }
-        let heard = call.heard.filter(|mark| mark.process == self.process);
+        let is_own = |mark: &Mark| {
+            mark.process == self.process || !self.rules.have(Rule::HeardOfThisProcess)
+        };
+        let heard = call.heard.filter(is_own);
         let interest = call.interest.iter().take(MAX_INDICES).copied();
         let interest: HashSet<IndexUuid> = interest.collect();
         if !state.holders.contains_key(&call.holder) {
@@ -178,8 +193,7 @@ impl Grants {
     /// number of the change, `None` where nobody is interested.
     pub fn note(&self, shard: ShardKey, generation: Generation) -> Option<u64> {
         let mut state = self.state.lock();
-        let mut holders = state.holders.values();
-        if !holders.any(|holder| holder.interest.contains(&shard.index)) {
+        if !state.is_of_interest(shard) {
             return None;
         }
         match state.shards.get(&shard) {
@@ -187,13 +201,27 @@ impl Grants {
             Some((known, change))
                 if generation.visible <= known.visible && generation.mapping <= known.mapping =>
             {
-                return Some(*change);
+                let is_waited_for = self.rules.have(Rule::WaitForWhatOthersTold);
+                return is_waited_for.then_some(*change);
             }
             _ => {}
         }
-        state.change += 1;
-        let change = state.change;
-        state.shards.insert(shard, (generation, change));
+        let change = state.note(shard, generation);
+        drop(state);
+        self.changed.send_replace(());
+        Some(change)
+    }
+
+    /// Notes that `shard` is not leased to this process any more, and has those told who are interested, as
+    /// [`Self::note`] does.
+    pub(crate) fn note_withdrawn(&self, shard: ShardKey) -> Option<u64> {
+        let mut state = self.state.lock();
+        if !state.is_of_interest(shard) {
+            return None;
+        }
+        let known = state.shards.get(&shard);
+        let known = known.map_or_else(Generation::default, |(known, _)| *known);
+        let change = state.note(shard, known);
         drop(state);
         self.changed.send_replace(());
         Some(change)
@@ -223,6 +251,18 @@ impl Grants {
 }
 
 impl State {
+    fn is_of_interest(&self, shard: ShardKey) -> bool {
+        let mut holders = self.holders.values();
+        holders.any(|holder| holder.interest.contains(&shard.index))
+    }
+
+    /// Notes a change of what `shard` shows, or of whether it is leased; returns its number.
+    fn note(&mut self, shard: ShardKey, generation: Generation) -> u64 {
+        self.change += 1;
+        self.shards.insert(shard, (generation, self.change));
+        self.change
+    }
+
     fn has_news_for(&self, holder: u64) -> bool {
         let Some(holder) = self.holders.get(&holder) else {
             return true;

@@ -8,11 +8,13 @@ use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::FollowAnswer;
+use crate::rules::{Rule, Rules};
 
 /// What one process holds leases on, by grantor.
 #[derive(Debug, Default)]
 pub struct Holdings {
     by_grantor: RwLock<HashMap<NodeId, Holding>>,
+    rules: Rules,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,15 @@ struct Holding {
 }
 
 impl Holdings {
+    /// Returns what a process holds that goes by `rules` only.
+    #[cfg(test)]
+    pub(crate) fn by(rules: Rules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
     /// Returns what `shard` shows as `grantor` has told, with how long that is leased still; `None` where it is not
     /// leased, and where the grantor knows a newer cluster state than `state_version`.
     pub fn shown(
@@ -35,7 +46,7 @@ impl Holdings {
         let by_grantor = self.by_grantor.read();
         let holding = by_grantor.get(grantor)?;
         let left = holding.until.checked_duration_since(Instant::now())?;
-        let is_known = !left.is_zero() && holding.state_version <= state_version;
+        let is_known = !left.is_zero() && self.knows_state_of(holding, state_version);
         let generation = holding.shown.get(&shard).filter(|_| is_known)?;
         Some((*generation, left))
     }
@@ -47,34 +58,34 @@ impl Holdings {
         let by_grantor = self.by_grantor.read();
         let held = by_grantor
             .values()
-            .filter(|holding| now < holding.until && holding.state_version <= state_version);
+            .filter(|holding| now < holding.until && self.knows_state_of(holding, state_version));
         let shown = held.filter_map(|holding| holding.shown.get(&shard));
         shown
             .max_by_key(|generation| (generation.visible, generation.mapping))
             .copied()
     }
 
-    /// Takes in the answer of `grantor` to an ask that was sent at `sent`; returns the shards of which it shows
-    /// something else than before.
-    pub fn take(
-        &self,
-        grantor: &NodeId,
-        sent: Instant,
-        answer: FollowAnswer,
-    ) -> Vec<(ShardKey, Generation)> {
+    /// Is the cluster state that the grantor knows no newer than `state_version`?
+    fn knows_state_of(&self, holding: &Holding, state_version: u64) -> bool {
+        holding.state_version <= state_version || !self.rules.have(Rule::NoticeNewerState)
+    }
+
+    /// Takes in the answer of `grantor` to an ask that was sent at `sent`: what it does not say is not leased any more.
+    pub fn take(&self, grantor: &NodeId, sent: Instant, answer: FollowAnswer) {
         let mut by_grantor = self.by_grantor.write();
-        let before = by_grantor.get(grantor);
-        let known = |shard| before.and_then(|holding| holding.shown.get(shard));
-        let changed = answer.shown.iter();
-        let changed = changed.filter(|(shard, generation)| known(shard) != Some(generation));
-        let changed = changed.copied().collect();
+        let mut shown = HashMap::new();
+        if !self.rules.have(Rule::NewestAnswerAlone)
+            && let Some(before) = by_grantor.remove(grantor)
+        {
+            shown = before.shown;
+        }
+        shown.extend(answer.shown);
         let holding = Holding {
-            shown: answer.shown.into_iter().collect(),
+            shown,
             until: sent + answer.lease,
             state_version: answer.state_version,
         };
         by_grantor.insert(grantor.clone(), holding);
-        changed
     }
 
     /// Goes by nothing of `grantor` any more.

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Clocks are never compared: the holder counts from before it sent the ask, the grantor from when it answers. Each
-//! answer holds all that is leased, so an answer that is lost, a holder or a grantor that begins again need no rule of
-//! their own. Source: Gray and Cheriton, *Leases* (SOSP 1989).
+//! answer holds all that is leased, so nothing has to be sent again when an answer is lost, or a holder or a grantor begins
+//! again. Source: Gray and Cheriton, *Leases* (SOSP 1989).
 //!
 //! Does: grant, count, wait, follow. Does not: know what a generation is for, open sockets ([`Grantor`] is called
 //! over them by `proto`). Called by: `leaf` and `root`, which grant; `root` and `gleaner front`, which hold.
@@ -25,6 +25,7 @@ mod follow;
 mod grants;
 mod holdings;
 mod interest;
+mod rules;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! One grantor, its holders, and what a chain of them promises.
 
+mod link;
 mod world;
 
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use tokio::time::Instant;
 
 use super::*;
 use world::{Fault, World};
+
+/// Runs of the world in which nothing wrong is found, and within which each fault is.
+const NUM_SEEDS: u64 = 200;
 
 const A: IndexUuid = IndexUuid([1; 16]);
 
@@ -145,8 +149,7 @@ async fn a_holder_goes_by_a_lease_from_before_it_asked() {
     };
     let sent = Instant::now();
     tokio::time::advance(LEASE - Duration::from_millis(1)).await;
-    let changed = holdings.take(&leaf, sent, answer.clone());
-    assert_eq!(changed, [(shard(A), at(1))]);
+    holdings.take(&leaf, sent, answer.clone());
     assert!(holdings.shown(&leaf, shard(A), 7).is_some());
     assert!(
         holdings.shown(&leaf, shard(A), 6).is_none(),
@@ -154,19 +157,25 @@ async fn a_holder_goes_by_a_lease_from_before_it_asked() {
     );
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(holdings.shown(&leaf, shard(A), 7).is_none(), "it is over");
-    assert!(
-        holdings.take(&leaf, Instant::now(), answer).is_empty(),
-        "as before"
-    );
+    holdings.take(&leaf, Instant::now(), answer);
+    assert!(holdings.shown(&leaf, shard(A), 7).is_some());
     holdings.keep_indices(&leaf, &[]);
     assert!(holdings.shown(&leaf, shard(A), 7).is_none());
 }
 
 #[test]
 fn nothing_older_than_what_was_acknowledged_is_gone_by() {
-    let runs = (0..60).map(|seed| World::run(seed, None).expect("no lie").leased);
-    let reads: u64 = runs.sum();
-    assert!(reads > 3_000, "{reads} reads under a lease prove little");
+    let (mut leased, mut without) = (0, 0);
+    for seed in 0..NUM_SEEDS {
+        let reads = World::run(seed, None).expect("no lie");
+        leased += reads.leased;
+        without += reads.without;
+    }
+    // Without a lease nothing is stale.
+    assert!(
+        leased * 2 > without,
+        "{leased} reads under a lease, {without} without one"
+    );
 }
 
 #[test]
@@ -180,8 +189,9 @@ fn leases_do_not_lapse_where_the_network_is_good() {
 
 #[test]
 fn each_planted_fault_is_found() {
-    for fault in Fault::ALL {
-        let found = (0..60).any(|seed| World::run(seed, Some(fault)).is_err());
-        assert!(found, "{fault:?} was not found");
+    for fault in Fault::all() {
+        let found = (0..NUM_SEEDS).find(|seed| World::run(*seed, Some(fault)).is_err());
+        let found = found.unwrap_or_else(|| panic!("{fault:?} was not found"));
+        println!("{fault:?} is found by seed {found}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gleaner_model::{Generation, Operation, OperationKind, SeqNo};
+use gleaner_model::{Generation, Operation, OperationKind, PrimaryTerm, SeqNo};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -23,6 +23,9 @@ use crate::write::{Primary, WriteOrder};
 
 /// How long until batches are looked for again that wait for one that nobody brings.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The term of a shard's first primary.
+const FIRST_TERM: PrimaryTerm = PrimaryTerm(1);
 
 /// The engine and the write path of a copy, as its loop has them.
 pub(super) struct EngineHost<'a> {
@@ -135,7 +138,10 @@ impl CopyHolder {
             versions,
         };
         drop(pause);
-        let primary = Primary::new(Arc::clone(shard), order, Arc::clone(&self.leaf.writes));
+        let mut primary = Primary::new(Arc::clone(shard), order, Arc::clone(&self.leaf.writes));
+        if term > FIRST_TERM {
+            primary = primary.after_another(begun);
+        }
         let primary = Arc::new(primary);
         let open = OpenCopy::Primary(Arc::clone(&primary));
         let is_open = self.leaf.copies.change_role(open.clone())

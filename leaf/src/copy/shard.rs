@@ -56,8 +56,6 @@ pub(crate) struct Shard {
     pub(crate) opened_at: SeqNo,
     /// How it came to serve.
     pub(crate) opening: OnceLock<EndedOpening>,
-    /// When this process began, where an earlier one may have granted leases on what the copy shows.
-    pub(crate) reopened: Option<Instant>,
 }
 
 /// What the shard has done since it was opened.

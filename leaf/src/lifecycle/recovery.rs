@@ -134,7 +134,6 @@ impl Opener {
             counters: Counters::default(),
             opened_at: committed,
             opening: std::sync::OnceLock::new(),
-            reopened: (has_content && options.node.is_some()).then_some(node.started),
         })
     }
 

@@ -3,6 +3,11 @@
 //! Does: answer from memory, at once; grant leases ([`gleaner_leases`]); hold back what is said to be visible until
 //! those with a lease have heard. Does not: wait for a copy that is being opened, make a refresh.
 //! Called by: [`crate::client`]. Read first: [`shown_by`], then [`Leaf::acknowledge`].
+//!
+//! Another copy may have taken the place of a primary that does not know of it yet, and one that has just begun to lead may
+//! show less than the one before. So both tell and lease only what they may answer searches from without a flag. That
+//! right is over before another copy leads, and leases that were granted under it have run out [`GRANTED`] later: a
+//! primary that took over acknowledges nothing until then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,49 +21,65 @@ use tokio::time::sleep_until;
 
 use crate::Leaf;
 use crate::copy::registry::{CopyRegistry, OpenCopy};
-use crate::copy::shard::Shard;
 use crate::node::Role;
+use crate::read::rules::Rule;
+use crate::write::Primary;
 
 /// Returns what the primary of `shard` shows, if that is open here. The shard counts as read.
 ///
 /// # Errors
-/// [`LeafFault::NotHere`] where no primary is open, [`LeafFault::Stopped`] where it applies nothing any more.
+/// [`LeafFault::NotHere`] where no primary is open, [`LeafFault::Stopped`] where it applies nothing any more,
+/// [`LeafFault::Recovering`] where another copy may have shown more.
 pub(crate) fn shown_by(
     copies: &CopyRegistry,
     shard: ShardKey,
 ) -> Result<ShownGeneration, LeafFault> {
-    let Some(copy) = primary_here(copies, shard) else {
+    let Some(primary) = primary_here(copies, shard) else {
         return Err(LeafFault::NotHere { shard });
     };
+    let copy = &primary.shard;
     if let Some(reason) = copy.applier.failure() {
         let reason = reason.to_string();
         return Err(LeafFault::Stopped { shard, reason });
     }
     let is_resting = copy.refreshes.read();
+    // The view itself, not the channel that tells of it: a refresh that has nothing left to show is
+    // acknowledged as soon as another has changed the view.
+    let generation = copy.engine().view().generation();
+    if !may_tell(&primary) {
+        let progress = "it does not know whether another copy has shown more".to_owned();
+        return Err(LeafFault::Recovering { shard, progress });
+    }
     Ok(ShownGeneration {
-        // The view itself, not the channel that tells of it: a refresh that has nothing left to show is
-        // acknowledged as soon as another has changed the view.
-        generation: copy.engine().view().generation(),
+        generation,
         is_resting,
     })
 }
 
-fn primary_here(copies: &CopyRegistry, shard: ShardKey) -> Option<Arc<Shard>> {
+fn primary_here(copies: &CopyRegistry, shard: ShardKey) -> Option<Arc<Primary>> {
     match copies.open_now(shard)? {
-        OpenCopy::Primary(primary) => Some(Arc::clone(&primary.shard)),
+        OpenCopy::Primary(primary) => Some(primary),
         OpenCopy::Replica(_) => None,
     }
 }
 
+/// Returns whether no other copy had shown more when what `primary` shows was read. To be asked after that.
+fn may_tell(primary: &Primary) -> bool {
+    let driver = primary.shard.driver();
+    driver.is_none_or(|driver| driver.may_serve()) || primary.node().omits(Rule::TellByRight)
+}
+
 impl Leaf {
-    /// Waits until no holder of a lease serves anything older than `generation`: then a client may be told that it is
-    /// visible.
-    pub(crate) async fn acknowledge(&self, shard: ShardKey, generation: Generation) {
-        let reopened = primary_here(&self.copies, shard).and_then(|copy| copy.reopened);
-        if let Some(began) = reopened {
-            // Leases of an earlier process of this leaf.
-            sleep_until((began + GRANTED).into()).await;
+    /// Waits until no holder of a lease serves anything older than `generation`, which `primary` shows: then a client
+    /// may be told that it is visible.
+    pub(crate) async fn acknowledge(&self, primary: &Primary, generation: Generation) {
+        if let Some(since) = primary.took_over
+            && !self.node.omits(Rule::OutlastEarlier)
+        {
+            // Leases of another leaf, or of an earlier process of this one.
+            sleep_until((since + GRANTED).into()).await;
         }
+        let shard = primary.shard.key;
         self.node.grants.acknowledge(shard, generation).await;
     }
 }
@@ -73,17 +94,20 @@ impl Grantor for Leaf {
 impl Shown for Leaf {
     fn leasable(&self, index: IndexUuid, _longest: &mut Duration) -> Vec<(ShardKey, Generation)> {
         let mut leasable = Vec::new();
-        self.each_primary(index, |shard, copy| {
-            if copy.applier.failure().is_none() && !copy.refreshes.is_resting() {
-                leasable.push((shard, copy.engine().view().generation()));
+        self.each_primary(index, |shard, primary| {
+            let copy = &primary.shard;
+            let is_resting = copy.refreshes.is_resting() && !self.node.omits(Rule::LeaseAwake);
+            let generation = copy.engine().view().generation();
+            if copy.applier.failure().is_none() && !is_resting && may_tell(primary) {
+                leasable.push((shard, generation));
             }
         });
         leasable
     }
 
     fn note_read(&self, index: IndexUuid) {
-        self.each_primary(index, |_, copy| {
-            copy.refreshes.read();
+        self.each_primary(index, |_, primary| {
+            primary.shard.refreshes.read();
         });
     }
 
@@ -94,7 +118,7 @@ impl Shown for Leaf {
 
 impl Leaf {
     /// Calls `visit` for each primary of `index` that is open here and is to be one; for none while the leaf stops.
-    fn each_primary(&self, index: IndexUuid, mut visit: impl FnMut(ShardKey, &Shard)) {
+    fn each_primary(&self, index: IndexUuid, mut visit: impl FnMut(ShardKey, &Primary)) {
         let state = self.node.coordinator.state();
         let Some(meta) = state.indices.get(&index) else {
             return;
@@ -104,10 +128,13 @@ impl Leaf {
         }
         for shard in meta.shards() {
             if self.node.role_in(meta, shard.shard) == Some(Role::Primary)
-                && let Some(copy) = primary_here(&self.copies, shard)
+                && let Some(primary) = primary_here(&self.copies, shard)
             {
-                visit(shard, &copy);
+                visit(shard, &primary);
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

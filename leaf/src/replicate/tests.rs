@@ -4,6 +4,7 @@ mod behind;
 mod cluster;
 mod damaged;
 mod following;
+mod leases;
 mod making;
 mod roles;
 mod stale;

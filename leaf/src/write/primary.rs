@@ -5,6 +5,7 @@
 //! [`crate::write`]. Read first: [`Primary`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use gleaner_model::{Operation, OperationKind, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
@@ -51,6 +52,8 @@ pub(crate) struct Primary {
     pub(crate) mending: tokio::sync::Mutex<()>,
     /// Its term.
     term: PrimaryTerm,
+    /// When it began to lead, where there was another primary before: leases that one granted run out from then on.
+    pub(crate) took_over: Option<Instant>,
     /// Whether another copy leads, or a later term.
     has_ended: tokio::sync::watch::Sender<bool>,
 }
@@ -69,12 +72,21 @@ impl Primary {
         Self {
             shard,
             term: order.term,
+            took_over: None,
             has_ended: tokio::sync::watch::Sender::new(false),
             order: Arc::new(tokio::sync::Mutex::new(order)),
             room: shared.queue.for_shard(),
             shared,
             pending: PendingWrites::default(),
             mending: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Returns it as one that leads since `begun`, after another.
+    pub(crate) fn after_another(self, begun: Instant) -> Self {
+        Self {
+            took_over: Some(begun),
+            ..self
         }
     }
 

@@ -1,13 +1,17 @@
-//! A leaf, two roots that follow it, two fronts that follow a root each; a network that is slow, cut and loses answers.
+//! A leaf, two roots that follow it, a front that follows both and one that follows one; a network that is slow, cut and loses answers, processes
+//! that begin again, a shard that rests, a cluster state that some hear of late.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
+use super::link::Link;
 use super::*;
+use crate::rules::{Rule, Rules};
 
 /// What may be done wrong, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,24 +28,54 @@ pub(super) enum Fault {
     ReadsBeforeItNotes,
     /// A leaf that begins again acknowledges at once, though leases of its life before go on.
     ForgetsAtStart,
+    /// All processes leave a rule out.
+    Without(Rule),
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 6] = [
-        Self::AcknowledgesAtOnce,
-        Self::HearsForOthers,
-        Self::CountsFromAnswer,
-        Self::GrantsMoreThanItHas,
-        Self::ReadsBeforeItNotes,
-        Self::ForgetsAtStart,
-    ];
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let faults = [
+            Self::AcknowledgesAtOnce,
+            Self::HearsForOthers,
+            Self::CountsFromAnswer,
+            Self::GrantsMoreThanItHas,
+            Self::ReadsBeforeItNotes,
+            Self::ForgetsAtStart,
+        ];
+        faults.into_iter().chain(Rule::ALL.map(Self::Without))
+    }
 }
 
-/// What was found: a read that was older than what had been acknowledged before it began.
-#[derive(Debug)]
-pub(super) struct Stale;
+fn rules(fault: Option<Fault>) -> Rules {
+    let omitted = match fault {
+        Some(Fault::Without(rule)) => Some(rule),
+        _ => None,
+    };
+    Rules { omitted }
+}
 
-pub(super) struct World;
+fn grants(fault: Option<Fault>) -> Arc<Grants> {
+    Arc::new(Grants::by(rules(fault)))
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Stale {
+    /// A read that was older than what had been acknowledged before it began.
+    Unheard,
+    /// A read by a cluster state that is older than what its grantors have known for as long as a lease lasts.
+    LateState,
+}
+
+pub(super) struct World {
+    leaf: Arc<Leaf>,
+    roots: Vec<Arc<Node>>,
+    fronts: Vec<Arc<Node>>,
+    fault: Option<Fault>,
+    is_good: bool,
+    /// What is acknowledged as visible.
+    acknowledged: AtomicU64,
+}
 
 /// Look-ups of roots and fronts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,31 +86,64 @@ pub(super) struct Reads {
     pub(super) without: u64,
 }
 
+/// The versions of the cluster state that a process has known, since when.
+#[derive(Default)]
+struct KnownState(parking_lot::Mutex<Vec<(Instant, u64)>>);
+
+impl KnownState {
+    fn now(&self) -> u64 {
+        self.at(Instant::now())
+    }
+
+    fn at(&self, moment: Instant) -> u64 {
+        let known = self.0.lock();
+        let known = known.iter().rev().find(|(since, _)| *since <= moment);
+        known.map_or(0, |(_, version)| *version)
+    }
+
+    fn learn(&self, version: u64) {
+        if version > self.now() {
+            self.0.lock().push((Instant::now(), version));
+        }
+    }
+}
+
 /// The leaf's shard.
-struct Leaf {
+pub(super) struct Leaf {
     visible: AtomicU64,
+    /// Whether the shard rests, and is leased to nobody.
+    is_resting: AtomicBool,
+    state: Arc<KnownState>,
     /// Those of the process as it is now.
     grants: parking_lot::Mutex<Arc<Grants>>,
     begun: parking_lot::Mutex<Instant>,
+    fault: Option<Fault>,
 }
 
 impl Leaf {
-    fn grants(&self) -> Arc<Grants> {
-        Arc::clone(&self.grants.lock())
+    fn new(fault: Option<Fault>) -> Self {
+        Self {
+            visible: AtomicU64::new(1),
+            is_resting: AtomicBool::new(false),
+            state: Arc::default(),
+            grants: parking_lot::Mutex::new(grants(fault)),
+            begun: parking_lot::Mutex::new(Instant::now()),
+            fault,
+        }
     }
 
     /// Begins again, and knows of no lease.
     fn begin_again(&self) {
-        *self.grants.lock() = Arc::default();
+        *self.grants.lock() = grants(self.fault);
         *self.begun.lock() = Instant::now();
     }
 
     /// Says that a write is visible once no lease hides it: those of a life before too.
-    async fn acknowledge(&self, visible: u64, fault: Option<Fault>) {
-        if fault == Some(Fault::AcknowledgesAtOnce) {
+    async fn acknowledge(&self, visible: u64) {
+        if self.fault == Some(Fault::AcknowledgesAtOnce) {
             return;
         }
-        if fault != Some(Fault::ForgetsAtStart) {
+        if self.fault != Some(Fault::ForgetsAtStart) {
             let begun = *self.begun.lock();
             sleep_until(begun + GRANTED).await;
         }
@@ -86,44 +153,127 @@ impl Leaf {
 
 impl Shown for Leaf {
     fn leasable(&self, index: IndexUuid, _: &mut Duration) -> Vec<(ShardKey, Generation)> {
+        if self.is_resting.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
         vec![(shard(index), at(self.visible.load(Ordering::SeqCst)))]
     }
 
     fn note_read(&self, _: IndexUuid) {}
 
     fn state_version(&self) -> u64 {
-        1
+        self.state.now()
+    }
+}
+
+/// Who is followed, as it is now.
+pub(super) trait Followed: Shown {
+    fn grants(&self) -> Arc<Grants>;
+}
+
+impl Followed for Leaf {
+    fn grants(&self) -> Arc<Grants> {
+        Arc::clone(&self.grants.lock())
     }
 }
 
 /// A root, or a front: who follows, and may be followed.
-struct Node {
-    following: Following,
+pub(super) struct Node {
+    /// Its process as it is now.
+    process: parking_lot::Mutex<Process>,
+    begins_again: tokio::sync::Notify,
+    state: Arc<KnownState>,
+    /// What its grantors know of the cluster state.
+    known_above: Vec<Arc<KnownState>>,
     fault: Option<Fault>,
 }
 
-impl Node {
-    fn new(above: &str, grants: Option<Arc<Grants>>, fault: Option<Fault>) -> Arc<Self> {
-        let following = Following {
-            name: NodeId(above.into()),
+/// One life of a node.
+#[derive(Clone)]
+struct Process {
+    holder: u64,
+    holdings: Arc<Holdings>,
+    interest: Arc<Interest>,
+    grants: Arc<Grants>,
+}
+
+impl Process {
+    fn new(fault: Option<Fault>) -> Self {
+        Self {
             holder: rand::random(),
-            holdings: Arc::default(),
+            holdings: Arc::new(Holdings::by(rules(fault))),
             interest: Arc::default(),
-            grants,
-        };
-        Arc::new(Self { following, fault })
+            grants: grants(fault),
+        }
+    }
+}
+
+impl Node {
+    fn new(known_above: Vec<Arc<KnownState>>, fault: Option<Fault>) -> Arc<Self> {
+        Arc::new(Self {
+            process: parking_lot::Mutex::new(Process::new(fault)),
+            begins_again: tokio::sync::Notify::new(),
+            state: Arc::default(),
+            known_above,
+            fault,
+        })
     }
 
-    fn shown(&self) -> Option<(Generation, Duration)> {
-        self.following.interest.note([A].into_iter(), true);
-        let Following { holdings, name, .. } = &self.following;
-        holdings.shown(name, shard(A), 1)
+    fn process(&self) -> Process {
+        self.process.lock().clone()
+    }
+
+    /// Begins again, and has heard of nothing.
+    fn begin_again(&self) {
+        *self.process.lock() = Process::new(self.fault);
+        self.begins_again.notify_waiters();
+    }
+
+    /// Follows the grantor called `above` in one life after the other.
+    async fn follow(&self, above: &str, grantor: &dyn Grantor) {
+        loop {
+            let process = self.process();
+            let following = Following {
+                name: NodeId(above.into()),
+                holder: process.holder,
+                holdings: process.holdings,
+                interest: process.interest,
+                // Followed all the same, only that it waits for nobody.
+                grants: Some(process.grants).filter(|_| self.fault != Some(Fault::HearsForOthers)),
+            };
+            tokio::select! {
+                () = follow(&following, grantor) => {}
+                () = self.begins_again.notified() => {}
+            }
+        }
+    }
+
+    /// Returns what it would answer from, if anything that it keeps is current.
+    fn read(&self) -> Option<Generation> {
+        let process = self.process();
+        process.interest.note([A].into_iter(), true);
+        process.holdings.newest(shard(A), self.state.now())
+    }
+
+    /// Is the state that it goes by older than what all of its grantors have known for as long as a lease lasts?
+    fn lags(&self) -> bool {
+        let Some(before) = Instant::now().checked_sub(LEASE) else {
+            return false;
+        };
+        let known = self.known_above.iter().map(|state| state.at(before));
+        known.min() > Some(self.state.now())
     }
 }
 
 impl Shown for Node {
     fn leasable(&self, index: IndexUuid, longest: &mut Duration) -> Vec<(ShardKey, Generation)> {
-        let Some((generation, left)) = self.shown() else {
+        let process = self.process();
+        process.interest.note([index].into_iter(), false);
+        let leaf = NodeId("leaf".into());
+        let held = process
+            .holdings
+            .shown(&leaf, shard(index), self.state.now());
+        let Some((generation, left)) = held else {
             return Vec::new();
         };
         if self.fault != Some(Fault::GrantsMoreThanItHas) {
@@ -135,102 +285,13 @@ impl Shown for Node {
     fn note_read(&self, _: IndexUuid) {}
 
     fn state_version(&self) -> u64 {
-        1
+        self.state.now()
     }
 }
 
-/// What was shown when an ask came.
-struct Earlier<'a> {
-    shown: &'a dyn Shown,
-    leased: Vec<(ShardKey, Generation)>,
-    longest: Duration,
-}
-
-impl Shown for Earlier<'_> {
-    fn leasable(&self, _: IndexUuid, longest: &mut Duration) -> Vec<(ShardKey, Generation)> {
-        *longest = self.longest.min(*longest);
-        self.leased.clone()
-    }
-
-    fn note_read(&self, index: IndexUuid) {
-        self.shown.note_read(index);
-    }
-
-    fn state_version(&self) -> u64 {
-        self.shown.state_version()
-    }
-}
-
-/// The way from a holder to a grantor: each message is late by up to 300 ms, and sometimes lost.
-struct Link<S> {
-    grantor: Arc<S>,
-    is_good: bool,
-    random: parking_lot::Mutex<StdRng>,
-    fault: Option<Fault>,
-}
-
-impl<S> Link<S> {
-    async fn travel(&self) -> Result<(), FollowFault> {
-        let (wait, is_lost) = {
-            let mut random = self.random.lock();
-            let slow = !self.is_good && random.random_bool(0.1);
-            let most = if slow { 300 } else { 5 };
-            let is_lost = !self.is_good && random.random_bool(0.03);
-            (random.random_range(0..most), is_lost)
-        };
-        sleep(Duration::from_millis(wait)).await;
-        if is_lost {
-            sleep(Duration::from_millis(400)).await;
-            return Err(FollowFault::Unreachable("lost".to_owned()));
-        }
-        Ok(())
-    }
-
-    async fn ask(
-        &self,
-        call: FollowCall,
-        grants: &Grants,
-        shown: &dyn Shown,
-        is_alive: &(dyn Fn() -> bool + Sync),
-    ) -> Result<FollowAnswer, FollowFault> {
-        let sent = Instant::now();
-        self.travel().await?;
-        let mut longest = LEASE;
-        let earlier = Earlier {
-            shown,
-            leased: shown.leasable(A, &mut longest),
-            longest,
-        };
-        let shown = match self.fault {
-            Some(Fault::ReadsBeforeItNotes) => &earlier,
-            _ => shown,
-        };
-        let mut answer = grants.answer(&call, shown).await?;
-        if !is_alive() {
-            return Err(FollowFault::Unreachable("it has begun again".to_owned()));
-        }
-        self.travel().await?;
-        if self.fault == Some(Fault::CountsFromAnswer) {
-            answer.lease += sent.elapsed();
-        }
-        Ok(answer)
-    }
-}
-
-#[async_trait]
-impl Grantor for Link<Leaf> {
-    async fn follow(&self, call: FollowCall) -> Result<FollowAnswer, FollowFault> {
-        let grants = self.grantor.grants();
-        let is_alive = || Arc::ptr_eq(&grants, &self.grantor.grants());
-        self.ask(call, &grants, &*self.grantor, &is_alive).await
-    }
-}
-
-#[async_trait]
-impl Grantor for Link<Node> {
-    async fn follow(&self, call: FollowCall) -> Result<FollowAnswer, FollowFault> {
-        let grants = self.grantor.following.grants.clone().expect("a root");
-        self.ask(call, &grants, &*self.grantor, &|| true).await
+impl Followed for Node {
+    fn grants(&self) -> Arc<Grants> {
+        self.process().grants
     }
 }
 
@@ -240,81 +301,134 @@ impl World {
         Self::run_on(seed, fault, false)
     }
 
-    /// As [`Self::run`]; on a good network nothing is lost or slower than 5 ms.
+    /// As [`Self::run`]; in a good world nothing is lost, slower than 5 ms or begins again, and no shard rests.
     pub(super) fn run_on(seed: u64, fault: Option<Fault>, is_good: bool) -> Result<Reads, Stale> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .expect("a runtime");
-        runtime.block_on(Self::play(seed, fault, is_good))
+        runtime.block_on(async {
+            let world = Arc::new(Self::new(fault, is_good));
+            world.play(StdRng::seed_from_u64(seed)).await
+        })
     }
 
-    async fn play(seed: u64, fault: Option<Fault>, is_good: bool) -> Result<Reads, Stale> {
-        let mut random = StdRng::seed_from_u64(seed);
-        let leaf = Arc::new(Leaf {
-            visible: AtomicU64::new(1),
-            grants: parking_lot::Mutex::default(),
-            begun: parking_lot::Mutex::new(Instant::now()),
-        });
-        let mut tasks = tokio::task::JoinSet::new();
-        let mut nodes = Vec::new();
-        for _ in 0..2 {
-            let grants = Some(Arc::default()).filter(|_| fault != Some(Fault::HearsForOthers));
-            let root = Node::new("leaf", grants.clone(), fault);
-            let followed = if grants.is_some() {
-                Arc::clone(&root)
-            } else {
-                // Followed all the same, only that it waits for nobody.
-                let mut other = Following::clone(&root.following);
-                other.grants = Some(Arc::default());
-                Arc::new(Node {
-                    following: other,
-                    fault,
-                })
-            };
-            let front = Node::new("root", None, fault);
-            let above = Link {
-                grantor: Arc::clone(&leaf),
-                is_good,
-                random: parking_lot::Mutex::new(StdRng::from_rng(&mut random)),
-                fault,
-            };
-            let below = Link {
-                grantor: followed,
-                is_good,
-                random: parking_lot::Mutex::new(StdRng::from_rng(&mut random)),
-                fault,
-            };
-            let (of_root, of_front) = (root.following.clone(), front.following.clone());
-            tasks.spawn(async move { follow(&of_root, &above).await });
-            tasks.spawn(async move { follow(&of_front, &below).await });
-            nodes.extend([root, front]);
+    fn new(fault: Option<Fault>, is_good: bool) -> Self {
+        let leaf = Arc::new(Leaf::new(fault));
+        let root = || Node::new(vec![Arc::clone(&leaf.state)], fault);
+        let roots = vec![root(), root()];
+        let front = |num_roots| {
+            let above = roots.iter().take(num_roots);
+            Node::new(above.map(|root| Arc::clone(&root.state)).collect(), fault)
+        };
+        let fronts = vec![front(2), front(1)];
+        Self {
+            leaf,
+            roots,
+            fronts,
+            fault,
+            is_good,
+            acknowledged: AtomicU64::new(1),
         }
-        let acknowledged = Arc::new(AtomicU64::new(1));
-        let writing = {
-            let (acknowledged, leaf) = (Arc::clone(&acknowledged), Arc::clone(&leaf));
-            let mut random = StdRng::from_rng(&mut random);
-            async move {
-                loop {
-                    sleep(Duration::from_millis(random.random_range(0..400))).await;
-                    if !is_good && random.random_bool(0.15) {
-                        leaf.begin_again();
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.roots.iter().chain(&self.fronts)
+    }
+
+    async fn play(self: &Arc<Self>, mut random: StdRng) -> Result<Reads, Stale> {
+        let mut tasks = JoinSet::new();
+        for (number, root) in self.roots.iter().enumerate() {
+            let link = self.link(&self.leaf, &mut random);
+            let node = Arc::clone(root);
+            tasks.spawn(async move { node.follow("leaf", &link).await });
+            let fronts = self.fronts.iter();
+            for front in fronts.filter(|front| number < front.known_above.len()) {
+                let (node, link) = (Arc::clone(front), self.link(root, &mut random));
+                let above = format!("root-{number}");
+                tasks.spawn(async move { node.follow(&above, &link).await });
+            }
+        }
+        let (world, writing) = (Arc::clone(self), StdRng::from_rng(&mut random));
+        tasks.spawn(async move { world.write(writing).await });
+        let world = Arc::clone(self);
+        tasks.spawn(async move { world.trouble(random).await });
+        self.read().await
+    }
+
+    fn link<S>(&self, grantor: &Arc<S>, random: &mut StdRng) -> Link<S> {
+        Link {
+            grantor: Arc::clone(grantor),
+            is_good: self.is_good,
+            random: parking_lot::Mutex::new(StdRng::from_rng(random)),
+            fault: self.fault,
+        }
+    }
+
+    /// Makes one write after another visible.
+    async fn write(&self, mut random: StdRng) {
+        let leaf = &self.leaf;
+        loop {
+            sleep(Duration::from_millis(random.random_range(0..400))).await;
+            if !self.is_good && random.random_bool(0.15) {
+                leaf.begin_again();
+            }
+            let visible = leaf.visible.fetch_add(1, Ordering::SeqCst) + 1;
+            if random.random_bool(0.3) {
+                // A refresh that nobody waits for: what is acknowledged then has nothing left to show.
+                leaf.grants().note(shard(A), at(visible));
+                sleep(Duration::from_millis(random.random_range(0..4))).await;
+            }
+            leaf.acknowledge(visible).await;
+            self.acknowledged.store(visible, Ordering::SeqCst);
+        }
+    }
+
+    /// Has things happen that leases must stand.
+    async fn trouble(&self, mut random: StdRng) {
+        if self.is_good {
+            return;
+        }
+        let mut late = JoinSet::new();
+        loop {
+            sleep(Duration::from_millis(random.random_range(0..500))).await;
+            match random.random_range(0..4) {
+                0 => {
+                    let nodes: Vec<_> = self.nodes().collect();
+                    nodes[random.random_range(0..nodes.len())].begin_again();
+                }
+                1 => {
+                    let version = self.leaf.state.now() + 1;
+                    self.leaf.state.learn(version);
+                    for node in self.nodes() {
+                        let most = if random.random_bool(0.2) { 2_000 } else { 20 };
+                        let wait = Duration::from_millis(random.random_range(0..most));
+                        let state = Arc::clone(&node.state);
+                        late.spawn(async move {
+                            sleep(wait).await;
+                            state.learn(version);
+                        });
                     }
-                    let visible = leaf.visible.fetch_add(1, Ordering::SeqCst) + 1;
-                    leaf.acknowledge(visible, fault).await;
-                    acknowledged.store(visible, Ordering::SeqCst);
+                }
+                _ => {
+                    let rests = random.random_bool(0.3);
+                    self.leaf.is_resting.store(rests, Ordering::SeqCst);
                 }
             }
-        };
-        tasks.spawn(writing);
+        }
+    }
+
+    /// Looks up what each node would answer from, again and again.
+    async fn read(&self) -> Result<Reads, Stale> {
         let mut reads = Reads::default();
         for _ in 0..10_000 / 7 {
             sleep(Duration::from_millis(7)).await;
-            let least = acknowledged.load(Ordering::SeqCst);
-            for node in &nodes {
-                match node.shown() {
-                    Some((shown, _)) if shown.visible.0 < least => return Err(Stale),
+            let least = self.acknowledged.load(Ordering::SeqCst);
+            for node in self.nodes() {
+                match node.read() {
+                    Some(shown) if shown.visible.0 < least => return Err(Stale::Unheard),
+                    Some(_) if node.lags() => return Err(Stale::LateState),
                     Some(_) => reads.leased += 1,
                     None => reads.without += 1,
                 }

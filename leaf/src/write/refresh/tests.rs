@@ -1,9 +1,5 @@
 //! What searches see of a shard that rests, and of one that does not.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use gleaner_model::IndexSettings;
 use gleaner_proto::read::{GenerationsCall, GetCall, ShownGeneration};
 use gleaner_proto::search::{OpenViewsCall, ShardView};
 use gleaner_proto::{LeafClient as _, LeafFault};
@@ -12,34 +8,8 @@ use serde_json::json;
 
 use crate::testing::{self, Fixture, PATIENCE, id, key, put, soon};
 
-/// Returns a leaf whose shard is due for a refresh every few milliseconds.
-async fn refreshed_often(change: impl Fn(&mut IndexSettings)) -> Fixture {
-    let fixture = Fixture::start();
-    fixture.shard().await;
-    fixture
-        .change(|state| {
-            let index = state.indices.get_mut(&key(1).index).expect("made");
-            let settings = &mut Arc::make_mut(index).settings;
-            settings.refresh_interval_ms = Some(10);
-            settings.search_idle_after_ms = 0;
-            change(settings);
-        })
-        .await;
-    fixture
-}
-
-/// Writes a document to a shard that rests: one of whose refreshes was left out.
 async fn resting() -> Fixture {
-    let fixture = refreshed_often(|_| {}).await;
-    let shard = fixture.shard().await;
-    soon(async {
-        while !shard.refreshes.read() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
-    fixture.write(vec![put("a", "{}")]).await.expect("written");
-    fixture
+    Fixture::start().resting().await
 }
 
 async fn num_shown(fixture: &Fixture) -> u64 {
@@ -47,14 +17,7 @@ async fn num_shown(fixture: &Fixture) -> u64 {
 }
 
 async fn num_found(fixture: &Fixture) -> u64 {
-    let newest = ShardView {
-        shard: key(1),
-        view: None,
-        at_least: None,
-    };
-    let call = testing::search(Clause::MatchAll, Statistics::default(), newest);
-    let answer = soon(fixture.leaf.search(call)).await.remove(0);
-    answer.expect("it can be searched").total
+    fixture.num_found().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,11 +110,13 @@ async fn who_reads_what_searches_see_gets_it_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_whose_interval_is_declared_does_not_rest() {
-    let fixture = refreshed_often(|settings| {
-        let declared = &mut settings.declared;
-        declared.insert("index.refresh_interval".into(), json!("10ms"));
-    });
-    let fixture = fixture.await;
+    let fixture = Fixture::start();
+    fixture
+        .refresh_often(|settings| {
+            let declared = &mut settings.declared;
+            declared.insert("index.refresh_interval".into(), json!("10ms"));
+        })
+        .await;
     let shard = fixture.shard().await;
     let mut visible = shard.applier.visible();
     fixture.write(vec![put("a", "{}")]).await.expect("written");
