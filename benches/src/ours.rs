@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::search::{self, SearchEnv, Target};
 use gleaner_engine::statistics::statistics;
@@ -18,6 +17,7 @@ use gleaner_model::{
     DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
     ShardNumber, Version,
 };
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use gleaner_query::resolved::{Clause, ShardQuery, Similarities, Statistics, StatisticsRequest};

@@ -3,7 +3,7 @@
 //! Does: read columns block by block and put documents into buckets, to any depth, one collector
 //! per segment ([`Plan::segment`]); merge the segments of the shard ([`Plan::finish`]).
 //! Does not: find documents (`search` hands over matching ones), merge shards or write the answer
-//! ([`crate::partial`] does).
+//! ([`gleaner_partial`] does).
 //! Called by `search`. Read [`Plan`] first.
 //!
 //! A collector sees blocks of documents with the bucket of the parent each belongs to (its
@@ -13,10 +13,6 @@
 //! tantivy's own aggregations are not used: they know no calendars and time zones, cut terms per
 //! segment, and give `top_hits` only doc values.
 
-pub(crate) mod bounds;
-pub(crate) mod described;
-pub(crate) mod rounding;
-
 mod addresses;
 mod auto_date;
 mod composite;
@@ -25,13 +21,12 @@ mod filters;
 mod geo;
 mod hdr;
 mod histogram;
-pub(crate) mod key_filter;
+mod key_filter;
 mod matrix;
 mod metrics;
 mod multi_terms;
 mod node;
-mod partition;
-pub(crate) mod points;
+mod points;
 mod range;
 mod sampler;
 mod significant;
@@ -48,6 +43,10 @@ mod weighted;
 use std::sync::Arc;
 
 use gleaner_model::ShardKey;
+use gleaner_partial::control::{Control, Ledger, MemoryAccount};
+use gleaner_partial::request::described;
+use gleaner_partial::terms::{COMPLETE_KEYS, COMPLETE_KEYS_WITH_HITS};
+use gleaner_partial::{Aggregations, Partial};
 use gleaner_query::aggregation::{self, Aggregation, AggregationKind, TopMetricsAggregation};
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::SortTarget;
@@ -55,10 +54,7 @@ use roaring::RoaringBitmap;
 use tantivy::DocId;
 
 use self::node::{Block, Children, SegmentContext};
-use crate::control::{Control, Ledger, MemoryAccount};
 use crate::error::EngineError;
-use crate::partial::terms::{COMPLETE_KEYS, COMPLETE_KEYS_WITH_HITS};
-use crate::partial::{Aggregations, Partial};
 use crate::view::{SegmentView, View};
 
 /// Documents of a block handed to children or read for `global`, at most.
@@ -116,8 +112,8 @@ impl<'a> Plan<'a> {
     /// parsing sees to it.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be aggregated so, for values that cannot be
-    /// read; [`EngineError::CircuitBreaking`] when the request's memory is used up.
+    /// `EvaluationError::Query` for fields that cannot be aggregated so, for values that cannot be
+    /// read; `EvaluationError::CircuitBreaking` when the request's memory is used up.
     pub fn new(query: &'a ShardQuery, env: AggregationEnv<'a>) -> Result<Self, EngineError> {
         let filters = &query.aggregation_filters;
         let num_queries = aggregation::queries(&query.aggregations).len();
@@ -152,7 +148,7 @@ impl<'a> Plan<'a> {
     pub fn segment(&self, ord: u32) -> Result<SegmentAggregator<'_>, EngineError> {
         let segment = self.env.view.segments().get(ord as usize);
         let segment = segment
-            .ok_or_else(|| EngineError::Internal(format!("segment {ord} is not of this view")))?;
+            .ok_or_else(|| EngineError::internal(format!("segment {ord} is not of this view")))?;
         let mut context = SegmentContext {
             view: self.env.view,
             segment,
@@ -230,7 +226,7 @@ impl SegmentAggregator<'_> {
     /// `scores`, canonical ones, stand beside `docs` and are needed when [`Plan::needs_scores`].
     ///
     /// # Errors
-    /// [`EngineError::CircuitBreaking`] when buckets take too much memory; read errors.
+    /// `EvaluationError::CircuitBreaking` when buckets take too much memory; read errors.
     pub fn collect_block(
         &mut self,
         docs: &[DocId],

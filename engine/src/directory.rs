@@ -212,7 +212,7 @@ impl ShardDirectory {
     /// be opened again, because what a failed sync left behind is unknown.
     ///
     /// # Errors
-    /// [`EngineError::Io`], [`EngineError::Internal`] when nothing was ever committed.
+    /// [`EngineError::Io`], `EvaluationError::Internal` when nothing was ever committed.
     pub fn persist(&self) -> Result<CommitMeta, EngineError> {
         let shared = &*self.shared;
         let _one_at_a_time = shared.persisting.lock();

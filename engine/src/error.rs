@@ -1,6 +1,8 @@
 //! What can go wrong in a shard copy's index.
 
 use gleaner_model::{FaultKind, MappingVersion, SeqNo};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Refusal, Stop};
 
 use crate::directory::Damage;
 
@@ -57,51 +59,26 @@ pub enum EngineError {
     /// An earlier failure left the writer in an unknown state; open the copy again.
     #[error("the writer failed before; the copy must be opened again")]
     Poisoned,
-    /// The request would need more memory than its budget.
-    #[error(
-        "[{what}] Data too large, data for [{what}] would be [{wanted}], which is larger than the limit of [{limit}]"
-    )]
-    CircuitBreaking {
-        /// What needed it.
-        what: &'static str,
-        /// Bytes wanted in all.
-        wanted: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
-    /// The answer would have more buckets than `search.max_buckets` allows.
-    #[error(
-        "Trying to create too many buckets. Must be less than or equal to: [{limit}] but this number of buckets was exceeded. This limit can be set by changing the [search.max_buckets] cluster level setting."
-    )]
-    TooManyBuckets {
-        /// Buckets allowed in all.
-        limit: usize,
-    },
-    /// The request was cancelled.
-    #[error("task cancelled")]
-    Cancelled,
-    /// The deadline passed before there was anything to answer.
-    #[error("the deadline passed before the shard could answer")]
-    DeadlineExceeded,
-    /// The root sent no number for a term or field that is scored; local numbers would make scores
-    /// depend on the shard.
-    #[error("no statistics came for `{what}`")]
-    MissingStatistics {
-        /// The field, or field and term.
-        what: String,
-    },
-    /// The query is understood but cannot be evaluated as asked; fit for the dialect's `reason`.
-    #[error("{0}")]
-    Query(String),
-    /// A broken invariant of ours.
-    #[error("broken invariant: {0}")]
-    Internal(String),
+    /// The query cannot be evaluated, or not in time.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
 }
 
 impl EngineError {
     /// Wraps what the system said with what was tried.
     pub fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, source }
+    }
+
+    /// Returns the failure of a query that is understood but cannot be evaluated as asked; `reason` is fit for
+    /// the dialect's `reason`.
+    pub(crate) fn query(reason: impl Into<String>) -> Self {
+        EvaluationError::Query(reason.into()).into()
+    }
+
+    /// Returns the failure that a broken invariant of ours is.
+    pub fn internal(reason: impl Into<String>) -> Self {
+        EvaluationError::Internal(reason.into()).into()
     }
 
     /// Returns whether what is on disk is not what was written.
@@ -112,11 +89,7 @@ impl EngineError {
     /// Returns the dialect's name of the error's type.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Self::Query(_) => "illegal_argument_exception",
-            Self::TooManyBuckets { .. } => "too_many_buckets_exception",
-            Self::CircuitBreaking { .. } => "circuit_breaking_exception",
-            Self::Cancelled => "task_cancelled_exception",
-            Self::DeadlineExceeded => "timeout_exception",
+            Self::Evaluation(error) => error.error_type(),
             _ => "engine_exception",
         }
     }
@@ -124,13 +97,9 @@ impl EngineError {
     /// Returns whose fault it is and whether to try again.
     pub fn fault(&self) -> FaultKind {
         match self {
-            Self::Query(_) | Self::TooManyBuckets { .. } => FaultKind::CLIENT,
-            Self::CircuitBreaking { .. } | Self::MappingBehind { .. } => FaultKind::BUSY,
-            Self::DeadlineExceeded => FaultKind::BUSY,
-            Self::Cancelled
-            | Self::Internal(_)
-            | Self::Gap { .. }
-            | Self::MissingStatistics { .. } => FaultKind::INTERNAL,
+            Self::Evaluation(error) => error.fault(),
+            Self::MappingBehind { .. } => FaultKind::BUSY,
+            Self::Gap { .. } => FaultKind::INTERNAL,
             Self::Tantivy(_)
             | Self::Io { .. }
             | Self::Newer { .. }
@@ -138,6 +107,24 @@ impl EngineError {
             | Self::Damaged(_)
             | Self::UnknownAnalyzer(_)
             | Self::Poisoned => FaultKind::LEAF,
+        }
+    }
+}
+
+impl From<Stop> for EngineError {
+    fn from(stop: Stop) -> Self {
+        EvaluationError::from(stop).into()
+    }
+}
+
+impl From<Refusal> for EngineError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Query(reason) => Self::query(reason),
+            Refusal::Unread { action, reason } => Self::Io {
+                action,
+                source: std::io::Error::other(reason),
+            },
         }
     }
 }

@@ -4,26 +4,17 @@
 //! term), the root merges them, cuts, and sends the same list to all. So the cut never depends on
 //! how documents lie in segments and shards.
 
-mod automaton;
-mod built;
-mod edits;
-mod fuzzy;
-mod regexp;
-
 use std::collections::BTreeSet;
 
+use gleaner_partial::control::{Control, Reservation};
+use gleaner_partial::pattern::{self, State, TermAutomaton};
 use gleaner_query::limits::Limits;
 use gleaner_query::resolved::{ExpansionCandidate, ExpansionRequest};
 use tantivy::SegmentReader;
 use tantivy::schema::Field as Column;
 use tantivy::termdict::TermStreamer;
+use tantivy_fst::Automaton;
 
-pub use automaton::{State, TermAutomaton};
-pub(crate) use built::automaton;
-pub use edits::{Edits, Row};
-pub use fuzzy::Rest;
-
-use crate::control::{Control, Reservation};
 use crate::{EngineError, View, statistics};
 
 /// Terms between two looks at the clock.
@@ -41,7 +32,7 @@ const LIMIT: usize = Limits::MAX_EXPANSIONS;
 /// What they take is charged to `held`.
 ///
 /// # Errors
-/// [`EngineError::Query`] for a pattern that is refused; [`EngineError::CircuitBreaking`] when there is no
+/// `EvaluationError::Query` for a pattern that is refused; `EvaluationError::CircuitBreaking` when there is no
 /// room for the terms; when the index cannot be read, or `control` stops the walk.
 pub fn expand(
     view: &View,
@@ -51,11 +42,11 @@ pub fn expand(
 ) -> Result<Vec<ExpansionCandidate>, EngineError> {
     if request.limit > LIMIT {
         let limit = request.limit;
-        return Err(EngineError::Query(format!(
+        return Err(EngineError::query(format!(
             "[{limit}] expansions are more than {LIMIT}"
         )));
     }
-    let automaton = built::automaton(&request.pattern, control)?;
+    let automaton = pattern::automaton(&request.pattern, control)?;
     let Some(handle) = view.field(request.field.as_str()) else {
         return Ok(Vec::new());
     };
@@ -146,6 +137,29 @@ impl First<'_> {
     }
 }
 
+/// Walks tantivy's dictionaries with an automaton of ours.
+pub(crate) struct Walked<'a>(pub(crate) &'a TermAutomaton);
+
+impl Automaton for Walked<'_> {
+    type State = State;
+
+    fn start(&self) -> State {
+        self.0.start()
+    }
+
+    fn is_match(&self, state: &State) -> bool {
+        self.0.is_match(state)
+    }
+
+    fn can_match(&self, state: &State) -> bool {
+        self.0.can_match(state)
+    }
+
+    fn accept(&self, state: &State, byte: u8) -> State {
+        self.0.accept(state, byte)
+    }
+}
+
 /// Calls `visit` with every matching term of a segment in order, until it returns false.
 ///
 /// # Errors
@@ -155,13 +169,13 @@ pub(crate) fn walk<'a>(
     column: Column,
     automaton: &'a TermAutomaton,
     control: &Control,
-    mut visit: impl FnMut(&TermStreamer<'_, &'a TermAutomaton>) -> Result<bool, EngineError>,
+    mut visit: impl FnMut(&TermStreamer<'_, Walked<'a>>) -> Result<bool, EngineError>,
 ) -> Result<(), EngineError> {
     control.check()?;
     let inverted = reader.inverted_index(column)?;
     let mut terms = inverted
         .terms()
-        .search(automaton)
+        .search(Walked(automaton))
         .into_stream()
         .map_err(EngineError::io("reading terms"))?;
     let mut seen = 0;

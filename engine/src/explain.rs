@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use gleaner_model::DocumentId;
+use gleaner_partial::control::Control;
 use gleaner_query::answer::{Explanation, NO_MATCH};
 use gleaner_query::resolved::ShardQuery;
 
-use crate::control::Control;
 use crate::error::EngineError;
 use crate::score;
 use crate::view::View;
@@ -41,8 +41,8 @@ pub fn of_document(
 /// Explains the score of the document at `place`, a number that `view` gave out.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`], when the index cannot be read, and
-/// [`EngineError::DeadlineExceeded`] or [`EngineError::Cancelled`] when the request must stop: a tree of
+/// `EvaluationError::MissingStatistics`, when the index cannot be read, and
+/// `EvaluationError::DeadlineExceeded` or `EvaluationError::Cancelled` when the request must stop: a tree of
 /// half a score is of no use. Of a cancellation while a document is evaluated nothing is noticed; the
 /// deadline ends it.
 pub fn at_place(

@@ -10,12 +10,12 @@ mod tests;
 use std::fmt::Debug;
 
 use gleaner_model::FieldPath;
+use gleaner_partial::control::Control;
 use gleaner_query::mapping::{ignored_field, is_metadata};
 use gleaner_query::resolved::{Clause, Extent, Scalar, Span};
 use tantivy::Term;
 use tantivy::columnar::Column;
 
-use crate::control::Control;
 use crate::doc_values::DocValues;
 use crate::lower::term_of;
 use crate::schema::FieldHandle;

@@ -5,7 +5,6 @@
 //! which has the whole of it).
 //! Called by `leaf` and by `top_hits`.
 
-pub mod decimal;
 pub mod highlight;
 
 mod doc_values;
@@ -15,12 +14,12 @@ mod named;
 
 use std::sync::Arc;
 
+use gleaner_partial::control::{Control, Ledger, Meter, Reservation};
 use gleaner_query::answer::{FetchedHit, num_bytes_of_texts};
 use gleaner_query::resolved::{Clause, NamedClause, ShardQuery};
 use gleaner_query::search::{FieldFormat, Highlight};
 use indexmap::IndexMap;
 
-use crate::control::{Control, Ledger, Meter, Reservation};
 use crate::error::EngineError;
 use crate::explain;
 use crate::view::{CachePolicy, View};
@@ -136,7 +135,9 @@ pub fn fetch(
 }
 
 fn charge(meter: &mut Option<Meter<'_>>, bytes: usize) -> Result<(), EngineError> {
-    meter.as_mut().map_or(Ok(()), |meter| meter.charge(bytes))
+    meter
+        .as_mut()
+        .map_or(Ok(()), |meter| Ok(meter.charge(bytes)?))
 }
 
 fn num_bytes_of_fragments(hit: &FetchedHit) -> usize {

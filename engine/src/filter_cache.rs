@@ -10,6 +10,7 @@ mod bitmap_docset;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use gleaner_partial::control::{Control, Stop};
 use gleaner_query::resolved::Clause;
 use moka::sync::Cache;
 use roaring::RoaringBitmap;
@@ -20,7 +21,6 @@ use twox_hash::XxHash3_64;
 pub use bitmap_docset::BitmapDocSet;
 
 use crate::EngineError;
-use crate::control::{Control, Stop};
 
 /// Documents between two looks at the clock while a bitmap is built.
 const DOCUMENTS_PER_CHECK: usize = 4_096;
@@ -167,7 +167,7 @@ impl FilterCache {
 /// When the clause cannot be encoded.
 pub fn fingerprint(clause: &Clause) -> Result<u128, EngineError> {
     let bytes = postcard::to_stdvec(clause)
-        .map_err(|error| EngineError::Internal(format!("a filter has no encoding: {error}")))?;
+        .map_err(|error| EngineError::internal(format!("a filter has no encoding: {error}")))?;
     let half = |seed| u128::from(XxHash3_64::oneshot_with_seed(seed, &bytes));
     Ok(half(1) << 64 | half(2))
 }

@@ -7,7 +7,6 @@
 
 pub mod aggregate;
 mod blocks;
-pub mod control;
 pub mod copy;
 pub mod directory;
 pub mod doc_values;
@@ -19,7 +18,6 @@ pub mod extent;
 pub mod fetch;
 pub mod filter_cache;
 mod lower;
-pub mod partial;
 pub mod postings;
 pub mod schema;
 pub mod score;
@@ -30,5 +28,4 @@ pub mod writer;
 
 pub use copy::{Checkpoint, SegmentStats, ShardIndex, ShardMeta, ShardOptions, ShardStats};
 pub use error::EngineError;
-pub use schema::document::{DocumentError, DocumentParser, FieldValue, Growth, ParsedDocument};
 pub use view::{LackingDocuments, SegmentView, StoredDocument, View};

@@ -17,12 +17,13 @@ mod values;
 
 use std::sync::Arc;
 
-use gleaner_query::resolved::Clause;
+use gleaner_model::FieldPath;
+use gleaner_partial::control::Control;
+use gleaner_partial::score::model::Model;
+use gleaner_query::resolved::{Bm25, Clause};
 use tantivy::query::{AllWeight, EmptyWeight, Weight};
 
-use crate::control::Control;
 use crate::filter_cache::FilterCache;
-use crate::score::model::Model;
 use crate::{EngineError, View};
 
 pub(crate) use cached::{Gate, GateFilter};
@@ -46,7 +47,7 @@ pub(crate) struct Scope<'a> {
 /// Returns a weight that scores, for the whole query.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`], [`EngineError::Query`] for what cannot be evaluated.
+/// `EvaluationError::MissingStatistics`, `EvaluationError::Query` for what cannot be evaluated.
 pub(crate) fn query(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, EngineError> {
     scored(scope, clause, 1.0)
 }
@@ -90,6 +91,12 @@ pub(crate) fn simplify(clause: &Clause, boost: f64) -> (&Clause, f64) {
     }
 }
 
+/// Returns whether tantivy's scorers, whose k1 and b are constants, are close to the field's scores.
+fn is_scored_by_tantivy(model: &Model, field: &FieldPath) -> bool {
+    let norms = model.norms(field);
+    norms.is_none_or(|norms| norms.similarity() == Bm25::DEFAULT)
+}
+
 /// Returns a weight whose scores are the clause's times `boost`.
 fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weight>, EngineError> {
     let (clause, boost) = simplify(clause, boost);
@@ -98,7 +105,7 @@ fn scored(scope: &Scope<'_>, clause: &Clause, boost: f64) -> Result<Box<dyn Weig
         Clause::Term { field, .. }
         | Clause::Blended { field, .. }
         | Clause::Phrase { field, .. }
-            if !scope.model.is_scored_by_tantivy(field) =>
+            if !is_scored_by_tantivy(scope.model, field) =>
         {
             terms::require_index(scope, field)?;
             canonical(scope, clause, boost)

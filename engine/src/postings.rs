@@ -14,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 
 use gleaner_model::{FieldKind, FieldPath, SeqNo};
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::postings::{PostingList, Weights};
 use roaring::RoaringTreemap;
 use tantivy::fieldnorm::FieldNormReader;
@@ -24,7 +25,6 @@ use tantivy::{DocSet, InvertedIndexReader, Term};
 pub use locate::{DocumentPlace, locate, places_of};
 pub(crate) use runs::Runs;
 
-use crate::control::{Control, MemoryAccount};
 use crate::schema::FieldHandle;
 use crate::view::SegmentView;
 use crate::{EngineError, View, lower};
@@ -63,8 +63,8 @@ pub struct Page {
 /// A field or term that the shard does not have is an empty list.
 ///
 /// # Errors
-/// [`EngineError::Query`] for fields of other types and fields that are not indexed,
-/// [`EngineError::CircuitBreaking`], and when the index cannot be read or `control` stops.
+/// `EvaluationError::Query` for fields of other types and fields that are not indexed,
+/// `EvaluationError::CircuitBreaking`, and when the index cannot be read or `control` stops.
 pub fn page(
     view: &View,
     wanted: &PageOf<'_>,
@@ -78,7 +78,7 @@ pub fn page(
     let is_text = matches!(handle.kind, FieldKind::Text { .. });
     if !is_text && !matches!(handle.kind, FieldKind::Keyword { .. }) {
         let reason = format!("field [{}] is neither text nor keyword", wanted.field);
-        return Err(EngineError::Query(reason));
+        return Err(EngineError::query(reason));
     }
     let is_weighted = wanted.is_weighted && is_text;
     let lists = open(view, handle, wanted.term, is_weighted)?;

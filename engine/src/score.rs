@@ -1,10 +1,7 @@
 //! Exact ranking: the same documents and query give the same hits, order and scores, to the bit,
 //! however documents lie in shards and segments.
 //!
-//! - [`bm25`]: the formula, in f64.
-//! - [`model`]: the request's numbers, tabulated.
 //! - [`canonical`]: a document's score, in the query's clause order, rounded once.
-//! - [`weights`]: the score of a term in a document, for all who have its frequency and length.
 //! - [`bound`]: what no document of a block or list scores more than.
 //! - [`function`]: scores made of a document's values.
 //! - [`intervals`]: where words stand to each other in some way; [`interval_cursor`]: what that scores.
@@ -12,18 +9,15 @@
 //! - [`window`]: where the words of a sloppy phrase stand close together.
 //! - [`top`]: the best hits, shared by all segments and shards.
 //!
-//! `docs/decisions/0004-exact-ranking.md` has the argument and the figures.
+//! Formula and weights are in [`gleaner_partial::score`]. `docs/decisions/0004-exact-ranking.md` has the argument and the figures.
 
 pub(crate) mod across;
-pub mod bm25;
 pub mod bound;
 pub(crate) mod canonical;
 pub(crate) mod explain;
 pub(crate) mod function;
 pub(crate) mod interval_cursor;
 pub(crate) mod intervals;
-pub(crate) mod model;
 mod phrase;
 pub(crate) mod top;
-pub mod weights;
 pub(crate) mod window;

@@ -31,11 +31,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gleaner_model::ShardKey;
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::ShardQuery;
 use rayon::prelude::*;
 
-use crate::control::{Control, MemoryAccount};
 use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
@@ -43,7 +43,6 @@ pub(crate) use aggregations::LiveFilters;
 pub use brief::is_brief;
 use brief::looked_at;
 use request::{Request, Task, Unready};
-pub use sorting::check_sort;
 pub(crate) use sorting::{KeyReader, Raw, mode};
 
 /// A shard to search: what of it is visible.
@@ -197,24 +196,11 @@ fn attempt(
     request.into_answers().into_iter().map(Some).collect()
 }
 
-/// The same failure for every shard; errors cannot be cloned, so the text is.
+/// The same failure for every shard; errors of an index cannot be cloned, so the text is.
 fn fail_all(num_targets: usize, error: &EngineError) -> Vec<Answer> {
     let again = || match error {
-        EngineError::Query(reason) => EngineError::Query(reason.clone()),
-        EngineError::Cancelled => EngineError::Cancelled,
-        EngineError::CircuitBreaking {
-            what,
-            wanted,
-            limit,
-        } => EngineError::CircuitBreaking {
-            what,
-            wanted: *wanted,
-            limit: *limit,
-        },
-        EngineError::MissingStatistics { what } => {
-            EngineError::MissingStatistics { what: what.clone() }
-        }
-        other => EngineError::Internal(other.to_string()),
+        EngineError::Evaluation(error) => error.clone().into(),
+        other => EngineError::internal(other.to_string()),
     };
     (0..num_targets).map(|_| Err(again())).collect()
 }

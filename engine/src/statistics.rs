@@ -11,12 +11,12 @@ pub(crate) mod totals;
 use std::collections::BTreeMap;
 
 use gleaner_model::FieldKind;
+use gleaner_partial::control::Control;
 use gleaner_query::resolved::{FieldStatistics, Statistics, StatisticsRequest};
 use tantivy::Term;
 
 pub use segment::{FieldNumbers, SegmentNumbers};
 
-use crate::control::Control;
 use crate::schema::FieldHandle;
 use crate::{EngineError, View};
 

@@ -129,12 +129,12 @@ impl View {
     /// Returns the segment that `reader` is of.
     ///
     /// # Errors
-    /// [`EngineError::Internal`] when it is none of the view's.
+    /// `EvaluationError::Internal` when it is none of the view's.
     pub(crate) fn segment_of(&self, reader: &SegmentReader) -> Result<&SegmentView, EngineError> {
         let id = reader.segment_id();
         let mut segments = self.segments.iter();
         let found = segments.find(|segment| segment.key().segment == id);
-        found.ok_or_else(|| EngineError::Internal(format!("segment {id} is not of this view")))
+        found.ok_or_else(|| EngineError::internal(format!("segment {id} is not of this view")))
     }
 
     /// Returns the number of live documents.
@@ -199,7 +199,7 @@ impl View {
         let segment = self.segments.get(ord as usize);
         let segment = segment.filter(|segment| doc < segment.reader().max_doc());
         let segment = segment.ok_or_else(|| {
-            EngineError::Internal(format!("place {place:#x} is not of this view"))
+            EngineError::internal(format!("place {place:#x} is not of this view"))
         })?;
         stored::read(self, segment, doc, keeping)
     }

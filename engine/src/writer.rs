@@ -429,7 +429,7 @@ impl Writer {
         }
         self.tantivy
             .as_mut()
-            .ok_or_else(|| EngineError::Internal("no writer".to_owned()))
+            .ok_or_else(|| EngineError::internal("no writer"))
     }
 
     /// Runs `action` unless an earlier one failed; a failure is remembered.
@@ -447,7 +447,7 @@ impl Writer {
 
     fn meta_in_memory(&self) -> Result<CommitMeta, EngineError> {
         let meta = self.directory.meta();
-        let meta = meta.ok_or_else(|| EngineError::Internal("the index has no meta".to_owned()))?;
+        let meta = meta.ok_or_else(|| EngineError::internal("the index has no meta"))?;
         CommitMeta::parse(&meta)
     }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use gleaner_engine::control::MemoryAccount;
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_partial::control::MemoryAccount;
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};

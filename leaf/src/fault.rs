@@ -3,6 +3,7 @@
 use gleaner_engine::EngineError;
 use gleaner_log::LogError;
 use gleaner_model::{PrimaryTerm, ShardKey};
+use gleaner_partial::EvaluationError;
 use gleaner_proto::LeafFault;
 
 use crate::copy::applier::with_causes;
@@ -41,15 +42,28 @@ pub(crate) fn log_fault(shard: ShardKey, error: &LogError) -> LeafFault {
 pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
     let reason = with_causes(error);
     match error {
-        EngineError::Query(_) => LeafFault::BadQuery {
+        EngineError::Evaluation(error) => evaluation_fault(shard, error),
+        EngineError::Poisoned
+        | EngineError::Corrupt(_)
+        | EngineError::Damaged(_)
+        | EngineError::Newer { .. } => LeafFault::Stopped { shard, reason },
+        _ => LeafFault::Internal { shard, reason },
+    }
+}
+
+/// Returns the fault a failure to evaluate a query is.
+pub(crate) fn evaluation_fault(shard: ShardKey, error: &EvaluationError) -> LeafFault {
+    let reason = error.to_string();
+    match error {
+        EvaluationError::Query(_) => LeafFault::BadQuery {
             kind: "query_shard_exception".into(),
             reason,
         },
-        EngineError::TooManyBuckets { .. } => LeafFault::BadQuery {
+        EvaluationError::TooManyBuckets { .. } => LeafFault::BadQuery {
             kind: "too_many_buckets_exception".into(),
             reason,
         },
-        EngineError::CircuitBreaking {
+        EvaluationError::CircuitBreaking {
             what,
             wanted,
             limit,
@@ -58,11 +72,7 @@ pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
             wanted_bytes: *wanted,
             limit_bytes: *limit,
         },
-        EngineError::DeadlineExceeded => LeafFault::DeadlinePassed { shard },
-        EngineError::Poisoned
-        | EngineError::Corrupt(_)
-        | EngineError::Damaged(_)
-        | EngineError::Newer { .. } => LeafFault::Stopped { shard, reason },
+        EvaluationError::DeadlineExceeded => LeafFault::DeadlinePassed { shard },
         _ => LeafFault::Internal { shard, reason },
     }
 }
@@ -76,7 +86,7 @@ pub(crate) fn copy_fault(shard: &Shard, error: &EngineError) -> LeafFault {
             | EngineError::Corrupt(_)
             | EngineError::Damaged(_)
             | EngineError::Io { .. }
-            | EngineError::Internal(_)
+            | EngineError::Evaluation(EvaluationError::Internal(_))
     );
     if is_odd {
         shard.engine().suspect();

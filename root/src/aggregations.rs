@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_engine::EngineError;
-use gleaner_engine::control::{Control, Ledger};
-use gleaner_engine::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use gleaner_model::{IndexUuid, Mapping, ShardKey};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, Ledger};
+use gleaner_partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use gleaner_proto::LeafFault;
 use gleaner_query::aggregation::{Aggregation, Pipeline};
 use gleaner_query::answer::{AggregationResult, ShardHits};
@@ -148,7 +148,7 @@ async fn finish(
     let finished = off_runtime(num_bytes, move || finishing.run(control)).await?;
     drop(cancel);
     match finished {
-        Err(EngineError::DeadlineExceeded) => Err(late(plans)),
+        Err(EvaluationError::DeadlineExceeded) => Err(late(plans)),
         finished => finished.map_err(|error| refused(&error)),
     }
 }
@@ -218,7 +218,7 @@ impl FinishJob {
         }
     }
 
-    fn run(self, control: Arc<Control>) -> Result<Vec<AggregationResult>, EngineError> {
+    fn run(self, control: Arc<Control>) -> Result<Vec<AggregationResult>, EvaluationError> {
         let Self {
             mut merged,
             wanted,
@@ -261,7 +261,7 @@ async fn count(
     question: Vec<Aggregation>,
 ) -> Result<(Aggregations, Option<Vec<Aggregation>>), RootError> {
     let num_bytes = partials.iter().map(Bytes::len).sum();
-    let work = move || -> Result<_, EngineError> {
+    let work = move || -> Result<_, EvaluationError> {
         let answer = merge_encoded(&partials)?;
         let mut merged = match before {
             Some(before) => before.refined_by(answer, &question),
@@ -297,8 +297,8 @@ fn late(plans: &[IndexPlan]) -> RootError {
     }
 }
 
-fn refused(error: &EngineError) -> RootError {
-    if let EngineError::CircuitBreaking { .. } = error {
+fn refused(error: &EvaluationError) -> RootError {
+    if let EvaluationError::CircuitBreaking { .. } = error {
         return no_room(error).into();
     }
     let fault = LeafFault::BadQuery {

@@ -33,9 +33,9 @@ mod wanted;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gleaner_engine::EngineError;
-use gleaner_engine::control::MemoryAccount;
 use gleaner_model::ShardKey;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::MemoryAccount;
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, Statistics, StatisticsRequest};
@@ -364,12 +364,12 @@ fn is_scored(scored: &StatisticsRequest, term: &wanted::WantedTerm) -> bool {
     of_field.is_some_and(|terms| terms.contains(&term.term))
 }
 
-fn fault_of(shard: ShardKey, error: EngineError) -> LeafFault {
+fn fault_of(shard: ShardKey, error: EvaluationError) -> LeafFault {
     match error {
-        EngineError::DeadlineExceeded | EngineError::Cancelled => {
+        EvaluationError::DeadlineExceeded | EvaluationError::Cancelled => {
             LeafFault::DeadlinePassed { shard }
         }
-        error @ EngineError::CircuitBreaking { .. } => no_room(&error),
+        error @ EvaluationError::CircuitBreaking { .. } => no_room(&error),
         other => LeafFault::Internal {
             shard,
             reason: other.to_string(),

@@ -57,8 +57,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gleaner_coordinator::Coordinator;
-use gleaner_engine::control::MemoryAccount;
 use gleaner_model::{Edition, NodeId};
+use gleaner_partial::control::MemoryAccount;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
 

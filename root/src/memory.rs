@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_engine::EngineError;
-use gleaner_engine::control::{Ledger, MemoryAccount, Reservation};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Ledger, MemoryAccount, Reservation};
 use gleaner_proto::LeafFault;
 
 use crate::RootError;
@@ -109,9 +109,9 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for ReservedBytes<T> {
 }
 
 /// Returns the fault of what found no room in an account.
-pub(crate) fn no_room(error: &EngineError) -> LeafFault {
+pub(crate) fn no_room(error: &EvaluationError) -> LeafFault {
     match error {
-        EngineError::CircuitBreaking {
+        EvaluationError::CircuitBreaking {
             what,
             wanted,
             limit,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_engine::control::Ledger;
 use gleaner_model::{Edition, NodeId, ShardKey};
+use gleaner_partial::control::Ledger;
 use gleaner_proto::LeafFault;
 use gleaner_query::answer::{AggregationResult, Hit};
 

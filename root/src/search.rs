@@ -24,8 +24,8 @@ mod skipping;
 
 use std::sync::Arc;
 
-use gleaner_engine::control::Control;
 use gleaner_model::Edition;
+use gleaner_partial::control::Control;
 use gleaner_query::canonical::edition::SettingsDigest;
 use gleaner_query::search::{Scatter, SearchRequest};
 use gleaner_telemetry::{NotedShards, Span, SpanKind, traced};

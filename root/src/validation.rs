@@ -2,7 +2,7 @@
 //!
 //! No shard is asked: patterns are shown as they are, not as the terms they stand for.
 
-use gleaner_engine::expand::TermAutomaton;
+use gleaner_partial::pattern::TermAutomaton;
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, ExpansionCandidate, Pattern};
@@ -70,7 +70,7 @@ fn itself(pattern: &Pattern) -> ExpansionCandidate {
 /// Refuses a pattern that shards would refuse.
 fn check_patterns(clause: &Clause) -> Result<(), QueryError> {
     if let Clause::Pattern { pattern, .. } = clause {
-        let refuse = |error: gleaner_engine::EngineError| {
+        let refuse = |error: gleaner_partial::EvaluationError| {
             QueryError::new(ErrorType::QueryShard, error.to_string())
         };
         TermAutomaton::new(pattern).map(drop).map_err(refuse)?;

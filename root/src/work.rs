@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use gleaner_engine::control::Control;
+use gleaner_partial::control::Control;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 

@@ -1,5 +1,7 @@
 //! Rules about manifests: who may depend on whom, and on what.
 
+use std::collections::BTreeSet;
+
 use crate::house::{BESIDE, Dependency, House, LINES, Package, Violation};
 
 /// Libraries that only some rooms may depend on, and those rooms.
@@ -16,6 +18,9 @@ pub(crate) const OWNED_LIBRARIES: &[(&str, &[&str])] = &[
     ("redis-protocol", &["ambassador"]),
     ("hickory-resolver", &["ambassador"]),
 ];
+
+/// The room that answers from what others found, without an index of its own.
+const WITHOUT_INDEX: &str = "root";
 
 /// Finds members of the workspace that have no line and do not stand beside the house.
 pub(crate) fn unplaced_packages(house: &House) -> Vec<Violation> {
@@ -101,6 +106,29 @@ pub(crate) fn stray_dependencies(house: &House) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Finds rooms that `root` builds on, itself among them, which depend on the index library; what only its
+/// tests use does not count.
+pub(crate) fn linked_indices(house: &House) -> Vec<Violation> {
+    let mut linked = BTreeSet::new();
+    let mut rooms = vec![WITHOUT_INDEX];
+    while let Some(room) = rooms.pop() {
+        let package = house.packages.iter().find(|package| package.room == room);
+        if let Some(package) = package.filter(|_| linked.insert(room)) {
+            let used = package.dependencies.iter().filter(|used| !used.is_dev);
+            rooms.extend(used.filter_map(|used| used.name.strip_prefix("gleaner-")));
+        }
+    }
+    let names_index = |package: &&Package| {
+        let mut used = package.dependencies.iter();
+        linked.contains(package.room.as_str())
+            && used.any(|used| !used.is_dev && used.name.starts_with("tantivy"))
+    };
+    let found = house.packages.iter().filter(names_index);
+    found
+        .map(|package| Violation::new(&package.room, "brings `tantivy` into `root`"))
+        .collect()
 }
 
 pub(crate) fn line_of(room: &str) -> Option<u8> {

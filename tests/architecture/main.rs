@@ -44,6 +44,10 @@ const RULES: &[(&str, Rule)] = &[
         sources::stray_names,
     ),
     (
+        "`root` links no tantivy outside its tests",
+        dependencies::linked_indices,
+    ),
+    (
         "only one module names each outside service",
         sources::scattered_services,
     ),

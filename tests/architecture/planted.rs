@@ -104,6 +104,19 @@ fn a_room_may_use_the_test_kit_only_in_its_tests() {
 }
 
 #[test]
+fn an_index_that_a_root_links_is_found_and_one_of_its_tests_is_not() {
+    let rule = dependencies::linked_indices;
+    let mut house = house_of(vec![
+        package("root", &["gleaner-partial", "gleaner-engine"]),
+        package("partial", &["gleaner-query"]),
+        package("engine", &["gleaner-partial", "tantivy"]),
+    ]);
+    assert_found(rule, &house, "engine: brings `tantivy`");
+    house.packages[0].dependencies[1].is_dev = true;
+    assert_eq!(rule(&house), vec![]);
+}
+
+#[test]
 fn a_package_that_drops_the_lints_is_found() {
     let mut house = house_of(vec![package("model", &[])]);
     house.packages[0].manifest = "[lints]\n".to_owned();

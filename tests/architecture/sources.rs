@@ -9,7 +9,14 @@ use crate::{
 };
 
 /// Rooms that compute and nothing else.
-const PURE_ROOMS: &[&str] = &["model", "query", "analysis", "shard-router", "replication"];
+const PURE_ROOMS: &[&str] = &[
+    "model",
+    "query",
+    "analysis",
+    "shard-router",
+    "replication",
+    "document",
+];
 
 /// What a pure room never names. Addresses (`std::net::IpAddr`) are values and allowed.
 const IMPURE_NAMES: &[&str] = &[

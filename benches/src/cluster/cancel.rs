@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use gleaner_datasets::Random;
 use gleaner_engine::EngineError;
-use gleaner_engine::control::Control;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::Control;
 use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::TrackTotal;
 use rayon::ThreadPool;
@@ -172,7 +173,9 @@ fn cancelled_after(
         let ended = evaluation.join();
         match ended.ok().context("an evaluation panicked")? {
             (Ok(_), _) => Ok(None),
-            (Err(EngineError::Cancelled), ended) => Ok(Some(ended - cancelled)),
+            (Err(EngineError::Evaluation(EvaluationError::Cancelled)), ended) => {
+                Ok(Some(ended - cancelled))
+            }
             (Err(error), _) => Err(error.into()),
         }
     })

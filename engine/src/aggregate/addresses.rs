@@ -2,6 +2,10 @@
 
 use std::net::Ipv6Addr;
 
+use gleaner_partial::key::Key;
+use gleaner_partial::request::formats::check_addresses;
+use gleaner_partial::request::keys::missing_address;
+use gleaner_partial::{Histogram, Partial};
 use gleaner_query::aggregation::{
     AddressRange, Aggregation, IpPrefixAggregation, IpRangeAggregation, ValueSource,
 };
@@ -11,38 +15,11 @@ use tantivy::columnar::Column;
 use super::node::{Block, Buckets, Node, SegmentContext};
 use super::slots::{KeyedSlots, ListedSlots};
 use super::source::{Source, ip_number, visit_column};
-use super::term_keys::parse_ip;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::{Key, ValueFormat, ValueKind};
-use crate::partial::{Histogram, Partial};
 
 /// First bits of IPv4 addresses in their IPv6 form.
 const MAPPED: u128 = 0xffff << 32;
-
-/// Refuses fields without addresses; `what` names the aggregation.
-pub(super) fn check(format: &ValueFormat, field: &str, what: &str) -> Result<(), EngineError> {
-    if matches!(format.kind, ValueKind::Ip | ValueKind::Unmapped) {
-        return Ok(());
-    }
-    let name = match format.kind {
-        ValueKind::Keyword => "keyword",
-        ValueKind::Boolean => "boolean",
-        ValueKind::Date => "date",
-        ValueKind::Double => "double",
-        _ => "long",
-    };
-    Err(EngineError::Query(format!(
-        "Field [{field}] of type [{name}] is not supported for aggregation [{what}]"
-    )))
-}
-
-/// Returns what stands for missing addresses.
-pub(super) fn missing_address(source: &ValueSource) -> Result<Option<u128>, EngineError> {
-    let missing = source.missing.as_ref();
-    let missing = missing.map(|value| parse_ip(value.as_str().unwrap_or_default()));
-    missing.transpose()
-}
 
 /// The addresses of a field in a segment.
 struct Addresses {
@@ -57,7 +34,7 @@ impl Addresses {
         context: &SegmentContext<'_>,
     ) -> Result<Self, EngineError> {
         let opened = Source::open(source, context)?;
-        check(&opened.format, &source.field, what)?;
+        check_addresses(&opened.format, &source.field, what)?;
         Ok(Self {
             column: match opened.values {
                 Some(DocValues::Ip(column)) => Some(column),

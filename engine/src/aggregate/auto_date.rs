@@ -1,20 +1,20 @@
 //! `auto_date_histogram`: buckets of the finest unit that is fine enough.
 //!
 //! A segment begins with the least unit and goes on to a coarser one when it has more buckets than the answer can
-//! have of it; which unit the answer is in, all of them decide together ([`crate::partial::dates`]). A document
+//! have of it; which unit the answer is in, all of them decide together ([`gleaner_partial::dates`]). A document
 //! counts once for each of its dates, to the least unit: so buckets of fine units add up to those of coarse ones,
 //! in any layout.
 
+use gleaner_partial::Partial;
+use gleaner_partial::dates::{Dates, NUM_UNITS, most_buckets, rounding};
+use gleaner_partial::key::ValueFormat;
+use gleaner_partial::request::rounding::Rounding;
 use gleaner_query::aggregation::{Aggregation, AutoDateAggregation};
 use hashbrown::HashMap;
 
 use super::node::{Block, Buckets, Node, SegmentContext};
-use super::rounding::Rounding;
 use super::source::Numbers;
 use crate::error::EngineError;
-use crate::partial::Partial;
-use crate::partial::dates::{Dates, UNITS, most_buckets, rounding};
-use crate::partial::key::ValueFormat;
 
 pub(super) fn build<'a>(
     request: &'a AutoDateAggregation,
@@ -24,7 +24,7 @@ pub(super) fn build<'a>(
     let zone = request.time_zone.as_deref();
     let (numbers, mut format) = Numbers::open_in(zone, &request.source, "date_histogram", context)?;
     format.time_zone.clone_from(&request.time_zone);
-    let units = (0..UNITS.len() as u8).map(|unit| rounding(unit, zone));
+    let units = (0..NUM_UNITS).map(|unit| rounding(unit, zone));
     Ok(Box::new(AutoDateNode {
         numbers,
         format,
@@ -91,7 +91,7 @@ impl AutoDateNode<'_> {
             if let Some(slot) = owner.slots.get(&start) {
                 return Ok(*slot);
             }
-            let is_last = usize::from(owner.unit) + 1 == UNITS.len();
+            let is_last = owner.unit + 1 == NUM_UNITS;
             if is_last || owner.slots.len() < most_buckets(owner.unit, self.request.buckets) {
                 let slot = self.buckets.open()?;
                 owner.slots.insert(start, slot);

@@ -6,6 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, Meter, Pace};
+use gleaner_partial::key::{ValueFormat, ValueKind};
+use gleaner_partial::request::keys::after_key;
+use gleaner_partial::tuples::Tuples;
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{
     Aggregation, CompositeAggregation, CompositeSource, MissingOrder,
 };
@@ -15,12 +21,8 @@ use tantivy::DocId;
 use super::BLOCK;
 use super::metrics::grow;
 use super::node::{Block, Buckets, Node, SegmentContext};
-use super::tuples::{Column, FIRST, Gathered, LAST, Part, Side, after_key, each_combination};
-use crate::control::{Control, Meter, Pace};
+use super::tuples::{Column, FIRST, Gathered, LAST, Part, Side, each_combination};
 use crate::error::EngineError;
-use crate::partial::key::{ValueFormat, ValueKind};
-use crate::partial::tuples::Tuples;
-use crate::partial::{Aggregations, Bucket, Partial};
 
 /// What a key takes for each of its values, roughly, in bytes.
 const PART_BYTES: usize = 96;
@@ -302,7 +304,9 @@ impl Node for CompositeNode<'_> {
             match self.hand_on() {
                 // The counts are part of the answer, and what the sub-aggregations have seen in time: it says that it
                 // is not whole.
-                Err(EngineError::DeadlineExceeded) => self.pace.control().cut_short(),
+                Err(EngineError::Evaluation(EvaluationError::DeadlineExceeded)) => {
+                    self.pace.control().cut_short();
+                }
                 replayed => replayed?,
             }
         }

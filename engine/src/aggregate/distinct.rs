@@ -1,23 +1,24 @@
 //! `cardinality`: terms by ordinal, hashed once per segment; numbers by value.
 
+use gleaner_partial::EvaluationError;
+use gleaner_partial::Partial;
+use gleaner_partial::control::Meter;
+use gleaner_partial::control::{Control, Stop};
+use gleaner_partial::distinct::{
+    Distinct, hash_fraction, hash_ip, hash_text, hash_unsigned, hash_whole,
+};
+use gleaner_partial::key::{ValueFormat, ValueKind};
+use gleaner_partial::request::{bounds, keys};
 use gleaner_query::aggregation::ValueSource;
 use roaring::RoaringBitmap;
 use serde_json::Value;
 use tantivy::columnar::StrColumn;
 
-use super::bounds;
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Source, ip_number, visit_column};
-use crate::control::Meter;
-use crate::control::{Control, Stop};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::Partial;
-use crate::partial::distinct::{
-    Distinct, hash_fraction, hash_ip, hash_text, hash_unsigned, hash_whole,
-};
-use crate::partial::key::{ValueFormat, ValueKind};
 
 /// Terms hashed between two looks at the request's control.
 const TERMS_A_CHECK: usize = 65_536;
@@ -56,7 +57,7 @@ pub(super) fn build<'a>(
 }
 
 /// Returns the hash of what stands for missing values.
-fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, EngineError> {
+fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, EvaluationError> {
     match (format.kind, value) {
         (ValueKind::Keyword | ValueKind::Unmapped, Value::String(text)) => Ok(hash_text(text)),
         // Another index may know the field: as what such a value is of.
@@ -64,7 +65,7 @@ fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, E
             bounds::number(value, format, now_ms).map(hash_fraction)
         }
         (ValueKind::Keyword | ValueKind::Unmapped, other) => Ok(hash_text(&other.to_string())),
-        (ValueKind::Ip, Value::String(text)) => super::term_keys::parse_ip(text).map(hash_ip),
+        (ValueKind::Ip, Value::String(text)) => keys::parse_ip(text).map(hash_ip),
         _ => bounds::missing(value, format, now_ms).map(hash_fraction),
     }
 }
@@ -118,7 +119,7 @@ impl Node for ValuesNode<'_> {
             }
             Some(DocValues::Terms(_)) => {}
         }
-        self.meter.charge(grown)
+        Ok(self.meter.charge(grown)?)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
@@ -157,7 +158,7 @@ impl Node for TermsNode<'_> {
                 None => owner.has_missing = true,
             }
         });
-        self.meter.charge(added * 2)
+        Ok(self.meter.charge(added * 2)?)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::Control;
+use gleaner_partial::key::Key;
+use gleaner_partial::tuples::Tuples;
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{AdjacencyAggregation, Aggregation, Words};
 use gleaner_query::resolved::Clause;
 use roaring::RoaringBitmap;
@@ -12,12 +16,8 @@ use super::slots::{KeyedSlots, ListedSlots};
 use super::source::Source;
 use super::texts::WordCounter;
 use super::{BLOCK, needs_scores};
-use crate::control::Control;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::Key;
-use crate::partial::tuples::Tuples;
-use crate::partial::{Aggregations, Bucket, Partial};
 use crate::view::{SegmentView, View};
 
 /// `filter`: the next resolved query.
@@ -119,9 +119,12 @@ pub(super) fn build_background<'a>(
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let clause = match filter {
         None => None,
-        Some(at) => Some(context.all_filters.get(at).ok_or_else(|| {
-            EngineError::Internal("a background has no resolved form".to_owned())
-        })?),
+        Some(at) => Some(
+            context
+                .all_filters
+                .get(at)
+                .ok_or_else(|| EngineError::internal("a background has no resolved form"))?,
+        ),
     };
     all_documents(clause, words, context, sub)
 }

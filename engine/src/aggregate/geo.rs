@@ -1,16 +1,17 @@
 //! `geohash_grid`, `geotile_grid`, `geo_bounds`, `geo_centroid`.
 
+use gleaner_partial::cells::cell;
+use gleaner_partial::control::Meter;
+use gleaner_partial::extent::GeoExtent;
+use gleaner_partial::key::Key;
+use gleaner_partial::{Histogram, Partial};
 use gleaner_query::aggregation::{Aggregation, GeoGridAggregation};
 
 use super::metrics::grow;
 use super::node::{Block, Buckets, Node, SegmentContext};
-use super::points::{Points, cell};
+use super::points::Points;
 use super::slots::KeyedSlots;
-use crate::control::Meter;
 use crate::error::EngineError;
-use crate::partial::extent::GeoExtent;
-use crate::partial::key::Key;
-use crate::partial::{Histogram, Partial};
 
 /// Grids.
 pub(super) fn build_grid<'a>(

@@ -1,15 +1,15 @@
 //! `percentiles` and `percentile_ranks` with `hdr`.
 
+use gleaner_partial::Partial;
+use gleaner_partial::control::Meter;
+use gleaner_partial::hdr::Hdr;
+use gleaner_partial::key::ValueFormat;
 use gleaner_query::aggregation::ValueSource;
 
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::Numbers;
-use crate::control::Meter;
 use crate::error::EngineError;
-use crate::partial::Partial;
-use crate::partial::hdr::Hdr;
-use crate::partial::key::ValueFormat;
 
 pub(super) fn build<'a>(
     source: &'a ValueSource,
@@ -52,7 +52,7 @@ impl Node for HdrNode<'_> {
             grown += histogram.num_bytes() - before;
         });
         refused?;
-        self.meter.charge(grown)
+        Ok(self.meter.charge(grown)?)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, Pace};
+use gleaner_partial::key::{Fraction, Key, ValueFormat};
+use gleaner_partial::request::date_bounds::DateBounds;
+use gleaner_partial::request::formats;
+use gleaner_partial::request::rounding::{ReadyStarts, Rounding};
+use gleaner_partial::{Histogram, Partial};
 use gleaner_query::aggregation::{
     Aggregation, DateHistogramAggregation, HistogramAggregation, ValueSource,
-    VariableWidthAggregation, beyond_hard_bounds,
+    VariableWidthAggregation,
 };
-use serde_json::Value;
 
-use super::bounds;
 use super::node::{Block, Buckets, Node, SegmentContext};
-use super::rounding::{ReadyStarts, Rounding};
 use super::slots::KeyedSlots;
 use super::source::Numbers;
-use super::spans::{self, Spans};
-use crate::control::{Control, Pace};
+use super::spans::Spans;
 use crate::error::EngineError;
-use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
-use crate::partial::{Histogram, Partial};
 
 /// Buckets that one range may lie in.
 const MOST_KEYS: usize = 65_536;
@@ -54,7 +55,7 @@ pub(super) fn build_date<'a>(
     let zone = request.time_zone.as_deref();
     let (values, mut format) = open(zone, &request.source, "date_histogram", context)?;
     format.time_zone.clone_from(&request.time_zone);
-    let bounds = date_bounds(request, &format, context.now_ms)?;
+    let bounds = DateBounds::read(request, &format, context.now_ms)?;
     // Milliseconds of dates that have a calendar are exact as fractions.
     let (min, max) = values.extent().unwrap_or((0.0, -1.0));
     let starts = ReadyStarts::new(Rounding::new(request)?, min as i64, max as i64);
@@ -95,7 +96,7 @@ fn open(
     what: &str,
     context: &SegmentContext<'_>,
 ) -> Result<(Values, ValueFormat), EngineError> {
-    if let Some(format) = spans::format(context.view.mapping(), source, what)? {
+    if let Some(format) = formats::of_ranges(context.view.mapping(), source, what)? {
         let spans = Spans::open(&source.field, what, context)?;
         return Ok((Values::Spans(spans), format));
     }
@@ -122,70 +123,6 @@ pub(super) fn build_values<'a>(
         slots: KeyedSlots::new(Buckets::build(sub, context)?),
         pace: Pace::new(context.control),
     }))
-}
-
-/// Bounds of a `date_histogram` in milliseconds.
-pub(super) struct DateBounds {
-    /// Starts of the first bucket wanted, and of the first one that is not wanted any more.
-    hard: Option<(i64, i64)>,
-    /// `extended_bounds` as asked; ends of time stand for one that was not given.
-    pub(super) extended: Option<(i64, i64)>,
-}
-
-/// Reads the bounds of a request.
-///
-/// # Errors
-/// [`EngineError::Query`] for what is no date, for a lower bound above the upper one, and for
-/// `extended_bounds` beyond `hard_bounds`.
-pub(super) fn date_bounds(
-    request: &DateHistogramAggregation,
-    format: &ValueFormat,
-    now_ms: i64,
-) -> Result<DateBounds, EngineError> {
-    let rounding = Rounding::new(request)?;
-    let round = |bound| given(bound).map_or(bound, |bound| rounding.round(bound));
-    let hard = pair(request.hard_bounds.as_ref(), format, now_ms)?;
-    let hard = hard.map(|(min, max)| (round(min), round(max)));
-    let extended = pair(request.extended_bounds.as_ref(), format, now_ms)?;
-    if let (Some(hard), Some(extended)) = (hard, extended)
-        && (round(extended.0) < hard.0 || round(extended.1) > hard.1)
-    {
-        let hard = (given(hard.0), given(hard.1));
-        let extended = (given(extended.0), given(extended.1));
-        return Err(EngineError::Query(beyond_hard_bounds(hard, extended)));
-    }
-    Ok(DateBounds { hard, extended })
-}
-
-/// Returns a bound, unless it is an end of time, which stands for one that was not given.
-fn given(bound: i64) -> Option<i64> {
-    (bound != i64::MIN && bound != i64::MAX).then_some(bound)
-}
-
-/// Reads a pair of dates; none where the field is unknown here and they need its format.
-fn pair(
-    bounds: Option<&(Value, Value)>,
-    format: &ValueFormat,
-    now_ms: i64,
-) -> Result<Option<(i64, i64)>, EngineError> {
-    let Some((min, max)) = bounds else {
-        return Ok(None);
-    };
-    // Ends of time are in milliseconds, whatever the format.
-    let read = |value: &Value| match value.as_i64() {
-        Some(end) if given(end).is_none() => Ok(end),
-        _ => bounds::date(value, format, now_ms),
-    };
-    match (read(min), read(max)) {
-        (Ok(min), Ok(max)) if min <= max || given(min).and(given(max)).is_none() => {
-            Ok(Some((min, max)))
-        }
-        _ if format.kind == ValueKind::Unmapped => Ok(None),
-        (Ok(min), Ok(max)) => Err(EngineError::Query(format!(
-            "bounds: min [{min}] cannot be greater than max [{max}]"
-        ))),
-        (Err(error), _) | (_, Err(error)) => Err(error),
-    }
 }
 
 /// How values are cut into buckets.
@@ -232,7 +169,7 @@ impl Intervals {
     /// greater than `after`, a key of a range that does not begin later.
     ///
     /// # Errors
-    /// Those of `f`; when the request must stop; [`EngineError::TooManyBuckets`] where there are more than
+    /// Those of `f`; when the request must stop; `EvaluationError::TooManyBuckets` where there are more than
     /// [`MOST_KEYS`].
     fn keys_of(
         &mut self,
@@ -266,7 +203,7 @@ impl Intervals {
         }
         match at > last {
             true => Ok(()),
-            false => Err(EngineError::TooManyBuckets { limit: MOST_KEYS }),
+            false => Err(EvaluationError::TooManyBuckets { limit: MOST_KEYS }.into()),
         }
     }
 

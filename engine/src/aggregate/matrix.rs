@@ -1,15 +1,15 @@
 //! `matrix_stats`.
 
+use gleaner_partial::Partial;
+use gleaner_partial::control::Meter;
+use gleaner_partial::matrix::Matrix;
 use gleaner_query::aggregation::MatrixStatsAggregation;
 use gleaner_query::search::SortMode;
 
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::Numbers;
-use crate::control::Meter;
 use crate::error::EngineError;
-use crate::partial::Partial;
-use crate::partial::matrix::Matrix;
 use crate::search::mode;
 
 pub(super) fn build<'a>(

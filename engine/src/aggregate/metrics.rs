@@ -1,16 +1,17 @@
 //! Metrics of numbers, and percentiles.
 
+use gleaner_partial::Partial;
+use gleaner_partial::control::Meter;
+use gleaner_partial::key::ValueFormat;
+use gleaner_partial::numbers::Numbers as Sums;
+use gleaner_partial::request::formats;
+use gleaner_partial::sketch::Sketch;
 use gleaner_query::aggregation::{Metric, ValueSource};
 
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Numbers, Source, visit_column};
-use crate::control::Meter;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::Partial;
-use crate::partial::key::{ValueFormat, ValueKind};
-use crate::partial::numbers::Numbers as Sums;
-use crate::partial::sketch::Sketch;
 
 /// What the numbers of an owner take, roughly, in bytes.
 const OWNER_BYTES: usize = 64;
@@ -23,7 +24,7 @@ pub(super) fn build<'a>(
     if metric == Metric::ValueCount {
         return build_count(source, context);
     }
-    let (numbers, format) = Numbers::open(source, name(metric), context)?;
+    let (numbers, format) = Numbers::open(source, formats::metric_name(metric), context)?;
     Ok(Box::new(MetricNode {
         numbers,
         format,
@@ -31,19 +32,6 @@ pub(super) fn build<'a>(
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
-}
-
-/// Returns the metric's name in requests.
-pub(super) fn name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Avg => "avg",
-        Metric::Min => "min",
-        Metric::Max => "max",
-        Metric::Sum => "sum",
-        Metric::ValueCount => "value_count",
-        Metric::Stats => "stats",
-        Metric::ExtendedStats { .. } => "extended_stats",
-    }
 }
 
 pub(super) fn build_percentiles<'a>(
@@ -110,7 +98,7 @@ impl Node for PercentilesNode<'_> {
             sketch.add(value);
             grown += sketch.num_bytes().saturating_sub(before);
         });
-        self.meter.charge(grown)
+        Ok(self.meter.charge(grown)?)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
@@ -133,22 +121,10 @@ fn build_count<'a>(
     Ok(Box::new(CountNode {
         values: opened.values,
         counts_missing: source.missing.is_some(),
-        format: count_format(&opened.format),
+        format: formats::of_count(&opened.format),
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
-}
-
-/// A count is no date, whatever it counts.
-pub(super) fn count_format(counted: &ValueFormat) -> ValueFormat {
-    let kind = match counted.kind {
-        ValueKind::Unmapped => ValueKind::Unmapped,
-        _ => ValueKind::Long,
-    };
-    ValueFormat {
-        kind,
-        ..ValueFormat::default()
-    }
 }
 
 struct CountNode<'a> {

@@ -1,17 +1,17 @@
 //! `multi_terms`: one bucket per combination of values.
 
+use gleaner_partial::Partial;
+use gleaner_partial::control::{Control, Pace};
+use gleaner_partial::key::{Key, ValueFormat};
+use gleaner_partial::request::keys::missing_key;
+use gleaner_partial::tuples::Tuples;
 use gleaner_query::aggregation::{Aggregation, MultiTermsAggregation};
 
 use super::node::{Block, Buckets, Node, SegmentContext};
 use super::slots::KeyedSlots;
 use super::source::Source;
-use super::term_keys::missing_key;
 use super::tuples::{Column, FIRST, Gathered, Part, Side, each_combination};
-use crate::control::{Control, Pace};
 use crate::error::EngineError;
-use crate::partial::Partial;
-use crate::partial::key::{Key, ValueFormat};
-use crate::partial::tuples::Tuples;
 
 /// What a key takes beside its bucket, for each of its values, roughly, in bytes.
 const PART_BYTES: usize = 64;

@@ -3,6 +3,9 @@
 use std::slice;
 
 use gleaner_model::ShardKey;
+use gleaner_partial::control::Control;
+use gleaner_partial::control::{Ledger, Meter};
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::resolved::Clause;
 use tantivy::DocId;
@@ -12,10 +15,7 @@ use super::{
     histogram, matrix, metrics, multi_terms, range, sampler, significant, terms, top_hits,
     weighted,
 };
-use crate::control::Control;
-use crate::control::{Ledger, Meter};
 use crate::error::EngineError;
-use crate::partial::{Aggregations, Bucket, Partial};
 use crate::view::{SegmentView, View};
 
 /// Documents with the parent's bucket each belongs to; a document may stand there several times,
@@ -69,9 +69,9 @@ pub(super) struct SegmentContext<'a> {
 impl<'a> SegmentContext<'a> {
     /// Returns the resolved form of the next query inside the aggregations.
     pub(super) fn next_filter(&mut self) -> Result<&'a Clause, EngineError> {
-        self.filters.next().ok_or_else(|| {
-            EngineError::Internal("an aggregation's query has no resolved form".to_owned())
-        })
+        self.filters
+            .next()
+            .ok_or_else(|| EngineError::internal("an aggregation's query has no resolved form"))
     }
 
     fn build(&mut self, aggregation: &'a Aggregation) -> Result<Box<dyn Node + 'a>, EngineError> {
@@ -143,9 +143,7 @@ impl<'a> SegmentContext<'a> {
             AggregationKind::GeoBounds { field, .. } | AggregationKind::GeoCentroid { field } => {
                 geo::build_extent(field, self)
             }
-            _ => Err(EngineError::Internal(
-                "an aggregation has no collector".to_owned(),
-            )),
+            _ => Err(EngineError::internal("an aggregation has no collector")),
         }
     }
 }
@@ -242,7 +240,7 @@ impl<'a> Buckets<'a> {
     /// Opens a bucket; returns its number.
     pub(super) fn open(&mut self) -> Result<u32, EngineError> {
         let number = u32::try_from(self.counts.len())
-            .map_err(|_| EngineError::Internal("more than 2^32 buckets in a segment".to_owned()))?;
+            .map_err(|_| EngineError::internal("more than 2^32 buckets in a segment"))?;
         self.meter.charge(BUCKET_BYTES)?;
         self.counts.push(0);
         Ok(number)
@@ -329,8 +327,10 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use gleaner_partial::EvaluationError;
+    use gleaner_partial::control::MemoryAccount;
+
     use super::*;
-    use crate::control::MemoryAccount;
 
     /// Notes the largest block and how many documents came in all.
     struct Noting {
@@ -409,7 +409,10 @@ mod tests {
         let mut buckets = buckets(Vec::new(), &ledger, &control);
         let outcome = put_all(&mut buckets, &docs);
         assert!(
-            matches!(outcome, Err(EngineError::Cancelled)),
+            matches!(
+                outcome,
+                Err(EngineError::Evaluation(EvaluationError::Cancelled))
+            ),
             "{outcome:?}"
         );
     }

@@ -2,17 +2,17 @@
 
 use gleaner_model::mapping::round_to;
 use gleaner_model::{FieldKind, NumberKind};
+use gleaner_partial::key::{ValueFormat, ValueKind};
+use gleaner_partial::request::bounds;
+use gleaner_partial::{Bucket, Partial, RangeBucket, Ranges};
 use gleaner_query::aggregation::{Aggregation, GeoDistanceAggregation, RangeAggregation};
 use tantivy::DocId;
 
-use super::bounds;
 use super::node::{Block, Buckets, Node, SegmentContext};
 use super::points::Points;
 use super::slots::ListedSlots;
 use super::source::Numbers;
 use crate::error::EngineError;
-use crate::partial::key::{ValueFormat, ValueKind};
-use crate::partial::{Bucket, Partial, RangeBucket, Ranges};
 
 pub(super) fn build<'a>(
     request: &'a RangeAggregation,
@@ -27,7 +27,7 @@ pub(super) fn build<'a>(
     let zone = request.time_zone.as_deref();
     let (numbers, mut format) = Numbers::open_in(zone, &request.source, what, context)?;
     format.time_zone.clone_from(&request.time_zone);
-    let ranges = read_bounds(request, &format, context.now_ms)?;
+    let ranges = bounds::known_ranges(request, &format, context.now_ms)?;
     let field = context.view.mapping().field(&request.source.field);
     let kind = field.map(|field| &field.kind);
     Ok(Box::new(RangeNode {
@@ -73,18 +73,6 @@ impl Values<'_> {
                 f(i, request.origin.distance_m(&point) / request.unit_m);
             }),
         }
-    }
-}
-
-/// Reads the bounds; none where the field is unknown here and they need its format.
-pub(super) fn read_bounds(
-    request: &RangeAggregation,
-    format: &ValueFormat,
-    now_ms: i64,
-) -> Result<Vec<RangeBucket>, EngineError> {
-    match bounds::ranges(request, format, now_ms) {
-        Err(_) if format.kind == ValueKind::Unmapped => Ok(Vec::new()),
-        read => read,
     }
 }
 

@@ -5,6 +5,10 @@
 use std::cmp::Ordering;
 
 use gleaner_model::ShardKey;
+use gleaner_partial::key::Key;
+use gleaner_partial::request::keys::missing_key;
+use gleaner_partial::sample::{Sample, SampleLimit, Sampled, SampledDoc};
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, SamplerAggregation, ValueSource};
 use tantivy::DocId;
 
@@ -12,12 +16,8 @@ use super::BLOCK;
 use super::metrics::grow;
 use super::node::{Block, Buckets, Node, SegmentContext};
 use super::source::Source;
-use super::term_keys::missing_key;
 use super::tuples::{Column, FIRST, Gathered, Part, Side};
 use crate::error::EngineError;
-use crate::partial::key::Key;
-use crate::partial::sample::{Sample, SampleLimit, Sampled, SampledDoc};
-use crate::partial::{Aggregations, Bucket, Partial};
 use crate::view::SegmentView;
 
 pub(super) fn build<'a>(
@@ -71,8 +71,8 @@ impl Values {
     fn of(gathered: &Gathered, i: usize) -> Result<Part, EngineError> {
         match gathered.of(i) {
             [one] => Ok(*one),
-            _ => Err(EngineError::Query(
-                "Sample diversifying key must be a single valued-field".to_owned(),
+            _ => Err(EngineError::query(
+                "Sample diversifying key must be a single valued-field",
             )),
         }
     }

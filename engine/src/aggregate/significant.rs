@@ -1,13 +1,13 @@
 //! `significant_terms` and `significant_text`: the terms of some documents.
 
+use gleaner_partial::control::Meter;
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, SignificantTermsAggregation};
 
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::{terms, texts};
-use crate::control::Meter;
 use crate::error::EngineError;
-use crate::partial::{Aggregations, Bucket, Partial};
 
 pub(super) fn build<'a>(
     request: &'a SignificantTermsAggregation,

@@ -6,11 +6,11 @@
 
 use std::hash::Hash;
 
+use gleaner_partial::Bucket;
 use hashbrown::HashMap;
 
 use super::node::{Block, Buckets};
 use crate::error::EngineError;
-use crate::partial::Bucket;
 
 /// One bucket for each (owner, key) that has a document.
 pub(super) struct KeyedSlots<'a, K> {

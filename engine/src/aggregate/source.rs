@@ -3,16 +3,16 @@
 use std::fmt::Debug;
 use std::net::Ipv6Addr;
 
-use gleaner_model::{FieldKind, Mapping};
-use gleaner_query::aggregation::{ValueSource, ValueType};
+use gleaner_partial::key::{ValueFormat, ValueKind};
+use gleaner_partial::request::bounds;
+use gleaner_partial::request::formats::{check_numeric, format, typed};
+use gleaner_query::aggregation::ValueSource;
 use tantivy::DocId;
 use tantivy::columnar::{Cardinality, Column};
 
-use super::bounds;
 use super::node::SegmentContext;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::{ValueFormat, ValueKind};
 use crate::view::{SegmentView, View};
 
 /// A field as an aggregation reads it.
@@ -51,81 +51,6 @@ impl Source {
         };
         Ok(Self { format, values })
     }
-}
-
-/// Returns how values of a field are shown; `pattern` is the request's format.
-///
-/// # Errors
-/// [`EngineError::Query`] for fields without doc values and for patterns that no dates are written by.
-pub(super) fn format(
-    mapping: &Mapping,
-    path: &str,
-    pattern: Option<&str>,
-) -> Result<ValueFormat, EngineError> {
-    match mapping.field(path) {
-        None => Ok(ValueFormat {
-            pattern: pattern.map(str::to_owned),
-            ..ValueFormat::default()
-        }),
-        Some(field) => {
-            check_aggregatable(path, &field.kind)?;
-            let format = format_of(&field.kind, pattern);
-            if format.kind == ValueKind::Date && pattern.is_some() {
-                bounds::formatter(pattern)?;
-            }
-            Ok(format)
-        }
-    }
-}
-
-/// Returns how values of a request's field are shown.
-///
-/// # Errors
-/// Those of [`format`].
-pub(super) fn format_of_source(
-    mapping: &Mapping,
-    source: &ValueSource,
-) -> Result<ValueFormat, EngineError> {
-    let format = format(mapping, &source.field, source.format.as_deref())?;
-    typed(format, source)
-}
-
-/// Gives the values of a field that is unknown here the type that the request names: they are what
-/// stands for missing ones. Without that there are none, and they keep no type.
-fn typed(format: ValueFormat, source: &ValueSource) -> Result<ValueFormat, EngineError> {
-    let (ValueKind::Unmapped, Some(_), Some(named)) =
-        (format.kind, &source.missing, source.value_type)
-    else {
-        return Ok(format);
-    };
-    let kind = match named {
-        ValueType::Text => ValueKind::Keyword,
-        ValueType::Long => ValueKind::Long,
-        ValueType::Double => ValueKind::Double,
-        ValueType::Boolean => ValueKind::Boolean,
-        ValueType::Date => ValueKind::Date,
-        ValueType::Ip => ValueKind::Ip,
-    };
-    if kind == ValueKind::Date {
-        bounds::formatter(format.pattern.as_deref())?;
-    }
-    Ok(ValueFormat { kind, ..format })
-}
-
-/// Refuses fields without numbers; `what` names the aggregation.
-pub(super) fn check_numeric(
-    format: &ValueFormat,
-    path: &str,
-    what: &str,
-) -> Result<(), EngineError> {
-    let name = match format.kind {
-        ValueKind::Keyword => "keyword",
-        ValueKind::Ip => "ip",
-        _ => return Ok(()),
-    };
-    Err(EngineError::Query(format!(
-        "Field [{path}] of type [{name}] is not supported for aggregation [{what}]"
-    )))
 }
 
 /// Numbers of a field: dates as milliseconds, booleans as 0 and 1.
@@ -282,68 +207,4 @@ pub(super) fn visit_column<T>(
 /// Returns an address as a number, in the order of addresses.
 pub(crate) fn ip_number(address: Ipv6Addr) -> u128 {
     u128::from(address)
-}
-
-fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
-    let pattern = pattern.map(str::to_owned);
-    let (kind, pattern) = match kind {
-        FieldKind::Keyword { .. }
-        | FieldKind::Text { .. }
-        | FieldKind::Object { .. }
-        | FieldKind::Encoded { .. }
-        | FieldKind::Alias { .. }
-        | FieldKind::Completion
-        | FieldKind::Binary { .. } => (ValueKind::Keyword, pattern),
-        FieldKind::Ip { .. } => (ValueKind::Ip, pattern),
-        FieldKind::Boolean { .. } => (ValueKind::Boolean, None),
-        FieldKind::Date { format, .. } => {
-            (ValueKind::Date, pattern.or_else(|| Some(format.0.clone())))
-        }
-        FieldKind::Number { number, .. } => match number {
-            gleaner_model::NumberKind::UnsignedLong => (ValueKind::UnsignedLong, pattern),
-            number if number.is_integral() => (ValueKind::Long, pattern),
-            _ => (ValueKind::Double, pattern),
-        },
-    };
-    ValueFormat {
-        kind,
-        pattern,
-        time_zone: None,
-    }
-}
-
-/// Why text has no column, in Elasticsearch's words.
-pub(crate) const NO_FIELDDATA: &str = "Text fields are not optimised for operations that require per-document field \
-     data like aggregations and sorting, so these operations are disabled by default. Please use a keyword field \
-     instead.";
-
-fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EngineError> {
-    if is_rank_feature(kind) {
-        return Err(EngineError::Query(format!(
-            "[{}] fields do not support sorting, scripting or aggregating: [{path}] is one",
-            kind.type_name()
-        )));
-    }
-    if kind.has_column() {
-        return Ok(());
-    }
-    Err(EngineError::Query(match kind {
-        FieldKind::Text { .. } => format!(
-            "Fielddata is disabled on [{path}] in [text] fields. {NO_FIELDDATA} Alternatively, set fielddata=true on \
-             [{path}] in the mapping of a new index."
-        ),
-        FieldKind::Object { .. } => {
-            format!("Field [{path}] of type [object] is not supported for aggregations")
-        }
-        _ => format!(
-            "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
-             [{}]. Use doc values instead.",
-            kind.type_name()
-        ),
-    }))
-}
-
-/// Returns whether only `rank_feature` queries read the field.
-pub(crate) fn is_rank_feature(kind: &FieldKind) -> bool {
-    matches!(kind, FieldKind::Number { number, .. } if number.positive_score_impact().is_some())
 }

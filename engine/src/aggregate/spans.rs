@@ -2,69 +2,22 @@
 
 use std::sync::Arc;
 
-use gleaner_model::mapping::Codec;
-use gleaner_model::{FieldKind, Mapping};
-use gleaner_query::aggregation::ValueSource;
 use tantivy::{DocId, SegmentReader};
 
-use super::bounds;
 use super::node::SegmentContext;
 use super::source::visit_column;
 use crate::doc_values::RangeColumn;
 use crate::error::EngineError;
-use crate::partial::key::{ValueFormat, ValueKind};
 use crate::schema::FieldHandle;
-
-/// Returns how keys over a field of ranges are shown; `None` where the field is of something else.
-///
-/// # Errors
-/// [`EngineError::Query`] for ranges that `what` cannot count, and for `missing`.
-pub(super) fn format(
-    mapping: &Mapping,
-    source: &ValueSource,
-    what: &str,
-) -> Result<Option<ValueFormat>, EngineError> {
-    let codec = match mapping.field(&source.field).map(|field| &field.kind) {
-        Some(FieldKind::Encoded { codec, .. }) if *codec != Codec::GeoPoint => codec,
-        _ => return Ok(None),
-    };
-    let is_date = matches!(codec, Codec::DateRange(_));
-    if *codec == Codec::IpRange || is_date != (what == "date_histogram") {
-        return Err(EngineError::Query(format!(
-            "Field [{}] of type [{}] is not supported for aggregation [{what}]",
-            source.field,
-            codec.type_name()
-        )));
-    }
-    if source.missing.is_some() {
-        return Err(EngineError::Query(format!(
-            "[{what}] [missing] is not supported over the ranges of field [{}]",
-            source.field
-        )));
-    }
-    let pattern = source.format.clone();
-    let (kind, pattern) = match codec {
-        Codec::DateRange(format) => (ValueKind::Date, pattern.or_else(|| Some(format.0.clone()))),
-        _ => (ValueKind::Double, pattern),
-    };
-    if is_date {
-        bounds::formatter(pattern.as_deref())?;
-    }
-    Ok(Some(ValueFormat {
-        kind,
-        pattern,
-        time_zone: None,
-    }))
-}
 
 /// The ranges of a field in a segment; `None` where there are none.
 pub(super) struct Spans(Option<Arc<RangeColumn>>);
 
 impl Spans {
-    /// Opens the ranges of a field that [`format`] knows; `what` names the aggregation.
+    /// Opens the ranges of a field that `formats::of_ranges` knows; `what` names the aggregation.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where the segment has ranges and no column of them. When they cannot be read,
+    /// `EvaluationError::Query` where the segment has ranges and no column of them. When they cannot be read,
     /// or take too much memory.
     pub(super) fn open(
         field: &str,
@@ -77,7 +30,7 @@ impl Spans {
         let reader = context.segment.reader();
         let decoded = context.segment.decoded();
         let mut meter = context.ledger.meter();
-        let ranges = decoded.ranges(reader, handle, |bytes| meter.charge(bytes))?;
+        let ranges = decoded.ranges(reader, handle, |bytes| Ok(meter.charge(bytes)?))?;
         if ranges.is_none() {
             check_kept(reader, handle, field, what)?;
         }
@@ -110,7 +63,7 @@ fn check_kept(
     if inverted.terms().num_terms() == 0 {
         return Ok(());
     }
-    Err(EngineError::Query(format!(
+    Err(EngineError::query(format!(
         "Field [{field}] of type [{}] was indexed by an earlier version, which kept no column of it: aggregation \
          [{what}] needs its documents to be indexed again",
         handle.kind.type_name()
@@ -119,6 +72,7 @@ fn check_kept(
 
 #[cfg(test)]
 mod tests {
+    use gleaner_partial::EvaluationError;
     use serde_json::json;
 
     use super::*;
@@ -140,7 +94,10 @@ mod tests {
             check_kept(view.segments()[0].reader(), handle, "span", "histogram")
         };
         let refused = check(json!({"span": "a"})).expect_err("there is a term");
-        assert!(matches!(refused, EngineError::Query(_)), "{refused:?}");
+        assert!(
+            matches!(refused, EngineError::Evaluation(EvaluationError::Query(_))),
+            "{refused:?}"
+        );
         assert!(refused.to_string().starts_with("Field [span] of type"));
         assert!(check(json!({"n": 1})).is_ok());
     }

@@ -3,17 +3,15 @@
 use std::hash::Hash;
 use std::net::Ipv6Addr;
 
-use gleaner_query::address;
-use serde_json::Value;
+use gleaner_partial::control::Control;
+use gleaner_partial::key::{Fraction, Key};
+use gleaner_partial::request::key_filter::KeyFilter;
 use tantivy::DocId;
 use tantivy::columnar::{Column, StrColumn};
 
-use super::bounds;
-use super::key_filter::{KeyFilter, Ordinals};
+use super::key_filter::Ordinals;
 use super::source::{ip_number, visit_column};
-use crate::control::Control;
 use crate::error::EngineError;
-use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 
 /// Values of one type of column as keys.
 pub(super) trait KeyColumn: Send {
@@ -76,7 +74,7 @@ impl KeyColumn for Terms {
         filter: &KeyFilter,
         control: &Control,
     ) -> Result<Option<Ordinals>, EngineError> {
-        filter.ordinals(self.0.dictionary(), control).map(Some)
+        Ordinals::of(filter, self.0.dictionary(), control).map(Some)
     }
 }
 
@@ -144,121 +142,5 @@ impl KeyColumn for Nothing {
 
     fn ordinal(_: u8) -> usize {
         0
-    }
-}
-
-/// Reads a value of a request as a key of values of a type.
-pub(super) fn parse_key(
-    value: &Value,
-    format: &ValueFormat,
-    now_ms: i64,
-) -> Result<Key, EngineError> {
-    // A date that a root asks for again: where the field is none, a number.
-    let asked_again = value.get("ms").filter(|ms| ms.is_i64());
-    let value = asked_again.unwrap_or(value);
-    Ok(match format.kind {
-        ValueKind::Keyword | ValueKind::Unmapped => Key::Text(match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }),
-        ValueKind::Ip => Key::Ip(parse_ip(value.as_str().unwrap_or_default())?),
-        ValueKind::Double => Key::F64(Fraction::from(bounds::number(value, format, now_ms)?)),
-        ValueKind::Date => match asked_again.and_then(Value::as_i64) {
-            Some(ms) => Key::I64(ms),
-            None => Key::I64(bounds::date(value, format, now_ms)?),
-        },
-        ValueKind::UnsignedLong => match whole_text(value).and_then(|text| text.parse().ok()) {
-            Some(value) => Key::U64(value),
-            None => Key::U64(bounds::number(value, format, now_ms)? as u64),
-        },
-        ValueKind::Long | ValueKind::Boolean => {
-            match whole_text(value).and_then(|text| text.parse().ok()) {
-                Some(value) => Key::I64(value),
-                None => Key::I64(bounds::number(value, format, now_ms)? as i64),
-            }
-        }
-    })
-}
-
-/// Reads what stands for missing values: as [`parse_key`] does, but a number for dates is one of milliseconds,
-/// whatever their format.
-pub(super) fn missing_key(
-    value: &Value,
-    format: &ValueFormat,
-    now_ms: i64,
-) -> Result<Key, EngineError> {
-    match (format.kind, value) {
-        (ValueKind::Date, Value::Number(_)) => {
-            bounds::missing(value, format, now_ms).map(|ms| Key::I64(ms as i64))
-        }
-        _ => parse_key(value, format, now_ms),
-    }
-}
-
-fn whole_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// Reads an address in its IPv6 form.
-pub(super) fn parse_ip(text: &str) -> Result<u128, EngineError> {
-    let refused = || EngineError::Query(format!("'{text}' is not an IP string literal."));
-    address::parse_ip(text).ok_or_else(refused)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_date_asked_for_again_is_a_number_where_the_field_is_no_date() {
-        for (kind, key) in [
-            (ValueKind::Date, Key::I64(5)),
-            (ValueKind::Long, Key::I64(5)),
-            (ValueKind::UnsignedLong, Key::U64(5)),
-            (ValueKind::Double, Key::F64(Fraction::from(5.0))),
-            (ValueKind::Unmapped, Key::Text("5".to_owned())),
-        ] {
-            let format = ValueFormat {
-                kind,
-                ..ValueFormat::default()
-            };
-            let read = parse_key(&json!({"ms": 5}), &format, 0).expect("it is read");
-            assert_eq!(read, key, "{format:?}");
-        }
-    }
-
-    #[test]
-    fn keys_that_are_asked_for_again_are_read_as_they_were() {
-        let format = |kind, pattern: Option<&str>| ValueFormat {
-            kind,
-            pattern: pattern.map(str::to_owned),
-            time_zone: None,
-        };
-        for (format, key) in [
-            (format(ValueKind::Date, None), Key::I64(2_020)),
-            (
-                format(ValueKind::Date, Some("epoch_second")),
-                Key::I64(86_400_000),
-            ),
-            (format(ValueKind::Date, Some("yyyy-MM-dd")), Key::I64(-1)),
-            (format(ValueKind::Boolean, None), Key::I64(1)),
-            (format(ValueKind::Long, None), Key::I64(i64::MIN)),
-            (format(ValueKind::UnsignedLong, None), Key::U64(u64::MAX)),
-            (
-                format(ValueKind::Double, None),
-                Key::F64(Fraction::from(0.1)),
-            ),
-            (format(ValueKind::Keyword, None), Key::Text("5".to_owned())),
-            (format(ValueKind::Ip, None), Key::Ip(1)),
-        ] {
-            let read = parse_key(&format.key_value(&key), &format, 0).expect("it is read");
-            assert_eq!(read, key, "{format:?}");
-        }
     }
 }

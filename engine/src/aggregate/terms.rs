@@ -1,27 +1,27 @@
 //! `terms`: one bucket per value.
 
-mod asked;
-
 use std::collections::BTreeMap;
 
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::Stop;
+use gleaner_partial::key::{Key, ValueFormat};
+use gleaner_partial::request::key_filter::KeyFilter;
+use gleaner_partial::request::keys::TermsRequest;
+use gleaner_partial::terms::{TermBucket, Terms as TermsPartial};
+use gleaner_partial::{Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, TermsAggregation};
 use hashbrown::HashMap;
 use tantivy::DocId;
 
-pub(super) use self::asked::Asked;
 use super::BLOCK;
-use super::key_filter::{KeyFilter, Ordinals};
+use super::key_filter::Ordinals;
 use super::node::{Block, Buckets, Node, SegmentContext};
 use super::source::Source;
 use super::term_keys::{
     Addresses, Booleans, Fractions, KeyColumn, Nothing, Terms, Unsigned, Whole,
 };
-use crate::control::Stop;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::{Key, ValueFormat};
-use crate::partial::terms::{TermBucket, Terms as TermsPartial};
-use crate::partial::{Bucket, Partial};
 use crate::view::SegmentView;
 
 /// Mark of a value that has no bucket yet.
@@ -42,11 +42,11 @@ pub(super) fn build<'a>(
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let source = Source::open(&request.source, context)?;
-    let Asked {
+    let TermsRequest {
         format,
         missing,
         filter,
-    } = Asked::read(
+    } = TermsRequest::read(
         request,
         source.format,
         context.now_ms,
@@ -298,7 +298,7 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
             lists.fill(none);
         }
         let mut buckets = buckets.finish()?;
-        let mut put = |owner: u32, key: Key, slot: u32| -> Result<(), EngineError> {
+        let mut put = |owner: u32, key: Key, slot: u32| -> Result<(), EvaluationError> {
             let bucket: Bucket = std::mem::take(&mut buckets[slot as usize]);
             // The value that stands for none may also be the value of another document.
             lists[owner as usize]
@@ -329,5 +329,5 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
 }
 
 fn lost() -> EngineError {
-    EngineError::Internal("a bucket of `terms` lost its key".to_owned())
+    EngineError::internal("a bucket of `terms` lost its key")
 }

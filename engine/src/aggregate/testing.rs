@@ -11,6 +11,8 @@ use gleaner_model::{
     DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
     ShardNumber, Version,
 };
+use gleaner_partial::control::{Control, MemoryAccount};
+use gleaner_partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use gleaner_query::Limits;
 use gleaner_query::aggregation::Aggregation;
 use gleaner_query::answer::AggregationResult;
@@ -20,10 +22,8 @@ use roaring::RoaringBitmap;
 use serde_json::Value;
 
 use super::{AggregationEnv, FilterDocuments, Plan};
-use crate::control::{Control, MemoryAccount};
 use crate::directory::Reading;
 use crate::error::EngineError;
-use crate::partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
 use crate::view::{SegmentView, View, place};
 use crate::writer::MergeOptions;
 use crate::{ShardIndex, ShardMeta, ShardOptions};
@@ -96,7 +96,7 @@ impl Index {
             live_keys: merged.split_live_keys(&aggregations),
             ..FinalizeContext::new(&names)
         };
-        merged.finalize(&aggregations, &context)
+        Ok(merged.finalize(&aggregations, &context)?)
     }
 
     /// Returns what each shard answers.
@@ -117,7 +117,7 @@ impl Index {
     ) -> Result<Aggregations, EngineError> {
         let partials = self.partials(aggregations, filters)?;
         let encoded = partials.iter().map(Aggregations::encode);
-        merge_encoded(&encoded.collect::<Result<Vec<Bytes>, _>>()?)
+        Ok(merge_encoded(&encoded.collect::<Result<Vec<Bytes>, _>>()?)?)
     }
 }
 

@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_analysis::Analyzer;
-use gleaner_model::{FieldKind, FieldPath, Mapping};
+use gleaner_model::{FieldKind, FieldPath};
+use gleaner_partial::control::{Control, Pace};
+use gleaner_partial::key::{Key, ValueFormat};
+use gleaner_partial::request::formats;
+use gleaner_partial::request::key_filter::KeyFilter;
+use gleaner_partial::request::keys::TermsRequest;
+use gleaner_partial::terms::{TermBucket, Terms};
+use gleaner_partial::{Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, SignificantTermsAggregation, TextTerms, Words};
 use gleaner_query::source::values_at;
 use hashbrown::HashMap;
@@ -14,43 +21,15 @@ use serde_json::Value;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet as _, TERMINATED, Term};
 
-use super::key_filter::KeyFilter;
 use super::node::{Block, Buckets, Node, SegmentContext};
-use super::terms::Asked;
-use crate::control::{Control, Pace};
 use crate::error::EngineError;
 use crate::fetch;
 use crate::fetch::fields::Origins;
-use crate::partial::key::{Key, ValueFormat, ValueKind};
-use crate::partial::terms::{TermBucket, Terms};
-use crate::partial::{Bucket, Partial};
 use crate::schema::tokens::analyzer_or_standard;
 use crate::view::{CachePolicy, SegmentView, View, place};
 
 /// What a term takes beside its bytes, roughly, in bytes.
 const TERM_BYTES: usize = 96;
-
-/// Returns how terms of a text are shown, or that no document has any, where the index does not know the field.
-///
-/// # Errors
-/// [`EngineError::Query`] where the field is no text, or its texts are not indexed.
-pub(super) fn format(mapping: &Mapping, field: &str) -> Result<ValueFormat, EngineError> {
-    let kind = match mapping.resolved(field).map(|(_, field)| &field.kind) {
-        None => ValueKind::Unmapped,
-        Some(FieldKind::Text { index: true, .. }) => ValueKind::Keyword,
-        Some(other) => {
-            let reason = format!(
-                "[significant_text] needs an indexed field of type [text], [{field}] is of type [{}]",
-                other.type_name()
-            );
-            return Err(EngineError::Query(reason));
-        }
-    };
-    Ok(ValueFormat {
-        kind,
-        ..ValueFormat::default()
-    })
-}
 
 /// Builds the collector of the terms of documents.
 pub(super) fn build<'a>(
@@ -60,8 +39,8 @@ pub(super) fn build<'a>(
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let (view, field) = (context.view, request.source.field.as_str());
-    let format = format(view.mapping(), field)?;
-    let Asked { format, filter, .. } = Asked::read(
+    let format = formats::of_words(view.mapping(), field)?;
+    let TermsRequest { format, filter, .. } = TermsRequest::read(
         &request.terms(),
         format,
         context.now_ms,
@@ -254,7 +233,7 @@ impl WordCounter<'_> {
     /// # Errors
     /// When postings cannot be read, or the request must stop.
     pub(super) fn count(&self, words: &Words) -> Result<Partial, EngineError> {
-        let format = format(self.view.mapping(), &words.field)?;
+        let format = formats::of_words(self.view.mapping(), &words.field)?;
         let column = self.view.field(&words.field).map(|handle| handle.column);
         let mut buckets = BTreeMap::new();
         for word in &words.terms {

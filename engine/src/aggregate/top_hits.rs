@@ -6,6 +6,9 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 use gleaner_model::ShardKey;
+use gleaner_partial::control::{Control, Ledger, Meter};
+use gleaner_partial::top_hits::{TopHit, TopHitContent, TopHits};
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
 use gleaner_query::answer::num_bytes_of_texts;
 use gleaner_query::resolved::{Clause, TieBreak};
@@ -15,11 +18,8 @@ use gleaner_query::source::{ShownSource, SourceFault, kept_source};
 use super::AggregationEnv;
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
-use crate::control::{Control, Ledger, Meter};
 use crate::error::EngineError;
 use crate::fetch::{self, FetchSpec, HighlightSpec};
-use crate::partial::top_hits::{TopHit, TopHitContent, TopHits};
-use crate::partial::{Aggregations, Bucket, Partial};
 use crate::search::{KeyReader, Raw};
 use crate::view::{SegmentView, place};
 
@@ -120,7 +120,7 @@ impl TopHitsNode<'_> {
             best.hits.truncate(limit);
             return Ok(());
         }
-        self.meter.charge(HIT_BYTES)
+        Ok(self.meter.charge(HIT_BYTES)?)
     }
 
     fn partial(&self, best: Best) -> Result<Partial, EngineError> {
@@ -242,7 +242,7 @@ fn read_content(
         let source = shown.of(&content.source, &keep_on);
         let source = source.map_err(|fault| called_off(fault, env.control))?;
         let fields = serde_json::to_string(&content.fields)
-            .map_err(|error| EngineError::Internal(format!("fields not encoded: {error}")))?;
+            .map_err(|error| EngineError::internal(format!("fields not encoded: {error}")))?;
         // All hits of a shard are held at once, until they are sent.
         let fragments = content.highlight.values();
         let fragments = fragments.map(|fragments| num_bytes_of_texts(fragments));

@@ -6,20 +6,21 @@
 
 use std::collections::HashMap;
 
+use gleaner_partial::cells::cell;
+use gleaner_partial::control::{Control, Pace};
+use gleaner_partial::key::{Fraction, Key, ValueFormat};
+use gleaner_partial::request::formats;
+use gleaner_partial::request::rounding::{ReadyStarts, Rounding};
 use gleaner_query::aggregation::{CompositeSource, CompositeValues, GeoGrid};
 use tantivy::DocId;
 use tantivy::columnar::{self, StrColumn};
 
-use super::bounds;
 use super::node::SegmentContext;
-use super::points::{Points, cell};
-use super::rounding::{ReadyStarts, Rounding};
+use super::points::Points;
 use super::source::{Numbers, Source, ip_number, visit_column};
 use super::term_keys::{self, KeyColumn as _};
-use crate::control::{Control, Pace};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::partial::key::{Fraction, Key, ValueFormat, ValueKind};
 
 /// A value in the order of its source: 0, 1, 2 for a missing one before all, a value, a missing one after all;
 /// then the value's number.
@@ -71,7 +72,10 @@ impl Column {
             }
             CompositeValues::Histogram(width) => {
                 let (numbers, format) = Numbers::open(&source.source, "composite", context)?;
-                (Self::Intervals(numbers, *width), fractions(format))
+                (
+                    Self::Intervals(numbers, *width),
+                    formats::of_fractions(format),
+                )
             }
             CompositeValues::DateHistogram {
                 interval,
@@ -193,15 +197,6 @@ impl Column {
             (_, Key::Text(_)) => 0,
         })
     }
-}
-
-/// A format of fractions, whatever the numbers were.
-pub(super) fn fractions(format: ValueFormat) -> ValueFormat {
-    let kind = match format.kind {
-        ValueKind::Unmapped => ValueKind::Unmapped,
-        _ => ValueKind::Double,
-    };
-    ValueFormat { kind, ..format }
 }
 
 const SIGN: u64 = 1 << 63;
@@ -342,59 +337,10 @@ pub(super) fn each_combination(
     }
 }
 
-/// Reads where a page of `composite` begins as the part of its source.
-///
-/// # Errors
-/// When the value is none of the source's.
-pub(super) fn after_key(
-    source: &CompositeSource,
-    value: &serde_json::Value,
-    format: &ValueFormat,
-    now_ms: i64,
-) -> Result<Key, EngineError> {
-    let is_date = format.kind == ValueKind::Date
-        || matches!(source.values, CompositeValues::DateHistogram { .. });
-    match &source.values {
-        CompositeValues::GeoTile(zoom) => {
-            let text = value.as_str().unwrap_or_default();
-            super::points::tile_of(text, *zoom)
-                .map(Key::I64)
-                .ok_or_else(|| {
-                    EngineError::Query(format!("Invalid geotile_grid [{text}] in [after]"))
-                })
-        }
-        CompositeValues::Histogram(_) => {
-            bounds::number(value, &fractions(ValueFormat::default()), now_ms)
-                .map(|value| Key::F64(Fraction::from(value)))
-        }
-        _ if is_date => match value.as_i64().filter(|_| source.source.format.is_none()) {
-            Some(ms) => Ok(Key::I64(ms)),
-            None => {
-                let format = ValueFormat {
-                    kind: ValueKind::Date,
-                    ..format.clone()
-                };
-                bounds::date(value, &format, now_ms).map(Key::I64)
-            }
-        },
-        _ => {
-            // Of whole numbers those on the far side of a fraction follow.
-            let fraction = value.as_f64().filter(|number| number.fract() != 0.0);
-            let is_whole = matches!(format.kind, ValueKind::Long | ValueKind::UnsignedLong);
-            let whole = fraction
-                .filter(|_| is_whole)
-                .map(|number| match source.descending {
-                    true => number.ceil(),
-                    false => number.floor(),
-                });
-            let whole = whole.map(|number| serde_json::Value::from(number as i64));
-            term_keys::parse_key(whole.as_ref().unwrap_or(value), format, now_ms)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use gleaner_partial::EvaluationError;
+
     use super::*;
 
     /// The values of each document, of one source.
@@ -450,7 +396,10 @@ mod tests {
             Ok(())
         });
         assert!(
-            matches!(stopped, Err(EngineError::Cancelled)),
+            matches!(
+                stopped,
+                Err(EngineError::Evaluation(EvaluationError::Cancelled))
+            ),
             "{stopped:?}"
         );
         assert!(num_calls < 10_000, "{num_calls}");

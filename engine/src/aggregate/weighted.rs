@@ -1,14 +1,15 @@
 //! `weighted_avg`.
 
+use gleaner_partial::control::Meter;
+use gleaner_partial::key::ValueFormat;
+use gleaner_partial::request::formats;
+use gleaner_partial::{Partial, Weighted};
 use gleaner_query::aggregation::WeightedAverage;
 
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::Numbers;
-use crate::control::Meter;
 use crate::error::EngineError;
-use crate::partial::key::ValueFormat;
-use crate::partial::{Partial, Weighted};
 
 pub(super) fn build<'a>(
     request: &'a WeightedAverage,
@@ -19,18 +20,10 @@ pub(super) fn build<'a>(
     Ok(Box::new(WeightedNode {
         values,
         weights,
-        format: shown(format, request),
+        format: formats::of_weighted(format, request),
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
-}
-
-/// Returns how the result is shown: the request's format goes before that of the values.
-pub(super) fn shown(format: ValueFormat, request: &WeightedAverage) -> ValueFormat {
-    ValueFormat {
-        pattern: request.format.clone().or(format.pattern),
-        ..format
-    }
 }
 
 struct WeightedNode<'a> {
@@ -50,10 +43,9 @@ impl Node for WeightedNode<'_> {
             has_several |= weights[i].replace(weight).is_some();
         });
         if has_several {
-            return Err(EngineError::Query(
+            return Err(EngineError::query(
                 "Encountered more than one weight for a single document. Use a script to combine multiple \
-                 weights-per-doc into a single value."
-                    .to_owned(),
+                 weights-per-doc into a single value.",
             ));
         }
         let owners = &mut self.owners;

@@ -1,6 +1,7 @@
 //! Lists and positions read here are those tantivy reads.
 
 use gleaner_model::FieldKind;
+use gleaner_partial::score::bm25::LengthNorms;
 use gleaner_query::resolved::Bm25;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -11,7 +12,6 @@ use tantivy::{DocSet, TERMINATED, Term};
 
 use super::{BLOCK, Cursor};
 use crate::aggregate::testing::{Index, Layout, mapping};
-use crate::score::bm25::LengthNorms;
 
 /// Words with their document frequencies: around the borders of blocks.
 const WORDS: [(&str, usize); 8] = [

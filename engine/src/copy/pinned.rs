@@ -29,7 +29,7 @@ impl ShardIndex {
     /// Pins the last durable commit.
     ///
     /// # Errors
-    /// [`EngineError::Internal`] when there is none, [`EngineError::Io`].
+    /// `EvaluationError::Internal` when there is none, [`EngineError::Io`].
     pub fn pin_commit(self: &Arc<Self>) -> Result<PinnedCommit, EngineError> {
         Ok(PinnedCommit {
             pin: self.directory.pin()?,

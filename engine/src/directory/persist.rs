@@ -26,7 +26,7 @@ impl Shared {
             .map_err(EngineError::io("summing files"))?;
         let mut state = self.state.write();
         let meta = state.meta.clone();
-        let meta = meta.ok_or_else(|| EngineError::Internal("nothing was committed".to_owned()))?;
+        let meta = meta.ok_or_else(|| EngineError::internal("nothing was committed"))?;
         let commit = CommitMeta::parse(&meta)?;
         let unsynced = state
             .unsynced

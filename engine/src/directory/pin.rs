@@ -25,11 +25,11 @@ impl ShardDirectory {
     /// Pins the last durable commit.
     ///
     /// # Errors
-    /// [`EngineError::Internal`] when there is none, [`EngineError::Io`].
+    /// `EvaluationError::Internal` when there is none, [`EngineError::Io`].
     pub fn pin(&self) -> Result<Pin, EngineError> {
         let mut state = self.shared.state.write();
         let meta = state.durable_meta.clone();
-        let meta = meta.ok_or_else(|| EngineError::Internal("nothing is durable".to_owned()))?;
+        let meta = meta.ok_or_else(|| EngineError::internal("nothing is durable"))?;
         let commit = CommitMeta::parse(&meta)?;
         state.num_pins += 1;
         let id = state.num_pins;

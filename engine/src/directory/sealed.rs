@@ -68,14 +68,14 @@ pub(super) struct Unsealed {
 pub(super) fn seal(meta: &[u8], shard: &str, files: &FileSums) -> Result<Vec<u8>, EngineError> {
     let rest = meta
         .strip_prefix(b"{")
-        .ok_or_else(|| EngineError::Internal("a meta is no JSON object".to_owned()))?;
+        .ok_or_else(|| EngineError::internal("a meta is no JSON object"))?;
     let list = List {
         format: FORMAT,
         shard,
         files,
     };
     let list = serde_json::to_string(&list);
-    let list = list.map_err(|error| EngineError::Internal(error.to_string()))?;
+    let list = list.map_err(|error| EngineError::internal(error.to_string()))?;
     let covered = [
         FILES_HEAD.as_bytes(),
         list.as_bytes(),

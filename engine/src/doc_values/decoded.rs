@@ -222,7 +222,7 @@ mod tests {
         let segment = &view.segments()[0];
         let decoded = segment.decoded();
         let refused = decoded.points(segment.reader(), handle, |bytes| {
-            Err(EngineError::Internal(format!("{bytes} bytes")))
+            Err(EngineError::internal(format!("{bytes} bytes")))
         });
         let refused = refused.err().map(|error| error.to_string());
         assert!(

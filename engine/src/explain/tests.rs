@@ -1,13 +1,14 @@
 //! Explanations against the scores of searches.
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::Explanation;
 use gleaner_query::resolved::{Blend, Clause, Scalar, ShardQuery, StatisticsRequest};
 use serde_json::json;
 
 use super::*;
 use crate::aggregate::testing::{self, Documents, Index, Layout, mapping};
-use crate::control::{Control, MemoryAccount};
 use crate::filter_cache::{FilterCache, FilterCacheOptions};
 use crate::search::{SearchEnv, Target, search};
 use crate::statistics::statistics;
@@ -289,11 +290,17 @@ fn an_explanation_ends_within_a_document_when_its_time_is_over() {
     assert!(whole.expect("it exists").matched);
     for most_checks in [0, 1, 30] {
         let late = explain(&Control::until_check(most_checks));
-        assert!(matches!(late, Err(EngineError::DeadlineExceeded)));
+        assert!(matches!(
+            late,
+            Err(EngineError::Evaluation(EvaluationError::DeadlineExceeded))
+        ));
     }
     let cancelled = Control::unlimited();
     cancelled.cancel();
-    assert!(matches!(explain(&cancelled), Err(EngineError::Cancelled)));
+    assert!(matches!(
+        explain(&cancelled),
+        Err(EngineError::Evaluation(EvaluationError::Cancelled))
+    ));
 }
 
 #[test]
@@ -312,8 +319,14 @@ fn an_explanation_that_ends_while_values_are_gathered_says_why() {
     let whole = explain(&Control::unlimited()).expect("there is time");
     assert!(whole.expect("it exists").matched);
     let late = explain(&Control::until_check(0));
-    assert!(matches!(late, Err(EngineError::DeadlineExceeded)));
+    assert!(matches!(
+        late,
+        Err(EngineError::Evaluation(EvaluationError::DeadlineExceeded))
+    ));
     let cancelled = Control::unlimited();
     cancelled.cancel();
-    assert!(matches!(explain(&cancelled), Err(EngineError::Cancelled)));
+    assert!(matches!(
+        explain(&cancelled),
+        Err(EngineError::Evaluation(EvaluationError::Cancelled))
+    ));
 }

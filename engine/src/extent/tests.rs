@@ -4,13 +4,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use gleaner_model::{IndexUuid, Mapping, ShardKey, ShardNumber};
+use gleaner_partial::control::MemoryAccount;
 use gleaner_query::resolved::{ShardQuery, Statistics, StatisticsRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::aggregate::testing::{self, Index, Layout};
-use crate::control::MemoryAccount;
 use crate::filter_cache::{FilterCache, FilterCacheOptions};
 use crate::search::{SearchEnv, Target, search};
 use crate::statistics::statistics;

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, FieldPath};
+use gleaner_partial::decimal;
+use gleaner_partial::request::bounds;
 use gleaner_query::address::ip_text;
 use gleaner_query::date::{DateFormatter, TimeZone};
 use gleaner_query::search::FieldFormat;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::decimal;
-use crate::aggregate::bounds;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::schema::FieldHandle;
@@ -205,11 +205,11 @@ pub(super) fn is_formatted(asked: Option<&str>) -> bool {
 /// Says that values of a field have no formats.
 pub(super) fn no_format(path: &FieldPath, kind: &FieldKind, what: &str) -> EngineError {
     let type_name = kind.type_name();
-    EngineError::Query(format!("Field [{path}] of type [{type_name}] {what}"))
+    EngineError::query(format!("Field [{path}] of type [{type_name}] {what}"))
 }
 
 fn no_doc_values(path: &FieldPath) -> EngineError {
-    EngineError::Query(format!(
+    EngineError::query(format!(
         "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
          [text]. Use doc values instead."
     ))

@@ -5,6 +5,7 @@ mod level;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use gleaner_document::{FieldReader, FieldValue};
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
@@ -17,7 +18,6 @@ use level::Level;
 
 use super::doc_values::{Format, is_formatted, no_format};
 use crate::error::EngineError;
-use crate::schema::document::{FieldReader, FieldValue};
 use crate::view::View;
 
 /// Fields to show.

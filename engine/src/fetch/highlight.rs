@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::{Analyzer, Normalizer};
 use gleaner_model::{Field, FieldKind, FieldPath};
+use gleaner_partial::control::{self, Control, Meter, Stop};
 use gleaner_query::resolved::Clause;
 use gleaner_query::search::HighlightOptions;
 use gleaner_query::source::values_at;
@@ -26,7 +27,6 @@ use self::fragments::Passage;
 use self::matcher::{Matcher, Span};
 use super::HighlightSpec;
 use super::fields::Origins;
-use crate::control::{self, Control, Meter, Stop};
 use crate::error::EngineError;
 use crate::view::View;
 
@@ -67,7 +67,7 @@ impl Highlighter {
     /// Prepares for the documents of `view`.
     ///
     /// # Errors
-    /// [`EngineError::UnknownAnalyzer`]; [`EngineError::Query`] for patterns that are refused; when
+    /// [`EngineError::UnknownAnalyzer`]; `EvaluationError::Query` for patterns that are refused; when
     /// `control` stops before all of them are built.
     pub fn new(
         view: &View,

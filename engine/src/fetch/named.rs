@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::Control;
+use gleaner_partial::score::model::Model;
 use gleaner_query::resolved::{NamedClause, Similarities, Statistics};
 use tantivy::query::Weight;
 
-use crate::control::Control;
 use crate::error::EngineError;
 use crate::filter_cache::FilterCache;
 use crate::lower::{self, Scope};
-use crate::score::model::Model;
 use crate::view::{View, split_place};
 
 /// Named clauses, ready to be asked about documents of a view.

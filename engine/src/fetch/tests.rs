@@ -1,5 +1,6 @@
 //! Documents by place, with doc values and fields.
 
+use gleaner_partial::EvaluationError;
 use serde_json::{Value, json};
 
 use super::*;
@@ -314,12 +315,15 @@ fn places_of_another_view_are_refused() {
     let stopped = Control::unlimited();
     stopped.cancel();
     let refused = fetch(&view, &[0], &FetchSpec::default(), &stopped);
-    assert!(matches!(refused, Err(EngineError::Cancelled)));
+    assert!(matches!(
+        refused,
+        Err(EngineError::Evaluation(EvaluationError::Cancelled))
+    ));
 }
 
 #[test]
 fn content_for_which_there_is_no_memory_is_refused_and_given_back() {
-    use crate::control::MemoryAccount;
+    use gleaner_partial::control::MemoryAccount;
 
     let text = "x".repeat(100_000);
     let documents = (0..3).map(|n| (format!("d{n}"), json!({ "text": text })));
@@ -334,7 +338,10 @@ fn content_for_which_there_is_no_memory_is_refused_and_given_back() {
         let fetched = fetch_all(&documents, &spec);
         assert_eq!(fetched.is_ok(), fits, "{limit}");
         if let Err(error) = fetched {
-            assert!(matches!(error, EngineError::CircuitBreaking { .. }));
+            assert!(matches!(
+                error,
+                EngineError::Evaluation(EvaluationError::CircuitBreaking { .. })
+            ));
         }
         assert!(account.held_bytes() > 100_000);
         drop(ledger);

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::Control;
 use gleaner_query::resolved::{Access, Clause, Pattern};
 use roaring::RoaringBitmap;
 use tantivy::query::{AllScorer, ConstScorer, EmptyScorer, Explanation, Scorer, Weight};
@@ -13,7 +14,6 @@ use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TantivyErro
 
 use super::{Scope, excluded};
 use crate::EngineError;
-use crate::control::Control;
 use crate::filter_cache::{BitmapDocSet, FilterCache, FilterKey, collect_bitmap, fingerprint};
 
 /// Values of an `AnyOf` from which on its bitmap is kept at first use: it is built anyway.
@@ -249,6 +249,6 @@ fn carried(error: EngineError) -> TantivyError {
 }
 
 /// Carries a stop through tantivy, whose errors are its own; the caller asks the control.
-pub(super) fn stopped(stop: crate::control::Stop) -> TantivyError {
+pub(super) fn stopped(stop: gleaner_partial::control::Stop) -> TantivyError {
     TantivyError::InternalError(format!("evaluation stopped: {stop:?}"))
 }

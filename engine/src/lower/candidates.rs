@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::Control;
+use gleaner_partial::score::model::Model;
 use gleaner_query::resolved::Clause;
 use tantivy::query::{Explanation, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TERMINATED, TantivyError};
 
 use super::Scope;
 use crate::View;
-use crate::control::Control;
 use crate::filter_cache::FilterCache;
 use crate::score::canonical::{Asked, Cursor};
-use crate::score::model::Model;
 
 /// Returns a weight that matches those documents of `candidates` which `clause` matches, with its
 /// canonical score times `boost`.

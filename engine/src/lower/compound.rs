@@ -64,7 +64,7 @@ fn bool_weight(
         ..
     } = clause
     else {
-        return Err(EngineError::Internal("not a bool clause".to_owned()));
+        return Err(EngineError::internal("not a bool clause"));
     };
     let without_score = |weight| {
         if is_scored {

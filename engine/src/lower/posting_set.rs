@@ -7,6 +7,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use gleaner_model::{DocumentId, FieldPath};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, Stop};
+use gleaner_partial::pattern::{self, TermAutomaton};
 use gleaner_query::encoded;
 use gleaner_query::resolved::Pattern;
 use roaring::RoaringBitmap;
@@ -22,8 +25,7 @@ use tantivy::{
 
 use super::{Scope, cached, compound};
 use crate::EngineError;
-use crate::control::{Control, Stop};
-use crate::expand::{self, TermAutomaton};
+use crate::expand::Walked;
 use crate::filter_cache::BitmapDocSet;
 use crate::schema::FieldHandle;
 
@@ -104,10 +106,10 @@ pub(super) fn of_pattern(
 ) -> Result<Box<dyn Weight>, EngineError> {
     let members = match pattern.is_test() {
         true => Members::Accepted(pattern.clone()),
-        false => match expand::automaton(pattern, scope.control) {
+        false => match pattern::automaton(pattern, scope.control) {
             Ok(automaton) => Members::Matching(automaton),
-            Err(EngineError::DeadlineExceeded) => Members::Late,
-            Err(error) => return Err(error),
+            Err(EvaluationError::DeadlineExceeded) => Members::Late,
+            Err(error) => return Err(error.into()),
         },
     };
     let Some(handle) = scope.view.field(field.as_str()) else {
@@ -123,7 +125,7 @@ pub(crate) fn require_index(field: &FieldPath, handle: &FieldHandle) -> Result<(
         return Ok(());
     }
     let reason = format!("Cannot search on field [{field}] since it is not indexed.");
-    Err(EngineError::Query(reason))
+    Err(EngineError::query(reason))
 }
 
 fn set(scope: &Scope<'_>, column: Column, members: Members) -> Box<dyn Weight> {
@@ -182,7 +184,7 @@ impl PostingSet {
                 }
             }
             Members::Matching(automaton) => {
-                let mut terms = dictionary.search(&**automaton).into_stream()?;
+                let mut terms = dictionary.search(Walked(automaton)).into_stream()?;
                 while terms.advance() {
                     union.add(terms.value())?;
                 }

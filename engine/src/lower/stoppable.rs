@@ -9,10 +9,9 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::Control;
 use tantivy::query::{EmptyScorer, Explanation, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TERMINATED};
-
-use crate::control::Control;
 
 /// Makes the scorers of a weight end once `control` is cancelled, or something under it was cut short.
 pub(super) struct Stoppable {

@@ -155,7 +155,7 @@ pub(crate) fn term_of(
         _ => {
             let kind = handle.kind.type_name();
             let reason = format!("{value:?} is no value of field `{field}` of type {kind}");
-            return Err(EngineError::Internal(reason));
+            return Err(EngineError::internal(reason));
         }
     })
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::{MemoryAccount, Reservation};
+
 use crate::EngineError;
-use crate::control::{MemoryAccount, Reservation};
 
 /// A live document that holds the term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use gleaner_model::SeqNo;
+use gleaner_partial::control::Control;
 use gleaner_query::resolved::TieBreak;
 use roaring::RoaringTreemap;
 use tantivy::DocId;
 
 use super::PER_CHECK;
 use super::runs::{Run, each_value};
-use crate::control::Control;
 use crate::score::top::Heap;
 use crate::view::{SegmentView, place};
 use crate::{EngineError, View};
@@ -55,7 +55,7 @@ pub fn places_of(
 /// Returns the first `top` of `documents` in the order of the tie-break (hash of `_id`, `_id`).
 ///
 /// # Errors
-/// [`EngineError::Internal`] when one of them is not live in `view`: it was found in another
+/// `EvaluationError::Internal` when one of them is not live in `view`: it was found in another
 /// generation. When the index cannot be read, or `control` stops.
 pub fn locate(
     view: &View,
@@ -66,7 +66,7 @@ pub fn locate(
     let mut finder = Finder::new(view, top, control);
     finder.search_all(documents)?;
     if finder.num_found != documents.len() {
-        return Err(EngineError::Internal(format!(
+        return Err(EngineError::internal(format!(
             "{} of {} documents are in this view",
             finder.num_found,
             documents.len()

@@ -10,6 +10,7 @@ use gleaner_model::{
     DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, ShardKey, ShardNumber,
     Version,
 };
+use gleaner_partial::EvaluationError;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -292,8 +293,14 @@ fn what_is_neither_text_nor_keyword_or_not_indexed_is_refused() {
         let page = page(&view, &wanted, &Control::unlimited(), &memory);
         page.map(|page| page.list.documents.len())
     };
-    assert!(matches!(fault("n"), Err(EngineError::Query(_))));
-    assert!(matches!(fault("off"), Err(EngineError::Query(_))));
+    assert!(matches!(
+        fault("n"),
+        Err(EngineError::Evaluation(EvaluationError::Query(_)))
+    ));
+    assert!(matches!(
+        fault("off"),
+        Err(EngineError::Evaluation(EvaluationError::Query(_)))
+    ));
     assert_eq!(fault("nowhere").ok(), Some(0));
 }
 
@@ -312,7 +319,10 @@ fn a_document_of_another_moment_is_not_located() {
         Some(1)
     );
     let replaced = locate(&copy.view(), &old, 1, &control);
-    assert!(matches!(replaced, Err(EngineError::Internal(_))));
+    assert!(matches!(
+        replaced,
+        Err(EngineError::Evaluation(EvaluationError::Internal(_)))
+    ));
 }
 
 #[test]
@@ -341,7 +351,10 @@ fn a_cancelled_list_is_given_up() {
     let view = copy.view();
     let outcome = page(&view, &wanted, &control, &memory);
     assert!(
-        matches!(outcome, Err(EngineError::Cancelled)),
+        matches!(
+            outcome,
+            Err(EngineError::Evaluation(EvaluationError::Cancelled))
+        ),
         "{outcome:?}"
     );
 }

@@ -1,80 +1,39 @@
-//! From a document's JSON to the values of its fields, in one pass over the bytes.
-//!
-//! Before an operation is ordered, [`DocumentParser::parse`] says what is wrong with a document or
-//! which fields are new. When it is applied, the same walk runs leniently: whatever the mapping does
-//! not take is left out, so applying cannot fail for a document's content.
-//!
-//! Objects and arrays are flattened: `{"a": [{"b": 1}, {"b": 2}]}` gives `a.b` the values 1 and 2.
-//! A key with dots is a path.
+//! A document's values into tantivy's document: before it is ordered, or when it is applied.
 
-mod completion;
-mod convert;
-mod depth;
-mod error;
-mod fill;
-mod growth;
-mod late;
-mod plan;
-mod reader;
-mod walk;
-
-#[cfg(test)]
-mod tests;
-
-use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use gleaner_analysis::AnalyzerRegistry;
-use gleaner_model::{FieldPath, Mapping, MappingVersion};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_document::{DocumentError, DocumentParser, FieldValue, WalkOutcome};
+use gleaner_model::hash::tie_break_hash;
+use gleaner_model::mapping::KEY_END;
+use gleaner_model::{DocumentId, FieldKind, Mapping, MappingVersion, PrimaryTerm, SeqNo, Version};
+use tantivy::TantivyDocument;
+use tantivy::schema::{Field as Column, OwnedValue};
 
-pub use convert::{MAX_TERM_BYTES, quantise};
-pub use error::DocumentError;
-pub(crate) use fill::Identity;
-pub use fill::{DocumentBuilder, PreparedDocument};
-pub use growth::Growth;
-pub(crate) use late::LateField;
-pub(crate) use reader::FieldReader;
+use crate::schema::{Fields, names, tokens};
 
-use plan::{NodeKind, Plan};
-
-/// A value of a field as the index takes it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FieldValue<'a> {
-    /// `text` before analysis; `keyword` after its normalizer.
-    Text(Cow<'a, str>),
-    /// `long`, `integer`, `short`, `byte`.
-    I64(i64),
-    /// `unsigned_long`.
-    U64(u64),
-    /// `double`, `float`, `half_float`, `scaled_float`, rounded to what the type can hold.
-    F64(f64),
-    /// `boolean`.
-    Bool(bool),
-    /// `date`: milliseconds since the epoch.
-    Date(i64),
-    /// `ip`, as IPv6.
-    Ip(Ipv6Addr),
-    /// One of `rank_features`.
-    Feature {
-        /// Its name.
-        name: Box<str>,
-        /// How much of it the document has, rounded to 32 bits.
-        value: f64,
-    },
+/// What a document is, beside its content.
+pub(crate) struct Identity<'a> {
+    pub(crate) id: &'a DocumentId,
+    pub(crate) routing: Option<&'a str>,
+    pub(crate) seq_no: SeqNo,
+    pub(crate) version: Version,
+    pub(crate) term: PrimaryTerm,
+    /// Version of the mapping under which it was ordered.
+    pub(crate) mapping: MappingVersion,
 }
 
-/// A document, parsed under one mapping.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ParsedDocument<'a> {
-    /// Values in the order in which they stand; a path occurs once per value.
-    pub values: Vec<(FieldPath, FieldValue<'a>)>,
-    /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping may have
-    /// to grow before the document can be ordered, see [`Growth`].
-    pub has_new_fields: bool,
+/// A document whose values were read before it was ordered.
+#[derive(Debug)]
+pub struct PreparedDocument {
+    document: TantivyDocument,
+    /// The builder that prepared it.
+    by: u64,
 }
 
-/// What [`DocumentParser::read`] found.
+/// What [`DocumentBuilder::read`] found.
 #[derive(Debug)]
 pub enum Read {
     /// Fields that the mapping lacks and wants.
@@ -83,139 +42,379 @@ pub enum Read {
     Known(Option<PreparedDocument>),
 }
 
-/// Reads documents under one mapping; made once per mapping version. Cheap to clone.
-#[derive(Clone)]
-pub struct DocumentParser {
-    plan: Arc<Plan>,
-    most_nested: usize,
+/// Numbers builders.
+static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
+
+/// Builds tantivy's documents under one mapping and schema.
+pub struct DocumentBuilder {
+    number: u64,
+    parser: DocumentParser,
+    fields: Arc<Fields>,
+    /// By number of the field.
+    targets: Vec<Option<Target>>,
+    /// Version of the mapping that the newest field came with.
+    newest: MappingVersion,
+    /// By number of the field; `None` for what is not analysed.
+    analyzers: Vec<Option<Analyzer>>,
+    /// Values that every document has, by node.
+    constants: Vec<(u32, String)>,
 }
 
-/// Nested objects that a document may have where its index does not say so.
-const MOST_NESTED: usize = 10_000;
+/// Where the values of a field go.
+#[derive(Clone, Copy)]
+struct Target {
+    column: Column,
+    /// Of the field.
+    ordinal: u64,
+    /// Set when documents with a value are listed under `_fields`.
+    listed: Option<u64>,
+    /// Where each value goes to a column of its key.
+    keys: Option<Column>,
+    /// Where the tokens of its values go.
+    tokens: Option<Column>,
+    /// Whether the column keeps anything at all.
+    is_kept: bool,
+    /// Several values of a document stand in order in the column.
+    is_sorted: bool,
+    /// Version of the mapping that the field came with.
+    since: MappingVersion,
+}
 
-impl DocumentParser {
-    /// Prepares `mapping`.
-    ///
-    /// A format or normalizer that does not exist cannot be in a mapping that was checked when it
-    /// was put; values of such a field are malformed.
-    pub fn new(mapping: &Mapping, analyzers: &AnalyzerRegistry) -> Self {
+impl DocumentBuilder {
+    pub(crate) fn new(
+        mapping: &Mapping,
+        analyzers: &AnalyzerRegistry,
+        fields: Arc<Fields>,
+    ) -> Self {
+        let parser = DocumentParser::new(mapping, analyzers);
+        let mut targets = vec![None; parser.num_nodes()];
+        for field in parser.fields() {
+            let path = field.path.as_str();
+            targets[field.number as usize] = fields.get(path).map(|handle| Target {
+                column: handle.column,
+                keys: keys_of(&fields, path, field.kind),
+                tokens: fields.tokens_of(handle.column).map(|tokens| tokens.column),
+                ordinal: u64::from(field.ordinal),
+                listed: names::is_listed(field.kind).then_some(u64::from(field.ordinal)),
+                is_kept: field.kind.is_indexed() || field.kind.has_doc_values(),
+                is_sorted: !matches!(field.kind, FieldKind::Text { .. }),
+                since: mapping
+                    .field(path)
+                    .map_or(MappingVersion(0), |field| field.since),
+            });
+        }
+        let analyzers = analyzers_of(&parser, analyzers);
+        let constants = parser
+            .fields()
+            .filter_map(|field| Some((field.number, field.constant?.to_owned())));
+        let constants = constants.collect();
+        let since = targets.iter().flatten().map(|target| target.since);
         Self {
-            plan: Arc::new(Plan::new(mapping, analyzers)),
-            most_nested: MOST_NESTED,
+            newest: since.max().unwrap_or(MappingVersion(0)),
+            number: NEXT_BUILDER.fetch_add(1, Ordering::Relaxed),
+            parser,
+            fields,
+            targets,
+            analyzers,
+            constants,
         }
     }
 
-    /// Returns a parser of documents with at most so many nested objects (10,000 by default).
-    #[must_use]
-    pub fn within(&self, most_nested: usize) -> Self {
-        Self {
-            plan: Arc::clone(&self.plan),
-            most_nested,
-        }
-    }
-
-    /// Returns the version of the mapping that documents are read under.
-    pub fn mapping_version(&self) -> MappingVersion {
-        self.plan.version
-    }
-
-    /// Reads the document `id`, strictly.
-    ///
-    /// # Errors
-    /// [`DocumentError`] naming the field and the value that the mapping refuses.
-    pub fn parse<'a>(
-        &self,
-        id: &str,
-        source: &'a [u8],
-    ) -> Result<ParsedDocument<'a>, DocumentError> {
-        let walked = self.walked(id, source)?;
-        let path = |node: u32| self.plan.node(node).path.clone();
-        let values = walked
-            .values
-            .into_iter()
-            .map(|(node, value)| (path(node), value))
-            .collect();
-        Ok(ParsedDocument {
-            values,
-            has_new_fields: walked.has_unknown,
-        })
-    }
-
-    /// As [`Self::parse`], for callers that want no values: returns whether the document has fields that the
-    /// mapping lacks and wants.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn has_new_fields(&self, id: &str, source: &[u8]) -> Result<bool, DocumentError> {
-        Ok(self.walked(id, source)?.has_unknown)
-    }
-
-    /// As [`Self::has_new_fields`]; a document that has none is prepared for `builder`, so that it need
+    /// Reads the document `id` by `parser`, strictly. One that has no new fields is prepared, so that it need
     /// not be read again to be applied under the same mapping.
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// As [`DocumentParser::parse`].
     pub fn read(
         &self,
+        parser: &DocumentParser,
         id: &str,
         source: &[u8],
-        builder: &DocumentBuilder,
     ) -> Result<Read, DocumentError> {
-        let walked = self.walked(id, source)?;
-        if walked.has_unknown {
+        let found = parser.walk(id, source)?;
+        if found.has_unknown {
             return Ok(Read::NewFields);
         }
-        let is_same = builder.mapping_version() == self.plan.version;
-        Ok(Read::Known(
-            is_same.then(|| builder.prepare(walked, source)),
-        ))
+        let is_same = self.parser.mapping_version() == parser.mapping_version();
+        Ok(Read::Known(is_same.then(|| self.prepare(found, source))))
     }
 
-    fn walked<'a>(
+    /// Builds a document, from `prepared` if this builder made that; what the mapping under which it was
+    /// ordered does not take of `source` is left out, so that it is the same on each copy and after a replay.
+    pub(crate) fn build(
         &self,
-        id: &str,
-        source: &'a [u8],
-    ) -> Result<walk::WalkOutcome<'a>, DocumentError> {
-        let by = walk::Strictness {
-            id,
-            most_nested: self.most_nested,
+        identity: &Identity<'_>,
+        source: &[u8],
+        prepared: Option<PreparedDocument>,
+    ) -> TantivyDocument {
+        let is_of_all = identity.mapping >= self.newest;
+        let prepared = prepared.filter(|prepared| is_of_all && prepared.by == self.number);
+        let mut document = match prepared {
+            Some(prepared) => prepared.document,
+            None => {
+                let mut found = self.parser.walk_leniently(source);
+                self.add_constants(&mut found);
+                if !is_of_all {
+                    let has = |number: u32| self.has(number, identity.mapping);
+                    found.values.retain(|(number, _)| has(*number));
+                    found.ignored.retain(|number| has(*number));
+                }
+                self.filled(found, source)
+            }
         };
-        let mut walked = walk::strictly(&self.plan, by, source)?;
-        // What is hidden is checked and kept nowhere.
-        let hidden = std::mem::take(&mut walked.hidden);
-        for (node, value) in walked.values.iter().chain(&hidden) {
-            self.check_terms(*node, value)?;
-        }
-        Ok(walked)
+        self.add_identity(&mut document, identity, source);
+        document
     }
 
-    /// Refuses text of which the index could not hold a term. Only text that is longer than such a
-    /// term is analysed for it; what is applied is not looked at again.
-    fn check_terms(&self, node: u32, value: &FieldValue<'_>) -> Result<(), DocumentError> {
-        let node = self.plan.node(node);
-        let (NodeKind::Leaf(leaf), FieldValue::Text(text)) = (&node.kind, value) else {
-            return Ok(());
-        };
-        let Some(analyzer) = leaf
-            .analyzer
-            .as_ref()
-            .filter(|_| text.len() > MAX_TERM_BYTES)
-        else {
-            return Ok(());
-        };
-        // Long texts are mostly prose, which need not be analysed to know.
-        let mut runs = text.as_bytes().split(u8::is_ascii_whitespace);
-        if analyzer.splits_at_white_space() && runs.all(|run| run.len() <= MAX_TERM_BYTES) {
-            return Ok(());
+    /// Returns whether a field was there in some version of the mapping.
+    fn has(&self, number: u32, version: MappingVersion) -> bool {
+        self.targets[number as usize].is_some_and(|target| target.since <= version)
+    }
+
+    /// Prepares the document that `source` is, of which all values are there.
+    fn prepare(&self, mut found: WalkOutcome<'_>, source: &[u8]) -> PreparedDocument {
+        self.add_constants(&mut found);
+        PreparedDocument {
+            document: self.filled(found, source),
+            by: self.number,
         }
-        let mut is_immense = false;
-        analyzer.analyze_into(text, &mut |token| {
-            is_immense |= token.text.len() > MAX_TERM_BYTES;
+    }
+
+    /// Adds the values that every document has; one that says them too has them once, as terms are.
+    fn add_constants(&self, found: &mut WalkOutcome<'_>) {
+        let constants = self.constants.iter();
+        let values = constants.map(|(number, value)| {
+            let value = FieldValue::Text(value.clone().into());
+            (*number, value)
         });
-        if is_immense {
-            let field = node.path.to_string();
-            return Err(DocumentError::ImmenseTerm { field });
+        found.values.extend(values);
+    }
+
+    /// Returns a document of what was found, with room for its source.
+    fn filled(&self, found: WalkOutcome<'_>, source: &[u8]) -> TantivyDocument {
+        let WalkOutcome {
+            mut values,
+            mut ignored,
+            ..
+        } = found;
+        self.sort(&mut values);
+        self.leave_out_far(&mut values);
+        let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
+        self.add_tokens(&mut document, &values);
+        let mut last = None;
+        for (number, value) in &values {
+            let Some(target) = self.targets[*number as usize] else {
+                continue;
+            };
+            if target.is_kept {
+                add(&mut document, target.column, value);
+            }
+            if let Some(keys) = target.keys {
+                add_to_key(&mut document, keys, value);
+            }
+            if let Some(ordinal) = target.listed.filter(|_| last != Some(*number)) {
+                document.add_u64(self.fields.system().present, ordinal);
+            }
+            last = Some(*number);
         }
-        Ok(())
+        ignored.sort_unstable();
+        ignored.dedup();
+        for number in ignored {
+            if let Some(target) = self.targets[number as usize] {
+                let ordinal = names::IGNORED | target.ordinal;
+                document.add_u64(self.fields.system().present, ordinal);
+            }
+        }
+        document
+    }
+
+    /// Adds the tokens of text that is sorted and aggregated by them, each once and in order. Values of a field stand
+    /// together.
+    fn add_tokens(&self, document: &mut TantivyDocument, values: &[(u32, FieldValue<'_>)]) {
+        for run in values.chunk_by(|(a, _), (b, _)| a == b) {
+            let target = run
+                .first()
+                .and_then(|(number, _)| self.targets[*number as usize]);
+            let Some(column) = target.and_then(|target| target.tokens) else {
+                continue;
+            };
+            let mut tokens = BTreeSet::new();
+            for (number, value) in run {
+                if let Some((analyzer, text)) = self.analyzed(*number, value) {
+                    analyzer.analyze_into(text, &mut |token| {
+                        if !tokens.contains(token.text) {
+                            tokens.insert(token.text.to_owned());
+                        }
+                    });
+                }
+            }
+            for token in tokens {
+                document.add_text(column, token);
+            }
+        }
+    }
+
+    /// Brings the values of each field together; those of columns into order, and equal terms and
+    /// addresses into one, as doc values are defined.
+    fn sort(&self, values: &mut Vec<(u32, FieldValue<'_>)>) {
+        values.sort_by_key(|(number, _)| *number);
+        let mut rest = values.as_mut_slice();
+        while let Some((number, _)) = rest.first() {
+            let number = *number;
+            let len = rest
+                .iter()
+                .take_while(|(other, _)| *other == number)
+                .count();
+            let (run, after) = rest.split_at_mut(len);
+            if len > 1 && self.targets[number as usize].is_some_and(|target| target.is_sorted) {
+                run.sort_by(|(_, a), (_, b)| total_order(a, b));
+            }
+            rest = after;
+        }
+        values.dedup_by(|(a, this), (b, before)| {
+            let is_in_set = matches!(this, FieldValue::Text(_) | FieldValue::Ip(_));
+            let is_kept_once = |target: Target| target.is_sorted && is_in_set;
+            a == b && this == before && self.targets[*a as usize].is_some_and(is_kept_once)
+        });
+    }
+
+    /// Leaves out values of text that would begin beyond [`tokens::MAX_POSITION`] of their field: they
+    /// stay in `_source` and are not found. Values of a field stand together.
+    ///
+    /// A document that might have such values is analysed twice: more than a megabyte of text, or more
+    /// gaps than that many positions hold.
+    fn leave_out_far(&self, values: &mut Vec<(u32, FieldValue<'_>)>) {
+        let most = |(number, value): &(u32, FieldValue<'_>)| {
+            let analyzed = self.analyzed(*number, value);
+            analyzed.map_or(0, |(analyzer, text)| {
+                tokens::most_positions(analyzer, text.len())
+            })
+        };
+        let limit = u64::from(tokens::MAX_POSITION);
+        if values.iter().map(most).sum::<u64>() <= limit {
+            return;
+        }
+        let num_values = values.len();
+        let mut ruler = tokens::Ruler::default();
+        let (mut field, mut begin) = (None, 0);
+        values.retain(|(number, value)| {
+            let Some((analyzer, text)) = self.analyzed(*number, value) else {
+                return true;
+            };
+            if field != Some(*number) {
+                (field, begin) = (Some(*number), 0);
+            }
+            let is_within = begin <= limit;
+            if is_within {
+                begin += ruler.measure(analyzer, text);
+            }
+            is_within
+        });
+        let num_left_out = num_values - values.len();
+        if num_left_out > 0 {
+            tracing::warn!(num_left_out, "values beyond the last position of a field");
+        }
+    }
+
+    /// Returns a value that is analysed, with its analyzer.
+    fn analyzed<'a>(
+        &'a self,
+        number: u32,
+        value: &'a FieldValue<'_>,
+    ) -> Option<(&'a Analyzer, &'a str)> {
+        let analyzer = self.analyzers[number as usize].as_ref()?;
+        match value {
+            FieldValue::Text(text) => Some((analyzer, &**text)),
+            _ => None,
+        }
+    }
+
+    fn add_identity(&self, document: &mut TantivyDocument, identity: &Identity<'_>, source: &[u8]) {
+        let system = self.fields.system();
+        document.add_text(system.id, identity.id.as_str());
+        document.add_u64(system.id_hash, tie_break_hash(identity.id.as_str()));
+        document.add_u64(system.seq_no, identity.seq_no.0);
+        document.add_u64(system.version, identity.version.0);
+        document.add_u64(system.term, identity.term.0);
+        if let Some(routing) = identity.routing {
+            document.add_text(system.routing, routing);
+        }
+        // Stored either way and never indexed; tantivy writes a text in one piece, but bytes one by one.
+        match std::str::from_utf8(source) {
+            Ok(text) => document.add_text(system.source, text),
+            Err(_) => document.add_bytes(system.source, source),
+        }
     }
 }
+
+/// Orders values of one field; across types the order means nothing.
+fn total_order(a: &FieldValue<'_>, b: &FieldValue<'_>) -> std::cmp::Ordering {
+    match (a, b) {
+        (FieldValue::Text(a), FieldValue::Text(b)) => a.cmp(b),
+        (FieldValue::I64(a), FieldValue::I64(b)) | (FieldValue::Date(a), FieldValue::Date(b)) => {
+            a.cmp(b)
+        }
+        (FieldValue::U64(a), FieldValue::U64(b)) => a.cmp(b),
+        (FieldValue::F64(a), FieldValue::F64(b)) => a.total_cmp(b),
+        (FieldValue::Bool(a), FieldValue::Bool(b)) => a.cmp(b),
+        (FieldValue::Ip(a), FieldValue::Ip(b)) => a.cmp(b),
+        _ => std::cmp::Ordering::Equal,
+    }
+}
+
+/// Returns the analyzer of each field; one for all fields that name it.
+fn analyzers_of(parser: &DocumentParser, analyzers: &AnalyzerRegistry) -> Vec<Option<Analyzer>> {
+    let mut by_number = vec![None; parser.num_nodes()];
+    let mut by_name = HashMap::new();
+    for field in parser.fields() {
+        if let FieldKind::Text {
+            analyzer: name,
+            index: true,
+            ..
+        } = field.kind
+        {
+            let made = || tokens::analyzer_or_standard(analyzers, name);
+            let analyzer: &mut Analyzer = by_name.entry(name.as_str()).or_insert_with(made);
+            by_number[field.number as usize] = Some(analyzer.clone());
+        }
+    }
+    by_number
+}
+
+/// Returns the field of the columns of keys, where `path` is one of values behind their keys, or of features.
+fn keys_of(fields: &Fields, path: &str, kind: &FieldKind) -> Option<Column> {
+    let root = match kind.is_of_features() {
+        true => path,
+        false => path.rsplit_once('.').filter(|_| kind.is_keyed())?.0,
+    };
+    Some(fields.columns_of_keys(root)?.column)
+}
+
+/// Adds the value behind a key to the column of that key.
+fn add_to_key(document: &mut TantivyDocument, keys: Column, value: &FieldValue<'_>) {
+    let (key, value) = match value {
+        FieldValue::Text(term) => match term.split_once(KEY_END) {
+            Some((key, value)) => (key, OwnedValue::Str(value.to_owned())),
+            None => return,
+        },
+        FieldValue::Feature { name, value } => (&**name, OwnedValue::F64(*value)),
+        _ => return,
+    };
+    document.add_object(keys, [(names::key_name(key), value)].into());
+}
+
+fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {
+    match value {
+        FieldValue::Text(text) => document.add_text(column, text),
+        FieldValue::I64(value) | FieldValue::Date(value) => document.add_i64(column, *value),
+        FieldValue::U64(value) => document.add_u64(column, *value),
+        FieldValue::F64(value) => document.add_f64(column, *value),
+        FieldValue::Bool(value) => document.add_bool(column, *value),
+        FieldValue::Ip(value) => document.add_ip_addr(column, *value),
+        // It has a column of its own.
+        FieldValue::Feature { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,13 +8,13 @@
 //! N = the most documents that have one of the fields, n = the most that hold the text in one of them
 //! ```
 
+use gleaner_partial::score::bm25;
+use gleaner_partial::score::model::TermNumbers;
 use gleaner_query::resolved::{Bm25, Clause};
 use tantivy::{DocId, SegmentReader};
 
-use super::bm25;
 use super::canonical::{Asked, Cursor, Frequencies, group_cursor};
 use super::function::Numbers;
-use super::model::TermNumbers;
 use crate::EngineError;
 use crate::lower::Scope;
 
@@ -32,7 +32,7 @@ pub(crate) struct Combined {
 /// Returns the numbers that several fields have in common.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`] when the root did not send them.
+/// `EvaluationError::MissingStatistics` when the root did not send them.
 pub(super) fn common(scope: &Scope<'_>, clauses: &[Clause]) -> Result<TermNumbers, EngineError> {
     let (mut documents, mut matching) = (0, 0);
     for clause in clauses {

@@ -36,9 +36,8 @@
 
 use std::sync::LazyLock;
 
+use gleaner_partial::score::bm25::{LengthNorms, length_of, norm_of};
 use gleaner_query::resolved::Bm25;
-
-use super::bm25::{LengthNorms, length_of, norm_of};
 
 /// What tantivy takes a block's best document by (`tantivy::query::Bm25Weight`).
 const STORED: Bm25 = Bm25::DEFAULT;

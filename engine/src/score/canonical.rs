@@ -73,7 +73,7 @@ impl Cursor {
     /// Opens a cursor for `clause`, its score multiplied by `boost`.
     ///
     /// # Errors
-    /// [`EngineError::MissingStatistics`], and when the segment cannot be read.
+    /// `EvaluationError::MissingStatistics`, and when the segment cannot be read.
     pub(crate) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
@@ -235,7 +235,7 @@ impl Cursor {
 
     /// Returns the score of `doc`, `None` where it does not match. `doc` never falls.
     ///
-    /// It counts for nothing unless [`Control::check_whole`](crate::control::Control::check_whole) says
+    /// It counts for nothing unless [`Control::check_whole`](gleaner_partial::control::Control::check_whole) says
     /// afterwards that the scope's control has cut nothing short.
     pub(crate) fn score(&mut self, doc: DocId) -> Option<f64> {
         match self {
@@ -339,7 +339,7 @@ fn bool_cursor(
         ..
     } = clause
     else {
-        return Err(EngineError::Internal("not a bool clause".to_owned()));
+        return Err(EngineError::internal("not a bool clause"));
     };
     let minimum_should_match = clause.minimum_should_match();
     let asked_of_should = if minimum_should_match == should.len() {

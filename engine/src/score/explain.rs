@@ -8,6 +8,9 @@ mod across;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
+use gleaner_partial::control::Control;
+use gleaner_partial::score::bm25::norm_of;
+use gleaner_partial::score::model::{Model, TermNumbers};
 use gleaner_query::answer::Explanation;
 use gleaner_query::dsl::BoostMode;
 use gleaner_query::resolved::{
@@ -15,10 +18,7 @@ use gleaner_query::resolved::{
 };
 use tantivy::{DocId, SegmentReader};
 
-use super::bm25::norm_of;
 use super::canonical::{Asked, Cursor};
-use super::model::{Model, TermNumbers};
-use crate::control::Control;
 use crate::filter_cache::FilterCache;
 use crate::lower::Scope;
 use crate::view::split_place;
@@ -27,7 +27,7 @@ use crate::{EngineError, View};
 /// Explains the score of the document at `place`; `None` where the query does not match it.
 ///
 /// # Errors
-/// [`EngineError::MissingStatistics`], when the index cannot be read, and when `control` stops it.
+/// `EvaluationError::MissingStatistics`, when the index cannot be read, and when `control` stops it.
 pub(crate) fn explain(
     view: &Arc<View>,
     place: u64,
@@ -40,7 +40,7 @@ pub(crate) fn explain(
         .get(ord as usize)
         .filter(|s| doc < s.reader().max_doc());
     let segment = segment
-        .ok_or_else(|| EngineError::Internal(format!("place {place:#x} is not of this view")))?;
+        .ok_or_else(|| EngineError::internal(format!("place {place:#x} is not of this view")))?;
     let control = Arc::new(control.apart());
     let scope = Scope {
         view,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
+use gleaner_partial::control::{Control, Refusal};
 use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
 use gleaner_query::search::SortMode;
@@ -18,7 +19,6 @@ use twox_hash::XxHash3_64;
 
 use super::canonical::{Asked, Cursor, holds};
 use crate::EngineError;
-use crate::control::{Control, Refusal};
 use crate::doc_values::{DocValues, PointColumn};
 use crate::lower::{self, Scope};
 use crate::schema::names;

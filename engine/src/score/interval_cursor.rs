@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
+use gleaner_partial::control::{Control, Pace, Stop};
 use gleaner_query::resolved::{IntervalScoring, Intervals};
 use tantivy::postings::SegmentPostings;
 use tantivy::schema::IndexRecordOption;
@@ -15,7 +16,6 @@ use super::canonical::{Lengths, read};
 use super::intervals::{Algebra, Interval};
 use super::phrase::read_positions;
 use crate::EngineError;
-use crate::control::{Control, Pace, Stop};
 use crate::lower::{Scope, require_index};
 
 /// Finds intervals in the documents of a segment, forwards only.
@@ -34,7 +34,7 @@ impl IntervalMatcher {
     /// Opens the words of `intervals` in a segment.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for a field that is not indexed, and when the segment cannot be read.
+    /// `EvaluationError::Query` for a field that is not indexed, and when the segment cannot be read.
     pub(crate) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
@@ -108,7 +108,7 @@ impl IntervalCursor {
     /// Opens `intervals`, their score multiplied by `boost`; `None` where the segment has no document with the field.
     ///
     /// # Errors
-    /// [`EngineError::MissingStatistics`], and as [`IntervalMatcher::open`].
+    /// `EvaluationError::MissingStatistics`, and as [`IntervalMatcher::open`].
     pub(crate) fn open(
         scope: &Scope<'_>,
         reader: &SegmentReader,
@@ -156,5 +156,5 @@ fn idf(scope: &Scope<'_>, field: &FieldPath, terms: &[&str]) -> Result<f64, Engi
     terms.sort_unstable();
     terms.dedup();
     let terms: Vec<String> = terms.into_iter().map(str::to_owned).collect();
-    scope.model.phrase_idf(field, &[(0, terms)])
+    Ok(scope.model.phrase_idf(field, &[(0, terms)])?)
 }

@@ -9,10 +9,9 @@
 //! with its square.
 
 use gleaner_model::FieldPath;
+use gleaner_partial::control::{Control, Pace, Stop};
 use gleaner_query::dsl::IntervalRelation;
 use gleaner_query::resolved::{IntervalOrder, IntervalSource};
-
-use crate::control::{Control, Pace, Stop};
 
 /// A run of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::{Control, Pace, Stop};
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::{DocId, DocSet};
 
 use super::window::{Room, Slot, Window};
-use crate::control::{Control, Pace, Stop};
 
 /// Finds a phrase in the documents of a segment, forwards only.
 pub(crate) struct PhraseMatcher {

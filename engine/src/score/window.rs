@@ -15,7 +15,7 @@ mod tests;
 use std::collections::HashMap;
 use std::ops::Deref;
 
-use crate::control::{Control, Pace, Stop};
+use gleaner_partial::control::{Control, Pace, Stop};
 
 /// One position of a phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::Control;
+use gleaner_partial::score::model::Model;
 use gleaner_query::resolved::{Clause, ShardQuery, Similarities, Statistics};
 use roaring::RoaringBitmap;
 
 use super::{SearchEnv, Target};
 use crate::EngineError;
 use crate::aggregate::{AggregationEnv, FilterDocuments, Plan};
-use crate::control::Control;
 use crate::filter_cache::{FilterCache, collect_bitmap};
 use crate::lower::{self, Scope};
-use crate::score::model::Model;
 use crate::view::{SegmentView, View};
 
 /// Finds the live documents of filters inside aggregations; nothing in them is scored.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gleaner_model::SeqNo;
+use gleaner_partial::control::Control;
 use gleaner_query::answer::{ShardHit, ShardHits, SortValue};
 use gleaner_query::resolved::TieBreak;
 use tantivy::DocId;
@@ -13,7 +14,6 @@ use super::rank;
 use super::request::Request;
 use super::sorting::{self, SortedHit};
 use crate::EngineError;
-use crate::control::Control;
 use crate::score::canonical::Cursor;
 use crate::score::top::{ScoredDocument, SharedTop};
 use crate::view::split_place;

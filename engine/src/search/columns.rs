@@ -13,7 +13,7 @@ pub(super) type Columns = SmallVec<[Option<Column>; 4]>;
 /// Returns the columns of the `fields` of words; `None` when one of them is not a text field on the shard.
 ///
 /// # Errors
-/// [`EngineError::Query`] for fields that cannot be searched.
+/// `EvaluationError::Query` for fields that cannot be searched.
 pub(super) fn of_text<'q>(
     view: &View,
     fields: impl Iterator<Item = &'q FieldPath>,

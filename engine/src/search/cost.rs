@@ -3,11 +3,10 @@
 //! Does: count the terms that are read side by side, and the automata of patterns. Does not: count what is
 //! found. Called by: a request as it is made ready.
 
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, Reservation};
+use gleaner_partial::pattern;
 use gleaner_query::resolved::{Clause, Pattern, ShardQuery};
-
-use crate::EngineError;
-use crate::control::{Control, Reservation};
-use crate::expand;
 
 /// Bytes of a term that is read in one segment: a block of documents and frequencies, its place in the list,
 /// its bound, and the scorer around them. 65,536 terms of one fuzzy term took 820 MB, some 12 kB each.
@@ -16,13 +15,13 @@ const TERM_BYTES: u64 = 12 << 10;
 /// Charges what all clauses of `query` take where `num_at_once` segments are read at the same time.
 ///
 /// # Errors
-/// [`EngineError::CircuitBreaking`] when there is no room for it.
+/// `EvaluationError::CircuitBreaking` when there is no room for it.
 pub(super) fn charge(
     query: &ShardQuery,
     num_at_once: usize,
     control: &Control,
     held: &mut Reservation,
-) -> Result<(), EngineError> {
+) -> Result<(), EvaluationError> {
     let mut charging = FilterCharge {
         bytes_of_term: TERM_BYTES * num_at_once.max(1) as u64,
         control,
@@ -41,7 +40,7 @@ struct FilterCharge<'a> {
 }
 
 impl FilterCharge<'_> {
-    fn clause(&mut self, clause: &Clause) -> Result<(), EngineError> {
+    fn clause(&mut self, clause: &Clause) -> Result<(), EvaluationError> {
         // What other clauses match is gathered into bitmaps, term by term.
         match clause {
             Clause::Exact { .. } => self.terms(1)?,
@@ -52,13 +51,13 @@ impl FilterCharge<'_> {
         inside.try_for_each(|(_, clause)| self.clause(clause))
     }
 
-    fn terms(&mut self, number: usize) -> Result<(), EngineError> {
+    fn terms(&mut self, number: usize) -> Result<(), EvaluationError> {
         self.held.grow(self.bytes_of_term * number as u64)
     }
 
     /// A search holds the automata of all its patterns.
-    fn pattern(&mut self, pattern: &Pattern) -> Result<(), EngineError> {
-        match expand::automaton(pattern, self.control) {
+    fn pattern(&mut self, pattern: &Pattern) -> Result<(), EvaluationError> {
+        match pattern::automaton(pattern, self.control) {
             Ok(automaton) => self.held.grow(automaton.size_bytes() as u64),
             // Whatever lowers the clause says what is wrong with it, and for which shard.
             Err(_) => Ok(()),
@@ -69,11 +68,11 @@ impl FilterCharge<'_> {
 #[cfg(test)]
 mod tests {
     use gleaner_model::FieldPath;
+    use gleaner_partial::control::MemoryAccount;
 
     use super::*;
-    use crate::control::MemoryAccount;
 
-    fn charged(query: Clause, num_at_once: usize) -> Result<u64, EngineError> {
+    fn charged(query: Clause, num_at_once: usize) -> Result<u64, EvaluationError> {
         let account = MemoryAccount::root("request", 64 << 20);
         let mut held = account.reserve(0)?;
         let query = ShardQuery::best(query, std::sync::Arc::default(), 10);
@@ -95,7 +94,7 @@ mod tests {
         let nested = Clause::Constant(Box::new(blended(50)));
         assert_eq!(charged(nested, 1).unwrap(), one);
         let refused = charged(blended(65_536), 1).unwrap_err();
-        assert!(matches!(refused, EngineError::CircuitBreaking { .. }));
+        assert!(matches!(refused, EvaluationError::CircuitBreaking { .. }));
     }
 
     #[test]

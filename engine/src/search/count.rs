@@ -6,12 +6,12 @@
 
 use std::sync::atomic::Ordering;
 
+use gleaner_partial::control::Control;
 use gleaner_query::resolved::Clause;
 use tantivy::query::Weight;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet};
 
 use super::request::{Request, Shard};
-use crate::control::Control;
 use crate::lower;
 use crate::statistics::live_frequency;
 use crate::view::SegmentView;

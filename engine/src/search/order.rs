@@ -37,7 +37,7 @@ impl Order {
     /// Reads order and starting point of a query.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for a starting point that does not fit the order.
+    /// `EvaluationError::Query` for a starting point that does not fit the order.
     pub(super) fn of(query: &ShardQuery) -> Result<Self, EngineError> {
         if query.top == 0 {
             return Ok(Self::None);
@@ -59,7 +59,7 @@ impl Order {
             });
             let score = match after.keys.first() {
                 Some(SortValue::F64(score)) => *score,
-                other => return Err(EngineError::Internal(format!("{other:?} is no score"))),
+                other => return Err(EngineError::internal(format!("{other:?} is no score"))),
             };
             let shard = after.shard;
             return Ok(Self::Score(Some(AfterScore { score, tie, shard })));
@@ -68,7 +68,7 @@ impl Order {
             return Ok(Self::Score(None));
         };
         let refuse =
-            || EngineError::Query(format!("search_after {values:?} does not fit the sort"));
+            || EngineError::query(format!("search_after {values:?} does not fit the sort"));
         let score = values
             .first()
             .and_then(serde_json::Value::as_f64)

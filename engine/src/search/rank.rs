@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use gleaner_model::DocumentId;
+use gleaner_partial::control::Control;
 use tantivy::DocId;
 
 use super::order::{AfterScore, Order};
 use super::request::{Request, Shard};
 use crate::EngineError;
-use crate::control::Control;
 use crate::lower::Scope;
 use crate::score::canonical::{Asked, Cursor};
 use crate::score::top::ScoredDocument;
@@ -86,7 +86,7 @@ impl<'r, 'q> Ranker<'r, 'q> {
         let score = cursor.score(doc);
         self.request.env.control.check_whole()?;
         score.map(|score| score as f32).ok_or_else(|| {
-            EngineError::Internal(format!("document {doc} matches and has no canonical score"))
+            EngineError::internal(format!("document {doc} matches and has no canonical score"))
         })
     }
 }

@@ -4,6 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use gleaner_partial::Aggregations;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Reservation, Stop};
+use gleaner_partial::score::model::Model;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::TrackTotal;
@@ -17,11 +21,8 @@ use super::shape::Shape;
 use super::sorting::SortedHit;
 use super::tally::{ShardTally, Tally};
 use super::{SearchEnv, Target, answer, cost, count, prune, tally, walk};
-use crate::control::{Reservation, Stop};
 use crate::lower::{self, Scope};
-use crate::partial::Aggregations;
 use crate::score::bound::Slack;
-use crate::score::model::Model;
 use crate::score::top::SharedTop;
 use crate::view::SegmentView;
 use crate::{EngineError, aggregate};
@@ -118,6 +119,12 @@ impl From<EngineError> for Unready {
             target: None,
             error,
         }
+    }
+}
+
+impl From<EvaluationError> for Unready {
+    fn from(error: EvaluationError) -> Self {
+        EngineError::from(error).into()
     }
 }
 
@@ -321,7 +328,7 @@ impl<'a> Request<'a> {
             let known = match count::known(&target.view, self.clause, self.env.control) {
                 Ok(known) => known,
                 // Every task will find the same and say that it is late.
-                Err(EngineError::DeadlineExceeded) => return Ok(None),
+                Err(EngineError::Evaluation(EvaluationError::DeadlineExceeded)) => return Ok(None),
                 Err(error) => return Err(Unready::at(index)(error)),
             };
             is_exact &= known.is_exact();
@@ -373,16 +380,17 @@ impl<'a> Request<'a> {
                 Err(stop) => Err(stop.into()),
             };
             if let Err(refused) = self.env.control.check_refused() {
-                shard.found.lock().error = Some(refused);
+                shard.found.lock().error = Some(refused.into());
                 return;
             }
             // The control says which errors are stops that tantivy carried through.
             match (outcome, self.env.control.check()) {
                 (_, Err(Stop::Cancelled)) => {
-                    shard.found.lock().error = Some(EngineError::Cancelled);
+                    shard.found.lock().error = Some(EvaluationError::Cancelled.into());
                 }
                 (Ok(()), _) => {}
-                (Err(EngineError::DeadlineExceeded), _) | (Err(_), Err(Stop::Deadline)) => {
+                (Err(EngineError::Evaluation(EvaluationError::DeadlineExceeded)), _)
+                | (Err(_), Err(Stop::Deadline)) => {
                     shard.is_late.store(true, Ordering::Relaxed);
                 }
                 (Err(error), Ok(())) => shard.found.lock().error = Some(error),

@@ -6,7 +6,6 @@
 
 mod bound;
 mod distance;
-mod field;
 mod group;
 mod key;
 pub(crate) mod mode;
@@ -14,13 +13,13 @@ mod start;
 
 use std::cmp::Ordering;
 
+use gleaner_partial::control::Control;
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::{compare_keys, keep_first_of_groups};
 use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
 use tantivy::DocId;
 
-pub use self::field::check_sort;
 use self::group::{BestOfGroups, GroupReader, RawGroup};
 pub(crate) use self::key::{KeyReader, Raw};
 use self::start::Start;
@@ -28,7 +27,6 @@ pub(super) use self::start::read_tie;
 use super::request::Request;
 use super::{SearchEnv, Target};
 use crate::EngineError;
-use crate::control::Control;
 use crate::score::top::{Heap, ScoredDocument};
 use crate::view::{SegmentView, place};
 
@@ -139,7 +137,7 @@ impl SegmentSorter<'_> {
     /// Offers a matching live document.
     pub(super) fn offer(&mut self, doc: DocId, score: Option<f32>) -> Result<(), EngineError> {
         let Some((first_reader, rest)) = self.readers.split_first() else {
-            return Err(EngineError::Internal("an order without keys".to_owned()));
+            return Err(EngineError::internal("an order without keys"));
         };
         let first = first_reader.read(doc, score, self.control)?;
         if let Some(worst) = self.kept.worst()

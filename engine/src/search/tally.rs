@@ -190,7 +190,7 @@ impl<'q> Tally<'q> {
     /// Makes the tally ready for a shard; `None` when one of its fields is not a text field there.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be searched.
+    /// `EvaluationError::Query` for fields that cannot be searched.
     pub(super) fn on_shard(&self, view: &View) -> Result<Option<ShardTally>, EngineError> {
         let fields = self.words.iter().map(|word| word.field);
         let columns = columns::of_text(view, fields)?;

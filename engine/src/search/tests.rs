@@ -6,6 +6,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, Pattern, Scalar, ShardQuery, Statistics, StatisticsRequest};
 use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
@@ -14,7 +16,6 @@ use serde_json::json;
 use super::{SearchEnv, Target, search, search_inline_below, search_timed};
 use crate::EngineError;
 use crate::aggregate::testing::{Index, Layout, mapping};
-use crate::control::{Control, MemoryAccount};
 use crate::filter_cache::{FilterCache, FilterCacheOptions};
 use crate::statistics::statistics;
 
@@ -299,7 +300,9 @@ fn a_filter_that_cannot_be_evaluated_is_told_whatever_matches() {
                 };
                 let query = query(&targets, clause);
                 let answers = run(|env| search(&targets, &query, env), None);
-                let [Err(EngineError::Query(reason))] = answers.as_slice() else {
+                let [Err(EngineError::Evaluation(EvaluationError::Query(reason)))] =
+                    answers.as_slice()
+                else {
                     panic!("{word}: {answers:?}");
                 };
                 assert!(reason.contains("[hidden]"), "{reason}");

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::Control;
 use tantivy::query::{Scorer, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
@@ -13,7 +15,6 @@ use super::request::{Request, Shard};
 use super::sorting::SegmentSorter;
 use crate::EngineError;
 use crate::aggregate::SegmentAggregator;
-use crate::control::Control;
 use crate::view::SegmentView;
 
 /// Documents of a block, at most.
@@ -47,7 +48,7 @@ pub(super) fn segment(
         match taken {
             Ok(false) => {}
             Ok(true) => break,
-            Err(late @ EngineError::DeadlineExceeded) => {
+            Err(late @ EngineError::Evaluation(EvaluationError::DeadlineExceeded)) => {
                 outcome = Err(late);
                 break;
             }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use gleaner_partial::control::Control;
+use gleaner_partial::score::bm25::length_of;
 use gleaner_query::resolved::FieldStatistics;
 use moka::sync::Cache;
 use parking_lot::RwLock;
@@ -10,10 +12,8 @@ use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocSet, TERMINATED, Term};
 
 use crate::EngineError;
-use crate::control::Control;
 use crate::doc_values::DocValues;
 use crate::schema::{FieldHandle, names};
-use crate::score::bm25::length_of;
 use crate::score::bound::Lengths;
 use crate::view::SegmentView;
 

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::FieldKind;
+use gleaner_partial::control::Control;
 use gleaner_query::resolved::FieldTotals;
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, TERMINATED};
 
 use super::indexed;
-use crate::control::Control;
 use crate::schema::FieldHandle;
 use crate::view::SegmentView;
 use crate::{EngineError, View};

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use gleaner_document::{DocumentParser, LateField};
 use gleaner_model::FieldPath;
 use tantivy::query::{EnableScoring, ExistsQuery, Query};
 use tantivy::schema::IndexRecordOption;
@@ -13,7 +14,6 @@ use tantivy::{DocId, DocSet, Term};
 
 use super::{CachePolicy, SegmentView, View, place};
 use crate::EngineError;
-use crate::schema::document::{DocumentParser, LateField};
 use crate::schema::names;
 
 /// Documents between two looks at whether the search for them goes on.

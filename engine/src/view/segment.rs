@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use gleaner_partial::control::Control;
 use parking_lot::RwLock;
 use tantivy::columnar::ColumnValues;
 use tantivy::index::SegmentId;
@@ -12,7 +13,6 @@ use tantivy::{DocId, SegmentReader};
 use super::id_filter::IdFilter;
 use super::stored::StoredReader;
 use crate::blocks::TextColumn;
-use crate::control::Control;
 use crate::copy::SegmentStats;
 use crate::doc_values::DecodedColumns;
 use crate::postings::Runs;

@@ -26,7 +26,7 @@ pub(super) fn open_index(
     let directory = directory.next_epoch()?;
     let meta = directory
         .meta()
-        .ok_or_else(|| EngineError::Internal("no meta".to_owned()))?;
+        .ok_or_else(|| EngineError::internal("no meta"))?;
     let meta: Value = parse(&meta)?;
     let schema: Schema = serde_json::from_value(meta["schema"].clone())
         .map_err(|error| EngineError::Corrupt(format!("the schema cannot be read: {error}")))?;
@@ -64,7 +64,7 @@ impl Writer {
         self.directory = self.directory.next_epoch()?;
         self.tantivy = None;
         let schema = serde_json::to_value(schema);
-        let schema = schema.map_err(|error| EngineError::Internal(error.to_string()))?;
+        let schema = schema.map_err(|error| EngineError::internal(error.to_string()))?;
         self.change_meta(|meta| meta["schema"] = schema)?;
         self.index = open_index(&self.directory, &self.share)?;
         Ok(())
@@ -86,7 +86,7 @@ impl Writer {
     /// Changes the meta in memory; only while tantivy's writer is closed.
     fn change_meta(&mut self, change: impl FnOnce(&mut Value)) -> Result<(), EngineError> {
         let meta = self.directory.meta();
-        let meta = meta.ok_or_else(|| EngineError::Internal("no meta".to_owned()))?;
+        let meta = meta.ok_or_else(|| EngineError::internal("no meta"))?;
         let mut meta = parse(&meta)?;
         change(&mut meta);
         self.directory.set_meta(meta.to_string().as_bytes())

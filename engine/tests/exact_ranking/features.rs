@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gleaner_engine::EngineError;
-use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::expand::expand;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::search::{SearchEnv, search};
 use gleaner_model::FieldPath;
 use gleaner_model::hash::tie_break_hash;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::{ShardHit, SortValue};
 use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern, Scalar, ShardQuery, Statistics};
 use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
@@ -267,11 +268,10 @@ fn a_cancelled_search_fails_and_a_late_one_answers_with_what_it_has() {
     let cancelled = Control::unlimited();
     cancelled.cancel();
     let answers = run(cancelled);
-    assert!(
-        answers
-            .iter()
-            .all(|answer| matches!(answer, Err(EngineError::Cancelled)))
-    );
+    assert!(answers.iter().all(|answer| matches!(
+        answer,
+        Err(EngineError::Evaluation(EvaluationError::Cancelled))
+    )));
     let late = run(Control::until(Instant::now()));
     assert!(
         late.iter()
@@ -298,7 +298,9 @@ fn too_large_a_window_breaks_the_circuit() {
     );
     assert!(matches!(
         answers[0],
-        Err(EngineError::CircuitBreaking { .. })
+        Err(EngineError::Evaluation(
+            EvaluationError::CircuitBreaking { .. }
+        ))
     ));
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::directory::Reading;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::search::{SearchEnv, Target, search};
@@ -17,6 +16,7 @@ use gleaner_model::{
     DocumentId, IndexUuid, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey, ShardNumber,
     Version,
 };
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use gleaner_query::resolved::{Clause, ShardQuery, Statistics, StatisticsRequest};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use gleaner_analysis::{AnalyzerRegistry, Limits};
-use gleaner_engine::schema::document::DocumentParser;
+use gleaner_document::DocumentParser;
 use gleaner_model::IndexMeta;
 use parking_lot::Mutex;
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gleaner_coordinator::Coordinator;
-use gleaner_engine::schema::document::DocumentParser;
+use gleaner_document::DocumentParser;
 use gleaner_model::{ClusterState, IndexMeta};
 
 use crate::copy::schema::analyzers_of;

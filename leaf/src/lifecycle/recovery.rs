@@ -160,7 +160,7 @@ impl Opener {
         let (meta, options) = self.engine_parts(key, index, analyzers);
         let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
         let opened = opened.await;
-        opened.unwrap_or_else(|error| Err(EngineError::Internal(error.to_string())))
+        opened.unwrap_or_else(|error| Err(EngineError::internal(error.to_string())))
     }
 
     /// Returns what an engine of the copy is opened with.

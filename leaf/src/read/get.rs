@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gleaner_engine::EngineError;
-use gleaner_engine::control::{Ledger, MemoryAccount};
 use gleaner_model::{DocumentId, SeqNo};
+use gleaner_partial::control::{Ledger, MemoryAccount};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Document, Documents, GetCall};
 
 use crate::copy::registry::OpenCopy;
 use crate::copy::shard::Shard;
-use crate::fault::{copy_fault, engine_fault, job_fault};
+use crate::fault::{copy_fault, evaluation_fault, job_fault};
 use crate::read::pool::caught;
 use crate::read::search::{Searcher, document};
 use crate::write::versions::{Latest, Written};
@@ -54,7 +54,7 @@ impl Searcher {
         // Before the reading too: a copy that finds its primary meanwhile still answers from what it had.
         let was_stale = !call.realtime && copy.may_be_stale();
         let ledger = Ledger::open(&self.query_memory());
-        let ledger = ledger.map_err(|error| engine_fault(shard.key, &error))?;
+        let ledger = ledger.map_err(|error| evaluation_fault(shard.key, &error))?;
         let reading = Arc::clone(shard);
         // Reading takes page faults and decompression, which the runtime's threads must not wait for.
         let read = move || {
@@ -122,7 +122,7 @@ impl Primary {
         let mut read = self.contents_at(&in_log, limit).await?;
         let num_bytes: usize = read.values().map(|content| content.source.len()).sum();
         let held = memory.reserve(num_bytes as u64);
-        held.map_err(|error| engine_fault(shard.key, &error))?;
+        held.map_err(|error| evaluation_fault(shard.key, &error))?;
         let written = latest.into_iter().filter_map(|(id, latest)| {
             let content = match latest.document {
                 Written::Deleted(_) => None,

@@ -10,9 +10,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use gleaner_engine::control::Control;
 use gleaner_model::metric;
 use gleaner_model::node_stats::PoolStats;
+use gleaner_partial::control::Control;
 use gleaner_proto::LeafFault;
 use tokio::sync::oneshot;
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::postings::{DocumentPlace, PageOf, locate, page};
 use gleaner_engine::{EngineError, View, statistics};
 use gleaner_model::SeqNo;
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_proto::LeafFault;
 use gleaner_proto::postings::{
     LocateAnswer, LocateCall, LocateSet, LocatedDocument, MAX_PAGE, PostingsAnswer, PostingsCall,

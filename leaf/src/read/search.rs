@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use gleaner_engine::control::{Control, Ledger, MemoryAccount};
 use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::postings::places_of;
@@ -14,6 +13,7 @@ use gleaner_engine::{
     EngineError, StoredDocument, View, expand, explain, fetch, search, statistics,
 };
 use gleaner_model::metric;
+use gleaner_partial::control::{Control, Ledger, MemoryAccount};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::Document;
 use gleaner_proto::search::{
@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use crate::LeafOptions;
 use crate::copy::registry::CopyRegistry;
 use crate::copy::shard::{Counters, Shard};
-use crate::fault::{copy_fault, engine_fault, job_fault};
+use crate::fault::{copy_fault, evaluation_fault, job_fault};
 use crate::read::pool::{Pool, PoolFault, caught};
 use crate::read::staleness::{copies_of, mark_stale};
 
@@ -300,7 +300,7 @@ impl Searcher {
         let ledger = match Ledger::open(&self.query_memory()) {
             Ok(ledger) => Arc::new(ledger),
             Err(error) => {
-                let refused = |asked: ShardView| Err(engine_fault(asked.shard, &error));
+                let refused = |asked: ShardView| Err(evaluation_fault(asked.shard, &error));
                 return asked.into_iter().map(refused).collect();
             }
         };

@@ -1,7 +1,7 @@
 //! Why a search found nothing in a shard, for roots that would ask in vain again.
 
-use gleaner_engine::control::Control;
 use gleaner_engine::{EngineError, View, extent};
+use gleaner_partial::control::Control;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Extent, ShardQuery, Unmatched};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{CoordinatorError, update};
-use gleaner_engine::schema::document::{DocumentError, Growth};
+use gleaner_document::{DocumentError, Growth};
 use gleaner_model::{IndexMeta, Mapping, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::WriteFault;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use gleaner_engine::schema::document::{DocumentBuilder, DocumentParser, PreparedDocument, Read};
+use gleaner_document::DocumentParser;
+use gleaner_engine::schema::document::{DocumentBuilder, PreparedDocument, Read};
 use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
@@ -310,7 +311,7 @@ impl Planner<'_> {
         let id = item.id.as_str();
         let has_new_fields = match self.batch.builder {
             None => self.parser.has_new_fields(id, source).map_err(refused)?,
-            Some(builder) => match self.parser.read(id, source, builder).map_err(refused)? {
+            Some(builder) => match builder.read(self.parser, id, source).map_err(refused)? {
                 Read::NewFields => true,
                 Read::Known(prepared) => {
                     self.ready = prepared;

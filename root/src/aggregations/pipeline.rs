@@ -13,7 +13,7 @@ mod value;
 
 use std::sync::Arc;
 
-use gleaner_engine::EngineError;
+use gleaner_partial::EvaluationError;
 use gleaner_query::aggregation::{Aggregation, GapPolicy, Pipeline, PipelineKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 
@@ -23,12 +23,12 @@ use self::value::Numbers;
 /// Adds to `results`, which are of `aggregations`, what `pipelines` make of them.
 ///
 /// # Errors
-/// [`EngineError::Query`] for paths that lead to no number and expressions that cannot be evaluated.
+/// [`EvaluationError::Query`] for paths that lead to no number and expressions that cannot be evaluated.
 pub(super) fn apply(
     results: &mut Vec<AggregationResult>,
     aggregations: &[Aggregation],
     pipelines: &[Pipeline],
-) -> Result<(), EngineError> {
+) -> Result<(), EvaluationError> {
     for aggregation in aggregations {
         let mut named = results.iter_mut();
         if let Some(result) = named.find(|result| result.name == aggregation.name) {
@@ -45,7 +45,10 @@ pub(super) fn apply(
 }
 
 /// Adds what stands inside `result`, from the inside out.
-fn within(result: &mut AggregationResult, aggregation: &Aggregation) -> Result<(), EngineError> {
+fn within(
+    result: &mut AggregationResult,
+    aggregation: &Aggregation,
+) -> Result<(), EvaluationError> {
     let (siblings, parents): (Vec<_>, Vec<_>) = aggregation
         .pipelines
         .iter()
@@ -67,7 +70,7 @@ fn within(result: &mut AggregationResult, aggregation: &Aggregation) -> Result<(
 }
 
 /// Runs one pipeline over the buckets that it is in.
-fn over(buckets: &mut Vec<Bucket>, pipeline: &Pipeline) -> Result<(), EngineError> {
+fn over(buckets: &mut Vec<Bucket>, pipeline: &Pipeline) -> Result<(), EvaluationError> {
     let gaps = pipeline.gaps;
     match &pipeline.kind {
         // It is made where the results are.

@@ -1,8 +1,8 @@
 //! Shards that left terms out are asked again.
 
-use gleaner_engine::partial::key::{Key, ValueFormat, ValueKind};
-use gleaner_engine::partial::terms::{TermBucket, Terms};
-use gleaner_engine::partial::{Bucket, Partial};
+use gleaner_partial::key::{Key, ValueFormat, ValueKind};
+use gleaner_partial::terms::{TermBucket, Terms};
+use gleaner_partial::{Bucket, Partial};
 use gleaner_query::answer::{AggregationValue, BucketKey};
 use gleaner_query::search::parse_search;
 use serde_json::json;

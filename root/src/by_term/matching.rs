@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use gleaner_engine::EngineError;
+use gleaner_partial::EvaluationError;
 use gleaner_query::resolved::Clause;
 use roaring::RoaringTreemap;
 
@@ -14,7 +14,7 @@ pub(super) type Documents<'a> = Cow<'a, RoaringTreemap>;
 
 impl<'a> Evaluation<'a> {
     /// Returns the documents that match `clause`.
-    pub(super) fn matching(&self, clause: &Clause) -> Result<Documents<'a>, EngineError> {
+    pub(super) fn matching(&self, clause: &Clause) -> Result<Documents<'a>, EvaluationError> {
         self.control.check()?;
         if let Some((field, term)) = term_of(clause) {
             return Ok(Cow::Borrowed(&self.list(field, term)?.list.documents));
@@ -61,7 +61,7 @@ impl<'a> Evaluation<'a> {
         &self,
         minimum: usize,
         sets: Vec<Documents<'a>>,
-    ) -> Result<Documents<'a>, EngineError> {
+    ) -> Result<Documents<'a>, EvaluationError> {
         if minimum > sets.len() {
             return Ok(Cow::default());
         }

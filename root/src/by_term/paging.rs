@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use gleaner_engine::control::{MemoryAccount, Reservation};
 use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_partial::control::{MemoryAccount, Reservation};
 use gleaner_proto::postings::{ListOf, MAX_PAGE, PostingsAnswer, PostingsCall};
 use gleaner_proto::search::ShardView;
 use gleaner_proto::{LeafClient, LeafFault};

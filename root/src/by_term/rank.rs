@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gleaner_engine::EngineError;
-use gleaner_engine::control::{Control, MemoryAccount};
-use gleaner_engine::score::weights::TermWeights;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, MemoryAccount};
+use gleaner_partial::score::weights::TermWeights;
 use gleaner_query::resolved::{Clause, Similarities, Statistics};
 
 use super::best::{Best, BestHits};
@@ -48,7 +48,7 @@ pub(super) struct ShardToRank {
 #[derive(Debug)]
 pub(super) struct RankOutcome {
     /// Matches of each shard; a shard that was not counted for lack of time or memory is an error.
-    pub(super) totals: Vec<Result<u64, EngineError>>,
+    pub(super) totals: Vec<Result<u64, EvaluationError>>,
     pub(super) chosen: BestHits,
 }
 
@@ -102,7 +102,7 @@ impl RankJob {
         weights: &[TermWeights],
         control: &Control,
         best: &mut Best,
-    ) -> Result<u64, EngineError> {
+    ) -> Result<u64, EvaluationError> {
         let shard = &self.shards[at];
         let QueryToRank { clause, terms, .. } = &self.queries[shard.plan];
         let evaluation = Evaluation {

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use gleaner_engine::EngineError;
-use gleaner_engine::control::Control;
-use gleaner_engine::score::weights::TermWeights;
 use gleaner_model::FieldPath;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::Control;
+use gleaner_partial::score::weights::TermWeights;
 use gleaner_query::resolved::Clause;
 use roaring::RoaringTreemap;
 
@@ -32,10 +32,14 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn list(&self, field: &FieldPath, term: &str) -> Result<&'a TermList, EngineError> {
+    pub(super) fn list(
+        &self,
+        field: &FieldPath,
+        term: &str,
+    ) -> Result<&'a TermList, EvaluationError> {
         let at = self.terms.position(field, term);
         let list = at.and_then(|at| self.lists.get(at));
-        let missing = || EngineError::Internal(format!("no list of `{field}:{term}`"));
+        let missing = || EvaluationError::Internal(format!("no list of `{field}:{term}`"));
         Ok(list.ok_or_else(missing)?)
     }
 
@@ -45,7 +49,7 @@ impl<'a> Evaluation<'a> {
         clause: &Clause,
         boost: f64,
         documents: &RoaringTreemap,
-    ) -> Result<Vec<f64>, EngineError> {
+    ) -> Result<Vec<f64>, EvaluationError> {
         let mut scores = vec![0.0; documents.len() as usize];
         if let Some((field, term)) = term_of(clause) {
             self.each_of_term((field, term), boost, documents, |at, score| {
@@ -84,7 +88,7 @@ impl<'a> Evaluation<'a> {
         boost: f64,
         (documents, own): (&RoaringTreemap, &RoaringTreemap),
         sums: &mut [f64],
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), EvaluationError> {
         if let Some(term) = term_of(clause) {
             return self.each_of_term(term, boost, documents, |at, score| sums[at] += score);
         }
@@ -99,7 +103,7 @@ impl<'a> Evaluation<'a> {
         boost: f64,
         documents: &RoaringTreemap,
         mut take: impl FnMut(usize, f64),
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), EvaluationError> {
         let list = &self.list(field, term)?.list;
         if list.documents.is_empty() {
             return Ok(());
@@ -123,7 +127,7 @@ impl<'a> Evaluation<'a> {
         one: &RoaringTreemap,
         other: &RoaringTreemap,
         mut take: impl FnMut(usize, usize),
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), EvaluationError> {
         if one.len() * SPARSE < other.len() {
             return self.look_up(one, other, take);
         }
@@ -149,7 +153,7 @@ impl<'a> Evaluation<'a> {
         few: &RoaringTreemap,
         many: &RoaringTreemap,
         mut take: impl FnMut(usize, usize),
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), EvaluationError> {
         for (at, document) in (0..).zip(few.iter()) {
             self.check_at(at)?;
             if many.contains(document) {
@@ -159,7 +163,7 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    fn check_at(&self, at: u32) -> Result<(), EngineError> {
+    fn check_at(&self, at: u32) -> Result<(), EvaluationError> {
         if at.is_multiple_of(PER_CHECK) {
             self.control.check()?;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_engine::control::Control;
+use gleaner_partial::control::Control;
 use gleaner_query::answer::FetchedHit;
 use gleaner_query::source::{ShownSource, SourceFault};
 use tokio::time::Instant;

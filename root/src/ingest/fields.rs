@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{CoordinatorError, update};
-use gleaner_engine::{DocumentError, Growth};
+use gleaner_document::{DocumentError, Growth};
 use gleaner_model::{DocumentId, IndexMeta, IndexUuid, Mapping};
 use gleaner_proto::write::WriteFault;
 

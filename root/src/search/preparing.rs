@@ -1,7 +1,7 @@
 //! What is settled before any shard is asked: the window, its order, where it begins, and factors.
 
-use gleaner_engine::search::check_sort;
 use gleaner_model::{FieldKind, IndexMeta};
+use gleaner_partial::sorting::check_sort;
 use gleaner_query::QueryError;
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use gleaner_engine::partial::with_live_keys;
 use gleaner_model::{FieldPath, ShardNumber};
+use gleaner_partial::with_live_keys;
 use gleaner_query::resolved::{After, ShardQuery, TieBreak};
 use gleaner_query::search::{SearchRequest, SortKey};
 use gleaner_query::sort_value::{narrow_keys, narrowed};

@@ -459,7 +459,7 @@ fn what_stands_for_missing_values_is_one_key_in_all_indices() {
             let second = partials[order[1]].clone();
             merged.merge(second).expect("they fit together");
             let names = BTreeMap::new();
-            let context = crate::partial::FinalizeContext::new(&names);
+            let context = gleaner_partial::FinalizeContext::new(&names);
             let found = merged.finalize(&aggregations, &context);
             let found = found.expect("it is good").remove(0);
             assert_eq!(shown(&found), [(json!(["a", shown_as]), 2)], "{field}");

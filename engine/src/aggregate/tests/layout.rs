@@ -3,12 +3,12 @@
 use std::ops::Bound;
 
 use gleaner_model::FieldPath;
+use gleaner_partial::Partial;
 use gleaner_query::answer::AggregationValue;
 use gleaner_query::resolved::{Clause, Scalar};
 
 use super::super::testing::parse;
 use super::*;
-use crate::partial::Partial;
 
 /// One of everything, nested.
 fn request() -> Value {

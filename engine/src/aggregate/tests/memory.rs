@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
+use gleaner_partial::EvaluationError;
+use gleaner_partial::control::{Control, MemoryAccount};
+use gleaner_partial::{Aggregations, Partial};
 use gleaner_query::resolved::Clause;
 use roaring::RoaringBitmap;
 
 use super::*;
 use crate::aggregate::{AggregationEnv, FilterDocuments, Plan, testing};
-use crate::control::{Control, MemoryAccount};
 use crate::error::EngineError;
-use crate::partial::{Aggregations, Partial};
 use crate::view::{SegmentView, View};
 
 struct NoFilters;
@@ -71,13 +72,21 @@ fn keys_without_documents_are_paid_for_and_can_be_called_off() {
     assert!(attempt(1 << 20, &control).is_ok());
     let refused = attempt(100_000, &control);
     assert!(
-        matches!(refused, Err(EngineError::CircuitBreaking { .. })),
+        matches!(
+            refused,
+            Err(EngineError::Evaluation(
+                EvaluationError::CircuitBreaking { .. }
+            ))
+        ),
         "{refused:?}"
     );
     control.cancel();
     let stopped = attempt(1 << 20, &control);
     assert!(
-        matches!(stopped, Err(EngineError::Cancelled)),
+        matches!(
+            stopped,
+            Err(EngineError::Evaluation(EvaluationError::Cancelled))
+        ),
         "{stopped:?}"
     );
 }
@@ -98,7 +107,12 @@ fn the_content_of_top_hits_is_paid_for() {
     assert!(attempt(&json!(["n"])).is_ok());
     let refused = attempt(&json!(true));
     assert!(
-        matches!(refused, Err(EngineError::CircuitBreaking { .. })),
+        matches!(
+            refused,
+            Err(EngineError::Evaluation(
+                EvaluationError::CircuitBreaking { .. }
+            ))
+        ),
         "{refused:?}"
     );
 }
@@ -112,7 +126,12 @@ fn the_combinations_of_one_document_are_paid_for() {
     let control = Control::unlimited();
     let found = attempt(&documents, &request, (&[0], 1 << 20), &control);
     assert!(
-        matches!(found, Err(EngineError::CircuitBreaking { .. })),
+        matches!(
+            found,
+            Err(EngineError::Evaluation(
+                EvaluationError::CircuitBreaking { .. }
+            ))
+        ),
         "{found:?}"
     );
     let found = attempt(&documents, &request, (&[0], 1 << 30), &control);
@@ -135,7 +154,10 @@ fn reading_terms_can_be_called_off() {
         control.cancel();
         let stopped = attempt();
         assert!(
-            matches!(stopped, Err(EngineError::Cancelled)),
+            matches!(
+                stopped,
+                Err(EngineError::Evaluation(EvaluationError::Cancelled))
+            ),
             "{stopped:?}"
         );
     }
@@ -198,7 +220,7 @@ fn seen(found: &Aggregations) -> Vec<(u64, u64)> {
     let Partial::Tuples(tuples) = &found.0[0] else {
         panic!("not a page: {found:?}");
     };
-    let seen = |bucket: &crate::partial::Bucket| match &bucket.sub.0[0] {
+    let seen = |bucket: &gleaner_partial::Bucket| match &bucket.sub.0[0] {
         Partial::Numbers { numbers, .. } => (bucket.doc_count, numbers.count),
         other => panic!("not a number: {other:?}"),
     };

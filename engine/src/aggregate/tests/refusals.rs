@@ -1,5 +1,7 @@
 //! What cannot be aggregated is refused by name.
 
+use gleaner_partial::EvaluationError;
+
 use super::*;
 use crate::error::EngineError;
 
@@ -7,7 +9,7 @@ fn refused(request: &Value) -> String {
     let documents = vec![("d".to_owned(), json!({"tag": "a", "body": "text", "n": 1}))];
     let result = single(&documents).aggregate(&json!({"x": request}), &[]);
     match result {
-        Err(error @ EngineError::Query(_)) => error.to_string(),
+        Err(error @ EngineError::Evaluation(EvaluationError::Query(_))) => error.to_string(),
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -107,8 +109,9 @@ fn formats_that_write_no_dates_are_refused() {
 
 #[test]
 fn buckets_beyond_the_memory_limit_are_refused() {
+    use gleaner_partial::control::{Control, MemoryAccount};
+
     use crate::aggregate::{AggregationEnv, Plan, testing};
-    use crate::control::{Control, MemoryAccount};
 
     struct NoFilters;
     impl crate::aggregate::FilterDocuments for NoFilters {
@@ -148,7 +151,12 @@ fn buckets_beyond_the_memory_limit_are_refused() {
     let docs: Vec<u32> = (0..3_000).collect();
     let outcome = aggregator.collect_block(&docs, None);
     assert!(
-        matches!(outcome, Err(EngineError::CircuitBreaking { .. })),
+        matches!(
+            outcome,
+            Err(EngineError::Evaluation(
+                EvaluationError::CircuitBreaking { .. }
+            ))
+        ),
         "{outcome:?}"
     );
     drop(aggregator);

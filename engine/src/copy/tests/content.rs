@@ -139,7 +139,7 @@ fn occurrences_are_exact_before_and_after_a_merge() {
         totals: true,
     };
     let totals = |copy: &Copy| {
-        let control = crate::control::Control::unlimited();
+        let control = gleaner_partial::control::Control::unlimited();
         let counted = crate::statistics::statistics(&copy.index().view(), &wanted, &control);
         let counted = counted.expect("the index can be read");
         let totals = &counted.totals[&FieldPath::new("title")];

@@ -6,11 +6,11 @@
 //! A field is marked by its own words alone: those that `use_field` takes from another one are not known here, and of
 //! intervals with such words every one of the field's own is marked.
 
+use gleaner_partial::control::Stop;
 use gleaner_query::resolved::IntervalSource;
 
 use super::Pace;
 use super::phrase::{Marks, Places, Tokens};
-use crate::control::Stop;
 use crate::score::intervals::Algebra;
 
 /// Intervals that a query looks for.

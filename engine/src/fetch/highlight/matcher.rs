@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
+use gleaner_partial::control::{Control, Stop};
+use gleaner_partial::pattern::{self, TermAutomaton};
 use gleaner_query::resolved::{Clause, Scalar};
 
 use super::Pace;
 use super::intervals::IntervalMarker;
 use super::phrase::{Marks, Phrase, Tokens};
-use crate::aggregate::key_filter::matches;
-use crate::control::{Control, Stop};
 use crate::error::EngineError;
-use crate::expand::{self, TermAutomaton};
 
 /// A match in a text: bytes, on character boundaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +69,7 @@ impl Matcher {
                 self.num_terms += positions.len();
             }
             Clause::Pattern { field, pattern } if is_wanted(field) => {
-                let automaton = expand::automaton(pattern, control)?;
+                let automaton = pattern::automaton(pattern, control)?;
                 self.patterns.push((automaton, self.num_terms));
                 self.num_terms += 1;
             }
@@ -118,7 +117,7 @@ impl Matcher {
         let by_pattern = || {
             let mut patterns = self.patterns.iter();
             patterns
-                .find(|(automaton, _)| matches(automaton, term))
+                .find(|(automaton, _)| automaton.accepts(term))
                 .map(|(_, number)| *number)
         };
         let by_range = || {

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use gleaner_analysis::Token;
+use gleaner_partial::control::Stop;
 
 use super::Pace;
-use crate::control::Stop;
 use crate::score::window::{self, Room, Slot, Window};
 
 /// The tokens of a text by number, and which of the query's terms marks each.
@@ -194,9 +194,9 @@ impl Phrase {
 #[cfg(test)]
 mod tests {
     use gleaner_analysis::TokenKind;
+    use gleaner_partial::control::Control;
 
     use super::*;
-    use crate::control::Control;
 
     /// Marks a phrase that says one word forty times in a text that says it two hundred times.
     fn mark_all(control: &Control) -> Result<usize, Stop> {
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_long_phrase_can_be_stopped_while_it_is_compared_with_one_text() {
-        let control = Control::unlimited();
+        let control = Control::until_check(u64::MAX);
         assert_eq!(mark_all(&control), Ok(200));
         let checks = control.num_checks();
         assert!((60..100).contains(&checks), "{checks}");

@@ -194,3 +194,11 @@ fn slack_lets_pass_what_is_close() {
     let slack = Slack::of(3);
     assert!(slack.may_reach(2.5, 2.5) && !slack.may_reach(2.4, 2.5));
 }
+
+#[test]
+fn norms_stand_for_the_lengths_that_tantivy_writes() {
+    for id in 0..=u8::MAX {
+        let written = tantivy::fieldnorm::FieldNormReader::id_to_fieldnorm(id);
+        assert_eq!(length_of(usize::from(id)), written, "{id}");
+    }
+}

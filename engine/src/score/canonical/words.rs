@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
+use gleaner_partial::score::weights::TextWeight;
 use gleaner_query::resolved::Clause;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{Postings, SegmentPostings};
@@ -13,7 +14,6 @@ use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocId, SegmentReader, Term};
 
 use super::super::phrase::PhraseMatcher;
-use super::super::weights::TextWeight;
 use super::super::window;
 use super::{Asked, Cursor, Sum, holds};
 use crate::EngineError;
@@ -167,7 +167,7 @@ pub(super) fn phrase(
         slop,
     } = clause
     else {
-        return Err(EngineError::Internal("not a phrase".to_owned()));
+        return Err(EngineError::internal("not a phrase"));
     };
     let weight = boost * scope.model.phrase_idf(field, positions)?;
     let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {

@@ -20,7 +20,7 @@ impl Explainer<'_> {
             blend,
         } = clause
         else {
-            return Err(EngineError::Internal("not of several fields".to_owned()));
+            return Err(EngineError::internal("not of several fields"));
         };
         let share = match blend {
             Blend::OneField => return self.as_one_field(clause, clauses, weights, boost),

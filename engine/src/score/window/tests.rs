@@ -279,7 +279,7 @@ fn monotonous() -> (Vec<(u32, Vec<String>)>, String) {
 #[test]
 fn a_long_phrase_in_one_text_is_looked_after_while_it_is_compared() {
     let (phrase, text) = monotonous();
-    let control = Control::unlimited();
+    let control = Control::until_check(u64::MAX);
     let found = candidates_under(&control, &phrase, &text);
     assert_eq!(found.map(|found| found.len()), Ok(161));
     // 6,400 moves of which each is compared with 40 slots, and some more.
@@ -302,7 +302,7 @@ fn it_ends_at_the_look_that_finds_it_late() {
 fn the_first_tokens_cost_no_more_than_a_look_at_each_pair_of_slots() {
     let phrase = (0..1_024).map(|at| (at, vec!["a".to_owned()]));
     let phrase: Vec<(u32, Vec<String>)> = phrase.collect();
-    let control = Control::unlimited();
+    let control = Control::until_check(u64::MAX);
     let (slots, lists) = (slots(&phrase), stands(&phrase, &["a"; 1_024].join(" ")));
     let (mut room, mut pace) = (Room::default(), Pace::new(&control));
     let window = Window::open(&slots, &lists, &mut room, &mut pace);

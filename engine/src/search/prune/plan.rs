@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
+use gleaner_partial::score::bm25::LengthNorms;
+use gleaner_partial::score::model::Model;
 use gleaner_query::resolved::Clause;
 
 use super::tree::{self, Tree};
 use crate::EngineError;
 use crate::View;
 use crate::lower::{GateFilter, Scope};
-use crate::score::bm25::LengthNorms;
 use crate::score::bound::{MOST_TERMS, Scale};
-use crate::score::model::Model;
 use crate::search::columns::{self, Columns};
 use crate::search::shape::{RankedNode, Shape};
 
@@ -78,7 +78,7 @@ impl<'q> Plan<'q> {
     /// Weights are multiplied as `score::canonical` does, so that scores are the same to the bit.
     ///
     /// # Errors
-    /// [`EngineError::MissingStatistics`].
+    /// `EvaluationError::MissingStatistics`.
     pub(in crate::search) fn new(
         shape: &Shape<'q>,
         post_filter: Option<&'q Clause>,
@@ -110,7 +110,7 @@ impl<'q> Plan<'q> {
     /// Tells what is wrong with the gates on a shard of which none is opened.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be searched.
+    /// `EvaluationError::Query` for fields that cannot be searched.
     pub(in crate::search) fn check_gates(&self, scope: &Scope<'_>) -> Result<(), EngineError> {
         self.gates
             .iter()
@@ -228,7 +228,7 @@ impl<'q> Plan<'q> {
     /// Makes the plan ready for a shard; `None` when one of its fields is not a text field there.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be searched.
+    /// `EvaluationError::Query` for fields that cannot be searched.
     pub(in crate::search) fn on_shard(
         &self,
         view: &View,

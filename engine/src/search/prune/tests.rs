@@ -5,6 +5,7 @@ mod clock;
 use std::sync::Arc;
 
 use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{
     Bm25, Clause, ShardQuery, Similarities, Statistics, StatisticsRequest,
@@ -15,7 +16,6 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 use crate::aggregate::testing::{self, Index, Layout, mapping};
-use crate::control::{Control, MemoryAccount};
 use crate::filter_cache::{FilterCache, FilterCacheOptions};
 use crate::search::{SearchEnv, Target, search};
 use crate::statistics::statistics;

@@ -3,12 +3,13 @@
 
 use std::cmp::Ordering;
 
+use gleaner_partial::sorting::Kind;
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::compare_values;
 use tantivy::columnar::StrColumn;
 use tantivy::{f64_to_u64, i64_to_u64};
 
-use super::key::{KeyReader, Kind, Raw};
+use super::key::{KeyReader, Raw};
 use crate::EngineError;
 
 /// A value beside its place in a segment.

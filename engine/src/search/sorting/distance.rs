@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use gleaner_partial::control::{Control, MemoryAccount, Pace, Reservation};
+use gleaner_partial::sorting::check_points;
 use gleaner_query::search::{PointDistance, SortKey, SortMode};
 use tantivy::DocId;
 
-use super::field::check_points;
 use super::mode;
 use crate::EngineError;
-use crate::control::{Control, MemoryAccount, Pace, Reservation};
 use crate::doc_values::PointColumn;
 use crate::view::{SegmentView, View};
 
@@ -27,7 +27,7 @@ impl Distances {
     /// Opens the points; `None` where no document of the segment has one.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that have no points; [`EngineError::CircuitBreaking`] when they take too
+    /// `EvaluationError::Query` for fields that have no points; `EvaluationError::CircuitBreaking` when they take too
     /// much memory; read errors.
     pub(super) fn open(
         key: &SortKey,
@@ -37,7 +37,7 @@ impl Distances {
         memory: &Arc<MemoryAccount>,
     ) -> Result<Option<Self>, EngineError> {
         check_points(key, &asked.field, view.mapping())
-            .map_err(|error| EngineError::Query(error.reason))?;
+            .map_err(|error| EngineError::query(error.reason))?;
         let Some(handle) = view.field(&asked.field) else {
             return Ok(None);
         };
@@ -57,7 +57,7 @@ impl Distances {
     /// Returns the one of the distances of each point of `doc` from each that the key names that counts.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where there are too many for a median or a sum; when the request must stop.
+    /// `EvaluationError::Query` where there are too many for a median or a sum; when the request must stop.
     pub(super) fn chosen(
         &self,
         mode: SortMode,
@@ -71,7 +71,7 @@ impl Distances {
                 let mut distances = Vec::new();
                 self.each(doc, control, |distance| {
                     if distances.len() == MOST_DISTANCES {
-                        return Err(EngineError::Query(format!(
+                        return Err(EngineError::query(format!(
                             "[_geo_distance] of mode [avg] or [median] takes at most [{MOST_DISTANCES}] distances \
                              of a document"
                         )));
@@ -120,6 +120,7 @@ impl Distances {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_partial::EvaluationError;
     use gleaner_query::search::SortTarget;
     use serde_json::json;
 
@@ -165,17 +166,31 @@ mod tests {
 
         let many = distances(&view, MOST_DISTANCES / 100, 1 << 20).expect("there is memory");
         let refused = many.chosen(SortMode::Median, 0, &control);
-        assert!(matches!(refused, Err(EngineError::Query(_))), "{refused:?}");
+        assert!(
+            matches!(
+                refused,
+                Err(EngineError::Evaluation(EvaluationError::Query(_)))
+            ),
+            "{refused:?}"
+        );
         assert_eq!(many.chosen(SortMode::Max, 0, &control).ok(), Some(max));
         control.cancel();
         let stopped = many.chosen(SortMode::Max, 0, &control);
         assert!(
-            matches!(stopped, Err(EngineError::Cancelled)),
+            matches!(
+                stopped,
+                Err(EngineError::Evaluation(EvaluationError::Cancelled))
+            ),
             "{stopped:?}"
         );
         let refused = distances(&view, 1, 100).err();
         assert!(
-            matches!(refused, Some(EngineError::CircuitBreaking { .. })),
+            matches!(
+                refused,
+                Some(EngineError::Evaluation(
+                    EvaluationError::CircuitBreaking { .. }
+                ))
+            ),
             "{refused:?}"
         );
     }

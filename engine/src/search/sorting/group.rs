@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use gleaner_model::{FieldKind, FieldPath};
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortTarget};
 use tantivy::DocId;
 
 use super::key::{KeyReader, Raw};
 use crate::EngineError;
-use crate::control::{Control, MemoryAccount};
 use crate::doc_values::DocValues;
 use crate::search::Target;
 use crate::view::SegmentView;
@@ -29,7 +29,7 @@ impl GroupReader {
     /// Opens the field.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that hits cannot be put together by.
+    /// `EvaluationError::Query` for fields that hits cannot be put together by.
     pub(super) fn open(
         field: &FieldPath,
         target: &Target,
@@ -43,7 +43,7 @@ impl GroupReader {
             Some(FieldKind::Keyword { .. } | FieldKind::Number { .. } | FieldKind::Date { .. })
         );
         if let Some(kind) = kind.filter(|kind| !is_fit || !kind.has_doc_values()) {
-            return Err(EngineError::Query(format!(
+            return Err(EngineError::query(format!(
                 "unknown type for collapse field `{path}`, only keywords and numbers with doc values are \
                  accepted, not [{}]",
                 kind.type_name()
@@ -72,13 +72,13 @@ impl GroupReader {
     /// Returns the value of a document.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where it has several.
+    /// `EvaluationError::Query` where it has several.
     pub(super) fn read(&self, doc: DocId, control: &Control) -> Result<RawGroup, EngineError> {
         let num_values = self.values.as_ref().map_or(0, |all| all.num_values(doc));
         match num_values {
             0 => Ok(None),
             1 => Ok(Some(self.reader.read(doc, None, control)?)),
-            _ => Err(EngineError::Query(format!(
+            _ => Err(EngineError::query(format!(
                 "failed to collapse: field [{}] has [{num_values}] values in a document, and must have one",
                 self.field
             ))),

@@ -5,6 +5,8 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use gleaner_model::ShardKey;
+use gleaner_partial::control::{Control, MemoryAccount};
+use gleaner_partial::sorting::{self, Kind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
@@ -14,9 +16,8 @@ use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
 use super::bound::{self, place_of};
 use super::distance::Distances;
-use super::{field, mode, start};
+use super::{mode, start};
 use crate::EngineError;
-use crate::control::{Control, MemoryAccount};
 use crate::doc_values::DocValues;
 use crate::view::{SegmentView, View};
 
@@ -38,16 +39,6 @@ pub(crate) enum Raw {
     Text(String),
     /// No value, where these stand last.
     Last,
-}
-
-/// What kind of values a key has, for all segments alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Whole,
-    Unsigned,
-    Fraction,
-    Ip,
-    Text,
 }
 
 /// Reads one key of the order.
@@ -85,7 +76,7 @@ impl KeyReader {
     /// Opens `key` on `segment`.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for fields that cannot be sorted by; [`EngineError::CircuitBreaking`] when their values
+    /// `EvaluationError::Query` for fields that cannot be sorted by; `EvaluationError::CircuitBreaking` when their values
     /// take too much memory; read errors.
     pub(crate) fn open(
         key: &SortKey,
@@ -169,7 +160,7 @@ impl KeyReader {
     /// Returns the value of a document.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where it has too many; when the request must stop.
+    /// `EvaluationError::Query` where it has too many; when the request must stop.
     pub(crate) fn read(
         &self,
         doc: DocId,
@@ -301,9 +292,7 @@ impl KeyReader {
     fn term(&self, ord: u64) -> Result<String, EngineError> {
         let mut text = String::new();
         let Source::Terms(column) = &self.source else {
-            return Err(EngineError::Internal(
-                "a term of a key without terms".to_owned(),
-            ));
+            return Err(EngineError::internal("a term of a key without terms"));
         };
         column
             .ord_to_str(ord, &mut text)
@@ -358,14 +347,14 @@ fn source_of(
         }
         SortTarget::Field(path) => path.as_str(),
     };
-    if path == field::SEQ_NO {
+    if path == sorting::SEQ_NO {
         return Ok((
             Source::System(0, Arc::clone(segment.seq_nos())),
             Kind::Unsigned,
         ));
     }
-    let kind = field::kind(key, path, view.mapping());
-    let kind = kind.map_err(|error| EngineError::Query(error.reason))?;
+    let kind = sorting::kind(key, path, view.mapping());
+    let kind = kind.map_err(|error| EngineError::query(error.reason))?;
     let values = match view.values(path) {
         Some(handle) => DocValues::open(segment, &handle)?,
         None => None,

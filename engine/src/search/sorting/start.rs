@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use gleaner_model::{DateFormat, FieldKind, ShardNumber};
+use gleaner_partial::sorting::Kind;
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::date::DateFormatter;
@@ -11,7 +12,7 @@ use gleaner_query::search::{SortKey, SortTarget};
 use serde_json::Value;
 
 use super::bound::Bound;
-use super::key::{KeyReader, Kind, Raw};
+use super::key::{KeyReader, Raw};
 use crate::EngineError;
 use crate::view::View;
 
@@ -30,7 +31,7 @@ impl Start {
     /// A document whose keys and hash are equal to it is taken as the one gone on after.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for values that do not fit their keys.
+    /// `EvaluationError::Query` for values that do not fit their keys.
     pub(super) fn of(
         query: &ShardQuery,
         shard: ShardNumber,
@@ -84,7 +85,7 @@ fn read_all(
     let num_keys = query.sort.len();
     let len = values.len();
     if !(num_keys..=num_keys + 2).contains(&len) {
-        return Err(EngineError::Query(format!(
+        return Err(EngineError::query(format!(
             "search_after has {len} value(s) but sort has {num_keys}."
         )));
     }
@@ -97,12 +98,12 @@ fn read_all(
 /// Reads the tie-break that may follow the values: a hash, and perhaps the shard.
 ///
 /// # Errors
-/// [`EngineError::Query`] for what is none.
+/// `EvaluationError::Query` for what is none.
 pub(in crate::search) fn read_tie(
     values: &[Value],
 ) -> Result<(Option<u64>, Option<ShardNumber>), EngineError> {
     let number = |value: &Value| {
-        let refuse = || EngineError::Query(format!("search_after: [{value}] is no tie-break"));
+        let refuse = || EngineError::query(format!("search_after: [{value}] is no tie-break"));
         value.as_u64().ok_or_else(refuse)
     };
     let hash = values.first().map(number).transpose()?;
@@ -147,7 +148,7 @@ fn infinite(value: &Value) -> Option<f64> {
 /// Reads a value by the type of its key's field.
 ///
 /// # Errors
-/// [`EngineError::Query`] where it does not fit.
+/// `EvaluationError::Query` where it does not fit.
 pub(super) fn read_missing(
     key: &SortKey,
     view: &View,
@@ -168,14 +169,14 @@ pub(super) fn read_missing(
             let text = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
-            let refuse = || EngineError::Query(format!("'{text}' is not an IP string literal."));
+            let refuse = || EngineError::query(format!("'{text}' is not an IP string literal."));
             Some(SortValue::Ip(parse_ip(&text).ok_or_else(refuse)?))
         }
         Kind::Whole => whole(key, view, value)?.map(SortValue::I64),
     };
     read.ok_or_else(|| {
         let target = &key.target;
-        EngineError::Query(format!(
+        EngineError::query(format!(
             "Failed to parse value [{value}] for sort key {target:?}"
         ))
     })
@@ -215,7 +216,7 @@ fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, Engin
                 DateFormatter::parse_pattern(pattern).and_then(|format| format.parse(text));
             parsed
                 .map(Some)
-                .map_err(|error| EngineError::Query(error.to_string()))
+                .map_err(|error| EngineError::query(error.to_string()))
         }
         _ => match text.as_str() {
             "true" => Ok(Some(1)),

@@ -4,7 +4,7 @@
 //! hand it to `exmex`. Does not: know statements, loops or calls beyond a list of functions; those are refused.
 
 use exmex::{Express, FlatExVal, Val};
-use gleaner_engine::EngineError;
+use gleaner_partial::EvaluationError;
 use gleaner_query::aggregation::{BucketPath, GapPolicy};
 use gleaner_query::answer::Bucket;
 
@@ -32,11 +32,11 @@ impl<'a> Expression<'a> {
     /// Reads `source`, whose variables are named in `paths`.
     ///
     /// # Errors
-    /// [`EngineError::Query`] for what is no such expression, by name.
+    /// [`EvaluationError::Query`] for what is no such expression, by name.
     pub(super) fn new(
         source: &'a str,
         paths: &'a [(String, BucketPath)],
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self, EvaluationError> {
         let text = Reader {
             source,
             paths,
@@ -58,12 +58,12 @@ impl<'a> Expression<'a> {
     /// Returns the numbers that the expression is of in a bucket; NaN for those that are missing.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where a path leads to no number.
+    /// [`EvaluationError::Query`] where a path leads to no number.
     pub(super) fn numbers(
         &self,
         bucket: &Bucket,
         gaps: GapPolicy,
-    ) -> Result<Vec<f64>, EngineError> {
+    ) -> Result<Vec<f64>, EvaluationError> {
         let paths = self.paths.iter();
         paths
             .map(|(_, path)| value::in_bucket(bucket, path, gaps))
@@ -73,8 +73,8 @@ impl<'a> Expression<'a> {
     /// Returns the expression's number.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where it gives none.
-    pub(super) fn number(&self, numbers: &[f64]) -> Result<f64, EngineError> {
+    /// [`EvaluationError::Query`] where it gives none.
+    pub(super) fn number(&self, numbers: &[f64]) -> Result<f64, EvaluationError> {
         match self.value(numbers)? {
             Val::Float(number) => Ok(number),
             Val::Int(number) => Ok(f64::from(number)),
@@ -86,8 +86,8 @@ impl<'a> Expression<'a> {
     /// Returns whether the expression holds.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where it is no condition.
-    pub(super) fn holds(&self, numbers: &[f64]) -> Result<bool, EngineError> {
+    /// [`EvaluationError::Query`] where it is no condition.
+    pub(super) fn holds(&self, numbers: &[f64]) -> Result<bool, EvaluationError> {
         match self.value(numbers)? {
             Val::Bool(is_true) => Ok(is_true),
             // As Lucene's expressions say it.
@@ -97,7 +97,7 @@ impl<'a> Expression<'a> {
         }
     }
 
-    fn value(&self, numbers: &[f64]) -> Result<Val<i32, f64>, EngineError> {
+    fn value(&self, numbers: &[f64]) -> Result<Val<i32, f64>, EvaluationError> {
         let variables = self.variables.iter();
         let values = variables.map(|at| Val::Float(numbers[*at]));
         let values: Vec<Val<i32, f64>> = values.collect();
@@ -106,8 +106,8 @@ impl<'a> Expression<'a> {
     }
 }
 
-fn refused(source: &str, why: &str) -> EngineError {
-    EngineError::Query(format!(
+fn refused(source: &str, why: &str) -> EvaluationError {
+    EvaluationError::Query(format!(
         "script [{source}] is not supported: only arithmetic expressions of [params] are ({why})"
     ))
 }
@@ -120,7 +120,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(mut self) -> Result<String, EngineError> {
+    fn read(mut self) -> Result<String, EvaluationError> {
         let source = self.source;
         self.rest = self.rest.trim_end_matches(';').trim_end();
         if let Some(rest) = self.rest.strip_prefix("return ") {
@@ -166,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// Reads a number, always a fraction: divisions are those of fractions.
-    fn number(&mut self) -> Result<String, EngineError> {
+    fn number(&mut self) -> Result<String, EvaluationError> {
         let source = self.source;
         let digits = self.take(|c| c.is_ascii_digit() || c == '.');
         let number: Option<f64> = digits.parse().ok();
@@ -182,7 +182,7 @@ impl Reader<'_> {
         })
     }
 
-    fn operator(&mut self) -> Result<String, EngineError> {
+    fn operator(&mut self) -> Result<String, EvaluationError> {
         let source = self.source;
         const LONG: [&str; 6] = ["<=", ">=", "==", "!=", "&&", "||"];
         if let Some(long) = LONG.iter().find(|long| self.rest.starts_with(**long)) {
@@ -198,7 +198,7 @@ impl Reader<'_> {
     }
 
     /// Reads a name: of a number in [params], or of a function.
-    fn word(&mut self) -> Result<String, EngineError> {
+    fn word(&mut self) -> Result<String, EvaluationError> {
         let source = self.source;
         let word = self
             .take(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -238,7 +238,7 @@ impl Reader<'_> {
         Some(name.to_owned())
     }
 
-    fn variable(&self, name: &str) -> Result<String, EngineError> {
+    fn variable(&self, name: &str) -> Result<String, EvaluationError> {
         let at = self.paths.iter().position(|(known, _)| known == name);
         let at = at.ok_or_else(|| refused(self.source, &format!("[{name}] is no buckets_path")))?;
         Ok(format!("{{v{at}}}"))
@@ -261,7 +261,7 @@ mod tests {
         vec![path("sales"), path("visits")]
     }
 
-    fn number(source: &str) -> Result<f64, EngineError> {
+    fn number(source: &str) -> Result<f64, EvaluationError> {
         Expression::new(source, &paths())?.number(&[3.0, 2.0])
     }
 

@@ -1,6 +1,6 @@
 //! Counts and sums of buckets by the time that they take.
 
-use gleaner_engine::EngineError;
+use gleaner_partial::EvaluationError;
 use gleaner_query::aggregation::{BucketLength, BucketPath, GapPolicy, Pipeline, RateUnit};
 use gleaner_query::answer::Bucket;
 
@@ -10,20 +10,20 @@ use super::{named, number_of};
 /// Adds a rate to each bucket, in the place of the metric that it is made of.
 ///
 /// # Errors
-/// [`EngineError::Query`] for a time zone that is unknown.
+/// [`EvaluationError::Query`] for a time zone that is unknown.
 pub(super) fn add(
     buckets: &mut [Bucket],
     path: &BucketPath,
     unit: Option<RateUnit>,
     length: Option<&BucketLength>,
     pipeline: &Pipeline,
-) -> Result<(), EngineError> {
+) -> Result<(), EvaluationError> {
     // A bucket without documents has a rate: none by the time that it takes.
     let numbers = Numbers::of(buckets, path, GapPolicy::KeepValues)?;
     for (bucket, number) in buckets.iter_mut().zip(numbers.0) {
         let key_ms = key_number(&bucket.key) as i64;
         let time = length.map_or(Ok(1.0), |length| length.in_unit(key_ms, unit));
-        let time = time.map_err(|error| EngineError::Query(error.reason))?;
+        let time = time.map_err(|error| EvaluationError::Query(error.reason))?;
         if let Some(metric) = path.steps.first() {
             bucket.sub.retain(|result| result.name != metric.name);
         }

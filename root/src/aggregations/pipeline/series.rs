@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use gleaner_engine::EngineError;
+use gleaner_partial::EvaluationError;
 use gleaner_query::aggregation::{BucketPath, GapPolicy, NormalizeMethod, Pipeline};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 
@@ -95,12 +95,12 @@ enum SortKey {
 /// Orders buckets by `keys`; those without any of the numbers are left out.
 ///
 /// # Errors
-/// [`EngineError::Query`] where a path leads to no number.
+/// [`EvaluationError::Query`] where a path leads to no number.
 pub(super) fn sort(
     buckets: &mut Vec<Bucket>,
     keys: &[(BucketPath, bool)],
     gaps: GapPolicy,
-) -> Result<(), EngineError> {
+) -> Result<(), EvaluationError> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -125,7 +125,7 @@ fn key_of(
     bucket: &Bucket,
     path: &BucketPath,
     gaps: GapPolicy,
-) -> Result<Option<SortKey>, EngineError> {
+) -> Result<Option<SortKey>, EvaluationError> {
     let number = value::in_bucket(bucket, path, gaps)?;
     let is_key = path.steps.is_empty() && path.property.as_deref() == Some("_key");
     Ok(match number.is_nan() {

@@ -1,7 +1,7 @@
 //! What the numbers of several buckets come to: `*_bucket`.
 
-use gleaner_engine::EngineError;
-use gleaner_engine::partial::sum::ExactSum;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::sum::ExactSum;
 use gleaner_query::aggregation::{BucketPath, BucketSummary, Pipeline};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket, Figure, Spread, Stats};
 
@@ -11,13 +11,13 @@ use super::{named, number_of};
 /// Returns what the numbers at `path` come to.
 ///
 /// # Errors
-/// [`EngineError::Query`] where the path leads to no number.
+/// [`EvaluationError::Query`] where the path leads to no number.
 pub(super) fn of_buckets(
     summary: &BucketSummary,
     path: &BucketPath,
     pipeline: &Pipeline,
     results: &[AggregationResult],
-) -> Result<AggregationResult, EngineError> {
+) -> Result<AggregationResult, EvaluationError> {
     let buckets = buckets_at(results, path)?;
     let within = BucketPath {
         text: path.text.clone(),
@@ -57,7 +57,7 @@ pub(super) fn of_buckets(
 fn buckets_at<'a>(
     results: &'a [AggregationResult],
     path: &BucketPath,
-) -> Result<&'a [Bucket], EngineError> {
+) -> Result<&'a [Bucket], EvaluationError> {
     let first = path.steps.first();
     let mut results = results.iter();
     let result = results.find(|result| first.is_some_and(|first| first.name == result.name));

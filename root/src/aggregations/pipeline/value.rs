@@ -1,7 +1,7 @@
 //! Where the numbers of pipelines are: paths through results.
 
-use gleaner_engine::EngineError;
-use gleaner_engine::fetch::decimal;
+use gleaner_partial::EvaluationError;
+use gleaner_partial::decimal;
 use gleaner_query::aggregation::{BucketPath, GapPolicy, PathStep, Pipeline};
 use gleaner_query::answer::{
     AggregationResult, AggregationValue, Bucket, BucketKey, Spread, Stats,
@@ -15,12 +15,12 @@ impl Numbers {
     /// Returns the numbers at `path` in each bucket.
     ///
     /// # Errors
-    /// [`EngineError::Query`] where the path leads to no number.
+    /// [`EvaluationError::Query`] where the path leads to no number.
     pub(super) fn of(
         buckets: &[Bucket],
         path: &BucketPath,
         gaps: GapPolicy,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self, EvaluationError> {
         let numbers = buckets.iter().map(|bucket| in_bucket(bucket, path, gaps));
         Ok(Self(numbers.collect::<Result<_, _>>()?))
     }
@@ -37,7 +37,7 @@ pub(super) fn in_bucket(
     bucket: &Bucket,
     path: &BucketPath,
     gaps: GapPolicy,
-) -> Result<f64, EngineError> {
+) -> Result<f64, EvaluationError> {
     let below = path.property.as_deref();
     let below = below.filter(|name| bucket.sub.iter().any(|result| result.name == **name));
     if path.steps.is_empty()
@@ -76,7 +76,7 @@ fn in_results(
     results: &[AggregationResult],
     steps: &[PathStep],
     path: &BucketPath,
-) -> Result<f64, EngineError> {
+) -> Result<f64, EvaluationError> {
     let Some((step, rest)) = steps.split_first() else {
         return Err(refused(path, "names no aggregation"));
     };
@@ -112,7 +112,7 @@ fn inside(
     (doc_count, sub): (u64, &[AggregationResult]),
     rest: &[PathStep],
     path: &BucketPath,
-) -> Result<f64, EngineError> {
+) -> Result<f64, EvaluationError> {
     match (rest, path.property.as_deref()) {
         ([], None | Some("_count")) => Ok(doc_count as f64),
         ([], Some(_)) => Err(refused(path, "names no number of a bucket")),
@@ -120,7 +120,7 @@ fn inside(
     }
 }
 
-fn of_metric(metric: &AggregationValue, path: &BucketPath) -> Result<f64, EngineError> {
+fn of_metric(metric: &AggregationValue, path: &BucketPath) -> Result<f64, EvaluationError> {
     let property = path.property.as_deref();
     let number = match metric {
         AggregationValue::Number { value, .. } | AggregationValue::OfBuckets { value, .. } => {
@@ -208,6 +208,6 @@ pub(super) fn text(pipeline: &Pipeline, number: f64) -> Option<String> {
 }
 
 /// Returns the error for a path that leads to no number.
-pub(super) fn refused(path: &BucketPath, why: &str) -> EngineError {
-    EngineError::Query(format!("buckets_path [{}] {why}", path.text))
+pub(super) fn refused(path: &BucketPath, why: &str) -> EvaluationError {
+    EvaluationError::Query(format!("buckets_path [{}] {why}", path.text))
 }

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::Embedded;
-use gleaner_engine::control::{Control, MemoryAccount};
 use gleaner_engine::directory::Reading;
 use gleaner_engine::fetch::{FetchSpec, fetch};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
@@ -24,6 +23,7 @@ use gleaner_model::{
     DocumentId, Generation, IndexMeta, NodeId, Operation, OperationKind, PrimaryTerm, SeqNo,
     ShardKey, Version,
 };
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{
     LocateAnswer, LocateCall, LocatedDocument, PostingsAnswer, PostingsCall,

@@ -1,8 +1,8 @@
 //! Counts of terms for which shards are asked again.
 
-use gleaner_engine::partial::key::Key;
-use gleaner_engine::partial::terms::{TermBucket, Terms};
-use gleaner_engine::partial::{Aggregations, Bucket, Partial};
+use gleaner_partial::key::Key;
+use gleaner_partial::terms::{TermBucket, Terms};
+use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_proto::search::SearchCall;
 use gleaner_query::aggregation::{AggregationKind, TermsAggregation};
 

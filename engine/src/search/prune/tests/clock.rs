@@ -93,7 +93,7 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
             track_total: TrackTotal::No,
             ..testing::query(vec![], vec![])
         };
-        let control = Arc::new(Control::unlimited());
+        let control = Arc::new(Control::until_check(u64::MAX));
         let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
         let answers = run(&targets, &query, (&control, &filters));
         assert_eq!(answers[0].hits.len(), 10);
@@ -110,7 +110,7 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
 fn a_tally_looks_at_the_clock_every_4096_postings() {
     let targets = best_first();
     for clause in tallied() {
-        let control = Arc::new(Control::unlimited());
+        let control = Arc::new(Control::until_check(u64::MAX));
         let (query, answer) = count(&targets, clause, 0, &control);
         assert_eq!(answer.total, 30_000, "{query:?}");
         let num_checks = control.num_checks();

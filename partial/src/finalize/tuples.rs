@@ -1,0 +1,170 @@
+//! `composite`, `multi_terms` and `adjacency_matrix`: keys of several values.
+
+use gleaner_query::aggregation::{
+    AdjacencyAggregation, Aggregation, CompositeAggregation, CompositeSource, CompositeValues,
+    GeoGrid, MultiTermsAggregation,
+};
+use gleaner_query::answer::{AggregationValue, Bucket as Answer, BucketKey, TermsTotals};
+use serde_json::{Map, Value};
+
+use super::format::part_value;
+use super::{Finalizer, mismatch, order};
+use crate::Bucket;
+use crate::cells::cell_text;
+use crate::error::EvaluationError;
+use crate::key::{Key, ValueFormat, ValueKind};
+use crate::tuples::Tuples;
+
+impl Finalizer<'_> {
+    pub(super) fn composite(
+        &mut self,
+        request: &CompositeAggregation,
+        tuples: &Tuples,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EvaluationError> {
+        let page = tuples.page(request);
+        self.count_buckets(page.len())?;
+        let mut buckets = Vec::with_capacity(page.len());
+        for (key, bucket) in page {
+            let values = request.sources.iter().enumerate().map(|(at, source)| {
+                let value = key.get(at).and_then(Option::as_ref);
+                (
+                    source.name.clone(),
+                    composite_value(source, tuples.formats.get(at), value),
+                )
+            });
+            buckets.push(Answer {
+                key: BucketKey::Several(Value::Object(values.collect::<Map<_, _>>())),
+                key_as_string: None,
+                doc_count: bucket.doc_count,
+                beside: Vec::new(),
+                sub: self.list(&bucket.sub, sub)?,
+            });
+        }
+        let after = buckets.last().and_then(|bucket| match &bucket.key {
+            BucketKey::Several(values) => Some(("after_key", values.clone())),
+            _ => None,
+        });
+        Ok(AggregationValue::Buckets {
+            beside: after.into_iter().collect(),
+            buckets,
+            keyed: false,
+            terms: None,
+        })
+    }
+
+    pub(super) fn multi_terms(
+        &mut self,
+        request: &MultiTermsAggregation,
+        tuples: &Tuples,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EvaluationError> {
+        let pairs = tuples.buckets.iter();
+        let (candidates, rare): (Vec<_>, Vec<_>) =
+            pairs.partition(|(_, bucket)| bucket.doc_count >= request.min_doc_count);
+        let rare: u64 = rare.iter().map(|(_, bucket)| bucket.doc_count).sum();
+        let mut candidates: Vec<(&Vec<Option<Key>>, &Bucket)> = candidates;
+        order::sort(&mut candidates, &request.order, sub)?;
+        let (winners, others) = candidates.split_at(request.size.min(candidates.len()));
+        let sum_other = others
+            .iter()
+            .fold(rare, |sum, (_, bucket)| sum + bucket.doc_count);
+        self.count_buckets(winners.len())?;
+        let mut buckets = Vec::with_capacity(winners.len());
+        for (key, bucket) in winners {
+            let values: Vec<Value> = key
+                .iter()
+                .zip(&tuples.formats)
+                .map(|(value, format)| term_value(format, value.as_ref()))
+                .collect();
+            let texts: Vec<String> = values.iter().map(text).collect();
+            buckets.push(Answer {
+                key: BucketKey::Several(Value::Array(values)),
+                key_as_string: Some(texts.join("|")),
+                doc_count: bucket.doc_count,
+                beside: Vec::new(),
+                sub: self.list(&bucket.sub, sub)?,
+            });
+        }
+        Ok(AggregationValue::Buckets {
+            buckets,
+            keyed: false,
+            terms: Some(TermsTotals {
+                error_upper_bound: 0,
+                sum_other,
+                show_error: request.show_term_doc_count_error,
+            }),
+            beside: Vec::new(),
+        })
+    }
+
+    pub(super) fn adjacency(
+        &mut self,
+        request: &AdjacencyAggregation,
+        tuples: &Tuples,
+        sub: &[Aggregation],
+    ) -> Result<AggregationValue, EvaluationError> {
+        self.count_buckets(tuples.buckets.len())?;
+        let name = |part: &Option<Key>| match part {
+            Some(Key::I64(at)) => request
+                .filters
+                .get(*at as usize)
+                .map(|(name, _)| name.as_str()),
+            _ => None,
+        };
+        let mut buckets = Vec::with_capacity(tuples.buckets.len());
+        for (key, bucket) in &tuples.buckets {
+            let names: Option<Vec<&str>> = key.iter().map(name).collect();
+            let names = names.ok_or_else(mismatch)?;
+            buckets.push((names.join(&request.separator), bucket));
+        }
+        buckets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut finished = Vec::with_capacity(buckets.len());
+        for (key, bucket) in buckets {
+            finished.push(Answer {
+                key: BucketKey::Text(key),
+                key_as_string: None,
+                doc_count: bucket.doc_count,
+                beside: Vec::new(),
+                sub: self.list(&bucket.sub, sub)?,
+            });
+        }
+        Ok(AggregationValue::Buckets {
+            buckets: finished,
+            keyed: false,
+            terms: None,
+            beside: Vec::new(),
+        })
+    }
+}
+
+fn composite_value(
+    source: &CompositeSource,
+    format: Option<&ValueFormat>,
+    value: Option<&Key>,
+) -> Value {
+    let (Some(format), Some(key)) = (format, value) else {
+        return Value::Null;
+    };
+    match (&source.values, key) {
+        (CompositeValues::GeoTile(zoom), Key::I64(cell)) => {
+            Value::from(cell_text(GeoGrid::Geotile(*zoom), *cell))
+        }
+        _ => part_value(format, key, source.source.format.is_some()),
+    }
+}
+
+/// Returns a value of `multi_terms`: dates are shown as texts.
+fn term_value(format: &ValueFormat, value: Option<&Key>) -> Value {
+    let is_date = format.kind == ValueKind::Date;
+    value.map_or(Value::Null, |key| {
+        part_value(format, key, is_date || format.pattern.is_some())
+    })
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

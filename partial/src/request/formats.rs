@@ -1,0 +1,298 @@
+//! Types and formats of what aggregations read, and which fields they cannot read.
+
+use gleaner_model::mapping::Codec;
+use gleaner_model::{FieldKind, Mapping, NumberKind};
+use gleaner_query::aggregation::{Metric, ValueSource, ValueType, WeightedAverage};
+
+use super::bounds;
+use crate::error::EvaluationError;
+use crate::key::{ValueFormat, ValueKind};
+
+/// Returns how values of a field are shown; `pattern` is the request's format.
+///
+/// # Errors
+/// [`EvaluationError::Query`] for fields without doc values and for patterns that no dates are written by.
+pub fn format(
+    mapping: &Mapping,
+    path: &str,
+    pattern: Option<&str>,
+) -> Result<ValueFormat, EvaluationError> {
+    match mapping.field(path) {
+        None => Ok(ValueFormat {
+            pattern: pattern.map(str::to_owned),
+            ..ValueFormat::default()
+        }),
+        Some(field) => {
+            check_aggregatable(path, &field.kind)?;
+            let format = format_of(&field.kind, pattern);
+            if format.kind == ValueKind::Date && pattern.is_some() {
+                bounds::formatter(pattern)?;
+            }
+            Ok(format)
+        }
+    }
+}
+
+/// Returns how values of a request's field are shown.
+///
+/// # Errors
+/// Those of [`format`].
+pub fn format_of_source(
+    mapping: &Mapping,
+    source: &ValueSource,
+) -> Result<ValueFormat, EvaluationError> {
+    let format = format(mapping, &source.field, source.format.as_deref())?;
+    typed(format, source)
+}
+
+/// Gives the values of a field that is unknown here the type that the request names: they are what
+/// stands for missing ones. Without that there are none, and they keep no type.
+///
+/// # Errors
+/// [`EvaluationError::Query`] for a pattern that no dates are written by.
+pub fn typed(format: ValueFormat, source: &ValueSource) -> Result<ValueFormat, EvaluationError> {
+    let (ValueKind::Unmapped, Some(_), Some(named)) =
+        (format.kind, &source.missing, source.value_type)
+    else {
+        return Ok(format);
+    };
+    let kind = match named {
+        ValueType::Text => ValueKind::Keyword,
+        ValueType::Long => ValueKind::Long,
+        ValueType::Double => ValueKind::Double,
+        ValueType::Boolean => ValueKind::Boolean,
+        ValueType::Date => ValueKind::Date,
+        ValueType::Ip => ValueKind::Ip,
+    };
+    if kind == ValueKind::Date {
+        bounds::formatter(format.pattern.as_deref())?;
+    }
+    Ok(ValueFormat { kind, ..format })
+}
+
+/// Refuses fields without numbers; `what` names the aggregation.
+///
+/// # Errors
+/// [`EvaluationError::Query`].
+pub fn check_numeric(format: &ValueFormat, path: &str, what: &str) -> Result<(), EvaluationError> {
+    let name = match format.kind {
+        ValueKind::Keyword => "keyword",
+        ValueKind::Ip => "ip",
+        _ => return Ok(()),
+    };
+    Err(EvaluationError::Query(format!(
+        "Field [{path}] of type [{name}] is not supported for aggregation [{what}]"
+    )))
+}
+
+/// Refuses fields without points; `what` names the aggregation.
+///
+/// # Errors
+/// [`EvaluationError::Query`].
+pub fn check_points(mapping: &Mapping, field: &str, what: &str) -> Result<(), EvaluationError> {
+    match mapping.field(field).map(|field| &field.kind) {
+        None
+        | Some(FieldKind::Encoded {
+            codec: Codec::GeoPoint,
+            ..
+        }) => Ok(()),
+        Some(kind) => Err(EvaluationError::Query(format!(
+            "Field [{field}] of type [{}] is not supported for aggregation [{what}]",
+            kind.type_name()
+        ))),
+    }
+}
+
+/// Refuses fields without addresses; `what` names the aggregation.
+///
+/// # Errors
+/// [`EvaluationError::Query`].
+pub fn check_addresses(
+    format: &ValueFormat,
+    field: &str,
+    what: &str,
+) -> Result<(), EvaluationError> {
+    if matches!(format.kind, ValueKind::Ip | ValueKind::Unmapped) {
+        return Ok(());
+    }
+    let name = match format.kind {
+        ValueKind::Keyword => "keyword",
+        ValueKind::Boolean => "boolean",
+        ValueKind::Date => "date",
+        ValueKind::Double => "double",
+        _ => "long",
+    };
+    Err(EvaluationError::Query(format!(
+        "Field [{field}] of type [{name}] is not supported for aggregation [{what}]"
+    )))
+}
+
+/// Returns how keys over a field of ranges are shown; `None` where the field is of something else.
+///
+/// # Errors
+/// [`EvaluationError::Query`] for ranges that `what` cannot count, and for `missing`.
+pub fn of_ranges(
+    mapping: &Mapping,
+    source: &ValueSource,
+    what: &str,
+) -> Result<Option<ValueFormat>, EvaluationError> {
+    let codec = match mapping.field(&source.field).map(|field| &field.kind) {
+        Some(FieldKind::Encoded { codec, .. }) if *codec != Codec::GeoPoint => codec,
+        _ => return Ok(None),
+    };
+    let is_date = matches!(codec, Codec::DateRange(_));
+    if *codec == Codec::IpRange || is_date != (what == "date_histogram") {
+        return Err(EvaluationError::Query(format!(
+            "Field [{}] of type [{}] is not supported for aggregation [{what}]",
+            source.field,
+            codec.type_name()
+        )));
+    }
+    if source.missing.is_some() {
+        return Err(EvaluationError::Query(format!(
+            "[{what}] [missing] is not supported over the ranges of field [{}]",
+            source.field
+        )));
+    }
+    let pattern = source.format.clone();
+    let (kind, pattern) = match codec {
+        Codec::DateRange(format) => (ValueKind::Date, pattern.or_else(|| Some(format.0.clone()))),
+        _ => (ValueKind::Double, pattern),
+    };
+    if is_date {
+        bounds::formatter(pattern.as_deref())?;
+    }
+    Ok(Some(ValueFormat {
+        kind,
+        pattern,
+        time_zone: None,
+    }))
+}
+
+/// Returns the metric's name in requests.
+pub fn metric_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Avg => "avg",
+        Metric::Min => "min",
+        Metric::Max => "max",
+        Metric::Sum => "sum",
+        Metric::ValueCount => "value_count",
+        Metric::Stats => "stats",
+        Metric::ExtendedStats { .. } => "extended_stats",
+    }
+}
+
+/// Returns how the number of values is shown: a count is no date, whatever it counts.
+pub fn of_count(counted: &ValueFormat) -> ValueFormat {
+    let kind = match counted.kind {
+        ValueKind::Unmapped => ValueKind::Unmapped,
+        _ => ValueKind::Long,
+    };
+    ValueFormat {
+        kind,
+        ..ValueFormat::default()
+    }
+}
+
+/// Returns how a `weighted_avg` is shown: the request's format goes before that of the values.
+pub fn of_weighted(format: ValueFormat, request: &WeightedAverage) -> ValueFormat {
+    ValueFormat {
+        pattern: request.format.clone().or(format.pattern),
+        ..format
+    }
+}
+
+/// Returns how terms of a text are shown, or that no document has any, where the index does not know the field.
+///
+/// # Errors
+/// [`EvaluationError::Query`] where the field is no text, or its texts are not indexed.
+pub fn of_words(mapping: &Mapping, field: &str) -> Result<ValueFormat, EvaluationError> {
+    let kind = match mapping.resolved(field).map(|(_, field)| &field.kind) {
+        None => ValueKind::Unmapped,
+        Some(FieldKind::Text { index: true, .. }) => ValueKind::Keyword,
+        Some(other) => {
+            let reason = format!(
+                "[significant_text] needs an indexed field of type [text], [{field}] is of type [{}]",
+                other.type_name()
+            );
+            return Err(EvaluationError::Query(reason));
+        }
+    };
+    Ok(ValueFormat {
+        kind,
+        ..ValueFormat::default()
+    })
+}
+
+/// Returns a format of fractions, whatever the numbers were.
+pub fn of_fractions(format: ValueFormat) -> ValueFormat {
+    let kind = match format.kind {
+        ValueKind::Unmapped => ValueKind::Unmapped,
+        _ => ValueKind::Double,
+    };
+    ValueFormat { kind, ..format }
+}
+
+fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
+    let pattern = pattern.map(str::to_owned);
+    let (kind, pattern) = match kind {
+        FieldKind::Keyword { .. }
+        | FieldKind::Text { .. }
+        | FieldKind::Object { .. }
+        | FieldKind::Encoded { .. }
+        | FieldKind::Alias { .. }
+        | FieldKind::Completion
+        | FieldKind::Binary { .. } => (ValueKind::Keyword, pattern),
+        FieldKind::Ip { .. } => (ValueKind::Ip, pattern),
+        FieldKind::Boolean { .. } => (ValueKind::Boolean, None),
+        FieldKind::Date { format, .. } => {
+            (ValueKind::Date, pattern.or_else(|| Some(format.0.clone())))
+        }
+        FieldKind::Number { number, .. } => match number {
+            NumberKind::UnsignedLong => (ValueKind::UnsignedLong, pattern),
+            number if number.is_integral() => (ValueKind::Long, pattern),
+            _ => (ValueKind::Double, pattern),
+        },
+    };
+    ValueFormat {
+        kind,
+        pattern,
+        time_zone: None,
+    }
+}
+
+/// Why text has no column, in Elasticsearch's words.
+pub const NO_FIELDDATA: &str = "Text fields are not optimised for operations that require per-document field \
+     data like aggregations and sorting, so these operations are disabled by default. Please use a keyword field \
+     instead.";
+
+fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EvaluationError> {
+    if is_rank_feature(kind) {
+        return Err(EvaluationError::Query(format!(
+            "[{}] fields do not support sorting, scripting or aggregating: [{path}] is one",
+            kind.type_name()
+        )));
+    }
+    if kind.has_column() {
+        return Ok(());
+    }
+    Err(EvaluationError::Query(match kind {
+        FieldKind::Text { .. } => format!(
+            "Fielddata is disabled on [{path}] in [text] fields. {NO_FIELDDATA} Alternatively, set fielddata=true on \
+             [{path}] in the mapping of a new index."
+        ),
+        FieldKind::Object { .. } => {
+            format!("Field [{path}] of type [object] is not supported for aggregations")
+        }
+        _ => format!(
+            "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
+             [{}]. Use doc values instead.",
+            kind.type_name()
+        ),
+    }))
+}
+
+/// Returns whether only `rank_feature` queries read the field.
+pub fn is_rank_feature(kind: &FieldKind) -> bool {
+    matches!(kind, FieldKind::Number { number, .. } if number.positive_score_impact().is_some())
+}

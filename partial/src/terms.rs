@@ -1,0 +1,324 @@
+//! Partial result of `terms`: keys with counts, complete or with a bound on what is not listed.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use gleaner_query::address::{ip_text, parse_ip};
+use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Bucket;
+use super::key::{Fraction, Key, ValueFormat, ValueKind};
+use crate::error::EvaluationError;
+use crate::request::bounds;
+
+/// A shard with at most so many keys sends all of them, and counts are exact at once.
+pub const COMPLETE_KEYS: usize = 100_000;
+/// As [`COMPLETE_KEYS`], where documents are read for each key (`top_hits` below): up to here that takes less
+/// time than to ask again for the keys that can win.
+pub const COMPLETE_KEYS_WITH_HITS: usize = 10_000;
+/// How much deeper a shard is asked to look when bounds leave the answer open.
+const DEEPER: usize = 32;
+
+/// Keys with their buckets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How keys are shown.
+    pub format: ValueFormat,
+    /// Keys listed.
+    pub buckets: BTreeMap<Key, TermBucket>,
+    /// Documents in buckets that are not listed (a document counts once per key).
+    pub unlisted: u64,
+    /// Most documents that a key can have in shards that do not list it; 0 where lists are complete.
+    pub bound: u64,
+}
+
+/// A bucket of a key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TermBucket {
+    /// Documents counted so far.
+    pub bucket: Bucket,
+    /// Most documents that shards without this key in their lists can add.
+    pub error: u64,
+}
+
+impl Terms {
+    /// Adds another shard's keys. Whole numbers of one index and fractions of another meet as
+    /// fractions; text of an index that does not know the field (it stands for missing values) or has it
+    /// as `keyword` meets other values as one of them, where it can be read so.
+    pub(super) fn merge(&mut self, mut other: Self) -> Result<(), EvaluationError> {
+        match (self.format.kind, other.format.kind) {
+            (a, b) if a == b => {}
+            (ValueKind::Double, ValueKind::Long | ValueKind::UnsignedLong) => other.widen()?,
+            (ValueKind::Long | ValueKind::UnsignedLong, ValueKind::Double) => self.widen()?,
+            (ValueKind::Long, ValueKind::UnsignedLong)
+            | (ValueKind::UnsignedLong, ValueKind::Long) => {
+                self.widen()?;
+                other.widen()?;
+            }
+            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
+            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
+            _ => {}
+        }
+        self.format.merge(other.format);
+        self.unlisted = self.unlisted.saturating_add(other.unlisted);
+        if other.bound > 0 {
+            for (key, mine) in &mut self.buckets {
+                if !other.buckets.contains_key(key) {
+                    mine.error = mine.error.saturating_add(other.bound);
+                }
+            }
+        }
+        for (key, theirs) in other.buckets {
+            match self.buckets.entry(key) {
+                Entry::Occupied(mut entry) => {
+                    let mine = entry.get_mut();
+                    mine.error = mine.error.saturating_add(theirs.error);
+                    mine.bucket.merge(theirs.bucket)?;
+                }
+                Entry::Vacant(entry) => {
+                    let error = theirs.error.saturating_add(self.bound);
+                    entry.insert(TermBucket { error, ..theirs });
+                }
+            }
+        }
+        self.bound = self.bound.saturating_add(other.bound);
+        Ok(())
+    }
+
+    /// Turns whole numbers into fractions.
+    fn widen(&mut self) -> Result<(), EvaluationError> {
+        self.format.kind = ValueKind::Double;
+        self.rekey(|key| match key {
+            Key::I64(value) => Key::F64(Fraction::from(value as f64)),
+            Key::U64(value) => Key::F64(Fraction::from(value as f64)),
+            other => other,
+        })
+    }
+
+    /// Turns text into values of `format`, where it says one.
+    fn retype(&mut self, format: &ValueFormat) -> Result<(), EvaluationError> {
+        let was_known = self.format.kind != ValueKind::Unmapped;
+        self.format.clone_from(format);
+        if self.bound == 0 {
+            // What an order by key has cut may now belong in front.
+            self.bound = self.unlisted;
+        }
+        self.rekey(|key| match &key {
+            Key::Text(text) => format.read(text, was_known).unwrap_or(key),
+            _ => key,
+        })
+    }
+
+    /// Gives buckets other keys; two may become one (beyond 2^53 whole numbers share fractions).
+    fn rekey(&mut self, convert: impl Fn(Key) -> Key) -> Result<(), EvaluationError> {
+        for (key, term) in std::mem::take(&mut self.buckets) {
+            let mine = self.buckets.entry(convert(key)).or_default();
+            mine.error = mine.error.saturating_add(term.error);
+            mine.bucket.merge(term.bucket)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts a shard's complete list to what the request needs.
+    ///
+    /// Only orders that allow it are cut: by key (the first keys of all shards hold the first keys of the
+    /// whole), and where the list is longer than `limit`, by count, descending (with a bound left).
+    pub fn truncate(&mut self, request: &TermsAggregation, limit: usize) {
+        if matches!(request.include, Some(TermsFilter::Values(_))) {
+            return;
+        }
+        let wanted = shard_size(request);
+        let is_long = self.buckets.len() > limit.max(wanted);
+        match request.order.first() {
+            None | Some((BucketOrder::Count, true)) if is_long => self.keep_largest(wanted),
+            Some((BucketOrder::Key, descending)) if request.min_doc_count <= 1 => {
+                self.keep_first(wanted, *descending);
+            }
+            _ => {}
+        }
+    }
+
+    fn keep_largest(&mut self, wanted: usize) {
+        let mut counts: Vec<u64> = self.counts().collect();
+        if wanted == 0 || counts.len() <= wanted {
+            return;
+        }
+        let (_, last, _) = counts.select_nth_unstable_by_key(wanted - 1, |count| Reverse(*count));
+        // Of the keys with the last count the smallest stay; the bound covers the others.
+        let floor = *last;
+        let mut dropped = 0;
+        let mut bound = 0;
+        let mut room = wanted - counts.iter().filter(|count| **count > floor).count();
+        self.buckets.retain(|_, term| {
+            let count = term.bucket.doc_count;
+            let fills = count == floor && room > 0;
+            room -= usize::from(fills);
+            let keeps = count > floor || fills;
+            if !keeps {
+                dropped += count;
+                bound = bound.max(count);
+            }
+            keeps
+        });
+        self.unlisted += dropped;
+        self.bound = bound;
+    }
+
+    fn keep_first(&mut self, wanted: usize, descending: bool) {
+        let surplus = self.buckets.len().saturating_sub(wanted);
+        for _ in 0..surplus {
+            let dropped = if descending {
+                self.buckets.pop_first()
+            } else {
+                self.buckets.pop_last()
+            };
+            self.unlisted += dropped.map_or(0, |(_, term)| term.bucket.doc_count);
+        }
+    }
+
+    /// Changes `request` into what must be asked again; returns whether anything must.
+    pub(super) fn refine(&self, request: &mut TermsAggregation) -> bool {
+        if self.bound == 0 || request.size == 0 {
+            return false;
+        }
+        if matches!(request.order.first(), Some((BucketOrder::Key, _))) {
+            // Lists in the order of two types: only whole ones tell.
+            request.shard_size = Some(i32::MAX as usize);
+            return true;
+        }
+        let mut counts: Vec<u64> = self.counts().collect();
+        counts.sort_unstable_by_key(|count| Reverse(*count));
+        let last_winner = counts.get(request.size - 1).copied().unwrap_or(0);
+        if self.bound >= last_winner {
+            request.shard_size = Some(shard_size(request).saturating_mul(DEEPER));
+            return true;
+        }
+        let candidates: Vec<(&Key, &TermBucket)> = self
+            .buckets
+            .iter()
+            .filter(|(_, term)| term.bucket.doc_count.saturating_add(term.error) >= last_winner)
+            .collect();
+        if candidates.iter().all(|(_, term)| term.error == 0) {
+            return false;
+        }
+        let keys = candidates.iter().map(|(key, _)| self.format.key_value(key));
+        let missing = request.source.missing.as_ref();
+        let missing = missing.filter(|given| {
+            let is_it = |key: Key| candidates.iter().any(|(candidate, _)| **candidate == key);
+            self.missing_key(given).is_some_and(is_it)
+        });
+        let values = keys.chain(missing.cloned()).collect();
+        request.include = Some(TermsFilter::Values(values));
+        request.exclude = None;
+        true
+    }
+
+    /// Returns the key that what stands for missing values has become, where an index that does not know
+    /// the field has it only as it was given.
+    fn missing_key(&self, given: &Value) -> Option<Key> {
+        match given {
+            Value::String(text) => self.format.read(text, true),
+            // That index reads a date that is asked for as its number.
+            _ if self.format.kind == ValueKind::Date => None,
+            other => self.format.read(&other.to_string(), false),
+        }
+    }
+
+    /// Returns by how much counts may be too low: 0 where they are exact.
+    pub(super) fn open_bound(&self, request: &TermsAggregation) -> u64 {
+        // As a rule there is nothing to look at.
+        if self.bound > 0 && self.refine(&mut request.clone()) {
+            self.bound
+        } else {
+            0
+        }
+    }
+
+    /// Takes the counts of the second pass and keeps the total of the first.
+    pub(super) fn refined_by(self, second: Self) -> Self {
+        if self.bound == 0 {
+            return self;
+        }
+        let listed = |terms: &Self| terms.counts().fold(terms.unlisted, u64::saturating_add);
+        let unlisted = listed(&self)
+            .saturating_sub(listed(&second))
+            .saturating_add(second.unlisted);
+        Self { unlisted, ..second }
+    }
+
+    fn counts(&self) -> impl Iterator<Item = u64> {
+        self.buckets.values().map(|term| term.bucket.doc_count)
+    }
+}
+
+fn is_text(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::Keyword | ValueKind::Unmapped)
+}
+
+impl ValueFormat {
+    /// Reads text as a key of values that are not text; `None` where it says none. Where its own type was
+    /// not known, digits are of a number that a request gave.
+    pub(super) fn read(&self, text: &str, was_known: bool) -> Option<Key> {
+        let whole = || {
+            let fraction = text
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.trunc() == *value);
+            // The range in which every whole fraction is that number.
+            fraction.filter(|value| value.abs() <= 9_007_199_254_740_992.0)
+        };
+        match self.kind {
+            ValueKind::Long => {
+                let exact = text.parse().ok();
+                exact.or_else(|| Some(whole()? as i64)).map(Key::I64)
+            }
+            ValueKind::UnsignedLong => text.parse().ok().map(Key::U64),
+            ValueKind::Double => {
+                let finite = text.parse().ok().filter(|value: &f64| value.is_finite());
+                finite.map(|value| Key::F64(Fraction::from(value)))
+            }
+            ValueKind::Boolean => match text {
+                "true" | "1" => Some(Key::I64(1)),
+                "false" | "0" => Some(Key::I64(0)),
+                _ => None,
+            },
+            ValueKind::Ip => parse_ip(text).map(Key::Ip),
+            ValueKind::Date if !was_known && whole().is_some() => {
+                whole().map(|ms| Key::I64(ms as i64))
+            }
+            // When now is, is not known here.
+            ValueKind::Date if text.starts_with("now") => None,
+            ValueKind::Date => bounds::date(&Value::from(text), self, 0).ok().map(Key::I64),
+            ValueKind::Keyword | ValueKind::Unmapped => None,
+        }
+    }
+
+    /// Returns a key as the dialect writes it in `include`; a date as `{"ms": …}`, which requests cannot
+    /// hold: what a number means is up to the field's format.
+    pub(crate) fn key_value(&self, key: &Key) -> Value {
+        match key {
+            Key::I64(ms) if self.kind == ValueKind::Date => json!({ "ms": ms }),
+            Key::I64(value) if self.kind == ValueKind::Boolean => Value::Bool(*value != 0),
+            Key::I64(value) => Value::from(*value),
+            Key::U64(value) => Value::from(*value),
+            Key::F64(value) => Value::from(value.get()),
+            Key::Text(text) => Value::from(text.as_str()),
+            Key::Ip(address) => Value::from(ip_text(*address)),
+        }
+    }
+}
+
+/// Returns the candidates a shard sends: at least those that are returned.
+fn shard_size(request: &TermsAggregation) -> usize {
+    let default = request
+        .size
+        .saturating_add(request.size / 2)
+        .saturating_add(10);
+    request.shard_size.unwrap_or(default).max(request.size)
+}
+
+#[cfg(test)]
+mod tests;
