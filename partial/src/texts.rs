@@ -34,8 +34,8 @@ pub(super) fn compare(
     partials.settle(&Control::unlimited())?;
     let mut found = vec![BTreeSet::new(); open.len()];
     visit(partials, again, &mut |request, terms| {
-        let is_it = |other: &&SignificantTermsAggregation| std::ptr::eq(*other, request);
-        if let Some(at) = open.iter().position(|other| is_it(&other)) {
+        let mut all = open.iter();
+        if let Some(at) = all.position(|other| std::ptr::eq(*other, request)) {
             let buckets = terms.buckets.iter();
             let frequent =
                 buckets.filter(|(_, term)| term.bucket.doc_count >= request.min_doc_count);

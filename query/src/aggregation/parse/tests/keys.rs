@@ -116,15 +116,6 @@ fn other_keys_are_refused_by_name() {
             "[script_heuristic] is not supported",
         ),
         (
-            json!({"significant_text": {"field": "t", "filter_duplicate_text": true}}),
-            "does not support [filter_duplicate_text]",
-        ),
-        (
-            json!({"significant_text": {"field": "t", "missing": "x"}}),
-            "[significant_text] unknown field [missing]",
-        ),
-        (json!({"significant_text": {}}), "Required one of fields"),
-        (
             json!({"multi_terms": {"terms": [{"field": "t"}]}}),
             "at least 2 fields",
         ),
@@ -174,6 +165,24 @@ fn other_keys_are_refused_by_name() {
         ),
     ] {
         let reason = refused(&request);
+        assert!(reason.contains(expected), "{reason}");
+    }
+}
+
+#[test]
+fn what_significant_text_does_not_do_is_refused_by_name() {
+    for (body, expected) in [
+        (
+            json!({"field": "t", "filter_duplicate_text": true}),
+            "does not support [filter_duplicate_text]",
+        ),
+        (
+            json!({"field": "t", "missing": "x"}),
+            "[significant_text] unknown field [missing]",
+        ),
+        (json!({}), "Required one of fields"),
+    ] {
+        let reason = refused(&json!({ "significant_text": body }));
         assert!(reason.contains(expected), "{reason}");
     }
 }
