@@ -44,7 +44,7 @@ pub struct ParsedDocument<'a> {
     /// Values in the order in which they stand; a path occurs once per value.
     pub values: Vec<(FieldPath, FieldValue<'a>)>,
     /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping may have
-    /// to grow before the document can be ordered, see [`Growth`].
+    /// to grow before the document can be ordered, see [`crate::Growth`].
     pub has_new_fields: bool,
 }
 

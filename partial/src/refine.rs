@@ -7,7 +7,8 @@ use crate::error::EvaluationError;
 
 impl Aggregations {
     /// Returns the aggregations to ask all shards again, where counts of terms are not exact yet, or the terms of
-    /// `significant_text` are to be compared. What stands beside a request ([`with_live_keys`]) is to be added anew.
+    /// `significant_text` are to be compared. What stands beside a request ([`crate::with_live_keys`]) is to be
+    /// added anew.
     ///
     /// `asked` is what the partial results answer. The new list has the same shape, so that the
     /// resolved filters of the request fit it too.

@@ -36,7 +36,7 @@ pub fn format(
 /// Returns how values of a request's field are shown.
 ///
 /// # Errors
-/// Those of [`format`].
+/// Those of [`format()`].
 pub fn format_of_source(
     mapping: &Mapping,
     source: &ValueSource,
