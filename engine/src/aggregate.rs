@@ -46,7 +46,7 @@ use gleaner_model::ShardKey;
 use gleaner_partial::control::{Control, Ledger, MemoryAccount};
 use gleaner_partial::request::described;
 use gleaner_partial::terms::{COMPLETE_KEYS, COMPLETE_KEYS_WITH_HITS};
-use gleaner_partial::{Aggregations, Partial};
+use gleaner_partial::{Aggregations, Partial, are_compared};
 use gleaner_query::aggregation::{self, Aggregation, AggregationKind, TopMetricsAggregation};
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::SortTarget;
@@ -162,7 +162,10 @@ impl<'a> Plan<'a> {
             now_ms: self.now_ms,
             has_one_owner: true,
         };
-        let children = Children::build(self.aggregations, &mut context)?;
+        let children = match are_compared(self.aggregations) {
+            false => Children::build(self.aggregations, &mut context)?,
+            true => Children::build_backgrounds(self.aggregations, &mut context)?,
+        };
         Ok(SegmentAggregator {
             children,
             owners: vec![0; BLOCK],

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderName, Response};
 
 use crate::classes::{Place, Places, RequestClass};
-use crate::limits::{Charge, Entrant, LimitCode, LimitOptions, Limits};
+use crate::limits::{Charge, Entrant, LimitCode, LimitOptions, Limits, Took};
 use crate::refusal::Refusal;
 
 /// Header in which a root says how many microseconds a request took of the processors.
@@ -152,10 +152,16 @@ impl Control {
     ) -> Result<Admitted, Refusal> {
         let work = self.visitors.work(head, body);
         let charge = self.limits.charge(entrant, work.shape, work.guess_ms)?;
-        let place = self.places.take(work.class, PATIENCE).await;
-        let full = |_| Refusal::limited(LimitCode::Concurrency, Duration::from_secs(1));
+        let Ok(place) = self.places.take(work.class, PATIENCE).await else {
+            // It has taken nothing.
+            charge
+                .into_iter()
+                .for_each(|charge| charge.settle(Took::Busy(0.0)));
+            let wait = Duration::from_secs(1);
+            return Err(Refusal::limited(LimitCode::Concurrency, wait));
+        };
         Ok(Admitted {
-            place: place.map_err(full)?,
+            place,
             cost: ExpectedCost {
                 shape: work.shape,
                 charge,
@@ -172,7 +178,7 @@ impl Control {
         let told = answer.headers().get(COST);
         let told = told.and_then(|cost| cost.to_str().ok()?.parse::<f64>().ok());
         let took_ms = expected.begun.elapsed().as_secs_f64() * 1_000.0;
-        let cost_ms = told.map_or(took_ms, |micros| micros / 1_000.0);
-        self.limits.learn(expected.shape, expected.charge, cost_ms);
+        let took = told.map_or(Took::Time(took_ms), |micros| Took::Busy(micros / 1_000.0));
+        self.limits.learn(expected.shape, expected.charge, took);
     }
 }

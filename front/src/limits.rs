@@ -24,8 +24,8 @@ use gleaner_model::security::KeyLimits;
 
 use crate::control::Visitor;
 use crate::refusal::Refusal;
-pub(crate) use accounts::Charge;
 use accounts::{Accounts, Allowance};
+pub(crate) use accounts::{Charge, Took};
 use buckets::Buckets;
 use cost::Costs;
 use open::OpenOfSender;
@@ -223,14 +223,15 @@ impl Limits {
         self.spend(entrant, num_answers as f64 * KEPT_MS).map(drop)
     }
 
-    /// Notes what a request of a shape cost, in milliseconds of search CPU, and settles its charge.
-    pub(crate) fn learn(&self, shape: u64, charge: Option<Charge>, cost_ms: f64) {
-        if !cost_ms.is_finite() || cost_ms < 0.0 {
+    /// Notes what a request of a shape took, and settles its charge.
+    pub(crate) fn learn(&self, shape: u64, charge: Option<Charge>, took: Took) {
+        let (Took::Busy(ms) | Took::Time(ms)) = took;
+        if !ms.is_finite() || ms < 0.0 {
             return;
         }
-        self.costs.note(shape, cost_ms);
+        self.costs.note(shape, ms);
         if let Some(charge) = charge {
-            charge.settle(cost_ms);
+            charge.settle(took);
         }
     }
 

@@ -56,4 +56,5 @@ pub use self::aggregations::{
 pub use self::error::EvaluationError;
 pub use self::finalize::FinalizeContext;
 pub use self::live_keys::{LiveKeys, with_live_keys};
+pub use self::texts::are_compared;
 pub use self::weighted::Weighted;

@@ -58,8 +58,9 @@ pub(super) fn compare(
     Ok(true)
 }
 
-/// Returns whether `asked` is for counts of terms that are compared.
-pub(super) fn are_compared(asked: &[Aggregation]) -> bool {
+/// Returns whether `asked`, which [`Aggregations::refine`] made, is for the counts that terms of `significant_text` are
+/// compared with. Nothing else of its answers is used.
+pub fn are_compared(asked: &[Aggregation]) -> bool {
     let texts = comparing(asked).into_iter();
     let mut texts = texts.filter_map(|request| request.text.as_ref());
     texts.any(|text| !is_unknown(text))

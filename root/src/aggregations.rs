@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gleaner_model::{IndexUuid, Mapping, ShardKey};
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Control, Ledger};
-use gleaner_partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
+use gleaner_partial::{Aggregations, FinalizeContext, are_compared, merge_encoded, with_live_keys};
 use gleaner_proto::LeafFault;
 use gleaner_query::aggregation::{Aggregation, Pipeline};
 use gleaner_query::answer::{AggregationResult, ShardHits};
@@ -83,8 +83,11 @@ impl Searcher {
             let answers = self.ask_again(plans, bare, asked, trip).await;
             let recount = Recount::of(plans, answers);
             let is_whole = recount.failures.is_empty() && recount.cut.is_empty();
-            // Where memory does not reach for a deeper look, the counts so far stand, with their bound.
-            let lacks_memory = |f: &ShardFailure| matches!(f.fault, LeafFault::Memory { .. });
+            // Where memory does not reach for a deeper look, the counts so far stand, with their bound. Without the
+            // counts that they are compared with, terms of texts are not known.
+            let has_bound = !are_compared(&again);
+            let lacks_memory =
+                |f: &ShardFailure| has_bound && matches!(f.fault, LeafFault::Memory { .. });
             let failures = recount.failures.into_iter();
             reduced
                 .failures

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_partial::control::Control;
+use gleaner_partial::control::{Control, Meter};
 use gleaner_partial::key::Key;
 use gleaner_partial::tuples::Tuples;
 use gleaner_partial::{Aggregations, Bucket, Partial};
@@ -150,6 +150,7 @@ fn all_documents<'a>(
         words,
         kept_to,
         control: context.control,
+        meter: context.ledger.meter(),
         needs_scores: needs_scores(sub),
         children: Children::build(sub, context)?,
     }))
@@ -273,6 +274,7 @@ struct GlobalNode<'a> {
     words: Option<&'a Words>,
     kept_to: Option<Arc<RoaringBitmap>>,
     control: &'a Control,
+    meter: Meter<'a>,
     needs_scores: bool,
     children: Children<'a>,
 }
@@ -289,6 +291,7 @@ impl Node for GlobalNode<'_> {
             words,
             kept_to,
             control,
+            mut meter,
             needs_scores,
             mut children,
         } = *self;
@@ -321,7 +324,7 @@ impl Node for GlobalNode<'_> {
                 kept_to: kept_to.as_deref(),
                 control,
             };
-            sub.0.push(counter.count(words)?);
+            sub.0.push(counter.count(words, &mut meter)?);
         }
         Ok(vec![Partial::Single(Bucket { doc_count, sub })])
     }

@@ -148,6 +148,19 @@ impl<'a> SegmentContext<'a> {
     }
 }
 
+/// Collects nothing.
+struct Idle<'a>(&'a AggregationKind);
+
+impl Node for Idle<'_> {
+    fn collect(&mut self, _: &Block<'_>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        Ok(vec![Partial::empty(self.0); num_owners])
+    }
+}
+
 /// The collectors below a bucket (or at the top).
 pub(super) struct Children<'a> {
     nodes: Vec<Box<dyn Node + 'a>>,
@@ -161,6 +174,22 @@ impl<'a> Children<'a> {
         let nodes = aggregations
             .iter()
             .map(|aggregation| context.build(aggregation));
+        Ok(Self {
+            nodes: nodes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// As [`Self::build`], where only what others are compared with is asked for: they collect nothing.
+    pub(super) fn build_backgrounds(
+        aggregations: &'a [Aggregation],
+        context: &mut SegmentContext<'a>,
+    ) -> Result<Self, EngineError> {
+        let nodes = aggregations
+            .iter()
+            .map(|aggregation| match &aggregation.kind {
+                AggregationKind::Background { .. } => context.build(aggregation),
+                kind => Ok(Box::new(Idle(kind)) as Box<dyn Node + 'a>),
+            });
         Ok(Self {
             nodes: nodes.collect::<Result<_, _>>()?,
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::Analyzer;
 use gleaner_model::{FieldKind, FieldPath};
-use gleaner_partial::control::{Control, Pace};
+use gleaner_partial::control::{Control, Meter, Pace};
 use gleaner_partial::key::{Key, ValueFormat};
 use gleaner_partial::request::formats;
 use gleaner_partial::request::key_filter::KeyFilter;
@@ -49,11 +49,7 @@ pub(super) fn build<'a>(
     Ok(Box::new(TextNode {
         view,
         segment: context.segment,
-        // Its terms are known where they are compared.
-        reading: match text.compared {
-            None => Reading::of(view, field, &text.source_fields),
-            Some(_) => None,
-        },
+        reading: Reading::of(view, field, &text.source_fields),
         filter,
         format,
         terms: Interned::default(),
@@ -228,11 +224,15 @@ pub(super) struct WordCounter<'a> {
 }
 
 impl WordCounter<'_> {
-    /// Returns how many documents have each of `words`: 0 for one that none has.
+    /// Returns how many documents have each of `words`; those that none has are left out.
     ///
     /// # Errors
-    /// When postings cannot be read, or the request must stop.
-    pub(super) fn count(&self, words: &Words) -> Result<Partial, EngineError> {
+    /// When postings cannot be read, there is no memory for the counts, or the request must stop.
+    pub(super) fn count(
+        &self,
+        words: &Words,
+        meter: &mut Meter<'_>,
+    ) -> Result<Partial, EngineError> {
         let format = formats::of_words(self.view.mapping(), &words.field)?;
         let column = self.view.field(&words.field).map(|handle| handle.column);
         let mut buckets = BTreeMap::new();
@@ -242,6 +242,10 @@ impl WordCounter<'_> {
                 Some(column) => self.documents_of(&Term::from_field_text(column, word))?,
                 None => 0,
             };
+            if doc_count == 0 {
+                continue;
+            }
+            meter.charge(TERM_BYTES + word.len())?;
             let bucket = Bucket {
                 doc_count,
                 ..Bucket::default()

@@ -57,10 +57,19 @@ impl Accounts {
         let full = || Arc::new(Mutex::new(Account::full(allowance, now)));
         let account = self.0.get_with(key, full);
         // What is expected may be wrong by far; what it takes is settled.
-        let ms = ms.clamp(0.0, allowance.at_once_ms);
+        let ms = ms.max(0.0).min(allowance.at_once_ms);
         account.lock().take(ms, now)?;
         Ok(Charge { account, ms })
     }
+}
+
+/// What a request took, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Took {
+    /// Search CPU, as its answer says.
+    Busy(f64),
+    /// The time until its answer came.
+    Time(f64),
 }
 
 /// What a request was charged.
@@ -72,8 +81,13 @@ pub(crate) struct Charge {
 
 impl Charge {
     /// Charges the rest of what the request took, or gives back what it did not take.
-    pub(super) fn settle(self, took_ms: f64) {
+    pub(crate) fn settle(self, took: Took) {
         let mut account = self.account.lock();
+        let took_ms = match took {
+            Took::Busy(ms) => ms,
+            // Most of it may have been waiting: no debt is made of that.
+            Took::Time(ms) => ms.min(account.allowance.at_once_ms),
+        };
         account.add(self.ms - took_ms, Instant::now());
     }
 }

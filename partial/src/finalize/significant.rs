@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Finalizer, mismatch};
 use crate::error::EvaluationError;
 use crate::key::{Key, ValueKind};
-use crate::terms::Terms;
+use crate::terms::{TermBucket, Terms};
 use crate::{Bucket, Partial};
 
 /// A term with what it is ordered by.
@@ -44,12 +44,13 @@ impl Finalizer<'_> {
             _ => None,
         });
         let mut scored = Vec::new();
-        for (key, term) in &terms.buckets {
+        // Of a text only what is frequent enough was compared, and nothing where there was no time for it.
+        let is_known = |term: &TermBucket| {
+            let is_frequent = term.bucket.doc_count >= request.min_doc_count;
+            request.text.is_none() || (is_frequent && everywhere.is_some())
+        };
+        for (key, term) in terms.buckets.iter().filter(|(_, term)| is_known(term)) {
             let found = everywhere.and_then(|terms| terms.buckets.get(key));
-            // Too rare to be compared, or there was no time for it.
-            if request.text.is_some() && found.is_none() {
-                continue;
-            }
             let superset = found.map_or(0, |term| term.bucket.doc_count);
             let frequencies = Frequencies {
                 subset: term.bucket.doc_count,
