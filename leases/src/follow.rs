@@ -95,8 +95,8 @@ struct PassedOn(HashMap<ShardKey, Generation>);
 
 impl PassedOn {
     /// Has all who follow this process hear of what has changed, now that `shown` is all that is leased to it. A shard
-    /// that is leased no longer is such a change: it may show more by now, and the grantor is told next that this process
-    /// has heard all.
+    /// whose lease has ended is such a change: it may show more by now, and the next call to the grantor says that this
+    /// process has heard everything.
     async fn tell(&mut self, following: &Following, shown: HashMap<ShardKey, Generation>) {
         let Some(grants) = &following.grants else {
             return;

@@ -10,7 +10,7 @@ pub(crate) enum Rule {
     HeardOfThisProcess,
     /// What a grantor leases is what its newest answer says, and nothing that it said before.
     NewestAnswerAlone,
-    /// Who is told of a newer cluster state than its own goes by nothing until it knows that.
+    /// A holder that hears of a newer cluster state than its own uses no lease until it has read that state.
     NoticeNewerState,
     /// What is leased to this process no longer counts as heard when those who follow it have heard that.
     TellWhatIsWithdrawn,

@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::{Aggregations, LiveKeys, Partial};
 use crate::control::{Control, Ledger, Meter};
 use crate::error::EvaluationError;
-use crate::request::described;
+use crate::request::{described, formats};
 
 /// What finishing needs beside partials and request.
 pub struct FinalizeContext<'a> {
@@ -334,7 +334,7 @@ fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
 /// Returns the prefix of what has no buckets.
 fn metric_type(kind: &AggregationKind) -> &'static str {
     match kind {
-        AggregationKind::Metric(metric, _) => metric::type_name(*metric),
+        AggregationKind::Metric(metric, _) => formats::metric_name(*metric),
         AggregationKind::Cardinality { .. } => "cardinality",
         AggregationKind::Percentiles {
             hdr_digits: Some(_),

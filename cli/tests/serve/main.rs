@@ -100,6 +100,43 @@ fn documents_outlive_the_server() {
     );
 }
 
+/// No mapping, defaults everywhere: what stands out in some texts is asked for as the reference shows it.
+#[test]
+fn words_that_stand_out_are_found_in_texts_that_nobody_has_described() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.ndjson");
+    let documents = (0..40).map(|n| match n % 8 {
+        0 => format!(r#"{{"body":"The volcano threw lava and ash, note {n}"}}"#),
+        _ => format!(r#"{{"body":"The harbour had ships and ash trees, note {n}"}}"#),
+    });
+    fs::write(&file, documents.collect::<Vec<_>>().join("\n")).expect("written");
+    let served = Served::start(&folder.path().join("data"), &[]);
+    let file = file.to_str().expect("a name");
+    let (code, said) = ask(&served, &["index", "--index", "notes", file]);
+    assert_eq!(code, 0, "{said}");
+    let body = r#"{"size": 0, "query": {"match": {"body": "volcano"}}, "aggs": {"best": {
+        "sampler": {}, "aggs": {"words": {"significant_text": {"field": "body"}}}}}}"#;
+    let sent = Command::new("curl")
+        .args(["-s", "-H", "content-type: application/json", "-d", body])
+        .arg(format!("{}/notes/_search", served.url()))
+        .output();
+    let sent = sent.expect("curl runs");
+    let found: Value = serde_json::from_slice(&sent.stdout).expect("JSON");
+    let words = &found["aggregations"]["best"]["words"];
+    assert_eq!(
+        (&words["doc_count"], &words["bg_count"]),
+        (&5.into(), &40.into()),
+        "{found}"
+    );
+    let buckets = words["buckets"].as_array().expect("buckets");
+    let keys: Vec<_> = buckets.iter().map(|bucket| &bucket["key"]).collect();
+    assert_eq!(keys, ["lava", "threw", "volcano"], "{found}");
+    assert!(
+        buckets.iter().all(|bucket| bucket["bg_count"] == 5),
+        "{found}"
+    );
+}
+
 /// `gleaner serve 2>&1 | tee log`, and the reader ends: what is said then is lost, and nothing else.
 #[test]
 fn a_server_goes_on_when_nobody_reads_what_it_says() {

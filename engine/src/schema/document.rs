@@ -190,7 +190,7 @@ impl DocumentBuilder {
         found.values.extend(values);
     }
 
-    /// Returns a document of what was found, with room for its source.
+    /// Returns the document for the index with the values of `found`, and room for its source.
     fn filled(&self, found: WalkOutcome<'_>, source: &[u8]) -> TantivyDocument {
         let WalkOutcome {
             mut values,

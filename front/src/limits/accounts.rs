@@ -6,16 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use moka::policy::EvictionPolicy;
 use parking_lot::Mutex;
 
 use super::Spender;
-
-/// Accounts that are remembered, some 300 bytes each; the one that was used least lately is forgotten for a new one.
-const MOST_ACCOUNTS: u64 = 100_000;
-
-/// How long an account is remembered that nobody uses. By then all are full.
-const IDLE: Duration = Duration::from_secs(600);
+use super::buckets::{MOST_BUCKETS, remembered};
 
 /// How long an overdrawn account takes at most until it can be used again.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -34,11 +28,7 @@ pub(super) struct Accounts(moka::sync::Cache<(Spender, u32), Arc<Mutex<Account>>
 
 impl Default for Accounts {
     fn default() -> Self {
-        let accounts = moka::sync::Cache::builder()
-            .max_capacity(MOST_ACCOUNTS)
-            .time_to_idle(IDLE)
-            .eviction_policy(EvictionPolicy::lru());
-        Self(accounts.build())
+        Self(remembered(MOST_BUCKETS))
     }
 }
 
@@ -56,7 +46,7 @@ impl Accounts {
         let now = Instant::now();
         let full = || Arc::new(Mutex::new(Account::full(allowance, now)));
         let account = self.0.get_with(key, full);
-        // What is expected may be wrong by far; what it takes is settled.
+        // What is expected may be wrong by far, or no number; what it takes is settled.
         let ms = ms.max(0.0).min(allowance.at_once_ms);
         account.lock().take(ms, now)?;
         Ok(Charge { account, ms })

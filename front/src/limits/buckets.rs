@@ -11,10 +11,24 @@ use moka::policy::EvictionPolicy;
 
 /// Buckets that are remembered, some 300 bytes each. The one that was used least lately is forgotten for a new one, and
 /// is full again when it comes back: who has as many addresses is held back by the buckets of their networks.
-const MOST_BUCKETS: u64 = 100_000;
+pub(super) const MOST_BUCKETS: u64 = 100_000;
 
 /// How long a bucket is remembered that nobody takes from. By then all are full.
 const IDLE: Duration = Duration::from_secs(600);
+
+/// Returns a cache of what each sender has left, by `K`: of `most` senders at most.
+pub(super) fn remembered<K, V>(most: u64) -> moka::sync::Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    moka::sync::Cache::builder()
+        .max_capacity(most)
+        .time_to_idle(IDLE)
+        // One that prefers what is used often would not take in a newcomer, who then had no limit.
+        .eviction_policy(EvictionPolicy::lru())
+        .build()
+}
 
 /// How fast a bucket fills, and how much it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +54,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Default for Buckets<K> {
 impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     fn holding(most: u64) -> Self {
         Self {
-            limiters: moka::sync::Cache::builder()
-                .max_capacity(most)
-                .time_to_idle(IDLE)
-                // One that prefers what is used often would not take in a newcomer, who then had no limit.
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
+            limiters: remembered(most),
             clock: DefaultClock::default(),
         }
     }

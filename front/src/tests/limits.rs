@@ -142,6 +142,30 @@ async fn what_an_answer_says_it_cost_is_charged_for_the_next_one() {
 }
 
 #[tokio::test]
+async fn what_an_answer_cost_beyond_the_allowance_is_waited_for() {
+    let dear = b"HTTP/1.1 200 OK\r\nX-Gleaner-Cost-Us: 20000000\r\nContent-Length: 0\r\n\r\n";
+    let backend = Recorder::replying(|_| Reply::Bytes(dear.to_vec())).await;
+    let limits = LimitOptions {
+        cost_ms_per_second: Some(number(1_000)),
+        ..LimitOptions::default()
+    };
+    let front = limited(limits, 100, &backend).await;
+    let mut client = front.client().await;
+    assert_eq!(asked(&mut client, "/dear", "kim").await.status, 200);
+    // Another shape too, which is cheap at a guess.
+    let answer = asked(&mut client, "/cheap", "kim").await;
+    assert_eq!(answer.status, 429, "{}", answer.body);
+    let wait = answer
+        .field("retry-after")
+        .and_then(|wait| wait.parse().ok());
+    assert!(
+        wait.is_some_and(|wait: u64| (10..=20).contains(&wait)),
+        "twenty seconds' worth, one of which was there: {wait:?}"
+    );
+    assert_eq!(backend.seen().arrived.len(), 1);
+}
+
+#[tokio::test]
 async fn scans_that_hang_leave_room_for_reads() {
     let backend = Recorder::replying(|arrived| {
         match arrived.line.contains("/scan") || arrived.line.contains("/hang") {

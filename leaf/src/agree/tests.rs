@@ -20,9 +20,10 @@ use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_replication::Change;
 
 use crate::replicate::peers::InProcess;
+use crate::testing::store::WithEntries;
 use crate::testing::{PATIENCE, call, id, index, key, put, soon};
 use crate::{Leaf, LeafOptions, NodeIdentity};
-use store::{NotedEntries, WithEntries};
+use store::NotedEntries;
 
 struct Node {
     folder: tempfile::TempDir,
@@ -33,7 +34,7 @@ struct Node {
 
 /// Leaves `a` and `b`, each with a copy of index 1.
 struct Cluster {
-    coordinator: Arc<WithEntries>,
+    coordinator: Arc<WithEntries<NotedEntries>>,
     peers: Arc<InProcess>,
     nodes: BTreeMap<&'static str, Node>,
 }
@@ -62,7 +63,7 @@ impl Cluster {
         let entries = Arc::<NotedEntries>::default();
         entries.create(key(1), &[uuid("a"), uuid("b")]);
         let coordinator = Arc::new(WithEntries {
-            state: Embedded::in_memory(state),
+            state: Arc::new(Embedded::in_memory(state)),
             entries,
         });
         let mut cluster = Self {

@@ -303,16 +303,3 @@ fn spread_property(numbers: &Numbers, mean: f64, sigma: f64, name: &str) -> Opti
         _ => return None,
     })
 }
-
-/// Returns the prefix for `typed_keys`.
-pub(super) fn type_name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Avg => "avg",
-        Metric::Min => "min",
-        Metric::Max => "max",
-        Metric::Sum => "sum",
-        Metric::ValueCount => "value_count",
-        Metric::Stats => "stats",
-        Metric::ExtendedStats { .. } => "extended_stats",
-    }
-}

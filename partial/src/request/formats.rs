@@ -169,7 +169,7 @@ pub fn of_ranges(
     }))
 }
 
-/// Returns the metric's name in requests.
+/// Returns the metric's name in requests, and its prefix for `typed_keys`.
 pub fn metric_name(metric: Metric) -> &'static str {
     match metric {
         Metric::Avg => "avg",

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
-use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, EmbeddedEntries, ShardEntries};
-use gleaner_model::{
-    ClusterState, CopyId, CopyMeta, Entry, Incarnation, NodeId, NodeUuid, ShardKey,
-};
+use gleaner_coordinator::{CoordinatorError, EmbeddedEntries, ShardEntries};
+use gleaner_model::{CopyId, CopyMeta, Entry, Incarnation, NodeId, NodeUuid, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -62,38 +60,5 @@ impl ShardEntries for NotedEntries {
             made.push(entry);
         }
         outcome
-    }
-}
-
-/// A state in memory, with entries.
-pub(super) struct WithEntries {
-    pub(super) state: Embedded,
-    pub(super) entries: Arc<NotedEntries>,
-}
-
-#[async_trait]
-impl Coordinator for WithEntries {
-    fn state(&self) -> Arc<ClusterState> {
-        self.state.state()
-    }
-
-    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
-        self.state.latest().await
-    }
-
-    fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
-        self.state.watch()
-    }
-
-    fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
-        Some(Arc::clone(&self.entries) as _)
-    }
-
-    async fn compare_and_swap(
-        &self,
-        expected: u64,
-        next: ClusterState,
-    ) -> Result<Arc<ClusterState>, CoordinatorError> {
-        self.state.compare_and_swap(expected, next).await
     }
 }

@@ -9,7 +9,7 @@ use crate::read::rules::Rule;
 use crate::testing::holder::Holder;
 use crate::testing::{Fixture, PATIENCE, key, put};
 
-/// A way on which a client is told that all writes are visible.
+/// A request whose answer says that all writes are visible.
 #[derive(Debug, Clone, Copy)]
 enum Path {
     Refresh,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
-use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, ShardEntries};
+use gleaner_coordinator::{Coordinator as _, CoordinatorError, Embedded, ShardEntries};
 use gleaner_log::MemoryLog;
-use gleaner_model::{ClusterState, NodeUuid, ShardKey};
+use gleaner_model::{NodeUuid, ShardKey};
 use gleaner_proto::LeafClient;
 use gleaner_proto::read::GenerationsCall;
 use gleaner_replication::Event;
@@ -17,29 +17,24 @@ use super::cluster::*;
 use crate::LeafOptions;
 use crate::read::rules::Rule;
 use crate::testing::holder::Holder;
+use crate::testing::store::WithEntries;
 use crate::testing::{PATIENCE, call, key};
 
-/// A store in memory as a leaf sees it that may be cut off: no change of an entry is answered then.
-struct Cut {
-    state: Arc<Embedded>,
-    entries: Arc<CutEntries>,
-}
-
+/// Entries that may be cut off: no change of one is answered then.
 struct CutEntries {
     inner: Arc<dyn ShardEntries>,
     is_cut: watch::Sender<bool>,
 }
 
-impl Cut {
-    fn off(state: &Arc<Embedded>) -> Self {
-        let entries = CutEntries {
-            inner: state.entries().expect("it keeps entries"),
-            is_cut: watch::Sender::new(false),
-        };
-        Self {
-            state: Arc::clone(state),
-            entries: Arc::new(entries),
-        }
+/// Returns `state` as a leaf sees it that may be cut off.
+fn cut_off(state: &Arc<Embedded>) -> WithEntries<CutEntries> {
+    let entries = CutEntries {
+        inner: state.entries().expect("it keeps entries"),
+        is_cut: watch::Sender::new(false),
+    };
+    WithEntries {
+        state: Arc::clone(state),
+        entries: Arc::new(entries),
     }
 }
 
@@ -57,33 +52,6 @@ impl ShardEntries for CutEntries {
         let mut is_cut = self.is_cut.subscribe();
         drop(is_cut.wait_for(|is_cut| !is_cut).await);
         self.inner.change(change).await
-    }
-}
-
-#[async_trait]
-impl Coordinator for Cut {
-    fn state(&self) -> Arc<ClusterState> {
-        self.state.state()
-    }
-
-    async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
-        self.state.latest().await
-    }
-
-    fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
-        self.state.watch()
-    }
-
-    fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
-        Some(Arc::clone(&self.entries) as _)
-    }
-
-    async fn compare_and_swap(
-        &self,
-        expected: u64,
-        next: ClusterState,
-    ) -> Result<Arc<ClusterState>, CoordinatorError> {
-        self.state.compare_and_swap(expected, next).await
     }
 }
 
@@ -106,7 +74,7 @@ async fn of_two(omitted: Option<Rule>) -> Cluster {
 /// is current, or lease it?
 async fn tells_without_its_right(omitted: Option<Rule>) -> bool {
     let mut cluster = of_two(omitted).await;
-    let store = Arc::new(Cut::off(&cluster.coordinator));
+    let store = Arc::new(cut_off(&cluster.coordinator));
     cluster.set_coordinator("a", Arc::clone(&store) as _);
     cluster.crash("a").await;
     cluster.again("a");

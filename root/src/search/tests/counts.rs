@@ -6,7 +6,7 @@ use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_proto::search::SearchCall;
 use gleaner_query::aggregation::{AggregationKind, TermsAggregation};
 
-use gleaner_query::answer::ShardHits;
+use gleaner_query::answer::{AggregationValue, ShardHits};
 
 use super::*;
 
@@ -120,4 +120,84 @@ async fn a_shard_that_fails_when_it_is_asked_again_and_when_hits_are_fetched_is_
     let coverage = &response.coverage;
     assert_eq!((coverage.shards_seen, coverage.shards_missing), (1, 1));
     assert_eq!(coverage.documents_total, Some(200));
+}
+
+/// Has the leaf find a word of a text in 5 documents, and in `everywhere` where it is compared.
+fn words(hits: &mut ShardHits, everywhere: Option<u64>) {
+    let terms = |doc_count| {
+        let bucket = Bucket {
+            doc_count,
+            ..Bucket::default()
+        };
+        let term = TermBucket { bucket, error: 0 };
+        Partial::Terms(Terms {
+            buckets: [(Key::Text("tea".to_owned()), term)].into(),
+            ..Terms::default()
+        })
+    };
+    let single = |doc_count, sub| {
+        Partial::Single(Bucket {
+            doc_count,
+            sub: Aggregations(sub),
+        })
+    };
+    let background = everywhere.map(terms).into_iter().collect();
+    let partials = Aggregations(vec![single(5, vec![terms(5)]), single(100, background)]);
+    hits.aggregations = Some(partials.encode().expect("it has a form"));
+}
+
+fn answering_words() -> Fixture {
+    answering(|call, hits| {
+        let is_compared = gleaner_partial::are_compared(&call.query.aggregations);
+        words(hits, is_compared.then_some(7));
+    })
+}
+
+fn significant_words() -> Value {
+    json!({"size": 0, "aggs": {"words": {"significant_text": {"field": "text"}}}})
+}
+
+fn buckets_of(response: &SearchResponse) -> &[gleaner_query::answer::Bucket] {
+    match &response.aggregations[0].value {
+        AggregationValue::Buckets { buckets, .. } => buckets,
+        other => panic!("not buckets: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn words_of_texts_are_compared_with_a_second_question() {
+    let fixture = answering_words();
+    let response = search(&fixture, significant_words()).await;
+    let response = response.expect("an answer");
+    assert_eq!(num_searches(&fixture), 2);
+    let [tea] = buckets_of(&response) else {
+        panic!("one word: {response:?}");
+    };
+    assert_eq!(tea.doc_count, 10, "of two shards");
+    assert_eq!(tea.beside[1], ("bg_count", json!(14)));
+}
+
+#[tokio::test]
+async fn a_shard_without_memory_to_compare_words_is_named() {
+    let fixture = answering_words();
+    let lost = shard(1, 1);
+    let leaf = Arc::clone(&fixture.leaf);
+    let draw = move || {
+        if leaf.num_searches.load(Ordering::Relaxed) > 1 {
+            let memory = LeafFault::Memory {
+                account: LeafFault::QUERY_ACCOUNT.into(),
+                wanted_bytes: 2,
+                limit_bytes: 1,
+            };
+            leaf.faults.lock().insert(lost, memory);
+        }
+        Duration::ZERO
+    };
+    fixture.leaf.draw.lock().0 = Some(Box::new(draw));
+    let response = search(&fixture, significant_words()).await;
+    let response = response.expect("an answer");
+    assert_eq!(num_searches(&fixture), 2);
+    assert!(buckets_of(&response).is_empty(), "nothing was compared");
+    assert_eq!(response.shards.failures.len(), 1);
+    assert_eq!(response.shards.failures[0].shard, lost);
 }
