@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 use serde_json::Value;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocId, DocSet as _, TERMINATED, Term};
+use tantivy::{DocId, DocSet as _, InvertedIndexReader, TERMINATED, Term};
 
 use super::node::{Block, Buckets, Node, SegmentContext};
 use crate::error::EngineError;
@@ -236,29 +236,32 @@ impl WordCounter<'_> {
         let format = formats::of_words(self.view.mapping(), &words.field)?;
         let column = self.view.field(&words.field).map(|handle| handle.column);
         let mut buckets = BTreeMap::new();
-        for word in &words.terms {
-            self.control.check()?;
-            let doc_count = match column {
-                Some(column) => self.documents_of(&Term::from_field_text(column, word))?,
-                None => 0,
-            };
-            if doc_count == 0 {
-                continue;
+        if let Some(column) = column {
+            let inverted = self.segment.reader().inverted_index(column)?;
+            for word in &words.terms {
+                self.control.check()?;
+                let term = Term::from_field_text(column, word);
+                let doc_count = self.documents_of(&term, &inverted)?;
+                if doc_count == 0 {
+                    continue;
+                }
+                meter.charge(TERM_BYTES + word.len())?;
+                let bucket = Bucket {
+                    doc_count,
+                    ..Bucket::default()
+                };
+                buckets.insert(Key::Text(word.clone()), TermBucket { bucket, error: 0 });
             }
-            meter.charge(TERM_BYTES + word.len())?;
-            let bucket = Bucket {
-                doc_count,
-                ..Bucket::default()
-            };
-            buckets.insert(Key::Text(word.clone()), TermBucket { bucket, error: 0 });
         }
         Ok(Partial::Terms(listed(format, buckets)))
     }
 
-    fn documents_of(&self, term: &Term) -> Result<u64, EngineError> {
-        let reader = self.segment.reader();
-        let inverted = reader.inverted_index(term.field())?;
-        if self.kept_to.is_none() && !reader.has_deletes() {
+    fn documents_of(
+        &self,
+        term: &Term,
+        inverted: &InvertedIndexReader,
+    ) -> Result<u64, EngineError> {
+        if self.kept_to.is_none() && !self.segment.reader().has_deletes() {
             let frequency = inverted.doc_freq(term);
             return Ok(u64::from(
                 frequency.map_err(EngineError::io("reading terms"))?,
