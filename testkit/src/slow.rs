@@ -51,18 +51,38 @@ pub struct Slow {
     lag: Mutex<Option<Lag>>,
 }
 
-/// What a leaf that lags would have said of each shard: now, and before that changed.
+/// How many answers after a change a leaf that lags says what was before it.
+const ANSWERS_LATE: u32 = 16;
+
+/// What a leaf that lags says of each shard.
 #[derive(Default)]
-struct Lag(HashMap<ShardKey, [Generation; 2]>);
+struct Lag(HashMap<ShardKey, LateShard>);
+
+/// What a shard shows, and what it showed before that changed.
+struct LateShard {
+    now: Generation,
+    before: Generation,
+    /// How many answers more say what was before.
+    num_late: u32,
+}
 
 impl Lag {
-    /// Says of a shard what it showed before it showed `generation`.
+    /// Says of a shard what it showed before it showed `generation`, for a while after each change: shards that did
+    /// not change are up to date, so that what a root keeps of all of them agrees but for the one that lags.
     fn hold_back(&mut self, shard: ShardKey, generation: &mut Generation) {
-        let [now, before] = self.0.entry(shard).or_insert([*generation; 2]);
-        if now != generation {
-            *before = std::mem::replace(now, *generation);
+        let late = self.0.entry(shard).or_insert(LateShard {
+            now: *generation,
+            before: *generation,
+            num_late: 0,
+        });
+        if late.now != *generation {
+            late.before = std::mem::replace(&mut late.now, *generation);
+            late.num_late = ANSWERS_LATE;
         }
-        *generation = *before;
+        if late.num_late > 0 {
+            late.num_late -= 1;
+            *generation = late.before;
+        }
     }
 }
 

@@ -19,7 +19,7 @@ const NUM_WRITERS: usize = 2;
 const NUM_READERS: usize = 6;
 const NUM_WRITES: u64 = 12;
 
-/// Reads between two writes of a writer: each root evaluates four questions anew after each.
+/// Reads ahead of each write of a writer: each root evaluates four questions anew after each.
 const READS_BETWEEN: u64 = 120;
 
 /// Reads before a leaf stops, and while it stands still.
@@ -50,6 +50,7 @@ async fn write(run: Arc<Run>, writer: usize) -> Result<()> {
     let mut random = StdRng::seed_from_u64(writer as u64);
     let root = run.site.roots[0];
     for n in 1..=NUM_WRITES {
+        run.reads(READS_BETWEEN).await?;
         let document = json!({"owner": format!("w{writer}"), "n": n});
         let path = format!("/things/_doc/{writer}-{n}");
         let how = ["?refresh=true", "?refresh=wait_for", ""][random.random_range(0..3)];
@@ -60,9 +61,9 @@ async fn write(run: Arc<Run>, writer: usize) -> Result<()> {
             refresh.send(root).await?.ok()?;
         }
         run.acknowledged[writer].store(n, Ordering::SeqCst);
-        run.reads(READS_BETWEEN).await?;
     }
-    Ok(())
+    // The last write has readers too.
+    run.reads(READS_BETWEEN).await
 }
 
 /// Asks for the newest document of a writer; returns the request and where the number is.
