@@ -170,15 +170,21 @@ impl Control {
         })
     }
 
-    /// Learns what a request took: what its answer says, or else the time until it came.
-    pub(crate) fn learn(&self, expected: ExpectedCost, answer: &Response<Body>) {
-        if !answer.status().is_success() {
-            return;
-        }
-        let told = answer.headers().get(COST);
+    /// Settles the charge of a request by what its answer says it took, or else by the time until it came. Others of its
+    /// shape are expected to take as much, unless it failed: that says nothing of them.
+    pub(crate) fn settle(&self, expected: ExpectedCost, answer: Option<&Response<Body>>) {
+        let told = answer.and_then(|answer| answer.headers().get(COST));
         let told = told.and_then(|cost| cost.to_str().ok()?.parse::<f64>().ok());
         let took_ms = expected.begun.elapsed().as_secs_f64() * 1_000.0;
         let took = told.map_or(Took::Time(took_ms), |micros| Took::Busy(micros / 1_000.0));
-        self.limits.learn(expected.shape, expected.charge, took);
+        if !took.is_number() {
+            return;
+        }
+        if answer.is_some_and(|answer| answer.status().is_success()) {
+            self.limits.learn(expected.shape, took);
+        }
+        if let Some(charge) = expected.charge {
+            charge.settle(took);
+        }
     }
 }

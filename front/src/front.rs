@@ -359,11 +359,11 @@ impl Shared {
         head: request::Parts,
         on: OnwardRequest,
     ) -> Result<Response<Body>, Refusal> {
-        let mut learned = None;
+        let mut charged = None;
         let controlled = match (&self.control, on.entrant) {
             (Some(control), Some(entrant)) => {
                 let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
-                learned = Some((control, admitted.cost));
+                charged = Some((control, admitted.cost));
                 Some((entrant, admitted.place))
             }
             _ => None,
@@ -385,11 +385,10 @@ impl Shared {
         let begun = Instant::now();
         let answer = self.forwarder.forward(forward).await;
         on.way.note(status_of(&answer), begun.elapsed());
-        let answer = answer?;
-        if let Some((control, expected)) = learned {
-            control.learn(expected, &answer);
+        if let Some((control, expected)) = charged {
+            control.settle(expected, answer.as_ref().ok());
         }
-        Ok(answer)
+        answer
     }
 
     fn is_ready(&self) -> bool {

@@ -201,7 +201,7 @@ impl Limits {
     }
 
     /// Charges what a request of this shape will cost that is sent to a backend; `guess_ms` counts until one was seen.
-    /// Returns what [`Self::learn`] settles; `None` where the sender has no limit.
+    /// Returns the charge, to settle; `None` where the sender has no limit.
     ///
     /// # Errors
     /// As [`Self::enter`].
@@ -223,16 +223,10 @@ impl Limits {
         self.spend(entrant, num_answers as f64 * KEPT_MS).map(drop)
     }
 
-    /// Notes what a request of a shape took, and settles its charge.
-    pub(crate) fn learn(&self, shape: u64, charge: Option<Charge>, took: Took) {
+    /// Notes what a request of a shape took.
+    pub(crate) fn learn(&self, shape: u64, took: Took) {
         let (Took::Busy(ms) | Took::Time(ms)) = took;
-        if !ms.is_finite() || ms < 0.0 {
-            return;
-        }
         self.costs.note(shape, ms);
-        if let Some(charge) = charge {
-            charge.settle(took);
-        }
     }
 
     fn spend(&self, entrant: &Entrant, ms: f64) -> Result<Option<Charge>, Refusal> {

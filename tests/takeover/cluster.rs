@@ -99,6 +99,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Sends a signal to all members of the etcd.
+    pub(crate) fn signal_etcd(&self, signal: &str) -> Result<()> {
+        let members = self.pids.keys().filter(|name| name.starts_with("etcd-"));
+        let mut num = 0;
+        for member in members {
+            self.signal(member, signal)?;
+            num += 1;
+        }
+        ensure!(num > 0, "no etcd");
+        Ok(())
+    }
+
     /// Ends a leaf as `kill -9` does.
     pub(crate) fn kill(&mut self, leaf: &str) -> Result<()> {
         self.signal(leaf, "-KILL")?;

@@ -8,6 +8,7 @@ mod clients;
 mod cluster;
 mod faults;
 mod registers;
+mod service;
 
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -23,7 +24,7 @@ use cluster::{Cluster, Copy};
 use registers::Registers;
 
 /// Faults of a walk: reduced, and in full.
-const NUM_FAULTS: (usize, usize) = (4, 200);
+const NUM_FAULTS: (usize, usize) = (4, 300);
 
 /// Returns whether there is no etcd to run, which is told then.
 fn is_without_etcd(test: &str) -> Result<bool> {

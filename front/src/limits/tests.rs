@@ -126,15 +126,14 @@ fn costs_are_learned_and_charged_before() {
         charged.count()
     };
     assert_eq!(charge(1, 10), 10, "cheap at a guess");
-    limits.learn(1, None, Took::Busy(50.0));
+    limits.learn(1, Took::Busy(50.0));
     assert!(charge(1, 10) <= 2, "90 ms are left, and it costs 50");
     let other = limits.enter(key("b"), address(1)).expect("let in");
     assert!(
         limits.charge(&other, 1, 1.0).is_ok(),
         "another key has its own"
     );
-    limits.learn(2, None, Took::Busy(1e9));
-    limits.learn(2, None, Took::Busy(f64::NAN));
+    limits.learn(2, Took::Busy(1e9));
     let whole = limits.enter(key("c"), address(1)).expect("let in");
     assert!(
         limits.charge(&whole, 2, 1.0).is_ok(),
@@ -143,7 +142,7 @@ fn costs_are_learned_and_charged_before() {
     assert!(limits.charge(&whole, 2, 1.0).is_err());
     let dear = limits.enter(key("e"), address(1)).expect("let in");
     let charge = limits.charge(&dear, 3, 1.0).expect("cheap at a guess");
-    limits.learn(3, charge, Took::Busy(5_000.0));
+    charge.expect("it has a limit").settle(Took::Busy(5_000.0));
     let refusal = limits
         .charge(&dear, 4, 1.0)
         .expect_err("it took fifty seconds' worth");
@@ -152,7 +151,7 @@ fn costs_are_learned_and_charged_before() {
     assert!((40..=50).contains(&wait), "{wait}");
     let slow = limits.enter(key("f"), address(1)).expect("let in");
     let charge = limits.charge(&slow, 5, 1.0).expect("cheap at a guess");
-    limits.learn(5, charge, Took::Time(60_000.0));
+    charge.expect("it has a limit").settle(Took::Time(60_000.0));
     let charge = limits.charge(&slow, 6, 0.0);
     assert!(charge.is_ok(), "no debt for what may have waited");
     let hits = limits.enter(key("d"), address(1)).expect("let in");

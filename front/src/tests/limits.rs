@@ -166,6 +166,34 @@ async fn what_an_answer_cost_beyond_the_allowance_is_waited_for() {
 }
 
 #[tokio::test]
+async fn what_failed_is_settled_and_says_nothing_of_its_like() {
+    let backend = Recorder::replying(|arrived| {
+        let (status, cost_us) = match arrived.line.contains("/fail") {
+            true => ("500 Internal Server Error", "20000000"),
+            // An answer that says nonsense is charged as expected.
+            false => ("200 OK", "NaN"),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nX-Gleaner-Cost-Us: {cost_us}\r\nContent-Length: 0\r\n\r\n"
+        );
+        Reply::Bytes(head.into_bytes())
+    })
+    .await;
+    let limits = LimitOptions {
+        cost_ms_per_second: Some(number(1_000)),
+        ..LimitOptions::default()
+    };
+    let front = limited(limits, 100, &backend).await;
+    let mut client = front.client().await;
+    assert_eq!(asked(&mut client, "/fail", "kim").await.status, 500);
+    assert_eq!(asked(&mut client, "/a", "kim").await.status, 429, "in debt");
+    // Of the same shape: a second's worth each, had the failure been learned.
+    for _ in 0..5 {
+        assert_eq!(asked(&mut client, "/nice", "lee").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn scans_that_hang_leave_room_for_reads() {
     let backend = Recorder::replying(|arrived| {
         match arrived.line.contains("/scan") || arrived.line.contains("/hang") {
