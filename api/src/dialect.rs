@@ -46,13 +46,14 @@ pub struct Dialect {
 /// # Panics
 /// When two routes claim one path in ways that cannot be told apart: a fault of the tables, found by their tests.
 pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
-    Dialect::over(root, (options, metrics), parameter_tables())
+    Dialect::over(root, options, metrics, parameter_tables())
 }
 
 impl Dialect {
     fn over(
         root: Arc<Root>,
-        (options, metrics): (ApiOptions, Option<PrometheusHandle>),
+        options: ApiOptions,
+        metrics: Option<PrometheusHandle>,
         routes: impl Iterator<Item = &'static Route>,
     ) -> Self {
         let app = Arc::new(App {
@@ -261,8 +262,8 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_as_a_fault_of_ours() {
-        let with = (ApiOptions::default(), None);
-        let dialect = Dialect::over(root(), with, std::iter::once(&PANICS));
+        let options = ApiOptions::default();
+        let dialect = Dialect::over(root(), options, None, std::iter::once(&PANICS));
         let request = Request::get("/panics").body(Body::empty());
         let Ok(answer) = dialect.oneshot(request.expect("a request")).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -103,7 +103,7 @@ pub fn fetch(
         fields.read(&parsed, &mut shown);
         let fragments = highlighter
             .as_ref()
-            .map(|h| h.fragments(&parsed, (control, meter.as_mut())))
+            .map(|h| h.fragments(&parsed, control, meter.as_mut()))
             .transpose()?;
         let explanation = spec
             .explain

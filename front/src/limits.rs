@@ -37,6 +37,8 @@ const KEPT_MS: f64 = 0.02;
 /// How many addresses of a network may be busy at once before it is held back as a whole.
 const BUSY_OF_NETWORK: u32 = 8;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// How often, and at what cost; `None` is no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct LimitOptions {
@@ -151,12 +153,11 @@ impl Limits {
     pub(crate) fn enter(&self, visitor: Visitor, address: IpAddr) -> Result<Entrant, Refusal> {
         let address = narrow(address);
         let options = &self.options;
-        let every_second = |number: NonZeroU32| (number, Duration::from_secs(1));
         let (spender, limits) = match visitor {
             Visitor::Key { id, limits } => (Spender::Key(id), limits),
             Visitor::Refused => {
-                let limit = (options.wrong_keys_per_minute, Duration::from_secs(60));
-                let taken = self.wrong_keys.take(address, self.share(limit), one());
+                let share = self.share(options.wrong_keys_per_minute, Duration::from_secs(60));
+                let taken = self.wrong_keys.take(address, share, one());
                 taken.map_err(|wait| limited(LimitCode::AuthFailures, wait))?;
                 (Spender::Address(address), KeyLimits::default())
             }
@@ -168,19 +169,17 @@ impl Limits {
                 let own = limits.requests_per_second.and_then(NonZeroU32::new);
                 if let Some(limit) = own.or(options.keys_per_second) {
                     let bucket = (Arc::clone(id), limit.get());
-                    let taken = self
-                        .keys
-                        .take(bucket, self.share(every_second(limit)), one());
+                    let taken = self.keys.take(bucket, self.share(limit, SECOND), one());
                     taken.map_err(requests)?;
                 }
             }
             Spender::Address(address) => {
                 if let Some(limit) = options.strangers_per_second {
-                    let share = self.share(every_second(limit));
+                    let share = self.share(limit, SECOND);
                     let taken = self.addresses.take(*address, share, one());
                     taken.map_err(requests)?;
                     let wide = limit.saturating_mul(busy_of_network());
-                    let share = self.share(every_second(wide));
+                    let share = self.share(wide, SECOND);
                     let taken = self.networks.take(network(*address), share, one());
                     taken.map_err(requests)?;
                 }
@@ -233,7 +232,7 @@ impl Limits {
         let Some(limit) = entrant.cost else {
             return Ok(None);
         };
-        let share = self.share((limit, Duration::from_secs(1)));
+        let share = self.share(limit, SECOND);
         let allowance = Allowance {
             ms_per_second: f64::from(limit.get()) / f64::from(self.options.num_fronts.get()),
             at_once_ms: f64::from(share.burst.get()),
@@ -245,9 +244,9 @@ impl Limits {
             .map_err(|wait| limited(LimitCode::Cost, wait))
     }
 
-    /// Returns the part of a limit that this front allows: one of `num_fronts`, and half as much again at once, as
-    /// balancers do not deal out evenly.
-    fn share(&self, (number, period): (NonZeroU32, Duration)) -> buckets::Rate {
+    /// Returns the part of a limit, `number` in each `period`, that this front allows: one of `num_fronts`,
+    /// and half as much again at once, as balancers do not deal out evenly.
+    fn share(&self, number: NonZeroU32, period: Duration) -> buckets::Rate {
         let num_fronts = self.options.num_fronts;
         let at_once = number.get().saturating_mul(3) / 2 / num_fronts.get();
         let at_once = match num_fronts.get() {

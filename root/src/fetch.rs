@@ -76,7 +76,8 @@ impl Searcher {
         &self,
         plans: &[IndexPlan],
         winners: &[RankedHit],
-        (asked, trip): (&CommonRequest<'_>, &mut Trip),
+        asked: &CommonRequest<'_>,
+        trip: &mut Trip,
     ) -> Result<PageContents, RootError> {
         if winners.is_empty() {
             return Ok(PageContents::default());
@@ -86,7 +87,7 @@ impl Searcher {
             hits: contents,
             failures,
             num_bytes: num_bytes_fetched,
-        } = self.contents(plans, winners, (&what, trip)).await?;
+        } = self.contents(plans, winners, &what, trip).await?;
         let mut fetched = PageContents {
             failures,
             ..PageContents::default()
@@ -98,9 +99,7 @@ impl Searcher {
         fetched.held = Some(memory.reserve(num_bytes_fetched)?);
         let joiner = Joiner::new(plans, asked)?;
         let by = trip.deadline.fetch_by();
-        let sources = self
-            .shown_sources(&joiner, (winners, &contents), by)
-            .await?;
+        let sources = self.shown_sources(&joiner, winners, &contents, by).await?;
         for ((ranked, content), source) in winners.iter().zip(contents).zip(sources) {
             let Some(content) = content else {
                 continue;
@@ -131,7 +130,8 @@ impl Searcher {
         &self,
         plans: &[IndexPlan],
         winners: &[RankedHit],
-        (what, trip): (&[Arc<FetchWhat>], &mut Trip),
+        what: &[Arc<FetchWhat>],
+        trip: &mut Trip,
     ) -> Result<Contents, RootError> {
         let wanted = by_shard(plans, winners)?;
         let slots = wanted.iter().map(|wanted| self.fetch_slot(wanted));

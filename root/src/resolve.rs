@@ -336,7 +336,7 @@ impl<'a> Resolver<'a> {
     /// Returns the field to search; `None` when the mapping does not know it. What can be asked of
     /// metadata was answered before: the rest is refused, or nothing would be found in silence.
     fn indexed_field(&self, path: &str) -> Result<Option<(FieldPath, Field)>, QueryError> {
-        if let Some((root, key)) = self.mapping().flattened(path) {
+        if let Some(((root, _), key)) = self.mapping().flattened(path) {
             return self.key(root, key);
         }
         let Some((path, field)) = self.mapping().resolved(path) else {

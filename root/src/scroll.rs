@@ -19,7 +19,7 @@ use crate::point_in_time::Contexts;
 use crate::response::{SearchResponse, Total};
 use crate::search::{Page, PreparedSearch, SearchOptions, check_page, refused};
 use crate::tasks::Action;
-use crate::token::{self, ScrollState};
+use crate::token::{self, PointInTimeState, ScrollState};
 
 /// The search that a scroll repeats, as received.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,22 @@ pub struct ScrollOrigin {
     pub body: Bytes,
     /// The URI parameters.
     pub parameters: Vec<(String, String)>,
+}
+
+impl ScrollOrigin {
+    /// Returns the state before the first page, over the point in time `pit`.
+    fn begun(self, pit: PointInTimeState, now_ms: i64) -> ScrollState {
+        ScrollState {
+            pit,
+            body: self.body.to_vec(),
+            parameters: self.parameters,
+            after: None,
+            now_ms,
+            after_shard: None,
+            total: None,
+            max_score: None,
+        }
+    }
 }
 
 impl Contexts {
@@ -44,43 +60,24 @@ impl Contexts {
     ) -> Result<SearchResponse, RootError> {
         let request = self.scrolled(&origin.body, &origin.parameters)?;
         self.check_scrollable(target, &request)?;
-        let work = self.first_page(target, origin, (keep_alive, &request), options);
+        let work = async {
+            let deadline = self.cluster.deadline_of(&request);
+            let pinned = self.pin(target, keep_alive, deadline).await?;
+            // A page that fails, or that nobody waits for, leaves no id to clear.
+            let held = self.hold(pinned);
+            let state = origin.begun(held.state().clone(), self.cluster.now_ms());
+            let page = self.next_page(state, &request, options, deadline).await;
+            let look_up = || self.planner.targets(target).map(drop);
+            let page = self
+                .cluster
+                .unless_vanished(page, deadline, look_up)
+                .await?;
+            held.keep();
+            Ok(page)
+        };
         self.tasks
             .as_task(Action::Search, target.name(), &options.origin, work)
             .await
-    }
-
-    async fn first_page(
-        &self,
-        target: &Target,
-        origin: ScrollOrigin,
-        (keep_alive, request): (Duration, &SearchRequest),
-        options: &SearchOptions,
-    ) -> Result<SearchResponse, RootError> {
-        let deadline = self.cluster.deadline_of(request);
-        let pinned = self.pin(target, keep_alive, deadline).await?;
-        // A page that fails, or that nobody waits for, leaves no id to clear.
-        let held = self.hold(pinned);
-        let ScrollOrigin { body, parameters } = origin;
-        let body = body.to_vec();
-        let state = ScrollState {
-            pit: held.state().clone(),
-            body,
-            parameters,
-            after: None,
-            now_ms: self.cluster.now_ms(),
-            after_shard: None,
-            total: None,
-            max_score: None,
-        };
-        let page = self.next_page(state, request, options, deadline).await;
-        let look_up = || self.planner.targets(target).map(drop);
-        let page = self
-            .cluster
-            .unless_vanished(page, deadline, look_up)
-            .await?;
-        held.keep();
-        Ok(page)
     }
 
     /// Answers the next page.

@@ -26,6 +26,7 @@ use crate::search::{ShardScatter, lost_a_view};
 use cache::Moment;
 
 pub(crate) use cache::{Cache, CachedStatistics};
+pub(crate) use newest::Exclusion;
 
 impl ShardScatter {
     /// Returns the numbers that scoring needs over all shards of `plans`, remembered ones if

@@ -261,7 +261,7 @@ impl Analysis<'_> {
                      [{MAX_TEXT_BYTES}]"
                 )));
             }
-            let vector = self.vector((&path, field), texts, &mut num_left)?;
+            let vector = self.vector(&path, field, texts, &mut num_left)?;
             if !vector.terms.is_empty() {
                 vectors.insert(path, vector);
             }
@@ -271,7 +271,8 @@ impl Analysis<'_> {
 
     fn vector(
         &self,
-        (path, field): (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         texts: Vec<String>,
         num_left: &mut usize,
     ) -> Result<FieldVector, RootError> {
@@ -284,11 +285,11 @@ impl Analysis<'_> {
             }
             (FieldKind::Text { analyzer, .. }, None) => {
                 let analyzer = self.analyzer(analyzer)?;
-                note_tokens(&analyzer, &texts, (&mut vector, num_left))?;
+                note_tokens(&analyzer, &texts, &mut vector, num_left)?;
             }
             (_, Some(name)) => {
                 let analyzer = self.analyzer(name)?;
-                note_tokens(&analyzer, &texts, (&mut vector, num_left))?;
+                note_tokens(&analyzer, &texts, &mut vector, num_left)?;
             }
             _ => {}
         }
@@ -325,7 +326,8 @@ impl Analysis<'_> {
 fn note_tokens(
     analyzer: &Analyzer,
     texts: &[String],
-    (vector, num_left): (&mut FieldVector, &mut usize),
+    vector: &mut FieldVector,
+    num_left: &mut usize,
 ) -> Result<(), RootError> {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let gap = analyzer.position_increment_gap();
@@ -362,7 +364,7 @@ mod tests {
     /// A shard on each of two leaves.
     fn cluster() -> Cluster {
         let mapping = json!({"properties": {"text": {"type": "text"}}});
-        Cluster::with_copies((2, 1), [index(1, &mapping)], RootOptions::default())
+        Cluster::with_copies(2, 1, [index(1, &mapping)], RootOptions::default())
     }
 
     async fn vectors(cluster: &Cluster) -> Result<TermVectors, RootError> {

@@ -106,13 +106,14 @@ impl Cluster {
         indices: impl IntoIterator<Item = IndexMeta>,
         options: RootOptions,
     ) -> Self {
-        Self::with_copies((num_leaves, num_leaves), indices, options)
+        Self::with_copies(num_leaves, num_leaves, indices, options)
     }
 
     /// Returns a root over leaves of which as many hold each shard as `num_copies`: the leaf of the
     /// shard's number, and those after it.
     pub(crate) fn with_copies(
-        (num_leaves, num_copies): (usize, usize),
+        num_leaves: usize,
+        num_copies: usize,
         indices: impl IntoIterator<Item = IndexMeta>,
         options: RootOptions,
     ) -> Self {

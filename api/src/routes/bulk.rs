@@ -116,13 +116,7 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
     }
     let lines = request.lines(request.app.options.max_bulk_bytes)?;
     let chunks = Chunks::new(lines, defaults, &request.app);
-    Ok(Run::new(
-        std::sync::Arc::clone(&request.app),
-        chunks,
-        (options, key),
-        items,
-        request.started,
-    ))
+    Ok(Run::new(request, chunks, options, key, items))
 }
 
 /// Returns the name that the client gives the request.

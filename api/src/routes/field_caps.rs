@@ -100,8 +100,7 @@ async fn field_caps(mut request: Request) -> Answer {
     }
     let mut found: TypesByField<'_> = BTreeMap::new();
     for index in &resolved {
-        let asked = (&wanted[..], types.as_deref(), &filters);
-        collect(&index.meta, asked, &mut found);
+        collect(&index.meta, &wanted, types.as_deref(), &filters, &mut found);
     }
     let indices: Vec<&str> = resolved
         .iter()
@@ -161,7 +160,9 @@ fn may_match(response: &SearchResponse) -> bool {
 
 fn collect<'a>(
     index: &'a IndexMeta,
-    (wanted, types, filters): (&[String], Option<&[String]>, &Filters),
+    wanted: &[String],
+    types: Option<&[String]>,
+    filters: &Filters,
     found: &mut TypesByField<'a>,
 ) {
     let is_wanted = |path: &str| wanted.iter().any(|pattern| matches_pattern(pattern, path));

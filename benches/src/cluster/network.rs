@@ -54,7 +54,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
     })?;
     cluster.load(&bench.corpus, 1)?;
     let requests = bench.requests("")?;
-    let sides = in_turns(bench, &requests, (&server, &cluster))?;
+    let sides = in_turns(bench, &requests, &server, &cluster)?;
     let rate = sides.1;
     Ok(Section {
         title: "What the network costs",
@@ -80,7 +80,8 @@ fn rounds(bench: &Bench) -> usize {
 fn in_turns(
     bench: &Bench,
     requests: &Arc<Vec<Bytes>>,
-    (server, cluster): (&Server, &Nodes),
+    server: &Server,
+    cluster: &Nodes,
 ) -> Result<([Side; 2], f64)> {
     let (one, many) = (|| server.cpu(), || cluster.cpu());
     let places = [

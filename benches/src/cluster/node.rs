@@ -32,22 +32,14 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Starts `gleaner ROLE` on the configuration in `config`; its output goes to `log`.
+    /// Starts the node that `command` runs, which answers at `http`; its output goes to `log`.
     ///
     /// # Errors
     /// When there is no such program.
-    pub(super) fn start(
-        (name, role, http): (&str, &str, &str),
-        (binary, config, log): (&Path, &Path, &Path),
-    ) -> Result<Self> {
+    pub(super) fn start(name: &str, http: &str, mut command: Command, log: &Path) -> Result<Self> {
         let log = std::fs::File::create(log)?;
-        let mut command = Command::new(binary);
-        command
-            .args([role, "--stop-with-input", "--config"])
-            .arg(config)
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        Self::spawn((name, http), command)
+        command.stdout(log.try_clone()?).stderr(log);
+        Self::spawn(name, http, command)
     }
 
     /// Starts this program as a leaf behind a pace.
@@ -58,7 +50,8 @@ impl Node {
         name: &str,
         etcd: &str,
         rpc: &str,
-        (folder, log): (&Path, &Path),
+        folder: &Path,
+        log: &Path,
     ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -67,10 +60,10 @@ impl Node {
             .arg(folder)
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(log)?);
-        Self::spawn((name, ""), command)
+        Self::spawn(name, "", command)
     }
 
-    fn spawn((name, http): (&str, &str), mut command: Command) -> Result<Self> {
+    fn spawn(name: &str, http: &str, mut command: Command) -> Result<Self> {
         for (variable, _) in std::env::vars_os() {
             // What is set for this process is not meant for each of its nodes.
             if variable.to_string_lossy().starts_with("GLEANER_") {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -90,7 +91,7 @@ impl Nodes {
         let plan = Plan::new(start)?;
         let roots = start.roots.iter().enumerate();
         let mut roots: Vec<Node> = roots
-            .map(|(at, means)| plan.start_root(start.binary, at, *means))
+            .map(|(at, means)| plan.start_root(at, *means))
             .collect::<Result<_>>()?;
         let mut leaves: Vec<Node> = (0..NUM_LEAVES)
             .map(|at| plan.start_leaf(start, at))
@@ -231,7 +232,9 @@ pub(super) fn settle(cpu: impl Fn() -> Result<Duration>) -> Result<()> {
 }
 
 /// Where everything is to be.
-struct Plan {
+struct Plan<'a> {
+    /// The program `gleaner`.
+    binary: &'a Path,
     folder: TempDir,
     etcd: Etcd,
     /// Of each root: for nodes, for clients.
@@ -240,8 +243,8 @@ struct Plan {
     leaves: Vec<[String; 2]>,
 }
 
-impl Plan {
-    fn new(start: &Start<'_>) -> Result<Self> {
+impl<'a> Plan<'a> {
+    fn new(start: &Start<'a>) -> Result<Self> {
         // All at once, so that no port is found twice.
         let num_ports = 2 * (start.roots.len() + NUM_LEAVES);
         let free: Vec<TcpListener> = (0..num_ports)
@@ -253,6 +256,7 @@ impl Plan {
             .chunks_exact(2)
             .map(|pair| [pair[0].clone(), pair[1].clone()]);
         Ok(Self {
+            binary: start.binary,
             folder: TempDir::new()?,
             etcd: Etcd::start()?,
             roots: pairs.by_ref().take(start.roots.len()).collect(),
@@ -264,34 +268,31 @@ impl Plan {
         self.folder.path().join(format!("{name}.{kind}"))
     }
 
-    fn start_root(&self, binary: &Path, at: usize, means: Means) -> Result<Node> {
+    fn start_root(&self, at: usize, means: Means) -> Result<Node> {
         let name = format!("root-{}", at + 1);
         let settings = format!(
             "hedge_share = {:?}\nchoose_copies = {}\n",
             means.hedge_share, means.choose_copies
         );
         let http = &self.roots[at][1];
-        self.start_node((&name, "root", http), binary, &settings)
+        self.start_node(&name, "root", http, &settings)
     }
 
     fn start_leaf(&self, start: &Start<'_>, at: usize) -> Result<Node> {
         let name = format!("leaf-{}", at + 1);
         let [rpc, http] = &self.leaves[at];
         match start.leaves {
-            Leaves::Real => {
-                let who = (name.as_str(), "leaf", http.as_str());
-                self.start_node(who, start.binary, start.leaf_settings)
-            }
+            Leaves::Real => self.start_node(&name, "leaf", http, start.leaf_settings),
             Leaves::Paced => {
                 let (folder, log) = (self.path(&name, "data"), self.path(&name, "log"));
                 let etcd = self.etcd.address();
-                Node::start_paced(&name, &etcd, rpc, (&folder, &log))
+                Node::start_paced(&name, &etcd, rpc, &folder, &log)
             }
         }
     }
 
-    fn start_node(&self, who: (&str, &str, &str), binary: &Path, settings: &str) -> Result<Node> {
-        let (name, _, http) = who;
+    /// Starts `gleaner ROLE` with these lines in its configuration.
+    fn start_node(&self, name: &str, role: &str, http: &str, settings: &str) -> Result<Node> {
         let config = self.path(name, "toml");
         let data = self.path(name, "data");
         let own = format!(
@@ -299,7 +300,11 @@ impl Plan {
             data.display()
         );
         std::fs::write(&config, own + &self.membership()?)?;
-        Node::start(who, (binary, &config, &self.path(name, "log")))
+        let mut command = Command::new(self.binary);
+        command
+            .args([role, "--stop-with-input", "--config"])
+            .arg(&config);
+        Node::start(name, http, command, &self.path(name, "log"))
     }
 
     fn membership(&self) -> Result<String> {

@@ -53,7 +53,7 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
     for set in Set::ALL.into_iter().chain([Set::Combined]) {
         tell(&format!("timing searches over HTTP: {}", set.name()));
         let queries = set.queries(options.data.as_deref(), corpus, options.per_class)?;
-        let sides = race(&queries, (&bare, &plain, &keeping), options.rounds)?;
+        let sides = race(&queries, &bare, &plain, &keeping, options.rounds)?;
         tables.push(table(set, &queries, &sides));
         if set != Set::Combined {
             tell(&format!("timing totals over HTTP: {}", set.name()));
@@ -88,7 +88,9 @@ pub fn measure(corpus: &Corpus, options: &Options, binary: &Path) -> Result<Sect
 /// Lets the servers answer all `queries` in turns: bare, ours, ours with a total, ours that keeps documents.
 fn race(
     queries: &[Query],
-    (bare, ours, keeping): (&Server, &Server, &Server),
+    bare: &Server,
+    ours: &Server,
+    keeping: &Server,
     rounds: usize,
 ) -> Result<[Side; 4]> {
     let total = |query: &Query| body(query, &json!(10_000));

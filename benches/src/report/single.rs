@@ -103,7 +103,7 @@ pub fn measure(corpus: &Corpus, binary: &Path) -> Result<Section> {
                 ensure!(created.elapsed() >= RESTED, "refreshes do not rest yet");
             }
             let committed = commits(&bare, corpus)?;
-            let rate = turn(&ours, corpus, (&name(at), target.ids), &next)?;
+            let rate = turn(&ours, corpus, &name(at), target.ids, &next)?;
             turns.push(Turn { rate, committed });
         }
         rounds.push(turns);
@@ -191,12 +191,7 @@ fn commits(bare: &Server, corpus: &Corpus) -> Result<f64> {
 }
 
 /// Lets all clients write to an index of ours, and waits until what is left to do is done.
-fn turn(
-    ours: &Server,
-    corpus: &Corpus,
-    (index, ids): (&str, Ids),
-    next: &AtomicUsize,
-) -> Result<f64> {
+fn turn(ours: &Server, corpus: &Corpus, index: &str, ids: Ids, next: &AtomicUsize) -> Result<f64> {
     let created = format!("/{index}/_doc");
     let rate = clients(ours, corpus, |client, source| {
         if ids == Ids::Made {

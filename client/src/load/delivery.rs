@@ -123,8 +123,7 @@ impl Delivery {
             let (again, reason, asked) = match self.send(&part, delivered.num_rejections).await? {
                 Answer::Items(told, asked) => {
                     delivered.written.extend(told.written);
-                    let sent = (part, told.outcomes);
-                    let (rejected, reason) = delivered.sort_out(sent, &mut parts)?;
+                    let (rejected, reason) = delivered.sort_out(part, told.outcomes, &mut parts)?;
                     if rejected.is_empty() {
                         continue;
                     }
@@ -248,7 +247,8 @@ impl DeliveryState {
     /// When an index takes no documents.
     fn sort_out(
         &mut self,
-        (records, outcomes): (Vec<Record>, Vec<Outcome>),
+        records: Vec<Record>,
+        outcomes: Vec<Outcome>,
         parts: &mut VecDeque<Vec<Record>>,
     ) -> Result<(Vec<Record>, String)> {
         let num_records = records.len();

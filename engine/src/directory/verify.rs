@@ -68,7 +68,7 @@ pub(super) fn check_files(
 ) -> Result<Option<Damage>, EngineError> {
     let mut damaged = Vec::new();
     for (name, sum) in expected {
-        let found = check_file(files, &folder.join(name), (*sum, how), &mut Unpaced);
+        let found = check_file(files, &folder.join(name), *sum, how, &mut Unpaced);
         if let Some(fault) = found.map_err(EngineError::io("checking a file"))? {
             let name = name.clone();
             damaged.push(DamagedFile { name, fault });
@@ -81,7 +81,8 @@ pub(super) fn check_files(
 fn check_file(
     files: &dyn Files,
     path: &Path,
-    (expected, how): (FileSum, Verification),
+    expected: FileSum,
+    how: Verification,
     pace: &mut dyn Pace,
 ) -> io::Result<Option<FileFault>> {
     let file = match files.open(path) {
@@ -232,7 +233,7 @@ impl ShardDirectory {
         let named = self.shared.state.read().named_sums();
         for (name, sum) in named {
             let path = self.shared.folder.join(&name);
-            let found = check_file(&*self.shared.files, &path, (sum, how), pace);
+            let found = check_file(&*self.shared.files, &path, sum, how, pace);
             let found = found.map_err(EngineError::io("checking a file"))?;
             if let Some(fault) = found.filter(|_| self.shared.knows(&name)) {
                 damaged.push(DamagedFile { name, fault });
@@ -269,8 +270,8 @@ impl ShardDirectory {
             let is_asked = names.iter().any(|id| name.starts_with(id.as_str()));
             let path = self.shared.folder.join(&name);
             let check = || {
-                let how = (sum, Verification::Content);
-                check_file(&*self.shared.files, &path, how, &mut Unpaced)
+                let how = Verification::Content;
+                check_file(&*self.shared.files, &path, sum, how, &mut Unpaced)
             };
             // What cannot be told now is found by the next check.
             if let Some(Ok(Some(fault))) = is_asked.then(check)

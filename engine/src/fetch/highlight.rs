@@ -17,7 +17,6 @@ use std::sync::Arc;
 use gleaner_analysis::{Analyzer, Normalizer};
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_partial::control::{self, Control, Meter, Stop};
-use gleaner_query::resolved::Clause;
 use gleaner_query::search::HighlightOptions;
 use gleaner_query::source::values_at;
 use indexmap::IndexMap;
@@ -76,14 +75,7 @@ impl Highlighter {
     ) -> Result<Self, EngineError> {
         let origins = Origins::of(view.mapping());
         let mut fields = Vec::new();
-        for (i, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
-            let query = spec
-                .field_queries
-                .get(i)
-                .and_then(Option::as_ref)
-                .unwrap_or(spec.query);
-            let default = spec.highlight.require_field_match;
-            let requires_match = options.require_field_match.unwrap_or(default);
+        for (position, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
             for (path, _) in view.mapping().matching(pattern) {
                 let Some((own, field)) = view.mapping().resolved(path.as_str()) else {
                     continue;
@@ -97,7 +89,7 @@ impl Highlighter {
                 {
                     continue;
                 }
-                let readers = Reader::all(view, own, options, (query, requires_match, control))?;
+                let readers = Reader::all(view, own, spec, position, control)?;
                 let plan = FieldPlan::new(own, field, options, readers, &origins);
                 fields.push(FieldPlan {
                     path: path.clone(),
@@ -116,7 +108,8 @@ impl Highlighter {
     pub fn fragments(
         &self,
         source: &Value,
-        (control, mut meter): (&Control, Option<&mut Meter<'_>>),
+        control: &Control,
+        mut meter: Option<&mut Meter<'_>>,
     ) -> Result<IndexMap<String, Vec<String>>, EngineError> {
         let mut pace = Pace::new(control);
         let mut found = IndexMap::new();
@@ -237,13 +230,20 @@ impl FieldPlan {
 }
 
 impl Reader {
-    /// Returns the readers of a field: its own, and those of its `matched_fields`.
+    /// Returns the readers of a field: its own, and those of its `matched_fields`, as asked for at
+    /// `position` in `highlight.fields`.
     fn all(
         view: &View,
         path: &FieldPath,
-        options: &HighlightOptions,
-        (query, requires_match, control): (&Clause, bool, &Control),
+        spec: &HighlightSpec<'_>,
+        position: usize,
+        control: &Control,
     ) -> Result<Vec<Self>, EngineError> {
+        let (_, options) = &spec.highlight.fields[position];
+        let query = spec.field_queries.get(position).and_then(Option::as_ref);
+        let query = query.unwrap_or(spec.query);
+        let default = spec.highlight.require_field_match;
+        let requires_match = options.require_field_match.unwrap_or(default);
         let mut readers = Vec::new();
         let others = options
             .matched_fields

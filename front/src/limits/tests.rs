@@ -169,7 +169,7 @@ fn several_fronts_share_a_limit() {
         num_fronts: number(3),
         ..LimitOptions::default()
     });
-    let share = limits.share((number(30), Duration::from_secs(1)));
+    let share = limits.share(number(30), Duration::from_secs(1));
     assert_eq!(share.every, Duration::from_millis(100));
     assert_eq!(share.burst, number(15));
 }

@@ -97,7 +97,8 @@ impl Applier {
     pub(crate) fn offer_now(
         &self,
         first: SeqNo,
-        (operations, prepared): (Vec<Operation>, Vec<Option<PreparedDocument>>),
+        operations: Vec<Operation>,
+        prepared: Vec<Option<PreparedDocument>>,
         applied: OnApplied,
     ) -> Result<Left, Arc<str>> {
         self.take_in(first, Batch::new(operations, prepared, Some(applied)))?;

@@ -39,7 +39,7 @@ impl Searcher {
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
             let one = |(view, after): &(Arc<View>, Option<SeqNo>)| {
-                one_page(view, (&call, *after), control, &memory)
+                one_page(view, &call, *after, control, &memory)
             };
             let mut answers: Vec<_> = lists.iter().map(one).collect();
             for answer in answers.iter_mut().flatten() {
@@ -107,7 +107,8 @@ fn times(started: Instant, begun: Instant) -> LeafTimes {
 
 fn one_page(
     view: &Arc<View>,
-    (call, after): (&PostingsCall, Option<SeqNo>),
+    call: &PostingsCall,
+    after: Option<SeqNo>,
     control: &Control,
     memory: &Arc<MemoryAccount>,
 ) -> Result<PostingsAnswer, EngineError> {

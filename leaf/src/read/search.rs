@@ -242,7 +242,7 @@ impl Searcher {
             for (copy, answer) in asked.iter().zip(&mut answers) {
                 if let Ok(hits) = answer {
                     hits.may_be_stale = copy.may_be_stale();
-                    hits.unmatched = copy.shard.unmatched(&copy.view, (&query, hits), control);
+                    hits.unmatched = copy.shard.unmatched(&copy.view, &query, hits, control);
                 }
             }
             let times = LeafTimes {

@@ -14,7 +14,8 @@ impl Shard {
     pub(crate) fn unmatched(
         &self,
         view: &View,
-        (query, hits): (&ShardQuery, &ShardHits),
+        query: &ShardQuery,
+        hits: &ShardHits,
         control: &Control,
     ) -> Option<Box<Unmatched>> {
         let has_found = hits.total > 0 || !hits.hits.is_empty();

@@ -68,7 +68,8 @@ impl Queued {
     /// from then on it stays.
     pub(crate) async fn written(
         self,
-        (shard, first): (ShardKey, SeqNo),
+        shard: ShardKey,
+        first: SeqNo,
         driver: Option<&Arc<CopyDriver>>,
     ) -> Result<Appended, Unwritten> {
         let (durable, term) = match self {
@@ -122,7 +123,7 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         applied,
         is_awaited,
     } = batch;
-    let written = queued.written((shard.key, first), shard.driver()).await;
+    let written = queued.written(shard.key, first, shard.driver()).await;
     let appended = match written {
         Ok(appended) => appended,
         Err(unwritten) => {
@@ -141,7 +142,7 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         && operations.iter().map(bytes_of).sum::<u64>() <= SMALL_BYTES as u64;
     let offered = shard
         .applier
-        .offer_now(first, (operations, prepared), applied);
+        .offer_now(first, operations, prepared, applied);
     let stopped = |reason: Arc<str>| stopped(shard, &reason);
     if offered.map_err(stopped)? == Left::ToThread {
         shard.drain();

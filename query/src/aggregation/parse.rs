@@ -147,7 +147,7 @@ fn pipelines_of(value: &Value) -> Result<Vec<Pipeline>, QueryError> {
         let meta = body.get("meta");
         labels::check(name, part)?;
         labels::check_meta(name, meta)?;
-        pipelines.push(pipeline::read(name, (kind, part), meta.cloned())?);
+        pipelines.push(pipeline::read(name, kind, part, meta.cloned())?);
     }
     Ok(pipelines)
 }

@@ -55,7 +55,7 @@ pub fn apply_alias_actions(
             } => {
                 let targets = targets(indices, state, true)?;
                 room.take(alias, targets.len().saturating_mul(aliases.len()))?;
-                add(&mut changes, state, (targets, aliases), alias)?;
+                add(&mut changes, state, targets, aliases, alias)?;
                 is_any_done = true;
             }
             AliasAction::Remove {
@@ -63,7 +63,7 @@ pub fn apply_alias_actions(
                 aliases,
                 must_exist,
             } => {
-                let unborne = remove(&mut changes, state, (indices, aliases))?;
+                let unborne = remove(&mut changes, state, indices, aliases)?;
                 if *must_exist == Some(true) && !unborne.is_empty() {
                     return Err(aliases_missing(&unborne));
                 }
@@ -110,7 +110,8 @@ fn taken(name: &IndexName) -> QueryError {
 fn add(
     changes: &mut AliasChanges,
     state: &ClusterState,
-    (targets, names): (Vec<IndexUuid>, &[IndexName]),
+    targets: Vec<IndexUuid>,
+    names: &[IndexName],
     alias: &Alias,
 ) -> Result<(), QueryError> {
     for name in names {
@@ -135,7 +136,8 @@ fn add(
 fn remove<'a>(
     changes: &mut AliasChanges,
     state: &ClusterState,
-    (indices, patterns): (&[String], &'a [String]),
+    indices: &[String],
+    patterns: &'a [String],
 ) -> Result<Vec<&'a str>, QueryError> {
     let targets = targets(indices, state, true)?;
     let mut unborne = Vec::new();

@@ -109,7 +109,7 @@ fn over(buckets: &mut Vec<Bucket>, pipeline: &Pipeline) -> Result<(), Evaluation
             function,
         } => {
             let numbers = Numbers::of(buckets, path, gaps)?;
-            let moved = moving::over(&numbers, (*window, *shift), *function);
+            let moved = moving::over(&numbers, *window, *shift, *function);
             add(buckets, pipeline, simple(moved, pipeline));
             Ok(())
         }

@@ -16,8 +16,8 @@ impl<'a> Evaluation<'a> {
     /// Returns the documents that match `clause`.
     pub(super) fn matching(&self, clause: &Clause) -> Result<Documents<'a>, EvaluationError> {
         self.control.check()?;
-        if let Some((field, term)) = term_of(clause) {
-            return Ok(Cow::Borrowed(&self.list(field, term)?.list.documents));
+        if let Some(term) = term_of(clause) {
+            return Ok(Cow::Borrowed(&self.list(term)?.list.documents));
         }
         match clause {
             Clause::Boost { clause, .. } => self.matching(clause),

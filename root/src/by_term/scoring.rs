@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use gleaner_model::FieldPath;
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::Control;
 use gleaner_partial::score::weights::TermWeights;
@@ -15,7 +14,7 @@ use gleaner_query::resolved::Clause;
 use roaring::RoaringTreemap;
 
 use super::lists::TermList;
-use super::wanted::{WantedTerms, term_of};
+use super::wanted::{Term, WantedTerms, term_of};
 
 /// A set this many times smaller than another is looked up in it instead of walked beside it.
 const SPARSE: u64 = 64;
@@ -32,14 +31,11 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn list(
-        &self,
-        field: &FieldPath,
-        term: &str,
-    ) -> Result<&'a TermList, EvaluationError> {
-        let at = self.terms.position(field, term);
+    pub(super) fn list(&self, term: Term<'_>) -> Result<&'a TermList, EvaluationError> {
+        let Term { field, text } = term;
+        let at = self.terms.position(field, text);
         let list = at.and_then(|at| self.lists.get(at));
-        let missing = || EvaluationError::Internal(format!("no list of `{field}:{term}`"));
+        let missing = || EvaluationError::Internal(format!("no list of `{field}:{text}`"));
         Ok(list.ok_or_else(missing)?)
     }
 
@@ -51,8 +47,8 @@ impl<'a> Evaluation<'a> {
         documents: &RoaringTreemap,
     ) -> Result<Vec<f64>, EvaluationError> {
         let mut scores = vec![0.0; documents.len() as usize];
-        if let Some((field, term)) = term_of(clause) {
-            self.each_of_term((field, term), boost, documents, |at, score| {
+        if let Some(term) = term_of(clause) {
+            self.each_of_term(term, boost, documents, |at, score| {
                 scores[at] = score;
             })?;
             return Ok(scores);
@@ -63,16 +59,17 @@ impl<'a> Evaluation<'a> {
             }
             Clause::Bool { must, should, .. } => {
                 for clause in must {
-                    self.add(clause, boost, (documents, documents), &mut scores)?;
+                    self.add(clause, boost, documents, &mut scores)?;
                 }
                 for clause in should {
                     // A term's list tells by itself which documents it is in.
                     if term_of(clause).is_some() {
-                        self.add(clause, boost, (documents, documents), &mut scores)?;
+                        self.add(clause, boost, documents, &mut scores)?;
                         continue;
                     }
                     let own = documents & &*self.matching(clause)?;
-                    self.add(clause, boost, (documents, &own), &mut scores)?;
+                    let of_own = self.scores(clause, boost, &own)?;
+                    self.each_common(documents, &own, |at, at_own| scores[at] += of_own[at_own])?;
                 }
             }
             _ => {}
@@ -80,39 +77,39 @@ impl<'a> Evaluation<'a> {
         Ok(scores)
     }
 
-    /// Adds the scores of `clause` to those of the documents that it matches: `own`, some or all of
-    /// `documents`.
+    /// Adds the scores of `clause` to those of `documents`, all of which it matches unless it is a term.
     fn add(
         &self,
         clause: &Clause,
         boost: f64,
-        (documents, own): (&RoaringTreemap, &RoaringTreemap),
+        documents: &RoaringTreemap,
         sums: &mut [f64],
     ) -> Result<(), EvaluationError> {
         if let Some(term) = term_of(clause) {
             return self.each_of_term(term, boost, documents, |at, score| sums[at] += score);
         }
-        let scores = self.scores(clause, boost, own)?;
-        self.each_common(documents, own, |at, at_own| sums[at] += scores[at_own])
+        let scores = self.scores(clause, boost, documents)?;
+        self.each_common(documents, documents, |at, _| sums[at] += scores[at])
     }
 
     /// Calls `take` with the score of each of `documents` that holds the term, and its position.
     fn each_of_term(
         &self,
-        (field, term): (&FieldPath, &str),
+        term: Term<'_>,
         boost: f64,
         documents: &RoaringTreemap,
         mut take: impl FnMut(usize, f64),
     ) -> Result<(), EvaluationError> {
-        let list = &self.list(field, term)?.list;
+        let list = &self.list(term)?.list;
         if list.documents.is_empty() {
             return Ok(());
         }
+        let Term { field, text } = term;
         let Some(weights) = &list.weights else {
-            let score = self.weights.of_keyword(field, term, boost)?;
+            let score = self.weights.of_keyword(field, text, boost)?;
             return self.each_common(documents, &list.documents, |at, _| take(at, score));
         };
-        let Some(weight) = self.weights.of_text(field, term, boost)? else {
+        let Some(weight) = self.weights.of_text(field, text, boost)? else {
             return Ok(());
         };
         self.each_common(documents, &list.documents, |at, at_list| {

@@ -9,6 +9,13 @@ use gleaner_query::resolved::{Clause, StatisticsRequest};
 use super::check::refused;
 use crate::plan::IndexPlan;
 
+/// A term of a query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term<'a> {
+    pub(super) field: &'a FieldPath,
+    pub(super) text: &'a str,
+}
+
 /// A term of which the shards of an index are asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedTerm {
@@ -113,22 +120,22 @@ fn collect(plan: &IndexPlan, clause: &Clause, is_scored: bool, terms: &mut Wante
             unscored.for_each(|clause| collect(plan, clause, false, terms));
         }
         other => {
-            if let Some((field, term)) = term_of(other) {
+            if let Some(Term { field, text }) = term_of(other) {
                 let field_kind = plan.index.mapping.fields.get(field.as_str());
                 let is_text =
                     field_kind.is_some_and(|known| matches!(known.kind, FieldKind::Text { .. }));
-                terms.add(field, term, is_scored && is_text);
+                terms.add(field, text, is_scored && is_text);
             }
         }
     }
 }
 
-/// Returns field and term of a clause that is one.
-pub(super) fn term_of(clause: &Clause) -> Option<(&FieldPath, &str)> {
+/// Returns the term of a clause that is one.
+pub(super) fn term_of(clause: &Clause) -> Option<Term<'_>> {
     match clause {
-        Clause::Term { field, term } => Some((field, term)),
+        Clause::Term { field, term: text } => Some(Term { field, text }),
         Clause::Synonyms { field, terms } => match terms.as_slice() {
-            [term] => Some((field, term)),
+            [text] => Some(Term { field, text }),
             _ => None,
         },
         _ => None,

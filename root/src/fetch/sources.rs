@@ -28,7 +28,8 @@ impl Searcher {
     pub(super) async fn shown_sources(
         &self,
         joiner: &Joiner<'_>,
-        (winners, contents): (&[RankedHit], &[Option<FetchedHit>]),
+        winners: &[RankedHit],
+        contents: &[Option<FetchedHit>],
         by: Instant,
     ) -> Result<Vec<ShownDocument>, RootError> {
         let both = winners.iter().zip(contents);

@@ -78,10 +78,7 @@ impl Ingester {
         parts: &Parts,
     ) -> Written {
         parts.check(group.shard)?;
-        let how = (options, group.deadline);
-        let written = self
-            .call_primary(&group.index, group.shard, writes, how)
-            .await;
+        let written = self.call_primary(group, writes, options).await;
         parts.note(group.shard, &written, group.deadline);
         written
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gleaner_model::{IndexMeta, ShardKey};
+use gleaner_model::IndexMeta;
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{
     Idempotency, RefusedItem, WriteCall, WriteFault, WriteItem, WriteOutcome,
@@ -15,6 +15,7 @@ use gleaner_telemetry::{Span, SpanKind};
 use twox_hash::XxHash3_128;
 
 use super::IngestOptions;
+use super::groups::Group;
 use crate::blocks::settling::refused_by;
 use crate::deadline::Deadline;
 use crate::ingest::Ingester;
@@ -62,15 +63,16 @@ impl Ingester {
         }
     }
 
-    /// Has the primary of a shard carry writes out.
+    /// Has the primary of a group's shard carry writes out.
     pub(super) async fn call_primary(
         &self,
-        index: &IndexMeta,
-        shard: ShardKey,
+        group: &Group,
         writes: Writes,
-        (options, deadline): (&IngestOptions, Deadline),
+        options: &IngestOptions,
     ) -> Written {
-        let term = index
+        let (shard, deadline) = (group.shard, group.deadline);
+        let term = group
+            .index
             .primary_terms
             .get(shard.shard.0 as usize)
             .copied()
@@ -137,7 +139,7 @@ impl Ingester {
                 answer => break answer,
             }
         };
-        slow_log::note_write(index, shard, expected, began.elapsed());
+        slow_log::note_write(&group.index, shard, expected, began.elapsed());
         let answer = answer?;
         if answer.items.len() != expected {
             let reason = "the primary answered for another number of items".to_owned();

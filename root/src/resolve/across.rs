@@ -34,7 +34,7 @@ impl Resolver<'_> {
             };
             match &field.kind {
                 FieldKind::Text { .. } => {
-                    self.add_to_group(&mut groups, (&path, &field), &searched, None);
+                    add_to_group(&mut groups, &path, &field, &searched, None);
                 }
                 _ if searched.from_pattern => {}
                 other => {
@@ -47,7 +47,7 @@ impl Resolver<'_> {
         }
         let clause = match groups.as_slice() {
             [] => Clause::MatchNone,
-            [group] => self.words_across(group, &query.query, (&query.options, Blend::OneField))?,
+            [group] => self.words_across(group, &query.query, &query.options, Blend::OneField)?,
             _ => {
                 return Err(QueryError::illegal(
                     "All fields in [combined_fields] query must have the same search analyzer",
@@ -72,7 +72,7 @@ impl Resolver<'_> {
             match found {
                 Some((path, field)) if is_grouped(&field, options) => {
                     let named = options.analyzer.as_deref();
-                    self.add_to_group(&mut groups, (&path, &field), &searched, named);
+                    add_to_group(&mut groups, &path, &field, &searched, named);
                 }
                 // What holds no words is asked for the whole text.
                 _ => {
@@ -82,8 +82,8 @@ impl Resolver<'_> {
             }
         }
         for group in &groups {
-            let blend = (options, Blend::Best(tie_breaker));
-            clauses.push(self.words_across(group, &query.query, blend)?);
+            let blend = Blend::Best(tie_breaker);
+            clauses.push(self.words_across(group, &query.query, options, blend)?);
         }
         let clause = match clauses.len() {
             0 => Clause::MatchNone,
@@ -96,36 +96,12 @@ impl Resolver<'_> {
         Ok(boosted(clause, query.boost))
     }
 
-    fn add_to_group(
-        &self,
-        groups: &mut Vec<FieldGroup>,
-        (path, field): (&FieldPath, &Field),
-        searched: &SearchField,
-        named: Option<&str>,
-    ) {
-        let analyzer = match &field.kind {
-            FieldKind::Text {
-                analyzer,
-                search_analyzer,
-                ..
-            } => named.or(search_analyzer.as_deref()).unwrap_or(analyzer),
-            _ => named.unwrap_or("keyword"),
-        };
-        let field = (path.clone(), searched.boost);
-        match groups.iter_mut().find(|group| group.analyzer == analyzer) {
-            Some(group) => group.fields.push(field),
-            None => groups.push(FieldGroup {
-                analyzer: analyzer.to_owned(),
-                fields: vec![field],
-            }),
-        }
-    }
-
     fn words_across(
         &mut self,
         group: &FieldGroup,
         text: &Value,
-        (options, blend): (&TextOptions, Blend),
+        options: &TextOptions,
+        blend: Blend,
     ) -> Result<Clause, QueryError> {
         let analyzer = self.analyzer_named(&group.analyzer)?;
         let tokens: Vec<Token> = self.analyzed(&analyzer, text)?;
@@ -189,6 +165,32 @@ impl Resolver<'_> {
             field: minimum,
         };
         Ok(boosted(clause, query.boost))
+    }
+}
+
+/// Adds a field to the group of its analyzer, `named` where one is given.
+fn add_to_group(
+    groups: &mut Vec<FieldGroup>,
+    path: &FieldPath,
+    field: &Field,
+    searched: &SearchField,
+    named: Option<&str>,
+) {
+    let analyzer = match &field.kind {
+        FieldKind::Text {
+            analyzer,
+            search_analyzer,
+            ..
+        } => named.or(search_analyzer.as_deref()).unwrap_or(analyzer),
+        _ => named.unwrap_or("keyword"),
+    };
+    let field = (path.clone(), searched.boost);
+    match groups.iter_mut().find(|group| group.analyzer == analyzer) {
+        Some(group) => group.fields.push(field),
+        None => groups.push(FieldGroup {
+            analyzer: analyzer.to_owned(),
+            fields: vec![field],
+        }),
     }
 }
 

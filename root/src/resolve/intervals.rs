@@ -29,7 +29,7 @@ impl Resolver<'_> {
             return Ok(Clause::MatchNone);
         };
         check_text("interval", &path, &field)?;
-        let source = self.rule((&path, &field), &query.rule)?;
+        let source = self.rule(&path, &field, &query.rule)?;
         Ok(boosted(
             clause(path, source, IntervalScoring::Saturated),
             query.boost,
@@ -38,15 +38,16 @@ impl Resolver<'_> {
 
     fn rule(
         &mut self,
-        around: (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         rule: &IntervalRule,
     ) -> Result<IntervalSource, QueryError> {
         match rule {
-            IntervalRule::Match(rule) => self.words_of(around, rule),
-            IntervalRule::Pattern(rule) => self.words_like(around, rule),
+            IntervalRule::Match(rule) => self.words_of(path, field, rule),
+            IntervalRule::Pattern(rule) => self.words_like(path, field, rule),
             IntervalRule::AnyOf { rules, filter } => {
-                let source = IntervalSource::AnyOf(self.rules(around, rules)?);
-                self.filtered(around, source, filter.as_ref())
+                let source = IntervalSource::AnyOf(self.rules(path, field, rules)?);
+                self.filtered(path, field, source, filter.as_ref())
             }
             IntervalRule::AllOf {
                 rules,
@@ -54,24 +55,29 @@ impl Resolver<'_> {
                 max_gaps,
                 filter,
             } => {
-                let sources = self.rules(around, rules)?;
+                let sources = self.rules(path, field, rules)?;
                 let source = self.combined(sources, *order, *max_gaps)?;
-                self.filtered(around, source, filter.as_ref())
+                self.filtered(path, field, source, filter.as_ref())
             }
         }
     }
 
     fn rules(
         &mut self,
-        around: (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         rules: &[IntervalRule],
     ) -> Result<Vec<IntervalSource>, QueryError> {
-        rules.iter().map(|rule| self.rule(around, rule)).collect()
+        rules
+            .iter()
+            .map(|rule| self.rule(path, field, rule))
+            .collect()
     }
 
     fn filtered(
         &mut self,
-        around: (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         source: IntervalSource,
         filter: Option<&IntervalFilter>,
     ) -> Result<IntervalSource, QueryError> {
@@ -81,14 +87,15 @@ impl Resolver<'_> {
         Ok(IntervalSource::Filter {
             source: Box::new(source),
             relation: *relation,
-            by: Box::new(self.rule(around, rule)?),
+            by: Box::new(self.rule(path, field, rule)?),
         })
     }
 
     /// Returns the field whose words count; `None` where the mapping does not know it.
     fn used_field(
         &self,
-        (path, field): (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         terms: &IntervalTerms,
     ) -> Result<Option<(FieldPath, Field)>, QueryError> {
         let Some(name) = &terms.use_field else {
@@ -103,40 +110,42 @@ impl Resolver<'_> {
 
     fn words_of(
         &mut self,
-        around: (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         rule: &IntervalMatch,
     ) -> Result<IntervalSource, QueryError> {
-        let Some((path, field)) = self.used_field(around, &rule.terms)? else {
+        let Some((used_path, used_field)) = self.used_field(path, field, &rule.terms)? else {
             return Ok(IntervalSource::Nothing);
         };
-        let analyzer = self.search_analyzer(&field, rule.terms.analyzer.as_deref())?;
+        let analyzer = self.search_analyzer(&used_field, rule.terms.analyzer.as_deref())?;
         let tokens = self.analyzed(&analyzer, &rule.query.as_str().into())?;
         let sources = match TokenGraph::of(&tokens) {
             Some(graph) => {
-                let stretches = graph.stretches(&path)?;
+                let stretches = graph.stretches(&used_path)?;
                 let sources = stretches.into_iter().map(|stretch| match stretch {
-                    Stretch::Terms(words) => Ok(terms(&path, words)),
-                    Stretch::Paths(paths) => self.paths_of(&path, paths),
+                    Stretch::Terms(words) => Ok(terms(&used_path, words)),
+                    Stretch::Paths(paths) => self.paths_of(&used_path, paths),
                 });
                 sources.collect::<Result<_, _>>()?
             }
-            None => in_places(&path, positions(tokens)),
+            None => in_places(&used_path, positions(tokens)),
         };
         let source = self.combined(sources, rule.order, rule.max_gaps)?;
-        self.filtered(around, source, rule.filter.as_ref())
+        self.filtered(path, field, source, rule.filter.as_ref())
     }
 
     fn words_like(
         &mut self,
-        around: (&FieldPath, &Field),
+        path: &FieldPath,
+        field: &Field,
         rule: &IntervalPattern,
     ) -> Result<IntervalSource, QueryError> {
-        let Some((path, field)) = self.used_field(around, &rule.terms)? else {
+        let Some((used_path, used_field)) = self.used_field(path, field, &rule.terms)? else {
             return Ok(IntervalSource::Nothing);
         };
         let text = match &rule.terms.analyzer {
             Some(name) => self.analyzer_named(name)?.normalize(&rule.text),
-            None => self.normalized_pattern(&field, &rule.text),
+            None => self.normalized_pattern(&used_field, &rule.text),
         };
         let ignore_case = false;
         let pattern = match &rule.kind {
@@ -153,7 +162,7 @@ impl Resolver<'_> {
                 prefix_length,
                 transpositions,
             } => match edits(*fuzziness, text.chars().count()) {
-                0 => return Ok(terms(&path, vec![text])),
+                0 => return Ok(terms(&used_path, vec![text])),
                 distance => Pattern::Fuzzy {
                     term: text,
                     distance,
@@ -162,7 +171,7 @@ impl Resolver<'_> {
                 },
             },
         };
-        self.expanded(&path, pattern, MAX_EXPANSIONS)
+        self.expanded(&used_path, pattern, MAX_EXPANSIONS)
     }
 
     /// Returns the places of the terms that a pattern stands for.

@@ -74,15 +74,15 @@ impl Resolver<'_> {
     /// Returns the field to search for values of `key` below the `flattened` field at `root`.
     pub(super) fn key(
         &self,
-        root: (&FieldPath, &Field),
+        root: &FieldPath,
         key: &str,
     ) -> Result<Option<(FieldPath, Field)>, QueryError> {
-        let path = keyed_path(root.0);
+        let path = keyed_path(root);
         let Some(field) = self.mapping().fields.get(&path) else {
             return Ok(None);
         };
         if !field.kind.is_searchable() {
-            return Err(not_indexed(&format!("{}.{key}", root.0)));
+            return Err(not_indexed(&format!("{root}.{key}")));
         }
         let mut field = field.clone();
         if let FieldKind::Keyword {

@@ -86,11 +86,11 @@ impl Resolver<'_> {
             ));
         }
         let tokens = self.phrase_tokens(&field, phrase_query)?;
-        let limits = (phrase_query.slop, query.max_expansions);
+        let (slop, max_expansions) = (phrase_query.slop, query.max_expansions);
         let clause = match TokenGraph::of(&tokens) {
-            Some(graph) => self.graph_phrase_prefix(&path, &graph, limits)?,
+            Some(graph) => self.graph_phrase_prefix(&path, &graph, slop, max_expansions)?,
             None if tokens.is_empty() => zero_terms(phrase_query.zero_terms_query),
-            None => self.phrase_prefix(&path, positions(tokens), limits),
+            None => self.phrase_prefix(&path, positions(tokens), slop, max_expansions),
         };
         Ok(boosted(clause, phrase_query.boost))
     }
@@ -100,7 +100,8 @@ impl Resolver<'_> {
         &mut self,
         path: &FieldPath,
         mut positions: Vec<Position>,
-        (slop, max_expansions): (u32, u32),
+        slop: u32,
+        max_expansions: u32,
     ) -> Clause {
         let Some((position, last)) = positions.pop() else {
             return Clause::MatchNone;

@@ -13,27 +13,44 @@ use super::intervals::{check_text, clause, terms};
 use super::pattern::PatternKind;
 use super::{Resolver, boosted, values};
 
+/// Spans of one field.
+struct Spans {
+    field: FieldPath,
+    source: IntervalSource,
+}
+
+impl Spans {
+    fn new(field: FieldPath, source: IntervalSource) -> Self {
+        Self { field, source }
+    }
+
+    /// Returns none of a field that the mapping does not know.
+    fn none(field: &str) -> Self {
+        Self::new(FieldPath::new(field), IntervalSource::Nothing)
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn span(&mut self, query: &SpanQuery) -> Result<Clause, QueryError> {
-        let (path, source) = self.span_rule(&query.rule)?;
-        let clause = clause(path, source, IntervalScoring::Bm25);
+        let Spans { field, source } = self.span_rule(&query.rule)?;
+        let clause = clause(field, source, IntervalScoring::Bm25);
         Ok(boosted(clause, query.boost))
     }
 
-    fn span_rule(&mut self, rule: &SpanRule) -> Result<(FieldPath, IntervalSource), QueryError> {
+    fn span_rule(&mut self, rule: &SpanRule) -> Result<Spans, QueryError> {
         match rule {
             SpanRule::Term { field, value } => {
                 self.count_words(1)?;
                 let Some(path) = self.span_field(field)? else {
-                    return Ok((FieldPath::new(field.as_str()), IntervalSource::Nothing));
+                    return Ok(Spans::none(field));
                 };
                 let source = terms(&path, vec![values::text_of(value)]);
-                Ok((path, source))
+                Ok(Spans::new(path, source))
             }
             SpanRule::Multi(query) => self.span_multi(query),
             SpanRule::Or(clauses) => {
                 let (path, sources) = self.span_rules("span_or", clauses)?;
-                Ok((path, IntervalSource::AnyOf(sources)))
+                Ok(Spans::new(path, IntervalSource::AnyOf(sources)))
             }
             SpanRule::Near {
                 clauses,
@@ -42,22 +59,23 @@ impl Resolver<'_> {
             } => {
                 let (path, mut sources) = self.span_rules("span_near", clauses)?;
                 if sources.len() == 1 {
-                    return Ok((path, sources.remove(0)));
+                    return Ok(Spans::new(path, sources.remove(0)));
                 }
                 let (order, max_gaps) = match (in_order, slop) {
                     (true, 0) => (IntervalOrder::Adjacent, None),
                     (true, slop) => (IntervalOrder::Ordered, Some(*slop)),
                     (false, slop) => (IntervalOrder::Unordered, Some(*slop)),
                 };
-                Ok((path, self.pulled_up(&sources, order, max_gaps)?))
+                let source = self.pulled_up(&sources, order, max_gaps)?;
+                Ok(Spans::new(path, source))
             }
             SpanRule::First { inner, end } => {
-                let (path, source) = self.span_rule(inner)?;
+                let Spans { field, source } = self.span_rule(inner)?;
                 let source = IntervalSource::First {
                     source: Box::new(source),
                     end: *end,
                 };
-                Ok((path, source))
+                Ok(Spans { field, source })
             }
             SpanRule::Not {
                 include,
@@ -65,14 +83,14 @@ impl Resolver<'_> {
                 pre,
                 post,
             } => {
-                let (path, by) = self.span_rule(exclude)?;
-                let by = IntervalSource::Extend {
-                    source: Box::new(by),
+                let Spans { field, source } = self.span_rule(exclude)?;
+                let source = IntervalSource::Extend {
+                    source: Box::new(source),
                     before: *post,
                     after: *pre,
                 };
-                let relation = IntervalRelation::NotOverlapping;
-                self.span_filter("span_not", include, relation, (path, by))
+                let (relation, by) = (IntervalRelation::NotOverlapping, Spans { field, source });
+                self.span_filter("span_not", include, relation, by)
             }
             SpanRule::Containing { big, little } => {
                 let by = self.span_rule(little)?;
@@ -90,16 +108,16 @@ impl Resolver<'_> {
         name: &str,
         rule: &SpanRule,
         relation: IntervalRelation,
-        (other, by): (FieldPath, IntervalSource),
-    ) -> Result<(FieldPath, IntervalSource), QueryError> {
-        let (path, source) = self.span_rule(rule)?;
-        check_same(name, &path, &other)?;
+        by: Spans,
+    ) -> Result<Spans, QueryError> {
+        let Spans { field, source } = self.span_rule(rule)?;
+        check_same(name, &field, &by.field)?;
         let source = IntervalSource::Filter {
             source: Box::new(source),
             relation,
-            by: Box::new(by),
+            by: Box::new(by.source),
         };
-        Ok((path, source))
+        Ok(Spans { field, source })
     }
 
     fn span_rules(
@@ -110,10 +128,10 @@ impl Resolver<'_> {
         let mut first: Option<FieldPath> = None;
         let mut sources = Vec::with_capacity(clauses.len());
         for clause in clauses {
-            let (path, source) = self.span_rule(clause)?;
+            let Spans { field, source } = self.span_rule(clause)?;
             match &first {
-                Some(first) => check_same(name, first, &path)?,
-                None => first = Some(path),
+                Some(first) => check_same(name, first, &field)?,
+                None => first = Some(field),
             }
             sources.push(source);
         }
@@ -132,7 +150,7 @@ impl Resolver<'_> {
         Ok(Some(path))
     }
 
-    fn span_multi(&mut self, query: &Query) -> Result<(FieldPath, IntervalSource), QueryError> {
+    fn span_multi(&mut self, query: &Query) -> Result<Spans, QueryError> {
         let name = match query {
             Query::Prefix(pattern) | Query::Wildcard(pattern) | Query::Regexp(pattern) => {
                 &pattern.field
@@ -145,7 +163,7 @@ impl Resolver<'_> {
             }
         };
         let Some(path) = self.span_field(name)? else {
-            return Ok((FieldPath::new(name.as_str()), IntervalSource::Nothing));
+            return Ok(Spans::none(name));
         };
         let clause = match query {
             // As it is: terms of its own that search_as_you_type brings have other places.
@@ -171,7 +189,7 @@ impl Resolver<'_> {
             }
             _ => IntervalSource::Nothing,
         };
-        Ok((path, source))
+        Ok(Spans::new(path, source))
     }
 }
 

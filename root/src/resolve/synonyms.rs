@@ -65,12 +65,13 @@ impl Resolver<'_> {
         &mut self,
         path: &FieldPath,
         graph: &TokenGraph,
-        (slop, max_expansions): (u32, u32),
+        slop: u32,
+        max_expansions: u32,
     ) -> Result<Clause, QueryError> {
         let paths = graph.paths(path)?.into_iter();
         Ok(alternatives(
             paths
-                .map(|words| self.phrase_prefix(path, words, (slop, max_expansions)))
+                .map(|words| self.phrase_prefix(path, words, slop, max_expansions))
                 .collect(),
         ))
     }
@@ -130,7 +131,7 @@ impl Resolver<'_> {
         options: &TextOptions,
     ) -> Clause {
         if options.auto_generate_synonyms_phrase_query {
-            return self.phrase_prefix(path, words, (0, options.max_expansions));
+            return self.phrase_prefix(path, words, 0, options.max_expansions);
         }
         let (_, last) = words.pop().unwrap_or_default();
         let mut clauses = self.clauses_of(path, &words, options);

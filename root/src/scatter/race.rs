@@ -238,7 +238,7 @@ impl<'a, A: Dated> Race<'a, A> {
             return Vec::new();
         }
         if self.rules.book.is_some() {
-            count_requests((self.rules.phase, kind), picks.len());
+            count_requests(self.rules.phase, kind, picks.len());
         }
         let mut starts: Vec<Start> = Vec::new();
         let first_id = self.attempts.len();
@@ -315,7 +315,7 @@ impl<'a, A: Dated> Race<'a, A> {
 }
 
 /// Counts shards asked of leaves.
-fn count_requests((phase, kind): (Phase, AttemptKind), num_shards: usize) {
+fn count_requests(phase: Phase, kind: AttemptKind, num_shards: usize) {
     let labels = [("phase", phase.name()), ("kind", kind.name())];
     metrics::counter!(metric::SHARD_REQUESTS.name, &labels).increment(num_shards as u64);
 }
@@ -324,7 +324,7 @@ fn count_requests((phase, kind): (Phase, AttemptKind), num_shards: usize) {
 pub(crate) fn begin_counting() {
     for phase in [Phase::Statistics, Phase::Query, Phase::Fetch] {
         for kind in AttemptKind::ALL {
-            count_requests((phase, kind), 0);
+            count_requests(phase, kind, 0);
         }
     }
 }

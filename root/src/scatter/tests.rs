@@ -36,13 +36,14 @@ async fn searched_for(
         .planner()
         .targets(&Target::default())
         .expect("all indices");
-    searched_in(root, time, (plans, body)).await
+    searched_in(root, time, plans, body).await
 }
 
 async fn searched_in(
     root: &Root,
     time: Duration,
-    (mut plans, body): (Vec<IndexPlan>, &Value),
+    mut plans: Vec<IndexPlan>,
+    body: &Value,
 ) -> (RoundAnswers<ShardHits>, Waterfall) {
     let request = parse_search(body.to_string().as_bytes(), &limits()).expect("a good search");
     let mut trip = Trip::new(Deadline::after(time));
@@ -352,7 +353,7 @@ async fn the_deadline_ends_all_attempts() {
 async fn a_leaf_that_says_nothing_takes_its_own_shards_alone() {
     let mut index = index(1, &json!({"properties": {"title": {"type": "text"}}}));
     index.settings.number_of_shards = 2;
-    let cluster = Cluster::with_copies((2, 1), [index], RootOptions::default());
+    let cluster = Cluster::with_copies(2, 1, [index], RootOptions::default());
     cluster.each(|leaf| {
         let hits = (0..2).map(|n| (shard(1, n), vec![(1.0, 1)]));
         leaf.hits.lock().extend(hits);
@@ -417,7 +418,7 @@ async fn an_answer_of_an_unwanted_moment_was_in_the_threshold_too() {
     for planned in &mut plans[0].shards {
         planned.bind(&NodeId("leaf-0".into()), ViewId(1), counted);
     }
-    let (gathered, _) = searched_in(&cluster.root, MINUTE, (plans, &json!({}))).await;
+    let (gathered, _) = searched_in(&cluster.root, MINUTE, plans, &json!({})).await;
     assert_eq!(nodes(&gathered), ["leaf-1", "leaf-0"]);
     assert!(gathered.is_mixed);
     assert_eq!(cut_short(&gathered), [true, false]);

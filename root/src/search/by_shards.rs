@@ -20,7 +20,7 @@ use crate::merge::HitMerger;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
 use crate::scatter::{Calls, LeafCall, RoundAnswers, Scatterer, Trip};
-use crate::statistics::{self, hangs_on_scores};
+use crate::statistics::{self, Exclusion, hangs_on_scores};
 
 /// Searches that are scattered by shards.
 pub(crate) struct ShardScatter {
@@ -100,8 +100,13 @@ impl ShardScatter {
                     let (shard, hits) = (asked.shard, &answer.value);
                     newest.saw(shard, hits.generation, Some(hits.num_documents));
                     if let Some(unmatched) = &hits.unmatched {
-                        let shown = (&answer.node, hits.generation);
-                        newest.promised(shard, shown, (unmatched, began));
+                        let exclusion = Exclusion {
+                            node: &answer.node,
+                            generation: hits.generation,
+                            unmatched,
+                            asked: began,
+                        };
+                        newest.promised(shard, &exclusion);
                     }
                 }
             }

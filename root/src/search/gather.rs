@@ -70,7 +70,7 @@ impl Searcher {
         response.last = ranked.last().map(position_of);
         // Winners come first: counting again may take all the time there is.
         let fetching = Instant::now();
-        let fetched = self.fetch(plans, &ranked, (asked, trip)).await?;
+        let fetched = self.fetch(plans, &ranked, asked, trip).await?;
         trip.fetch_took = fetching.elapsed();
         trip.check_lost(plans, &fetched.failures)?;
         let reducing = Instant::now();

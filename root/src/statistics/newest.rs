@@ -58,6 +58,18 @@ struct Promise {
     num_bytes: usize,
 }
 
+/// What a copy excludes, as it said with an answer.
+pub(crate) struct Exclusion<'a> {
+    /// The copy's leaf.
+    pub(crate) node: &'a NodeId,
+    /// What the copy has just shown.
+    pub(crate) generation: Generation,
+    /// What is excluded, with the lease on it.
+    pub(crate) unmatched: &'a Unmatched,
+    /// The leaf was asked after this.
+    pub(crate) asked: Instant,
+}
+
 impl Sight {
     /// Returns whether it is what the shard shows now, as far as can be told without asking.
     fn is_current(&self, now: Instant) -> bool {
@@ -112,14 +124,14 @@ impl Newest {
         }
     }
 
-    /// Notes what excludes a query in `shard`, of which `node` has just shown `generation`; the leaf was
-    /// asked after `asked`.
-    pub(crate) fn promised(
-        &self,
-        shard: ShardKey,
-        (node, generation): (&NodeId, Generation),
-        (unmatched, asked): (&Unmatched, Instant),
-    ) {
+    /// Notes what excludes a query in `shard`.
+    pub(crate) fn promised(&self, shard: ShardKey, exclusion: &Exclusion<'_>) {
+        let Exclusion {
+            node,
+            generation,
+            unmatched,
+            asked,
+        } = *exclusion;
         let mut guard = self.0.lock();
         let known = &mut *guard;
         let Some(sight) = known.shards.get_mut(&shard) else {
@@ -236,6 +248,17 @@ mod tests {
         Unmatched { extent, lease }
     }
 
+    /// Notes what the leaf says now.
+    fn promise(newest: &Newest, shard: ShardKey, generation: Generation, unmatched: &Unmatched) {
+        let exclusion = Exclusion {
+            node: &leaf(),
+            generation,
+            unmatched,
+            asked: Instant::now(),
+        };
+        newest.promised(shard, &exclusion);
+    }
+
     fn is_excluded(newest: &Newest, term: &str) -> bool {
         let clause = Clause::Term {
             field: field(),
@@ -254,25 +277,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_excluded_adds_up_until_the_shard_shows_something_else() {
         let newest = Newest::default();
-        let now = Instant::now();
         newest.saw(shard(1, 0), generation(3), None);
         assert!(!newest.open().has_leases());
         for term in ["cat", "dog"] {
-            newest.promised(
-                shard(1, 0),
-                (&leaf(), generation(3)),
-                (&lacking(term, LEASE), now),
-            );
+            promise(&newest, shard(1, 0), generation(3), &lacking(term, LEASE));
         }
         assert!(is_excluded(&newest, "cat") && is_excluded(&newest, "dog"));
         assert!(newest.open().has_leases() && !is_excluded(&newest, "cow"));
         // A copy that lags behind takes nothing back, nor does what it says count.
         newest.saw(shard(1, 0), generation(2), None);
-        newest.promised(
-            shard(1, 0),
-            (&leaf(), generation(2)),
-            (&lacking("cow", LEASE), now),
-        );
+        promise(&newest, shard(1, 0), generation(2), &lacking("cow", LEASE));
         assert!(is_excluded(&newest, "cat") && !is_excluded(&newest, "cow"));
         newest.saw(shard(1, 0), generation(4), None);
         assert!(!is_excluded(&newest, "cat"));
@@ -281,13 +295,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_leased_state_is_the_newest_for_as_long() {
         let newest = Newest::default();
-        let now = Instant::now();
         newest.saw(shard(1, 0), generation(3), None);
-        newest.promised(
-            shard(1, 0),
-            (&leaf(), generation(3)),
-            (&lacking("cat", LEASE), now),
-        );
+        promise(&newest, shard(1, 0), generation(3), &lacking("cat", LEASE));
         tokio::time::advance(2 * FRESH).await;
         assert_eq!(newest.of(shard(1, 0)), Some(generation(3)));
         tokio::time::advance(LEASE).await;
@@ -298,10 +307,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_lease_lasts_longer_than_any_is_given() {
         let newest = Newest::default();
-        let now = Instant::now();
         newest.saw(shard(1, 0), generation(3), None);
         let endless = lacking("cat", Duration::MAX);
-        newest.promised(shard(1, 0), (&leaf(), generation(3)), (&endless, now));
+        promise(&newest, shard(1, 0), generation(3), &endless);
         tokio::time::advance(LONGEST_LEASE).await;
         assert!(!is_excluded(&newest, "cat"));
     }
@@ -313,8 +321,7 @@ mod tests {
         let long = "c".repeat(MAX_BYTES_OF_SHARD);
         for number in 0..2 {
             let said = lacking(&format!("{long}{number}"), LEASE);
-            let now = Instant::now();
-            newest.promised(shard(1, 0), (&leaf(), generation(3)), (&said, now));
+            promise(&newest, shard(1, 0), generation(3), &said);
         }
         assert!(!is_excluded(&newest, &format!("{long}0")));
         assert!(is_excluded(&newest, &format!("{long}1")));
@@ -327,7 +334,7 @@ mod tests {
         for number in 0..8 {
             let (shard, said) = (shard(1, number), lacking(&long, LEASE));
             newest.saw(shard, generation(3), None);
-            newest.promised(shard, (&leaf(), generation(3)), (&said, Instant::now()));
+            promise(&newest, shard, generation(3), &said);
             let known = newest.0.lock();
             assert!(known.extent_bytes <= MAX_EXTENT_BYTES);
             let promises = known

@@ -95,7 +95,8 @@ impl Amendment {
     /// did not.
     pub(super) fn new(
         places: Places,
-        (shown, expected): (&RefreshOutcomes, &RefreshOutcomes),
+        shown: &RefreshOutcomes,
+        expected: &RefreshOutcomes,
         state: &ClusterState,
         filter: Option<FilterPath>,
     ) -> Option<Self> {

@@ -16,6 +16,7 @@ use super::chunk::{Chunks, Item};
 use super::items::Items;
 use crate::error::ApiError;
 use crate::render::document;
+use crate::request::Request;
 use crate::service::App;
 
 /// A bulk on its way.
@@ -41,12 +42,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(
-        app: Arc<App>,
+        request: &Request,
         chunks: Chunks,
-        (options, key): (IngestOptions, Option<String>),
+        options: IngestOptions,
+        key: Option<String>,
         items: Items,
-        started: Instant,
     ) -> Self {
+        let app = Arc::clone(&request.app);
         let parts = app.root.ingester().begin_parts(&options);
         let is_refreshed = options.refresh != RefreshPolicy::None;
         Self {
@@ -58,7 +60,7 @@ impl Run {
             chunks,
             options,
             key,
-            started,
+            started: request.started,
             ahead: None,
             ordinal: 0,
             items,
@@ -118,7 +120,8 @@ impl Run {
                 let filter = self.items.filter();
                 Amendment::new(
                     places,
-                    (&shown, &self.expected),
+                    &shown,
+                    &self.expected,
                     &app.root.cluster().state(),
                     filter,
                 )

@@ -31,7 +31,8 @@ impl FilterDocuments for NoFilters {
 fn attempt(
     documents: &Documents,
     request: &Value,
-    (docs, limit): (&[u32], u64),
+    docs: &[u32],
+    limit: u64,
     control: &Control,
 ) -> Result<Aggregations, EngineError> {
     let view = single(documents).views().remove(0);
@@ -68,7 +69,7 @@ fn keys_without_documents_are_paid_for_and_can_be_called_off() {
     let request = json!({"terms": {"field": "n", "min_doc_count": 0}});
     let control = Control::unlimited();
     let attempt =
-        |limit, control: &Control| attempt(&numbers(3_000), &request, (&[], limit), control);
+        |limit, control: &Control| attempt(&numbers(3_000), &request, &[], limit, control);
     assert!(attempt(1 << 20, &control).is_ok());
     let refused = attempt(100_000, &control);
     assert!(
@@ -102,7 +103,7 @@ fn the_content_of_top_hits_is_paid_for() {
     let attempt = |source: &Value| {
         let best = json!({"top_hits": {"size": 1, "_source": source}});
         let request = json!({"terms": {"field": "n"}, "aggs": {"best": best}});
-        attempt(&documents, &request, (&docs, 1 << 20), &control)
+        attempt(&documents, &request, &docs, 1 << 20, &control)
     };
     assert!(attempt(&json!(["n"])).is_ok());
     let refused = attempt(&json!(true));
@@ -124,7 +125,7 @@ fn the_combinations_of_one_document_are_paid_for() {
     let documents = vec![("d".to_owned(), json!({"tag": tags, "n": numbers}))];
     let request = json!({"multi_terms": {"terms": [{"field": "tag"}, {"field": "n"}]}, "aggs": {"m": {"max": {"field": "n"}}}});
     let control = Control::unlimited();
-    let found = attempt(&documents, &request, (&[0], 1 << 20), &control);
+    let found = attempt(&documents, &request, &[0], 1 << 20, &control);
     assert!(
         matches!(
             found,
@@ -134,7 +135,7 @@ fn the_combinations_of_one_document_are_paid_for() {
         ),
         "{found:?}"
     );
-    let found = attempt(&documents, &request, (&[0], 1 << 30), &control);
+    let found = attempt(&documents, &request, &[0], 1 << 30, &control);
     assert!(found.is_ok(), "{found:?}");
 }
 
@@ -149,7 +150,7 @@ fn reading_terms_can_be_called_off() {
         json!({"cardinality": {"field": "tag"}}),
     ] {
         let control = Control::unlimited();
-        let attempt = || attempt(&documents, &request, (&docs, 1 << 20), &control);
+        let attempt = || attempt(&documents, &request, &docs, 1 << 20, &control);
         assert!(attempt().is_ok());
         control.cancel();
         let stopped = attempt();
@@ -174,7 +175,7 @@ fn what_was_counted_in_time_is_finished_although_it_is_late() {
         json!({"cardinality": {"field": "tag"}}),
         json!({"terms": {"field": "n", "min_doc_count": 0}}),
     ] {
-        let found = attempt(&documents, &request, (&docs, 1 << 20), &late);
+        let found = attempt(&documents, &request, &docs, 1 << 20, &late);
         assert!(found.is_ok(), "{found:?}");
     }
 }
@@ -192,12 +193,7 @@ fn keys_that_leave_a_page_are_not_held() {
     let mut with_metric = pages.clone();
     with_metric["aggs"] = json!({"m": {"max": {"field": "n"}}});
     for request in [pages, with_metric] {
-        let found = attempt(
-            &documents,
-            &request,
-            (&docs, 150_000),
-            &Control::unlimited(),
-        );
+        let found = attempt(&documents, &request, &docs, 150_000, &Control::unlimited());
         let found = found.expect("a page is small");
         let Partial::Tuples(tuples) = &found.0[0] else {
             panic!("not a page: {found:?}");
@@ -238,7 +234,7 @@ fn pages(size: usize) -> Value {
 fn documents_of_a_page_do_not_wait_in_any_number() {
     let docs: Vec<u32> = (0..100).cycle().take(200_000).collect();
     let control = Control::unlimited();
-    let found = attempt(&numbers(100), &pages(50), (&docs, 1_000_000), &control);
+    let found = attempt(&numbers(100), &pages(50), &docs, 1_000_000, &control);
     let found = found.expect("few wait");
     assert_eq!(seen(&found), [(2_000, 2_000); 50]);
 }
@@ -248,7 +244,7 @@ fn a_page_whose_documents_came_too_late_says_that_it_is_not_whole() {
     // The counts are done before the first look at the clock.
     let docs: Vec<u32> = (0..3_000).collect();
     let late = Control::until(std::time::Instant::now());
-    let found = attempt(&numbers(3_000), &pages(3_000), (&docs, 1 << 24), &late);
+    let found = attempt(&numbers(3_000), &pages(3_000), &docs, 1 << 24, &late);
     let seen = seen(&found.expect("what was counted"));
     assert_eq!(seen.len(), 3_000);
     assert!(seen.iter().any(|(counted, metric)| counted != metric));
@@ -263,7 +259,7 @@ fn ranges_over_the_same_buckets_are_walked_once() {
     let documents = vec![("d".to_owned(), json!({ "span": ranges }))];
     let request = json!({"histogram": {"field": "span", "interval": 1}});
     let control = Control::unlimited();
-    let found = attempt(&documents, &request, (&[0], 1 << 30), &control);
+    let found = attempt(&documents, &request, &[0], 1 << 30, &control);
     let found = found.expect("no range has too many buckets");
     let Partial::Histogram(histogram) = &found.0[0] else {
         panic!("not a histogram: {found:?}");
@@ -285,7 +281,7 @@ fn ranges_over_many_buckets_are_counted_in_blocks_of_any_size() {
     let docs: Vec<u32> = (0..70).collect();
     let request = json!({"histogram": {"field": "span", "interval": 1}});
     let control = Control::unlimited();
-    let found = attempt(&documents, &request, (&docs, 1 << 30), &control);
+    let found = attempt(&documents, &request, &docs, 1 << 30, &control);
     let found = found.expect("no range has too many buckets");
     let Partial::Histogram(histogram) = &found.0[0] else {
         panic!("not a histogram: {found:?}");

@@ -3,14 +3,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use gleaner_query::resolved::{Pattern, Scalar};
+use gleaner_query::resolved::{Clause, Pattern, Scalar};
 use gleaner_query::search::Highlight;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 use crate::aggregate::testing::{Index, Layout, mapping};
-use crate::fetch::HighlightSpec;
 
 const LAYOUT: Layout = Layout {
     shards: 1,
@@ -57,7 +56,7 @@ fn highlighted(
     query: &Clause,
     options: HighlightOptions,
 ) -> Vec<String> {
-    highlighted_under(&Control::unlimited(), field, source, (query, options))
+    highlighted_under(&Control::unlimited(), field, source, query, options)
         .expect("nothing stops it")
 }
 
@@ -65,7 +64,8 @@ fn highlighted_under(
     control: &Control,
     field: &str,
     source: &Value,
-    (query, options): (&Clause, HighlightOptions),
+    query: &Clause,
+    options: HighlightOptions,
 ) -> Result<Vec<String>, EngineError> {
     let highlight = Highlight {
         fields: vec![(field.to_owned(), options)],
@@ -78,7 +78,7 @@ fn highlighted_under(
         field_queries: &[],
     };
     let highlighter = Highlighter::new(&view(), &spec, control).expect("the fields are known");
-    let mut found = highlighter.fragments(source, (control, None))?;
+    let mut found = highlighter.fragments(source, control, None)?;
     Ok(found.shift_remove(field).unwrap_or_default())
 }
 
@@ -232,13 +232,13 @@ fn long_texts_take_time_by_their_length_and_can_be_stopped() {
     for slop in [0, 3] {
         let query = phrase(&["a", "b"], slop);
         let control = Control::until_check(u64::MAX);
-        let found = highlighted_under(&control, "body", &source, (&query, options()));
+        let found = highlighted_under(&control, "body", &source, &query, options());
         assert_eq!(found.expect("it is highlighted"), ["<em>a</em>"]);
         let checks = control.num_checks();
         assert!((5..50).contains(&checks), "{checks} checks, slop {slop}");
         let stopped = Control::unlimited();
         stopped.cancel();
-        let found = highlighted_under(&stopped, "body", &source, (&query, options()));
+        let found = highlighted_under(&stopped, "body", &source, &query, options());
         assert_eq!(found.unwrap_err().to_string(), "task cancelled");
     }
 }

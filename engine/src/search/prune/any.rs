@@ -202,8 +202,8 @@ impl Any<'_, '_> {
         for (_, at) in leaders {
             let leaf = &mut self.leaves[*at];
             leaf.seek(start, sink)?;
-            while let Some((documents, frequencies, scale)) = leaf.take_below(end)? {
-                window.add(start, documents, frequencies, scale);
+            while let Some(postings) = leaf.take_below(end)? {
+                window.add(start, &postings);
                 sink.passed(BLOCK as u32)?;
             }
         }

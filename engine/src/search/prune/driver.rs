@@ -40,11 +40,7 @@ impl<'l, 'a> Driver<'l, 'a> {
     ) -> Result<Option<Self>, EngineError> {
         let needs_all = matches!(plan.kind, Kind::All | Kind::Phrase);
         for at in 0..plan.terms.len() {
-            let order = match plan.kind {
-                Kind::Tree(_) => at,
-                _ => leaves.len(),
-            };
-            if !open_leaf((plan, at), own, columns, order, leaves)? && needs_all {
+            if !open_leaf(plan, at, own, columns, leaves)? && needs_all {
                 return Ok(None);
             }
         }
@@ -134,10 +130,10 @@ impl<'l, 'a> Driver<'l, 'a> {
 
 /// Opens the list of the plan's term at a place; returns whether the segment has one.
 fn open_leaf<'a>(
-    (plan, at): (&'a Plan<'_>, usize),
+    plan: &'a Plan<'_>,
+    at: usize,
     own: &ShardPlan,
     columns: &'a [OpenColumn],
-    order: usize,
     leaves: &mut Leaves<'a>,
 ) -> Result<bool, EngineError> {
     let term = &plan.terms[at];
@@ -153,6 +149,10 @@ fn open_leaf<'a>(
         open.text.norm_ids(),
         open.bound.as_ref(),
     );
+    let order = match plan.kind {
+        Kind::Tree(_) => at,
+        _ => leaves.len(),
+    };
     leaves.push(Leaf::new(list, scale, order));
     Ok(true)
 }
@@ -166,11 +166,7 @@ fn finder<'a>(
 ) -> Option<Finder<'a>> {
     let open = open_column(phrase.first, own, columns)?;
     let terms = &plan.terms[phrase.terms()];
-    Some(Finder::new(
-        &open.text,
-        (phrase.first, terms),
-        &phrase.offsets,
-    ))
+    Some(Finder::new(&open.text, phrase, terms))
 }
 
 fn open_column<'a>(

@@ -7,6 +7,15 @@ use crate::EngineError;
 use crate::blocks::{BLOCK, Block, Cursor, Place, PostingList};
 use crate::score::bound::Scale;
 
+/// Postings of a list that follow one another, as columns.
+pub(super) struct Postings<'l, 'a> {
+    pub(super) documents: &'l [u32],
+    /// How often the term occurs in each of the documents.
+    pub(super) frequencies: &'l [u32],
+    /// What scores them.
+    pub(super) scale: &'l Scale<'a>,
+}
+
 /// A term's posting list with its scale.
 pub(super) struct Leaf<'a> {
     cursor: Cursor<'a>,
@@ -158,14 +167,14 @@ impl<'a> Leaf<'a> {
 
     /// Returns documents below `end` with their frequencies, as many as the block has, and goes on
     /// behind them; `None` when the next document is not below. A document must have been sought.
-    #[expect(clippy::type_complexity, reason = "two columns and what scores them")]
-    pub(super) fn take_below(
-        &mut self,
-        end: u32,
-    ) -> Result<Option<(&[u32], &[u32], &Scale<'a>)>, EngineError> {
+    pub(super) fn take_below(&mut self, end: u32) -> Result<Option<Postings<'_, 'a>>, EngineError> {
         let taken = self.cursor.take_below(end)?;
         let scale = &self.scale;
-        Ok(taken.map(|(documents, frequencies)| (documents, frequencies, scale)))
+        Ok(taken.map(|(documents, frequencies)| Postings {
+            documents,
+            frequencies,
+            scale,
+        }))
     }
 
     /// Goes on to the next block when all of this one was taken.
@@ -191,12 +200,12 @@ impl<'a> Leaf<'a> {
         selected: &mut SmallVec<[(u32, u32); BLOCK]>,
     ) -> Result<(), EngineError> {
         let (block, scale) = self.decoded()?;
-        select(
+        let postings = Postings {
+            documents: block.documents(),
+            frequencies: block.frequencies(),
             scale,
-            (block.documents(), block.frequencies()),
-            need,
-            selected,
-        );
+        };
+        postings.select(need, selected);
         Ok(())
     }
 
@@ -209,11 +218,28 @@ impl<'a> Leaf<'a> {
         selected: &mut SmallVec<[(u32, u32); BLOCK]>,
     ) -> Result<bool, EngineError> {
         selected.clear();
-        let Some((documents, frequencies, scale)) = self.take_below(end)? else {
+        let Some(postings) = self.take_below(end)? else {
             return Ok(false);
         };
-        select(scale, (documents, frequencies), need, selected);
+        postings.select(need, selected);
         Ok(true)
+    }
+}
+
+impl Postings<'_, '_> {
+    /// Adds to `selected` those whose contribution may be `need` or more.
+    fn select(&self, need: f32, selected: &mut SmallVec<[(u32, u32); BLOCK]>) {
+        let Self {
+            documents,
+            frequencies,
+            scale,
+        } = *self;
+        let mut positions = [0; BLOCK];
+        let num_selected = scale.select(documents, frequencies, need, &mut positions);
+        let positions = positions[..num_selected].iter();
+        selected.extend(
+            positions.map(|&at| (documents[usize::from(at)], frequencies[usize::from(at)])),
+        );
     }
 }
 
@@ -231,17 +257,4 @@ pub(super) fn seek_all(
         }
     }
     Ok(doc)
-}
-
-fn select(
-    scale: &Scale<'_>,
-    (documents, frequencies): (&[u32], &[u32]),
-    need: f32,
-    selected: &mut SmallVec<[(u32, u32); BLOCK]>,
-) {
-    let mut positions = [0; BLOCK];
-    let num_selected = scale.select(documents, frequencies, need, &mut positions);
-    let positions = positions[..num_selected].iter();
-    selected
-        .extend(positions.map(|&at| (documents[usize::from(at)], frequencies[usize::from(at)])));
 }

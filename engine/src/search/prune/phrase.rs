@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use tantivy::TERMINATED;
 
 use super::leaf::{self, Leaf};
-use super::plan::PlannedTerm;
+use super::plan::{PlannedPhrase, PlannedTerm};
 use super::sink::Sink;
 use crate::EngineError;
 use crate::blocks::{BLOCK, TextColumn};
@@ -141,17 +141,16 @@ pub(super) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    /// Returns what finds `terms` in `text`, each at its one of `offsets`; the first one's leaf is in
-    /// order of `first`.
+    /// Returns what finds `phrase`, which has these terms, in `text`.
     pub(super) fn new(
         text: &'a TextColumn,
-        (first, terms): (usize, &'a [PlannedTerm<'_>]),
-        offsets: &[u32],
+        phrase: &PlannedPhrase,
+        terms: &'a [PlannedTerm<'_>],
     ) -> Self {
         let terms = terms.iter().map(|planned| planned.term);
         Self {
-            first,
-            occurrences: Occurrences::new(text, terms, offsets.iter().copied()),
+            first: phrase.first,
+            occurrences: Occurrences::new(text, terms, phrase.offsets.iter().copied()),
         }
     }
 

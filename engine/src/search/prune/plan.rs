@@ -168,7 +168,7 @@ impl<'q> Plan<'q> {
                 field,
                 positions,
                 boost,
-            } => self.add_phrase((field, positions), *boost, model),
+            } => self.add_phrase(field, positions, *boost, model),
             RankedNode::Sum {
                 must,
                 should,
@@ -199,7 +199,8 @@ impl<'q> Plan<'q> {
     /// Adds a phrase, of which the first term stands for the whole.
     fn add_phrase(
         &mut self,
-        (field, positions): (&'q FieldPath, &'q [(u32, Vec<String>)]),
+        field: &'q FieldPath,
+        positions: &'q [(u32, Vec<String>)],
         boost: f64,
         model: &Model,
     ) -> Result<Tree, EngineError> {

@@ -250,7 +250,8 @@ fn draw_query(targets: &[Target], vocabulary: f64, rng: &mut StdRng) -> ShardQue
 fn run(
     targets: &[Target],
     query: &ShardQuery,
-    (control, filters): (&Arc<Control>, &Arc<FilterCache>),
+    control: &Arc<Control>,
+    filters: &Arc<FilterCache>,
 ) -> Vec<ShardHits> {
     let answers = search(
         targets,
@@ -293,7 +294,6 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
     let control = Arc::new(Control::unlimited());
     // Filters are drawn from few, so bitmaps of them are kept, where segments are large enough.
     let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
-    let with = (&control, &filters);
     for _ in 0..700 {
         let query = draw_query(&targets, vocabulary, &mut rng);
         // It has to look at every match to know when to stop.
@@ -301,10 +301,10 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
             terminate_after: Some(u64::MAX),
             ..query.clone()
         };
-        let expected = outcome(&query, &run(&targets, &walked, with));
-        let found = outcome(&query, &run(&targets, &query, with));
+        let expected = outcome(&query, &run(&targets, &walked, &control, &filters));
+        let found = outcome(&query, &run(&targets, &query, &control, &filters));
         assert_eq!(found, expected, "{query:?}");
-        assert_counted_as_walked(&targets, &query, with);
+        assert_counted_as_walked(&targets, &query, &control, &filters);
     }
     let is_large = targets
         .iter()
@@ -320,7 +320,8 @@ fn assert_same_as_walked(num_documents: usize, vocabulary: f64, layout: Layout) 
 fn assert_counted_as_walked(
     targets: &[Target],
     query: &ShardQuery,
-    with: (&Arc<Control>, &Arc<FilterCache>),
+    control: &Arc<Control>,
+    filters: &Arc<FilterCache>,
 ) {
     let exact = ShardQuery {
         track_total: TrackTotal::Exact,
@@ -332,7 +333,7 @@ fn assert_counted_as_walked(
         ..exact.clone()
     };
     let totals = |query: &ShardQuery| -> Vec<u64> {
-        let answers = run(targets, query, with);
+        let answers = run(targets, query, control, filters);
         answers.iter().map(|answer| answer.total).collect()
     };
     let expected = totals(&walked);
@@ -343,7 +344,7 @@ fn assert_counted_as_walked(
             track_total,
             ..exact.clone()
         };
-        let found = outcome(&alone, &run(targets, &alone, with)).1;
+        let found = outcome(&alone, &run(targets, &alone, control, filters)).1;
         let expected: u64 = expected.iter().sum();
         let limit = match track_total {
             TrackTotal::UpTo(limit) => limit + 1,

@@ -223,11 +223,10 @@ impl Walk<'_, '_> {
         for (column, at) in leading.lists.iter().enumerate() {
             let leaf = &mut self.limbs[*at].leaf;
             leaf.seek(start, sink)?;
-            while let Some((documents, frequencies, scale)) = leaf.take_below(end)? {
-                let found = (documents, frequencies);
-                self.columns.add((start, column), found, scale);
+            while let Some(postings) = leaf.take_below(end)? {
+                self.columns.add(start, column, &postings);
                 if column < num_marking {
-                    self.columns.mark(start, documents);
+                    self.columns.mark(start, postings.documents);
                 }
                 sink.passed(BLOCK as u32)?;
             }

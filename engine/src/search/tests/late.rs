@@ -88,7 +88,8 @@ fn filters() -> Arc<FilterCache> {
 /// Searches under a control that is late from that many checks on; returns how often it was checked.
 fn search_until(
     most_checks: u64,
-    (targets, query): (&[Target], &ShardQuery),
+    targets: &[Target],
+    query: &ShardQuery,
     filters: &Arc<FilterCache>,
 ) -> (ShardHits, u64) {
     let control = Arc::new(Control::until_check(most_checks));
@@ -106,12 +107,11 @@ fn search_until(
 fn a_search_ends_within_a_document_and_no_hit_of_it_is_wrong() {
     let targets = [target()];
     for query in queries(&targets) {
-        let asked = (targets.as_slice(), &query);
-        let (all, num_checks) = search_until(u64::MAX, asked, &filters());
+        let (all, num_checks) = search_until(u64::MAX, &targets, &query, &filters());
         assert_eq!((all.hits.len(), all.total, all.timed_out), (2, 2, false));
         assert!(num_checks > 60, "{num_checks} in one document: {query:?}");
         for most_checks in (0..num_checks).step_by(3) {
-            let (found, checked) = search_until(most_checks, asked, &filters());
+            let (found, checked) = search_until(most_checks, &targets, &query, &filters());
             assert!(checked <= most_checks + 16, "{checked}, {most_checks}");
             if !found.timed_out {
                 assert_eq!(found, all, "{most_checks}: {query:?}");
@@ -122,7 +122,7 @@ fn a_search_ends_within_a_document_and_no_hit_of_it_is_wrong() {
                 assert!(all.hits.contains(hit), "{most_checks}: {hit:?} {query:?}");
             }
         }
-        let (found, _) = search_until(num_checks / 2, asked, &filters());
+        let (found, _) = search_until(num_checks / 2, &targets, &query, &filters());
         assert!(found.timed_out, "{query:?}");
     }
 }
@@ -147,11 +147,10 @@ fn sorted_hits_that_there_is_no_time_to_score_are_left_out() {
         track_scores: true,
         ..query(&targets, clause)
     };
-    let asked = (targets.as_slice(), &query);
-    let (all, num_checks) = search_until(u64::MAX, asked, &filters());
+    let (all, num_checks) = search_until(u64::MAX, &targets, &query, &filters());
     assert_eq!((all.hits.len(), all.total, all.timed_out), (4, 4, false));
     // All is found in time; what is checked next is whether there is time for scores.
-    let (found, _) = search_until(num_checks, asked, &filters());
+    let (found, _) = search_until(num_checks, &targets, &query, &filters());
     assert_eq!((found.total, found.timed_out), (4, true));
     assert!(found.hits.is_empty());
 }
@@ -164,10 +163,9 @@ fn a_count_ends_within_a_document() {
             top: 0,
             ..query(&targets, clause)
         };
-        let asked = (targets.as_slice(), &query);
-        let (all, num_checks) = search_until(u64::MAX, asked, &filters());
+        let (all, num_checks) = search_until(u64::MAX, &targets, &query, &filters());
         assert_eq!((all.total, all.timed_out), (2, false));
-        let (late, checked) = search_until(num_checks / 2, asked, &filters());
+        let (late, checked) = search_until(num_checks / 2, &targets, &query, &filters());
         assert!(late.timed_out && late.total <= 2);
         assert!(checked <= num_checks / 2 + 16, "{checked}");
     }
@@ -177,11 +175,10 @@ fn a_count_ends_within_a_document() {
 fn no_filter_is_remembered_that_was_cut_short() {
     let targets = [target()];
     for query in queries(&targets) {
-        let asked = (targets.as_slice(), &query);
-        let (all, num_checks) = search_until(u64::MAX, asked, &filters());
+        let (all, num_checks) = search_until(u64::MAX, &targets, &query, &filters());
         let kept = filters();
         for most_checks in [num_checks / 2, num_checks / 2, u64::MAX, u64::MAX] {
-            let (found, _) = search_until(most_checks, asked, &kept);
+            let (found, _) = search_until(most_checks, &targets, &query, &kept);
             assert!(found.timed_out || found == all, "{query:?}");
             assert!(most_checks < u64::MAX || !found.timed_out, "{query:?}");
         }
@@ -201,7 +198,7 @@ fn a_long_exact_phrase_is_the_same_whichever_way_it_is_found() {
         ..ranked.clone()
     };
     let hits = |query: &ShardQuery| {
-        let (answer, _) = search_until(u64::MAX, (targets.as_slice(), query), &filters());
+        let (answer, _) = search_until(u64::MAX, &targets, query, &filters());
         answer.hits
     };
     let by_score = hits(&ranked);

@@ -100,7 +100,7 @@ async fn what_waits_when_the_copy_stops_is_told_that_it_was_not_applied() {
         let (operations, told) = batch(1, &num_told, false);
         shard
             .applier
-            .offer_now(SeqNo(1), (operations, Vec::new()), told)
+            .offer_now(SeqNo(1), operations, Vec::new(), told)
     };
     assert_eq!(
         offer(),
@@ -143,9 +143,7 @@ async fn who_brings_a_few_operations_leaves_a_large_batch_before_them_to_its_thr
         .take_in(SeqNo(1), Batch::new(large, Vec::new(), Some(told)));
     assert_eq!(taken, Ok(()));
     let (small, told) = batch(1, &num_told, true);
-    let left = shard
-        .applier
-        .offer_now(SeqNo(41), (small, Vec::new()), told);
+    let left = shard.applier.offer_now(SeqNo(41), small, Vec::new(), told);
     assert_eq!(left, Ok(Left::ToThread));
     assert_eq!(shard.applier.next(), SeqNo(1));
     let drain = |until| {

@@ -46,7 +46,8 @@ const PERCENTS: [f64; 7] = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0];
 /// Reads the pipeline aggregation `name` of the kind `kind`.
 pub(super) fn read(
     name: &str,
-    (kind, body): (&str, &Value),
+    kind: &str,
+    body: &Value,
     meta: Option<Value>,
 ) -> Result<Pipeline, QueryError> {
     let mut reader = ObjectReader::part(kind, body)?;
@@ -370,11 +371,12 @@ pub(super) fn in_order(
     within: Option<(&str, &AggregationKind)>,
 ) -> Result<Vec<Pipeline>, QueryError> {
     let mut pipelines = pipelines;
+    let parent = within.map(|(_, kind)| kind);
     for pipeline in &mut pipelines {
-        rate::within(&mut pipeline.kind, within.map(|(_, kind)| kind))?;
+        rate::within(&mut pipeline.kind, parent)?;
     }
     for pipeline in &pipelines {
-        check(pipeline, siblings, (&pipelines, within))?;
+        check(pipeline, siblings, &pipelines, parent)?;
     }
     let mut ordered: Vec<Pipeline> = Vec::with_capacity(pipelines.len());
     let mut waiting = pipelines;
@@ -409,7 +411,8 @@ pub(super) fn in_order(
 fn check(
     pipeline: &Pipeline,
     siblings: &[Aggregation],
-    (pipelines, within): (&[Pipeline], Option<(&str, &AggregationKind)>),
+    pipelines: &[Pipeline],
+    parent: Option<&AggregationKind>,
 ) -> Result<(), QueryError> {
     let name = &pipeline.name;
     for path in pipeline.kind.paths() {
@@ -441,7 +444,7 @@ fn check(
             ))),
         };
     }
-    let Some((_, parent)) = within else {
+    let Some(parent) = parent else {
         return Err(validation(format!(
             "aggregation [{name}] must be declared inside of another aggregation"
         )));

@@ -89,7 +89,7 @@ impl Parser<'_> {
             })?;
         let clauses = listed.iter();
         clauses
-            .map(|clause| self.span_clause(clause, (name, "clauses")))
+            .map(|clause| self.span_clause(clause, name, "clauses"))
             .collect()
     }
 
@@ -102,14 +102,15 @@ impl Parser<'_> {
         let value = reader.take(key).ok_or_else(|| {
             QueryError::parsing(format!("[{name}] must have [{key}] span query clause"))
         })?;
-        self.span_clause(value, (name, key)).map(Box::new)
+        self.span_clause(value, name, key).map(Box::new)
     }
 
     /// Reads a query of spans inside the `key` of another; its score is part of that one's.
     fn span_clause(
         &mut self,
         value: &Value,
-        (around, key): (&str, &str),
+        around: &str,
+        key: &str,
     ) -> Result<SpanRule, QueryError> {
         let (name, body) = name_and_body(value)?;
         if !is_span(name) {

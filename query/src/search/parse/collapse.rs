@@ -37,21 +37,7 @@ const INNER_KEYS: [&str; 13] = [
 
 /// Reads `collapse`.
 pub(super) fn collapse(value: &Value, limits: &Limits) -> Result<Collapse, QueryError> {
-    read(value, (limits, false))
-}
-
-fn read(value: &Value, (limits, is_inner): (&Limits, bool)) -> Result<Collapse, QueryError> {
-    let mut reader = ObjectReader::part("collapse", value)?;
-    let field = reader.text("field")?.unwrap_or_default();
-    let listed = reader.take("inner_hits");
-    reader.ignore(&["max_concurrent_group_searches"]);
-    reader.finish()?;
-    if field.is_empty() {
-        return Err(QueryError::illegal("no [field] in [collapse]"));
-    }
-    if is_inner && listed.is_some() {
-        return Err(malformed("inner_hits"));
-    }
+    let (field, listed) = parts(value)?;
     let listed = match listed {
         None => &[][..],
         Some(Value::Array(items)) => items.as_slice(),
@@ -74,6 +60,19 @@ fn read(value: &Value, (limits, is_inner): (&Limits, bool)) -> Result<Collapse, 
         )));
     }
     Ok(Collapse { field, inner_hits })
+}
+
+/// Reads the `field` of a `collapse`, and takes its `inner_hits`.
+fn parts(value: &Value) -> Result<(String, Option<&Value>), QueryError> {
+    let mut reader = ObjectReader::part("collapse", value)?;
+    let field = reader.text("field")?.unwrap_or_default();
+    let listed = reader.take("inner_hits");
+    reader.ignore(&["max_concurrent_group_searches"]);
+    reader.finish()?;
+    if field.is_empty() {
+        return Err(QueryError::illegal("no [field] in [collapse]"));
+    }
+    Ok((field, listed))
 }
 
 fn inner(value: &Value, field: &str, limits: &Limits) -> Result<InnerHits, QueryError> {
@@ -101,7 +100,12 @@ fn inner(value: &Value, field: &str, limits: &Limits) -> Result<InnerHits, Query
         if collapsed.get("collapse").is_some() {
             return Err(malformed("collapse"));
         }
-        request.collapse = Some(read(collapsed, (limits, true))?);
+        let (field, listed) = parts(collapsed)?;
+        if listed.is_some() {
+            return Err(malformed("inner_hits"));
+        }
+        let inner_hits = Vec::new();
+        request.collapse = Some(Collapse { field, inner_hits });
     }
     let name = name.unwrap_or_else(|| field.to_owned());
     Limits::check_label("the name of [inner_hits]", &name)?;

@@ -90,7 +90,7 @@ pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, Quer
     let require_field_match = global.require_field_match.take().unwrap_or(true);
     let fields = match reader.take("fields") {
         None => Vec::new(),
-        Some(fields) => highlighted_fields(fields, (&global, &cut), limits)?,
+        Some(fields) => highlighted_fields(fields, &global, &cut, limits)?,
     };
     reader.finish()?;
     Ok(Highlight {
@@ -103,7 +103,8 @@ pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, Quer
 /// Reads `{"field": {…}}` or `[{"field": {…}}, …]`.
 fn highlighted_fields(
     value: &Value,
-    global: (&HighlightOptions, &Cut),
+    global: &HighlightOptions,
+    cut: &Cut,
     limits: &Limits,
 ) -> Result<Vec<(String, HighlightOptions)>, QueryError> {
     let refuse = |found: &Value| {
@@ -121,7 +122,7 @@ fn highlighted_fields(
     let mut fields = Vec::new();
     for object in objects {
         for (field, options) in object.as_object().ok_or_else(|| refuse(object))? {
-            fields.push((field.clone(), field_options(options, global, limits)?));
+            fields.push((field.clone(), field_options(options, global, cut, limits)?));
         }
     }
     Ok(fields)
@@ -129,7 +130,8 @@ fn highlighted_fields(
 
 fn field_options(
     value: &Value,
-    (global, cut): (&HighlightOptions, &Cut),
+    global: &HighlightOptions,
+    cut: &Cut,
     limits: &Limits,
 ) -> Result<HighlightOptions, QueryError> {
     let mut options = global.clone();

@@ -10,7 +10,8 @@ use super::value::Numbers;
 /// count as places of the window.
 pub(super) fn over(
     numbers: &Numbers,
-    (window, shift): (usize, i64),
+    window: usize,
+    shift: i64,
     function: MovingFunction,
 ) -> Vec<Option<f64>> {
     let known = numbers.known();
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn the_window_ends_before_the_bucket_unless_it_is_shifted() {
         let numbers = Numbers(vec![1.0, 2.0, f64::NAN, 3.0, 4.0]);
-        let sums = |shift| over(&numbers, (2, shift), MovingFunction::Sum);
+        let sums = |shift| over(&numbers, 2, shift, MovingFunction::Sum);
         let some = |numbers: [f64; 4]| {
             let [a, b, c, d] = numbers.map(Some);
             vec![a, b, None, c, d]

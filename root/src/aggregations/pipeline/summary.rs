@@ -36,8 +36,8 @@ pub(super) fn of_buckets(
             named(pipeline, "simple_value", number_of(mean, pipeline))
         }
         BucketSummary::Sum => named(pipeline, "simple_value", number_of(sum(&known), pipeline)),
-        BucketSummary::Max => best((pipeline, buckets), &numbers, f64::max),
-        BucketSummary::Min => best((pipeline, buckets), &numbers, f64::min),
+        BucketSummary::Max => best(pipeline, buckets, &numbers, f64::max),
+        BucketSummary::Min => best(pipeline, buckets, &numbers, f64::min),
         BucketSummary::Stats => {
             let value = AggregationValue::Stats(stats(&known, None, pipeline));
             named(pipeline, "stats_bucket", value)
@@ -47,7 +47,7 @@ pub(super) fn of_buckets(
             named(pipeline, "extended_stats_bucket", value)
         }
         BucketSummary::Percentiles { percents, keyed } => {
-            let value = percentiles(known, (percents, *keyed), pipeline);
+            let value = percentiles(known, percents, *keyed, pipeline);
             named(pipeline, "percentiles_bucket", value)
         }
     })
@@ -78,7 +78,8 @@ fn sum(numbers: &[f64]) -> f64 {
 
 /// Returns the largest or smallest number, with the keys of the buckets that have it.
 fn best(
-    (pipeline, buckets): (&Pipeline, &[Bucket]),
+    pipeline: &Pipeline,
+    buckets: &[Bucket],
     numbers: &Numbers,
     better: fn(f64, f64) -> f64,
 ) -> AggregationResult {
@@ -143,7 +144,8 @@ fn spread(numbers: &[f64], sigma: f64, pipeline: &Pipeline) -> Spread {
 /// Returns the numbers nearest to the percents.
 fn percentiles(
     mut numbers: Vec<f64>,
-    (percents, keyed): (&[f64], bool),
+    percents: &[f64],
+    keyed: bool,
     pipeline: &Pipeline,
 ) -> AggregationValue {
     numbers.sort_by(f64::total_cmp);

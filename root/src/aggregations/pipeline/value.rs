@@ -88,7 +88,7 @@ fn in_results(
         (AggregationValue::Buckets { buckets, .. }, Some(key)) => {
             let mut named = buckets.iter();
             match named.find(|bucket| key_text(bucket) == *key) {
-                Some(bucket) => inside((bucket.doc_count, &bucket.sub), rest, path),
+                Some(bucket) => inside(bucket.doc_count, &bucket.sub, rest, path),
                 None => Ok(f64::NAN),
             }
         }
@@ -101,7 +101,7 @@ fn in_results(
             path,
             "goes through an aggregation of several buckets, which must be at its beginning",
         )),
-        (AggregationValue::Single { doc_count, sub }, _) => inside((*doc_count, sub), rest, path),
+        (AggregationValue::Single { doc_count, sub }, _) => inside(*doc_count, sub, rest, path),
         (metric, _) if rest.is_empty() => of_metric(metric, path),
         _ => Err(refused(path, "goes on beyond a metric")),
     }
@@ -109,7 +109,8 @@ fn in_results(
 
 /// Follows a path into one bucket.
 fn inside(
-    (doc_count, sub): (u64, &[AggregationResult]),
+    doc_count: u64,
+    sub: &[AggregationResult],
     rest: &[PathStep],
     path: &BucketPath,
 ) -> Result<f64, EvaluationError> {

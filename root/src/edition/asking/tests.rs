@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Two leaves: each holds the primary of a shard and a replica of the other's.
 fn cluster() -> Cluster {
     Cluster::with_copies(
-        (2, 2),
+        2,
+        2,
         [index(1, &json!({})), index(2, &json!({}))],
         RootOptions::default(),
     )
@@ -25,7 +26,7 @@ fn cluster() -> Cluster {
 /// Three leaves, each shard's copies on two of them.
 fn spread() -> Cluster {
     let indices = [index(1, &json!({})), index(2, &json!({}))];
-    Cluster::with_copies((3, 2), indices, RootOptions::default())
+    Cluster::with_copies(3, 2, indices, RootOptions::default())
 }
 
 fn targets() -> Targets {

@@ -36,7 +36,7 @@ fn cluster(options: RootOptions) -> Cluster {
     let mut index = index(1, &json!({"properties": {"title": {"type": "text"}}}));
     index.settings.number_of_shards = 8;
     index.settings.routing_slots = gleaner_model::settings::routing_slots_for(8);
-    let cluster = Cluster::with_copies((4, 2), [index], options);
+    let cluster = Cluster::with_copies(4, 2, [index], options);
     cluster.each(|leaf| {
         let hits = (0..8).map(|n| (shard(1, n), vec![(1.0, u64::from(n) + 1)]));
         leaf.hits.lock().extend(hits);

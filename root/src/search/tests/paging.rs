@@ -116,7 +116,7 @@ async fn what_is_wrong_for_an_index_does_not_end_a_scroll() {
 async fn pages_by_score_are_ranked_by_the_numbers_of_all_shards() {
     let mapping = json!({"properties": {"title": {"type": "text"}}});
     let options = RootOptions::default();
-    let cluster = Cluster::with_copies((2, 1), [index(1, &mapping)], options);
+    let cluster = Cluster::with_copies(2, 1, [index(1, &mapping)], options);
     let root = &cluster.root;
     cluster.leaves[0]
         .hits

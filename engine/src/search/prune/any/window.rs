@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::EngineError;
-use crate::score::bound::Scale;
+use crate::search::prune::leaf::Postings;
 
 /// Documents of a window; fewer in tests, whose lists are shorter.
 pub(super) const WIDTH: u32 = if cfg!(test) { 256 } else { 4_096 };
@@ -36,13 +36,12 @@ impl Window {
     }
 
     /// Adds a term's documents, which lie in the window that begins with `start`.
-    pub(super) fn add(
-        &mut self,
-        start: u32,
-        documents: &[u32],
-        frequencies: &[u32],
-        scale: &Scale<'_>,
-    ) {
+    pub(super) fn add(&mut self, start: u32, postings: &Postings<'_, '_>) {
+        let Postings {
+            documents,
+            frequencies,
+            scale,
+        } = *postings;
         for (&doc, &frequency) in documents.iter().zip(frequencies) {
             let at = (doc - start) as usize;
             self.sums[at] += scale.of_document(doc, frequency);

@@ -78,7 +78,7 @@ fn count(
         ..testing::query(vec![], vec![])
     };
     let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
-    let answer = run(targets, &query, (control, &filters)).remove(0);
+    let answer = run(targets, &query, control, &filters).remove(0);
     (query, answer)
 }
 
@@ -95,7 +95,7 @@ fn the_clock_is_looked_at_every_4096_postings_although_all_are_skipped() {
         };
         let control = Arc::new(Control::until_check(u64::MAX));
         let filters = Arc::new(FilterCache::new(FilterCacheOptions::default()));
-        let answers = run(&targets, &query, (&control, &filters));
+        let answers = run(&targets, &query, &control, &filters);
         assert_eq!(answers[0].hits.len(), 10);
         let least = 30_000 / 4_096;
         assert!(

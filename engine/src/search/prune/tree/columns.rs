@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::score::bound::Scale;
+use crate::search::prune::leaf::Postings;
 
 /// Documents of a window; fewer in tests, whose lists are shorter.
 pub(super) const WIDTH: u32 = if cfg!(test) { 256 } else { 2_048 };
@@ -53,12 +53,12 @@ impl Columns {
     }
 
     /// Adds documents of the window that begins with `start`, with their frequencies, to `column`.
-    pub(super) fn add(
-        &mut self,
-        (start, column): (u32, usize),
-        (documents, frequencies): (&[u32], &[u32]),
-        scale: &Scale<'_>,
-    ) {
+    pub(super) fn add(&mut self, start: u32, column: usize, postings: &Postings<'_, '_>) {
+        let Postings {
+            documents,
+            frequencies,
+            scale,
+        } = *postings;
         let own = &mut self.frequencies[column * LEN..][..LEN];
         for (&doc, &frequency) in documents.iter().zip(frequencies) {
             let at = (doc - start) as usize;

@@ -7,6 +7,7 @@ use gleaner_log::Append;
 use gleaner_model::{PrimaryTerm, SeqNo};
 use tokio::time::Instant;
 
+use super::history::SearchAnswer;
 use super::model::ModelCopy;
 use super::operation::{Document, Operation};
 use crate::agree::driver::NotOrdered;
@@ -94,8 +95,8 @@ impl ModelCopy {
         }
         order.next = first + operations.len() as u64;
         drop(order);
-        let place = (self.driver.shard, SeqNo(first));
-        let written = Queued::Agreeing(ordered, term).written(place, Some(&self.driver));
+        let queued = Queued::Agreeing(ordered, term);
+        let written = queued.written(self.driver.shard, SeqNo(first), Some(&self.driver));
         if written.await.is_err() {
             self.order.lock().await.is_uncertain |= self.leads() == Some(term);
             return Written::Unknown;
@@ -160,6 +161,12 @@ impl ModelCopy {
         tokio::time::sleep(length).await;
         let is_flagged = was_stale || !self.driver.may_serve();
         let mut history = self.history.lock();
-        history.searched(self.driver.copy, (floor, is_flagged), (visible, &shown));
+        let answer = SearchAnswer {
+            copy: self.driver.copy,
+            is_flagged,
+            visible,
+            documents: &shown,
+        };
+        history.searched(floor, &answer);
     }
 }

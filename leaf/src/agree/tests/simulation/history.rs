@@ -9,6 +9,16 @@ use gleaner_model::{CopyId, Entry, Incarnation, PrimaryTerm};
 
 use super::operation::{Document, Operation};
 
+/// What a search of a copy was answered with.
+pub(super) struct SearchAnswer<'a> {
+    pub(super) copy: CopyId,
+    /// Whether the answer says that it may be stale.
+    pub(super) is_flagged: bool,
+    /// All operations below this position are shown.
+    pub(super) visible: u64,
+    pub(super) documents: &'a BTreeMap<u8, Document>,
+}
+
 /// What runs add up to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -197,13 +207,14 @@ impl History {
         self.tally.num_refreshes += 1;
     }
 
-    /// A client was answered by a search of what a copy shows.
-    pub(super) fn searched(
-        &mut self,
-        copy: CopyId,
-        (floor, is_flagged): (u64, bool),
-        (visible, shown): (u64, &BTreeMap<u8, Document>),
-    ) {
+    /// A client was answered by a search of what a copy shows; what is below `floor` was refreshed before.
+    pub(super) fn searched(&mut self, floor: u64, answer: &SearchAnswer<'_>) {
+        let SearchAnswer {
+            copy,
+            is_flagged,
+            visible,
+            documents,
+        } = *answer;
         self.note(|| format!("{} shows {visible}, flagged {is_flagged}", short(copy)));
         if !is_flagged && visible < floor {
             self.break_promise(format!(
@@ -217,8 +228,8 @@ impl History {
                 wanted.insert(document, (*position, operation.number));
             }
         }
-        let found = shown.iter();
-        let found: BTreeMap<_, _> = found
+        let found: BTreeMap<_, _> = documents
+            .iter()
             .map(|(document, found)| (*document, (found.position, found.operation.number)))
             .collect();
         if found != wanted {

@@ -83,7 +83,8 @@ impl Process {
     /// Starts a process on a leaf's disk.
     pub(super) fn start(
         around: &Surroundings,
-        (leaf, number): (usize, u8),
+        leaf: usize,
+        number: u8,
         disk: &Disk,
         rate: f64,
     ) -> Self {

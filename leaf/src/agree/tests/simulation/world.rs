@@ -192,8 +192,8 @@ impl World {
         if place.start_ms.is_some_and(|at| at <= self.now_ms) && place.process.is_none() {
             place.start_ms = None;
             place.num_processes += 1;
-            let number = (leaf, place.num_processes);
-            let process = Process::start(&self.around, number, &place.disk, place.rate);
+            let number = place.num_processes;
+            let process = Process::start(&self.around, leaf, number, &place.disk, place.rate);
             place.process = Some(process);
             self.around
                 .history
