@@ -155,7 +155,8 @@ impl Generations for KnownCluster {
         let Some(state) = self.state() else {
             return Current::Unknown;
         };
-        let shown = |shard| self.holdings.newest(shard, state.version);
+        let leased = self.holdings.leased(state.version);
+        let shown = |shard| leased.newest(shard);
         let current = self.editions.edition_at(&state, targets, shown);
         current.map_or(Current::Unknown, Current::Edition)
     }
