@@ -381,15 +381,34 @@ impl Reader {
         Ok(join_all(actions).await)
     }
 
-    /// Makes durable commits.
+    /// Makes durable commits on all copies that are in sync.
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn flush(&self, target: &Target) -> Result<Vec<CopyOutcome>, RootError> {
-        self.each_shard(target, None, |client, shard| async move {
-            client.flush(shard).await
-        })
-        .await
+        let plans = self.planner.targets_at(target, None)?;
+        let shards = plans.iter().flat_map(|plan| &plan.shards);
+        let flushed = shards.map(|asked| self.flush_copies(asked.shard));
+        Ok(join_all(flushed).await.into_iter().flatten().collect())
+    }
+
+    async fn flush_copies(&self, shard: ShardKey) -> Vec<CopyOutcome> {
+        let copies = self.cluster.leaves.in_sync(shard);
+        if copies.is_empty() {
+            return vec![CopyOutcome {
+                shard,
+                node: None,
+                outcome: Err(LeafFault::NotHere { shard }),
+            }];
+        }
+        let flushed = copies.iter().map(|copy| async move {
+            CopyOutcome {
+                shard,
+                node: Some(copy.node.clone()),
+                outcome: copy.client.flush(shard).await,
+            }
+        });
+        join_all(flushed).await
     }
 
     /// Merges segments down to at most `max_segments` per shard.

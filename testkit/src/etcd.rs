@@ -3,11 +3,13 @@
 //! Does: start the program `etcd`, kill it, start it again. Does not: call it.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+
+use crate::ports;
 
 /// Why a test is skipped that needs an etcd.
 pub const NO_ETCD: &str = "no `etcd` is installed here (`apt-get install etcd-server`)";
@@ -35,10 +37,7 @@ impl Etcd {
         ensure!(is_installed(), NO_ETCD);
         let folder = tempfile::tempdir()?;
         // Both at once, so that they differ.
-        let free = [
-            TcpListener::bind("127.0.0.1:0")?,
-            TcpListener::bind("127.0.0.1:0")?,
-        ];
+        let free = [ports::held()?, ports::held()?];
         let client_port = free[0].local_addr()?.port();
         let peer_port = free[1].local_addr()?.port();
         drop(free);

@@ -11,6 +11,7 @@ pub mod etcd;
 pub mod http;
 pub mod node;
 pub mod oracle;
+pub mod ports;
 pub mod processes;
 pub mod proxy;
 pub mod run;

@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::etcd::Etcd;
 use crate::http::{Request, Response};
+use crate::ports;
 use crate::server::{POLL, READY_WITHIN, binary};
 
 /// Name of the root.
@@ -220,7 +221,7 @@ impl Drop for Process {
 fn free_nodes(num_leaves: usize) -> Result<Vec<Process>> {
     let mut listeners = Vec::new();
     let mut free = || -> Result<SocketAddr> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = ports::held()?;
         let address = listener.local_addr()?;
         listeners.push(listener);
         Ok(address)

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use crate::http::{Request, Response};
+use crate::ports;
 
 /// How long a server may take until it answers: a restart replays its log, on a busy machine.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -260,7 +261,7 @@ async fn ended(child: &mut Child, within: Duration) -> Result<ExitStatus> {
 
 /// Takes a port that is free now; the listener is closed so that the server can have it.
 fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    Ok(ports::held()?.local_addr()?)
 }
 
 /// Returns the binary `gleaner` of this build, built once per test process so that it is never

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use gleaner_testkit::http::Request;
 use gleaner_testkit::server::binary;
 use rand::Rng;
@@ -56,7 +56,7 @@ impl Processes {
             .args(counts)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("up.log"))?)
             .spawn()
             .context("the cluster does not start")?;
         let mut processes = Self {
@@ -74,7 +74,11 @@ impl Processes {
                 sleep(Duration::from_millis(50)).await;
             }
         });
-        let map: Value = serde_json::from_str(&started.await.context("the cluster is not up")?)?;
+        let Ok(map) = started.await else {
+            let said = std::fs::read_to_string(processes.folder.path().join("up.log"))?;
+            bail!("the cluster is not up: {said}");
+        };
+        let map: Value = serde_json::from_str(&map)?;
         for node in map["nodes"].as_array().context("nodes")? {
             let pid = node["pid"].as_u64().context("a process")?;
             let role = node["role"].as_str().context("a role")?.to_owned();
