@@ -19,8 +19,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use super::cluster::{Cluster, Copy, LEAVES};
 use super::{is_without_etcd, started};
 
-const WRITES_PER_SECOND: u64 = 200;
-const SEARCHES_PER_SECOND: u64 = 50;
+/// Requests a second: reduced, for a build that is slow itself, and in full.
+const WRITES_PER_SECOND: (usize, usize) = (50, 200);
+const SEARCHES_PER_SECOND: (usize, usize) = (20, 50);
+
+/// Writes that show that more are answered: of half a second or two.
+const SOME_WRITES: u64 = 100;
 
 /// Restarts of all leaves, one after another: reduced, and in full.
 const NUM_ROUNDS: (usize, usize) = (1, 3);
@@ -99,7 +103,7 @@ impl Service {
         let mut clients = JoinSet::new();
         let books = Arc::clone(&tallies);
         clients.spawn(at_rate(
-            WRITES_PER_SECOND,
+            run::sized(WRITES_PER_SECOND.0, WRITES_PER_SECOND.1),
             Arc::clone(&is_over),
             move |n, due| {
                 let books = Arc::clone(&books);
@@ -113,7 +117,7 @@ impl Service {
         ));
         let books = Arc::clone(&tallies);
         clients.spawn(at_rate(
-            SEARCHES_PER_SECOND,
+            run::sized(SEARCHES_PER_SECOND.0, SEARCHES_PER_SECOND.1),
             Arc::clone(&is_over),
             move |n, due| {
                 let books = Arc::clone(&books);
@@ -143,7 +147,7 @@ impl Service {
     async fn until_written(&self) -> Result<()> {
         let before = self.tallies.lock().writes.num;
         let began = Instant::now();
-        while self.tallies.lock().writes.num < before + 2 * WRITES_PER_SECOND {
+        while self.tallies.lock().writes.num < before + SOME_WRITES {
             ensure!(
                 began.elapsed() < super::cluster::PATIENCE,
                 "no writes are answered"
@@ -164,13 +168,13 @@ impl Service {
 
 /// Begins `request` so many times a second, and waits for all of them at the end.
 async fn at_rate<F>(
-    per_second: u64,
+    per_second: usize,
     is_over: Arc<AtomicBool>,
     request: impl Fn(u64, Instant) -> F + Send + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut ticks = interval(Duration::from_micros(1_000_000 / per_second));
+    let mut ticks = interval(Duration::from_secs(1) / per_second as u32);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut open = JoinSet::new();
     for n in 0.. {
