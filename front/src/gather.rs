@@ -39,13 +39,16 @@ pub(crate) fn ask_plainly(head: &mut request::Parts, join: &dyn Join) {
 }
 
 impl Forwarder {
-    /// Asks each backend that is ready once.
+    /// Asks each backend that is ready once; where none is all are, as [`Backends::choose`] does.
+    ///
+    /// [`Backends::choose`]: crate::balance::Backends::choose
     pub(crate) async fn gather(&self, forward: Forward<'_>, join: &dyn Join) -> Response<Body> {
         let deadline = Instant::now() + self.answer_within;
+        let leaves_out = forward.backends.is_any_available();
         let asked = forward.backends.all().iter().map(|backend| {
             let attempt = self.attempt(backend, &forward, deadline);
             async move {
-                if !backend.is_available(Instant::now()) {
+                if leaves_out && !backend.is_available(Instant::now()) {
                     return Err("it is not ready".to_owned());
                 }
                 let answer = attempt.await.map_err(Failure::into_reason)?;
