@@ -42,7 +42,7 @@ impl Holder {
 
     /// Returns what it would answer from.
     pub(crate) fn shown(&self) -> Option<Generation> {
-        self.holdings.leased(u64::MAX).newest(key(1))
+        self.holdings.newest(key(1), u64::MAX)
     }
 
     /// Would it answer from before `acknowledged`?
