@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use gleaner_model::{Generation, IndexUuid, NodeId, ShardKey};
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::FollowAnswer;
@@ -23,36 +23,6 @@ struct Holding {
     /// When the lease runs out, by this process' clock.
     until: Instant,
     state_version: u64,
-}
-
-impl Holding {
-    /// Does the grantor know no newer cluster state than `state_version`?
-    fn is_of_state(&self, state_version: u64, rules: Rules) -> bool {
-        self.state_version <= state_version || !rules.have(Rule::NoticeNewerState)
-    }
-}
-
-/// What is leased at one moment, by all grantors.
-#[derive(Debug)]
-pub struct Leased<'a> {
-    by_grantor: RwLockReadGuard<'a, HashMap<NodeId, Holding>>,
-    now: Instant,
-    state_version: u64,
-    rules: Rules,
-}
-
-impl Leased<'_> {
-    /// Returns the newest that any grantor has told of what `shard` shows; `None` where none has. One is enough: what is
-    /// acknowledged waits for the leases of all.
-    pub fn newest(&self, shard: ShardKey) -> Option<Generation> {
-        let held = self.by_grantor.values().filter(|holding| {
-            self.now < holding.until && holding.is_of_state(self.state_version, self.rules)
-        });
-        let shown = held.filter_map(|holding| holding.shown.get(&shard));
-        shown
-            .max_by_key(|generation| (generation.visible, generation.mapping))
-            .copied()
-    }
 }
 
 impl Holdings {
@@ -76,20 +46,28 @@ impl Holdings {
         let by_grantor = self.by_grantor.read();
         let holding = by_grantor.get(grantor)?;
         let left = holding.until.checked_duration_since(Instant::now())?;
-        let is_known = !left.is_zero() && holding.is_of_state(state_version, self.rules);
+        let is_known = !left.is_zero() && self.knows_state_of(holding, state_version);
         let generation = holding.shown.get(&shard).filter(|_| is_known)?;
         Some((*generation, left))
     }
 
-    /// Returns what is leased now by grantors that know no newer cluster state than `state_version`. What is held does not
-    /// change until that is dropped.
-    pub fn leased(&self, state_version: u64) -> Leased<'_> {
-        Leased {
-            by_grantor: self.by_grantor.read(),
-            now: Instant::now(),
-            state_version,
-            rules: self.rules,
-        }
+    /// Returns the newest that any grantor has told of what `shard` shows, among those whose lease holds and who know no
+    /// newer cluster state than `state_version`. One is enough: what is acknowledged waits for the leases of all.
+    pub fn newest(&self, shard: ShardKey, state_version: u64) -> Option<Generation> {
+        let now = Instant::now();
+        let by_grantor = self.by_grantor.read();
+        let held = by_grantor
+            .values()
+            .filter(|holding| now < holding.until && self.knows_state_of(holding, state_version));
+        let shown = held.filter_map(|holding| holding.shown.get(&shard));
+        shown
+            .max_by_key(|generation| (generation.visible, generation.mapping))
+            .copied()
+    }
+
+    /// Is the cluster state that the grantor knows no newer than `state_version`?
+    fn knows_state_of(&self, holding: &Holding, state_version: u64) -> bool {
+        holding.state_version <= state_version || !self.rules.have(Rule::NoticeNewerState)
     }
 
     /// Takes in the answer of `grantor` to an ask that was sent at `sent`: what it does not say is not leased any more.

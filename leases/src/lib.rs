@@ -34,7 +34,7 @@ use gleaner_model::{Generation, IndexUuid, ShardKey};
 
 pub use follow::{Following, follow, leave};
 pub use grants::{Grants, Shown};
-pub use holdings::{Holdings, Leased};
+pub use holdings::Holdings;
 pub use interest::Interest;
 
 /// How long a lease lasts at most.

@@ -21,9 +21,6 @@ use crate::top::OpenRequest;
 /// Status of a request whose client has gone before it was answered, as nginx has it.
 const CLIENT_GONE: u16 = 499;
 
-/// Bytes that most lines have room in.
-const LINE_BYTES: usize = 640;
-
 const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
@@ -236,11 +233,7 @@ impl AccessRecord {
             span_id: format!("{:016x}", self.context.span_id),
             opaque_id: self.opaque_id.as_ref().map(text_of),
         };
-        let mut text = Vec::with_capacity(LINE_BYTES);
-        match serde_json::to_writer(&mut text, &line) {
-            Ok(()) => String::from_utf8(text).unwrap_or_default(),
-            Err(_) => String::new(),
-        }
+        serde_json::to_string(&line).unwrap_or_default()
     }
 
     fn describe_span(&mut self, facts: &Facts) {

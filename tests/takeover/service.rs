@@ -124,9 +124,7 @@ impl Service {
                 async move {
                     let query = json!({"query": {"range": {"n": {"lte": n}}}});
                     let search = Request::json("POST", "/things/_search", &query);
-                    let answer = answered(root, &search, &[200])
-                        .await
-                        .and_then(|answer| whole(&answer));
+                    let answer = answered(root, &search, &[200]).await.and_then(whole);
                     books.lock().searches.note(due, answer);
                 }
             },
@@ -201,7 +199,7 @@ async fn answered(root: SocketAddr, request: &Request, good: &[u16]) -> Result<V
     }
 }
 
-fn whole(answer: &Value) -> Result<(), String> {
+fn whole(answer: Value) -> Result<(), String> {
     let shards = &answer["_shards"];
     match shards["failed"] == 0 && answer["timed_out"] == false {
         true => Ok(()),

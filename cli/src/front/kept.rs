@@ -155,8 +155,7 @@ impl Generations for KnownCluster {
         let Some(state) = self.state() else {
             return Current::Unknown;
         };
-        let leased = self.holdings.leased(state.version);
-        let shown = |shard| leased.newest(shard);
+        let shown = |shard| self.holdings.newest(shard, state.version);
         let current = self.editions.edition_at(&state, targets, shown);
         current.map_or(Current::Unknown, Current::Edition)
     }

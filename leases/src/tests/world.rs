@@ -252,7 +252,7 @@ impl Node {
     fn read(&self) -> Option<Generation> {
         let process = self.process();
         process.interest.note([A].into_iter(), true);
-        process.holdings.leased(self.state.now()).newest(shard(A))
+        process.holdings.newest(shard(A), self.state.now())
     }
 
     /// Is the state that it goes by older than what all of its grantors have known for as long as a lease lasts?
