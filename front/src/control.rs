@@ -175,11 +175,10 @@ impl Control {
     pub(crate) fn settle(&self, expected: ExpectedCost, answer: Option<&Response<Body>>) {
         let told = answer.and_then(|answer| answer.headers().get(COST));
         let told = told.and_then(|cost| cost.to_str().ok()?.parse::<f64>().ok());
+        // A backend may say anything.
+        let told = told.filter(|micros| micros.is_finite() && *micros >= 0.0);
         let took_ms = expected.begun.elapsed().as_secs_f64() * 1_000.0;
         let took = told.map_or(Took::Time(took_ms), |micros| Took::Busy(micros / 1_000.0));
-        if !took.is_number() {
-            return;
-        }
         if answer.is_some_and(|answer| answer.status().is_success()) {
             self.limits.learn(expected.shape, took);
         }

@@ -25,8 +25,9 @@ use crate::admin;
 use crate::answer::Held;
 use crate::balance::{Affinity, Backends};
 use crate::body::{BodyLimits, RequestBody};
+use crate::classes::Place;
 use crate::connect::Connect;
-use crate::control::Control;
+use crate::control::{Control, ExpectedCost};
 use crate::forward::{Forward, Forwarder};
 use crate::gather::{self, Join};
 use crate::hygiene::{self, Caller};
@@ -85,6 +86,14 @@ impl OnwardRequest {
             way: self.way.clone(),
         }
     }
+}
+
+/// What a request that goes to backends has been given; nothing where there are no limits.
+#[derive(Default)]
+struct Admission {
+    /// Held until it is answered whole.
+    controlled: Option<(Arc<Entrant>, Place)>,
+    cost: Option<ExpectedCost>,
 }
 
 fn strict_transport(lasts: Duration) -> HeaderValue {
@@ -334,13 +343,7 @@ impl Shared {
             return Ok(refusal.map(Body::from));
         }
         gather::ask_plainly(&mut head, join);
-        let controlled = match (&self.control, on.entrant) {
-            (Some(control), Some(entrant)) => {
-                let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
-                Some((entrant, admitted.place))
-            }
-            _ => None,
-        };
+        let admission = self.admit(&head, &on).await?;
         let forward = Forward {
             head,
             body: on.body,
@@ -348,10 +351,12 @@ impl Shared {
             affinity: Affinity::None,
             held: Arc::new(Held {
                 _place: on.place,
-                _controlled: controlled,
+                _controlled: admission.controlled,
             }),
         };
-        Ok(self.forwarder.gather(forward, join).await)
+        let answer = self.forwarder.gather(forward, join).await;
+        self.settle(admission.cost, Some(&answer));
+        Ok(answer)
     }
 
     async fn forward(
@@ -359,15 +364,7 @@ impl Shared {
         head: request::Parts,
         on: OnwardRequest,
     ) -> Result<Response<Body>, Refusal> {
-        let mut charged = None;
-        let controlled = match (&self.control, on.entrant) {
-            (Some(control), Some(entrant)) => {
-                let admitted = control.admit(&entrant, &head, &on.body.at_hand()).await?;
-                charged = Some((control, admitted.cost));
-                Some((entrant, admitted.place))
-            }
-            _ => None,
-        };
+        let admission = self.admit(&head, &on).await?;
         let forward = Forward {
             head,
             body: on.body,
@@ -379,16 +376,32 @@ impl Shared {
             },
             held: Arc::new(Held {
                 _place: on.place,
-                _controlled: controlled,
+                _controlled: admission.controlled,
             }),
         };
         let begun = Instant::now();
         let answer = self.forwarder.forward(forward).await;
         on.way.note(status_of(&answer), begun.elapsed());
-        if let Some((control, expected)) = charged {
-            control.settle(expected, answer.as_ref().ok());
-        }
+        self.settle(admission.cost, answer.as_ref().ok());
         answer
+    }
+
+    /// Charges a request that goes to backends, and waits for a place for it.
+    async fn admit(&self, head: &request::Parts, on: &OnwardRequest) -> Result<Admission, Refusal> {
+        let (Some(control), Some(entrant)) = (&self.control, &on.entrant) else {
+            return Ok(Admission::default());
+        };
+        let admitted = control.admit(entrant, head, &on.body.at_hand()).await?;
+        Ok(Admission {
+            controlled: Some((Arc::clone(entrant), admitted.place)),
+            cost: Some(admitted.cost),
+        })
+    }
+
+    fn settle(&self, expected: Option<ExpectedCost>, answer: Option<&Response<Body>>) {
+        if let (Some(control), Some(expected)) = (&self.control, expected) {
+            control.settle(expected, answer);
+        }
     }
 
     fn is_ready(&self) -> bool {

@@ -5,6 +5,7 @@ mod balancing;
 mod bodies;
 mod client;
 mod encrypted;
+mod gathered;
 mod http2;
 mod kept;
 mod limits;

@@ -62,14 +62,6 @@ pub(crate) enum Took {
     Time(f64),
 }
 
-impl Took {
-    /// Is it a number of milliseconds? A backend may say anything.
-    pub(crate) fn is_number(self) -> bool {
-        let (Self::Busy(ms) | Self::Time(ms)) = self;
-        ms.is_finite() && ms >= 0.0
-    }
-}
-
 /// What a request was charged.
 #[derive(Debug)]
 pub(crate) struct Charge {

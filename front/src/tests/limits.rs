@@ -43,6 +43,14 @@ fn number(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("not 0")
 }
 
+/// Returns limits of a second of search CPU a second.
+fn a_second_of_cpu() -> LimitOptions {
+    LimitOptions {
+        cost_ms_per_second: Some(number(1_000)),
+        ..LimitOptions::default()
+    }
+}
+
 async fn limited(limits: LimitOptions, num_places: usize, backend: &Recorder) -> Running {
     let options = FrontOptions {
         control: Some(ControlOptions {
@@ -113,11 +121,7 @@ async fn wrong_keys_end_before_they_reach_a_backend() {
 async fn what_an_answer_says_it_cost_is_charged_for_the_next_one() {
     let dear = b"HTTP/1.1 200 OK\r\nX-Gleaner-Cost-Us: 900000\r\nContent-Length: 0\r\n\r\n";
     let backend = Recorder::replying(|_| Reply::Bytes(dear.to_vec())).await;
-    let limits = LimitOptions {
-        cost_ms_per_second: Some(number(1_000)),
-        ..LimitOptions::default()
-    };
-    let front = limited(limits, 100, &backend).await;
+    let front = limited(a_second_of_cpu(), 100, &backend).await;
     let mut client = front.client().await;
     let first = asked(&mut client, "/dear", "kim").await;
     assert_eq!(
@@ -145,11 +149,7 @@ async fn what_an_answer_says_it_cost_is_charged_for_the_next_one() {
 async fn what_an_answer_cost_beyond_the_allowance_is_waited_for() {
     let dear = b"HTTP/1.1 200 OK\r\nX-Gleaner-Cost-Us: 20000000\r\nContent-Length: 0\r\n\r\n";
     let backend = Recorder::replying(|_| Reply::Bytes(dear.to_vec())).await;
-    let limits = LimitOptions {
-        cost_ms_per_second: Some(number(1_000)),
-        ..LimitOptions::default()
-    };
-    let front = limited(limits, 100, &backend).await;
+    let front = limited(a_second_of_cpu(), 100, &backend).await;
     let mut client = front.client().await;
     assert_eq!(asked(&mut client, "/dear", "kim").await.status, 200);
     // Another shape too, which is cheap at a guess.
@@ -170,7 +170,7 @@ async fn what_failed_is_settled_and_says_nothing_of_its_like() {
     let backend = Recorder::replying(|arrived| {
         let (status, cost_us) = match arrived.line.contains("/fail") {
             true => ("500 Internal Server Error", "20000000"),
-            // An answer that says nonsense is charged as expected.
+            // Nonsense is no cost: the time counts.
             false => ("200 OK", "NaN"),
         };
         let head = format!(
@@ -179,11 +179,7 @@ async fn what_failed_is_settled_and_says_nothing_of_its_like() {
         Reply::Bytes(head.into_bytes())
     })
     .await;
-    let limits = LimitOptions {
-        cost_ms_per_second: Some(number(1_000)),
-        ..LimitOptions::default()
-    };
-    let front = limited(limits, 100, &backend).await;
+    let front = limited(a_second_of_cpu(), 100, &backend).await;
     let mut client = front.client().await;
     assert_eq!(asked(&mut client, "/fail", "kim").await.status, 500);
     assert_eq!(asked(&mut client, "/a", "kim").await.status, 429, "in debt");
