@@ -284,19 +284,15 @@ impl ShardWriter {
     pub(crate) fn trim(&mut self, below: SeqNo) -> Result<SeqNo, LogError> {
         self.check()?;
         let first = self.view.trim_point(below);
-        let is_trimmed = first <= SeqNo(self.state.current().first);
-        let mut state = self.floor();
-        if !is_trimmed {
-            state.first = first.0;
-        }
-        // What was noted beside the records becomes durable, whether or not some of them go.
-        if state != self.state.current()
-            && let Err(error) = self.state.store(state)
-        {
-            return Err(self.stop(error));
-        }
-        if is_trimmed {
+        if first <= SeqNo(self.state.current().first) {
             return Ok(first);
+        }
+        let state = State {
+            first: first.0,
+            ..self.floor()
+        };
+        if let Err(error) = self.state.store(state) {
+            return Err(self.stop(error));
         }
         self.ledger.trim(first);
         for path in self.view.drop_segments(first) {

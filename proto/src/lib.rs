@@ -149,7 +149,7 @@ pub trait LeafClient: Send + Sync {
     ) -> Result<gleaner_model::Generation, LeafFault>;
 
     /// Makes a durable commit and trims the log below it; a replica makes it at its next refresh when
-    /// it has applied more than it shows, and makes durable at once what it knows to be agreed.
+    /// it has applied more than it shows.
     async fn flush(&self, shard: gleaner_model::ShardKey) -> Result<(), LeafFault>;
 
     /// Merges the shard's segments down to at most `max_segments`.

@@ -4,14 +4,13 @@ mod copies;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
+use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Document, Documents, GetCall, ShardState};
-use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
 use gleaner_shard_router::shard_of;
 
@@ -346,41 +345,6 @@ impl Reader {
         }
     }
 
-    /// Does something, which blocks keep out at `level`, to the primary of every shard that `target`
-    /// names.
-    pub(crate) async fn each_shard<F, Fut>(
-        &self,
-        target: &Target,
-        level: Option<Level>,
-        action: F,
-    ) -> Result<Vec<CopyOutcome>, RootError>
-    where
-        F: Fn(Arc<dyn LeafClient>, ShardKey) -> Fut,
-        Fut: Future<Output = Result<(), LeafFault>>,
-    {
-        let plans = self.planner.targets_at(target, level)?;
-        let shards = plans
-            .iter()
-            .flat_map(|plan| plan.shards.iter().map(|shard| shard.shard));
-        let actions = shards.map(|shard| {
-            let located = self.cluster.leaves.primary(shard);
-            let node = located.as_ref().map(|located| located.node.clone());
-            let action = located.map(|located| action(located.client, shard));
-            async move {
-                let outcome = match action {
-                    Some(action) => action.await,
-                    None => Err(LeafFault::NotHere { shard }),
-                };
-                CopyOutcome {
-                    shard,
-                    node,
-                    outcome,
-                }
-            }
-        });
-        Ok(join_all(actions).await)
-    }
-
     /// Makes durable commits on all copies that are in sync.
     ///
     /// # Errors
@@ -420,11 +384,23 @@ impl Reader {
         target: &Target,
         max_segments: usize,
     ) -> Result<Vec<CopyOutcome>, RootError> {
-        let level = Some(Level::MetadataWrite);
-        self.each_shard(target, level, |client, shard| async move {
-            client.force_merge(shard, max_segments).await
-        })
-        .await
+        let plans = self
+            .planner
+            .targets_at(target, Some(Level::MetadataWrite))?;
+        let shards = plans.iter().flat_map(|plan| &plan.shards);
+        let merged = shards.map(|asked| async {
+            let shard = asked.shard;
+            let primary = self.cluster.leaves.primary(shard);
+            CopyOutcome {
+                shard,
+                node: primary.as_ref().map(|primary| primary.node.clone()),
+                outcome: match primary {
+                    Some(primary) => primary.client.force_merge(shard, max_segments).await,
+                    None => Err(LeafFault::NotHere { shard }),
+                },
+            }
+        });
+        Ok(join_all(merged).await)
     }
 }
 

@@ -38,9 +38,6 @@ async fn filled() -> Result<Processes> {
         docs.sum::<u64>() == 2 * NUM_DOCUMENTS
     };
     cluster.until(&copies, is_whole).await?;
-    // A leaf that is killed shows what it knew on disk to be agreed.
-    let flush = Request::new("POST", "/notes/_flush");
-    cluster.send(&flush).await?.ok()?;
     Ok(cluster)
 }
 
@@ -97,7 +94,12 @@ async fn answers_of_copies_without_their_primaries_say_so_until_those_are_back()
 
     // While one leaf is down the other takes writes alone: the copies of the first are not in sync any more.
     let (away, left) = ("leaf-1", "leaf-2");
+    // A leaf that is killed shows what it has committed: a flush reaches all copies.
+    let flush = Request::new("POST", "/notes/_flush");
+    let flushed = cluster.send(&flush).await?.ok()?;
     cluster.kill(left)?;
+    let shards = &flushed["_shards"];
+    ensure!(shards["successful"] == 2 * NUM_SHARDS, "{flushed}");
     for n in 0..NUM_DOCUMENTS {
         let again = Request::json(
             "PUT",

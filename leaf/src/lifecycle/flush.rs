@@ -78,13 +78,6 @@ impl Shard {
         self.flushes.progress.lock().trimmed = below;
         Ok(())
     }
-
-    /// Makes durable what the copy knows to be agreed: opened again without its primary it shows that much.
-    async fn keep_agreement(&self) -> Result<(), LeafFault> {
-        let trimmed = self.flushes.progress.lock().trimmed;
-        let kept = self.log().trim(self.key, trimmed).await;
-        kept.map(drop).map_err(|error| log_fault(self.key, &error))
-    }
 }
 
 impl OpenCopy {
@@ -156,13 +149,10 @@ impl Replica {
         let _pause = self.pause_steps().await;
         let is_between_refreshes = !shard.shows_all();
         shard.flushes.set_wanted(is_between_refreshes);
-        if shard.pipeline.state().is_closed {
+        if shard.pipeline.state().is_closed || is_between_refreshes {
             return Ok(());
         }
-        if !is_between_refreshes {
-            self.commit(ShardIndex::commit).await?;
-        }
-        shard.keep_agreement().await
+        self.commit(ShardIndex::commit).await
     }
 
     /// Makes a durable commit of everything it has applied, shown or not.

@@ -57,20 +57,6 @@ async fn an_agreement_is_durable_with_a_fence() {
 }
 
 #[tokio::test]
-async fn an_agreement_is_durable_with_a_trim_of_nothing() {
-    let files = SimulatedFiles::new();
-    let (log, _) = open(options(&files));
-    fill(&log, shard(0), 3).await;
-    log.note_agreement(shard(0), agreement(2, 7));
-    let first = log.trim(shard(0), SeqNo(0)).await.expect("trim");
-    assert_eq!(first, SeqNo(0));
-    assert_eq!(after(&files, Survival::Synced), agreement(2, 7));
-    let syncs = files.num_syncs();
-    log.trim(shard(0), SeqNo(0)).await.expect("trim");
-    assert_eq!(files.num_syncs(), syncs, "it is durable already");
-}
-
-#[tokio::test]
 async fn an_agreement_noted_after_the_last_round_is_durable_with_its_floor() {
     let files = SimulatedFiles::new();
     let (log, _) = open(LogOptions {
