@@ -89,7 +89,10 @@ impl<'a> Evaluation<'a> {
             return self.each_of_term(term, boost, documents, |at, score| sums[at] += score);
         }
         let scores = self.scores(clause, boost, documents)?;
-        self.each_common(documents, documents, |at, _| sums[at] += scores[at])
+        sums.iter_mut()
+            .zip(scores)
+            .for_each(|(sum, score)| *sum += score);
+        Ok(())
     }
 
     /// Calls `take` with the score of each of `documents` that holds the term, and its position.
