@@ -59,13 +59,13 @@ impl Analyzer {
             .collect();
         let tokenizer = StageTokens {
             name: chain.tokenizer.name.clone(),
-            tokens: tokens_after((chain, 0), values, gap, most)?,
+            tokens: tokens_after(chain, 0, values, gap, most)?,
         };
         let filters = (1..=chain.filters.len())
             .map(|num| {
                 Some(StageTokens {
                     name: chain.filters[num - 1].name.clone(),
-                    tokens: tokens_after((chain, num), values, gap, most)?,
+                    tokens: tokens_after(chain, num, values, gap, most)?,
                 })
             })
             .collect::<Option<_>>()?;
@@ -90,7 +90,8 @@ fn texts_after(chain: &Chain, num: usize, values: &[&str]) -> StageText {
 
 /// Returns the tokens after the first `num` filters. Each part is run anew: explaining is rare.
 fn tokens_after(
-    (chain, num): (&Chain, usize),
+    chain: &Chain,
+    num: usize,
     values: &[&str],
     gap: u32,
     most: usize,

@@ -156,8 +156,8 @@ impl Bench {
         let connections = Connections::to(address);
         let while_for = Duration::from_secs(self.options.sized(2, 5));
         self.runtime.block_on(async {
-            closed_loop(&connections, requests, (CLIENTS, while_for)).await?;
-            closed_loop(&connections, requests, (CLIENTS, while_for)).await
+            closed_loop(&connections, requests, CLIENTS, while_for).await?;
+            closed_loop(&connections, requests, CLIENTS, while_for).await
         })
     }
 

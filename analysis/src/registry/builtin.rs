@@ -186,7 +186,7 @@ fn language_chain(language: Language, params: &Params<'_>) -> Result<Chain, Anal
 fn snowball_chain(params: &Params<'_>) -> Result<Chain, AnalysisError> {
     let name = params.text("language")?;
     let name = name.as_deref().unwrap_or("english");
-    let algorithm = filter::stemmer_algorithm(params, ("language", name))?;
+    let algorithm = filter::stemmer_algorithm(params, "language", name)?;
     let mut chain = new_chain(Standard::new(MAX_TOKEN_LENGTH));
     chain = match algorithm {
         Algorithm::Language(Language::English) | Algorithm::Porter | Algorithm::Lovins => {

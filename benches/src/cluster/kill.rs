@@ -61,7 +61,8 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         let (victim, partner, lost) = partners(&nodes.holdings()?)?;
         tell(&format!("killing leaf-{} at {rate}/s", victim + 1));
         let after = bench.options.sized(6.0, 12.0);
-        let (outcomes, killed) = run(bench, &root, "", (rate, after), &mut nodes.leaves[victim])?;
+        let load = Rate::lasting(rate, Duration::from_secs_f64(BEFORE + after));
+        let (outcomes, killed) = run(bench, &root, "", load, &mut nodes.leaves[victim])?;
         for outcome in &outcomes {
             first[stage_of(outcome, killed)].add(outcome, &[]);
         }
@@ -71,7 +72,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         ));
         let limit = format!("?timeout={DEADLINE_MS}ms");
         let partner = &mut nodes.leaves[partner];
-        let (outcomes, killed) = run(bench, &root, &limit, (rate, after), partner)?;
+        let (outcomes, killed) = run(bench, &root, &limit, load, partner)?;
         for outcome in &outcomes {
             // What was under way when the leaf died may lack its shards too.
             let is_after = outcome.due + outcome.latency >= killed;
@@ -110,12 +111,11 @@ fn run(
     bench: &Bench,
     root: &str,
     parameters: &str,
-    (rate, after): (f64, f64),
+    rate: Rate,
     leaf: &mut Node,
 ) -> Result<(Vec<Outcome>, Instant)> {
     let connections = Connections::to(root);
     let requests = bench.requests(parameters)?;
-    let rate = Rate::lasting(rate, Duration::from_secs_f64(BEFORE + after));
     bench.runtime.block_on(async {
         let kill = async {
             tokio::time::sleep(Duration::from_secs_f64(BEFORE)).await;

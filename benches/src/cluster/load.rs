@@ -213,7 +213,8 @@ impl Closed {
 pub(super) async fn closed_loop(
     connections: &Arc<Connections>,
     requests: &Arc<Vec<Bytes>>,
-    (num_clients, duration): (usize, Duration),
+    num_clients: usize,
+    duration: Duration,
 ) -> Result<Throughput> {
     let start = Instant::now();
     let client = |number: usize| {

@@ -105,7 +105,7 @@ fn in_turns(
         tell(&format!("round {round} of closed loops and {rate}/s"));
         for (at, num_clients) in CLIENT_COUNTS.into_iter().enumerate() {
             for (side, place) in sides.iter_mut().zip(&places) {
-                let closed = closed_loop(&place.connections, requests, (num_clients, while_for));
+                let closed = closed_loop(&place.connections, requests, num_clients, while_for);
                 let before = (place.cpu)()?;
                 let seen = bench.runtime.block_on(closed)?;
                 side.closed[at].add(&seen, (place.cpu)()?.saturating_sub(before));

@@ -77,7 +77,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Section> {
         for (kind, sides) in kinds.iter().zip(&mut figures) {
             for (nodes, side) in clusters.iter().zip(sides) {
                 let connections = Connections::to(&nodes.roots[0].http);
-                let run = || closed_loop(&connections, &kind.requests, (CLIENTS, while_for));
+                let run = || closed_loop(&connections, &kind.requests, CLIENTS, while_for);
                 // What is said of shards, and caches, as they are after a while.
                 bench.runtime.block_on(run())?;
                 let before = nodes.cpu()?;

@@ -51,7 +51,7 @@ fn named_stemmer(params: &Params<'_>) -> Result<Filter, AnalysisError> {
     };
     match name.to_ascii_lowercase().as_str() {
         "possessive_english" | "possessiveenglish" => Ok(Filter::word(stem::PossessiveEnglish)),
-        _ => Ok(Filter::word(Stem::new(algorithm(params, (key, &name))?))),
+        _ => Ok(Filter::word(Stem::new(algorithm(params, key, &name)?))),
     }
 }
 
@@ -61,7 +61,8 @@ fn named_stemmer(params: &Params<'_>) -> Result<Filter, AnalysisError> {
 /// There is none of that name, or Elasticsearch has it and Gleaner does not.
 pub(crate) fn algorithm(
     params: &Params<'_>,
-    (key, name): (&str, &str),
+    key: &str,
+    name: &str,
 ) -> Result<Algorithm, AnalysisError> {
     let lowered = name.to_ascii_lowercase();
     match Algorithm::from_name(&lowered) {
