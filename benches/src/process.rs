@@ -5,7 +5,6 @@
     reason = "another process is looked at from outside: it tells no events"
 )]
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use gleaner_machine::ports;
 
 use crate::client::Client;
 
@@ -36,7 +36,7 @@ impl Server {
     /// # Errors
     /// When it cannot be started or does not answer within half a minute.
     pub fn start(binary: &Path, arguments: &[&str], log: &Path, ready: &str) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = ports::held()?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
         let log = std::fs::File::create(log)?;
         let child = Command::new(binary)

@@ -7,9 +7,8 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use gleaner_machine::ports;
 use tempfile::TempDir;
-
-use crate::ports;
 
 /// Why a test is skipped that needs an etcd.
 pub const NO_ETCD: &str = "no `etcd` is installed here (`apt-get install etcd-server`)";

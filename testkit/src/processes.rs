@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use gleaner_machine::ports;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::etcd::Etcd;
 use crate::http::{Request, Response};
-use crate::ports;
 use crate::server::{POLL, READY_WITHIN, binary};
 
 /// Name of the root.

@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use gleaner_machine::ports;
 use tokio::time::{Instant, sleep};
 
 use crate::http::{Request, Response};
-use crate::ports;
 
 /// How long a server may take until it answers: a restart replays its log, on a busy machine.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_machine::ports;
 use gleaner_testkit::http::Request;
+use gleaner_testkit::rate::at_rate;
 use gleaner_testkit::server::binary;
 use gleaner_testkit::{etcd, run, skipped};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -75,6 +78,13 @@ impl Drop for Front {
     }
 }
 
+async fn counted(balancer: SocketAddr) -> Result<()> {
+    let answer = Request::new("GET", "/things/_count").send(balancer).await?;
+    let answer = answer.ok()?;
+    ensure!(answer["count"] == 1, "{answer}");
+    Ok(())
+}
+
 async fn is_ready(address: SocketAddr) -> bool {
     let asked = Request::new("GET", "/_health/ready").send(address).await;
     asked.is_ok_and(|answer| answer.status == 200)
@@ -121,13 +131,13 @@ async fn fronts_are_restarted_one_after_another_and_no_request_fails() -> Result
         let test = "fronts::fronts_are_restarted_one_after_another_and_no_request_fails";
         return skipped(test, etcd::NO_ETCD);
     }
-    let (per_second, rounds) = (run::sized(50, 300) as u64, run::sized(1, 10));
+    let (per_second, rounds) = (run::sized(50, 300) as u32, run::sized(1, 10));
     let processes = Processes::start().await?;
     let put = Request::json("PUT", "/things/_doc/1?refresh=true", &json!({"n": 1}));
     put.send(processes.fronts[0]).await?.ok()?;
     let mut fronts = Vec::new();
     for _ in 0..NUM_FRONTS {
-        let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+        let address = ports::held()?.local_addr()?;
         fronts.push(Front::start(&processes, address)?);
     }
     for front in &fronts {
@@ -138,25 +148,17 @@ async fn fronts_are_restarted_one_after_another_and_no_request_fails() -> Result
     let addresses = fronts.iter().map(|front| front.address).collect();
     let balancing = tokio::spawn(balance(listener, addresses));
     let is_over = Arc::new(AtomicBool::new(false));
+    let answers = Arc::<Mutex<Vec<Result<()>>>>::default();
     let asking = tokio::spawn({
         let is_over = Arc::clone(&is_over);
-        async move {
-            let mut ticks = interval(Duration::from_micros(1_000_000 / per_second));
-            let mut asked = JoinSet::new();
-            while !is_over.load(Ordering::Relaxed) {
-                ticks.tick().await;
-                asked.spawn(async move {
-                    let answer = Request::new("GET", "/things/_count").send(balancer).await?;
-                    anyhow::Ok(answer.ok()?["count"] == 1)
-                });
+        let answers = Arc::clone(&answers);
+        at_rate(per_second, is_over, move |_, _| {
+            let answers = Arc::clone(&answers);
+            async move {
+                let counted = counted(balancer).await;
+                answers.lock().push(counted);
             }
-            let mut num = 0_u64;
-            while let Some(answered) = asked.join_next().await {
-                ensure!(answered??, "another count");
-                num += 1;
-            }
-            anyhow::Ok(num)
-        }
+        })
     });
     for _ in 0..rounds {
         for front in &mut fronts {
@@ -168,8 +170,11 @@ async fn fronts_are_restarted_one_after_another_and_no_request_fails() -> Result
         }
     }
     is_over.store(true, Ordering::Relaxed);
-    let num_asked = asking.await??;
+    asking.await?;
     balancing.abort();
+    let answers = std::mem::take(&mut *answers.lock());
+    let num_asked = answers.len();
+    answers.into_iter().collect::<Result<()>>()?;
     run::report(
         "rolling",
         &json!({"asked": num_asked, "restarts": rounds * NUM_FRONTS, "failed": 0}),

@@ -166,7 +166,7 @@ async fn write(root: SocketAddr, client: usize, n: usize, books: &Mutex<Books>) 
 }
 
 /// Returns how many of the documents are there.
-async fn found(cluster: &Cluster, ids: Vec<String>) -> Result<usize> {
+pub(crate) async fn found(cluster: &Cluster, ids: Vec<String>) -> Result<usize> {
     let mut num_found = 0;
     for ids in ids.chunks(PAGE) {
         let get = Request::json("POST", "/things/_mget", &json!({"ids": ids}));

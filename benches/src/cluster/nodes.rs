@@ -13,6 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_machine::ports;
 use gleaner_testkit::etcd::Etcd;
 use gleaner_testkit::slow::Pace;
 use serde_json::{Value, json};
@@ -248,7 +249,7 @@ impl<'a> Plan<'a> {
         // All at once, so that no port is found twice.
         let num_ports = 2 * (start.roots.len() + NUM_LEAVES);
         let free: Vec<TcpListener> = (0..num_ports)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .map(|_| ports::held())
             .collect::<Result<_, _>>()?;
         let addresses = free.iter().map(|free| Ok(free.local_addr()?.to_string()));
         let addresses: Vec<String> = addresses.collect::<Result<_>>()?;

@@ -141,8 +141,8 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         title: "Hits",
         method: format!(
             "The same answer of {bytes} bytes over TLS 1.3, 8 connections that stay open, {rounds} rounds of {num} \
-             requests in turns, each after {} that are not counted; median of the CPU time of the server's processes a request. Clients of gleaner show an \
-             API key, whose rights and allowance are looked at each time; nginx's cache hands it on and does not \
+             requests in turns, each after {} that are not counted; median of the CPU time of the server's processes a \
+             request. Clients of gleaner show an API key, whose rights and allowance are looked at each time; nginx's cache hands it on and does not \
              look at it. The front counts each request and writes a line of its access log; nginx writes none.",
             num / 5
         ),

@@ -103,6 +103,5 @@ pub(super) fn until(what: &str, mut is_there: impl FnMut() -> bool) -> Result<()
 
 /// Returns a port that is free now.
 pub(super) fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.port())
+    Ok(gleaner_machine::ports::held()?.local_addr()?.port())
 }

@@ -3,11 +3,11 @@
 use std::{
     ffi::OsString,
     net::TcpListener,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use gleaner_machine::ports;
 use gleaner_model::{PeerRole, Role};
 use gleaner_tls::CertificateFiles;
 use toml::Table;
@@ -358,22 +358,13 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// Ports for nodes: below those that the system gives to connections (`ip_local_port_range`), one of which would have the
-/// port before its node listens.
-const PORTS: Range<u16> = 20_000..32_768;
-
-/// Ports that are looked at until one is free.
-const MAX_DRAWS: usize = 1_000;
-
 /// Ports of this machine that nobody listens at, all held until the last is found, so that none is found twice.
 #[derive(Default)]
 pub(super) struct FreePorts(Vec<TcpListener>);
 
 impl FreePorts {
     pub(super) fn next(&mut self) -> Result<String> {
-        let drawn = (0..MAX_DRAWS).map(|_| rand::random_range(PORTS));
-        let mut free = drawn.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-        let listener = free.next().context("cannot find free ports")?;
+        let listener = ports::held().context("cannot find free ports")?;
         let address = listener.local_addr()?.to_string();
         self.0.push(listener);
         Ok(address)

@@ -41,7 +41,7 @@ impl Drop for Killed {
 }
 
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = gleaner_machine::ports::held().expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
