@@ -5,6 +5,7 @@
 //! ([`parse_create_index`]). Which settings exist, and which have an effect, stands in one table (`known`).
 //! Does not: check analyzers ([`IndexSettings::analysis`] is for the room of that name).
 
+pub mod auto_create;
 pub mod cluster;
 mod create;
 mod flat;

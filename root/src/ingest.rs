@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{ActiveShards, DocumentId, IndexMeta, ShardKey};
+use gleaner_model::{ActiveShards, ClusterState, DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names;
+use gleaner_query::settings::auto_create;
 use gleaner_query::templates::index_template_of;
 use gleaner_shard_router::shard_of;
 
@@ -293,7 +294,7 @@ impl Ingester {
         if item.require_alias {
             return Err(missing_alias(&item.index));
         }
-        if !self.cluster.options.auto_create_index || !makes_index(item) {
+        if !makes_index(item) || !self.may_create(&state, &item.index) {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
         // In a box, as what is rare makes the future of each write large.
@@ -301,15 +302,21 @@ impl Ingester {
         Ok((created, None))
     }
 
+    /// Returns whether a write may make the index `name`: as its template says, or the cluster's settings, or this node's.
+    fn may_create(&self, state: &ClusterState, name: &str) -> bool {
+        let template = index_template_of(&state.templates, name);
+        let by_template = template.and_then(|(_, template)| template.allow_auto_create);
+        let by_settings = || auto_create::may_create(state.settings(), name);
+        let by_node = self.cluster.options.auto_create_index;
+        by_template.or_else(by_settings).unwrap_or(by_node)
+    }
+
     /// Creates the index, or the data stream, that a write names, as the templates say.
     async fn create_missing(&self, item: &IngestItem) -> Result<Arc<IndexMeta>, RootError> {
         let name = item.index.as_str();
         let state = self.cluster.state();
-        let template = index_template_of(&state.templates, name).map(|(_, template)| template);
-        if template.and_then(|template| template.allow_auto_create) == Some(false) {
-            return Err(RootError::IndexNotFound(name.to_owned()));
-        }
-        let created = match template.and_then(|template| template.data_stream) {
+        let template = index_template_of(&state.templates, name);
+        let created = match template.and_then(|(_, template)| template.data_stream) {
             Some(_) => {
                 check_appended(item)?;
                 self.admin.create_data_stream(name).await

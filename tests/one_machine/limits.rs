@@ -1,4 +1,4 @@
-//! Limits on queries are settings of the cluster, and hold from the next request on.
+//! Limits on queries, and which indices a write makes, are settings of the cluster, and hold from the next request on.
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
@@ -114,5 +114,38 @@ async fn clauses_expansions_and_query_strings_are_bounded_by_settings() -> Resul
         reason.contains("Query string length exceeds max allowed length [10]"),
         "{reason}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_makes_the_indices_that_the_cluster_lets_it_make() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = notes(&folder).await?;
+    const AUTO: &str = "action.auto_create_index";
+    let template = json!({"index_patterns": ["own-*"], "allow_auto_create": true});
+    let template = Request::json("PUT", "/_index_template/own", &template);
+    server.send(&template).await?.ok()?;
+    let status = async |name: &str| {
+        let put = Request::json("PUT", &format!("/{name}/_doc/1"), &json!({"n": 1}));
+        anyhow::Ok(server.send(&put).await?.status)
+    };
+    set(&server, AUTO, &json!("-logs-old-*,+logs-*")).await?;
+    ensure!(status("logs-old-1").await? == 404 && status("logs-1").await? == 201);
+    ensure!(status("own-1").await? == 201, "its template says so");
+    let bulk = "{\"index\":{\"_index\":\"x\"}}\n{\"n\":1}\n{\"index\":{\"_index\":\"logs-2\"}}\n{\"n\":1}\n";
+    let bulk = Request::ndjson("POST", "/_bulk", bulk);
+    let items = server.send(&bulk).await?.ok()?["items"].clone();
+    let told = [0, 1].map(|at: usize| items[at]["index"]["status"].clone());
+    ensure!(told == [json!(404), json!(201)], "{items}");
+    set(&server, AUTO, &json!(false)).await?;
+    ensure!(status("logs-3").await? == 404);
+    ensure!(status("notes").await? == 200, "it is there");
+    set(&server, AUTO, &Value::Null).await?;
+    ensure!(status("logs-3").await? == 201, "as the node says");
+    let bad = json!({"transient": {AUTO: "a,,b"}});
+    let refused = server
+        .send(&Request::json("PUT", "/_cluster/settings", &bad))
+        .await?;
+    ensure!(refused.status == 400, "{}", refused.shown());
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gleaner_model::ClusterSettings;
 use serde_json::Value;
 
+use super::auto_create::{self, AUTO_CREATE_INDEX};
 use crate::error::QueryError;
 use crate::limits::Limits;
 use crate::units::parse_time;
@@ -95,6 +96,9 @@ const MOST_JSON_DEPTH: usize = 127;
 /// # Errors
 /// `illegal_argument_exception` where nothing reads such a setting, or not such a value.
 pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
+    if key == AUTO_CREATE_INDEX {
+        return auto_create::checked(value).map(Value::String);
+    }
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_query::settings::cluster;
+use gleaner_query::settings::{auto_create, cluster};
 use gleaner_root::admin::{ClusterSettingChanges, SettingChanges};
 use serde_json::{Map, Value, json};
 
@@ -33,7 +33,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
     let limits = &options.limits;
     let known = [
         (
-            "action.auto_create_index",
+            auto_create::AUTO_CREATE_INDEX,
             options.auto_create_index.to_string(),
         ),
         (cluster::DESTRUCTIVE_REQUIRES_NAME, false.to_string()),
