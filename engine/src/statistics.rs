@@ -8,9 +8,10 @@
 mod segment;
 pub(crate) mod totals;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use gleaner_model::FieldKind;
+use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::Control;
 use gleaner_query::resolved::{FieldStatistics, Statistics, StatisticsRequest};
 use tantivy::Term;
@@ -35,9 +36,10 @@ pub fn statistics(
     let mut answer = Statistics::default();
     for (path, terms) in &request.fields {
         let handle = view.field(path.as_str());
-        let numbers = match handle {
-            Some(handle) => field_statistics(view, handle, control)?,
-            None => FieldStatistics::default(),
+        let numbers = match (feature(view, path), handle) {
+            (Some(feature), _) => feature_statistics(view, &feature, control)?,
+            (None, Some(handle)) => field_statistics(view, handle, control)?,
+            (None, None) => FieldStatistics::default(),
         };
         answer.fields.insert(path.clone(), numbers);
         let mut counts = BTreeMap::new();
@@ -60,6 +62,39 @@ pub fn statistics(
     Ok(answer)
 }
 
+/// A field that `rank_feature` queries read, or a feature of one.
+struct Feature<'a> {
+    handle: Cow<'a, FieldHandle>,
+    /// Do larger values score more?
+    is_positive: bool,
+}
+
+fn feature<'a>(view: &'a View, path: &FieldPath) -> Option<Feature<'a>> {
+    let handle = view.values(path.as_str())?;
+    let FieldKind::Number { number, .. } = &handle.kind else {
+        return None;
+    };
+    let is_positive = number.positive_score_impact()?;
+    Some(Feature {
+        handle,
+        is_positive,
+    })
+}
+
+fn feature_statistics(
+    view: &View,
+    feature: &Feature<'_>,
+    control: &Control,
+) -> Result<FieldStatistics, EngineError> {
+    let mut sum = FieldStatistics::default();
+    for segment in view.segments() {
+        control.check()?;
+        let numbers = segment.numbers();
+        sum.add(numbers.of_feature(segment, &feature.handle, feature.is_positive)?);
+    }
+    Ok(sum)
+}
+
 fn field_statistics(
     view: &View,
     handle: &FieldHandle,
@@ -72,8 +107,7 @@ fn field_statistics(
             FieldKind::Text { .. } => segment.numbers().of_text(segment, handle.column)?.live,
             _ => segment.numbers().of_values(segment, handle)?.live,
         };
-        sum.documents += numbers.documents;
-        sum.total_length += numbers.total_length;
+        sum.add(numbers);
     }
     Ok(sum)
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use expansion::{ExpansionCandidate, ExpansionRequest};
 pub use extent::{Extent, Span, Unmatched};
-pub use function::{Decay, Function, FunctionScore, Origin, WeightedFunction};
+pub use function::{Decay, Function, FunctionScore, Origin, WeightedFunction, feature_code};
 pub use intervals::{IntervalOrder, IntervalScoring, IntervalSource, Intervals};
 pub use scalar::Scalar;
 pub use similarity::{Bm25, Similarities};
@@ -398,17 +398,23 @@ pub struct FieldTotals {
 pub struct FieldStatistics {
     /// Live documents that have the field.
     pub documents: u64,
-    /// Sum of their lengths in tokens, each quantised as the index keeps it.
+    /// Sum of their lengths in tokens, each quantised as the index keeps it; of a feature, of their [codes](feature_code).
     pub total_length: u64,
+}
+
+impl FieldStatistics {
+    /// Adds the numbers of other documents.
+    pub fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.total_length += other.total_length;
+    }
 }
 
 impl Statistics {
     /// Adds the numbers of another shard.
     pub fn merge(&mut self, other: &Self) {
         for (field, numbers) in &other.fields {
-            let sum = self.fields.entry(field.clone()).or_default();
-            sum.documents += numbers.documents;
-            sum.total_length += numbers.total_length;
+            self.fields.entry(field.clone()).or_default().add(*numbers);
         }
         for (field, terms) in &other.terms {
             let sums = self.terms.entry(field.clone()).or_default();
@@ -446,6 +452,15 @@ impl StatisticsRequest {
         };
         if let Some((field, terms)) = clause.terms().filter(|_| has_weights) {
             self.add(field, terms);
+        }
+        if let Clause::Functions(scored) = clause {
+            for function in &scored.functions {
+                if let Function::Feature { field, curve } = &function.function
+                    && curve.is_typical()
+                {
+                    self.add(field, []);
+                }
+            }
         }
         if let Clause::Exact { field, value } = clause
             && let Some(term) = value.scored_term()

@@ -42,7 +42,7 @@ pub(crate) fn query(random: &mut Random) -> Value {
         }}),
         8 => json!({"rank_feature": {
             "field": pick(random, &["weight", "topics.sport", "topics.all"]),
-            "saturation": {"pivot": 7},
+            "saturation": pick(random, &[json!({"pivot": 7}), json!({})]),
         }}),
         9 => {
             json!({"geo_distance": {"distance": pick(random, &["100km", "900km"]), "place": point(random)}})

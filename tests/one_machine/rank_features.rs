@@ -94,6 +94,36 @@ async fn features_score_by_their_own_numbers() -> Result<()> {
     Ok(())
 }
 
+/// The mean is of the upper bits of the values, as Lucene takes it: of 20 and 5 it is 10, of 1/4 and 1/2 it is 3/8.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_pivot_the_mean_of_all_shards_scores_half() -> Result<()> {
+    let (_folder, server) = start().await?;
+    for (field, expected) in [
+        ("topics.sport", [("1", 20.0 / 30.0), ("2", 5.0 / 15.0)]),
+        ("costs.time", [("2", 0.5 / 0.875), ("1", 0.25 / 0.625)]),
+    ] {
+        for options in [json!({}), json!({"saturation": {}})] {
+            let mut options = options;
+            options["field"] = field.into();
+            let found = found(&server, &json!({"rank_feature": options})).await?;
+            let ids: Vec<_> = found.iter().map(|(id, _)| id.as_str()).collect();
+            ensure!(ids == expected.map(|(id, _)| id), "{field}: {found:?}");
+            for ((_, score), (_, wanted)) in found.iter().zip(expected) {
+                ensure!((score - wanted).abs() < 1e-6, "{field}: {found:?}");
+            }
+        }
+    }
+    ensure!(
+        found(
+            &server,
+            &json!({"rank_feature": {"field": "topics.unknown"}})
+        )
+        .await?
+        .is_empty()
+    );
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn features_are_shown_whole() -> Result<()> {
     let (_folder, server) = start().await?;

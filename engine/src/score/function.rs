@@ -162,10 +162,15 @@ impl OpenValue {
             | Function::Proximity { field, .. }
             | Function::Feature { field, .. } => field,
         };
-        Ok(Self::Field {
-            numbers: Numbers::open(scope, reader, field)?,
-            function: function.clone(),
-        })
+        let numbers = Numbers::open(scope, reader, field)?;
+        let function = match function {
+            Function::Feature { field, curve } if curve.is_typical() => Function::Feature {
+                field: field.clone(),
+                curve: curve.settled(&scope.model.field(field)?),
+            },
+            function => function.clone(),
+        };
+        Ok(Self::Field { numbers, function })
     }
 
     /// Returns the function's number of `doc`.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use gleaner_partial::control::Control;
 use gleaner_partial::score::bm25::length_of;
-use gleaner_query::resolved::FieldStatistics;
+use gleaner_query::resolved::{FieldStatistics, feature_code};
 use moka::sync::Cache;
 use parking_lot::RwLock;
 use tantivy::postings::SegmentPostings;
@@ -36,6 +36,8 @@ pub struct FieldNumbers {
 pub struct SegmentNumbers {
     fields: RwLock<HashMap<Column, FieldNumbers>>,
     frequencies: Cache<Term, u64>,
+    /// By name: features of one field share its column.
+    features: Cache<String, FieldStatistics>,
 }
 
 impl Default for SegmentNumbers {
@@ -43,6 +45,7 @@ impl Default for SegmentNumbers {
         Self {
             fields: RwLock::default(),
             frequencies: Cache::new(FREQUENCIES_KEPT),
+            features: Cache::new(FREQUENCIES_KEPT),
         }
     }
 }
@@ -79,6 +82,32 @@ impl SegmentNumbers {
                 lengths: None,
             })
         })
+    }
+
+    /// Returns the numbers of a feature: how many live documents have it, and the sum of its codes. One pass over its
+    /// values, the first time.
+    ///
+    /// # Errors
+    /// When the column cannot be read.
+    pub fn of_feature(
+        &self,
+        segment: &SegmentView,
+        handle: &FieldHandle,
+        is_positive: bool,
+    ) -> Result<FieldStatistics, EngineError> {
+        if let Some(known) = self.features.get(&handle.name) {
+            return Ok(known);
+        }
+        let mut sum = FieldStatistics::default();
+        if let Some(DocValues::F64(values)) = DocValues::open(segment, handle)? {
+            let alive = (0..segment.reader().max_doc()).filter(|&doc| segment.is_alive(doc));
+            for value in alive.filter_map(|doc| values.first(doc)) {
+                sum.documents += 1;
+                sum.total_length += feature_code(value, is_positive);
+            }
+        }
+        self.features.insert(handle.name.clone(), sum);
+        Ok(sum)
     }
 
     /// Returns how many live documents hold `term`.

@@ -191,6 +191,11 @@ pub enum FeatureCurve {
         /// The value that scores half, > 0.
         pivot: f64,
     },
+    /// v^exponent / (v^exponent + m^exponent), where m is about the geometric mean of the field's values.
+    Typical {
+        /// 1, or -1 where smaller values score more.
+        exponent: f64,
+    },
     /// ln(scaling factor + v).
     Log {
         /// At least 1.

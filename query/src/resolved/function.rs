@@ -3,7 +3,7 @@
 use gleaner_model::FieldPath;
 use serde::{Deserialize, Serialize};
 
-use super::Clause;
+use super::{Clause, FieldStatistics};
 use crate::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
 use crate::encoded::GeoPoint;
 use crate::search::SortMode;
@@ -125,10 +125,49 @@ impl Modifier {
     }
 }
 
+/// Bits of an f32 that a feature's code leaves out: 8 of its mantissa stay.
+const CODE_SHIFT: u32 = 15;
+
+/// Returns what a feature's value counts in a mean of many, where larger values score more; of others their reciprocal.
+///
+/// It is the upper bits of the value as an f32, as Lucene's `FeatureField` has them: whole numbers that grow about as its
+/// logarithm, whose sums are the same in any order.
+pub fn feature_code(value: f64, is_positive: bool) -> u64 {
+    let value = if is_positive { value } else { value.recip() };
+    u64::from((value as f32).to_bits() >> CODE_SHIFT)
+}
+
 impl FeatureCurve {
-    /// Returns what a feature's value scores.
+    /// Is it around the mean of the field?
+    pub fn is_typical(self) -> bool {
+        matches!(self, Self::Typical { .. })
+    }
+
+    /// Returns the curve with its mean taken from the numbers of the field, where it has one: the length of a feature is
+    /// its [code](feature_code).
+    pub fn settled(self, numbers: &FieldStatistics) -> Self {
+        let Self::Typical { exponent } = self else {
+            return self;
+        };
+        let code = numbers.total_length / numbers.documents.max(1);
+        // A mean of numbers of 17 bits.
+        let mean = f64::from(f32::from_bits((code as u32) << CODE_SHIFT));
+        Self::Sigmoid {
+            pivot: if exponent < 0.0 { mean.recip() } else { mean },
+            exponent,
+        }
+    }
+
+    /// Returns what a feature's value scores; of a curve that is not [settled](Self::settled), around 1.
     pub fn apply(self, value: f64) -> f64 {
         match self {
+            Self::Typical { exponent } => {
+                let around_1 = Self::Sigmoid {
+                    pivot: 1.0,
+                    exponent,
+                };
+                around_1.apply(value)
+            }
             Self::Saturation { pivot } => value / (value + pivot),
             Self::Log { scaling_factor } => (scaling_factor + value).ln(),
             Self::Sigmoid { pivot, exponent } => {

@@ -253,6 +253,9 @@ fn of_reciprocals(curve: FeatureCurve) -> Result<FeatureCurve, QueryError> {
             pivot,
             exponent: -1.0,
         }),
+        FeatureCurve::Typical { exponent } => Ok(FeatureCurve::Typical {
+            exponent: -exponent,
+        }),
         FeatureCurve::Sigmoid { pivot, exponent } => Ok(FeatureCurve::Sigmoid {
             pivot,
             exponent: -exponent,

@@ -192,6 +192,9 @@ fn origin_of(point: Option<message::GeoOrigin>, number: f64) -> Origin {
     }
 }
 
+/// Pivot of a curve around the mean of its field: given ones are above 0.
+const OF_THE_FIELD: f64 = 0.0;
+
 fn curve_message(curve: FeatureCurve) -> Curve {
     match curve {
         FeatureCurve::Saturation { pivot } => Curve::Sigmoid(Sigmoid {
@@ -200,6 +203,10 @@ fn curve_message(curve: FeatureCurve) -> Curve {
         }),
         FeatureCurve::Sigmoid { pivot, exponent } => Curve::Sigmoid(Sigmoid {
             pivot,
+            exponent: Some(exponent),
+        }),
+        FeatureCurve::Typical { exponent } => Curve::Sigmoid(Sigmoid {
+            pivot: OF_THE_FIELD,
             exponent: Some(exponent),
         }),
         FeatureCurve::Log { scaling_factor } => Curve::Log(scaling_factor),
@@ -216,7 +223,10 @@ fn curve_of(curve: Curve) -> FeatureCurve {
         Curve::Sigmoid(Sigmoid {
             pivot,
             exponent: Some(exponent),
-        }) => FeatureCurve::Sigmoid { pivot, exponent },
+        }) => match pivot == OF_THE_FIELD {
+            true => FeatureCurve::Typical { exponent },
+            false => FeatureCurve::Sigmoid { pivot, exponent },
+        },
         Curve::Log(scaling_factor) => FeatureCurve::Log { scaling_factor },
         Curve::Linear(v1::Unit {}) => FeatureCurve::Linear,
     }

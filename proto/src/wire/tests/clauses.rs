@@ -223,12 +223,13 @@ fn function() -> impl Strategy<Value = Function> {
                 }
             }
         ),
-        (field(), number(), 0..4).prop_map(|(field, pivot, curve)| {
+        (field(), number(), 0..5).prop_map(|(field, pivot, curve)| {
             let curve = match curve {
                 0 => FeatureCurve::Saturation { pivot },
                 1 => FeatureCurve::Log {
                     scaling_factor: pivot,
                 },
+                3 => FeatureCurve::Typical { exponent: -1.0 },
                 2 => FeatureCurve::Sigmoid {
                     pivot,
                     exponent: 2.0,

@@ -242,11 +242,14 @@ pub(super) fn rank_feature(body: &Value) -> Result<RankFeatureQuery, QueryError>
 
 fn feature_curve(name: &str, options: &Value) -> Result<FeatureCurve, QueryError> {
     let mut reader = ObjectReader::query(name, options)?;
-    let mut positive = |key| match reader.number(key)? {
-        Some(number) if number > 0.0 => Ok(number),
-        Some(number) => Err(QueryError::illegal(format!(
+    let above_0 = |number: f64, key| match number > 0.0 {
+        true => Ok(number),
+        false => Err(QueryError::illegal(format!(
             "[rank_feature] [{name}] [{key}] must be > 0, got: {number}"
         ))),
+    };
+    let mut positive = |key| match reader.number(key)? {
+        Some(number) => above_0(number, key),
         None => Err(QueryError::illegal(format!(
             "[rank_feature] [{name}] without [{key}] is not supported"
         ))),
@@ -260,8 +263,11 @@ fn feature_curve(name: &str, options: &Value) -> Result<FeatureCurve, QueryError
             exponent: positive("exponent")?,
         },
         "linear" => FeatureCurve::Linear,
-        _ => FeatureCurve::Saturation {
-            pivot: positive("pivot")?,
+        _ => match reader.number("pivot")? {
+            None => FeatureCurve::Typical { exponent: 1.0 },
+            Some(pivot) => FeatureCurve::Saturation {
+                pivot: above_0(pivot, "pivot")?,
+            },
         },
     };
     reader.finish()?;
