@@ -16,5 +16,6 @@ pub(crate) mod replica;
 pub(crate) mod schema;
 pub(crate) mod shard;
 mod take_meta;
+pub(crate) mod watched;
 
 pub(crate) use growth::bytes_of;

@@ -303,7 +303,7 @@ impl Fixture {
     pub(crate) async fn write(&self, items: Vec<WriteItem>) -> Result<WriteAnswer, LeafFault> {
         let shard = self.shard().await;
         let answer = self.leaf.write(call(items)).await?;
-        shard.wait_idle().await;
+        shard.pipeline.wait_idle().await;
         Ok(answer)
     }
 

@@ -26,30 +26,32 @@ mod answer;
 pub(crate) mod append;
 mod blocks;
 pub(crate) mod condition;
-mod contents;
+pub(crate) mod contents;
 mod fields;
 pub(crate) mod idempotency;
-mod learnt;
+pub(crate) mod inherited;
+pub(crate) mod learnt;
 mod pending;
-mod plan;
+pub(crate) mod plan;
 mod primary;
 mod queue;
 pub(crate) mod refresh;
 mod resync;
 pub(crate) mod update;
 pub(crate) mod versions;
+pub(crate) mod writable;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gleaner_log::ProducerSequence;
-use gleaner_model::{OperationKind, PrimaryTerm, SeqNo};
+use gleaner_model::{OperationKind, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{RefusedItem, WriteAnswer, WriteFault, WriteItem, WriteOutcome};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::agree::rules::Rule;
 use crate::copy::pipeline::InFlight;
-use crate::copy::shard::Shard;
 pub(crate) use again::MAX_AGAIN;
 use append::{Batch, finish};
 use idempotency::EarlierAnswer;
@@ -58,6 +60,7 @@ pub(crate) use pending::item_bytes;
 use plan::{Plan, PlanStep};
 pub(crate) use primary::{Primary, WriteOrder, WriteResources};
 use queue::Room;
+use writable::WritableCopy;
 
 /// Times that a request is planned: its documents may bring new fields, and what it updates may have
 /// to be read from the log.
@@ -80,10 +83,6 @@ const WHOLE_BYTES: usize = 4 * BATCH_BYTES;
 /// How long an answer that needs no record of its own waits until it may be told.
 const TELLING_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The part of the version map's bound up to which it keeps documents: what is read or updated again
-/// soon after it was written.
-const KEPT_SHARE: usize = 16;
-
 /// A call, or small calls together, as their batches share it.
 struct WriteRequest {
     items: Arc<Vec<WriteItem>>,
@@ -101,15 +100,15 @@ struct WriteRequest {
 
 /// How a plan is carried out.
 #[derive(Default)]
-struct CarryOptions {
-    producer: Option<ProducerSequence>,
+pub(crate) struct CarryOptions {
+    pub(crate) producer: Option<ProducerSequence>,
     /// Held until its operations are applied.
-    room: Arc<Vec<Room>>,
+    pub(crate) room: Arc<Vec<Room>>,
     /// It is answered when applied, not when durable.
-    is_awaited: bool,
+    pub(crate) is_awaited: bool,
 }
 
-type Outcomes = Vec<Result<WriteOutcome, WriteFault>>;
+pub(crate) type Outcomes = Vec<Result<WriteOutcome, WriteFault>>;
 
 impl Primary {
     /// Writes items, in one batch or several, and adds what became of them to `outcomes`; returns the
@@ -311,7 +310,7 @@ impl Primary {
                 builder: builder.as_deref(),
                 now_ms,
             };
-            let planned = plan::plan(&shard, &order, &batch);
+            let planned = plan::plan(&*shard, &order, &batch);
             planned.map(|planned| (order, planned))
         };
         if is_small {
@@ -329,8 +328,8 @@ impl Primary {
 
 /// Queues a plan in the log, waits until it is durable and hands it on to be applied. It is called in a
 /// task that outlives the client. The room for its operations is held until they are applied.
-async fn carry_out(
-    shard: &Arc<Shard>,
+pub(crate) async fn carry_out(
+    copy: &Arc<impl WritableCopy>,
     mut order: OwnedMutexGuard<WriteOrder>,
     plan: Plan,
     how: CarryOptions,
@@ -343,14 +342,17 @@ async fn carry_out(
     } = plan;
     let first = order.next;
     // What the log did not even take leaves nothing behind.
-    let queued = append::queue(shard, &order, &operations, how.producer)?;
-    let in_flight = InFlight::begin(&shard.pipeline);
+    let queued = append::queue(&**copy, &order, &operations, how.producer)?;
+    let in_flight = InFlight::begin(copy.pipeline());
     order.next = SeqNo(first.0 + operations.len() as u64);
-    for (id, latest) in latest {
-        order.versions.put(id, latest);
+    let remembers = !copy
+        .driver()
+        .is_some_and(|driver| driver.omits(Rule::RememberOrdered));
+    if remembers {
+        order.versions.put_all(latest);
     }
-    let limit = shard.node.options.unseen_bytes / KEPT_SHARE;
-    order.versions.leave_to_log(limit, shard.applier.next());
+    let applied = copy.applier().next();
+    order.versions.leave_to_log(copy.kept_bytes(), applied);
     drop(order);
     let room = how.room;
     let applied = move |is_applied| {
@@ -366,13 +368,30 @@ async fn carry_out(
         applied: Box::new(applied),
         is_awaited: how.is_awaited,
     };
-    finish(shard, batch).await.map(|()| outcomes)
+    finish(copy, batch).await.map(|()| outcomes)
+}
+
+/// How long until batches are looked for again that wait for one that nobody brings.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Waits until the writes under way of a copy that leads no longer have ended: it applies from the log from then on.
+pub(crate) async fn end_writes(copy: &impl WritableCopy) {
+    // What waits for a batch whose writer was told that nobody knows is applied from the log.
+    loop {
+        copy.applier().drop_waiting();
+        tokio::select! {
+            biased;
+            () = copy.pipeline().wait_idle() => break,
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+    copy.pipeline().read_again();
 }
 
 /// Returns the fault of a shard that takes no more writes.
-pub(crate) fn stopped(shard: &Shard, reason: &str) -> LeafFault {
+pub(crate) fn stopped(shard: ShardKey, reason: &str) -> LeafFault {
     LeafFault::Stopped {
-        shard: shard.key,
+        shard,
         reason: reason.to_owned(),
     }
 }

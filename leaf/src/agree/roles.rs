@@ -1,10 +1,10 @@
 //! A copy that becomes primary, or is one no longer, while its engine and its views stay open.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use gleaner_model::{Generation, Operation, OperationKind, PrimaryTerm, SeqNo};
+use gleaner_model::{Generation, PrimaryTerm, SeqNo};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -15,14 +15,11 @@ use crate::copy::applier::with_causes;
 use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
-use crate::lifecycle::recovery::PAGE_BYTES;
 use crate::replicate::applying::Applying;
 use crate::replicate::halt::Halt;
-use crate::write::versions::{Latest, VersionMap, Written};
-use crate::write::{Primary, WriteOrder};
-
-/// How long until batches are looked for again that wait for one that nobody brings.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+use crate::write::inherited::{InheritError, inherited_versions};
+use crate::write::versions::VersionMap;
+use crate::write::{Primary, WriteOrder, end_writes};
 
 /// The term of a shard's first primary.
 const FIRST_TERM: PrimaryTerm = PrimaryTerm(1);
@@ -96,15 +93,7 @@ impl CopyHost for EngineHost<'_> {
     async fn step_down(&self) {
         drop(self.end_reign());
         let shard = &self.replica.shard;
-        // What waits for a batch whose writer was told that nobody knows is applied from the log.
-        loop {
-            drop(shard.applier.take_waiting());
-            tokio::select! {
-                () = shard.wait_idle() => break,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-            }
-        }
-        shard.pipeline.read_again();
+        end_writes(&**shard).await;
         let open = OpenCopy::Replica(Arc::clone(self.replica));
         self.holder.leaf.copies.change_role(open);
         tracing::info!(shard = %shard.key, "copy follows");
@@ -161,9 +150,9 @@ impl CopyHolder {
 
     /// Returns the latest writes that searches here do not see, from the log.
     async fn versions(&self, shard: &Arc<Shard>, end: SeqNo) -> Result<VersionMap, Halt> {
-        let log = &self.leaf.node.log;
+        let log = shard.log();
+        let driver = shard.driver().ok_or(Halt::Closed)?;
         let broken = |error: gleaner_log::LogError| Halt::Broken(with_causes(&error));
-        let mut versions = VersionMap::default();
         let mut from = shard.engine().view().generation().visible;
         let page = log.read(self.key, from, 1).await.map_err(broken)?;
         if page.first_available > from {
@@ -171,37 +160,13 @@ impl CopyHolder {
             shard.show_applied().await.map_err(Halt::Broken)?;
             from = shard.engine().view().generation().visible;
         }
-        while from < end {
-            let page = log.read(self.key, from, PAGE_BYTES).await.map_err(broken)?;
-            if page.records.is_empty() {
-                let damage = format!("its log lacks operation {from}");
-                return Err(self.damaged(damage).await);
+        match inherited_versions(log, driver, from..end).await {
+            Ok(versions) => Ok(versions),
+            Err(InheritError::Gap(position)) => {
+                let damage = format!("its log lacks operation {position}");
+                Err(self.damaged(damage).await)
             }
-            for record in page.records.iter().filter(|record| record.seq_no < end) {
-                let operation = Operation::decode(&record.payload);
-                let operation = operation.map_err(|error| Halt::Broken(error.to_string()))?;
-                remember(&mut versions, record.seq_no, operation);
-            }
-            from = page.next;
+            Err(InheritError::Broken(reason)) => Err(Halt::Broken(reason)),
         }
-        Ok(versions)
     }
-}
-
-fn remember(versions: &mut VersionMap, seq_no: SeqNo, operation: Operation) {
-    let term = operation.term;
-    let (id, version, document) = match operation.kind {
-        OperationKind::Index { id, version, .. } => (id, version, Written::InLog),
-        OperationKind::Delete { id, version, .. } => {
-            (id, version, Written::Deleted(Instant::now()))
-        }
-        OperationKind::Refresh | OperationKind::NoOp => return,
-    };
-    let latest = Latest {
-        seq_no,
-        term,
-        version,
-        document,
-    };
-    versions.put(id, latest);
 }

@@ -24,6 +24,10 @@ pub(crate) enum Rule {
     ConfirmDurable,
     /// A fence is durable before a copy acts under it.
     FenceDurable,
+    /// A batch is planned by all that was ordered before it.
+    RememberOrdered,
+    /// A new primary plans by what was ordered before its reign.
+    InheritVersions,
     /// What a follower says counts only by the stream that it has joined by.
     HearJoinedStream,
 }

@@ -4,6 +4,7 @@
 //! brings some waits for a refresh that is under way. Whoever holds the engine applies what is due, and
 //! looks once more after letting it go, so what came meanwhile is not left behind.
 
+mod target;
 mod waiting;
 
 use std::sync::Arc;
@@ -20,17 +21,19 @@ use tokio::sync::watch;
 
 use crate::copy::growth::Growth;
 use crate::copy::lease::Leases;
+use crate::copy::watched::Watched;
+pub(crate) use target::ApplyTarget;
 use waiting::{Batch, WaitingBatches};
 pub(crate) use waiting::{Left, OnApplied};
 
 /// Applies durable operations in order, whoever brings them.
-pub(crate) struct Applier {
-    pub(crate) engine: Arc<ShardIndex>,
+pub(crate) struct Applier<E = ShardIndex> {
+    pub(crate) engine: Arc<E>,
     /// Held while operations are applied, which blocks; what others ask is in `progress`. Holds the next
     /// operation due.
     state: Mutex<SeqNo>,
     waiting: Mutex<WaitingBatches>,
-    progress: watch::Sender<Progress>,
+    progress: Watched<Progress>,
     visible: watch::Sender<Generation>,
     /// Position after the newest refresh record that was applied.
     marked: AtomicU64,
@@ -55,22 +58,22 @@ struct Progress {
     failed: Option<Arc<str>>,
 }
 
-impl Applier {
+impl<E: ApplyTarget> Applier<E> {
     /// Returns an applier that goes on at `next`; the bytes applied are counted in steps of
     /// `step_bytes`.
     pub(crate) fn new(
-        engine: Arc<ShardIndex>,
+        engine: Arc<E>,
         next: SeqNo,
         step_bytes: u64,
         leases: Leases,
         grants: Arc<Grants>,
     ) -> Self {
-        let visible = watch::Sender::new(engine.view().generation());
+        let visible = watch::Sender::new(engine.generation());
         Self {
             engine,
             state: Mutex::new(next),
             waiting: Mutex::default(),
-            progress: watch::Sender::new(Progress { next, failed: None }),
+            progress: Watched::new(Progress { next, failed: None }),
             visible,
             marked: AtomicU64::new(0),
             growth: Mutex::new(Growth::new(step_bytes)),
@@ -214,7 +217,7 @@ impl Applier {
     fn advance(&self, next: &mut SeqNo, batch: Batch) {
         *next = SeqNo(next.0 + batch.operations.len() as u64);
         self.growth.lock().note(*next, batch.bytes);
-        self.progress.send_modify(|progress| progress.next = *next);
+        self.progress.change(|progress| progress.next = *next);
         batch.end(true);
     }
 
@@ -286,7 +289,7 @@ impl Applier {
 
     /// As [`Self::stop`], as a matter of course; returns whether it was still going.
     pub(crate) fn close(&self, reason: &str) -> bool {
-        let was_going = self.progress.send_if_modified(|progress| {
+        let was_going = self.progress.change(|progress| {
             let was_going = progress.failed.is_none();
             progress.failed.get_or_insert_with(|| reason.into());
             was_going
@@ -297,30 +300,28 @@ impl Applier {
         was_going
     }
 
-    /// Takes out all that waits to be applied: it is applied from the log. Who waits for it hears that it is not.
-    pub(crate) fn take_waiting(&self) -> impl Drop + use<> {
-        self.waiting.lock().take_all()
+    /// Drops all that waits to be applied: it is applied from the log. Who waits for it hears that it is not.
+    pub(crate) fn drop_waiting(&self) {
+        // Outside of the lock: dropping tells those who wait.
+        let left = self.waiting.lock().take_all();
+        drop(left);
     }
 
     /// Waits until this copy has stopped or is closed.
     pub(crate) async fn stopped(&self) {
-        let mut progress = self.progress.subscribe();
-        // An error means that the sender is gone, and it lives in `self`.
-        drop(
-            progress
-                .wait_for(|progress| progress.failed.is_some())
-                .await,
-        );
+        self.progress
+            .wait_for(|progress| progress.failed.is_some().then_some(()))
+            .await;
     }
 
     /// Returns the next operation due.
     pub(crate) fn next(&self) -> SeqNo {
-        self.progress.borrow().next
+        self.progress.look(|progress| progress.next)
     }
 
     /// Returns why the shard has stopped, if it has.
     pub(crate) fn failure(&self) -> Option<Arc<str>> {
-        self.progress.borrow().failed.clone()
+        self.progress.look(|progress| progress.failed.clone())
     }
 
     fn check(&self) -> Result<(), Arc<str>> {
@@ -329,18 +330,13 @@ impl Applier {
 
     /// Waits until everything before `next` is applied, or the shard has stopped.
     pub(crate) async fn wait_applied(&self, next: SeqNo) -> Result<(), Arc<str>> {
-        if self.next() >= next {
-            return Ok(());
-        }
-        let mut progress = self.progress.subscribe();
-        let reached = progress
-            .wait_for(|progress| progress.failed.is_some() || progress.next >= next)
-            .await;
-        match reached {
-            Ok(progress) if progress.next >= next => Ok(()),
-            Ok(progress) => Err(progress.failed.clone().unwrap_or_default()),
-            Err(_) => Err("shard was closed".into()),
-        }
+        self.progress
+            .wait_for(|progress| match &progress.failed {
+                _ if progress.next >= next => Some(Ok(())),
+                Some(reason) => Some(Err(Arc::clone(reason))),
+                None => None,
+            })
+            .await
     }
 
     /// Returns what searches see, as it changes.
@@ -362,7 +358,7 @@ impl Applier {
 
     /// Lets searches see everything below `next`, as soon as no lease is out on what they see now.
     fn show(&self, next: SeqNo) -> Result<Generation, EngineError> {
-        let has_news = next > self.engine.view().generation().visible;
+        let has_news = next > self.engine.generation().visible;
         let showing = has_news.then(|| self.leases.show());
         if let Some(showing) = &showing {
             showing.block();
@@ -382,7 +378,7 @@ impl Applier {
         let shown = {
             let next = self.state.lock();
             let _panic = StopOnPanic(self);
-            let is_all = *next == self.engine.view().generation().visible;
+            let is_all = *next == self.engine.generation().visible;
             is_all.then(|| self.engine.refresh(*next)).transpose()
         };
         self.apply_waiting();
@@ -391,9 +387,9 @@ impl Applier {
 }
 
 /// Stops the copy when applying panics: what was being applied is then neither in the index nor waiting.
-struct StopOnPanic<'a>(&'a Applier);
+struct StopOnPanic<'a, E: ApplyTarget>(&'a Applier<E>);
 
-impl Drop for StopOnPanic<'_> {
+impl<E: ApplyTarget> Drop for StopOnPanic<'_, E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.stop("applying panicked");

@@ -15,11 +15,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use super::watched::Watched;
 
 /// The batches of one copy that are queued in its log and not yet applied.
 #[derive(Debug)]
-pub(crate) struct Pipeline(watch::Sender<PipelineState>);
+pub(crate) struct Pipeline(Watched<PipelineState>);
 
 /// Where a pipeline stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,16 +38,16 @@ pub(crate) struct PipelineState {
 
 impl Pipeline {
     pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(PipelineState::default()))
+        Self(Watched::new(PipelineState::default()))
     }
 
     pub(crate) fn state(&self) -> PipelineState {
-        *self.0.borrow()
+        self.0.look(|state| *state)
     }
 
     /// Notes that the log was read again, to its end.
     pub(crate) fn read_again(&self) {
-        self.0.send_modify(|state| {
+        self.0.change(|state| {
             state.num_readings += 1;
             state.is_uncertain = false;
         });
@@ -55,19 +55,24 @@ impl Pipeline {
 
     /// Notes that the log takes nothing any more.
     pub(crate) fn lose(&self) {
-        self.0.send_modify(|state| state.is_lost = true);
+        self.0.change(|state| state.is_lost = true);
     }
 
     /// Notes that the copy is being closed.
     pub(crate) fn close(&self) {
-        self.0.send_modify(|state| state.is_closed = true);
+        self.0.change(|state| state.is_closed = true);
+    }
+
+    /// Waits until no batch is under way.
+    pub(crate) async fn wait_idle(&self) {
+        self.wait_for(|state| state.num_in_flight == 0).await;
     }
 
     /// Waits until `is_reached`; it is asked now, and whenever the state changes.
     pub(crate) async fn wait_for(&self, mut is_reached: impl FnMut(PipelineState) -> bool) {
-        let mut states = self.0.subscribe();
-        // An error means that the sender is gone, and it lives in `self`.
-        drop(states.wait_for(|state| is_reached(*state)).await);
+        self.0
+            .wait_for(|state| is_reached(*state).then_some(()))
+            .await;
     }
 }
 
@@ -81,7 +86,7 @@ pub(crate) struct InFlight {
 impl InFlight {
     /// Counts one more batch.
     pub(crate) fn begin(pipeline: &Arc<Pipeline>) -> Self {
-        pipeline.0.send_modify(|state| state.num_in_flight += 1);
+        pipeline.0.change(|state| state.num_in_flight += 1);
         Self {
             pipeline: Arc::clone(pipeline),
             is_applied: false,
@@ -95,7 +100,7 @@ impl InFlight {
             state.num_in_flight += usize::from(begins);
             begins
         };
-        pipeline.0.send_if_modified(begins).then(|| Self {
+        pipeline.0.change(begins).then(|| Self {
             pipeline: Arc::clone(pipeline),
             is_applied: false,
         })
@@ -110,7 +115,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         // No lock of the copy is taken here: who waits until nothing is in flight holds the primary.
-        self.pipeline.0.send_modify(|state| {
+        self.pipeline.0.change(|state| {
             state.num_in_flight -= 1;
             state.is_uncertain |= !self.is_applied;
         });

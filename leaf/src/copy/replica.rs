@@ -32,7 +32,7 @@ impl Replica {
     /// Waits until no step is under way, and lets none begin while the guard lives: nothing is applied.
     pub(crate) async fn pause_steps(&self) -> tokio::sync::MutexGuard<'_, ()> {
         let pause = self.steps.lock().await;
-        self.shard.wait_idle().await;
+        self.shard.pipeline.wait_idle().await;
         pause
     }
 
@@ -40,7 +40,7 @@ impl Replica {
     pub(crate) async fn close(&self) {
         self.shard.end_driver();
         self.shard.pipeline.close();
-        self.shard.wait_idle().await;
+        self.shard.pipeline.wait_idle().await;
         self.shard.applier.close("this copy was closed");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use gleaner_engine::copy::ShardIndex;
-use gleaner_log::{LogError, ShardLog};
+use gleaner_log::ShardLog;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::ShardCounters;
@@ -17,7 +17,7 @@ use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::checks::Checks;
 use crate::copy::flushes::Flushes;
 use crate::copy::opening::EndedOpening;
-use crate::copy::pipeline::{Pipeline, PipelineState};
+use crate::copy::pipeline::Pipeline;
 use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::CopySchema;
 use crate::node::Node;
@@ -134,35 +134,6 @@ impl Shard {
     pub(crate) fn replica_lag(&self) -> u64 {
         let slowest = self.followers.slowest();
         slowest.map_or(0, |slowest| self.applier.next().0.saturating_sub(slowest.0))
-    }
-
-    /// Waits until no batch is under way.
-    pub(crate) async fn wait_idle(&self) {
-        let is_idle = |state: PipelineState| state.num_in_flight == 0;
-        self.pipeline.wait_for(is_idle).await;
-    }
-
-    /// Stops the copy because its log takes nothing any more until the process is started again: it
-    /// goes on to serve what it shows, and is not opened anew.
-    pub(crate) fn lose_log(&self, error: &LogError) {
-        self.pipeline.lose();
-        self.applier
-            .stop(&format!("{error}; it serves what it shows until a restart"));
-    }
-
-    /// Waits until it is known what becomes of the operations that were ordered below `ordered` when the
-    /// log had been read again `num_readings` times; returns whether all of them are durable and applied.
-    pub(crate) async fn has_settled(&self, ordered: SeqNo, num_readings: u64) -> bool {
-        let is_applied = || self.applier.next() >= ordered;
-        let is_same = |state: PipelineState| state.num_readings == num_readings;
-        // A batch is applied, or the shard stopped, before it is counted out.
-        let is_known = |state: PipelineState| {
-            let is_lost = state.is_uncertain || self.applier.failure().is_some();
-            is_applied() || is_lost || !is_same(state)
-        };
-        self.pipeline.wait_for(is_known).await;
-        // In this order: others may have taken their positions since.
-        is_applied() && is_same(self.pipeline.state())
     }
 
     /// Returns whether searches see everything that was applied.

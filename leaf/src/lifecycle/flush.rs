@@ -58,7 +58,7 @@ impl Shard {
         // An engine that failed to commit takes no more operations.
         let checkpoint = committed.map_err(|reason| {
             self.applier.stop(&reason);
-            stopped(self, &reason)
+            stopped(self.key, &reason)
         })?;
         self.counters.flush.fetch_add(1, Ordering::Relaxed);
         self.flushes.note_commit(checkpoint);

@@ -63,6 +63,7 @@ mod tests {
     use gleaner_log::LogError;
 
     use crate::testing::{Fixture, key};
+    use crate::write::writable::WritableCopy as _;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_copy_that_has_stopped_counts_as_failed() {

@@ -110,7 +110,7 @@ impl Primary {
             && latest.iter().any(|(_, latest)| latest.seq_no >= applied)
         {
             // Nobody tells any more whether the log has it.
-            return Err(stopped(shard, &reason));
+            return Err(stopped(shard.key, &reason));
         }
         let in_log = latest
             .iter()
@@ -184,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{Fixture, PATIENCE, id, key, put};
+    use crate::write::writable::WritableCopy as _;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_shard_that_has_stopped_shows_no_write_that_may_be_lost() {

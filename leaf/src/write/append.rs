@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use gleaner_engine::schema::document::PreparedDocument;
 use gleaner_log::{Append, Appended, LogError, ProducerSequence, Ticket};
-use gleaner_model::{Operation, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{Operation, PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 
+use super::writable::WritableCopy;
 use super::{SMALL_BYTES, SMALL_ITEMS, WriteOrder, stopped};
-use crate::agree::driver::{CopyDriver, NotOrdered, Ordered};
+use crate::agree::driver::{NotOrdered, Ordered};
 use crate::agree::rules::Rule;
 use crate::copy::applier::{Left, OnApplied};
 use crate::copy::bytes_of;
-use crate::copy::shard::Shard;
 use crate::fault::log_fault;
 
 /// Queues the batch in the log, while the order is locked: batches follow one another there by seq_no.
@@ -23,26 +23,27 @@ use crate::fault::log_fault;
 /// # Errors
 /// When the log does not take it, or the copy does not lead any more.
 pub(super) fn queue(
-    shard: &Shard,
+    copy: &impl WritableCopy,
     order: &WriteOrder,
     operations: &[Operation],
     producer: Option<ProducerSequence>,
 ) -> Result<Queued, LeafFault> {
+    let shard = copy.key();
     let append = Append {
-        shard: shard.key,
+        shard,
         term: order.term,
         expected_last: order.next.0.checked_sub(1).map(SeqNo),
         producer,
         batch: operations.iter().map(Operation::encode).collect(),
     };
-    let log_fault = |error: LogError| log_fault(shard.key, &error);
-    let Some(driver) = shard.driver() else {
-        let ticket = shard.log().queue(append).map_err(log_fault)?;
+    let log_fault = |error: LogError| log_fault(shard, &error);
+    let Some(driver) = copy.driver() else {
+        let ticket = copy.log().queue(append).map_err(log_fault)?;
         return Ok(Queued::Alone(ticket));
     };
     match driver.order(order.term, append) {
         Ok(ordered) => Ok(Queued::Agreeing(ordered, order.term)),
-        Err(NotOrdered::NotPrimary) => Err(LeafFault::NotHere { shard: shard.key }),
+        Err(NotOrdered::NotPrimary) => Err(LeafFault::NotHere { shard }),
         Err(NotOrdered::Log(error)) => Err(log_fault(error)),
     }
 }
@@ -68,9 +69,8 @@ impl Queued {
     /// from then on it stays.
     pub(crate) async fn written(
         self,
-        shard: ShardKey,
+        copy: &impl WritableCopy,
         first: SeqNo,
-        driver: Option<&Arc<CopyDriver>>,
     ) -> Result<Appended, Unwritten> {
         let (durable, term) = match self {
             Self::Alone(ticket) => (ticket.durable().await, None),
@@ -81,11 +81,11 @@ impl Queued {
             let found = appended.first;
             let reason = format!("the log took the batch at {found} instead of {first}");
             return Err(Unwritten::Unknown(LeafFault::Indeterminate {
-                shard,
+                shard: copy.key(),
                 reason,
             }));
         }
-        if let (Some(term), Some(driver)) = (term, driver)
+        if let (Some(term), Some(driver)) = (term, copy.driver())
             && !driver.omits(Rule::AnswerWhenAgreed)
         {
             let agreed = driver.wait_agreed(term, appended.last.next()).await;
@@ -114,7 +114,7 @@ pub(super) struct Batch {
 
 /// Waits until the batch is durable, and hands it on to be applied. A small batch is done then; of a
 /// large one it is waited for that it is applied.
-pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafFault> {
+pub(super) async fn finish(copy: &Arc<impl WritableCopy>, batch: Batch) -> Result<(), LeafFault> {
     let Batch {
         queued,
         first,
@@ -123,33 +123,33 @@ pub(super) async fn finish(shard: &Arc<Shard>, batch: Batch) -> Result<(), LeafF
         applied,
         is_awaited,
     } = batch;
-    let written = queued.written(shard.key, first, shard.driver()).await;
+    let written = queued.written(&**copy, first).await;
     let appended = match written {
         Ok(appended) => appended,
         Err(unwritten) => {
             if let Unwritten::Log(error @ LogError::Poisoned { .. }) = &unwritten {
-                shard.lose_log(error);
+                copy.lose_log(error);
             }
             applied(false);
             return Err(match unwritten {
                 Unwritten::Unknown(fault) => fault,
-                Unwritten::Log(error) => log_fault(shard.key, &error),
+                Unwritten::Log(error) => log_fault(copy.key(), &error),
             });
         }
     };
     // From here on the write is durable; only this copy may not be able to show it.
     let is_small = operations.len() <= SMALL_ITEMS
         && operations.iter().map(bytes_of).sum::<u64>() <= SMALL_BYTES as u64;
-    let offered = shard
-        .applier
+    let offered = copy
+        .applier()
         .offer_now(first, operations, prepared, applied);
-    let stopped = |reason: Arc<str>| stopped(shard, &reason);
+    let stopped = |reason: Arc<str>| stopped(copy.key(), &reason);
     if offered.map_err(stopped)? == Left::ToThread {
-        shard.drain();
+        copy.drain();
     }
-    if is_small && !is_awaited && shard.applier.waiting_bytes() <= BACKLOG_BYTES {
+    if is_small && !is_awaited && copy.applier().waiting_bytes() <= BACKLOG_BYTES {
         return Ok(());
     }
-    let applied = shard.applier.wait_applied(appended.last.next());
+    let applied = copy.applier().wait_applied(appended.last.next());
     applied.await.map_err(stopped)
 }

@@ -30,7 +30,7 @@ impl Primary {
     pub(crate) async fn settle(&self) -> Result<(), LeafFault> {
         // A write that held the lock before may have found no block; the next one finds it.
         let mut order = self.order.lock().await;
-        self.shard.wait_idle().await;
+        self.shard.pipeline.wait_idle().await;
         // What is not known to have failed may be in the log all the same.
         let term = order.term;
         self.prepare(&mut order, term).await

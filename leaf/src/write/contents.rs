@@ -1,12 +1,14 @@
 //! Documents that nobody sees yet and that the version map has left to the log.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use gleaner_model::{Operation, OperationKind, SeqNo};
+use bytes::Bytes;
+use gleaner_log::ShardLog;
+use gleaner_model::{Operation, OperationKind, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 
 use super::Primary;
-use crate::copy::shard::Shard;
 use crate::fault::log_fault;
 use crate::write::versions::Content;
 
@@ -20,22 +22,8 @@ impl Primary {
         limit: usize,
     ) -> Result<HashMap<SeqNo, Content>, LeafFault> {
         let shard = &self.shard;
-        let mut contents = HashMap::with_capacity(positions.len());
-        let mut bytes = 0;
-        let mut is_trimmed = false;
-        for position in positions {
-            let record = shard.log().read_one(shard.key, *position).await;
-            match record.map_err(|error| log_fault(shard.key, &error))? {
-                Some(record) => {
-                    bytes += record.payload.len();
-                    contents.insert(*position, content(shard, *position, &record.payload)?);
-                }
-                None => is_trimmed = true,
-            }
-            if bytes > limit {
-                break;
-            }
-        }
+        let (contents, is_trimmed) =
+            read_contents(shard.log(), shard.key, positions, limit).await?;
         if is_trimmed {
             self.refresh().await?;
         }
@@ -43,14 +31,40 @@ impl Primary {
     }
 }
 
-fn content(shard: &Shard, position: SeqNo, payload: &bytes::Bytes) -> Result<Content, LeafFault> {
+/// As [`Primary::contents_at`]; says whether the log lacks any.
+pub(crate) async fn read_contents(
+    log: &Arc<dyn ShardLog>,
+    shard: ShardKey,
+    positions: &[SeqNo],
+    limit: usize,
+) -> Result<(HashMap<SeqNo, Content>, bool), LeafFault> {
+    let mut contents = HashMap::with_capacity(positions.len());
+    let mut bytes = 0;
+    let mut is_trimmed = false;
+    for position in positions {
+        let record = log.read_one(shard, *position).await;
+        match record.map_err(|error| log_fault(shard, &error))? {
+            Some(record) => {
+                bytes += record.payload.len();
+                contents.insert(*position, content(shard, *position, &record.payload)?);
+            }
+            None => is_trimmed = true,
+        }
+        if bytes > limit {
+            break;
+        }
+    }
+    Ok((contents, is_trimmed))
+}
+
+fn content(shard: ShardKey, position: SeqNo, payload: &Bytes) -> Result<Content, LeafFault> {
     let operation = Operation::decode(payload);
     match operation.map(|operation| operation.kind) {
         Ok(OperationKind::Index {
             routing, source, ..
         }) => Ok(Content { routing, source }),
         other => Err(LeafFault::Internal {
-            shard: shard.key,
+            shard,
             reason: format!("the log has no document at {position}: {other:?}"),
         }),
     }

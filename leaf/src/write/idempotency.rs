@@ -53,7 +53,7 @@ impl Primary {
             None => {
                 // It may still be on its way into the index of this copy.
                 let applied = shard.applier.wait_applied(appended.last.next()).await;
-                applied.map_err(|reason| stopped(shard, &reason))?;
+                applied.map_err(|reason| stopped(shard.key, &reason))?;
                 let recorded = self.recorded(appended).await.map_err(fault)?;
                 let untold = recorded.as_ref().map(again::untold).unwrap_or_default();
                 let earlier = self.earlier(appended.first, &untold);

@@ -6,18 +6,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gleaner_document::DocumentParser;
+use gleaner_engine::EngineError;
 use gleaner_engine::schema::document::{DocumentBuilder, PreparedDocument, Read};
-use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, Version};
+use gleaner_model::{DocumentId, IndexMeta, Operation, OperationKind, SeqNo, ShardKey, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult};
 
-use crate::copy::shard::Shard;
 use crate::write::WriteOrder;
 use crate::write::condition::{KnownDocument, next_version, refusal};
 use crate::write::fields::document_fault;
 use crate::write::learnt::{PlanContext, UnmappedDocuments};
 use crate::write::update::{self, MergeResult};
 use crate::write::versions::{Content, Latest, Written};
+use crate::write::writable::{VisibleDocuments, WritableCopy};
 
 /// Largest document, in bytes: beside it a message holds the rest of its record and of a page of the log,
 /// of which id and routing are the most, some 33,000 bytes.
@@ -58,20 +59,20 @@ impl Plan {
 }
 
 /// What is to be planned.
-pub(super) struct PlanBatch<'a> {
-    pub(super) items: &'a [WriteItem],
+pub(crate) struct PlanBatch<'a> {
+    pub(crate) items: &'a [WriteItem],
     /// Bytes of documents after which the batch ends.
-    pub(super) limit: usize,
-    pub(super) learnt: &'a PlanContext,
+    pub(crate) limit: usize,
+    pub(crate) learnt: &'a PlanContext,
     /// With a builder, documents are prepared to be applied, which takes twice their bytes until they are.
-    pub(super) builder: Option<&'a DocumentBuilder>,
-    pub(super) now_ms: i64,
+    pub(crate) builder: Option<&'a DocumentBuilder>,
+    pub(crate) now_ms: i64,
 }
 
 /// Plans the items of `batch` on top of `order`: at least one, and others until they make more than its
 /// limit, or need a document that was not read yet.
-pub(super) fn plan(
-    shard: &Shard,
+pub(crate) fn plan(
+    copy: &impl WritableCopy,
     order: &WriteOrder,
     batch: &PlanBatch<'_>,
 ) -> Result<PlanStep, LeafFault> {
@@ -91,12 +92,13 @@ pub(super) fn plan(
     };
     // In this order: `take_meta` stores the index first, so the index is never older than the
     // parser, and a record never names an older mapping than the one its document was read under.
-    let parser = shard.schema.parser.load_full();
-    let index = shard.schema.index.load_full();
+    let parser = copy.schema().parser.load_full();
+    let index = copy.schema().index.load_full();
     let parser = parser.within(index.settings.nested_objects_limit());
     let mut planner = Planner {
-        shard,
+        shard: copy.key(),
         order,
+        visible: &copy.visible_documents(),
         index: &index,
         parser: &parser,
         batch,
@@ -146,8 +148,10 @@ fn left_to_log(
 }
 
 struct Planner<'a> {
-    shard: &'a Shard,
+    shard: ShardKey,
     order: &'a WriteOrder,
+    /// What searches see; taken with the order locked, so what has left the version map is in it.
+    visible: &'a dyn VisibleDocuments,
     index: &'a IndexMeta,
     parser: &'a DocumentParser,
     batch: &'a PlanBatch<'a>,
@@ -195,14 +199,8 @@ impl Planner<'_> {
         if let Some(latest) = self.order.versions.get(&item.id) {
             return Ok(Some(KnownDocument::from(latest)));
         }
-        let found = self.shard.engine().view().find_version(&item.id);
-        let found = found.map_err(|error| self.internal(&error))?;
-        Ok(found.map(|found| KnownDocument {
-            seq_no: found.seq_no,
-            term: found.term,
-            version: found.version,
-            is_deleted: false,
-        }))
+        let found = self.visible.find_known(&item.id);
+        found.map_err(|error| self.internal(&error))
     }
 
     /// Returns the live document's routing and source.
@@ -219,21 +217,13 @@ impl Planner<'_> {
                 Written::InLog => self.batch.learnt.contents.get(&latest.seq_no).cloned(),
             });
         }
-        let found = self
-            .shard
-            .engine()
-            .view()
-            .find(id)
-            .map_err(|error| self.internal(&error))?;
-        Ok(found.map(|found| Content {
-            routing: found.routing,
-            source: found.source,
-        }))
+        let found = self.visible.find_content(id);
+        found.map_err(|error| self.internal(&error))
     }
 
-    fn internal(&self, error: &gleaner_engine::EngineError) -> LeafFault {
+    fn internal(&self, error: &EngineError) -> LeafFault {
         LeafFault::Internal {
-            shard: self.shard.key,
+            shard: self.shard,
             reason: error.to_string(),
         }
     }

@@ -127,7 +127,7 @@ impl Primary {
         let order = self.order.lock().await;
         self.shard.pipeline.close();
         drop(order);
-        self.shard.wait_idle().await;
+        self.shard.pipeline.wait_idle().await;
         self.shard.applier.close("this copy was closed");
     }
 
@@ -173,7 +173,7 @@ impl Primary {
     ) -> Result<(), LeafFault> {
         let shard = &self.shard;
         if let Some(reason) = shard.applier.failure() {
-            return Err(stopped(shard, &reason));
+            return Err(stopped(shard.key, &reason));
         }
         if shard.pipeline.state().is_closed {
             return Err(LeafFault::Recovering {

@@ -17,7 +17,7 @@ impl Primary {
     pub(crate) async fn resync(&self, order: &mut WriteOrder) -> Result<(), LeafFault> {
         let shard = &self.shard;
         // Every batch that was queued before is done then, and none is queued while the order is locked.
-        shard.wait_idle().await;
+        shard.pipeline.wait_idle().await;
         let fault = |error: LogError| log_fault(shard.key, &error);
         let tail = shard.log().tail(shard.key).await.map_err(fault)?;
         let next = tail.map_or(SeqNo(0), SeqNo::next);
@@ -25,7 +25,7 @@ impl Primary {
         // Every document is looked up in the index then, so it must be visible there.
         if shard.engine().view().generation().visible < next {
             let shown = shard.show_applied().await;
-            shown.map_err(|reason| stopped(shard, &shard.applier.stop(&reason)))?;
+            shown.map_err(|reason| stopped(shard.key, &shard.applier.stop(&reason)))?;
             shard.want_mark(next);
         }
         order.versions.keep_tombstones(next);
@@ -43,16 +43,19 @@ impl Primary {
             let page = page.map_err(|error| log_fault(shard.key, &error))?;
             let operations = page.records.iter().map(|r| Operation::decode(&r.payload));
             let operations = operations.collect::<Result<Vec<_>, _>>();
-            let operations = operations.map_err(|error| stopped(shard, &error.to_string()))?;
+            let operations = operations.map_err(|error| stopped(shard.key, &error.to_string()))?;
             if operations.is_empty() {
-                return Err(stopped(shard, &format!("its log lacks operation {from}")));
+                return Err(stopped(
+                    shard.key,
+                    &format!("its log lacks operation {from}"),
+                ));
             }
             let applier = Arc::clone(shard);
             let offering = move || applier.applier.offer(from, operations);
             let offered = shard.applying.run(offering).await;
             offered
-                .map_err(|error| stopped(shard, &error.to_string()))?
-                .map_err(|reason| stopped(shard, &reason))?;
+                .map_err(|error| stopped(shard.key, &error.to_string()))?
+                .map_err(|reason| stopped(shard.key, &reason))?;
             from = page.next;
         }
         Ok(())

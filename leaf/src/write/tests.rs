@@ -15,6 +15,7 @@ use gleaner_proto::LeafClient;
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteCall, WriteResult};
 
 use super::*;
+use crate::copy::shard::Shard;
 use crate::testing::{Fixture, PATIENCE, call, item, key, put, soon};
 
 /// What an item comes to: result and version, or the kind of refusal.
@@ -342,7 +343,7 @@ async fn a_rejected_write_says_that_the_queue_is_full() {
     );
     fate.send(true).expect("held");
     assert!(soon(first).await.expect("ends").is_ok());
-    soon(shard.wait_idle()).await;
+    soon(shard.pipeline.wait_idle()).await;
     assert!(
         soon(async { fixture.write(vec![put("c", "{}")]).await })
             .await
@@ -412,7 +413,7 @@ async fn room_is_held_for_a_write_whose_client_has_gone() {
         "{refused:?}"
     );
     fate.send(true).expect("held");
-    soon(shard.wait_idle()).await;
+    soon(shard.pipeline.wait_idle()).await;
     soon(async {
         while fixture.write(large.clone()).await.is_err() {
             tokio::task::yield_now().await;

@@ -79,6 +79,15 @@ impl VersionMap {
         self.entries.get(id)
     }
 
+    /// Remembers the writes of a batch, in their order.
+    pub(crate) fn put_all(&mut self, latest: HashMap<DocumentId, Latest>) {
+        let mut latest: Vec<_> = latest.into_iter().collect();
+        latest.sort_unstable_by_key(|(_, latest)| latest.seq_no);
+        for (id, latest) in latest {
+            self.put(id, latest);
+        }
+    }
+
     /// Remembers a write; of a tombstone that it takes the place of, until it is known to be durable.
     pub(crate) fn put(&mut self, id: DocumentId, latest: Latest) {
         let (seq_no, kept_bytes) = (latest.seq_no, latest.kept_bytes());

@@ -72,7 +72,7 @@ async fn a_write_is_answered_when_durable_and_shown_by_the_next_refresh() {
     let shown = soon(refreshing).await.expect("refreshes");
     assert_eq!(shown.visible, SeqNo(4), "three documents and the refresh");
     assert_eq!(shard.applier.waiting_bytes(), 0);
-    soon(shard.wait_idle()).await;
+    soon(shard.pipeline.wait_idle()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ async fn quiet() -> Fixture {
     fixture.write(items).await.expect("writes");
     fixture.leaf.refresh(key(1)).await.expect("refreshes");
     // The refresh is answered a moment before it counts as done.
-    fixture.shard().await.wait_idle().await;
+    fixture.shard().await.pipeline.wait_idle().await;
     fixture
 }
 

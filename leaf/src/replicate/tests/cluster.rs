@@ -241,7 +241,7 @@ impl Cluster {
         self.leads().await;
         let answer = self.leaf("a").write(call(items)).await.expect("written");
         assert!(answer.items.iter().all(Result::is_ok), "{answer:?}");
-        self.shard("a").await.wait_idle().await;
+        self.shard("a").await.pipeline.wait_idle().await;
     }
 
     /// Waits until leaf `a` leads.

@@ -49,7 +49,7 @@ async fn calls_that_come_together_are_one_append_and_each_has_its_own_answer() {
         let taken: Vec<_> = taken.collect();
         let first = taken[0].expect("it was the first");
         assert_eq!(taken, [Some(first), Some(first + 1), None, Some(first + 2)]);
-        shard.wait_idle().await;
+        shard.pipeline.wait_idle().await;
         for id in ["a", "b", "c"] {
             assert!(fixture.get(id).await.is_some(), "{id}");
         }
@@ -107,7 +107,7 @@ async fn a_caller_who_goes_away_before_its_turn_writes_nothing_and_takes_no_othe
         drop(gone);
         let stays = fixture.leaf.write(call(vec![put("b", "{}")]));
         assert!(soon(stays).await.is_ok());
-        shard.wait_idle().await;
+        shard.pipeline.wait_idle().await;
         assert!(fixture.get("a").await.is_none());
         assert!(fixture.get("b").await.is_some());
     })
@@ -131,7 +131,7 @@ async fn a_caller_who_goes_away_while_nothing_can_be_ordered_writes_nothing() {
         drop(gone);
         drop(held);
         assert!(soon(stays).await.is_ok());
-        shard.wait_idle().await;
+        shard.pipeline.wait_idle().await;
         assert!(fixture.get("a").await.is_none());
         assert!(fixture.get("b").await.is_some());
     })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gleaner_model::{SeqNo, ShardKey};
 
 use super::model::ModelCopy;
-use super::operation::Operation;
+use super::operation::Record;
 use super::process::{Process, copy_of};
 use super::world::{Outcome, World};
 use futures::FutureExt;
@@ -74,7 +74,7 @@ impl World {
             let views: Vec<_> = self
                 .copies()
                 .iter()
-                .map(|copy| copy.view.lock().next)
+                .map(|copy| copy.applier.engine.state().next)
                 .collect();
             let is_equal = ends.len() == self.places.len()
                 && ends.iter().chain(&views).all(|end| *end == ends[0]);
@@ -91,7 +91,7 @@ impl World {
         for (leaf, copy) in self.copies().iter().enumerate() {
             let log = records_of(copy, self.around.shard);
             self.around.history.lock().compare_log(copy_of(leaf), &log);
-            documents.push(copy.view.lock().documents.clone());
+            documents.push(copy.applier.engine.state().documents);
         }
         if documents.iter().any(|found| *found != documents[0]) {
             let what = format!("copies differ: {documents:?}");
@@ -122,12 +122,12 @@ fn end_of(copy: &ModelCopy, shard: ShardKey) -> u64 {
     tail.ok().flatten().map_or(0, |last| last.0 + 1)
 }
 
-fn records_of(copy: &ModelCopy, shard: ShardKey) -> BTreeMap<u64, Operation> {
+fn records_of(copy: &ModelCopy, shard: ShardKey) -> BTreeMap<u64, Record> {
     let page = copy.log.read(shard, SeqNo(0), usize::MAX);
     let page = page.now_or_never().expect("at once");
     let records = page.map(|page| page.records).unwrap_or_default();
     let records = records.iter();
     records
-        .map(|record| (record.seq_no.0, Operation::decode(&record.payload)))
+        .map(|record| (record.seq_no.0, Record::decode(&record.payload)))
         .collect()
 }

@@ -1,13 +1,18 @@
 //! What was acknowledged, applied, read and shown in a run, by anybody, and which of it breaks a promise.
 //!
 //! Each operation has a number of its own. A position has one operation for ever, from the moment when a copy applies it,
-//! a client reads it, or a primary acknowledges it.
+//! a client reads it, or a primary acknowledges it. What clients were answered is held against the log when all is over
+//! ([`super::replay`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::{CopyId, Entry, Incarnation, PrimaryTerm};
+use gleaner_proto::write::{WriteFault, WriteOutcome};
 
-use super::operation::{Document, Operation};
+use super::engine::Documents;
+use super::operation::{Change, Intent, Latest, Record};
+use super::replay;
+use crate::write::Outcomes;
 
 /// What a search of a copy was answered with.
 pub(super) struct SearchAnswer<'a> {
@@ -16,7 +21,27 @@ pub(super) struct SearchAnswer<'a> {
     pub(super) is_flagged: bool,
     /// All operations below this position are shown.
     pub(super) visible: u64,
-    pub(super) documents: &'a BTreeMap<u8, Document>,
+    pub(super) documents: &'a Documents,
+}
+
+/// What a client was told of a document by a real-time read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Read {
+    pub(super) document: u8,
+    /// Position of a write that was known before the read began.
+    pub(super) floor: Option<u64>,
+    /// Position of the write that has left it; `None`: there is no such document.
+    pub(super) found: Option<u64>,
+    /// All that may have been read is below.
+    pub(super) read_at: u64,
+}
+
+/// A write that was refused for what its document was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Conflict {
+    pub(super) intent: Intent,
+    /// It was decided by what stands below.
+    pub(super) planned_at: u64,
 }
 
 /// What runs add up to.
@@ -24,6 +49,7 @@ pub(super) struct SearchAnswer<'a> {
 pub(super) struct Tally {
     pub(super) num_acknowledged: u64,
     pub(super) num_unknown: u64,
+    pub(super) num_conflicts: u64,
     pub(super) num_refused: u64,
     pub(super) num_reads: u64,
     pub(super) num_searches: u64,
@@ -38,6 +64,7 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.num_acknowledged += other.num_acknowledged;
         self.num_unknown += other.num_unknown;
+        self.num_conflicts += other.num_conflicts;
         self.num_refused += other.num_refused;
         self.num_reads += other.num_reads;
         self.num_searches += other.num_searches;
@@ -63,9 +90,17 @@ pub(super) struct History {
     pub(super) is_traced: bool,
     hash: u64,
     broken: Option<String>,
-    /// The operation of each position that must stay.
-    settled: BTreeMap<u64, Operation>,
+    /// The number of the operation at each position that must stay.
+    settled: BTreeMap<u64, u64>,
+    /// What clients have asked for, by number.
+    pub(super) asked: BTreeMap<u64, Intent>,
+    /// What came of it, of what was written.
+    pub(super) written: BTreeMap<u64, WriteOutcome>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) reads: Vec<Read>,
     refused: BTreeSet<u64>,
+    /// The latest write of a document that clients know of.
+    latest: BTreeMap<u8, Latest>,
     /// Who leads each term.
     reigns: BTreeMap<PrimaryTerm, Life>,
     /// Position of the newest write of a document that a read must know of.
@@ -103,52 +138,85 @@ impl History {
     }
 
     /// An operation stays at a position from now on.
-    fn settle(&mut self, position: u64, operation: Operation, how: &str) {
-        let held = *self.settled.entry(position).or_insert(operation);
-        if held != operation {
+    fn settle(&mut self, position: u64, number: u64, how: &str) {
+        let held = *self.settled.entry(position).or_insert(number);
+        if held != number {
             self.break_promise(format!(
-                "{position} was {held:?}, and is {operation:?}: {how}"
+                "{position} was operation {held}, and is {number}: {how}"
             ));
         }
-        if self.refused.contains(&operation.number) {
+        if self.refused.contains(&number) {
             self.break_promise(format!(
-                "{operation:?} was refused, and is {how} at {position}"
+                "operation {number} was refused, and is {how} at {position}"
             ));
         }
     }
 
     /// A copy has applied an operation.
-    pub(super) fn applied(&mut self, copy: CopyId, position: u64, operation: Operation) {
-        self.note(|| format!("{} applies {position} {operation:?}", short(copy)));
-        self.settle(position, operation, "applied");
+    pub(super) fn applied(&mut self, copy: CopyId, position: u64, record: Record) {
+        self.note(|| format!("{} applies {position} {record:?}", short(copy)));
+        self.settle(position, record.number, "applied");
     }
 
-    /// A client was told that operations are written.
-    pub(super) fn acknowledge(
+    /// A client was told what became of its writes, which were planned by all that stood below `first`.
+    pub(super) fn answer(
         &mut self,
-        life: Life,
-        term: PrimaryTerm,
+        copy: CopyId,
         first: u64,
-        operations: &[Operation],
+        intents: &[Intent],
+        outcomes: &Outcomes,
     ) {
-        self.note(|| format!("{} acknowledges {first} {operations:?}", short(life.0)));
-        self.lead(life, term);
-        for (position, operation) in (first..).zip(operations) {
-            self.settle(position, *operation, "acknowledged");
-            if let Some(document) = operation.document {
-                let newest = self.newest.entry(document).or_default();
-                *newest = (*newest).max(position);
+        self.note(|| format!("{} answers {intents:?} with {outcomes:?}", short(copy)));
+        let mut planned_at = first;
+        for (intent, outcome) in intents.iter().zip(outcomes) {
+            match outcome {
+                Ok(outcome) => {
+                    self.acknowledge(intent, outcome);
+                    planned_at = outcome.seq_no.0 + 1;
+                }
+                Err(WriteFault::VersionConflict { .. } | WriteFault::DocumentMissing { .. }) => {
+                    let intent = *intent;
+                    self.conflicts.push(Conflict { intent, planned_at });
+                    self.tally.num_conflicts += 1;
+                }
+                Err(fault) => self.break_promise(format!("{intent:?} ended with {fault}")),
             }
         }
         self.tally.num_acknowledged += 1;
     }
 
-    /// A client was told that operations are not written.
-    pub(super) fn refuse(&mut self, operations: &[Operation]) {
-        for operation in operations {
-            self.refused.insert(operation.number);
-            if self.settled.values().any(|settled| settled == operation) {
-                self.break_promise(format!("{operation:?} is refused, and was applied"));
+    fn acknowledge(&mut self, intent: &Intent, outcome: &WriteOutcome) {
+        let position = outcome.seq_no.0;
+        self.settle(position, intent.number, "acknowledged");
+        self.written.insert(intent.number, outcome.clone());
+        self.note_newest(intent.document, position);
+        let latest = Latest {
+            position,
+            term: outcome.term,
+        };
+        if intent.change == Change::Delete {
+            self.latest.remove(&intent.document);
+        } else {
+            self.latest.insert(intent.document, latest);
+        }
+    }
+
+    fn note_newest(&mut self, document: u8, position: u64) {
+        let newest = self.newest.entry(document).or_default();
+        *newest = (*newest).max(position);
+    }
+
+    /// Returns the latest write of a document that a client may know of, and ask to be the latest.
+    pub(super) fn latest(&self, document: u8) -> Option<Latest> {
+        self.latest.get(&document).copied()
+    }
+
+    /// A client was told that its writes are not written.
+    pub(super) fn refuse(&mut self, intents: &[Intent]) {
+        for intent in intents {
+            self.refused.insert(intent.number);
+            if self.settled.values().any(|number| *number == intent.number) {
+                self.break_promise(format!("{intent:?} is refused, and was applied"));
             }
         }
         self.tally.num_refused += 1;
@@ -172,26 +240,12 @@ impl History {
     }
 
     /// A client was told a document's state by a real-time read.
-    pub(super) fn told(
-        &mut self,
-        copy: CopyId,
-        floor: Option<u64>,
-        document: u8,
-        found: Option<Document>,
-    ) {
-        self.note(|| format!("{} tells {document} {found:?}", short(copy)));
-        let position = found.map(|found| found.position);
-        if position < floor {
-            self.break_promise(format!(
-                "{} told {found:?} of document {document}, whose write {floor:?} was known before",
-                short(copy)
-            ));
+    pub(super) fn told(&mut self, copy: CopyId, read: Read) {
+        self.note(|| format!("{} tells {read:?}", short(copy)));
+        if let Some(position) = read.found {
+            self.note_newest(read.document, position);
         }
-        if let Some(found) = found {
-            self.settle(found.position, found.operation, "told");
-            let newest = self.newest.entry(document).or_default();
-            *newest = (*newest).max(found.position);
-        }
+        self.reads.push(read);
         self.tally.num_reads += 1;
     }
 
@@ -223,14 +277,20 @@ impl History {
             ));
         }
         let mut wanted = BTreeMap::new();
-        for (position, operation) in self.settled.range(..visible) {
-            if let Some(document) = operation.document {
-                wanted.insert(document, (*position, operation.number));
+        for (position, number) in self.settled.range(..visible) {
+            match self.asked.get(number) {
+                Some(intent) if intent.change == Change::Delete => {
+                    wanted.remove(&intent.document);
+                }
+                Some(intent) => {
+                    wanted.insert(intent.document, (*position, *number));
+                }
+                None => {}
             }
         }
         let found: BTreeMap<_, _> = documents
             .iter()
-            .map(|(document, found)| (*document, (found.position, found.operation.number)))
+            .map(|(document, found)| (*document, (found.position, found.record.number)))
             .collect();
         if found != wanted {
             self.break_promise(format!(
@@ -261,18 +321,21 @@ impl History {
         self.entry = Some(entry.clone());
     }
 
-    /// Compares the log of a copy with what must stay, when all is over.
-    pub(super) fn compare_log(&mut self, copy: CopyId, log: &BTreeMap<u64, Operation>) {
+    /// Compares the log of a copy with what must stay, and with all answers, when all is over.
+    pub(super) fn compare_log(&mut self, copy: CopyId, log: &BTreeMap<u64, Record>) {
+        let number_at = |position| log.get(position).map(|record: &Record| record.number);
         let lost = self
             .settled
             .iter()
-            .find(|(position, operation)| log.get(*position) != Some(*operation));
-        if let Some((position, operation)) = lost {
+            .find(|(position, number)| number_at(position) != Some(**number));
+        if let Some((position, number)) = lost {
             let found = log.get(position);
             self.break_promise(format!(
-                "{} has {found:?} at {position}, not {operation:?}",
+                "{} has {found:?} at {position}, not operation {number}",
                 short(copy)
             ));
+        } else if let Err(what) = replay::check(self, log) {
+            self.break_promise(format!("by the log of {}, {what}", short(copy)));
         }
     }
 }

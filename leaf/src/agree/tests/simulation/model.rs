@@ -1,22 +1,35 @@
-//! A copy whose engine is a map in memory, around the real driver: what it applies, shows, reads and orders.
-//!
-//! Its writes, reads and refreshes take the steps of those of the product, with the same calls of the driver.
+//! A copy whose engine is a map in memory, around the real driver, applier and write path.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use gleaner_analysis::AnalyzerRegistry;
+use gleaner_leases::Grants;
 use gleaner_log::ShardLog;
-use gleaner_model::{Generation, Incarnation, MappingVersion, PrimaryTerm, SeqNo};
+use gleaner_model::{
+    Dynamic, Generation, Incarnation, IndexMeta, Mapping, Operation, PrimaryTerm, SeqNo, ShardKey,
+};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use super::engine::{Commit, ModelEngine, Shown};
 use super::history::{History, Life};
-use super::operation::{Document, Operation};
 use crate::agree::CopyDriver;
 use crate::agree::driver::Reign;
 use crate::agree::host::CopyHost;
+use crate::copy::applier::Applier;
+use crate::copy::lease::{LeaseTerms, Leases};
+use crate::copy::pipeline::Pipeline;
+use crate::copy::schema::CopySchema;
 use crate::replicate::halt::Halt;
+use crate::write::inherited::{InheritError, inherited_versions};
+use crate::write::versions::VersionMap;
+use crate::write::writable::{VisibleDocuments, WritableCopy};
+use crate::write::{WriteOrder, end_writes};
+
+/// Documents are left to the log beyond so many bytes: some updates find theirs here, some there.
+const KEPT_BYTES: usize = 60;
 
 /// A copy.
 pub(super) struct ModelCopy {
@@ -24,41 +37,18 @@ pub(super) struct ModelCopy {
     pub(super) log: Arc<dyn ShardLog>,
     pub(super) history: Arc<Mutex<History>>,
     pub(super) incarnation: Incarnation,
-    pub(super) view: Mutex<View>,
-    pub(super) visible: watch::Sender<Generation>,
-    /// Told when searches see more.
-    pub(super) shown: Notify,
-    pub(super) order: tokio::sync::Mutex<Order>,
+    pub(super) applier: Applier<ModelEngine>,
+    pub(super) pipeline: Arc<Pipeline>,
+    schema: CopySchema,
+    pub(super) order: Arc<tokio::sync::Mutex<WriteOrder>>,
+    standing: Mutex<Standing>,
 }
 
-/// What was applied.
-#[derive(Debug, Clone, Default)]
-pub(super) struct View {
-    pub(super) next: u64,
-    pub(super) documents: BTreeMap<u8, Document>,
-    /// What searches see.
-    pub(super) shown: BTreeMap<u8, Document>,
-    pub(super) is_serving: bool,
-    pub(super) leads: Option<PrimaryTerm>,
-    /// Batches that are written and wait for those before.
-    waiting: BTreeMap<u64, Vec<Operation>>,
-}
-
-/// A commit, which outlives the process.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Commit {
-    pub(super) next: u64,
-    pub(super) documents: BTreeMap<u8, Document>,
-}
-
-/// Where a primary goes on with its writes.
-#[derive(Debug, Default)]
-pub(super) struct Order {
-    pub(super) next: u64,
-    /// The latest write of each document, agreed or not.
-    pub(super) versions: BTreeMap<u8, Document>,
-    /// A batch has failed.
-    pub(super) is_uncertain: bool,
+/// What the copy is for clients.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    is_serving: bool,
+    leads: Option<PrimaryTerm>,
 }
 
 impl ModelCopy {
@@ -70,21 +60,35 @@ impl ModelCopy {
         incarnation: Incarnation,
         commit: Commit,
     ) -> Arc<Self> {
-        let view = View {
-            next: commit.next,
-            shown: commit.documents.clone(),
-            documents: commit.documents,
-            ..View::default()
+        let next = SeqNo(commit.next);
+        let (shard, copy) = (driver.shard, driver.copy);
+        let engine = ModelEngine::open(shard, copy, Arc::clone(&history), commit);
+        let leases = LeaseTerms {
+            length: Duration::ZERO,
+            quiet: Duration::ZERO,
+        };
+        let leases = Leases::new(leases, None);
+        let order = WriteOrder {
+            term: PrimaryTerm::default(),
+            next,
+            versions: VersionMap::default(),
         };
         Arc::new(Self {
             driver,
             log,
             history,
             incarnation,
-            visible: watch::Sender::new(generation(view.next)),
-            view: Mutex::new(view),
-            shown: Notify::new(),
-            order: tokio::sync::Mutex::default(),
+            applier: Applier::new(
+                Arc::new(engine),
+                next,
+                u64::MAX,
+                leases,
+                Arc::new(Grants::default()),
+            ),
+            pipeline: Arc::new(Pipeline::new()),
+            schema: schema(),
+            order: Arc::new(tokio::sync::Mutex::new(order)),
+            standing: Mutex::default(),
         })
     }
 
@@ -94,126 +98,108 @@ impl ModelCopy {
 
     /// Returns the term under which it takes writes.
     pub(super) fn leads(&self) -> Option<PrimaryTerm> {
-        self.view.lock().leads
+        self.standing.lock().leads
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
+        self.standing.lock().is_serving
     }
 
     /// Returns what a commit would hold; `None` while more is applied than shown.
     pub(super) fn commit(&self) -> Option<Commit> {
-        let view = self.view.lock();
-        let is_shown = self.visible.borrow().visible.0 == view.next;
-        is_shown.then(|| Commit {
-            next: view.next,
-            documents: view.documents.clone(),
-        })
+        self.applier.engine.commit()
+    }
+}
+
+impl WritableCopy for ModelCopy {
+    type Target = ModelEngine;
+
+    fn key(&self) -> ShardKey {
+        self.driver.shard
     }
 
-    /// Takes in a batch of `term` that is written, and applies what is due.
-    pub(super) fn offer(&self, term: PrimaryTerm, first: u64, operations: Vec<Operation>) {
-        let mut view = self.view.lock();
-        if view.leads == Some(term) && first >= view.next {
-            view.waiting.insert(first, operations);
-        }
-        loop {
-            let next = view.next;
-            let Some(operations) = view.waiting.remove(&next) else {
-                return;
-            };
-            for operation in operations {
-                self.apply_one(&mut view, operation);
-            }
-        }
+    fn log(&self) -> &Arc<dyn ShardLog> {
+        &self.log
     }
 
-    fn apply_one(&self, view: &mut View, operation: Operation) {
-        let position = view.next;
-        let mut history = self.history.lock();
-        history.applied(self.driver.copy, position, operation);
-        view.next += 1;
-        match operation.document {
-            Some(document) => {
-                let written = Document {
-                    position,
-                    operation,
-                };
-                view.documents.insert(document, written);
-            }
-            None => {
-                view.shown = view.documents.clone();
-                self.visible.send_replace(generation(view.next));
-                self.shown.notify_waiters();
-            }
-        }
+    fn driver(&self) -> Option<&Arc<CopyDriver>> {
+        Some(&self.driver)
     }
 
-    /// Returns the latest write of each document in the log, of which all below `end` was ordered.
-    async fn versions(&self, end: u64) -> Result<BTreeMap<u8, Document>, Halt> {
-        let (mut next, mut versions) = {
-            let view = self.view.lock();
-            (view.next, view.documents.clone())
-        };
-        while next < end {
-            let page = self.log.read(self.driver.shard, SeqNo(next), 1 << 20).await;
-            let page = page.map_err(|error| Halt::broken(&error))?;
-            for record in &page.records {
-                let operation = Operation::decode(&record.payload);
-                if let Some(document) = operation.document {
-                    let position = record.seq_no.0;
-                    let written = Document {
-                        position,
-                        operation,
-                    };
-                    versions.insert(document, written);
-                }
-            }
-            if page.next.0 <= next {
-                return Err(Halt::Broken(format!("its log lacks operation {next}")));
-            }
-            next = page.next.0;
-        }
-        Ok(versions)
+    fn schema(&self) -> &CopySchema {
+        &self.schema
+    }
+
+    fn applier(&self) -> &Applier<ModelEngine> {
+        &self.applier
+    }
+
+    fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    fn visible_documents(&self) -> impl VisibleDocuments {
+        Shown(self.applier.engine.state().shown)
+    }
+
+    fn kept_bytes(&self) -> usize {
+        KEPT_BYTES
+    }
+
+    fn drain(self: &Arc<Self>) {
+        let long = Instant::now() + Duration::from_secs(3_600);
+        while !self.applier.drain(long) {}
     }
 }
 
 impl CopyHost for ModelCopy {
     fn next(&self) -> SeqNo {
-        SeqNo(self.view.lock().next)
+        self.applier.next()
     }
 
     fn visible(&self) -> watch::Receiver<Generation> {
-        self.visible.subscribe()
+        self.applier.visible()
     }
 
     async fn apply(&self, payloads: Vec<Bytes>) -> Result<(), Halt> {
-        let mut view = self.view.lock();
-        for payload in &payloads {
-            self.apply_one(&mut view, Operation::decode(payload));
-        }
-        Ok(())
+        let operations = payloads.iter().map(Operation::decode);
+        let operations: Result<Vec<_>, _> = operations.collect();
+        let operations = operations.map_err(|error| Halt::Files(error.to_string()))?;
+        let applied = self.applier.offer(self.applier.next(), operations);
+        applied.map_err(|reason| Halt::Broken(reason.to_string()))
     }
 
     async fn serve(&self) -> bool {
-        self.view.lock().is_serving = true;
+        self.standing.lock().is_serving = true;
         true
     }
 
     async fn lead(&self, reign: Reign) -> Result<(), Halt> {
-        let versions = self.versions(reign.start.0).await?;
-        *self.order.lock().await = Order {
-            next: reign.start.0,
+        self.pipeline.read_again();
+        let seen = self.applier.visible().borrow().visible;
+        let versions = inherited_versions(&self.log, &self.driver, seen..reign.start).await;
+        let versions = versions.map_err(|error| match error {
+            InheritError::Gap(position) => {
+                Halt::Broken(format!("its log lacks operation {position}"))
+            }
+            InheritError::Broken(reason) => Halt::Broken(reason),
+        })?;
+        *self.order.lock().await = WriteOrder {
+            term: reign.term,
+            next: reign.start,
             versions,
-            is_uncertain: false,
         };
         self.history.lock().lead(self.life(), reign.term);
-        let mut view = self.view.lock();
-        view.is_serving = true;
-        view.leads = Some(reign.term);
+        *self.standing.lock() = Standing {
+            is_serving: true,
+            leads: Some(reign.term),
+        };
         Ok(())
     }
 
     async fn step_down(&self) {
-        let mut view = self.view.lock();
-        view.leads = None;
-        view.waiting.clear();
+        self.standing.lock().leads = None;
+        end_writes(self).await;
     }
 
     async fn damaged(&self, damage: String) -> Halt {
@@ -221,13 +207,20 @@ impl CopyHost for ModelCopy {
     }
 
     async fn closed(&self) {
-        std::future::pending::<()>().await;
+        self.applier.stopped().await;
     }
 }
 
-fn generation(visible: u64) -> Generation {
-    Generation {
-        mapping: MappingVersion(0),
-        visible: SeqNo(visible),
-    }
+/// Returns the schema of an index that takes any document as it is.
+fn schema() -> CopySchema {
+    static META: LazyLock<(Arc<IndexMeta>, Arc<AnalyzerRegistry>)> = LazyLock::new(|| {
+        let mut index = crate::testing::index(7);
+        index.mapping = Arc::new(Mapping {
+            dynamic: Dynamic::False,
+            ..Mapping::default()
+        });
+        (Arc::new(index), Arc::new(AnalyzerRegistry::builtin()))
+    });
+    let (index, analyzers) = &*META;
+    CopySchema::new(Arc::clone(index), Arc::clone(analyzers))
 }

@@ -14,9 +14,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::client::Call;
+use super::engine::Commit;
 use super::history::History;
 use super::links::{LeafPeers, Links};
-use super::model::{Commit, ModelCopy};
+use super::model::ModelCopy;
 use super::store::Store;
 use crate::NodeIdentity;
 use crate::agree::host::{CopyLoop, Standing};

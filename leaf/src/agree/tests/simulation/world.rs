@@ -14,7 +14,7 @@ use super::client::Call;
 use super::faults::{Fault, Schedule};
 use super::history::{History, Tally};
 use super::links::Links;
-use super::operation::Operation;
+use super::operation::{Change, FIELDS, Intent};
 use super::process::{Disk, Process, Surroundings, copy_of, name_of, node_of};
 use super::store::Store;
 use crate::agree::rules::Rule;
@@ -250,8 +250,8 @@ impl World {
         };
         let document = self.random.random_range(0..NUM_DOCUMENTS);
         let (leaf, call) = match self.random.random_range(0..100) {
-            0..45 => (leader, Call::Write(self.operations())),
-            45..48 => (anybody, Call::Write(self.operations())),
+            0..45 => (leader, Call::Write(self.intents())),
+            45..48 => (anybody, Call::Write(self.intents())),
             48..70 => {
                 let floor = self.around.history.lock().floor(document);
                 (leader, Call::Read(document, floor))
@@ -275,16 +275,31 @@ impl World {
         }
     }
 
-    fn operations(&mut self) -> Vec<Operation> {
+    fn intents(&mut self) -> Vec<Intent> {
         let num = self.random.random_range(1..=3);
-        let operations = (0..num).map(|_| {
-            self.num_operations += 1;
-            Operation {
-                number: self.num_operations,
-                document: Some(self.random.random_range(0..NUM_DOCUMENTS)),
-            }
-        });
-        operations.collect()
+        (0..num).map(|_| self.intent()).collect()
+    }
+
+    fn intent(&mut self) -> Intent {
+        self.num_operations += 1;
+        let document = self.random.random_range(0..NUM_DOCUMENTS);
+        let change = match self.random.random_range(0..10) {
+            0..4 => Change::Put,
+            4..6 => Change::Create,
+            6..8 => Change::Update(self.random.random_range(0..FIELDS.len())),
+            _ => Change::Delete,
+        };
+        let mut history = self.around.history.lock();
+        let is_conditional = change != Change::Create && self.random.random_bool(0.4);
+        let expected = is_conditional.then(|| history.latest(document)).flatten();
+        let intent = Intent {
+            number: self.num_operations,
+            document,
+            change,
+            expected,
+        };
+        history.asked.insert(intent.number, intent);
+        intent
     }
 
     /// Makes a durable commit of what a leaf shows.
