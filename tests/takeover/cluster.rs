@@ -111,13 +111,44 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends a leaf as `kill -9` does.
-    pub(crate) fn kill(&mut self, leaf: &str) -> Result<()> {
-        self.signal(leaf, "-KILL")?;
-        if let Some(mut child) = self.own.remove(leaf) {
+    /// Ends a process as `kill -9` does.
+    pub(crate) fn kill(&mut self, name: &str) -> Result<()> {
+        self.signal(name, "-KILL")?;
+        if let Some(mut child) = self.own.remove(name) {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// Returns the command line of a process that runs.
+    pub(crate) fn command_of(&self, name: &str) -> Result<Vec<String>> {
+        let pid = self.pids.get(name).context("no such process")?;
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+        Ok(line.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    /// Starts a process that has ended by the command line that it had.
+    pub(crate) fn start_as_before(&mut self, name: &str, command: &[String]) -> Result<()> {
+        let (program, arguments) = command.split_first().context("a command")?;
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        self.pids.insert(name.to_owned(), child.id());
+        self.own.insert(name.to_owned(), child);
+        Ok(())
+    }
+
+    /// Returns the folder of all that is kept.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Returns the configuration of a leaf.
+    pub(crate) fn config(&self, leaf: &str) -> PathBuf {
+        self.data().join(format!("{leaf}.toml"))
     }
 
     /// Asks a leaf to stop, and waits until it has.
@@ -139,14 +170,14 @@ impl Cluster {
 
     /// Starts a leaf that has ended on the folder that it had.
     pub(crate) fn start_again(&mut self, leaf: &str) -> Result<()> {
-        let data = self.folder.path().join("data");
+        let data = self.data();
         let log = File::options()
             .append(true)
             .create(true)
             .open(data.join(format!("{leaf}.again.log")))?;
         let child = Command::new(binary()?)
             .args(["leaf", "--stop-with-input", "--config"])
-            .arg(data.join(format!("{leaf}.toml")))
+            .arg(self.config(leaf))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)

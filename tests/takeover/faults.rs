@@ -1,87 +1,180 @@
 //! Which faults there are, and a walk of them by a seed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use gleaner_datasets::Random;
+use gleaner_testkit::proxy::Fault as LinkFault;
 use tokio::time::sleep;
 
 use super::clients::Clients;
 use super::cluster::{Cluster, LEAVES};
+use super::etcd::KilledMember;
+use super::links::Links;
 
-/// The longest that a leaf stands still, milliseconds: longer than its lease.
+/// The longest that a leaf stands still, or is cut off, milliseconds: longer than its lease.
 const MAX_STILL_MS: u64 = 8_000;
 
 /// Of so many faults one comes before the leaf of the last one is back in sync.
 const OVERLAPS: u64 = 3;
 
-/// What is done to a leaf.
-#[derive(Debug, Clone, Copy)]
+/// What is done to a leaf, or to what is around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     /// It ends as `kill -9` does.
     Killed,
     /// It is stopped in its tracks for a while.
-    Still(Duration),
+    Still,
     /// It stops in order.
     Stopped,
+    /// Nothing passes between it and other leaves, nor the etcd, for a while.
+    CutOff,
+    /// It does not reach one other leaf, which may reach it.
+    LinkCut,
+    /// It does not reach the etcd.
+    EtcdCut,
+    /// The member that leads the etcd ends as `kill -9` does.
+    EtcdLeaderKilled,
 }
 
-impl Fault {
-    fn drawn(random: &mut Random) -> Self {
-        match random.below(3) {
-            0 => Self::Killed,
-            1 => Self::Still(Duration::from_millis(200 + random.below(MAX_STILL_MS))),
-            _ => Self::Stopped,
+const FAULTS: [Fault; 7] = [
+    Fault::Killed,
+    Fault::Still,
+    Fault::Stopped,
+    Fault::CutOff,
+    Fault::LinkCut,
+    Fault::EtcdCut,
+    Fault::EtcdLeaderKilled,
+];
+
+/// A fault as it goes on.
+struct Struck {
+    fault: Fault,
+    leaf: &'static str,
+    lasts: Duration,
+    member: Option<KilledMember>,
+}
+
+/// What faults strike.
+pub(crate) struct Walk<'a> {
+    pub(crate) cluster: &'a mut Cluster,
+    pub(crate) links: &'a Links,
+    pub(crate) clients: &'a Clients,
+    pub(crate) random: &'a mut Random,
+    /// Faults to come, in their order: each kind once before any comes again.
+    pub(crate) bag: Bag,
+}
+
+/// Faults to come, and how many of each kind there were.
+#[derive(Default)]
+pub(crate) struct Bag {
+    next: Vec<Fault>,
+    drawn: BTreeMap<Fault, usize>,
+}
+
+impl Bag {
+    fn draw(&mut self, random: &mut Random) -> Fault {
+        if self.next.is_empty() {
+            self.next = FAULTS.to_vec();
         }
+        let at = random.below(self.next.len() as u64) as usize;
+        let fault = self.next.swap_remove(at);
+        *self.drawn.entry(fault).or_default() += 1;
+        fault
+    }
+}
+
+impl Walk<'_> {
+    /// Strikes so many times, each while the clients write; at the end all copies are in sync. Returns how many faults of
+    /// each kind there were.
+    pub(crate) async fn go(mut self, num_faults: usize) -> Result<BTreeMap<String, usize>> {
+        let mut num_struck = 0;
+        while num_struck < num_faults {
+            let first = self.random.below(LEAVES.len() as u64) as usize;
+            let struck = self.strike(first).await?;
+            num_struck += 1;
+            // Another copy of each shard is in sync: it takes over.
+            if !struck.is_passing() {
+                self.clients.until_all_acknowledge().await?;
+            }
+            if num_struck < num_faults && self.random.below(OVERLAPS) == 0 {
+                let other = self.strike((first + 1) % LEAVES.len()).await?;
+                num_struck += 1;
+                self.mend(other).await?;
+            }
+            self.mend(struck).await?;
+            self.cluster.until_green().await?;
+            self.clients.until_all_acknowledge().await?;
+        }
+        let drawn = self.bag.drawn.into_iter();
+        Ok(drawn
+            .map(|(fault, num)| (format!("{fault:?}"), num))
+            .collect())
     }
 
-    async fn strike(self, cluster: &mut Cluster, leaf: &str) -> Result<()> {
-        match self {
-            Self::Killed => cluster.kill(leaf),
-            Self::Still(_) => cluster.signal(leaf, "-STOP"),
-            Self::Stopped => cluster.stop(leaf).await,
-        }
-    }
-
-    async fn mend(self, cluster: &mut Cluster, leaf: &str) -> Result<()> {
-        match self {
-            Self::Killed | Self::Stopped => cluster.start_again(leaf),
-            Self::Still(lasts) => {
-                // How long it stands still is the fault.
-                sleep(lasts).await;
-                cluster.signal(leaf, "-CONT")
+    async fn strike(&mut self, leaf: usize) -> Result<Struck> {
+        let mut struck = Struck {
+            fault: self.bag.draw(self.random),
+            leaf: LEAVES[leaf],
+            lasts: Duration::from_millis(200 + self.random.below(MAX_STILL_MS)),
+            member: None,
+        };
+        match struck.fault {
+            Fault::Killed => self.cluster.kill(struck.leaf)?,
+            Fault::Still => self.cluster.signal(struck.leaf, "-STOP")?,
+            Fault::Stopped => self.cluster.stop(struck.leaf).await?,
+            Fault::CutOff | Fault::LinkCut | Fault::EtcdCut => {
+                let kinds = [LinkFault::Stall, LinkFault::Swallow, LinkFault::Reset];
+                let kind = kinds[self.random.below(kinds.len() as u64) as usize];
+                self.links.set(kind, |from, to| struck.cuts(from, to));
+            }
+            Fault::EtcdLeaderKilled => {
+                struck.member = Some(KilledMember::leader(self.cluster).await?);
             }
         }
+        Ok(struck)
+    }
+
+    async fn mend(&mut self, struck: Struck) -> Result<()> {
+        if struck.is_passing() {
+            // How long it lasts is the fault.
+            sleep(struck.lasts).await;
+        }
+        match struck.fault {
+            Fault::Killed | Fault::Stopped => self.cluster.start_again(struck.leaf),
+            Fault::Still => self.cluster.signal(struck.leaf, "-CONT"),
+            Fault::CutOff | Fault::LinkCut | Fault::EtcdCut => {
+                let cuts = |from: &str, to: &str| struck.cuts(from, to);
+                self.links.set(LinkFault::None, cuts);
+                Ok(())
+            }
+            Fault::EtcdLeaderKilled => match struck.member {
+                Some(member) => member.start_again(self.cluster),
+                None => Ok(()),
+            },
+        }
     }
 }
 
-/// Strikes leaves so many times, each while the clients write; at the end all copies are in sync.
-pub(crate) async fn walk(
-    cluster: &mut Cluster,
-    clients: &Clients,
-    random: &mut Random,
-    num_faults: usize,
-) -> Result<()> {
-    let mut num_struck = 0;
-    while num_struck < num_faults {
-        let first = random.below(LEAVES.len() as u64) as usize;
-        let fault = Fault::drawn(random);
-        fault.strike(cluster, LEAVES[first]).await?;
-        num_struck += 1;
-        // Another copy of each shard is in sync: it takes over.
-        if !matches!(fault, Fault::Still(_)) {
-            clients.until_all_acknowledge().await?;
-        }
-        if num_struck < num_faults && random.below(OVERLAPS) == 0 {
-            let second = LEAVES[(first + 1) % LEAVES.len()];
-            let other = Fault::drawn(random);
-            other.strike(cluster, second).await?;
-            num_struck += 1;
-            other.mend(cluster, second).await?;
-        }
-        fault.mend(cluster, LEAVES[first]).await?;
-        cluster.until_green().await?;
-        clients.until_all_acknowledge().await?;
+impl Struck {
+    /// Ends by itself: what it holds up goes on then, if not before.
+    fn is_passing(&self) -> bool {
+        !matches!(
+            self.fault,
+            Fault::Killed | Fault::Stopped | Fault::EtcdLeaderKilled
+        )
     }
-    Ok(())
+
+    /// Is the link that `from` has made to `to` cut?
+    fn cuts(&self, from: &str, to: &str) -> bool {
+        let next = LEAVES.iter().position(|leaf| *leaf == self.leaf);
+        let next = next.map_or(LEAVES[0], |at| LEAVES[(at + 1) % LEAVES.len()]);
+        match self.fault {
+            Fault::CutOff => from == self.leaf || to == self.leaf,
+            Fault::LinkCut => from == self.leaf && to == next,
+            Fault::EtcdCut => from == self.leaf && to.starts_with("etcd-"),
+            _ => false,
+        }
+    }
 }

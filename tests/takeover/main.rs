@@ -6,7 +6,9 @@
 
 mod clients;
 mod cluster;
+mod etcd;
 mod faults;
+mod links;
 mod registers;
 mod service;
 
@@ -21,10 +23,12 @@ use serde_json::json;
 
 use clients::Clients;
 use cluster::{Cluster, Copy};
+use faults::{Bag, Walk};
+use links::Links;
 use registers::Registers;
 
 /// Faults of a walk: reduced, and in full.
-const NUM_FAULTS: (usize, usize) = (4, 300);
+const NUM_FAULTS: (usize, usize) = (7, 300);
 
 /// Returns whether there is no etcd to run, which is told then.
 fn is_without_etcd(test: &str) -> Result<bool> {
@@ -130,10 +134,18 @@ async fn failing_leaves_lose_nothing_and_serve_nothing_old() -> Result<()> {
     let mut random = Random::new(run::seed());
     let num_faults = run::sized(NUM_FAULTS.0, NUM_FAULTS.1);
     let mut cluster = started(4).await?;
+    let links = Links::lay(&mut cluster).await?;
     let registers = Registers::start(&cluster).await?;
     let clients = Clients::start(cluster.root());
     clients.until_acknowledged(100).await?;
-    faults::walk(&mut cluster, &clients, &mut random, num_faults).await?;
+    let walk = Walk {
+        cluster: &mut cluster,
+        links: &links,
+        clients: &clients,
+        random: &mut random,
+        bag: Bag::default(),
+    };
+    let kinds = walk.go(num_faults).await?;
     let readings = registers.end().await?;
     let (acknowledged, unknown) = (clients.num_acknowledged(), clients.num_unknown());
     // It fails where something that was acknowledged is lost or there twice.
@@ -148,6 +160,7 @@ async fn failing_leaves_lose_nothing_and_serve_nothing_old() -> Result<()> {
         "faults",
         &json!({
             "faults": num_faults,
+            "kinds": kinds,
             "acknowledged": acknowledged,
             "outcome_unknown": unknown,
             "reads": reads,

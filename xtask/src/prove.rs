@@ -118,8 +118,8 @@ const TIERS: &[Tier] = &[
         name: "faults",
         package: "gleaner-tests",
         target: Target::Test("takeover"),
-        proves: "300 times a leaf of a cluster on etcd is killed, stands still or stops: nothing acknowledged is lost, \
-                 nothing is written twice, no number is read that is older than one known before; restarts of all leaves \
+        proves: "300 times a leaf of a cluster on etcd is killed, stands still, stops or is cut off, or the etcd's \
+                 leader is killed: nothing acknowledged is lost, nothing is written twice, no number is read that is older than one known before; restarts of all leaves \
                  and an etcd that stands still fail nothing, kills fail no search",
     },
     Tier {
