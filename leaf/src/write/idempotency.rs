@@ -18,8 +18,10 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::copy::shard::Shard;
 use crate::fault::log_fault;
-use crate::write::{Primary, WriteOrder, stopped};
-use again::{Batch, BatchRecords};
+use crate::write::writable::WritableCopy;
+use crate::write::{Outcomes, Primary, WriteOrder, stopped};
+use again::BatchRecords;
+pub(crate) use again::{Batch, answers};
 pub(crate) use answers::RequestAnswers;
 
 /// Largest page read from the log at once, in bytes.
@@ -54,15 +56,7 @@ impl Primary {
                 // It may still be on its way into the index of this copy.
                 let applied = shard.applier.wait_applied(appended.last.next()).await;
                 applied.map_err(|reason| stopped(shard.key, &reason))?;
-                let recorded = self.recorded(appended).await.map_err(fault)?;
-                let untold = recorded.as_ref().map(again::untold).unwrap_or_default();
-                let earlier = self.earlier(appended.first, &untold);
-                let earlier = earlier.await.map_err(fault)?;
-                let batch = Batch {
-                    appended,
-                    recorded,
-                    earlier,
-                };
+                let batch = batch_of(&**shard, appended).await.map_err(fault)?;
                 answered_by_log(shard, order, batch, items).await?
             }
         };
@@ -72,24 +66,40 @@ impl Primary {
             duplicate: true,
         }))
     }
+}
 
-    /// Returns what the log still holds of a batch; `None` when that is not all of it.
-    async fn recorded(&self, appended: Appended) -> Result<Option<BatchRecords>, LogError> {
-        let shard = &self.shard;
-        let mut recorded = BatchRecords::new();
-        let mut from = appended.first;
-        while from <= appended.last {
-            let page = shard.log().read(shard.key, from, PAGE_BYTES).await?;
-            if page.first_available > from || page.records.is_empty() {
-                return Ok(None);
-            }
-            for record in page.records.iter().filter(|r| r.seq_no <= appended.last) {
-                again::note(&mut recorded, record.seq_no, &record.payload);
-            }
-            from = page.next;
+/// Returns a batch that the log took before, with what it still tells of it.
+pub(crate) async fn batch_of(
+    copy: &impl WritableCopy,
+    appended: Appended,
+) -> Result<Batch, LogError> {
+    let recorded = recorded(copy, appended).await?;
+    let untold = recorded.as_ref().map(again::untold).unwrap_or_default();
+    Ok(Batch {
+        appended,
+        recorded,
+        earlier: earlier::earlier(copy, appended.first, &untold).await?,
+    })
+}
+
+/// Returns what the log still holds of a batch; `None` when that is not all of it.
+async fn recorded(
+    copy: &impl WritableCopy,
+    appended: Appended,
+) -> Result<Option<BatchRecords>, LogError> {
+    let mut recorded = BatchRecords::new();
+    let mut from = appended.first;
+    while from <= appended.last {
+        let page = copy.log().read(copy.key(), from, PAGE_BYTES).await?;
+        if page.first_available > from || page.records.is_empty() {
+            return Ok(None);
         }
-        Ok(Some(recorded))
+        for record in page.records.iter().filter(|r| r.seq_no <= appended.last) {
+            again::note(&mut recorded, record.seq_no, &record.payload);
+        }
+        from = page.next;
     }
+    Ok(Some(recorded))
 }
 
 async fn answered_by_log(
@@ -97,10 +107,9 @@ async fn answered_by_log(
     order: OwnedMutexGuard<WriteOrder>,
     batch: Batch,
     items: &Arc<Vec<WriteItem>>,
-) -> Result<answers::Items, LeafFault> {
+) -> Result<Outcomes, LeafFault> {
     let (key, shard, items) = (shard.key, Arc::clone(shard), Arc::clone(items));
-    let answering =
-        tokio::task::spawn_blocking(move || again::answers(&shard, &order, batch, &items));
+    let answering = tokio::task::spawn_blocking(move || answers(&*shard, &order, batch, &items));
     answering.await.unwrap_or_else(|error| {
         Err(LeafFault::Internal {
             shard: key,

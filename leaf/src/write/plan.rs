@@ -217,8 +217,9 @@ impl Planner<'_> {
                 Written::InLog => self.batch.learnt.contents.get(&latest.seq_no).cloned(),
             });
         }
-        let found = self.visible.find_content(id);
-        found.map_err(|error| self.internal(&error))
+        let found = self.visible.find_document(id);
+        let found = found.map_err(|error| self.internal(&error))?;
+        Ok(found.map(|(_, content)| content))
     }
 
     fn internal(&self, error: &EngineError) -> LeafFault {

@@ -9,6 +9,7 @@ use gleaner_engine::copy::ShardIndex;
 use gleaner_engine::{EngineError, View};
 use gleaner_log::{LogError, ShardLog};
 use gleaner_model::{DocumentId, SeqNo, ShardKey};
+use gleaner_proto::LeafFault;
 
 use super::condition::KnownDocument;
 use super::versions::Content;
@@ -17,6 +18,7 @@ use crate::copy::applier::{Applier, ApplyTarget};
 use crate::copy::pipeline::{Pipeline, PipelineState};
 use crate::copy::schema::CopySchema;
 use crate::copy::shard::Shard;
+use crate::fault::copy_fault;
 
 /// The part of the version map's bound up to which it keeps documents: what is read or updated again
 /// soon after it was written.
@@ -27,8 +29,11 @@ pub(crate) trait VisibleDocuments {
     /// Returns what is known of the live document of `id`.
     fn find_known(&self, id: &DocumentId) -> Result<Option<KnownDocument>, EngineError>;
 
-    /// Returns the live document of `id`.
-    fn find_content(&self, id: &DocumentId) -> Result<Option<Content>, EngineError>;
+    /// Returns the live document of `id`, and what is known of it.
+    fn find_document(
+        &self,
+        id: &DocumentId,
+    ) -> Result<Option<(KnownDocument, Content)>, EngineError>;
 }
 
 impl VisibleDocuments for Arc<View> {
@@ -42,11 +47,23 @@ impl VisibleDocuments for Arc<View> {
         }))
     }
 
-    fn find_content(&self, id: &DocumentId) -> Result<Option<Content>, EngineError> {
+    fn find_document(
+        &self,
+        id: &DocumentId,
+    ) -> Result<Option<(KnownDocument, Content)>, EngineError> {
         let found = self.find(id)?;
-        Ok(found.map(|found| Content {
-            routing: found.routing,
-            source: found.source,
+        Ok(found.map(|found| {
+            let known = KnownDocument {
+                seq_no: found.seq_no,
+                term: found.term,
+                version: found.version,
+                is_deleted: false,
+            };
+            let content = Content {
+                routing: found.routing,
+                source: found.source,
+            };
+            (known, content)
         }))
     }
 }
@@ -72,6 +89,9 @@ pub(crate) trait WritableCopy: Send + Sync + 'static {
 
     /// Returns what searches see by now.
     fn visible_documents(&self) -> impl VisibleDocuments;
+
+    /// Returns the fault of a document that could not be read.
+    fn read_fault(&self, error: &EngineError) -> LeafFault;
 
     /// Returns the bytes of documents that the version map keeps: the log has the others.
     fn kept_bytes(&self) -> usize;
@@ -134,6 +154,10 @@ impl WritableCopy for Shard {
 
     fn visible_documents(&self) -> impl VisibleDocuments {
         self.engine().view()
+    }
+
+    fn read_fault(&self, error: &EngineError) -> LeafFault {
+        copy_fault(self, error)
     }
 
     fn kept_bytes(&self) -> usize {

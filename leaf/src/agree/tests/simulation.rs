@@ -73,6 +73,7 @@ fn faults_break_no_promise() {
     for (what, num) in [
         ("acknowledged", tally.num_acknowledged / 100),
         ("conflicts", tally.num_conflicts / 50),
+        ("requests sent again", tally.num_again / 5),
         ("reads", tally.num_reads / 50),
         (
             "unflagged searches",

@@ -14,15 +14,13 @@ use gleaner_proto::write::{
     Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome, WriteResult,
 };
 
-use super::answers::Items;
 use super::earlier::{Earlier, Was};
-use crate::copy::shard::Shard;
-use crate::fault::copy_fault;
-use crate::write::WriteOrder;
 use crate::write::condition::{KnownDocument, exists, refusal};
 use crate::write::fields::document_fault;
 use crate::write::update::{self, MergeResult};
 use crate::write::versions::{Content, Written};
+use crate::write::writable::{VisibleDocuments, WritableCopy};
+use crate::write::{Outcomes, WriteOrder};
 
 /// The records of a batch by document, in order. Results say no more than whether something was put or
 /// removed.
@@ -53,7 +51,7 @@ pub(super) fn note(recorded: &mut BatchRecords, seq_no: SeqNo, payload: &Bytes) 
 }
 
 /// A batch that the log took before.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     pub(super) appended: Appended,
     /// `None` when the records are trimmed: then documents tell.
     pub(super) recorded: Option<BatchRecords>,
@@ -62,14 +60,14 @@ pub(super) struct Batch {
 }
 
 /// Answers the items of a batch. Blocks: documents are read.
-pub(super) fn answers(
-    shard: &Shard,
+pub(crate) fn answers(
+    copy: &impl WritableCopy,
     order: &WriteOrder,
     batch: Batch,
     items: &[WriteItem],
-) -> Result<Items, LeafFault> {
+) -> Result<Outcomes, LeafFault> {
     let mut again = Again {
-        shard,
+        copy,
         order,
         batch,
         left: HashMap::new(),
@@ -80,8 +78,8 @@ pub(super) fn answers(
 
 type Outcome = Result<WriteOutcome, WriteFault>;
 
-struct Again<'a> {
-    shard: &'a Shard,
+struct Again<'a, C> {
+    copy: &'a C,
     order: &'a WriteOrder,
     batch: Batch,
     /// What the items so far left of their documents.
@@ -121,7 +119,7 @@ impl Before {
     }
 }
 
-impl Again<'_> {
+impl<C: WritableCopy> Again<'_, C> {
     fn answer(&mut self, item: &WriteItem) -> Result<Outcome, LeafFault> {
         let before = self.before(&item.id)?;
         let outcome = match self.written(item, &before)? {
@@ -188,17 +186,9 @@ impl Again<'_> {
             };
             return Ok(Some((KnownDocument::from(latest), source)));
         }
-        let found = self.shard.engine().view().find(id);
-        let found = found.map_err(|error| copy_fault(self.shard, &error))?;
-        Ok(found.map(|found| {
-            let known = KnownDocument {
-                seq_no: found.seq_no,
-                term: found.term,
-                version: found.version,
-                is_deleted: false,
-            };
-            (known, Some(found.source))
-        }))
+        let found = self.copy.visible_documents().find_document(id);
+        let found = found.map_err(|error| self.copy.read_fault(&error))?;
+        Ok(found.map(|(known, content)| (known, Some(content.source))))
     }
 
     /// Returns what became of an item that was applied.
@@ -285,14 +275,9 @@ impl Again<'_> {
 
     /// Refuses a document that does not fit the mapping.
     fn check(&self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
-        let most_nested = self
-            .shard
-            .schema
-            .index
-            .load()
-            .settings
-            .nested_objects_limit();
-        let parser = self.shard.schema.parser.load().within(most_nested);
+        let schema = self.copy.schema();
+        let most_nested = schema.index.load().settings.nested_objects_limit();
+        let parser = schema.parser.load().within(most_nested);
         let fits = parser.has_new_fields(item.id.as_str(), source);
         fits.map(drop).map_err(|error| document_fault(&error))
     }

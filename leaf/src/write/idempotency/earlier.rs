@@ -10,8 +10,8 @@ use gleaner_log::LogError;
 use gleaner_model::{DocumentId, Operation, OperationKind, SeqNo};
 
 use super::PAGE_BYTES;
-use crate::write::Primary;
 use crate::write::condition::KnownDocument;
+use crate::write::writable::WritableCopy;
 
 /// Records in front of a batch that are looked at, and their bytes: when they make more, nothing is told.
 const MAX_RECORDS: u64 = 16 << 10;
@@ -72,37 +72,34 @@ impl Earlier {
     }
 }
 
-impl Primary {
-    /// Looks at the records in front of `first` for the documents `wanted`.
-    pub(super) async fn earlier(
-        &self,
-        first: SeqNo,
-        wanted: &HashSet<DocumentId>,
-    ) -> Result<Earlier, LogError> {
-        let shard = &self.shard;
-        let mut earlier = Earlier::default();
-        if wanted.is_empty() {
-            return Ok(earlier);
-        }
-        let mut from = SeqNo(first.0.saturating_sub(MAX_RECORDS));
-        earlier.is_whole = from == SeqNo(0);
-        let mut bytes = 0;
-        while from < first {
-            let page = shard.log().read(shard.key, from, PAGE_BYTES).await?;
-            if page.first_available > from {
-                earlier.is_whole = false;
-                from = page.first_available;
-                continue;
-            }
-            bytes += page.records.iter().map(|r| r.payload.len()).sum::<usize>();
-            if page.records.is_empty() || bytes > MAX_BYTES {
-                return Ok(Earlier::default());
-            }
-            for record in page.records.iter().filter(|r| r.seq_no < first) {
-                earlier.note(wanted, record.seq_no, &record.payload);
-            }
-            from = page.next;
-        }
-        Ok(earlier)
+/// Looks at the records in front of `first` for the documents `wanted`.
+pub(super) async fn earlier(
+    copy: &impl WritableCopy,
+    first: SeqNo,
+    wanted: &HashSet<DocumentId>,
+) -> Result<Earlier, LogError> {
+    let mut earlier = Earlier::default();
+    if wanted.is_empty() {
+        return Ok(earlier);
     }
+    let mut from = SeqNo(first.0.saturating_sub(MAX_RECORDS));
+    earlier.is_whole = from == SeqNo(0);
+    let mut bytes = 0;
+    while from < first {
+        let page = copy.log().read(copy.key(), from, PAGE_BYTES).await?;
+        if page.first_available > from {
+            earlier.is_whole = false;
+            from = page.first_available;
+            continue;
+        }
+        bytes += page.records.iter().map(|r| r.payload.len()).sum::<usize>();
+        if page.records.is_empty() || bytes > MAX_BYTES {
+            return Ok(Earlier::default());
+        }
+        for record in page.records.iter().filter(|r| r.seq_no < first) {
+            earlier.note(wanted, record.seq_no, &record.payload);
+        }
+        from = page.next;
+    }
+    Ok(earlier)
 }

@@ -198,12 +198,15 @@ impl VisibleDocuments for Shown {
         }))
     }
 
-    fn find_content(&self, id: &DocumentId) -> Result<Option<Content>, EngineError> {
-        let found = self.0.get(&document_of(id));
-        Ok(found.map(|found| Content {
+    fn find_document(
+        &self,
+        id: &DocumentId,
+    ) -> Result<Option<(KnownDocument, Content)>, EngineError> {
+        let content = self.0.get(&document_of(id)).map(|found| Content {
             routing: found.routing.clone(),
             source: found.source.clone(),
-        }))
+        });
+        Ok(self.find_known(id)?.zip(content))
     }
 }
 

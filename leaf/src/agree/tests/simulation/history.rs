@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use gleaner_model::{CopyId, Entry, Incarnation, PrimaryTerm};
 use gleaner_proto::write::{WriteFault, WriteOutcome};
 
+use super::client::{Answer, Request};
 use super::engine::Documents;
 use super::operation::{Change, Intent, Latest, Record};
 use super::replay;
-use crate::write::Outcomes;
 
 /// What a search of a copy was answered with.
 pub(super) struct SearchAnswer<'a> {
@@ -50,6 +50,8 @@ pub(super) struct Tally {
     pub(super) num_acknowledged: u64,
     pub(super) num_unknown: u64,
     pub(super) num_conflicts: u64,
+    /// Requests that were written before, and are answered again.
+    pub(super) num_again: u64,
     pub(super) num_refused: u64,
     pub(super) num_reads: u64,
     pub(super) num_searches: u64,
@@ -65,6 +67,7 @@ impl Tally {
         self.num_acknowledged += other.num_acknowledged;
         self.num_unknown += other.num_unknown;
         self.num_conflicts += other.num_conflicts;
+        self.num_again += other.num_again;
         self.num_refused += other.num_refused;
         self.num_reads += other.num_reads;
         self.num_searches += other.num_searches;
@@ -158,22 +161,20 @@ impl History {
         self.settle(position, record.number, "applied");
     }
 
-    /// A client was told what became of its writes, which were planned by all that stood below `first`.
-    pub(super) fn answer(
-        &mut self,
-        copy: CopyId,
-        first: u64,
-        intents: &[Intent],
-        outcomes: &Outcomes,
-    ) {
+    /// A client was told what became of its writes.
+    pub(super) fn answer(&mut self, copy: CopyId, intents: &[Intent], answer: &Answer) {
+        let outcomes = &answer.outcomes;
         self.note(|| format!("{} answers {intents:?} with {outcomes:?}", short(copy)));
-        let mut planned_at = first;
+        self.tally.num_again += u64::from(answer.is_again);
+        let mut planned_at = answer.planned_at;
         for (intent, outcome) in intents.iter().zip(outcomes) {
             match outcome {
                 Ok(outcome) => {
                     self.acknowledge(intent, outcome);
                     planned_at = outcome.seq_no.0 + 1;
                 }
+                // By then others may have written: what it is refused with says that it was sent before.
+                Err(WriteFault::VersionConflict { .. }) if answer.is_again => {}
                 Err(WriteFault::VersionConflict { .. } | WriteFault::DocumentMissing { .. }) => {
                     let intent = *intent;
                     self.conflicts.push(Conflict { intent, planned_at });
@@ -188,7 +189,11 @@ impl History {
     fn acknowledge(&mut self, intent: &Intent, outcome: &WriteOutcome) {
         let position = outcome.seq_no.0;
         self.settle(position, intent.number, "acknowledged");
-        self.written.insert(intent.number, outcome.clone());
+        let told = self.written.entry(intent.number);
+        let told = told.or_insert_with(|| outcome.clone()).clone();
+        if (told.seq_no, told.version) != (outcome.seq_no, outcome.version) {
+            self.break_promise(format!("{intent:?} was {told:?}, and is {outcome:?}"));
+        }
         self.note_newest(intent.document, position);
         let latest = Latest {
             position,
@@ -212,14 +217,15 @@ impl History {
     }
 
     /// A client was told that its writes are not written.
-    pub(super) fn refuse(&mut self, intents: &[Intent]) {
-        for intent in intents {
+    pub(super) fn refuse(&mut self, request: &Request) {
+        self.tally.num_refused += 1;
+        // One with a key may be sent again, or have been: that is written then.
+        for intent in request.intents.iter().filter(|_| request.key.is_none()) {
             self.refused.insert(intent.number);
             if self.settled.values().any(|number| *number == intent.number) {
                 self.break_promise(format!("{intent:?} is refused, and was applied"));
             }
         }
-        self.tally.num_refused += 1;
     }
 
     /// A life of a copy leads a term.

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
+use gleaner_engine::EngineError;
 use gleaner_leases::Grants;
 use gleaner_log::ShardLog;
 use gleaner_model::{
     Dynamic, Generation, Incarnation, IndexMeta, Mapping, Operation, PrimaryTerm, SeqNo, ShardKey,
 };
+use gleaner_proto::LeafFault;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -22,7 +24,9 @@ use crate::copy::applier::Applier;
 use crate::copy::lease::{LeaseTerms, Leases};
 use crate::copy::pipeline::Pipeline;
 use crate::copy::schema::CopySchema;
+use crate::fault::engine_fault;
 use crate::replicate::halt::Halt;
+use crate::write::idempotency::RequestAnswers;
 use crate::write::inherited::{InheritError, inherited_versions};
 use crate::write::versions::VersionMap;
 use crate::write::writable::{VisibleDocuments, WritableCopy};
@@ -41,6 +45,8 @@ pub(super) struct ModelCopy {
     pub(super) pipeline: Arc<Pipeline>,
     schema: CopySchema,
     pub(super) order: Arc<tokio::sync::Mutex<WriteOrder>>,
+    /// Answers to requests that may be sent again.
+    pub(super) answers: RequestAnswers,
     standing: Mutex<Standing>,
 }
 
@@ -88,6 +94,7 @@ impl ModelCopy {
             pipeline: Arc::new(Pipeline::new()),
             schema: schema(),
             order: Arc::new(tokio::sync::Mutex::new(order)),
+            answers: RequestAnswers::default(),
             standing: Mutex::default(),
         })
     }
@@ -140,6 +147,10 @@ impl WritableCopy for ModelCopy {
 
     fn visible_documents(&self) -> impl VisibleDocuments {
         Shown(self.applier.engine.state().shown)
+    }
+
+    fn read_fault(&self, error: &EngineError) -> LeafFault {
+        engine_fault(self.driver.shard, error)
     }
 
     fn kept_bytes(&self) -> usize {

@@ -26,10 +26,14 @@ type States = Vec<State>;
 /// What is not as it was said.
 pub(super) fn check(history: &History, log: &BTreeMap<u64, Record>) -> Result<(), String> {
     let mut documents: BTreeMap<u8, States> = BTreeMap::new();
+    let mut positions = BTreeMap::new();
     for (position, record) in log {
         let Some(written) = record.written else {
             continue;
         };
+        if let Some(before) = positions.insert(record.number, *position) {
+            return Err(format!("{record:?} is at {before} and at {position}"));
+        }
         let states = documents.entry(written.document).or_default();
         let state = State {
             position: *position,

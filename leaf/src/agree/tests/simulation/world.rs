@@ -1,6 +1,6 @@
 //! A run: leaves, clients and faults, millisecond by millisecond, as a seed decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::client::Call;
+use super::client::{Call, Request};
 use super::faults::{Fault, Schedule};
 use super::history::{History, Tally};
 use super::links::Links;
@@ -24,6 +24,9 @@ const HEALING_MS: u64 = 30_000;
 
 /// Documents that are written.
 const NUM_DOCUMENTS: u8 = 6;
+
+/// Requests that may be sent again.
+const MAX_SENT: usize = 8;
 
 /// A leaf and what is the matter with it.
 pub(super) struct Place {
@@ -46,6 +49,8 @@ pub(super) struct World {
     pub(super) now_ms: u64,
     next_call_ms: u64,
     num_operations: u64,
+    /// Requests with a key, which may be sent again.
+    sent: VecDeque<Request>,
     /// Writes that were acknowledged before all faults were over.
     pub(super) acknowledged_before: u64,
     /// Leaves that clients only read at: what waits to be agreed would hold up their reads.
@@ -145,6 +150,7 @@ impl World {
             now_ms: 0,
             next_call_ms: 0,
             num_operations: 0,
+            sent: VecDeque::new(),
             acknowledged_before: 0,
             only_read: BTreeSet::new(),
             is_quiet: false,
@@ -250,8 +256,8 @@ impl World {
         };
         let document = self.random.random_range(0..NUM_DOCUMENTS);
         let (leaf, call) = match self.random.random_range(0..100) {
-            0..45 => (leader, Call::Write(self.intents())),
-            45..48 => (anybody, Call::Write(self.intents())),
+            0..45 => (leader, Call::Write(self.request())),
+            45..48 => (anybody, Call::Write(self.request())),
             48..70 => {
                 let floor = self.around.history.lock().floor(document);
                 (leader, Call::Read(document, floor))
@@ -275,9 +281,27 @@ impl World {
         }
     }
 
-    fn intents(&mut self) -> Vec<Intent> {
+    /// Returns writes to ask for: new ones, or some that were asked for before.
+    fn request(&mut self) -> Request {
+        let num_sent = self.sent.len();
+        if num_sent > 0 && self.random.random_ratio(1, 8) {
+            return self.sent[self.random.random_range(0..num_sent)].clone();
+        }
         let num = self.random.random_range(1..=3);
-        (0..num).map(|_| self.intent()).collect()
+        let intents = (0..num).map(|_| self.intent()).collect();
+        let has_key = self.random.random_ratio(1, 4);
+        let key = has_key.then(|| {
+            self.num_operations += 1;
+            self.num_operations
+        });
+        let request = Request { intents, key };
+        if has_key {
+            if num_sent >= MAX_SENT {
+                self.sent.pop_front();
+            }
+            self.sent.push_back(request.clone());
+        }
+        request
     }
 
     fn intent(&mut self) -> Intent {
