@@ -413,6 +413,8 @@ pub struct InnerHitList {
     pub has_version: bool,
     /// Whether hits show `_seq_no` and `_primary_term`.
     pub has_seq_no: bool,
+    /// Sort values that hits show, the tie-break being the last; `None` is all.
+    pub num_sort_values: Option<usize>,
     /// The hits.
     pub hits: Vec<Hit>,
 }

@@ -6,7 +6,9 @@
 mod geo;
 mod range;
 
-pub use geo::{GeoPoint, GeoShape, parse_distance, parse_point, unit_m};
+pub use geo::{
+    Corner, GeoPoint, GeoShape, parse_corner, parse_degrees, parse_distance, parse_point, unit_m,
+};
 pub use range::{Edge, Relation, edge, numbers_of, range_term};
 
 use gleaner_model::mapping::Codec;

@@ -110,6 +110,22 @@ impl SearchRequest {
         }
     }
 
+    /// Returns how many sort values of a hit are shown, the tie-break being the last; `None` is all.
+    ///
+    /// The tie-break is shown where pages are walked by it: in a point in time, as the dialect does, and
+    /// to a client that gave one itself. An order by score alone is none, as in the dialect, unless pages are
+    /// walked by it.
+    pub fn num_sort_values(&self) -> Option<usize> {
+        let is_walked = self.pit.is_some() || self.search_after.is_some();
+        if self.is_by_score_alone() && !is_walked {
+            return Some(0);
+        }
+        let num_keys = self.sort.len();
+        let after = self.search_after.as_ref();
+        let gave_tie = after.is_some_and(|after| after.len() > num_keys);
+        (self.pit.is_none() && !gave_tie).then_some(num_keys)
+    }
+
     /// Returns whether the largest score of all hits is returned: where the score alone orders them, and
     /// where scores are tracked.
     pub fn shows_max_score(&self) -> bool {

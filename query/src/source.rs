@@ -9,4 +9,4 @@ mod values;
 
 pub use filter::{SourceFault, SourcePatterns};
 pub use kept::{ShownSource, kept_source};
-pub use values::{all_at, leaf_paths, objects_at, values_at};
+pub use values::{all_at, leaf_paths, objects_at, values_at, whole_at};

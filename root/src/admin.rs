@@ -76,7 +76,7 @@ impl Admin {
     /// As [`Admin::create_index`]; what `body` does not say comes from the templates for the name.
     ///
     /// # Errors
-    /// As [`Admin::create_index`], and a body that cannot be read.
+    /// As [`Admin::create_index`], a body that cannot be read, and a name that templates make a data stream of.
     pub async fn create_index_by_templates(
         &self,
         name: &str,
@@ -85,7 +85,16 @@ impl Admin {
         let limits = self.cluster.limits();
         self.create(name, |state| {
             let (composed, from) = composing::compose(&state.templates, name);
-            Ok(composed.new_index(from, body, &limits)?)
+            if let composing::ComposedFrom::Index(of, template) = from
+                && template.data_stream.is_some()
+            {
+                return Err(QueryError::illegal(format!(
+                    "cannot create index with name [{name}], because it matches with template [{of}] that creates \
+                     data streams only, use create data stream api instead"
+                ))
+                .into());
+            }
+            Ok(composed.new_index(name, from, body, &limits)?)
         })
         .await
     }

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use crate::RootError;
 use crate::SharedParts;
 use crate::cluster::ClusterView;
-use crate::ingest::Ingester;
+use crate::ingest::{Ingester, check_alias};
 use crate::plan::Target;
 use crate::point_in_time::Contexts;
 use crate::tasks::{Action, NewTask, Origin, TaskEntry, TaskInfo, Tasks};
@@ -156,7 +156,7 @@ impl ByQuery {
     ///
     /// # Errors
     /// [`LeafFault::Rejected`] when too many tasks are under way, or the process stops; a destination that is
-    /// also read.
+    /// also read, or that is not the alias that it must be.
     pub fn begin(
         self: &Arc<Self>,
         request: ByQueryRequest,
@@ -374,14 +374,18 @@ impl ByQuery {
         }
     }
 
-    /// Refuses to copy an index into itself: it would never end.
+    /// Refuses to copy an index into itself, as it would never end; and to copy into no alias where it must be one.
     fn check_destination(&self, request: &ByQueryRequest) -> Result<(), RootError> {
-        let (Change::Reindex(destination), DocumentSource::Here(target)) =
-            (&request.change, &request.source)
-        else {
+        let Change::Reindex(destination) = &request.change else {
             return Ok(());
         };
         let state = self.cluster.state();
+        if destination.require_alias {
+            check_alias(&state, &destination.index)?;
+        }
+        let DocumentSource::Here(target) = &request.source else {
+            return Ok(());
+        };
         let read = names::resolve(target.name(), &state, &target.options)?;
         let written = names::resolve_write(&destination.index, &state)?;
         let Some(written) = written.map(|found| found.meta) else {

@@ -7,6 +7,7 @@ mod id_source;
 mod identity;
 mod parts;
 mod primary;
+mod required;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use gleaner_shard_router::shard_of;
 pub(crate) use id_source::IdSource;
 pub(crate) use identity::Keys;
 pub use parts::{Parts, RefreshOutcomes};
+pub(crate) use required::check_alias;
 
 use crate::RootError;
 use crate::SharedParts;
@@ -47,6 +49,8 @@ pub struct IngestItem {
     pub condition: Condition,
     /// Whether `index` must be an alias.
     pub require_alias: bool,
+    /// Whether `index` must be a data stream, or become one.
+    pub require_data_stream: bool,
 }
 
 /// When written documents become visible.
@@ -282,17 +286,12 @@ impl Ingester {
         item: &IngestItem,
     ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
         let state = self.cluster.state();
+        required::check(&state, item)?;
         if let Some(found) = names::resolve_write(&item.index, &state)? {
             if state.data_streams.contains_key(&*item.index) {
                 check_appended(item)?;
             }
-            if item.require_alias && found.meta.name.as_str() == item.index {
-                return Err(missing_alias(&item.index));
-            }
             return Ok((found.meta, found.index_routing));
-        }
-        if item.require_alias {
-            return Err(missing_alias(&item.index));
         }
         if !makes_index(item) || !self.may_create(&state, &item.index) {
             return Err(RootError::IndexNotFound(item.index.clone()));
@@ -396,12 +395,6 @@ fn has_external_version(item: &IngestItem) -> bool {
         item.condition,
         Condition::ExternalGreater(_) | Condition::ExternalGreaterOrEqual(_)
     )
-}
-
-fn missing_alias(name: &str) -> RootError {
-    RootError::IndexNotFound(format!(
-        "{name}] and [require_alias] request flag is [true] and [{name}] is not an alias"
-    ))
 }
 
 fn check_blocks(index: &IndexMeta) -> Result<(), RootError> {

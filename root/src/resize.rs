@@ -165,6 +165,7 @@ impl Resizing {
         }
         let destination = Destination {
             index: name.to_owned(),
+            require_alias: false,
             creates: false,
             version_type: VersionType::External,
             routing: NewRouting::Keep,

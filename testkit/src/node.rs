@@ -149,6 +149,7 @@ pub fn item(index: &str, id: &str, source: &Value) -> IngestItem {
         },
         condition: Condition::None,
         require_alias: false,
+        require_data_stream: false,
     }
 }
 

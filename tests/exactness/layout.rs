@@ -136,6 +136,7 @@ impl Layout {
             action,
             condition: Condition::None,
             require_alias: false,
+            require_data_stream: false,
         }
     }
 

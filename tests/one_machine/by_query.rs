@@ -276,3 +276,29 @@ async fn documents_come_from_another_cluster_that_is_allowed() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_copied_to_an_alias_where_it_must_be_one() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_books(&folder.path().join("data")).await?;
+    let there = json!({"aliases": {"copies": {}}});
+    asked(&server, ("PUT", "/there"), &there).await?;
+    let path = "/_reindex?require_alias=true&refresh=true";
+    let body = |index: &str| json!({"source": {"index": "books"}, "dest": {"index": index}});
+    for index in ["dst4", "there"] {
+        let request = Request::json("POST", path, &body(index));
+        let answer = server.send(&request).await?;
+        let expected = format!(
+            "no such index [{index}] and [require_alias] request flag is [true] and [{index}] is not an alias"
+        );
+        ensure!(
+            answer.status == 404 && answer.shown().contains(&expected),
+            "{}",
+            answer.shown()
+        );
+    }
+    let report = asked(&server, ("POST", path), &body("copies")).await?;
+    ensure!(report["created"] == NUM_DOCUMENTS, "{report}");
+    ensure!(count(&server, "/there/_count").await? == NUM_DOCUMENTS);
+    Ok(())
+}

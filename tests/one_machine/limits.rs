@@ -147,5 +147,16 @@ async fn a_write_makes_the_indices_that_the_cluster_lets_it_make() -> Result<()>
         .send(&Request::json("PUT", "/_cluster/settings", &bad))
         .await?;
     ensure!(refused.status == 400, "{}", refused.shown());
+    let unknown = json!({"transient": {"nope.setting": 1}});
+    let refused = server
+        .send(&Request::json("PUT", "/_cluster/settings", &unknown))
+        .await?;
+    ensure!(
+        refused
+            .shown()
+            .contains("transient setting [nope.setting], not recognized"),
+        "{}",
+        refused.shown()
+    );
     Ok(())
 }

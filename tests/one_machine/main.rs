@@ -9,6 +9,7 @@ mod by_query;
 mod cached;
 mod capabilities;
 mod clients;
+mod collapsed;
 mod completion;
 mod conflicts;
 mod dates;

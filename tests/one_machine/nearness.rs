@@ -128,3 +128,33 @@ async fn what_is_no_point_or_no_distance_is_refused_by_name() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_show_points_in_the_format_asked_for() -> Result<()> {
+    let (_folder, server) = start().await?;
+    let shown = async |field: Value| {
+        let body = json!({"query": {"ids": {"values": ["two"]}}, "fields": [field]});
+        let search = Request::json("POST", "/five/_search", &body);
+        server.send(&search).await
+    };
+    let far = json!({"type": "Point", "coordinates": [139.65, 35.676]});
+    let near = json!({"type": "Point", "coordinates": [13.405, 52.52]});
+    let texts = json!(["POINT (139.65 35.676)", "POINT (13.405 52.52)"]);
+    for (field, wanted) in [
+        (json!("place"), json!([far, near])),
+        (
+            json!({"field": "place", "format": "geojson"}),
+            json!([far, near]),
+        ),
+        (json!({"field": "pl*", "format": "wkt"}), texts),
+    ] {
+        let answer = shown(field).await?.ok()?;
+        let fields = &answer["hits"]["hits"][0]["fields"];
+        ensure!(*fields == json!({"place": wanted}), "{answer}");
+    }
+    let answer = shown(json!({"field": "place", "format": "yyyy"})).await?;
+    ensure!(answer.status == 400, "{}", answer.shown());
+    let told = "Unrecognized geometry format [yyyy].";
+    ensure!(answer.shown().contains(told), "{}", answer.shown());
+    Ok(())
+}

@@ -164,6 +164,51 @@ async fn what_would_break_a_stream_is_refused() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_must_be_a_stream_is_one_or_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_template(&folder.path().join("data")).await?;
+    asked(&server, ("PUT", "/plain"), &json!({"mappings": {}})).await?;
+    let timed = json!({"@timestamp": "2026-01-01"});
+    for index in ["x", "plain"] {
+        let path = format!("/{index}/_doc?require_data_stream=true");
+        let answer = refused(&server, ("POST", &path), &timed).await?;
+        let expected = format!(
+            "no such index [{index}] and [require_data_stream] request flag is [true] and [{index}] is not a data \
+             stream"
+        );
+        ensure!(
+            answer.contains(&expected) && answer.contains("index_not_found_exception"),
+            "{answer}"
+        );
+    }
+    let path = "/logs-c/_doc?require_data_stream=true";
+    for _ in ["made", "there"] {
+        asked(&server, ("POST", path), &timed).await?;
+    }
+    let document = "{\"@timestamp\":\"2026-01-01\"}\n";
+    let lines = [
+        r#"{"create":{"_index":"x"}}"#,
+        r#"{"create":{"_index":"logs-c"}}"#,
+        r#"{"create":{"_index":"y","require_data_stream":false}}"#,
+    ];
+    let body = lines.map(|line| format!("{line}\n{document}")).concat();
+    let bulk = Request::ndjson("POST", "/_bulk?require_data_stream=true", body);
+    let items = server.send(&bulk).await?.ok()?["items"].clone();
+    let told = [0, 1, 2].map(|at: usize| items[at]["create"]["status"].clone());
+    ensure!(told == [json!(404), json!(201), json!(201)], "{items}");
+    let line = r#"{"create":{"_index":"x","require_data_stream":true}}"#;
+    let bulk = Request::ndjson("POST", "/_bulk", format!("{line}\n{document}"));
+    let items = server.send(&bulk).await?.ok()?["items"].clone();
+    ensure!(items[0]["create"]["status"] == 404, "{items}");
+    // Nor is a name for streams that of an index.
+    let answer = refused(&server, ("PUT", "/logs-9"), &Value::Null).await?;
+    let expected = "cannot create index with name [logs-9], because it matches with template [logs] that creates data \
+                    streams only, use create data stream api instead";
+    ensure!(answer.contains(expected), "{answer}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_alias_goes_on_with_the_next_index_when_it_is_time() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server: Server = Start::on(&folder.path().join("data")).spawn().await?;

@@ -22,9 +22,10 @@ async fn a_write_makes_its_index_as_the_templates_say_also_after_a_restart() -> 
     let part = json!({"template": {"mappings": {"properties": {"code": {"type": "keyword"}}}}});
     asked(&server, ("PUT", "/_component_template/part"), &part).await?;
     let template = json!({"index_patterns": ["logs-*"], "composed_of": ["part"],
-        "template": {"settings": {"number_of_shards": 2}, "aliases": {"logs": {}}}});
+        "template": {"settings": {"number_of_shards": 2}, "aliases": {"logs": {}, "{index}-all": {}}}});
     asked(&server, ("PUT", "/_index_template/logs"), &template).await?;
-    let legacy = json!({"index_patterns": ["old-*"], "settings": {"number_of_shards": 3}});
+    let legacy = json!({"index_patterns": ["old-*"], "settings": {"number_of_shards": 3},
+        "aliases": {"all-{index}": {}}});
     asked(&server, ("PUT", "/_template/old"), &legacy).await?;
     server.stop().await?;
     let server: Server = Start::on(&data).spawn().await?;
@@ -44,6 +45,12 @@ async fn a_write_makes_its_index_as_the_templates_say_also_after_a_restart() -> 
     );
     ensure!(
         shown["old-1"]["settings"]["index"]["number_of_shards"] == "3",
+        "{shown}"
+    );
+    let aliases = json!({"logs": {}, "logs-1-all": {}});
+    ensure!(logs["aliases"] == aliases, "{shown}");
+    ensure!(
+        shown["old-1"]["aliases"] == json!({"all-old-1": {}}),
         "{shown}"
     );
     let query = json!({"query": {"term": {"code": "A b"}}});

@@ -120,6 +120,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// Is this the only member of the etcd that was not started by hand?
+    pub(crate) fn is_last_etcd(&self, name: &str) -> bool {
+        let mut members = self.pids.keys().filter(|name| name.starts_with("etcd-"));
+        members.all(|member| member == name || self.own.contains_key(member))
+            && !self.own.contains_key(name)
+    }
+
     /// Returns the command line of a process that runs.
     pub(crate) fn command_of(&self, name: &str) -> Result<Vec<String>> {
         let pid = self.pids.get(name).context("no such process")?;

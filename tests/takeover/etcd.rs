@@ -9,24 +9,34 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 
-/// A member that was killed.
-pub(crate) struct KilledMember {
+/// A member that does not answer.
+pub(crate) struct LostMember {
     name: String,
-    command: Vec<String>,
+    /// By which it is started again; `None`: it stands still.
+    command: Option<Vec<String>>,
 }
 
-impl KilledMember {
-    /// Kills the member that leads.
+impl LostMember {
+    /// Kills the member that leads; has it stand still where it is the last one that `cluster up` has started, which
+    /// ends without any.
     pub(crate) async fn leader(cluster: &mut Cluster) -> Result<Self> {
         let name = leader(cluster).await?;
-        let command = cluster.command_of(&name)?;
+        if cluster.is_last_etcd(&name) {
+            cluster.signal(&name, "-STOP")?;
+            let command = None;
+            return Ok(Self { name, command });
+        }
+        let command = Some(cluster.command_of(&name)?);
         cluster.kill(&name)?;
         Ok(Self { name, command })
     }
 
-    /// Starts it again.
-    pub(crate) fn start_again(self, cluster: &mut Cluster) -> Result<()> {
-        cluster.start_as_before(&self.name, &self.command)
+    /// Has it go on.
+    pub(crate) fn bring_back(self, cluster: &mut Cluster) -> Result<()> {
+        match self.command {
+            Some(command) => cluster.start_as_before(&self.name, &command),
+            None => cluster.signal(&self.name, "-CONT"),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::clients::Clients;
 use super::cluster::{Cluster, LEAVES};
-use super::etcd::KilledMember;
+use super::etcd::LostMember;
 use super::links::Links;
 
 /// The longest that a leaf stands still, or is cut off, milliseconds: longer than its lease.
@@ -34,8 +34,8 @@ enum Fault {
     LinkCut,
     /// It does not reach the etcd.
     EtcdCut,
-    /// The member that leads the etcd ends as `kill -9` does.
-    EtcdLeaderKilled,
+    /// The member that leads the etcd ends as `kill -9` does, or stands still.
+    EtcdLeaderLost,
 }
 
 const FAULTS: [Fault; 7] = [
@@ -45,7 +45,7 @@ const FAULTS: [Fault; 7] = [
     Fault::CutOff,
     Fault::LinkCut,
     Fault::EtcdCut,
-    Fault::EtcdLeaderKilled,
+    Fault::EtcdLeaderLost,
 ];
 
 /// A fault as it goes on.
@@ -53,7 +53,7 @@ struct Struck {
     fault: Fault,
     leaf: &'static str,
     lasts: Duration,
-    member: Option<KilledMember>,
+    member: Option<LostMember>,
 }
 
 /// What faults strike.
@@ -129,8 +129,8 @@ impl Walk<'_> {
                 let kind = kinds[self.random.below(kinds.len() as u64) as usize];
                 self.links.set(kind, |from, to| struck.cuts(from, to));
             }
-            Fault::EtcdLeaderKilled => {
-                struck.member = Some(KilledMember::leader(self.cluster).await?);
+            Fault::EtcdLeaderLost => {
+                struck.member = Some(LostMember::leader(self.cluster).await?);
             }
         }
         Ok(struck)
@@ -149,8 +149,8 @@ impl Walk<'_> {
                 self.links.set(LinkFault::None, cuts);
                 Ok(())
             }
-            Fault::EtcdLeaderKilled => match struck.member {
-                Some(member) => member.start_again(self.cluster),
+            Fault::EtcdLeaderLost => match struck.member {
+                Some(member) => member.bring_back(self.cluster),
                 None => Ok(()),
             },
         }
@@ -162,7 +162,7 @@ impl Struck {
     fn is_passing(&self) -> bool {
         !matches!(
             self.fault,
-            Fault::Killed | Fault::Stopped | Fault::EtcdLeaderKilled
+            Fault::Killed | Fault::Stopped | Fault::EtcdLeaderLost
         )
     }
 

@@ -63,7 +63,17 @@ def logstash_starts_and_sends():
                 "settings": {"index.refresh_interval": "5s"},
                 "mappings": {
                     "date_detection": False,
-                    "dynamic_templates": [{"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}}],
+                    # Texts without norms, as its own template has them.
+                    "dynamic_templates": [
+                        {
+                            "message_field": {
+                                "path_match": "message",
+                                "match_mapping_type": "string",
+                                "mapping": {"type": "text", "norms": False},
+                            }
+                        },
+                        {"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}},
+                    ],
                     "properties": {"@timestamp": {"type": "date"}},
                 },
             },
@@ -79,7 +89,7 @@ def logstash_starts_and_sends():
         told = json.load(answer)
     equal(told, {"errors": False, "items": [{"index": {"status": 201}}] * 4}, "the answer")
     fields = send("GET", "/ecs-logstash-2026.01.01/_mapping")["ecs-logstash-2026.01.01"]["mappings"]["properties"]
-    equal(fields["message"]["type"], "keyword", "the type by the template")
+    equal(fields["message"], {"type": "text", "norms": False}, "the field by the template")
 
 
 def logstash_manages_its_lifecycle():

@@ -113,8 +113,13 @@ fn plain(error: &RootError) -> (StatusCode, &'static str) {
 fn missing_index(name: &str, reason: String) -> ApiError {
     // The root words some refusals as `name] and [why`: the name ends at the first bracket.
     let named = name.split_once(']').map_or(name, |(named, _)| named);
+    let is_worded = |bare: &str| {
+        ["is not an alias", "is not a data stream"]
+            .iter()
+            .any(|end| bare.ends_with(end))
+    };
     let reason = match reason.strip_suffix(']') {
-        Some(bare) if bare.ends_with("is not an alias") => bare.to_owned(),
+        Some(bare) if is_worded(bare) => bare.to_owned(),
         _ => reason,
     };
     ApiError::index_not_found(named).reworded(reason)

@@ -136,7 +136,7 @@ pub(crate) const WRITE: &[Parameter] = &[
     Parameter::honoured("routing"),
     Parameter::honoured("timeout"),
     Parameter::honoured("require_alias"),
-    Parameter::no_effect("require_data_stream", "there are no data streams"),
+    Parameter::honoured("require_data_stream"),
     Parameter::refused("pipeline", "an ingest pipeline"),
 ];
 

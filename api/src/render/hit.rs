@@ -90,6 +90,7 @@ impl<'a> InnerHitsBody<'a> {
         let form = HitForm {
             has_version: list.has_version,
             has_seq_no: list.has_seq_no,
+            num_sort_values: list.num_sort_values,
             has_plain_totals: around.has_plain_totals,
             ..HitForm::default()
         };

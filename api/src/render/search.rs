@@ -39,7 +39,7 @@ impl SearchForm {
                 has_seq_no: request.seq_no_primary_term,
                 is_bare,
                 has_plain_totals,
-                num_sort_values: num_sort_values(request),
+                num_sort_values: request.num_sort_values(),
                 is_without_source: request.stored_fields.is_some() && !is_source_asked,
             },
             aggregations: AggregationForm {
@@ -49,22 +49,6 @@ impl SearchForm {
             has_coverage: parameters.get("min_coverage").is_some(),
         })
     }
-}
-
-/// The tie-break is shown where pages are walked by it: in a point in time, as the dialect does, and
-/// to a client that gave one itself. An order by score alone is none, as in the dialect, unless pages are
-/// walked by it.
-fn num_sort_values(request: &SearchRequest) -> Option<usize> {
-    let is_walked = request.pit.is_some() || request.search_after.is_some();
-    if request.is_by_score_alone() && !is_walked {
-        return Some(0);
-    }
-    let num_keys = request.sort.len();
-    let gave_tie = request
-        .search_after
-        .as_ref()
-        .is_some_and(|after| after.len() > num_keys);
-    (request.pit.is_none() && !gave_tie).then_some(num_keys)
 }
 
 /// The answer, borrowed: `_source` is copied once, into the body.
@@ -218,7 +202,7 @@ mod tests {
         ] {
             let limits = gleaner_query::limits::Limits::default();
             let request = parse_search_value(&body, &limits).expect("a search");
-            assert_eq!(num_sort_values(&request), expected, "{body}");
+            assert_eq!(request.num_sort_values(), expected, "{body}");
         }
     }
 

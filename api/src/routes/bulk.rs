@@ -103,6 +103,7 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
         index: request.expression()?,
         routing: request.parameters.get("routing").map(str::to_owned),
         require_alias: request.parameters.is_set("require_alias")?,
+        require_data_stream: request.parameters.is_set("require_data_stream")?,
         source: request.source_filter()?,
         sender: request.sender.clone(),
     };

@@ -58,10 +58,7 @@ const SEARCH: &[Parameter] = &[
     Parameter::no_effect("_source_excludes", NOT_SHOWN),
 ];
 
-const REINDEX: &[Parameter] = &[Parameter::no_effect(
-    "require_alias",
-    "the destination is an index or an alias as it is named",
-)];
+const REINDEX: &[Parameter] = &[Parameter::honoured("require_alias")];
 
 const RETHROTTLE: &[Parameter] = &[Parameter::honoured("requests_per_second")];
 

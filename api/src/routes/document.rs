@@ -115,6 +115,7 @@ pub(super) fn item(request: &Request, action: WriteAction) -> Result<IngestItem,
         action,
         condition: request.condition()?,
         require_alias: request.parameters.is_set("require_alias")?,
+        require_data_stream: request.parameters.is_set("require_data_stream")?,
     })
 }
 

@@ -67,6 +67,7 @@ impl Filled {
                 },
                 condition: Condition::None,
                 require_alias: false,
+                require_data_stream: false,
             })
             .collect();
         let no_refresh = IngestOptions::default();

@@ -141,6 +141,7 @@ async fn fill(node: &Node, name: &str, corpus: &Corpus, num_shards: u32) -> Resu
             },
             condition: Condition::None,
             require_alias: false,
+            require_data_stream: false,
         };
         let items = batch.iter().map(item).collect();
         for result in node

@@ -1,20 +1,22 @@
 //! `fields`: values taken from `_source` by path, as the mapping reads them: what is indexed of them.
 
 mod level;
+mod points;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use gleaner_document::{FieldReader, FieldValue};
-use gleaner_model::mapping::matches_pattern;
+use gleaner_model::mapping::{Codec, matches_pattern};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
 use gleaner_query::search::FieldFormat;
-use gleaner_query::source::{all_at, objects_at, values_at};
+use gleaner_query::source::{all_at, objects_at, values_at, whole_at};
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use level::Level;
+use points::PointFormat;
 
 use super::doc_values::{Format, is_formatted, no_format};
 use crate::error::EngineError;
@@ -47,15 +49,31 @@ enum Shape {
     Objects,
     /// Either.
     Any,
+    /// Either, which are shown as they are.
+    Ranges,
+    /// Points in all their forms.
+    Points(PointFormat),
 }
 
 impl Shape {
-    fn of(kind: &FieldKind) -> Self {
-        match kind {
+    /// Returns that of a field whose values are shown in the format `asked` for.
+    ///
+    /// # Errors
+    /// When points have no such format; where the field was not named whole, they are shown in their own.
+    fn of(kind: &FieldKind, asked: Option<&str>, is_named: bool) -> Result<Self, EngineError> {
+        Ok(match kind {
             FieldKind::Completion => Self::Any,
+            FieldKind::Encoded {
+                codec: Codec::GeoPoint,
+                ..
+            } => Self::Points(match PointFormat::new(asked) {
+                Err(_) if !is_named => PointFormat::GeoJson,
+                format => format?,
+            }),
+            FieldKind::Encoded { .. } => Self::Ranges,
             kind if kind.is_flattened() || kind.is_of_features() => Self::Objects,
             _ => Self::Plain,
-        }
+        })
     }
 }
 
@@ -104,14 +122,16 @@ impl Plan {
                 if !matches!(field.kind, FieldKind::Object { .. }) && !is_hidden {
                     let is_date = matches!(field.kind, FieldKind::Date { .. });
                     let is_named = pattern == path.as_str();
-                    if is_named && !is_date && is_formatted(format.as_deref()) {
+                    let shape = Shape::of(&field.kind, format.as_deref(), is_named)?;
+                    let has_formats = is_date || matches!(shape, Shape::Points(_));
+                    if is_named && !has_formats && is_formatted(format.as_deref()) {
                         return Err(no_format(path, &field.kind, "doesn't support formats."));
                     }
                     let format = Format::new(&field.kind, format.as_deref())?;
                     let plan = FieldPlan::new(view, own, field, format, &origins);
                     let plan = FieldPlan {
                         path: path.clone(),
-                        shape: Shape::of(&field.kind),
+                        shape,
                         ..plan
                     };
                     root.add(view.mapping(), plan);
@@ -246,15 +266,27 @@ impl FieldPlan {
         let paths = self.source_paths.iter();
         let paths = paths.filter_map(|path| path.as_str().strip_prefix(prefix));
         let values = paths.flat_map(|path| self.values(object, path));
-        values.filter_map(|value| self.shown(value)).collect()
+        match self.shape {
+            Shape::Points(format) => {
+                let mut shown = Vec::new();
+                values.for_each(|value| format.show(value, &mut shown));
+                shown
+            }
+            Shape::Ranges => values.filter(|value| !value.is_null()).cloned().collect(),
+            Shape::Plain | Shape::Objects | Shape::Any => {
+                values.filter_map(|value| self.shown(value)).collect()
+            }
+        }
     }
 
-    /// Returns the values at a path; the objects there where the field is made of such.
+    /// Returns the values at a path; the objects there where the field is made of such, and whole lists where
+    /// one may be a point.
     fn values<'v>(&self, source: &'v Value, path: &str) -> Vec<&'v Value> {
         match self.shape {
             Shape::Plain => values_at(source, path),
             Shape::Objects => objects_at(source, path),
-            Shape::Any => all_at(source, path),
+            Shape::Any | Shape::Ranges => all_at(source, path),
+            Shape::Points(_) => whole_at(source, path),
         }
     }
 

@@ -236,6 +236,36 @@ fn fields_show_what_is_indexed_of_the_source() {
 }
 
 #[test]
+fn fields_show_points_in_one_form_and_ranges_as_they_were_written() {
+    let properties = json!({
+        "loc": {"type": "geo_point"},
+        "shops": {"properties": {"at": {"type": "geo_point"}}},
+        "seats": {"type": "integer_range"},
+        "net": {"type": "ip_range"},
+    });
+    let point = |lon: f64, lat: f64| json!({"type": "Point", "coordinates": [lon, lat]});
+    for (written, shown) in [
+        (json!([4.9, 52.3]), vec![point(4.9, 52.3)]),
+        (json!("52.3,4.9"), vec![point(4.9, 52.3)]),
+        (json!("POINT (4.9 52.3)"), vec![point(4.9, 52.3)]),
+        (json!({"lat": "52.3", "lon": "4.9"}), vec![point(4.9, 52.3)]),
+        (point(4.9, 52.3), vec![point(4.9, 52.3)]),
+        (json!("s0"), vec![point(0.0, 0.0)]),
+        (
+            json!([[4.9, 52.3], [5, 53]]),
+            vec![point(4.9, 52.3), point(5.0, 53.0)],
+        ),
+    ] {
+        let source = json!({"loc": written, "shops": [{"at": written}]});
+        let expected = json!({"loc": shown, "shops.at": shown});
+        assert_eq!(fields_under(&properties, source), expected, "{written}");
+    }
+    let source = json!({"seats": [{"gte": 1, "lt": 5}, {"gt": 9}], "net": "192.168.0.0/16"});
+    let expected = json!({"seats": [{"gte": 1, "lt": 5}, {"gt": 9}], "net": ["192.168.0.0/16"]});
+    assert_eq!(fields_under(&properties, source), expected);
+}
+
+#[test]
 fn fields_show_what_stands_for_null() {
     let properties = json!({
         "tag": {"type": "keyword", "null_value": "none", "fields": {"raw": {"type": "keyword"}}},

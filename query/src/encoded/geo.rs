@@ -144,20 +144,70 @@ fn is_within(points: &[GeoPoint], point: &GeoPoint) -> bool {
     is_inside
 }
 
-/// Reads a point: `{"lat": …, "lon": …}`, `[lon, lat]`, `"lat,lon"`, `POINT (lon lat)`, a geohash or
-/// `{"type": "Point", "coordinates": […]}`.
+/// A corner of a box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corner {
+    /// North and west.
+    TopLeft,
+    /// North and east.
+    TopRight,
+    /// South and west.
+    BottomLeft,
+    /// South and east.
+    BottomRight,
+}
+
+impl Corner {
+    /// Returns latitude and longitude of this corner of a cell.
+    fn of(self, cell: &Cell) -> (f64, f64) {
+        let latitude = match self {
+            Self::TopLeft | Self::TopRight => cell.latitude.1,
+            Self::BottomLeft | Self::BottomRight => cell.latitude.0,
+        };
+        let longitude = match self {
+            Self::TopRight | Self::BottomRight => cell.longitude.1,
+            Self::TopLeft | Self::BottomLeft => cell.longitude.0,
+        };
+        (latitude, longitude)
+    }
+}
+
+/// Reads a point: `{"lat": …, "lon": …}`, `[lon, lat]`, `"lat,lon"`, `POINT (lon lat)`, a geohash (the south-western
+/// corner of its cell), `{"geohash": …}` or `{"type": "Point", "coordinates": […]}`.
 ///
 /// # Errors
 /// Why it is no point.
 pub fn parse_point(value: &Value) -> Result<GeoPoint, String> {
+    parse_corner(value, Corner::BottomLeft)
+}
+
+/// As [`parse_point`]; of a geohash's cell it is `corner`.
+///
+/// # Errors
+/// As [`parse_point`].
+pub fn parse_corner(value: &Value, corner: Corner) -> Result<GeoPoint, String> {
+    let (latitude, longitude) = parse_degrees(value, corner)?;
+    let point = GeoPoint::at(latitude, longitude);
+    point.ok_or_else(|| format!("failed to parse geo_point from [{value}]"))
+}
+
+/// As [`parse_corner`], but returns latitude and longitude in degrees as they are written.
+///
+/// # Errors
+/// As [`parse_point`].
+pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
     let refuse = || format!("failed to parse geo_point from [{value}]");
     let number = |value: &Value| match value {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_f64(),
     };
     let (latitude, longitude) = match value {
+        Value::Object(parts) if parts.contains_key("geohash") && parts.len() == 1 => {
+            let cell = parts["geohash"].as_str().and_then(Cell::of_geohash);
+            corner.of(&cell.ok_or_else(refuse)?)
+        }
         Value::Object(parts) if parts.contains_key("coordinates") => {
-            return parse_point(&parts["coordinates"]);
+            return parse_degrees(&parts["coordinates"], corner);
         }
         Value::Object(parts) => {
             let part = |key: &str| parts.get(key).and_then(number);
@@ -174,7 +224,7 @@ pub fn parse_point(value: &Value) -> Result<GeoPoint, String> {
             ),
             _ => return Err(refuse()),
         },
-        Value::String(text) => of_text(text).ok_or_else(refuse)?,
+        Value::String(text) => of_text(text, corner).ok_or_else(refuse)?,
         _ => return Err(refuse()),
     };
     // What is no number is out too.
@@ -189,10 +239,10 @@ pub fn parse_point(value: &Value) -> Result<GeoPoint, String> {
             "illegal longitude value [{longitude}] for a geo_point"
         ));
     }
-    GeoPoint::at(latitude, longitude).ok_or_else(refuse)
+    Ok((latitude, longitude))
 }
 
-fn of_text(text: &str) -> Option<(f64, f64)> {
+fn of_text(text: &str, corner: Corner) -> Option<(f64, f64)> {
     let pair = |text: &str, separator: char| {
         let mut parts = text.split(separator).filter(|part| !part.trim().is_empty());
         let mut next = || parts.next()?.trim().parse::<f64>().ok();
@@ -207,36 +257,45 @@ fn of_text(text: &str) -> Option<(f64, f64)> {
         let (longitude, latitude) = pair(inside, ' ')?;
         return Some((latitude, longitude));
     }
-    of_geohash(text)
+    Cell::of_geohash(text).map(|cell| corner.of(&cell))
 }
 
-/// Returns the middle of a geohash's cell.
-fn of_geohash(text: &str) -> Option<(f64, f64)> {
-    const DIGITS: &[u8] = b"0123456789bcdefghjkmnpqrstuvwxyz";
-    if text.is_empty() || text.len() > 12 {
-        return None;
-    }
-    let (mut latitude, mut longitude) = ((-90.0, 90.0), (-180.0, 180.0));
-    let mut is_longitude = true;
-    for byte in text.bytes() {
-        let digit = DIGITS
-            .iter()
-            .position(|digit| *digit == byte.to_ascii_lowercase())?;
-        for bit in (0..5).rev() {
-            let range: &mut (f64, f64) = match is_longitude {
-                true => &mut longitude,
-                false => &mut latitude,
-            };
-            let middle = f64::midpoint(range.0, range.1);
-            match digit >> bit & 1 == 1 {
-                true => range.0 = middle,
-                false => range.1 = middle,
-            }
-            is_longitude = !is_longitude;
+/// The cell of a geohash, by its edges: the lower one first.
+struct Cell {
+    latitude: (f64, f64),
+    longitude: (f64, f64),
+}
+
+impl Cell {
+    fn of_geohash(text: &str) -> Option<Self> {
+        const DIGITS: &[u8] = b"0123456789bcdefghjkmnpqrstuvwxyz";
+        if text.is_empty() || text.len() > 12 {
+            return None;
         }
+        let mut cell = Self {
+            latitude: (-90.0, 90.0),
+            longitude: (-180.0, 180.0),
+        };
+        let mut is_longitude = true;
+        for byte in text.bytes() {
+            let digit = DIGITS
+                .iter()
+                .position(|digit| *digit == byte.to_ascii_lowercase())?;
+            for bit in (0..5).rev() {
+                let range: &mut (f64, f64) = match is_longitude {
+                    true => &mut cell.longitude,
+                    false => &mut cell.latitude,
+                };
+                let middle = f64::midpoint(range.0, range.1);
+                match digit >> bit & 1 == 1 {
+                    true => range.0 = middle,
+                    false => range.1 = middle,
+                }
+                is_longitude = !is_longitude;
+            }
+        }
+        Some(cell)
     }
-    let middle = |(low, high): (f64, f64)| f64::midpoint(low, high);
-    Some((middle(latitude), middle(longitude)))
 }
 
 /// Units of distances with their metres, those whose end is another's before it.
@@ -358,5 +417,28 @@ mod tests {
         assert!(arc != plane && (arc - plane).abs() < 100.0, "{arc} {plane}");
         let (west, east) = (at(0.0, -179.0), at(0.0, 179.0));
         assert!(west.plane_distance_m(&east) > 100.0 * west.distance_m(&east));
+    }
+
+    #[test]
+    fn corners_of_a_geohash_are_those_of_its_cell() {
+        let of = |corner| parse_corner(&json!("u1"), corner).expect("a geohash");
+        let rounded = |point: GeoPoint| {
+            let (latitude, longitude) = point.degrees();
+            [latitude, longitude].map(|degrees| (degrees * 1e3).round() / 1e3)
+        };
+        for (corner, place) in [
+            (Corner::TopLeft, [56.25, 0.0]),
+            (Corner::TopRight, [56.25, 11.25]),
+            (Corner::BottomLeft, [50.625, 0.0]),
+            (Corner::BottomRight, [50.625, 11.25]),
+        ] {
+            assert_eq!(rounded(of(corner)), place, "{corner:?}");
+        }
+        let point = parse_point(&json!({"geohash": "u1"})).expect("a geohash");
+        assert_eq!(
+            point,
+            of(Corner::BottomLeft),
+            "of a point the south-western one"
+        );
     }
 }

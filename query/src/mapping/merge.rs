@@ -93,6 +93,11 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
     let (mut old, mut new) = (fixed(&field.kind), fixed(&draft.kind));
     old.extend(fixed_as_declared(&field.kind, &field.declared));
     new.extend(fixed_as_declared(&draft.kind, &draft.declared));
+    if !has_norms(&field.declared) {
+        // The other way is allowed.
+        old.push(("norms", "false".to_owned()));
+        new.push(("norms", has_norms(&draft.declared).to_string()));
+    }
     let pairs = old.into_iter().zip(new);
     let conflicts: Vec<String> = pairs
         .filter(|((_, old), (_, new))| old != new)
@@ -139,6 +144,11 @@ fn number_text(number: &serde_json::Number) -> String {
         Some(fraction) if number.is_f64() => fraction.to_string(),
         _ => number.to_string(),
     }
+}
+
+/// Does the length of a field count in scores?
+fn has_norms(declared: &Map<String, Value>) -> bool {
+    declared.get("norms") != Some(&Value::Bool(false))
 }
 
 /// Returns the parameters that cannot change and are kept as they were declared, with their values as

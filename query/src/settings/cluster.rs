@@ -91,11 +91,11 @@ pub fn limits(settings: ClusterSettings<'_>, mut limits: Limits) -> Limits {
 /// Levels at which the JSON reader itself stops.
 const MOST_JSON_DEPTH: usize = 127;
 
-/// Returns the value of a setting as it is kept and shown: as text.
+/// Returns the value of a setting as it is kept and shown: as text. `kind` is `persistent` or `transient`.
 ///
 /// # Errors
 /// `illegal_argument_exception` where nothing reads such a setting, or not such a value.
-pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
+pub fn checked(kind: &str, key: &str, value: &Value) -> Result<Value, QueryError> {
     if key == AUTO_CREATE_INDEX {
         return auto_create::checked(value).map(Value::String);
     }
@@ -141,7 +141,7 @@ pub fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
         // What nothing would read must not be acknowledged.
         _ => {
             return Err(QueryError::illegal(format!(
-                "persistent setting [{key}], not recognized"
+                "{kind} setting [{key}], not recognized"
             )));
         }
     }
@@ -190,6 +190,10 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+
+    fn checked(key: &str, value: &Value) -> Result<Value, QueryError> {
+        super::checked("persistent", key, value)
+    }
 
     static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
@@ -278,6 +282,8 @@ mod tests {
         ] {
             let fault = checked(key, &value).expect_err("refused");
             assert!(fault.reason.contains(key), "{fault}");
+            let fault = super::checked("transient", key, &value).expect_err("refused");
+            assert!(!fault.reason.contains("persistent"), "{fault}");
         }
     }
 }

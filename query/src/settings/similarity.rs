@@ -154,7 +154,8 @@ pub fn loses_similarity(before: &IndexSettings, after: &IndexSettings) -> bool {
 /// Returns how an index scores those fields of `query` that have not the default similarity.
 pub fn similarities(settings: &IndexSettings, mapping: &Mapping, query: &Clause) -> Similarities {
     let mut declared = settings.declared.keys();
-    if !declared.any(|key| key.starts_with(PREFIX)) {
+    let has_own = declared.any(|key| key.starts_with(PREFIX));
+    if !has_own && mapping.fields.values().all(has_norms) {
         return Similarities::default();
     }
     let mut scored = StatisticsRequest::default();
@@ -167,8 +168,20 @@ pub fn similarities(settings: &IndexSettings, mapping: &Mapping, query: &Clause)
     scored.fields.into_keys().filter_map(of_text).collect()
 }
 
-/// Returns the similarity of a field: the one that it names, else the index's default.
+/// Does the length of a field count?
+fn has_norms(field: &Field) -> bool {
+    field.declared.get("norms") != Some(&Value::Bool(false))
+}
+
+/// Returns the similarity of a field: the one that it names, else the index's default; without the length where the field
+/// has no norms.
 fn of_field(settings: &IndexSettings, field: &Field) -> Bm25 {
+    let similarity = named(settings, field);
+    let without_length = (!has_norms(field)).then(|| Bm25::new(similarity.k1(), 0.0));
+    without_length.flatten().unwrap_or(similarity)
+}
+
+fn named(settings: &IndexSettings, field: &Field) -> Bm25 {
     let name = field.declared.get("similarity").and_then(Value::as_str);
     let name = name.unwrap_or(DEFAULT);
     if name == BM25 {

@@ -33,20 +33,39 @@ pub fn all_at<'v>(source: &'v Value, path: &str) -> Vec<&'v Value> {
     found
 }
 
-/// Hands what stands at the end of a path to `found`.
+/// Returns what stands at a dotted path of a document, in order; arrays at its end are left whole.
+pub fn whole_at<'v>(source: &'v Value, path: &str) -> Vec<&'v Value> {
+    let mut found = Vec::new();
+    walk_to(source, path, &mut |value| found.push(value));
+    found
+}
+
+/// Hands what stands at the end of a path to `found`; of arrays there, what is in them.
 fn walk<'v>(value: &'v Value, path: &str, found: &mut impl FnMut(&'v Value)) {
+    walk_to(value, path, &mut |end| flatten(end, found));
+}
+
+fn flatten<'v>(value: &'v Value, found: &mut impl FnMut(&'v Value)) {
     match value {
+        Value::Array(elements) => elements.iter().for_each(|element| flatten(element, found)),
+        other => found(other),
+    }
+}
+
+/// Hands what stands at the end of a path to `found`.
+fn walk_to<'v>(value: &'v Value, path: &str, found: &mut impl FnMut(&'v Value)) {
+    match value {
+        end if path.is_empty() => found(end),
         Value::Array(elements) => elements
             .iter()
-            .for_each(|element| walk(element, path, found)),
-        Value::Object(members) if !path.is_empty() => {
+            .for_each(|element| walk_to(element, path, found)),
+        Value::Object(members) => {
             for (end, _) in path.match_indices('.').chain([(path.len(), "")]) {
                 if let Some(member) = members.get(&path[..end]) {
-                    walk(member, path.get(end + 1..).unwrap_or_default(), found);
+                    walk_to(member, path.get(end + 1..).unwrap_or_default(), found);
                 }
             }
         }
-        end if path.is_empty() => found(end),
         _ => {}
     }
 }
@@ -99,6 +118,14 @@ mod tests {
         assert_eq!(
             values_at(&source, "list.x"),
             [&json!("p"), &json!("q"), &json!("r")]
+        );
+        assert_eq!(
+            whole_at(&source, "a.b"),
+            [&json!([1, [2, null]]), &json!(3)]
+        );
+        assert_eq!(
+            whole_at(&source, "list.x"),
+            [&json!("p"), &json!(["q", "r"])]
         );
         assert!(values_at(&source, "a").is_empty());
         assert!(values_at(&source, "list.x.z").is_empty());

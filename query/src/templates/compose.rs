@@ -11,6 +11,9 @@ use crate::lifecycle::parse_stream_lifecycle;
 use crate::limits::Limits;
 use crate::settings::{NewIndex, flat_settings, parse_create_index, parse_part_of_index};
 
+/// What stands for the name of the new index in an alias.
+const INDEX: &str = "{index}";
+
 /// Parts put over each other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Composed {
@@ -123,12 +126,14 @@ impl Composed {
         self.lifecycle.as_ref().map(stream_lifecycle).transpose()
     }
 
-    /// Returns the index that the body of a request asks for, over what was composed.
+    /// Returns the index `name` that the body of a request asks for, over what was composed. Its name stands for
+    /// `{index}` in the aliases of templates.
     ///
     /// # Errors
     /// As [`parse_create_index`].
     pub fn new_index(
         mut self,
+        name: &str,
         from: ComposedFrom<'_>,
         body: &Value,
         limits: &Limits,
@@ -147,6 +152,10 @@ impl Composed {
                 ComposedFrom::Legacy => put_deep(&mut self.mappings, added),
             }
         }
+        let aliases = std::mem::take(&mut self.aliases).into_iter();
+        self.aliases = aliases
+            .map(|(alias, of)| (alias.replace(INDEX, name), of))
+            .collect();
         if let Some(Value::Object(added)) = body.get("aliases") {
             self.aliases.extend(added.clone());
         }

@@ -32,7 +32,7 @@ fn templates(components: &Value, index: &Value, legacy: &Value) -> Templates {
 
 fn made(templates: &Templates, name: &str, body: &Value) -> Result<NewIndex, QueryError> {
     let (composed, from) = compose(templates, name);
-    composed.new_index(from, body, &limits())
+    composed.new_index(name, from, body, &limits())
 }
 
 fn tree(new: &NewIndex) -> Value {
@@ -315,4 +315,27 @@ fn a_similarity_is_whole_when_the_index_is_made() {
     let refused = made(&templates, "other", &body).expect_err("refused");
     let reason = "Similarity [own] must have an associated type";
     assert_eq!(refused.reason, reason);
+}
+
+#[test]
+fn the_name_of_the_index_is_put_into_aliases_of_templates_alone() {
+    let templates = templates(
+        &json!({}),
+        &json!({"t": {"index_patterns": ["new-*"],
+                      "template": {"aliases": {"{index}-read": {}, "plain": {}}}}}),
+        &json!({"old": {"index_patterns": ["old-*"], "aliases": {"all-{index}": {}}}}),
+    );
+    for (name, expected) in [
+        ("new-1", &["new-1-read", "plain", "{index}-own"][..]),
+        ("old-1", &["all-old-1", "{index}-own"]),
+    ] {
+        let body = json!({"aliases": {"{index}-own": {}}});
+        let new = made(&templates, name, &body).expect("made");
+        let aliases: Vec<&str> = new
+            .aliases
+            .keys()
+            .map(gleaner_model::IndexName::as_str)
+            .collect();
+        assert_eq!(aliases, expected);
+    }
 }

@@ -192,7 +192,8 @@ impl Admin {
             ))
             .into());
         }
-        let mut new = composed.new_index(from, next.body, &self.cluster.limits())?;
+        let limits = self.cluster.limits();
+        let mut new = composed.new_index(next.name, from, next.body, &limits)?;
         if let Some((alias, known)) = old.aliases.get_key_value(next.target) {
             new.aliases.insert(alias.clone(), known.clone());
         }
@@ -224,7 +225,8 @@ impl Admin {
             let date = json!({"type": "date"});
             fields.entry(TIMESTAMP).or_insert(date);
         }
-        let mut new = composed.new_index(from, next.body, &self.cluster.limits())?;
+        let limits = self.cluster.limits();
+        let mut new = composed.new_index(next.name, from, next.body, &limits)?;
         check_timestamp(&new)?;
         let alias = Alias {
             is_write_index: Some(true),

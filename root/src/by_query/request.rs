@@ -26,6 +26,8 @@ pub enum Change {
 pub struct Destination {
     /// Index or alias.
     pub index: String,
+    /// Whether `index` must be an alias.
+    pub require_alias: bool,
     /// Whether a document that is there already stays, and counts as a conflict (`op_type=create`).
     pub creates: bool,
     /// What a document must be to replace the one that is there.

@@ -39,6 +39,7 @@ impl Results {
             },
             condition: Condition::None,
             require_alias: false,
+            require_data_stream: false,
         };
         let options = IngestOptions {
             refresh: RefreshPolicy::Immediate,

@@ -149,7 +149,9 @@ impl SliceRun<'_> {
             .latest
             .map(|(seq_no, term)| Condition::Is { seq_no, term });
         let source = found.source.unwrap_or_default();
-        let (index, routing, action, condition) = match &self.shared.request.change {
+        let change = &self.shared.request.change;
+        let require_alias = matches!(change, Change::Reindex(to) if to.require_alias);
+        let (index, routing, action, condition) = match change {
             Change::Delete => (found.index, found.routing, WriteAction::Delete, seen?),
             Change::Update => {
                 if self
@@ -181,7 +183,8 @@ impl SliceRun<'_> {
             routing,
             action,
             condition,
-            require_alias: false,
+            require_alias,
+            require_data_stream: false,
         })
     }
 

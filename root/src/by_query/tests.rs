@@ -194,6 +194,7 @@ async fn an_index_is_not_copied_into_itself() {
     let request = ByQueryRequest {
         change: Change::Reindex(Destination {
             index: "index-1".to_owned(),
+            require_alias: false,
             creates: false,
             version_type: VersionType::Internal,
             routing: NewRouting::Keep,

@@ -140,6 +140,7 @@ mod tests {
             action: WriteAction::Delete,
             condition: Condition::None,
             require_alias: false,
+            require_data_stream: false,
         }
     }
 

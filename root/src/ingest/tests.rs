@@ -19,6 +19,7 @@ pub(super) fn item(index: &str, id: Option<&str>) -> IngestItem {
         },
         condition: Condition::None,
         require_alias: false,
+        require_data_stream: false,
     }
 }
 

@@ -53,6 +53,7 @@ impl Searcher {
                 max_score: answer.max_score,
                 has_version: request.version,
                 has_seq_no: request.seq_no_primary_term,
+                num_sort_values: request.num_sort_values(),
                 hits: answer.hits,
             };
             Ok::<_, RootError>((at, name, list, answer.held, answer.content_bytes))

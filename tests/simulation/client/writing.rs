@@ -172,5 +172,6 @@ fn draw(random: &mut Random) -> IngestItem {
         action,
         condition: Condition::None,
         require_alias: false,
+        require_data_stream: false,
     }
 }

@@ -18,6 +18,7 @@ pub(super) struct Action {
     pub(super) id: Option<String>,
     pub(super) routing: Option<String>,
     pub(super) require_alias: Option<bool>,
+    pub(super) require_data_stream: Option<bool>,
     pub(super) retry_on_conflict: u32,
     pub(super) source: Option<SourceFilter>,
     pub(super) condition: Condition,
@@ -154,6 +155,7 @@ impl Action {
             id: None,
             routing: None,
             require_alias: None,
+            require_data_stream: None,
             retry_on_conflict: 0,
             source: None,
             condition: Condition::None,
@@ -195,6 +197,9 @@ impl<'a> ActionReader<'a> {
             "_id" => action.id = text,
             "routing" | "_routing" => action.routing = text,
             "require_alias" => action.require_alias = text.map(|text| text == "true"),
+            "require_data_stream" => {
+                action.require_data_stream = text.map(|text| text == "true");
+            }
             "retry_on_conflict" | "_retry_on_conflict" => {
                 action.retry_on_conflict = number(name, text)?.unwrap_or(0);
             }
@@ -205,9 +210,8 @@ impl<'a> ActionReader<'a> {
             "op_type" => self.op_type(text.as_deref().unwrap_or("index"))?,
             "pipeline" if text.as_deref().is_none_or(|text| text == "_none") => {}
             "pipeline" => return Err(ApiError::unsupported("ingest pipeline")),
-            // The one type there is, from older clients; and what no index here can be.
+            // The one type there is, from older clients.
             "_type" if text.as_deref().is_none_or(|text| text == "_doc") => {}
-            "require_data_stream" if text.as_deref() == Some("false") => {}
             "dynamic_templates" => return Err(ApiError::unsupported("dynamic_templates in bulk")),
             _ => {
                 let line = self.number;
@@ -278,6 +282,12 @@ mod tests {
         assert_eq!(action.expect("well formed").condition, wanted);
         let action = read(r#"{"index":{"op_type":"Create"}}"#).expect("well formed");
         assert_eq!(action.kind, ActionKind::Create);
+        assert_eq!(action.require_data_stream, None);
+        for wanted in [true, false] {
+            let line = format!("{{\"create\":{{\"require_data_stream\":{wanted}}}}}");
+            let action = read(&line).expect("well formed");
+            assert_eq!(action.require_data_stream, Some(wanted));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) struct Defaults {
     pub(super) index: Option<String>,
     pub(super) routing: Option<String>,
     pub(super) require_alias: bool,
+    pub(super) require_data_stream: bool,
     pub(super) source: Option<SourceFilter>,
     pub(super) sender: Sender,
 }
@@ -177,6 +178,9 @@ impl Chunks {
             action: write,
             condition,
             require_alias: action.require_alias.unwrap_or(self.defaults.require_alias),
+            require_data_stream: action
+                .require_data_stream
+                .unwrap_or(self.defaults.require_data_stream),
         };
         check_item(&item)?;
         Ok(item)

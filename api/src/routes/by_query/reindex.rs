@@ -65,6 +65,7 @@ fn read(request: &Request, body: &Value) -> Result<ByQueryRequest, ApiError> {
         common.page_size = size;
     }
     let mut destination = checked(&source, destination, &common)?;
+    destination.require_alias = request.parameters.is_set("require_alias")?;
     if source.remote.is_some() {
         return from_remote(request, source, destination, &common);
     }
@@ -194,6 +195,7 @@ fn read_destination(value: &Value) -> Result<Destination, ApiError> {
     }
     Ok(Destination {
         index,
+        require_alias: false,
         creates,
         version_type,
         routing,

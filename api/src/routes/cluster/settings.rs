@@ -90,7 +90,7 @@ pub(super) async fn put(mut request: Request) -> Answer {
             }
         };
         flatten("", value, of_kind)?;
-        check(of_kind)?;
+        check(key, of_kind)?;
     }
     if changes.persistent.is_empty() && !entries.contains_key("transient") {
         return Err(ApiError::validation(&["no settings to update".to_owned()]));
@@ -117,11 +117,11 @@ pub(super) async fn put(mut request: Request) -> Answer {
     Ok(reply.warning(&warnings))
 }
 
-/// Refuses what nothing reads; writes the others as they are kept.
-fn check(changes: &mut SettingChanges) -> Result<(), ApiError> {
+/// Refuses what nothing reads; writes the others, of the kind `kind`, as they are kept.
+fn check(kind: &str, changes: &mut SettingChanges) -> Result<(), ApiError> {
     for (key, value) in changes {
         if !value.is_null() {
-            *value = cluster::checked(key, value)?;
+            *value = cluster::checked(kind, key, value)?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::check_field;
 use crate::dsl::GeoQuery;
-use crate::encoded::{GeoPoint, GeoShape, parse_distance, parse_point};
+use crate::encoded::{Corner, GeoPoint, GeoShape, parse_corner, parse_distance, parse_point};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text};
 
@@ -108,12 +108,15 @@ fn point(value: &Value) -> Result<GeoPoint, QueryError> {
 /// Reads two opposite corners, four sides, or `BBOX (west, east, north, south)`.
 fn corners(value: &Value) -> Result<GeoShape, QueryError> {
     let mut reader = ObjectReader::query("geo_bounding_box", value)?;
-    let mut corner = |key| reader.take(key).map(point).transpose();
+    let mut corner = |key, corner| {
+        let point = |value| parse_corner(value, corner).map_err(QueryError::parsing);
+        reader.take(key).map(point).transpose()
+    };
     let corners = (
-        corner("top_left")?,
-        corner("bottom_right")?,
-        corner("top_right")?,
-        corner("bottom_left")?,
+        corner("top_left", Corner::TopLeft)?,
+        corner("bottom_right", Corner::BottomRight)?,
+        corner("top_right", Corner::TopRight)?,
+        corner("bottom_left", Corner::BottomLeft)?,
     );
     let mut sides = [None; 4];
     for (side, key) in sides.iter_mut().zip(["top", "left", "bottom", "right"]) {

@@ -9,7 +9,8 @@ use crate::mapping::{MappingRules, malformed};
 
 pub(super) fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryError> {
     similarity(from)?;
-    from.only("norms", "true")?;
+    // Kept as declared: scores go by it.
+    from.bool("norms", true)?;
     from.only("position_increment_gap", "100")?;
     match from.string("index_options")?.as_deref() {
         None | Some("positions" | "offsets") => {}

@@ -128,3 +128,15 @@ fn nested_objects_stay_nested() {
         "{refused}"
     );
 }
+
+#[test]
+fn norms_may_be_given_up_and_do_not_come_back() {
+    let text = |norms| json!({"properties": {"a": {"type": "text", "norms": norms}}});
+    let mapping = parse(&text(true)).expect("good");
+    let without = update(&mapping, &text(false)).expect("given up");
+    let refused = update(&without, &text(true)).expect_err("refused").reason;
+    assert!(
+        refused.contains("Cannot update parameter [norms] from [false] to [true]"),
+        "{refused}"
+    );
+}

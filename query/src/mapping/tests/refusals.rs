@@ -88,10 +88,6 @@ fn what_cannot_be_read_is_refused_by_name() {
 fn what_would_change_ranking_is_refused_by_name() {
     for (value, reason) in [
         (
-            json!({"properties": {"x": {"type": "text", "norms": false}}}),
-            "[norms] of [false] on field [x] is not supported",
-        ),
-        (
             json!({"properties": {"x": {"type": "text", "similarity": "boolean"}}}),
             "[similarity] of [boolean] on field [x] is not supported",
         ),

@@ -159,3 +159,21 @@ fn fields_have_the_numbers_of_the_similarity_that_they_name() {
     let plain = similarities(&IndexSettings::default(), &mapping, &term("plain"));
     assert!(plain.is_empty());
 }
+
+#[test]
+fn without_norms_the_length_of_a_field_does_not_count() {
+    let settings = IndexSettings::default();
+    let declared = json!({"properties": {
+        "flat": {"type": "text", "norms": false},
+        "plain": {"type": "text"},
+    }});
+    let rules = MappingRules::from(&settings);
+    let mapping = parse_mapping(&declared, None, &rules).expect("a mapping");
+    let query = Clause::Term {
+        field: FieldPath::new("flat"),
+        term: "a".to_owned(),
+    };
+    let all = similarities(&settings, &mapping, &query);
+    assert_eq!(Some(all.of(&FieldPath::new("flat"))), Bm25::new(1.2, 0.0));
+    assert_eq!(all.of(&FieldPath::new("plain")), Bm25::DEFAULT);
+}

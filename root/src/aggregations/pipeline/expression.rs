@@ -3,11 +3,14 @@
 //! Does: read the part of Painless and of Lucene's expressions that is arithmetic, comparison and logic, and
 //! hand it to `exmex`. Does not: know statements, loops or calls beyond a list of functions; those are refused.
 
-use exmex::{Express, FlatExVal, Val};
+mod operators;
+
+use exmex::{Express, FlatEx, Val, ValMatcher};
 use gleaner_partial::EvaluationError;
 use gleaner_query::aggregation::{BucketPath, GapPolicy};
 use gleaner_query::answer::Bucket;
 
+use self::operators::{Operators, Value};
 use super::value;
 
 /// Functions that an expression may call.
@@ -19,11 +22,14 @@ const FUNCTIONS: [&str; 16] = [
 /// Most brackets that stand within each other.
 const MAX_DEPTH: usize = 64;
 
+/// An expression as it is evaluated.
+type Compiled = FlatEx<Value, Operators, ValMatcher>;
+
 /// An expression that is ready to be evaluated.
 pub(super) struct Expression<'a> {
     source: &'a str,
     paths: &'a [(String, BucketPath)],
-    compiled: FlatExVal<i32, f64>,
+    compiled: Compiled,
     /// Which of `paths` each variable of the compiled expression is.
     variables: Vec<usize>,
 }
@@ -43,8 +49,8 @@ impl<'a> Expression<'a> {
             rest: source.trim(),
         }
         .read()?;
-        let compiled: FlatExVal<i32, f64> =
-            exmex::parse_val(&text).map_err(|error| refused(source, &error.to_string()))?;
+        let compiled =
+            Compiled::parse(&text).map_err(|error| refused(source, &error.to_string()))?;
         let place = |name: &String| name.strip_prefix('v').and_then(|at| at.parse().ok());
         let variables: Option<Vec<usize>> = compiled.var_names().iter().map(place).collect();
         Ok(Self {
@@ -77,7 +83,6 @@ impl<'a> Expression<'a> {
     pub(super) fn number(&self, numbers: &[f64]) -> Result<f64, EvaluationError> {
         match self.value(numbers)? {
             Val::Float(number) => Ok(number),
-            Val::Int(number) => Ok(f64::from(number)),
             Val::Bool(is_true) => Ok(f64::from(u8::from(is_true))),
             other => Err(refused(self.source, &format!("it gives {other:?}"))),
         }
@@ -86,23 +91,26 @@ impl<'a> Expression<'a> {
     /// Returns whether the expression holds.
     ///
     /// # Errors
-    /// [`EvaluationError::Query`] where it is no condition.
+    /// [`EvaluationError::Query`] where it is no condition, but a number.
     pub(super) fn holds(&self, numbers: &[f64]) -> Result<bool, EvaluationError> {
         match self.value(numbers)? {
             Val::Bool(is_true) => Ok(is_true),
-            // As Lucene's expressions say it.
-            Val::Float(number) => Ok(number == 1.0),
-            Val::Int(number) => Ok(number == 1),
+            Val::Float(number) => Err(EvaluationError::Query(format!(
+                "script [{}] of [bucket_selector] must return a boolean, but returns the number [{number}]",
+                self.source
+            ))),
             other => Err(refused(self.source, &format!("it gives {other:?}"))),
         }
     }
 
-    fn value(&self, numbers: &[f64]) -> Result<Val<i32, f64>, EvaluationError> {
+    fn value(&self, numbers: &[f64]) -> Result<Value, EvaluationError> {
         let variables = self.variables.iter();
         let values = variables.map(|at| Val::Float(numbers[*at]));
-        let values: Vec<Val<i32, f64>> = values.collect();
-        let evaluated = self.compiled.eval(&values);
-        evaluated.map_err(|error| refused(self.source, &error.to_string()))
+        let values: Vec<Value> = values.collect();
+        match self.compiled.eval(&values) {
+            Ok(Val::Error(error)) | Err(error) => Err(refused(self.source, &error.to_string())),
+            Ok(value) => Ok(value),
+        }
     }
 }
 
@@ -145,7 +153,7 @@ impl Reader<'_> {
                     text.push(')');
                     self.skip(next);
                 }
-                '+' | '-' | '*' | '/' | '<' | '>' | '=' | '!' | '&' | '|' => {
+                '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' => {
                     text.push_str(&format!(" {} ", self.operator()?));
                 }
                 other => return Err(refused(source, &format!("[{other}]"))),
@@ -192,7 +200,7 @@ impl Reader<'_> {
         let short = &self.rest[..1];
         self.rest = &self.rest[1..];
         match short {
-            "+" | "-" | "*" | "/" | "<" | ">" => Ok(short.to_owned()),
+            "+" | "-" | "*" | "/" | "%" | "<" | ">" | "!" => Ok(short.to_owned()),
             other => Err(refused(source, &format!("[{other}]"))),
         }
     }
@@ -274,6 +282,12 @@ mod tests {
             ("5 / 2 + -params.sales", -0.5),
             ("return Math.sqrt(params.visits * 8);", 4.0),
             ("(params.sales - 1) * (2)", 4.0),
+            ("params.sales - 2 + 3", 4.0),
+            ("2 - params.sales - 4", -5.0),
+            ("100 / 10 / 5 * params.visits", 4.0),
+            ("7 % 4 * 2 + params.sales % params.visits", 7.0),
+            ("-params.sales * 2 - -(params.visits + 1)", -3.0),
+            ("-Math.abs(1 - params.sales * 2) + Math.log10(100)", -3.0),
         ] {
             assert_eq!(number(source).expect(source), wanted, "{source}");
         }
@@ -292,13 +306,67 @@ mod tests {
     }
 
     #[test]
+    fn operators_bind_as_those_of_java() {
+        let mut paths = paths();
+        paths[0].0 = "a".to_owned();
+        paths[1].0 = "n".to_owned();
+        let buckets = [("hat", 30.0, 2.0), ("shirt", 70.0, 2.0), ("bag", 55.5, 1.0)];
+        for (source, wanted) in [
+            ("params.a > 20 && params.a < 65", vec!["hat", "bag"]),
+            ("params.n == 2 && params.a > 40", vec!["shirt"]),
+            ("params.a > 20 && params.a != 70", vec!["hat", "bag"]),
+            ("params.a >= 60.5 || params.a == 30.0", vec!["hat", "shirt"]),
+            // `&&` comes before `||`, on either side of it.
+            ("a == 30 || n == 2 && a > 90", vec!["hat"]),
+            ("n == 1 && a > 90 || a == 30", vec!["hat"]),
+            ("(a == 30 || n == 2) && a > 40", vec!["shirt"]),
+            // `==` comes after `<`, and before `&&`.
+            ("a > 40 == n < 2", vec!["hat", "bag"]),
+            ("n == 2 == a < 40 && a > 1 + 20 * 2", vec!["bag"]),
+            ("!(a > 40) || !!(n == 1)", vec!["hat", "bag"]),
+            (
+                "!(a > 40 && n == 2) && a - 5 * 2 > 20 - 5",
+                vec!["hat", "bag"],
+            ),
+            (
+                "Math.abs(a - 60) < 5 || -n < -1 && a % 7 == 0",
+                vec!["shirt", "bag"],
+            ),
+        ] {
+            let expression = Expression::new(source, &paths).expect(source);
+            let kept = buckets.iter().filter(|(_, a, n)| {
+                let holds = expression.holds(&[*a, *n]);
+                holds.expect(source)
+            });
+            let kept: Vec<&str> = kept.map(|(name, _, _)| *name).collect();
+            assert_eq!(kept, wanted, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_no_condition() {
+        let paths = paths();
+        for (source, number) in [("params.sales", "[1]"), ("params.sales - 1", "[0]")] {
+            let expression = Expression::new(source, &paths).expect(source);
+            let error = expression.holds(&[1.0, 2.0]).expect_err(source).to_string();
+            assert!(error.contains("must return a boolean"), "{error}");
+            assert!(error.contains(number), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_no_expression_is_refused_by_name() {
         for (source, named) in [
             ("params.other", "other"),
             ("def x = 1; x", "def"),
             ("System.exit(1)", "System"),
             ("fact(3)", "fact"),
-            ("5 % 2", "%"),
+            ("5 & 2", "&"),
+            ("5 = 2", "="),
+            ("1 + (2 > 1)", "a condition stands"),
+            ("1 && 2 > 1", "a number stands"),
+            ("!1", "a number stands"),
+            ("(2 > 1) == 1", "compared with a condition"),
             ("1 ? 2 : 3", "?"),
             ("'a'", "'"),
             ("", "script []"),

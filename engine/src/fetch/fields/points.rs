@@ -1,0 +1,53 @@
+//! Values of `geo_point` fields: each point as GeoJSON or WKT, in the degrees that `_source` has.
+
+use gleaner_query::encoded::{Corner, parse_degrees};
+use serde_json::{Value, json};
+
+use super::is_formatted;
+use crate::error::EngineError;
+
+/// How points are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum PointFormat {
+    /// `{"type": "Point", "coordinates": [4.9, 52.3]}`.
+    GeoJson,
+    /// `POINT (4.9 52.3)`.
+    Wkt,
+}
+
+impl PointFormat {
+    /// Reads the format asked for; GeoJSON is the default.
+    ///
+    /// # Errors
+    /// When there is no such format.
+    pub(super) fn new(asked: Option<&str>) -> Result<Self, EngineError> {
+        match asked.filter(|format| is_formatted(Some(*format))) {
+            None | Some("geojson") => Ok(Self::GeoJson),
+            Some("wkt") => Ok(Self::Wkt),
+            Some(other) => Err(EngineError::query(format!(
+                "Unrecognized geometry format [{other}]."
+            ))),
+        }
+    }
+
+    /// Adds the points of a value of `_source`, which may be a list of them; what is no point is passed over.
+    pub(super) fn show(self, value: &Value, shown: &mut Vec<Value>) {
+        match value {
+            // A list that begins with a number is one point.
+            Value::Array(items) if !items.first().is_some_and(Value::is_number) => {
+                items.iter().for_each(|item| self.show(item, shown));
+            }
+            one => {
+                let point = parse_degrees(one, Corner::BottomLeft).ok();
+                shown.extend(point.map(|(latitude, longitude)| self.point(latitude, longitude)));
+            }
+        }
+    }
+
+    fn point(self, latitude: f64, longitude: f64) -> Value {
+        match self {
+            Self::GeoJson => json!({"type": "Point", "coordinates": [longitude, latitude]}),
+            Self::Wkt => Value::from(format!("POINT ({longitude:?} {latitude:?})")),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the operators and functions of an expression do, and how tightly they bind.
+//!
+//! Does: bind as Java does: `a > 1 && b < 2` is of two comparisons. `exmex`'s own operators bind `&&` and `||`
+//! before comparisons, and add up literals before what stands left of them (`a - 2 + 3` as `a - 5`).
+//! Does not: take a condition for a number, or a number for a condition.
+//! Source: Java language specification, chapter 15; Painless follows it.
+
+use exmex::{BinOp, ExError, MakeOperators, Operator, Val};
+
+/// A number, which is always a `Val::Float`; or whether a condition holds, a `Val::Bool`.
+pub(super) type Value = Val<i32, f64>;
+
+/// All that an expression may be made of, besides numbers and brackets.
+#[derive(Clone, Debug)]
+pub(super) struct Operators;
+
+// How tightly operators of two sides bind, the loosest first. Those of one side bind more tightly than these.
+const OR: i64 = 1;
+const AND: i64 = 2;
+const EQUALITY: i64 = 3;
+const RELATION: i64 = 4;
+const SUM: i64 = 5;
+const PRODUCT: i64 = 6;
+
+impl MakeOperators<Value> for Operators {
+    fn make<'a>() -> Vec<Operator<'a, Value>> {
+        let plus = binary(SUM, |a, b| arithmetic(a, b, |x, y| x + y));
+        let minus = binary(SUM, |a, b| arithmetic(a, b, |x, y| x - y));
+        let times = binary(PRODUCT, |a, b| arithmetic(a, b, |x, y| x * y));
+        let over = binary(PRODUCT, |a, b| arithmetic(a, b, |x, y| x / y));
+        let modulo = binary(PRODUCT, |a, b| arithmetic(a, b, |x, y| x % y));
+        let less = binary(RELATION, |a, b| comparison(a, b, |x, y| x < y));
+        let at_most = binary(RELATION, |a, b| comparison(a, b, |x, y| x <= y));
+        let more = binary(RELATION, |a, b| comparison(a, b, |x, y| x > y));
+        let at_least = binary(RELATION, |a, b| comparison(a, b, |x, y| x >= y));
+        vec![
+            Operator::make_bin_unary("+", plus, |a| function(a, |x| x)),
+            Operator::make_bin_unary("-", minus, |a| function(a, |x| -x)),
+            Operator::make_bin("*", times),
+            Operator::make_bin("/", over),
+            Operator::make_bin("%", modulo),
+            Operator::make_bin("<", less),
+            Operator::make_bin("<=", at_most),
+            Operator::make_bin(">", more),
+            Operator::make_bin(">=", at_least),
+            Operator::make_bin("==", binary(EQUALITY, equality)),
+            Operator::make_bin("!=", binary(EQUALITY, |a, b| negation(equality(a, b)))),
+            Operator::make_bin("&&", binary(AND, |a, b| logic(a, b, |x, y| x && y))),
+            Operator::make_bin("||", binary(OR, |a, b| logic(a, b, |x, y| x || y))),
+            Operator::make_unary("!", negation),
+            Operator::make_unary("abs", |a| function(a, f64::abs)),
+            Operator::make_unary("acos", |a| function(a, f64::acos)),
+            Operator::make_unary("asin", |a| function(a, f64::asin)),
+            Operator::make_unary("atan", |a| function(a, f64::atan)),
+            Operator::make_unary("cbrt", |a| function(a, f64::cbrt)),
+            Operator::make_unary("ceil", |a| function(a, f64::ceil)),
+            Operator::make_unary("cos", |a| function(a, f64::cos)),
+            Operator::make_unary("exp", |a| function(a, f64::exp)),
+            Operator::make_unary("floor", |a| function(a, f64::floor)),
+            Operator::make_unary("ln", |a| function(a, f64::ln)),
+            // Java's is the natural one.
+            Operator::make_unary("log", |a| function(a, f64::ln)),
+            Operator::make_unary("log10", |a| function(a, f64::log10)),
+            Operator::make_unary("round", |a| function(a, f64::round)),
+            Operator::make_unary("sin", |a| function(a, f64::sin)),
+            Operator::make_unary("sqrt", |a| function(a, f64::sqrt)),
+            Operator::make_unary("tan", |a| function(a, f64::tan)),
+        ]
+    }
+}
+
+/// Returns an operator of two sides; of those that bind alike, the left one comes first.
+fn binary(prio: i64, apply: fn(Value, Value) -> Value) -> BinOp<Value> {
+    BinOp {
+        apply,
+        prio,
+        // Otherwise `exmex` lets literals come before what stands left of them.
+        is_commutative: false,
+    }
+}
+
+fn arithmetic(left: Value, right: Value, apply: fn(f64, f64) -> f64) -> Value {
+    match (left, right) {
+        (Val::Float(left), Val::Float(right)) => Val::Float(apply(left, right)),
+        (left, right) => unfit(left, right, "a condition stands where a number must"),
+    }
+}
+
+fn comparison(left: Value, right: Value, apply: fn(f64, f64) -> bool) -> Value {
+    match (left, right) {
+        (Val::Float(left), Val::Float(right)) => Val::Bool(apply(left, right)),
+        (left, right) => unfit(left, right, "a condition stands where a number must"),
+    }
+}
+
+fn logic(left: Value, right: Value, apply: fn(bool, bool) -> bool) -> Value {
+    match (left, right) {
+        (Val::Bool(left), Val::Bool(right)) => Val::Bool(apply(left, right)),
+        (left, right) => unfit(left, right, "a number stands where a condition must"),
+    }
+}
+
+fn equality(left: Value, right: Value) -> Value {
+    match (left, right) {
+        (Val::Float(left), Val::Float(right)) => Val::Bool(left == right),
+        (Val::Bool(left), Val::Bool(right)) => Val::Bool(left == right),
+        (left, right) => unfit(left, right, "a number is compared with a condition"),
+    }
+}
+
+fn negation(value: Value) -> Value {
+    match value {
+        Val::Bool(is_true) => Val::Bool(!is_true),
+        other => unfit(other, Val::None, "a number stands where a condition must"),
+    }
+}
+
+fn function(value: Value, apply: fn(f64) -> f64) -> Value {
+    match value {
+        Val::Float(number) => Val::Float(apply(number)),
+        other => unfit(other, Val::None, "a condition stands where a number must"),
+    }
+}
+
+/// Returns the fault that a side has already, else `why`.
+fn unfit(left: Value, right: Value, why: &str) -> Value {
+    match (left, right) {
+        (Val::Error(fault), _) | (_, Val::Error(fault)) => Val::Error(fault),
+        _ => Val::Error(ExError::new(why)),
+    }
+}
