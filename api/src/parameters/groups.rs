@@ -9,7 +9,7 @@ pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
 pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
 pub(crate) const NO_PRE_FILTER: &str =
     "shards known not to match are left out without a round of their own";
-pub(crate) const NO_NAMED_QUERIES: &str = "named queries are not returned";
+pub(crate) const NO_NAMED_QUERIES: &str = "named queries are returned by name, without scores";
 
 /// What every route takes.
 pub(crate) const COMMON: &[Parameter] = &[
