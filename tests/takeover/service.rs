@@ -20,29 +20,42 @@ use super::clients::found;
 use super::cluster::{Cluster, Copy, LEAVES, PATIENCE};
 use super::{is_without_etcd, started};
 
+/// How much of something there is.
+struct Size {
+    /// For a build that is slow itself.
+    reduced: usize,
+    full: usize,
+}
+
+impl Size {
+    const fn new(reduced: usize, full: usize) -> Self {
+        Self { reduced, full }
+    }
+
+    /// Returns the size that is asked for.
+    fn asked(&self) -> u32 {
+        run::sized(self.reduced, self.full) as u32
+    }
+}
+
 /// Requests a second: reduced, for a build that is slow itself, and in full.
-const WRITES_PER_SECOND: (usize, usize) = (50, 200);
-const SEARCHES_PER_SECOND: (usize, usize) = (20, 50);
+const WRITES_PER_SECOND: Size = Size::new(50, 200);
+const SEARCHES_PER_SECOND: Size = Size::new(20, 50);
 
 /// Writes that show that more are answered: of half a second or two.
 const SOME_WRITES: u64 = 100;
 
 /// Restarts of all leaves, one after another: reduced, and in full.
-const NUM_ROUNDS: (usize, usize) = (1, 3);
+const NUM_ROUNDS: Size = Size::new(1, 3);
 
 /// Seconds for which the etcd stands still, longer than a lease.
-const ETCD_STILL_SECS: (usize, usize) = (5, 60);
+const ETCD_STILL_SECS: Size = Size::new(5, 60);
 
 /// Kills of the leaf of a primary.
-const NUM_KILLS: (usize, usize) = (1, 20);
+const NUM_KILLS: Size = Size::new(1, 20);
 
 /// Seconds without any fault.
-const IDLE_SECS: (usize, usize) = (0, 900);
-
-/// Returns the size that is asked for.
-fn sized((reduced, full): (usize, usize)) -> u32 {
-    run::sized(reduced, full) as u32
-}
+const IDLE_SECS: Size = Size::new(0, 900);
 
 /// How many requests of a kind were answered since they were last counted.
 #[derive(Debug, Default)]
@@ -177,7 +190,7 @@ impl Service {
             async move { books.write(root, n, due).await }
         };
         clients.spawn(at_rate(
-            sized(WRITES_PER_SECOND),
+            WRITES_PER_SECOND.asked(),
             Arc::clone(&is_over),
             write,
         ));
@@ -187,7 +200,7 @@ impl Service {
             async move { books.search(root, n, due).await }
         };
         clients.spawn(at_rate(
-            sized(SEARCHES_PER_SECOND),
+            SEARCHES_PER_SECOND.asked(),
             Arc::clone(&is_over),
             search,
         ));
@@ -251,7 +264,7 @@ async fn leaves_that_are_restarted_and_an_etcd_that_stands_still_fail_nothing() 
         return Ok(());
     }
     let mut service = Service::start(2).await?;
-    for _ in 0..sized(NUM_ROUNDS) {
+    for _ in 0..NUM_ROUNDS.asked() {
         for leaf in LEAVES {
             service.cluster.stop(leaf).await?;
             service.until_written().await?;
@@ -266,14 +279,14 @@ async fn leaves_that_are_restarted_and_an_etcd_that_stands_still_fail_nothing() 
     let before = service.terms().await?;
     service.cluster.signal_etcd("-STOP")?;
     // How long it stands still is the fault.
-    sleep(Duration::from_secs(sized(ETCD_STILL_SECS).into())).await;
+    sleep(Duration::from_secs(ETCD_STILL_SECS.asked().into())).await;
     service.until_written().await?;
     service.cluster.signal_etcd("-CONT")?;
     service.until_written().await?;
     let etcd = service.take();
     etcd.check()?;
 
-    sleep(Duration::from_secs(sized(IDLE_SECS).into())).await;
+    sleep(Duration::from_secs(IDLE_SECS.asked().into())).await;
     service.until_written().await?;
     let idle = service.take();
     idle.check()?;
@@ -297,7 +310,7 @@ async fn leaves_that_are_killed_fail_no_search() -> Result<()> {
     }
     let mut service = Service::start(1).await?;
     let mut kills = Vec::new();
-    for _ in 0..sized(NUM_KILLS) {
+    for _ in 0..NUM_KILLS.asked() {
         let primary = service.cluster.holder(0, Copy::Primary).await?;
         service.cluster.kill(&primary)?;
         service.cluster.until_primary_is_not(0, &primary).await?;

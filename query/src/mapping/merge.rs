@@ -147,7 +147,7 @@ fn number_text(number: &serde_json::Number) -> String {
 }
 
 /// Does the length of a field count in scores?
-fn has_norms(declared: &Map<String, Value>) -> bool {
+pub(crate) fn has_norms(declared: &Map<String, Value>) -> bool {
     declared.get("norms") != Some(&Value::Bool(false))
 }
 

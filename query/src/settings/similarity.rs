@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::given::GivenSetting;
 use super::wrong;
 use crate::error::QueryError;
+use crate::mapping::has_norms;
 use crate::resolved::{Bm25, Clause, Similarities, StatisticsRequest};
 
 /// Prefix of their settings.
@@ -153,11 +154,6 @@ pub fn loses_similarity(before: &IndexSettings, after: &IndexSettings) -> bool {
 
 /// Returns how an index scores those fields of `query` that have not the default similarity.
 pub fn similarities(settings: &IndexSettings, mapping: &Mapping, query: &Clause) -> Similarities {
-    let mut declared = settings.declared.keys();
-    let has_own = declared.any(|key| key.starts_with(PREFIX));
-    if !has_own && mapping.fields.values().all(has_norms) {
-        return Similarities::default();
-    }
     let mut scored = StatisticsRequest::default();
     scored.collect(query);
     let of_text = |field| {
@@ -168,16 +164,11 @@ pub fn similarities(settings: &IndexSettings, mapping: &Mapping, query: &Clause)
     scored.fields.into_keys().filter_map(of_text).collect()
 }
 
-/// Does the length of a field count?
-fn has_norms(field: &Field) -> bool {
-    field.declared.get("norms") != Some(&Value::Bool(false))
-}
-
 /// Returns the similarity of a field: the one that it names, else the index's default; without the length where the field
 /// has no norms.
 fn of_field(settings: &IndexSettings, field: &Field) -> Bm25 {
     let similarity = named(settings, field);
-    let without_length = (!has_norms(field)).then(|| Bm25::new(similarity.k1(), 0.0));
+    let without_length = (!has_norms(&field.declared)).then(|| Bm25::new(similarity.k1(), 0.0));
     without_length.flatten().unwrap_or(similarity)
 }
 

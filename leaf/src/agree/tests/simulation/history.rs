@@ -97,7 +97,7 @@ pub(super) struct History {
     settled: BTreeMap<u64, u64>,
     /// What clients have asked for, by number.
     pub(super) asked: BTreeMap<u64, Intent>,
-    /// What came of it, of what was written.
+    /// The first outcome of each write that was acknowledged, by number.
     pub(super) written: BTreeMap<u64, WriteOutcome>,
     pub(super) conflicts: Vec<Conflict>,
     pub(super) reads: Vec<Read>,
