@@ -1,14 +1,17 @@
 //! What goes wrong in a run, drawn from its seed.
 
-use gleaner_log::files::Survival;
+use gleaner_log::files::{self, Operation, Survival};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::process::copy_of;
 use super::world::World;
 
-/// Faults of a run.
-const NUM_FAULTS: std::ops::Range<usize> = 6..14;
+/// Faults of a run, and of a long one.
+const NUM_FAULTS: [std::ops::Range<usize>; 2] = [6..14, 20..30];
+
+/// One run in this many is a long one, in which syncs fail too.
+const LONG: u64 = 5;
 
 /// When the first one comes.
 const FIRST_MS: u64 = 1_500;
@@ -49,6 +52,8 @@ pub(super) enum Fault {
     SlowDisk { leaf: usize, round_ms: u64 },
     /// The primary gives its role to another copy.
     HandOver { to: usize },
+    /// The next sync of a disk fails, and what it was to make durable is not.
+    FailSync { leaf: usize },
 }
 
 /// What goes wrong, and when.
@@ -64,8 +69,12 @@ impl Schedule {
         let num_leaves = random.random_range(2..=3);
         let mut faults = Vec::new();
         let mut at_ms = FIRST_MS;
-        for _ in 0..random.random_range(NUM_FAULTS) {
-            draw(&mut random, num_leaves, at_ms, &mut faults);
+        let is_long = seed % LONG == LONG - 1;
+        for _ in 0..random.random_range(NUM_FAULTS[usize::from(is_long)].clone()) {
+            match is_long && random.random_ratio(1, 8) {
+                true => fail_sync(&mut random, num_leaves, at_ms, &mut faults),
+                false => draw(&mut random, num_leaves, at_ms, &mut faults),
+            }
             at_ms += match random.random_ratio(1, 4) {
                 true => random.random_range(0..60),
                 false => random.random_range(60..PAUSE_MS),
@@ -79,6 +88,21 @@ impl Schedule {
             end_ms: last_ms.max(at_ms) + 500,
         }
     }
+}
+
+/// Adds a sync that fails. The process is restarted some time later, as the log asks for, or the machine is.
+fn fail_sync(random: &mut SmallRng, num_leaves: usize, at_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let leaf = random.random_range(0..num_leaves);
+    let (until_ms, away_ms) = (at_ms + random.random_range(50..3_000), 5);
+    let restart = match random.random_bool(0.5) {
+        true => Fault::Kill { leaf, away_ms },
+        false => Fault::LosePower {
+            leaf,
+            away_ms,
+            dice: None,
+        },
+    };
+    faults.extend([(at_ms, Fault::FailSync { leaf }), (until_ms, restart)]);
 }
 
 /// Adds a fault, and what ends it.
@@ -186,6 +210,11 @@ impl World {
                 }
             }
             Fault::Revoke { leaf } => self.around.store.revoke(leaf),
+            Fault::FailSync { leaf } if self.places[leaf].process.is_none() => {}
+            Fault::FailSync { leaf } => {
+                let files = &self.places[leaf].disk.files;
+                files.fail_next(Operation::Sync, files::Fault::Io);
+            }
             Fault::Delay { links_ms, store_ms } => {
                 self.around.links.set_delay(links_ms);
                 self.around.store.set_delay(store_ms);
