@@ -104,6 +104,7 @@ async fn templates_and_data_streams_are_kept_and_go(coordinator: &dyn Coordinato
             indices: vec![IndexUuid([1; 16])],
             generation: 1,
             hidden: false,
+            allow_custom_routing: false,
         };
         state.data_streams.insert(stream, of);
         state

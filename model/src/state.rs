@@ -71,6 +71,12 @@ impl IndexMeta {
         })
     }
 
+    /// Returns the name of the data stream that the index is of. Its other aliases are those of the data stream then.
+    pub fn stream_name(&self) -> Option<&IndexName> {
+        let mut aliases = self.aliases.iter();
+        aliases.find_map(|(name, alias)| alias.is_data_stream.then_some(name))
+    }
+
     /// Returns the leaves that hold `shard`, the primary first; empty where one process holds
     /// everything.
     pub fn copies_of(&self, shard: ShardNumber) -> &[NodeId] {
@@ -79,7 +85,8 @@ impl IndexMeta {
 }
 
 /// A name under which documents are appended: to the newest of its indices, which is replaced by a newer one now
-/// and then. Each of its indices bears the name as an alias.
+/// and then. Each of its indices bears the name as an alias, and the aliases of the data stream: those of one that
+/// writes go through have [`Alias::is_write_index`] on the newest index alone, and `Some(false)` on all others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataStream {
     /// Its indices, the oldest first; documents go to the last. Never empty.
@@ -89,6 +96,9 @@ pub struct DataStream {
     /// Whether wildcards leave it out.
     #[serde(default)]
     pub hidden: bool,
+    /// Whether its documents may have a routing of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_custom_routing: bool,
     /// How long it keeps what was written to it; `None` keeps all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<StreamLifecycle>,

@@ -33,6 +33,9 @@ pub struct ComponentTemplate {
     /// The user's notes (`_meta`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<Value>,
+    /// Whether its use brings a warning; `None` where that was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<bool>,
 }
 
 /// What new indices of some names get. One template applies to an index: the one of the highest priority.
@@ -64,6 +67,9 @@ pub struct IndexTemplate {
     /// Whether a write to a name that is not there makes it; `None` leaves it to the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_auto_create: Option<bool>,
+    /// Whether its use brings a warning; `None` where that was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<bool>,
 }
 
 /// What data streams of a template are like.
@@ -72,6 +78,9 @@ pub struct DataStreamTemplate {
     /// Whether wildcards leave them out.
     #[serde(default)]
     pub hidden: bool,
+    /// Whether their documents may have a routing of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_custom_routing: bool,
 }
 
 /// A template of the older kind: all that match an index apply to it, in their order, where no

@@ -2,14 +2,19 @@
 
 mod apply;
 mod bounds;
+mod kinds;
+mod targets;
 
 use std::collections::BTreeMap;
 
-use gleaner_model::{Alias, IndexName, NameError};
+use gleaner_model::{Alias, ClusterState, IndexName, NameError};
 use serde_json::{Map, Value};
 
 pub use apply::{AliasChanges, apply_alias_actions, check_free};
-pub use bounds::check_numbers;
+pub use targets::check_of_stream;
+
+use bounds::check_numbers;
+use kinds::check_kinds;
 
 use crate::dsl::parse_query;
 use crate::error::{ErrorType, QueryError};
@@ -45,6 +50,15 @@ pub enum AliasAction {
         /// Whether an index that is missing is an error (default true).
         must_exist: bool,
     },
+}
+
+/// Refuses a change that leaves more aliases than there may be, or one that points to data streams and to other indices.
+///
+/// # Errors
+/// `illegal_argument_exception` naming the limit, or the alias.
+pub fn check_change(before: &ClusterState, next: &ClusterState) -> Result<(), QueryError> {
+    check_numbers(before, next)?;
+    check_kinds(before, next)
 }
 
 /// Checks the name of an alias.

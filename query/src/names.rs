@@ -197,11 +197,15 @@ impl<'a> Selection<'a> {
                 is_found = true;
                 self.add(meta, None);
             }
-            // All are those that are not hidden, whatever else they are called.
-            if self.options.ignore_aliases || pattern == "*" {
+            // All are the indices and data streams that are not hidden, whatever else they are called.
+            let is_all = pattern == "*";
+            if is_all && self.state.data_streams.is_empty() {
                 continue;
             }
             for (name, alias) in &meta.aliases {
+                if !self.options.allow_alias(alias) || (is_all && !alias.is_data_stream) {
+                    continue;
+                }
                 if matches(name, alias.is_hidden.unwrap_or(false)) {
                     is_found = true;
                     self.add(meta, Some((name, alias)));
@@ -219,9 +223,12 @@ impl<'a> Selection<'a> {
     fn exclude(&mut self, pattern: &str) {
         let matches = |name: &IndexName| matches_pattern(pattern, name.as_str());
         let is_pattern = pattern.contains('*');
-        let by_alias = is_pattern && !self.options.ignore_aliases;
+        let options = self.options;
+        let by_alias = |(name, alias): (&IndexName, &Alias)| {
+            is_pattern && options.allow_alias(alias) && matches(name)
+        };
         self.reached.retain(|name, reached| {
-            if matches(name) || (by_alias && reached.meta.aliases.keys().any(matches)) {
+            if matches(name) || reached.meta.aliases.iter().any(by_alias) {
                 return false;
             }
             reached.aliases.retain(|alias, _| !matches(alias));
@@ -245,7 +252,7 @@ impl<'a> Selection<'a> {
             let Some((alias_name, alias)) = meta.aliases.get_key_value(name) else {
                 continue;
             };
-            if self.options.ignore_aliases {
+            if !self.options.allow_alias(alias) {
                 return self.missing(&QueryError::illegal(format!(
                     "The provided expression [{name}] matches an alias, specify the corresponding \
                      concrete indices instead."

@@ -20,7 +20,7 @@ use gleaner_model::settings::routing_slots_for;
 use serde_json::{Map, Value};
 
 pub use create::{NewIndex, parse_create_index, parse_part_of_index};
-pub use resize::{Resize, resized_settings};
+pub use resize::{MAX_PRIMARY_SHARD_SIZE, Resize, resized_settings, with_shards_below};
 pub use similarity::{has_similarity, loses_similarity, similarities};
 pub(crate) use sort::is_sorted;
 

@@ -167,7 +167,9 @@ fn is_skipped(index: &IndexMeta) -> bool {
     setting(index, SKIP) == Some("true")
 }
 
-fn since_ms(state: &ClusterState, index: &IndexMeta) -> i64 {
+/// Returns from when on the age of an index counts, milliseconds since the epoch: as it says itself, or when another index took its
+/// place, or when it was made.
+pub fn since_ms(state: &ClusterState, index: &IndexMeta) -> i64 {
     let declared = setting(index, ORIGINATION_DATE).and_then(|date| date.parse().ok());
     declared.unwrap_or_else(|| {
         // The clocks of two roots may differ.

@@ -8,11 +8,15 @@
 use std::sync::Arc;
 
 use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid};
+use gleaner_proto::read::ShardPhase;
 use gleaner_query::QueryError;
 use gleaner_query::alias;
 use gleaner_query::names::ResolveOptions;
 use gleaner_query::search::{SearchRequest, SourceFilter};
-use gleaner_query::settings::{NewIndex, Resize, parse_create_index, resized_settings};
+use gleaner_query::settings::{
+    MAX_PRIMARY_SHARD_SIZE, NewIndex, Resize, parse_create_index, resized_settings,
+    with_shards_below,
+};
 use serde_json::{Value, json};
 
 use crate::admin::{Admin, check_free};
@@ -51,17 +55,52 @@ impl Root {
         request: ResizeRequest,
         origin: &Origin,
     ) -> Result<Arc<IndexMeta>, RootError> {
+        let num_bytes = match max_size(&request) {
+            Some(_) => Some(self.primary_bytes(&request.source).await?),
+            None => None,
+        };
         let resizing = Resizing {
             cluster: Arc::clone(&self.cluster),
             admin: Arc::clone(&self.admin),
             by_query: Arc::clone(&self.by_query),
             request,
+            num_bytes,
             origin: origin.clone(),
         };
         let run = tokio::spawn(async move { resizing.run().await });
         let ended = run.await;
         ended.unwrap_or_else(|error| Err(RootError::Internal(error.to_string())))
     }
+
+    /// Returns the bytes of the primaries of an index.
+    async fn primary_bytes(&self, name: &str) -> Result<u64, RootError> {
+        let state = self.cluster.state();
+        let index = state.index_named(name);
+        let index = index.ok_or_else(|| RootError::IndexNotFound(name.to_owned()))?;
+        let states = self.reader.shard_states().await;
+        let shards = states.one_each().into_iter();
+        // Others do not know their size. A commit has files always.
+        let own = shards.filter(|located| {
+            let of = &located.state;
+            located.index.uuid == index.uuid
+                && of.phase == ShardPhase::Started
+                && of.store_bytes > 0
+        });
+        let sizes: Vec<u64> = own.map(|located| located.state.store_bytes).collect();
+        let (num_told, num_shards) = (sizes.len(), index.settings.number_of_shards as usize);
+        match num_told == num_shards {
+            true => Ok(sizes.into_iter().sum()),
+            false => Err(RootError::WrongState(format!(
+                "the size of index {name} is not known: [{num_told}] of its [{num_shards}] shards say theirs"
+            ))),
+        }
+    }
+}
+
+/// Returns how large a primary of the smaller index may be, where that decides how many it has.
+fn max_size(request: &ResizeRequest) -> Option<&Value> {
+    let given = request.body.get(MAX_PRIMARY_SHARD_SIZE);
+    given.filter(|value| request.how == Resize::Shrink && !value.is_null())
 }
 
 /// One index that is being made.
@@ -70,6 +109,8 @@ struct Resizing {
     admin: Arc<Admin>,
     by_query: Arc<ByQuery>,
     request: ResizeRequest,
+    /// Bytes of the source's primaries, where they decide how many shards there are.
+    num_bytes: Option<u64>,
     origin: Origin,
 }
 
@@ -130,17 +171,22 @@ impl Resizing {
             return Err(QueryError::illegal(reason).into());
         }
         let aliases = json!({"aliases": body.get("aliases").unwrap_or(&Value::Null)});
+        let is_known = |key: &str| match key {
+            "settings" | "aliases" => true,
+            MAX_PRIMARY_SHARD_SIZE => *how == Resize::Shrink,
+            _ => false,
+        };
         let others = body.as_object().into_iter().flatten();
-        if let Some((key, _)) = others
-            .into_iter()
-            .find(|(key, _)| *key != "settings" && *key != "aliases")
-        {
+        if let Some((key, _)) = others.into_iter().find(|(key, _)| !is_known(key)) {
             let reason = format!("unknown field [{key}] of a resize request");
             return Err(QueryError::illegal(reason).into());
         }
-        let given = body.get("settings").unwrap_or(&Value::Null);
+        let mut given = body.get("settings").cloned().unwrap_or(Value::Null);
+        if let (Some(max_size), Some(num_bytes)) = (max_size(&self.request), self.num_bytes) {
+            given = with_shards_below(&source.settings, &given, max_size, num_bytes)?;
+        }
         Ok(NewIndex {
-            settings: resized_settings(&source.settings, given, *how)?,
+            settings: resized_settings(&source.settings, &given, *how)?,
             says_replicas: true,
             mapping: (*source.mapping).clone(),
             aliases: parse_create_index(&aliases, &self.cluster.limits())?.aliases,
@@ -226,7 +272,7 @@ impl Resizing {
             made.name = name.clone();
             made.settings = wanted.settings.clone();
             made.aliases = wanted.aliases.clone();
-            alias::check_numbers(state, &next)?;
+            alias::check_change(state, &next)?;
             Ok(Some(next))
         };
         let state = self.admin.change(named).await?;

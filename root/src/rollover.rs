@@ -46,8 +46,8 @@ impl Root {
     /// `new_name`, by default as the old one with the next number. With `is_dry` nothing is changed.
     ///
     /// # Errors
-    /// A target that is neither, an alias without a write index, a name without a number, an index that is there
-    /// already.
+    /// A target that is neither, an alias of data streams or without a write index, a name without a number, an index
+    /// that is there already.
     pub async fn rollover(
         &self,
         target: &str,
@@ -175,6 +175,11 @@ fn write_index(target: &str, state: &ClusterState) -> Result<Arc<IndexMeta>, Roo
     }
     if state.aliased(target).next().is_none() {
         return illegal(format!("rollover target [{target}] does not exist"));
+    }
+    let mut bearers = state.aliased(target);
+    if bearers.any(|(index, alias)| !alias.is_data_stream && index.stream_name().is_some()) {
+        let reason = "Aliases to data streams cannot be rolled over. Please rollover the data stream itself.";
+        return illegal(reason.to_owned());
     }
     match gleaner_query::names::resolve_write(target, state) {
         Ok(Some(found)) => Ok(found.meta),

@@ -106,6 +106,25 @@ async fn documents_are_the_same_under_another_number_of_shards() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_smaller_index_has_as_few_shards_as_have_room() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    block(&server).await?;
+    for (max_size, shards) in [("1gb", "1"), ("1b", "2")] {
+        let path = format!("/books/_shrink/made-{max_size}");
+        let body = json!({"max_primary_shard_size": max_size});
+        let (status, answer) = send(&server, "POST", &path, &body).await?;
+        ensure!(status == 200, "{path}: {answer}");
+        let index = format!("made-{max_size}");
+        let (_, shown) = send(&server, "GET", &format!("/{index}"), &Value::Null).await?;
+        let settings = &shown[&index]["settings"]["index"];
+        assert_eq!(settings["number_of_shards"], shards);
+        assert_eq!(hits(&server, &index).await?.len(), 60);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_made_leaves_nothing() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = served(&folder).await?;
@@ -131,6 +150,26 @@ async fn what_cannot_be_made_leaves_nothing() -> Result<()> {
         ("/books/_clone/made", json!({"unheard_of": 1}), 400),
         ("/books/_clone/made", json!([]), 400),
         ("/books/_clone/made?copy_settings=false", Value::Null, 400),
+        (
+            "/books/_shrink/made",
+            json!({"max_primary_shard_size": "1gb", "settings": {"number_of_shards": 1}}),
+            400,
+        ),
+        (
+            "/books/_shrink/made",
+            json!({"max_primary_shard_size": "none"}),
+            400,
+        ),
+        (
+            "/books/_clone/made",
+            json!({"max_primary_shard_size": "1gb"}),
+            400,
+        ),
+        (
+            "/nowhere/_shrink/made",
+            json!({"max_primary_shard_size": "1gb"}),
+            404,
+        ),
         ("/books/_clone/books", Value::Null, 400),
         ("/books/_clone/MADE", Value::Null, 400),
         ("/nowhere/_clone/made", Value::Null, 404),

@@ -2,12 +2,13 @@
 
 mod selection;
 
+use gleaner_model::IndexName;
 use gleaner_query::alias::{AliasAction, parse_alias, parse_alias_actions, parse_alias_name};
 use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
 use http::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::index::{acknowledged, metadata_defaults, shown_aliases};
+use super::index::{acknowledged, metadata_defaults, shown_aliases, stream_aliases};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
@@ -95,12 +96,14 @@ async fn change(request: &Request, actions: &mut [AliasAction]) -> Answer {
         for alias in &aliases {
             action.map_or(Ok(()), |action| request.check_name(&action, alias))?;
         }
+        let includes_streams = !matches!(change, AliasAction::RemoveIndex { .. });
         let indices = indices_of(change);
         let mut narrowed = Vec::with_capacity(indices.len());
         for expression in indices.iter() {
             let options = ResolveOptions {
                 allow_no_indices: false,
                 ignore_aliases: true,
+                includes_streams,
                 ..metadata_defaults()
             };
             let names = request.narrowed(Some(expression), &options)?;
@@ -149,9 +152,9 @@ async fn delete(request: Request) -> Answer {
     change(&request, &mut [action]).await
 }
 
-/// The aliases selected, per index, and the names that no index bears.
+/// The aliases selected, per index or data stream, and the names that none of these bears.
 struct SelectedAliases {
-    indices: Map<String, Value>,
+    shown: Map<String, Value>,
     missing: Vec<String>,
 }
 
@@ -162,49 +165,58 @@ fn select(request: &Request) -> Result<SelectedAliases, ApiError> {
     };
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.expression()?.unwrap_or_default();
-    let found = request
-        .root()
-        .cluster()
-        .shown_indices(&expression, &options)?;
-    let Some(text) = request.part("name") else {
-        let indices = found.iter().map(|found| {
-            let aliases = shown_aliases(&found.meta, &|_| true);
-            (
-                found.meta.name.to_string(),
-                serde_json::json!({"aliases": aliases}),
-            )
-        });
-        return Ok(SelectedAliases {
-            indices: indices.collect(),
-            missing: Vec::new(),
-        });
+    let cluster = request.root().cluster();
+    let state = cluster.state();
+    let found = cluster.shown_indices(&expression, &options)?;
+    let selection = request.part("name").map(Selection::parse);
+    let is_wanted = |name: &IndexName| {
+        let selection = selection.as_ref();
+        selection.is_none_or(|selection| selection.contains(name.as_str()))
     };
-    let selection = Selection::parse(text);
-    let mut indices = Map::new();
+    let mut shown = Map::new();
+    // Who comes by one alias of an index, or of a data stream, sees no other.
+    let sees = |owner: &str, name: &IndexName| {
+        is_wanted(name) && (request.may_see(owner) || request.may_see(name.as_str()))
+    };
     for found in &found {
-        let aliases = shown_aliases(&found.meta, &|name| selection.contains(name.as_str()));
-        if aliases
-            .as_object()
-            .is_some_and(|aliases| !aliases.is_empty())
-        {
-            let shown = serde_json::json!({"aliases": aliases});
-            indices.insert(found.meta.name.to_string(), shown);
+        let owner = found.meta.name.as_str();
+        let aliases = shown_aliases(&found.meta, &|name| sees(owner, name));
+        // Without a name, indices are shown that have none, too.
+        if selection.is_none() || has_some(&aliases) {
+            shown.insert(found.meta.name.to_string(), json!({"aliases": aliases}));
         }
     }
-    let borne = |name: &str| {
-        found
-            .iter()
-            .filter_map(|found| found.meta.aliases.get(name))
-            .any(|alias| !alias.is_data_stream)
-    };
-    let missing = selection.missing(&borne);
-    Ok(SelectedAliases { indices, missing })
+    // A data stream is reached by its name, or by one of its aliases.
+    let reached = found.iter().filter(|found| !found.aliases.is_empty());
+    for stream in reached.filter_map(|found| found.meta.stream_name()) {
+        if shown.contains_key(stream.as_str()) {
+            continue;
+        }
+        let of = state.data_streams.get(stream);
+        let sees = |name: &IndexName| sees(stream.as_str(), name);
+        let aliases = of.map(|of| stream_aliases(&state, of, &sees));
+        if let Some(aliases) = aliases.filter(has_some) {
+            shown.insert(stream.to_string(), json!({"aliases": aliases}));
+        }
+    }
+    let borne = |name: &str| shown.values().any(|of| of["aliases"].get(name).is_some());
+    let missing = selection.map(|selection| selection.missing(&borne));
+    Ok(SelectedAliases {
+        missing: missing.unwrap_or_default(),
+        shown,
+    })
+}
+
+fn has_some(aliases: &Value) -> bool {
+    aliases
+        .as_object()
+        .is_some_and(|aliases| !aliases.is_empty())
 }
 
 fn get(request: &Request) -> Answer {
-    let SelectedAliases { indices, missing } = select(request)?;
+    let SelectedAliases { shown, missing } = select(request)?;
     if missing.is_empty() {
-        return Ok(Reply::json(&indices));
+        return Ok(Reply::json(&shown));
     }
     let noun = if missing.len() == 1 {
         "alias"
@@ -217,7 +229,7 @@ fn get(request: &Request) -> Answer {
         format!("{noun} [{}] missing", missing.join(",")).into(),
     );
     body.insert("status".to_owned(), StatusCode::NOT_FOUND.as_u16().into());
-    body.extend(indices);
+    body.extend(shown);
     Ok(Reply::with_status(StatusCode::NOT_FOUND, &body))
 }
 
@@ -231,8 +243,6 @@ fn exists(request: &Request) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use crate::testing::{create, got, sent, speaking};
 
     use super::*;

@@ -1,14 +1,17 @@
-//! `_data_stream`: created, shown, measured, deleted.
+//! `_data_stream`: created, shown, measured, changed, deleted.
 
+mod explain;
 mod lifecycle;
 
-use gleaner_model::{ClusterState, DataStream, IndexName};
+use gleaner_model::{ClusterState, DataStream, IndexMeta, IndexName, IndexPrivilege};
 use gleaner_query::answer::AggregationValue;
+use gleaner_query::data_stream::parse_stream_actions;
 use gleaner_query::names::resolve_streams;
 use gleaner_query::search::parse_search_value;
-use gleaner_query::templates::{compose, index_template_of};
+use gleaner_query::templates::{compose, deprecated_use, index_template_of};
 use gleaner_root::lifecycle::{policy_name, prefers_policy};
 use gleaner_root::plan::Target;
+use gleaner_root::read::LocatedShard;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::{Value, json};
@@ -17,14 +20,17 @@ use lifecycle::shown_lifecycle;
 
 pub(super) use lifecycle::ROUTES as LIFECYCLE_ROUTES;
 
+use super::cluster::{Health, HealthLevel};
 use super::index::acknowledged;
 use super::metadata_defaults;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
+use crate::render::units::size_text;
 use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::security::Action;
 
 const GET: &[Parameter] = &[
     Parameter::no_effect(
@@ -48,7 +54,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_data_stream", "/_data_stream/{name}"],
         parameters: &[GET, INDICES, METADATA_READ],
-        handler: |request| Box::pin(async move { get(&request) }),
+        handler: |request| Box::pin(get(request)),
         is_refused: false,
     },
     Route {
@@ -57,6 +63,14 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_data_stream/{name}"],
         parameters: &[INDICES, METADATA],
         handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.modify_data_stream",
+        methods: &[Method::POST],
+        paths: &["/_data_stream/_modify"],
+        parameters: &[METADATA],
+        handler: |request| Box::pin(modify(request)),
         is_refused: false,
     },
     Route {
@@ -72,7 +86,9 @@ pub(super) static ROUTES: &[Route] = &[
 async fn create(request: Request) -> Answer {
     let name = request.required_part("name")?;
     request.root().admin().create_data_stream(name).await?;
-    Ok(acknowledged())
+    let state = request.root().cluster().state();
+    let warning = deprecated_use(name, &state.templates);
+    Ok(acknowledged().warning(warning.as_slice()))
 }
 
 async fn delete(request: Request) -> Answer {
@@ -82,6 +98,25 @@ async fn delete(request: Request) -> Answer {
     admin
         .delete_data_streams(names, options.expand_wildcards)
         .await?;
+    Ok(acknowledged())
+}
+
+/// What puts an index into a data stream or takes it out, for rights: it opens the index to those who have a right to the
+/// stream.
+const MODIFY: Action = Action {
+    name: "indices:admin/data_stream/modify",
+    privilege: IndexPrivilege::Manage,
+    ignores_filters: false,
+};
+
+async fn modify(mut request: Request) -> Answer {
+    let body = request.required_json().await?;
+    let actions = parse_stream_actions(&body)?;
+    for action in &actions {
+        request.check_name(&MODIFY, &action.stream)?;
+        request.check_name(&MODIFY, &action.index)?;
+    }
+    request.root().admin().modify_data_streams(&actions).await?;
     Ok(acknowledged())
 }
 
@@ -95,55 +130,76 @@ fn named<'a>(
     Ok(resolve_streams(names, state, options.expand_wildcards)?)
 }
 
-fn get(request: &Request) -> Answer {
+async fn get(request: Request) -> Answer {
+    let states = request.root().reader().shard_states().await;
     let state = request.root().cluster().state();
-    let streams = named(request, &state)?;
-    let shown = streams.into_iter().map(|(name, stream)| {
-        let indices = stream.indices.iter();
-        let indices = indices
-            .filter_map(|uuid| state.indices.get(uuid))
-            .map(|index| {
-                let prefers = prefers_policy(index);
-                let mut shown = json!({
-                    "index_name": index.name.as_str(),
-                    "index_uuid": uuid_text(&index.uuid),
-                    "prefer_ilm": prefers,
-                    "managed_by": managed_by(stream, policy_name(index), prefers),
-                });
-                if let Some(policy) = policy_name(index) {
-                    shown["ilm_policy"] = json!(policy);
-                }
-                shown
-            });
-        let indices: Vec<Value> = indices.collect();
-        let template = index_template_of(&state.templates, name.as_str());
-        let composed = Composed::of(&state, name);
-        let policy = composed.policy;
-        let mut shown = json!({
-            "name": name.as_str(),
-            "timestamp_field": {"name": "@timestamp"},
-            "indices": indices,
-            "generation": stream.generation,
-            "status": "GREEN",
-            "template": template.map(|(name, _)| name),
-            "next_generation_managed_by": managed_by(stream, policy.as_deref(), composed.prefers_policy),
-            "prefer_ilm": composed.prefers_policy,
-            "hidden": stream.hidden,
-            "system": false,
-            "allow_custom_routing": false,
-            "replicated": false,
-            "rollover_on_write": false,
-        });
-        if let Some(policy) = policy {
-            shown["ilm_policy"] = json!(policy);
-        }
-        if let Some(lifecycle) = &stream.lifecycle {
-            shown["lifecycle"] = shown_lifecycle(lifecycle);
-        }
-        shown
-    });
+    let streams = named(&request, &state)?.into_iter();
+    let shown = streams.map(|(name, stream)| shown_stream(&state, name, stream, &states.copies));
     let shown: Vec<Value> = shown.collect();
     Ok(Reply::json(&json!({"data_streams": shown})))
+}
+
+fn shown_stream(
+    state: &ClusterState,
+    name: &IndexName,
+    stream: &DataStream,
+    copies: &[LocatedShard],
+) -> Value {
+    let indices = stream.indices.iter();
+    let indices = indices.filter_map(|uuid| state.indices.get(uuid));
+    let health = Health::of_all(indices.clone().map(|index| &**index), copies);
+    let indices: Vec<Value> = indices.map(|index| shown_index(stream, index)).collect();
+    let template = index_template_of(&state.templates, name.as_str());
+    let composed = Composed::of(state, name);
+    let policy = composed.policy;
+    let mut shown = json!({
+        "name": name.as_str(),
+        "timestamp_field": {"name": "@timestamp"},
+        "indices": indices,
+        "generation": stream.generation,
+        "status": status(health.level),
+        "template": template.map(|(name, _)| name),
+        "next_generation_managed_by": managed_by(stream, policy.as_deref(), composed.prefers_policy),
+        "prefer_ilm": composed.prefers_policy,
+        "hidden": stream.hidden,
+        "system": false,
+        "allow_custom_routing": stream.allow_custom_routing,
+        "replicated": false,
+        "rollover_on_write": false,
+    });
+    if let Some(meta) = template.and_then(|(_, template)| template.meta.as_ref()) {
+        shown["_meta"] = meta.clone();
+    }
+    if let Some(policy) = policy {
+        shown["ilm_policy"] = json!(policy);
+    }
+    if let Some(lifecycle) = &stream.lifecycle {
+        shown["lifecycle"] = shown_lifecycle(lifecycle);
+    }
+    shown
+}
+
+fn shown_index(stream: &DataStream, index: &IndexMeta) -> Value {
+    let prefers = prefers_policy(index);
+    let mut shown = json!({
+        "index_name": index.name.as_str(),
+        "index_uuid": uuid_text(&index.uuid),
+        "prefer_ilm": prefers,
+        "managed_by": managed_by(stream, policy_name(index), prefers),
+    });
+    if let Some(policy) = policy_name(index) {
+        shown["ilm_policy"] = json!(policy);
+    }
+    shown
+}
+
+/// Returns the health of a data stream: that of the worst of its indices.
+fn status(level: HealthLevel) -> &'static str {
+    match level {
+        HealthLevel::Green => "GREEN",
+        HealthLevel::Yellow => "YELLOW",
+        HealthLevel::Red => "RED",
+    }
 }
 
 /// What templates say of the next index of a data stream.
@@ -165,13 +221,16 @@ impl Composed {
     }
 }
 
+/// What [`managed_by`] says of an index that the lifecycle of its data stream is carried out on.
+const BY_STREAM: &str = "Data stream lifecycle";
+
 /// Says what replaces and deletes indices: a policy that is preferred goes before the lifecycle of their data stream.
 fn managed_by(stream: &DataStream, policy: Option<&str>, prefers_policy: bool) -> &'static str {
     let is_enabled = stream.lifecycle.as_ref().is_some_and(|of| of.is_enabled);
     match (policy, is_enabled) {
-        (Some(_), true) if !prefers_policy => "Data stream lifecycle",
+        (Some(_), true) if !prefers_policy => BY_STREAM,
         (Some(_), _) => "Index Lifecycle Management",
-        (None, true) => "Data stream lifecycle",
+        (None, true) => BY_STREAM,
         (None, false) => "Unmanaged",
     }
 }
@@ -185,6 +244,7 @@ async fn stats(request: Request) -> Answer {
         let own = copies.filter(|copy| stream.indices.contains(&copy.index.uuid));
         own.map(|copy| copy.state.store_bytes).sum()
     };
+    let is_human = request.parameters.is_set("human")?;
     let (mut shown, mut num_indices, mut num_bytes) = (Vec::new(), 0, 0);
     let mut shards = 0_u64;
     for (name, stream) in streams {
@@ -198,20 +258,30 @@ async fn stats(request: Request) -> Answer {
         shards += indices
             .map(|index| u64::from(index.settings.number_of_shards))
             .sum::<u64>();
-        shown.push(json!({
+        let mut of_stream = json!({
             "data_stream": name.as_str(),
             "backing_indices": stream.indices.len(),
-            "store_size_bytes": bytes,
-            "maximum_timestamp": newest(&request, name.as_str()).await?,
-        }));
+        });
+        add_size(&mut of_stream, "store_size", bytes, is_human);
+        of_stream["maximum_timestamp"] = newest(&request, name.as_str()).await?.into();
+        shown.push(of_stream);
     }
-    Ok(Reply::json(&json!({
+    let mut all = json!({
         "_shards": {"total": shards, "successful": shards, "failed": 0},
         "data_stream_count": shown.len(),
         "backing_indices": num_indices,
-        "total_store_size_bytes": num_bytes,
-        "data_streams": shown,
-    })))
+    });
+    add_size(&mut all, "total_store_size", num_bytes, is_human);
+    all["data_streams"] = shown.into();
+    Ok(Reply::json(&all))
+}
+
+/// Adds a size in bytes, and for people with its unit.
+fn add_size(shown: &mut Value, name: &str, bytes: u64, is_human: bool) {
+    if is_human {
+        shown[name] = size_text(bytes).into();
+    }
+    shown[format!("{name}_bytes")] = bytes.into();
 }
 
 /// Returns the newest time that documents of a data stream tell of, in milliseconds since the epoch; 0 where it has

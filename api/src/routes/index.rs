@@ -7,6 +7,7 @@ mod show;
 use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
 use gleaner_query::settings::parse_part_of_index;
+use gleaner_query::templates::deprecated_use;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,7 @@ use crate::route::{Answer, Parameter, Route};
 use crate::security::Action;
 
 use active::{WAIT, wait, wanted};
-pub(super) use show::{nested_settings, shown_aliases, shown_settings};
+pub(super) use show::{aliases_of, nested_settings, shown_aliases, shown_settings, stream_aliases};
 
 const SHOW: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
@@ -116,6 +117,9 @@ async fn create(mut request: Request) -> Answer {
         "shards_acknowledged": is_active,
         "index": index.name.as_str(),
     }));
+    let state = request.root().cluster().state();
+    let deprecated = deprecated_use(index.name.as_str(), &state.templates);
+    let reply = reply.warning(deprecated.as_slice());
     Ok(reply.warning(request.root().planner().analyzers_of(&index)?.ignored()))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{ClusterState, IndexMeta};
+use gleaner_model::{ClusterState, IndexMeta, IndexName};
 use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use http::Method;
 use serde_json::{Value, json};
@@ -104,12 +104,9 @@ impl Found {
             }
             attributes.push(if index.is_closed { "closed" } else { "open" });
             let mut shown = json!({"name": name});
-            let own = index
-                .aliases
-                .iter()
-                .filter(|(_, alias)| !alias.is_data_stream);
-            let own: Vec<&str> = own.map(|(alias, _)| alias.as_str()).collect();
-            if !own.is_empty() {
+            let own: Vec<&str> = index.aliases.keys().map(IndexName::as_str).collect();
+            // Those of an index of a data stream are the stream's.
+            if !own.is_empty() && index.stream_name().is_none() {
                 shown["aliases"] = json!(own);
             }
             shown["attributes"] = json!(attributes);

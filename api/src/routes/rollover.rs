@@ -4,6 +4,7 @@ use gleaner_model::IndexPrivilege;
 use gleaner_query::names::expand_date_math;
 use gleaner_query::rollover::{RolloverRequest, parse_rollover};
 use gleaner_query::settings::parse_part_of_index;
+use gleaner_query::templates::deprecated_use;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -73,11 +74,18 @@ async fn rollover(mut request: Request) -> Answer {
         Some(created) => wait(&request, wanted, &[&**created], limit).await,
         None => false,
     };
+    let state = root.cluster().state();
+    // The indices of a data stream are made by the template for its name.
+    let made = done.created.as_ref().map(|created| {
+        let stream = created.stream_name();
+        stream.unwrap_or(&created.name).as_str()
+    });
+    let deprecated = made.and_then(|name| deprecated_use(name, &state.templates));
     let conditions = done.conditions.into_iter();
     let conditions: Map<String, Value> = conditions
         .map(|(shown, is_met)| (shown, Value::from(is_met)))
         .collect();
-    Ok(Reply::json(&json!({
+    let reply = Reply::json(&json!({
         "acknowledged": done.rolled_over,
         "shards_acknowledged": is_active,
         "old_index": done.old_index,
@@ -85,5 +93,6 @@ async fn rollover(mut request: Request) -> Answer {
         "rolled_over": done.rolled_over,
         "dry_run": is_dry,
         "conditions": conditions,
-    })))
+    }));
+    Ok(reply.warning(deprecated.as_slice()))
 }

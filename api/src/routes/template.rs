@@ -6,7 +6,7 @@ mod simulate;
 
 use gleaner_model::mapping::matches_pattern;
 use gleaner_query::templates::{
-    overlapping_legacy, parse_component_template, parse_index_template,
+    deprecated_parts, overlapping_legacy, parse_component_template, parse_index_template,
 };
 use gleaner_root::admin::templates::{NewTemplate, TemplateKind, missing};
 use http::Method;
@@ -174,9 +174,10 @@ async fn put_index(mut request: Request) -> Answer {
     let new = NewTemplate::Index(template.clone());
     put(&request, &name, &new).await?;
     let state = request.root().cluster().state();
+    let mut warnings = deprecated_parts(&name, &template, &state.templates);
     let others = overlapping_legacy(&state.templates, &template);
     if others.is_empty() {
-        return Ok(acknowledged());
+        return Ok(acknowledged().warning(&warnings));
     }
     let names: Vec<&str> = others.iter().map(|(name, _)| *name).collect();
     let patterns = others.iter().map(|(name, patterns)| {
@@ -184,13 +185,14 @@ async fn put_index(mut request: Request) -> Answer {
         format!("{name} => [{patterns}]")
     });
     let patterns: Vec<String> = patterns.collect();
-    Ok(acknowledged().warning(&[format!(
+    warnings.push(format!(
         "index template [{name}] has index patterns [{}] matching patterns from existing older templates [{}] with \
          patterns ({}); this template [{name}] will take precedence during new index creation",
         comma_joined(&template.index_patterns),
         names.join(","),
         patterns.join(","),
-    )]))
+    ));
+    Ok(acknowledged().warning(&warnings))
 }
 
 async fn put(request: &Request, name: &str, template: &NewTemplate) -> Result<(), ApiError> {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{Alias, ClusterState, IndexName, IndexUuid};
+use gleaner_model::{Alias, ClusterState, DataStream, IndexName, IndexUuid};
 
 use super::AliasAction;
 use super::bounds::{Room, check_actions, is_pattern};
+use super::targets::{self, Targets};
 use crate::error::{ErrorType, QueryError};
-use crate::names::{self, ExpandWildcards, ResolveOptions};
 
 /// What a list of actions comes to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,8 +23,8 @@ pub struct AliasChanges {
 ///
 /// # Errors
 /// `index_not_found_exception`, `aliases_not_found_exception`, `invalid_alias_name_exception` for
-/// an alias with an index's name, `illegal_argument_exception` for two write indices and for more than a
-/// request may name or add.
+/// an alias with an index's name, `illegal_argument_exception` for two write indices, for indices of data streams, for
+/// what aliases of data streams do not have, and for more than a request may name or add.
 pub fn apply_alias_actions(
     actions: &[AliasAction],
     state: &ClusterState,
@@ -39,7 +39,7 @@ pub fn apply_alias_actions(
             must_exist,
         } = action
         {
-            let found = targets(indices, state, *must_exist)?;
+            let found = targets::indices(indices, state, *must_exist)?;
             changes.removed.extend(found);
         }
     }
@@ -53,9 +53,11 @@ pub fn apply_alias_actions(
                 aliases,
                 alias,
             } => {
-                let targets = targets(indices, state, true)?;
-                room.take(alias, targets.len().saturating_mul(aliases.len()))?;
-                add(&mut changes, state, targets, aliases, alias)?;
+                let targets = Targets::named(indices, state)?;
+                targets.check_addition(alias, indices)?;
+                let num_bearers = targets.bearers().count();
+                room.take(alias, num_bearers.saturating_mul(aliases.len()))?;
+                add(&mut changes, state, &targets, aliases, alias)?;
                 is_any_done = true;
             }
             AliasAction::Remove {
@@ -110,7 +112,7 @@ fn taken(name: &IndexName) -> QueryError {
 fn add(
     changes: &mut AliasChanges,
     state: &ClusterState,
-    targets: Vec<IndexUuid>,
+    targets: &Targets<'_>,
     names: &[IndexName],
     alias: &Alias,
 ) -> Result<(), QueryError> {
@@ -120,16 +122,60 @@ fn add(
             return Err(taken(name));
         }
     }
-    for uuid in targets {
-        if changes.removed.contains(&uuid) {
+    for uuid in &targets.indices {
+        if changes.removed.contains(uuid) {
             continue;
         }
-        let aliases = entry(changes, state, uuid);
+        let aliases = entry(changes, state, *uuid);
         for name in names {
             aliases.insert(name.clone(), alias.clone());
         }
     }
+    for stream in &targets.streams {
+        for name in names {
+            add_to_stream(changes, state, stream, name, alias);
+        }
+    }
     Ok(())
+}
+
+/// Gives an alias to all indices of a data stream. What `alias` does not say stays as it is; another data stream gives
+/// up the writes that this one takes.
+fn add_to_stream(
+    changes: &mut AliasChanges,
+    state: &ClusterState,
+    stream: &DataStream,
+    name: &IndexName,
+    alias: &Alias,
+) {
+    let Some(newest) = stream.indices.last() else {
+        return;
+    };
+    let before = entry(changes, state, *newest).get(name).cloned();
+    let before = before.unwrap_or_default();
+    let is_written = before.is_write_index == Some(true);
+    let takes_writes = alias.is_write_index.unwrap_or(is_written);
+    if takes_writes && !is_written {
+        for (uuid, index) in &state.indices {
+            let aliases = changes.aliases.get(uuid).unwrap_or(&index.aliases);
+            let is_write_index =
+                |alias: &Alias| index.stream_name().is_some() && alias.is_write_index == Some(true);
+            if aliases.get(name).is_some_and(is_write_index)
+                && let Some(alias) = entry(changes, state, *uuid).get_mut(name)
+            {
+                alias.is_write_index = Some(false);
+            }
+        }
+    }
+    let filter = alias.filter.clone().or(before.filter);
+    for uuid in &stream.indices {
+        let of_index = Alias {
+            filter: filter.clone(),
+            is_write_index: Some(takes_writes && uuid == newest),
+            ..Alias::default()
+        };
+        entry(changes, state, *uuid).insert(name.clone(), of_index);
+    }
 }
 
 /// Takes aliases from indices; returns the names and patterns that none of them bears.
@@ -139,17 +185,23 @@ fn remove<'a>(
     indices: &[String],
     patterns: &'a [String],
 ) -> Result<Vec<&'a str>, QueryError> {
-    let targets = targets(indices, state, true)?;
+    let targets = Targets::named(indices, state)?;
     let mut unborne = Vec::new();
     for pattern in patterns {
         let text = if pattern == "_all" { "*" } else { pattern };
         let mut is_found = false;
-        for uuid in &targets {
+        for uuid in targets.bearers() {
             let aliases = entry(changes, state, *uuid);
             let before = aliases.len();
+            // The name of a data stream is none of its aliases.
             if is_pattern(pattern) {
-                aliases.retain(|name, _| !matches_pattern(text, name.as_str()));
-            } else {
+                aliases.retain(|name, alias| {
+                    alias.is_data_stream || !matches_pattern(text, name.as_str())
+                });
+            } else if aliases
+                .get(pattern.as_str())
+                .is_some_and(|alias| !alias.is_data_stream)
+            {
                 aliases.remove(pattern.as_str());
             }
             is_found |= aliases.len() < before;
@@ -171,27 +223,6 @@ fn entry<'a>(
         let index = state.indices.get(&uuid);
         index.map(|index| index.aliases.clone()).unwrap_or_default()
     })
-}
-
-/// Returns the indices named; aliases do not count.
-fn targets(
-    expressions: &[String],
-    state: &ClusterState,
-    must_exist: bool,
-) -> Result<Vec<IndexUuid>, QueryError> {
-    let options = ResolveOptions {
-        ignore_unavailable: !must_exist,
-        allow_no_indices: !must_exist,
-        expand_wildcards: ExpandWildcards::ALL,
-        allow_closed: true,
-        ignore_aliases: true,
-    };
-    let expression = expressions.join(",");
-    if expression.is_empty() {
-        return Err(QueryError::illegal("[index] can't be empty string"));
-    }
-    let found = names::resolve(&expression, state, &options)?;
-    Ok(found.into_iter().map(|index| index.meta.uuid).collect())
 }
 
 /// Refuses two write indices of one alias.

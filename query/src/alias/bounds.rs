@@ -105,7 +105,7 @@ fn size_of(alias: &Alias) -> usize {
 ///
 /// # Errors
 /// `illegal_argument_exception` with the number and the limit.
-pub fn check_numbers(before: &ClusterState, next: &ClusterState) -> Result<(), QueryError> {
+pub(super) fn check_numbers(before: &ClusterState, next: &ClusterState) -> Result<(), QueryError> {
     let total = |state: &ClusterState| -> usize {
         let indices = state.indices.values();
         indices.map(|index| index.aliases.len()).sum()

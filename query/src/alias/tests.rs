@@ -260,3 +260,108 @@ fn an_index_and_the_cluster_have_a_bounded_number_of_aliases() {
     assert!(refused.reason.contains("the cluster"), "{refused}");
     assert_eq!(check_numbers(&with(10_003, 1), &with(10_002, 1)), Ok(()));
 }
+
+/// Two data streams, of two indices and of one, and an ordinary index.
+fn with_streams() -> ClusterState {
+    let mut state = cluster();
+    let model = state.indices.values().next().cloned().unwrap();
+    for (number, name, stream) in [
+        (3, ".ds-logs-1", "logs"),
+        (4, ".ds-logs-2", "logs"),
+        (5, ".ds-more-1", "more"),
+    ] {
+        let mut index = IndexMeta::clone(&model);
+        index.uuid = IndexUuid([number; 16]);
+        index.name = IndexName::parse(name).unwrap();
+        index.settings.hidden = true;
+        let stream = IndexName::parse(stream).unwrap();
+        let own = Alias {
+            is_data_stream: true,
+            ..Alias::default()
+        };
+        index.aliases = [(stream.clone(), own)].into();
+        let of = state.data_streams.entry(stream).or_default();
+        of.indices.push(index.uuid);
+        state.indices.insert(index.uuid, Arc::new(index));
+    }
+    state
+}
+
+/// Returns the state after the actions.
+fn changed(state: &ClusterState, actions: &Value) -> Result<ClusterState, String> {
+    let actions = parse_alias_actions(&json!({"actions": actions}), &Limits::default());
+    let changes = apply_alias_actions(&actions.map_err(|error| error.reason)?, state);
+    let mut next = state.clone();
+    for (uuid, aliases) in changes.map_err(|error| error.reason)?.aliases {
+        Arc::make_mut(next.indices.get_mut(&uuid).unwrap()).aliases = aliases;
+    }
+    check_change(state, &next).map_err(|error| error.reason)?;
+    Ok(next)
+}
+
+fn of_index<'a>(state: &'a ClusterState, number: u8, alias: &str) -> Option<&'a Alias> {
+    state.indices[&IndexUuid([number; 16])].aliases.get(alias)
+}
+
+#[test]
+fn all_indices_of_a_data_stream_bear_its_alias_and_the_newest_takes_writes() {
+    let filter = json!({"term": {"a": 1}});
+    let add = json!([{"add": {"index": "logs", "alias": "all", "filter": filter, "is_write_index": true}},
+                     {"add": {"index": "mo*", "alias": "all"}}]);
+    let state = changed(&with_streams(), &add).unwrap();
+    let written = |state: &ClusterState| {
+        [3, 4, 5].map(|n| of_index(state, n, "all").and_then(|alias| alias.is_write_index))
+    };
+    assert_eq!(written(&state), [Some(false), Some(true), Some(false)]);
+    assert_eq!(
+        of_index(&state, 3, "all").unwrap().filter,
+        Some(filter.clone())
+    );
+    assert_eq!(of_index(&state, 5, "all").unwrap().filter, None);
+    // Another data stream takes the writes; the filter stays.
+    let take = json!([{"add": {"index": "more", "alias": "all", "is_write_index": true}}]);
+    let state = changed(&state, &take).unwrap();
+    assert_eq!(written(&state), [Some(false), Some(false), Some(true)]);
+    assert_eq!(of_index(&state, 4, "all").unwrap().filter, Some(filter));
+    let remove = json!([{"remove": {"index": "*", "alias": "al*"}}]);
+    let state = changed(&state, &remove).unwrap();
+    assert_eq!(written(&state), [None; 3]);
+    assert!(of_index(&state, 3, "logs").is_some(), "it is no alias");
+}
+
+#[test]
+fn what_an_alias_of_a_data_stream_cannot_be_is_refused() {
+    let state = with_streams();
+    for (action, reason) in [
+        (
+            json!({"index": ".ds-logs-1", "alias": "b"}),
+            "The provided expressions [.ds-logs-1] match a backing index belonging to data stream [logs]. Data stream \
+             backing indices don't support aliases.",
+        ),
+        (
+            json!({"index": "logs", "alias": "b", "index_routing": "1"}),
+            "aliases that point to data streams don't support index_routing",
+        ),
+        (
+            json!({"index": "logs", "alias": "b", "is_hidden": true}),
+            "aliases that point to data streams don't support is_hidden",
+        ),
+        (
+            json!({"indices": ["logs", "i1"], "alias": "b"}),
+            "expressions [logs, i1] that match with both data streams and regular indices are disallowed",
+        ),
+        (
+            json!({"index": "logs", "alias": "a1"}),
+            "data stream alias and indices alias have the same name (a1): an alias points to data streams or to \
+             indices, not to both",
+        ),
+    ] {
+        let refused = changed(&state, &json!([{"add": action}])).unwrap_err();
+        assert_eq!(refused, reason);
+    }
+    let remove = json!([{"remove": {"index": "logs", "alias": "logs"}}]);
+    assert_eq!(
+        changed(&state, &remove).unwrap_err(),
+        "aliases [logs] missing"
+    );
+}

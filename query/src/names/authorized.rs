@@ -147,8 +147,8 @@ impl Access<'_> {
                 }
             };
             add(&index.name, index.settings.hidden);
-            if !options.ignore_aliases {
-                for (name, alias) in &index.aliases {
+            for (name, alias) in &index.aliases {
+                if options.allow_alias(alias) {
                     add(name, alias.is_hidden.unwrap_or(false));
                 }
             }

@@ -1,6 +1,8 @@
 //! What an expression may leave out: the parameters `ignore_unavailable`, `allow_no_indices`,
 //! `expand_wildcards`.
 
+use gleaner_model::Alias;
+
 use crate::error::QueryError;
 
 /// How names that are missing, closed or hidden are treated.
@@ -17,6 +19,8 @@ pub struct ResolveOptions {
     pub allow_closed: bool,
     /// Whether only indices may be named, no aliases (default false).
     pub ignore_aliases: bool,
+    /// Whether data streams may be named also where aliases may not (default false).
+    pub includes_streams: bool,
 }
 
 impl Default for ResolveOptions {
@@ -27,7 +31,15 @@ impl Default for ResolveOptions {
             expand_wildcards: ExpandWildcards::default(),
             allow_closed: false,
             ignore_aliases: false,
+            includes_streams: false,
         }
+    }
+}
+
+impl ResolveOptions {
+    /// Returns whether an alias may be named, or a data stream, which is kept as one.
+    pub(super) fn allow_alias(&self, alias: &Alias) -> bool {
+        !self.ignore_aliases || (self.includes_streams && alias.is_data_stream)
     }
 }
 

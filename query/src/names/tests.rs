@@ -268,6 +268,53 @@ fn all_indices_are_those_that_are_not_hidden() {
 }
 
 #[test]
+fn all_are_data_streams_too() {
+    let stream = |is_hidden: bool| Alias {
+        is_data_stream: true,
+        is_hidden: Some(is_hidden),
+        ..Alias::default()
+    };
+    let indices = [
+        index(1, "plain", &[]),
+        index(2, ".ds-seen-1", &[("seen", stream(false))]),
+        index(3, ".ds-secret-1", &[("secret", stream(true))]),
+    ];
+    let named = |name: &str| {
+        let name = IndexName::parse(name).unwrap();
+        (name, gleaner_model::DataStream::default())
+    };
+    let state = ClusterState {
+        indices: indices.into_iter().collect(),
+        data_streams: [named("seen"), named("secret")].into(),
+        ..ClusterState::default()
+    };
+    let reached = |expression: &str, options: &ResolveOptions| -> Vec<String> {
+        let found = resolve(expression, &state, options).unwrap();
+        let names = found.iter().map(|index| index.meta.name.to_string());
+        names.collect()
+    };
+    let plain = ResolveOptions::default();
+    for expression in ["", "_all", "*"] {
+        let expected = [".ds-seen-1", "plain"];
+        assert_eq!(reached(expression, &plain), expected, "{expression}");
+    }
+    assert_eq!(reached("*,-seen", &plain), ["plain"]);
+    assert_eq!(reached("*,-se*", &plain), ["plain"]);
+    let indices_alone = ResolveOptions {
+        ignore_aliases: true,
+        ..plain
+    };
+    assert_eq!(reached("*", &indices_alone), ["plain"]);
+    assert!(resolve("seen", &state, &indices_alone).is_err());
+    let with_streams = ResolveOptions {
+        includes_streams: true,
+        ..indices_alone
+    };
+    assert_eq!(reached("s*", &with_streams), [".ds-seen-1"]);
+    assert_eq!(reached("seen,secret", &with_streams).len(), 2);
+}
+
+#[test]
 fn writes_and_single_operations_need_one_index() {
     let state = cluster();
     let write =

@@ -5,8 +5,13 @@ use serde_json::Value;
 
 use super::{ANALYSIS, flat, parse_index_settings, wrong};
 use crate::error::QueryError;
+use crate::json::scalar_text;
+use crate::units::parse_bytes;
 
 const NUMBER_OF_SHARDS: &str = "index.number_of_shards";
+
+/// Key of the size that no primary of a smaller index is to be beyond.
+pub const MAX_PRIMARY_SHARD_SIZE: &str = "max_primary_shard_size";
 
 /// How an index is made from another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +58,44 @@ impl Resize {
             _ => Ok(number),
         }
     }
+}
+
+/// Returns what `given` says, with the number of shards of a smaller index whose primaries have `max_size` at most each:
+/// the smallest factor of the source's that is enough for its `num_bytes`, or as many as the source has. Source:
+/// Elasticsearch reference, *Shrink index API*, `max_primary_shard_size`.
+///
+/// # Errors
+/// `illegal_argument_exception` for a size that is none above 0, and for a number of shards beside it.
+pub fn with_shards_below(
+    source: &IndexSettings,
+    given: &Value,
+    max_size: &Value,
+    num_bytes: u64,
+) -> Result<Value, QueryError> {
+    let mut entries = flat::flatten(given)?;
+    let has_number = |value: &Value| !value.is_null();
+    if entries.get(NUMBER_OF_SHARDS).is_some_and(has_number) {
+        let reason = "Cannot set both index.number_of_shards and max_primary_shard_size for the target index";
+        return Err(QueryError::illegal(reason));
+    }
+    let text = scalar_text(max_size).unwrap_or_else(|| max_size.to_string());
+    let max_bytes = parse_bytes(&text, MAX_PRIMARY_SHARD_SIZE)?;
+    if max_bytes == 0 {
+        return Err(QueryError::illegal(format!(
+            "[{MAX_PRIMARY_SHARD_SIZE}] must be greater than 0"
+        )));
+    }
+    let number = shards_below(source.number_of_shards, num_bytes.div_ceil(max_bytes));
+    entries.insert(NUMBER_OF_SHARDS.to_owned(), number.to_string().into());
+    Ok(Value::Object(entries))
+}
+
+/// Returns the smallest factor of `source` that is no less than `min`; `source` where there is none.
+fn shards_below(source: u32, min: u64) -> u32 {
+    let mut factors = (1..source).filter(|number| source.is_multiple_of(*number));
+    factors
+        .find(|number| u64::from(*number) >= min)
+        .unwrap_or(source)
 }
 
 /// Returns the settings of an index made from one with settings `source`: all of those, but for what `given` says; null
@@ -154,5 +197,36 @@ mod tests {
         }
         let analysis = json!({"index.analysis.analyzer.b.type": "standard"});
         resized_settings(&source(), &analysis, Resize::Clone).expect_err("refused");
+    }
+
+    #[test]
+    fn a_smaller_index_has_as_few_shards_as_have_room() {
+        // The source has six.
+        for (max_size, num_bytes, expected) in [
+            ("1kb", 0, 1),
+            ("1kb", 1_024, 1),
+            ("1kb", 1_025, 2),
+            ("1kb", 3 * 1_024, 3),
+            ("1kb", 3 * 1_024 + 1, 6),
+            ("1kb", 7 * 1_024, 6),
+            ("1b", u64::MAX, 6),
+        ] {
+            let given = json!({"number_of_replicas": 0});
+            let given = with_shards_below(&source(), &given, &json!(max_size), num_bytes);
+            let given = given.expect("a good size");
+            let made = resized_settings(&source(), &given, Resize::Shrink).expect("made");
+            assert_eq!(made.number_of_shards, expected, "{max_size} {num_bytes}");
+            assert_eq!(made.number_of_replicas, 0);
+        }
+        let number = json!({"number_of_shards": 3});
+        for (given, max_size, expected) in [
+            (&number, json!("1kb"), "Cannot set both"),
+            (&Value::Null, json!("0"), "[max_primary_shard_size] must be"),
+            (&Value::Null, json!("much"), "[max_primary_shard_size]"),
+            (&Value::Null, json!({}), "[max_primary_shard_size]"),
+        ] {
+            let refused = with_shards_below(&source(), given, &max_size, 1).expect_err("refused");
+            assert!(refused.reason.contains(expected), "{refused}");
+        }
     }
 }

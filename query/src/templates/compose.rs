@@ -67,6 +67,22 @@ pub fn compose<'a>(templates: &'a Templates, name: &str) -> (Composed, ComposedF
     }
 }
 
+/// Refuses the name of an index where the template that is for it makes data streams.
+///
+/// # Errors
+/// `illegal_argument_exception`.
+pub fn check_no_stream(name: &str, from: ComposedFrom<'_>) -> Result<(), QueryError> {
+    match from {
+        ComposedFrom::Index(of, template) if template.data_stream.is_some() => {
+            Err(QueryError::illegal(format!(
+                "cannot create index with name [{name}], because it matches with template [{of}] that creates data \
+                 streams only, use create data stream api instead"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns the legacy templates for `name`, in the order in which they apply.
 fn legacy_templates_of<'a>(templates: &'a Templates, name: &str) -> Vec<&'a LegacyTemplate> {
     let mut matching: Vec<&LegacyTemplate> = templates

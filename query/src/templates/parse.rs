@@ -33,12 +33,14 @@ pub fn parse_component_template(
     let template = read_content(content, limits)?;
     let version = reader.integer("version")?;
     let meta = read_meta(&mut reader)?;
-    reader.ignore(&["allow_auto_create", "deprecated"]);
+    let deprecated = reader.boolean("deprecated")?;
+    reader.ignore(&["allow_auto_create"]);
     reader.finish()?;
     Ok(ComponentTemplate {
         template,
         version,
         meta,
+        deprecated,
     })
 }
 
@@ -72,8 +74,8 @@ pub fn parse_index_template(
         meta: read_meta(&mut reader)?,
         data_stream,
         allow_auto_create: reader.boolean("allow_auto_create")?,
+        deprecated: reader.boolean("deprecated")?,
     };
-    reader.ignore(&["deprecated"]);
     reader.finish()?;
     Ok(template)
 }
@@ -166,8 +168,10 @@ fn given_settings(value: &Value) -> Result<Map<String, Value>, QueryError> {
 
 fn read_data_stream(value: &Value) -> Result<DataStreamTemplate, QueryError> {
     let mut reader = ObjectReader::part("data_stream", value)?;
-    let hidden = reader.boolean("hidden")?.unwrap_or(false);
-    reader.ignore(&["allow_custom_routing"]);
+    let data_stream = DataStreamTemplate {
+        hidden: reader.boolean("hidden")?.unwrap_or(false),
+        allow_custom_routing: reader.boolean("allow_custom_routing")?.unwrap_or(false),
+    };
     if let Some(field) = reader.take("timestamp_field") {
         let mut reader = ObjectReader::part("timestamp_field", field)?;
         let name = reader.text("name")?;
@@ -179,7 +183,7 @@ fn read_data_stream(value: &Value) -> Result<DataStreamTemplate, QueryError> {
         }
     }
     reader.finish()?;
-    Ok(DataStreamTemplate { hidden })
+    Ok(data_stream)
 }
 
 fn read_meta(reader: &mut ObjectReader<'_>) -> Result<Option<Value>, QueryError> {

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{Alias, ClusterState, DataStream, FieldKind, IndexMeta, IndexName, IndexUuid};
+use gleaner_model::template::DataStreamTemplate;
+use gleaner_model::{
+    Alias, ClusterState, DataStream, FieldKind, IndexMeta, IndexName, IndexUuid, Mapping,
+};
 use gleaner_query::QueryError;
 use gleaner_query::alias;
 use gleaner_query::names::{ExpandWildcards, expand_date_math, resolve_streams};
-use gleaner_query::settings::NewIndex;
-use gleaner_query::templates::{ComposedFrom, compose, index_template_of};
+use gleaner_query::templates::{ComposedFrom, check_no_stream, compose, index_template_of};
 use serde_json::{Value, json};
 
 use super::{Admin, check_free};
@@ -62,16 +64,20 @@ impl Admin {
                 name: &backing,
                 body: &Value::Null,
             };
-            let (index, hidden) = self.backing_index(state, &next, uuid)?;
+            let (index, of) = self.backing_index(state, &next, uuid)?;
             let mut changed = state.clone();
             changed.indices.insert(uuid, Arc::new(index));
             let created = DataStream {
                 indices: vec![uuid],
                 generation: 1,
-                hidden,
+                hidden: of.hidden,
+                allow_custom_routing: of.allow_custom_routing,
                 lifecycle: compose(&state.templates, name).0.stream_lifecycle()?,
             };
             changed.data_streams.insert(stream, created);
+            take_writes(&mut changed, uuid);
+            alias::check_change(state, &changed)?;
+            check_streams(state, &changed)?;
             Ok(Some(changed))
         })
         .await
@@ -148,7 +154,9 @@ impl Admin {
             Some(stream) => {
                 stream.generation += 1;
                 stream.indices.push(uuid);
-                self.backing_index(state, next, uuid)?.0
+                let (index, of) = self.backing_index(state, next, uuid)?;
+                stream.allow_custom_routing |= of.allow_custom_routing;
+                index
             }
             None => self.aliased_index(state, next, uuid, &old)?,
         };
@@ -164,9 +172,13 @@ impl Admin {
             Some(alias) if alias.is_write_index.is_some() => alias.is_write_index = Some(false),
             _ => drop(replaced.aliases.remove(next.target)),
         }
+        if is_stream {
+            let others = replaced.aliases.values_mut();
+            others.for_each(|alias| alias.is_write_index = Some(false));
+        }
         changed.indices.insert(replaced.uuid, Arc::new(replaced));
         changed.indices.insert(uuid, Arc::new(index));
-        alias::check_numbers(state, &changed)?;
+        alias::check_change(state, &changed)?;
         Ok(Some(changed))
     }
 
@@ -180,6 +192,7 @@ impl Admin {
     ) -> Result<IndexMeta, RootError> {
         let name = IndexName::parse(next.name)?;
         let (composed, from) = compose(&state.templates, next.name);
+        check_no_stream(next.name, from)?;
         if composed.aliases.contains_key(next.target) {
             let target = next.target;
             let of = match from {
@@ -200,13 +213,14 @@ impl Admin {
         self.placed(state, uuid, &name, new)
     }
 
-    /// Returns the next index of a data stream, and whether the stream is hidden.
+    /// Returns the next index of a data stream, and what its template says of the stream.
     fn backing_index(
         &self,
         state: &ClusterState,
         next: &Next<'_>,
         uuid: IndexUuid,
-    ) -> Result<(IndexMeta, bool), RootError> {
+    ) -> Result<(IndexMeta, DataStreamTemplate), RootError> {
+        check_unsaid(next.body)?;
         let name = IndexName::parse(next.name)?;
         let stream = IndexName::parse(next.target)?;
         let template = index_template_of(&state.templates, next.target);
@@ -225,9 +239,24 @@ impl Admin {
             let date = json!({"type": "date"});
             fields.entry(TIMESTAMP).or_insert(date);
         }
+        if of.allow_custom_routing {
+            let routing = composed.mappings.entry("_routing");
+            routing.or_insert_with(|| json!({"required": true}));
+        }
         let limits = self.cluster.limits();
-        let mut new = composed.new_index(next.name, from, next.body, &limits)?;
-        check_timestamp(&new)?;
+        let mut new = composed.new_index(next.name, from, &Value::Null, &limits)?;
+        check_timestamp(&new.mapping)?;
+        // Templates give their aliases to a data stream that is made; later they are what was made of them.
+        let aliases = match state.indices.get(&next.old) {
+            Some(old) => old.aliases.clone(),
+            None if new.aliases.contains_key(&stream) => return Err(of_stream(&stream).into()),
+            None => std::mem::take(&mut new.aliases),
+        };
+        let aliases = aliases.into_iter();
+        let aliases = aliases.filter(|(_, known)| !known.is_data_stream);
+        new.aliases = aliases
+            .map(|(alias, known)| (alias, alias_of_stream(known)))
+            .collect();
         let alias = Alias {
             is_write_index: Some(true),
             is_hidden: Some(of.hidden),
@@ -235,12 +264,57 @@ impl Admin {
             ..Alias::default()
         };
         new.aliases.insert(stream.clone(), alias);
-        Ok((self.placed(state, uuid, &name, new)?, of.hidden))
+        Ok((self.placed(state, uuid, &name, new)?, of))
     }
 }
 
-fn check_timestamp(new: &NewIndex) -> Result<(), QueryError> {
-    let field = new.mapping.field(TIMESTAMP);
+/// Refuses what a request says of the next index of a data stream: its template says that.
+fn check_unsaid(body: &Value) -> Result<(), QueryError> {
+    let is_said = |part: &Value| match part {
+        Value::Null => false,
+        Value::Object(entries) => !entries.is_empty(),
+        _ => true,
+    };
+    let mut parts = body.as_object().into_iter().flatten();
+    if parts.any(|(_, part)| is_said(part)) {
+        let reason = "aliases, mappings, and index settings may not be specified when rolling over a data stream";
+        return Err(QueryError::illegal(reason));
+    }
+    Ok(())
+}
+
+/// Returns an alias as the newest index of a data stream bears it.
+fn alias_of_stream(alias: Alias) -> Alias {
+    Alias {
+        is_write_index: Some(alias.is_write_index == Some(true)),
+        filter: alias.filter,
+        ..Alias::default()
+    }
+}
+
+/// Has the aliases by which a new index takes writes give up those of other data streams.
+fn take_writes(state: &mut ClusterState, newest: IndexUuid) {
+    let Some(index) = state.indices.get(&newest).cloned() else {
+        return;
+    };
+    let aliases = index.aliases.iter();
+    let taken = aliases.filter(|(_, of)| of.is_write_index == Some(true) && !of.is_data_stream);
+    for (name, _) in taken {
+        for (uuid, other) in &mut state.indices {
+            let before = other.aliases.get(name).and_then(|of| of.is_write_index);
+            if *uuid == newest || other.stream_name().is_none() || before != Some(true) {
+                continue;
+            }
+            if let Some(alias) = Arc::make_mut(other).aliases.get_mut(name) {
+                alias.is_write_index = Some(false);
+            }
+        }
+    }
+}
+
+/// Refuses a mapping without the field that tells when what a document of a data stream tells of was.
+pub(super) fn check_timestamp(mapping: &Mapping) -> Result<(), QueryError> {
+    let field = mapping.field(TIMESTAMP);
     match field.map(|field| &field.kind) {
         Some(FieldKind::Date { .. }) => Ok(()),
         _ => Err(QueryError::illegal(format!(

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
 use gleaner_model::{ClusterState, IndexName, Templates};
-use gleaner_query::QueryError;
+use gleaner_query::alias::{check_of_stream, parse_aliases};
 use gleaner_query::settings::{NewIndex, parse_part_of_index};
 use gleaner_query::templates::{Composed, check_priority, index_template_of};
+use gleaner_query::{Limits, QueryError};
 
 use super::{Admin, check_known};
 use crate::RootError;
@@ -262,6 +263,10 @@ fn check_composed(
         ))
         .into());
     }
+    if template.data_stream.is_some() {
+        let aliases = parse_aliases(&composed.aliases.clone().into(), &Limits::default())?;
+        aliases.values().try_for_each(check_of_stream)?;
+    }
     // Which fields there are to sort by is told when an index is made.
     let checked = check(&composed).and_then(|new| Ok(new.check_settings()?));
     checked.map_err(|error| {
@@ -287,7 +292,7 @@ fn check_content(content: &gleaner_model::template::TemplateContent) -> Result<(
 }
 
 fn check(composed: &Composed) -> Result<NewIndex, RootError> {
-    let new = parse_part_of_index(&composed.to_body(), &gleaner_query::Limits::default())?;
+    let new = parse_part_of_index(&composed.to_body(), &Limits::default())?;
     let analyzers = registry::build(&new.settings)?;
     check_known(&new.mapping, None, &new.settings, &analyzers)?;
     Ok(new)

@@ -27,6 +27,7 @@ fn stream(retention: Option<&str>) -> ClusterState {
         indices: state.indices.keys().copied().collect(),
         generation: 3,
         hidden: false,
+        allow_custom_routing: false,
         lifecycle: Some(StreamLifecycle {
             is_enabled: true,
             retention: retention.map(str::to_owned),

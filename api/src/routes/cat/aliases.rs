@@ -1,11 +1,13 @@
 //! `_cat/aliases`.
 
+use gleaner_model::{Alias, IndexName};
 use gleaner_query::names::ExpandWildcards;
 
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::alias::Selection;
+use crate::routes::index::aliases_of;
 
 const COLUMNS: &[Column] = &[
     Column::text("alias", "a", "alias name"),
@@ -24,36 +26,45 @@ pub(super) fn table(request: &Request) -> Answer {
     };
     let selection = request.part("name").map(Selection::parse);
     let state = request.root().cluster().state();
-    let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
-    for index in state.indices.values() {
-        for (name, alias) in &index.aliases {
-            let selection = selection.as_ref();
-            let is_named = selection.is_none_or(|selection| selection.contains(name.as_str()));
-            let is_hidden = alias.is_hidden.unwrap_or(false);
-            if !is_named || alias.is_data_stream || (is_hidden && !expand.hidden) {
-                continue;
-            }
-            let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or("-"));
-            let is_write = alias
-                .is_write_index
-                .map_or("-".to_owned(), |flag| flag.to_string());
-            let row = vec![
-                name.as_str().into(),
-                index.name.as_str().into(),
-                if alias.filter.is_some() { "*" } else { "-" }.into(),
-                text(&alias.index_routing),
-                text(&alias.search_routing),
-                is_write.into(),
-            ];
-            rows.push((format!("{name}\0{}", index.name), row));
-        }
+    let is_shown = |name: &IndexName, alias: &Alias| {
+        let selection = selection.as_ref();
+        let is_named = selection.is_none_or(|selection| selection.contains(name.as_str()));
+        is_named && (expand.hidden || !alias.is_hidden.unwrap_or(false))
+    };
+    let mut borne: Vec<(&IndexName, &IndexName, &Alias)> = Vec::new();
+    let indices = state.indices.values();
+    // Those of the indices of a data stream are the stream's.
+    for index in indices.filter(|index| index.stream_name().is_none()) {
+        let aliases = index.aliases.iter();
+        borne.extend(aliases.map(|(name, alias)| (name, &index.name, alias)));
     }
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    for (stream, of) in &state.data_streams {
+        let aliases = aliases_of(&state, of).into_iter();
+        borne.extend(aliases.map(|(name, alias)| (name, stream, alias)));
+    }
+    borne.retain(|(name, _, alias)| is_shown(name, alias));
+    borne.sort_by_key(|(name, bearer, _)| (*name, *bearer));
+    let rows = borne.into_iter();
+    let rows = rows.map(|(name, bearer, alias)| row(name, bearer, alias));
     Ok(Reply::table(Table {
         columns: COLUMNS,
-        rows,
+        rows: rows.collect(),
     }))
+}
+
+fn row(name: &IndexName, bearer: &IndexName, alias: &Alias) -> Vec<Cell> {
+    let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or("-"));
+    let is_write = alias
+        .is_write_index
+        .map_or("-".to_owned(), |flag| flag.to_string());
+    vec![
+        name.as_str().into(),
+        bearer.as_str().into(),
+        if alias.filter.is_some() { "*" } else { "-" }.into(),
+        text(&alias.index_routing),
+        text(&alias.search_routing),
+        is_write.into(),
+    ]
 }
 
 #[cfg(test)]

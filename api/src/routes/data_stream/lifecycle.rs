@@ -5,6 +5,7 @@ use gleaner_query::lifecycle::parse_stream_lifecycle;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::explain::explain;
 use super::named;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
 use crate::request::Request;
@@ -43,6 +44,14 @@ pub(in crate::routes) static ROUTES: &[Route] = &[
         paths: PATHS,
         parameters: &[INDICES, METADATA],
         handler: |request| Box::pin(delete(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "indices.explain_data_lifecycle",
+        methods: &[Method::GET],
+        paths: &["/{index}/_lifecycle/explain"],
+        parameters: &[GET, INDICES, METADATA_READ],
+        handler: |request| Box::pin(async move { explain(&request) }),
         is_refused: false,
     },
 ];

@@ -1,7 +1,9 @@
 //! Settings and aliases of an index as they are shown.
 
+use std::collections::BTreeMap;
+
 use gleaner_model::mapping::matches_pattern;
-use gleaner_model::{Alias, IndexMeta, IndexName, IndexSettings};
+use gleaner_model::{Alias, ClusterState, DataStream, IndexMeta, IndexName, IndexSettings};
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -137,18 +139,55 @@ fn insert(object: &mut Map<String, Value>, key: &str, value: &Value) {
     object.insert(key.to_owned(), value.clone());
 }
 
-/// Returns the aliases of an index that `is_wanted`, by name.
+/// Returns the aliases of an index that `is_wanted`, by name. One of a data stream has none: they are the stream's.
 pub(in crate::routes) fn shown_aliases(
     index: &IndexMeta,
     is_wanted: &dyn Fn(&IndexName) -> bool,
 ) -> Value {
     let aliases = index.aliases.iter();
-    let wanted = aliases.filter(|(name, alias)| is_wanted(name) && !alias.is_data_stream);
+    let is_of_stream = index.stream_name().is_some();
+    let wanted = aliases.filter(|(name, _)| is_wanted(name) && !is_of_stream);
     Value::Object(
         wanted
             .map(|(name, alias)| (name.to_string(), shown_alias(alias)))
             .collect(),
     )
+}
+
+/// Returns the aliases of a data stream that `is_wanted`, by name, as its newest index with each bears it.
+pub(in crate::routes) fn stream_aliases(
+    state: &ClusterState,
+    stream: &DataStream,
+    is_wanted: &dyn Fn(&IndexName) -> bool,
+) -> Value {
+    let aliases = aliases_of(state, stream).into_iter();
+    let wanted = aliases.filter(|(name, _)| is_wanted(name));
+    let shown = wanted.map(|(name, alias)| {
+        let mut shown = Map::new();
+        if let Some(filter) = &alias.filter {
+            shown.insert("filter".to_owned(), filter.clone());
+        }
+        if alias.is_write_index == Some(true) {
+            shown.insert("is_write_index".to_owned(), true.into());
+        }
+        (name.to_string(), Value::Object(shown))
+    });
+    Value::Object(shown.collect())
+}
+
+/// Returns the aliases of a data stream by name, as its newest index with each bears it.
+pub(in crate::routes) fn aliases_of<'a>(
+    state: &'a ClusterState,
+    stream: &DataStream,
+) -> BTreeMap<&'a IndexName, &'a Alias> {
+    let mut found = BTreeMap::new();
+    let indices = stream.indices.iter();
+    // The newest comes last.
+    for index in indices.filter_map(|uuid| state.indices.get(uuid)) {
+        let own = index.aliases.iter();
+        found.extend(own.filter(|(_, alias)| !alias.is_data_stream));
+    }
+    found
 }
 
 fn shown_alias(alias: &Alias) -> Value {

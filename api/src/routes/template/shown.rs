@@ -48,6 +48,9 @@ fn add_notes(shown: &mut Value, version: Option<i64>, meta: Option<&Value>) {
 pub(super) fn component(component: &ComponentTemplate, is_flat: bool) -> Value {
     let mut shown = json!({"template": content(&component.template, is_flat)});
     add_notes(&mut shown, component.version, component.meta.as_ref());
+    if let Some(deprecated) = component.deprecated {
+        shown["deprecated"] = deprecated.into();
+    }
     shown
 }
 
@@ -65,11 +68,16 @@ pub(super) fn index(template: &IndexTemplate, is_flat: bool) -> Value {
         shown["priority"] = priority.into();
     }
     if let Some(data_stream) = template.data_stream {
-        let hidden = data_stream.hidden;
-        shown["data_stream"] = json!({"hidden": hidden, "allow_custom_routing": false});
+        shown["data_stream"] = json!({
+            "hidden": data_stream.hidden,
+            "allow_custom_routing": data_stream.allow_custom_routing,
+        });
     }
     if let Some(allow) = template.allow_auto_create {
         shown["allow_auto_create"] = allow.into();
+    }
+    if let Some(deprecated) = template.deprecated {
+        shown["deprecated"] = deprecated.into();
     }
     add_notes(&mut shown, template.version, template.meta.as_ref());
     shown

@@ -20,7 +20,7 @@ async fn refused(dialect: &Dialect, (method, path): (&str, &str), body: &Value) 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_is_shown_as_it_was_put() {
     let dialect = speaking();
-    let part = json!({"template": {"settings": {"number_of_replicas": 0}}, "version": 3});
+    let part = json!({"template": {"settings": {"number_of_replicas": 0}}, "version": 3, "deprecated": false});
     put(&dialect, "/_component_template/part", &part).await;
     let body = json!({
         "index_patterns": "logs-*",
@@ -32,6 +32,8 @@ async fn a_template_is_shown_as_it_was_put() {
         },
         "priority": 7,
         "_meta": {"by": "me"},
+        "data_stream": {"hidden": true, "allow_custom_routing": true},
+        "deprecated": true,
     });
     put(&dialect, "/_index_template/logs", &body).await;
     let shown = got(&dialect, "/_index_template/lo*").await;
@@ -44,12 +46,15 @@ async fn a_template_is_shown_as_it_was_put() {
         },
         "composed_of": ["part"],
         "priority": 7,
+        "data_stream": {"hidden": true, "allow_custom_routing": true},
+        "deprecated": true,
         "_meta": {"by": "me"},
     }}]});
     assert_eq!(shown, expected);
     let shown = got(&dialect, "/_component_template/part?flat_settings").await;
     let component = &shown["component_templates"][0]["component_template"];
     assert_eq!(component["version"], 3);
+    assert_eq!(component["deprecated"], false);
     let settings = &component["template"]["settings"];
     assert_eq!(settings["index.number_of_replicas"], "0");
     let table = got(&dialect, "/_cat/templates?format=json").await;
