@@ -30,6 +30,7 @@ use crate::options::ApiOptions;
 use crate::request::BodyRoom;
 use crate::route::{Route, parameter_tables};
 use crate::service::{App, Routes};
+use crate::usage::RouteUsage;
 
 /// The service that speaks the dialect; cheap to clone. It may be there before its root is: see
 /// [`Dialect::late`].
@@ -56,6 +57,8 @@ impl Dialect {
         metrics: Option<PrometheusHandle>,
         routes: impl Iterator<Item = &'static Route>,
     ) -> Self {
+        let routes: Vec<&'static Route> = routes.collect();
+        let usage = RouteUsage::of(routes.iter().copied(), root.cluster().now_ms());
         let app = Arc::new(App {
             cache: cached::cache_of(&root, &options),
             counts: cached::Counts::default(),
@@ -65,8 +68,10 @@ impl Dialect {
             options,
             metrics,
             contexts: Contexts::default(),
+            usage,
         });
-        let routes = RouteService(Arc::new(Routes::new(app, routes)));
+        let routes = Routes::new(app, routes.into_iter());
+        let routes = RouteService(Arc::new(routes));
         let worth_it = DefaultPredicate::new().and(SizeAbove::new(LEAST_PACKED));
         let packing = Compression::new(routes.clone()).compress_when(worth_it);
         Self {

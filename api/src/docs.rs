@@ -55,6 +55,28 @@ const NOTES: &[Note] = &[
                `jvm.mem.heap_*` is the memory of queries and answers against `query_memory`",
     },
     Note {
+        routes: &["indices.stats", "nodes.stats"],
+        text: "a figure is 0 where there is no such thing here: suggesters, vectors, field data, warmers, throttling. \
+               Filters that are kept are counted by node in `/metrics`: `query_cache` is 0 too, as are the bytes and the \
+               time of `merges`, which nobody measures. A call that writes counts in `bulk`, of one document or many, with \
+               the time of `indexing`. `scroll_*` counts points in time too. `translog` is what the last durable \
+               commit lacks",
+    },
+    Note {
+        routes: &["nodes.hot_threads"],
+        text: "a node tells of its own threads only, by the processor time that they take during `interval` (30 s at \
+               most), without stacks",
+    },
+    Note {
+        routes: &["nodes.usage"],
+        text: "requests are counted by the names that this page has for routes, by the root that is asked; roots that \
+               are not asked are counted as failed. Aggregations are not counted",
+    },
+    Note {
+        routes: &["indices.recovery"],
+        text: "files are not counted. Only a recovery that has ended has times",
+    },
+    Note {
         routes: &["cat.nodes"],
         text: "each leaf reports its own figures, and the root that answers its own. Those of other roots, and \
                of a leaf that does not answer within 1 s, are `-`, in JSON `null`; a leaf that cannot be \

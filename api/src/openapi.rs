@@ -17,7 +17,7 @@ use crate::security::Right;
 const OF_LINES: [&str; 2] = ["bulk", "msearch"];
 
 /// Routes that answer with text unless they are asked for JSON, by the beginning of their name; `metrics` always does.
-const OF_TEXT: [&str; 2] = ["cat.", "metrics"];
+const OF_TEXT: [&str; 3] = ["cat.", "metrics", "nodes.hot_threads"];
 
 /// Returns the page.
 pub fn openapi() -> Value {

@@ -27,6 +27,7 @@ use crate::security::{
     BadCredentials, Entry, Needs, Principal, Right, Sender, authenticate, authorize,
     unauthenticated,
 };
+use crate::usage::RouteUsage;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -40,6 +41,8 @@ pub(crate) struct App {
     /// How often what is kept answered.
     pub(crate) counts: Counts,
     pub(crate) freshness: Freshness,
+    /// How often each route was asked.
+    pub(crate) usage: RouteUsage,
 }
 
 /// The routes of all tables, over what they share.
@@ -185,6 +188,7 @@ async fn dispatch(
         sender,
     } = came;
     note_request(route, &parts, &sender);
+    app.usage.note(route);
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let is_conditional = head.method != Method::POST;

@@ -1,5 +1,6 @@
 //! A shard copy's index as `leaf` holds it: operations in, views out, durable commits.
 
+mod figures;
 mod options;
 mod pinned;
 mod rebuild;
@@ -24,7 +25,7 @@ use crate::directory::{Access, Completeness, Pace, ShardDirectory, Verification}
 use crate::schema::Fields;
 use crate::schema::document::{DocumentBuilder, PreparedDocument};
 use crate::view::{View, ViewParts};
-use crate::writer::{ForcedMerge, RunningMerge, Seat, Share, SharedBuilder, Writer};
+use crate::writer::{ForcedMerge, MergeCounts, RunningMerge, Seat, Share, SharedBuilder, Writer};
 
 /// Times that a forced merge is begun before one that fails is told. Those that the schema outgrew do
 /// not count.
@@ -38,6 +39,7 @@ pub struct ShardIndex {
     writer: Arc<Mutex<Writer>>,
     builder: SharedBuilder,
     share: Arc<Share>,
+    merges: Arc<MergeCounts>,
     view: ArcSwap<View>,
     next_view: AtomicU64,
     /// The directory's count of meta changes that the view was taken at.
@@ -95,6 +97,7 @@ impl ShardIndex {
             directory,
             analyzers: Mutex::new(analyzers),
             share: Arc::clone(writer.share()),
+            merges: Arc::clone(writer.merge_counts()),
             builder: Arc::clone(writer.builder()),
             presence: Arc::clone(writer.presence()),
             writer: Arc::new(Mutex::new(writer)),
@@ -429,46 +432,6 @@ impl ShardIndex {
     /// Returns the newest view; it stays as it is for as long as it is held.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()
-    }
-
-    /// Returns the bytes of the segment in the making, without waiting for who uses the writer.
-    fn writer_bytes(&self) -> usize {
-        match self.writer.try_lock() {
-            Some(writer) => writer.held_bytes(),
-            None => self.share.buffered_bytes(),
-        }
-    }
-
-    /// Returns the copy's figures.
-    ///
-    /// # Errors
-    /// [`EngineError::Io`] when the folder cannot be read.
-    pub fn stats(&self) -> Result<ShardStats, EngineError> {
-        let view = self.view();
-        let segments = view.segments().iter().map(crate::SegmentView::stats);
-        Ok(ShardStats {
-            segments: segments.collect::<Result<_, _>>()?,
-            store_bytes: self.directory.num_bytes()?,
-            ..self.counts_of(&view)
-        })
-    }
-
-    /// Returns the figures that need no look at the disk; bytes of files are 0.
-    pub fn counts(&self) -> ShardStats {
-        self.counts_of(&self.view())
-    }
-
-    fn counts_of(&self, view: &View) -> ShardStats {
-        let segments = view.segments().iter().map(crate::SegmentView::counts);
-        let segments: Vec<SegmentStats> = segments.collect();
-        ShardStats {
-            documents: view.num_documents(),
-            deleted: segments.iter().map(|segment| segment.deleted).sum(),
-            segments,
-            num_segments: self.directory.num_segments() as u64,
-            store_bytes: 0,
-            writer_bytes: self.writer_bytes() as u64,
-        }
     }
 }
 

@@ -22,8 +22,8 @@ use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, Term};
 
 pub use memory::IndexingMemory;
-pub(crate) use merging::{ForcedMerge, RunningMerge};
-pub use merging::{MergeOptions, merges_begun};
+pub(crate) use merging::{ForcedMerge, MergeCounts, RunningMerge};
+pub use merging::{MergeOptions, MergeStats, merges_begun};
 
 use backlog::{Batch, QueuedDocument, waiting_bytes};
 pub(crate) use memory::Share;
@@ -394,7 +394,7 @@ impl Writer {
         self.guarded(|writer| {
             if let Some(tantivy) = writer.tantivy.take() {
                 tantivy.wait_merging_threads()?;
-                writer.begun = RunningMerges::default();
+                writer.begun = writer.begun.of_next_writer();
             }
             writer.seat = None;
             Ok(())
@@ -404,7 +404,7 @@ impl Writer {
     /// Gives back tantivy's writer without waiting for merges, whose results are thrown away.
     pub(crate) fn give_up(&mut self) {
         drop(self.tantivy.take());
-        self.begun = RunningMerges::default();
+        self.begun = self.begun.of_next_writer();
         self.seat = None;
     }
 

@@ -197,7 +197,7 @@ impl LeafClient for Leaf {
 
     async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
         let copy = self.copies.copy(shard, OPENING_PATIENCE).await?;
-        copy.flush().await
+        copy.flush().await.map(drop)
     }
 
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {

@@ -1,5 +1,6 @@
 //! What this process uses, and what its machine has: processors, memory, load, open files, the disk; small files that
-//! a crash leaves whole ([`durable`]), files that one process holds at a time ([`lock`]), and ports ([`ports`]).
+//! a crash leaves whole ([`durable`]), files that one process holds at a time ([`lock`]), ports ([`ports`]), and how busy
+//! each thread is ([`threads`]).
 //!
 //! Does: read `/proc` and ask the file system, which takes some microseconds on a local disk. Does not: run
 //! by itself, log, record metrics, look into other processes.
@@ -18,6 +19,7 @@ pub mod durable;
 pub mod lock;
 pub mod ports;
 mod proc;
+pub mod threads;
 mod usage;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! The files of `/proc`, of which `man 5 proc` has the fields. They are made in memory as they are read.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// The unit of times in `/proc`, which Linux has fixed for programs (`USER_HZ`), whatever its own is.
@@ -98,6 +99,23 @@ pub(crate) fn process_time() -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
+/// Returns the processor time of the thread whose folder this is. Where the system does not say it exactly, it is of whole
+/// ticks.
+pub(crate) fn thread_time(folder: &Path) -> Option<Duration> {
+    let exact = fs::read_to_string(folder.join("schedstat")).ok();
+    if let Some(time) = exact.and_then(|text| exact_time_of(&text)) {
+        return Some(time);
+    }
+    let ticks = ticks_of(&fs::read_to_string(folder.join("stat")).ok()?)?;
+    Some(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+}
+
+/// Returns the nanoseconds that a thread has run, the first number; a system that does not count them says 0 in all three.
+fn exact_time_of(schedstat: &str) -> Option<Duration> {
+    let ran = schedstat.split_whitespace().next()?.parse().ok()?;
+    (ran > 0).then(|| Duration::from_nanos(ran))
+}
+
 fn ticks_of(stat: &str) -> Option<u64> {
     // The name of the program, in brackets, may hold spaces and brackets; field 3 follows it.
     let (_, rest) = stat.rsplit_once(')')?;
@@ -163,5 +181,8 @@ mod tests {
         let stat = format!("17 (a) S b) R {}", rest.join(" "));
         assert_eq!(ticks_of(&stat), Some(14 + 15));
         assert_eq!(ticks_of("17 (a) R 1 2"), None);
+        let exact = exact_time_of("2500000 17 3\n");
+        assert_eq!(exact, Some(Duration::from_micros(2_500)));
+        assert_eq!(exact_time_of("0 0 0\n"), None);
     }
 }

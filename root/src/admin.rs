@@ -1,7 +1,9 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
+mod backing;
 mod lifecycles;
 mod settings;
+mod shard_limit;
 mod steps;
 pub(crate) mod streams;
 pub mod templates;
@@ -85,15 +87,7 @@ impl Admin {
         let limits = self.cluster.limits();
         self.create(name, |state| {
             let (composed, from) = composing::compose(&state.templates, name);
-            if let composing::ComposedFrom::Index(of, template) = from
-                && template.data_stream.is_some()
-            {
-                return Err(QueryError::illegal(format!(
-                    "cannot create index with name [{name}], because it matches with template [{of}] that creates \
-                     data streams only, use create data stream api instead"
-                ))
-                .into());
-            }
+            composing::check_no_stream(name, from)?;
             Ok(composed.new_index(name, from, body, &limits)?)
         })
         .await
@@ -112,7 +106,7 @@ impl Admin {
                 let index = self.placed(state, uuid, &name, new(state)?)?;
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
-                alias::check_numbers(state, &next)?;
+                alias::check_change(state, &next)?;
                 streams::check_streams(state, &next)?;
                 Ok(Some(next))
             })
@@ -138,7 +132,6 @@ impl Admin {
         for alias in new.aliases.keys() {
             alias::check_free(alias, name, state)?;
         }
-        check_shards(state, &new, self.cluster.options.max_shards)?;
         let NewIndex {
             mut settings,
             says_replicas,
@@ -148,6 +141,7 @@ impl Admin {
         if !says_replicas {
             replicate(&mut settings, self.cluster.options.default_replicas);
         }
+        shard_limit::check(state, &settings, self.cluster.options.max_shards_per_node)?;
         // Its primaries are opened for the first time: see `leaf`.
         let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
         let mut index = IndexMeta {
@@ -330,7 +324,12 @@ impl Admin {
             let changes = alias::apply_alias_actions(actions, state)?;
             let mut next = state.clone();
             let named = changes.aliases.keys().chain(&changes.removed);
-            for index in named.filter_map(|uuid| state.indices.get(uuid)) {
+            let named = named.filter_map(|uuid| state.indices.get(uuid));
+            // An alias of a data stream is not its indices' own: a block of one does not hold it up.
+            let is_own = |index: &&Arc<IndexMeta>| {
+                index.stream_name().is_none() || changes.removed.contains(&index.uuid)
+            };
+            for index in named.filter(is_own) {
                 blocks::check(index, Level::MetadataWrite)?;
             }
             for (uuid, aliases) in changes.aliases {
@@ -341,7 +340,7 @@ impl Admin {
             for uuid in changes.removed {
                 next.delete_index(&uuid);
             }
-            alias::check_numbers(state, &next)?;
+            alias::check_change(state, &next)?;
             streams::check_streams(state, &next)?;
             Ok((next.indices != state.indices).then_some(next))
         })
@@ -388,6 +387,10 @@ impl Admin {
                     next.indices.insert(index.uuid, Arc::new(index));
                 }
             }
+            if let Some(next) = &next {
+                let default = self.cluster.options.max_shards_per_node;
+                shard_limit::check_growth(state, next, default)?;
+            }
             Ok(next)
         })
         .await?;
@@ -424,22 +427,6 @@ pub(crate) fn check_free(state: &ClusterState, name: &str) -> Result<(), RootErr
         return Err(gleaner_query::QueryError::new(kind, reason).into());
     }
     Ok(())
-}
-
-/// Refuses an index that would take the cluster beyond its shards: each costs memory and files.
-fn check_shards(state: &ClusterState, new: &NewIndex, limit: usize) -> Result<(), RootError> {
-    let shards_of = |index: &Arc<IndexMeta>| index.settings.number_of_shards as usize;
-    let open: usize = state.indices.values().map(shards_of).sum();
-    let added = new.settings.number_of_shards as usize;
-    if open + added <= limit {
-        return Ok(());
-    }
-    let kind = gleaner_query::error::ErrorType::Validation;
-    let reason = format!(
-        "Validation Failed: 1: this action would add [{added}] shards, but this cluster currently \
-         has [{open}]/[{limit}] maximum normal shards open;"
-    );
-    Err(gleaner_query::QueryError::new(kind, reason).into())
 }
 
 /// Refuses a mapping that newly names an analyzer or normalizer its index does not define.

@@ -87,6 +87,9 @@ fn with_unit<'a>(key: &'a str, value: &Value) -> Option<(&'a str, String)> {
         return Some((name, format!("{:.1}%", value.as_f64()?)));
     }
     let name = key.strip_suffix("_in_millis");
+    if let Some(name @ ("start_time" | "stop_time")) = name {
+        return Some((name, date_text(value.as_i64()?)?));
+    }
     let name = name.or_else(|| key.strip_suffix("_millis"))?;
     Some((name, time_text(value.as_u64()?)))
 }
@@ -111,7 +114,7 @@ mod tests {
     fn quantities_have_units_for_people() {
         let counted = json!({"store": {"size_in_bytes": 1_500}, "list": [{"query_time_in_millis": 7}],
             "task_max_waiting_in_queue_millis": 0, "active_shards_percent_as_number": 50.0,
-            "text_in_bytes": "none"});
+            "text_in_bytes": "none", "start_time_in_millis": 1_500});
         let shown = |query: &str| {
             let parameters = Parameters::parse(Some(query)).expect("well formed");
             humanized(counted.clone(), &parameters).expect("a flag")
@@ -123,7 +126,8 @@ mod tests {
                 "list": [{"query_time": "7ms", "query_time_in_millis": 7}],
                 "task_max_waiting_in_queue": "0ms", "task_max_waiting_in_queue_millis": 0,
                 "active_shards_percent": "50.0%", "active_shards_percent_as_number": 50.0,
-                "text_in_bytes": "none"})
+                "text_in_bytes": "none",
+                "start_time": "1970-01-01T00:00:01.500Z", "start_time_in_millis": 1_500})
         );
     }
 

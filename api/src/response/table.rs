@@ -209,11 +209,7 @@ impl Table {
         let at = self.columns.iter().position(|column| column.bears(name));
         let unknown = || {
             let reason = format!("Unable to sort by unknown sort key `{name}`");
-            ApiError::new(
-                http::StatusCode::BAD_REQUEST,
-                "unsupported_operation_exception",
-                reason,
-            )
+            ApiError::illegal(reason)
         };
         Ok((at.ok_or_else(unknown)?, descending))
     }

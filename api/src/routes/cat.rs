@@ -3,6 +3,7 @@
 mod aliases;
 mod allocation;
 mod cluster;
+mod component_templates;
 mod count;
 mod health;
 mod indices;
@@ -110,6 +111,17 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_cat/templates", "/_cat/templates/{name}"],
         parameters: &[CAT],
         handler: |request| Box::pin(async move { templates::table(&request) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cat.component_templates",
+        methods: &[Method::GET],
+        paths: &[
+            "/_cat/component_templates",
+            "/_cat/component_templates/{name}",
+        ],
+        parameters: &[CAT],
+        handler: |request| Box::pin(async move { component_templates::table(&request) }),
         is_refused: false,
     },
     Route {

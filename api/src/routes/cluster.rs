@@ -1,5 +1,6 @@
 //! `_cluster`: health, settings, state, statistics.
 
+mod allocation;
 mod health;
 mod report;
 mod settings;
@@ -44,6 +45,14 @@ const STATS: &[Parameter] = &[
     Parameter::no_effect("timeout", "leaves answer from memory"),
     Parameter::no_effect("flat_settings", "the answer shows no settings"),
     Parameter::no_effect("include_remotes", "there are no remote clusters"),
+];
+
+const ALLOCATION: &[Parameter] = &[
+    Parameter::no_effect("include_disk_info", "`_cat/allocation` tells of disks"),
+    Parameter::no_effect(
+        "include_yes_decisions",
+        "no node is weighed against another",
+    ),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
@@ -106,6 +115,23 @@ pub(super) static ROUTES: &[Route] = &[
         parameters: &[METADATA_READ],
         // Changes of metadata are made at once or not at all: none waits.
         handler: |_| Box::pin(async { Ok(Reply::json(&json!({"tasks": []}))) }),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.allocation_explain",
+        methods: &[Method::GET, Method::POST],
+        paths: &["/_cluster/allocation/explain"],
+        parameters: &[ALLOCATION, METADATA_READ],
+        handler: |request| Box::pin(allocation::explain(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.remote_info",
+        methods: &[Method::GET],
+        paths: &["/_remote/info"],
+        parameters: &[],
+        // There are no remote clusters to search in.
+        handler: |_| Box::pin(async { Ok(Reply::json(&json!({}))) }),
         is_refused: false,
     },
 ];

@@ -1,15 +1,19 @@
-//! `_nodes`: enough for clients that sniff.
+//! `_nodes`: who is there, what nodes use, which threads are busy, what was asked.
 
+mod hot_threads;
+mod info;
 mod members;
 mod metrics;
 mod process;
 mod reports;
+mod selection;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::BTreeMap;
 
-use gleaner_root::read::{LocatedShard, ShardStates};
+use gleaner_root::read::LocatedShard;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -44,13 +48,25 @@ const STATS: &[Parameter] = &[
     Parameter::no_effect("include_segment_file_sizes", "file sizes are not listed"),
 ];
 
+const HOT_THREADS: &[Parameter] = &[
+    Parameter::honoured("threads"),
+    Parameter::honoured("interval"),
+    Parameter::honoured("type"),
+    Parameter::honoured("ignore_idle_threads"),
+    Parameter::no_effect("snapshots", "what threads do is not looked at"),
+    Parameter::no_effect("sort", "threads are ordered by their processor time"),
+    Parameter::no_effect("timeout", "no other node is asked"),
+    Parameter::no_effect("master_timeout", "no other node is asked"),
+];
+const USAGE: &[Parameter] = &[Parameter::no_effect("timeout", "no other node is asked")];
+
 pub(super) static ROUTES: &[Route] = &[
     Route {
         name: "nodes.info",
         methods: &[Method::GET],
         paths: &["/_nodes", "/_nodes/{node}", "/_nodes/{node}/{metric}"],
         parameters: &[NODES],
-        handler: |request| Box::pin(info(request)),
+        handler: |request| Box::pin(info::info(request)),
         is_refused: false,
     },
     Route {
@@ -62,40 +78,38 @@ pub(super) static ROUTES: &[Route] = &[
             "/_nodes/stats/{metric}/{index_metric}",
             "/_nodes/{node}/stats",
             "/_nodes/{node}/stats/{metric}",
+            "/_nodes/{node}/stats/{metric}/{index_metric}",
         ],
         parameters: &[STATS],
         handler: |request| Box::pin(stats(request)),
         is_refused: false,
     },
+    Route {
+        name: "nodes.hot_threads",
+        methods: &[Method::GET],
+        paths: &["/_nodes/hot_threads", "/_nodes/{node}/hot_threads"],
+        parameters: &[HOT_THREADS],
+        handler: |request| Box::pin(hot_threads::answer(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "nodes.usage",
+        methods: &[Method::GET],
+        paths: &[
+            "/_nodes/usage",
+            "/_nodes/usage/{metric}",
+            "/_nodes/{node}/usage",
+            "/_nodes/{node}/usage/{metric}",
+        ],
+        parameters: &[USAGE],
+        handler: |request| Box::pin(usage::answer(request)),
+        is_refused: false,
+    },
 ];
 
-/// Words at the node's place that name what is shown instead.
-const METRICS: [&str; 11] = [
-    "_all",
-    "settings",
-    "os",
-    "process",
-    "jvm",
-    "thread_pool",
-    "transport",
-    "http",
-    "plugins",
-    "ingest",
-    "indices",
-];
-
-/// Returns whether the path names this member: by id, name, or a pattern that takes all in.
-fn is_named(request: &Request, member: &Member) -> bool {
-    let Some(named) = request.part("node") else {
-        return true;
-    };
-    named.split(',').any(|word| {
-        METRICS.contains(&word)
-            || matches!(word, "_local" | "_master" | "_cluster_manager" | "*")
-            || word.contains(':')
-            || gleaner_model::mapping::matches_pattern(word, &member.id)
-            || gleaner_model::mapping::matches_pattern(word, &member.name)
-    })
+/// Returns the host of an address.
+fn host(address: &str) -> &str {
+    super::cat::host(address)
 }
 
 fn told(request: &Request, nodes: &Map<String, Value>) -> Answer {
@@ -105,66 +119,6 @@ fn told(request: &Request, nodes: &Map<String, Value>) -> Answer {
         "nodes": nodes,
     });
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
-}
-
-/// Does the path ask for addresses alone? So do clients that sniff, and wait for a part of a second.
-fn is_sniffing(request: &Request) -> bool {
-    let metric = request.part("metric").or_else(|| request.part("node"));
-    metric == Some("http")
-}
-
-async fn info(request: Request) -> Answer {
-    let options = &request.app.options;
-    let mut nodes = Map::new();
-    let members = match is_sniffing(&request) {
-        // Leaves have no address for clients: whether they are there is not waited for.
-        true => members_of(&request, &ShardStates::default()),
-        false => members(&request).await,
-    };
-    for member in members {
-        if !is_named(&request, &member) {
-            continue;
-        }
-        let address = &member.address;
-        let host = address
-            .rsplit_once(':')
-            .map_or(address.as_str(), |(host, _)| host);
-        let mut node = json!({
-            "name": member.name,
-            "transport_address": address,
-            "host": host,
-            "ip": host,
-            "version": options.distribution.version(),
-            "build_flavor": "default",
-            "build_type": "gleaner",
-            "build_hash": env!("CARGO_PKG_VERSION"),
-            "roles": member.roles,
-            "attributes": {},
-            "os": {
-                "name": std::env::consts::OS,
-                "arch": std::env::consts::ARCH,
-                "available_processors": gleaner_machine::num_processors(),
-                "allocated_processors": gleaner_machine::num_processors(),
-            },
-            "plugins": [],
-            "modules": [],
-            "ingest": {"processors": []},
-            "transport": {
-                "bound_address": [address],
-                "publish_address": address,
-                "profiles": {},
-            },
-        });
-        if let Some(address) = &member.http_address {
-            node["http"] = json!({
-                "bound_address": [address],
-                "publish_address": address,
-                "max_content_length_in_bytes": options.max_bulk_bytes,
-            });
-        }
-        nodes.insert(member.id, node);
-    }
-    told(&request, &nodes)
 }
 
 /// How finely what a node holds is told.
@@ -225,10 +179,8 @@ async fn stats(request: Request) -> Answer {
     );
     let (copies, counts) = (&states.copies, &request.app.counts);
     let mut nodes = Map::new();
-    for member in members_of(&request, &states) {
-        if !is_named(&request, &member) {
-            continue;
-        }
+    let members = members_of(&request, &states);
+    for member in selection::named(&request, request.part("node"), members)? {
         let own: Vec<_> = copies
             .iter()
             .filter(|copy| *copy.node.0 == *member.id)
@@ -238,7 +190,10 @@ async fn stats(request: Request) -> Answer {
             "timestamp": request.root().cluster().now_ms(),
             "name": member.name,
             "transport_address": member.address,
+            "host": host(&member.address),
+            "ip": member.address,
             "roles": member.roles,
+            "attributes": {},
         });
         if asked.shows("indices") {
             let mut shown = asked.of_indices(sections(&states, counts));

@@ -1,6 +1,7 @@
 //! `_recovery`: how each copy came to serve, or how far it is.
 //!
-//! Files are not counted: answers have the bytes that a copy holds now. Times are those of recoveries that have ended.
+//! Files are not counted: answers have the bytes that a copy holds now, and 0 files. Times are those of recoveries that have
+//! ended. Recoveries are never throttled, and files are checked while they are read, not in a stage of its own.
 
 use gleaner_proto::read::{CopyRecovery, RecoverySource, ShardPhase};
 use gleaner_root::read::LocatedShard;
@@ -126,21 +127,59 @@ fn entry(request: &Request, named: &NamedCopies, copy: &LocatedShard, figures: &
         "primary": copy.state.is_primary,
         "source": source,
         "target": node_entry(request, &named.states, &copy.node.0),
-        "index": {"size": {"total_in_bytes": figures.store_bytes}},
+        "index": index_stage(figures),
+        "translog": log_stage(figures),
+        "verify_index": {"check_index_time_in_millis": 0, "total_time_in_millis": 0},
     });
     if let Some(ended) = figures.ended {
         shown["start_time_in_millis"] = ended.started_ms.into();
         shown["stop_time_in_millis"] = ended.stopped_ms().into();
         shown["total_time_in_millis"] = ended.took_ms.into();
-        shown["index"]["size"]["percent"] = "100.0%".into();
-        shown["translog"] = json!({
-            "recovered": ended.num_replayed,
-            "total": ended.num_replayed,
-            "percent": "100.0%",
-            "total_on_start": ended.num_replayed,
-        });
     }
     shown
+}
+
+/// Returns what there is of files: a node has what it opens again, and gets the rest from another one.
+fn index_stage(figures: &Figures) -> Value {
+    let bytes = figures.store_bytes;
+    let (reused, recovered) = match (figures.source, figures.ended) {
+        ("existing_store", _) => (bytes, 0),
+        ("peer", Some(_)) => (0, bytes),
+        _ => (0, 0),
+    };
+    let percent = percent_text(figures);
+    json!({
+        "size": {
+            "total_in_bytes": bytes,
+            "reused_in_bytes": reused,
+            "recovered_in_bytes": recovered,
+            "percent": percent,
+        },
+        "files": {"total": 0, "reused": 0, "recovered": 0, "percent": percent},
+        "total_time_in_millis": figures.ended.map_or(0, |ended| ended.took_ms),
+        "source_throttle_time_in_millis": 0,
+        "target_throttle_time_in_millis": 0,
+    })
+}
+
+/// Returns what there is of the log; `-1` is the dialect's word for what is not known yet.
+fn log_stage(figures: &Figures) -> Value {
+    let num_replayed = figures.ended.map(|ended| ended.num_replayed);
+    let total = num_replayed.map_or(json!(-1), Value::from);
+    json!({
+        "recovered": num_replayed.unwrap_or(0),
+        "total": total,
+        "percent": if num_replayed.is_some() { "100.0%" } else { "-1.0%" },
+        "total_on_start": total,
+        "total_time_in_millis": 0,
+    })
+}
+
+fn percent_text(figures: &Figures) -> &'static str {
+    match figures.ended {
+        Some(_) => "100.0%",
+        None => "0.0%",
+    }
 }
 
 /// Returns the node of the primary.
@@ -206,10 +245,35 @@ mod tests {
         };
         assert_eq!((figures.source, figures.stage()), ("peer", "done"));
         assert_eq!((times.started_ms, times.stopped_ms()), (1_000, 3_000));
+        assert_eq!(log_stage(&figures)["total"], 5);
         let figures = Figures::of(&copy(ShardPhase::Recovering, None), 10_000);
         let figures = figures.expect("it goes on");
         assert!(figures.ended.is_none());
         assert_eq!(figures.stage(), "translog");
+        assert_eq!(log_stage(&figures)["total"], -1);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_node_itself_or_of_another() {
+        let stage = |source| {
+            let figures = Figures {
+                source,
+                store_bytes: 7,
+                ended: Some(Ended {
+                    started_ms: 0,
+                    took_ms: 1,
+                    num_replayed: 0,
+                }),
+            };
+            let size = &index_stage(&figures)["size"];
+            [
+                size["reused_in_bytes"].clone(),
+                size["recovered_in_bytes"].clone(),
+            ]
+        };
+        assert_eq!(stage("existing_store"), [7, 0]);
+        assert_eq!(stage("peer"), [0, 7]);
+        assert_eq!(stage("empty_store"), [0, 0]);
     }
 
     #[test]

@@ -113,9 +113,13 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_async_search",
         ],
     ),
+    refused("allocation", &["/_cluster/reroute"]),
     refused(
-        "allocation",
-        &["/_cluster/allocation/explain", "/_cluster/reroute"],
+        "secure settings",
+        &[
+            "/_nodes/reload_secure_settings",
+            "/_nodes/{node}/reload_secure_settings",
+        ],
     ),
     refused(
         "users, roles and tokens",

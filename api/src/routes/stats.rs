@@ -1,23 +1,29 @@
 //! `_stats` of indices.
 
+mod figures;
+mod wanted;
+
 use std::collections::BTreeMap;
 
-use gleaner_proto::read::{ShardPhase, ShardState};
+use gleaner_proto::read::ShardState;
+use gleaner_query::names::ResolvedIndex;
 use gleaner_root::read::LocatedShard;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::cluster::Health;
 use super::copies::{NamedCopies, state_name};
 use super::index::metadata_defaults;
-use crate::cached::{Counted, Counts};
 use crate::error::ApiError;
-use crate::parameters::comma_list;
 use crate::parameters::groups::INDICES;
 use crate::render::units::humanized;
 use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+
+pub(super) use figures::{kept_answers, sections};
+pub(super) use wanted::Sections;
 
 const STATS: &[Parameter] = &[
     Parameter::honoured("level"),
@@ -44,148 +50,6 @@ pub(super) static ROUTES: &[Route] = &[Route {
     handler: |request| Box::pin(stats(request)),
     is_refused: false,
 }];
-
-/// The sections, by the metric that asks for each. What this engine has none of is shown as nothing.
-const METRICS: [(&str, &str); 15] = [
-    ("docs", "docs"),
-    ("store", "store"),
-    ("indexing", "indexing"),
-    ("get", "get"),
-    ("search", "search"),
-    ("refresh", "refresh"),
-    ("flush", "flush"),
-    ("warmer", "warmer"),
-    ("query_cache", "query_cache"),
-    ("fielddata", "fielddata"),
-    ("completion", "completion"),
-    ("segments", "segments"),
-    ("translog", "translog"),
-    ("request_cache", "request_cache"),
-    ("recovery", "recovery"),
-];
-
-/// Metrics of the dialect of which nothing is counted by shard, and that may be asked for.
-const EMPTY_METRICS: [&str; 3] = ["merge", "bulk", "seq_no"];
-
-/// Returns the counters of shards together; `counts` are those of the answers that this node keeps.
-pub(super) fn sections<'a>(
-    states: &(impl Iterator<Item = &'a ShardState> + Clone),
-    counts: &Counts,
-) -> Value {
-    let sum = |of: fn(&ShardState) -> u64| -> u64 { states.clone().map(of).sum() };
-    let uncommitted = |s: &ShardState| {
-        let next = s.max_seq_no.map_or(0, |last| last.0 + 1);
-        next.saturating_sub(s.committed.0)
-    };
-    let is_recovering = |s: &&ShardState| s.phase == ShardPhase::Recovering;
-    let Counted { hits, misses } = kept_answers(states, counts);
-    json!({
-        "docs": {"count": sum(|s| s.num_documents), "deleted": sum(|s| s.num_deleted)},
-        "store": {"size_in_bytes": sum(|s| s.store_bytes), "reserved_in_bytes": 0},
-        "indexing": {
-            "index_total": sum(|s| s.counters.index_total),
-            "index_time_in_millis": sum(|s| s.counters.index_time_ms),
-            "index_current": 0,
-            "index_failed": sum(|s| s.counters.index_failed),
-            "delete_total": sum(|s| s.counters.delete_total),
-            "noop_update_total": sum(|s| s.counters.noop_total),
-            "is_throttled": false,
-        },
-        "get": {"total": sum(|s| s.counters.get_total)},
-        "search": {
-            "query_total": sum(|s| s.counters.query_total),
-            "query_time_in_millis": sum(|s| s.counters.query_time_ms),
-            "fetch_total": sum(|s| s.counters.fetch_total),
-            "fetch_time_in_millis": sum(|s| s.counters.fetch_time_ms),
-        },
-        "refresh": {"total": sum(|s| s.counters.refresh_total)},
-        "flush": {"total": sum(|s| s.counters.flush_total)},
-        "warmer": {"current": 0, "total": 0, "total_time_in_millis": 0},
-        "query_cache": {"memory_size_in_bytes": 0, "evictions": 0},
-        "fielddata": {"memory_size_in_bytes": 0, "evictions": 0},
-        "completion": {"size_in_bytes": 0},
-        "segments": {"count": sum(|s| s.num_segments), "memory_in_bytes": 0},
-        "translog": {
-            "size_in_bytes": sum(|s| s.log_bytes),
-            "uncommitted_operations": states.clone().map(uncommitted).sum::<u64>(),
-        },
-        "request_cache": {
-            "memory_size_in_bytes": 0,
-            "evictions": 0,
-            "hit_count": hits,
-            "miss_count": misses,
-        },
-        "recovery": {
-            "current_as_source": 0,
-            "current_as_target": states.clone().filter(is_recovering).count(),
-        },
-    })
-}
-
-/// Returns what was counted of the answers of shards. An answer is of no copy: it stands with the primaries.
-pub(super) fn kept_answers<'a>(
-    states: &(impl Iterator<Item = &'a ShardState> + Clone),
-    counts: &Counts,
-) -> Counted {
-    let primaries = states.clone().filter(|state| state.is_primary);
-    primaries.fold(Counted::default(), |sum, state| {
-        let Counted { hits, misses } = counts.of(state.shard);
-        Counted {
-            hits: sum.hits + hits,
-            misses: sum.misses + misses,
-        }
-    })
-}
-
-/// Which sections to show.
-pub(super) struct Sections(Option<Vec<String>>);
-
-impl Sections {
-    /// Reads a list of names; `_all` and none are all.
-    pub(super) fn parse(text: Option<&str>) -> Result<Self, ApiError> {
-        let Some(names) = text.map(comma_list) else {
-            return Ok(Self(None));
-        };
-        if names.iter().any(|name| name == "_all") {
-            return Ok(Self(None));
-        }
-        for name in &names {
-            let known = METRICS
-                .map(|(metric, _)| metric)
-                .into_iter()
-                .chain(EMPTY_METRICS);
-            if !known.clone().any(|known| known == name) {
-                let hint = gleaner_query::json::did_you_mean(name, known);
-                let hint = if hint.is_empty() {
-                    hint
-                } else {
-                    format!(" ->{hint}")
-                };
-                return Err(ApiError::illegal(format!(
-                    "request [/_stats/{name}] contains unrecognized metric: [{name}]{hint}"
-                )));
-            }
-        }
-        Ok(Self(Some(names)))
-    }
-
-    /// Leaves out what is not asked for.
-    pub(super) fn kept(&self, sections: Value) -> Value {
-        let (Some(names), Value::Object(sections)) = (&self.0, &sections) else {
-            return sections;
-        };
-        let is_asked = |section: &str| {
-            let mut metrics = METRICS.iter();
-            let metric = metrics.find(|(_, shown)| *shown == section);
-            metric.is_some_and(|(metric, _)| names.iter().any(|name| name == metric))
-        };
-        let kept = sections.iter().filter(|(name, _)| is_asked(name));
-        Value::Object(
-            kept.map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
-    }
-}
 
 async fn stats(request: Request) -> Answer {
     let shown_sections = Sections::parse(request.part("metric"))?;
@@ -215,7 +79,7 @@ async fn stats(request: Request) -> Answer {
         for found in &named.indices {
             let is_own = |copy: &&LocatedShard| copy.index.uuid == found.meta.uuid;
             let mut object = both(&is_own);
-            object["uuid"] = uuid_text(&found.meta.uuid).into();
+            describe(&mut object, found, &states.copies);
             if level == "shards" {
                 let own: Vec<&LocatedShard> = states.copies.iter().filter(is_own).collect();
                 object["shards"] = shards(&own, |state| {
@@ -227,6 +91,18 @@ async fn stats(request: Request) -> Answer {
         shown["indices"] = Value::Object(indices);
     }
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
+}
+
+/// Adds what an index is to what its copies did.
+fn describe(object: &mut Value, found: &ResolvedIndex, copies: &[LocatedShard]) {
+    let status = if found.meta.is_closed {
+        "close"
+    } else {
+        "open"
+    };
+    object["uuid"] = uuid_text(&found.meta.uuid).into();
+    object["health"] = Health::of_index(&found.meta, copies).level.as_str().into();
+    object["status"] = status.into();
 }
 
 /// Returns the copies of an index by shard, each with its own sections.
@@ -250,6 +126,7 @@ fn shards(copies: &[&LocatedShard], shown: impl Fn(&ShardState) -> Value) -> Val
         entry["commit"] = json!({
             "id": format!("{}-{}", state.shard, state.committed),
             "generation": state.counters.flush_total,
+            "user_data": {},
             "num_docs": state.num_documents,
         });
         let of_shard = by_number.entry(state.shard.shard.to_string());

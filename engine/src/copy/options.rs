@@ -8,7 +8,7 @@ use gleaner_model::{Generation, Mapping, SeqNo, ShardKey};
 
 use crate::directory::{Reading, Verification};
 use crate::document_cache::DocumentCache;
-use crate::writer::{IndexingMemory, MergeOptions};
+use crate::writer::{IndexingMemory, MergeOptions, MergeStats};
 
 /// What a copy has to know of its index.
 #[derive(Debug, Clone)]
@@ -90,4 +90,6 @@ pub struct ShardStats {
     pub store_bytes: u64,
     /// Indexing memory that the segment in the making takes, estimated.
     pub writer_bytes: u64,
+    /// Merges of its segments.
+    pub merges: MergeStats,
 }

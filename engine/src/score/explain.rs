@@ -4,6 +4,7 @@
 //! to the bit. Meant for a few documents of an answer, not for speed.
 
 mod across;
+mod functions;
 
 use std::sync::Arc;
 
@@ -12,10 +13,7 @@ use gleaner_partial::control::Control;
 use gleaner_partial::score::bm25::norm_of;
 use gleaner_partial::score::model::{Model, TermNumbers};
 use gleaner_query::answer::Explanation;
-use gleaner_query::dsl::BoostMode;
-use gleaner_query::resolved::{
-    Bm25, Clause, FunctionScore, IntervalScoring, Intervals, ShardQuery, WeightedFunction,
-};
+use gleaner_query::resolved::{Bm25, Clause, IntervalScoring, Intervals, ShardQuery};
 use tantivy::{DocId, SegmentReader};
 
 use super::canonical::{Asked, Cursor};
@@ -210,44 +208,6 @@ impl Explainer<'_> {
             idfs.push(idf_of(numbers?));
         }
         Ok(self.weight(field, &source.to_string(), factors(boost, idfs), frequency))
-    }
-
-    /// Scores changed by functions, with each of those by itself.
-    fn functions(
-        &self,
-        scored: &FunctionScore,
-        boost: f64,
-    ) -> Result<(String, Vec<Explanation>), EngineError> {
-        let mut details = self.all([&scored.query], boost)?;
-        for (filter, function) in scored.filters.iter().zip(&scored.functions) {
-            details.extend(self.function(scored, filter, function)?);
-        }
-        let (score_mode, boost_mode) = (scored.score_mode, scored.boost_mode);
-        let description = format!(
-            "function score, score mode [{score_mode:?}], boost mode [{boost_mode:?}], of:"
-        );
-        Ok((description, details))
-    }
-
-    /// One function by itself, where its filter matches.
-    fn function(
-        &self,
-        scored: &FunctionScore,
-        filter: &Clause,
-        function: &WeightedFunction,
-    ) -> Result<Option<Explanation>, EngineError> {
-        let alone = FunctionScore {
-            query: Clause::Constant(Box::new(filter.clone())),
-            filters: vec![Clause::MatchAll],
-            functions: vec![function.clone()],
-            boost_mode: BoostMode::Replace,
-            min_score: None,
-            ..scored.clone()
-        };
-        let alone = Clause::Functions(Box::new(alone));
-        let mut cursor = Cursor::open(&self.scope, self.reader, &alone, 1.0, Asked::Any)?;
-        let value = cursor.score(self.doc);
-        Ok(value.map(|value| leaf(value, format!("function [{:?}]", function.function))))
     }
 
     fn all<'c>(

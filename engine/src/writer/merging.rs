@@ -41,36 +41,125 @@ impl Default for MergeOptions {
     }
 }
 
+/// Merges of a copy, and the documents of their segments, deleted ones left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MergeStats {
+    /// Those that were begun since the copy was opened.
+    pub num_begun: u64,
+    /// Their documents.
+    pub documents: u64,
+    /// Those that run.
+    pub num_running: u64,
+    /// Their documents.
+    pub running_documents: u64,
+}
+
 /// The merges that were begun, by their segments: tantivy tells nobody which of them still run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RunningMerges(Arc<Mutex<Vec<BegunMerge>>>);
+pub(super) struct RunningMerges {
+    begun: Arc<Mutex<Vec<BegunMerge>>>,
+    counts: Arc<MergeCounts>,
+}
 
-/// When it was begun, and of which segments.
-type BegunMerge = (Instant, Vec<SegmentId>);
+/// What is counted of the merges of a copy, whichever writer ran them.
+#[derive(Debug, Default)]
+pub(crate) struct MergeCounts {
+    begun: AtomicU64,
+    documents: AtomicU64,
+}
+
+impl MergeCounts {
+    /// Returns the figures where it is not known which merges run.
+    pub(crate) fn stats(&self) -> MergeStats {
+        MergeStats {
+            num_begun: self.begun.load(Ordering::Relaxed),
+            documents: self.documents.load(Ordering::Relaxed),
+            ..MergeStats::default()
+        }
+    }
+}
+
+/// A merge that was begun.
+#[derive(Debug)]
+struct BegunMerge {
+    since: Instant,
+    ids: Vec<SegmentId>,
+    documents: u64,
+}
 
 /// A merge that was begun longer ago is taken to have failed.
 const LONGEST_MERGE: Duration = Duration::from_secs(3_600);
 
 impl RunningMerges {
-    fn note(&self, ids: &[SegmentId]) {
-        self.0.lock().push((Instant::now(), ids.to_vec()));
+    fn note(&self, ids: &[SegmentId], documents: u64) {
+        self.counts.begun.fetch_add(1, Ordering::Relaxed);
+        self.counts
+            .documents
+            .fetch_add(documents, Ordering::Relaxed);
+        self.begun.lock().push(BegunMerge {
+            since: Instant::now(),
+            ids: ids.to_vec(),
+            documents,
+        });
+    }
+
+    /// Returns those of a writer that comes after this one: none runs, and the counts go on.
+    pub(super) fn of_next_writer(&self) -> Self {
+        Self {
+            begun: Arc::default(),
+            counts: Arc::clone(&self.counts),
+        }
     }
 
     /// Forgets merges of segments that may be merged: those are in none that runs.
     fn forget(&self, free: &[SegmentMeta]) {
         let free: HashSet<SegmentId> = free.iter().map(SegmentMeta::id).collect();
-        let mut begun = self.0.lock();
-        begun.retain(|(_, ids)| ids.iter().all(|id| !free.contains(id)));
+        let mut begun = self.begun.lock();
+        begun.retain(|merge| merge.ids.iter().all(|id| !free.contains(id)));
     }
 
-    /// Returns whether any is under way, where the index has the segments `present`: the end of a
+    /// Forgets merges that have ended, where the index has the segments `present`: the end of a
     /// merge takes its segments out. One that failed counts until segments are looked at again, or for an hour.
-    fn is_any_running(&self, present: &HashSet<SegmentId>) -> bool {
-        let mut begun = self.0.lock();
-        begun.retain(|(since, ids)| {
-            since.elapsed() < LONGEST_MERGE && ids.iter().all(|id| present.contains(id))
+    fn forget_ended(&self, present: &HashSet<SegmentId>) {
+        self.begun.lock().retain(|merge| {
+            merge.since.elapsed() < LONGEST_MERGE && merge.ids.iter().all(|id| present.contains(id))
         });
-        !begun.is_empty()
+    }
+
+    /// Returns whether any is under way, where the index has the segments `present`.
+    fn is_any_running(&self, present: &HashSet<SegmentId>) -> bool {
+        self.forget_ended(present);
+        !self.begun.lock().is_empty()
+    }
+
+    /// Returns the figures, where the index has the segments `present`; where that is not known, all that were begun run.
+    fn stats(&self, present: Option<&HashSet<SegmentId>>) -> MergeStats {
+        let runs = |merge: &&BegunMerge| {
+            let mut ids = merge.ids.iter();
+            present.is_none_or(|present| ids.all(|id| present.contains(id)))
+        };
+        let begun = self.begun.lock();
+        let running = || begun.iter().filter(runs);
+        MergeStats {
+            num_running: running().count() as u64,
+            running_documents: running().map(|merge| merge.documents).sum(),
+            ..self.counts.stats()
+        }
+    }
+}
+
+/// The merges of an index: to tell of them takes reading what segments it has.
+pub(crate) struct MergeWatch {
+    index: tantivy::Index,
+    begun: RunningMerges,
+}
+
+impl MergeWatch {
+    /// Returns the figures. One that has failed runs until segments are looked at again, or for an hour.
+    pub(crate) fn stats(&self) -> MergeStats {
+        let present = self.index.searchable_segment_ids();
+        let present = present.ok().map(|ids| ids.into_iter().collect());
+        self.begun.stats(present.as_ref())
     }
 }
 
@@ -94,9 +183,11 @@ impl MergePolicy for RecordingPolicy {
         self.begun.forget(segments);
         let candidates = self.policy.compute_merge_candidates(segments);
         NUM_BEGUN.fetch_add(candidates.len() as u64, Ordering::Relaxed);
-        candidates
-            .iter()
-            .for_each(|candidate| self.begun.note(&candidate.0));
+        for MergeCandidate(ids) in &candidates {
+            let merged = segments.iter().filter(|meta| ids.contains(&meta.id()));
+            let documents = merged.map(|meta| u64::from(meta.num_docs())).sum();
+            self.begun.note(ids, documents);
+        }
         candidates
     }
 }
@@ -141,17 +232,19 @@ impl Writer {
     ) -> Result<Option<RunningMerge>, EngineError> {
         self.flush()?;
         self.guarded(|writer| {
-            let mut ids = match forced {
+            let mut smallest = match forced {
                 ForcedMerge::Down(max_segments) => smallest(writer, max_segments)?,
                 ForcedMerge::Barrier => smallest(writer, 1)?,
             };
-            if ids.is_empty() {
+            if smallest.is_empty() {
                 return Ok(None);
             }
             if forced == ForcedMerge::Barrier {
-                ids.drain(..ids.len() - 1);
+                smallest.drain(..smallest.len() - 1);
             }
-            writer.begun.note(&ids);
+            let documents = smallest.iter().map(|(_, documents)| documents).sum();
+            let ids: Vec<SegmentId> = smallest.into_iter().map(|(id, _)| id).collect();
+            writer.begun.note(&ids, documents);
             let tantivy = writer.tantivy()?;
             tantivy.set_merge_policy(Box::new(NoMergePolicy));
             Ok(Some(tantivy.merge(&ids)))
@@ -167,6 +260,19 @@ impl Writer {
         Ok(self.begun.is_any_running(&present.into_iter().collect()))
     }
 
+    /// Returns what merges are counted by.
+    pub(crate) fn merge_counts(&self) -> &Arc<MergeCounts> {
+        &self.begun.counts
+    }
+
+    /// Returns what its merges are told by without holding the writer.
+    pub(crate) fn merge_watch(&self) -> MergeWatch {
+        MergeWatch {
+            index: self.index.clone(),
+            begun: self.begun.clone(),
+        }
+    }
+
     /// Lets segments be merged in the background again.
     pub(crate) fn resume_merging(&mut self) {
         if let Some(tantivy) = &self.tantivy {
@@ -175,10 +281,10 @@ impl Writer {
     }
 }
 
-/// Returns the segments to merge into one so that at most `max_segments` are left.
+/// Returns the segments to merge into one so that at most `max_segments` are left, each with its number of documents.
 ///
 /// Only ids leave this function: a meta that is held keeps the files of its segment on disk.
-fn smallest(writer: &Writer, max_segments: usize) -> Result<Vec<SegmentId>, EngineError> {
+fn smallest(writer: &Writer, max_segments: usize) -> Result<Vec<(SegmentId, u64)>, EngineError> {
     let mut segments = writer.index.searchable_segment_metas()?;
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.num_docs()));
     let has_deletes = segments
@@ -189,7 +295,7 @@ fn smallest(writer: &Writer, max_segments: usize) -> Result<Vec<SegmentId>, Engi
     }
     Ok(segments[max_segments - 1..]
         .iter()
-        .map(SegmentMeta::id)
+        .map(|segment| (segment.id(), u64::from(segment.num_docs())))
         .collect())
 }
 
@@ -207,13 +313,29 @@ mod tests {
         let present = |ids: &[SegmentId]| ids.iter().copied().collect::<HashSet<_>>();
         let begun = RunningMerges::default();
         assert!(!begun.is_any_running(&present(&ids)));
-        begun.note(&ids[..2]);
+        begun.note(&ids[..2], 2);
         assert!(begun.is_any_running(&present(&ids)));
         begun.forget(&metas[2..]);
         assert!(begun.is_any_running(&present(&ids)), "of another segment");
         assert!(!begun.is_any_running(&present(&ids[1..])), "it has ended");
-        begun.note(&ids[..2]);
+        begun.note(&ids[..2], 2);
         begun.forget(&metas[1..]);
         assert!(!begun.is_any_running(&present(&ids)), "it has failed");
+        begun.note(&ids, 3);
+        let both = MergeStats {
+            num_begun: 3,
+            documents: 7,
+            num_running: 1,
+            running_documents: 3,
+        };
+        assert_eq!(begun.stats(Some(&present(&ids))), both);
+        assert_eq!(begun.stats(None), both);
+        assert_eq!(begun.stats(Some(&present(&ids[1..]))).num_running, 0);
+        let next = MergeStats {
+            num_running: 0,
+            running_documents: 0,
+            ..both
+        };
+        assert_eq!(begun.of_next_writer().stats(None), next);
     }
 }

@@ -1,6 +1,6 @@
 //! What every open copy has, whatever its role: its index, its log, what searches see of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use gleaner_engine::copy::ShardIndex;
 use gleaner_log::ShardLog;
 use gleaner_model::{Generation, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_proto::read::ShardCounters;
 use parking_lot::Mutex;
 
 use crate::agree::CopyDriver;
 use crate::copy::applier::Applier;
 use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::checks::Checks;
+use crate::copy::counters::Counters;
 use crate::copy::flushes::Flushes;
 use crate::copy::opening::EndedOpening;
 use crate::copy::pipeline::Pipeline;
@@ -56,49 +56,6 @@ pub(crate) struct Shard {
     pub(crate) opened_at: SeqNo,
     /// How it came to serve.
     pub(crate) opening: OnceLock<EndedOpening>,
-}
-
-/// What the shard has done since it was opened.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) index: AtomicU64,
-    pub(crate) index_us: AtomicU64,
-    pub(crate) index_failed: AtomicU64,
-    pub(crate) delete: AtomicU64,
-    pub(crate) noop: AtomicU64,
-    pub(crate) query: AtomicU64,
-    pub(crate) query_us: AtomicU64,
-    pub(crate) fetch: AtomicU64,
-    pub(crate) fetch_us: AtomicU64,
-    pub(crate) get: AtomicU64,
-    pub(crate) refresh: AtomicU64,
-    pub(crate) flush: AtomicU64,
-}
-
-impl Counters {
-    /// Counts one more event that took `elapsed`.
-    pub(crate) fn add(count: &AtomicU64, time_us: &AtomicU64, elapsed: Duration) {
-        count.fetch_add(1, Ordering::Relaxed);
-        time_us.fetch_add(elapsed.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn snapshot(&self) -> ShardCounters {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ShardCounters {
-            index_total: get(&self.index),
-            index_time_ms: get(&self.index_us) / 1_000,
-            index_failed: get(&self.index_failed),
-            delete_total: get(&self.delete),
-            noop_total: get(&self.noop),
-            query_total: get(&self.query),
-            query_time_ms: get(&self.query_us) / 1_000,
-            fetch_total: get(&self.fetch),
-            fetch_time_ms: get(&self.fetch_us) / 1_000,
-            get_total: get(&self.get),
-            refresh_total: get(&self.refresh),
-            flush_total: get(&self.flush),
-        }
-    }
 }
 
 impl Shard {

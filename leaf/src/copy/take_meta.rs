@@ -4,10 +4,11 @@
 //! [`Shard::take_meta`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use gleaner_coordinator::Coordinator;
 use gleaner_document::DocumentParser;
-use gleaner_model::{ClusterState, IndexMeta};
+use gleaner_model::{ClusterState, FieldPath, IndexMeta};
 
 use crate::copy::schema::analyzers_of;
 use crate::copy::shard::Shard;
@@ -20,6 +21,28 @@ impl Shard {
         agreed.is_some_and(|index| {
             index.mapping.version > self.schema.parser.load().mapping_version()
         })
+    }
+
+    /// Takes a newer mapping over by `deadline` where it sets a constant that searches do not know here: all shards show
+    /// it of all documents, also those that no document came to since.
+    pub(crate) async fn take_constants(self: &Arc<Self>, deadline: Instant) {
+        if self.lacks_constant_of(&self.node.coordinator.state()) {
+            // Where that comes too late, the search sees what is known here.
+            drop(tokio::time::timeout_at(deadline.into(), self.take_meta()).await);
+        }
+    }
+
+    fn lacks_constant_of(&self, state: &ClusterState) -> bool {
+        if !self.lacks_mapping_of(state) {
+            return false;
+        }
+        let Some(index) = state.indices.get(&self.key.index) else {
+            return false;
+        };
+        let view = self.engine().view();
+        let known = |path: &FieldPath| view.mapping().fields.get(path)?.kind.constant();
+        let mut fields = index.mapping.fields.iter();
+        fields.any(|(path, field)| field.kind.constant() != known(path))
     }
 
     /// Takes over what the newest cluster state says of the index.

@@ -14,6 +14,7 @@ use gleaner_proto::LeafFault;
 use gleaner_replication::Event;
 
 use crate::copy::applier::with_causes;
+use crate::copy::counters::Counters;
 use crate::copy::registry::OpenCopy;
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
@@ -51,6 +52,7 @@ impl Shard {
         self: &Arc<Self>,
         commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
     ) -> Result<(), LeafFault> {
+        let began = Instant::now();
         let committing = Arc::clone(self);
         let committed = tokio::task::spawn_blocking(move || commit(committing.engine())).await;
         let committed = committed.map_err(|error| error.to_string());
@@ -60,9 +62,23 @@ impl Shard {
             self.applier.stop(&reason);
             stopped(self.key, &reason)
         })?;
-        self.counters.flush.fetch_add(1, Ordering::Relaxed);
+        let counters = &self.counters;
+        Counters::add(&counters.flush, &counters.flush_us, began.elapsed());
         self.flushes.note_commit(checkpoint);
         Ok(())
+    }
+
+    /// Notes what came of a durable commit that was due and that nobody asked for: whether it was made.
+    pub(crate) fn note_periodic(&self, flushed: &Result<bool, LeafFault>) {
+        match flushed {
+            Ok(is_made) => {
+                let num_made = u64::from(*is_made);
+                self.counters
+                    .flush_periodic
+                    .fetch_add(num_made, Ordering::Relaxed);
+            }
+            Err(fault) => tracing::warn!(shard = %self.key, %fault, "durable commit failed"),
+        }
     }
 
     /// Gives up the log below a position.
@@ -81,11 +97,11 @@ impl Shard {
 }
 
 impl OpenCopy {
-    /// Makes a durable commit and trims the log below it. A replica that shows less than it has applied
-    /// makes it when it comes to its next refresh.
-    pub(crate) async fn flush(&self) -> Result<(), LeafFault> {
+    /// Makes a durable commit and trims the log below it; returns whether it did. A replica that shows less than it
+    /// has applied makes it when it comes to its next refresh.
+    pub(crate) async fn flush(&self) -> Result<bool, LeafFault> {
         match self {
-            Self::Primary(primary) => primary.commit(ShardIndex::commit).await,
+            Self::Primary(primary) => primary.commit(ShardIndex::commit).await.map(|()| true),
             Self::Replica(replica) => replica.flush().await,
         }
     }
@@ -143,16 +159,16 @@ impl Primary {
 
 impl Replica {
     /// A replica commits only what it shows: opened again it then shows what its primary had come
-    /// to show, and not a state that no other copy passes through.
-    pub(crate) async fn flush(&self) -> Result<(), LeafFault> {
+    /// to show, and not a state that no other copy passes through. Returns whether it did.
+    pub(crate) async fn flush(&self) -> Result<bool, LeafFault> {
         let shard = &self.shard;
         let _pause = self.pause_steps().await;
         let is_between_refreshes = !shard.shows_all();
         shard.flushes.set_wanted(is_between_refreshes);
         if shard.pipeline.state().is_closed || is_between_refreshes {
-            return Ok(());
+            return Ok(false);
         }
-        self.commit(ShardIndex::commit).await
+        self.commit(ShardIndex::commit).await.map(|()| true)
     }
 
     /// Makes a durable commit of everything it has applied, shown or not.

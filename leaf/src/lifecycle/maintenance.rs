@@ -292,10 +292,8 @@ impl OpenCopy {
         if shard.engine().must_give_way() {
             shard.on_engine(ShardIndex::give_way).await;
         }
-        if shard.is_flush_due()
-            && let Err(fault) = self.flush().await
-        {
-            tracing::warn!(shard = %shard.key, %fault, "durable commit failed");
+        if shard.is_flush_due() {
+            shard.note_periodic(&self.flush().await);
         }
         // Followers may have come further since the last commit.
         if let Err(fault) = self.trim().await {

@@ -6,7 +6,7 @@ use gleaner_engine::copy::{SegmentStats, ShardStats};
 use gleaner_model::node_stats::{BudgetStats, NodeStats};
 use gleaner_model::{SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
-use gleaner_proto::read::{SegmentState, ShardPhase, ShardState};
+use gleaner_proto::read::{SegmentState, ShardCounters, ShardGauges, ShardPhase, ShardState};
 
 use crate::Leaf;
 use crate::copy::applier::with_causes;
@@ -89,6 +89,7 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
         }
         None => (ShardPhase::Started, copy.cut_off()),
     };
+    let committed = shard.flushes.committed();
     ShardState {
         shard: shard.key,
         is_primary: copy.role() == Role::Primary,
@@ -96,15 +97,41 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
         reason,
         generation: shard.engine().view().generation(),
         max_seq_no: next.0.checked_sub(1).map(SeqNo),
-        committed: shard.flushes.committed(),
+        committed,
         num_documents: stats.documents,
         num_deleted: stats.deleted,
         num_segments: stats.num_segments,
         segments: stats.segments.iter().map(segment_state).collect(),
         store_bytes: stats.store_bytes,
-        log_bytes: 0,
-        counters: shard.counters.snapshot(),
+        log_bytes: match next > committed {
+            true => shard.applier.bytes_since(committed),
+            false => 0,
+        },
+        counters: counters_of(shard, &stats),
+        gauges: gauges_of(shard, &stats),
         recovery: shard.opening.get().map(EndedOpening::told),
+    }
+}
+
+fn counters_of(shard: &Shard, stats: &ShardStats) -> ShardCounters {
+    let contexts = shard.views.holder_stats();
+    ShardCounters {
+        merge_total: stats.merges.num_begun,
+        merge_documents: stats.merges.documents,
+        contexts_ended: contexts.num_ended,
+        contexts_time_ms: contexts.held.as_millis() as u64,
+        ..shard.counters.snapshot()
+    }
+}
+
+fn gauges_of(shard: &Shard, stats: &ShardStats) -> ShardGauges {
+    ShardGauges {
+        merges: stats.merges.num_running,
+        merging_documents: stats.merges.running_documents,
+        contexts: shard.views.holder_stats().num_open,
+        writer_bytes: stats.writer_bytes,
+        copying: shard.snapshots.num_kept() as u64,
+        ..shard.counters.gauges()
     }
 }
 

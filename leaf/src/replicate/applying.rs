@@ -3,6 +3,7 @@
 //! Does not: read the log, decide up to where it is applied ([`crate::agree`] does). Read first: [`Applying::apply`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use gleaner_model::operation::RecordError;
@@ -11,6 +12,7 @@ use gleaner_model::{MappingVersion, Operation, OperationKind};
 use super::halt::Halt;
 use crate::Leaf;
 use crate::copy::applier::is_refresh;
+use crate::copy::counters::Counters;
 use crate::copy::opening::OpeningProgress;
 use crate::copy::pipeline::InFlight;
 use crate::copy::replica::Replica;
@@ -87,15 +89,13 @@ impl Applying {
                 operation.kind = OperationKind::NoOp;
             }
         }
+        let began = Instant::now();
         self.offer(operations).await?;
-        self.shard
-            .counters
-            .refresh
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if self.shard.is_flush_due()
-            && let Err(fault) = self.replica.flush().await
-        {
-            tracing::warn!(shard = %self.shard.key, %fault, "durable commit failed");
+        let counters = &self.shard.counters;
+        Counters::add(&counters.refresh, &counters.refresh_us, began.elapsed());
+        if self.shard.is_flush_due() {
+            let flushed = self.replica.flush().await;
+            self.shard.note_periodic(&flushed);
         }
         self.offer(rest).await
     }

@@ -82,6 +82,11 @@ impl Snapshots {
         Some(Arc::clone(found))
     }
 
+    /// Returns how many are kept.
+    pub(crate) fn num_kept(&self) -> usize {
+        self.kept.lock().len()
+    }
+
     /// Takes a snapshot out; its files go when the caller drops it.
     pub(crate) fn take(&self, id: u64) -> Option<Arc<KeptSnapshot>> {
         self.kept.lock().remove(&id)

@@ -40,7 +40,7 @@ impl ReplicationClient for Leaf {
         let (follower, committed) = (call.follower.clone(), shard.flushes.committed());
         shard.followers.heard(&follower, committed, Instant::now());
         match &source {
-            OpenCopy::Primary(_) => source.flush().await?,
+            OpenCopy::Primary(_) => source.flush().await.map(drop)?,
             // For a primary, which will show all of it once it has the files.
             OpenCopy::Replica(replica) => replica.commit_applied().await?,
         }

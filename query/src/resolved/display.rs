@@ -1,5 +1,7 @@
 //! Clauses as Lucene writes queries, for people who ask what their query became.
 
+mod function;
+
 use std::fmt::{self, Display, Formatter};
 use std::ops::Bound;
 
@@ -75,10 +77,7 @@ impl Display for Clause {
                 {
                     let separator = if at > 0 { ", " } else { "" };
                     let function = &function.function;
-                    write!(
-                        f,
-                        "{separator}{{filter({filter}), function [{function:?}]}}"
-                    )?;
+                    write!(f, "{separator}{{filter({filter}), function [{function}]}}")?;
                 }
                 f.write_str("])")
             }

@@ -36,14 +36,30 @@ pub const LIFECYCLE_POLL_INTERVAL: &str = "indices.lifecycle.poll_interval";
 /// What holds where [`LIFECYCLE_POLL_INTERVAL`] is not set, as in Elasticsearch.
 pub const DEFAULT_LIFECYCLE_POLL_INTERVAL: Duration = Duration::from_secs(600);
 
+/// Most copies of shards for each leaf, 1 or more; an index that would make more is not created.
+pub const MAX_SHARDS_PER_NODE: &str = "cluster.max_shards_per_node";
+/// What holds where [`MAX_SHARDS_PER_NODE`] is not set, as in Elasticsearch.
+pub const DEFAULT_MAX_SHARDS_PER_NODE: usize = 1_000;
+
 /// Settings of the dialect that are kept and shown and change nothing: what their names begin with, and why.
-const WITHOUT_EFFECT: [(&str, &str); 2] = [
+const WITHOUT_EFFECT: [(&str, &str); 4] = [
     (
         "cluster.routing.",
         "copies are placed when an index is made or its number of replicas changes, and stay",
     ),
     ("indices.recovery.", "recoveries are not limited"),
+    (
+        "indices.breaker.",
+        "`query_memory` and `memory_per_query` of each node bound what requests hold",
+    ),
+    (
+        "network.breaker.",
+        "`body_memory` of each node bounds what bodies hold",
+    ),
 ];
+
+/// How levels of the log are set: by node, when it is started.
+const LOGGER: &str = "logger.";
 
 /// Returns why a setting that is kept and shown changes nothing; `None` for one that is acted on, and for one that is
 /// not kept.
@@ -134,10 +150,23 @@ pub fn checked(kind: &str, key: &str, value: &Value) -> Result<Value, QueryError
         DEFAULT_SEARCH_TIMEOUT => {
             parse_time(&text, key)?;
         }
+        MAX_SHARDS_PER_NODE => {
+            let most = text.parse::<u32>().map_err(|_| refused(key, &text))?;
+            if most == 0 {
+                return Err(QueryError::illegal(format!(
+                    "Failed to parse value [{text}] for setting [{key}] must be >= 1"
+                )));
+            }
+        }
         DESTRUCTIVE_REQUIRES_NAME => {
             text.parse::<bool>().map_err(|_| refused(key, &text))?;
         }
         _ if without_effect(key).is_some() => {}
+        _ if key.starts_with(LOGGER) => {
+            return Err(QueryError::illegal(format!(
+                "{kind} setting [{key}] is not supported: a node takes the levels of its log from `--log` when it is started"
+            )));
+        }
         // What nothing would read must not be acknowledged.
         _ => {
             return Err(QueryError::illegal(format!(
@@ -235,6 +264,7 @@ mod tests {
         }
         for row in [
             format!("| `{MAX_BUCKETS}` | `{DEFAULT_MAX_BUCKETS}` |"),
+            format!("| `{MAX_SHARDS_PER_NODE}` | `{DEFAULT_MAX_SHARDS_PER_NODE}` |"),
             format!("| `{MAX_KEEP_ALIVE}` | `24h` |"),
             format!("| `{DEFAULT_SEARCH_TIMEOUT}` | `-1` |"),
             format!("| `{DESTRUCTIVE_REQUIRES_NAME}` | `false` |"),
@@ -252,6 +282,8 @@ mod tests {
             (DEFAULT_SEARCH_TIMEOUT, json!("-1")),
             (DESTRUCTIVE_REQUIRES_NAME, json!(true)),
             ("cluster.routing.allocation.enable", json!("none")),
+            ("indices.breaker.total.limit", json!("70%")),
+            (MAX_SHARDS_PER_NODE, json!("2000")),
         ] {
             let kept = checked(key, &value).expect("taken");
             settings.insert(key.to_owned(), kept);
@@ -278,6 +310,9 @@ mod tests {
             (MAX_KEEP_ALIVE, json!("2")),
             (DEFAULT_SEARCH_TIMEOUT, json!("soon")),
             (DESTRUCTIVE_REQUIRES_NAME, json!("perhaps")),
+            (MAX_SHARDS_PER_NODE, json!(0)),
+            (MAX_SHARDS_PER_NODE, json!("all")),
+            ("logger.index.search", json!("debug")),
             ("search.unheard_of", json!(1)),
         ] {
             let fault = checked(key, &value).expect_err("refused");

@@ -80,7 +80,11 @@ fn json_rows_bear_the_names_asked_for() {
 #[test]
 fn an_unknown_sort_key_is_refused() {
     let parameters = Parameters::parse(Some("s=nope")).expect("well formed");
-    assert!(table().to_text(&parameters).is_err());
+    let refused = table().to_text(&parameters).expect_err("it is unknown");
+    assert_eq!(
+        refused.reason(),
+        "Unable to sort by unknown sort key `nope`"
+    );
 }
 
 /// Cells of every kind, in their order.

@@ -42,6 +42,10 @@ fn defaults(request: &Request) -> Map<String, Value> {
             cluster::DEFAULT_MAX_BUCKETS.to_string(),
         ),
         (
+            cluster::MAX_SHARDS_PER_NODE,
+            options.max_shards_per_node.to_string(),
+        ),
+        (
             cluster::MAX_KEEP_ALIVE,
             format!("{}s", options.max_keep_alive.as_secs()),
         ),

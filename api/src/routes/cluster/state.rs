@@ -126,9 +126,10 @@ fn metadata(request: &Request) -> Result<Value, ApiError> {
         );
         let aliases: Vec<&str> = index
             .aliases
-            .iter()
-            .filter(|(_, alias)| !alias.is_data_stream)
-            .map(|(name, _)| name.as_str())
+            .keys()
+            // Those of the indices of a data stream are the stream's.
+            .filter(|_| index.stream_name().is_none())
+            .map(gleaner_model::IndexName::as_str)
             .collect();
         object.insert("aliases".to_owned(), json!(aliases));
         let terms: Map<String, Value> = index

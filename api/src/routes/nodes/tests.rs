@@ -103,6 +103,82 @@ async fn each_member_is_told_by_its_own_address_and_only_roots_to_clients() {
     assert_eq!(named["_nodes"]["total"], 1);
 }
 
+fn names(nodes: &Value) -> Vec<String> {
+    let nodes = nodes.as_object().into_iter().flatten();
+    let mut names: Vec<String> = nodes.map(|(name, _)| name.clone()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn nodes_are_named_by_role_place_and_pattern() {
+    for (expression, expected) in [
+        ("_all", &["leaf-1", "root-1", "root-2"][..]),
+        ("_local", &["root-1"][..]),
+        ("_master", &["root-1"][..]),
+        ("master:true", &["root-1", "root-2"][..]),
+        ("_all,data:false", &["root-1", "root-2"][..]),
+        ("data:true,root-2", &["leaf-1", "root-2"][..]),
+        ("root-*,master:false", &[][..]),
+        ("zone:a", &[][..]),
+        ("root-1:9300", &["root-1"][..]),
+    ] {
+        for path in [
+            format!("/_nodes/{expression}"),
+            format!("/_nodes/{expression}/stats/os"),
+        ] {
+            let answer = get(&path).await;
+            assert_eq!(names(&answer["nodes"]), expected, "{path}");
+            assert_eq!(answer["_nodes"]["total"], expected.len(), "{path}");
+        }
+    }
+    assert_eq!(get("/_nodes/data:maybe").await["status"], 400);
+}
+
+#[tokio::test]
+async fn sections_of_nodes_are_those_asked_for() {
+    for path in ["/_nodes/os,process", "/_nodes/root-1/os,process"] {
+        let node = get(path).await["nodes"]["root-1"].clone();
+        assert_eq!(node["process"]["id"], std::process::id(), "{path}");
+        assert!(node["os"].is_object() && node["name"] == "root-1", "{node}");
+        assert_eq!((node.get("http"), node.get("plugins")), (None, None));
+    }
+    let refused = get("/_nodes/root-1/htpt").await;
+    let reason = "request [/_nodes/root-1/htpt] contains unrecognized metric: [htpt]";
+    let told = refused["error"]["reason"].as_str().expect("a reason");
+    assert!(told.starts_with(reason), "{told}");
+}
+
+#[tokio::test]
+async fn threads_are_looked_at_for_a_bounded_time() {
+    let told = text("/_nodes/root-*/hot_threads?interval=20ms&ignore_idle_threads=false").await;
+    assert!(told.starts_with("::: {root-1}{root-1}{root-1}"), "{told}");
+    let other = "::: {root-2}{root-2}{root-2}{root-2:9300}{im}\n   It tells of its threads only";
+    assert!(told.contains(other), "{told}");
+    #[cfg(target_os = "linux")]
+    assert!(told.contains("cpu usage by thread '"), "{told}");
+    for refused in ["interval=31s", "interval=0", "threads=0", "type=wait"] {
+        let answer = get(&format!("/_nodes/hot_threads?{refused}")).await;
+        assert_eq!(answer["status"], 400, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route() {
+    let told = get("/_nodes/usage").await;
+    let asked = &told["nodes"]["root-1"]["rest_actions"];
+    assert_eq!(*asked, json!({"nodes.usage": 1}));
+    assert_eq!(told["nodes"]["leaf-1"]["rest_actions"], json!({}));
+    // Roots do not call each other.
+    assert_eq!(told["nodes"].get("root-2"), None);
+    assert_eq!(
+        told["_nodes"],
+        json!({"total": 3, "successful": 2, "failed": 1})
+    );
+    let node = get("/_nodes/_local/usage/aggregations").await["nodes"]["root-1"].clone();
+    assert_eq!(node.get("rest_actions"), None);
+}
+
 #[tokio::test]
 async fn clients_that_sniff_do_not_wait_for_leaves() {
     for path in ["/_nodes/http", "/_nodes/_all/http"] {
@@ -130,7 +206,7 @@ async fn statistics_are_those_asked_for() {
     assert_eq!(indices.get("process"), None);
     assert_eq!(
         indices["indices"]["docs"],
-        json!({"count": 0, "deleted": 0})
+        json!({"count": 0, "deleted": 0, "total_size_in_bytes": 0})
     );
     assert_eq!(indices["indices"].get("store"), None);
     let others = of("/_nodes/root-1/stats/process,jvm").await;
@@ -146,14 +222,8 @@ async fn statistics_are_those_asked_for() {
 #[tokio::test]
 async fn a_leaf_that_does_not_answer_is_no_member_anywhere() {
     let expected = ["leaf-1", "root-1", "root-2"];
-    let names = |nodes: &Value| -> Vec<String> {
-        let nodes = nodes.as_object().into_iter().flatten();
-        nodes.map(|(name, _)| name.clone()).collect()
-    };
     for path in ["/_nodes", "/_nodes/stats", "/_cluster/state/nodes"] {
-        let mut named = names(&get(path).await["nodes"]);
-        named.sort();
-        assert_eq!(named, expected, "{path}");
+        assert_eq!(names(&get(path).await["nodes"]), expected, "{path}");
     }
     let table = get("/_cat/nodes?format=json&h=name").await;
     let rows = table.as_array().into_iter().flatten();

@@ -1,0 +1,65 @@
+//! `_nodes/usage`: how often each route was asked of this node since it started.
+//!
+//! Leaves answer no clients: they have counted nothing. Roots do not call each other: those that are not asked are told as
+//! ones that did not answer. Aggregations are not counted by kind.
+
+use gleaner_query::json::did_you_mean;
+use serde_json::{Map, Value, json};
+
+use super::members::members;
+use super::selection;
+use crate::error::ApiError;
+use crate::parameters::comma_list;
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::Answer;
+
+const METRICS: [&str; 3] = ["_all", "rest_actions", "aggregations"];
+
+pub(super) async fn answer(request: Request) -> Answer {
+    let metrics = request.part("metric").map(comma_list).unwrap_or_default();
+    if let Some(unknown) = metrics
+        .iter()
+        .find(|word| !METRICS.contains(&word.as_str()))
+    {
+        let hint = match did_you_mean(unknown, METRICS) {
+            hint if hint.is_empty() => hint,
+            hint => format!(" ->{hint}"),
+        };
+        return Err(ApiError::illegal(format!(
+            "request [/_nodes/usage/{}] contains unrecognized metric: [{unknown}]{hint}",
+            metrics.join(",")
+        )));
+    }
+    let is_asked = |metric: &str| {
+        let mut metrics_asked = metrics.iter();
+        metrics.is_empty() || metrics_asked.any(|asked| asked == "_all" || asked == metric)
+    };
+    let members = selection::named(&request, request.part("node"), members(&request).await)?;
+    let num_members = members.len();
+    let (state, usage) = (request.root().cluster().state(), &request.app.usage);
+    let mut nodes = Map::new();
+    for member in members {
+        let actions = match member.http_address {
+            None => json!({}),
+            Some(_) if member.name == request.app.options.node_name => usage.shown(),
+            Some(_) => continue,
+        };
+        let mut node = json!({
+            "timestamp": request.root().cluster().now_ms(),
+            "since": usage.since_ms(),
+        });
+        for (metric, shown) in [("rest_actions", actions), ("aggregations", json!({}))] {
+            if is_asked(metric) {
+                node[metric] = shown;
+            }
+        }
+        nodes.insert(member.id, node);
+    }
+    let num_told = nodes.len();
+    Ok(Reply::json(&json!({
+        "_nodes": {"total": num_members, "successful": num_told, "failed": num_members - num_told},
+        "cluster_name": state.cluster_name,
+        "nodes": Value::Object(nodes),
+    })))
+}
