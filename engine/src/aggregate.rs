@@ -99,6 +99,8 @@ pub struct Plan<'a> {
     global: Option<&'a Clause>,
     /// What was asked for, without what the request is kept to.
     asked: &'a Clause,
+    /// By which hits were found, and scored.
+    query: &'a ShardQuery,
     now_ms: i64,
     env: AggregationEnv<'a>,
     ledger: Ledger,
@@ -123,6 +125,7 @@ impl<'a> Plan<'a> {
             filters,
             global: global.first(),
             asked: asked(&query.query, !global.is_empty()),
+            query,
             now_ms: query.now_ms,
             described: described::all(
                 &query.aggregations,
@@ -199,7 +202,8 @@ impl<'a> Plan<'a> {
             }
         }
         let mut reading = top_hits::ContentReader {
-            query: self.asked,
+            query: self.query,
+            asked: self.asked,
             env: &self.env,
             meter: self.ledger.meter(),
         };

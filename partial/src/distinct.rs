@@ -53,6 +53,18 @@ pub fn hash_ip(value: u128) -> u64 {
     hash_bits(3, value)
 }
 
+/// Returns the hash of several values that count as one, from theirs, which are sorted and distinct. One alone is
+/// itself.
+pub fn hash_set(hashes: &[u64]) -> u64 {
+    match hashes {
+        [hash] => *hash,
+        hashes => {
+            let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+            XxHash3_64::oneshot_with_seed(SEED, &bytes)
+        }
+    }
+}
+
 fn hash_bits(tag: u8, bits: u128) -> u64 {
     let mut bytes = [tag; 17];
     bytes[1..].copy_from_slice(&bits.to_le_bytes());

@@ -21,8 +21,8 @@ pub use keys::{
 pub use metrics::{MatrixStatsAggregation, TopMetricsAggregation, WeightedAverage};
 pub use parse::{beyond_hard_bounds, parse_aggregations, parse_pipelines};
 pub use pipeline::{
-    BucketPath, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep, Pipeline,
-    PipelineKind,
+    BucketPath, BucketScript, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep,
+    Pipeline, PipelineKind,
 };
 pub use rate::{BucketLength, RateUnit};
 pub use sampler::{Diversity, SamplerAggregation};
@@ -456,6 +456,15 @@ pub struct TopHitsAggregation {
     pub source: SourceFilter,
     /// Doc values to return.
     pub docvalue_fields: Vec<FieldFormat>,
+    /// Fields to return from `_source` (`fields`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldFormat>,
+    /// Stored fields (`stored_fields`): `_none_` leaves out `_id` and `_source`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stored_fields: Vec<String>,
+    /// Whether each hit's score is explained.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
     /// Fragments to highlight.
     pub highlight: Option<Highlight>,
     /// Whether `_version` is returned.

@@ -148,7 +148,12 @@ async fn finish(
     let until = deadline.fetch_by().max(Instant::now() + LEAST_TO_FINISH);
     let control = Arc::new(Control::until(until.into_std()));
     let cancel = CancelOnDrop(Arc::clone(&control));
-    let finished = off_runtime(num_bytes, move || finishing.run(control)).await?;
+    // What pipelines cost does not depend on what shards sent.
+    let num_bytes = match has_pipelines(&finishing.wanted, &finishing.pipelines) {
+        true => num_bytes.max(INLINE_BYTES),
+        false => num_bytes,
+    };
+    let finished = off_runtime(num_bytes, move || finishing.run(&control)).await?;
     drop(cancel);
     match finished {
         Err(EvaluationError::DeadlineExceeded) => Err(late(plans)),
@@ -181,6 +186,11 @@ impl Recount {
         }
         recount
     }
+}
+
+fn has_pipelines(wanted: &[Aggregation], pipelines: &[Pipeline]) -> bool {
+    let mut within = wanted.iter();
+    !pipelines.is_empty() || within.any(|one| has_pipelines(&one.sub, &one.pipelines))
 }
 
 /// All that finishing needs, owned, so that it can be handed over.
@@ -221,7 +231,7 @@ impl FinishJob {
         }
     }
 
-    fn run(self, control: Arc<Control>) -> Result<Vec<AggregationResult>, EvaluationError> {
+    fn run(self, control: &Arc<Control>) -> Result<Vec<AggregationResult>, EvaluationError> {
         let Self {
             mut merged,
             wanted,
@@ -236,13 +246,13 @@ impl FinishJob {
             mappings,
             now_ms,
             live_keys: merged.split_live_keys(&wanted),
-            control,
+            control: Arc::clone(control),
             max_buckets,
             ledger: Some(ledger),
             ..FinalizeContext::new(&names)
         };
         let mut results = merged.finalize(&wanted, &context)?;
-        pipeline::apply(&mut results, &wanted, &pipelines)?;
+        pipeline::apply(&mut results, &wanted, &pipelines, control)?;
         Ok(results)
     }
 }

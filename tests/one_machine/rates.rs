@@ -112,6 +112,41 @@ async fn counts_and_sums_are_divided_by_the_time_of_their_bucket() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rate_is_of_the_date_among_the_values_of_a_key() -> Result<()> {
+    let (_folder, server) = start().await?;
+    for format in [json!(null), json!("MM")] {
+        let mut month = json!({"field": "at", "calendar_interval": "month"});
+        if !format.is_null() {
+            month["format"] = format;
+        }
+        let pages = json!({"pages": {
+            "composite": {"size": 10, "sources": [
+                {"dear": {"histogram": {"field": "price", "interval": 50}}},
+                {"month": {"date_histogram": month}},
+            ]},
+            "aggs": {
+                "count": {"rate": {"unit": "year"}},
+                "sales": {"rate": {"unit": "day", "field": "price"}},
+            },
+        }});
+        let found = aggregated(&server, &pages).await?;
+        let buckets = found["composite#pages"]["buckets"]
+            .as_array()
+            .context("buckets")?;
+        // January and April, then February: of 31, 30 and 29 days.
+        let wanted = [(24.0, 2.0), (12.0, 0.3), (12.0, 2.0)];
+        ensure!(buckets.len() == wanted.len(), "{found}");
+        for (bucket, (count, sales)) in buckets.iter().zip(wanted) {
+            for (name, wanted) in [("rate#count", count), ("rate#sales", sales)] {
+                let rate = bucket[name]["value"].as_f64().context("a rate")?;
+                ensure!((rate - wanted).abs() < 1e-9, "{name}: {found}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rate_that_cannot_be_had_is_refused() -> Result<()> {
     let (_folder, server) = start().await?;
     let by_day = |rate: Value| {
@@ -127,6 +162,13 @@ async fn a_rate_that_cannot_be_had_is_refused() -> Result<()> {
         (
             json!({"prices": {"terms": {"field": "price"}, "aggs": {"rate": {"rate": {}}}}}),
             "can only be used directly inside a date histogram",
+        ),
+        (
+            json!({"pages": {
+                "composite": {"sources": [{"price": {"terms": {"field": "price"}}}]},
+                "aggs": {"rate": {"rate": {}}},
+            }}),
+            "exactly one date histogram value source",
         ),
         (
             by_day(json!({"unit": "month"})),

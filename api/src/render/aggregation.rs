@@ -123,25 +123,9 @@ impl AggregationForm {
                 put("doc_count", *doc_count, &mut object);
                 object.extend(self.results(sub));
             }
-            AggregationValue::Number { value, as_string } => {
-                object.extend(number(result, *value, as_string.as_deref()));
-            }
-            AggregationValue::OfBuckets {
-                value,
-                as_string,
-                keys,
-            } => {
-                object.extend(number(result, *value, as_string.as_deref()));
-                put("keys", keys.clone(), &mut object);
-            }
-            AggregationValue::Derivative {
-                value,
-                as_string,
-                normalized,
-            } => {
-                object.extend(number(result, *value, as_string.as_deref()));
-                put("normalized_value", *normalized, &mut object);
-            }
+            AggregationValue::Number { .. }
+            | AggregationValue::OfBuckets { .. }
+            | AggregationValue::Derivative { .. } => put_number(result, &mut object),
             AggregationValue::Stats(stats) => {
                 let mut numbers = Map::new();
                 metric::stats(stats, &mut numbers);
@@ -161,15 +145,18 @@ impl AggregationForm {
                 hits,
                 has_version,
                 has_seq_no,
+                is_bare,
             } => {
                 let form = HitForm {
                     has_version: *has_version,
                     has_seq_no: *has_seq_no,
+                    is_bare: *is_bare,
                     ..HitForm::default()
                 };
                 let shown = self.top_hits(*total, *max_score, Hits { hits, form });
                 object.insert("hits".to_owned(), shown);
             }
+            AggregationValue::TopMetrics { top, .. } => put("top", top.clone(), &mut object),
             AggregationValue::Shown(values) => put_all(values, &mut object),
         }
         AggregationBody::Object(object)
@@ -300,6 +287,36 @@ fn put_totals(totals: Option<&TermsTotals>, object: &mut Results<'_>) {
     put("sum_other_doc_count", totals.sum_other, object);
 }
 
+/// Shows a metric of one number, with what stands beside it.
+fn put_number(result: &AggregationResult, object: &mut Results<'_>) {
+    match &result.value {
+        AggregationValue::Number { value, as_string } => {
+            object.extend(number(result, *value, as_string.as_deref()));
+        }
+        AggregationValue::OfBuckets {
+            value,
+            as_string,
+            keys,
+        } => {
+            object.extend(number(result, *value, as_string.as_deref()));
+            put("keys", keys.clone(), object);
+        }
+        AggregationValue::Derivative {
+            value,
+            as_string,
+            normalized,
+            normalized_as_string,
+        } => {
+            object.extend(number(result, *value, as_string.as_deref()));
+            put("normalized_value", *normalized, object);
+            if let Some(text) = normalized_as_string {
+                put("normalized_value_as_string", text.as_str(), object);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Shows one number of a metric.
 fn number<'a>(
     result: &AggregationResult,
@@ -322,7 +339,7 @@ fn key_value(key: &BucketKey) -> Value {
         BucketKey::I64(number) => (*number).into(),
         BucketKey::U64(number) => (*number).into(),
         BucketKey::F64(number) => (*number).into(),
-        BucketKey::Several(values) => values.clone(),
+        BucketKey::Several { shown, .. } => shown.clone(),
         BucketKey::Unnamed => Value::Null,
     }
 }

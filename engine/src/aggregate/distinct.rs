@@ -1,14 +1,14 @@
-//! `cardinality`: terms by ordinal, hashed once per segment; numbers by value.
+//! `cardinality`: terms by ordinal, hashed once per segment; numbers by value; ranges by those of a document.
 
 use gleaner_partial::EvaluationError;
 use gleaner_partial::Partial;
 use gleaner_partial::control::Meter;
 use gleaner_partial::control::{Control, Stop};
 use gleaner_partial::distinct::{
-    Distinct, hash_fraction, hash_ip, hash_text, hash_unsigned, hash_whole,
+    Distinct, hash_fraction, hash_ip, hash_set, hash_text, hash_unsigned, hash_whole,
 };
 use gleaner_partial::key::{ValueFormat, ValueKind};
-use gleaner_partial::request::{bounds, keys};
+use gleaner_partial::request::{bounds, formats, keys};
 use gleaner_query::aggregation::ValueSource;
 use roaring::RoaringBitmap;
 use serde_json::Value;
@@ -17,9 +17,12 @@ use tantivy::columnar::StrColumn;
 use super::metrics::grow;
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Source, ip_number, visit_column};
+use super::spans;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 
+/// The aggregation's name.
+const NAME: &str = "cardinality";
 /// Terms hashed between two looks at the request's control.
 const TERMS_A_CHECK: usize = 65_536;
 /// Terms hashed, roughly, although it is late, some ten milliseconds: what was counted in time is part
@@ -31,6 +34,9 @@ pub(super) fn build<'a>(
     threshold: u32,
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
+    if formats::are_ranges(context.view.mapping(), request, NAME)? {
+        return build_ranges(&request.field, threshold, context);
+    }
     let opened = Source::open(request, context)?;
     let missing = request.missing.as_ref();
     let missing = missing
@@ -54,6 +60,35 @@ pub(super) fn build<'a>(
             meter,
         }),
     })
+}
+
+/// Ranges: those of a document are one value.
+fn build_ranges<'a>(
+    field: &str,
+    threshold: u32,
+    context: &SegmentContext<'a>,
+) -> Result<Box<dyn Node + 'a>, EngineError> {
+    let column = spans::open_terms(field, NAME, context)?;
+    let mut meter = context.ledger.meter();
+    let mut hashes = Vec::new();
+    if let Some(column) = &column {
+        meter.charge(column.num_terms() * size_of::<u64>())?;
+        let terms = column.dictionary().stream();
+        let mut terms = terms.map_err(EngineError::io("reading terms"))?;
+        while terms.advance() {
+            if hashes.len().is_multiple_of(TERMS_A_CHECK) {
+                context.control.check()?;
+            }
+            hashes.push(hash_text(&String::from_utf8_lossy(terms.key())));
+        }
+    }
+    Ok(Box::new(RangesNode {
+        column,
+        hashes,
+        threshold,
+        owners: Vec::new(),
+        meter,
+    }))
 }
 
 /// Returns the hash of what stands for missing values.
@@ -118,6 +153,52 @@ impl Node for ValuesNode<'_> {
                 });
             }
             Some(DocValues::Terms(_)) => {}
+        }
+        Ok(self.meter.charge(grown)?)
+    }
+
+    fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        self.owners
+            .resize(num_owners, Distinct::new(self.threshold));
+        Ok(self.owners.into_iter().map(Partial::Distinct).collect())
+    }
+}
+
+struct RangesNode<'a> {
+    /// `None` where the segment has no ranges.
+    column: Option<StrColumn>,
+    /// Of each range, by ordinal.
+    hashes: Vec<u64>,
+    threshold: u32,
+    owners: Vec<Distinct>,
+    meter: Meter<'a>,
+}
+
+impl Node for RangesNode<'_> {
+    fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
+        let threshold = self.threshold;
+        grow(&mut self.owners, block, &mut self.meter, || {
+            Distinct::new(threshold)
+        })?;
+        let Some(column) = &self.column else {
+            return Ok(());
+        };
+        let hashes = &self.hashes;
+        let mut found: Vec<(usize, u64)> = Vec::with_capacity(block.docs.len());
+        visit_column(column.ords(), block.docs, |i, ord: Option<u64>| {
+            let hash = ord.and_then(|ord| hashes.get(ord as usize));
+            found.extend(hash.map(|hash| (i, *hash)));
+        });
+        found.sort_unstable();
+        found.dedup();
+        let mut grown = 0;
+        for of_document in found.chunk_by(|a, b| a.0 == b.0) {
+            let set: Vec<u64> = of_document.iter().map(|(_, hash)| *hash).collect();
+            let owner = block.owners[of_document[0].0];
+            let distinct = &mut self.owners[owner as usize];
+            let before = distinct.num_bytes();
+            distinct.insert(hash_set(&set));
+            grown += distinct.num_bytes().saturating_sub(before);
         }
         Ok(self.meter.charge(grown)?)
     }

@@ -1,6 +1,6 @@
 //! `geohash_grid`, `geotile_grid`, `geo_bounds`, `geo_centroid`.
 
-use gleaner_partial::cells::cell;
+use gleaner_partial::cells::Cells;
 use gleaner_partial::control::Meter;
 use gleaner_partial::extent::GeoExtent;
 use gleaner_partial::key::Key;
@@ -21,26 +21,24 @@ pub(super) fn build_grid<'a>(
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     Ok(Box::new(GridNode {
         points: Points::open(&request.field, context)?,
-        request,
+        cells: Cells::new(request.grid, request.bounds.as_ref()),
         slots: KeyedSlots::new(Buckets::build(sub, context)?),
     }))
 }
 
 struct GridNode<'a> {
     points: Points,
-    request: &'a GeoGridAggregation,
+    cells: Cells,
     /// By cell.
     slots: KeyedSlots<'a, i64>,
 }
 
 impl Node for GridNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        let GeoGridAggregation { grid, bounds, .. } = self.request;
+        let cells = &self.cells;
         let mut found = Vec::with_capacity(block.docs.len());
         self.points.visit(block.docs, |i, point| {
-            if bounds.as_ref().is_none_or(|bounds| bounds.holds(&point)) {
-                found.push((i, cell(*grid, point)));
-            }
+            found.extend(cells.of(point).map(|cell| (i, cell)));
         });
         // Cells of a document are in no order, and count once.
         found.sort_unstable();

@@ -10,6 +10,7 @@ use gleaner_query::aggregation::{Metric, ValueSource};
 
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Numbers, Source, visit_column};
+use super::spans;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 
@@ -112,16 +113,22 @@ impl Node for PercentilesNode<'_> {
     }
 }
 
-/// `value_count`: of any type. Equal terms of a document count once, equal numbers each.
+/// `value_count`: of any type. Equal terms of a document count once, equal numbers each, all of its ranges once.
 fn build_count<'a>(
     source: &'a ValueSource,
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let opened = Source::open(source, context)?;
+    let what = formats::metric_name(Metric::ValueCount);
+    let are_ranges = formats::are_ranges(context.view.mapping(), source, what)?;
+    let values = match are_ranges {
+        true => spans::open_terms(&source.field, what, context)?.map(DocValues::Terms),
+        false => Source::open(source, context)?.values,
+    };
     Ok(Box::new(CountNode {
-        values: opened.values,
+        values,
+        are_ranges,
         counts_missing: source.missing.is_some(),
-        format: formats::of_count(&opened.format),
+        format: formats::of_value_count(context.view.mapping(), source)?,
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))
@@ -129,6 +136,8 @@ fn build_count<'a>(
 
 struct CountNode<'a> {
     values: Option<DocValues>,
+    /// Whether those of a document are one value.
+    are_ranges: bool,
     counts_missing: bool,
     format: ValueFormat,
     owners: Vec<u64>,
@@ -141,6 +150,7 @@ impl Node for CountNode<'_> {
         for (doc, owner) in block.docs.iter().zip(block.owners) {
             let num_values = match &self.values {
                 None => 0,
+                Some(values) if self.are_ranges => values.num_values(*doc).min(1),
                 Some(values) => num_values(values, *doc),
             };
             let counted = if num_values == 0 {

@@ -45,10 +45,7 @@ impl Source {
         segment: &SegmentView,
     ) -> Result<Self, EngineError> {
         let format = format(view.mapping(), path, pattern)?;
-        let values = match view.values(path) {
-            Some(handle) => DocValues::open(segment, &handle)?,
-            None => None,
-        };
+        let values = DocValues::of_path(view, segment, path)?;
         Ok(Self { format, values })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tantivy::columnar::StrColumn;
 use tantivy::{DocId, SegmentReader};
 
 use super::node::SegmentContext;
@@ -47,6 +48,27 @@ impl Spans {
             span.into_iter().for_each(|span| f(i, span));
         });
     }
+}
+
+/// Opens the terms that ranges of a field are kept as; `what` names the aggregation. `None` where no document of the
+/// segment has one.
+///
+/// # Errors
+/// As [`Spans::open`].
+pub(super) fn open_terms(
+    field: &str,
+    what: &str,
+    context: &SegmentContext<'_>,
+) -> Result<Option<StrColumn>, EngineError> {
+    let Some(handle) = context.view.field(field) else {
+        return Ok(None);
+    };
+    let reader = context.segment.reader();
+    let column = reader.fast_fields().str(handle.name.as_str())?;
+    if column.is_none() {
+        check_kept(reader, handle, field, what)?;
+    }
+    Ok(column)
 }
 
 /// Refuses a segment that has terms of a field without a column: earlier versions kept none of ranges.

@@ -5,14 +5,15 @@
 use std::cmp::Ordering;
 
 use bytes::Bytes;
-use gleaner_model::ShardKey;
+use gleaner_model::{Mapping, ShardKey};
 use gleaner_partial::control::{Control, Ledger, Meter};
-use gleaner_partial::top_hits::{TopHit, TopHitContent, TopHits};
+use gleaner_partial::top_hits::{ShownValues, TopHit, TopHitContent, TopHits};
 use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
 use gleaner_query::answer::num_bytes_of_texts;
-use gleaner_query::resolved::{Clause, TieBreak};
-use gleaner_query::search::SortTarget;
+use gleaner_query::mapping::stored_fields;
+use gleaner_query::resolved::{Clause, ShardQuery, TieBreak};
+use gleaner_query::search::{FieldFormat, SortTarget};
 use gleaner_query::source::{ShownSource, SourceFault, kept_source};
 
 use super::AggregationEnv;
@@ -174,8 +175,10 @@ impl Node for TopHitsNode<'_> {
 
 /// What reading the content of hits needs.
 pub(super) struct ContentReader<'c> {
-    /// What was searched for, to be highlighted.
-    pub(super) query: &'c Clause,
+    /// By which hits were found, and scored.
+    pub(super) query: &'c ShardQuery,
+    /// What of it is highlighted.
+    pub(super) asked: &'c Clause,
     pub(super) env: &'c AggregationEnv<'c>,
     pub(super) meter: Meter<'c>,
 }
@@ -216,21 +219,33 @@ fn called_off(fault: SourceFault, control: &Control) -> EngineError {
     }
 }
 
+/// Returns the fields to show: those asked for, and those that the index stores. Both stand in `_source`.
+fn shown_fields(mapping: &Mapping, request: &TopHitsAggregation) -> Vec<FieldFormat> {
+    let stored = stored_fields(mapping, &request.stored_fields).map(|path| FieldFormat {
+        field: path.as_str().to_owned(),
+        format: None,
+        include_unmapped: false,
+    });
+    stored.chain(request.fields.iter().cloned()).collect()
+}
+
 fn read_content(
     hits: &mut TopHits,
     request: &TopHitsAggregation,
     reading: &mut ContentReader<'_>,
 ) -> Result<(), EngineError> {
-    let (query, env) = (reading.query, reading.env);
+    let env = reading.env;
     let places: Vec<u64> = hits.hits.iter().map(|hit| hit.place).collect();
     let highlight = request.highlight.as_ref().map(|highlight| HighlightSpec {
         highlight,
-        query,
+        query: reading.asked,
         field_queries: &[],
     });
     let ledger = Ledger::open(env.memory)?;
     let spec = FetchSpec {
         docvalue_fields: &request.docvalue_fields,
+        fields: &shown_fields(env.view.mapping(), request),
+        explain: request.explain.then_some(reading.query),
         highlight,
         ledger: Some(&ledger),
         ..FetchSpec::default()
@@ -241,8 +256,11 @@ fn read_content(
     for (hit, content) in hits.hits.iter_mut().zip(fetched) {
         let source = shown.of(&content.source, &keep_on);
         let source = source.map_err(|fault| called_off(fault, env.control))?;
-        let fields = serde_json::to_string(&content.fields)
-            .map_err(|error| EngineError::internal(format!("fields not encoded: {error}")))?;
+        let values = ShownValues {
+            fields: content.fields,
+            explanation: content.explanation,
+        };
+        let fields = values.to_text()?;
         // All hits of a shard are held at once, until they are sent.
         let fragments = content.highlight.values();
         let fragments = fragments.map(|fragments| num_bytes_of_texts(fragments));

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use gleaner_partial::cells::cell;
+use gleaner_partial::cells::Cells;
 use gleaner_partial::control::{Control, Pace};
 use gleaner_partial::key::{Fraction, Key, ValueFormat};
 use gleaner_partial::request::formats;
@@ -42,7 +42,7 @@ pub(super) enum Column {
     Addresses(columnar::Column<std::net::Ipv6Addr>),
     Intervals(Numbers, f64),
     Dates(Numbers, ReadyStarts),
-    Cells(Points, GeoGrid),
+    Cells(Points, Cells),
     Nothing,
 }
 
@@ -91,10 +91,10 @@ impl Column {
                 let starts = ReadyStarts::new(rounding, min as i64, max as i64);
                 (Self::Dates(numbers, starts), format)
             }
-            CompositeValues::GeoTile(zoom) => {
+            CompositeValues::GeoTile { zoom, bounds } => {
                 let points = Points::open(&source.source.field, context)?;
-                let cells = Self::Cells(points, GeoGrid::Geotile(*zoom));
-                (cells, ValueFormat::default())
+                let cells = Cells::new(GeoGrid::Geotile(*zoom), bounds.as_ref());
+                (Self::Cells(points, cells), ValueFormat::default())
             }
         })
     }
@@ -128,8 +128,8 @@ impl Column {
             Self::Dates(numbers, starts) => numbers.visit(docs, |i, value| {
                 f(i, whole_number(starts.round(value as i64)));
             }),
-            Self::Cells(points, grid) => points.visit(docs, |i, point| {
-                f(i, whole_number(cell(*grid, point)));
+            Self::Cells(points, cells) => points.visit(docs, |i, point| {
+                some(cells.of(point).map(whole_number), i, &mut f);
             }),
             Self::Nothing => {}
         }

@@ -5,6 +5,7 @@ use gleaner_query::answer::{AggregationValue, Figure, Spread, Stats};
 use serde_json::{Value, json};
 
 use super::format::number_text;
+use super::top_hits;
 use crate::Partial;
 use crate::extent::GeoExtent;
 use crate::key::{ValueFormat, ValueKind};
@@ -235,6 +236,11 @@ pub(super) fn property(partial: &Partial, kind: &AggregationKind, name: &str) ->
         }
         (AggregationKind::Cardinality { .. }, Partial::Distinct(distinct)) => {
             is_value(name).then(|| distinct.count() as f64)
+        }
+        (AggregationKind::TopMetrics(request), Partial::TopHits(hits)) => {
+            // What is no number comes last, as what is missing.
+            let is_asked = request.metrics.iter().any(|metric| metric == name);
+            is_asked.then(|| top_hits::metric(request, hits, name).unwrap_or(f64::NAN))
         }
         (AggregationKind::Percentiles { .. }, Partial::Percentiles { format, sketch }) => {
             let percent: f64 = name.parse().ok()?;

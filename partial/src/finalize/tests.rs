@@ -2,6 +2,7 @@
 
 mod bounds;
 mod edges;
+mod top_metrics;
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ fn keys_and_counts(result: AggregationResult) -> Vec<(String, u64)> {
             BucketKey::U64(number) => number.to_string(),
             BucketKey::F64(number) => number.to_string(),
             BucketKey::Range { key, .. } => key,
-            BucketKey::Several(values) => values.to_string(),
+            BucketKey::Several { shown, .. } => shown.to_string(),
             BucketKey::Unnamed => String::new(),
         };
         (bucket.key_as_string.unwrap_or(key), bucket.doc_count)

@@ -34,7 +34,10 @@ impl Finalizer<'_> {
                 )
             });
             buckets.push(Answer {
-                key: BucketKey::Several(Value::Object(values.collect::<Map<_, _>>())),
+                key: BucketKey::Several {
+                    shown: Value::Object(values.collect::<Map<_, _>>()),
+                    numbers: key.iter().map(|value| number(value.as_ref()?)).collect(),
+                },
                 key_as_string: None,
                 doc_count: bucket.doc_count,
                 beside: Vec::new(),
@@ -42,7 +45,7 @@ impl Finalizer<'_> {
             });
         }
         let after = buckets.last().and_then(|bucket| match &bucket.key {
-            BucketKey::Several(values) => Some(("after_key", values.clone())),
+            BucketKey::Several { shown, .. } => Some(("after_key", shown.clone())),
             _ => None,
         });
         Ok(AggregationValue::Buckets {
@@ -79,7 +82,10 @@ impl Finalizer<'_> {
                 .collect();
             let texts: Vec<String> = values.iter().map(text).collect();
             buckets.push(Answer {
-                key: BucketKey::Several(Value::Array(values)),
+                key: BucketKey::Several {
+                    shown: Value::Array(values),
+                    numbers: Vec::new(),
+                },
                 key_as_string: Some(texts.join("|")),
                 doc_count: bucket.doc_count,
                 beside: Vec::new(),
@@ -138,6 +144,16 @@ impl Finalizer<'_> {
     }
 }
 
+/// Returns a value as a number, if it is one.
+fn number(key: &Key) -> Option<f64> {
+    match key {
+        Key::I64(number) => Some(*number as f64),
+        Key::U64(number) => Some(*number as f64),
+        Key::F64(number) => Some(number.get()),
+        Key::Ip(_) | Key::Text(_) => None,
+    }
+}
+
 fn composite_value(
     source: &CompositeSource,
     format: Option<&ValueFormat>,
@@ -147,7 +163,7 @@ fn composite_value(
         return Value::Null;
     };
     match (&source.values, key) {
-        (CompositeValues::GeoTile(zoom), Key::I64(cell)) => {
+        (CompositeValues::GeoTile { zoom, .. }, Key::I64(cell)) => {
             Value::from(cell_text(GeoGrid::Geotile(*zoom), *cell))
         }
         _ => part_value(format, key, source.source.format.is_some()),

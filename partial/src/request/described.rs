@@ -176,7 +176,7 @@ impl Describer<'_> {
                 bounds::zone(time_zone.as_deref())?;
                 Ok(format)
             }
-            CompositeValues::GeoTile(_) => {
+            CompositeValues::GeoTile { .. } => {
                 self.points(&source.source.field, "composite")?;
                 Ok(ValueFormat::default())
             }
@@ -214,7 +214,7 @@ impl Describer<'_> {
     fn metric(&self, kind: &AggregationKind) -> Result<Partial, EvaluationError> {
         let described = match kind {
             AggregationKind::Metric(Metric::ValueCount, source) => {
-                formats::of_count(&self.format(source)?)
+                formats::of_value_count(self.mapping, source)?
             }
             AggregationKind::Metric(metric, source) => {
                 self.numeric(source, formats::metric_name(*metric))?
@@ -242,7 +242,12 @@ impl Describer<'_> {
                 format.time_zone.clone_from(&request.time_zone);
                 format
             }
-            AggregationKind::Cardinality { source, .. } => self.format(source)?,
+            AggregationKind::Cardinality { source, .. } => {
+                match formats::are_ranges(self.mapping, source, "cardinality")? {
+                    true => ValueFormat::default(),
+                    false => self.format(source)?,
+                }
+            }
             _ => ValueFormat::default(),
         };
         let mut partial = Partial::empty(kind);

@@ -136,9 +136,8 @@ pub fn of_ranges(
     source: &ValueSource,
     what: &str,
 ) -> Result<Option<ValueFormat>, EvaluationError> {
-    let codec = match mapping.field(&source.field).map(|field| &field.kind) {
-        Some(FieldKind::Encoded { codec, .. }) if *codec != Codec::GeoPoint => codec,
-        _ => return Ok(None),
+    let Some(codec) = ranges_of(mapping, &source.field) else {
+        return Ok(None);
     };
     let is_date = matches!(codec, Codec::DateRange(_));
     if *codec == Codec::IpRange || is_date != (what == "date_histogram") {
@@ -148,12 +147,7 @@ pub fn of_ranges(
             codec.type_name()
         )));
     }
-    if source.missing.is_some() {
-        return Err(EvaluationError::Query(format!(
-            "[{what}] [missing] is not supported over the ranges of field [{}]",
-            source.field
-        )));
-    }
+    check_none_is_missing(source, what)?;
     let pattern = source.format.clone();
     let (kind, pattern) = match codec {
         Codec::DateRange(format) => (ValueKind::Date, pattern.or_else(|| Some(format.0.clone()))),
@@ -167,6 +161,57 @@ pub fn of_ranges(
         pattern,
         time_zone: None,
     }))
+}
+
+/// Returns the type of a field's ranges; `None` where the field is of something else.
+fn ranges_of<'m>(mapping: &'m Mapping, field: &str) -> Option<&'m Codec> {
+    match mapping.field(field).map(|field| &field.kind) {
+        Some(FieldKind::Encoded { codec, .. }) if *codec != Codec::GeoPoint => Some(codec),
+        _ => None,
+    }
+}
+
+/// Returns whether a field is of ranges: `what` counts those of a document as one value, as in Elasticsearch.
+///
+/// # Errors
+/// [`EvaluationError::Query`] for `missing` over ranges.
+pub fn are_ranges(
+    mapping: &Mapping,
+    source: &ValueSource,
+    what: &str,
+) -> Result<bool, EvaluationError> {
+    let are_ranges = ranges_of(mapping, &source.field).is_some();
+    if are_ranges {
+        check_none_is_missing(source, what)?;
+    }
+    Ok(are_ranges)
+}
+
+fn check_none_is_missing(source: &ValueSource, what: &str) -> Result<(), EvaluationError> {
+    if source.missing.is_none() {
+        return Ok(());
+    }
+    Err(EvaluationError::Query(format!(
+        "[{what}] [missing] is not supported over the ranges of field [{}]",
+        source.field
+    )))
+}
+
+/// Returns how the number of values of a request's field is shown.
+///
+/// # Errors
+/// Those of [`format()`]; [`EvaluationError::Query`] for `missing` over ranges.
+pub fn of_value_count(
+    mapping: &Mapping,
+    source: &ValueSource,
+) -> Result<ValueFormat, EvaluationError> {
+    match are_ranges(mapping, source, metric_name(Metric::ValueCount))? {
+        true => Ok(ValueFormat {
+            kind: ValueKind::Long,
+            ..ValueFormat::default()
+        }),
+        false => Ok(of_count(&format_of_source(mapping, source)?)),
+    }
 }
 
 /// Returns the metric's name in requests, and its prefix for `typed_keys`.
@@ -183,7 +228,7 @@ pub fn metric_name(metric: Metric) -> &'static str {
 }
 
 /// Returns how the number of values is shown: a count is no date, whatever it counts.
-pub fn of_count(counted: &ValueFormat) -> ValueFormat {
+fn of_count(counted: &ValueFormat) -> ValueFormat {
     let kind = match counted.kind {
         ValueKind::Unmapped => ValueKind::Unmapped,
         _ => ValueKind::Long,

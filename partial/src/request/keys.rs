@@ -127,7 +127,7 @@ pub fn after_key(
     let is_date = format.kind == ValueKind::Date
         || matches!(source.values, CompositeValues::DateHistogram { .. });
     match &source.values {
-        CompositeValues::GeoTile(zoom) => {
+        CompositeValues::GeoTile { zoom, .. } => {
             let text = value.as_str().unwrap_or_default();
             cells::tile_of(text, *zoom).map(Key::I64).ok_or_else(|| {
                 EvaluationError::Query(format!("Invalid geotile_grid [{text}] in [after]"))

@@ -25,7 +25,7 @@ pub struct GeoGridAggregation {
     pub grid: GeoGrid,
     /// Buckets returned; default 10,000.
     pub size: usize,
-    /// Only points in this box count.
+    /// Only cells that overlap this box count, with all their points.
     pub bounds: Option<GeoShape>,
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{BucketOrder, DateInterval, TermsAggregation, TermsFilter, ValueSource};
 use crate::dsl::Query;
+use crate::encoded::GeoShape;
 
 /// `composite`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,8 +53,13 @@ pub enum CompositeValues {
         /// Shift in milliseconds.
         offset_ms: i64,
     },
-    /// By map tiles of this zoom.
-    GeoTile(u8),
+    /// By map tiles.
+    GeoTile {
+        /// Their zoom.
+        zoom: u8,
+        /// Only tiles that overlap this box count, with all their points.
+        bounds: Option<GeoShape>,
+    },
 }
 
 /// Where the bucket of documents without a value stands.

@@ -27,6 +27,13 @@ pub struct TopMetricsAggregation {
     pub hits: TopHitsAggregation,
 }
 
+impl TopHitsAggregation {
+    /// Returns whether hits leave out `_id` and `_source`.
+    pub fn is_bare(&self) -> bool {
+        self.stored_fields.iter().any(|field| field == "_none_")
+    }
+}
+
 /// `matrix_stats`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MatrixStatsAggregation {

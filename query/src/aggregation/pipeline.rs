@@ -55,6 +55,8 @@ pub enum PipelineKind {
         window: usize,
         /// How far the window is moved towards later buckets; at 0 it ends before the bucket.
         shift: i64,
+        /// Numbers that the function needs: of fewer it is 0.
+        fewest: usize,
         /// The function.
         function: MovingFunction,
     },
@@ -82,19 +84,9 @@ pub enum PipelineKind {
         length: Option<BucketLength>,
     },
     /// An arithmetic expression of several numbers.
-    Script {
-        /// Names of the numbers, and where they are.
-        paths: Vec<(String, BucketPath)>,
-        /// The expression.
-        source: String,
-    },
+    Script(BucketScript),
     /// Buckets for which an expression does not hold are left out.
-    Selector {
-        /// Names of the numbers, and where they are.
-        paths: Vec<(String, BucketPath)>,
-        /// The expression.
-        source: String,
-    },
+    Selector(BucketScript),
     /// Buckets in another order, and some of them.
     Sort {
         /// By which numbers, with whether they descend; empty keeps the order.
@@ -104,6 +96,19 @@ pub enum PipelineKind {
         /// Buckets to keep; `None` is all.
         size: Option<usize>,
     },
+}
+
+/// An expression of the numbers in a bucket.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BucketScript {
+    /// Names of the numbers, and where they are.
+    pub paths: Vec<(String, BucketPath)>,
+    /// The expression.
+    pub source: String,
+    /// Numbers that are the same in all buckets, by name.
+    pub params: Vec<(String, f64)>,
+    /// Whether it is one of Lucene, where numbers other than 0 hold.
+    pub is_lucene: bool,
 }
 
 /// What is made of the numbers in several buckets.
@@ -172,6 +177,19 @@ pub enum MovingFunction {
         /// How much a newer trend counts.
         beta: f64,
     },
+    /// Triple exponential smoothing, of numbers that repeat themselves.
+    HoltWinters {
+        /// How much a newer value counts.
+        alpha: f64,
+        /// How much a newer trend counts.
+        beta: f64,
+        /// How much a newer season counts.
+        gamma: f64,
+        /// Numbers of a season, ≥ 1.
+        period: usize,
+        /// Whether seasons multiply the numbers; else they are added.
+        is_multiplicative: bool,
+    },
 }
 
 /// What `normalize` relates a number to.
@@ -227,8 +245,8 @@ impl PipelineKind {
             | Self::SerialDifference { path, .. }
             | Self::Rate { path, .. }
             | Self::Normalize { path, .. } => vec![path],
-            Self::Script { paths, .. } | Self::Selector { paths, .. } => {
-                paths.iter().map(|(_, path)| path).collect()
+            Self::Script(script) | Self::Selector(script) => {
+                script.paths.iter().map(|(_, path)| path).collect()
             }
             Self::Sort { keys, .. } => keys.iter().map(|(path, _)| path).collect(),
         }

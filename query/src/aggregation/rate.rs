@@ -65,6 +65,8 @@ pub struct BucketLength {
     pub time_zone: Option<String>,
     /// Their shift in milliseconds.
     pub offset_ms: i64,
+    /// The place of the histogram among the sources of a `composite`; `None` where it is none.
+    pub source: Option<usize>,
 }
 
 impl BucketLength {
@@ -123,6 +125,7 @@ mod tests {
             interval,
             time_zone: None,
             offset_ms: 0,
+            source: None,
         }
     }
 

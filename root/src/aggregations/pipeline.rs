@@ -11,10 +11,13 @@ mod series;
 mod summary;
 mod value;
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use gleaner_partial::EvaluationError;
-use gleaner_query::aggregation::{Aggregation, GapPolicy, Pipeline, PipelineKind};
+use gleaner_partial::control::Control;
+use gleaner_query::aggregation::{Aggregation, BucketScript, GapPolicy, Pipeline, PipelineKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 
 use self::expression::Expression;
@@ -23,129 +26,198 @@ use self::value::Numbers;
 /// Adds to `results`, which are of `aggregations`, what `pipelines` make of them.
 ///
 /// # Errors
-/// [`EvaluationError::Query`] for paths that lead to no number and expressions that cannot be evaluated.
+/// [`EvaluationError::Query`] for paths that lead to no number and expressions that cannot be evaluated;
+/// [`EvaluationError::DeadlineExceeded`] where there is no time left.
 pub(super) fn apply(
     results: &mut Vec<AggregationResult>,
     aggregations: &[Aggregation],
     pipelines: &[Pipeline],
+    control: &Control,
 ) -> Result<(), EvaluationError> {
-    for aggregation in aggregations {
-        let mut named = results.iter_mut();
-        if let Some(result) = named.find(|result| result.name == aggregation.name) {
-            within(result, aggregation)?;
-        }
-    }
-    for pipeline in pipelines {
-        if let PipelineKind::Buckets { summary, path } = &pipeline.kind {
-            let made = summary::of_buckets(summary, path, pipeline, results)?;
-            results.push(made);
-        }
-    }
-    Ok(())
+    let mut run = Run {
+        control,
+        expressions: HashMap::new(),
+    };
+    let pipelines: Vec<&Pipeline> = pipelines.iter().collect();
+    run.apply(results, aggregations, &pipelines)
 }
 
-/// Adds what stands inside `result`, from the inside out.
-fn within(
-    result: &mut AggregationResult,
-    aggregation: &Aggregation,
-) -> Result<(), EvaluationError> {
-    let (siblings, parents): (Vec<_>, Vec<_>) = aggregation
-        .pipelines
-        .iter()
-        .cloned()
-        .partition(|pipeline| pipeline.kind.is_sibling());
-    match &mut result.value {
-        AggregationValue::Buckets { buckets, .. } => {
-            for bucket in buckets.iter_mut() {
-                apply(&mut bucket.sub, &aggregation.sub, &siblings)?;
-            }
-            for pipeline in &parents {
-                over(buckets, pipeline)?;
-            }
-            Ok(())
-        }
-        AggregationValue::Single { sub, .. } => apply(sub, &aggregation.sub, &siblings),
-        _ => Ok(()),
-    }
+/// Pipelines at work: their scripts are compiled once for all buckets.
+struct Run<'a> {
+    control: &'a Control,
+    expressions: HashMap<*const BucketScript, Rc<Expression<'a>>>,
 }
 
-/// Runs one pipeline over the buckets that it is in.
-fn over(buckets: &mut Vec<Bucket>, pipeline: &Pipeline) -> Result<(), EvaluationError> {
-    let gaps = pipeline.gaps;
-    match &pipeline.kind {
-        // It is made where the results are.
-        PipelineKind::Buckets { .. } => Ok(()),
-        PipelineKind::Derivative { path, unit } => {
-            let numbers = Numbers::of(buckets, path, gaps)?;
-            let made = series::derivatives(&numbers, buckets, *unit, pipeline);
-            add(buckets, pipeline, made);
-            Ok(())
-        }
-        PipelineKind::CumulativeSum { path } => {
-            let numbers = Numbers::of(buckets, path, gaps)?;
-            let sums = series::cumulative_sums(&numbers);
-            add(buckets, pipeline, simple(sums, pipeline));
-            Ok(())
-        }
-        PipelineKind::SerialDifference { path, lag } => {
-            let numbers = Numbers::of(buckets, path, gaps)?;
-            let differences = series::differences(&numbers, *lag);
-            add(buckets, pipeline, simple(differences, pipeline));
-            Ok(())
-        }
-        PipelineKind::Normalize { path, method } => {
-            let numbers = Numbers::of(buckets, path, gaps)?;
-            let related = series::normalized(&numbers, *method);
-            add(buckets, pipeline, simple(related, pipeline));
-            Ok(())
-        }
-        PipelineKind::Rate { path, unit, length } => {
-            rate::add(buckets, path, *unit, length.as_ref(), pipeline)
-        }
-        PipelineKind::MovingFunction {
-            path,
-            window,
-            shift,
-            function,
-        } => {
-            let numbers = Numbers::of(buckets, path, gaps)?;
-            let moved = moving::over(&numbers, *window, *shift, *function);
-            add(buckets, pipeline, simple(moved, pipeline));
-            Ok(())
-        }
-        PipelineKind::Script { paths, source } => {
-            let expression = Expression::new(source, paths)?;
-            let mut made = Vec::with_capacity(buckets.len());
-            for bucket in buckets.iter() {
-                let numbers = expression.numbers(bucket, gaps)?;
-                let is_left_out = gaps == GapPolicy::Skip && numbers.iter().any(|n| n.is_nan());
-                made.push(match is_left_out {
-                    true => None,
-                    false => Some(expression.number(&numbers)?),
-                });
+impl<'a> Run<'a> {
+    fn apply(
+        &mut self,
+        results: &mut Vec<AggregationResult>,
+        aggregations: &'a [Aggregation],
+        pipelines: &[&'a Pipeline],
+    ) -> Result<(), EvaluationError> {
+        for aggregation in aggregations {
+            let mut named = results.iter_mut();
+            if let Some(result) = named.find(|result| result.name == aggregation.name) {
+                self.within(result, aggregation)?;
             }
-            add(buckets, pipeline, simple(made, pipeline));
-            Ok(())
         }
-        PipelineKind::Selector { paths, source } => {
-            let expression = Expression::new(source, paths)?;
-            let mut kept = Vec::with_capacity(buckets.len());
-            for bucket in std::mem::take(buckets) {
-                let numbers = expression.numbers(&bucket, gaps)?;
-                if expression.holds(&numbers)? {
-                    kept.push(bucket);
+        for pipeline in pipelines {
+            if let PipelineKind::Buckets { summary, path } = &pipeline.kind {
+                let made = summary::of_buckets(summary, path, pipeline, results)?;
+                results.push(made);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what stands inside `result`, from the inside out.
+    fn within(
+        &mut self,
+        result: &mut AggregationResult,
+        aggregation: &'a Aggregation,
+    ) -> Result<(), EvaluationError> {
+        let pipelines = aggregation.pipelines.iter();
+        let (siblings, parents): (Vec<_>, Vec<_>) =
+            pipelines.partition(|pipeline| pipeline.kind.is_sibling());
+        match &mut result.value {
+            AggregationValue::Buckets { buckets, .. } => {
+                for bucket in buckets.iter_mut() {
+                    self.control.check()?;
+                    self.apply(&mut bucket.sub, &aggregation.sub, &siblings)?;
                 }
+                for pipeline in parents {
+                    self.control.check()?;
+                    self.over(buckets, pipeline)?;
+                }
+                Ok(())
             }
-            *buckets = kept;
-            Ok(())
+            AggregationValue::Single { sub, .. } => self.apply(sub, &aggregation.sub, &siblings),
+            _ => Ok(()),
         }
-        PipelineKind::Sort { keys, from, size } => {
-            series::sort(buckets, keys, gaps)?;
-            let from = (*from).min(buckets.len());
-            buckets.drain(..from);
-            buckets.truncate(size.unwrap_or(usize::MAX));
-            Ok(())
+    }
+
+    /// Runs one pipeline over the buckets that it is in.
+    fn over(
+        &mut self,
+        buckets: &mut Vec<Bucket>,
+        pipeline: &'a Pipeline,
+    ) -> Result<(), EvaluationError> {
+        let gaps = pipeline.gaps;
+        match &pipeline.kind {
+            // It is made where the results are.
+            PipelineKind::Buckets { .. } => Ok(()),
+            PipelineKind::Derivative { path, unit } => {
+                let numbers = Numbers::of(buckets, path, gaps)?;
+                let made = series::derivatives(&numbers, buckets, path, *unit, pipeline);
+                add(buckets, pipeline, made);
+                Ok(())
+            }
+            PipelineKind::CumulativeSum { path } => {
+                let numbers = Numbers::of(buckets, path, gaps)?;
+                let sums = series::cumulative_sums(&numbers);
+                add(buckets, pipeline, simple(sums, pipeline));
+                Ok(())
+            }
+            PipelineKind::SerialDifference { path, lag } => {
+                let numbers = Numbers::of(buckets, path, gaps)?;
+                let differences = series::differences(&numbers, *lag);
+                add(buckets, pipeline, simple(differences, pipeline));
+                Ok(())
+            }
+            PipelineKind::Normalize { path, method } => {
+                let numbers = Numbers::of(buckets, path, gaps)?;
+                let related = series::normalized(&numbers, *method);
+                add(buckets, pipeline, simple(related, pipeline));
+                Ok(())
+            }
+            PipelineKind::Rate { path, unit, length } => {
+                rate::add(buckets, path, *unit, length.as_ref(), pipeline)
+            }
+            PipelineKind::MovingFunction {
+                path,
+                window,
+                shift,
+                fewest,
+                function,
+            } => {
+                let numbers = Numbers::of(buckets, path, gaps)?;
+                let windows = moving::Windows {
+                    length: *window,
+                    shift: *shift,
+                    fewest: *fewest,
+                };
+                let moved = moving::over(&numbers, windows, *function, self.control)?;
+                add(buckets, pipeline, simple(moved, pipeline));
+                Ok(())
+            }
+            PipelineKind::Script(script) => {
+                let made = self.scripted(buckets, script, gaps)?;
+                add(buckets, pipeline, simple(made, pipeline));
+                Ok(())
+            }
+            PipelineKind::Selector(script) => self.select(buckets, script, gaps),
+            PipelineKind::Sort { keys, from, size } => {
+                series::sort(buckets, keys, gaps)?;
+                let from = (*from).min(buckets.len());
+                buckets.drain(..from);
+                buckets.truncate(size.unwrap_or(usize::MAX));
+                Ok(())
+            }
         }
+    }
+
+    /// Returns what a script makes of each bucket; `None` for those that it leaves out.
+    fn scripted(
+        &mut self,
+        buckets: &[Bucket],
+        script: &'a BucketScript,
+        gaps: GapPolicy,
+    ) -> Result<Vec<Option<f64>>, EvaluationError> {
+        let expression = self.expression(script)?;
+        let made = buckets.iter().map(|bucket| {
+            self.control.check()?;
+            let numbers = expression.numbers(bucket, gaps)?;
+            if gaps == GapPolicy::Skip && numbers.iter().any(|n| n.is_nan()) {
+                return Ok(None);
+            }
+            expression.number(&numbers).map(Some)
+        });
+        made.collect()
+    }
+
+    /// Leaves the buckets for which a condition holds.
+    fn select(
+        &mut self,
+        buckets: &mut Vec<Bucket>,
+        script: &'a BucketScript,
+        gaps: GapPolicy,
+    ) -> Result<(), EvaluationError> {
+        let expression = self.expression(script)?;
+        let mut kept = Vec::with_capacity(buckets.len());
+        for bucket in std::mem::take(buckets) {
+            self.control.check()?;
+            let numbers = expression.numbers(&bucket, gaps)?;
+            if expression.holds(&numbers)? {
+                kept.push(bucket);
+            }
+        }
+        *buckets = kept;
+        Ok(())
+    }
+
+    /// Returns the expression of a script, which is compiled the first time.
+    fn expression(
+        &mut self,
+        script: &'a BucketScript,
+    ) -> Result<Rc<Expression<'a>>, EvaluationError> {
+        // Scripts stay where they are meanwhile.
+        let place = std::ptr::from_ref(script);
+        if let Some(known) = self.expressions.get(&place) {
+            return Ok(Rc::clone(known));
+        }
+        let compiled = Rc::new(Expression::new(script)?);
+        self.expressions.insert(place, Rc::clone(&compiled));
+        Ok(compiled)
     }
 }
 

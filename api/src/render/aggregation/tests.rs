@@ -297,6 +297,7 @@ fn top_hits_show_sources_and_scores_as_they_are() {
         hits: hits.to_vec(),
         has_version: false,
         has_seq_no: false,
+        is_bare: false,
     };
     let results = [result("t", "top_hits", value)];
     let results = AggregationForm::default().results(&results);
@@ -317,6 +318,7 @@ fn top_hits_show_versions_and_sequence_numbers_when_asked() {
             hits: vec![hit.clone()],
             has_version,
             has_seq_no,
+            is_bare: false,
         };
         shown(result("t", "top_hits", value))["t"]["hits"]["hits"][0].clone()
     };

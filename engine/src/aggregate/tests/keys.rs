@@ -231,3 +231,62 @@ fn all_of_extended_stats_is_formatted() {
     assert_eq!(spread.bounds[0].each_ref().map(text), ["1.500", "1.500"]);
     assert_eq!(spread.bounds[1].each_ref().map(text), ["NaN", "NaN"]);
 }
+
+#[test]
+fn cells_that_overlap_bounds_have_all_their_points() {
+    let places = ["52.37,4.91", "46.0,44.0", "40.0,10.0"]
+        .into_iter()
+        .enumerate();
+    let documents = places.map(|(i, place)| (format!("d{i}"), json!({"place": place})));
+    let index = single(&documents.collect());
+    let bounds = json!({"top_left": "60,1", "bottom_right": "50,9"});
+    let grid = json!({"field": "place", "precision": 1, "bounds": bounds});
+    assert_eq!(
+        buckets(&found(&index, &json!({ "geohash_grid": grid }))),
+        [(BucketKey::Text("u".to_owned()), 2)]
+    );
+    let tile = json!({"field": "place", "precision": 2, "bounds": bounds});
+    let tiles = buckets(&found(&index, &json!({ "geotile_grid": tile })));
+    assert_eq!(tiles, [(BucketKey::Text("2/2/1".to_owned()), 3)]);
+    let elsewhere = json!({"top_left": "60,-80", "bottom_right": "50,-10"});
+    for (bounds, expected) in [(bounds, vec![3]), (elsewhere, vec![])] {
+        let source = json!({"field": "place", "precision": 2, "bounds": bounds});
+        let composite = json!({"sources": [{"tile": {"geotile_grid": source}}]});
+        let pages = buckets(&found(&index, &json!({ "composite": composite })));
+        let counts: Vec<u64> = pages.into_iter().map(|(_, count)| count).collect();
+        assert_eq!(counts, expected);
+    }
+}
+
+#[test]
+fn the_ranges_of_a_document_count_as_one_value() {
+    let low = json!({"gte": 1, "lte": 5});
+    let high = json!({"gte": 6, "lt": 10});
+    let sources = [
+        json!({"span": low}),
+        json!({"span": {"gt": 0, "lt": 6}}),
+        json!({"span": high}),
+        json!({"span": [low, high]}),
+        json!({"span": [high, low, high]}),
+        json!({"n": 1}),
+    ];
+    let documents = sources.into_iter().enumerate();
+    let documents = documents.map(|(i, source)| (format!("d{i}"), source));
+    let layout = Layout {
+        shards: 2,
+        segments: 2,
+        has_deletes: true,
+    };
+    let index = Index::new(&fields(), &documents.collect(), layout);
+    for (kind, expected) in [("value_count", 5.0), ("cardinality", 3.0)] {
+        let result = found(&index, &json!({ kind: {"field": "span"} }));
+        let AggregationValue::Number { value, .. } = result.value else {
+            panic!("not a number: {result:?}");
+        };
+        assert_eq!(value, Some(expected), "{kind}");
+        let missing = json!({"x": {kind: {"field": "span", "missing": 1}}});
+        let refused = index.aggregate(&missing, &[]).expect_err("it is refused");
+        let reason = refused.to_string();
+        assert!(reason.contains("[missing] is not supported"), "{reason}");
+    }
+}

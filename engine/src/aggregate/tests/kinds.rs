@@ -46,7 +46,7 @@ fn beside<'r>(result: &'r AggregationResult, name: &str) -> Option<&'r Value> {
 
 pub(super) fn shown(result: &AggregationResult) -> Vec<(Value, u64)> {
     let key = |bucket: &Bucket| match &bucket.key {
-        BucketKey::Several(values) => values.clone(),
+        BucketKey::Several { shown, .. } => shown.clone(),
         BucketKey::Text(text) => json!(text),
         BucketKey::I64(number) => json!(number),
         BucketKey::F64(number) => json!(number),
@@ -348,14 +348,14 @@ fn metrics_of_several_fields() {
         &documents,
         &json!({"top_metrics": {"metrics": [{"field": "price"}, {"field": "tag"}], "sort": {"n": "desc"}, "size": 2}}),
     );
-    let AggregationValue::Shown(shown) = &found.value else {
+    let AggregationValue::TopMetrics { top, .. } = &found.value else {
         panic!("not metrics: {found:?}");
     };
-    let expected = json!([
-        {"sort": [3], "metrics": {"price": null, "tag": "c"}},
-        {"sort": [2], "metrics": {"price": 1.0, "tag": "b"}},
-    ]);
-    assert_eq!(shown[..], [("top", expected)]);
+    let expected = [
+        json!({"sort": [3], "metrics": {"price": null, "tag": "c"}}),
+        json!({"sort": [2], "metrics": {"price": 1.0, "tag": "b"}}),
+    ];
+    assert_eq!(top[..], expected);
 }
 
 #[test]

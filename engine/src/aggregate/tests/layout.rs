@@ -226,6 +226,11 @@ fn forget_places(result: &mut gleaner_query::answer::AggregationResult) {
                 hit.content.version.0 = 0;
             }
         }
+        // What is not there equals nothing, not even itself.
+        AggregationValue::TopMetrics { numbers, .. } => {
+            let numbers = numbers.iter_mut().map(|(_, number)| number);
+            numbers.for_each(|number| *number = number.filter(|number| !number.is_nan()));
+        }
         _ => {}
     }
 }

@@ -31,7 +31,7 @@ fn counts(result: &AggregationResult) -> Vec<(String, u64)> {
         BucketKey::U64(number) => number.to_string(),
         BucketKey::F64(number) => number.to_string(),
         BucketKey::Range { key, .. } => key.clone(),
-        BucketKey::Several(values) => values.to_string(),
+        BucketKey::Several { shown, .. } => shown.to_string(),
         BucketKey::Unnamed => String::new(),
     };
     buckets

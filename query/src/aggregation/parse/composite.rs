@@ -7,6 +7,7 @@ use crate::aggregation::{
     AggregationKind, BucketOrder, CompositeAggregation, CompositeSource, CompositeValues,
     MissingOrder, MultiTermsAggregation,
 };
+use crate::dsl::parse_box;
 use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
 
@@ -81,7 +82,10 @@ fn named_source(value: &Value) -> Result<CompositeSource, QueryError> {
             time_zone: source::time_zone(&mut reader)?,
             offset_ms: histogram::offset_ms(&mut reader)?,
         },
-        "geotile_grid" => CompositeValues::GeoTile(zoom(&mut reader)?),
+        "geotile_grid" => CompositeValues::GeoTile {
+            zoom: zoom(&mut reader)?,
+            bounds: reader.take("bounds").map(parse_box).transpose()?,
+        },
         _ => {
             return Err(QueryError::parsing(format!(
                 "invalid source type: [{kind}] of [composite]: [date_histogram, geotile_grid, histogram, \

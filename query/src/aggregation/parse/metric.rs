@@ -7,7 +7,7 @@ use crate::aggregation::{AggregationKind, Metric, TopHitsAggregation};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 use crate::search::{
-    Highlight, parse_field_formats, parse_highlight, parse_sort, parse_source_filter,
+    Highlight, SourceFilter, parse_field_formats, parse_highlight, parse_sort, parse_source_filter,
 };
 
 const DEFAULT_PRECISION: u32 = 3_000;
@@ -187,14 +187,20 @@ fn highlight(value: &Value, context: Context<'_>) -> Result<Highlight, QueryErro
     Ok(highlight)
 }
 
+/// Returns what of `_source` is shown: with stored fields nothing, unless it is asked for.
+fn shown_source(asked: Option<SourceFilter>, stored_fields: Option<&[String]>) -> SourceFilter {
+    let names =
+        |name: &str| stored_fields.is_some_and(|fields| fields.iter().any(|field| field == name));
+    let is_left_out = stored_fields.is_some() && asked.is_none() && !names("_source");
+    let mut source = asked.unwrap_or_default();
+    source.enabled &= !is_left_out && !names("_none_");
+    source
+}
+
 /// Reads the body of `top_hits`.
 pub(super) fn top_hits(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("top_hits", body)?;
-    reader.unsupported(&["script_fields", "stored_fields", "fields"])?;
-    // Some clients always say that it is not wanted.
-    if reader.boolean("explain")? == Some(true) {
-        return Err(QueryError::parsing("[top_hits] [explain] is not supported"));
-    }
+    reader.unsupported(&["script_fields"])?;
     let from = source::at_least(&mut reader, "from", 0, context)?.unwrap_or(0);
     let size = source::at_least(&mut reader, "size", 0, context)?.unwrap_or(3);
     let window = from.saturating_add(size);
@@ -211,10 +217,14 @@ pub(super) fn top_hits(body: &Value, context: Context<'_>) -> Result<Aggregation
         .take("_source")
         .map(parse_source_filter)
         .transpose()?;
-    let docvalue_fields = reader
-        .take("docvalue_fields")
-        .map(|value| parse_field_formats(value, "docvalue_fields"))
-        .transpose()?;
+    let stored_fields = reader.texts("stored_fields")?;
+    let mut fields = |key: &'static str| {
+        let given = reader.take(key);
+        let fields = given.map(|value| parse_field_formats(value, key));
+        fields.transpose().map(Option::unwrap_or_default)
+    };
+    let (docvalue_fields, fields) = (fields("docvalue_fields")?, fields("fields")?);
+    let explain = reader.boolean("explain")?.unwrap_or(false);
     let highlight = reader
         .take("highlight")
         .map(|value| highlight(value, context))
@@ -227,8 +237,11 @@ pub(super) fn top_hits(body: &Value, context: Context<'_>) -> Result<Aggregation
         from: from as usize,
         size: size as usize,
         sort: sort.unwrap_or_default(),
-        source: source.unwrap_or_default(),
-        docvalue_fields: docvalue_fields.unwrap_or_default(),
+        source: shown_source(source, stored_fields.as_deref()),
+        docvalue_fields,
+        fields,
+        stored_fields: stored_fields.unwrap_or_default(),
+        explain,
         highlight,
         version,
         seq_no_primary_term,

@@ -83,6 +83,7 @@ pub(super) fn check(kind: &AggregationKind, sub: &[Aggregation]) -> Result<(), Q
             };
             check_statistic(path, metric, property)?;
             check_percent(path, metric, property)?;
+            check_top_metric(path, metric, property)?;
         }
     }
     Ok(())
@@ -201,6 +202,29 @@ fn check_percent(
     Err(unknown_number(path, metric, property, &hint))
 }
 
+/// Refuses an order by `top_metrics` that names none of its metrics, or of more than one document.
+fn check_top_metric(
+    path: &str,
+    metric: &Aggregation,
+    property: Option<&str>,
+) -> Result<(), QueryError> {
+    let AggregationKind::TopMetrics(top) = &metric.kind else {
+        return Ok(());
+    };
+    let size = top.hits.size;
+    if size != 1 {
+        return Err(QueryError::illegal(format!(
+            "Invalid aggregation order path [{path}]. [top_metrics] can only be the target if [size] is [1] but \
+             was [{size}]"
+        )));
+    }
+    if property.is_some_and(|property| top.metrics.iter().any(|name| name == property)) {
+        return Ok(());
+    }
+    let hint = format!("; the metrics there are {:?}", top.metrics);
+    Err(unknown_number(path, metric, property, &hint))
+}
+
 fn is_number(kind: &AggregationKind) -> bool {
     match kind {
         AggregationKind::Metric(..)
@@ -208,7 +232,8 @@ fn is_number(kind: &AggregationKind) -> bool {
         | AggregationKind::Percentiles { .. }
         | AggregationKind::PercentileRanks { .. }
         | AggregationKind::MedianAbsoluteDeviation(_)
-        | AggregationKind::WeightedAverage(_) => true,
+        | AggregationKind::WeightedAverage(_)
+        | AggregationKind::TopMetrics(_) => true,
         // By their document counts.
         kind => kind.has_one_bucket(),
     }

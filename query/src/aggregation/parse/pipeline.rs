@@ -1,14 +1,16 @@
 //! Pipeline aggregations: what they are made of, where it is, in which order they are made.
 
 mod path;
+mod script;
 
 use serde_json::Value;
 
 use self::path::bucket_path;
+use self::script::{moving_function, scripted};
 use super::rate::{self, RATE};
 use crate::aggregation::{
-    Aggregation, AggregationKind, BucketPath, BucketSummary, GapPolicy, MovingFunction,
-    NormalizeMethod, Pipeline, PipelineKind,
+    Aggregation, AggregationKind, BucketPath, BucketSummary, GapPolicy, NormalizeMethod, Pipeline,
+    PipelineKind,
 };
 use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
@@ -36,9 +38,6 @@ pub(super) const PIPELINES: [&str; 16] = [
 
 /// Largest window of `moving_fn`, lag of `serial_diff` and size of `bucket_sort`.
 const MAX_BUCKETS: u64 = 65_536;
-
-/// Longest expression, in bytes.
-const MAX_SCRIPT_BYTES: usize = 4_096;
 
 /// Percents of `percentiles_bucket` where none are given.
 const PERCENTS: [f64; 7] = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0];
@@ -139,28 +138,34 @@ fn in_buckets(
             path,
             method: normalize_method(reader)?,
         },
-        _ => PipelineKind::MovingFunction {
-            path,
-            window: positive(reader, "window")?.ok_or_else(|| {
-                QueryError::illegal("[window] must be a positive, non-zero integer.")
-            })?,
-            shift: reader.integer("shift")?.unwrap_or(0),
-            function: moving_function(reader)?,
-        },
+        _ => {
+            let (function, fewest) = moving_function(reader)?;
+            PipelineKind::MovingFunction {
+                path,
+                window: positive(reader, "window")?.ok_or_else(|| {
+                    QueryError::illegal("[window] must be a positive, non-zero integer.")
+                })?,
+                shift: reader.integer("shift")?.unwrap_or(0),
+                fewest,
+                function,
+            }
+        }
     })
 }
 
 fn derivative_unit(unit: &str) -> Result<std::time::Duration, QueryError> {
     const DAY_S: u64 = 86_400;
+    // As long as in the mean, as in Elasticsearch: of 400 years.
+    const YEAR_S: u64 = 31_556_952;
     let seconds = match unit {
         "second" | "1s" => 1,
         "minute" | "1m" => 60,
         "hour" | "1h" => 3_600,
         "day" | "1d" => DAY_S,
         "week" | "1w" => 7 * DAY_S,
-        "month" | "1M" => 30 * DAY_S,
-        "quarter" | "1q" => 91 * DAY_S,
-        "year" | "1y" => 365 * DAY_S,
+        "month" | "1M" => YEAR_S / 12,
+        "quarter" | "1q" => YEAR_S / 4,
+        "year" | "1y" => YEAR_S,
         other => {
             let unit = parse_time(other, "unit")?;
             return unit
@@ -217,105 +222,6 @@ fn normalize_method(reader: &mut ObjectReader<'_>) -> Result<NormalizeMethod, Qu
             given.unwrap_or_default()
         ))),
     }
-}
-
-/// Reads the function of `moving_fn`, which is given as the script that calls it.
-fn moving_function(reader: &mut ObjectReader<'_>) -> Result<MovingFunction, QueryError> {
-    let script = script(reader)?;
-    let bare: String = script.chars().filter(|c| !c.is_whitespace()).collect();
-    let bare = bare.trim_start_matches("return").trim_end_matches(';');
-    let refuse = || {
-        QueryError::illegal(format!(
-            "[moving_fn] [script] of [{script}] is not supported: one of MovingFunctions.max, min, sum, \
-             stdDev, unweightedAvg, linearWeightedAvg, ewma and holt of [values] is"
-        ))
-    };
-    let call = bare.strip_prefix("MovingFunctions.").ok_or_else(refuse)?;
-    let call = call.strip_suffix(')').and_then(|call| call.split_once('('));
-    let (name, arguments) = call.ok_or_else(refuse)?;
-    let rest = arguments.strip_prefix("values").ok_or_else(refuse)?;
-    if name == "stdDev" {
-        let mean = ",MovingFunctions.unweightedAvg(values)";
-        return (rest == mean)
-            .then_some(MovingFunction::StdDev)
-            .ok_or_else(refuse);
-    }
-    let numbers: Option<Vec<f64>> = rest
-        .split(',')
-        .skip(1)
-        .map(|number| number.parse().ok())
-        .collect();
-    match (name, numbers.ok_or_else(refuse)?.as_slice()) {
-        ("max", []) => Ok(MovingFunction::Max),
-        ("min", []) => Ok(MovingFunction::Min),
-        ("sum", []) => Ok(MovingFunction::Sum),
-        ("unweightedAvg", []) => Ok(MovingFunction::UnweightedAvg),
-        ("linearWeightedAvg", []) => Ok(MovingFunction::LinearWeightedAvg),
-        ("ewma", [alpha]) => Ok(MovingFunction::Ewma { alpha: *alpha }),
-        ("holt", [alpha, beta]) => Ok(MovingFunction::Holt {
-            alpha: *alpha,
-            beta: *beta,
-        }),
-        _ => Err(refuse()),
-    }
-}
-
-fn scripted(kind: &str, reader: &mut ObjectReader<'_>) -> Result<PipelineKind, QueryError> {
-    let paths = match reader.take("buckets_path") {
-        Some(Value::Object(entries)) => {
-            let path = |(name, path): (&String, &Value)| {
-                let text = path
-                    .as_str()
-                    .ok_or_else(|| reader.wrong("buckets_path", "a path for each name", path))?;
-                Ok((name.clone(), bucket_path(text)?))
-            };
-            entries
-                .iter()
-                .map(path)
-                .collect::<Result<Vec<_>, QueryError>>()?
-        }
-        Some(Value::String(path)) => vec![("_value".to_owned(), bucket_path(path)?)],
-        _ => {
-            return Err(QueryError::parsing(format!(
-                "Missing required field [buckets_path] for [{kind}] aggregation"
-            )));
-        }
-    };
-    let source = script(reader)?;
-    Ok(match kind {
-        "bucket_script" => PipelineKind::Script { paths, source },
-        _ => PipelineKind::Selector { paths, source },
-    })
-}
-
-/// Reads the source of a script, which stands alone or in an object; its language is an expression's.
-fn script(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
-    let source = match reader.take("script") {
-        Some(Value::String(source)) => source.clone(),
-        Some(value @ Value::Object(_)) => {
-            let mut script = ObjectReader::part("script", value)?;
-            script.unsupported(&["id", "options"])?;
-            script.unsupported_unless_empty(&["params"])?;
-            let source = script.text("source")?.unwrap_or_default();
-            if let Some(lang) = script.text("lang")?
-                && !["expression", "painless"].contains(&lang.as_str())
-            {
-                return Err(QueryError::illegal(format!(
-                    "script_lang not supported [{lang}]"
-                )));
-            }
-            script.finish()?;
-            source
-        }
-        _ => return Err(QueryError::parsing("Missing required field [script]")),
-    };
-    if source.len() > MAX_SCRIPT_BYTES {
-        return Err(QueryError::illegal(format!(
-            "[script] has [{}] bytes, more than [{MAX_SCRIPT_BYTES}]",
-            source.len()
-        )));
-    }
-    Ok(source)
 }
 
 fn sort(reader: &mut ObjectReader<'_>) -> Result<PipelineKind, QueryError> {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{Context, metric};
 use crate::aggregation::{
-    Aggregation, AggregationKind, BucketLength, BucketPath, Metric, PathStep, PipelineKind,
-    RateUnit,
+    Aggregation, AggregationKind, BucketLength, BucketPath, CompositeAggregation, CompositeValues,
+    Metric, PathStep, PipelineKind, RateUnit,
 };
 use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
@@ -100,7 +100,7 @@ pub(super) fn read(name: &str, reader: &mut ObjectReader<'_>) -> Result<Pipeline
 /// Tells a rate how long the buckets of the aggregation are that it is in.
 ///
 /// # Errors
-/// A parent that is no date histogram; months in shorter buckets.
+/// A parent that is no date histogram, and no `composite` of one; months in shorter buckets.
 pub(super) fn within(
     kind: &mut PipelineKind,
     parent: Option<&AggregationKind>,
@@ -108,18 +108,44 @@ pub(super) fn within(
     let PipelineKind::Rate { unit, length, .. } = kind else {
         return Ok(());
     };
-    let Some(AggregationKind::DateHistogram(histogram)) = parent else {
-        return Err(QueryError::new(
+    let of_buckets = match parent {
+        Some(AggregationKind::DateHistogram(histogram)) => Some(BucketLength {
+            interval: histogram.interval,
+            time_zone: histogram.time_zone.clone(),
+            offset_ms: histogram.offset_ms,
+            source: None,
+        }),
+        Some(AggregationKind::Composite(composite)) => length_in(composite),
+        _ => None,
+    };
+    let of_buckets = of_buckets.ok_or_else(|| {
+        QueryError::new(
             ErrorType::Validation,
-            "Validation Failed: 1: The rate aggregation can only be used directly inside a date histogram aggregation;",
-        ));
-    };
-    let of_buckets = BucketLength {
-        interval: histogram.interval,
-        time_zone: histogram.time_zone.clone(),
-        offset_ms: histogram.offset_ms,
-    };
+            "Validation Failed: 1: The rate aggregation can only be used directly inside a date histogram aggregation \
+             or a composite aggregation with exactly one date histogram value source;",
+        )
+    })?;
     of_buckets.check(*unit)?;
     *length = Some(of_buckets);
     Ok(())
+}
+
+/// Returns how long the buckets of a `composite` are, which has one date histogram among its sources.
+fn length_in(composite: &CompositeAggregation) -> Option<BucketLength> {
+    let lengths = composite.sources.iter().enumerate();
+    let mut lengths = lengths.filter_map(|(at, source)| match &source.values {
+        CompositeValues::DateHistogram {
+            interval,
+            time_zone,
+            offset_ms,
+        } => Some(BucketLength {
+            interval: *interval,
+            time_zone: time_zone.clone(),
+            offset_ms: *offset_ms,
+            source: Some(at),
+        }),
+        _ => None,
+    });
+    let length = lengths.next();
+    length.filter(|_| lengths.next().is_none())
 }

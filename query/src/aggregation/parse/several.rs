@@ -148,6 +148,9 @@ pub(super) fn top_metrics(
                 ..SourceFilter::default()
             },
             docvalue_fields: Vec::new(),
+            fields: Vec::new(),
+            stored_fields: Vec::new(),
+            explain: false,
             highlight: None,
             version: false,
             seq_no_primary_term: false,

@@ -432,8 +432,8 @@ fn wrong_values_are_named() {
     ] {
         assert_eq!(reason(&value), expected, "{value}");
     }
-    let explained = reason(&json!({"a": {"top_hits": {"explain": true}}}));
-    assert_eq!(explained, "[top_hits] [explain] is not supported");
+    let scripted = reason(&json!({"a": {"top_hits": {"script_fields": {}}}}));
+    assert_eq!(scripted, "[top_hits] [script_fields] is not supported");
     assert!(reason(&json!({"a": {"top_hits": {"size": 101}}})).contains("[100] but was [101]"));
 }
 

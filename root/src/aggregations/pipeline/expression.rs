@@ -1,61 +1,46 @@
 //! Arithmetic expressions over numbers of a bucket: `params.sales / params.visits`.
 //!
-//! Does: read the part of Painless and of Lucene's expressions that is arithmetic, comparison and logic, and
-//! hand it to `exmex`. Does not: know statements, loops or calls beyond a list of functions; those are refused.
+//! Does: read the part of Painless and of Lucene's expressions that is arithmetic, comparison and logic
+//! ([`reader`]), and hand it to `exmex`. Does not: know statements, loops or calls beyond a list of functions; those
+//! are refused.
 
 mod operators;
+mod reader;
 
 use exmex::{Express, FlatEx, Val, ValMatcher};
 use gleaner_partial::EvaluationError;
-use gleaner_query::aggregation::{BucketPath, GapPolicy};
+use gleaner_query::aggregation::{BucketScript, GapPolicy};
 use gleaner_query::answer::Bucket;
 
 use self::operators::{Operators, Value};
+use self::reader::Reader;
 use super::value;
-
-/// Functions that an expression may call.
-const FUNCTIONS: [&str; 16] = [
-    "abs", "acos", "asin", "atan", "cbrt", "ceil", "cos", "exp", "floor", "ln", "log", "log10",
-    "round", "sin", "sqrt", "tan",
-];
-
-/// Most brackets that stand within each other.
-const MAX_DEPTH: usize = 64;
 
 /// An expression as it is evaluated.
 type Compiled = FlatEx<Value, Operators, ValMatcher>;
 
 /// An expression that is ready to be evaluated.
 pub(super) struct Expression<'a> {
-    source: &'a str,
-    paths: &'a [(String, BucketPath)],
+    script: &'a BucketScript,
     compiled: Compiled,
-    /// Which of `paths` each variable of the compiled expression is.
+    /// Which of the script's paths each variable of the compiled expression is.
     variables: Vec<usize>,
 }
 
 impl<'a> Expression<'a> {
-    /// Reads `source`, whose variables are named in `paths`.
+    /// Reads the expression of a script.
     ///
     /// # Errors
     /// [`EvaluationError::Query`] for what is no such expression, by name.
-    pub(super) fn new(
-        source: &'a str,
-        paths: &'a [(String, BucketPath)],
-    ) -> Result<Self, EvaluationError> {
-        let text = Reader {
-            source,
-            paths,
-            rest: source.trim(),
-        }
-        .read()?;
+    pub(super) fn new(script: &'a BucketScript) -> Result<Self, EvaluationError> {
+        let source = &script.source;
+        let text = Reader::new(script).read()?;
         let compiled =
             Compiled::parse(&text).map_err(|error| refused(source, &error.to_string()))?;
         let place = |name: &String| name.strip_prefix('v').and_then(|at| at.parse().ok());
         let variables: Option<Vec<usize>> = compiled.var_names().iter().map(place).collect();
         Ok(Self {
-            source,
-            paths,
+            script,
             variables: variables.ok_or_else(|| refused(source, "it names what it has not"))?,
             compiled,
         })
@@ -70,7 +55,7 @@ impl<'a> Expression<'a> {
         bucket: &Bucket,
         gaps: GapPolicy,
     ) -> Result<Vec<f64>, EvaluationError> {
-        let paths = self.paths.iter();
+        let paths = self.script.paths.iter();
         paths
             .map(|(_, path)| value::in_bucket(bucket, path, gaps))
             .collect()
@@ -84,23 +69,28 @@ impl<'a> Expression<'a> {
         match self.value(numbers)? {
             Val::Float(number) => Ok(number),
             Val::Bool(is_true) => Ok(f64::from(u8::from(is_true))),
-            other => Err(refused(self.source, &format!("it gives {other:?}"))),
+            other => Err(self.refused(&format!("it gives {other:?}"))),
         }
     }
 
-    /// Returns whether the expression holds.
+    /// Returns whether the expression holds; a number of Lucene's does where it is not 0.
     ///
     /// # Errors
-    /// [`EvaluationError::Query`] where it is no condition, but a number.
+    /// [`EvaluationError::Query`] where one of Painless is no condition, but a number.
     pub(super) fn holds(&self, numbers: &[f64]) -> Result<bool, EvaluationError> {
         match self.value(numbers)? {
             Val::Bool(is_true) => Ok(is_true),
+            Val::Float(number) if self.script.is_lucene => Ok(number != 0.0),
             Val::Float(number) => Err(EvaluationError::Query(format!(
                 "script [{}] of [bucket_selector] must return a boolean, but returns the number [{number}]",
-                self.source
+                self.script.source
             ))),
-            other => Err(refused(self.source, &format!("it gives {other:?}"))),
+            other => Err(self.refused(&format!("it gives {other:?}"))),
         }
+    }
+
+    fn refused(&self, why: &str) -> EvaluationError {
+        refused(&self.script.source, why)
     }
 
     fn value(&self, numbers: &[f64]) -> Result<Value, EvaluationError> {
@@ -108,7 +98,7 @@ impl<'a> Expression<'a> {
         let values = variables.map(|at| Val::Float(numbers[*at]));
         let values: Vec<Value> = values.collect();
         match self.compiled.eval(&values) {
-            Ok(Val::Error(error)) | Err(error) => Err(refused(self.source, &error.to_string())),
+            Ok(Val::Error(error)) | Err(error) => Err(self.refused(&error.to_string())),
             Ok(value) => Ok(value),
         }
     }
@@ -120,144 +110,13 @@ fn refused(source: &str, why: &str) -> EvaluationError {
     ))
 }
 
-/// Reads an expression word by word, into the form that is compiled.
-struct Reader<'a> {
-    source: &'a str,
-    paths: &'a [(String, BucketPath)],
-    rest: &'a str,
-}
-
-impl Reader<'_> {
-    fn read(mut self) -> Result<String, EvaluationError> {
-        let source = self.source;
-        self.rest = self.rest.trim_end_matches(';').trim_end();
-        if let Some(rest) = self.rest.strip_prefix("return ") {
-            self.rest = rest;
-        }
-        let (mut text, mut depth) = (String::new(), 0_usize);
-        while let Some(next) = self.rest.chars().next() {
-            match next {
-                ' ' | '\n' | '\t' | '\r' => self.skip(next),
-                '0'..='9' | '.' => text.push_str(&self.number()?),
-                'a'..='z' | 'A'..='Z' | '_' => text.push_str(&self.word()?),
-                '(' => {
-                    depth += 1;
-                    if depth > MAX_DEPTH {
-                        return Err(refused(source, "its brackets are too deep"));
-                    }
-                    text.push('(');
-                    self.skip(next);
-                }
-                ')' => {
-                    depth = depth.saturating_sub(1);
-                    text.push(')');
-                    self.skip(next);
-                }
-                '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' => {
-                    text.push_str(&format!(" {} ", self.operator()?));
-                }
-                other => return Err(refused(source, &format!("[{other}]"))),
-            }
-        }
-        Ok(text)
-    }
-
-    fn skip(&mut self, next: char) {
-        self.rest = &self.rest[next.len_utf8()..];
-    }
-
-    fn take(&mut self, belongs: impl Fn(char) -> bool) -> &str {
-        let end = self.rest.find(|c| !belongs(c)).unwrap_or(self.rest.len());
-        let (taken, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        taken
-    }
-
-    /// Reads a number, always a fraction: divisions are those of fractions.
-    fn number(&mut self) -> Result<String, EvaluationError> {
-        let source = self.source;
-        let digits = self.take(|c| c.is_ascii_digit() || c == '.');
-        let number: Option<f64> = digits.parse().ok();
-        let number = number.ok_or_else(|| refused(source, &format!("[{digits}]")))?;
-        // Java's suffixes of types.
-        if let Some(rest) = self.rest.strip_prefix(['L', 'l', 'd', 'D', 'f', 'F']) {
-            self.rest = rest;
-        }
-        let text = number.to_string();
-        Ok(match text.contains('.') {
-            true => text,
-            false => format!("{text}.0"),
-        })
-    }
-
-    fn operator(&mut self) -> Result<String, EvaluationError> {
-        let source = self.source;
-        const LONG: [&str; 6] = ["<=", ">=", "==", "!=", "&&", "||"];
-        if let Some(long) = LONG.iter().find(|long| self.rest.starts_with(**long)) {
-            self.rest = &self.rest[long.len()..];
-            return Ok((*long).to_owned());
-        }
-        let short = &self.rest[..1];
-        self.rest = &self.rest[1..];
-        match short {
-            "+" | "-" | "*" | "/" | "%" | "<" | ">" | "!" => Ok(short.to_owned()),
-            other => Err(refused(source, &format!("[{other}]"))),
-        }
-    }
-
-    /// Reads a name: of a number in [params], or of a function.
-    fn word(&mut self) -> Result<String, EvaluationError> {
-        let source = self.source;
-        let word = self
-            .take(|c| c.is_ascii_alphanumeric() || c == '_')
-            .to_owned();
-        if word == "params" {
-            let name = self.parameter();
-            let name = name.ok_or_else(|| refused(source, "[params] without a name"))?;
-            return self.variable(&name);
-        }
-        if word == "Math" && self.rest.starts_with('.') {
-            self.rest = &self.rest[1..];
-            return self.word();
-        }
-        let is_call = self.rest.trim_start().starts_with('(');
-        match (is_call, FUNCTIONS.contains(&word.as_str())) {
-            (true, true) => Ok(word),
-            (true, false) => Err(refused(source, &format!("[{word}]"))),
-            // Lucene's expressions name numbers without `params`.
-            (false, _) => self.variable(&word),
-        }
-    }
-
-    /// Reads what stands behind `params`: `.name`, `['name']`, `.get('name')`.
-    fn parameter(&mut self) -> Option<String> {
-        let (open, close) = match self.rest {
-            rest if rest.starts_with("['") => ("['", "']"),
-            rest if rest.starts_with("[\"") => ("[\"", "\"]"),
-            rest if rest.starts_with(".get('") => (".get('", "')"),
-            rest => {
-                self.rest = rest.strip_prefix('.')?;
-                let name = self.take(|c| c.is_ascii_alphanumeric() || c == '_');
-                return (!name.is_empty()).then(|| name.to_owned());
-            }
-        };
-        let (name, rest) = self.rest.strip_prefix(open)?.split_once(close)?;
-        self.rest = rest;
-        Some(name.to_owned())
-    }
-
-    fn variable(&self, name: &str) -> Result<String, EvaluationError> {
-        let at = self.paths.iter().position(|(known, _)| known == name);
-        let at = at.ok_or_else(|| refused(self.source, &format!("[{name}] is no buckets_path")))?;
-        Ok(format!("{{v{at}}}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use gleaner_query::aggregation::BucketPath;
+
     use super::*;
 
-    fn paths() -> Vec<(String, BucketPath)> {
+    fn script(source: &str) -> BucketScript {
         let path = |name: &str| {
             let path = BucketPath {
                 text: name.to_owned(),
@@ -266,11 +125,16 @@ mod tests {
             };
             (name.to_owned(), path)
         };
-        vec![path("sales"), path("visits")]
+        BucketScript {
+            paths: vec![path("sales"), path("visits")],
+            source: source.to_owned(),
+            params: vec![("least".to_owned(), -2.5), ("visits".to_owned(), 9.0)],
+            is_lucene: false,
+        }
     }
 
     fn number(source: &str) -> Result<f64, EvaluationError> {
-        Expression::new(source, &paths())?.number(&[3.0, 2.0])
+        Expression::new(&script(source))?.number(&[3.0, 2.0])
     }
 
     #[test]
@@ -288,6 +152,17 @@ mod tests {
             ("7 % 4 * 2 + params.sales % params.visits", 7.0),
             ("-params.sales * 2 - -(params.visits + 1)", -3.0),
             ("-Math.abs(1 - params.sales * 2) + Math.log10(100)", -3.0),
+            ("1e3 + 2.5E-1 - 1e+2d", 900.25),
+            ("Math.pow(params.sales, params.visits) * 2", 18.0),
+            ("-Math.max(params.sales, Math.min(7, pow(2, 2)))", -4.0),
+            ("Math.floor(2.7) + Math.ceil(2.1) + Math.round(-2.5)", 3.0),
+            ("Math.exp(0) + Math.log(Math.E) + Math.sqrt(4)", 4.0),
+            // Of the two that have the name, that of the bucket.
+            ("params.least * params.visits - least", -2.5),
+            ("params.sales > 2 && true ? 1 : 0", 1.0),
+            ("(params.sales < 2 ? 10 : 20) + 1", 21.0),
+            ("sales > 5 ? 1 : sales > 2 ? visits > 5 ? 2 : 3 : 4", 3.0),
+            ("sales > 5 ? sales > 2 ? 1 : 2 : 4", 4.0),
         ] {
             assert_eq!(number(source).expect(source), wanted, "{source}");
         }
@@ -296,8 +171,8 @@ mod tests {
     #[test]
     fn conditions_hold_or_do_not() {
         let holds = |source: &str| {
-            let paths = paths();
-            let expression = Expression::new(source, &paths).expect("a condition");
+            let script = script(source);
+            let expression = Expression::new(&script).expect("a condition");
             expression.holds(&[3.0, 2.0]).expect("it is one")
         };
         assert!(holds("params.sales > 2"));
@@ -307,9 +182,6 @@ mod tests {
 
     #[test]
     fn operators_bind_as_those_of_java() {
-        let mut paths = paths();
-        paths[0].0 = "a".to_owned();
-        paths[1].0 = "n".to_owned();
         let buckets = [("hat", 30.0, 2.0), ("shirt", 70.0, 2.0), ("bag", 55.5, 1.0)];
         for (source, wanted) in [
             ("params.a > 20 && params.a < 65", vec!["hat", "bag"]),
@@ -333,7 +205,10 @@ mod tests {
                 vec!["shirt", "bag"],
             ),
         ] {
-            let expression = Expression::new(source, &paths).expect(source);
+            let mut script = script(source);
+            script.paths[0].0 = "a".to_owned();
+            script.paths[1].0 = "n".to_owned();
+            let expression = Expression::new(&script).expect(source);
             let kept = buckets.iter().filter(|(_, a, n)| {
                 let holds = expression.holds(&[*a, *n]);
                 holds.expect(source)
@@ -345,12 +220,16 @@ mod tests {
 
     #[test]
     fn a_number_is_no_condition() {
-        let paths = paths();
         for (source, number) in [("params.sales", "[1]"), ("params.sales - 1", "[0]")] {
-            let expression = Expression::new(source, &paths).expect(source);
+            let mut script = script(source);
+            let expression = Expression::new(&script).expect(source);
             let error = expression.holds(&[1.0, 2.0]).expect_err(source).to_string();
             assert!(error.contains("must return a boolean"), "{error}");
             assert!(error.contains(number), "{error}");
+            script.is_lucene = true;
+            let expression = Expression::new(&script).expect(source);
+            let holds = expression.holds(&[1.0, 2.0]).expect(source);
+            assert_eq!(holds, number == "[1]", "{source}");
         }
     }
 
@@ -367,7 +246,18 @@ mod tests {
             ("1 && 2 > 1", "a number stands"),
             ("!1", "a number stands"),
             ("(2 > 1) == 1", "compared with a condition"),
-            ("1 ? 2 : 3", "?"),
+            ("1 ? 2 : 3", "a number stands"),
+            ("* params.sales params.visits", "[*]"),
+            ("(params.sales)(* params.visits)", "[(]"),
+            ("params.sales params.visits", "[p]"),
+            ("2 > 1 ? 2", "[:] is missing"),
+            ("2 > 1 ? : 3", "something is missing"),
+            ("(2 > 1", "[)] is missing"),
+            ("2)", "[)]"),
+            ("pow(2)", "[,] is missing"),
+            ("abs(2, 3)", "[)] is missing"),
+            ("1e999", "1e999"),
+            ("Math.random()", "random"),
             ("'a'", "'"),
             ("", "script []"),
             (&"(".repeat(100), "deep"),

@@ -10,36 +10,48 @@ use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 use super::value::{Numbers, key_number, key_text};
 use super::{named, number_of, value};
 
-/// Returns each number's difference from the one before; the first has none.
+/// Returns the difference of each number at `path` from the one before; the first has none, nor has one beside a
+/// bucket in which a pipeline made nothing.
 pub(super) fn derivatives(
     numbers: &Numbers,
     buckets: &[Bucket],
+    path: &BucketPath,
     unit: Option<Duration>,
     pipeline: &Pipeline,
 ) -> Vec<Option<AggregationResult>> {
+    let are_there: Vec<bool> = buckets
+        .iter()
+        .map(|bucket| value::is_there(bucket, path))
+        .collect();
     let mut made = vec![None];
-    for (pair, keys) in numbers.0.windows(2).zip(buckets.windows(2)) {
-        let difference = pair[1] - pair[0];
-        let Some(unit) = unit else {
-            made.push(Some(named(
-                pipeline,
-                "simple_value",
-                number_of(difference, pipeline),
-            )));
+    for (at, pair) in numbers.0.windows(2).enumerate() {
+        if !(are_there[at] && are_there[at + 1]) {
+            made.push(None);
             continue;
-        };
-        let apart = key_number(&keys[1].key) - key_number(&keys[0].key);
-        let units = apart / (unit.as_millis() as f64);
-        let some = |number: f64| Some(number).filter(|number| number.is_finite());
-        let value = AggregationValue::Derivative {
-            value: some(difference),
-            as_string: some(difference).and_then(|number| value::text(pipeline, number)),
-            normalized: some(difference / units),
-        };
+        }
+        let apart = key_number(&buckets[at + 1].key) - key_number(&buckets[at].key);
+        let units = unit.map(|unit| apart / (unit.as_millis() as f64));
+        let value = derivative(pair[1] - pair[0], units, pipeline);
         made.push(Some(named(pipeline, "derivative", value)));
     }
     made.truncate(buckets.len());
     made
+}
+
+/// Returns a difference as a result; with its share of each of some units, if they are a time.
+fn derivative(difference: f64, units: Option<f64>, pipeline: &Pipeline) -> AggregationValue {
+    let Some(units) = units.filter(|units| *units > 0.0) else {
+        return number_of(difference, pipeline);
+    };
+    let some = |number: f64| Some(number).filter(|number| number.is_finite());
+    let shown = |number: Option<f64>| value::text(pipeline, number?);
+    let (value, normalized) = (some(difference), some(difference / units));
+    AggregationValue::Derivative {
+        value,
+        as_string: shown(value),
+        normalized,
+        normalized_as_string: shown(normalized),
+    }
 }
 
 /// Returns the sums up to each number; where there is none, the sum stays.
@@ -149,5 +161,80 @@ fn compare(a: &Option<SortKey>, b: &Option<SortKey>, is_descending: bool) -> Ord
     match is_descending {
         true => ascending.reverse(),
         false => ascending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_query::aggregation::{PathStep, PipelineKind};
+    use gleaner_query::answer::BucketKey;
+
+    use super::*;
+
+    /// Buckets of a number each, a day apart; `None` has no result.
+    fn buckets(numbers: &[Option<f64>]) -> Vec<Bucket> {
+        let result = |number: f64| AggregationResult {
+            name: "a".to_owned(),
+            type_name: "derivative",
+            meta: None,
+            value: AggregationValue::Number {
+                value: Some(number),
+                as_string: None,
+            },
+        };
+        let bucket = |(day, number): (usize, &Option<f64>)| Bucket {
+            key: BucketKey::I64(day as i64 * 86_400_000),
+            key_as_string: None,
+            doc_count: 1,
+            beside: Vec::new(),
+            sub: number.map(result).into_iter().collect(),
+        };
+        numbers.iter().enumerate().map(bucket).collect()
+    }
+
+    #[test]
+    fn a_bucket_in_which_nothing_was_made_has_no_difference_beside_it() {
+        let path = BucketPath {
+            text: "a".to_owned(),
+            steps: vec![PathStep {
+                name: "a".to_owned(),
+                bucket: None,
+            }],
+            property: None,
+        };
+        let mut pipeline = Pipeline {
+            name: "b".to_owned(),
+            kind: PipelineKind::Derivative {
+                path: path.clone(),
+                unit: None,
+            },
+            format: Some("0.0".to_owned()),
+            gaps: GapPolicy::InsertZeros,
+            meta: None,
+        };
+        let buckets = buckets(&[None, Some(1.0), Some(4.0), None, Some(5.0)]);
+        let made = |unit: Option<Duration>, pipeline: &Pipeline| {
+            let numbers = Numbers::of(&buckets, &path, pipeline.gaps).expect("numbers");
+            derivatives(&numbers, &buckets, &path, unit, pipeline)
+        };
+        let differences = made(None, &pipeline);
+        let is_made: Vec<bool> = differences.iter().map(Option::is_some).collect();
+        assert_eq!(is_made, [false, false, true, false, false]);
+        let third = differences[2].as_ref().expect("it is made");
+        assert_eq!(third.type_name, "derivative");
+        let wanted = AggregationValue::Number {
+            value: Some(3.0),
+            as_string: Some("3.0".to_owned()),
+        };
+        assert_eq!(third.value, wanted);
+        pipeline.format = None;
+        let by_hours = made(Some(Duration::from_secs(12 * 3_600)), &pipeline);
+        let wanted = AggregationValue::Derivative {
+            value: Some(3.0),
+            as_string: None,
+            normalized: Some(1.5),
+            normalized_as_string: None,
+        };
+        assert_eq!(by_hours[2].as_ref().expect("it is made").value, wanted);
     }
 }

@@ -71,6 +71,28 @@ pub(super) fn in_bucket(
     })
 }
 
+/// Returns whether there is a result at `path` in a bucket: a pipeline may have made none.
+pub(super) fn is_there(bucket: &Bucket, path: &BucketPath) -> bool {
+    let mut results = &bucket.sub[..];
+    for step in &path.steps {
+        let Some(found) = results.iter().find(|result| result.name == step.name) else {
+            return false;
+        };
+        results = match (&found.value, &step.bucket) {
+            (AggregationValue::Single { sub, .. }, _) => sub,
+            (AggregationValue::Buckets { buckets, .. }, Some(key)) => {
+                let mut named = buckets.iter();
+                match named.find(|bucket| key_text(bucket) == *key) {
+                    Some(bucket) => &bucket.sub,
+                    None => return false,
+                }
+            }
+            _ => return true,
+        };
+    }
+    true
+}
+
 /// Follows the steps of a path through results; NaN where there is no number.
 fn in_results(
     results: &[AggregationResult],
@@ -138,6 +160,11 @@ fn of_metric(metric: &AggregationValue, path: &BucketPath) -> Result<f64, Evalua
             Some(_) => None,
         },
         AggregationValue::Stats(stats) => property.and_then(|name| of_stats(stats, name)),
+        AggregationValue::TopMetrics { numbers, .. } => {
+            let mut numbers = numbers.iter();
+            let found = numbers.find(|(name, _)| Some(name.as_str()) == property);
+            found.and_then(|(_, number)| *number)
+        }
         AggregationValue::Percentiles { values, .. } => {
             let percent = property.and_then(|percent| percent.parse::<f64>().ok());
             let mut values = values.iter();
@@ -184,7 +211,7 @@ pub(super) fn key_text(bucket: &Bucket) -> String {
         BucketKey::I64(number) => number.to_string(),
         BucketKey::U64(number) => number.to_string(),
         BucketKey::F64(number) => java_text(*number),
-        BucketKey::Several(values) => values.to_string(),
+        BucketKey::Several { shown, .. } => shown.to_string(),
         BucketKey::Unnamed => String::new(),
     }
 }
@@ -197,9 +224,18 @@ pub(super) fn key_number(key: &BucketKey) -> f64 {
         BucketKey::F64(number) => *number,
         BucketKey::Text(_)
         | BucketKey::Range { .. }
-        | BucketKey::Several(_)
+        | BucketKey::Several { .. }
         | BucketKey::Unnamed => f64::NAN,
     }
+}
+
+/// Returns one of the values of a key as a number; NaN where it is none.
+pub(super) fn part_number(key: &BucketKey, at: usize) -> f64 {
+    let number = match key {
+        BucketKey::Several { numbers, .. } => numbers.get(at).copied().flatten(),
+        _ => None,
+    };
+    number.unwrap_or(f64::NAN)
 }
 
 /// Returns the formatted form of a number, where the pipeline has a format.
@@ -211,4 +247,35 @@ pub(super) fn text(pipeline: &Pipeline, number: f64) -> Option<String> {
 /// Returns the error for a path that leads to no number.
 pub(super) fn refused(path: &BucketPath, why: &str) -> EvaluationError {
     EvaluationError::Query(format!("buckets_path [{}] {why}", path.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_of_the_first_hit_are_numbers_by_name() {
+        let metrics = AggregationValue::TopMetrics {
+            top: Vec::new(),
+            numbers: vec![
+                ("price".to_owned(), Some(2.5)),
+                ("none".to_owned(), Some(f64::NAN)),
+                ("tag".to_owned(), None),
+            ],
+        };
+        let of = |property: Option<&str>| {
+            let path = BucketPath {
+                text: "tm".to_owned(),
+                steps: Vec::new(),
+                property: property.map(str::to_owned),
+            };
+            of_metric(&metrics, &path)
+        };
+        assert_eq!(of(Some("price")).expect("a number"), 2.5);
+        assert!(of(Some("none")).expect("a gap").is_nan());
+        for property in [Some("tag"), Some("other"), None] {
+            let refused = of(property).expect_err("no number").to_string();
+            assert!(refused.contains("single value numeric metric"), "{refused}");
+        }
+    }
 }

@@ -60,6 +60,37 @@ fn orders_by_statistics_need_one_of_them() {
 }
 
 #[test]
+fn orders_by_top_metrics_need_one_of_the_metrics() {
+    let with = |size: u64, order: &str| {
+        parse(
+            &json!({"a": {"terms": {"field": "t", "order": {order: "desc"}}, "aggs": {
+                "m": {"top_metrics": {"metrics": [{"field": "p"}, {"field": "x.y"}], "sort": "d", "size": size}},
+                "f": {"filter": {"match_all": {}}, "aggs": {
+                    "m": {"top_metrics": {"metrics": {"field": "p"}, "sort": "d"}}
+                }}
+            }}}),
+        )
+    };
+    for good in ["m.p", "m[p]", "m[x.y]", "f>m.p", "f>m[p]"] {
+        assert!(with(1, good).is_ok(), "{good}");
+    }
+    for (size, bad, expected) in [
+        (1, "m", "When ordering on a multi-value"),
+        (1, "m.q", "Unknown metric name [q]"),
+        (1, "f>m[x.y]", "Unknown metric name [x.y]"),
+        (
+            2,
+            "m.p",
+            "[top_metrics] can only be the target if [size] is [1] but was [2]",
+        ),
+    ] {
+        let refused = with(size, bad).expect_err(bad);
+        let wanted = format!("Invalid aggregation order path [{bad}]. {expected}");
+        assert!(refused.reason.starts_with(&wanted), "{}", refused.reason);
+    }
+}
+
+#[test]
 fn orders_by_percentiles_need_one_of_the_percents() {
     let with = |kind: &str, order: &str| {
         let mut body = json!({"field": "t", "order": {order: "asc"}});

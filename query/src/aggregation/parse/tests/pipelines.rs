@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::super::{PipelineKind, parse_aggregations, parse_pipelines};
+use super::super::super::{MovingFunction, PipelineKind, parse_aggregations, parse_pipelines};
 use crate::error::QueryError;
 use crate::limits::Limits;
 
@@ -93,4 +93,78 @@ fn moving_functions_are_read_from_their_calls() {
             ..
         }
     ));
+}
+
+#[test]
+fn moving_functions_of_seasons_may_wait_for_enough_numbers() {
+    let read = |script: &str| {
+        let inside = json!({"x": {"moving_fn": {
+            "buckets_path": "_count", "window": 10, "script": script,
+        }}});
+        let aggregations = parse_aggregations(&by_month(&inside), &Limits::default());
+        let kind = aggregations.map(|mut all| all.remove(0).pipelines.remove(0).kind);
+        kind.map(|kind| match kind {
+            PipelineKind::MovingFunction {
+                function, fewest, ..
+            } => (function, fewest),
+            other => panic!("not a function: {other:?}"),
+        })
+    };
+    let function = MovingFunction::HoltWinters {
+        alpha: 0.3,
+        beta: 0.1,
+        gamma: 0.2,
+        period: 5,
+        is_multiplicative: true,
+    };
+    let call = "MovingFunctions.holtWinters(values, 0.3, 0.1, 0.2, 5, true)";
+    for (script, fewest) in [
+        (call.to_owned(), 0),
+        (format!("if (values.length > 5*2) {{{call}}}"), 11),
+        (format!("if (values.length >= 10) {{ return {call}; }}"), 10),
+    ] {
+        assert_eq!(read(&script).expect("good"), (function, fewest), "{script}");
+    }
+    for script in [
+        "MovingFunctions.holtWinters(values, 0.3, 0.1, 0.2, 0, true)",
+        "MovingFunctions.holtWinters(values, 0.3, 0.1, 0.2, 5)",
+        "if (values.length > x) {MovingFunctions.max(values)}",
+        "if (values.length > 1) MovingFunctions.max(values)",
+    ] {
+        let refused = read(script).expect_err("it is refused").reason;
+        assert!(refused.contains("is not supported"), "{refused}");
+    }
+}
+
+#[test]
+fn scripts_have_numbers_of_their_own() {
+    let of = |script: Value| {
+        let inside = json!({"x": {"bucket_selector": {
+            "buckets_path": {"n": "_count"}, "script": script,
+        }}});
+        let aggregations = parse_aggregations(&by_month(&inside), &Limits::default());
+        aggregations.map(|mut all| all.remove(0).pipelines.remove(0).kind)
+    };
+    let params = json!({"least": 5, "share": 0.5});
+    let script = json!({"source": "n > least", "lang": "expression", "params": params});
+    let PipelineKind::Selector(script) = of(script).expect("good") else {
+        panic!("not a selector");
+    };
+    let expected = [("least".to_owned(), 5.0), ("share".to_owned(), 0.5)];
+    assert_eq!(script.params, expected);
+    assert!(script.is_lucene);
+    for (script, expected) in [
+        (
+            json!({"source": "n", "params": {"a": "x"}}),
+            "[params] [a] of [\"x\"] is not supported",
+        ),
+        (json!({"source": "n", "params": 1}), "expected an object"),
+        (
+            json!({"source": "n", "lang": "mustache"}),
+            "script_lang not supported [mustache]",
+        ),
+    ] {
+        let reason = of(script).expect_err("it is refused").reason;
+        assert!(reason.contains(expected), "{reason}");
+    }
 }

@@ -10,11 +10,26 @@ use exmex::{BinOp, ExError, MakeOperators, Operator, Val};
 /// A number, which is always a `Val::Float`; or whether a condition holds, a `Val::Bool`.
 pub(super) type Value = Val<i32, f64>;
 
+/// Functions of one number that an expression may call.
+pub(super) const FUNCTIONS: [&str; 16] = [
+    "abs", "acos", "asin", "atan", "cbrt", "ceil", "cos", "exp", "floor", "ln", "log", "log10",
+    "round", "sin", "sqrt", "tan",
+];
+
+/// Functions of two numbers; they become operators between these.
+pub(super) const FUNCTIONS_OF_TWO: [&str; 4] = ["atan2", "max", "min", "pow"];
+
+/// Between the condition of a conditional operator and what is chosen where it holds.
+pub(super) const THEN: &str = "then";
+/// Between that and what is chosen where it does not.
+pub(super) const ELSE: &str = "else";
+
 /// All that an expression may be made of, besides numbers and brackets.
 #[derive(Clone, Debug)]
 pub(super) struct Operators;
 
-// How tightly operators of two sides bind, the loosest first. Those of one side bind more tightly than these.
+// How tightly operators of two sides bind, the loosest first. Those that are words stand in brackets. Those of one side bind more tightly than these.
+const WORD: i64 = 0;
 const OR: i64 = 1;
 const AND: i64 = 2;
 const EQUALITY: i64 = 3;
@@ -47,6 +62,12 @@ impl MakeOperators<Value> for Operators {
             Operator::make_bin("!=", binary(EQUALITY, |a, b| negation(equality(a, b)))),
             Operator::make_bin("&&", binary(AND, |a, b| logic(a, b, |x, y| x && y))),
             Operator::make_bin("||", binary(OR, |a, b| logic(a, b, |x, y| x || y))),
+            Operator::make_bin(THEN, binary(WORD, chosen)),
+            Operator::make_bin(ELSE, binary(WORD, otherwise)),
+            Operator::make_bin("atan2", binary(WORD, |a, b| arithmetic(a, b, f64::atan2))),
+            Operator::make_bin("max", binary(WORD, |a, b| arithmetic(a, b, largest))),
+            Operator::make_bin("min", binary(WORD, |a, b| arithmetic(a, b, smallest))),
+            Operator::make_bin("pow", binary(WORD, |a, b| arithmetic(a, b, power))),
             Operator::make_unary("!", negation),
             Operator::make_unary("abs", |a| function(a, f64::abs)),
             Operator::make_unary("acos", |a| function(a, f64::acos)),
@@ -61,7 +82,7 @@ impl MakeOperators<Value> for Operators {
             // Java's is the natural one.
             Operator::make_unary("log", |a| function(a, f64::ln)),
             Operator::make_unary("log10", |a| function(a, f64::log10)),
-            Operator::make_unary("round", |a| function(a, f64::round)),
+            Operator::make_unary("round", |a| function(a, rounded)),
             Operator::make_unary("sin", |a| function(a, f64::sin)),
             Operator::make_unary("sqrt", |a| function(a, f64::sqrt)),
             Operator::make_unary("tan", |a| function(a, f64::tan)),
@@ -112,6 +133,56 @@ fn negation(value: Value) -> Value {
     match value {
         Val::Bool(is_true) => Val::Bool(!is_true),
         other => unfit(other, Val::None, "a number stands where a condition must"),
+    }
+}
+
+/// Returns what is chosen where a condition holds, `Val::None` elsewhere.
+fn chosen(condition: Value, value: Value) -> Value {
+    match condition {
+        Val::Bool(true) => value,
+        Val::Bool(false) => Val::None,
+        other => unfit(other, Val::None, "a number stands where a condition must"),
+    }
+}
+
+fn otherwise(chosen: Value, other: Value) -> Value {
+    match chosen {
+        Val::None => other,
+        chosen => chosen,
+    }
+}
+
+/// Returns the larger one; none of them is a number where one is none, as in Java.
+fn largest(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
+}
+
+fn smallest(a: f64, b: f64) -> f64 {
+    -largest(-a, -b)
+}
+
+/// Returns a power as Java has it: none of what is no number, and of 1 none to infinity.
+fn power(base: f64, exponent: f64) -> f64 {
+    match exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) {
+        true => f64::NAN,
+        false => base.powf(exponent),
+    }
+}
+
+/// Returns the nearest whole number; of two the larger one, as in Java.
+fn rounded(number: f64) -> f64 {
+    if number.is_nan() {
+        return 0.0;
+    }
+    let below = number.floor();
+    if number - below >= 0.5 {
+        below + 1.0
+    } else {
+        below
     }
 }
 

@@ -1,0 +1,212 @@
+//! Scripts of pipeline aggregations: expressions, and calls of moving functions.
+
+use serde_json::Value;
+
+use super::path::bucket_path;
+use crate::aggregation::{BucketScript, MovingFunction, PipelineKind};
+use crate::error::QueryError;
+use crate::json::ObjectReader;
+
+/// Longest expression, in bytes.
+const MAX_SCRIPT_BYTES: usize = 4_096;
+
+/// Most numbers of a season of `holtWinters`.
+const MAX_PERIOD: usize = 65_536;
+
+/// Reads `bucket_script` and `bucket_selector`.
+pub(super) fn scripted(
+    kind: &str,
+    reader: &mut ObjectReader<'_>,
+) -> Result<PipelineKind, QueryError> {
+    let paths = match reader.take("buckets_path") {
+        Some(Value::Object(entries)) => {
+            let path = |(name, path): (&String, &Value)| {
+                let text = path
+                    .as_str()
+                    .ok_or_else(|| reader.wrong("buckets_path", "a path for each name", path))?;
+                Ok((name.clone(), bucket_path(text)?))
+            };
+            entries
+                .iter()
+                .map(path)
+                .collect::<Result<Vec<_>, QueryError>>()?
+        }
+        Some(Value::String(path)) => vec![("_value".to_owned(), bucket_path(path)?)],
+        _ => {
+            return Err(QueryError::parsing(format!(
+                "Missing required field [buckets_path] for [{kind}] aggregation"
+            )));
+        }
+    };
+    let Script {
+        source,
+        params,
+        is_lucene,
+    } = script(reader)?;
+    let script = BucketScript {
+        paths,
+        source,
+        params,
+        is_lucene,
+    };
+    Ok(match kind {
+        "bucket_script" => PipelineKind::Script(script),
+        _ => PipelineKind::Selector(script),
+    })
+}
+
+/// A script as it is written.
+struct Script {
+    source: String,
+    params: Vec<(String, f64)>,
+    is_lucene: bool,
+}
+
+/// Reads a script, which stands alone or in an object; its language is an expression's.
+fn script(reader: &mut ObjectReader<'_>) -> Result<Script, QueryError> {
+    let script = match reader.take("script") {
+        Some(Value::String(source)) => Script {
+            source: source.clone(),
+            params: Vec::new(),
+            is_lucene: false,
+        },
+        Some(value @ Value::Object(_)) => {
+            let mut script = ObjectReader::part("script", value)?;
+            script.unsupported(&["id", "options"])?;
+            let source = script.text("source")?.unwrap_or_default();
+            let lang = script.text("lang")?;
+            let params = params(&mut script)?;
+            script.finish()?;
+            Script {
+                source,
+                params,
+                is_lucene: match lang.as_deref() {
+                    None | Some("painless") => false,
+                    Some("expression") => true,
+                    Some(other) => {
+                        return Err(QueryError::illegal(format!(
+                            "script_lang not supported [{other}]"
+                        )));
+                    }
+                },
+            }
+        }
+        _ => return Err(QueryError::parsing("Missing required field [script]")),
+    };
+    if script.source.len() > MAX_SCRIPT_BYTES {
+        return Err(QueryError::illegal(format!(
+            "[script] has [{}] bytes, more than [{MAX_SCRIPT_BYTES}]",
+            script.source.len()
+        )));
+    }
+    Ok(script)
+}
+
+/// Reads the numbers of a script that are the same in all buckets.
+fn params(script: &mut ObjectReader<'_>) -> Result<Vec<(String, f64)>, QueryError> {
+    let entries = match script.take("params") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Object(entries)) => entries,
+        Some(other) => return Err(script.wrong("params", "an object", other)),
+    };
+    let number = |(name, value): (&String, &Value)| {
+        let number = value.as_f64().ok_or_else(|| {
+            QueryError::illegal(format!(
+                "[script] [params] [{name}] of [{value}] is not supported: only numbers are"
+            ))
+        })?;
+        Ok((name.clone(), number))
+    };
+    entries.iter().map(number).collect()
+}
+
+/// Reads the function of `moving_fn`, which is given as the script that calls it, and how many numbers it needs: it may
+/// stand in `if (values.length > 10) { … }`.
+pub(super) fn moving_function(
+    reader: &mut ObjectReader<'_>,
+) -> Result<(MovingFunction, usize), QueryError> {
+    let Script { source, params, .. } = script(reader)?;
+    if let Some((name, _)) = params.first() {
+        return Err(QueryError::illegal(format!(
+            "[moving_fn] [script] [params] [{name}] is not supported"
+        )));
+    }
+    let bare: String = source.chars().filter(|c| !c.is_whitespace()).collect();
+    let (call, fewest) = match bare.strip_prefix("if(values.length>") {
+        None => (Some(bare.as_str()), 0),
+        Some(guarded) => match guard(guarded) {
+            Some((call, fewest)) => (Some(call), fewest),
+            None => (None, 0),
+        },
+    };
+    let function = call.and_then(|call| {
+        let call = call.trim_start_matches("return").trim_end_matches(';');
+        called(call)
+    });
+    let function = function.ok_or_else(|| {
+        QueryError::illegal(format!(
+            "[moving_fn] [script] of [{source}] is not supported: one of MovingFunctions.max, min, sum, \
+             stdDev, unweightedAvg, linearWeightedAvg, ewma, holt and holtWinters of [values] is"
+        ))
+    })?;
+    Ok((function, fewest))
+}
+
+/// Reads what follows `if (values.length >`: a whole number, and what stands in the brackets.
+fn guard(text: &str) -> Option<(&str, usize)> {
+    let (bound, call) = text.split_once("){")?;
+    let (bound, more) = match bound.strip_prefix('=') {
+        Some(bound) => (bound, 0),
+        None => (bound, 1),
+    };
+    let factors = bound.split('*').map(|factor| factor.parse::<usize>().ok());
+    let product = factors.reduce(|product, factor| product?.checked_mul(factor?));
+    let fewest = product.flatten()?.checked_add(more)?;
+    Some((call.strip_suffix('}')?, fewest))
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok()
+}
+
+/// Reads a call without white space; `None` for all but calls of moving functions.
+fn called(call: &str) -> Option<MovingFunction> {
+    let call = call.strip_prefix("MovingFunctions.")?.strip_suffix(')')?;
+    let (name, arguments) = call.split_once('(')?;
+    if name == "stdDev" {
+        let arguments_of_it = "values,MovingFunctions.unweightedAvg(values)";
+        return (arguments == arguments_of_it).then_some(MovingFunction::StdDev);
+    }
+    let mut arguments = arguments.split(',');
+    if arguments.next() != Some("values") {
+        return None;
+    }
+    let arguments: Vec<&str> = arguments.collect();
+    Some(match (name, arguments.as_slice()) {
+        ("max", []) => MovingFunction::Max,
+        ("min", []) => MovingFunction::Min,
+        ("sum", []) => MovingFunction::Sum,
+        ("unweightedAvg", []) => MovingFunction::UnweightedAvg,
+        ("linearWeightedAvg", []) => MovingFunction::LinearWeightedAvg,
+        ("ewma", [alpha]) => MovingFunction::Ewma {
+            alpha: number(alpha)?,
+        },
+        ("holt", [alpha, beta]) => MovingFunction::Holt {
+            alpha: number(alpha)?,
+            beta: number(beta)?,
+        },
+        ("holtWinters", [alpha, beta, gamma, period, is_multiplicative]) => {
+            MovingFunction::HoltWinters {
+                alpha: number(alpha)?,
+                beta: number(beta)?,
+                gamma: number(gamma)?,
+                period: period
+                    .parse()
+                    .ok()
+                    .filter(|period| (1..=MAX_PERIOD).contains(period))?,
+                is_multiplicative: is_multiplicative.parse().ok()?,
+            }
+        }
+        _ => return None,
+    })
+}
