@@ -21,11 +21,12 @@ use crate::route::Route;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Beginnings of the names of routes whose `GET` and `HEAD` are answered from the cluster state.
-const OF_STATE: [&str; 8] = [
+const OF_STATE: [&str; 9] = [
     "indices.get",
     "indices.exists",
     "indices.resolve",
     "indices.data_streams",
+    "indices.explain_data",
     "cluster.",
     "cat.",
     "field_caps",

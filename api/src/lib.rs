@@ -33,6 +33,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 mod topz;
+mod usage;
 mod work;
 
 pub use bound::{Bindings, Bound};

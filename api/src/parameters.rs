@@ -303,7 +303,6 @@ mod tests {
         for (name, path, query) in [
             ("search", "/_search", "_source_exclude_vectors=false"),
             ("mget", "/_mget", "_source_exclude_vectors=true"),
-            ("msearch", "/_msearch", "include_named_queries_score=true"),
             (
                 "open_point_in_time",
                 "/i/_pit",

@@ -216,6 +216,16 @@ impl Request {
         narrowed.inspect_err(|error| self.app.note_denial(&self.sender, None, error))
     }
 
+    /// Returns whether the sender has the route's right to an index or alias; one that has not is not told of it.
+    pub(crate) fn may_see(&self, name: &str) -> bool {
+        let Principal::Key(holder) = &self.sender.principal else {
+            return true;
+        };
+        let state = self.root().cluster().state();
+        let action = Right::of(self.route).on_indices();
+        action.is_none_or(|action| access(holder, &action, &state).check(name).is_ok())
+    }
+
     /// Refuses the request where its sender has no such privilege on the cluster.
     ///
     /// # Errors

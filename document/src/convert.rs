@@ -137,9 +137,17 @@ impl Leaf {
         let terms = encoded::terms(codec, value).map_err(Mismatch::Malformed);
         let as_values = |terms: Vec<String>| {
             let terms = terms.into_iter();
-            terms.map(|term| FieldValue::Text(term.into())).collect()
+            let values = terms.map(|term| FieldValue::Text(term.into()));
+            values.chain(self.nulls_in(value)).collect()
         };
         Some(terms.map(as_values))
+    }
+
+    /// Returns what stands for those of a list's values that are `null`.
+    fn nulls_in(&self, value: &Value) -> impl Iterator<Item = FieldValue<'static>> {
+        let items = value.as_array().into_iter().flatten();
+        let nulls = items.filter(|item| item.is_null());
+        nulls.filter_map(|_| self.null.clone())
     }
 
     /// Returns whether a list of numbers is one value.
@@ -159,7 +167,7 @@ impl Leaf {
             return Ok(None);
         };
         let text = owned_text(scalar);
-        if let Some(constant) = self.constant().filter(|constant| *constant != text) {
+        if let Some(constant) = self.kind.constant().filter(|constant| *constant != text) {
             return Err(Mismatch::Malformed(format!(
                 "[constant_keyword] field only accepts values that are equal to the value defined in \
                  the mappings [{constant}], but got [{text}]"

@@ -22,7 +22,8 @@ pub struct LateField {
 
 impl DocumentParser {
     /// Returns the late fields of `mapping`, the one that documents are read under here. Left out is what takes
-    /// values from other fields: that may have been declared when documents with those values were there.
+    /// values from other fields: that may have been declared when documents with those values were there. So are constants, of
+    /// which nothing is indexed.
     pub fn late_fields(&self, mapping: &Mapping) -> Vec<LateField> {
         let copies = mapping.fields.values().flat_map(|field| &field.copy_to);
         let copies: HashSet<&FieldPath> = copies.collect();
@@ -31,6 +32,7 @@ impl DocumentParser {
             let path = &self.plan.node(number as u32).path;
             let field = mapping.field(path.as_str());
             let field = field.filter(|field| field.is_late() && !field.is_multi_field);
+            let field = field.filter(|field| !field.kind.is_constant());
             if field.is_some() && !copies.contains(path) {
                 late.push(LateField {
                     number: number as u32,

@@ -59,8 +59,6 @@ pub struct FieldNode<'a> {
     pub ordinal: u32,
     /// Its type and options.
     pub kind: &'a FieldKind,
-    /// The value that every document has.
-    pub constant: Option<&'a str>,
 }
 
 /// Reads documents under one mapping; made once per mapping version. Cheap to clone.
@@ -142,7 +140,6 @@ impl DocumentParser {
             path: &self.plan.node(number as u32).path,
             ordinal: leaf.ordinal,
             kind: &leaf.kind,
-            constant: leaf.constant(),
         })
     }
 

@@ -1,11 +1,12 @@
 //! A mapping, prepared for reading documents: a tree of names with everything a value needs.
 
 use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
-use gleaner_model::mapping::KeywordKind;
 use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use gleaner_query::date::DateFormatter;
+use gleaner_query::encoded::parse_point;
 use gleaner_query::mapping::counted_by;
 use hashbrown::HashMap;
+use serde_json::{Map, Value};
 
 use super::FieldValue;
 use super::convert::Scalar;
@@ -275,24 +276,16 @@ impl Leaf {
             takes_text: is_text(kind),
             null: None,
         };
-        leaf.null = leaf.null_value();
+        leaf.null = match kind.is_of_points() {
+            true => null_point(&field.declared),
+            false => leaf.null_value(),
+        };
         leaf
     }
 
     /// Returns whether it is another name of a field.
     fn is_alias(&self) -> bool {
         matches!(self.kind, FieldKind::Alias { .. })
-    }
-
-    /// Returns the value that every document has.
-    pub(super) fn constant(&self) -> Option<&str> {
-        match &self.kind {
-            FieldKind::Keyword {
-                family: KeywordKind::Constant(value),
-                ..
-            } => Some(value),
-            _ => None,
-        }
     }
 
     fn null_value(&self) -> Option<FieldValue<'static>> {
@@ -327,6 +320,12 @@ impl Leaf {
         }
         self.read(&scalar).ok().flatten()
     }
+}
+
+/// Returns what stands for `null` in a field of points.
+fn null_point(declared: &Map<String, Value>) -> Option<FieldValue<'static>> {
+    let point = parse_point(declared.get("null_value")?).ok()?;
+    Some(FieldValue::Text(point.term().into()))
 }
 
 fn is_text(kind: &FieldKind) -> bool {

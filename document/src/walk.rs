@@ -285,6 +285,11 @@ impl<'p, 'de> Walk<'p, 'de> {
                     is_enabled: false, ..
                 } => Ok(()),
                 NodeKind::Object { .. } => self.refuse(self.not_an_object(number)),
+                // The mapping grows by the value.
+                NodeKind::Leaf(leaf) if leaf.kind.lacks_value() => {
+                    self.found.has_unknown = true;
+                    Ok(())
+                }
                 NodeKind::Leaf(leaf) => {
                     self.has_rounded |= leaf.takes_text && matches!(scalar, Scalar::F64(_));
                     self.value(number, leaf, scalar)?;
@@ -327,6 +332,10 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     /// Gives a value to a field and to its multi-fields.
     fn value<E: Error>(&mut self, number: u32, leaf: &Leaf, scalar: &Scalar<'de>) -> Result<(), E> {
+        if leaf.kind.lacks_value() {
+            // What is copied sets none.
+            return Ok(());
+        }
         if leaf.kind.is_flattened() {
             return self.refuse(self.mismatch(
                 number,

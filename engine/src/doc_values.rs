@@ -1,5 +1,6 @@
 //! Values of a field by document, for sorting, aggregating and fetching.
 
+mod constant;
 mod decoded;
 
 use std::net::Ipv6Addr;
@@ -8,8 +9,9 @@ use gleaner_model::{FieldKind, NumberKind};
 use tantivy::SegmentReader;
 use tantivy::columnar::{Column, StrColumn};
 
+pub(crate) use self::constant::ConstantColumns;
 pub(crate) use self::decoded::{DecodedColumns, PointColumn, RangeColumn};
-use crate::{EngineError, SegmentView, schema::FieldHandle};
+use crate::{EngineError, SegmentView, View, schema::FieldHandle};
 
 /// The column of a field in one segment.
 ///
@@ -34,6 +36,25 @@ pub enum DocValues {
 }
 
 impl DocValues {
+    /// Opens the values at `path` in a segment of `view`; `None` when no document of the segment has a value. Of a
+    /// constant every document has its value, whatever the segment holds.
+    ///
+    /// # Errors
+    /// When the column cannot be read.
+    pub(crate) fn of_path(
+        view: &View,
+        segment: &SegmentView,
+        path: &str,
+    ) -> Result<Option<Self>, EngineError> {
+        if let Some(column) = view.constant(path)? {
+            return Ok(Some(Self::Terms(column)));
+        }
+        match view.values(path) {
+            Some(handle) => Self::open(segment, &handle),
+            None => Ok(None),
+        }
+    }
+
     /// Opens the column of `handle` in `segment`; `None` when no document of the segment has a
     /// value or the field keeps no doc values.
     ///

@@ -128,9 +128,13 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// Returns the column of `field`; where the view has none, no document has a value. Of metadata and of
-    /// features nothing is known.
+    /// Returns the column of `field`; where the view has none, no document has a value. Of metadata, of features and of
+    /// constants, which columns do not hold, nothing is known.
     fn handle(&mut self, field: &FieldPath) -> Option<&'a FieldHandle> {
+        let declared = self.view.mapping().field(field.as_str());
+        if declared.is_some_and(|declared| declared.kind.is_constant()) {
+            return None;
+        }
         let handle = self.view.field(field.as_str());
         let is_key = handle.is_none() && self.view.values(field.as_str()).is_some();
         if handle.is_none() && !is_key && !is_metadata(field.as_str()) {

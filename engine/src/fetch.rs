@@ -37,6 +37,8 @@ pub struct FetchSpec<'a> {
     pub explain: Option<&'a ShardQuery>,
     /// Clauses of which each hit tells whether they match it.
     pub named: &'a [NamedClause],
+    /// By whose statistics and similarities those are scored; `None`: they only match.
+    pub named_by: Option<&'a ShardQuery>,
     /// Whether `_source` is left out.
     pub is_without_source: bool,
     /// What the content is charged to; `None` counts nothing.
@@ -73,7 +75,7 @@ pub fn fetch(
     let mut doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
     let fields = fields::Plan::new(view, spec.fields)?;
     let mut ignored = ignored::Plan::new(view);
-    let named = named::Plan::new(view, spec.named, control)?;
+    let named = named::Plan::new(view, spec.named, spec.named_by, control)?;
     let highlighter = spec
         .highlight
         .map(|h| highlight::Highlighter::new(view, &h, control))

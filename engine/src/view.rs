@@ -16,6 +16,7 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::hash::tie_break_hash;
 use gleaner_model::{DocumentId, Generation, Mapping};
 use gleaner_query::answer::ViewId;
+use tantivy::columnar::StrColumn;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, Term};
 
@@ -25,6 +26,7 @@ pub(crate) use stored::CachePolicy;
 pub use stored::StoredDocument;
 pub use version::DocumentVersion;
 
+use crate::doc_values::ConstantColumns;
 use crate::document_cache::DocumentCache;
 use crate::{EngineError, schema::FieldHandle, schema::Fields};
 
@@ -38,6 +40,7 @@ pub struct View {
     searcher: Searcher,
     segments: Vec<SegmentView>,
     documents: Arc<DocumentCache>,
+    constants: ConstantColumns,
     num_documents: u64,
 }
 
@@ -69,6 +72,7 @@ impl View {
             searcher: parts.searcher,
             segments,
             documents: parts.documents,
+            constants: ConstantColumns::default(),
         })
     }
 
@@ -114,6 +118,14 @@ impl View {
     /// document of the shard can have one.
     pub fn values(&self, path: &str) -> Option<Cow<'_, FieldHandle>> {
         self.fields.values(path)
+    }
+
+    /// Returns the column of the constant at `path`, which all documents have; `None` where no value is set, and for
+    /// other fields.
+    pub(crate) fn constant(&self, path: &str) -> Result<Option<StrColumn>, EngineError> {
+        let field = self.mapping.field(path);
+        let value = field.and_then(|field| field.kind.constant());
+        value.map(|value| self.constants.of(value)).transpose()
     }
 
     /// Returns tantivy's searcher over the same segments, in the same order.

@@ -5,6 +5,7 @@
 pub(crate) mod applier;
 pub(crate) mod apply_threads;
 pub(crate) mod checks;
+pub(crate) mod counters;
 pub(crate) mod flushes;
 mod growth;
 pub(crate) mod lease;

@@ -1,5 +1,7 @@
 //! Partial result of `top_hits`: the best hits of a bucket, with their content.
 
+mod shown;
+
 use std::cmp::Ordering;
 
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use gleaner_query::order::compare_values;
 use gleaner_query::resolved::TieBreak;
 use gleaner_query::search::{Missing, SortKey};
 use serde::{Deserialize, Serialize};
+
+pub use shown::ShownValues;
 
 /// The best hits of a bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub struct TopHitContent {
     pub version: Version,
     /// `_source` after filtering; `None` where it is not returned.
     pub source: Option<Bytes>,
-    /// Doc values per field, as JSON text.
+    /// Values per field, as text of [`ShownValues`].
     pub fields: String,
     /// Highlighted fragments per field.
     pub highlight: Vec<(String, Vec<String>)>,

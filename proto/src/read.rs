@@ -101,10 +101,12 @@ pub struct ShardState {
     pub segments: Vec<SegmentState>,
     /// Bytes of the index on disk.
     pub store_bytes: u64,
-    /// Bytes of the log on disk.
+    /// Bytes of the operations that the last durable commit lacks, up to one step of the count too many.
     pub log_bytes: u64,
     /// Counters since start.
     pub counters: ShardCounters,
+    /// What it does and holds now.
+    pub gauges: ShardGauges,
     /// How it came to serve; `None` while it does not.
     pub recovery: Option<CopyRecovery>,
 }
@@ -162,6 +164,7 @@ impl ShardState {
             store_bytes: 0,
             log_bytes: 0,
             counters: ShardCounters::default(),
+            gauges: ShardGauges::default(),
             recovery: None,
         }
     }
@@ -194,4 +197,51 @@ pub struct ShardCounters {
     pub refresh_total: u64,
     /// Durable commits.
     pub flush_total: u64,
+    /// Gets that found nothing.
+    pub get_missing: u64,
+    /// Time spent on gets, microseconds: most take a part of a millisecond.
+    pub get_us: u64,
+    /// Of it, on gets that found nothing.
+    pub get_missing_us: u64,
+    /// Time spent on refreshes, milliseconds.
+    pub refresh_time_ms: u64,
+    /// Time spent on durable commits, milliseconds.
+    pub flush_time_ms: u64,
+    /// Durable commits that nobody asked for.
+    pub flush_periodic: u64,
+    /// Calls that wrote, of one document or many.
+    pub bulk_total: u64,
+    /// Bytes of those calls.
+    pub bulk_bytes: u64,
+    /// Merges of segments that were begun.
+    pub merge_total: u64,
+    /// Documents of their segments.
+    pub merge_documents: u64,
+    /// Scrolls and points in time that have ended.
+    pub contexts_ended: u64,
+    /// For how long those were held, together, milliseconds.
+    pub contexts_time_ms: u64,
+}
+
+/// What a copy does and holds at the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardGauges {
+    /// Calls that write.
+    pub writes: u64,
+    /// Query phases.
+    pub queries: u64,
+    /// Fetch phases.
+    pub fetches: u64,
+    /// Gets.
+    pub gets: u64,
+    /// Merges of segments.
+    pub merges: u64,
+    /// Documents of their segments.
+    pub merging_documents: u64,
+    /// Scrolls and points in time that hold what searches saw.
+    pub contexts: u64,
+    /// Memory of the segment in the making, estimated.
+    pub writer_bytes: u64,
+    /// Copies that take files from this one.
+    pub copying: u64,
 }

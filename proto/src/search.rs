@@ -142,6 +142,8 @@ pub struct FetchWhat {
     pub explain: Option<Arc<ShardQuery>>,
     /// Clauses of which each hit tells whether they match it.
     pub named: Vec<NamedClause>,
+    /// By whose statistics and similarities the named clauses are scored; `None`: they only match.
+    pub named_by: Option<Arc<ShardQuery>>,
     /// Whether `_source` is left out.
     pub is_without_source: bool,
 }

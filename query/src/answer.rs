@@ -110,14 +110,23 @@ pub struct FetchedHit {
     pub source: Bytes,
     /// Fields that left out a value of the document, by the alphabet.
     pub ignored: Vec<String>,
-    /// Names of the queries that it matches.
-    pub matched_queries: Vec<String>,
+    /// The named queries that it matches, in the order in which they were asked.
+    pub matched_queries: Vec<MatchedQuery>,
     /// Doc values and `fields`, rendered per field.
     pub fields: IndexMap<String, Vec<Value>>,
     /// Highlighted fragments per field.
     pub highlight: IndexMap<String, Vec<String>>,
     /// How the score came about.
     pub explanation: Option<Explanation>,
+}
+
+/// A named query that a hit matches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchedQuery {
+    /// Its name.
+    pub name: String,
+    /// What it scores by itself, where that was asked for.
+    pub score: Option<f32>,
 }
 
 /// What the explanation of a document says that the query does not match.
@@ -143,9 +152,11 @@ impl FetchedHit {
         let highlight =
             highlight.map(|(name, fragments)| name.len() + num_bytes_of_texts(fragments));
         let explanation = self.explanation.as_ref();
+        let matched = self.matched_queries.iter();
+        let matched = matched.map(|matched| size_of::<MatchedQuery>() + matched.name.len());
         HIT_BYTES
             + self.source.len()
-            + num_bytes_of_texts(&self.matched_queries)
+            + matched.sum::<usize>()
             + fields.sum::<usize>()
             + highlight.sum::<usize>()
             + explanation.map_or(0, Explanation::num_bytes)
@@ -254,6 +265,8 @@ pub enum AggregationValue {
         as_string: Option<String>,
         /// The difference for each unit.
         normalized: Option<f64>,
+        /// Its formatted form.
+        normalized_as_string: Option<String>,
     },
     /// `stats` and `extended_stats`.
     Stats(Stats),
@@ -278,8 +291,17 @@ pub enum AggregationValue {
         has_version: bool,
         /// Whether hits show `_seq_no` and `_primary_term`.
         has_seq_no: bool,
+        /// Whether hits leave out `_id`.
+        is_bare: bool,
     },
-    /// Of a form that no other has, as it is shown: boxes, points, `top_metrics`.
+    /// `top_metrics`.
+    TopMetrics {
+        /// The first documents, as they are shown.
+        top: Vec<Value>,
+        /// The metrics of the first one, by name: NaN where it has no value, `None` where that is no number.
+        numbers: Vec<(String, Option<f64>)>,
+    },
+    /// Of a form that no other has, as it is shown: boxes, points.
     Shown(Vec<(&'static str, Value)>),
 }
 
@@ -323,7 +345,12 @@ pub enum BucketKey {
     /// Fraction.
     F64(f64),
     /// Several values, as they are shown: an object by name, or a list.
-    Several(Value),
+    Several {
+        /// As they are shown.
+        shown: Value,
+        /// Of `composite`: those that are numbers, as numbers, in the order of its sources.
+        numbers: Vec<Option<f64>>,
+    },
     /// A range with its bounds and their formatted forms.
     Range {
         /// Key shown.

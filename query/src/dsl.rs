@@ -25,7 +25,7 @@ pub use intervals::{
     IntervalRule, IntervalTerms, IntervalsQuery,
 };
 pub use like::{Like, LikeDocument, LikePlace, MoreLikeThisQuery};
-pub use lookup::{LookUp, TermsLookupQuery, TermsSetQuery};
+pub use lookup::{LookUp, SetMinimum, TermsLookupQuery, TermsSetQuery};
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 pub use parse::{parse_box, parse_field_factor, parse_query};
 pub use spans::{SpanQuery, SpanRule};

@@ -5,11 +5,13 @@
 
 mod geo;
 mod range;
+mod validation;
 
 pub use geo::{
     Corner, GeoPoint, GeoShape, parse_corner, parse_degrees, parse_distance, parse_point, unit_m,
 };
 pub use range::{Edge, Relation, edge, numbers_of, range_term};
+pub(crate) use validation::{PointValidation, normalized};
 
 use gleaner_model::mapping::Codec;
 use serde_json::Value;

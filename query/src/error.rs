@@ -48,6 +48,8 @@ pub enum ErrorType {
     InvalidIndexName,
     /// A name that no alias can bear.
     InvalidAliasName,
+    /// More shards than the cluster takes (`validation_exception`).
+    ShardLimit,
 }
 
 /// Position in a request body.
@@ -99,6 +101,7 @@ impl ErrorType {
             Self::IndexClosed => "index_closed_exception",
             Self::InvalidIndexName => "invalid_index_name_exception",
             Self::InvalidAliasName => "invalid_alias_name_exception",
+            Self::ShardLimit => "validation_exception",
         }
     }
 

@@ -12,6 +12,7 @@ pub mod aggregation;
 pub mod alias;
 pub mod answer;
 pub mod canonical;
+pub mod data_stream;
 pub mod date;
 pub mod double;
 pub mod dsl;

@@ -25,6 +25,7 @@ use serde_json::{Map, Value};
 pub use analyzers::{AnalysisName, check_analyzers, counted_by};
 pub use infer::infer_document;
 pub(crate) use merge::has_norms;
+pub use merge::{has_frequencies, has_positions};
 pub use properties::{
     DERIVED_METADATA, DOCUMENT_METADATA, INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field,
     ignored_path, is_metadata, may_ignore,

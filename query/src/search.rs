@@ -68,6 +68,8 @@ pub struct SearchRequest {
     pub version: bool,
     /// Whether `_seq_no` and `_primary_term` are returned.
     pub seq_no_primary_term: bool,
+    /// Whether hits say what each named query that they match scores (`include_named_queries_score`).
+    pub named_scores: bool,
     /// Whether a timing of each shard is returned.
     pub profile: bool,
     /// What is asked of leaves: whole queries, or single terms.

@@ -17,6 +17,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchWhat, ShardView};
 use gleaner_query::answer::{FetchedHit, Hit};
 use gleaner_query::mapping::stored_fields;
+use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::{FieldFormat, SearchRequest};
 use gleaner_query::source::SourceFault;
 
@@ -205,16 +206,29 @@ fn fetch_what(plans: &[IndexPlan], asked: &CommonRequest<'_>) -> Vec<Arc<FetchWh
             include_unmapped: false,
         });
         let docvalue_fields = request.docvalue_fields.iter().cloned();
+        let scores_names = request.named_scores && !plan.resolved.named.is_empty();
         Arc::new(FetchWhat {
             docvalue_fields: docvalue_fields.chain(collapsed).collect(),
             fields: shown_fields(plan, request),
             highlight: plan.resolved.highlight.clone(),
             explain,
             named: plan.resolved.named.clone(),
+            named_by: scores_names.then(|| Arc::new(numbers_of(shard_query(at, plan, asked)))),
             is_without_source: false,
         })
     };
     plans.iter().enumerate().map(what).collect()
+}
+
+/// Returns what scores are made of alone, without what is asked for.
+fn numbers_of(query: ShardQuery) -> ShardQuery {
+    ShardQuery {
+        query: Clause::MatchAll,
+        post_filter: None,
+        aggregations: Arc::default(),
+        aggregation_filters: Arc::default(),
+        ..query
+    }
 }
 
 /// Returns the fields to show of an index's hits: those asked for, and those that it stores. Both stand

@@ -61,6 +61,7 @@ use gleaner_model::{Edition, NodeId};
 use gleaner_partial::control::MemoryAccount;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
+use gleaner_query::settings::cluster::DEFAULT_MAX_SHARDS_PER_NODE;
 
 use admin::Admin;
 use by_query::ByQuery;
@@ -92,8 +93,8 @@ pub struct RootOptions {
     /// Longest `keep_alive` of scrolls and points in time, unless the cluster's settings say; default
     /// 24 h.
     pub max_keep_alive: Duration,
-    /// Most shards of all indices together (`cluster.max_shards_per_node`); default 1,000.
-    pub max_shards: usize,
+    /// Most copies of shards for each leaf (`cluster.max_shards_per_node`); default 1,000.
+    pub max_shards_per_node: usize,
     /// Whether a write to an unknown index creates it; default true.
     pub auto_create_index: bool,
     /// Copies beside the primary of indices that do not say; default 1, as the dialect's.
@@ -125,7 +126,7 @@ impl Default for RootOptions {
             default_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             max_keep_alive: Duration::from_secs(24 * 3600),
-            max_shards: 1_000,
+            max_shards_per_node: DEFAULT_MAX_SHARDS_PER_NODE,
             auto_create_index: true,
             default_replicas: 1,
             hedge_share: 0.05,

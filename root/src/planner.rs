@@ -9,7 +9,7 @@ use gleaner_query::QueryError;
 use gleaner_query::aggregation;
 use gleaner_query::dsl::Query;
 use gleaner_query::names::{self, ResolvedIndex};
-use gleaner_query::resolved::Clause;
+use gleaner_query::resolved::{Clause, NamedClause};
 use gleaner_query::search::{Highlight, SearchRequest, Slice};
 use gleaner_query::settings::similarities;
 use gleaner_shard_router::shard_of;
@@ -229,14 +229,7 @@ fn resolve_request(
     let rescores = request.rescores.iter();
     let rescores = rescores.map(|rescore| resolver.resolve(&rescore.query));
     let rescores: Vec<Clause> = rescores.collect::<Result<_, _>>()?;
-    // What scores hits at first and anew has one set of similarities.
-    let scoring = rescores.iter().cloned().chain([query.clone()]).collect();
-    let scoring = Clause::DisMax {
-        clauses: scoring,
-        tie_breaker: 0.0,
-    };
-    let similarities = similarities(settings, mapping, &scoring);
-    check_factors(&scoring, &similarities)?;
+    let mut scoring: Vec<Clause> = rescores.iter().cloned().chain([query.clone()]).collect();
     let highlight = request.highlight.as_ref();
     let highlight = highlight.map(|highlight| (highlight, query.clone()));
     let of_aliases = plan.alias_filters.iter();
@@ -253,12 +246,16 @@ fn resolve_request(
         .transpose()?;
     // Hits tell of those above; what aggregations count are no hits.
     let named = std::mem::take(&mut resolver.named);
-    if let Some(by_score) = named.iter().find(|named| named.clause.matches_by_score()) {
-        return Err(QueryError::parsing(format!(
-            "[_name] of [{}] is not supported: what it names matches by [min_score]",
-            by_score.name
-        )));
-    }
+    check_named(&named)?;
+    let by_name = named.iter().filter(|_| request.named_scores);
+    scoring.extend(by_name.map(|named| named.clause.clone()));
+    // What scores hits at first, anew and by name has one set of similarities.
+    let scoring = Clause::DisMax {
+        clauses: scoring,
+        tie_breaker: 0.0,
+    };
+    let similarities = similarities(settings, mapping, &scoring);
+    check_factors(&scoring, &similarities)?;
     let queries = aggregation::queries(&request.aggregations);
     let filters = queries.into_iter().map(|query| resolver.resolve(query));
     let mut aggregation_filters: Vec<Clause> = filters.collect::<Result<_, _>>()?;
@@ -277,6 +274,18 @@ fn resolve_request(
         rescores,
         named,
     })
+}
+
+/// Refuses names of what scores decide about: hits are asked by name without them.
+fn check_named(named: &[NamedClause]) -> Result<(), QueryError> {
+    let mut named = named.iter();
+    match named.find(|named| named.clause.matches_by_score()) {
+        None => Ok(()),
+        Some(by_score) => Err(QueryError::parsing(format!(
+            "[_name] of [{}] is not supported: what it names matches by [min_score]",
+            by_score.name
+        ))),
+    }
 }
 
 /// Resolves the queries of `highlight`, with the terms that their patterns stand for; where there is none

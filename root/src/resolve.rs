@@ -6,6 +6,7 @@
 //! mapping alone, so all shards evaluate the same tree.
 
 mod across;
+mod constants;
 mod encoded;
 mod expansions;
 mod factors;
@@ -19,6 +20,7 @@ mod like;
 mod metadata;
 mod multi;
 mod pattern;
+mod positions;
 mod prefix;
 mod range;
 mod spans;
@@ -37,8 +39,9 @@ use gleaner_query::mapping::is_metadata;
 use gleaner_query::resolved::{Clause, NamedClause, Pattern, Scalar};
 use gleaner_query::{QueryError, query_string};
 
+use constants::Constants;
 use metadata::{can_exist, unsearchable};
-use pattern::PatternKind;
+use pattern::{PatternKind, escape_wildcard};
 
 pub use expansions::Expansions;
 pub(crate) use factors::check_factors;
@@ -62,6 +65,7 @@ pub struct Resolver<'a> {
     pub num_copied_bytes: usize,
     /// Named queries resolved so far.
     pub named: Vec<NamedClause>,
+    constants: Constants<'a>,
 }
 
 impl<'a> Resolver<'a> {
@@ -82,6 +86,7 @@ impl<'a> Resolver<'a> {
             num_words: 0,
             num_copied_bytes: 0,
             named: Vec::new(),
+            constants: Constants::of(&index.mapping),
         }
     }
 
@@ -90,6 +95,11 @@ impl<'a> Resolver<'a> {
     /// # Errors
     /// [`QueryError`] when the query cannot be asked of this index.
     pub fn resolve(&mut self, query: &Query) -> Result<Clause, QueryError> {
+        let clause = self.clause_of(query)?;
+        self.constants.settled(clause)
+    }
+
+    fn clause_of(&mut self, query: &Query) -> Result<Clause, QueryError> {
         match query {
             Query::MatchAll { boost } => Ok(boosted(Clause::MatchAll, *boost)),
             Query::MatchNone => Ok(Clause::MatchNone),
@@ -453,17 +463,6 @@ fn ids(texts: &[String]) -> Clause {
     } else {
         Clause::Ids { ids }
     }
-}
-
-fn escape_wildcard(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '*' | '?' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
 }
 
 /// Returns how many of `optional` clauses `minimum` asks for, 0 to `optional` + 1 (more than there

@@ -47,6 +47,7 @@ impl ShardScatter {
             let ResolvedQueries {
                 query,
                 rescores,
+                named,
                 post_filter,
                 aggregation_filters,
                 ..
@@ -57,6 +58,9 @@ impl ShardScatter {
                     rescores.iter().for_each(|clause| wanted.collect(clause));
                 }
                 false => wanted.collect_filter(query),
+            }
+            if request.named_scores {
+                named.iter().for_each(|named| wanted.collect(&named.clause));
             }
             let filters = post_filter.iter().chain(aggregation_filters);
             filters.for_each(|clause| wanted.collect_filter(clause));
@@ -157,6 +161,7 @@ pub(crate) fn needs_scores(request: &SearchRequest) -> bool {
         || request.track_scores
         || request.min_score.is_some()
         || request.explain
+        || request.named_scores
         || !request.aggregations.is_empty()
 }
 

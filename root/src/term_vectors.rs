@@ -4,6 +4,8 @@
 //! documents only: the same whatever the number of shards, copies and segments. Does not: keep vectors in the index.
 //! Called by: `api`. Read first: [`Reader::term_vectors`].
 
+mod filter;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ use crate::health::Phase;
 use crate::plan::Target;
 use crate::read::{GetRequest, Reader};
 use crate::scatter::Trip;
+
+pub use filter::TermFilter;
 
 /// Most terms of one answer.
 const MAX_TERMS: usize = 100_000;
@@ -45,6 +49,15 @@ pub struct TermVectorsRequest {
     pub field_statistics: bool,
     /// Whether the numbers of terms are counted.
     pub term_statistics: bool,
+    /// Which terms are kept; `None` keeps all.
+    pub filter: Option<TermFilter>,
+}
+
+impl TermVectorsRequest {
+    /// Returns whether the documents that hold each term are to be counted.
+    fn counts_terms(&self) -> bool {
+        self.term_statistics || self.filter.is_some()
+    }
 }
 
 /// The terms of a document.
@@ -85,6 +98,8 @@ pub struct FieldVector {
     pub texts: Vec<String>,
     /// Each place of a term in them.
     pub terms: BTreeMap<String, Vec<TermPlace>>,
+    /// What each term scores, where they were filtered.
+    pub scores: BTreeMap<String, f32>,
 }
 
 /// One place of a term.
@@ -142,8 +157,15 @@ impl Reader {
         });
         let analyzed = analyzed.await;
         found.fields = analyzed.map_err(|error| RootError::Internal(error.to_string()))??;
-        if request.field_statistics || request.term_statistics {
+        if request.field_statistics || request.counts_terms() {
             self.count_totals(&index, request, &mut found).await?;
+        }
+        if let Some(filter) = &request.filter {
+            let numbers = &found.statistics;
+            for (path, vector) in &mut found.fields {
+                let documents = numbers.fields.get(path).map_or(0, |field| field.documents);
+                filter.select(vector, documents, numbers.terms.get(path));
+            }
         }
         Ok(found)
     }
@@ -156,7 +178,7 @@ impl Reader {
         found: &mut TermVectors,
     ) -> Result<(), RootError> {
         let of_field = |(path, vector): (&FieldPath, &FieldVector)| {
-            let terms = vector.terms.keys().filter(|_| request.term_statistics);
+            let terms = vector.terms.keys().filter(|_| request.counts_terms());
             (path.clone(), terms.cloned().collect::<BTreeSet<_>>())
         };
         let wanted = Arc::new(StatisticsRequest {

@@ -11,7 +11,7 @@ use gleaner_log::{LocalLog, LogOptions};
 use gleaner_model::{ClusterState, NodeId};
 use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::limits::Limits;
-use gleaner_query::search::parse_search;
+use gleaner_query::search::{SearchRequest, parse_search};
 use gleaner_query::settings::parse_create_index;
 use gleaner_root::ingest::{IngestItem, IngestOptions, IngestResult, RefreshPolicy};
 use gleaner_root::leaves::SingleLeaf;
@@ -129,12 +129,24 @@ pub async fn put(root: &Root, index: &str, documents: &[(String, Value)]) -> Res
 /// When the search is refused.
 pub async fn search(root: &Root, index: &str, body: &Value) -> Result<SearchResponse> {
     let request = parse_search(body.to_string().as_bytes(), &Limits::default())?;
+    run_search(root, index, &request).await
+}
+
+/// Answers a search.
+///
+/// # Errors
+/// When the search is refused.
+pub async fn run_search(
+    root: &Root,
+    index: &str,
+    request: &SearchRequest,
+) -> Result<SearchResponse> {
     let target = Target {
         expression: Some(index.to_owned()),
         ..Target::default()
     };
     let options = SearchOptions::default();
-    Ok(root.search(&target, &request, &options).await?)
+    Ok(root.search(&target, request, &options).await?)
 }
 
 /// Returns a write of a whole document.

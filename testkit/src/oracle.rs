@@ -27,6 +27,11 @@ use score::Scorer;
 pub enum FieldType {
     /// Analysed text with norms.
     Text(Analyzer),
+    /// Analysed text of which a word counts once, however often it stands there (`index_options: docs`); it has
+    /// no phrases.
+    TextOnce(Analyzer),
+    /// Analysed text without norms: its length does not count.
+    TextWithoutNorms(Analyzer),
     /// Whole values, without norms.
     Keyword,
     /// A whole number, for ranges.
@@ -173,6 +178,51 @@ mod tests {
         let answer = oracle.search(&clause, 0, 10);
         let second = answer.hits.iter().find(|(id, _)| id == "2").expect("a hit");
         assert_eq!(second.1, expected.to_bits());
+    }
+
+    #[test]
+    fn words_may_count_once_and_lengths_not_at_all() {
+        let standard = AnalyzerRegistry::builtin()
+            .analyzer("standard")
+            .expect("it is built in");
+        let mut oracle = Oracle::new([
+            ("once", FieldType::TextOnce(standard.clone())),
+            ("said", FieldType::Text(standard.clone())),
+            ("flat", FieldType::TextWithoutNorms(standard)),
+        ]);
+        oracle.put(
+            "1",
+            json!({"once": "red red fox", "said": "red fox", "flat": "red red dog runs"}),
+        );
+        oracle.put(
+            "2",
+            json!({"once": "a fox", "said": "a fox", "flat": "a fox"}),
+        );
+        let found = |field: &str, text: &str| {
+            let clause = Clause::matching(field, text, Operator::Or);
+            oracle.search(&clause, 0, 10)
+        };
+        for text in ["red", "fox", "red fox"] {
+            assert_eq!(found("once", text), found("said", text), "{text}");
+        }
+        // N = 2, n = 1, tf 2; as if of the mean length.
+        let idf = 2.0_f64.ln();
+        let expected = (idf * (2.2 * 2.0 / (2.0 + 1.2))) as f32;
+        assert_eq!(
+            found("flat", "red").hits,
+            [("1".to_owned(), expected.to_bits())]
+        );
+    }
+
+    #[test]
+    fn as_many_terms_of_a_set_match_as_are_wanted() {
+        let set = |minimum| Clause::TermsSet {
+            field: "t".to_owned(),
+            terms: ["red", "dog", "cat"].map(str::to_owned).to_vec(),
+            minimum,
+        };
+        let found = |minimum| oracle().search(&set(minimum), 0, 10).total;
+        assert_eq!([0, 1, 2, 3, 4].map(found), [3, 3, 1, 0, 0]);
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! What the oracle does not know: sloppy phrases, patterns that score, query strings, orders by fields and
 //! aggregations must be answered alike by every layout, to the bit.
 
+use std::fmt::{self, Display, Formatter};
+
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use gleaner_datasets::Random;
-use gleaner_root::{Root, SearchResponse};
+use gleaner_query::limits::Limits;
+use gleaner_query::search::parse_search;
+use gleaner_root::Root;
 use gleaner_testkit::{Node, node, run};
 use serde_json::{Value, json};
 
 use crate::corpus::{Corpus, draw_mapping, word};
 use crate::layout::LAYOUTS;
-use crate::wide;
+use crate::told::{Answer, told};
+use crate::{buckets, vectors, wide};
 
 /// Searches put to every layout: reduced, and in full.
 const NUM_SEARCHES: (usize, usize) = (300, 6_000);
@@ -59,15 +64,15 @@ async fn compare_corpus(number: u64, num_searches: usize) -> Result<(usize, usiz
     }
     let (mut num_found, mut num_hits) = (0, 0);
     for _ in 0..num_searches {
-        let body = draw(&mut random);
+        let search = draw(&mut random);
         let (first, others) = LAYOUTS.split_first().context("there are layouts")?;
-        let expected = answer(&node.root, first.name, &body).await?;
+        let expected = answer(&node.root, first.name, &search).await?;
         num_found += usize::from(!expected.hits.is_empty());
         for layout in others {
-            let found = answer(&node.root, layout.name, &body).await?;
+            let found = answer(&node.root, layout.name, &search).await?;
             ensure!(
                 found == expected,
-                "seed {}, {}: {body}\n{found:?}\n{}: {expected:?}",
+                "seed {}, {}: {search}\n{found:?}\n{}: {expected:?}",
                 run::seed(),
                 layout.name,
                 first.name
@@ -75,43 +80,37 @@ async fn compare_corpus(number: u64, num_searches: usize) -> Result<(usize, usiz
             num_hits += found.hits.len();
         }
     }
+    vectors::compare(&node, &mut random).await?;
     Ok((num_found, num_hits))
 }
 
-/// What is compared of an answer.
-#[derive(Debug, PartialEq)]
-struct Answer {
-    total: Option<(u64, bool)>,
-    max_score: Option<u32>,
-    /// Id, bits of the score, values sorted by.
-    hits: Vec<(String, Option<u32>, Vec<Value>)>,
-    /// As they are shown for debugging: all their numbers, to the last digit.
-    aggregations: String,
+/// A search of the dialect.
+pub(crate) struct Search {
+    body: Value,
+    /// `include_named_queries_score`, which no body says.
+    scores_names: bool,
 }
 
-async fn answer(root: &Root, index: &str, body: &Value) -> Result<Answer> {
-    let response = node::search(root, index, body).await;
-    let response = response.with_context(|| format!("{index}: {body}"))?;
-    ensure!(response.shards.failures.is_empty(), "{index}: {body}");
-    Ok(told(&response))
-}
-
-fn told(response: &SearchResponse) -> Answer {
-    let hits = response.hits.iter().map(|hit| {
-        let score = hit.score.map(f32::to_bits);
-        // The last value tells the next page where this one ended, by index and shard too.
-        let asked = hit.sort.split_last().map_or(&[][..], |(_, asked)| asked);
-        (hit.content.id.to_string(), score, asked.to_vec())
-    });
-    Answer {
-        total: response.total.map(|total| (total.value, total.is_exact)),
-        max_score: response.max_score.map(f32::to_bits),
-        hits: hits.collect(),
-        aggregations: format!("{:?}", response.aggregations),
+impl Display for Search {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, named scores {}", self.body, self.scores_names)
     }
 }
 
-fn draw(random: &mut Random) -> Value {
+/// Returns what is compared of the answer to a search.
+pub(crate) async fn answer(root: &Root, index: &str, search: &Search) -> Result<Answer> {
+    let context = || format!("{index}: {search}");
+    let request = parse_search(search.body.to_string().as_bytes(), &Limits::default());
+    let mut request = request.with_context(context)?;
+    request.named_scores = search.scores_names;
+    let response = node::run_search(root, index, &request).await;
+    let response = response.with_context(context)?;
+    ensure!(response.shards.failures.is_empty(), "{}", context());
+    Ok(told(&response))
+}
+
+/// Draws a search.
+pub(crate) fn draw(random: &mut Random) -> Search {
     let mut body = json!({
         "query": query(random, 2),
         "size": pick(random, &[1, 3, 10, 10, 40]),
@@ -140,7 +139,33 @@ fn draw(random: &mut Random) -> Value {
     if random.chance(1, 10) {
         body["post_filter"] = json!({"range": {"number": {"gte": random.below(100) as i64 - 60}}});
     }
-    body
+    if random.chance(1, 12) {
+        body["explain"] = json!(true);
+    }
+    let is_named = random.chance(1, 6);
+    if is_named {
+        body["query"] = named(random);
+    }
+    Search {
+        body,
+        scores_names: is_named && random.chance(2, 3),
+    }
+}
+
+/// Queries of which hits tell that they match them: scored, and as filters.
+fn named(random: &mut Random) -> Value {
+    let least = random.below(60) as i64 - 40;
+    json!({"bool": {
+        "should": [
+            {"bool": {"must": query(random, 1), "_name": "any", "boost": 1.5}},
+            {"match": {field(random): {"query": words(random, 2), "_name": "words"}}},
+        ],
+        "filter": {"bool": {"should": [
+            {"range": {"number": {"gte": least, "_name": "number"}}},
+            {"bool": {"must": {"term": {"tag": "t1"}}, "_name": "tag"}},
+        ]}},
+        "boost": pick(random, &[1, 3]),
+    }})
 }
 
 pub(crate) fn pick<T: Clone>(random: &mut Random, choices: &[T]) -> T {
@@ -167,8 +192,8 @@ pub(crate) fn beginning(random: &mut Random) -> String {
 }
 
 fn query(random: &mut Random, depth: usize) -> Value {
-    match random.below(16) {
-        10..=15 => wide::query(random),
+    match random.below(18) {
+        10..=17 => wide::query(random),
         0 => sloppy(random),
         1 => last_prefix(random),
         2 => fuzzy(random),
@@ -278,8 +303,9 @@ fn sort(random: &mut Random) -> Value {
 
 fn aggregations(random: &mut Random) -> Value {
     let figures = json!({"figures": {"stats": {"field": "number"}}});
-    let one = match random.below(20) {
+    let one = match random.below(28) {
         9..=19 => wide::aggregation(random),
+        20..=27 => buckets::aggregation(random),
         0 => json!({"terms": {"field": "tag", "size": pick(random, &[2, 10])}, "aggs": figures}),
         1 => {
             json!({"histogram": {"field": "number", "interval": pick(random, &[7, 20])}, "aggs": figures})

@@ -10,6 +10,8 @@ const VOCABULARY: f64 = 300.0;
 /// Longest body by class; each class has a routing value, so the longest are 100 times the shortest
 /// of another shard.
 pub(crate) const LONGEST: [u64; 8] = [5, 7, 10, 14, 22, 40, 400, 500];
+/// The value of `set`: all documents have it, also those that were there before one says it.
+pub(crate) const CONSTANT: &str = "one";
 
 /// A step of the history. `class` decides the routing and never changes for an id.
 #[derive(Debug, Clone)]
@@ -60,13 +62,15 @@ impl Corpus {
             }
         }
         corpus.similarities = [draw_similarity(random), draw_similarity(random)];
-        for (field, similarity) in ["title", "body"].into_iter().zip(corpus.similarities) {
-            corpus.oracle.score_by(field, similarity);
+        let [of_titles, default] = corpus.similarities;
+        corpus.oracle.score_by("title", of_titles);
+        for field in ["body", "once", "often", "flat"] {
+            corpus.oracle.score_by(field, default);
         }
         corpus
     }
 
-    /// Returns the similarities that an index declares: `title` names its own, `body` none.
+    /// Returns the similarities that an index declares: `title` names its own, others none.
     pub(crate) fn similarity_settings(&self) -> Value {
         let declared = |Similarity { k1, b }| json!({"type": "BM25", "k1": k1, "b": b});
         let [title, body] = self.similarities.map(declared);
@@ -140,7 +144,7 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
         ("body_again", json!({"type": "text", "fielddata": true})),
         ("typed", json!({"type": "search_as_you_type"})),
         ("line", json!({"type": "wildcard"})),
-        ("wanted", json!({"type": "integer"})),
+        ("wanted", json!({"type": "integer", "store": true})),
         ("weight", json!({"type": "rank_feature"})),
         ("topics", json!({"type": "rank_features"})),
         ("at", json!({"type": "date"})),
@@ -155,6 +159,15 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
                 "text": {"type": "text"},
             }}),
         ),
+        ("once", json!({"type": "text", "index_options": "docs"})),
+        ("often", json!({"type": "text", "index_options": "freqs"})),
+        ("flat", json!({"type": "text", "norms": false})),
+        ("set", json!({"type": "constant_keyword"})),
+        ("home", json!({"type": "geo_point", "null_value": [15, 50]})),
+        (
+            "cost",
+            json!({"type": "rank_feature", "positive_score_impact": false}),
+        ),
     ] {
         declared.insert(name.to_owned(), field);
     }
@@ -162,14 +175,18 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
     json!({"dynamic": dynamic, "dynamic_templates": templates, "properties": declared})
 }
 
-fn fields() -> [(&'static str, FieldType); 4] {
+fn fields() -> [(&'static str, FieldType); 7] {
     let registry = AnalyzerRegistry::builtin();
-    let text = |name| FieldType::Text(registry.analyzer(name).expect("it is built in"));
+    let analyzer = |name| registry.analyzer(name).expect("it is built in");
     [
-        ("title", text("standard")),
-        ("body", text("english")),
+        ("title", FieldType::Text(analyzer("standard"))),
+        ("body", FieldType::Text(analyzer("english"))),
         ("tag", FieldType::Keyword),
         ("number", FieldType::Integer),
+        ("once", FieldType::TextOnce(analyzer("standard"))),
+        // Without positions: scored as any other, but without phrases.
+        ("often", FieldType::Text(analyzer("standard"))),
+        ("flat", FieldType::TextWithoutNorms(analyzer("standard"))),
     ]
 }
 
@@ -207,8 +224,12 @@ fn draw_source(random: &mut Random, class: usize) -> Value {
     if random.chance(7, 10) {
         let length = random.below(8);
         source["title"] = json!(text(random, length));
+        source["often"] = source["title"].clone();
     }
+    source["once"] = source["body"].clone();
+    source["flat"] = source["body"].clone();
     add_wide(random, &mut source);
+    add_late(random, &mut source);
     source
 }
 
@@ -228,9 +249,7 @@ fn add_wide(random: &mut Random, source: &mut Value) {
         source["at"] = json!(format!("2026-{month:02}-{day:02}"));
     }
     if random.chance(9, 10) {
-        let lat = 40.0 + random.below(2_000) as f64 / 100.0;
-        let lon = 5.0 + random.below(2_000) as f64 / 100.0;
-        source["place"] = json!({"lat": lat, "lon": lon});
+        source["place"] = draw_place(random);
     }
     source["address"] = json!(format!("10.0.0.{}", random.below(40)));
     let from = random.below(50);
@@ -244,6 +263,30 @@ fn add_wide(random: &mut Random, source: &mut Value) {
         json!({"name": format!("p{}", random.below(4)), "text": text(random, length)})
     });
     source["parts"] = parts.collect();
+}
+
+/// Adds values that stand for others or need not be said, and several where mostly is one.
+fn add_late(random: &mut Random, source: &mut Value) {
+    if random.chance(1, 3) {
+        source["set"] = json!(CONSTANT);
+    }
+    match random.below(5) {
+        0 => source["home"] = Value::Null,
+        1 => source["home"] = json!([null, draw_place(random)]),
+        2 | 3 => source["home"] = draw_place(random),
+        _ => {}
+    }
+    source["cost"] = json!(1 + random.below(30));
+    if random.chance(1, 5) {
+        let from = random.below(5);
+        source["span"] = json!([source["span"], {"gte": from, "lte": from + 2}]);
+    }
+}
+
+fn draw_place(random: &mut Random) -> Value {
+    let lat = 40.0 + random.below(2_000) as f64 / 100.0;
+    let lon = 5.0 + random.below(2_000) as f64 / 100.0;
+    json!({"lat": lat, "lon": lon})
 }
 
 /// Returns a text of `length` words. Words come again where they stand, as in real text.

@@ -2,18 +2,22 @@
 //!
 //! A history of puts, updates, deletes and duplicates is played into indices of 1, 3 and 8 shards,
 //! merged to one segment, left in several, or merged half way; each index has its fields from the start, or
-//! documents bring some or all of them, and scores text by k1 and b that are drawn. Routing sends long documents to other
-//! shards than short ones, where ordinary collections would hide the faults. Every query must give
-//! the oracle's ids, order, scores (to the bit) and totals in every index; over the network too, from
-//! any copy, and when a leaf is lost. Real collections are compared with one shard of one process.
+//! documents bring some or all of them, and scores text by k1 and b that are drawn. Of some texts words count
+//! once, or the length does not count. Routing sends long documents to other shards than short ones, where
+//! ordinary collections would hide the faults. Every query must give the oracle's ids, order, scores (to the
+//! bit) and totals in every index; over the network too, from any copy, and when a leaf is lost. Real
+//! collections are compared with one shard of one process.
 
 mod alike;
+mod buckets;
 mod collections;
 mod corpus;
 mod layout;
 mod network;
 mod queries;
 mod skipping;
+mod told;
+mod vectors;
 mod wide;
 
 use anyhow::{Result, anyhow, ensure};

@@ -1,19 +1,21 @@
 //! The same over the network: any copy gives the oracle's answer, and so does what is left when a leaf
-//! is lost.
+//! is lost. What the oracle does not know is answered as by one shard of one process.
 
 use anyhow::{Result, ensure};
 use gleaner_datasets::Random;
 use gleaner_root::RootOptions;
 use gleaner_testkit::proxy::Fault;
-use gleaner_testkit::{Cluster, run};
+use gleaner_testkit::{Cluster, Node, run};
 use serde_json::json;
 
 use crate::corpus::{Corpus, draw_mapping};
-use crate::layout::SPREAD;
-use crate::{NUM_STEPS, compare_one, draw};
+use crate::layout::{LAYOUTS, SPREAD};
+use crate::{NUM_STEPS, alike, compare_one, draw};
 
 /// Queries put to clusters: reduced, and in full.
 const NUM_QUERIES: (usize, usize) = (200, 10_000);
+/// Searches that the oracle does not know.
+const NUM_SEARCHES: (usize, usize) = (50, 2_000);
 /// Different corpora, each on leaves of its own, that the queries are spread over.
 const NUM_CORPORA: (usize, usize) = (1, 4);
 const NUM_LEAVES: usize = 4;
@@ -32,6 +34,8 @@ async fn leaves_answer_as_the_oracle_does_and_go_on_without_one() -> Result<()> 
         let body = SPREAD.body(&corpus, &mapping);
         cluster.create(SPREAD.name, &body).await?;
         SPREAD.play(&cluster.root, &corpus).await?;
+        let node = Node::start().await?;
+        LAYOUTS[0].build(&node, &corpus, &mapping).await?;
         for at in 0..per_corpus {
             if at == per_corpus / 2 {
                 let lost = random.below(NUM_LEAVES as u64) as usize;
@@ -40,6 +44,10 @@ async fn leaves_answer_as_the_oracle_does_and_go_on_without_one() -> Result<()> 
             num_without += usize::from(at >= per_corpus / 2);
             let asked = draw(&mut random, &corpus.oracle);
             num_hits += compare_one((&cluster.root, SPREAD.name), &asked).await?;
+        }
+        let num_searches = run::sized(NUM_SEARCHES.0, NUM_SEARCHES.1) / num_corpora;
+        for _ in 0..num_searches {
+            num_hits += compare_alike(&cluster, &node, &mut random).await?;
         }
         let calls = cluster.leaves.iter().map(|leaf| leaf.slow.num_calls());
         ensure!(calls.clone().all(|calls| calls > 0), "every leaf is asked");
@@ -50,8 +58,23 @@ async fn leaves_answer_as_the_oracle_does_and_go_on_without_one() -> Result<()> 
         &json!({
             "queries": per_corpus * num_corpora,
             "without_a_leaf": num_without,
+            "searches": run::sized(NUM_SEARCHES.0, NUM_SEARCHES.1),
             "hits_compared": num_hits,
             "differences": 0,
         }),
     )
+}
+
+/// Puts a search that the oracle does not know to the cluster and to one shard of one process; returns how many
+/// hits were compared.
+async fn compare_alike(cluster: &Cluster, node: &Node, random: &mut Random) -> Result<usize> {
+    let search = alike::draw(random);
+    let expected = alike::answer(&node.root, LAYOUTS[0].name, &search).await?;
+    let found = alike::answer(&cluster.root, SPREAD.name, &search).await?;
+    ensure!(
+        found == expected,
+        "seed {}: {search}\n{found:?}\none shard: {expected:?}",
+        run::seed()
+    );
+    Ok(found.hits.len())
 }

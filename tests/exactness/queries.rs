@@ -7,7 +7,7 @@ use crate::corpus::word;
 
 /// Draws a query. Plain `match` comes most often, as it does in life.
 pub(crate) fn draw(random: &mut Random, oracle: &Oracle) -> Clause {
-    match random.below(14) {
+    match random.below(15) {
         0..=3 => matching(random),
         4 => phrase(random, oracle),
         5 => multi_match(random),
@@ -15,6 +15,7 @@ pub(crate) fn draw(random: &mut Random, oracle: &Oracle) -> Clause {
         7 => dis_max(random, oracle),
         8 => constant(random, oracle),
         9 if random.chance(1, 3) => Clause::All,
+        14 => boosted(random, terms_set),
         _ => compound(random, oracle, 2),
     }
 }
@@ -29,8 +30,17 @@ fn words(random: &mut Random, at_most: u64) -> String {
     words.join(" ")
 }
 
+/// A field of text with places.
 fn text_field(random: &mut Random) -> &'static str {
-    pick(random, &["body", "body", "title"])
+    pick(random, &["body", "body", "body", "title", "title", "flat"])
+}
+
+/// A field of text, of which places need not be known.
+fn word_field(random: &mut Random) -> &'static str {
+    match random.chance(3, 4) {
+        true => text_field(random),
+        false => pick(random, &["once", "often"]),
+    }
 }
 
 fn boosted(random: &mut Random, draw: fn(&mut Random) -> Clause) -> Clause {
@@ -50,11 +60,26 @@ fn term(random: &mut Random) -> Clause {
         return Clause::term("tag", &format!("t{}", random.below(6)));
     }
     // Some are not stemmed and then match nothing in `body`: that must agree too.
-    Clause::term(text_field(random), &word(random))
+    Clause::term(word_field(random), &word(random))
+}
+
+fn terms_set(random: &mut Random) -> Clause {
+    let (field, number) = (word_field(random), 1 + random.below(4));
+    let (field, terms) = match random.chance(1, 3) {
+        // Of whole values one at most.
+        true => ("tag", vec!["t1".to_owned(), "t2".to_owned()]),
+        false => (field, (0..number).map(|_| word(random)).collect()),
+    };
+    Clause::TermsSet {
+        field: field.to_owned(),
+        terms,
+        // Also more than there are.
+        minimum: random.below(number + 2) as usize,
+    }
 }
 
 fn matching(random: &mut Random) -> Clause {
-    let field = text_field(random).to_owned();
+    let field = word_field(random).to_owned();
     let operator = pick(random, &[Operator::Or, Operator::Or, Operator::And]);
     let may_ask = operator == Operator::Or && random.chance(1, 5);
     let minimum = may_ask.then(|| 1 + random.below(3) as usize);
@@ -98,8 +123,14 @@ fn multi_match(random: &mut Random) -> Clause {
         random,
         &[Combine::BestFields, Combine::MostFields, Combine::Phrase],
     );
+    let other = match combine {
+        Combine::Phrase => text_field(random),
+        _ => word_field(random),
+    };
+    // A field counts once.
+    let other = if other == "title" { "body" } else { other };
     Clause::MultiMatch {
-        fields: vec![("title".to_owned(), factor), ("body".to_owned(), 1.0)],
+        fields: vec![("title".to_owned(), factor), (other.to_owned(), 1.0)],
         text: words(random, 3),
         combine,
     }

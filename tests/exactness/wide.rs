@@ -5,11 +5,11 @@ use gleaner_datasets::Random;
 use serde_json::{Value, json};
 
 use crate::alike::{beginning, field, pick, words};
-use crate::corpus::word;
+use crate::corpus::{CONSTANT, word};
 
 /// Draws a query.
 pub(crate) fn query(random: &mut Random) -> Value {
-    match random.below(13) {
+    match random.below(16) {
         0 => json!({"intervals": {field(random): intervals(random, 2)}}),
         1 => spans(random),
         2 => json!({"combined_fields": {
@@ -31,10 +31,7 @@ pub(crate) fn query(random: &mut Random) -> Value {
             "max_query_terms": pick(random, &[2, 25]),
             "minimum_should_match": pick(random, &["1", "30%"]),
         }}),
-        5 => json!({"terms_set": {"body": {
-            "terms": [word(random), word(random), word(random)],
-            "minimum_should_match_field": "wanted",
-        }}}),
+        5 => terms_set(random),
         6 => function(random),
         7 => json!({"distance_feature": match random.chance(1, 2) {
             true => json!({"field": "at", "origin": "2026-01-15", "pivot": pick(random, &["1d", "30d"])}),
@@ -44,9 +41,7 @@ pub(crate) fn query(random: &mut Random) -> Value {
             "field": pick(random, &["weight", "topics.sport", "topics.all"]),
             "saturation": pick(random, &[json!({"pivot": 7}), json!({})]),
         }}),
-        9 => {
-            json!({"geo_distance": {"distance": pick(random, &["100km", "900km"]), "place": point(random)}})
-        }
+        9 => places(random),
         10 => json!({"multi_match": {
             "query": format!("{} {}", word(random), beginning(random)),
             "type": "bool_prefix",
@@ -58,6 +53,18 @@ pub(crate) fn query(random: &mut Random) -> Value {
                 {"term": {"parts.name": pick(random, &["p0", "p3"])}},
             ],
         }}),
+        13 => words_alone(random),
+        14 => unsaid(random),
+        15 => {
+            let curves = [
+                json!({"linear": {}}),
+                json!({"saturation": {}}),
+                json!({"sigmoid": {"pivot": 5, "exponent": 0.6}}),
+            ];
+            let mut feature = pick(random, &curves);
+            feature["field"] = json!("cost");
+            json!({ "rank_feature": feature })
+        }
         _ => json!({"bool": {
             "should": [
                 {"constant_score": {"filter": {"term": {"attrs.color": pick(random, &["red", "blue"])}}}},
@@ -71,8 +78,102 @@ pub(crate) fn query(random: &mut Random) -> Value {
     }
 }
 
+fn terms_set(random: &mut Random) -> Value {
+    let mut set = json!({"terms": [word(random), word(random), word(random)]});
+    match random.chance(1, 2) {
+        true => set["minimum_should_match_field"] = json!("wanted"),
+        false => {
+            let minimum = pick(random, &[json!(2), json!("50%"), json!(-1)]);
+            set["minimum_should_match"] = minimum;
+        }
+    }
+    json!({"terms_set": {pick(random, &["body", "once"]): set}})
+}
+
+/// Words of fields that know less of them than others do.
+fn words_alone(random: &mut Random) -> Value {
+    let name = pick(random, &["once", "often", "flat"]);
+    match random.below(4) {
+        0 => json!({"match": {name: {
+            "query": words(random, 3), "fuzziness": "AUTO", "max_expansions": 5,
+        }}}),
+        1 => json!({"combined_fields": {
+            "query": words(random, 3),
+            "fields": ["once", "flat^2"],
+        }}),
+        2 => {
+            let text = format!("{} {}", word(random), beginning(random));
+            json!({"match_bool_prefix": {name: text}})
+        }
+        _ => json!({"query_string": {
+            "query": format!("{} {}~1", word(random), word(random)),
+            "fields": ["once", "often^2", "flat"],
+        }}),
+    }
+}
+
+/// Values that documents have without saying them.
+fn unsaid(random: &mut Random) -> Value {
+    let filters = [
+        json!({"term": {"set": CONSTANT}}),
+        json!({"exists": {"field": "set"}}),
+        json!({"prefix": {"set": "o"}}),
+        json!({"bool": {"must_not": {"term": {"set": "two"}}}}),
+        json!({"exists": {"field": "home"}}),
+        json!({"geo_distance": {"distance": "1km", "home": [15, 50]}}),
+    ];
+    json!({"bool": {
+        "must": {"match": {field(random): words(random, 3)}},
+        "filter": pick(random, &filters),
+    }})
+}
+
+fn degrees(random: &mut Random) -> (f64, f64) {
+    let latitude = random.below(20) as f64 + 40.5;
+    (latitude, random.below(20) as f64 + 5.25)
+}
+
 fn point(random: &mut Random) -> Value {
-    json!({"lat": random.below(20) as f64 + 40.5, "lon": random.below(20) as f64 + 5.25})
+    let (latitude, longitude) = degrees(random);
+    json!({"lat": latitude, "lon": longitude})
+}
+
+/// Puts a point under `field`. Some are said to be beyond the earth, and brought back.
+fn add_point(random: &mut Random, field: &str, options: &mut Value) {
+    let (mut latitude, mut longitude) = degrees(random);
+    let method = pick(random, &["STRICT", "IGNORE_MALFORMED", "COERCE", "COERCE"]);
+    match (method, random.below(3)) {
+        ("COERCE", 0) => longitude += 360.0,
+        // Over the pole.
+        ("COERCE", 1) => (latitude, longitude) = (180.0 - latitude, longitude - 180.0),
+        _ => {}
+    }
+    options[field] = json!({"lat": latitude, "lon": longitude});
+    options["validation_method"] = json!(method);
+}
+
+/// What is near a point or in a box.
+fn places(random: &mut Random) -> Value {
+    let name = pick(random, &["place", "place", "home"]);
+    if random.chance(1, 3) {
+        let turn = pick(random, &[0.0, 360.0, -360.0]);
+        let corners = corners(random, turn);
+        return json!({"geo_bounding_box": {name: corners, "validation_method": "COERCE"}});
+    }
+    let mut options = json!({"distance": pick(random, &["100km", "900km"])});
+    add_point(random, name, &mut options);
+    json!({ "geo_distance": options })
+}
+
+/// Opposite corners of a box, `turn` degrees further east than they need be.
+pub(crate) fn corners(random: &mut Random, turn: f64) -> Value {
+    let (south, west) = degrees(random);
+    let north = south + 0.5 + random.below(8) as f64;
+    let east = west + 0.25 + random.below(10) as f64;
+    json!({
+        "top_left": {"lat": north, "lon": west + turn},
+        "bottom_right": {"lat": south, "lon": east + turn},
+    })
 }
 
 /// A word without its ending: few words begin with it, as prefixes in places may stand for 128 words at most.
@@ -85,7 +186,7 @@ fn stem(random: &mut Random) -> String {
 }
 
 fn intervals(random: &mut Random, depth: usize) -> Value {
-    match random.below(4) {
+    match random.below(5) {
         0 if depth > 0 => json!({"any_of": {
             "intervals": [intervals(random, depth - 1), intervals(random, depth - 1)],
         }}),
@@ -95,6 +196,10 @@ fn intervals(random: &mut Random, depth: usize) -> Value {
             "max_gaps": pick(random, &[-1, 0, 5]),
         }}),
         2 => json!({"prefix": {"prefix": stem(random)}}),
+        4 => {
+            let patterns = ["wob[0-9]k.*".to_owned(), format!("{}(s|ed)?", stem(random))];
+            json!({"regexp": {"pattern": pick(random, &patterns)}})
+        }
         _ => json!({"match": {
             "query": words(random, 2),
             "max_gaps": pick(random, &[-1, 0, 3]),
@@ -235,9 +340,10 @@ fn sample(random: &mut Random) -> Value {
 
 /// Draws an order by a distance.
 pub(crate) fn by_distance(random: &mut Random) -> Value {
-    json!([{"_geo_distance": {
-        "place": point(random),
+    let mut options = json!({
         "order": pick(random, &["asc", "desc"]),
         "unit": pick(random, &["m", "km"]),
-    }}, {"number": "asc"}])
+    });
+    add_point(random, "place", &mut options);
+    json!([{ "_geo_distance": options }, {"number": "asc"}])
 }

@@ -159,8 +159,8 @@ async fn check_shown(server: &Server) -> Result<()> {
     let caps = server.send(&Request::new("GET", path)).await?.ok()?;
     for (field, kind) in [
         ("who", "keyword"),
-        ("level", "constant_keyword"),
-        ("message", "wildcard"),
+        ("level", "keyword"),
+        ("message", "keyword"),
         ("text.length", "token_count"),
     ] {
         ensure!(caps["fields"][field][kind]["searchable"] == true, "{caps}");

@@ -85,6 +85,10 @@ async fn features_score_by_their_own_numbers() -> Result<()> {
             );
         }
     }
+    let linear = json!({"rank_feature": {"field": "costs.time", "linear": {}}});
+    let found_linear = found(&server, &linear).await?;
+    let expected = [("2".to_owned(), 0.5), ("1".to_owned(), 0.25)];
+    ensure!(found_linear == expected, "{found_linear:?}");
     let boosted = json!({"bool": {"must": {"match_all": {}}, "should": feature("topics.sport")}});
     let found = found(&server, &boosted).await?;
     ensure!(
@@ -181,6 +185,11 @@ async fn what_no_features_are_and_what_they_do_not_answer_is_refused() -> Result
             search,
             query(feature("topics")),
             "features of [rank_features] fields, not [rank_features]",
+        ),
+        (
+            search,
+            query(json!({"rank_feature": {"field": "costs.time", "log": {"scaling_factor": 2}}})),
+            "Cannot use the [log] function with a field that has a negative score impact",
         ),
         (
             search,

@@ -188,10 +188,32 @@ async fn terms_have_places_and_documents_need_not_be_there() -> Result<()> {
         (&json!(false), &json!("nobody"))
     );
     assert_eq!(docs[2]["error"]["type"], "index_not_found_exception");
-    let filter = json!({"filter": {"max_num_terms": 3}});
-    let refused = server
-        .send(&Request::json("POST", "/books/_termvectors/new", &filter))
-        .await?;
-    ensure!(refused.status == 400, "{}", refused.shown());
+    let told = &shown_of_doc(&server, &json!({"text": "fox fox dog"})).await?;
+    assert_eq!((&told["_version"], told.get("_id")), (&json!(0), None));
     Ok(())
+}
+
+/// Returns the terms of a document that is in no index, those that stand in it twice.
+async fn shown_of_doc(server: &Server, document: &Value) -> Result<Value> {
+    let body = json!({
+        "doc": document, "positions": false, "offsets": false,
+        "filter": {"min_term_freq": 2, "max_num_terms": 3},
+    });
+    let shown = send(server, "POST", "/books/_termvectors", &body).await?;
+    let vector = &shown["term_vectors"]["text"];
+    let terms = vector["terms"].as_object().map_or(0, serde_json::Map::len);
+    ensure!(terms == 1, "{shown}");
+    let (fox, holding) = (
+        &vector["terms"]["fox"],
+        (0..40).filter(|n| text(*n).contains("fox")),
+    );
+    // tf · (ln((N + 1) / (n + 1)) + 1).
+    let expected = 2.0 * ((41.0 / (holding.count() as f64 + 1.0)).ln() + 1.0);
+    let score = fox["score"].as_f64().unwrap_or_default();
+    ensure!(
+        (score - expected).abs() < 1e-5 && fox["term_freq"] == 2,
+        "{shown}"
+    );
+    ensure!(fox.get("doc_freq").is_none(), "{shown}");
+    Ok(shown)
 }

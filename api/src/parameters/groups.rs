@@ -9,7 +9,6 @@ pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
 pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
 pub(crate) const NO_PRE_FILTER: &str =
     "shards known not to match are left out without a round of their own";
-pub(crate) const NO_NAMED_QUERIES: &str = "named queries are returned by name, without scores";
 
 /// What every route takes.
 pub(crate) const COMMON: &[Parameter] = &[
@@ -104,6 +103,7 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::honoured("timeout").in_request(),
     Parameter::honoured("terminate_after").in_request(),
     Parameter::honoured("min_score").in_request(),
+    Parameter::honoured("include_named_queries_score").in_request(),
     Parameter::honoured("stats").in_request(),
     Parameter::honoured("stored_fields").in_request(),
     Parameter::honoured("docvalue_fields").in_request(),
@@ -122,7 +122,6 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::no_effect("cancel_after_time_interval", "`timeout` bounds a search"),
     Parameter::no_effect("phase_took", "`profile` shows the phases"),
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
-    Parameter::no_effect("include_named_queries_score", NO_NAMED_QUERIES),
     Parameter::refused("suggest_field", "suggest"),
     Parameter::refused("suggest_mode", "suggest"),
     Parameter::refused("suggest_size", "suggest"),

@@ -1,7 +1,7 @@
 //! One hit as the dialect writes it.
 
 use gleaner_model::NodeId;
-use gleaner_query::answer::{Explanation, Hit, InnerHitList};
+use gleaner_query::answer::{Explanation, Hit, InnerHitList, MatchedQuery};
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -62,12 +62,32 @@ pub(crate) struct HitBody<'a> {
     highlight: &'a IndexMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     sort: &'a [Value],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    matched_queries: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched_queries: Option<MatchedBody<'a>>,
     #[serde(rename = "_explanation", skip_serializing_if = "Option::is_none")]
     explanation: Option<&'a Explanation>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     inner_hits: IndexMap<&'a str, InnerHitsBody<'a>>,
+}
+
+/// Named queries that a hit matches: their names, or what each of them scores where that was asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MatchedBody<'a> {
+    Names(Vec<&'a str>),
+    Scores(IndexMap<&'a str, f32>),
+}
+
+impl<'a> MatchedBody<'a> {
+    fn new(matched: &'a [MatchedQuery]) -> Option<Self> {
+        let scored = |MatchedQuery { name, score }: &'a MatchedQuery| Some((&**name, (*score)?));
+        if matched.is_empty() {
+            return None;
+        }
+        let scores: Option<IndexMap<&str, f32>> = matched.iter().map(scored).collect();
+        let names = || matched.iter().map(|matched| &*matched.name).collect();
+        Some(scores.map_or_else(|| Self::Names(names()), Self::Scores))
+    }
 }
 
 /// Hits within a hit.
@@ -138,7 +158,7 @@ impl<'a> HitBody<'a> {
                 .num_sort_values
                 .unwrap_or(usize::MAX)
                 .min(hit.sort.len())],
-            matched_queries: &content.matched_queries,
+            matched_queries: MatchedBody::new(&content.matched_queries),
             explanation: content.explanation.as_ref(),
             inner_hits: hit
                 .inner_hits

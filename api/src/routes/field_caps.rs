@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use gleaner_model::mapping::{Codec, matches_pattern};
+use gleaner_model::mapping::{Codec, KeywordKind, matches_pattern};
 use gleaner_model::{Field, FieldKind, IndexMeta, Mapping};
 use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::json::{ObjectReader, scalar_text};
@@ -228,6 +228,17 @@ fn kind_of(field: &Field) -> Kind {
     }
 }
 
+/// Returns the name of the family that a type belongs to: of types that are searched alike.
+fn family_of(kind: &FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Keyword {
+            family: KeywordKind::Wildcard | KeywordKind::Constant(_) | KeywordKind::Unset,
+            ..
+        } => "keyword",
+        kind => kind.type_name(),
+    }
+}
+
 fn capability(field: &Field) -> Capability {
     let kind = &field.kind;
     let meta = field.declared.get("meta").and_then(Value::as_object);
@@ -241,7 +252,7 @@ fn capability(field: &Field) -> Capability {
         }
     );
     Capability {
-        type_name: kind.type_name(),
+        type_name: family_of(kind),
         is_searchable: !is_object && kind.is_searchable(),
         is_aggregatable: !is_object && (kind.has_column() || is_point),
         meta: meta

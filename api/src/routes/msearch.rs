@@ -18,7 +18,7 @@ use http::{HeaderMap, Method, header};
 use super::search::{self, check_search_type};
 use crate::cached::{MAX_KEPT_SEARCHES, PART_END, edition_list, head_of_all};
 use crate::error::ApiError;
-use crate::parameters::groups::{INDICES, NO_NAMED_QUERIES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
+use crate::parameters::groups::{INDICES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
 use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::{Buffer, Reply};
@@ -32,11 +32,11 @@ const MSEARCH: &[Parameter] = &[
     Parameter::honoured("typed_keys").in_form(),
     Parameter::honoured("rest_total_hits_as_int").in_form(),
     Parameter::honoured("search_type").neutral(),
+    Parameter::honoured("include_named_queries_score").in_request(),
     Parameter::honoured("routing").in_request(),
     Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
     Parameter::no_effect("pre_filter_shard_size", NO_PRE_FILTER),
     Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
-    Parameter::no_effect("include_named_queries_score", NO_NAMED_QUERIES),
 ];
 
 pub(super) static ROUTES: &[Route] = &[Route {

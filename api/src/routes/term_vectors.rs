@@ -139,13 +139,10 @@ async fn vectors(
     let is_found = is_artificial || found.document.is_some();
     let mut shown = json!({"_index": found.index});
     if !is_artificial {
-        let version = found
-            .document
-            .as_ref()
-            .map_or(0, |document| document.version.0);
         shown["_id"] = wanted.request.get.id.as_str().into();
-        shown["_version"] = version.into();
     }
+    let read = found.document.as_ref();
+    shown["_version"] = read.map_or(0, |document| document.version.0).into();
     shown["found"] = is_found.into();
     shown["took"] = (began.elapsed().as_millis() as u64).into();
     if is_found {
@@ -216,10 +213,19 @@ fn field(vector: &FieldVector, numbers: &Numbers<'_>, wanted: &DocumentRequest) 
                 .map(|place| token(*place, &offsets, wanted.tokens));
             object.insert("tokens".to_owned(), tokens.collect());
         }
+        if let Some(score) = vector.scores.get(term) {
+            object.insert("score".to_owned(), float(*score));
+        }
         (term.clone(), Value::Object(object))
     });
     shown.insert("terms".to_owned(), Value::Object(terms.collect()));
     Value::Object(shown)
+}
+
+/// Returns a number with the fewest digits that distinguish it from other floats.
+fn float(number: f32) -> Value {
+    let short = number.to_string().parse::<f64>();
+    Value::from(short.unwrap_or(f64::from(number)))
 }
 
 fn token(place: TermPlace, offsets: &Offsets, form: TokenForm) -> Value {

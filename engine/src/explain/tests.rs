@@ -4,7 +4,10 @@ use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::Explanation;
-use gleaner_query::resolved::{Blend, Clause, Scalar, ShardQuery, StatisticsRequest};
+use gleaner_query::dsl::{BoostMode, ScoreMode};
+use gleaner_query::resolved::{
+    Blend, Clause, Function, FunctionScore, Scalar, ShardQuery, StatisticsRequest, WeightedFunction,
+};
 use serde_json::json;
 
 use super::*;
@@ -244,6 +247,50 @@ fn a_boolean_is_explained_as_a_term_without_lengths() {
     assert_eq!(boost.value.to_bits(), 1.0_f32.to_bits());
     let expected = 2.0_f64.ln() as f32;
     assert_eq!(explanation.value.to_bits(), expected.to_bits());
+}
+
+#[test]
+fn scores_by_functions_are_explained_as_products_of_what_they_give() {
+    let view = view();
+    let by = |weight| WeightedFunction {
+        weight,
+        function: Function::One,
+    };
+    let scored = |boost_mode| {
+        Clause::Functions(Box::new(FunctionScore {
+            query: Clause::Constant(Box::new(even())),
+            filters: vec![Clause::MatchAll, even()],
+            functions: vec![by(2.0), by(5.0)],
+            score_mode: ScoreMode::Sum,
+            boost_mode,
+            max_boost: f32::MAX,
+            min_score: None,
+        }))
+    };
+    let explained = |boost_mode| {
+        let query = query_of(&view, scored(boost_mode));
+        let id = DocumentId::parse("d4").expect("a good id");
+        let explained = of_document(&view, &id, &query, &Control::unlimited());
+        let explained = explained.expect("the index can be read");
+        explained.expect("it exists").explanation
+    };
+    let product = explained(BoostMode::Multiply);
+    assert_eq!(product.description, "function score, product of:");
+    let factor = &product.details[1];
+    assert_eq!((&*factor.description, factor.details.len()), ("min of:", 2));
+    let together = &factor.details[0];
+    assert_eq!(together.description, "function score, score mode [sum]");
+    let values: Vec<f32> = together.details.iter().map(|part| part.value).collect();
+    assert_eq!((values, together.value), (vec![2.0, 5.0], 7.0));
+    let filtered = &together.details[1];
+    assert_eq!(filtered.details[0].description, "match filter: even:true");
+    let weighted = &filtered.details[1];
+    assert_eq!(weighted.description, "product of:");
+    let parts: Vec<f32> = weighted.details.iter().map(|part| part.value).collect();
+    assert_eq!(parts, [1.0, 5.0]);
+    let replaced = explained(BoostMode::Replace);
+    assert_eq!((&*replaced.description, replaced.value), ("min of:", 7.0));
+    assert_eq!(replaced.details, factor.details);
 }
 
 #[test]

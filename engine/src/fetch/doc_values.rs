@@ -1,6 +1,5 @@
 //! `docvalue_fields`: values as the columns hold them, ascending.
 
-use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, FieldPath};
@@ -14,13 +13,12 @@ use serde_json::Value;
 
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
-use crate::schema::FieldHandle;
 use crate::view::{View, split_place};
 
 /// Fields to read, with their formats.
 pub(super) struct Plan<'v> {
     view: &'v View,
-    fields: Vec<(FieldPath, Cow<'v, FieldHandle>, Format)>,
+    fields: Vec<(FieldPath, Format)>,
     /// The columns of the segment that was read last, beside `fields`.
     opened: Option<(u32, Vec<Option<DocValues>>)>,
 }
@@ -104,10 +102,8 @@ impl<'v> Plan<'v> {
                         "does not support custom formats",
                     ));
                 }
-                if let Some(handle) = view.values(path.as_str()) {
-                    let format = Format::new(&field.kind, format.as_deref())?;
-                    fields.push((path, handle, format));
-                }
+                let format = Format::new(&field.kind, format.as_deref())?;
+                fields.push((path, format));
             }
         }
         Ok(Self {
@@ -128,7 +124,7 @@ impl<'v> Plan<'v> {
             Some((opened, columns)) if opened == ord => columns,
             _ => self.open(ord)?,
         };
-        for ((path, _, format), column) in self.fields.iter().zip(&columns) {
+        for ((path, format), column) in self.fields.iter().zip(&columns) {
             let Some(column) = column else { continue };
             let values = shown_values(column, doc, format)?;
             if !values.is_empty() {
@@ -143,10 +139,9 @@ impl<'v> Plan<'v> {
         let Some(segment) = self.view.segments().get(ord as usize) else {
             return Ok(Vec::new());
         };
-        let handles = self.fields.iter().map(|(_, handle, _)| handle);
-        handles
-            .map(|handle| DocValues::open(segment, handle.as_ref()))
-            .collect()
+        let paths = self.fields.iter().map(|(path, _)| path.as_str());
+        let columns = paths.map(|path| DocValues::of_path(self.view, segment, path));
+        columns.collect()
     }
 }
 

@@ -38,6 +38,8 @@ struct FieldPlan {
     /// Whether its numbers are of 32 bits or fewer.
     is_narrow: bool,
     shape: Shape,
+    /// The value that every document has, whether it says so or not.
+    constant: Option<String>,
 }
 
 /// What the values of a field are in `_source`.
@@ -258,11 +260,15 @@ impl FieldPlan {
             is_date: matches!(field.kind, FieldKind::Date { .. }),
             is_narrow,
             shape: Shape::Plain,
+            constant: field.kind.constant().map(str::to_owned),
         }
     }
 
     /// Returns what is shown of an object, the paths of whose fields begin with `prefix`.
     fn shown_values(&self, object: &Value, prefix: &str) -> Vec<Value> {
+        if let Some(constant) = &self.constant {
+            return vec![Value::from(constant.as_str())];
+        }
         let paths = self.source_paths.iter();
         let paths = paths.filter_map(|path| path.as_str().strip_prefix(prefix));
         let values = paths.flat_map(|path| self.values(object, path));

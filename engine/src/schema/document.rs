@@ -8,7 +8,10 @@ use gleaner_analysis::{Analyzer, AnalyzerRegistry};
 use gleaner_document::{DocumentError, DocumentParser, FieldValue, WalkOutcome};
 use gleaner_model::hash::tie_break_hash;
 use gleaner_model::mapping::KEY_END;
-use gleaner_model::{DocumentId, FieldKind, Mapping, MappingVersion, PrimaryTerm, SeqNo, Version};
+use gleaner_model::{
+    DocumentId, Field, FieldKind, Mapping, MappingVersion, PrimaryTerm, SeqNo, Version,
+};
+use gleaner_query::mapping::has_frequencies;
 use tantivy::TantivyDocument;
 use tantivy::schema::{Field as Column, OwnedValue};
 
@@ -56,8 +59,6 @@ pub struct DocumentBuilder {
     newest: MappingVersion,
     /// By number of the field; `None` for what is not analysed.
     analyzers: Vec<Option<Analyzer>>,
-    /// Values that every document has, by node.
-    constants: Vec<(u32, String)>,
 }
 
 /// Where the values of a field go.
@@ -72,6 +73,8 @@ struct Target {
     keys: Option<Column>,
     /// Where the tokens of its values go.
     tokens: Option<Column>,
+    /// Whether each token of its values is indexed once, however often it stands there.
+    is_once: bool,
     /// Whether the column keeps anything at all.
     is_kept: bool,
     /// Several values of a document stand in order in the column.
@@ -94,9 +97,10 @@ impl DocumentBuilder {
                 column: handle.column,
                 keys: keys_of(&fields, path, field.kind),
                 tokens: fields.tokens_of(handle.column).map(|tokens| tokens.column),
+                is_once: mapping.field(path).is_some_and(is_once),
                 ordinal: u64::from(field.ordinal),
                 listed: names::is_listed(field.kind).then_some(u64::from(field.ordinal)),
-                is_kept: field.kind.is_indexed() || field.kind.has_doc_values(),
+                is_kept: is_kept(field.kind),
                 is_sorted: !matches!(field.kind, FieldKind::Text { .. }),
                 since: mapping
                     .field(path)
@@ -104,10 +108,6 @@ impl DocumentBuilder {
             });
         }
         let analyzers = analyzers_of(&parser, analyzers);
-        let constants = parser
-            .fields()
-            .filter_map(|field| Some((field.number, field.constant?.to_owned())));
-        let constants = constants.collect();
         let since = targets.iter().flatten().map(|target| target.since);
         Self {
             newest: since.max().unwrap_or(MappingVersion(0)),
@@ -116,7 +116,6 @@ impl DocumentBuilder {
             fields,
             targets,
             analyzers,
-            constants,
         }
     }
 
@@ -153,7 +152,6 @@ impl DocumentBuilder {
             Some(prepared) => prepared.document,
             None => {
                 let mut found = self.parser.walk_leniently(source);
-                self.add_constants(&mut found);
                 if !is_of_all {
                     let has = |number: u32| self.has(number, identity.mapping);
                     found.values.retain(|(number, _)| has(*number));
@@ -172,22 +170,11 @@ impl DocumentBuilder {
     }
 
     /// Prepares the document that `source` is, of which all values are there.
-    fn prepare(&self, mut found: WalkOutcome<'_>, source: &[u8]) -> PreparedDocument {
-        self.add_constants(&mut found);
+    fn prepare(&self, found: WalkOutcome<'_>, source: &[u8]) -> PreparedDocument {
         PreparedDocument {
             document: self.filled(found, source),
             by: self.number,
         }
-    }
-
-    /// Adds the values that every document has; one that says them too has them once, as terms are.
-    fn add_constants(&self, found: &mut WalkOutcome<'_>) {
-        let constants = self.constants.iter();
-        let values = constants.map(|(number, value)| {
-            let value = FieldValue::Text(value.clone().into());
-            (*number, value)
-        });
-        found.values.extend(values);
     }
 
     /// Returns the document for the index with the values of `found`, and room for its source.
@@ -206,7 +193,7 @@ impl DocumentBuilder {
             let Some(target) = self.targets[*number as usize] else {
                 continue;
             };
-            if target.is_kept {
+            if target.is_kept && !target.is_once {
                 add(&mut document, target.column, value);
             }
             if let Some(keys) = target.keys {
@@ -228,14 +215,15 @@ impl DocumentBuilder {
         document
     }
 
-    /// Adds the tokens of text that is sorted and aggregated by them, each once and in order. Values of a field stand
-    /// together.
+    /// Adds the tokens of text that is sorted and aggregated by them, and of text whose tokens are not counted, each
+    /// once and in order. Values of a field stand together.
     fn add_tokens(&self, document: &mut TantivyDocument, values: &[(u32, FieldValue<'_>)]) {
         for run in values.chunk_by(|(a, _), (b, _)| a == b) {
             let target = run
                 .first()
                 .and_then(|(number, _)| self.targets[*number as usize]);
-            let Some(column) = target.and_then(|target| target.tokens) else {
+            let target = target.filter(|target| target.tokens.is_some() || target.is_once);
+            let Some(target) = target else {
                 continue;
             };
             let mut tokens = BTreeSet::new();
@@ -248,8 +236,13 @@ impl DocumentBuilder {
                     });
                 }
             }
-            for token in tokens {
-                document.add_text(column, token);
+            if target.is_once {
+                document.add_pre_tokenized_text(target.column, tokens::of_terms(&tokens));
+            }
+            if let Some(column) = target.tokens {
+                for token in tokens {
+                    document.add_text(column, token);
+                }
             }
         }
     }
@@ -360,6 +353,18 @@ fn total_order(a: &FieldValue<'_>, b: &FieldValue<'_>) -> std::cmp::Ordering {
         (FieldValue::Ip(a), FieldValue::Ip(b)) => a.cmp(b),
         _ => std::cmp::Ordering::Equal,
     }
+}
+
+/// Returns whether the column of a field keeps anything. The value of a constant is read from the mapping: every document
+/// has it, also those that were indexed before it was set.
+fn is_kept(kind: &FieldKind) -> bool {
+    (kind.is_indexed() || kind.has_doc_values()) && !kind.is_constant()
+}
+
+/// Returns whether a field indexes each of its tokens once: Lucene counts them so too where it keeps no frequencies.
+fn is_once(field: &Field) -> bool {
+    let is_indexed = matches!(field.kind, FieldKind::Text { index: true, .. });
+    is_indexed && !has_frequencies(&field.declared)
 }
 
 /// Returns the analyzer of each field; one for all fields that name it.

@@ -7,9 +7,11 @@
 //! takes no position beyond a bound, and values that would begin beyond `MAX_POSITION` are left out by
 //! who builds documents, with a `Ruler`.
 
+use std::collections::BTreeSet;
+
 use gleaner_analysis::{Analyzer, AnalyzerRegistry, Term, TokenBuffer};
 use gleaner_model::{FieldKind, Mapping};
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager};
+use tantivy::tokenizer::{PreTokenizedString, Token, TokenStream, Tokenizer, TokenizerManager};
 
 /// Name of the tokenizer that keeps a value whole.
 pub const WHOLE: &str = "raw";
@@ -77,6 +79,20 @@ fn last_position(num_bytes: usize) -> u32 {
 
 fn gap(analyzer: &Analyzer) -> u32 {
     analyzer.position_increment_gap().min(MAX_POSITION)
+}
+
+/// Returns terms as the tokens of a value, one after the other.
+pub(crate) fn of_terms(terms: &BTreeSet<String>) -> PreTokenizedString {
+    let token = |(position, term): (usize, &String)| Token {
+        position,
+        text: term.clone(),
+        position_length: 1,
+        ..Token::default()
+    };
+    PreTokenizedString {
+        text: String::new(),
+        tokens: terms.iter().enumerate().map(token).collect(),
+    }
 }
 
 /// Measures how many positions values take in their field.

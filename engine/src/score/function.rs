@@ -352,6 +352,9 @@ impl RandomSource {
         let Some(field) = field else {
             return Ok(Self::Identity(reader.fast_fields().u64(names::ID_HASH)?));
         };
+        if let Some(column) = scope.view.constant(field.as_str())? {
+            return Ok(Self::Terms(column));
+        }
         let handle = scope.view.field(field.as_str());
         let values = handle.map(|handle| DocValues::open_in(reader, handle));
         Ok(match values.transpose()?.flatten() {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use gleaner_engine::EngineError;
@@ -11,6 +10,7 @@ use gleaner_partial::control::{Ledger, MemoryAccount};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Document, Documents, GetCall};
 
+use crate::copy::counters::UnderWay;
 use crate::copy::registry::OpenCopy;
 use crate::copy::shard::Shard;
 use crate::fault::{copy_fault, evaluation_fault, job_fault};
@@ -28,12 +28,9 @@ impl Searcher {
             false => self.copies.copy(call.shard, call.remaining).await?,
         };
         let shard = copy.shard();
-        let num_documents = call.ids.len() as u64;
-        shard
-            .counters
-            .get
-            .fetch_add(num_documents, Ordering::Relaxed);
-        let until = Instant::now() + call.remaining;
+        let _running = UnderWay::begin(&shard.counters.gets_now);
+        let began = Instant::now();
+        let until = began + call.remaining;
         let ordered = match &copy {
             // Only where copies agree is there anything to wait for.
             OpenCopy::Primary(primary) if call.realtime && shard.driver().is_some() => {
@@ -74,6 +71,9 @@ impl Searcher {
             let read = ordered.max(newest_of(&found));
             driver.wait_to_tell(primary.term(), read, until).await?;
         }
+        let num_missing = found.iter().filter(|found| found.is_none()).count();
+        let counters = &shard.counters;
+        counters.add_gets(found.len(), num_missing, began.elapsed());
         let may_be_stale = was_stale || !call.realtime && copy.may_be_stale();
         Ok(Documents {
             found,

@@ -24,8 +24,9 @@ use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
 use rayon::prelude::*;
 
 use crate::LeafOptions;
+use crate::copy::counters::{Counters, UnderWay};
 use crate::copy::registry::CopyRegistry;
-use crate::copy::shard::{Counters, Shard};
+use crate::copy::shard::Shard;
 use crate::fault::{copy_fault, evaluation_fault, job_fault};
 use crate::read::pool::{Pool, PoolFault, caught};
 use crate::read::staleness::{copies_of, mark_stale};
@@ -108,6 +109,7 @@ impl Searcher {
             if let Some(wanted) = asked.at_least {
                 shard.shows(wanted, shown_by).await?;
             }
+            shard.take_constants(shown_by).await;
         }
         // Before the view is taken: it shows at least what the copy shows now.
         let was_stale = copy.may_be_stale();
@@ -234,6 +236,8 @@ impl Searcher {
         let (query, resources) = (call.query, self.resources());
         let is_brief = search::is_brief(&views, &query);
         let asked = readable.clone();
+        let counters = readable.iter().map(|copy| &copy.shard.counters);
+        let running = UnderWay::all(counters.map(|counters| &counters.queries_now));
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
             let (mut answers, busy) =
@@ -261,6 +265,7 @@ impl Searcher {
         };
         let took = started.elapsed();
         QUERY_SECONDS.record(took);
+        drop(running);
         for copy in readable {
             let counters = &copy.shard.counters;
             Counters::add(&counters.query, &counters.query_us, took);
@@ -304,6 +309,8 @@ impl Searcher {
                 return asked.into_iter().map(refused).collect();
             }
         };
+        let counters = targets.iter().flatten().map(|copy| &copy.shard.counters);
+        let running = UnderWay::all(counters.map(|counters| &counters.fetches_now));
         // What is fetched counts here until the answer has all of it.
         let counted = Arc::clone(&ledger);
         let fetch_one = move |(view, hits): &(Arc<View>, FetchHits), control: &Control| {
@@ -324,6 +331,7 @@ impl Searcher {
             };
             self.pool.run(deadline, all).await
         };
+        drop(running);
         for copy in targets.iter().flatten() {
             let counters = &copy.shard.counters;
             Counters::add(&counters.fetch, &counters.fetch_us, started.elapsed());
@@ -459,6 +467,7 @@ fn spec<'a>(what: &'a FetchWhat, ledger: &'a Ledger) -> FetchSpec<'a> {
         }),
         explain: what.explain.as_deref(),
         named: &what.named,
+        named_by: what.named_by.as_deref(),
         is_without_source: what.is_without_source,
         ledger: Some(ledger),
     }

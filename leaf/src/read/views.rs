@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gleaner_engine::View;
 use gleaner_query::answer::ViewId;
 use parking_lot::Mutex;
+
+use crate::copy::counters::Counters;
 
 /// How long a view outlives the deadline of the last search that named it: its winners are still fetched
 /// then, after a moment.
@@ -24,6 +27,40 @@ pub(crate) const MAX_HOLDERS: usize = 500;
 #[derive(Default)]
 pub(crate) struct Views {
     kept: Mutex<BTreeMap<ViewId, PinnedView>>,
+    ended: EndedHolders,
+}
+
+/// Figures of the scrolls and points in time of one shard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HolderStats {
+    /// Those that hold views.
+    pub(crate) num_open: u64,
+    /// Those that have ended since the copy was opened.
+    pub(crate) num_ended: u64,
+    /// How long these held views, together.
+    pub(crate) held: Duration,
+}
+
+/// What is counted of holders that have ended.
+#[derive(Default)]
+struct EndedHolders {
+    count: AtomicU64,
+    held_us: AtomicU64,
+}
+
+impl EndedHolders {
+    fn note(&self, holder: &Holder, now: Instant) {
+        let held = now
+            .min(holder.until)
+            .saturating_duration_since(holder.since);
+        Counters::add(&self.count, &self.held_us, held);
+    }
+}
+
+/// A scroll or a point in time.
+struct Holder {
+    since: Instant,
+    until: Instant,
 }
 
 struct PinnedView {
@@ -31,12 +68,14 @@ struct PinnedView {
     /// For searches under way, which nobody releases.
     phases_until: Instant,
     /// Scrolls and points in time that hold it, each with its own end.
-    holders: BTreeMap<u64, Instant>,
+    holders: BTreeMap<u64, Holder>,
 }
 
 impl PinnedView {
-    fn is_wanted(&mut self, now: Instant) -> bool {
-        self.holders.retain(|_, until| *until > now);
+    /// Forgets holders whose time is over; returns whether anybody is left.
+    fn is_wanted(&mut self, now: Instant, ended: &EndedHolders) -> bool {
+        let over = self.holders.extract_if(.., |_, holder| holder.until <= now);
+        over.for_each(|(_, holder)| ended.note(&holder, now));
         self.phases_until > now || !self.holders.is_empty()
     }
 }
@@ -55,13 +94,15 @@ impl Views {
     pub(crate) fn pin(&self, view: &Arc<View>, holder: u64, keep_alive: Duration) -> bool {
         let now = Instant::now();
         let mut kept = self.kept.lock();
-        kept.retain(|_, kept| kept.is_wanted(now));
+        kept.retain(|_, kept| kept.is_wanted(now, &self.ended));
         if kept.values().map(|kept| kept.holders.len()).sum::<usize>() >= MAX_HOLDERS {
             return false;
         }
-        entry(&mut kept, view, now)
-            .holders
-            .insert(holder, now + keep_alive);
+        let times = Holder {
+            since: now,
+            until: now + keep_alive,
+        };
+        entry(&mut kept, view, now).holders.insert(holder, times);
         true
     }
 
@@ -79,12 +120,12 @@ impl Views {
     pub(crate) fn renew(&self, id: ViewId, holder: u64, keep_alive: Duration) -> bool {
         let now = Instant::now();
         let mut kept = self.kept.lock();
-        let until = kept
+        let found = kept
             .get_mut(&id)
             .and_then(|kept| kept.holders.get_mut(&holder));
-        match until.filter(|until| **until > now) {
-            Some(until) => {
-                *until = (now + keep_alive).max(*until);
+        match found.filter(|holder| holder.until > now) {
+            Some(holder) => {
+                holder.until = (now + keep_alive).max(holder.until);
                 true
             }
             None => false,
@@ -98,11 +139,12 @@ impl Views {
         let Some(entry) = kept.get_mut(&id) else {
             return false;
         };
-        let was_held = entry
-            .holders
-            .remove(&holder)
-            .is_some_and(|until| until > now);
-        if !entry.is_wanted(now) {
+        let released = entry.holders.remove(&holder);
+        if let Some(holder) = &released {
+            self.ended.note(holder, now);
+        }
+        let was_held = released.is_some_and(|holder| holder.until > now);
+        if !entry.is_wanted(now, &self.ended) {
             kept.remove(&id);
         }
         was_held
@@ -114,7 +156,18 @@ impl Views {
     }
 
     fn expire_at(&self, now: Instant) {
-        self.kept.lock().retain(|_, kept| kept.is_wanted(now));
+        let mut kept = self.kept.lock();
+        kept.retain(|_, kept| kept.is_wanted(now, &self.ended));
+    }
+
+    /// Returns the figures of scrolls and points in time.
+    pub(crate) fn holder_stats(&self) -> HolderStats {
+        let kept = self.kept.lock();
+        HolderStats {
+            num_open: kept.values().map(|kept| kept.holders.len() as u64).sum(),
+            num_ended: self.ended.count.load(Ordering::Relaxed),
+            held: Duration::from_micros(self.ended.held_us.load(Ordering::Relaxed)),
+        }
     }
 }
 
@@ -181,8 +234,14 @@ mod tests {
         assert!(!views.release(view.id(), 1), "only once");
         assert!(views.renew(view.id(), 2, MINUTE));
         assert!(!views.renew(view.id(), 3, MINUTE), "never pinned");
+        let stats = |views: &Views| {
+            let stats = views.holder_stats();
+            (stats.num_open, stats.num_ended)
+        };
+        assert_eq!(stats(&views), (1, 1));
         assert!(views.release(view.id(), 2));
         assert!(views.find(view.id(), soon()).is_none());
+        assert_eq!(stats(&views), (0, 2));
     }
 
     #[test]

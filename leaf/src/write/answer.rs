@@ -30,12 +30,21 @@ pub(super) fn answer_of(
     })
 }
 
+/// A call, as far as it is counted.
+#[derive(Clone, Copy)]
+pub(super) struct SentCall {
+    /// Of its items, as they were sent.
+    pub(super) bytes: usize,
+    pub(super) began: Instant,
+}
+
 /// Counts what a call came to; one that the shard did not take is none.
-pub(super) fn count(shard: &Shard, answer: &Result<WriteAnswer, LeafFault>, started: Instant) {
+pub(super) fn count(shard: &Shard, answer: &Result<WriteAnswer, LeafFault>, sent: SentCall) {
     let Ok(answer) = answer else {
         return;
     };
     let counters = &shard.counters;
+    let mut is_over = false;
     for item in &answer.items {
         let counter = match item.as_ref().map(|outcome| outcome.result) {
             Ok(WriteResult::Created | WriteResult::Updated) => &counters.index,
@@ -46,8 +55,13 @@ pub(super) fn count(shard: &Shard, answer: &Result<WriteAnswer, LeafFault>, star
             Err(_) => &counters.index_failed,
         };
         counter.fetch_add(1, Relaxed);
+        is_over = true;
+    }
+    if is_over {
+        counters.bulk.fetch_add(1, Relaxed);
+        counters.bulk_bytes.fetch_add(sent.bytes as u64, Relaxed);
     }
     counters
         .index_us
-        .fetch_add(started.elapsed().as_micros() as u64, Relaxed);
+        .fetch_add(sent.began.elapsed().as_micros() as u64, Relaxed);
 }

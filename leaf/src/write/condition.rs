@@ -18,6 +18,18 @@ pub(crate) struct KnownDocument {
     pub(crate) is_deleted: bool,
 }
 
+impl KnownDocument {
+    /// Returns what is known of a document that is there.
+    pub(crate) fn live(seq_no: SeqNo, term: PrimaryTerm, version: Version) -> Self {
+        Self {
+            seq_no,
+            term,
+            version,
+            is_deleted: false,
+        }
+    }
+}
+
 impl From<&Latest> for KnownDocument {
     fn from(latest: &Latest) -> Self {
         Self {

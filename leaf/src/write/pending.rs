@@ -18,9 +18,10 @@ use gleaner_proto::write::{WriteAction, WriteAnswer, WriteCall, WriteItem};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::answer::{answer_of, count};
+use super::answer::{SentCall, answer_of, count};
 use super::queue::Room;
 use super::{Primary, SMALL_BYTES, SMALL_ITEMS, WriteRequest};
+use crate::copy::counters::UnderWay;
 
 /// The calls of a shard that no task has taken yet. While there are any, a task is about to.
 #[derive(Default)]
@@ -109,6 +110,7 @@ impl Primary {
         call: WriteCall,
         bytes: usize,
     ) -> Result<WriteAnswer, LeafFault> {
+        let _running = UnderWay::begin(&self.shard.counters.writes_now);
         let room = self.shared.queue.enter(&self.room, bytes, call.remaining);
         let (reply, answer) = oneshot::channel();
         let write = PendingWrite {
@@ -161,13 +163,13 @@ impl Primary {
         request.bytes = calls.iter().map(|call| call.bytes).sum();
         for PendingWrite {
             call,
+            bytes,
             room,
             began,
             reply,
-            ..
         } in calls
         {
-            clients.push((call.items.len(), began, reply));
+            clients.push((call.items.len(), SentCall { bytes, began }, reply));
             items.extend(call.items);
             rooms.push(room);
         }
@@ -195,10 +197,10 @@ impl Primary {
             Err(fault) => Some(fault),
         };
         let mut outcomes = outcomes.into_iter();
-        for (num_items, began, reply) in clients {
+        for (num_items, sent, reply) in clients {
             let outcomes = outcomes.by_ref().take(num_items).collect();
             let answer = answer_of(outcomes, num_items, fault.as_ref());
-            count(&self.shard, &answer, began);
+            count(&self.shard, &answer, sent);
             drop(reply.send(answer));
         }
     }

@@ -1,7 +1,6 @@
 //! Making writes visible: refresh records in the log, and callers that wait for them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gleaner_model::{Generation, OperationKind, SeqNo};
@@ -9,6 +8,7 @@ use gleaner_proto::LeafFault;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Primary, WriteOrder};
+use crate::copy::counters::Counters;
 
 impl Primary {
     /// Makes every operation ordered before the call visible; returns what searches see then.
@@ -42,9 +42,11 @@ impl Primary {
         &self,
         order: OwnedMutexGuard<WriteOrder>,
     ) -> Result<Generation, LeafFault> {
+        let began = Instant::now();
         self.write_own(order, OperationKind::Refresh).await?;
         let shard = &self.shard;
-        shard.counters.refresh.fetch_add(1, Ordering::Relaxed);
+        let counters = &shard.counters;
+        Counters::add(&counters.refresh, &counters.refresh_us, began.elapsed());
         let generation = shard.engine().view().generation();
         let options = &self.node().options;
         let mut order = self.order.lock().await;

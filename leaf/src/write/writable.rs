@@ -39,12 +39,7 @@ pub(crate) trait VisibleDocuments {
 impl VisibleDocuments for Arc<View> {
     fn find_known(&self, id: &DocumentId) -> Result<Option<KnownDocument>, EngineError> {
         let found = self.find_version(id)?;
-        Ok(found.map(|found| KnownDocument {
-            seq_no: found.seq_no,
-            term: found.term,
-            version: found.version,
-            is_deleted: false,
-        }))
+        Ok(found.map(|found| KnownDocument::live(found.seq_no, found.term, found.version)))
     }
 
     fn find_document(
@@ -53,12 +48,7 @@ impl VisibleDocuments for Arc<View> {
     ) -> Result<Option<(KnownDocument, Content)>, EngineError> {
         let found = self.find(id)?;
         Ok(found.map(|found| {
-            let known = KnownDocument {
-                seq_no: found.seq_no,
-                term: found.term,
-                version: found.version,
-                is_deleted: false,
-            };
+            let known = KnownDocument::live(found.seq_no, found.term, found.version);
             let content = Content {
                 routing: found.routing,
                 source: found.source,

@@ -31,6 +31,8 @@ pub enum KeywordKind {
         /// Whether there is a column for each key.
         has_columns: bool,
     },
+    /// `constant_keyword` without a value: the first document that says one sets it for all documents.
+    Unset,
 }
 
 impl KeywordKind {
@@ -39,7 +41,7 @@ impl KeywordKind {
         match self {
             Self::Plain => "keyword",
             Self::Wildcard => "wildcard",
-            Self::Constant(_) => "constant_keyword",
+            Self::Constant(_) | Self::Unset => "constant_keyword",
             Self::Flattened { .. } | Self::Keyed { .. } => "flattened",
         }
     }
@@ -48,7 +50,7 @@ impl KeywordKind {
     pub fn is_scored(&self) -> bool {
         match self {
             Self::Plain | Self::Flattened { .. } | Self::Keyed { .. } => true,
-            Self::Wildcard | Self::Constant(_) => false,
+            Self::Wildcard | Self::Constant(_) | Self::Unset => false,
         }
     }
 

@@ -197,6 +197,38 @@ impl FieldKind {
         )
     }
 
+    /// Returns whether it is a `geo_point` field.
+    pub fn is_of_points(&self) -> bool {
+        let Self::Encoded { codec, .. } = self else {
+            return false;
+        };
+        *codec == Codec::GeoPoint
+    }
+
+    /// Returns the value of a `constant_keyword`, which every document has; `None` while nobody has said it.
+    pub fn constant(&self) -> Option<&str> {
+        match self {
+            Self::Keyword {
+                family: KeywordKind::Constant(value),
+                ..
+            } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it is a `constant_keyword`, with its value or without.
+    pub fn is_constant(&self) -> bool {
+        self.constant().is_some() || self.lacks_value()
+    }
+
+    /// Returns whether it is a `constant_keyword` of which no document has said the value yet.
+    pub fn lacks_value(&self) -> bool {
+        let Self::Keyword { family, .. } = self else {
+            return false;
+        };
+        *family == KeywordKind::Unset
+    }
+
     /// Returns whether it holds the values of a `flattened` field behind their keys: clients do not see it.
     pub fn is_keyed(&self) -> bool {
         let Self::Keyword { family, .. } = self else {

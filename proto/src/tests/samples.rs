@@ -28,7 +28,9 @@ use serde_json::json;
 pub(crate) use nodes::node_stats;
 
 use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
-use crate::read::{Document, Documents, ShardCounters, ShardPhase, ShardState, ShownGeneration};
+use crate::read::{
+    Document, Documents, ShardCounters, ShardGauges, ShardPhase, ShardState, ShownGeneration,
+};
 use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
 use crate::write::{
     Condition, Idempotency, Update, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem,
@@ -395,6 +397,11 @@ pub(crate) fn state() -> ShardState {
             index_total: 6,
             flush_total: 7,
             ..ShardCounters::default()
+        },
+        gauges: ShardGauges {
+            writes: 8,
+            copying: 9,
+            ..ShardGauges::default()
         },
         segments: vec![copies::segment()],
         recovery: Some(copies::recovery()),

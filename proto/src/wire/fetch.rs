@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::DocumentId;
-use gleaner_query::answer::FetchedHit;
+use gleaner_query::answer::{FetchedHit, MatchedQuery};
 use gleaner_query::resolved::{Clause, NamedClause};
 
 use super::field::{all, maybe, maybe_message, messages, millis, one};
@@ -87,6 +87,7 @@ impl Wire for FetchWhat {
             highlight,
             explain,
             named,
+            named_by,
             is_without_source,
         } = self;
         v1::FetchWhat {
@@ -95,6 +96,7 @@ impl Wire for FetchWhat {
             highlight: maybe_message(highlight.as_ref()),
             explain: explain.as_ref().map(|query| query.to_message()),
             named: messages(named),
+            named_by: named_by.as_ref().map(|query| query.to_message()),
             is_without_source: *is_without_source,
         }
     }
@@ -106,6 +108,7 @@ impl Wire for FetchWhat {
             highlight,
             explain,
             named,
+            named_by,
             is_without_source,
         } = message;
         Ok(Self {
@@ -114,6 +117,7 @@ impl Wire for FetchWhat {
             highlight: maybe(highlight)?,
             explain: maybe(explain)?.map(Arc::new),
             named: all(named)?,
+            named_by: maybe(named_by)?.map(Arc::new),
             is_without_source,
         })
     }
@@ -214,7 +218,8 @@ impl Wire for FetchedHit {
             highlight: highlight.collect(),
             explanation: maybe_message(explanation.as_ref()),
             ignored: ignored.clone(),
-            matched_queries: matched_queries.clone(),
+            matched_queries: matched_queries.iter().map(|m| m.name.clone()).collect(),
+            matched_scores: matched_queries.iter().filter_map(|m| m.score).collect(),
         }
     }
 
@@ -226,6 +231,7 @@ impl Wire for FetchedHit {
             explanation,
             ignored,
             matched_queries,
+            matched_scores,
         } = message;
         let Document {
             id,
@@ -241,6 +247,11 @@ impl Wire for FetchedHit {
         let highlight = highlight
             .into_iter()
             .map(|v1::FieldFragments { field, fragments }| (field, fragments));
+        let matched = matched_queries.into_iter().enumerate();
+        let matched = matched.map(|(at, name)| MatchedQuery {
+            name,
+            score: matched_scores.get(at).copied(),
+        });
         Ok(Self {
             id,
             routing,
@@ -249,7 +260,7 @@ impl Wire for FetchedHit {
             version,
             source,
             ignored,
-            matched_queries,
+            matched_queries: matched.collect(),
             fields: fields.collect::<Result<_, DecodeError>>()?,
             highlight: highlight.collect(),
             explanation: maybe(explanation)?,

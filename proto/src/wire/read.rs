@@ -10,7 +10,7 @@ use super::ids::{id_texts, ids};
 use super::{DecodeError, Wire, v1};
 use crate::read::{
     CopyRecovery, Document, Documents, GenerationsCall, GetCall, RecoverySource, SegmentState,
-    ShardCounters, ShardPhase, ShardState, ShownGeneration,
+    ShardCounters, ShardGauges, ShardPhase, ShardState, ShownGeneration,
 };
 use crate::search::{OpenViewsCall, PinnedView};
 
@@ -246,6 +246,7 @@ impl Wire for ShardState {
             store_bytes,
             log_bytes,
             counters,
+            gauges,
             is_primary,
             segments,
             recovery,
@@ -263,6 +264,7 @@ impl Wire for ShardState {
             store_bytes: *store_bytes,
             log_bytes: *log_bytes,
             counters: Some(counters.to_message()),
+            gauges: Some(gauges.to_message()),
             is_primary: *is_primary,
             segments: messages(segments),
             recovery: maybe_message(recovery.as_ref()),
@@ -283,6 +285,7 @@ impl Wire for ShardState {
             store_bytes,
             log_bytes,
             counters,
+            gauges,
             is_primary,
             segments,
             recovery,
@@ -300,6 +303,7 @@ impl Wire for ShardState {
             store_bytes,
             log_bytes,
             counters: one(counters, "ShardState.counters")?,
+            gauges: maybe(gauges)?.unwrap_or_default(),
             is_primary,
             segments: all(segments)?,
             recovery: maybe(recovery)?,
@@ -391,7 +395,13 @@ macro_rules! numbers {
 
 numbers!(
     ShardCounters: index_total, index_time_ms, index_failed, delete_total, noop_total, query_total,
-    query_time_ms, fetch_total, fetch_time_ms, get_total, refresh_total, flush_total
+    query_time_ms, fetch_total, fetch_time_ms, get_total, refresh_total, flush_total, get_missing,
+    get_us, get_missing_us, refresh_time_ms, flush_time_ms, flush_periodic, bulk_total, bulk_bytes,
+    merge_total, merge_documents, contexts_ended, contexts_time_ms
+);
+
+numbers!(
+    ShardGauges: writes, queries, fetches, gets, merges, merging_documents, contexts, writer_bytes, copying
 );
 
 numbers!(SegmentState: num_documents, num_deleted, store_bytes);

@@ -28,7 +28,7 @@ use crate::search::{
 };
 
 /// Version of the layout above; a change of it makes all keys others.
-const VERSION: &[u8] = b"gleaner answer 1";
+const VERSION: &[u8] = b"gleaner answer 2";
 
 /// A search as bytes that are equal where its answers are, however it was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ struct AnswerParts<'a> {
     highlight: Option<&'a Highlight>,
     version: bool,
     seq_no_primary_term: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    named_scores: bool,
     scatter: Scatter,
     indices_boost: &'a [(String, f32)],
 }
@@ -107,6 +109,7 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
         explain,
         version,
         seq_no_primary_term,
+        named_scores,
         profile,
         scatter,
         // A whole answer is the same, however long it was allowed to take.
@@ -160,6 +163,7 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
         highlight: highlight.as_ref(),
         version: *version,
         seq_no_primary_term: *seq_no_primary_term,
+        named_scores: *named_scores,
         scatter: *scatter,
         indices_boost,
     })

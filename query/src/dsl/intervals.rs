@@ -79,6 +79,8 @@ pub enum IntervalPatternKind {
     Prefix,
     /// They match a pattern of `*` and `?`.
     Wildcard,
+    /// They match a regular expression.
+    Regexp,
     /// They are within an edit distance.
     Fuzzy {
         /// The distance.

@@ -6,6 +6,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::MinimumShouldMatch;
+
 /// Where a value is looked up before a query is resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LookUp {
@@ -37,8 +39,17 @@ pub struct TermsSetQuery {
     pub field: String,
     /// Values as given.
     pub terms: Vec<Value>,
-    /// A field of numbers: how many of the values must match in its document, 1 at least.
-    pub minimum_should_match_field: String,
+    /// How many of the values must match, 1 at least.
+    pub minimum: SetMinimum,
     /// Factor on the score.
     pub boost: f32,
+}
+
+/// What says how many of several values must match.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum SetMinimum {
+    /// A field of numbers, for its document.
+    Field(String),
+    /// The query, for all documents.
+    Given(MinimumShouldMatch),
 }

@@ -196,6 +196,27 @@ pub fn parse_corner(value: &Value, corner: Corner) -> Result<GeoPoint, String> {
 /// # Errors
 /// As [`parse_point`].
 pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
+    let (latitude, longitude) = written_degrees(value, corner)?;
+    // What is no number is out too.
+    let is_in = |degrees: f64, most: f64| degrees.abs() <= most;
+    if !is_in(latitude, 90.0) {
+        return Err(format!(
+            "illegal latitude value [{latitude}] for a geo_point"
+        ));
+    }
+    if !is_in(longitude, 180.0) {
+        return Err(format!(
+            "illegal longitude value [{longitude}] for a geo_point"
+        ));
+    }
+    Ok((latitude, longitude))
+}
+
+/// As [`parse_degrees`], of points beyond the earth too.
+///
+/// # Errors
+/// Why it is no point.
+pub(super) fn written_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
     let refuse = || format!("failed to parse geo_point from [{value}]");
     let number = |value: &Value| match value {
         Value::String(text) => text.trim().parse().ok(),
@@ -207,7 +228,7 @@ pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String
             corner.of(&cell.ok_or_else(refuse)?)
         }
         Value::Object(parts) if parts.contains_key("coordinates") => {
-            return parse_degrees(&parts["coordinates"], corner);
+            return written_degrees(&parts["coordinates"], corner);
         }
         Value::Object(parts) => {
             let part = |key: &str| parts.get(key).and_then(number);
@@ -227,18 +248,6 @@ pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String
         Value::String(text) => of_text(text, corner).ok_or_else(refuse)?,
         _ => return Err(refuse()),
     };
-    // What is no number is out too.
-    let is_in = |degrees: f64, most: f64| degrees.abs() <= most;
-    if !is_in(latitude, 90.0) {
-        return Err(format!(
-            "illegal latitude value [{latitude}] for a geo_point"
-        ));
-    }
-    if !is_in(longitude, 180.0) {
-        return Err(format!(
-            "illegal longitude value [{longitude}] for a geo_point"
-        ));
-    }
     Ok((latitude, longitude))
 }
 

@@ -106,6 +106,7 @@ mod tests {
                 json!({"type": "constant_keyword", "value": "x"}),
                 "constant_keyword",
             ),
+            (json!({"type": "constant_keyword"}), "constant_keyword"),
             (
                 json!({"type": "token_count", "analyzer": "standard"}),
                 "token_count",
@@ -115,7 +116,6 @@ mod tests {
         }
         for field in [
             json!({"type": "wildcard", "doc_values": false}),
-            json!({"type": "constant_keyword"}),
             json!({"type": "token_count"}),
             json!({"type": "alias"}),
             json!({"type": "keyword", "fields": {"g": {"type": "alias", "path": "f"}}}),

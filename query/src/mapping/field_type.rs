@@ -13,6 +13,7 @@ use text::{completion, search_as_you_type, text};
 use super::parameters::Parameters;
 use super::{MappingRules, malformed};
 use crate::date::DateFormatter;
+use crate::encoded::parse_point;
 use crate::error::QueryError;
 
 /// Types of the dialect that we know and do not have.
@@ -118,8 +119,14 @@ fn encoded(type_name: &str, from: &mut Parameters) -> Result<FieldKind, QueryErr
         "geo_point" => {
             ignore_malformed = from.bool("ignore_malformed", false)?;
             from.only("ignore_z_value", "true")?;
-            if let Some(null_value) = from.string("null_value")? {
-                return Err(from.unsupported("null_value", &null_value));
+            // Kept as declared: documents are read by it.
+            if let Some(value) = from.any("null_value")
+                && let Err(reason) = parse_point(value)
+            {
+                return Err(malformed(format!(
+                    "Error parsing [null_value] on field [{}]: {reason}",
+                    from.path()
+                )));
             }
             Codec::GeoPoint
         }
@@ -186,15 +193,9 @@ fn wildcard(from: &mut Parameters) -> Result<FieldKind, QueryError> {
 }
 
 fn constant_keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
-    let value = from.string("value")?.ok_or_else(|| {
-        malformed(format!(
-            "[constant_keyword] field [{}] must be declared with its [value]: a value that the first \
-             document brings is not supported",
-            from.path()
-        ))
-    })?;
+    let value = from.string("value")?;
     Ok(FieldKind::Keyword {
-        family: KeywordKind::Constant(value),
+        family: value.map_or(KeywordKind::Unset, KeywordKind::Constant),
         ignore_above: None,
         normalizer: None,
         null_value: None,

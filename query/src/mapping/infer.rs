@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gleaner_model::mapping::KeywordKind;
 use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use serde_json::{Map, Value, json};
 
@@ -9,6 +10,7 @@ use super::properties::{self, Draft};
 use super::{MappingRules, check_limits, copies, malformed, merge, template, too_deep};
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
+use crate::json::scalar_text;
 
 /// Returns the mapping of version `since` that a document needs, or `None` when `mapping` already knows its
 /// fields. Each field that it adds came with that version. `mapping` may itself be of that version: documents
@@ -71,13 +73,13 @@ impl<'a> Inference<'a> {
         }
     }
 
+    fn field(&self, path: &str) -> Option<&Field> {
+        let found = self.found.get(path);
+        found.or_else(|| self.mapping.fields.get(path))
+    }
+
     fn kind(&self, path: &str) -> Option<&FieldKind> {
-        let field = self
-            .mapping
-            .fields
-            .get(path)
-            .or_else(|| self.found.get(path));
-        field.map(|field| &field.kind)
+        self.field(path).map(|field| &field.kind)
     }
 
     /// Looks at a value, and at everything inside it.
@@ -88,18 +90,30 @@ impl<'a> Inference<'a> {
             (Value::Object(entries), Some(FieldKind::Object { enabled: true, .. })) => {
                 self.visit_entries(path, entries)
             }
-            (_, Some(_)) => self.copy(path, value),
+            (_, Some(_)) => {
+                self.set_constant(path, value);
+                self.copy(path, value)
+            }
             (_, None) => self.introduce(path, value),
         }
     }
 
+    /// Makes a value that of a `constant_keyword` which has none: for all documents, those before it too.
+    fn set_constant(&mut self, path: &str, value: &Value) {
+        let field = self.field(path).filter(|field| field.kind.lacks_value());
+        let (Some(mut field), Some(text)) = (field.cloned(), scalar_text(value)) else {
+            return;
+        };
+        if let FieldKind::Keyword { family, .. } = &mut field.kind {
+            *family = KeywordKind::Constant(text.clone());
+        }
+        field.declared.insert("value".to_owned(), text.into());
+        self.found.insert(FieldPath::new(path), field);
+    }
+
     /// Adds what the value of a known field is copied to and the mapping lacks, as if it stood there.
     fn copy(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
-        let field = self
-            .mapping
-            .fields
-            .get(path)
-            .or_else(|| self.found.get(path));
+        let field = self.field(path);
         let targets = field.map_or_else(Vec::new, |field| field.copy_to.clone());
         for target in targets {
             if !value.is_object() && self.kind(target.as_str()).is_none() {
@@ -146,6 +160,7 @@ impl<'a> Inference<'a> {
             }
             _ => {
                 self.add_value(path, value)?;
+                self.set_constant(path, value);
                 self.copy(path, value)
             }
         }

@@ -99,8 +99,9 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
         new.push(("norms", has_norms(&draft.declared).to_string()));
     }
     let pairs = old.into_iter().zip(new);
+    let sets_value = field.kind.lacks_value();
     let conflicts: Vec<String> = pairs
-        .filter(|((_, old), (_, new))| old != new)
+        .filter(|((name, old), (_, new))| old != new && !(sets_value && *name == "value"))
         .map(|((name, old), (_, new))| {
             format!("\n\tCannot update parameter [{name}] from [{old}] to [{new}]")
         })
@@ -151,6 +152,20 @@ pub(crate) fn has_norms(declared: &Map<String, Value>) -> bool {
     declared.get("norms") != Some(&Value::Bool(false))
 }
 
+/// Does the index know where in a field its words stand?
+pub fn has_positions(declared: &Map<String, Value>) -> bool {
+    !matches!(index_options(declared), Some("docs" | "freqs"))
+}
+
+/// Does the index know how often a word stands in a field?
+pub fn has_frequencies(declared: &Map<String, Value>) -> bool {
+    index_options(declared) != Some("docs")
+}
+
+fn index_options(declared: &Map<String, Value>) -> Option<&str> {
+    declared.get("index_options").and_then(Value::as_str)
+}
+
 /// Returns the parameters that cannot change and are kept as they were declared, with their values as
 /// text.
 fn fixed_as_declared(
@@ -165,6 +180,14 @@ fn fixed_as_declared(
         ("store", is_stored(declared).to_string()),
         ("similarity", text("similarity", "null")),
     ];
+    if matches!(kind, FieldKind::Text { .. }) {
+        list.push(("index_options", text("index_options", "positions")));
+    }
+    if kind.is_of_points() {
+        let given = declared.get("null_value").filter(|value| !value.is_null());
+        let given = given.map_or_else(|| "null".to_owned(), Value::to_string);
+        list.push(("null_value", given));
+    }
     if *kind == FieldKind::Completion {
         list.extend([
             ("analyzer", text("analyzer", "simple")),
@@ -202,8 +225,10 @@ fn fixed(kind: &FieldKind) -> Vec<(&'static str, String)> {
             null_value,
             ..
         } => {
-            if let KeywordKind::Constant(value) = family {
-                list.push(("value", value.clone()));
+            match family {
+                KeywordKind::Constant(value) => list.push(("value", value.clone())),
+                KeywordKind::Unset => list.push(("value", shown(None))),
+                _ => {}
             }
             list.push(("normalizer", shown(normalizer.clone())));
             list.push(("null_value", shown(null_value.clone())));

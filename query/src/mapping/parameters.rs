@@ -105,6 +105,12 @@ impl<'a> Parameters<'a> {
         Ok(Some(text))
     }
 
+    /// Takes a value of any form; `null` is none.
+    pub(super) fn any(&mut self, key: &str) -> Option<&'a Value> {
+        self.accept(&[key]);
+        self.entries.get(key).filter(|value| !value.is_null())
+    }
+
     /// Reads a whole number ≥ 0.
     pub(super) fn count(&mut self, key: &str) -> Result<Option<u32>, QueryError> {
         let Some(text) = self.string(key)? else {

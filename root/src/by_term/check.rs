@@ -32,6 +32,7 @@ pub(super) fn check(
         (!is_by_score, "[sort] by anything but [_score]"),
         (request.search_after.is_some(), "[search_after]"),
         (request.terminate_after.is_some(), "[terminate_after]"),
+        (request.named_scores, "[include_named_queries_score]"),
         (is_pinned || page.after.is_some(), "[pit] or [scroll]"),
     ];
     if let Some((_, name)) = parts.iter().find(|(is_there, _)| *is_there) {

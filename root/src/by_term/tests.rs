@@ -22,16 +22,10 @@ use crate::{Root, RootError, SearchResponse};
 pub(super) fn planned(n: u8, mapping: &Value, query: &Value) -> IndexPlan {
     let meta = Arc::new(index(n, mapping));
     let query = parse_query(query, &limits()).expect("a good query");
-    let mut resolver = Resolver {
-        index: &meta,
-        analyzers: &AnalyzerRegistry::builtin(),
-        limits: &limits(),
-        now_ms: NOW_MS,
-        expansions: &mut Expansions::default(),
-        num_words: 0,
-        num_copied_bytes: 0,
-        named: Vec::new(),
-    };
+    let analyzers = AnalyzerRegistry::builtin();
+    let mut expansions = Expansions::default();
+    let limits = limits();
+    let mut resolver = Resolver::new(&meta, &analyzers, &limits, NOW_MS, &mut expansions);
     let query = resolver.resolve(&query).expect("it resolves");
     IndexPlan {
         shards: meta

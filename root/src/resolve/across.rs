@@ -5,7 +5,9 @@
 use gleaner_analysis::Token;
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
-use gleaner_query::dsl::{CombinedFieldsQuery, MultiMatchQuery, TermsSetQuery, TextOptions};
+use gleaner_query::dsl::{
+    CombinedFieldsQuery, MultiMatchQuery, SetMinimum, TermsSetQuery, TextOptions,
+};
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Blend, Clause};
 use serde_json::Value;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use super::fields::{SearchField, search_fields};
 use super::graph::{Stretch, TokenGraph};
 use super::text::{joined, plain, positions};
-use super::{Resolver, all_of, any_of, boosted};
+use super::{Resolver, all_of, any_of, boosted, required};
 
 /// Fields that one analyzer makes words for.
 struct FieldGroup {
@@ -134,37 +136,57 @@ impl Resolver<'_> {
     }
 
     pub(super) fn terms_set(&mut self, query: &TermsSetQuery) -> Result<Clause, QueryError> {
-        let minimum = FieldPath::new(query.minimum_should_match_field.as_str());
-        let known = self.mapping().field(minimum.as_str());
-        match known.map(|field| &field.kind) {
-            Some(FieldKind::Number {
-                number,
-                doc_values: true,
-                ..
-            }) if number.positive_score_impact().is_none() => {}
-            found => {
-                let reason = match found {
-                    None => format!("failed to find minimum_should_match field [{minimum}]"),
-                    Some(kind) => format!(
-                        "[minimum_should_match_field] must be a number with doc values, but [{minimum}] \
-                         is of type [{}]",
-                        kind.type_name()
-                    ),
-                };
-                return Err(QueryError::new(ErrorType::QueryShard, reason));
-            }
-        }
+        let minimum = match &query.minimum {
+            SetMinimum::Given(_) => None,
+            SetMinimum::Field(name) => Some(self.field_of_minimum(name)?),
+        };
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
         self.count_words(query.terms.len())?;
         let clauses = query.terms.iter();
         let clauses = clauses.map(|term| self.exact(&path, &field, term));
-        let clause = Clause::AtLeast {
-            clauses: clauses.collect::<Result<_, _>>()?,
-            field: minimum,
+        let clauses: Vec<Clause> = clauses.collect::<Result<_, _>>()?;
+        let clause = match (&query.minimum, minimum) {
+            (_, Some(field)) => Clause::AtLeast { clauses, field },
+            _ if clauses.is_empty() => Clause::MatchNone,
+            (SetMinimum::Given(minimum), None) => {
+                let minimum = required(minimum, clauses.len() as u32).max(1);
+                some_of(clauses, minimum)
+            }
+            (SetMinimum::Field(_), None) => Clause::MatchNone,
         };
         Ok(boosted(clause, query.boost))
+    }
+
+    /// Returns the field that says how many of several values must match.
+    fn field_of_minimum(&self, name: &str) -> Result<FieldPath, QueryError> {
+        let minimum = FieldPath::new(name);
+        let known = self.mapping().field(name);
+        let reason = match known.map(|field| &field.kind) {
+            Some(FieldKind::Number {
+                number,
+                doc_values: true,
+                ..
+            }) if number.positive_score_impact().is_none() => return Ok(minimum),
+            None => format!("failed to find minimum_should_match field [{minimum}]"),
+            Some(kind) => format!(
+                "[minimum_should_match_field] must be a number with doc values, but [{minimum}] is of type [{}]",
+                kind.type_name()
+            ),
+        };
+        Err(QueryError::new(ErrorType::QueryShard, reason))
+    }
+}
+
+/// Returns what matches where so many of `clauses` do.
+fn some_of(clauses: Vec<Clause>, minimum_should_match: u32) -> Clause {
+    Clause::Bool {
+        must: Vec::new(),
+        should: clauses,
+        filter: Vec::new(),
+        must_not: Vec::new(),
+        minimum_should_match,
     }
 }
 
@@ -199,7 +221,8 @@ fn is_grouped(field: &Field, options: &TextOptions) -> bool {
     match &field.kind {
         FieldKind::Text { .. } => true,
         FieldKind::Keyword { normalizer, .. } => {
-            normalizer.is_none() && options.fuzziness.is_none()
+            let is_constant = field.kind.is_constant();
+            normalizer.is_none() && options.fuzziness.is_none() && !is_constant
         }
         _ => false,
     }

@@ -5,7 +5,7 @@ use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
     BoostMode, DecayFunction, DistanceFeatureQuery, FeatureCurve, FilteredFunction,
-    FunctionScoreQuery, RankFeatureQuery, ScoreFunction, ScoreMode,
+    FunctionScoreQuery, Modifier, RankFeatureQuery, ScoreFunction, ScoreMode,
 };
 use gleaner_query::encoded::{parse_distance, parse_point};
 use gleaner_query::error::ErrorType;
@@ -222,12 +222,11 @@ impl Resolver<'_> {
         if is_root {
             return Err(no_feature(&field.kind));
         }
-        let is_negative = number.positive_score_impact() == Some(false);
-        let function = Function::Feature {
-            field: path.clone(),
-            curve: match is_negative {
-                true => of_reciprocals(query.curve)?,
-                false => query.curve,
+        let function = match number.positive_score_impact() {
+            Some(false) => of_reciprocals(path.clone(), query.curve)?,
+            _ => Function::Feature {
+                field: path.clone(),
+                curve: query.curve,
             },
         };
         Ok(scored_by(path, function, query.boost))
@@ -246,25 +245,36 @@ fn metres(value: &Value) -> Result<f64, QueryError> {
     parse_distance(&values::text_of(value)).map_err(QueryError::illegal)
 }
 
-/// Returns the curve of a feature of which smaller values score more: of 1 / v, and 1 / pivot.
-fn of_reciprocals(curve: FeatureCurve) -> Result<FeatureCurve, QueryError> {
-    match curve {
-        FeatureCurve::Saturation { pivot } => Ok(FeatureCurve::Sigmoid {
+/// Returns what a feature scores of which smaller values score more: the curve of 1 / v, and 1 / pivot.
+fn of_reciprocals(field: FieldPath, curve: FeatureCurve) -> Result<Function, QueryError> {
+    let curve = match curve {
+        FeatureCurve::Saturation { pivot } => FeatureCurve::Sigmoid {
             pivot,
             exponent: -1.0,
-        }),
-        FeatureCurve::Typical { exponent } => Ok(FeatureCurve::Typical {
+        },
+        FeatureCurve::Typical { exponent } => FeatureCurve::Typical {
             exponent: -exponent,
-        }),
-        FeatureCurve::Sigmoid { pivot, exponent } => Ok(FeatureCurve::Sigmoid {
+        },
+        FeatureCurve::Sigmoid { pivot, exponent } => FeatureCurve::Sigmoid {
             pivot,
             exponent: -exponent,
-        }),
-        FeatureCurve::Log { .. } | FeatureCurve::Linear => Err(QueryError::illegal(
-            "Cannot use the [log] function with a field that has a negative score impact as it would \
-             trigger negative scores",
-        )),
-    }
+        },
+        FeatureCurve::Linear => {
+            return Ok(Function::FieldValue {
+                field,
+                factor: 1.0,
+                modifier: Modifier::Reciprocal,
+                missing: None,
+            });
+        }
+        FeatureCurve::Log { .. } => {
+            return Err(QueryError::illegal(
+                "Cannot use the [log] function with a field that has a negative score impact as it would \
+                 trigger negative scores",
+            ));
+        }
+    };
+    Ok(Function::Feature { field, curve })
 }
 
 /// Returns the documents that have the field, scored by `function` alone times `factor`.

@@ -17,6 +17,7 @@ use gleaner_query::resolved::{
 
 use self::phrases::in_places;
 use super::graph::{Stretch, TokenGraph};
+use super::positions::check_places;
 use super::text::{edits, positions};
 use super::{Resolver, boosted};
 
@@ -157,6 +158,10 @@ impl Resolver<'_> {
                 pattern: text,
                 ignore_case,
             },
+            IntervalPatternKind::Regexp => {
+                let pattern = self.checked_regexp(text, ignore_case)?;
+                return self.expanded(&used_path, pattern, self.limits.clauses);
+            }
             IntervalPatternKind::Fuzzy {
                 fuzziness,
                 prefix_length,
@@ -220,7 +225,7 @@ pub(super) fn clause(field: FieldPath, source: IntervalSource, scoring: Interval
 /// Refuses fields whose words have no places.
 pub(super) fn check_text(what: &str, path: &FieldPath, field: &Field) -> Result<(), QueryError> {
     match &field.kind {
-        FieldKind::Text { .. } => Ok(()),
+        FieldKind::Text { .. } => check_places(what, path, field),
         other => Err(QueryError::illegal(format!(
             "Can only use {what} queries on text fields - not on [{path}] which is of type [{}]",
             other.type_name()

@@ -85,7 +85,7 @@ impl Resolver<'_> {
                 field.kind,
                 FieldKind::Text { .. } | FieldKind::Keyword { .. }
             );
-            if is_words && field.kind.is_indexed() {
+            if is_words && field.kind.is_indexed() && !field.kind.is_constant() {
                 fields.push(LikeField {
                     path: searched.path,
                     field: field.clone(),

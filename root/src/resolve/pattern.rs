@@ -162,7 +162,12 @@ impl Resolver<'_> {
         (is_brought && is_kept).then(|| Clause::Constant(Box::new(term())))
     }
 
-    fn checked_regexp(&self, expression: String, ignore_case: bool) -> Result<Pattern, QueryError> {
+    /// Returns a regular expression, unless it is longer than the index allows.
+    pub(super) fn checked_regexp(
+        &self,
+        expression: String,
+        ignore_case: bool,
+    ) -> Result<Pattern, QueryError> {
         let limit = self.index.settings.max_regex_length;
         if expression.chars().count() > limit {
             return Err(QueryError::illegal(format!(
@@ -188,6 +193,18 @@ fn not_text(kind: PatternKind, field: &str, type_name: &str) -> QueryError {
             kind.name()
         ),
     )
+}
+
+/// Returns the pattern that only `text` is like.
+pub(super) fn escape_wildcard(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// Which kind of pattern a clause holds.

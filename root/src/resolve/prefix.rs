@@ -9,6 +9,7 @@ use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
 use serde_json::Value;
 
 use super::graph::TokenGraph;
+use super::positions::{check_words, placeless};
 use super::text::{Position, joined, phrase, plain, positions, term_of, zero_terms};
 use super::{Resolver, any_of, boosted, values};
 
@@ -44,8 +45,10 @@ impl Resolver<'_> {
             return Ok(boosted(prefix(&path, start), query.boost));
         };
         if let Some(graph) = TokenGraph::of(&tokens) {
-            let clauses = self.graph_bool_prefix(&path, &graph, &query.options)?;
-            return Ok(boosted(joined(clauses, &query.options), query.boost));
+            let options = placeless(&field, &query.options);
+            let clauses = self.graph_bool_prefix(&path, &graph, &options)?;
+            let clause = joined(clauses, &query.options);
+            return Ok(boosted(clause, query.boost));
         }
         let is_prefix = match rule {
             LastWord::Always => true,
@@ -86,6 +89,7 @@ impl Resolver<'_> {
             ));
         }
         let tokens = self.phrase_tokens(&field, phrase_query)?;
+        check_words(&path, &field, &tokens)?;
         let (slop, max_expansions) = (phrase_query.slop, query.max_expansions);
         let clause = match TokenGraph::of(&tokens) {
             Some(graph) => self.graph_phrase_prefix(&path, &graph, slop, max_expansions)?,

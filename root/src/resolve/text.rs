@@ -12,6 +12,7 @@ use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
 use serde_json::Value;
 
 use super::graph::TokenGraph;
+use super::positions::{no_positions, placeless, positioned};
 use super::{Resolver, all_of, boosted, keyed, required, unsaid, values};
 
 /// Words of one text at most: each is read from a list of its own, and what evaluates them looks at the
@@ -52,7 +53,7 @@ impl Resolver<'_> {
         let Some(tokens) = self.tokens(field, value, options)? else {
             return self.match_exact(path, field, value, options);
         };
-        let clauses = self.clauses_of_tokens(path, tokens, options)?;
+        let clauses = self.clauses_of_tokens(path, field, tokens, options)?;
         Ok(joined(clauses, options))
     }
 
@@ -68,7 +69,10 @@ impl Resolver<'_> {
             return Ok(None);
         };
         match self.tokens(&field, value, options)? {
-            Some(tokens) => self.clauses_of_tokens(&path, tokens, options).map(Some),
+            Some(tokens) => {
+                let clauses = self.clauses_of_tokens(&path, &field, tokens, options);
+                clauses.map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -103,11 +107,12 @@ impl Resolver<'_> {
     fn clauses_of_tokens(
         &mut self,
         path: &FieldPath,
+        field: &Field,
         tokens: Vec<Token>,
         options: &TextOptions,
     ) -> Result<Vec<Clause>, QueryError> {
         match TokenGraph::of(&tokens) {
-            Some(graph) => self.graph_terms(path, &graph, options),
+            Some(graph) => self.graph_terms(path, &graph, &placeless(field, options)),
             None => Ok(self.clauses_of(path, &positions(tokens), options)),
         }
     }
@@ -195,7 +200,7 @@ impl Resolver<'_> {
             None if tokens.is_empty() => zero_terms(query.zero_terms_query),
             None => phrase_or_term(&path, positions(tokens), query.slop),
         };
-        Ok(boosted(clause, query.boost))
+        Ok(boosted(positioned(&path, &field, clause)?, query.boost))
     }
 
     /// Returns the phrase over a keyword field for which the query names an analyzer: of one word, as
@@ -213,13 +218,7 @@ impl Resolver<'_> {
         match positions(tokens).as_slice() {
             [] => Ok(zero_terms(query.zero_terms_query)),
             [(_, terms)] => Ok(plain(path, terms)),
-            _ => Err(QueryError::new(
-                ErrorType::QueryShard,
-                format!(
-                    "failed to create query: field:[{path}] was indexed without position data; \
-                     cannot run PhraseQuery"
-                ),
-            )),
+            _ => Err(no_positions(path)),
         }
     }
 
@@ -315,6 +314,12 @@ impl Resolver<'_> {
             prefix_length: options.prefix_length,
             transpositions: options.transpositions,
         };
+        if self.constants.has(path) {
+            return Clause::Pattern {
+                field: path.clone(),
+                pattern,
+            };
+        }
         let request = ExpansionRequest {
             field: path.clone(),
             pattern,

@@ -97,7 +97,8 @@ impl Resolver<'_> {
                     field: path.clone(),
                     term,
                 };
-                Ok(match family.is_scored() {
+                // A constant is settled as a whole.
+                Ok(match family.is_scored() || field.kind.is_constant() {
                     true => clause,
                     // How many documents hold it does not matter.
                     false => Clause::Constant(Box::new(clause)),

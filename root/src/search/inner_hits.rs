@@ -92,6 +92,7 @@ fn request_within(
     SearchRequest {
         query: Some(Query::Bool(query)),
         min_score: around.min_score,
+        named_scores: around.named_scores,
         indices_boost: around.indices_boost.clone(),
         slice: around.slice,
         pit: around.pit.clone(),

@@ -45,6 +45,15 @@ pub enum Clause {
         /// `minimum_should_match`; only with [`Operator::Or`].
         minimum: Option<usize>,
     },
+    /// `terms_set` that wants as many terms of every document.
+    TermsSet {
+        /// Field.
+        field: String,
+        /// The terms, not analysed.
+        terms: Vec<String>,
+        /// `minimum_should_match`; 0 is 1.
+        minimum: usize,
+    },
     /// `match_phrase` without slop.
     Phrase {
         /// Field.
@@ -136,6 +145,14 @@ impl Clause {
             Self::Match { field, .. } => of_field("match", field, self.match_body(), boost),
             Self::Phrase { field, text } => {
                 of_field("match_phrase", field, json!({"query": text}), boost)
+            }
+            Self::TermsSet {
+                field,
+                terms,
+                minimum,
+            } => {
+                let body = json!({"terms": terms, "minimum_should_match": minimum});
+                of_field("terms_set", field, body, boost)
             }
             Self::Range { field, from, below } => {
                 of_field("range", field, json!({"gte": from, "lt": below}), boost)

@@ -1,6 +1,6 @@
 //! A document as the oracle keeps it: its fields, analysed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -31,7 +31,11 @@ impl Analysed {
             let Some(value) = source.get(name).and_then(Value::as_str) else {
                 continue;
             };
-            let tokens = tokens(kind, value);
+            let mut tokens = tokens(kind, value);
+            if let FieldType::TextOnce(_) = kind {
+                let mut seen = HashSet::new();
+                tokens.retain(|(_, term)| seen.insert(term.clone()));
+            }
             if !tokens.is_empty() {
                 texts.insert(name.clone(), Text::new(&tokens));
             }
@@ -81,7 +85,9 @@ impl Text {
 /// Returns position and term of every token of `value`.
 pub(super) fn tokens(kind: &FieldType, value: &str) -> Vec<(u32, String)> {
     match kind {
-        FieldType::Text(analyzer) => {
+        FieldType::Text(analyzer)
+        | FieldType::TextOnce(analyzer)
+        | FieldType::TextWithoutNorms(analyzer) => {
             let tokens = analyzer.analyze(value).into_iter();
             tokens.map(|token| (token.position, token.text)).collect()
         }

@@ -58,6 +58,11 @@ impl Planner<'_> {
         match clause {
             Clause::All => Node::All,
             Clause::Term { field, value } => self.terms(field, vec![(0, value.clone())]),
+            Clause::TermsSet {
+                field,
+                terms,
+                minimum,
+            } => self.terms_set(field, terms, *minimum),
             Clause::Phrase { field, text } => self.phrase(field, text),
             Clause::Match {
                 field,
@@ -136,6 +141,18 @@ impl Planner<'_> {
         }
     }
 
+    fn terms_set(&self, field: &str, terms: &[String], minimum: usize) -> Node {
+        let terms = terms.iter();
+        let terms = terms.map(|term| self.terms(field, vec![(0, term.clone())]));
+        Node::Sum {
+            must: Vec::new(),
+            should: terms.collect(),
+            filter: Vec::new(),
+            must_not: Vec::new(),
+            minimum: minimum.max(1),
+        }
+    }
+
     fn phrase(&self, field: &str, text: &str) -> Node {
         match self.tokens(field, text) {
             tokens if tokens.is_empty() => Node::None,
@@ -167,14 +184,26 @@ impl Planner<'_> {
             (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
         };
         let idf = phrase.iter().map(idf_of).sum();
-        let has_norms = matches!(self.0.fields.get(field), Some(FieldType::Text(_)));
         let length: u64 = texts().map(|text| u64::from(text.length)).sum();
+        let average = length as f64 / all;
+        let similarity = self.0.similarities.get(field).copied().unwrap_or_default();
+        let (average, similarity) = match self.0.fields.get(field) {
+            Some(FieldType::Text(_) | FieldType::TextOnce(_)) => (Some(average), similarity),
+            Some(FieldType::TextWithoutNorms(_)) => (
+                Some(average),
+                Similarity {
+                    b: 0.0,
+                    ..similarity
+                },
+            ),
+            Some(FieldType::Keyword | FieldType::Integer) | None => (None, similarity),
+        };
         Node::Terms(Terms {
             field: field.to_owned(),
             phrase,
             idf,
-            average: has_norms.then(|| length as f64 / all),
-            similarity: self.0.similarities.get(field).copied().unwrap_or_default(),
+            average,
+            similarity,
         })
     }
 }

@@ -87,6 +87,7 @@ pub(super) fn checked(
     parameters: &Parameters,
 ) -> Result<SearchForm, ApiError> {
     count_all_for_plain_totals(search, parameters)?;
+    search.named_scores = parameters.is_set("include_named_queries_score")?;
     let form = SearchForm::of(search, parameters)?;
     check_search_type(header.search_type.as_deref())?;
     let preference = header.preference.as_deref();

@@ -1,8 +1,10 @@
 //! What a request for terms asks for, by its parameters and by its body, which overrides them.
 
+use std::ops::RangeInclusive;
+
 use gleaner_query::json::ObjectReader;
 use gleaner_root::read::GetRequest;
-use gleaner_root::term_vectors::TermVectorsRequest;
+use gleaner_root::term_vectors::{TermFilter, TermVectorsRequest};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -99,7 +101,9 @@ impl DocumentRequest {
                 request.analyzers.insert(field.clone(), analyzer.to_owned());
             }
         }
-        reader.unsupported_unless_empty(&["filter"])?;
+        if let Some(filter) = reader.take("filter") {
+            request.filter = Some(term_filter(filter)?);
+        }
         reader.finish()?;
         Ok(())
     }
@@ -118,6 +122,37 @@ impl DocumentRequest {
             false => Err(ApiError::validation(&reasons)),
         }
     }
+}
+
+/// Reads which terms are kept.
+fn term_filter(value: &Value) -> Result<TermFilter, ApiError> {
+    let mut reader = ObjectReader::part("filter", value)?;
+    let mut number = |name: &'static str| -> Result<Option<u64>, ApiError> {
+        let wrong = |_| ApiError::illegal(format!("[{name}] must be 0 or more"));
+        let given = reader.integer(name)?;
+        given
+            .map(|given| u64::try_from(given).map_err(wrong))
+            .transpose()
+    };
+    let mut between = |least, most| -> Result<RangeInclusive<u64>, ApiError> {
+        let least = number(least)?.unwrap_or(0);
+        Ok(least..=number(most)?.unwrap_or(u64::MAX))
+    };
+    let mut filter = TermFilter {
+        term_freq: between("min_term_freq", "max_term_freq")?,
+        doc_freq: between("min_doc_freq", "max_doc_freq")?,
+        word_length: between("min_word_length", "max_word_length")?,
+        ..TermFilter::default()
+    };
+    if *filter.word_length.end() == 0 {
+        // 0 is no bound.
+        filter.word_length = *filter.word_length.start()..=u64::MAX;
+    }
+    if let Some(most) = number("max_num_terms")? {
+        filter.max_num_terms = usize::try_from(most).unwrap_or(usize::MAX);
+    }
+    reader.finish()?;
+    Ok(filter)
 }
 
 /// Returns the version that a document is to have; `-3` is any, as clients write it that expect none.
@@ -225,7 +260,8 @@ mod tests {
             json!({"docs": [{}]}),
             json!({"docs": {}}),
             json!({"docs": [{"_id": "1", "unheard_of": 1}]}),
-            json!({"docs": [{"_id": "1", "filter": {"max_num_terms": 3}}]}),
+            json!({"docs": [{"_id": "1", "filter": {"max_num_terms": -3}}]}),
+            json!({"docs": [{"_id": "1", "filter": {"max_terms": 3}}]}),
             json!({"docs": [{"doc": "text"}]}),
             json!({"docs": [{"_id": "1", "version": -1}]}),
             json!({"docs": [{"_id": "1", "per_field_analyzer": ["english"]}]}),

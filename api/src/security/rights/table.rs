@@ -1,9 +1,10 @@
 //! What each route needs: the table. Tables for people have their own, [`cat`], and so have routes of
-//! keys, [`keys`], of lifecycles, [`lifecycle`], and of tasks, [`tasks`].
+//! keys, [`keys`], of lifecycles, [`lifecycle`], of nodes, [`nodes`], and of tasks, [`tasks`].
 
 mod cat;
 mod keys;
 mod lifecycle;
+mod nodes;
 mod tasks;
 
 use gleaner_model::ClusterPrivilege as OnCluster;
@@ -64,6 +65,7 @@ fn open_and_closed() -> ResolveOptions {
 /// What each route needs.
 pub(super) fn rights() -> impl Iterator<Item = &'static (&'static str, Right)> {
     let others = cat::RIGHTS.iter().chain(keys::RIGHTS).chain(tasks::RIGHTS);
+    let others = nodes::RIGHTS.iter().chain(others);
     RIGHTS.iter().chain(lifecycle::RIGHTS).chain(others)
 }
 
@@ -356,20 +358,20 @@ static RIGHTS: &[(&str, Right)] = &[
         cluster("cluster:monitor/stats", OnCluster::Monitor),
     ),
     (
-        "nodes.info",
-        cluster("cluster:monitor/nodes/info", OnCluster::Monitor),
-    ),
-    (
-        "nodes.stats",
-        cluster("cluster:monitor/nodes/stats", OnCluster::Monitor),
-    ),
-    (
         "indices.stats",
         indices("indices:monitor/stats", OnIndex::Monitor, metadata_defaults),
     ),
     (
         "cluster.pending_tasks",
         cluster("cluster:monitor/task", OnCluster::Monitor),
+    ),
+    (
+        "cluster.allocation_explain",
+        cluster("cluster:monitor/allocation/explain", OnCluster::Monitor),
+    ),
+    (
+        "cluster.remote_info",
+        cluster("cluster:monitor/remote/info", OnCluster::Monitor),
     ),
     (
         "indices.segments",
@@ -453,6 +455,10 @@ static RIGHTS: &[(&str, Right)] = &[
     (
         "indices.delete_data_stream",
         cluster("indices:admin/data_stream/delete", OnCluster::Manage),
+    ),
+    (
+        "indices.modify_data_stream",
+        cluster("indices:admin/data_stream/modify", OnCluster::Manage),
     ),
     (
         "indices.data_streams_stats",

@@ -58,10 +58,7 @@ impl GroupReader {
             format: None,
             numeric_type: None,
         };
-        let values = match target.view.values(path) {
-            Some(handle) => DocValues::open(segment, &handle)?,
-            None => None,
-        };
+        let values = DocValues::of_path(&target.view, segment, path)?;
         Ok(Self {
             reader: KeyReader::open(&key, &target.view, target.key, segment, memory)?,
             values,

@@ -355,10 +355,7 @@ fn source_of(
     }
     let kind = sorting::kind(key, path, view.mapping());
     let kind = kind.map_err(|error| EngineError::query(error.reason))?;
-    let values = match view.values(path) {
-        Some(handle) => DocValues::open(segment, &handle)?,
-        None => None,
-    };
+    let values = DocValues::of_path(view, segment, path)?;
     let source = match values {
         None => Source::Nothing,
         Some(DocValues::I64(column) | DocValues::Date(column)) => Source::Whole(column),

@@ -55,12 +55,7 @@ impl Earlier {
                 source,
                 ..
             } => {
-                let known = KnownDocument {
-                    seq_no,
-                    term: operation.term,
-                    version,
-                    is_deleted: false,
-                };
+                let known = KnownDocument::live(seq_no, operation.term, version);
                 (id, Some((known, source)))
             }
             OperationKind::Delete { id, .. } => (id, None),

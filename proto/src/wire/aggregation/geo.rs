@@ -6,6 +6,41 @@ use gleaner_query::encoded::{GeoPoint, GeoShape};
 use super::super::field::{byte, known, one, size};
 use super::super::{DecodeError, Wire, v1};
 
+/// Returns the sides of a box: north, west, south, east; none without one.
+pub(super) fn box_message(bounds: Option<&GeoShape>) -> Vec<i32> {
+    match bounds {
+        Some(GeoShape::Box {
+            top_left,
+            bottom_right,
+        }) => vec![
+            top_left.latitude,
+            top_left.longitude,
+            bottom_right.latitude,
+            bottom_right.longitude,
+        ],
+        // Requests have no other shapes.
+        _ => Vec::new(),
+    }
+}
+
+/// Reads what [`box_message`] wrote into the field `name`.
+pub(super) fn box_of(sides: &[i32], name: &'static str) -> Result<Option<GeoShape>, DecodeError> {
+    match sides {
+        [] => Ok(None),
+        [north, west, south, east] => Ok(Some(GeoShape::Box {
+            top_left: GeoPoint {
+                latitude: *north,
+                longitude: *west,
+            },
+            bottom_right: GeoPoint {
+                latitude: *south,
+                longitude: *east,
+            },
+        })),
+        _ => Err(DecodeError::field(name, "not four sides")),
+    }
+}
+
 impl Wire for GeoGridAggregation {
     type Message = v1::GeoGridAggregation;
 
@@ -17,19 +52,6 @@ impl Wire for GeoGridAggregation {
             size,
             bounds,
         } = self;
-        let bounds = match bounds {
-            Some(GeoShape::Box {
-                top_left,
-                bottom_right,
-            }) => vec![
-                top_left.latitude,
-                top_left.longitude,
-                bottom_right.latitude,
-                bottom_right.longitude,
-            ],
-            // Requests have no other shapes.
-            _ => Vec::new(),
-        };
         v1::GeoGridAggregation {
             field: field.clone(),
             grid: Some(match grid {
@@ -37,7 +59,7 @@ impl Wire for GeoGridAggregation {
                 GeoGrid::Geotile(zoom) => Grid::Geotile((*zoom).into()),
             }),
             size: *size as u64,
-            bounds,
+            bounds: box_message(bounds.as_ref()),
         }
     }
 
@@ -49,20 +71,6 @@ impl Wire for GeoGridAggregation {
             size: wanted,
             bounds,
         } = message;
-        let bounds = match bounds.as_slice() {
-            [] => None,
-            [north, west, south, east] => Some(GeoShape::Box {
-                top_left: GeoPoint {
-                    latitude: *north,
-                    longitude: *west,
-                },
-                bottom_right: GeoPoint {
-                    latitude: *south,
-                    longitude: *east,
-                },
-            }),
-            _ => return Err(DecodeError::field("GeoGrid.bounds", "not four sides")),
-        };
         let precise = |number, most: u8| {
             let number = byte(number, "GeoGrid.grid")?;
             match number <= most {
@@ -77,7 +85,7 @@ impl Wire for GeoGridAggregation {
                 Grid::Geotile(zoom) => GeoGrid::Geotile(precise(zoom, 29)?),
             },
             size: size(wanted, "GeoGrid.size")?,
-            bounds,
+            bounds: box_of(&bounds, "GeoGrid.bounds")?,
         })
     }
 }

@@ -6,6 +6,7 @@ use gleaner_query::aggregation::{
 
 use super::super::field::{all, byte, known, member, messages, one, size};
 use super::super::{DecodeError, Wire, v1};
+use super::geo::{box_message, box_of};
 use super::histogram::{date_interval, interval_message};
 
 impl Wire for CompositeAggregation {
@@ -65,6 +66,10 @@ impl Wire for CompositeSource {
             descending: *descending,
             missing_bucket: *missing_bucket,
             missing_order: missing_order.into(),
+            bounds: match values {
+                CompositeValues::GeoTile { bounds, .. } => box_message(bounds.as_ref()),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -76,11 +81,12 @@ impl Wire for CompositeSource {
             descending,
             missing_bucket,
             missing_order,
+            bounds,
         } = message;
         Ok(Self {
             name,
             source: one(source, "CompositeSource.source")?,
-            values: values_of(known(values, "CompositeSource.values")?)?,
+            values: values_of(known(values, "CompositeSource.values")?, &bounds)?,
             descending,
             missing_bucket,
             missing_order: match member(missing_order, "MissingOrder")? {
@@ -107,11 +113,15 @@ fn values_message(values: &CompositeValues) -> v1::composite_source::Values {
             offset_ms: *offset_ms,
             ..v1::DateHistogramAggregation::default()
         }),
-        CompositeValues::GeoTile(zoom) => Values::GeoTile((*zoom).into()),
+        CompositeValues::GeoTile { zoom, .. } => Values::GeoTile((*zoom).into()),
     }
 }
 
-fn values_of(values: v1::composite_source::Values) -> Result<CompositeValues, DecodeError> {
+/// Reads how values are grouped; `bounds` are those of map tiles.
+fn values_of(
+    values: v1::composite_source::Values,
+    bounds: &[i32],
+) -> Result<CompositeValues, DecodeError> {
     use v1::composite_source::Values;
     Ok(match values {
         Values::Terms(v1::Unit {}) => CompositeValues::Terms,
@@ -129,7 +139,10 @@ fn values_of(values: v1::composite_source::Values) -> Result<CompositeValues, De
             offset_ms: dates.offset_ms,
         },
         Values::GeoTile(zoom) => match byte(zoom, "CompositeSource.geo_tile")? {
-            zoom @ 0..=29 => CompositeValues::GeoTile(zoom),
+            zoom @ 0..=29 => CompositeValues::GeoTile {
+                zoom,
+                bounds: box_of(bounds, "CompositeSource.bounds")?,
+            },
             _ => return Err(DecodeError::field("CompositeSource.geo_tile", "too fine")),
         },
     })

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use gleaner_leases::FollowAnswer;
 use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
-use gleaner_query::answer::{Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, ViewId};
+use gleaner_query::answer::{
+    Explanation, FetchedHit, LeafTimes, MatchedQuery, ShardHit, ShardHits, ViewId,
+};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -15,8 +17,8 @@ use super::clauses::{expansion_candidate, factor, id, statistics, text, texts, u
 use super::queries::{sort_value, tie_break};
 use crate::node::{NodeInfo, Readiness};
 use crate::read::{
-    CopyRecovery, Document, Documents, RecoverySource, SegmentState, ShardCounters, ShardPhase,
-    ShardState, ShownGeneration,
+    CopyRecovery, Document, Documents, RecoverySource, SegmentState, ShardCounters, ShardGauges,
+    ShardPhase, ShardState, ShownGeneration,
 };
 use crate::replicate::{Snapshot, SnapshotFile};
 use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
@@ -189,7 +191,11 @@ pub(super) fn explanation() -> impl Strategy<Value = Explanation> {
 pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
     let fields = vec((text(), vec(value(), 0..3)), 0..3);
     let highlight = vec((text(), texts()), 0..3);
-    (document(), fields, highlight, of(explanation()), texts()).prop_map(
+    let matched = (texts(), of(factor())).prop_map(|(names, score)| {
+        let matched = names.into_iter().map(|name| MatchedQuery { name, score });
+        matched.collect::<Vec<_>>()
+    });
+    (document(), fields, highlight, of(explanation()), matched).prop_map(
         |(document, fields, highlight, explanation, matched_queries)| {
             let Document {
                 id,
@@ -291,8 +297,9 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
     );
     let numbers = any::<[u64; 6]>();
     let made = (vec(segment_state(), 0..3), of(copy_recovery()));
-    (place, of(any::<u64>()), numbers, any::<[u64; 12]>(), made).prop_map(
-        |(place, max_seq_no, numbers, counters, made)| ShardState {
+    let done = (shard_counters(), shard_gauges());
+    (place, of(any::<u64>()), numbers, done, made).prop_map(
+        |(place, max_seq_no, numbers, done, made)| ShardState {
             shard: place.0,
             is_primary: place.1,
             phase: place.2,
@@ -305,24 +312,55 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
             num_segments: numbers[3],
             store_bytes: numbers[4],
             log_bytes: numbers[5],
-            counters: ShardCounters {
-                index_total: counters[0],
-                index_time_ms: counters[1],
-                index_failed: counters[2],
-                delete_total: counters[3],
-                noop_total: counters[4],
-                query_total: counters[5],
-                query_time_ms: counters[6],
-                fetch_total: counters[7],
-                fetch_time_ms: counters[8],
-                get_total: counters[9],
-                refresh_total: counters[10],
-                flush_total: counters[11],
-            },
+            counters: done.0,
+            gauges: done.1,
             segments: made.0,
             recovery: made.1,
         },
     )
+}
+
+fn shard_counters() -> impl Strategy<Value = ShardCounters> {
+    any::<[u64; 24]>().prop_map(|counters| ShardCounters {
+        index_total: counters[0],
+        index_time_ms: counters[1],
+        index_failed: counters[2],
+        delete_total: counters[3],
+        noop_total: counters[4],
+        query_total: counters[5],
+        query_time_ms: counters[6],
+        fetch_total: counters[7],
+        fetch_time_ms: counters[8],
+        get_total: counters[9],
+        refresh_total: counters[10],
+        flush_total: counters[11],
+        get_missing: counters[12],
+        get_us: counters[13],
+        get_missing_us: counters[14],
+        refresh_time_ms: counters[15],
+        flush_time_ms: counters[16],
+        flush_periodic: counters[17],
+        bulk_total: counters[18],
+        bulk_bytes: counters[19],
+        merge_total: counters[20],
+        merge_documents: counters[21],
+        contexts_ended: counters[22],
+        contexts_time_ms: counters[23],
+    })
+}
+
+fn shard_gauges() -> impl Strategy<Value = ShardGauges> {
+    any::<[u64; 9]>().prop_map(|gauges| ShardGauges {
+        writes: gauges[0],
+        queries: gauges[1],
+        fetches: gauges[2],
+        gets: gauges[3],
+        merges: gauges[4],
+        merging_documents: gauges[5],
+        contexts: gauges[6],
+        writer_bytes: gauges[7],
+        copying: gauges[8],
+    })
 }
 
 fn segment_state() -> impl Strategy<Value = SegmentState> {

@@ -95,7 +95,8 @@ fn fetch_what() -> impl Strategy<Value = FetchWhat> {
     );
     let formats = || vec(field_format(), 0..3);
     let named = (text(), clause()).prop_map(|(name, clause)| NamedClause { name, clause });
-    let named = (vec(named, 0..2), any::<bool>());
+    // Boxed: what strategies hold lies on the stack of the test.
+    let named = (vec(named, 0..2), of(shard_query().boxed()), any::<bool>());
     (
         formats(),
         formats(),
@@ -110,7 +111,8 @@ fn fetch_what() -> impl Strategy<Value = FetchWhat> {
                 highlight,
                 explain: explain.map(Arc::new),
                 named: named.0,
-                is_without_source: named.1,
+                named_by: named.1.map(Arc::new),
+                is_without_source: named.2,
             },
         )
 }

@@ -284,20 +284,25 @@ fn date_histogram() -> impl Strategy<Value = AggregationKind> {
 }
 
 fn top_hits() -> impl Strategy<Value = AggregationKind> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = any::<[bool; 4]>();
     let window = (any::<usize>(), any::<usize>());
-    let content = (source_filter(), vec(field_format(), 0..3), of(highlight()));
+    let formats = || vec(field_format(), 0..3);
+    let fields = (formats(), formats(), texts());
+    let content = (source_filter(), fields, of(highlight()));
     (window, vec(sort_key(), 0..3), content, flags).prop_map(|(window, sort, content, flags)| {
         AggregationKind::TopHits(TopHitsAggregation {
             from: window.0,
             size: window.1,
             sort,
             source: content.0,
-            docvalue_fields: content.1,
+            docvalue_fields: content.1.0,
+            fields: content.1.1,
+            stored_fields: content.1.2,
+            explain: flags[3],
             highlight: content.2,
-            version: flags.0,
-            seq_no_primary_term: flags.1,
-            track_scores: flags.2,
+            version: flags[0],
+            seq_no_primary_term: flags[1],
+            track_scores: flags[2],
         })
     })
 }

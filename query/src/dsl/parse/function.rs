@@ -242,41 +242,49 @@ pub(super) fn rank_feature(body: &Value) -> Result<RankFeatureQuery, QueryError>
 
 fn feature_curve(name: &str, options: &Value) -> Result<FeatureCurve, QueryError> {
     let mut reader = ObjectReader::query(name, options)?;
-    let above_0 = |number: f64, key| match number > 0.0 {
-        true => Ok(number),
-        false => Err(QueryError::illegal(format!(
-            "[rank_feature] [{name}] [{key}] must be > 0, got: {number}"
-        ))),
+    // Each by the name that its fault has.
+    let wanted: &[(&'static str, &str)] = match name {
+        "log" => &[("scaling_factor", "scalingFactor")],
+        "sigmoid" => &[("pivot", "pivot"), ("exponent", "exp")],
+        "saturation" => &[("pivot", "pivot")],
+        _ => &[],
     };
-    let mut positive = |key| match reader.number(key)? {
-        Some(number) => above_0(number, key),
-        None => Err(QueryError::illegal(format!(
-            "[rank_feature] [{name}] without [{key}] is not supported"
-        ))),
-    };
-    let curve = match name {
-        "log" => FeatureCurve::Log {
-            scaling_factor: positive("scaling_factor")?,
-        },
-        "sigmoid" => FeatureCurve::Sigmoid {
-            pivot: positive("pivot")?,
-            exponent: positive("exponent")?,
-        },
-        "linear" => FeatureCurve::Linear,
-        _ => match reader.number("pivot")? {
-            None => FeatureCurve::Typical { exponent: 1.0 },
-            Some(pivot) => FeatureCurve::Saturation {
-                pivot: above_0(pivot, "pivot")?,
-            },
-        },
-    };
-    reader.finish()?;
-    match curve {
-        FeatureCurve::Log { scaling_factor } if scaling_factor < 1.0 => Err(QueryError::illegal(
-            format!("[rank_feature] [log] scaling_factor must be >= 1, got: {scaling_factor}"),
-        )),
-        curve => Ok(curve),
+    let mut numbers = Vec::new();
+    for (key, told) in wanted {
+        let number = reader.number(key)?;
+        let (least, is_in) = match name {
+            "log" => (">= 1", number.is_none_or(|number| number >= 1.0)),
+            _ => ("> 0", number.is_none_or(|number| number > 0.0)),
+        };
+        if let Some(number) = number.filter(|_| !is_in) {
+            return Err(QueryError::illegal(format!(
+                "{told} must be {least}, got: {number:?}"
+            )));
+        }
+        numbers.push(number);
     }
+    reader.finish()?;
+    Ok(match (name, numbers.as_slice()) {
+        ("linear", _) => FeatureCurve::Linear,
+        ("log", [Some(scaling_factor)]) => FeatureCurve::Log {
+            scaling_factor: *scaling_factor,
+        },
+        ("sigmoid", [Some(pivot), Some(exponent)]) => FeatureCurve::Sigmoid {
+            pivot: *pivot,
+            exponent: *exponent,
+        },
+        ("saturation", [Some(pivot)]) => FeatureCurve::Saturation { pivot: *pivot },
+        ("saturation", _) => FeatureCurve::Typical { exponent: 1.0 },
+        _ => {
+            let given = wanted.iter().zip(&numbers);
+            let missing = given.filter(|(_, number)| number.is_none());
+            let missing: Vec<&str> = missing.map(|((key, _), _)| *key).collect();
+            return Err(QueryError::parsing(format!(
+                "[rank_feature] failed to parse field [{name}]: Required [{}]",
+                missing.join(", ")
+            )));
+        }
+    })
 }
 
 /// Reads one of several names, of any case.

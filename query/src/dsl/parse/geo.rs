@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::check_field;
 use crate::dsl::GeoQuery;
-use crate::encoded::{Corner, GeoPoint, GeoShape, parse_corner, parse_distance, parse_point};
+use crate::encoded::{Corner, GeoPoint, GeoShape, PointValidation, normalized, parse_distance};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text};
 
@@ -19,8 +19,7 @@ pub(super) fn bounding_box(body: &Value) -> Result<GeoQuery, QueryError> {
 
 pub(super) fn distance(body: &Value) -> Result<GeoQuery, QueryError> {
     let mut reader = ObjectReader::query("geo_distance", body)?;
-    // Arcs and planes differ by less than the points do, where distances are short.
-    reader.ignore(&["distance_type"]);
+    check_distance_type(&mut reader)?;
     let unit = reader.text("unit")?.unwrap_or_default();
     let distance = reader
         .text("distance")?
@@ -33,21 +32,32 @@ pub(super) fn distance(body: &Value) -> Result<GeoQuery, QueryError> {
     };
     let metres = parse_distance(&text).map_err(QueryError::illegal)?;
     let radius_mm = (metres * 1_000.0) as u64;
-    read(reader, move |value| {
-        let center = point(value)?;
+    read(reader, move |value, validation| {
+        let center = point(value, validation)?;
         Ok(GeoShape::Circle { center, radius_mm })
     })
 }
 
+/// Checks `distance_type`: distances of points that are indexed are arcs, in Elasticsearch too.
+fn check_distance_type(reader: &mut ObjectReader<'_>) -> Result<(), QueryError> {
+    match reader.text("distance_type")? {
+        Some(name) if !["arc", "plane"].contains(&name.to_ascii_lowercase().as_str()) => {
+            Err(QueryError::illegal(format!("No geo distance for [{name}]")))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn polygon(body: &Value) -> Result<GeoQuery, QueryError> {
     let reader = ObjectReader::query("geo_polygon", body)?;
-    read(reader, |value| {
+    read(reader, |value, validation| {
         let mut reader = ObjectReader::query("geo_polygon", value)?;
         let points = reader.take("points").and_then(Value::as_array);
         let points = points
             .ok_or_else(|| QueryError::parsing("[geo_polygon] requires an array of [points]"))?;
         reader.finish()?;
-        let mut points: Vec<GeoPoint> = points.iter().map(point).collect::<Result<_, _>>()?;
+        let points = points.iter().map(|value| point(value, validation));
+        let mut points: Vec<GeoPoint> = points.collect::<Result<_, _>>()?;
         if points.len() > 1 && points.first() == points.last() {
             points.pop();
         }
@@ -63,16 +73,10 @@ pub(super) fn polygon(body: &Value) -> Result<GeoQuery, QueryError> {
 /// Reads what the three have in common, and the shape under the field.
 fn read(
     mut reader: ObjectReader<'_>,
-    shape: impl Fn(&Value) -> Result<GeoShape, QueryError>,
+    shape: impl Fn(&Value, PointValidation) -> Result<GeoShape, QueryError>,
 ) -> Result<GeoQuery, QueryError> {
     let name = reader.name();
-    if let Some(method) = reader.text("validation_method")?
-        && !method.eq_ignore_ascii_case("strict")
-    {
-        return Err(QueryError::parsing(format!(
-            "[{name}] [validation_method] of [{method}] is not supported, only [STRICT] is"
-        )));
-    }
+    let validation = PointValidation::read(&mut reader)?;
     let ignore_unmapped = reader.boolean("ignore_unmapped")?.unwrap_or(false);
     let boost = reader.boost()?;
     let mut fields = reader.rest();
@@ -87,7 +91,7 @@ fn read(
     check_field(name, field)?;
     Ok(GeoQuery {
         field: field.to_owned(),
-        shape: shape(value)?,
+        shape: shape(value, validation)?,
         ignore_unmapped,
         boost,
     })
@@ -98,19 +102,21 @@ fn read(
 /// # Errors
 /// `parsing_exception` and its kin for what is none.
 pub fn parse_box(value: &Value) -> Result<GeoShape, QueryError> {
-    corners(value)
+    corners(value, PointValidation::Refuse)
 }
 
-fn point(value: &Value) -> Result<GeoPoint, QueryError> {
-    parse_point(value).map_err(QueryError::parsing)
+fn point(value: &Value, validation: PointValidation) -> Result<GeoPoint, QueryError> {
+    let point = validation.point(value, Corner::BottomLeft);
+    point.map_err(QueryError::parsing)
 }
 
 /// Reads two opposite corners, four sides, or `BBOX (west, east, north, south)`.
-fn corners(value: &Value) -> Result<GeoShape, QueryError> {
+fn corners(value: &Value, validation: PointValidation) -> Result<GeoShape, QueryError> {
     let mut reader = ObjectReader::query("geo_bounding_box", value)?;
     let mut corner = |key, corner| {
-        let point = |value| parse_corner(value, corner).map_err(QueryError::parsing);
-        reader.take(key).map(point).transpose()
+        let degrees = |value| validation.degrees(value, corner);
+        let degrees = reader.take(key).map(degrees).transpose();
+        degrees.map_err(QueryError::parsing)
     };
     let corners = (
         corner("top_left", Corner::TopLeft)?,
@@ -128,43 +134,50 @@ fn corners(value: &Value) -> Result<GeoShape, QueryError> {
     reader.finish()?;
     let (top_left, bottom_right) = match (corners, sides) {
         ((Some(top_left), Some(bottom_right), None, None), _) => (top_left, bottom_right),
-        ((None, None, Some(top_right), Some(bottom_left)), _) => (
-            GeoPoint {
-                latitude: top_right.latitude,
-                longitude: bottom_left.longitude,
-            },
-            GeoPoint {
-                latitude: bottom_left.latitude,
-                longitude: top_right.longitude,
-            },
-        ),
-        (_, [Some(top), Some(left), Some(bottom), Some(right)]) => {
-            match (GeoPoint::at(top, left), GeoPoint::at(bottom, right)) {
-                (Some(top_left), Some(bottom_right)) => (top_left, bottom_right),
-                _ => {
-                    return Err(QueryError::parsing(
-                        "[geo_bounding_box] has sides beyond the earth",
-                    ));
-                }
-            }
+        ((None, None, Some((top, right)), Some((bottom, left))), _) => {
+            ((top, left), (bottom, right))
         }
+        (_, [Some(top), Some(left), Some(bottom), Some(right)]) => ((top, left), (bottom, right)),
         _ => {
             return Err(QueryError::parsing(
                 "failed to parse [geo_bounding_box] query: it needs two opposite corners or four sides",
             ));
         }
     };
-    if top_left.latitude < bottom_right.latitude {
+    if top_left.0 < bottom_right.0 {
         return Err(QueryError::illegal(format!(
-            "top is below bottom corner: {} vs. {}",
-            top_left.degrees().0,
-            bottom_right.degrees().0
+            "top is below bottom corner: {:?} vs. {:?}",
+            top_left.0, bottom_right.0
         )));
     }
-    Ok(GeoShape::Box {
-        top_left,
-        bottom_right,
-    })
+    let (top_left, bottom_right) = match validation {
+        PointValidation::Refuse => (top_left, bottom_right),
+        PointValidation::Coerce => coerced(top_left, bottom_right),
+    };
+    let at = |(latitude, longitude)| GeoPoint::at(latitude, longitude);
+    match (at(top_left), at(bottom_right)) {
+        (Some(top_left), Some(bottom_right)) => Ok(GeoShape::Box {
+            top_left,
+            bottom_right,
+        }),
+        _ => Err(QueryError::parsing(
+            "[geo_bounding_box] has sides beyond the earth",
+        )),
+    }
+}
+
+/// Brings the corners of a box back to the earth; one that goes around the earth once or more is all around it.
+fn coerced(top_left: (f64, f64), bottom_right: (f64, f64)) -> ((f64, f64), (f64, f64)) {
+    let (left, right) = (top_left.1, bottom_right.1);
+    let is_all_around = (right - left) % 360.0 == 0.0 && right > left;
+    let (mut top_left, mut bottom_right) = (
+        normalized(top_left, !is_all_around),
+        normalized(bottom_right, !is_all_around),
+    );
+    if is_all_around {
+        (top_left.1, bottom_right.1) = (-180.0, 180.0);
+    }
+    (top_left, bottom_right)
 }
 
 fn of_wkt(text: &str) -> Result<[Option<f64>; 4], QueryError> {

@@ -13,7 +13,9 @@ use crate::json::{ObjectReader, did_you_mean, token_name};
 use crate::resolved::IntervalOrder;
 
 /// The rules, in the order of the reference.
-const RULES: [&str; 6] = ["match", "prefix", "wildcard", "fuzzy", "all_of", "any_of"];
+const RULES: [&str; 7] = [
+    "match", "prefix", "wildcard", "regexp", "fuzzy", "all_of", "any_of",
+];
 
 impl Parser<'_> {
     pub(super) fn intervals(&mut self, body: &Value) -> Result<IntervalsQuery, QueryError> {
@@ -60,11 +62,11 @@ impl Parser<'_> {
         let rule = match name.as_str() {
             "match" => self.interval_match(body)?,
             "prefix" => self.interval_pattern(name, "prefix", body)?,
-            "wildcard" => self.interval_pattern(name, "pattern", body)?,
+            "wildcard" | "regexp" => self.interval_pattern(name, "pattern", body)?,
             "fuzzy" => self.interval_pattern(name, "term", body)?,
             "all_of" => self.interval_all_of(body)?,
             "any_of" => self.interval_any_of(body)?,
-            "regexp" | "range" => {
+            "range" => {
                 let reason = format!("[intervals] rule [{name}] is not supported");
                 return Err(QueryError::parsing(reason));
             }
@@ -107,6 +109,7 @@ impl Parser<'_> {
         let kind = match name {
             "prefix" => IntervalPatternKind::Prefix,
             "wildcard" => IntervalPatternKind::Wildcard,
+            "regexp" => IntervalPatternKind::Regexp,
             _ => IntervalPatternKind::Fuzzy {
                 fuzziness: fuzziness(&mut reader)?.unwrap_or(Fuzziness::Auto { low: 3, high: 6 }),
                 prefix_length: reader.small_count("prefix_length")?.unwrap_or(0),
@@ -265,7 +268,7 @@ mod tests {
                 "max_gaps": 3,
                 "intervals": [
                     {"match": {"query": "a b", "mode": "unordered_no_overlap", "use_field": "t"}},
-                    {"any_of": {"intervals": [{"prefix": {"prefix": "p"}}, {"wildcard": {"pattern": "w*"}}]}},
+                    {"any_of": {"intervals": [{"prefix": {"prefix": "p"}}, {"wildcard": {"pattern": "w*"}}, {"regexp": {"pattern": "r+"}}]}},
                     {"fuzzy": {"term": "f", "fuzziness": 1}},
                 ],
                 "filter": {"not_containing": {"match": {"query": "x"}}},
@@ -304,8 +307,12 @@ mod tests {
                 "Unknown interval type [macth]",
             ),
             (
-                json!({"regexp": {"pattern": "x"}}),
-                "[intervals] rule [regexp] is not supported",
+                json!({"regexp": {"term": "x"}}),
+                "[regexp] of an interval requires [pattern]",
+            ),
+            (
+                json!({"range": {"gte": "x"}}),
+                "[intervals] rule [range] is not supported",
             ),
             (json!({}), "[intervals] query malformed, expected one of"),
             (

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::value::minimum_should_match;
 use super::{exact, one_field};
-use crate::dsl::{LookUp, TermsLookupQuery, TermsSetQuery};
+use crate::dsl::{LookUp, SetMinimum, TermsLookupQuery, TermsSetQuery};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 use crate::limits::Limits;
@@ -46,11 +47,22 @@ pub(super) fn terms_set(body: &Value, limits: &Limits) -> Result<TermsSetQuery, 
         .take("terms")
         .ok_or_else(|| QueryError::parsing("No terms specified".to_owned()))?;
     let terms = exact::term_values(field, terms, limits)?;
-    reader.unsupported(&["minimum_should_match_script", "minimum_should_match"])?;
-    let minimum = reader.text("minimum_should_match_field")?;
-    let minimum = minimum.filter(|field| !field.is_empty()).ok_or_else(|| {
-        QueryError::parsing("No minimum should match has been specified".to_owned())
-    })?;
+    reader.unsupported(&["minimum_should_match_script"])?;
+    let field_of_minimum = reader.text("minimum_should_match_field")?;
+    let field_of_minimum = field_of_minimum.filter(|field| !field.is_empty());
+    let minimum = match (field_of_minimum, minimum_should_match(&mut reader)?) {
+        (Some(field), None) => SetMinimum::Field(field),
+        (None, Some(minimum)) => SetMinimum::Given(minimum),
+        (None, None) => {
+            let reason = "No minimum should match has been specified";
+            return Err(QueryError::parsing(reason));
+        }
+        (Some(_), Some(_)) => {
+            let reason =
+                "[terms_set] takes one of [minimum_should_match_field] and [minimum_should_match]";
+            return Err(QueryError::illegal(reason));
+        }
+    };
     let boost = reader.boost()?;
     reader.finish()?;
     if terms.len() > limits.clauses {
@@ -59,7 +71,7 @@ pub(super) fn terms_set(body: &Value, limits: &Limits) -> Result<TermsSetQuery, 
     Ok(TermsSetQuery {
         field: field.to_owned(),
         terms,
-        minimum_should_match_field: minimum,
+        minimum,
         boost,
     })
 }
@@ -100,6 +112,15 @@ mod tests {
         let set = |body: Value| parsed(&json!({"terms_set": {"tags": body}}));
         let good = json!({"terms": ["a", "b"], "minimum_should_match_field": "n"});
         assert!(matches!(set(good), Ok(Query::TermsSet(set)) if set.terms.len() == 2));
+        let given = json!({"terms": ["a", "b"], "minimum_should_match": "50%"});
+        let read = set(given);
+        assert!(
+            matches!(&read, Ok(Query::TermsSet(set)) if matches!(set.minimum, SetMinimum::Given(_))),
+            "{read:?}"
+        );
+        let both =
+            json!({"terms": ["a"], "minimum_should_match": 1, "minimum_should_match_field": "n"});
+        assert!(set(both).is_err());
         let script = json!({"terms": ["a"], "minimum_should_match_script": {"source": "1"}});
         let refused = set(script).expect_err("refused");
         assert_eq!(

@@ -12,11 +12,15 @@ pub(super) fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldK
     // Kept as declared: scores go by it.
     from.bool("norms", true)?;
     from.only("position_increment_gap", "100")?;
+    // Kept as declared: what is indexed, and which queries are taken, go by it.
     match from.string("index_options")?.as_deref() {
-        None | Some("positions" | "offsets") => {}
-        // Without them scores would differ, and phrases would be refused.
-        Some(less @ ("docs" | "freqs")) => return Err(from.unsupported("index_options", less)),
-        Some(_) => return Err(from.wrong("index_options", "[positions] or [offsets]")),
+        None | Some("docs" | "freqs" | "positions" | "offsets") => {}
+        Some(other) => {
+            return Err(malformed(format!(
+                "Unknown value [{other}] for field [index_options] - accepted values are [docs, freqs, positions, \
+                 offsets]"
+            )));
+        }
     }
     from.accept(&[
         "fielddata_frequency_filter",
@@ -94,6 +98,10 @@ pub(super) fn search_as_you_type(
     debug_assert!((2..=4).contains(&size), "checked");
     from.only("doc_values", "false")?;
     from.only("fielddata", "false")?;
+    if let Some(less @ ("docs" | "freqs")) = from.string("index_options")?.as_deref() {
+        // The fields of its word pairs are phrases.
+        return Err(from.unsupported("index_options", less));
+    }
     text(from, rules)
 }
 

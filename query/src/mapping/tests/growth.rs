@@ -140,3 +140,20 @@ fn norms_may_be_given_up_and_do_not_come_back() {
         "{refused}"
     );
 }
+
+#[test]
+fn what_is_indexed_of_words_stays() {
+    let text =
+        |options: &str| json!({"properties": {"a": {"type": "text", "index_options": options}}});
+    let plain = parse(&json!({"properties": {"a": {"type": "text"}}})).expect("good");
+    assert!(update(&plain, &text("positions")).is_ok());
+    let docs = parse(&text("docs")).expect("good");
+    assert!(update(&docs, &text("docs")).is_ok());
+    for (mapping, options) in [(&plain, "freqs"), (&docs, "freqs"), (&docs, "positions")] {
+        let refused = update(mapping, &text(options)).expect_err("refused").reason;
+        assert!(
+            refused.contains("Cannot update parameter [index_options] from"),
+            "{refused}"
+        );
+    }
+}

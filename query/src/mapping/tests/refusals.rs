@@ -92,11 +92,11 @@ fn what_would_change_ranking_is_refused_by_name() {
             "[similarity] of [boolean] on field [x] is not supported",
         ),
         (
-            json!({"properties": {"x": {"type": "text", "index_options": "docs"}}}),
-            "[index_options] of [docs] on field [x] is not supported",
+            json!({"properties": {"x": {"type": "text", "index_options": "all"}}}),
+            "Unknown value [all] for field [index_options] - accepted values are [docs, freqs, positions, offsets]",
         ),
         (
-            json!({"properties": {"x": {"type": "text", "index_options": "freqs"}}}),
+            json!({"properties": {"x": {"type": "search_as_you_type", "index_options": "freqs"}}}),
             "[index_options] of [freqs] on field [x] is not supported",
         ),
         (

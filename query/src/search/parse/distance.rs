@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::sort::{is_descending, mode};
-use crate::encoded::{GeoPoint, parse_point, unit_m};
+use crate::encoded::{Corner, GeoPoint, PointValidation, unit_m};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
 use crate::search::{Missing, PointDistance, SortKey, SortMode, SortTarget};
@@ -33,14 +33,8 @@ pub(super) fn key(options: &Value) -> Result<SortKey, QueryError> {
     })?;
     let is_plane = is_plane(&mut reader)?;
     let ignores_unmapped = reader.boolean("ignore_unmapped")?.unwrap_or(false);
-    if let Some(method) = reader.text("validation_method")?
-        && !method.eq_ignore_ascii_case("strict")
-    {
-        return Err(QueryError::parsing(format!(
-            "[_geo_distance] [validation_method] of [{method}] is not supported, only [STRICT] is"
-        )));
-    }
-    let (field, origins) = field_and_origins(reader)?;
+    let validation = PointValidation::read(&mut reader)?;
+    let (field, origins) = field_and_origins(reader, validation)?;
     Ok(SortKey {
         target: SortTarget::Distance(PointDistance {
             field,
@@ -73,7 +67,10 @@ fn is_plane(reader: &mut ObjectReader<'_>) -> Result<bool, QueryError> {
 }
 
 /// Reads the one key that is no option: a field with the points that distances are measured from.
-fn field_and_origins(reader: ObjectReader<'_>) -> Result<(String, Vec<GeoPoint>), QueryError> {
+fn field_and_origins(
+    reader: ObjectReader<'_>,
+    validation: PointValidation,
+) -> Result<(String, Vec<GeoPoint>), QueryError> {
     let mut fields = reader.rest();
     let (Some((field, value)), second) = (fields.next(), fields.next()) else {
         return Err(QueryError::parsing(
@@ -85,11 +82,12 @@ fn field_and_origins(reader: ObjectReader<'_>) -> Result<(String, Vec<GeoPoint>)
             "Trying to reset fieldName to [{second}], already set to [{field}]."
         )));
     }
+    let point = |value: &Value| validation.point(value, Corner::BottomLeft);
     let origins = match value {
         Value::Array(items) if !items.iter().all(Value::is_number) || items.is_empty() => {
-            items.iter().map(parse_point).collect::<Result<_, _>>()
+            items.iter().map(point).collect::<Result<_, _>>()
         }
-        one => parse_point(one).map(|point| vec![point]),
+        one => point(one).map(|point| vec![point]),
     };
     let origins: Vec<GeoPoint> = origins.map_err(QueryError::parsing)?;
     match origins.len() {

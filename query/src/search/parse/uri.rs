@@ -67,6 +67,7 @@ fn apply(request: &mut SearchRequest, name: &str, value: &str) -> Result<(), Que
         "explain" => request.explain = boolean(name, value)?,
         "version" => request.version = boolean(name, value)?,
         "seq_no_primary_term" => request.seq_no_primary_term = boolean(name, value)?,
+        "include_named_queries_score" => request.named_scores = boolean(name, value)?,
         "timeout" => request.timeout = parse_time(value, name)?,
         "terminate_after" => {
             request.terminate_after = parse_terminate_after(integer(name, value)?)?;

@@ -166,16 +166,9 @@ fn default_fields_of_the_index_may_have_factors() {
     let mut index = index(1, &mapping());
     index.settings.default_fields = vec!["tag".to_owned(), "title^3".to_owned()];
     let limits = limits();
-    let mut resolver = Resolver {
-        index: &index,
-        analyzers: &AnalyzerRegistry::builtin(),
-        limits: &limits,
-        now_ms: NOW_MS,
-        expansions: &mut Expansions::default(),
-        num_words: 0,
-        num_copied_bytes: 0,
-        named: Vec::new(),
-    };
+    let analyzers = AnalyzerRegistry::builtin();
+    let mut expansions = Expansions::default();
+    let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
     for text in ["fox", "fox*"] {
         let query = |fields: Value| json!({"query_string": {"query": text, "fields": fields}});
         let parsed = |query: &Value| parse_query(query, &limits).expect("a query");

@@ -105,16 +105,9 @@ fn what_character_filters_take_away_follows_no_word() {
         }},
     });
     let (index, limits) = (index(1, &mapping()), limits());
-    let mut resolver = Resolver {
-        index: &index,
-        analyzers: &AnalyzerRegistry::from_settings(&settings).expect("good settings"),
-        limits: &limits,
-        now_ms: NOW_MS,
-        expansions: &mut Expansions::default(),
-        num_words: 0,
-        num_copied_bytes: 0,
-        named: Vec::new(),
-    };
+    let mut expansions = Expansions::default();
+    let analyzers = AnalyzerRegistry::from_settings(&settings).expect("good settings");
+    let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
     let mut asked = |text: &str| {
         let query = json!({"match_bool_prefix": {"title": {"query": text, "analyzer": "a"}}});
         let query = parse_query(&query, &limits).expect("a good query");
@@ -191,16 +184,9 @@ fn fields_that_exist_are_counted() {
     let (index, limits) = (index(1, &json!({"properties": properties})), limits());
     let asked = |number: usize| {
         let patterns = vec![json!({"exists": {"field": "f*"}}); number];
-        let mut resolver = Resolver {
-            index: &index,
-            analyzers: &AnalyzerRegistry::builtin(),
-            limits: &limits,
-            now_ms: NOW_MS,
-            expansions: &mut Expansions::default(),
-            num_words: 0,
-            num_copied_bytes: 0,
-            named: Vec::new(),
-        };
+        let analyzers = AnalyzerRegistry::builtin();
+        let mut expansions = Expansions::default();
+        let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
         resolver.resolve(&parse_query(
             &json!({"bool": {"should": patterns}}),
             &limits,

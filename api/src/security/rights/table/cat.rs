@@ -45,6 +45,10 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         cluster("indices:admin/template/get", OnCluster::Monitor),
     ),
     (
+        "cat.component_templates",
+        cluster("cluster:admin/component_template/get", OnCluster::Monitor),
+    ),
+    (
         "cat.segments",
         indices(
             "indices:monitor/segments",

@@ -28,6 +28,10 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         ),
     ),
     (
+        "indices.explain_data_lifecycle",
+        metadata("indices:admin/data_stream/lifecycle/explain"),
+    ),
+    (
         "ilm.put_lifecycle",
         cluster("cluster:admin/ilm/put", OnCluster::Manage),
     ),

@@ -190,11 +190,9 @@ pub(super) struct Shown(pub(super) Arc<Documents>);
 impl VisibleDocuments for Shown {
     fn find_known(&self, id: &DocumentId) -> Result<Option<KnownDocument>, EngineError> {
         let found = self.0.get(&document_of(id));
-        Ok(found.map(|found| KnownDocument {
-            seq_no: SeqNo(found.position),
-            term: found.record.term,
-            version: found.version,
-            is_deleted: false,
+        Ok(found.map(|found| {
+            let seq_no = SeqNo(found.position);
+            KnownDocument::live(seq_no, found.record.term, found.version)
         }))
     }
 

@@ -76,7 +76,7 @@ fn faults_of_functions_name_them() {
         ),
         (
             json!({"rank_feature": {"field": "f", "log": {"scaling_factor": 0.5}}}),
-            "scaling_factor must be >= 1",
+            "scalingFactor must be >= 1, got: 0.5",
         ),
         (
             json!({"distance_feature": {"field": "f", "origin": "now"}}),
