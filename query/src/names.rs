@@ -253,9 +253,13 @@ impl<'a> Selection<'a> {
                 continue;
             };
             if !self.options.allow_alias(alias) {
+                let what = match alias.is_data_stream {
+                    true => "a data stream",
+                    false => "an alias",
+                };
                 return self.missing(&QueryError::illegal(format!(
-                    "The provided expression [{name}] matches an alias, specify the corresponding \
-                     concrete indices instead."
+                    "The provided expression [{name}] matches {what}, specify the corresponding concrete indices \
+                     instead."
                 )));
             }
             is_found = true;

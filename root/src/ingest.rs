@@ -8,12 +8,13 @@ mod identity;
 mod parts;
 mod primary;
 mod required;
+mod streamed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{ActiveShards, ClusterState, DocumentId, IndexMeta, IndexName, ShardKey};
+use gleaner_model::{ActiveShards, ClusterState, DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names;
@@ -288,13 +289,7 @@ impl Ingester {
         let state = self.cluster.state();
         required::check(&state, item)?;
         if let Some(found) = names::resolve_write(&item.index, &state)? {
-            let stream = found.meta.stream_name();
-            // An index that is named itself is one like others.
-            if let Some(stream) = stream.filter(|_| found.meta.name.as_str() != item.index) {
-                let of = state.data_streams.get(stream);
-                check_routing(item, stream, of.is_some_and(|of| of.allow_custom_routing))?;
-                check_appended(item)?;
-            }
+            streamed::check(&state, &found.meta, item)?;
             return Ok((found.meta, found.index_routing));
         }
         if !makes_index(item) || !self.may_create(&state, &item.index) {
@@ -321,8 +316,8 @@ impl Ingester {
         let template = index_template_of(&state.templates, name);
         let created = match template.and_then(|(_, template)| template.data_stream) {
             Some(of) => {
-                check_routing(item, &IndexName::parse(name)?, of.allow_custom_routing)?;
-                check_appended(item)?;
+                streamed::check_routing(item, name, of.allow_custom_routing)?;
+                streamed::check_appended(item)?;
                 self.admin.create_data_stream(name).await
             }
             None => {
@@ -358,57 +353,6 @@ fn refused(item: IngestItem, error: RootError) -> IngestResult {
 /// it brings a version that later writes are held against.
 fn makes_index(item: &IngestItem) -> bool {
     !matches!(item.action, WriteAction::Delete) || has_external_version(item)
-}
-
-/// Refuses a document of a data stream with a routing of its own, unless those are allowed.
-fn check_routing(
-    item: &IngestItem,
-    stream: &IndexName,
-    is_allowed: bool,
-) -> Result<(), QueryError> {
-    let is_given = item.routing.as_ref().is_some_and(|given| !given.is_empty());
-    if !is_given || is_allowed {
-        return Ok(());
-    }
-    Err(QueryError::illegal(format!(
-        "index request targeting data stream [{stream}] specifies a custom routing but the [allow_custom_routing] \
-         setting was not enabled in the data stream's template."
-    )))
-}
-
-/// Refuses what is no new document of a data stream, with the time that it tells of.
-fn check_appended(item: &IngestItem) -> Result<(), RootError> {
-    let WriteAction::Index {
-        source,
-        create: true,
-    } = &item.action
-    else {
-        let reason = "only write ops with an op_type of create are allowed in data streams";
-        return Err(QueryError::illegal(reason).into());
-    };
-    // What is no JSON is told where documents are read.
-    let Ok(document) = serde_json::from_slice::<Timestamped>(source) else {
-        return Ok(());
-    };
-    let reason = match document.timestamp {
-        None => "data stream timestamp field [@timestamp] is missing",
-        Some(value) if value.get().starts_with('[') => {
-            "data stream timestamp field [@timestamp] encountered multiple values"
-        }
-        Some(_) => return Ok(()),
-    };
-    Err(RootError::Write(WriteFault::Document {
-        kind: "document_parsing_exception".into(),
-        reason: reason.to_owned(),
-        cause: None,
-    }))
-}
-
-/// What every document of a data stream has.
-#[derive(serde::Deserialize)]
-struct Timestamped<'a> {
-    #[serde(borrow, rename = "@timestamp")]
-    timestamp: Option<&'a serde_json::value::RawValue>,
 }
 
 fn has_external_version(item: &IngestItem) -> bool {

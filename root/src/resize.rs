@@ -55,43 +55,47 @@ impl Root {
         request: ResizeRequest,
         origin: &Origin,
     ) -> Result<Arc<IndexMeta>, RootError> {
-        let num_bytes = match max_size(&request) {
-            Some(_) => Some(self.primary_bytes(&request.source).await?),
-            None => None,
-        };
-        let resizing = Resizing {
+        let is_sized = max_size(&request).is_some();
+        let mut resizing = Resizing {
             cluster: Arc::clone(&self.cluster),
             admin: Arc::clone(&self.admin),
             by_query: Arc::clone(&self.by_query),
+            num_bytes: is_sized.then_some(0),
             request,
-            num_bytes,
             origin: origin.clone(),
         };
+        if is_sized {
+            // What is wrong with the request is said before sizes are asked for.
+            let source = resizing.source(&self.cluster.state())?;
+            resizing.wanted(&source)?;
+            resizing.num_bytes = Some(self.primary_bytes(&source).await?);
+        }
         let run = tokio::spawn(async move { resizing.run().await });
         let ended = run.await;
         ended.unwrap_or_else(|error| Err(RootError::Internal(error.to_string())))
     }
 
-    /// Returns the bytes of the primaries of an index.
-    async fn primary_bytes(&self, name: &str) -> Result<u64, RootError> {
-        let state = self.cluster.state();
-        let index = state.index_named(name);
-        let index = index.ok_or_else(|| RootError::IndexNotFound(name.to_owned()))?;
+    /// Returns the bytes of the primaries of an index, which is flushed for it.
+    async fn primary_bytes(&self, index: &IndexMeta) -> Result<u64, RootError> {
+        let target = Target {
+            expression: Some(index.name.to_string()),
+            ..Target::default()
+        };
+        self.reader.flush(&target).await?;
         let states = self.reader.shard_states().await;
         let shards = states.one_each().into_iter();
-        // Others do not know their size. A commit has files always.
+        // Others do not know their size.
         let own = shards.filter(|located| {
-            let of = &located.state;
-            located.index.uuid == index.uuid
-                && of.phase == ShardPhase::Started
-                && of.store_bytes > 0
+            let is_started = located.state.phase == ShardPhase::Started;
+            located.index.uuid == index.uuid && is_started
         });
         let sizes: Vec<u64> = own.map(|located| located.state.store_bytes).collect();
         let (num_told, num_shards) = (sizes.len(), index.settings.number_of_shards as usize);
         match num_told == num_shards {
             true => Ok(sizes.into_iter().sum()),
             false => Err(RootError::WrongState(format!(
-                "the size of index {name} is not known: [{num_told}] of its [{num_shards}] shards say theirs"
+                "the size of index {} is not known: [{num_told}] of its [{num_shards}] shards say theirs",
+                index.name
             ))),
         }
     }

@@ -178,7 +178,11 @@ fn select(request: &Request) -> Result<SelectedAliases, ApiError> {
     let sees = |owner: &str, name: &IndexName| {
         is_wanted(name) && (request.may_see(owner) || request.may_see(name.as_str()))
     };
-    for found in &found {
+    // Indices of data streams have no aliases of their own.
+    for found in found
+        .iter()
+        .filter(|found| found.meta.stream_name().is_none())
+    {
         let owner = found.meta.name.as_str();
         let aliases = shown_aliases(&found.meta, &|name| sees(owner, name));
         // Without a name, indices are shown that have none, too.

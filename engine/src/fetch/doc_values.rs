@@ -89,6 +89,12 @@ impl<'v> Plan<'v> {
                     if is_named && matches!(field.kind, FieldKind::Text { .. }) {
                         return Err(no_doc_values(&path));
                     }
+                    if is_named && matches!(field.kind, FieldKind::Encoded { .. }) {
+                        return Err(EngineError::query(format!(
+                            "[docvalue_fields] of [{path}] of type [{}] are not supported: [fields] shows it",
+                            field.kind.type_name()
+                        )));
+                    }
                     continue;
                 }
                 let has_format = matches!(

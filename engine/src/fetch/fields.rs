@@ -40,6 +40,8 @@ struct FieldPlan {
     shape: Shape,
     /// The value that every document has, whether it says so or not.
     constant: Option<String>,
+    /// The point that stands for `null`, of a `geo_point` that has one.
+    null_point: Option<Value>,
 }
 
 /// What the values of a field are in `_source`.
@@ -261,6 +263,7 @@ impl FieldPlan {
             is_narrow,
             shape: Shape::Plain,
             constant: field.kind.constant().map(str::to_owned),
+            null_point: field.declared.get("null_value").cloned(),
         }
     }
 
@@ -275,7 +278,8 @@ impl FieldPlan {
         match self.shape {
             Shape::Points(format) => {
                 let mut shown = Vec::new();
-                values.for_each(|value| format.show(value, &mut shown));
+                let null = self.null_point.as_ref();
+                values.for_each(|value| format.show(value, null, &mut shown));
                 shown
             }
             Shape::Ranges => values.filter(|value| !value.is_null()).cloned().collect(),

@@ -154,8 +154,10 @@ impl Describer<'_> {
         for (at, source) in request.sources.iter().enumerate() {
             let format = self.composite_format(source)?;
             let after = request.after.as_ref().and_then(|after| after.get(at));
+            // Tiles are numbers of no field.
+            let is_tile = matches!(source.values, CompositeValues::GeoTile { .. });
             if let Some(value) = after.filter(|value| !value.is_null())
-                && format.kind != ValueKind::Unmapped
+                && (is_tile || format.kind != ValueKind::Unmapped)
             {
                 after_key(source, value, &format, self.now_ms)?;
             }

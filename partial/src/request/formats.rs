@@ -326,9 +326,10 @@ fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EvaluationErro
             "Fielddata is disabled on [{path}] in [text] fields. {NO_FIELDDATA} Alternatively, set fielddata=true on \
              [{path}] in the mapping of a new index."
         ),
-        FieldKind::Object { .. } => {
-            format!("Field [{path}] of type [object] is not supported for aggregations")
-        }
+        FieldKind::Object { .. } | FieldKind::Encoded { .. } => format!(
+            "Field [{path}] of type [{}] is not supported for this aggregation",
+            kind.type_name()
+        ),
         _ => format!(
             "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
              [{}]. Use doc values instead.",

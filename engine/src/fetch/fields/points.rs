@@ -30,12 +30,18 @@ impl PointFormat {
         }
     }
 
-    /// Adds the points of a value of `_source`, which may be a list of them; what is no point is passed over.
-    pub(super) fn show(self, value: &Value, shown: &mut Vec<Value>) {
+    /// Adds the points of a value of `_source`, which may be a list of them; what is no point is passed
+    /// over, and `null` stands for one that is not said.
+    pub(super) fn show(self, value: &Value, null: Option<&Value>, shown: &mut Vec<Value>) {
         match value {
+            Value::Null => {
+                if let Some(point) = null {
+                    self.show(point, None, shown);
+                }
+            }
             // A list that begins with a number is one point.
             Value::Array(items) if !items.first().is_some_and(Value::is_number) => {
-                items.iter().for_each(|item| self.show(item, shown));
+                items.iter().for_each(|item| self.show(item, null, shown));
             }
             one => {
                 let point = parse_degrees(one, Corner::BottomLeft).ok();

@@ -14,6 +14,12 @@ pub(super) fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldK
     from.only("position_increment_gap", "100")?;
     // Kept as declared: what is indexed, and which queries are taken, go by it.
     match from.string("index_options")?.as_deref() {
+        Some("docs" | "freqs") if from.bool("index_phrases", false)? => {
+            return Err(malformed(format!(
+                "Cannot set index_phrases on field [{}] if positions are not enabled",
+                from.path()
+            )));
+        }
         None | Some("docs" | "freqs" | "positions" | "offsets") => {}
         Some(other) => {
             return Err(malformed(format!(
