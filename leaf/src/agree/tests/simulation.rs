@@ -33,7 +33,7 @@ use history::Tally;
 use world::{Outcome, run};
 
 /// Seeds: reduced, and in full.
-const NUM_SEEDS: (u64, u64) = (200, 6_000);
+const NUM_SEEDS: (u64, u64) = (120, 6_000);
 
 /// Seeds within which each planted error is found.
 const NUM_PLANTED: u64 = 500;
