@@ -167,7 +167,12 @@ impl Leaf {
             return Ok(None);
         };
         let text = owned_text(scalar);
-        if let Some(constant) = self.kind.constant().filter(|constant| *constant != text) {
+        // The mapping has a fraction as JSON reads it, however it was written.
+        let is_other = |constant: &&str| match scalar {
+            Scalar::Written(number, _) => Scalar::F64(*number).text() != *constant,
+            _ => text != *constant,
+        };
+        if let Some(constant) = self.kind.constant().filter(is_other) {
             return Err(Mismatch::Malformed(format!(
                 "[constant_keyword] field only accepts values that are equal to the value defined in \
                  the mappings [{constant}], but got [{text}]"

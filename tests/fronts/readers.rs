@@ -38,9 +38,14 @@ fn question(random: &mut StdRng, writer: usize) -> (Request, &'static str) {
     }
 }
 
-/// Is it the whole answer? While a leaf stands still a search may have a part of it alone, and says so.
+/// Is it the whole answer, and the newest as far as it says? While a leaf stands still a search may have a part of it
+/// alone, or be of a copy that does not know whether it has all, and says so.
 fn is_whole(response: &Response, body: &Value) -> bool {
-    let is_whole_part = |part: &Value| part["_shards"]["failed"] == 0 && part["timed_out"] != true;
+    let is_whole_part = |part: &Value| {
+        let shards = &part["_shards"];
+        let is_stale = shards["stale"].as_u64().is_some_and(|stale| stale > 0);
+        shards["failed"] == 0 && !is_stale && part["timed_out"] != true
+    };
     let is_every_part_whole = match body["responses"].as_array() {
         Some(parts) => parts.iter().all(is_whole_part),
         None => is_whole_part(body),
@@ -70,7 +75,8 @@ pub(crate) async fn read(run: Arc<Run>, reader: usize, mut random: StdRng) -> Re
         let shown = body.pointer(place).and_then(Value::as_u64).unwrap_or(0);
         ensure!(
             shown >= least,
-            "stale: writer {writer} had {least} acknowledged, front {front} answered {shown} (hit: {is_hit})"
+            "stale: writer {writer} had {least} acknowledged, front {front} answered {shown} (hit: {is_hit}): {} {body}",
+            request.path
         );
         run.num_reads.fetch_add(1, Ordering::Relaxed);
         run.num_hits.fetch_add(u64::from(is_hit), Ordering::Relaxed);

@@ -210,6 +210,25 @@ async fn check_columns(server: &Server, index: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fraction_is_a_constant_however_it_is_written() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Start::on(&folder.path().join("data")).spawn().await?;
+    let body = json!({"mappings": {"properties": {"set": {"type": "constant_keyword"}}}});
+    ok(&server, "PUT", "/logs", &body).await?;
+    let values = ["1.50", "1.5", "\"1.5\"", "1.6", "\"1.50\""];
+    let lines = values.map(|value| format!("{{\"index\":{{}}}}\n{{\"set\":{value}}}\n"));
+    let bulk = Request::ndjson("POST", "/logs/_bulk?refresh=true", lines.concat());
+    let written = server.send(&bulk).await?.ok()?;
+    let statuses = written["items"].as_array().into_iter().flatten();
+    let statuses: Vec<_> = statuses
+        .map(|item| item["index"]["status"].clone())
+        .collect();
+    ensure!(statuses == [201, 201, 201, 400, 400], "{written}");
+    ensure!(count(&server, &json!({"term": {"set": "1.5"}})).await? == 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_point_may_stand_for_null() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = Start::on(&folder.path().join("data")).spawn().await?;
