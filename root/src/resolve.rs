@@ -95,8 +95,12 @@ impl<'a> Resolver<'a> {
     /// # Errors
     /// [`QueryError`] when the query cannot be asked of this index.
     pub fn resolve(&mut self, query: &Query) -> Result<Clause, QueryError> {
-        let clause = self.clause_of(query)?;
-        self.constants.settled(clause)
+        let mut clause = self.clause_of(query)?;
+        // Queries inside are settled already.
+        if query.children().is_empty() {
+            self.constants.settle(&mut clause)?;
+        }
+        Ok(clause)
     }
 
     fn clause_of(&mut self, query: &Query) -> Result<Clause, QueryError> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use gleaner_testkit::Server;
-use gleaner_testkit::http::Request;
+use gleaner_testkit::http::{Request, Response};
 use serde_json::{Value, json};
 
 /// Indices of the same documents, and how many shards each has.
@@ -11,6 +11,24 @@ pub(crate) const LAYOUTS: [(&str, u32); 2] = [("one", 1), ("four", 4)];
 /// Returns what a request is answered, which may be no error.
 pub(crate) async fn ok(server: &Server, method: &str, path: &str, body: &Value) -> Result<Value> {
     server.send(&Request::json(method, path, body)).await?.ok()
+}
+
+/// Returns the answer to a method and a path, with a body unless it is null.
+pub(crate) async fn answered(
+    server: &Server,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> Result<Response> {
+    let request = match body {
+        Value::Null => Request::new(method, path),
+        body => Request::json(method, path, body),
+    };
+    server.send(&request).await
+}
+
+/// As [`answered`], which may be no error.
+pub(crate) async fn asked(server: &Server, request: (&str, &str), body: &Value) -> Result<Value> {
+    answered(server, request, body).await?.ok()
 }
 
 /// Returns what a search finds, which is the same in all layouts.

@@ -6,21 +6,11 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
-async fn asked(server: &Server, (method, path): (&str, &str), body: &Value) -> Result<Value> {
-    let request = match body {
-        Value::Null => Request::new(method, path),
-        body => Request::json(method, path, body),
-    };
-    server.send(&request).await?.ok()
-}
+use super::asking::{answered, asked};
 
 /// Asks for what is refused; returns the answer's text.
 async fn refused(server: &Server, (method, path): (&str, &str), body: &Value) -> Result<String> {
-    let request = match body {
-        Value::Null => Request::new(method, path),
-        body => Request::json(method, path, body),
-    };
-    let answer = server.send(&request).await?;
+    let answer = answered(server, (method, path), body).await?;
     ensure!(
         (400..500).contains(&answer.status),
         "{method} {path}: {}",

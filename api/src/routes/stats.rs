@@ -22,7 +22,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
-pub(super) use figures::{kept_answers, sections};
+pub(super) use figures::{kept_answers, no_query_cache, sections};
 pub(super) use wanted::Sections;
 
 const STATS: &[Parameter] = &[

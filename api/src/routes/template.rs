@@ -19,7 +19,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
-pub(super) use shown::comma_joined;
+pub(super) use shown::{comma_joined, is_named};
 
 const PUT: &[Parameter] = &[
     Parameter::honoured("create"),

@@ -265,7 +265,7 @@ impl Writer {
         &self.begun.counts
     }
 
-    /// Returns what its merges are told by without holding the writer.
+    /// Returns a handle that reads the figures of merges without holding the writer.
     pub(crate) fn merge_watch(&self) -> MergeWatch {
         MergeWatch {
             index: self.index.clone(),

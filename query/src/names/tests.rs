@@ -238,6 +238,13 @@ fn aliases_bring_their_filters_and_routing() {
     assert_eq!(found("*", "other"), (vec![], None));
 }
 
+/// Returns the names of the indices that an expression reaches.
+fn reached(state: &ClusterState, expression: &str, options: &ResolveOptions) -> Vec<String> {
+    let found = resolve(expression, state, options).unwrap();
+    let names = found.iter().map(|index| index.meta.name.to_string());
+    names.collect()
+}
+
 #[test]
 fn all_indices_are_those_that_are_not_hidden() {
     let indices = [
@@ -248,11 +255,7 @@ fn all_indices_are_those_that_are_not_hidden() {
         indices: indices.into_iter().collect(),
         ..ClusterState::default()
     };
-    let reached = |expression: &str, options: &ResolveOptions| -> Vec<String> {
-        let found = resolve(expression, &state, options).unwrap();
-        let names = found.iter().map(|index| index.meta.name.to_string());
-        names.collect()
-    };
+    let reached = |expression: &str, options: &ResolveOptions| reached(&state, expression, options);
     let plain = ResolveOptions::default();
     for expression in ["", "_all", "*"] {
         assert_eq!(reached(expression, &plain), ["plain"], "{expression}");
@@ -288,11 +291,7 @@ fn all_are_data_streams_too() {
         data_streams: [named("seen"), named("secret")].into(),
         ..ClusterState::default()
     };
-    let reached = |expression: &str, options: &ResolveOptions| -> Vec<String> {
-        let found = resolve(expression, &state, options).unwrap();
-        let names = found.iter().map(|index| index.meta.name.to_string());
-        names.collect()
-    };
+    let reached = |expression: &str, options: &ResolveOptions| reached(&state, expression, options);
     let plain = ResolveOptions::default();
     for expression in ["", "_all", "*"] {
         let expected = [".ds-seen-1", "plain"];

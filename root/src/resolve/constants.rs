@@ -1,9 +1,8 @@
 //! Queries on `constant_keyword`, which the mapping alone answers.
 //!
 //! Every document of the index has the value, also one that was written before it was set, so a query on it matches all
-//! documents or none, whatever the shards hold (Elasticsearch, `ConstantFieldType`). Read first: [`Constants::settled`].
+//! documents or none, whatever the shards hold (Elasticsearch, `ConstantFieldType`). Read first: [`Constants::settle`].
 
-use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
 use gleaner_model::{FieldPath, Mapping};
@@ -13,89 +12,79 @@ use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Scalar};
 
-/// The constants of an index with their values; `None` where no value is set yet.
-pub(super) struct Constants<'a>(BTreeMap<&'a FieldPath, Option<&'a str>>);
+/// The constants of an index, looked up where a clause names one.
+pub(super) struct Constants<'a>(&'a Mapping);
 
 impl<'a> Constants<'a> {
     pub(super) fn of(mapping: &'a Mapping) -> Self {
-        let fields = mapping.fields.iter();
-        let constants = fields.filter(|(_, field)| field.kind.is_constant());
-        Self(
-            constants
-                .map(|(path, field)| (path, field.kind.constant()))
-                .collect(),
-        )
+        Self(mapping)
     }
 
     /// Returns whether the field at `path` is one.
     pub(super) fn has(&self, path: &FieldPath) -> bool {
-        self.0.contains_key(path)
+        self.value(path).is_some()
     }
 
-    /// Returns `clause` with all documents, or none, in place of each clause on a constant; every match of those scores 1.
+    /// Returns the value of a constant, `None` within where none is set yet; `None` for other fields.
+    fn value(&self, path: &FieldPath) -> Option<Option<&'a str>> {
+        let field = self.0.fields.get(path)?;
+        field.kind.is_constant().then(|| field.kind.constant())
+    }
+
+    /// Puts all documents, or none, in place of each clause on a constant; every match of those scores 1.
     ///
     /// # Errors
     /// [`QueryError`] for a pattern that cannot be read.
-    pub(super) fn settled(&self, clause: Clause) -> Result<Clause, QueryError> {
-        if self.0.is_empty() {
-            return Ok(clause);
-        }
-        let all = |clauses: Vec<Clause>| -> Result<Vec<Clause>, QueryError> {
-            let clauses = clauses.into_iter();
-            clauses.map(|clause| self.settled(clause)).collect()
-        };
-        Ok(match clause {
+    pub(super) fn settle(&self, clause: &mut Clause) -> Result<(), QueryError> {
+        match clause {
             Clause::Bool {
                 must,
                 should,
                 filter,
                 must_not,
-                minimum_should_match,
-            } => Clause::Bool {
-                must: all(must)?,
-                should: all(should)?,
-                filter: all(filter)?,
-                must_not: all(must_not)?,
-                minimum_should_match,
-            },
-            Clause::DisMax {
-                clauses,
-                tie_breaker,
-            } => Clause::DisMax {
-                clauses: all(clauses)?,
-                tie_breaker,
-            },
-            Clause::AtLeast { clauses, field } => Clause::AtLeast {
-                clauses: all(clauses)?,
-                field,
-            },
-            Clause::Constant(inner) => Clause::Constant(Box::new(self.settled(*inner)?)),
-            Clause::Boost { clause, factor } => Clause::Boost {
-                clause: Box::new(self.settled(*clause)?),
-                factor,
-            },
-            Clause::Exists { fields } => self.exists(fields),
+                ..
+            } => [must, should, filter, must_not]
+                .into_iter()
+                .try_for_each(|clauses| self.settle_all(clauses)),
+            Clause::DisMax { clauses, .. } | Clause::AtLeast { clauses, .. } => {
+                self.settle_all(clauses)
+            }
+            Clause::Constant(inner) | Clause::Boost { clause: inner, .. } => self.settle(inner),
+            Clause::Exists { fields } => {
+                if let Some(settled) = self.exists(fields) {
+                    *clause = settled;
+                }
+                Ok(())
+            }
             // What else has clauses inside has them from queries, which are settled.
-            leaf => match self.matches(&leaf)? {
-                None => leaf,
-                Some(true) => Clause::MatchAll,
-                Some(false) => Clause::MatchNone,
-            },
-        })
+            leaf => {
+                match self.matches(leaf)? {
+                    None => {}
+                    Some(true) => *leaf = Clause::MatchAll,
+                    Some(false) => *leaf = Clause::MatchNone,
+                }
+                Ok(())
+            }
+        }
     }
 
-    fn exists(&self, mut fields: Vec<FieldPath>) -> Clause {
-        let is_set = |path: &FieldPath| self.0.get(path).is_some_and(Option::is_some);
+    fn settle_all(&self, clauses: &mut [Clause]) -> Result<(), QueryError> {
+        clauses
+            .iter_mut()
+            .try_for_each(|clause| self.settle(clause))
+    }
+
+    /// Leaves constants out of `fields`, one of which a document is to have; returns the clause that says the same where no other
+    /// field is to be looked at.
+    fn exists(&self, fields: &mut Vec<FieldPath>) -> Option<Clause> {
+        let is_set = |path: &FieldPath| self.value(path).flatten().is_some();
         if fields.iter().any(is_set) {
-            return Clause::MatchAll;
+            return Some(Clause::MatchAll);
         }
         let num_fields = fields.len();
         fields.retain(|path| !self.has(path));
         // A list without fields says something else.
-        match fields.is_empty() && num_fields > 0 {
-            true => Clause::MatchNone,
-            false => Clause::Exists { fields },
-        }
+        (fields.is_empty() && num_fields > 0).then_some(Clause::MatchNone)
     }
 
     /// Returns whether the value matches a clause on a constant; `None` for clauses on other fields.
@@ -108,7 +97,7 @@ impl<'a> Constants<'a> {
                 of_terms.or(values.map(|(field, _)| field))
             }
         };
-        let Some(value) = field.and_then(|field| self.0.get(field)) else {
+        let Some(value) = field.and_then(|field| self.value(field)) else {
             return Ok(None);
         };
         // Read before it is known whether there is a value: one that cannot be read is refused.
@@ -125,7 +114,7 @@ impl<'a> Constants<'a> {
         let Some(value) = value else {
             return Ok(Some(false));
         };
-        let scalar = Scalar::Text((*value).to_owned());
+        let scalar = Scalar::Text(value.to_owned());
         Ok(Some(match (clause, automaton) {
             (_, Some(automaton)) => automaton.accepts(value),
             (Clause::Range { lower, upper, .. }, None) => {
@@ -133,7 +122,7 @@ impl<'a> Constants<'a> {
                 RangeBounds::<Scalar>::contains(&bounds, &scalar)
             }
             _ => {
-                terms.is_some_and(|(_, terms)| terms.contains(value))
+                terms.is_some_and(|(_, terms)| terms.contains(&value))
                     || values.is_some_and(|(_, values)| values.contains(&scalar))
             }
         }))
@@ -218,7 +207,8 @@ mod tests {
             (exists(&["plain", "unset"]), &exists(&["plain"])),
             (exists(&[]), &exists(&[])),
         ] {
-            let settled = constants.settled(clause.clone()).expect("it is good");
+            let mut settled = clause.clone();
+            constants.settle(&mut settled).expect("it is good");
             assert_eq!(settled, *expected, "{clause}");
         }
     }
@@ -229,7 +219,7 @@ mod tests {
             1,
             &json!({"properties": {"unset": {"type": "constant_keyword"}}}),
         );
-        let clause = Clause::Boost {
+        let mut clause = Clause::Boost {
             clause: Box::new(Clause::Pattern {
                 field: path("unset"),
                 pattern: Pattern::Regexp {
@@ -239,6 +229,6 @@ mod tests {
             }),
             factor: 2.0,
         };
-        assert!(Constants::of(&index.mapping).settled(clause).is_err());
+        assert!(Constants::of(&index.mapping).settle(&mut clause).is_err());
     }
 }

@@ -1,13 +1,12 @@
 //! `_cat/component_templates`.
 
-use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::ComponentTemplate;
 use serde_json::{Map, Value};
 
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::template::comma_joined;
+use crate::routes::template::{comma_joined, is_named};
 
 const COLUMNS: &[Column] = &[
     Column::text("name", "n", "component template name"),
@@ -22,14 +21,7 @@ const COLUMNS: &[Column] = &[
 /// Shows each component, with the index templates that are made of it.
 pub(super) fn table(request: &Request) -> Answer {
     let state = request.root().cluster().state();
-    let pattern = request.part("name");
-    let is_named = |name: &str| {
-        pattern.is_none_or(|names| {
-            names
-                .split(',')
-                .any(|pattern| matches_pattern(pattern, name))
-        })
-    };
+    let is_named = |name: &str| is_named(request, name);
     let templates = &state.templates;
     let users_of = |name: &str| -> Vec<String> {
         let users = templates.index.iter().filter(|(_, template)| {

@@ -1,11 +1,9 @@
 //! `_cat/templates`.
 
-use gleaner_model::mapping::matches_pattern;
-
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::template::comma_joined;
+use crate::routes::template::{comma_joined, is_named};
 
 const COLUMNS: &[Column] = &[
     Column::text("name", "n", "template name"),
@@ -22,14 +20,7 @@ const COLUMNS: &[Column] = &[
 /// Shows legacy templates first, then index templates.
 pub(super) fn table(request: &Request) -> Answer {
     let state = request.root().cluster().state();
-    let pattern = request.part("name");
-    let is_named = |name: &str| {
-        pattern.is_none_or(|names| {
-            names
-                .split(',')
-                .any(|pattern| matches_pattern(pattern, name))
-        })
-    };
+    let is_named = |name: &str| is_named(request, name);
     let version = |version: Option<i64>| version.map_or_else(String::new, |v| v.to_string());
     let legacy = state.templates.legacy.iter().map(|(name, template)| {
         let row: Vec<Cell> = vec![

@@ -1,7 +1,7 @@
 //! `_cluster/allocation/explain`: why a copy of a shard is where it is, or nowhere.
 //!
 //! Copies are placed when an index is made or its number of replicas changes, and stay: no node is weighed against another
-//! later, so what is told of nodes is whether they hold a copy already.
+//! later, so the answer says of each node whether it holds a copy already.
 
 use gleaner_model::{ClusterState, IndexMeta, NodeId, ShardNumber};
 use gleaner_proto::read::ShardPhase;

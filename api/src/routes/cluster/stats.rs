@@ -14,6 +14,7 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
 use crate::routes::nodes::{NumMembers, Reports, members_of};
+use crate::routes::stats::no_query_cache;
 
 pub(super) async fn stats(request: Request) -> Answer {
     let (states, reports) = tokio::join!(
@@ -66,15 +67,7 @@ fn indices(indices: &[&IndexMeta], states: &ShardStates) -> Value {
         },
         "store": {"size_in_bytes": sum(|s| s.store_bytes), "reserved_in_bytes": 0},
         "fielddata": {"memory_size_in_bytes": 0, "evictions": 0},
-        "query_cache": {
-            "memory_size_in_bytes": 0,
-            "total_count": 0,
-            "hit_count": 0,
-            "miss_count": 0,
-            "cache_size": 0,
-            "cache_count": 0,
-            "evictions": 0,
-        },
+        "query_cache": no_query_cache(),
         "completion": {"size_in_bytes": 0},
         "segments": {"count": sum(|s| s.num_segments), "memory_in_bytes": 0},
         "mappings": {"field_types": field_types(indices)},

@@ -1,7 +1,7 @@
 //! `_nodes/hot_threads`: which threads of this node take most of a processor, looked at twice.
 //!
-//! A node tells of its own threads only: those of others are told by no call. What a thread does is not looked at, so
-//! there are no stacks.
+//! A node shows its own threads only: no call between nodes asks for those of others. There are no stacks: how long a
+//! thread ran is read, not what it did.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
 
-/// Threads that are told where a request does not say, as in the dialect.
+/// Threads shown by default, as in the dialect.
 const DEFAULT_THREADS: usize = 3;
 
-/// The most that are told.
+/// Most threads that a request may ask for.
 const MAX_THREADS: usize = 1_000;
 
-/// Time between the two looks where a request does not say, as in the dialect.
+/// Default time between the two readings, as in the dialect.
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The longest, for which a request is held.
+/// Longest time between the two readings: the request is held for it.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is asked for.

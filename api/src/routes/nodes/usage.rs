@@ -1,7 +1,7 @@
 //! `_nodes/usage`: how often each route was asked of this node since it started.
 //!
-//! Leaves answer no clients: they have counted nothing. Roots do not call each other: those that are not asked are told as
-//! ones that did not answer. Aggregations are not counted by kind.
+//! Leaves answer no clients, so they have counted nothing. Roots do not call each other: the answer names other roots as
+//! failed. Aggregations are not counted by kind.
 
 use gleaner_query::json::did_you_mean;
 use serde_json::{Map, Value, json};

@@ -169,7 +169,8 @@ fn refresh(sum: Sum<'_>) -> Value {
     })
 }
 
-fn no_query_cache() -> Value {
+/// Returns the section of a cache that there is none of by index: filters are kept by node.
+pub(in crate::routes) fn no_query_cache() -> Value {
     json!({
         "memory_size_in_bytes": 0,
         "total_count": 0,

@@ -1,13 +1,23 @@
 //! Templates as the dialect writes them.
 
+use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate, TemplateContent};
 use serde_json::{Map, Value, json};
 
+use crate::request::Request;
 use crate::routes::index::nested_settings;
 
 /// Returns names with commas between them, as the dialect's texts have lists.
 pub(in crate::routes) fn comma_joined(names: &[String]) -> String {
     names.join(", ")
+}
+
+/// Returns whether the path of a request names `name`, by itself or by a pattern; a path without names does all.
+pub(in crate::routes) fn is_named(request: &Request, name: &str) -> bool {
+    request.part("name").is_none_or(|names| {
+        let mut patterns = names.split(',');
+        patterns.any(|pattern| matches_pattern(pattern, name))
+    })
 }
 
 /// Returns settings as they are asked for.
