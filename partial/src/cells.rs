@@ -252,6 +252,12 @@ mod tests {
         assert_eq!(over_the_date_line(1.0, 91.0), some("2/3/1"));
         assert_eq!(over_the_date_line(1.0, -91.0), some("2/0/1"));
         assert_eq!(over_the_date_line(1.0, 1.0), None);
+        // 180° is the edge of the last column, and belongs to none of those that a box from there on has.
+        for grid in [GeoGrid::Geotile(2), GeoGrid::Geohash(1)] {
+            let from_the_date_line = bounded(grid, (10.0, 180.0), (5.0, -170.0));
+            assert_eq!(from_the_date_line(6.0, 170.0), None);
+            assert!(from_the_date_line(6.0, -175.0).is_some());
+        }
         let beyond_maps = bounded(GeoGrid::Geotile(2), (89.0, 0.0), (86.0, 90.0));
         assert_eq!(beyond_maps(88.0, 10.0), None);
     }

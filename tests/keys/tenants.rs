@@ -164,6 +164,38 @@ async fn a_tenant_sees_what_the_filter_of_its_alias_lets_through() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_for_one_alias_is_shown_no_other() -> Result<()> {
+    let site = Site::start(0).await?;
+    let stream = json!({"index_patterns": ["logs-*"], "data_stream": {},
+        "template": {"aliases": {"errors": {"filter": {"term": {"level": "error"}}}, "payroll": {}}}});
+    site.admin("PUT", "/_index_template/logs", &stream).await?;
+    site.admin("PUT", "/_data_stream/logs-a", &Value::Null)
+        .await?;
+    let key = site
+        .key(&["orders-kim", "errors"], &["view_index_metadata"])
+        .await?;
+    for path in ["/_alias", "/orders-kim,errors/_alias", "/_alias/*"] {
+        let (status, shown) = site.asked(&key, ("GET", path), &Value::Null).await?;
+        assert_eq!(status, 200, "{path}: {shown}");
+        let names = |owner: &str| -> Vec<String> {
+            let aliases = shown[owner]["aliases"].as_object();
+            aliases
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
+        assert_eq!(names("orders"), ["orders-kim"], "{path}: {shown}");
+        assert_eq!(names("logs-a"), ["errors"], "{path}: {shown}");
+    }
+    let whole = site.key(&["orders"], &["view_index_metadata"]).await?;
+    let (_, shown) = site.asked(&whole, ("GET", "/_alias"), &Value::Null).await?;
+    let aliases = shown["orders"]["aliases"].as_object();
+    assert_eq!(aliases.map(serde_json::Map::len), Some(3), "{shown}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ids_of_scrolls_and_points_in_time_are_of_no_use_to_another_key() -> Result<()> {
     let site = Site::start(0).await?;
     let one = site.key(&["orders"], &["read"]).await?;

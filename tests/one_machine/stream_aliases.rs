@@ -204,6 +204,12 @@ async fn a_routing_is_taken_where_the_template_allows_it() -> Result<()> {
         let stream = &shown["data_streams"][at];
         ensure!(stream["allow_custom_routing"] == expected, "{shown}");
     }
+    let answer = refused(&server, ("POST", "/logs-b/_doc"), &document(1)).await?;
+    ensure!(answer.contains("routing_missing_exception"), "{answer}");
+    // One that was there takes it over with its next index.
+    asked(&server, ("POST", "/logs-a/_rollover"), &Value::Null).await?;
+    let written = asked(&server, ("POST", "/logs-a/_doc?routing=r"), &document(1)).await?;
+    ensure!(written["result"] == "created", "{written}");
     Ok(())
 }
 

@@ -142,6 +142,16 @@ async fn what_would_break_a_stream_is_refused() -> Result<()> {
         ),
         (("POST", "/_aliases"), add, "is that of a data stream"),
         (
+            ("PUT", &*format!("{backing}/_doc/9")),
+            timed.clone(),
+            "op_type=index and no if_primary_term and if_seq_no set targeting backing indices is disallowed",
+        ),
+        (
+            ("PUT", &*format!("{backing}/_create/9")),
+            timed.clone(),
+            "op_type=create targeting backing indices is disallowed",
+        ),
+        (
             ("DELETE", "/_data_stream/none"),
             Value::Null,
             "no such index [none]",
@@ -150,6 +160,33 @@ async fn what_would_break_a_stream_is_refused() -> Result<()> {
         let answer = refused(&server, request, &body).await?;
         ensure!(answer.contains(expected), "{request:?}: {answer}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_a_stream_is_changed_by_the_name_of_its_index() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_template(&folder.path().join("data")).await?;
+    let timed = json!({"@timestamp": ["2026-01-01"], "n": 1});
+    let written = asked(&server, ("POST", "/logs-a/_doc?refresh=true"), &timed).await?;
+    let [index, id] = ["_index", "_id"].map(|key| written[key].as_str().unwrap_or_default());
+    let path = format!("/{index}/_doc/{id}");
+    let known = format!(
+        "{path}?if_seq_no={}&if_primary_term={}",
+        written["_seq_no"], written["_primary_term"]
+    );
+    let answer = refused(&server, ("PUT", &known), &json!({"n": 2})).await?;
+    ensure!(answer.contains("[@timestamp] is missing"), "{answer}");
+    let changed = asked(&server, ("PUT", &known), &timed).await?;
+    ensure!(changed["result"] == "updated", "{changed}");
+    let update = format!("/{index}/_update/{id}");
+    asked(&server, ("POST", &update), &json!({"doc": {"n": 3}})).await?;
+    let by_query = "/logs-a/_update_by_query?refresh=true";
+    asked(&server, ("POST", "/logs-a/_refresh"), &Value::Null).await?;
+    let done = asked(&server, ("POST", by_query), &Value::Null).await?;
+    ensure!(done["updated"] == 1, "{done}");
+    let deleted = asked(&server, ("DELETE", &path), &Value::Null).await?;
+    ensure!(deleted["result"] == "deleted", "{deleted}");
     Ok(())
 }
 

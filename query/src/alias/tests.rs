@@ -365,3 +365,18 @@ fn what_an_alias_of_a_data_stream_cannot_be_is_refused() {
         "aliases [logs] missing"
     );
 }
+
+#[test]
+fn no_index_comes_to_have_the_name_of_a_data_stream() {
+    let before = with_streams();
+    let mut next = before.clone();
+    let mut indices = next.indices.values_mut();
+    let plain = indices.find(|index| index.stream_name().is_none()).unwrap();
+    let name = IndexName::parse("logs").unwrap();
+    Arc::make_mut(plain).aliases.insert(name, Alias::default());
+    let refused = check_change(&before, &next).unwrap_err();
+    let expected = "the name [logs] is that of a data stream";
+    assert!(refused.reason.contains(expected), "{refused}");
+    // One that has it from before may keep it.
+    assert_eq!(check_change(&next, &next), Ok(()));
+}
