@@ -57,10 +57,10 @@ const NOTES: &[Note] = &[
     Note {
         routes: &["indices.stats", "nodes.stats"],
         text: "a figure is 0 where there is no such thing here: suggesters, vectors, field data, warmers, throttling. \
-               Filters that are kept are counted by node in `/metrics`: `query_cache` is 0 too, as are the bytes and the \
-               time of `merges`, which nobody measures. A call that writes counts in `bulk`, of one document or many, with \
-               the time of `indexing`. `scroll_*` counts points in time too. `translog` is what the last durable \
-               commit lacks",
+               Filters that are kept are counted by node in `/metrics`: `query_cache` is 0 too. `merges` counts a merge \
+               when it begins, with the bytes that go in, and its time when it has ended. A call that writes counts in \
+               `bulk`, of one document or many, with the time of `indexing`. `scroll_*` counts points in time too. \
+               `translog` is what the last durable commit lacks",
     },
     Note {
         routes: &["nodes.hot_threads"],
@@ -86,8 +86,8 @@ const NOTES: &[Note] = &[
     },
     Note {
         routes: &["cat.allocation"],
-        text: "`disk.indices` is what the copies take, the other `disk.*` is the file system of the data \
-               folder as the leaf tells it: `-`, in JSON `null`, where it does not within 1 s",
+        text: "`disk.indices` is what the copies take, `disk.indices.forecast` the same, the other `disk.*` is the \
+               file system of the data folder as the leaf tells it: `-`, in JSON `null`, where it does not within 1 s",
     },
 ];
 

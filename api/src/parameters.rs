@@ -1,6 +1,7 @@
 //! URI parameters: read, checked against the route's table, typed.
 
 pub(crate) mod groups;
+pub(crate) mod metrics;
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ use gleaner_query::{QueryError, json};
 use gleaner_root::Root;
 use gleaner_root::memory as answer;
 use gleaner_root::tasks::Origin;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -48,6 +48,8 @@ const WAY_BACK: Duration = Duration::from_millis(100);
 pub(crate) struct Request {
     pub(crate) app: Arc<App>,
     pub(crate) route: &'static Route,
+    /// As it was sent.
+    pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) parameters: Parameters,
     /// Parts of the path by name, unescaped.
@@ -120,6 +122,11 @@ impl Request {
             true => reply.with_header(COST, &cost.as_micros().to_string()),
             false => reply,
         }
+    }
+
+    /// Returns the whole path, escaped as it was sent.
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
     }
 
     /// Returns a part of the path.

@@ -222,6 +222,7 @@ async fn dispatch(
             let request = Request {
                 app: Arc::clone(app),
                 route,
+                uri: head.uri,
                 headers: head.headers,
                 parameters,
                 parts,

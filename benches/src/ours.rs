@@ -185,6 +185,7 @@ impl Ours {
             min_score: None,
             aggregations: Arc::default(),
             aggregation_filters: Arc::default(),
+            named: Arc::default(),
             terminate_after: None,
             now_ms: 0,
         })

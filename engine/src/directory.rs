@@ -19,6 +19,7 @@ mod tantivy_seam;
 mod verify;
 mod write;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -193,6 +194,17 @@ impl ShardDirectory {
     /// Returns how many segments the meta in memory names, shown to searches or not yet.
     pub fn num_segments(&self) -> usize {
         self.shared.state.read().live.len()
+    }
+
+    /// Returns whether the meta in memory names all of the segments `ids`, which are 32 hexadecimal digits each.
+    pub(crate) fn names_all(&self, ids: &HashSet<String>) -> bool {
+        let state = self.shared.state.read();
+        ids.iter().all(|id| state.live.contain(id))
+    }
+
+    /// Returns the bytes of the segments `ids`, by the lengths of their files as they were written.
+    pub(crate) fn bytes_of(&self, ids: &HashSet<String>) -> u64 {
+        self.shared.state.read().bytes_of(ids)
     }
 
     /// Replaces the meta in memory.

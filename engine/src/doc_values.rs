@@ -55,6 +55,23 @@ impl DocValues {
         }
     }
 
+    /// Opens the terms that stand for the values of the field at `path`, points or ranges; `None` when no document of
+    /// the segment has a value.
+    ///
+    /// # Errors
+    /// When the column cannot be read.
+    pub(crate) fn of_terms(
+        view: &View,
+        segment: &SegmentView,
+        path: &str,
+    ) -> Result<Option<Self>, EngineError> {
+        let Some(handle) = view.field(path) else {
+            return Ok(None);
+        };
+        let column = segment.reader().fast_fields().str(handle.name.as_str())?;
+        Ok(column.map(Self::Terms))
+    }
+
     /// Opens the column of `handle` in `segment`; `None` when no document of the segment has a
     /// value or the field keeps no doc values.
     ///

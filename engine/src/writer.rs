@@ -394,6 +394,7 @@ impl Writer {
         self.guarded(|writer| {
             if let Some(tantivy) = writer.tantivy.take() {
                 tantivy.wait_merging_threads()?;
+                writer.begun.retire(&writer.directory);
                 writer.begun = writer.begun.of_next_writer();
             }
             writer.seat = None;
@@ -424,7 +425,8 @@ impl Writer {
             // applied by a merge to some segments of the commit and passed over in those that the
             // commit deleted from, and is lost in those. No operation is to have it.
             writer.run(std::iter::empty())?;
-            writer.set_merge_policy(self.options.merges.policy(&self.begun));
+            let policy = self.options.merges.policy(&self.begun, &self.directory);
+            writer.set_merge_policy(policy);
             self.tantivy = Some(writer);
         }
         self.tantivy

@@ -12,6 +12,7 @@ use crate::change;
 use crate::error_of;
 use crate::keys::Keys;
 use crate::mirror::{Mirror, View};
+use crate::rules::Rule;
 
 /// Keys that are read at once: with the largest values there can be, 48 MiB.
 const PAGE: u32 = 32;
@@ -153,7 +154,10 @@ pub(crate) async fn follow(client: Client, keys: Keys, mirror: Arc<Mirror>) {
         match followed {
             Err(Fault::Compacted { .. }) => match read_all(&client, &keys).await {
                 Ok(listing) => {
-                    mirror.replace(listing);
+                    match mirror.omits(Rule::ReadWhatIsCompacted) {
+                        true => mirror.advance(listing.revision, |_| false),
+                        false => mirror.replace(listing),
+                    }
                     continue;
                 }
                 Err(fault) => absence.note(&fault),
@@ -186,5 +190,86 @@ async fn follow_once(
     loop {
         mirror.apply(&watch.next().await?);
         on_change();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use anyhow::Result;
+    use gleaner_coordinator::Coordinator;
+    use gleaner_model::{IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping};
+    use gleaner_proto::Connect;
+    use gleaner_testkit::etcd::{Etcd, NO_ETCD, is_installed};
+    use gleaner_testkit::skipped;
+
+    use super::*;
+    use crate::EtcdCoordinator;
+
+    fn with_index(state: &ClusterState, number: u8) -> ClusterState {
+        let index = IndexMeta {
+            uuid: IndexUuid([number; 16]),
+            name: IndexName::parse(&format!("index-{number}")).expect("a good name"),
+            created_ms: 0,
+            settings: IndexSettings::default(),
+            mapping: Arc::new(Mapping::default()),
+            aliases: BTreeMap::new(),
+            primary_terms: Vec::new(),
+            copies: Vec::new(),
+            is_closed: false,
+            rolled_over_ms: None,
+        };
+        let mut next = state.clone();
+        next.indices.insert(index.uuid, Arc::new(index));
+        next
+    }
+
+    async fn change(coordinator: &EtcdCoordinator, number: u8) -> Result<u64> {
+        let state = coordinator.state();
+        let next = with_index(&state, number);
+        let made = coordinator.compare_and_swap(state.version, next).await?;
+        Ok(made.version)
+    }
+
+    /// Follows an etcd that has thrown the history away which comes after what the mirror knows. Does it miss a change?
+    async fn misses_what_was_compacted(omitted: Option<Rule>) -> Result<bool> {
+        let etcd = Etcd::start()?;
+        let client = Client::new(&Connect::default(), &[etcd.address()]).expect("an address");
+        let keys = Keys::of("barley").expect("a good name");
+        let begin = IfAbsent::Begin(Box::default());
+        let coordinator =
+            EtcdCoordinator::open(client.clone(), keys.clone(), begin.clone()).await?;
+        let mut mirror = Mirror::new(first_view(&client, &keys, &begin).await?)?;
+        mirror.omitted = omitted;
+        let mirror = Arc::new(mirror);
+        change(&coordinator, 1).await?;
+        let newest = client.range(Range::key(&keys.meta())).await?;
+        etcd.compact(newest.revision.0)?;
+        let following = tokio::spawn(follow(client, keys, Arc::clone(&mirror)));
+        // It follows once the watch that could not tell is over.
+        let mut revisions = mirror.revisions();
+        revisions
+            .wait_for(|known| *known >= newest.revision)
+            .await?;
+        let last = change(&coordinator, 2).await?;
+        let mut states = mirror.states().subscribe();
+        let shown = states
+            .wait_for(|state| state.version >= last)
+            .await?
+            .clone();
+        following.abort();
+        Ok(shown.indices.len() < 2)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_is_found_that_what_was_compacted_is_skipped() -> Result<()> {
+        if !is_installed() {
+            let test = "follow::tests::it_is_found_that_what_was_compacted_is_skipped";
+            return skipped(test, NO_ETCD);
+        }
+        assert!(!misses_what_was_compacted(None).await?);
+        assert!(misses_what_was_compacted(Some(Rule::ReadWhatIsCompacted)).await?);
+        Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod follow_key;
 mod keys;
 mod meta;
 mod mirror;
+mod rules;
 mod session;
 mod table;
 mod value;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::entries::{Entries, Problem};
 use crate::keys::Keys;
+use crate::rules::Rule;
 
 /// The keys of the state at one revision.
 #[derive(Debug, Clone)]
@@ -48,10 +49,10 @@ impl View {
         })
     }
 
-    /// Makes the state anew, after `shown` was the last one.
-    fn assemble(&mut self, shown: &ClusterState) {
+    /// Makes the state anew, where `check` lets it pass.
+    fn assemble(&mut self, check: impl FnOnce(ClusterState) -> Result<ClusterState, Problem>) {
         let state = self.entries.state();
-        self.state = state.and_then(|state| follows(shown, state)).map(Arc::new);
+        self.state = state.and_then(check).map(Arc::new);
         if let Err(Problem { key, reason }) = &self.state {
             tracing::error!(
                 key,
@@ -93,6 +94,9 @@ pub(crate) struct Mirror {
     tables: watch::Sender<Arc<EntryTable>>,
     /// That of the view. Who has seen one finds no older state.
     revision: watch::Sender<Revision>,
+    /// The rule that a planted error breaks.
+    #[cfg(test)]
+    pub(crate) omitted: Option<Rule>,
 }
 
 impl Mirror {
@@ -108,6 +112,8 @@ impl Mirror {
             tables: watch::Sender::new(Arc::clone(&first.entries.table)),
             revision: watch::Sender::new(first.revision),
             view: Mutex::new(Arc::new(first)),
+            #[cfg(test)]
+            omitted: None,
         })
     }
 
@@ -159,7 +165,7 @@ impl Mirror {
     }
 
     /// Goes on to `revision`, unless it is known; `change` returns whether the state is another one.
-    fn advance(&self, revision: Revision, change: impl FnOnce(&mut Entries) -> bool) {
+    pub(crate) fn advance(&self, revision: Revision, change: impl FnOnce(&mut Entries) -> bool) {
         let mut current = self.view.lock();
         if revision <= current.revision {
             return;
@@ -173,7 +179,12 @@ impl Mirror {
     /// Shows a view that was changed.
     fn finish(&self, view: &mut View, is_changed: bool) {
         if is_changed {
-            view.assemble(&self.states.borrow());
+            let shown = Arc::clone(&self.states.borrow());
+            let is_unchecked = self.omits(Rule::FollowNewerStates);
+            view.assemble(|state| match is_unchecked {
+                true => Ok(state),
+                false => follows(&shown, state),
+            });
         }
         self.publish(view);
         // After the state: an entry is not seen before its index.
@@ -199,6 +210,12 @@ impl Mirror {
             }
             is_newer
         });
+    }
+
+    /// Returns the newest revision, as it comes.
+    #[cfg(test)]
+    pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revision.subscribe()
     }
 
     /// Waits for a view of `revision` or a later one, at most for `patience`.
@@ -258,6 +275,15 @@ mod tests {
     fn mirror() -> Mirror {
         let first = View::of(keys(), listing(5, &state("a", 3)));
         Mirror::new(first).expect("a state")
+    }
+
+    #[test]
+    fn it_is_found_that_an_older_state_is_followed() {
+        let mut mirror = mirror();
+        mirror.omitted = Some(Rule::FollowNewerStates);
+        mirror.replace(listing(6, &state("a", 2)));
+        let followed = mirror.view().state().expect("nothing refuses it");
+        assert_eq!(followed.version, 2);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod lifecycle;
 mod node;
 mod read;
 mod replicate;
+mod rules;
 #[cfg(test)]
 mod testing;
 mod write;
@@ -123,7 +124,7 @@ pub struct LeafOptions {
     pub clock: fn() -> i64,
     /// The rule that a planted error breaks.
     #[cfg(test)]
-    pub(crate) omitted: Option<read::rules::Rule>,
+    pub(crate) omitted: Option<rules::Rule>,
 }
 
 impl LeafOptions {

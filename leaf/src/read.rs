@@ -5,7 +5,6 @@
 pub(crate) mod get;
 pub(crate) mod pool;
 pub(crate) mod postings;
-pub(crate) mod rules;
 pub(crate) mod search;
 pub(crate) mod shown;
 mod staleness;

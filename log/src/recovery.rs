@@ -18,7 +18,7 @@ use crate::format::HeaderFault;
 use crate::frames::ReadFault;
 use crate::ledger::{Ledger, Limits};
 use crate::segment::{self, Segment};
-use crate::state_file::{self, State, StateFault, StateFile};
+use crate::state_file::{self, State, StateFault, StateFile, StoreFault};
 use crate::view::explain;
 use scan::{Scan, Verdict, lost};
 
@@ -124,6 +124,7 @@ pub(crate) fn open_shard(
     if found != state.current() || !slots.are_alike {
         state
             .store(found)
+            .map_err(StoreFault::into_source)
             .map_err(|error| LogError::io("write", &state_file::path(dir), error))?;
     }
     Ok(Some(RecoveredFolder {

@@ -85,6 +85,24 @@ pub(crate) enum StateFault {
     Io(io::Error),
 }
 
+/// Why it could not be stored.
+#[derive(Debug)]
+pub(crate) enum StoreFault {
+    /// Nothing has changed: the slot that counts was not touched.
+    Refused(io::Error),
+    /// Nobody knows which state is on disk.
+    Unknown(io::Error),
+}
+
+impl StoreFault {
+    /// Returns what the system said.
+    pub(crate) fn into_source(self) -> io::Error {
+        match self {
+            Self::Refused(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct StateFile {
@@ -116,7 +134,7 @@ impl StateFile {
             current: State::default(),
             is_dirty: false,
         };
-        state.store(first)?;
+        state.store(first).map_err(StoreFault::into_source)?;
         files.rename(&new, &path)?;
         files.sync_dir(dir)?;
         Ok(state)
@@ -176,9 +194,12 @@ impl StateFile {
         self.is_dirty
     }
 
-    /// Writes without a sync: survives the process at once, the machine after [`StateFile::sync`].
+    /// Writes without a sync: survives the process at once, the machine after [`StateFile::sync`]. Where that fails, the
+    /// slot that was synced last counts, and the next note may be tried.
     pub(crate) fn note(&mut self, state: State) -> io::Result<()> {
         self.revision += 1;
+        // The slot may be torn from here on: a sync must not make it the one that counts.
+        self.is_dirty = false;
         let bytes = encode(self.shard, self.revision, state);
         let slot = 1 - self.synced_slot;
         write_all_at(self.file.as_ref(), slot * SLOT_STRIDE, &bytes)?;
@@ -206,12 +227,12 @@ impl StateFile {
     }
 
     /// Writes to both slots, each durable: the loss of one loses nothing.
-    pub(crate) fn store(&mut self, state: State) -> io::Result<()> {
-        for _ in 0..2 {
-            self.note(state)?;
-            self.sync()?;
-        }
-        Ok(())
+    pub(crate) fn store(&mut self, state: State) -> Result<(), StoreFault> {
+        self.note(state).map_err(StoreFault::Refused)?;
+        self.sync()
+            .and_then(|()| self.note(state))
+            .and_then(|()| self.sync())
+            .map_err(StoreFault::Unknown)
     }
 }
 

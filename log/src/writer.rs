@@ -25,7 +25,7 @@ use crate::options::LogOptions;
 use crate::recovery::RecoveredFolder;
 use crate::segment::Entry;
 use crate::shard_log::{Appended, ProducerSequence};
-use crate::state_file::{State, StateFile};
+use crate::state_file::{State, StateFile, StoreFault};
 use crate::terms::TermTable;
 use crate::view::ShardView;
 
@@ -226,8 +226,7 @@ impl ShardWriter {
             self.committed = self.ledger.next();
             self.view
                 .publish(self.committed, active.len, &staged.entries);
-            let noted = self.state.note(self.floor());
-            self.stop_on_error(noted, "floor could not be written");
+            self.write_floor(self.floor());
         }
         for (reply, appended) in staged.replies {
             answer(reply, Ok(appended));
@@ -241,9 +240,9 @@ impl ShardWriter {
         if term != self.ledger.fence() || !is_durable {
             let before = self.ledger.fence();
             self.ledger.raise_fence(term)?;
-            if let Err(error) = self.state.store(self.floor()) {
+            if let Err(error) = self.store(self.floor()) {
                 self.ledger.restore_fence(before);
-                return Err(self.stop(error));
+                return Err(error);
             }
         }
         Ok(self.ledger.tail())
@@ -291,9 +290,7 @@ impl ShardWriter {
             first: first.0,
             ..self.floor()
         };
-        if let Err(error) = self.state.store(state) {
-            return Err(self.stop(error));
-        }
+        self.store(state)?;
         self.ledger.trim(first);
         for path in self.view.drop_segments(first) {
             if let Err(error) = self.options.files.remove_file(&path) {
@@ -308,9 +305,29 @@ impl ShardWriter {
     pub(crate) fn note_floor(&mut self) {
         let floor = self.floor();
         if floor != self.state.current() && !self.is_stopped {
-            let noted = self.state.note(floor);
-            self.stop_on_error(noted, "floor could not be written");
+            self.write_floor(floor);
         }
+    }
+
+    /// Writes the floor, which a sync makes durable. A full disk holds it up: what it says can wait, and the next one
+    /// says more.
+    fn write_floor(&mut self, floor: State) {
+        match self.state.note(floor) {
+            Err(error) if is_disk_full(&error) => {
+                tracing::warn!(shard = %self.shard, "disk is full, the floor of a log stays behind");
+            }
+            noted => self.stop_on_error(noted, "floor could not be written"),
+        }
+    }
+
+    /// Stores a state. A full disk refuses it, and nothing has changed.
+    fn store(&mut self, state: State) -> Result<(), LogError> {
+        self.state.store(state).map_err(|fault| match fault {
+            StoreFault::Refused(error) if is_disk_full(&error) => {
+                LogError::DiskFull { shard: self.shard }
+            }
+            fault => self.stop(fault.into_source()),
+        })
     }
 
     /// Returns the file of a floor that is not durable, to be synced; then [`Self::settle_floor`] must be
@@ -331,6 +348,7 @@ impl ShardWriter {
     pub(crate) fn close(&mut self) {
         if !self.is_stopped {
             let stored = self.state.store(self.floor());
+            let stored = stored.map_err(StoreFault::into_source);
             self.stop_on_error(stored, "floor could not be written");
         }
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
-use gleaner_query::aggregation::{Aggregation, AggregationKind, GeoGrid};
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 use gleaner_query::settings::cluster::DEFAULT_MAX_BUCKETS;
 use serde_json::Value;
@@ -322,10 +322,7 @@ fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
         AggregationKind::IpPrefix(_) => "ip_prefix",
         AggregationKind::AutoDate(_) => "auto_date_histogram",
         AggregationKind::VariableWidth(_) => "variable_width_histogram",
-        AggregationKind::GeoGrid(request) => match request.grid {
-            GeoGrid::Geohash(_) => "geohash_grid",
-            GeoGrid::Geotile(_) => "geotile_grid",
-        },
+        AggregationKind::GeoGrid(request) => request.grid.type_name(),
         AggregationKind::GeoDistance(_) => "geo_distance",
         _ => metric_type(kind),
     }

@@ -69,7 +69,7 @@ pub struct TopHitContent {
     pub version: Version,
     /// `_source` after filtering; `None` where it is not returned.
     pub source: Option<Bytes>,
-    /// Values per field, as text of [`ShownValues`].
+    /// Values per field, the explanation and named queries, as text of [`ShownValues`].
     pub fields: String,
     /// Highlighted fragments per field.
     pub highlight: Vec<(String, Vec<String>)>,

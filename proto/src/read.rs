@@ -217,6 +217,10 @@ pub struct ShardCounters {
     pub merge_total: u64,
     /// Documents of their segments.
     pub merge_documents: u64,
+    /// Bytes of their segments.
+    pub merge_bytes: u64,
+    /// Time that those took which have ended, milliseconds.
+    pub merge_time_ms: u64,
     /// Scrolls and points in time that have ended.
     pub contexts_ended: u64,
     /// For how long those were held, together, milliseconds.
@@ -238,6 +242,8 @@ pub struct ShardGauges {
     pub merges: u64,
     /// Documents of their segments.
     pub merging_documents: u64,
+    /// Bytes of their segments.
+    pub merging_bytes: u64,
     /// Scrolls and points in time that hold what searches saw.
     pub contexts: u64,
     /// Memory of the segment in the making, estimated.

@@ -256,6 +256,18 @@ pub struct ValueSource {
     pub format: Option<String>,
 }
 
+impl ValueSource {
+    /// Returns the values of a field, of which nothing else is said.
+    pub fn of(field: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            value_type: None,
+            missing: None,
+            format: None,
+        }
+    }
+}
+
 /// What a request says of the type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ValueType {

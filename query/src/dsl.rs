@@ -21,8 +21,8 @@ pub use function::{
     FilteredFunction, FunctionScoreQuery, Modifier, RankFeatureQuery, ScoreFunction, ScoreMode,
 };
 pub use intervals::{
-    IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRelation,
-    IntervalRule, IntervalTerms, IntervalsQuery,
+    IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRange,
+    IntervalRelation, IntervalRule, IntervalTerms, IntervalsQuery,
 };
 pub use like::{Like, LikeDocument, LikePlace, MoreLikeThisQuery};
 pub use lookup::{LookUp, SetMinimum, TermsLookupQuery, TermsSetQuery};

@@ -265,6 +265,22 @@ pub enum Pattern {
     },
     /// Points in a part of the earth.
     Points(GeoShape),
+    /// Terms between two, in the order of their bytes.
+    Between {
+        /// The least.
+        lower: TermEdge,
+        /// The greatest.
+        upper: TermEdge,
+    },
+}
+
+/// An end of a range of terms.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TermEdge {
+    /// The term.
+    pub term: String,
+    /// Whether it is in the range.
+    pub is_included: bool,
 }
 
 impl Pattern {
@@ -281,6 +297,15 @@ pub struct NamedClause {
     pub name: String,
     /// The clause.
     pub clause: Clause,
+}
+
+/// The named queries of a search, as hits tell which of them they match.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamedQueries {
+    /// Their clauses, in the order in which they were asked.
+    pub clauses: Vec<NamedClause>,
+    /// Whether hits tell what each scores by itself.
+    pub are_scored: bool,
 }
 
 /// What every shard is asked in the query phase.
@@ -317,6 +342,8 @@ pub struct ShardQuery {
     /// The resolved form of each query inside the aggregations, in depth-first order of appearance;
     /// after them what `global` is kept to, where that is not everything.
     pub aggregation_filters: Arc<Vec<Clause>>,
+    /// What hits of `top_hits` tell of named queries; none where there are no such aggregations.
+    pub named: Arc<NamedQueries>,
     /// Documents to look at before stopping.
     pub terminate_after: Option<u64>,
     /// The request's time: milliseconds since the epoch, the same for all shards.
@@ -342,6 +369,7 @@ impl ShardQuery {
             min_score: None,
             aggregations: Arc::default(),
             aggregation_filters: Arc::default(),
+            named: Arc::default(),
             terminate_after: None,
             now_ms: 0,
         }

@@ -48,7 +48,8 @@ pub enum Change {
         /// The member.
         to: CopyId,
     },
-    /// As [`Change::HandOver`], because the primary's log or data has failed.
+    /// As [`Change::HandOver`], because the primary's log or data has failed, or its disk is stuck. It leaves the in-sync
+    /// set with its role: nothing waits until it confirms what it cannot.
     Resign {
         /// The member.
         to: CopyId,
@@ -143,16 +144,17 @@ impl Change {
             Self::TakeOver { copy, fence } => {
                 require_other_in_sync(entry, *copy)?;
                 next.term = above(entry.term.max(*fence))?;
-                next.primary = *copy;
-                // Below the bound the old primary stays: it holds all that was acknowledged.
-                if next.in_sync.len() > min_in_sync {
-                    next.in_sync.remove(&entry.primary);
-                }
+                replace_primary(&mut next, *copy, min_in_sync);
             }
-            Self::HandOver { to } | Self::Resign { to } => {
+            Self::HandOver { to } => {
                 require_other_in_sync(entry, *to)?;
                 next.term = above(entry.term)?;
                 next.primary = *to;
+            }
+            Self::Resign { to } => {
+                require_other_in_sync(entry, *to)?;
+                next.term = above(entry.term)?;
+                replace_primary(&mut next, *to, min_in_sync);
             }
             Self::Place { add, remove } => place(&mut next, add, remove, min_in_sync)?,
             Self::Force { copy } => {
@@ -178,6 +180,15 @@ impl Change {
     pub fn gives_role_away(&self) -> bool {
         matches!(self, Self::HandOver { .. } | Self::Resign { .. })
     }
+}
+
+/// Makes a member primary, and takes the old one out of the in-sync set. At the bound that one stays: it holds all that
+/// was acknowledged.
+fn replace_primary(next: &mut Entry, primary: CopyId, min_in_sync: usize) {
+    if next.in_sync.len() > min_in_sync {
+        next.in_sync.remove(&next.primary);
+    }
+    next.primary = primary;
 }
 
 fn created(primary: CopyId, copies: &BTreeMap<CopyId, CopyMeta>) -> Result<Entry, Refusal> {

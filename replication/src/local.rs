@@ -152,7 +152,7 @@ impl Local {
             return false;
         }
         let version = known.entry.version;
-        if version < self.seen_version {
+        if version < self.seen_version && !self.settings.omits(Rule::FollowNewerEntries) {
             let seen = self.seen_version;
             step.report(Report::OldEntry { seen, version });
             return false;

@@ -87,6 +87,10 @@ pub(crate) enum Rule {
     ServeWhatIsRefreshed,
     /// A new primary waits for serving rights that its predecessor may have given.
     WaitForEarlierRights,
+    /// A primary whose own log is stuck takes nobody out of the in-sync set.
+    ShrinkWithSoundLog,
+    /// A copy follows no entry that is older than one it has seen.
+    FollowNewerEntries,
     /// A copy counts as having given a read right when it was opened.
     PromiseFromOpening,
 }

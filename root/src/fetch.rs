@@ -227,6 +227,7 @@ fn numbers_of(query: ShardQuery) -> ShardQuery {
         post_filter: None,
         aggregations: Arc::default(),
         aggregation_filters: Arc::default(),
+        named: Arc::default(),
         ..query
     }
 }

@@ -195,7 +195,7 @@ impl Ingester {
     ) -> Vec<IngestResult> {
         let options = &options.naming(&items);
         let mut results: Vec<Option<IngestResult>> = items.iter().map(|_| None).collect();
-        let groups = self.route_all(items, options, &mut results).await;
+        let groups = self.route_all(items, options, parts, &mut results).await;
         let groups = groups::grouped(groups, parts);
         let answered = match groups.iter().any(|group| active::waits(group, options)) {
             true => self.write_with_copies(groups, options, parts).await,
@@ -216,6 +216,7 @@ impl Ingester {
         &self,
         items: Vec<IngestItem>,
         options: &IngestOptions,
+        parts: &Parts,
         results: &mut [Option<IngestResult>],
     ) -> BTreeMap<ShardKey, Vec<RoutedWrite>> {
         let mut groups: BTreeMap<ShardKey, Vec<RoutedWrite>> = BTreeMap::new();
@@ -224,7 +225,7 @@ impl Ingester {
         let items = items.into_iter().enumerate();
         let (makers, others): (Vec<_>, Vec<_>) = items.partition(|(_, item)| makes_index(item));
         for (at, item) in makers.into_iter().chain(others) {
-            match self.place(at, &item, key).await {
+            match self.place(at, &item, key, parts).await {
                 Ok(placed) => {
                     let (shard, index) = (placed.shard, Arc::clone(&placed.index));
                     let item = placed.write(item);
@@ -246,8 +247,9 @@ impl Ingester {
         at: usize,
         item: &IngestItem,
         key: Option<&str>,
+        parts: &Parts,
     ) -> Result<Placement, RootError> {
-        let (index, alias_routing) = self.write_index(item).await?;
+        let (index, alias_routing) = self.write_index(item, parts).await?;
         check_blocks(&index)?;
         let named = item.id.as_deref().map(DocumentId::parse).transpose()?;
         // An id made of the client's key may be there already: from the request's first try.
@@ -285,6 +287,7 @@ impl Ingester {
     async fn write_index(
         &self,
         item: &IngestItem,
+        parts: &Parts,
     ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
         let state = self.cluster.state();
         required::check(&state, item)?;
@@ -296,7 +299,7 @@ impl Ingester {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
         // In a box, as what is rare makes the future of each write large.
-        let created = Box::pin(self.create_missing(item)).await?;
+        let created = Box::pin(self.create_missing(item, parts)).await?;
         Ok((created, None))
     }
 
@@ -309,8 +312,12 @@ impl Ingester {
         by_template.or_else(by_settings).unwrap_or(by_node)
     }
 
-    /// Creates the index, or the data stream, that a write names, as the templates say.
-    async fn create_missing(&self, item: &IngestItem) -> Result<Arc<IndexMeta>, RootError> {
+    /// Creates the index, or the data stream, that a write names, as the templates say, and notes that it did.
+    async fn create_missing(
+        &self,
+        item: &IngestItem,
+        parts: &Parts,
+    ) -> Result<Arc<IndexMeta>, RootError> {
         let name = item.index.as_str();
         let state = self.cluster.state();
         let template = index_template_of(&state.templates, name);
@@ -326,6 +333,9 @@ impl Ingester {
                 created.map(drop)
             }
         };
+        if created.is_ok() {
+            parts.note_made(name);
+        }
         match created {
             // Where someone else was faster, what is there is as good.
             Ok(()) | Err(RootError::IndexExists { .. } | RootError::DataStreamExists(_)) => {

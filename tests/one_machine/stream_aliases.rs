@@ -308,3 +308,44 @@ async fn the_use_of_a_deprecated_template_brings_a_warning() -> Result<()> {
     ensure!(template["deprecated"] == true, "{shown}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_makes_an_index_by_a_deprecated_template_brings_a_warning() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    for (path, pattern, data_stream) in [
+        ("/_index_template/old", "old-*", Value::Null),
+        ("/_index_template/stream", "stream-*", json!({})),
+    ] {
+        let template =
+            json!({"index_patterns": [pattern], "deprecated": true, "data_stream": data_stream});
+        asked(&server, ("PUT", path), &template).await?;
+    }
+    let document = json!({"@timestamp": "2024-01-01T00:00:00Z"});
+    let lines = "{\"create\":{\"_index\":\"stream-1\"}}\n{\"@timestamp\":\"2024-01-01T00:00:00Z\"}\n\
+                 {\"index\":{\"_index\":\"old-2\"}}\n{}\n{\"index\":{\"_index\":\"new-1\"}}\n{}\n";
+    let bulk = || Request::ndjson("POST", "/_bulk", lines.to_owned());
+    let by = |name: &str, template: &str| {
+        format!("[{name}] is made by the deprecated index template [{template}]")
+    };
+    for (request, expected) in [
+        (
+            Request::json("POST", "/old-1/_doc", &document),
+            Some(by("old-1", "old")),
+        ),
+        // It is there by now.
+        (Request::json("POST", "/old-1/_doc", &document), None),
+        (bulk(), Some(by("old-2", "old"))),
+        (bulk(), None),
+    ] {
+        let answer = server.send(&request).await?;
+        ensure!(answer.status < 300, "{}", answer.shown());
+        let warning = answer.header("warning");
+        let is_told = match &expected {
+            None => warning.is_none(),
+            Some(expected) => warning.is_some_and(|warning| warning.contains(expected)),
+        };
+        ensure!(is_told, "{expected:?}: {warning:?}");
+    }
+    Ok(())
+}

@@ -77,3 +77,29 @@ async fn top_hits_show_what_hits_show() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn top_hits_tell_which_named_queries_they_match() -> Result<()> {
+    let (_folder, server) = start().await?;
+    let body = json!({
+        "query": {"bool": {"should": [
+            {"match": {"title": {"query": "voyage", "_name": "sea"}}},
+            {"match": {"title": {"query": "home", "_name": "land"}}},
+        ]}},
+        "post_filter": {"term": {"n": {"value": 7, "_name": "seven"}}},
+        "aggs": {"days": {"terms": {"field": "day"}, "aggs": {"top": {"top_hits": {"size": 9}}}}},
+    });
+    for (index, _) in LAYOUTS {
+        for parameters in ["", "?include_named_queries_score=true"] {
+            let path = format!("/{index}/_search{parameters}");
+            let answer = ok(&server, "POST", &path, &body).await?;
+            let found = hits(&answer)?;
+            ensure!(found.len() == 3, "{answer}");
+            let is_told = |hit: &Value| !hit["matched_queries"].is_null();
+            ensure!(found.iter().all(is_told), "{answer}");
+            let bucket = &answer["aggregations"]["days"]["buckets"][0];
+            ensure!(found == hits(&bucket["top"])?, "{answer}");
+        }
+    }
+    Ok(())
+}

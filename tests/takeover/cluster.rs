@@ -91,9 +91,14 @@ impl Cluster {
         request.send(self.root).await
     }
 
+    /// Returns the process of a node.
+    pub(crate) fn pid(&self, name: &str) -> Result<u32> {
+        self.pids.get(name).copied().context("no such process")
+    }
+
     /// Sends a signal to a leaf.
     pub(crate) fn signal(&self, leaf: &str, signal: &str) -> Result<()> {
-        let pid = self.pids.get(leaf).context("no such leaf")?.to_string();
+        let pid = self.pid(leaf)?.to_string();
         let sent = Command::new("kill").args([signal, &pid]).status()?;
         ensure!(sent.success(), "process {pid} is gone");
         Ok(())

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gleaner_datasets::Random;
 use gleaner_testkit::proxy::Fault as LinkFault;
 use tokio::time::sleep;
 
 use super::clients::Clients;
 use super::cluster::{Cluster, LEAVES};
+use super::disk::{SickDisk, Sickness};
 use super::etcd::LostMember;
 use super::links::Links;
 
@@ -21,7 +22,7 @@ const OVERLAPS: u64 = 3;
 
 /// What is done to a leaf, or to what is around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
+pub(crate) enum Fault {
     /// It ends as `kill -9` does.
     Killed,
     /// It is stopped in its tracks for a while.
@@ -36,9 +37,12 @@ enum Fault {
     EtcdCut,
     /// The member that leads the etcd ends as `kill -9` does, or stands still.
     EtcdLeaderLost,
+    /// Its disk is sick.
+    DiskSick(Sickness),
 }
 
-const FAULTS: [Fault; 7] = [
+/// Those of processes and links.
+pub(crate) const LOSSES: [Fault; 7] = [
     Fault::Killed,
     Fault::Still,
     Fault::Stopped,
@@ -48,18 +52,28 @@ const FAULTS: [Fault; 7] = [
     Fault::EtcdLeaderLost,
 ];
 
+/// Those of disks.
+pub(crate) const SICK_DISKS: [Fault; 4] = [
+    Fault::DiskSick(Sickness::Slow),
+    Fault::DiskSick(Sickness::Stuck),
+    Fault::DiskSick(Sickness::Full),
+    Fault::DiskSick(Sickness::Failing),
+];
+
 /// A fault as it goes on.
 struct Struck {
     fault: Fault,
     leaf: &'static str,
     lasts: Duration,
     member: Option<LostMember>,
+    disk: Option<SickDisk>,
 }
 
 /// What faults strike.
 pub(crate) struct Walk<'a> {
     pub(crate) cluster: &'a mut Cluster,
-    pub(crate) links: &'a Links,
+    /// `None` where no fault is one of a link.
+    pub(crate) links: Option<&'a Links>,
     pub(crate) clients: &'a Clients,
     pub(crate) random: &'a mut Random,
     /// Faults to come, in their order: each kind once before any comes again.
@@ -67,16 +81,24 @@ pub(crate) struct Walk<'a> {
 }
 
 /// Faults to come, and how many of each kind there were.
-#[derive(Default)]
 pub(crate) struct Bag {
+    kinds: &'static [Fault],
     next: Vec<Fault>,
     drawn: BTreeMap<Fault, usize>,
 }
 
 impl Bag {
+    pub(crate) fn of(kinds: &'static [Fault]) -> Self {
+        Self {
+            kinds,
+            next: Vec::new(),
+            drawn: BTreeMap::new(),
+        }
+    }
+
     fn draw(&mut self, random: &mut Random) -> Fault {
         if self.next.is_empty() {
-            self.next = FAULTS.to_vec();
+            self.next = self.kinds.to_vec();
         }
         let at = random.below(self.next.len() as u64) as usize;
         let fault = self.next.swap_remove(at);
@@ -119,6 +141,7 @@ impl Walk<'_> {
             leaf: LEAVES[leaf],
             lasts: Duration::from_millis(200 + self.random.below(MAX_STILL_MS)),
             member: None,
+            disk: None,
         };
         match struck.fault {
             Fault::Killed => self.cluster.kill(struck.leaf)?,
@@ -128,7 +151,12 @@ impl Walk<'_> {
                 // Not bytes that are lost: a connection that goes on brings all that it was given.
                 let kinds = [LinkFault::Stall, LinkFault::Reset];
                 let kind = kinds[self.random.below(kinds.len() as u64) as usize];
-                self.links.set(kind, |from, to| struck.cuts(from, to));
+                let links = self.links.context("no link can be cut")?;
+                links.set(kind, |from, to| struck.cuts(from, to));
+            }
+            Fault::DiskSick(sickness) => {
+                let pid = self.cluster.pid(struck.leaf)?;
+                struck.disk = Some(SickDisk::of(pid, sickness).await?);
             }
             Fault::EtcdLeaderLost => {
                 struck.member = Some(LostMember::leader(self.cluster).await?);
@@ -137,7 +165,7 @@ impl Walk<'_> {
         Ok(struck)
     }
 
-    async fn mend(&mut self, struck: Struck) -> Result<()> {
+    async fn mend(&mut self, mut struck: Struck) -> Result<()> {
         if struck.is_passing() {
             // How long it lasts is the fault.
             sleep(struck.lasts).await;
@@ -147,13 +175,23 @@ impl Walk<'_> {
             Fault::Still => self.cluster.signal(struck.leaf, "-CONT"),
             Fault::CutOff | Fault::LinkCut | Fault::EtcdCut => {
                 let cuts = |from: &str, to: &str| struck.cuts(from, to);
-                self.links.set(LinkFault::None, cuts);
+                let links = self.links.context("no link was cut")?;
+                links.set(LinkFault::None, cuts);
                 Ok(())
             }
             Fault::EtcdLeaderLost => match struck.member {
                 Some(member) => member.bring_back(self.cluster),
                 None => Ok(()),
             },
+            Fault::DiskSick(sickness) => {
+                struck.disk.take().context("no disk is sick")?.heal()?;
+                // A sync that failed is not repeated: the log is opened again by a process of its own.
+                if sickness == Sickness::Failing {
+                    self.cluster.kill(struck.leaf)?;
+                    self.cluster.start_again(struck.leaf)?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -163,7 +201,10 @@ impl Struck {
     fn is_passing(&self) -> bool {
         !matches!(
             self.fault,
-            Fault::Killed | Fault::Stopped | Fault::EtcdLeaderLost
+            Fault::Killed
+                | Fault::Stopped
+                | Fault::EtcdLeaderLost
+                | Fault::DiskSick(Sickness::Stuck | Sickness::Full | Sickness::Failing)
         )
     }
 

@@ -6,6 +6,7 @@
 
 mod clients;
 mod cluster;
+mod disk;
 mod etcd;
 mod faults;
 mod links;
@@ -23,12 +24,16 @@ use serde_json::json;
 
 use clients::Clients;
 use cluster::{Cluster, Copy};
-use faults::{Bag, Walk};
+use disk::are_disks_sound;
+use faults::{Bag, Fault, LOSSES, SICK_DISKS, Walk};
 use links::Links;
 use registers::Registers;
 
 /// Faults of a walk: reduced, and in full.
 const NUM_FAULTS: (usize, usize) = (7, 300);
+
+/// Faults of a walk with sick disks.
+const NUM_SICK_DISKS: (usize, usize) = (4, 60);
 
 /// Returns whether there is no etcd to run, which is told then.
 fn is_without_etcd(test: &str) -> Result<bool> {
@@ -131,21 +136,62 @@ async fn failing_leaves_lose_nothing_and_serve_nothing_old() -> Result<()> {
     if is_without_etcd("failing_leaves_lose_nothing_and_serve_nothing_old")? {
         return Ok(());
     }
-    let mut random = Random::new(run::seed());
-    let num_faults = run::sized(NUM_FAULTS.0, NUM_FAULTS.1);
     let mut cluster = started(4).await?;
     let links = Links::lay(&mut cluster).await?;
+    walk(
+        Faults {
+            tier: "faults",
+            kinds: &LOSSES,
+            links: Some(&links),
+            num: run::sized(NUM_FAULTS.0, NUM_FAULTS.1),
+        },
+        cluster,
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_disks_lose_nothing_and_hold_nothing_up() -> Result<()> {
+    let test = "failing_disks_lose_nothing_and_hold_nothing_up";
+    if is_without_etcd(test)? || are_disks_sound(test)? {
+        return Ok(());
+    }
+    walk(
+        Faults {
+            tier: "disks",
+            kinds: &SICK_DISKS,
+            links: None,
+            num: run::sized(NUM_SICK_DISKS.0, NUM_SICK_DISKS.1),
+        },
+        started(4).await?,
+    )
+    .await
+}
+
+/// What is done to a cluster.
+struct Faults<'a> {
+    /// Names the report.
+    tier: &'static str,
+    kinds: &'static [Fault],
+    links: Option<&'a Links>,
+    num: usize,
+}
+
+/// Walks through faults while clients write, read and search. What was acknowledged is there afterwards, once, and no answer was
+/// old.
+async fn walk(faults: Faults<'_>, mut cluster: Cluster) -> Result<()> {
+    let mut random = Random::new(run::seed());
     let registers = Registers::start(&cluster).await?;
     let clients = Clients::start(cluster.root());
     clients.until_acknowledged(100).await?;
     let walk = Walk {
         cluster: &mut cluster,
-        links: &links,
+        links: faults.links,
         clients: &clients,
         random: &mut random,
-        bag: Bag::default(),
+        bag: Bag::of(faults.kinds),
     };
-    let kinds = walk.go(num_faults).await?;
+    let kinds = walk.go(faults.num).await?;
     let readings = registers.end().await?;
     let (acknowledged, unknown) = (clients.num_acknowledged(), clients.num_unknown());
     // It fails where something that was acknowledged is lost or there twice.
@@ -157,9 +203,9 @@ async fn failing_leaves_lose_nothing_and_serve_nothing_old() -> Result<()> {
         "[{reads}] reads and [{searches}] unflagged searches prove nothing"
     );
     run::report(
-        "faults",
+        faults.tier,
         &json!({
-            "faults": num_faults,
+            "faults": faults.num,
             "kinds": kinds,
             "acknowledged": acknowledged,
             "outcome_unknown": unknown,

@@ -119,7 +119,7 @@ const TIERS: &[Tier] = &[
         package: "gleaner-tests",
         target: Target::Test("takeover"),
         proves: "300 times a leaf of a cluster on etcd is killed, stands still, stops or is cut off, or the etcd's \
-                 leader is killed: nothing acknowledged is lost, nothing is written twice, no number is read that is older than one known before; restarts of all leaves \
+                 leader is killed, 60 times a disk is slow, stuck, full or fails: nothing acknowledged is lost, nothing is written twice, no number is read that is older than one known before; restarts of all leaves \
                  and an etcd that stands still fail nothing, kills fail no search",
     },
     Tier {

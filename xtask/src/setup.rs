@@ -42,6 +42,10 @@ pub(crate) const STEPS: &[Step] = &[
         name: "setup: redis",
         run: redis,
     },
+    Step {
+        name: "setup: strace",
+        run: |workspace| outcome(program(workspace, &STRACE)),
+    },
 ];
 
 /// A virtual environment for tests that drive a real client.
@@ -233,6 +237,13 @@ struct Program {
 const ETCD: Program = Program {
     name: "etcd",
     package: "etcd-server",
+    version: "--version",
+};
+
+/// It makes the disks of processes fail.
+const STRACE: Program = Program {
+    name: "strace",
+    package: "strace",
     version: "--version",
 };
 

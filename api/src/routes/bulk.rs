@@ -71,6 +71,7 @@ async fn bulk(mut request: Request) -> Answer {
         Ok(rendered) if is_compact => Reply::formed_json(whole(&run, &rendered)),
         Ok(rendered) => Reply::raw_json(StatusCode::OK, whole(&run, &rendered)),
     };
+    let reply = reply.warning(&run.warnings());
     Ok(reply.retried_later(run.items.has_rejected))
 }
 

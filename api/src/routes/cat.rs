@@ -5,6 +5,7 @@ mod allocation;
 mod cluster;
 mod component_templates;
 mod count;
+mod figures;
 mod health;
 mod indices;
 mod nodes;

@@ -1,11 +1,13 @@
 //! `_doc`, `_create`, `_source`: single documents.
 
 use bytes::Bytes;
+use gleaner_model::ClusterState;
 use gleaner_proto::read::Document;
 use gleaner_proto::write::WriteAction;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::source::ShownSource;
-use gleaner_root::ingest::{IngestItem, check_item};
+use gleaner_query::templates::deprecated_use;
+use gleaner_root::ingest::{IngestItem, Parts, check_item};
 use gleaner_root::read::{GetRequest, GetResponse};
 use http::{Method, StatusCode};
 
@@ -124,16 +126,27 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     check_item(&item)?;
     let options = request.ingest_options()?;
     let routing = item.routing.clone();
-    let results = request.root().ingester().ingest(vec![item], &options).await;
+    let ingester = request.root().ingester();
+    let parts = ingester.begin_parts(&options);
+    let mut results = ingester.ingest_part(vec![item], &options, &parts).await;
+    ingester.show_parts(&parts).await.tell(&mut results);
     let result = results.into_iter().next();
     let result = result.expect("a write has one answer");
-    let (status, body) = document::written(&result, &request.root().cluster().state())?;
-    let reply = Reply::with_status(status, &body);
+    let state = request.root().cluster().state();
+    let (status, body) = document::written(&result, &state)?;
+    let reply = Reply::with_status(status, &body).warning(&made_by_deprecated(&parts, &state));
     if status != StatusCode::CREATED {
         return Ok(reply);
     }
     let location = location(&result.index, &result.id, routing.as_deref());
     Ok(reply.with_header(http::header::LOCATION, &location))
+}
+
+/// Returns a warning for each index, or data stream, that the writes of a request made by a deprecated template.
+pub(super) fn made_by_deprecated(parts: &Parts, state: &ClusterState) -> Vec<String> {
+    let made = parts.made().into_iter();
+    made.filter_map(|name| deprecated_use(&name, &state.templates))
+        .collect()
 }
 
 /// Returns where a new document is found.

@@ -52,7 +52,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
 }];
 
 async fn stats(request: Request) -> Answer {
-    let shown_sections = Sections::parse(request.part("metric"))?;
+    let shown_sections = Sections::parse(request.path(), request.part("metric"), "metric")?;
     let level = request.parameters.get("level").unwrap_or("indices");
     if !matches!(level, "cluster" | "indices" | "shards") {
         return Err(ApiError::illegal(format!(
@@ -133,4 +133,31 @@ fn shards(copies: &[&LocatedShard], shown: impl Fn(&ShardState) -> Value) -> Val
         of_shard.or_default().push(entry);
     }
     json!(by_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::Value;
+
+    use crate::testing::{create, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_unknown_metric_is_refused_with_the_path_that_names_it() {
+        let dialect = speaking();
+        create(&dialect, "books", &Value::Null).await;
+        for (path, expected) in [
+            ("/_stats/foo", "unrecognized metric: [foo]"),
+            (
+                "/books/_stats/docs,stor",
+                "unrecognized metric: [stor] -> did you mean [store]?",
+            ),
+        ] {
+            let (status, refused) = sent(&dialect, ("GET", path), &Value::Null).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+            assert_eq!(refused["error"]["type"], "illegal_argument_exception");
+            let reason = format!("request [{path}] contains {expected}");
+            assert_eq!(refused["error"]["reason"], reason);
+        }
+    }
 }

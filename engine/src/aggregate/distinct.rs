@@ -8,7 +8,8 @@ use gleaner_partial::distinct::{
     Distinct, hash_fraction, hash_ip, hash_set, hash_text, hash_unsigned, hash_whole,
 };
 use gleaner_partial::key::{ValueFormat, ValueKind};
-use gleaner_partial::request::{bounds, formats, keys};
+use gleaner_partial::request::formats::EncodedValues;
+use gleaner_partial::request::{bounds, keys};
 use gleaner_query::aggregation::ValueSource;
 use roaring::RoaringBitmap;
 use serde_json::Value;
@@ -34,16 +35,48 @@ pub(super) fn build<'a>(
     threshold: u32,
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    if formats::are_ranges(context.view.mapping(), request, NAME)? {
-        return build_ranges(&request.field, threshold, context);
+    match EncodedValues::of(context.view.mapping(), request, NAME)? {
+        Some(EncodedValues::Ranges) => return build_ranges(&request.field, threshold, context),
+        // A point is its term, as the index keeps it.
+        Some(EncodedValues::Points(missing)) => {
+            let column = spans::open_terms(&request.field, NAME, context)?;
+            let values = Values {
+                column: column.map(DocValues::Terms),
+                missing: missing.map(|point| hash_text(&point.term())),
+            };
+            return Ok(build_values(values, threshold, context));
+        }
+        None => {}
     }
     let opened = Source::open(request, context)?;
     let missing = request.missing.as_ref();
     let missing = missing
         .map(|value| hash_value(value, &opened.format, context.now_ms))
         .transpose()?;
+    let values = Values {
+        column: opened.values,
+        missing,
+    };
+    Ok(build_values(values, threshold, context))
+}
+
+/// What is counted.
+struct Values {
+    /// `None` where no document of the segment has a value.
+    column: Option<DocValues>,
+    /// Hash of what stands for missing values.
+    missing: Option<u64>,
+}
+
+/// Values, of which each counts by itself.
+fn build_values<'a>(
+    values: Values,
+    threshold: u32,
+    context: &SegmentContext<'a>,
+) -> Box<dyn Node + 'a> {
+    let Values { column, missing } = values;
     let meter = context.ledger.meter();
-    Ok(match opened.values {
+    match column {
         Some(DocValues::Terms(column)) => Box::new(TermsNode {
             column,
             missing,
@@ -59,7 +92,7 @@ pub(super) fn build<'a>(
             owners: Vec::new(),
             meter,
         }),
-    })
+    }
 }
 
 /// Ranges: those of a document are one value.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use gleaner_partial::control::{Control, Meter};
 use gleaner_partial::key::Key;
+use gleaner_partial::request::formats::EncodedValues;
 use gleaner_partial::tuples::Tuples;
 use gleaner_partial::{Aggregations, Bucket, Partial};
-use gleaner_query::aggregation::{AdjacencyAggregation, Aggregation, Words};
+use gleaner_query::aggregation::{AdjacencyAggregation, Aggregation, ValueSource, Words};
 use gleaner_query::resolved::Clause;
 use roaring::RoaringBitmap;
 use tantivy::DocId;
@@ -14,6 +15,7 @@ use tantivy::DocId;
 use super::node::{Block, Buckets, Children, Node, SegmentContext};
 use super::slots::{KeyedSlots, ListedSlots};
 use super::source::Source;
+use super::spans;
 use super::texts::WordCounter;
 use super::{BLOCK, needs_scores};
 use crate::doc_values::DocValues;
@@ -39,12 +41,21 @@ pub(super) fn build_missing<'a>(
     sub: &'a [Aggregation],
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
-    let source = Source::of_segment(field, None, context.view, context.segment)?;
     let membership = match is_filled {
         true => Membership::Of(Arc::new(RoaringBitmap::new())),
-        false => Membership::Without(source.values),
+        false => Membership::Without(values_of(field, context)?),
     };
     single(membership, sub, context)
+}
+
+/// Opens what a field holds, of any type; `None` where no document of the segment has a value.
+fn values_of(field: &str, context: &SegmentContext<'_>) -> Result<Option<DocValues>, EngineError> {
+    const NAME: &str = "missing";
+    let encoded = EncodedValues::of(context.view.mapping(), &ValueSource::of(field), NAME)?;
+    match encoded {
+        Some(_) => Ok(spans::open_terms(field, NAME, context)?.map(DocValues::Terms)),
+        None => Ok(Source::of_segment(field, None, context.view, context.segment)?.values),
+    }
 }
 
 fn single<'a>(

@@ -4,7 +4,7 @@ use gleaner_partial::Partial;
 use gleaner_partial::control::Meter;
 use gleaner_partial::key::ValueFormat;
 use gleaner_partial::numbers::Numbers as Sums;
-use gleaner_partial::request::formats;
+use gleaner_partial::request::formats::{self, EncodedValues};
 use gleaner_partial::sketch::Sketch;
 use gleaner_query::aggregation::{Metric, ValueSource};
 
@@ -113,20 +113,21 @@ impl Node for PercentilesNode<'_> {
     }
 }
 
-/// `value_count`: of any type. Equal terms of a document count once, equal numbers each, all of its ranges once.
+/// `value_count`: of any type. Equal terms of a document count once, equal numbers and points each, all of its ranges
+/// once.
 fn build_count<'a>(
     source: &'a ValueSource,
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let what = formats::metric_name(Metric::ValueCount);
-    let are_ranges = formats::are_ranges(context.view.mapping(), source, what)?;
-    let values = match are_ranges {
-        true => spans::open_terms(&source.field, what, context)?.map(DocValues::Terms),
-        false => Source::open(source, context)?.values,
+    let encoded = EncodedValues::of(context.view.mapping(), source, what)?;
+    let values = match encoded {
+        Some(_) => spans::open_terms(&source.field, what, context)?.map(DocValues::Terms),
+        None => Source::open(source, context)?.values,
     };
     Ok(Box::new(CountNode {
         values,
-        are_ranges,
+        encoded,
         counts_missing: source.missing.is_some(),
         format: formats::of_value_count(context.view.mapping(), source)?,
         owners: Vec::new(),
@@ -136,8 +137,8 @@ fn build_count<'a>(
 
 struct CountNode<'a> {
     values: Option<DocValues>,
-    /// Whether those of a document are one value.
-    are_ranges: bool,
+    /// What the terms stand for; `None` where values are themselves.
+    encoded: Option<EncodedValues>,
     counts_missing: bool,
     format: ValueFormat,
     owners: Vec<u64>,
@@ -148,10 +149,11 @@ impl Node for CountNode<'_> {
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
         grow(&mut self.owners, block, &mut self.meter, || 0)?;
         for (doc, owner) in block.docs.iter().zip(block.owners) {
-            let num_values = match &self.values {
-                None => 0,
-                Some(values) if self.are_ranges => values.num_values(*doc).min(1),
-                Some(values) => num_values(values, *doc),
+            let num_values = match (&self.values, &self.encoded) {
+                (None, _) => 0,
+                (Some(values), Some(EncodedValues::Ranges)) => values.num_values(*doc).min(1),
+                (Some(values), Some(EncodedValues::Points(_))) => values.num_values(*doc),
+                (Some(values), None) => num_values(values, *doc),
             };
             let counted = if num_values == 0 {
                 usize::from(self.counts_missing)

@@ -50,8 +50,8 @@ impl Spans {
     }
 }
 
-/// Opens the terms that ranges of a field are kept as; `what` names the aggregation. `None` where no document of the
-/// segment has one.
+/// Opens the terms that ranges or points of a field are kept as; `what` names the aggregation. `None` where no document
+/// of the segment has one.
 ///
 /// # Errors
 /// As [`Spans::open`].

@@ -247,6 +247,8 @@ fn read_content(
         fields: &shown_fields(env.view.mapping(), request),
         explain: request.explain.then_some(reading.query),
         highlight,
+        named: &reading.query.named.clauses,
+        named_by: reading.query.named.are_scored.then_some(reading.query),
         ledger: Some(&ledger),
         ..FetchSpec::default()
     };
@@ -259,6 +261,7 @@ fn read_content(
         let values = ShownValues {
             fields: content.fields,
             explanation: content.explanation,
+            matched_queries: content.matched_queries,
         };
         let fields = values.to_text()?;
         // All hits of a shard are held at once, until they are sent.

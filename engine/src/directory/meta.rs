@@ -168,6 +168,11 @@ impl Segments {
         self.0.is_empty()
     }
 
+    /// Returns whether the segment `id` is one of them.
+    pub(super) fn contain(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// Returns whether `path`, a file name, belongs to one of the segments in the state named.
     pub fn name(&self, path: &Path) -> bool {
         let Some((id, rest)) = path.to_str().and_then(|name| name.split_once('.')) else {

@@ -84,6 +84,17 @@ impl State {
         self.sums.remove(path);
     }
 
+    /// Returns the bytes of the segments `ids`: of their files as they were written. Those whose lengths were not read
+    /// when the folder was opened count as empty.
+    pub(super) fn bytes_of(&self, ids: &HashSet<String>) -> u64 {
+        let is_own = |path: &Path| {
+            let name = path.to_str().and_then(|name| name.split_once('.'));
+            name.is_some_and(|(id, _)| ids.contains(id))
+        };
+        let own = self.sums.iter().filter(|(path, _)| is_own(path));
+        own.map(|(_, sum)| sum.num_bytes).sum()
+    }
+
     /// Returns the sums of the files that must stay.
     pub(super) fn named_sums(&self) -> FileSums {
         self.sums_of(|path| self.is_named(path))

@@ -2,14 +2,18 @@
 
 use std::net::Ipv6Addr;
 
+use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::decimal;
 use gleaner_partial::request::bounds;
 use gleaner_query::address::ip_text;
 use gleaner_query::date::{DateFormatter, TimeZone};
+use gleaner_query::double::java_text;
+use gleaner_query::encoded::GeoPoint;
 use gleaner_query::search::FieldFormat;
 use indexmap::IndexMap;
 use serde_json::Value;
+use tantivy::columnar::StrColumn;
 
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
@@ -31,6 +35,8 @@ pub(super) enum Format {
     Decimal(String),
     /// Dates.
     Date(DateFormatter),
+    /// Points of terms, as `"lat, lon"`.
+    Point,
 }
 
 impl Format {
@@ -43,6 +49,7 @@ impl Format {
                 Self::Date(bounds::formatter(Some(asked.unwrap_or(&format.0)))?)
             }
             (FieldKind::Number { .. }, Some(pattern)) => Self::Decimal(pattern.to_owned()),
+            (kind, _) if is_point(kind) => Self::Point,
             _ => Self::Raw,
         })
     }
@@ -85,7 +92,7 @@ impl<'v> Plan<'v> {
                     continue;
                 };
                 let is_named = pattern == path.as_str();
-                if !field.kind.has_column() {
+                if !field.kind.has_column() && !is_point(&field.kind) {
                     if is_named && matches!(field.kind, FieldKind::Text { .. }) {
                         return Err(no_doc_values(&path));
                     }
@@ -145,8 +152,10 @@ impl<'v> Plan<'v> {
         let Some(segment) = self.view.segments().get(ord as usize) else {
             return Ok(Vec::new());
         };
-        let paths = self.fields.iter().map(|(path, _)| path.as_str());
-        let columns = paths.map(|path| DocValues::of_path(self.view, segment, path));
+        let columns = self.fields.iter().map(|(path, format)| match format {
+            Format::Point => DocValues::of_terms(self.view, segment, path.as_str()),
+            _ => DocValues::of_path(self.view, segment, path.as_str()),
+        });
         columns.collect()
     }
 }
@@ -176,6 +185,7 @@ fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Val
         DocValues::Bool(c) => c.values_for_doc(doc).map(Value::from).collect(),
         DocValues::Date(c) => c.values_for_doc(doc).map(|v| format.date(v)).collect(),
         DocValues::Ip(c) => c.values_for_doc(doc).map(ip_value).collect(),
+        DocValues::Terms(column) if matches!(format, Format::Point) => points(column, doc)?,
         DocValues::Terms(column) => {
             let mut texts = Vec::new();
             let mut last = None;
@@ -192,6 +202,36 @@ fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Val
             texts
         }
     })
+}
+
+/// Returns the points of a document in Lucene's order: by latitude, then those of the east before those of the west.
+/// One that was given twice is shown twice.
+fn points(column: &StrColumn, doc: u32) -> Result<Vec<Value>, EngineError> {
+    let mut points = Vec::new();
+    let mut term = String::new();
+    for ord in column.ords().values_for_doc(doc) {
+        term.clear();
+        column
+            .ord_to_str(ord, &mut term)
+            .map_err(EngineError::io("reading terms"))?;
+        points.extend(GeoPoint::of_term(&term));
+    }
+    points.sort_unstable_by_key(|point| (point.latitude, point.longitude.cast_unsigned()));
+    let text = |point: GeoPoint| {
+        let (latitude, longitude) = point.degrees();
+        Value::from(format!("{}, {}", java_text(latitude), java_text(longitude)))
+    };
+    Ok(points.into_iter().map(text).collect())
+}
+
+fn is_point(kind: &FieldKind) -> bool {
+    matches!(
+        kind,
+        FieldKind::Encoded {
+            codec: Codec::GeoPoint,
+            ..
+        }
+    )
 }
 
 fn ip_value(address: Ipv6Addr) -> Value {

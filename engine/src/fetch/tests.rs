@@ -322,6 +322,44 @@ fn formatted_whole_numbers_are_exact() {
 }
 
 #[test]
+fn points_are_shown_as_the_index_keeps_them() {
+    let mapping = mapping(&json!({"place": {"type": "geo_point"}, "n": {"type": "long"}}));
+    let places = ["41.12,-71.34", "-10,20", "41.12,71.34", "45,90", "-10,20"];
+    let documents = vec![("d".to_owned(), json!({"place": places, "n": 1}))];
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let view = Index::new(&mapping, &documents, layout).views().remove(0);
+    let shown = |field: &str, format: Option<&str>| {
+        let asked = formats(&[(field, format)]);
+        let spec = FetchSpec {
+            docvalue_fields: &asked,
+            ..FetchSpec::default()
+        };
+        let hits = fetch(&view, &[place(0, 0)], &spec, &Control::unlimited())?;
+        Ok::<_, EngineError>(json!(hits[0].fields))
+    };
+    let expected = json!({"place": [
+        "-10.00000003259629, 19.99999998137355",
+        "-10.00000003259629, 19.99999998137355",
+        "41.1199999647215, 71.3399999588728",
+        "41.1199999647215, -71.34000004269183",
+        "45.0, 90.0",
+    ]});
+    assert_eq!(shown("place", None).expect("they are read"), expected);
+    assert_eq!(shown("pl*", None).expect("they are read"), expected);
+    let refused = shown("place", Some("wkt")).expect_err("it has no formats");
+    assert!(
+        refused
+            .to_string()
+            .contains("does not support custom formats"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn text_has_no_doc_values() {
     let asked = formats(&[("user.name", None)]);
     let spec = FetchSpec {

@@ -13,6 +13,7 @@ use tantivy::{FutureResult, SegmentMeta};
 
 use super::Writer;
 use crate::EngineError;
+use crate::directory::ShardDirectory;
 
 /// When segments are merged in the background.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +49,17 @@ pub struct MergeStats {
     pub num_begun: u64,
     /// Their documents.
     pub documents: u64,
+    /// Bytes of the segments that went in.
+    pub bytes: u64,
+    /// How long those took, together, whose end was seen. The end of one that fails is not, nor of one of segments
+    /// that no refresh had shown.
+    pub took: Duration,
     /// Those that run.
     pub num_running: u64,
     /// Their documents.
     pub running_documents: u64,
+    /// Bytes of the segments that go in.
+    pub running_bytes: u64,
 }
 
 /// The merges that were begun, by their segments: tantivy tells nobody which of them still run.
@@ -66,6 +74,8 @@ pub(super) struct RunningMerges {
 pub(crate) struct MergeCounts {
     begun: AtomicU64,
     documents: AtomicU64,
+    bytes: AtomicU64,
+    took_us: AtomicU64,
 }
 
 impl MergeCounts {
@@ -74,9 +84,31 @@ impl MergeCounts {
         MergeStats {
             num_begun: self.begun.load(Ordering::Relaxed),
             documents: self.documents.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            took: Duration::from_micros(self.took_us.load(Ordering::Relaxed)),
             ..MergeStats::default()
         }
     }
+
+    fn count(&self, intake: Intake) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.documents
+            .fetch_add(intake.documents, Ordering::Relaxed);
+        self.bytes.fetch_add(intake.bytes, Ordering::Relaxed);
+    }
+
+    fn count_end(&self, took: Duration) {
+        self.took_us
+            .fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+    }
+}
+
+/// What goes into a merge.
+#[derive(Debug, Clone, Copy, Default)]
+struct Intake {
+    /// Those that are not deleted.
+    documents: u64,
+    bytes: u64,
 }
 
 /// A merge that was begun.
@@ -84,22 +116,41 @@ impl MergeCounts {
 struct BegunMerge {
     since: Instant,
     ids: Vec<SegmentId>,
-    documents: u64,
+    intake: Intake,
+}
+
+/// Returns segments by the names that their files begin with.
+fn names_of(ids: &[SegmentId]) -> HashSet<String> {
+    ids.iter().map(SegmentId::uuid_string).collect()
 }
 
 /// A merge that was begun longer ago is taken to have failed.
 const LONGEST_MERGE: Duration = Duration::from_secs(3_600);
 
 impl RunningMerges {
-    fn note(&self, ids: &[SegmentId], documents: u64) {
-        self.counts.begun.fetch_add(1, Ordering::Relaxed);
-        self.counts
-            .documents
-            .fetch_add(documents, Ordering::Relaxed);
+    fn note(&self, ids: &[SegmentId], intake: Intake) {
+        self.counts.count(intake);
         self.begun.lock().push(BegunMerge {
             since: Instant::now(),
             ids: ids.to_vec(),
-            documents,
+            intake,
+        });
+    }
+
+    /// Forgets merges that have ended, by what `directory` names, and counts how long they took. tantivy asks for
+    /// the next merges when one ends: called then, the time is right.
+    pub(super) fn retire(&self, directory: &ShardDirectory) {
+        self.retain(|merge| directory.names_all(&names_of(&merge.ids)));
+    }
+
+    /// Keeps the merges that run; the others have ended now.
+    fn retain(&self, runs: impl Fn(&BegunMerge) -> bool) {
+        self.begun.lock().retain(|merge| {
+            let runs = runs(merge);
+            if !runs {
+                self.counts.count_end(merge.since.elapsed());
+            }
+            runs
         });
     }
 
@@ -121,9 +172,9 @@ impl RunningMerges {
     /// Forgets merges that have ended, where the index has the segments `present`: the end of a
     /// merge takes its segments out. One that failed counts until segments are looked at again, or for an hour.
     fn forget_ended(&self, present: &HashSet<SegmentId>) {
-        self.begun.lock().retain(|merge| {
-            merge.since.elapsed() < LONGEST_MERGE && merge.ids.iter().all(|id| present.contains(id))
-        });
+        let is_recent = |merge: &BegunMerge| merge.since.elapsed() < LONGEST_MERGE;
+        self.begun.lock().retain(is_recent);
+        self.retain(|merge| merge.ids.iter().all(|id| present.contains(id)));
     }
 
     /// Returns whether any is under way, where the index has the segments `present`.
@@ -142,7 +193,8 @@ impl RunningMerges {
         let running = || begun.iter().filter(runs);
         MergeStats {
             num_running: running().count() as u64,
-            running_documents: running().map(|merge| merge.documents).sum(),
+            running_documents: running().map(|merge| merge.intake.documents).sum(),
+            running_bytes: running().map(|merge| merge.intake.bytes).sum(),
             ..self.counts.stats()
         }
     }
@@ -176,24 +228,34 @@ pub fn merges_begun() -> u64 {
 struct RecordingPolicy {
     policy: LogMergePolicy,
     begun: RunningMerges,
+    directory: ShardDirectory,
 }
 
 impl MergePolicy for RecordingPolicy {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
+        self.begun.retire(&self.directory);
         self.begun.forget(segments);
         let candidates = self.policy.compute_merge_candidates(segments);
         NUM_BEGUN.fetch_add(candidates.len() as u64, Ordering::Relaxed);
         for MergeCandidate(ids) in &candidates {
             let merged = segments.iter().filter(|meta| ids.contains(&meta.id()));
-            let documents = merged.map(|meta| u64::from(meta.num_docs())).sum();
-            self.begun.note(ids, documents);
+            let intake = Intake {
+                documents: merged.map(|meta| u64::from(meta.num_docs())).sum(),
+                bytes: self.directory.bytes_of(&names_of(ids)),
+            };
+            self.begun.note(ids, intake);
         }
         candidates
     }
 }
 
 impl MergeOptions {
-    pub(super) fn policy(&self, begun: &RunningMerges) -> Box<dyn MergePolicy> {
+    /// Returns the policy, which notes what it has merged of the segments in `directory`.
+    pub(super) fn policy(
+        &self,
+        begun: &RunningMerges,
+        directory: &ShardDirectory,
+    ) -> Box<dyn MergePolicy> {
         if !self.is_enabled {
             return Box::new(NoMergePolicy);
         }
@@ -202,8 +264,11 @@ impl MergeOptions {
         policy.set_max_docs_before_merge(self.max_documents);
         policy.set_min_layer_size(self.min_layer_documents);
         policy.set_del_docs_ratio_before_merge(self.max_deleted_share);
-        let begun = begun.clone();
-        Box::new(RecordingPolicy { policy, begun })
+        Box::new(RecordingPolicy {
+            policy,
+            begun: begun.clone(),
+            directory: directory.clone(),
+        })
     }
 }
 
@@ -244,7 +309,10 @@ impl Writer {
             }
             let documents = smallest.iter().map(|(_, documents)| documents).sum();
             let ids: Vec<SegmentId> = smallest.into_iter().map(|(id, _)| id).collect();
-            writer.begun.note(&ids, documents);
+            let bytes = writer.directory.bytes_of(&names_of(&ids));
+            // The one that was waited for has ended.
+            writer.begun.retire(&writer.directory);
+            writer.begun.note(&ids, Intake { documents, bytes });
             let tantivy = writer.tantivy()?;
             tantivy.set_merge_policy(Box::new(NoMergePolicy));
             Ok(Some(tantivy.merge(&ids)))
@@ -275,8 +343,10 @@ impl Writer {
 
     /// Lets segments be merged in the background again.
     pub(crate) fn resume_merging(&mut self) {
+        self.begun.retire(&self.directory);
         if let Some(tantivy) = &self.tantivy {
-            tantivy.set_merge_policy(self.options.merges.policy(&self.begun));
+            let policy = self.options.merges.policy(&self.begun, &self.directory);
+            tantivy.set_merge_policy(policy);
         }
     }
 }
@@ -312,21 +382,28 @@ mod tests {
         let ids: Vec<SegmentId> = metas.iter().map(SegmentMeta::id).collect();
         let present = |ids: &[SegmentId]| ids.iter().copied().collect::<HashSet<_>>();
         let begun = RunningMerges::default();
+        let of = |documents: u64| Intake {
+            documents,
+            bytes: 10 * documents,
+        };
         assert!(!begun.is_any_running(&present(&ids)));
-        begun.note(&ids[..2], 2);
+        begun.note(&ids[..2], of(2));
         assert!(begun.is_any_running(&present(&ids)));
         begun.forget(&metas[2..]);
         assert!(begun.is_any_running(&present(&ids)), "of another segment");
         assert!(!begun.is_any_running(&present(&ids[1..])), "it has ended");
-        begun.note(&ids[..2], 2);
+        begun.note(&ids[..2], of(2));
         begun.forget(&metas[1..]);
         assert!(!begun.is_any_running(&present(&ids)), "it has failed");
-        begun.note(&ids, 3);
+        begun.note(&ids, of(3));
         let both = MergeStats {
             num_begun: 3,
             documents: 7,
+            bytes: 70,
+            took: begun.counts.stats().took,
             num_running: 1,
             running_documents: 3,
+            running_bytes: 30,
         };
         assert_eq!(begun.stats(Some(&present(&ids))), both);
         assert_eq!(begun.stats(None), both);
@@ -334,6 +411,7 @@ mod tests {
         let next = MergeStats {
             num_running: 0,
             running_documents: 0,
+            running_bytes: 0,
             ..both
         };
         assert_eq!(begun.of_next_writer().stats(None), next);

@@ -12,6 +12,7 @@ use super::holding::{CopyHolder, blocking};
 use super::identity::{held_copy, note_copy};
 use crate::copy::applier::with_causes;
 use crate::replicate::halt::Halt;
+use crate::rules::Rule;
 
 impl CopyHolder {
     /// Sees to it that the folder is that of the copy. One of another copy of the shard is given up: the entry does
@@ -38,7 +39,9 @@ impl CopyHolder {
             let removing = folders.clone();
             blocking(move || removing.remove()).await?;
         }
-        let is_new = stored.entry.term.0 == 0 || !stored.entry.in_sync.contains(&copy);
+        let is_new = stored.entry.term.0 == 0
+            || !stored.entry.in_sync.contains(&copy)
+            || self.leaf.node.omits(Rule::LostIsNotInSync);
         if (is_empty || held.is_some()) && !is_new {
             // It would pass for one that has all that was acknowledged.
             return self.wait_for_leave(stored, copy).await;
@@ -96,7 +99,8 @@ impl CopyHolder {
         let Some(to) = entry.in_sync.iter().find(is_fit) else {
             return;
         };
-        if let Ok(Some(next)) = (Change::Resign { to: *to }).apply(Some(&entry), 1) {
+        let min_in_sync = self.hub.min_in_sync(self.key, entry.copies.len());
+        if let Ok(Some(next)) = (Change::Resign { to: *to }).apply(Some(&entry), min_in_sync) {
             tracing::warn!(shard = %self.key, %to, "a copy that cannot be opened gives its role away");
             let change = EntryChange {
                 shard: self.key,

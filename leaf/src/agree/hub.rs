@@ -21,6 +21,9 @@ use crate::NodeIdentity;
 use crate::node::Role;
 use crate::replicate::peers::Peers;
 
+/// Copies up to which one in sync is enough, where the index does not say otherwise.
+const MANY_COPIES: usize = 2;
+
 /// How often a machine hears that time has passed.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -96,6 +99,17 @@ impl Agreeing {
     /// Returns the newest cluster state known here.
     pub(super) fn state(&self) -> Arc<ClusterState> {
         Arc::clone(&self.state.borrow())
+    }
+
+    /// Returns how many members the in-sync set of a shard keeps, by its index's setting and the number of its copies.
+    pub(super) fn min_in_sync(&self, shard: ShardKey, num_copies: usize) -> usize {
+        let state = self.state();
+        let index = state.indices.get(&shard.index);
+        match index.and_then(|index| index.settings.min_in_sync) {
+            Some(asked) => asked as usize,
+            None if num_copies > MANY_COPIES => 2,
+            None => 1,
+        }
     }
 
     /// Returns the newest entries and nodes known here.

@@ -20,6 +20,7 @@ use gleaner_proto::{LeafClient, LeafFault};
 use gleaner_replication::Change;
 
 use crate::replicate::peers::InProcess;
+use crate::rules::Rule;
 use crate::testing::store::WithEntries;
 use crate::testing::{PATIENCE, call, id, index, key, put, soon};
 use crate::{Leaf, LeafOptions, NodeIdentity};
@@ -37,6 +38,8 @@ struct Cluster {
     coordinator: Arc<WithEntries<NotedEntries>>,
     peers: Arc<InProcess>,
     nodes: BTreeMap<&'static str, Node>,
+    /// The rule that a planted error breaks.
+    omitted: Option<Rule>,
 }
 
 fn uuid(name: &str) -> NodeUuid {
@@ -70,6 +73,7 @@ impl Cluster {
             coordinator,
             peers: Arc::default(),
             nodes: BTreeMap::new(),
+            omitted: None,
         };
         for name in ["a", "b"] {
             let node = Node {
@@ -114,6 +118,7 @@ impl Cluster {
         let mut options = LeafOptions::new(node.folder.path().to_owned(), || 0);
         options.node = Some(NodeId(name.into()));
         options.identity = Some(identity);
+        options.omitted = self.omitted;
         let leaf = Leaf::start_with(
             options,
             Arc::clone(&self.coordinator) as _,
@@ -213,6 +218,34 @@ impl Cluster {
         };
         let found = self.leaf(name).get(get).await.expect("it leads");
         found.found[0].is_some()
+    }
+
+    /// Loses all that a node has while its process is away.
+    fn lose_folder(&mut self, name: &str) {
+        let node = self.nodes.get_mut(name).expect("a node");
+        node.folder = tempfile::tempdir().expect("a folder");
+        node.log = Arc::new(MemoryLog::default());
+    }
+
+    /// Waits until a leaf has led the shard, or says why it does not open its copy.
+    async fn until_led_or_told(&self, name: &str) {
+        let leads_or_tells = async {
+            loop {
+                let made = self.coordinator.entries.made();
+                let states = self.leaf(name).states().await;
+                let tells = states.iter().any(|state| {
+                    state
+                        .reason
+                        .as_ref()
+                        .is_some_and(|reason| reason.contains("lost"))
+                });
+                if tells || made.iter().any(|entry| entry.primary == copy(name)) {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        soon(leads_or_tells).await;
     }
 
     async fn end(&self, name: &str) -> SeqNo {
@@ -317,9 +350,7 @@ async fn a_copy_whose_folder_is_lost_does_not_count_as_in_sync_and_is_made_again
     let mut cluster = Cluster::start().await;
     cluster.write("a", vec![put("1", "{}")]).await;
     cluster.crash("b").await;
-    let node = cluster.nodes.get_mut("b").expect("a node");
-    node.folder = tempfile::tempdir().expect("a folder");
-    node.log = Arc::new(MemoryLog::default());
+    cluster.lose_folder("b");
     cluster.again("b");
     cluster
         .until(|entry| !entry.in_sync.contains(&copy("b")))
@@ -335,6 +366,30 @@ async fn a_copy_whose_folder_is_lost_does_not_count_as_in_sync_and_is_made_again
     for document in ["1", "2", "3"] {
         assert!(cluster.has("b", document).await, "{document}");
     }
+}
+
+/// Has both copies be away, and the one that is in sync and has lost its folder come back first. Does it lead?
+async fn leads_with_an_empty_folder(omitted: Option<Rule>) -> bool {
+    let mut cluster = Cluster::start().await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    cluster.crash("b").await;
+    cluster.crash("a").await;
+    cluster.lose_folder("b");
+    cluster.omitted = omitted;
+    cluster.again("b");
+    cluster.until_led_or_told("b").await;
+    let made = cluster.coordinator.entries.made();
+    made.iter().any(|entry| entry.primary == copy("b"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_sync_whose_folder_is_lost_does_not_lead() {
+    assert!(!leads_with_an_empty_folder(None).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_found_that_a_copy_whose_folder_is_lost_counts_as_in_sync() {
+    assert!(leads_with_an_empty_folder(Some(Rule::LostIsNotInSync)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

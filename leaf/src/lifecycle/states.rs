@@ -118,6 +118,8 @@ fn counters_of(shard: &Shard, stats: &ShardStats) -> ShardCounters {
     ShardCounters {
         merge_total: stats.merges.num_begun,
         merge_documents: stats.merges.documents,
+        merge_bytes: stats.merges.bytes,
+        merge_time_ms: stats.merges.took.as_millis() as u64,
         contexts_ended: contexts.num_ended,
         contexts_time_ms: contexts.held.as_millis() as u64,
         ..shard.counters.snapshot()
@@ -128,6 +130,7 @@ fn gauges_of(shard: &Shard, stats: &ShardStats) -> ShardGauges {
     ShardGauges {
         merges: stats.merges.num_running,
         merging_documents: stats.merges.running_documents,
+        merging_bytes: stats.merges.running_bytes,
         contexts: shard.views.holder_stats().num_open,
         writer_bytes: stats.writer_bytes,
         copying: shard.snapshots.num_kept() as u64,

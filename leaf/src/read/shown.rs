@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 use crate::Leaf;
 use crate::copy::registry::{CopyRegistry, OpenCopy};
 use crate::node::Role;
-use crate::read::rules::Rule;
+use crate::rules::Rule;
 use crate::write::Primary;
 
 /// Returns what the primary of `shard` shows, if that is open here. The shard counts as read.

@@ -32,7 +32,13 @@ impl ShardWriter {
     /// Cuts the log at the start of a batch. No journal may hold any of it.
     pub(crate) fn cut(&mut self, start: Entry) -> Result<(), LogError> {
         self.check()?;
-        let cut = self.try_cut(start);
+        let state = State {
+            floor: start.seq_no,
+            is_cut: true,
+            ..self.floor()
+        };
+        self.store(state)?;
+        let cut = self.finish_cut(start, state);
         cut.map_err(|error| match error {
             LogError::Io { source, .. } => {
                 tracing::error!(shard = %self.shard, %source, "cut failed, shard takes no more appends");
@@ -49,13 +55,8 @@ impl ShardWriter {
         })
     }
 
-    fn try_cut(&mut self, start: Entry) -> Result<(), LogError> {
-        let state = State {
-            floor: start.seq_no,
-            is_cut: true,
-            ..self.floor()
-        };
-        self.store(state)?;
+    /// Cuts files and readers, after the state file has said so.
+    fn finish_cut(&mut self, start: Entry, state: State) -> Result<(), LogError> {
         let firsts = self.view.cut(start);
         let options = self.options.clone();
         let folder = Folder {
@@ -74,11 +75,6 @@ impl ShardWriter {
         self.active = Some(Active::of(&last));
         self.view.replace_last(last);
         Ok(())
-    }
-
-    fn store(&mut self, state: State) -> Result<(), LogError> {
-        let stored = self.state.store(state);
-        stored.map_err(|error| LogError::io("write", &self.dir, error))
     }
 }
 

@@ -69,6 +69,78 @@ async fn a_refused_batch_does_not_come_back_after_a_crash() {
 }
 
 #[tokio::test]
+async fn an_append_that_was_answered_well_leaves_a_log_that_goes_on_however_full_the_disk_is() {
+    let mut num_full = 0;
+    for edge in 0..4 {
+        let files = SimulatedFiles::new();
+        let (log, _) = open(options(&files));
+        fill(&log, shard(0), 3).await;
+        files.fail_operation(files.num_operations() + edge, Fault::NoSpace);
+        let first = log.append(append(shard(0), vec![payload(3)])).await;
+        let next = log.append(append(shard(0), vec![payload(4)])).await;
+        match first {
+            // The sync of the record is no matter of room.
+            Err(LogError::Indeterminate { .. }) => {
+                assert!(matches!(next, Err(LogError::Poisoned { .. })), "{next:?}");
+            }
+            Ok(_) | Err(LogError::DiskFull { .. }) => {
+                num_full += 1;
+                let records = 3 + u64::from(first.is_ok());
+                assert_eq!(next.expect("there is room").first, SeqNo(records));
+            }
+            Err(other) => panic!("{other:?} at {edge}"),
+        }
+        files.reboot(Survival::Synced);
+        drop(log);
+        let (_log, report) = open(options(&files));
+        assert!(report.shards[0].failed.is_none(), "{report:?} at {edge}");
+    }
+    assert!(
+        num_full >= 2,
+        "neither a record nor a floor met a full disk"
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_a_fence_a_trim_and_a_cut_and_changes_nothing() {
+    let files = SimulatedFiles::new();
+    let few = LogOptions {
+        segment_bytes: 400,
+        ..options(&files)
+    };
+    let (log, _) = open(few.clone());
+    fill(&log, shard(0), 20).await;
+    let full = || files.fail_next(Operation::Write, Fault::NoSpace);
+    let is_full = |error: LogError| matches!(error, LogError::DiskFull { .. });
+
+    full();
+    let fenced = log.fence(shard(0), PrimaryTerm(2)).await;
+    assert!(is_full(fenced.expect_err("no room")));
+    fill(&log, shard(0), 1).await;
+    log.fence(shard(0), PrimaryTerm(2)).await.expect("room");
+
+    full();
+    let trimmed = log.trim(shard(0), SeqNo(10)).await;
+    assert!(is_full(trimmed.expect_err("no room")));
+    assert_eq!(read_all(&log, shard(0)).await.expect("whole").len(), 21);
+    let first = log.trim(shard(0), SeqNo(10)).await.expect("room");
+    assert!(first > SeqNo(0));
+
+    full();
+    let cut = log.truncate(shard(0), SeqNo(15)).await;
+    assert!(is_full(cut.expect_err("no room")));
+    assert_eq!(log.tail(shard(0)).await.expect("tail"), Some(SeqNo(20)));
+    log.truncate(shard(0), SeqNo(15)).await.expect("room");
+
+    files.reboot(Survival::Synced);
+    drop(log);
+    let (log, _) = open(few);
+    assert_eq!(log.tail(shard(0)).await.expect("tail"), Some(SeqNo(14)));
+    let late = log.append(append(shard(0), vec![payload(0)])).await;
+    assert!(matches!(late, Err(LogError::Fenced { .. })), "{late:?}");
+}
+
+#[tokio::test]
 async fn a_failed_sync_stops_the_shard_until_it_is_opened_again() {
     let files = SimulatedFiles::new();
     let (log, _) = open(options(&files));

@@ -142,6 +142,7 @@ fn returned(
     let ShownValues {
         fields,
         explanation,
+        matched_queries,
     } = ShownValues::of_text(&content.fields)?;
     let formats = formats.get(&hit.shard.index).map_or(&[][..], Vec::as_slice);
     Ok(Hit {
@@ -154,7 +155,7 @@ fn returned(
         sort: all_shown(&hit.keys, formats),
         content: FetchedHit {
             ignored: Vec::new(),
-            matched_queries: Vec::new(),
+            matched_queries,
             id: content.id.clone(),
             routing: content.routing.clone(),
             seq_no: content.seq_no,

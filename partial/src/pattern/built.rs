@@ -58,6 +58,7 @@ fn weight_of(pattern: &Pattern, built: &Built) -> u32 {
             expression: text, ..
         }
         | Pattern::Fuzzy { term: text, .. } => text.len(),
+        Pattern::Between { lower, upper } => lower.term.len() + upper.term.len(),
         // They are not built.
         Pattern::Spans { .. } | Pattern::Points(_) => 0,
     };

@@ -10,6 +10,7 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
+use super::between::{Between, Place};
 use super::edits::Row;
 use super::fuzzy::Rest;
 use super::regexp::{self, Case};
@@ -46,6 +47,8 @@ pub enum TermAutomaton {
         /// Distance to the rest of the term.
         rest: Rest,
     },
+    /// A range of terms.
+    Between(Between),
 }
 
 /// A state of [`TermAutomaton`].
@@ -59,6 +62,8 @@ pub enum State {
     Rest(u32),
     /// Of the edit distance, without a table.
     Row(Row),
+    /// In a range.
+    Place(Place),
     /// Nothing matches any more.
     Dead,
 }
@@ -98,6 +103,7 @@ impl TermAutomaton {
                 prefix_length,
                 transpositions,
             } => fuzzy(term, *distance, *prefix_length, *transpositions),
+            Pattern::Between { lower, upper } => Ok(Self::Between(Between::new(lower, upper))),
             Pattern::Spans { .. } | Pattern::Points(_) => Err(EvaluationError::Internal(
                 "a test of terms is no automaton".to_owned(),
             )),
@@ -110,13 +116,14 @@ impl TermAutomaton {
             Self::Regular { dfa, .. } => dfa.memory_usage(),
             // A state has its next one for each byte.
             Self::Fuzzy { rest, .. } => rest.size_bytes(),
+            Self::Between(range) => range.size_bytes(),
         }
     }
 
     /// Returns the edits of `term`, which this automaton accepts; 0 for patterns without edits.
     pub fn distance(&self, term: &[u8]) -> u8 {
         match self {
-            Self::Regular { .. } => 0,
+            Self::Regular { .. } | Self::Between(_) => 0,
             Self::Fuzzy { prefix, rest } => {
                 let tail = term.get(prefix.len()..).unwrap_or_default();
                 rest.distance(tail)
@@ -130,6 +137,7 @@ impl TermAutomaton {
             Self::Regular { start, .. } => State::Regular(*start),
             Self::Fuzzy { prefix, rest } if prefix.is_empty() => rest.start(),
             Self::Fuzzy { .. } => State::Prefix(0),
+            Self::Between(range) => State::Place(range.start()),
         }
     }
 
@@ -140,6 +148,7 @@ impl TermAutomaton {
                 dfa.is_match_state(dfa.next_eoi_state(id))
             }
             (Self::Fuzzy { rest, .. }, State::Rest(_) | State::Row(_)) => rest.is_match(state),
+            (Self::Between(range), State::Place(place)) => range.is_match(place),
             _ => false,
         }
     }
@@ -170,6 +179,9 @@ impl TermAutomaton {
                 }
             }
             (Self::Fuzzy { rest, .. }, State::Rest(_) | State::Row(_)) => rest.accept(state, byte),
+            (Self::Between(range), State::Place(place)) => {
+                range.accept(place, byte).map_or(State::Dead, State::Place)
+            }
             _ => State::Dead,
         }
     }

@@ -9,7 +9,7 @@ use gleaner_query::aggregation::{
 };
 
 use super::date_bounds::DateBounds;
-use super::formats::{self, check_numeric, format, format_of_source};
+use super::formats::{self, EncodedValues, check_numeric, format, format_of_source};
 use super::keys::{TermsRequest, after_key, missing_address};
 use super::{bounds, key_filter};
 use crate::control::Control;
@@ -93,8 +93,8 @@ impl Describer<'_> {
                     ..Histogram::default()
                 })
             }
-            AggregationKind::MissingValue { field, .. } => {
-                format(self.mapping, field, None)?;
+            AggregationKind::MissingValue { field, missing } => {
+                formats::check_missing(self.mapping, field, missing.as_ref())?;
                 Partial::Single(Bucket { doc_count: 0, sub })
             }
             AggregationKind::Filter(_)
@@ -201,7 +201,9 @@ impl Describer<'_> {
                 let format = format(self.mapping, &request.field, None)?;
                 formats::check_addresses(&format, &request.field, "ip_prefix")?;
             }
-            AggregationKind::GeoGrid(request) => self.points(&request.field, "geo_grid")?,
+            AggregationKind::GeoGrid(request) => {
+                self.points(&request.field, request.grid.type_name())?;
+            }
             AggregationKind::GeoBounds { field, .. } => self.points(field, "geo_bounds")?,
             AggregationKind::GeoCentroid { field } => self.points(field, "geo_centroid")?,
             AggregationKind::GeoDistance(request) => {
@@ -245,9 +247,9 @@ impl Describer<'_> {
                 format
             }
             AggregationKind::Cardinality { source, .. } => {
-                match formats::are_ranges(self.mapping, source, "cardinality")? {
-                    true => ValueFormat::default(),
-                    false => self.format(source)?,
+                match EncodedValues::of(self.mapping, source, "cardinality")? {
+                    Some(_) => ValueFormat::default(),
+                    None => self.format(source)?,
                 }
             }
             _ => ValueFormat::default(),

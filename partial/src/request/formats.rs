@@ -3,6 +3,8 @@
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, Mapping, NumberKind};
 use gleaner_query::aggregation::{Metric, ValueSource, ValueType, WeightedAverage};
+use gleaner_query::encoded::{GeoPoint, parse_point};
+use serde_json::Value;
 
 use super::bounds;
 use crate::error::EvaluationError;
@@ -171,20 +173,61 @@ fn ranges_of<'m>(mapping: &'m Mapping, field: &str) -> Option<&'m Codec> {
     }
 }
 
-/// Returns whether a field is of ranges: `what` counts those of a document as one value, as in Elasticsearch.
+/// Values that an index keeps as terms which stand for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EncodedValues {
+    /// Ranges: those of a document count as one value, as in Elasticsearch.
+    Ranges,
+    /// Points; with the one that stands for documents without any.
+    Points(Option<GeoPoint>),
+}
+
+impl EncodedValues {
+    /// Returns what a field has of them, for `what` to count; `None` where it is of something else.
+    ///
+    /// # Errors
+    /// [`EvaluationError::Query`] for `missing` over ranges, and for one that is no point.
+    pub fn of(
+        mapping: &Mapping,
+        source: &ValueSource,
+        what: &str,
+    ) -> Result<Option<Self>, EvaluationError> {
+        match mapping.field(&source.field).map(|field| &field.kind) {
+            Some(FieldKind::Encoded {
+                codec: Codec::GeoPoint,
+                ..
+            }) => {
+                let missing = source.missing.as_ref().map(parse_point).transpose();
+                missing
+                    .map(|point| Some(Self::Points(point)))
+                    .map_err(EvaluationError::Query)
+            }
+            Some(FieldKind::Encoded { .. }) => {
+                check_none_is_missing(source, what)?;
+                Ok(Some(Self::Ranges))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Checks that it can be said which documents have no value of a field: `missing` counts them.
 ///
 /// # Errors
-/// [`EvaluationError::Query`] for `missing` over ranges.
-pub fn are_ranges(
+/// As [`EncodedValues::of`] and [`format()`].
+pub fn check_missing(
     mapping: &Mapping,
-    source: &ValueSource,
-    what: &str,
-) -> Result<bool, EvaluationError> {
-    let are_ranges = ranges_of(mapping, &source.field).is_some();
-    if are_ranges {
-        check_none_is_missing(source, what)?;
+    field: &str,
+    missing: Option<&Value>,
+) -> Result<(), EvaluationError> {
+    let source = ValueSource {
+        missing: missing.cloned(),
+        ..ValueSource::of(field)
+    };
+    match EncodedValues::of(mapping, &source, "missing")? {
+        Some(_) => Ok(()),
+        None => format(mapping, field, None).map(drop),
     }
-    Ok(are_ranges)
 }
 
 fn check_none_is_missing(source: &ValueSource, what: &str) -> Result<(), EvaluationError> {
@@ -200,17 +243,17 @@ fn check_none_is_missing(source: &ValueSource, what: &str) -> Result<(), Evaluat
 /// Returns how the number of values of a request's field is shown.
 ///
 /// # Errors
-/// Those of [`format()`]; [`EvaluationError::Query`] for `missing` over ranges.
+/// Those of [`format()`] and of [`EncodedValues::of`].
 pub fn of_value_count(
     mapping: &Mapping,
     source: &ValueSource,
 ) -> Result<ValueFormat, EvaluationError> {
-    match are_ranges(mapping, source, metric_name(Metric::ValueCount))? {
-        true => Ok(ValueFormat {
+    match EncodedValues::of(mapping, source, metric_name(Metric::ValueCount))? {
+        Some(_) => Ok(ValueFormat {
             kind: ValueKind::Long,
             ..ValueFormat::default()
         }),
-        false => Ok(of_count(&format_of_source(mapping, source)?)),
+        None => Ok(of_count(&format_of_source(mapping, source)?)),
     }
 }
 

@@ -1,13 +1,16 @@
-//! What a hit of `top_hits` shows of its values, as JSON text: fields, and how the score came about.
+//! What a hit of `top_hits` shows of its values, as JSON text: fields, how the score came about, and the named queries
+//! that it matches.
 //!
 //! ```text
-//! {"field": [value, …], …}          without an explanation
-//! [{"field": …}, [node, …]]         with one: its nodes, each after those that it is made of
+//! {"field": [value, …], …}                            fields alone
+//! [{"field": …}, [node, …]]                           with an explanation: its nodes, each after those that it is
+//!                                                     made of
+//! [{"field": …}, [node, …], [["name", score], …]]     with named queries; without an explanation there are no nodes
 //! ```
 //!
 //! An explanation nests as deep as a query does, deeper than JSON may; a list of nodes does not nest.
 
-use gleaner_query::answer::Explanation;
+use gleaner_query::answer::{Explanation, MatchedQuery};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,7 +27,17 @@ pub struct ShownValues {
     pub fields: IndexMap<String, Vec<Value>>,
     /// How the score came about, where that was asked for.
     pub explanation: Option<Explanation>,
+    /// The named queries that it matches, in the order in which they were asked.
+    pub matched_queries: Vec<MatchedQuery>,
 }
+
+/// The longer forms: fields, nodes, and the named queries with what each scores.
+#[derive(Deserialize)]
+struct Parts(
+    IndexMap<String, Vec<Value>>,
+    Vec<Node>,
+    #[serde(default)] Vec<(String, Option<f32>)>,
+);
 
 /// A node of an explanation.
 #[derive(Serialize, Deserialize)]
@@ -42,13 +55,18 @@ impl ShownValues {
     /// # Errors
     /// [`EvaluationError::Internal`] when it cannot be encoded, which no value causes.
     pub fn to_text(&self) -> Result<String, EvaluationError> {
-        let text = match &self.explanation {
-            None => serde_json::to_string(&self.fields),
-            Some(explanation) => {
-                let mut nodes = Vec::new();
-                push(explanation, &mut nodes);
-                serde_json::to_string(&(&self.fields, nodes))
-            }
+        let mut nodes = Vec::new();
+        if let Some(explanation) = &self.explanation {
+            push(explanation, &mut nodes);
+        }
+        let matched = self.matched_queries.iter();
+        let matched: Vec<(&str, Option<f32>)> = matched
+            .map(|matched| (matched.name.as_str(), matched.score))
+            .collect();
+        let text = match (nodes.is_empty(), matched.is_empty()) {
+            (true, true) => serde_json::to_string(&self.fields),
+            (false, true) => serde_json::to_string(&(&self.fields, nodes)),
+            (_, false) => serde_json::to_string(&(&self.fields, nodes, matched)),
         };
         text.map_err(|error| EvaluationError::Internal(format!("fields not encoded: {error}")))
     }
@@ -64,16 +82,21 @@ impl ShownValues {
         if !text.starts_with('[') {
             return Ok(Self {
                 fields: serde_json::from_str(text).map_err(no_json)?,
-                explanation: None,
+                ..Self::default()
             });
         }
-        let both: (IndexMap<String, Vec<Value>>, Vec<Node>) =
-            serde_json::from_str(text).map_err(no_json)?;
-        let (fields, nodes) = both;
-        let explanation = tree(nodes).ok_or_else(|| unreadable("no explanation".to_owned()))?;
+        let Parts(fields, nodes, matched) = serde_json::from_str(text).map_err(no_json)?;
+        let explanation = match nodes.is_empty() && !matched.is_empty() {
+            true => None,
+            false => Some(tree(nodes).ok_or_else(|| unreadable("no explanation".to_owned()))?),
+        };
+        let matched = matched.into_iter();
         Ok(Self {
             fields,
-            explanation: Some(explanation),
+            explanation,
+            matched_queries: matched
+                .map(|(name, score)| MatchedQuery { name, score })
+                .collect(),
         })
     }
 }
@@ -127,6 +150,7 @@ mod tests {
         ShownValues {
             fields: [("n".to_owned(), vec![json!(1), json!("a")])].into(),
             explanation,
+            matched_queries: Vec::new(),
         }
     }
 
@@ -143,6 +167,20 @@ mod tests {
             shown(None).to_text().ok(),
             Some(r#"{"n":[1,"a"]}"#.to_owned())
         );
+    }
+
+    #[test]
+    fn named_queries_come_back_with_what_they_score() {
+        let matched = |name: &str, score| MatchedQuery {
+            name: name.to_owned(),
+            score,
+        };
+        for explanation in [None, Some(explained(0.1, Vec::new()))] {
+            let mut values = shown(explanation);
+            values.matched_queries = vec![matched("a", None), matched("b", Some(0.3))];
+            let text = values.to_text().expect("plain data");
+            assert_eq!(ShownValues::of_text(&text).expect("its own"), values);
+        }
     }
 
     #[test]
@@ -165,6 +203,8 @@ mod tests {
             json!([{}, [node(1)]]),
             json!([{}, [node(0), node(0)]]),
             json!([{}]),
+            json!([{}, [], []]),
+            json!([{}, [], [["a"]]]),
             json!(7),
         ] {
             assert!(ShownValues::of_text(&wrong.to_string()).is_err(), "{wrong}");

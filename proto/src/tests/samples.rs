@@ -179,6 +179,7 @@ pub(crate) fn query() -> ShardQuery {
         min_score: Some(0.5),
         aggregations: Arc::new(vec![filter]),
         aggregation_filters: Arc::new(vec![term("cheap")]),
+        named: Arc::default(),
         terminate_after: Some(1_000),
         now_ms: 1_700_000_000_000,
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_query::resolved::{Bm25, Clause, ShardQuery, Similarities};
+use gleaner_query::resolved::{Bm25, Clause, NamedQueries, ShardQuery, Similarities};
 
 use super::aggregation::{aggregations, nodes};
 use super::field::{all, maybe, maybe_message, messages, one, size};
@@ -29,6 +29,7 @@ impl Wire for ShardQuery {
             min_score,
             aggregations,
             aggregation_filters,
+            named,
             terminate_after,
             now_ms,
         } = self;
@@ -51,6 +52,8 @@ impl Wire for ShardQuery {
             min_score: *min_score,
             aggregations: nodes(aggregations),
             aggregation_filters: messages(aggregation_filters),
+            named: messages(&named.clauses),
+            names_are_scored: named.are_scored,
             terminate_after: *terminate_after,
             now_ms: *now_ms,
         }
@@ -74,6 +77,8 @@ impl Wire for ShardQuery {
             now_ms,
             scored_query,
             collapse,
+            named,
+            names_are_scored,
         } = message;
         let (query, similarities) = match scored_query {
             Some(v1::ScoredQuery {
@@ -99,6 +104,10 @@ impl Wire for ShardQuery {
             min_score,
             aggregations: Arc::new(aggregations(aggregation_nodes)?),
             aggregation_filters: Arc::new(all(aggregation_filters)?),
+            named: Arc::new(NamedQueries {
+                clauses: all(named)?,
+                are_scored: names_are_scored,
+            }),
             terminate_after,
             now_ms,
         })

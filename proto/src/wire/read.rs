@@ -397,11 +397,12 @@ numbers!(
     ShardCounters: index_total, index_time_ms, index_failed, delete_total, noop_total, query_total,
     query_time_ms, fetch_total, fetch_time_ms, get_total, refresh_total, flush_total, get_missing,
     get_us, get_missing_us, refresh_time_ms, flush_time_ms, flush_periodic, bulk_total, bulk_bytes,
-    merge_total, merge_documents, contexts_ended, contexts_time_ms
+    merge_total, merge_documents, merge_bytes, merge_time_ms, contexts_ended, contexts_time_ms
 );
 
 numbers!(
-    ShardGauges: writes, queries, fetches, gets, merges, merging_documents, contexts, writer_bytes, copying
+    ShardGauges: writes, queries, fetches, gets, merges, merging_documents, merging_bytes, contexts,
+    writer_bytes, copying
 );
 
 numbers!(SegmentState: num_documents, num_deleted, store_bytes);

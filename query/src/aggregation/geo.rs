@@ -16,6 +16,16 @@ pub enum GeoGrid {
     Geotile(u8),
 }
 
+impl GeoGrid {
+    /// Returns the name of the aggregation that counts such cells.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Geohash(_) => "geohash_grid",
+            Self::Geotile(_) => "geotile_grid",
+        }
+    }
+}
+
 /// `geohash_grid` and `geotile_grid`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GeoGridAggregation {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Fuzziness;
-use crate::resolved::IntervalOrder;
+use crate::resolved::{IntervalOrder, TermEdge};
 
 /// `intervals`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +26,8 @@ pub enum IntervalRule {
     Match(IntervalMatch),
     /// The words that are like a text.
     Pattern(IntervalPattern),
+    /// The words between two, in the order of their bytes.
+    Range(IntervalRange),
     /// Those of any rule.
     AnyOf {
         /// The rules.
@@ -90,6 +92,17 @@ pub enum IntervalPatternKind {
         /// Whether swapping two neighbours is one edit.
         transpositions: bool,
     },
+}
+
+/// Words between two.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IntervalRange {
+    /// The least.
+    pub lower: TermEdge,
+    /// The greatest.
+    pub upper: TermEdge,
+    /// Analyzer, and the field whose words are looked at.
+    pub terms: IntervalTerms,
 }
 
 /// How a text becomes terms, and of which field.

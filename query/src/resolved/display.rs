@@ -261,6 +261,12 @@ impl Display for Pattern {
                 write!(f, "{shape:?}")?;
                 false
             }
+            Self::Between { lower, upper } => {
+                let start = if lower.is_included { '[' } else { '{' };
+                let end = if upper.is_included { ']' } else { '}' };
+                write!(f, "{start}{} TO {}{end}", lower.term, upper.term)?;
+                false
+            }
         };
         if ignore_case {
             f.write_str(" [case_insensitive]")?;

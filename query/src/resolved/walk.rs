@@ -205,7 +205,7 @@ impl Clause {
                 Pattern::Wildcard { .. } => "wildcard",
                 Pattern::Regexp { .. } => "regexp",
                 Pattern::Fuzzy { .. } => "fuzzy",
-                Pattern::Spans { .. } => "range",
+                Pattern::Spans { .. } | Pattern::Between { .. } => "range",
                 Pattern::Points(_) => "geo_distance",
             },
             Self::Bool { .. } => "bool",

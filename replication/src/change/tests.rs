@@ -142,14 +142,19 @@ fn a_member_takes_over_and_leaves_the_old_primary_out_where_the_bound_allows() {
 }
 
 #[test]
-fn the_role_is_given_to_a_member_and_the_set_stays() {
-    for change in [Change::HandOver { to: id(3) }, Change::Resign { to: id(3) }] {
-        let given = apply(&change, 2).expect("given");
+fn the_role_is_given_to_a_member_and_who_resigns_leaves_the_set() {
+    let (hand_over, resign) = (Change::HandOver { to: id(3) }, Change::Resign { to: id(3) });
+    for change in [&hand_over, &resign] {
+        let given = apply(change, 3).expect("given");
         assert_eq!((given.term, given.primary), (PrimaryTerm(5), id(3)));
-        assert_eq!(given.in_sync, entry().in_sync);
+        assert_eq!(given.in_sync, entry().in_sync, "at the bound");
         assert!(change.gives_role_away());
         assert_eq!(change.absent_node(&entry()), None);
     }
+    let given = apply(&hand_over, 2).expect("given");
+    assert_eq!(given.in_sync, entry().in_sync);
+    let given = apply(&resign, 2).expect("given");
+    assert_eq!(given.in_sync, [id(2), id(3)].into());
     assert_eq!(
         refused(&Change::HandOver { to: id(4) }),
         Refusal::NotInSync(id(4))

@@ -19,6 +19,10 @@ use crate::time::Moment;
 /// How long the own log may take to sync before the primary counts as sick.
 const SYNC_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long it may take before the primary gives its role away: longer than a follower is waited for, as a fail-over costs
+/// more than a follower that joins again.
+const STUCK_PATIENCE: Duration = Duration::from_secs(4);
+
 /// A hand-over that holds writes back until all of them are agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Hold {
@@ -73,6 +77,12 @@ impl Primary {
                 to: self.successor(local)?,
             });
         }
+        if self.unsynced.is_late(STUCK_PATIENCE, now)
+            && let Some(to) = self.successor(local)
+            && self.confirmed(to).is_some()
+        {
+            return Some(Change::Resign { to });
+        }
         if let Some(hold) = self.hold {
             if self.is_ready(hold.to, local) {
                 return Some(Change::HandOver { to: hold.to });
@@ -82,7 +92,8 @@ impl Primary {
             }
             return None;
         }
-        if self.unsynced.is_late(SYNC_PATIENCE, now) {
+        let is_stuck = self.unsynced.is_late(SYNC_PATIENCE, now);
+        if is_stuck && !local.settings.omits(Rule::ShrinkWithSoundLog) {
             return None;
         }
         let late = self.late_member(local, now);

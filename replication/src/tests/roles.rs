@@ -10,7 +10,7 @@ use std::time::Duration;
 use gleaner_model::{Entry, Incarnation, PrimaryTerm, Revision, SeqNo};
 
 use super::world::{copy_id, node};
-use crate::settings::Settings;
+use crate::settings::{Rule, Settings};
 use crate::{
     Answer, Change, Effect, Event, FromFollower, FromPrimary, Identity, Join, LogState, Moment,
     Outcome, Proposal, Report, ShardCopy, TermEnd, TermTable,

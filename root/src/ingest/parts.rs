@@ -1,10 +1,10 @@
 //! A request that is written part by part, and shown to searches once, at its end.
 //!
-//! Does: remembers from one part to the next what was written to which shard and how long each was waited
-//! for in vain; makes what was written visible. Does not: write.
+//! Does: remembers from one part to the next what was written to which shard, how long each was waited
+//! for in vain, and which indices were made; makes what was written visible. Does not: write.
 //! Called by: [`super`], and by `api`, which cuts a bulk into parts. Read first: [`Parts`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct Parts {
     /// How long each shard is waited for, in all parts together; then once more until it shows them.
     patience: Duration,
     shards: Mutex<BTreeMap<ShardKey, OfShard>>,
+    /// Names of the indices and data streams that its writes made.
+    made: Mutex<BTreeSet<String>>,
 }
 
 /// What is known of a shard.
@@ -84,6 +86,16 @@ impl Parts {
         }
     }
 
+    /// Notes that a write of the request made an index or a data stream.
+    pub(super) fn note_made(&self, name: &str) {
+        self.made.lock().insert(name.to_owned());
+    }
+
+    /// Returns the names of the indices and data streams that writes of the request made, in their order.
+    pub fn made(&self) -> Vec<String> {
+        self.made.lock().iter().cloned().collect()
+    }
+
     /// Notes that a shard was waited for in vain since the deadline `begun` was set.
     pub(super) fn note_in_vain(&self, shard: ShardKey, begun: Deadline) {
         let mut shards = self.shards.lock();
@@ -135,6 +147,7 @@ impl Ingester {
                 .timeout
                 .unwrap_or(self.cluster.options.write_timeout),
             shards: Mutex::default(),
+            made: Mutex::default(),
         }
     }
 

@@ -7,12 +7,12 @@ mod phrases;
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{
-    IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRule,
-    IntervalTerms, IntervalsQuery,
+    IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRange,
+    IntervalRule, IntervalTerms, IntervalsQuery,
 };
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{
-    Clause, ExpansionRequest, IntervalScoring, IntervalSource, Intervals, Pattern,
+    Clause, ExpansionRequest, IntervalScoring, IntervalSource, Intervals, Pattern, TermEdge,
 };
 
 use self::phrases::in_places;
@@ -46,6 +46,7 @@ impl Resolver<'_> {
         match rule {
             IntervalRule::Match(rule) => self.words_of(path, field, rule),
             IntervalRule::Pattern(rule) => self.words_like(path, field, rule),
+            IntervalRule::Range(rule) => self.words_between(path, field, rule),
             IntervalRule::AnyOf { rules, filter } => {
                 let source = IntervalSource::AnyOf(self.rules(path, field, rules)?);
                 self.filtered(path, field, source, filter.as_ref())
@@ -144,10 +145,7 @@ impl Resolver<'_> {
         let Some((used_path, used_field)) = self.used_field(path, field, &rule.terms)? else {
             return Ok(IntervalSource::Nothing);
         };
-        let text = match &rule.terms.analyzer {
-            Some(name) => self.analyzer_named(name)?.normalize(&rule.text),
-            None => self.normalized_pattern(&used_field, &rule.text),
-        };
+        let text = self.normalized_word(&used_field, &rule.terms, &rule.text)?;
         let ignore_case = false;
         let pattern = match &rule.kind {
             IntervalPatternKind::Prefix => Pattern::Prefix {
@@ -177,6 +175,40 @@ impl Resolver<'_> {
             },
         };
         self.expanded(&used_path, pattern, MAX_EXPANSIONS)
+    }
+
+    fn words_between(
+        &mut self,
+        path: &FieldPath,
+        field: &Field,
+        rule: &IntervalRange,
+    ) -> Result<IntervalSource, QueryError> {
+        let Some((used_path, used_field)) = self.used_field(path, field, &rule.terms)? else {
+            return Ok(IntervalSource::Nothing);
+        };
+        let edge = |edge: &TermEdge| {
+            let term = self.normalized_word(&used_field, &rule.terms, &edge.term);
+            term.map(|term| TermEdge {
+                term,
+                is_included: edge.is_included,
+            })
+        };
+        let (lower, upper) = (edge(&rule.lower)?, edge(&rule.upper)?);
+        let pattern = Pattern::Between { lower, upper };
+        self.expanded(&used_path, pattern, self.limits.clauses)
+    }
+
+    /// Returns a word or pattern as the terms of the field are written.
+    fn normalized_word(
+        &self,
+        field: &Field,
+        terms: &IntervalTerms,
+        text: &str,
+    ) -> Result<String, QueryError> {
+        Ok(match &terms.analyzer {
+            Some(name) => self.analyzer_named(name)?.normalize(text),
+            None => self.normalized_pattern(field, text),
+        })
     }
 
     /// Returns the places of the terms that a pattern stands for.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gleaner_model::{FieldPath, ShardNumber};
 use gleaner_partial::with_live_keys;
-use gleaner_query::resolved::{After, ShardQuery, TieBreak};
+use gleaner_query::aggregation::{Aggregation, AggregationKind};
+use gleaner_query::resolved::{After, NamedQueries, ShardQuery, TieBreak};
 use gleaner_query::search::{SearchRequest, SortKey};
 use gleaner_query::sort_value::{narrow_keys, narrowed};
 use serde_json::Value;
@@ -68,9 +69,27 @@ pub(crate) fn shard_query(at: usize, plan: &IndexPlan, asked: &CommonRequest<'_>
         min_score: request.min_score,
         aggregations: Arc::new(with_live_keys(&request.aggregations)),
         aggregation_filters: Arc::new(plan.resolved.aggregation_filters.clone()),
+        named: Arc::new(named_of(plan, request)),
         terminate_after: request.terminate_after,
         now_ms: asked.now_ms,
     }
+}
+
+/// Returns what shards must know of named queries before hits are fetched: `top_hits` tells of them.
+fn named_of(plan: &IndexPlan, request: &SearchRequest) -> NamedQueries {
+    match has_top_hits(&request.aggregations) {
+        true => NamedQueries {
+            clauses: plan.resolved.named.clone(),
+            are_scored: request.named_scores,
+        },
+        false => NamedQueries::default(),
+    }
+}
+
+fn has_top_hits(aggregations: &[Aggregation]) -> bool {
+    aggregations.iter().any(|aggregation| {
+        matches!(aggregation.kind, AggregationKind::TopHits(_)) || has_top_hits(&aggregation.sub)
+    })
 }
 
 /// Returns the order that shards are asked for: of collapsed hits it always has keys.

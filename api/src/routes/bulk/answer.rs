@@ -17,6 +17,7 @@ use super::items::Items;
 use crate::error::ApiError;
 use crate::render::document;
 use crate::request::Request;
+use crate::routes::document::made_by_deprecated;
 use crate::service::App;
 
 /// A bulk on its way.
@@ -131,6 +132,11 @@ impl Run {
         self.show(asked, &results);
         self.places.as_mut().map_or(Ok(()), Places::count)?;
         Ok(Some(self.items.take()))
+    }
+
+    /// Returns the warnings of what the chunks made.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        made_by_deprecated(&self.parts, &self.app.root.cluster().state())
     }
 
     /// Returns how the answers that are rendered are to be changed, after the last chunk.

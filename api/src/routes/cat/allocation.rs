@@ -4,15 +4,30 @@ use std::collections::BTreeMap;
 
 use gleaner_model::NodeId;
 
-use super::nodes::Figures;
+use super::nodes::{Figures, letters};
 use super::size;
 use crate::request::Request;
-use crate::response::{Column, Reply, Table};
+use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::nodes::{Member, Reports, members_of};
 
 const COLUMNS: &[Column] = &[
     Column::number("shards", "s", "number of shards on node"),
+    Column::number(
+        "shards.undesired",
+        "",
+        "number of shards that are to move elsewhere",
+    ),
+    Column::number(
+        "write_load.forecast",
+        "wlf,writeLoadForecast",
+        "sum of forecasts of write load",
+    ),
+    Column::number(
+        "disk.indices.forecast",
+        "dif,diskIndicesForecast",
+        "sum of forecasts of shard sizes",
+    ),
     Column::number(
         "disk.indices",
         "di,diskIndices",
@@ -33,9 +48,11 @@ const COLUMNS: &[Column] = &[
     Column::text("host", "h", "host of node"),
     Column::text("ip", "", "ip of node"),
     Column::text("node", "n", "name of node"),
+    Column::text("node.role", "r,role,nodeRole", "roles of node"),
 ];
 
-/// Each leaf tells how full its disk is; that of one that does not is unknown.
+/// Each leaf tells how full its disk is; that of one that does not is unknown. Copies stay where they are, and no write
+/// load is foreseen: the forecast of what they take is what they take.
 pub(super) async fn table(request: Request) -> Answer {
     let (states, reports) = tokio::join!(
         request.root().reader().shard_states(),
@@ -72,6 +89,9 @@ pub(super) async fn table(request: Request) -> Answer {
             let [used, available, total] = figures.disk_sizes();
             vec![
                 num_copies.into(),
+                0_u64.into(),
+                Cell::quantity("0.0".to_owned(), 0.0),
+                size(num_bytes, &request.parameters),
                 size(num_bytes, &request.parameters),
                 used,
                 available,
@@ -80,6 +100,7 @@ pub(super) async fn table(request: Request) -> Answer {
                 host.into(),
                 host.into(),
                 member.name.as_str().into(),
+                letters(member).into(),
             ]
         });
     Ok(Reply::table(Table {

@@ -1,121 +1,27 @@
 //! `_cat/indices`.
 
+pub(super) mod columns;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use gleaner_model::IndexMeta;
 use gleaner_proto::read::ShardState;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use gleaner_root::read::LocatedShard;
 
-use super::{size, time};
+use self::columns::{COLUMNS, OF_PRIMARIES};
+use super::figures::{figures, of_answers};
+use super::size;
 use crate::cached::Counts;
 use crate::parameters::Parameters;
 use crate::render::units::date_text;
 use crate::render::uuid_text;
 use crate::request::Request;
-use crate::response::{Cell, Column, Reply, Table};
+use crate::response::{Cell, Reply, Table};
 use crate::route::Answer;
 use crate::routes::cluster::{Health, HealthLevel};
 use crate::routes::stats::kept_answers;
-
-const COLUMNS: &[Column] = &[
-    Column::text("health", "h", "current health status"),
-    Column::text("status", "s", "open/close status"),
-    Column::text("index", "i,idx", "index name"),
-    Column::text("uuid", "id,uuid", "index uuid"),
-    Column::number(
-        "pri",
-        "p,shards.primary,shardsPrimary",
-        "number of primary shards",
-    ),
-    Column::number(
-        "rep",
-        "r,shards.replica,shardsReplica",
-        "number of replica shards",
-    ),
-    Column::number("docs.count", "dc,docsCount", "available docs"),
-    Column::number("docs.deleted", "dd,docsDeleted", "deleted docs"),
-    Column::text(
-        "creation.date",
-        "cd",
-        "index creation date (millisecond value)",
-    )
-    .on_demand(),
-    Column::text(
-        "creation.date.string",
-        "cds",
-        "index creation date (as string)",
-    )
-    .on_demand(),
-    Column::number(
-        "store.size",
-        "ss,storeSize",
-        "store size of primaries & replicas",
-    ),
-    Column::number("pri.store.size", "", "store size of primaries"),
-    Column::number("flush.total", "ft,flushTotal", "number of flushes").on_demand(),
-    Column::number("get.total", "gto,getTotal", "number of get ops").on_demand(),
-    Column::number(
-        "indexing.index_total",
-        "iito,indexingIndexTotal",
-        "number of indexing ops",
-    )
-    .on_demand(),
-    Column::number(
-        "indexing.index_time",
-        "iiti,indexingIndexTime",
-        "time spent in indexing",
-    )
-    .on_demand(),
-    Column::number(
-        "indexing.index_failed",
-        "iif,indexingIndexFailed",
-        "failed indexing ops",
-    )
-    .on_demand(),
-    Column::number(
-        "indexing.delete_total",
-        "idto,indexingDeleteTotal",
-        "number of delete ops",
-    )
-    .on_demand(),
-    Column::number("refresh.total", "rto,refreshTotal", "total refreshes").on_demand(),
-    Column::number(
-        "search.query_total",
-        "sqto,searchQueryTotal",
-        "total query phase ops",
-    )
-    .on_demand(),
-    Column::number(
-        "search.query_time",
-        "sqti,searchQueryTime",
-        "time spent in query phase",
-    )
-    .on_demand(),
-    Column::number(
-        "search.fetch_total",
-        "sfto,searchFetchTotal",
-        "total fetch ops",
-    )
-    .on_demand(),
-    Column::number(
-        "search.fetch_time",
-        "sfti,searchFetchTime",
-        "time spent in fetch phase",
-    )
-    .on_demand(),
-    Column::number("segments.count", "sc,segmentsCount", "number of segments").on_demand(),
-    Column::number(
-        "request_cache.hit_count",
-        "rchc,requestCacheHitCount",
-        "request cache hit count",
-    )
-    .on_demand(),
-    Column::number(
-        "request_cache.miss_count",
-        "rcmc,requestCacheMissCount",
-        "request cache miss count",
-    )
-    .on_demand(),
-];
 
 pub(super) async fn table(request: Request) -> Answer {
     let wanted = request
@@ -152,7 +58,7 @@ pub(super) async fn table(request: Request) -> Answer {
         }
     }
     Ok(Reply::table(Table {
-        columns: COLUMNS,
+        columns: &COLUMNS,
         rows,
     }))
 }
@@ -169,6 +75,39 @@ struct Copies<'a> {
     counts: &'a Counts,
 }
 
+/// A row by the names of its columns.
+struct Row {
+    cells: Vec<Cell>,
+}
+
+impl Row {
+    fn new() -> Self {
+        Self {
+            cells: vec![Cell::default(); COLUMNS.len()],
+        }
+    }
+
+    fn put(&mut self, name: &str, cell: impl Into<Cell>) {
+        let at = AT.get(name).copied();
+        self.cells[at.expect("the names are those of columns")] = cell.into();
+    }
+
+    /// Puts what was counted under the names of all copies, or under those of primaries.
+    fn count(&mut self, prefix: &str, copies: &[&LocatedShard], parameters: &Parameters) {
+        let sum =
+            |of: fn(&ShardState) -> u64| -> u64 { copies.iter().map(|copy| of(&copy.state)).sum() };
+        for (name, cell) in figures(&sum, parameters) {
+            self.put(&format!("{prefix}{name}"), cell);
+        }
+    }
+}
+
+/// Where the columns stand, by their names.
+static AT: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
+    let columns = COLUMNS.iter().enumerate();
+    columns.map(|(at, column)| (column.name, at)).collect()
+});
+
 fn row(
     index: &IndexMeta,
     health: HealthLevel,
@@ -180,6 +119,21 @@ fn row(
     }: Copies<'_>,
     parameters: &Parameters,
 ) -> Vec<Cell> {
+    let mut row = Row::new();
+    let status = if index.is_closed { "close" } else { "open" };
+    row.put("health", health.as_str());
+    row.put("status", status);
+    row.put("index", index.name.as_str());
+    row.put("uuid", uuid_text(&index.uuid));
+    row.put("pri", u64::from(index.settings.number_of_shards));
+    row.put("rep", u64::from(index.settings.number_of_replicas));
+    let created = Cell::quantity(index.created_ms.to_string(), index.created_ms as f64);
+    row.put("creation.date", created);
+    row.put("creation.date.string", date_text(index.created_ms));
+    // A closed index is not asked what it holds.
+    if index.is_closed {
+        return row.cells;
+    }
     let is_own = |copy: &&LocatedShard| copy.index.uuid == index.uuid;
     // Documents are counted once, work wherever it was done, unless one copy alone is asked for.
     let once: Vec<&LocatedShard> = once.iter().copied().filter(is_own).collect();
@@ -187,46 +141,26 @@ fn row(
         true => once.clone(),
         false => all.iter().filter(is_own).collect(),
     };
-    // A closed index is not asked what it holds.
-    let sum = |of: fn(&ShardState) -> u64| -> Option<u64> {
-        (!index.is_closed).then(|| all.iter().map(|copy| of(&copy.state)).sum())
+    let sum = |copies: &[&LocatedShard], of: fn(&ShardState) -> u64| -> u64 {
+        copies.iter().map(|copy| of(&copy.state)).sum()
     };
-    let sum_once = |of: fn(&ShardState) -> u64| -> Option<u64> {
-        (!index.is_closed).then(|| once.iter().map(|copy| of(&copy.state)).sum())
-    };
+    row.put("docs.count", sum(&once, |s| s.num_documents));
+    row.put("docs.deleted", sum(&once, |s| s.num_deleted));
+    let own_size = size(sum(&once, |s| s.store_bytes), parameters);
+    let whole_size = size(sum(&all, |s| s.store_bytes), parameters);
+    row.put("store.size", whole_size.clone());
+    row.put("pri.store.size", own_size);
+    row.put("dataset.size", whole_size);
+    row.count("", &all, parameters);
+    row.count(OF_PRIMARIES, &once, parameters);
+    // An answer is of no copy: all of them have it, and the primaries too.
     let answers = kept_answers(&once.iter().map(|copy| &copy.state), counts);
-    let answers = (!index.is_closed).then_some(answers);
-    let sized = |bytes: Option<u64>| -> Cell { bytes.map(|bytes| size(bytes, parameters)).into() };
-    let timed = |millis: Option<u64>| -> Cell { millis.map(|ms| time(ms, parameters)).into() };
-    let status = if index.is_closed { "close" } else { "open" };
-    vec![
-        health.as_str().into(),
-        status.into(),
-        index.name.as_str().into(),
-        uuid_text(&index.uuid).into(),
-        u64::from(index.settings.number_of_shards).into(),
-        u64::from(index.settings.number_of_replicas).into(),
-        sum_once(|s| s.num_documents).into(),
-        sum_once(|s| s.num_deleted).into(),
-        Cell::quantity(index.created_ms.to_string(), index.created_ms as f64),
-        date_text(index.created_ms).into(),
-        sized(sum(|s| s.store_bytes)),
-        sized(sum_once(|s| s.store_bytes)),
-        sum(|s| s.counters.flush_total).into(),
-        sum(|s| s.counters.get_total).into(),
-        sum(|s| s.counters.index_total).into(),
-        timed(sum(|s| s.counters.index_time_ms)),
-        sum(|s| s.counters.index_failed).into(),
-        sum(|s| s.counters.delete_total).into(),
-        sum(|s| s.counters.refresh_total).into(),
-        sum(|s| s.counters.query_total).into(),
-        timed(sum(|s| s.counters.query_time_ms)),
-        sum(|s| s.counters.fetch_total).into(),
-        timed(sum(|s| s.counters.fetch_time_ms)),
-        sum(|s| s.num_segments).into(),
-        answers.map(|answers| answers.hits).into(),
-        answers.map(|answers| answers.misses).into(),
-    ]
+    for prefix in ["", OF_PRIMARIES] {
+        for (name, cell) in of_answers(answers, parameters) {
+            row.put(&format!("{prefix}{name}"), cell);
+        }
+    }
+    row.cells
 }
 
 #[cfg(test)]
@@ -291,12 +225,40 @@ mod tests {
             let query = "h=docs.count,store.size,segments.count&bytes=b";
             let parameters = Parameters::parse(Some(query)).expect("well formed");
             let table = Table {
-                columns: COLUMNS,
+                columns: &COLUMNS,
                 rows: vec![row(&index, HealthLevel::Green, copies, &parameters)],
             };
             table.to_text(&parameters).expect("known columns")
         };
         assert_eq!(shown(false), "7 2000 2\n");
         assert_eq!(shown(true), "7 1000 1\n");
+    }
+
+    #[test]
+    fn primaries_have_columns_of_their_own() {
+        let index = index();
+        let states = ShardStates {
+            copies: vec![copy(&index, true), copy(&index, false)],
+            ..ShardStates::default()
+        };
+        let once = states.one_each();
+        let copies = Copies {
+            all: &states.copies,
+            once: &once,
+            is_once: false,
+            counts: &Counts::default(),
+        };
+        let query =
+            "h=sc,pri.segments.count,mts,pri.bulk.avg_time,rchc,pri.request_cache.hit_count";
+        let parameters = Parameters::parse(Some(query)).expect("well formed");
+        let table = Table {
+            columns: &COLUMNS,
+            rows: vec![row(&index, HealthLevel::Green, copies, &parameters)],
+        };
+        let text = table.to_text(&parameters).expect("known columns");
+        assert_eq!(text, "2 1 0b 0ms 0 0\n");
+        let names: std::collections::HashSet<&str> =
+            COLUMNS.iter().map(|column| column.name).collect();
+        assert_eq!(names.len(), COLUMNS.len());
     }
 }

@@ -1,17 +1,24 @@
 //! `_cat/nodes` and `_cat/master`.
 
+use std::collections::HashMap;
+
 use gleaner_model::NodeId;
 use gleaner_model::node_stats::{NodeStats, percent};
+use gleaner_proto::read::ShardState;
+use gleaner_root::read::LocatedShard;
 
+use super::figures::{figures, of_answers};
+use super::indices::columns::{OF_COPIES, of_all};
 use super::{size, time};
 use crate::parameters::Parameters;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::nodes::{Member, Reports, members, members_except};
+use crate::routes::stats::kept_answers;
 
-/// As the dialect names them, with its short names.
-const NODES: &[Column] = &[
+/// What a node is and uses: as the dialect names it, with its short names.
+const OF_NODE: &[Column] = &[
     Column::text("id", "nodeId", "unique node id").on_demand(),
     Column::text("pid", "p", "process id").on_demand(),
     Column::text("ip", "i", "ip address"),
@@ -80,6 +87,25 @@ const NODES: &[Column] = &[
     Column::text("name", "n", "node name"),
 ];
 
+const NUM_COLUMNS: usize = OF_NODE.len() + OF_COPIES.len();
+
+/// In their order: those of the node, then what its copies have counted.
+static NODES: [Column; NUM_COLUMNS] = columns();
+
+const fn columns() -> [Column; NUM_COLUMNS] {
+    let mut columns = [OF_NODE[0]; NUM_COLUMNS];
+    let mut at = 0;
+    while at < NUM_COLUMNS {
+        columns[at] = if at < OF_NODE.len() {
+            OF_NODE[at]
+        } else {
+            of_all(OF_COPIES[at - OF_NODE.len()])
+        };
+        at += 1;
+    }
+    columns
+}
+
 const MASTER: &[Column] = &[
     Column::text("id", "", "node id"),
     Column::text("host", "h", "host name"),
@@ -91,7 +117,7 @@ const MASTER: &[Column] = &[
 const SHORT_ID: usize = 4;
 
 /// Returns the first letters of its roles.
-fn letters(member: &Member) -> String {
+pub(super) fn letters(member: &Member) -> String {
     let roles = member.roles.iter();
     roles.filter_map(|role| role.chars().next()).collect()
 }
@@ -112,7 +138,10 @@ pub(super) fn split(address: &str) -> (&str, &str) {
 /// Each leaf tells its own figures; those of one that does not are unknown.
 pub(super) async fn nodes(request: Request) -> Answer {
     let is_full = request.parameters.is_set("full_id").unwrap_or(false);
-    let reports = Reports::gather(&request).await;
+    let (states, reports) = tokio::join!(
+        request.root().reader().shard_states(),
+        Reports::gather(&request)
+    );
     let members = members_except(&request, &reports.gone());
     let master = members.iter().position(Member::is_eligible);
     let rows = members.iter().enumerate().map(|(at, member)| {
@@ -143,12 +172,33 @@ pub(super) async fn nodes(request: Request) -> Answer {
             if Some(at) == master { "*" } else { "-" }.into(),
             member.name.as_str().into(),
         ]);
+        row.extend(counted(&request, &states.copies, member));
         row
     });
     Ok(Reply::table(Table {
-        columns: NODES,
+        columns: &NODES,
         rows: rows.collect(),
     }))
+}
+
+/// Returns what the copies of a node have counted, in the order of the columns.
+fn counted(request: &Request, copies: &[LocatedShard], member: &Member) -> Vec<Cell> {
+    let own = copies
+        .iter()
+        .filter(|copy| *copy.node.0 == *member.id)
+        .map(|copy| &copy.state);
+    let own: Vec<&ShardState> = own.collect();
+    let sum = |of: fn(&ShardState) -> u64| -> u64 { own.iter().map(|state| of(state)).sum() };
+    let parameters = &request.parameters;
+    let answers = kept_answers(&own.iter().copied(), &request.app.counts);
+    let cells = figures(&sum, parameters).into_iter();
+    let cells = cells.chain(of_answers(answers, parameters));
+    let cells: HashMap<&str, Cell> = cells.collect();
+    let cell = |column: &Column| cells.get(of_all(*column).name).cloned();
+    OF_COPIES
+        .iter()
+        .map(|column| cell(column).unwrap_or_default())
+        .collect()
 }
 
 /// What a node tells, as cells in the order of the columns.

@@ -7,7 +7,8 @@ use gleaner_proto::read::ShardState;
 use gleaner_root::read::LocatedShard;
 
 use self::columns::COLUMNS;
-use super::{host_of, size, time};
+use super::figures::figures;
+use super::{host_of, size};
 use crate::parameters::Parameters;
 use crate::request::Request;
 use crate::response::{Cell, Reply, Table};
@@ -102,6 +103,7 @@ fn row(request: &Request, copy: &LocatedShard) -> Vec<Cell> {
     let mut row = Row::of(index, state.shard.shard.0, role, state_name(state));
     row.put("docs", state.num_documents);
     row.put("store", size(state.store_bytes, &request.parameters));
+    row.put("dataset", size(state.store_bytes, &request.parameters));
     row.put("ip", host_of(request, &copy.node));
     row.put("id", copy.node.to_string());
     row.put("node", copy.node.to_string());
@@ -115,58 +117,13 @@ fn row(request: &Request, copy: &LocatedShard) -> Vec<Cell> {
     row.0
 }
 
-/// Puts what a copy has counted.
+/// Puts what a copy has counted, where there is a column for it.
 fn count(row: &mut Row, state: &ShardState, parameters: &Parameters) {
-    let (counters, gauges) = (&state.counters, &state.gauges);
-    for (name, number) in [
-        ("flush.total", counters.flush_total),
-        ("get.current", gauges.gets),
-        ("get.total", counters.get_total),
-        (
-            "get.exists_total",
-            counters.get_total.saturating_sub(counters.get_missing),
-        ),
-        ("get.missing_total", counters.get_missing),
-        ("indexing.delete_total", counters.delete_total),
-        ("indexing.index_current", gauges.writes),
-        ("indexing.index_total", counters.index_total),
-        ("indexing.index_failed", counters.index_failed),
-        ("merges.current", gauges.merges),
-        ("merges.current_docs", gauges.merging_documents),
-        ("merges.total", counters.merge_total),
-        ("merges.total_docs", counters.merge_documents),
-        ("refresh.total", counters.refresh_total),
-        ("refresh.external_total", counters.refresh_total),
-        ("search.fetch_current", gauges.fetches),
-        ("search.fetch_total", counters.fetch_total),
-        ("search.open_contexts", gauges.contexts),
-        ("search.query_current", gauges.queries),
-        ("search.query_total", counters.query_total),
-        ("search.scroll_current", gauges.contexts),
-        ("search.scroll_total", counters.contexts_ended),
-        ("segments.count", state.num_segments),
-    ] {
-        row.put(name, number);
+    for (name, cell) in figures(&|of| of(state), parameters) {
+        if COLUMNS.iter().any(|column| column.name == name) {
+            row.put(name, cell);
+        }
     }
-    let exists_us = counters.get_us.saturating_sub(counters.get_missing_us);
-    for (name, millis) in [
-        ("flush.total_time", counters.flush_time_ms),
-        ("get.time", counters.get_us / 1_000),
-        ("get.exists_time", exists_us / 1_000),
-        ("get.missing_time", counters.get_missing_us / 1_000),
-        ("indexing.index_time", counters.index_time_ms),
-        ("refresh.time", counters.refresh_time_ms),
-        ("refresh.external_time", counters.refresh_time_ms),
-        ("search.fetch_time", counters.fetch_time_ms),
-        ("search.query_time", counters.query_time_ms),
-        ("search.scroll_time", counters.contexts_time_ms),
-    ] {
-        row.put(name, time(millis, parameters));
-    }
-    row.put(
-        "segments.index_writer_memory",
-        size(gauges.writer_bytes, parameters),
-    );
     let last = state.max_seq_no.map(|seq_no| seq_no.0);
     for name in [
         "seq_no.max",

@@ -48,11 +48,8 @@ impl Wanted {
             let bad = || ApiError::parse(format!("[{key}] cannot be [{value}]"));
             match key.as_str() {
                 "index" => wanted.index = Some(value.as_str().ok_or_else(bad)?.to_owned()),
-                "shard" => {
-                    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-                    wanted.shard = Some(number.ok_or_else(bad)?);
-                }
-                "primary" => wanted.is_primary = Some(value.as_bool().ok_or_else(bad)?),
+                "shard" => wanted.shard = Some(number_in(value).ok_or_else(bad)?),
+                "primary" => wanted.is_primary = Some(flag_in(value).ok_or_else(bad)?),
                 "current_node" => wanted.node = Some(value.as_str().ok_or_else(bad)?.to_owned()),
                 other => {
                     let reason = format!("[cluster/allocation/explain] unknown field [{other}]");
@@ -114,6 +111,24 @@ impl Wanted {
                 shard.place(false, replica)
             }
         })
+    }
+}
+
+/// Returns a number of a shard, which may be text: the dialect reads both alike.
+fn number_in(value: &Value) -> Option<u32> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        value => u32::try_from(value.as_u64()?).ok(),
+    }
+}
+
+/// Returns a flag, which may be text: the dialect reads both alike.
+fn flag_in(value: &Value) -> Option<bool> {
+    match value.as_str() {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => None,
+        None => value.as_bool(),
     }
 }
 
@@ -321,50 +336,4 @@ fn decision(place: &Place<'_>, member: &Member) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{create, got, sent, speaking};
-
-    const PATH: &str = "/_cluster/allocation/explain";
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_copy_that_is_nowhere_is_explained() {
-        let dialect = speaking();
-        let (status, refused) = sent(&dialect, ("GET", PATH), &Value::Null).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert_eq!(refused["error"]["reason"], NONE_UNASSIGNED);
-        let body = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 1}});
-        create(&dialect, "books", &body).await;
-        let told = got(&dialect, PATH).await;
-        assert_eq!(
-            (&told["index"], &told["primary"]),
-            (&json!("books"), &json!(true))
-        );
-        assert_eq!(told["current_state"], "unassigned");
-        assert_eq!(told["can_allocate"], "no");
-        let replica = json!({"index": "books", "shard": 0, "primary": false});
-        let (status, told) = sent(&dialect, ("POST", PATH), &replica).await;
-        assert_eq!(status, StatusCode::OK, "{told}");
-        assert_eq!(told["primary"], false);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_names_no_copy_is_refused() {
-        let dialect = speaking();
-        for (body, status, reason) in [
-            (json!({"index": "books"}), 400, "shard must be specified"),
-            (json!({"indx": "books"}), 400, "unknown field [indx]"),
-            (json!({"shard": -1}), 400, "[shard] cannot be [-1]"),
-            (
-                json!({"index": "books", "shard": 0, "primary": true}),
-                404,
-                "no such index [books]",
-            ),
-        ] {
-            let (told, answer) = sent(&dialect, ("POST", PATH), &body).await;
-            assert_eq!(told.as_u16(), status, "{body}");
-            let shown = answer["error"]["reason"].as_str().unwrap_or_default();
-            assert!(shown.contains(reason), "{body}: {shown}");
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use gleaner_machine::threads::{self, ThreadTime};
 use super::members::{Member, members};
 use super::selection;
 use crate::error::ApiError;
+use crate::parameters::Parameters;
 use crate::render::units::{date_text, time_text};
 use crate::request::Request;
 use crate::response::Reply;
@@ -50,6 +51,7 @@ impl Look {
                 return Err(ApiError::illegal(format!("type not supported [{other}]")));
             }
         }
+        check_without_effect(parameters)?;
         let interval = parameters.time("interval")?.unwrap_or(DEFAULT_INTERVAL);
         if interval.is_zero() || interval > MAX_INTERVAL {
             return Err(ApiError::illegal(format!(
@@ -71,6 +73,17 @@ impl Look {
     }
 }
 
+/// Refuses values that the dialect does not know of the parameters that change nothing here.
+fn check_without_effect(parameters: &Parameters) -> Result<(), ApiError> {
+    if let Some(order) = parameters.get("sort")
+        && !matches!(order, "cpu" | "total")
+    {
+        let reason = format!("sort order not supported [{order}]");
+        return Err(ApiError::illegal(reason));
+    }
+    parameters.number::<u32>("snapshots").map(drop)
+}
+
 pub(super) async fn answer(request: Request) -> Answer {
     let look = Look::of(&request)?;
     let members = selection::named(&request, request.part("node"), members(&request).await)?;
@@ -83,7 +96,7 @@ pub(super) async fn answer(request: Request) -> Answer {
                 let threads = looked_at(look.interval).await?;
                 report(look, now_ms, threads, &mut text);
             }
-            false => text.push_str("   It tells of its threads only who asks it itself.\n\n"),
+            false => text.push_str("   Ask this node itself for its threads.\n\n"),
         }
     }
     Ok(Reply::text(text))
@@ -129,7 +142,7 @@ fn heading(member: &Member, text: &mut String) {
 
 fn report(look: Look, now_ms: i64, threads: Option<Vec<ThreadTime>>, text: &mut String) {
     let Some(threads) = threads else {
-        text.push_str("   This system does not tell what its threads do.\n\n");
+        text.push_str("   This system does not say how long its threads run.\n\n");
         return;
     };
     let Look {

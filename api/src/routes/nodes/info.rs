@@ -1,13 +1,12 @@
 //! `_nodes`: enough for clients that sniff.
 
-use gleaner_query::json::did_you_mean;
 use gleaner_root::read::ShardStates;
 use serde_json::{Map, Value, json};
 
 use super::members::{Member, members, members_of};
 use super::{host, selection, told};
 use crate::error::ApiError;
-use crate::parameters::comma_list;
+use crate::parameters::{comma_list, metrics as metric_names};
 use crate::request::Request;
 use crate::route::Answer;
 
@@ -53,17 +52,8 @@ impl Asked {
             },
         };
         let metrics = metrics.unwrap_or_default();
-        if let Some(unknown) = metrics.iter().find(|word| !is_metric(word)) {
-            let hint = match did_you_mean(unknown, METRICS.map(|(metric, _)| metric)) {
-                hint if hint.is_empty() => hint,
-                hint => format!(" ->{hint}"),
-            };
-            return Err(ApiError::illegal(format!(
-                "request [/_nodes/{}/{}] contains unrecognized metric: [{unknown}]{hint}",
-                first.unwrap_or("_all"),
-                metrics.join(",")
-            )));
-        }
+        let known = METRICS.map(|(metric, _)| metric);
+        metric_names::check(request.path(), &metrics, "metric", &known)?;
         let is_all = metrics.is_empty() || metrics.iter().any(|metric| metric == "_all");
         Ok(Self {
             nodes: nodes.map(str::to_owned),

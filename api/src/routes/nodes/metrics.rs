@@ -1,15 +1,14 @@
 //! Which statistics of nodes are asked for.
 
-use gleaner_query::json::did_you_mean;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::parameters::comma_list;
+use crate::parameters::metrics;
 use crate::request::Request;
 use crate::routes::stats::Sections;
 
 /// The sections of the dialect; [`super::process`] says which of them have something to tell here.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 17] = [
     "adaptive_selection",
     "allocations",
     "breaker",
@@ -27,7 +26,6 @@ const KNOWN: [&str; 18] = [
     "script_cache",
     "thread_pool",
     "transport",
-    "_all",
 ];
 
 /// Sections of a node, and of its indices.
@@ -38,25 +36,26 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Reads both places of the path.
+    /// Reads both places of the path. The second is for the section `indices` alone.
     pub(super) fn parse(request: &Request) -> Result<Self, ApiError> {
-        let names = request.part("metric").map(comma_list).unwrap_or_default();
-        for name in &names {
-            if !KNOWN.contains(&name.as_str()) {
-                let hint = match did_you_mean(name, KNOWN) {
-                    hint if hint.is_empty() => hint,
-                    hint => format!(" ->{hint}"),
-                };
+        let path = request.path();
+        let names = metrics::listed(path, request.part("metric"), "metric", &KNOWN)?;
+        let of_indices = request.part("index_metric");
+        if let Some(of_indices) = of_indices {
+            let why = match &names {
+                None => "all stats requested",
+                Some(names) if names.iter().any(|name| name == "indices") => "",
+                Some(_) => "indices stats not requested",
+            };
+            if !why.is_empty() {
                 return Err(ApiError::illegal(format!(
-                    "request [/_nodes/stats/{}] contains unrecognized metric: [{name}]{hint}",
-                    names.join(",")
+                    "request [{path}] contains index metrics [{of_indices}] but {why}"
                 )));
             }
         }
-        let is_all = names.is_empty() || names.iter().any(|name| name == "_all");
         Ok(Self {
-            names: (!is_all).then_some(names),
-            indices: Sections::parse(request.part("index_metric"))?,
+            names,
+            indices: Sections::parse(path, of_indices, "index metric")?,
         })
     }
 

@@ -153,11 +153,21 @@ async fn sections_of_nodes_are_those_asked_for() {
 async fn threads_are_looked_at_for_a_bounded_time() {
     let told = text("/_nodes/root-*/hot_threads?interval=20ms&ignore_idle_threads=false").await;
     assert!(told.starts_with("::: {root-1}{root-1}{root-1}"), "{told}");
-    let other = "::: {root-2}{root-2}{root-2}{root-2:9300}{im}\n   It tells of its threads only";
+    let other =
+        "::: {root-2}{root-2}{root-2}{root-2:9300}{im}\n   Ask this node itself for its threads";
     assert!(told.contains(other), "{told}");
     #[cfg(target_os = "linux")]
     assert!(told.contains("cpu usage by thread '"), "{told}");
-    for refused in ["interval=31s", "interval=0", "threads=0", "type=wait"] {
+    for refused in [
+        "interval=31s",
+        "interval=0",
+        "threads=0",
+        "type=wait",
+        "type=foo",
+        "sort=foo",
+        "snapshots=many",
+        "ignore_idle_threads=maybe",
+    ] {
         let answer = get(&format!("/_nodes/hot_threads?{refused}")).await;
         assert_eq!(answer["status"], 400, "{refused}");
     }
@@ -216,7 +226,27 @@ async fn statistics_are_those_asked_for() {
     let reason = "request [/_nodes/stats/transprot] contains unrecognized metric: [transprot] -> \
                   did you mean [transport]?";
     assert_eq!(refused["error"]["reason"], reason);
-    assert_eq!(get("/_nodes/stats/indices/dogs").await["status"], 400);
+    for (path, expected) in [
+        (
+            "/_nodes/stats/indices/dogs",
+            "unrecognized index metric: [dogs] -> did you mean [docs]?",
+        ),
+        (
+            "/_nodes/stats/_all/docs",
+            "index metrics [docs] but all stats requested",
+        ),
+        (
+            "/_nodes/root-1/stats/os/docs",
+            "index metrics [docs] but indices stats not requested",
+        ),
+        (
+            "/_nodes/stats/os,_all",
+            "_all and individual metrics [os,_all]",
+        ),
+    ] {
+        let reason = get(path).await["error"]["reason"].clone();
+        assert_eq!(reason, format!("request [{path}] contains {expected}"));
+    }
 }
 
 #[tokio::test]

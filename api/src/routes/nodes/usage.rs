@@ -3,37 +3,22 @@
 //! Leaves answer no clients, so they have counted nothing. Roots do not call each other: the answer names other roots as
 //! failed. Aggregations are not counted by kind.
 
-use gleaner_query::json::did_you_mean;
 use serde_json::{Map, Value, json};
 
 use super::members::members;
 use super::selection;
-use crate::error::ApiError;
-use crate::parameters::comma_list;
+use crate::parameters::metrics;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
 
-const METRICS: [&str; 3] = ["_all", "rest_actions", "aggregations"];
+const METRICS: [&str; 2] = ["rest_actions", "aggregations"];
 
 pub(super) async fn answer(request: Request) -> Answer {
-    let metrics = request.part("metric").map(comma_list).unwrap_or_default();
-    if let Some(unknown) = metrics
-        .iter()
-        .find(|word| !METRICS.contains(&word.as_str()))
-    {
-        let hint = match did_you_mean(unknown, METRICS) {
-            hint if hint.is_empty() => hint,
-            hint => format!(" ->{hint}"),
-        };
-        return Err(ApiError::illegal(format!(
-            "request [/_nodes/usage/{}] contains unrecognized metric: [{unknown}]{hint}",
-            metrics.join(",")
-        )));
-    }
+    let asked = metrics::listed(request.path(), request.part("metric"), "metric", &METRICS)?;
     let is_asked = |metric: &str| {
-        let mut metrics_asked = metrics.iter();
-        metrics.is_empty() || metrics_asked.any(|asked| asked == "_all" || asked == metric)
+        let asked = asked.as_ref();
+        asked.is_none_or(|asked| asked.iter().any(|asked| asked == metric))
     };
     let members = selection::named(&request, request.part("node"), members(&request).await)?;
     let num_members = members.len();

@@ -3,7 +3,7 @@
 //! A figure is 0 where there is no such thing here: there are no suggesters, no vectors, no field data; indexing and
 //! recoveries are never throttled; what searches read of segments is mapped, not held. Clients that read answers into
 //! types want such figures all the same. Filters that are kept are counted by node and not by shard (`/metrics` has
-//! them): `query_cache` is 0 too, and so are the bytes and the time of merges, which nobody measures.
+//! them): `query_cache` is 0 too. Merges are counted when they begin, and their time when they have ended.
 
 use gleaner_proto::read::{ShardPhase, ShardState};
 use serde_json::{Value, json};
@@ -145,11 +145,11 @@ fn merges(sum: Sum<'_>) -> Value {
     json!({
         "current": sum(|s| s.gauges.merges),
         "current_docs": sum(|s| s.gauges.merging_documents),
-        "current_size_in_bytes": 0,
+        "current_size_in_bytes": sum(|s| s.gauges.merging_bytes),
         "total": sum(|s| s.counters.merge_total),
-        "total_time_in_millis": 0,
+        "total_time_in_millis": sum(|s| s.counters.merge_time_ms),
         "total_docs": sum(|s| s.counters.merge_documents),
-        "total_size_in_bytes": 0,
+        "total_size_in_bytes": sum(|s| s.counters.merge_bytes),
         "total_stopped_time_in_millis": 0,
         "total_throttled_time_in_millis": 0,
         "total_auto_throttle_in_bytes": 0,
@@ -256,6 +256,7 @@ mod tests {
                 bulk_total: 2,
                 bulk_bytes: 300,
                 merge_total: 1,
+                merge_bytes: 400,
                 flush_periodic: 3,
                 ..ShardCounters::default()
             },
@@ -281,6 +282,7 @@ mod tests {
         assert_eq!(shown["get"], get);
         assert_eq!(shown["bulk"]["avg_size_in_bytes"], 150);
         assert_eq!(shown["merges"]["total"], 2);
+        assert_eq!(shown["merges"]["total_size_in_bytes"], 800);
         assert_eq!(shown["flush"]["periodic"], 6);
         assert_eq!(shown["search"]["open_contexts"], 2);
         assert_eq!(shown["segments"]["index_writer_memory_in_bytes"], 140);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::parameters::comma_list;
+use crate::parameters::metrics;
 
 /// The sections, by the metric that asks for each.
 const METRICS: [(&str, &str); 20] = [
@@ -36,32 +36,15 @@ const EMPTY_METRICS: [&str; 2] = ["mappings", "seq_no"];
 pub(in crate::routes) struct Sections(Option<Vec<String>>);
 
 impl Sections {
-    /// Reads a list of names; `_all` and none are all.
-    pub(in crate::routes) fn parse(text: Option<&str>) -> Result<Self, ApiError> {
-        let Some(names) = text.map(comma_list) else {
-            return Ok(Self(None));
-        };
-        if names.iter().any(|name| name == "_all") {
-            return Ok(Self(None));
-        }
-        for name in &names {
-            let known = METRICS
-                .map(|(metric, _)| metric)
-                .into_iter()
-                .chain(EMPTY_METRICS);
-            if !known.clone().any(|known| known == name) {
-                let hint = gleaner_query::json::did_you_mean(name, known);
-                let hint = if hint.is_empty() {
-                    hint
-                } else {
-                    format!(" ->{hint}")
-                };
-                return Err(ApiError::illegal(format!(
-                    "request [/_stats/{name}] contains unrecognized metric: [{name}]{hint}"
-                )));
-            }
-        }
-        Ok(Self(Some(names)))
+    /// Reads a list of names in `path`; `_all` and none are all. `noun` is what errors call one.
+    pub(in crate::routes) fn parse(
+        path: &str,
+        text: Option<&str>,
+        noun: &str,
+    ) -> Result<Self, ApiError> {
+        let known = METRICS.map(|(metric, _)| metric).into_iter();
+        let known: Vec<&str> = known.chain(EMPTY_METRICS).collect();
+        Ok(Self(metrics::listed(path, text, noun, &known)?))
     }
 
     /// Leaves out what is not asked for.
@@ -93,11 +76,12 @@ mod tests {
     fn every_section_has_a_metric_that_asks_for_it() {
         let all = super::super::sections(&std::iter::empty(), &Counts::default());
         let names = METRICS.map(|(metric, _)| metric).join(",");
-        let asked = Sections::parse(Some(&names)).expect("known");
+        let parse = |names: &str| Sections::parse("/_stats/x", Some(names), "metric");
+        let asked = parse(&names).expect("known");
         assert_eq!(asked.kept(all.clone()), all);
-        let merges = Sections::parse(Some("merge,mappings")).expect("known");
+        let merges = parse("merge,mappings").expect("known");
         let shown = merges.kept(all.clone());
         assert_eq!(shown, json!({"merges": all["merges"]}));
-        assert!(Sections::parse(Some("merges")).is_err());
+        assert!(parse("merges").is_err());
     }
 }

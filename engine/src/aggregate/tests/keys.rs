@@ -290,3 +290,47 @@ fn the_ranges_of_a_document_count_as_one_value() {
         assert!(reason.contains("[missing] is not supported"), "{reason}");
     }
 }
+
+#[test]
+fn points_count_each_and_are_distinct_as_the_index_keeps_them() {
+    let sources = [
+        json!({"place": ["52.37,4.91", "46.0,44.0", "52.37,4.91"]}),
+        json!({"place": "52.37,4.91", "stay": {"gte": 1, "lt": 9}}),
+        json!({"place": [4.91, 52.370_000_000_01], "span": {"gte": 1}}),
+        json!({"n": 1}),
+    ];
+    let documents = sources.into_iter().enumerate();
+    let documents: Documents = documents
+        .map(|(i, source)| (format!("d{i}"), source))
+        .collect();
+    for shards in [1, 3] {
+        let layout = Layout {
+            shards,
+            segments: 2,
+            has_deletes: true,
+        };
+        let index = Index::new(&fields(), &documents, layout);
+        let number = |request: Value| match found(&index, &request).value {
+            AggregationValue::Number { value, .. } => value,
+            other => panic!("not a number: {other:?}"),
+        };
+        let without = |field: &str| {
+            let result = found(&index, &json!({"missing": {"field": field}}));
+            result.value
+        };
+        for (kind, expected, filled) in [("value_count", 5.0, 6.0), ("cardinality", 2.0, 3.0)] {
+            let asked = json!({ kind: {"field": "place"} });
+            assert_eq!(number(asked), Some(expected), "{kind}");
+            let asked = json!({ kind: {"field": "place", "missing": "1,2"} });
+            assert_eq!(number(asked), Some(filled), "{kind}");
+            let asked = json!({"x": {kind: {"field": "place", "missing": "nowhere"}}});
+            assert!(index.aggregate(&asked, &[]).is_err(), "{kind}");
+        }
+        for (field, expected) in [("place", 1), ("span", 3), ("stay", 3)] {
+            let AggregationValue::Single { doc_count, .. } = without(field) else {
+                panic!("not one bucket: {field}");
+            };
+            assert_eq!(doc_count, expected, "{field}");
+        }
+    }
+}

@@ -55,7 +55,11 @@ fn fields_without_fitting_values_are_refused() {
         ),
         (
             json!({"geohash_grid": {"field": "n"}}),
-            "Field [n] of type [long] is not supported for aggregation [geo_grid]",
+            "Field [n] of type [long] is not supported for aggregation [geohash_grid]",
+        ),
+        (
+            json!({"geotile_grid": {"field": "span"}}),
+            "Field [span] of type [long_range] is not supported for aggregation [geotile_grid]",
         ),
         (
             json!({"composite": {"sources": [{"a": {"histogram": {"field": "tag", "interval": 3}}}]}}),

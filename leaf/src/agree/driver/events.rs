@@ -12,9 +12,6 @@ use super::{CopyDriver, DriverEnd, Machine};
 use crate::agree::downstream::FollowerStream;
 use crate::agree::rules::Rule;
 
-/// Copies up to which one in sync is enough, where the index does not say otherwise.
-const MANY_COPIES: usize = 2;
-
 impl CopyDriver {
     /// Tells the machine of the entry and of the nodes of its copies.
     pub(in crate::agree) fn feed(&self, table: &EntryTable, stored: Option<&StoredEntry>) {
@@ -50,15 +47,8 @@ impl CopyDriver {
 
     /// Sets how many members the in-sync set keeps, by the index's setting and the number of copies.
     fn configure(&self, machine: &mut Machine) {
-        let state = self.hub.state();
-        let index = state.indices.get(&self.shard.index);
-        let asked = index.and_then(|index| index.settings.min_in_sync);
         let num_copies = machine.entry.as_ref().map_or(1, |entry| entry.copies.len());
-        let min_in_sync = match asked {
-            Some(asked) => asked as usize,
-            None if num_copies > MANY_COPIES => 2,
-            None => 1,
-        };
+        let min_in_sync = self.hub.min_in_sync(self.shard, num_copies);
         if machine.min_in_sync != min_in_sync {
             machine.min_in_sync = min_in_sync;
             machine.copy.configure(Settings {

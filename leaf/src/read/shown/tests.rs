@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gleaner_model::{Generation, SeqNo};
 use gleaner_proto::LeafClient as _;
 
-use crate::read::rules::Rule;
+use crate::rules::Rule;
 use crate::testing::holder::Holder;
 use crate::testing::{Fixture, PATIENCE, key, put};
 

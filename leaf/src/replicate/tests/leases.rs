@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::cluster::*;
 use crate::LeafOptions;
-use crate::read::rules::Rule;
+use crate::rules::Rule;
 use crate::testing::holder::Holder;
 use crate::testing::store::WithEntries;
 use crate::testing::{PATIENCE, call, key};

@@ -1,10 +1,10 @@
 //! Patterns over terms.
 
 use gleaner_query::encoded::{GeoPoint, GeoShape, Relation};
-use gleaner_query::resolved::Pattern;
+use gleaner_query::resolved::{Pattern, TermEdge};
 
 use super::super::field::{byte, known, member};
-use super::super::v1::pattern::{Fuzzy, Kind, Points, Spans, Text, spans};
+use super::super::v1::pattern::{Between, Fuzzy, Kind, Points, Spans, Text, spans};
 use super::super::{DecodeError, Wire, v1};
 
 impl Wire for Pattern {
@@ -53,6 +53,12 @@ impl Wire for Pattern {
                 upper: upper.clone(),
             }),
             Self::Points(shape) => Kind::Points(points_message(shape)),
+            Self::Between { lower, upper } => Kind::Between(Between {
+                lower: lower.term.clone(),
+                includes_lower: lower.is_included,
+                upper: upper.term.clone(),
+                includes_upper: upper.is_included,
+            }),
         };
         v1::Pattern { kind: Some(kind) }
     }
@@ -96,6 +102,21 @@ impl Wire for Pattern {
                 upper,
             },
             Kind::Points(points) => Self::Points(shape_of(&points)?),
+            Kind::Between(Between {
+                lower,
+                includes_lower,
+                upper,
+                includes_upper,
+            }) => Self::Between {
+                lower: TermEdge {
+                    term: lower,
+                    is_included: includes_lower,
+                },
+                upper: TermEdge {
+                    term: upper,
+                    is_included: includes_upper,
+                },
+            },
         })
     }
 }

@@ -321,7 +321,7 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
 }
 
 fn shard_counters() -> impl Strategy<Value = ShardCounters> {
-    any::<[u64; 24]>().prop_map(|counters| ShardCounters {
+    any::<[u64; 26]>().prop_map(|counters| ShardCounters {
         index_total: counters[0],
         index_time_ms: counters[1],
         index_failed: counters[2],
@@ -346,11 +346,13 @@ fn shard_counters() -> impl Strategy<Value = ShardCounters> {
         merge_documents: counters[21],
         contexts_ended: counters[22],
         contexts_time_ms: counters[23],
+        merge_bytes: counters[24],
+        merge_time_ms: counters[25],
     })
 }
 
 fn shard_gauges() -> impl Strategy<Value = ShardGauges> {
-    any::<[u64; 9]>().prop_map(|gauges| ShardGauges {
+    any::<[u64; 10]>().prop_map(|gauges| ShardGauges {
         writes: gauges[0],
         queries: gauges[1],
         fetches: gauges[2],
@@ -360,6 +362,7 @@ fn shard_gauges() -> impl Strategy<Value = ShardGauges> {
         contexts: gauges[6],
         writer_bytes: gauges[7],
         copying: gauges[8],
+        merging_bytes: gauges[9],
     })
 }
 

@@ -8,7 +8,7 @@ use gleaner_query::encoded::{GeoPoint, GeoShape, Relation};
 use gleaner_query::resolved::{
     Clause, Decay, ExpansionCandidate, ExpansionRequest, Extent, FieldStatistics, FieldTotals,
     Function, FunctionScore, Origin, Pattern, Scalar, Span, Statistics, StatisticsRequest,
-    Unmatched, WeightedFunction,
+    TermEdge, Unmatched, WeightedFunction,
 };
 use gleaner_query::search::SortMode;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -117,6 +117,10 @@ fn shape() -> impl Strategy<Value = GeoShape> {
     ]
 }
 
+fn term_edge() -> impl Strategy<Value = TermEdge> {
+    (text(), any::<bool>()).prop_map(|(term, is_included)| TermEdge { term, is_included })
+}
+
 pub(super) fn pattern() -> impl Strategy<Value = Pattern> {
     let fuzzy = (text(), any::<u8>(), any::<u32>(), any::<bool>());
     prop_oneof![
@@ -138,6 +142,7 @@ pub(super) fn pattern() -> impl Strategy<Value = Pattern> {
             upper,
         }),
         shape().prop_map(Pattern::Points),
+        (term_edge(), term_edge()).prop_map(|(lower, upper)| Pattern::Between { lower, upper }),
         fuzzy.prop_map(|(term, distance, prefix_length, transpositions)| {
             Pattern::Fuzzy {
                 term,

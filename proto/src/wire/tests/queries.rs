@@ -11,7 +11,9 @@ use gleaner_query::aggregation::{
 use gleaner_query::answer::SortValue;
 use gleaner_query::dsl::Query;
 use gleaner_query::encoded::GeoPoint;
-use gleaner_query::resolved::{After, Bm25, ShardQuery, Similarities, TieBreak};
+use gleaner_query::resolved::{
+    After, Bm25, NamedClause, NamedQueries, ShardQuery, Similarities, TieBreak,
+};
 use gleaner_query::search::{
     FieldFormat, Highlight, HighlightOptions, Missing, PointDistance, SortKey, SortMode,
     SortTarget, SourceFilter, TrackTotal,
@@ -398,7 +400,13 @@ pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
     let after = (of(after()), of(vec(value(), 0..3)));
     let order = (vec(sort_key(), 0..3), after.0, after.1, of(field()));
     let counts = (any::<usize>(), any::<bool>(), track_total, of(factor()));
-    let aggregated = (vec(aggregation(), 0..3), vec(clause(), 0..3));
+    let named = (text(), clause()).prop_map(|(name, clause)| NamedClause { name, clause });
+    let named = (vec(named, 0..2), any::<bool>()).prop_map(|(clauses, are_scored)| NamedQueries {
+        clauses,
+        are_scored,
+    });
+    // Boxed: what strategies hold lies on the stack of the test.
+    let aggregated = (vec(aggregation(), 0..3), vec(clause(), 0..3), named.boxed());
     let end = (of(any::<u64>()), any::<i64>());
     (what, order, counts, aggregated, end).prop_map(|(what, order, counts, aggregated, end)| {
         ShardQuery {
@@ -416,6 +424,7 @@ pub(super) fn shard_query() -> impl Strategy<Value = ShardQuery> {
             min_score: counts.3,
             aggregations: Arc::new(aggregated.0),
             aggregation_filters: Arc::new(aggregated.1),
+            named: Arc::new(aggregated.2),
             terminate_after: end.0,
             now_ms: end.1,
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Context, histogram, order, source, terms};
+use super::{Context, geo, histogram, order, source, terms};
 use crate::aggregation::{
     AggregationKind, BucketOrder, CompositeAggregation, CompositeSource, CompositeValues,
     MissingOrder, MultiTermsAggregation,
@@ -13,8 +13,6 @@ use crate::json::ObjectReader;
 
 /// Most values that a key is made of.
 const MAX_SOURCES: usize = 32;
-/// The finest zoom of map tiles.
-const MAX_ZOOM: u64 = 29;
 
 /// Reads the body of `composite`.
 pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
@@ -83,7 +81,7 @@ fn named_source(value: &Value) -> Result<CompositeSource, QueryError> {
             offset_ms: histogram::offset_ms(&mut reader)?,
         },
         "geotile_grid" => CompositeValues::GeoTile {
-            zoom: zoom(&mut reader)?,
+            zoom: geo::zoom(&mut reader)?,
             bounds: reader.take("bounds").map(parse_box).transpose()?,
         },
         _ => {
@@ -141,16 +139,6 @@ fn missing_order(reader: &mut ObjectReader<'_>) -> Result<MissingOrder, QueryErr
             )));
         }
     })
-}
-
-fn zoom(reader: &mut ObjectReader<'_>) -> Result<u8, QueryError> {
-    match reader.count("precision")? {
-        None => Ok(7),
-        Some(zoom @ 0..=MAX_ZOOM) => Ok(zoom as u8),
-        Some(zoom) => Err(QueryError::illegal(format!(
-            "Invalid geotile_grid precision of {zoom}. Must be between 0 and {MAX_ZOOM}."
-        ))),
-    }
 }
 
 /// Reads where to go on, in the order of the sources.

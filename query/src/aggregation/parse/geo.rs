@@ -14,10 +14,10 @@ use crate::json::ObjectReader;
 
 /// Cells returned where a request says nothing.
 const DEFAULT_SIZE: usize = 10_000;
-/// Length of geohashes where a request says nothing, and the longest ones.
-const GEOHASH_LENGTHS: (u64, u64) = (5, 12);
-/// Zoom of map tiles where a request says nothing, and the finest one.
-const ZOOMS: (u64, u64) = (7, 29);
+/// Length of geohashes where a request says nothing.
+const DEFAULT_LENGTH: u8 = 5;
+/// Zoom of map tiles where a request says nothing.
+const DEFAULT_ZOOM: u8 = 7;
 /// Length in metres of a geohash's cell: half of the latitude of an odd one, a quarter of an even one.
 const CELL_WIDTHS_M: [f64; 12] = [
     5_009_400.0,
@@ -42,50 +42,56 @@ pub(super) fn grid(
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part(kind, body)?;
     let field = source::field(&mut reader)?;
-    let is_hash = kind == "geohash_grid";
-    let precision = match reader.take("precision") {
-        None => None,
-        Some(Value::String(text)) if is_hash && text.parse::<u64>().is_err() => {
-            Some(length_of(text)?)
-        }
-        Some(_) => reader.count("precision")?,
+    let grid = match kind {
+        "geohash_grid" => GeoGrid::Geohash(length(&mut reader)?),
+        _ => GeoGrid::Geotile(zoom(&mut reader)?),
     };
-    let (least, (default, most)) = match is_hash {
-        true => (1, GEOHASH_LENGTHS),
-        false => (0, ZOOMS),
-    };
-    let precision = precision.unwrap_or(default);
-    if !(least..=most).contains(&precision) {
-        let what = if is_hash { "geohash" } else { "geotile_grid" };
-        return Err(QueryError::illegal(format!(
-            "Invalid {what} aggregation precision of {precision}. Must be between {least} and {most}."
-        )));
-    }
     let size = terms::size(&mut reader, "size", context)?;
     terms::size_of_shards(&mut reader, context)?;
     let bounds = reader.take("bounds").map(parse_box).transpose()?;
     reader.finish()?;
     Ok(AggregationKind::GeoGrid(GeoGridAggregation {
         field,
-        grid: match is_hash {
-            true => GeoGrid::Geohash(precision as u8),
-            false => GeoGrid::Geotile(precision as u8),
-        },
+        grid,
         size: size.unwrap_or(DEFAULT_SIZE),
         bounds,
     }))
 }
 
+/// Reads the length of geohashes: a number, or the distance that their cells are no wider than.
+fn length(reader: &mut ObjectReader<'_>) -> Result<u8, QueryError> {
+    if let Some(Value::String(text)) = reader.take("precision")
+        && text.parse::<i64>().is_err()
+    {
+        return length_of(text);
+    }
+    match reader.integer("precision")? {
+        None => Ok(DEFAULT_LENGTH),
+        Some(length @ 1..=12) => Ok(length as u8),
+        Some(other) => Err(QueryError::illegal(format!(
+            "Invalid geohash aggregation precision of {other}. Must be between 1 and 12."
+        ))),
+    }
+}
+
+/// Reads the zoom of map tiles.
+pub(super) fn zoom(reader: &mut ObjectReader<'_>) -> Result<u8, QueryError> {
+    match reader.integer("precision")? {
+        None => Ok(DEFAULT_ZOOM),
+        Some(zoom @ 0..=29) => Ok(zoom as u8),
+        Some(other) => Err(QueryError::illegal(format!(
+            "Invalid geotile_grid precision of {other}. Must be between 0 and 29."
+        ))),
+    }
+}
+
 /// Returns the least length of geohashes whose cells are no wider than a distance.
-fn length_of(text: &str) -> Result<u64, QueryError> {
+fn length_of(text: &str) -> Result<u8, QueryError> {
     let wanted = parse_distance(text).map_err(QueryError::illegal)?;
     let fits = |width: &f64| *width <= wanted;
     let at = CELL_WIDTHS_M.iter().position(fits);
-    at.map(|at| at as u64 + 1).ok_or_else(|| {
-        QueryError::illegal(format!(
-            "precision too high [{text}] for geohashes of at most 12 characters"
-        ))
-    })
+    at.map(|at| at as u8 + 1)
+        .ok_or_else(|| QueryError::illegal(format!("precision too high [{text}]")))
 }
 
 /// Reads the body of `geo_distance`.
@@ -144,4 +150,49 @@ pub(super) fn centroid(body: &Value) -> Result<AggregationKind, QueryError> {
     let field = source::field(&mut reader)?;
     reader.finish()?;
     Ok(AggregationKind::GeoCentroid { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aggregation::parse_aggregations;
+    use crate::limits::Limits;
+
+    fn refused(kind: &str, key: &str, value: &Value) -> String {
+        let body = json!({"cells": {kind: {"field": "place", key: value}}});
+        let read = parse_aggregations(&body, &Limits::default());
+        read.expect_err("it is refused").reason
+    }
+
+    #[test]
+    fn numbers_of_a_grid_are_refused_in_its_own_words() {
+        let geohash = |number: &str| {
+            format!("Invalid geohash aggregation precision of {number}. Must be between 1 and 12.")
+        };
+        let geotile = |number: &str| {
+            format!("Invalid geotile_grid precision of {number}. Must be between 0 and 29.")
+        };
+        for (kind, precision, expected) in [
+            ("geohash_grid", json!(0), geohash("0")),
+            ("geohash_grid", json!("13"), geohash("13")),
+            ("geohash_grid", json!("-1"), geohash("-1")),
+            (
+                "geohash_grid",
+                json!("1cm"),
+                "precision too high [1cm]".to_owned(),
+            ),
+            ("geotile_grid", json!(-1), geotile("-1")),
+            ("geotile_grid", json!("30"), geotile("30")),
+        ] {
+            assert_eq!(refused(kind, "precision", &precision), expected);
+        }
+        for kind in ["geohash_grid", "geotile_grid"] {
+            for key in ["size", "shard_size"] {
+                let expected = format!("[{key}] must be greater than 0. Found [0] in [cells]");
+                assert_eq!(refused(kind, key, &json!(0)), expected, "{kind}");
+            }
+        }
+    }
 }

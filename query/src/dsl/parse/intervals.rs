@@ -5,16 +5,16 @@ use serde_json::{Map, Value};
 use super::value::{check_chars, fuzziness};
 use super::{Parser, one_field};
 use crate::dsl::{
-    Fuzziness, IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind,
+    Fuzziness, IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRange,
     IntervalRelation, IntervalRule, IntervalTerms, IntervalsQuery,
 };
 use crate::error::QueryError;
 use crate::json::{ObjectReader, did_you_mean, token_name};
-use crate::resolved::IntervalOrder;
+use crate::resolved::{IntervalOrder, TermEdge};
 
 /// The rules, in the order of the reference.
-const RULES: [&str; 7] = [
-    "match", "prefix", "wildcard", "regexp", "fuzzy", "all_of", "any_of",
+const RULES: [&str; 8] = [
+    "match", "prefix", "wildcard", "regexp", "fuzzy", "range", "all_of", "any_of",
 ];
 
 impl Parser<'_> {
@@ -64,12 +64,9 @@ impl Parser<'_> {
             "prefix" => self.interval_pattern(name, "prefix", body)?,
             "wildcard" | "regexp" => self.interval_pattern(name, "pattern", body)?,
             "fuzzy" => self.interval_pattern(name, "term", body)?,
+            "range" => self.interval_range(body)?,
             "all_of" => self.interval_all_of(body)?,
             "any_of" => self.interval_any_of(body)?,
-            "range" => {
-                let reason = format!("[intervals] rule [{name}] is not supported");
-                return Err(QueryError::parsing(reason));
-            }
             unknown => {
                 let shown: String = unknown.chars().take(80).collect();
                 let hint = did_you_mean(unknown, RULES);
@@ -119,6 +116,20 @@ impl Parser<'_> {
         let terms = terms(&mut reader)?;
         reader.finish()?;
         Ok(IntervalRule::Pattern(IntervalPattern { text, kind, terms }))
+    }
+
+    fn interval_range(&self, body: &Value) -> Result<IntervalRule, QueryError> {
+        let mut reader = ObjectReader::query("range", body)?;
+        let range = IntervalRange {
+            lower: edge(&mut reader, "gte", "gt")?,
+            upper: edge(&mut reader, "lte", "lt")?,
+            terms: terms(&mut reader)?,
+        };
+        reader.finish()?;
+        for edge in [&range.lower, &range.upper] {
+            check_chars(&edge.term, self.limits.pattern_chars, "range")?;
+        }
+        Ok(IntervalRule::Range(range))
     }
 
     fn interval_all_of(&mut self, body: &Value) -> Result<IntervalRule, QueryError> {
@@ -203,6 +214,27 @@ fn required(reader: &mut ObjectReader<'_>, key: &'static str) -> Result<String, 
     reader
         .text(key)?
         .ok_or_else(|| QueryError::parsing(format!("[{name}] of an interval requires [{key}]")))
+}
+
+/// Reads an end of a range, which is given by one of two keys.
+fn edge(
+    reader: &mut ObjectReader<'_>,
+    included: &'static str,
+    excluded: &'static str,
+) -> Result<TermEdge, QueryError> {
+    match (reader.text(included)?, reader.text(excluded)?) {
+        (Some(term), None) => Ok(TermEdge {
+            term,
+            is_included: true,
+        }),
+        (None, Some(term)) => Ok(TermEdge {
+            term,
+            is_included: false,
+        }),
+        _ => Err(QueryError::parsing(format!(
+            "Either [{included}] or [{excluded}], one of them must be provided"
+        ))),
+    }
 }
 
 fn terms(reader: &mut ObjectReader<'_>) -> Result<IntervalTerms, QueryError> {
@@ -312,7 +344,15 @@ mod tests {
             ),
             (
                 json!({"range": {"gte": "x"}}),
-                "[intervals] rule [range] is not supported",
+                "Either [lte] or [lt], one of them must be provided",
+            ),
+            (
+                json!({"range": {"gte": "a", "gt": "b", "lt": "x"}}),
+                "Either [gte] or [gt], one of them must be provided",
+            ),
+            (
+                json!({"range": {"gte": "a", "lt": "x", "format": "y"}}),
+                "[range] query does not support [format]",
             ),
             (json!({}), "[intervals] query malformed, expected one of"),
             (

@@ -102,21 +102,34 @@ fn batches_that_do_not_follow_are_refused_whole() {
     }
 }
 
-#[test]
-fn an_entry_below_the_greatest_version_seen_is_not_followed() {
+/// What a copy does with an entry of version 2 whose log has seen version 9: the store was restored from a backup.
+fn at_an_older_entry(omitted: Option<Rule>) -> Vec<Effect> {
     let log = LogState {
         seen_version: 9,
         ..log_state(&[1], 1)
     };
-    let mut copy = open(1, Settings::default(), log);
+    let settings = Settings {
+        omitted,
+        ..Settings::default()
+    };
+    let mut copy = open(1, settings, log);
+    learn(&mut copy, &entry(2, 0, &[]), at(0))
+}
+
+#[test]
+fn an_entry_below_the_greatest_version_seen_is_not_followed() {
     let report = Report::OldEntry {
         seen: 9,
         version: 2,
     };
-    assert_eq!(
-        learn(&mut copy, &entry(2, 0, &[]), at(0)),
-        [Effect::Report(report)]
-    );
+    assert_eq!(at_an_older_entry(None), [Effect::Report(report)]);
+}
+
+#[test]
+fn it_is_found_that_a_version_that_fell_is_followed() {
+    let effects = at_an_older_entry(Some(Rule::FollowNewerEntries));
+    let term = PrimaryTerm(2);
+    assert!(effects.contains(&Effect::Fence { term }), "{effects:?}");
 }
 
 #[test]

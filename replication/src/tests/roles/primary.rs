@@ -172,12 +172,38 @@ fn a_copy_that_would_be_taken_out_at_once_does_not_come_back() {
     assert_eq!(changes(effects), [Change::Grow { copy: copy_id(1) }]);
 }
 
-#[test]
-fn nobody_is_taken_out_at_the_bound_or_by_a_primary_whose_own_log_is_stuck() {
-    let gone = Event::Alive {
+/// The node of the second copy is gone.
+fn second_is_gone() -> Event {
+    Event::Alive {
         node: node(1),
         is_alive: false,
+    }
+}
+
+/// Does a primary whose own log takes more than a second to sync take out a copy whose node is gone? It could be left as the
+/// only one in sync, with a disk that has failed.
+fn shrinks_while_its_log_is_stuck(omitted: Option<Rule>) -> bool {
+    let settings = Settings {
+        omitted,
+        ..Settings::default()
     };
+    let mut copy = primary(settings, log_state(&[1], 1), &entry(2, 0, &[2]));
+    copy.handle(at(0), Event::Appended { next: SeqNo(2) });
+    let asked = changes(copy.handle(at(1_001), second_is_gone()));
+    asked == [Change::Shrink { copy: copy_id(1) }]
+}
+
+#[test]
+fn it_is_found_that_a_primary_whose_own_log_is_stuck_takes_others_out() {
+    assert!(!shrinks_while_its_log_is_stuck(None));
+    assert!(shrinks_while_its_log_is_stuck(Some(
+        Rule::ShrinkWithSoundLog
+    )));
+}
+
+#[test]
+fn nobody_is_taken_out_at_the_bound_or_by_a_primary_whose_own_log_is_stuck() {
+    let gone = second_is_gone();
     let settings = Settings {
         min_in_sync: 2,
         ..Settings::default()
@@ -204,6 +230,27 @@ fn a_primary_whose_log_has_failed_resigns_to_the_member_that_has_most() {
     let effects = copy.handle(at(1), Event::LogFailed);
     assert_eq!(changes(effects), [Change::Resign { to: copy_id(2) }]);
     assert!(!copy.may_order() && !copy.may_read(at(1)));
+}
+
+#[test]
+fn a_primary_whose_disk_is_stuck_resigns_to_a_member_that_follows() {
+    let start = || {
+        let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+        copy.handle(at(0), Event::Appended { next: SeqNo(2) });
+        copy
+    };
+    let mut copy = start();
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
+    assert_eq!(changes(copy.handle(at(4_000), Event::Tick)), []);
+    let to = copy_id(1);
+    let asked = changes(copy.handle(at(4_001), Event::Tick));
+    assert_eq!(asked, [Change::Resign { to }]);
+    assert!(!copy.may_order() && !copy.may_read(at(4_001)));
+
+    // Nobody follows: whoever led would not have more.
+    let mut copy = start();
+    assert_eq!(changes(copy.handle(at(4_001), Event::Tick)), []);
+    assert!(copy.may_order());
 }
 
 #[test]

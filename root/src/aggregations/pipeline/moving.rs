@@ -202,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn windows_end_with_their_request() {
+        let control = Control::unlimited();
+        control.cancel();
+        let ended = over(&Numbers(vec![1.0]), PLAIN, MovingFunction::Sum, &control);
+        assert!(
+            matches!(ended, Err(EvaluationError::Cancelled)),
+            "{ended:?}"
+        );
+    }
+
+    #[test]
     fn means_are_weighted_as_they_are_named() {
         let numbers = [1.0, 2.0, 3.0];
         let of = |function| value(function, &numbers).expect("a number");

@@ -195,8 +195,10 @@ fn of_stats(stats: &Stats, name: &str) -> Option<f64> {
         "variance_sampling" => spread(|spread| spread.variance[1].value),
         "std_deviation" | "std_deviation_population" => spread(|spread| spread.deviation[0].value),
         "std_deviation_sampling" => spread(|spread| spread.deviation[1].value),
-        "std_upper" => spread(|spread| spread.bounds[0][0].value),
-        "std_lower" => spread(|spread| spread.bounds[0][1].value),
+        "std_upper" | "std_upper_population" => spread(|spread| spread.bounds[0][0].value),
+        "std_lower" | "std_lower_population" => spread(|spread| spread.bounds[0][1].value),
+        "std_upper_sampling" => spread(|spread| spread.bounds[1][0].value),
+        "std_lower_sampling" => spread(|spread| spread.bounds[1][1].value),
         _ => None,
     }
 }

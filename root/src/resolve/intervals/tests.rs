@@ -171,6 +171,25 @@ fn patterns_stand_for_128_terms_at_most() {
 }
 
 #[test]
+fn ranges_stand_for_the_terms_between_two() {
+    let query = title(&json!({"range": {"gte": "Aa", "lt": "B"}}));
+    let mut expansions = Expansions::default();
+    assert_eq!(try_resolve(&query, &mut expansions), Ok(Clause::MatchNone));
+    let wanted = std::mem::take(&mut expansions.wanted);
+    assert_eq!((wanted.len(), wanted[0].limit), (1, limits().clauses + 1));
+    assert_eq!(wanted[0].pattern.to_string(), "[aa TO b}", "as terms are");
+    let candidate = ExpansionCandidate {
+        distance: 0,
+        term: "ab".to_owned(),
+        documents: 1,
+    };
+    expansions.answer(&wanted[0], vec![candidate]);
+    let found = try_resolve(&query, &mut expansions).expect("one");
+    let one = shown(&title(&json!({"match": {"query": "ab"}})));
+    assert_eq!(found.to_string(), one);
+}
+
+#[test]
 fn spans_are_of_one_field_of_text() {
     let term = |field: &str, term: &str| json!({"span_term": {field: term}});
     let near = |clauses: Vec<Value>| json!({"span_near": {"clauses": clauses, "slop": 2}});

@@ -14,6 +14,7 @@ pub(super) const COLUMNS: &[Column] = &[
         "sto",
         "store size of shard (how much disk it uses)",
     ),
+    Column::number("dataset", "", "total size of dataset"),
     Column::text("ip", "", "ip of node where it lives"),
     Column::text("id", "", "unique id of node where it lives").on_demand(),
     Column::text("node", "n", "name of node where it lives"),
@@ -289,4 +290,46 @@ pub(super) const COLUMNS: &[Column] = &[
     .on_demand(),
     Column::text("path.data", "pd,dataPath", "shard data path").on_demand(),
     Column::text("path.state", "ps,statsPath", "shard state path").on_demand(),
+    Column::number(
+        "bulk.total_operations",
+        "bto,bulkTotalOperations",
+        "number of bulk shard ops",
+    )
+    .on_demand(),
+    Column::number(
+        "bulk.total_time",
+        "btt,bulkTotalTime",
+        "time spent in shard bulk",
+    )
+    .on_demand(),
+    Column::number(
+        "bulk.total_size_in_bytes",
+        "btsi,bulkTotalSizeInBytes",
+        "total size in bytes of shard bulk",
+    )
+    .on_demand(),
+    Column::number(
+        "bulk.avg_time",
+        "bat,bulkAvgTime",
+        "average time spent in shard bulk",
+    )
+    .on_demand(),
+    Column::number(
+        "bulk.avg_size_in_bytes",
+        "basi,bulkAvgSizeInBytes",
+        "average size in bytes of shard bulk",
+    )
+    .on_demand(),
+    Column::number(
+        "dense_vector.value_count",
+        "dvc,denseVectorCount",
+        "number of indexed dense vectors",
+    )
+    .on_demand(),
+    Column::number(
+        "sparse_vector.value_count",
+        "svc,sparseVectorCount",
+        "number of indexed sparse vectors",
+    )
+    .on_demand(),
 ];

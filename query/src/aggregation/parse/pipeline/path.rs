@@ -48,10 +48,16 @@ fn metric(text: &str) -> Option<(PathStep, Option<String>)> {
             (None, _) => return None,
         });
     }
-    match text.split_once('.') {
-        Some((name, property)) => Some((named(name, None), Some(property.to_owned()))),
-        None => Some((named(text, None), None)),
+    let (name, property) = match (text.split_once('.'), text.rsplit_once('.')) {
+        // `times.99.9` is a percentile; otherwise names of aggregations may have points, properties none.
+        (Some((name, percent)), _) if percent.parse::<f64>().is_ok() => (name, percent),
+        (_, Some((name, property))) => (name, property),
+        _ => return Some((named(text, None), None)),
+    };
+    if name.is_empty() || property.is_empty() {
+        return None;
     }
+    Some((named(name, None), Some(property.to_owned())))
 }
 
 fn step(text: &str) -> Option<PathStep> {
@@ -94,7 +100,17 @@ mod tests {
         );
         let percent = bucket_path("times[99.9]").expect("a path");
         assert_eq!(percent.property.as_deref(), Some("99.9"));
-        for wrong in ["", "a>", ">b", "a['x>b"] {
+        for (text, name, property) in [
+            ("times.99.9", "times", "99.9"),
+            ("times.99", "times", "99"),
+            ("stats[avg]", "stats", "avg"),
+            ("my.stats.avg", "my.stats", "avg"),
+        ] {
+            let path = bucket_path(text).expect("a path");
+            assert_eq!(path.steps[0].name, name, "{text}");
+            assert_eq!(path.property.as_deref(), Some(property), "{text}");
+        }
+        for wrong in ["", "a>", ">b", "a['x>b", "a.", ".b"] {
             assert!(bucket_path(wrong).is_err(), "{wrong}");
         }
     }

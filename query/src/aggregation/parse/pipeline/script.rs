@@ -31,7 +31,21 @@ pub(super) fn scripted(
                 .map(path)
                 .collect::<Result<Vec<_>, QueryError>>()?
         }
+        // A path without a name is `_value`, those of a list are numbered.
         Some(Value::String(path)) => vec![("_value".to_owned(), bucket_path(path)?)],
+        Some(Value::Array(items)) => {
+            let path = |(at, path): (usize, &Value)| {
+                let text = path
+                    .as_str()
+                    .ok_or_else(|| reader.wrong("buckets_path", "a list of paths", path))?;
+                Ok((format!("_value{at}"), bucket_path(text)?))
+            };
+            items
+                .iter()
+                .enumerate()
+                .map(path)
+                .collect::<Result<Vec<_>, QueryError>>()?
+        }
         _ => {
             return Err(QueryError::parsing(format!(
                 "Missing required field [buckets_path] for [{kind}] aggregation"
@@ -209,4 +223,38 @@ fn called(call: &str) -> Option<MovingFunction> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(paths: &Value) -> Result<Vec<String>, String> {
+        let body = json!({"buckets_path": paths, "script": "1"});
+        let mut reader = ObjectReader::part("bucket_script", &body).expect("an object");
+        match scripted("bucket_script", &mut reader) {
+            Ok(PipelineKind::Script(script)) => {
+                Ok(script.paths.into_iter().map(|(name, _)| name).collect())
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.reason),
+        }
+    }
+
+    #[test]
+    fn paths_without_names_are_values() {
+        for (paths, expected) in [
+            (json!({"a": "sales"}), vec!["a"]),
+            (json!("sales"), vec!["_value"]),
+            (json!(["sales"]), vec!["_value0"]),
+            (json!(["sales", "tags['x']>n"]), vec!["_value0", "_value1"]),
+        ] {
+            let names = names(&paths).expect("they are paths");
+            assert_eq!(names, expected, "{paths}");
+        }
+        let refused = names(&json!(["sales", 1])).expect_err("it is no path");
+        assert!(refused.contains("expected a list of paths"), "{refused}");
+    }
 }

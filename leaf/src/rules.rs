@@ -1,6 +1,7 @@
-//! The rules by which no lease of a leaf hides what a client was told is visible, nor what a search would find. Each is
-//! consulted at its one place, and each is left out by a test that must then find an answer that is stale. Those of the
-//! leases themselves are in `leases`.
+//! Rules of a leaf beside those of its driver ([`crate::agree`]): by those of reading no lease hides what a client was told
+//! is visible, nor what a search would find, and a copy that has lost its files is not one that is in sync. Each is
+//! consulted at its one place, and each is left out by a test that must then find a violation. Those of the leases
+//! themselves are in `leases`.
 
 use crate::node::Node;
 
@@ -13,6 +14,8 @@ pub(crate) enum Rule {
     TellByRight,
     /// A primary acknowledges when the leases of the one before have run out, whichever process that was of.
     OutlastEarlier,
+    /// A copy whose folder is empty is not opened while its entry counts it as in sync.
+    LostIsNotInSync,
 }
 
 impl Node {
