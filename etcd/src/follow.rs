@@ -244,6 +244,7 @@ mod tests {
         mirror.omitted = omitted;
         let mirror = Arc::new(mirror);
         change(&coordinator, 1).await?;
+        change(&coordinator, 2).await?;
         let newest = client.range(Range::key(&keys.meta())).await?;
         etcd.compact(newest.revision.0)?;
         let following = tokio::spawn(follow(client, keys, Arc::clone(&mirror)));
@@ -252,14 +253,14 @@ mod tests {
         revisions
             .wait_for(|known| *known >= newest.revision)
             .await?;
-        let last = change(&coordinator, 2).await?;
+        let last = change(&coordinator, 3).await?;
         let mut states = mirror.states().subscribe();
         let shown = states
             .wait_for(|state| state.version >= last)
             .await?
             .clone();
         following.abort();
-        Ok(shown.indices.len() < 2)
+        Ok(shown.indices.len() < 3)
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -370,7 +370,8 @@ async fn a_copy_whose_folder_is_lost_does_not_count_as_in_sync_and_is_made_again
 
 /// Has both copies be away, and the one that is in sync and has lost its folder come back first. Does it lead?
 async fn leads_with_an_empty_folder(omitted: Option<Rule>) -> bool {
-    let mut cluster = Cluster::start().await;
+    // Neither takes the other out.
+    let mut cluster = Cluster::start_with(|index| index.settings.min_in_sync = Some(2)).await;
     cluster.write("a", vec![put("1", "{}")]).await;
     cluster.crash("b").await;
     cluster.crash("a").await;

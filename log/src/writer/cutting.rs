@@ -1,5 +1,8 @@
 //! Cutting the end of a log off: the state file says so first, then readers and files follow.
 
+use std::io;
+use std::sync::Arc;
+
 use gleaner_model::SeqNo;
 
 use super::{Active, DurableBytes, ShardWriter};
@@ -39,18 +42,17 @@ impl ShardWriter {
         };
         self.store(state)?;
         let cut = self.finish_cut(start, state);
-        cut.map_err(|error| match error {
-            LogError::Io { source, .. } => {
-                tracing::error!(shard = %self.shard, %source, "cut failed, shard takes no more appends");
-                self.is_stopped = true;
-                LogError::Indeterminate {
-                    shard: self.shard,
-                    source: Some(source),
-                }
-            }
-            other => {
-                self.is_stopped = true;
-                other
+        cut.map_err(|error| {
+            tracing::error!(shard = %self.shard, %error, "cut failed, shard takes no more appends");
+            self.is_stopped = true;
+            let source = match error {
+                LogError::Io { source, .. } => source,
+                LogError::DiskFull { .. } => Arc::new(io::ErrorKind::StorageFull.into()),
+                other => return other,
+            };
+            LogError::Indeterminate {
+                shard: self.shard,
+                source: Some(source),
             }
         })
     }
