@@ -205,7 +205,7 @@ fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Val
 }
 
 /// Returns the points of a document in Lucene's order: by latitude, then those of the east before those of the west.
-/// One that was given twice is shown twice.
+/// One that was given twice is shown once, as the index keeps them.
 fn points(column: &StrColumn, doc: u32) -> Result<Vec<Value>, EngineError> {
     let mut points = Vec::new();
     let mut term = String::new();
