@@ -17,17 +17,20 @@ const COLUMNS: &[Column] = &[
         "shards.undesired",
         "",
         "number of shards that are to move elsewhere",
-    ),
+    )
+    .on_demand(),
     Column::number(
         "write_load.forecast",
         "wlf,writeLoadForecast",
         "sum of forecasts of write load",
-    ),
+    )
+    .on_demand(),
     Column::number(
         "disk.indices.forecast",
         "dif,diskIndicesForecast",
         "sum of forecasts of shard sizes",
-    ),
+    )
+    .on_demand(),
     Column::number(
         "disk.indices",
         "di,diskIndices",
@@ -48,7 +51,7 @@ const COLUMNS: &[Column] = &[
     Column::text("host", "h", "host of node"),
     Column::text("ip", "", "ip of node"),
     Column::text("node", "n", "name of node"),
-    Column::text("node.role", "r,role,nodeRole", "roles of node"),
+    Column::text("node.role", "r,role,nodeRole", "roles of node").on_demand(),
 ];
 
 /// Each leaf tells how full its disk is; that of one that does not is unknown. Copies stay where they are, and no write

@@ -38,7 +38,7 @@ const OF_INDEX: &[Column] = &[
         "store size of primaries & replicas",
     ),
     Column::number("pri.store.size", "", "store size of primaries"),
-    Column::number("dataset.size", "", "total size of dataset"),
+    Column::number("dataset.size", "", "total size of dataset").on_demand(),
 ];
 
 /// What copies did: each by the name that the primaries' part has, beside it stands that of all copies, which has

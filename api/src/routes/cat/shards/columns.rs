@@ -14,7 +14,7 @@ pub(super) const COLUMNS: &[Column] = &[
         "sto",
         "store size of shard (how much disk it uses)",
     ),
-    Column::number("dataset", "", "total size of dataset"),
+    Column::number("dataset", "", "total size of dataset").on_demand(),
     Column::text("ip", "", "ip of node where it lives"),
     Column::text("id", "", "unique id of node where it lives").on_demand(),
     Column::text("node", "n", "name of node where it lives"),
