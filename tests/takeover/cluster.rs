@@ -116,9 +116,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends a process as `kill -9` does.
-    pub(crate) fn kill(&mut self, name: &str) -> Result<()> {
+    /// Ends a process as `kill -9` does; it is gone then, and what it held is free.
+    pub(crate) async fn kill(&mut self, name: &str) -> Result<()> {
         self.signal(name, "-KILL")?;
+        self.until_gone(name).await
+    }
+
+    /// Waits until a process has ended.
+    async fn until_gone(&mut self, name: &str) -> Result<()> {
+        let pid = self.pid(name)?;
+        let began = Instant::now();
+        while is_running(pid) {
+            ensure!(began.elapsed() < PATIENCE, "`{name}` does not end");
+            sleep(POLL).await;
+        }
         if let Some(mut child) = self.own.remove(name) {
             child.wait()?;
         }
@@ -166,18 +177,7 @@ impl Cluster {
     /// Asks a leaf to stop, and waits until it has.
     pub(crate) async fn stop(&mut self, leaf: &str) -> Result<()> {
         self.signal(leaf, "-TERM")?;
-        let pid = self.pids.get(leaf).context("no such leaf")?;
-        let process = PathBuf::from(format!("/proc/{pid}/cmdline"));
-        let began = Instant::now();
-        // One that nobody has waited for yet has no command line any more.
-        while fs::read(&process).is_ok_and(|line| !line.is_empty()) {
-            ensure!(began.elapsed() < PATIENCE, "`{leaf}` does not stop");
-            sleep(POLL).await;
-        }
-        if let Some(mut child) = self.own.remove(leaf) {
-            child.wait()?;
-        }
-        Ok(())
+        self.until_gone(leaf).await
     }
 
     /// Starts a leaf that has ended on the folder that it had.
@@ -276,15 +276,24 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let leaves: Vec<String> = self.own.keys().cloned().collect();
-        for leaf in leaves {
+        for child in self.own.values_mut() {
             // It may have ended.
-            drop(self.signal(&leaf, "-CONT"));
-            drop(self.kill(&leaf));
+            drop(child.kill());
+            drop(child.wait());
         }
         let asked = Command::new("kill").arg(self.up.id().to_string()).status();
         if asked.is_ok() {
             drop(self.up.wait());
         }
     }
+}
+
+/// Returns whether any thread of a process runs: the last one lets go of its files.
+fn is_running(pid: u32) -> bool {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let threads = fs::read_dir(process.join("task"));
+    let num_threads = threads.map_or(0, Iterator::count);
+    // One that has ended and that nobody has waited for has no command line.
+    let has_command = fs::read(process.join("cmdline")).is_ok_and(|line| !line.is_empty());
+    has_command || num_threads > 1
 }

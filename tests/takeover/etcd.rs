@@ -27,7 +27,7 @@ impl LostMember {
             return Ok(Self { name, command });
         }
         let command = Some(cluster.command_of(&name)?);
-        cluster.kill(&name)?;
+        cluster.kill(&name).await?;
         Ok(Self { name, command })
     }
 

@@ -144,7 +144,7 @@ impl Walk<'_> {
             disk: None,
         };
         match struck.fault {
-            Fault::Killed => self.cluster.kill(struck.leaf)?,
+            Fault::Killed => self.cluster.kill(struck.leaf).await?,
             Fault::Still => self.cluster.signal(struck.leaf, "-STOP")?,
             Fault::Stopped => self.cluster.stop(struck.leaf).await?,
             Fault::CutOff | Fault::LinkCut | Fault::EtcdCut => {
@@ -187,7 +187,7 @@ impl Walk<'_> {
                 struck.disk.take().context("no disk is sick")?.heal()?;
                 // A sync that failed is not repeated: the log is opened again by a process of its own.
                 if sickness == Sickness::Failing {
-                    self.cluster.kill(struck.leaf)?;
+                    self.cluster.kill(struck.leaf).await?;
                     self.cluster.start_again(struck.leaf)?;
                 }
                 Ok(())

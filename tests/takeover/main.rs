@@ -67,7 +67,7 @@ async fn a_shard_takes_writes_again_when_the_leaf_of_its_primary_is_killed() -> 
     clients.until_acknowledged(100).await?;
 
     let lost = cluster.holder(0, Copy::Primary).await?;
-    cluster.kill(&lost)?;
+    cluster.kill(&lost).await?;
     clients.until_all_acknowledge().await?;
     let heir = cluster.holder(0, Copy::Primary).await?;
     ensure!(heir != lost, "`{heir}` is dead");
@@ -79,7 +79,7 @@ async fn a_shard_takes_writes_again_when_the_leaf_of_its_primary_is_killed() -> 
     ensure!(still == heir, "`{lost}` follows `{heir}`, not `{still}`");
 
     // It is in sync: it takes over in turn.
-    cluster.kill(&heir)?;
+    cluster.kill(&heir).await?;
     clients.until_all_acknowledge().await?;
     cluster.start_again(&heir)?;
     cluster.until_green().await?;
@@ -96,7 +96,7 @@ async fn a_follower_that_is_killed_and_a_primary_that_stands_still_lose_nothing(
     clients.until_acknowledged(100).await?;
 
     let follower = cluster.holder(0, Copy::Replica).await?;
-    cluster.kill(&follower)?;
+    cluster.kill(&follower).await?;
     clients.until_all_acknowledge().await?;
     cluster.start_again(&follower)?;
     cluster.until_green().await?;

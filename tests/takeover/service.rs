@@ -312,7 +312,7 @@ async fn leaves_that_are_killed_fail_no_search() -> Result<()> {
     let mut kills = Vec::new();
     for _ in 0..NUM_KILLS.asked() {
         let primary = service.cluster.holder(0, Copy::Primary).await?;
-        service.cluster.kill(&primary)?;
+        service.cluster.kill(&primary).await?;
         service.cluster.until_primary_is_not(0, &primary).await?;
         service.until_written().await?;
         service.cluster.start_again(&primary)?;
