@@ -40,16 +40,13 @@ pub fn root(num_shards: u32) -> Root {
         ..IndexSettings::default()
     };
     let index = IndexMeta {
-        uuid: IndexUuid([7; 16]),
-        name: IndexName::parse(INDEX).expect("a good name"),
-        created_ms: 0,
         settings,
         mapping: ours::mapping(),
-        aliases: std::collections::BTreeMap::new(),
         primary_terms: vec![PrimaryTerm(1); num_shards as usize],
-        copies: Vec::new(),
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            IndexUuid([7; 16]),
+            IndexName::parse(INDEX).expect("a good name"),
+        )
     };
     let mut state = ClusterState::default();
     state.indices.insert(index.uuid, Arc::new(index));

@@ -5,9 +5,7 @@ pub mod entries;
 use std::sync::Arc;
 
 use gleaner_model::template::LegacyTemplate;
-use gleaner_model::{
-    ClusterState, DataStream, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping,
-};
+use gleaner_model::{ClusterState, DataStream, IndexMeta, IndexName, IndexUuid, Mapping};
 use serde_json::Value;
 
 use crate::size::MAX_INDEX_BYTES;
@@ -120,16 +118,11 @@ async fn templates_and_data_streams_are_kept_and_go(coordinator: &dyn Coordinato
 
 fn index(mapping: Mapping) -> IndexMeta {
     IndexMeta {
-        uuid: IndexUuid([1; 16]),
-        name: IndexName::parse("large").expect("a good name"),
-        created_ms: 0,
-        settings: IndexSettings::default(),
         mapping: Arc::new(mapping),
-        aliases: std::collections::BTreeMap::new(),
-        primary_terms: Vec::new(),
-        copies: Vec::new(),
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            IndexUuid([1; 16]),
+            IndexName::parse("large").expect("a good name"),
+        )
     }
 }
 

@@ -181,8 +181,7 @@ impl Write for Count {
 #[cfg(test)]
 mod tests {
     use gleaner_model::{
-        DataStream, IndexName, IndexSettings, IndexUuid, LifecyclePolicy, Lifecycles, Mapping,
-        NodeId,
+        DataStream, IndexName, IndexUuid, LifecyclePolicy, Lifecycles, Mapping, NodeId,
     };
     use serde_json::Value;
 
@@ -193,16 +192,11 @@ mod tests {
         let text = Value::from("m".repeat(bytes));
         mapping.declared.insert("_meta".to_owned(), text);
         Arc::new(IndexMeta {
-            uuid: IndexUuid([number; 16]),
-            name: IndexName::parse(&format!("index-{number}")).expect("a good name"),
-            created_ms: 0,
-            settings: IndexSettings::default(),
             mapping: Arc::new(mapping),
-            aliases: std::collections::BTreeMap::new(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(
+                IndexUuid([number; 16]),
+                IndexName::parse(&format!("index-{number}")).expect("a good name"),
+            )
         })
     }
 

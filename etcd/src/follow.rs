@@ -195,11 +195,10 @@ async fn follow_once(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use anyhow::Result;
     use gleaner_coordinator::Coordinator;
-    use gleaner_model::{IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping};
+    use gleaner_model::{IndexMeta, IndexName, IndexUuid};
     use gleaner_proto::Connect;
     use gleaner_testkit::etcd::{Etcd, NO_ETCD, is_installed};
     use gleaner_testkit::skipped;
@@ -208,18 +207,10 @@ mod tests {
     use crate::EtcdCoordinator;
 
     fn with_index(state: &ClusterState, number: u8) -> ClusterState {
-        let index = IndexMeta {
-            uuid: IndexUuid([number; 16]),
-            name: IndexName::parse(&format!("index-{number}")).expect("a good name"),
-            created_ms: 0,
-            settings: IndexSettings::default(),
-            mapping: Arc::new(Mapping::default()),
-            aliases: BTreeMap::new(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
-        };
+        let index = IndexMeta::new(
+            IndexUuid([number; 16]),
+            IndexName::parse(&format!("index-{number}")).expect("a good name"),
+        );
         let mut next = state.clone();
         next.indices.insert(index.uuid, Arc::new(index));
         next

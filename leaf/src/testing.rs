@@ -3,7 +3,7 @@
 pub(crate) mod holder;
 pub(crate) mod store;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,16 +42,12 @@ pub(crate) fn index(n: u8) -> IndexMeta {
         ..IndexSettings::default()
     };
     IndexMeta {
-        uuid: IndexUuid([n; 16]),
-        name: IndexName::parse(&format!("index-{n}")).expect("a good name"),
-        created_ms: 0,
         settings,
-        mapping: Arc::new(Mapping::default()),
-        aliases: BTreeMap::new(),
         primary_terms: vec![PrimaryTerm::default()],
-        copies: Vec::new(),
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            IndexUuid([n; 16]),
+            IndexName::parse(&format!("index-{n}")).expect("a good name"),
+        )
     }
 }
 

@@ -47,20 +47,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{IndexMeta, IndexSettings, Mapping, ShardKey, ShardNumber};
+    use crate::{IndexMeta, ShardKey, ShardNumber};
 
     fn state(indices: &[(u128, &str)]) -> ClusterState {
-        let meta = |uuid: u128, name: &str| IndexMeta {
-            uuid: IndexUuid(uuid.to_be_bytes()),
-            name: IndexName::parse(name).expect("a name"),
-            created_ms: 0,
-            settings: IndexSettings::default(),
-            mapping: Arc::new(Mapping::default()),
-            aliases: std::collections::BTreeMap::new(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+        let meta = |uuid: u128, name: &str| {
+            IndexMeta::new(
+                IndexUuid(uuid.to_be_bytes()),
+                IndexName::parse(name).expect("a name"),
+            )
         };
         let indices = indices.iter().map(|(uuid, name)| meta(*uuid, name));
         ClusterState {

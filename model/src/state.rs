@@ -62,6 +62,22 @@ pub struct IndexMeta {
 }
 
 impl IndexMeta {
+    /// Returns an open index with the default settings, an empty mapping and no alias, whose copies have no place yet.
+    pub fn new(uuid: IndexUuid, name: IndexName) -> Self {
+        Self {
+            uuid,
+            name,
+            created_ms: 0,
+            settings: IndexSettings::default(),
+            mapping: Arc::default(),
+            aliases: BTreeMap::new(),
+            primary_terms: Vec::new(),
+            copies: Vec::new(),
+            is_closed: false,
+            rolled_over_ms: None,
+        }
+    }
+
     /// Returns the keys of all shards.
     pub fn shards(&self) -> impl Iterator<Item = ShardKey> + use<> {
         let index = self.uuid;
@@ -235,18 +251,7 @@ mod tests {
         state.delete_index(&uuid(0));
         assert!(state.deleted.is_empty(), "it was never there");
         for n in 0..=MAX_DELETED {
-            let index = IndexMeta {
-                uuid: uuid(n),
-                name: IndexName::parse("books").expect("a good name"),
-                created_ms: 0,
-                settings: IndexSettings::default(),
-                mapping: Arc::default(),
-                aliases: BTreeMap::new(),
-                primary_terms: Vec::new(),
-                copies: Vec::new(),
-                is_closed: false,
-                rolled_over_ms: None,
-            };
+            let index = IndexMeta::new(uuid(n), IndexName::parse("books").expect("a good name"));
             state.indices.insert(index.uuid, Arc::new(index));
             state.delete_index(&uuid(n));
         }

@@ -145,16 +145,12 @@ impl Admin {
         // Its primaries are opened for the first time: see `leaf`.
         let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
         let mut index = IndexMeta {
-            uuid,
-            name: name.clone(),
             created_ms: self.cluster.now_ms(),
             settings,
             mapping: Arc::new(mapping),
             aliases,
             primary_terms: terms,
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(uuid, name.clone())
         };
         index.copies = placing::copies(state, &index)?;
         Ok(index)

@@ -2,7 +2,6 @@
 
 mod leaf;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,16 +45,13 @@ pub(crate) fn index(n: u8, mapping: &Value) -> IndexMeta {
     };
     let mapping = parse_mapping(mapping, None, &MappingRules::from(&settings));
     IndexMeta {
-        uuid: uuid(n),
-        name: IndexName::parse(&format!("index-{n}")).expect("a good name"),
-        created_ms: 0,
         mapping: Arc::new(mapping.expect("a good mapping")),
         primary_terms: vec![PrimaryTerm(1); 2],
-        copies: Vec::new(),
         settings,
-        aliases: BTreeMap::new(),
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            uuid(n),
+            IndexName::parse(&format!("index-{n}")).expect("a good name"),
+        )
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a seed stands for: a layout, a network, a stream of faults.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,16 +183,11 @@ impl Schedule {
         let mapping = parse_mapping(&mapping, None, &MappingRules::from(&settings));
         let nodes = |copies: &Vec<usize>| copies.iter().map(|leaf| node_id(*leaf)).collect();
         IndexMeta {
-            uuid: uuid(),
-            name: IndexName::parse(INDEX).expect("a good name"),
-            created_ms: 0,
             mapping: Arc::new(mapping.expect("a good mapping")),
             primary_terms: vec![TERM; self.copies.len()],
             copies: self.copies.iter().map(nodes).collect(),
             settings,
-            aliases: BTreeMap::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(uuid(), IndexName::parse(INDEX).expect("a good name"))
         }
     }
 }

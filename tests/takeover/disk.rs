@@ -2,7 +2,6 @@
 //! `strace`.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +15,9 @@ const SYNCS: &str = "fdatasync,fsync";
 
 /// What the log writes with.
 const WRITES: &str = "pwrite64,fallocate";
+
+/// What the threads are called that write the log, and make it durable.
+const LOG_THREADS: &str = "log-commit-";
 
 /// What is the matter with a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +47,8 @@ impl Sickness {
 /// A disk that is sick until this is healed or dropped.
 pub(crate) struct SickDisk(Child);
 
-/// Returns whether disks cannot be made sick here, which is told then.
-pub(crate) fn are_disks_sound(test: &str) -> Result<bool> {
+/// Returns whether no process can be traced here; then the test is reported as skipped.
+pub(crate) fn is_without_strace(test: &str) -> Result<bool> {
     let mut tried = Command::new("strace");
     tried.args(["-qq", "-o", "/dev/null", "-e", "trace=fsync", "true"]);
     let is_possible = tried.status().is_ok_and(|status| status.success());
@@ -102,19 +104,26 @@ impl Drop for SickDisk {
     }
 }
 
-/// Returns whether all threads of a process are traced: each is attached to by itself.
+/// Returns whether the threads of a process are traced that write its log. Others may be missed: `strace` attaches to those
+/// that it finds as it begins, and to those that they start.
 fn is_traced(pid: u32) -> Result<bool> {
+    let mut num_threads = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let status: PathBuf = thread?.path().join("status");
+        let thread = thread?.path();
+        let read = |name: &str| fs::read_to_string(thread.join(name));
         // A thread may end while it is looked at.
-        let Ok(status) = fs::read_to_string(status) else {
+        let (Ok(name), Ok(status)) = (read("comm"), read("status")) else {
             continue;
         };
+        if !name.starts_with(LOG_THREADS) {
+            continue;
+        }
+        num_threads += 1;
         let mut lines = status.lines();
         let tracer = lines.find_map(|line| line.strip_prefix("TracerPid:"));
         if tracer.is_none_or(|tracer| tracer.trim() == "0") {
             return Ok(false);
         }
     }
-    Ok(true)
+    Ok(num_threads > 0)
 }

@@ -108,19 +108,14 @@ mod tests {
         let mut state = ClusterState::default();
         for name in names {
             let index = IndexMeta {
-                uuid: IndexUuid([*name; 16]),
-                name: IndexName::parse(&format!("books-{name}")).expect("a good name"),
-                created_ms: 0,
                 settings: IndexSettings {
                     number_of_shards: 2,
                     ..IndexSettings::default()
                 },
-                mapping: Arc::default(),
-                aliases: Default::default(),
-                primary_terms: Vec::new(),
-                copies: Vec::new(),
-                is_closed: false,
-                rolled_over_ms: None,
+                ..IndexMeta::new(
+                    IndexUuid([*name; 16]),
+                    IndexName::parse(&format!("books-{name}")).expect("a good name"),
+                )
             };
             state.indices.insert(index.uuid, Arc::new(index));
         }

@@ -10,6 +10,7 @@ mod health;
 mod indices;
 mod nodes;
 mod recovery;
+mod row;
 mod segments;
 mod shards;
 pub(crate) mod tasks;

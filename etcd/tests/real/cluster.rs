@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gleaner_coordinator::Coordinator;
 use gleaner_etcd::{EtcdCoordinator, IfAbsent, Keys};
-use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping};
+use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid};
 use gleaner_proto::etcd::Client;
 
 /// Longest time that anything here may take.
@@ -39,18 +39,10 @@ pub(crate) fn renamed(state: &ClusterState, name: &str) -> ClusterState {
 
 /// The state with one index more.
 pub(crate) fn with_index(state: &ClusterState, number: u8) -> ClusterState {
-    let index = IndexMeta {
-        uuid: IndexUuid([number; 16]),
-        name: IndexName::parse(&format!("index-{number}")).expect("a good name"),
-        created_ms: 0,
-        settings: IndexSettings::default(),
-        mapping: Arc::new(Mapping::default()),
-        aliases: std::collections::BTreeMap::new(),
-        primary_terms: Vec::new(),
-        copies: Vec::new(),
-        is_closed: false,
-        rolled_over_ms: None,
-    };
+    let index = IndexMeta::new(
+        IndexUuid([number; 16]),
+        IndexName::parse(&format!("index-{number}")).expect("a good name"),
+    );
     let mut next = state.clone();
     next.indices.insert(index.uuid, Arc::new(index));
     next

@@ -16,16 +16,9 @@ fn cluster() -> ClusterState {
             ..Alias::default()
         };
         let meta = IndexMeta {
-            uuid,
-            name: IndexName::parse(name).unwrap(),
-            created_ms: 0,
             settings: gleaner_model::IndexSettings::default(),
-            mapping: Arc::default(),
             aliases: [(IndexName::parse(alias).unwrap(), write)].into(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(uuid, IndexName::parse(name).unwrap())
         };
         (uuid, Arc::new(meta))
     };

@@ -1,6 +1,6 @@
 //! Expressions against a small cluster.
 
-use gleaner_model::{IndexSettings, IndexUuid, Mapping};
+use gleaner_model::{IndexSettings, IndexUuid};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -10,22 +10,16 @@ fn index(number: u8, name: &str, aliases: &[(&str, Alias)]) -> (IndexUuid, Arc<I
     let uuid = IndexUuid([number; 16]);
     let named = |name: &str| IndexName::parse(name).unwrap();
     let meta = IndexMeta {
-        uuid,
-        name: named(name),
-        created_ms: 0,
         settings: IndexSettings {
             hidden: name.starts_with('.'),
             ..IndexSettings::default()
         },
-        mapping: Arc::new(Mapping::default()),
         aliases: aliases
             .iter()
             .map(|(name, alias)| (named(name), alias.clone()))
             .collect(),
-        primary_terms: Vec::new(),
-        copies: Vec::new(),
         is_closed: name.starts_with("closed"),
-        rolled_over_ms: None,
+        ..IndexMeta::new(uuid, named(name))
     };
     (uuid, Arc::new(meta))
 }

@@ -128,16 +128,11 @@ pub(super) fn moment() -> &'static Moment {
     static MOMENT: OnceLock<Moment> = OnceLock::new();
     MOMENT.get_or_init(|| {
         let index = IndexMeta {
-            uuid: IndexUuid([7; 16]),
-            name: IndexName::parse("books").expect("a good name"),
-            created_ms: 0,
             settings: Default::default(),
-            mapping: Arc::default(),
-            aliases: Default::default(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(
+                IndexUuid([7; 16]),
+                IndexName::parse("books").expect("a good name"),
+            )
         };
         let mut state = ClusterState::default();
         state.indices.insert(index.uuid, Arc::new(index));

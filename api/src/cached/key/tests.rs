@@ -8,16 +8,11 @@ use crate::route::ParameterEffect;
 
 pub(in crate::cached) fn moment() -> Moment {
     let index = IndexMeta {
-        uuid: IndexUuid([7; 16]),
-        name: IndexName::parse("books").expect("a good name"),
-        created_ms: 0,
         settings: Default::default(),
-        mapping: Arc::default(),
-        aliases: Default::default(),
-        primary_terms: Vec::new(),
-        copies: Vec::new(),
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            IndexUuid([7; 16]),
+            IndexName::parse("books").expect("a good name"),
+        )
     };
     let mut state = ClusterState::default();
     state.indices.insert(index.uuid, Arc::new(index));

@@ -2,7 +2,6 @@
 
 pub(super) mod columns;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use gleaner_model::IndexMeta;
@@ -12,6 +11,7 @@ use gleaner_root::read::LocatedShard;
 
 use self::columns::{COLUMNS, OF_PRIMARIES};
 use super::figures::{figures, of_answers};
+use super::row::{Places, Row};
 use super::size;
 use crate::cached::Counts;
 use crate::parameters::Parameters;
@@ -75,38 +75,17 @@ struct Copies<'a> {
     counts: &'a Counts,
 }
 
-/// A row by the names of its columns.
-struct Row {
-    cells: Vec<Cell>,
-}
+/// Where the columns stand.
+static PLACES: LazyLock<Places> = LazyLock::new(|| Places::of(&COLUMNS));
 
-impl Row {
-    fn new() -> Self {
-        Self {
-            cells: vec![Cell::default(); COLUMNS.len()],
-        }
-    }
-
-    fn put(&mut self, name: &str, cell: impl Into<Cell>) {
-        let at = AT.get(name).copied();
-        self.cells[at.expect("the names are those of columns")] = cell.into();
-    }
-
-    /// Puts what was counted under the names of all copies, or under those of primaries.
-    fn count(&mut self, prefix: &str, copies: &[&LocatedShard], parameters: &Parameters) {
-        let sum =
-            |of: fn(&ShardState) -> u64| -> u64 { copies.iter().map(|copy| of(&copy.state)).sum() };
-        for (name, cell) in figures(&sum, parameters) {
-            self.put(&format!("{prefix}{name}"), cell);
-        }
+/// Puts what was counted under the names of all copies, or under those of primaries.
+fn count(row: &mut Row, prefix: &str, copies: &[&LocatedShard], parameters: &Parameters) {
+    let sum =
+        |of: fn(&ShardState) -> u64| -> u64 { copies.iter().map(|copy| of(&copy.state)).sum() };
+    for (name, cell) in figures(&sum, parameters) {
+        row.put(&format!("{prefix}{name}"), cell);
     }
 }
-
-/// Where the columns stand, by their names.
-static AT: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
-    let columns = COLUMNS.iter().enumerate();
-    columns.map(|(at, column)| (column.name, at)).collect()
-});
 
 fn row(
     index: &IndexMeta,
@@ -119,7 +98,7 @@ fn row(
     }: Copies<'_>,
     parameters: &Parameters,
 ) -> Vec<Cell> {
-    let mut row = Row::new();
+    let mut row = Row::beginning(&PLACES, Vec::new());
     let status = if index.is_closed { "close" } else { "open" };
     row.put("health", health.as_str());
     row.put("status", status);
@@ -132,7 +111,7 @@ fn row(
     row.put("creation.date.string", date_text(index.created_ms));
     // A closed index is not asked what it holds.
     if index.is_closed {
-        return row.cells;
+        return row.into_cells();
     }
     let is_own = |copy: &&LocatedShard| copy.index.uuid == index.uuid;
     // Documents are counted once, work wherever it was done, unless one copy alone is asked for.
@@ -151,8 +130,8 @@ fn row(
     row.put("store.size", whole_size.clone());
     row.put("pri.store.size", own_size);
     row.put("dataset.size", whole_size);
-    row.count("", &all, parameters);
-    row.count(OF_PRIMARIES, &once, parameters);
+    count(&mut row, "", &all, parameters);
+    count(&mut row, OF_PRIMARIES, &once, parameters);
     // An answer is of no copy: all of them have it, and the primaries too.
     let answers = kept_answers(&once.iter().map(|copy| &copy.state), counts);
     for prefix in ["", OF_PRIMARIES] {
@@ -160,12 +139,11 @@ fn row(
             row.put(&format!("{prefix}{name}"), cell);
         }
     }
-    row.cells
+    row.into_cells()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use gleaner_model::{IndexName, IndexUuid, NodeId, ShardKey, ShardNumber};
@@ -176,16 +154,11 @@ mod tests {
 
     fn index() -> Arc<IndexMeta> {
         Arc::new(IndexMeta {
-            uuid: IndexUuid([1; 16]),
-            name: IndexName::parse("books").expect("a good name"),
-            created_ms: 0,
             settings: gleaner_model::IndexSettings::default(),
-            mapping: Arc::default(),
-            aliases: BTreeMap::new(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(
+                IndexUuid([1; 16]),
+                IndexName::parse("books").expect("a good name"),
+            )
         })
     }
 

@@ -1,14 +1,15 @@
 //! `_cat/nodes` and `_cat/master`.
 
-use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use gleaner_model::NodeId;
 use gleaner_model::node_stats::{NodeStats, percent};
 use gleaner_proto::read::ShardState;
-use gleaner_root::read::LocatedShard;
+use gleaner_root::read::{LocatedShard, ShardStates};
 
 use super::figures::{figures, of_answers};
 use super::indices::columns::{OF_COPIES, of_all};
+use super::row::{Places, Row};
 use super::{size, time};
 use crate::parameters::Parameters;
 use crate::request::Request;
@@ -106,6 +107,9 @@ const fn columns() -> [Column; NUM_COLUMNS] {
     columns
 }
 
+/// Where they stand.
+static PLACES: LazyLock<Places> = LazyLock::new(|| Places::of(&NODES));
+
 const MASTER: &[Column] = &[
     Column::text("id", "", "node id"),
     Column::text("host", "h", "host name"),
@@ -135,13 +139,18 @@ pub(super) fn split(address: &str) -> (&str, &str) {
     address.rsplit_once(':').unwrap_or((address, ""))
 }
 
+/// Asks the leaves what their copies have counted, where columns are chosen: by default none of those is shown.
+async fn copies_where_asked(request: &Request) -> ShardStates {
+    match request.parameters.get("h") {
+        Some(_) => request.root().reader().shard_states().await,
+        None => ShardStates::default(),
+    }
+}
+
 /// Each leaf tells its own figures; those of one that does not are unknown.
 pub(super) async fn nodes(request: Request) -> Answer {
     let is_full = request.parameters.is_set("full_id").unwrap_or(false);
-    let (states, reports) = tokio::join!(
-        request.root().reader().shard_states(),
-        Reports::gather(&request)
-    );
+    let (states, reports) = tokio::join!(copies_where_asked(&request), Reports::gather(&request));
     let members = members_except(&request, &reports.gone());
     let master = members.iter().position(Member::is_eligible);
     let rows = members.iter().enumerate().map(|(at, member)| {
@@ -172,8 +181,7 @@ pub(super) async fn nodes(request: Request) -> Answer {
             if Some(at) == master { "*" } else { "-" }.into(),
             member.name.as_str().into(),
         ]);
-        row.extend(counted(&request, &states.copies, member));
-        row
+        counted(&request, &states.copies, member, row)
     });
     Ok(Reply::table(Table {
         columns: &NODES,
@@ -181,8 +189,13 @@ pub(super) async fn nodes(request: Request) -> Answer {
     }))
 }
 
-/// Returns what the copies of a node have counted, in the order of the columns.
-fn counted(request: &Request, copies: &[LocatedShard], member: &Member) -> Vec<Cell> {
+/// Returns the row of a node, behind whose own cells stands what its copies have counted.
+fn counted(
+    request: &Request,
+    copies: &[LocatedShard],
+    member: &Member,
+    own_cells: Vec<Cell>,
+) -> Vec<Cell> {
     let own = copies
         .iter()
         .filter(|copy| *copy.node.0 == *member.id)
@@ -191,14 +204,10 @@ fn counted(request: &Request, copies: &[LocatedShard], member: &Member) -> Vec<C
     let sum = |of: fn(&ShardState) -> u64| -> u64 { own.iter().map(|state| of(state)).sum() };
     let parameters = &request.parameters;
     let answers = kept_answers(&own.iter().copied(), &request.app.counts);
-    let cells = figures(&sum, parameters).into_iter();
-    let cells = cells.chain(of_answers(answers, parameters));
-    let cells: HashMap<&str, Cell> = cells.collect();
-    let cell = |column: &Column| cells.get(of_all(*column).name).cloned();
-    OF_COPIES
-        .iter()
-        .map(|column| cell(column).unwrap_or_default())
-        .collect()
+    let mut row = Row::beginning(&PLACES, own_cells);
+    row.put_known(figures(&sum, parameters));
+    row.put_known(of_answers(answers, parameters));
+    row.into_cells()
 }
 
 /// What a node tells, as cells in the order of the columns.

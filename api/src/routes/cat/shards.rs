@@ -2,12 +2,15 @@
 
 mod columns;
 
+use std::sync::LazyLock;
+
 use gleaner_model::{IndexMeta, NodeId, ShardNumber};
 use gleaner_proto::read::ShardState;
 use gleaner_root::read::LocatedShard;
 
 use self::columns::COLUMNS;
 use super::figures::figures;
+use super::row::{Places, Row};
 use super::{host_of, size};
 use crate::parameters::Parameters;
 use crate::request::Request;
@@ -63,29 +66,22 @@ fn add(
     }
 }
 
-/// A row by the names of its columns.
-struct Row(Vec<Cell>);
+/// Where the columns stand.
+static PLACES: LazyLock<Places> = LazyLock::new(|| Places::of(COLUMNS));
 
-impl Row {
-    /// Returns the row of a copy of a shard of `index`, nothing else told.
-    fn of(index: &str, number: u32, role: &'static str, state: &'static str) -> Self {
-        let mut row = Self(vec![Cell::default(); COLUMNS.len()]);
-        row.put("index", index);
-        row.put("shard", u64::from(number));
-        row.put("prirep", role);
-        row.put("state", state);
-        row
-    }
-
-    fn put(&mut self, name: &str, cell: impl Into<Cell>) {
-        let at = COLUMNS.iter().position(|column| column.name == name);
-        self.0[at.expect("the names are those of columns")] = cell.into();
-    }
+/// Returns the row of a copy of a shard of `index`, nothing else told.
+fn beginning(index: &str, number: u32, role: &'static str, state: &'static str) -> Row {
+    let mut row = Row::beginning(&PLACES, Vec::new());
+    row.put("index", index);
+    row.put("shard", u64::from(number));
+    row.put("prirep", role);
+    row.put("state", state);
+    row
 }
 
 /// Returns the row of a copy that is not there: `node` was to hold it, or no leaf is yet.
 fn unassigned(index: &str, number: u32, role: &'static str, node: Option<&NodeId>) -> Vec<Cell> {
-    let mut row = Row::of(index, number, role, "UNASSIGNED");
+    let mut row = beginning(index, number, role, "UNASSIGNED");
     match node {
         Some(node) => {
             row.put("unassigned.reason", "NODE_LEFT");
@@ -93,14 +89,14 @@ fn unassigned(index: &str, number: u32, role: &'static str, node: Option<&NodeId
         }
         None => row.put("unassigned.reason", "INDEX_CREATED"),
     }
-    row.0
+    row.into_cells()
 }
 
 fn row(request: &Request, copy: &LocatedShard) -> Vec<Cell> {
     let state = &copy.state;
     let role = if state.is_primary { "p" } else { "r" };
     let index = copy.index.name.as_str();
-    let mut row = Row::of(index, state.shard.shard.0, role, state_name(state));
+    let mut row = beginning(index, state.shard.shard.0, role, state_name(state));
     row.put("docs", state.num_documents);
     row.put("store", size(state.store_bytes, &request.parameters));
     row.put("dataset", size(state.store_bytes, &request.parameters));
@@ -114,16 +110,12 @@ fn row(request: &Request, copy: &LocatedShard) -> Vec<Cell> {
         row.put("recoverysource.type", source);
     }
     count(&mut row, state, &request.parameters);
-    row.0
+    row.into_cells()
 }
 
 /// Puts what a copy has counted, where there is a column for it.
 fn count(row: &mut Row, state: &ShardState, parameters: &Parameters) {
-    for (name, cell) in figures(&|of| of(state), parameters) {
-        if COLUMNS.iter().any(|column| column.name == name) {
-            row.put(name, cell);
-        }
-    }
+    row.put_known(figures(&|of| of(state), parameters));
     let last = state.max_seq_no.map(|seq_no| seq_no.0);
     for name in [
         "seq_no.max",

@@ -125,10 +125,9 @@ fn of_shard(index: &IndexMeta, number: u32, wanted: u64, states: &ShardStates) -
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use gleaner_model::{IndexName, IndexSettings, IndexUuid, Mapping, ShardKey, ShardNumber};
+    use gleaner_model::{IndexName, IndexSettings, IndexUuid, ShardKey, ShardNumber};
     use gleaner_proto::read::{ShardPhase, ShardState};
     use gleaner_root::read::LocatedShard;
 
@@ -146,16 +145,12 @@ mod tests {
             ..IndexSettings::default()
         };
         IndexMeta {
-            uuid: IndexUuid([1; 16]),
-            name: IndexName::parse("books").expect("a good name"),
-            created_ms: 0,
             settings,
-            mapping: Arc::new(Mapping::default()),
-            aliases: BTreeMap::new(),
-            primary_terms: Vec::new(),
             copies: vec![vec![node("a"), node("b")], vec![node("b"), node("a")]],
-            is_closed: false,
-            rolled_over_ms: None,
+            ..IndexMeta::new(
+                IndexUuid([1; 16]),
+                IndexName::parse("books").expect("a good name"),
+            )
         }
     }
 

@@ -1,6 +1,5 @@
 //! Searches that hang on a leaf which never answers: listed, cancelled, given up by their client.
 
-use std::collections::BTreeMap;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,16 +35,13 @@ async fn root() -> Arc<Root> {
         client: Arc::new(GrpcLeaf::new(peer)),
     };
     let index = IndexMeta {
-        uuid: IndexUuid([1; 16]),
-        name: IndexName::parse("books").expect("a good name"),
-        created_ms: 0,
         settings: Default::default(),
         mapping: Default::default(),
-        aliases: BTreeMap::new(),
         primary_terms: vec![PrimaryTerm(1)],
-        copies: Vec::new(),
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            IndexUuid([1; 16]),
+            IndexName::parse("books").expect("a good name"),
+        )
     };
     let state = ClusterState {
         indices: [(index.uuid, Arc::new(index))].into(),

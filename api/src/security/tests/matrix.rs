@@ -47,16 +47,12 @@ fn cluster() -> ClusterState {
     for (number, name) in [(1, "mine-1"), (2, "other-1")] {
         let uuid = gleaner_model::IndexUuid([number; 16]);
         let index = gleaner_model::IndexMeta {
-            uuid,
-            name: gleaner_model::IndexName::parse(name).expect("a name"),
-            created_ms: 0,
             settings: gleaner_model::IndexSettings::default(),
             mapping: std::sync::Arc::default(),
-            aliases: std::collections::BTreeMap::new(),
-            primary_terms: Vec::new(),
-            copies: Vec::new(),
-            is_closed: false,
-            rolled_over_ms: None,
+            ..gleaner_model::IndexMeta::new(
+                uuid,
+                gleaner_model::IndexName::parse(name).expect("a name"),
+            )
         };
         state.indices.insert(uuid, std::sync::Arc::new(index));
     }

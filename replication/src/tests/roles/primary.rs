@@ -247,7 +247,7 @@ fn a_primary_whose_disk_is_stuck_resigns_to_a_member_that_follows() {
     assert_eq!(asked, [Change::Resign { to }]);
     assert!(!copy.may_order() && !copy.may_read(at(4_001)));
 
-    // Nobody follows: whoever led would not have more.
+    // No copy follows that could lead.
     let mut copy = start();
     assert_eq!(changes(copy.handle(at(4_001), Event::Tick)), []);
     assert!(copy.may_order());

@@ -1,6 +1,5 @@
 //! What is said of copies that are nowhere, or have failed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::{IndexName, IndexSettings, IndexUuid, ShardKey};
@@ -74,16 +73,12 @@ fn books() -> IndexMeta {
         ..IndexSettings::default()
     };
     IndexMeta {
-        uuid: IndexUuid([1; 16]),
-        name: IndexName::parse("books").expect("a good name"),
-        created_ms: 0,
         settings,
-        mapping: Arc::default(),
-        aliases: BTreeMap::new(),
-        primary_terms: Vec::new(),
         copies: vec![vec![node("a"), node("b")]],
-        is_closed: false,
-        rolled_over_ms: None,
+        ..IndexMeta::new(
+            IndexUuid([1; 16]),
+            IndexName::parse("books").expect("a good name"),
+        )
     }
 }
 

@@ -34,17 +34,14 @@ pub(super) fn scripted(
         // A path without a name is `_value`, those of a list are numbered.
         Some(Value::String(path)) => vec![("_value".to_owned(), bucket_path(path)?)],
         Some(Value::Array(items)) => {
-            let path = |(at, path): (usize, &Value)| {
-                let text = path
+            let mut paths = Vec::with_capacity(items.len());
+            for (number, item) in items.iter().enumerate() {
+                let path = item
                     .as_str()
-                    .ok_or_else(|| reader.wrong("buckets_path", "a list of paths", path))?;
-                Ok((format!("_value{at}"), bucket_path(text)?))
-            };
-            items
-                .iter()
-                .enumerate()
-                .map(path)
-                .collect::<Result<Vec<_>, QueryError>>()?
+                    .ok_or_else(|| reader.wrong("buckets_path", "a list of paths", item))?;
+                paths.push((format!("_value{number}"), bucket_path(path)?));
+            }
+            paths
         }
         _ => {
             return Err(QueryError::parsing(format!(
