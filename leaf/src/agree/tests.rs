@@ -346,6 +346,16 @@ async fn a_leaf_that_stops_hands_its_shards_over_and_comes_back_as_follower() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_says_that_it_leads_as_long_as_its_entry_says_so() {
+    let cluster = Cluster::start().await;
+    cluster.write("a", vec![put("1", "{}")]).await;
+    assert!(cluster.leaf("a").states().await[0].is_primary);
+    cluster.change(&Change::HandOver { to: copy("b") }).await;
+    // It may not have heard of that yet.
+    assert!(!cluster.leaf("a").states().await[0].is_primary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_whose_folder_is_lost_does_not_count_as_in_sync_and_is_made_again() {
     let mut cluster = Cluster::start().await;
     cluster.write("a", vec![put("1", "{}")]).await;

@@ -28,12 +28,20 @@ impl Leaf {
 
     /// Returns the state of one copy, unless it is not here or is being removed.
     async fn state(&self, key: ShardKey) -> Option<ShardState> {
+        let is_primary = || {
+            let state = self.node.coordinator.state();
+            self.node.role(&state, key) == Some(Role::Primary)
+        };
         loop {
             let (phase, reason) = match self.copies.get(key)? {
                 CopyState::Open(copy) => {
                     let state = state_of(&copy).await;
                     if self.copies.is_open(&copy) {
-                        return Some(state);
+                        // A copy whose log hangs gives its role up later than the entry does.
+                        return Some(ShardState {
+                            is_primary: state.is_primary && is_primary(),
+                            ..state
+                        });
                     }
                     // It was closed meanwhile: by now its state says what became of it.
                     continue;
@@ -42,9 +50,7 @@ impl Leaf {
                 CopyState::Failed(reason) => (ShardPhase::Failed, reason.to_string()),
                 CopyState::Closing => return None,
             };
-            let state = self.node.coordinator.state();
-            let is_primary = self.node.role(&state, key) == Some(Role::Primary);
-            return Some(closed_state(key, is_primary, phase, reason));
+            return Some(closed_state(key, is_primary(), phase, reason));
         }
     }
 
