@@ -48,6 +48,8 @@ struct Run {
     num_hits: AtomicU64,
     /// Requests that had no whole answer, while a process stood still.
     num_failed: AtomicU64,
+    /// Of those, answers that said that they may be old, and were.
+    num_flagged_old: AtomicU64,
     num_faults: AtomicU64,
     is_over: AtomicBool,
 }
@@ -103,6 +105,7 @@ async fn no_answer_that_fronts_keep_is_from_before_what_was_acknowledged() -> Re
         num_reads: AtomicU64::new(0),
         num_hits: AtomicU64::new(0),
         num_failed: AtomicU64::new(0),
+        num_flagged_old: AtomicU64::new(0),
         num_faults: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
     });
@@ -142,6 +145,7 @@ async fn no_answer_that_fronts_keep_is_from_before_what_was_acknowledged() -> Re
         "hits": read(&run.num_hits),
         "reads": read(&run.num_reads),
         "failed": read(&run.num_failed),
+        "flagged_old": read(&run.num_flagged_old),
         "shown": read(&run.num_shown),
         "faults": read(&run.num_faults),
         "stale": 0,

@@ -38,19 +38,27 @@ fn question(random: &mut StdRng, writer: usize) -> (Request, &'static str) {
     }
 }
 
-/// Is it the whole answer, and the newest as far as it says? While a leaf stands still a search may have a part of it
-/// alone, or be of a copy that does not know whether it has all, and says so.
-fn is_whole(response: &Response, body: &Value) -> bool {
-    let is_whole_part = |part: &Value| {
-        let shards = &part["_shards"];
-        let is_stale = shards["stale"].as_u64().is_some_and(|stale| stale > 0);
-        shards["failed"] == 0 && !is_stale && part["timed_out"] != true
-    };
-    let is_every_part_whole = match body["responses"].as_array() {
-        Some(parts) => parts.iter().all(is_whole_part),
-        None => is_whole_part(body),
-    };
-    response.status == 200 && is_every_part_whole
+/// What an answer says of itself. While a leaf stands still a search may have a part of it alone, or be of a copy that does
+/// not know whether it has all.
+struct Told {
+    is_whole: bool,
+    /// Of a copy that may be old.
+    is_flagged: bool,
+}
+
+impl Told {
+    fn of(response: &Response, body: &Value) -> Self {
+        let parts = match body["responses"].as_array() {
+            Some(parts) => parts.as_slice(),
+            None => std::slice::from_ref(body),
+        };
+        let is_whole = |part: &Value| part["_shards"]["failed"] == 0 && part["timed_out"] != true;
+        let num_stale = |part: &Value| part["_shards"]["stale"].as_u64();
+        Self {
+            is_whole: response.status == 200 && parts.iter().all(is_whole),
+            is_flagged: parts.iter().filter_map(num_stale).any(|num| num > 0),
+        }
+    }
 }
 
 /// Asks until the run is over.
@@ -67,12 +75,16 @@ pub(crate) async fn read(run: Arc<Run>, reader: usize, mut random: StdRng) -> Re
         };
         let is_hit = response.header("x-cache") == Some("hit");
         let body: Value = serde_json::from_slice(&response.body).context("an answer is JSON")?;
-        if !is_whole(&response, &body) {
+        let told = Told::of(&response, &body);
+        let shown = body.pointer(place).and_then(Value::as_u64).unwrap_or(0);
+        if !told.is_whole || told.is_flagged {
             ensure!(!is_hit, "what is not whole was kept: {body}");
+            let is_old = told.is_whole && shown < least;
+            run.num_flagged_old
+                .fetch_add(u64::from(is_old), Ordering::Relaxed);
             run.num_failed.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        let shown = body.pointer(place).and_then(Value::as_u64).unwrap_or(0);
         ensure!(
             shown >= least,
             "stale: writer {writer} had {least} acknowledged, front {front} answered {shown} (hit: {is_hit}): {} {body}",
