@@ -49,6 +49,16 @@ const NOTES: &[Note] = &[
                primary: acknowledged writes may be missing",
     },
     Note {
+        routes: &["explain", "rank_eval", "cat.count"],
+        text: "a `Warning` header says that a copy was read which serves without its primary: acknowledged writes may \
+               be missing",
+    },
+    Note {
+        routes: &["delete_by_query", "update_by_query", "reindex"],
+        text: "503, and nothing is written, where every copy of a shard that is read serves without its primary: \
+               acknowledged writes may be missing",
+    },
+    Note {
         routes: &["nodes.stats"],
         text: "each leaf reports its own `os`, `process`, `fs` and `jvm`, as does the root that answers. \
                `os` and `process` are left out of other roots, and of leaves that do not answer within 1 s. \
@@ -61,6 +71,11 @@ const NOTES: &[Note] = &[
                when it begins, with the bytes that go in, and its time when it has ended. A call that writes counts in \
                `bulk`, of one document or many, with the time of `indexing`. `scroll_*` counts points in time too. \
                `translog` is what the last durable commit lacks",
+    },
+    Note {
+        routes: &["cluster.stats"],
+        text: "with `{node}` what the nodes hold and use that it names as `/_nodes/{node}` does; `status` and \
+               `indices.mappings` are those of the cluster. A shard counts in `docs` at the leaf of its primary",
     },
     Note {
         routes: &["nodes.hot_threads"],
@@ -87,7 +102,8 @@ const NOTES: &[Note] = &[
     Note {
         routes: &["cat.allocation"],
         text: "`disk.indices` is what the copies take, `disk.indices.forecast` the same, the other `disk.*` is the \
-               file system of the data folder as the leaf tells it: `-`, in JSON `null`, where it does not within 1 s",
+               file system of the data folder as the leaf tells it: `-`, in JSON `null`, where it does not within 1 s. \
+               The last row, `UNASSIGNED`, counts the copies that no leaf holds, where there are any",
     },
 ];
 

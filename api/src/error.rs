@@ -34,6 +34,8 @@ struct Detail {
     /// What lies beneath, where it is not the error itself.
     root_causes: Vec<ApiError>,
     cause: Option<ApiError>,
+    /// What the request did before it failed, and should be told of.
+    warnings: Vec<String>,
 }
 
 impl ApiError {
@@ -151,6 +153,17 @@ impl ApiError {
     pub(crate) fn rooted_in(mut self, causes: Vec<ApiError>) -> Self {
         self.detail.root_causes = causes;
         self
+    }
+
+    /// Adds warnings, which the answer has as headers.
+    pub(crate) fn warned(mut self, texts: Vec<String>) -> Self {
+        self.detail.warnings.extend(texts);
+        self
+    }
+
+    /// Returns the warnings added so far.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.detail.warnings
     }
 
     /// Adds the fields of an index that exists.

@@ -131,7 +131,7 @@ impl Reply {
         })
     }
 
-    /// Returns the answer that reports `error`: whole, whatever parts of an answer were asked for.
+    /// Returns the answer that reports `error`, with its warnings: whole, whatever parts of an answer were asked for.
     pub(crate) fn error(error: &ApiError) -> Self {
         let body = error.to_body().to_string();
         let reply = Self::of(error.status, Content::Error(Bytes::from(body)));
@@ -142,6 +142,7 @@ impl Reply {
                 reply.with_header(header::WWW_AUTHENTICATE, challenge)
             })
             .retried_later(error.status == StatusCode::TOO_MANY_REQUESTS && !error.is_permanent())
+            .warning(error.warnings())
     }
 
     /// Says when to try again what was refused for want of room, if something was.

@@ -1,5 +1,6 @@
 //! A leaf that answers at once from memory, so that only the root's own work is left to measure.
 
+use gleaner_proto::read::WaitForRefreshCall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,11 +236,8 @@ impl LeafClient for CannedLeaf {
             .collect()
     }
 
-    async fn explain(
-        &self,
-        _: search::ExplainCall,
-    ) -> Result<Option<search::ExplainAnswer>, LeafFault> {
-        Ok(None)
+    async fn explain(&self, _: search::ExplainCall) -> Result<search::ExplainAnswer, LeafFault> {
+        Ok(search::ExplainAnswer::default())
     }
 
     async fn open_views(
@@ -277,12 +275,7 @@ impl LeafClient for CannedLeaf {
         Ok(Generation::default())
     }
 
-    async fn wait_for_refresh(
-        &self,
-        _: ShardKey,
-        _: SeqNo,
-        _: Duration,
-    ) -> Result<Generation, LeafFault> {
+    async fn wait_for_refresh(&self, _: WaitForRefreshCall) -> Result<Generation, LeafFault> {
         Ok(Generation::default())
     }
 

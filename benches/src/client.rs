@@ -12,6 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// One connection; requests go one after the other.
 pub struct Client {
     stream: BufReader<TcpStream>,
+    /// Headers that each request has beside those of its body, as lines.
+    headers: String,
     request: Vec<u8>,
     body: Vec<u8>,
 }
@@ -27,9 +29,16 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
             stream: BufReader::new(stream),
+            headers: String::new(),
             request: Vec::new(),
             body: Vec::new(),
         })
+    }
+
+    /// Returns it so that it sends one header more with each request.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push_str(&format!("{name}: {value}\r\n"));
+        self
     }
 
     /// Sends a request and returns status and body of the answer.
@@ -46,8 +55,9 @@ impl Client {
         write!(
             self.request,
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/{media}\r\n\
-             content-length: {}\r\n\r\n",
-            body.len()
+             content-length: {}\r\n{}\r\n",
+            body.len(),
+            self.headers
         )?;
         let stream = self.stream.get_mut();
         // One segment for small requests; large bodies are not copied.

@@ -1,16 +1,20 @@
-//! The page on the tier ahead: what a hit, a handshake, a miss and a refresh cost, beside nginx, hitch and Varnish.
+//! The page on the tier ahead: what a hit, a handshake, a miss and a refresh cost, beside nginx, hitch and Varnish; what
+//! one client and a shadow do to the others.
 //!
 //! All contenders send the same bytes over TLS 1.3 with one worker and the same certificate. The load is `h2load`'s, in
 //! turns; what is compared is the CPU time of the servers' processes a request. Read [`write_page`] first.
 
+mod abuse;
 mod cold;
 mod contenders;
 mod handshakes;
 mod hits;
 mod load;
 mod misses;
+mod paced;
 mod processes;
 mod refresh;
+mod shadow;
 mod site;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +25,15 @@ use crate::report::{Section, machine, tell};
 use site::Site;
 
 /// Names of the parts, in their order.
-pub const PARTS: [&str; 5] = ["hits", "handshakes", "misses", "cold", "refresh"];
+pub const PARTS: [&str; 7] = [
+    "hits",
+    "handshakes",
+    "misses",
+    "cold",
+    "refresh",
+    "abuse",
+    "shadow",
+];
 
 /// What is measured, and how thoroughly.
 #[derive(Debug, Clone)]
@@ -65,7 +77,9 @@ fn measure(part: &str, site: &Site) -> Result<Section> {
         "handshakes" => handshakes::measure(site),
         "misses" => misses::measure(site),
         "cold" => cold::measure(site),
-        _ => refresh::measure(site),
+        "refresh" => refresh::measure(site),
+        "abuse" => abuse::measure(site),
+        _ => shadow::measure(site),
     }
 }
 

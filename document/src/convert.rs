@@ -36,6 +36,13 @@ pub(super) enum Mismatch {
     Malformed(String),
     /// Longer than [`MAX_TERM_BYTES`].
     Immense,
+    /// Not the value that all documents have in the field.
+    OtherConstant {
+        /// The value in the mapping.
+        constant: String,
+        /// What stands in the document.
+        given: String,
+    },
 }
 
 impl Scalar<'_> {
@@ -48,6 +55,14 @@ impl Scalar<'_> {
             Self::F64(value) => format!("{value:?}").into(),
             Self::Written(_, text) => Cow::Borrowed(text),
             Self::Text(value) => Cow::Borrowed(value),
+        }
+    }
+
+    /// Returns the value as a constant: a fraction as JSON reads it, however it was written.
+    pub(super) fn constant_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Written(number, _) => format!("{number:?}").into(),
+            _ => self.text(),
         }
     }
 }
@@ -167,16 +182,12 @@ impl Leaf {
             return Ok(None);
         };
         let text = owned_text(scalar);
-        // The mapping has a fraction as JSON reads it, however it was written.
-        let is_other = |constant: &&str| match scalar {
-            Scalar::Written(number, _) => Scalar::F64(*number).text() != *constant,
-            _ => text != *constant,
-        };
+        let is_other = |constant: &&str| scalar.constant_text() != *constant;
         if let Some(constant) = self.kind.constant().filter(is_other) {
-            return Err(Mismatch::Malformed(format!(
-                "[constant_keyword] field only accepts values that are equal to the value defined in \
-                 the mappings [{constant}], but got [{text}]"
-            )));
+            return Err(Mismatch::OtherConstant {
+                constant: constant.to_owned(),
+                given: text.into_owned(),
+            });
         }
         let is_longer =
             |limit: u32| text.len() > limit as usize && text.chars().count() > limit as usize;
@@ -187,9 +198,9 @@ impl Leaf {
             Some(normalizer) => Cow::Owned(normalizer.normalize(&text)),
             None => text,
         };
-        // What becomes no term may be as long as it likes.
+        // What becomes no term may be as long as it likes; a constant stands in the mapping alone.
         let is_kept = self.kind.is_indexed() || self.kind.has_doc_values();
-        if is_kept && text.len() > MAX_TERM_BYTES {
+        if is_kept && !self.kind.is_constant() && text.len() > MAX_TERM_BYTES {
             return Err(Mismatch::Immense);
         }
         Ok(Some(FieldValue::Text(text)))

@@ -1,4 +1,4 @@
-//! A mapping that grows by the fields of documents.
+//! A mapping that grows by the fields of documents, and by the constants that they set.
 //!
 //! Does: adds what documents bring, one after the other, and leaves out those that the mapping cannot
 //! take. Does not: agree on the result with the coordinator. Called by: `leaf` and `root`, which do.
@@ -6,12 +6,14 @@
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{Mapping, MappingVersion};
-use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, infer_document};
+use gleaner_query::mapping::{
+    AnalysisName, MappingRules, check_analyzers, infer_document, set_constants,
+};
 use serde_json::{Map, Value};
 
 use super::{DocumentError, DocumentParser};
 
-/// The next version of a mapping while documents add their fields to it.
+/// The next version of a mapping while documents add their fields to it and set its constants.
 ///
 /// There is one next version, however many documents add to it, and each new field came with that version:
 /// all of those documents are ordered under it, and a field that named a later one would be kept from them.
@@ -21,7 +23,8 @@ pub struct Growth<'a> {
     rules: MappingRules,
     analyzers: &'a AnalyzerRegistry,
     grown: Option<Mapping>,
-    /// Of the mapping that grew; most documents that come with others bring what those have brought.
+    /// Of the mapping that grew, or of `base`, once it was needed; most documents that come with others bring what
+    /// those have brought.
     parser: Option<DocumentParser>,
 }
 
@@ -38,14 +41,18 @@ impl<'a> Growth<'a> {
         }
     }
 
-    /// Adds the fields that the document `id` brings. One that is refused adds none, and one whose fields are
-    /// taken is a document that the mapping takes as a whole.
+    /// Adds the fields that the document `id` brings, and sets the constants that its values reach. A document that is
+    /// refused changes nothing, and one that is taken is taken as a whole: read under the mapping that grew, it sets no
+    /// constant again. Where the mapping looks into no documents, none brings anything, and none is read here.
     ///
     /// # Errors
     /// [`DocumentError::Json`]; [`DocumentError::Mapping`] for fields that the mapping cannot take, or
     /// whose analyzer does not exist; what [`DocumentParser::parse`] refuses under the mapping
     /// that grew.
     pub fn add(&mut self, id: &str, source: &[u8]) -> Result<(), DocumentError> {
+        if !self.base.is_enabled() {
+            return Ok(());
+        }
         let parser = self.parser.as_ref();
         if parser.is_some_and(|parser| matches!(parser.has_new_fields(id, source), Ok(false))) {
             return Ok(());
@@ -55,28 +62,54 @@ impl<'a> Growth<'a> {
                 reason: error.to_string(),
             })?;
         let current = self.grown.as_ref().unwrap_or(self.base);
-        let grown = infer_document(&document, current, &self.rules, self.since)
+        let mut grown = infer_document(&document, current, &self.rules, self.since)
             .map_err(DocumentError::Mapping)?;
-        if let Some(grown) = grown {
-            let is_known = |name: AnalysisName<'_>| match name {
-                AnalysisName::Analyzer(name) => self.analyzers.analyzer(name).is_some(),
-                AnalysisName::Normalizer(name) => self.analyzers.normalizer(name).is_some(),
-                // Templates are checked when they are put.
-                AnalysisName::Similarity(_) => true,
-            };
-            check_analyzers(&grown, Some(current), &self.rules, &is_known)
-                .map_err(DocumentError::Mapping)?;
-            let parser =
-                DocumentParser::new(&grown, self.analyzers).within(self.rules.nested_objects);
+        let mut parser = match (&grown, &self.parser) {
+            (Some(grown), _) => {
+                self.check_analyzers(grown, current)?;
+                self.parser_of(grown)
+            }
+            (None, Some(parser)) => parser.clone(),
+            (None, None) => {
+                let parser = self.parser_of(current);
+                self.parser = Some(parser.clone());
+                parser
+            }
+        };
+        let constants = parser.new_constants(id, source)?;
+        if !constants.is_empty() {
+            let known = grown.as_ref().unwrap_or(current);
+            let set = set_constants(known, constants, self.since);
+            parser = self.parser_of(&set);
+            // The document may hold a second value, which is another one.
             parser.has_new_fields(id, source)?;
+            grown = Some(set);
+        }
+        if grown.is_some() {
+            self.grown = grown;
             self.parser = Some(parser);
-            self.grown = Some(grown);
         }
         Ok(())
     }
 
-    /// Returns the mapping with all fields that were added, one version after the mapping in force; `None` when
-    /// that has them all.
+    fn parser_of(&self, mapping: &Mapping) -> DocumentParser {
+        DocumentParser::new(mapping, self.analyzers).within(self.rules.nested_objects)
+    }
+
+    /// Refuses fields of `grown` that `current` lacks and whose analyzer does not exist.
+    fn check_analyzers(&self, grown: &Mapping, current: &Mapping) -> Result<(), DocumentError> {
+        let is_known = |name: AnalysisName<'_>| match name {
+            AnalysisName::Analyzer(name) => self.analyzers.analyzer(name).is_some(),
+            AnalysisName::Normalizer(name) => self.analyzers.normalizer(name).is_some(),
+            // Templates are checked when they are put.
+            AnalysisName::Similarity(_) => true,
+        };
+        check_analyzers(grown, Some(current), &self.rules, &is_known)
+            .map_err(DocumentError::Mapping)
+    }
+
+    /// Returns the mapping with all fields that were added and all constants that were set, one version after the mapping
+    /// in force; `None` when that has them all.
     pub fn into_mapping(self) -> Option<Mapping> {
         self.grown
     }

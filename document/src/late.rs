@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use gleaner_model::{Dynamic, FieldPath, Mapping};
 
+use super::DocumentParser;
 use super::plan::{NodeKind, Plan, ROOT};
-use super::{DocumentParser, walk};
 
 /// A field that came after the mapping was made, and takes its values from documents alone.
 pub struct LateField {
@@ -47,7 +47,7 @@ impl DocumentParser {
     /// Returns the numbers of the fields of which a document has values, as far as the mapping takes it, in their
     /// order.
     pub fn fields_of(&self, source: &[u8]) -> Vec<u32> {
-        let values = walk::leniently(&self.plan, source).values;
+        let values = self.walk_leniently(source).values;
         let mut numbers: Vec<u32> = values.into_iter().map(|(number, _)| number).collect();
         numbers.sort_unstable();
         numbers.dedup();

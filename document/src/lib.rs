@@ -13,6 +13,7 @@
 mod completion;
 mod convert;
 mod depth;
+mod disabled;
 mod error;
 mod growth;
 mod late;

@@ -1,6 +1,7 @@
 //! What documents are under one mapping: the values of their fields.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use gleaner_model::{FieldKind, FieldPath, Mapping, MappingVersion};
 
 use crate::DocumentError;
 use crate::convert::MAX_TERM_BYTES;
+use crate::disabled;
 use crate::plan::{NodeKind, Plan};
 use crate::walk::{self, WalkOutcome};
 
@@ -43,8 +45,8 @@ pub enum FieldValue<'a> {
 pub struct ParsedDocument<'a> {
     /// Values in the order in which they stand; a path occurs once per value.
     pub values: Vec<(FieldPath, FieldValue<'a>)>,
-    /// Whether it has fields that the mapping lacks and wants (`dynamic: true`): the mapping may have
-    /// to grow before the document can be ordered, see [`crate::Growth`].
+    /// Whether it has fields that the mapping lacks and wants (`dynamic: true`), or sets a constant that has no
+    /// value: the mapping may have to grow before the document can be ordered, see [`crate::Growth`].
     pub has_new_fields: bool,
 }
 
@@ -66,6 +68,8 @@ pub struct FieldNode<'a> {
 pub struct DocumentParser {
     pub(crate) plan: Arc<Plan>,
     most_nested: usize,
+    /// Whether the mapping looks into documents.
+    is_enabled: bool,
 }
 
 /// Nested objects that a document may have where its index does not say so.
@@ -80,6 +84,7 @@ impl DocumentParser {
         Self {
             plan: Arc::new(Plan::new(mapping, analyzers)),
             most_nested: MOST_NESTED,
+            is_enabled: mapping.is_enabled(),
         }
     }
 
@@ -89,6 +94,7 @@ impl DocumentParser {
         Self {
             plan: Arc::clone(&self.plan),
             most_nested,
+            is_enabled: self.is_enabled,
         }
     }
 
@@ -120,12 +126,27 @@ impl DocumentParser {
     }
 
     /// As [`Self::parse`], for callers that want no values: returns whether the document has fields that the
-    /// mapping lacks and wants.
+    /// mapping lacks and wants, or sets a constant that has no value.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn has_new_fields(&self, id: &str, source: &[u8]) -> Result<bool, DocumentError> {
         Ok(self.walk(id, source)?.has_unknown)
+    }
+
+    /// As [`Self::parse`], for callers that want no values: returns those that the document gives to constants without
+    /// one, the first of each.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn new_constants(
+        &self,
+        id: &str,
+        source: &[u8],
+    ) -> Result<BTreeMap<FieldPath, String>, DocumentError> {
+        let constants = self.walk(id, source)?.constants.into_iter();
+        let path = |node: u32| self.plan.node(node).path.clone();
+        Ok(constants.map(|(node, value)| (path(node), value)).collect())
     }
 
     /// Returns how many nodes the mapping has; fields are among them.
@@ -145,7 +166,7 @@ impl DocumentParser {
 
     /// Reads as much of a document as the mapping takes; of bytes that are no JSON what stands before.
     pub fn walk_leniently<'a>(&self, source: &'a [u8]) -> WalkOutcome<'a> {
-        walk::leniently(&self.plan, source)
+        walk::leniently(&self.plan, self.seen_of(source))
     }
 
     /// As [`Self::parse`], with values by the numbers of their fields.
@@ -157,13 +178,24 @@ impl DocumentParser {
             id,
             most_nested: self.most_nested,
         };
-        let mut walked = walk::strictly(&self.plan, by, source)?;
+        if !self.is_enabled {
+            disabled::check(source)?;
+        }
+        let mut walked = walk::strictly(&self.plan, by, self.seen_of(source))?;
         // What is hidden is checked and kept nowhere.
         let hidden = std::mem::take(&mut walked.hidden);
         for (node, value) in walked.values.iter().chain(&hidden) {
             self.check_terms(*node, value)?;
         }
         Ok(walked)
+    }
+
+    /// Returns what the mapping sees of a document: nothing of it where it does not look into documents.
+    fn seen_of<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        match self.is_enabled {
+            true => source,
+            false => b"{}",
+        }
     }
 
     /// Refuses text of which the index could not hold a term. Only text that is longer than such a

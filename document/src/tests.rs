@@ -1,6 +1,8 @@
 //! What documents become under a mapping, and in which words they are refused.
 
+mod constants;
 mod depth;
+mod disabled;
 mod flattened;
 mod growth;
 mod names;

@@ -7,7 +7,7 @@ mod nested;
 mod refusal;
 mod visit;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use gleaner_model::{Dynamic, FieldKind};
@@ -34,7 +34,10 @@ pub struct WalkOutcome<'de> {
     pub(super) hidden: Vec<(u32, FieldValue<'de>)>,
     /// Numbers of the fields that left out a value, in the order met.
     pub ignored: Vec<u32>,
-    /// Whether there are fields that the mapping lacks and wants.
+    /// What the mapping is to have for constants without a value, by the numbers of their fields: the first value that the
+    /// document gives to each, where the walk is strict.
+    pub(super) constants: BTreeMap<u32, String>,
+    /// Whether there are fields that the mapping lacks and wants, or values of constants.
     pub has_unknown: bool,
 }
 
@@ -141,6 +144,7 @@ impl<'p, 'de> Walk<'p, 'de> {
                 values: Vec::with_capacity(FEW_VALUES),
                 hidden: Vec::new(),
                 ignored: Vec::new(),
+                constants: BTreeMap::new(),
                 has_unknown: false,
             },
             refused: None,
@@ -285,11 +289,6 @@ impl<'p, 'de> Walk<'p, 'de> {
                     is_enabled: false, ..
                 } => Ok(()),
                 NodeKind::Object { .. } => self.refuse(self.not_an_object(number)),
-                // The mapping grows by the value.
-                NodeKind::Leaf(leaf) if leaf.kind.lacks_value() => {
-                    self.found.has_unknown = true;
-                    Ok(())
-                }
                 NodeKind::Leaf(leaf) => {
                     self.has_rounded |= leaf.takes_text && matches!(scalar, Scalar::F64(_));
                     self.value(number, leaf, scalar)?;
@@ -332,10 +331,6 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     /// Gives a value to a field and to its multi-fields.
     fn value<E: Error>(&mut self, number: u32, leaf: &Leaf, scalar: &Scalar<'de>) -> Result<(), E> {
-        if leaf.kind.lacks_value() {
-            // What is copied sets none.
-            return Ok(());
-        }
         if leaf.kind.is_flattened() {
             return self.refuse(self.mismatch(
                 number,
@@ -349,6 +344,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             return self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch));
         }
         match leaf.read(scalar) {
+            Ok(Some(_)) if leaf.kind.lacks_value() => self.want_constant(number, scalar),
             Ok(Some(value)) => self.keep(number, value),
             // An empty text is no number, and none was ignored.
             Ok(None) if matches!(leaf.kind, FieldKind::Keyword { .. } | FieldKind::Completion) => {
@@ -365,6 +361,16 @@ impl<'p, 'de> Walk<'p, 'de> {
 
     fn ignore(&mut self, number: u32) {
         self.found.ignored.push(number);
+    }
+
+    /// Wants a value in the mapping, for all documents. Nothing else decides what sets a constant: the mapping takes
+    /// what is noted here, so that it is not wanted again when the document is read under that mapping.
+    fn want_constant(&mut self, number: u32, scalar: &Scalar<'_>) {
+        self.found.has_unknown = true;
+        if self.strict.is_some() {
+            let constant = self.found.constants.entry(number);
+            constant.or_insert_with(|| scalar.constant_text().into_owned());
+        }
     }
 
     fn feed<E: Error>(&mut self, number: u32, scalar: &Scalar<'de>) -> Result<(), E> {

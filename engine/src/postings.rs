@@ -45,7 +45,7 @@ pub struct PageOf<'a> {
     pub after: Option<SeqNo>,
     /// Documents at most, ≥ 1.
     pub limit: usize,
-    /// Whether frequencies and lengths are wanted; keyword fields have none.
+    /// Whether frequencies and lengths are wanted, of a field that counts its terms; others have none.
     pub is_weighted: bool,
 }
 
@@ -75,12 +75,14 @@ pub fn page(
         return Ok(finish(&[], wanted.is_weighted, true));
     };
     lower::require_index(wanted.field, handle)?;
-    let is_text = matches!(handle.kind, FieldKind::Text { .. });
-    if !is_text && !matches!(handle.kind, FieldKind::Keyword { .. }) {
+    if !matches!(
+        handle.kind,
+        FieldKind::Text { .. } | FieldKind::Keyword { .. }
+    ) {
         let reason = format!("field [{}] is neither text nor keyword", wanted.field);
         return Err(EngineError::query(reason));
     }
-    let is_weighted = wanted.is_weighted && is_text;
+    let is_weighted = wanted.is_weighted && handle.kind.counts_occurrences();
     let lists = open(view, handle, wanted.term, is_weighted)?;
     let num_postings: u64 = lists.iter().map(|list| u64::from(list.info.doc_freq)).sum();
     let mut gathered = SmallestPostings::new(wanted.limit.max(1), num_postings, memory)?;

@@ -103,9 +103,9 @@ fn field_statistics(
     let mut sum = FieldStatistics::default();
     for segment in view.segments() {
         control.check()?;
-        let numbers = match handle.kind {
-            FieldKind::Text { .. } => segment.numbers().of_text(segment, handle.column)?.live,
-            _ => segment.numbers().of_values(segment, handle)?.live,
+        let numbers = match handle.kind.counts_occurrences() {
+            true => segment.numbers().of_text(segment, handle.column)?.live,
+            false => segment.numbers().of_values(segment, handle)?.live,
         };
         sum.add(numbers);
     }
@@ -125,10 +125,10 @@ pub(crate) fn live_frequency(
     if !handle.kind.is_indexed() {
         return Ok(0);
     }
-    let is_text = matches!(handle.kind, FieldKind::Text { .. });
+    let is_counted = handle.kind.counts_occurrences();
     let mut documents = 0;
     for segment in view.segments() {
-        if is_text
+        if is_counted
             && !segment.reader().has_deletes()
             && let Some(column) = segment.text_column(handle.column)?
         {

@@ -21,7 +21,7 @@ mod stopping;
 mod upstream;
 
 pub(crate) use driver::CopyDriver;
-pub(crate) use hub::Agreeing;
+pub(crate) use hub::{Agreeing, AgreeingOptions};
 
 #[cfg(test)]
 mod tests;

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::join_all;
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, ShardKey};
 use gleaner_partial::control::MemoryAccount;
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
+use gleaner_proto::read::{
+    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -24,7 +26,6 @@ use gleaner_telemetry::traced;
 
 use crate::Leaf;
 use crate::copy::registry::OpenCopy;
-use crate::copy::shard::Shard;
 use crate::node::Role;
 use crate::read::shown::shown_by;
 use crate::read::views::MAX_HOLDERS;
@@ -64,7 +65,7 @@ impl LeafClient for Leaf {
         traced("leaf fetch", Server, self.searcher.fetch_hits(call)).await
     }
 
-    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+    async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         traced("leaf explain", Server, self.searcher.explain_document(call)).await
     }
 
@@ -73,13 +74,15 @@ impl LeafClient for Leaf {
         let opened = call.shards.iter().map(|key| async {
             let copy = self.copies.copy(*key, OPENING_PATIENCE).await?;
             copy.wake(Instant::now() + OPENING_PATIENCE).await;
-            Ok(Arc::clone(copy.shard()))
+            Ok(copy)
         });
         let opened = join_all(opened).await;
-        let pin = |(key, shard): (&ShardKey, Result<Arc<Shard>, LeafFault>)| {
-            let shard = shard?;
+        let pin = |(key, copy): (&ShardKey, Result<OpenCopy, LeafFault>)| {
+            let copy = copy?;
+            let (staleness, shard) = (copy.staleness(), copy.shard());
             let view = shard.engine().view();
-            if !shard.views.pin(&view, call.holder, call.keep_alive) {
+            let views = &shard.views;
+            if !views.pin(&view, staleness, call.holder, call.keep_alive) {
                 return Err(LeafFault::Rejected {
                     queue: "open contexts".into(),
                     capacity: MAX_HOLDERS,
@@ -89,6 +92,7 @@ impl LeafClient for Leaf {
                 shard: *key,
                 view: view.id(),
                 holder: call.holder,
+                may_be_stale: staleness.may_be_stale,
             })
         };
         call.shards.iter().zip(opened).map(pin).collect()
@@ -175,21 +179,30 @@ impl LeafClient for Leaf {
         Ok(shown)
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        match self.copies.copy(shard, deadline).await? {
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        let WaitForRefreshCall {
+            shard,
+            seq_no,
+            by_primary,
+            remaining,
+        } = call;
+        match self.copies.copy(shard, remaining).await? {
             OpenCopy::Primary(primary) => {
-                let shown = primary.wait_visible(seq_no, deadline).await?;
-                primary.wait_refreshed(shown).await?;
-                self.acknowledge(&primary, shown).await;
+                let shown = primary.wait_visible(seq_no, remaining).await?;
+                if shown.visible <= seq_no {
+                    // It shows all that it has: another leads, and has ordered the operation.
+                    return Err(LeafFault::NotHere { shard });
+                }
+                if by_primary != Some(false) {
+                    primary.wait_refreshed(shown).await?;
+                    self.acknowledge(&primary, shown).await;
+                }
                 Ok(shown)
             }
+            // It is to lead by now, and has not heard of that.
+            OpenCopy::Replica(_) if by_primary == Some(true) => Err(LeafFault::NotHere { shard }),
             OpenCopy::Replica(replica) => {
-                let deadline = Instant::now() + deadline;
+                let deadline = Instant::now() + remaining;
                 replica.shard.shows(seq_no.next(), deadline).await
             }
         }

@@ -15,7 +15,7 @@ use gleaner_model::{ClusterState, IndexMeta, NodeId, PrimaryTerm, ShardKey, Shar
 use gleaner_proto::ReplicationClient;
 use tokio::sync::watch;
 
-use crate::agree::Agreeing;
+use crate::agree::{Agreeing, AgreeingOptions};
 use crate::lifecycle::folders::Folders;
 use crate::{LeafOptions, Peers};
 
@@ -65,9 +65,14 @@ impl Node {
         let agreeing = options.identity.map(|identity| {
             let entries = coordinator.entries();
             let entries = entries.ok_or_else(|| io::Error::other(NO_ENTRIES))?;
-            let (log, peers) = (Arc::clone(&log), Arc::clone(&peers));
-            let state = coordinator.watch();
-            Ok::<_, io::Error>(Agreeing::new(entries, identity, log, peers, state))
+            Ok::<_, io::Error>(Agreeing::new(AgreeingOptions {
+                entries,
+                identity,
+                log: Arc::clone(&log),
+                peers: Arc::clone(&peers),
+                state: coordinator.watch(),
+                search_lease: options.lease,
+            }))
         });
         Ok(Self {
             agreeing: agreeing.transpose()?,

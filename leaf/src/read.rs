@@ -2,6 +2,7 @@
 //!
 //! Read [`search`] first.
 
+mod explain;
 pub(crate) mod get;
 pub(crate) mod pool;
 pub(crate) mod postings;

@@ -134,6 +134,12 @@ impl Mapping {
         }
     }
 
+    /// Returns whether documents are looked into (`enabled` of the mapping, default true). Else they are kept in `_source`
+    /// only: they bring no fields, and no field finds them.
+    pub fn is_enabled(&self) -> bool {
+        self.declared.get("enabled") != Some(&serde_json::Value::Bool(false))
+    }
+
     /// Returns the path whose values feed the field at `path`: its own, or that of the field whose multi-field it is.
     pub fn fed_from<'a>(&self, path: &'a str) -> &'a str {
         let mut fed_from = path;

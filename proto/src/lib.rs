@@ -97,12 +97,9 @@ pub trait LeafClient: Send + Sync {
         call: search::FetchCall,
     ) -> Vec<Result<Vec<gleaner_query::answer::FetchedHit>, LeafFault>>;
 
-    /// Explains the score of one document; `None` when the shard has no such live document, and an
-    /// explanation with `matched = false` when the query does not match it.
-    async fn explain(
-        &self,
-        call: search::ExplainCall,
-    ) -> Result<Option<search::ExplainAnswer>, LeafFault>;
+    /// Explains the score of one document; nothing is found when the shard has no such live document, and
+    /// the explanation says `matched = false` when the query does not match it.
+    async fn explain(&self, call: search::ExplainCall) -> Result<search::ExplainAnswer, LeafFault>;
 
     /// Pins the newest view of each shard until released or until `keep_alive` passes unused.
     async fn open_views(
@@ -138,14 +135,13 @@ pub trait LeafClient: Send + Sync {
         shard: gleaner_model::ShardKey,
     ) -> Result<gleaner_model::Generation, LeafFault>;
 
-    /// Waits until the shard's visible generation includes `seq_no`, without forcing a refresh
+    /// Waits until the shard's visible generation includes an operation, without forcing a refresh
     /// unless none is due (`refresh_interval` −1), or none has come after two intervals. A replica forces
-    /// none: it answers [`LeafFault::Behind`] at the deadline.
+    /// none: it answers [`LeafFault::Behind`] at the deadline, and [`LeafFault::NotHere`] where it is asked as the
+    /// primary.
     async fn wait_for_refresh(
         &self,
-        shard: gleaner_model::ShardKey,
-        seq_no: gleaner_model::SeqNo,
-        deadline: std::time::Duration,
+        call: read::WaitForRefreshCall,
     ) -> Result<gleaner_model::Generation, LeafFault>;
 
     /// Makes a durable commit and trims the log below it; a replica makes it at its next refresh when

@@ -44,6 +44,40 @@ pub struct Document {
     pub source: Bytes,
 }
 
+/// Asks a copy to answer once it shows an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitForRefreshCall {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The operation.
+    pub seq_no: SeqNo,
+    /// Whether it is to answer as the primary: that all copies show the operation whose answers are not flagged. `None` of a
+    /// caller that does not say: it answers as what it is.
+    pub by_primary: Option<bool>,
+    /// Time left.
+    pub remaining: Duration,
+}
+
+impl WaitForRefreshCall {
+    /// Asks for what the copy itself shows.
+    pub fn on_copy(shard: ShardKey, seq_no: SeqNo, remaining: Duration) -> Self {
+        Self {
+            shard,
+            seq_no,
+            by_primary: Some(false),
+            remaining,
+        }
+    }
+
+    /// Asks the primary for what all copies show.
+    pub fn by_primary(shard: ShardKey, seq_no: SeqNo, remaining: Duration) -> Self {
+        Self {
+            by_primary: Some(true),
+            ..Self::on_copy(shard, seq_no, remaining)
+        }
+    }
+}
+
 /// Asks what the primaries of shards show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerationsCall {

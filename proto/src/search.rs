@@ -70,6 +70,8 @@ pub struct ExpandAnswer {
     pub generation: Generation,
     /// Candidates per pattern, in order, at most its limit each.
     pub candidates: Vec<Vec<ExpansionCandidate>>,
+    /// Whether the copy may lack acknowledged writes.
+    pub may_be_stale: bool,
 }
 
 /// Asks for the best hits, counts and aggregations.
@@ -172,9 +174,18 @@ pub struct ExplainCall {
     pub remaining: Duration,
 }
 
+/// What a copy answers of the document that is to be explained.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ExplainAnswer {
+    /// The document; `None` when the shard has no such live one.
+    pub found: Option<ExplainedDocument>,
+    /// Whether the copy may lack acknowledged writes: also a document that it does not find may be there.
+    pub may_be_stale: bool,
+}
+
 /// An explained document.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExplainAnswer {
+pub struct ExplainedDocument {
     /// Whether the query matches it.
     pub matched: bool,
     /// The tree.
@@ -203,4 +214,7 @@ pub struct PinnedView {
     pub view: ViewId,
     /// Who pinned it.
     pub holder: u64,
+    /// Whether it may lack writes that were acknowledged before it was pinned. The leaf that pins it says so; calls that name
+    /// a view leave it `false`.
+    pub may_be_stale: bool,
 }

@@ -1,13 +1,14 @@
 //! Mappings: the dialect's JSON ⇄ [`Mapping`], and the fields inferred from documents.
 //!
 //! Does: read the tree of `properties` into the flat table ([`parse_mapping`]), merge it into the
-//! mapping in force by Elasticsearch's rules, infer fields of documents ([`infer_document`]), build the
-//! tree back ([`mapping_tree`]).
+//! mapping in force by Elasticsearch's rules, infer fields of documents ([`infer_document`]), set
+//! constants by them ([`set_constants`]), build the tree back ([`mapping_tree`]).
 //! Does not: know which analyzers exist ([`check_analyzers`] asks who does).
 //! Ordinals of fields in force never change; new ones count on from [`Mapping::next_ordinal`].
 
 mod aliases;
 mod analyzers;
+mod constants;
 mod copies;
 mod field_type;
 mod infer;
@@ -23,6 +24,7 @@ use gleaner_model::{FieldKind, FieldPath, IndexSettings, Mapping, MappingVersion
 use serde_json::{Map, Value};
 
 pub use analyzers::{AnalysisName, check_analyzers, counted_by};
+pub use constants::set_constants;
 pub use infer::infer_document;
 pub(crate) use merge::has_norms;
 pub use merge::{has_frequencies, has_positions};

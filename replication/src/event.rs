@@ -3,6 +3,7 @@
 //! The driver reports what became of each [`Effect`](crate::Effect) as an event, in the order of the
 //! effects where they are of the log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gleaner_model::{CopyId, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo};
@@ -104,6 +105,12 @@ pub enum Event {
     HandOver {
         /// The member.
         to: CopyId,
+    },
+    /// These copies are to be removed from the entry: they get no serving right any more. A copy that is not named any
+    /// longer gets it again.
+    Withdraw {
+        /// The copies.
+        copies: BTreeSet<CopyId>,
     },
     /// A refresh waits until all records below are visible everywhere.
     Refresh {

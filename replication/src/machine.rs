@@ -5,7 +5,7 @@
 //! Follower ◀──the entry has a higher term, or no such copy───────────────── Primary
 //! ```
 
-use gleaner_model::{PrimaryTerm, SeqNo};
+use gleaner_model::{CopyId, PrimaryTerm, SeqNo};
 
 use crate::effect::Effect;
 use crate::event::{Answer, Event, Outcome};
@@ -200,6 +200,7 @@ fn take_as_primary(primary: &mut Primary, event: &Event, local: &mut Local, step
     match event {
         Event::Appended { next } => primary.appended(*next, local, step),
         Event::HandOver { to } => primary.hand_over(*to, local, step.now),
+        Event::Withdraw { copies } => primary.withdraw(copies),
         Event::Refresh { position } => primary.refresh(*position),
         Event::FollowerGone { follower } => primary.lose(*follower, local, step.now),
         Event::BeatDue { follower, number } => primary.beat(*follower, *number, local, step),
@@ -240,6 +241,15 @@ impl ShardCopy {
         match &self.role {
             Role::Primary(primary) => primary.may_serve(&self.local, now),
             Role::Follower(follower) => follower.may_serve(now),
+        }
+    }
+
+    /// Returns whether a copy may still answer searches without a flag by a right of this primary, or of one before it. While
+    /// it may it must not be removed from the entry: a primary that leads later would not wait for it.
+    pub fn may_have_right(&self, copy: CopyId, now: Moment) -> bool {
+        match &self.role {
+            Role::Primary(primary) => primary.may_have_right(copy, now),
+            Role::Follower(_) => true,
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Primary {
     request: Option<Request>,
     /// The hand-over that holds writes back.
     hold: Option<Hold>,
+    /// Copies that are to be removed: they get no serving right.
+    withdrawn: BTreeSet<CopyId>,
     /// What its own log has still to make durable.
     unsynced: Watermark,
     /// The position that a refresh waits for, and the last one that was acknowledged.
@@ -62,6 +64,7 @@ impl Primary {
             peers: BTreeMap::new(),
             request: None,
             hold: None,
+            withdrawn: BTreeSet::new(),
             unsynced: Watermark::default(),
             refreshing: SeqNo(0),
             refreshed: SeqNo(0),

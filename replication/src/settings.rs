@@ -20,6 +20,8 @@ pub struct Settings {
     pub catch_up: Duration,
     /// How long a right lasts (default 1 s).
     pub copy_right: Duration,
+    /// How long a copy that answers searches without a flag may promise to roots that it shows nothing newer (default 500 ms).
+    pub search_lease: Duration,
     /// How much later each rank of the in-sync set tries to take over (default 150 ms).
     pub rank_delay: Duration,
     /// How long a hand-over may hold writes back (default 250 ms).
@@ -43,6 +45,7 @@ impl Default for Settings {
             sync_patience: Duration::from_secs(2),
             catch_up: Duration::from_millis(100),
             copy_right: Duration::from_secs(1),
+            search_lease: Duration::from_millis(500),
             rank_delay: Duration::from_millis(150),
             hand_over_patience: Duration::from_millis(250),
             retry_pause: Duration::from_millis(250),
@@ -87,6 +90,8 @@ pub(crate) enum Rule {
     ServeWhatIsRefreshed,
     /// A new primary waits for serving rights that its predecessor may have given.
     WaitForEarlierRights,
+    /// What a copy promises to roots under its serving right lasts longer than the right.
+    OutlastSearchLeases,
     /// A primary whose own log is stuck takes nobody out of the in-sync set.
     ShrinkWithSoundLog,
     /// A copy follows no entry that is older than one it has seen.
@@ -96,6 +101,14 @@ pub(crate) enum Rule {
 }
 
 impl Settings {
+    /// Returns how long a serving right counts for its giver: what its holder promises to roots is part of it.
+    pub(crate) fn serving_right(&self) -> Duration {
+        match self.omits(Rule::OutlastSearchLeases) {
+            true => self.copy_right,
+            false => self.copy_right + self.search_lease,
+        }
+    }
+
     /// Returns whether a test leaves the rule out. Never outside tests.
     pub(crate) fn omits(&self, rule: Rule) -> bool {
         #[cfg(test)]

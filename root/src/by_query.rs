@@ -2,8 +2,8 @@
 //!
 //! Does: run a task apart from the client that began it, in slices side by side; write each document only as
 //! the query saw it; say what was done, also of a task that failed, was cancelled, or ends with the process.
-//! Does not: read or render the dialect's JSON. A task works on views that are pinned when it begins, and holds
-//! one page of each slice in memory.
+//! Does not: read or render the dialect's JSON; work on copies that may lack acknowledged writes. A task works on views
+//! that are pinned when it begins, and holds one page of each slice in memory.
 //! Called by `api`. Read [`ByQuery::begin`] first, then `slice`.
 
 mod budget;
@@ -35,7 +35,7 @@ use crate::SharedParts;
 use crate::cluster::ClusterView;
 use crate::ingest::{Ingester, check_alias};
 use crate::plan::Target;
-use crate::point_in_time::Contexts;
+use crate::point_in_time::{Contexts, PinnedShards};
 use crate::tasks::{Action, NewTask, Origin, TaskEntry, TaskInfo, Tasks};
 use crate::visibility::Refresher;
 
@@ -80,6 +80,8 @@ pub struct ByQueryReport {
     pub status: ByQueryStatus,
     /// Why it ended early.
     pub failures: Vec<ByQueryFailure>,
+    /// Names of the indices and data streams that its writes made, in their order.
+    pub made: Vec<String>,
 }
 
 /// One document that could not be written.
@@ -244,6 +246,7 @@ impl ByQuery {
             budget: Budget::new(request.max_docs),
             places: &self.places,
             failures: Mutex::default(),
+            made: Mutex::default(),
             timed_out: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
         };
@@ -272,10 +275,12 @@ impl ByQuery {
             timed_out: shared.timed_out.load(Ordering::Relaxed),
             status: progress.status(),
             failures: shared.failures.into_inner(),
+            made: shared.made.into_inner().into_iter().collect(),
         })
     }
 
-    /// Pins the views of `target` and walks them, in slices side by side where there are several.
+    /// Pins the views of `target` and walks them, in slices side by side where there are several. Views that may lack
+    /// acknowledged writes are refused before anything is written.
     async fn run_here(
         &self,
         target: &Target,
@@ -288,7 +293,16 @@ impl ByQuery {
         let Some(pinned) = whole.cancellation.unless_requested(pinned).await else {
             return Ok(());
         };
-        let held = self.contexts.hold(pinned?);
+        let PinnedShards { state, num_stale } = pinned?;
+        let held = self.contexts.hold(state);
+        // The report would not name the documents that such a view lacks.
+        if num_stale > 0 {
+            let shards = held.state().indices.iter().map(|index| index.views.len());
+            return Err(RootError::StaleRefused {
+                stale: num_stale,
+                total: shards.sum::<usize>() as u32,
+            });
+        }
         let copied = match &request.change {
             Change::Delete => None,
             Change::Update => Some(&SourceFilter {

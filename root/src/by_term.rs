@@ -53,7 +53,7 @@ use crate::scatter::Scatterer;
 use crate::scatter::{Answers, Trip, failure};
 use crate::search::phase::{CommonRequest, QueryAnswers, QueryPhase};
 use crate::search::restart::{Restart, Stop};
-use crate::search::wanted_hits;
+use crate::search::{is_expected, mark_unexpected, wanted_hits};
 use crate::statistics::needs_scores;
 use crate::waterfall::Numbers;
 use crate::work::Workers;
@@ -111,9 +111,11 @@ impl QueryPhase for TermScatter {
             |failure: &ShardFailure| matches!(failure.fault, LeafFault::ViewMissing { .. });
         let mut each = answers.iter().flatten();
         let is_torn = each.any(|answer| answer.as_ref().is_err_and(is_gone));
-        if is_torn && trip.may_begin_again() {
+        let is_as_resolved = is_expected(plans, &answers);
+        if (is_torn || !is_as_resolved) && trip.may_begin_again() {
             return Err(Stop::Restart(Restart::Torn));
         }
+        mark_unexpected(plans, &mut answers);
         let mut merged = HitMerger::of(asked.request);
         for (at, (plan, answers)) in plans.iter().zip(&mut answers).enumerate() {
             for (shard, answer) in plan.shards.iter().zip(answers) {

@@ -95,6 +95,7 @@ impl Planner {
                     newest.saw(shard.shard, value.generation, value.num_documents);
                 }
                 shard.bind(&node, value.view, value.generation);
+                shard.may_be_stale |= value.may_be_stale;
                 counted.merge(&value.statistics);
             }
         }
@@ -190,6 +191,7 @@ impl Planner {
                     newest.saw(shard.shard, value.generation, None);
                 }
                 shard.bind(node, value.view, value.generation);
+                shard.may_be_stale |= value.may_be_stale;
             }
             let candidates = merged(&wanted, &answers);
             for (request, candidates) in wanted.iter().zip(&candidates) {

@@ -18,7 +18,8 @@ use crate::search::restart::Stop;
 use crate::search::{Page, SearchOptions, shard_query};
 
 impl Reader {
-    /// Explains the score of one document under a query; `None` when there is no such document.
+    /// Explains the score of one document under a query, and names its index; nothing is found when there is no such
+    /// document.
     ///
     /// # Errors
     /// [`RootError`] when the query or the index is wrong or the shard does not answer.
@@ -26,7 +27,7 @@ impl Reader {
         &self,
         get: &GetRequest,
         request: &SearchRequest,
-    ) -> Result<(String, Option<ExplainAnswer>), RootError> {
+    ) -> Result<(String, ExplainAnswer), RootError> {
         let (index, asked_shard, id) = self.cluster.locate(get)?;
         let deadline = Deadline::after(self.cluster.default_timeout());
         let mut plans = self.planner.targets(&Target {
@@ -86,7 +87,11 @@ impl Reader {
         let outcome = outcomes.pop();
         let none = || RootError::Internal("no answer".to_owned());
         match outcome.ok_or_else(none)? {
-            Ok(answer) => Ok((index.name.to_string(), answer.value)),
+            Ok(answer) => {
+                let mut explained = answer.value;
+                explained.may_be_stale |= planned.may_be_stale;
+                Ok((index.name.to_string(), explained))
+            }
             Err(failure) => Err(match self.cluster.refusal(&failure.fault, deadline).await {
                 Some(refused) => refused(index.name.to_string()),
                 None => failure.fault.into(),

@@ -85,6 +85,15 @@ fn number_at(name: &str) -> u64 {
     u64::from(mark_of(name)) << RANDOM_BITS | rand::random::<u64>() >> (u64::BITS - RANDOM_BITS)
 }
 
+/// What was pinned for a request.
+pub(crate) struct PinnedShards {
+    /// The views, as ids name them.
+    pub(crate) state: PointInTimeState,
+    /// How many of them may lack writes that were acknowledged before: no copy of those shards was found in time that
+    /// lacks none.
+    pub(crate) num_stale: u32,
+}
+
 impl Contexts {
     /// Pins the newest views of the target's shards and returns the id that names them.
     ///
@@ -96,8 +105,8 @@ impl Contexts {
         keep_alive: Duration,
     ) -> Result<String, RootError> {
         let deadline = Deadline::after(self.cluster.default_timeout());
-        let state = self.pin(target, keep_alive, deadline).await?;
-        token::encode(&state)
+        let pinned = self.pin(target, keep_alive, deadline).await?;
+        token::encode(&pinned.state)
     }
 
     /// Releases points in time; returns how many of the ids named views that were still there.
@@ -171,7 +180,7 @@ impl Contexts {
         target: &Target,
         keep_alive: Duration,
         deadline: Deadline,
-    ) -> Result<PointInTimeState, RootError> {
+    ) -> Result<PinnedShards, RootError> {
         let keep_alive = self.checked_keep_alive(keep_alive)?;
         let mut look_ups = LookUps::default();
         loop {
@@ -191,7 +200,7 @@ impl Contexts {
         target: &Target,
         keep_alive: Duration,
         deadline: Deadline,
-    ) -> Result<PointInTimeState, RootError> {
+    ) -> Result<PinnedShards, RootError> {
         let holder = number_at(&self.cluster.options.node.0);
         let plans = self.planner.targets(target)?;
         let mut trip = Trip::new(deadline);
@@ -207,7 +216,7 @@ impl Contexts {
             holder,
             ..PointInTimeState::default()
         };
-        let mut failures = Vec::new();
+        let (mut failures, mut num_stale) = (Vec::new(), 0);
         for (plan, answers) in plans.iter().zip(gathered.answers) {
             let mut views = Vec::with_capacity(answers.len());
             for answer in answers {
@@ -215,6 +224,7 @@ impl Contexts {
                     Ok(answer) => {
                         let pinned = answer.value;
                         openings.keep(&answer.node, &pinned);
+                        num_stale += u32::from(pinned.may_be_stale);
                         let node = state.number_of(&answer.node);
                         views.push((pinned.shard.shard.0, pinned.view.0, node));
                     }
@@ -229,7 +239,7 @@ impl Contexts {
             });
         }
         if failures.is_empty() {
-            return Ok(state);
+            return Ok(PinnedShards { state, num_stale });
         }
         self.release(&state).await;
         Err(RootError::AllShardsFailed {

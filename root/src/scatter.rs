@@ -6,6 +6,7 @@
 //! Read [`Race`](race::Race) first; [`crate::health`] knows the leaves.
 
 mod hedges;
+mod last_resort;
 mod moved;
 mod notes;
 mod race;

@@ -64,7 +64,7 @@ impl Contexts {
             let deadline = self.cluster.deadline_of(&request);
             let pinned = self.pin(target, keep_alive, deadline).await?;
             // A page that fails, or that nobody waits for, leaves no id to clear.
-            let held = self.hold(pinned);
+            let held = self.hold(pinned.state);
             let state = origin.begun(held.state().clone(), self.cluster.now_ms());
             let page = self.next_page(state, &request, options, deadline).await;
             let look_up = || self.planner.targets(target).map(drop);

@@ -47,7 +47,7 @@ use crate::{Root, RootError, SharedParts};
 use preparing::{apply_boosts, check_indices, check_search_after, check_unsliced};
 use skipping::skip_hopeless;
 
-pub(crate) use by_shards::{ShardScatter, lost_a_view};
+pub(crate) use by_shards::{ShardScatter, is_expected, lost_a_view, mark_unexpected};
 pub(crate) use coverage::check_page;
 use phase::{CommonRequest, QueryPhase};
 pub use prepared::SearchOptions;

@@ -4,6 +4,7 @@
 //! they have applied it. A copy that does not within the time is named in the answer, and no search
 //! through this root is answered with less from then on (see [`crate::shown`]).
 
+use gleaner_proto::read::WaitForRefreshCall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,7 +143,9 @@ impl Refresher {
         let client = &primary.client;
         let shown = match how {
             ShowMode::Now => client.refresh(shard),
-            ShowMode::Next(seq_no) => client.wait_for_refresh(shard, seq_no, remaining),
+            ShowMode::Next(seq_no) => {
+                client.wait_for_refresh(WaitForRefreshCall::by_primary(shard, seq_no, remaining))
+            }
         };
         let late = |_| LeafFault::DeadlinePassed { shard };
         timeout(remaining, shown).await.map_err(late)?
@@ -163,7 +166,8 @@ impl Refresher {
             return Err(LeafFault::Unreachable { shard, reason });
         }
         let patience = deadline.remaining().min(COPY_PATIENCE);
-        let shown = copy.client.wait_for_refresh(shard, SeqNo(last), patience);
+        let call = WaitForRefreshCall::on_copy(shard, SeqNo(last), patience);
+        let shown = copy.client.wait_for_refresh(call);
         let late = |_| LeafFault::DeadlinePassed { shard };
         let outcome = timeout(patience, shown).await.map_err(late)?;
         if let Err(LeafFault::Unreachable { .. }) = &outcome {

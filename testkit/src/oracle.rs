@@ -34,6 +34,8 @@ pub enum FieldType {
     TextWithoutNorms(Analyzer),
     /// Whole values, without norms.
     Keyword,
+    /// Whole values, without norms, each of which counts as often as a document has it (`index_options: freqs`).
+    KeywordCounted,
     /// A whole number, for ranges.
     Integer,
 }
@@ -212,6 +214,22 @@ mod tests {
             found("flat", "red").hits,
             [("1".to_owned(), expected.to_bits())]
         );
+    }
+
+    #[test]
+    fn whole_values_may_count_as_often_as_they_are_given() {
+        let fields = [("k", FieldType::KeywordCounted), ("n", FieldType::Integer)];
+        let mut oracle = Oracle::new(fields);
+        oracle.put("1", json!({"k": ["a b", "c", "a b"]}));
+        oracle.put("2", json!({"k": "a b"}));
+        oracle.put("3", json!({"n": 1}));
+        // N = 2, n = 2; as if of the mean length.
+        let idf = (1.0_f64 + 0.5 / 2.5).ln();
+        let twice = (idf * (2.2 * 2.0 / (2.0 + 1.2))) as f32;
+        let answer = oracle.search(&Clause::term("k", "a b"), 0, 10);
+        let expected = [("1", twice), ("2", idf as f32)];
+        let expected = expected.map(|(id, score)| (id.to_owned(), score.to_bits()));
+        assert_eq!(answer.hits, expected);
     }
 
     #[test]

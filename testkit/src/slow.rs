@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor};
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
+use gleaner_proto::read::{
+    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -167,7 +169,7 @@ impl LeafClient for Slow {
         self.paced(self.leaf.fetch(call)).await
     }
 
-    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+    async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         self.paced(self.leaf.explain(call)).await
     }
 
@@ -199,13 +201,8 @@ impl LeafClient for Slow {
         self.leaf.refresh(shard).await
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        self.leaf.wait_for_refresh(shard, seq_no, deadline).await
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        self.leaf.wait_for_refresh(call).await
     }
 
     async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {

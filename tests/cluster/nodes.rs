@@ -145,3 +145,39 @@ async fn a_leaf_that_is_silent_is_listed_without_figures_and_one_that_is_gone_is
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_of_leaves_add_up_to_those_of_the_cluster() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "cluster::statistics_of_leaves_add_up_to_those_of_the_cluster";
+        return skipped(test, etcd::NO_ETCD);
+    }
+    let cluster = Processes::start(2).await?;
+    let settings = json!({"number_of_shards": 4, "number_of_replicas": 1});
+    let create = Request::json("PUT", "/notes", &json!({"settings": settings}));
+    cluster.send(&create).await?.ok()?;
+    for n in 0..8 {
+        let path = format!("/notes/_doc/{n}?refresh=true");
+        let put = Request::json("PUT", &path, &json!({"n": n}));
+        cluster.send(&put).await?.ok()?;
+    }
+    let figures = |stats: &Value| {
+        let indices = &stats["indices"];
+        let [docs, shards] = [&indices["docs"]["count"], &indices["shards"]["total"]];
+        (docs.as_u64().unwrap_or(0), shards.as_u64().unwrap_or(0))
+    };
+    let stats = Request::new("GET", "/_cluster/stats");
+    let is_whole = |answer: &Response| figures(&answer.json().unwrap_or_default()) == (8, 8);
+    cluster.until(&stats, is_whole).await?;
+    let mut sums = (0, 0);
+    for leaf in ["leaf-1", "leaf-2"] {
+        let stats = got(&cluster, &format!("/_cluster/stats/nodes/{leaf}")).await?;
+        let (docs, shards) = figures(&stats);
+        assert_eq!(shards, 4, "{leaf}: {stats}");
+        sums = (sums.0 + docs, sums.1 + shards);
+    }
+    assert_eq!(sums, (8, 8));
+    let roots = got(&cluster, "/_cluster/stats/nodes/data:false,master:true").await?;
+    assert_eq!(figures(&roots), (0, 0));
+    Ok(())
+}

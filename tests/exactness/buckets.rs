@@ -19,7 +19,7 @@ const SCRIPTS: [&str; 4] = [
 pub(crate) fn aggregation(random: &mut Random) -> Value {
     match random.below(9) {
         0 | 1 => {
-            let by = pick(random, &["tag", "number", "set"]);
+            let by = pick(random, &["tag", "number", "set", "labels"]);
             json!({"terms": {"field": by, "size": 4}, "aggs": {"best": {"top_hits": top_hits(random)}}})
         }
         2 => by_top_metrics(random),
@@ -33,8 +33,8 @@ pub(crate) fn aggregation(random: &mut Random) -> Value {
 
 fn top_hits(random: &mut Random) -> Value {
     let shown = [
-        json!({"fields": ["number", {"field": "at", "format": "yyyy-MM"}, "set", "home", "tag"]}),
-        json!({"docvalue_fields": ["number", "at"], "fields": ["parts.name"], "explain": true}),
+        json!({"fields": ["number", {"field": "at", "format": "yyyy-MM"}, "set", "home", "tag", "span"]}),
+        json!({"docvalue_fields": ["number", "at", "labels"], "fields": ["parts.name"], "explain": true}),
         json!({"stored_fields": ["wanted", "title"]}),
         json!({"stored_fields": "_none_"}),
         json!({"explain": true, "_source": ["title", "number"]}),

@@ -64,7 +64,7 @@ impl Corpus {
         corpus.similarities = [draw_similarity(random), draw_similarity(random)];
         let [of_titles, default] = corpus.similarities;
         corpus.oracle.score_by("title", of_titles);
-        for field in ["body", "once", "often", "flat"] {
+        for field in ["body", "once", "often", "flat", "labels"] {
             corpus.oracle.score_by(field, default);
         }
         corpus
@@ -162,6 +162,10 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
         ("once", json!({"type": "text", "index_options": "docs"})),
         ("often", json!({"type": "text", "index_options": "freqs"})),
         ("flat", json!({"type": "text", "norms": false})),
+        (
+            "labels",
+            json!({"type": "keyword", "index_options": "freqs"}),
+        ),
         ("set", json!({"type": "constant_keyword"})),
         ("home", json!({"type": "geo_point", "null_value": [15, 50]})),
         (
@@ -175,7 +179,7 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
     json!({"dynamic": dynamic, "dynamic_templates": templates, "properties": declared})
 }
 
-fn fields() -> [(&'static str, FieldType); 7] {
+fn fields() -> [(&'static str, FieldType); 8] {
     let registry = AnalyzerRegistry::builtin();
     let analyzer = |name| registry.analyzer(name).expect("it is built in");
     [
@@ -187,6 +191,7 @@ fn fields() -> [(&'static str, FieldType); 7] {
         // Without positions: scored as any other, but without phrases.
         ("often", FieldType::Text(analyzer("standard"))),
         ("flat", FieldType::TextWithoutNorms(analyzer("standard"))),
+        ("labels", FieldType::KeywordCounted),
     ]
 }
 
@@ -228,9 +233,22 @@ fn draw_source(random: &mut Random, class: usize) -> Value {
     }
     source["once"] = source["body"].clone();
     source["flat"] = source["body"].clone();
+    add_labels(&mut source);
     add_wide(random, &mut source);
     add_late(random, &mut source);
     source
+}
+
+/// Adds the first words of most bodies as values, which come again where words do.
+fn add_labels(source: &mut Value) {
+    let body = source["body"].as_str().unwrap_or_default();
+    let labels: Value = body.split_whitespace().take(8).collect();
+    if source["number"]
+        .as_i64()
+        .is_some_and(|number| number % 5 != 0)
+    {
+        source["labels"] = labels;
+    }
 }
 
 /// Adds fields of further types, which the oracle does not look at.

@@ -3,8 +3,8 @@
 //! A history of puts, updates, deletes and duplicates is played into indices of 1, 3 and 8 shards,
 //! merged to one segment, left in several, or merged half way; each index has its fields from the start, or
 //! documents bring some or all of them, and scores text by k1 and b that are drawn. Of some texts words count
-//! once, or the length does not count. Routing sends long documents to other shards than short ones, where
-//! ordinary collections would hide the faults. Every query must give the oracle's ids, order, scores (to the
+//! once, or the length does not count; values of one keyword count as often as they are given. Routing sends long
+//! documents to other shards than short ones, where ordinary collections would hide the faults. Every query must give the oracle's ids, order, scores (to the
 //! bit) and totals in every index; over the network too, from any copy, and when a leaf is lost. Real
 //! collections are compared with one shard of one process.
 

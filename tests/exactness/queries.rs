@@ -43,6 +43,14 @@ fn word_field(random: &mut Random) -> &'static str {
     }
 }
 
+/// A field of words or of values that are counted.
+fn term_field(random: &mut Random) -> &'static str {
+    match random.chance(1, 4) {
+        true => "labels",
+        false => word_field(random),
+    }
+}
+
 fn boosted(random: &mut Random, draw: fn(&mut Random) -> Clause) -> Clause {
     let clause = draw(random);
     if random.chance(3, 4) {
@@ -60,11 +68,11 @@ fn term(random: &mut Random) -> Clause {
         return Clause::term("tag", &format!("t{}", random.below(6)));
     }
     // Some are not stemmed and then match nothing in `body`: that must agree too.
-    Clause::term(word_field(random), &word(random))
+    Clause::term(term_field(random), &word(random))
 }
 
 fn terms_set(random: &mut Random) -> Clause {
-    let (field, number) = (word_field(random), 1 + random.below(4));
+    let (field, number) = (term_field(random), 1 + random.below(4));
     let (field, terms) = match random.chance(1, 3) {
         // Of whole values one at most.
         true => ("tag", vec!["t1".to_owned(), "t2".to_owned()]),

@@ -53,6 +53,7 @@ fn draw(random: &mut Random) -> TermVectorsRequest {
         "body": words(random, 30),
         "once": words(random, 20),
         "flat": words(random, 5),
+        "labels": words(random, 5).split(' ').collect::<Vec<_>>(),
     });
     TermVectorsRequest {
         artificial: Some(document),

@@ -93,7 +93,7 @@ fn terms_set(random: &mut Random) -> Value {
 /// Words of fields that know less of them than others do.
 fn words_alone(random: &mut Random) -> Value {
     let name = pick(random, &["once", "often", "flat"]);
-    match random.below(4) {
+    match random.below(5) {
         0 => json!({"match": {name: {
             "query": words(random, 3), "fuzziness": "AUTO", "max_expansions": 5,
         }}}),
@@ -105,6 +105,14 @@ fn words_alone(random: &mut Random) -> Value {
             let text = format!("{} {}", word(random), beginning(random));
             json!({"match_bool_prefix": {name: text}})
         }
+        3 => json!({"bool": {"should": [
+            {"fuzzy": {"labels": {"value": word(random)}}},
+            {"multi_match": {
+                "query": word(random), "type": "cross_fields", "fields": ["labels", "tag^2"],
+            }},
+            {"constant_score": {"filter": {"range": {"labels": {"gte": "wob2", "lt": "wob3"}}}}},
+            {"match": {"labels": {"query": word(random), "boost": 3}}},
+        ]}}),
         _ => json!({"query_string": {
             "query": format!("{} {}~1", word(random), word(random)),
             "fields": ["once", "often^2", "flat"],

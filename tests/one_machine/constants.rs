@@ -228,6 +228,64 @@ async fn a_fraction_is_a_constant_however_it_is_written() -> Result<()> {
     Ok(())
 }
 
+/// Checks that all documents, of which there are so many, have the constant at `field`.
+async fn check_constant(server: &Server, field: &str, num_documents: u64) -> Result<()> {
+    for (query, expected) in [
+        (json!({"exists": {"field": field}}), num_documents),
+        (json!({"term": {field: "nginx"}}), num_documents),
+        (json!({"term": {field: "apache"}}), 0),
+    ] {
+        let found = count(server, &query).await?;
+        ensure!(found == expected, "{query}: {found}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_is_set_through_a_multi_field_and_by_a_copy() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Start::on(&folder.path().join("data")).spawn().await?;
+    let constant = json!({"type": "constant_keyword"});
+    let body = json!({
+        "settings": {"number_of_shards": 3},
+        "mappings": {"properties": {
+            "host": {"type": "text", "fields": {"c": constant}, "copy_to": "set"}, "set": constant,
+        }},
+    });
+    ok(&server, "PUT", "/logs", &body).await?;
+    put(&server, "null", &json!({"host": null})).await?;
+    for field in ["host.c", "set"] {
+        let query = json!({"exists": {"field": field}});
+        ensure!(count(&server, &query).await? == 0, "{field}");
+    }
+    let hosts = ["nginx", "apache", "nginx"];
+    let lines = hosts.map(|host| format!("{{\"index\":{{}}}}\n{{\"host\":\"{host}\"}}\n"));
+    let bulk = Request::ndjson("POST", "/logs/_bulk?refresh=true", lines.concat());
+    let written = server.send(&bulk).await?.ok()?;
+    let outcome = |at: usize| &written["items"][at]["index"];
+    for (at, status) in [201, 400, 201].into_iter().enumerate() {
+        ensure!(outcome(at)["status"] == status, "{written}");
+    }
+    let reason = "[constant_keyword] field [host.c] only accepts values that are equal to the value defined in the \
+                  mappings [nginx], but got [apache]";
+    ensure!(
+        outcome(1)["error"]["caused_by"]["reason"] == reason,
+        "{written}"
+    );
+    let shown = shown_mapping(&server).await?;
+    for path in ["/set/value", "/host/fields/c/value"] {
+        ensure!(shown.pointer(path) == Some(&json!("nginx")), "{shown}");
+    }
+    check_constant(&server, "host.c", 3).await?;
+    check_constant(&server, "set", 3).await?;
+
+    let other = Request::json("PUT", "/logs/_doc/x", &json!({"set": "apache"}));
+    let refused = server.send(&other).await?;
+    ensure!(refused.status == 400, "{}", refused.shown());
+    put(&server, "same", &json!({"host": "nginx", "set": "nginx"})).await?;
+    check_constant(&server, "host.c", 4).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_point_may_stand_for_null() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -199,3 +199,32 @@ async fn a_document_of_another_version_is_a_conflict_beside_those_that_are_found
     assert_eq!(told["docs"][1]["_source"], json!({"n": 1}));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_looks_into_no_document_keeps_them_all() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mapping = json!({"enabled": false, "properties": {"n": {"type": "long"}}});
+    let create = json!({"mappings": mapping}).to_string();
+    ask(&server, "PUT", "/notes", &create).await?;
+    for (id, document) in [(1, r#"{"n": 1, "o": {"": [2]}}"#), (2, r#"{"n": "many"}"#)] {
+        let path = format!("/notes/_doc/{id}?refresh=true");
+        ask(&server, "PUT", &path, document).await?;
+    }
+    let change = r#"{"doc": {"n": {"deep": true}}}"#;
+    ask(&server, "POST", "/notes/_update/2?refresh=true", change).await?;
+    let got = ask(&server, "GET", "/notes/_doc/1", "").await?;
+    ensure!(got["_source"] == json!({"n": 1, "o": {"": [2]}}), "{got}");
+    let ids = r#"{"query": {"ids": {"values": ["2"]}}}"#;
+    let found = ask(&server, "POST", "/notes/_search", ids).await?;
+    let source = &found["hits"]["hits"][0]["_source"];
+    ensure!(*source == json!({"n": {"deep": true}}), "{found}");
+    ensure!(count(&server, "n", "1").await? == 0);
+    let counted = ask(&server, "GET", "/notes/_count", "").await?;
+    ensure!(counted["count"] == 2, "{counted}");
+    let shown = ask(&server, "GET", "/notes/_mapping", "").await?;
+    ensure!(shown["notes"]["mappings"] == mapping, "{shown}");
+    let other = Request::json("PUT", "/notes/_mapping", &json!({"enabled": true}));
+    ensure!(server.send(&other).await?.status == 400);
+    Ok(())
+}

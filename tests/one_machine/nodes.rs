@@ -105,3 +105,29 @@ async fn templates_and_policies_are_not_there() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_of_the_cluster_are_of_the_nodes_that_are_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let settings = json!({"number_of_shards": 1, "number_of_replicas": 0});
+    let create = Request::json("PUT", "/books", &json!({"settings": settings}));
+    let put = Request::json("PUT", "/books/_doc/1?refresh=true", &json!({"n": 1}));
+    for request in [create, put] {
+        server.send(&request).await?.ok()?;
+    }
+    let of = async |path: &str| -> Result<Value> {
+        let stats = got(&server, path).await?;
+        let (indices, nodes) = (&stats["indices"], &stats["nodes"]["count"]["total"]);
+        let (count, docs) = (&indices["count"], &indices["docs"]["count"]);
+        Ok(json!([nodes, count, docs, indices["shards"]["total"]]))
+    };
+    assert_eq!(of("/_cluster/stats").await?, json!([1, 1, 1, 1]));
+    for node in ["_local", "data:true", "_all", "gleaner-*"] {
+        let path = format!("/_cluster/stats/nodes/{node}");
+        assert_eq!(of(&path).await?, json!([1, 1, 1, 1]), "{path}");
+    }
+    let nobody = of("/_cluster/stats/nodes/data:false,other").await?;
+    assert_eq!(nobody, json!([0, 0, 0, 0]));
+    Ok(())
+}

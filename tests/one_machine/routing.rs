@@ -95,7 +95,7 @@ async fn a_document_is_read_through_the_alias_it_was_written_through() -> Result
             .explain(&of_alias, &Default::default())
             .await?
             .1;
-        assert!(explained.is_some());
+        assert!(explained.found.is_some());
         let delete = IngestItem {
             action: WriteAction::Delete,
             ..item("shelf", &id, &json!({}))
@@ -169,7 +169,7 @@ async fn a_document_is_not_explained_without_the_routing_it_requires() -> Result
         let of = get("books", "1", routing);
         node.root.reader().explain(&of, &Default::default()).await
     };
-    assert!(explain(Some("Z")).await?.1.is_some());
+    assert!(explain(Some("Z")).await?.1.found.is_some());
     let refused = explain(None).await.expect_err("refused").to_string();
     assert_eq!(refused, "routing is required for [books]/[1]");
     Ok(())

@@ -349,3 +349,40 @@ async fn a_write_that_makes_an_index_by_a_deprecated_template_brings_a_warning()
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_write_and_a_reindex_warn_of_the_template_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mappings = json!({"properties": {"n": {"type": "long"}}});
+    let template = json!({"index_patterns": ["old-*"], "deprecated": true, "template": {"mappings": mappings}});
+    asked(&server, ("PUT", "/_index_template/old"), &template).await?;
+    for (path, n) in [("/good/_doc/1", json!(1)), ("/bad/_doc/1", json!("many"))] {
+        let path = format!("{path}?refresh=true");
+        asked(&server, ("PUT", &path), &json!({"n": n})).await?;
+    }
+    let put = |path: &str| Request::json("PUT", path, &json!({"n": "many"}));
+    let update = |path: &str| Request::json("POST", path, &json!({"doc": {"n": 1}}));
+    let copy = |from: &str, to: &str| {
+        let body = json!({"source": {"index": from}, "dest": {"index": to}});
+        Request::json("POST", "/_reindex", &body)
+    };
+    for (request, status, made) in [
+        (put("/old-1/_doc/1"), 400, Some("old-1")),
+        (put("/old-1/_doc/1"), 400, None),
+        (update("/old-2/_update/1"), 404, Some("old-2")),
+        (copy("good", "old-3"), 200, Some("old-3")),
+        (copy("good", "old-3"), 200, None),
+        (copy("bad", "old-4"), 400, Some("old-4")),
+    ] {
+        let answer = server.send(&request).await?;
+        ensure!(answer.status == status, "{made:?}: {}", answer.shown());
+        let warning = answer.header("warning").unwrap_or_default();
+        let expected = made.map_or_else(String::new, |name| {
+            format!("[{name}] is made by the deprecated index template [old]")
+        });
+        ensure!(warning.contains(&expected), "{made:?}: {warning}");
+        ensure!(warning.is_empty() == made.is_none(), "{made:?}: {warning}");
+    }
+    Ok(())
+}

@@ -154,6 +154,20 @@ async fn health_counts_nodes_and_shards() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn allocation_counts_the_copies_that_no_node_holds() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let rows = table(&server, "/_cat/allocation?h=shards,node").await?;
+    assert_eq!(rows, [["2", "shelf"], ["2", "UNASSIGNED"]]);
+    let none = json!({"index": {"number_of_replicas": 0}});
+    let change = Request::json("PUT", "/books/_settings", &none);
+    server.send(&change).await?.ok()?;
+    let rows = table(&server, "/_cat/allocation?h=shards,node").await?;
+    assert_eq!(rows, [["2", "shelf"]]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counts_are_of_an_index_and_a_query() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = served(&folder).await?;

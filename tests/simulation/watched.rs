@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall};
-use gleaner_proto::read::{Documents, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState, WaitForRefreshCall};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -209,7 +209,7 @@ impl LeafClient for Watched {
         .await
     }
 
-    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+    async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         self.leaf.explain(call).await
     }
 
@@ -241,13 +241,8 @@ impl LeafClient for Watched {
         self.leaf.refresh(shard).await
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        self.leaf.wait_for_refresh(shard, seq_no, deadline).await
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        self.leaf.wait_for_refresh(call).await
     }
 
     async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {

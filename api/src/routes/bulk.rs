@@ -56,8 +56,13 @@ async fn bulk(mut request: Request) -> Answer {
     let items = Items::new(form.filter().filter(|_| is_compact));
     let mut run = prepare(&mut request, items)?;
     let mut rendered = RenderedItems::new(request.app.bodies.open(), is_compact);
-    while let Some(piece) = run.next().await? {
-        rendered.put(&piece)?;
+    loop {
+        // Chunks before one that cannot be read may have made indices.
+        let next = run.next().await;
+        match next.map_err(|error| error.warned(run.warnings()))? {
+            Some(piece) => rendered.put(&piece)?,
+            None => break,
+        }
     }
     if let Some(amending) = run.amending() {
         let amended = RenderedItems::new(request.app.bodies.open(), is_compact);

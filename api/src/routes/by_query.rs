@@ -14,6 +14,7 @@ use gleaner_root::tasks::TaskInfo;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::document::made_by_deprecated;
 use super::tasks;
 use crate::error::ApiError;
 use crate::parameters::groups::{ACTIVE_SHARDS, COPIES, INDICES, URI_QUERY};
@@ -210,7 +211,9 @@ async fn carry_out(request: &Request, asked: ByQueryRequest) -> Answer {
         ));
     }
     let report = begun.ended().await?;
-    Ok(answer::answered(&report, form))
+    let state = request.root().cluster().state();
+    let warnings = made_by_deprecated(&report.made, &state);
+    Ok(answer::answered(&report, form).warning(&warnings))
 }
 
 /// Returns what is kept of a task that has ended.

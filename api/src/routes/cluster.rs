@@ -103,7 +103,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         name: "cluster.stats",
         methods: &[Method::GET],
-        paths: &["/_cluster/stats"],
+        paths: &["/_cluster/stats", "/_cluster/stats/nodes/{node}"],
         parameters: &[STATS],
         handler: |request| Box::pin(stats::stats(request)),
         is_refused: false,

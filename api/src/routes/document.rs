@@ -7,7 +7,7 @@ use gleaner_proto::write::WriteAction;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::source::ShownSource;
 use gleaner_query::templates::deprecated_use;
-use gleaner_root::ingest::{IngestItem, Parts, check_item};
+use gleaner_root::ingest::{IngestItem, check_item};
 use gleaner_root::read::{GetRequest, GetResponse};
 use http::{Method, StatusCode};
 
@@ -133,8 +133,13 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     let result = results.into_iter().next();
     let result = result.expect("a write has one answer");
     let state = request.root().cluster().state();
-    let (status, body) = document::written(&result, &state)?;
-    let reply = Reply::with_status(status, &body).warning(&made_by_deprecated(&parts, &state));
+    let warnings = made_by_deprecated(&parts.made(), &state);
+    let (status, body) = match document::written(&result, &state) {
+        Ok(written) => written,
+        // The index is there all the same.
+        Err(error) => return Err(error.warned(warnings)),
+    };
+    let reply = Reply::with_status(status, &body).warning(&warnings);
     if status != StatusCode::CREATED {
         return Ok(reply);
     }
@@ -142,10 +147,10 @@ pub(super) async fn write(request: &Request, item: IngestItem) -> Answer {
     Ok(reply.with_header(http::header::LOCATION, &location))
 }
 
-/// Returns a warning for each index, or data stream, that the writes of a request made by a deprecated template.
-pub(super) fn made_by_deprecated(parts: &Parts, state: &ClusterState) -> Vec<String> {
-    let made = parts.made().into_iter();
-    made.filter_map(|name| deprecated_use(&name, &state.templates))
+/// Returns a warning for each index, or data stream, of `made` that the writes of a request made by a deprecated template.
+pub(super) fn made_by_deprecated(made: &[String], state: &ClusterState) -> Vec<String> {
+    made.iter()
+        .filter_map(|name| deprecated_use(name, &state.templates))
         .collect()
 }
 

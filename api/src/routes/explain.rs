@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, SOURCE, SOURCE_FILTER, URI_QUERY};
 use crate::render::document::{self, DocumentBody, DocumentForm};
+use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -51,9 +52,10 @@ async fn explain(mut request: Request) -> Answer {
         refresh: false,
     };
     let (index, answer) = request.root().reader().explain(&get, &search).await?;
-    let Some(answer) = answer else {
+    let warnings = Staleness::of_document(answer.may_be_stale).warnings();
+    let Some(explained) = answer.found else {
         let shown = json!({"_index": index, "_id": get.id, "matched": false});
-        return Ok(Reply::with_status(StatusCode::NOT_FOUND, &shown));
+        return Ok(Reply::with_status(StatusCode::NOT_FOUND, &shown).warning(&warnings));
     };
     let source = request.source_filter()?;
     let stored_fields = request.parameters.list("stored_fields");
@@ -62,16 +64,17 @@ async fn explain(mut request: Request) -> Answer {
         let form = DocumentForm::new(source, stored_fields);
         let state = request.root().cluster().state();
         let meta = state.index_named(&index).map(|meta| &**meta);
-        let found_as = document::found(&index, &answer.document, &form, meta, &|| true)?;
+        let found_as = document::found(&index, &explained.document, &form, meta, &|| true)?;
         found = Some(found_as.without_identity());
     }
-    Ok(Reply::json(&Body {
+    let reply = Reply::json(&Body {
         index: &index,
         id: &get.id,
-        matched: answer.matched,
-        explanation: &answer.explanation,
+        matched: explained.matched,
+        explanation: &explained.explanation,
         get: found,
-    }))
+    });
+    Ok(reply.warning(&warnings))
 }
 
 #[derive(Serialize)]

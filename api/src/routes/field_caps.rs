@@ -152,9 +152,11 @@ async fn has_match(request: &Request, index: String, filter: &Query) -> Result<b
     Ok(may_match(&response))
 }
 
-/// Returns whether a document matched, or may have: an index that was not searched whole is told of.
+/// Returns whether a document matched, or may have: an index is kept too that was not searched whole, or on a copy that may
+/// lack acknowledged writes.
 fn may_match(response: &SearchResponse) -> bool {
-    let is_whole = response.shards.failures.is_empty() && !response.timed_out;
+    let shards = &response.shards;
+    let is_whole = shards.failures.is_empty() && shards.stale == 0 && !response.timed_out;
     !is_whole || response.total.is_some_and(|total| total.value > 0)
 }
 
@@ -374,6 +376,9 @@ mod tests {
         assert!(may_match(&found(1, false)));
         assert!(!may_match(&found(0, false)));
         assert!(may_match(&found(0, true)));
+        let mut stale = found(0, false);
+        stale.shards.stale = 1;
+        assert!(may_match(&stale));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(super) use members::{
 use metrics::Metrics;
 pub(super) use process::{THREAD_POOLS, thread_pool};
 pub(super) use reports::Reports;
+pub(super) use selection::named;
 
 use super::stats::sections;
 

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::search;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
+use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
@@ -46,6 +47,12 @@ struct Ranked {
     id: String,
     score: Option<f32>,
     rating: Option<i64>,
+}
+
+/// What one search found.
+struct Found {
+    hits: Vec<Ranked>,
+    staleness: Staleness,
 }
 
 /// One search and what its documents are worth.
@@ -98,11 +105,19 @@ async fn evaluate(mut request: Request) -> Answer {
         return Err(ApiError::illegal(reason));
     }
     let answers = stream::iter(rated).map(|rated| async move {
-        let hits = hits_of(request, target, &rated).await;
-        (rated, hits)
+        let found = found_by(request, target, &rated).await;
+        (rated, found)
     });
     let answers: Vec<_> = answers.buffered(concurrent.min(most)).collect().await;
-    Ok(Reply::json(&shown(&metric, answers)))
+    Ok(reply(&metric, answers))
+}
+
+/// Returns the figures, with a warning where some of the searches may have missed acknowledged writes.
+fn reply(metric: &Metric, answers: Vec<(Rated, Result<Found, ApiError>)>) -> Reply {
+    let mut staleness = Staleness::default();
+    let searches = answers.iter().filter_map(|(_, found)| found.as_ref().ok());
+    searches.for_each(|found| staleness.add(found.staleness));
+    Reply::json(&shown(metric, answers)).warning(&staleness.warnings())
 }
 
 fn missing(field: &str) -> ApiError {
@@ -177,11 +192,7 @@ fn rated(value: &Value, metric: &Metric) -> Result<Rated, ApiError> {
 }
 
 /// Searches, and keeps of each hit its name and what it is worth.
-async fn hits_of(
-    request: &Request,
-    target: &Target,
-    rated: &Rated,
-) -> Result<Vec<Ranked>, ApiError> {
+async fn found_by(request: &Request, target: &Target, rated: &Rated) -> Result<Found, ApiError> {
     let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
     let (search, _held) = request.making.parsed(&rated.body, parse).await?;
@@ -205,16 +216,19 @@ async fn hits_of(
             rating,
         }
     };
-    Ok(response.hits.iter().map(ranked).collect())
+    Ok(Found {
+        hits: response.hits.iter().map(ranked).collect(),
+        staleness: Staleness::of_search(&response.shards),
+    })
 }
 
 /// Renders the figure of each search, and the mean of those that were answered.
-fn shown(metric: &Metric, answers: Vec<(Rated, Result<Vec<Ranked>, ApiError>)>) -> Value {
+fn shown(metric: &Metric, answers: Vec<(Rated, Result<Found, ApiError>)>) -> Value {
     let (mut details, mut failures) = (Map::new(), Map::new());
     let mut sum = 0.0;
-    for (rated, hits) in answers {
-        match hits {
-            Ok(hits) => {
+    for (rated, found) in answers {
+        match found {
+            Ok(Found { hits, .. }) => {
                 let judged = Judged {
                     ranks: hits.iter().map(|hit| hit.rating).collect(),
                     ratings: rated.ratings.values().copied().collect(),
@@ -250,4 +264,40 @@ fn shown(metric: &Metric, answers: Vec<(Rated, Result<Vec<Ranked>, ApiError>)>) 
         sum / details.len() as f64
     };
     json!({"metric_score": mean, "details": details, "failures": failures})
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_root::ShardSummary;
+
+    use super::*;
+
+    #[test]
+    fn figures_of_copies_without_their_primaries_warn() {
+        let metric = Metric::parse(&json!({"precision": {}})).expect("a metric");
+        let answer = |stale| {
+            let rated = Rated {
+                id: "a".to_owned(),
+                body: Bytes::new(),
+                ratings: HashMap::new(),
+            };
+            let summary = ShardSummary {
+                total: 2,
+                stale,
+                ..ShardSummary::default()
+            };
+            let found = Found {
+                hits: Vec::new(),
+                staleness: Staleness::of_search(&summary),
+            };
+            (rated, Ok(found))
+        };
+        let (failed, _) = answer(0);
+        let failed = (failed, Err(ApiError::illegal("it is wrong".to_owned())));
+        let current = reply(&metric, vec![answer(0), answer(0)]);
+        assert!(current.warnings().is_empty());
+        let warned = reply(&metric, vec![answer(0), failed, answer(1)]);
+        let expected = "1 of 4 shards may be old: their primaries are away";
+        assert_eq!(warned.warnings(), [expected]);
+    }
 }

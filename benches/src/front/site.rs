@@ -66,10 +66,20 @@ impl Site {
 
     /// Loads the documents; `access` is `None` where connections are not encrypted and no keys are required.
     pub(super) fn index(&self, access: Option<&Access>, url: &str) -> Result<()> {
+        self.index_many(access, url, NUM_DOCUMENTS)
+    }
+
+    /// Loads so many documents, as [`Self::index`].
+    pub(super) fn index_many(
+        &self,
+        access: Option<&Access>,
+        url: &str,
+        num_documents: usize,
+    ) -> Result<()> {
         let words = [
             "tea", "leaf", "green", "water", "cup", "root", "front", "shard",
         ];
-        let lines = (0..NUM_DOCUMENTS).map(|n| {
+        let lines = (0..num_documents).map(|n| {
             let text: Vec<&str> = (0..12)
                 .map(|i| words[(n * 7 + i * i * 3) % words.len()])
                 .collect();
@@ -158,6 +168,16 @@ impl Cluster {
             ca: self.data.join("ca.pem"),
             key: keys.next().context("a first key")?,
         })
+    }
+
+    /// Writes the file of the cluster's members anew with a front more, of the name `limited`; returns where it is.
+    pub(super) fn with_front(&self, address: &str) -> Result<PathBuf> {
+        let members = std::fs::read_to_string(self.data.join("cluster.toml"))?;
+        let front =
+            format!("[[cluster.fronts]]\nname = \"limited\"\nhttp_address = \"{address}\"\n");
+        let path = self.data.join("cluster-with-front.toml");
+        std::fs::write(&path, format!("{members}\n{front}"))?;
+        Ok(path)
     }
 
     /// Returns where clients go.

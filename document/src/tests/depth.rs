@@ -13,7 +13,8 @@ fn nested(open: &str, close: &str, levels: usize) -> String {
 fn what_is_left_out_may_not_be_nested_without_bound() {
     let unmapped = json!({"dynamic": false});
     let disabled = one(&json!({"type": "object", "enabled": false}));
-    for declared in [&unmapped, &disabled] {
+    let whole = json!({"enabled": false});
+    for declared in [&unmapped, &disabled, &whole] {
         for (open, close) in [("{\"a\":", "}"), ("[", "]"), ("[{\"\":", "}]")] {
             let most = match open.starts_with("[{") {
                 true => MAX_LEVELS.div_ceil(2),

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn grown(source: &str, mapping: &Mapping) -> Result<Option<Mapping>, DocumentError> {
+pub(super) fn grown(source: &str, mapping: &Mapping) -> Result<Option<Mapping>, DocumentError> {
     let analyzers = AnalyzerRegistry::builtin();
     grown_with(&[source], mapping, &analyzers)
 }
 
-fn grown_with(
+pub(super) fn grown_with(
     sources: &[&str],
     mapping: &Mapping,
     analyzers: &AnalyzerRegistry,

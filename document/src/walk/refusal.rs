@@ -16,15 +16,20 @@ impl Walk<'_, '_> {
         mismatch: Mismatch,
     ) -> DocumentError {
         let field = self.plan.node(number).path.to_string();
-        match mismatch {
-            Mismatch::Immense => DocumentError::ImmenseTerm { field },
-            Mismatch::Malformed(cause) => DocumentError::Malformed {
-                field,
-                type_name: leaf.kind.type_name(),
-                id: self.id(),
-                preview: text.to_owned(),
-                cause,
-            },
+        let cause = match mismatch {
+            Mismatch::Immense => return DocumentError::ImmenseTerm { field },
+            Mismatch::Malformed(cause) => cause,
+            Mismatch::OtherConstant { constant, given } => format!(
+                "[constant_keyword] field [{field}] only accepts values that are equal to the value defined in the \
+                 mappings [{constant}], but got [{given}]"
+            ),
+        };
+        DocumentError::Malformed {
+            field,
+            type_name: leaf.kind.type_name(),
+            id: self.id(),
+            preview: text.to_owned(),
+            cause,
         }
     }
 

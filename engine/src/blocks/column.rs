@@ -1,4 +1,4 @@
-//! A text column of one segment, open for ranking.
+//! A column of one segment whose terms are counted, open for ranking.
 
 use std::sync::Arc;
 

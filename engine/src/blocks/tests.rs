@@ -1,6 +1,5 @@
 //! Lists and positions read here are those tantivy reads.
 
-use gleaner_model::FieldKind;
 use gleaner_partial::score::bm25::LengthNorms;
 use gleaner_query::resolved::Bm25;
 use rand::rngs::StdRng;
@@ -10,7 +9,8 @@ use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, TERMINATED, Term};
 
-use super::{BLOCK, Cursor};
+use super::{BLOCK, Cursor, PostingList};
+use crate::View;
 use crate::aggregate::testing::{Index, Layout, mapping};
 
 /// Words with their document frequencies: around the borders of blocks.
@@ -26,7 +26,10 @@ const WORDS: [(&str, usize); 8] = [
 ];
 
 fn index() -> Index {
-    let mapping = mapping(&json!({"text": {"type": "text"}}));
+    let mapping = mapping(&json!({
+        "text": {"type": "text"},
+        "labels": {"type": "keyword", "index_options": "freqs"},
+    }));
     let mut rng = StdRng::seed_from_u64(3);
     let document = |i: usize| {
         let mut words = Vec::new();
@@ -41,7 +44,8 @@ fn index() -> Index {
                 words.extend(std::iter::repeat_n(word, tf));
             }
         }
-        (format!("d{i}"), json!({"text": words.join(" ")}))
+        let source = json!({"text": words.join(" "), "labels": words});
+        (format!("d{i}"), source)
     };
     let layout = Layout {
         shards: 1,
@@ -54,8 +58,14 @@ fn index() -> Index {
 #[test]
 fn lists_have_tantivys_documents_and_frequencies() {
     let view = index().views().remove(0);
-    let handle = view.field("text").unwrap();
-    assert!(matches!(handle.kind, FieldKind::Text { .. }));
+    // With positions in the lists, and without.
+    for field in ["text", "labels"] {
+        check_lists(&view, field);
+    }
+}
+
+fn check_lists(view: &View, field: &str) {
+    let handle = view.field(field).unwrap();
     let segment = &view.segments()[0];
     let column = segment.text_column(handle.column).unwrap().unwrap();
     let norms = LengthNorms::new(Bm25::DEFAULT, column.lengths().unwrap().average);
@@ -117,23 +127,28 @@ fn lists_have_tantivys_documents_and_frequencies() {
             }
         }
 
-        let (mut cursor, mut end, mut taken) = (Cursor::new(list), 0, Vec::new());
-        while end < 3_100 {
-            end += rng.random_range(1..400);
-            cursor.find(cursor.place().before).unwrap();
-            while let Some((documents, frequencies)) = cursor.take_below(end).unwrap() {
-                assert!(documents.iter().all(|doc| *doc < end));
-                taken.extend(documents.iter().copied().zip(frequencies.iter().copied()));
-            }
-        }
         let mut postings = theirs();
-        for found in taken {
+        for found in taken(list, &mut rng) {
             assert_eq!(found, (postings.doc(), postings.term_freq()));
             postings.advance();
         }
         assert_eq!(postings.doc(), TERMINATED);
     }
     assert!(column.list("none").unwrap().is_none());
+}
+
+/// Takes all of a list, in parts.
+fn taken(list: PostingList<'_>, rng: &mut StdRng) -> Vec<(u32, u32)> {
+    let (mut cursor, mut end, mut taken) = (Cursor::new(list), 0, Vec::new());
+    while end < 3_100 {
+        end += rng.random_range(1..400);
+        cursor.find(cursor.place().before).unwrap();
+        while let Some((documents, frequencies)) = cursor.take_below(end).unwrap() {
+            assert!(documents.iter().all(|doc| *doc < end));
+            taken.extend(documents.iter().copied().zip(frequencies.iter().copied()));
+        }
+    }
+    taken
 }
 
 #[test]

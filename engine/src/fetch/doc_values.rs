@@ -33,7 +33,7 @@ pub(super) enum Format {
     Raw,
     /// Numbers by a pattern.
     Decimal(String),
-    /// Dates.
+    /// Dates, and those that bound ranges.
     Date(DateFormatter),
     /// Points of terms, as `"lat, lon"`.
     Point,
@@ -45,9 +45,14 @@ impl Format {
         // `use_field_mapping` was the name of the default once.
         let asked = asked.filter(|format| is_formatted(Some(*format)));
         Ok(match (kind, asked) {
-            (FieldKind::Date { format, .. }, asked) => {
-                Self::Date(bounds::formatter(Some(asked.unwrap_or(&format.0)))?)
-            }
+            (
+                FieldKind::Date { format, .. }
+                | FieldKind::Encoded {
+                    codec: Codec::DateRange(format),
+                    ..
+                },
+                asked,
+            ) => Self::Date(bounds::formatter(Some(asked.unwrap_or(&format.0)))?),
             (FieldKind::Number { .. }, Some(pattern)) => Self::Decimal(pattern.to_owned()),
             (kind, _) if is_point(kind) => Self::Point,
             _ => Self::Raw,

@@ -2,6 +2,7 @@
 
 mod level;
 mod points;
+mod ranges;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use level::Level;
 use points::PointFormat;
+use ranges::RangeReader;
 
 use super::doc_values::{Format, is_formatted, no_format};
 use crate::error::EngineError;
@@ -42,6 +44,8 @@ struct FieldPlan {
     constant: Option<String>,
     /// The point that stands for `null`, of a `geo_point` that has one.
     null_point: Option<Value>,
+    /// Reads its values, where they are ranges.
+    ranges: Option<RangeReader>,
 }
 
 /// What the values of a field are in `_source`.
@@ -53,7 +57,7 @@ enum Shape {
     Objects,
     /// Either.
     Any,
-    /// Either, which are shown as they are.
+    /// Either: bounds, or a network.
     Ranges,
     /// Points in all their forms.
     Points(PointFormat),
@@ -124,10 +128,9 @@ impl Plan {
                 };
                 let is_hidden = field.kind.is_keyed();
                 if !matches!(field.kind, FieldKind::Object { .. }) && !is_hidden {
-                    let is_date = matches!(field.kind, FieldKind::Date { .. });
                     let is_named = pattern == path.as_str();
                     let shape = Shape::of(&field.kind, format.as_deref(), is_named)?;
-                    let has_formats = is_date || matches!(shape, Shape::Points(_));
+                    let has_formats = is_of_dates(&field.kind) || matches!(shape, Shape::Points(_));
                     if is_named && !has_formats && is_formatted(format.as_deref()) {
                         return Err(no_format(path, &field.kind, "doesn't support formats."));
                     }
@@ -264,6 +267,7 @@ impl FieldPlan {
             shape: Shape::Plain,
             constant: field.kind.constant().map(str::to_owned),
             null_point: field.declared.get("null_value").cloned(),
+            ranges: RangeReader::of(&field.kind),
         }
     }
 
@@ -282,7 +286,10 @@ impl FieldPlan {
                 values.for_each(|value| format.show(value, null, &mut shown));
                 shown
             }
-            Shape::Ranges => values.filter(|value| !value.is_null()).cloned().collect(),
+            Shape::Ranges => {
+                let show = |value| self.ranges.as_ref()?.show(value, &self.format);
+                values.filter_map(show).collect()
+            }
             Shape::Plain | Shape::Objects | Shape::Any => {
                 values.filter_map(|value| self.shown(value)).collect()
             }
@@ -317,12 +324,29 @@ impl FieldPlan {
         })
     }
 
-    /// Shows a narrow number by the fewest digits that tell it from its neighbours.
     fn fraction(&self, number: f64) -> Value {
-        let short = || (number as f32).to_string().parse().ok();
-        let short = self.is_narrow.then(short).flatten();
-        Value::from(short.unwrap_or(number))
+        Value::from(match self.is_narrow {
+            true => shortest(number),
+            false => number,
+        })
     }
+}
+
+/// Returns a number of 32 bits by the fewest digits that tell it from its neighbours.
+fn shortest(number: f64) -> f64 {
+    (number as f32).to_string().parse().unwrap_or(number)
+}
+
+/// Returns whether values of a field are dates or ranges of dates.
+fn is_of_dates(kind: &FieldKind) -> bool {
+    matches!(
+        kind,
+        FieldKind::Date { .. }
+            | FieldKind::Encoded {
+                codec: Codec::DateRange(_),
+                ..
+            }
+    )
 }
 
 fn milliseconds(value: &Value) -> Option<i64> {

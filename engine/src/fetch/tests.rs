@@ -236,12 +236,10 @@ fn fields_show_what_is_indexed_of_the_source() {
 }
 
 #[test]
-fn fields_show_points_in_one_form_and_ranges_as_they_were_written() {
+fn fields_show_points_in_one_form() {
     let properties = json!({
         "loc": {"type": "geo_point"},
         "shops": {"properties": {"at": {"type": "geo_point"}}},
-        "seats": {"type": "integer_range"},
-        "net": {"type": "ip_range"},
     });
     let point = |lon: f64, lat: f64| json!({"type": "Point", "coordinates": [lon, lat]});
     for (written, shown) in [
@@ -260,8 +258,70 @@ fn fields_show_points_in_one_form_and_ranges_as_they_were_written() {
         let expected = json!({"loc": shown, "shops.at": shown});
         assert_eq!(fields_under(&properties, source), expected, "{written}");
     }
-    let source = json!({"seats": [{"gte": 1, "lt": 5}, {"gt": 9}], "net": "192.168.0.0/16"});
-    let expected = json!({"seats": [{"gte": 1, "lt": 5}, {"gt": 9}], "net": ["192.168.0.0/16"]});
+}
+
+#[test]
+fn fields_show_the_bounds_of_ranges_as_the_mapping_reads_them() {
+    let properties = json!({
+        "seats": {"type": "integer_range"},
+        "weight": {"type": "float_range"},
+        "price": {"type": "double_range"},
+        "open": {"type": "date_range", "format": "yyyy-MM-dd||epoch_millis"},
+        "net": {"type": "ip_range"},
+    });
+    let source = json!({
+        "seats": [{"gte": "1", "lt": 5.0}, {"gt": 9, "lte": null}, null],
+        "weight": {"gte": 1.1}, "price": {"gt": "1", "lte": 2.5},
+        "open": {"gte": 1_580_515_200_000_i64, "lt": "2020-03-01"},
+        "net": ["192.168.0.0/16", "2001:DB8::/32", {"gte": "::ffff:10.0.0.1", "lte": "10.0.0.9"}],
+    });
+    let expected = json!({
+        "seats": [{"gte": 1, "lt": 5}, {"gt": 9, "lte": null}],
+        "weight": [{"gte": 1.1}], "price": [{"gt": 1.0, "lte": 2.5}],
+        "open": [{"gte": "2020-02-01", "lt": "2020-03-01"}],
+        "net": ["192.168.0.0/16", "2001:db8::/32", {"gte": "10.0.0.1", "lte": "10.0.0.9"}],
+    });
+    assert_eq!(fields_under(&properties, source.clone()), expected);
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let documents = vec![("d".to_owned(), source)];
+    let view = Index::new(&mapping(&properties), &documents, layout)
+        .views()
+        .remove(0);
+    let fetched = |asked: &[FieldFormat]| {
+        let spec = FetchSpec {
+            fields: asked,
+            ..FetchSpec::default()
+        };
+        fetch(&view, &[place(0, 0)], &spec, &Control::unlimited())
+    };
+    let mut hits = fetched(&formats(&[("open", Some("dd/MM/yyyy"))])).expect("it can be read");
+    let expected = json!({"open": [{"gte": "01/02/2020", "lt": "01/03/2020"}]});
+    assert_eq!(json!(hits.remove(0).fields), expected);
+    let refused = fetched(&formats(&[("seats", Some("dd/MM/yyyy"))])).expect_err("no dates");
+    assert!(refused.to_string().contains("doesn't support formats."));
+}
+
+#[test]
+fn fields_show_bounds_and_networks_as_they_were_written_where_they_have_no_other_form() {
+    let properties = json!({
+        "seats": {"type": "long_range"},
+        "weight": {"type": "float_range"},
+        "price": {"type": "double_range"},
+        "net": {"type": "ip_range"},
+    });
+    let source = json!({
+        "seats": [{"gte": "NaN", "lte": 2.5}],
+        "weight": [{"gte": 1.5, "lte": 1e39}],
+        "price": [{"gt": "-Infinity", "lte": 2.5}],
+        "net": ["::ffff:10.0.0.0/90", "::ffff:10.0.0.0/104"],
+    });
+    let mut expected = source.clone();
+    expected["seats"][0]["lte"] = 2.into();
+    expected["net"][1] = "10.0.0.0/8".into();
     assert_eq!(fields_under(&properties, source), expected);
 }
 

@@ -1,5 +1,5 @@
-//! Terms and phrases of text fields, scored by tantivy's own scorers under the request's numbers: of
-//! fields whose k1 and b are tantivy's.
+//! Terms and phrases of fields that count their terms, scored by tantivy's own scorers under the request's
+//! numbers: of fields whose k1 and b are tantivy's.
 //!
 //! tantivy computes idf as `ln(1 + x)` in f32, which for frequent terms is off by percents. So its
 //! weights are made for a term that no document holds, whose idf is harmless, and corrected by a
@@ -18,6 +18,7 @@ use tantivy::{DocId, Score, SeekDangerResult, SegmentReader, Term};
 
 use super::{Scope, candidates, constant, posting_set};
 use crate::EngineError;
+use crate::schema::FieldHandle;
 
 /// Positions of a phrase that tantivy looks for, at most: in a text that says one word a million times
 /// that takes some ten milliseconds.
@@ -69,7 +70,10 @@ pub(super) fn phrase(
     boost: f64,
 ) -> Result<Box<dyn Weight>, EngineError> {
     let idf = scope.model.phrase_idf(field, positions)?;
-    let Some(text) = text_column(scope, field)? else {
+    let Some(handle) = scope.view.fields().text(field.as_str()) else {
+        return Ok(Box::new(EmptyWeight));
+    };
+    let Some(text) = text_column(scope, field, handle)? else {
         return Ok(Box::new(EmptyWeight));
     };
     let Some(query) = plain_phrase(text.column, positions, slop) else {
@@ -110,11 +114,11 @@ fn weighted_term(
     term: &str,
     weight: f64,
 ) -> Result<Box<dyn Weight>, EngineError> {
-    if scope.view.fields().text(field.as_str()).is_none() {
+    let Some(handle) = scope.view.fields().counted(field.as_str()) else {
         let matching = posting_set::of_terms(scope, field, &[term.to_owned()])?;
         return Ok(constant(matching, weight));
-    }
-    let Some(text) = text_column(scope, field)? else {
+    };
+    let Some(text) = text_column(scope, field, handle)? else {
         return Ok(Box::new(EmptyWeight));
     };
     let term = Term::from_field_text(text.column, term);
@@ -175,12 +179,13 @@ pub(super) fn require_index(scope: &Scope<'_>, field: &FieldPath) -> Result<(), 
     }
 }
 
-/// A text column with its numbers in the request; `None` where no document has the field.
-fn text_column(scope: &Scope<'_>, field: &FieldPath) -> Result<Option<TextColumn>, EngineError> {
+/// The column of a field with its numbers in the request; `None` where no document has the field.
+fn text_column(
+    scope: &Scope<'_>,
+    field: &FieldPath,
+    handle: &FieldHandle,
+) -> Result<Option<TextColumn>, EngineError> {
     let numbers = scope.model.field(field)?;
-    let Some(handle) = scope.view.fields().text(field.as_str()) else {
-        return Ok(None);
-    };
     posting_set::require_index(field, handle)?;
     let has_documents = scope.model.norms(field).is_some();
     Ok(has_documents.then_some(TextColumn {

@@ -66,7 +66,8 @@ pub(super) fn range(
         })
     };
     let bounds = (term(lower)?, term(upper)?);
-    if handle.kind.has_doc_values() {
+    // The column of terms that are counted has an index alone.
+    if handle.kind.has_doc_values() && !handle.kind.counts_occurrences() {
         return fast_range(scope, field, handle, bounds);
     }
     posting_set::require_index(field, handle)?;

@@ -71,13 +71,14 @@ struct Target {
     listed: Option<u64>,
     /// Where each value goes to a column of its key.
     keys: Option<Column>,
-    /// Where the tokens of its values go.
+    /// Where the tokens of its values go, each once; a value of whole terms is its token.
     tokens: Option<Column>,
     /// Whether each token of its values is indexed once, however often it stands there.
     is_once: bool,
     /// Whether the column keeps anything at all.
     is_kept: bool,
-    /// Several values of a document stand in order in the column.
+    /// Several values of a document stand in order in the column, equal terms and addresses once. Where terms are counted
+    /// all stand there.
     is_sorted: bool,
     /// Version of the mapping that the field came with.
     since: MappingVersion,
@@ -101,7 +102,7 @@ impl DocumentBuilder {
                 ordinal: u64::from(field.ordinal),
                 listed: names::is_listed(field.kind).then_some(u64::from(field.ordinal)),
                 is_kept: is_kept(field.kind),
-                is_sorted: !matches!(field.kind, FieldKind::Text { .. }),
+                is_sorted: !field.kind.counts_occurrences(),
                 since: mapping
                     .field(path)
                     .map_or(MappingVersion(0), |field| field.since),
@@ -215,7 +216,7 @@ impl DocumentBuilder {
         document
     }
 
-    /// Adds the tokens of text that is sorted and aggregated by them, and of text whose tokens are not counted, each
+    /// Adds the tokens of fields that are sorted and aggregated by them, and of text whose tokens are not counted, each
     /// once and in order. Values of a field stand together.
     fn add_tokens(&self, document: &mut TantivyDocument, values: &[(u32, FieldValue<'_>)]) {
         for run in values.chunk_by(|(a, _), (b, _)| a == b) {
@@ -228,12 +229,18 @@ impl DocumentBuilder {
             };
             let mut tokens = BTreeSet::new();
             for (number, value) in run {
-                if let Some((analyzer, text)) = self.analyzed(*number, value) {
-                    analyzer.analyze_into(text, &mut |token| {
-                        if !tokens.contains(token.text) {
-                            tokens.insert(token.text.to_owned());
-                        }
-                    });
+                let mut note = |token: &str| {
+                    if !tokens.contains(token) {
+                        tokens.insert(token.to_owned());
+                    }
+                };
+                match (self.analyzed(*number, value), value) {
+                    (Some((analyzer, text)), _) => {
+                        analyzer.analyze_into(text, &mut |token| note(token.text));
+                    }
+                    // A keyword.
+                    (None, FieldValue::Text(term)) => note(term),
+                    _ => {}
                 }
             }
             if target.is_once {

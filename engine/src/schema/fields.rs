@@ -39,7 +39,7 @@ pub struct SystemFields {
 pub struct FieldHandle {
     /// The column, in the schema of the view it was taken from.
     pub column: Column,
-    /// The column's name, for fast-field access.
+    /// Name of the column of its values, for fast-field access: of a keyword that counts its terms another than `column`.
     pub name: String,
     /// The field's ordinal.
     pub ordinal: u32,
@@ -60,7 +60,7 @@ pub struct Fields {
     aliases: HashMap<FieldPath, FieldPath>,
     /// Columns of keys by their `flattened` or `rank_features` field.
     keys: HashMap<FieldPath, KeyColumns>,
-    /// Columns of tokens by their text.
+    /// Columns of tokens, by the column of which they are.
     tokens: HashMap<Column, FieldHandle>,
 }
 
@@ -94,16 +94,19 @@ impl Fields {
             if let Some((root, columns)) = key_columns(path, field, &name, schema) {
                 keys.insert(root, columns);
             }
-            if let Some(handle) = token_column(field, &name, schema) {
-                tokens.insert(column, handle);
-            }
+            let of_tokens = token_column(field, &name, schema);
             let handle = FieldHandle {
                 column,
-                name,
+                name: of_tokens
+                    .as_ref()
+                    .map_or(name, |tokens| tokens.name.clone()),
                 ordinal: field.ordinal,
                 kind: field.kind.clone(),
             };
             handles.insert(path.clone(), handle);
+            if let Some(handle) = of_tokens {
+                tokens.insert(column, handle);
+            }
         }
         Ok(Self {
             mapping: mapping.version,
@@ -151,7 +154,7 @@ impl Fields {
         })
     }
 
-    /// Returns the column of the tokens of the text in `column`.
+    /// Returns the column that has each token of `column` once a document.
     pub(crate) fn tokens_of(&self, column: Column) -> Option<&FieldHandle> {
         self.tokens.get(&column)
     }
@@ -167,6 +170,12 @@ impl Fields {
             .filter(|handle| matches!(handle.kind, FieldKind::Text { .. }))
     }
 
+    /// Returns the column of `path` when it keeps how often a document has each term.
+    pub fn counted(&self, path: &str) -> Option<&FieldHandle> {
+        self.get(path)
+            .filter(|handle| handle.kind.counts_occurrences())
+    }
+
     /// Returns the column of `path` when it is a `keyword` field.
     pub fn keyword(&self, path: &str) -> Option<&FieldHandle> {
         self.get(path)
@@ -179,12 +188,10 @@ impl Fields {
     }
 }
 
-/// Returns the column of a text field's tokens, which is read as one of whole terms; `None` for other fields.
+/// Returns the column of a field's tokens, which is read as one of whole terms; `None` for fields without one.
 fn token_column(field: &Field, name: &str, schema: &Schema) -> Option<FieldHandle> {
-    let name = field
-        .kind
-        .has_fielddata()
-        .then(|| names::column_of_tokens(name))?;
+    let has_tokens = field.kind.has_column() && field.kind.counts_occurrences();
+    let name = has_tokens.then(|| names::column_of_tokens(name))?;
     let column = schema.get_field(&name).ok()?;
     Some(FieldHandle {
         column,
@@ -327,32 +334,14 @@ fn append_missing(builder: &mut SchemaBuilder, schema: &Schema, mapping: &Mappin
 fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
     match kind {
         FieldKind::Text {
-            analyzer,
-            index,
-            fielddata,
-            ..
+            analyzer, index, ..
         } => {
             builder.add_text_field(name, text_options(analyzer, *index));
-            if *fielddata {
-                let tokens = TextOptions::default().set_fast(tokens::WHOLE);
-                builder.add_text_field(&names::column_of_tokens(name), tokens);
-            }
+            append_tokens(builder, name, kind);
         }
-        FieldKind::Keyword {
-            family,
-            index,
-            doc_values,
-            ..
-        } => {
-            let mut options = if *index {
-                term_options()
-            } else {
-                TextOptions::default()
-            };
-            if *doc_values {
-                options = options.set_fast(tokens::WHOLE);
-            }
-            builder.add_text_field(name, options);
+        FieldKind::Keyword { family, .. } => {
+            builder.add_text_field(name, keyword_options(kind));
+            append_tokens(builder, name, kind);
             if let KeywordKind::Keyed {
                 has_columns: true, ..
             } = family
@@ -405,6 +394,14 @@ fn append(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
     }
 }
 
+/// Appends the column of a field's tokens, where it has one: its own column counts them, or holds whole texts.
+fn append_tokens(builder: &mut SchemaBuilder, name: &str, kind: &FieldKind) {
+    if kind.has_column() && kind.counts_occurrences() {
+        let tokens = TextOptions::default().set_fast(tokens::WHOLE);
+        builder.add_text_field(&names::column_of_tokens(name), tokens);
+    }
+}
+
 fn text_options(analyzer: &str, is_indexed: bool) -> TextOptions {
     if !is_indexed {
         return TextOptions::default();
@@ -415,6 +412,25 @@ fn text_options(analyzer: &str, is_indexed: bool) -> TextOptions {
             .set_index_option(IndexRecordOption::WithFreqsAndPositions)
             .set_fieldnorms(true),
     )
+}
+
+/// Whole terms. Those that are counted have the norms of text too: bounds of blocks are made with them.
+fn keyword_options(kind: &FieldKind) -> TextOptions {
+    let is_counted = kind.counts_occurrences();
+    let options = match (kind.is_indexed(), is_counted) {
+        (false, _) => TextOptions::default(),
+        (true, false) => term_options(),
+        (true, true) => TextOptions::default().set_indexing_options(
+            TextFieldIndexing::default()
+                .set_tokenizer(tokens::WHOLE)
+                .set_index_option(IndexRecordOption::WithFreqs)
+                .set_fieldnorms(true),
+        ),
+    };
+    match kind.has_doc_values() && !is_counted {
+        true => options.set_fast(tokens::WHOLE),
+        false => options,
+    }
 }
 
 /// Whole terms, without frequencies and norms.

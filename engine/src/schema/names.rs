@@ -53,7 +53,8 @@ pub fn column(field: &Field) -> Option<String> {
     Some(format!("{letter}{}", field.ordinal))
 }
 
-/// Returns the name of the column of a text field's tokens; the field is called `name`.
+/// Returns the name of the column of a field's tokens, each once a document: of text with `fielddata`, and of the values
+/// of a keyword whose own column counts them. The field is called `name`.
 pub fn column_of_tokens(name: &str) -> String {
     format!("{name}_tokens")
 }

@@ -36,7 +36,7 @@ pub(crate) enum Cursor {
     Absent,
     /// The same score for what matches; without a docset everything asked about does.
     Constant(f64, Option<Box<dyn Scorer>>),
-    /// Terms of a text field that count as one.
+    /// Terms of one field that count as one.
     Terms(Frequencies),
     /// A phrase of a text field.
     Phrase(Lengths, PhraseMatcher),
@@ -88,7 +88,7 @@ impl Cursor {
             Clause::Boost { clause, factor } => open(clause, boost * f64::from(*factor), asked)?,
             Clause::Term { field, term } => {
                 let idf = scope.model.term(field, term)?.idf;
-                if scope.view.fields().text(field.as_str()).is_none() {
+                if scope.view.fields().counted(field.as_str()).is_none() {
                     return Self::constant(scope, reader, clause, boost * idf, asked);
                 }
                 terms(
@@ -104,7 +104,7 @@ impl Cursor {
                 terms: group,
             } => {
                 let idf = scope.model.group(field, group)?.idf;
-                if scope.view.fields().text(field.as_str()).is_none() {
+                if scope.view.fields().counted(field.as_str()).is_none() {
                     return Self::constant(scope, reader, clause, boost * idf, asked);
                 }
                 terms(scope, reader, field, group, boost * idf)?
@@ -272,7 +272,7 @@ impl Cursor {
     }
 
     /// Returns the frequency the score of `doc` is made of, with the length of the field, for
-    /// explanations; `None` for clauses that are not of a text field.
+    /// explanations; `None` for clauses that are not of a field which counts its terms.
     pub(crate) fn frequency(&mut self, doc: DocId) -> Option<(f64, u32)> {
         match self {
             Self::Terms(terms) => Some((terms.frequency(doc), terms.lengths.length(doc))),

@@ -1,6 +1,6 @@
 //! Which columns of a shard the fields of a query are in.
 
-use gleaner_model::{FieldKind, FieldPath};
+use gleaner_model::FieldPath;
 use smallvec::SmallVec;
 use tantivy::schema::Field as Column;
 
@@ -10,11 +10,11 @@ use crate::{EngineError, View};
 /// A column per word of a query; `None` where no document of the shard has the field.
 pub(super) type Columns = SmallVec<[Option<Column>; 4]>;
 
-/// Returns the columns of the `fields` of words; `None` when one of them is not a text field on the shard.
+/// Returns the columns of the `fields` of words; `None` when one of them does not count its terms on the shard.
 ///
 /// # Errors
 /// `EvaluationError::Query` for fields that cannot be searched.
-pub(super) fn of_text<'q>(
+pub(super) fn of_counted<'q>(
     view: &View,
     fields: impl Iterator<Item = &'q FieldPath>,
 ) -> Result<Option<Columns>, EngineError> {
@@ -33,7 +33,7 @@ pub(super) fn of_text<'q>(
             columns.push(None);
             continue;
         };
-        if !matches!(handle.kind, FieldKind::Text { .. }) {
+        if !handle.kind.counts_occurrences() {
             return Ok(None);
         }
         lower::require_index(field, handle)?;

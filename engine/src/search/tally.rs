@@ -187,13 +187,13 @@ impl<'q> Tally<'q> {
         self.phrases.push(Phrase { slots });
     }
 
-    /// Makes the tally ready for a shard; `None` when one of its fields is not a text field there.
+    /// Makes the tally ready for a shard; `None` when one of its fields does not count its terms there.
     ///
     /// # Errors
     /// `EvaluationError::Query` for fields that cannot be searched.
     pub(super) fn on_shard(&self, view: &View) -> Result<Option<ShardTally>, EngineError> {
         let fields = self.words.iter().map(|word| word.field);
-        let columns = columns::of_text(view, fields)?;
+        let columns = columns::of_counted(view, fields)?;
         Ok(columns.map(|columns| ShardTally { columns }))
     }
 }

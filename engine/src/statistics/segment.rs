@@ -51,7 +51,7 @@ impl Default for SegmentNumbers {
 }
 
 impl SegmentNumbers {
-    /// Returns the numbers of a `text` column: one pass over its norms, the first time.
+    /// Returns the numbers of a column with lengths: one pass over its norms, the first time.
     ///
     /// # Errors
     /// When the norms cannot be read.

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gleaner_model::FieldKind;
 use gleaner_partial::control::Control;
 use gleaner_query::resolved::FieldTotals;
 use tantivy::postings::{Postings, SegmentPostings};
@@ -90,8 +89,7 @@ pub(crate) fn of_segment(
 ) -> Result<Counts, EngineError> {
     let reader = segment.reader();
     let inverted = reader.inverted_index(handle.column)?;
-    let is_text = matches!(handle.kind, FieldKind::Text { .. });
-    let is_in_dictionary = !is_text && !reader.has_deletes();
+    let is_in_dictionary = !handle.kind.counts_occurrences() && !reader.has_deletes();
     let (mut num_postings, mut num_occurrences) = (0, 0);
     let terms = inverted.terms().stream();
     let mut terms = terms.map_err(EngineError::io("reading terms"))?;
@@ -117,11 +115,11 @@ pub(crate) fn of_segment(
     Ok((num_postings, num_occurrences))
 }
 
-/// Only text counts how often a term occurs.
+/// Not every field counts how often a term occurs.
 fn record_option(handle: &FieldHandle) -> IndexRecordOption {
-    match handle.kind {
-        FieldKind::Text { .. } => IndexRecordOption::WithFreqs,
-        _ => IndexRecordOption::Basic,
+    match handle.kind.counts_occurrences() {
+        true => IndexRecordOption::WithFreqs,
+        false => IndexRecordOption::Basic,
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Document {
     /// Words by number; empty: the document does not have the field.
     pub(crate) title: Vec<u32>,
     pub(crate) body: Vec<u32>,
+    /// As often as each is given; empty: the document does not have the field.
+    pub(crate) labels: Vec<u32>,
     pub(crate) tag: u32,
     pub(crate) number: i64,
 }
@@ -55,6 +57,10 @@ pub(crate) fn body() -> FieldPath {
 
 pub(crate) fn title() -> FieldPath {
     FieldPath::new("title")
+}
+
+pub(crate) fn labels() -> FieldPath {
+    FieldPath::new("labels")
 }
 
 pub(crate) fn tag() -> FieldPath {
@@ -153,10 +159,15 @@ fn draw(rng: &mut StdRng, number: usize, repeats: f64) -> Document {
             .map(|_| draw_word(rng))
             .collect(),
     };
+    let num_labels = match number % 7 {
+        0 => 0,
+        _ => body.len().min(12),
+    };
     Document {
         id: format!("d{number}"),
         class,
         title,
+        labels: body[..num_labels].to_vec(),
         body,
         tag: rng.random_range(0..5),
         number: rng.random_range(-50..50),

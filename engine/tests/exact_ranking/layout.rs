@@ -225,6 +225,7 @@ fn open(shard: usize) -> ShardIndex {
     let declared = json!({"properties": {
         "title": {"type": "text", "analyzer": "whitespace"},
         "body": {"type": "text", "analyzer": "whitespace"},
+        "labels": {"type": "keyword", "index_options": "freqs"},
         "tag": {"type": "keyword"},
         "number": {"type": "long"},
         "flag": {"type": "boolean"},
@@ -286,6 +287,9 @@ fn source(document: &Document) -> String {
     });
     if !document.title.is_empty() {
         source["title"] = text(&document.title).into();
+    }
+    if !document.labels.is_empty() {
+        source["labels"] = document.labels.iter().map(|&w| word(w)).collect();
     }
     if let Some(flag) = document.flag() {
         source["flag"] = flag.into();

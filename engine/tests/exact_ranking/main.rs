@@ -121,16 +121,21 @@ fn a_merge_changes_nothing() {
 #[test]
 fn statistics_are_those_of_live_documents() {
     let corpus = Corpus::generate(seed() + 2_000, 1_500);
-    let request = |word: u32| Clause::Term {
-        field: corpus::body(),
-        term: corpus::word(word),
+    let request = |word: u32| {
+        [corpus::body(), corpus::labels()].map(|field| Clause::Term {
+            field,
+            term: corpus::word(word),
+        })
     };
     for layout in [LAYOUTS[0], LAYOUTS[3]] {
         let cluster = Cluster::build(&corpus, layout);
-        for word in [0, 1, 5, 40, 200] {
-            let clause = request(word);
+        for clause in [0, 1, 5, 40, 200].into_iter().flat_map(request) {
             let expected = oracle::statistics(&corpus, &clause);
-            assert_eq!(cluster.statistics(&clause), expected, "{layout:?} {word}");
+            assert_eq!(
+                cluster.statistics(&clause),
+                expected,
+                "{layout:?} {clause:?}"
+            );
         }
         for value in [false, true] {
             let clause = Clause::Exact {

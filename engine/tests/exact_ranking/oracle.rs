@@ -76,6 +76,7 @@ fn words<'d>(document: &'d Document, field: &FieldPath) -> &'d [u32] {
     match field.as_str() {
         "title" => &document.title,
         "body" => &document.body,
+        "labels" => &document.labels,
         "tag" => std::slice::from_ref(&document.tag),
         "flag" => match document.flag() {
             None => &[],

@@ -11,7 +11,7 @@ use gleaner_query::search::SortMode;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::corpus::{Corpus, PLANTED, VOCABULARY, body, draw_word, flag, tag, title, word};
+use crate::corpus::{Corpus, PLANTED, VOCABULARY, body, draw_word, flag, labels, tag, title, word};
 
 /// Draws a query; plain disjunctions, conjunctions and terms come most often.
 pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
@@ -31,13 +31,13 @@ pub(crate) fn random(rng: &mut StdRng, corpus: &Corpus) -> Clause {
             factor: 0.5,
         },
         15 => Clause::Synonyms {
-            field: body(),
+            field: counted_field(rng),
             terms: distinct_words(rng, 2),
         },
         16 => {
             let group = distinct_words(rng, 3);
             Clause::Blended {
-                field: body(),
+                field: counted_field(rng),
                 terms: group.into_iter().zip([1.0, 0.8, 0.5]).collect(),
             }
         }
@@ -109,17 +109,20 @@ fn functions(rng: &mut StdRng, corpus: &Corpus) -> Clause {
     }
 }
 
-/// Draws how the text fields are scored: half of the time as everywhere.
+/// Draws how the text fields are scored: half of the time as everywhere. The length of `labels` does not count.
 pub(crate) fn similarities(rng: &mut StdRng) -> Similarities {
+    let flat = |k1| (labels(), Bm25::new(k1, 0.0).expect("in range"));
     if rng.random_bool(0.5) {
-        return Similarities::default();
+        return [flat(1.2)].into_iter().collect();
     }
     let mut drawn = || {
         let k1 = [0.0, 0.4, 1.2, 2.0, rng.random_range(0.0..10.0), 1e4][rng.random_range(0..6)];
         let b = [0.0, 0.75, 0.75, rng.random(), 1.0][rng.random_range(0..5)];
         Bm25::new(k1, b).expect("in range")
     };
-    [(body(), drawn()), (title(), drawn())]
+    let (of_body, of_title) = (drawn(), drawn());
+    let k1 = of_body.k1();
+    [(body(), of_body), (title(), of_title), flat(k1)]
         .into_iter()
         .collect()
 }
@@ -168,13 +171,25 @@ fn field(rng: &mut StdRng) -> FieldPath {
     }
 }
 
+/// A field whose terms are counted: of text, or of whole values.
+fn counted_field(rng: &mut StdRng) -> FieldPath {
+    match rng.random_bool(0.3) {
+        true => labels(),
+        false => body(),
+    }
+}
+
 fn term(rng: &mut StdRng) -> Clause {
-    let clause = match rng.random_range(0..13) {
+    let clause = match rng.random_range(0..15) {
         0 => Clause::Term {
             field: tag(),
             term: format!("t{}", rng.random_range(0..6)),
         },
         1 => flagged(rng),
+        2 | 3 => Clause::Term {
+            field: labels(),
+            term: word(asked_word(rng)),
+        },
         _ => Clause::Term {
             field: field(rng),
             term: word(asked_word(rng)),
@@ -262,7 +277,7 @@ fn filter(rng: &mut StdRng, corpus: &Corpus) -> Clause {
             }
         }
         3 => Clause::Exists {
-            fields: vec![title()],
+            fields: vec![[title(), labels()][rng.random_range(0..2)].clone()],
         },
         4 => phrase(rng, corpus),
         5 => flagged(rng),

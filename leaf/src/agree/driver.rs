@@ -16,7 +16,7 @@ use std::time::Duration;
 use gleaner_log::{Append, Appended, LogError};
 use gleaner_model::{CopyId, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
-use gleaner_replication::{Event, Settings, ShardCopy};
+use gleaner_replication::{Event, ShardCopy};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -165,7 +165,7 @@ impl CopyDriver {
     ) -> Result<Arc<Self>, LogError> {
         let log = log_state(&*hub.log, shard, committed).await?;
         let identity = hub.identity_of(copy);
-        let machine = ShardCopy::open(identity, Settings::default(), log, hub.now());
+        let machine = ShardCopy::open(identity, hub.settings(1), log, hub.now());
         Ok(Self::start(hub, shard, copy, machine, followers))
     }
 
@@ -347,6 +347,12 @@ impl CopyDriver {
         }
     }
 
+    /// Returns whether a copy may still answer searches without a flag; see [`ShardCopy::may_have_right`].
+    pub(super) fn may_have_right(&self, copy: CopyId) -> bool {
+        let machine = self.machine.lock();
+        machine.copy.may_have_right(copy, self.hub.now())
+    }
+
     /// Waits until the primary of `term` may tell what it has read, of which all below `read` is to be agreed. It is
     /// asked after the reading.
     ///
@@ -372,10 +378,14 @@ impl CopyDriver {
         loop {
             let may_read = {
                 let machine = self.machine.lock();
-                machine.copy.leads() == Some(term) && machine.copy.may_read(self.hub.now())
+                let leads = machine.copy.leads() == Some(term);
+                leads.then(|| machine.copy.may_read(self.hub.now()))
             };
-            if may_read || self.omits(Rule::TellByRight) {
+            if may_read == Some(true) || self.omits(Rule::TellByRight) {
                 return Ok(());
+            }
+            if may_read.is_none() {
+                return Err(late("its primary has changed"));
             }
             if Instant::now() >= until {
                 return Err(late(

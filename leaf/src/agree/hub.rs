@@ -10,7 +10,7 @@ use gleaner_coordinator::entries::{EntryTable, StoredEntry};
 use gleaner_log::ShardLog;
 use gleaner_model::{ClusterState, CopyId, Entry, NodeUuid, ShardKey};
 use gleaner_proto::ReplicationClient;
-use gleaner_replication::{Identity, Moment};
+use gleaner_replication::{Identity, Moment, Settings};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -36,6 +36,17 @@ pub(super) const LIFE_SIGN: Duration = Duration::from_millis(250);
 /// How long a stream may be silent before it is closed.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
+/// What the copies of a leaf agree by.
+pub(crate) struct AgreeingOptions {
+    pub(crate) entries: Arc<dyn ShardEntries>,
+    pub(crate) identity: NodeIdentity,
+    pub(crate) log: Arc<dyn ShardLog>,
+    pub(crate) peers: Arc<dyn Peers>,
+    pub(crate) state: watch::Receiver<Arc<ClusterState>>,
+    /// How long a copy may promise to roots that it shows nothing newer; the same on all leaves.
+    pub(crate) search_lease: Duration,
+}
+
 /// The copies of a leaf that agree with others.
 pub(crate) struct Agreeing {
     pub(crate) entries: Arc<dyn ShardEntries>,
@@ -44,6 +55,7 @@ pub(crate) struct Agreeing {
     peers: Arc<dyn Peers>,
     table: watch::Receiver<Arc<EntryTable>>,
     state: watch::Receiver<Arc<ClusterState>>,
+    search_lease: Duration,
     /// Moments count from here.
     origin: Instant,
     drivers: Mutex<BTreeMap<ShardKey, Arc<CopyDriver>>>,
@@ -58,16 +70,19 @@ pub(crate) struct Agreeing {
 
 impl Agreeing {
     /// Returns the copies of a leaf that has opened none yet.
-    pub(crate) fn new(
-        entries: Arc<dyn ShardEntries>,
-        identity: NodeIdentity,
-        log: Arc<dyn ShardLog>,
-        peers: Arc<dyn Peers>,
-        state: watch::Receiver<Arc<ClusterState>>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(options: AgreeingOptions) -> Arc<Self> {
+        let AgreeingOptions {
+            entries,
+            identity,
+            log,
+            peers,
+            state,
+            search_lease,
+        } = options;
         Arc::new(Self {
             table: entries.watch(),
             state,
+            search_lease,
             entries,
             log,
             identity,
@@ -109,6 +124,15 @@ impl Agreeing {
             Some(asked) => asked as usize,
             None if num_copies > MANY_COPIES => 2,
             None => 1,
+        }
+    }
+
+    /// Returns the settings of a machine whose in-sync set keeps so many members.
+    pub(super) fn settings(&self, min_in_sync: usize) -> Settings {
+        Settings {
+            min_in_sync,
+            search_lease: self.search_lease,
+            ..Settings::default()
         }
     }
 

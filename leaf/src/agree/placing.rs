@@ -51,6 +51,9 @@ impl CopyHolder {
             .collect();
         let known = row.iter().filter_map(|name| table.nodes.get(name).copied());
         let change = due(&entry, &known.collect(), wanted.as_ref());
+        driver.handle(Event::Withdraw {
+            copies: removed_by(change.as_ref()),
+        });
         let Some(change) = change else {
             if let Some(to) = wanted
                 .and_then(|wanted| heir(&entry, &wanted, |node| table.alive.contains_key(node)))
@@ -58,6 +61,9 @@ impl CopyHolder {
                 tracing::info!(shard = %self.key, %to, "the primary is to be on another node");
                 driver.handle(Event::HandOver { to });
             }
+            return;
+        };
+        let Some(change) = ripe(change, |copy| driver.may_have_right(copy)) else {
             return;
         };
         let next = match change.apply(Some(&entry), driver.min_in_sync()) {
@@ -104,6 +110,25 @@ fn due(
         .filter(goes)
         .map(|(copy, _)| *copy)
         .collect();
+    let is_due = !add.is_empty() || !remove.is_empty();
+    is_due.then_some(Change::Place { add, remove })
+}
+
+/// Returns the copies that a change removes.
+fn removed_by(change: Option<&Change>) -> BTreeSet<CopyId> {
+    match change {
+        Some(Change::Place { remove, .. }) => remove.clone(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Returns what of a change is to be made now: a copy goes once its right to answer as one that shows all has run out. A
+/// primary that leads later does not know it, and would not wait for it.
+fn ripe(change: Change, may_have_right: impl Fn(CopyId) -> bool) -> Option<Change> {
+    let Change::Place { add, mut remove } = change else {
+        return Some(change);
+    };
+    remove.retain(|copy| !may_have_right(*copy));
     let is_due = !add.is_empty() || !remove.is_empty();
     is_due.then_some(Change::Place { add, remove })
 }
@@ -197,6 +222,24 @@ mod tests {
             None,
             "3 is not in sync yet"
         );
+    }
+
+    #[test]
+    fn a_copy_goes_once_its_right_has_run_out_while_others_come_at_once() {
+        let [one, two] = [CopyId([1; 16]), CopyId([2; 16])];
+        let place = |add: &[u8], remove: &[CopyId]| Change::Place {
+            add: add
+                .iter()
+                .map(|n| (CopyId([*n; 16]), CopyMeta::on(node(*n))))
+                .collect(),
+            remove: remove.iter().copied().collect(),
+        };
+        let has_right = |copy| copy == two;
+        let now = |change| ripe(change, has_right);
+        assert_eq!(now(place(&[], &[two])), None);
+        assert_eq!(now(place(&[], &[one, two])), Some(place(&[], &[one])));
+        assert_eq!(now(place(&[3], &[two])), Some(place(&[3], &[])));
+        assert_eq!(removed_by(Some(&place(&[3], &[two]))), [two].into());
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::copy::opening::OpeningProgress;
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::node::{Node, Role};
+use crate::read::views::Staleness;
 use crate::write::Primary;
 
 /// How long a call for an index that this node has not heard of waits for the cluster state: the caller may
@@ -77,6 +78,14 @@ impl OpenCopy {
     pub(crate) fn may_be_stale(&self) -> bool {
         let driver = self.shard().driver();
         driver.is_some_and(|driver| !driver.may_serve())
+    }
+
+    /// Returns the same, with when it was looked at.
+    pub(crate) fn staleness(&self) -> Staleness {
+        Staleness {
+            at: Instant::now(),
+            may_be_stale: self.may_be_stale(),
+        }
     }
 
     /// Returns why what it serves may be old.

@@ -9,16 +9,14 @@ use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
 use gleaner_engine::postings::places_of;
 use gleaner_engine::search::SearchEnv;
-use gleaner_engine::{
-    EngineError, StoredDocument, View, expand, explain, fetch, search, statistics,
-};
+use gleaner_engine::{EngineError, StoredDocument, View, expand, fetch, search, statistics};
 use gleaner_model::metric;
 use gleaner_partial::control::{Control, Ledger, MemoryAccount};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::Document;
 use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
-    FetchWhat, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
+    ExpandAnswer, ExpandCall, FetchCall, FetchFrom, FetchHits, FetchWhat, SearchCall, ShardView,
+    StatisticsAnswer, StatisticsCall,
 };
 use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
 use rayon::prelude::*;
@@ -40,8 +38,8 @@ static QUERY_SECONDS: LazyLock<metrics::Histogram> =
 pub(crate) struct CopyView {
     pub(crate) shard: Arc<Shard>,
     pub(crate) view: Arc<View>,
-    /// What it shows may lack acknowledged writes, as it was before the work began: a copy that finds its primary
-    /// meanwhile still answers from what it had.
+    /// What it shows may lack acknowledged writes, as it was before the view was taken, be it in an earlier phase: a copy
+    /// that finds its primary meanwhile still answers from what it had.
     was_stale: bool,
 }
 
@@ -99,7 +97,12 @@ impl Searcher {
     }
 
     /// Finds one view; one that is behind must show what is wanted by `shown_by`.
-    async fn target(&self, asked: ShardView, deadline: Instant, shown_by: Instant) -> Target {
+    pub(super) async fn target(
+        &self,
+        asked: ShardView,
+        deadline: Instant,
+        shown_by: Instant,
+    ) -> Target {
         let remaining = deadline.saturating_duration_since(Instant::now());
         let patience = (remaining / 2).min(OPENING_PATIENCE);
         let copy = self.copies.copy(asked.shard, patience).await?;
@@ -112,22 +115,24 @@ impl Searcher {
             shard.take_constants(shown_by).await;
         }
         // Before the view is taken: it shows at least what the copy shows now.
-        let was_stale = copy.may_be_stale();
-        let view = match asked.view {
+        let staleness = copy.staleness();
+        let (view, was_stale) = match asked.view {
             None => {
                 let view = shard.engine().view();
-                shard.views.keep(&view, deadline);
-                view
+                shard.views.keep(&view, staleness, deadline);
+                (view, false)
             }
-            Some(id) => shard.views.find(id, deadline).ok_or({
-                LeafFault::ViewMissing {
+            Some(id) => {
+                let kept = shard.views.find(id, deadline);
+                let kept = kept.ok_or(LeafFault::ViewMissing {
                     shard: asked.shard,
                     view: id.0,
-                }
-            })?,
+                })?;
+                (kept.view, kept.may_be_stale)
+            }
         };
         Ok(CopyView {
-            was_stale,
+            was_stale: was_stale || staleness.may_be_stale,
             shard,
             view,
         })
@@ -170,8 +175,9 @@ impl Searcher {
     ) -> Vec<Result<ExpandAnswer, LeafFault>> {
         let deadline = Instant::now() + call.remaining;
         let targets = self.targets(&call.shards, deadline).await;
+        let copies = copies_of(&targets);
         let (requests, memory) = (call.requests, self.resources().memory);
-        self.each(targets, deadline, false, move |view, control| {
+        let expand = move |view: &Arc<View>, control: &Control| {
             // The terms of all patterns are answered together.
             let mut held = memory.reserve(0)?;
             let candidates = requests
@@ -182,9 +188,14 @@ impl Searcher {
                 view: view.id(),
                 generation: view.generation(),
                 candidates,
+                may_be_stale: false,
             })
-        })
-        .await
+        };
+        let mut answers = self.each(targets, deadline, false, expand).await;
+        mark_stale(&mut answers, &copies, |answer| {
+            answer.may_be_stale = true;
+        });
+        answers
     }
 
     /// Does the same on each view, on the pool, and answers per shard.
@@ -342,35 +353,6 @@ impl Searcher {
         answers
             .map(|(shard, answer)| answer?.map_err(gone(shard)))
             .collect()
-    }
-
-    pub(crate) async fn explain_document(
-        &self,
-        call: ExplainCall,
-    ) -> Result<Option<ExplainAnswer>, LeafFault> {
-        let deadline = Instant::now() + call.remaining;
-        let CopyView { shard, view, .. } = self.target(call.shard, deadline, deadline).await?;
-        let (id, query) = (call.id, call.query);
-        let outcome = self
-            .pool
-            .run(deadline, move |control| {
-                let Some(stored) = view.find(&id)? else {
-                    return Ok(None);
-                };
-                let explained = explain::at_place(&view, stored.place, &query, control)?;
-                let (matched, explanation) = (explained.matched, explained.explanation);
-                let document = document(stored);
-                Ok::<_, EngineError>(Some(ExplainAnswer {
-                    matched,
-                    explanation,
-                    document,
-                }))
-            })
-            .await;
-        match outcome {
-            Ok(answer) => answer.map_err(|error| copy_fault(&shard, &error)),
-            Err(fault) => Err(job_fault(&shard, &fault)),
-        }
     }
 }
 

@@ -63,8 +63,26 @@ struct Holder {
     until: Instant,
 }
 
+/// Whether what a copy shows may lack acknowledged writes, as it was before a view of it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Staleness {
+    pub(crate) may_be_stale: bool,
+    /// When that was looked at.
+    pub(crate) at: Instant,
+}
+
+/// A view that was kept for those who name it.
+pub(crate) struct KeptView {
+    pub(crate) view: Arc<View>,
+    /// Whether it may lack writes that were acknowledged before it was taken, however the copy stands by now.
+    pub(crate) may_be_stale: bool,
+}
+
 struct PinnedView {
     view: Arc<View>,
+    /// As it was looked at last. Those who had taken the view before began earlier: if it lacked nothing later, it lacked
+    /// nothing then.
+    staleness: Staleness,
     /// For searches under way, which nobody releases.
     phases_until: Instant,
     /// Scrolls and points in time that hold it, each with its own end.
@@ -81,17 +99,24 @@ impl PinnedView {
 }
 
 impl Views {
-    /// Keeps `view` for the next phases of a search that ends by `deadline`.
-    pub(crate) fn keep(&self, view: &Arc<View>, deadline: Instant) {
+    /// Keeps `view` for the next phases of a search that ends by `deadline`; `staleness` was looked at before the view
+    /// was taken.
+    pub(crate) fn keep(&self, view: &Arc<View>, staleness: Staleness, deadline: Instant) {
         let until = for_phases(deadline);
         let mut kept = self.kept.lock();
-        let entry = entry(&mut kept, view, until);
+        let entry = entry(&mut kept, view, staleness, until);
         entry.phases_until = entry.phases_until.max(until);
     }
 
     /// Keeps `view` for `keep_alive` on behalf of `holder`; returns whether there was room for one
-    /// more.
-    pub(crate) fn pin(&self, view: &Arc<View>, holder: u64, keep_alive: Duration) -> bool {
+    /// more. `staleness` was looked at before the view was taken.
+    pub(crate) fn pin(
+        &self,
+        view: &Arc<View>,
+        staleness: Staleness,
+        holder: u64,
+        keep_alive: Duration,
+    ) -> bool {
         let now = Instant::now();
         let mut kept = self.kept.lock();
         kept.retain(|_, kept| kept.is_wanted(now, &self.ended));
@@ -102,17 +127,21 @@ impl Views {
             since: now,
             until: now + keep_alive,
         };
-        entry(&mut kept, view, now).holders.insert(holder, times);
+        let entry = entry(&mut kept, view, staleness, now);
+        entry.holders.insert(holder, times);
         true
     }
 
     /// Returns the view of that id, if it is still kept, and keeps it for what comes after in a search
     /// that ends by `deadline`.
-    pub(crate) fn find(&self, id: ViewId, deadline: Instant) -> Option<Arc<View>> {
+    pub(crate) fn find(&self, id: ViewId, deadline: Instant) -> Option<KeptView> {
         let mut kept = self.kept.lock();
         let entry = kept.get_mut(&id)?;
         entry.phases_until = entry.phases_until.max(for_phases(deadline));
-        Some(Arc::clone(&entry.view))
+        Some(KeptView {
+            view: Arc::clone(&entry.view),
+            may_be_stale: entry.staleness.may_be_stale,
+        })
     }
 
     /// Keeps a pinned view for another `keep_alive`; returns whether `holder` still held it. A view
@@ -180,13 +209,19 @@ fn for_phases(deadline: Instant) -> Instant {
 fn entry<'a>(
     kept: &'a mut BTreeMap<ViewId, PinnedView>,
     view: &Arc<View>,
+    staleness: Staleness,
     phases_until: Instant,
 ) -> &'a mut PinnedView {
-    kept.entry(view.id()).or_insert_with(|| PinnedView {
+    let entry = kept.entry(view.id()).or_insert_with(|| PinnedView {
         view: Arc::clone(view),
+        staleness,
         phases_until,
         holders: BTreeMap::new(),
-    })
+    });
+    if staleness.at >= entry.staleness.at {
+        entry.staleness = staleness;
+    }
+    entry
 }
 
 #[cfg(test)]
@@ -204,11 +239,37 @@ mod tests {
         Instant::now() + MINUTE
     }
 
+    fn current() -> Staleness {
+        Staleness {
+            may_be_stale: false,
+            at: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn a_view_stays_what_it_was_when_it_was_taken_last() {
+        let (views, view) = (Views::default(), view());
+        let begun = Instant::now();
+        let looked = |may_be_stale, after_ms| Staleness {
+            may_be_stale,
+            at: begun + Duration::from_millis(after_ms),
+        };
+        let found = || views.find(view.id(), soon()).map(|kept| kept.may_be_stale);
+        views.keep(&view, looked(true, 10), soon());
+        assert_eq!(found(), Some(true), "whatever the copy may do by now");
+        views.keep(&view, looked(false, 5), soon());
+        assert_eq!(found(), Some(true), "it was looked at before");
+        views.keep(&view, looked(false, 20), soon());
+        assert_eq!(found(), Some(false), "it lacks nothing that is newer");
+        assert!(views.pin(&view, looked(true, 30), 1, MINUTE));
+        assert_eq!(found(), Some(true));
+    }
+
     #[test]
     fn a_view_is_kept_until_the_deadline_of_the_last_search_that_named_it() {
         let (views, view) = (Views::default(), view());
         let begun = Instant::now();
-        views.keep(&view, begun + MINUTE);
+        views.keep(&view, current(), begun + MINUTE);
         views.expire_at(begun + MINUTE);
         let later = begun + 3 * MINUTE;
         assert!(views.find(view.id(), later).is_some(), "to be fetched from");
@@ -221,7 +282,7 @@ mod tests {
     #[test]
     fn a_deadline_far_away_does_not_keep_a_view_for_ever() {
         let (views, view) = (Views::default(), view());
-        views.keep(&view, Instant::now() + 1_000 * MINUTE);
+        views.keep(&view, current(), Instant::now() + 1_000 * MINUTE);
         views.expire_at(Instant::now() + LONGEST_PHASE + 2 * AFTER_DEADLINE);
         assert!(views.find(view.id(), soon()).is_none());
     }
@@ -229,7 +290,7 @@ mod tests {
     #[test]
     fn a_holder_lets_go_of_its_own_pin_only() {
         let (views, view) = (Views::default(), view());
-        assert!(views.pin(&view, 1, MINUTE) && views.pin(&view, 2, MINUTE));
+        assert!(views.pin(&view, current(), 1, MINUTE) && views.pin(&view, current(), 2, MINUTE));
         assert!(views.release(view.id(), 1));
         assert!(!views.release(view.id(), 1), "only once");
         assert!(views.renew(view.id(), 2, MINUTE));
@@ -247,8 +308,8 @@ mod tests {
     #[test]
     fn a_search_under_way_keeps_the_view_that_its_last_holder_releases() {
         let (views, view) = (Views::default(), view());
-        views.keep(&view, soon());
-        assert!(views.pin(&view, 1, MINUTE));
+        views.keep(&view, current(), soon());
+        assert!(views.pin(&view, current(), 1, MINUTE));
         assert!(views.release(view.id(), 1));
         assert!(!views.renew(view.id(), 1, MINUTE));
         assert!(
@@ -260,7 +321,7 @@ mod tests {
     #[test]
     fn a_pin_ends_with_its_time() {
         let (views, view) = (Views::default(), view());
-        assert!(views.pin(&view, 1, Duration::ZERO));
+        assert!(views.pin(&view, current(), 1, Duration::ZERO));
         assert!(!views.renew(view.id(), 1, MINUTE));
         views.expire();
         assert!(views.find(view.id(), soon()).is_none());
@@ -271,12 +332,12 @@ mod tests {
         let (views, view) = (Views::default(), view());
         for holder in 0..MAX_HOLDERS as u64 {
             let keep_alive = if holder == 7 { Duration::ZERO } else { MINUTE };
-            assert!(views.pin(&view, holder, keep_alive));
+            assert!(views.pin(&view, current(), holder, keep_alive));
         }
         assert!(
-            views.pin(&view, 1_000, MINUTE),
+            views.pin(&view, current(), 1_000, MINUTE),
             "in place of the one that ended"
         );
-        assert!(!views.pin(&view, 1_001, MINUTE));
+        assert!(!views.pin(&view, current(), 1_001, MINUTE));
     }
 }

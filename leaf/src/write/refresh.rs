@@ -27,15 +27,17 @@ impl Primary {
         self.order_refresh(order).await
     }
 
-    /// Waits until every copy whose answers to searches are not flagged shows what is shown here.
+    /// Waits until every copy whose answers to searches are not flagged shows what is shown here, and until it is known
+    /// that no other copy leads: that one may have acknowledged what is not shown here.
     ///
     /// # Errors
-    /// [`LeafFault::NotHere`] when the copy leads no longer.
+    /// [`LeafFault::NotHere`] when the copy leads no longer, [`LeafFault::Recovering`] when it does not know for long.
     pub(crate) async fn wait_refreshed(&self, shown: Generation) -> Result<(), LeafFault> {
-        match self.shard.driver() {
-            Some(driver) => driver.wait_refreshed(self.term(), shown.visible).await,
-            None => Ok(()),
-        }
+        let Some(driver) = self.shard.driver() else {
+            return Ok(());
+        };
+        driver.wait_refreshed(self.term(), shown.visible).await?;
+        self.wait_to_tell(shown.visible).await
     }
 
     async fn order_refresh(

@@ -5,6 +5,7 @@ mod entering;
 mod lost;
 mod mapped;
 
+use gleaner_proto::read::WaitForRefreshCall;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -299,7 +300,9 @@ async fn who_waits_for_a_refresh_sees_the_write() {
             .await;
         let answer = fixture.write(vec![put("a", "{}")]).await.expect("written");
         let seq_no = answer.items[0].as_ref().expect("taken").seq_no;
-        let waiting = fixture.leaf.wait_for_refresh(key(1), seq_no, PATIENCE);
+        let waiting = fixture
+            .leaf
+            .wait_for_refresh(WaitForRefreshCall::by_primary(key(1), seq_no, PATIENCE));
         let generation = soon(waiting).await.expect("refreshes");
         assert!(generation.visible > seq_no);
         assert_eq!(
@@ -316,7 +319,9 @@ async fn who_waits_for_what_is_shown_refreshes_nothing() {
     let seq_no = answer.items[0].as_ref().expect("taken").seq_no;
     let shown = fixture.leaf.refresh(key(1)).await.expect("refreshes");
     fixture.write(vec![put("b", "{}")]).await.expect("written");
-    let waiting = fixture.leaf.wait_for_refresh(key(1), seq_no, PATIENCE);
+    let waiting = fixture
+        .leaf
+        .wait_for_refresh(WaitForRefreshCall::by_primary(key(1), seq_no, PATIENCE));
     assert_eq!(soon(waiting).await, Ok(shown));
 }
 

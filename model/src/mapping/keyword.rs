@@ -33,13 +33,15 @@ pub enum KeywordKind {
     },
     /// `constant_keyword` without a value: the first document that says one sets it for all documents.
     Unset,
+    /// `keyword` with `index_options` of `freqs`: a term counts in scores as often as a document has it.
+    Counted,
 }
 
 impl KeywordKind {
     /// Returns the dialect's name of the type.
     pub fn type_name(&self) -> &'static str {
         match self {
-            Self::Plain => "keyword",
+            Self::Plain | Self::Counted => "keyword",
             Self::Wildcard => "wildcard",
             Self::Constant(_) | Self::Unset => "constant_keyword",
             Self::Flattened { .. } | Self::Keyed { .. } => "flattened",
@@ -49,13 +51,18 @@ impl KeywordKind {
     /// Returns whether how many documents hold a term counts in its score.
     pub fn is_scored(&self) -> bool {
         match self {
-            Self::Plain | Self::Flattened { .. } | Self::Keyed { .. } => true,
+            Self::Plain | Self::Counted | Self::Flattened { .. } | Self::Keyed { .. } => true,
             Self::Wildcard | Self::Constant(_) | Self::Unset => false,
         }
     }
 
-    /// Returns whether it is `keyword`.
+    /// Returns whether it is `keyword` without frequencies, which mappings do not spell out.
     pub fn is_plain(&self) -> bool {
         *self == Self::Plain
+    }
+
+    /// Returns whether it was declared as `keyword`.
+    pub fn is_keyword(&self) -> bool {
+        matches!(self, Self::Plain | Self::Counted)
     }
 }

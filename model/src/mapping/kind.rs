@@ -237,6 +237,16 @@ impl FieldKind {
         matches!(family, KeywordKind::Keyed { .. })
     }
 
+    /// Returns whether the index keeps how often a document has each term, and how long its field is: of `text`, and of
+    /// `keyword` with `index_options` of `freqs`.
+    pub fn counts_occurrences(&self) -> bool {
+        match self {
+            Self::Text { .. } => true,
+            Self::Keyword { family, .. } => *family == KeywordKind::Counted,
+            _ => false,
+        }
+    }
+
     /// Returns whether the field can be searched: by its index, or, more slowly, by the doc values of
     /// numbers, dates and addresses.
     pub fn is_searchable(&self) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -17,7 +17,9 @@ use super::{
 };
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
+use crate::read::{
+    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+};
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -148,7 +150,7 @@ impl LeafClient for GrpcLeaf {
         per_shard(&shards, answer.map(|answers| answers.answers))
     }
 
-    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+    async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().explain(request?).await };
         let answer = ask(limit(call.remaining), sent).await;
@@ -218,20 +220,16 @@ impl LeafClient for GrpcLeaf {
         of_shard(shard, ask(LONG_CALL, sent).await)
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
         let request = self.peer.request(v1::WaitForRefreshCall {
-            shard: Some(shard.to_message()),
-            seq_no: seq_no.0,
-            remaining_ms: millis(deadline),
+            shard: Some(call.shard.to_message()),
+            seq_no: call.seq_no.0,
+            remaining_ms: millis(call.remaining),
+            by_primary: call.by_primary,
         });
         let sent = async { self.stub().wait_for_refresh(request?).await };
-        let answer = ask(limit(deadline), sent).await;
-        of_shard(shard, answer)
+        let answer = ask(limit(call.remaining), sent).await;
+        of_shard(call.shard, answer)
     }
 
     async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {

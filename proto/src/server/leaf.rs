@@ -1,5 +1,6 @@
 //! The leaf of this node, to roots.
 
+use crate::read::WaitForRefreshCall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,11 +173,15 @@ impl v1::leaf_server::Leaf for Service {
             shard,
             seq_no,
             remaining_ms,
+            by_primary,
         } = request.into_inner();
-        let remaining = Duration::from_millis(remaining_ms);
-        let wait = self
-            .leaf
-            .wait_for_refresh(key(shard)?, SeqNo(seq_no), remaining);
+        let call = WaitForRefreshCall {
+            shard: key(shard)?,
+            seq_no: SeqNo(seq_no),
+            by_primary,
+            remaining: Duration::from_millis(remaining_ms),
+        };
+        let wait = self.leaf.wait_for_refresh(call);
         let answer = self.life.wait(wait).await?;
         Ok(Response::new(answer.to_message()))
     }

@@ -13,11 +13,10 @@ use super::stub::StubLeaf;
 use super::{serve_at, services, soon, stub_leaf};
 use crate::node::Readiness;
 use crate::postings::{ListOf, LocateCall, LocateIn, LocateSet, PostingsCall};
-use crate::read::{GenerationsCall, GetCall};
+use crate::read::{GenerationsCall, GetCall, WaitForRefreshCall};
 use crate::replicate::{FileCall, SnapshotCall};
 use crate::search::{
-    ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, OpenViewsCall, PinnedView,
-    StatisticsCall,
+    ExpandCall, ExplainCall, FetchCall, FetchFrom, FetchHits, OpenViewsCall, StatisticsCall,
 };
 use crate::{
     GrpcLeaf, GrpcNode, LeafClient, LeafFault, NodeClient, Peer, ReplicationClient, Versions,
@@ -134,7 +133,7 @@ async fn calls_for_single_documents() {
     };
     let answer = soon(leaf.explain(call.clone())).await;
     arrived(&stub, call);
-    assert_eq!(answer, Ok(Some(samples::explained())));
+    assert_eq!(answer, Ok(samples::explained()));
 
     let call = GetCall {
         shard: shard(1),
@@ -162,11 +161,7 @@ async fn calls_about_views() {
     };
     let answers = soon(leaf.open_views(call.clone())).await;
     arrived(&stub, call);
-    let pinned = PinnedView {
-        shard: shard(0),
-        view: ViewId(9),
-        holder: u64::MAX,
-    };
+    let pinned = samples::pinned(0, u64::MAX);
     assert_eq!(answers, [Ok(pinned), not_here()]);
 
     let views = vec![pinned, pinned];
@@ -186,10 +181,15 @@ async fn calls_about_shards() {
     arrived(&stub, ("refresh", shard(1)));
     assert_eq!(refreshed, Ok(samples::generation()));
 
-    let (seq_no, limit) = (SeqNo(5), Duration::from_secs(3));
-    let refreshed = soon(leaf.wait_for_refresh(shard(1), seq_no, limit)).await;
-    arrived(&stub, ("wait_for_refresh", shard(1), seq_no, limit));
-    assert_eq!(refreshed, Ok(samples::generation()));
+    let limit = Duration::from_secs(3);
+    for call in [
+        WaitForRefreshCall::on_copy(shard(1), SeqNo(5), limit),
+        WaitForRefreshCall::by_primary(shard(1), SeqNo(6), limit),
+    ] {
+        let refreshed = soon(leaf.wait_for_refresh(call)).await;
+        arrived(&stub, ("wait_for_refresh", call));
+        assert_eq!(refreshed, Ok(samples::generation()));
+    }
 
     let full = LeafFault::DiskFull { shard: shard(1) };
     assert_eq!(soon(leaf.flush(shard(1))).await, Err(full));

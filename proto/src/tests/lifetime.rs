@@ -1,5 +1,6 @@
 //! How long calls live: as long as someone waits for them and the server runs.
 
+use crate::read::WaitForRefreshCall;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -66,7 +67,8 @@ async fn a_stop_ends_waits_at_once_and_lets_calls_end() {
     let waiting = tokio::spawn({
         let leaf = leaf.clone();
         let long = Duration::from_secs(3_600);
-        async move { leaf.wait_for_refresh(shard(1), SeqNo(8), long).await }
+        let call = WaitForRefreshCall::on_copy(shard(1), SeqNo(8), long);
+        async move { leaf.wait_for_refresh(call).await }
     });
     assert_eq!(soon(events.recv()).await, Some(Event::Began));
     served.end().await;

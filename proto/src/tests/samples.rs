@@ -31,7 +31,9 @@ use crate::postings::{LocateAnswer, LocatedDocument, PostingsAnswer};
 use crate::read::{
     Document, Documents, ShardCounters, ShardGauges, ShardPhase, ShardState, ShownGeneration,
 };
-use crate::search::{ExplainAnswer, FetchWhat, SearchCall, ShardView};
+use crate::search::{
+    ExplainAnswer, ExplainedDocument, FetchWhat, PinnedView, SearchCall, ShardView,
+};
 use crate::write::{
     Condition, Idempotency, Update, WriteAction, WriteAnswer, WriteCall, WriteFault, WriteItem,
     WriteOutcome, WriteResult,
@@ -308,9 +310,21 @@ pub(crate) fn fetched() -> FetchedHit {
 
 pub(crate) fn explained() -> ExplainAnswer {
     ExplainAnswer {
-        matched: true,
-        explanation: explanation(),
-        document: document(),
+        found: Some(ExplainedDocument {
+            matched: true,
+            explanation: explanation(),
+            document: document(),
+        }),
+        may_be_stale: true,
+    }
+}
+
+pub(crate) fn pinned(number: u32, holder: u64) -> PinnedView {
+    PinnedView {
+        shard: shard(number),
+        view: ViewId(9),
+        holder,
+        may_be_stale: true,
     }
 }
 

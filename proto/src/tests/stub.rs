@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, ShardKey};
 use gleaner_query::answer::{FetchedHit, ShardHits};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -16,7 +16,9 @@ use tokio::sync::mpsc;
 use super::samples;
 use crate::node::NodeFault;
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
-use crate::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
+use crate::read::{
+    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+};
 use gleaner_leases::{FollowAnswer, FollowCall, FollowFault, Grantor};
 
 use crate::replicate::{
@@ -138,6 +140,7 @@ impl LeafClient for StubLeaf {
             view: gleaner_query::answer::ViewId(9),
             generation: samples::generation(),
             candidates: vec![Vec::new()],
+            may_be_stale: true,
         };
         first_alone(call.shards.len(), answer)
     }
@@ -166,9 +169,9 @@ impl LeafClient for StubLeaf {
         first_alone(call.shards.len(), vec![hit])
     }
 
-    async fn explain(&self, call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
+    async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         self.note(&call).await;
-        Ok(Some(samples::explained()))
+        Ok(samples::explained())
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
@@ -177,6 +180,7 @@ impl LeafClient for StubLeaf {
             shard: call.shards[0],
             view: gleaner_query::answer::ViewId(9),
             holder: call.holder,
+            may_be_stale: true,
         };
         first_alone(call.shards.len(), view)
     }
@@ -210,14 +214,8 @@ impl LeafClient for StubLeaf {
         Ok(samples::generation())
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        self.note(("wait_for_refresh", shard, seq_no, deadline))
-            .await;
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        self.note(("wait_for_refresh", call)).await;
         Ok(samples::generation())
     }
 

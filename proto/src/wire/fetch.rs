@@ -11,7 +11,8 @@ use super::field::{all, maybe, maybe_message, messages, millis, one};
 use super::{DecodeError, Wire, v1};
 use crate::read::Document;
 use crate::search::{
-    ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits, FetchWhat, HighlightWhat,
+    ExplainAnswer, ExplainCall, ExplainedDocument, FetchCall, FetchFrom, FetchHits, FetchWhat,
+    HighlightWhat,
 };
 
 impl Wire for FetchCall {
@@ -316,7 +317,7 @@ impl Wire for ExplainCall {
     }
 }
 
-impl Wire for ExplainAnswer {
+impl Wire for ExplainedDocument {
     type Message = v1::ExplainedDocument;
 
     fn to_message(&self) -> v1::ExplainedDocument {
@@ -346,16 +347,28 @@ impl Wire for ExplainAnswer {
     }
 }
 
-impl Wire for Option<ExplainAnswer> {
+impl Wire for ExplainAnswer {
     type Message = v1::MaybeExplained;
 
     fn to_message(&self) -> v1::MaybeExplained {
+        let Self {
+            found,
+            may_be_stale,
+        } = self;
         v1::MaybeExplained {
-            document: maybe_message(self.as_ref()),
+            document: maybe_message(found.as_ref()),
+            may_be_stale: *may_be_stale,
         }
     }
 
     fn from_message(message: v1::MaybeExplained) -> Result<Self, DecodeError> {
-        maybe(message.document)
+        let v1::MaybeExplained {
+            document,
+            may_be_stale,
+        } = message;
+        Ok(Self {
+            found: maybe(document)?,
+            may_be_stale,
+        })
     }
 }

@@ -50,7 +50,7 @@ pub const MESSAGE_KINDS: &[MessageKind] = &[
     kind::<Result<PostingsAnswer, LeafFault>>("PostingsAnswer"),
     kind::<Result<LocateAnswer, LeafFault>>("LocateAnswer"),
     kind::<Result<Vec<FetchedHit>, LeafFault>>("FetchAnswer"),
-    kind::<Result<Option<ExplainAnswer>, LeafFault>>("ExplainAnswer"),
+    kind::<Result<ExplainAnswer, LeafFault>>("ExplainAnswer"),
     kind::<Result<PinnedView, LeafFault>>("OpenViewsAnswer"),
     kind::<Result<Documents, LeafFault>>("GetAnswer"),
     kind::<Result<ShownGeneration, LeafFault>>("GenerationAnswer"),

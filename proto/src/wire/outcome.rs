@@ -48,7 +48,7 @@ outcomes! {
     PostingsAnswer, postings_answer: PostingsAnswer, LeafFault;
     LocateAnswer, locate_answer: LocateAnswer, LeafFault;
     FetchAnswer, fetch_answer: Vec<FetchedHit>, LeafFault;
-    ExplainAnswer, explain_answer: Option<ExplainAnswer>, LeafFault;
+    ExplainAnswer, explain_answer: ExplainAnswer, LeafFault;
     OpenViewsAnswer, open_views_answer: PinnedView, LeafFault;
     GetAnswer, get_answer: Documents, LeafFault;
     RefreshAnswer, refresh_answer: Generation, LeafFault;

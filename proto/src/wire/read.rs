@@ -158,11 +158,13 @@ impl Wire for PinnedView {
             shard,
             view,
             holder,
+            may_be_stale,
         } = self;
         v1::PinnedView {
             shard: Some(shard.to_message()),
             view: view.0,
             holder: *holder,
+            may_be_stale: *may_be_stale,
         }
     }
 
@@ -171,11 +173,13 @@ impl Wire for PinnedView {
             shard,
             view,
             holder,
+            may_be_stale,
         } = message;
         Ok(Self {
             shard: one(shard, "PinnedView.shard")?,
             view: ViewId(view),
             holder,
+            may_be_stale,
         })
     }
 }

@@ -149,6 +149,7 @@ impl Wire for ExpandAnswer {
             view,
             generation,
             candidates,
+            may_be_stale,
         } = self;
         let candidates = candidates.iter().map(|candidates| v1::ExpansionCandidates {
             candidates: messages(candidates),
@@ -157,6 +158,7 @@ impl Wire for ExpandAnswer {
             view: view.0,
             generation: Some(generation.to_message()),
             candidates: candidates.collect(),
+            may_be_stale: *may_be_stale,
         }
     }
 
@@ -165,12 +167,14 @@ impl Wire for ExpandAnswer {
             view,
             generation,
             candidates,
+            may_be_stale,
         } = message;
         let candidates = candidates.into_iter().map(|list| all(list.candidates));
         Ok(Self {
             view: ViewId(view),
             generation: one(generation, "ShardExpansions.generation")?,
             candidates: candidates.collect::<Result<_, _>>()?,
+            may_be_stale,
         })
     }
 }

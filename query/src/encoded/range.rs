@@ -119,11 +119,11 @@ pub fn numbers_of(codec: &Codec, term: &str) -> Option<(f64, f64)> {
 pub fn edge(codec: &Codec, edge: Edge<'_>) -> Result<Option<String>, String> {
     let (value, width) = match codec {
         Codec::IpRange => (address(edge)?, 32),
-        Codec::FloatRange => (
-            fraction(edge, |value| f64::from(value as f32), float_step)?,
-            16,
-        ),
-        Codec::DoubleRange => (fraction(edge, |value| value, f64_step)?, 16),
+        Codec::FloatRange => {
+            let rounded = |value: f64| f64::from(value as f32);
+            (Some(fraction(edge, "float", rounded, float_step)?), 16)
+        }
+        Codec::DoubleRange => (Some(fraction(edge, "double", |value| value, f64_step)?), 16),
         Codec::DateRange(format) => (whole(edge, (i64::MIN, i64::MAX), Some(&format.0))?, 16),
         Codec::IntegerRange => (whole(edge, (i32::MIN.into(), i32::MAX.into()), None)?, 16),
         Codec::LongRange | Codec::GeoPoint => (whole(edge, (i64::MIN, i64::MAX), None)?, 16),
@@ -156,16 +156,7 @@ fn whole(
     };
     let number = match format {
         Some(format) => date(edge, value, edge.format.unwrap_or(format))?,
-        None => {
-            let text = text_of(value);
-            let number: f64 = text.trim().parse().map_err(|_| not_a_number(&text))?;
-            let exact = text.trim().parse::<i64>();
-            // A fraction lies between two whole numbers: the bound is the one inside.
-            exact.unwrap_or(match edge.is_lower {
-                true => number.ceil() as i64,
-                false => number.floor() as i64,
-            })
-        }
+        None => truncated(value)?,
     };
     if number < least || number > greatest {
         return Err(format!("Value [{value}] is out of range"));
@@ -176,6 +167,20 @@ fn whole(
         (false, false) => number.checked_sub(1),
     };
     Ok(inside.map(ordered))
+}
+
+/// Returns a whole number; of a fraction what is in front of its point. It is cut before a bound that is outside steps to
+/// the next number, as Elasticsearch does in documents (`coerce`): `gt: 1.5` begins at 2. In queries it refuses fractions.
+fn truncated(value: &Value) -> Result<i64, String> {
+    let text = text_of(value);
+    if let Ok(exact) = text.trim().parse() {
+        return Ok(exact);
+    }
+    let number = text.trim().parse::<f64>().ok();
+    let finite = number.filter(|number| number.is_finite());
+    finite
+        .map(|number| number as i64)
+        .ok_or_else(|| not_a_number(&text))
 }
 
 fn date(edge: Edge<'_>, value: &Value, format: &str) -> Result<i64, String> {
@@ -191,18 +196,26 @@ fn date(edge: Edge<'_>, value: &Value, format: &str) -> Result<i64, String> {
     reader.read(value, round_up).map_err(|error| error.reason)
 }
 
+/// Returns a fraction of the type `name`, `rounded` to what that type holds.
 fn fraction(
     edge: Edge<'_>,
+    name: &str,
     rounded: fn(f64) -> f64,
     step: fn(f64, bool) -> f64,
-) -> Result<Option<u128>, String> {
+) -> Result<u128, String> {
     let number = match edge.value {
         None if edge.is_lower => f64::NEG_INFINITY,
         None => f64::INFINITY,
         Some(value) => {
             let text = text_of(value);
             let number: f64 = text.trim().parse().map_err(|_| not_a_number(&text))?;
-            rounded(number) + 0.0
+            let number = rounded(number) + 0.0;
+            if !number.is_finite() {
+                return Err(format!(
+                    "[{name}] supports only finite values, but got [{text}]"
+                ));
+            }
+            number
         }
     };
     let inside = match edge.is_included {
@@ -214,7 +227,7 @@ fn fraction(
         true => !bits,
         false => bits ^ (1 << 63),
     };
-    Ok((!inside.is_nan()).then_some(u128::from(ordered)))
+    Ok(u128::from(ordered))
 }
 
 fn f64_step(value: f64, is_up: bool) -> f64 {
@@ -286,6 +299,48 @@ mod tests {
         let network = term(&Codec::IpRange, json!("10.0.0.0/8"));
         let bounds = json!({"gte": "10.0.0.0", "lte": "10.255.255.255"});
         assert_eq!(network, term(&Codec::IpRange, bounds));
+    }
+
+    #[test]
+    fn bounds_of_whole_numbers_are_cut_before_they_step() {
+        for (given, meant) in [
+            (json!({"gte": 1.5}), json!({"gte": 1})),
+            (json!({"gt": 1.5}), json!({"gte": 2})),
+            (json!({"lte": 1.5}), json!({"lte": 1})),
+            (json!({"lt": 1.5}), json!({"lte": 0})),
+            (json!({"gt": "-0.5"}), json!({"gte": 1})),
+            (json!({"lte": -1.5}), json!({"lte": -1})),
+            (json!({"gte": 1.5, "lte": 1.9}), json!({"gte": 1, "lte": 1})),
+        ] {
+            for codec in [Codec::IntegerRange, Codec::LongRange] {
+                let term = range_term(&codec, &given).expect("a range");
+                let expected = range_term(&codec, &meant).expect("a range");
+                assert_eq!(term, expected, "{given}");
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_that_are_not_finite_are_refused() {
+        let finite = |name: &str, given: &str| {
+            format!("[{name}] supports only finite values, but got [{given}]")
+        };
+        for (codec, bound, expected) in [
+            (Codec::FloatRange, json!(1e39), finite("float", "1e39")),
+            (Codec::FloatRange, json!("NaN"), finite("float", "NaN")),
+            (
+                Codec::DoubleRange,
+                json!("-Infinity"),
+                finite("double", "-Infinity"),
+            ),
+            (Codec::LongRange, json!("NaN"), not_a_number("NaN")),
+        ] {
+            for key in ["gt", "gte", "lt", "lte"] {
+                let refused = range_term(&codec, &json!({key: bound}));
+                assert_eq!(refused, Err(expected.clone()), "{key}");
+            }
+        }
+        assert!(range_term(&Codec::DoubleRange, &json!({"gte": 1e39})).is_ok());
     }
 
     #[test]

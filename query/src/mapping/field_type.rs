@@ -168,14 +168,27 @@ fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     similarity(from)?;
     from.only("norms", "false")?;
     from.only("split_queries_on_whitespace", "false")?;
-    from.only("index_options", "docs")?;
+    let is_counted = match from.string("index_options")?.as_deref() {
+        None | Some("docs") => false,
+        Some("freqs") => true,
+        Some(other) => {
+            return Err(malformed(format!(
+                "Unknown value [{other}] for field [index_options] - accepted values are [docs, freqs]"
+            )));
+        }
+    };
     from.accept(&["eager_global_ordinals"]);
+    let index = from.bool("index", true)?;
     Ok(FieldKind::Keyword {
-        family: KeywordKind::Plain,
+        // What has no index is not scored.
+        family: match is_counted && index {
+            true => KeywordKind::Counted,
+            false => KeywordKind::Plain,
+        },
         ignore_above: from.count("ignore_above")?,
         normalizer: from.string("normalizer")?,
         null_value: from.string("null_value")?,
-        index: from.bool("index", true)?,
+        index,
         doc_values: from.bool("doc_values", true)?,
     })
 }

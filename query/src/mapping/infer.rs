@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_model::mapping::KeywordKind;
 use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +9,6 @@ use super::properties::{self, Draft};
 use super::{MappingRules, check_limits, copies, malformed, merge, template, too_deep};
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
-use crate::json::scalar_text;
 
 /// Returns the mapping of version `since` that a document needs, or `None` when `mapping` already knows its
 /// fields. Each field that it adds came with that version. `mapping` may itself be of that version: documents
@@ -18,7 +16,8 @@ use crate::json::scalar_text;
 /// that the mapping will have.
 ///
 /// Objects between the mapping and a new field are added too. Ordinals start at [`Mapping::next_ordinal`].
-/// Nothing is added where `dynamic` is false, or where a value is null.
+/// Nothing is added where `dynamic` is false, or where a value is null. Constants stay as they are:
+/// [`super::set_constants`] gives them their values.
 ///
 /// # Errors
 /// `strict_dynamic_mapping_exception` where `dynamic` is strict; `mapper_parsing_exception` for a
@@ -90,25 +89,9 @@ impl<'a> Inference<'a> {
             (Value::Object(entries), Some(FieldKind::Object { enabled: true, .. })) => {
                 self.visit_entries(path, entries)
             }
-            (_, Some(_)) => {
-                self.set_constant(path, value);
-                self.copy(path, value)
-            }
+            (_, Some(_)) => self.copy(path, value),
             (_, None) => self.introduce(path, value),
         }
-    }
-
-    /// Makes a value that of a `constant_keyword` which has none: for all documents, those before it too.
-    fn set_constant(&mut self, path: &str, value: &Value) {
-        let field = self.field(path).filter(|field| field.kind.lacks_value());
-        let (Some(mut field), Some(text)) = (field.cloned(), scalar_text(value)) else {
-            return;
-        };
-        if let FieldKind::Keyword { family, .. } = &mut field.kind {
-            *family = KeywordKind::Constant(text.clone());
-        }
-        field.declared.insert("value".to_owned(), text.into());
-        self.found.insert(FieldPath::new(path), field);
     }
 
     /// Adds what the value of a known field is copied to and the mapping lacks, as if it stood there.
@@ -160,7 +143,6 @@ impl<'a> Inference<'a> {
             }
             _ => {
                 self.add_value(path, value)?;
-                self.set_constant(path, value);
                 self.copy(path, value)
             }
         }

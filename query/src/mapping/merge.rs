@@ -180,8 +180,12 @@ fn fixed_as_declared(
         ("store", is_stored(declared).to_string()),
         ("similarity", text("similarity", "null")),
     ];
-    if matches!(kind, FieldKind::Text { .. }) {
-        list.push(("index_options", text("index_options", "positions")));
+    match kind {
+        FieldKind::Text { .. } => {
+            list.push(("index_options", text("index_options", "positions")));
+        }
+        FieldKind::Keyword { .. } => list.push(("index_options", text("index_options", "docs"))),
+        _ => {}
     }
     if kind.is_of_points() {
         let given = declared.get("null_value").filter(|value| !value.is_null());

@@ -1,4 +1,4 @@
-//! The root's own keys: `dynamic`, detection, templates, `_source`, `_routing`, `_meta`.
+//! The root's own keys: `dynamic`, `enabled`, detection, templates, `_source`, `_routing`, `_meta`.
 
 use gleaner_model::Mapping;
 use serde_json::{Map, Value};
@@ -22,6 +22,7 @@ pub(super) fn apply(
                 mapping.dynamic = read_dynamic(value)?;
                 Value::from(dynamic_name(mapping.dynamic))
             }
+            "enabled" => Value::from(flag(key, value)?),
             "date_detection" => {
                 mapping.date_detection = flag(key, value)?;
                 Value::from(mapping.date_detection)
@@ -63,6 +64,11 @@ pub(super) fn apply(
 
 /// Refuses to change what documents were written under.
 fn check_fixed(old: &Mapping, new: &Mapping) -> Result<(), QueryError> {
+    if old.is_enabled() != new.is_enabled() {
+        return Err(QueryError::illegal(
+            "the [enabled] parameter can't be updated for the object mapping [_doc]",
+        ));
+    }
     let (old_source, new_source) = (kept_source(old), kept_source(new));
     let list = |paths: &[String]| format!("[{}]", paths.join(", "));
     for (section, parameter, before, after) in [
@@ -107,8 +113,8 @@ fn accepted(key: &str, value: &Value) -> Result<Value, QueryError> {
     match key {
         "runtime" if is_empty => Ok(value.clone()),
         "_field_names" => Ok(value.clone()),
-        "enabled" | "subobjects" if flag(key, value)? => Ok(value.clone()),
-        "runtime" | "_size" | "enabled" | "subobjects" | "_data_stream_timestamp" => {
+        "subobjects" if flag(key, value)? => Ok(value.clone()),
+        "runtime" | "_size" | "subobjects" | "_data_stream_timestamp" => {
             Err(malformed(format!("[{key}] of a mapping is not supported")))
         }
         _ => Err(malformed(format!(

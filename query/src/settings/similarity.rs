@@ -156,19 +156,20 @@ pub fn loses_similarity(before: &IndexSettings, after: &IndexSettings) -> bool {
 pub fn similarities(settings: &IndexSettings, mapping: &Mapping, query: &Clause) -> Similarities {
     let mut scored = StatisticsRequest::default();
     scored.collect(query);
-    let of_text = |field| {
+    let of_counted = |field| {
         let known = mapping.fields.get(&field)?;
-        let is_text = matches!(known.kind, FieldKind::Text { .. });
-        is_text.then(|| (field, of_field(settings, known)))
+        let is_counted = known.kind.counts_occurrences();
+        is_counted.then(|| (field, of_field(settings, known)))
     };
-    scored.fields.into_keys().filter_map(of_text).collect()
+    scored.fields.into_keys().filter_map(of_counted).collect()
 }
 
 /// Returns the similarity of a field: the one that it names, else the index's default; without the length where the field
-/// has no norms.
+/// has no norms, as no `keyword` has.
 fn of_field(settings: &IndexSettings, field: &Field) -> Bm25 {
     let similarity = named(settings, field);
-    let without_length = (!has_norms(&field.declared)).then(|| Bm25::new(similarity.k1(), 0.0));
+    let has_length = matches!(field.kind, FieldKind::Text { .. }) && has_norms(&field.declared);
+    let without_length = (!has_length).then(|| Bm25::new(similarity.k1(), 0.0));
     without_length.flatten().unwrap_or(similarity)
 }
 

@@ -83,7 +83,7 @@ pub(super) fn check_fields(settings: &IndexSettings, mapping: &Mapping) -> Resul
                     "Cannot use alias [{name}] as an index sort field"
                 )));
             }
-            FieldKind::Keyword { family, .. } if family.is_plain() => {}
+            FieldKind::Keyword { family, .. } if family.is_keyword() => {}
             kind if is_of_numbers(kind) => {}
             _ => return Err(wrong(format!("invalid index sort field:[{name}]"))),
         }

@@ -83,7 +83,7 @@ impl Peer {
     pub(crate) fn expected(settings: &Settings, waits: bool, now: Moment) -> Self {
         let mut serving = GivenRight::default();
         if waits {
-            serving.give(now, settings.copy_right);
+            serving.give(now, settings.serving_right());
         }
         Self {
             contact: Contact::Expected { since: now },

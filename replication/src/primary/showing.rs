@@ -1,5 +1,7 @@
 //! What may be answered and shown: read rights, serving rights, refreshes.
 
+use std::collections::BTreeSet;
+
 use gleaner_model::{CopyId, SeqNo};
 
 use super::Primary;
@@ -64,9 +66,10 @@ impl Primary {
         };
         let shows = visible >= needed || settings.omits(Rule::ServeWhatIsRefreshed);
         // Without an echo the right would have no beginning.
-        let gives_right = may_give && shows && peer.echo.is_some();
+        let may_have = peer.echo.is_some() && !self.withdrawn.contains(&to);
+        let gives_right = may_give && shows && may_have;
         if gives_right {
-            peer.serving.give(step.now, settings.copy_right);
+            peer.serving.give(step.now, settings.serving_right());
         }
         peer.read.sent(number, step.now);
         let (term, echo) = (self.term, peer.echo);
@@ -77,6 +80,17 @@ impl Primary {
             gives_right,
         };
         step.send_to_follower(to, FromPrimary::Beat(beat));
+    }
+
+    /// Gives these copies no serving right any more: they are to be removed.
+    pub(crate) fn withdraw(&mut self, copies: &BTreeSet<CopyId>) {
+        self.withdrawn.clone_from(copies);
+    }
+
+    /// Returns whether a copy may still hold a serving right, of this primary or the one before.
+    pub(crate) fn may_have_right(&self, copy: CopyId, now: Moment) -> bool {
+        let peer = self.peers.get(&copy);
+        !self.withdrawn.contains(&copy) || peer.is_some_and(|peer| !peer.serving.has_run_out(now))
     }
 
     /// Begins to wait until all records below `position` are visible everywhere.

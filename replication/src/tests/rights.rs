@@ -25,6 +25,7 @@ fn nobody_answers_what_is_old() {
         "acknowledged": total.num_acknowledged,
         "refreshes": total.num_refreshes,
         "terms": total.num_terms,
+        "promises": total.num_promises,
     });
     report("rights", &figures);
     assert!(
@@ -36,10 +37,18 @@ fn nobody_answers_what_is_old() {
 /// Runs without the rule until a promise is broken.
 #[track_caller]
 fn assert_missed(rule: Rule, is_expected: impl Fn(Stale) -> bool) {
-    let broken = (0..sized(3_000, 30_000) as u64).find_map(|seed| run(seed, Some(rule)).err());
+    let mut seeds = 0..sized(10_000, 30_000) as u64;
+    let broken = seeds.find_map(|seed| run(seed, Some(rule)).err());
     let stale = broken.expect("the rule is missed");
     println!("without {rule:?}: {stale:?}");
     assert!(is_expected(stale), "{stale:?}");
+}
+
+#[test]
+fn a_refresh_that_does_not_outlast_what_was_promised_to_roots_is_acknowledged_too_soon() {
+    assert_missed(Rule::OutlastSearchLeases, |stale| {
+        matches!(stale, Stale::Promised { .. })
+    });
 }
 
 fn is_read(stale: Stale) -> bool {

@@ -17,6 +17,7 @@ use self::leaf::Leaf;
 use self::network::Network;
 use self::store::TimedStore;
 use super::world::NUM_COPIES;
+use crate::ShardCopy;
 use crate::settings::{Rule, Settings};
 
 /// Milliseconds of true time in a step.
@@ -25,6 +26,8 @@ const STEP_MS: u64 = 10;
 const RUN_MS: u64 = 25_000;
 /// How much faster the fastest clock may run than the slowest. Rights allow for 10 %.
 const RATE_SPREAD: f64 = 0.08;
+/// How often a root takes a promise, of the steps of a copy.
+const PROMISES: f64 = 0.02;
 
 /// What tally in runs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub(super) struct Tally {
     pub(super) num_acknowledged: u64,
     pub(super) num_refreshes: u64,
     pub(super) num_terms: u64,
+    pub(super) num_promises: u64,
 }
 
 impl Tally {
@@ -45,6 +49,7 @@ impl Tally {
         self.num_acknowledged += other.num_acknowledged;
         self.num_refreshes += other.num_refreshes;
         self.num_terms += other.num_terms;
+        self.num_promises += other.num_promises;
     }
 }
 
@@ -57,6 +62,16 @@ pub(super) enum Stale {
     TwoReaders { copies: [usize; 2], at_ms: u64 },
     /// I12: this copy could answer a search without a flag and lacks what was acknowledged as visible.
     Search { copy: usize, at_ms: u64 },
+    /// I12: a root answers by what this copy has promised to show for a while, and lacks what was acknowledged as visible.
+    Promised { copy: usize, at_ms: u64 },
+}
+
+/// What a root goes by without asking the copy.
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    copy: usize,
+    visible: u64,
+    until_ms: u64,
 }
 
 /// All of a run.
@@ -65,6 +80,7 @@ pub(super) struct Run {
     now_ms: u64,
     settings: Settings,
     leaves: Vec<Leaf>,
+    promises: Vec<Promise>,
     network: Network,
     store: TimedStore,
     /// Position after the last acknowledged write, and after the last acknowledged refresh.
@@ -104,6 +120,7 @@ impl Run {
             now_ms: 0,
             settings,
             leaves,
+            promises: Vec::new(),
             network: Network::default(),
             store: TimedStore::new(),
             acknowledged: 0,
@@ -130,7 +147,9 @@ impl Run {
                 self.run_leaf(copy);
             }
         }
-        self.check()
+        self.check()?;
+        self.promise();
+        Ok(())
     }
 
     /// Cuts, heals, pauses, ends processes.
@@ -185,6 +204,32 @@ impl Run {
                 self.tally.num_searches += 1;
             }
         }
-        Ok(())
+        self.promises.retain(|promise| at_ms < promise.until_ms);
+        let is_old = |promise: &&Promise| promise.visible < self.refreshed;
+        match self.promises.iter().find(is_old) {
+            Some(Promise { copy, .. }) => Err(Stale::Promised { copy: *copy, at_ms }),
+            None => Ok(()),
+        }
+    }
+
+    /// Roots take promises of copies whose answers are not flagged.
+    fn promise(&mut self) {
+        let (at_ms, length) = (self.now_ms, self.settings.search_lease);
+        for (copy, leaf) in self.leaves.iter_mut().enumerate() {
+            let now = leaf.clock(at_ms);
+            let serves = |machine: &ShardCopy| machine.may_serve(now) && !leaf.is_paused(at_ms);
+            if !leaf.copy.as_ref().is_some_and(serves) || !self.random.random_bool(PROMISES) {
+                continue;
+            }
+            leaf.promised_until = Some(now.after(length));
+            // By the clock of a root, which may be the slowest.
+            let length_ms = length.as_millis() as f64 / (1.0 + RATE_SPREAD);
+            self.tally.num_promises += 1;
+            self.promises.push(Promise {
+                copy,
+                visible: leaf.visible,
+                until_ms: at_ms + length_ms as u64,
+            });
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One slice of a task by query: its pages, one after the other, each written before the next is asked for.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Shared<'a> {
     pub(super) places: &'a Semaphore,
     /// Why the task ends early.
     pub(super) failures: Mutex<Vec<ByQueryFailure>>,
+    /// Names of the indices and data streams that writes made.
+    pub(super) made: Mutex<BTreeSet<String>>,
     pub(super) timed_out: AtomicBool,
     /// Whether a slice has failed: the others end after the page that they are at.
     pub(super) is_ended: AtomicBool,
@@ -195,7 +198,7 @@ impl SliceRun<'_> {
             active_shards: self.shared.request.active_shards,
             ..IngestOptions::default()
         };
-        let mut results = self.shared.ingester.ingest(items.clone(), &options).await;
+        let mut results = self.ingest(items.clone(), &options).await;
         let mut pause = FIRST_PAUSE;
         for _ in 0..MAX_RETRIES {
             let refused: Vec<usize> = (0..results.len())
@@ -210,11 +213,20 @@ impl SliceRun<'_> {
             self.progress
                 .note(|counts| counts.write_retries += num_refused);
             let again = refused.iter().map(|at| items[*at].clone()).collect();
-            let again = self.shared.ingester.ingest(again, &options).await;
+            let again = self.ingest(again, &options).await;
             for (at, result) in refused.into_iter().zip(again) {
                 results[at] = result;
             }
         }
+        results
+    }
+
+    /// Writes, and notes what was made for it. Nothing is refreshed: the task does that at its end.
+    async fn ingest(&self, items: Vec<IngestItem>, options: &IngestOptions) -> Vec<IngestResult> {
+        let ingester = self.shared.ingester;
+        let parts = ingester.begin_parts(options);
+        let results = ingester.ingest_part(items, options, &parts).await;
+        self.shared.made.lock().extend(parts.made());
         results
     }
 

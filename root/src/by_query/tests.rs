@@ -52,6 +52,32 @@ async fn a_search_that_ran_out_of_time_deletes_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn views_that_may_lack_acknowledged_writes_are_refused_before_anything_is_written() {
+    let fixture = fixture();
+    fixture.leaf.stale.lock().insert(shard(1, 1));
+    for slices in [Slices::Number(1), Slices::Auto] {
+        let request = ByQueryRequest {
+            slices,
+            ..request()
+        };
+        let refused = begun(&fixture, request).ended().await;
+        let refused = refused.expect_err("one shard may be old");
+        assert!(
+            matches!(refused, RootError::StaleRefused { stale: 1, total: 2 }),
+            "{refused}"
+        );
+    }
+    assert_eq!(num_written(&fixture), 0);
+    // Nobody is told of the views: they are let go of.
+    while fixture.leaf.released.lock().len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    fixture.leaf.stale.lock().clear();
+    ended(&fixture, request()).await;
+    assert_eq!(num_written(&fixture), 2);
+}
+
+#[tokio::test]
 async fn memory_that_a_task_was_given_is_held_until_it_has_ended() {
     let fixture = fixture();
     let accounts = fixture.root.accounts();

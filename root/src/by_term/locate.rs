@@ -159,7 +159,8 @@ impl TermScatter {
         hits.total = shard.total;
         hits.max_score = found.iter().filter_map(|hit| hit.score).reduce(f32::max);
         hits.times = value.times;
-        hits.may_be_stale = value.may_be_stale;
+        let moment = shard.lists.moment.as_ref();
+        hits.may_be_stale = value.may_be_stale || moment.is_some_and(|moment| moment.may_be_stale);
         hits.hits = found;
         Ok(Answer { node, value: hits })
     }

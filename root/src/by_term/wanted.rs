@@ -121,10 +121,9 @@ fn collect(plan: &IndexPlan, clause: &Clause, is_scored: bool, terms: &mut Wante
         }
         other => {
             if let Some(Term { field, text }) = term_of(other) {
-                let field_kind = plan.index.mapping.fields.get(field.as_str());
-                let is_text =
-                    field_kind.is_some_and(|known| matches!(known.kind, FieldKind::Text { .. }));
-                terms.add(field, text, is_scored && is_text);
+                let known = plan.index.mapping.fields.get(field.as_str());
+                let is_counted = known.is_some_and(|known| known.kind.counts_occurrences());
+                terms.add(field, text, is_scored && is_counted);
             }
         }
     }

@@ -27,7 +27,7 @@ pub(super) struct Group {
     pub(super) positions: Vec<(usize, DocumentId)>,
     /// Sent, or to be sent again.
     items: Vec<WriteItem>,
-    /// Whether documents of another group may bring fields of the same index.
+    /// Whether documents of another group may bring fields of the same index, or set its constants.
     asks_fields: bool,
 }
 
@@ -192,15 +192,14 @@ pub(super) fn grouped(groups: BTreeMap<ShardKey, Vec<RoutedWrite>>, parts: &Part
     groups.collect()
 }
 
-/// Returns whether documents may bring fields at all.
+/// Returns whether documents may change the mapping at all: by fields that they bring, or by constants that they set.
 fn may_grow(mapping: &Mapping) -> bool {
-    let is_open = |kind: &FieldKind| {
-        let FieldKind::Object { dynamic, .. } = kind else {
-            return false;
-        };
-        *dynamic == Some(Dynamic::True)
+    let grows = |kind: &FieldKind| match kind {
+        FieldKind::Object { dynamic, .. } => *dynamic == Some(Dynamic::True),
+        kind => kind.lacks_value(),
     };
-    mapping.dynamic == Dynamic::True || mapping.fields.values().any(|field| is_open(&field.kind))
+    let mut kinds = mapping.fields.values().map(|field| &field.kind);
+    mapping.is_enabled() && (mapping.dynamic == Dynamic::True || kinds.any(grows))
 }
 
 fn is_unagreed(written: &Written) -> bool {
@@ -254,5 +253,35 @@ fn fill(written: &mut Written, unwritten: &[usize], answered: Written) {
             }
         }
         (written, answered) => *written = answered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::index;
+
+    #[test]
+    fn documents_change_a_mapping_that_is_open_or_has_a_constant_without_its_value() {
+        let unset = json!({"c": {"type": "constant_keyword"}});
+        let set = json!({"c": {"type": "constant_keyword", "value": "x"}});
+        let open = json!({"o": {"type": "object", "dynamic": "true"}});
+        let below = json!({"o": {"properties": unset}});
+        let fed = json!({"t": {"type": "text", "fields": unset}});
+        for (declared, expected) in [
+            (json!({}), true),
+            (json!({"dynamic": "strict"}), false),
+            (json!({"dynamic": "strict", "properties": open}), true),
+            (json!({"dynamic": "strict", "properties": unset}), true),
+            (json!({"dynamic": "false", "properties": below}), true),
+            (json!({"dynamic": "strict", "properties": fed}), true),
+            (json!({"dynamic": "strict", "properties": set}), false),
+            (json!({"enabled": false, "properties": unset}), false),
+        ] {
+            let grows = may_grow(&index(1, &declared).mapping);
+            assert_eq!(grows, expected, "{declared}");
+        }
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct PlannedShard {
     pub(crate) at_least: Option<SeqNo>,
     /// What the query was resolved by, where that was remembered: the shard's answer must be of it.
     pub(crate) expected: Option<Generation>,
+    /// Whether a copy that the query was resolved by may lack acknowledged writes: then the shard is asked for hits
+    /// whatever it lacks, and its answer says so.
+    pub(crate) may_be_stale: bool,
 }
 
 impl PlannedShard {
@@ -40,6 +43,7 @@ impl PlannedShard {
             is_pinned: false,
             at_least,
             expected: None,
+            may_be_stale: false,
         }
     }
 

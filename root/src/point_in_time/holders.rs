@@ -114,6 +114,7 @@ impl Contexts {
                 shard,
                 view,
                 holder: state.holder,
+                may_be_stale: false,
             });
         }
         holders.into_values().collect()

@@ -1,6 +1,8 @@
-//! Views being opened: on one copy of each shard, on a second where the first is late. What is not used
-//! is let go of in the background, also where it is opened only after nobody waits for it any more.
+//! Views being opened: on one copy of each shard, on a second where the first is late, on all one after the other
+//! where those before may lack acknowledged writes. What is not used is let go of in the background, also where it
+//! is opened only after nobody waits for it any more.
 
+use gleaner_proto::read::WaitForRefreshCall;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +114,8 @@ async fn shows(copy: &LeafHandle, asked: ShardView, patience: Duration) -> Resul
     let Some(last) = wanted.0.checked_sub(1) else {
         return Ok(());
     };
-    let shown = copy.client.wait_for_refresh(shard, SeqNo(last), patience);
+    let call = WaitForRefreshCall::on_copy(shard, SeqNo(last), patience);
+    let shown = copy.client.wait_for_refresh(call);
     let visible = match shown.await {
         Ok(generation) => generation.visible,
         // Far away, or silent: asked again by itself, it has more time.

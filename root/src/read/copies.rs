@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gleaner_model::{IndexUuid, SeqNo};
 use gleaner_proto::LeafFault;
-use gleaner_proto::read::{Documents, GetCall};
+use gleaner_proto::read::{Documents, GetCall, WaitForRefreshCall};
 use tokio::time::{Instant, timeout};
 
 use crate::LeafHandle;
@@ -74,8 +74,8 @@ impl Reader {
         let (shard, remaining) = (call.shard, call.remaining);
         let read = async {
             if let Some(seq_no) = awaited {
-                let shows = copy.client.wait_for_refresh(shard, seq_no, remaining);
-                shows.await?;
+                let call = WaitForRefreshCall::on_copy(shard, seq_no, remaining);
+                copy.client.wait_for_refresh(call).await?;
             }
             copy.client.get(call).await
         };

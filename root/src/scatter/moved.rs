@@ -27,7 +27,7 @@ impl<A: Dated> Race<'_, A> {
         });
     }
 
-    /// Settles slots whose patience is over, so that all can be begun again.
+    /// Settles slots whose patience is over: with what was kept of them, or so that all can be begun again.
     pub(super) fn give_up_silent(&mut self) {
         let now = Instant::now();
         let mut has_given_up = false;
@@ -36,7 +36,7 @@ impl<A: Dated> Race<'_, A> {
                 continue;
             }
             let silent: Vec<NodeId> = self.open_on(at).map(|open| open.node.clone()).collect();
-            has_given_up |= self.fail_moved(at, &silent);
+            has_given_up |= self.take_last_resort(at) || self.fail_moved(at, &silent);
         }
         if has_given_up {
             self.cancel_losers();
@@ -57,10 +57,16 @@ impl<A: Dated> Race<'_, A> {
         true
     }
 
-    /// Returns when to settle a slot for want of the moment that it is bound to.
+    /// Returns when to settle a slot for want of the moment that it is bound to, or of a better answer than it has.
     pub(super) fn patience_of(&self, at: usize) -> Option<Instant> {
         let slot = &self.slots[at];
-        let moved = slot.moved.as_ref().filter(|_| slot.is_waiting())?;
+        if !slot.is_waiting() {
+            return None;
+        }
+        if let Some(kept) = &slot.last_resort {
+            return Some(kept.patience);
+        }
+        let moved = slot.moved.as_ref()?;
         self.may_restart().then_some(moved.patience)
     }
 

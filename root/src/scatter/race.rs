@@ -72,7 +72,7 @@ pub(super) struct Open {
 }
 
 /// A slot and the copy to ask for it.
-type Pick = (usize, usize);
+pub(super) type Pick = (usize, usize);
 
 pub(super) struct Race<'a, A> {
     pub(super) rules: Rules<'a>,
@@ -162,6 +162,10 @@ impl<'a, A: Dated> Race<'a, A> {
             slot.num_open -= 1;
             let is_answer = result.is_ok();
             match slot.checked(&node, result) {
+                Ok(value) if slot.is_waiting() && value.is_last_resort() => {
+                    let node = node.clone();
+                    picks.extend(self.keep_last_resort(*at, Answer { node, value }));
+                }
                 Ok(value) if slot.is_waiting() => {
                     won.push(*at);
                     let node = node.clone();
@@ -219,7 +223,7 @@ impl<'a, A: Dated> Race<'a, A> {
     }
 
     /// Returns the copy to ask of a slot that has nothing under way, if there is one and time.
-    fn next_copy(&self, at: usize) -> Option<Pick> {
+    pub(super) fn next_copy(&self, at: usize) -> Option<Pick> {
         let slot = &self.slots[at];
         let is_due = slot.num_open == 0 && Instant::now() < self.rules.gather_by;
         let next = slot.untried.first().filter(|_| is_due);
@@ -295,7 +299,7 @@ impl<'a, A: Dated> Race<'a, A> {
         starts
     }
 
-    fn settle(&mut self, at: usize, outcome: Result<Answer<A>, crate::ShardFailure>) {
+    pub(super) fn settle(&mut self, at: usize, outcome: Result<Answer<A>, crate::ShardFailure>) {
         let slot = &mut self.slots[at];
         debug_assert!(slot.is_waiting(), "a slot is settled once");
         if outcome.is_ok() {
@@ -306,7 +310,11 @@ impl<'a, A: Dated> Race<'a, A> {
         self.num_waiting -= 1;
     }
 
+    /// Settles a slot that gets no answer any more: with one that was kept as a last resort, else with `fault`.
     pub(super) fn fail(&mut self, at: usize, node: Option<&NodeId>, fault: LeafFault) {
+        if self.take_last_resort(at) {
+            return;
+        }
         let slot = &self.slots[at];
         let plan = &self.rules.plans[slot.plan];
         let failure = failure(plan, slot.asked.shard, node, fault);

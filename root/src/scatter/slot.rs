@@ -9,6 +9,7 @@ use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
 use gleaner_shard_router::Order;
 use tokio::time::Instant;
 
+use super::last_resort::LastResort;
 use crate::health::Phase;
 use crate::leaves::Copies;
 use crate::plan::PlannedShard;
@@ -34,6 +35,11 @@ pub(crate) trait Dated {
     /// What the leaf says of its own time.
     fn times(&self) -> Option<LeafTimes> {
         None
+    }
+
+    /// Whether it counts only where no other copy gives a better answer within a moment.
+    fn is_last_resort(&self) -> bool {
+        false
     }
 }
 
@@ -63,11 +69,15 @@ impl Dated for ExpandAnswer {
     }
 }
 
-impl Dated for PinnedView {}
+impl Dated for PinnedView {
+    fn is_last_resort(&self) -> bool {
+        self.may_be_stale
+    }
+}
 
 impl Dated for Vec<FetchedHit> {}
 
-impl Dated for Option<ExplainAnswer> {}
+impl Dated for ExplainAnswer {}
 
 /// A second request that is planned for a shard.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +122,8 @@ pub(crate) struct Slot<'a, A> {
     pub(super) hedge: Option<Hedge>,
     /// A copy that shows another moment than the one that the shard is bound to.
     pub(super) moved: Option<MovedShard>,
+    /// An answer for want of a better one.
+    pub(super) last_resort: Option<LastResort<A>>,
     pub(super) outcome: Option<Result<Answer<A>, ShardFailure>>,
 }
 
@@ -128,6 +140,7 @@ impl<'a, A> Slot<'a, A> {
             waited_for: Order::new(),
             hedge: None,
             moved: None,
+            last_resort: None,
             outcome: None,
         }
     }

@@ -19,7 +19,7 @@ use crate::health::Phase;
 use crate::merge::HitMerger;
 use crate::plan::IndexPlan;
 use crate::response::ShardFailure;
-use crate::scatter::{Calls, LeafCall, RoundAnswers, Scatterer, Trip};
+use crate::scatter::{Answers, Calls, LeafCall, RoundAnswers, Scatterer, Trip};
 use crate::statistics::{self, Exclusion, hangs_on_scores};
 
 /// Searches that are scattered by shards.
@@ -61,14 +61,14 @@ impl QueryPhase for ShardScatter {
                 return Err(Stop::Restart(Restart::Mixed));
             }
             if !counted.is_confirmed_by(&gathered.answers)
-                || !is_expected(plans, &gathered)
+                || !is_expected(plans, &gathered.answers)
                 || lost_a_view(plans, &gathered)
             {
                 return Err(Stop::Restart(Restart::Torn));
             }
         }
         counted.mark_unconfirmed(&mut gathered.answers);
-        mark_unexpected(plans, &mut gathered);
+        mark_unexpected(plans, &mut gathered.answers);
         Ok(QueryAnswers {
             answers: gathered.answers,
             merged,
@@ -141,9 +141,9 @@ impl ShardScatter {
 }
 
 /// Returns whether all answers come from the generations that their queries were resolved for.
-fn is_expected(plans: &[IndexPlan], gathered: &RoundAnswers<ShardHits>) -> bool {
+pub(crate) fn is_expected(plans: &[IndexPlan], answers: &Answers<ShardHits>) -> bool {
     let shards = plans.iter().flat_map(|plan| &plan.shards);
-    let mut both = shards.zip(gathered.answers.iter().flatten());
+    let mut both = shards.zip(answers.iter().flatten());
     both.all(|(shard, answer)| match answer {
         Ok(answer) => shard.expects(answer.value.generation),
         Err(_) => true,
@@ -151,9 +151,9 @@ fn is_expected(plans: &[IndexPlan], gathered: &RoundAnswers<ShardHits>) -> bool 
 }
 
 /// Marks those that do not as cut short: there was no time to resolve them again.
-fn mark_unexpected(plans: &[IndexPlan], gathered: &mut RoundAnswers<ShardHits>) {
+pub(crate) fn mark_unexpected(plans: &[IndexPlan], answers: &mut Answers<ShardHits>) {
     let shards = plans.iter().flat_map(|plan| &plan.shards);
-    for (shard, answer) in shards.zip(gathered.answers.iter_mut().flatten()) {
+    for (shard, answer) in shards.zip(answers.iter_mut().flatten()) {
         if let Ok(answer) = answer {
             answer.value.timed_out |= !shard.expects(answer.value.generation);
         }

@@ -151,6 +151,7 @@ impl AnswerSum {
             for (shard, answer) in plan.shards.iter_mut().zip(answers) {
                 let Answer { node, value } = answer;
                 let mut hits = value;
+                hits.may_be_stale |= shard.may_be_stale;
                 // What is asked from here on must come from what was searched.
                 shard.bind(&node, hits.view, hits.generation);
                 note_success(&mut sum.response, &hits, request);
@@ -239,7 +240,7 @@ fn note_failure(response: &mut SearchResponse, failure: ShardFailure) {
 
 /// Notes the failure of a shard that had been searched. One that fails when it is asked for counts again,
 /// and when its hits are fetched, is missing once.
-fn note_late_failure(response: &mut SearchResponse, failure: ShardFailure) {
+pub(super) fn note_late_failure(response: &mut SearchResponse, failure: ShardFailure) {
     let mut known = response.shards.failures.iter();
     if known.any(|known| known.shard == failure.shard) {
         return;

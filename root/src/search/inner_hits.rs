@@ -7,6 +7,7 @@ use gleaner_query::dsl::{BoolQuery, Query, RangeQuery, TermQuery};
 use gleaner_query::search::{InnerHits, SearchRequest};
 use serde_json::Value;
 
+use super::gather::note_late_failure;
 use super::prepared::{Page, PreparedSearch};
 use crate::RootError;
 use crate::response::SearchResponse;
@@ -16,7 +17,7 @@ use crate::search::Searcher;
 const MAX_AT_ONCE: usize = 8;
 
 impl Searcher {
-    /// Adds to each hit of `response` the searches among those that it stands for.
+    /// Adds to each hit of `response` the searches among those that it stands for. What these lack the whole answer lacks.
     ///
     /// # Errors
     /// As [`Searcher::run`].
@@ -47,25 +48,40 @@ impl Searcher {
                 deadline: search.deadline,
                 now_ms: search.now_ms,
             };
-            let answer = Box::pin(self.run(&within)).await?;
+            let mut answer = Box::pin(self.run(&within)).await?;
             let list = InnerHitList {
                 total: answer.total.map(|total| (total.value, total.is_exact)),
                 max_score: answer.max_score,
                 has_version: request.version,
                 has_seq_no: request.seq_no_primary_term,
                 num_sort_values: request.num_sort_values(),
-                hits: answer.hits,
+                hits: std::mem::take(&mut answer.hits),
             };
-            Ok::<_, RootError>((at, name, list, answer.held, answer.content_bytes))
+            Ok::<_, RootError>((at, name, list, answer))
         });
         let answers: Vec<_> = answers.buffered(MAX_AT_ONCE).try_collect().await?;
-        for (at, name, list, held, num_bytes) in answers {
+        for (at, name, list, answer) in answers {
             response.hits[at].inner_hits.insert(name, list);
-            response.held_inner.extend(held);
-            response.content_bytes += num_bytes;
+            note_inner(response, answer);
         }
         Ok(())
     }
+}
+
+/// Adds to a response what one within it holds, lacks, and was evaluated on.
+fn note_inner(response: &mut SearchResponse, inner: SearchResponse) {
+    response.held_inner.extend(inner.held);
+    response.content_bytes += inner.content_bytes;
+    response.evaluated += inner.evaluated;
+    response.timed_out |= inner.timed_out;
+    response.shards.stale = response.shards.stale.max(inner.shards.stale);
+    for failure in inner.shards.failures {
+        note_late_failure(response, failure);
+    }
+    // Of several states it is good for the one who asked alone.
+    response.edition = response
+        .edition
+        .filter(|_| response.edition == inner.edition);
 }
 
 /// Returns the search among the hits that `hit` stands for.

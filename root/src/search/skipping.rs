@@ -21,7 +21,8 @@ use crate::search::ShardScatter;
 use crate::statistics::{CachedStatistics, needs_scores};
 
 /// Leaves out the shards of indices whose query matches nothing whatever they hold. Aggregations are
-/// asked of all; so are shards of which something is remembered that they have to confirm.
+/// asked of all; so are shards of which something is remembered that they have to confirm, and those whose copies may lack
+/// what a pattern would have stood for.
 ///
 /// An index whose patterns stand for nothing has documents that count in the scores of others: whether it is
 /// left out must not depend on whether that was remembered.
@@ -32,7 +33,7 @@ pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
     let has_scores = needs_scores(request) && !plans.iter().all(IndexPlan::is_hopeless);
     let is_left_out = |plan: &IndexPlan| {
         let mut shards = plan.shards.iter();
-        shards.all(|planned| planned.expected.is_none())
+        shards.all(|planned| planned.expected.is_none() && !planned.may_be_stale)
             && plan.is_hopeless()
             && !(plan.has_patterns && has_scores)
     };
@@ -82,14 +83,14 @@ impl ShardScatter {
                 let fits = shard.generation.is_none_or(|bound| shard.expects(bound));
                 let lacking = counted.lacking(is_asked.len()).filter(|_| fits);
                 let counted_at = counted.shown_at(is_asked.len());
-                let excluded_at = match lacking.is_some_and(excludes) {
+                let excluded_at = match lacking.is_some_and(excludes) && !shard.may_be_stale {
                     true => shard.generation,
                     false => newest.excluded_at(shard, |extent, node| {
                         excludes(extent) && self.holds(node, shard.shard)
                     }),
                 };
                 let is_excluded = excluded_at.is_some();
-                is_asked.push(shard.is_pinned || !is_excluded);
+                is_asked.push(shard.is_pinned || shard.may_be_stale || !is_excluded);
                 // Its numbers count in the scores of others: they must be of the same moment.
                 shown
                     .push(excluded_at.filter(|at| counted_at.is_none_or(|counted| counted == *at)));

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use gleaner_model::{Generation, IndexUuid, MappingVersion, PrimaryTerm, SeqNo, ShardKey, Version};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, LocateIn, LocateSet, LocatedDocument};
-use gleaner_proto::read::{Documents, GenerationsCall, GetCall, ShardState, ShownGeneration};
+use gleaner_proto::read::{
+    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -230,6 +232,7 @@ impl LeafClient for FakeLeaf {
                 view,
                 generation: self.generation(view),
                 candidates: call.requests.iter().map(|_| candidates.clone()).collect(),
+                may_be_stale: self.stale.lock().contains(&asked.shard),
             })
         };
         call.shards.iter().map(answer).collect()
@@ -342,8 +345,11 @@ impl LeafClient for FakeLeaf {
         call.shards.iter().map(of_shard).collect()
     }
 
-    async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
-        Ok(None)
+    async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
+        Ok(ExplainAnswer {
+            found: None,
+            may_be_stale: self.stale.lock().contains(&call.shard.shard),
+        })
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
@@ -365,6 +371,7 @@ impl LeafClient for FakeLeaf {
                 shard,
                 view,
                 holder,
+                may_be_stale: self.stale.lock().contains(&shard),
             })
         };
         asked.into_iter().map(pinned).collect()
@@ -426,17 +433,12 @@ impl LeafClient for FakeLeaf {
         Ok(self.generation(self.view(newest(shard))?))
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        _deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        self.awaited.lock().push(seq_no);
-        if let Some(fault) = self.faults.lock().get(&shard) {
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        self.awaited.lock().push(call.seq_no);
+        if let Some(fault) = self.faults.lock().get(&call.shard) {
             return Err(fault.clone());
         }
-        self.refresh(shard).await
+        self.refresh(call.shard).await
     }
 
     async fn flush(&self, _shard: ShardKey) -> Result<(), LeafFault> {

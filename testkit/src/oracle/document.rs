@@ -17,7 +17,7 @@ pub(super) struct Analysed {
 /// The terms of one field.
 #[derive(Debug, Clone)]
 pub(super) struct Text {
-    /// Length as the norm keeps it; 1 for whole values.
+    /// Length as the norm keeps it; of whole values their number.
     pub(super) length: u32,
     /// Position of every occurrence, by term.
     occurrences: HashMap<String, Vec<u32>>,
@@ -28,10 +28,10 @@ impl Analysed {
     pub(super) fn new(fields: &BTreeMap<String, FieldType>, source: Value) -> Self {
         let mut texts = BTreeMap::new();
         for (name, kind) in fields {
-            let Some(value) = source.get(name).and_then(Value::as_str) else {
+            let Some(value) = source.get(name) else {
                 continue;
             };
-            let mut tokens = tokens(kind, value);
+            let mut tokens = all_tokens(kind, value);
             if let FieldType::TextOnce(_) = kind {
                 let mut seen = HashSet::new();
                 tokens.retain(|(_, term)| seen.insert(term.clone()));
@@ -82,6 +82,19 @@ impl Text {
     }
 }
 
+/// Returns position and term of every token of a text, or of a list of whole values.
+fn all_tokens(kind: &FieldType, value: &Value) -> Vec<(u32, String)> {
+    match (kind, value) {
+        (FieldType::KeywordCounted, Value::Array(values)) => {
+            let values = values.iter().filter_map(Value::as_str);
+            values.flat_map(|value| tokens(kind, value)).collect()
+        }
+        (_, value) => value
+            .as_str()
+            .map_or_else(Vec::new, |text| tokens(kind, text)),
+    }
+}
+
 /// Returns position and term of every token of `value`.
 pub(super) fn tokens(kind: &FieldType, value: &str) -> Vec<(u32, String)> {
     match kind {
@@ -91,7 +104,7 @@ pub(super) fn tokens(kind: &FieldType, value: &str) -> Vec<(u32, String)> {
             let tokens = analyzer.analyze(value).into_iter();
             tokens.map(|token| (token.position, token.text)).collect()
         }
-        FieldType::Keyword => vec![(0, value.to_owned())],
+        FieldType::Keyword | FieldType::KeywordCounted => vec![(0, value.to_owned())],
         FieldType::Integer => Vec::new(),
     }
 }

@@ -33,7 +33,7 @@ struct Terms {
     phrase: Vec<(u32, String)>,
     /// Sum over the terms.
     idf: f64,
-    /// Mean length; `None` for whole values, which have no norms.
+    /// Mean length; `None` for whole values that are not counted, which all score the same.
     average: Option<f64>,
     similarity: Similarity,
 }
@@ -189,7 +189,7 @@ impl Planner<'_> {
         let similarity = self.0.similarities.get(field).copied().unwrap_or_default();
         let (average, similarity) = match self.0.fields.get(field) {
             Some(FieldType::Text(_) | FieldType::TextOnce(_)) => (Some(average), similarity),
-            Some(FieldType::TextWithoutNorms(_)) => (
+            Some(FieldType::TextWithoutNorms(_) | FieldType::KeywordCounted) => (
                 Some(average),
                 Similarity {
                     b: 0.0,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{Generation, SeqNo, ShardKey};
+use gleaner_model::{Generation, ShardKey};
 use gleaner_proto::node::NodeFault;
-use gleaner_proto::read::{Documents, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState, WaitForRefreshCall};
 use gleaner_proto::replicate::{
     FileCall, FollowerMessages, PrimaryMessages, Snapshot, SnapshotCall,
 };
@@ -150,8 +150,8 @@ impl LeafClient for Leaf {
         answers
     }
 
-    async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
-        Ok(None)
+    async fn explain(&self, _call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
+        Ok(ExplainAnswer::default())
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
@@ -210,17 +210,12 @@ impl LeafClient for Leaf {
         Ok(copy.refresh_now().await)
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        seq_no: SeqNo,
-        deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        let _open = self.opened(Some(deadline));
-        let copy = self.copy(shard)?;
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        let _open = self.opened(Some(call.remaining));
+        let copy = self.copy(call.shard)?;
         copy.check_started()?;
-        let wanted = SeqNo(seq_no.0 + 1);
-        copy.wait_until_visible(wanted, deadline).await?;
+        copy.wait_until_visible(call.seq_no.next(), call.remaining)
+            .await?;
         Ok(copy.inner.lock().views.newest().generation)
     }
 

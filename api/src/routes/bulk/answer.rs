@@ -136,7 +136,7 @@ impl Run {
 
     /// Returns the warnings of what the chunks made.
     pub(super) fn warnings(&self) -> Vec<String> {
-        made_by_deprecated(&self.parts, &self.app.root.cluster().state())
+        made_by_deprecated(&self.parts.made(), &self.app.root.cluster().state())
     }
 
     /// Returns how the answers that are rendered are to be changed, after the last chunk.

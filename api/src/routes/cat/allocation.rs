@@ -1,14 +1,17 @@
-//! `_cat/allocation`: how many copies, and how many bytes of them, each leaf holds.
+//! `_cat/allocation`: how many copies, and how many bytes of them, each leaf holds, and how many no leaf holds.
 
-use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use gleaner_model::NodeId;
+use gleaner_proto::read::ShardPhase;
+use gleaner_root::read::{LocatedShard, ShardStates};
 
 use super::nodes::{Figures, letters};
+use super::row::{Places, Row};
 use super::size;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
+use crate::routes::cluster::Health;
 use crate::routes::nodes::{Member, Reports, members_of};
 
 const COLUMNS: &[Column] = &[
@@ -54,60 +57,115 @@ const COLUMNS: &[Column] = &[
     Column::text("node.role", "r,role,nodeRole", "roles of node").on_demand(),
 ];
 
-/// Each leaf tells how full its disk is; that of one that does not is unknown. Copies stay where they are, and no write
-/// load is foreseen: the forecast of what they take is what they take.
+/// Where the columns stand.
+static PLACES: LazyLock<Places> = LazyLock::new(|| Places::of(COLUMNS));
+
+/// Each leaf tells how full its disk is; that of one that does not is unknown. The last row counts the copies that no leaf
+/// holds, whichever nodes are named.
 pub(super) async fn table(request: Request) -> Answer {
     let (states, reports) = tokio::join!(
         request.root().reader().shard_states(),
         Reports::gather(&request)
     );
-    let mut held: BTreeMap<&NodeId, (u64, u64)> = BTreeMap::new();
-    for copy in &states.copies {
-        let (num_copies, num_bytes) = held.entry(&copy.node).or_default();
-        *num_copies += 1;
-        *num_bytes += copy.state.store_bytes;
-    }
-    let wanted = request.part("node").map(str::to_owned);
-    let is_wanted = |member: &Member| {
-        let names = wanted.as_deref().map(|names| names.split(','));
-        let is_named = |name: &str| match name {
-            "_all" | "*" => true,
-            "_master" | "_cluster_manager" => member.is_eligible(),
-            name => name == member.name,
+    let members = members_of(&request, &states);
+    let shown = members.iter().filter(|member| is_wanted(&request, member));
+    let rows = shown.map(|member| {
+        let figures = Figures {
+            of: reports.of(member),
+            parameters: &request.parameters,
         };
-        member.roles.contains(&"data") && names.is_none_or(|mut names| names.any(is_named))
-    };
-    let shown = members_of(&request, &states);
-    let rows = shown
-        .iter()
-        .filter(|member| is_wanted(member))
-        .map(|member| {
-            let node = held.keys().find(|node| *node.0 == *member.name);
-            let (num_copies, num_bytes) = node.map_or((0, 0), |node| held[*node]);
-            let host = super::nodes::split(&member.address).0;
-            let figures = Figures {
-                of: reports.of(member),
-                parameters: &request.parameters,
-            };
-            let [used, available, total] = figures.disk_sizes();
-            vec![
-                num_copies.into(),
-                0_u64.into(),
-                Cell::quantity("0.0".to_owned(), 0.0),
-                size(num_bytes, &request.parameters),
-                size(num_bytes, &request.parameters),
-                used,
-                available,
-                total,
-                figures.disk_percent(),
-                host.into(),
-                host.into(),
-                member.name.as_str().into(),
-                letters(member).into(),
-            ]
-        });
+        row(member, &states, &figures)
+    });
     Ok(Reply::table(Table {
         columns: COLUMNS,
-        rows: rows.collect(),
+        rows: rows.chain(unassigned(&request, &states)).collect(),
     }))
+}
+
+/// Returns whether the path names the member, which holds copies; without a name it is shown.
+fn is_wanted(request: &Request, member: &Member) -> bool {
+    let is_named = |name: &str| match name {
+        "_all" | "*" => true,
+        "_master" | "_cluster_manager" => member.is_eligible(),
+        name => name == member.name,
+    };
+    let names = request.part("node").map(|names| names.split(','));
+    member.roles.contains(&"data") && names.is_none_or(|mut names| names.any(is_named))
+}
+
+/// Returns the row of a member. Copies stay where they are, and no write load is foreseen: the forecast of what they take is
+/// what they take.
+fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell> {
+    let copies = states.copies.iter();
+    let copies: Vec<&LocatedShard> = copies.filter(|copy| *copy.node.0 == *member.id).collect();
+    // One that has failed is unassigned, and takes up the disk all the same.
+    let assigned = copies
+        .iter()
+        .filter(|copy| copy.state.phase != ShardPhase::Failed);
+    let num_copies = assigned.count() as u64;
+    let num_bytes = copies.iter().map(|copy| copy.state.store_bytes).sum();
+    let taken = size(num_bytes, figures.parameters);
+    let [used, available, total] = figures.disk_sizes();
+    let host = super::nodes::split(&member.address).0;
+    let mut row = Row::beginning(&PLACES, Vec::new());
+    row.put("shards", num_copies);
+    row.put("shards.undesired", 0_u64);
+    row.put("write_load.forecast", Cell::quantity("0.0".to_owned(), 0.0));
+    row.put("disk.indices.forecast", taken.clone());
+    row.put("disk.indices", taken);
+    row.put("disk.used", used);
+    row.put("disk.avail", available);
+    row.put("disk.total", total);
+    row.put("disk.percent", figures.disk_percent());
+    row.put("host", host);
+    row.put("ip", host);
+    row.put("node", member.name.as_str());
+    row.put("node.role", letters(member));
+    row.into_cells()
+}
+
+/// Returns the row of the copies that no leaf holds; `None` where there are none.
+fn unassigned(request: &Request, states: &ShardStates) -> Option<Vec<Cell>> {
+    let state = request.root().cluster().state();
+    let indices = state.indices.values().map(|index| &**index);
+    let num_copies = Health::of_all(indices, &states.copies).unassigned;
+    (num_copies > 0).then(|| {
+        let mut row = Row::beginning(&PLACES, Vec::new());
+        row.put("shards", num_copies);
+        row.put("node", "UNASSIGNED");
+        row.into_cells()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::testing::{create, got, speaking};
+
+    /// No leaf answers there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_last_row_counts_the_copies_that_no_leaf_holds() {
+        let dialect = speaking();
+        let columns = "shards,shards.undesired,disk.indices,disk.total,ip,node,node.role";
+        let path = |node: &str| format!("/_cat/allocation{node}?format=json&h={columns}");
+        let nodes = |rows: &Value| -> Vec<Value> {
+            let rows = rows.as_array().into_iter().flatten();
+            rows.map(|row| row["node"].clone()).collect()
+        };
+        assert_eq!(nodes(&got(&dialect, &path("")).await), ["gleaner-1"]);
+        let settings = json!({"number_of_shards": 2, "number_of_replicas": 1});
+        create(&dialect, "books", &json!({"settings": settings})).await;
+        let shown = got(&dialect, &path("")).await;
+        assert_eq!(nodes(&shown), ["gleaner-1", "UNASSIGNED"]);
+        assert_eq!(shown[0]["shards"], "0");
+        let expected = json!({
+            "shards": "4", "shards.undesired": null, "disk.indices": null, "disk.total": null, "ip": null,
+            "node": "UNASSIGNED", "node.role": null,
+        });
+        assert_eq!(shown[1], expected);
+        // Whichever nodes are named.
+        let others = got(&dialect, &path("/other")).await;
+        assert_eq!(nodes(&others), ["UNASSIGNED"]);
+    }
 }

@@ -3,11 +3,13 @@
 use gleaner_query::dsl::Query;
 use gleaner_query::limits::Limits;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters};
+use gleaner_root::SearchResponse;
 use gleaner_root::search::SearchOptions;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::parameters::groups::URI_QUERY;
+use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::{Column, Reply, Table};
 use crate::route::Answer;
@@ -35,15 +37,21 @@ pub(super) async fn table(mut request: Request) -> Answer {
         .search(&request.target()?, &search, &options)
         .await?;
     let seconds = request.root().cluster().now_ms() / 1_000;
+    Ok(shown(&response, seconds))
+}
+
+/// Returns the table with what was counted, `seconds` after the epoch.
+fn shown(response: &SearchResponse, seconds: i64) -> Reply {
     let row = vec![
         seconds.to_string().into(),
         clock_text(seconds).into(),
         response.total.map_or(0, |total| total.value).into(),
     ];
-    Ok(Reply::table(Table {
+    let table = Table {
         columns: COLUMNS,
         rows: vec![row],
-    }))
+    };
+    Reply::table(table).warning(&Staleness::of_search(&response.shards).warnings())
 }
 
 /// Returns the search that counts what the body or the URI asks for; all documents where neither does.
@@ -97,6 +105,17 @@ mod tests {
         assert!(search(body, "").expect("a search").query.is_some());
         assert!(search("", "q=a").expect("a search").query.is_some());
         assert!(search(r#"{"size": 1}"#, "").is_err());
+    }
+
+    #[test]
+    fn a_count_of_copies_without_their_primaries_warns() {
+        let mut response = SearchResponse::default();
+        response.shards.total = 2;
+        assert!(shown(&response, 0).warnings().is_empty());
+        response.shards.stale = 1;
+        let warned = shown(&response, 0);
+        let expected = "1 of 2 shards may be old: their primaries are away";
+        assert_eq!(warned.warnings(), [expected]);
     }
 
     #[test]

@@ -44,6 +44,12 @@ const COLUMNS: &[Column] = &[
         "number of unassigned shards",
     ),
     Column::number(
+        "unassign.pri",
+        "up,shards.unassigned.primary,shardsUnassignedPrimary",
+        "number of unassigned primary shards",
+    )
+    .on_demand(),
+    Column::number(
         "pending_tasks",
         "pt,pendingTasks",
         "number of pending tasks",
@@ -78,6 +84,7 @@ pub(super) async fn table(request: Request) -> Answer {
         0_u64.into(),
         health.initializing.into(),
         health.unassigned.into(),
+        health.unassigned_primaries.into(),
         0_u64.into(),
         "-".into(),
         format!("{:.1}%", health.active_percent()).into(),
@@ -86,4 +93,25 @@ pub(super) async fn table(request: Request) -> Answer {
         columns: COLUMNS,
         rows: vec![row],
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{create, got, speaking};
+
+    /// No leaf answers there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn shards_without_a_primary_are_counted_on_demand() {
+        let dialect = speaking();
+        let settings = json!({"number_of_shards": 2, "number_of_replicas": 1});
+        create(&dialect, "books", &json!({"settings": settings})).await;
+        let path = "/_cat/health?format=json&h=status,unassign,unassign.pri";
+        let expected = json!([{"status": "red", "unassign": "4", "unassign.pri": "2"}]);
+        assert_eq!(got(&dialect, path).await, expected);
+        let shown = got(&dialect, "/_cat/health?format=json").await;
+        assert_eq!(shown[0]["unassign"], "4");
+        assert_eq!(shown[0].get("unassign.pri"), None);
+    }
 }

@@ -1,19 +1,20 @@
-//! `_cluster/stats`: what indices hold and nodes use, together.
+//! `_cluster/stats`: what indices hold and nodes use, together: of all nodes, or of those that the path names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::IndexMeta;
 use gleaner_model::node_stats::{MachineStats, NodeStats, percent};
 use gleaner_proto::read::ShardState;
-use gleaner_root::read::ShardStates;
+use gleaner_root::read::{LocatedShard, ShardStates};
 use serde_json::{Value, json};
 
 use super::health::Health;
+use crate::error::ApiError;
 use crate::render::units::humanized;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
-use crate::routes::nodes::{NumMembers, Reports, members_of};
+use crate::routes::nodes::{Member, NumMembers, Reports, members_except, members_of, named};
 use crate::routes::stats::no_query_cache;
 
 pub(super) async fn stats(request: Request) -> Answer {
@@ -22,25 +23,81 @@ pub(super) async fn stats(request: Request) -> Answer {
         Reports::gather(&request)
     );
     let state = request.root().cluster().state();
-    let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
-    let (num_told, num_all) = (states.num_alive(), states.num_leaves);
     let all: Vec<&IndexMeta> = state.indices.values().map(|index| &**index).collect();
-    let mut indices = indices(&all, &states);
-    indices["shards"] = shards(&all, &health);
+    let health = Health::of_all(all.iter().copied(), &states.copies);
+    let scope = Scope::of(&request, &states)?;
+    let mut indices = indices(&all, &scope);
+    indices["mappings"] = json!({"field_types": field_types(&all)});
+    indices["shards"] = shards(&all, &scope);
+    let (num_named, num_failed) = (scope.num_named, scope.num_failed);
     let shown = json!({
-        "_nodes": {"total": num_all, "successful": num_told, "failed": num_all - num_told},
+        "_nodes": {"total": num_named, "successful": num_named - num_failed, "failed": num_failed},
         "cluster_name": state.cluster_name,
         "cluster_uuid": state.cluster_uuid,
         "timestamp": request.root().cluster().now_ms(),
         "status": health.level.as_str(),
         "indices": indices,
-        "nodes": nodes(&request, &states, &reports),
+        "nodes": nodes(&request, &scope.members, &reports),
     });
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
 
+/// The nodes that the path names, all where it names none, and what they hold.
+struct Scope {
+    members: Vec<Member>,
+    /// How many nodes are named, silent leaves included.
+    num_named: usize,
+    /// How many of them are silent leaves.
+    num_failed: usize,
+    copies: Vec<LocatedShard>,
+    /// One copy of each shard: the primary where its leaf reports. It is left out where none of the nodes holds it, so that
+    /// each shard counts at one node.
+    counted: Vec<LocatedShard>,
+    /// Whether the path names no nodes.
+    has_all: bool,
+}
+
+impl Scope {
+    /// Returns the nodes that the path of a request names when leaves have told `states`.
+    ///
+    /// # Errors
+    /// As [`named`].
+    fn of(request: &Request, states: &ShardStates) -> Result<Self, ApiError> {
+        let expression = request.part("node");
+        let asked = named(request, expression, members_except(request, &[]))?;
+        let members = named(request, expression, members_of(request, states))?;
+        let silent = asked.iter().filter(|member| {
+            let mut silent = states.silent.iter();
+            silent.any(|node| *node.0 == *member.id)
+        });
+        let is_held = |copy: &&LocatedShard| {
+            let mut members = members.iter();
+            expression.is_none() || members.any(|member| *copy.node.0 == *member.id)
+        };
+        let (copies, counted) = (states.copies.iter(), states.one_each().into_iter());
+        Ok(Self {
+            num_named: asked.len(),
+            num_failed: silent.count(),
+            copies: copies.filter(is_held).cloned().collect(),
+            counted: counted.filter(is_held).cloned().collect(),
+            has_all: expression.is_none(),
+            members,
+        })
+    }
+
+    /// Returns how many of `indices` there are: of named nodes those of which they hold copies.
+    fn num_indices(&self, indices: &[&IndexMeta]) -> usize {
+        if self.has_all {
+            return indices.len();
+        }
+        let held = self.copies.iter().map(|copy| copy.index.uuid);
+        held.collect::<BTreeSet<_>>().len()
+    }
+}
+
 /// Returns how many copies serve, and how they are spread over indices; nothing of that without indices.
-fn shards(indices: &[&IndexMeta], health: &Health) -> Value {
+fn shards(indices: &[&IndexMeta], scope: &Scope) -> Value {
+    let health = Health::of_all(indices.iter().copied(), &scope.copies);
     let (active, primaries) = (health.active as f64, health.active_primaries as f64);
     if indices.is_empty() || primaries == 0.0 {
         return json!({"total": health.active, "primaries": health.active_primaries});
@@ -52,15 +109,14 @@ fn shards(indices: &[&IndexMeta], health: &Health) -> Value {
     })
 }
 
-fn indices(indices: &[&IndexMeta], states: &ShardStates) -> Value {
-    let sum = |of: fn(&ShardState) -> u64| -> u64 {
-        states.copies.iter().map(|copy| of(&copy.state)).sum()
+fn indices(indices: &[&IndexMeta], scope: &Scope) -> Value {
+    let sum_of = |copies: &[LocatedShard], of: fn(&ShardState) -> u64| -> u64 {
+        copies.iter().map(|copy| of(&copy.state)).sum()
     };
-    let once = states.one_each();
-    let sum_once =
-        |of: fn(&ShardState) -> u64| -> u64 { once.iter().map(|copy| of(&copy.state)).sum() };
+    let sum = |of: fn(&ShardState) -> u64| sum_of(&scope.copies, of);
+    let sum_once = |of: fn(&ShardState) -> u64| sum_of(&scope.counted, of);
     json!({
-        "count": indices.len(),
+        "count": scope.num_indices(indices),
         "docs": {
             "count": sum_once(|s| s.num_documents),
             "deleted": sum_once(|s| s.num_deleted),
@@ -70,7 +126,6 @@ fn indices(indices: &[&IndexMeta], states: &ShardStates) -> Value {
         "query_cache": no_query_cache(),
         "completion": {"size_in_bytes": 0},
         "segments": {"count": sum(|s| s.num_segments), "memory_in_bytes": 0},
-        "mappings": {"field_types": field_types(indices)},
     })
 }
 
@@ -91,12 +146,10 @@ fn field_types(indices: &[&IndexMeta]) -> Vec<Value> {
     counts.into_iter().map(shown).collect()
 }
 
-fn nodes(request: &Request, states: &ShardStates, reports: &Reports) -> Value {
-    let members = NumMembers::of(request, states);
-    let told: Vec<&NodeStats> = members_of(request, states)
-        .iter()
-        .filter_map(|member| reports.of(member))
-        .collect();
+fn nodes(request: &Request, members: &[Member], reports: &Reports) -> Value {
+    let told = members.iter().filter_map(|member| reports.of(member));
+    let told: Vec<&NodeStats> = told.collect();
+    let members = NumMembers::among(members);
     json!({
         "count": {
             "total": members.all,

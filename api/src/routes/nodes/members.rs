@@ -44,7 +44,11 @@ pub(in crate::routes) struct NumMembers {
 impl NumMembers {
     /// Returns how many there are when leaves have told `states`.
     pub(in crate::routes) fn of(request: &Request, states: &ShardStates) -> Self {
-        let members = members_of(request, states);
+        Self::among(&members_of(request, states))
+    }
+
+    /// Returns how many `members` there are.
+    pub(in crate::routes) fn among(members: &[Member]) -> Self {
         let count = |role: &str| {
             let with = members.iter().filter(|member| member.roles.contains(&role));
             with.count()

@@ -29,7 +29,7 @@ const ROLES: [&str; 15] = [
 
 /// Returns those of `members` that `expression` names, in their order; all where there is none. As in the dialect its words
 /// hold one after the other: `data:false` takes out what words before it took in.
-pub(super) fn named(
+pub(in crate::routes) fn named(
     request: &Request,
     expression: Option<&str>,
     members: Vec<Member>,

@@ -270,6 +270,34 @@ async fn a_leaf_that_does_not_answer_is_no_member_anywhere() {
 }
 
 #[tokio::test]
+async fn statistics_of_the_cluster_are_of_the_nodes_that_are_named() {
+    for (expression, expected) in [
+        ("_all", [4, 1, 3, 1, 2]),
+        ("leaf-*", [2, 1, 1, 1, 0]),
+        ("data:true", [2, 1, 1, 1, 0]),
+        ("_local", [1, 0, 1, 0, 1]),
+        ("root-*,leaf-1", [3, 0, 3, 1, 2]),
+        ("nobody", [0, 0, 0, 0, 0]),
+    ] {
+        let path = format!("/_cluster/stats/nodes/{expression}");
+        let stats = get(&path).await;
+        let (header, count) = (&stats["_nodes"], &stats["nodes"]["count"]);
+        let shown = [
+            &header["total"],
+            &header["failed"],
+            &count["total"],
+            &count["data"],
+            &count["master"],
+        ];
+        assert_eq!(json!(shown), json!(expected), "{path}");
+        assert_eq!(stats["status"], "green", "{path}");
+    }
+    let whole = get("/_cluster/stats").await["_nodes"].clone();
+    assert_eq!(whole, json!({"total": 4, "successful": 3, "failed": 1}));
+    assert_eq!(get("/_cluster/stats/nodes/data:maybe").await["status"], 400);
+}
+
+#[tokio::test]
 async fn the_master_is_the_same_wherever_it_is_told() {
     let table = get("/_cat/nodes?format=json&h=name,master").await;
     let rows = table.as_array().into_iter().flatten();

@@ -27,6 +27,7 @@ fn all_kinds() -> Value {
         "all": {"type": "text", "analyzer": "english"},
         "word": {"type": "keyword", "normalizer": "lowercase", "null_value": "none"},
         "kept": {"type": "keyword", "index": false, "doc_values": false},
+        "counted": {"type": "keyword", "index_options": "freqs"},
         "long": {"type": "long", "ignore_malformed": true},
         "big": {"type": "unsigned_long"},
         "float": {"type": "float"},
@@ -94,7 +95,7 @@ fn document() -> impl Strategy<Value = Value> {
         |((text, word, long, big, float), (flag, date, ip, o, other))| {
             json!({
                 "text": text, "word": word, "long": long, "big": big, "float": float, "flag": flag,
-                "date": date, "ip": ip, "o": o, "kept": other, "unknown": {"x": other},
+                "date": date, "ip": ip, "o": o, "kept": other, "counted": text, "unknown": {"x": other},
             })
         },
     )
@@ -129,6 +130,24 @@ fn what_another_builder_prepared_is_not_taken() {
     // The same, taken by the builder that made it: it is not looked at again.
     let of_other = prepared(&parser(&keyword), br#"{"x": "b"}"#, &other);
     assert_ne!(other.build(&identity(&id), source, of_other), built);
+}
+
+#[test]
+fn terms_that_are_counted_stand_as_often_as_they_are_given() {
+    let builder = builder(&one(&json!({"type": "keyword", "index_options": "freqs"})));
+    let id = DocumentId::parse("1").expect("a good id");
+    let document = builder.build(&identity(&id), br#"{"x": ["b", "a", "b"]}"#, None);
+    let handle = builder.fields.get("x").expect("it is mapped");
+    let values = builder.fields.tokens_of(handle.column);
+    let values = values.expect("it has doc values").column;
+    let texts = |wanted: Column| -> Vec<OwnedValue> {
+        let found = document.field_values();
+        let found = found.filter(|(column, _)| *column == wanted);
+        found.map(|(_, value)| value.into()).collect()
+    };
+    let text = |text: &str| OwnedValue::Str(text.to_owned());
+    assert_eq!(texts(handle.column), ["b", "a", "b"].map(text));
+    assert_eq!(texts(values), ["a", "b"].map(text));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Words of text fields in a segment: their frequencies, the lengths of the field, and the cursors made of both.
+//! Words of fields that count them, in a segment: their frequencies, the lengths of the field, and the cursors made of both.
 //!
 //! Does: open posting lists and norms. Does not: combine clauses (`canonical` does). Called by: `canonical` and those
 //! that score intervals or several fields. Read first: [`Frequencies`].
@@ -39,7 +39,7 @@ impl Lengths {
         weight: f64,
     ) -> Result<Option<(Self, Column)>, EngineError> {
         let (Some(handle), Some(norms)) = (
-            scope.view.fields().text(field.as_str()),
+            scope.view.fields().counted(field.as_str()),
             scope.model.norms(field),
         ) else {
             return Ok(None);
@@ -114,7 +114,7 @@ pub(in crate::score) fn group_cursor(
     let Some((field, group)) = clause.terms() else {
         return Ok(Cursor::Absent);
     };
-    if scope.view.fields().text(field.as_str()).is_none() {
+    if scope.view.fields().counted(field.as_str()).is_none() {
         return Cursor::constant(scope, reader, clause, weight, Asked::Any);
     }
     let group: Vec<String> = group.into_iter().map(str::to_owned).collect();
@@ -132,11 +132,11 @@ pub(super) fn blended(
         .model
         .group(field, group.iter().map(|(term, _)| term))?
         .idf;
-    let is_text = scope.view.fields().text(field.as_str()).is_some();
+    let is_counted = scope.view.fields().counted(field.as_str()).is_some();
     let mut should = Vec::with_capacity(group.len());
     for (term, factor) in group {
         let weight = boost * f64::from(*factor) * idf;
-        should.push(if is_text {
+        should.push(if is_counted {
             terms(scope, reader, field, std::slice::from_ref(term), weight)?
         } else {
             let clause = Clause::Term {
@@ -170,6 +170,10 @@ pub(super) fn phrase(
         return Err(EngineError::internal("not a phrase"));
     };
     let weight = boost * scope.model.phrase_idf(field, positions)?;
+    if scope.view.fields().text(field.as_str()).is_none() {
+        // Its terms have no places.
+        return Ok(Cursor::Absent);
+    }
     let Some((lengths, column)) = Lengths::open(scope, reader, field, weight)? else {
         return Ok(Cursor::Absent);
     };

@@ -226,7 +226,7 @@ impl<'q> Plan<'q> {
         Tree::Term(self.terms.len() - 1)
     }
 
-    /// Makes the plan ready for a shard; `None` when one of its fields is not a text field there.
+    /// Makes the plan ready for a shard; `None` when one of its fields does not count its terms there.
     ///
     /// # Errors
     /// `EvaluationError::Query` for fields that cannot be searched.
@@ -234,7 +234,7 @@ impl<'q> Plan<'q> {
         &self,
         view: &View,
     ) -> Result<Option<ShardPlan>, EngineError> {
-        let columns = columns::of_text(view, self.terms.iter().map(|term| term.field))?;
+        let columns = columns::of_counted(view, self.terms.iter().map(|term| term.field))?;
         Ok(columns.map(|columns| ShardPlan { columns }))
     }
 }

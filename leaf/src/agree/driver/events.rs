@@ -6,7 +6,7 @@ use gleaner_coordinator::entries::{EntryTable, StoredEntry};
 use gleaner_log::Agreement;
 use gleaner_model::{CopyId, NodeId, SeqNo};
 use gleaner_proto::replicate::{FollowerMessage, PrimaryMessage};
-use gleaner_replication::{Event, FromFollower, FromPrimary, Settings};
+use gleaner_replication::{Event, FromFollower, FromPrimary};
 
 use super::{CopyDriver, DriverEnd, Machine};
 use crate::agree::downstream::FollowerStream;
@@ -51,10 +51,7 @@ impl CopyDriver {
         let min_in_sync = self.hub.min_in_sync(self.shard, num_copies);
         if machine.min_in_sync != min_in_sync {
             machine.min_in_sync = min_in_sync;
-            machine.copy.configure(Settings {
-                min_in_sync,
-                ..Settings::default()
-            });
+            machine.copy.configure(self.hub.settings(min_in_sync));
         }
     }
 

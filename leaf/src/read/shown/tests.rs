@@ -1,5 +1,6 @@
 //! No lease of a leaf hides what was acknowledged as visible, nor what a search would find.
 
+use gleaner_proto::read::WaitForRefreshCall;
 use std::sync::Arc;
 
 use gleaner_model::{Generation, SeqNo};
@@ -32,7 +33,10 @@ async fn at_rest() -> Fixture {
 async fn acknowledged(fixture: &Fixture, path: Path, last: SeqNo) -> Generation {
     let shown = match path {
         Path::Refresh => fixture.leaf.refresh(key(1)).await,
-        Path::WaitForRefresh => fixture.leaf.wait_for_refresh(key(1), last, PATIENCE).await,
+        Path::WaitForRefresh => {
+            let call = WaitForRefreshCall::by_primary(key(1), last, PATIENCE);
+            fixture.leaf.wait_for_refresh(call).await
+        }
     };
     shown.expect("it is shown")
 }

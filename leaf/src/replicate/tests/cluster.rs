@@ -10,7 +10,7 @@ use gleaner_log::{LocalLog, LogOptions, MemoryLog, ShardLog};
 use gleaner_model::{
     ClusterState, Entry, FieldPath, Generation, Incarnation, IndexMeta, NodeId, NodeUuid, SeqNo,
 };
-use gleaner_proto::read::{Document, GetCall};
+use gleaner_proto::read::{Document, GetCall, WaitForRefreshCall};
 use gleaner_proto::search::{SearchCall, ShardView, StatisticsCall};
 use gleaner_proto::write::{WriteAction, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
@@ -310,7 +310,7 @@ impl Cluster {
             };
             let shown = self
                 .leaf(name)
-                .wait_for_refresh(key(1), SeqNo(last), PATIENCE);
+                .wait_for_refresh(WaitForRefreshCall::on_copy(key(1), SeqNo(last), PATIENCE));
             if shown.await.expect("it comes to show it") == generation {
                 return generation;
             }

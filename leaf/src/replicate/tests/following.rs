@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use gleaner_coordinator::{Coordinator, CoordinatorError, ShardEntries};
 use gleaner_model::{ClusterState, SeqNo};
-use gleaner_proto::read::ShardPhase;
+use gleaner_proto::read::{ShardPhase, WaitForRefreshCall};
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, ShardView};
 use gleaner_proto::write::{Idempotency, WriteAction, WriteCall, WriteFault, WriteItem};
 use gleaner_proto::{LeafClient, LeafFault};
@@ -83,8 +83,14 @@ async fn who_needs_more_than_a_copy_shows_waits_or_is_told() {
         visible: SeqNo(0),
     };
     assert_eq!(found(leaf, late).await, Err(behind.clone()));
-    let waited = leaf.wait_for_refresh(key(1), SeqNo(1), MOMENT).await;
+    let waited = leaf
+        .wait_for_refresh(WaitForRefreshCall::on_copy(key(1), SeqNo(1), MOMENT))
+        .await;
     assert_eq!(waited, Err(behind), "a copy refreshes nothing by itself");
+    let as_primary = WaitForRefreshCall::by_primary(key(1), SeqNo(0), MOMENT);
+    let not_here = Err(LeafFault::NotHere { shard: key(1) });
+    let waited = leaf.wait_for_refresh(as_primary).await;
+    assert_eq!(waited, not_here, "what others show it does not know");
     let waiting = found(leaf, all(Some(SeqNo(2))));
     let (hits, generation) = tokio::join!(waiting, cluster.refresh());
     assert_eq!(hits.expect("in time").generation, generation);
@@ -245,7 +251,9 @@ async fn operations_wait_for_the_mapping_they_were_ordered_under() {
     cluster.write(vec![put(1, 0)]).await;
     let generation = cluster.refresh().await;
     let last = SeqNo(generation.visible.0 - 1);
-    let waited = cluster.leaf("b").wait_for_refresh(key(1), last, MOMENT);
+    let waited = cluster
+        .leaf("b")
+        .wait_for_refresh(WaitForRefreshCall::on_copy(key(1), last, MOMENT));
     assert!(matches!(waited.await, Err(LeafFault::Behind { .. })));
     assert_eq!(shard.applier.next(), SeqNo(0));
     slow.hear();

@@ -8,17 +8,24 @@ use gleaner_log::MemoryLog;
 use gleaner_model::{FieldPath, SeqNo};
 use gleaner_proto::LeafClient;
 use gleaner_proto::postings::{ListOf, LocateCall, LocateIn, PostingsCall};
-use gleaner_proto::read::{GetCall, ShardPhase};
-use gleaner_proto::search::StatisticsCall;
+use gleaner_proto::read::{GetCall, ShardPhase, WaitForRefreshCall};
+use gleaner_proto::search::{ExplainCall, OpenViewsCall, StatisticsCall};
 use gleaner_query::resolved::{Clause, Scalar, Statistics};
 
 use super::cluster::*;
 use crate::testing::{PATIENCE, id, key};
 
 /// Returns of each answer that the copy of `name` can give whether it is marked.
-async fn marks(cluster: &Cluster, name: &str) -> [bool; 5] {
+async fn marks(cluster: &Cluster, name: &str) -> [bool; 7] {
     let leaf = cluster.leaf(name);
     let all = search(Clause::MatchAll, Statistics::default(), newest(None));
+    let explain = ExplainCall {
+        shard: newest(None),
+        id: id("d0"),
+        query: Arc::clone(&all.query),
+        remaining: PATIENCE,
+    };
+    let explained = leaf.explain(explain).await.expect("explains");
     let found = found(leaf, all).await.expect("searches");
     let statistics = StatisticsCall {
         shards: vec![newest(None)],
@@ -53,12 +60,21 @@ async fn marks(cluster: &Cluster, name: &str) -> [bool; 5] {
         remaining: PATIENCE,
     };
     let located = leaf.locate(locate).await.remove(0);
+    let open = OpenViewsCall {
+        shards: vec![key(1)],
+        keep_alive: PATIENCE,
+        holder: 7,
+    };
+    let pinned = leaf.open_views(open).await.remove(0).expect("pins");
+    assert_eq!(leaf.release_views(vec![pinned]).await, 1);
     [
         found.may_be_stale,
         counted.expect("counts").may_be_stale,
         read.may_be_stale,
         page.expect("lists").may_be_stale,
         located.expect("locates").may_be_stale,
+        explained.may_be_stale,
+        pinned.may_be_stale,
     ]
 }
 
@@ -69,19 +85,19 @@ async fn a_copy_that_is_opened_without_its_primary_marks_each_answer_until_it_fo
     cluster.assert_equal("b").await;
     for name in ["a", "b"] {
         cluster.unflagged(name).await;
-        assert_eq!(marks(&cluster, name).await, [false; 5], "{name}");
+        assert_eq!(marks(&cluster, name).await, [false; 7], "{name}");
     }
     cluster.stop("a").await;
     cluster.stop("b").await;
     cluster.again("b");
     cluster.shard("b").await;
-    assert_eq!(marks(&cluster, "b").await, [true; 5]);
+    assert_eq!(marks(&cluster, "b").await, [true; 7]);
     cluster.again("a");
     cluster.write(vec![put(20, 1)]).await;
     cluster.assert_equal("b").await;
     for name in ["a", "b"] {
         cluster.unflagged(name).await;
-        assert_eq!(marks(&cluster, name).await, [false; 5], "{name}");
+        assert_eq!(marks(&cluster, name).await, [false; 7], "{name}");
     }
 }
 
@@ -94,7 +110,9 @@ async fn a_copy_that_is_cut_off_marks_its_answers_and_promises_nothing() {
     cluster.hold(&["a", "b"]).await;
     cluster.write(vec![put(1, 0)]).await;
     let shown = SeqNo(cluster.refresh().await.visible.0 - 1);
-    let shows = cluster.leaf("b").wait_for_refresh(key(1), shown, PATIENCE);
+    let shows = cluster
+        .leaf("b")
+        .wait_for_refresh(WaitForRefreshCall::on_copy(key(1), shown, PATIENCE));
     shows.await.expect("it comes to show it");
     let nothing = || Clause::Range {
         field: FieldPath::new("n"),
@@ -114,9 +132,9 @@ async fn a_copy_that_is_cut_off_marks_its_answers_and_promises_nothing() {
     .await;
     let cut_off = found(cluster.leaf("b"), ask()).await.expect("searches");
     assert!(cut_off.may_be_stale && cut_off.unmatched.is_none());
-    assert_eq!(marks(&cluster, "b").await, [true; 5]);
+    assert_eq!(marks(&cluster, "b").await, [true; 7]);
     cluster.unflagged("a").await;
-    assert_eq!(marks(&cluster, "a").await, [false; 5], "it is the primary");
+    assert_eq!(marks(&cluster, "a").await, [false; 7], "it is the primary");
 }
 
 #[tokio::test(flavor = "multi_thread")]

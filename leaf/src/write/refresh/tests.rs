@@ -92,7 +92,7 @@ async fn views_that_are_opened_show_it() {
         .views
         .find(pinned.view, std::time::Instant::now())
         .expect("it is kept");
-    assert_eq!(view.num_documents(), 1);
+    assert_eq!(view.view.num_documents(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ use crate::read::{
     ShardPhase, ShardState, ShownGeneration,
 };
 use crate::replicate::{Snapshot, SnapshotFile};
-use crate::search::{ExpandAnswer, ExplainAnswer, StatisticsAnswer};
+use crate::search::{ExpandAnswer, ExplainAnswer, ExplainedDocument, StatisticsAnswer};
 use crate::tests::samples;
 use crate::write::{WriteAnswer, WriteFault, WriteOutcome, WriteResult};
 use crate::{LeafFault, Versions};
@@ -115,11 +115,14 @@ pub(super) fn statistics_answer() -> impl Strategy<Value = StatisticsAnswer> {
 
 pub(super) fn expand_answer() -> impl Strategy<Value = ExpandAnswer> {
     let candidates = vec(vec(expansion_candidate(), 0..3), 0..3);
-    (view(), generation(), candidates).prop_map(|(view, generation, candidates)| ExpandAnswer {
-        view,
-        generation,
-        candidates,
-    })
+    (view(), generation(), candidates, any::<bool>()).prop_map(
+        |(view, generation, candidates, may_be_stale)| ExpandAnswer {
+            view,
+            generation,
+            candidates,
+            may_be_stale,
+        },
+    )
 }
 
 pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
@@ -223,12 +226,15 @@ pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
 }
 
 pub(super) fn explain_answer() -> impl Strategy<Value = ExplainAnswer> {
-    (any::<bool>(), explanation(), document()).prop_map(|(matched, explanation, document)| {
-        ExplainAnswer {
-            matched,
-            explanation,
-            document,
-        }
+    let explained = (any::<bool>(), explanation(), document());
+    let explained = explained.prop_map(|(matched, explanation, document)| ExplainedDocument {
+        matched,
+        explanation,
+        document,
+    });
+    (of(explained), any::<bool>()).prop_map(|(found, may_be_stale)| ExplainAnswer {
+        found,
+        may_be_stale,
     })
 }
 

@@ -152,11 +152,15 @@ pub(super) fn open_views_call() -> impl Strategy<Value = OpenViewsCall> {
 }
 
 pub(super) fn pinned_view() -> impl Strategy<Value = PinnedView> {
-    (shard(), any::<u64>(), any::<u64>()).prop_map(|(shard, view, holder)| PinnedView {
-        shard,
-        view: ViewId(view),
-        holder,
-    })
+    let flagged = any::<bool>();
+    (shard(), any::<u64>(), any::<u64>(), flagged).prop_map(
+        |(shard, view, holder, may_be_stale)| PinnedView {
+            shard,
+            view: ViewId(view),
+            holder,
+            may_be_stale,
+        },
+    )
 }
 
 pub(super) fn get_call() -> impl Strategy<Value = GetCall> {

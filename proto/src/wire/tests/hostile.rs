@@ -173,6 +173,8 @@ fn answers_of_an_older_version_are_of_copies_with_their_primaries() {
     assert!(!of_older(&samples::postings(), 9).may_be_stale);
     assert!(!of_older(&samples::places(), 6).may_be_stale);
     assert!(!of_older(&samples::documents(), 2).may_be_stale);
+    assert!(!of_older(&samples::explained(), 2).may_be_stale);
+    assert!(!of_older(&samples::pinned(0, 7), 4).may_be_stale);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Whatever is sent arrives as it was.
 
 use proptest::collection::vec;
-use proptest::option::of;
 use proptest::prelude::*;
 
 use super::answers::{
@@ -93,7 +92,7 @@ proptest! {
     #[test]
     fn answers_with_documents(
         fetched in outcome(vec(fetched_hit(), 0..3)),
-        explained in outcome(of(explain_answer())),
+        explained in outcome(explain_answer()),
         got in outcome(documents()),
         written in outcome(write_answer()),
     ) {

@@ -1,5 +1,7 @@
 //! How deep fields may lie, and fields that are only copied to.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[test]
@@ -149,11 +151,51 @@ fn what_is_indexed_of_words_stays() {
     assert!(update(&plain, &text("positions")).is_ok());
     let docs = parse(&text("docs")).expect("good");
     assert!(update(&docs, &text("docs")).is_ok());
-    for (mapping, options) in [(&plain, "freqs"), (&docs, "freqs"), (&docs, "positions")] {
-        let refused = update(mapping, &text(options)).expect_err("refused").reason;
+    let keyword =
+        |options: &str| json!({"properties": {"a": {"type": "keyword", "index_options": options}}});
+    let once = parse(&json!({"properties": {"a": {"type": "keyword"}}})).expect("good");
+    assert!(update(&once, &keyword("docs")).is_ok());
+    let counted = parse(&keyword("freqs")).expect("good");
+    assert!(update(&counted, &keyword("freqs")).is_ok());
+    for (mapping, options) in [
+        (&plain, text("freqs")),
+        (&docs, text("freqs")),
+        (&docs, text("positions")),
+        (&once, keyword("freqs")),
+        (&counted, keyword("docs")),
+    ] {
+        let refused = update(mapping, &options).expect_err("refused").reason;
         assert!(
             refused.contains("Cannot update parameter [index_options] from"),
             "{refused}"
         );
     }
+}
+
+#[test]
+fn a_constant_is_set_once_and_nothing_else_is() {
+    let constant = json!({"type": "constant_keyword"});
+    let declared = json!({"properties": {
+        "a": {"type": "text", "fields": {"c": constant}},
+        "b": {"type": "constant_keyword", "value": "x"},
+        "d": constant,
+        "n": {"type": "keyword"},
+    }});
+    let mapping = parse(&declared).expect("good");
+    let values = ["a.c", "b", "n", "gone"].map(|path| (FieldPath::new(path), "y".to_owned()));
+    let set = set_constants(&mapping, BTreeMap::from(values), MappingVersion(7));
+    let mut expected = declared;
+    expected["properties"]["a"]["fields"]["c"]["value"] = json!("y");
+    assert_eq!(mapping_tree(&set), expected);
+    assert_eq!(set.version, MappingVersion(7));
+    assert_eq!(
+        parse(&expected).map(|mapping| mapping.fields),
+        Ok(set.fields)
+    );
+}
+
+#[test]
+fn what_is_inferred_sets_no_constant() {
+    let constant = json!({"properties": {"a": {"type": "constant_keyword"}}});
+    assert!(infer(&constant, &json!({"a": "x"})).unwrap().is_none());
 }

@@ -104,7 +104,11 @@ fn what_would_change_ranking_is_refused_by_name() {
             "[fielddata] of [true] on field [x] is not supported",
         ),
         (
-            json!({"properties": {"x": {"type": "keyword", "index_options": "freqs"}}}),
+            json!({"properties": {"x": {"type": "keyword", "index_options": "positions"}}}),
+            "Unknown value [positions] for field [index_options] - accepted values are [docs, freqs]",
+        ),
+        (
+            json!({"properties": {"x": {"type": "flattened", "index_options": "freqs"}}}),
             "[index_options] of [freqs] on field [x] is not supported",
         ),
     ] {
@@ -137,4 +141,20 @@ fn nothing_is_copied_to_what_takes_no_values() {
     let copying = json!({"properties": {"a": {"type": "keyword", "copy_to": "o"}}});
     let error = infer(&copying, &json!({"o": {"x": 1}})).unwrap_err();
     assert_eq!(error.reason, object);
+}
+
+#[test]
+fn whether_documents_are_looked_into_stays() {
+    let fields = json!({"a": {"type": "long"}});
+    let disabled = parse(&json!({"enabled": "false", "properties": fields})).unwrap();
+    assert_eq!(mapping_tree(&disabled)["enabled"], false);
+    let enabled = parse(&json!({"properties": fields})).unwrap();
+    for (mapping, is_enabled) in [(&disabled, false), (&enabled, true)] {
+        let more = update(mapping, &json!({"properties": {"b": {"type": "long"}}}));
+        assert_eq!(more.unwrap().is_enabled(), is_enabled);
+        assert!(update(mapping, &json!({"enabled": is_enabled})).is_ok());
+        let error = update(mapping, &json!({"enabled": !is_enabled})).unwrap_err();
+        let reason = "the [enabled] parameter can't be updated for the object mapping [_doc]";
+        assert_eq!(error.reason, reason);
+    }
 }

@@ -135,6 +135,7 @@ fn fields_have_the_numbers_of_the_similarity_that_they_name() {
         "plain": {"type": "text"},
         "lucene": {"type": "text", "similarity": "BM25"},
         "tag": {"type": "keyword", "similarity": "x"},
+        "counted": {"type": "keyword", "similarity": "x", "index_options": "freqs"},
     }});
     let rules = MappingRules::from(&settings);
     let mapping = parse_mapping(&declared, None, &rules).expect("a mapping");
@@ -146,11 +147,12 @@ fn fields_have_the_numbers_of_the_similarity_that_they_name() {
         clauses,
         tie_breaker: 0.0,
     };
-    let names = ["named", "plain", "lucene", "tag", "nowhere"];
+    let names = ["named", "plain", "lucene", "tag", "counted", "nowhere"];
     let all = similarities(&settings, &mapping, &query(names.map(term).to_vec()));
     let of = |field| all.of(&FieldPath::new(field));
     assert_eq!(Some(of("named")), Bm25::new(2.0, 0.75));
     assert_eq!(Some(of("plain")), Bm25::new(1.2, 0.1));
+    assert_eq!(Some(of("counted")), Bm25::new(2.0, 0.0));
     for field in ["lucene", "tag", "nowhere"] {
         assert_eq!(of(field), Bm25::DEFAULT, "{field}");
     }

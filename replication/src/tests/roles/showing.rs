@@ -106,13 +106,13 @@ fn a_serving_right_is_for_those_that_show_the_refresh_while_the_primary_may_read
 }
 
 #[test]
-fn a_refresh_waits_for_a_copy_that_is_behind_until_its_right_has_run_out() {
+fn a_refresh_waits_for_a_copy_that_is_behind_until_its_right_and_what_it_promised_has_run_out() {
     let mut copy = two_that_agree();
     exchange_beats(&mut copy, 1, at(2_000));
     assert!(exchange_beats(&mut copy, 2, at(2_250)).gives_right);
     refresh_record(&mut copy, at(2_300));
-    assert!(!refreshed(&copy.clone().handle(at(3_349), Event::Tick)));
-    assert!(refreshed(&copy.handle(at(3_350), Event::Tick)));
+    assert!(!refreshed(&copy.clone().handle(at(3_899), Event::Tick)));
+    assert!(refreshed(&copy.handle(at(3_900), Event::Tick)));
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn a_refresh_waits_for_a_copy_that_was_removed_until_its_right_has_run_out() {
     without.version = 3;
     learn(&mut copy, &Arc::new(without), at(2_260));
     refresh_record(&mut copy, at(2_300));
-    assert!(!refreshed(&copy.clone().handle(at(3_349), Event::Tick)));
-    assert!(refreshed(&copy.handle(at(3_350), Event::Tick)));
-    let effects = from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(3_360));
+    assert!(!refreshed(&copy.clone().handle(at(3_899), Event::Tick)));
+    assert!(refreshed(&copy.handle(at(3_900), Event::Tick)));
+    let effects = from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(3_910));
     let is_refused = |effect: &Effect| {
         matches!(
             effect,
@@ -141,6 +141,26 @@ fn a_refresh_waits_for_a_copy_that_was_removed_until_its_right_has_run_out() {
 }
 
 #[test]
+fn a_copy_that_is_to_be_removed_gets_no_right_any_more_and_has_none_once_its_last_has_run_out() {
+    let mut copy = two_that_agree();
+    exchange_beats(&mut copy, 1, at(2_000));
+    assert!(exchange_beats(&mut copy, 2, at(2_250)).gives_right);
+    let follower = copy_id(1);
+    assert!(copy.may_have_right(follower, at(9_000)), "it may get one");
+    let copies = [follower].into();
+    copy.handle(at(2_300), Event::Withdraw { copies });
+    assert!(!exchange_beats(&mut copy, 3, at(2_500)).gives_right);
+    assert!(copy.may_have_right(follower, at(3_899)));
+    assert!(!copy.may_have_right(follower, at(3_900)));
+    let copies = Default::default();
+    copy.handle(at(2_600), Event::Withdraw { copies });
+    assert!(
+        exchange_beats(&mut copy, 4, at(2_750)).gives_right,
+        "it stays"
+    );
+}
+
+#[test]
 fn a_new_primary_waits_for_rights_that_the_one_before_may_have_given() {
     let mut copy = primary(
         Settings::default(),
@@ -151,6 +171,6 @@ fn a_new_primary_waits_for_rights_that_the_one_before_may_have_given() {
     copy.handle(at(0), Event::Durable { end: SeqNo(2) });
     copy.handle(at(0), Event::Shown { visible: SeqNo(2) });
     copy.handle(at(0), Event::Refresh { position: SeqNo(2) });
-    assert!(!refreshed(&copy.clone().handle(at(1_099), Event::Tick)));
-    assert!(refreshed(&copy.handle(at(1_100), Event::Tick)));
+    assert!(!refreshed(&copy.clone().handle(at(1_649), Event::Tick)));
+    assert!(refreshed(&copy.handle(at(1_650), Event::Tick)));
 }

@@ -31,6 +31,8 @@ pub(super) struct Leaf {
     pub(super) disk: Disk,
     /// All records below are shown here.
     pub(super) visible: u64,
+    /// Until then, on its own clock, it has promised roots to show nothing newer.
+    pub(super) promised_until: Option<Moment>,
     pub(super) follows: Option<usize>,
     /// The stream to the primary.
     pub(super) stream: Stream,
@@ -51,6 +53,7 @@ impl Leaf {
             down_until_ms: 0,
             disk: Disk::default(),
             visible: 0,
+            promised_until: None,
             follows: None,
             stream: Stream::default(),
             followers: [Stream::default(); NUM_COPIES],
@@ -64,6 +67,12 @@ impl Leaf {
         Moment(Duration::from_secs_f64(
             self.offset_s + self.rate * now_ms as f64 / 1_000.0,
         ))
+    }
+
+    /// Returns whether it may show something newer.
+    pub(super) fn may_show(&self, now_ms: u64) -> bool {
+        let now = self.clock(now_ms);
+        self.promised_until.is_none_or(|until| now >= until)
     }
 
     pub(super) fn is_paused(&self, now_ms: u64) -> bool {

@@ -65,11 +65,12 @@ impl Run {
 
     /// The engine shows what is agreed, some time later.
     fn show(&mut self, copy: usize) {
+        let may_show = self.leaves[copy].may_show(self.now_ms);
         let leaf = &mut self.leaves[copy];
         let Some(agreed) = leaf.copy.as_ref().map(|machine| machine.agreed().0) else {
             return;
         };
-        if leaf.visible < agreed && self.random.random_bool(0.3) {
+        if leaf.visible < agreed && self.random.random_bool(0.3) && may_show {
             leaf.visible = agreed;
             let visible = SeqNo(agreed);
             self.handle(copy, Event::Shown { visible });

@@ -54,6 +54,7 @@ pub(crate) fn timeless() -> Settings {
         sync_patience: never,
         catch_up: never,
         copy_right: Duration::ZERO,
+        search_lease: Duration::ZERO,
         rank_delay: Duration::ZERO,
         hand_over_patience: never,
         retry_pause: PAUSE,

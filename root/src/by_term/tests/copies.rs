@@ -28,7 +28,7 @@ use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{
     LocateAnswer, LocateCall, LocatedDocument, PostingsAnswer, PostingsCall,
 };
-use gleaner_proto::read::{Documents, GetCall, ShardState};
+use gleaner_proto::read::{Documents, GetCall, ShardState, WaitForRefreshCall};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, FetchFrom, FetchHits,
     OpenViewsCall, PinnedView, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
@@ -316,8 +316,8 @@ impl LeafClient for CopyLeaf {
         call.shards.iter().map(of_shard).collect()
     }
 
-    async fn explain(&self, _call: ExplainCall) -> Result<Option<ExplainAnswer>, LeafFault> {
-        Ok(None)
+    async fn explain(&self, _call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
+        Ok(ExplainAnswer::default())
     }
 
     async fn open_views(&self, call: OpenViewsCall) -> Vec<Result<PinnedView, LeafFault>> {
@@ -331,6 +331,7 @@ impl LeafClient for CopyLeaf {
                 shard: *shard,
                 view: view.id(),
                 holder: call.holder,
+                may_be_stale: self.is_stale.load(Ordering::Relaxed),
             })
         };
         call.shards.iter().map(pinned).collect()
@@ -361,13 +362,8 @@ impl LeafClient for CopyLeaf {
         Ok(self.newest(shard).generation())
     }
 
-    async fn wait_for_refresh(
-        &self,
-        shard: ShardKey,
-        _seq_no: SeqNo,
-        _deadline: Duration,
-    ) -> Result<Generation, LeafFault> {
-        Ok(self.newest(shard).generation())
+    async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
+        Ok(self.newest(call.shard).generation())
     }
 
     async fn flush(&self, _shard: ShardKey) -> Result<(), LeafFault> {

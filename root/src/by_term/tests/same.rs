@@ -17,7 +17,11 @@ const WORDS: [&str; 6] = ["ash", "beech", "cedar", "elm", "fir", "gum"];
 pub(super) fn three_shards(n: u8) -> IndexMeta {
     let mut meta = index(
         n,
-        &json!({"properties": {"text": {"type": "text"}, "tag": {"type": "keyword"}}}),
+        &json!({"properties": {
+            "text": {"type": "text"},
+            "tag": {"type": "keyword"},
+            "labels": {"type": "keyword", "index_options": "freqs"},
+        }}),
     );
     meta.settings.number_of_shards = 3;
     meta.settings.routing_slots = gleaner_model::settings::routing_slots_for(3);
@@ -70,9 +74,13 @@ impl Pair {
                 let number = shard_of(*key);
                 let times = if number == 2 { 20 } else { 1 };
                 let text: Vec<&str> = words.iter().map(|word| WORDS[*word]).collect();
+                let labels = text.clone();
                 let text = text.join(" ");
-                let source =
-                    json!({"text": vec![text.as_str(); times].join(" "), "tag": WORDS[key % 3]});
+                let source = json!({
+                    "text": vec![text.as_str(); times].join(" "),
+                    "tag": WORDS[key % 3],
+                    "labels": labels,
+                });
                 self.put(shard(1, number), &format!("d{key}"), &source);
             }
             Step::Delete(key) => self.delete(shard(1, shard_of(*key)), &format!("d{key}")),
@@ -93,6 +101,7 @@ fn leaf_query() -> impl Strategy<Value = Value> {
             json!({"term": {"text": {"value": WORDS[word], "boost": f32::from(boost) / 3.0}}})
         }),
         (0_usize..4).prop_map(|tag| json!({"term": {"tag": WORDS[tag]}})),
+        (0..WORDS.len()).prop_map(|label| json!({"term": {"labels": WORDS[label]}})),
         words
             .clone()
             .prop_map(move |words| json!({"match": {"text": text(&words)}})),

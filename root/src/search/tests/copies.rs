@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::RootOptions;
-use crate::testing::{Cluster, Draw};
+use crate::testing::{Cluster, Draw, FakeLeaf};
 use crate::token::{self, IndexViews, PointInTimeState};
 
 /// Two leaves that hold one index of two shards, each with views of its own; the first leaf is asked
@@ -156,6 +156,58 @@ async fn a_point_in_time_is_searched_where_it_was_pinned() {
         matches!(lost, Err(RootError::AllShardsFailed { .. })),
         "no other copy has the view"
     );
+}
+
+/// Opens a point in time; returns the copies that hold its shards, in their order.
+async fn opened(cluster: &Cluster) -> Vec<String> {
+    let (target, minute) = (Target::default(), Duration::from_secs(60));
+    let id = cluster.root.contexts().open_pit(&target, minute).await;
+    let state: PointInTimeState = token::decode(&id.expect("pinned")).expect("an id");
+    let views = state.indices.iter().flat_map(|views| state.pinned(views));
+    views
+        .map(|(_, node, _)| node.expect("it is named").to_string())
+        .collect()
+}
+
+/// Waits until a leaf was asked to let go of so many views; returns their shards.
+async fn released(leaf: &FakeLeaf, number: usize) -> Vec<ShardKey> {
+    while leaf.released.lock().len() < number {
+        tokio::task::yield_now().await;
+    }
+    let released = leaf.released.lock();
+    released.iter().map(|pinned| pinned.shard).collect()
+}
+
+#[tokio::test]
+async fn a_view_that_may_lack_writes_is_pinned_only_where_no_copy_has_another() {
+    let cluster = cluster();
+    cluster.leaves[0].stale.lock().insert(shard(1, 1));
+    assert_eq!(opened(&cluster).await, ["leaf-0", "leaf-1"]);
+    assert_eq!(released(&cluster.leaves[0], 1).await, [shard(1, 1)]);
+    assert_eq!(*cluster.leaves[1].released.lock(), []);
+    // The first of those that may lack some is taken where all may, or where the other copy fails.
+    cluster.leaves[1].stale.lock().insert(shard(1, 1));
+    assert_eq!(opened(&cluster).await, ["leaf-0", "leaf-0"]);
+    assert_eq!(released(&cluster.leaves[1], 1).await, [shard(1, 1)]);
+    let acknowledged = gleaner_model::SeqNo(1);
+    let state = cluster.root.cluster().state();
+    let shown = &cluster.root.reader.shown;
+    shown.acknowledge(shard(1, 1), acknowledged, &state);
+    let fault = LeafFault::NotHere { shard: shard(1, 1) };
+    cluster.leaves[1].faults.lock().insert(shard(1, 1), fault);
+    assert_eq!(opened(&cluster).await, ["leaf-0", "leaf-0"]);
+    assert_eq!(cluster.leaves[0].released.lock().len(), 1, "as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_says_nothing_is_not_waited_for_where_another_has_a_view() {
+    let cluster = cluster();
+    cluster.leaves[0].stale.lock().insert(shard(1, 1));
+    cluster.leaves[1].hanging.lock().insert(shard(1, 1));
+    let begun = Instant::now();
+    assert_eq!(opened(&cluster).await, ["leaf-0", "leaf-0"]);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 /// A write was acknowledged as visible in each shard; the second leaf alone shows it.

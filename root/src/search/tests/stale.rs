@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use gleaner_query::resolved::Clause;
+
 use super::*;
 use crate::plan::Target;
 use crate::read::GetRequest;
@@ -67,6 +69,42 @@ async fn a_shard_that_may_be_stale_is_asked_although_it_lacks_the_term() {
 }
 
 #[tokio::test]
+async fn a_shard_that_may_be_stale_is_asked_although_a_pattern_stands_for_nothing() {
+    let fixture = cut_off();
+    let fuzzy = json!({"query": {MATCH: {"title": {"query": "fox", "fuzziness": 1}}}, "size": 0});
+    let response = search(&fixture, fuzzy).await.expect("answered");
+    assert_eq!(counts(&response), (1, 4, 4), "it may have lacked the term");
+    let asked: BTreeSet<ShardKey> = fixture.leaf.searched.lock().iter().copied().collect();
+    assert!(asked.contains(&shard(1, 1)), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_search_within_hits_that_may_be_stale_makes_the_whole_answer_so() {
+    let mapping = json!({"properties": {"n": {"type": "long"}}});
+    let fixture = Fixture::new([index(1, &mapping)]);
+    *fixture.leaf.hits.lock() = [(shard(1, 0), vec![(3.0, 10), (1.0, 40)])].into();
+    *fixture.leaf.edit.lock() = Some(|call, hits| {
+        for hit in &mut hits.hits {
+            hit.group = Some(SortValue::I64(1));
+        }
+        // The search itself is of all documents, those within its hits are of one number each.
+        hits.may_be_stale = !matches!(call.query.query, Clause::MatchAll);
+    });
+    let inner = json!({"name": "all", "size": 2});
+    let body = json!({"collapse": {"field": "n", "inner_hits": inner}, "size": 1});
+    let options = SearchOptions {
+        wants_edition: true,
+        ..SearchOptions::default()
+    };
+    let (target, request) = (Target::default(), request(&body));
+    let response = fixture.root.search(&target, &request, &options).await;
+    let response = response.expect("answered");
+    assert!(!response.hits[0].inner_hits.is_empty(), "{response:?}");
+    assert!(response.shards.stale > 0, "{response:?}");
+    assert_eq!(response.edition, None);
+}
+
+#[tokio::test]
 async fn pages_of_a_scroll_say_it_each() {
     let fixture = cut_off();
     *fixture.leaf.is_keeping_views.lock() = true;
@@ -116,4 +154,10 @@ async fn documents_of_shards_without_their_primaries_are_marked() {
     assert!(expected.contains(&true) && expected.contains(&false));
     fixture.leaf.stale.lock().insert(shard(1, 1));
     assert_eq!(marks().await, expected);
+    let (query, mut explained) = (request(&matching()), Vec::new());
+    for get in &gets {
+        let answer = fixture.root.reader().explain(get, &query).await;
+        explained.push(answer.expect("explained").1.may_be_stale);
+    }
+    assert_eq!(explained, expected, "also where nothing is found");
 }

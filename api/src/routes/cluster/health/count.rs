@@ -1,6 +1,8 @@
 //! Copies counted, and the colour that follows.
 
-use gleaner_model::IndexMeta;
+use std::collections::HashMap;
+
+use gleaner_model::{IndexMeta, ShardKey, ShardNumber};
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::LocatedShard;
 use serde_json::{Map, Value, json};
@@ -46,7 +48,12 @@ pub(in crate::routes) struct Health {
     pub(in crate::routes) active: u64,
     pub(in crate::routes) initializing: u64,
     pub(in crate::routes) unassigned: u64,
+    /// Shards whose primary neither serves nor recovers.
+    pub(in crate::routes) unassigned_primaries: u64,
 }
+
+/// The copies of each shard that has any.
+type ByShard<'a> = HashMap<ShardKey, Vec<&'a LocatedShard>>;
 
 impl Health {
     const NONE: Self = Self {
@@ -56,6 +63,7 @@ impl Health {
         active: 0,
         initializing: 0,
         unassigned: 0,
+        unassigned_primaries: 0,
     };
 
     fn add(&mut self, other: &Self) {
@@ -65,6 +73,7 @@ impl Health {
         self.active += other.active;
         self.initializing += other.initializing;
         self.unassigned += other.unassigned;
+        self.unassigned_primaries += other.unassigned_primaries;
     }
 
     /// Returns the health of shard `number` of an index.
@@ -73,12 +82,18 @@ impl Health {
         number: u32,
         copies: &[LocatedShard],
     ) -> Self {
-        let is_copy = |copy: &&LocatedShard| {
-            copy.state.shard.index == index.uuid && copy.state.shard.shard.0 == number
+        let shard = ShardKey {
+            index: index.uuid,
+            shard: ShardNumber(number),
         };
+        let copies = copies.iter().filter(|copy| copy.state.shard == shard);
+        Self::of_copies(index, &copies.collect::<Vec<_>>())
+    }
+
+    /// Returns the health of a shard of `index` with these copies.
+    fn of_copies(index: &IndexMeta, copies: &[&LocatedShard]) -> Self {
         let count = |is_so: &dyn Fn(&LocatedShard) -> bool| {
-            let copies = copies.iter().filter(is_copy);
-            copies.filter(|copy| is_so(copy)).count() as u64
+            copies.iter().filter(|copy| is_so(copy)).count() as u64
         };
         // One that serves and has a reason to tell is behind.
         let is_behind = |copy: &LocatedShard| copy.state.reason.is_some();
@@ -88,9 +103,10 @@ impl Health {
             is(copy, ShardPhase::Recovering) || is(copy, ShardPhase::Started) && is_behind(copy)
         });
         let wanted = 1 + u64::from(index.settings.number_of_replicas);
-        let is_primary =
-            |copy: &LocatedShard| copy.state.is_primary && copy.state.phase == ShardPhase::Started;
-        let has_primary = copies.iter().filter(is_copy).any(is_primary);
+        let primaries = copies.iter().filter(|copy| copy.state.is_primary);
+        let mut phases = primaries.map(|copy| copy.state.phase);
+        let has_primary = phases.clone().any(|phase| phase == ShardPhase::Started);
+        let is_assigned = phases.any(|phase| phase != ShardPhase::Failed);
         let level = match active {
             _ if !has_primary => HealthLevel::Red,
             _ if active < wanted => HealthLevel::Yellow,
@@ -103,16 +119,15 @@ impl Health {
             active,
             initializing,
             unassigned: wanted.saturating_sub(active + initializing),
+            unassigned_primaries: u64::from(!is_assigned),
         }
     }
 
     /// Returns the health of an index.
     pub(in crate::routes) fn of_index(index: &IndexMeta, copies: &[LocatedShard]) -> Self {
-        let mut health = Self::NONE;
-        for number in 0..index.settings.number_of_shards {
-            health.add(&Self::of_shard(index, number, copies));
-        }
-        health
+        let own = copies.iter();
+        let own = own.filter(|copy| copy.state.shard.index == index.uuid);
+        Self::of_shards(index, &by_shard(own))
     }
 
     /// Returns the health of several indices together.
@@ -121,9 +136,19 @@ impl Health {
         copies: &[LocatedShard],
     ) -> Self {
         let mut health = Self::NONE;
+        let copies = by_shard(copies.iter());
         indices
             .into_iter()
-            .for_each(|index| health.add(&Self::of_index(index, copies)));
+            .for_each(|index| health.add(&Self::of_shards(index, &copies)));
+        health
+    }
+
+    fn of_shards(index: &IndexMeta, copies: &ByShard<'_>) -> Self {
+        let mut health = Self::NONE;
+        for shard in index.shards() {
+            let copies = copies.get(&shard).map(Vec::as_slice);
+            health.add(&Self::of_copies(index, copies.unwrap_or_default()));
+        }
         health
     }
 
@@ -134,7 +159,7 @@ impl Health {
             "relocating_shards": 0,
             "initializing_shards": self.initializing,
             "unassigned_shards": self.unassigned,
-            "unassigned_primary_shards": self.primaries - self.active_primaries.min(self.primaries),
+            "unassigned_primary_shards": self.unassigned_primaries,
         });
         match counts {
             Value::Object(counts) => counts,
@@ -153,9 +178,85 @@ impl Health {
     }
 }
 
+fn by_shard<'a>(copies: impl Iterator<Item = &'a LocatedShard>) -> ByShard<'a> {
+    let mut by_shard = ByShard::new();
+    for copy in copies {
+        by_shard.entry(copy.state.shard).or_default().push(copy);
+    }
+    by_shard
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use gleaner_model::{IndexName, IndexSettings, IndexUuid, NodeId};
+    use gleaner_proto::read::ShardState;
+
     use super::*;
+
+    /// Returns index `n`, of two shards with a replica each.
+    fn index(n: u8) -> IndexMeta {
+        let name = IndexName::parse(&format!("index-{n}")).expect("a good name");
+        let settings = IndexSettings {
+            number_of_shards: 2,
+            number_of_replicas: 1,
+            ..IndexSettings::default()
+        };
+        IndexMeta {
+            settings,
+            ..IndexMeta::new(IndexUuid([n; 16]), name)
+        }
+    }
+
+    fn copy(index: &IndexMeta, number: u32, is_primary: bool, phase: ShardPhase) -> LocatedShard {
+        let shard = ShardKey {
+            index: index.uuid,
+            shard: ShardNumber(number),
+        };
+        LocatedShard {
+            index: Arc::new(index.clone()),
+            node: NodeId("a".into()),
+            state: ShardState::empty(shard, is_primary, phase),
+        }
+    }
+
+    #[test]
+    fn a_primary_that_recovers_is_neither_active_nor_unassigned() {
+        let index = index(1);
+        for (phase, active, unassigned) in [
+            (ShardPhase::Started, 1, 0),
+            (ShardPhase::Recovering, 0, 0),
+            (ShardPhase::Failed, 0, 1),
+        ] {
+            let replica = copy(&index, 0, false, ShardPhase::Started);
+            let copies = [replica, copy(&index, 0, true, phase)];
+            let health = Health::of_shard(&index, 0, &copies);
+            let found = (health.active_primaries, health.unassigned_primaries);
+            assert_eq!(found, (active, unassigned), "{phase:?}");
+        }
+        let health = Health::of_shard(&index, 0, &[]);
+        assert_eq!(health.counts()["unassigned_primary_shards"], 1);
+    }
+
+    #[test]
+    fn copies_count_for_their_own_shard_only() {
+        let indices = [index(1), index(2)];
+        let copies = [
+            copy(&indices[0], 0, true, ShardPhase::Started),
+            copy(&indices[1], 1, true, ShardPhase::Recovering),
+            copy(&indices[0], 1, true, ShardPhase::Started),
+            copy(&indices[0], 0, false, ShardPhase::Started),
+        ];
+        let first = Health::of_index(&indices[0], &copies);
+        assert_eq!(first.level, HealthLevel::Yellow);
+        assert_eq!((first.active, first.unassigned), (3, 1));
+        let all = Health::of_all(&indices, &copies);
+        assert_eq!(all.level, HealthLevel::Red);
+        assert_eq!((all.primaries, all.active_primaries), (4, 2));
+        assert_eq!((all.active, all.initializing, all.unassigned), (3, 1, 4));
+        assert_eq!(all.unassigned_primaries, 1);
+    }
 
     #[test]
     fn nothing_at_all_is_green() {

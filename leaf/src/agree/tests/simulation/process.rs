@@ -22,7 +22,7 @@ use super::store::Store;
 use crate::NodeIdentity;
 use crate::agree::host::{CopyLoop, Standing};
 use crate::agree::rules::Rule;
-use crate::agree::{Agreeing, CopyDriver};
+use crate::agree::{Agreeing, AgreeingOptions, CopyDriver};
 use crate::replicate::followers::Followers;
 use crate::replicate::halt::Halt;
 
@@ -109,7 +109,15 @@ impl Process {
         });
         let entries = around.store.link(leaf);
         let state = watch::Sender::new(Arc::new(ClusterState::default())).subscribe();
-        let mut hub = Agreeing::new(entries.clone(), identity, Arc::clone(&log), peers, state);
+        let mut hub = Agreeing::new(AgreeingOptions {
+            entries: entries.clone(),
+            identity,
+            log: Arc::clone(&log),
+            peers,
+            state,
+            // The model gives none.
+            search_lease: Duration::ZERO,
+        });
         Arc::get_mut(&mut hub).expect("nobody else has it").omitted = around.omitted;
         let copy: Arc<Mutex<Option<Arc<ModelCopy>>>> = Arc::default();
         tokio::spawn(Agreeing::run(Arc::downgrade(&hub), hub.watch()));

@@ -1,0 +1,209 @@
+//! What one client does to the others: a stranger that sends fifty times what it may, and one that asks dear questions at
+//! the limit of its cost.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::misses::quantiles;
+use super::paced::{Answers, PacedClient, send_all};
+use super::processes::{Running, free_port, until};
+use super::site::{Cluster, Site};
+use crate::client::Client;
+use crate::process::cpu_of;
+use crate::report::{Section, Table};
+
+/// Requests a second of one address.
+const MAY_SEND: f64 = 50.0;
+
+/// Search CPU a second of one address, in milliseconds.
+const MAY_COST_MS: f64 = 200.0;
+
+const NUM_DOCUMENTS: usize = 200_000;
+
+/// Clients that keep to what they may, and how often each asks.
+const NUM_OTHERS: usize = 4;
+const RATE_OF_OTHERS: f64 = 30.0;
+
+const SEARCH: &str = "{\"query\":{\"match\":{\"text\":\"tea green\"}},\"size\":10}";
+const HEAVY: &str = "{\"size\":0,\"aggs\":{\"each\":{\"histogram\":{\"field\":\"n\",\"interval\":50},\
+                     \"aggs\":{\"values\":{\"cardinality\":{\"field\":\"n\"}}}}}}";
+const PATH: &str = "/notes/_search?request_cache=false";
+
+/// A front with limits ahead of a cluster.
+struct Limited {
+    cluster: Cluster,
+    address: String,
+    _front: Running,
+}
+
+impl Limited {
+    fn start(site: &Site) -> Result<Self> {
+        let counts = ["--leaves", "1", "--copies", "1", "--roots", "1"];
+        let cluster = Cluster::start(site, "abuse", &counts)?;
+        site.index_many(None, &cluster.url(), NUM_DOCUMENTS)?;
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let members = cluster.with_front(&address)?;
+        let mut command = Command::new(&site.options.server);
+        command.args(["front", "--node-name", "limited", "--listen", &address]);
+        command.arg("--cluster").arg(members);
+        command.args(["--trusted-proxies", "127.0.0.1/32"]);
+        command.args(["--limit-strangers", &format!("{MAY_SEND}/s")]);
+        command.args(["--limit-cost", &format!("{MAY_COST_MS}ms/s")]);
+        let front = Running::start(&mut command, &site.folder.path().join("limited.log"))?;
+        until("the front", || is_ready(&address))?;
+        Ok(Self {
+            cluster,
+            address,
+            _front: front,
+        })
+    }
+
+    fn others(&self) -> Vec<PacedClient<'_>> {
+        let of = |n| PacedClient {
+            to: &self.address,
+            // Each in a network of its own.
+            address: format!("198.51.{n}.7"),
+            rate: RATE_OF_OTHERS,
+            path: PATH,
+            body: SEARCH,
+        };
+        (0..NUM_OTHERS).map(of).collect()
+    }
+
+    /// Connections of one address that send `rate` requests a second together.
+    fn one(&self, rate: f64, connections: usize, body: &'static str) -> Vec<PacedClient<'_>> {
+        let client = PacedClient {
+            to: &self.address,
+            address: "203.0.113.9".to_owned(),
+            rate: rate / connections as f64,
+            path: PATH,
+            body,
+        };
+        vec![client; connections]
+    }
+}
+
+fn is_ready(address: &str) -> bool {
+    let ready = Client::connect(address)
+        .and_then(|mut client| Ok(client.ask("GET", "/_health/ready", b"")?.0));
+    ready.is_ok_and(|status| status == 200)
+}
+
+/// What was found in rounds with one client more, and in those without it.
+#[derive(Default)]
+struct Found {
+    quiet: Answers,
+    beside: Answers,
+    one: Answers,
+}
+
+/// Has the others send alone and beside `one`, in turns.
+fn in_turns(site: &Site, limited: &Limited, one: &[PacedClient<'_>]) -> Result<Found> {
+    let rounds = site.options.sized(2, 6);
+    let span = Duration::from_secs(site.options.sized(2, 10));
+    let others = limited.others();
+    let all = [others.clone(), one.to_vec()].concat();
+    let mut found = Found::default();
+    for round in 0..=rounds {
+        let quiet = send_all(&others, span)?;
+        let mut beside = send_all(&all, span)?;
+        // The first round warms up.
+        if round == 0 {
+            continue;
+        }
+        let ones = beside.split_off(others.len());
+        quiet
+            .into_iter()
+            .for_each(|answers| found.quiet.add(answers));
+        beside
+            .into_iter()
+            .for_each(|answers| found.beside.add(answers));
+        ones.into_iter().for_each(|answers| found.one.add(answers));
+    }
+    Ok(found)
+}
+
+fn rows(table: &mut Table, name: &str, found: &Found) -> Result<f64> {
+    let mut p99s = Vec::new();
+    for (whose, answers) in [("alone", &found.quiet), ("beside it", &found.beside)] {
+        let [p50, p99] = quantiles(answers.times.clone());
+        p99s.push(p99.as_secs_f64());
+        let ms = |time: Duration| format!("{:.2}", time.as_secs_f64() * 1e3);
+        table.row([
+            format!("the others, {whose} ({name})"),
+            answers.num().to_string(),
+            (answers.num_refused + answers.num_others).to_string(),
+            ms(p50),
+            ms(p99),
+        ]);
+    }
+    table.row([
+        name.to_owned(),
+        found.one.num().to_string(),
+        (found.one.num_refused + found.one.num_others).to_string(),
+        String::new(),
+        String::new(),
+    ]);
+    let [quiet, beside] = p99s.as_slice() else {
+        anyhow::bail!("two quantiles");
+    };
+    Ok(beside / quiet)
+}
+
+pub(super) fn measure(site: &Site) -> Result<Section> {
+    let limited = Limited::start(site)?;
+    let mut table = Table::new([
+        "client",
+        "requests",
+        "not answered 200",
+        "p50, ms",
+        "p99, ms",
+    ]);
+    let abusive = limited.one(50.0 * MAY_SEND, 4, SEARCH);
+    let abusive = rows(
+        &mut table,
+        "a stranger",
+        &in_turns(site, &limited, &abusive)?,
+    )?;
+    let heavy = limited.one(0.9 * MAY_SEND, 2, HEAVY);
+    let of_heavy = rows(
+        &mut table,
+        "dear questions",
+        &in_turns(site, &limited, &heavy)?,
+    )?;
+    let (_, leaf) = limited
+        .cluster
+        .of("leaf")
+        .into_iter()
+        .next()
+        .context("a leaf")?;
+    let span = Duration::from_secs(site.options.sized(5, 30));
+    // What it had saved is spent before.
+    send_all(&heavy, span / 5)?;
+    let before = cpu_of(leaf)?;
+    let alone = send_all(&heavy, span)?;
+    let used = (cpu_of(leaf)? - before).as_secs_f64() * 1e3 / span.as_secs_f64();
+    let answered: usize = alone.iter().map(|answers| answers.times.len()).sum();
+    Ok(Section {
+        title: "One client and the others",
+        method: format!(
+            "{NUM_OTHERS} clients of addresses of their own send {RATE_OF_OTHERS} searches a second each over {NUM_DOCUMENTS} \
+             documents, alone and beside one more client, in turns; nothing is kept. An address may send {MAY_SEND} requests a \
+             second at {MAY_COST_MS} ms of search CPU. The stranger sends 50 times as many; the dear questions are histograms \
+             with a cardinality in each bucket."
+        ),
+        tables: vec![table],
+        remarks: vec![
+            format!(
+                "The others' p99 is {abusive:.2} × beside the stranger, {of_heavy:.2} × beside the dear questions."
+            ),
+            format!(
+                "The dear questions alone, for {} s: {answered} answered; the leaf used {used:.0} ms of CPU a second, of {MAY_COST_MS} \
+                 allowed.",
+                span.as_secs()
+            ),
+        ],
+    })
+}
