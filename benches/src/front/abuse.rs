@@ -20,7 +20,7 @@ const MAY_SEND: f64 = 50.0;
 /// Search CPU a second of one address, in milliseconds.
 const MAY_COST_MS: f64 = 200.0;
 
-const NUM_DOCUMENTS: usize = 200_000;
+const NUM_DOCUMENTS: usize = 40_000;
 
 /// Clients that keep to what they may, and how often each asks.
 const NUM_OTHERS: usize = 4;
