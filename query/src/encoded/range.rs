@@ -326,7 +326,7 @@ mod tests {
             format!("[{name}] supports only finite values, but got [{given}]")
         };
         for (codec, bound, expected) in [
-            (Codec::FloatRange, json!(1e39), finite("float", "1e39")),
+            (Codec::FloatRange, json!(1e39), finite("float", "1e+39")),
             (Codec::FloatRange, json!("NaN"), finite("float", "NaN")),
             (
                 Codec::DoubleRange,
