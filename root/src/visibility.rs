@@ -101,11 +101,7 @@ impl Refresher {
                 Err(fault) => Err(fault.clone()),
             };
             match shown {
-                Err(fault)
-                    if self
-                        .cluster
-                        .is_repeated(shard, &of_refresh(&fault), deadline)
-                        .await => {}
+                Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
                 shown => break (primary.ok().map(|primary| primary.node), shown),
             }
         };
@@ -186,18 +182,6 @@ impl Refresher {
             wanted: visible,
             visible: seen,
         })
-    }
-}
-
-/// Returns the fault as it counts for a refresh: one of which the outcome is not known, as its primary changed meanwhile, may
-/// be made twice.
-fn of_refresh(fault: &LeafFault) -> LeafFault {
-    match fault {
-        LeafFault::Indeterminate { shard, reason } => LeafFault::Recovering {
-            shard: *shard,
-            progress: reason.clone(),
-        },
-        other => other.clone(),
     }
 }
 
