@@ -1,6 +1,5 @@
 //! A leaf that answers at once from memory, so that only the root's own work is left to measure.
 
-use gleaner_proto::read::WaitForRefreshCall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use gleaner_model::{
     ShardKey, Version,
 };
 use gleaner_proto::node::{LocalNode, NodeFault, Readiness};
+use gleaner_proto::read::WaitForRefreshCall;
 use gleaner_proto::search::FetchHits;
 use gleaner_proto::{LeafClient, LeafFault, Services, read, search, serve, write};
 use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};

@@ -14,6 +14,7 @@ mod by_shards;
 mod coverage;
 mod gather;
 mod inner_hits;
+mod outgrown;
 pub(crate) mod phase;
 mod prepared;
 mod preparing;
@@ -44,6 +45,7 @@ use crate::tasks::Action;
 use crate::waterfall::Waterfall;
 use crate::work::Workers;
 use crate::{Root, RootError, SharedParts};
+use outgrown::note_outgrown;
 use preparing::{apply_boosts, check_indices, check_search_after, check_unsliced};
 use skipping::skip_hopeless;
 
@@ -162,8 +164,17 @@ impl Searcher {
                 Ok(response) if self.has_vanished(search, &response.shards.failures).await => {
                     Restart::Vanished
                 }
+                Ok(_)
+                    if self
+                        .has_outgrown(planned.as_ref(), &mut look_ups, search)
+                        .await =>
+                {
+                    Restart::Outgrown
+                }
                 Ok(_) | Err(Stop::Failed(_)) => {
                     let mut response = attempt.map_err(Stop::into_error)?;
+                    let num_outgrown = planned.as_ref().map_or(0, PlannedSearch::num_outgrown);
+                    note_outgrown(&mut response, num_outgrown, search.options.refuse_stale)?;
                     self.expand_collapsed(search, &mut response).await?;
                     note_shards(&response.shards);
                     return Ok(response);
@@ -175,7 +186,7 @@ impl Searcher {
                     let found = self.planner.look_up(search.indices);
                     return found.and(attempt.map_err(Stop::into_error));
                 }
-                (Restart::Vanished, planned) => *planned = None,
+                (Restart::Vanished | Restart::Outgrown, planned) => *planned = None,
                 (restart, Some(planned)) => planned.begin_again(restart),
                 (_, None) => {}
             }

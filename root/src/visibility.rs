@@ -4,13 +4,13 @@
 //! they have applied it. A copy that does not within the time is named in the answer, and no search
 //! through this root is answered with less from then on (see [`crate::shown`]).
 
-use gleaner_proto::read::WaitForRefreshCall;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use gleaner_model::{Generation, NodeId, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
+use gleaner_proto::read::WaitForRefreshCall;
 use tokio::time::timeout;
 
 use crate::RootError;
@@ -101,7 +101,11 @@ impl Refresher {
                 Err(fault) => Err(fault.clone()),
             };
             match shown {
-                Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
+                Err(fault)
+                    if self
+                        .cluster
+                        .is_repeated(shard, &of_refresh(&fault), deadline)
+                        .await => {}
                 shown => break (primary.ok().map(|primary| primary.node), shown),
             }
         };
@@ -182,6 +186,18 @@ impl Refresher {
             wanted: visible,
             visible: seen,
         })
+    }
+}
+
+/// Returns the fault as it counts for a refresh: one of which the outcome is not known, as its primary changed meanwhile, may
+/// be made twice.
+fn of_refresh(fault: &LeafFault) -> LeafFault {
+    match fault {
+        LeafFault::Indeterminate { shard, reason } => LeafFault::Recovering {
+            shard: *shard,
+            progress: reason.clone(),
+        },
+        other => other.clone(),
     }
 }
 

@@ -21,6 +21,6 @@ pub(crate) async fn listen(port: u16) -> io::Result<impl Stream<Item = io::Resul
 /// Returns a leaf as seen from this host.
 pub(crate) fn peer(leaf: usize) -> Peer {
     let connect = move || TcpStream::connect((host(leaf), PORT));
-    let peer = Peer::over(&format!("{}:{PORT}", host(leaf)), connect);
+    let peer = Peer::simulated(&format!("{}:{PORT}", host(leaf)), connect);
     peer.expect("hosts have names")
 }

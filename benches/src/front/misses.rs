@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::paced::UNCACHED;
 use super::site::{Cluster, QUESTION, Site};
 use crate::client::Client;
 use crate::report::{Section, Table};
@@ -37,7 +38,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..num + first {
         for (client, times) in ways.iter_mut().zip(&mut times) {
-            let took = ask(client, "/notes/_search?request_cache=false")?;
+            let took = ask(client, UNCACHED)?;
             if round >= first {
                 times.push(took);
             }

@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::client::Client;
 
+/// A search whose answer is not kept.
+pub(super) const UNCACHED: &str = "/notes/_search?request_cache=false";
+
 /// One client: an address, as the balancer ahead of a front names it, and what it asks how often.
 #[derive(Debug, Clone)]
 pub(super) struct PacedClient<'a> {
@@ -25,23 +28,23 @@ pub(super) struct PacedClient<'a> {
 pub(super) struct Answers {
     /// How long answers of status 200 took.
     pub(super) times: Vec<Duration>,
-    /// Answers of status 429.
-    pub(super) num_refused: usize,
     /// Answers of other statuses.
-    pub(super) num_others: usize,
+    num_failed: usize,
 }
 
 impl Answers {
-    /// Adds those of another client or round.
-    pub(super) fn add(&mut self, other: Self) {
-        self.times.extend(other.times);
-        self.num_refused += other.num_refused;
-        self.num_others += other.num_others;
+    /// Adds those of other clients or rounds.
+    pub(super) fn add(&mut self, others: impl IntoIterator<Item = Self>) {
+        for other in others {
+            self.times.extend(other.times);
+            self.num_failed += other.num_failed;
+        }
     }
 
-    /// Returns how many there are.
-    pub(super) fn num(&self) -> usize {
-        self.times.len() + self.num_refused + self.num_others
+    /// Returns how many there are, and how many of them are of another status than 200, as cells of a table.
+    pub(super) fn counts(&self) -> [String; 2] {
+        let num = self.times.len() + self.num_failed;
+        [num, self.num_failed].map(|num| num.to_string())
     }
 }
 
@@ -66,8 +69,7 @@ impl PacedClient<'_> {
             let (status, _) = client.ask("POST", self.path, self.body.as_bytes())?;
             match status {
                 200 => answers.times.push(sent.elapsed()),
-                429 => answers.num_refused += 1,
-                _ => answers.num_others += 1,
+                _ => answers.num_failed += 1,
             }
             turn += pause;
         }

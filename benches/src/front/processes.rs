@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::client::Client;
 use crate::process::cpu_of;
 
 /// How long a process may take until it serves.
@@ -83,6 +84,13 @@ fn parents() -> Result<HashMap<u32, u32>> {
         }
     }
     Ok(parents)
+}
+
+/// Returns whether a server at `address` says that it is ready.
+pub(super) fn is_ready(address: &str) -> bool {
+    let asked = Client::connect(address)
+        .and_then(|mut client| Ok(client.ask("GET", "/_health/ready", b"")?.0));
+    asked.is_ok_and(|status| status == 200)
 }
 
 /// Waits until `is_there` says so.

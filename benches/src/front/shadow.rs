@@ -7,14 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::misses::quantiles;
-use super::paced::{Answers, PacedClient, send_all};
-use super::processes::{Running, free_port, until};
-use super::site::Site;
-use crate::client::Client;
+use super::paced::{Answers, PacedClient, UNCACHED, send_all};
+use super::processes::{Running, free_port, is_ready, until};
+use super::site::{QUESTION, Site};
 use crate::report::{Section, Table};
 
-const PATH: &str = "/notes/_search?request_cache=false";
-const SEARCH: &str = "{\"query\":{\"match\":{\"text\":\"tea green\"}},\"size\":10}";
 const NUM_USERS: usize = 4;
 const RATE: f64 = 40.0;
 
@@ -25,11 +22,7 @@ fn start(site: &Site, name: &str, words: &[&str]) -> Result<(Running, String)> {
     command.args(words).args(["--listen", &address]);
     let log = site.folder.path().join(format!("{name}.log"));
     let running = Running::start(&mut command, Path::new(&log))?;
-    until(name, || {
-        let asked = Client::connect(&address)
-            .and_then(|mut client| Ok(client.ask("GET", "/_health/ready", b"")?.0));
-        asked.is_ok_and(|status| status == 200)
-    })?;
+    until(name, || is_ready(&address))?;
     Ok((running, address))
 }
 
@@ -46,8 +39,8 @@ fn users(front: &str) -> Vec<PacedClient<'_>> {
         to: front,
         address: format!("198.51.{n}.7"),
         rate: RATE,
-        path: PATH,
-        body: SEARCH,
+        path: UNCACHED,
+        body: QUESTION,
     };
     (0..NUM_USERS).map(user).collect()
 }
@@ -89,7 +82,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
             continue;
         }
         for (found, answers) in found.iter_mut().zip(answers) {
-            answers.into_iter().for_each(|answers| found.add(answers));
+            found.add(answers);
         }
     }
     let mut table = Table::new([
@@ -107,10 +100,11 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
     {
         let [p50, p99] = quantiles(answers.times.clone()).map(|time| time.as_secs_f64() * 1e3);
         let least = *first.get_or_insert(p99);
+        let [num, num_failed] = answers.counts();
         table.row([
             (*name).to_owned(),
-            answers.num().to_string(),
-            (answers.num_refused + answers.num_others).to_string(),
+            num,
+            num_failed,
             format!("{p50:.2}"),
             format!("{p99:.2}"),
             format!("{:.2}", p99 / least),

@@ -5,7 +5,6 @@ mod entering;
 mod lost;
 mod mapped;
 
-use gleaner_proto::read::WaitForRefreshCall;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use gleaner_coordinator::Coordinator;
 use gleaner_log::{Record, ShardLog};
 use gleaner_model::{FieldPath, Operation, PrimaryTerm, SeqNo, Version};
 use gleaner_proto::LeafClient;
+use gleaner_proto::read::WaitForRefreshCall;
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteCall, WriteResult};
 
 use super::*;

@@ -89,6 +89,28 @@ impl Peer {
         Self::made(Target::node(address), connect)
     }
 
+    /// As [`Peer::over`], for networks whose time is simulated. h2 forgets a cancelled call a second after, by the clock of the
+    /// machine, and answers its late frames from then on: what is sent would depend on how fast the machine is. Such a connection
+    /// forgets them at once.
+    ///
+    /// # Errors
+    /// As [`Peer::over`].
+    ///
+    /// # Panics
+    /// As [`Peer::over`].
+    pub fn simulated<C, F, S>(address: &str, connect: C) -> Result<Self, BadAddress>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let target = Target {
+            max_cancelled: 0,
+            ..Target::node(address)
+        };
+        Self::made(target, connect)
+    }
+
     /// Returns the node at `address` for a caller that speaks `versions`.
     pub(crate) fn speaking(address: &str, versions: Versions) -> Result<Self, BadAddress> {
         let target = Target {
@@ -122,6 +144,7 @@ impl Peer {
             address,
             versions,
             pings_while_idle,
+            max_cancelled,
         } = target;
         let bad = || BadAddress {
             address: address.to_owned(),
@@ -143,7 +166,7 @@ impl Peer {
             .keep_alive_while_idle(pings_while_idle)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
-            .http2_max_concurrent_reset_streams(MAX_CANCELLED)
+            .http2_max_concurrent_reset_streams(max_cancelled)
             // Frames that cross a cancellation are no attack, however many there are in a life.
             .http2_max_local_error_reset_streams(None)
             .connect_with_connector_lazy(connector(Arc::clone(&dialler), connect));
@@ -202,6 +225,8 @@ struct Target<'a> {
     versions: Versions,
     /// Whether a connection is tried while no call is made on it.
     pings_while_idle: bool,
+    /// Cancelled calls whose late frames are still recognised.
+    max_cancelled: usize,
 }
 
 impl<'a> Target<'a> {
@@ -211,6 +236,7 @@ impl<'a> Target<'a> {
             address,
             versions: Versions::OURS,
             pings_while_idle: true,
+            max_cancelled: MAX_CANCELLED,
         }
     }
 }

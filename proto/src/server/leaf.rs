@@ -1,6 +1,5 @@
 //! The leaf of this node, to roots.
 
-use crate::read::WaitForRefreshCall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::life::Life;
 use super::{line, of_message, read, refused};
 use crate::LeafClient;
+use crate::read::WaitForRefreshCall;
 use crate::wire::{DecodeError, Wire, all, messages, v1};
 
 /// Answers for a leaf.

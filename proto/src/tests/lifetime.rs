@@ -1,6 +1,5 @@
 //! How long calls live: as long as someone waits for them and the server runs.
 
-use crate::read::WaitForRefreshCall;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -9,6 +8,7 @@ use gleaner_model::SeqNo;
 use super::samples::{self, shard};
 use super::stub::{Conduct, Event};
 use super::{soon, stub_leaf};
+use crate::read::WaitForRefreshCall;
 use crate::{LeafClient, LeafFault};
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn views_that_may_lack_acknowledged_writes_are_refused_before_anything_is_
         );
     }
     assert_eq!(num_written(&fixture), 0);
-    // Nobody is told of the views: they are let go of.
+    // The views are released in the background.
     while fixture.leaf.released.lock().len() < 4 {
         tokio::task::yield_now().await;
     }

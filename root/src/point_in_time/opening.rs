@@ -2,13 +2,13 @@
 //! where those before may lack acknowledged writes. What is not used is let go of in the background, also where it
 //! is opened only after nobody waits for it any more.
 
-use gleaner_proto::read::WaitForRefreshCall;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use gleaner_model::{NodeId, SeqNo};
+use gleaner_proto::read::WaitForRefreshCall;
 use gleaner_proto::search::{OpenViewsCall, PinnedView, ShardView};
 use gleaner_proto::{LeafClient, LeafFault};
 use parking_lot::Mutex;

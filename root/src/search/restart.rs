@@ -14,6 +14,8 @@ pub(crate) enum Restart {
     Lost,
     /// An index that the search names was deleted or closed meanwhile.
     Vanished,
+    /// Shards show documents of a newer mapping than the query was resolved by.
+    Outgrown,
 }
 
 /// Why an attempt at a search ended without an answer.

@@ -3,7 +3,7 @@
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,6 +54,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) termless: Mutex<BTreeSet<ShardKey>>,
     /// Shards whose copies here are without their primaries.
     pub(crate) stale: Mutex<BTreeSet<ShardKey>>,
+    /// How many mappings it has heard of since the first.
+    pub(crate) num_mappings: AtomicU64,
     /// Shards of the last searches, each as often as it was asked.
     pub(crate) searched: Mutex<Vec<ShardKey>>,
     /// Newest view by shard.
@@ -117,7 +119,7 @@ pub(crate) type Edit = fn(&SearchCall, &mut ShardHits);
 impl FakeLeaf {
     fn generation(&self, view: ViewId) -> Generation {
         Generation {
-            mapping: MappingVersion(1),
+            mapping: MappingVersion(1 + self.num_mappings.load(Ordering::Relaxed)),
             visible: SeqNo(view.0 - self.view_offset),
         }
     }

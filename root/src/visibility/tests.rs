@@ -1,5 +1,7 @@
 //! Refreshes on several copies.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 
 use super::*;
@@ -70,6 +72,25 @@ async fn a_copy_that_lags_is_named_and_searches_ask_for_what_was_acknowledged() 
         at_least,
         [(shard(1, 0), Some(SeqNo(7))), (shard(1, 1), None)]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_of_which_the_outcome_is_not_known_is_made_again() {
+    let cluster = cluster();
+    cluster.leaves_agree.store(true, Ordering::Relaxed);
+    let unknown = LeafFault::Indeterminate {
+        shard: shard(1, 0),
+        reason: "its primary changed".to_owned(),
+    };
+    cluster.leaves[0].faults.lock().insert(shard(1, 0), unknown);
+    let refresher = cluster.root.refresher();
+    let shown = refresher.show(shard(1, 0), ShowMode::Next(SeqNo(6)), soon());
+    let settled = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cluster.leaves[0].faults.lock().clear();
+    };
+    let (shown, ()) = tokio::join!(shown, settled);
+    assert!(shown.iter().all(|copy| copy.outcome.is_ok()), "{shown:?}");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! No lease of a leaf hides what was acknowledged as visible, nor what a search would find.
 
-use gleaner_proto::read::WaitForRefreshCall;
 use std::sync::Arc;
 
 use gleaner_model::{Generation, SeqNo};
 use gleaner_proto::LeafClient as _;
+use gleaner_proto::read::WaitForRefreshCall;
 
 use crate::rules::Rule;
 use crate::testing::holder::Holder;

@@ -87,6 +87,21 @@ async fn a_pattern_that_stood_for_nothing_is_confirmed_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pattern_that_stood_for_nothing_is_confirmed_by_terms_too() {
+    let fixture = fixture();
+    let mut body = fuzzy();
+    body["scatter"] = json!("terms");
+    search(&fixture, body.clone()).await.expect("answered");
+    search(&fixture, body.clone()).await.expect("answered");
+    assert_eq!(num_expands(&fixture), 2, "it is remembered");
+    fixture.leaf.views.lock().insert(shard(1, 1), 2);
+    body["profile"] = json!(true);
+    let response = search(&fixture, body).await.expect("answered");
+    assert_eq!(response.profile.expect("asked for").num_restarts, 1);
+    assert_eq!((num_expands(&fixture), response.timed_out), (4, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_resolved_for_an_older_moment_for_want_of_time_says_so() {
     let fixture = fixture();
     stand_for(&fixture, &["fix"]);

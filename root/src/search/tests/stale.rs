@@ -105,6 +105,26 @@ async fn a_search_within_hits_that_may_be_stale_makes_the_whole_answer_so() {
 }
 
 #[tokio::test]
+async fn an_answer_of_shards_that_show_more_than_the_root_knows_the_mapping_of_may_be_stale() {
+    let fixture = fixture();
+    let whole = search(&fixture, matching()).await.expect("answered");
+    assert_eq!(counts(&whole), (0, 4, 4));
+    fixture.leaf.num_mappings.store(1, Ordering::Relaxed);
+    let response = search(&fixture, matching()).await.expect("answered");
+    assert_eq!(counts(&response), (4, 4, 4), "no newer mapping can be had");
+    let options = SearchOptions {
+        refuse_stale: true,
+        ..SearchOptions::default()
+    };
+    let refused = search_with(&fixture, matching(), &options).await;
+    let refused = refused.expect_err("it may be stale");
+    let RootError::StaleRefused { stale, total } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!((stale, total), (4, 4));
+}
+
+#[tokio::test]
 async fn pages_of_a_scroll_say_it_each() {
     let fixture = cut_off();
     *fixture.leaf.is_keeping_views.lock() = true;
