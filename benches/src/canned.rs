@@ -17,7 +17,7 @@ use gleaner_proto::node::{LocalNode, NodeFault, Readiness};
 use gleaner_proto::read::WaitForRefreshCall;
 use gleaner_proto::search::FetchHits;
 use gleaner_proto::{LeafClient, LeafFault, Services, read, search, serve, write};
-use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
+use gleaner_query::answer::{FetchedHit, FetchedHits, ShardHit, ShardHits, ViewId};
 use gleaner_query::resolved::{FieldStatistics, Statistics, TieBreak};
 use gleaner_root::leaves::SingleLeaf;
 use gleaner_root::{LeafHandle, Root, RootOptions};
@@ -215,13 +215,12 @@ impl LeafClient for CannedLeaf {
             .collect()
     }
 
-    async fn fetch(&self, call: search::FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: search::FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         let of_shard = |from: &search::FetchFrom| {
             let (FetchHits::Places(hits) | FetchHits::Numbers(hits)) = &from.hits;
             let hits = hits.iter();
-            Ok(hits
-                .map(|&place| fetched(from.shard.shard, place))
-                .collect())
+            let hits = hits.map(|&place| fetched(from.shard.shard, place));
+            Ok(hits.collect::<Vec<_>>().into())
         };
         call.shards.iter().map(of_shard).collect()
     }

@@ -198,9 +198,9 @@ impl Leaf {
             Some(normalizer) => Cow::Owned(normalizer.normalize(&text)),
             None => text,
         };
-        // What becomes no term may be as long as it likes; a constant stands in the mapping alone.
+        // What becomes no term may be as long as it likes. A constant becomes part of the cluster state: it may not.
         let is_kept = self.kind.is_indexed() || self.kind.has_doc_values();
-        if is_kept && !self.kind.is_constant() && text.len() > MAX_TERM_BYTES {
+        if is_kept && text.len() > MAX_TERM_BYTES {
             return Err(Mismatch::Immense);
         }
         Ok(Some(FieldValue::Text(text)))

@@ -76,6 +76,12 @@ impl EngineError {
         EvaluationError::Query(reason.into()).into()
     }
 
+    /// Returns the failure of a clause that is understood but cannot be evaluated; `reason` is fit for the dialect's
+    /// `reason`.
+    pub(crate) fn clause(reason: impl Into<String>) -> Self {
+        EvaluationError::Clause(reason.into()).into()
+    }
+
     /// Returns the failure that a broken invariant of ours is.
     pub fn internal(reason: impl Into<String>) -> Self {
         EvaluationError::Internal(reason.into()).into()

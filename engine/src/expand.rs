@@ -42,7 +42,7 @@ pub fn expand(
 ) -> Result<Vec<ExpansionCandidate>, EngineError> {
     if request.limit > LIMIT {
         let limit = request.limit;
-        return Err(EngineError::query(format!(
+        return Err(EngineError::clause(format!(
             "[{limit}] expansions are more than {LIMIT}"
         )));
     }

@@ -63,7 +63,7 @@ pub struct Page {
 /// A field or term that the shard does not have is an empty list.
 ///
 /// # Errors
-/// `EvaluationError::Query` for fields of other types and fields that are not indexed,
+/// `EvaluationError::Clause` for fields of other types and fields that are not indexed,
 /// `EvaluationError::CircuitBreaking`, and when the index cannot be read or `control` stops.
 pub fn page(
     view: &View,
@@ -80,7 +80,7 @@ pub fn page(
         FieldKind::Text { .. } | FieldKind::Keyword { .. }
     ) {
         let reason = format!("field [{}] is neither text nor keyword", wanted.field);
-        return Err(EngineError::query(reason));
+        return Err(EngineError::clause(reason));
     }
     let is_weighted = wanted.is_weighted && handle.kind.counts_occurrences();
     let lists = open(view, handle, wanted.term, is_weighted)?;

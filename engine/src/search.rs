@@ -27,13 +27,13 @@ mod tally;
 mod walk;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gleaner_model::ShardKey;
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::ShardQuery;
+use gleaner_threads::CpuTime;
 use rayon::prelude::*;
 
 use crate::filter_cache::FilterCache;
@@ -87,13 +87,22 @@ pub fn search(
     search_timed(targets, query, env).0
 }
 
-/// As [`search`]; beside each answer stands how long threads were busy with its target, together.
+/// As [`search`], with the processor time that it took.
 pub fn search_timed(
     targets: &[Target],
     query: &ShardQuery,
     env: &SearchEnv<'_>,
-) -> (Vec<Result<ShardHits, EngineError>>, Vec<Duration>) {
+) -> (Vec<Result<ShardHits, EngineError>>, ProcessorTimes) {
     search_inline_below(INLINE_WORK, targets, query, env)
+}
+
+/// The processor time that a search took of all threads together.
+#[derive(Debug, Clone)]
+pub struct ProcessorTimes {
+    /// Spent on one target, by target.
+    pub targets: Vec<Duration>,
+    /// Spent on none in particular: to prepare, and to put answers together.
+    pub shared: Duration,
 }
 
 fn search_inline_below(
@@ -101,15 +110,24 @@ fn search_inline_below(
     targets: &[Target],
     query: &ShardQuery,
     env: &SearchEnv<'_>,
-) -> (Vec<Answer>, Vec<Duration>) {
+) -> (Vec<Answer>, ProcessorTimes) {
     let mut answers: Vec<Option<Answer>> = targets.iter().map(|_| None).collect();
-    let busy: Vec<BusyTime> = targets.iter().map(|_| BusyTime::default()).collect();
+    let cpu: Vec<CpuTime> = targets.iter().map(|_| CpuTime::default()).collect();
+    let shared = CpuTime::default();
     loop {
         let open = |at: &usize| answers[*at].is_none();
         let open: Vec<usize> = (0..targets.len()).filter(open).collect();
-        let now: Vec<(&Target, &BusyTime)> =
-            open.iter().map(|&at| (&targets[at], &busy[at])).collect();
-        let found = attempt(inline_work, &now, query, env);
+        let now: Vec<(&Target, &CpuTime)> =
+            open.iter().map(|&at| (&targets[at], &cpu[at])).collect();
+        let found = attempt(
+            inline_work,
+            Asked {
+                targets: &now,
+                shared: &shared,
+            },
+            query,
+            env,
+        );
         let has_failed = |answer: &Option<Answer>| !matches!(answer, Some(Ok(_)));
         let is_whole = found.iter().all(has_failed) || !found.iter().any(has_failed);
         let mut is_done = true;
@@ -121,35 +139,30 @@ fn search_inline_below(
             is_done &= answers[at].is_some();
         }
         if is_done {
-            let times = busy.iter().map(BusyTime::get).collect();
+            let times = ProcessorTimes {
+                targets: cpu.iter().map(CpuTime::get).collect(),
+                shared: shared.get(),
+            };
             return (answers.into_iter().flatten().collect(), times);
         }
     }
 }
 
-/// How long threads were busy with a target, in nanoseconds.
-#[derive(Default)]
-struct BusyTime(AtomicU64);
-
-impl BusyTime {
-    fn add(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_add(took, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
-    }
+/// The targets of an attempt, each with the time that is spent on it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    targets: &'a [(&'a Target, &'a CpuTime)],
+    shared: &'a CpuTime,
 }
 
 /// Evaluates once; `None` for shards that were not evaluated because another was not ready.
 fn attempt(
     inline_work: u64,
-    asked: &[(&Target, &BusyTime)],
+    asked: Asked<'_>,
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> Vec<Option<Answer>> {
-    let targets: Vec<&Target> = asked.iter().map(|(target, _)| *target).collect();
+    let targets: Vec<&Target> = asked.targets.iter().map(|(target, _)| *target).collect();
     let targets = &targets[..];
     let filters: Vec<LiveFilters> = if query.aggregations.is_empty() {
         Vec::new()
@@ -157,7 +170,10 @@ fn attempt(
         let of_target = |target: &&Target| LiveFilters::new(target, env);
         targets.iter().map(of_target).collect()
     };
-    let request = match Request::new(targets, &filters, query, env) {
+    let request = asked
+        .shared
+        .time(|| Request::new(targets, &filters, query, env));
+    let request = match request {
         Ok(request) => request,
         Err(Unready {
             target: None,
@@ -182,18 +198,15 @@ fn attempt(
         let documents = targets.iter().map(|target| target.view.num_documents());
         documents.sum()
     };
-    let run = |task: &Task| {
-        let began = Instant::now();
-        request.run(task);
-        asked[task.shard()].1.add(began.elapsed());
-    };
+    let run = |task: &Task| asked.targets[task.shard()].1.time(|| request.run(task));
     match env.pool {
         Some(pool) if tasks.len() > 1 && looked_at(documents(), query) >= inline_work => {
             pool.install(|| tasks.par_iter().for_each(run));
         }
         _ => tasks.iter().for_each(run),
     }
-    request.into_answers().into_iter().map(Some).collect()
+    let answers = asked.shared.time(|| request.into_answers());
+    answers.into_iter().map(Some).collect()
 }
 
 /// The same failure for every shard; errors of an index cannot be cloned, so the text is.

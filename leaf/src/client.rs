@@ -20,7 +20,7 @@ use gleaner_proto::search::{
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 use gleaner_telemetry::SpanKind::Server;
 use gleaner_telemetry::traced;
 
@@ -61,7 +61,7 @@ impl LeafClient for Leaf {
         traced("leaf locate", Server, self.searcher.locate_documents(call)).await
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         traced("leaf fetch", Server, self.searcher.fetch_hits(call)).await
     }
 

@@ -55,12 +55,10 @@ pub(crate) fn engine_fault(shard: ShardKey, error: &EngineError) -> LeafFault {
 pub(crate) fn evaluation_fault(shard: ShardKey, error: &EvaluationError) -> LeafFault {
     let reason = error.to_string();
     match error {
-        EvaluationError::Query(_) => LeafFault::BadQuery {
-            kind: "query_shard_exception".into(),
-            reason,
-        },
-        EvaluationError::TooManyBuckets { .. } => LeafFault::BadQuery {
-            kind: "too_many_buckets_exception".into(),
+        EvaluationError::Query(_)
+        | EvaluationError::Clause(_)
+        | EvaluationError::TooManyBuckets { .. } => LeafFault::BadQuery {
+            kind: error.error_type().into(),
             reason,
         },
         EvaluationError::CircuitBreaking {

@@ -5,9 +5,13 @@ use gleaner_model::FaultKind;
 /// A failure to evaluate a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
-    /// The query is understood but cannot be evaluated as asked; fit for the dialect's `reason`.
+    /// What is asked of documents is understood but cannot be done: an aggregation, an order, a field that is shown. Fit
+    /// for the dialect's `reason`.
     #[error("{0}")]
     Query(String),
+    /// A clause of the query is understood but cannot be evaluated; fit for the dialect's `reason`.
+    #[error("{0}")]
+    Clause(String),
     /// The request would need more memory than its budget.
     #[error(
         "[{what}] Data too large, data for [{what}] would be [{wanted}], which is larger than the limit of [{limit}]"
@@ -64,6 +68,7 @@ impl EvaluationError {
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::Query(_) => "illegal_argument_exception",
+            Self::Clause(_) => "query_shard_exception",
             Self::TooManyBuckets { .. } => "too_many_buckets_exception",
             Self::CircuitBreaking { .. } => "circuit_breaking_exception",
             Self::Cancelled => "task_cancelled_exception",
@@ -78,7 +83,7 @@ impl EvaluationError {
     /// Returns whose fault it is and whether to try again.
     pub fn fault(&self) -> FaultKind {
         match self {
-            Self::Query(_) | Self::TooManyBuckets { .. } => FaultKind::CLIENT,
+            Self::Query(_) | Self::Clause(_) | Self::TooManyBuckets { .. } => FaultKind::CLIENT,
             Self::CircuitBreaking { .. } | Self::DeadlineExceeded => FaultKind::BUSY,
             Self::Cancelled | Self::Internal(_) | Self::MissingStatistics { .. } => {
                 FaultKind::INTERNAL

@@ -7,7 +7,7 @@ use gleaner_query::error::ErrorType;
 use gleaner_query::search::{SortKey, SortMode, SortTarget};
 use gleaner_query::sort_value;
 
-use crate::request::formats::{NO_FIELDDATA, is_rank_feature};
+use crate::request::formats::{is_rank_feature, no_fielddata};
 
 /// What kind of values a key has, for all segments alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,10 +104,7 @@ fn of_field(path: &str, kind: &FieldKind) -> Result<Kind, QueryError> {
     if !kind.has_column() {
         let type_name = kind.type_name();
         return Err(QueryError::illegal(match kind {
-            FieldKind::Text { .. } => format!(
-                "Fielddata is disabled on [{path}]. {NO_FIELDDATA} Alternatively, set fielddata=true on [{path}] in \
-                 the mapping of a new index."
-            ),
+            FieldKind::Text { .. } => no_fielddata(path),
             _ => format!("Can't sort on field [{path}] of type [{type_name}] without doc values"),
         }));
     }

@@ -95,7 +95,7 @@ pub trait LeafClient: Send + Sync {
     async fn fetch(
         &self,
         call: search::FetchCall,
-    ) -> Vec<Result<Vec<gleaner_query::answer::FetchedHit>, LeafFault>>;
+    ) -> Vec<Result<gleaner_query::answer::FetchedHits, LeafFault>>;
 
     /// Explains the score of one document; nothing is found when the shard has no such live document, and
     /// the explanation says `matched = false` when the query does not match it.

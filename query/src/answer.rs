@@ -70,6 +70,24 @@ pub struct LeafTimes {
     pub queue: Duration,
     /// The evaluation of all shards of the call.
     pub evaluate: Duration,
+    /// The processor time of all threads that took part in it.
+    pub cpu: Duration,
+}
+
+/// What a leaf fetched of a shard.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FetchedHits {
+    /// The hits, in the order asked.
+    pub hits: Vec<FetchedHit>,
+    /// The processor time of all threads that fetched for the call; the same for all its shards.
+    pub cpu: Duration,
+}
+
+impl From<Vec<FetchedHit>> for FetchedHits {
+    fn from(hits: Vec<FetchedHit>) -> Self {
+        let cpu = Duration::ZERO;
+        Self { hits, cpu }
+    }
 }
 
 /// A view of a shard, kept alive on its leaf for the fetch phase, scroll or point in time.

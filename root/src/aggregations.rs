@@ -314,6 +314,13 @@ fn refused(error: &EvaluationError) -> RootError {
     if let EvaluationError::CircuitBreaking { .. } = error {
         return no_room(error).into();
     }
+    if let EvaluationError::TooManyBuckets { limit } = error {
+        let reason = error.to_string();
+        return RootError::TooManyBuckets {
+            limit: *limit,
+            reason,
+        };
+    }
     let fault = LeafFault::BadQuery {
         kind: error.error_type().into(),
         reason: error.to_string(),

@@ -25,6 +25,14 @@ pub enum RootError {
         /// What is wrong.
         source: QueryError,
     },
+    /// The answer would have more buckets than it may.
+    #[error("{reason}")]
+    TooManyBuckets {
+        /// Buckets allowed.
+        limit: usize,
+        /// What it says to clients.
+        reason: String,
+    },
     /// A name or an id breaks a rule.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -186,6 +194,7 @@ impl RootError {
             Self::Internal(_) => FaultKind::INTERNAL,
             Self::Query(_)
             | Self::QueryOfIndex { .. }
+            | Self::TooManyBuckets { .. }
             | Self::Name(_)
             | Self::IndexNotFound(_)
             | Self::IndexExists { .. }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchWhat, ShardView};
-use gleaner_query::answer::{FetchedHit, Hit};
+use gleaner_query::answer::{FetchedHit, FetchedHits, Hit};
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::{FieldFormat, SearchRequest};
@@ -159,9 +159,9 @@ impl Searcher {
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
             match outcome {
                 Ok(answer) => {
-                    let hits = answer.value.iter();
+                    let hits = answer.value.hits.iter();
                     contents.num_bytes += hits.map(FetchedHit::num_bytes).sum::<usize>();
-                    let both = wanted.positions.iter().zip(answer.value);
+                    let both = wanted.positions.iter().zip(answer.value.hits);
                     both.for_each(|(at, hit)| contents.hits[*at] = Some(hit));
                 }
                 Err(failure) => contents.failures.push(failure),
@@ -171,7 +171,7 @@ impl Searcher {
     }
 
     /// Returns the slot of a shard: the copy that ranked it first, then the others.
-    fn fetch_slot<'a>(&self, wanted: &ShardWinners<'a>) -> Slot<'a, Vec<FetchedHit>> {
+    fn fetch_slot<'a>(&self, wanted: &ShardWinners<'a>) -> Slot<'a, FetchedHits> {
         let shard = wanted.shard;
         let mut slot = Slot::new(wanted.plan, shard, self.cluster.leaves.copies(shard.shard));
         keep_order(&mut slot);

@@ -17,8 +17,8 @@ use crate::waterfall::Waterfall;
 pub struct SearchResponse {
     /// Time from reception to this answer.
     pub took: Duration,
-    /// How long threads of leaves were busy with it, all together.
-    pub evaluated: Duration,
+    /// The processor time that leaves took for it, all threads together.
+    pub cpu: Duration,
     /// Whether the deadline cut something short.
     pub timed_out: bool,
     /// Whether `terminate_after` did; `None` when it was not asked for.

@@ -76,8 +76,8 @@ pub(crate) struct Trip {
     pub(crate) num_restarts: usize,
     /// Where the time went, when asked for.
     pub(crate) waterfall: Option<Waterfall>,
-    /// How long leaves say that they evaluated, all calls together.
-    pub(crate) evaluated: Duration,
+    /// The processor time that leaves say they took, all calls together.
+    pub(crate) cpu: Duration,
     /// How long fetching the documents of the page took.
     pub(crate) fetch_took: Duration,
 }
@@ -93,7 +93,7 @@ impl Trip {
             trusts_memory: true,
             num_restarts: 0,
             waterfall: None,
-            evaluated: Duration::ZERO,
+            cpu: Duration::ZERO,
             fetch_took: Duration::ZERO,
         }
     }
@@ -261,7 +261,7 @@ impl Scatterer {
         span.around(run::run(&mut race, calls.ask, calls.taken))
             .await;
         trip.shunned.append(&mut race.shunned);
-        trip.evaluated += race.evaluated;
+        trip.cpu += race.cpu;
         if let Some(waterfall) = &mut trip.waterfall {
             waterfall::mark_stragglers(&mut race.profile);
             waterfall.attempts.append(&mut race.profile);

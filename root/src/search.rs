@@ -229,7 +229,7 @@ impl Searcher {
         let queried = phase.query(plans, &asked, trip).await?;
         let mut response = self.gather(plans, queried, &asked, trip).await?;
         response.took = search.deadline.elapsed();
-        response.evaluated = trip.evaluated;
+        response.cpu = trip.cpu;
         response.edition = self.edition_of(search, plans, settings, &response);
         response.profile = trip.waterfall.take().map(Box::new);
         let times = SearchTimes {
@@ -258,7 +258,7 @@ impl Searcher {
             .resolve_all(&mut plans, search.dated(), &mut trip)
             .await?;
         trip.did("plan", planning);
-        skip_hopeless(&mut plans, request);
+        skip_hopeless(&mut plans, request, !self.cluster.leaves.are_here());
         Ok(PlannedSearch {
             plans,
             settings,

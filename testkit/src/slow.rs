@@ -20,7 +20,7 @@ use gleaner_proto::search::{
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -165,7 +165,7 @@ impl LeafClient for Slow {
         self.paced(self.leaf.locate(call)).await
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         self.paced(self.leaf.fetch(call)).await
     }
 

@@ -16,7 +16,7 @@ use gleaner_proto::search::{
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{GrpcLeaf, LeafClient, LeafFault};
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 
 use crate::cluster::{Cluster, now};
 use crate::history::{Phase, Seen};
@@ -199,12 +199,12 @@ impl LeafClient for Watched {
         self.leaf.locate(call).await
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         let shards = call.shards.iter().map(|from| from.shard.shard).collect();
         let leaf = self.leaf.clone();
         let sent = async move { leaf.fetch(call).await };
-        self.noted((Phase::Fetch, shards), sent, |hits| {
-            format!("fetched {}", hits.len())
+        self.noted((Phase::Fetch, shards), sent, |fetched| {
+            format!("fetched {}", fetched.hits.len())
         })
         .await
     }

@@ -25,6 +25,7 @@ impl From<&RootError> for ApiError {
                 uuid,
                 source,
             } => query_of_index(index, uuid, source),
+            RootError::TooManyBuckets { limit, .. } => too_many_buckets(*limit, reason),
             RootError::Name(error) => Self::from(error.clone()),
             RootError::IndexNotFound(name) => missing_index(name, reason),
             RootError::IndexExists { name, uuid } => {
@@ -110,6 +111,19 @@ fn plain(error: &RootError) -> (StatusCode, &'static str) {
     }
 }
 
+/// The shards were well; what they found together is too much.
+fn too_many_buckets(limit: usize, reason: String) -> ApiError {
+    let status = StatusCode::BAD_REQUEST;
+    let cause = ApiError::new(status, "too_many_buckets_exception", reason);
+    let cause = cause.with("max_buckets", limit);
+    ApiError::new(status, "search_phase_execution_exception", "")
+        .with("phase", "fetch")
+        .with("grouped", true)
+        .with("failed_shards", json!([]))
+        .rooted_in(vec![cause.clone()])
+        .caused_by(cause)
+}
+
 fn missing_index(name: &str, reason: String) -> ApiError {
     // The root words some refusals as `name] and [why`: the name ends at the first bracket.
     let named = name.split_once(']').map_or(name, |(named, _)| named);
@@ -169,15 +183,20 @@ fn failed_shards(phase: &str, failures: &[ShardFailure], reason: String) -> ApiE
         .iter()
         .map(|(failure, e)| shard_failure(failure, e))
         .collect();
-    ApiError::new(
+    let failed = ApiError::new(
         status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         "search_phase_execution_exception",
         reason,
     )
     .with("phase", phase)
     .with("grouped", true)
-    .with("failed_shards", shown)
-    .rooted_in(grouped.into_iter().map(|(_, error)| error).collect())
+    .with("failed_shards", shown);
+    let causes: Vec<ApiError> = grouped.into_iter().map(|(_, error)| error).collect();
+    let failed = match causes.first() {
+        Some(first) => failed.caused_by(first.clone()),
+        None => failed,
+    };
+    failed.rooted_in(causes)
 }
 
 /// Returns an entry of `failed_shards` or `_shards.failures`.

@@ -170,6 +170,7 @@ mod tests {
         let times = LeafTimes {
             queue: Duration::from_nanos(20),
             evaluate: Duration::from_nanos(70),
+            cpu: Duration::from_nanos(60),
         };
         let timed = LeafAttempt {
             times: Some(times),

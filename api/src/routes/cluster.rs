@@ -14,7 +14,7 @@ use crate::parameters::groups::{INDICES, METADATA_READ};
 use crate::response::Reply;
 use crate::route::{Parameter, Route};
 
-pub(super) use health::{Health, HealthLevel};
+pub(super) use health::{CopiesByShard, Health, HealthLevel};
 
 const HEALTH: &[Parameter] = &[
     Parameter::honoured("level"),

@@ -11,7 +11,6 @@ use gleaner_query::search::parse_search_value;
 use gleaner_query::templates::{compose, deprecated_use, index_template_of};
 use gleaner_root::lifecycle::{policy_name, prefers_policy};
 use gleaner_root::plan::Target;
-use gleaner_root::read::LocatedShard;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::{Value, json};
@@ -20,7 +19,7 @@ use lifecycle::shown_lifecycle;
 
 pub(super) use lifecycle::ROUTES as LIFECYCLE_ROUTES;
 
-use super::cluster::{Health, HealthLevel};
+use super::cluster::{CopiesByShard, Health, HealthLevel};
 use super::index::acknowledged;
 use super::metadata_defaults;
 use crate::error::ApiError;
@@ -134,7 +133,8 @@ async fn get(request: Request) -> Answer {
     let states = request.root().reader().shard_states().await;
     let state = request.root().cluster().state();
     let streams = named(&request, &state)?.into_iter();
-    let shown = streams.map(|(name, stream)| shown_stream(&state, name, stream, &states.copies));
+    let copies = CopiesByShard::of(&states.copies);
+    let shown = streams.map(|(name, stream)| shown_stream(&state, name, stream, &copies));
     let shown: Vec<Value> = shown.collect();
     Ok(Reply::json(&json!({"data_streams": shown})))
 }
@@ -143,7 +143,7 @@ fn shown_stream(
     state: &ClusterState,
     name: &IndexName,
     stream: &DataStream,
-    copies: &[LocatedShard],
+    copies: &CopiesByShard<'_>,
 ) -> Value {
     let indices = stream.indices.iter();
     let indices = indices.filter_map(|uuid| state.indices.get(uuid));

@@ -116,7 +116,7 @@ pub(super) async fn shown(request: &Request, response: SearchResponse, form: Sea
     let num_bytes = size_hint(&response, &form);
     let staleness = Staleness::of_search(&response.shards);
     let edition = response.edition;
-    let cost = response.evaluated;
+    let cost = response.cpu;
     let write = move |out: &mut Buffer<'_>| out.json(&SearchBody::new(&response, &form));
     let written = request.making.written(num_bytes, write);
     let reply = request.telling_cost(Reply::made(written.await?).evaluated_on(edition), cost);

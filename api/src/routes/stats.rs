@@ -11,7 +11,7 @@ use gleaner_root::read::LocatedShard;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::cluster::Health;
+use super::cluster::{CopiesByShard, Health};
 use super::copies::{NamedCopies, state_name};
 use super::index::metadata_defaults;
 use crate::error::ApiError;
@@ -76,10 +76,11 @@ async fn stats(request: Request) -> Answer {
     });
     if level != "cluster" {
         let mut indices = Map::new();
+        let by_shard = CopiesByShard::of(&states.copies);
         for found in &named.indices {
             let is_own = |copy: &&LocatedShard| copy.index.uuid == found.meta.uuid;
             let mut object = both(&is_own);
-            describe(&mut object, found, &states.copies);
+            describe(&mut object, found, &by_shard);
             if level == "shards" {
                 let own: Vec<&LocatedShard> = states.copies.iter().filter(is_own).collect();
                 object["shards"] = shards(&own, |state| {
@@ -94,7 +95,7 @@ async fn stats(request: Request) -> Answer {
 }
 
 /// Adds what an index is to what its copies did.
-fn describe(object: &mut Value, found: &ResolvedIndex, copies: &[LocatedShard]) {
+fn describe(object: &mut Value, found: &ResolvedIndex, copies: &CopiesByShard<'_>) {
     let status = if found.meta.is_closed {
         "close"
     } else {

@@ -94,15 +94,15 @@ fn templates_may_bring_constants_that_the_same_document_sets() {
 }
 
 #[test]
-fn a_constant_may_be_longer_than_a_term() {
-    let long = "y".repeat(MAX_TERM_BYTES + 1);
-    let source = json!({"x": long}).to_string();
+fn a_value_that_is_longer_than_a_term_becomes_no_constant() {
+    let source = json!({"x": "y".repeat(MAX_TERM_BYTES + 1)}).to_string();
     let alone = one(&json!({"type": "constant_keyword"}));
-    assert_eq!(constants(&alone, &source, &["x"]), [Some(long.clone())]);
     let fed = one(&with_constant("text", &json!({})));
-    assert_eq!(constants(&fed, &source, &["x.c"]), [Some(long.clone())]);
-    let set = one(&json!({"type": "constant_keyword", "value": long}));
-    assert_eq!(values_of(&set, &source).len(), 1);
+    for (declared, field) in [(alone, "x"), (fed, "x.c")] {
+        let error = grown(&source, &mapping(&declared)).expect_err("it is too long");
+        let reason = error.to_string();
+        assert!(reason.contains(&format!("field=\"{field}\"")), "{reason}");
+    }
 }
 
 #[test]

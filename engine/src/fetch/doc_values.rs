@@ -6,6 +6,7 @@ use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::decimal;
 use gleaner_partial::request::bounds;
+use gleaner_partial::request::formats::no_fielddata;
 use gleaner_query::address::ip_text;
 use gleaner_query::date::{DateFormatter, TimeZone};
 use gleaner_query::double::java_text;
@@ -255,8 +256,5 @@ pub(super) fn no_format(path: &FieldPath, kind: &FieldKind, what: &str) -> Engin
 }
 
 fn no_doc_values(path: &FieldPath) -> EngineError {
-    EngineError::query(format!(
-        "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
-         [text]. Use doc values instead."
-    ))
+    EngineError::query(no_fielddata(path.as_str()))
 }

@@ -125,7 +125,7 @@ pub(crate) fn require_index(field: &FieldPath, handle: &FieldHandle) -> Result<(
         return Ok(());
     }
     let reason = format!("Cannot search on field [{field}] since it is not indexed.");
-    Err(EngineError::query(reason))
+    Err(EngineError::clause(reason))
 }
 
 fn set(scope: &Scope<'_>, column: Column, members: Members) -> Box<dyn Weight> {

@@ -197,14 +197,14 @@ fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, R
                      one in every document that is scored"
                 ))
             })?;
-            let value = modifier.apply(value * factor);
-            if value.is_nan() || value < 0.0 {
+            let factored = modifier.apply(value * factor);
+            if factored.is_nan() || factored < 0.0 {
                 return Err(Refusal::Query(format!(
-                    "field value function must not produce negative scores, but got: [{value}] for \
-                     field value: [{field}]"
+                    "field value function must not produce negative scores, but got: [{factored}] for \
+                     field value: [{value:?}] of [{field}]"
                 )));
             }
-            Ok(value)
+            Ok(factored)
         }
         Function::Decay(decay) => {
             let distances = numbers.distances(doc, decay.origin)?;

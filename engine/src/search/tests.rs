@@ -146,7 +146,7 @@ fn each_target_has_the_time_that_was_spent_on_itself() {
     let query = query(&targets, either(&["ash"]));
     let (answers, times) = run(|env| search_timed(&targets, &query, env), None);
     assert_eq!(whole(answers).len(), 4);
-    let is_busy: Vec<bool> = times.iter().map(|took| !took.is_zero()).collect();
+    let is_busy: Vec<bool> = times.targets.iter().map(|took| !took.is_zero()).collect();
     assert_eq!(is_busy, [true, true, true, false]);
 }
 

@@ -15,6 +15,7 @@ use gleaner_proto::postings::{
 use gleaner_proto::search::ShardView;
 use gleaner_query::answer::LeafTimes;
 use gleaner_query::resolved::{Statistics, StatisticsRequest};
+use gleaner_threads::CpuTime;
 
 use crate::read::search::{Searcher, joined};
 use crate::read::staleness::{copies_of, mark_stale};
@@ -37,13 +38,15 @@ impl Searcher {
             .collect();
         let memory = self.query_memory();
         let job = move |control: &Arc<Control>| {
-            let begun = Instant::now();
+            let evaluation = Evaluation::begin();
             let one = |(view, after): &(Arc<View>, Option<SeqNo>)| {
                 one_page(view, &call, *after, control, &memory)
             };
-            let mut answers: Vec<_> = lists.iter().map(one).collect();
+            let evaluate = || lists.iter().map(one).collect();
+            let mut answers: Vec<_> = evaluation.cpu.time(evaluate);
+            let times = evaluation.times(started);
             for answer in answers.iter_mut().flatten() {
-                answer.times = Some(times(started, begun));
+                answer.times = Some(times);
             }
             answers
         };
@@ -75,11 +78,12 @@ impl Searcher {
             Ok(located.collect())
         } else {
             let job = move |control: &Arc<Control>| {
-                let begun = Instant::now();
+                let evaluation = Evaluation::begin();
                 let located = sets.iter().map(|(view, sets)| in_view(view, sets, control));
-                let mut answers: Vec<_> = located.collect();
+                let mut answers: Vec<_> = evaluation.cpu.time(|| located.collect());
+                let times = evaluation.times(started);
                 for answer in answers.iter_mut().flatten() {
-                    answer.times = Some(times(started, begun));
+                    answer.times = Some(times);
                 }
                 answers
             };
@@ -98,10 +102,27 @@ fn is_short(sets: &[LocateSet]) -> bool {
     sets.iter().all(|set| set.documents.is_empty())
 }
 
-fn times(started: Instant, begun: Instant) -> LeafTimes {
-    LeafTimes {
-        queue: begun - started,
-        evaluate: begun.elapsed(),
+/// When an evaluation began, and what it has taken since.
+struct Evaluation {
+    begun: Instant,
+    cpu: CpuTime,
+}
+
+impl Evaluation {
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            cpu: CpuTime::default(),
+        }
+    }
+
+    /// Returns the times of a call that was received at `started`.
+    fn times(&self, started: Instant) -> LeafTimes {
+        LeafTimes {
+            queue: self.begun - started,
+            evaluate: self.begun.elapsed(),
+            cpu: self.cpu.get(),
+        }
     }
 }
 

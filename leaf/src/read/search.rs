@@ -18,7 +18,8 @@ use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, FetchCall, FetchFrom, FetchHits, FetchWhat, SearchCall, ShardView,
     StatisticsAnswer, StatisticsCall,
 };
-use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
+use gleaner_query::answer::{FetchedHits, LeafTimes, ShardHits, ViewId};
+use gleaner_threads::CpuTime;
 use rayon::prelude::*;
 
 use crate::LeafOptions;
@@ -251,18 +252,23 @@ impl Searcher {
         let running = UnderWay::all(counters.map(|counters| &counters.queries_now));
         let job = move |control: &Arc<Control>| {
             let begun = Instant::now();
-            let (mut answers, busy) =
+            let (mut answers, took) =
                 search::search_timed(&views, &query, &resources.with(control));
-            gleaner_telemetry::note_shards(views.iter().map(|of| of.key).zip(busy));
-            for (copy, answer) in asked.iter().zip(&mut answers) {
-                if let Ok(hits) = answer {
-                    hits.may_be_stale = copy.may_be_stale();
-                    hits.unmatched = copy.shard.unmatched(&copy.view, &query, hits, control);
+            let taken = took.shared + took.targets.iter().sum::<Duration>();
+            gleaner_telemetry::note_shards(views.iter().map(|of| of.key).zip(took.targets));
+            let cpu = CpuTime::default();
+            cpu.time(|| {
+                for (copy, answer) in asked.iter().zip(&mut answers) {
+                    if let Ok(hits) = answer {
+                        hits.may_be_stale = copy.may_be_stale();
+                        hits.unmatched = copy.shard.unmatched(&copy.view, &query, hits, control);
+                    }
                 }
-            }
+            });
             let times = LeafTimes {
                 queue: begun - started,
                 evaluate: begun.elapsed(),
+                cpu: taken + cpu.get(),
             };
             for answer in answers.iter_mut().flatten() {
                 answer.times = Some(times);
@@ -298,10 +304,7 @@ impl Searcher {
         self.memory.child(LeafFault::QUERY_ACCOUNT, limit)
     }
 
-    pub(crate) async fn fetch_hits(
-        &self,
-        call: FetchCall,
-    ) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    pub(crate) async fn fetch_hits(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         let started = Instant::now();
         let deadline = started + call.remaining.max(FETCH_PATIENCE);
         let asked: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
@@ -331,6 +334,11 @@ impl Searcher {
                 None => Err(view.id()),
             })
         };
+        let cpu = Arc::new(CpuTime::default());
+        let taken = Arc::clone(&cpu);
+        let fetch_one = move |job: &(Arc<View>, FetchHits), control: &Control| {
+            taken.time(|| fetch_one(job, control))
+        };
         let outcome = if is_short {
             let control = Control::until(deadline);
             caught(|| jobs.iter().map(|job| fetch_one(job, &control)).collect())
@@ -351,7 +359,11 @@ impl Searcher {
         let answers = keys.zip(joined(targets, outcome));
         let gone = |shard| move |ViewId(view)| LeafFault::ViewMissing { shard, view };
         answers
-            .map(|(shard, answer)| answer?.map_err(gone(shard)))
+            .map(|(shard, answer)| {
+                let hits = answer?.map_err(gone(shard))?;
+                let cpu = cpu.get();
+                Ok(FetchedHits { hits, cpu })
+            })
             .collect()
     }
 }

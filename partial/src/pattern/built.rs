@@ -47,7 +47,7 @@ pub fn automaton(
     };
     BUILT
         .get_with_by_ref(pattern, build)
-        .map_err(|reason| EvaluationError::Query(reason.to_string()))
+        .map_err(|reason| EvaluationError::Clause(reason.to_string()))
 }
 
 fn weight_of(pattern: &Pattern, built: &Built) -> u32 {
@@ -108,7 +108,7 @@ mod tests {
         let before = refused().to_string();
         assert!(BUILT.contains_key(&pattern));
         let again = refused();
-        assert!(matches!(again, EvaluationError::Query(_)));
+        assert!(matches!(again, EvaluationError::Clause(_)));
         assert_eq!(again.to_string(), before);
     }
 

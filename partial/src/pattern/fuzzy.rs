@@ -27,19 +27,19 @@ impl Rest {
     /// Returns how to find the terms within `distance` of `term`.
     ///
     /// # Errors
-    /// [`EvaluationError::Query`] for a term or a distance that is too large.
+    /// [`EvaluationError::Clause`] for a term or a distance that is too large.
     pub(super) fn new(
         term: &str,
         distance: u8,
         transpositions: bool,
     ) -> Result<Self, EvaluationError> {
         if term.chars().count() > FUZZY_LIMIT_CHARS {
-            return Err(EvaluationError::Query(format!(
+            return Err(EvaluationError::Clause(format!(
                 "fuzzy term of more than {FUZZY_LIMIT_CHARS} characters is refused"
             )));
         }
         let builder = levenshtein(distance, transpositions).ok_or_else(|| {
-            EvaluationError::Query(format!("fuzziness [{distance}] is not 0, 1 or 2"))
+            EvaluationError::Clause(format!("fuzziness [{distance}] is not 0, 1 or 2"))
         })?;
         Ok(match table_states(term, distance) <= FUZZY_TABLE_STATES {
             true => Self::Table(builder.build_dfa(term)),

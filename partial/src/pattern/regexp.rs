@@ -69,11 +69,11 @@ pub(super) fn from_wildcard(pattern: &str, case: Case) -> String {
 /// Translates a regular expression of Lucene.
 ///
 /// # Errors
-/// [`EvaluationError::Query`] for operators that are not offered, and unfinished escapes, quotes or
+/// [`EvaluationError::Clause`] for operators that are not offered, and unfinished escapes, quotes or
 /// classes.
 pub(super) fn from_lucene(expression: &str, case: Case) -> Result<String, EvaluationError> {
     let refuse = |what: &str| {
-        EvaluationError::Query(format!(
+        EvaluationError::Clause(format!(
             "regular expression [{expression}] is refused: {what}"
         ))
     };

@@ -72,7 +72,7 @@ impl TermAutomaton {
     /// Compiles `pattern`.
     ///
     /// # Errors
-    /// [`EvaluationError::Query`] for syntax we do not know and for patterns whose automaton exceeds
+    /// [`EvaluationError::Clause`] for syntax we do not know and for patterns whose automaton exceeds
     /// the limits, naming the pattern.
     pub fn new(pattern: &Pattern) -> Result<Self, EvaluationError> {
         match pattern {
@@ -201,7 +201,7 @@ impl TermAutomaton {
 
 fn regular(shown: &str, expression: &str) -> Result<TermAutomaton, EvaluationError> {
     let refused = |error: &dyn Error| {
-        EvaluationError::Query(format!("pattern [{shown}] is refused: {}", reason(error)))
+        EvaluationError::Clause(format!("pattern [{shown}] is refused: {}", reason(error)))
     };
     let steps = thompson::Compiler::new()
         .syntax(syntax::Config::new().dot_matches_new_line(true))

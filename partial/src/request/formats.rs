@@ -349,10 +349,15 @@ fn format_of(kind: &FieldKind, pattern: Option<&str>) -> ValueFormat {
     }
 }
 
-/// Why text has no column, in Elasticsearch's words.
-pub const NO_FIELDDATA: &str = "Text fields are not optimised for operations that require per-document field \
-     data like aggregations and sorting, so these operations are disabled by default. Please use a keyword field \
-     instead.";
+/// Says why the text field `path` has no column, in Elasticsearch's words.
+pub fn no_fielddata(path: &str) -> String {
+    format!(
+        "Fielddata is disabled on [{path}]. Text fields are not optimised for operations that require per-document field \
+         data like aggregations and sorting, so these operations are disabled by default. Please use a keyword field \
+         instead. Alternatively, set fielddata=true on [{path}] in order to load field data by uninverting the inverted \
+         index. Note that this can use significant memory."
+    )
+}
 
 fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EvaluationError> {
     if is_rank_feature(kind) {
@@ -365,10 +370,7 @@ fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EvaluationErro
         return Ok(());
     }
     Err(EvaluationError::Query(match kind {
-        FieldKind::Text { .. } => format!(
-            "Fielddata is disabled on [{path}] in [text] fields. {NO_FIELDDATA} Alternatively, set fielddata=true on \
-             [{path}] in the mapping of a new index."
-        ),
+        FieldKind::Text { .. } => no_fielddata(path),
         FieldKind::Object { .. } | FieldKind::Encoded { .. } => format!(
             "Field [{path}] of type [{}] is not supported for this aggregation",
             kind.type_name()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, ShardKey};
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
@@ -143,7 +143,7 @@ impl LeafClient for GrpcLeaf {
         per_shard(&shards, answer.map(|answers| answers.answers))
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         let alone = |mut stub: Stub, request| async move { stub.fetch(request).await };
         let answer = self.called(&call, call.remaining, alone).await;
         let shards: Vec<ShardKey> = call.shards.iter().map(|from| from.shard.shard).collect();

@@ -123,7 +123,7 @@ async fn calls_for_single_documents() {
     };
     let answers = soon(leaf.fetch(call.clone())).await;
     arrived(&stub, call);
-    assert_eq!(answers, [Ok(vec![samples::fetched()]), not_here()]);
+    assert_eq!(answers, [Ok(vec![samples::fetched()].into()), not_here()]);
 
     let call = ExplainCall {
         shard: view(1),

@@ -107,6 +107,7 @@ pub(crate) fn postings() -> PostingsAnswer {
         times: Some(LeafTimes {
             queue: Duration::from_micros(15),
             evaluate: Duration::from_micros(250),
+            cpu: Duration::from_micros(260),
         }),
         may_be_stale: true,
     }
@@ -220,6 +221,7 @@ pub(crate) fn hits() -> ShardHits {
         times: Some(LeafTimes {
             queue: Duration::from_micros(12),
             evaluate: Duration::from_micros(345),
+            cpu: Duration::from_micros(350),
         }),
         unmatched: Some(Box::new(unmatched())),
         may_be_stale: true,

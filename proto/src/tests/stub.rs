@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, ShardKey};
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -160,13 +160,13 @@ impl LeafClient for StubLeaf {
         first_alone(call.shards.len(), samples::places())
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         self.note(&call).await;
         let mut hit = samples::fetched();
         if *self.conduct.lock() == Conduct::Flood {
             hit.source = vec![b' '; crate::MAX_MESSAGE_BYTES].into();
         }
-        first_alone(call.shards.len(), vec![hit])
+        first_alone(call.shards.len(), vec![hit].into())
     }
 
     async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::DocumentId;
-use gleaner_query::answer::{FetchedHit, MatchedQuery};
+use gleaner_query::answer::{FetchedHit, FetchedHits, MatchedQuery};
 use gleaner_query::resolved::{Clause, NamedClause};
 
-use super::field::{all, maybe, maybe_message, messages, millis, one};
+use super::field::{all, maybe, maybe_message, messages, micros, millis, one};
 use super::{DecodeError, Wire, v1};
 use crate::read::Document;
 use crate::search::{
@@ -269,17 +269,23 @@ impl Wire for FetchedHit {
     }
 }
 
-impl Wire for Vec<FetchedHit> {
+impl Wire for FetchedHits {
     type Message = v1::FetchedHits;
 
     fn to_message(&self) -> v1::FetchedHits {
+        let Self { hits, cpu } = self;
         v1::FetchedHits {
-            hits: messages(self),
+            hits: messages(hits),
+            cpu_us: micros(*cpu),
         }
     }
 
     fn from_message(message: v1::FetchedHits) -> Result<Self, DecodeError> {
-        all(message.hits)
+        let v1::FetchedHits { hits, cpu_us } = message;
+        Ok(Self {
+            hits: all(hits)?,
+            cpu: Duration::from_micros(cpu_us),
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use gleaner_leases::{FollowAnswer, FollowCall};
 use gleaner_model::node_stats::NodeStats;
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 use prost::Message;
 
 use super::Wire;
@@ -49,7 +49,7 @@ pub const MESSAGE_KINDS: &[MessageKind] = &[
     kind::<Result<ShardHits, LeafFault>>("SearchAnswer"),
     kind::<Result<PostingsAnswer, LeafFault>>("PostingsAnswer"),
     kind::<Result<LocateAnswer, LeafFault>>("LocateAnswer"),
-    kind::<Result<Vec<FetchedHit>, LeafFault>>("FetchAnswer"),
+    kind::<Result<FetchedHits, LeafFault>>("FetchAnswer"),
     kind::<Result<ExplainAnswer, LeafFault>>("ExplainAnswer"),
     kind::<Result<PinnedView, LeafFault>>("OpenViewsAnswer"),
     kind::<Result<Documents, LeafFault>>("GetAnswer"),

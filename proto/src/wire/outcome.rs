@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gleaner_model::Generation;
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHits, ShardHits};
 
 use super::field::known;
 use super::{DecodeError, Wire, v1};
@@ -47,7 +47,7 @@ outcomes! {
     SearchAnswer, search_answer: ShardHits, LeafFault;
     PostingsAnswer, postings_answer: PostingsAnswer, LeafFault;
     LocateAnswer, locate_answer: LocateAnswer, LeafFault;
-    FetchAnswer, fetch_answer: Vec<FetchedHit>, LeafFault;
+    FetchAnswer, fetch_answer: FetchedHits, LeafFault;
     ExplainAnswer, explain_answer: ExplainAnswer, LeafFault;
     OpenViewsAnswer, open_views_answer: PinnedView, LeafFault;
     GetAnswer, get_answer: Documents, LeafFault;

@@ -280,10 +280,15 @@ impl Wire for LeafTimes {
     type Message = v1::LeafTimes;
 
     fn to_message(&self) -> v1::LeafTimes {
-        let Self { queue, evaluate } = self;
+        let Self {
+            queue,
+            evaluate,
+            cpu,
+        } = self;
         v1::LeafTimes {
             queue_us: micros(*queue),
             evaluate_us: micros(*evaluate),
+            cpu_us: micros(*cpu),
         }
     }
 
@@ -291,10 +296,12 @@ impl Wire for LeafTimes {
         let v1::LeafTimes {
             queue_us,
             evaluate_us,
+            cpu_us,
         } = message;
         Ok(Self {
             queue: Duration::from_micros(queue_us),
             evaluate: Duration::from_micros(evaluate_us),
+            cpu: Duration::from_micros(cpu_us),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, FetchWhat, ShardView};
-use gleaner_query::answer::FetchedHit;
+use gleaner_query::answer::FetchedHits;
 
 use crate::merge::RankedHit;
 use crate::plan::PlannedShard;
@@ -39,7 +39,7 @@ pub(super) async fn fetch_from(
     wanted: &[&ShardWinners<'_>],
     call: LeafCall,
     what: Arc<FetchWhat>,
-) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+) -> Vec<Result<FetchedHits, LeafFault>> {
     let shards = wanted.iter().zip(call.shards);
     let shards: Vec<FetchFrom> = shards.map(|(wanted, shard)| wanted.from(shard)).collect();
     let fetch = |shards| {
@@ -56,7 +56,7 @@ pub(super) async fn fetch_from(
         answers = join_all(each).await.into_iter().flatten().collect();
     }
     for (wanted, answer) in wanted.iter().zip(&mut answers) {
-        if matches!(answer, Ok(hits) if hits.len() != wanted.positions.len()) {
+        if matches!(answer, Ok(fetched) if fetched.hits.len() != wanted.positions.len()) {
             let reason = "the leaf fetched another number of hits than asked".to_owned();
             let shard = wanted.shard.shard;
             *answer = Err(LeafFault::Internal { shard, reason });

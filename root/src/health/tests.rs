@@ -131,6 +131,7 @@ async fn a_leaf_whose_searches_wait_is_asked_only_where_the_first_copy_is_silent
     let times = LeafTimes {
         queue: millis(50),
         evaluate: millis(10),
+        ..LeafTimes::default()
     };
     for _ in 0..5 {
         let node = &copies[1].node;

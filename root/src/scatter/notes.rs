@@ -43,7 +43,11 @@ impl<A: Dated> Race<'_, A> {
         // What is waited for is another leaf's doing.
         let has_waited = attempt.kind == AttemptKind::Wait || results.iter().any(is_behind);
         let times = results.iter().flatten().find_map(Dated::times);
-        self.evaluated += times.map_or(Duration::ZERO, |times| times.evaluate);
+        self.cpu += results
+            .iter()
+            .flatten()
+            .next()
+            .map_or(Duration::ZERO, Dated::cpu);
         let has_answer = results.iter().any(Result::is_ok);
         if let Some(book) = self.rules.book {
             let mut book = book.open();

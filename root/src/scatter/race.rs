@@ -79,8 +79,8 @@ pub(super) struct Race<'a, A> {
     pub(super) slots: Vec<Slot<'a, A>>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) profile: Vec<LeafAttempt>,
-    /// How long leaves say that they evaluated, all calls together.
-    pub(super) evaluated: Duration,
+    /// The processor time that leaves say they took, all calls together.
+    pub(super) cpu: Duration,
     /// Whether answers were taken that left out hits for the sake of others which were not taken.
     pub(super) is_mixed: bool,
     /// Leaves for whose sake all is begun again.
@@ -98,7 +98,7 @@ impl<'a, A: Dated> Race<'a, A> {
             slots,
             attempts: Vec::new(),
             profile: Vec::new(),
-            evaluated: Duration::ZERO,
+            cpu: Duration::ZERO,
             is_mixed: false,
             shunned: Vec::new(),
             fresh: Vec::new(),

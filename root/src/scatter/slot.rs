@@ -5,7 +5,7 @@ use std::time::Duration;
 use gleaner_model::{Generation, NodeId};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{ExpandAnswer, ExplainAnswer, PinnedView, StatisticsAnswer};
-use gleaner_query::answer::{FetchedHit, LeafTimes, ShardHits, ViewId};
+use gleaner_query::answer::{FetchedHits, LeafTimes, ShardHits, ViewId};
 use gleaner_shard_router::Order;
 use tokio::time::Instant;
 
@@ -35,6 +35,11 @@ pub(crate) trait Dated {
     /// What the leaf says of its own time.
     fn times(&self) -> Option<LeafTimes> {
         None
+    }
+
+    /// The processor time that the leaf took for the whole call.
+    fn cpu(&self) -> Duration {
+        self.times().map_or(Duration::ZERO, |times| times.cpu)
     }
 
     /// Whether it counts only where no other copy gives a better answer within a moment.
@@ -75,7 +80,11 @@ impl Dated for PinnedView {
     }
 }
 
-impl Dated for Vec<FetchedHit> {}
+impl Dated for FetchedHits {
+    fn cpu(&self) -> Duration {
+        self.cpu
+    }
+}
 
 impl Dated for ExplainAnswer {}
 

@@ -7,7 +7,7 @@ mod tail;
 use std::sync::atomic::Ordering;
 
 use gleaner_model::{Generation, MappingVersion, SeqNo};
-use gleaner_query::answer::{ShardHits, ViewId};
+use gleaner_query::answer::{LeafTimes, ShardHits, ViewId};
 use gleaner_query::search::{SearchRequest, parse_search};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -225,9 +225,10 @@ async fn a_late_copy_is_hedged_in_one_call_and_the_loser_is_dropped() {
 /// Notes calls that the second leaf answered as if it had just been stopped for a while.
 fn was_stopped(cluster: &Cluster, queue: Duration) {
     let node = &cluster.root.cluster.leaves.copies(shard(1, 0))[1].node;
-    let times = gleaner_query::answer::LeafTimes {
+    let times = LeafTimes {
         queue,
         evaluate: millis(1),
+        ..LeafTimes::default()
     };
     for _ in 0..40 {
         let key = (shard(1, 0).index, Phase::Query);

@@ -72,7 +72,7 @@ impl Searcher {
 fn note_inner(response: &mut SearchResponse, inner: SearchResponse) {
     response.held_inner.extend(inner.held);
     response.content_bytes += inner.content_bytes;
-    response.evaluated += inner.evaluated;
+    response.cpu += inner.cpu;
     response.timed_out |= inner.timed_out;
     response.shards.stale = response.shards.stale.max(inner.shards.stale);
     for failure in inner.shards.failures {

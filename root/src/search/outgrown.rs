@@ -15,7 +15,12 @@ impl PlannedSearch {
     pub(super) fn num_outgrown(&self) -> u32 {
         let of_plan = |plan: &IndexPlan| {
             let known = plan.index.mapping.version;
-            let generations = plan.shards.iter().filter_map(|shard| shard.generation);
+            let generations = plan
+                .shards
+                .iter()
+                .chain(&plan.hopeless)
+                .chain(&plan.excluded);
+            let generations = generations.filter_map(|shard| shard.generation);
             generations
                 .filter(|generation| generation.mapping > known)
                 .count()

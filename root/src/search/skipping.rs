@@ -1,7 +1,7 @@
 //! Shards that cannot match are not asked.
 //!
-//! By three things: the query alone, where an index has no such field; the terms that a shard has
-//! turned out to lack when the numbers of this very search were counted; and what a shard has said
+//! By three things: the query alone, where an index has no such field and its shards are in this
+//! process; the terms that a shard has turned out to lack when the numbers of this very search were counted; and what a shard has said
 //! of itself when it found nothing before, as long as its lease lasts (see the leaf's `lease`). The
 //! answer is the one that asking would give, at a moment no earlier than the search.
 //!
@@ -26,7 +26,10 @@ use crate::statistics::{CachedStatistics, needs_scores};
 ///
 /// An index whose patterns stand for nothing has documents that count in the scores of others: whether it is
 /// left out must not depend on whether that was remembered.
-pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
+///
+/// A root that may lag behind the cluster state (`may_lag`) asks all the same where no shard was asked for patterns: a field
+/// that it does not know may have come since, and a shard's answer shows that.
+pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest, may_lag: bool) {
     if !request.aggregations.is_empty() {
         return;
     }
@@ -34,6 +37,7 @@ pub(super) fn skip_hopeless(plans: &mut [IndexPlan], request: &SearchRequest) {
     let is_left_out = |plan: &IndexPlan| {
         let mut shards = plan.shards.iter();
         shards.all(|planned| planned.expected.is_none() && !planned.may_be_stale)
+            && (plan.has_patterns || !may_lag)
             && plan.is_hopeless()
             && !(plan.has_patterns && has_scores)
     };

@@ -20,7 +20,7 @@ use gleaner_proto::search::{
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall, WriteOutcome, WriteResult};
 use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::answer::{FetchedHit, ShardHit, ShardHits, ViewId};
+use gleaner_query::answer::{FetchedHit, FetchedHits, ShardHit, ShardHits, ViewId};
 use gleaner_query::resolved::{
     ExpansionCandidate, FieldStatistics, Statistics, TieBreak, Unmatched,
 };
@@ -295,7 +295,7 @@ impl LeafClient for FakeLeaf {
         call.shards.iter().map(answer).collect()
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         self.num_fetches.fetch_add(1, Ordering::Relaxed);
         let all: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
         if let Err(fault) = self.take_time(&all).await {
@@ -342,7 +342,7 @@ impl LeafClient for FakeLeaf {
                     numbers
                 }
             };
-            Ok(hits.iter().map(hit).collect())
+            Ok(hits.iter().map(hit).collect::<Vec<_>>().into())
         };
         call.shards.iter().map(of_shard).collect()
     }

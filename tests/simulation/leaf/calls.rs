@@ -17,7 +17,7 @@ use gleaner_proto::search::{
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault, ReplicationClient};
-use gleaner_query::answer::{FetchedHit, ShardHits};
+use gleaner_query::answer::{FetchedHit, FetchedHits, ShardHits};
 use tokio::time::Instant;
 
 use super::Leaf;
@@ -48,7 +48,7 @@ impl Leaf {
     }
 
     /// Returns the content of the hits asked.
-    fn stored(&self, view: &View, from: &FetchFrom) -> Result<Vec<FetchedHit>, LeafFault> {
+    fn stored(&self, view: &View, from: &FetchFrom) -> Result<FetchedHits, LeafFault> {
         let shard = from.shard.shard;
         let mut hits = match &from.hits {
             FetchHits::Places(places) => {
@@ -71,7 +71,7 @@ impl Leaf {
         if self.cluster.schedule.is_breaking(Broken::SwapsContents) && hits.len() > 1 {
             hits.swap(0, 1);
         }
-        Ok(hits)
+        Ok(hits.into())
     }
 }
 
@@ -135,7 +135,7 @@ impl LeafClient for Leaf {
         answers
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         let _open = self.opened(Some(call.remaining));
         let all: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
         if let Err(fault) = self.admit(&all, call.remaining).await {

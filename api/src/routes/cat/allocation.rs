@@ -11,7 +11,7 @@ use super::size;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::cluster::Health;
+use crate::routes::cluster::{CopiesByShard, Health};
 use crate::routes::nodes::{Member, Reports, members_of};
 
 const COLUMNS: &[Column] = &[
@@ -128,7 +128,7 @@ fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell
 fn unassigned(request: &Request, states: &ShardStates) -> Option<Vec<Cell>> {
     let state = request.root().cluster().state();
     let indices = state.indices.values().map(|index| &**index);
-    let num_copies = Health::of_all(indices, &states.copies).unassigned;
+    let num_copies = Health::of_all(indices, &CopiesByShard::of(&states.copies)).unassigned;
     (num_copies > 0).then(|| {
         let mut row = Row::beginning(&PLACES, Vec::new());
         row.put("shards", num_copies);

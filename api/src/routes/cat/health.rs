@@ -4,7 +4,7 @@ use super::count::clock_text;
 use crate::request::Request;
 use crate::response::{Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::cluster::Health;
+use crate::routes::cluster::{CopiesByShard, Health};
 use crate::routes::nodes::NumMembers;
 
 const COLUMNS: &[Column] = &[
@@ -69,7 +69,10 @@ const COLUMNS: &[Column] = &[
 pub(super) async fn table(request: Request) -> Answer {
     let states = request.root().reader().shard_states().await;
     let state = request.root().cluster().state();
-    let health = Health::of_all(state.indices.values().map(|index| &**index), &states.copies);
+    let health = Health::of_all(
+        state.indices.values().map(|index| &**index),
+        &CopiesByShard::of(&states.copies),
+    );
     let members = NumMembers::of(&request, &states);
     let seconds = request.root().cluster().now_ms() / 1_000;
     let row = vec![

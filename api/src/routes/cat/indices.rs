@@ -20,7 +20,7 @@ use crate::render::uuid_text;
 use crate::request::Request;
 use crate::response::{Cell, Reply, Table};
 use crate::route::Answer;
-use crate::routes::cluster::{Health, HealthLevel};
+use crate::routes::cluster::{CopiesByShard, Health, HealthLevel};
 use crate::routes::stats::kept_answers;
 
 pub(super) async fn table(request: Request) -> Answer {
@@ -50,9 +50,10 @@ pub(super) async fn table(request: Request) -> Answer {
         is_once: request.parameters.is_set("pri")?,
         counts: &request.app.counts,
     };
+    let by_shard = CopiesByShard::of(&states.copies);
     let mut rows = Vec::with_capacity(found.len());
     for found in &found {
-        let health = Health::of_index(&found.meta, &states.copies).level;
+        let health = Health::of_index(&found.meta, &by_shard).level;
         if wanted.is_none_or(|wanted| wanted == health) {
             rows.push(row(&found.meta, health, copies, &request.parameters));
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gleaner_model::IndexMeta;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
-use gleaner_root::read::{LocatedShard, ShardStates};
+use gleaner_root::read::ShardStates;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ use crate::response::Reply;
 use crate::route::Answer;
 use crate::routes::nodes::NumMembers;
 
-pub(in crate::routes) use count::{Health, HealthLevel};
+pub(in crate::routes) use count::{CopiesByShard, Health, HealthLevel};
 use wanted::HealthWait;
 
 /// Between two looks while waiting.
@@ -61,7 +61,7 @@ fn told(mut shown: Value, is_late: bool) -> Reply {
 
 /// Returns the answer as of now, and the health it is judged by; a missing index is never healthy.
 fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health>), ApiError> {
-    let copies = &states.copies[..];
+    let copies = &CopiesByShard::of(&states.copies);
     let defaults = ResolveOptions {
         expand_wildcards: ExpandWildcards::ALL,
         allow_closed: true,
@@ -120,7 +120,7 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
     Ok((shown, found.is_some().then_some(health)))
 }
 
-fn of_index(index: &IndexMeta, copies: &[LocatedShard], with_shards: bool) -> Value {
+fn of_index(index: &IndexMeta, copies: &CopiesByShard<'_>, with_shards: bool) -> Value {
     let health = Health::of_index(index, copies);
     let mut object = Map::new();
     object.insert("status".to_owned(), health.level.as_str().into());

@@ -4,7 +4,7 @@
 use gleaner_root::read::ShardStates;
 use serde_json::{Map, Value, json};
 
-use super::health::{Health, HealthLevel};
+use super::health::{CopiesByShard, Health, HealthLevel};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
@@ -37,7 +37,7 @@ pub(super) async fn answer(request: Request) -> Answer {
 fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> (HealthLevel, Value) {
     let state = request.root().cluster().state();
     let indices = state.indices.values().map(|index| &**index);
-    let health = Health::of_all(indices, &states.copies);
+    let health = Health::of_all(indices, &CopiesByShard::of(&states.copies));
     let symptom = match health.level {
         HealthLevel::Green => "This cluster has all shards available.",
         HealthLevel::Yellow => "This cluster has replica shards that are not available.",

@@ -8,7 +8,7 @@ use gleaner_proto::read::ShardState;
 use gleaner_root::read::{LocatedShard, ShardStates};
 use serde_json::{Value, json};
 
-use super::health::Health;
+use super::health::{CopiesByShard, Health};
 use crate::error::ApiError;
 use crate::render::units::humanized;
 use crate::request::Request;
@@ -24,7 +24,7 @@ pub(super) async fn stats(request: Request) -> Answer {
     );
     let state = request.root().cluster().state();
     let all: Vec<&IndexMeta> = state.indices.values().map(|index| &**index).collect();
-    let health = Health::of_all(all.iter().copied(), &states.copies);
+    let health = Health::of_all(all.iter().copied(), &CopiesByShard::of(&states.copies));
     let scope = Scope::of(&request, &states)?;
     let mut indices = indices(&all, &scope);
     indices["mappings"] = json!({"field_types": field_types(&all)});
@@ -97,7 +97,7 @@ impl Scope {
 
 /// Returns how many copies serve, and how they are spread over indices; nothing of that without indices.
 fn shards(indices: &[&IndexMeta], scope: &Scope) -> Value {
-    let health = Health::of_all(indices.iter().copied(), &scope.copies);
+    let health = Health::of_all(indices.iter().copied(), &CopiesByShard::of(&scope.copies));
     let (active, primaries) = (health.active as f64, health.active_primaries as f64);
     if indices.is_empty() || primaries == 0.0 {
         return json!({"total": health.active, "primaries": health.active_primaries});

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::parameters::groups::AT_ONCE;
 use crate::request::Request;
 use crate::route::Parameter;
-use crate::routes::cluster::Health;
+use crate::routes::cluster::{CopiesByShard, Health};
 
 /// The parameters that say how many copies to wait for, and how long.
 pub(in crate::routes) const WAIT: &[Parameter] = &[
@@ -94,21 +94,24 @@ pub(in crate::routes) async fn wait(
 fn verdict(wanted: ActiveShards, index: &IndexMeta, states: &ShardStates) -> Verdict {
     let copies = 1 + u64::from(index.settings.number_of_replicas);
     let wanted = u64::from(wanted.number(&index.settings)).min(copies);
+    let by_shard = CopiesByShard::of(&states.copies);
     let shards = 0..index.settings.number_of_shards;
-    let verdicts = shards.map(|number| of_shard(index, number, wanted, states));
+    let verdicts = shards.map(|number| {
+        let health = Health::of_shard(index, number, &by_shard);
+        // One process that holds everything has no table, and one copy of each shard.
+        let row = index.copies.get(number as usize).map(Vec::as_slice);
+        of_shard(&health, row.unwrap_or_default(), wanted, &states.silent)
+    });
     verdicts.max().unwrap_or(Verdict::Active)
 }
 
-fn of_shard(index: &IndexMeta, number: u32, wanted: u64, states: &ShardStates) -> Verdict {
-    let health = Health::of_shard(index, number, &states.copies);
+/// Judges a shard of this health whose copies are to be on the nodes of `row`.
+fn of_shard(health: &Health, row: &[NodeId], wanted: u64, silent: &[NodeId]) -> Verdict {
     let has_primary = health.active_primaries > 0;
     if wanted == 0 || (has_primary && health.active >= wanted) {
         return Verdict::Active;
     }
-    // One process that holds everything has no table, and one copy of each shard.
-    let row = index.copies.get(number as usize);
-    let row = row.map(Vec::as_slice).unwrap_or_default();
-    let is_silent = |node: &NodeId| states.silent.contains(node);
+    let is_silent = |node: &NodeId| silent.contains(node);
     if !has_primary {
         return match row.first().is_some_and(is_silent) {
             true => Verdict::Silent,

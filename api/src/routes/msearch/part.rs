@@ -163,7 +163,7 @@ async fn evaluate(
         Ok((response, form)) => {
             let num_bytes = size_hint(&response, &form);
             let staleness = Staleness::of_search(&response.shards);
-            let (cost, edition) = (response.evaluated, response.edition);
+            let (cost, edition) = (response.cpu, response.edition);
             let write = move |out: &mut Buffer<'_>| out.json(&SearchBody::new(&response, &form));
             match making.written(num_bytes, write).await {
                 Ok(body) => {

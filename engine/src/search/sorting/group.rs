@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::SortValue;
+use gleaner_query::mapping::is_metadata;
 use gleaner_query::search::{Missing, SortKey, SortTarget};
 use tantivy::DocId;
 
@@ -37,12 +38,19 @@ impl GroupReader {
         memory: &Arc<MemoryAccount>,
     ) -> Result<Self, EngineError> {
         let path = field.as_str();
-        let kind = target.view.mapping().field(path).map(|field| &field.kind);
+        let known = target.view.mapping().field(path);
+        // The name of the index is no field that hits are shown with.
+        let Some(declared) = known.filter(|_| !is_metadata(path)) else {
+            return Err(EngineError::query(format!(
+                "no mapping found for `{path}` in order to collapse on"
+            )));
+        };
+        let kind = &declared.kind;
         let is_fit = matches!(
             kind,
-            Some(FieldKind::Keyword { .. } | FieldKind::Number { .. } | FieldKind::Date { .. })
+            FieldKind::Keyword { .. } | FieldKind::Number { .. } | FieldKind::Date { .. }
         );
-        if let Some(kind) = kind.filter(|kind| !is_fit || !kind.has_doc_values()) {
+        if !is_fit || !kind.has_doc_values() {
             return Err(EngineError::query(format!(
                 "unknown type for collapse field `{path}`, only keywords and numbers with doc values are \
                  accepted, not [{}]",
@@ -54,7 +62,7 @@ impl GroupReader {
             descending: false,
             missing: Missing::Last,
             mode: None,
-            unmapped_type: Some("keyword".to_owned()),
+            unmapped_type: None,
             format: None,
             numeric_type: None,
         };

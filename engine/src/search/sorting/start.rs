@@ -175,9 +175,14 @@ pub(super) fn read_missing(
         Kind::Whole => whole(key, view, value)?.map(SortValue::I64),
     };
     read.ok_or_else(|| {
-        let target = &key.target;
+        let field = match &key.target {
+            SortTarget::Field(path) => path.as_str(),
+            SortTarget::Distance(distance) => &distance.field,
+            SortTarget::Score => "_score",
+            SortTarget::Doc | SortTarget::ShardDoc => "_doc",
+        };
         EngineError::query(format!(
-            "Failed to parse value [{value}] for sort key {target:?}"
+            "Failed to parse search_after value [{value}] for field [{field}]."
         ))
     })
 }

@@ -140,7 +140,7 @@ async fn hits_of_a_copy_are_fetched_from_the_view_that_ranked_them() {
         remaining: PATIENCE,
     };
     let fetched = cluster.leaf("b").fetch(fetch).await;
-    assert_eq!(fetched[0].as_ref().expect("it is kept").len(), 2);
+    assert_eq!(fetched[0].as_ref().expect("it is kept").hits.len(), 2);
     cluster.assert_equal("b").await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gleaner_leases::FollowAnswer;
 use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
 use gleaner_query::answer::{
-    Explanation, FetchedHit, LeafTimes, MatchedQuery, ShardHit, ShardHits, ViewId,
+    Explanation, FetchedHit, FetchedHits, LeafTimes, MatchedQuery, ShardHit, ShardHits, ViewId,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -139,7 +139,12 @@ pub(super) fn shard_hits() -> impl Strategy<Value = ShardHits> {
         },
     );
     let micros = || any::<u64>().prop_map(Duration::from_micros);
-    let times = (micros(), micros()).prop_map(|(queue, evaluate)| LeafTimes { queue, evaluate });
+    let times = (micros(), micros(), micros());
+    let times = times.prop_map(|(queue, evaluate, cpu)| LeafTimes {
+        queue,
+        evaluate,
+        cpu,
+    });
     let counts = (any::<u64>(), any::<u64>(), of(factor()));
     let flags = (any::<[bool; 3]>(), of(times), of(unmatched()));
     let what = (generation(), view(), of(bytes()));
@@ -191,7 +196,15 @@ pub(super) fn explanation() -> impl Strategy<Value = Explanation> {
         .prop_recursive(4, 16, 3, move |inner| node(vec(inner, 0..3).boxed()))
 }
 
-pub(super) fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
+pub(super) fn fetched_hits() -> impl Strategy<Value = FetchedHits> {
+    let what = (vec(fetched_hit(), 0..3), any::<u64>());
+    what.prop_map(|(hits, cpu_us)| {
+        let cpu = Duration::from_micros(cpu_us);
+        FetchedHits { hits, cpu }
+    })
+}
+
+fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
     let fields = vec((text(), vec(value(), 0..3)), 0..3);
     let highlight = vec((text(), texts()), 0..3);
     let matched = (texts(), of(factor())).prop_map(|(names, score)| {

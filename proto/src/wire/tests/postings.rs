@@ -45,11 +45,12 @@ fn list() -> impl Strategy<Value = PostingList> {
 }
 
 fn times() -> impl Strategy<Value = Option<LeafTimes>> {
-    let times = |(queue, evaluate): (u32, u32)| LeafTimes {
+    let times = |(queue, evaluate, cpu): (u32, u32, u32)| LeafTimes {
         queue: Duration::from_micros(queue.into()),
         evaluate: Duration::from_micros(evaluate.into()),
+        cpu: Duration::from_micros(cpu.into()),
     };
-    of(any::<(u32, u32)>().prop_map(times))
+    of(any::<(u32, u32, u32)>().prop_map(times))
 }
 
 fn postings_call() -> impl Strategy<Value = PostingsCall> {

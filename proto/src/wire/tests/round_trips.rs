@@ -1,10 +1,9 @@
 //! Whatever is sent arrives as it was.
 
-use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::answers::{
-    documents, expand_answer, explain_answer, explanation, fault, fetched_hit, follow_answer,
+    documents, expand_answer, explain_answer, explanation, fault, fetched_hits, follow_answer,
     generation, node_info, outcome, readiness, shard_hits, shard_state, shown, snapshot,
     statistics_answer, write_answer, write_fault,
 };
@@ -91,7 +90,7 @@ proptest! {
 
     #[test]
     fn answers_with_documents(
-        fetched in outcome(vec(fetched_hit(), 0..3)),
+        fetched in outcome(fetched_hits()),
         explained in outcome(explain_answer()),
         got in outcome(documents()),
         written in outcome(write_answer()),

@@ -35,7 +35,7 @@ use gleaner_proto::search::{
 };
 use gleaner_proto::write::{WriteAnswer, WriteCall};
 use gleaner_proto::{LeafClient, LeafFault};
-use gleaner_query::answer::{FetchedHit, ShardHits, ViewId};
+use gleaner_query::answer::{FetchedHits, ShardHits, ViewId};
 use gleaner_query::resolved::StatisticsRequest;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -295,7 +295,7 @@ impl LeafClient for CopyLeaf {
         answers
     }
 
-    async fn fetch(&self, call: FetchCall) -> Vec<Result<Vec<FetchedHit>, LeafFault>> {
+    async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
         let spec = FetchSpec {
             explain: call.what.explain.as_deref(),
             ..FetchSpec::default()
@@ -311,7 +311,8 @@ impl LeafClient for CopyLeaf {
                     places.ok_or(LeafFault::ViewMissing { shard: key, view })?
                 }
             };
-            fetch(&view, &places, &spec, &control).map_err(fault(key))
+            let hits = fetch(&view, &places, &spec, &control).map_err(fault(key))?;
+            Ok(hits.into())
         };
         call.shards.iter().map(of_shard).collect()
     }

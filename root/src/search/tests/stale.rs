@@ -125,6 +125,20 @@ async fn an_answer_of_shards_that_show_more_than_the_root_knows_the_mapping_of_m
 }
 
 #[tokio::test]
+async fn an_index_without_the_field_that_shows_more_than_the_root_knows_the_mapping_of_may_be_stale()
+ {
+    let numbered = json!({"properties": {"n": {"type": "long"}}});
+    let body = json!({"query": {"term": {"n": 1}}});
+    for (num_mappings, num_stale) in [(0, 0), (1, 4)] {
+        let fixture = Fixture::new([index(1, &numbered), index(2, &json!({"properties": {}}))]);
+        let newer = &fixture.leaf.num_mappings;
+        newer.store(num_mappings, Ordering::Relaxed);
+        let response = search(&fixture, body.clone()).await.expect("answered");
+        assert_eq!(counts(&response), (num_stale, 4, 4));
+    }
+}
+
+#[tokio::test]
 async fn pages_of_a_scroll_say_it_each() {
     let fixture = cut_off();
     *fixture.leaf.is_keeping_views.lock() = true;

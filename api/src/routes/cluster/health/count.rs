@@ -53,7 +53,21 @@ pub(in crate::routes) struct Health {
 }
 
 /// The copies of each shard that has any.
-type ByShard<'a> = HashMap<ShardKey, Vec<&'a LocatedShard>>;
+pub(in crate::routes) struct CopiesByShard<'a>(HashMap<ShardKey, Vec<&'a LocatedShard>>);
+
+impl<'a> CopiesByShard<'a> {
+    pub(in crate::routes) fn of(copies: &'a [LocatedShard]) -> Self {
+        let mut by_shard: HashMap<_, Vec<_>> = HashMap::new();
+        for copy in copies {
+            by_shard.entry(copy.state.shard).or_default().push(copy);
+        }
+        Self(by_shard)
+    }
+
+    fn of_shard(&self, shard: ShardKey) -> &[&'a LocatedShard] {
+        self.0.get(&shard).map_or(&[], Vec::as_slice)
+    }
+}
 
 impl Health {
     const NONE: Self = Self {
@@ -80,14 +94,13 @@ impl Health {
     pub(in crate::routes) fn of_shard(
         index: &IndexMeta,
         number: u32,
-        copies: &[LocatedShard],
+        copies: &CopiesByShard<'_>,
     ) -> Self {
         let shard = ShardKey {
             index: index.uuid,
             shard: ShardNumber(number),
         };
-        let copies = copies.iter().filter(|copy| copy.state.shard == shard);
-        Self::of_copies(index, &copies.collect::<Vec<_>>())
+        Self::of_copies(index, copies.of_shard(shard))
     }
 
     /// Returns the health of a shard of `index` with these copies.
@@ -124,31 +137,23 @@ impl Health {
     }
 
     /// Returns the health of an index.
-    pub(in crate::routes) fn of_index(index: &IndexMeta, copies: &[LocatedShard]) -> Self {
-        let own = copies.iter();
-        let own = own.filter(|copy| copy.state.shard.index == index.uuid);
-        Self::of_shards(index, &by_shard(own))
+    pub(in crate::routes) fn of_index(index: &IndexMeta, copies: &CopiesByShard<'_>) -> Self {
+        let mut health = Self::NONE;
+        index
+            .shards()
+            .for_each(|shard| health.add(&Self::of_copies(index, copies.of_shard(shard))));
+        health
     }
 
     /// Returns the health of several indices together.
     pub(in crate::routes) fn of_all<'a>(
         indices: impl IntoIterator<Item = &'a IndexMeta>,
-        copies: &[LocatedShard],
+        copies: &CopiesByShard<'_>,
     ) -> Self {
         let mut health = Self::NONE;
-        let copies = by_shard(copies.iter());
         indices
             .into_iter()
-            .for_each(|index| health.add(&Self::of_shards(index, &copies)));
-        health
-    }
-
-    fn of_shards(index: &IndexMeta, copies: &ByShard<'_>) -> Self {
-        let mut health = Self::NONE;
-        for shard in index.shards() {
-            let copies = copies.get(&shard).map(Vec::as_slice);
-            health.add(&Self::of_copies(index, copies.unwrap_or_default()));
-        }
+            .for_each(|index| health.add(&Self::of_index(index, copies)));
         health
     }
 
@@ -176,14 +181,6 @@ impl Health {
             self.active as f64 * 100.0 / all as f64
         }
     }
-}
-
-fn by_shard<'a>(copies: impl Iterator<Item = &'a LocatedShard>) -> ByShard<'a> {
-    let mut by_shard = ByShard::new();
-    for copy in copies {
-        by_shard.entry(copy.state.shard).or_default().push(copy);
-    }
-    by_shard
 }
 
 #[cfg(test)]
@@ -231,11 +228,11 @@ mod tests {
         ] {
             let replica = copy(&index, 0, false, ShardPhase::Started);
             let copies = [replica, copy(&index, 0, true, phase)];
-            let health = Health::of_shard(&index, 0, &copies);
+            let health = Health::of_shard(&index, 0, &CopiesByShard::of(&copies));
             let found = (health.active_primaries, health.unassigned_primaries);
             assert_eq!(found, (active, unassigned), "{phase:?}");
         }
-        let health = Health::of_shard(&index, 0, &[]);
+        let health = Health::of_shard(&index, 0, &CopiesByShard::of(&[]));
         assert_eq!(health.counts()["unassigned_primary_shards"], 1);
     }
 
@@ -248,6 +245,7 @@ mod tests {
             copy(&indices[0], 1, true, ShardPhase::Started),
             copy(&indices[0], 0, false, ShardPhase::Started),
         ];
+        let copies = CopiesByShard::of(&copies);
         let first = Health::of_index(&indices[0], &copies);
         assert_eq!(first.level, HealthLevel::Yellow);
         assert_eq!((first.active, first.unassigned), (3, 1));
@@ -260,7 +258,7 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_green() {
-        let health = Health::of_all([], &[]);
+        let health = Health::of_all([], &CopiesByShard::of(&[]));
         assert_eq!(health.level, HealthLevel::Green);
         assert!((health.active_percent() - 100.0).abs() < f64::EPSILON);
     }
