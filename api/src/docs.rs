@@ -49,7 +49,7 @@ const NOTES: &[Note] = &[
                primary: acknowledged writes may be missing",
     },
     Note {
-        routes: &["explain", "rank_eval", "cat.count"],
+        routes: &["explain", "rank_eval", "terms_enum", "cat.count"],
         text: "a `Warning` header says that a copy was read which serves without its primary: acknowledged writes may \
                be missing",
     },
@@ -62,7 +62,8 @@ const NOTES: &[Note] = &[
         routes: &["nodes.stats"],
         text: "each leaf reports its own `os`, `process`, `fs` and `jvm`, as does the root that answers. \
                `os` and `process` are left out of other roots, and of leaves that do not answer within 1 s. \
-               `jvm.mem.heap_*` is the memory of queries and answers against `query_memory`",
+               `jvm.mem.heap_*` and `breakers` are the memory of queries and answers against `query_memory`; how often \
+               that was full is not counted: `tripped` is 0",
     },
     Note {
         routes: &["indices.stats", "nodes.stats"],
@@ -73,9 +74,15 @@ const NOTES: &[Note] = &[
                `translog` is what the last durable commit lacks",
     },
     Note {
+        routes: &["nodes.info"],
+        text: "`jvm` is named after the program; its heap is `query_memory`. `total_indexing_buffer` is `write_queue` of \
+               leaves. What a node does not tell within 1 s is 0. A metric that is not known has no section",
+    },
+    Note {
         routes: &["cluster.stats"],
-        text: "with `{node}` what the nodes hold and use that it names as `/_nodes/{node}` does; `status` and \
-               `indices.mappings` are those of the cluster. A shard counts in `docs` at the leaf of its primary",
+        text: "with `{node}` what the nodes hold and use that it names as `/_nodes/{node}` does; `status`, \
+               `indices.mappings` and `indices.analysis` are those of the cluster. A shard counts in `docs` at the leaf \
+               of its primary",
     },
     Note {
         routes: &["nodes.hot_threads"],

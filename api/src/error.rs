@@ -250,7 +250,7 @@ impl From<QueryError> for ApiError {
         };
         match error.kind {
             ErrorType::IndexNotFound => made.for_missing(&named),
-            ErrorType::IndexClosed => made.with("index", named),
+            ErrorType::IndexClosed => made.reworded("closed").with("index", named),
             ErrorType::AliasesNotFound => made
                 .with("resource.type", "aliases")
                 .with("resource.id", named),

@@ -6,7 +6,6 @@ pub(crate) mod metrics;
 use std::time::Duration;
 
 use gleaner_model::ActiveShards;
-use gleaner_query::json::did_you_mean;
 use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 use gleaner_query::units::parse_time;
 
@@ -41,9 +40,9 @@ impl Parameters {
     /// Checks every name against the route's table; returns the warnings due.
     ///
     /// # Errors
-    /// 400 naming a parameter that is unknown or refused.
+    /// 400 naming a parameter that is refused, or all that are unknown.
     pub(crate) fn check(&self, route: &Route, path: &str) -> Result<Vec<String>, ApiError> {
-        let mut warnings = Vec::new();
+        let (mut warnings, mut unknown) = (Vec::new(), Vec::new());
         for (name, value) in &self.0 {
             match route.parameter(name).map(|parameter| parameter.handling) {
                 Some(ParameterEffect::Honoured) => {}
@@ -63,8 +62,13 @@ impl Parameters {
                         "request [{path}] contains parameter [{name}]: {what} is not supported"
                     )));
                 }
-                None => return Err(unrecognized(name, route, path)),
+                None => unknown.push(name.clone()),
             }
+        }
+        if !unknown.is_empty() {
+            let known = route.all_parameters().map(|parameter| parameter.name);
+            let known: Vec<&str> = known.collect();
+            metrics::check(path, &unknown, "parameter", &known)?;
         }
         Ok(warnings)
     }
@@ -152,14 +156,27 @@ impl Parameters {
     }
 }
 
-/// Refuses a preference that would change the answer, or which nodes give it: shards, and nodes by name.
+/// Preferences for copies that are known; those by roles are of version 6 and of OpenSearch.
+const PREFERENCES: [&str; 7] = [
+    "_local",
+    "_only_local",
+    "_onlyLocal",
+    "_primary",
+    "_primary_first",
+    "_replica",
+    "_replica_first",
+];
+
+/// Refuses a preference that would change the answer, or which nodes give it: shards, and nodes by name. A text that does
+/// not begin with `_` stands for itself.
 pub(crate) fn check_preference(value: &str) -> Result<(), ApiError> {
-    let refused = ["_shards:", "_only_nodes:", "_prefer_nodes:"];
-    match refused.iter().any(|start| value.starts_with(start)) {
-        true => Err(ApiError::illegal(format!(
+    let kind = value.split_once(':').map_or(value, |(kind, _)| kind);
+    match kind {
+        "_shards" | "_only_nodes" | "_prefer_nodes" => Err(ApiError::illegal(format!(
             "[preference] [{value}] is not supported: all shards are asked, of any node"
         ))),
-        false => Ok(()),
+        other if !other.starts_with('_') || PREFERENCES.contains(&other) => Ok(()),
+        unknown => Err(ApiError::illegal(format!("no Preference for [{unknown}]"))),
     }
 }
 
@@ -176,19 +193,6 @@ pub(crate) fn comma_list(text: &str) -> Vec<String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-fn unrecognized(name: &str, route: &Route, path: &str) -> ApiError {
-    let names = route.all_parameters().map(|parameter| parameter.name);
-    let hint = did_you_mean(name, names);
-    let hint = if hint.is_empty() {
-        hint
-    } else {
-        format!(" ->{hint}")
-    };
-    ApiError::illegal(format!(
-        "request [{path}] contains unrecognized parameter: [{name}]{hint}"
-    ))
 }
 
 /// Refuses a path with a `%` that begins no escape sequence: it would stand for itself.
@@ -260,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preference_for_shards_or_nodes_is_refused_by_name() {
+    fn a_preference_for_shards_or_nodes_or_of_no_known_kind_is_refused_by_name() {
         let routes = crate::route::parameter_tables();
         let with = routes.filter(|route| route.parameter("preference").is_some());
         for route in with {
@@ -270,8 +274,12 @@ mod tests {
                     .check(route, "/x")
                     .map_err(|error| error.reason().to_owned())
             };
-            for good in ["_local", "_only_local", "me", ""] {
+            for good in ["_local", "_only_local", "_primary", "me", "my_id:1", ""] {
                 assert!(checked(&format!("preference={good}")).is_ok(), "{good}");
+            }
+            for (unknown, kind) in [("_bogus", "_bogus"), ("_bogus:a", "_bogus"), ("_", "_")] {
+                let reason = checked(&format!("preference={unknown}")).expect_err(unknown);
+                assert_eq!(reason, format!("no Preference for [{kind}]"));
             }
             for refused in [
                 "_shards:0",
@@ -330,6 +338,13 @@ mod tests {
             error.reason().contains("unrecognized parameter: [form]"),
             "{}",
             error.reason()
+        );
+        let parsed = Parameters::parse(Some("siz=1&q=a&bogus=1&fron=2")).expect("well formed");
+        let error = parsed.check(route, "/i/_search").expect_err("unknown");
+        assert_eq!(
+            error.reason(),
+            "request [/i/_search] contains unrecognized parameters: [bogus], [fron] -> did you mean [from]?, \
+             [siz] -> did you mean [size]?"
         );
     }
 }

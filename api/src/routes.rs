@@ -35,9 +35,11 @@ mod security;
 mod segments;
 mod settings;
 mod stats;
+mod synced_flush;
 mod tasks;
 mod template;
 mod term_vectors;
+mod terms_enum;
 mod update;
 mod validate;
 
@@ -61,6 +63,7 @@ pub(crate) static TABLES: &[&[Route]] = &[
     validate::ROUTES,
     search_shards::ROUTES,
     field_caps::ROUTES,
+    terms_enum::ROUTES,
     rank_eval::ROUTES,
     bulk::ROUTES,
     document::ROUTES,
@@ -75,7 +78,9 @@ pub(crate) static TABLES: &[&[Route]] = &[
     alias::ROUTES,
     analyze::ROUTES,
     maintenance::ROUTES,
+    synced_flush::ROUTES,
     cluster::ROUTES,
+    cluster::VOTING_ROUTES,
     nodes::ROUTES,
     stats::ROUTES,
     segments::ROUTES,

@@ -39,7 +39,7 @@ pub use bootstrap::{Secured, secure};
 pub(crate) use credentials::Secret;
 pub(crate) use credentials::{BadCredentials, authenticate};
 pub(crate) use denial::{CHALLENGES, forbidden_rights, unauthenticated};
-pub(crate) use gate::{ALLOWED, Entry, OWNER, authorize};
+pub(crate) use gate::{ALLOWED, Entry, GIVEN, OWNER, authorize};
 pub(crate) use rights::{Needs, Right};
 use seal::{sealed, unsealed};
 

@@ -14,8 +14,8 @@ use gleaner_engine::statistics::statistics;
 use gleaner_engine::{EngineError, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_model::settings::routing_slots_for;
 use gleaner_model::{
-    DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
-    ShardNumber, Version,
+    DocumentId, IndexName, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo,
+    ShardKey, ShardNumber, Version,
 };
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
@@ -83,6 +83,7 @@ pub fn open_shard(folder: &Path, shard: u32) -> Result<ShardIndex> {
     let analyzers = Arc::new(AnalyzerRegistry::builtin());
     let meta = ShardMeta {
         key,
+        name: IndexName::parse("articles")?,
         mapping: mapping(),
         analyzers,
     };

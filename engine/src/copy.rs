@@ -70,6 +70,7 @@ impl ShardIndex {
         let (directory, commit) = ShardDirectory::open(folder, files, access)?;
         let ShardMeta {
             key,
+            name,
             mapping,
             analyzers,
         } = meta;
@@ -85,6 +86,7 @@ impl ShardIndex {
         let parts = ViewParts {
             id: ViewId(0),
             generation,
+            index_name: name,
             mapping: Arc::clone(writer.mapping()),
             analyzers: Arc::clone(&analyzers),
             fields: Arc::clone(writer.fields()),
@@ -321,6 +323,7 @@ impl ShardIndex {
         let parts = ViewParts {
             id: ViewId(self.next_view.fetch_add(1, Ordering::Relaxed)),
             generation,
+            index_name: before.index_name().clone(),
             mapping: Arc::clone(writer.mapping()),
             analyzers: Arc::clone(&self.analyzers.lock()),
             fields,
@@ -442,7 +445,8 @@ impl Drop for ShardIndex {
     }
 }
 
-/// Returns how a commit on disk names its shard: by the index's UUID, never by its name, which may change.
+/// Returns how a commit on disk names its shard: by the index's UUID, never by its name, which another index may have
+/// later.
 fn identity(key: ShardKey) -> String {
     format!("{}/{}", key.index, key.shard)
 }

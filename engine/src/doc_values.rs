@@ -11,7 +11,7 @@ use tantivy::columnar::{Column, StrColumn};
 
 pub(crate) use self::constant::ConstantColumns;
 pub(crate) use self::decoded::{DecodedColumns, PointColumn, RangeColumn};
-use crate::{EngineError, SegmentView, View, schema::FieldHandle};
+use crate::{EngineError, SegmentView, View, schema::FieldHandle, schema::names};
 
 /// The column of a field in one segment.
 ///
@@ -37,7 +37,8 @@ pub enum DocValues {
 
 impl DocValues {
     /// Opens the values at `path` in a segment of `view`; `None` when no document of the segment has a value. Of a
-    /// constant every document has its value, whatever the segment holds.
+    /// constant every document has its value, whatever the segment holds. Of `_id` there are hashes, one of each
+    /// document, which tell ids apart but not what they are.
     ///
     /// # Errors
     /// When the column cannot be read.
@@ -48,6 +49,10 @@ impl DocValues {
     ) -> Result<Option<Self>, EngineError> {
         if let Some(column) = view.constant(path)? {
             return Ok(Some(Self::Terms(column)));
+        }
+        if path == names::ID {
+            let hashes = segment.reader().fast_fields().column_opt(names::ID_HASH)?;
+            return Ok(hashes.map(Self::U64));
         }
         match view.values(path) {
             Some(handle) => Self::open(segment, &handle),

@@ -74,7 +74,7 @@ pub fn fetch(
 ) -> Result<Vec<FetchedHit>, EngineError> {
     let mut doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
     let fields = fields::Plan::new(view, spec.fields)?;
-    let mut ignored = ignored::Plan::new(view);
+    let mut ignored_fields = ignored::Plan::new(view);
     let named = named::Plan::new(view, spec.named, spec.named_by, control)?;
     let highlighter = spec
         .highlight
@@ -103,6 +103,8 @@ pub fn fetch(
             (serde_json::Value::Null, None)
         };
         fields.read(&parsed, &mut shown);
+        let mut ignored = ignored_fields.read(places[i])?;
+        fields.add_ignored(&parsed, &mut ignored);
         let fragments = highlighter
             .as_ref()
             .map(|h| h.fragments(&parsed, control, meter.as_mut()))
@@ -120,7 +122,7 @@ pub fn fetch(
                 true => bytes::Bytes::new(),
                 false => document.source,
             },
-            ignored: ignored.read(places[i])?,
+            ignored,
             matched_queries: named.read(places[i])?,
             fields: shown,
             highlight: fragments.unwrap_or_default(),

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::hash::tie_break_hash;
-use gleaner_model::{DocumentId, Generation, Mapping};
+use gleaner_model::mapping::INDEX;
+use gleaner_model::{DocumentId, Generation, IndexName, Mapping};
 use gleaner_query::answer::ViewId;
 use tantivy::columnar::StrColumn;
 use tantivy::schema::IndexRecordOption;
@@ -34,6 +35,7 @@ use crate::{EngineError, schema::FieldHandle, schema::Fields};
 pub struct View {
     id: ViewId,
     generation: Generation,
+    index_name: IndexName,
     mapping: Arc<Mapping>,
     analyzers: Arc<AnalyzerRegistry>,
     fields: Arc<Fields>,
@@ -48,6 +50,7 @@ pub struct View {
 pub(crate) struct ViewParts {
     pub(crate) id: ViewId,
     pub(crate) generation: Generation,
+    pub(crate) index_name: IndexName,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) analyzers: Arc<AnalyzerRegistry>,
     pub(crate) fields: Arc<Fields>,
@@ -65,6 +68,7 @@ impl View {
         Ok(Self {
             id: parts.id,
             generation: parts.generation,
+            index_name: parts.index_name,
             mapping: parts.mapping,
             analyzers: parts.analyzers,
             fields: parts.fields,
@@ -84,6 +88,11 @@ impl View {
     /// Returns what is visible.
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Returns the name of the index.
+    pub(crate) fn index_name(&self) -> &IndexName {
+        &self.index_name
     }
 
     /// Returns the mapping the view was taken under.
@@ -121,10 +130,13 @@ impl View {
     }
 
     /// Returns the column of the constant at `path`, which all documents have; `None` where no value is set, and for
-    /// other fields.
+    /// other fields. The name of the index is one.
     pub(crate) fn constant(&self, path: &str) -> Result<Option<StrColumn>, EngineError> {
-        let field = self.mapping.field(path);
-        let value = field.and_then(|field| field.kind.constant());
+        let declared = || self.mapping.field(path)?.kind.constant();
+        let value = match path {
+            INDEX => Some(self.index_name.as_str()),
+            _ => declared(),
+        };
         value.map(|value| self.constants.of(value)).transpose()
     }
 

@@ -64,6 +64,7 @@ pub(crate) fn engine(n: u8) -> ShardIndex {
     let folder = tempfile::tempdir().expect("a folder");
     let meta = ShardMeta {
         key: key(n),
+        name: index(n).name,
         mapping: Arc::new(Mapping::default()),
         analyzers: Arc::new(AnalyzerRegistry::builtin()),
     };

@@ -6,6 +6,7 @@
 
 mod keyword;
 mod kind;
+mod metadata;
 mod nested;
 mod number;
 pub(crate) mod since;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use keyword::{KEY_END, KEYED, KeywordKind};
 pub use kind::{Codec, FieldKind};
+pub use metadata::INDEX;
 pub use nested::Included;
 pub use number::{NumberKind, round_half_up, round_to};
 pub use template::DynamicTemplate;
@@ -117,7 +119,7 @@ impl Default for Mapping {
 
 impl Mapping {
     /// Returns the field at `path`, the one that an alias there stands for, or the `flattened` or `rank_features`
-    /// field that `path` is a key of.
+    /// field that `path` is a key of. The name of the index ([`INDEX`]) is a field too, though none of [`Self::fields`].
     pub fn field(&self, path: &str) -> Option<&Field> {
         self.resolved(path).map(|(_, field)| field)
     }
@@ -126,7 +128,9 @@ impl Mapping {
     pub fn resolved(&self, path: &str) -> Option<(&FieldPath, &Field)> {
         let Some((own, field)) = self.fields.get_key_value(path) else {
             let of_key = self.flattened(path).or_else(|| self.features(path));
-            return of_key.map(|(root, _)| root);
+            return of_key
+                .map(|(root, _)| root)
+                .or_else(|| metadata::resolved(path));
         };
         match &field.kind {
             FieldKind::Alias { path } => self.fields.get_key_value(path),

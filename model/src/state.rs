@@ -59,6 +59,9 @@ pub struct IndexMeta {
     /// none has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_over_ms: Option<i64>,
+    /// The name as it was given, where that has date math: a rollover makes the next name of it. `None`: as `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provided_name: Option<String>,
 }
 
 impl IndexMeta {
@@ -75,7 +78,14 @@ impl IndexMeta {
             copies: Vec::new(),
             is_closed: false,
             rolled_over_ms: None,
+            provided_name: None,
         }
+    }
+
+    /// Returns the name as it was given, with its date math.
+    pub fn given_name(&self) -> &str {
+        let provided = self.provided_name.as_deref();
+        provided.unwrap_or(self.name.as_str())
     }
 
     /// Returns the keys of all shards.
@@ -243,6 +253,20 @@ impl ClusterState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_of_an_older_state_was_given_its_name() {
+        let name = IndexName::parse("books").expect("a good name");
+        let mut index = IndexMeta::new(IndexUuid([1; 16]), name);
+        let older = serde_json::to_string(&index).expect("JSON");
+        assert!(!older.contains("provided_name"), "{older}");
+        let read: IndexMeta = serde_json::from_str(&older).expect("an index");
+        assert_eq!(read.given_name(), "books");
+        index.provided_name = Some("<books-{now/d}>".to_owned());
+        let newer = serde_json::to_string(&index).expect("JSON");
+        let read: IndexMeta = serde_json::from_str(&newer).expect("an index");
+        assert_eq!(read.given_name(), "<books-{now/d}>");
+    }
 
     #[test]
     fn deleted_indices_are_remembered_up_to_a_number() {

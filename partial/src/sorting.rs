@@ -153,6 +153,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_index_is_sorted_by_its_name() {
+        let of = |options: serde_json::Value| {
+            let sort = serde_json::json!({"_index": options});
+            let keys = gleaner_query::search::parse_sort(&sort).expect("a good order");
+            kind(&keys[0], "_index", &Mapping::default())
+        };
+        let descending = serde_json::json!({"order": "desc", "unmapped_type": "long"});
+        assert_eq!(of(descending), Ok(Kind::Text));
+        let mean = of(serde_json::json!({"mode": "avg"})).expect_err("names have no mean");
+        assert_eq!(mean.kind, ErrorType::QueryShard);
+    }
+
+    #[test]
     fn a_numeric_type_that_cannot_be_had_is_refused_by_name() {
         let sort = serde_json::json!([{"f": {"numeric_type": "date"}}]);
         let keys = gleaner_query::search::parse_sort(&sort).expect("a good order");

@@ -158,21 +158,21 @@ fn settle_routing(alias: &mut Alias, value: &Value) {
 /// Reads the body of `_aliases`.
 ///
 /// # Errors
-/// `parsing_exception` for unknown actions and keys, `action_request_validation_exception` for
-/// missing ones, and whatever aliases refuse.
+/// `parsing_exception` for unknown actions and keys, `illegal_argument_exception` where there are no actions, and
+/// whatever aliases refuse.
 pub fn parse_alias_actions(body: &Value, limits: &Limits) -> Result<Vec<AliasAction>, QueryError> {
-    let entries = body.as_object();
-    if let Some(key) = entries.and_then(|entries| entries.keys().find(|key| *key != "actions")) {
+    let no_list = || QueryError::parsing("[aliases] needs a list of [actions]");
+    let entries = body.as_object().ok_or_else(no_list)?;
+    if let Some(key) = entries.keys().find(|key| *key != "actions") {
         let reason = format!("[aliases] unknown field [{key}]");
         return Err(QueryError::new(ErrorType::XContentParse, reason));
     }
-    let actions = entries.and_then(|entries| entries.get("actions"));
-    let Some(actions) = actions.and_then(Value::as_array) else {
-        return Err(QueryError::parsing("[aliases] needs a list of [actions]"));
+    let actions: &[Value] = match entries.get("actions") {
+        None => &[],
+        Some(actions) => actions.as_array().ok_or_else(no_list)?,
     };
     if actions.is_empty() {
-        let reason = "Validation Failed: 1: Must specify at least one alias action;";
-        return Err(QueryError::new(ErrorType::Validation, reason));
+        return Err(QueryError::illegal("No action specified"));
     }
     actions
         .iter()

@@ -1,5 +1,7 @@
 //! What leaves answer and what the root makes of it: domain types, rendered by `api`.
 
+mod metadata;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,7 +129,7 @@ pub struct FetchedHit {
     /// The document as received.
     pub source: Bytes,
     /// Fields that left out a value of the document, by the alphabet.
-    pub ignored: Vec<String>,
+    pub ignored: Vec<IgnoredField>,
     /// The named queries that it matches, in the order in which they were asked.
     pub matched_queries: Vec<MatchedQuery>,
     /// Doc values and `fields`, rendered per field.
@@ -136,6 +138,15 @@ pub struct FetchedHit {
     pub highlight: IndexMap<String, Vec<String>>,
     /// How the score came about.
     pub explanation: Option<Explanation>,
+}
+
+/// A field that left out a value of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IgnoredField {
+    /// Its path.
+    pub name: String,
+    /// What it left out, as it stands in `_source`; empty where the field was not asked for.
+    pub values: Vec<Value>,
 }
 
 /// A named query that a hit matches.
@@ -169,11 +180,16 @@ impl FetchedHit {
         let highlight = self.highlight.iter();
         let highlight =
             highlight.map(|(name, fragments)| name.len() + num_bytes_of_texts(fragments));
+        let ignored = self.ignored.iter();
+        let ignored = ignored.map(|field| {
+            size_of::<IgnoredField>() + field.name.len() + num_bytes_of(&field.values)
+        });
         let explanation = self.explanation.as_ref();
         let matched = self.matched_queries.iter();
         let matched = matched.map(|matched| size_of::<MatchedQuery>() + matched.name.len());
         HIT_BYTES
             + self.source.len()
+            + ignored.sum::<usize>()
             + matched.sum::<usize>()
             + fields.sum::<usize>()
             + highlight.sum::<usize>()

@@ -25,9 +25,10 @@ use serde_json::{Map, Value};
 
 pub use analyzers::{AnalysisName, check_analyzers, counted_by};
 pub use constants::set_constants;
+pub use field_type::is_field_type;
 pub use infer::infer_document;
 pub(crate) use merge::has_norms;
-pub use merge::{has_frequencies, has_positions};
+pub use merge::{has_frequencies, has_positions, is_match_only};
 pub use properties::{
     DERIVED_METADATA, DOCUMENT_METADATA, INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field,
     ignored_path, is_metadata, may_ignore,
@@ -107,6 +108,24 @@ pub fn parse_mapping(
     existing: Option<&Mapping>,
     rules: &MappingRules,
 ) -> Result<Mapping, QueryError> {
+    let mapping = read(value, existing, rules)?;
+    aliases::check(&mapping)?;
+    Ok(mapping)
+}
+
+/// Checks a mapping that others complete: they may declare the fields that its aliases stand for.
+///
+/// # Errors
+/// As [`parse_mapping`], but for such aliases.
+pub(crate) fn check_part_of_mapping(value: &Value, rules: &MappingRules) -> Result<(), QueryError> {
+    read(value, None, rules).map(drop)
+}
+
+fn read(
+    value: &Value,
+    existing: Option<&Mapping>,
+    rules: &MappingRules,
+) -> Result<Mapping, QueryError> {
     let Some(entries) = value.as_object() else {
         return Err(malformed("Expected map for property [mappings]"));
     };
@@ -122,7 +141,6 @@ pub fn parse_mapping(
     }
     check_limits(&mapping, rules)?;
     copies::check(&mapping, existing)?;
-    aliases::check(&mapping)?;
     if let Some(existing) = existing.filter(|existing| **existing != mapping) {
         mapping.version = existing.version.next();
     }

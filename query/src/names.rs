@@ -23,7 +23,7 @@ use gleaner_model::{Alias, ClusterState, IndexMeta, IndexName};
 use serde_json::Value;
 
 pub use authorized::{Access, Denial};
-pub use date_math::expand_date_math;
+pub use date_math::{NewName, expand_date_math};
 pub use options::{ExpandWildcards, ResolveOptions};
 pub use routing::{search_routing, single_routing};
 pub use single::{SingleIndex, resolve_single, resolve_write};

@@ -168,21 +168,29 @@ fn read_condition(key: &str, value: &Value) -> Result<RolloverCondition, QueryEr
     })
 }
 
-/// Returns the name of the index that follows `name`: its number, from the last `-` on, is one more, in six digits.
+/// Returns the name of the index that follows the one of the name `given`: its number, from the last `-` on, is one more,
+/// in six digits. Date math stays as it is.
 ///
 /// # Errors
 /// `illegal_argument_exception` for a name without a number at its end.
-pub fn next_name(name: &str) -> Result<String, QueryError> {
-    let numbered = name.rsplit_once('-').and_then(|(stem, digits)| {
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let number: u64 = digits.parse().ok().filter(|_| is_number)?;
-        Some(format!("{stem}-{:06}", number.checked_add(1)?))
-    });
-    numbered.ok_or_else(|| {
+pub fn next_name(given: &str) -> Result<String, QueryError> {
+    let math = given.strip_prefix('<').and_then(|g| g.strip_suffix('>'));
+    let next = match math {
+        Some(math) => next_number(math).map(|next| format!("<{next}>")),
+        None => next_number(given),
+    };
+    next.ok_or_else(|| {
         QueryError::illegal(format!(
-            "index name [{name}] does not match pattern '^.*-\\d+$'"
+            "index name [{given}] does not match pattern '^.*-\\d+$'"
         ))
     })
+}
+
+fn next_number(name: &str) -> Option<String> {
+    let (stem, digits) = name.rsplit_once('-')?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| is_number)?;
+    Some(format!("{stem}-{:06}", number.checked_add(1)?))
 }
 
 #[cfg(test)]
@@ -242,8 +250,21 @@ mod tests {
     fn the_next_name_has_the_next_number() {
         assert_eq!(next_name("logs-1").ok().as_deref(), Some("logs-000002"));
         assert_eq!(next_name("a-b-000099").ok().as_deref(), Some("a-b-000100"));
-        for name in ["logs", "logs-", "logs-x1", "1"] {
+        for name in ["logs", "logs-", "logs-x1", "1", "<logs-{now/d}>", "<logs-1"] {
             assert!(next_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_next_name_keeps_its_date_math() {
+        for (given, expected) in [
+            ("<logs-{now/d}-000001>", "<logs-{now/d}-000002>"),
+            (
+                "<logs-{now-1M/M{yyyy-MM|+01:00}}-9>",
+                "<logs-{now-1M/M{yyyy-MM|+01:00}}-000010>",
+            ),
+        ] {
+            assert_eq!(next_name(given).ok().as_deref(), Some(expected));
         }
     }
 }

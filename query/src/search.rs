@@ -205,7 +205,7 @@ pub enum SortTarget {
     Doc,
     /// The tie-break of a point in time.
     ShardDoc,
-    /// A field's doc value (`_seq_no` too; `_id` has none).
+    /// A field's doc value (`_seq_no` and `_index` too; `_id` has none).
     Field(String),
     /// How far a field's points are from others.
     Distance(PointDistance),

@@ -20,6 +20,27 @@ const MAX_NAME_BYTES: usize = 256;
 /// Largest metadata and role descriptors of a key, in bytes as JSON: all nodes have them.
 const MAX_PART_BYTES: usize = 4 << 10;
 
+/// Privileges on the cluster that are about features which are not there: there is nothing that they would grant. `none`
+/// is the dialect's word for an empty list.
+///
+/// Source: Elasticsearch reference, *Security privileges*.
+const EMPTY: [&str; 14] = [
+    "none",
+    "read_pipeline",
+    "manage_pipeline",
+    "manage_ingest_pipelines",
+    "monitor_data_frame_transforms",
+    "monitor_enrich",
+    "monitor_inference",
+    "monitor_ml",
+    "monitor_rollup",
+    "monitor_snapshot",
+    "monitor_text_structure",
+    "monitor_transform",
+    "monitor_watcher",
+    "read_slm",
+];
+
 /// An API key that is to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewApiKey {
@@ -133,13 +154,16 @@ fn parse_roles(roles: &Map<String, Value>) -> Result<Option<Rights>, QueryError>
 fn parse_role(name: &str, role: &Value, rights: &mut Rights) -> Result<(), QueryError> {
     let mut reader = ObjectReader::part(name, role)?;
     for privilege in reader.texts("cluster")?.unwrap_or_default() {
-        // "none" is the dialect's word for an empty list.
-        if privilege != "none" {
-            let privilege = privilege.parse();
-            rights
-                .cluster
-                .push(privilege.map_err(|error| unknown(&error))?);
+        if EMPTY.contains(&privilege.as_str()) {
+            continue;
         }
+        if privilege == "manage_ilm" {
+            return Err(too_wide());
+        }
+        let privilege = privilege.parse();
+        rights
+            .cluster
+            .push(privilege.map_err(|error| unknown(&error))?);
     }
     let grants = match reader.take_any(&["indices", "index"]) {
         None | Some(Value::Null) => &[],
@@ -186,6 +210,15 @@ fn parse_grant(grant: &Value) -> Result<IndexGrant, QueryError> {
     }
     names.iter().try_for_each(|name| check_pattern(name))?;
     Ok(IndexGrant { names, privileges })
+}
+
+/// In the dialect a policy acts with the rights of whoever changed it last; here it acts on every index that names it, so
+/// changing one is more than the dialect's word says.
+fn too_wide() -> QueryError {
+    QueryError::illegal(
+        "cluster privilege [manage_ilm] is not supported: a policy acts on all indices that name it, whatever the rights \
+         of the key that changed it; [manage] allows to change policies, [read_ilm] to see them",
+    )
 }
 
 fn unknown(error: &UnknownPrivilege) -> QueryError {
@@ -243,6 +276,38 @@ mod tests {
         let none = json!({"name": "n", "role_descriptors": {"r": {}}});
         let none = NewApiKey::parse(&none).expect("a key");
         assert_eq!(none.rights, Some(Rights::default()));
+    }
+
+    #[test]
+    fn roles_of_shippers_are_read_and_give_no_more_than_they_say() {
+        use IndexPrivilege::{CreateIndex, DeleteIndex, Index, Manage, Read};
+        let shipper = json!({"name": "beats", "role_descriptors": {"filebeat": {
+            "cluster": ["read_ilm", "read_pipeline", "monitor_ml", "manage_index_templates"],
+            "indices": [{
+                "names": ["filebeat-*"],
+                "privileges": ["auto_configure", "create_doc", "view_index_metadata", "manage_ilm"],
+            }],
+        }}});
+        let rights = NewApiKey::parse(&shipper).expect("a key").rights;
+        let rights = rights.expect("rights");
+        assert!(rights.allow_cluster(ClusterPrivilege::ReadIlm));
+        assert!(rights.allow_index(IndexPrivilege::AutoConfigure, "filebeat-1"));
+        assert!(rights.allow_index(IndexPrivilege::CreateDoc, "filebeat-1"));
+        for denied in [ClusterPrivilege::Monitor, ClusterPrivilege::Manage] {
+            assert!(!rights.allow_cluster(denied), "{denied}");
+        }
+        for denied in [CreateIndex, DeleteIndex, Index, Manage, Read] {
+            assert!(!rights.allow_index(denied, "filebeat-1"), "{denied}");
+        }
+        let nothing = json!({"cluster": ["read_pipeline", "none", "monitor_watcher"]});
+        let nothing = json!({"name": "n", "role_descriptors": {"r": nothing}});
+        let rights = NewApiKey::parse(&nothing).expect("a key").rights;
+        assert_eq!(rights, Some(Rights::default()));
+        for privilege in ["manage_ilm", "manage_ml", "view_index_templates"] {
+            let role = json!({"cluster": [privilege]});
+            let reason = refused(&json!({"name": "n", "role_descriptors": {"r": role}}));
+            assert!(reason.contains(&format!("[{privilege}]")), "{reason}");
+        }
     }
 
     #[test]

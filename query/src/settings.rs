@@ -16,6 +16,7 @@ mod similarity;
 mod sort;
 
 use gleaner_model::IndexSettings;
+use gleaner_model::mapping::matches_pattern;
 use gleaner_model::settings::routing_slots_for;
 use serde_json::{Map, Value};
 
@@ -89,7 +90,8 @@ pub(crate) fn parse_some_settings(value: &Value) -> Result<IndexSettings, QueryE
     Ok(settings)
 }
 
-/// Changes settings of an index that exists; `null` gives a setting its default again.
+/// Changes settings of an index that exists; `null` gives a setting its default again, and all that a key with `*`
+/// matches and that can change now.
 ///
 /// # Errors
 /// `illegal_argument_exception` as [`parse_index_settings`], for settings that are fixed at creation,
@@ -100,7 +102,8 @@ pub fn update_index_settings(
     index: &str,
     is_closed: bool,
 ) -> Result<IndexSettings, QueryError> {
-    let entries = flat::flatten(unwrapped(value))?;
+    let mut entries = flat::flatten(unwrapped(value))?;
+    reset_matching(&mut entries, &current.declared, is_closed);
     check_scopes(&entries, index, is_closed)?;
     similarity::check_names(&entries)?;
     let mut declared = current.declared.clone();
@@ -126,6 +129,43 @@ pub fn update_index_settings(
     settings.declared = declared;
     declare_numbers(&mut settings);
     Ok(settings)
+}
+
+/// Returns whether an entry resets all that its key matches.
+fn resets_matching(key: &str, value: &Value) -> bool {
+    value.is_null() && key.contains('*')
+}
+
+/// Puts the settings of `declared` that can change now in place of the patterns that reset them; what else is said of
+/// such a setting holds. Analysis is reset by patterns that name it only: fields use it.
+fn reset_matching(
+    entries: &mut Map<String, Value>,
+    declared: &Map<String, Value>,
+    is_closed: bool,
+) {
+    let patterns: Vec<String> = entries
+        .iter()
+        .filter(|(key, value)| resets_matching(key, value))
+        .map(|(key, _)| key.clone())
+        .collect();
+    if patterns.is_empty() {
+        return;
+    }
+    entries.retain(|key, value| !resets_matching(key, value));
+    for key in declared.keys() {
+        let is_analysis = key.starts_with(ANALYSIS);
+        let is_matched = patterns.iter().any(|pattern| {
+            matches_pattern(pattern, key) && is_analysis == pattern.starts_with(ANALYSIS)
+        });
+        let can_change = match scope_of(key) {
+            Some(Scope::Dynamic) => true,
+            Some(Scope::Static) => is_closed,
+            Some(Scope::Final) | None => false,
+        };
+        if is_matched && can_change {
+            entries.entry(key.as_str()).or_insert(Value::Null);
+        }
+    }
 }
 
 /// Takes out what is `null`, then puts in the rest.
@@ -160,13 +200,15 @@ fn check_kept(before: &Value, after: &Value, index: &str) -> Result<(), QueryErr
     Ok(())
 }
 
-/// Returns the settings of `value` that an index does not declare yet, flat.
+/// Returns the settings of `value` that an index does not declare yet, flat. Patterns reset nothing then: what they
+/// match is declared.
 ///
 /// # Errors
 /// `illegal_argument_exception` for what is no object of settings.
 pub fn undeclared_settings(current: &IndexSettings, value: &Value) -> Result<Value, QueryError> {
     let mut entries = flat::flatten(unwrapped(value))?;
-    entries.retain(|key, _| !current.declared.contains_key(key));
+    entries
+        .retain(|key, value| !current.declared.contains_key(key) && !resets_matching(key, value));
     Ok(Value::Object(entries))
 }
 
@@ -200,6 +242,14 @@ fn apply(settings: &mut IndexSettings, key: &str, value: &Value) -> Result<(), Q
     }
 }
 
+/// Returns when a setting may change; `None` where there is no such setting.
+fn scope_of(key: &str) -> Option<Scope> {
+    match key.starts_with(ANALYSIS) {
+        true => Some(Scope::Static),
+        false => known::find(key).map(|known| known.scope),
+    }
+}
+
 /// Refuses settings that cannot change now.
 fn check_scopes(
     entries: &Map<String, Value>,
@@ -208,12 +258,7 @@ fn check_scopes(
 ) -> Result<(), QueryError> {
     let mut fixed = Vec::new();
     for key in entries.keys() {
-        let scope = if key.starts_with(ANALYSIS) {
-            Scope::Static
-        } else {
-            known::find(key).ok_or_else(|| unknown(key))?.scope
-        };
-        match scope {
+        match scope_of(key).ok_or_else(|| unknown(key))? {
             Scope::Final => {
                 return Err(wrong(format!(
                     "final {index} setting [{key}], not updateable"

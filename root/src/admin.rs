@@ -1,5 +1,6 @@
 //! Changes of index metadata: always a compare-and-swap on the cluster state.
 
+mod active_shards;
 mod backing;
 mod lifecycles;
 mod settings;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::update;
 use gleaner_model::{
-    ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm, Security,
+    ActiveShards, ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping,
+    PrimaryTerm, Security,
 };
 use gleaner_query::QueryError;
 use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
-use gleaner_query::names::{self, ResolveOptions};
+use gleaner_query::names::{self, NewName, ResolveOptions};
 use gleaner_query::settings::{
     cluster, has_similarity, loses_similarity, undeclared_settings, update_index_settings,
 };
@@ -72,20 +74,26 @@ impl Admin {
         name: &str,
         new: NewIndex,
     ) -> Result<Arc<IndexMeta>, RootError> {
-        self.create(name, |_| Ok(new.clone())).await
+        let name = NewName::from(name);
+        self.create(&name, ActiveShards::ONE, |_| Ok(new.clone()))
+            .await
     }
 
-    /// As [`Admin::create_index`]; what `body` does not say comes from the templates for the name.
+    /// As [`Admin::create_index`]; what `body` does not say comes from the templates for the name. The request will wait
+    /// for `wanted` copies of each shard.
     ///
     /// # Errors
-    /// As [`Admin::create_index`], a body that cannot be read, and a name that templates make a data stream of.
+    /// As [`Admin::create_index`], a body that cannot be read, a name that templates make a data stream of, and more
+    /// wanted copies than the index is to have.
     pub async fn create_index_by_templates(
         &self,
-        name: &str,
+        name: &NewName,
         body: &Value,
+        wanted: ActiveShards,
     ) -> Result<Arc<IndexMeta>, RootError> {
         let limits = self.cluster.limits();
-        self.create(name, |state| {
+        self.create(name, wanted, |state| {
+            let name = name.name.as_str();
             let (composed, from) = composing::compose(&state.templates, name);
             composing::check_no_stream(name, from)?;
             Ok(composed.new_index(name, from, body, &limits)?)
@@ -95,15 +103,18 @@ impl Admin {
 
     async fn create(
         &self,
-        name: &str,
+        given: &NewName,
+        wanted: ActiveShards,
         new: impl Fn(&ClusterState) -> Result<NewIndex, RootError>,
     ) -> Result<Arc<IndexMeta>, RootError> {
-        let name = IndexName::parse(name)?;
+        let name = IndexName::parse(&given.name)?;
         let uuid = IndexUuid(rand::random());
         let state = self
             .change(|state| {
                 check_free(state, name.as_str())?;
-                let index = self.placed(state, uuid, &name, new(state)?)?;
+                let mut index = self.placed(state, uuid, &name, new(state)?)?;
+                active_shards::check_wanted(wanted, &index.settings)?;
+                index.provided_name.clone_from(&given.provided);
                 let mut next = state.clone();
                 next.indices.insert(uuid, Arc::new(index));
                 alias::check_change(state, &next)?;
@@ -141,6 +152,7 @@ impl Admin {
         if !says_replicas {
             replicate(&mut settings, self.cluster.options.default_replicas);
         }
+        active_shards::check(&settings)?;
         shard_limit::check(state, &settings, self.cluster.options.max_shards_per_node)?;
         // Its primaries are opened for the first time: see `leaf`.
         let terms = vec![PrimaryTerm::default(); settings.number_of_shards as usize];
@@ -250,6 +262,7 @@ impl Admin {
             if settings == index.settings && filled.is_none() {
                 return Ok(None);
             }
+            active_shards::check_change(&index.settings, &settings)?;
             if loses_similarity(&index.settings, &settings) {
                 check_similarities(&index.mapping, &settings)?;
             }

@@ -210,7 +210,8 @@ impl ByQuery {
         Ok(BegunTask { id, ended })
     }
 
-    async fn keep(&self, id: u64, result: Bytes) {
+    /// Keeps what a task did; where that cannot be written a warning says so.
+    pub(crate) async fn keep(&self, id: u64, result: Bytes) {
         let id = format!("{}:{id}", self.cluster.options.node);
         if let Err(error) = self.results.keep(&id, result).await {
             tracing::warn!(task = id, %error, "what a task did could not be kept");

@@ -17,7 +17,7 @@ use std::time::Duration;
 use gleaner_model::{ActiveShards, ClusterState, DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
-use gleaner_query::names;
+use gleaner_query::names::{self, NewName};
 use gleaner_query::settings::auto_create;
 use gleaner_query::templates::index_template_of;
 use gleaner_shard_router::shard_of;
@@ -329,8 +329,11 @@ impl Ingester {
             }
             None => {
                 let body = serde_json::Value::Null;
-                let created = self.admin.create_index_by_templates(name, &body).await;
-                created.map(drop)
+                let new = NewName::from(name);
+                let created = self
+                    .admin
+                    .create_index_by_templates(&new, &body, ActiveShards::ONE);
+                created.await.map(drop)
             }
         };
         if created.is_ok() {

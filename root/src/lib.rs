@@ -20,6 +20,7 @@ mod expansion;
 mod explain;
 mod fetch;
 mod field_texts;
+pub mod force_merge;
 mod health;
 pub mod ingest;
 pub mod leaves;

@@ -17,6 +17,7 @@ mod group;
 mod intervals;
 mod keyed;
 mod like;
+mod match_only;
 mod metadata;
 mod multi;
 mod pattern;
@@ -99,6 +100,7 @@ impl<'a> Resolver<'a> {
         // Queries inside are settled already.
         if query.children().is_empty() {
             self.constants.settle(&mut clause)?;
+            match_only::settle(self.mapping(), &mut clause);
         }
         Ok(clause)
     }
@@ -353,11 +355,11 @@ impl<'a> Resolver<'a> {
         if let Some(((root, _), key)) = self.mapping().flattened(path) {
             return self.key(root, key);
         }
+        if is_metadata(path) {
+            return Err(unsearchable(path));
+        }
         let Some((path, field)) = self.mapping().resolved(path) else {
-            return match is_metadata(path) {
-                true => Err(unsearchable(path)),
-                false => Ok(None),
-            };
+            return Ok(None);
         };
         if matches!(field.kind, FieldKind::Object { .. }) {
             return Ok(None);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gleaner_model::{ClusterState, IndexMeta};
 use gleaner_query::QueryError;
+use gleaner_query::names::NewName;
 use gleaner_query::rollover::{Measures, RolloverRequest, next_name};
 
 use crate::admin::streams::Next;
@@ -35,7 +36,7 @@ struct Wish<'a> {
     /// The alias or data stream.
     target: &'a str,
     /// Name of the next index, instead of the one that follows.
-    new_name: Option<&'a str>,
+    new_name: Option<&'a NewName>,
     request: &'a RolloverRequest,
     /// Whether nothing is changed.
     is_dry: bool,
@@ -43,7 +44,8 @@ struct Wish<'a> {
 
 impl Root {
     /// Replaces the index that documents written to `target` go to: an alias or a data stream. The new one is called
-    /// `new_name`, by default as the old one with the next number. With `is_dry` nothing is changed.
+    /// `new_name`, by default as the old one with the next number, and with the dates of today where the old one was given
+    /// date math. With `is_dry` nothing is changed.
     ///
     /// # Errors
     /// A target that is neither, an alias of data streams or without a write index, a name without a number, an index
@@ -51,7 +53,7 @@ impl Root {
     pub async fn rollover(
         &self,
         target: &str,
-        new_name: Option<&str>,
+        new_name: Option<&NewName>,
         request: &RolloverRequest,
         is_dry: bool,
     ) -> Result<RolloverReport, RootError> {
@@ -113,8 +115,8 @@ impl Root {
             (Some(stream), None) => self
                 .admin
                 .backing_name(wish.target, stream.generation + 1)?,
-            (None, Some(name)) => name.to_owned(),
-            (None, None) => next_name(old.name.as_str())?,
+            (None, Some(name)) => name.clone(),
+            (None, None) => NewName::read(&next_name(old.given_name())?, self.cluster.now_ms())?,
         };
         let measures = self.measure(old, states);
         let conditions = wish.request.conditions.iter().map(|condition| {
@@ -123,7 +125,7 @@ impl Root {
         });
         let mut report = RolloverReport {
             old_index: old.name.to_string(),
-            new_index: new_index.clone(),
+            new_index: new_index.name.clone(),
             rolled_over: false,
             conditions: conditions.collect(),
             created: None,

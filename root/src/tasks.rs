@@ -3,7 +3,8 @@
 //! A search is on the list from its start until its future is done or dropped, so a client that went
 //! away leaves nothing behind. Cancelling drops the search's future, and with it every call to a leaf:
 //! the search is answered at once. A task by query runs by itself ([`crate::by_query`]): it ends after the
-//! page that it is writing, and stays on the list until what it did is kept.
+//! page that it is writing, and stays on the list until what it did is kept, as does a merge
+//! ([`crate::force_merge`]).
 
 mod cancellation;
 
@@ -54,6 +55,7 @@ pub(crate) enum Action {
     DeleteByQuery,
     UpdateByQuery,
     Reindex,
+    ForceMerge,
 }
 
 impl Action {
@@ -65,6 +67,7 @@ impl Action {
             Self::DeleteByQuery => "indices:data/write/delete/byquery",
             Self::UpdateByQuery => "indices:data/write/update/byquery",
             Self::Reindex => "indices:data/write/reindex",
+            Self::ForceMerge => "indices:admin/forcemerge",
         }
     }
 }
@@ -86,6 +89,8 @@ pub struct TaskInfo {
     pub opaque_id: Option<String>,
     /// Id of the key that asked for it; `None` where the cluster has no keys.
     pub owner: Option<String>,
+    /// Whether it can be cancelled.
+    pub is_cancellable: bool,
     /// Whether it was cancelled and is about to end.
     pub is_cancelled: bool,
     /// The task that it is a part of.
@@ -124,7 +129,7 @@ struct Task {
 /// What is to be listed as a task.
 pub(crate) struct NewTask<'a> {
     pub(crate) action: Action,
-    /// The indices as asked, or the scroll; of a task by query the whole description.
+    /// The indices as asked, or the scroll; of a task by query and a merge the whole description.
     pub(crate) target: &'a str,
     pub(crate) origin: &'a Origin,
     /// The task that it is a part of.
@@ -181,9 +186,36 @@ impl Tasks {
         }
     }
 
+    fn next_number(&self) -> u64 {
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Returns a request that is answered at once as a task, which only its own answer shows: `action` is what it does,
+    /// as the dialect names it, and `parent` the task that it is a part of.
+    pub fn answered_at_once(
+        &self,
+        action: &'static str,
+        origin: &Origin,
+        parent: Option<u64>,
+    ) -> TaskInfo {
+        TaskInfo {
+            id: self.next_number(),
+            action,
+            description: String::new(),
+            started_ms: self.cluster.now_ms(),
+            running: Duration::ZERO,
+            opaque_id: origin.opaque_id.clone(),
+            owner: origin.owner.clone(),
+            is_cancellable: false,
+            is_cancelled: false,
+            parent,
+            status: None,
+        }
+    }
+
     /// Puts a task on the list, until what is returned is dropped.
     pub(crate) fn list(&self, new: NewTask<'_>) -> TaskEntry {
-        let id = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.next_number();
         let task = Arc::new(Task {
             action: new.action,
             target: new.target.to_owned(),
@@ -216,7 +248,10 @@ impl Task {
                 format!("indices[{target}], search_type[QUERY_THEN_FETCH], source[{source}]")
             }
             Action::Scroll => format!("scrollId[{}]", shown(target.as_bytes())),
-            Action::DeleteByQuery | Action::UpdateByQuery | Action::Reindex => target.clone(),
+            Action::DeleteByQuery
+            | Action::UpdateByQuery
+            | Action::Reindex
+            | Action::ForceMerge => target.clone(),
         };
         TaskInfo {
             id,
@@ -226,6 +261,7 @@ impl Task {
             running: self.started.elapsed(),
             opaque_id: self.origin.opaque_id.clone(),
             owner: self.origin.owner.clone(),
+            is_cancellable: true,
             is_cancelled: self.cancellation.reason().is_some(),
             parent: self.parent,
             status: self.progress.as_ref().map(|progress| progress.status()),
@@ -316,6 +352,13 @@ impl Tasks {
     fn has_any(&self, ids: &[u64]) -> bool {
         let listed = self.listed.tasks.lock();
         ids.iter().any(|id| listed.contains_key(id))
+    }
+
+    /// Returns how many tasks that do `action` are under way.
+    pub(crate) fn num_of(&self, action: Action) -> usize {
+        let listed = self.listed.tasks.lock();
+        let same = listed.values().filter(|task| task.action == action);
+        same.count()
     }
 
     /// Returns the tasks by query that are under way, without their parts.

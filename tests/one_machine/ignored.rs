@@ -92,5 +92,15 @@ async fn check(server: &Server) -> Result<()> {
         let found = shown(&hits(server, &query).await?);
         ensure!(found == expected, "{query}: {found:?}");
     }
+    let fields = json!(["n*", "_id", "_index", "_version", "_ignored"]);
+    let body = json!({"query": {"ids": {"values": ["2"]}}, "fields": fields, "_source": false});
+    let request = Request::json("POST", "/notes/_search", &body);
+    let answer = server.send(&request).await?.ok()?;
+    let expected = json!({
+        "_index": "notes", "_id": "2", "_score": 1.0, "_ignored": ["day", "n"],
+        "fields": {"n.k": ["x"], "_id": ["2"], "_index": ["notes"], "_version": [1]},
+        "ignored_field_values": {"n": ["x"]},
+    });
+    ensure!(answer["hits"]["hits"] == json!([expected]), "{answer}");
     Ok(())
 }

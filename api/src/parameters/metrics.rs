@@ -1,4 +1,4 @@
-//! Lists of metrics in paths: the sections of statistics that a request asks for.
+//! Lists of metrics in paths: the sections of statistics that a request asks for; names that are not known.
 //!
 //! Source: Elasticsearch, `RestIndicesStatsAction` and `BaseRestHandler.unrecognized`.
 

@@ -254,7 +254,7 @@ struct Kind {
 }
 
 /// Returns the double whose shortest text is that of `score`, so that both print alike.
-fn shortest(score: f32) -> Option<f64> {
+pub(crate) fn shortest(score: f32) -> Option<f64> {
     score.to_string().parse().ok()
 }
 

@@ -1,7 +1,7 @@
 //! One hit as the dialect writes it.
 
 use gleaner_model::NodeId;
-use gleaner_query::answer::{Explanation, Hit, InnerHitList, MatchedQuery};
+use gleaner_query::answer::{Explanation, Hit, IgnoredField, InnerHitList, MatchedQuery};
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -52,12 +52,14 @@ pub(crate) struct HitBody<'a> {
     score: Option<f32>,
     #[serde(rename = "_routing", skip_serializing_if = "Option::is_none")]
     routing: Option<&'a str>,
-    #[serde(rename = "_ignored", skip_serializing_if = "<[String]>::is_empty")]
-    ignored: &'a [String],
+    #[serde(rename = "_ignored", skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<&'a str>,
     #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
     source: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     fields: &'a IndexMap<String, Vec<Value>>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    ignored_field_values: IndexMap<&'a str, &'a [Value]>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     highlight: &'a IndexMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
@@ -150,9 +152,10 @@ impl<'a> HitBody<'a> {
             term: form.has_seq_no.then_some(content.term.0),
             score: hit.score,
             routing: content.routing.as_deref(),
-            ignored: &content.ignored,
+            ignored: content.ignored.iter().map(|field| &*field.name).collect(),
             source: source.and_then(raw),
             fields: &content.fields,
+            ignored_field_values: ignored_values(&content.ignored),
             highlight: &content.highlight,
             sort: &hit.sort[..form
                 .num_sort_values
@@ -169,7 +172,60 @@ impl<'a> HitBody<'a> {
     }
 }
 
+/// Returns what fields left out, of those that were asked for.
+fn ignored_values(ignored: &[IgnoredField]) -> IndexMap<&str, &[Value]> {
+    let shown = ignored.iter().filter(|field| !field.values.is_empty());
+    let shown = shown.map(|field| (&*field.name, &*field.values));
+    shown.collect()
+}
+
 /// Returns JSON bytes to be copied into an answer as they are.
 pub(crate) fn raw(bytes: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, Version};
+    use gleaner_query::answer::FetchedHit;
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_is_shown_behind_the_fields() {
+        let ignored = |name: &str, values: Vec<Value>| IgnoredField {
+            name: name.to_owned(),
+            values,
+        };
+        let hit = Hit {
+            index: "books".to_owned(),
+            score: None,
+            sort: Vec::new(),
+            content: FetchedHit {
+                id: DocumentId::parse("7").expect("a good id"),
+                routing: None,
+                seq_no: SeqNo(4),
+                term: PrimaryTerm(1),
+                version: Version(3),
+                source: Bytes::new(),
+                ignored: vec![
+                    ignored("k", vec![json!("too long"), json!(7)]),
+                    ignored("n", Vec::new()),
+                ],
+                matched_queries: Vec::new(),
+                fields: [("k".to_owned(), vec![json!("ok")])].into_iter().collect(),
+                highlight: IndexMap::new(),
+                explanation: None,
+            },
+            source: None,
+            shard: 0,
+            group: None,
+            inner_hits: IndexMap::new(),
+        };
+        let body = HitBody::new(&hit, &HitForm::default(), None);
+        let shown = serde_json::to_string(&body).expect("plain data");
+        let expected = r#"{"_index":"books","_id":"7","_score":null,"_ignored":["k","n"],"fields":{"k":["ok"]},"ignored_field_values":{"k":["too long",7]}}"#;
+        assert_eq!(shown, expected);
+    }
 }

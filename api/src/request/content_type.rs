@@ -17,7 +17,7 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 pub(super) fn check_present(headers: &HeaderMap) -> Result<(), ApiError> {
     match of(headers)? {
         Some(_) => Ok(()),
-        None => Err(refused("")),
+        None => Err(missing()),
     }
 }
 
@@ -55,8 +55,16 @@ pub(super) fn check(text: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Returns the refusal of a body that does not say what it is.
+fn missing() -> ApiError {
+    not_acceptable("Content-Type header is missing".to_owned())
+}
+
 fn refused(text: &str) -> ApiError {
-    let reason = format!("Content-Type header [{text}] is not supported");
+    not_acceptable(format!("Content-Type header [{text}] is not supported"))
+}
+
+fn not_acceptable(reason: String) -> ApiError {
     ApiError::new(
         StatusCode::NOT_ACCEPTABLE,
         "media_type_header_exception",
@@ -79,6 +87,18 @@ mod tests {
             "application/vnd.elasticsearch+x-ndjson; compatible-with=7",
         ] {
             assert!(check(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_without_a_type_is_told_so() {
+        for headers in [
+            HeaderMap::new(),
+            HeaderMap::from_iter([(header::CONTENT_TYPE, http::HeaderValue::from_static(" "))]),
+        ] {
+            let error = check_present(&headers).expect_err("refused");
+            assert_eq!(error.status, StatusCode::NOT_ACCEPTABLE);
+            assert_eq!(error.reason(), "Content-Type header is missing");
         }
     }
 

@@ -2,13 +2,14 @@
 
 use gleaner_model::{PrimaryTerm, SeqNo, Version};
 use gleaner_proto::write::Condition;
-use gleaner_query::names::{ResolveOptions, expand_date_math};
+use gleaner_query::names::{NewName, ResolveOptions, expand_date_math};
 use gleaner_query::search::{SearchRequest, SourceFilter, apply_uri_parameters};
 use gleaner_root::ingest::{IngestOptions, RefreshPolicy};
 use gleaner_root::plan::Target;
 
 use super::Request;
 use crate::error::ApiError;
+use crate::security::GIVEN;
 
 impl Request {
     /// Returns the index expression of the path with dates put in; `None` is all.
@@ -22,6 +23,17 @@ impl Request {
             self.required_part("index")?,
             self.root().cluster().now_ms(),
         )?)
+    }
+
+    /// Returns the name in the path of an index that is to be made.
+    pub(crate) fn new_index_name(&self) -> Result<NewName, ApiError> {
+        let now_ms = self.root().cluster().now_ms();
+        let mut name = NewName::read(self.required_part("index")?, now_ms)?;
+        // Where rights were looked at, dates are put in already.
+        if let Some(given) = self.part(GIVEN) {
+            name.provided = Some(given.to_owned());
+        }
+        Ok(name)
     }
 
     /// Returns which indices the request names.

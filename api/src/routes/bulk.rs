@@ -20,7 +20,7 @@ mod rendered;
 
 pub use action::action_shown;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
@@ -68,6 +68,9 @@ async fn bulk(mut request: Request) -> Answer {
         let amended = RenderedItems::new(request.app.bodies.open(), is_compact);
         rendered = amending.amended(rendered, amended).await?;
     }
+    if run.is_without_body() {
+        return Err(without_body());
+    }
     if run.items.num_items == 0 {
         return Err(ApiError::validation(&["no requests added".to_owned()]));
     }
@@ -78,6 +81,10 @@ async fn bulk(mut request: Request) -> Answer {
     };
     let reply = reply.warning(&run.warnings());
     Ok(reply.retried_later(run.items.has_rejected))
+}
+
+fn without_body() -> ApiError {
+    ApiError::parse("request body is required")
 }
 
 /// Returns the answer of a bulk.
@@ -117,7 +124,10 @@ fn prepare(request: &mut Request, items: Items) -> Result<Run, ApiError> {
     let key = idempotency_key(&request.headers)?;
     let is_typed = request.headers.contains_key(http::header::CONTENT_TYPE);
     if !is_typed {
-        let reason = "Content-Type header [] is not supported";
+        if request.body.get_mut().is_end_stream() {
+            return Err(without_body());
+        }
+        let reason = "Content-Type header is missing";
         let status = StatusCode::NOT_ACCEPTABLE;
         return Err(ApiError::new(status, "media_type_header_exception", reason));
     }
@@ -222,6 +232,40 @@ mod tests {
             let body = answer.into_body().collect().await.expect("a whole body");
             let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
             assert_eq!(body["items"].as_array().map(Vec::len), Some(1_000));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_bulk_without_a_body_is_told_so() {
+        let dialect = speaking();
+        let chunked = Body::from_stream(futures::stream::empty::<std::io::Result<Bytes>>());
+        for (kind, body, status, expected) in [
+            (None, Body::empty(), 400, "parse_exception"),
+            (
+                Some("application/json"),
+                Body::empty(),
+                400,
+                "parse_exception",
+            ),
+            (Some("application/json"), chunked, 400, "parse_exception"),
+            (
+                Some("application/json"),
+                Body::from("\n"),
+                400,
+                "action_request_validation_exception",
+            ),
+            (None, Body::from("\n"), 406, "media_type_header_exception"),
+        ] {
+            let mut request = http::Request::post("/_bulk");
+            if let Some(kind) = kind {
+                request = request.header("content-type", kind);
+            }
+            let request = request.body(body).expect("a request");
+            let Ok(answer) = dialect.clone().oneshot(request).await;
+            assert_eq!(answer.status().as_u16(), status, "{kind:?}");
+            let body = answer.into_body().collect().await.expect("a whole body");
+            let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+            assert_eq!(body["error"]["type"], expected, "{body}");
         }
     }
 

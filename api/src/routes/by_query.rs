@@ -218,15 +218,9 @@ async fn carry_out(request: &Request, asked: ByQueryRequest) -> Answer {
 
 /// Returns what is kept of a task that has ended.
 fn result(task: &TaskInfo, node: &str, outcome: &Outcome) -> Bytes {
-    let mut kept = json!({"completed": true, "task": tasks::shown(task, node, true)});
-    if let Some(owner) = &task.owner {
-        kept["owner"] = json!(owner);
-    }
-    match outcome {
-        Ok(report) => kept["response"] = answer::response(report, answer::Form::ALL),
-        Err(error) => kept["error"] = ApiError::from(error).to_json(),
-    }
-    kept.to_string().into()
+    let response = outcome.as_ref();
+    let response = response.map(|report| answer::response(report, answer::Form::ALL));
+    tasks::record(task, node, response)
 }
 
 fn rethrottle(request: &Request) -> Answer {

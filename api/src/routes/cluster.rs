@@ -6,6 +6,7 @@ mod report;
 mod settings;
 mod state;
 mod stats;
+mod voting;
 
 use http::Method;
 use serde_json::json;
@@ -15,6 +16,7 @@ use crate::response::Reply;
 use crate::route::{Parameter, Route};
 
 pub(super) use health::{CopiesByShard, Health, HealthLevel};
+pub(super) use voting::ROUTES as VOTING_ROUTES;
 
 const HEALTH: &[Parameter] = &[
     Parameter::honoured("level"),
@@ -23,6 +25,7 @@ const HEALTH: &[Parameter] = &[
     Parameter::honoured("wait_for_nodes"),
     Parameter::honoured("wait_for_active_shards"),
     Parameter::honoured("wait_for_no_initializing_shards"),
+    Parameter::honoured("return_200_for_cluster_health_timeout"),
     Parameter::no_effect("wait_for_no_relocating_shards", "shards do not move"),
     Parameter::no_effect("wait_for_events", "changes of metadata are not queued"),
 ];

@@ -87,7 +87,7 @@ pub(super) static ROUTES: &[Route] = &[
 async fn put(mut request: Request, is_create: bool) -> Answer {
     let source = request.bytes().await?;
     if source.trim_ascii().is_empty() {
-        return Err(ApiError::validation(&["source is missing".to_owned()]));
+        return Err(ApiError::parse("request body is required"));
     }
     let create = match request.parameters.get("op_type") {
         // An id that is made stands for a new document.
@@ -337,6 +337,23 @@ async fn shown_source(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_document_that_is_not_sent_is_asked_for() {
+        let dialect = speaking();
+        for route in [
+            ("PUT", "/books/_doc/1"),
+            ("POST", "/books/_doc"),
+            ("PUT", "/books/_create/1"),
+        ] {
+            let (status, refused) = sent(&dialect, route, &serde_json::Value::Null).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{route:?}");
+            let error = &refused["error"];
+            assert_eq!(error["type"], "parse_exception", "{refused}");
+            assert_eq!(error["reason"], "request body is required");
+        }
+    }
 
     #[test]
     fn locations_are_escaped_and_have_the_routing() {

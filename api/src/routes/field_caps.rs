@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use gleaner_model::mapping::{Codec, KeywordKind, matches_pattern};
+use gleaner_model::mapping::{Codec, INDEX, KeywordKind, matches_pattern};
 use gleaner_model::{Field, FieldKind, IndexMeta, Mapping};
 use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::json::{ObjectReader, scalar_text};
@@ -43,14 +43,16 @@ pub(super) static ROUTES: &[Route] = &[Route {
     is_refused: false,
 }];
 
-/// Metadata fields that can be asked for by name, which is their type too, and whether they can be
-/// searched. None can be aggregated.
-const METADATA_FIELDS: [(&str, bool); 4] = [
-    ("_id", true),
-    ("_index", true),
-    ("_routing", false),
-    ("_source", false),
+/// Metadata fields that can be asked for by name, which is their type too.
+const METADATA_FIELDS: [&str; 7] = [
+    "_id", "_ignored", INDEX, "_routing", "_seq_no", "_source", "_version",
 ];
+
+/// Those of them that Elasticsearch can search.
+const SEARCHABLE: [&str; 5] = ["_id", "_ignored", INDEX, "_routing", "_seq_no"];
+
+/// Those that a search can sort by or aggregate here. Elasticsearch can by `_version` too, and since 8.15 by `_ignored`.
+const AGGREGATABLE: [&str; 2] = [INDEX, "_seq_no"];
 
 /// What a field is in one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,13 +191,13 @@ fn collect<'a>(
     }
     let has_metadata = filters.keep(Kind::Metadata);
     let metadata = METADATA_FIELDS.into_iter();
-    for (name, is_searchable) in metadata.filter(|_| has_metadata) {
+    for name in metadata.filter(|_| has_metadata) {
         add(
             name,
             Capability {
                 type_name: name,
-                is_searchable,
-                is_aggregatable: false,
+                is_searchable: SEARCHABLE.contains(&name),
+                is_aggregatable: AGGREGATABLE.contains(&name),
                 meta: Vec::new(),
             },
         );
@@ -253,10 +255,15 @@ fn capability(field: &Field) -> Capability {
             ..
         }
     );
+    // Its column is for scores alone.
+    let is_feature = matches!(
+        kind,
+        FieldKind::Number { number, .. } if number.positive_score_impact().is_some()
+    );
     Capability {
         type_name: family_of(kind),
         is_searchable: !is_object && kind.is_searchable(),
-        is_aggregatable: !is_object && (kind.has_column() || is_point),
+        is_aggregatable: !is_object && !is_feature && (kind.has_column() || is_point),
         meta: meta
             .filter_map(|(key, value)| Some((key.clone(), scalar_text(value)?)))
             .collect(),
@@ -351,6 +358,7 @@ mod tests {
     use gleaner_root::Total;
 
     use super::*;
+    use crate::testing::{create, got, speaking};
 
     fn long(more: &Value) -> Capability {
         let mut declared = json!({"properties": {"x": {"type": "long"}}});
@@ -379,6 +387,37 @@ mod tests {
         let mut stale = found(0, false);
         stale.shards.stale = 1;
         assert!(may_match(&stale));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn metadata_and_features_can_do_what_elasticsearch_says() {
+        let dialect = speaking();
+        let declared = json!({"mappings": {"properties": {
+            "rank": {"type": "rank_feature"}, "ranks": {"type": "rank_features"},
+        }}});
+        create(&dialect, "books", &declared).await;
+        let answer = got(&dialect, "/books/_field_caps?fields=*").await;
+        let able = |field: &str, type_name: &str| {
+            let shown = &answer["fields"][field][type_name];
+            ["searchable", "aggregatable", "metadata_field"].map(|key| shown[key] == true)
+        };
+        for (field, is_searchable, is_aggregatable) in [
+            ("_id", true, false),
+            ("_ignored", true, false),
+            ("_index", true, true),
+            ("_routing", true, false),
+            ("_seq_no", true, true),
+            ("_source", false, false),
+            ("_version", false, false),
+        ] {
+            let expected = [is_searchable, is_aggregatable, true];
+            assert_eq!(able(field, field), expected, "{answer}");
+        }
+        assert_eq!(able("rank", "rank_feature"), [true, false, false]);
+        assert_eq!(able("ranks", "rank_features"), [false, false, false]);
+        let answer = got(&dialect, "/books/_field_caps?fields=_ver*,r*").await;
+        let names = answer["fields"].as_object().expect("an object").keys();
+        assert_eq!(names.collect::<Vec<_>>(), ["_version", "rank", "ranks"]);
     }
 
     #[test]

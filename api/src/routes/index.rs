@@ -100,7 +100,7 @@ pub(super) const MANAGE_ALIAS: Action = Action {
 
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let name = request.index_name()?;
+    let name = request.new_index_name()?;
     // An alias opens the index to those who have a right to the alias. Those of templates are the business of who may
     // put templates.
     let asked = parse_part_of_index(&body, &request.root().cluster().limits())?;
@@ -110,7 +110,9 @@ async fn create(mut request: Request) -> Answer {
     let wanted = wanted(&request)?;
     let limit = request.parameters.time("timeout")?;
     let admin = request.root().admin();
-    let index = admin.create_index_by_templates(&name, &body).await?;
+    let index = admin
+        .create_index_by_templates(&name, &body, wanted)
+        .await?;
     let is_active = wait(&request, wanted, &[&*index], limit).await;
     let reply = Reply::json(&json!({
         "acknowledged": true,
@@ -339,6 +341,24 @@ mod tests {
         let ((status, answer), ()) = tokio::join!(make, delete);
         assert_eq!(status, http::StatusCode::OK);
         assert_eq!(answer["shards_acknowledged"], true, "{answer}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_index_is_made_that_is_waited_for_in_vain() {
+        let dialect = speaking();
+        let body = json!({"settings": {"number_of_replicas": 2}});
+        for (wanted, body, copies) in [(3, &json!({}), 2), (4, &body, 3)] {
+            let path = format!("/books?wait_for_active_shards={wanted}");
+            let (status, refused) = crate::testing::sent(&dialect, ("PUT", &path), body).await;
+            assert_eq!(status, http::StatusCode::BAD_REQUEST, "{refused}");
+            assert_eq!(refused["error"]["type"], "illegal_argument_exception");
+            let expected = format!(
+                "invalid wait_for_active_shards[{wanted}]: cannot be greater than number of shard copies [{copies}]"
+            );
+            assert_eq!(refused["error"]["reason"], expected);
+        }
+        let (status, _) = crate::testing::sent(&dialect, ("HEAD", "/books"), &Value::Null).await;
+        assert_eq!(status, http::StatusCode::NOT_FOUND);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 //! `_license` and `_xpack`: what clients look up before they begin. There is nothing to buy: the answer is that of
-//! a basic licence that is active, without any of the features that would need another one.
+//! a basic licence that is active. Of the features those are named as there that are served.
 
 use http::Method;
 use serde_json::json;
@@ -12,6 +12,7 @@ const LICENCE: &[Parameter] = &[
     Parameter::no_effect("local", "every node answers alike"),
     Parameter::no_effect("accept_enterprise", "the licence is a basic one"),
 ];
+const STATUS: &[Parameter] = &[Parameter::no_effect("local", "every node answers alike")];
 const XPACK: &[Parameter] = &[
     Parameter::no_effect("categories", "all are answered"),
     Parameter::no_effect("accept_enterprise", "the licence is a basic one"),
@@ -25,6 +26,22 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_license"],
         parameters: &[LICENCE],
         handler: |request| Box::pin(async move { Ok(licence(&request)) }),
+        is_refused: false,
+    },
+    Route {
+        name: "license.get_trial_status",
+        methods: &[Method::GET],
+        paths: &["/_license/trial_status"],
+        parameters: &[STATUS],
+        handler: |_| Box::pin(async { Ok(ineligible("eligible_to_start_trial")) }),
+        is_refused: false,
+    },
+    Route {
+        name: "license.get_basic_status",
+        methods: &[Method::GET],
+        paths: &["/_license/basic_status"],
+        parameters: &[STATUS],
+        handler: |_| Box::pin(async { Ok(ineligible("eligible_to_start_basic")) }),
         is_refused: false,
     },
     Route {
@@ -61,9 +78,18 @@ fn licence(request: &Request) -> Reply {
     }}))
 }
 
+/// Answers that a licence cannot be started: the one there is has begun, and there is no other.
+fn ineligible(what: &str) -> Reply {
+    Reply::json(&json!({(what): false}))
+}
+
 fn features(request: &Request) -> Reply {
     let state = request.root().cluster().state();
-    let absent = json!({"available": false, "enabled": false});
+    let is_served = |name: &str| match name {
+        "data_streams" | "ilm" => true,
+        "security" => state.security.is_some(),
+        _ => false,
+    };
     let names = [
         "aggregate_metric",
         "analytics",
@@ -87,7 +113,11 @@ fn features(request: &Request) -> Reply {
         "voting_only",
         "watcher",
     ];
-    let features = names.map(|name| (name.to_owned(), absent.clone()));
+    let features = names.map(|name| {
+        let is_there = is_served(name);
+        let shown = json!({"available": is_there, "enabled": is_there});
+        (name.to_owned(), shown)
+    });
     Reply::json(&json!({
         "build": {"hash": env!("CARGO_PKG_VERSION"), "date": "1970-01-01T00:00:00Z"},
         "license": {
@@ -96,4 +126,37 @@ fn features(request: &Request) -> Reply {
         "features": serde_json::Map::from_iter(features),
         "tagline": "You know, for X",
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::testing::{got, speaking};
+
+    #[tokio::test]
+    async fn features_are_there_that_are_served() {
+        let features = got(&speaking(), "/_xpack").await["features"].clone();
+        for (name, is_there) in [
+            ("data_streams", true),
+            ("ilm", true),
+            ("security", false),
+            ("sql", false),
+        ] {
+            let expected = json!({"available": is_there, "enabled": is_there});
+            assert_eq!(features[name], expected, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_licence_can_be_started() {
+        let dialect = speaking();
+        for (path, expected) in [
+            ("trial_status", json!({"eligible_to_start_trial": false})),
+            ("basic_status", json!({"eligible_to_start_basic": false})),
+        ] {
+            let status: Value = got(&dialect, &format!("/_license/{path}")).await;
+            assert_eq!(status, expected);
+        }
+    }
 }

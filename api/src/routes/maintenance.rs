@@ -1,9 +1,16 @@
 //! `_refresh`, `_flush`, `_forcemerge`, `_cache/clear`.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gleaner_model::ClusterState;
+use gleaner_root::force_merge::{ForceMerge, Merged};
+use gleaner_root::tasks::TaskInfo;
 use gleaner_root::visibility::CopyOutcome;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::tasks;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
 use crate::render::shards;
@@ -69,8 +76,11 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 fn answered(request: &Request, outcomes: &[CopyOutcome]) -> Reply {
-    let state = request.root().cluster().state();
-    Reply::json(&json!({"_shards": shards::of_operation(outcomes, &state)}))
+    Reply::json(&summary(outcomes, &request.root().cluster().state()))
+}
+
+fn summary(outcomes: &[CopyOutcome], state: &ClusterState) -> Value {
+    json!({"_shards": shards::of_operation(outcomes, state)})
 }
 
 async fn refresh(request: Request) -> Answer {
@@ -96,9 +106,6 @@ async fn flush(request: Request) -> Answer {
 const DEFAULT_SEGMENTS: usize = 1;
 
 async fn force_merge(request: Request) -> Answer {
-    if request.parameters.flag("wait_for_completion")? == Some(false) {
-        return Err(ApiError::unsupported("wait_for_completion=false (tasks)"));
-    }
     let segments: Option<i64> = request.parameters.number("max_num_segments")?;
     let segments = match segments {
         None | Some(-1) => DEFAULT_SEGMENTS,
@@ -109,16 +116,32 @@ async fn force_merge(request: Request) -> Answer {
                 ApiError::illegal(format!("max_num_segments must be positive, got [{number}]"))
             })?,
     };
-    let target = request.target()?;
-    let outcomes = request
-        .root()
-        .reader()
-        .force_merge(&target, segments)
-        .await?;
-    if request.parameters.flag("flush")?.unwrap_or(true) {
-        request.root().reader().flush(&target).await?;
+    let merge = ForceMerge {
+        target: request.target()?,
+        max_segments: segments,
+        is_flushed: request.parameters.flag("flush")?.unwrap_or(true),
+    };
+    if request.parameters.flag("wait_for_completion")? == Some(false) {
+        return begin_merge(&request, merge);
     }
+    let outcomes = request.root().force_merge(&merge).await?;
     Ok(answered(&request, &outcomes))
+}
+
+/// Begins a merge as a task, and answers with its id.
+fn begin_merge(request: &Request, merge: ForceMerge) -> Answer {
+    let node = tasks::node(request);
+    let (app, of_node) = (Arc::clone(&request.app), node.clone());
+    let render = move |task: &TaskInfo, merged: &Merged| {
+        let state = app.root.cluster().state();
+        let response = merged.as_ref();
+        let response = response.map(|outcomes| summary(outcomes, &state));
+        tasks::record(task, &of_node, response)
+    };
+    let origin = request.origin(&Bytes::new());
+    let root = &request.app.root;
+    let id = root.begin_force_merge(merge, &origin, Box::new(render))?;
+    Ok(Reply::json(&json!({"task": format!("{node}:{id}")})))
 }
 
 /// There is nothing to clear by hand; the names are still checked.
@@ -137,4 +160,29 @@ async fn clear_cache(request: Request) -> Answer {
         })
         .collect();
     Ok(answered(&request, &outcomes))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::testing::{create, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_merge_that_is_not_waited_for_is_a_task() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        let merge = ("POST", "/books/_forcemerge?wait_for_completion=false");
+        let (status, answer) = sent(&dialect, merge, &Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let id = answer["task"].as_str().unwrap_or_default();
+        assert!(id.starts_with("root:"), "{answer}");
+        let merge = (
+            "POST",
+            "/books/_forcemerge?wait_for_completion=false&flush=x",
+        );
+        let (status, _) = sent(&dialect, merge, &Value::Null).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
 }

@@ -88,7 +88,12 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         name: "nodes.hot_threads",
         methods: &[Method::GET],
-        paths: &["/_nodes/hot_threads", "/_nodes/{node}/hot_threads"],
+        paths: &[
+            "/_nodes/hot_threads",
+            "/_nodes/{node}/hot_threads",
+            "/_cluster/nodes/hot_threads",
+            "/_cluster/nodes/{node}/hot_threads",
+        ],
         parameters: &[HOT_THREADS],
         handler: |request| Box::pin(hot_threads::answer(request)),
         is_refused: false,
@@ -179,6 +184,7 @@ async fn stats(request: Request) -> Answer {
         Reports::gather(&request)
     );
     let (copies, counts) = (&states.copies, &request.app.counts);
+    let now_ms = request.root().cluster().now_ms();
     let mut nodes = Map::new();
     let members = members_of(&request, &states);
     for member in selection::named(&request, request.part("node"), members)? {
@@ -188,7 +194,7 @@ async fn stats(request: Request) -> Answer {
             .collect();
         let states = own.iter().map(|copy| &copy.state);
         let mut node = json!({
-            "timestamp": request.root().cluster().now_ms(),
+            "timestamp": now_ms,
             "name": member.name,
             "transport_address": member.address,
             "host": host(&member.address),
@@ -205,7 +211,7 @@ async fn stats(request: Request) -> Answer {
             }
             node["indices"] = shown;
         }
-        for (metric, name, section) in process::sections(reports.of(&member)) {
+        for (metric, name, section) in process::sections(reports.of(&member), now_ms) {
             if asked.shows(metric) {
                 node[name] = section;
             }

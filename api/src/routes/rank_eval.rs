@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::search;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
+use crate::render::aggregation::shortest;
 use crate::render::shards::Staleness;
 use crate::request::Request;
 use crate::response::Reply;
@@ -240,7 +241,7 @@ fn shown(metric: &Metric, answers: Vec<(Rated, Result<Found, ApiError>)>) -> Val
                 let unrated: Vec<Value> = unrated.map(named).collect();
                 let shown_hit = |hit: &Ranked| {
                     let mut shown = named(hit);
-                    shown["_score"] = hit.score.into();
+                    shown["_score"] = hit.score.and_then(shortest).into();
                     json!({"hit": shown, "rating": hit.rating})
                 };
                 let hits: Vec<Value> = hits.iter().map(shown_hit).collect();
@@ -271,6 +272,30 @@ mod tests {
     use gleaner_root::ShardSummary;
 
     use super::*;
+
+    #[test]
+    fn scores_are_shown_as_searches_show_them() {
+        let metric = Metric::parse(&json!({"precision": {}})).expect("a metric");
+        let rated = Rated {
+            id: "a".to_owned(),
+            body: Bytes::new(),
+            ratings: HashMap::new(),
+        };
+        let hit = |score| Ranked {
+            index: "i".to_owned(),
+            id: "1".to_owned(),
+            score,
+            rating: None,
+        };
+        let found = Found {
+            hits: vec![hit(Some(0.570_827_07)), hit(None)],
+            staleness: Staleness::default(),
+        };
+        let answer = shown(&metric, vec![(rated, Ok(found))]);
+        let hits = &answer["details"]["a"]["hits"];
+        assert_eq!(hits[0]["hit"]["_score"].to_string(), "0.57082707");
+        assert_eq!(hits[1]["hit"]["_score"], Value::Null);
+    }
 
     #[test]
     fn figures_of_copies_without_their_primaries_warn() {

@@ -73,6 +73,10 @@ pub(super) static ROUTES: &[Route] = &[
         ],
     ),
     refused(
+        "snapshot lifecycles",
+        &["/_slm/policy", "/_slm/stats", "/_slm/status"],
+    ),
+    refused(
         "snapshots",
         &[
             "/_snapshot",
@@ -115,6 +119,40 @@ pub(super) static ROUTES: &[Route] = &[
     ),
     refused("allocation", &["/_cluster/reroute"]),
     refused(
+        "shard stores",
+        &["/_shard_stores", "/{index}/_shard_stores"],
+    ),
+    refused("dangling indices", &["/_dangling", "/_dangling/{uuid}"]),
+    refused(
+        "frozen indices",
+        &["/{index}/_freeze", "/{index}/_unfreeze"],
+    ),
+    refused(
+        "usage of disk and fields",
+        &["/{index}/_disk_usage", "/{index}/_field_usage_stats"],
+    ),
+    refused(
+        "reloading of search analyzers",
+        &["/{index}/_reload_search_analyzers"],
+    ),
+    refused(
+        "data streams made of aliases or followed",
+        &[
+            "/_data_stream/_migrate/{name}",
+            "/_data_stream/_promote/{name}",
+        ],
+    ),
+    refused("data tiers", &["/_ilm/migrate_to_data_tiers"]),
+    refused(
+        "statistics of data stream lifecycles",
+        &["/_lifecycle/stats"],
+    ),
+    refused(
+        "remote clusters",
+        &["/_resolve/cluster", "/_resolve/cluster/{name}"],
+    ),
+    refused("features", &["/_features", "/_features/_reset"]),
+    refused(
         "secure settings",
         &[
             "/_nodes/reload_secure_settings",
@@ -129,7 +167,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/_security/user/{name}/{action}",
             "/_security/role",
             "/_security/role/{name}",
+            "/_security/role_mapping",
             "/_security/role_mapping/{name}",
+            "/_security/privilege",
             "/_security/privilege/{name}",
             "/_security/oauth2/token",
             "/_security/service/{name}",
@@ -140,9 +180,90 @@ pub(super) static ROUTES: &[Route] = &[
     ),
     refused("vector search", &["/{index}/_knn_search"]),
     refused("ES|QL", &["/_query"]),
-    refused("SQL", &["/_sql"]),
+    refused("SQL", &["/_sql", "/_sql/translate"]),
+    refused(
+        "SQL and PPL",
+        &[
+            "/_plugins/_sql",
+            "/_plugins/_sql/{action}",
+            "/_plugins/_ppl",
+            "/_plugins/_ppl/{action}",
+        ],
+    ),
+    refused("EQL", &["/{index}/_eql/search", "/_eql/search/{id}"]),
+    refused("vector tiles", &["/{index}/_mvt/{field}/{zoom}/{x}/{y}"]),
+    refused(
+        "search pipelines",
+        &["/_search/pipeline", "/_search/pipeline/{name}"],
+    ),
     refused(
         "snapshots in tables",
         &["/_cat/snapshots", "/_cat/snapshots/{name}"],
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::Value;
+
+    use crate::testing::{sent, speaking};
+
+    #[tokio::test]
+    async fn what_is_known_and_not_there_is_refused_by_name() {
+        let dialect = speaking();
+        for (method, path, name) in [
+            ("GET", "/_shard_stores", "shard stores"),
+            ("GET", "/books/_shard_stores", "shard stores"),
+            ("POST", "/books/_freeze", "frozen indices"),
+            ("POST", "/books/_unfreeze", "frozen indices"),
+            ("GET", "/_slm/policy", "snapshot lifecycles"),
+            ("GET", "/_slm/stats", "snapshot lifecycles"),
+            ("GET", "/_slm/status", "snapshot lifecycles"),
+            ("GET", "/_security/privilege", "users, roles and tokens"),
+            ("GET", "/_security/role_mapping", "users, roles and tokens"),
+            ("POST", "/_sql/translate", "SQL"),
+            ("POST", "/_plugins/_sql", "SQL and PPL"),
+            ("POST", "/_plugins/_ppl/_explain", "SQL and PPL"),
+            ("POST", "/books/_eql/search", "EQL"),
+            ("POST", "/books/_mvt/place/3/1/2", "vector tiles"),
+            ("PUT", "/_search/pipeline/p", "search pipelines"),
+            ("GET", "/_dangling", "dangling indices"),
+            ("DELETE", "/_dangling/a", "dangling indices"),
+            ("GET", "/_features", "features"),
+            ("POST", "/books/_disk_usage", "usage of disk and fields"),
+            (
+                "GET",
+                "/books/_field_usage_stats",
+                "usage of disk and fields",
+            ),
+            (
+                "POST",
+                "/books/_reload_search_analyzers",
+                "reloading of search analyzers",
+            ),
+            (
+                "POST",
+                "/_data_stream/_migrate/a",
+                "data streams made of aliases or followed",
+            ),
+            (
+                "POST",
+                "/_data_stream/_promote/a",
+                "data streams made of aliases or followed",
+            ),
+            ("POST", "/_ilm/migrate_to_data_tiers", "data tiers"),
+            ("GET", "/_resolve/cluster/a", "remote clusters"),
+            (
+                "GET",
+                "/_lifecycle/stats",
+                "statistics of data stream lifecycles",
+            ),
+        ] {
+            let (status, answer) = sent(&dialect, (method, path), &Value::Null).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+            let expected = format!("[{name}] is not supported by this version");
+            assert_eq!(answer["error"]["reason"], expected, "{path}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! `_rollover`: an alias or a data stream goes on with a new index.
 
 use gleaner_model::IndexPrivilege;
-use gleaner_query::names::expand_date_math;
+use gleaner_query::names::NewName;
 use gleaner_query::rollover::{RolloverRequest, parse_rollover};
 use gleaner_query::settings::parse_part_of_index;
 use gleaner_query::templates::deprecated_use;
@@ -61,14 +61,15 @@ async fn rollover(mut request: Request) -> Answer {
     let now_ms = root.cluster().now_ms();
     let new_name = request.part("new_index");
     let new_name = new_name
-        .map(|name| expand_date_math(name, now_ms))
+        .map(|name| NewName::read(name, now_ms))
         .transpose()?;
-    check_rights(&request, new_name.as_deref(), &asked)?;
+    let named = new_name.as_ref().map(|name| name.name.as_str());
+    check_rights(&request, named, &asked)?;
     let is_dry = request.parameters.is_set("dry_run")?;
     let wanted = wanted(&request)?;
     let limit = request.parameters.time("timeout")?;
     let done = root
-        .rollover(&target, new_name.as_deref(), &asked, is_dry)
+        .rollover(&target, new_name.as_ref(), &asked, is_dry)
         .await?;
     let is_active = match &done.created {
         Some(created) => wait(&request, wanted, &[&**created], limit).await,
@@ -95,4 +96,42 @@ async fn rollover(mut request: Request) -> Answer {
         "conditions": conditions,
     }));
     Ok(reply.warning(deprecated.as_slice()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{got, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn date_math_of_a_name_is_kept_and_goes_on() {
+        let dialect = speaking();
+        let put = (
+            "PUT",
+            "/%3Cdm-%7Bnow%2Fd%7D-000001%3E?wait_for_active_shards=0",
+        );
+        let aliases = json!({"aliases": {"dm": {"is_write_index": true}}});
+        let (_, made) = sent(&dialect, put, &aliases).await;
+        assert_eq!(made["index"], "dm-1970.01.01-000001", "{made}");
+        for (new, name, provided) in [
+            ("", "dm-1970.01.01-000002", "<dm-{now/d}-000002>"),
+            (
+                "/%3Cother-%7Bnow%2Fy%7Byyyy%7D%7D-7%3E",
+                "other-1970-7",
+                "<other-{now/y{yyyy}}-7>",
+            ),
+            ("", "other-1970-000008", "<other-{now/y{yyyy}}-000008>"),
+            ("/plain-1", "plain-1", "plain-1"),
+        ] {
+            let path = format!("/dm/_rollover{new}?wait_for_active_shards=0");
+            let (_, rolled) = sent(&dialect, ("POST", &path), &Value::Null).await;
+            assert_eq!(rolled["new_index"], name, "{rolled}");
+            let shown = got(&dialect, &format!("/{name}/_settings")).await;
+            let settings = &shown[name]["settings"]["index"];
+            assert_eq!(settings["provided_name"], provided, "{shown}");
+        }
+        let shown = got(&dialect, "/dm-*-000001/_settings").await;
+        let first = &shown["dm-1970.01.01-000001"]["settings"]["index"];
+        assert_eq!(first["provided_name"], "<dm-{now/d}-000001>", "{shown}");
+    }
 }

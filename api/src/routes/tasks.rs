@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_model::mapping::matches_pattern;
+use gleaner_root::RootError;
 use gleaner_root::tasks::TaskInfo;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,12 @@ use crate::security::OWNER;
 
 /// How long tasks are waited for where the request does not say, as in the dialect.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a request for the list of tasks does, as the dialect names it.
+const LISTS: &str = "cluster:monitor/tasks/lists";
+
+/// Its part on one node.
+const LISTS_ON_NODE: &str = "cluster:monitor/tasks/lists[n]";
 
 const LIST: &[Parameter] = &[
     Parameter::honoured("actions"),
@@ -69,10 +76,11 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn list(request: Request) -> Answer {
     let is_detailed = request.parameters.is_set("detailed")?;
-    let tasks = named(&request)?;
+    let mut tasks = named(&request)?;
     if request.parameters.is_set("wait_for_completion")? {
         until_ended(&request, &tasks).await?;
     }
+    tasks.extend(itself(&request)?);
     let node = node(&request);
     let shown = |task: &TaskInfo| shown(task, &node, is_detailed);
     let body = match request.parameters.get("group_by") {
@@ -209,8 +217,23 @@ async fn until_ended(request: &Request, tasks: &[TaskInfo]) -> Result<(), ApiErr
     }
 }
 
-/// Returns the tasks that the parameters name.
+/// Returns the tasks under way that the parameters name.
 pub(super) fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
+    filtered(request, request.root().tasks().list_all())
+}
+
+/// Returns the request itself, which lists tasks, where the parameters name that: the whole, and its part on this node.
+pub(super) fn itself(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
+    let origin = request.origin(&Bytes::new());
+    let tasks = request.root().tasks();
+    let mut whole = tasks.answered_at_once(LISTS, &origin, None);
+    whole.running = request.started.elapsed();
+    let part = tasks.answered_at_once(LISTS_ON_NODE, &origin, Some(whole.id));
+    filtered(request, vec![whole, part])
+}
+
+/// Returns those of `tasks` that the parameters name.
+fn filtered(request: &Request, mut tasks: Vec<TaskInfo>) -> Result<Vec<TaskInfo>, ApiError> {
     let parameters = &request.parameters;
     let (actions, nodes) = (parameters.list("actions"), parameters.list("nodes"));
     let (id, name) = (node(request), &request.app.options.node_name);
@@ -237,7 +260,6 @@ pub(super) fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(of_action))
     };
-    let mut tasks = request.root().tasks().list_all();
     let is_seen = |task: &TaskInfo| is_of_owner(request, task.owner.as_deref());
     tasks.retain(|task| is_here && is_part(task) && is_named(task) && is_seen(task));
     Ok(tasks)
@@ -297,6 +319,27 @@ fn by_node(request: &Request, tasks: &Map<String, Value>) -> Value {
     json!({"nodes": nodes})
 }
 
+/// Returns how the dialect calls what begins a task: a client, or the part of it on another node.
+pub(super) fn kind(task: &TaskInfo) -> &'static str {
+    match task.action {
+        LISTS_ON_NODE => "direct",
+        _ => "transport",
+    }
+}
+
+/// Returns what is kept of a task that has ended.
+pub(super) fn record(task: &TaskInfo, node: &str, response: Result<Value, &RootError>) -> Bytes {
+    let mut kept = json!({"completed": true, "task": shown(task, node, true)});
+    if let Some(owner) = &task.owner {
+        kept["owner"] = json!(owner);
+    }
+    match response {
+        Ok(response) => kept["response"] = response,
+        Err(error) => kept["error"] = ApiError::from(error).to_json(),
+    }
+    kept.to_string().into()
+}
+
 /// Returns one task.
 pub(super) fn shown(task: &TaskInfo, node: &str, is_detailed: bool) -> Value {
     let mut headers = Map::new();
@@ -306,14 +349,16 @@ pub(super) fn shown(task: &TaskInfo, node: &str, is_detailed: bool) -> Value {
     let mut shown = json!({
         "node": node,
         "id": task.id,
-        "type": "transport",
+        "type": kind(task),
         "action": task.action,
         "start_time_in_millis": task.started_ms,
         "running_time_in_nanos": task.running.as_nanos() as u64,
-        "cancellable": true,
-        "cancelled": task.is_cancelled,
+        "cancellable": task.is_cancellable,
         "headers": headers,
     });
+    if task.is_cancellable {
+        shown["cancelled"] = Value::from(task.is_cancelled);
+    }
     if let Some(parent) = task.parent {
         shown["parent_task_id"] = Value::from(format!("{node}:{parent}"));
     }

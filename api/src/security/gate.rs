@@ -13,6 +13,9 @@ use crate::route::Route;
 /// Name of the part that stands for the index in a path without one: the indices that the sender may reach.
 pub(crate) const ALLOWED: &str = "allowed indices";
 
+/// Name of the part that says how the index of a path was given, where dates were put into it.
+pub(crate) const GIVEN: &str = "index as given";
+
 /// Name of the part that says whose tasks the sender may reach, by the id of the key: none reaches all.
 pub(crate) const OWNER: &str = "owner of tasks";
 
@@ -58,7 +61,10 @@ pub(crate) fn authorize(
             (Some(action), Some(at)) => {
                 let name = expand_date_math(&parts[at].1, entry.now_ms)?;
                 check_name(entry.principal, &action, &name, entry.state)?;
-                parts[at].1 = name;
+                if name != parts[at].1 {
+                    let given = std::mem::replace(&mut parts[at].1, name);
+                    parts.push((GIVEN, given));
+                }
                 Ok(())
             }
             _ => Ok(()),

@@ -53,7 +53,7 @@ type Reach = fn() -> ResolveOptions;
 /// What writes to an index that is not there do first.
 pub(super) const AUTO_CREATE: Action = Action {
     name: "indices:admin/auto_create",
-    privilege: OnIndex::CreateIndex,
+    privilege: OnIndex::AutoConfigure,
     ignores_filters: false,
 };
 
@@ -91,11 +91,11 @@ impl Right {
 
     /// Searches carry the filters of aliases, and what describes indices shows no documents. All else does not.
     fn ignores_filters(&self, privilege: OnIndex) -> bool {
-        use OnIndex::{CreateIndex, Maintenance, Monitor, Read, ViewIndexMetadata};
+        use OnIndex::{CreateIndex, ExplainIlm, Maintenance, Monitor, Read, ViewIndexMetadata};
         match self.needs {
             Needs::Indices(..) | Needs::Named(..) => !matches!(
                 privilege,
-                Read | ViewIndexMetadata | Monitor | Maintenance | CreateIndex
+                Read | ViewIndexMetadata | ExplainIlm | Monitor | Maintenance | CreateIndex
             ),
             _ => !self.action.ends_with("/search"),
         }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::SimulatedFiles;
 use gleaner_model::{
-    DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
-    ShardNumber, Version,
+    DocumentId, IndexName, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, SeqNo,
+    ShardKey, ShardNumber, Version,
 };
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_partial::{Aggregations, FinalizeContext, merge_encoded, with_live_keys};
@@ -27,6 +27,9 @@ use crate::error::EngineError;
 use crate::view::{SegmentView, View, place};
 use crate::writer::MergeOptions;
 use crate::{ShardIndex, ShardMeta, ShardOptions};
+
+/// The name of the index.
+const NAME: &str = "library";
 
 /// Documents by id, in order of arrival.
 pub(crate) type Documents = Vec<(String, Value)>;
@@ -91,7 +94,7 @@ impl Index {
             asked = with_live_keys(&again[..aggregations.len()]);
             merged = merged.refined_by(self.scatter(&asked, filters)?, &asked);
         }
-        let names = BTreeMap::from([(IndexUuid([1; 16]), "library".to_owned())]);
+        let names = BTreeMap::from([(IndexUuid([1; 16]), NAME.to_owned())]);
         let context = FinalizeContext {
             live_keys: merged.split_live_keys(&aggregations),
             ..FinalizeContext::new(&names)
@@ -209,6 +212,7 @@ fn open(mapping: &Arc<Mapping>, shard: usize) -> ShardIndex {
     let analyzers = Arc::new(AnalyzerRegistry::builtin());
     let meta = ShardMeta {
         key,
+        name: IndexName::parse(NAME).expect("a good name"),
         mapping: Arc::clone(mapping),
         analyzers,
     };

@@ -5,6 +5,7 @@ mod keys;
 mod kinds;
 mod layout;
 mod memory;
+mod metadata;
 mod moments;
 mod naive;
 mod refusals;

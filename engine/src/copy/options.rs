@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::{Files, RealFiles};
-use gleaner_model::{Generation, Mapping, SeqNo, ShardKey};
+use gleaner_model::{Generation, IndexName, Mapping, SeqNo, ShardKey};
 
 use crate::directory::{Reading, Verification};
 use crate::document_cache::DocumentCache;
@@ -15,6 +15,8 @@ use crate::writer::{IndexingMemory, MergeOptions, MergeStats};
 pub struct ShardMeta {
     /// The shard, for messages.
     pub key: ShardKey,
+    /// The name of the index, which all documents have as `_index`. It never changes.
+    pub name: IndexName,
     /// The mapping in force.
     pub mapping: Arc<Mapping>,
     /// The analyzers of the index's settings.

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::SimulatedFiles;
 use gleaner_model::{
-    DocumentId, IndexUuid, Mapping, MappingVersion, Operation, OperationKind, PrimaryTerm, SeqNo,
-    ShardKey, ShardNumber, Version,
+    DocumentId, IndexName, IndexUuid, Mapping, MappingVersion, Operation, OperationKind,
+    PrimaryTerm, SeqNo, ShardKey, ShardNumber, Version,
 };
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use serde_json::{Value, json};
@@ -98,6 +98,7 @@ impl Copy {
         };
         let meta = ShardMeta {
             key,
+            name: IndexName::parse("library").expect("a good name"),
             mapping: Arc::clone(&self.mapping),
             analyzers: Arc::clone(&self.analyzers),
         };

@@ -11,6 +11,7 @@ use gleaner_document::{FieldReader, FieldValue};
 use gleaner_model::mapping::{Codec, matches_pattern};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
+use gleaner_query::answer::IgnoredField;
 use gleaner_query::search::FieldFormat;
 use gleaner_query::source::{all_at, objects_at, values_at, whole_at};
 use indexmap::IndexMap;
@@ -159,6 +160,15 @@ impl Plan {
     pub(super) fn read(&self, source: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
         self.root.read(&self.unmapped, source, shown);
     }
+
+    /// Adds to the fields that are asked for what they left out of a document; of nested objects, nothing.
+    pub(super) fn add_ignored(&self, source: &Value, ignored: &mut [IgnoredField]) {
+        for field in ignored {
+            if let Some(plan) = self.root.field(&field.name) {
+                field.values = plan.ignored_values(source);
+            }
+        }
+    }
 }
 
 /// What of a document the mapping does not know.
@@ -304,6 +314,31 @@ impl FieldPlan {
             Shape::Objects => objects_at(source, path),
             Shape::Any | Shape::Ranges => all_at(source, path),
             Shape::Points(_) => whole_at(source, path),
+        }
+    }
+
+    /// Returns what the field left out of a document, as it stands there.
+    fn ignored_values(&self, source: &Value) -> Vec<Value> {
+        let mut ignored = Vec::new();
+        for path in &self.source_paths {
+            for value in whole_at(source, path.as_str()) {
+                self.collect_ignored(value, &mut ignored);
+            }
+        }
+        ignored
+    }
+
+    fn collect_ignored(&self, value: &Value, ignored: &mut Vec<Value>) {
+        let has_points = matches!(self.shape, Shape::Points(_));
+        match value {
+            // A list that begins with a number is one point.
+            Value::Array(items) if !has_points || !items.first().is_some_and(Value::is_number) => {
+                for item in items {
+                    self.collect_ignored(item, ignored);
+                }
+            }
+            one if self.reader.ignores(one) => ignored.push(one.clone()),
+            _ => {}
         }
     }
 

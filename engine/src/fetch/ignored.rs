@@ -1,6 +1,7 @@
 //! `_ignored`: the fields of a document that left out a value.
 
 use gleaner_model::FieldPath;
+use gleaner_query::answer::IgnoredField;
 use hashbrown::HashMap;
 use tantivy::postings::SegmentPostings;
 use tantivy::schema::{IndexRecordOption, Term};
@@ -22,24 +23,27 @@ impl<'v> Plan<'v> {
         Self { view, opened: None }
     }
 
-    /// Returns the names for the document at `place`, by the alphabet.
-    pub(super) fn read(&mut self, place: u64) -> Result<Vec<String>, EngineError> {
+    /// Returns the fields for the document at `place`, by the alphabet, without their values.
+    pub(super) fn read(&mut self, place: u64) -> Result<Vec<IgnoredField>, EngineError> {
         let (segment, doc) = split_place(place);
         let lists = match &mut self.opened {
             Some((opened, lists)) if *opened == segment => lists,
             opened => &mut opened.insert((segment, open(self.view, segment)?)).1,
         };
-        let mut names = Vec::new();
+        let mut fields = Vec::new();
         for (path, list) in lists {
             if list.doc() < doc {
                 list.seek(doc);
             }
             if list.doc() == doc && doc != TERMINATED {
-                names.push(path.to_string());
+                fields.push(IgnoredField {
+                    name: path.to_string(),
+                    values: Vec::new(),
+                });
             }
         }
-        names.sort_unstable();
-        Ok(names)
+        fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(fields)
     }
 }
 

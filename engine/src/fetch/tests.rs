@@ -1,5 +1,7 @@
 //! Documents by place, with doc values and fields.
 
+mod left_out;
+
 use gleaner_partial::EvaluationError;
 use serde_json::{Value, json};
 

@@ -7,8 +7,8 @@ use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::SimulatedFiles;
 use gleaner_model::hash::tie_break_hash;
 use gleaner_model::{
-    DocumentId, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, ShardKey, ShardNumber,
-    Version,
+    DocumentId, IndexName, IndexUuid, Mapping, Operation, OperationKind, PrimaryTerm, ShardKey,
+    ShardNumber, Version,
 };
 use gleaner_partial::EvaluationError;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
@@ -43,6 +43,7 @@ impl Copy {
                 index: IndexUuid([1; 16]),
                 shard: ShardNumber(0),
             },
+            name: IndexName::parse("library").expect("a good name"),
             mapping: Arc::clone(&mapping),
             analyzers: Arc::new(AnalyzerRegistry::builtin()),
         };

@@ -13,8 +13,8 @@ use gleaner_engine::writer::MergeOptions;
 use gleaner_engine::{EngineError, ShardIndex, ShardMeta, ShardOptions};
 use gleaner_log::files::SimulatedFiles;
 use gleaner_model::{
-    DocumentId, IndexUuid, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey, ShardNumber,
-    Version,
+    DocumentId, IndexName, IndexUuid, Operation, OperationKind, PrimaryTerm, SeqNo, ShardKey,
+    ShardNumber, Version,
 };
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
@@ -238,6 +238,7 @@ fn open(shard: usize) -> ShardIndex {
     let analyzers = Arc::new(AnalyzerRegistry::builtin());
     let meta = ShardMeta {
         key,
+        name: IndexName::parse("library").expect("a good name"),
         mapping: Arc::new(mapping),
         analyzers,
     };

@@ -173,6 +173,7 @@ impl Opener {
     ) -> (ShardMeta, ShardOptions) {
         let meta = ShardMeta {
             key,
+            name: index.name.clone(),
             mapping: Arc::clone(&index.mapping),
             analyzers: Arc::clone(analyzers),
         };

@@ -21,6 +21,13 @@ pub enum ClusterPrivilege {
     ManageApiKey,
     /// To make API keys, and to see and invalidate those that one has made.
     ManageOwnApiKey,
+    /// To see policies, and whether they are carried out.
+    ReadIlm,
+    /// To see, change and try out templates of indices.
+    ManageIndexTemplates,
+    /// To see templates of indices and to try them out. No key is given this one: others imply it.
+    #[serde(skip)]
+    ViewIndexTemplates,
 }
 
 /// A privilege on indices.
@@ -43,6 +50,8 @@ pub enum IndexPrivilege {
     Write,
     /// To create indices, also by writing to one that is not there.
     CreateIndex,
+    /// To create indices by writing to one that is not there, and in no other way.
+    AutoConfigure,
     /// To delete indices.
     DeleteIndex,
     /// To see sizes, counts and shards.
@@ -51,6 +60,11 @@ pub enum IndexPrivilege {
     Maintenance,
     /// All but to read and write documents.
     Manage,
+    /// To see what policies do to indices, to try a step again, and to take policies off.
+    ManageIlm,
+    /// To see what policies do to indices. No key is given this one: others imply it.
+    #[serde(skip)]
+    ExplainIlm,
 }
 
 /// The text names no privilege that is known.
@@ -63,14 +77,16 @@ pub struct UnknownPrivilege {
 }
 
 impl ClusterPrivilege {
-    /// All of them.
-    const ALL: [Self; 6] = [
+    /// All that keys are given.
+    const ALL: [Self; 8] = [
         Self::All,
         Self::Manage,
         Self::Monitor,
         Self::ManageSecurity,
         Self::ManageApiKey,
         Self::ManageOwnApiKey,
+        Self::ReadIlm,
+        Self::ManageIndexTemplates,
     ];
 
     fn name(self) -> &'static str {
@@ -81,6 +97,9 @@ impl ClusterPrivilege {
             Self::ManageSecurity => "manage_security",
             Self::ManageApiKey => "manage_api_key",
             Self::ManageOwnApiKey => "manage_own_api_key",
+            Self::ReadIlm => "read_ilm",
+            Self::ManageIndexTemplates => "manage_index_templates",
+            Self::ViewIndexTemplates => "view_index_templates",
         }
     }
 
@@ -88,21 +107,28 @@ impl ClusterPrivilege {
     pub fn implies(self, other: Self) -> bool {
         let implied: &[Self] = match self {
             Self::All => return true,
-            Self::Manage => &[Self::Monitor],
+            Self::Manage => &[
+                Self::Monitor,
+                Self::ReadIlm,
+                Self::ManageIndexTemplates,
+                Self::ViewIndexTemplates,
+            ],
+            Self::Monitor => &[Self::ReadIlm, Self::ViewIndexTemplates],
+            Self::ManageIndexTemplates => &[Self::ViewIndexTemplates],
             Self::ManageSecurity | Self::ManageApiKey => &[
                 Self::ManageSecurity,
                 Self::ManageApiKey,
                 Self::ManageOwnApiKey,
             ],
-            Self::Monitor | Self::ManageOwnApiKey => &[],
+            Self::ManageOwnApiKey | Self::ReadIlm | Self::ViewIndexTemplates => &[],
         };
         self == other || implied.contains(&other)
     }
 }
 
 impl IndexPrivilege {
-    /// All of them.
-    const ALL: [Self; 12] = [
+    /// All that keys are given.
+    const ALL: [Self; 14] = [
         Self::All,
         Self::Read,
         Self::ViewIndexMetadata,
@@ -111,10 +137,12 @@ impl IndexPrivilege {
         Self::Delete,
         Self::Write,
         Self::CreateIndex,
+        Self::AutoConfigure,
         Self::DeleteIndex,
         Self::Monitor,
         Self::Maintenance,
         Self::Manage,
+        Self::ManageIlm,
     ];
 
     fn name(self) -> &'static str {
@@ -127,10 +155,13 @@ impl IndexPrivilege {
             Self::Delete => "delete",
             Self::Write => "write",
             Self::CreateIndex => "create_index",
+            Self::AutoConfigure => "auto_configure",
             Self::DeleteIndex => "delete_index",
             Self::Monitor => "monitor",
             Self::Maintenance => "maintenance",
             Self::Manage => "manage",
+            Self::ManageIlm => "manage_ilm",
+            Self::ExplainIlm => "explain_ilm",
         }
     }
 
@@ -138,14 +169,19 @@ impl IndexPrivilege {
     pub fn implies(self, other: Self) -> bool {
         let implied: &[Self] = match self {
             Self::All => return true,
+            Self::CreateIndex => &[Self::AutoConfigure],
+            Self::ViewIndexMetadata | Self::ManageIlm => &[Self::ExplainIlm],
             Self::Index => &[Self::CreateDoc],
             Self::Write => &[Self::Index, Self::CreateDoc, Self::Delete],
             Self::Manage => &[
                 Self::ViewIndexMetadata,
                 Self::CreateIndex,
+                Self::AutoConfigure,
                 Self::DeleteIndex,
                 Self::Monitor,
                 Self::Maintenance,
+                Self::ManageIlm,
+                Self::ExplainIlm,
             ],
             _ => &[],
         };
@@ -208,5 +244,53 @@ impl FromStr for IndexPrivilege {
             name: name.to_owned(),
             known: joined(Self::ALL.into_iter().map(Self::name)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_implied_is_implied_all_the_way() {
+        let cluster = [ClusterPrivilege::ViewIndexTemplates];
+        let cluster: Vec<_> = ClusterPrivilege::ALL.into_iter().chain(cluster).collect();
+        for held in &cluster {
+            for needed in cluster.iter().filter(|needed| held.implies(**needed)) {
+                for implied in cluster.iter().filter(|implied| needed.implies(**implied)) {
+                    assert!(held.implies(*implied), "{held} → {needed} → {implied}");
+                }
+            }
+        }
+        let indices = [IndexPrivilege::ExplainIlm];
+        let indices: Vec<_> = IndexPrivilege::ALL.into_iter().chain(indices).collect();
+        for held in &indices {
+            for needed in indices.iter().filter(|needed| held.implies(**needed)) {
+                for implied in indices.iter().filter(|implied| needed.implies(**implied)) {
+                    assert!(held.implies(*implied), "{held} → {needed} → {implied}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_privileges_imply_no_wide_ones() {
+        use ClusterPrivilege::{ManageIndexTemplates, Monitor, ReadIlm};
+        use IndexPrivilege::{AutoConfigure, CreateIndex, Manage, ManageIlm, ViewIndexMetadata};
+        assert!(!AutoConfigure.implies(CreateIndex) && !ManageIlm.implies(Manage));
+        assert!(!ManageIlm.implies(ViewIndexMetadata));
+        assert!(!ReadIlm.implies(Monitor) && !ManageIndexTemplates.implies(Monitor));
+        assert!(!ManageIndexTemplates.implies(ClusterPrivilege::Manage));
+        assert!(!Monitor.implies(ManageIndexTemplates));
+    }
+
+    #[test]
+    fn what_only_others_imply_cannot_be_given() {
+        assert!("view_index_templates".parse::<ClusterPrivilege>().is_err());
+        assert!("explain_ilm".parse::<IndexPrivilege>().is_err());
+        let read = "read_ilm".parse::<ClusterPrivilege>();
+        assert_eq!(read, Ok(ClusterPrivilege::ReadIlm));
+        let configure = "auto_configure".parse::<IndexPrivilege>();
+        assert_eq!(configure, Ok(IndexPrivilege::AutoConfigure));
     }
 }

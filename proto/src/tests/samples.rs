@@ -14,7 +14,7 @@ use gleaner_model::{
 };
 use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
 use gleaner_query::answer::{
-    Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, SortValue, ViewId,
+    Explanation, FetchedHit, IgnoredField, LeafTimes, ShardHit, ShardHits, SortValue, ViewId,
 };
 use gleaner_query::dsl::Query;
 use gleaner_query::postings::{PostingList, Weights};
@@ -292,7 +292,10 @@ pub(crate) fn fetched() -> FetchedHit {
         source,
     } = document();
     FetchedHit {
-        ignored: vec!["n".to_owned()],
+        ignored: vec![IgnoredField {
+            name: "n".to_owned(),
+            values: vec![json!("seven")],
+        }],
         matched_queries: Vec::new(),
         id,
         routing,

@@ -1,11 +1,13 @@
 //! Calls and answers about single hits: their content, their explanation.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::DocumentId;
-use gleaner_query::answer::{FetchedHit, FetchedHits, MatchedQuery};
+use gleaner_query::answer::{FetchedHit, FetchedHits, IgnoredField, MatchedQuery};
 use gleaner_query::resolved::{Clause, NamedClause};
+use serde_json::Value;
 
 use super::field::{all, maybe, maybe_message, messages, micros, millis, one};
 use super::{DecodeError, Wire, v1};
@@ -213,12 +215,19 @@ impl Wire for FetchedHit {
                 field: field.clone(),
                 fragments: fragments.clone(),
             });
+        let is_shown = |field: &&IgnoredField| !field.values.is_empty();
+        let ignored_values = ignored.iter().filter(is_shown);
+        let ignored_values = ignored_values.map(|field| v1::FieldValues {
+            field: field.name.clone(),
+            values: messages(&field.values),
+        });
         v1::FetchedHit {
             document: Some(document),
             fields: fields.collect(),
             highlight: highlight.collect(),
             explanation: maybe_message(explanation.as_ref()),
-            ignored: ignored.clone(),
+            ignored: ignored.iter().map(|field| field.name.clone()).collect(),
+            ignored_values: ignored_values.collect(),
             matched_queries: matched_queries.iter().map(|m| m.name.clone()).collect(),
             matched_scores: matched_queries.iter().filter_map(|m| m.score).collect(),
         }
@@ -231,6 +240,7 @@ impl Wire for FetchedHit {
             highlight,
             explanation,
             ignored,
+            ignored_values,
             matched_queries,
             matched_scores,
         } = message;
@@ -260,13 +270,29 @@ impl Wire for FetchedHit {
             term,
             version,
             source,
-            ignored,
+            ignored: ignored_fields(ignored, ignored_values)?,
             matched_queries: matched.collect(),
             fields: fields.collect::<Result<_, DecodeError>>()?,
             highlight: highlight.collect(),
             explanation: maybe(explanation)?,
         })
     }
+}
+
+/// Joins fields that left out a value with what they left out.
+fn ignored_fields(
+    names: Vec<String>,
+    values: Vec<v1::FieldValues>,
+) -> Result<Vec<IgnoredField>, DecodeError> {
+    let by_name = values
+        .into_iter()
+        .map(|v1::FieldValues { field, values }| Ok((field, all(values)?)));
+    let mut by_name: HashMap<String, Vec<Value>> = by_name.collect::<Result<_, DecodeError>>()?;
+    let joined = names.into_iter().map(|name| IgnoredField {
+        values: by_name.remove(&name).unwrap_or_default(),
+        name,
+    });
+    Ok(joined.collect())
 }
 
 impl Wire for FetchedHits {

@@ -366,6 +366,13 @@ fn read_metric(
 }
 
 fn unknown(kind: &str) -> QueryError {
+    if kind == "moving_avg" {
+        // The second half is what Elasticsearch answers since 8.0.
+        return QueryError::parsing(
+            "aggregation type [moving_avg] is not supported: Moving Average aggregation usage is not supported. \
+             Use the [moving_fn] aggregation instead.",
+        );
+    }
     if NOT_SUPPORTED.contains(&kind) {
         return QueryError::parsing(format!("aggregation type [{kind}] is not supported"));
     }

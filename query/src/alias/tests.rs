@@ -150,10 +150,7 @@ fn aliases_that_nobody_bears_are_passed_over_where_others_change() {
 #[test]
 fn wrong_actions_are_refused_by_name() {
     for (actions, reason) in [
-        (
-            json!([]),
-            "Validation Failed: 1: Must specify at least one alias action;",
-        ),
+        (json!([]), "No action specified"),
         (json!([{"set": {}}]), "[alias_action] unknown field [set]"),
         (
             json!([{"remove": {"index": "i1", "alias": "a1", "filter": {}}}]),
@@ -193,6 +190,20 @@ fn wrong_actions_are_refused_by_name() {
         ),
     ] {
         assert_eq!(apply(&actions).unwrap_err().reason, reason);
+    }
+}
+
+#[test]
+fn a_request_without_actions_is_refused() {
+    let limits = Limits::default();
+    for body in [json!({}), json!({"actions": []})] {
+        let refused = parse_alias_actions(&body, &limits).unwrap_err();
+        assert_eq!(refused.kind, ErrorType::IllegalArgument, "{body}");
+        assert_eq!(refused.reason, "No action specified");
+    }
+    for body in [Value::Null, json!([]), json!({"actions": 1})] {
+        let refused = parse_alias_actions(&body, &limits).unwrap_err();
+        assert_eq!(refused.reason, "[aliases] needs a list of [actions]");
     }
 }
 

@@ -57,11 +57,11 @@ impl DateFormatter {
     /// # Errors
     /// `illegal_argument_exception` for an unknown name or pattern letter.
     pub fn parse_pattern(pattern: &str) -> Result<Self, QueryError> {
-        let alternatives = pattern
-            .split("||")
-            .map(|part| Alternative::parse(part.trim()))
-            .collect::<Result<_, _>>()?;
-        let first = pattern.split("||").next().unwrap_or_default().trim();
+        // The mark of patterns of `java.time` in Elasticsearch 6, which later versions take (`DateFormatter.forPattern`).
+        let parts = pattern.strip_prefix('8').unwrap_or(pattern).split("||");
+        let alternatives = parts.clone().map(|part| Alternative::parse(part.trim()));
+        let alternatives = alternatives.collect::<Result<_, _>>()?;
+        let first = parts.map(str::trim).next().unwrap_or_default();
         Ok(Self {
             pattern: pattern.to_owned(),
             alternatives,

@@ -8,8 +8,9 @@ use gleaner_model::mapping::{Codec, KeywordKind};
 use gleaner_model::{DateFormat, FieldKind, FieldPath, NumberKind};
 use serde_json::Number;
 
-use text::{completion, search_as_you_type, text};
+use text::{completion, match_only_text, search_as_you_type, text};
 
+use super::merge::MATCH_ONLY_TEXT;
 use super::parameters::Parameters;
 use super::{MappingRules, malformed};
 use crate::date::DateFormatter;
@@ -27,7 +28,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "join",
     "percolator",
     "rank_vectors",
-    "match_only_text",
     "histogram",
     "aggregate_metric_double",
     "murmur3",
@@ -39,6 +39,50 @@ const NOT_SUPPORTED: &[&str] = &[
     "flat_object",
 ];
 
+/// Types that [`read`] takes, and those of objects.
+const SUPPORTED: &[&str] = &[
+    "text",
+    MATCH_ONLY_TEXT,
+    "keyword",
+    "wildcard",
+    "constant_keyword",
+    "flattened",
+    "token_count",
+    "alias",
+    "boolean",
+    "date",
+    "date_nanos",
+    "ip",
+    "completion",
+    "binary",
+    "search_as_you_type",
+    "rank_feature",
+    "rank_features",
+    "geo_point",
+    "integer_range",
+    "long_range",
+    "float_range",
+    "double_range",
+    "date_range",
+    "ip_range",
+    "long",
+    "integer",
+    "short",
+    "byte",
+    "unsigned_long",
+    "double",
+    "float",
+    "half_float",
+    "scaled_float",
+    "object",
+    "nested",
+];
+
+/// Returns whether the dialect has a type of that name, supported here or not.
+pub fn is_field_type(name: &str) -> bool {
+    SUPPORTED.contains(&name) || NOT_SUPPORTED.contains(&name)
+}
+
 /// Names that a key of a `flattened` field may be made of where nothing else is declared.
 const DEPTH_LIMIT: u32 = 20;
 
@@ -49,9 +93,13 @@ pub(super) fn read(
     rules: &MappingRules,
 ) -> Result<FieldKind, QueryError> {
     // Of no consequence for what is found or how it ranks.
-    from.accept(&["meta", "store"]);
+    from.accept(&["meta"]);
+    if type_name != MATCH_ONLY_TEXT {
+        from.bool("store", false)?;
+    }
     match type_name {
         "text" => text(from, rules),
+        MATCH_ONLY_TEXT => match_only_text(from, rules),
         "keyword" => keyword(from),
         "wildcard" => wildcard(from),
         "constant_keyword" => constant_keyword(from),
@@ -177,7 +225,7 @@ fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
             )));
         }
     };
-    from.accept(&["eager_global_ordinals"]);
+    from.bool("eager_global_ordinals", false)?;
     let index = from.bool("index", true)?;
     Ok(FieldKind::Keyword {
         // What has no index is not scored.
@@ -221,7 +269,7 @@ fn flattened(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     similarity(from)?;
     from.only("split_queries_on_whitespace", "false")?;
     from.only("index_options", "docs")?;
-    from.accept(&["eager_global_ordinals"]);
+    from.bool("eager_global_ordinals", false)?;
     let depth_limit = from.count("depth_limit")?.unwrap_or(DEPTH_LIMIT);
     if depth_limit == 0 {
         return Err(from.wrong("depth_limit", "a positive number"));
@@ -246,14 +294,18 @@ fn token_count(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     let number = NumberKind::TokenCount {
         counts_gaps: from.bool("enable_position_increments", true)?,
     };
-    let null_value = from.string("null_value")?;
-    let null_value = null_value.map(|text| {
-        let value = whole(NumberKind::Integer, &text);
-        value.ok_or_else(|| from.wrong("null_value", "a whole number"))
-    });
+    let null_value = match from.string("null_value")? {
+        None => None,
+        Some(text) => {
+            let value = whole(NumberKind::Integer, &text);
+            let value = value.ok_or_else(|| from.wrong("null_value", "a whole number"))?;
+            from.keep_read("null_value", value.clone());
+            Some(value)
+        }
+    };
     Ok(FieldKind::Number {
         number,
-        null_value: null_value.transpose()?,
+        null_value,
         coerce: true,
         ignore_malformed: false,
         index: from.bool("index", true)?,
@@ -281,6 +333,9 @@ fn boolean(from: &mut Parameters) -> Result<FieldKind, QueryError> {
         Some("false" | "") => Some(false),
         Some(_) => return Err(from.wrong("null_value", "true or false")),
     };
+    if let Some(value) = null_value {
+        from.keep_read("null_value", value);
+    }
     Ok(FieldKind::Boolean {
         null_value,
         index: from.bool("index", true)?,
@@ -384,6 +439,9 @@ fn number(number: NumberKind, from: &mut Parameters) -> Result<FieldKind, QueryE
             Some(held.ok_or_else(|| wrong(from))?)
         }
     };
+    if let Some(value) = &null_value {
+        from.keep_read("null_value", value.clone());
+    }
     Ok(FieldKind::Number {
         number,
         null_value,

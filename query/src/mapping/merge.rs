@@ -10,6 +10,9 @@ use super::properties::Draft;
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
+/// The type of texts that are matched and not scored.
+pub(super) const MATCH_ONLY_TEXT: &str = "match_only_text";
+
 /// Merges `drafts` in order; new fields come with version `since`.
 pub(super) fn into(
     mapping: &mut Mapping,
@@ -84,7 +87,8 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
         (_, FieldKind::Object { .. }) => return Err(objects(path, "a non object", "an object")),
         _ => {}
     }
-    let (old, new) = (field.kind.type_name(), draft.kind.type_name());
+    let old = type_of(&field.kind, &field.declared);
+    let new = type_of(&draft.kind, &draft.declared);
     if old != new || field.is_multi_field != draft.is_multi_field {
         return Err(QueryError::illegal(format!(
             "mapper [{path}] cannot be changed from type [{old}] to [{new}]"
@@ -103,7 +107,9 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
     let conflicts: Vec<String> = pairs
         .filter(|((name, old), (_, new))| old != new && !(sets_value && *name == "value"))
         .map(|((name, old), (_, new))| {
-            format!("\n\tCannot update parameter [{name}] from [{old}] to [{new}]")
+            let from = shown_value(name, &old, &field.declared, &field.kind);
+            let to = shown_value(name, &new, &draft.declared, &draft.kind);
+            format!("\n\tCannot update parameter [{name}] from [{from}] to [{to}]")
         })
         .collect();
     if !conflicts.is_empty() {
@@ -139,6 +145,26 @@ fn objects(path: &str, old: &str, new: &str) -> QueryError {
     ))
 }
 
+/// Returns the type as declared; that of its kind where a type brings the field, which nobody declares then.
+fn type_of<'a>(kind: &FieldKind, declared: &'a Map<String, Value>) -> &'a str {
+    let declared = declared.get("type").and_then(Value::as_str);
+    declared.unwrap_or_else(|| kind.type_name())
+}
+
+/// Returns the value of a parameter as a conflict shows it: the analyzer of a text that names none is the index's,
+/// whatever it is.
+fn shown_value<'v>(
+    name: &str,
+    value: &'v str,
+    declared: &Map<String, Value>,
+    kind: &FieldKind,
+) -> &'v str {
+    let is_implied = name == "analyzer"
+        && matches!(kind, FieldKind::Text { .. })
+        && declared.get("analyzer").is_none_or(Value::is_null);
+    if is_implied { "default" } else { value }
+}
+
 /// Returns a number as text, the same for 5 and 5.0: earlier versions stored all as fractions.
 fn number_text(number: &serde_json::Number) -> String {
     match number.as_f64() {
@@ -149,7 +175,13 @@ fn number_text(number: &serde_json::Number) -> String {
 
 /// Does the length of a field count in scores?
 pub(crate) fn has_norms(declared: &Map<String, Value>) -> bool {
-    declared.get("norms") != Some(&Value::Bool(false))
+    declared.get("norms") != Some(&Value::Bool(false)) && !is_match_only(declared)
+}
+
+/// Is the field a `match_only_text`, of which all matches score the same?
+pub fn is_match_only(declared: &Map<String, Value>) -> bool {
+    let name = declared.get("type");
+    name.is_some_and(|name| name == MATCH_ONLY_TEXT)
 }
 
 /// Does the index know where in a field its words stand?

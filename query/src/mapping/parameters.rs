@@ -67,7 +67,26 @@ impl<'a> Parameters<'a> {
     pub(super) fn only(&mut self, key: &str, wanted: &str) -> Result<(), QueryError> {
         match self.string(key)? {
             Some(text) if text != wanted => Err(self.unsupported(key, &text)),
-            _ => Ok(()),
+            Some(_) => {
+                // Names are no JSON: they stay texts.
+                if let Ok(value) = wanted.parse::<Value>() {
+                    self.keep(key, value);
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps `value` as what was declared of `key`.
+    pub(super) fn keep(&mut self, key: &str, value: Value) {
+        self.declared.insert(key.to_owned(), value);
+    }
+
+    /// Keeps what a text was read as; a value that was given in a type of its own stays as it is.
+    pub(super) fn keep_read(&mut self, key: &str, value: impl Into<Value>) {
+        if self.entries.get(key).is_some_and(Value::is_string) {
+            self.keep(key, value.into());
         }
     }
 
@@ -88,7 +107,7 @@ impl<'a> Parameters<'a> {
                 self.path
             ))
         })?;
-        self.declared.insert(key.to_owned(), Value::Bool(flag));
+        self.keep(key, Value::Bool(flag));
         Ok(flag)
     }
 
@@ -129,7 +148,9 @@ impl<'a> Parameters<'a> {
             return Ok(None);
         };
         let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-        number.map(Some).ok_or_else(|| self.wrong(key, "a number"))
+        let number = number.ok_or_else(|| self.wrong(key, "a number"))?;
+        self.keep_read(key, number);
+        Ok(Some(number))
     }
 
     /// Reads one string or a list of them.

@@ -360,11 +360,11 @@ fn type_name(value: &Value) -> Option<&str> {
     value.as_str()
 }
 
-/// Returns whether a declaration without `type` is an object, as Elasticsearch guesses.
+/// Returns whether a declaration without `type` is an object, as Elasticsearch guesses
+/// (`ObjectMapper.TypeParser.parseProperties`).
 fn is_object(declared: &Map<String, Value>) -> bool {
-    let of_object = ["properties", "dynamic", "enabled", "subobjects"];
-    declared.contains_key("properties")
-        || declared.keys().all(|key| of_object.contains(&key.as_str()))
+    let is_enabled_alone = declared.len() == 1 && declared.contains_key("enabled");
+    is_enabled_alone || declared.contains_key("properties")
 }
 
 /// Returns the object that a dotted name stands for.

@@ -45,8 +45,9 @@ pub(super) fn apply(
                 kept
             }
             "_routing" => {
-                mapping.routing_required = routing(value)?;
-                value.clone()
+                let (is_required, kept) = routing(value)?;
+                mapping.routing_required = is_required;
+                kept
             }
             "_meta" => {
                 mapping.meta = Some(value.clone());
@@ -113,7 +114,7 @@ fn accepted(key: &str, value: &Value) -> Result<Value, QueryError> {
     match key {
         "runtime" if is_empty => Ok(value.clone()),
         "_field_names" => Ok(value.clone()),
-        "subobjects" if flag(key, value)? => Ok(value.clone()),
+        "subobjects" if flag(key, value)? => Ok(Value::Bool(true)),
         "runtime" | "_size" | "subobjects" | "_data_stream_timestamp" => {
             Err(malformed(format!("[{key}] of a mapping is not supported")))
         }
@@ -157,7 +158,10 @@ fn source(value: &Value) -> Result<(bool, Value), QueryError> {
     let mut enabled = true;
     for (key, value) in &mut kept {
         match key.as_str() {
-            "enabled" => enabled = flag(key, value)?,
+            "enabled" => {
+                enabled = flag(key, value)?;
+                *value = Value::Bool(enabled);
+            }
             "includes" | "excludes" => *value = paths(key, value)?,
             "mode" if *value == "stored" => {}
             "mode" => {
@@ -186,15 +190,20 @@ fn paths(key: &str, value: &Value) -> Result<Value, QueryError> {
     }
 }
 
-fn routing(value: &Value) -> Result<bool, QueryError> {
+/// Reads `_routing`: whether each document must have a routing value, and all that is said of it.
+fn routing(value: &Value) -> Result<(bool, Value), QueryError> {
+    let mut kept = object("_routing", value)?.clone();
     let mut is_required = false;
-    for (key, value) in object("_routing", value)? {
+    for (key, value) in &mut kept {
         match key.as_str() {
-            "required" => is_required = flag(key, value)?,
+            "required" => {
+                is_required = flag(key, value)?;
+                *value = Value::Bool(is_required);
+            }
             _ => return Err(unknown("_routing", key)),
         }
     }
-    Ok(is_required)
+    Ok((is_required, Value::Object(kept)))
 }
 
 fn object<'a>(key: &str, value: &'a Value) -> Result<&'a Map<String, Value>, QueryError> {

@@ -3,6 +3,7 @@
 mod analyzers;
 mod growth;
 mod refusals;
+mod texts;
 
 use gleaner_model::{Dynamic, FieldKind, Mapping};
 use proptest::prelude::*;
@@ -114,7 +115,7 @@ fn merging_keeps_ordinals_and_refuses_what_shapes_the_index() {
         ),
         (
             json!({"t": {"type": "text", "analyzer": "english"}}),
-            "Mapper for [t] conflicts with existing mapper:\n\tCannot update parameter [analyzer] from [standard] to [english]",
+            "Mapper for [t] conflicts with existing mapper:\n\tCannot update parameter [analyzer] from [default] to [english]",
         ),
         (
             json!({"t": {"type": "text", "similarity": "BM25"}}),

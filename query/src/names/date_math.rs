@@ -6,6 +6,37 @@ use crate::error::QueryError;
 /// Format of a date in a name that gives none.
 const DEFAULT_FORMAT: &str = "uuuu.MM.dd";
 
+/// Name of an index that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewName {
+    /// The name, with dates put in.
+    pub name: String,
+    /// As it was given, where it has date math.
+    pub provided: Option<String>,
+}
+
+impl NewName {
+    /// Puts dates into a name as it was given; `now_ms` is the request's time.
+    ///
+    /// # Errors
+    /// As [`expand_date_math`].
+    pub fn read(given: &str, now_ms: i64) -> Result<Self, QueryError> {
+        let name = expand_date_math(given, now_ms)?;
+        let provided = (name != given).then(|| given.to_owned());
+        Ok(Self { name, provided })
+    }
+}
+
+/// A name without date math.
+impl From<&str> for NewName {
+    fn from(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            provided: None,
+        }
+    }
+}
+
 /// Puts dates into every `<…>` of a comma-separated expression; `now_ms` is the request's time.
 ///
 /// # Errors

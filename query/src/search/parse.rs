@@ -323,5 +323,26 @@ fn check_combinations(request: &SearchRequest) -> Result<(), QueryError> {
             "Validation Failed: 1: `from` parameter must be set to 0 when `search_after` is used;",
         ));
     }
+    check_stored_fields(request)?;
     collapse::check(request)
+}
+
+/// Refuses hits without anything stored that are to show some of it.
+fn check_stored_fields(request: &SearchRequest) -> Result<(), QueryError> {
+    let stored = request.stored_fields.as_deref().unwrap_or_default();
+    if !stored.iter().any(|field| field == "_none_") {
+        return Ok(());
+    }
+    let reason = if stored.len() > 1 {
+        "cannot combine _none_ with other fields"
+    } else if request.is_source_asked && request.source.enabled {
+        "[stored_fields] cannot be disabled if [_source] is requested"
+    } else if request.version {
+        "[stored_fields] cannot be disabled if [version] is requested"
+    } else if !request.fields.is_empty() {
+        "[stored_fields] cannot be disabled when using the [fields] option"
+    } else {
+        return Ok(());
+    };
+    Err(QueryError::illegal(reason))
 }

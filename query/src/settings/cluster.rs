@@ -1,5 +1,7 @@
 //! Settings of the cluster that requests change (`PUT /_cluster/settings`), and what they are read as.
 
+mod inert;
+
 use std::time::Duration;
 
 use gleaner_model::ClusterSettings;
@@ -41,22 +43,19 @@ pub const MAX_SHARDS_PER_NODE: &str = "cluster.max_shards_per_node";
 /// What holds where [`MAX_SHARDS_PER_NODE`] is not set, as in Elasticsearch.
 pub const DEFAULT_MAX_SHARDS_PER_NODE: usize = 1_000;
 
-/// Settings of the dialect that are kept and shown and change nothing: what their names begin with, and why.
-const WITHOUT_EFFECT: [(&str, &str); 4] = [
-    (
-        "cluster.routing.",
-        "copies are placed when an index is made or its number of replicas changes, and stay",
-    ),
-    ("indices.recovery.", "recoveries are not limited"),
-    (
-        "indices.breaker.",
-        "`query_memory` and `memory_per_query` of each node bound what requests hold",
-    ),
-    (
-        "network.breaker.",
-        "`body_memory` of each node bounds what bodies hold",
-    ),
+/// Settings that are taken with this one value, which is how things are.
+const FIXED: [(&str, &str); 4] = [
+    ("search.allow_expensive_queries", "true"),
+    ("cluster.blocks.read_only", "false"),
+    ("cluster.blocks.read_only_allow_delete", "false"),
+    ("xpack.monitoring.collection.enabled", "false"),
 ];
+
+/// What users keep in the cluster for themselves.
+const METADATA: &str = "cluster.metadata.";
+
+/// What the settings of features begin with that are not there.
+const FEATURES: &str = "xpack.";
 
 /// How levels of the log are set: by node, when it is started.
 const LOGGER: &str = "logger.";
@@ -64,9 +63,7 @@ const LOGGER: &str = "logger.";
 /// Returns why a setting that is kept and shown changes nothing; `None` for one that is acted on, and for one that is
 /// not kept.
 pub fn without_effect(key: &str) -> Option<&'static str> {
-    let mut families = WITHOUT_EFFECT.iter();
-    let family = families.find(|(start, _)| key.starts_with(start));
-    family.map(|(_, why)| *why)
+    inert::why(key)
 }
 
 /// Where a limit is kept.
@@ -118,12 +115,12 @@ pub fn checked(kind: &str, key: &str, value: &Value) -> Result<Value, QueryError
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        Value::Bool(flag) if key == DESTRUCTIVE_REQUIRES_NAME || without_effect(key).is_some() => {
-            flag.to_string()
-        }
+        Value::Bool(flag) => flag.to_string(),
         other => return Err(refused(key, &other.to_string())),
     };
     match key {
+        // A pattern resets settings, and is none.
+        _ if key.contains('*') => check_as_it_is(kind, key, &text)?,
         MAX_BUCKETS => {
             let most = text.parse::<u32>();
             most.map_err(|_| refused(key, &text))?;
@@ -161,20 +158,27 @@ pub fn checked(kind: &str, key: &str, value: &Value) -> Result<Value, QueryError
         DESTRUCTIVE_REQUIRES_NAME => {
             text.parse::<bool>().map_err(|_| refused(key, &text))?;
         }
-        _ if without_effect(key).is_some() => {}
-        _ if key.starts_with(LOGGER) => {
-            return Err(QueryError::illegal(format!(
-                "{kind} setting [{key}] is not supported: a node takes the levels of its log from `--log` when it is started"
-            )));
-        }
-        // What nothing would read must not be acknowledged.
-        _ => {
-            return Err(QueryError::illegal(format!(
-                "{kind} setting [{key}], not recognized"
-            )));
-        }
+        _ if without_effect(key).is_some() => inert::check(key, &text)?,
+        _ if key.starts_with(METADATA) => {}
+        _ => check_as_it_is(kind, key, &text)?,
     }
     Ok(Value::String(text))
+}
+
+/// Takes a setting whose value says how things are; refuses all others. What nothing would read must not be acknowledged.
+fn check_as_it_is(kind: &str, key: &str, text: &str) -> Result<(), QueryError> {
+    let mut fixed = FIXED.iter();
+    let why = match fixed.find(|(fixed, _)| *fixed == key) {
+        Some((_, value)) if *value == text => return Ok(()),
+        Some((_, value)) => format!(" of [{text}] is not supported, only [{value}] is"),
+        None if key.starts_with(LOGGER) => {
+            " is not supported: a node takes the levels of its log from `--log` when it is started"
+                .to_owned()
+        }
+        None if key.starts_with(FEATURES) => " is not supported".to_owned(),
+        None => ", not recognized".to_owned(),
+    };
+    Err(QueryError::illegal(format!("{kind} setting [{key}]{why}")))
 }
 
 /// Returns the time that `settings` have under `key`, `None` where they leave it to the node.
@@ -284,6 +288,10 @@ mod tests {
             ("cluster.routing.allocation.enable", json!("none")),
             ("indices.breaker.total.limit", json!("70%")),
             (MAX_SHARDS_PER_NODE, json!("2000")),
+            ("search.allow_expensive_queries", json!(true)),
+            ("cluster.blocks.read_only", json!(false)),
+            ("cluster.metadata.administrator", json!("kim")),
+            ("indices.id_field_data.enabled", json!(false)),
         ] {
             let kept = checked(key, &value).expect("taken");
             settings.insert(key.to_owned(), kept);
@@ -314,11 +322,42 @@ mod tests {
             (MAX_SHARDS_PER_NODE, json!("all")),
             ("logger.index.search", json!("debug")),
             ("search.unheard_of", json!(1)),
+            ("search.unheard_of", json!(true)),
+            ("search.allow_expensive_queries", json!(false)),
+            ("cluster.blocks.read_only", json!(true)),
+            ("cluster.routing.allocation.enable", json!("some")),
+            ("cluster.metadata.teams", json!(["a"])),
+            ("cluster.metadata.*", json!("a")),
+            ("cluster.routing.*", json!("a")),
         ] {
             let fault = checked(key, &value).expect_err("refused");
             assert!(fault.reason.contains(key), "{fault}");
             let fault = super::checked("transient", key, &value).expect_err("refused");
             assert!(!fault.reason.contains("persistent"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_supported() {
+        for (key, value, expected) in [
+            (
+                "xpack.monitoring.collection.enabled",
+                json!(true),
+                "persistent setting [xpack.monitoring.collection.enabled] of [true] is not supported, only [false] is",
+            ),
+            (
+                "cluster.blocks.read_only",
+                json!("true"),
+                "persistent setting [cluster.blocks.read_only] of [true] is not supported, only [false] is",
+            ),
+            (
+                "xpack.watcher.enabled",
+                json!(true),
+                "persistent setting [xpack.watcher.enabled] is not supported",
+            ),
+        ] {
+            let fault = checked(key, &value).expect_err("refused");
+            assert_eq!(fault.reason, expected);
         }
     }
 }

@@ -7,9 +7,22 @@ use serde_json::Value;
 
 use super::{check_groups, declare_numbers, flat, parse_some_settings, sort};
 use crate::alias::parse_aliases;
-use crate::error::QueryError;
+use crate::error::{ErrorType, QueryError};
 use crate::limits::Limits;
 use crate::mapping::{MappingRules, parse_mapping};
+
+/// What `index.codec` may be in Elasticsearch or OpenSearch. It has no effect here.
+const CODECS: [&str; 9] = [
+    "default",
+    "lz4",
+    "best_compression",
+    "zlib",
+    "legacy_default",
+    "legacy_best_compression",
+    "lucene_default",
+    "zstd",
+    "zstd_no_dict",
+];
 
 /// What a new index is to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +73,7 @@ impl NewIndex {
 /// Reads `{"settings": …, "mappings": …, "aliases": …}`; null and `{}` are all defaults.
 ///
 /// # Errors
-/// `parsing_exception` for any other key, and whatever its parts refuse.
+/// `parse_exception` for any other key, and whatever its parts refuse.
 pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
     parse_part_of_index(body, limits)?.checked()
 }
@@ -80,10 +93,12 @@ pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, Qu
         .find(|key| !matches!(key.as_str(), "settings" | "mappings" | "aliases"))
     {
         let reason = format!("unknown key [{key}] for create index");
-        return Err(QueryError::parsing(reason));
+        // The dialect's `parse_exception`.
+        return Err(QueryError::new(ErrorType::DateParse, reason));
     }
     let given = entries.get("settings").unwrap_or(&Value::Null);
     let settings = parse_some_settings(given)?;
+    check_codec(&settings)?;
     let replicas = flat::flatten(given)?;
     let replicas = replicas.get("index.number_of_replicas");
     let mapping = match entries.get("mappings") {
@@ -105,6 +120,17 @@ pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, Qu
     })
 }
 
+/// Refuses a codec that nobody has: it is most likely a slip.
+fn check_codec(settings: &IndexSettings) -> Result<(), QueryError> {
+    let codec = settings.declared.get("index.codec").and_then(Value::as_str);
+    match codec {
+        Some(other) if !CODECS.contains(&other) => Err(QueryError::illegal(format!(
+            "unknown value for [index.codec] must be one of [default, lz4, best_compression, zlib] but was: {other}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a mapping under the one type that there was.
 fn check_untyped(mappings: &Value) -> Result<(), QueryError> {
     let entries = mappings.as_object();
@@ -114,5 +140,38 @@ fn check_untyped(mappings: &Value) -> Result<(), QueryError> {
              set to true.",
         )),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(body: &Value) -> QueryError {
+        parse_create_index(body, &Limits::default()).expect_err("refused")
+    }
+
+    #[test]
+    fn an_unknown_key_is_a_parse_exception() {
+        let error = refused(&json!({"bogus": {}}));
+        assert_eq!(error.kind.name(), "parse_exception");
+        assert_eq!(error.reason, "unknown key [bogus] for create index");
+    }
+
+    #[test]
+    fn a_codec_is_one_of_those_there_are() {
+        let body = |codec: &str| json!({"settings": {"index": {"codec": codec}}});
+        for codec in CODECS {
+            let new = parse_create_index(&body(codec), &Limits::default()).expect(codec);
+            assert_eq!(new.settings.declared["index.codec"], codec);
+        }
+        let error = refused(&body("bogus"));
+        assert_eq!(error.kind, ErrorType::IllegalArgument);
+        assert_eq!(
+            error.reason,
+            "unknown value for [index.codec] must be one of [default, lz4, best_compression, zlib] but was: bogus"
+        );
     }
 }

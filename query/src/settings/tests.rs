@@ -154,6 +154,62 @@ fn only_dynamic_settings_change_while_open() {
 }
 
 #[test]
+fn a_pattern_resets_what_it_matches_and_can_change_now() {
+    let old = parse_index_settings(&json!({
+        "number_of_shards": 2, "number_of_replicas": 3, "refresh_interval": "5s", "codec": "x",
+        "merge.policy.max_merged_segment": "1gb", "analysis.analyzer.a.type": "simple",
+    }))
+    .unwrap();
+    let kept = |value: Value, is_closed| {
+        let new = update_index_settings(&old, &value, "x", is_closed).unwrap();
+        new.declared.keys().cloned().collect::<Vec<_>>()
+    };
+    let keys = |names: &[&str]| {
+        let names = names.iter().map(|name| format!("index.{name}"));
+        names.collect::<Vec<_>>()
+    };
+    let fixed = ["number_of_shards", "codec", "analysis.analyzer.a.type"];
+    let mut open = kept(json!({"index.*": null}), false);
+    open.retain(|key| key != "index.number_of_replicas");
+    assert_eq!(open, keys(&fixed));
+    let all = update_index_settings(&old, &json!({"*": null}), "x", false).unwrap();
+    assert_eq!(all.number_of_replicas, 1, "as of a new index");
+    assert_eq!(all.refresh_interval_ms, Some(1_000));
+    let closed = kept(json!({"*": null, "refresh_interval": "7s"}), true);
+    assert!(!closed.contains(&"index.codec".to_owned()), "{closed:?}");
+    assert!(
+        closed.contains(&"index.refresh_interval".to_owned()),
+        "{closed:?}"
+    );
+    assert!(
+        closed.contains(&"index.analysis.analyzer.a.type".to_owned()),
+        "{closed:?}"
+    );
+    let merge = kept(json!({"merge.*": null}), false);
+    assert!(
+        !merge.contains(&"index.merge.policy.max_merged_segment".to_owned()),
+        "{merge:?}"
+    );
+    assert_eq!(merge.len(), old.declared.len() - 1);
+    // Analyzers are not taken away, whatever the pattern is.
+    let gone = json!({"analysis.*": null});
+    assert!(reason(update_index_settings(&old, &gone, "x", true)).contains("[a]"));
+    assert!(
+        reason(update_index_settings(
+            &old,
+            &json!({"ref*": "5s"}),
+            "x",
+            false
+        ))
+        .contains("index.ref*")
+    );
+    assert_eq!(
+        undeclared_settings(&old, &json!({"*": null})).unwrap(),
+        json!({})
+    );
+}
+
+#[test]
 fn analysis_settings_are_taken_away_by_null() {
     let old = parse_index_settings(&json!({"analysis": {
         "analyzer": {"my": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase", "few"]}},

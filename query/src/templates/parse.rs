@@ -10,11 +10,20 @@ use crate::alias::parse_aliases;
 use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
 use crate::limits::Limits;
-use crate::mapping::{MappingRules, parse_mapping};
+use crate::mapping::{MappingRules, check_part_of_mapping, parse_mapping};
 use crate::settings::{flat_settings, parse_some_settings};
 
 /// How long documents are kept.
 const RETENTION: &str = "data_retention";
+
+/// Where the fields are declared that the aliases of a template's mapping stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AliasTargets {
+    /// In the mapping itself.
+    Inside,
+    /// There, or in a component: the mapping that they make together is checked.
+    Composed,
+}
 
 /// Reads the body of a component template called `name`.
 ///
@@ -30,7 +39,7 @@ pub fn parse_component_template(
     let Some(content) = reader.take("template") else {
         return Err(QueryError::illegal("Required [template]"));
     };
-    let template = read_content(content, limits)?;
+    let template = read_content(content, AliasTargets::Inside, limits)?;
     let version = reader.integer("version")?;
     let meta = read_meta(&mut reader)?;
     let deprecated = reader.boolean("deprecated")?;
@@ -57,7 +66,7 @@ pub fn parse_index_template(
     let mut reader = ObjectReader::part("index_template", body)?;
     let index_patterns = read_patterns(name, &mut reader)?;
     let content = reader.take("template").filter(|content| !content.is_null());
-    let template = content.map(|content| read_content(content, limits));
+    let template = content.map(|content| read_content(content, AliasTargets::Composed, limits));
     let data_stream = match reader.take("data_stream") {
         None | Some(Value::Null) => None,
         Some(value) => Some(read_data_stream(value)?),
@@ -110,12 +119,16 @@ pub fn parse_legacy_template(
     Ok(LegacyTemplate {
         index_patterns,
         order: order.or(in_body).unwrap_or(0),
-        template: read_content(&Value::Object(content), limits)?,
+        template: read_content(&Value::Object(content), AliasTargets::Inside, limits)?,
         version,
     })
 }
 
-fn read_content(value: &Value, limits: &Limits) -> Result<TemplateContent, QueryError> {
+fn read_content(
+    value: &Value,
+    targets: AliasTargets,
+    limits: &Limits,
+) -> Result<TemplateContent, QueryError> {
     let mut reader = ObjectReader::part("template", value)?;
     let given = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
     let settings = given(reader.take("settings"));
@@ -129,7 +142,10 @@ fn read_content(value: &Value, limits: &Limits) -> Result<TemplateContent, Query
         Some(settings) => MappingRules::from(&parse_some_settings(settings)?),
     };
     if let Some(mappings) = &mappings {
-        parse_mapping(mappings, None, &rules)?;
+        match targets {
+            AliasTargets::Inside => parse_mapping(mappings, None, &rules).map(drop)?,
+            AliasTargets::Composed => check_part_of_mapping(mappings, &rules)?,
+        }
     }
     if let Some(aliases) = &aliases {
         parse_aliases(aliases, limits)?;

@@ -222,6 +222,32 @@ fn what_is_wrong_with_a_template_is_named() {
 }
 
 #[test]
+fn an_alias_of_an_index_template_may_stand_for_a_field_of_a_component() {
+    let alias = json!({"properties": {"ts": {"type": "alias", "path": "at"}}});
+    let templates = templates(
+        &json!({"fields": {"template": {"mappings": {"properties": {"at": {"type": "date"}}}}}}),
+        &json!({
+            "whole": {"index_patterns": ["whole"], "composed_of": ["fields"], "template": {"mappings": alias}},
+            "bare": {"index_patterns": ["bare"], "template": {"mappings": alias}},
+        }),
+        &json!({}),
+    );
+    let new = made(&templates, "whole", &json!({})).expect("made");
+    let stands_for = new.mapping.field("ts").map(|field| field.kind.type_name());
+    assert_eq!(stands_for, Some("date"));
+    let refused = made(&templates, "bare", &json!({})).expect_err("it stands for nothing");
+    let reason = "Invalid [path] value [at] for field alias [ts]";
+    assert!(refused.reason.starts_with(reason), "{refused}");
+    // Components and legacy templates declare what their aliases stand for.
+    let component = json!({"template": {"mappings": alias}});
+    let refused = parse_component_template("c", &component, &limits()).expect_err("refused");
+    assert!(refused.reason.starts_with(reason), "{refused}");
+    let legacy = json!({"index_patterns": ["l"], "mappings": alias});
+    let refused = parse_legacy_template("l", &legacy, None, &limits()).expect_err("refused");
+    assert!(refused.reason.starts_with(reason), "{refused}");
+}
+
+#[test]
 fn two_templates_of_one_priority_may_not_be_for_one_name() {
     let templates = templates(
         &json!({}),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::ClusterState;
+use gleaner_model::mapping::matches_pattern;
 use serde_json::{Map, Value};
 
 use crate::RootError;
 use crate::admin::Admin;
 
-/// Settings, flat, and what they are to be; null is none.
+/// Settings, flat, and what they are to be; null is none, also for all that a key with `*` matches.
 pub type SettingChanges = BTreeMap<String, Value>;
 
 /// Changes to the settings of the cluster.
@@ -21,13 +22,14 @@ pub struct ClusterSettingChanges {
     pub transient: SettingChanges,
 }
 
+/// Takes away what is null first: one request may reset all settings and set one of them.
 fn change_settings(settings: &mut Map<String, Value>, changes: &SettingChanges) {
-    for (key, value) in changes {
-        if value.is_null() {
-            settings.shift_remove(key);
-        } else {
-            settings.insert(key.clone(), value.clone());
-        }
+    let (removed, set): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, value)| value.is_null());
+    for (pattern, _) in removed {
+        settings.retain(|key, _| !matches_pattern(pattern, key));
+    }
+    for (key, value) in set {
+        settings.insert(key.clone(), value.clone());
     }
 }
 
@@ -49,5 +51,42 @@ impl Admin {
             Ok((!is_same).then_some(next))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn null_resets_every_setting_that_its_key_matches() {
+        let changed = |changes: Value| {
+            let before =
+                json!({"search.max_buckets": "7", "search.max_keep_alive": "1m", "cluster.x": "y"});
+            let mut settings = before.as_object().cloned().expect("an object");
+            let changes = changes.as_object().cloned().expect("an object");
+            change_settings(&mut settings, &changes.into_iter().collect());
+            Value::Object(settings)
+        };
+        for (changes, expected) in [
+            (json!({"search.*": null}), json!({"cluster.x": "y"})),
+            (json!({"*": null}), json!({})),
+            (
+                json!({"search.max_buckets": null}),
+                json!({"search.max_keep_alive": "1m", "cluster.x": "y"}),
+            ),
+            (
+                json!({"search.max_buckets": "9", "search.max_*": null}),
+                json!({"search.max_buckets": "9", "cluster.x": "y"}),
+            ),
+            (
+                json!({"search": null, "cluster.*z": null, "cluster.x": null}),
+                json!({"search.max_buckets": "7", "search.max_keep_alive": "1m"}),
+            ),
+        ] {
+            assert_eq!(changed(changes.clone()), expected, "{changes}");
+        }
     }
 }

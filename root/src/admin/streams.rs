@@ -11,7 +11,7 @@ use gleaner_model::{
 };
 use gleaner_query::QueryError;
 use gleaner_query::alias;
-use gleaner_query::names::{ExpandWildcards, expand_date_math, resolve_streams};
+use gleaner_query::names::{ExpandWildcards, NewName, expand_date_math, resolve_streams};
 use gleaner_query::templates::{ComposedFrom, check_no_stream, compose, index_template_of};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) struct Next<'a> {
     /// The index that is replaced.
     pub(crate) old: IndexUuid,
     /// Name of the next.
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a NewName,
     /// What it gets beside what templates say.
     pub(crate) body: &'a Value,
 }
@@ -39,10 +39,10 @@ impl Admin {
     ///
     /// # Errors
     /// A name that no index can bear.
-    pub(crate) fn backing_name(&self, stream: &str, generation: u64) -> Result<String, RootError> {
+    pub(crate) fn backing_name(&self, stream: &str, generation: u64) -> Result<NewName, RootError> {
         let day = expand_date_math("<{now/d}>", self.cluster.now_ms())?;
         let name = format!(".ds-{stream}-{day}-{generation:06}");
-        Ok(IndexName::parse(&name)?.to_string())
+        Ok(NewName::from(IndexName::parse(&name)?.as_str()))
     }
 
     /// Creates a data stream with its first index, as the template for its name says.
@@ -148,7 +148,7 @@ impl Admin {
             Some(written) if written.meta.uuid == next.old => written.meta,
             _ => return Ok(None),
         };
-        check_free(state, next.name)?;
+        check_free(state, &next.name.name)?;
         let mut changed = state.clone();
         let index = match changed.data_streams.get_mut(next.target) {
             Some(stream) => {
@@ -190,9 +190,9 @@ impl Admin {
         uuid: IndexUuid,
         old: &IndexMeta,
     ) -> Result<IndexMeta, RootError> {
-        let name = IndexName::parse(next.name)?;
-        let (composed, from) = compose(&state.templates, next.name);
-        check_no_stream(next.name, from)?;
+        let name = IndexName::parse(&next.name.name)?;
+        let (composed, from) = compose(&state.templates, name.as_str());
+        check_no_stream(name.as_str(), from)?;
         if composed.aliases.contains_key(next.target) {
             let target = next.target;
             let of = match from {
@@ -206,11 +206,13 @@ impl Admin {
             .into());
         }
         let limits = self.cluster.limits();
-        let mut new = composed.new_index(next.name, from, next.body, &limits)?;
+        let mut new = composed.new_index(name.as_str(), from, next.body, &limits)?;
         if let Some((alias, known)) = old.aliases.get_key_value(next.target) {
             new.aliases.insert(alias.clone(), known.clone());
         }
-        self.placed(state, uuid, &name, new)
+        let mut index = self.placed(state, uuid, &name, new)?;
+        index.provided_name.clone_from(&next.name.provided);
+        Ok(index)
     }
 
     /// Returns the next index of a data stream, and what its template says of the stream.
@@ -221,7 +223,7 @@ impl Admin {
         uuid: IndexUuid,
     ) -> Result<(IndexMeta, DataStreamTemplate), RootError> {
         check_unsaid(next.body)?;
-        let name = IndexName::parse(next.name)?;
+        let name = IndexName::parse(&next.name.name)?;
         let stream = IndexName::parse(next.target)?;
         let template = index_template_of(&state.templates, next.target);
         let Some(of) = template.and_then(|(_, template)| template.data_stream) else {
@@ -244,7 +246,7 @@ impl Admin {
             routing.or_insert_with(|| json!({"required": true}));
         }
         let limits = self.cluster.limits();
-        let mut new = composed.new_index(next.name, from, &Value::Null, &limits)?;
+        let mut new = composed.new_index(name.as_str(), from, &Value::Null, &limits)?;
         check_timestamp(&new.mapping)?;
         // Templates give their aliases to a data stream that is made; later they are what was made of them.
         let aliases = match state.indices.get(&next.old) {

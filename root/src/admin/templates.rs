@@ -47,14 +47,15 @@ impl Admin {
     ///
     /// # Errors
     /// One that is there already, parts that are missing or cannot be put together, another template of the same
-    /// priority for the same names, and too many or too large templates.
+    /// priority for the same names, data streams that would be left without a template, and too many or too large
+    /// templates.
     pub async fn put_template(
         &self,
         name: &str,
         template: &NewTemplate,
         must_be_new: bool,
     ) -> Result<(), RootError> {
-        self.change_templates(|_, templates| {
+        self.change_templates(|state, templates| {
             let is_there = match template {
                 NewTemplate::Component(_) => templates.components.contains_key(name),
                 NewTemplate::Index(_) => templates.index.contains_key(name),
@@ -84,7 +85,8 @@ impl Admin {
                     check_parts(&name, &template, templates)?;
                     check_priority(templates, &name, &template)?;
                     check_composed(&name, &template, templates)?;
-                    templates.index.insert(name, template);
+                    templates.index.insert(name.clone(), template);
+                    check_kept(&name, state, templates)?;
                 }
                 NewTemplate::Legacy(template) => {
                     check_content(&template.template)?;
@@ -226,6 +228,37 @@ fn check_streamless(
     )))
 }
 
+/// Refuses the template `name` where it leaves data streams without one that they go on by.
+fn check_kept(name: &str, state: &ClusterState, templates: &Templates) -> Result<(), QueryError> {
+    let is_lost = |stream: &&IndexName| {
+        is_streamed(&state.templates, stream) && !is_streamed(templates, stream)
+    };
+    let lost = state.data_streams.keys().filter(is_lost);
+    let lost: Vec<&str> = lost.map(IndexName::as_str).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let template = &templates.index[name];
+    let priority = template.priority;
+    let priority = priority.map_or_else(|| "null".to_owned(), |priority| priority.to_string());
+    let configured = match template.data_stream {
+        Some(_) => "",
+        None => "and no data stream configuration ",
+    };
+    Err(QueryError::illegal(format!(
+        "composable template [{name}] with index patterns [{}], priority [{priority}] {configured}would cause data \
+         streams [{}] to no longer match a data stream template",
+        template.index_patterns.join(", "),
+        lost.join(", ")
+    )))
+}
+
+/// Returns whether the template for a data stream is one that makes data streams.
+fn is_streamed(templates: &Templates, stream: &IndexName) -> bool {
+    let template = index_template_of(templates, stream.as_str());
+    template.is_some_and(|(_, template)| template.data_stream.is_some())
+}
+
 /// Refuses a template whose components are missing.
 fn check_parts(
     name: &str,
@@ -323,4 +356,65 @@ fn check_size(before: &Templates, after: &Templates) -> Result<(), QueryError> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::template::DataStreamTemplate;
+
+    use super::*;
+    use crate::testing::Fixture;
+
+    fn template(pattern: &str, priority: Option<u64>, is_streamed: bool) -> NewTemplate {
+        NewTemplate::Index(IndexTemplate {
+            index_patterns: vec![pattern.to_owned()],
+            priority,
+            data_stream: is_streamed.then(DataStreamTemplate::default),
+            ..IndexTemplate::default()
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_template_leaves_a_data_stream_without_one() {
+        let fixture = Fixture::new([]);
+        let admin = fixture.root.admin();
+        let put = async |name: &str, template: NewTemplate| {
+            let put = admin.put_template(name, &template, false).await;
+            put.map_err(|error| error.to_string())
+        };
+        let first = template("hid-*", Some(900), true);
+        put("hid", first).await.expect("put");
+        admin.create_data_stream("hid-1").await.expect("made");
+        for (name, template, shown) in [
+            (
+                "hid",
+                template("nothid-*", Some(900), false),
+                "[nothid-*], priority [900] and no data stream configuration would",
+            ),
+            (
+                "hid",
+                template("nothid-*", None, true),
+                "[nothid-*], priority [null] would",
+            ),
+            (
+                "over",
+                template("hid-*", Some(901), false),
+                "[hid-*], priority [901] and no data stream configuration would",
+            ),
+        ] {
+            let refused = put(name, template).await.expect_err(shown);
+            let expected = format!(
+                "composable template [{name}] with index patterns {shown} cause data streams [hid-1] to no longer match \
+                 a data stream template"
+            );
+            assert_eq!(refused, expected);
+        }
+        for (name, template) in [
+            ("hid", template("hid*", Some(7), true)),
+            ("other", template("other-*", Some(901), false)),
+            ("under", template("hid-1", Some(6), false)),
+        ] {
+            put(name, template).await.expect(name);
+        }
+    }
 }

@@ -166,7 +166,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns what a script makes of each bucket; `None` for those that it leaves out.
+    /// Returns what a script makes of each bucket; `None` for those that it makes nothing of: buckets with a gap, unless
+    /// that counts as 0, and those where it gives `null`.
     fn scripted(
         &mut self,
         buckets: &[Bucket],
@@ -177,10 +178,11 @@ impl<'a> Run<'a> {
         let made = buckets.iter().map(|bucket| {
             self.control.check()?;
             let numbers = expression.numbers(bucket, gaps)?;
-            if gaps == GapPolicy::Skip && numbers.iter().any(|n| n.is_nan()) {
+            let has_gap = numbers.iter().any(|number| number.is_none_or(f64::is_nan));
+            if has_gap && gaps != GapPolicy::InsertZeros {
                 return Ok(None);
             }
-            expression.number(&numbers).map(Some)
+            expression.number(&numbers)
         });
         made.collect()
     }
@@ -258,3 +260,6 @@ fn add(buckets: &mut [Bucket], pipeline: &Pipeline, made: Vec<Option<Aggregation
         bucket.sub.extend(made);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,7 @@ impl<'a> Joiner<'a> {
             let first = content.explanation.take();
             content.explanation = first.map(|first| explained_anew(rescored, first));
         }
-        Hit {
+        let mut hit = Hit {
             index: self.plans[ranked.plan].index.name.to_string(),
             score,
             sort: self.sort_values(ranked, content.routing.is_some()),
@@ -81,7 +81,9 @@ impl<'a> Joiner<'a> {
             shard: ranked.shard.shard.0,
             group: ranked.hit.group.clone(),
             inner_hits: Default::default(),
-        }
+        };
+        hit.add_metadata(&request.fields);
+        hit
     }
 
     /// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::{DataStream, IndexName, StreamLifecycle};
-use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+use gleaner_query::names::{ExpandWildcards, NewName, ResolveOptions};
 use gleaner_query::rollover::RolloverRequest;
 use serde_json::{Value, json};
 
@@ -211,10 +211,40 @@ async fn only_a_rollover_of_its_own_alias_ages_an_index() {
         ("other", "next-1", None),
         ("logs", "next-2", Some(testing::NOW_MS + 5)),
     ] {
-        let always = RolloverRequest::default();
-        let rolled = fixture.root.rollover(alias, Some(name), &always, false);
+        let (always, name) = (RolloverRequest::default(), NewName::from(name));
+        let rolled = fixture.root.rollover(alias, Some(&name), &always, false);
         assert!(rolled.await.expect("replaced").rolled_over);
         assert_eq!(replaced(), expected, "{alias}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_index_has_the_day_of_its_rollover() {
+    let mut index = with_alias(
+        under(1, &[("name", "p"), ("rollover_alias", "logs")]),
+        "logs",
+    );
+    index.name = IndexName::parse("logs-2025.12.31-000001").expect("a good name");
+    index.provided_name = Some("<logs-{now/d}-000001>".to_owned());
+    index.created_ms = testing::NOW_MS - DAY_MS;
+    let fixture = testing::Fixture::new([index]);
+    let conditions = json!({"max_age": "1d", "min_docs": 0});
+    let policy = json!({"phases": {"hot": {"actions": {"rollover": conditions}}}});
+    let put = fixture.root.admin().put_policy("p", &policy);
+    put.await.expect("put");
+    fixture.root.look_at_lifecycles().await.expect("looked");
+    let always = RolloverRequest::default();
+    let asked = fixture.root.rollover("logs", None, &always, false);
+    let report = asked.await.expect("replaced");
+    assert_eq!(report.old_index, "logs-2026.01.01-000002");
+    assert_eq!(report.new_index, "logs-2026.01.01-000003");
+    let state = fixture.root.cluster().state();
+    for (name, given) in [
+        ("logs-2026.01.01-000002", "<logs-{now/d}-000002>"),
+        ("logs-2026.01.01-000003", "<logs-{now/d}-000003>"),
+    ] {
+        let index = state.index_named(name).expect(name);
+        assert_eq!(index.given_name(), given);
     }
 }
 

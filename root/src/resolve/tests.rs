@@ -110,6 +110,8 @@ fn metadata_answers_what_it_can_and_refuses_the_rest() {
         (json!({"term": {"_source": "x"}}), "_source"),
         (json!({"term": {"_seq_no": 1}}), "_seq_no"),
         (json!({"range": {"_seq_no": {"gte": 0}}}), "_seq_no"),
+        (json!({"range": {"_index": {"gte": "a"}}}), "_index"),
+        (json!({"fuzzy": {"_index": "indez"}}), "_index"),
         (json!({"match": {"_version": 1}}), "_version"),
         (json!({"exists": {"field": "_type"}}), "_type"),
         (

@@ -1,8 +1,9 @@
 //! What is settled before any shard is asked: the window, its order, where it begins, and factors.
 
-use gleaner_model::{FieldKind, IndexMeta};
+use gleaner_model::{FieldKind, IndexMeta, Mapping};
 use gleaner_partial::sorting::check_sort;
 use gleaner_query::QueryError;
+use gleaner_query::mapping::{is_field_type, is_metadata};
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
 use crate::RootError;
@@ -72,7 +73,24 @@ fn check_index(plan: &IndexPlan, request: &SearchRequest) -> Result<(), QueryErr
             slice.max
         )));
     }
+    check_unmapped_types(&request.sort, &plan.index.mapping)?;
     check_sort(&request.sort, &plan.index.mapping)
+}
+
+/// Refuses to take a field that the mapping does not know for one of a type that there is not.
+fn check_unmapped_types(keys: &[SortKey], mapping: &Mapping) -> Result<(), QueryError> {
+    for key in keys {
+        let (SortTarget::Field(path), Some(type_name)) = (&key.target, &key.unmapped_type) else {
+            continue;
+        };
+        let is_unmapped = mapping.field(path).is_none() && !is_metadata(path);
+        if is_unmapped && !is_field_type(type_name) {
+            return Err(QueryError::illegal(format!(
+                "No mapper found for type [{type_name}]"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a slice of what no scroll and no point in time holds: its slices would be of different moments.

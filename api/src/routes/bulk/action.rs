@@ -22,6 +22,8 @@ pub(super) struct Action {
     pub(super) retry_on_conflict: u32,
     pub(super) source: Option<SourceFilter>,
     pub(super) condition: Condition,
+    /// Whether templates are named for fields that are not mapped, which no item is written with.
+    pub(super) names_templates: bool,
 }
 
 /// The four actions.
@@ -159,6 +161,7 @@ impl Action {
             retry_on_conflict: 0,
             source: None,
             condition: Condition::None,
+            names_templates: false,
         }
     }
 }
@@ -190,6 +193,7 @@ impl<'a> ActionReader<'a> {
                 self.action.source = Some(parse_source_filter(value)?);
                 return Ok(());
             }
+            "dynamic_templates" if value.is_object() => return self.templates(value),
             _ => (text()?, &mut self.action),
         };
         match name {
@@ -212,7 +216,7 @@ impl<'a> ActionReader<'a> {
             "pipeline" => return Err(ApiError::unsupported("ingest pipeline")),
             // The one type there is, from older clients.
             "_type" if text.as_deref().is_none_or(|text| text == "_doc") => {}
-            "dynamic_templates" => return Err(ApiError::unsupported("dynamic_templates in bulk")),
+            "dynamic_templates" if value.is_null() => {}
             _ => {
                 let line = self.number;
                 return Err(ApiError::illegal(format!(
@@ -221,6 +225,24 @@ impl<'a> ActionReader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Reads the names of templates by field.
+    fn templates(&mut self, templates: &Value) -> Result<(), ApiError> {
+        let are_named = templates.as_object().is_some_and(|names| !names.is_empty());
+        self.action.names_templates = are_named;
+        let kind = match self.action.kind {
+            ActionKind::Update => "Update",
+            ActionKind::Delete => "Delete",
+            ActionKind::Index | ActionKind::Create => return Ok(()),
+        };
+        match are_named {
+            false => Ok(()),
+            true => Err(ApiError::illegal(format!(
+                "{kind} request in line [{}] does not accept dynamic_templates",
+                self.number
+            ))),
+        }
     }
 
     fn op_type(&mut self, text: &str) -> Result<(), ApiError> {
@@ -314,6 +336,17 @@ mod tests {
     }
 
     #[test]
+    fn templates_for_fields_are_noted_where_there_are_some() {
+        for (templates, expected) in [("{}", false), ("null", false), (r#"{"a":"t"}"#, true)] {
+            let line = format!("{{\"create\":{{\"dynamic_templates\":{templates}}}}}");
+            let action = read(&line).expect("well formed");
+            assert_eq!(action.names_templates, expected, "{line}");
+        }
+        let delete = read(r#"{"delete":{"_id":"1","dynamic_templates":{}}}"#);
+        assert!(delete.is_ok_and(|action| !action.names_templates));
+    }
+
+    #[test]
     fn malformed_lines_are_named_by_number() {
         for (text, part) in [
             ("{}", "line [3], expected FIELD_NAME but found [END_OBJECT]"),
@@ -333,6 +366,18 @@ mod tests {
             ),
             (r#"{"index":{"_idx":"1"}}"#, "unknown parameter [_idx]"),
             (r#"{"index":{"pipeline":"p"}}"#, "ingest pipeline"),
+            (
+                r#"{"update":{"dynamic_templates":{"a":"t"}}}"#,
+                "Update request in line [3] does not accept dynamic_templates",
+            ),
+            (
+                r#"{"index":{"dynamic_templates":"t"}}"#,
+                "unknown parameter [dynamic_templates]",
+            ),
+            (
+                r#"{"index":{"dynamic_templates":["t"]}}"#,
+                "expected a simple value for field [dynamic_templates]",
+            ),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.reason().contains(part), "{text}: {}", error.reason());

@@ -68,6 +68,11 @@ impl Run {
         }
     }
 
+    /// Returns whether the body that was read had nothing in it.
+    pub(super) fn is_without_body(&self) -> bool {
+        self.chunks.num_lines() == 0
+    }
+
     /// Returns the time since the request arrived.
     pub(super) fn took_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
@@ -249,30 +254,51 @@ mod tests {
     use super::*;
     use crate::testing::{create, speaking};
 
-    /// No leaf answers there.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_write_that_failed_names_the_id_that_was_made() {
+    /// Sends a bulk to `books`, of which no leaf answers.
+    async fn answered(lines: &'static str) -> Value {
         let dialect = speaking();
         create(&dialect, "books", &Value::Null).await;
-        let lines = concat!(
+        let request = http::Request::post("/books/_bulk")
+            .header("content-type", "application/x-ndjson")
+            .body(Body::from(lines));
+        let Ok(answer) = dialect.oneshot(request.expect("a good request")).await;
+        let body = answer.into_body().collect().await.expect("a whole body");
+        serde_json::from_slice(&body.to_bytes()).expect("JSON")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_write_that_failed_names_the_id_that_was_made() {
+        let told = answered(concat!(
             r#"{"index":{}}"#,
             "\n{}\n",
             r#"{"create":{"_id":"1"}}"#,
             "\n{}\n",
             r#"{"index":{"_index":"Odd"}}"#,
             "\n{}\n",
-        );
-        let request = http::Request::post("/books/_bulk")
-            .header("content-type", "application/x-ndjson")
-            .body(Body::from(lines));
-        let Ok(answer) = dialect.oneshot(request.expect("a good request")).await;
-        let body = answer.into_body().collect().await.expect("a whole body");
-        let told: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+        ))
+        .await;
         let items = &told["items"];
         let made = items[0]["index"]["_id"].as_str();
         assert!(made.is_some_and(|id| !id.is_empty()), "{told}");
         assert_eq!(items[0]["index"]["status"], 503, "{told}");
         assert_eq!(items[1]["create"]["_id"], "1");
         assert_eq!(items[2]["index"]["_id"], Value::Null, "none was made");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_item_that_names_templates_is_refused_alone() {
+        let told = answered(concat!(
+            r#"{"index":{"_id":"1","dynamic_templates":{"a":"words"}}}"#,
+            "\n{}\n",
+            r#"{"index":{"_id":"2","dynamic_templates":{}}}"#,
+            "\n{}\n",
+        ))
+        .await;
+        let refused = &told["items"][0]["index"];
+        assert_eq!(refused["status"], 400, "{told}");
+        let reason = refused["error"]["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("[dynamic_templates in bulk]"), "{told}");
+        // It got as far as the leaf.
+        assert_eq!(told["items"][1]["index"]["status"], 503, "{told}");
     }
 }

@@ -60,6 +60,11 @@ impl Chunks {
         }
     }
 
+    /// Returns how many lines were read so far.
+    pub(super) fn num_lines(&self) -> usize {
+        self.num_lines
+    }
+
     /// Returns the next chunk; `None` after the last.
     ///
     /// # Errors
@@ -140,6 +145,9 @@ impl Chunks {
         index: String,
         document: Bytes,
     ) -> Result<IngestItem, ApiError> {
+        if action.names_templates {
+            return Err(ApiError::unsupported("dynamic_templates in bulk"));
+        }
         let mut condition = action.condition;
         if action.id.as_deref() == Some("") {
             return Err(ApiError::illegal(

@@ -8,7 +8,7 @@ use crate::render::units;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::tasks::{named, node};
+use crate::routes::tasks::{itself, kind, named, node};
 
 const COLUMNS: &[Column] = &[
     Column::text("id", "id", "id of the task with the node").on_demand(),
@@ -30,7 +30,8 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
-    let tasks = named(&request)?;
+    let mut tasks = named(&request)?;
+    tasks.extend(itself(&request)?);
     let node = node(&request);
     Ok(Reply::table(Table {
         columns: COLUMNS,
@@ -79,7 +80,7 @@ fn row(request: &Request, task: &TaskInfo, node: &str) -> Vec<Cell> {
         task.action.into(),
         id.as_str().into(),
         parent.as_deref().unwrap_or("-").into(),
-        "transport".into(),
+        kind(task).into(),
         Cell::quantity(task.started_ms.to_string(), task.started_ms as f64),
         time_of_day(task.started_ms).into(),
         running_ns.into(),

@@ -43,20 +43,16 @@ pub(super) async fn answer(request: Request) -> Answer {
         let num_nodes = NumMembers::of(&request, &states).all;
         let is_met = health.is_some_and(|health| wanted.is_met(&health, num_nodes));
         if is_met || started.elapsed() >= limit {
-            return Ok(told(humanized(shown, &request.parameters)?, !is_met));
+            let mut shown = humanized(shown, &request.parameters)?;
+            shown["timed_out"] = (!is_met).into();
+            let status = match is_met {
+                true => StatusCode::OK,
+                false => wanted.status_when_late,
+            };
+            return Ok(Reply::with_status(status, &shown));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-fn told(mut shown: Value, is_late: bool) -> Reply {
-    shown["timed_out"] = is_late.into();
-    let status = if is_late {
-        StatusCode::REQUEST_TIMEOUT
-    } else {
-        StatusCode::OK
-    };
-    Reply::with_status(status, &shown)
 }
 
 /// Returns the answer as of now, and the health it is judged by; a missing index is never healthy.
@@ -147,4 +143,30 @@ fn of_index(index: &IndexMeta, copies: &CopiesByShard<'_>, with_shards: bool) ->
         object.insert("shards".to_owned(), Value::Object(shards.collect()));
     }
     Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::Value;
+
+    use crate::testing::{sent, speaking};
+
+    #[tokio::test]
+    async fn a_wait_in_vain_has_the_status_that_is_asked_for() {
+        let dialect = speaking();
+        let asked = async |query: &str| {
+            let path = format!("/_cluster/health?timeout=0s&wait_for_nodes=gt(9){query}");
+            let (status, answer) = sent(&dialect, ("GET", &path), &Value::Null).await;
+            (status, answer["timed_out"].clone())
+        };
+        let late = Value::Bool(true);
+        assert_eq!(asked("").await, (StatusCode::REQUEST_TIMEOUT, late.clone()));
+        let fine = asked("&return_200_for_cluster_health_timeout=true").await;
+        assert_eq!(fine, (StatusCode::OK, late.clone()));
+        let plain = asked("&wait_for_events=LANGUID").await;
+        assert_eq!(plain, (StatusCode::REQUEST_TIMEOUT, late));
+        let refused = asked("&wait_for_events=bogus").await;
+        assert_eq!(refused, (StatusCode::BAD_REQUEST, Value::Null));
+    }
 }

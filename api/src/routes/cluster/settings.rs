@@ -96,7 +96,7 @@ pub(super) async fn put(mut request: Request) -> Answer {
         flatten("", value, of_kind)?;
         check(key, of_kind)?;
     }
-    if changes.persistent.is_empty() && !entries.contains_key("transient") {
+    if changes.persistent.is_empty() && changes.transient.is_empty() {
         return Err(ApiError::validation(&["no settings to update".to_owned()]));
     }
     let admin = request.root().admin();
@@ -105,6 +105,7 @@ pub(super) async fn put(mut request: Request) -> Answer {
         persistent,
         transient,
     } = changes;
+    let (persistent, transient) = (set(persistent), set(transient));
     let warnings: Vec<String> = persistent
         .keys()
         .chain(transient.keys())
@@ -115,8 +116,8 @@ pub(super) async fn put(mut request: Request) -> Answer {
         .collect();
     let reply = Reply::json(&json!({
         "acknowledged": true,
-        "persistent": shaped(&set(persistent), is_flat),
-        "transient": shaped(&set(transient), is_flat),
+        "persistent": shaped(&persistent, is_flat),
+        "transient": shaped(&transient, is_flat),
     }));
     Ok(reply.warning(&warnings))
 }
@@ -158,4 +159,43 @@ fn flatten(
         flatten(&path, value, flat)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::{Value, json};
+
+    use crate::testing::{got, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_pattern_resets_settings_and_nothing_is_no_change() {
+        let dialect = speaking();
+        let put = async |body: Value| {
+            let path = "/_cluster/settings?flat_settings";
+            sent(&dialect, ("PUT", path), &body).await
+        };
+        let both = json!({
+            "persistent": {"search.max_buckets": 7, "cluster.metadata.team": "a"},
+            "transient": {"search": {"max_buckets": 9, "max_keep_alive": "1m"}},
+        });
+        assert_eq!(put(both).await.0, StatusCode::OK);
+        let reset = json!({"transient": {"search.*": null}, "persistent": {"search": {"*": null}}});
+        let (status, answer) = put(reset).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(answer["transient"], json!({}));
+        let shown = got(&dialect, "/_cluster/settings?flat_settings").await;
+        let expected = json!({"persistent": {"cluster.metadata.team": "a"}, "transient": {}});
+        assert_eq!(shown, expected);
+        for nothing in [json!({}), json!({"transient": {}, "persistent": {}})] {
+            let (status, answer) = put(nothing).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+            let error = &answer["error"];
+            assert_eq!(error["type"], "action_request_validation_exception");
+            assert_eq!(
+                error["reason"],
+                "Validation Failed: 1: no settings to update;"
+            );
+        }
+    }
 }

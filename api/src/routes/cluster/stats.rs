@@ -1,6 +1,9 @@
 //! `_cluster/stats`: what indices hold and nodes use, together: of all nodes, or of those that the path names.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod kinds;
+mod spread;
+
+use std::collections::BTreeSet;
 
 use gleaner_model::IndexMeta;
 use gleaner_model::node_stats::{MachineStats, NodeStats, percent};
@@ -27,8 +30,10 @@ pub(super) async fn stats(request: Request) -> Answer {
     let health = Health::of_all(all.iter().copied(), &CopiesByShard::of(&states.copies));
     let scope = Scope::of(&request, &states)?;
     let mut indices = indices(&all, &scope);
-    indices["mappings"] = json!({"field_types": field_types(&all)});
-    indices["shards"] = shards(&all, &scope);
+    indices["mappings"] = json!({"field_types": kinds::of_fields(&all)});
+    indices["analysis"] = kinds::of_analysis(&all);
+    indices["shards"] = spread::of_copies(&all, &scope.copies);
+    indices["versions"] = versions(&request, &all, &scope);
     let (num_named, num_failed) = (scope.num_named, scope.num_failed);
     let shown = json!({
         "_nodes": {"total": num_named, "successful": num_named - num_failed, "failed": num_failed},
@@ -95,20 +100,6 @@ impl Scope {
     }
 }
 
-/// Returns how many copies serve, and how they are spread over indices; nothing of that without indices.
-fn shards(indices: &[&IndexMeta], scope: &Scope) -> Value {
-    let health = Health::of_all(indices.iter().copied(), &CopiesByShard::of(&scope.copies));
-    let (active, primaries) = (health.active as f64, health.active_primaries as f64);
-    if indices.is_empty() || primaries == 0.0 {
-        return json!({"total": health.active, "primaries": health.active_primaries});
-    }
-    json!({
-        "total": health.active,
-        "primaries": health.active_primaries,
-        "replication": (active - primaries) / primaries,
-    })
-}
-
 fn indices(indices: &[&IndexMeta], scope: &Scope) -> Value {
     let sum_of = |copies: &[LocatedShard], of: fn(&ShardState) -> u64| -> u64 {
         copies.iter().map(|copy| of(&copy.state)).sum()
@@ -129,21 +120,18 @@ fn indices(indices: &[&IndexMeta], scope: &Scope) -> Value {
     })
 }
 
-/// Returns how many fields of each type there are, and in how many indices.
-fn field_types(indices: &[&IndexMeta]) -> Vec<Value> {
-    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for index in indices {
-        let mut own: BTreeMap<&str, usize> = BTreeMap::new();
-        for field in index.mapping.fields.values() {
-            *own.entry(field.kind.type_name()).or_default() += 1;
-        }
-        for (name, num_fields) in own {
-            let known = counts.entry(name).or_default();
-            *known = (known.0 + num_fields, known.1 + 1);
-        }
+/// Returns the version that indices are of: each reads as one of this version does.
+fn versions(request: &Request, indices: &[&IndexMeta], scope: &Scope) -> Value {
+    if indices.is_empty() {
+        return json!([]);
     }
-    let shown = |(name, (num_fields, num_indices)): (&str, (usize, usize))| json!({"name": name, "count": num_fields, "index_count": num_indices});
-    counts.into_iter().map(shown).collect()
+    let primaries = || scope.copies.iter().filter(|copy| copy.state.is_primary);
+    json!([{
+        "version": request.app.options.distribution.version(),
+        "index_count": scope.num_indices(indices),
+        "primary_shard_count": primaries().count(),
+        "total_primary_bytes": primaries().map(|copy| copy.state.store_bytes).sum::<u64>(),
+    }])
 }
 
 fn nodes(request: &Request, members: &[Member], reports: &Reports) -> Value {
@@ -169,6 +157,7 @@ fn nodes(request: &Request, members: &[Member], reports: &Reports) -> Value {
             "http_types": {"gleaner": members.masters},
         },
         "discovery_types": {"single-node": members.all},
+        "ingest": {"number_of_pipelines": 0, "processor_stats": {}},
         "packaging_types": [{"flavor": "default", "type": "gleaner", "count": members.all}],
     })
 }
@@ -182,6 +171,8 @@ fn os(told: &[&NodeStats]) -> Value {
         "available_processors": processors,
         "allocated_processors": processors,
         "names": [{"name": std::env::consts::OS, "count": told.len()}],
+        "pretty_names": [{"pretty_name": std::env::consts::OS, "count": told.len()}],
+        "architectures": [{"arch": std::env::consts::ARCH, "count": told.len()}],
         "mem": {
             "total_in_bytes": total,
             "free_in_bytes": total - used,

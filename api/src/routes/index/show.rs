@@ -63,7 +63,7 @@ fn declared(index: &IndexMeta) -> Map<String, Value> {
     };
     put("index.creation_date", index.created_ms.to_string());
     put("index.uuid", uuid_text(&index.uuid));
-    put("index.provided_name", index.name.to_string());
+    put("index.provided_name", index.given_name().to_owned());
     put("index.version.created", CREATED_VERSION[0].to_owned());
     if index.is_closed {
         put("index.verified_before_close", true.to_string());

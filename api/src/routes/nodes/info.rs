@@ -1,14 +1,16 @@
-//! `_nodes`: enough for clients that sniff.
+//! `_nodes`: enough for clients that sniff, and what programs that watch clusters look up once.
+
+mod sections;
 
 use gleaner_root::read::ShardStates;
 use serde_json::{Map, Value, json};
 
 use super::members::{Member, members, members_of};
-use super::{host, selection, told};
-use crate::error::ApiError;
-use crate::parameters::{comma_list, metrics as metric_names};
+use super::{Reports, host, selection, told};
+use crate::parameters::comma_list;
 use crate::request::Request;
 use crate::route::Answer;
+use sections::Subject;
 
 /// What can be asked for: the metric, and the sections of it. Those without have nothing to tell here.
 const METRICS: [(&str, &[&str]); 14] = [
@@ -16,17 +18,20 @@ const METRICS: [(&str, &[&str]); 14] = [
     ("_none", &[]),
     ("aggregations", &[]),
     ("http", &["http"]),
-    ("indices", &[]),
+    ("indices", &["total_indexing_buffer"]),
     ("ingest", &["ingest"]),
-    ("jvm", &[]),
+    ("jvm", &["jvm"]),
     ("os", &["os"]),
     ("plugins", &["plugins", "modules"]),
     ("process", &["process"]),
     ("remote_cluster_server", &[]),
-    ("settings", &[]),
-    ("thread_pool", &[]),
+    ("settings", &["settings"]),
+    ("thread_pool", &["thread_pool"]),
     ("transport", &["transport"]),
 ];
+
+/// The sections that nodes are asked for, each for its own; the others are known without.
+const TOLD_BY_NODES: [&str; 4] = ["total_indexing_buffer", "jvm", "process", "thread_pool"];
 
 fn is_metric(word: &str) -> bool {
     METRICS.iter().any(|(metric, _)| *metric == word)
@@ -41,8 +46,9 @@ struct Asked {
 }
 
 impl Asked {
-    /// Reads a path. A word alone is a metric if all of its parts are, else it names nodes.
-    fn of(request: &Request) -> Result<Self, ApiError> {
+    /// Reads a path. A word alone is a metric if all of its parts are, else it names nodes. A metric that is not known
+    /// has no section, as in the dialect: Metricbeat asks for one of that kind.
+    fn of(request: &Request) -> Self {
         let first = request.part("node");
         let (nodes, metrics) = match request.part("metric") {
             Some(metrics) => (first, Some(comma_list(metrics))),
@@ -52,13 +58,11 @@ impl Asked {
             },
         };
         let metrics = metrics.unwrap_or_default();
-        let known = METRICS.map(|(metric, _)| metric);
-        metric_names::check(request.path(), &metrics, "metric", &known)?;
         let is_all = metrics.is_empty() || metrics.iter().any(|metric| metric == "_all");
-        Ok(Self {
+        Self {
             nodes: nodes.map(str::to_owned),
             metrics: (!is_all).then_some(metrics),
-        })
+        }
     }
 
     /// Does the path ask for addresses alone? So do clients that sniff, and wait for a part of a second.
@@ -79,16 +83,31 @@ impl Asked {
 }
 
 pub(super) async fn info(request: Request) -> Answer {
-    let asked = Asked::of(&request)?;
-    let members = match asked.is_sniffing() {
-        // Leaves have no address for clients: whether they are there is not waited for.
-        true => members_of(&request, &ShardStates::default()),
-        false => members(&request).await,
+    let asked = Asked::of(&request);
+    let is_flat = request.parameters.is_set("flat_settings")?;
+    let listing = async {
+        match asked.is_sniffing() {
+            // Leaves have no address for clients: whether they are there is not waited for.
+            true => members_of(&request, &ShardStates::default()),
+            false => members(&request).await,
+        }
     };
+    let reporting = async {
+        match TOLD_BY_NODES.iter().any(|section| asked.shows(section)) {
+            true => Some(Reports::gather(&request).await),
+            false => None,
+        }
+    };
+    let (members, reports) = tokio::join!(listing, reporting);
     let mut nodes = Map::new();
     for member in selection::named(&request, asked.nodes.as_deref(), members)? {
         let mut node = described(&request, &member);
-        let sections = sections(&request, &member).into_iter();
+        let subject = Subject {
+            request: &request,
+            member: &member,
+            told: reports.as_ref().and_then(|reports| reports.of(&member)),
+        };
+        let sections = subject.sections(is_flat).into_iter();
         for (name, section) in sections.filter(|(name, _)| asked.shows(name)) {
             node[name] = section;
         }
@@ -112,42 +131,4 @@ fn described(request: &Request, member: &Member) -> Value {
         "roles": member.roles,
         "attributes": {},
     })
-}
-
-/// Returns the sections of a node, by name. Only the node that answers tells the number of its process.
-fn sections(request: &Request, member: &Member) -> Vec<(&'static str, Value)> {
-    let options = &request.app.options;
-    let address = &member.address;
-    let num_processors = gleaner_machine::num_processors();
-    let os = json!({
-        "name": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "available_processors": num_processors,
-        "allocated_processors": num_processors,
-    });
-    let transport = json!({
-        "bound_address": [address],
-        "publish_address": address,
-        "profiles": {},
-    });
-    let mut sections = vec![
-        ("os", os),
-        ("plugins", json!([])),
-        ("modules", json!([])),
-        ("ingest", json!({"processors": []})),
-        ("transport", transport),
-    ];
-    if member.name == options.node_name {
-        let process = json!({"id": std::process::id(), "mlockall": false});
-        sections.push(("process", process));
-    }
-    if let Some(address) = &member.http_address {
-        let http = json!({
-            "bound_address": [address],
-            "publish_address": address,
-            "max_content_length_in_bytes": options.max_bulk_bytes,
-        });
-        sections.push(("http", http));
-    }
-    sections
 }

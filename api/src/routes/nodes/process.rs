@@ -11,8 +11,14 @@ use gleaner_model::node_stats::{
 };
 use serde_json::{Value, json};
 
-/// Returns the sections: what asks for each, its name, and what it holds.
-pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static str, Value)> {
+/// The sections that say when they were made.
+const TIMED: [&str; 4] = ["fs", "jvm", "os", "process"];
+
+/// Returns the sections at `now_ms`: what asks for each, its name, and what it holds.
+pub(super) fn sections(
+    of: Option<&NodeStats>,
+    now_ms: i64,
+) -> Vec<(&'static str, &'static str, Value)> {
     let uptime_ms = of.map_or(0, |of| of.uptime.as_millis() as u64);
     let mut sections = vec![
         ("jvm", "jvm", jvm(of, uptime_ms)),
@@ -24,9 +30,12 @@ pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static st
             "http",
             json!({"current_open": 0, "total_opened": 0}),
         ),
-        ("breaker", "breakers", json!({})),
+        ("breaker", "breakers", breakers(of)),
+        ("script", "script", scripts()),
         ("ingest", "ingest", ingest()),
         ("discovery", "discovery", discovery()),
+        // How copies are chosen is not told.
+        ("adaptive_selection", "adaptive_selection", json!({})),
         (
             "indexing_pressure",
             "indexing_pressure",
@@ -38,6 +47,11 @@ pub(super) fn sections(of: Option<&NodeStats>) -> Vec<(&'static str, &'static st
     }
     if let Some(of) = of.and_then(|of| of.process.as_ref()) {
         sections.push(("process", "process", process(of, uptime_ms)));
+    }
+    for (_, name, section) in &mut sections {
+        if TIMED.contains(name) {
+            section["timestamp"] = now_ms.into();
+        }
     }
     sections
 }
@@ -86,6 +100,23 @@ fn fs(of: Option<&DiskStats>) -> Value {
         "available_in_bytes": of.available_bytes,
     });
     json!({"total": sizes, "data": [sizes]})
+}
+
+/// The budget of queries and answers is `request`, and there is nothing above it. How often it was full is not counted by
+/// node: `/metrics` counts requests that were refused with 429.
+fn breakers(of: Option<&NodeStats>) -> Value {
+    let budget = of.and_then(|of| of.query_memory).unwrap_or_default();
+    let breaker = json!({
+        "limit_size_in_bytes": budget.limit_bytes,
+        "estimated_size_in_bytes": budget.held_bytes,
+        "overhead": 1.0,
+        "tripped": 0,
+    });
+    json!({"request": breaker, "parent": breaker})
+}
+
+fn scripts() -> Value {
+    json!({"compilations": 0, "cache_evictions": 0, "compilation_limit_triggered": 0})
 }
 
 /// The sections that clients read of a virtual machine, which there is none of.
@@ -203,8 +234,10 @@ mod tests {
 
     use super::*;
 
+    const NOW_MS: i64 = 1_700_000_000_000;
+
     fn section(of: Option<&NodeStats>, name: &str) -> Option<Value> {
-        let mut sections = sections(of).into_iter();
+        let mut sections = sections(of, NOW_MS).into_iter();
         sections
             .find(|(_, found, _)| *found == name)
             .map(|(_, _, section)| section)
@@ -217,7 +250,36 @@ mod tests {
             assert_eq!(section(Some(&NodeStats::default()), name), None);
         }
         let disk = section(None, "fs").expect("always there");
-        assert_eq!(disk, json!({"total": {}, "data": []}));
+        let expected = json!({"total": {}, "data": [], "timestamp": NOW_MS});
+        assert_eq!(disk, expected);
+    }
+
+    #[test]
+    fn what_is_measured_says_when_and_breakers_are_the_budget() {
+        let stats = NodeStats {
+            machine: Some(MachineStats::default()),
+            process: Some(ProcessStats::default()),
+            query_memory: Some(BudgetStats {
+                held_bytes: 30,
+                limit_bytes: 40,
+            }),
+            ..NodeStats::default()
+        };
+        for name in TIMED {
+            let section = section(Some(&stats), name).expect(name);
+            assert_eq!(section["timestamp"], NOW_MS, "{name}");
+        }
+        let breakers = section(Some(&stats), "breakers").expect("always there");
+        for name in ["request", "parent"] {
+            let breaker = &breakers[name];
+            assert_eq!(breaker["limit_size_in_bytes"], 40, "{breaker}");
+            assert_eq!(breaker["estimated_size_in_bytes"], 30, "{breaker}");
+            assert_eq!(breaker["tripped"], 0, "{breaker}");
+        }
+        let selection = section(None, "adaptive_selection");
+        assert_eq!(selection, Some(json!({})));
+        let scripts = section(None, "script").expect("always there");
+        assert_eq!(scripts["compilations"], 0);
     }
 
     #[test]

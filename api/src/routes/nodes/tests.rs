@@ -143,10 +143,52 @@ async fn sections_of_nodes_are_those_asked_for() {
         assert!(node["os"].is_object() && node["name"] == "root-1", "{node}");
         assert_eq!((node.get("http"), node.get("plugins")), (None, None));
     }
-    let refused = get("/_nodes/root-1/htpt").await;
-    let reason = "request [/_nodes/root-1/htpt] contains unrecognized metric: [htpt]";
-    let told = refused["error"]["reason"].as_str().expect("a reason");
-    assert!(told.starts_with(reason), "{told}");
+    // As in the dialect, a metric that is not known has no section: Metricbeat asks for `nodes`.
+    for path in ["/_nodes/root-1/htpt", "/_nodes/_local/nodes"] {
+        let node = get(path).await["nodes"]["root-1"].clone();
+        assert_eq!(node["name"], "root-1", "{path}");
+        assert_eq!((node.get("http"), node.get("os")), (None, None), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_tells_its_process_and_settings_by_default_and_by_name() {
+    let sections = ["jvm", "settings", "thread_pool", "total_indexing_buffer"];
+    let all = get("/_nodes").await["nodes"]["root-1"].clone();
+    for (metric, section) in ["jvm", "settings", "thread_pool", "indices"]
+        .iter()
+        .zip(sections)
+    {
+        let own = get(&format!("/_nodes/{metric}")).await["nodes"]["root-1"].clone();
+        assert!(!own[section].is_null(), "{section} of {own}");
+        let others = sections.iter().filter(|other| **other != section);
+        for other in others {
+            assert_eq!(own.get(other), None, "{metric}");
+        }
+        assert!(all.get(section).is_some(), "{section} of {all}");
+    }
+    let jvm = &all["jvm"];
+    assert_eq!(jvm["pid"], std::process::id());
+    assert!(
+        jvm["version"].is_string() && jvm["vm_name"].is_string(),
+        "{jvm}"
+    );
+    let heap = jvm["mem"]["heap_max_in_bytes"].as_u64();
+    assert!(heap.is_some_and(|bytes| bytes > 0), "{jvm}");
+    let stats = get("/_nodes/stats/jvm").await["nodes"]["root-1"]["jvm"].clone();
+    assert_eq!(stats["mem"]["heap_max_in_bytes"].as_u64(), heap);
+    let settings = &all["settings"];
+    assert_eq!(settings["node"]["roles"], json!(["ingest", "master"]));
+    let flat = get("/_nodes/settings?flat_settings").await["nodes"]["leaf-1"]["settings"].clone();
+    assert_eq!(
+        (&flat["client.type"], &flat["node.name"]),
+        (&json!("node"), &json!("leaf-1"))
+    );
+    let search = &all["thread_pool"]["search"];
+    assert!(
+        search["size"].is_number() && search["queue_size"].is_number(),
+        "{search}"
+    );
 }
 
 #[tokio::test]
@@ -158,6 +200,9 @@ async fn threads_are_looked_at_for_a_bounded_time() {
     assert!(told.contains(other), "{told}");
     #[cfg(target_os = "linux")]
     assert!(told.contains("cpu usage by thread '"), "{told}");
+    let other_path = "/_cluster/nodes/root-2/hot_threads?interval=20ms";
+    let told = text(other_path).await;
+    assert!(told.starts_with("::: {root-2}"), "{told}");
     for refused in [
         "interval=31s",
         "interval=0",
@@ -292,8 +337,15 @@ async fn statistics_of_the_cluster_are_of_the_nodes_that_are_named() {
         assert_eq!(json!(shown), json!(expected), "{path}");
         assert_eq!(stats["status"], "green", "{path}");
     }
-    let whole = get("/_cluster/stats").await["_nodes"].clone();
-    assert_eq!(whole, json!({"total": 4, "successful": 3, "failed": 1}));
+    let whole = get("/_cluster/stats").await;
+    let header = json!({"total": 4, "successful": 3, "failed": 1});
+    assert_eq!(whole["_nodes"], header);
+    let ingest = json!({"number_of_pipelines": 0, "processor_stats": {}});
+    assert_eq!(whole["nodes"]["ingest"], ingest);
+    assert_eq!(whole["nodes"]["os"]["pretty_names"][0]["count"], 1);
+    let indices = &whole["indices"];
+    assert_eq!(indices["analysis"]["analyzer_types"], json!([]));
+    assert_eq!(indices["versions"], json!([]));
     assert_eq!(get("/_cluster/stats/nodes/data:maybe").await["status"], 400);
 }
 

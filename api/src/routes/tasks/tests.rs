@@ -113,6 +113,41 @@ async fn a_search_is_listed_with_its_origin_and_cancelled_by_its_id() {
 }
 
 #[tokio::test]
+async fn a_list_has_itself_in_it() {
+    let root = root().await;
+    let (_, listed) = send(&root, "GET", "/_tasks").await;
+    let tasks = listed["nodes"]["root"]["tasks"].as_object();
+    let tasks = tasks.expect("tasks");
+    let actions: Vec<&Value> = tasks.values().map(|task| &task["action"]).collect();
+    assert_eq!(actions, [LISTS, LISTS_ON_NODE]);
+    let whole = &tasks["root:1"];
+    assert_eq!(whole["headers"], json!({"X-Opaque-Id": "mine"}));
+    assert_eq!(
+        (&whole["type"], &whole["cancellable"]),
+        (&json!("transport"), &json!(false))
+    );
+    assert_eq!(whole.get("cancelled"), None);
+    let part = &tasks["root:2"];
+    assert_eq!(
+        (&part["type"], &part["parent_task_id"]),
+        (&json!("direct"), &json!("root:1"))
+    );
+    let (_, one) = send(&root, "GET", "/_tasks?actions=*lists&group_by=none").await;
+    assert_eq!(one["tasks"].as_array().map(Vec::len), Some(1), "{one}");
+    let (_, parents) = send(&root, "GET", "/_tasks?group_by=parents").await;
+    let child = &parents["tasks"]["root:5"]["children"][0];
+    assert_eq!(child["action"], LISTS_ON_NODE, "{parents}");
+    let (_, others) = send(&root, "GET", "/_tasks?nodes=other").await;
+    assert_eq!(others, json!({"nodes": {}}));
+    let (_, table) = send(&root, "GET", "/_cat/tasks?format=json&h=action,type").await;
+    let rows = json!([
+        {"action": LISTS, "type": "transport"},
+        {"action": LISTS_ON_NODE, "type": "direct"},
+    ]);
+    assert_eq!(table, rows);
+}
+
+#[tokio::test]
 async fn tasks_that_are_not_there_are_not_found_and_bad_ids_are_refused() {
     let root = root().await;
     for (method, path) in [

@@ -39,9 +39,9 @@ struct Keys<'a> {
     upsert: Option<&'a RawValue>,
     #[serde(borrow)]
     script: Option<&'a RawValue>,
-    doc_as_upsert: Option<bool>,
-    scripted_upsert: Option<bool>,
-    detect_noop: Option<bool>,
+    doc_as_upsert: Option<Value>,
+    scripted_upsert: Option<Value>,
+    detect_noop: Option<Value>,
     #[serde(rename = "_source")]
     source: Option<Value>,
     if_seq_no: Option<i64>,
@@ -61,10 +61,12 @@ pub(in crate::routes) fn parse(body: &[u8]) -> Result<UpdateBody, ApiError> {
         ]));
     }
     let keys = read(body)?;
-    if keys.script.is_some() || keys.scripted_upsert.unwrap_or(false) {
+    let scripted_upsert = flag("scripted_upsert", keys.scripted_upsert.as_ref())?;
+    if keys.script.is_some() || scripted_upsert.unwrap_or(false) {
         return Err(ApiError::unsupported("script"));
     }
-    let doc_as_upsert = keys.doc_as_upsert.unwrap_or(false);
+    let doc_as_upsert = flag("doc_as_upsert", keys.doc_as_upsert.as_ref())?.unwrap_or(false);
+    let detect_noop = flag("detect_noop", keys.detect_noop.as_ref())?.unwrap_or(true);
     let doc = object("doc", keys.doc)?;
     let upsert = object("upsert", keys.upsert)?;
     if doc.is_none() {
@@ -85,7 +87,7 @@ pub(in crate::routes) fn parse(body: &[u8]) -> Result<UpdateBody, ApiError> {
         doc,
         upsert,
         doc_as_upsert,
-        detect_noop: keys.detect_noop.unwrap_or(true),
+        detect_noop,
         retry_on_conflict: 0,
         returned_source,
     };
@@ -113,10 +115,28 @@ fn read(body: &[u8]) -> Result<Keys<'_>, ApiError> {
         None => Ok(keys),
         Some(key) => {
             let hint = did_you_mean(key, KNOWN);
-            let reason = format!("[UpdateRequest] unknown field [{key}]{hint}");
-            let kind = "x_content_parse_exception";
-            Err(ApiError::new(http::StatusCode::BAD_REQUEST, kind, reason))
+            Err(unread(&format!("unknown field [{key}]{hint}")))
         }
+    }
+}
+
+/// Returns the refusal of a body that cannot be read.
+fn unread(what: &str) -> ApiError {
+    let reason = format!("[UpdateRequest] {what}");
+    let kind = "x_content_parse_exception";
+    ApiError::new(http::StatusCode::BAD_REQUEST, kind, reason)
+}
+
+/// Reads a boolean, which may also be given as text.
+fn flag(key: &str, value: Option<&Value>) -> Result<Option<bool>, ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+        Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+        Some(_) => Err(unread(&format!(
+            "failed to parse field [{key}]: only [true] or [false] are allowed"
+        ))),
     }
 }
 
@@ -127,9 +147,7 @@ fn object(key: &str, raw: Option<&RawValue>) -> Result<Option<Bytes>, ApiError> 
     if text.starts_with('{') {
         return Ok(Some(Bytes::copy_from_slice(text.as_bytes())));
     }
-    let reason = format!("[UpdateRequest] [{key}] must be an object");
-    let kind = "x_content_parse_exception";
-    Err(ApiError::new(http::StatusCode::BAD_REQUEST, kind, reason))
+    Err(unread(&format!("[{key}] must be an object")))
 }
 
 #[cfg(test)]
@@ -147,11 +165,39 @@ mod tests {
     }
 
     #[test]
+    fn booleans_may_be_texts() {
+        for (upsert, noop, expected) in [
+            (r#""true""#, r#""false""#, (true, false)),
+            (r#""false""#, r#""true""#, (false, true)),
+            ("true", "false", (true, false)),
+            ("null", "null", (false, true)),
+        ] {
+            let body = format!(
+                r#"{{"doc": {{}}, "doc_as_upsert": {upsert}, "detect_noop": {noop}, "scripted_upsert": "false"}}"#
+            );
+            let update = parse(body.as_bytes()).expect(&body).update;
+            assert_eq!((update.doc_as_upsert, update.detect_noop), expected);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_done_is_named() {
         for (body, part) in [
             ("{}", "script or doc is missing"),
             (r#"{"doc_as_upsert": true}"#, "doc must be specified"),
             (r#"{"script": "x"}"#, "[script] is not supported"),
+            (
+                r#"{"doc": {}, "scripted_upsert": "true"}"#,
+                "[script] is not supported",
+            ),
+            (
+                r#"{"doc": {}, "detect_noop": "yes"}"#,
+                "failed to parse field [detect_noop]",
+            ),
+            (
+                r#"{"doc": {}, "doc_as_upsert": 1}"#,
+                "failed to parse field [doc_as_upsert]",
+            ),
             (r#"{"dac": {}}"#, "unknown field [dac] did you mean [doc]?"),
             (r#"{"doc": 1}"#, "[doc] must be an object"),
             (r#"{"doc": "#, "[UpdateRequest]"),

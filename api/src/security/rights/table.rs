@@ -1,11 +1,14 @@
 //! What each route needs: the table. Tables for people have their own, [`cat`], and so have routes of
-//! keys, [`keys`], of lifecycles, [`lifecycle`], of nodes, [`nodes`], and of tasks, [`tasks`].
+//! keys, [`keys`], of lifecycles, [`lifecycle`], of nodes, [`nodes`], of tasks, [`tasks`], of templates,
+//! [`templates`], and of upkeep, [`upkeep`].
 
 mod cat;
 mod keys;
 mod lifecycle;
 mod nodes;
 mod tasks;
+mod templates;
+mod upkeep;
 
 use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
@@ -65,7 +68,8 @@ fn open_and_closed() -> ResolveOptions {
 /// What each route needs.
 pub(super) fn rights() -> impl Iterator<Item = &'static (&'static str, Right)> {
     let others = cat::RIGHTS.iter().chain(keys::RIGHTS).chain(tasks::RIGHTS);
-    let others = nodes::RIGHTS.iter().chain(others);
+    let others = templates::RIGHTS.iter().chain(others);
+    let others = nodes::RIGHTS.iter().chain(upkeep::RIGHTS).chain(others);
     RIGHTS.iter().chain(lifecycle::RIGHTS).chain(others)
 }
 
@@ -144,6 +148,7 @@ static RIGHTS: &[(&str, Right)] = &[
         ),
     ),
     ("field_caps", read("indices:data/read/field_caps")),
+    ("terms_enum", read("indices:data/read/xpack/termsenum/list")),
     ("rank_eval", read("indices:data/read/rank_eval")),
     ("bulk", items("indices:data/write/bulk", OnIndex::Index)),
     (
@@ -302,38 +307,6 @@ static RIGHTS: &[(&str, Right)] = &[
         document("indices:admin/analyze", OnIndex::ViewIndexMetadata),
     ),
     (
-        "indices.refresh",
-        indices(
-            "indices:admin/refresh",
-            OnIndex::Maintenance,
-            ResolveOptions::default,
-        ),
-    ),
-    (
-        "indices.flush",
-        indices(
-            "indices:admin/flush",
-            OnIndex::Maintenance,
-            ResolveOptions::default,
-        ),
-    ),
-    (
-        "indices.forcemerge",
-        indices(
-            "indices:admin/forcemerge",
-            OnIndex::Maintenance,
-            ResolveOptions::default,
-        ),
-    ),
-    (
-        "indices.clear_cache",
-        indices(
-            "indices:admin/cache/clear",
-            OnIndex::Manage,
-            ResolveOptions::default,
-        ),
-    ),
-    (
         "cluster.health",
         cluster("cluster:monitor/health", OnCluster::Monitor),
     ),
@@ -384,65 +357,6 @@ static RIGHTS: &[(&str, Right)] = &[
     (
         "indices.recovery",
         indices("indices:monitor/recovery", OnIndex::Monitor, everything),
-    ),
-    (
-        "cluster.put_component_template",
-        cluster("cluster:admin/component_template/put", OnCluster::Manage),
-    ),
-    (
-        "cluster.get_component_template",
-        cluster("cluster:admin/component_template/get", OnCluster::Monitor),
-    ),
-    (
-        "cluster.exists_component_template",
-        cluster("cluster:admin/component_template/get", OnCluster::Monitor),
-    ),
-    (
-        "cluster.delete_component_template",
-        cluster("cluster:admin/component_template/delete", OnCluster::Manage),
-    ),
-    (
-        "indices.put_index_template",
-        cluster("indices:admin/index_template/put", OnCluster::Manage),
-    ),
-    (
-        "indices.get_index_template",
-        cluster("indices:admin/index_template/get", OnCluster::Monitor),
-    ),
-    (
-        "indices.exists_index_template",
-        cluster("indices:admin/index_template/get", OnCluster::Monitor),
-    ),
-    (
-        "indices.delete_index_template",
-        cluster("indices:admin/index_template/delete", OnCluster::Manage),
-    ),
-    (
-        "indices.put_template",
-        cluster("indices:admin/template/put", OnCluster::Manage),
-    ),
-    (
-        "indices.get_template",
-        cluster("indices:admin/template/get", OnCluster::Monitor),
-    ),
-    (
-        "indices.exists_template",
-        cluster("indices:admin/template/get", OnCluster::Monitor),
-    ),
-    (
-        "indices.delete_template",
-        cluster("indices:admin/template/delete", OnCluster::Manage),
-    ),
-    (
-        "indices.simulate_index_template",
-        cluster(
-            "indices:admin/index_template/simulate_index",
-            OnCluster::Monitor,
-        ),
-    ),
-    (
-        "indices.simulate_template",
-        cluster("indices:admin/index_template/simulate", OnCluster::Monitor),
     ),
     (
         "indices.create_data_stream",

@@ -21,12 +21,16 @@ fn keys() -> Vec<(&'static str, Principal)> {
         ("delete", IndexPrivilege::Delete),
         ("stats", IndexPrivilege::Monitor),
         ("upkeep", IndexPrivilege::Maintenance),
+        ("configure", IndexPrivilege::AutoConfigure),
+        ("ilm", IndexPrivilege::ManageIlm),
         ("manage", IndexPrivilege::Manage),
     ];
     let on_cluster = [
         ("c:monitor", ClusterPrivilege::Monitor),
         ("c:manage", ClusterPrivilege::Manage),
         ("c:keys", ClusterPrivilege::ManageOwnApiKey),
+        ("c:ilm", ClusterPrivilege::ReadIlm),
+        ("c:templates", ClusterPrivilege::ManageIndexTemplates),
     ];
     let mut keys = vec![("none", principal("none", rights(&[], &[])))];
     for (name, privilege) in on_indices {

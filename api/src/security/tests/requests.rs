@@ -69,6 +69,14 @@ pub(super) async fn create(dialect: &Dialect, key: &str, name: &str, body: &Valu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_with_keys_says_that_it_has_them() {
+    let (dialect, first) = secured().await;
+    let (_, answer, _) = sent(&dialect, &first, ("GET", "/_xpack"), "").await;
+    let expected = json!({"available": true, "enabled": true});
+    assert_eq!(answer["features"]["security"], expected, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_nothing_but_probes_is_answered() {
     let (dialect, _) = secured().await;
     for route in crate::parameter_tables() {
@@ -281,6 +289,20 @@ async fn an_alias_is_given_by_those_alone_who_manage_both() {
     let path = ("PUT", "/mine-2?wait_for_active_shards=0");
     let (status, ..) = sent(&dialect, &key, path, &body).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_make_an_index_may_give_it_a_name_with_a_date() {
+    let (dialect, first) = secured().await;
+    let grant = json!({"names": ["mine-*"], "privileges": ["all"]});
+    let (_, key) = made(&dialect, &first, "ops", &json!({"indices": [grant]})).await;
+    create(&dialect, &key, "%3Cmine-%7Bnow%2Fd%7D-1%3E", &json!({})).await;
+    let other = "/%3Cother-%7Bnow%2Fd%7D-1%3E?wait_for_active_shards=0";
+    let (status, ..) = sent(&dialect, &key, ("PUT", other), "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (_, shown, _) = sent(&dialect, &key, ("GET", "/mine-*/_settings"), "").await;
+    let settings = &shown["mine-1970.01.01-1"]["settings"]["index"];
+    assert_eq!(settings["provided_name"], "<mine-{now/d}-1>", "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,10 @@ fn fields_without_fitting_values_are_refused() {
             "Field [tag] of type [keyword] is not supported for aggregation [avg]",
         ),
         (
+            json!({"avg": {"field": "_index"}}),
+            "Field [_index] of type [keyword] is not supported for aggregation [avg]",
+        ),
+        (
             json!({"terms": {"field": "n", "include": "1.*"}}),
             "Aggregation [x] cannot support regular expression",
         ),

@@ -281,6 +281,7 @@ fn a_copy_lives_on_real_files_read_by_memory_map() {
         };
         let meta = ShardMeta {
             key,
+            name: IndexName::parse("library").expect("a good name"),
             mapping: text_mapping(),
             analyzers: Arc::new(AnalyzerRegistry::builtin()),
         };

@@ -35,6 +35,11 @@ impl Level {
         self.fields.is_empty() && self.nested.is_empty()
     }
 
+    /// Returns a field of this level by its path.
+    pub(super) fn field(&self, path: &str) -> Option<&FieldPlan> {
+        self.fields.iter().find(|field| field.path.as_str() == path)
+    }
+
     /// Adds a field to the level that it lies in.
     pub(super) fn add(&mut self, mapping: &Mapping, field: FieldPlan) {
         let path = field.path.clone();

@@ -5,9 +5,10 @@ use std::time::Duration;
 use gleaner_leases::FollowAnswer;
 use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
 use gleaner_query::answer::{
-    Explanation, FetchedHit, FetchedHits, LeafTimes, MatchedQuery, ShardHit, ShardHits, ViewId,
+    Explanation, FetchedHit, FetchedHits, IgnoredField, LeafTimes, MatchedQuery, ShardHit,
+    ShardHits, ViewId,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -211,8 +212,10 @@ fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
         let matched = names.into_iter().map(|name| MatchedQuery { name, score });
         matched.collect::<Vec<_>>()
     });
-    (document(), fields, highlight, of(explanation()), matched).prop_map(
-        |(document, fields, highlight, explanation, matched_queries)| {
+    let ignored = btree_map(text(), vec(value(), 0..3), 0..3);
+    let shown = (fields, highlight, ignored);
+    (document(), shown, of(explanation()), matched).prop_map(
+        |(document, (fields, highlight, ignored), explanation, matched_queries)| {
             let Document {
                 id,
                 routing,
@@ -222,7 +225,10 @@ fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
                 source,
             } = document;
             FetchedHit {
-                ignored: Vec::new(),
+                ignored: ignored
+                    .into_iter()
+                    .map(|(name, values)| IgnoredField { name, values })
+                    .collect(),
                 matched_queries,
                 id,
                 routing,

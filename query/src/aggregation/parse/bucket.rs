@@ -202,7 +202,7 @@ pub(super) fn global(body: &Value) -> Result<AggregationKind, QueryError> {
 /// Reads the body of `missing`.
 pub(super) fn missing(body: &Value) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("missing", body)?;
-    let source = source::read(&mut reader)?;
+    let source = source::read_counted(&mut reader)?;
     reader.finish()?;
     Ok(AggregationKind::MissingValue {
         field: source.field,

@@ -42,7 +42,10 @@ pub(super) fn read(
     context: Context<'_>,
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part(name, body)?;
-    let source = source::read(&mut reader)?;
+    let source = match metric {
+        Metric::ValueCount => source::read_counted(&mut reader)?,
+        _ => source::read(&mut reader)?,
+    };
     let metric = match metric {
         Metric::ExtendedStats { sigma } => Metric::ExtendedStats {
             sigma: checked_sigma(reader.number("sigma")?.unwrap_or(sigma), context)?,
@@ -69,7 +72,7 @@ pub(super) fn cardinality(
     context: Context<'_>,
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("cardinality", body)?;
-    let source = source::read(&mut reader)?;
+    let source = source::read_counted(&mut reader)?;
     reader.ignore(&["execution_hint", "rehash"]);
     let threshold = source::at_least(&mut reader, "precision_threshold", 0, context)?;
     reader.finish()?;

@@ -86,7 +86,7 @@ fn comparison(
     text: Option<TextTerms>,
     context: Context<'_>,
 ) -> Result<AggregationKind, QueryError> {
-    reader.unsupported(&["script_heuristic"])?;
+    reader.unsupported(&["script_heuristic", "p_value"])?;
     let size = terms::size(&mut reader, "size", context)?;
     terms::size_of_shards(&mut reader, context)?;
     reader.ignore(&["execution_hint", "shard_min_doc_count"]);

@@ -1,5 +1,6 @@
 //! Where an aggregation's values come from, and numbers with bounds of their own.
 
+use gleaner_model::mapping::INDEX;
 use serde_json::Value;
 
 use super::Context;
@@ -9,8 +10,18 @@ use crate::error::QueryError;
 use crate::json::ObjectReader;
 use crate::mapping::DOCUMENT_METADATA;
 
+/// The metadata that tells documents apart.
+const ID: &str = "_id";
+
 /// Reads `field`, `value_type`, `missing` and `format`; scripts are refused.
 pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryError> {
+    let source = read_counted(reader)?;
+    check_values(&source.field)?;
+    Ok(source)
+}
+
+/// As [`read`], for what counts values without showing them: ids can be counted.
+pub(super) fn read_counted(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryError> {
     reader.unsupported(&["script"])?;
     let missing = reader.take("missing");
     if let Some(value) = missing
@@ -19,7 +30,7 @@ pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryEr
         return Err(reader.wrong("missing", "a value", value));
     }
     Ok(ValueSource {
-        field: field(reader)?,
+        field: counted_field(reader)?,
         value_type: value_type(reader)?,
         missing: missing.filter(|value| !value.is_null()).cloned(),
         format: reader.text("format")?,
@@ -44,17 +55,35 @@ fn value_type(reader: &mut ObjectReader<'_>) -> Result<Option<ValueType>, QueryE
 
 /// Reads `field`, which must be there.
 pub(super) fn field(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
+    let field = counted_field(reader)?;
+    check_values(&field)?;
+    Ok(field)
+}
+
+fn counted_field(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
     let field = reader.text("field")?.filter(|field| !field.is_empty());
     let field = field.ok_or_else(|| {
         QueryError::illegal("Required one of fields [field, script], but none were specified. ")
     })?;
-    // They would be as empty as fields that nobody knows.
-    if DOCUMENT_METADATA.contains(&field.as_str()) {
+    let has_values = [INDEX, ID].contains(&field.as_str());
+    // The others would be as empty as fields that nobody knows.
+    if DOCUMENT_METADATA.contains(&field.as_str()) && !has_values {
         return Err(QueryError::illegal(format!(
             "aggregations over the metadata field [{field}] are not supported"
         )));
     }
     Ok(field)
+}
+
+/// Refuses what has no column of its values.
+fn check_values(field: &str) -> Result<(), QueryError> {
+    if field != ID {
+        return Ok(());
+    }
+    Err(QueryError::illegal(
+        "the metadata field [_id] can only be counted, by [value_count], [cardinality] and [missing]: for other \
+         aggregations index a copy of it in a [keyword] field",
+    ))
 }
 
 /// Reads a whole number that must be at least `low`.
@@ -125,4 +154,38 @@ pub(super) fn number(value: &Value) -> Option<f64> {
         _ => None,
     };
     number.filter(|number| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::aggregation::parse_aggregations;
+    use crate::limits::Limits;
+
+    #[test]
+    fn the_name_of_the_index_has_values_and_ids_are_only_counted() {
+        for (kind, is_counting) in [
+            ("value_count", true),
+            ("cardinality", true),
+            ("missing", true),
+            ("terms", false),
+            ("max", false),
+            ("rare_terms", false),
+            ("geo_bounds", false),
+        ] {
+            let read = |field: &str| {
+                let request = json!({"a": {kind: {"field": field}}});
+                parse_aggregations(&request, &Limits::default())
+            };
+            assert!(read("_index").is_ok(), "{kind}");
+            let of_ids = read("_id");
+            assert_eq!(of_ids.is_ok(), is_counting, "{kind}");
+            if let Err(error) = of_ids {
+                assert!(error.reason.contains("[_id] can only"), "{error}");
+            }
+            let refused = read("_routing").expect_err("it has no values");
+            assert!(refused.reason.contains("[_routing]"), "{refused}");
+        }
+    }
 }

@@ -335,12 +335,17 @@ fn wrong_shapes_are_named() {
             "aggregation type [string_stats] is not supported",
         ),
         (
+            json!({"a": {"moving_avg": {"buckets_path": "x"}}}),
+            "aggregation type [moving_avg] is not supported: Moving Average aggregation usage is not supported. \
+             Use the [moving_fn] aggregation instead.",
+        ),
+        (
             json!({"a": {"avg": {}}}),
             "Required one of fields [field, script], but none were specified. ",
         ),
         (
-            json!({"a": {"terms": {"field": "_index"}}}),
-            "aggregations over the metadata field [_index] are not supported",
+            json!({"a": {"terms": {"field": "_seq_no"}}}),
+            "aggregations over the metadata field [_seq_no] are not supported",
         ),
         (
             json!({"a": {"avg": {"script": {}}}}),

@@ -93,6 +93,26 @@ fn text_is_read_by_format() {
 }
 
 #[test]
+fn the_mark_of_java_time_in_elasticsearch_6_is_passed_over() {
+    for (pattern, text, expected) in [
+        ("8yyyy-MM-dd", "2014-11-18", "2014-11-18T00:00:00.000Z"),
+        (
+            "8uuuu-MM-dd||epoch_millis",
+            "1420070400001",
+            "2015-01-01T00:00:00.001Z",
+        ),
+        (
+            "8strict_date_optional_time",
+            "2014-11-18T14Z",
+            "2014-11-18T14:00:00.000Z",
+        ),
+    ] {
+        let read = utc(pattern, text);
+        assert_eq!(read.as_deref(), Ok(expected), "{pattern} on {text}");
+    }
+}
+
+#[test]
 fn years_have_the_digits_of_their_format() {
     let standard = "strict_date_optional_time||epoch_millis";
     for (pattern, text, expected) in [
@@ -148,7 +168,7 @@ fn text_that_is_no_date_is_refused_by_name() {
 #[test]
 fn wrong_patterns_are_refused_by_name() {
     for bad in [
-        "", "nope", "yyyy[", "yyyy]", "'open", "MMMMM", "a||", "yyyy{",
+        "", "8", "nope", "yyyy[", "yyyy]", "'open", "MMMMM", "a||", "yyyy{",
     ] {
         let error = DateFormatter::parse_pattern(bad).unwrap_err();
         assert_eq!(error.kind, ErrorType::IllegalArgument, "{bad}");

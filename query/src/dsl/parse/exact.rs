@@ -181,7 +181,8 @@ pub(super) fn ids(body: &Value, limits: &Limits) -> Result<Query, QueryError> {
     let mut reader = ObjectReader::query("ids", body)?;
     let values = reader.texts("values")?;
     let boost = reader.boost()?;
-    reader.unsupported(&["type", "types"])?;
+    // Older Java clients always write a list of types, empty where none was named.
+    reader.unsupported_unless_empty(&["type", "types"])?;
     reader.finish()?;
     let Some(values) = values else {
         return Err(QueryError::parsing(

@@ -73,7 +73,7 @@ fn short_forms_mean_the_long_ones() {
         ),
         (
             json!({"ids": {"values": "1"}}),
-            json!({"ids": {"values": [1]}}),
+            json!({"ids": {"type": [], "types": null, "values": [1]}}),
         ),
         (
             json!({"range": {"f": {"gte": 1, "lt": 2}}}),
@@ -319,6 +319,10 @@ fn faults_of_clauses_name_the_clause() {
         (
             json!({"exists": {}}),
             "[exists] must be provided with a [field]",
+        ),
+        (
+            json!({"ids": {"type": ["doc"], "values": [1]}}),
+            "[ids] [type] is not supported",
         ),
         (
             json!({"bool": {"mast": []}}),

@@ -1,40 +1,58 @@
-//! Analysed text and its kin: `text`, `search_as_you_type`, `completion`.
+//! Analysed text and its kin: `text`, `match_only_text`, `search_as_you_type`, `completion`.
 
 use gleaner_model::FieldKind;
+use serde_json::json;
 
 use super::similarity;
 use crate::error::QueryError;
+use crate::json::scalar_text;
 use crate::mapping::parameters::Parameters;
 use crate::mapping::{MappingRules, malformed};
+
+/// What `term_vector` may say.
+const TERM_VECTORS: [&str; 7] = [
+    "no",
+    "yes",
+    "with_positions",
+    "with_offsets",
+    "with_positions_offsets",
+    "with_positions_payloads",
+    "with_positions_offsets_payloads",
+];
+
+/// One more than the most characters that `index_prefixes` may ask for (Elasticsearch, `TextFieldMapper.PrefixConfig`).
+const PREFIX_CHARS_LIMIT: u32 = 20;
+
+/// The names of a field's analyzers.
+struct Analyzers {
+    /// For documents, and for queries where `searched` is `None`.
+    indexed: String,
+    searched: Option<String>,
+}
+
+impl Analyzers {
+    /// Returns those that a field names; those of the index where it names none.
+    fn of(named: Option<String>, searched: Option<String>, rules: &MappingRules) -> Self {
+        match named {
+            Some(indexed) => Self { indexed, searched },
+            None => Self {
+                indexed: rules.default_analyzer.to_owned(),
+                searched: rules.default_search_analyzer.map(str::to_owned),
+            },
+        }
+    }
+}
 
 pub(super) fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldKind, QueryError> {
     similarity(from)?;
     // Kept as declared: scores go by it.
     from.bool("norms", true)?;
     from.only("position_increment_gap", "100")?;
-    // Kept as declared: what is indexed, and which queries are taken, go by it.
-    match from.string("index_options")?.as_deref() {
-        Some("docs" | "freqs") if from.bool("index_phrases", false)? => {
-            return Err(malformed(format!(
-                "Cannot set index_phrases on field [{}] if positions are not enabled",
-                from.path()
-            )));
-        }
-        None | Some("docs" | "freqs" | "positions" | "offsets") => {}
-        Some(other) => {
-            return Err(malformed(format!(
-                "Unknown value [{other}] for field [index_options] - accepted values are [docs, freqs, positions, \
-                 offsets]"
-            )));
-        }
-    }
-    from.accept(&[
-        "fielddata_frequency_filter",
-        "eager_global_ordinals",
-        "index_phrases",
-        "index_prefixes",
-        "term_vector",
-    ]);
+    index_options(from)?;
+    from.bool("eager_global_ordinals", false)?;
+    index_prefixes(from)?;
+    term_vector(from)?;
+    from.accept(&["fielddata_frequency_filter"]);
     let analyzer = from.string("analyzer")?;
     let search_analyzer = from.string("search_analyzer")?;
     if analyzer.is_none() && search_analyzer.is_some() {
@@ -46,20 +64,92 @@ pub(super) fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldK
     if let Some(quote) = from.string("search_quote_analyzer")? {
         return Err(from.unsupported("search_quote_analyzer", &quote));
     }
-    let (analyzer, search_analyzer) = match analyzer {
-        Some(analyzer) => (analyzer, search_analyzer),
-        None => {
-            let search = rules.default_search_analyzer.map(str::to_owned);
-            (rules.default_analyzer.to_owned(), search)
-        }
-    };
+    let analyzers = Analyzers::of(analyzer, search_analyzer, rules);
     let index = from.bool("index", true)?;
     Ok(FieldKind::Text {
-        analyzer,
-        search_analyzer,
+        analyzer: analyzers.indexed,
+        search_analyzer: analyzers.searched,
         index,
         fielddata: fielddata(from, index)?,
     })
+}
+
+/// Text that is matched and not scored. Its words have places, so that phrases need no look at `_source`.
+pub(super) fn match_only_text(
+    from: &mut Parameters,
+    rules: &MappingRules,
+) -> Result<FieldKind, QueryError> {
+    let analyzers = Analyzers::of(from.string("analyzer")?, None, rules);
+    Ok(FieldKind::Text {
+        analyzer: analyzers.indexed,
+        search_analyzer: analyzers.searched,
+        index: true,
+        fielddata: false,
+    })
+}
+
+/// Reads `index_options`, kept as declared: what is indexed, and which queries are taken, go by it.
+fn index_options(from: &mut Parameters) -> Result<(), QueryError> {
+    let has_phrases = from.bool("index_phrases", false)?;
+    match from.string("index_options")?.as_deref() {
+        Some("docs" | "freqs") if has_phrases => Err(malformed(format!(
+            "Cannot set index_phrases on field [{}] if positions are not enabled",
+            from.path()
+        ))),
+        None | Some("docs" | "freqs" | "positions" | "offsets") => Ok(()),
+        Some(other) => Err(malformed(format!(
+            "Unknown value [{other}] for field [index_options] - accepted values are [docs, freqs, positions, \
+             offsets]"
+        ))),
+    }
+}
+
+/// Reads `index_prefixes`, shown with what it leaves out. Prefixes are found in the dictionary.
+fn index_prefixes(from: &mut Parameters) -> Result<(), QueryError> {
+    let Some(given) = from.any("index_prefixes") else {
+        return Ok(());
+    };
+    let Some(given) = given.as_object() else {
+        return Err(from.wrong("index_prefixes", "an object"));
+    };
+    let (mut min_chars, mut max_chars) = (2, 5);
+    for (key, value) in given {
+        let chars = match key.as_str() {
+            "min_chars" => &mut min_chars,
+            "max_chars" => &mut max_chars,
+            _ => {
+                return Err(malformed(format!(
+                    "Mapping definition for [index_prefixes] has unsupported parameters:  [{key} : {value}]"
+                )));
+            }
+        };
+        let number = scalar_text(value).and_then(|text| text.parse::<u32>().ok());
+        *chars =
+            number.ok_or_else(|| from.wrong("index_prefixes", "an object of whole numbers"))?;
+    }
+    let refused = if min_chars > max_chars {
+        format!("min_chars [{min_chars}] must be less than max_chars [{max_chars}]")
+    } else if min_chars == 0 {
+        format!("min_chars [{min_chars}] must be greater than zero")
+    } else if max_chars >= PREFIX_CHARS_LIMIT {
+        format!("max_chars [{max_chars}] must be less than {PREFIX_CHARS_LIMIT}")
+    } else {
+        let shown = json!({"min_chars": min_chars, "max_chars": max_chars});
+        from.keep("index_prefixes", shown);
+        return Ok(());
+    };
+    Err(malformed(refused))
+}
+
+/// Reads `term_vector`. Term vectors are made when a request asks for them.
+fn term_vector(from: &mut Parameters) -> Result<(), QueryError> {
+    match from.string("term_vector")? {
+        Some(other) if !TERM_VECTORS.contains(&other.as_str()) => Err(malformed(format!(
+            "Unknown value [{other}] for field [term_vector] - accepted values are [{}]",
+            TERM_VECTORS.join(", ")
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Reads `fielddata`: whether a column of the tokens is kept.

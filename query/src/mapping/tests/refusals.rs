@@ -9,6 +9,32 @@ fn assert_refused(value: &Value, reason: &str) {
 }
 
 #[test]
+fn a_type_that_the_dialect_has_is_known_by_its_name() {
+    let refused = |name: &str| {
+        let declared = json!({"properties": {"x": {"type": name}}});
+        parse(&declared).err().map(|error| error.reason)
+    };
+    for name in [
+        "keyword",
+        "scaled_float",
+        "nested",
+        "ip_range",
+        "binary",
+        "alias",
+    ] {
+        assert!(is_field_type(name), "{name}");
+        let unknown = "No handler for type";
+        let is_read = refused(name).is_none_or(|reason| !reason.starts_with(unknown));
+        assert!(is_read, "{name}");
+    }
+    assert!(is_field_type("geo_shape"));
+    for name in ["string", "nope", ""] {
+        assert!(!is_field_type(name), "{name}");
+        assert!(refused(name).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_by_name() {
     for (value, reason) in [
         (
@@ -22,10 +48,6 @@ fn what_cannot_be_read_is_refused_by_name() {
         (
             json!({"properties": {"x": {"type": "nope"}}}),
             "No handler for type [nope] declared on field [x]",
-        ),
-        (
-            json!({"properties": {"x": {"foo": 1}}}),
-            "No type specified for field [x]",
         ),
         (
             json!({"properties": {"x": {"type": "text", "boost": 2}}}),
@@ -81,6 +103,99 @@ fn what_cannot_be_read_is_refused_by_name() {
         ),
     ] {
         assert_refused(&value, reason);
+    }
+}
+
+#[test]
+fn a_field_without_a_type_is_refused() {
+    for (field, path) in [
+        (json!({"foo": 1}), "x"),
+        (json!({}), "x"),
+        (json!({"properties": {"y": {"dynamic": false}}}), "x.y"),
+        (json!({"dynamic": false, "enabled": false}), "x"),
+    ] {
+        let reason = format!("No type specified for field [{path}]");
+        assert_refused(&json!({"properties": {"x": field}}), &reason);
+    }
+}
+
+#[test]
+fn an_object_without_a_type_has_properties_or_is_enabled_or_not() {
+    for object in [json!({"properties": {}}), json!({"enabled": false})] {
+        let mapping = parse(&json!({"properties": {"o": object}})).unwrap();
+        assert_eq!(types(&mapping), [("o", "object")], "{object}");
+    }
+}
+
+#[test]
+fn parameters_without_effect_have_values_that_they_can_have() {
+    for (key, value, reason) in [
+        (
+            "term_vector",
+            json!("bogus"),
+            "Unknown value [bogus] for field [term_vector] - accepted values are [no, yes, with_positions, \
+             with_offsets, with_positions_offsets, with_positions_payloads, with_positions_offsets_payloads]",
+        ),
+        (
+            "index_prefixes",
+            json!(true),
+            "parameter [index_prefixes] on field [x] of type [text] must be an object",
+        ),
+        (
+            "index_prefixes",
+            json!({"chars": 1}),
+            "Mapping definition for [index_prefixes] has unsupported parameters:  [chars : 1]",
+        ),
+        (
+            "index_prefixes",
+            json!({"min_chars": -1}),
+            "parameter [index_prefixes] on field [x] of type [text] must be an object of whole numbers",
+        ),
+        (
+            "index_prefixes",
+            json!({"min_chars": 0}),
+            "min_chars [0] must be greater than zero",
+        ),
+        (
+            "index_prefixes",
+            json!({"min_chars": 6}),
+            "min_chars [6] must be less than max_chars [5]",
+        ),
+        (
+            "index_prefixes",
+            json!({"max_chars": 20}),
+            "max_chars [20] must be less than 20",
+        ),
+        (
+            "index_phrases",
+            json!({}),
+            "Failed to parse value [] as only [true] or [false] are allowed. Parameter [index_phrases] on field [x]",
+        ),
+        (
+            "store",
+            json!("maybe"),
+            "Failed to parse value [maybe] as only [true] or [false] are allowed. Parameter [store] on field [x]",
+        ),
+    ] {
+        assert_refused(
+            &json!({"properties": {"x": {"type": "text", key: value}}}),
+            reason,
+        );
+    }
+    for value in [
+        "no",
+        "yes",
+        "with_positions",
+        "with_offsets",
+        "with_positions_offsets",
+        "with_positions_payloads",
+        "with_positions_offsets_payloads",
+    ] {
+        let field = json!({"type": "text", "term_vector": value});
+        assert!(
+            parse(&json!({"properties": {"x": field}})).is_ok(),
+            "{value}"
+        );
     }
 }
 

@@ -125,7 +125,22 @@ pub fn parse_field_formats(value: &Value, name: &str) -> Result<Vec<FieldFormat>
     }
 }
 
+/// Metadata that `fields` cannot show.
+const INTERNAL_FIELDS: [&str; 4] = ["_field_names", "_nested_path", "_seq_no", "_source"];
+
 fn field_format(value: &Value, name: &str) -> Result<FieldFormat, QueryError> {
+    let read = read_field_format(value, name)?;
+    let is_internal = INTERNAL_FIELDS.contains(&read.field.as_str());
+    match is_internal && name == "fields" {
+        true => Err(QueryError::illegal(format!(
+            "Cannot fetch values for internal field [{}].",
+            read.field
+        ))),
+        false => Ok(read),
+    }
+}
+
+fn read_field_format(value: &Value, name: &str) -> Result<FieldFormat, QueryError> {
     if let Value::String(field) = value {
         return Ok(FieldFormat {
             field: field.clone(),

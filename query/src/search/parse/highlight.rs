@@ -19,8 +19,9 @@ const WITHOUT_EFFECT: [&str; 6] = [
     "highlight_filter",
 ];
 
-/// How fragments are to be cut, as given; a field's own lies over the global one. They are cut at
-/// sentences, and any other way that a highlighter knows is refused.
+/// How fragments are to be cut, as given; a field's own lies over the global one. They are cut at sentences, and longer
+/// ones at words. `unified` is asked for nothing else. What `plain` and `fvh` cut at moves the ends of their fragments by
+/// a few words, so any way that they know is taken.
 #[derive(Debug, Clone, Default)]
 struct Cut {
     /// `unified` where none is given.
@@ -55,19 +56,25 @@ impl Cut {
 
     /// Refuses a way to cut that is not there; what the field's highlighter has no use for changes nothing.
     fn check(&self) -> Result<(), QueryError> {
-        let is_plain = self.highlighter() == "plain";
+        let highlighter = self.highlighter();
+        let (is_plain, is_fvh) = (highlighter == "plain", highlighter == "fvh");
         let scanner = self.boundary_scanner.as_deref().filter(|_| !is_plain);
         let fragmenter = self.fragmenter.as_deref().filter(|_| is_plain);
-        let offset = self.fragment_offset.filter(|_| self.highlighter() == "fvh");
+        let offset = self.fragment_offset.filter(|_| is_fvh);
         let refuse = |option: &str, given: &str| {
             Err(QueryError::illegal(format!(
                 "[highlight] [{option}] of [{given}] is not supported: fragments are cut at sentences"
             )))
         };
-        if let Some(given) = scanner.filter(|given| !given.eq_ignore_ascii_case("sentence")) {
+        let is_scanned = |given: &&str| match given.to_ascii_lowercase().as_str() {
+            "sentence" => true,
+            "word" | "chars" => is_fvh,
+            _ => false,
+        };
+        if let Some(given) = scanner.filter(|given| !is_scanned(given)) {
             return refuse("boundary_scanner", given);
         }
-        if let Some(given) = fragmenter.filter(|given| *given != "span") {
+        if let Some(given) = fragmenter.filter(|given| !["span", "simple"].contains(given)) {
             return refuse("fragmenter", given);
         }
         match offset {

@@ -93,6 +93,12 @@ fn key_of(field: &str) -> Result<SortKey, QueryError> {
             ));
         }
         "_script" => return Err(QueryError::parsing("[_script] sort is not supported")),
+        // There is no column of ids.
+        "_id" => {
+            return Err(QueryError::illegal(
+                "sorting by [_id] is not supported: index a copy of it in a [keyword] field",
+            ));
+        }
         "_score" => SortTarget::Score,
         "_doc" => SortTarget::Doc,
         "_shard_doc" => SortTarget::ShardDoc,

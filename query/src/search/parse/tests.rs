@@ -38,7 +38,7 @@ fn a_whole_body_is_read() {
         "query": {"match_all": {}}, "from": 5, "size": "20", "track_scores": true,
         "track_total_hits": 100, "min_score": 0.5, "post_filter": {"match_none": {}},
         "docvalue_fields": ["a", {"field": "b", "format": "epoch_millis"}],
-        "fields": ["c*"], "stored_fields": "_none_", "explain": true, "version": true,
+        "fields": ["c*"], "stored_fields": "st", "explain": true, "version": true,
         "seq_no_primary_term": true, "profile": false, "timeout": "2s", "terminate_after": 7,
         "pit": {"id": "abc", "keep_alive": "1m"}, "slice": {"id": 1, "max": 3}, "indices_boost": [{"i*": 2.0}, {"j": 1}],
         "stats": ["g"]
@@ -53,7 +53,7 @@ fn a_whole_body_is_read() {
         include_unmapped: false,
     };
     assert_eq!(request.docvalue_fields[1], formatted);
-    assert_eq!(request.stored_fields, Some(vec!["_none_".to_owned()]));
+    assert_eq!(request.stored_fields, Some(vec!["st".to_owned()]));
     assert_eq!(request.timeout, Some(Duration::from_secs(2)));
     assert_eq!(request.terminate_after, Some(7));
     let pit = request.pit.expect("pit");
@@ -109,6 +109,10 @@ fn sort_has_many_forms() {
         (json!({"a": {"mode": "most"}}), "Unknown SortMode [most]"),
         (json!({"a": {"nested": {}}}), "[nested] is not supported"),
         (json!({"_script": {}}), "[_script] sort is not supported"),
+        (
+            json!({"_id": {"unmapped_type": "keyword"}}),
+            "sorting by [_id] is not supported: index a copy of it",
+        ),
         (
             json!([{"_geo_distance": {}}]),
             "[_geo_distance] sort requires a field with points",
@@ -192,6 +196,33 @@ fn the_source_is_asked_for_in_the_body_or_the_uri() {
         apply_uri_parameters(&mut request, &given, &Limits::default()).expect("parameters");
         assert_eq!(request.is_source_asked, is_asked, "{name}");
     }
+}
+
+#[test]
+fn nothing_that_is_stored_is_shown_where_none_of_it_is_wanted() {
+    for (key, value) in [
+        ("_source", json!(false)),
+        ("docvalue_fields", json!(["a"])),
+        ("version", json!(false)),
+        ("fields", json!([])),
+    ] {
+        parse(&json!({"stored_fields": "_none_", key: value}));
+    }
+    let disabled = "[stored_fields] cannot be disabled";
+    for (key, value, expected) in [
+        ("_source", json!(["a"]), "if [_source] is requested"),
+        ("version", json!(true), "if [version] is requested"),
+        ("fields", json!(["a"]), "when using the [fields] option"),
+    ] {
+        let reason = fault(&json!({"stored_fields": "_none_", key: value}));
+        assert_eq!(reason, format!("{disabled} {expected}"));
+    }
+    let reason = fault(&json!({"stored_fields": ["_none_", "st"]}));
+    assert_eq!(reason, "cannot combine _none_ with other fields");
+    let mut request = parse(&json!({"stored_fields": "_none_"}));
+    let uri = [("version".to_owned(), "true".to_owned())];
+    let refused = apply_uri_parameters(&mut request, &uri, &Limits::default());
+    assert!(refused.is_err());
 }
 
 #[test]
@@ -285,11 +316,11 @@ fn fragments_are_cut_at_sentences_and_in_no_other_way() {
         ),
         (
             json!({"type": "fvh"}),
-            json!({"boundary_scanner": "word"}),
+            json!({"boundary_scanner": "line"}),
             "boundary_scanner",
         ),
         (
-            json!({"fragmenter": "simple"}),
+            json!({"fragmenter": "whole"}),
             json!({"type": "plain"}),
             "fragmenter",
         ),
@@ -318,6 +349,9 @@ fn fragments_are_cut_at_sentences_and_in_no_other_way() {
             json!({}),
         ),
         (json!({"type": "plain"}), json!({"fragmenter": "span"})),
+        (json!({"fragmenter": "simple"}), json!({"type": "plain"})),
+        (json!({"boundary_scanner": "WORD"}), json!({"type": "fvh"})),
+        (json!({"type": "fvh"}), json!({"boundary_scanner": "chars"})),
         (json!({"type": "fvh"}), json!({"fragment_offset": 0})),
     ] {
         parse(&of(global, own));
@@ -347,6 +381,10 @@ fn faults_name_the_key() {
             "`from` parameter must be set to 0",
         ),
         (json!({"explain": "maybe"}), "[explain]"),
+        (
+            json!({"fields": ["a", {"field": "_source"}]}),
+            "Cannot fetch values for internal field [_source].",
+        ),
         (json!({"pit": {}}), "point in time id"),
         (json!({"indices_boost": 7}), "[indices_boost]"),
         (json!({"query": {"nope": {}}}), "unknown query [nope]"),

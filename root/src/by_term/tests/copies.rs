@@ -403,6 +403,7 @@ impl Leaves for Everywhere {
 fn open(meta: &IndexMeta, key: ShardKey) -> Held {
     let shard = ShardMeta {
         key,
+        name: meta.name.clone(),
         mapping: Arc::clone(&meta.mapping),
         analyzers: Arc::new(AnalyzerRegistry::builtin()),
     };

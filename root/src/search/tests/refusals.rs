@@ -53,6 +53,24 @@ async fn an_index_without_the_order_fails_beside_one_that_has_it() {
 }
 
 #[tokio::test]
+async fn a_field_that_an_index_lacks_is_of_a_type_that_there_is() {
+    let unmapped = |type_name: &str| json!({"sort": [{"day": {"unmapped_type": type_name}}]});
+    let refused = search(&fixture(), unmapped("boguso")).await;
+    let reason = reason_of_all(&refused.expect_err("no such type"));
+    assert!(
+        reason.contains("No mapper found for type [boguso]"),
+        "{reason}"
+    );
+    // Where the field is known, its own type counts.
+    let dated = json!({"properties": {"day": {"type": "date"}}});
+    let fixture = Fixture::new([index(1, &json!({})), index(2, &dated)]);
+    let response = search(&fixture, unmapped("boguso")).await;
+    let shards = response.expect("answered in part").shards;
+    assert_eq!((shards.successful, shards.failures.len()), (2, 2));
+    assert!(shards.failures.iter().all(|lost| lost.index == "index-1"));
+}
+
+#[tokio::test]
 async fn more_doc_values_than_the_limit_are_refused() {
     let fields: Vec<String> = (0..101).map(|n| format!("f{n}")).collect();
     let refused = search(&fixture(), json!({"docvalue_fields": fields})).await;

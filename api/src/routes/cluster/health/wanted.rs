@@ -1,6 +1,7 @@
 //! What a request for health waits for.
 
 use gleaner_model::ActiveShards;
+use http::StatusCode;
 
 use super::count::{Health, HealthLevel};
 use crate::error::ApiError;
@@ -12,7 +13,12 @@ pub(super) struct HealthWait {
     active_shards: Option<ActiveShards>,
     nodes: Option<(Comparison, usize)>,
     has_none_initializing: bool,
+    /// What it is answered with when that does not come.
+    pub(super) status_when_late: StatusCode,
 }
+
+/// Priorities of changes of metadata, which none waits for: changes are not queued.
+const PRIORITIES: [&str; 6] = ["immediate", "urgent", "high", "normal", "low", "languid"];
 
 enum Comparison {
     AtLeast,
@@ -25,6 +31,10 @@ enum Comparison {
 impl HealthWait {
     pub(super) fn of(request: &Request) -> Result<Self, ApiError> {
         let parameters = &request.parameters;
+        if let Some(events) = parameters.get("wait_for_events") {
+            check_priority(events)?;
+        }
+        let is_fine_when_late = parameters.is_set("return_200_for_cluster_health_timeout")?;
         Ok(Self {
             level: parameters
                 .get("wait_for_status")
@@ -33,6 +43,10 @@ impl HealthWait {
             active_shards: parameters.active_shards()?,
             nodes: parameters.get("wait_for_nodes").map(nodes).transpose()?,
             has_none_initializing: parameters.is_set("wait_for_no_initializing_shards")?,
+            status_when_late: match is_fine_when_late {
+                true => StatusCode::OK,
+                false => StatusCode::REQUEST_TIMEOUT,
+            },
         })
     }
 
@@ -53,6 +67,17 @@ impl HealthWait {
         };
         let level = self.level.is_none_or(|wanted| health.level <= wanted);
         level && active && nodes && (!self.has_none_initializing || health.initializing == 0)
+    }
+}
+
+fn check_priority(text: &str) -> Result<(), ApiError> {
+    let mut known = PRIORITIES.iter();
+    match known.any(|known| known.eq_ignore_ascii_case(text)) {
+        true => Ok(()),
+        false => Err(ApiError::illegal(format!(
+            "wait_for_events must be one of [{}] but was [{text}]",
+            PRIORITIES.join(", ")
+        ))),
     }
 }
 

@@ -42,11 +42,14 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "cat.templates",
-        cluster("indices:admin/template/get", OnCluster::Monitor),
+        cluster("indices:admin/template/get", OnCluster::ViewIndexTemplates),
     ),
     (
         "cat.component_templates",
-        cluster("cluster:admin/component_template/get", OnCluster::Monitor),
+        cluster(
+            "cluster:admin/component_template/get",
+            OnCluster::ViewIndexTemplates,
+        ),
     ),
     (
         "cat.segments",

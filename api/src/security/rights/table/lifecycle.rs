@@ -37,7 +37,7 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "ilm.get_lifecycle",
-        cluster("cluster:admin/ilm/get", OnCluster::Monitor),
+        cluster("cluster:admin/ilm/get", OnCluster::ReadIlm),
     ),
     (
         "ilm.delete_lifecycle",
@@ -45,7 +45,11 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "ilm.explain_lifecycle",
-        metadata("indices:admin/ilm/explain"),
+        indices(
+            "indices:admin/ilm/explain",
+            OnIndex::ExplainIlm,
+            metadata_defaults,
+        ),
     ),
     (
         "ilm.move_to_step",
@@ -55,7 +59,7 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         "ilm.retry",
         indices(
             "indices:admin/ilm/retry",
-            OnIndex::Manage,
+            OnIndex::ManageIlm,
             metadata_defaults,
         ),
     ),
@@ -63,13 +67,13 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         "ilm.remove_policy",
         indices(
             "indices:admin/ilm/remove_policy",
-            OnIndex::Manage,
+            OnIndex::ManageIlm,
             metadata_defaults,
         ),
     ),
     (
         "ilm.get_status",
-        cluster("cluster:admin/ilm/operation_mode/get", OnCluster::Monitor),
+        cluster("cluster:admin/ilm/operation_mode/get", OnCluster::ReadIlm),
     ),
     (
         "ilm.start",

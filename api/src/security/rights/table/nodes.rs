@@ -1,4 +1,4 @@
-//! What routes about nodes need.
+//! What routes about nodes and the licence need.
 
 use gleaner_model::ClusterPrivilege as OnCluster;
 
@@ -22,5 +22,33 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     (
         "nodes.usage",
         cluster("cluster:monitor/nodes/usage", OnCluster::Monitor),
+    ),
+    (
+        "cluster.post_voting_config_exclusions",
+        cluster(
+            "cluster:admin/voting_config/add_exclusions",
+            OnCluster::Manage,
+        ),
+    ),
+    (
+        "cluster.delete_voting_config_exclusions",
+        cluster(
+            "cluster:admin/voting_config/clear_exclusions",
+            OnCluster::Manage,
+        ),
+    ),
+    (
+        "license.get_trial_status",
+        cluster(
+            "cluster:admin/xpack/license/trial_status",
+            OnCluster::Monitor,
+        ),
+    ),
+    (
+        "license.get_basic_status",
+        cluster(
+            "cluster:admin/xpack/license/basic_status",
+            OnCluster::Monitor,
+        ),
     ),
 ];

@@ -84,7 +84,7 @@ fn script(reader: &mut ObjectReader<'_>) -> Result<Script, QueryError> {
         Some(value @ Value::Object(_)) => {
             let mut script = ObjectReader::part("script", value)?;
             script.unsupported(&["id", "options"])?;
-            let source = script.text("source")?.unwrap_or_default();
+            let source = source(&mut script)?;
             let lang = script.text("lang")?;
             let params = params(&mut script)?;
             script.finish()?;
@@ -113,6 +113,16 @@ fn script(reader: &mut ObjectReader<'_>) -> Result<Script, QueryError> {
     Ok(script)
 }
 
+/// Reads the text of a script, of which `inline` is the old name.
+fn source(script: &mut ObjectReader<'_>) -> Result<String, QueryError> {
+    match (script.text("source")?, script.text("inline")?) {
+        (Some(_), Some(_)) => Err(QueryError::illegal(
+            "[script] has both [source] and [inline], which are two names of the same",
+        )),
+        (source, inline) => Ok(source.or(inline).unwrap_or_default()),
+    }
+}
+
 /// Reads the numbers of a script that are the same in all buckets.
 fn params(script: &mut ObjectReader<'_>) -> Result<Vec<(String, f64)>, QueryError> {
     let entries = match script.take("params") {
@@ -137,11 +147,6 @@ pub(super) fn moving_function(
     reader: &mut ObjectReader<'_>,
 ) -> Result<(MovingFunction, usize), QueryError> {
     let Script { source, params, .. } = script(reader)?;
-    if let Some((name, _)) = params.first() {
-        return Err(QueryError::illegal(format!(
-            "[moving_fn] [script] [params] [{name}] is not supported"
-        )));
-    }
     let bare: String = source.chars().filter(|c| !c.is_whitespace()).collect();
     let (call, fewest) = match bare.strip_prefix("if(values.length>") {
         None => (Some(bare.as_str()), 0),
@@ -152,12 +157,12 @@ pub(super) fn moving_function(
     };
     let function = call.and_then(|call| {
         let call = call.trim_start_matches("return").trim_end_matches(';');
-        called(call)
+        called(call, &params)
     });
     let function = function.ok_or_else(|| {
         QueryError::illegal(format!(
             "[moving_fn] [script] of [{source}] is not supported: one of MovingFunctions.max, min, sum, \
-             stdDev, unweightedAvg, linearWeightedAvg, ewma, holt and holtWinters of [values] is"
+             stdDev, unweightedAvg, linearWeightedAvg, ewma, holt and holtWinters of [values], numbers and [params] is"
         ))
     })?;
     Ok((function, fewest))
@@ -176,12 +181,31 @@ fn guard(text: &str) -> Option<(&str, usize)> {
     Some((call.strip_suffix('}')?, fewest))
 }
 
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok()
+/// Reads a number, or the name of one in the script's `params`.
+fn number(text: &str, params: &[(String, f64)]) -> Option<f64> {
+    let Some(access) = text.strip_prefix("params") else {
+        return text.parse().ok();
+    };
+    let quoted = |quote: &str| {
+        let inside = access.strip_prefix('[')?.strip_suffix(']')?;
+        inside.strip_prefix(quote)?.strip_suffix(quote)
+    };
+    let name = access.strip_prefix('.').or_else(|| quoted("'"));
+    let name = name.or_else(|| quoted("\""))?;
+    let mut params = params.iter();
+    let found = params.find(|(known, _)| known == name);
+    found.map(|(_, number)| *number)
+}
+
+/// Reads how many numbers a season has.
+fn period(text: &str, params: &[(String, f64)]) -> Option<usize> {
+    let period = number(text, params)?;
+    let is_in_range = period.fract() == 0.0 && (1.0..=MAX_PERIOD as f64).contains(&period);
+    is_in_range.then_some(period as usize)
 }
 
 /// Reads a call without white space; `None` for all but calls of moving functions.
-fn called(call: &str) -> Option<MovingFunction> {
+fn called(call: &str, params: &[(String, f64)]) -> Option<MovingFunction> {
     let call = call.strip_prefix("MovingFunctions.")?.strip_suffix(')')?;
     let (name, arguments) = call.split_once('(')?;
     if name == "stdDev" {
@@ -193,6 +217,7 @@ fn called(call: &str) -> Option<MovingFunction> {
         return None;
     }
     let arguments: Vec<&str> = arguments.collect();
+    let number = |text: &str| number(text, params);
     Some(match (name, arguments.as_slice()) {
         ("max", []) => MovingFunction::Max,
         ("min", []) => MovingFunction::Min,
@@ -206,15 +231,12 @@ fn called(call: &str) -> Option<MovingFunction> {
             alpha: number(alpha)?,
             beta: number(beta)?,
         },
-        ("holtWinters", [alpha, beta, gamma, period, is_multiplicative]) => {
+        ("holtWinters", [alpha, beta, gamma, season, is_multiplicative]) => {
             MovingFunction::HoltWinters {
                 alpha: number(alpha)?,
                 beta: number(beta)?,
                 gamma: number(gamma)?,
-                period: period
-                    .parse()
-                    .ok()
-                    .filter(|period| (1..=MAX_PERIOD).contains(period))?,
+                period: period(season, params)?,
                 is_multiplicative: is_multiplicative.parse().ok()?,
             }
         }
@@ -253,5 +275,56 @@ mod tests {
         }
         let refused = names(&json!(["sales", 1])).expect_err("it is no path");
         assert!(refused.contains("expected a list of paths"), "{refused}");
+    }
+    fn moving(script: &Value) -> Result<MovingFunction, String> {
+        let body = json!({"script": script});
+        let mut reader = ObjectReader::part("moving_fn", &body).expect("an object");
+        let read = moving_function(&mut reader).map_err(|error| error.reason)?;
+        Ok(read.0)
+    }
+
+    #[test]
+    fn arguments_of_moving_functions_may_be_names_of_params() {
+        let params = json!({"alpha": 0.5, "b": 0.25, "n": 4, "half": 1.5});
+        let ewma = MovingFunction::Ewma { alpha: 0.5 };
+        for call in ["params.alpha", "params['alpha']", "params[ \"alpha\" ]"] {
+            let source = format!("MovingFunctions.ewma(values, {call})");
+            let script = json!({"source": source, "params": params});
+            assert_eq!(moving(&script).expect(call), ewma, "{call}");
+        }
+        let seasons =
+            "MovingFunctions.holtWinters(values, params.alpha, params.b, 0.1, params.n, false)";
+        let seasons = format!("if (values.length > 8) {{ return {seasons}; }}");
+        let wanted = MovingFunction::HoltWinters {
+            alpha: 0.5,
+            beta: 0.25,
+            gamma: 0.1,
+            period: 4,
+            is_multiplicative: false,
+        };
+        let script = json!({"source": seasons, "params": params});
+        assert_eq!(moving(&script).expect("it is one"), wanted);
+        for wrong in [
+            "MovingFunctions.ewma(values, params.other)",
+            "MovingFunctions.ewma(values, alpha)",
+            "MovingFunctions.ewma(values, params)",
+            "MovingFunctions.ewma(values, params['alpha\"])",
+            "MovingFunctions.holtWinters(values, 0.1, 0.1, 0.1, params.half, true)",
+            "MovingFunctions.holtWinters(values, 0.1, 0.1, 0.1, 65537, true)",
+        ] {
+            let script = json!({"source": wrong, "params": params});
+            let refused = moving(&script).expect_err(wrong);
+            assert!(refused.contains("is not supported"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn inline_is_the_old_name_of_source() {
+        let inline = json!({"inline": "MovingFunctions.max(values)", "lang": "painless"});
+        assert_eq!(moving(&inline), Ok(MovingFunction::Max));
+        let both = json!({"inline": "MovingFunctions.max(values)", "source": "1"});
+        let refused = moving(&both).expect_err("two names");
+        let wanted = "has both [source] and [inline]";
+        assert!(refused.contains(wanted), "{refused}");
     }
 }

@@ -188,6 +188,14 @@ fn what_significant_text_does_not_do_is_refused_by_name() {
 }
 
 #[test]
+fn p_values_are_refused_by_name() {
+    for kind in ["significant_terms", "significant_text"] {
+        let reason = refused(&json!({kind: {"field": "t", "p_value": {}}}));
+        assert_eq!(reason, format!("[{kind}] [p_value] is not supported"));
+    }
+}
+
+#[test]
 fn options_of_matrices_and_histograms_of_values_are_refused_by_name() {
     for (request, expected) in [
         (

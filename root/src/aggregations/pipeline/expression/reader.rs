@@ -1,15 +1,15 @@
 //! From the text of a script to that of an expression which `exmex` compiles.
 //!
-//! Does: read numbers, names, operators, calls and conditional operators; put brackets around what `exmex` would bind
-//! otherwise: calls of two arguments and conditional operators, which become operators of two sides. Does not: know
-//! what values are.
+//! Does: read numbers, names, operators, casts, calls and conditional operators; put brackets around what `exmex` would
+//! bind otherwise: calls of two arguments and conditional operators, which become operators of two sides. Reads `if`
+//! with a `return` in each branch as a conditional operator. Does not: know what values are, nor other statements.
 
 use std::f64::consts;
 
 use gleaner_partial::EvaluationError;
 use gleaner_query::aggregation::BucketScript;
 
-use super::operators::{ELSE, FUNCTIONS, FUNCTIONS_OF_TWO, THEN};
+use super::operators::{ELSE, FUNCTIONS, FUNCTIONS_OF_TWO, NAN, NULL, THEN};
 use super::refused;
 
 /// Most brackets and conditions that stand within each other.
@@ -24,10 +24,9 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(script: &'a BucketScript) -> Self {
-        let rest = script.source.trim().trim_end_matches(';').trim_end();
         Self {
             script,
-            rest: rest.strip_prefix("return ").unwrap_or(rest),
+            rest: &script.source,
             depth: 0,
         }
     }
@@ -37,32 +36,77 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`EvaluationError::Query`] for what is no expression, by name.
     pub(super) fn read(mut self) -> Result<String, EvaluationError> {
-        let text = self.conditional()?;
+        let text = self.statement()?;
         match self.peek() {
             None => Ok(text),
             Some(other) => Err(self.refused(&format!("[{other}]"))),
         }
     }
 
+    /// Reads a block of one statement, an `if` of two branches, or an expression that may stand behind `return`.
+    fn statement(&mut self) -> Result<String, EvaluationError> {
+        self.descend()?;
+        let text = if self.peek() == Some('{') {
+            self.expect('{')?;
+            let inside = self.statement()?;
+            self.expect('}')?;
+            inside
+        } else if self.keyword("if") {
+            self.expect('(')?;
+            let condition = self.conditional()?;
+            self.expect(')')?;
+            let chosen = self.statement()?;
+            // The first branch returns, so what follows it is the other one with and without `else`.
+            self.keyword("else");
+            let other = self.statement()?;
+            choice(&condition, &chosen, &other)
+        } else {
+            self.keyword("return");
+            self.conditional()?
+        };
+        while self.peek() == Some(';') {
+            self.expect(';')?;
+        }
+        self.depth -= 1;
+        Ok(text)
+    }
+
+    fn descend(&mut self) -> Result<(), EvaluationError> {
+        self.depth += 1;
+        match self.depth > MAX_DEPTH {
+            true => Err(self.refused("its brackets are too deep")),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads a word of the language, if it comes next, and returns whether it does.
+    fn keyword(&mut self, word: &str) -> bool {
+        self.peek();
+        match self.rest.strip_prefix(word) {
+            Some(rest) if !rest.starts_with(is_of_name) => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Reads `condition ? chosen : other`, or what has no such operator.
     fn conditional(&mut self) -> Result<String, EvaluationError> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(self.refused("its brackets are too deep"));
-        }
+        self.descend()?;
         let mut text = self.operands()?;
         if self.peek() == Some('?') {
             self.expect('?')?;
             let chosen = self.conditional()?;
             self.expect(':')?;
             let other = self.conditional()?;
-            text = format!("((({text}) {THEN} ({chosen})) {ELSE} ({other}))");
+            text = choice(&text, &chosen, &other);
         }
         self.depth -= 1;
         Ok(text)
     }
 
-    /// Reads what stands between brackets, commas and the parts of a conditional operator.
+    /// Reads what stands between brackets, commas, the parts of a conditional operator and the ends of statements.
     fn operands(&mut self) -> Result<String, EvaluationError> {
         let mut text = String::new();
         // `exmex` takes operators ahead of their operands too.
@@ -74,7 +118,7 @@ impl<'a> Reader<'a> {
                 matches!(next, '+' | '-') || (next == '!' && !self.rest.starts_with("!="));
             let is_misplaced = match is_operator {
                 true => wants_operand && !is_sign,
-                false => !wants_operand && !")?:,".contains(next),
+                false => !wants_operand && !")?:,;}".contains(next),
             };
             if is_misplaced {
                 return Err(self.refused(&format!("[{next}]")));
@@ -83,13 +127,14 @@ impl<'a> Reader<'a> {
             let part = match next {
                 '0'..='9' | '.' => self.number()?,
                 'a'..='z' | 'A'..='Z' | '_' => self.word()?,
-                '(' => {
-                    self.expect('(')?;
-                    let inside = self.conditional()?;
-                    self.expect(')')?;
-                    format!("({inside})")
-                }
-                ')' | ',' | '?' | ':' => break,
+                '(' => match self.cast() {
+                    Some(operator) => {
+                        wants_operand = true;
+                        format!(" {operator} ")
+                    }
+                    None => self.brackets()?,
+                },
+                ')' | ',' | '?' | ':' | ';' | '}' => break,
                 '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' => {
                     format!(" {} ", self.operator()?)
                 }
@@ -101,6 +146,26 @@ impl<'a> Reader<'a> {
             true => Err(self.refused("something is missing")),
             false => Ok(text),
         }
+    }
+
+    fn brackets(&mut self) -> Result<String, EvaluationError> {
+        self.expect('(')?;
+        let inside = self.conditional()?;
+        self.expect(')')?;
+        Ok(format!("({inside})"))
+    }
+
+    /// Reads a cast, if one comes next, and returns the operator that does the same.
+    fn cast(&mut self) -> Option<&'a str> {
+        let (name, rest) = self.rest.strip_prefix('(')?.split_once(')')?;
+        let operator = match name.trim() {
+            whole @ ("int" | "long") => whole,
+            // Numbers are doubles already.
+            "double" | "float" => "+",
+            _ => return None,
+        };
+        self.rest = rest;
+        Some(operator)
     }
 
     /// Returns the next character that is no white space.
@@ -169,9 +234,9 @@ impl<'a> Reader<'a> {
                 let name = name.ok_or_else(|| self.refused("[params] without a name"))?;
                 return self.variable(name);
             }
-            "Math" if self.rest.starts_with('.') => {
+            "Math" | "Double" if self.rest.starts_with('.') => {
                 self.rest = &self.rest[1..];
-                return self.of_math();
+                return self.of_class(word);
             }
             _ => {}
         }
@@ -181,17 +246,19 @@ impl<'a> Reader<'a> {
         match word {
             "true" => Ok("(0.0 < 1.0)".to_owned()),
             "false" => Ok("(1.0 < 0.0)".to_owned()),
+            NULL => Ok(NULL.to_owned()),
             // Lucene's expressions name numbers without `params`.
             _ => self.variable(word),
         }
     }
 
-    /// Reads what stands behind `Math.`.
-    fn of_math(&mut self) -> Result<String, EvaluationError> {
+    /// Reads what stands behind `Math.` and `Double.`.
+    fn of_class(&mut self, class: &str) -> Result<String, EvaluationError> {
         let name = self.take(is_of_name);
-        match name {
-            "PI" => Ok(literal(consts::PI)),
-            "E" => Ok(literal(consts::E)),
+        match (class, name) {
+            ("Math", "PI") => Ok(literal(consts::PI)),
+            ("Math", "E") => Ok(literal(consts::E)),
+            ("Double", NAN) => Ok(NAN.to_owned()),
             _ => self.call(name),
         }
     }
@@ -253,6 +320,10 @@ impl<'a> Reader<'a> {
 
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn choice(condition: &str, chosen: &str, other: &str) -> String {
+    format!("((({condition}) {THEN} ({chosen})) {ELSE} ({other}))")
 }
 
 /// Returns a number as `exmex` reads it: with a point, and one below 0 in brackets.

@@ -1,0 +1,303 @@
+//! `_terms_enum`: the first terms of a field that begin with some text.
+//!
+//! Does: page through the field's terms in order, by `composite` aggregations over the documents that can be found. Does
+//! not: have terms of other types than `keyword` and `constant_keyword`, as in Elasticsearch, or of fields without doc
+//! values.
+
+mod start;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gleaner_model::{FieldKind, Mapping};
+use gleaner_query::answer::{AggregationValue, BucketKey};
+use gleaner_query::json::ObjectReader;
+use gleaner_query::names::{self, ResolvedIndex};
+use gleaner_query::search::parse_search_value;
+use gleaner_query::units::parse_time;
+use gleaner_root::SearchResponse;
+use gleaner_root::memory::HeldMemory;
+use gleaner_root::plan::Target;
+use gleaner_root::search::SearchOptions;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::parameters::groups::{INDICES, SOURCE};
+use crate::render::shards::{self, Staleness};
+use crate::request::Request;
+use crate::response::Reply;
+use crate::route::{Answer, Route};
+
+use start::Start;
+
+pub(super) static ROUTES: &[Route] = &[Route {
+    name: "terms_enum",
+    methods: &[Method::GET, Method::POST],
+    paths: &["/{index}/_terms_enum"],
+    parameters: &[INDICES, SOURCE],
+    handler: |request| Box::pin(terms_enum(request)),
+    is_refused: false,
+}];
+
+/// Terms where no size is given.
+const DEFAULT_SIZE: u64 = 10;
+
+/// Most terms of one answer.
+const MAX_SIZE: u64 = 10_000;
+
+/// Fewest terms of a page: some of them may begin otherwise.
+const LEAST_PAGE: usize = 100;
+
+/// Bytes of a term beside its text, in memory.
+const TERM_BYTES: usize = 64;
+
+/// What is asked for.
+struct TermsRequest {
+    field: String,
+    start: Start,
+    size: usize,
+    /// `None` is the node's default.
+    timeout: Option<Duration>,
+    /// Only terms after this one.
+    after: Option<String>,
+    /// Only terms of documents that this query finds.
+    filter: Option<Value>,
+}
+
+/// Indices that one search can look at: reached through aliases with the same filters and routing, or without.
+struct Group {
+    filters: Vec<Value>,
+    routing: Option<String>,
+    /// Whether a `prefix` query finds the documents of terms in all of them.
+    has_prefixes: bool,
+    names: Vec<String>,
+}
+
+/// The first terms, and what they were gathered from.
+struct FirstTerms {
+    terms: BTreeSet<String>,
+    /// The memory of the terms.
+    held: HeldMemory,
+    /// The shards of each search.
+    shards: Vec<Value>,
+    staleness: Staleness,
+    is_complete: bool,
+}
+
+async fn terms_enum(mut request: Request) -> Answer {
+    let body = request.json().await?.unwrap_or_else(|| json!({}));
+    let asked = read(&body)?;
+    let target = request.target()?;
+    let state = request.root().cluster().state();
+    let expression = target.expression.as_deref().unwrap_or_default();
+    let indices = names::resolve(expression, &state, &target.options)?;
+    let mut first = FirstTerms {
+        terms: BTreeSet::new(),
+        held: request.making.memory.reserve(0)?,
+        shards: Vec::new(),
+        staleness: Staleness::default(),
+        is_complete: true,
+    };
+    for group in group_indices(indices, &asked.field) {
+        add_terms(&request, &group, &asked, &mut first).await?;
+    }
+    let terms: Vec<&String> = first.terms.iter().take(asked.size).collect();
+    let reply = Reply::json(&json!({
+        "_shards": sum_shards(&first.shards),
+        "terms": terms,
+        "complete": first.is_complete,
+    }));
+    Ok(reply.warning(&first.staleness.warnings()))
+}
+
+fn read(body: &Value) -> Result<TermsRequest, ApiError> {
+    let mut reader = ObjectReader::part("terms_enum", body)?;
+    let field = reader.text("field")?;
+    let text = reader.text("string")?.unwrap_or_default();
+    let ignores_case = reader.boolean("case_insensitive")?.unwrap_or(false);
+    let size = reader.count("size")?.unwrap_or(DEFAULT_SIZE);
+    let timeout = match reader.text("timeout")? {
+        None => None,
+        Some(text) => parse_time(&text, "timeout")?,
+    };
+    let after = reader.text("search_after")?;
+    let filter = reader.take("index_filter");
+    reader.finish()?;
+    let Some(field) = field else {
+        return Err(ApiError::validation(&["field cannot be null".to_owned()]));
+    };
+    if !(1..=MAX_SIZE).contains(&size) {
+        return Err(ApiError::illegal(format!(
+            "[size] must be between [1] and [{MAX_SIZE}] but was [{size}]"
+        )));
+    }
+    Ok(TermsRequest {
+        field,
+        start: Start::new(text, ignores_case),
+        size: size as usize,
+        timeout,
+        after,
+        filter: filter.filter(|filter| !filter.is_null()).cloned(),
+    })
+}
+
+/// Returns the indices whose field has terms.
+fn group_indices(indices: Vec<ResolvedIndex>, field: &str) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for index in indices {
+        let Some(has_prefixes) = prefixes_of(&index.meta.mapping, field) else {
+            continue;
+        };
+        let name = index.meta.name.to_string();
+        let is_alike = |group: &&mut Group| {
+            group.filters == index.filters && group.routing == index.search_routing
+        };
+        match groups.iter_mut().find(is_alike) {
+            Some(group) => {
+                group.has_prefixes &= has_prefixes;
+                group.names.push(name);
+            }
+            None => groups.push(Group {
+                filters: index.filters,
+                routing: index.search_routing,
+                has_prefixes,
+                names: vec![name],
+            }),
+        }
+    }
+    groups
+}
+
+/// Returns whether a `prefix` query finds the documents of the field's terms, by the text that they begin with; `None`
+/// where the field has no terms.
+fn prefixes_of(mapping: &Mapping, path: &str) -> Option<bool> {
+    let kind = &mapping.field(path)?.kind;
+    let FieldKind::Keyword {
+        family,
+        index,
+        normalizer,
+        ..
+    } = kind
+    else {
+        return None;
+    };
+    let has_terms = kind.has_doc_values() && (family.is_keyword() || kind.is_constant());
+    let is_nested = mapping.nested_parent(path).is_some();
+    // A normalizer changes what is asked for too.
+    (has_terms && !is_nested).then_some(*index && normalizer.is_none())
+}
+
+/// Adds the first terms of the indices of a group.
+async fn add_terms(
+    request: &Request,
+    group: &Group,
+    asked: &TermsRequest,
+    first: &mut FirstTerms,
+) -> Result<(), ApiError> {
+    let page_size = asked.size.max(LEAST_PAGE);
+    let mut num_terms = 0;
+    let mut num_pages = 0;
+    let mut after = asked.start.floor().max(asked.after.clone());
+    loop {
+        let response = page(request, group, asked, after.as_deref()).await?;
+        let summary = &response.shards;
+        first.is_complete &= summary.failures.is_empty() && !response.timed_out;
+        if num_pages == 0 {
+            first.shards.push(shards::of_search(summary));
+            first.staleness.add(Staleness::of_search(summary));
+        }
+        num_pages += 1;
+        let terms = terms_of(&response);
+        for term in terms.iter().filter(|term| asked.start.is_of(term)) {
+            if num_terms == asked.size {
+                return Ok(());
+            }
+            num_terms += 1;
+            first.held.grow(TERM_BYTES + term.len())?;
+            first.terms.insert((*term).to_owned());
+        }
+        let last = terms.last().filter(|_| terms.len() == page_size);
+        let Some(last) = last.filter(|last| !asked.start.is_behind(last)) else {
+            return Ok(());
+        };
+        after = Some((*last).to_owned());
+        let elapsed = request.started.elapsed();
+        first.is_complete &= asked.timeout.is_none_or(|given| elapsed < given);
+        if !first.is_complete {
+            return Ok(());
+        }
+    }
+}
+
+/// Returns a page of the field's terms: those after one.
+async fn page(
+    request: &Request,
+    group: &Group,
+    asked: &TermsRequest,
+    after: Option<&str>,
+) -> Result<SearchResponse, ApiError> {
+    let of_aliases = json!({"bool": {"should": group.filters, "minimum_should_match": 1}});
+    let limits = request.root().cluster().limits();
+    let prefix = asked.start.query(&asked.field, &limits);
+    let mut filter: Vec<&Value> = asked.filter.iter().collect();
+    filter.extend((!group.filters.is_empty()).then_some(&of_aliases));
+    filter.extend(prefix.as_ref().filter(|_| group.has_prefixes));
+    let composite = json!({
+        "size": asked.size.max(LEAST_PAGE),
+        "sources": [{"term": {"terms": {"field": asked.field}}}],
+        "after": after.map(|term| json!({"term": term})),
+    });
+    let body = json!({
+        "size": 0,
+        "track_total_hits": false,
+        "query": {"bool": {"filter": filter}},
+        "aggs": {"terms": {"composite": composite}},
+    });
+    let mut search = parse_search_value(&body, &limits)?;
+    let elapsed = request.started.elapsed();
+    search.timeout = asked.timeout.map(|given| given.saturating_sub(elapsed));
+    let target = Target {
+        expression: Some(group.names.join(",")),
+        routing: group.routing.clone(),
+        ..Target::default()
+    };
+    let _held = request.look_up(&mut search, &target).await?;
+    let options = SearchOptions {
+        origin: request.origin(&Bytes::new()),
+        patience: request.patience(),
+        memory: Some(request.making.memory.clone()),
+        ..SearchOptions::default()
+    };
+    Ok(request.root().search(&target, &search, &options).await?)
+}
+
+fn terms_of(response: &SearchResponse) -> Vec<&str> {
+    let mut terms = Vec::new();
+    for result in &response.aggregations {
+        let AggregationValue::Buckets { buckets, .. } = &result.value else {
+            continue;
+        };
+        for bucket in buckets {
+            if let BucketKey::Several { shown, .. } = &bucket.key {
+                terms.extend(shown["term"].as_str());
+            }
+        }
+    }
+    terms
+}
+
+/// Returns the shards of all searches together.
+fn sum_shards(shards: &[Value]) -> Value {
+    let sum = |key: &str| -> u64 { shards.iter().filter_map(|one| one[key].as_u64()).sum() };
+    let mut all = json!({
+        "total": sum("total"), "successful": sum("successful"), "failed": sum("failed"),
+    });
+    let failures = shards.iter().filter_map(|one| one["failures"].as_array());
+    let failures: Vec<&Value> = failures.flatten().collect();
+    if !failures.is_empty() {
+        all["failures"] = json!(failures);
+    }
+    all
+}
