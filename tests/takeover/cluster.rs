@@ -245,6 +245,23 @@ impl Cluster {
         }
     }
 
+    /// Keeps the folder with the logs of all nodes; returns `error` with where it is and how the copies stand.
+    pub(crate) async fn keep_with(&mut self, error: anyhow::Error) -> anyhow::Error {
+        self.folder.disable_cleanup(true);
+        let folder = self.folder.path().display();
+        let mut told = format!("{error:#}; its folder {folder} is kept");
+        for path in [
+            "/_cat/shards/things",
+            "/_cluster/state/metadata/things?filter_path=**.in_sync_allocations",
+        ] {
+            let answer = self.send(&Request::new("GET", path)).await;
+            let shown = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.shown());
+            told.push('\n');
+            told.push_str(&shown);
+        }
+        anyhow::Error::msg(told)
+    }
+
     /// Waits until all copies serve, and are in sync.
     pub(crate) async fn until_green(&self) -> Result<()> {
         let began = Instant::now();

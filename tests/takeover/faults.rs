@@ -116,9 +116,11 @@ impl Walk<'_> {
             let first = self.random.below(LEAVES.len() as u64) as usize;
             let struck = self.strike(first).await?;
             num_struck += 1;
+            let told = format!("{:?} of {}, fault {num_struck}", struck.fault, struck.leaf);
             // Another copy of each shard is in sync: it takes over.
             if !struck.is_passing() {
-                self.clients.until_all_acknowledge().await?;
+                let go_on = self.clients.until_all_acknowledge().await;
+                go_on.with_context(|| told.clone())?;
             }
             if num_struck < num_faults && self.random.below(OVERLAPS) == 0 {
                 let other = self.strike((first + 1) % LEAVES.len()).await?;
@@ -126,8 +128,10 @@ impl Walk<'_> {
                 self.mend(other).await?;
             }
             self.mend(struck).await?;
-            self.cluster.until_green().await?;
-            self.clients.until_all_acknowledge().await?;
+            let after = || format!("after {told}");
+            self.cluster.until_green().await.with_context(after)?;
+            let go_on = self.clients.until_all_acknowledge().await;
+            go_on.with_context(after)?;
         }
         let drawn = self.bag.drawn.into_iter();
         Ok(drawn

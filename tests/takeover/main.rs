@@ -191,7 +191,10 @@ async fn walk(faults: Faults<'_>, mut cluster: Cluster) -> Result<()> {
         random: &mut random,
         bag: Bag::of(faults.kinds),
     };
-    let kinds = walk.go(faults.num).await?;
+    let kinds = match walk.go(faults.num).await {
+        Ok(kinds) => kinds,
+        Err(error) => return Err(cluster.keep_with(error).await),
+    };
     let readings = registers.end().await?;
     let (acknowledged, unknown) = (clients.num_acknowledged(), clients.num_unknown());
     // It fails where something that was acknowledged is lost or there twice.

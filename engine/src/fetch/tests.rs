@@ -431,7 +431,7 @@ fn text_has_no_doc_values() {
     assert!(
         refused
             .to_string()
-            .contains("unsupported on fields of type [text]"),
+            .contains("Fielddata is disabled on [user.name]"),
         "{refused}"
     );
 }

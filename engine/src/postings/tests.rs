@@ -296,11 +296,11 @@ fn what_is_neither_text_nor_keyword_or_not_indexed_is_refused() {
     };
     assert!(matches!(
         fault("n"),
-        Err(EngineError::Evaluation(EvaluationError::Query(_)))
+        Err(EngineError::Evaluation(EvaluationError::Clause(_)))
     ));
     assert!(matches!(
         fault("off"),
-        Err(EngineError::Evaluation(EvaluationError::Query(_)))
+        Err(EngineError::Evaluation(EvaluationError::Clause(_)))
     ));
     assert_eq!(fault("nowhere").ok(), Some(0));
 }

@@ -300,7 +300,7 @@ fn a_filter_that_cannot_be_evaluated_is_told_whatever_matches() {
                 };
                 let query = query(&targets, clause);
                 let answers = run(|env| search(&targets, &query, env), None);
-                let [Err(EngineError::Evaluation(EvaluationError::Query(reason)))] =
+                let [Err(EngineError::Evaluation(EvaluationError::Clause(reason)))] =
                     answers.as_slice()
                 else {
                     panic!("{word}: {answers:?}");

@@ -213,7 +213,7 @@ mod tests {
             "/_cat/fielddata/title?bytes=b",
             "/_cat/pending_tasks",
             "/_cat/nodeattrs",
-            "/_cat/tasks",
+            "/_cat/tasks?actions=*byquery",
             "/_cat/segments",
             "/_cat/recovery",
         ] {
