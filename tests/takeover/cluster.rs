@@ -10,11 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::server::binary;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 /// The longest that anything is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Which copies are in sync.
+const IN_SYNC: &str = "/_cluster/state/metadata?filter_path=**.in_sync_allocations";
 
 /// How often it is looked for.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
@@ -245,15 +248,23 @@ impl Cluster {
         }
     }
 
+    /// Returns whether a leaf's copy of some shard is the only one in sync.
+    pub(crate) async fn is_alone_in_sync(&self, leaf: &str) -> Result<bool> {
+        let state = self.send(&Request::new("GET", IN_SYNC)).await?.ok()?;
+        let indices = state["metadata"]["indices"]
+            .as_object()
+            .context("indices")?;
+        let of_index = |index: &Value| index["in_sync_allocations"].as_object().cloned();
+        let mut shards = indices.values().filter_map(of_index).flatten();
+        Ok(shards.any(|(_, in_sync)| in_sync == json!([leaf])))
+    }
+
     /// Keeps the folder with the logs of all nodes; returns `error` with where it is and how the copies stand.
     pub(crate) async fn keep_with(&mut self, error: anyhow::Error) -> anyhow::Error {
         self.folder.disable_cleanup(true);
         let folder = self.folder.path().display();
         let mut told = format!("{error:#}; its folder {folder} is kept");
-        for path in [
-            "/_cat/shards/things",
-            "/_cluster/state/metadata/things?filter_path=**.in_sync_allocations",
-        ] {
+        for path in ["/_cat/shards/things", IN_SYNC] {
             let answer = self.send(&Request::new("GET", path)).await;
             let shown = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.shown());
             told.push('\n');

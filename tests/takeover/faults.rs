@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gleaner_datasets::Random;
 use gleaner_testkit::proxy::Fault as LinkFault;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::clients::Clients;
 use super::cluster::{Cluster, LEAVES};
@@ -16,6 +16,9 @@ use super::links::Links;
 
 /// The longest that a leaf stands still, or is cut off, milliseconds: longer than its lease.
 const MAX_STILL_MS: u64 = 8_000;
+
+/// Longer than writes wait for another primary.
+const LONG: Duration = Duration::from_secs(20);
 
 /// Of so many faults one comes before the leaf of the last one is back in sync.
 const OVERLAPS: u64 = 3;
@@ -78,6 +81,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) random: &'a mut Random,
     /// Faults to come, in their order: each kind once before any comes again.
     pub(crate) bag: Bag,
+    /// How often a leaf was lost whose copy of a shard alone was in sync.
+    pub(crate) num_alone: usize,
 }
 
 /// Faults to come, and how many of each kind there were.
@@ -117,9 +122,9 @@ impl Walk<'_> {
             let struck = self.strike(first).await?;
             num_struck += 1;
             let told = format!("{:?} of {}, fault {num_struck}", struck.fault, struck.leaf);
-            // Another copy of each shard is in sync: it takes over.
+            // Another copy of each shard is in sync and takes over, or was taken out in this moment.
             if !struck.is_passing() {
-                let go_on = self.clients.until_all_acknowledge().await;
+                let go_on = self.until_writes_go_on(&struck).await;
                 go_on.with_context(|| told.clone())?;
             }
             if num_struck < num_faults && self.random.below(OVERLAPS) == 0 {
@@ -134,9 +139,21 @@ impl Walk<'_> {
             go_on.with_context(after)?;
         }
         let drawn = self.bag.drawn.into_iter();
-        Ok(drawn
-            .map(|(fault, num)| (format!("{fault:?}"), num))
-            .collect())
+        let drawn = drawn.map(|(fault, num)| (format!("{fault:?}"), num));
+        let alone = ("lost while alone in sync".to_owned(), self.num_alone);
+        Ok(drawn.chain([alone]).collect())
+    }
+
+    /// Waits until writes go on beside a fault. Those of a shard whose only copy in sync is on the leaf that is lost wait
+    /// for that leaf: it was lost just after the leaf of the other copy, whose lease ran out.
+    async fn until_writes_go_on(&mut self, struck: &Struck) -> Result<()> {
+        let go_on = timeout(LONG, self.clients.until_all_acknowledge()).await;
+        let is_of_leaf = struck.fault != Fault::EtcdLeaderLost;
+        if go_on.is_err() && is_of_leaf && self.cluster.is_alone_in_sync(struck.leaf).await? {
+            self.num_alone += 1;
+            return Ok(());
+        }
+        self.clients.until_all_acknowledge().await
     }
 
     async fn strike(&mut self, leaf: usize) -> Result<Struck> {

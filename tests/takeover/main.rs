@@ -190,6 +190,7 @@ async fn walk(faults: Faults<'_>, mut cluster: Cluster) -> Result<()> {
         clients: &clients,
         random: &mut random,
         bag: Bag::of(faults.kinds),
+        num_alone: 0,
     };
     let kinds = match walk.go(faults.num).await {
         Ok(kinds) => kinds,

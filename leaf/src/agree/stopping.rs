@@ -4,22 +4,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use gleaner_model::CopyId;
+use gleaner_model::{CopyId, Entry};
 use gleaner_replication::Event;
 
 use super::driver::CopyDriver;
 use super::hub::Agreeing;
 use crate::Leaf;
 
-/// How long a hand-over is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a hand-over is waited for, and how long another copy to come in sync: some seconds where its leaf was away.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long until it is asked for again: longer than one holds writes back.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 impl Leaf {
-    /// Hands the shards that this leaf leads over to copies in sync on leaves that are alive. Call it while other
-    /// nodes are still answered; [`Leaf::stop`] comes next.
+    /// Hands the shards that this leaf leads over to copies on leaves that are alive, once they are in sync. Call it while
+    /// other nodes are still answered; [`Leaf::stop`] comes next.
     pub async fn hand_over(&self) {
         let Some(hub) = &self.node.agreeing else {
             return;
@@ -37,7 +37,7 @@ impl CopyDriver {
         let mut status = self.status();
         let until = Instant::now() + PATIENCE;
         // Again where it was given up, the heir is gone, or another came in sync.
-        while status.borrow_and_update().reign.is_some() && self.has_others() {
+        while status.borrow_and_update().reign.is_some() && self.has_others(hub) {
             if Instant::now() >= until {
                 tracing::warn!(shard = %self.shard, "the shard was not handed over in time");
                 return;
@@ -51,20 +51,30 @@ impl CopyDriver {
         }
     }
 
-    /// Returns whether the shard has other copies that are in sync.
-    fn has_others(&self) -> bool {
-        let entry = self.entry();
-        entry.is_some_and(|(entry, _)| entry.in_sync.iter().any(|copy| *copy != self.copy))
+    /// Returns whether another copy of the shard is in sync, or its leaf is alive: then it comes in sync.
+    fn has_others(&self, hub: &Agreeing) -> bool {
+        let Some((entry, _)) = self.entry() else {
+            return false;
+        };
+        let is_other = |copy: &CopyId| *copy != self.copy;
+        let mut alive = alive_copies(&entry, hub);
+        entry.in_sync.iter().any(is_other) || alive.any(|copy| is_other(&copy))
     }
 
     /// Returns a copy in sync on another leaf that is alive.
     fn heir(&self, hub: &Agreeing) -> Option<CopyId> {
         let (entry, _) = self.entry()?;
-        let table = hub.table();
-        let is_fit = |copy: &&CopyId| {
-            let node = entry.node_of(**copy);
-            **copy != self.copy && node.is_some_and(|node| table.alive.contains_key(&node))
-        };
-        entry.in_sync.iter().find(is_fit).copied()
+        let is_fit = |copy: &CopyId| *copy != self.copy && entry.in_sync.contains(copy);
+        alive_copies(&entry, hub).find(is_fit)
     }
+}
+
+/// Returns the copies on leaves that are alive.
+fn alive_copies(entry: &Entry, hub: &Agreeing) -> impl Iterator<Item = CopyId> {
+    let table = hub.table();
+    let copies = entry.copies.keys().copied();
+    copies.filter(move |copy| {
+        let node = entry.node_of(*copy);
+        node.is_some_and(|node| table.alive.contains_key(&node))
+    })
 }

@@ -1,6 +1,7 @@
 //! Leaves of one process whose copies agree, with their logs, streams and engines, on a store of entries in memory.
 
 mod simulation;
+mod stopping;
 mod store;
 mod trimmed;
 
@@ -323,26 +324,6 @@ async fn a_write_is_on_all_copies_in_sync_and_outlives_its_primary() {
     cluster.until_equal().await;
     let refused = cluster.leaf("a").write(call(vec![put("5", "{}")])).await;
     assert_eq!(refused, Err(LeafFault::NotHere { shard: key(1) }));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_leaf_that_stops_hands_its_shards_over_and_comes_back_as_follower() {
-    let mut cluster = Cluster::start().await;
-    cluster.write("a", vec![put("1", "{}")]).await;
-    let term = cluster.entry().term;
-    cluster.hand_over("a").await;
-    let made = cluster.coordinator.entries.made();
-    let taken = made.iter().find(|entry| entry.primary == copy("b"));
-    let taken = taken.expect("it leads");
-    assert_eq!(taken.term.0, term.0 + 1);
-    // Nobody had to find it gone. It may leave the set right after: it has said that it stops.
-    assert!(taken.in_sync.contains(&copy("a")));
-    cluster.write("b", vec![put("2", "{}")]).await;
-    cluster.crash("a").await;
-    cluster.write("b", vec![put("3", "{}")]).await;
-    cluster.again("a");
-    cluster.until(|entry| entry.in_sync.len() == 2).await;
-    cluster.until_equal().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
