@@ -108,9 +108,8 @@ const NOTES: &[Note] = &[
     },
     Note {
         routes: &["cat.allocation"],
-        text: "`disk.indices` is what the copies take, `disk.indices.forecast` the same, the other `disk.*` is the \
-               file system of the data folder as the leaf tells it: `-`, in JSON `null`, where it does not within 1 s. \
-               The last row, `UNASSIGNED`, counts the copies that no leaf holds, where there are any",
+        text: "`disk.indices` is what the copies take, the other `disk.*` is the file system of the data folder as \
+               the leaf tells it: `-`, in JSON `null`, where it does not within 1 s. The last row, `UNASSIGNED`, counts the copies that no leaf holds, where there are any",
     },
 ];
 

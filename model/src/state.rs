@@ -62,6 +62,9 @@ pub struct IndexMeta {
     /// The name as it was given, where that has date math: a rollover makes the next name of it. `None`: as `name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provided_name: Option<String>,
+    /// The name that an index which is being made gets once it is whole. `None`: it has its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_name: Option<IndexName>,
 }
 
 impl IndexMeta {
@@ -79,6 +82,7 @@ impl IndexMeta {
             is_closed: false,
             rolled_over_ms: None,
             provided_name: None,
+            final_name: None,
         }
     }
 
@@ -86,6 +90,11 @@ impl IndexMeta {
     pub fn given_name(&self) -> &str {
         let provided = self.provided_name.as_deref();
         provided.unwrap_or(self.name.as_str())
+    }
+
+    /// Returns the name that documents of the index have as `_index`: it never changes.
+    pub fn name_of_documents(&self) -> &IndexName {
+        self.final_name.as_ref().unwrap_or(&self.name)
     }
 
     /// Returns the keys of all shards.
@@ -262,6 +271,7 @@ mod tests {
         assert!(!older.contains("provided_name"), "{older}");
         let read: IndexMeta = serde_json::from_str(&older).expect("an index");
         assert_eq!(read.given_name(), "books");
+        assert_eq!(read.name_of_documents().as_str(), "books");
         index.provided_name = Some("<books-{now/d}>".to_owned());
         let newer = serde_json::to_string(&index).expect("JSON");
         let read: IndexMeta = serde_json::from_str(&newer).expect("an index");

@@ -148,6 +148,7 @@ impl Admin {
             says_replicas,
             mapping,
             aliases,
+            final_name,
         } = new;
         if !says_replicas {
             replicate(&mut settings, self.cluster.options.default_replicas);
@@ -162,6 +163,7 @@ impl Admin {
             mapping: Arc::new(mapping),
             aliases,
             primary_terms: terms,
+            final_name,
             ..IndexMeta::new(uuid, name.clone())
         };
         index.copies = placing::copies(state, &index)?;

@@ -101,6 +101,18 @@ impl Root {
     }
 }
 
+/// Refuses an index that may change while it is copied.
+fn check_blocked(source: &IndexMeta) -> Result<(), RootError> {
+    let blocks = source.settings.blocks;
+    if blocks.write || blocks.read_only {
+        return Ok(());
+    }
+    let name = &source.name;
+    Err(RootError::WrongState(format!(
+        "index {name} must be read-only to resize index. use \"index.blocks.write=true\""
+    )))
+}
+
 /// Returns how large a primary of the smaller index may be, where that decides how many it has.
 fn max_size(request: &ResizeRequest) -> Option<&Value> {
     let given = request.body.get(MAX_PRIMARY_SHARD_SIZE);
@@ -120,8 +132,11 @@ struct Resizing {
 
 impl Resizing {
     async fn run(&self) -> Result<Arc<IndexMeta>, RootError> {
-        let source = self.source(&self.cluster.state())?;
+        let state = self.cluster.state();
+        let source = self.source(&state)?;
         let wanted = self.wanted(&source)?;
+        check_blocked(&source)?;
+        check_free(&state, &self.request.target)?;
         let name = format!("{UNFINISHED}{:032x}", rand::random::<u128>());
         let mut unfinished = wanted.clone();
         unfinished.aliases.clear();
@@ -141,7 +156,7 @@ impl Resizing {
         filled
     }
 
-    /// Returns the index to copy, which must not change meanwhile.
+    /// Returns the index to copy.
     fn source(&self, state: &ClusterState) -> Result<Arc<IndexMeta>, RootError> {
         let name = &self.request.source;
         let source = state.index_named(name);
@@ -149,13 +164,6 @@ impl Resizing {
         if source.is_closed {
             return Err(RootError::IndexClosed(name.clone()));
         }
-        let blocks = source.settings.blocks;
-        if !blocks.write && !blocks.read_only {
-            return Err(RootError::WrongState(format!(
-                "index {name} must be read-only to resize index. use \"index.blocks.write=true\""
-            )));
-        }
-        check_free(state, &self.request.target)?;
         Ok(Arc::clone(source))
     }
 
@@ -164,7 +172,7 @@ impl Resizing {
         let ResizeRequest {
             how, target, body, ..
         } = &self.request;
-        IndexName::parse(target)?;
+        let name = IndexName::parse(target)?;
         if !body.is_null() && !body.is_object() {
             return Err(
                 QueryError::parsing("the body of a resize request must be an object").into(),
@@ -194,6 +202,7 @@ impl Resizing {
             says_replicas: true,
             mapping: (*source.mapping).clone(),
             aliases: parse_create_index(&aliases, &self.cluster.limits())?.aliases,
+            final_name: Some(name),
         })
     }
 
@@ -263,6 +272,8 @@ impl Resizing {
         let name = IndexName::parse(&self.request.target)?;
         let named = |state: &ClusterState| {
             let now = self.source(state)?;
+            check_blocked(&now)?;
+            check_free(state, name.as_str())?;
             if now.uuid != source.uuid {
                 return Err(RootError::IndexNotFound(source.name.to_string()));
             }
@@ -274,6 +285,7 @@ impl Resizing {
             let made = next.indices.get_mut(&uuid).ok_or_else(gone)?;
             let made = Arc::make_mut(made);
             made.name = name.clone();
+            made.final_name = None;
             made.settings = wanted.settings.clone();
             made.aliases = wanted.aliases.clone();
             alias::check_change(state, &next)?;

@@ -89,6 +89,10 @@ async fn documents_are_the_same_under_another_number_of_shards() -> Result<()> {
         assert_eq!(shown["settings"]["index"]["refresh_interval"], "-1");
         assert_eq!(shown["settings"]["index"].get("hidden"), None, "{shown}");
         assert_eq!(shown["mappings"]["properties"]["n"]["type"], "integer");
+        let names = json!({"size": 0, "aggs": {"names": {"terms": {"field": "_index"}}}});
+        let (_, answer) = send(&server, "POST", &format!("/{index}/_search"), &names).await?;
+        let buckets = &answer["aggregations"]["names"]["buckets"];
+        assert_eq!(*buckets, json!([{"key": index, "doc_count": 60}]));
         // It is an index as any other.
         let path = format!("/{index}/_doc/more?refresh");
         let (status, answer) = send(&server, "PUT", &path, &json!({"n": 1})).await?;
@@ -141,6 +145,11 @@ async fn what_cannot_be_made_leaves_nothing() -> Result<()> {
         ("/books/_split/made", Value::Null, 400),
         ("/books/_shrink/made", shards(4), 400),
         ("/books/_clone/made", shards(6), 400),
+        (
+            "/books/_split/made",
+            json!({"settings": {"number_of_shards": 6, "number_of_routing_shards": 6}}),
+            400,
+        ),
         ("/books/_clone/made", json!({"mappings": {}}), 400),
         (
             "/books/_clone/made",

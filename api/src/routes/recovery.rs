@@ -58,8 +58,9 @@ impl Figures {
         let state = &copy.state;
         let source = match state.recovery.map(|recovery| recovery.source) {
             None if state.phase == ShardPhase::Failed => return None,
-            Some(RecoverySource::Empty) => "empty_store",
-            Some(RecoverySource::Existing) => "existing_store",
+            // A closed index was written before.
+            Some(RecoverySource::Empty) if !copy.index.is_closed => "empty_store",
+            Some(RecoverySource::Empty | RecoverySource::Existing) => "existing_store",
             Some(RecoverySource::Peer) => "peer",
             None if state.is_primary => "existing_store",
             None => "peer",

@@ -173,7 +173,7 @@ impl Opener {
     ) -> (ShardMeta, ShardOptions) {
         let meta = ShardMeta {
             key,
-            name: index.name.clone(),
+            name: index.name_of_documents().clone(),
             mapping: Arc::clone(&index.mapping),
             analyzers: Arc::clone(analyzers),
         };

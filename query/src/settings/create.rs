@@ -35,6 +35,8 @@ pub struct NewIndex {
     pub mapping: Mapping,
     /// Its aliases.
     pub aliases: BTreeMap<IndexName, Alias>,
+    /// The name that it gets once it is whole, where that is another.
+    pub final_name: Option<IndexName>,
 }
 
 impl Default for NewIndex {
@@ -46,6 +48,7 @@ impl Default for NewIndex {
             says_replicas: false,
             mapping: Mapping::default(),
             aliases: BTreeMap::new(),
+            final_name: None,
         }
     }
 }
@@ -117,6 +120,7 @@ pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, Qu
         says_replicas: replicas.is_some_and(|replicas| !replicas.is_null()),
         mapping,
         aliases,
+        final_name: None,
     })
 }
 

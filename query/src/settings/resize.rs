@@ -10,6 +10,9 @@ use crate::units::parse_bytes;
 
 const NUMBER_OF_SHARDS: &str = "index.number_of_shards";
 
+/// Only an index of one shard may choose it when it is split: its documents have no routing yet.
+const NUMBER_OF_ROUTING_SHARDS: &str = "index.number_of_routing_shards";
+
 /// Key of the size that no primary of a smaller index is to be beyond.
 pub const MAX_PRIMARY_SHARD_SIZE: &str = "max_primary_shard_size";
 
@@ -113,6 +116,12 @@ pub fn resized_settings(
     if let Some(key) = entries.keys().find(|key| key.starts_with(ANALYSIS)) {
         return Err(wrong(format!(
             "can't override {key} when resizing an index"
+        )));
+    }
+    let routes = entries.get(NUMBER_OF_ROUTING_SHARDS);
+    if routes.is_some_and(|value| !value.is_null()) && source.number_of_shards > 1 {
+        return Err(wrong(format!(
+            "cannot provide {NUMBER_OF_ROUTING_SHARDS} on resize"
         )));
     }
     let number = entries

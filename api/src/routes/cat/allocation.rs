@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::{LocatedShard, ShardStates};
 
-use super::nodes::{Figures, letters};
+use super::nodes::Figures;
 use super::row::{Places, Row};
 use super::size;
 use crate::request::Request;
@@ -16,24 +16,6 @@ use crate::routes::nodes::{Member, Reports, members_of};
 
 const COLUMNS: &[Column] = &[
     Column::number("shards", "s", "number of shards on node"),
-    Column::number(
-        "shards.undesired",
-        "",
-        "number of shards that are to move elsewhere",
-    )
-    .on_demand(),
-    Column::number(
-        "write_load.forecast",
-        "wlf,writeLoadForecast",
-        "sum of forecasts of write load",
-    )
-    .on_demand(),
-    Column::number(
-        "disk.indices.forecast",
-        "dif,diskIndicesForecast",
-        "sum of forecasts of shard sizes",
-    )
-    .on_demand(),
     Column::number(
         "disk.indices",
         "di,diskIndices",
@@ -54,7 +36,6 @@ const COLUMNS: &[Column] = &[
     Column::text("host", "h", "host of node"),
     Column::text("ip", "", "ip of node"),
     Column::text("node", "n", "name of node"),
-    Column::text("node.role", "r,role,nodeRole", "roles of node").on_demand(),
 ];
 
 /// Where the columns stand.
@@ -93,8 +74,7 @@ fn is_wanted(request: &Request, member: &Member) -> bool {
     member.roles.contains(&"data") && names.is_none_or(|mut names| names.any(is_named))
 }
 
-/// Returns the row of a member. Copies stay where they are, and no write load is foreseen: the forecast of what they take is
-/// what they take.
+/// Returns the row of a member.
 fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell> {
     let copies = states.copies.iter();
     let copies: Vec<&LocatedShard> = copies.filter(|copy| *copy.node.0 == *member.id).collect();
@@ -109,9 +89,6 @@ fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell
     let host = super::nodes::split(&member.address).0;
     let mut row = Row::beginning(&PLACES, Vec::new());
     row.put("shards", num_copies);
-    row.put("shards.undesired", 0_u64);
-    row.put("write_load.forecast", Cell::quantity("0.0".to_owned(), 0.0));
-    row.put("disk.indices.forecast", taken.clone());
     row.put("disk.indices", taken);
     row.put("disk.used", used);
     row.put("disk.avail", available);
@@ -120,7 +97,6 @@ fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell
     row.put("host", host);
     row.put("ip", host);
     row.put("node", member.name.as_str());
-    row.put("node.role", letters(member));
     row.into_cells()
 }
 
@@ -147,7 +123,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_last_row_counts_the_copies_that_no_leaf_holds() {
         let dialect = speaking();
-        let columns = "shards,shards.undesired,disk.indices,disk.total,ip,node,node.role";
+        let columns = "shards,disk.indices,disk.total,ip,node";
         let path = |node: &str| format!("/_cat/allocation{node}?format=json&h={columns}");
         let nodes = |rows: &Value| -> Vec<Value> {
             let rows = rows.as_array().into_iter().flatten();
@@ -160,8 +136,7 @@ mod tests {
         assert_eq!(nodes(&shown), ["gleaner-1", "UNASSIGNED"]);
         assert_eq!(shown[0]["shards"], "0");
         let expected = json!({
-            "shards": "4", "shards.undesired": null, "disk.indices": null, "disk.total": null, "ip": null,
-            "node": "UNASSIGNED", "node.role": null,
+            "shards": "4", "disk.indices": null, "disk.total": null, "ip": null, "node": "UNASSIGNED",
         });
         assert_eq!(shown[1], expected);
         // Whichever nodes are named.

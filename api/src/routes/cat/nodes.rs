@@ -121,7 +121,7 @@ const MASTER: &[Column] = &[
 const SHORT_ID: usize = 4;
 
 /// Returns the first letters of its roles.
-pub(super) fn letters(member: &Member) -> String {
+fn letters(member: &Member) -> String {
     let roles = member.roles.iter();
     roles.filter_map(|role| role.chars().next()).collect()
 }
