@@ -212,8 +212,8 @@ fn parse_grant(grant: &Value) -> Result<IndexGrant, QueryError> {
     Ok(IndexGrant { names, privileges })
 }
 
-/// In the dialect a policy acts with the rights of whoever changed it last; here it acts on every index that names it, so
-/// changing one is more than the dialect's word says.
+/// In the dialect a policy acts with the rights of the user who changed it last. Here it acts on every index that names it:
+/// to change one is a wider right than the dialect's.
 fn too_wide() -> QueryError {
     QueryError::illegal(
         "cluster privilege [manage_ilm] is not supported: a policy acts on all indices that name it, whatever the rights \

@@ -153,7 +153,7 @@ impl ByQuery {
         }
     }
 
-    /// Begins a task, which goes on whoever waits for it. With `kept` it writes down what it did, and
+    /// Begins a task, which goes on when its client has gone. With `kept` it writes down what it did, and
     /// [`crate::read::Reader::task_result`] tells it.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl ByQuery {
                 let result = render(&entry.info(), &outcome);
                 this.keep(id, result).await;
             }
-            // Whoever is told that it has ended does not find it on the list.
+            // A client that hears of its end does not find it on the list.
             drop(entry);
             drop(sender.send(outcome));
         });

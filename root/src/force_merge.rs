@@ -47,7 +47,7 @@ impl Root {
         Ok(merged)
     }
 
-    /// Begins a merge as a task, which goes on whoever waits for it; returns its number. What `render` writes of it
+    /// Begins a merge as a task, which goes on when its client has gone; returns its number. What `render` writes of it
     /// [`crate::read::Reader::task_result`] tells afterwards.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Root {
             let merged = merged.unwrap_or(Err(RootError::TaskCancelled));
             let result = render(&entry.info(), &merged);
             this.by_query.keep(id, result).await;
-            // Whoever is told that it has ended does not find it on the list.
+            // A client that hears of its end does not find it on the list.
             drop(entry);
         });
         Ok(id)

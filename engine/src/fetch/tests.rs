@@ -189,8 +189,8 @@ fn formats_are_refused_where_a_type_has_none() {
     }
 }
 
-/// Returns all fields of a document under a mapping.
-fn fields_under(properties: &Value, source: Value) -> Value {
+/// Fetches the only document of an index with these fields; `asked` are shown.
+fn fetched_under(properties: &Value, source: Value, asked: &[&str]) -> FetchedHit {
     let layout = Layout {
         shards: 1,
         segments: 1,
@@ -200,14 +200,19 @@ fn fields_under(properties: &Value, source: Value) -> Value {
     let view = Index::new(&mapping(properties), &documents, layout)
         .views()
         .remove(0);
-    let asked = formats(&[("*", None)]);
+    let asked: Vec<_> = asked.iter().map(|field| (*field, None)).collect();
+    let asked = formats(&asked);
     let spec = FetchSpec {
         fields: &asked,
         ..FetchSpec::default()
     };
-    let mut hits =
-        fetch(&view, &[place(0, 0)], &spec, &Control::unlimited()).expect("it can be read");
-    json!(hits.remove(0).fields)
+    let hits = fetch(&view, &[place(0, 0)], &spec, &Control::unlimited());
+    hits.expect("it can be read").remove(0)
+}
+
+/// Returns all fields of a document under a mapping.
+fn fields_under(properties: &Value, source: Value) -> Value {
+    json!(fetched_under(properties, source, &["*"]).fields)
 }
 
 #[test]

@@ -197,14 +197,7 @@ fn token_column(field: &Field, name: &str, schema: &Schema) -> Option<FieldHandl
         column,
         name,
         ordinal: field.ordinal,
-        kind: FieldKind::Keyword {
-            family: KeywordKind::Plain,
-            ignore_above: None,
-            normalizer: None,
-            null_value: None,
-            index: false,
-            doc_values: true,
-        },
+        kind: FieldKind::COLUMN_OF_TERMS,
     })
 }
 

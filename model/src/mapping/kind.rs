@@ -159,6 +159,16 @@ impl Codec {
 }
 
 impl FieldKind {
+    /// Whole terms in a column, without an index.
+    pub const COLUMN_OF_TERMS: Self = Self::Keyword {
+        family: KeywordKind::Plain,
+        ignore_above: None,
+        normalizer: None,
+        null_value: None,
+        index: false,
+        doc_values: true,
+    };
+
     /// Returns the dialect's name of the type.
     pub fn type_name(&self) -> &'static str {
         match self {

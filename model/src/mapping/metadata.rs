@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::Map;
 
-use super::{Field, FieldKind, FieldPath, KeywordKind};
+use super::{Field, FieldKind, FieldPath};
 use crate::id::MappingVersion;
 
 /// The name of the index that a document is of. All documents of an index have one value of it, as of a
@@ -20,14 +20,7 @@ static FIELDS: LazyLock<BTreeMap<FieldPath, Field>> = LazyLock::new(|| {
     let field = Field {
         // It has no column that a number would name.
         ordinal: u32::MAX,
-        kind: FieldKind::Keyword {
-            family: KeywordKind::Plain,
-            ignore_above: None,
-            normalizer: None,
-            null_value: None,
-            index: false,
-            doc_values: true,
-        },
+        kind: FieldKind::COLUMN_OF_TERMS,
         is_multi_field: false,
         copy_to: Vec::new(),
         declared: Map::new(),

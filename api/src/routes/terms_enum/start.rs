@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub(super) struct Start {
     /// The spelling that comes first in the order of terms.
     first: String,
-    /// The one that comes last; the same where cases are told apart.
+    /// The spelling that comes last: another one only where upper and lower case count as the same.
     last: String,
 }
 

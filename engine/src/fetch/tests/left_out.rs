@@ -4,23 +4,8 @@ use super::*;
 
 /// Returns the fields of a document that left out a value, with what they left out, where `asked` are to be shown.
 fn ignored_under(properties: &Value, source: Value, asked: &[&str]) -> Value {
-    let layout = Layout {
-        shards: 1,
-        segments: 1,
-        has_deletes: false,
-    };
-    let documents = vec![("d".to_owned(), source)];
-    let view = Index::new(&mapping(properties), &documents, layout)
-        .views()
-        .remove(0);
-    let asked: Vec<_> = asked.iter().map(|field| (*field, None)).collect();
-    let asked = formats(&asked);
-    let spec = FetchSpec {
-        fields: &asked,
-        ..FetchSpec::default()
-    };
-    let hits = fetch(&view, &[place(0, 0)], &spec, &Control::unlimited()).expect("it can be read");
-    let ignored = hits[0].ignored.iter();
+    let hit = fetched_under(properties, source, asked);
+    let ignored = hit.ignored.iter();
     let ignored = ignored.map(|field| (field.name.clone(), json!(field.values)));
     Value::Object(ignored.collect())
 }

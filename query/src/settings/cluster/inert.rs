@@ -1,6 +1,6 @@
 //! Settings of the dialect that are kept and shown and change nothing.
 //!
-//! Does: say why each changes nothing ([`why`]), and check values, so that a mistake is told when it is made ([`check`]).
+//! Does: say why each changes nothing ([`why`]), and refuse values that Elasticsearch refuses ([`check`]).
 //! Does not: refuse a name that the dialect does not know, in the families that it has.
 //! Source: Elasticsearch reference, *Cluster-level shard allocation and routing settings*, *Index recovery settings* and
 //! *Circuit breaker settings*.
