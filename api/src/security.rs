@@ -180,6 +180,14 @@ impl Request {
         self.app.check_name(&self.sender, action, name)
     }
 
+    /// Returns whether the sender has a right to do what `action` does to an index or alias of that name.
+    pub(crate) fn may_name(&self, action: &Action, name: &str) -> bool {
+        let principal = &self.sender.principal;
+        let state = self.root().cluster().state();
+        let is_anybody = matches!(principal, Principal::Anybody);
+        is_anybody || check_name(principal, action, name, &state).is_ok()
+    }
+
     /// Returns `expression`, which the body names, narrowed to what the sender may reach by the route's right.
     ///
     /// # Errors

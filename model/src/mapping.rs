@@ -126,11 +126,13 @@ impl Mapping {
 
     /// As [`Self::field`], with the field's own path.
     pub fn resolved(&self, path: &str) -> Option<(&FieldPath, &Field)> {
+        // No field of an older mapping stands in its way.
+        if let Some(found) = metadata::resolved(path) {
+            return Some(found);
+        }
         let Some((own, field)) = self.fields.get_key_value(path) else {
             let of_key = self.flattened(path).or_else(|| self.features(path));
-            return of_key
-                .map(|(root, _)| root)
-                .or_else(|| metadata::resolved(path));
+            return of_key.map(|(root, _)| root);
         };
         match &field.kind {
             FieldKind::Alias { path } => self.fields.get_key_value(path),

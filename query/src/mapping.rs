@@ -67,6 +67,9 @@ pub struct MappingRules {
     pub default_analyzer: &'static str,
     /// Search analyzer of text fields that name none: `default_search` where it is defined.
     pub default_search_analyzer: Option<&'static str>,
+    /// Whether what is read was taken before, perhaps by an older version, as a template's mapping was: what has no effect is
+    /// not checked then; default false.
+    pub is_kept: bool,
 }
 
 impl From<&IndexSettings> for MappingRules {
@@ -88,6 +91,7 @@ impl From<&IndexSettings> for MappingRules {
                 "standard"
             },
             default_search_analyzer: is_defined("default_search").then_some("default_search"),
+            is_kept: false,
         }
     }
 }

@@ -20,7 +20,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::settings::routing_slots_for;
 use serde_json::{Map, Value};
 
-pub use create::{NewIndex, parse_create_index, parse_part_of_index};
+pub use create::{NewIndex, parse_create_index, parse_kept_part_of_index, parse_part_of_index};
 pub use resize::{MAX_PRIMARY_SHARD_SIZE, Resize, resized_settings, with_shards_below};
 pub use similarity::{has_similarity, loses_similarity, similarities};
 pub(crate) use sort::is_sorted;
@@ -131,13 +131,28 @@ pub fn update_index_settings(
     Ok(settings)
 }
 
+/// Returns whether `body` gives the setting `key`, a whole name, its default: by its name, or by a pattern that it matches.
+///
+/// # Errors
+/// As [`flat_settings`].
+pub fn resets_setting(body: &Value, key: &str) -> Result<bool, QueryError> {
+    let entries = flat_settings(body)?;
+    let mut patterns = entries.iter();
+    Ok(match entries.get(key) {
+        Some(value) => value.is_null(),
+        None => patterns.any(|(pattern, value)| {
+            resets_matching(pattern, value) && matches_pattern(pattern, key)
+        }),
+    })
+}
+
 /// Returns whether an entry resets all that its key matches.
 fn resets_matching(key: &str, value: &Value) -> bool {
     value.is_null() && key.contains('*')
 }
 
 /// Puts the settings of `declared` that can change now in place of the patterns that reset them; what else is said of
-/// such a setting holds. Analysis is reset by patterns that name it only: fields use it.
+/// such a setting holds. Analysis and similarities are reset by patterns that name them only: fields use them.
 fn reset_matching(
     entries: &mut Map<String, Value>,
     declared: &Map<String, Value>,
@@ -153,9 +168,11 @@ fn reset_matching(
     }
     entries.retain(|key, value| !resets_matching(key, value));
     for key in declared.keys() {
-        let is_analysis = key.starts_with(ANALYSIS);
+        let used = [ANALYSIS, similarity::PREFIX];
+        let prefix = used.into_iter().find(|prefix| key.starts_with(prefix));
         let is_matched = patterns.iter().any(|pattern| {
-            matches_pattern(pattern, key) && is_analysis == pattern.starts_with(ANALYSIS)
+            let names_it = prefix.is_none_or(|prefix| pattern.starts_with(prefix));
+            matches_pattern(pattern, key) && names_it
         });
         let can_change = match scope_of(key) {
             Some(Scope::Dynamic) => true,

@@ -23,7 +23,8 @@ use gleaner_query::alias::{self, AliasAction};
 use gleaner_query::mapping::{AnalysisName, MappingRules, check_analyzers, parse_mapping};
 use gleaner_query::names::{self, NewName, ResolveOptions};
 use gleaner_query::settings::{
-    cluster, has_similarity, loses_similarity, undeclared_settings, update_index_settings,
+    cluster, has_similarity, loses_similarity, resets_setting, undeclared_settings,
+    update_index_settings,
 };
 use gleaner_query::templates as composing;
 use serde_json::Value;
@@ -253,7 +254,11 @@ impl Admin {
                 body.clone()
             };
             let name = index.name.as_str();
-            let settings = update_index_settings(&index.settings, &body, name, index.is_closed)?;
+            let mut settings =
+                update_index_settings(&index.settings, &body, name, index.is_closed)?;
+            if resets_setting(&body, "index.number_of_replicas")? {
+                replicate(&mut settings, self.cluster.options.default_replicas);
+            }
             let is_replicated_anew =
                 settings.number_of_replicas != index.settings.number_of_replicas;
             // Leaves may have joined since the same number was asked for.

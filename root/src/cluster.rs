@@ -55,7 +55,7 @@ impl ClusterView {
     }
 
     /// Deadline of searches that name none.
-    pub(crate) fn default_timeout(&self) -> Duration {
+    pub fn default_timeout(&self) -> Duration {
         self.time(cluster::DEFAULT_SEARCH_TIMEOUT)
             .unwrap_or(self.options.default_timeout)
     }

@@ -16,6 +16,7 @@ use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
+use crate::routes::rollover::CREATE;
 use crate::security::Action;
 
 use active::{WAIT, wait, wanted};
@@ -101,6 +102,7 @@ pub(super) const MANAGE_ALIAS: Action = Action {
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let name = request.new_index_name()?;
+    let name = name.with_dates_if(|any| request.may_name(&CREATE, any));
     // An alias opens the index to those who have a right to the alias. Those of templates are the business of who may
     // put templates.
     let asked = parse_part_of_index(&body, &request.root().cluster().limits())?;

@@ -58,8 +58,7 @@ struct TermsRequest {
     field: String,
     start: Start,
     size: usize,
-    /// `None` is the node's default.
-    timeout: Option<Duration>,
+    timeout: Duration,
     /// Only terms after this one.
     after: Option<String>,
     /// Only terms of documents that this query finds.
@@ -88,7 +87,7 @@ struct FirstTerms {
 
 async fn terms_enum(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or_else(|| json!({}));
-    let asked = read(&body)?;
+    let asked = read(&body, request.root().cluster().default_timeout())?;
     let target = request.target()?;
     let state = request.root().cluster().state();
     let expression = target.expression.as_deref().unwrap_or_default();
@@ -112,7 +111,7 @@ async fn terms_enum(mut request: Request) -> Answer {
     Ok(reply.warning(&first.staleness.warnings()))
 }
 
-fn read(body: &Value) -> Result<TermsRequest, ApiError> {
+fn read(body: &Value, default_timeout: Duration) -> Result<TermsRequest, ApiError> {
     let mut reader = ObjectReader::part("terms_enum", body)?;
     let field = reader.text("field")?;
     let text = reader.text("string")?.unwrap_or_default();
@@ -137,7 +136,7 @@ fn read(body: &Value) -> Result<TermsRequest, ApiError> {
         field,
         start: Start::new(text, ignores_case),
         size: size as usize,
-        timeout,
+        timeout: timeout.unwrap_or(default_timeout),
         after,
         filter: filter.filter(|filter| !filter.is_null()).cloned(),
     })
@@ -204,9 +203,16 @@ async fn add_terms(
         let response = page(request, group, asked, after.as_deref()).await?;
         let summary = &response.shards;
         first.is_complete &= summary.failures.is_empty() && !response.timed_out;
+        first.staleness.add(Staleness::of_search(summary));
+        // One page stands for all of them: the first, or one that failed.
         if num_pages == 0 {
             first.shards.push(shards::of_search(summary));
-            first.staleness.add(Staleness::of_search(summary));
+        } else if let Some(shown) = first
+            .shards
+            .last_mut()
+            .filter(|_| !summary.failures.is_empty())
+        {
+            *shown = shards::of_search(summary);
         }
         num_pages += 1;
         let terms = terms_of(&response);
@@ -215,8 +221,9 @@ async fn add_terms(
                 return Ok(());
             }
             num_terms += 1;
-            first.held.grow(TERM_BYTES + term.len())?;
-            first.terms.insert((*term).to_owned());
+            if first.terms.insert((*term).to_owned()) {
+                first.held.grow(TERM_BYTES + term.len())?;
+            }
         }
         let last = terms.last().filter(|_| terms.len() == page_size);
         let Some(last) = last.filter(|last| !asked.start.is_behind(last)) else {
@@ -224,7 +231,7 @@ async fn add_terms(
         };
         after = Some((*last).to_owned());
         let elapsed = request.started.elapsed();
-        first.is_complete &= asked.timeout.is_none_or(|given| elapsed < given);
+        first.is_complete &= elapsed < asked.timeout;
         if !first.is_complete {
             return Ok(());
         }
@@ -257,7 +264,7 @@ async fn page(
     });
     let mut search = parse_search_value(&body, &limits)?;
     let elapsed = request.started.elapsed();
-    search.timeout = asked.timeout.map(|given| given.saturating_sub(elapsed));
+    search.timeout = Some(asked.timeout.saturating_sub(elapsed));
     let target = Target {
         expression: Some(group.names.join(",")),
         routing: group.routing.clone(),

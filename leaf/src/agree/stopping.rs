@@ -24,18 +24,23 @@ impl Leaf {
         let Some(hub) = &self.node.agreeing else {
             return;
         };
-        let drivers = hub.drivers();
-        join_all(drivers.iter().map(|driver| driver.hand_over(hub))).await;
-        for driver in drivers {
-            driver.leave();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let drivers = hub.drivers();
+            join_all(drivers.iter().map(|driver| driver.hand_over(hub, until))).await;
+            // Another leaf that stops may have handed a shard to this one meanwhile.
+            let may_hand = |driver: &Arc<CopyDriver>| driver.leads() && driver.has_others(hub);
+            if Instant::now() >= until || !drivers.iter().any(may_hand) {
+                drivers.iter().for_each(|driver| driver.leave());
+                return;
+            }
         }
     }
 }
 
 impl CopyDriver {
-    async fn hand_over(&self, hub: &Arc<Agreeing>) {
+    async fn hand_over(&self, hub: &Arc<Agreeing>, until: Instant) {
         let mut status = self.status();
-        let until = Instant::now() + PATIENCE;
         // Again where it was given up, the heir is gone, or another came in sync.
         while status.borrow_and_update().reign.is_some() && self.has_others(hub) {
             if Instant::now() >= until {
@@ -51,7 +56,11 @@ impl CopyDriver {
         }
     }
 
-    /// Returns whether another copy of the shard is in sync, or its leaf is alive: then it comes in sync.
+    fn leads(&self) -> bool {
+        self.status_now().reign.is_some()
+    }
+
+    /// Returns whether another copy of the shard is in sync, or its leaf is alive: then it may come in sync.
     fn has_others(&self, hub: &Agreeing) -> bool {
         let Some((entry, _)) = self.entry() else {
             return false;

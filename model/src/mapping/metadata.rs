@@ -31,7 +31,8 @@ static FIELDS: LazyLock<BTreeMap<FieldPath, Field>> = LazyLock::new(|| {
 
 /// Returns the metadata at `path` with its own path; `None` for paths that a mapping has to declare.
 pub(super) fn resolved(path: &str) -> Option<(&'static FieldPath, &'static Field)> {
-    FIELDS.get_key_value(path)
+    let is_metadata = path.starts_with('_');
+    is_metadata.then(|| FIELDS.get_key_value(path)).flatten()
 }
 
 #[cfg(test)]
@@ -48,6 +49,14 @@ mod tests {
         assert!(field.kind.constant().is_none());
         assert_eq!(mapping.matching("*").count(), 0);
         assert_eq!(mapping.num_fields(), 0);
+        let mut older = Mapping::default();
+        let declared = Field {
+            ordinal: 0,
+            ..field.clone()
+        };
+        older.fields.insert(FieldPath::new(INDEX), declared);
+        let found = older.field(INDEX).map(|field| field.ordinal);
+        assert_eq!(found, Some(u32::MAX), "what was declared is no metadata");
         for path in ["_id", "_index.x", "_indices", "index"] {
             assert!(mapping.field(path).is_none(), "{path}");
         }

@@ -95,7 +95,7 @@ pub(super) fn read(
     // Of no consequence for what is found or how it ranks.
     from.accept(&["meta"]);
     if type_name != MATCH_ONLY_TEXT {
-        from.bool("store", false)?;
+        from.flag_without_effect("store")?;
     }
     match type_name {
         "text" => text(from, rules),
@@ -225,7 +225,7 @@ fn keyword(from: &mut Parameters) -> Result<FieldKind, QueryError> {
             )));
         }
     };
-    from.bool("eager_global_ordinals", false)?;
+    from.flag_without_effect("eager_global_ordinals")?;
     let index = from.bool("index", true)?;
     Ok(FieldKind::Keyword {
         // What has no index is not scored.
@@ -269,7 +269,7 @@ fn flattened(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     similarity(from)?;
     from.only("split_queries_on_whitespace", "false")?;
     from.only("index_options", "docs")?;
-    from.bool("eager_global_ordinals", false)?;
+    from.flag_without_effect("eager_global_ordinals")?;
     let depth_limit = from.count("depth_limit")?.unwrap_or(DEPTH_LIMIT);
     if depth_limit == 0 {
         return Err(from.wrong("depth_limit", "a positive number"));

@@ -210,7 +210,11 @@ impl<'a> Inference<'a> {
         path: &str,
         declared: &Map<String, Value>,
     ) -> Result<(), QueryError> {
-        let drafts = properties::read_field(path, declared, self.rules)?;
+        let kept = MappingRules {
+            is_kept: true,
+            ..*self.rules
+        };
+        let drafts = properties::read_field(path, declared, &kept)?;
         drafts.into_iter().for_each(|draft| self.add(draft));
         Ok(())
     }

@@ -12,10 +12,17 @@ pub(super) struct Parameters<'a> {
     type_name: &'a str,
     entries: &'a Map<String, Value>,
     declared: Map<String, Value>,
+    is_kept: bool,
 }
 
 impl<'a> Parameters<'a> {
-    pub(super) fn new(path: &'a str, type_name: &'a str, entries: &'a Map<String, Value>) -> Self {
+    /// Reads `entries`; values without effect are taken as they are where the field was taken before (`is_kept`).
+    pub(super) fn new(
+        path: &'a str,
+        type_name: &'a str,
+        entries: &'a Map<String, Value>,
+        is_kept: bool,
+    ) -> Self {
         let mut declared = Map::new();
         declared.insert("type".to_owned(), Value::from(type_name));
         Self {
@@ -23,7 +30,26 @@ impl<'a> Parameters<'a> {
             type_name,
             entries,
             declared,
+            is_kept,
         }
+    }
+
+    /// Checks `key`, which has no effect here, unless the field was taken before.
+    pub(super) fn without_effect(
+        &mut self,
+        key: &str,
+        check: impl FnOnce(&mut Self) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        if self.is_kept {
+            self.accept(&[key]);
+            return Ok(());
+        }
+        check(self)
+    }
+
+    /// Reads the flag `key`, which has no effect here.
+    pub(super) fn flag_without_effect(&mut self, key: &str) -> Result<(), QueryError> {
+        self.without_effect(key, |from| from.bool(key, false).map(drop))
     }
 
     /// Returns the field's path.

@@ -6,6 +6,9 @@ use crate::error::QueryError;
 /// Format of a date in a name that gives none.
 const DEFAULT_FORMAT: &str = "uuuu.MM.dd";
 
+/// Stands in place of dates: no format writes it, and only `*` matches it.
+const NO_DATE: &str = "\u{10ffff}";
+
 /// Name of an index that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewName {
@@ -24,6 +27,21 @@ impl NewName {
         let name = expand_date_math(given, now_ms)?;
         let provided = (name != given).then(|| given.to_owned());
         Ok(Self { name, provided })
+    }
+
+    /// Forgets the date math unless `may_give` allows the name with a text in place of each date that no date is: a rollover
+    /// gives the name on other days, and asks nobody.
+    #[must_use]
+    pub fn with_dates_if(self, may_give: impl FnOnce(&str) -> bool) -> Self {
+        let math = |given: &String| {
+            let inner = given.strip_prefix('<')?.strip_suffix('>')?;
+            expand(inner, |_| Ok(NO_DATE.to_owned())).ok()
+        };
+        let undated = self.provided.as_ref().and_then(math);
+        let provided = self
+            .provided
+            .filter(|_| undated.is_some_and(|name| may_give(&name)));
+        Self { provided, ..self }
     }
 }
 
@@ -53,7 +71,10 @@ pub fn expand_date_math(expression: &str, now_ms: i64) -> Result<String, QueryEr
                 None => ("", item),
             };
             match name.strip_prefix('<').and_then(|n| n.strip_suffix('>')) {
-                Some(inner) => Ok(format!("{sign}{}", expand(inner, now_ms)?)),
+                Some(inner) => {
+                    let dated = |placeholder: &str| evaluate(inner, placeholder, now_ms);
+                    Ok(format!("{sign}{}", expand(inner, dated)?))
+                }
                 None => Ok(item.to_owned()),
             }
         })
@@ -61,7 +82,11 @@ pub fn expand_date_math(expression: &str, now_ms: i64) -> Result<String, QueryEr
     Ok(items.join(","))
 }
 
-fn expand(name: &str, now_ms: i64) -> Result<String, QueryError> {
+/// Puts what `put` returns in place of every `{…}`.
+fn expand(
+    name: &str,
+    put: impl Fn(&str) -> Result<String, QueryError>,
+) -> Result<String, QueryError> {
     let mut expanded = String::new();
     let mut rest = name;
     while let Some(letter) = rest.chars().next() {
@@ -76,7 +101,7 @@ fn expand(name: &str, now_ms: i64) -> Result<String, QueryError> {
             '{' => {
                 let end = closing(rest)
                     .ok_or_else(|| invalid(name, "date math placeholder is open ended"))?;
-                expanded.push_str(&evaluate(name, &rest[..end], now_ms)?);
+                expanded.push_str(&put(&rest[..end])?);
                 rest = &rest[end + 1..];
             }
             '}' => {

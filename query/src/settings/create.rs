@@ -86,6 +86,19 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
 /// # Errors
 /// As [`parse_create_index`], but for what is missing.
 pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
+    parse_part(body, limits, false)
+}
+
+/// As [`parse_part_of_index`], of templates that were taken before, perhaps by an older version: what has no effect is not
+/// checked.
+///
+/// # Errors
+/// As [`parse_part_of_index`].
+pub fn parse_kept_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
+    parse_part(body, limits, true)
+}
+
+fn parse_part(body: &Value, limits: &Limits, is_kept: bool) -> Result<NewIndex, QueryError> {
     let entries = match body {
         Value::Null => return Ok(NewIndex::default()),
         Value::Object(entries) => entries,
@@ -101,14 +114,20 @@ pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, Qu
     }
     let given = entries.get("settings").unwrap_or(&Value::Null);
     let settings = parse_some_settings(given)?;
-    check_codec(&settings)?;
+    if !is_kept {
+        check_codec(&settings)?;
+    }
     let replicas = flat::flatten(given)?;
     let replicas = replicas.get("index.number_of_replicas");
     let mapping = match entries.get("mappings") {
         None | Some(Value::Null) => Mapping::default(),
         Some(mappings) => {
             check_untyped(mappings)?;
-            parse_mapping(mappings, None, &MappingRules::from(&settings))?
+            let rules = MappingRules {
+                is_kept,
+                ..MappingRules::from(&settings)
+            };
+            parse_mapping(mappings, None, &rules)?
         }
     };
     let aliases = match entries.get("aliases") {

@@ -14,7 +14,7 @@ use crate::mapping::has_norms;
 use crate::resolved::{Bm25, Clause, Similarities, StatisticsRequest};
 
 /// Prefix of their settings.
-const PREFIX: &str = "index.similarity.";
+pub(super) const PREFIX: &str = "index.similarity.";
 
 /// The one that needs no definition, and the only type.
 const BM25: &str = "BM25";

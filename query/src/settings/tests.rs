@@ -320,3 +320,18 @@ fn what_queries_may_have_at_all_is_lowered_for_an_index_and_not_raised() {
         );
     }
 }
+
+#[test]
+fn a_setting_is_reset_by_its_name_or_by_a_pattern() {
+    for (body, is_reset) in [
+        (json!({"number_of_replicas": null}), true),
+        (json!({"*": null}), true),
+        (json!({"index": {"number_of_*": null}}), true),
+        (json!({"*": null, "number_of_replicas": 2}), false),
+        (json!({"refresh_interval": null}), false),
+        (json!({"number_of_replicas": 0}), false),
+    ] {
+        let reset = resets_setting(&body, "index.number_of_replicas");
+        assert_eq!(reset, Ok(is_reset), "{body}");
+    }
+}

@@ -9,7 +9,7 @@ use super::{any_matches, mappings};
 use crate::error::QueryError;
 use crate::lifecycle::parse_stream_lifecycle;
 use crate::limits::Limits;
-use crate::settings::{NewIndex, flat_settings, parse_create_index, parse_part_of_index};
+use crate::settings::{NewIndex, flat_settings, parse_kept_part_of_index, parse_part_of_index};
 
 /// What stands for the name of the new index in an alias.
 const INDEX: &str = "{index}";
@@ -146,7 +146,7 @@ impl Composed {
     /// `{index}` in the aliases of templates.
     ///
     /// # Errors
-    /// As [`parse_create_index`].
+    /// As [`parse_part_of_index`], and settings that contradict the mapping.
     pub fn new_index(
         mut self,
         name: &str,
@@ -175,7 +175,7 @@ impl Composed {
         if let Some(Value::Object(added)) = body.get("aliases") {
             self.aliases.extend(added.clone());
         }
-        parse_create_index(&self.to_body(), limits)
+        parse_kept_part_of_index(&self.to_body(), limits)?.checked()
     }
 
     /// Returns the body that creates such an index.

@@ -88,6 +88,27 @@ fn later_parts_stand_over_earlier_ones_and_the_request_over_all() {
 }
 
 #[test]
+fn templates_that_an_older_version_took_still_make_indices() {
+    let mappings = json!({
+        "properties": {"labels": {"dynamic": false}, "t": {"type": "text", "term_vector": "most", "store": null}},
+    });
+    let settings = json!({"index.codec": "x"});
+    let request = json!({"settings": settings.clone(), "mappings": mappings.clone()});
+    let part = |value: Value| value.as_object().cloned().unwrap_or_default();
+    let kept = Composed {
+        settings: part(settings),
+        mappings: part(mappings),
+        ..Composed::default()
+    };
+    let made = |composed: Composed, body: &Value| {
+        composed.new_index("a", ComposedFrom::Legacy, body, &limits())
+    };
+    let new = made(kept.clone(), &Value::Null).expect("it was taken before");
+    assert!(new.mapping.field("t").is_some());
+    assert!(made(kept, &request).is_err(), "a request is checked");
+}
+
+#[test]
 fn the_template_of_the_highest_priority_applies_alone() {
     let templates = templates(
         &json!({}),

@@ -6,7 +6,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
 use gleaner_model::{ClusterState, IndexName, Templates};
 use gleaner_query::alias::{check_of_stream, parse_aliases};
-use gleaner_query::settings::{NewIndex, parse_part_of_index};
+use gleaner_query::settings::{NewIndex, parse_kept_part_of_index, parse_part_of_index};
 use gleaner_query::templates::{Composed, check_priority, index_template_of};
 use gleaner_query::{Limits, QueryError};
 
@@ -301,7 +301,9 @@ fn check_composed(
         aliases.values().try_for_each(check_of_stream)?;
     }
     // Which fields there are to sort by is told when an index is made.
-    let checked = check(&composed).and_then(|new| Ok(new.check_settings()?));
+    // Its components were checked when they were put.
+    let new = parse_kept_part_of_index(&composed.to_body(), &Limits::default());
+    let checked = check(new).and_then(|new| Ok(new.check_settings()?));
     checked.map_err(|error| {
         QueryError::illegal(format!(
             "composable template [{name}] template after composition is invalid: {error}"
@@ -319,13 +321,14 @@ fn check_content(content: &gleaner_model::template::TemplateContent) -> Result<(
         ..Composed::default()
     };
     match has_settings {
-        true => check(&composed).map(drop),
+        true => check(parse_part_of_index(&composed.to_body(), &Limits::default())).map(drop),
         false => Ok(()),
     }
 }
 
-fn check(composed: &Composed) -> Result<NewIndex, RootError> {
-    let new = parse_part_of_index(&composed.to_body(), &Limits::default())?;
+/// Refuses a mapping whose analyzers there are not.
+fn check(new: Result<NewIndex, QueryError>) -> Result<NewIndex, RootError> {
+    let new = new?;
     let analyzers = registry::build(&new.settings)?;
     check_known(&new.mapping, None, &new.settings, &analyzers)?;
     Ok(new)

@@ -54,6 +54,12 @@ pub(super) async fn fetch_from(
     if shards.len() > 1 && answers.iter().all(is_too_large) {
         let each = shards.into_iter().map(|from| fetch(vec![from]));
         answers = join_all(each).await.into_iter().flatten().collect();
+        // Each call told its own time.
+        let cpu = answers.iter().flatten().map(|fetched| fetched.cpu).sum();
+        answers
+            .iter_mut()
+            .flatten()
+            .for_each(|fetched| fetched.cpu = cpu);
     }
     for (wanted, answer) in wanted.iter().zip(&mut answers) {
         if matches!(answer, Ok(fetched) if fetched.hits.len() != wanted.positions.len()) {

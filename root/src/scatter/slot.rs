@@ -37,9 +37,14 @@ pub(crate) trait Dated {
         None
     }
 
-    /// The processor time that the leaf took for the whole call.
+    /// The processor time that the leaf took for the whole call. One of a version that does not tell says how long the
+    /// evaluation took.
     fn cpu(&self) -> Duration {
-        self.times().map_or(Duration::ZERO, |times| times.cpu)
+        let taken = |times: LeafTimes| match times.cpu.is_zero() {
+            true => times.evaluate,
+            false => times.cpu,
+        };
+        self.times().map_or(Duration::ZERO, taken)
     }
 
     /// Whether it counts only where no other copy gives a better answer within a moment.

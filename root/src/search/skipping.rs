@@ -203,6 +203,8 @@ fn kinds<'a>(plan: &'a IndexPlan, request: &SearchRequest) -> Vec<Option<&'a Fie
     let mut fields = Vec::new();
     sorted_by(&request.sort, &mut fields);
     fields_of(&request.aggregations, &mut fields);
+    let collapsed = request.collapse.iter();
+    fields.extend(collapsed.map(|collapse| collapse.field.as_str()));
     let mapping = &plan.index.mapping;
     let kind = |field: &str| mapping.field(field).map(|field| &field.kind);
     fields.into_iter().map(kind).collect()

@@ -306,6 +306,17 @@ async fn who_may_make_an_index_may_give_it_a_name_with_a_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_with_a_date_that_one_may_not_give_on_other_days_loses_its_math() {
+    let (dialect, first) = secured().await;
+    let grant = json!({"names": ["mine-1970*"], "privileges": ["all"]});
+    let (_, key) = made(&dialect, &first, "ops", &json!({"indices": [grant]})).await;
+    create(&dialect, &key, "%3Cmine-%7Bnow%2Fd%7D-1%3E", &json!({})).await;
+    let (_, shown, _) = sent(&dialect, &key, ("GET", "/mine-1970*/_settings"), "").await;
+    let settings = &shown["mine-1970.01.01-1"]["settings"]["index"];
+    assert_eq!(settings["provided_name"], "mine-1970.01.01-1", "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_show_what_one_may_see() {
     let (dialect, first) = secured().await;
     for name in ["mine-1", "mine-2", "other-1"] {

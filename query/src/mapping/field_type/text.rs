@@ -49,9 +49,9 @@ pub(super) fn text(from: &mut Parameters, rules: &MappingRules) -> Result<FieldK
     from.bool("norms", true)?;
     from.only("position_increment_gap", "100")?;
     index_options(from)?;
-    from.bool("eager_global_ordinals", false)?;
-    index_prefixes(from)?;
-    term_vector(from)?;
+    from.flag_without_effect("eager_global_ordinals")?;
+    from.without_effect("index_prefixes", index_prefixes)?;
+    from.without_effect("term_vector", term_vector)?;
     from.accept(&["fielddata_frequency_filter"]);
     let analyzer = from.string("analyzer")?;
     let search_analyzer = from.string("search_analyzer")?;
@@ -90,9 +90,9 @@ pub(super) fn match_only_text(
 
 /// Reads `index_options`, kept as declared: what is indexed, and which queries are taken, go by it.
 fn index_options(from: &mut Parameters) -> Result<(), QueryError> {
-    let has_phrases = from.bool("index_phrases", false)?;
+    from.flag_without_effect("index_phrases")?;
     match from.string("index_options")?.as_deref() {
-        Some("docs" | "freqs") if has_phrases => Err(malformed(format!(
+        Some("docs" | "freqs") if from.bool("index_phrases", false)? => Err(malformed(format!(
             "Cannot set index_phrases on field [{}] if positions are not enabled",
             from.path()
         ))),
