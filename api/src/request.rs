@@ -19,7 +19,7 @@ use gleaner_query::{QueryError, json};
 use gleaner_root::Root;
 use gleaner_root::memory as answer;
 use gleaner_root::tasks::Origin;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -38,8 +38,18 @@ pub(crate) use room::{BodyReservation, BodyRoom};
 /// Header in which a front says how many milliseconds it goes on waiting.
 const REMAINING: &str = "x-gleaner-remaining-ms";
 
-/// Header in which a root tells a front how many microseconds threads of leaves were busy with a request.
+/// Header in which a root tells a front how many microseconds threads of leaves, and its own, were busy with a request.
 const COST: HeaderName = HeaderName::from_static("x-gleaner-cost-us");
+
+/// Adds what this process took to what an answer says that it cost, if it says so.
+pub(crate) fn add_cost(headers: &mut HeaderMap, took: Duration) {
+    let Some(told) = headers.get_mut(COST) else {
+        return;
+    };
+    let of_leaves = told.to_str().ok().and_then(|told| told.parse().ok());
+    let own = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    *told = HeaderValue::from(own.saturating_add(of_leaves.unwrap_or(0)));
+}
 
 /// Time that is left for an answer to reach the front that waits for it; of short times a tenth is.
 const WAY_BACK: Duration = Duration::from_millis(100);
@@ -116,9 +126,14 @@ impl Request {
         patience_of(&self.headers)
     }
 
-    /// Has the answer tell what it cost, where a front passed the request on: it charges the next ones by that.
+    /// Returns whether the answer tells what it cost: a front passed the request on, and charges by that.
+    pub(crate) fn tells_cost(&self) -> bool {
+        self.headers.contains_key(REMAINING)
+    }
+
+    /// Has the answer tell the processor time that leaves took, where it tells what it cost.
     pub(crate) fn telling_cost(&self, reply: Reply, cost: Duration) -> Reply {
-        match self.headers.contains_key(REMAINING) {
+        match self.tells_cost() {
             true => reply.with_header(COST, &cost.as_micros().to_string()),
             false => reply,
         }

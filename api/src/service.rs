@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::body::{Body, HttpBody};
 use gleaner_cache::Cache;
 use gleaner_model::{ClusterState, metric};
-use gleaner_root::Root;
+use gleaner_root::{Root, measured};
 use gleaner_server::PeerAddress;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use metrics::{Histogram, SharedString};
@@ -20,7 +20,7 @@ use crate::freshness::Freshness;
 use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
 use crate::paths::{Parts, PathMatch, Paths};
-use crate::request::{BodyRoom, Request};
+use crate::request::{BodyRoom, Request, add_cost};
 use crate::response::{AnswerMaker, Form, Reply};
 use crate::route::Route;
 use crate::security::{
@@ -293,6 +293,17 @@ pub(crate) async fn carry_out(
     form: Form,
     warnings: &[String],
 ) -> http::Response<Body> {
+    let tells_cost = request.tells_cost();
+    let work = worked_on(request, form, warnings);
+    if !tells_cost {
+        return work.await;
+    }
+    let (mut response, took) = measured(work).await;
+    add_cost(response.headers_mut(), took);
+    response
+}
+
+async fn worked_on(request: Request, form: Form, warnings: &[String]) -> http::Response<Body> {
     let spoken = request.app.options.distribution;
     let (parameters, making) = (request.parameters.clone(), request.making.clone());
     let answer = (request.route.handler)(request).await;

@@ -158,6 +158,7 @@ fn fetched(shard: ShardKey, place: u64) -> FetchedHit {
     let id = format!("{}-{place}", shard.shard);
     FetchedHit {
         ignored: Vec::new(),
+        ignored_values: Default::default(),
         matched_queries: Vec::new(),
         id: DocumentId::parse(&id).expect("short"),
         routing: None,

@@ -26,6 +26,7 @@ use crate::response::ShardFailure;
 use crate::scatter::{Answer, Trip};
 use crate::search::Searcher;
 use crate::search::phase::CommonRequest;
+use crate::work::on_own_thread;
 
 /// Times that shards are asked again at most. Each time they look many times deeper, so that they have
 /// told all they hold long before.
@@ -296,7 +297,7 @@ async fn off_runtime<T: Send + 'static>(
         return Ok(work());
     }
     let panicked = |_| RootError::Internal("reducing aggregations panicked".to_owned());
-    tokio::task::spawn_blocking(work).await.map_err(panicked)
+    on_own_thread(work).await.map_err(panicked)
 }
 
 /// There was no time to finish what the shards of `plans` found.

@@ -1,17 +1,50 @@
 //! Work on answers that the runtime's threads must not wait for: filtering, rendering, reading large bodies.
 //!
 //! Does: run it on a thread of its own, as many at once as there are cores, by a deadline, until the
-//! caller goes away (`Searcher::work`). Does not: decide what is work; what takes less than half a
-//! millisecond is done where it is.
-//! Called by `fetch`, `by_term` and `api`.
+//! caller goes away (`Searcher::work`); measure the processor time that a request takes of this process. Does not:
+//! decide what is work; what takes less than half a millisecond is done where it is.
+//! Called by `fetch`, `by_term`, `aggregations` and `api`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gleaner_partial::control::Control;
+use gleaner_threads::CpuTime;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::RootError;
+
+tokio::task_local! {
+    /// What the request that is being answered takes.
+    static SPENT: Arc<CpuTime>;
+}
+
+/// Awaits `work`; returns with it the processor time that it took of this process, as far as it is done in its own steps
+/// and by [`on_own_thread`]. What leaves say they took is not in it, be they in this process or not.
+///
+/// # Cancel safety
+/// Dropping the future drops `work`.
+pub async fn measured<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let spent = Arc::new(CpuTime::default());
+    let done = SPENT.scope(Arc::clone(&spent), spent.around(work)).await;
+    (done, spent.get())
+}
+
+/// Does `job` on a thread that may block, for the request that is being answered.
+///
+/// # Errors
+/// When it panicked.
+pub(crate) async fn on_own_thread<T: Send + 'static>(
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    let spent = SPENT.try_with(Arc::clone).ok();
+    let job = move || match spent {
+        Some(spent) => spent.time(job),
+        None => job(),
+    };
+    tokio::task::spawn_blocking(job).await
+}
 
 /// Places for work on threads of its own.
 pub(crate) struct Workers(Arc<Semaphore>);
@@ -52,7 +85,7 @@ impl Workers {
         let control = Arc::new(Control::until(deadline.into_std()));
         let cancel = CancelOnDrop(Arc::clone(&control));
         let span = tracing::Span::current();
-        let done = tokio::task::spawn_blocking(move || {
+        let done = on_own_thread(move || {
             let done = span.in_scope(|| job(&control));
             drop(permit);
             done
@@ -123,6 +156,22 @@ mod tests {
             started = has_started => started.expect("it starts"),
         }
         has_stopped.await.expect("it ends");
+    }
+
+    #[tokio::test]
+    async fn what_is_done_on_other_threads_for_a_request_is_measured() {
+        let busy =
+            || std::hint::black_box((0..10_000_000_u64).fold(1, |a, b| a ^ b.rotate_left(3)));
+        let apart = CpuTime::default();
+        let work = async {
+            // Counts for itself, as a leaf of this process does.
+            apart.time(busy);
+            workers(1).run(soon(), move |_| busy()).await
+        };
+        let (done, took) = measured(work).await;
+        assert!(matches!(done, Ok(Some(_))));
+        assert!(took > apart.get() / 4, "{took:?} {apart:?}");
+        assert!(took < apart.get() * 7 / 4, "{took:?} {apart:?}");
     }
 
     #[tokio::test]

@@ -11,6 +11,9 @@
 #[cfg(target_os = "linux")]
 mod linux;
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +25,11 @@ fn processor_time() -> Duration {
     Duration::try_from(taken).unwrap_or_default()
 }
 
+thread_local! {
+    /// What has been added to others since the innermost `CpuTime::time` of this thread began.
+    static WITHIN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
 /// The processor time that threads took for a job together.
 #[derive(Debug, Default)]
 pub struct CpuTime {
@@ -29,14 +37,27 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// Does `work` and adds what it took of this thread. What others did for it is not in it.
+    /// Does `work` and adds what it took of this thread. What other threads did for it is not in it, nor what within it
+    /// is added to another: no time counts twice.
     pub fn time<T>(&self, work: impl FnOnce() -> T) -> T {
+        let outside = WITHIN.replace(Duration::ZERO);
         let before = processor_time();
         let done = work();
         let took = processor_time().saturating_sub(before);
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.nanos.fetch_add(took, Ordering::Relaxed);
+        let within = WITHIN.replace(outside + took);
+        let own = took.saturating_sub(within);
+        let own = u64::try_from(own.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.fetch_add(own, Ordering::Relaxed);
         done
+    }
+
+    /// Awaits `work`, and adds what its steps take of the threads that do them, as [`Self::time`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops `work`; the steps that were done count.
+    pub async fn around<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| self.time(|| work.as_mut().poll(context))).await
     }
 
     /// Returns what it is so far.
@@ -95,5 +116,26 @@ mod tests {
         });
         assert!(all.get() >= 2 * span, "{all:?}");
         assert!(waiting.get() < span, "{waiting:?}");
+    }
+
+    #[test]
+    fn what_is_added_to_another_within_does_not_count_twice() {
+        let span = Duration::from_millis(20);
+        let spin = || {
+            let before = processor_time();
+            while processor_time() - before < span {}
+        };
+        let (outer, inner) = (CpuTime::default(), CpuTime::default());
+        outer.time(|| {
+            inner.time(spin);
+            spin();
+            inner.time(spin);
+        });
+        assert!(inner.get() >= 2 * span && outer.get() >= span);
+        assert!(outer.get() < 2 * span, "{outer:?}");
+        let mut work = pin!(outer.around(async { spin() }));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(work.as_mut().poll(&mut context).is_ready());
+        assert!(outer.get() >= 2 * span, "{outer:?}");
     }
 }

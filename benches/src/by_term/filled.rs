@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use gleaner_model::NodeId;
+use gleaner_model::{ChosenTemplates, NodeId};
 use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::search::SearchRequest;
 use gleaner_root::ingest::{IngestItem, IngestOptions};
@@ -68,6 +68,7 @@ impl Filled {
                 condition: Condition::None,
                 require_alias: false,
                 require_data_stream: false,
+                templates: ChosenTemplates::default(),
             })
             .collect();
         let no_refresh = IngestOptions::default();

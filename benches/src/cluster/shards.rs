@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_model::ChosenTemplates;
 use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::{SearchRequest, parse_search};
@@ -142,6 +143,7 @@ async fn fill(node: &Node, name: &str, corpus: &Corpus, num_shards: u32) -> Resu
             condition: Condition::None,
             require_alias: false,
             require_data_stream: false,
+            templates: ChosenTemplates::default(),
         };
         let items = batch.iter().map(item).collect();
         for result in node

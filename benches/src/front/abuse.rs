@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 
 use super::misses::quantiles;
 use super::paced::{Answers, PacedClient, UNCACHED, send_all};
@@ -128,11 +128,16 @@ fn add_rows(table: &mut Table, name: &str, found: &Found) -> f64 {
     beside / quiet
 }
 
-/// Returns the CPU that a process takes while `job` runs, in milliseconds a second, and what that returns.
-fn cpu_during<T>(pid: u32, job: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
-    let (before, begun) = (cpu_of(pid)?, Instant::now());
+/// Returns the CPU that processes take while `job` runs, in milliseconds a second, and what that returns.
+fn cpu_during<T>(pids: &[u32], job: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let all = || {
+        pids.iter()
+            .map(|pid| cpu_of(*pid))
+            .sum::<Result<Duration>>()
+    };
+    let (before, begun) = (all()?, Instant::now());
     let done = job()?;
-    let used = cpu_of(pid)? - before;
+    let used = all()? - before;
     Ok((
         used.as_secs_f64() * 1e3 / begun.elapsed().as_secs_f64(),
         done,
@@ -162,13 +167,16 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
     let heavy = limited.one(0.9 * MAY_SEND, 2, HEAVY);
     let found = in_turns(site, &limited, &heavy)?;
     let by_heavy = add_rows(&mut table, "dear questions", &found);
-    let leaf = limited.cluster.of("leaf").into_iter().next();
-    let (_, leaf) = leaf.context("a leaf")?;
+    let nodes = ["leaf", "root"]
+        .map(|role| limited.cluster.of(role))
+        .concat();
+    ensure!(nodes.len() == 2, "a leaf and a root: {nodes:?}");
+    let nodes: Vec<u32> = nodes.into_iter().map(|(_, pid)| pid).collect();
     let span = Duration::from_secs(site.options.sized(5, 30));
     // What it had saved is spent before.
     send_all(&heavy, span / 5)?;
-    let (used, alone) = cpu_during(leaf, || send_all(&heavy, span))?;
-    let (idle, ()) = cpu_during(leaf, || {
+    let (used, alone) = cpu_during(&nodes, || send_all(&heavy, span))?;
+    let (idle, ()) = cpu_during(&nodes, || {
         pause(span / 3);
         Ok(())
     })?;
@@ -188,7 +196,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
                 "The others' p99 is {by_stranger:.2} × beside the stranger, {by_heavy:.2} × beside the dear questions."
             ),
             format!(
-                "The dear questions alone, for {} s: {answered} answered; the leaf used {used:.0} ms of CPU a second more than \
+                "The dear questions alone, for {} s: {answered} answered; leaf and root used {used:.0} ms of CPU a second more than \
                  idle ({idle:.0}), of {MAY_COST_MS} allowed.",
                 span.as_secs()
             ),

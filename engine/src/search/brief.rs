@@ -1,4 +1,5 @@
-//! Which searches are so short that handing them to another thread costs more than they do.
+//! Which searches are so short that handing them to another thread costs more than they do, and which so long that others
+//! should not wait for them.
 
 use gleaner_model::FieldPath;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TermsFilter};
@@ -34,6 +35,13 @@ const MOST_HITS: usize = 100;
 /// Documents among which every search is brief, aggregations and sorts too.
 const FEW_DOCUMENTS: u64 = 2_048;
 
+/// Postings that a long search looks at, at least, or what takes as long: some two milliseconds of a core.
+const LONG_WORK: u64 = 393_216;
+
+/// What aggregating a document counts as, and what comparing it with others by the keys of a sort.
+const AGGREGATING: u64 = 16;
+const SORTING: u64 = 4;
+
 /// Returns whether a search of `targets` takes at most about half a millisecond, by numbers that are
 /// at hand: nothing is read. It says `false` where it does not know.
 pub fn is_brief(targets: &[Target], query: &ShardQuery) -> bool {
@@ -50,6 +58,27 @@ fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
         return looked_at <= MOST_WORK && !query.aggregations.iter().any(matches_keys);
     }
     ranks_by_score(query) && query.top <= MOST_HITS && looked_at <= MOST_WORK
+}
+
+/// Returns whether a search of `targets` may well take more than some two milliseconds of a core, by numbers that are
+/// at hand: nothing is read.
+pub fn is_long(targets: &[Target], query: &ShardQuery) -> bool {
+    let documents = targets
+        .iter()
+        .map(|target| target.view.num_documents())
+        .sum();
+    is_long_among(documents, query)
+}
+
+fn is_long_among(documents: u64, query: &ShardQuery) -> bool {
+    let weight = if !query.aggregations.is_empty() {
+        AGGREGATING
+    } else if query.sort.is_empty() {
+        1
+    } else {
+        SORTING
+    };
+    looked_at(documents, query).saturating_mul(weight) >= LONG_WORK
 }
 
 fn ranks_by_score(query: &ShardQuery) -> bool {
@@ -387,5 +416,27 @@ mod tests {
         };
         assert!(!is_brief_among(1_000_000, &many_hits));
         assert!(is_brief_among(1_000, &many_hits));
+    }
+
+    #[test]
+    fn what_looks_at_much_or_does_much_with_each_match_is_long() {
+        let is_long = |query: &ShardQuery| is_long_among(1_000_000, query);
+        let counted = |track_total| ShardQuery {
+            track_total,
+            ..query(term("common"))
+        };
+        assert!(!is_long(&counted(TrackTotal::No)), "most is passed over");
+        assert!(is_long(&counted(TrackTotal::Exact)));
+        let aggregations = serde_json::json!({"most": {"max": {"field": "n"}}});
+        let aggregated = |clause| ShardQuery {
+            aggregations: Arc::new(crate::aggregate::testing::parse(&aggregations)),
+            ..query(clause)
+        };
+        assert!(is_long(&aggregated(term("fair"))));
+        assert!(!is_long(&aggregated(term("rare"))), "few match");
+        assert!(
+            !is_long_among(10_000, &aggregated(Clause::MatchAll)),
+            "there are few"
+        );
     }
 }

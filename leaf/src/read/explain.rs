@@ -21,6 +21,7 @@ impl Searcher {
         let (id, query) = (call.id, call.query);
         let outcome = self
             .pool
+            .short
             .run(deadline, move |control| {
                 let Some(stored) = view.find(&id)? else {
                     return Ok(None);

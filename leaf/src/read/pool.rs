@@ -1,7 +1,8 @@
-//! The threads that evaluate queries, behind a bounded queue.
+//! The threads that evaluate queries, behind bounded queues.
 //!
 //! tokio hands work over through a bounded channel; as many workers as there are cores take it and
-//! spread large queries over one rayon pool, so at most that many queries share the cores at once. Work whose
+//! spread large queries over one rayon pool, so at most that many queries share the cores at once. Long work
+//! has threads of its own, in long turns: short work need not wait for its end. Work whose
 //! caller has gone, or whose deadline has passed while it waited, is dropped unevaluated. What is known to
 //! be brief is evaluated where it is asked for: two hand-overs take longer.
 
@@ -14,14 +15,24 @@ use gleaner_model::metric;
 use gleaner_model::node_stats::PoolStats;
 use gleaner_partial::control::Control;
 use gleaner_proto::LeafFault;
+use gleaner_threads::TimeSlice;
 use tokio::sync::oneshot;
 
 use crate::counts::{Counts, Running};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A bounded queue in front of a rayon pool.
+/// The lanes of short and of long work, and what both do together.
 pub(crate) struct Pool {
+    /// Work of some milliseconds at most, as far as is known before.
+    pub(crate) short: Lane,
+    /// What takes longer: it shares the cores with short work, which goes first when it comes.
+    pub(crate) long: Lane,
+    counts: Arc<Counts>,
+}
+
+/// A bounded queue in front of a rayon pool.
+pub(crate) struct Lane {
     queue: Sender<Job>,
     capacity: usize,
     rayon: Arc<rayon::ThreadPool>,
@@ -72,52 +83,43 @@ pub(crate) enum PoolFault {
 }
 
 impl Pool {
-    /// Starts `threads` workers with room for `capacity` waiting jobs.
+    /// Starts `threads` workers for each lane, with room for `capacity` waiting jobs.
     pub(crate) fn start(threads: usize, capacity: usize) -> Result<Self, std::io::Error> {
-        let (queue, jobs) = bounded::<Job>(capacity);
-        let rayon = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|n| format!("segment-{n}"))
-            .build()
-            .map_err(std::io::Error::other)?;
-        let rayon = Arc::new(rayon);
-        for n in 0..threads {
-            let jobs = jobs.clone();
-            let worker = std::thread::Builder::new().name(format!("search-{n}"));
-            worker.spawn(move || work(&jobs))?;
-        }
+        let counts = Arc::<Counts>::default();
+        let lane = |name| Lane::start(name, threads, capacity, Arc::clone(&counts));
         Ok(Self {
-            queue,
-            capacity,
-            rayon,
-            counts: Arc::default(),
+            short: lane(LaneName::Short)?,
+            long: lane(LaneName::Long)?,
+            counts,
         })
+    }
+
+    /// Returns the lane for work that is long or not.
+    pub(crate) fn lane(&self, is_long: bool) -> &Lane {
+        if is_long { &self.long } else { &self.short }
     }
 
     /// Returns what runs, waits and was refused. What is evaluated where it is asked for counts as well.
     pub(crate) fn stats(&self) -> PoolStats {
+        let lanes = [&self.short, &self.long];
+        let sum = |of: fn(&Lane) -> usize| lanes.map(of).iter().sum::<usize>() as u64;
         PoolStats {
-            num_threads: self.rayon.current_num_threads() as u64,
-            num_queued: self.queue.len() as u64,
-            queue_capacity: Some(self.capacity as u64),
+            num_threads: sum(|lane| lane.rayon.current_num_threads()),
+            num_queued: sum(|lane| lane.queue.len()),
+            queue_capacity: Some(sum(|lane| lane.capacity)),
             ..self.counts.stats()
         }
     }
 
-    /// Returns the threads that share the work of one query.
-    pub(crate) fn rayon(&self) -> Arc<rayon::ThreadPool> {
-        Arc::clone(&self.rayon)
-    }
-
-    /// Evaluates a job of less than a millisecond: on the caller's thread when nobody waits for the
-    /// pool, as handing it over would take longer; else as [`Self::run`].
+    /// Evaluates a job of less than a millisecond: on the caller's thread when no short work waits, as
+    /// handing it over would take longer; else as [`Lane::run`].
     pub(crate) async fn run_brief<T, F>(&self, deadline: Instant, job: F) -> Result<T, PoolFault>
     where
         T: Send + 'static,
         F: FnOnce(&Arc<Control>) -> T + Send + 'static,
     {
-        if !self.queue.is_empty() {
-            return self.run(deadline, job).await;
+        if !self.short.queue.is_empty() {
+            return self.short.run(deadline, job).await;
         }
         if Instant::now() >= deadline {
             return Err(PoolFault::Late);
@@ -126,8 +128,69 @@ impl Pool {
         let _running = self.counts.begin();
         caught(|| job(&control))
     }
+}
 
-    /// Evaluates `job` on the pool, by `deadline`.
+/// Names the threads of a lane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LaneName {
+    Short,
+    Long,
+}
+
+impl LaneName {
+    /// Returns what its workers, and the threads that share the work of one query, are called.
+    const fn threads(self) -> [&'static str; 2] {
+        match self {
+            Self::Short => ["search", "segment"],
+            Self::Long => ["long-search", "long-segment"],
+        }
+    }
+
+    /// Asks for the turns of the lane, for the calling thread.
+    fn request_turns(self) {
+        if self == Self::Long {
+            TimeSlice::Long.request();
+        }
+    }
+}
+
+impl Lane {
+    fn start(
+        name: LaneName,
+        threads: usize,
+        capacity: usize,
+        counts: Arc<Counts>,
+    ) -> Result<Self, std::io::Error> {
+        let (queue, jobs) = bounded::<Job>(capacity);
+        let [workers, segments] = name.threads();
+        let rayon = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(move |n| format!("{segments}-{n}"))
+            .start_handler(move |_| name.request_turns())
+            .build()
+            .map_err(std::io::Error::other)?;
+        for n in 0..threads {
+            let jobs = jobs.clone();
+            let worker = std::thread::Builder::new().name(format!("{workers}-{n}"));
+            worker.spawn(move || {
+                name.request_turns();
+                work(&jobs);
+            })?;
+        }
+        Ok(Self {
+            queue,
+            capacity,
+            rayon: Arc::new(rayon),
+            counts,
+        })
+    }
+
+    /// Returns the threads that share the work of one query.
+    pub(crate) fn rayon(&self) -> Arc<rayon::ThreadPool> {
+        Arc::clone(&self.rayon)
+    }
+
+    /// Evaluates `job` on the threads of the lane, by `deadline`.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the evaluation at its next check.
@@ -221,7 +284,7 @@ mod tests {
                 started.send(()).expect("the test waits");
                 assert!(released.recv().is_err(), "nothing is sent");
             };
-            drop(pool.run(soon(), job).await);
+            drop(pool.short.run(soon(), job).await);
         });
         has_started.recv().expect("the job starts");
         release
@@ -235,9 +298,9 @@ mod tests {
     async fn a_full_queue_rejects_and_says_so() {
         let pool = pool(1);
         let release = occupy(&pool);
-        let mut waiting = Box::pin(pool.run(soon(), |_| 1));
+        let mut waiting = Box::pin(pool.short.run(soon(), |_| 1));
         assert!(futures::poll!(waiting.as_mut()).is_pending());
-        let rejected = pool.run(soon(), |_| 2).await;
+        let rejected = pool.short.run(soon(), |_| 2).await;
         let Err(PoolFault::Rejected(LeafFault::Rejected { queue, capacity })) = rejected else {
             panic!("there is no room");
         };
@@ -250,11 +313,11 @@ mod tests {
     async fn late_and_abandoned_work_is_not_evaluated() {
         let pool = pool(8);
         let release = occupy(&pool);
-        let late = pool.run(Instant::now(), |_| panic!("too late"));
-        let mut abandoned = Box::pin(pool.run(soon(), |_| panic!("nobody waits")));
+        let late = pool.short.run(Instant::now(), |_| panic!("too late"));
+        let mut abandoned = Box::pin(pool.short.run(soon(), |_| panic!("nobody waits")));
         assert!(futures::poll!(abandoned.as_mut()).is_pending());
         drop(abandoned);
-        let wanted = pool.run(soon(), |_| 3);
+        let wanted = pool.short.run(soon(), |_| 3);
         drop(release);
         let (late, wanted): (Result<(), _>, _) = futures::join!(late, wanted);
         assert!(matches!(late, Err(PoolFault::Late)));
@@ -266,7 +329,7 @@ mod tests {
         let pool = pool(1);
         let (started, has_started) = tokio::sync::oneshot::channel();
         let (stopped, has_stopped) = tokio::sync::oneshot::channel();
-        let running = pool.run(soon(), move |control| {
+        let running = pool.short.run(soon(), move |control| {
             started.send(()).expect("the test waits");
             while control.check().is_ok() {
                 std::thread::yield_now();
@@ -292,7 +355,7 @@ mod tests {
         let panicked: Result<(), _> = pool.run_brief(soon(), |_| panic!("as a test asks")).await;
         assert!(matches!(panicked, Err(PoolFault::Panicked)));
         let release = occupy(&pool);
-        let mut waiting = Box::pin(pool.run(soon(), |_| 1));
+        let mut waiting = Box::pin(pool.short.run(soon(), |_| 1));
         assert!(futures::poll!(waiting.as_mut()).is_pending());
         let mut brief = Box::pin(pool.run_brief(soon(), |_| 2));
         assert!(futures::poll!(brief.as_mut()).is_pending());
@@ -302,10 +365,29 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn long_work_holds_up_no_short_work() {
+        let pool = pool(8);
+        let release = occupy(&pool);
+        let (short, long) = (pool.lane(false), pool.lane(true));
+        let mut waiting = Box::pin(short.run(soon(), |_| 1));
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        let other = long.run(soon(), |_| std::thread::current().name().map(str::to_owned));
+        let name = other.await.ok().flatten();
+        assert_eq!(name.as_deref(), Some("long-search-0"));
+        let stats = pool.stats();
+        assert_eq!(
+            (stats.num_threads, stats.num_queued, stats.queue_capacity),
+            (2, 1, Some(16))
+        );
+        drop(release);
+        assert!(matches!(waiting.await, Ok(1)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_panic_is_one_failure_and_the_thread_goes_on() {
         let pool = pool(1);
-        let panicked: Result<(), _> = pool.run(soon(), |_| panic!("as a test asks")).await;
+        let panicked: Result<(), _> = pool.short.run(soon(), |_| panic!("as a test asks")).await;
         assert!(matches!(panicked, Err(PoolFault::Panicked)));
-        assert!(matches!(pool.run(soon(), |_| 4).await, Ok(4)));
+        assert!(matches!(pool.short.run(soon(), |_| 4).await, Ok(4)));
     }
 }

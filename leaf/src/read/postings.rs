@@ -50,7 +50,7 @@ impl Searcher {
             }
             answers
         };
-        let mut answers = joined(targets, self.pool.run(deadline, job).await);
+        let mut answers = joined(targets, self.pool.short.run(deadline, job).await);
         mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
@@ -87,7 +87,7 @@ impl Searcher {
                 }
                 answers
             };
-            self.pool.run(deadline, job).await
+            self.pool.short.run(deadline, job).await
         };
         let mut answers = joined(targets, outcome);
         mark_stale(&mut answers, &copies, |answer| {

@@ -177,7 +177,7 @@ impl Searcher {
         let deadline = Instant::now() + call.remaining;
         let targets = self.targets(&call.shards, deadline).await;
         let copies = copies_of(&targets);
-        let (requests, memory) = (call.requests, self.resources().memory);
+        let (requests, memory) = (call.requests, self.query_memory());
         let expand = move |view: &Arc<View>, control: &Control| {
             // The terms of all patterns are answered together.
             let mut held = memory.reserve(0)?;
@@ -222,7 +222,7 @@ impl Searcher {
         let outcome = if is_brief {
             self.pool.run_brief(deadline, jobs).await
         } else {
-            self.pool.run(deadline, jobs).await
+            self.pool.short.run(deadline, jobs).await
         };
         joined(targets, outcome)
     }
@@ -245,8 +245,14 @@ impl Searcher {
                 view: Arc::clone(&copy.view),
             })
             .collect();
-        let (query, resources) = (call.query, self.resources());
+        let query = call.query;
         let is_brief = search::is_brief(&views, &query);
+        let lane = self.pool.lane(search::is_long(&views, &query));
+        let resources = SearchResources {
+            filters: Arc::clone(&self.filters),
+            memory: self.query_memory(),
+            pool: lane.rayon(),
+        };
         let asked = readable.clone();
         let counters = readable.iter().map(|copy| &copy.shard.counters);
         let running = UnderWay::all(counters.map(|counters| &counters.queries_now));
@@ -278,7 +284,7 @@ impl Searcher {
         let outcome = if is_brief {
             self.pool.run_brief(deadline, job).await
         } else {
-            self.pool.run(deadline, job).await
+            lane.run(deadline, job).await
         };
         let took = started.elapsed();
         QUERY_SECONDS.record(took);
@@ -288,14 +294,6 @@ impl Searcher {
             Counters::add(&counters.query, &counters.query_us, took);
         }
         joined(targets, outcome)
-    }
-
-    fn resources(&self) -> SearchResources {
-        SearchResources {
-            filters: Arc::clone(&self.filters),
-            memory: self.query_memory(),
-            pool: self.pool.rayon(),
-        }
     }
 
     /// Opens the account of one call.
@@ -311,6 +309,7 @@ impl Searcher {
         let targets = self.targets(&asked, deadline).await;
         let what = call.what;
         let is_short = is_short(&call.shards, &what);
+        let lane = self.pool.lane(num_hits(&call.shards) >= LONG_FETCH);
         let jobs: Vec<(Arc<View>, FetchHits)> = targets
             .iter()
             .zip(call.shards)
@@ -343,12 +342,12 @@ impl Searcher {
             let control = Control::until(deadline);
             caught(|| jobs.iter().map(|job| fetch_one(job, &control)).collect())
         } else {
-            let rayon = self.pool.rayon();
+            let rayon = lane.rayon();
             let all = move |control: &Arc<Control>| {
                 let one = |job| fetch_one(job, control);
                 rayon.install(|| jobs.par_iter().map(one).collect())
             };
-            self.pool.run(deadline, all).await
+            lane.run(deadline, all).await
         };
         drop(running);
         for copy in targets.iter().flatten() {
@@ -408,10 +407,17 @@ const FEW_LOOKUPS: usize = 64;
 /// pool costs once, and all of them below the half millisecond that a runtime thread may be held.
 const SHORT_FETCH: usize = 10;
 
+/// Documents whose reading takes some ten milliseconds: others should not wait for it.
+const LONG_FETCH: usize = 256;
+
+fn num_hits(shards: &[FetchFrom]) -> usize {
+    shards.iter().map(|from| from.hits.len()).sum()
+}
+
 /// Returns whether a fetch only reads a few documents back.
 fn is_short(shards: &[FetchFrom], what: &FetchWhat) -> bool {
     let is_at_hand = |from: &FetchFrom| matches!(from.hits, FetchHits::Places(_));
-    shards.iter().map(|from| from.hits.len()).sum::<usize>() <= SHORT_FETCH
+    num_hits(shards) <= SHORT_FETCH
         && shards.iter().all(is_at_hand)
         && what.highlight.is_none()
         && what.explain.is_none()
