@@ -25,7 +25,7 @@ use crate::replicate::peers::Peers;
 const MANY_COPIES: usize = 2;
 
 /// How often a machine hears that time has passed.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 
 /// A beat is sent with each fifth tick: every 250 ms.
 const TICKS_PER_BEAT: u32 = 5;

@@ -23,6 +23,13 @@ impl Shard {
         })
     }
 
+    /// Returns whether `state` has other settings of the index than are in force here.
+    pub(crate) fn lacks_settings_of(&self, state: &ClusterState) -> bool {
+        let known = self.schema.index.load();
+        let agreed = state.indices.get(&self.key.index);
+        agreed.is_some_and(|index| !Arc::ptr_eq(index, &known) && index.settings != known.settings)
+    }
+
     /// Takes a newer mapping over by `deadline` where it sets a constant that searches do not know here: all shards show
     /// it of all documents, also those that no document came to since.
     pub(crate) async fn take_constants(self: &Arc<Self>, deadline: Instant) {

@@ -132,11 +132,14 @@ impl Primary {
     }
 
     /// Locks the order when the primary is fit to write, under no older mapping than the newest that is known
-    /// here.
+    /// here, nor other settings.
     pub(super) async fn to_order(
         &self,
         asked: PrimaryTerm,
     ) -> Result<OwnedMutexGuard<WriteOrder>, LeafFault> {
+        if (self.shard).lacks_settings_of(&self.node().coordinator.state()) {
+            self.shard.take_meta().await;
+        }
         loop {
             let mut order = self.order_with_room().await?;
             self.prepare(&mut order, asked).await?;

@@ -36,7 +36,9 @@ impl Primary {
         let is_member = local
             .entry()
             .is_some_and(|entry| entry.in_sync.contains(&to));
-        if is_member && self.confirmed(to).is_some() && self.hold.is_none() {
+        // A hold that waits for another change to be settled would have no limit.
+        let is_free = self.hold.is_none() && self.request.is_none();
+        if is_member && self.confirmed(to).is_some() && is_free {
             self.hold = Some(Hold { to, since: now });
         }
     }

@@ -1,7 +1,7 @@
 //! What the documents, writes and operations of a simulation are.
 
 use bytes::Bytes;
-use gleaner_model::{DocumentId, Operation, OperationKind, PrimaryTerm, SeqNo};
+use gleaner_model::{ChosenTemplates, DocumentId, Operation, OperationKind, PrimaryTerm, SeqNo};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteItem};
 use serde_json::Value;
 
@@ -92,6 +92,7 @@ impl Intent {
                     seq_no: SeqNo(latest.position),
                     term: latest.term,
                 }),
+            templates: ChosenTemplates::default(),
         }
     }
 }
