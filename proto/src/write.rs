@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, ShardKey, Version};
+use gleaner_model::{ChosenTemplates, DocumentId, PrimaryTerm, SeqNo, ShardKey, Version};
 use gleaner_query::search::SourceFilter;
 
 /// Writes for one shard, applied in order.
@@ -57,6 +57,8 @@ pub struct WriteItem {
     pub action: WriteAction,
     /// What must hold before.
     pub condition: Condition,
+    /// Templates for fields that the document brings; of documents that are put whole.
+    pub templates: ChosenTemplates,
 }
 
 /// What a write does.

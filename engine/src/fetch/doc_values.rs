@@ -6,7 +6,7 @@ use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::decimal;
 use gleaner_partial::request::bounds;
-use gleaner_partial::request::formats::no_fielddata;
+use gleaner_partial::request::formats::{no_doc_values, no_fielddata};
 use gleaner_query::address::ip_text;
 use gleaner_query::date::{DateFormatter, TimeZone};
 use gleaner_query::double::java_text;
@@ -99,14 +99,8 @@ impl<'v> Plan<'v> {
                 };
                 let is_named = pattern == path.as_str();
                 if !field.kind.has_column() && !is_point(&field.kind) {
-                    if is_named && matches!(field.kind, FieldKind::Text { .. }) {
-                        return Err(no_doc_values(&path));
-                    }
-                    if is_named && matches!(field.kind, FieldKind::Encoded { .. }) {
-                        return Err(EngineError::query(format!(
-                            "[docvalue_fields] of [{path}] of type [{}] are not supported: [fields] shows it",
-                            field.kind.type_name()
-                        )));
+                    if is_named {
+                        check_missing(&path, &field.kind)?;
                     }
                     continue;
                 }
@@ -255,6 +249,17 @@ pub(super) fn no_format(path: &FieldPath, kind: &FieldKind, what: &str) -> Engin
     EngineError::query(format!("Field [{path}] of type [{type_name}] {what}"))
 }
 
-fn no_doc_values(path: &FieldPath) -> EngineError {
-    EngineError::query(no_fielddata(path.as_str()))
+/// Refuses a field that was named and has no column; what has none under any mapping is passed over.
+fn check_missing(path: &FieldPath, kind: &FieldKind) -> Result<(), EngineError> {
+    let reason = match kind {
+        FieldKind::Text { .. } => no_fielddata(path.as_str()),
+        FieldKind::Encoded { .. } => format!(
+            "[docvalue_fields] of [{path}] of type [{}] are not supported: [fields] shows it",
+            kind.type_name()
+        ),
+        FieldKind::Object { .. } | FieldKind::Alias { .. } | FieldKind::Completion => return Ok(()),
+        kind if kind.is_of_features() => return Ok(()),
+        kind => no_doc_values(path.as_str(), kind),
+    };
+    Err(EngineError::query(reason))
 }

@@ -11,7 +11,6 @@ use gleaner_document::{FieldReader, FieldValue};
 use gleaner_model::mapping::{Codec, matches_pattern};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
-use gleaner_query::answer::IgnoredField;
 use gleaner_query::search::FieldFormat;
 use gleaner_query::source::{all_at, objects_at, values_at, whole_at};
 use indexmap::IndexMap;
@@ -32,7 +31,10 @@ pub(super) struct Plan {
 }
 
 struct FieldPlan {
+    /// Under which it is shown: its own, or that of an alias.
     path: FieldPath,
+    /// Its own path in the mapping.
+    own_path: FieldPath,
     /// Where its values stand in `_source`: for a multi-field its parent, and what is copied there.
     source_paths: Vec<FieldPath>,
     reader: FieldReader,
@@ -161,13 +163,23 @@ impl Plan {
         self.root.read(&self.unmapped, source, shown);
     }
 
-    /// Adds to the fields that are asked for what they left out of a document; of nested objects, nothing.
-    pub(super) fn add_ignored(&self, source: &Value, ignored: &mut [IgnoredField]) {
-        for field in ignored {
-            if let Some(plan) = self.root.field(&field.name) {
-                field.values = plan.ignored_values(source);
+    /// Returns what the fields that are asked for left out of a document, by the names under which they are shown; of
+    /// nested objects, nothing. `ignored` are the paths of all fields that left out something.
+    pub(super) fn ignored_values(
+        &self,
+        source: &Value,
+        ignored: &[String],
+    ) -> IndexMap<String, Vec<Value>> {
+        let mut shown = IndexMap::new();
+        for own_path in ignored {
+            for field in self.root.fields_of(own_path) {
+                let values = field.ignored_values(source);
+                if !values.is_empty() {
+                    shown.insert(field.path.to_string(), values);
+                }
             }
         }
+        shown
     }
 }
 
@@ -217,12 +229,18 @@ impl UnmappedFields {
             }
             scalar => {
                 let is_wanted = |pattern: &String| matches_pattern(pattern, path);
-                if self.mapping.field(path).is_none() && self.patterns.iter().any(is_wanted) {
+                if self.is_unread(path) && self.patterns.iter().any(is_wanted) {
                     let values = shown.entry(path[begin..].to_owned()).or_default();
                     values.push(scalar.clone());
                 }
             }
         }
+    }
+
+    /// Returns whether no field takes a plain value at a path.
+    fn is_unread(&self, path: &str) -> bool {
+        let field = self.mapping.field(path);
+        field.is_none_or(|field| matches!(field.kind, FieldKind::Object { enabled: false, .. }))
     }
 
     fn is_nested(&self, path: &str) -> bool {
@@ -269,6 +287,7 @@ impl FieldPlan {
         );
         Self {
             path: path.clone(),
+            own_path: path.clone(),
             source_paths: origins.source_paths(path),
             reader: FieldReader::new(field, view.analyzers()),
             format,

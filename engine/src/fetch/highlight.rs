@@ -2,19 +2,23 @@
 //!
 //! Text comes from `_source`, what `copy_to` adds from where it is copied, and is analysed again, so
 //! any field can be highlighted. Behaves as the dialect's `unified` highlighter: fragments are
-//! sentences near the asked size, each matching term (also those of a phrase) is marked by itself.
-//! A phrase is looked for in each value by itself. The request's [`Control`] is checked within a
-//! document too.
+//! sentences near the asked size, a phrase is marked from its first word to its last, and clauses that
+//! the document does not match are not marked. With `require_field_match: false` each word of every
+//! clause is. A phrase is looked for in each value by itself. The request's [`Control`] is checked
+//! within a document too.
 
+mod condition;
 mod fragments;
 mod intervals;
+mod marks;
 mod matcher;
 mod phrase;
 mod score;
+mod sentences;
 
 use std::sync::Arc;
 
-use gleaner_analysis::{Analyzer, Normalizer};
+use gleaner_analysis::{Analyzer, Normalizer, Token, TokenKind};
 use gleaner_model::{Field, FieldKind, FieldPath};
 use gleaner_partial::control::{self, Control, Meter, Stop};
 use gleaner_query::search::HighlightOptions;
@@ -23,6 +27,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use self::fragments::Passage;
+use self::marks::Marking;
 use self::matcher::{Matcher, Span};
 use super::HighlightSpec;
 use super::fields::Origins;
@@ -158,8 +163,8 @@ impl FieldPlan {
             .filter(|text| self.is_kept(text))
             .collect();
         let mut passages = Vec::new();
-        for (number, text) in texts.iter().enumerate() {
-            let spans = self.spans(text, pace)?;
+        let found = self.spans(&texts, pace)?;
+        for (number, (text, spans)) in texts.iter().zip(found).enumerate() {
             if !spans.is_empty() {
                 let is_whole = self.is_whole || self.options.number_of_fragments == 0;
                 let size = (!is_whole).then_some(self.options.fragment_size);
@@ -167,7 +172,8 @@ impl FieldPlan {
             }
         }
         if passages.is_empty() {
-            let text = texts.first().map_or("", String::as_str);
+            let text = texts.iter().find(|text| !text.is_empty());
+            let text = text.map_or("", String::as_str);
             let start = fragments::start_of(text, self.options.no_match_size);
             let encoded = fragments::encoded(start, self.options.encode_html);
             return Ok(if encoded.is_empty() {
@@ -195,8 +201,7 @@ impl FieldPlan {
         if limit == 0 {
             return passages;
         }
-        let length = texts.iter().map(String::len).sum();
-        score::rate(&mut passages, length);
+        score::rate(&mut passages, texts);
         passages.sort_by(|a, b| {
             b.score
                 .total_cmp(&a.score)
@@ -209,18 +214,24 @@ impl FieldPlan {
         passages
     }
 
-    /// Returns where terms match, ascending, none overlapping another.
-    fn spans(&self, text: &str, pace: &mut Pace<'_>) -> Result<Vec<Span>, Stop> {
+    /// Returns where terms match in each value, ascending, none overlapping another.
+    fn spans(&self, texts: &[String], pace: &mut Pace<'_>) -> Result<Vec<Vec<Span>>, Stop> {
         let limit = self.options.max_analyzed_offset;
-        let end = text
-            .char_indices()
-            .nth(limit)
-            .map_or(text.len(), |(end, _)| end);
-        let mut spans = Vec::new();
+        let end = |text: &str| {
+            let mut ends = text.char_indices().map(|(end, _)| end);
+            ends.nth(limit).unwrap_or(text.len())
+        };
+        let analyzed: Vec<&str> = texts.iter().map(|text| &text[..end(text)]).collect();
+        let mut pairs = texts.iter().zip(&analyzed);
+        let is_complete = pairs.all(|(text, analyzed)| text.len() == analyzed.len());
+        let mut spans: Vec<Vec<Span>> = vec![Vec::new(); texts.len()];
         for reader in &self.readers {
-            reader.spans(&text[..end], pace, &mut spans)?;
+            let found = reader.spans(&analyzed, is_complete, pace)?;
+            for (of_value, more) in spans.iter_mut().zip(found) {
+                of_value.extend(more);
+            }
         }
-        Ok(matcher::merge(spans))
+        Ok(spans.into_iter().map(matcher::merge).collect())
     }
 
     fn is_kept(&self, text: &str) -> bool {
@@ -252,7 +263,11 @@ impl Reader {
         for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
             if let Some((own, field)) = view.mapping().resolved(name) {
                 let wanted = requires_match.then_some(own.as_str());
-                let matcher = Matcher::new(query, wanted, control)?;
+                let marking = match requires_match && !options.marks_words {
+                    true => Marking::Matches,
+                    false => Marking::Words,
+                };
+                let matcher = Matcher::new(query, wanted, marking, control)?;
                 let terms = TermMaker::new(view, &field.kind)?;
                 readers.push(Self {
                     terms,
@@ -263,27 +278,20 @@ impl Reader {
         Ok(readers)
     }
 
-    fn spans(&self, text: &str, pace: &mut Pace<'_>, spans: &mut Vec<Span>) -> Result<(), Stop> {
-        match &self.terms {
-            TermMaker::Analyzer(analyzer) => {
-                self.matcher.find(&analyzer.analyze(text), pace, spans)
-            }
-            TermMaker::Whole(normalizer) => {
-                pace.step(1)?;
-                let term = match normalizer {
-                    Some(normalizer) => normalizer.normalize(text),
-                    None => text.to_owned(),
-                };
-                if let Some(term) = self.matcher.term(&term) {
-                    spans.push(Span {
-                        start: 0,
-                        end: text.len(),
-                        term,
-                    });
-                }
-                Ok(())
-            }
+    /// Returns where terms match in each of a field's values; `is_complete` is false where these were
+    /// cut.
+    fn spans(
+        &self,
+        texts: &[&str],
+        is_complete: bool,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<Vec<Span>>, Stop> {
+        let mut values = Vec::with_capacity(texts.len());
+        for text in texts {
+            pace.step(1)?;
+            values.push(self.terms.tokens(text));
         }
+        self.matcher.find(&values, is_complete, pace)
     }
 }
 
@@ -305,6 +313,23 @@ impl TermMaker {
             }
             _ => Ok(Self::Whole(None)),
         }
+    }
+
+    fn tokens(&self, text: &str) -> Vec<Token> {
+        let term = match self {
+            Self::Analyzer(analyzer) => return analyzer.analyze(text),
+            Self::Whole(Some(normalizer)) => normalizer.normalize(text),
+            Self::Whole(None) => text.to_owned(),
+        };
+        vec![Token {
+            text: term,
+            position: 0,
+            position_length: 1,
+            start: 0,
+            end: text.len(),
+            kind: TokenKind::Word,
+            is_keyword: false,
+        }]
     }
 }
 

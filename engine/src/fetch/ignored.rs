@@ -1,7 +1,6 @@
 //! `_ignored`: the fields of a document that left out a value.
 
 use gleaner_model::FieldPath;
-use gleaner_query::answer::IgnoredField;
 use hashbrown::HashMap;
 use tantivy::postings::SegmentPostings;
 use tantivy::schema::{IndexRecordOption, Term};
@@ -23,8 +22,8 @@ impl<'v> Plan<'v> {
         Self { view, opened: None }
     }
 
-    /// Returns the fields for the document at `place`, by the alphabet, without their values.
-    pub(super) fn read(&mut self, place: u64) -> Result<Vec<IgnoredField>, EngineError> {
+    /// Returns the paths of the fields for the document at `place`, by the alphabet.
+    pub(super) fn read(&mut self, place: u64) -> Result<Vec<String>, EngineError> {
         let (segment, doc) = split_place(place);
         let lists = match &mut self.opened {
             Some((opened, lists)) if *opened == segment => lists,
@@ -36,13 +35,10 @@ impl<'v> Plan<'v> {
                 list.seek(doc);
             }
             if list.doc() == doc && doc != TERMINATED {
-                fields.push(IgnoredField {
-                    name: path.to_string(),
-                    values: Vec::new(),
-                });
+                fields.push(path.to_string());
             }
         }
-        fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        fields.sort_unstable();
         Ok(fields)
     }
 }

@@ -1,6 +1,7 @@
 //! Documents by place, with doc values and fields.
 
 mod left_out;
+mod without_columns;
 
 use gleaner_partial::EvaluationError;
 use serde_json::{Value, json};

@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use gleaner_leases::{FollowAnswer, FollowCall, Mark};
 use gleaner_model::{
-    DocumentId, FieldPath, Generation, IndexUuid, MappingVersion, NodeId, PrimaryTerm, SeqNo,
-    ShardKey, ShardNumber, Version,
+    ChosenTemplates, DocumentId, FieldPath, Generation, IndexUuid, MappingVersion, NodeId,
+    PrimaryTerm, SeqNo, ShardKey, ShardNumber, Version,
 };
 use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric, ValueSource};
 use gleaner_query::answer::{
-    Explanation, FetchedHit, IgnoredField, LeafTimes, ShardHit, ShardHits, SortValue, ViewId,
+    Explanation, FetchedHit, LeafTimes, ShardHit, ShardHits, SortValue, ViewId,
 };
 use gleaner_query::dsl::Query;
 use gleaner_query::postings::{PostingList, Weights};
@@ -292,10 +292,10 @@ pub(crate) fn fetched() -> FetchedHit {
         source,
     } = document();
     FetchedHit {
-        ignored: vec![IgnoredField {
-            name: "n".to_owned(),
-            values: vec![json!("seven")],
-        }],
+        ignored: vec!["n".to_owned()],
+        ignored_values: [("n".to_owned(), vec![json!("seven")])]
+            .into_iter()
+            .collect(),
         matched_queries: Vec::new(),
         id,
         routing,
@@ -339,6 +339,7 @@ pub(crate) fn write_call() -> WriteCall {
         routing: Some("r".to_owned()),
         action,
         condition,
+        templates: ChosenTemplates::default(),
     };
     let index = WriteAction::Index {
         source: Bytes::from_static(b"{}"),

@@ -1,11 +1,10 @@
 //! Calls and answers about single hits: their content, their explanation.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::DocumentId;
-use gleaner_query::answer::{FetchedHit, FetchedHits, IgnoredField, MatchedQuery};
+use gleaner_query::answer::{FetchedHit, FetchedHits, MatchedQuery};
 use gleaner_query::resolved::{Clause, NamedClause};
 use serde_json::Value;
 
@@ -192,6 +191,7 @@ impl Wire for FetchedHit {
             version,
             source,
             ignored,
+            ignored_values,
             matched_queries,
             fields,
             highlight,
@@ -205,29 +205,19 @@ impl Wire for FetchedHit {
             version: version.0,
             source: source.clone(),
         };
-        let fields = fields.iter().map(|(field, values)| v1::FieldValues {
-            field: field.clone(),
-            values: messages(values),
-        });
         let highlight = highlight
             .iter()
             .map(|(field, fragments)| v1::FieldFragments {
                 field: field.clone(),
                 fragments: fragments.clone(),
             });
-        let is_shown = |field: &&IgnoredField| !field.values.is_empty();
-        let ignored_values = ignored.iter().filter(is_shown);
-        let ignored_values = ignored_values.map(|field| v1::FieldValues {
-            field: field.name.clone(),
-            values: messages(&field.values),
-        });
         v1::FetchedHit {
             document: Some(document),
-            fields: fields.collect(),
+            fields: field_messages(fields),
             highlight: highlight.collect(),
             explanation: maybe_message(explanation.as_ref()),
-            ignored: ignored.iter().map(|field| field.name.clone()).collect(),
-            ignored_values: ignored_values.collect(),
+            ignored: ignored.clone(),
+            ignored_values: field_messages(ignored_values),
             matched_queries: matched_queries.iter().map(|m| m.name.clone()).collect(),
             matched_scores: matched_queries.iter().filter_map(|m| m.score).collect(),
         }
@@ -252,9 +242,6 @@ impl Wire for FetchedHit {
             version,
             source,
         } = one(document, "FetchedHit.document")?;
-        let fields = fields
-            .into_iter()
-            .map(|v1::FieldValues { field, values }| Ok((field, all(values)?)));
         let highlight = highlight
             .into_iter()
             .map(|v1::FieldFragments { field, fragments }| (field, fragments));
@@ -270,29 +257,37 @@ impl Wire for FetchedHit {
             term,
             version,
             source,
-            ignored: ignored_fields(ignored, ignored_values)?,
+            ignored,
+            ignored_values: values_of_fields(ignored_values)?,
             matched_queries: matched.collect(),
-            fields: fields.collect::<Result<_, DecodeError>>()?,
+            fields: values_of_fields(fields)?,
             highlight: highlight.collect(),
             explanation: maybe(explanation)?,
         })
     }
 }
 
-/// Joins fields that left out a value with what they left out.
-fn ignored_fields(
-    names: Vec<String>,
-    values: Vec<v1::FieldValues>,
-) -> Result<Vec<IgnoredField>, DecodeError> {
-    let by_name = values
-        .into_iter()
-        .map(|v1::FieldValues { field, values }| Ok((field, all(values)?)));
-    let mut by_name: HashMap<String, Vec<Value>> = by_name.collect::<Result<_, DecodeError>>()?;
-    let joined = names.into_iter().map(|name| IgnoredField {
-        values: by_name.remove(&name).unwrap_or_default(),
-        name,
+/// Returns the messages of fields with their values.
+fn field_messages<'a>(
+    fields: impl IntoIterator<Item = (&'a String, &'a Vec<Value>)>,
+) -> Vec<v1::FieldValues> {
+    let fields = fields.into_iter();
+    let fields = fields.map(|(field, values)| v1::FieldValues {
+        field: field.clone(),
+        values: messages(values),
     });
-    Ok(joined.collect())
+    fields.collect()
+}
+
+/// Returns fields with their values.
+fn values_of_fields<Fields: FromIterator<(String, Vec<Value>)>>(
+    messages: Vec<v1::FieldValues>,
+) -> Result<Fields, DecodeError> {
+    let mut fields: Vec<(String, Vec<Value>)> = Vec::new();
+    for v1::FieldValues { field, values } in messages {
+        fields.push((field, all(values)?));
+    }
+    Ok(fields.into_iter().collect())
 }
 
 impl Wire for FetchedHits {

@@ -45,6 +45,7 @@ fn field_message((field, options): &(String, HighlightOptions)) -> v1::Highlight
         require_field_match,
         max_analyzed_offset,
         matched_fields,
+        marks_words,
         query: _,
     } = options;
     v1::HighlightField {
@@ -59,6 +60,7 @@ fn field_message((field, options): &(String, HighlightOptions)) -> v1::Highlight
         require_field_match: *require_field_match,
         max_analyzed_offset: *max_analyzed_offset as u64,
         matched_fields: matched_fields.clone(),
+        marks_words: *marks_words,
     }
 }
 
@@ -75,6 +77,7 @@ fn field(message: v1::HighlightField) -> Result<(String, HighlightOptions), Deco
         require_field_match,
         max_analyzed_offset,
         matched_fields,
+        marks_words,
     } = message;
     let options = HighlightOptions {
         pre_tags,
@@ -87,6 +90,7 @@ fn field(message: v1::HighlightField) -> Result<(String, HighlightOptions), Deco
         require_field_match,
         max_analyzed_offset: size(max_analyzed_offset, "HighlightField.max_analyzed_offset")?,
         matched_fields,
+        marks_words,
         query: None,
     };
     Ok((field, options))

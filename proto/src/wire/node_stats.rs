@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gleaner_model::node_stats::{
-    BudgetStats, DiskStats, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats,
+    BudgetStats, DataFolder, DiskStats, MachineStats, Mount, NodeStats, PoolStats, ProcessStats,
+    WriteStats,
 };
 
 use super::field::{maybe, maybe_message, millis, one};
@@ -19,6 +20,7 @@ impl Wire for NodeStats {
             process,
             machine,
             disk,
+            folder,
             query_memory,
             searches,
             writes,
@@ -29,6 +31,7 @@ impl Wire for NodeStats {
             process: maybe_message(process.as_ref()),
             machine: maybe_message(machine.as_ref()),
             disk: maybe_message(disk.as_ref()),
+            folder: maybe_message(folder.as_ref()),
             query_memory: maybe_message(query_memory.as_ref()),
             searches: maybe_message(searches.as_ref()),
             writes: maybe_message(writes.as_ref()),
@@ -42,6 +45,7 @@ impl Wire for NodeStats {
             process,
             machine,
             disk,
+            folder,
             query_memory,
             searches,
             writes,
@@ -52,6 +56,7 @@ impl Wire for NodeStats {
             process: maybe(process)?,
             machine: maybe(machine)?,
             disk: maybe(disk)?,
+            folder: maybe(folder)?,
             query_memory: maybe(query_memory)?,
             searches: maybe(searches)?,
             writes: maybe(writes)?,
@@ -261,6 +266,56 @@ impl Wire for DiskStats {
             total_bytes,
             free_bytes,
             available_bytes,
+        })
+    }
+}
+
+impl Wire for DataFolder {
+    type Message = v1::DataFolder;
+
+    fn to_message(&self) -> v1::DataFolder {
+        let Self { path, mount } = self;
+        v1::DataFolder {
+            path: path.clone(),
+            mount: maybe_message(mount.as_ref()),
+        }
+    }
+
+    fn from_message(message: v1::DataFolder) -> Result<Self, DecodeError> {
+        let v1::DataFolder { path, mount } = message;
+        Ok(Self {
+            path,
+            mount: maybe(mount)?,
+        })
+    }
+}
+
+impl Wire for Mount {
+    type Message = v1::Mount;
+
+    fn to_message(&self) -> v1::Mount {
+        let Self {
+            point,
+            device,
+            file_system,
+        } = self;
+        v1::Mount {
+            point: point.clone(),
+            device: device.clone(),
+            file_system: file_system.clone(),
+        }
+    }
+
+    fn from_message(message: v1::Mount) -> Result<Self, DecodeError> {
+        let v1::Mount {
+            point,
+            device,
+            file_system,
+        } = message;
+        Ok(Self {
+            point,
+            device,
+            file_system,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, Version};
+use gleaner_model::{ChosenTemplates, DocumentId, PrimaryTerm, SeqNo, Version};
 
 use super::field::{all, known, maybe, maybe_message, member, messages, millis, one};
 use super::ids::{sixteen, wide};
@@ -109,6 +109,7 @@ impl Wire for WriteItem {
             routing,
             action,
             condition,
+            templates,
         } = self;
         let action = match action {
             WriteAction::Index { source, create } => Action::Index(v1::Index {
@@ -124,6 +125,7 @@ impl Wire for WriteItem {
             action: Some(action),
             condition: condition_message(*condition),
             is_fresh_id: false,
+            templates: template_messages(templates),
         }
     }
 
@@ -135,6 +137,7 @@ impl Wire for WriteItem {
             action,
             condition: wanted,
             is_fresh_id,
+            templates,
         } = message;
         let action = match known(action, "WriteItem.action")? {
             Action::Index(v1::Index { source, create }) => WriteAction::Index {
@@ -149,8 +152,26 @@ impl Wire for WriteItem {
             routing,
             action,
             condition: condition(wanted)?,
+            templates: chosen(templates),
         })
     }
+}
+
+fn template_messages(templates: &ChosenTemplates) -> Vec<v1::ChosenTemplate> {
+    let templates = templates.by_field();
+    templates
+        .map(|(field, template)| v1::ChosenTemplate {
+            field: field.to_owned(),
+            template: template.to_owned(),
+        })
+        .collect()
+}
+
+fn chosen(messages: Vec<v1::ChosenTemplate>) -> ChosenTemplates {
+    let messages = messages.into_iter();
+    messages
+        .map(|v1::ChosenTemplate { field, template }| (field, template))
+        .collect()
 }
 
 impl Wire for Update {

@@ -35,9 +35,10 @@ impl Level {
         self.fields.is_empty() && self.nested.is_empty()
     }
 
-    /// Returns a field of this level by its path.
-    pub(super) fn field(&self, path: &str) -> Option<&FieldPlan> {
-        self.fields.iter().find(|field| field.path.as_str() == path)
+    /// Returns the fields of this level that show the one at `own_path` of the mapping: itself, and aliases of it.
+    pub(super) fn fields_of(&self, own_path: &str) -> impl Iterator<Item = &FieldPlan> {
+        let fields = self.fields.iter();
+        fields.filter(move |field| field.own_path.as_str() == own_path)
     }
 
     /// Adds a field to the level that it lies in.

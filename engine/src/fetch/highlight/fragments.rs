@@ -3,12 +3,13 @@
 //! A fragment starts with the sentence of its first match and takes whole sentences while it stays
 //! within the size; a sentence that is longer is cut at words around the match. A size of 0 is no
 //! limit: each fragment is the sentence of its match. Lengths count characters. Source: the behaviour
-//! of Elasticsearch's `BoundedBreakIteratorScanner`.
+//! of Elasticsearch's `BoundedBreakIteratorScanner` under Lucene's `FieldHighlighter`.
 
 use gleaner_query::search::HighlightOptions;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::matcher::Span;
+use super::sentences::sentence_starts;
 
 /// A piece of a value with its matches.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,10 +103,7 @@ pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize
             score: 0.0,
         }];
     };
-    let sentences: Vec<usize> = text
-        .split_sentence_bound_indices()
-        .map(|(at, _)| at)
-        .collect();
+    let mut scanner = Scanner::new(text, size);
     let mut passages: Vec<Passage> = Vec::new();
     for span in spans {
         match passages.last_mut() {
@@ -116,11 +114,11 @@ pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize
             }
             last => {
                 let floor = last.map_or(0, |last| last.end);
-                let (start, end) = window(text, &sentences, &span, (floor, size));
+                let (start, end) = scanner.bounds(&span);
                 passages.push(Passage {
                     value,
-                    start,
-                    end,
+                    start: start.max(floor).min(span.start),
+                    end: end.max(span.end),
                     spans: vec![span],
                     score: 0.0,
                 });
@@ -130,96 +128,129 @@ pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize
     passages
 }
 
-/// Returns the bounds of the passage of a match, not before `floor`.
-fn window(
-    text: &str,
-    sentences: &[usize],
-    span: &Span,
-    (floor, size): (usize, usize),
-) -> (usize, usize) {
-    let next = sentences.partition_point(|start| *start <= span.start);
-    let start = sentences
-        .get(next.wrapping_sub(1))
-        .copied()
-        .unwrap_or(0)
-        .max(floor);
-    let bound = |i: usize| sentences.get(i).copied().unwrap_or(text.len());
-    let mut following = next;
-    let mut end = bound(following);
-    if size == 0 {
-        return (start, end.max(span.end));
-    }
-    let Some(mut used) = length_within(&text[start..end], size) else {
-        return within_sentence(text, (start, end), span, size);
-    };
-    while end < text.len() {
-        let further = bound(following + 1);
-        let Some(length) = length_within(&text[end..further], size - used) else {
-            break;
-        };
-        used += length;
-        (end, following) = (further, following + 1);
-    }
-    (start, end.max(span.end))
-}
-
-/// Cuts a long sentence at words: as much as fits before the match, the rest of the size after it.
-fn within_sentence(
-    text: &str,
-    (start, end): (usize, usize),
-    span: &Span,
+/// Finds the bounds of passages, of matches in ascending order.
+struct Scanner<'t> {
+    text: &'t str,
+    /// Starts of the sentences, ascending.
+    sentences: Vec<usize>,
+    /// Characters; 0 is no limit.
     size: usize,
-) -> (usize, usize) {
-    let before = &text[start..span.start];
-    let mut from = start;
-    if length_within(before, size).is_none() {
-        let kept = before
-            .char_indices()
-            .rev()
-            .nth(size.saturating_sub(1))
-            .map_or(0, |(at, _)| at);
-        from = start + word_start(before, kept);
+    /// The sentences that the last passage was cut from.
+    window: (usize, usize),
+    /// End of the last passage.
+    end: usize,
+}
+
+impl<'t> Scanner<'t> {
+    fn new(text: &'t str, size: usize) -> Self {
+        Self {
+            text,
+            sentences: sentence_starts(text),
+            size,
+            window: (0, 0),
+            end: 0,
+        }
     }
-    let used = length(&text[from..span.start]);
-    let after = &text[span.start..end];
-    let room = size.saturating_sub(used);
-    let reach = after
-        .char_indices()
-        .nth(room)
-        .map_or(after.len(), |(at, _)| at);
-    let to = span.start + word_end(after, reach);
-    (from, to.clamp(span.end, end.max(span.end)))
+
+    /// Returns the bounds of the passage of a match: around its middle, so that long ones stand there.
+    fn bounds(&mut self, span: &Span) -> (usize, usize) {
+        let half = length(&self.text[span.start..span.end]) / 2;
+        let at = forward(self.text, span.start, half.max(1));
+        if self.size == 0 {
+            let middle = forward(self.text, span.start, half);
+            let last = self.text[..span.end].char_indices().next_back();
+            let last = last.map_or(span.start, |(last, _)| last);
+            return (
+                self.sentence_before(at),
+                self.sentence_after(middle.min(last)),
+            );
+        }
+        let (start, end) = if self.window.0 < at && at < self.window.1 {
+            (self.end, self.window.1)
+        } else {
+            self.window = self.sentences_around(at);
+            self.window
+        };
+        let (start, end) = match length_within(&self.text[start..end], self.size) {
+            Some(_) => (start, end),
+            None => self.at_words((start, end), at),
+        };
+        self.end = end;
+        (start, end)
+    }
+
+    /// Returns the bounds of the whole sentences around `at` that the size has room for, one at least.
+    fn sentences_around(&self, at: usize) -> (usize, usize) {
+        let start = self.sentence_before(at);
+        let used = length_within(&self.text[start..at], self.size);
+        let target = forward(self.text, at, used.map_or(0, |used| self.size - used));
+        if target >= self.text.len() {
+            return (start, self.text.len());
+        }
+        let next = self.sentences.partition_point(|bound| *bound <= target);
+        let end = self.sentences[..next].last().copied().unwrap_or(0);
+        match end > start {
+            true => (start, end),
+            false => (start, self.sentence_after(target)),
+        }
+    }
+
+    /// Cuts a long sentence at words: as much as fits before `at`, the rest of the size after it.
+    fn at_words(&self, (mut start, mut end): (usize, usize), at: usize) -> (usize, usize) {
+        let before = &self.text[start.min(at)..at];
+        let reach = before.char_indices().rev().nth(self.size - 1);
+        if let Some((reach, _)) = reach.filter(|(reach, _)| *reach > 0) {
+            let bounds = before.split_word_bound_indices().map(|(bound, _)| bound);
+            let kept = bounds.take_while(|bound| *bound < reach).last();
+            start += kept.unwrap_or(0);
+        }
+        let used = length_within(&self.text[start.min(at)..at], self.size);
+        let target = forward(self.text, at, used.map_or(0, |used| self.size - used));
+        if target < self.window.1 {
+            end = word_bound_after(self.text, start, target).min(self.window.1);
+        }
+        (start, end)
+    }
+
+    /// Returns the last start of a sentence before byte `at`.
+    fn sentence_before(&self, at: usize) -> usize {
+        let next = self.sentences.partition_point(|bound| *bound < at);
+        self.sentences[..next].last().copied().unwrap_or(0)
+    }
+
+    /// Returns the end of the sentence that holds byte `at`.
+    fn sentence_after(&self, at: usize) -> usize {
+        let next = self.sentences.partition_point(|bound| *bound <= at);
+        self.sentences.get(next).copied().unwrap_or(self.text.len())
+    }
 }
 
-/// Returns the start of the word that holds byte `at`.
-fn word_start(text: &str, at: usize) -> usize {
-    let bounds = text.split_word_bound_indices().map(|(start, _)| start);
-    bounds.take_while(|start| *start <= at).last().unwrap_or(0)
+/// Returns the first bound of a word behind byte `at`; `from` is a bound before it.
+fn word_bound_after(text: &str, from: usize, at: usize) -> usize {
+    let bounds = text[from..].split_word_bound_indices();
+    let mut bounds = bounds.map(|(start, word)| from + start + word.len());
+    bounds.find(|bound| *bound > at).unwrap_or(text.len())
 }
 
-/// Returns the end of the word that holds the byte before `at`.
-fn word_end(text: &str, at: usize) -> usize {
-    let mut ends = text
-        .split_word_bound_indices()
-        .map(|(start, word)| start + word.len());
-    ends.find(|end| *end >= at).unwrap_or(text.len())
-}
-
-/// Returns the start of a text, about `size` characters, cut at a word; empty for size 0.
+/// Returns the start of a text, about `size` characters: up to the first bound of a word behind them.
+/// Empty for size 0. Source: Elasticsearch's `CustomFieldHighlighter`.
 pub(super) fn start_of(text: &str, size: usize) -> &str {
     if size == 0 {
         return "";
     }
-    let reach = text
-        .char_indices()
-        .nth(size)
-        .map_or(text.len(), |(at, _)| at);
-    let sentences = text
-        .split_sentence_bound_indices()
-        .map(|(at, sentence)| at + sentence.len());
-    let whole = sentences.take_while(|end| *end <= reach).last();
-    let end = whole.unwrap_or_else(|| word_end(text, reach));
+    let reach = forward(text, 0, size);
+    let end = if reach < text.len() {
+        word_bound_after(text, 0, reach)
+    } else {
+        text.len()
+    };
     text[..end].trim()
+}
+
+/// Returns the byte `count` characters behind byte `at`, at most the end.
+fn forward(text: &str, at: usize, count: usize) -> usize {
+    let mut rest = text[at..].char_indices();
+    rest.nth(count).map_or(text.len(), |(byte, _)| at + byte)
 }
 
 fn length(text: &str) -> usize {

@@ -1,6 +1,6 @@
 //! Where the words of intervals stand among the tokens of a text.
 //!
-//! Does: mark the words inside the intervals that match. Does not: find intervals (`score::intervals` does). Called by: the
+//! Does: mark the words inside the intervals that match, each by itself. Does not: find intervals (`score::intervals` does). Called by: the
 //! matcher. Read first: [`IntervalMarker::find`].
 //!
 //! A field is marked by its own words alone: those that `use_field` takes from another one are not known here, and of
@@ -10,7 +10,8 @@ use gleaner_partial::control::Stop;
 use gleaner_query::resolved::IntervalSource;
 
 use super::Pace;
-use super::phrase::{Marks, Places, Tokens};
+use super::marks::Marks;
+use super::phrase::{Places, Tokens};
 use crate::score::intervals::Algebra;
 
 /// Intervals that a query looks for.
@@ -40,11 +41,20 @@ impl IntervalMarker {
         self.is_marked.len()
     }
 
+    /// Returns the numbers of the words that are of the field, and whether those are all.
+    pub(super) fn numbers(&self) -> (Vec<usize>, bool) {
+        let marked = self.is_marked.iter().enumerate();
+        let own = marked.filter(|(_, is_marked)| **is_marked);
+        let numbers: Vec<usize> = own.map(|(number, _)| self.first + number).collect();
+        let is_all = numbers.len() == self.is_marked.len();
+        (numbers, is_all)
+    }
+
     /// Marks the words of each interval.
     pub(super) fn find(
         &self,
         tokens: &Tokens<'_>,
-        marks: &mut Marks,
+        marks: &mut Marks<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
         let words = self.algebra.words().iter();

@@ -1,4 +1,8 @@
 //! Which terms of a field a query looks for, and where they stand in a text.
+//!
+//! Does: gather the terms of a query with the [`Condition`] under which each counts, and find them.
+//! Does not: decide how a match is marked ([`Marks`] does). Called by: the highlighter. Read first:
+//! [`Matcher::find`].
 
 use std::collections::HashMap;
 use std::ops::{Bound, RangeBounds};
@@ -8,11 +12,13 @@ use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
 use gleaner_partial::control::{Control, Stop};
 use gleaner_partial::pattern::{self, TermAutomaton};
-use gleaner_query::resolved::{Clause, Scalar};
+use gleaner_query::resolved::{Clause, Intervals, Scalar};
 
 use super::Pace;
+use super::condition::{Condition, Fit, Group, Seen};
 use super::intervals::IntervalMarker;
-use super::phrase::{Marks, Phrase, Tokens};
+use super::marks::{Marking, Marks};
+use super::phrase::{Phrase, Tokens};
 use crate::error::EngineError;
 
 /// A match in a text: bytes, on character boundaries.
@@ -25,7 +31,6 @@ pub(super) struct Span {
 }
 
 /// What a query looks for in a field.
-#[derive(Default)]
 pub(super) struct Matcher {
     terms: HashMap<String, usize>,
     patterns: Vec<(Arc<TermAutomaton>, usize)>,
@@ -33,132 +38,329 @@ pub(super) struct Matcher {
     phrases: Vec<Phrase>,
     intervals: Vec<IntervalMarker>,
     num_terms: usize,
+    condition: Condition,
+    marking: Marking,
 }
 
 /// Terms between a lower and an upper bound.
 type TermBounds = (Bound<String>, Bound<String>);
 
+/// What clauses are gathered for.
+struct Wanted<'a> {
+    /// `None`: any.
+    field: Option<&'a str>,
+    control: &'a Control,
+}
+
+impl Wanted<'_> {
+    fn is(&self, field: &FieldPath) -> bool {
+        self.field.is_none_or(|wanted| wanted == field.as_str())
+    }
+}
+
 impl Matcher {
     /// Gathers what `clause` looks for in `field`, or in any field where that is `None`. What must
-    /// not match is left out.
+    /// not match is not marked.
     pub(super) fn new(
         clause: &Clause,
         field: Option<&str>,
+        marking: Marking,
         control: &Control,
     ) -> Result<Self, EngineError> {
-        let mut matcher = Self::default();
-        matcher.gather(clause, field, control)?;
+        let mut matcher = Self {
+            terms: HashMap::new(),
+            patterns: Vec::new(),
+            ranges: Vec::new(),
+            phrases: Vec::new(),
+            intervals: Vec::new(),
+            num_terms: 0,
+            condition: Condition::Known(Fit::Maybe),
+            marking,
+        };
+        let condition = matcher.gather(clause, &Wanted { field, control })?;
+        matcher.condition = condition;
         Ok(matcher)
     }
 
-    fn gather(
-        &mut self,
-        clause: &Clause,
-        wanted: Option<&str>,
-        control: &Control,
-    ) -> Result<(), EngineError> {
-        let is_wanted = |field: &FieldPath| wanted.is_none_or(|wanted| wanted == field.as_str());
-        match clause {
+    fn gather(&mut self, clause: &Clause, wanted: &Wanted<'_>) -> Result<Condition, EngineError> {
+        Ok(match clause {
+            Clause::MatchAll => Condition::Known(Fit::Yes),
+            Clause::MatchNone => Condition::Known(Fit::No),
             Clause::Phrase {
                 field,
                 positions,
                 slop,
-            } if is_wanted(field) => {
-                self.phrases
-                    .push(Phrase::new(positions, *slop, self.num_terms));
-                self.num_terms += positions.len();
-            }
-            Clause::Pattern { field, pattern } if is_wanted(field) => {
-                let automaton = pattern::automaton(pattern, control)?;
-                self.patterns.push((automaton, self.num_terms));
-                self.num_terms += 1;
+            } if wanted.is(field) => self.add_phrase(positions, *slop),
+            Clause::Pattern { field, pattern } if wanted.is(field) => {
+                let automaton = pattern::automaton(pattern, wanted.control)?;
+                let number = self.next_number();
+                self.patterns.push((automaton, number));
+                Condition::Terms(vec![number])
             }
             Clause::Range {
                 field,
                 lower,
                 upper,
-            } if is_wanted(field) => {
-                if let Some(bounds) = term_bounds(lower, upper) {
-                    self.ranges.push((bounds, self.num_terms));
-                    self.num_terms += 1;
-                }
+            } if wanted.is(field) => self.add_range(lower, upper),
+            Clause::Intervals(intervals) => self.add_intervals(intervals, wanted),
+            Clause::Phrase { .. } | Clause::Pattern { .. } | Clause::Range { .. } => {
+                Condition::Known(Fit::Maybe)
             }
-            Clause::Intervals(intervals) => {
-                let found = IntervalMarker::new(&intervals.source, wanted, self.num_terms);
-                self.num_terms += found.num_words();
-                self.intervals.push(found);
-            }
-            Clause::Phrase { .. } | Clause::Pattern { .. } | Clause::Range { .. } => {}
-            other => {
-                if let Some((_, terms)) = other.terms().filter(|(field, _)| is_wanted(field)) {
-                    terms.into_iter().for_each(|term| self.add_term(term));
-                }
-                let values = other.values().filter(|(field, _)| is_wanted(field));
-                for value in values.into_iter().flat_map(|(_, values)| values) {
-                    if let Scalar::Text(term) = value {
-                        self.add_term(term);
-                    }
-                }
-            }
-        }
-        let mut inside = clause.matching_children();
-        inside.try_for_each(|clause| self.gather(clause, wanted, control))
+            Clause::Bool { .. } => self.gather_bool(clause, wanted)?,
+            Clause::DisMax { .. }
+            | Clause::Across { .. }
+            | Clause::AtLeast { .. }
+            | Clause::Constant(_)
+            | Clause::Demote { .. }
+            | Clause::Functions(_)
+            | Clause::Boost { .. } => self.gather_any(clause, wanted)?,
+            other => self.gather_words(other, wanted),
+        })
     }
 
-    fn add_term(&mut self, term: &str) {
-        let number = self.num_terms;
-        if *self.terms.entry(term.to_owned()).or_insert(number) == number {
-            self.num_terms += 1;
+    fn gather_all<'c>(
+        &mut self,
+        clauses: impl IntoIterator<Item = &'c Clause>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<Condition>, EngineError> {
+        let clauses = clauses.into_iter();
+        clauses.map(|clause| self.gather(clause, wanted)).collect()
+    }
+
+    fn gather_bool(
+        &mut self,
+        clause: &Clause,
+        wanted: &Wanted<'_>,
+    ) -> Result<Condition, EngineError> {
+        let Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            ..
+        } = clause
+        else {
+            return Ok(Condition::Known(Fit::Maybe));
+        };
+        let mut required = self.gather_all(must, wanted)?;
+        let optional = self.gather_all(should, wanted)?;
+        required.extend(self.gather_all(filter, wanted)?);
+        let excluded = match self.marking {
+            Marking::Matches => self.gather_all(must_not, wanted)?,
+            Marking::Words => Vec::new(),
+        };
+        Ok(Condition::Group(Group {
+            required,
+            optional,
+            excluded,
+            least: clause.minimum_should_match(),
+        }))
+    }
+
+    /// Gathers a clause of which any that is inside must match.
+    fn gather_any(
+        &mut self,
+        clause: &Clause,
+        wanted: &Wanted<'_>,
+    ) -> Result<Condition, EngineError> {
+        let optional = self.gather_all(clause.matching_children(), wanted)?;
+        // What the document's other fields or its score decide, its text does not tell.
+        let is_open = match clause {
+            Clause::AtLeast { .. } => true,
+            Clause::Functions(scored) => scored.min_score.is_some(),
+            _ => false,
+        };
+        let open = is_open.then_some(Condition::Known(Fit::Maybe));
+        Ok(Condition::Group(Group {
+            required: open.into_iter().collect(),
+            optional,
+            excluded: Vec::new(),
+            least: 1,
+        }))
+    }
+
+    fn gather_words(&mut self, clause: &Clause, wanted: &Wanted<'_>) -> Condition {
+        let mut numbers = Vec::new();
+        if let Some((_, terms)) = clause.terms().filter(|(field, _)| wanted.is(field)) {
+            numbers.extend(terms.into_iter().map(|term| self.add_term(term)));
+        }
+        let values = clause.values().filter(|(field, _)| wanted.is(field));
+        for value in values.into_iter().flat_map(|(_, values)| values) {
+            if let Scalar::Text(term) = value {
+                numbers.push(self.add_term(term));
+            }
+        }
+        match numbers.is_empty() {
+            true => Condition::Known(Fit::Maybe),
+            false => Condition::Terms(numbers),
         }
     }
 
-    /// Returns the number of the query's term that a term of the field is; phrases aside.
-    pub(super) fn term(&self, term: &str) -> Option<usize> {
+    fn add_term(&mut self, term: &str) -> usize {
+        if let Some(number) = self.terms.get(term) {
+            return *number;
+        }
+        let number = self.next_number();
+        self.terms.insert(term.to_owned(), number);
+        number
+    }
+
+    fn add_phrase(&mut self, positions: &[(u32, Vec<String>)], slop: u32) -> Condition {
+        let first = self.num_terms;
+        self.phrases.push(Phrase::new(positions, slop, first));
+        // One number at least, by which the phrase itself goes.
+        self.num_terms += positions.len().max(1);
+        Condition::Placed {
+            numbers: vec![first],
+            is_sure: true,
+        }
+    }
+
+    fn add_range(&mut self, lower: &Bound<Scalar>, upper: &Bound<Scalar>) -> Condition {
+        let Some(bounds) = term_bounds(lower, upper) else {
+            return Condition::Known(Fit::Maybe);
+        };
+        let number = self.next_number();
+        self.ranges.push((bounds, number));
+        Condition::Terms(vec![number])
+    }
+
+    fn add_intervals(&mut self, intervals: &Intervals, wanted: &Wanted<'_>) -> Condition {
+        let found = IntervalMarker::new(&intervals.source, wanted.field, self.num_terms);
+        let (numbers, is_sure) = found.numbers();
+        self.num_terms += found.num_words();
+        self.intervals.push(found);
+        Condition::Placed { numbers, is_sure }
+    }
+
+    fn next_number(&mut self) -> usize {
+        self.num_terms += 1;
+        self.num_terms - 1
+    }
+
+    /// Returns the number of the query's term that a term of the field is, of those that count;
+    /// phrases aside.
+    fn term(&self, term: &str, counted: &[bool]) -> Option<usize> {
         let by_pattern = || {
             let mut patterns = self.patterns.iter();
             patterns
-                .find(|(automaton, _)| automaton.accepts(term))
+                .find(|(automaton, number)| counted[*number] && automaton.accepts(term))
                 .map(|(_, number)| *number)
         };
         let by_range = || {
             let mut ranges = self.ranges.iter();
             ranges
-                .find(|(bounds, _)| is_within(bounds, term))
+                .find(|(bounds, number)| counted[*number] && is_within(bounds, term))
                 .map(|(_, number)| *number)
         };
         let by_name = self.terms.get(term).copied();
+        let by_name = by_name.filter(|number| counted[*number]);
         by_name.or_else(by_pattern).or_else(by_range)
     }
 
-    /// Adds the spans of all matches among the tokens of a text.
+    /// Returns the spans of what counts in each value of a document's field, by their tokens. Of values
+    /// that were cut, `is_complete` is false.
     pub(super) fn find(
         &self,
-        tokens: &[Token],
+        values: &[Vec<Token>],
+        is_complete: bool,
         pace: &mut Pace<'_>,
-        spans: &mut Vec<Span>,
-    ) -> Result<(), Stop> {
-        let mut marks = Marks::new(tokens.len());
+    ) -> Result<Vec<Vec<Span>>, Stop> {
+        let counted = match self.marking == Marking::Words || self.condition.is_plain() {
+            true => vec![true; self.num_terms],
+            false => self.counted(values, is_complete, pace)?,
+        };
+        let values = values.iter();
+        values
+            .map(|tokens| self.spans(tokens, &counted, pace))
+            .collect()
+    }
+
+    /// Returns for each term whether it counts: whether a clause that matches looks for it.
+    fn counted(
+        &self,
+        values: &[Vec<Token>],
+        is_complete: bool,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<bool>, Stop> {
+        let mut seen = Seen {
+            found: vec![false; self.num_terms],
+            is_complete,
+            is_single: values.len() < 2,
+        };
+        for tokens in values {
+            self.look(tokens, &mut seen.found, pace)?;
+        }
+        let mut numbers = Vec::new();
+        self.condition.weigh(&seen, &mut numbers);
+        let mut counted = vec![false; self.num_terms];
+        for number in numbers {
+            counted[number] = true;
+        }
+        Ok(counted)
+    }
+
+    /// Notes which terms, phrases and intervals are among the tokens of a text.
+    fn look(&self, tokens: &[Token], found: &mut [bool], pace: &mut Pace<'_>) -> Result<(), Stop> {
+        for token in tokens {
+            pace.step(1 + self.patterns.len() + self.ranges.len())?;
+            if let Some(number) = self.terms.get(&token.text) {
+                found[*number] = true;
+            }
+            for (automaton, number) in &self.patterns {
+                found[*number] = found[*number] || automaton.accepts(&token.text);
+            }
+            for (bounds, number) in &self.ranges {
+                found[*number] = found[*number] || is_within(bounds, &token.text);
+            }
+        }
+        if self.phrases.is_empty() && self.intervals.is_empty() {
+            return Ok(());
+        }
+        let all = Tokens::new(tokens);
+        for phrase in &self.phrases {
+            let mut marks = Marks::new(tokens, Marking::Matches);
+            phrase.find(&all, &mut marks, pace)?;
+            found[phrase.first()] = found[phrase.first()] || !marks.is_empty();
+        }
+        for intervals in &self.intervals {
+            let mut marks = Marks::new(tokens, Marking::Matches);
+            intervals.find(&all, &mut marks, pace)?;
+            for span in marks.into_spans() {
+                found[span.term] = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the spans of what counts among the tokens of a text.
+    fn spans(
+        &self,
+        tokens: &[Token],
+        counted: &[bool],
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<Span>, Stop> {
+        let mut marks = Marks::new(tokens, self.marking);
         for (number, token) in tokens.iter().enumerate() {
             pace.step(1 + self.patterns.len() + self.ranges.len())?;
-            if let Some(term) = self.term(&token.text) {
+            if let Some(term) = self.term(&token.text, counted) {
                 marks.mark(number, term);
             }
         }
         if !self.phrases.is_empty() || !self.intervals.is_empty() {
             let tokens = Tokens::new(tokens);
-            for phrase in &self.phrases {
+            let phrases = self.phrases.iter();
+            for phrase in phrases.filter(|phrase| counted[phrase.first()]) {
                 phrase.find(&tokens, &mut marks, pace)?;
             }
             for intervals in &self.intervals {
-                intervals.find(&tokens, &mut marks, pace)?;
+                let (numbers, _) = intervals.numbers();
+                if numbers.iter().any(|number| counted[*number]) {
+                    intervals.find(&tokens, &mut marks, pace)?;
+                }
             }
         }
-        spans.extend(marks.iter().map(|(number, term)| Span {
-            start: tokens[number].start,
-            end: tokens[number].end,
-            term,
-        }));
-        Ok(())
+        Ok(marks.into_spans())
     }
 }
 

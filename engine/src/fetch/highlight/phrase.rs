@@ -1,7 +1,8 @@
 //! Where phrases stand among the tokens of a text.
 //!
 //! An exact phrase stands wherever each slot has one of its terms at its own distance. Of a sloppy
-//! one, the matches are marked that make a document a hit (`score::window`).
+//! one, the matches are marked that make a document a hit (`score::window`). How they are marked is
+//! up to [`Marks`].
 
 use std::collections::HashMap;
 
@@ -9,28 +10,8 @@ use gleaner_analysis::Token;
 use gleaner_partial::control::Stop;
 
 use super::Pace;
+use super::marks::Marks;
 use crate::score::window::{self, Room, Slot, Window};
-
-/// The tokens of a text by number, and which of the query's terms marks each.
-pub(super) struct Marks(Vec<Option<usize>>);
-
-impl Marks {
-    pub(super) fn new(num_tokens: usize) -> Self {
-        Self(vec![None; num_tokens])
-    }
-
-    /// Marks a token; of several terms the first counts.
-    pub(super) fn mark(&mut self, token: usize, term: usize) {
-        let marked = self.0[token].get_or_insert(term);
-        *marked = term.min(*marked);
-    }
-
-    /// Returns the numbers of marked tokens with their terms, ascending.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
-        let marked = |(token, term): (usize, &Option<usize>)| Some((token, (*term)?));
-        self.0.iter().enumerate().filter_map(marked)
-    }
-}
 
 /// The tokens of a text, and the numbers of those with each term, in order.
 pub(super) struct Tokens<'t> {
@@ -103,11 +84,16 @@ impl Phrase {
         }
     }
 
-    /// Marks the tokens of each match.
+    /// Returns the number of the first slot's term.
+    pub(super) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// Marks each match.
     pub(super) fn find(
         &self,
         tokens: &Tokens<'_>,
-        marks: &mut Marks,
+        marks: &mut Marks<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
         let mut lists = Vec::with_capacity(self.terms.len());
@@ -130,7 +116,7 @@ impl Phrase {
     fn find_exact(
         &self,
         lists: &[Places],
-        marks: &mut Marks,
+        marks: &mut Marks<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
         let Some(first) = self.slots.first() else {
@@ -164,7 +150,7 @@ impl Phrase {
     fn find_sloppy(
         &self,
         lists: &[Places],
-        marks: &mut Marks,
+        marks: &mut Marks<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<(), Stop> {
         let positions = lists.iter().map(|places| places.positions.as_slice());
@@ -183,11 +169,11 @@ impl Phrase {
         Ok(())
     }
 
-    /// Marks the tokens that the slots are at.
-    fn mark(&self, lists: &[Places], at: &[usize], marks: &mut Marks) {
-        for (number, (slot, &at)) in self.slots.iter().zip(at).enumerate() {
-            marks.mark(lists[slot.list].tokens[at], self.first + number);
-        }
+    /// Marks the match that the slots are at.
+    fn mark(&self, lists: &[Places], at: &[usize], marks: &mut Marks<'_>) {
+        let slots = self.slots.iter().zip(at);
+        let tokens = slots.map(|(slot, at)| lists[slot.list].tokens[*at]);
+        marks.mark_phrase(tokens, self.first);
     }
 }
 
@@ -197,6 +183,7 @@ mod tests {
     use gleaner_partial::control::Control;
 
     use super::*;
+    use crate::fetch::highlight::marks::Marking;
 
     /// Marks a phrase that says one word forty times in a text that says it two hundred times.
     fn mark_all(control: &Control) -> Result<usize, Stop> {
@@ -212,10 +199,10 @@ mod tests {
         let tokens: Vec<Token> = (0..200).map(token).collect();
         let positions: Vec<(u32, Vec<String>)> =
             (0..40).map(|at| (at, vec!["a".to_owned()])).collect();
-        let mut marks = Marks::new(tokens.len());
+        let mut marks = Marks::new(&tokens, Marking::Words);
         let phrase = Phrase::new(&positions, 3, 0);
         phrase.find(&Tokens::new(&tokens), &mut marks, &mut Pace::new(control))?;
-        Ok(marks.iter().count())
+        Ok(marks.into_spans().len())
     }
 
     #[test]

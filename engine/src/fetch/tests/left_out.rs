@@ -2,12 +2,10 @@
 
 use super::*;
 
-/// Returns the fields of a document that left out a value, with what they left out, where `asked` are to be shown.
-fn ignored_under(properties: &Value, source: Value, asked: &[&str]) -> Value {
+/// Returns which fields of a document left out a value, and what was left out by those that are asked for.
+fn ignored_under(properties: &Value, source: Value, asked: &[&str]) -> (Vec<String>, Value) {
     let hit = fetched_under(properties, source, asked);
-    let ignored = hit.ignored.iter();
-    let ignored = ignored.map(|field| (field.name.clone(), json!(field.values)));
-    Value::Object(ignored.collect())
+    (hit.ignored, json!(hit.ignored_values))
 }
 
 #[test]
@@ -23,13 +21,41 @@ fn values_left_out_are_shown_of_the_fields_that_are_asked_for() {
         "ki": ["ok", ["long one", null]], "copy": "copied", "ni": ["abc", 7, "", {"a": 1}],
         "at": [[1, 2], "nowhere"],
     });
-    let of = |asked: &[&str]| ignored_under(&properties, source.clone(), asked);
-    let all = json!({
-        "at": ["nowhere"], "ki": ["long one", "copied"], "ni": ["abc", {"a": 1}], "ni.k": ["abc"],
+    for (asked, expected) in [
+        (
+            &["*"][..],
+            json!({
+                "at": ["nowhere"], "ki": ["long one", "copied"], "ni": ["abc", {"a": 1}], "ni.k": ["abc"],
+            }),
+        ),
+        (&["k*"], json!({"ki": ["long one", "copied"]})),
+        (&[], json!({})),
+    ] {
+        let (fields, values) = ignored_under(&properties, source.clone(), asked);
+        assert_eq!(fields, ["at", "ki", "ni", "ni.k"], "{asked:?}");
+        assert_eq!(values, expected, "{asked:?}");
+    }
+}
+
+#[test]
+fn values_left_out_are_shown_under_the_alias_that_is_asked_for() {
+    let properties = json!({
+        "n": {"type": "integer", "ignore_malformed": true},
+        "number": {"type": "alias", "path": "n"},
+        "good": {"type": "keyword"},
+        "fine": {"type": "alias", "path": "good"},
     });
-    assert_eq!(of(&["*"]), all);
-    let one = json!({"at": [], "ki": ["long one", "copied"], "ni": [], "ni.k": []});
-    assert_eq!(of(&["k*"]), one);
-    let none = json!({"at": [], "ki": [], "ni": [], "ni.k": []});
-    assert_eq!(of(&[]), none);
+    let source = json!({"n": ["seven", 7], "good": "yes"});
+    for (asked, expected) in [
+        (&["number", "fine"][..], json!({"number": ["seven"]})),
+        (&["n*"], json!({"n": ["seven"], "number": ["seven"]})),
+    ] {
+        let (fields, values) = ignored_under(&properties, source.clone(), asked);
+        assert_eq!(
+            fields,
+            ["n"],
+            "{asked:?}: the alias has no values of its own"
+        );
+        assert_eq!(values, expected, "{asked:?}");
+    }
 }

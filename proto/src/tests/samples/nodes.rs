@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gleaner_model::node_stats::{
-    BudgetStats, DiskStats, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats,
+    BudgetStats, DataFolder, DiskStats, MachineStats, Mount, NodeStats, PoolStats, ProcessStats,
+    WriteStats,
 };
 
 fn pool_stats() -> PoolStats {
@@ -43,6 +44,14 @@ pub(crate) fn node_stats() -> NodeStats {
             total_bytes: 1 << 40,
             free_bytes: 1 << 39,
             available_bytes: 1 << 38,
+        }),
+        folder: Some(DataFolder {
+            path: "/data/node".to_owned(),
+            mount: Some(Mount {
+                point: "/data".to_owned(),
+                device: "/dev/sda1".to_owned(),
+                file_system: "ext4".to_owned(),
+            }),
         }),
         query_memory: Some(BudgetStats {
             held_bytes: 3,

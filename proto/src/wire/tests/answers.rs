@@ -5,8 +5,7 @@ use std::time::Duration;
 use gleaner_leases::FollowAnswer;
 use gleaner_model::{Generation, MappingVersion, NodeId, PrimaryTerm, Role, SeqNo, Version};
 use gleaner_query::answer::{
-    Explanation, FetchedHit, FetchedHits, IgnoredField, LeafTimes, MatchedQuery, ShardHit,
-    ShardHits, ViewId,
+    Explanation, FetchedHit, FetchedHits, LeafTimes, MatchedQuery, ShardHit, ShardHits, ViewId,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -212,10 +211,11 @@ fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
         let matched = names.into_iter().map(|name| MatchedQuery { name, score });
         matched.collect::<Vec<_>>()
     });
-    let ignored = btree_map(text(), vec(value(), 0..3), 0..3);
+    let ignored = (texts(), btree_map(text(), vec(value(), 1..3), 0..3));
     let shown = (fields, highlight, ignored);
     (document(), shown, of(explanation()), matched).prop_map(
-        |(document, (fields, highlight, ignored), explanation, matched_queries)| {
+        |(document, (fields, highlight, left_out), explanation, matched_queries)| {
+            let (ignored, ignored_values) = left_out;
             let Document {
                 id,
                 routing,
@@ -225,10 +225,8 @@ fn fetched_hit() -> impl Strategy<Value = FetchedHit> {
                 source,
             } = document;
             FetchedHit {
-                ignored: ignored
-                    .into_iter()
-                    .map(|(name, values)| IgnoredField { name, values })
-                    .collect(),
+                ignored,
+                ignored_values: ignored_values.into_iter().collect(),
                 matched_queries,
                 id,
                 routing,

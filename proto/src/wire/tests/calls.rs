@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_model::{IndexUuid, NodeId, PrimaryTerm, SeqNo, ShardKey, ShardNumber, Version};
+use gleaner_model::{
+    ChosenTemplates, IndexUuid, NodeId, PrimaryTerm, SeqNo, ShardKey, ShardNumber, Version,
+};
 use gleaner_query::answer::ViewId;
 use gleaner_query::resolved::NamedClause;
 use proptest::collection::vec;
@@ -235,16 +237,20 @@ fn action() -> impl Strategy<Value = WriteAction> {
     ]
 }
 
+fn templates() -> impl Strategy<Value = ChosenTemplates> {
+    vec((text(), text()), 0..3).prop_map(ChosenTemplates::from_iter)
+}
+
 pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
-    let item =
-        (id(), of(text()), action(), condition()).prop_map(|(id, routing, action, condition)| {
-            WriteItem {
-                id,
-                routing,
-                action,
-                condition,
-            }
-        });
+    let item = (id(), of(text()), action(), condition(), templates()).prop_map(
+        |(id, routing, action, condition, templates)| WriteItem {
+            id,
+            routing,
+            action,
+            condition,
+            templates,
+        },
+    );
     let refused = (any::<u32>(), write_fault()).prop_map(|(at, fault)| RefusedItem { at, fault });
     let idempotency = (any::<u128>(), any::<u64>())
         .prop_map(|(producer, sequence)| Idempotency { producer, sequence });

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gleaner_model::node_stats::{
-    BudgetStats, DiskStats, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats,
+    BudgetStats, DataFolder, DiskStats, MachineStats, Mount, NodeStats, PoolStats, ProcessStats,
+    WriteStats,
 };
 use proptest::option::of;
 use proptest::prelude::*;
@@ -35,6 +36,12 @@ pub(super) fn node_stats() -> impl Strategy<Value = NodeStats> {
         free_bytes: bytes[1],
         available_bytes: bytes[2],
     });
+    let mount = [text(), text(), text()].prop_map(|[point, device, file_system]| Mount {
+        point,
+        device,
+        file_system,
+    });
+    let folder = (text(), of(mount)).prop_map(|(path, mount)| DataFolder { path, mount });
     let budget = any::<[u64; 2]>().prop_map(|bytes| BudgetStats {
         held_bytes: bytes[0],
         limit_bytes: bytes[1],
@@ -53,6 +60,7 @@ pub(super) fn node_stats() -> impl Strategy<Value = NodeStats> {
         of(budget),
         of(pool_stats()),
         of(writes),
+        of(folder),
     );
     (text(), any::<u64>(), parts).prop_map(|(build_version, uptime_ms, parts)| NodeStats {
         build_version,
@@ -60,6 +68,7 @@ pub(super) fn node_stats() -> impl Strategy<Value = NodeStats> {
         process: parts.0,
         machine: parts.1,
         disk: parts.2,
+        folder: parts.6,
         query_memory: parts.3,
         searches: parts.4,
         writes: parts.5,

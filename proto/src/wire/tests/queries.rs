@@ -122,7 +122,12 @@ pub(super) fn highlight() -> impl Strategy<Value = Highlight> {
         any::<usize>(),
         any::<usize>(),
     );
-    let flags = (any::<bool>(), any::<bool>(), of(any::<bool>()));
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        of(any::<bool>()),
+        any::<bool>(),
+    );
     let options = (texts(), texts(), texts(), sizes, flags).prop_map(
         |(pre_tags, post_tags, matched_fields, sizes, flags)| HighlightOptions {
             pre_tags,
@@ -135,6 +140,7 @@ pub(super) fn highlight() -> impl Strategy<Value = Highlight> {
             require_field_match: flags.2,
             max_analyzed_offset: sizes.3,
             matched_fields,
+            marks_words: flags.3,
             query: None,
         },
     );

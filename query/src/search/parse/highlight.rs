@@ -97,7 +97,11 @@ pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, Quer
     let require_field_match = global.require_field_match.take().unwrap_or(true);
     let fields = match reader.take("fields") {
         None => Vec::new(),
-        Some(fields) => highlighted_fields(fields, &global, &cut, limits)?,
+        Some(fields) => {
+            // A field's own flag overrides it.
+            global.require_field_match = Some(require_field_match);
+            highlighted_fields(fields, &global, &cut, limits)?
+        }
     };
     reader.finish()?;
     Ok(Highlight {
@@ -150,6 +154,13 @@ fn field_options(
         cut.check()?;
     }
     options.matched_fields = reader.texts("matched_fields")?.unwrap_or_default();
+    options.marks_words = cut.highlighter() == "plain";
+    let is_any_field = options.require_field_match == Some(false);
+    if is_any_field && cut.highlighter() == "unified" && !options.matched_fields.is_empty() {
+        return Err(QueryError::illegal(
+            "Matched fields are not supported when [require_field_match] is set to [false]",
+        ));
+    }
     reader.finish()?;
     Ok(options)
 }
@@ -170,10 +181,7 @@ fn read_options(
         options.number_of_fragments,
     );
     options.no_match_size = size(reader.count("no_match_size")?, options.no_match_size);
-    options.max_analyzed_offset = size(
-        reader.count("max_analyzed_offset")?,
-        options.max_analyzed_offset,
-    );
+    read_max_analyzed_offset(options, reader)?;
     if let Some(order) = reader.text("order")? {
         options.order_by_score = order.eq_ignore_ascii_case("score");
     }
@@ -196,6 +204,26 @@ fn read_options(
     }
     reader.ignore(&WITHOUT_EFFECT);
     reader.unsupported(&["options"])
+}
+
+/// Reads `max_analyzed_offset`; -1 is the limit of the index, which is that of a search that gives none.
+fn read_max_analyzed_offset(
+    options: &mut HighlightOptions,
+    reader: &mut ObjectReader<'_>,
+) -> Result<(), QueryError> {
+    match reader.integer("max_analyzed_offset")? {
+        None => {}
+        Some(-1) => options.max_analyzed_offset = HighlightOptions::default().max_analyzed_offset,
+        Some(given) if given > 0 => {
+            options.max_analyzed_offset = usize::try_from(given).unwrap_or(usize::MAX);
+        }
+        Some(_) => {
+            return Err(QueryError::illegal(
+                "[max_analyzed_offset] must be a positive integer, or -1",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read_tags(
@@ -226,16 +254,19 @@ fn read_tags(
             "[highlight] pre_tags are set but post_tags are not set",
         ));
     }
+    if pre_tags.iter().chain(&post_tags).any(Vec::is_empty) {
+        return Err(QueryError::parsing(
+            "pre_tags or post_tags must not be empty",
+        ));
+    }
     for tag in pre_tags.iter().chain(&post_tags).flatten() {
         Limits::check_label("a tag of [highlight]", tag)?;
     }
-    options.pre_tags = tags(pre_tags, &options.pre_tags);
-    options.post_tags = tags(post_tags, &options.post_tags);
+    if let Some(tags) = pre_tags {
+        options.pre_tags = tags;
+    }
+    if let Some(tags) = post_tags {
+        options.post_tags = tags;
+    }
     Ok(())
-}
-
-fn tags(given: Option<Vec<String>>, default: &[String]) -> Vec<String> {
-    given
-        .filter(|tags| !tags.is_empty())
-        .unwrap_or_else(|| default.to_vec())
 }

@@ -1,5 +1,7 @@
 //! Search bodies and URI parameters as parsed.
 
+mod highlight;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -246,116 +248,6 @@ fn totals_are_counted_as_asked() {
     assert_eq!(total(json!(false)), TrackTotal::No);
     assert_eq!(total(json!("50")), TrackTotal::UpTo(50));
     fault(&json!({"track_total_hits": -2}));
-}
-
-#[test]
-fn highlight_options_of_fields_lie_over_global_ones() {
-    let request = parse(&json!({"highlight": {
-        "pre_tags": ["<b>"], "post_tags": ["</b>"], "fragment_size": 50, "type": "fvh",
-        "require_field_match": false, "order": "score", "encoder": "html",
-        "highlight_query": {"match_all": {}}, "boundary_scanner": "SENTENCE",
-        "fields": {
-            "title": {"number_of_fragments": 0, "type": "plain", "require_field_match": true},
-            "body": {"matched_fields": ["body", "body.plain"], "no_match_size": 9,
-                "tags_schema": "styled"}
-        }
-    }}));
-    let highlight = request.highlight.expect("highlight");
-    assert!(!highlight.require_field_match);
-    assert!(highlight.query.is_some());
-    let (name, title) = &highlight.fields[0];
-    assert_eq!(name, "title");
-    assert_eq!((title.fragment_size, title.number_of_fragments), (50, 0));
-    assert!(title.order_by_score && title.encode_html);
-    assert_eq!(title.require_field_match, Some(true));
-    assert_eq!(title.pre_tags, ["<b>"]);
-    let body = &highlight.fields[1].1;
-    assert_eq!((body.no_match_size, body.matched_fields.len()), (9, 2));
-    assert_eq!(body.pre_tags.len(), 10);
-    let listed = parse(&json!({"highlight": {"fields": [{"a": {}}, {"b": {}}]}}));
-    assert_eq!(listed.highlight.expect("highlight").fields.len(), 2);
-    for (wrong, expected) in [
-        (
-            json!({"type": "semantic"}),
-            "unknown highlighter type [semantic]",
-        ),
-        (
-            json!({"fragment_sise": 1}),
-            "[fragment_sise] did you mean any of [fragment_size",
-        ),
-        (
-            json!({"fields": {"a": {"foo": 1}}}),
-            "[highlight_field] unknown field [foo]",
-        ),
-        (json!({"pre_tags": ["<b>"]}), "post_tags are not set"),
-    ] {
-        assert!(
-            fault(&json!({"highlight": wrong})).contains(expected),
-            "{expected}"
-        );
-    }
-}
-
-#[test]
-fn fragments_are_cut_at_sentences_and_in_no_other_way() {
-    let of = |global: Value, own: Value| {
-        let mut highlight = global;
-        highlight["fields"] = json!({"a": own});
-        json!({"highlight": highlight})
-    };
-    for (global, own, option) in [
-        (
-            json!({"boundary_scanner": "word"}),
-            json!({}),
-            "boundary_scanner",
-        ),
-        (
-            json!({}),
-            json!({"boundary_scanner": "chars"}),
-            "boundary_scanner",
-        ),
-        (
-            json!({"type": "fvh"}),
-            json!({"boundary_scanner": "line"}),
-            "boundary_scanner",
-        ),
-        (
-            json!({"fragmenter": "whole"}),
-            json!({"type": "plain"}),
-            "fragmenter",
-        ),
-        (
-            json!({"type": "fvh"}),
-            json!({"fragment_offset": 3}),
-            "fragment_offset",
-        ),
-    ] {
-        let fault = fault(&of(global, own));
-        assert!(fault.contains(&format!("[{option}] of [")), "{fault}");
-        assert!(fault.ends_with("fragments are cut at sentences"), "{fault}");
-    }
-    for (global, own) in [
-        (json!({"boundary_scanner": "sentence"}), json!({})),
-        (
-            json!({"boundary_scanner": "word"}),
-            json!({"type": "plain"}),
-        ),
-        (
-            json!({"boundary_scanner": "word"}),
-            json!({"number_of_fragments": 0}),
-        ),
-        (
-            json!({"fragmenter": "simple", "fragment_offset": 3}),
-            json!({}),
-        ),
-        (json!({"type": "plain"}), json!({"fragmenter": "span"})),
-        (json!({"fragmenter": "simple"}), json!({"type": "plain"})),
-        (json!({"boundary_scanner": "WORD"}), json!({"type": "fvh"})),
-        (json!({"type": "fvh"}), json!({"boundary_scanner": "chars"})),
-        (json!({"type": "fvh"}), json!({"fragment_offset": 0})),
-    ] {
-        parse(&of(global, own));
-    }
 }
 
 #[test]
