@@ -76,7 +76,8 @@ const NOTES: &[Note] = &[
     Note {
         routes: &["nodes.info"],
         text: "`jvm` is named after the program; its heap is `query_memory`. `total_indexing_buffer` is `write_queue` of \
-               leaves. What a node does not tell within 1 s is 0. A metric that is not known has no section",
+               leaves. What a node does not tell within 1 s is 0. `aggregations` has the type `other` for all: which types \
+               of values each takes is not told. A metric that is not known has no section",
     },
     Note {
         routes: &["cluster.stats"],

@@ -81,7 +81,8 @@ impl GatheredRoutes {
             _ => return None,
         };
         let form = Form::of(&parameters, &head.headers).ok()?;
-        let format = parameters.get("format").filter(|format| *format != "json");
+        let format = parameters.get("format");
+        let format = format.filter(|format| !format.eq_ignore_ascii_case("json"));
         let format = format.or(form.is_yaml().then_some("yaml"));
         Some(Gather {
             names_failures,

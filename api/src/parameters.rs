@@ -183,7 +183,12 @@ pub(crate) fn check_preference(value: &str) -> Result<(), ApiError> {
 /// Returns whether a parameter asks for its feature not to be used; `_none` is the dialect's name for
 /// no pipeline, also in place of an index's default one.
 fn is_off(name: &str, value: &str) -> bool {
-    value == "false" || (matches!(name, "pipeline" | "search_pipeline") && value == "_none")
+    match name {
+        // The feature is to leave them out.
+        "include_empty_fields" => matches!(value, "true" | ""),
+        "pipeline" | "search_pipeline" => matches!(value, "false" | "_none"),
+        _ => value == "false",
+    }
 }
 
 /// Splits at commas; empty items are left out.
@@ -308,10 +313,34 @@ mod tests {
     }
 
     #[test]
+    fn fields_without_values_can_be_included_alone() {
+        let route = crate::route::parameter_tables()
+            .find(|r| r.name == "field_caps")
+            .expect("a route");
+        let checked = |query| {
+            let parsed = Parameters::parse(Some(query)).expect("well formed");
+            parsed.check(route, "/_field_caps").is_ok()
+        };
+        assert!(checked("include_empty_fields=true"));
+        assert!(checked("include_empty_fields"));
+        assert!(!checked("include_empty_fields=false"));
+    }
+
+    #[test]
     fn parameters_of_newer_clients_have_no_effect() {
         for (name, path, query) in [
             ("search", "/_search", "_source_exclude_vectors=false"),
             ("mget", "/_mget", "_source_exclude_vectors=true"),
+            ("search", "/_search", "min_compatible_shard_node=8.0.0"),
+            ("index", "/i/_doc/1", "include_source_on_error=false"),
+            (
+                "index (made id)",
+                "/i/_doc",
+                "include_source_on_error=false",
+            ),
+            ("create", "/i/_create/1", "include_source_on_error=true"),
+            ("update", "/i/_update/1", "include_source_on_error=false"),
+            ("bulk", "/_bulk", "include_source_on_error=false"),
             (
                 "open_point_in_time",
                 "/i/_pit",

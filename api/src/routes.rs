@@ -13,6 +13,7 @@ mod document;
 mod explain;
 mod field_caps;
 mod index;
+mod index_filter;
 mod info;
 mod licence;
 mod lifecycle;

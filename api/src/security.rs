@@ -40,7 +40,7 @@ pub(crate) use credentials::Secret;
 pub(crate) use credentials::{BadCredentials, authenticate};
 pub(crate) use denial::{CHALLENGES, forbidden_rights, unauthenticated};
 pub(crate) use gate::{ALLOWED, Entry, GIVEN, OWNER, authorize};
-pub(crate) use rights::{Needs, Right};
+pub(crate) use rights::{AUTO_CREATE, Needs, Right};
 use seal::{sealed, unsealed};
 
 #[cfg(doc)]
@@ -303,7 +303,7 @@ pub(crate) fn check_name(
     );
     let is_there = || state.index_named(name).is_some() || state.aliased(name).next().is_some();
     match writes && !is_there() {
-        true => check_name(principal, &rights::AUTO_CREATE, name, state),
+        true => check_name(principal, &AUTO_CREATE, name, state),
         false => Ok(()),
     }
 }

@@ -269,6 +269,7 @@ mod tests {
             version: 1,
             modified_ms: 0,
             declared: Value::Null,
+            scope: None,
         };
         let mut lifecycles = Lifecycles::default();
         lifecycles.policies.insert("p".to_owned(), policy);

@@ -7,7 +7,7 @@ use gleaner_model::mapping::{Codec, round_to};
 use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::date::number_text;
-use gleaner_query::encoded;
+use gleaner_query::encoded::{self, TermFault};
 use serde_json::Value;
 
 use super::plan::Leaf;
@@ -34,6 +34,8 @@ pub(super) enum Scalar<'a> {
 pub(super) enum Mismatch {
     /// With the dialect's reason.
     Malformed(String),
+    /// With what the dialect says behind the name of the field.
+    OfField(String),
     /// Longer than [`MAX_TERM_BYTES`].
     Immense,
     /// Not the value that all documents have in the field.
@@ -43,6 +45,15 @@ pub(super) enum Mismatch {
         /// What stands in the document.
         given: String,
     },
+}
+
+impl From<TermFault> for Mismatch {
+    fn from(fault: TermFault) -> Self {
+        match fault {
+            TermFault::Value(reason) => Self::Malformed(reason),
+            TermFault::OfField(reason) => Self::OfField(reason),
+        }
+    }
 }
 
 impl Scalar<'_> {
@@ -83,8 +94,7 @@ impl Leaf {
             FieldKind::Date { .. } => self.read_date(scalar).map(Some),
             FieldKind::Ip { .. } => read_ip(scalar).map(Some),
             FieldKind::Encoded { codec, .. } => {
-                let terms = encoded::terms(codec, &Value::from(&*scalar.text()));
-                let terms = terms.map_err(Mismatch::Malformed)?;
+                let terms = encoded::terms(codec, &json_of(scalar))?;
                 Ok(terms
                     .into_iter()
                     .next()
@@ -149,7 +159,7 @@ impl Leaf {
         let FieldKind::Encoded { codec, .. } = &self.kind else {
             return None;
         };
-        let terms = encoded::terms(codec, value).map_err(Mismatch::Malformed);
+        let terms = encoded::terms(codec, value).map_err(Mismatch::from);
         let as_values = |terms: Vec<String>| {
             let terms = terms.into_iter();
             let values = terms.map(|term| FieldValue::Text(term.into()));
@@ -221,6 +231,17 @@ impl Leaf {
             ))
         };
         ms.map(FieldValue::Date).ok_or_else(refused)
+    }
+}
+
+/// Returns the value as JSON has it.
+fn json_of(scalar: &Scalar<'_>) -> Value {
+    match scalar {
+        Scalar::Bool(value) => Value::from(*value),
+        Scalar::I64(value) => Value::from(*value),
+        Scalar::U64(value) => Value::from(*value),
+        Scalar::F64(value) | Scalar::Written(value, _) => Value::from(*value),
+        Scalar::Text(text) => Value::from(&**text),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Why a document is refused, in Elasticsearch's words.
 
+use gleaner_query::QueryError;
+use gleaner_query::error::ErrorType;
+
 /// A document that the mapping refuses; the client's mistake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
@@ -79,15 +82,32 @@ pub enum DocumentError {
         /// The setting in force.
         limit: usize,
     },
+    /// The document brings more fields than its index takes.
+    #[error("failed to parse: {reason}")]
+    TooManyFields {
+        /// Which limit it is, and how many fields are new.
+        reason: String,
+    },
     /// The mapping cannot take a new field.
     #[error(transparent)]
-    Mapping(gleaner_query::QueryError),
+    Mapping(QueryError),
     /// The document is not a JSON object.
     #[error("failed to parse: {reason}")]
     Json {
         /// What the reader said.
         reason: String,
     },
+}
+
+impl From<QueryError> for DocumentError {
+    fn from(error: QueryError) -> Self {
+        match error.kind {
+            ErrorType::TooManyFields => Self::TooManyFields {
+                reason: error.reason,
+            },
+            _ => Self::Mapping(error),
+        }
+    }
 }
 
 impl DocumentError {
@@ -103,6 +123,7 @@ impl DocumentError {
             | Self::BelowField { .. }
             | Self::EmptyName { .. }
             | Self::TooManyNested { .. }
+            | Self::TooManyFields { .. }
             | Self::Json { .. } => "document_parsing_exception",
         }
     }
@@ -117,7 +138,9 @@ impl DocumentError {
             Self::Malformed {
                 type_name, cause, ..
             } if type_name.starts_with('_') => Some(("mapper_parsing_exception", cause)),
-            Self::Malformed { cause, .. } => Some(("illegal_argument_exception", cause)),
+            Self::Malformed { cause: reason, .. } | Self::TooManyFields { reason } => {
+                Some(("illegal_argument_exception", reason))
+            }
             _ => None,
         }
     }

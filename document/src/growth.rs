@@ -5,7 +5,7 @@
 //! Read first: [`Growth`].
 
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_model::{Mapping, MappingVersion};
+use gleaner_model::{ChosenTemplates, Mapping, MappingVersion};
 use gleaner_query::mapping::{
     AnalysisName, MappingRules, check_analyzers, infer_document, set_constants,
 };
@@ -41,15 +41,21 @@ impl<'a> Growth<'a> {
         }
     }
 
-    /// Adds the fields that the document `id` brings, and sets the constants that its values reach. A document that is
-    /// refused changes nothing, and one that is taken is taken as a whole: read under the mapping that grew, it sets no
-    /// constant again. Where the mapping looks into no documents, none brings anything, and none is read here.
+    /// Adds the fields that the document `id` brings, by the templates that are `chosen` for some of them, and sets the
+    /// constants that its values reach. A document that is refused changes nothing, and one that is taken is taken as a
+    /// whole: read under the mapping that grew, it sets no constant again. Where the mapping looks into no documents,
+    /// none brings anything, and none is read here.
     ///
     /// # Errors
-    /// [`DocumentError::Json`]; [`DocumentError::Mapping`] for fields that the mapping cannot take, or
-    /// whose analyzer does not exist; what [`DocumentParser::parse`] refuses under the mapping
+    /// [`DocumentError::Json`]; [`DocumentError::TooManyFields`]; [`DocumentError::Mapping`] for fields that the mapping
+    /// cannot take, or whose analyzer or chosen template does not exist; what [`DocumentParser::parse`] refuses under the mapping
     /// that grew.
-    pub fn add(&mut self, id: &str, source: &[u8]) -> Result<(), DocumentError> {
+    pub fn add(
+        &mut self,
+        id: &str,
+        source: &[u8],
+        chosen: &ChosenTemplates,
+    ) -> Result<(), DocumentError> {
         if !self.base.is_enabled() {
             return Ok(());
         }
@@ -62,8 +68,7 @@ impl<'a> Growth<'a> {
                 reason: error.to_string(),
             })?;
         let current = self.grown.as_ref().unwrap_or(self.base);
-        let mut grown = infer_document(&document, current, &self.rules, self.since)
-            .map_err(DocumentError::Mapping)?;
+        let mut grown = infer_document(&document, chosen, current, &self.rules, self.since)?;
         let mut parser = match (&grown, &self.parser) {
             (Some(grown), _) => {
                 self.check_analyzers(grown, current)?;

@@ -10,7 +10,7 @@ mod nested;
 mod written;
 
 use gleaner_analysis::AnalyzerRegistry;
-use gleaner_model::{Mapping, NumberKind};
+use gleaner_model::{ChosenTemplates, Mapping, NumberKind};
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use proptest::prelude::*;
 use serde_json::{Value, json};

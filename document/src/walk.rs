@@ -345,7 +345,12 @@ impl<'p, 'de> Walk<'p, 'de> {
         }
         match leaf.read(scalar) {
             Ok(Some(_)) if leaf.kind.lacks_value() => self.want_constant(number, scalar),
-            Ok(Some(value)) => self.keep(number, value),
+            Ok(Some(value)) => match self.second_feature(number, leaf) {
+                None => self.keep(number, value),
+                Some(second) => {
+                    self.refuse(self.mismatch(number, leaf, &scalar.text(), second))?;
+                }
+            },
             // An empty text is no number, and none was ignored.
             Ok(None) if matches!(leaf.kind, FieldKind::Keyword { .. } | FieldKind::Completion) => {
                 self.ignore(number);
@@ -384,23 +389,27 @@ impl<'p, 'de> Walk<'p, 'de> {
         if let Place::Metadata(name) = place {
             return self.refuse(self.not_a_field(name, "null".to_owned()));
         }
-        self.fill_null(place);
-        Ok(())
+        self.fill_null(place)
     }
 
     /// Takes what stands for null at a place, if anything does.
-    fn fill_null(&mut self, place: Place) {
+    fn fill_null<E: Error>(&mut self, place: Place) -> Result<(), E> {
         if let Place::Node(number) = place
             && let NodeKind::Leaf(leaf) = &self.plan.node(number).kind
             && !leaf.kind.is_flattened()
         {
             if let Some(value) = leaf.null.clone() {
-                self.keep(number, value);
+                match self.second_feature(number, leaf) {
+                    None => self.keep(number, value),
+                    Some(second) => self.refuse(self.mismatch(number, leaf, "null", second))?,
+                }
             }
-            leaf.multi_fields
+            return leaf
+                .multi_fields
                 .iter()
-                .for_each(|fed| self.fill_null(Place::Node(*fed)));
+                .try_for_each(|fed| self.fill_null(Place::Node(*fed)));
         }
+        Ok(())
     }
 
     /// An object under the name of metadata.

@@ -103,8 +103,8 @@ pub fn fetch(
             (serde_json::Value::Null, None)
         };
         fields.read(&parsed, &mut shown);
-        let mut ignored = ignored_fields.read(places[i])?;
-        fields.add_ignored(&parsed, &mut ignored);
+        let ignored = ignored_fields.read(places[i])?;
+        let ignored_values = fields.ignored_values(&parsed, &ignored);
         let fragments = highlighter
             .as_ref()
             .map(|h| h.fragments(&parsed, control, meter.as_mut()))
@@ -123,6 +123,7 @@ pub fn fetch(
                 false => document.source,
             },
             ignored,
+            ignored_values,
             matched_queries: named.read(places[i])?,
             fields: shown,
             highlight: fragments.unwrap_or_default(),

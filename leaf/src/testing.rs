@@ -19,8 +19,8 @@ use gleaner_log::{
     ProducerSequence, ReadBatch, Record, RecordBatch, ShardLog, TermTable, Ticket,
 };
 use gleaner_model::{
-    ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid, Mapping, PrimaryTerm,
-    SeqNo, ShardKey, ShardNumber,
+    ChosenTemplates, ClusterState, DocumentId, IndexMeta, IndexName, IndexSettings, IndexUuid,
+    Mapping, PrimaryTerm, SeqNo, ShardKey, ShardNumber,
 };
 use gleaner_proto::read::{Document, GetCall};
 use gleaner_proto::search::{SearchCall, ShardView};
@@ -412,6 +412,7 @@ pub(crate) fn item(id_text: &str, action: WriteAction) -> WriteItem {
         routing: None,
         action,
         condition: Condition::None,
+        templates: ChosenTemplates::default(),
     }
 }
 

@@ -17,6 +17,7 @@
 
 pub mod durable;
 pub mod lock;
+mod mount;
 pub mod ports;
 mod proc;
 pub mod threads;
@@ -25,7 +26,7 @@ mod usage;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use gleaner_model::node_stats::{DiskStats, MachineStats, NodeStats, ProcessStats};
+use gleaner_model::node_stats::{DataFolder, DiskStats, MachineStats, NodeStats, ProcessStats};
 use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
 
@@ -71,6 +72,7 @@ impl Probe {
             process: process(percents),
             machine: machine(percents),
             disk: self.disk(),
+            folder: self.data_folder(),
             query_memory: None,
             searches: None,
             writes: None,
@@ -90,6 +92,17 @@ impl Probe {
             total_bytes: bytes(stat.f_blocks),
             free_bytes: bytes(stat.f_bfree),
             available_bytes: bytes(stat.f_bavail),
+        })
+    }
+
+    fn data_folder(&self) -> Option<DataFolder> {
+        let folder = self.folder.as_ref()?;
+        let whole = folder.canonicalize().ok();
+        let parent = || folder.parent()?.canonicalize().ok();
+        let held = whole.clone().or_else(parent);
+        Some(DataFolder {
+            path: whole.as_ref().unwrap_or(folder).display().to_string(),
+            mount: held.and_then(|held| mount::holding(&held)),
         })
     }
 }
@@ -120,6 +133,12 @@ fn machine(percents: Percents) -> Option<MachineStats> {
     })
 }
 
+/// Returns the release of the kernel, as `uname -r` says it.
+pub fn kernel_release() -> String {
+    let names = rustix::system::uname();
+    names.release().to_string_lossy().into_owned()
+}
+
 /// Returns how many processors this process may run on.
 pub fn num_processors() -> u32 {
     let number = std::thread::available_parallelism();
@@ -140,6 +159,7 @@ mod tests {
         assert!(process.num_open_files > 0 && process.virtual_bytes >= process.resident_bytes);
         let machine = stats.machine.expect("there is one");
         assert!(machine.memory_bytes > machine.available_memory_bytes);
+        assert!(kernel_release().starts_with(|first: char| first.is_ascii_digit()));
         assert!(machine.cpu_percent <= 100 && process.cpu_percent <= 100);
         let disk = stats.disk.expect("a folder is on one");
         let to_be_made = Probe::new(Some(folder.path().join("indices"))).read();
@@ -148,12 +168,23 @@ mod tests {
             disk.total_bytes
         );
         assert!(disk.total_bytes >= disk.free_bytes && disk.free_bytes >= disk.available_bytes);
+        let told = stats.folder.expect("it was given");
+        let whole = folder.path().canonicalize().expect("it is there");
+        assert_eq!(told.path, whole.display().to_string());
+        let mount = told.mount.expect("it is on one");
+        assert!(whole.starts_with(&mount.point) && !mount.file_system.is_empty());
+        let as_parent = to_be_made.folder.and_then(|folder| folder.mount);
+        assert_eq!(as_parent, Some(mount));
     }
 
     #[test]
     fn a_probe_without_a_folder_or_with_a_lost_one_tells_of_no_disk() {
-        assert_eq!(Probe::default().read().disk, None);
+        let nowhere = Probe::default().read();
+        assert_eq!((nowhere.disk, nowhere.folder), (None, None));
         let lost = Probe::new(Some(PathBuf::from("/nowhere/at/all")));
-        assert_eq!(lost.read().disk, None);
+        let lost = lost.read();
+        assert_eq!(lost.disk, None);
+        let folder = lost.folder.expect("it was given");
+        assert_eq!((&*folder.path, folder.mount), ("/nowhere/at/all", None));
     }
 }

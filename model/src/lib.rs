@@ -34,9 +34,10 @@ pub use id::{
     CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
     NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,
 };
-pub use lifecycle::{LifecyclePolicy, Lifecycles, PhaseMove, StreamLifecycle};
+pub use lifecycle::{LifecyclePolicy, Lifecycles, PhaseMove, PolicyScope, StreamLifecycle};
 pub use mapping::{
-    DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping, NumberKind,
+    ChosenTemplates, DateFormat, Dynamic, DynamicTemplate, Field, FieldKind, FieldPath, Mapping,
+    NumberKind,
 };
 pub use operation::{Operation, OperationKind, RecordError};
 pub use peer::{PeerRole, UnknownRole};

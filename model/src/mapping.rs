@@ -23,7 +23,7 @@ pub use kind::{Codec, FieldKind};
 pub use metadata::INDEX;
 pub use nested::Included;
 pub use number::{NumberKind, round_half_up, round_to};
-pub use template::DynamicTemplate;
+pub use template::{ChosenTemplates, DynamicTemplate};
 
 use crate::id::MappingVersion;
 

@@ -15,6 +15,8 @@ pub struct NodeStats {
     pub machine: Option<MachineStats>,
     /// The file system of its data folder.
     pub disk: Option<DiskStats>,
+    /// Where that folder is.
+    pub folder: Option<DataFolder>,
     /// The memory budget of its queries and answers.
     pub query_memory: Option<BudgetStats>,
     /// Its search threads; those of a leaf alone.
@@ -117,6 +119,26 @@ impl DiskStats {
     pub fn used_bytes(&self) -> u64 {
         self.total_bytes.saturating_sub(self.available_bytes)
     }
+}
+
+/// The folder of a node's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder {
+    /// Its path.
+    pub path: String,
+    /// The file system that it is on; `None` where the system does not tell.
+    pub mount: Option<Mount>,
+}
+
+/// A file system that is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The folder where it begins.
+    pub point: String,
+    /// What holds it, as `/dev/sda1`.
+    pub device: String,
+    /// Its type, as `ext4`.
+    pub file_system: String,
 }
 
 /// A memory budget.

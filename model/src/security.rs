@@ -70,6 +70,13 @@ impl Rights {
         self.indices.iter().any(|grant| grant.has(privilege))
     }
 
+    /// Returns the patterns of the names on which they cover `privilege`.
+    pub fn patterns_with(&self, privilege: IndexPrivilege) -> impl Iterator<Item = &str> {
+        let grants = self.indices.iter();
+        let granting = grants.filter(move |grant| grant.has(privilege));
+        granting.flat_map(|grant| grant.names.iter().map(String::as_str))
+    }
+
     /// Do they cover `privilege` on every name there is or will be?
     pub fn allow_every_index(&self, privilege: IndexPrivilege) -> bool {
         let mut grants = self.indices.iter();

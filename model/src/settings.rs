@@ -131,6 +131,12 @@ impl IndexSettings {
         declared.unwrap_or(1_024)
     }
 
+    /// Returns `index.top_metrics_max_size`: the most documents of `top_metrics` (default 10).
+    pub fn top_metrics_max_size(&self) -> usize {
+        let declared = self.declared_as("index.top_metrics_max_size");
+        declared.unwrap_or(10)
+    }
+
     /// Returns `index.mapping.nested_fields.limit`: the most objects that are mapped as `nested` (default 50).
     pub fn nested_fields_limit(&self) -> usize {
         self.declared_as("index.mapping.nested_fields.limit")

@@ -160,7 +160,7 @@ impl Finalizer<'_> {
         self.charge(size_of::<AggregationResult>() + aggregation.name.len())?;
         Ok(AggregationResult {
             name: aggregation.name.clone(),
-            type_name: type_name(&aggregation.kind, partial),
+            type_name: type_name(&aggregation.kind, partial, &self.context.live_keys),
             meta: self.meta(aggregation),
             value: self.value(partial, aggregation)?,
         })
@@ -295,14 +295,14 @@ impl Finalizer<'_> {
 }
 
 /// Returns the prefix for `typed_keys`.
-fn type_name(kind: &AggregationKind, partial: &Partial) -> &'static str {
+fn type_name(kind: &AggregationKind, partial: &Partial, live_keys: &LiveKeys<'_>) -> &'static str {
     match kind {
-        AggregationKind::Terms(_) => match partial {
-            Partial::Terms(terms) => format::terms_type(terms.format.kind),
+        AggregationKind::Terms(request) => match partial {
+            Partial::Terms(terms) => format::terms_type(live_keys.kind(request, terms)),
             _ => "sterms",
         },
         AggregationKind::RareTerms(_) => match partial {
-            Partial::Terms(terms) => format::rare_type(terms.format.kind),
+            Partial::Terms(terms) => format::rare_type(terms.kind()),
             _ => "umrareterms",
         },
         AggregationKind::SignificantTerms(_) => significant::type_name(partial),

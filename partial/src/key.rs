@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// Key of a bucket. Keys of one aggregation are of one variant.
+/// Key of a bucket. Keys of one aggregation are of one variant, unless indices have the field as different types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Key {
     /// Whole number, boolean as 0 or 1, date in milliseconds.
@@ -90,6 +90,21 @@ pub enum ValueKind {
     Boolean,
     /// `date`.
     Date,
+}
+
+impl ValueKind {
+    /// Returns the type that all keys of a result can be read as, where indices have the field as different
+    /// types. `last` is the greatest key: whole numbers come before fractions, and fractions before texts.
+    pub(crate) fn of_all(self, last: Option<&Key>) -> Self {
+        match last {
+            Some(Key::Text(_)) => Self::Keyword,
+            Some(Key::Ip(_)) => Self::Ip,
+            Some(Key::F64(_)) => Self::Double,
+            // Numbers that have no sign, and others that may have one.
+            Some(Key::U64(_)) if self != Self::UnsignedLong => Self::Double,
+            Some(Key::I64(_) | Key::U64(_)) | None => self,
+        }
+    }
 }
 
 /// How values are shown.

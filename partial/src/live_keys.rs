@@ -20,6 +20,7 @@ use gleaner_query::dsl::Query;
 use super::terms::{TermBucket, Terms};
 use super::{Aggregations, Bucket, Partial};
 use crate::error::EvaluationError;
+use crate::key::ValueKind;
 
 /// All keys of each `terms` below another aggregation that wants those without documents; none by
 /// default.
@@ -103,8 +104,7 @@ impl LiveKeys<'_> {
         request: &TermsAggregation,
         terms: &'t Terms,
     ) -> Result<Cow<'t, Terms>, EvaluationError> {
-        let is_it = |(other, _): &&(&TermsAggregation, Terms)| std::ptr::eq(*other, request);
-        let Some((_, live)) = self.terms.iter().find(is_it) else {
+        let Some(live) = self.of(request) else {
             return Ok(Cow::Borrowed(terms));
         };
         let keys = live.buckets.keys();
@@ -117,6 +117,19 @@ impl LiveKeys<'_> {
         };
         filled.merge(terms.clone())?;
         Ok(Cow::Owned(filled))
+    }
+
+    /// Returns the type that all keys of a bucket can be read as, with those that [`LiveKeys::fill`] adds.
+    pub(super) fn kind(&self, request: &TermsAggregation, terms: &Terms) -> ValueKind {
+        let live = self.of(request).and_then(Terms::last_key);
+        terms.format.kind.of_all(terms.last_key().max(live))
+    }
+
+    /// Returns all keys of a request that wants those without documents.
+    fn of(&self, request: &TermsAggregation) -> Option<&Terms> {
+        let mut all = self.terms.iter();
+        let found = all.find(|(other, _)| std::ptr::eq(*other, request));
+        found.map(|(_, live)| live)
     }
 }
 

@@ -47,21 +47,10 @@ pub struct TermBucket {
 impl Terms {
     /// Adds another shard's keys. Whole numbers of one index and fractions of another meet as
     /// fractions; text of an index that does not know the field (it stands for missing values) or has it
-    /// as `keyword` meets other values as one of them, where it can be read so.
+    /// as `keyword` meets other values as one of them, where it can be read so. Numbers that meet dates are
+    /// milliseconds.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<(), EvaluationError> {
-        match (self.format.kind, other.format.kind) {
-            (a, b) if a == b => {}
-            (ValueKind::Double, ValueKind::Long | ValueKind::UnsignedLong) => other.widen()?,
-            (ValueKind::Long | ValueKind::UnsignedLong, ValueKind::Double) => self.widen()?,
-            (ValueKind::Long, ValueKind::UnsignedLong)
-            | (ValueKind::UnsignedLong, ValueKind::Long) => {
-                self.widen()?;
-                other.widen()?;
-            }
-            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
-            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
-            _ => {}
-        }
+        self.fit(&mut other)?;
         self.format.merge(other.format);
         self.unlisted = self.unlisted.saturating_add(other.unlisted);
         if other.bound > 0 {
@@ -86,6 +75,38 @@ impl Terms {
         }
         self.bound = self.bound.saturating_add(other.bound);
         Ok(())
+    }
+
+    /// Gives the keys of two shards one type, where theirs differ.
+    fn fit(&mut self, other: &mut Self) -> Result<(), EvaluationError> {
+        match (self.format.kind, other.format.kind) {
+            (a, b) if a == b => {}
+            (ValueKind::Double, ValueKind::Long | ValueKind::UnsignedLong) => other.widen()?,
+            (ValueKind::Long | ValueKind::UnsignedLong, ValueKind::Double) => self.widen()?,
+            (ValueKind::Long, ValueKind::UnsignedLong)
+            | (ValueKind::UnsignedLong, ValueKind::Long) => {
+                self.widen()?;
+                other.widen()?;
+            }
+            (ValueKind::Date | ValueKind::Boolean, ValueKind::UnsignedLong) => other.sign()?,
+            (ValueKind::UnsignedLong, ValueKind::Boolean) => self.sign()?,
+            (ValueKind::Long | ValueKind::UnsignedLong | ValueKind::Double, ValueKind::Date) => {
+                self.sign()?;
+                self.format.clone_from(&other.format);
+            }
+            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
+            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Turns numbers of an `unsigned_long` into whole numbers like others, but for those that are too large.
+    fn sign(&mut self) -> Result<(), EvaluationError> {
+        self.rekey(|key| match &key {
+            Key::U64(value) => i64::try_from(*value).map_or(key, Key::I64),
+            _ => key,
+        })
     }
 
     /// Turns whole numbers into fractions.
@@ -247,6 +268,16 @@ impl Terms {
             .saturating_sub(listed(&second))
             .saturating_add(second.unlisted);
         Self { unlisted, ..second }
+    }
+
+    /// Returns the type that all keys can be read as.
+    pub(super) fn kind(&self) -> ValueKind {
+        self.format.kind.of_all(self.last_key())
+    }
+
+    /// Returns the greatest key.
+    pub(super) fn last_key(&self) -> Option<&Key> {
+        self.buckets.last_key_value().map(|(key, _)| key)
     }
 
     fn counts(&self) -> impl Iterator<Item = u64> {

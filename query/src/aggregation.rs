@@ -18,8 +18,11 @@ pub use keys::{
     CompositeValues, IpPrefixAggregation, IpRangeAggregation, MissingOrder, MultiTermsAggregation,
     RareTermsAggregation, VariableWidthAggregation,
 };
-pub use metrics::{MatrixStatsAggregation, TopMetricsAggregation, WeightedAverage};
-pub use parse::{beyond_hard_bounds, parse_aggregations, parse_pipelines};
+pub(crate) use metrics::MOST_TOP_METRICS;
+pub use metrics::{
+    MatrixStatsAggregation, TopMetricsAggregation, WeightedAverage, check_top_metrics,
+};
+pub use parse::{beyond_hard_bounds, kinds, parse_aggregations, parse_pipelines};
 pub use pipeline::{
     BucketPath, BucketScript, BucketSummary, GapPolicy, MovingFunction, NormalizeMethod, PathStep,
     Pipeline, PipelineKind,

@@ -129,7 +129,10 @@ pub struct FetchedHit {
     /// The document as received.
     pub source: Bytes,
     /// Fields that left out a value of the document, by the alphabet.
-    pub ignored: Vec<IgnoredField>,
+    pub ignored: Vec<String>,
+    /// What fields left out, as it stands in `_source`, by the name under which each was asked for: its own or that of an
+    /// alias.
+    pub ignored_values: IndexMap<String, Vec<Value>>,
     /// The named queries that it matches, in the order in which they were asked.
     pub matched_queries: Vec<MatchedQuery>,
     /// Doc values and `fields`, rendered per field.
@@ -138,15 +141,6 @@ pub struct FetchedHit {
     pub highlight: IndexMap<String, Vec<String>>,
     /// How the score came about.
     pub explanation: Option<Explanation>,
-}
-
-/// A field that left out a value of a document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IgnoredField {
-    /// Its path.
-    pub name: String,
-    /// What it left out, as it stands in `_source`; empty where the field was not asked for.
-    pub values: Vec<Value>,
 }
 
 /// A named query that a hit matches.
@@ -175,21 +169,17 @@ pub struct Explanation {
 impl FetchedHit {
     /// Returns roughly how many bytes it takes, in memory and rendered: not less than its texts.
     pub fn num_bytes(&self) -> usize {
-        let fields = self.fields.iter();
+        let fields = self.fields.iter().chain(&self.ignored_values);
         let fields = fields.map(|(name, values)| name.len() + num_bytes_of(values));
         let highlight = self.highlight.iter();
         let highlight =
             highlight.map(|(name, fragments)| name.len() + num_bytes_of_texts(fragments));
-        let ignored = self.ignored.iter();
-        let ignored = ignored.map(|field| {
-            size_of::<IgnoredField>() + field.name.len() + num_bytes_of(&field.values)
-        });
         let explanation = self.explanation.as_ref();
         let matched = self.matched_queries.iter();
         let matched = matched.map(|matched| size_of::<MatchedQuery>() + matched.name.len());
         HIT_BYTES
             + self.source.len()
-            + ignored.sum::<usize>()
+            + num_bytes_of_texts(&self.ignored)
             + matched.sum::<usize>()
             + fields.sum::<usize>()
             + highlight.sum::<usize>()

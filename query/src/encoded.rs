@@ -10,7 +10,7 @@ mod validation;
 pub use geo::{
     Corner, GeoPoint, GeoShape, parse_corner, parse_degrees, parse_distance, parse_point, unit_m,
 };
-pub use range::{Edge, Relation, edge, numbers_of, range_term};
+pub use range::{Edge, Relation, TermFault, edge, numbers_of, range_term};
 pub(crate) use validation::{PointValidation, normalized};
 
 use gleaner_model::mapping::Codec;
@@ -20,7 +20,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// Why it is no value of the type, in the dialect's words.
-pub fn terms(codec: &Codec, value: &Value) -> Result<Vec<String>, String> {
+pub fn terms(codec: &Codec, value: &Value) -> Result<Vec<String>, TermFault> {
     match (codec, value) {
         (_, Value::Null) => Ok(Vec::new()),
         (Codec::GeoPoint, Value::Array(items)) if !items.first().is_some_and(Value::is_number) => {

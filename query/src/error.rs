@@ -26,6 +26,10 @@ pub enum ErrorType {
     QueryShard,
     /// The mapping cannot be read.
     MapperParsing,
+    /// A document asks of the mapping what it does not have.
+    DocumentParsing,
+    /// A document brings more fields than its index takes.
+    TooManyFields,
     /// Too many clauses, too deep, too many expansions.
     TooManyClauses,
     /// Index-level settings are wrong.
@@ -88,9 +92,12 @@ impl ErrorType {
         match self {
             Self::Parsing => "parsing_exception",
             Self::XContentParse => "x_content_parse_exception",
-            Self::IllegalArgument | Self::Settings => "illegal_argument_exception",
+            Self::IllegalArgument | Self::Settings | Self::TooManyFields => {
+                "illegal_argument_exception"
+            }
             Self::QueryShard => "query_shard_exception",
             Self::MapperParsing => "mapper_parsing_exception",
+            Self::DocumentParsing => "document_parsing_exception",
             Self::TooManyClauses => "too_many_clauses",
             Self::Validation => "action_request_validation_exception",
             Self::DateParse => "parse_exception",

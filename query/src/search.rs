@@ -324,6 +324,8 @@ pub struct HighlightOptions {
     pub max_analyzed_offset: usize,
     /// Other fields whose matches count (`matched_fields`).
     pub matched_fields: Vec<String>,
+    /// Whether each word is marked by itself, also of clauses that do not match (`plain`); default false.
+    pub marks_words: bool,
     /// A query instead of the search's.
     pub query: Option<Box<Query>>,
 }
@@ -341,6 +343,7 @@ impl Default for HighlightOptions {
             require_field_match: None,
             max_analyzed_offset: 1_000_000,
             matched_fields: Vec::new(),
+            marks_words: false,
             query: None,
         }
     }

@@ -157,9 +157,6 @@ fn parse_role(name: &str, role: &Value, rights: &mut Rights) -> Result<(), Query
         if EMPTY.contains(&privilege.as_str()) {
             continue;
         }
-        if privilege == "manage_ilm" {
-            return Err(too_wide());
-        }
         let privilege = privilege.parse();
         rights
             .cluster
@@ -210,15 +207,6 @@ fn parse_grant(grant: &Value) -> Result<IndexGrant, QueryError> {
     }
     names.iter().try_for_each(|name| check_pattern(name))?;
     Ok(IndexGrant { names, privileges })
-}
-
-/// In the dialect a policy acts with the rights of the user who changed it last. Here it acts on every index that names it:
-/// to change one is a wider right than the dialect's.
-fn too_wide() -> QueryError {
-    QueryError::illegal(
-        "cluster privilege [manage_ilm] is not supported: a policy acts on all indices that name it, whatever the rights \
-         of the key that changed it; [manage] allows to change policies, [read_ilm] to see them",
-    )
 }
 
 fn unknown(error: &UnknownPrivilege) -> QueryError {
@@ -291,6 +279,7 @@ mod tests {
         let rights = NewApiKey::parse(&shipper).expect("a key").rights;
         let rights = rights.expect("rights");
         assert!(rights.allow_cluster(ClusterPrivilege::ReadIlm));
+        assert!(!rights.allow_cluster(ClusterPrivilege::ManageIlm));
         assert!(rights.allow_index(IndexPrivilege::AutoConfigure, "filebeat-1"));
         assert!(rights.allow_index(IndexPrivilege::CreateDoc, "filebeat-1"));
         for denied in [ClusterPrivilege::Monitor, ClusterPrivilege::Manage] {
@@ -299,11 +288,16 @@ mod tests {
         for denied in [CreateIndex, DeleteIndex, Index, Manage, Read] {
             assert!(!rights.allow_index(denied, "filebeat-1"), "{denied}");
         }
+        let setup = json!({"r": {"cluster": ["manage_ilm"]}});
+        let rights = NewApiKey::parse(&json!({"name": "setup", "role_descriptors": setup}));
+        let rights = rights.expect("a key").rights.expect("rights");
+        assert!(rights.allow_cluster(ClusterPrivilege::ManageIlm));
+        assert!(!rights.allow_index(IndexPrivilege::ManageIlm, "filebeat-1"));
         let nothing = json!({"cluster": ["read_pipeline", "none", "monitor_watcher"]});
         let nothing = json!({"name": "n", "role_descriptors": {"r": nothing}});
         let rights = NewApiKey::parse(&nothing).expect("a key").rights;
         assert_eq!(rights, Some(Rights::default()));
-        for privilege in ["manage_ilm", "manage_ml", "view_index_templates"] {
+        for privilege in ["manage_ml", "view_index_templates"] {
             let role = json!({"cluster": [privilege]});
             let reason = refused(&json!({"name": "n", "role_descriptors": {"r": role}}));
             assert!(reason.contains(&format!("[{privilege}]")), "{reason}");

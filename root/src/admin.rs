@@ -316,6 +316,9 @@ impl Admin {
         let mut shards = BTreeSet::new();
         self.change_indices(expression, &options, |state, index| {
             cluster::check_destructive(state.settings(), expression)?;
+            if is_closed {
+                settings::check_closing(state)?;
+            }
             blocks::check(index, Level::MetadataWrite)?;
             shards.extend(index.shards());
             Ok((index.is_closed != is_closed).then(|| IndexMeta {

@@ -10,18 +10,13 @@ mod budget;
 mod pages;
 mod progress;
 mod request;
-mod results;
 mod slice;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::FutureExt as _;
 use futures::future::join_all;
-use gleaner_proto::LeafFault;
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
 use gleaner_query::names;
@@ -36,7 +31,7 @@ use crate::cluster::ClusterView;
 use crate::ingest::{Ingester, check_alias};
 use crate::plan::Target;
 use crate::point_in_time::{Contexts, PinnedShards};
-use crate::tasks::{Action, NewTask, Origin, TaskEntry, TaskInfo, Tasks};
+use crate::tasks::{Action, NewTask, Origin, Quota, Render, Results, TaskEntry, Tasks};
 use crate::visibility::Refresher;
 
 pub use pages::{DocumentPages, FoundDocument, FoundPage};
@@ -48,11 +43,13 @@ pub use request::{
 
 use budget::Budget;
 use pages::{PinnedPages, Views};
-use results::Results;
 use slice::{Shared, SliceRun};
 
-/// Tasks by query under way on a root at most; more are refused.
-const MAX_TASKS: usize = 500;
+/// Tasks by query under way on a root.
+const QUOTA: Quota = Quota {
+    queue: "tasks by query",
+    capacity: 500,
+};
 
 /// Slices, of all tasks, that run at the same time; others wait for a place.
 const MAX_RUNNING_SLICES: usize = 64;
@@ -62,12 +59,6 @@ const MAX_SLICES: u32 = 1_024;
 
 /// Most slices that are chosen for a task, as in the dialect.
 const MAX_AUTO_SLICES: u32 = 20;
-
-/// Longest wait for tasks to end in order when the process stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
-
-/// Why tasks end with the process.
-const STOPPING: &str = "node is stopping";
 
 /// What a task by query did.
 #[derive(Debug)]
@@ -99,7 +90,7 @@ pub struct ByQueryFailure {
 pub type Outcome = Result<ByQueryReport, RootError>;
 
 /// Writes what is kept of a task that has ended: a JSON object.
-pub type RenderResult = Box<dyn FnOnce(&TaskInfo, &Outcome) -> Bytes + Send>;
+pub type RenderResult = Render<ByQueryReport>;
 
 /// A task by query that has begun.
 pub struct BegunTask {
@@ -127,9 +118,8 @@ pub struct ByQuery {
     contexts: Arc<Contexts>,
     ingester: Arc<Ingester>,
     refresher: Arc<Refresher>,
-    results: Results,
+    results: Arc<Results>,
     places: Semaphore,
-    is_stopping: AtomicBool,
 }
 
 impl ByQuery {
@@ -137,6 +127,7 @@ impl ByQuery {
         shared: &SharedParts,
         contexts: &Arc<Contexts>,
         ingester: &Arc<Ingester>,
+        results: &Arc<Results>,
     ) -> Self {
         Self {
             cluster: Arc::clone(&shared.cluster),
@@ -144,12 +135,8 @@ impl ByQuery {
             contexts: Arc::clone(contexts),
             ingester: Arc::clone(ingester),
             refresher: Arc::clone(&ingester.refresher),
-            results: Results {
-                admin: Arc::clone(&ingester.admin),
-                ingester: Arc::clone(ingester),
-            },
+            results: Arc::clone(results),
             places: Semaphore::new(MAX_RUNNING_SLICES),
-            is_stopping: AtomicBool::new(false),
         }
     }
 
@@ -157,8 +144,8 @@ impl ByQuery {
     /// [`crate::read::Reader::task_result`] tells it.
     ///
     /// # Errors
-    /// [`LeafFault::Rejected`] when too many tasks are under way, or the process stops; a destination that is
-    /// also read, or that is not the alias that it must be.
+    /// [`gleaner_proto::LeafFault::Rejected`] when too many tasks are under way, or the process stops; a destination
+    /// that is also read, or that is not the alias that it must be.
     pub fn begin(
         self: &Arc<Self>,
         request: ByQueryRequest,
@@ -166,12 +153,6 @@ impl ByQuery {
         kept: Option<RenderResult>,
     ) -> Result<BegunTask, RootError> {
         self.check_destination(&request)?;
-        if self.tasks.by_query().len() >= MAX_TASKS || self.is_stopping.load(Ordering::Relaxed) {
-            return Err(RootError::Leaf(LeafFault::Rejected {
-                queue: "tasks by query".into(),
-                capacity: MAX_TASKS,
-            }));
-        }
         let num_slices = self.num_slices(&request);
         if num_slices > MAX_SLICES {
             return Err(QueryError::illegal(format!(
@@ -180,7 +161,7 @@ impl ByQuery {
             .into());
         }
         let progress = Arc::new(Progress::new(num_slices, request.requests_per_second));
-        let entry = self.tasks.list(NewTask {
+        let new = NewTask {
             action: match request.change {
                 Change::Delete => Action::DeleteByQuery,
                 Change::Update => Action::UpdateByQuery,
@@ -190,47 +171,19 @@ impl ByQuery {
             origin,
             parent: None,
             progress: Some(Arc::clone(&progress)),
-        });
+        };
+        let entry = self.tasks.list_background(new, QUOTA)?;
         let id = entry.id;
         let (sender, ended) = oneshot::channel();
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let run = this.run(&request, &entry, &progress);
-            let outcome = AssertUnwindSafe(run).catch_unwind().await;
-            let panicked = |_| Err(RootError::Internal("the task panicked".to_owned()));
-            let outcome = outcome.unwrap_or_else(panicked);
-            if let Some(render) = kept {
-                let result = render(&entry.info(), &outcome);
-                this.keep(id, result).await;
-            }
+            let outcome = this.results.ended(&entry, run, kept).await;
             // A client that hears of its end does not find it on the list.
             drop(entry);
             drop(sender.send(outcome));
         });
         Ok(BegunTask { id, ended })
-    }
-
-    /// Keeps what a task did; where that cannot be written a warning says so.
-    pub(crate) async fn keep(&self, id: u64, result: Bytes) {
-        let id = format!("{}:{id}", self.cluster.options.node);
-        if let Err(error) = self.results.keep(&id, result).await {
-            tracing::warn!(task = id, %error, "what a task did could not be kept");
-        }
-    }
-
-    /// Asks all tasks to end after the page that they are at, and refuses new ones.
-    pub fn begin_stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
-        self.tasks.cancel_all(&self.tasks.by_query(), STOPPING);
-    }
-
-    /// As [`ByQuery::begin_stop`]; waits until all have written down what they did, 20 s at most.
-    pub async fn stop(&self) {
-        self.begin_stop();
-        let ids = self.tasks.by_query();
-        if !self.tasks.until_ended(&ids, STOP_PATIENCE).await {
-            tracing::warn!("tasks by query did not end in time; what they did is not told");
-        }
     }
 
     async fn run(

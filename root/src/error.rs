@@ -156,9 +156,9 @@ pub enum RootError {
     /// The time was up before the answer was made.
     #[error("the answer could not be made in time")]
     Late,
-    /// The client, or another, asked to end it.
-    #[error("task cancelled [by user request]")]
-    TaskCancelled,
+    /// A client asked to end it, or the process stops; says which.
+    #[error("task cancelled [{0}]")]
+    TaskCancelled(&'static str),
     /// A broken invariant.
     #[error("{0}")]
     Internal(String),
@@ -208,7 +208,7 @@ impl RootError {
             | Self::ContextMissing(_)
             | Self::BadToken(_)
             | Self::Write(_)
-            | Self::TaskCancelled
+            | Self::TaskCancelled(_)
             | Self::Analysis { .. } => FaultKind::CLIENT,
         }
     }

@@ -1,20 +1,23 @@
 //! Force merges, waited for or as tasks.
 //!
-//! Does: merge the segments of indices, and flush them; run that apart from the client that began it, and keep what it
-//! came to. Does not: go on after the process has stopped. Called by `api`. Read first: [`Root::begin_force_merge`].
+//! Does: merge the segments of indices, and flush what was merged; run that apart from the client that began it, and
+//! keep what it came to. Does not: go on after the process has stopped, or end on request: a leaf ends no merge that it
+//! has begun. Called by `api`. Read first: [`Root::begin_force_merge`].
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use gleaner_proto::LeafFault;
+use futures::future::join_all;
 
 use crate::plan::Target;
-use crate::tasks::{Action, NewTask, Origin, TaskInfo};
+use crate::tasks::{Action, NewTask, Origin, Quota, Render};
 use crate::visibility::CopyOutcome;
 use crate::{Root, RootError};
 
-/// Force merges under way as tasks on a root at most; more are refused.
-const MAX_TASKS: usize = 100;
+/// Force merges under way as tasks on a root.
+const QUOTA: Quota = Quota {
+    queue: "force merges",
+    capacity: 100,
+};
 
 /// What is to be merged.
 #[derive(Debug, Clone)]
@@ -27,58 +30,70 @@ pub struct ForceMerge {
     pub is_flushed: bool,
 }
 
-/// What a merge came to, shard by shard.
+/// What a merge came to: one outcome for each shard.
 pub type Merged = Result<Vec<CopyOutcome>, RootError>;
 
 /// Writes what is kept of a merge that has ended: a JSON object.
-pub type RenderMerged = Box<dyn FnOnce(&TaskInfo, &Merged) -> Bytes + Send>;
+pub type RenderMerged = Render<Vec<CopyOutcome>>;
 
 impl Root {
-    /// Merges segments, and flushes then where that is asked for.
+    /// Merges segments, and then flushes the shards that were merged where that is asked for. A shard of which a copy
+    /// could not be flushed has failed.
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn force_merge(&self, merge: &ForceMerge) -> Merged {
-        let target = &merge.target;
-        let merged = self.reader.force_merge(target, merge.max_segments).await?;
+        let merging = self.reader.force_merge(&merge.target, merge.max_segments);
+        let mut merged = merging.await?;
         if merge.is_flushed {
-            self.reader.flush(target).await?;
+            join_all(merged.iter_mut().map(|shard| self.flush_merged(shard))).await;
         }
         Ok(merged)
     }
 
-    /// Begins a merge as a task, which goes on when its client has gone; returns its number. What `render` writes of it
-    /// [`crate::read::Reader::task_result`] tells afterwards.
+    /// Flushes all copies of a shard that was merged. The first one that fails takes the place of the outcome, and a
+    /// warning tells of each.
+    async fn flush_merged(&self, merged: &mut CopyOutcome) {
+        if merged.outcome.is_err() {
+            return;
+        }
+        for flushed in self.reader.flush_copies(merged.shard).await {
+            let Err(fault) = &flushed.outcome else {
+                continue;
+            };
+            tracing::warn!(shard = %flushed.shard, node = ?flushed.node, %fault, "a merged shard could not be flushed");
+            if merged.outcome.is_ok() {
+                *merged = flushed;
+            }
+        }
+    }
+
+    /// Begins a merge as a task, which goes on when its client has gone; returns its number. It cannot be cancelled, and
+    /// ends with an error when the process stops. What `render` writes of it [`crate::read::Reader::task_result`] tells
+    /// afterwards.
     ///
     /// # Errors
-    /// [`LeafFault::Rejected`] when too many of them are under way.
+    /// [`gleaner_proto::LeafFault::Rejected`] when too many of them are under way, or the process stops.
     pub fn begin_force_merge(
         self: &Arc<Self>,
         merge: ForceMerge,
         origin: &Origin,
         render: RenderMerged,
     ) -> Result<u64, RootError> {
-        if self.tasks.num_of(Action::ForceMerge) >= MAX_TASKS {
-            return Err(RootError::Leaf(LeafFault::Rejected {
-                queue: "force merges".into(),
-                capacity: MAX_TASKS,
-            }));
-        }
-        let entry = self.tasks.list(NewTask {
+        let new = NewTask {
             action: Action::ForceMerge,
             target: &description(&merge),
             origin,
             parent: None,
             progress: None,
-        });
+        };
+        let entry = self.tasks.list_background(new, QUOTA)?;
         let id = entry.id;
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let merging = this.force_merge(&merge);
-            let merged = entry.cancellation().unless_requested(merging).await;
-            let merged = merged.unwrap_or(Err(RootError::TaskCancelled));
-            let result = render(&entry.info(), &merged);
-            this.by_query.keep(id, result).await;
+            let work = entry.unless_cancelled(this.force_merge(&merge));
+            // What it came to is kept; nobody waits for it here.
+            drop(this.results.ended(&entry, work, Some(render)).await);
             // A client that hears of its end does not find it on the list.
             drop(entry);
         });
@@ -99,11 +114,18 @@ fn description(merge: &ForceMerge) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use gleaner_model::NodeId;
+    use gleaner_proto::LeafFault;
     use serde_json::json;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::testing::{Fixture, index};
+    use crate::RootOptions;
+    use crate::tasks::TaskInfo;
+    use crate::testing::{Cluster, Fixture, index, shard};
 
     fn merge(names: &str) -> ForceMerge {
         ForceMerge {
@@ -116,40 +138,93 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    /// Begins a merge of which an empty object is kept.
+    fn begin(root: &Arc<Root>) -> Result<u64, RootError> {
+        let render = Box::new(|_: &TaskInfo, _: &Merged| Bytes::from_static(b"{}"));
+        root.begin_force_merge(merge("index-1"), &Origin::default(), render)
+    }
+
+    fn is_refused(begun: &Result<u64, RootError>) -> bool {
+        matches!(begun, Err(RootError::Leaf(LeafFault::Rejected { .. })))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_merge_goes_on_by_itself_and_is_written_down() {
-        let root = Arc::new(Fixture::new([index(1, &json!({}))]).root);
-        for (names, expected) in [("index-1", Some(2)), ("missing", None)] {
+        let Fixture { leaf, root } = Fixture::new([index(1, &json!({}))]);
+        let root = Arc::new(root);
+        for (num_kept, names, expected) in [(1, "index-1", Some(2)), (2, "missing", None)] {
             let (sender, told) = oneshot::channel();
             let render = move |task: &TaskInfo, merged: &Merged| {
                 let num_shards = merged.as_ref().ok().map(Vec::len);
-                sender.send((task.id, num_shards)).ok();
+                sender.send((task.clone(), num_shards)).ok();
                 Bytes::from_static(b"{}")
             };
             let begun = root.begin_force_merge(merge(names), &Origin::default(), Box::new(render));
             let id = begun.expect("begun");
-            let task = root.tasks().get(id).expect("nobody has waited for it");
+            let (task, num_shards) = told.await.expect("it is rendered");
+            assert_eq!((task.id, num_shards), (id, expected));
             assert_eq!(task.action, "indices:admin/forcemerge");
             let described = format!("Force-merge indices [{names}], maxSegments[1], flush[true]");
             assert_eq!(task.description, described);
-            assert_eq!(told.await, Ok((id, expected)));
+            let patience = Duration::from_secs(60);
+            assert!(root.tasks().until_ended(&[id], patience).await);
+            assert_eq!(leaf.written.lock().len(), num_kept);
         }
     }
 
     #[tokio::test]
     async fn too_many_merges_are_refused() {
         let root = Arc::new(Fixture::new([index(1, &json!({}))]).root);
-        let begin = || {
-            let render = Box::new(|_: &TaskInfo, _: &Merged| Bytes::from_static(b"{}"));
-            root.begin_force_merge(merge("index-1"), &Origin::default(), render)
-        };
-        for _ in 0..MAX_TASKS {
-            begin().expect("begun");
+        for _ in 0..QUOTA.capacity {
+            begin(&root).expect("begun");
         }
-        let refused = begin().expect_err("too many");
-        assert!(matches!(
-            refused,
-            RootError::Leaf(LeafFault::Rejected { .. })
-        ));
+        assert!(is_refused(&begin(&root)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_merge_is_not_cancelled_and_ends_with_the_process() {
+        let Fixture { leaf, root } = Fixture::new([index(1, &json!({}))]);
+        let root = Arc::new(root);
+        leaf.hanging.lock().insert(shard(1, 0));
+        let (sender, told) = oneshot::channel();
+        let render = move |_: &TaskInfo, merged: &Merged| {
+            let error = merged.as_ref().err().map(ToString::to_string);
+            sender.send(error).ok();
+            Bytes::from_static(b"{}")
+        };
+        let begun = root.begin_force_merge(merge("index-1"), &Origin::default(), Box::new(render));
+        let id = begun.expect("begun");
+        let task = root.tasks().cancel(id).expect("under way");
+        assert_eq!((task.is_cancellable, task.is_cancelled), (false, false));
+        root.tasks().stop().await;
+        let error = "task cancelled [node is stopping]".to_owned();
+        assert_eq!(told.await, Ok(Some(error)));
+        assert_eq!(leaf.written.lock().len(), 1, "it is kept");
+        assert_eq!(root.tasks().list_all(), []);
+        assert!(is_refused(&begin(&root)));
+    }
+
+    #[tokio::test]
+    async fn a_shard_of_which_a_copy_is_not_flushed_has_failed() {
+        let cluster = Cluster::new(2, [index(1, &json!({}))], RootOptions::default());
+        let fault = LeafFault::DiskFull { shard: shard(1, 0) };
+        let faults = [(shard(1, 0), fault.clone())];
+        cluster.leaves[1].flush_faults.lock().extend(faults);
+        let outcome = |n, node: &str, outcome| CopyOutcome {
+            shard: shard(1, n),
+            node: Some(NodeId(node.into())),
+            outcome,
+        };
+        let whole = outcome(1, "leaf-0", Ok(()));
+        let failed = outcome(0, "leaf-1", Err(fault));
+        let merged = cluster.root.force_merge(&merge("index-1")).await;
+        assert_eq!(merged.expect("found"), [failed, whole.clone()]);
+        let unflushed = ForceMerge {
+            is_flushed: false,
+            ..merge("index-1")
+        };
+        let merged = cluster.root.force_merge(&unflushed).await;
+        let first = outcome(0, "leaf-0", Ok(()));
+        assert_eq!(merged.expect("found"), [first, whole]);
     }
 }

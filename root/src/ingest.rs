@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{ActiveShards, ClusterState, DocumentId, IndexMeta, ShardKey};
+use gleaner_model::{ActiveShards, ChosenTemplates, ClusterState, DocumentId, IndexMeta, ShardKey};
 use gleaner_proto::write::{Condition, Update, WriteAction, WriteFault, WriteItem, WriteOutcome};
 use gleaner_query::QueryError;
 use gleaner_query::names::{self, NewName};
@@ -52,6 +52,8 @@ pub struct IngestItem {
     pub require_alias: bool,
     /// Whether `index` must be a data stream, or become one.
     pub require_data_stream: bool,
+    /// Templates for fields that the document brings (only for documents that are put whole).
+    pub templates: ChosenTemplates,
 }
 
 /// When written documents become visible.
@@ -80,6 +82,9 @@ pub struct IngestOptions {
     /// How many copies of a shard are to be in sync before it is written to; they are waited for as long as
     /// `timeout` says. Default what the index says.
     pub active_shards: Option<ActiveShards>,
+    /// The name in the path of the request, where it has date math: an index that a write makes under that name keeps the
+    /// math for its rollovers. Default `None`.
+    pub new_name: Option<NewName>,
 }
 
 impl IngestOptions {
@@ -139,6 +144,7 @@ impl Placement {
             routing: self.routing,
             action,
             condition: item.condition,
+            templates: item.templates,
         }
     }
 }
@@ -329,7 +335,7 @@ impl Ingester {
             }
             None => {
                 let body = serde_json::Value::Null;
-                let new = NewName::from(name);
+                let new = parts.new_name(name);
                 let created = self
                     .admin
                     .create_index_by_templates(&new, &body, ActiveShards::ONE);

@@ -75,12 +75,13 @@ use point_in_time::Contexts;
 use read::Reader;
 use scatter::Scatterer;
 use search::Searcher;
-use tasks::Tasks;
+use tasks::{Results, Tasks};
 use visibility::Refresher;
 
 pub use error::RootError;
 pub use leaves::{LeafHandle, Leaves};
 pub use response::{Coverage, SearchResponse, ShardFailure, ShardSummary, Total};
+pub use work::measured;
 
 /// What a root may use up; every number has a default.
 #[derive(Debug, Clone)]
@@ -190,6 +191,7 @@ pub struct Root {
     ingester: Arc<Ingester>,
     reader: Reader,
     by_query: Arc<ByQuery>,
+    results: Arc<Results>,
     editions: Arc<Editions>,
     seen_due: lifecycle::SeenDue,
 }
@@ -231,7 +233,8 @@ impl Root {
         let admin = Arc::new(Admin::new(&shared, &refresher));
         let ingester = Arc::new(Ingester::new(&shared, &admin));
         let reader = Reader::new(&shared, &searcher);
-        let by_query = Arc::new(ByQuery::new(&shared, &contexts, &ingester));
+        let results = Arc::new(Results::new(&ingester));
+        let by_query = Arc::new(ByQuery::new(&shared, &contexts, &ingester, &results));
         let SharedParts {
             cluster,
             accounts,
@@ -251,6 +254,7 @@ impl Root {
             ingester,
             reader,
             by_query,
+            results,
             editions,
             seen_due: lifecycle::SeenDue::default(),
         }

@@ -1,9 +1,9 @@
 //! Lifecycles: indices that are replaced and deleted when the policy that they name, or their data stream, says so.
 //!
 //! Every root looks, now and then. Each step is one change of the cluster state that is made from the newest one, so
-//! two roots that look at the same time take it once. Does not: move, shrink or merge indices; such actions of a policy
-//! are kept and change nothing. Called by: `cli`, which has a root look, and `api`, which explains. Read first:
-//! [`standing`].
+//! two roots that look at the same time take it once. A policy acts on what its last author may manage. Does not: move,
+//! shrink or merge indices; such actions of a policy are kept and change nothing. Called by: `cli`, which has a root
+//! look, and `api`, which explains. Read first: [`standing`].
 
 mod due;
 
@@ -146,8 +146,14 @@ pub fn standing(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> Option<
         return Some(standing);
     }
     let (wait, refused) = match step {
-        Step::Rollover(_) => (Wait::Rollover, due::rollover_target(state, index).err()),
-        Step::Delete => (Wait::Delete, due::check_deletion(state, index).err()),
+        Step::Rollover(_) => {
+            let target = due::rollover_target(kept, state, index);
+            (Wait::Rollover, target.err())
+        }
+        Step::Delete => {
+            let checked = due::check_deletion_by(kept, state, index);
+            (Wait::Delete, checked.err())
+        }
         Step::Complete => (Wait::Age, None),
     };
     (standing.wait, standing.error) = (wait, refused);

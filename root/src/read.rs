@@ -356,7 +356,8 @@ impl Reader {
         Ok(join_all(flushed).await.into_iter().flatten().collect())
     }
 
-    async fn flush_copies(&self, shard: ShardKey) -> Vec<CopyOutcome> {
+    /// Makes durable commits on all copies of `shard` that are in sync.
+    pub(crate) async fn flush_copies(&self, shard: ShardKey) -> Vec<CopyOutcome> {
         let copies = self.cluster.leaves.in_sync(shard);
         if copies.is_empty() {
             return vec![CopyOutcome {

@@ -2,11 +2,13 @@
 //!
 //! A search is on the list from its start until its future is done or dropped, so a client that went
 //! away leaves nothing behind. Cancelling drops the search's future, and with it every call to a leaf:
-//! the search is answered at once. A task by query runs by itself ([`crate::by_query`]): it ends after the
-//! page that it is writing, and stays on the list until what it did is kept, as does a merge
-//! ([`crate::force_merge`]).
+//! the search is answered at once. A task by query ([`crate::by_query`]) and a merge ([`crate::force_merge`]) run by
+//! themselves and stay on the list until what they did is kept. The one ends after the page that it is writing; the
+//! other cannot be cancelled.
 
+mod background;
 mod cancellation;
+mod results;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +24,10 @@ use crate::RootError;
 use crate::by_query::{ByQueryStatus, Progress};
 use crate::cluster::ClusterView;
 
+pub(crate) use background::Quota;
 pub(crate) use cancellation::Cancellation;
+pub use results::Render;
+pub(crate) use results::Results;
 
 /// Why a task that a client cancels ends, as the dialect words it.
 pub(crate) const BY_USER: &str = "by user request";
@@ -70,6 +75,12 @@ impl Action {
             Self::ForceMerge => "indices:admin/forcemerge",
         }
     }
+
+    /// Returns whether a client can cancel it. A merge goes on on its leaf, so it cannot, as in the dialect
+    /// (Elasticsearch, `TransportForceMergeAction`).
+    fn is_cancellable(self) -> bool {
+        self != Self::ForceMerge
+    }
 }
 
 /// A task under way.
@@ -89,7 +100,7 @@ pub struct TaskInfo {
     pub opaque_id: Option<String>,
     /// Id of the key that asked for it; `None` where the cluster has no keys.
     pub owner: Option<String>,
-    /// Whether it can be cancelled.
+    /// Whether a client can cancel it.
     pub is_cancellable: bool,
     /// Whether it was cancelled and is about to end.
     pub is_cancelled: bool,
@@ -106,12 +117,20 @@ pub struct Tasks {
     last_number: AtomicU64,
 }
 
-/// The list.
+/// The list, and word of its changes.
 #[derive(Default)]
 struct Listed {
-    tasks: Mutex<BTreeMap<u64, Arc<Task>>>,
+    list: Mutex<List>,
     /// Told when a task leaves the list.
     left: Notify,
+}
+
+/// The list.
+#[derive(Default)]
+struct List {
+    tasks: BTreeMap<u64, Arc<Task>>,
+    /// Whether the process stops: no task that runs by itself begins any more.
+    is_stopping: bool,
 }
 
 struct Task {
@@ -124,6 +143,8 @@ struct Task {
     cancellation: Arc<Cancellation>,
     parent: Option<u64>,
     progress: Option<Arc<Progress>>,
+    /// What it counts against; `None` for one that ends with its client's request, or is a part.
+    quota: Option<Quota>,
 }
 
 /// What is to be listed as a task.
@@ -165,11 +186,26 @@ impl TaskEntry {
     pub(crate) fn info(&self) -> TaskInfo {
         self.task.info(self.id)
     }
+
+    /// Does `work`, unless the task is to end before it is done: `work` is dropped then.
+    ///
+    /// # Errors
+    /// [`RootError::TaskCancelled`] with the reason; else what `work` failed with.
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T, RootError>>,
+    ) -> Result<T, RootError> {
+        tokio::select! {
+            biased;
+            reason = self.cancellation().requested() => Err(RootError::TaskCancelled(reason)),
+            outcome = work => outcome,
+        }
+    }
 }
 
 impl Drop for TaskEntry {
     fn drop(&mut self) {
-        self.listed.tasks.lock().remove(&self.id);
+        self.listed.list.lock().tasks.remove(&self.id);
         self.listed.left.notify_waiters();
     }
 }
@@ -215,8 +251,17 @@ impl Tasks {
 
     /// Puts a task on the list, until what is returned is dropped.
     pub(crate) fn list(&self, new: NewTask<'_>) -> TaskEntry {
-        let id = self.next_number();
-        let task = Arc::new(Task {
+        let (id, task) = (self.next_number(), self.begun(new, None));
+        let mut list = self.listed.list.lock();
+        if list.tasks.len() < MAX_LISTED {
+            list.tasks.insert(id, Arc::clone(&task));
+        }
+        drop(list);
+        self.entry(id, task)
+    }
+
+    fn begun(&self, new: NewTask<'_>, quota: Option<Quota>) -> Arc<Task> {
+        Arc::new(Task {
             action: new.action,
             target: new.target.to_owned(),
             origin: new.origin.clone(),
@@ -225,12 +270,11 @@ impl Tasks {
             cancellation: Arc::default(),
             parent: new.parent,
             progress: new.progress,
-        });
-        let mut listed = self.listed.tasks.lock();
-        if listed.len() < MAX_LISTED {
-            listed.insert(id, Arc::clone(&task));
-        }
-        drop(listed);
+            quota,
+        })
+    }
+
+    fn entry(&self, id: u64, task: Arc<Task>) -> TaskEntry {
         TaskEntry {
             listed: Arc::clone(&self.listed),
             id,
@@ -261,7 +305,7 @@ impl Task {
             running: self.started.elapsed(),
             opaque_id: self.origin.opaque_id.clone(),
             owner: self.origin.owner.clone(),
-            is_cancellable: true,
+            is_cancellable: self.action.is_cancellable(),
             is_cancelled: self.cancellation.reason().is_some(),
             parent: self.parent,
             status: self.progress.as_ref().map(|progress| progress.status()),
@@ -292,36 +336,32 @@ impl Tasks {
             parent: None,
             progress: None,
         });
-        tokio::select! {
-            biased;
-            _ = listed.cancellation().requested() => Err(RootError::TaskCancelled),
-            outcome = work => outcome,
-        }
+        listed.unless_cancelled(work).await
     }
 
     /// Returns the tasks under way on this root, the oldest first.
     pub fn list_all(&self) -> Vec<TaskInfo> {
-        let listed = self.listed.tasks.lock();
-        listed.iter().map(|(id, task)| task.info(*id)).collect()
+        let list = self.listed.list.lock();
+        let tasks = list.tasks.iter();
+        tasks.map(|(id, task)| task.info(*id)).collect()
     }
 
     /// Returns a task that is under way.
     pub fn get(&self, id: u64) -> Option<TaskInfo> {
-        let task = self.listed.tasks.lock().get(&id).cloned()?;
+        let task = self.listed.list.lock().tasks.get(&id).cloned()?;
         Some(task.info(id))
     }
 
-    /// Cancels a task and its parts; returns what it was, or `None` when it is not under way.
+    /// Cancels a task and its parts; returns what it was, or `None` when it is not under way. One that cannot be
+    /// cancelled, as what is returned says, goes on.
     pub fn cancel(&self, id: u64) -> Option<TaskInfo> {
-        self.cancel_for(id, BY_USER)
-    }
-
-    fn cancel_for(&self, id: u64, reason: &'static str) -> Option<TaskInfo> {
-        let listed = self.listed.tasks.lock();
-        let task = listed.get(&id)?;
-        let parts = listed.values().filter(|task| task.parent == Some(id));
-        for task in parts.chain([task]) {
-            task.cancellation.request(reason);
+        let list = self.listed.list.lock();
+        let task = list.tasks.get(&id)?;
+        if task.action.is_cancellable() {
+            let parts = list.tasks.values().filter(|task| task.parent == Some(id));
+            for task in parts.chain([task]) {
+                task.cancellation.request(BY_USER);
+            }
         }
         Some(task.info(id))
     }
@@ -329,7 +369,7 @@ impl Tasks {
     /// Has a task by query, and its parts, write at most as many documents a second from now on; `None` is as
     /// fast as it goes. Returns what it was, or `None` when no such task is under way.
     pub fn rethrottle(&self, id: u64, per_second: Option<f64>) -> Option<TaskInfo> {
-        let task = self.listed.tasks.lock().get(&id).cloned()?;
+        let task = self.listed.list.lock().tasks.get(&id).cloned()?;
         task.progress.as_ref()?.rethrottle(per_second);
         Some(task.info(id))
     }
@@ -350,31 +390,8 @@ impl Tasks {
     }
 
     fn has_any(&self, ids: &[u64]) -> bool {
-        let listed = self.listed.tasks.lock();
-        ids.iter().any(|id| listed.contains_key(id))
-    }
-
-    /// Returns how many tasks that do `action` are under way.
-    pub(crate) fn num_of(&self, action: Action) -> usize {
-        let listed = self.listed.tasks.lock();
-        let same = listed.values().filter(|task| task.action == action);
-        same.count()
-    }
-
-    /// Returns the tasks by query that are under way, without their parts.
-    pub(crate) fn by_query(&self) -> Vec<u64> {
-        let listed = self.listed.tasks.lock();
-        let whole = listed
-            .iter()
-            .filter(|(_, task)| task.progress.is_some() && task.parent.is_none());
-        whole.map(|(id, _)| *id).collect()
-    }
-
-    /// Cancels tasks for `reason`, which they say in what they answer.
-    pub(crate) fn cancel_all(&self, ids: &[u64], reason: &'static str) {
-        for id in ids {
-            self.cancel_for(*id, reason);
-        }
+        let list = self.listed.list.lock();
+        ids.iter().any(|id| list.tasks.contains_key(id))
     }
 }
 
@@ -429,7 +446,10 @@ mod tests {
                 .is_cancelled
         );
         let begun = Instant::now();
-        assert!(matches!(search.await, Err(RootError::TaskCancelled)));
+        assert!(matches!(
+            search.await,
+            Err(RootError::TaskCancelled(BY_USER))
+        ));
         assert_eq!(begun.elapsed(), Duration::ZERO);
         assert_eq!(fixture.leaf.num_dropped.load(Ordering::Relaxed), 1);
         assert_eq!(fixture.root.tasks().list_all(), []);

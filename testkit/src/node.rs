@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gleaner_coordinator::Embedded;
 use gleaner_leaf::{Leaf, LeafOptions};
 use gleaner_log::{LocalLog, LogOptions};
-use gleaner_model::{ClusterState, NodeId};
+use gleaner_model::{ChosenTemplates, ClusterState, NodeId};
 use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::{SearchRequest, parse_search};
@@ -162,6 +162,7 @@ pub fn item(index: &str, id: &str, source: &Value) -> IngestItem {
         condition: Condition::None,
         require_alias: false,
         require_data_stream: false,
+        templates: ChosenTemplates::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use gleaner_model::ChosenTemplates;
 use gleaner_proto::write::{Condition, Update, WriteAction};
 use gleaner_root::Root;
 use gleaner_root::ingest::{IngestItem, IngestOptions, RefreshPolicy};
@@ -137,6 +138,7 @@ impl Layout {
             condition: Condition::None,
             require_alias: false,
             require_data_stream: false,
+            templates: ChosenTemplates::default(),
         }
     }
 

@@ -1,19 +1,19 @@
-//! What `_field_caps` tells of indices that hold something.
+//! What `_field_caps` tells of indices that hold something, and which of them a point in time is of.
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
 use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 async fn caps(server: &Server, body: &Value) -> Result<Value> {
     let request = Request::json("POST", "/notes-*/_field_caps?fields=*", body);
     server.send(&request).await?.ok()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn indices_without_a_match_of_the_filter_are_left_out() -> Result<()> {
-    let folder = tempfile::tempdir()?;
+/// Starts a server with a note in each of two indices.
+async fn with_notes(folder: &TempDir) -> Result<Server> {
     let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
     for (year, field) in [("2015", "old"), ("2020", "new")] {
         let document = json!({"at": format!("{year}-01-02"), field: 1});
@@ -21,6 +21,55 @@ async fn indices_without_a_match_of_the_filter_are_left_out() -> Result<()> {
         let put = Request::json("PUT", &path, &document);
         server.send(&put).await?.ok()?;
     }
+    Ok(server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_point_in_time_is_of_the_indices_in_which_the_filter_matches() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_notes(&folder).await?;
+    let filtered = json!({"add": {
+        "index": "notes-2015", "alias": "filtered", "filter": {"term": {"old": 1}},
+    }});
+    let aliases = Request::json("POST", "/_aliases", &json!({"actions": [filtered]}));
+    server.send(&aliases).await?.ok()?;
+    let late = json!({"range": {"at": {"gte": "2019"}}});
+    for (name, filter, expected) in [
+        ("notes-*", late.clone(), vec!["notes-2020"]),
+        (
+            "notes-*",
+            json!({"term": {"nowhere": 1}}),
+            vec!["notes-2015"],
+        ),
+        (
+            "notes-*",
+            json!({"match_all": {}}),
+            vec!["notes-2015", "notes-2020"],
+        ),
+        ("filtered", late, vec!["notes-2015"]),
+    ] {
+        let path = format!("/{name}/_pit?keep_alive=1m");
+        let open = Request::json("POST", &path, &json!({"index_filter": filter}));
+        let opened = server.send(&open).await?.ok()?;
+        let body = json!({"pit": {"id": opened["id"]}, "sort": "at"});
+        let search = Request::json("POST", "/_search", &body);
+        let found = server.send(&search).await?.ok()?;
+        let hits = found["hits"]["hits"].as_array().into_iter().flatten();
+        let indices: Vec<&str> = hits.filter_map(|hit| hit["_index"].as_str()).collect();
+        ensure!(indices == expected, "{filter}: {indices:?}");
+    }
+    for wrong in [json!({"index_filter": {"terms": 1}}), json!({"filter": {}})] {
+        let open = Request::json("POST", "/notes-*/_pit?keep_alive=1m", &wrong);
+        let refused = server.send(&open).await?;
+        ensure!(refused.status == 400, "{wrong}: {}", refused.shown());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indices_without_a_match_of_the_filter_are_left_out() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_notes(&folder).await?;
     let both = caps(&server, &json!({})).await?;
     ensure!(
         both["indices"] == json!(["notes-2015", "notes-2020"]),

@@ -8,6 +8,7 @@ mod buckets;
 mod by_query;
 mod cached;
 mod capabilities;
+mod chosen_templates;
 mod clients;
 mod collapsed;
 mod completion;

@@ -35,6 +35,7 @@ async fn a_node_says_of_itself_what_watchers_read() -> Result<()> {
         "/http/current_open",
         "/breakers",
         "/fs/total",
+        "/fs/data/0/path",
         "/indices/docs/count",
     ] {
         ensure!(node.pointer(path).is_some(), "{path}: {node}");

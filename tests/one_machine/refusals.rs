@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 async fn with_notes(data: &std::path::Path) -> Result<Server> {
     let server: Server = Start::on(data).spawn().await?;
     let settings = json!({
-        "settings": {"number_of_shards": 1, "max_slices_per_scroll": 3},
+        "settings": {"number_of_shards": 1, "max_slices_per_scroll": 3, "top_metrics_max_size": 2},
         "mappings": {"properties": {"t": {"type": "text"}, "n": {"type": "long"}}},
     });
     server
@@ -58,6 +58,11 @@ async fn what_has_no_right_answer_is_refused() -> Result<()> {
             "/notes/_search?scroll=1m",
             json!({"slice": {"id": 0, "max": 4}}),
             "must be less than [3]",
+        ),
+        (
+            "/notes/_search",
+            json!({"aggs": {"a": {"top_metrics": {"metrics": {"field": "n"}, "sort": "n", "size": 3}}}}),
+            "[top_metrics.size] must not be more than [2] but was [3]",
         ),
     ] {
         let answer = searched(&server, path, &body).await?;

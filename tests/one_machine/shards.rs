@@ -135,8 +135,13 @@ async fn searches_are_told_the_copies_that_serve() -> Result<()> {
             (&shard[0]["state"], &shard[0]["primary"]),
             (&json!("STARTED"), &json!(true))
         );
-        let node = shard[0]["node"].as_str().context("a node")?;
-        ensure!(told["nodes"][node].is_object(), "{told}");
+        let holder = shard[0]["node"].as_str().context("a node")?;
+        let node = &told["nodes"][holder];
+        assert_eq!(node["version"], "8.19.0", "{told}");
+        let names = ["ephemeral_id", "external_id", "name", "transport_address"];
+        ensure!(names.iter().all(|name| node[name].is_string()), "{told}");
+        let names = ["min_index_version", "max_index_version"];
+        ensure!(names.iter().all(|name| node[name].is_u64()), "{told}");
     }
     let told = get(&server, "/books/_search_shards?routing=a").await?;
     assert_eq!(told["shards"].as_array().map(Vec::len), Some(1));

@@ -98,6 +98,8 @@ async fn what_would_break_a_stream_is_refused() -> Result<()> {
     let server = with_template(&folder.path().join("data")).await?;
     asked(&server, ("PUT", "/_data_stream/logs-b"), &Value::Null).await?;
     let shown = asked(&server, ("GET", "/_data_stream/logs-b"), &Value::Null).await?;
+    let status = &shown["data_streams"][0]["status"];
+    ensure!(*status != "RED", "its first index serves: {shown}");
     let backing = &shown["data_streams"][0]["indices"][0]["index_name"];
     let backing = format!("/{}", backing.as_str().unwrap_or_default());
     let timed = json!({"@timestamp": "2026-01-01"});

@@ -106,7 +106,7 @@ fn plain(error: &RootError) -> (StatusCode, &'static str) {
         ),
         RootError::WrongState(_) => (StatusCode::BAD_REQUEST, "illegal_state_exception"),
         RootError::Late => (StatusCode::SERVICE_UNAVAILABLE, "timeout_exception"),
-        RootError::TaskCancelled => (StatusCode::BAD_REQUEST, "task_cancelled_exception"),
+        RootError::TaskCancelled(_) => (StatusCode::BAD_REQUEST, "task_cancelled_exception"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),
     }
 }

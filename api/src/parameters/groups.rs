@@ -7,6 +7,7 @@ pub(crate) const ANY_COPY: &str =
     "every copy gives the same answer; `_shards:`, `_only_nodes:` and `_prefer_nodes:` are refused";
 pub(crate) const AT_ONCE: &str = "metadata is changed at once or not at all";
 pub(crate) const ONE_ROUND: &str = "all shards are asked in one round";
+const SAME_ANSWERS: &str = "nodes of different versions give the same answers";
 pub(crate) const NO_PRE_FILTER: &str =
     "shards known not to match are left out without a round of their own";
 
@@ -122,6 +123,7 @@ pub(crate) const SEARCH: &[Parameter] = &[
     Parameter::no_effect("cancel_after_time_interval", "`timeout` bounds a search"),
     Parameter::no_effect("phase_took", "`profile` shows the phases"),
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
+    Parameter::no_effect("min_compatible_shard_node", SAME_ANSWERS),
     Parameter::refused("suggest_field", "suggest"),
     Parameter::refused("suggest_mode", "suggest"),
     Parameter::refused("suggest_size", "suggest"),
@@ -138,6 +140,12 @@ pub(crate) const WRITE: &[Parameter] = &[
     Parameter::honoured("require_data_stream"),
     Parameter::refused("pipeline", "an ingest pipeline"),
 ];
+
+/// A write of a document that the request holds.
+pub(crate) const DOCUMENT_ERRORS: &[Parameter] = &[Parameter::no_effect(
+    "include_source_on_error",
+    "errors show the value that is wrong, never the document",
+)];
 
 /// What must hold for a write.
 pub(crate) const CONDITIONS: &[Parameter] = &[

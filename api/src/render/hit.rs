@@ -1,7 +1,7 @@
 //! One hit as the dialect writes it.
 
 use gleaner_model::NodeId;
-use gleaner_query::answer::{Explanation, Hit, IgnoredField, InnerHitList, MatchedQuery};
+use gleaner_query::answer::{Explanation, Hit, InnerHitList, MatchedQuery};
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -52,14 +52,14 @@ pub(crate) struct HitBody<'a> {
     score: Option<f32>,
     #[serde(rename = "_routing", skip_serializing_if = "Option::is_none")]
     routing: Option<&'a str>,
-    #[serde(rename = "_ignored", skip_serializing_if = "Vec::is_empty")]
-    ignored: Vec<&'a str>,
+    #[serde(rename = "_ignored", skip_serializing_if = "<[String]>::is_empty")]
+    ignored: &'a [String],
     #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
     source: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     fields: &'a IndexMap<String, Vec<Value>>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
-    ignored_field_values: IndexMap<&'a str, &'a [Value]>,
+    ignored_field_values: &'a IndexMap<String, Vec<Value>>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     highlight: &'a IndexMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
@@ -152,10 +152,10 @@ impl<'a> HitBody<'a> {
             term: form.has_seq_no.then_some(content.term.0),
             score: hit.score,
             routing: content.routing.as_deref(),
-            ignored: content.ignored.iter().map(|field| &*field.name).collect(),
+            ignored: &content.ignored,
             source: source.and_then(raw),
             fields: &content.fields,
-            ignored_field_values: ignored_values(&content.ignored),
+            ignored_field_values: &content.ignored_values,
             highlight: &content.highlight,
             sort: &hit.sort[..form
                 .num_sort_values
@@ -170,13 +170,6 @@ impl<'a> HitBody<'a> {
                 .collect(),
         }
     }
-}
-
-/// Returns what fields left out, of those that were asked for.
-fn ignored_values(ignored: &[IgnoredField]) -> IndexMap<&str, &[Value]> {
-    let shown = ignored.iter().filter(|field| !field.values.is_empty());
-    let shown = shown.map(|field| (&*field.name, &*field.values));
-    shown.collect()
 }
 
 /// Returns JSON bytes to be copied into an answer as they are.
@@ -194,10 +187,6 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_shown_behind_the_fields() {
-        let ignored = |name: &str, values: Vec<Value>| IgnoredField {
-            name: name.to_owned(),
-            values,
-        };
         let hit = Hit {
             index: "books".to_owned(),
             score: None,
@@ -209,10 +198,10 @@ mod tests {
                 term: PrimaryTerm(1),
                 version: Version(3),
                 source: Bytes::new(),
-                ignored: vec![
-                    ignored("k", vec![json!("too long"), json!(7)]),
-                    ignored("n", Vec::new()),
-                ],
+                ignored: vec!["k".to_owned(), "n".to_owned()],
+                ignored_values: [("k".to_owned(), vec![json!("too long"), json!(7)])]
+                    .into_iter()
+                    .collect(),
                 matched_queries: Vec::new(),
                 fields: [("k".to_owned(), vec![json!("ok")])].into_iter().collect(),
                 highlight: IndexMap::new(),

@@ -94,6 +94,27 @@ fn attempt(attempt: &LeafAttempt) -> Value {
     shown
 }
 
+/// What a query does in Lucene, by the names that typed clients require.
+const OPERATIONS: [&str; 10] = [
+    "advance",
+    "build_scorer",
+    "compute_max_score",
+    "count_weight",
+    "create_weight",
+    "match",
+    "next_doc",
+    "score",
+    "set_min_competitive_score",
+    "shallow_advance",
+];
+
+/// Returns the times and counts of what a query does in Lucene: all 0, as leaves do not time it.
+fn breakdown() -> Map<String, Value> {
+    let names = OPERATIONS.iter();
+    let names = names.flat_map(|name| [(*name).to_owned(), format!("{name}_count")]);
+    names.map(|name| (name, Value::from(0))).collect()
+}
+
 /// Returns the dialect's entry for each shard that answered: what its leaf took for the call in which
 /// it was asked. Leaves do not time single clauses.
 fn shards(attempts: &[LeafAttempt]) -> Vec<Value> {
@@ -114,7 +135,7 @@ fn shards(attempts: &[LeafAttempt]) -> Vec<Value> {
                         "type": "query",
                         "description": "all shards of the call together",
                         "time_in_nanos": nanos(time),
-                        "breakdown": Map::new(),
+                        "breakdown": breakdown(),
                     }],
                     "rewrite_time": 0,
                     "collector": [],
@@ -242,5 +263,11 @@ mod tests {
             (1, &json!("[b][books][3]"))
         );
         assert_eq!(shards[0]["fetch"]["time_in_nanos"], 100);
+        let query = &shards[0]["searches"][0]["query"][0];
+        let breakdown = query["breakdown"].as_object().expect("an object");
+        assert_eq!(breakdown.len(), 20);
+        for name in ["match", "next_doc_count"] {
+            assert_eq!(breakdown[name], 0, "{name}");
+        }
     }
 }

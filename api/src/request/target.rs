@@ -9,7 +9,7 @@ use gleaner_root::plan::Target;
 
 use super::Request;
 use crate::error::ApiError;
-use crate::security::GIVEN;
+use crate::security::{AUTO_CREATE, GIVEN};
 
 impl Request {
     /// Returns the index expression of the path with dates put in; `None` is all.
@@ -72,7 +72,20 @@ impl Request {
             timeout: self.parameters.time("timeout")?,
             idempotency_key: None,
             active_shards: self.parameters.active_shards()?,
+            new_name: self.dated_name()?,
         })
+    }
+
+    /// Returns the name in the path for an index that a write may make, where it has date math that its sender may use on
+    /// other days too.
+    fn dated_name(&self) -> Result<Option<NewName>, ApiError> {
+        let given = self.part(GIVEN).or_else(|| self.part("index"));
+        if given.is_none_or(|given| !given.starts_with('<')) {
+            return Ok(None);
+        }
+        let name = self.new_index_name()?;
+        let name = name.with_dates_if(|any| self.may_name(&AUTO_CREATE, any));
+        Ok(name.provided.is_some().then_some(name))
     }
 
     /// Returns what must hold for the document that the request writes.

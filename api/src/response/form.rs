@@ -46,7 +46,7 @@ impl Form {
             "application/cbor" | "application/smile" => "cbor",
             _ => "",
         });
-        let (is_yaml, is_json) = match wanted {
+        let (is_yaml, is_json) = match &*wanted.to_ascii_lowercase() {
             "yaml" => (true, true),
             "json" => (false, true),
             "cbor" | "smile" => {
@@ -191,4 +191,30 @@ async fn as_yaml(bytes: Bytes, making: &AnswerMaker) -> Result<Option<Bytes>, Ap
         out.finish(written).map(Some)
     };
     making.work(num_bytes, job).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_form_is_taken_in_any_case() {
+        let form = |query| {
+            let parameters = Parameters::parse(Some(query)).expect("well formed");
+            Form::of(&parameters, &HeaderMap::new())
+        };
+        for (query, is_json, is_yaml) in [
+            ("format=JSON", true, false),
+            ("format=Yaml", true, true),
+            ("format=TXT", false, false),
+        ] {
+            let form = form(query).expect("a form");
+            assert_eq!(
+                (form.is_json(), form.is_yaml()),
+                (is_json, is_yaml),
+                "{query}"
+            );
+        }
+        assert!(form("format=CBOR").is_err());
+    }
 }

@@ -25,7 +25,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::error::ApiError;
-use crate::parameters::groups::{ACTIVE_SHARDS, IDEMPOTENCY_KEY, SOURCE_FILTER, WRITE};
+use crate::parameters::groups::{
+    ACTIVE_SHARDS, DOCUMENT_ERRORS, IDEMPOTENCY_KEY, SOURCE_FILTER, WRITE,
+};
 use crate::request::Request;
 use crate::response::{Form, Reply};
 use crate::route::{Answer, Parameter, Route};
@@ -44,7 +46,7 @@ pub(super) static ROUTES: &[Route] = &[Route {
     name: "bulk",
     methods: &[Method::POST, Method::PUT],
     paths: &["/_bulk", "/{index}/_bulk"],
-    parameters: &[BULK, WRITE, SOURCE_FILTER, ACTIVE_SHARDS],
+    parameters: &[BULK, WRITE, DOCUMENT_ERRORS, SOURCE_FILTER, ACTIVE_SHARDS],
     handler: |request| Box::pin(bulk(request)),
     is_refused: false,
 }];

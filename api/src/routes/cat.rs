@@ -38,8 +38,11 @@ const TASKS_OWN: &[Parameter] = &[
     Parameter::honoured("actions"),
     Parameter::honoured("nodes"),
     Parameter::honoured("parent_task_id"),
+    Parameter::honoured("wait_for_completion"),
+    Parameter::honoured("timeout"),
     Parameter::no_effect("detailed", "`h=description` shows it"),
 ];
+const SEGMENTS_OWN: &[Parameter] = &[Parameter::honoured("allow_closed")];
 const FIELDDATA_OWN: &[Parameter] = &[Parameter::no_effect("fields", "there is no field data")];
 const PLUGINS_OWN: &[Parameter] = &[Parameter::no_effect(
     "include_bootstrap",
@@ -146,7 +149,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "cat.segments",
         methods: &[Method::GET],
         paths: &["/_cat/segments", "/_cat/segments/{index}"],
-        parameters: &[CAT, INDICES],
+        parameters: &[SEGMENTS_OWN, CAT, INDICES],
         handler: |request| Box::pin(segments::table(request)),
         is_refused: false,
     },

@@ -3,7 +3,7 @@
 mod explain;
 mod lifecycle;
 
-use gleaner_model::{ClusterState, DataStream, IndexMeta, IndexName, IndexPrivilege};
+use gleaner_model::{ActiveShards, ClusterState, DataStream, IndexMeta, IndexName, IndexPrivilege};
 use gleaner_query::answer::AggregationValue;
 use gleaner_query::data_stream::parse_stream_actions;
 use gleaner_query::names::resolve_streams;
@@ -21,9 +21,10 @@ pub(super) use lifecycle::ROUTES as LIFECYCLE_ROUTES;
 
 use super::cluster::{CopiesByShard, Health, HealthLevel};
 use super::index::acknowledged;
+use super::index::active::wait;
 use super::metadata_defaults;
 use crate::error::ApiError;
-use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
+use crate::parameters::groups::{AT_ONCE, INDICES, METADATA, METADATA_READ};
 use crate::render::units::size_text;
 use crate::render::uuid_text;
 use crate::request::Request;
@@ -31,6 +32,11 @@ use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 use crate::security::Action;
 
+const CREATE: &[Parameter] = &[
+    Parameter::honoured("timeout"),
+    Parameter::no_effect("master_timeout", AT_ONCE),
+    Parameter::no_effect("cluster_manager_timeout", AT_ONCE),
+];
 const GET: &[Parameter] = &[
     Parameter::no_effect(
         "include_defaults",
@@ -44,7 +50,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "indices.create_data_stream",
         methods: &[Method::PUT],
         paths: &["/_data_stream/{name}"],
-        parameters: &[METADATA],
+        parameters: &[CREATE],
         handler: |request| Box::pin(create(request)),
         is_refused: false,
     },
@@ -84,8 +90,15 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn create(request: Request) -> Answer {
     let name = request.required_part("name")?;
+    let limit = request.parameters.time("timeout")?;
     request.root().admin().create_data_stream(name).await?;
     let state = request.root().cluster().state();
+    let stream = state.data_streams.get(name);
+    let made = stream.into_iter().flat_map(|stream| &stream.indices);
+    let made = made.filter_map(|uuid| state.indices.get(uuid));
+    let made: Vec<&IndexMeta> = made.map(|index| &**index).collect();
+    // Unlike that to a request that makes an index, the answer has no place for whether it serves.
+    wait(&request, ActiveShards::ONE, &made, limit).await;
     let warning = deprecated_use(name, &state.templates);
     Ok(acknowledged().warning(warning.as_slice()))
 }
@@ -166,6 +179,8 @@ fn shown_stream(
         "allow_custom_routing": stream.allow_custom_routing,
         "replicated": false,
         "rollover_on_write": false,
+        // A data stream has no settings of its own: those of its template hold for its next index.
+        "settings": {},
     });
     if let Some(meta) = template.and_then(|(_, template)| template.meta.as_ref()) {
         shown["_meta"] = meta.clone();

@@ -1,7 +1,7 @@
 //! `_doc`, `_create`, `_source`: single documents.
 
 use bytes::Bytes;
-use gleaner_model::ClusterState;
+use gleaner_model::{ChosenTemplates, ClusterState};
 use gleaner_proto::read::Document;
 use gleaner_proto::write::WriteAction;
 use gleaner_query::search::SourceFilter;
@@ -12,7 +12,9 @@ use gleaner_root::read::{GetRequest, GetResponse};
 use http::{Method, StatusCode};
 
 use crate::error::ApiError;
-use crate::parameters::groups::{ACTIVE_SHARDS, ANY_COPY, CONDITIONS, SOURCE_FILTER, WRITE};
+use crate::parameters::groups::{
+    ACTIVE_SHARDS, ANY_COPY, CONDITIONS, DOCUMENT_ERRORS, SOURCE_FILTER, WRITE,
+};
 use crate::render::document::{self, DocumentForm};
 use crate::render::shards::Staleness;
 use crate::request::Request;
@@ -38,7 +40,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "index",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_doc/{id}"],
-        parameters: &[OP_TYPE, WRITE, CONDITIONS, ACTIVE_SHARDS],
+        parameters: &[OP_TYPE, WRITE, DOCUMENT_ERRORS, CONDITIONS, ACTIVE_SHARDS],
         handler: |request| Box::pin(put(request, false)),
         is_refused: false,
     },
@@ -46,7 +48,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "index (made id)",
         methods: &[Method::POST],
         paths: &["/{index}/_doc"],
-        parameters: &[OP_TYPE, WRITE, CONDITIONS, ACTIVE_SHARDS],
+        parameters: &[OP_TYPE, WRITE, DOCUMENT_ERRORS, CONDITIONS, ACTIVE_SHARDS],
         handler: |request| Box::pin(put(request, false)),
         is_refused: false,
     },
@@ -54,7 +56,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "create",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_create/{id}"],
-        parameters: &[WRITE, CONDITIONS, ACTIVE_SHARDS],
+        parameters: &[WRITE, DOCUMENT_ERRORS, CONDITIONS, ACTIVE_SHARDS],
         handler: |request| Box::pin(put(request, true)),
         is_refused: false,
     },
@@ -118,6 +120,7 @@ pub(super) fn item(request: &Request, action: WriteAction) -> Result<IngestItem,
         condition: request.condition()?,
         require_alias: request.parameters.is_set("require_alias")?,
         require_data_stream: request.parameters.is_set("require_data_stream")?,
+        templates: ChosenTemplates::default(),
     })
 }
 

@@ -4,20 +4,14 @@ mod filters;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gleaner_model::mapping::{Codec, INDEX, KeywordKind, matches_pattern};
 use gleaner_model::{Field, FieldKind, IndexMeta, Mapping};
-use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::json::{ObjectReader, scalar_text};
-use gleaner_query::names::{self, ResolvedIndex};
-use gleaner_query::search::{SearchRequest, TrackTotal};
-use gleaner_root::SearchResponse;
-use gleaner_root::plan::Target;
-use gleaner_root::search::SearchOptions;
+use gleaner_query::names;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::index_filter;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, SOURCE};
 use crate::request::Request;
@@ -30,7 +24,7 @@ const FIELD_CAPS: &[Parameter] = &[
     Parameter::honoured("fields"),
     Parameter::honoured("include_unmapped"),
     Parameter::honoured("types"),
-    Parameter::honoured("include_empty_fields"),
+    Parameter::refused("include_empty_fields", "leaving out fields without values"),
     Parameter::honoured("filters"),
 ];
 
@@ -69,9 +63,6 @@ type TypesByField<'a> = BTreeMap<String, BTreeMap<&'static str, Vec<(&'a str, Ca
 
 async fn field_caps(mut request: Request) -> Answer {
     let body = request.json().await?;
-    if request.parameters.flag("include_empty_fields")? == Some(false) {
-        return Err(ApiError::unsupported("include_empty_fields=false"));
-    }
     let mut filter = None;
     let mut wanted = request.parameters.list("fields").unwrap_or_default();
     if let Some(body) = &body {
@@ -79,11 +70,7 @@ async fn field_caps(mut request: Request) -> Answer {
         if let Some(fields) = reader.texts("fields")? {
             wanted = fields;
         }
-        let limits = &request.root().cluster().limits();
-        let index_filter = reader.take("index_filter");
-        filter = index_filter
-            .map(|query| parse_query(query, limits))
-            .transpose()?;
+        filter = index_filter::take(&mut reader, &request)?;
         reader.unsupported_unless_empty(&["runtime_mappings"])?;
         reader.finish()?;
     }
@@ -98,7 +85,7 @@ async fn field_caps(mut request: Request) -> Answer {
     let expression = target.expression.as_deref().unwrap_or_default();
     let mut resolved = names::resolve(expression, &state, &target.options)?;
     if let Some(filter) = &filter {
-        resolved = matching(&request, resolved, filter).await?;
+        resolved = index_filter::matching(&request, resolved, filter).await?;
     }
     let mut found: TypesByField<'_> = BTreeMap::new();
     for index in &resolved {
@@ -114,52 +101,6 @@ async fn field_caps(mut request: Request) -> Answer {
         .map(|(field, types)| (field.clone(), shown(types, &indices, has_unmapped)))
         .collect();
     Ok(Reply::json(&json!({"indices": indices, "fields": fields})))
-}
-
-/// Keeps the indices that hold a document which `filter` matches, as far as can be told.
-async fn matching(
-    request: &Request,
-    indices: Vec<ResolvedIndex>,
-    filter: &Query,
-) -> Result<Vec<ResolvedIndex>, ApiError> {
-    let concurrent = request.app.options.max_concurrent_searches.max(1);
-    let names = indices.iter().map(|found| found.meta.name.to_string());
-    let names: Vec<String> = names.collect();
-    let matches: Vec<bool> = stream::iter(names)
-        .map(|name| async move { has_match(request, name, filter).await })
-        .buffered(concurrent)
-        .try_collect()
-        .await?;
-    let both = indices.into_iter().zip(matches);
-    let kept = both.filter_map(|(found, is_matched)| is_matched.then_some(found));
-    Ok(kept.collect())
-}
-
-async fn has_match(request: &Request, index: String, filter: &Query) -> Result<bool, ApiError> {
-    let search = SearchRequest {
-        query: Some(filter.clone()),
-        size: Some(0),
-        track_total_hits: TrackTotal::UpTo(1),
-        ..SearchRequest::default()
-    };
-    let target = Target {
-        expression: Some(index),
-        ..Target::default()
-    };
-    let options = SearchOptions {
-        origin: request.origin(&Bytes::new()),
-        ..SearchOptions::default()
-    };
-    let response = request.root().search(&target, &search, &options).await?;
-    Ok(may_match(&response))
-}
-
-/// Returns whether a document matched, or may have: an index is kept too that was not searched whole, or on a copy that may
-/// lack acknowledged writes.
-fn may_match(response: &SearchResponse) -> bool {
-    let shards = &response.shards;
-    let is_whole = shards.failures.is_empty() && shards.stale == 0 && !response.timed_out;
-    !is_whole || response.total.is_some_and(|total| total.value > 0)
 }
 
 fn collect<'a>(
@@ -355,7 +296,6 @@ fn shown(
 #[cfg(test)]
 mod tests {
     use gleaner_query::mapping::{MappingRules, parse_mapping};
-    use gleaner_root::Total;
 
     use super::*;
     use crate::testing::{create, got, speaking};
@@ -368,25 +308,6 @@ mod tests {
         let mapping = parse_mapping(&declared, None, &MappingRules::default());
         let mapping = mapping.expect("a good mapping");
         capability(mapping.field("x").expect("it is declared"))
-    }
-
-    #[test]
-    fn an_index_is_left_out_only_where_all_of_it_was_searched() {
-        let found = |value, timed_out| {
-            let mut response = SearchResponse::default();
-            response.total = Some(Total {
-                value,
-                is_exact: true,
-            });
-            response.timed_out = timed_out;
-            response
-        };
-        assert!(may_match(&found(1, false)));
-        assert!(!may_match(&found(0, false)));
-        assert!(may_match(&found(0, true)));
-        let mut stale = found(0, false);
-        stale.shards.stale = 1;
-        assert!(may_match(&stale));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
 //! `_license` and `_xpack`: what clients look up before they begin. There is nothing to buy: the answer is that of
-//! a basic licence that is active. Of the features those are named as there that are served.
+//! a basic licence that is active. Of the features those are named as there that are served. `_xpack/usage` has the
+//! sections that say no more than that, or count what there is none of: searches and watches are not counted by feature.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::request::Request;
 use crate::response::Reply;
@@ -57,7 +58,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::GET],
         paths: &["/_xpack/usage"],
         parameters: &[XPACK],
-        handler: |_| Box::pin(async { Ok(Reply::json(&json!({}))) }),
+        handler: |request| Box::pin(async move { Ok(usage(&request)) }),
         is_refused: false,
     },
 ];
@@ -83,6 +84,80 @@ fn ineligible(what: &str) -> Reply {
     Reply::json(&json!({(what): false}))
 }
 
+/// The features that `_xpack` of Elasticsearch 8.19 names.
+const FEATURES: [&str; 27] = [
+    "aggregate_metric",
+    "analytics",
+    "archive",
+    "ccr",
+    "data_streams",
+    "data_tiers",
+    "enrich",
+    "enterprise_search",
+    "eql",
+    "esql",
+    "frozen_indices",
+    "graph",
+    "ilm",
+    "logsdb",
+    "logstash",
+    "ml",
+    "monitoring",
+    "rollup",
+    "searchable_snapshots",
+    "security",
+    "slm",
+    "spatial",
+    "sql",
+    "transform",
+    "universal_profiling",
+    "voting_only",
+    "watcher",
+];
+
+/// Features that are not there, and what `_xpack/usage` counts of each beyond that.
+const UNUSED: [(&str, &[&str]); 12] = [
+    ("aggregate_metric", &[]),
+    ("archive", &["indices_count"]),
+    (
+        "ccr",
+        &["auto_follow_patterns_count", "follower_indices_count"],
+    ),
+    ("enrich", &[]),
+    ("graph", &[]),
+    ("logstash", &[]),
+    ("rollup", &[]),
+    ("searchable_snapshots", &["indices_count"]),
+    ("slm", &[]),
+    ("spatial", &[]),
+    ("transform", &[]),
+    ("voting_only", &[]),
+];
+
+/// Says of a feature whether it is there.
+fn availability(is_there: bool) -> Value {
+    json!({"available": is_there, "enabled": is_there})
+}
+
+fn usage(request: &Request) -> Reply {
+    let state = request.root().cluster().state();
+    let unused = UNUSED.iter().map(|(name, counts)| {
+        let mut shown = availability(false);
+        for count in *counts {
+            shown[*count] = 0.into();
+        }
+        ((*name).to_owned(), shown)
+    });
+    let mut shown: Map<String, Value> = unused.collect();
+    let streams = state.data_streams.values();
+    let num_indices: usize = streams.map(|stream| stream.indices.len()).sum();
+    let mut data_streams = availability(true);
+    data_streams["data_streams"] = state.data_streams.len().into();
+    data_streams["indices_count"] = num_indices.into();
+    shown.insert("data_streams".to_owned(), data_streams);
+    Reply::json(&shown)
+}
+
 fn features(request: &Request) -> Reply {
     let state = request.root().cluster().state();
     let is_served = |name: &str| match name {
@@ -90,40 +165,13 @@ fn features(request: &Request) -> Reply {
         "security" => state.security.is_some(),
         _ => false,
     };
-    let names = [
-        "aggregate_metric",
-        "analytics",
-        "ccr",
-        "data_streams",
-        "enrich",
-        "eql",
-        "esql",
-        "graph",
-        "ilm",
-        "logstash",
-        "ml",
-        "monitoring",
-        "rollup",
-        "searchable_snapshots",
-        "security",
-        "slm",
-        "spatial",
-        "sql",
-        "transform",
-        "voting_only",
-        "watcher",
-    ];
-    let features = names.map(|name| {
-        let is_there = is_served(name);
-        let shown = json!({"available": is_there, "enabled": is_there});
-        (name.to_owned(), shown)
-    });
+    let features = FEATURES.map(|name| (name.to_owned(), availability(is_served(name))));
     Reply::json(&json!({
         "build": {"hash": env!("CARGO_PKG_VERSION"), "date": "1970-01-01T00:00:00Z"},
         "license": {
             "uid": state.cluster_uuid, "type": "basic", "mode": "basic", "status": "active",
         },
-        "features": serde_json::Map::from_iter(features),
+        "features": Map::from_iter(features),
         "tagline": "You know, for X",
     }))
 }
@@ -142,10 +190,19 @@ mod tests {
             ("ilm", true),
             ("security", false),
             ("sql", false),
+            ("universal_profiling", false),
         ] {
             let expected = json!({"available": is_there, "enabled": is_there});
             assert_eq!(features[name], expected, "{name}");
         }
+        let usage = got(&speaking(), "/_xpack/usage").await;
+        let expected = json!({"available": false, "enabled": false, "indices_count": 0});
+        assert_eq!(usage["archive"], expected);
+        assert_eq!(
+            usage["graph"],
+            json!({"available": false, "enabled": false})
+        );
+        assert_eq!(usage["data_streams"]["data_streams"], 0);
     }
 
     #[tokio::test]

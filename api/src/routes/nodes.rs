@@ -28,7 +28,7 @@ pub(super) use members::{
     Member, NumMembers, ROLES, has_members, members, members_except, members_of,
 };
 use metrics::Metrics;
-pub(super) use process::{THREAD_POOLS, thread_pool};
+pub(super) use process::{THREAD_POOLS, indexing_pressure, thread_pool};
 pub(super) use reports::Reports;
 pub(super) use selection::named;
 
@@ -47,6 +47,7 @@ const STATS: &[Parameter] = &[
     Parameter::no_effect("completion_fields", "statistics are not kept by field"),
     Parameter::no_effect("fielddata_fields", "statistics are not kept by field"),
     Parameter::no_effect("include_segment_file_sizes", "file sizes are not listed"),
+    Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
 ];
 
 const HOT_THREADS: &[Parameter] = &[

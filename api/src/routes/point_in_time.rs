@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use gleaner_query::dsl::Query;
 use gleaner_query::json::ObjectReader;
-use gleaner_query::names;
+use gleaner_query::names::{self, ResolvedIndex};
 use gleaner_root::plan::Target;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::index_filter;
 use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, INDICES, ONE_ROUND};
@@ -81,14 +83,13 @@ struct OpenedPointInTime {
     shards: Value,
 }
 
-async fn opened(request: &Request) -> Result<OpenedPointInTime, ApiError> {
+async fn opened(request: &Request, target: &Target) -> Result<OpenedPointInTime, ApiError> {
     let missing = || ApiError::validation(&["[keep_alive] is not specified".to_owned()]);
     let keep_alive: Duration = request.parameters.time("keep_alive")?.ok_or_else(missing)?;
-    let target = request.target()?;
     let id = request
         .root()
         .contexts()
-        .open_pit(&target, keep_alive)
+        .open_pit(target, keep_alive)
         .await?;
     let created_ms = request.root().cluster().now_ms();
     let contexts = &request.app.contexts;
@@ -96,7 +97,7 @@ async fn opened(request: &Request) -> Result<OpenedPointInTime, ApiError> {
     Ok(OpenedPointInTime {
         id: request.sealed(id),
         created_ms,
-        shards: shards(request, &target)?,
+        shards: shards(request, target)?,
     })
 }
 
@@ -116,15 +117,44 @@ fn shards(request: &Request, target: &Target) -> Result<Value, ApiError> {
 }
 
 async fn open(mut request: Request) -> Answer {
-    if request
-        .json()
-        .await?
-        .is_some_and(|body| body.get("index_filter").is_some())
-    {
-        return Err(ApiError::unsupported("index_filter of a point in time"));
+    let body = request.json().await?;
+    let mut target = request.target()?;
+    if let Some(filter) = filter_of(&request, body.as_ref())? {
+        narrow(&request, &mut target, &filter).await?;
     }
-    let OpenedPointInTime { id, shards, .. } = opened(&request).await?;
+    let OpenedPointInTime { id, shards, .. } = opened(&request, &target).await?;
     Ok(Reply::json(&json!({"id": id, "_shards": shards})))
+}
+
+fn filter_of(request: &Request, body: Option<&Value>) -> Result<Option<Query>, ApiError> {
+    let Some(body) = body else {
+        return Ok(None);
+    };
+    let mut reader = ObjectReader::part("open_point_in_time", body)?;
+    let filter = index_filter::take(&mut reader, request)?;
+    reader.finish()?;
+    Ok(filter)
+}
+
+/// Leaves out the indices that hold no document which `filter` matches; one is kept in any case. All are kept where one
+/// was reached through an alias with a filter or routing: its name says more than the index's.
+async fn narrow(request: &Request, target: &mut Target, filter: &Query) -> Result<(), ApiError> {
+    let expression = target.expression.as_deref().unwrap_or_default();
+    let state = request.root().cluster().state();
+    let resolved = names::resolve(expression, &state, &target.options)?;
+    let is_plain =
+        |found: &ResolvedIndex| found.filters.is_empty() && found.search_routing.is_none();
+    let Some(first) = resolved.first().filter(|_| resolved.iter().all(is_plain)) else {
+        return Ok(());
+    };
+    let first = first.meta.name.to_string();
+    let kept = index_filter::matching(request, resolved, filter).await?;
+    let names: Vec<&str> = kept.iter().map(|found| found.meta.name.as_str()).collect();
+    target.expression = Some(match names.is_empty() {
+        true => first,
+        false => names.join(","),
+    });
+    Ok(())
 }
 
 async fn create(request: Request) -> Answer {
@@ -132,7 +162,7 @@ async fn create(request: Request) -> Answer {
         id,
         created_ms,
         shards,
-    } = opened(&request).await?;
+    } = opened(&request, &request.target()?).await?;
     Ok(Reply::json(
         &json!({"pit_id": id, "_shards": shards, "creation_time": created_ms}),
     ))

@@ -142,6 +142,19 @@ pub(super) static ROUTES: &[Route] = &[
             "/_data_stream/_promote/{name}",
         ],
     ),
+    refused(
+        "settings, mappings and options of data streams",
+        &[
+            "/_data_stream/{name}/_settings",
+            "/_data_stream/{name}/_mappings",
+            "/_data_stream/{name}/_options",
+        ],
+    ),
+    refused(
+        "languages and contexts of scripts",
+        &["/_script_language", "/_script_context"],
+    ),
+    refused("statistics of all nodes together", &["/_info/{target}"]),
     refused("data tiers", &["/_ilm/migrate_to_data_tiers"]),
     refused(
         "statistics of data stream lifecycles",
@@ -252,6 +265,22 @@ mod tests {
                 "/_data_stream/_promote/a",
                 "data streams made of aliases or followed",
             ),
+            (
+                "PUT",
+                "/_data_stream/a/_settings",
+                "settings, mappings and options of data streams",
+            ),
+            (
+                "GET",
+                "/_data_stream/a/_options",
+                "settings, mappings and options of data streams",
+            ),
+            (
+                "GET",
+                "/_script_context",
+                "languages and contexts of scripts",
+            ),
+            ("GET", "/_info/http", "statistics of all nodes together"),
             ("POST", "/_ilm/migrate_to_data_tiers", "data tiers"),
             ("GET", "/_resolve/cluster/a", "remote clusters"),
             (

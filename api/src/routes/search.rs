@@ -3,6 +3,7 @@
 use gleaner_model::ClusterState;
 use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
+use gleaner_query::settings::cluster;
 use gleaner_root::SearchResponse;
 use gleaner_root::plan::Target;
 use gleaner_root::scroll::ScrollOrigin;
@@ -89,7 +90,7 @@ fn checked(mut search: SearchRequest, reading: &Reading<'_>) -> Result<CheckedSe
     if search.pit.is_some() && !reading.names_indices() {
         target.expression = None;
     }
-    let options = options(parameters)?;
+    let options = options(reading)?;
     let form = SearchForm::of(&search, parameters)?;
     check(&search, parameters, &target)?;
     check_boosts(&search, &target, &reading.state)?;
@@ -170,11 +171,18 @@ pub(super) fn inexact_total(limit: u64) -> ApiError {
     ))
 }
 
+/// Is an answer without some shards refused? `allowed` is what the request says.
+pub(super) fn refuses_partial(allowed: Option<bool>, state: &ClusterState) -> bool {
+    let default = || cluster::flag(state.settings(), cluster::ALLOW_PARTIAL_RESULTS);
+    allowed.or_else(default) == Some(false)
+}
+
 /// Returns what a search needs beside its body.
-pub(super) fn options(parameters: &Parameters) -> Result<SearchOptions, ApiError> {
-    let refuse_partial = parameters.flag("allow_partial_search_results")? == Some(false);
+fn options(reading: &Reading<'_>) -> Result<SearchOptions, ApiError> {
+    let parameters = reading.parameters;
+    let allowed = parameters.flag("allow_partial_search_results")?;
     Ok(SearchOptions {
-        refuse_partial,
+        refuse_partial: refuses_partial(allowed, &reading.state),
         refuse_stale: parameters.flag("allow_stale")? == Some(false),
         min_coverage: parameters.get("min_coverage").map(share).transpose()?,
         ..SearchOptions::default()
@@ -335,6 +343,17 @@ mod tests {
         let fault = faults_of_pit(&named, None).expect("refused");
         assert!(fault.contains("1: [indices] cannot be used"), "{fault}");
         assert!(fault.contains("2: [routing] cannot be used"), "{fault}");
+    }
+
+    #[test]
+    fn whether_partial_answers_are_refused_is_for_the_request_and_else_for_the_cluster() {
+        let mut state = ClusterState::default();
+        assert!(!refuses_partial(None, &state));
+        assert!(refuses_partial(Some(false), &state));
+        let (key, value) = (cluster::ALLOW_PARTIAL_RESULTS, json!("false"));
+        state.persistent_settings.insert(key.to_owned(), value);
+        assert!(refuses_partial(None, &state));
+        assert!(!refuses_partial(Some(true), &state));
     }
 
     #[tokio::test]

@@ -40,15 +40,7 @@ async fn search_shards(request: Request) -> Answer {
     let members = members_of(&request, &states).into_iter();
     let nodes: Map<String, Value> = members
         .filter(|member| holders.contains(&*member.id))
-        .map(|member| {
-            let shown = json!({
-                "name": member.name,
-                "transport_address": member.address,
-                "attributes": {},
-                "roles": member.roles,
-            });
-            (member.id, shown)
-        })
+        .map(|member| member.shown(&request))
         .collect();
     let indices = searched.iter().map(|index| {
         let shown = named_as(&index.found);

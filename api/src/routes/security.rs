@@ -1,11 +1,12 @@
 //! `_security`: API keys made, shown and invalidated; who one is.
 
+mod invalidate;
+
 use std::sync::Arc;
 
 use gleaner_model::ClusterPrivilege;
 use gleaner_model::security::{ANONYMOUS, ApiKey, MAX_API_KEYS, Security};
 use gleaner_query::QueryError;
-use gleaner_query::json::ObjectReader;
 use gleaner_query::security::NewApiKey;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -57,7 +58,7 @@ pub(super) static ROUTES: &[Route] = &[
         methods: &[Method::DELETE],
         paths: &["/_security/api_key"],
         parameters: &[],
-        handler: |request| Box::pin(invalidate(request)),
+        handler: |request| Box::pin(invalidate::invalidate(request)),
         is_refused: false,
     },
     Route {
@@ -176,19 +177,23 @@ fn make_room(security: &mut Security, now_ms: i64) -> Result<(), QueryError> {
 /// Which keys a request names.
 #[derive(Default)]
 struct Selected {
-    ids: Vec<String>,
+    /// Their ids; `None` is any.
+    ids: Option<Vec<String>>,
+    /// A pattern of their names; `None` is any.
     name: Option<String>,
+    /// Whether it names those alone that are one's own.
     is_own: bool,
 }
 
 impl Selected {
-    /// Does it name the key? `None` of both names all.
+    /// Does it name the key?
     fn has(&self, id: &str, key: &ApiKey) -> bool {
         let is_named = self
             .name
             .as_ref()
             .is_none_or(|name| gleaner_model::mapping::matches_pattern(name, &key.name));
-        is_named && (self.ids.is_empty() || self.ids.iter().any(|wanted| wanted == id))
+        let ids = self.ids.as_ref();
+        is_named && ids.is_none_or(|ids| ids.iter().any(|wanted| wanted == id))
     }
 }
 
@@ -208,7 +213,7 @@ fn is_of(holder: &KeyHolder, id: &str, key: &ApiKey) -> bool {
 /// Refuses to name a key by its id that one may not know of.
 fn check_ids(request: &Request, selected: &Selected, security: &Security) -> Result<(), ApiError> {
     let holder = holder(request)?;
-    for id in &selected.ids {
+    for id in selected.ids.iter().flatten() {
         let known = security.api_keys.get(id);
         if !known.is_some_and(|key| manages_all(holder) || is_of(holder, id, key)) {
             request.check_cluster(ClusterPrivilege::ManageApiKey)?;
@@ -228,7 +233,7 @@ fn get(request: &Request) -> Answer {
     let holder = holder(request)?;
     let parameters = &request.parameters;
     let selected = Selected {
-        ids: parameters.list("id").unwrap_or_default(),
+        ids: parameters.list("id").filter(|ids| !ids.is_empty()),
         name: parameters.get("name").map(str::to_owned),
         is_own: parameters.is_set("owner")?,
     };
@@ -272,76 +277,6 @@ fn shown(id: &str, key: &ApiKey) -> Value {
 
 /// Where keys are known, as the dialect calls it.
 const REALM: &str = "_es_api_key";
-
-async fn invalidate(mut request: Request) -> Answer {
-    let body = request.required_json().await?;
-    let mut reader = ObjectReader::part("invalidate_api_key", &body)?;
-    let mut ids = reader.texts("ids")?.unwrap_or_default();
-    ids.extend(reader.text("id")?);
-    let selected = Selected {
-        ids,
-        name: reader.text("name")?,
-        is_own: reader.boolean("owner")?.unwrap_or(false),
-    };
-    reader.unsupported_unless_empty(&["username", "realm_name"])?;
-    reader.finish()?;
-    if selected.ids.is_empty() && selected.name.is_none() && !selected.is_own {
-        let reason = "One of [api key id(s), api key name, owner] must be specified";
-        return Err(ApiError::validation(&[reason.to_owned()]));
-    }
-    let holder = holder(&request)?.clone();
-    let cluster = request.root().cluster();
-    let (state, now_ms) = (cluster.state(), cluster.now_ms());
-    check_ids(
-        &request,
-        &selected,
-        &state.security.clone().unwrap_or_default(),
-    )?;
-    let sees_all = manages_all(&holder) && !selected.is_own;
-    let (mut ended, mut before) = (Vec::new(), Vec::new());
-    let admin = request.root().admin();
-    let changed = admin.change_security(|security| {
-        (ended, before) = (Vec::new(), Vec::new());
-        let mut next = security.clone();
-        for (id, key) in &mut next.api_keys {
-            if !selected.has(id, key) || !(sees_all || is_of(&holder, id, key)) {
-                continue;
-            }
-            if key.invalidated_ms.is_some() {
-                before.push(id.clone());
-                continue;
-            }
-            Arc::make_mut(key).invalidated_ms = Some(now_ms);
-            ended.push(id.clone());
-        }
-        if ended.is_empty() {
-            return Ok(None);
-        }
-        check_manager(&next, now_ms)?;
-        Ok(Some(next))
-    });
-    changed.await?;
-    Ok(Reply::json(&json!({
-        "invalidated_api_keys": ended,
-        "previously_invalidated_api_keys": before,
-        "error_count": 0,
-    })))
-}
-
-/// Refuses to end the last key that can make others: nobody could make one any more.
-fn check_manager(security: &Security, now_ms: i64) -> Result<(), QueryError> {
-    let mut keys = security.api_keys.iter();
-    let is_left = keys.any(|(id, key)| {
-        let manages = key.rights.allow_cluster(ClusterPrivilege::ManageSecurity);
-        manages && id != ANONYMOUS && key.is_valid(now_ms)
-    });
-    match is_left {
-        true => Ok(()),
-        false => Err(QueryError::illegal(
-            "no other valid API key has the cluster privilege [manage_security]: make one first",
-        )),
-    }
-}
 
 fn whoami(request: &Request) -> Answer {
     let holder = match &request.sender.principal {

@@ -84,8 +84,32 @@ fn of_copy(state: &ShardState) -> Map<String, Value> {
             "search": true,
             "version": VERSION,
             "compound": false,
+            "attributes": {},
         });
         (name(at), shown)
     };
     state.segments.iter().enumerate().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
+    use gleaner_proto::read::ShardPhase;
+
+    use super::*;
+
+    #[test]
+    fn a_segment_is_named_by_its_place_and_has_all_that_clients_require() {
+        let shard = ShardKey {
+            index: IndexUuid([1; 16]),
+            shard: ShardNumber(0),
+        };
+        let state = ShardState {
+            segments: vec![SegmentState::default(); 2],
+            ..ShardState::empty(shard, true, ShardPhase::Started)
+        };
+        let shown = of_copy(&state);
+        assert_eq!(shown.keys().collect::<Vec<_>>(), ["_0", "_1"]);
+        assert_eq!(shown["_1"]["attributes"], json!({}));
+    }
 }

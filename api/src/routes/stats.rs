@@ -22,7 +22,9 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Answer, Parameter, Route};
 
-pub(super) use figures::{kept_answers, no_query_cache, sections};
+pub(super) use figures::{
+    docs, kept_answers, no_field_data, no_query_cache, sections, segments, store,
+};
 pub(super) use wanted::Sections;
 
 const STATS: &[Parameter] = &[

@@ -76,11 +76,7 @@ pub(super) static ROUTES: &[Route] = &[
 
 async fn list(request: Request) -> Answer {
     let is_detailed = request.parameters.is_set("detailed")?;
-    let mut tasks = named(&request)?;
-    if request.parameters.is_set("wait_for_completion")? {
-        until_ended(&request, &tasks).await?;
-    }
-    tasks.extend(itself(&request)?);
+    let tasks = listed(&request).await?;
     let node = node(&request);
     let shown = |task: &TaskInfo| shown(task, &node, is_detailed);
     let body = match request.parameters.get("group_by") {
@@ -178,11 +174,17 @@ async fn cancel(request: Request) -> Answer {
             let number = number.filter(|number| is_reached(&request, *number));
             let task = number.and_then(|number| tasks.cancel(number));
             let missing = || not_found(format!("task [{text}] is not found"));
-            vec![task.ok_or_else(missing)?]
+            let task = task.ok_or_else(missing)?;
+            if !task.is_cancellable {
+                let reason = format!("task [{text}] doesn't support cancellation");
+                return Err(ApiError::illegal(reason));
+            }
+            vec![task]
         }
         None => named(&request)?
             .iter()
             .filter_map(|task| tasks.cancel(task.id))
+            .filter(|task| task.is_cancellable)
             .collect(),
     };
     if request.parameters.is_set("wait_for_completion")? {
@@ -217,13 +219,23 @@ async fn until_ended(request: &Request, tasks: &[TaskInfo]) -> Result<(), ApiErr
     }
 }
 
+/// Returns the tasks that the parameters name, the request itself among them. Where they say so the others are waited for.
+pub(super) async fn listed(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
+    let mut tasks = named(request)?;
+    if request.parameters.is_set("wait_for_completion")? {
+        until_ended(request, &tasks).await?;
+    }
+    tasks.extend(itself(request)?);
+    Ok(tasks)
+}
+
 /// Returns the tasks under way that the parameters name.
-pub(super) fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
+fn named(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
     filtered(request, request.root().tasks().list_all())
 }
 
 /// Returns the request itself, which lists tasks, where the parameters name that: the whole, and its part on this node.
-pub(super) fn itself(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
+fn itself(request: &Request) -> Result<Vec<TaskInfo>, ApiError> {
     let origin = request.origin(&Bytes::new());
     let tasks = request.root().tasks();
     let mut whole = tasks.answered_at_once(LISTS, &origin, None);
@@ -312,6 +324,7 @@ fn by_node(request: &Request, tasks: &Map<String, Value>) -> Value {
             "host": host,
             "ip": address,
             "roles": ROLES,
+            "attributes": {},
             "tasks": tasks,
         });
         nodes.insert(node(request), shown);

@@ -32,6 +32,7 @@ const GET: &[Parameter] = &[
         "templates are shown as they were declared",
     ),
 ];
+const COMPONENT_GET: &[Parameter] = &[Parameter::honoured("settings_filter")];
 const LEGACY_PUT: &[Parameter] = &[Parameter::honoured("order")];
 const TYPES: &[Parameter] = crate::parameters::groups::TYPES;
 
@@ -52,7 +53,7 @@ pub(super) static ROUTES: &[Route] = &[
         name: "cluster.get_component_template",
         methods: &[Method::GET],
         paths: &["/_component_template", "/_component_template/{name}"],
-        parameters: &[GET, METADATA_READ],
+        parameters: &[GET, COMPONENT_GET, METADATA_READ],
         handler: |request| Box::pin(async move { get_components(&request) }),
         is_refused: false,
     },
@@ -223,9 +224,13 @@ fn exists(request: &Request, kind: TemplateKind) -> Answer {
 fn get_components(request: &Request) -> Answer {
     let state = request.root().cluster().state();
     let is_flat = request.parameters.is_set("flat_settings")?;
+    let left_out = request.parameters.list("settings_filter");
+    let left_out = left_out.unwrap_or_default();
     let templates = state.templates.components.iter();
-    let shown =
-        templates.map(|(name, component)| (name.as_str(), shown::component(component, is_flat)));
+    let shown = templates.map(|(name, component)| {
+        let shown = shown::component(&shown::without(component, &left_out), is_flat);
+        (name.as_str(), shown)
+    });
     let found = selected(request, TemplateKind::Component, shown)?;
     let found = found
         .into_iter()

@@ -5,6 +5,8 @@
 //! values.
 
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use bytes::Bytes;
 use gleaner_model::{FieldKind, Mapping};
 use gleaner_query::answer::{AggregationValue, BucketKey};
 use gleaner_query::json::ObjectReader;
-use gleaner_query::names::{self, ResolvedIndex};
+use gleaner_query::names::{ResolveOptions, ResolvedIndex};
 use gleaner_query::search::parse_search_value;
 use gleaner_query::units::parse_time;
 use gleaner_root::SearchResponse;
@@ -89,9 +91,9 @@ async fn terms_enum(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or_else(|| json!({}));
     let asked = read(&body, request.root().cluster().default_timeout())?;
     let target = request.target()?;
-    let state = request.root().cluster().state();
-    let expression = target.expression.as_deref().unwrap_or_default();
-    let indices = names::resolve(expression, &state, &target.options)?;
+    let planner = request.root().planner();
+    let searched = planner.searched(&target)?;
+    let indices = searched.into_iter().map(|searched| searched.found);
     let mut first = FirstTerms {
         terms: BTreeSet::new(),
         held: request.making.memory.reserve(0)?,
@@ -102,6 +104,8 @@ async fn terms_enum(mut request: Request) -> Answer {
     for group in group_indices(indices, &asked.field) {
         add_terms(&request, &group, &asked, &mut first).await?;
     }
+    // Pages leave out an index that was deleted meanwhile. Where it was named, that is an error.
+    planner.searched(&target)?;
     let terms: Vec<&String> = first.terms.iter().take(asked.size).collect();
     let reply = Reply::json(&json!({
         "_shards": sum_shards(&first.shards),
@@ -143,7 +147,7 @@ fn read(body: &Value, default_timeout: Duration) -> Result<TermsRequest, ApiErro
 }
 
 /// Returns the indices whose field has terms.
-fn group_indices(indices: Vec<ResolvedIndex>, field: &str) -> Vec<Group> {
+fn group_indices(indices: impl Iterator<Item = ResolvedIndex>, field: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for index in indices {
         let Some(has_prefixes) = prefixes_of(&index.meta.mapping, field) else {
@@ -188,7 +192,7 @@ fn prefixes_of(mapping: &Mapping, path: &str) -> Option<bool> {
     (has_terms && !is_nested).then_some(*index && normalizer.is_none())
 }
 
-/// Adds the first terms of the indices of a group.
+/// Adds the first terms of the indices of a group, page by page while there is time.
 async fn add_terms(
     request: &Request,
     group: &Group,
@@ -200,9 +204,14 @@ async fn add_terms(
     let mut num_pages = 0;
     let mut after = asked.start.floor().max(asked.after.clone());
     loop {
+        if request.started.elapsed() >= asked.timeout {
+            first.is_complete = false;
+            return Ok(());
+        }
         let response = page(request, group, asked, after.as_deref()).await?;
         let summary = &response.shards;
-        first.is_complete &= summary.failures.is_empty() && !response.timed_out;
+        let is_whole = summary.failures.is_empty() && !response.timed_out;
+        first.is_complete &= is_whole;
         first.staleness.add(Staleness::of_search(summary));
         // One page stands for all of them: the first, or one that failed.
         if num_pages == 0 {
@@ -225,16 +234,12 @@ async fn add_terms(
                 first.held.grow(TERM_BYTES + term.len())?;
             }
         }
-        let last = terms.last().filter(|_| terms.len() == page_size);
+        let last = terms.last();
+        let last = last.filter(|_| is_whole && terms.len() == page_size);
         let Some(last) = last.filter(|last| !asked.start.is_behind(last)) else {
             return Ok(());
         };
         after = Some((*last).to_owned());
-        let elapsed = request.started.elapsed();
-        first.is_complete &= elapsed < asked.timeout;
-        if !first.is_complete {
-            return Ok(());
-        }
     }
 }
 
@@ -268,7 +273,10 @@ async fn page(
     let target = Target {
         expression: Some(group.names.join(",")),
         routing: group.routing.clone(),
-        ..Target::default()
+        options: ResolveOptions {
+            ignore_unavailable: true,
+            ..ResolveOptions::default()
+        },
     };
     let _held = request.look_up(&mut search, &target).await?;
     let options = SearchOptions {

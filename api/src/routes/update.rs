@@ -8,7 +8,7 @@ use http::Method;
 
 use super::document::{item, write};
 use crate::error::ApiError;
-use crate::parameters::groups::{ACTIVE_SHARDS, CONDITIONS, SOURCE_FILTER, WRITE};
+use crate::parameters::groups::{ACTIVE_SHARDS, CONDITIONS, DOCUMENT_ERRORS, SOURCE_FILTER, WRITE};
 use crate::request::Request;
 use crate::route::{Answer, Parameter, Route};
 
@@ -21,7 +21,14 @@ pub(super) static ROUTES: &[Route] = &[Route {
     name: "update",
     methods: &[Method::POST],
     paths: &["/{index}/_update/{id}"],
-    parameters: &[UPDATE, WRITE, CONDITIONS, SOURCE_FILTER, ACTIVE_SHARDS],
+    parameters: &[
+        UPDATE,
+        WRITE,
+        DOCUMENT_ERRORS,
+        CONDITIONS,
+        SOURCE_FILTER,
+        ACTIVE_SHARDS,
+    ],
     handler: |request| Box::pin(update(request)),
     is_refused: false,
 }];

@@ -51,7 +51,7 @@ pub(crate) enum Needs {
 type Reach = fn() -> ResolveOptions;
 
 /// What writes to an index that is not there do first.
-pub(super) const AUTO_CREATE: Action = Action {
+pub(crate) const AUTO_CREATE: Action = Action {
     name: "indices:admin/auto_create",
     privilege: OnIndex::AutoConfigure,
     ignores_filters: false,

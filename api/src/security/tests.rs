@@ -1,5 +1,6 @@
 //! Requests to a dialect whose cluster has keys.
 
+mod invalidated;
 mod look_ups;
 mod matrix;
 mod narrow;

@@ -80,7 +80,7 @@ pub(super) async fn run(
         let served = gleaner_proto::serve_admitted(listener, admission, services, stop);
         let served = async { served.await.context("the server for other nodes failed") };
         let ended = futures::future::try_join(served, opening).await;
-        root.by_query().stop().await;
+        root.tasks().stop().await;
         ended.map(|_| ())
     };
     let ended = tokio::try_join!(answering, running);

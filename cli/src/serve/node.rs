@@ -113,12 +113,12 @@ impl Node {
         // Clients that wait for a task are told what it did, within the grace of their requests.
         let stop = async {
             stop.await;
-            self.root.by_query().begin_stop();
+            self.root.tasks().begin_stop();
         };
         let served = gleaner_api::serve(listener, dialect, &options, stop).await;
         upkeep.abort();
         lifecycles.abort();
-        self.root.by_query().stop().await;
+        self.root.tasks().stop().await;
         self.leaf.stop().await;
         served.context("the server failed")
     }

@@ -144,8 +144,11 @@ fn a_refused_document_sets_no_constant() {
     let before = mapping(&declared);
     let analyzers = AnalyzerRegistry::builtin();
     let mut growth = Growth::new(&before, MappingRules::default(), &analyzers);
-    assert!(growth.add("1", br#"{"x": ["a", "b"]}"#).is_err());
-    growth.add("2", br#"{"x": "c"}"#).expect("the first value");
+    let chosen = ChosenTemplates::default();
+    let refused = growth.add("1", br#"{"x": ["a", "b"]}"#, &chosen);
+    assert!(refused.is_err());
+    let set = growth.add("2", br#"{"x": "c"}"#, &chosen);
+    set.expect("the first value");
     let after = growth.into_mapping().expect("it is set");
     let field = after.field("x.c").expect("declared");
     assert_eq!(field.kind.constant(), Some("c"));

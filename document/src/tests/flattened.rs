@@ -3,6 +3,28 @@
 use super::*;
 
 #[test]
+fn numbers_of_flattened_objects_keep_their_text() {
+    let declared = one(&json!({"type": "flattened", "null_value": "n"}));
+    for number in ["1.10", "1e5", "-0", "1E+2", "-7", "12345678901234567890123"] {
+        let beside = r#""t": "\" 1.50 \\", "b": [true, null]"#;
+        let object = format!("{{\"v\": {number}, {beside}, \"o\": {{\"w\":[ {number} ,\"x\"]}}}}");
+        for written in [object.clone(), format!("[{object}]")] {
+            let found = values_of(&declared, &format!("{{\"x\": {written}}}"));
+            let shown: Vec<&str> = found
+                .iter()
+                .filter(|value| !value.contains('\0'))
+                .map(String::as_str)
+                .collect();
+            let number = format!("x={number}");
+            let text = "x=\" 1.50 \\";
+            let number = number.as_str();
+            let expected = [number, text, "x=true", "x=n", number, "x=x"];
+            assert_eq!(shown, expected, "{written}");
+        }
+    }
+}
+
+#[test]
 fn flattened_objects_of_many_bytes_or_keys_are_refused() {
     let flattened = one(&json!({"type": "flattened"}));
     let key = "k".repeat(30_000);

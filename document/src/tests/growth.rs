@@ -14,7 +14,7 @@ pub(super) fn grown_with(
 ) -> Result<Option<Mapping>, DocumentError> {
     let mut growth = Growth::new(mapping, MappingRules::default(), analyzers);
     for source in sources {
-        growth.add("1", source.as_bytes())?;
+        growth.add("1", source.as_bytes(), &ChosenTemplates::default())?;
     }
     Ok(growth.into_mapping())
 }
@@ -104,4 +104,52 @@ fn a_new_field_whose_analyzer_is_missing_is_refused_with_its_document() {
     let grown = grown_with(&[r#"{"n": 1}"#], &stale, &registry);
     assert!(grown.is_ok_and(|grown| grown.is_some()));
     assert!(after.is_some());
+}
+
+#[test]
+fn chosen_templates_make_the_fields_of_their_document_alone() {
+    let before = mapping(&json!({"dynamic_templates": [{"words": {
+        "mapping": {"type": "keyword"}
+    }}]}));
+    let analyzers = AnalyzerRegistry::builtin();
+    let mut growth = Growth::new(&before, MappingRules::default(), &analyzers);
+    let chosen = |path: &str, name: &str| {
+        let chosen = (path.to_owned(), name.to_owned());
+        ChosenTemplates::from_iter([chosen])
+    };
+    let gone = growth.add("1", br#"{"a": "x", "b": "y"}"#, &chosen("b", "gone"));
+    assert_eq!(
+        gone.expect_err("there is none").kind(),
+        "document_parsing_exception"
+    );
+    for (source, chosen) in [
+        (r#"{"a": "x", "b": "y"}"#, chosen("b", "words")),
+        (r#"{"a": "z", "b": "y"}"#, chosen("a", "gone")),
+        (r#"{"c": "x"}"#, ChosenTemplates::default()),
+    ] {
+        growth.add("1", source.as_bytes(), &chosen).expect(source);
+    }
+    let after = growth.into_mapping().expect("it has to grow");
+    for (path, expected) in [("a", "text"), ("b", "keyword"), ("c", "text")] {
+        let field = after.field(path).expect(path);
+        assert_eq!(field.kind.type_name(), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_document_of_too_many_fields_is_not_parsed() {
+    let before = mapping(&one(&json!({"type": "long"})));
+    let rules = MappingRules {
+        total_fields: 2,
+        ..MappingRules::default()
+    };
+    let analyzers = AnalyzerRegistry::builtin();
+    let mut growth = Growth::new(&before, rules, &analyzers);
+    let mut add = |source: &str| growth.add("1", source.as_bytes(), &ChosenTemplates::default());
+    let error = add(r#"{"a": 1, "b": 2}"#).expect_err("one too many");
+    let reason = "Limit of total fields [2] has been exceeded while adding new fields [2]";
+    assert_eq!(error.to_string(), format!("failed to parse: {reason}"));
+    assert_eq!(error.kind(), "document_parsing_exception");
+    assert_eq!(error.cause(), Some(("illegal_argument_exception", reason)));
+    assert!(add(r#"{"a": 1}"#).is_ok());
 }

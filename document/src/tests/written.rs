@@ -146,3 +146,44 @@ fn unsigned_numbers_lose_no_fraction() {
     }
     assert_eq!(values(&declared, &json!({"x": [1.0, "2"]})), ["x=1", "x=2"]);
 }
+
+#[test]
+fn points_are_no_numbers_and_ranges_no_scalars() {
+    let cause = |declared: &Value, given: &str| {
+        let error = refusal(declared, &format!("{{\"x\": {given}}}"));
+        error.cause().map(|(_, reason)| reason.to_owned())
+    };
+    let point = one(&json!({"type": "geo_point"}));
+    for given in ["true", "7", "1.5", "[true]"] {
+        let reason = cause(&point, given);
+        assert_eq!(reason.as_deref(), Some("geo_point expected"), "{given}");
+    }
+    let ignoring = one(&json!({"type": "geo_point", "ignore_malformed": true}));
+    assert!(values_of(&ignoring, r#"{"x": true}"#).is_empty());
+    let range = one(&json!({"type": "integer_range"}));
+    for (given, reason) in [
+        ("5", "expected an object but got [5]"),
+        (r#"{"from": 5}"#, "with unknown parameter [from]"),
+    ] {
+        let expected = format!("error parsing field [x], {reason}");
+        assert_eq!(cause(&range, given), Some(expected));
+    }
+}
+
+#[test]
+fn a_document_has_a_rank_feature_once() {
+    let declared = one(&json!({"type": "rank_feature", "null_value": 2}));
+    assert_eq!(values_of(&declared, r#"{"x": null}"#), ["x=2.0"]);
+    assert_eq!(values_of(&declared, r#"{"x": [3.5]}"#), ["x=3.5"]);
+    for source in [r#"{"x": [1, 2]}"#, r#"{"x": [1, null]}"#] {
+        let error = refusal(&declared, source);
+        let reason = "[rank_feature] fields do not support indexing multiple values for the same field [x] in the \
+                      same document";
+        assert_eq!(error.cause(), Some(("illegal_argument_exception", reason)));
+    }
+    let nested = json!({"properties": {"n": {"type": "nested", "properties": {
+        "x": {"type": "rank_feature"}
+    }}}});
+    let document = r#"{"n": [{"x": 1}, {"x": 2}]}"#;
+    assert!(parser(&nested).parse("1", document.as_bytes()).is_ok());
+}

@@ -22,6 +22,35 @@ pub(super) fn no_object(text: &str) -> Mismatch {
 }
 
 impl Walk<'_, '_> {
+    /// Returns the document that keeps a field's values: nested objects that keep theirs are documents of their own.
+    fn document_of(&self, number: u32) -> usize {
+        match self.plan.node(number).is_in_root {
+            true => 0,
+            false => self.num_nested,
+        }
+    }
+
+    /// Returns why a value of a `rank_feature` field is refused where the document has one already. A lenient walk
+    /// takes what was taken.
+    pub(super) fn second_feature(&mut self, number: u32, leaf: &Leaf) -> Option<Mismatch> {
+        let FieldKind::Number {
+            number: NumberKind::RankFeature { .. },
+            ..
+        } = leaf.kind
+        else {
+            return None;
+        };
+        let feature = (number, self.document_of(number), Box::from(""));
+        if self.strict.is_none() || self.features.insert(feature) {
+            return None;
+        }
+        let path = &self.plan.node(number).path;
+        Some(Mismatch::Malformed(format!(
+            "[rank_feature] fields do not support indexing multiple values for the same field [{path}] in the same \
+             document"
+        )))
+    }
+
     /// Takes the features of an object, beside those of objects before it in the document.
     pub(super) fn features<E: Error>(
         &mut self,
@@ -33,11 +62,7 @@ impl Walk<'_, '_> {
             return Ok(());
         };
         let node = self.plan.node(number);
-        // Nested objects that keep their values are documents of their own.
-        let document = match node.is_in_root {
-            true => 0,
-            false => self.num_nested,
-        };
+        let document = self.document_of(number);
         for (name, value) in object.as_object().into_iter().flatten() {
             let read = match check_name(name, self.features.len()) {
                 Ok(()) => read(value, kind),

@@ -10,9 +10,9 @@ use gleaner_model::mapping::{KEY_END, KeywordKind};
 use serde::de::Error;
 use serde_json::Value;
 
-use super::{Walk, preview};
+use super::{Place, Walk, preview};
 use crate::convert::{MAX_TERM_BYTES, Mismatch};
-use crate::plan::Leaf;
+use crate::plan::{Leaf, NodeKind};
 use crate::{DocumentError, FieldValue};
 
 /// Bytes that the values of an object may take, each with its key.
@@ -25,7 +25,47 @@ pub(super) fn no_object() -> Mismatch {
     Mismatch::Malformed("Failed to parse object: expected an object of keys and values".to_owned())
 }
 
+/// Where in JSON a character stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Between,
+    Number,
+    Text,
+    /// Behind the backslash of a text.
+    Escape,
+}
+
+/// Reads an object with each number as the text that it is written as.
+pub(super) fn with_texts(object: &str) -> Result<Value, serde_json::Error> {
+    let mut quoted = String::with_capacity(object.len() + 16);
+    let mut part = Part::Between;
+    for c in object.chars() {
+        let next = match (part, c) {
+            (Part::Text, '\\') => Part::Escape,
+            (Part::Text, '"') => Part::Between,
+            (Part::Text | Part::Escape, _) | (_, '"') => Part::Text,
+            (_, '-' | '+' | '.' | '0'..='9') | (Part::Number, 'e' | 'E') => Part::Number,
+            _ => Part::Between,
+        };
+        if (next == Part::Number) != (part == Part::Number) {
+            quoted.push('"');
+        }
+        quoted.push(c);
+        part = next;
+    }
+    serde_json::from_str(&quoted)
+}
+
 impl Walk<'_, '_> {
+    /// Returns the field at `place` where it takes objects of any keys.
+    pub(super) fn flattened_at(&self, place: Place) -> Option<u32> {
+        let Place::Node(number) = place else {
+            return None;
+        };
+        let kind = &self.plan.node(number).kind;
+        matches!(kind, NodeKind::Leaf(leaf) if leaf.kind.is_flattened()).then_some(number)
+    }
+
     /// Gives the values of an object to its field, and behind their keys to the field below.
     pub(super) fn flattened<E: Error>(
         &mut self,
@@ -39,9 +79,11 @@ impl Walk<'_, '_> {
             found: Vec::new(),
             keys: &mut self.flattened_keys,
             num_bytes: 0,
+            has_rounded: false,
         };
         let read = entries.read(&Rc::from(""), 0, object);
-        let found = entries.found;
+        let (found, has_rounded) = (entries.found, entries.has_rounded);
+        self.has_rounded |= has_rounded;
         if let Err(mismatch) = read {
             let refused: DocumentError = self.mismatch(number, leaf, &preview(object), mismatch);
             return self.refuse(refused);
@@ -68,6 +110,8 @@ struct Entries<'a> {
     /// Those of the document so far.
     keys: &'a mut HashSet<(u32, Rc<str>)>,
     num_bytes: usize,
+    /// Whether there is a number that 64 bits do not hold as it is written.
+    has_rounded: bool,
 }
 
 impl Entries<'_> {
@@ -102,7 +146,11 @@ impl Entries<'_> {
                 _ => Ok(()),
             },
             Value::String(text) => self.add(key, text.clone()),
-            Value::Bool(_) | Value::Number(_) => self.add(key, value.to_string()),
+            Value::Bool(_) => self.add(key, value.to_string()),
+            Value::Number(number) => {
+                self.has_rounded |= number.is_f64();
+                self.add(key, number.to_string())
+            }
         }
     }
 

@@ -19,6 +19,7 @@ impl Walk<'_, '_> {
         let cause = match mismatch {
             Mismatch::Immense => return DocumentError::ImmenseTerm { field },
             Mismatch::Malformed(cause) => cause,
+            Mismatch::OfField(cause) => format!("error parsing field [{field}], {cause}"),
             Mismatch::OtherConstant { constant, given } => format!(
                 "[constant_keyword] field [{field}] only accepts values that are equal to the value defined in the \
                  mappings [{constant}], but got [{given}]"

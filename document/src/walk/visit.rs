@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-use super::{Place, Walk};
+use super::{Place, Walk, flattened};
 use crate::convert::Scalar;
 use crate::plan::{NodeKind, ROOT};
 
@@ -82,6 +82,12 @@ impl<'de> ValueSeed<'_, '_, 'de> {
     fn read_text(self, text: &'de str) -> Result<(), serde_json::Error> {
         let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
         let mut json = serde_json::Deserializer::from_str(text);
+        if text.starts_with('{')
+            && let Some(number) = self.walk.flattened_at(self.place)
+        {
+            let object = flattened::with_texts(text)?;
+            return self.walk.object_for_leaf(number, &object);
+        }
         if !is_number {
             return json.deserialize_any(self);
         }

@@ -138,8 +138,10 @@ impl<'a> SegmentContext<'a> {
                 source,
                 precision_threshold,
             } => distinct::build(source, *precision_threshold, self),
-            AggregationKind::TopHits(request) => top_hits::build(request, self),
-            AggregationKind::TopMetrics(request) => top_hits::build(&request.hits, self),
+            AggregationKind::TopHits(request) => top_hits::build(request, 0, self),
+            AggregationKind::TopMetrics(request) => {
+                top_hits::build(&request.hits, request.metrics.len(), self)
+            }
             AggregationKind::GeoBounds { field, .. } | AggregationKind::GeoCentroid { field } => {
                 geo::build_extent(field, self)
             }

@@ -27,8 +27,10 @@ use crate::view::{SegmentView, place};
 /// What a hit takes before its content is read, roughly, in bytes.
 const HIT_BYTES: usize = 192;
 
+/// Builds the collector of `request`, whose last `num_metrics` sort keys are those that `top_metrics` shows.
 pub(super) fn build<'a>(
     request: &'a TopHitsAggregation,
+    num_metrics: usize,
     context: &mut SegmentContext<'a>,
 ) -> Result<Box<dyn Node + 'a>, EngineError> {
     let by_score = request.sort.is_empty()
@@ -36,11 +38,16 @@ pub(super) fn build<'a>(
             .sort
             .iter()
             .any(|key| key.target == SortTarget::Score);
-    let keys = request.sort.iter();
-    let memory = context.ledger.account();
-    let readers =
-        keys.map(|key| KeyReader::open(key, context.view, context.shard, context.segment, memory));
-    let readers = readers.collect::<Result<_, _>>()?;
+    let num_sorted = request.sort.len().saturating_sub(num_metrics);
+    let mut readers = Vec::with_capacity(request.sort.len());
+    for (at, key) in request.sort.iter().enumerate() {
+        let memory = context.ledger.account();
+        let reader = KeyReader::open(key, context.view, context.shard, context.segment, memory)?;
+        readers.push(match at < num_sorted {
+            true => reader,
+            false => reader.keeping_gaps(),
+        });
+    }
     Ok(Box::new(TopHitsNode {
         request,
         segment: context.segment,

@@ -74,9 +74,7 @@ impl Primary {
             // Nothing is to be agreed: what is known here decides while the coordinator is away.
             Err(CoordinatorError::Unavailable { .. }) if !has_new => node.coordinator.state(),
             Err(CoordinatorError::TooLarge { reason }) => {
-                let refused = |(id, source): &UnmappedDocument| {
-                    ((id.clone(), source.clone()), too_large(&reason))
-                };
+                let refused = |document: &UnmappedDocument| (document.clone(), too_large(&reason));
                 return Ok(documents.iter().map(refused).collect());
             }
             Err(error) => return Err(not_agreed(shard.key, &error)),
@@ -137,10 +135,14 @@ fn grown(
     refused: &mut Vec<(UnmappedDocument, WriteFault)>,
 ) -> Option<Mapping> {
     let mut growth = Growth::new(&index.mapping, (&index.settings).into(), analyzers);
-    for (id, source) in documents {
-        if let Err(error) = growth.add(id.as_str(), source) {
-            let document = (id.clone(), source.clone());
-            refused.push((document, document_fault(&error)));
+    for document in documents {
+        let UnmappedDocument {
+            id,
+            source,
+            templates,
+        } = document;
+        if let Err(error) = growth.add(id.as_str(), source, templates) {
+            refused.push((document.clone(), document_fault(&error)));
         }
     }
     growth.into_mapping()

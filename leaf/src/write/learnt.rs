@@ -2,13 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use gleaner_model::{DocumentId, SeqNo};
+use bytes::Bytes;
+use gleaner_model::{ChosenTemplates, DocumentId, SeqNo};
 use gleaner_proto::write::{RefusedItem, WriteFault, WriteOutcome};
 
 use crate::write::versions::Content;
 
-/// A document that brings fields: its id and source.
-pub(crate) type UnmappedDocument = (DocumentId, bytes::Bytes);
+/// A document that brings fields.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct UnmappedDocument {
+    pub(crate) id: DocumentId,
+    pub(crate) source: Bytes,
+    /// For some of its fields.
+    pub(crate) templates: ChosenTemplates,
+}
 
 /// Documents whose new fields the mapping could not take, with the fault.
 pub(crate) type RefusedDocuments = HashMap<UnmappedDocument, WriteFault>;
@@ -32,8 +39,8 @@ impl UnmappedDocuments {
     /// Returns the answers to `num_items` items that are not written before the fields are agreed on.
     pub(super) fn unagreed(self, num_items: usize) -> Vec<Outcome> {
         let mut outcomes = vec![Err(WriteFault::Unagreed { document: None }); num_items];
-        for (at, (_, source)) in self.at.into_iter().zip(self.documents) {
-            let document = Some(source);
+        for (at, unmapped) in self.at.into_iter().zip(self.documents) {
+            let document = Some(unmapped.source);
             outcomes[at] = Err(WriteFault::Unagreed { document });
         }
         outcomes

@@ -234,7 +234,9 @@ pub(crate) fn item_bytes(item: &WriteItem) -> usize {
         }
         WriteAction::Delete => 0,
     };
-    content + item.id.as_str().len() + 64
+    let templates = item.templates.by_field();
+    let templates: usize = templates.map(|(path, name)| path.len() + name.len()).sum();
+    content + templates + item.id.as_str().len() + 64
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use gleaner_proto::write::{Update, WriteAction, WriteFault, WriteItem, WriteOutc
 use crate::write::WriteOrder;
 use crate::write::condition::{KnownDocument, next_version, refusal};
 use crate::write::fields::document_fault;
-use crate::write::learnt::{PlanContext, UnmappedDocuments};
+use crate::write::learnt::{PlanContext, UnmappedDocument, UnmappedDocuments};
 use crate::write::update::{self, MergeResult};
 use crate::write::versions::{Content, Latest, Written};
 use crate::write::writable::{VisibleDocuments, WritableCopy};
@@ -287,14 +287,16 @@ impl Planner<'_> {
     fn check(&mut self, item: &WriteItem, source: &Bytes) -> Result<(), WriteFault> {
         self.ready = None;
         check_size(source.len())?;
+        let document = || UnmappedDocument {
+            id: item.id.clone(),
+            source: source.clone(),
+            templates: item.templates.clone(),
+        };
         // First of all: it was refused before the documents behind it brought their fields, with which
         // it might fit.
-        if !self.batch.learnt.refused.is_empty()
-            && let Some(fault) = self
-                .batch
-                .learnt
-                .refused
-                .get(&(item.id.clone(), source.clone()))
+        let known = &self.batch.learnt.refused;
+        if !known.is_empty()
+            && let Some(fault) = known.get(&document())
         {
             return Err(fault.clone());
         }
@@ -311,8 +313,7 @@ impl Planner<'_> {
             },
         };
         if has_new_fields {
-            let document = (item.id.clone(), source.clone());
-            self.unmapped.note(self.at, document);
+            self.unmapped.note(self.at, document());
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ pub enum ClusterPrivilege {
     ManageOwnApiKey,
     /// To see policies, and whether they are carried out.
     ReadIlm,
+    /// To see and change policies.
+    ManageIlm,
     /// To see, change and try out templates of indices.
     ManageIndexTemplates,
     /// To see templates of indices and to try them out. No key is given this one: others imply it.
@@ -78,7 +80,7 @@ pub struct UnknownPrivilege {
 
 impl ClusterPrivilege {
     /// All that keys are given.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::All,
         Self::Manage,
         Self::Monitor,
@@ -86,6 +88,7 @@ impl ClusterPrivilege {
         Self::ManageApiKey,
         Self::ManageOwnApiKey,
         Self::ReadIlm,
+        Self::ManageIlm,
         Self::ManageIndexTemplates,
     ];
 
@@ -98,6 +101,7 @@ impl ClusterPrivilege {
             Self::ManageApiKey => "manage_api_key",
             Self::ManageOwnApiKey => "manage_own_api_key",
             Self::ReadIlm => "read_ilm",
+            Self::ManageIlm => "manage_ilm",
             Self::ManageIndexTemplates => "manage_index_templates",
             Self::ViewIndexTemplates => "view_index_templates",
         }
@@ -110,10 +114,12 @@ impl ClusterPrivilege {
             Self::Manage => &[
                 Self::Monitor,
                 Self::ReadIlm,
+                Self::ManageIlm,
                 Self::ManageIndexTemplates,
                 Self::ViewIndexTemplates,
             ],
             Self::Monitor => &[Self::ReadIlm, Self::ViewIndexTemplates],
+            Self::ManageIlm => &[Self::ReadIlm],
             Self::ManageIndexTemplates => &[Self::ViewIndexTemplates],
             Self::ManageSecurity | Self::ManageApiKey => &[
                 Self::ManageSecurity,
@@ -275,13 +281,15 @@ mod tests {
 
     #[test]
     fn narrow_privileges_imply_no_wide_ones() {
-        use ClusterPrivilege::{ManageIndexTemplates, Monitor, ReadIlm};
+        use ClusterPrivilege::{ManageIlm as Policies, ManageIndexTemplates, Monitor, ReadIlm};
         use IndexPrivilege::{AutoConfigure, CreateIndex, Manage, ManageIlm, ViewIndexMetadata};
         assert!(!AutoConfigure.implies(CreateIndex) && !ManageIlm.implies(Manage));
         assert!(!ManageIlm.implies(ViewIndexMetadata));
         assert!(!ReadIlm.implies(Monitor) && !ManageIndexTemplates.implies(Monitor));
         assert!(!ManageIndexTemplates.implies(ClusterPrivilege::Manage));
         assert!(!Monitor.implies(ManageIndexTemplates));
+        assert!(!Policies.implies(Monitor) && !Policies.implies(ClusterPrivilege::Manage));
+        assert!(!Monitor.implies(Policies) && !ReadIlm.implies(Policies));
     }
 
     #[test]
@@ -290,6 +298,8 @@ mod tests {
         assert!("explain_ilm".parse::<IndexPrivilege>().is_err());
         let read = "read_ilm".parse::<ClusterPrivilege>();
         assert_eq!(read, Ok(ClusterPrivilege::ReadIlm));
+        let manage = "manage_ilm".parse::<ClusterPrivilege>();
+        assert_eq!(manage, Ok(ClusterPrivilege::ManageIlm));
         let configure = "auto_configure".parse::<IndexPrivilege>();
         assert_eq!(configure, Ok(IndexPrivilege::AutoConfigure));
     }

@@ -6,7 +6,7 @@ use gleaner_query::aggregation::{
 };
 use gleaner_query::answer::{AggregationValue, Bucket as Answer, BucketKey, TermsTotals};
 
-use super::format::{bound_text, bucket_key, key_text, number_text};
+use super::format::{bound_text, bucket_key, key_of_type, key_text, number_text};
 use super::{Finalizer, mismatch, order};
 use crate::error::EvaluationError;
 use crate::key::{Key, ValueFormat, ValueKind};
@@ -64,11 +64,27 @@ impl Finalizer<'_> {
             .collect();
         rare.sort_by_key(|(_, bucket)| bucket.doc_count);
         Ok(AggregationValue::Buckets {
-            buckets: self.keyed_buckets(&terms.format, &rare, sub)?,
+            buckets: self.buckets_of_one_type(terms, &rare, sub)?,
             keyed: false,
             terms: None,
             beside: Vec::new(),
         })
+    }
+
+    /// Finishes buckets in the order given, whose keys clients read as one type, whatever the types of the
+    /// field are in several indices.
+    pub(super) fn buckets_of_one_type(
+        &mut self,
+        terms: &Terms,
+        buckets: &[(&Key, &Bucket)],
+        sub: &[Aggregation],
+    ) -> Result<Vec<Answer>, EvaluationError> {
+        let kind = terms.kind();
+        let mut finished = self.keyed_buckets(&terms.format, buckets, sub)?;
+        for (answer, (key, _)) in finished.iter_mut().zip(buckets) {
+            answer.key = key_of_type(kind, &terms.format, key);
+        }
+        Ok(finished)
     }
 
     /// Finishes buckets in the order given.

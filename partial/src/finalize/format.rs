@@ -63,11 +63,32 @@ pub(super) fn bucket_key(key: &Key) -> BucketKey {
     }
 }
 
+/// Returns the key as it is answered among keys that are all texts or, for any other `kind`, whole numbers.
+pub(super) fn key_of_type(kind: ValueKind, format: &ValueFormat, key: &Key) -> BucketKey {
+    let whole = match key {
+        // Whole numbers with a sign and those without one meet as fractions.
+        Key::F64(value) if value.get() < i64::MAX as f64 => BucketKey::I64(value.get() as i64),
+        Key::F64(value) => BucketKey::U64(value.get() as u64),
+        other => bucket_key(other),
+    };
+    if !matches!(kind, ValueKind::Keyword | ValueKind::Ip) {
+        return whole;
+    }
+    match (key_text(format, key), whole) {
+        (Some(text), _) => BucketKey::Text(text),
+        (None, BucketKey::I64(number)) => BucketKey::Text(number.to_string()),
+        (None, BucketKey::U64(number)) => BucketKey::Text(number.to_string()),
+        (None, other) => other,
+    }
+}
+
 /// Returns the key's formatted form, where one is shown.
 pub(super) fn key_text(format: &ValueFormat, key: &Key) -> Option<String> {
     match (format.kind, key) {
         (ValueKind::Boolean, Key::I64(value)) => Some((*value != 0).to_string()),
         (ValueKind::Date, Key::I64(value)) => date_text(format, *value),
+        // A number of another index that is beyond all dates.
+        (ValueKind::Date, Key::U64(_)) => None,
         (_, Key::I64(value)) => whole_text(format, (*value).into()),
         (_, Key::U64(value)) => whole_text(format, (*value).into()),
         (_, Key::F64(value)) => number_text(format, value.get()),

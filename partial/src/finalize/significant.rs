@@ -74,7 +74,7 @@ impl Finalizer<'_> {
         scored.sort_by(|a, b| b.score.total_cmp(&a.score));
         scored.truncate(request.size);
         let pairs: Vec<(&Key, &Bucket)> = scored.iter().map(|one| (one.key, one.bucket)).collect();
-        let mut buckets = self.keyed_buckets(&terms.format, &pairs, sub)?;
+        let mut buckets = self.buckets_of_one_type(terms, &pairs, sub)?;
         for (bucket, one) in buckets.iter_mut().zip(&scored) {
             bucket.beside = vec![
                 ("score", Value::from(one.score)),
@@ -99,7 +99,7 @@ pub(super) fn type_name(partial: &Partial) -> &'static str {
         return "sigsterms";
     };
     match subset.sub.0.as_slice() {
-        [Partial::Terms(terms)] => match terms.format.kind {
+        [Partial::Terms(terms)] => match terms.kind() {
             ValueKind::Unmapped | ValueKind::Keyword | ValueKind::Ip => "sigsterms",
             _ => "siglterms",
         },

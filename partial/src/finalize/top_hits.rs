@@ -99,11 +99,10 @@ fn dated(key: &SortKey, mapping: &Mapping) -> SortKey {
     key
 }
 
-/// Returns whether a sort value says that there was none: it is beyond all others then.
+/// Returns whether a metric says that there was none. Fractions are never infinite: leaves of older versions send
+/// what stands for a missing one.
 fn stands_for_none(key: &SortValue) -> bool {
     match key {
-        SortValue::I64(value) => *value == i64::MAX,
-        SortValue::U64(value) => *value == u64::MAX,
         SortValue::F64(value) => value.is_infinite(),
         other => *other == SortValue::Missing,
     }
@@ -155,6 +154,7 @@ fn returned(
         sort: all_shown(&hit.keys, formats),
         content: FetchedHit {
             ignored: Vec::new(),
+            ignored_values: indexmap::IndexMap::new(),
             matched_queries,
             id: content.id.clone(),
             routing: content.routing.clone(),

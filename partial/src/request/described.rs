@@ -56,15 +56,13 @@ impl Describer<'_> {
         Ok(match kind {
             AggregationKind::Terms(request) => self.terms(&aggregation.name, request)?,
             AggregationKind::RareTerms(request) => {
-                self.whole(&request.source)?;
+                let refusal = "RareTerms aggregation does not support floating point fields.";
+                self.whole(&request.source, refusal)?;
                 self.terms(&aggregation.name, &request.terms())?
             }
             AggregationKind::SignificantTerms(request) => Partial::Single(Bucket {
                 doc_count: 0,
-                sub: Aggregations(vec![match request.text {
-                    None => self.terms(&aggregation.name, &request.terms())?,
-                    Some(_) => self.words(request)?,
-                }]),
+                sub: Aggregations(vec![self.significant(&aggregation.name, request)?]),
             }),
             AggregationKind::Range(request) => {
                 let what = if request.is_date {
@@ -129,6 +127,20 @@ impl Describer<'_> {
         }))
     }
 
+    /// Describes the terms of `significant_terms` and `significant_text`.
+    fn significant(
+        &self,
+        name: &str,
+        request: &SignificantTermsAggregation,
+    ) -> Result<Partial, EvaluationError> {
+        if request.text.is_some() {
+            return self.words(request);
+        }
+        let refusal = "No support for examining floating point numerics";
+        self.whole(&request.source, refusal)?;
+        self.terms(name, &request.terms())
+    }
+
     /// Describes the terms of `significant_text`.
     fn words(&self, request: &SignificantTermsAggregation) -> Result<Partial, EvaluationError> {
         let format = formats::of_words(self.mapping, &request.source.field)?;
@@ -139,12 +151,10 @@ impl Describer<'_> {
         }))
     }
 
-    /// Refuses fractions, of which each is rare.
-    fn whole(&self, source: &ValueSource) -> Result<(), EvaluationError> {
+    /// Refuses fractions, of which nearly each is rare, in the words of `refusal`.
+    fn whole(&self, source: &ValueSource, refusal: &str) -> Result<(), EvaluationError> {
         match self.format(source)?.kind {
-            ValueKind::Double => Err(EvaluationError::Query(
-                "RareTerms aggregation does not support floating point fields.".to_owned(),
-            )),
+            ValueKind::Double => Err(EvaluationError::Query(refusal.to_owned())),
             _ => Ok(()),
         }
     }

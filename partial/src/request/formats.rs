@@ -375,12 +375,17 @@ fn check_aggregatable(path: &str, kind: &FieldKind) -> Result<(), EvaluationErro
             "Field [{path}] of type [{}] is not supported for this aggregation",
             kind.type_name()
         ),
-        _ => format!(
-            "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type \
-             [{}]. Use doc values instead.",
-            kind.type_name()
-        ),
+        _ => no_doc_values(path, kind),
     }))
+}
+
+/// Says that a field of a type that has doc values is without.
+pub fn no_doc_values(path: &str, kind: &FieldKind) -> String {
+    let type_name = kind.type_name();
+    format!(
+        "Can't load fielddata on [{path}] because fielddata is unsupported on fields of type [{type_name}]. Use doc \
+         values instead."
+    )
 }
 
 /// Returns whether only `rank_feature` queries read the field.

@@ -4,8 +4,12 @@
 
 use serde::Serialize;
 
-use super::{TopHitsAggregation, ValueSource};
+use super::{Aggregation, AggregationKind, TopHitsAggregation, ValueSource};
+use crate::error::QueryError;
 use crate::search::SortMode;
+
+/// Most documents of `top_metrics` that an index may allow: as many as `top_hits` has.
+pub(crate) const MOST_TOP_METRICS: usize = 100;
 
 /// `weighted_avg`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,6 +29,26 @@ pub struct TopMetricsAggregation {
     pub metrics: Vec<String>,
     /// The hits that have them: sorted as asked, then by the fields, so that equals have an order.
     pub hits: TopHitsAggregation,
+}
+
+/// Refuses aggregations of which a `top_metrics` asks for more than `limit` documents.
+///
+/// # Errors
+/// `illegal_argument_exception`.
+pub fn check_top_metrics(aggregations: &[Aggregation], limit: usize) -> Result<(), QueryError> {
+    for Aggregation { kind, sub, .. } in aggregations {
+        check_top_metrics(sub, limit)?;
+        if let AggregationKind::TopMetrics(TopMetricsAggregation { hits, .. }) = kind
+            && hits.size > limit
+        {
+            return Err(QueryError::illegal(format!(
+                "[top_metrics.size] must not be more than [{limit}] but was [{}]. This limit can be set by \
+                 changing the [index.top_metrics_max_size] index level setting.",
+                hits.size
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl TopHitsAggregation {

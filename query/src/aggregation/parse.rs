@@ -30,8 +30,8 @@ use crate::error::{ErrorType, QueryError};
 use crate::json::{did_you_mean, token_name};
 use crate::limits::Limits;
 
-/// Aggregations that we have.
-const KINDS: [&str; 44] = [
+/// Aggregations that we have, but for `rate` and those that are made of the results of others.
+const KINDS: [&str; 41] = [
     "adjacency_matrix",
     "auto_date_histogram",
     "avg",
@@ -73,10 +73,10 @@ const KINDS: [&str; 44] = [
     "value_count",
     "variable_width_histogram",
     "weighted_avg",
-    "aggs",
-    "aggregations",
-    "meta",
 ];
+
+/// Keys that stand beside the kind of an aggregation.
+const KEYS: [&str; 3] = ["aggs", "aggregations", "meta"];
 
 /// Aggregations of the dialect that are refused by name.
 const NOT_SUPPORTED: [&str; 20] = [
@@ -101,6 +101,11 @@ const NOT_SUPPORTED: [&str; 20] = [
     "t_test",
     "time_series",
 ];
+
+/// Returns the names of the aggregations that we have, but for those that are made of the results of others.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().chain([rate::RATE])
+}
 
 /// Reads `{"name": {"kind": {…}, "aggs": {…}, "meta": {…}}, …}`, in the order given.
 ///
@@ -295,7 +300,7 @@ fn definition<'a>(
             "Expected [START_OBJECT] under [meta], but got another token in [{name}]"
         )));
     }
-    let is_kind = |key: &str| !matches!(key, "aggs" | "aggregations" | "meta");
+    let is_kind = |key: &str| !KEYS.contains(&key);
     let mut kinds = body.iter().filter(|(key, _)| is_kind(key));
     match (kinds.next(), kinds.next()) {
         (Some((kind, value)), None) => Ok((kind, value)),
@@ -376,7 +381,7 @@ fn unknown(kind: &str) -> QueryError {
     if NOT_SUPPORTED.contains(&kind) {
         return QueryError::parsing(format!("aggregation type [{kind}] is not supported"));
     }
-    let hint = did_you_mean(kind, KINDS);
+    let hint = did_you_mean(kind, KINDS.into_iter().chain(KEYS));
     QueryError::parsing(format!("Unknown aggregation type [{kind}]{hint}"))
 }
 

@@ -45,6 +45,7 @@ mod tests {
                 version: Version(3),
                 source: Bytes::new(),
                 ignored: Vec::new(),
+                ignored_values: Default::default(),
                 matched_queries: Vec::new(),
                 fields: [("n".to_owned(), vec![json!(1)])].into_iter().collect(),
                 highlight: Default::default(),

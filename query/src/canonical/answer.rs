@@ -28,7 +28,7 @@ use crate::search::{
 };
 
 /// Version of the layout above; a change of it makes all keys others.
-const VERSION: &[u8] = b"gleaner answer 4";
+const VERSION: &[u8] = b"gleaner answer 5";
 
 /// A search as bytes that are equal where its answers are, however it was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]

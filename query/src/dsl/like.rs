@@ -3,6 +3,8 @@
 //! Does: name what can be asked. Does not: read documents (a root does, see [`LikeDocument`]), nor choose words (its
 //! resolver does). Called by: what reads or resolves queries. Read first: [`MoreLikeThisQuery`].
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -63,6 +65,8 @@ pub struct LikeDocument {
     pub source: Option<Value>,
     /// Which of its fields count; `None`: those of the query.
     pub fields: Option<Vec<String>>,
+    /// Analyzers of its texts by field, instead of the query's and the fields'.
+    pub analyzers: BTreeMap<String, String>,
 }
 
 /// The name of a document.

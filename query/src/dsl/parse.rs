@@ -75,7 +75,7 @@ const KNOWN: [&str; 40] = [
 ];
 
 /// Clauses of the dialect that are refused by name.
-const NOT_SUPPORTED: [&str; 20] = [
+const NOT_SUPPORTED: [&str; 24] = [
     "common",
     "field_masking_span",
     "geo_grid",
@@ -84,6 +84,7 @@ const NOT_SUPPORTED: [&str; 20] = [
     "has_parent",
     "hybrid",
     "knn",
+    "kql",
     "nested",
     "neural",
     "parent_id",
@@ -94,7 +95,11 @@ const NOT_SUPPORTED: [&str; 20] = [
     "script_score",
     "semantic",
     "shape",
+    // Only between the clauses of `span_near`.
+    "span_gap",
     "sparse_vector",
+    "text_expansion",
+    "weighted_tokens",
     "wrapper",
 ];
 

@@ -38,6 +38,15 @@ pub enum SpanRule {
         /// Whether they come in this order.
         in_order: bool,
     },
+    /// A clause of `span_near` with a `span_gap` behind it: its spans, each with so many words more.
+    Spaced {
+        /// The clause.
+        inner: Box<SpanRule>,
+        /// Field of the gap.
+        field: String,
+        /// Words of the gap.
+        width: u32,
+    },
     /// `span_or`: those of any.
     Or(Vec<SpanRule>),
     /// `span_first`: those that end within the first words.

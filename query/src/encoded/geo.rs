@@ -1,7 +1,11 @@
 //! Points on the earth, and shapes that hold them.
 
+mod written;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub(super) use written::written_degrees;
 
 /// Mean radius of the earth in metres, as Lucene has it.
 const EARTH_RADIUS_M: f64 = 6_371_008.771_4;
@@ -210,63 +214,6 @@ pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String
         ));
     }
     Ok((latitude, longitude))
-}
-
-/// As [`parse_degrees`], of points beyond the earth too.
-///
-/// # Errors
-/// Why it is no point.
-pub(super) fn written_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
-    let refuse = || format!("failed to parse geo_point from [{value}]");
-    let number = |value: &Value| match value {
-        Value::String(text) => text.trim().parse().ok(),
-        other => other.as_f64(),
-    };
-    let (latitude, longitude) = match value {
-        Value::Object(parts) if parts.contains_key("geohash") && parts.len() == 1 => {
-            let cell = parts["geohash"].as_str().and_then(Cell::of_geohash);
-            corner.of(&cell.ok_or_else(refuse)?)
-        }
-        Value::Object(parts) if parts.contains_key("coordinates") => {
-            return written_degrees(&parts["coordinates"], corner);
-        }
-        Value::Object(parts) => {
-            let part = |key: &str| parts.get(key).and_then(number);
-            match (part("lat"), part("lon")) {
-                (Some(latitude), Some(longitude)) => (latitude, longitude),
-                (None, _) => return Err("field [lat] missing".to_owned()),
-                (_, None) => return Err("field [lon] missing".to_owned()),
-            }
-        }
-        Value::Array(items) => match items.as_slice() {
-            [longitude, latitude] | [longitude, latitude, _] => (
-                number(latitude).ok_or_else(refuse)?,
-                number(longitude).ok_or_else(refuse)?,
-            ),
-            _ => return Err(refuse()),
-        },
-        Value::String(text) => of_text(text, corner).ok_or_else(refuse)?,
-        _ => return Err(refuse()),
-    };
-    Ok((latitude, longitude))
-}
-
-fn of_text(text: &str, corner: Corner) -> Option<(f64, f64)> {
-    let pair = |text: &str, separator: char| {
-        let mut parts = text.split(separator).filter(|part| !part.trim().is_empty());
-        let mut next = || parts.next()?.trim().parse::<f64>().ok();
-        Some((next()?, next()?))
-    };
-    if text.contains(',') {
-        return pair(text, ',');
-    }
-    let upper = text.trim().to_ascii_uppercase();
-    if let Some(inside) = upper.strip_prefix("POINT") {
-        let inside = inside.trim().strip_prefix('(')?.strip_suffix(')')?;
-        let (longitude, latitude) = pair(inside, ' ')?;
-        return Some((latitude, longitude));
-    }
-    Cell::of_geohash(text).map(|cell| corner.of(&cell))
 }
 
 /// The cell of a geohash, by its edges: the lower one first.

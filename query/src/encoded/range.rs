@@ -43,51 +43,78 @@ pub struct Edge<'a> {
     pub time_zone: Option<&'a str>,
 }
 
+/// Why a value of a document has no term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TermFault {
+    /// The whole reason.
+    Value(String),
+    /// What is said behind the name of the field, which is not known here.
+    OfField(String),
+}
+
+impl From<String> for TermFault {
+    fn from(reason: String) -> Self {
+        Self::Value(reason)
+    }
+}
+
 /// Returns the term of `{"gte": …, "lt": …}`, or of an address with the bits of its network.
 ///
 /// # Errors
 /// Why it is no range of the type.
-pub fn range_term(codec: &Codec, value: &Value) -> Result<String, String> {
+pub fn range_term(codec: &Codec, value: &Value) -> Result<String, TermFault> {
     let bounds = match value {
         Value::Object(bounds) => bounds.clone(),
         Value::String(network) if *codec == Codec::IpRange => network_bounds(network)?,
         _ => {
-            let name = codec.type_name();
-            return Err(format!(
-                "error parsing field of type [{name}], expected an object but got [{value}]"
-            ));
+            let reason = format!("expected an object but got [{value}]");
+            return Err(TermFault::OfField(reason));
         }
     };
     let (mut lower, mut upper) = (None, None);
     for (key, value) in &bounds {
         let value = Some(value).filter(|value| !value.is_null());
         match key.as_str() {
-            "gt" | "gte" | "from" => lower = value.map(|value| (value, key != "gt")),
-            "lt" | "lte" | "to" => upper = value.map(|value| (value, key != "lt")),
+            "gt" | "gte" => lower = value.map(|value| (value, key != "gt")),
+            "lt" | "lte" => upper = value.map(|value| (value, key != "lt")),
             other => {
-                return Err(format!(
-                    "error parsing field of type [{}], with unknown parameter [{other}]",
-                    codec.type_name()
-                ));
+                let reason = format!("with unknown parameter [{other}]");
+                return Err(TermFault::OfField(reason));
             }
         }
     }
-    let of = |bound: Option<(&Value, bool)>, is_lower| {
-        let edge_of = Edge {
-            value: bound.map(|(value, _)| value),
-            is_included: bound.is_none_or(|(_, is_included)| is_included),
-            is_lower,
-            now_ms: 0,
-            format: None,
-            time_zone: None,
-        };
-        edge(codec, edge_of)
-    };
-    let (lower, upper) = (of(lower, true)?, of(upper, false)?);
+    let (lower, upper) = (
+        document_edge(codec, lower, true)?,
+        document_edge(codec, upper, false)?,
+    );
     match (lower, upper) {
         (Some(lower), Some(upper)) if lower <= upper => Ok(format!("{lower}{upper}")),
-        _ => Err(format!("min value is greater than max value in [{value}]")),
+        _ => Err(TermFault::Value(format!(
+            "min value is greater than max value in [{value}]"
+        ))),
     }
+}
+
+/// Returns the digits of a bound of a document, which names no time that passes.
+fn document_edge(
+    codec: &Codec,
+    bound: Option<(&Value, bool)>,
+    is_lower: bool,
+) -> Result<Option<String>, String> {
+    let value = bound.map(|(value, _)| value);
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    if matches!(codec, Codec::DateRange(_)) && text.starts_with("now") {
+        return Err("now is not used at indexing time".to_owned());
+    }
+    let edge_of = Edge {
+        value,
+        is_included: bound.is_none_or(|(_, is_included)| is_included),
+        is_lower,
+        now_ms: 0,
+        format: None,
+        time_zone: None,
+    };
+    edge(codec, edge_of)
 }
 
 /// Returns the least and the greatest value of a range of numbers or dates (in milliseconds), from its term; `None`
@@ -337,10 +364,30 @@ mod tests {
         ] {
             for key in ["gt", "gte", "lt", "lte"] {
                 let refused = range_term(&codec, &json!({key: bound}));
-                assert_eq!(refused, Err(expected.clone()), "{key}");
+                assert_eq!(refused, Err(TermFault::Value(expected.clone())), "{key}");
             }
         }
         assert!(range_term(&Codec::DoubleRange, &json!({"gte": 1e39})).is_ok());
+    }
+
+    #[test]
+    fn documents_name_their_bounds_and_no_passing_time() {
+        let dates = Codec::DateRange(gleaner_model::DateFormat::default());
+        let now = "now is not used at indexing time";
+        for bounds in [
+            json!({"gte": "now"}),
+            json!({"lt": "now-1d/d"}),
+            json!({"gt": "2020-01-01", "lte": "now"}),
+        ] {
+            let refused = range_term(&dates, &bounds);
+            assert_eq!(refused, Err(TermFault::Value(now.to_owned())), "{bounds}");
+        }
+        assert!(range_term(&dates, &json!({"gte": "2020-01-01||/M"})).is_ok());
+        for key in ["from", "to", "include_lower"] {
+            let refused = range_term(&Codec::LongRange, &json!({key: 1}));
+            let reason = format!("with unknown parameter [{key}]");
+            assert_eq!(refused, Err(TermFault::OfField(reason)));
+        }
     }
 
     #[test]

@@ -39,48 +39,60 @@ const NOT_SUPPORTED: &[&str] = &[
     "flat_object",
 ];
 
-/// Types that [`read`] takes, and those of objects.
-const SUPPORTED: &[&str] = &[
-    "text",
-    MATCH_ONLY_TEXT,
-    "keyword",
-    "wildcard",
-    "constant_keyword",
-    "flattened",
-    "token_count",
-    "alias",
-    "boolean",
-    "date",
-    "date_nanos",
-    "ip",
-    "completion",
-    "binary",
-    "search_as_you_type",
-    "rank_feature",
-    "rank_features",
-    "geo_point",
-    "integer_range",
-    "long_range",
-    "float_range",
-    "double_range",
-    "date_range",
-    "ip_range",
-    "long",
-    "integer",
-    "short",
-    "byte",
-    "unsigned_long",
-    "double",
-    "float",
-    "half_float",
-    "scaled_float",
-    "object",
-    "nested",
+/// Types of objects, which their parents read.
+const OBJECTS: [&str; 2] = ["object", "nested"];
+
+/// Reads the parameters of one type.
+type Reader = fn(&mut Parameters, &MappingRules) -> Result<FieldKind, QueryError>;
+
+/// The types of values that we have, and what reads each.
+const READERS: &[(&str, Reader)] = &[
+    ("text", text),
+    (MATCH_ONLY_TEXT, match_only_text),
+    ("keyword", |from, _| keyword(from)),
+    ("wildcard", |from, _| wildcard(from)),
+    ("constant_keyword", |from, _| constant_keyword(from)),
+    ("flattened", |from, _| flattened(from)),
+    ("token_count", |from, _| token_count(from)),
+    ("alias", |from, _| alias(from)),
+    ("boolean", |from, _| boolean(from)),
+    ("date", |from, _| date(from, false)),
+    ("date_nanos", |from, _| date(from, true)),
+    ("ip", |from, _| ip(from)),
+    ("completion", |from, _| completion(from)),
+    ("binary", |from, _| binary(from)),
+    ("search_as_you_type", search_as_you_type),
+    ("rank_feature", |from, _| rank_feature(from)),
+    ("rank_features", |from, _| rank_features(from)),
+    ("geo_point", |from, _| geo_point(from)),
+    ("integer_range", |from, _| range(Codec::IntegerRange, from)),
+    ("long_range", |from, _| range(Codec::LongRange, from)),
+    ("float_range", |from, _| range(Codec::FloatRange, from)),
+    ("double_range", |from, _| range(Codec::DoubleRange, from)),
+    ("date_range", |from, _| date_range(from)),
+    ("ip_range", |from, _| range(Codec::IpRange, from)),
+    ("long", |from, _| number(NumberKind::Long, from)),
+    ("integer", |from, _| number(NumberKind::Integer, from)),
+    ("short", |from, _| number(NumberKind::Short, from)),
+    ("byte", |from, _| number(NumberKind::Byte, from)),
+    ("unsigned_long", |from, _| {
+        number(NumberKind::UnsignedLong, from)
+    }),
+    ("double", |from, _| number(NumberKind::Double, from)),
+    ("float", |from, _| number(NumberKind::Float, from)),
+    ("half_float", |from, _| number(NumberKind::HalfFloat, from)),
+    ("scaled_float", |from, _| scaled_float(from)),
 ];
+
+fn reader_of(name: &str) -> Option<Reader> {
+    let mut readers = READERS.iter();
+    let found = readers.find(|(known, _)| *known == name);
+    found.map(|(_, reader)| *reader)
+}
 
 /// Returns whether the dialect has a type of that name, supported here or not.
 pub fn is_field_type(name: &str) -> bool {
-    SUPPORTED.contains(&name) || NOT_SUPPORTED.contains(&name)
+    reader_of(name).is_some() || OBJECTS.contains(&name) || NOT_SUPPORTED.contains(&name)
 }
 
 /// Names that a key of a `flattened` field may be made of where nothing else is declared.
@@ -97,48 +109,42 @@ pub(super) fn read(
     if type_name != MATCH_ONLY_TEXT {
         from.flag_without_effect("store")?;
     }
-    match type_name {
-        "text" => text(from, rules),
-        MATCH_ONLY_TEXT => match_only_text(from, rules),
-        "keyword" => keyword(from),
-        "wildcard" => wildcard(from),
-        "constant_keyword" => constant_keyword(from),
-        "flattened" => flattened(from),
-        "token_count" => token_count(from),
-        "alias" => alias(from),
-        "boolean" => boolean(from),
-        "date" => date(from, false),
-        "date_nanos" => date(from, true),
-        "ip" => ip(from),
-        "completion" => completion(from),
-        "binary" => Ok(FieldKind::Binary {
-            doc_values: from.bool("doc_values", false)?,
-        }),
-        "search_as_you_type" => search_as_you_type(from, rules),
-        "rank_feature" => rank_feature(from),
-        "rank_features" => rank_features(from),
-        "geo_point" | "integer_range" | "long_range" | "float_range" | "double_range"
-        | "date_range" | "ip_range" => encoded(type_name, from),
-        _ => match number_kind(type_name, from)? {
-            Some(kind) => number(kind, from),
-            None if NOT_SUPPORTED.contains(&type_name) => Err(malformed(format!(
+    let fault = match reader_of(type_name) {
+        Some(read) => return read(from, rules),
+        None if NOT_SUPPORTED.contains(&type_name) => {
+            format!(
                 "type [{type_name}] of field [{}] is not supported",
                 from.path()
-            ))),
-            None => Err(malformed(format!(
-                "No handler for type [{type_name}] declared on field [{}]",
-                from.path()
-            ))),
-        },
-    }
+            )
+        }
+        None => format!(
+            "No handler for type [{type_name}] declared on field [{}]",
+            from.path()
+        ),
+    };
+    Err(malformed(fault))
+}
+
+fn binary(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    Ok(FieldKind::Binary {
+        doc_values: from.bool("doc_values", false)?,
+    })
 }
 
 fn rank_feature(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let null_value = match from.number("null_value")? {
+        None => None,
+        Some(value) => {
+            let is_held = (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&value);
+            let held = Number::from_f64(value).filter(|_| is_held);
+            Some(held.ok_or_else(|| from.wrong("null_value", "a positive number"))?)
+        }
+    };
     Ok(FieldKind::Number {
         number: NumberKind::RankFeature {
             positive_score_impact: from.bool("positive_score_impact", true)?,
         },
-        null_value: None,
+        null_value,
         coerce: true,
         ignore_malformed: false,
         index: false,
@@ -160,47 +166,47 @@ fn rank_features(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     })
 }
 
-/// Ranges and points.
-fn encoded(type_name: &str, from: &mut Parameters) -> Result<FieldKind, QueryError> {
-    let mut ignore_malformed = false;
-    let codec = match type_name {
-        "geo_point" => {
-            ignore_malformed = from.bool("ignore_malformed", false)?;
-            from.only("ignore_z_value", "true")?;
-            // Kept as declared: documents are read by it.
-            if let Some(value) = from.any("null_value")
-                && let Err(reason) = parse_point(value)
-            {
-                return Err(malformed(format!(
-                    "Error parsing [null_value] on field [{}]: {reason}",
-                    from.path()
-                )));
-            }
-            Codec::GeoPoint
-        }
-        "integer_range" => Codec::IntegerRange,
-        "long_range" => Codec::LongRange,
-        "float_range" => Codec::FloatRange,
-        "double_range" => Codec::DoubleRange,
-        "date_range" => {
-            let format = from
-                .string("format")?
-                .map_or_else(DateFormat::default, DateFormat);
-            DateFormatter::parse_pattern(&format.0)?;
-            Codec::DateRange(format)
-        }
-        _ => Codec::IpRange,
-    };
-    if type_name != "geo_point" {
-        from.only("coerce", "true")?;
+fn geo_point(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let ignore_malformed = from.bool("ignore_malformed", false)?;
+    from.only("ignore_z_value", "true")?;
+    // Kept as declared: documents are read by it.
+    if let Some(value) = from.any("null_value")
+        && let Err(reason) = parse_point(value)
+    {
+        return Err(malformed(format!(
+            "Error parsing [null_value] on field [{}]: {reason}",
+            from.path()
+        )));
     }
-    // They are found by their terms; there is nothing to sort or to aggregate by.
-    from.accept(&["doc_values"]);
+    accept_doc_values(from);
     Ok(FieldKind::Encoded {
-        codec,
+        codec: Codec::GeoPoint,
         ignore_malformed,
         index: from.bool("index", true)?,
     })
+}
+
+fn date_range(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let format = from
+        .string("format")?
+        .map_or_else(DateFormat::default, DateFormat);
+    DateFormatter::parse_pattern(&format.0)?;
+    range(Codec::DateRange(format), from)
+}
+
+fn range(codec: Codec, from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    from.only("coerce", "true")?;
+    accept_doc_values(from);
+    Ok(FieldKind::Encoded {
+        codec,
+        ignore_malformed: false,
+        index: from.bool("index", true)?,
+    })
+}
+
+/// Takes `doc_values` of ranges and points, which are found by their terms: there is nothing to sort or to aggregate by.
+fn accept_doc_values(from: &mut Parameters) {
+    from.accept(&["doc_values"]);
 }
 
 /// Takes `BM25` and the names of an index's own: whether there are such is checked with its settings,
@@ -397,33 +403,19 @@ fn ip(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     })
 }
 
-fn number_kind(name: &str, from: &mut Parameters) -> Result<Option<NumberKind>, QueryError> {
-    let kind = match name {
-        "long" => NumberKind::Long,
-        "integer" => NumberKind::Integer,
-        "short" => NumberKind::Short,
-        "byte" => NumberKind::Byte,
-        "unsigned_long" => NumberKind::UnsignedLong,
-        "double" => NumberKind::Double,
-        "float" => NumberKind::Float,
-        "half_float" => NumberKind::HalfFloat,
-        "scaled_float" => {
-            let factor = from.number("scaling_factor")?.ok_or_else(|| {
-                malformed(format!(
-                    "Field [{}] misses required parameter [scaling_factor]",
-                    from.path()
-                ))
-            })?;
-            if factor <= 0.0 {
-                return Err(malformed(format!(
-                    "[scaling_factor] must be a positive number, got [{factor}]"
-                )));
-            }
-            NumberKind::ScaledFloat { factor }
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(kind))
+fn scaled_float(from: &mut Parameters) -> Result<FieldKind, QueryError> {
+    let factor = from.number("scaling_factor")?.ok_or_else(|| {
+        malformed(format!(
+            "Field [{}] misses required parameter [scaling_factor]",
+            from.path()
+        ))
+    })?;
+    if factor <= 0.0 {
+        return Err(malformed(format!(
+            "[scaling_factor] must be a positive number, got [{factor}]"
+        )));
+    }
+    number(NumberKind::ScaledFloat { factor }, from)
 }
 
 fn number(number: NumberKind, from: &mut Parameters) -> Result<FieldKind, QueryError> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gleaner_model::{DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion};
+use gleaner_model::{
+    ChosenTemplates, DateFormat, Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion,
+};
 use serde_json::{Map, Value, json};
 
 use super::properties::{self, Draft};
@@ -13,7 +15,7 @@ use crate::error::{ErrorType, QueryError};
 /// Returns the mapping of version `since` that a document needs, or `None` when `mapping` already knows its
 /// fields. Each field that it adds came with that version. `mapping` may itself be of that version: documents
 /// that make a mapping grow together add their fields one after the other, and all of them name the version
-/// that the mapping will have.
+/// that the mapping will have. A template that is `chosen` for a field makes it.
 ///
 /// Objects between the mapping and a new field are added too. Ordinals start at [`Mapping::next_ordinal`].
 /// Nothing is added where `dynamic` is false, or where a value is null. Constants stay as they are:
@@ -22,14 +24,24 @@ use crate::error::{ErrorType, QueryError};
 /// # Errors
 /// `strict_dynamic_mapping_exception` where `dynamic` is strict; `mapper_parsing_exception` for a
 /// name or a template that cannot be used, and for a value inside a field that is no object;
-/// `illegal_argument_exception` where a limit is passed, or an object stands where others are copied to.
+/// `document_parsing_exception` where a template is chosen that there is not;
+/// [`ErrorType::TooManyFields`] where the mapping would have more fields than it may;
+/// `illegal_argument_exception` where another limit is passed, or an object stands where others are copied to.
 pub fn infer_document(
     document: &Map<String, Value>,
+    chosen: &ChosenTemplates,
     mapping: &Mapping,
     rules: &MappingRules,
     since: MappingVersion,
 ) -> Result<Option<Mapping>, QueryError> {
-    let mut inference = Inference::new(mapping, rules, since);
+    let mut inference = Inference {
+        chosen,
+        mapping,
+        rules,
+        found: BTreeMap::new(),
+        next: mapping.next_ordinal(),
+        since,
+    };
     for (name, value) in document {
         inference.visit(name, value)?;
     }
@@ -40,19 +52,19 @@ pub fn infer_document(
     let mut grown = mapping.clone();
     grown.fields.extend(inference.found);
     grown.version = since;
-    check_limits(&grown, rules).map_err(|mut fault| {
-        if grown.num_fields() > rules.total_fields {
-            fault
-                .reason
-                .push_str(&format!(" while adding new fields [{added}]"));
+    check_limits(&grown, rules).map_err(|fault| {
+        if grown.num_fields() <= rules.total_fields {
+            return fault;
         }
-        fault
+        let reason = format!("{} while adding new fields [{added}]", fault.reason);
+        QueryError::new(ErrorType::TooManyFields, reason)
     })?;
     copies::check(&grown, Some(mapping))?;
     Ok(Some(grown))
 }
 
 struct Inference<'a> {
+    chosen: &'a ChosenTemplates,
     mapping: &'a Mapping,
     rules: &'a MappingRules,
     found: BTreeMap<FieldPath, Field>,
@@ -61,17 +73,7 @@ struct Inference<'a> {
     since: MappingVersion,
 }
 
-impl<'a> Inference<'a> {
-    fn new(mapping: &'a Mapping, rules: &'a MappingRules, since: MappingVersion) -> Self {
-        Self {
-            mapping,
-            rules,
-            found: BTreeMap::new(),
-            next: mapping.next_ordinal(),
-            since,
-        }
-    }
-
+impl Inference<'_> {
     fn field(&self, path: &str) -> Option<&Field> {
         let found = self.found.get(path);
         found.or_else(|| self.mapping.fields.get(path))
@@ -185,8 +187,7 @@ impl<'a> Inference<'a> {
     }
 
     fn add_object(&mut self, path: &str) -> Result<(), QueryError> {
-        let templates = &self.mapping.dynamic_templates;
-        match template::find(templates, path, "object", "object") {
+        match self.by_template(path, "object", "object")? {
             Some(declared) => self.add_declared(path, &declared),
             None => {
                 self.add(properties::implicit_object(path));
@@ -197,12 +198,21 @@ impl<'a> Inference<'a> {
 
     fn add_value(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
         let inferred = self.inferred(value);
-        let templates = &self.mapping.dynamic_templates;
-        let (json_type, default) = (inferred.json_type, inferred.type_name);
-        match template::find(templates, path, json_type, default) {
+        match self.by_template(path, inferred.json_type, inferred.type_name)? {
             Some(declared) => self.add_declared(path, &declared),
             None => self.add_declared(path, &inferred.declared),
         }
+    }
+
+    /// Returns what a template declares for a new field, which would be of type `default_type` without one.
+    fn by_template(
+        &self,
+        path: &str,
+        json_type: &str,
+        default_type: &str,
+    ) -> Result<Option<Map<String, Value>>, QueryError> {
+        let templates = &self.mapping.dynamic_templates;
+        template::find(templates, self.chosen, path, json_type, default_type)
     }
 
     fn add_declared(

@@ -1,13 +1,14 @@
-//! `dynamic_templates`: reading them, and the first that applies to a new field.
+//! `dynamic_templates`: reading them, and the one that applies to a new field: chosen by its name, or the first that
+//! matches.
 
-use gleaner_model::DynamicTemplate;
 use gleaner_model::mapping::matches_pattern;
+use gleaner_model::{ChosenTemplates, DynamicTemplate};
 use regex_automata::meta::Regex;
 use serde_json::{Map, Value};
 
 use super::analyzers::{AnalysisName, named};
 use super::{MappingRules, malformed, properties};
-use crate::error::QueryError;
+use crate::error::{ErrorType, QueryError};
 
 /// Largest compiled pattern of a template, in bytes.
 const MAX_REGEX_BYTES: usize = 1 << 20;
@@ -113,21 +114,6 @@ fn check(template: &DynamicTemplate, has_mapping: bool) -> Result<(), QueryError
             )));
         }
     }
-    let has_condition = [
-        &template.match_mapping_type,
-        &template.unmatch_mapping_type,
-        &template.name_match,
-        &template.name_unmatch,
-        &template.path_match,
-        &template.path_unmatch,
-    ]
-    .iter()
-    .any(|list| !list.is_empty());
-    if !has_condition {
-        return Err(malformed(format!(
-            "template [{name}] must have match, path_match or match_mapping_type set"
-        )));
-    }
     if template.is_regex {
         for pattern in template.name_match.iter().chain(&template.name_unmatch) {
             regex(pattern).ok_or_else(|| wrong(name, "match", "is not a valid regex"))?;
@@ -198,18 +184,37 @@ fn check_mapping(
     Ok(())
 }
 
-/// Returns the declaration that the first matching template gives a new field of `json_type`.
+/// Returns the declaration that a template gives a new field of `json_type`: the template that is chosen for it, else
+/// the first that matches.
+///
+/// # Errors
+/// `document_parsing_exception` when the template that is chosen is not among `templates`.
 pub(super) fn find(
     templates: &[DynamicTemplate],
+    chosen: &ChosenTemplates,
     path: &str,
     json_type: &str,
     default_type: &str,
-) -> Option<Map<String, Value>> {
+) -> Result<Option<Map<String, Value>>, QueryError> {
     let name = path.rsplit('.').next().unwrap_or(path);
-    let template = templates
-        .iter()
-        .find(|template| matches(template, name, path, json_type))?;
-    Some(declaration(template, name, default_type))
+    let mut all = templates.iter();
+    let template = match chosen.of(path) {
+        Some(wanted) => {
+            let found = all.find(|template| template.name == wanted);
+            Some(found.ok_or_else(|| missing(wanted, path))?)
+        }
+        None => all.find(|template| matches(template, name, path, json_type)),
+    };
+    Ok(template.map(|template| declaration(template, name, default_type)))
+}
+
+fn missing(template: &str, path: &str) -> QueryError {
+    QueryError::new(
+        ErrorType::DocumentParsing,
+        format!(
+            "Can't find dynamic template for dynamic template name [{template}] of field [{path}]"
+        ),
+    )
 }
 
 /// Returns what a template declares for a field called `name`.
@@ -233,6 +238,18 @@ fn speaks_of(template: &DynamicTemplate, json_type: &str) -> bool {
         && !template.unmatch_mapping_type.iter().any(of_type)
 }
 
+/// Returns whether a template says which fields it is for; one that does not is for those that it is chosen for
+/// (Elasticsearch, `DynamicTemplate.parse`).
+fn has_condition(template: &DynamicTemplate) -> bool {
+    let conditions = [
+        &template.match_mapping_type,
+        &template.unmatch_mapping_type,
+        &template.name_match,
+        &template.path_match,
+    ];
+    conditions.iter().any(|list| !list.is_empty())
+}
+
 fn matches(template: &DynamicTemplate, name: &str, path: &str, json_type: &str) -> bool {
     let of_name = |pattern: &String| {
         if template.is_regex {
@@ -244,7 +261,8 @@ fn matches(template: &DynamicTemplate, name: &str, path: &str, json_type: &str) 
     let of_path = |pattern: &String| matches_pattern(pattern, path);
     let holds =
         |list: &[String], test: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(test);
-    speaks_of(template, json_type)
+    has_condition(template)
+        && speaks_of(template, json_type)
         && holds(&template.name_match, &of_name)
         && !template.name_unmatch.iter().any(of_name)
         && holds(&template.path_match, &of_path)

@@ -3,9 +3,10 @@
 mod analyzers;
 mod growth;
 mod refusals;
+mod templates;
 mod texts;
 
-use gleaner_model::{Dynamic, FieldKind, Mapping};
+use gleaner_model::{ChosenTemplates, Dynamic, FieldKind, Mapping};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -221,8 +222,14 @@ fn paths_and_templates_are_bounded_whatever_the_settings() {
     assert!(refused.reason.len() < 400, "it shows the beginning");
     let document = json!({"n".repeat(40_000): 1});
     let document = document.as_object().cloned().unwrap_or_default();
-    let refused =
-        infer_document(&document, &Mapping::default(), &rules, MappingVersion(1)).unwrap_err();
+    let refused = infer_document(
+        &document,
+        &ChosenTemplates::default(),
+        &Mapping::default(),
+        &rules,
+        MappingVersion(1),
+    )
+    .unwrap_err();
     assert!(refused.reason.contains("[40000] bytes"), "{refused}");
     let template = |n: usize| json!({format!("t{n}"): {"match": "*", "mapping": {"type": "long"}}});
     let templates =
@@ -247,9 +254,23 @@ fn a_name_of_many_dots_is_refused_before_it_costs() {
 }
 
 fn infer(mapping: &Value, document: &Value) -> Result<Option<Value>, QueryError> {
+    infer_by(mapping, &[], document)
+}
+
+/// As [`infer`], with templates that are chosen for fields.
+fn infer_by(
+    mapping: &Value,
+    chosen: &[(&str, &str)],
+    document: &Value,
+) -> Result<Option<Value>, QueryError> {
     let mapping = parse(mapping)?;
+    let chosen = chosen.iter();
+    let chosen: ChosenTemplates = chosen
+        .map(|(path, name)| (path.to_string(), name.to_string()))
+        .collect();
     let grown = infer_document(
         document.as_object().unwrap(),
+        &chosen,
         &mapping,
         &MappingRules::default(),
         mapping.version.next(),
@@ -343,47 +364,6 @@ fn strict_objects_refuse_new_fields() {
 }
 
 #[test]
-fn the_first_template_that_applies_wins() {
-    let mapping = json!({"dynamic_templates": [
-        {"ids": {"match": "*_id", "mapping": {"type": "keyword"}}},
-        {"regexes": {"match_pattern": "regex", "match": "^profit_\\d+$", "mapping": {"type": "double"}}},
-        {"paths": {"path_match": "name.*", "path_unmatch": "*.middle", "mapping": {"type": "text", "copy_to": "full"}}},
-        {"any": {"match_mapping_type": "string", "mapping": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}},
-        {"wide": {"match_mapping_type": ["long", "double"], "mapping": {"type": "{dynamic_type}", "index": false}}}
-    ]});
-    let document = json!({
-        "user_id": "7", "profit_1": 3, "name": {"first": "A", "middle": "B"}, "n": 4, "flag": true
-    });
-    assert_eq!(
-        infer(&mapping, &document).unwrap().unwrap(),
-        json!({
-            "user_id": {"type": "keyword"},
-            "profit_1": {"type": "double"},
-            "full": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
-            "name": {"properties": {
-                "first": {"type": "text", "copy_to": ["full"]},
-                "middle": {"type": "text", "fields": {"raw": {"type": "keyword"}}}
-            }},
-            "n": {"type": "long", "index": false},
-            "flag": {"type": "boolean"}
-        })
-    );
-    for wrong in [
-        json!({}),
-        json!([{}]),
-        json!([{"a": {"mapping": {}}}]),
-        json!([{"a": {"match": "x"}}]),
-        json!([{"a": {"match_mapping_type": "text", "mapping": {}}}]),
-        json!([{"a": {"match": "(", "match_pattern": "regex", "mapping": {}}}]),
-    ] {
-        assert!(
-            parse(&json!({"dynamic_templates": wrong})).is_err(),
-            "{wrong}"
-        );
-    }
-}
-
-#[test]
 fn the_default_analyzer_is_the_settings() {
     let settings = IndexSettings {
         analysis: json!({"analyzer": {"default": {"type": "english"}}}),
@@ -453,8 +433,8 @@ proptest! {
         if let Ok(mapping) = parse(&value) {
             prop_assert_eq!(parse(&mapping_tree(&mapping)).map(|m| mapping_tree(&m)), Ok(mapping_tree(&mapping)));
             if let Some(document) = document.as_object() {
-                let next = mapping.version.next();
-                drop(infer_document(document, &mapping, &MappingRules::default(), next));
+                let (chosen, next) = (ChosenTemplates::default(), mapping.version.next());
+                drop(infer_document(document, &chosen, &mapping, &MappingRules::default(), next));
             }
         }
         let wrapped = serde_json::json!({"properties": {"x": value}});
@@ -465,9 +445,12 @@ proptest! {
     fn a_document_inferred_once_brings_nothing_the_second_time(document in any_json()) {
         let Some(document) = document.as_object() else { return Ok(()) };
         let (rules, since) = (MappingRules::default(), MappingVersion(7));
-        if let Ok(Some(grown)) = infer_document(document, &Mapping::default(), &rules, since) {
+        let infer = |mapping: &Mapping| {
+            infer_document(document, &ChosenTemplates::default(), mapping, &rules, since)
+        };
+        if let Ok(Some(grown)) = infer(&Mapping::default()) {
             prop_assert!(grown.fields.values().all(|field| field.since == since));
-            prop_assert_eq!(infer_document(document, &grown, &rules, since), Ok(None));
+            prop_assert_eq!(infer(&grown), Ok(None));
         }
     }
 

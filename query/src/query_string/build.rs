@@ -94,18 +94,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Quoted text; `slop` overrides the query's.
+    /// Quoted text; `slop` overrides the query's. No text at all is a value of keywords.
     pub(super) fn phrase(
         self,
         field: Option<&str>,
         text: &str,
         slop: Option<f32>,
     ) -> Option<Query> {
-        if text.is_empty() {
-            return None;
-        }
         if field == Some(EXISTS_FIELD) {
-            return Some(exists(text));
+            return (!text.is_empty()).then(|| exists(text));
         }
         // A float's cast saturates; slop is a count of moves.
         let slop = slop.map_or(self.query.phrase_slop, |slop| slop as u32);
@@ -130,7 +127,7 @@ impl<'a> Builder<'a> {
         Some(query)
     }
 
-    /// A word within some edits; `None` is the query's `fuzziness`, below 1 a similarity.
+    /// A word within some edits; `None` is the query's `fuzziness`.
     pub(super) fn fuzzy(
         self,
         field: Option<&str>,
@@ -143,7 +140,7 @@ impl<'a> Builder<'a> {
             None => options
                 .fuzziness
                 .unwrap_or(Fuzziness::Auto { low: 3, high: 6 }),
-            Some(distance) => Fuzziness::Edits(edits(distance, term.chars().count())),
+            Some(distance) => Fuzziness::Edits(edits(distance)),
         };
         Ok(self.over_fields(field, |field| {
             Query::Fuzzy(FuzzyQuery {
@@ -309,13 +306,8 @@ fn comparison(text: &str) -> Option<RangeToken> {
     })
 }
 
-/// Lucene's `FuzzyQuery.floatToEdits`.
-fn edits(distance: f32, chars: usize) -> u8 {
-    let wanted = if distance >= 1.0 || distance == 0.0 {
-        distance
-    } else {
-        (1.0 - distance) * chars as f32
-    };
+/// Elasticsearch's `Fuzziness.asDistance`: what is behind the point counts for nothing.
+fn edits(distance: f32) -> u8 {
     // The cast saturates; two edits are the most.
-    (wanted as u8).min(2)
+    (distance as u8).min(2)
 }

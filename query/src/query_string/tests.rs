@@ -147,7 +147,9 @@ fn classic_syntax_reads_as_lucene_does() {
         ("quick^2 fox", "(d:quick^2 d:fox)"),
         ("roam~", "d:roam~auto"),
         ("roam~1 x", "(d:roam~1 d:x)"),
-        ("roam~0.5", "d:roam~2"),
+        ("roam~0.5", "d:roam~0"),
+        ("roam~1.5", "d:roam~1"),
+        ("roam~7", "d:roam~2"),
         ("qu?ck bro*", "(d:w(qu?ck) d:bro*)"),
         ("f:*ing", "f:w(*ing)"),
         ("f:*", "exists(f)"),
@@ -179,8 +181,9 @@ fn classic_syntax_reads_as_lucene_does() {
         ("book.*:x", "{book.*}BestFields:x"),
         ("&&foo ANDY", "d:&&foo ANDY"),
         ("\u{3000}a\tb", "d:a b"),
-        ("\"\" -a", "(-d:a)"),
-        ("a AND \"\"", "d:a"),
+        ("k:\"\"", "k:\"\""),
+        ("_exists_:k AND NOT k:\"\"", "(+exists(k) -k:\"\")"),
+        ("_exists_:\"\"", "none"),
     ];
     for (text, expected) in cases {
         assert_eq!(classic(text), expected, "{text}");

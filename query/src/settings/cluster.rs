@@ -21,6 +21,12 @@ pub const MAX_KEEP_ALIVE: &str = "search.max_keep_alive";
 /// Deadline of searches that name none; `-1` is what the node's own settings say.
 pub const DEFAULT_SEARCH_TIMEOUT: &str = "search.default_search_timeout";
 
+/// Whether searches that do not say it are answered without shards that fail; true where it is not set.
+pub const ALLOW_PARTIAL_RESULTS: &str = "search.default_allow_partial_results";
+
+/// Whether indices may be closed; true where it is not set.
+pub const CLOSE_ENABLED: &str = "cluster.indices.close.enable";
+
 /// Whether indices may be deleted, closed and opened by their whole names only; false where it is not set.
 pub const DESTRUCTIVE_REQUIRES_NAME: &str = "action.destructive_requires_name";
 
@@ -155,7 +161,7 @@ pub fn checked(kind: &str, key: &str, value: &Value) -> Result<Value, QueryError
                 )));
             }
         }
-        DESTRUCTIVE_REQUIRES_NAME => {
+        DESTRUCTIVE_REQUIRES_NAME | ALLOW_PARTIAL_RESULTS | CLOSE_ENABLED => {
             text.parse::<bool>().map_err(|_| refused(key, &text))?;
         }
         _ if without_effect(key).is_some() => inert::check(key, &text)?,
@@ -191,6 +197,11 @@ pub fn number(settings: ClusterSettings<'_>, key: &str) -> Option<usize> {
     settings.get(key)?.as_str()?.parse().ok()
 }
 
+/// Returns the flag that `settings` have under `key`, `None` where they leave it to the node.
+pub fn flag(settings: ClusterSettings<'_>, key: &str) -> Option<bool> {
+    settings.get(key)?.as_str()?.parse().ok()
+}
+
 /// Refuses an expression that would delete, close or open what it does not name, where `settings` ask for names.
 ///
 /// # Errors
@@ -199,8 +210,7 @@ pub fn check_destructive(
     settings: ClusterSettings<'_>,
     expression: &str,
 ) -> Result<(), QueryError> {
-    let is_set = settings.get(DESTRUCTIVE_REQUIRES_NAME);
-    let is_set = is_set.and_then(Value::as_str) == Some("true");
+    let is_set = flag(settings, DESTRUCTIVE_REQUIRES_NAME) == Some(true);
     let is_wide = |name: &str| name.is_empty() || name == "_all" || name.contains('*');
     if is_set && expression.split(',').any(is_wide) {
         return Err(QueryError::illegal(
@@ -272,6 +282,8 @@ mod tests {
             format!("| `{MAX_KEEP_ALIVE}` | `24h` |"),
             format!("| `{DEFAULT_SEARCH_TIMEOUT}` | `-1` |"),
             format!("| `{DESTRUCTIVE_REQUIRES_NAME}` | `false` |"),
+            format!("| `{ALLOW_PARTIAL_RESULTS}` | `true` |"),
+            format!("| `{CLOSE_ENABLED}` | `true` |"),
         ] {
             assert!(page.contains(&row), "{row}");
         }
@@ -285,6 +297,9 @@ mod tests {
             (MAX_KEEP_ALIVE, json!("2m")),
             (DEFAULT_SEARCH_TIMEOUT, json!("-1")),
             (DESTRUCTIVE_REQUIRES_NAME, json!(true)),
+            (ALLOW_PARTIAL_RESULTS, json!(false)),
+            (CLOSE_ENABLED, json!("false")),
+            ("search.default_keep_alive", json!("5m")),
             ("cluster.routing.allocation.enable", json!("none")),
             ("indices.breaker.total.limit", json!("70%")),
             (MAX_SHARDS_PER_NODE, json!("2000")),
@@ -302,6 +317,10 @@ mod tests {
             Some(Duration::from_secs(120))
         );
         assert_eq!(time(persistent(&settings), DEFAULT_SEARCH_TIMEOUT), None);
+        for key in [ALLOW_PARTIAL_RESULTS, CLOSE_ENABLED] {
+            assert_eq!(flag(persistent(&settings), key), Some(false), "{key}");
+            assert_eq!(flag(persistent(&Map::new()), key), None, "{key}");
+        }
         for (expression, is_named) in [("a,b", true), ("a*,b", false), ("_all", false), ("", false)]
         {
             assert_eq!(
@@ -318,6 +337,8 @@ mod tests {
             (MAX_KEEP_ALIVE, json!("2")),
             (DEFAULT_SEARCH_TIMEOUT, json!("soon")),
             (DESTRUCTIVE_REQUIRES_NAME, json!("perhaps")),
+            (ALLOW_PARTIAL_RESULTS, json!("perhaps")),
+            ("search.default_keep_alive", json!("long")),
             (MAX_SHARDS_PER_NODE, json!(0)),
             (MAX_SHARDS_PER_NODE, json!("all")),
             ("logger.index.search", json!("debug")),

@@ -4,6 +4,7 @@ use gleaner_model::{ActiveShards, IndexSettings, SlowLevel};
 
 use super::given::GivenSetting;
 use super::{similarity, sort, wrong};
+use crate::aggregation::MOST_TOP_METRICS;
 use crate::error::QueryError;
 use crate::limits::Limits;
 use crate::units::parse_time;
@@ -130,6 +131,7 @@ const KNOWN: &[KnownSetting] = &[
     dynamic("index.mapping.nested_fields.limit", Effect::Set(|_, given| given.count(0).map(drop))),
     dynamic("index.mapping.nested_objects.limit", Effect::Set(|_, given| given.count(0).map(drop))),
     dynamic("index.max_slices_per_scroll", Effect::Set(|_, given| given.count(1).map(drop))),
+    dynamic("index.top_metrics_max_size", Effect::Set(|_, given| given.number(1, MOST_TOP_METRICS as u64).map(drop))),
     dynamic("index.lifecycle.name", Effect::Set(|_, given| given.text().map(drop))),
     dynamic("index.lifecycle.rollover_alias", Effect::Set(|_, given| given.text().map(drop))),
     dynamic("index.lifecycle.indexing_complete", Effect::Set(|_, given| given.flag().map(drop))),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use gleaner_coordinator::size;
 use gleaner_model::{
-    ClusterState, IndexMeta, IndexUuid, LifecyclePolicy, Lifecycles, StreamLifecycle,
+    ClusterState, IndexMeta, IndexUuid, LifecyclePolicy, Lifecycles, PolicyScope, StreamLifecycle,
 };
 use gleaner_query::QueryError;
 use gleaner_query::names::{ExpandWildcards, resolve_streams};
@@ -27,11 +28,17 @@ const MAX_POLICIES_BYTES: usize = 256 << 10;
 const MAX_DELETED: usize = 64;
 
 impl Admin {
-    /// Puts a policy, as it was checked, in the place of the one of that name.
+    /// Puts a policy, as it was checked, in the place of the one of that name. From then on it acts within `scope`, that
+    /// of its author, whatever that of the author before was.
     ///
     /// # Errors
     /// Too many policies, or one that is too large, or all together.
-    pub async fn put_policy(&self, name: &str, declared: &Value) -> Result<(), RootError> {
+    pub async fn put_policy(
+        &self,
+        name: &str,
+        declared: &Value,
+        scope: Option<&PolicyScope>,
+    ) -> Result<(), RootError> {
         let num_bytes = declared.to_string().len();
         if num_bytes > MAX_POLICY_BYTES {
             return Err(QueryError::illegal(format!(
@@ -41,7 +48,10 @@ impl Admin {
         }
         self.change_lifecycles(|_, lifecycles| {
             let known = lifecycles.policies.get(name);
-            if known.is_some_and(|known| known.declared == *declared) {
+            let is_same = |known: &LifecyclePolicy| {
+                known.declared == *declared && known.scope.as_ref() == scope
+            };
+            if known.is_some_and(is_same) {
                 return Ok(());
             }
             if known.is_none() && lifecycles.policies.len() >= MAX_POLICIES {
@@ -50,11 +60,12 @@ impl Admin {
                 ))
                 .into());
             }
-            check_total(lifecycles, name, num_bytes)?;
+            check_total(lifecycles, name, bytes_of(declared, scope))?;
             let policy = LifecyclePolicy {
                 version: known.map_or(0, |known| known.version) + 1,
                 modified_ms: self.cluster.now_ms(),
                 declared: declared.clone(),
+                scope: scope.cloned(),
             };
             lifecycles.policies.insert(name.to_owned(), policy);
             Ok(())
@@ -182,11 +193,16 @@ impl Admin {
     }
 }
 
+/// Returns the bytes of a policy as they count among those of all.
+fn bytes_of(declared: &Value, scope: Option<&PolicyScope>) -> usize {
+    declared.to_string().len() + scope.map_or(0, size::bytes_of)
+}
+
 /// Refuses a policy with which all have too many bytes, unless it has fewer than before.
 fn check_total(lifecycles: &Lifecycles, name: &str, num_bytes: usize) -> Result<(), RootError> {
-    let bytes_of = |policy: &LifecyclePolicy| policy.declared.to_string().len();
-    let before = lifecycles.policies.get(name).map_or(0, bytes_of);
-    let all: usize = lifecycles.policies.values().map(bytes_of).sum();
+    let kept = |policy: &LifecyclePolicy| bytes_of(&policy.declared, policy.scope.as_ref());
+    let before = lifecycles.policies.get(name).map_or(0, kept);
+    let all: usize = lifecycles.policies.values().map(kept).sum();
     let total = all - before + num_bytes;
     if total > MAX_POLICIES_BYTES && num_bytes >= before {
         return Err(QueryError::illegal(format!(

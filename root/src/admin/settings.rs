@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gleaner_model::ClusterState;
 use gleaner_model::mapping::matches_pattern;
+use gleaner_query::settings::cluster;
 use serde_json::{Map, Value};
 
 use crate::RootError;
@@ -30,6 +31,18 @@ fn change_settings(settings: &mut Map<String, Value>, changes: &SettingChanges) 
     }
     for (key, value) in set {
         settings.insert(key.clone(), value.clone());
+    }
+}
+
+/// Refuses to close an index where the cluster's settings forbid that, in the words of `TransportCloseIndexAction`.
+pub(super) fn check_closing(state: &ClusterState) -> Result<(), RootError> {
+    let key = cluster::CLOSE_ENABLED;
+    match cluster::flag(state.settings(), key) {
+        Some(false) => Err(RootError::WrongState(format!(
+            "index closing is disabled - set [{key}: true] to enable it. NOTE: closed indices still consume a significant \
+             amount of diskspace"
+        ))),
+        _ => Ok(()),
     }
 }
 

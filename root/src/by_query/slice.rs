@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gleaner_model::Version;
+use gleaner_model::{ChosenTemplates, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Condition, WriteAction, WriteFault, WriteResult};
 use parking_lot::Mutex;
@@ -188,6 +188,7 @@ impl SliceRun<'_> {
             condition,
             require_alias,
             require_data_stream: false,
+            templates: ChosenTemplates::default(),
         })
     }
 

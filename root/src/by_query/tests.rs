@@ -1,5 +1,6 @@
 //! Deletes by query over a leaf that answers as told.
 
+use gleaner_proto::LeafFault;
 use gleaner_query::search::SearchRequest;
 use serde_json::json;
 
@@ -172,9 +173,9 @@ async fn tasks_end_in_order_with_the_process_and_no_new_one_begins() {
             ..request()
         },
     );
-    tokio::join!(fixture.root.by_query().stop(), async {
+    tokio::join!(fixture.root.tasks().stop(), async {
         let status = begun.ended().await.expect("a report").status;
-        assert_eq!(status.cancelled, Some(STOPPING));
+        assert_eq!(status.cancelled, Some("node is stopping"));
     });
     let refused = fixture
         .root

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_coordinator::{CoordinatorError, update};
 use gleaner_document::{DocumentError, Growth};
-use gleaner_model::{DocumentId, IndexMeta, IndexUuid, Mapping};
+use gleaner_model::{ChosenTemplates, DocumentId, IndexMeta, IndexUuid, Mapping};
 use gleaner_proto::write::WriteFault;
 
 use crate::RootError;
@@ -22,6 +22,8 @@ pub(super) struct UnmappedDocument {
     pub(super) at: usize,
     pub(super) id: DocumentId,
     pub(super) source: Bytes,
+    /// For some of its fields.
+    pub(super) templates: ChosenTemplates,
 }
 
 /// Why documents were refused, by their places in the request.
@@ -108,7 +110,8 @@ fn grown(
     let mut refusals = Refusals::new();
     let mut growth = Growth::new(&index.mapping, (&index.settings).into(), analyzers);
     for document in documents {
-        if let Err(error) = growth.add(document.id.as_str(), &document.source) {
+        let id = document.id.as_str();
+        if let Err(error) = growth.add(id, &document.source, &document.templates) {
             refusals.insert(document.at, refusal(&error));
         }
     }
@@ -192,6 +195,7 @@ mod tests {
             at,
             id: DocumentId::parse(&at.to_string()).expect("an id"),
             source: Bytes::from(source),
+            templates: ChosenTemplates::default(),
         });
         let agreed = root
             .ingester()
@@ -216,6 +220,28 @@ mod tests {
         assert_eq!(refused, [1], "a word is no number");
         assert!(has_field(&root, "text") && has_field(&root, "other"));
         assert!(!has_field(&root, "more"), "what is refused adds nothing");
+    }
+
+    #[test]
+    fn documents_bring_fields_by_the_templates_that_are_chosen_for_them() {
+        let words = json!({"words": {"mapping": {"type": "keyword"}}});
+        let index = index(1, &json!({"dynamic_templates": [words]}));
+        let document = |at: usize, template: &str| {
+            let chosen = ("text".to_owned(), template.to_owned());
+            UnmappedDocument {
+                at,
+                id: DocumentId::parse("1").expect("an id"),
+                source: Bytes::from_static(br#"{"text": "a"}"#),
+                templates: ChosenTemplates::from_iter([chosen]),
+            }
+        };
+        let documents = [document(3, "gone"), document(5, "words")];
+        let (mapping, refusals) = grown(&index, &AnalyzerRegistry::builtin(), &documents);
+        let refused: Vec<usize> = refusals.into_keys().collect();
+        assert_eq!(refused, [3]);
+        let mapping = mapping.expect("it grows");
+        let field = mapping.field("text").expect("brought");
+        assert_eq!(field.kind.type_name(), "keyword");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -219,7 +219,9 @@ fn unagreed(written: &Written) -> Vec<usize> {
 fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<UnmappedDocument>> {
     let mut by_index: BTreeMap<IndexUuid, Vec<UnmappedDocument>> = BTreeMap::new();
     for (group, written) in groups.iter().zip(written) {
-        for ((at, id), outcome) in group.positions.iter().zip(written.iter().flatten()) {
+        // A group that asks about fields has kept its items.
+        let items = group.positions.iter().zip(&group.items);
+        for (((at, id), item), outcome) in items.zip(written.iter().flatten()) {
             if let Err(WriteFault::Unagreed {
                 document: Some(source),
             }) = outcome
@@ -229,6 +231,7 @@ fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<Un
                     at: *at,
                     id: id.clone(),
                     source: source.clone(),
+                    templates: item.templates.clone(),
                 });
             }
         }

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use gleaner_model::ChosenTemplates;
 use gleaner_proto::write::{Condition, Update, WriteAction};
 use parking_lot::Mutex;
 use twox_hash::XxHash3_128;
@@ -103,6 +104,21 @@ impl Content {
                 self.number(version.0);
             }
         }
+        self.templates(&item.templates);
+    }
+
+    /// Adds templates. Where there are none nothing is added, so that a request is the same one to older versions.
+    fn templates(&mut self, templates: &ChosenTemplates) {
+        if templates.is_empty() {
+            return;
+        }
+        // No item begins like that, as no text is so long.
+        self.number(u64::MAX);
+        self.number(templates.by_field().count() as u64);
+        for (path, name) in templates.by_field() {
+            self.bytes(path.as_bytes());
+            self.bytes(name.as_bytes());
+        }
     }
 
     fn update(&mut self, update: &Update) {
@@ -141,6 +157,30 @@ mod tests {
             condition: Condition::None,
             require_alias: false,
             require_data_stream: false,
+            templates: ChosenTemplates::default(),
+        }
+    }
+
+    #[test]
+    fn templates_are_part_of_what_is_asked() {
+        let by = |chosen: &[(&str, &str)]| {
+            let chosen = chosen.iter();
+            let chosen = chosen.map(|(path, name)| (path.to_string(), name.to_string()));
+            let templates = chosen.collect();
+            hash(&[IngestItem {
+                templates,
+                ..item("1")
+            }])
+        };
+        assert_eq!(by(&[]), hash(&[item("1")]));
+        let asked = [
+            by(&[]),
+            by(&[("a", "t")]),
+            by(&[("at", "")]),
+            by(&[("a", "t"), ("b", "t")]),
+        ];
+        for (at, first) in asked.iter().enumerate() {
+            assert!(!asked[at + 1..].contains(first), "{at}");
         }
     }
 

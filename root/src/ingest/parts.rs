@@ -12,6 +12,7 @@ use futures::future::join_all;
 use gleaner_model::{SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{WriteFault, WriteOutcome};
+use gleaner_query::names::NewName;
 use parking_lot::Mutex;
 
 use super::{IngestOptions, IngestResult, RefreshPolicy};
@@ -27,6 +28,8 @@ pub struct Parts {
     shards: Mutex<BTreeMap<ShardKey, OfShard>>,
     /// Names of the indices and data streams that its writes made.
     made: Mutex<BTreeSet<String>>,
+    /// The name that its path has with date math.
+    new_name: Option<NewName>,
 }
 
 /// What is known of a shard.
@@ -84,6 +87,12 @@ impl Parts {
             }
             Err(_) => known.waited += begun.elapsed(),
         }
+    }
+
+    /// Returns how the request gives the name of an index that a write makes.
+    pub(super) fn new_name(&self, name: &str) -> NewName {
+        let given = self.new_name.as_ref().filter(|given| given.name == name);
+        given.cloned().unwrap_or_else(|| NewName::from(name))
     }
 
     /// Notes that a write of the request made an index or a data stream.
@@ -148,6 +157,7 @@ impl Ingester {
                 .unwrap_or(self.cluster.options.write_timeout),
             shards: Mutex::default(),
             made: Mutex::default(),
+            new_name: options.new_name.clone(),
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) fn item(index: &str, id: Option<&str>) -> IngestItem {
         condition: Condition::None,
         require_alias: false,
         require_data_stream: false,
+        templates: ChosenTemplates::default(),
     }
 }
 
@@ -126,6 +127,27 @@ async fn many_writers_to_a_missing_index_share_the_one_that_is_made() {
         assert!(results[0].outcome.is_ok());
     }
     assert_eq!(fixture.root.cluster().state().indices.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_a_write_makes_keeps_the_date_math_of_its_name() {
+    let fixture = Fixture::new([]);
+    let math = "<new-{now/d}>";
+    let new_name = NewName::read(math, fixture.root.cluster().now_ms()).expect("good math");
+    let dated = new_name.name.clone();
+    let options = IngestOptions {
+        new_name: Some(new_name),
+        ..IngestOptions::default()
+    };
+    let items = vec![item(&dated, Some("1")), item("other", Some("1"))];
+    for result in fixture.root.ingester().ingest(items, &options).await {
+        assert!(result.outcome.is_ok(), "{result:?}");
+    }
+    let state = fixture.root.cluster().state();
+    for (name, given) in [(&*dated, math), ("other", "other")] {
+        let index = state.index_named(name).expect("it was made");
+        assert_eq!(index.given_name(), given);
+    }
 }
 
 fn deletion(index: &str, id: &str) -> IngestItem {

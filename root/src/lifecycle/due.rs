@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{ClusterState, DataStream, IndexMeta, IndexName};
+use gleaner_model::{ClusterState, DataStream, IndexMeta, IndexName, LifecyclePolicy};
 use gleaner_query::lifecycle::{Step, read_policy, retention_of, stream_rollover};
 use gleaner_query::names::resolve_write;
 use gleaner_query::rollover::RolloverRequest;
 
 use super::ROLLOVER_ALIAS;
 use super::{
-    INDEXING_COMPLETE, Wait, age, followed_policy, is_skipped, progress, rollover_alias, setting,
-    standing,
+    INDEXING_COMPLETE, Wait, age, followed_policy, is_skipped, policy_name, progress,
+    rollover_alias, setting, standing,
 };
 use crate::blocks;
 
@@ -75,18 +75,54 @@ fn by_policy(
     let policy = read_policy(&kept.declared).ok()?;
     match policy.stand(&progress(state, index, now_ms))? {
         (_, Step::Rollover(request)) => {
-            let target = rollover_target(state, index).ok()?;
+            let target = rollover_target(kept, state, index).ok()?;
             Some((target, request.clone()))
         }
         _ => None,
     }
 }
 
-/// Returns what goes on with another index when this one is replaced.
+/// Returns what goes on with another index when a policy replaces this one.
 ///
 /// # Errors
-/// Why nothing does.
-pub(super) fn rollover_target(state: &ClusterState, index: &IndexMeta) -> Result<String, String> {
+/// Why nothing does, or which of the two the author of the policy may not manage.
+pub(super) fn rollover_target(
+    policy: &LifecyclePolicy,
+    state: &ClusterState,
+    index: &IndexMeta,
+) -> Result<String, String> {
+    check_scope(policy, state, index)?;
+    let target = written_through(state, index)?;
+    match policy.may_manage(&target) {
+        true => Ok(target),
+        false => Err(beyond_scope(index, &format!("rollover target [{target}]"))),
+    }
+}
+
+/// Refuses to have a policy act on an index that its author may not manage. Who may manage a data stream may manage its
+/// indices, as in Elasticsearch.
+fn check_scope(
+    policy: &LifecyclePolicy,
+    state: &ClusterState,
+    index: &IndexMeta,
+) -> Result<(), String> {
+    let stream = state.data_stream_of(&index.uuid);
+    let is_covered = policy.may_manage(index.name.as_str())
+        || stream.is_some_and(|(name, _)| policy.may_manage(name.as_str()));
+    match is_covered {
+        true => Ok(()),
+        false => Err(beyond_scope(index, &format!("index [{}]", index.name))),
+    }
+}
+
+/// Says of an index that its policy may not act on `what`.
+fn beyond_scope(index: &IndexMeta, what: &str) -> String {
+    let policy = policy_name(index).unwrap_or_default();
+    format!("the last author of policy [{policy}] may not manage {what}")
+}
+
+/// Returns the data stream or the alias whose write index this one is.
+fn written_through(state: &ClusterState, index: &IndexMeta) -> Result<String, String> {
     let name = &index.name;
     let target = match state.data_stream_of(&index.uuid) {
         Some((stream, _)) => stream.to_string(),
@@ -115,13 +151,14 @@ pub(crate) fn expired(state: &ClusterState, now_ms: i64) -> Vec<Arc<IndexMeta>> 
     if state.lifecycles.is_stopped {
         return Vec::new();
     }
-    let is_over = |index: &&Arc<IndexMeta>| {
-        let by_policy = standing(state, index, now_ms);
-        let is_over = match by_policy {
-            Some(standing) => standing.wait == Wait::Delete,
-            None => is_beyond_retention(state, index, now_ms),
-        };
-        is_over && !is_skipped(index) && check_deletion(state, index).is_ok()
+    let is_over = |index: &&Arc<IndexMeta>| match standing(state, index, now_ms) {
+        // One that is skipped waits for nothing.
+        Some(standing) => standing.wait == Wait::Delete && standing.error.is_none(),
+        None => {
+            is_beyond_retention(state, index, now_ms)
+                && !is_skipped(index)
+                && check_deletion(state, index).is_ok()
+        }
     };
     state.indices.values().filter(is_over).cloned().collect()
 }
@@ -133,8 +170,18 @@ fn is_beyond_retention(state: &ClusterState, index: &IndexMeta, now_ms: i64) -> 
     retention.is_some_and(|retention| age(state, index, now_ms) >= retention)
 }
 
+/// Says what keeps a policy from deleting an index.
+pub(super) fn check_deletion_by(
+    policy: &LifecyclePolicy,
+    state: &ClusterState,
+    index: &IndexMeta,
+) -> Result<(), String> {
+    check_scope(policy, state, index)?;
+    check_deletion(state, index)
+}
+
 /// Says what keeps an index from being deleted.
-pub(super) fn check_deletion(state: &ClusterState, index: &IndexMeta) -> Result<(), String> {
+fn check_deletion(state: &ClusterState, index: &IndexMeta) -> Result<(), String> {
     if let Some((name, stream)) = state.data_stream_of(&index.uuid)
         && stream.indices.last() == Some(&index.uuid)
     {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gleaner_model::{DataStream, IndexName, StreamLifecycle};
+use gleaner_model::{DataStream, IndexName, PolicyScope, StreamLifecycle};
 use gleaner_query::names::{ExpandWildcards, NewName, ResolveOptions};
 use gleaner_query::rollover::RolloverRequest;
 use serde_json::{Value, json};
@@ -93,6 +93,7 @@ fn put(state: &mut ClusterState, phases: &Value) {
         version: 1,
         modified_ms: 0,
         declared: json!({"phases": phases}),
+        scope: None,
     };
     state.lifecycles = Arc::new(gleaner_model::Lifecycles {
         policies: BTreeMap::from([("p".to_owned(), policy)]),
@@ -182,7 +183,7 @@ async fn an_index_is_deleted_at_the_second_look_and_many_at_once() {
     let fixture = testing::Fixture::new(indices);
     let admin = fixture.root.admin();
     let policy = json!({"phases": delete_after("1d")});
-    admin.put_policy("p", &policy).await.expect("put");
+    admin.put_policy("p", &policy, None).await.expect("put");
     let left = || fixture.root.cluster().state().indices.len();
     fixture.root.look_at_lifecycles().await.expect("looked");
     assert_eq!(left(), 150);
@@ -230,7 +231,7 @@ async fn the_next_index_has_the_day_of_its_rollover() {
     let fixture = testing::Fixture::new([index]);
     let conditions = json!({"max_age": "1d", "min_docs": 0});
     let policy = json!({"phases": {"hot": {"actions": {"rollover": conditions}}}});
-    let put = fixture.root.admin().put_policy("p", &policy);
+    let put = fixture.root.admin().put_policy("p", &policy, None);
     put.await.expect("put");
     fixture.root.look_at_lifecycles().await.expect("looked");
     let always = RolloverRequest::default();
@@ -254,14 +255,17 @@ async fn all_policies_together_are_bounded() {
     let admin = fixture.root.admin();
     let large = json!({"_meta": "m".repeat(15 << 10), "phases": {}});
     for n in 0..17 {
-        admin.put_policy(&n.to_string(), &large).await.expect("put");
+        let put = admin.put_policy(&n.to_string(), &large, None).await;
+        put.expect("put");
     }
-    let refused = admin.put_policy("17", &large).await.expect_err("too much");
+    let put = admin.put_policy("17", &large, None);
+    let refused = put.await.expect_err("too much");
     assert!(
         refused.to_string().contains("all policies have"),
         "{refused}"
     );
-    admin.put_policy("16", &json!({})).await.expect("smaller");
+    let put = admin.put_policy("16", &json!({}), None).await;
+    put.expect("smaller");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,4 +322,88 @@ fn an_index_stands_where_it_was_moved_to_while_it_follows_that_policy() {
         let stands = standing(&state, &state.indices[&uuid], DAY_MS);
         assert_eq!(stands.expect("it follows one").phase, Some(phase));
     }
+}
+
+/// Returns a scope of these patterns, which commas separate.
+fn scope(patterns: &str) -> PolicyScope {
+    let patterns: Vec<&str> = patterns.split(',').collect();
+    serde_json::from_value(json!(patterns)).expect("a scope")
+}
+
+/// Gives the policy `p` this scope.
+fn narrow(state: &mut ClusterState, patterns: &str) {
+    let lifecycles = Arc::make_mut(&mut state.lifecycles);
+    let policy = lifecycles.policies.get_mut("p").expect("it was put");
+    policy.scope = Some(scope(patterns));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_passes_over_an_index_that_its_last_author_may_not_manage() {
+    let named = |n: u8, name: &str| {
+        let mut index = under(n, &[("name", "p")]);
+        index.name = IndexName::parse(name).expect("a good name");
+        index
+    };
+    let fixture = testing::Fixture::new([named(1, "logs-1"), named(2, "other-1")]);
+    let admin = fixture.root.admin();
+    let (policy, logs) = (json!({"phases": delete_after("1d")}), scope("logs-*"));
+    let look_twice = async || {
+        for _ in 0..2 {
+            fixture.root.look_at_lifecycles().await.expect("looked");
+        }
+        fixture.root.cluster().state()
+    };
+    let put = admin.put_policy("p", &policy, Some(&logs)).await;
+    put.expect("put");
+    let state = look_twice().await;
+    assert!(state.index_named("logs-1").is_none());
+    let other = state.index_named("other-1").expect("it is left");
+    let stands = standing(&state, other, testing::NOW_MS).expect("it follows one");
+    let reason = "the last author of policy [p] may not manage index [other-1]";
+    assert_eq!(stands.error.as_deref(), Some(reason));
+    assert_eq!(stands.step_key().name.as_deref(), Some("ERROR"));
+    // The same policy by an author without bounds.
+    let put = admin.put_policy("p", &policy, None).await;
+    put.expect("put");
+    let state = look_twice().await;
+    assert_eq!(state.lifecycles.policies["p"].version, 2);
+    assert!(state.indices.is_empty());
+}
+
+#[test]
+fn an_index_is_replaced_where_the_author_may_manage_it_and_its_alias() {
+    let settings = [("name", "p"), ("rollover_alias", "logs")];
+    let mut state = testing::state([with_alias(under(1, &settings), "logs")]);
+    put(
+        &mut state,
+        &json!({"hot": {"actions": {"rollover": {"max_docs": 1}}}}),
+    );
+    for (patterns, denied) in [
+        ("logs,index-*", None),
+        ("*", None),
+        ("index-*", Some("rollover target [logs]")),
+        ("logs", Some("index [index-1]")),
+    ] {
+        narrow(&mut state, patterns);
+        let due = rollovers(&state, DAY_MS);
+        assert_eq!(due.len(), usize::from(denied.is_none()), "{patterns}");
+        let stands = standing(&state, &state.indices[&testing::uuid(1)], DAY_MS);
+        let reason =
+            denied.map(|what| format!("the last author of policy [p] may not manage {what}"));
+        assert_eq!(stands.expect("it follows one").error, reason);
+    }
+}
+
+#[test]
+fn who_may_manage_a_data_stream_may_manage_its_indices() {
+    let mut state = stream(None);
+    put(&mut state, &delete_after("1d"));
+    for index in state.indices.values_mut() {
+        let declared = &mut Arc::make_mut(index).settings.declared;
+        declared.insert(NAME.to_owned(), json!("p"));
+    }
+    narrow(&mut state, "logs");
+    assert_eq!(names(&state, 9 * DAY_MS), ["index-0", "index-1"]);
+    narrow(&mut state, "logs-*");
+    assert!(names(&state, 9 * DAY_MS).is_empty());
 }

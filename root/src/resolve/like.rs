@@ -111,12 +111,16 @@ impl Resolver<'_> {
         let mut words = Words::new();
         for like in likes.iter().filter(|like| is_meant(like)) {
             for field in fields {
-                let texts = match like {
-                    Like::Text(text) => vec![text.clone()],
-                    Like::Document(document) => texts_like(self.mapping(), document, field)?,
+                let (texts, own) = match like {
+                    Like::Text(text) => (vec![text.clone()], None),
+                    Like::Document(document) => (
+                        texts_like(self.mapping(), document, field)?,
+                        document.analyzers.get(field.path.as_str()),
+                    ),
                 };
+                let analyzer = own.or(query.analyzer.as_ref()).map(String::as_str);
                 for text in texts {
-                    let found = self.words_of_text(query, field, &text)?;
+                    let found = self.words_of_text(analyzer, field, &text)?;
                     let of_field = words.entry(field.path.clone()).or_default();
                     found
                         .into_iter()
@@ -127,17 +131,21 @@ impl Resolver<'_> {
         Ok(words)
     }
 
+    /// Returns the words of a text as `analyzer` finds them, or without one that of the field.
     fn words_of_text(
         &mut self,
-        query: &MoreLikeThisQuery,
+        analyzer: Option<&str>,
         field: &LikeField,
         text: &str,
     ) -> Result<Vec<String>, QueryError> {
-        let FieldKind::Text { analyzer, .. } = &field.field.kind else {
+        let FieldKind::Text {
+            analyzer: of_field, ..
+        } = &field.field.kind
+        else {
             self.count_words(1)?;
             return Ok(vec![self.normalized(&field.field, text)]);
         };
-        let analyzer = self.analyzer_named(query.analyzer.as_deref().unwrap_or(analyzer))?;
+        let analyzer = self.analyzer_named(analyzer.unwrap_or(of_field))?;
         let tokens = self.analyzed(&analyzer, &text.into())?;
         Ok(tokens.into_iter().map(|token| token.text).collect())
     }

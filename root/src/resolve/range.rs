@@ -256,6 +256,10 @@ fn integer_bound(number: Number, edge: Edge, min: i128, max: i128) -> Option<Bou
             (false, true) => whole.saturating_add(1),
             (false, false) => whole.saturating_sub(1),
         },
+        Number::Above { floor, .. } => match edge.is_lower {
+            true => floor.saturating_add(1),
+            false => floor,
+        },
         Number::Fraction(fraction) => {
             let (down, up) = (fraction.floor() as i128, fraction.ceil() as i128);
             match (edge.is_lower, fraction.fract() == 0.0 && !edge.included) {

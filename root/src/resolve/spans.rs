@@ -52,6 +52,17 @@ impl Resolver<'_> {
                 let (path, sources) = self.span_rules("span_or", clauses)?;
                 Ok(Spans::new(path, IntervalSource::AnyOf(sources)))
             }
+            SpanRule::Spaced {
+                inner,
+                field: of_gap,
+                width,
+            } => {
+                let Spans { field, source } = self.span_rule(inner)?;
+                let path = self.span_field(of_gap)?;
+                let path = path.unwrap_or_else(|| FieldPath::new(of_gap.as_str()));
+                check_same("span_near", &field, &path)?;
+                Ok(Spans::new(field, widened(source, *width)))
+            }
             SpanRule::Near {
                 clauses,
                 slop,
@@ -190,6 +201,21 @@ impl Resolver<'_> {
             _ => IntervalSource::Nothing,
         };
         Ok(Spans::new(path, source))
+    }
+}
+
+/// Returns intervals with so many positions behind them.
+fn widened(source: IntervalSource, after: u32) -> IntervalSource {
+    match source {
+        IntervalSource::AnyOf(sources) => {
+            let sources = sources.into_iter().map(|source| widened(source, after));
+            IntervalSource::AnyOf(sources.collect())
+        }
+        source => IntervalSource::Extend {
+            source: Box::new(source),
+            before: 0,
+            after,
+        },
     }
 }
 

@@ -124,19 +124,13 @@ impl Resolver<'_> {
         value: &Value,
         options: &TextOptions,
     ) -> Result<Clause, QueryError> {
-        let fuzzy = options
-            .fuzziness
-            .filter(|_| matches!(field.kind, FieldKind::Keyword { .. }));
-        if let Some(fuzziness) = fuzzy {
-            if keyed::key_of(&field.kind).is_some() {
-                return Err(keyed::not_asked_of_keys("fuzzy"));
-            }
-            let term = self.normalized(field, &values::text_of(value));
-            return Ok(self.fuzzy_term(path, &term, &fuzzy_options(fuzziness, options)));
-        }
         let text = Value::from(values::text_of(value));
-        let clause = match (&field.kind, &options.time_zone) {
-            (FieldKind::Date { .. }, Some(zone)) => self.range(&RangeQuery {
+        let clause = match (options.fuzziness, &field.kind, &options.time_zone) {
+            (Some(fuzziness), ..) => check_fuzzy(path, field).map(|()| {
+                let term = self.normalized(field, &values::text_of(value));
+                self.fuzzy_term(path, &term, &fuzzy_options(fuzziness, options))
+            }),
+            (None, FieldKind::Date { .. }, Some(zone)) => self.range(&RangeQuery {
                 field: path.as_str().to_owned(),
                 lower: Some((text.clone(), true)),
                 upper: Some((text, true)),
@@ -268,19 +262,7 @@ impl Resolver<'_> {
         let Some((path, field)) = self.indexed_field(&query.field)? else {
             return Ok(Clause::MatchNone);
         };
-        if !matches!(
-            field.kind,
-            FieldKind::Text { .. } | FieldKind::Keyword { .. }
-        ) {
-            return Err(QueryError::illegal(format!(
-                "Can only use fuzzy queries on keyword and text fields - not on [{path}] which is \
-                 of type [{}]",
-                field.kind.type_name()
-            )));
-        }
-        if keyed::key_of(&field.kind).is_some() {
-            return Err(keyed::not_asked_of_keys("fuzzy"));
-        }
+        check_fuzzy(&path, &field)?;
         let options = FuzzyTermOptions {
             fuzziness: query.fuzziness,
             prefix_length: query.prefix_length,
@@ -375,6 +357,19 @@ impl Resolver<'_> {
         };
         let name = wanted.or(search_analyzer.as_deref()).unwrap_or(analyzer);
         self.analyzer_named(name)
+    }
+}
+
+/// Refuses edits of what is no text, and of values behind keys.
+fn check_fuzzy(path: &FieldPath, field: &Field) -> Result<(), QueryError> {
+    match &field.kind {
+        kind if keyed::key_of(kind).is_some() => Err(keyed::not_asked_of_keys("fuzzy")),
+        FieldKind::Text { .. } | FieldKind::Keyword { .. } => Ok(()),
+        other => Err(QueryError::illegal(format!(
+            "Can only use fuzzy queries on keyword and text fields - not on [{path}] which is of \
+             type [{}]",
+            other.type_name()
+        ))),
     }
 }
 

@@ -29,7 +29,7 @@ fn not_a_value(value: &Value) -> QueryError {
     )
 }
 
-/// Reads a number; integers beyond 2⁵³ keep their digits.
+/// Reads a number; decimals keep what a double would round.
 pub(crate) fn number(value: &Value) -> Result<Number, QueryError> {
     let text = match value {
         Value::Number(number) => number.to_string(),
@@ -41,35 +41,66 @@ pub(crate) fn number(value: &Value) -> Result<Number, QueryError> {
     if let Ok(whole) = text.parse::<i128>() {
         return Ok(Number::Whole(whole));
     }
-    if let Some(whole) = whole_of_decimal(&text) {
-        return Ok(Number::Whole(whole));
-    }
-    match text.parse::<f64>() {
-        Ok(fraction) if fraction.is_finite() => Ok(Number::Fraction(fraction)),
-        _ => Err(not_a_value(value)),
-    }
+    let nearest = text.parse::<f64>().ok();
+    let nearest = nearest.filter(|nearest| nearest.is_finite());
+    let nearest = nearest.ok_or_else(|| not_a_value(value))?;
+    Ok(match floor_of(&text) {
+        // A zero keeps its sign.
+        None | Some((0, false)) => Number::Fraction(nearest),
+        Some((whole, false)) => Number::Whole(whole),
+        Some((floor, true)) => Number::Above { floor, nearest },
+    })
 }
 
-/// Returns what stands before `.0`, where a fraction would not keep its digits.
-fn whole_of_decimal(text: &str) -> Option<i128> {
-    let (whole, rest) = text.split_once('.')?;
-    let is_whole = !rest.is_empty() && rest.bytes().all(|digit| digit == b'0');
-    let whole: i128 = whole.parse().ok().filter(|_| is_whole)?;
-    (whole.unsigned_abs() > 1_u128 << f64::MANTISSA_DIGITS).then_some(whole)
+/// Returns the whole number at or below a decimal, and whether it is below; `None` where 128 bits do not hold it.
+fn floor_of(text: &str) -> Option<(i128, bool)> {
+    let (decimal, exponent) = match text.split_once(['e', 'E']) {
+        Some((decimal, exponent)) => (decimal, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let unsigned = decimal.trim_start_matches(['+', '-']);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = [whole, fraction].concat();
+    if digits.bytes().all(|digit| digit == b'0') {
+        return Some((0, false));
+    }
+    let point = whole.len() as i64 + i64::from(exponent);
+    let point = usize::try_from(point.max(0)).ok()?;
+    let (before, rest) = digits.split_at_checked(point.min(digits.len()))?;
+    let zeros = point - before.len();
+    // More digits than 128 bits hold.
+    if zeros > 38 {
+        return None;
+    }
+    let magnitude: i128 = format!("0{before}{}", "0".repeat(zeros)).parse().ok()?;
+    let has_rest = rest.bytes().any(|digit| digit != b'0');
+    let floor = match decimal.starts_with('-') {
+        true => -magnitude - i128::from(has_rest),
+        false => magnitude,
+    };
+    Some((floor, has_rest))
 }
 
 /// A number before it is fitted to a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
     Whole(i128),
+    /// Zero, or one so large that it is whole.
     Fraction(f64),
+    /// Between two whole numbers.
+    Above {
+        /// The lower one.
+        floor: i128,
+        /// The nearest double, which may be a whole number.
+        nearest: f64,
+    },
 }
 
 impl Number {
     pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Whole(whole) => whole as f64,
-            Self::Fraction(fraction) => fraction,
+            Self::Fraction(nearest) | Self::Above { nearest, .. } => nearest,
         }
     }
 }
@@ -172,7 +203,7 @@ fn whole(number: Number) -> Option<i128> {
     match number {
         Number::Whole(whole) => Some(whole),
         Number::Fraction(fraction) if fraction.fract() == 0.0 => Some(fraction as i128),
-        Number::Fraction(_) => None,
+        Number::Fraction(_) | Number::Above { .. } => None,
     }
 }
 

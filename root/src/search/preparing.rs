@@ -3,6 +3,7 @@
 use gleaner_model::{FieldKind, IndexMeta, Mapping};
 use gleaner_partial::sorting::check_sort;
 use gleaner_query::QueryError;
+use gleaner_query::aggregation::check_top_metrics;
 use gleaner_query::mapping::{is_field_type, is_metadata};
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
@@ -73,6 +74,7 @@ fn check_index(plan: &IndexPlan, request: &SearchRequest) -> Result<(), QueryErr
             slice.max
         )));
     }
+    check_top_metrics(&request.aggregations, settings.top_metrics_max_size())?;
     check_unmapped_types(&request.sort, &plan.index.mapping)?;
     check_sort(&request.sort, &plan.index.mapping)
 }

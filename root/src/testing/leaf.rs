@@ -87,6 +87,8 @@ pub(crate) struct FakeLeaf {
     pub(crate) is_gone: Mutex<bool>,
     /// Shards whose fetches fail, and how.
     pub(crate) fetch_faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
+    /// Shards whose flushes fail, and how.
+    pub(crate) flush_faults: Mutex<BTreeMap<ShardKey, LeafFault>>,
     /// Shards whose hits fit into one answer to a fetch; 0 is any number.
     pub(crate) most_fetched: AtomicUsize,
     /// Calls of the search path that came, and those that were dropped before they were answered.
@@ -313,6 +315,7 @@ impl LeafClient for FakeLeaf {
         }
         let hit = |place: &u64| FetchedHit {
             ignored: Vec::new(),
+            ignored_values: Default::default(),
             matched_queries: Vec::new(),
             id: gleaner_model::DocumentId::parse(&place.to_string()).expect("a good id"),
             routing: None,
@@ -443,11 +446,13 @@ impl LeafClient for FakeLeaf {
         self.refresh(call.shard).await
     }
 
-    async fn flush(&self, _shard: ShardKey) -> Result<(), LeafFault> {
-        Ok(())
+    async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        let fault = self.flush_faults.lock().get(&shard).cloned();
+        fault.map_or(Ok(()), Err)
     }
 
-    async fn force_merge(&self, _shard: ShardKey, _max_segments: usize) -> Result<(), LeafFault> {
+    async fn force_merge(&self, shard: ShardKey, _max_segments: usize) -> Result<(), LeafFault> {
+        self.hang(&[newest(shard)]).await;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_datasets::Random;
-use gleaner_model::ShardKey;
+use gleaner_model::{ChosenTemplates, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Condition, WriteAction, WriteFault};
 use gleaner_root::RootError;
@@ -39,6 +39,7 @@ impl Client {
                 refresh,
                 timeout,
                 idempotency_key: None,
+                new_name: None,
             };
             self.write(items, &options).await;
         }
@@ -173,5 +174,6 @@ fn draw(random: &mut Random) -> IngestItem {
         condition: Condition::None,
         require_alias: false,
         require_data_stream: false,
+        templates: ChosenTemplates::default(),
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn share_threshold(answers: &mut [Result<ShardHits, LeafFault>], top:
 pub(super) fn fetched(stored: &Stored) -> FetchedHit {
     FetchedHit {
         ignored: Vec::new(),
+        ignored_values: Default::default(),
         matched_queries: Vec::new(),
         id: stored.id.clone(),
         routing: None,

@@ -261,6 +261,7 @@ fn hit() -> Hit {
         sort: Vec::new(),
         content: FetchedHit {
             ignored: Vec::new(),
+            ignored_values: Default::default(),
             matched_queries: Vec::new(),
             id: DocumentId::parse("a").expect("a good id"),
             routing: None,

@@ -69,10 +69,8 @@ pub(super) fn explained(
                     .iter()
                     .any(|wanted| wanted.eq_ignore_ascii_case(name))
         };
-        let extra: Vec<&str> = ["bytes", "keyword", "positionLength"]
-            .into_iter()
-            .filter(|name| has(name))
-            .collect();
+        let extra = ["bytes", "keyword", "positionLength", "termFrequency"];
+        let extra: Vec<&str> = extra.into_iter().filter(|name| has(name)).collect();
         json!({"name": stage.name, "tokens": list(&stage.tokens, offsets, &extra)})
     };
     let detail = match explanation {
@@ -129,6 +127,8 @@ fn shown(token: &Token, offsets: &Offsets, extra: &[&str]) -> Map<String, Value>
                 put("bytes", format!("[{}]", digits.join(" ")).into());
             }
             "keyword" => put("keyword", token.is_keyword.into()),
+            // A token stands for one place in the text.
+            "termFrequency" => put("termFrequency", 1.into()),
             _ => put("positionLength", token.position_length.into()),
         }
     }
@@ -137,7 +137,37 @@ fn shown(token: &Token, offsets: &Offsets, extra: &[&str]) -> Map<String, Value>
 
 #[cfg(test)]
 mod tests {
+    use gleaner_analysis::TokenKind;
+
     use super::*;
+
+    #[test]
+    fn a_token_is_explained_with_its_frequency_where_that_is_asked_for() {
+        let token = Token {
+            text: "tea".to_owned(),
+            position: 0,
+            position_length: 1,
+            start: 0,
+            end: 3,
+            kind: TokenKind::Word,
+            is_keyword: false,
+        };
+        let stage = StageTokens {
+            name: "standard".to_owned(),
+            tokens: vec![token],
+        };
+        let (explanation, offsets) = (Explanation::Analyzer(stage), Offsets::new(&["tea"]));
+        let told = |attributes: &[String]| {
+            let told = explained(&explanation, &offsets, attributes);
+            told["detail"]["analyzer"]["tokens"][0].clone()
+        };
+        let all = told(&[]);
+        assert_eq!(
+            (&all["termFrequency"], &all["positionLength"]),
+            (&json!(1), &json!(1))
+        );
+        assert_eq!(told(&["bytes".to_owned()]).get("termFrequency"), None);
+    }
 
     #[test]
     fn offsets_count_utf16_units_across_values() {

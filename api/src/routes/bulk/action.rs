@@ -1,11 +1,12 @@
 //! Action lines: `{"index": {"_index": "books", "_id": "1"}}`.
 
+use gleaner_model::ChosenTemplates;
 use gleaner_proto::write::Condition;
 use gleaner_query::Limits;
 use gleaner_query::json::{self, scalar_text, token_name};
 use gleaner_query::search::{SourceFilter, parse_source_filter};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::request::target::WriteConditions;
@@ -22,8 +23,8 @@ pub(super) struct Action {
     pub(super) retry_on_conflict: u32,
     pub(super) source: Option<SourceFilter>,
     pub(super) condition: Condition,
-    /// Whether templates are named for fields that are not mapped, which no item is written with.
-    pub(super) names_templates: bool,
+    /// Templates for fields that the document brings.
+    pub(super) templates: ChosenTemplates,
 }
 
 /// The four actions.
@@ -161,7 +162,7 @@ impl Action {
             retry_on_conflict: 0,
             source: None,
             condition: Condition::None,
-            names_templates: false,
+            templates: ChosenTemplates::default(),
         }
     }
 }
@@ -173,7 +174,7 @@ struct ActionReader<'a> {
 }
 
 impl<'a> ActionReader<'a> {
-    fn read(mut self, parameters: &'a serde_json::Map<String, Value>) -> Result<Action, ApiError> {
+    fn read(mut self, parameters: &'a Map<String, Value>) -> Result<Action, ApiError> {
         for (name, value) in parameters {
             self.parameter(name, value)?;
         }
@@ -188,12 +189,12 @@ impl<'a> ActionReader<'a> {
                 .map(Some)
                 .ok_or_else(|| self.not_simple(name, value)),
         };
-        let (text, action) = match name {
-            "_source" => {
+        let (text, action) = match (name, value) {
+            ("_source", _) => {
                 self.action.source = Some(parse_source_filter(value)?);
                 return Ok(());
             }
-            "dynamic_templates" if value.is_object() => return self.templates(value),
+            ("dynamic_templates", Value::Object(names)) => return self.templates(names),
             _ => (text()?, &mut self.action),
         };
         match name {
@@ -228,17 +229,23 @@ impl<'a> ActionReader<'a> {
     }
 
     /// Reads the names of templates by field.
-    fn templates(&mut self, templates: &Value) -> Result<(), ApiError> {
-        let are_named = templates.as_object().is_some_and(|names| !names.is_empty());
-        self.action.names_templates = are_named;
+    fn templates(&mut self, names: &Map<String, Value>) -> Result<(), ApiError> {
+        let chosen = names.iter().map(|(path, name)| match scalar_text(name) {
+            Some(text) => Ok((path.clone(), text)),
+            None => Err(self.not_simple(&format!("dynamic_templates.{path}"), name)),
+        });
+        let chosen: ChosenTemplates = chosen.collect::<Result<_, _>>()?;
         let kind = match self.action.kind {
             ActionKind::Update => "Update",
             ActionKind::Delete => "Delete",
-            ActionKind::Index | ActionKind::Create => return Ok(()),
+            ActionKind::Index | ActionKind::Create => {
+                self.action.templates = chosen;
+                return Ok(());
+            }
         };
-        match are_named {
-            false => Ok(()),
-            true => Err(ApiError::illegal(format!(
+        match chosen.is_empty() {
+            true => Ok(()),
+            false => Err(ApiError::illegal(format!(
                 "{kind} request in line [{}] does not accept dynamic_templates",
                 self.number
             ))),
@@ -336,14 +343,19 @@ mod tests {
     }
 
     #[test]
-    fn templates_for_fields_are_noted_where_there_are_some() {
-        for (templates, expected) in [("{}", false), ("null", false), (r#"{"a":"t"}"#, true)] {
+    fn templates_are_chosen_for_fields_by_name() {
+        for (templates, expected) in [
+            ("{}", vec![]),
+            ("null", vec![]),
+            (r#"{"b.c":"t","a":7}"#, vec![("a", "7"), ("b.c", "t")]),
+        ] {
             let line = format!("{{\"create\":{{\"dynamic_templates\":{templates}}}}}");
             let action = read(&line).expect("well formed");
-            assert_eq!(action.names_templates, expected, "{line}");
+            let chosen: Vec<(&str, &str)> = action.templates.by_field().collect();
+            assert_eq!(chosen, expected, "{line}");
         }
         let delete = read(r#"{"delete":{"_id":"1","dynamic_templates":{}}}"#);
-        assert!(delete.is_ok_and(|action| !action.names_templates));
+        assert!(delete.is_ok_and(|action| action.templates.is_empty()));
     }
 
     #[test]
@@ -377,6 +389,10 @@ mod tests {
             (
                 r#"{"index":{"dynamic_templates":["t"]}}"#,
                 "expected a simple value for field [dynamic_templates]",
+            ),
+            (
+                r#"{"index":{"dynamic_templates":{"a":null}}}"#,
+                "expected a simple value for field [dynamic_templates.a] but found [VALUE_NULL]",
             ),
         ] {
             let error = read(text).expect_err(text);

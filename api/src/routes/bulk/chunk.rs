@@ -145,9 +145,6 @@ impl Chunks {
         index: String,
         document: Bytes,
     ) -> Result<IngestItem, ApiError> {
-        if action.names_templates {
-            return Err(ApiError::unsupported("dynamic_templates in bulk"));
-        }
         let mut condition = action.condition;
         if action.id.as_deref() == Some("") {
             return Err(ApiError::illegal(
@@ -189,6 +186,7 @@ impl Chunks {
             require_data_stream: action
                 .require_data_stream
                 .unwrap_or(self.defaults.require_data_stream),
+            templates: action.templates,
         };
         check_item(&item)?;
         Ok(item)

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::{LocatedShard, ShardStates};
 
-use super::nodes::Figures;
+use super::nodes::{Figures, letters};
 use super::row::{Places, Row};
 use super::size;
 use crate::request::Request;
@@ -16,6 +16,21 @@ use crate::routes::nodes::{Member, Reports, members_of};
 
 const COLUMNS: &[Column] = &[
     Column::number("shards", "s", "number of shards on node"),
+    Column::number(
+        "shards.undesired",
+        "",
+        "number of shards that are to be moved: none, they stay",
+    ),
+    Column::number(
+        "write_load.forecast",
+        "wlf,writeLoadForecast",
+        "sum of index write load forecasts: there are none",
+    ),
+    Column::number(
+        "disk.indices.forecast",
+        "dif,diskIndicesForecast",
+        "sum of shard size forecasts: their sizes now",
+    ),
     Column::number(
         "disk.indices",
         "di,diskIndices",
@@ -36,6 +51,7 @@ const COLUMNS: &[Column] = &[
     Column::text("host", "h", "host of node"),
     Column::text("ip", "", "ip of node"),
     Column::text("node", "n", "name of node"),
+    Column::text("node.role", "r,role,nodeRole", "node roles"),
 ];
 
 /// Where the columns stand.
@@ -89,6 +105,9 @@ fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell
     let host = super::nodes::split(&member.address).0;
     let mut row = Row::beginning(&PLACES, Vec::new());
     row.put("shards", num_copies);
+    row.put("shards.undesired", 0_u64);
+    row.put("write_load.forecast", Cell::quantity("0.0".to_owned(), 0.0));
+    row.put("disk.indices.forecast", taken.clone());
     row.put("disk.indices", taken);
     row.put("disk.used", used);
     row.put("disk.avail", available);
@@ -97,6 +116,7 @@ fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell
     row.put("host", host);
     row.put("ip", host);
     row.put("node", member.name.as_str());
+    row.put("node.role", letters(member));
     row.into_cells()
 }
 
@@ -135,6 +155,11 @@ mod tests {
         let shown = got(&dialect, &path("")).await;
         assert_eq!(nodes(&shown), ["gleaner-1", "UNASSIGNED"]);
         assert_eq!(shown[0]["shards"], "0");
+        let all = got(&dialect, "/_cat/allocation?format=json").await;
+        assert_eq!(all[0]["shards.undesired"], "0");
+        assert_eq!(all[0]["disk.indices.forecast"], all[0]["disk.indices"]);
+        assert_eq!(all[0]["node.role"], "dim");
+        assert_eq!(all[1]["node.role"], Value::Null);
         let expected = json!({
             "shards": "4", "disk.indices": null, "disk.total": null, "ip": null, "node": "UNASSIGNED",
         });

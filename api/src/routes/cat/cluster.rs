@@ -64,6 +64,7 @@ const PLUGINS: &[Column] = &[
     Column::text("component", "c", "component"),
     Column::text("version", "v", "component version"),
     Column::text("description", "d", "plugin details").on_demand(),
+    Column::text("type", "t", "plugin type").on_demand(),
 ];
 const REPOSITORIES: &[Column] = &[
     Column::text("id", "id,repoId", "unique repository id"),

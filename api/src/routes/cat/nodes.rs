@@ -26,7 +26,10 @@ const OF_NODE: &[Column] = &[
     Column::text("port", "po", "bound port").on_demand(),
     Column::text("http_address", "http", "bound http address").on_demand(),
     Column::text("version", "v", "dialect version").on_demand(),
+    Column::text("flavor", "f", "distribution flavor").on_demand(),
+    Column::text("type", "t", "distribution type").on_demand(),
     Column::text("build", "b", "gleaner version").on_demand(),
+    Column::text("jdk", "j", "there is none").on_demand(),
     Column::number("disk.total", "dt,diskTotal", "total disk space").on_demand(),
     Column::number("disk.used", "du,diskUsed", "used disk space").on_demand(),
     Column::number(
@@ -55,7 +58,7 @@ const OF_NODE: &[Column] = &[
     Column::number("heap.max", "hm,heapMax", "query_memory").on_demand(),
     Column::number("ram.current", "rc,ramCurrent", "used machine memory").on_demand(),
     Column::number("ram.percent", "rp,ramPercent", "used machine memory ratio"),
-    Column::number("ram.max", "rm,ramMax", "total machine memory").on_demand(),
+    Column::number("ram.max", "rn,rm,ramMax", "total machine memory").on_demand(),
     Column::number(
         "file_desc.current",
         "fdc,fileDescriptorCurrent",
@@ -78,6 +81,7 @@ const OF_NODE: &[Column] = &[
     Column::number("load_1m", "l", "1m load avg"),
     Column::number("load_5m", "l", "5m load avg"),
     Column::number("load_15m", "l", "15m load avg"),
+    Column::number("available_processors", "ap", "number of processors").on_demand(),
     Column::number("uptime", "u", "node uptime").on_demand(),
     Column::text(
         "node.role",
@@ -88,7 +92,23 @@ const OF_NODE: &[Column] = &[
     Column::text("name", "n", "node name"),
 ];
 
-const NUM_COLUMNS: usize = OF_NODE.len() + OF_COPIES.len();
+/// Figures of a cache that other tables leave out.
+const OF_CACHE: &[Column] = &[
+    Column::number(
+        "query_cache.hit_count",
+        "qchc,queryCacheHitCount",
+        "query cache hit counts",
+    )
+    .on_demand(),
+    Column::number(
+        "query_cache.miss_count",
+        "qcmc,queryCacheMissCount",
+        "query cache miss counts",
+    )
+    .on_demand(),
+];
+
+const NUM_COLUMNS: usize = OF_NODE.len() + OF_COPIES.len() + OF_CACHE.len();
 
 /// In their order: those of the node, then what its copies have counted.
 static NODES: [Column; NUM_COLUMNS] = columns();
@@ -99,8 +119,10 @@ const fn columns() -> [Column; NUM_COLUMNS] {
     while at < NUM_COLUMNS {
         columns[at] = if at < OF_NODE.len() {
             OF_NODE[at]
-        } else {
+        } else if at < OF_NODE.len() + OF_COPIES.len() {
             of_all(OF_COPIES[at - OF_NODE.len()])
+        } else {
+            OF_CACHE[at - OF_NODE.len() - OF_COPIES.len()]
         };
         at += 1;
     }
@@ -121,7 +143,7 @@ const MASTER: &[Column] = &[
 const SHORT_ID: usize = 4;
 
 /// Returns the first letters of its roles.
-fn letters(member: &Member) -> String {
+pub(super) fn letters(member: &Member) -> String {
     let roles = member.roles.iter();
     roles.filter_map(|role| role.chars().next()).collect()
 }
@@ -170,7 +192,10 @@ pub(super) async fn nodes(request: Request) -> Answer {
             port.into(),
             member.http_address.as_deref().unwrap_or("-").into(),
             request.app.options.distribution.version().into(),
+            "default".into(),
+            "gleaner".into(),
             figures.build(),
+            Cell::unknown(),
         ];
         row.extend(figures.disk());
         row.extend(figures.memory());
@@ -207,6 +232,9 @@ fn counted(
     let mut row = Row::beginning(&PLACES, own_cells);
     row.put_known(figures(&sum, parameters));
     row.put_known(of_answers(answers, parameters));
+    for name in ["query_cache.hit_count", "query_cache.miss_count"] {
+        row.put(name, 0_u64);
+    }
     row.into_cells()
 }
 
@@ -294,8 +322,8 @@ impl Figures<'_> {
         ]
     }
 
-    /// Returns the use of processors, the three averages of load, and the uptime.
-    fn load(&self) -> [Cell; 5] {
+    /// Returns the use of processors, the three averages of load, the number of processors, and the uptime.
+    fn load(&self) -> [Cell; 6] {
         let load = |at: usize| self.hundredths(move |of| Some(of.machine?.load[at]));
         let uptime = |of: &NodeStats| time(of.uptime.as_millis() as u64, self.parameters);
         [
@@ -303,6 +331,7 @@ impl Figures<'_> {
             load(0),
             load(1),
             load(2),
+            self.number(|of| Some(of.machine?.num_processors.into())),
             self.of.map_or_else(Cell::unknown, uptime),
         ]
     }

@@ -33,7 +33,11 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
-    let named = NamedCopies::look_up(&request, ResolveOptions::default()).await?;
+    let options = ResolveOptions {
+        allow_closed: request.parameters.is_set("allow_closed")?,
+        ..ResolveOptions::default()
+    };
+    let named = NamedCopies::look_up(&request, options).await?;
     let copies = named.indices.iter().flat_map(|index| named.of(index));
     Ok(Reply::table(Table {
         columns: COLUMNS,
@@ -67,4 +71,29 @@ fn rows(request: &Request, copy: &LocatedShard) -> Vec<Vec<Cell>> {
             ]
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::{Value, json};
+
+    use crate::testing::{create, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_closed_index_is_shown_where_the_request_allows_that() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        for (route, expected) in [
+            (("POST", "/books/_close"), StatusCode::OK),
+            (("GET", "/_cat/segments/books"), StatusCode::BAD_REQUEST),
+            (
+                ("GET", "/_cat/segments/books?allow_closed=true&format=json"),
+                StatusCode::OK,
+            ),
+        ] {
+            let (status, answer) = sent(&dialect, route, &Value::Null).await;
+            assert_eq!(status, expected, "{route:?}: {answer}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::render::units;
 use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
-use crate::routes::tasks::{itself, kind, named, node};
+use crate::routes::tasks::{kind, listed, node};
 
 const COLUMNS: &[Column] = &[
     Column::text("id", "id", "id of the task with the node").on_demand(),
@@ -30,8 +30,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(super) async fn table(request: Request) -> Answer {
-    let mut tasks = named(&request)?;
-    tasks.extend(itself(&request)?);
+    let tasks = listed(&request).await?;
     let node = node(&request);
     Ok(Reply::table(Table {
         columns: COLUMNS,

@@ -1,7 +1,8 @@
 //! `_cluster/allocation/explain`: why a copy of a shard is where it is, or nowhere.
 //!
 //! Copies are placed when an index is made or its number of replicas changes, and stay: no node is weighed against another
-//! later, so the answer says of each node whether it holds a copy already.
+//! later, so the answer says of each node whether it holds a copy already, and all nodes have the same rank. When a copy
+//! was lost is not kept: the time in the answer is that of its index, before which it cannot have been.
 
 use gleaner_model::{ClusterState, IndexMeta, NodeId, ShardNumber};
 use gleaner_proto::read::ShardPhase;
@@ -22,6 +23,9 @@ const NONE_UNASSIGNED: &str = "No shard was specified in the request which means
                                explain the allocation of an assigned shard you must specify the target shard in the request.";
 const STAYS: &str =
     "copies are placed when an index is made or its number of replicas changes, and stay";
+
+/// The rank of every node: see the head.
+const RANK: u32 = 1;
 
 /// The copy that a request names.
 #[derive(Debug, Default)]
@@ -256,6 +260,8 @@ fn shown(place: &Place<'_>, members: &[Member], states: &ShardStates) -> Value {
                 "name": copy.node.to_string(),
                 "transport_address": node.map(|node| node.address.as_str()),
                 "attributes": {},
+                "roles": node.map_or(&["data"][..], |node| node.roles),
+                "weight_ranking": RANK,
             });
             shown["can_remain_on_current_node"] = "yes".into();
             shown["can_rebalance_cluster"] = "no".into();
@@ -263,7 +269,8 @@ fn shown(place: &Place<'_>, members: &[Member], states: &ShardStates) -> Value {
             shown["rebalance_explanation"] = STAYS.into();
         }
         failed => {
-            let (info, explanation) = unassigned(place, failed, states);
+            let (mut info, explanation) = unassigned(place, failed, states);
+            info["at"] = date_text(place.index.created_ms).into();
             shown["unassigned_info"] = info;
             shown["can_allocate"] = "no".into();
             shown["allocate_explanation"] = explanation.into();
@@ -307,7 +314,6 @@ fn unassigned(
     }
     let info = json!({
         "reason": "INDEX_CREATED",
-        "at": date_text(place.index.created_ms),
         "last_allocation_status": "no_attempt",
     });
     let explanation = "every leaf that there was when copies were placed holds a copy of the shard: add one, then set \
@@ -330,7 +336,9 @@ fn decision(place: &Place<'_>, member: &Member) -> Value {
         "node_name": member.name,
         "transport_address": member.address,
         "node_attributes": {},
+        "roles": member.roles,
         "node_decision": "no",
+        "weight_ranking": RANK,
         "deciders": [{"decider": decider, "decision": "NO", "explanation": explanation}],
     })
 }

@@ -52,7 +52,8 @@ fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> (HealthL
     (health.level, Value::Object(indicator))
 }
 
-/// Counts copies; of those that are not started, a missing primary is taken before a replica.
+/// Counts copies; of those that are not started, a missing primary is taken before a replica. One that is made counts as one
+/// that initializes, and no restart is announced.
 fn details(health: &Health) -> Value {
     let missing = health.primaries.saturating_sub(health.active_primaries);
     let initializing = health.initializing.min(missing);
@@ -64,5 +65,34 @@ fn details(health: &Health) -> Value {
         "initializing_replicas": health.initializing - initializing,
         "unassigned_primaries": unassigned,
         "unassigned_replicas": health.unassigned - unassigned,
+        "creating_primaries": 0,
+        "creating_replicas": 0,
+        "restarting_primaries": 0,
+        "restarting_replicas": 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{create, got, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn copies_are_counted_by_what_they_do() {
+        let dialect = speaking();
+        let settings = json!({"number_of_shards": 1, "number_of_replicas": 1});
+        create(&dialect, "books", &json!({"settings": settings})).await;
+        let report = got(&dialect, "/_health_report/shards_availability").await;
+        let details = &report["indicators"]["shards_availability"]["details"];
+        for (of, primaries, replicas) in [
+            ("started", 0, 0),
+            ("unassigned", 1, 1),
+            ("creating", 0, 0),
+            ("restarting", 0, 0),
+        ] {
+            assert_eq!(details[format!("{of}_primaries")], primaries, "{details}");
+            assert_eq!(details[format!("{of}_replicas")], replicas, "{details}");
+        }
+    }
 }

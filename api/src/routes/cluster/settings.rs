@@ -37,6 +37,8 @@ fn defaults(request: &Request) -> Map<String, Value> {
             options.auto_create_index.to_string(),
         ),
         (cluster::DESTRUCTIVE_REQUIRES_NAME, false.to_string()),
+        (cluster::ALLOW_PARTIAL_RESULTS, true.to_string()),
+        (cluster::CLOSE_ENABLED, true.to_string()),
         (
             cluster::MAX_BUCKETS,
             cluster::DEFAULT_MAX_BUCKETS.to_string(),
@@ -166,7 +168,21 @@ mod tests {
     use http::StatusCode;
     use serde_json::{Value, json};
 
-    use crate::testing::{got, sent, speaking};
+    use crate::testing::{create, got, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_index_is_closed_where_that_is_forbidden() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        for (is_enabled, expected) in [(false, StatusCode::BAD_REQUEST), (true, StatusCode::OK)] {
+            let body = json!({"persistent": {"cluster.indices.close.enable": is_enabled}});
+            let (status, answer) = sent(&dialect, ("PUT", "/_cluster/settings"), &body).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            let close = ("POST", "/books/_close");
+            let (status, answer) = sent(&dialect, close, &Value::Null).await;
+            assert_eq!(status, expected, "{answer}");
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_pattern_resets_settings_and_nothing_is_no_change() {

@@ -15,7 +15,7 @@ use crate::response::Reply;
 use crate::route::Answer;
 use crate::routes::copies::{everything, routing_entry};
 use crate::routes::index::shown_settings;
-use crate::routes::nodes::{Member, has_members, members_of};
+use crate::routes::nodes::{has_members, members_of};
 
 pub(super) async fn get(request: Request) -> Answer {
     let metrics = request.part("metric").map(comma_list);
@@ -48,7 +48,8 @@ pub(super) async fn get(request: Request) -> Answer {
             shown["master_node"] = master.map(|member| member.id.as_str()).into();
         }
         if has("nodes") {
-            shown["nodes"] = Value::Object(members.into_iter().map(told_of).collect());
+            let nodes = members.into_iter().map(|member| member.shown(&request));
+            shown["nodes"] = Value::Object(nodes.collect());
         }
     }
     if has("blocks") {
@@ -64,17 +65,6 @@ pub(super) async fn get(request: Request) -> Answer {
         shown["routing_nodes"] = routing_nodes(&request, &states.copies)?;
     }
     Ok(Reply::json(&shown))
-}
-
-fn told_of(member: Member) -> (String, Value) {
-    let node = json!({
-        "name": member.name,
-        "ephemeral_id": member.id,
-        "transport_address": member.address,
-        "attributes": {},
-        "roles": member.roles,
-    });
-    (member.id, node)
 }
 
 fn resolved(request: &Request) -> Result<Vec<names::ResolvedIndex>, ApiError> {

@@ -1,12 +1,13 @@
 //! `_cluster/stats`: what indices hold and nodes use, together: of all nodes, or of those that the path names.
 
+mod absent;
 mod kinds;
 mod spread;
 
 use std::collections::BTreeSet;
 
 use gleaner_model::IndexMeta;
-use gleaner_model::node_stats::{MachineStats, NodeStats, percent};
+use gleaner_model::node_stats::{MachineStats, NodeStats, PoolStats, WriteStats, percent};
 use gleaner_proto::read::ShardState;
 use gleaner_root::read::{LocatedShard, ShardStates};
 use serde_json::{Value, json};
@@ -17,8 +18,10 @@ use crate::render::units::humanized;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
-use crate::routes::nodes::{Member, NumMembers, Reports, members_except, members_of, named};
-use crate::routes::stats::no_query_cache;
+use crate::routes::nodes::{
+    Member, NumMembers, Reports, indexing_pressure, members_except, members_of, named,
+};
+use crate::routes::stats::{docs, no_field_data, no_query_cache, segments, store};
 
 pub(super) async fn stats(request: Request) -> Answer {
     let (states, reports) = tokio::join!(
@@ -30,7 +33,7 @@ pub(super) async fn stats(request: Request) -> Answer {
     let health = Health::of_all(all.iter().copied(), &CopiesByShard::of(&states.copies));
     let scope = Scope::of(&request, &states)?;
     let mut indices = indices(&all, &scope);
-    indices["mappings"] = json!({"field_types": kinds::of_fields(&all)});
+    indices["mappings"] = kinds::of_mappings(&all);
     indices["analysis"] = kinds::of_analysis(&all);
     indices["shards"] = spread::of_copies(&all, &scope.copies);
     indices["versions"] = versions(&request, &all, &scope);
@@ -43,6 +46,9 @@ pub(super) async fn stats(request: Request) -> Answer {
         "status": health.level.as_str(),
         "indices": indices,
         "nodes": nodes(&request, &scope.members, &reports),
+        "repositories": {},
+        "snapshots": absent::snapshots(),
+        "ccs": absent::remote_searches(),
     });
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
 }
@@ -108,15 +114,15 @@ fn indices(indices: &[&IndexMeta], scope: &Scope) -> Value {
     let sum_once = |of: fn(&ShardState) -> u64| sum_of(&scope.counted, of);
     json!({
         "count": scope.num_indices(indices),
-        "docs": {
-            "count": sum_once(|s| s.num_documents),
-            "deleted": sum_once(|s| s.num_deleted),
-        },
-        "store": {"size_in_bytes": sum(|s| s.store_bytes), "reserved_in_bytes": 0},
-        "fielddata": {"memory_size_in_bytes": 0, "evictions": 0},
+        "docs": docs(&sum_once),
+        "store": store(&sum),
+        "fielddata": no_field_data(),
         "query_cache": no_query_cache(),
         "completion": {"size_in_bytes": 0},
-        "segments": {"count": sum(|s| s.num_segments), "memory_in_bytes": 0},
+        "segments": segments(&sum),
+        "search": absent::searches(),
+        "dense_vector": {"value_count": 0},
+        "sparse_vector": {"value_count": 0},
     })
 }
 
@@ -138,14 +144,15 @@ fn nodes(request: &Request, members: &[Member], reports: &Reports) -> Value {
     let told = members.iter().filter_map(|member| reports.of(member));
     let told: Vec<&NodeStats> = told.collect();
     let members = NumMembers::among(members);
+    let count = json!({
+        "total": members.all,
+        "data": members.data,
+        "master": members.masters,
+        "ingest": members.masters,
+        "coordinating_only": 0,
+    });
     json!({
-        "count": {
-            "total": members.all,
-            "data": members.data,
-            "master": members.masters,
-            "ingest": members.masters,
-            "coordinating_only": 0,
-        },
+        "count": absent::with_other_roles(count),
         "versions": [request.app.options.distribution.version()],
         "os": os(&told),
         "process": process(&told),
@@ -157,6 +164,7 @@ fn nodes(request: &Request, members: &[Member], reports: &Reports) -> Value {
             "http_types": {"gleaner": members.masters},
         },
         "discovery_types": {"single-node": members.all},
+        "indexing_pressure": indexing_pressure(writes(&told)),
         "ingest": {"number_of_pipelines": 0, "processor_stats": {}},
         "packaging_types": [{"flavor": "default", "type": "gleaner", "count": members.all}],
     })
@@ -197,6 +205,24 @@ fn process(told: &[&NodeStats]) -> Value {
     })
 }
 
+/// Returns what is written on nodes, together.
+fn writes(told: &[&NodeStats]) -> WriteStats {
+    let sum = |of: fn(WriteStats) -> u64| -> u64 {
+        let writes = told.iter().filter_map(|told| told.writes);
+        writes.map(of).sum()
+    };
+    WriteStats {
+        calls: PoolStats {
+            num_rejected: sum(|of| of.calls.num_rejected),
+            ..PoolStats::default()
+        },
+        held_bytes: sum(|of| of.held_bytes),
+        waiting_bytes: sum(|of| of.waiting_bytes),
+        limit_bytes: sum(|of| of.limit_bytes),
+        total_bytes: sum(|of| of.total_bytes),
+    }
+}
+
 /// There is no such machine; its heap is the memory of queries, as `_nodes/stats` has it.
 fn jvm(told: &[&NodeStats]) -> Value {
     let budgets = || told.iter().filter_map(|of| of.query_memory);
@@ -220,4 +246,30 @@ fn fs(told: &[&NodeStats]) -> Value {
         "free_in_bytes": disks().map(|of| of.free_bytes).sum::<u64>(),
         "available_in_bytes": disks().map(|of| of.available_bytes).sum::<u64>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_write_is_added_up() {
+        let node = |held_bytes, num_rejected| NodeStats {
+            writes: Some(WriteStats {
+                calls: PoolStats {
+                    num_rejected,
+                    ..PoolStats::default()
+                },
+                held_bytes,
+                limit_bytes: 100,
+                ..WriteStats::default()
+            }),
+            ..NodeStats::default()
+        };
+        let nodes = [node(1, 2), node(3, 4), NodeStats::default()];
+        let memory = &indexing_pressure(writes(&nodes.iter().collect::<Vec<_>>()))["memory"];
+        assert_eq!(memory["current"]["primary_in_bytes"], 4, "{memory}");
+        assert_eq!(memory["total"]["primary_rejections"], 6, "{memory}");
+        assert_eq!(memory["limit_in_bytes"], 200, "{memory}");
+    }
 }

@@ -1,6 +1,7 @@
 //! `_ilm/explain`: where indices stand under their policies.
 
 use gleaner_model::IndexMeta;
+use gleaner_query::units::parse_time;
 use gleaner_root::lifecycle::{Standing, standing};
 use serde_json::{Map, Value, json};
 
@@ -38,6 +39,9 @@ pub(super) fn explain(request: &Request) -> Answer {
 fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
     let since = |ms: i64| time_text(u64::try_from(now_ms.saturating_sub(ms)).unwrap_or(0));
     let (action, step) = stands.step();
+    let phase_ms = phase_begun_ms(index, stands);
+    // A phase whose action is done waits since the index was replaced.
+    let step_ms = phase_ms.max(stands.since_ms);
     let mut shown = json!({
         "index": index.name.as_str(),
         "managed": true,
@@ -47,8 +51,11 @@ fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
         "lifecycle_date_millis": stands.since_ms,
         "age": since(stands.since_ms),
         "phase": stands.phase.unwrap_or("new"),
+        "phase_time_millis": phase_ms,
         "action": action,
+        "action_time_millis": step_ms,
         "step": if stands.error.is_some() { "ERROR" } else { step },
+        "step_time_millis": step_ms,
     });
     if stands.is_skipped {
         shown["skip"] = json!(true);
@@ -73,4 +80,68 @@ fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
         });
     }
     shown
+}
+
+/// Returns when an index came into its phase, in milliseconds since the epoch. Nobody keeps that: it follows from the age
+/// at which the phase begins, and for the phase `hot` from when the index was made.
+fn phase_begun_ms(index: &IndexMeta, stands: &Standing) -> i64 {
+    let Some(phase) = stands.phase else {
+        return index.created_ms;
+    };
+    let kept = stands.kept.as_ref();
+    let min_age = kept.and_then(|kept| kept.declared["phases"][phase]["min_age"].as_str());
+    let min_age = min_age.and_then(|text| parse_time(text, "min_age").ok().flatten());
+    let from_ms = match phase {
+        "hot" => index.created_ms,
+        _ => stands.since_ms,
+    };
+    let age_ms = min_age.unwrap_or_default().as_millis();
+    from_ms.saturating_add(i64::try_from(age_ms).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{IndexName, IndexUuid, LifecyclePolicy};
+    use gleaner_root::lifecycle::Wait;
+
+    use super::*;
+
+    /// An index that was replaced at 5,000.
+    fn replaced(phase: Option<&'static str>) -> Standing {
+        let phases = json!({"hot": {"min_age": "0ms"}, "warm": {"min_age": "2s"}});
+        Standing {
+            policy: "p".to_owned(),
+            kept: Some(LifecyclePolicy {
+                version: 1,
+                modified_ms: 0,
+                declared: json!({"phases": phases}),
+                scope: None,
+            }),
+            phase,
+            wait: Wait::Age,
+            is_skipped: false,
+            since_ms: 5_000,
+            without_effect: Vec::new(),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn times_of_phases_and_steps_follow_from_ages() {
+        let name = IndexName::parse("logs-1").expect("a good name");
+        let index = IndexMeta {
+            created_ms: 1_000,
+            ..IndexMeta::new(IndexUuid([1; 16]), name)
+        };
+        for (phase, phase_ms, step_ms) in [
+            (None, 1_000, 5_000),
+            (Some("hot"), 1_000, 5_000),
+            (Some("warm"), 7_000, 7_000),
+        ] {
+            let shown = shown(&index, &replaced(phase), 9_000);
+            assert_eq!(shown["phase_time_millis"], phase_ms, "{phase:?}");
+            assert_eq!(shown["action_time_millis"], step_ms, "{phase:?}");
+            assert_eq!(shown["step_time_millis"], step_ms, "{phase:?}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::render::search::SearchForm;
 use crate::request::Reading;
 use crate::routes::search::{
     check_boosts, check_pit, check_search_after, check_search_type, count_all_for_plain_totals,
+    refuses_partial,
 };
 
 /// How one search is to be done; what its line does not say is as the URI has it.
@@ -41,7 +42,7 @@ impl Header {
         let mut header = Self {
             target: reading.target_with(ResolveOptions::default())?,
             names_indices: reading.names_indices(),
-            refuse_partial: false,
+            refuse_partial: refuses_partial(None, &reading.state),
             search_type: None,
             preference: None,
             request_cache: None,
@@ -63,7 +64,7 @@ impl Header {
         }
         target.options = resolve_options(&mut reader, target.options)?;
         let partial = reader.boolean("allow_partial_search_results")?;
-        header.refuse_partial = partial == Some(false);
+        header.refuse_partial = refuses_partial(partial, &reading.state);
         header.search_type = reader.take("search_type").and_then(scalar_text);
         header.preference = reader.take("preference").and_then(scalar_text);
         header.request_cache = reader.boolean("request_cache")?;

@@ -5,7 +5,7 @@ mod sections;
 use gleaner_root::read::ShardStates;
 use serde_json::{Map, Value, json};
 
-use super::members::{Member, members, members_of};
+use super::members::{INDEX_VERSIONS, Member, members, members_of};
 use super::{Reports, host, selection, told};
 use crate::parameters::comma_list;
 use crate::request::Request;
@@ -16,7 +16,7 @@ use sections::Subject;
 const METRICS: [(&str, &[&str]); 14] = [
     ("_all", &[]),
     ("_none", &[]),
-    ("aggregations", &[]),
+    ("aggregations", &["aggregations"]),
     ("http", &["http"]),
     ("indices", &["total_indexing_buffer"]),
     ("ingest", &["ingest"]),
@@ -29,6 +29,10 @@ const METRICS: [(&str, &[&str]); 14] = [
     ("thread_pool", &["thread_pool"]),
     ("transport", &["transport"]),
 ];
+
+/// The transport version of Elasticsearch 8.19.0, of `TransportVersions.csv` there. Clients read it as a number; it says
+/// which dialect is spoken, not how nodes call each other.
+const TRANSPORT_VERSION: u32 = 8_841_064;
 
 /// The sections that nodes are asked for, each for its own; the others are known without.
 const TOLD_BY_NODES: [&str; 4] = ["total_indexing_buffer", "jvm", "process", "thread_pool"];
@@ -119,12 +123,16 @@ pub(super) async fn info(request: Request) -> Answer {
 /// Returns what is always told of a node.
 fn described(request: &Request, member: &Member) -> Value {
     let host = host(&member.address);
+    let [_, newest_index] = INDEX_VERSIONS;
     json!({
         "name": member.name,
         "transport_address": member.address,
         "host": host,
         "ip": host,
         "version": request.app.options.distribution.version(),
+        "transport_version": TRANSPORT_VERSION,
+        "index_version": newest_index,
+        "component_versions": {},
         "build_flavor": "default",
         "build_type": "gleaner",
         "build_hash": env!("CARGO_PKG_VERSION"),

@@ -5,11 +5,15 @@
 
 use gleaner_model::{NodeId, Role};
 use gleaner_root::read::ShardStates;
+use serde_json::{Value, json};
 
 use crate::request::Request;
 
 /// The roles of a node that is alone; clients that sniff skip nodes that are masters only.
 pub(in crate::routes) const ROLES: [&str; 3] = ["data", "ingest", "master"];
+
+/// The oldest index that nodes read and the newest that they make, as the dialect numbers versions.
+pub(super) const INDEX_VERSIONS: [u32; 2] = [7_000_099, 8_190_099];
 
 /// A member of the cluster, as clients are told of it.
 pub(in crate::routes) struct Member {
@@ -27,6 +31,23 @@ impl Member {
     /// Returns whether it may be the master; the first of those that may is.
     pub(in crate::routes) fn is_eligible(&self) -> bool {
         self.roles.contains(&"master")
+    }
+
+    /// Returns what `_cluster/state` and `_search_shards` show of it, under its id.
+    pub(in crate::routes) fn shown(self, request: &Request) -> (String, Value) {
+        let [oldest, newest] = INDEX_VERSIONS;
+        let node = json!({
+            "name": self.name,
+            "ephemeral_id": self.id,
+            "external_id": self.name,
+            "transport_address": self.address,
+            "attributes": {},
+            "roles": self.roles,
+            "version": request.app.options.distribution.version(),
+            "min_index_version": oldest,
+            "max_index_version": newest,
+        });
+        (self.id, node)
     }
 }
 

@@ -7,7 +7,7 @@
 //! are 0 everywhere alone.
 
 use gleaner_model::node_stats::{
-    DiskStats, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats, percent,
+    DataFolder, MachineStats, NodeStats, PoolStats, ProcessStats, WriteStats, percent,
 };
 use serde_json::{Value, json};
 
@@ -23,12 +23,12 @@ pub(super) fn sections(
     let mut sections = vec![
         ("jvm", "jvm", jvm(of, uptime_ms)),
         ("thread_pool", "thread_pool", thread_pools(of)),
-        ("fs", "fs", fs(of.and_then(|of| of.disk.as_ref()))),
+        ("fs", "fs", fs(of)),
         ("transport", "transport", transport()),
         (
             "http",
             "http",
-            json!({"current_open": 0, "total_opened": 0}),
+            json!({"current_open": 0, "total_opened": 0, "clients": [], "routes": {}}),
         ),
         ("breaker", "breakers", breakers(of)),
         ("script", "script", scripts()),
@@ -90,16 +90,33 @@ fn process(of: &ProcessStats, uptime_ms: u64) -> Value {
     })
 }
 
-fn fs(of: Option<&DiskStats>) -> Value {
-    let Some(of) = of else {
+fn fs(of: Option<&NodeStats>) -> Value {
+    let Some(disk) = of.and_then(|of| of.disk) else {
         return json!({"total": {}, "data": []});
     };
     let sizes = json!({
-        "total_in_bytes": of.total_bytes,
-        "free_in_bytes": of.free_bytes,
-        "available_in_bytes": of.available_bytes,
+        "total_in_bytes": disk.total_bytes,
+        "free_in_bytes": disk.free_bytes,
+        "available_in_bytes": disk.available_bytes,
     });
-    json!({"total": sizes, "data": [sizes]})
+    let folder = of.and_then(|of| of.folder.as_ref());
+    json!({"total": sizes, "data": [data_folder(folder, &sizes)]})
+}
+
+/// Returns where a folder is, as far as the node tells, and how full that file system is.
+fn data_folder(folder: Option<&DataFolder>, sizes: &Value) -> Value {
+    let mut shown = json!({});
+    if let Some(DataFolder { path, mount }) = folder {
+        shown["path"] = path.as_str().into();
+        if let Some(mount) = mount {
+            shown["mount"] = format!("{} ({})", mount.point, mount.device).into();
+            shown["type"] = mount.file_system.as_str().into();
+        }
+    }
+    for (name, size) in sizes.as_object().into_iter().flatten() {
+        shown[name] = size.clone();
+    }
+    shown
 }
 
 /// The budget of queries and answers is `request`, and there is nothing above it. How often it was full is not counted by
@@ -197,9 +214,9 @@ fn discovery() -> Value {
     })
 }
 
-/// Bytes that wait for room at a primary stand under `coordinating`, those that found it under `primary`. Replicas read the
+/// Returns how much is written. Bytes that wait for room at a primary stand under `coordinating`, those that found it under `primary`. Replicas read the
 /// log of their primary: what they take has no bound of its own.
-fn indexing_pressure(of: WriteStats) -> Value {
+pub(in crate::routes) fn indexing_pressure(of: WriteStats) -> Value {
     let stages = |coordinating: u64, primary: u64| {
         json!({
             "combined_coordinating_and_primary_in_bytes": coordinating + primary,
@@ -230,7 +247,7 @@ fn ingest() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use gleaner_model::node_stats::BudgetStats;
+    use gleaner_model::node_stats::{BudgetStats, DiskStats, Mount};
 
     use super::*;
 
@@ -252,6 +269,35 @@ mod tests {
         let disk = section(None, "fs").expect("always there");
         let expected = json!({"total": {}, "data": [], "timestamp": NOW_MS});
         assert_eq!(disk, expected);
+    }
+
+    #[test]
+    fn the_folder_of_the_data_says_where_it_is_as_far_as_that_is_known() {
+        let mut stats = NodeStats {
+            disk: Some(DiskStats {
+                total_bytes: 9,
+                free_bytes: 6,
+                available_bytes: 5,
+            }),
+            ..NodeStats::default()
+        };
+        let sizes = json!({"total_in_bytes": 9, "free_in_bytes": 6, "available_in_bytes": 5});
+        let told = section(Some(&stats), "fs").expect("always there");
+        assert_eq!((&told["total"], &told["data"]), (&sizes, &json!([sizes])));
+        stats.folder = Some(DataFolder {
+            path: "/data/node".to_owned(),
+            mount: Some(Mount {
+                point: "/data".to_owned(),
+                device: "/dev/sda1".to_owned(),
+                file_system: "ext4".to_owned(),
+            }),
+        });
+        let told = section(Some(&stats), "fs").expect("always there");
+        let expected = json!({
+            "path": "/data/node", "mount": "/data (/dev/sda1)", "type": "ext4",
+            "total_in_bytes": 9, "free_in_bytes": 6, "available_in_bytes": 5,
+        });
+        assert_eq!((&told["total"], &told["data"][0]), (&sizes, &expected));
     }
 
     #[test]
@@ -278,6 +324,9 @@ mod tests {
         }
         let selection = section(None, "adaptive_selection");
         assert_eq!(selection, Some(json!({})));
+        let http = section(None, "http").expect("always there");
+        assert_eq!(http["clients"], json!([]));
+        assert_eq!(http["routes"], json!({}));
         let scripts = section(None, "script").expect("always there");
         assert_eq!(scripts["compilations"], 0);
     }

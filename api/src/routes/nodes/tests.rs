@@ -152,6 +152,21 @@ async fn sections_of_nodes_are_those_asked_for() {
 }
 
 #[tokio::test]
+async fn a_node_tells_the_aggregations_that_there_are() {
+    for path in [
+        "/_nodes",
+        "/_nodes/aggregations",
+        "/_nodes/leaf-1/aggregations",
+    ] {
+        let told = get(path).await["nodes"]["leaf-1"]["aggregations"].clone();
+        for kind in ["terms", "avg", "rate"] {
+            assert_eq!(told[kind], json!({"types": ["other"]}), "{path}: {kind}");
+        }
+        assert_eq!(told.get("aggs"), None, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_tells_its_process_and_settings_by_default_and_by_name() {
     let sections = ["jvm", "settings", "thread_pool", "total_indexing_buffer"];
     let all = get("/_nodes").await["nodes"]["root-1"].clone();
@@ -179,10 +194,21 @@ async fn a_node_tells_its_process_and_settings_by_default_and_by_name() {
     assert_eq!(stats["mem"]["heap_max_in_bytes"].as_u64(), heap);
     let settings = &all["settings"];
     assert_eq!(settings["node"]["roles"], json!(["ingest", "master"]));
+    assert_eq!(settings["node"]["attr"], json!({}));
+    assert_eq!(
+        settings["cluster"]["election"]["strategy"],
+        "supports_voting_only"
+    );
+    assert_eq!(all["process"]["refresh_interval_in_millis"], 1_000);
+    assert!(all["os"]["version"].is_string() && all["index_version"].is_u64());
     let flat = get("/_nodes/settings?flat_settings").await["nodes"]["leaf-1"]["settings"].clone();
     assert_eq!(
         (&flat["client.type"], &flat["node.name"]),
         (&json!("node"), &json!("leaf-1"))
+    );
+    assert_eq!(
+        (&flat["http.type"], flat.get("node.attr")),
+        (&json!("gleaner"), None)
     );
     let search = &all["thread_pool"]["search"];
     assert!(
@@ -308,10 +334,17 @@ async fn a_leaf_that_does_not_answer_is_no_member_anywhere() {
     assert_eq!(health["number_of_nodes"], 3);
     assert_eq!(health["number_of_data_nodes"], 1);
     let count = &get("/_cluster/stats").await["nodes"]["count"];
-    let expected = json!({
-        "total": 3, "data": 1, "master": 2, "ingest": 2, "coordinating_only": 0,
-    });
-    assert_eq!(*count, expected);
+    for (role, expected) in [
+        ("total", 3),
+        ("data", 1),
+        ("master", 2),
+        ("ingest", 2),
+        ("coordinating_only", 0),
+        ("data_hot", 0),
+        ("ml", 0),
+    ] {
+        assert_eq!(count[role], expected, "{role}");
+    }
 }
 
 #[tokio::test]
@@ -346,6 +379,14 @@ async fn statistics_of_the_cluster_are_of_the_nodes_that_are_named() {
     let indices = &whole["indices"];
     assert_eq!(indices["analysis"]["analyzer_types"], json!([]));
     assert_eq!(indices["versions"], json!([]));
+    assert_eq!(indices["search"]["total"], 0);
+    assert_eq!(indices["segments"]["file_sizes"], json!({}));
+    assert_eq!(
+        whole["nodes"]["indexing_pressure"]["memory"]["limit_in_bytes"],
+        0
+    );
+    assert_eq!(whole["snapshots"]["repositories"], json!({}));
+    assert_eq!(whole["ccs"]["_search"]["took"]["max"], 0);
     assert_eq!(get("/_cluster/stats/nodes/data:maybe").await["status"], 400);
 }
 
@@ -361,6 +402,15 @@ async fn the_master_is_the_same_wherever_it_is_told() {
     assert_eq!(get("/_cat/master?format=json").await[0]["node"], "root-1");
     let state = get("/_cluster/state/master_node").await;
     assert_eq!(state["master_node"], "root-1");
+}
+
+#[tokio::test]
+async fn the_state_shows_of_each_node_what_typed_clients_require() {
+    let state = get("/_cluster/state/nodes").await;
+    let node = &state["nodes"]["root-1"];
+    let versions = json!([node["min_index_version"], node["max_index_version"]]);
+    assert_eq!(versions, json!([7_000_099, 8_190_099]));
+    assert_eq!(node["external_id"], "root-1");
 }
 
 #[tokio::test]

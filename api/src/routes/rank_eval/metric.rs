@@ -243,7 +243,8 @@ fn dcg(judged: &Judged, k: u64, normalize: bool, unknown: Option<i64>) -> Figure
             let gain = rating.or(unknown).map_or(0.0, gain);
             gain / f64::from(rank + 1).log2()
         });
-        gains.sum()
+        // The sum of no fractions is -0.
+        gains.sum::<f64>() + 0.0
     };
     let own = of(&mut judged.ranks.iter().copied());
     let unrated = unrated(judged);
@@ -352,6 +353,8 @@ mod tests {
             score(&json!({"dcg": {"normalize": true}}), &[None], &[]),
             0.0,
         );
+        let of_nothing = score(&json!({"dcg": {}}), &[], &[]);
+        assert_eq!(of_nothing.to_bits(), 0_f64.to_bits());
     }
 
     #[test]

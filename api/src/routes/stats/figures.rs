@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cached::{Counted, Counts};
 
 /// Adds a figure of copies up.
-type Sum<'a> = &'a dyn Fn(fn(&ShardState) -> u64) -> u64;
+pub(in crate::routes) type Sum<'a> = &'a dyn Fn(fn(&ShardState) -> u64) -> u64;
 
 /// Returns the counters of shards together; `counts` are those of the answers that this node keeps.
 pub(in crate::routes) fn sections<'a>(
@@ -37,7 +37,7 @@ pub(in crate::routes) fn sections<'a>(
         },
         "warmer": {"current": 0, "total": 0, "total_time_in_millis": 0},
         "query_cache": no_query_cache(),
-        "fielddata": {"memory_size_in_bytes": 0, "evictions": 0},
+        "fielddata": no_field_data(),
         "completion": {"size_in_bytes": 0},
         "segments": segments(sum),
         "translog": translog(sum),
@@ -73,7 +73,8 @@ pub(in crate::routes) fn kept_answers<'a>(
     })
 }
 
-fn docs(sum: Sum<'_>) -> Value {
+/// Returns how many documents there are.
+pub(in crate::routes) fn docs(sum: Sum<'_>) -> Value {
     json!({
         "count": sum(|s| s.num_documents),
         "deleted": sum(|s| s.num_deleted),
@@ -81,7 +82,8 @@ fn docs(sum: Sum<'_>) -> Value {
     })
 }
 
-fn store(sum: Sum<'_>) -> Value {
+/// Returns how large copies are.
+pub(in crate::routes) fn store(sum: Sum<'_>) -> Value {
     let bytes = sum(|s| s.store_bytes);
     json!({
         "size_in_bytes": bytes,
@@ -182,8 +184,18 @@ pub(in crate::routes) fn no_query_cache() -> Value {
     })
 }
 
-/// `-1` of the timestamp is the dialect's way to say that no document was numbered by its time.
-fn segments(sum: Sum<'_>) -> Value {
+/// Returns the section of field data, which there is none of.
+pub(in crate::routes) fn no_field_data() -> Value {
+    json!({
+        "memory_size_in_bytes": 0,
+        "evictions": 0,
+        "global_ordinals": {"build_time_in_millis": 0},
+    })
+}
+
+/// Returns the section of segments. `-1` of the timestamp is the dialect's way to say that no document was numbered by its
+/// time.
+pub(in crate::routes) fn segments(sum: Sum<'_>) -> Value {
     json!({
         "count": sum(|s| s.num_segments),
         "memory_in_bytes": 0,
@@ -286,6 +298,8 @@ mod tests {
         assert_eq!(shown["flush"]["periodic"], 6);
         assert_eq!(shown["search"]["open_contexts"], 2);
         assert_eq!(shown["segments"]["index_writer_memory_in_bytes"], 140);
+        let ordinals = &shown["fielddata"]["global_ordinals"];
+        assert_eq!(*ordinals, json!({"build_time_in_millis": 0}));
         assert_eq!(shown["translog"]["operations"], 12);
         assert_eq!(shown["translog"]["uncommitted_size_in_bytes"], 1_200);
     }

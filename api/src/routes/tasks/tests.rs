@@ -94,6 +94,7 @@ async fn a_search_is_listed_with_its_origin_and_cancelled_by_its_id() {
     let search = tokio::spawn(send(&root, "GET", "/books/_search"));
     until(&root, 1).await;
     let (_, listed) = send(&root, "GET", "/_tasks?actions=*search&detailed").await;
+    assert_eq!(listed["nodes"]["root"]["attributes"], json!({}));
     let task = &listed["nodes"]["root"]["tasks"]["root:1"];
     assert_eq!(task["action"], "indices:data/read/search");
     assert_eq!(task["headers"], json!({"X-Opaque-Id": "mine"}));
@@ -101,6 +102,12 @@ async fn a_search_is_listed_with_its_origin_and_cancelled_by_its_id() {
     assert!(description.starts_with("indices[books]"), "{description}");
     let (_, others) = send(&root, "GET", "/_tasks?actions=*bulk").await;
     assert_eq!(others, json!({"nodes": {}}));
+    for list in ["/_tasks", "/_cat/tasks"] {
+        let path = format!("{list}?wait_for_completion=true&timeout=1ms");
+        let (status, late) = send(&root, "GET", &path).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{late}");
+        assert_eq!(late["error"]["type"], "timeout_exception");
+    }
     let (_, one) = send(&root, "GET", "/_tasks/root:1").await;
     assert_eq!(one["completed"], false);
     let (status, cancelled) = send(&root, "POST", "/_tasks/root:1/_cancel").await;
@@ -110,6 +117,30 @@ async fn a_search_is_listed_with_its_origin_and_cancelled_by_its_id() {
     let (status, body) = search.await.expect("answered");
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(body["error"]["type"], "task_cancelled_exception");
+}
+
+#[tokio::test]
+async fn a_merge_is_listed_as_one_that_cannot_be_cancelled() {
+    let root = root().await;
+    let merge = "/books/_forcemerge?wait_for_completion=false";
+    let (_, begun) = send(&root, "POST", merge).await;
+    assert_eq!(begun, json!({"task": "root:1"}));
+    let (status, refused) = send(&root, "POST", "/_tasks/root:1/_cancel").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let error = &refused["error"];
+    assert_eq!(error["type"], "illegal_argument_exception");
+    let reason = "task [root:1] doesn't support cancellation";
+    assert_eq!(error["reason"], reason);
+    let all = "/_tasks/_cancel?actions=*forcemerge";
+    let (status, cancelled) = send(&root, "POST", all).await;
+    assert_eq!((status, cancelled), (StatusCode::OK, json!({"nodes": {}})));
+    let (_, one) = send(&root, "GET", "/_tasks/root:1").await;
+    let task = &one["task"];
+    assert_eq!(
+        (&one["completed"], &task["cancellable"]),
+        (&json!(false), &json!(false))
+    );
+    assert_eq!(task.get("cancelled"), None);
 }
 
 #[tokio::test]

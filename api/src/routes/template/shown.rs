@@ -1,5 +1,7 @@
 //! Templates as the dialect writes them.
 
+use std::borrow::Cow;
+
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate, TemplateContent};
 use serde_json::{Map, Value, json};
@@ -53,6 +55,22 @@ fn add_notes(shown: &mut Value, version: Option<i64>, meta: Option<&Value>) {
     if let Some(meta) = meta {
         shown["_meta"] = meta.clone();
     }
+}
+
+/// Returns a template without the settings that `left_out` names, by whole keys or patterns.
+pub(super) fn without<'a>(
+    component: &'a ComponentTemplate,
+    left_out: &[String],
+) -> Cow<'a, ComponentTemplate> {
+    if left_out.is_empty() {
+        return Cow::Borrowed(component);
+    }
+    let mut kept = component.clone();
+    if let Some(settings) = &mut kept.template.settings {
+        let is_left_out = |key: &str| left_out.iter().any(|name| matches_pattern(name, key));
+        settings.retain(|key, _| !is_left_out(key));
+    }
+    Cow::Owned(kept)
 }
 
 pub(super) fn component(component: &ComponentTemplate, is_flat: bool) -> Value {

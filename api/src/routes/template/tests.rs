@@ -57,6 +57,13 @@ async fn a_template_is_shown_as_it_was_put() {
     assert_eq!(component["deprecated"], false);
     let settings = &component["template"]["settings"];
     assert_eq!(settings["index.number_of_replicas"], "0");
+    let part = got(
+        &dialect,
+        "/_component_template/part?settings_filter=index.number*",
+    )
+    .await;
+    let settings = &part["component_templates"][0]["component_template"]["template"]["settings"];
+    assert_eq!(*settings, json!({}));
     let table = got(&dialect, "/_cat/templates?format=json").await;
     let row = json!([{"name": "logs", "index_patterns": "[logs-*]", "order": "7", "version": "",
                       "composed_of": "[part]"}]);

@@ -30,6 +30,7 @@ fn keys() -> Vec<(&'static str, Principal)> {
         ("c:manage", ClusterPrivilege::Manage),
         ("c:keys", ClusterPrivilege::ManageOwnApiKey),
         ("c:ilm", ClusterPrivilege::ReadIlm),
+        ("c:policies", ClusterPrivilege::ManageIlm),
         ("c:templates", ClusterPrivilege::ManageIndexTemplates),
     ];
     let mut keys = vec![("none", principal("none", rights(&[], &[])))];

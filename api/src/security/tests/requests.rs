@@ -202,8 +202,6 @@ async fn keys_are_made_shown_and_revoked() {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     let (_, answer, _) = sent(&dialect, &first, delete, &end(&less_id)).await;
     assert_eq!(answer["previously_invalidated_api_keys"], json!([less_id]));
-    let (status, ..) = sent(&dialect, &first, delete, &end("nobody")).await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
     let all = json!({"name": "*"}).to_string();
     let (status, answer, _) = sent(&dialect, &first, delete, &all).await;
     assert_eq!(
@@ -314,6 +312,42 @@ async fn a_name_with_a_date_that_one_may_not_give_on_other_days_loses_its_math()
     let (_, shown, _) = sent(&dialect, &key, ("GET", "/mine-1970*/_settings"), "").await;
     let settings = &shown["mine-1970.01.01-1"]["settings"]["index"];
     assert_eq!(settings["provided_name"], "mine-1970.01.01-1", "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_make_an_index_keep_the_date_math_that_one_may_use() {
+    let (dialect, first) = secured().await;
+    let privileges = ["index", "auto_configure", "view_index_metadata"];
+    let grant = json!({"names": ["mine-*", "once-1970*"], "privileges": privileges});
+    let (_, key) = made(&dialect, &first, "ops", &json!({"indices": [grant]})).await;
+    let lines = "{\"index\":{}}\n{}\n";
+    for (route, body, name, provided) in [
+        (
+            ("PUT", "/%3Cmine-a-%7Bnow%2Fd%7D%3E/_doc/1?timeout=1ms"),
+            "{}",
+            "mine-a-1970.01.01",
+            "<mine-a-{now/d}>",
+        ),
+        (
+            ("POST", "/%3Cmine-b-%7Bnow%2Fd%7D%3E/_bulk?timeout=1ms"),
+            lines,
+            "mine-b-1970.01.01",
+            "<mine-b-{now/d}>",
+        ),
+        (
+            ("PUT", "/%3Conce-%7Bnow%2Fd%7D%3E/_doc/1?timeout=1ms"),
+            "{}",
+            "once-1970.01.01",
+            "once-1970.01.01",
+        ),
+    ] {
+        // The index is made; no leaf is there to write the document.
+        sent(&dialect, &key, route, body).await;
+        let path = format!("/{name}/_settings");
+        let (_, shown, _) = sent(&dialect, &key, ("GET", &path), "").await;
+        let settings = &shown[name]["settings"]["index"];
+        assert_eq!(settings["provided_name"], provided, "{shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

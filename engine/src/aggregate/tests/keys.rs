@@ -216,6 +216,24 @@ fn terms_of_numbers_without_sign_have_a_type_of_their_own() {
 }
 
 #[test]
+fn the_largest_number_differs_from_none_where_it_is_a_metric() {
+    let sources = [json!({"big": u64::MAX, "n": 1}), json!({"n": i64::MAX})];
+    let documents = sources.into_iter().enumerate();
+    let documents = documents.map(|(i, source)| (format!("d{i}"), source));
+    let metrics = json!([{"field": "big"}, {"field": "n"}, {"field": "price"}]);
+    let request = json!({"top_metrics": {"metrics": metrics, "sort": {"n": "asc"}, "size": 2}});
+    let result = found(&single(&documents.collect()), &request);
+    let AggregationValue::TopMetrics { top, .. } = &result.value else {
+        panic!("not metrics: {result:?}");
+    };
+    let expected = [
+        json!({"sort": [1], "metrics": {"big": u64::MAX, "n": 1, "price": null}}),
+        json!({"sort": [i64::MAX], "metrics": {"big": null, "n": i64::MAX, "price": null}}),
+    ];
+    assert_eq!(top[..], expected);
+}
+
+#[test]
 fn all_of_extended_stats_is_formatted() {
     let documents = vec![("d".to_owned(), json!({"price": 1.5}))];
     let request = json!({"extended_stats": {"field": "price", "format": "0.000"}});

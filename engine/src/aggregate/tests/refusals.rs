@@ -38,6 +38,10 @@ fn fields_without_fitting_values_are_refused() {
             "RareTerms aggregation does not support floating point fields.",
         ),
         (
+            json!({"significant_terms": {"field": "price"}}),
+            "No support for examining floating point numerics",
+        ),
+        (
             json!({"ip_range": {"field": "tag", "ranges": [{"to": "::1"}]}}),
             "Field [tag] of type [keyword] is not supported for aggregation [ip_range]",
         ),

@@ -121,6 +121,16 @@ impl KeyReader {
         Ok(reader)
     }
 
+    /// Tells documents without a value from those with the largest one, which otherwise stands for none.
+    pub(crate) fn keeping_gaps(self) -> Self {
+        Self {
+            missing: Raw::Last,
+            missing_value: None,
+            is_missing_at_end: false,
+            ..self
+        }
+    }
+
     /// Returns a value to go on after as it stands among those of documents.
     pub(super) fn filled(&self, value: SortValue) -> SortValue {
         match (&self.missing_value, value) {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gleaner_coordinator::{CoordinatorError, Embedded};
-use gleaner_model::{ClusterState, MappingVersion};
+use gleaner_model::{ChosenTemplates, ClusterState, MappingVersion};
 use gleaner_proto::search::ShardView;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use gleaner_query::resolved::{Clause, Statistics};
@@ -170,4 +170,37 @@ async fn a_call_that_asks_hears_what_it_brings_and_is_not_written() {
     let mapping = Arc::clone(&shard.schema.index.load().mapping);
     let fields: Vec<&str> = mapping.fields.keys().map(FieldPath::as_str).collect();
     assert_eq!(fields, ["m"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_chosen_for_its_item_alone() {
+    let fixture = Fixture::start();
+    fixture.shard().await;
+    let words = json!({"words": {"mapping": {"type": "keyword"}}});
+    let body = json!({"dynamic_templates": [words]});
+    fixture
+        .change(|state| {
+            let index = state.indices.get_mut(&key(1).index).expect("made");
+            let rules = MappingRules::from(&index.settings);
+            let mapping = parse_mapping(&body, Some(&index.mapping), &rules).expect("a mapping");
+            Arc::make_mut(index).mapping = Arc::new(mapping);
+        })
+        .await;
+    let by = |template: &str| WriteItem {
+        templates: ChosenTemplates::from_iter([("a".to_owned(), template.to_owned())]),
+        ..put("x", r#"{"a":"b"}"#)
+    };
+    let answer = fixture.write(vec![by("gone"), by("words")]).await;
+    let answer = answer.expect("written");
+    let refused = answer.items[0].as_ref().expect_err("there is none");
+    assert_eq!(
+        refused.to_string(),
+        "Can't find dynamic template for dynamic template name [gone] of field [a]"
+    );
+    assert!(answer.items[1].is_ok(), "{answer:?}");
+    let index = fixture.shard().await.schema.index.load_full();
+    let field = index.mapping.field("a").expect("brought");
+    assert_eq!(field.kind.type_name(), "keyword");
+    let again = fixture.write(vec![by("gone")]).await.expect("written");
+    assert!(again.items[0].is_ok(), "the field is there: {again:?}");
 }

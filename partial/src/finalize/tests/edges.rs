@@ -30,6 +30,115 @@ fn rare_keys_count_with_the_others() {
     assert_eq!(terms.as_ref().map(|totals| totals.sum_other), Some(2));
 }
 
+/// The type and the keys that `kind` shows of two indices which have a field as different types.
+fn mixed(kind: &str, first: Partial, second: Partial) -> (&'static str, Vec<BucketKey>) {
+    let mut merged = Aggregations(vec![first]);
+    merged
+        .merge(Aggregations(vec![second]))
+        .expect("of one request");
+    let request = json!({kind: {"field": "f"}});
+    let result = finalized(merged.0.remove(0), &request).expect("it is good");
+    let type_name = result.type_name;
+    let keys = buckets(result).into_iter().map(|bucket| bucket.key);
+    (type_name, keys.collect())
+}
+
+#[test]
+fn a_type_is_named_that_all_keys_have() {
+    let long = || terms(ValueKind::Long, &[(Key::I64(5), 1)]);
+    let unsigned = || terms(ValueKind::UnsignedLong, &[(Key::U64(7), 1)]);
+    let keyword = |key: &str| terms(ValueKind::Keyword, &[(text(key), 1)]);
+    let date = || terms(ValueKind::Date, &[(Key::I64(0), 1)]);
+    let words = |key: &str| BucketKey::Text(key.to_owned());
+    for (kind, first, second, expected) in [
+        (
+            "terms",
+            long(),
+            keyword("7"),
+            ("lterms", vec![BucketKey::I64(5), BucketKey::I64(7)]),
+        ),
+        (
+            "terms",
+            long(),
+            keyword("a"),
+            ("sterms", vec![BucketKey::I64(5), words("a")]),
+        ),
+        (
+            "terms",
+            keyword("a"),
+            long(),
+            ("sterms", vec![BucketKey::I64(5), words("a")]),
+        ),
+        (
+            "terms",
+            long(),
+            unsigned(),
+            ("dterms", vec![BucketKey::F64(5.0), BucketKey::F64(7.0)]),
+        ),
+        (
+            "terms",
+            date(),
+            unsigned(),
+            ("lterms", vec![BucketKey::I64(0), BucketKey::I64(7)]),
+        ),
+        (
+            "rare_terms",
+            long(),
+            keyword("a"),
+            ("srareterms", vec![words("5"), words("a")]),
+        ),
+        (
+            "rare_terms",
+            date(),
+            keyword("a"),
+            (
+                "srareterms",
+                vec![words("1970-01-01T00:00:00.000Z"), words("a")],
+            ),
+        ),
+        (
+            "rare_terms",
+            long(),
+            unsigned(),
+            ("lrareterms", vec![BucketKey::I64(5), BucketKey::I64(7)]),
+        ),
+    ] {
+        assert_eq!(mixed(kind, first, second), expected, "{kind}");
+    }
+}
+
+#[test]
+fn numbers_without_sign_that_meet_dates_are_dates() {
+    let date = || {
+        let Partial::Terms(mut found) = terms(ValueKind::Date, &[(Key::I64(0), 3)]) else {
+            panic!("not terms");
+        };
+        found.format.pattern = Some("strict_date_optional_time||epoch_millis".to_owned());
+        Partial::Terms(found)
+    };
+    let keys = [
+        (Key::U64(0), 1),
+        (Key::U64(86_400_000), 2),
+        (Key::U64(u64::MAX), 1),
+    ];
+    let unsigned = || terms(ValueKind::UnsignedLong, &keys);
+    for (first, second) in [(date(), unsigned()), (unsigned(), date())] {
+        let mut merged = Aggregations(vec![first]);
+        let second = Aggregations(vec![second]);
+        merged.merge(second).expect("of one request");
+        let request = json!({"terms": {"field": "f"}});
+        let result = finalized(merged.0.remove(0), &request).expect("it is good");
+        assert_eq!(result.type_name, "dterms");
+        let expected = [
+            ("1970-01-01T00:00:00.000Z", 4),
+            ("1970-01-02T00:00:00.000Z", 2),
+            ("18446744073709551615", 1),
+        ];
+        let expected = expected.map(|(key, n)| (key.to_owned(), n));
+        assert_eq!(keys_and_counts(result), expected);
+    }
+}
+
 #[test]
 fn bounds_are_those_of_who_knows_the_field() {
     let part = |kind, extended| Histogram {

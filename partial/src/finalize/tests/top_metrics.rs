@@ -102,3 +102,22 @@ fn buckets_are_ordered_by_a_metric_of_their_first_hit() {
         assert_eq!(keys, expected, "{order}");
     }
 }
+
+#[test]
+fn the_largest_number_is_a_metric_and_a_missing_one_is_null() {
+    let names = BTreeMap::new();
+    let context = FinalizeContext::new(&names);
+    let metrics = json!([{"field": "a"}, {"field": "b"}]);
+    let asked = parse(&json!({"tm": {"top_metrics": {"metrics": metrics, "sort": "at"}}}));
+    let keys = vec![
+        SortValue::I64(0),
+        SortValue::U64(u64::MAX),
+        SortValue::Missing,
+    ];
+    let partials = Aggregations(vec![hits(&asked[0].kind, vec![keys])]);
+    let found = partials.finalize(&asked, &context).expect("it is good");
+    let AggregationValue::TopMetrics { top, .. } = &found[0].value else {
+        panic!("not metrics: {found:?}");
+    };
+    assert_eq!(top[0]["metrics"], json!({"a": u64::MAX, "b": null}));
+}

@@ -41,7 +41,7 @@ pub(super) fn grid(
     context: Context<'_>,
 ) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part(kind, body)?;
-    let field = source::field(&mut reader)?;
+    let field = field_of_points(&mut reader)?;
     let grid = match kind {
         "geohash_grid" => GeoGrid::Geohash(length(&mut reader)?),
         _ => GeoGrid::Geotile(zoom(&mut reader)?),
@@ -56,6 +56,12 @@ pub(super) fn grid(
         size: size.unwrap_or(DEFAULT_SIZE),
         bounds,
     }))
+}
+
+/// Reads the field. What would stand for points that are missing is refused.
+fn field_of_points(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
+    reader.unsupported_unless_empty(&["missing"])?;
+    source::field(reader)
 }
 
 /// Reads the length of geohashes: a number, or the distance that their cells are no wider than.
@@ -97,7 +103,7 @@ fn length_of(text: &str) -> Result<u8, QueryError> {
 /// Reads the body of `geo_distance`.
 pub(super) fn distance(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("geo_distance", body)?;
-    let field = source::field(&mut reader)?;
+    let field = field_of_points(&mut reader)?;
     let origin = reader.take_any(&["origin", "center", "point", "por"]);
     let origin = origin.ok_or_else(|| {
         QueryError::illegal("Aggregation [geo_distance] must define an [origin].")
@@ -138,7 +144,7 @@ pub(super) fn distance(body: &Value, context: Context<'_>) -> Result<Aggregation
 /// Reads the body of `geo_bounds`.
 pub(super) fn bounds(body: &Value) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("geo_bounds", body)?;
-    let field = source::field(&mut reader)?;
+    let field = field_of_points(&mut reader)?;
     let wraps = reader.boolean("wrap_longitude")?.unwrap_or(true);
     reader.finish()?;
     Ok(AggregationKind::GeoBounds { field, wraps })
@@ -147,7 +153,7 @@ pub(super) fn bounds(body: &Value) -> Result<AggregationKind, QueryError> {
 /// Reads the body of `geo_centroid`.
 pub(super) fn centroid(body: &Value) -> Result<AggregationKind, QueryError> {
     let mut reader = ObjectReader::part("geo_centroid", body)?;
-    let field = source::field(&mut reader)?;
+    let field = field_of_points(&mut reader)?;
     reader.finish()?;
     Ok(AggregationKind::GeoCentroid { field })
 }
@@ -164,6 +170,22 @@ mod tests {
         let body = json!({"cells": {kind: {"field": "place", key: value}}});
         let read = parse_aggregations(&body, &Limits::default());
         read.expect_err("it is refused").reason
+    }
+
+    #[test]
+    fn nothing_stands_for_points_that_are_missing() {
+        for kind in [
+            "geohash_grid",
+            "geotile_grid",
+            "geo_distance",
+            "geo_bounds",
+            "geo_centroid",
+        ] {
+            let reason = refused(kind, "missing", &json!("52.37,4.91"));
+            assert_eq!(reason, format!("[{kind}] [missing] is not supported"));
+        }
+        let none = json!({"box": {"geo_bounds": {"field": "place", "missing": null}}});
+        assert!(parse_aggregations(&none, &Limits::default()).is_ok());
     }
 
     #[test]

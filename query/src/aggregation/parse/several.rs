@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{Context, metric, source};
 use crate::aggregation::{
-    AggregationKind, TopHitsAggregation, TopMetricsAggregation, ValueSource, WeightedAverage,
+    AggregationKind, MOST_TOP_METRICS, TopHitsAggregation, TopMetricsAggregation, ValueSource,
+    WeightedAverage,
 };
 use crate::error::QueryError;
 use crate::json::ObjectReader;
@@ -14,8 +15,6 @@ use crate::search::{Missing, SortKey, SortTarget, SourceFilter, parse_sort};
 const MAX_VALUES: usize = 1_024;
 /// Most metrics of `top_metrics`.
 const MAX_METRICS: usize = 16;
-/// Most documents of `top_metrics`, as Elasticsearch's default.
-const MAX_TOP: u64 = 10;
 
 /// Reads the body of `percentile_ranks`.
 pub(super) fn ranks(body: &Value, context: Context<'_>) -> Result<AggregationKind, QueryError> {
@@ -130,10 +129,10 @@ pub(super) fn top_metrics(
     }
     sort.extend(metrics.iter().map(|field| by_field(field)));
     let size = source::at_least(&mut reader, "size", 1, context)?.unwrap_or(1);
-    if size > MAX_TOP {
+    // An index may allow fewer.
+    if size > MOST_TOP_METRICS as u64 {
         return Err(QueryError::illegal(format!(
-            "[top_metrics.size] must not be more than [{MAX_TOP}] but was [{size}]. This limit can be set by \
-             changing the [index.top_metrics_max_size] index level setting."
+            "[top_metrics.size] must not be more than [{MOST_TOP_METRICS}] but was [{size}]"
         )));
     }
     reader.finish()?;

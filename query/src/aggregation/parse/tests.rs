@@ -455,6 +455,16 @@ fn limits_hold() {
     assert!(reason(&Value::Object(wide)).contains("exceeds the maximum of [1024]"));
 }
 
+#[test]
+fn what_we_say_that_we_have_is_read() {
+    for kind in kinds() {
+        let read = parse(&json!({"a": {kind: {"field": "f"}}}));
+        let reason = read.err().map_or_else(String::new, |error| error.reason);
+        let is_refused = reason.contains(&format!("aggregation type [{kind}]"));
+        assert!(!is_refused, "{reason}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_json_panics(

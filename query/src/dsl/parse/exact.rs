@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::value::scalar;
+use super::value::{scalar, time_zone};
 use super::{check_field, lookup, one_field};
 use crate::dsl::{Query, RangeQuery, TermQuery, TermsQuery};
 use crate::encoded::Relation;
@@ -115,7 +115,7 @@ pub(super) fn range(body: &Value) -> Result<RangeQuery, QueryError> {
         upper: bound(&mut reader, upper)?,
         relation: relation(&mut reader)?,
         format: reader.text("format")?,
-        time_zone: reader.text("time_zone")?,
+        time_zone: time_zone(&mut reader)?,
         normalize: false,
         boost: reader.boost()?,
     };

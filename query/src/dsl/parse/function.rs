@@ -154,8 +154,13 @@ fn random(body: &Value) -> Result<ScoreFunction, QueryError> {
     };
     let field = reader.text("field")?;
     reader.finish()?;
-    // Both tell a document from others, and what tells it does not depend on the shard.
-    let field = field.filter(|field| field != "_seq_no" && field != "_id");
+    if field.as_deref() == Some("_id") {
+        return Err(QueryError::illegal(
+            "Fielddata access on the _id field is disallowed: leave [field] of [random_score] out, or name [_seq_no]",
+        ));
+    }
+    // It tells a document from others, as its id does, which does not depend on the shard.
+    let field = field.filter(|field| field != "_seq_no");
     Ok(ScoreFunction::Random { seed, field })
 }
 

@@ -1,5 +1,7 @@
 //! `more_like_this`.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::value::parse_minimum_should_match;
@@ -95,14 +97,14 @@ fn like(item: &Value, key: &str) -> Result<Like, QueryError> {
         )));
     }
     let mut reader = ObjectReader::part(key, item)?;
-    // Mapping types are gone; clients still name them.
-    reader.ignore(&["_type", "type"]);
+    // Mapping types are gone; clients still name them. A document is read as it is, whatever its version.
+    reader.ignore(&["_type", "type", "_version", "version", "version_type"]);
     let index = either(&mut reader, "_index", "index")?;
     let id = either(&mut reader, "_id", "id")?;
     let routing = either(&mut reader, "routing", "_routing")?;
     let fields = reader.texts("fields")?;
+    let analyzers = analyzers(&mut reader)?;
     let written = reader.take("doc");
-    reader.unsupported(&["per_field_analyzer", "_version", "version", "version_type"])?;
     reader.finish()?;
     let document = match (id, written) {
         (Some(id), None) => LikeDocument {
@@ -114,11 +116,13 @@ fn like(item: &Value, key: &str) -> Result<Like, QueryError> {
             }),
             source: None,
             fields,
+            analyzers,
         },
         (None, Some(written @ Value::Object(_))) => LikeDocument {
             place: None,
             source: Some(written.clone()),
             fields,
+            analyzers,
         },
         _ => {
             return Err(QueryError::parsing(format!(
@@ -127,6 +131,21 @@ fn like(item: &Value, key: &str) -> Result<Like, QueryError> {
         }
     };
     Ok(Like::Document(document))
+}
+
+/// Reads the names of analyzers by field.
+fn analyzers(reader: &mut ObjectReader<'_>) -> Result<BTreeMap<String, String>, QueryError> {
+    let key = "per_field_analyzer";
+    let Some(given) = reader.take(key) else {
+        return Ok(BTreeMap::new());
+    };
+    let wrong = || reader.wrong(key, "an object of names", given);
+    let by_field = given.as_object().ok_or_else(wrong)?.iter();
+    let named = by_field.map(|(field, name)| {
+        let name = name.as_str().ok_or_else(wrong)?;
+        Ok((field.clone(), name.to_owned()))
+    });
+    named.collect()
 }
 
 /// Reads a text that has two names.
@@ -164,6 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn a_document_has_analyzers_of_its_own_and_any_version() {
+        let item = json!({
+            "_id": "1", "version": 3, "version_type": "external",
+            "per_field_analyzer": {"title": "keyword"},
+        });
+        let query = parsed(&json!({"like": item})).expect("read");
+        let [Like::Document(document)] = &query.like[..] else {
+            panic!("no document: {query:?}");
+        };
+        let analyzer = document.analyzers.get("title").map(String::as_str);
+        assert_eq!(analyzer, Some("keyword"));
+    }
+
+    #[test]
     fn what_is_missing_or_too_much_is_named() {
         let many: Vec<&str> = vec!["x"; MAX_LIKES + 1];
         for (body, reason) in [
@@ -179,6 +212,10 @@ mod tests {
             (
                 json!({"like": {"_index": "a"}}),
                 "[more_like_this] an item of [like]",
+            ),
+            (
+                json!({"like": {"_id": "1", "per_field_analyzer": {"f": 1}}}),
+                "[like] failed to parse [per_field_analyzer]",
             ),
             (json!({"like": many}), "[more_like_this] [like] has [129]"),
             (

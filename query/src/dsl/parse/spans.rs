@@ -16,15 +16,7 @@ impl Parser<'_> {
         let mut reader = ObjectReader::query(name, body)?;
         let rule = match name {
             "span_multi" => self.span_multi(&mut reader)?,
-            "span_near" => {
-                let clauses = self.span_list(&mut reader)?;
-                let slop = reader.integer("slop")?.unwrap_or(0);
-                SpanRule::Near {
-                    clauses,
-                    slop: u32::try_from(slop.max(0)).unwrap_or(u32::MAX),
-                    in_order: reader.boolean("in_order")?.unwrap_or(true),
-                }
-            }
+            "span_near" => self.span_near(&mut reader)?,
             "span_or" => SpanRule::Or(self.span_list(&mut reader)?),
             "span_first" => SpanRule::First {
                 inner: self.span_inside(&mut reader, "match")?,
@@ -43,6 +35,34 @@ impl Parser<'_> {
         let boost = reader.boost()?;
         reader.finish()?;
         Ok(SpanQuery { rule, boost })
+    }
+
+    fn span_near(&mut self, reader: &mut ObjectReader<'_>) -> Result<SpanRule, QueryError> {
+        let slop = reader.integer("slop")?.unwrap_or(0);
+        let in_order = reader.boolean("in_order")?.unwrap_or(true);
+        let mut clauses: Vec<SpanRule> = Vec::new();
+        for value in listed(reader)? {
+            let Some((field, width)) = span_gap(value)? else {
+                clauses.push(self.span_clause(value, "span_near", "clauses")?);
+                continue;
+            };
+            if !in_order {
+                return Err(QueryError::illegal(
+                    "Gaps can only be added to ordered near queries",
+                ));
+            }
+            self.enter()?;
+            self.depth -= 1;
+            let before = clauses.pop().ok_or_else(|| {
+                QueryError::parsing("[span_near] [clauses] can't begin with [span_gap]")
+            })?;
+            clauses.push(spaced(before, field, width)?);
+        }
+        Ok(SpanRule::Near {
+            clauses,
+            slop: u32::try_from(slop.max(0)).unwrap_or(u32::MAX),
+            in_order,
+        })
     }
 
     fn span_not(&mut self, reader: &mut ObjectReader<'_>) -> Result<SpanRule, QueryError> {
@@ -79,15 +99,7 @@ impl Parser<'_> {
 
     fn span_list(&mut self, reader: &mut ObjectReader<'_>) -> Result<Vec<SpanRule>, QueryError> {
         let name = reader.name();
-        let listed = reader.take("clauses").and_then(Value::as_array);
-        let listed = listed
-            .filter(|clauses| !clauses.is_empty())
-            .ok_or_else(|| {
-                QueryError::parsing(format!(
-                    "[{name}] must include at least one clause in [clauses]"
-                ))
-            })?;
-        let clauses = listed.iter();
+        let clauses = listed(reader)?.iter();
         clauses
             .map(|clause| self.span_clause(clause, name, "clauses"))
             .collect()
@@ -143,6 +155,60 @@ pub(super) fn is_span(name: &str) -> bool {
             | "span_containing"
             | "span_within"
     )
+}
+
+/// Returns the `clauses` of a query, at least one.
+fn listed<'v>(reader: &mut ObjectReader<'v>) -> Result<&'v [Value], QueryError> {
+    let listed = reader.take("clauses").and_then(Value::as_array);
+    let listed = listed.filter(|clauses| !clauses.is_empty());
+    let none = || {
+        let name = reader.name();
+        QueryError::parsing(format!(
+            "[{name}] must include at least one clause in [clauses]"
+        ))
+    };
+    listed.map(Vec::as_slice).ok_or_else(none)
+}
+
+/// Returns the field and the width of a gap; `None` for any other clause.
+fn span_gap(value: &Value) -> Result<Option<(&str, u32)>, QueryError> {
+    let (name, body) = name_and_body(value)?;
+    if name != "span_gap" {
+        return Ok(None);
+    }
+    let (field, width) = one_field(name, body)?;
+    let width = width.as_u64().and_then(|width| u32::try_from(width).ok());
+    let width = width.ok_or_else(|| {
+        QueryError::parsing(format!(
+            "[span_gap] the width of [{field}] must be a whole number, 0 or more"
+        ))
+    })?;
+    Ok(Some((field, width)))
+}
+
+/// Puts a gap behind a clause; two of them are one.
+fn spaced(clause: SpanRule, field: &str, width: u32) -> Result<SpanRule, QueryError> {
+    match clause {
+        SpanRule::Spaced { field: other, .. } if other != field => {
+            Err(QueryError::illegal(format!(
+                "[span_near] Clauses must have same field, but they have [{other}] and [{field}]"
+            )))
+        }
+        SpanRule::Spaced {
+            inner,
+            field,
+            width: first,
+        } => Ok(SpanRule::Spaced {
+            inner,
+            field,
+            width: first.saturating_add(width),
+        }),
+        inner => Ok(SpanRule::Spaced {
+            inner: Box::new(inner),
+            field: field.to_owned(),
+            width,
+        }),
+    }
 }
 
 fn span_term(body: &Value) -> Result<SpanQuery, QueryError> {
@@ -224,13 +290,51 @@ mod tests {
     }
 
     #[test]
+    fn gaps_belong_to_the_clause_before_them() {
+        let gap = |width: u32| json!({"span_gap": {"t": width}});
+        let clauses = json!([{"span_term": {"t": "a"}}, gap(2), gap(1), {"span_term": {"t": "b"}}]);
+        let near = parsed(&json!({"span_near": {"clauses": clauses}}));
+        let SpanRule::Near { clauses, .. } = near.expect("read") else {
+            panic!("no near");
+        };
+        let is_one_gap = matches!(
+            &clauses[..],
+            [SpanRule::Spaced { width: 3, .. }, SpanRule::Term { .. }]
+        );
+        assert!(is_one_gap, "{clauses:?}");
+    }
+
+    #[test]
     fn what_is_no_span_is_refused_by_name() {
+        let gap = json!({"span_gap": {"t": 1}});
+        let a = json!({"span_term": {"t": "a"}});
         let term = json!({"span_term": {"t": {"value": "a", "boost": 2}}});
         for (query, reason) in [
             (
                 json!({"span_near": {"clauses": []}}),
                 "[span_near] must include at least one clause",
             ),
+            (
+                json!({"span_near": {"clauses": [gap, a]}}),
+                "[span_near] [clauses] can't begin with [span_gap]",
+            ),
+            (
+                json!({"span_near": {"clauses": [a, gap], "in_order": false}}),
+                "Gaps can only be added to ordered near queries",
+            ),
+            (
+                json!({"span_near": {"clauses": [a, {"span_gap": {"t": -1}}]}}),
+                "[span_gap] the width of [t] must be a whole number",
+            ),
+            (
+                json!({"span_near": {"clauses": [a, gap, {"span_gap": {"u": 1}}]}}),
+                "[span_near] Clauses must have same field, but they have [t] and [u]",
+            ),
+            (
+                json!({"span_or": {"clauses": [a, gap]}}),
+                "[span_or] [clauses] must be of type span query, but was [span_gap]",
+            ),
+            (gap.clone(), "[span_gap] query is not supported"),
             (
                 json!({"span_or": {"clauses": [{"match_all": {}}]}}),
                 "[span_or] [clauses] must be of type span query, but was [match_all]",

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::text::multi_match_type;
 use super::value::{
     check_rewrite, fields, fuzziness, max_expansions, minimum_should_match, operator,
-    parse_field_factor, scalar, tie_breaker,
+    parse_field_factor, scalar, tie_breaker, time_zone,
 };
 use crate::dsl::{Fuzziness, QueryStringQuery, TextOptions};
 use crate::error::QueryError;
@@ -26,7 +26,7 @@ pub(super) fn query_string(body: &Value, limits: &Limits) -> Result<QueryStringQ
         phrase_slop: reader.small_count("phrase_slop")?.unwrap_or(0),
         kind: multi_match_type(&mut reader)?.unwrap_or_default(),
         tie_breaker: tie_breaker(&mut reader)?,
-        time_zone: reader.text("time_zone")?,
+        time_zone: time_zone(&mut reader)?,
         fuzzy: TextOptions {
             fuzziness: fuzziness(&mut reader)?.or(Some(Fuzziness::Auto { low: 3, high: 6 })),
             ..fuzzy_options(&mut reader)?

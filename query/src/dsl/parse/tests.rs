@@ -1,6 +1,7 @@
 //! Clauses as parsed: good, short, unknown and wrong.
 
 mod functions;
+mod refusals;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::date::TimeZone;
 use crate::dsl::{Fuzziness, MinimumShouldMatch, Operator, ZeroTerms};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text};
@@ -192,6 +193,13 @@ pub(super) fn check_rewrite(
          [{done}]",
         reader.name()
     )))
+}
+
+/// Reads `time_zone`, which has to be one even where no date is asked for.
+pub(super) fn time_zone(reader: &mut ObjectReader<'_>) -> Result<Option<String>, QueryError> {
+    let zone = reader.text("time_zone")?;
+    zone.as_deref().map(TimeZone::parse).transpose()?;
+    Ok(zone)
 }
 
 /// Reads `tie_breaker`, 0 to 1.

@@ -19,6 +19,8 @@ fn a_type_that_the_dialect_has_is_known_by_its_name() {
         "scaled_float",
         "nested",
         "ip_range",
+        "geo_point",
+        "unsigned_long",
         "binary",
         "alias",
     ] {
@@ -92,6 +94,10 @@ fn what_cannot_be_read_is_refused_by_name() {
         (
             json!({"dynamic": "runtime"}),
             "[dynamic] of [runtime] is not supported",
+        ),
+        (
+            json!({"properties": {"x": {"type": "rank_feature", "null_value": 0}}}),
+            "parameter [null_value] on field [x] of type [rank_feature] must be a positive number",
         ),
         (
             json!({"properties": {"x": {"type": "byte", "null_value": 300}}}),

@@ -12,7 +12,7 @@ use crate::error::QueryError;
 use crate::units::{parse_bytes, parse_time};
 
 /// The settings, by name or by what their names begin with, and why they change nothing.
-const INERT: [(&str, &str); 8] = [
+const INERT: [(&str, &str); 14] = [
     (
         "cluster.routing.*",
         "copies are placed when an index is made or its number of replicas changes, and stay",
@@ -38,6 +38,30 @@ const INERT: [(&str, &str); 8] = [
     (
         "cluster.auto_shrink_voting_configuration",
         "there is no voting configuration",
+    ),
+    (
+        "search.default_keep_alive",
+        "a search holds nothing once it is answered, and scrolls and points in time say how long they are kept",
+    ),
+    (
+        "search.low_level_cancellation",
+        "when a search that is cancelled stops cannot be chosen",
+    ),
+    (
+        "data_streams.lifecycle.poll_interval",
+        "`indices.lifecycle.poll_interval` says how often lifecycles of data streams are looked at",
+    ),
+    (
+        "data_streams.lifecycle.retention.*",
+        "a data stream keeps its documents as long as its own lifecycle says",
+    ),
+    (
+        "cluster.lifecycle.default.rollover",
+        "when the lifecycle of a data stream begins its next index cannot be changed",
+    ),
+    (
+        "indices.lifecycle.history_index_enabled",
+        "there is no history of policies",
     ),
 ];
 
@@ -65,7 +89,7 @@ const ALLOWED: Form = Form::Word(&["always", "indices_primaries_active", "indice
 
 /// Forms of values, by patterns of names; the first that matches counts. Values of other names are any text.
 #[rustfmt::skip]
-const FORMS: [(&str, Form); 24] = [
+const FORMS: [(&str, Form); 29] = [
     ("cluster.routing.allocation.enable", ENABLED),
     ("cluster.routing.rebalance.enable", REBALANCED),
     ("cluster.routing.allocation.allow_rebalance", ALLOWED),
@@ -90,6 +114,11 @@ const FORMS: [(&str, Form); 24] = [
     ("cluster.info.update.interval", Form::Time),
     ("search.max_open_scroll_context", Form::Count),
     ("cluster.auto_shrink_voting_configuration", Form::Flag),
+    ("search.default_keep_alive", Form::Time),
+    ("search.low_level_cancellation", Form::Flag),
+    ("data_streams.lifecycle.poll_interval", Form::Time),
+    ("data_streams.lifecycle.retention.*", Form::Time),
+    ("indices.lifecycle.history_index_enabled", Form::Flag),
 ];
 
 /// Returns why a setting changes nothing; `None` for one that is acted on, and for one that is not kept.
@@ -194,6 +223,12 @@ mod tests {
                 &["two"][..],
             ),
             ("cluster.info.update.interval", &["30s"][..], &["30"][..]),
+            (
+                "data_streams.lifecycle.retention.max",
+                &["30d", "-1"][..],
+                &["long"][..],
+            ),
+            ("search.low_level_cancellation", &["true"][..], &["on"][..]),
             (
                 "cluster.routing.allocation.exclude._ip",
                 &["10.*"][..],

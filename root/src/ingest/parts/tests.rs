@@ -19,6 +19,7 @@ fn options(refresh: RefreshPolicy) -> IngestOptions {
         refresh,
         timeout: Some(Duration::from_secs(10)),
         idempotency_key: None,
+        new_name: None,
     }
 }
 

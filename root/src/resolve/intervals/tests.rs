@@ -234,6 +234,30 @@ fn fields_of_one_analyzer_are_searched_word_by_word() {
 }
 
 #[test]
+fn a_gap_is_part_of_the_span_before_it() {
+    let term = |term: &str| json!({"span_term": {"title": term}});
+    let near = |first: Value, gap: &str, slop: u32| {
+        let clauses = json!([first, {"span_gap": {gap: 2}}, term("b")]);
+        json!({"span_near": {"clauses": clauses, "slop": slop}})
+    };
+    let either = json!({"span_or": {"clauses": [term("a"), term("c")]}});
+    for (query, expected) in [
+        (near(term("a"), "title", 0), "title:BLOCK(EXTEND(a,0,2),b)"),
+        (
+            near(term("a"), "caption", 1),
+            "title:MAXGAPS/1(ORDERED(EXTEND(a,0,2),b))",
+        ),
+        (
+            near(either, "title", 0),
+            "title:or(BLOCK(EXTEND(a,0,2),b),BLOCK(EXTEND(c,0,2),b))",
+        ),
+    ] {
+        assert_eq!(shown(&query), expected);
+    }
+    assert!(refused(&near(term("a"), "other", 0)).contains("must have same field"));
+}
+
+#[test]
 fn words_that_tell_the_most_are_chosen_by_numbers_of_all_shards() {
     let query = json!({"more_like_this": {
         "like": "usual rare rare missing", "fields": ["title"], "min_term_freq": 1, "min_doc_freq": 2,
@@ -262,4 +286,17 @@ fn words_that_tell_the_most_are_chosen_by_numbers_of_all_shards() {
     assert!(
         refused(&named).contains("[more_like_this] of the document [i/1] is not supported here")
     );
+}
+
+#[test]
+fn a_document_is_analyzed_as_it_says_itself() {
+    let document = json!({"doc": {"title": "One Two"}, "per_field_analyzer": {"title": "keyword"}});
+    let query = json!({"more_like_this": {
+        "like": [document, "Three Four"], "fields": ["title"], "min_term_freq": 1, "analyzer": "standard",
+    }});
+    let mut expansions = Expansions::default();
+    assert_eq!(try_resolve(&query, &mut expansions), Ok(Clause::MatchNone));
+    let wanted = &expansions.uncounted.fields[&FieldPath::new("title")];
+    let words: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    assert_eq!(words, ["One Two", "four", "three"]);
 }

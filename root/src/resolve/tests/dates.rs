@@ -97,3 +97,15 @@ fn values_that_overlap_or_touch_are_one_range() {
     let whole = json!({"term": {"ip": "10.0.0.0/8"}});
     assert_eq!(resolve(&halves), resolve(&whole));
 }
+
+#[test]
+fn zones_are_checked_where_no_date_is_asked_for() {
+    for query in [
+        json!({"range": {"n": {"gte": 1, "time_zone": "Mars/Olympus"}}}),
+        json!({"query_string": {"query": "title:fox", "time_zone": "Mars/Olympus"}}),
+    ] {
+        let refused = try_resolve(&query, &mut Expansions::default());
+        let expected = QueryError::illegal("unknown time-zone ID: [Mars/Olympus]");
+        assert_eq!(refused, Err(expected), "{query}");
+    }
+}

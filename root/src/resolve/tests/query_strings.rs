@@ -38,6 +38,29 @@ fn text_that_says_nothing_is_no_clause() {
 }
 
 #[test]
+fn quotes_around_nothing_are_a_value_of_keywords_alone() {
+    let over =
+        |kind: &str, text: &str, field: &str| json!({kind: {"query": text, "fields": [field]}});
+    let both = json!({"query_string": {"query": "\"\"", "fields": ["tag", "title"]}});
+    for (query, expected) in [
+        (over("query_string", "tag:\"\"", "body"), term("tag", "")),
+        (over("query_string", "\"\"", "tag"), term("tag", "")),
+        (over("query_string", "\"\"", "body"), Clause::MatchNone),
+        (
+            over("query_string", "fox \"\"", "body"),
+            term("body", "fox"),
+        ),
+        (
+            over("simple_query_string", "\"\"", "tag"),
+            Clause::MatchNone,
+        ),
+        (both, term("tag", "")),
+    ] {
+        assert_eq!(resolve(&query), expected, "{query}");
+    }
+}
+
+#[test]
 fn simple_words_that_say_nothing_are_no_clauses() {
     let over = |text: &str| json!({"simple_query_string": {"query": text, "fields": ["body"]}});
     assert_eq!(resolve(&over("fox -the")), term("body", "fox"));

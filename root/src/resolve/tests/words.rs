@@ -208,6 +208,28 @@ fn words_too_long_for_edits_are_exact() {
 }
 
 #[test]
+fn edits_are_asked_of_texts_alone() {
+    for (field, type_name) in [
+        ("n", "integer"),
+        ("b", "boolean"),
+        ("d", "date"),
+        ("ip", "ip"),
+    ] {
+        let asked = |lenient: bool| {
+            let options = json!({"query": "7", "fuzziness": "AUTO", "lenient": lenient});
+            json!({"match": {field: options}})
+        };
+        let refused = try_resolve(&asked(false), &mut Expansions::default());
+        let expected = format!(
+            "Can only use fuzzy queries on keyword and text fields - not on [{field}] which is of type \
+             [{type_name}]"
+        );
+        assert_eq!(refused, Err(QueryError::illegal(expected)), "{field}");
+        assert_eq!(resolve(&asked(true)), Clause::MatchNone, "{field}");
+    }
+}
+
+#[test]
 fn patterns_stand_for_as_many_terms_as_shards_take() {
     for query in [
         json!({"fuzzy": {"title": {"value": "quick", "max_expansions": 100_000}}}),

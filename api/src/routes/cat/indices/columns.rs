@@ -196,12 +196,12 @@ pub(in crate::routes::cat) const OF_COPIES: &[Column] = &[
     ),
     Column::number(
         "pri.refresh.external_total",
-        "rto,refreshTotal",
+        "reto,rto,refreshTotal",
         "total external refreshes",
     ),
     Column::number(
         "pri.refresh.external_time",
-        "rti,refreshTime",
+        "reti,rti,refreshTime",
         "time spent in external refreshes",
     ),
     Column::number(
@@ -318,7 +318,7 @@ pub(in crate::routes::cat) const OF_COPIES: &[Column] = &[
     ),
     Column::number(
         "pri.bulk.total_time",
-        "btt,bulkTotalTime",
+        "btti,btt,bulkTotalTime",
         "time spent in shard bulk",
     ),
     Column::number(
@@ -328,7 +328,7 @@ pub(in crate::routes::cat) const OF_COPIES: &[Column] = &[
     ),
     Column::number(
         "pri.bulk.avg_time",
-        "bat,bulkAvgTime",
+        "bati,bat,bulkAvgTime",
         "average time spent in shard bulk",
     ),
     Column::number(

@@ -166,13 +166,13 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::number("refresh.time", "rti,refreshTime", "time spent in refreshes").on_demand(),
     Column::number(
         "refresh.external_total",
-        "rto,refreshTotal",
+        "reto,rto,refreshTotal",
         "total external refreshes",
     )
     .on_demand(),
     Column::number(
         "refresh.external_time",
-        "rti,refreshTime",
+        "reti,rti,refreshTime",
         "time spent in external refreshes",
     )
     .on_demand(),
@@ -298,7 +298,7 @@ pub(super) const COLUMNS: &[Column] = &[
     .on_demand(),
     Column::number(
         "bulk.total_time",
-        "btt,bulkTotalTime",
+        "btti,btt,bulkTotalTime",
         "time spent in shard bulk",
     )
     .on_demand(),
@@ -310,7 +310,7 @@ pub(super) const COLUMNS: &[Column] = &[
     .on_demand(),
     Column::number(
         "bulk.avg_time",
-        "bat,bulkAvgTime",
+        "bati,bat,bulkAvgTime",
         "average time spent in shard bulk",
     )
     .on_demand(),

@@ -138,10 +138,29 @@ fn a_replica_that_has_failed_says_why() {
         told["allocate_explanation"],
         "the copy on [b] has failed: its files are damaged"
     );
+    assert_eq!(told["unassigned_info"]["at"], "1970-01-01T00:00:00.000Z");
+    let first = &told["node_allocation_decisions"][0];
+    assert_eq!(
+        (&first["roles"], &first["weight_ranking"]),
+        (&json!(["data"]), &json!(1))
+    );
     let deciders = told["node_allocation_decisions"].as_array();
     let deciders = deciders.into_iter().flatten();
     let deciders: Vec<&Value> = deciders.map(|of| &of["deciders"][0]["decider"]).collect();
     assert_eq!(deciders, ["same_shard", "same_shard", "placement"]);
+}
+
+#[test]
+fn a_copy_that_is_somewhere_tells_of_its_node() {
+    let index = books();
+    let copies = [copy(&index, "a", ShardPhase::Started)];
+    let place = Shard::of(&index, 0, &copies).place(true, copies.first());
+    for members in [&[member("a")][..], &[]] {
+        let told = shown(&place, members, &ShardStates::default());
+        let node = &told["current_node"];
+        assert_eq!(node["roles"], json!(["data"]), "{told}");
+        assert_eq!(node["weight_ranking"], 1, "{told}");
+    }
 }
 
 #[test]
@@ -151,6 +170,7 @@ fn a_replica_that_is_nowhere_names_the_leaf_that_is_to_hold_it() {
     let away = replica_of(&index, vec![primary()], &["b"]);
     assert_eq!(away["primary"], false);
     assert_eq!(away["unassigned_info"]["reason"], "NODE_LEFT");
+    assert!(away["unassigned_info"]["at"].is_string(), "{away}");
     assert_eq!(
         away["allocate_explanation"],
         "[b] is to hold the copy and does not answer"

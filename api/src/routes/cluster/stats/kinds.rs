@@ -52,8 +52,12 @@ impl<'a> Kinds<'a> {
     }
 }
 
-/// Returns how many fields of each type there are, and in how many indices.
-pub(super) fn of_fields(indices: &[&IndexMeta]) -> Value {
+/// Returns how many fields of each type there are, and in how many indices. How documents are kept is not counted.
+pub(super) fn of_mappings(indices: &[&IndexMeta]) -> Value {
+    json!({"field_types": of_fields(indices), "runtime_field_types": [], "source_modes": {}})
+}
+
+fn of_fields(indices: &[&IndexMeta]) -> Value {
     let mut kinds = Kinds::default();
     for index in indices {
         let fields = index.mapping.fields.values();
@@ -78,6 +82,8 @@ pub(super) fn of_analysis(indices: &[&IndexMeta]) -> Value {
     for section in BUILT_IN {
         sections[section] = json!([]);
     }
+    // They are kept in the settings of indices, not for all indices.
+    sections["synonyms"] = json!({});
     sections
 }
 
@@ -110,5 +116,6 @@ mod tests {
         assert_eq!(shown["analyzer_types"], counted("custom", 1, 1));
         assert_eq!(shown["tokenizer_types"], json!([]));
         assert_eq!(shown["built_in_analyzers"], json!([]));
+        assert_eq!(shown["synonyms"], json!({}));
     }
 }

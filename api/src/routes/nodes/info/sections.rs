@@ -3,12 +3,21 @@
 //! There is no virtual machine: `jvm` is named after the program, and its heap is the memory of queries and answers, as in
 //! `_nodes/stats`. What a node does not tell is 0.
 
+use std::collections::BTreeMap;
+
 use gleaner_model::node_stats::NodeStats;
+use gleaner_query::aggregation;
 use serde_json::{Map, Value, json};
 
 use crate::request::Request;
 use crate::routes::index::nested_settings;
 use crate::routes::nodes::{Member, THREAD_POOLS, thread_pool};
+
+/// How often clients may find new figures of a process and its machine, in milliseconds: as the dialect says it.
+const REFRESHED_MS: u64 = 1_000;
+
+/// The only value that the dialect has. There are no elections: leases say who is the primary of a shard.
+const ELECTION_STRATEGY: &str = "supports_voting_only";
 
 /// A node, and what is known of it.
 pub(super) struct Subject<'a> {
@@ -30,10 +39,16 @@ impl Subject<'_> {
             ("plugins", json!([])),
             ("modules", json!([])),
             ("ingest", json!({"processors": []})),
+            ("aggregations", aggregations()),
             ("total_indexing_buffer", self.indexing_buffer()),
         ];
         if let Some(pid) = self.pid() {
-            sections.push(("process", json!({"id": pid, "mlockall": false})));
+            let process = json!({
+                "refresh_interval_in_millis": REFRESHED_MS,
+                "id": pid,
+                "mlockall": false,
+            });
+            sections.push(("process", process));
         }
         if let Some(address) = &self.member.http_address {
             let http = json!({
@@ -51,9 +66,12 @@ impl Subject<'_> {
         let mut flat = Map::new();
         let mut set = |key: &str, value: Value| flat.insert(key.to_owned(), value);
         set("client.type", "node".into());
+        set("cluster.election.strategy", ELECTION_STRATEGY.into());
         set("cluster.name", state.cluster_name.as_str().into());
-        if self.member.http_address.is_some() {
-            set("http.type", "gleaner".into());
+        set("http.type", "gleaner".into());
+        if !is_flat {
+            // No node has attributes, and an object without entries has no flat form.
+            set("node.attr", json!({}));
         }
         set("node.name", self.member.name.as_str().into());
         set("node.roles", self.member.roles.into());
@@ -123,13 +141,20 @@ impl Subject<'_> {
     }
 }
 
+/// Returns the aggregations that nodes compute. `other` is what the dialect says where the types of values are not told.
+fn aggregations() -> Value {
+    let kinds = aggregation::kinds().map(|kind| (kind, json!({"types": ["other"]})));
+    json!(kinds.collect::<BTreeMap<_, _>>())
+}
+
 fn os() -> Value {
     let num_processors = gleaner_machine::num_processors();
     json!({
-        "refresh_interval_in_millis": 1_000,
+        "refresh_interval_in_millis": REFRESHED_MS,
         "name": std::env::consts::OS,
         "pretty_name": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
+        "version": gleaner_machine::kernel_release(),
         "available_processors": num_processors,
         "allocated_processors": num_processors,
     })

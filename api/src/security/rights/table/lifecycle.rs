@@ -33,7 +33,7 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "ilm.put_lifecycle",
-        cluster("cluster:admin/ilm/put", OnCluster::Manage),
+        cluster("cluster:admin/ilm/put", OnCluster::ManageIlm),
     ),
     (
         "ilm.get_lifecycle",
@@ -41,7 +41,7 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "ilm.delete_lifecycle",
-        cluster("cluster:admin/ilm/delete", OnCluster::Manage),
+        cluster("cluster:admin/ilm/delete", OnCluster::ManageIlm),
     ),
     (
         "ilm.explain_lifecycle",

@@ -1,6 +1,7 @@
 //! Aggregations with keys of their own: what they refuse, and by which words.
 
 use super::*;
+use crate::aggregation::check_top_metrics;
 
 fn refused(request: &Value) -> String {
     reason(&json!({ "a": request }))
@@ -160,13 +161,25 @@ fn other_keys_are_refused_by_name() {
             "[sort] must not be null",
         ),
         (
-            json!({"top_metrics": {"metrics": {"field": "n"}, "sort": "d", "size": 11}}),
-            "must not be more than [10]",
+            json!({"top_metrics": {"metrics": {"field": "n"}, "sort": "d", "size": 101}}),
+            "must not be more than [100]",
         ),
     ] {
         let reason = refused(&request);
         assert!(reason.contains(expected), "{reason}");
     }
+}
+
+#[test]
+fn how_many_documents_top_metrics_may_have_is_for_the_index_to_say() {
+    let top = json!({"top_metrics": {"metrics": {"field": "n"}, "sort": "d", "size": 11}});
+    let inside = json!({"a": {"filter": {"match_all": {}}, "aggs": {"b": top}}});
+    let parsed = parse(&inside).expect("an index may allow it");
+    let fault = check_top_metrics(&parsed, 10).expect_err("too many");
+    let reason = "[top_metrics.size] must not be more than [10] but was [11]. This limit can be set by changing \
+                  the [index.top_metrics_max_size] index level setting.";
+    assert_eq!(fault.reason, reason);
+    assert_eq!(check_top_metrics(&parsed, 11), Ok(()));
 }
 
 #[test]

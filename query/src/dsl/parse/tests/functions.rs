@@ -75,6 +75,10 @@ fn faults_of_functions_name_them() {
             "illegal boost_mode [plus]",
         ),
         (
+            json!({"function_score": {"random_score": {"field": "_id", "seed": 1}}}),
+            "Fielddata access on the _id field is disallowed",
+        ),
+        (
             json!({"rank_feature": {"field": "f", "log": {"scaling_factor": 0.5}}}),
             "scalingFactor must be >= 1, got: 0.5",
         ),
