@@ -127,7 +127,7 @@ async fn open(mut request: Request) -> Answer {
 }
 
 fn filter_of(request: &Request, body: Option<&Value>) -> Result<Option<Query>, ApiError> {
-    let Some(body) = body else {
+    let Some(body) = body.filter(|body| !body.is_null()) else {
         return Ok(None);
     };
     let mut reader = ObjectReader::part("open_point_in_time", body)?;
