@@ -77,40 +77,41 @@ impl Terms {
         Ok(())
     }
 
-    /// Gives the keys of two shards one type, where theirs differ.
+    /// Gives the keys of two shards one type, where theirs differ: the same whichever shards are merged first.
     fn fit(&mut self, other: &mut Self) -> Result<(), EvaluationError> {
         match (self.format.kind, other.format.kind) {
-            (a, b) if a == b => {}
-            (ValueKind::Double, ValueKind::Long | ValueKind::UnsignedLong) => other.widen()?,
-            (ValueKind::Long | ValueKind::UnsignedLong, ValueKind::Double) => self.widen()?,
-            (ValueKind::Long, ValueKind::UnsignedLong)
-            | (ValueKind::UnsignedLong, ValueKind::Long) => {
+            (mine, theirs) if mine == theirs => {}
+            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
+            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
+            (mine, theirs) if is_text(mine) && is_text(theirs) => {}
+            (ValueKind::Ip, _) | (_, ValueKind::Ip) => {}
+            (ValueKind::Date, _) => other.date(&self.format)?,
+            (_, ValueKind::Date) => self.date(&other.format)?,
+            (ValueKind::Boolean, ValueKind::Long) => self.format.clone_from(&other.format),
+            (ValueKind::Long, ValueKind::Boolean) => {}
+            _ => {
                 self.widen()?;
                 other.widen()?;
             }
-            (ValueKind::Date | ValueKind::Boolean, ValueKind::UnsignedLong) => other.sign()?,
-            (ValueKind::UnsignedLong, ValueKind::Boolean) => self.sign()?,
-            (ValueKind::Long | ValueKind::UnsignedLong | ValueKind::Double, ValueKind::Date) => {
-                self.sign()?;
-                self.format.clone_from(&other.format);
-            }
-            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
-            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
-            _ => {}
         }
         Ok(())
     }
 
-    /// Turns numbers of an `unsigned_long` into whole numbers like others, but for those that are too large.
-    fn sign(&mut self) -> Result<(), EvaluationError> {
+    /// Turns numbers into dates of `format`, but for those that are too large and fractions.
+    fn date(&mut self, format: &ValueFormat) -> Result<(), EvaluationError> {
+        self.format.clone_from(format);
         self.rekey(|key| match &key {
             Key::U64(value) => i64::try_from(*value).map_or(key, Key::I64),
+            Key::F64(value) => whole(value.get()).map_or(key, Key::I64),
             _ => key,
         })
     }
 
     /// Turns whole numbers into fractions.
     fn widen(&mut self) -> Result<(), EvaluationError> {
+        if self.format.kind == ValueKind::Double {
+            return Ok(());
+        }
         self.format.kind = ValueKind::Double;
         self.rekey(|key| match key {
             Key::I64(value) => Key::F64(Fraction::from(value as f64)),
@@ -283,6 +284,12 @@ impl Terms {
     fn counts(&self) -> impl Iterator<Item = u64> {
         self.buckets.values().map(|term| term.bucket.doc_count)
     }
+}
+
+/// Returns a number that is whole, and no larger than dates are.
+fn whole(value: f64) -> Option<i64> {
+    let is_date = value.fract() == 0.0 && value.abs() < (1_u64 << 53) as f64;
+    is_date.then_some(value as i64)
 }
 
 fn is_text(kind: ValueKind) -> bool {

@@ -249,11 +249,13 @@ impl Tasks {
         }
     }
 
-    /// Puts a task on the list, until what is returned is dropped.
+    /// Puts a task on the list, until what is returned is dropped. A full list takes parts of others all the same: it is
+    /// through the list that they are stopped.
     pub(crate) fn list(&self, new: NewTask<'_>) -> TaskEntry {
+        let is_part = new.parent.is_some();
         let (id, task) = (self.next_number(), self.begun(new, None));
         let mut list = self.listed.list.lock();
-        if list.tasks.len() < MAX_LISTED {
+        if is_part || list.tasks.len() < MAX_LISTED {
             list.tasks.insert(id, Arc::clone(&task));
         }
         drop(list);

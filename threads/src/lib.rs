@@ -36,19 +36,34 @@ pub struct CpuTime {
     nanos: AtomicU64,
 }
 
+/// Adds what has passed when it is dropped, also by a panic.
+struct Timing<'a> {
+    cpu: &'a CpuTime,
+    /// What had been added to others before.
+    outside: Duration,
+    before: Duration,
+}
+
+impl Drop for Timing<'_> {
+    fn drop(&mut self) {
+        let took = processor_time().saturating_sub(self.before);
+        let within = WITHIN.replace(self.outside + took);
+        let own = took.saturating_sub(within);
+        let own = u64::try_from(own.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu.nanos.fetch_add(own, Ordering::Relaxed);
+    }
+}
+
 impl CpuTime {
     /// Does `work` and adds what it took of this thread. What other threads did for it is not in it, nor what within it
     /// is added to another: no time counts twice.
     pub fn time<T>(&self, work: impl FnOnce() -> T) -> T {
-        let outside = WITHIN.replace(Duration::ZERO);
-        let before = processor_time();
-        let done = work();
-        let took = processor_time().saturating_sub(before);
-        let within = WITHIN.replace(outside + took);
-        let own = took.saturating_sub(within);
-        let own = u64::try_from(own.as_nanos()).unwrap_or(u64::MAX);
-        self.nanos.fetch_add(own, Ordering::Relaxed);
-        done
+        let _timing = Timing {
+            cpu: self,
+            outside: WITHIN.replace(Duration::ZERO),
+            before: processor_time(),
+        };
+        work()
     }
 
     /// Awaits `work`, and adds what its steps take of the threads that do them, as [`Self::time`].

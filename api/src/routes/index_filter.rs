@@ -12,6 +12,7 @@ use gleaner_query::search::{SearchRequest, TrackTotal};
 use gleaner_root::SearchResponse;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
+use http::StatusCode;
 
 use crate::error::ApiError;
 use crate::request::Request;
@@ -67,8 +68,13 @@ async fn has_match(request: &Request, index: String, filter: &Query) -> Result<b
         origin: request.origin(&Bytes::new()),
         ..SearchOptions::default()
     };
-    let response = request.root().search(&target, &search, &options).await?;
-    Ok(may_match(&response))
+    let response = request.root().search(&target, &search, &options).await;
+    match response.map_err(ApiError::from) {
+        Ok(response) => Ok(may_match(&response)),
+        // It has gone meanwhile.
+        Err(error) if error.status == StatusCode::NOT_FOUND => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns whether a document matched, or may have: an index is kept too that was not searched whole, or on a copy that may

@@ -20,7 +20,7 @@ pub(super) enum Marking {
 pub(super) struct Marks<'t> {
     tokens: &'t [Token],
     marking: Marking,
-    /// Per token: which of the query's terms marks it.
+    /// Per token: which of the query's terms marks it. Empty until one is marked.
     words: Vec<Option<usize>>,
     /// Matches of phrases. Those that overlap are joined when they are many.
     matches: Vec<Span>,
@@ -33,7 +33,7 @@ impl<'t> Marks<'t> {
         Self {
             tokens,
             marking,
-            words: vec![None; tokens.len()],
+            words: Vec::new(),
             matches: Vec::new(),
             most_matches: tokens.len().max(64),
         }
@@ -41,6 +41,9 @@ impl<'t> Marks<'t> {
 
     /// Marks a token; of several terms the first counts.
     pub(super) fn mark(&mut self, token: usize, term: usize) {
+        if self.words.is_empty() {
+            self.words = vec![None; self.tokens.len()];
+        }
         let marked = self.words[token].get_or_insert(term);
         *marked = term.min(*marked);
     }
@@ -70,7 +73,7 @@ impl<'t> Marks<'t> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.matches.is_empty() && self.words.iter().all(Option::is_none)
+        self.matches.is_empty() && self.words.is_empty()
     }
 
     /// Returns what is marked, in no order; spans may overlap.

@@ -98,11 +98,11 @@ impl Phrase {
     ) -> Result<(), Stop> {
         let mut lists = Vec::with_capacity(self.terms.len());
         for terms in &self.terms {
+            pace.step(1)?;
             let places = Places::of(terms, tokens);
             if places.positions.is_empty() {
                 return Ok(());
             }
-            pace.step(1)?;
             lists.push(places);
         }
         if self.slop == 0 || self.slots.len() < 2 {

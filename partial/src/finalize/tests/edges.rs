@@ -108,6 +108,43 @@ fn a_type_is_named_that_all_keys_have() {
 }
 
 #[test]
+fn types_meet_alike_whichever_shards_are_merged_first() {
+    let one = |kind| match kind {
+        ValueKind::UnsignedLong => terms(kind, &[(Key::U64(1), 1)]),
+        ValueKind::Double => terms(kind, &[(Key::F64(Fraction::from(1.0)), 1)]),
+        _ => terms(kind, &[(Key::I64(1), 1)]),
+    };
+    let kinds = [
+        ValueKind::Boolean,
+        ValueKind::Long,
+        ValueKind::UnsignedLong,
+        ValueKind::Double,
+        ValueKind::Date,
+    ];
+    let request = json!({"terms": {"field": "f"}});
+    let joined = |of: [ValueKind; 3]| {
+        let mut merged = Aggregations(vec![one(of[0])]);
+        for kind in &of[1..] {
+            let more = Aggregations(vec![one(*kind)]);
+            merged.merge(more).expect("of one request");
+        }
+        let result = finalized(merged.0.remove(0), &request).expect("it is good");
+        (result.type_name, keys_and_counts(result))
+    };
+    for a in kinds {
+        for b in kinds {
+            for c in kinds {
+                let found = joined([a, b, c]);
+                assert_eq!(found.1.len(), 1, "{a:?} {b:?} {c:?}: {found:?}");
+                for other in [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
+                    assert_eq!(joined(other), found, "{other:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn numbers_without_sign_that_meet_dates_are_dates() {
     let date = || {
         let Partial::Terms(mut found) = terms(ValueKind::Date, &[(Key::I64(0), 3)]) else {
