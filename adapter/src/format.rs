@@ -3,12 +3,12 @@
 use std::str::FromStr;
 
 use crate::record::Record;
-use crate::{access, json, logfmt, plain, syslog};
+use crate::{access, container, json, logfmt, plain, syslog};
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// Each line as what it looks like.
+    /// Each line as what it looks like; one of a container runtime as what it holds.
     #[default]
     Auto,
     /// An object of JSON.
@@ -49,6 +49,15 @@ impl Format {
     /// are its stack trace.
     #[must_use]
     pub fn read(self, lines: &str) -> Record {
+        let is_auto = self == Self::Auto;
+        match is_auto.then(|| container::read(lines)).flatten() {
+            Some(line) => line.complete(self.read_unwrapped(&line.text)),
+            None => self.read_unwrapped(lines),
+        }
+    }
+
+    /// Reads a record that no container runtime has wrapped.
+    pub(crate) fn read_unwrapped(self, lines: &str) -> Record {
         let (first, rest) = lines.split_once('\n').unwrap_or((lines, ""));
         let read = match self {
             Self::Json => json::read(first),

@@ -11,5 +11,7 @@ mod redis;
 mod report;
 
 pub use broker::{BadTarget, BrokerOptions, Endpoint, Endpoints, Target, serve_broker};
-pub use redis::{BadRedisUrl, RedisAmbassador, RedisKeep, RedisOptions, RedisUrl, ServerError};
-pub use report::{News, RedisReport, SlowEntry, SlowLog};
+pub use redis::{
+    BadRedisUrl, RedisAmbassador, RedisKeep, RedisOptions, RedisUrl, ServerError, key_positions,
+};
+pub use report::{News, RedisReport, SlowEntry, SlowLog, SlowLogPosition};

@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub use commands::key_positions;
 pub use connection::ServerError;
 pub(crate) use connection::{Answers, Connection};
 pub use keep::{BadRedisUrl, RedisKeep, RedisUrl};

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::redis::{Answers, Connection, Request, ServerError};
 
-pub use slowlog::{News, SlowEntry, SlowLog};
+pub use slowlog::{News, SlowEntry, SlowLog, SlowLogPosition};
 
 /// A Redis server that is looked at.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 //!
 //! The ids themselves carry all state; nothing is lost with this list but that. Ids of one context change
 //! from page to page and with its time to live; they are told by the number they share. The list is bounded:
-//! of more than [`MAX_LISTED`] the oldest are no longer listed, but live on until they expire.
+//! of more than [`MAX_LISTED`], or with ids of more than [`MAX_ID_BYTES`] together, the oldest are no longer
+//! listed, but live on until they expire.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,6 +14,10 @@ use parking_lot::Mutex;
 
 /// Most contexts listed.
 const MAX_LISTED: usize = 10_000;
+
+/// Bytes of the ids of those that are listed, at most. The id of a scroll carries its body, and the documents that its
+/// queries name.
+const MAX_ID_BYTES: usize = 64 << 20;
 
 /// What kind of context it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,11 @@ pub(crate) struct OpenedContext {
 }
 
 impl OpenedContext {
+    /// Returns the bytes of its ids.
+    fn id_bytes(&self) -> usize {
+        self.first.len() + self.newest.len()
+    }
+
     /// Begins its time anew; a shorter one than is left changes nothing, as on the leaves.
     fn renew(&mut self, keep_alive: Duration) {
         // What an id says may be beyond what the clock can tell; no leaf lives by that.
@@ -76,9 +86,6 @@ impl Contexts {
         };
         let mut opened = self.opened.lock();
         leave_out_expired(&mut opened);
-        if opened.len() == MAX_LISTED {
-            opened.pop_front();
-        }
         opened.push_back(OpenedContext {
             kind,
             number: context.number,
@@ -88,6 +95,7 @@ impl Contexts {
             keep_alive: context.keep_alive,
             until: Instant::now() + context.keep_alive,
         });
+        leave_out_oldest(&mut opened);
     }
 
     /// Notes that a request uses a context, so that it is still listed when the answer comes.
@@ -114,6 +122,8 @@ impl Contexts {
             known.renew(context.keep_alive);
             if known.kind == ContextKind::PointInTime || known.newest == id {
                 next.text.clone_into(&mut known.newest);
+                // A later id may be longer.
+                leave_out_oldest(&mut opened);
             }
         }
     }
@@ -143,6 +153,17 @@ impl Contexts {
 fn leave_out_expired(opened: &mut VecDeque<OpenedContext>) {
     let now = Instant::now();
     opened.retain(|known| known.until > now);
+}
+
+/// Leaves out the oldest until the others are within the bounds of the list.
+fn leave_out_oldest(opened: &mut VecDeque<OpenedContext>) {
+    let mut num_bytes: usize = opened.iter().map(OpenedContext::id_bytes).sum();
+    while opened.len() > MAX_LISTED || num_bytes > MAX_ID_BYTES {
+        let Some(oldest) = opened.pop_front() else {
+            return;
+        };
+        num_bytes -= oldest.id_bytes();
+    }
 }
 
 /// Returns what is known of the context of `id` if it is alive, and what the id says.
@@ -218,6 +239,25 @@ mod tests {
         contexts.add(ContextKind::PointInTime, id("p", 1, NO_TIME), 1);
         contexts.renew(id("p", 1, HOUR));
         assert!(listed(&contexts, ContextKind::PointInTime).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_are_left_out_where_their_ids_are_long() {
+        let contexts = Contexts::default();
+        let kind = ContextKind::Scroll;
+        let long = |name: &str, num_bytes: usize| format!("{name}{}", "x".repeat(num_bytes));
+        // Each is kept twice: as the first id and as the newest.
+        let part = MAX_ID_BYTES / 8;
+        for number in 1..=4 {
+            let text = long(&number.to_string(), part - 1);
+            contexts.add(kind, id(&text, number, HOUR), 1);
+        }
+        assert_eq!(contexts.all(kind).len(), 4);
+        contexts.add(kind, id("5", 5, HOUR), 1);
+        let numbers = || contexts.all(kind).into_iter().map(|known| known.number);
+        assert_eq!(numbers().collect::<Vec<_>>(), [2, 3, 4, 5]);
+        contexts.advance("5", id(&long("5", 3 * part), 5, HOUR));
+        assert_eq!(numbers().collect::<Vec<_>>(), [3, 4, 5]);
     }
 
     #[test]

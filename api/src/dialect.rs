@@ -29,6 +29,7 @@ use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::request::BodyRoom;
 use crate::route::{Route, parameter_tables};
+use crate::security::MaxAge;
 use crate::service::{App, Routes};
 use crate::usage::RouteUsage;
 
@@ -63,6 +64,7 @@ impl Dialect {
             cache: cached::cache_of(&root, &options),
             counts: cached::Counts::default(),
             freshness: Freshness::default(),
+            max_age: MaxAge::new(options.security_max_age, "requests are refused"),
             root,
             bodies: BodyRoom::new(options.body_memory_bytes),
             options,
@@ -168,7 +170,7 @@ fn packed(packing: Packing, request: http::Request<Body>) -> Answering {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use gleaner_coordinator::Embedded;
+    use gleaner_coordinator::{Coordinator, Embedded};
     use gleaner_model::ClusterState;
     use gleaner_proto::{GrpcLeaf, Peer};
     use gleaner_root::leaves::SingleLeaf;
@@ -188,12 +190,17 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn root_with(options: RootOptions) -> Arc<Root> {
+        let coordinator = Arc::new(Embedded::in_memory(ClusterState::default()));
+        root_over(coordinator, options)
+    }
+
+    /// As [`root_with`], over the state of `coordinator`.
+    pub(crate) fn root_over(coordinator: Arc<dyn Coordinator>, options: RootOptions) -> Arc<Root> {
         let peer = Peer::new("127.0.0.1:1").expect("an address");
         let leaf = LeafHandle {
             node: gleaner_model::NodeId("away".into()),
             client: Arc::new(GrpcLeaf::new(peer)),
         };
-        let coordinator = Arc::new(Embedded::in_memory(ClusterState::default()));
         let leaves = Arc::new(SingleLeaf::new(leaf));
         Arc::new(Root::new(coordinator, leaves, options, || 0))
     }

@@ -43,7 +43,7 @@ pub use gathered::{Gather, GatheredRoutes, RootAnswer};
 pub use options::{ApiOptions, CacheBeyond, Distribution, RemoteClusters};
 pub use probes::probes;
 pub use route::parameter_tables;
-pub use routes::action_shown;
+pub use routes::{action_shown, read_task_id};
 pub use serve::{serve, serve_probes};
 pub use topz::TopzPage;
 pub use work::{WorkClass, Workload, Workloads};

@@ -2,7 +2,9 @@
 //!
 //! Does: paths, methods, parameters with what becomes of them, rights. Does not: describe bodies, which are those of the
 //! dialect. Parameters and features that are refused by name are left out, but named under `x-refused`.
-//! Called by: the route `openapi`. Read first: [`openapi`].
+//! Called by: the route `openapi`. The module `page` writes the same for people. Read first: [`openapi`].
+
+mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +15,16 @@ use crate::parameters::groups::IDEMPOTENCY_KEY;
 use crate::route::{Parameter, ParameterEffect, Route, parameter_tables};
 use crate::security::Right;
 
+pub(crate) use page::{SECURITY_POLICY, page};
+
 /// Routes whose bodies are lines.
 const OF_LINES: [&str; 2] = ["bulk", "msearch"];
 
 /// Routes that answer with text unless they are asked for JSON, by the beginning of their name; `metrics` always does.
 const OF_TEXT: [&str; 3] = ["cat.", "metrics", "nodes.hot_threads"];
+
+/// The route that answers with HTML.
+const OF_HTML: &str = "openapi.page";
 
 /// Returns the page.
 pub fn openapi() -> Value {
@@ -246,16 +253,13 @@ fn answer(route: &Route, method: &Method) -> Value {
         return json!({"description": "It is there; the answer has no body"});
     }
     let is_text = OF_TEXT.iter().any(|name| route.name.starts_with(name));
-    match is_text {
-        true => json!({
-            "description": description,
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-        }),
+    let content = match route.name {
+        OF_HTML => json!({"text/html": {"schema": {"type": "string"}}}),
+        _ if is_text => json!({"text/plain": {"schema": {"type": "string"}}}),
         // An array for some, as for the tables in JSON.
-        false => {
-            json!({"description": description, "content": {"application/json": {"schema": {}}}})
-        }
-    }
+        _ => json!({"application/json": {"schema": {}}}),
+    };
+    json!({"description": description, "content": content})
 }
 
 fn error_schema() -> Value {

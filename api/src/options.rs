@@ -93,6 +93,10 @@ pub struct ApiOptions {
     pub cache_entry_bytes: u64,
     /// Where answers go that fall out of memory; default nowhere.
     pub cache_beyond: Option<CacheBeyond>,
+    /// For how long keys are taken after the cluster state was last heard of; default 5 min. Afterwards every request
+    /// except probes is refused with 503, where the cluster has keys. It should be longer than an etcd that is well is
+    /// silent, which is 6 s.
+    pub security_max_age: Duration,
     /// Where denials are written down; default nowhere.
     pub audit: Option<Arc<Audit>>,
     /// The clusters that documents may be copied from.
@@ -121,6 +125,7 @@ impl Default for ApiOptions {
             cache_bytes: 0,
             cache_entry_bytes: 1 << 20,
             cache_beyond: None,
+            security_max_age: Duration::from_secs(300),
             audit: None,
             remote_clusters: RemoteClusters::default(),
             probe: Arc::default(),

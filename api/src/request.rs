@@ -41,6 +41,10 @@ const REMAINING: &str = "x-gleaner-remaining-ms";
 /// Header in which a root tells a front how many microseconds threads of leaves, and its own, were busy with a request.
 const COST: HeaderName = HeaderName::from_static("x-gleaner-cost-us");
 
+/// Routes whose answers tell what they cost. What leaves take for the others is not known: a front charges them the time
+/// until they are answered.
+const COSTED: [&str; 4] = ["search", "msearch", "scroll", "indices.analyze"];
+
 /// Adds what this process took to what an answer says that it cost, if it says so.
 pub(crate) fn add_cost(headers: &mut HeaderMap, took: Duration) {
     let Some(told) = headers.get_mut(COST) else {
@@ -126,9 +130,10 @@ impl Request {
         patience_of(&self.headers)
     }
 
-    /// Returns whether the answer tells what it cost: a front passed the request on, and charges by that.
+    /// Returns whether the answer tells what it cost: a front passed the request on, and charges by that, and it is known
+    /// what leaves took.
     pub(crate) fn tells_cost(&self) -> bool {
-        self.headers.contains_key(REMAINING)
+        COSTED.contains(&self.route.name) && self.headers.contains_key(REMAINING)
     }
 
     /// Has the answer tell the processor time that leaves took, where it tells what it cost.
@@ -302,6 +307,14 @@ pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn routes_that_tell_what_they_cost_are_there() {
+        for name in COSTED {
+            let mut routes = crate::parameter_tables();
+            assert!(routes.any(|route| route.name == name), "{name}");
+        }
+    }
 
     #[test]
     fn a_front_says_how_long_it_waits() {

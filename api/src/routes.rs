@@ -48,6 +48,7 @@ pub use bulk::action_shown;
 pub(crate) use index::{change_defaults, metadata_defaults};
 pub(crate) use msearch::{Header, read_kept};
 pub(crate) use search::check_search_type;
+pub use tasks::read_task_id;
 
 use crate::route::Route;
 

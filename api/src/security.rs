@@ -1,6 +1,6 @@
 //! Who sends a request, and whether he may: the same way at a root and in a process ahead of it.
 //!
-//! Does: check credentials against the keys of the cluster state, hold each request against the right that its route
+//! Does: check credentials against the keys of the cluster state, as long as that is heard of; hold each request against the right that its route
 //! needs, narrow the names in its path to those that its sender may reach, sign ids of scrolls and points in time, note
 //! denials. Does not: keep keys (the cluster state does), say what rights cover (`gleaner-model` does).
 //! Called by: [`crate::service`] before anything else is done for a request, and by [`crate::KeyMaker`] before an answer is
@@ -14,6 +14,7 @@ mod bootstrap;
 mod credentials;
 mod denial;
 mod gate;
+mod max_age;
 mod rights;
 mod seal;
 
@@ -38,8 +39,9 @@ pub use audit::Audit;
 pub use bootstrap::{Secured, secure};
 pub(crate) use credentials::Secret;
 pub(crate) use credentials::{BadCredentials, authenticate};
-pub(crate) use denial::{CHALLENGES, forbidden_rights, unauthenticated};
+pub(crate) use denial::{CHALLENGES, ended, forbidden_rights, unauthenticated, unheard};
 pub(crate) use gate::{ALLOWED, Entry, GIVEN, OWNER, authorize};
+pub use max_age::{MaxAge, Unheard};
 pub(crate) use rights::{AUTO_CREATE, Needs, Right};
 use seal::{sealed, unsealed};
 
@@ -78,6 +80,26 @@ impl Principal {
         match self {
             Self::Anybody => None,
             Self::Key(holder) => Some(holder),
+        }
+    }
+}
+
+impl KeyHolder {
+    /// Refuses what `route` does where the owner has no such privilege on the cluster.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn check_cluster(
+        &self,
+        route: &'static Route,
+        privilege: ClusterPrivilege,
+    ) -> Result<(), ApiError> {
+        match self.key.rights.allow_cluster(privilege) {
+            true => Ok(()),
+            false => {
+                let action = Right::of(route).action;
+                Err(denial::of_cluster(self, action, privilege))
+            }
         }
     }
 }
@@ -239,15 +261,11 @@ impl Request {
     /// # Errors
     /// 403.
     pub(crate) fn check_cluster(&self, privilege: ClusterPrivilege) -> Result<(), ApiError> {
-        match &self.sender.principal {
-            Principal::Key(holder) if !holder.key.rights.allow_cluster(privilege) => {
-                let action = Right::of(self.route).action;
-                let error = denial::of_cluster(holder, action, privilege);
-                self.app.note_denial(&self.sender, None, &error);
-                Err(error)
-            }
-            Principal::Key(_) | Principal::Anybody => Ok(()),
-        }
+        let Principal::Key(holder) = &self.sender.principal else {
+            return Ok(());
+        };
+        let checked = holder.check_cluster(self.route, privilege);
+        checked.inspect_err(|error| self.app.note_denial(&self.sender, None, error))
     }
 
     /// Returns an id for the sender to keep.

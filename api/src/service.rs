@@ -24,8 +24,8 @@ use crate::request::{BodyRoom, Request, add_cost};
 use crate::response::{AnswerMaker, Form, Reply};
 use crate::route::Route;
 use crate::security::{
-    BadCredentials, Entry, Needs, Principal, Right, Sender, authenticate, authorize,
-    unauthenticated,
+    BadCredentials, Entry, MaxAge, Needs, Principal, Right, Sender, authenticate, authorize,
+    unauthenticated, unheard,
 };
 use crate::usage::RouteUsage;
 
@@ -41,6 +41,8 @@ pub(crate) struct App {
     /// How often what is kept answered.
     pub(crate) counts: Counts,
     pub(crate) freshness: Freshness,
+    /// For how long keys are taken after the cluster state was last heard of.
+    pub(crate) max_age: MaxAge,
     /// How often each route was asked.
     pub(crate) usage: RouteUsage,
 }
@@ -120,7 +122,7 @@ fn leave_out_body(response: &mut http::Response<Body>) {
 /// cluster state is asked then.
 ///
 /// # Errors
-/// 401.
+/// 401; 503 where nothing was heard of the keys for too long.
 async fn sender(app: &App, came_by: CameBy<'_>) -> Result<Sender, ApiError> {
     let CameBy {
         headers,
@@ -128,13 +130,18 @@ async fn sender(app: &App, came_by: CameBy<'_>) -> Result<Sender, ApiError> {
         path,
     } = came_by;
     let cluster = app.root.cluster();
-    let mut state = cluster.state();
     let address = extensions.get().map(|PeerAddress(peer)| *peer);
-    if state.security.is_none() || extensions.get::<ForProbes>().is_some() {
-        return Ok(Sender {
-            principal: Principal::Anybody,
-            address,
-        });
+    let anybody = Sender {
+        principal: Principal::Anybody,
+        address,
+    };
+    if extensions.get::<ForProbes>().is_some() {
+        return Ok(anybody);
+    }
+    let state = app.max_age.state(&**cluster.coordinator());
+    let mut state = state.map_err(unheard)?;
+    if state.security.is_none() {
+        return Ok(anybody);
     }
     let check =
         |state: &ClusterState| authenticate(headers, state.security.as_deref(), cluster.now_ms());
@@ -146,11 +153,7 @@ async fn sender(app: &App, came_by: CameBy<'_>) -> Result<Sender, ApiError> {
     }
     let principal = checked.map_err(|bad| {
         let error = unauthenticated(bad, path);
-        let sender = Sender {
-            principal: Principal::Anybody,
-            address,
-        };
-        app.note_denial(&sender, Some(path), &error);
+        app.note_denial(&anybody, Some(path), &error);
         error
     })?;
     Ok(Sender { principal, address })

@@ -1,6 +1,8 @@
 //! Requests to a dialect whose root keeps indices but has no leaf that answers: enough for tests of
 //! metadata.
 
+pub(crate) mod deleting;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The page on the tier ahead: what a hit, a handshake, a miss and a refresh cost, beside nginx, hitch and Varnish; what
-//! one client and a shadow do to the others.
+//! one client and a shadow do to the others; and how soon companions pass on a push and a changed key.
 //!
 //! All contenders send the same bytes over TLS 1.3 with one worker and the same certificate. The load is `h2load`'s, in
 //! turns; what is compared is the CPU time of the servers' processes a request. Read [`write_page`] first.
@@ -9,10 +9,12 @@ mod cold;
 mod contenders;
 mod handshakes;
 mod hits;
+mod key;
 mod load;
 mod misses;
 mod paced;
 mod processes;
+mod push;
 mod refresh;
 mod shadow;
 mod site;
@@ -25,7 +27,7 @@ use crate::report::{Section, machine, tell};
 use site::Site;
 
 /// Names of the parts, in their order.
-pub const PARTS: [&str; 7] = [
+pub const PARTS: [&str; 9] = [
     "hits",
     "handshakes",
     "misses",
@@ -33,6 +35,8 @@ pub const PARTS: [&str; 7] = [
     "refresh",
     "abuse",
     "shadow",
+    "push",
+    "key",
 ];
 
 /// What is measured, and how thoroughly.
@@ -79,7 +83,9 @@ fn measure(part: &str, site: &Site) -> Result<Section> {
         "cold" => cold::measure(site),
         "refresh" => refresh::measure(site),
         "abuse" => abuse::measure(site),
-        _ => shadow::measure(site),
+        "shadow" => shadow::measure(site),
+        "push" => push::measure(site),
+        _ => key::measure(site),
     }
 }
 

@@ -48,6 +48,9 @@ const QUEUE: usize = 1_024;
 /// Largest value that is opened where it arrives: a larger one would hold up others on that thread.
 const OPENED_AT_ONCE: usize = 16 << 10;
 
+/// Largest body that [`body_of`] returns.
+const MOST_SHOWN: usize = 1 << 20;
+
 /// Bytes of answers that wait.
 const QUEUE_BYTES: usize = 16 << 20;
 
@@ -213,6 +216,14 @@ impl Overflow {
 
 fn secret(options: &OverflowOptions) -> Option<[u8; 32]> {
     secret_of(&*(options.state)()?, options.beyond.is_local())
+}
+
+/// Returns the body of the answer to `key` that `value` is, as it came back from beyond memory; `None` for what was not
+/// sealed with `secret` for that key, and for what is no answer under the seal.
+pub fn body_of(secret: &[u8; 32], key: AnswerKey, value: &[u8]) -> Option<Bytes> {
+    let about = Kept { key, now_ms: 0 };
+    let entry = opened(&SealingKey::new(secret)?, about, value, MOST_SHOWN)?;
+    Some(entry.body)
 }
 
 /// Puts entries beyond, one after another.

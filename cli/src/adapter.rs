@@ -3,6 +3,7 @@
 mod health;
 mod logs;
 mod redis;
+mod slow_lines;
 
 use anyhow::Result;
 
@@ -27,6 +28,6 @@ pub(crate) async fn run(arguments: AdapterArguments, verbosity: u8) -> Result<Ex
     match arguments.program {
         Program::Redis(arguments) => redis::run(arguments, verbosity).await,
         Program::Health(arguments) => health::run(arguments, verbosity).await,
-        Program::Logs(arguments) => logs::run(arguments).await,
+        Program::Logs(arguments) => logs::run(arguments, verbosity).await,
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     },
     signals,
     terminal::say,
+    tls::check_exposure_of_cluster,
 };
 use plan::Plan;
 use process::{Part, Process};
@@ -76,6 +77,9 @@ pub(crate) struct UpArguments {
     /// Require API keys of clients: the first one lies in `root-1/admin.key` of the folder, or that of another root
     #[arg(long, requires = "secure")]
     keys: bool,
+    /// Listen on an address that other machines reach without encrypting connections
+    #[arg(long, conflicts_with = "secure")]
+    insecure: bool,
     /// Every cluster is on etcd: kept for command lines of the version before
     #[arg(long, hide = true)]
     etcd: bool,
@@ -109,12 +113,13 @@ pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
 }
 
 async fn up(arguments: &UpArguments) -> Result<Exit> {
-    let stop = signals::stop_asked()?;
+    let stop = signals::server_stop_asked()?;
     let folder = DataFolder::take(&arguments.data)?;
     folder.check_of_processes()?;
     folders::check_count(&arguments.data, arguments.leaves)?;
     etcd::check_folder(&arguments.data)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
+    check_exposure_of_cluster(taken.local_addr()?, arguments.secure, arguments.insecure)?;
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);
@@ -218,6 +223,9 @@ fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     if arguments.keys {
         again += " --keys";
     }
+    if arguments.insecure {
+        again += " --insecure";
+    }
     if arguments.access_logs {
         again += " --access-logs";
     }
@@ -260,6 +268,7 @@ fn tell(plan: &Plan, map: &Path) {
 {keys}  curl{trust_and_key} '{url}/_cat/nodes?v'
   gleaner index{trust} --url {url} --index notes FILE.ndjson
   curl{trust_and_key} '{url}/_cat/shards?v'
+  gleaner top{trust} --url {url} --cluster {}
 
 When a leaf is lost, other copies of its shards take over.
 Its processes and shards: {}
@@ -267,6 +276,7 @@ Its processes and shards: {}
         count(PeerRole::Root),
         count(PeerRole::Leaf),
         plan.copies(),
+        plan.members_file().display(),
         map.display()
     );
     // A courtesy: nobody has to read it.
@@ -302,6 +312,7 @@ mod tests {
             fronts: 0,
             secure: false,
             keys: false,
+            insecure: false,
             etcd: false,
             access_logs: false,
             otlp_endpoint: None,
@@ -330,6 +341,12 @@ mod tests {
         assert!(
             !broken.contains("everything") && broken.contains("leaf-2 did not"),
             "{broken}"
+        );
+        (arguments.secure, arguments.insecure) = (false, true);
+        let open = farewell(&arguments, &[]);
+        assert!(
+            open.contains("--fronts 3 --insecure --access-logs"),
+            "{open}"
         );
     }
 

@@ -92,7 +92,7 @@ impl Companion {
         logging::install(filter, arguments.log_format)?;
         descriptors::raise();
         let stop = stop_asked(arguments.stop_with_input)?;
-        let (readiness, told) = watch::channel(not_ready("it starts"));
+        let (readiness, told) = watch::channel(not_ready("it starts".to_owned()));
         let page = TopzPage::new(role, name.unwrap_or(role));
         let probes = gleaner_api::probes(told, metrics::install()?, page);
         let probes = Probes::start(&arguments.probe_listen, probes, &ApiOptions::default()).await?;
@@ -109,9 +109,9 @@ impl Companion {
     }
 
     /// Says again and again whether it is ready, and why not, until what is returned is dropped.
-    pub(crate) fn tell(
+    pub(crate) fn tell<R: Into<String> + 'static>(
         &self,
-        why_not: impl Fn() -> Option<&'static str> + Send + 'static,
+        why_not: impl Fn() -> Option<R> + Send + 'static,
     ) -> AbortOnDrop {
         let (stop, readiness) = (self.stop.clone(), self.readiness.clone());
         AbortOnDrop(tokio::spawn(async move {
@@ -119,9 +119,9 @@ impl Companion {
             loop {
                 looks.tick().await;
                 let why_not = if *stop.borrow() {
-                    Some("it stops")
+                    Some("it stops".to_owned())
                 } else {
-                    why_not()
+                    why_not().map(Into::into)
                 };
                 let now = why_not.map_or(Readiness::Ready, not_ready);
                 readiness.send_if_modified(|known| {
@@ -134,10 +134,8 @@ impl Companion {
     }
 }
 
-fn not_ready(reason: &str) -> Readiness {
-    Readiness::NotReady {
-        reason: reason.to_owned(),
-    }
+fn not_ready(reason: String) -> Readiness {
+    Readiness::NotReady { reason }
 }
 
 /// Listens at `address`, and says so in the log.
@@ -145,7 +143,15 @@ fn not_ready(reason: &str) -> Readiness {
 /// # Errors
 /// An address that cannot be listened on.
 pub(crate) async fn listen(address: &str, what: &str) -> Result<TcpListener> {
-    let listener = Bound::take(address, LISTEN).await?.listen()?;
+    listen_at(Bound::take(address, LISTEN).await?, what)
+}
+
+/// As [`listen`], at an address that is taken already.
+///
+/// # Errors
+/// A port that another process listens on since.
+pub(crate) fn listen_at(bound: Bound, what: &str) -> Result<TcpListener> {
+    let listener = bound.listen()?;
     let address = listener
         .local_addr()
         .context("the listener has no address")?;

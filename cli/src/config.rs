@@ -52,6 +52,10 @@ const MOST_THREADS: usize = 1_024;
 /// Least memory of searches, of one or all: with less hardly any finds room.
 const LEAST_MEMORY: ByteSize = ByteSize(64 << 10);
 
+/// Least time for which keys are taken after the cluster state was last heard of. Etcd is asked for a sign of life every
+/// 5 s and gives it within 1 s: with less, requests to a quiet cluster would be refused again and again.
+const LEAST_SECURITY_MAX_AGE: Span = Span(std::time::Duration::from_secs(7));
+
 /// Every setting of a server, resolved. Meanings and units stand at the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) tls_certificate: PathBuf,
     pub(crate) tls_key: PathBuf,
     pub(crate) tls_ca: PathBuf,
+    pub(crate) security_max_age: Span,
     pub(crate) allowed_hosts: String,
     pub(crate) reindex_remote_whitelist: String,
     pub(crate) cluster_name: String,
@@ -143,6 +148,7 @@ impl Default for Config {
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
             tls_ca: PathBuf::new(),
+            security_max_age: seconds(300),
             allowed_hosts: String::new(),
             reindex_remote_whitelist: String::new(),
             cluster_name: "gleaner".to_owned(),
@@ -248,7 +254,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        self.check_tls()?;
+        self.check_security()?;
         let (flood, high) = (self.flood_stage, self.high_watermark);
         ensure!(
             0.0 < high && high <= flood && flood <= 1.0,
@@ -343,6 +349,11 @@ impl Config {
         url.transpose()
     }
 
+    fn check_security(&self) -> Result<()> {
+        check_security_max_age("security_max_age", self.security_max_age)?;
+        self.check_tls()
+    }
+
     fn check_tls(&self) -> Result<()> {
         let is_given = |path: &PathBuf| !path.as_os_str().is_empty();
         let has_certificate = is_given(&self.tls_certificate);
@@ -371,6 +382,19 @@ pub(crate) fn check_share(name: &str, share: f64) -> Result<()> {
     ensure!(
         (0.0..=1.0).contains(&share),
         "`{name}` is {share}, wanted 0 to 1"
+    );
+    Ok(())
+}
+
+/// Refuses a time in which a quiet cluster may give no sign of life.
+///
+/// # Errors
+/// A time that is too short, by the name of its setting.
+pub(crate) fn check_security_max_age(name: &str, age: Span) -> Result<()> {
+    ensure!(
+        age.0 >= LEAST_SECURITY_MAX_AGE.0,
+        "`{name}` is {age}, wanted {LEAST_SECURITY_MAX_AGE} or more, or -1 for no limit: a quiet cluster gives a sign of \
+         life every 6 s"
     );
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::{
     serve::{self, folder::DataFolder, node::Node},
     signals,
     terminal::grouped,
+    tls::check_exposure_of_demo,
 };
 use corpus::DemoCorpus;
 
@@ -50,6 +51,9 @@ pub(crate) struct DemoArguments {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9200")]
     listen: String,
+    /// Listen on an address that other machines reach without encrypting connections
+    #[arg(long)]
+    insecure: bool,
     /// Documents to take, spread over all crates; 0 takes all of them
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     limit: u64,
@@ -70,7 +74,7 @@ pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit>
     logging::install(logging::filter_of(verbosity), config.log_format)?;
     // One watch from the beginning on: a Ctrl-C between two steps must not be lost.
     let (ask, interrupted) = watch::channel(false);
-    let stop = signals::stop_asked()?;
+    let stop = signals::server_stop_asked()?;
     tokio::spawn(async move {
         stop.await;
         ask.send_replace(true);
@@ -84,8 +88,9 @@ pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit>
     let listener = serve::address::listen(&config.listen).await?;
     let address = listener
         .local_addr()
-        .context("the listener has no address")?
-        .to_string();
+        .context("the listener has no address")?;
+    check_exposure_of_demo(address, arguments.insecure)?;
+    let address = address.to_string();
     let node = Node::start(DataFolder::take(&data)?, &config, None)?;
     let (ask_server, asked_server) = watch::channel(false);
     let server =

@@ -9,8 +9,8 @@ use gleaner_client::http::http_client;
 pub(crate) use gleaner_etcd::KeyState as FeedState;
 use gleaner_etcd::{Client, follow_key};
 use gleaner_proto::Connect;
-use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
-use reqwest::{StatusCode, Url};
+use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::{Response, StatusCode, Url};
 use tokio::sync::watch;
 
 /// Largest value that is taken.
@@ -156,7 +156,7 @@ impl Page {
                 self.tag = None;
                 return Ok(Some(FeedState::Absent));
             }
-            status => ensure!(status == StatusCode::OK, "the server answered {status}"),
+            status => ensure!(status == StatusCode::OK, refusal(&answer)),
         }
         let tag = answer.headers().get(ETAG).cloned();
         let mut value = BytesMut::new();
@@ -170,6 +170,22 @@ impl Page {
         }
         self.tag = tag;
         Ok(Some(FeedState::Value(Bytes::from(value))))
+    }
+}
+
+/// Says what was answered instead of a value, and where a redirect leads, without its parameters: they may be secret.
+fn refusal(answer: &Response) -> String {
+    let status = answer.status();
+    let location = answer.headers().get(LOCATION);
+    match location.filter(|_| status.is_redirection()) {
+        None => format!("the server answered {status}"),
+        Some(location) => {
+            let location = String::from_utf8_lossy(location.as_bytes());
+            let place = location.split(['?', '#']).next().unwrap_or_default();
+            format!(
+                "the server answered {status} and names `{place}`, which is not followed: give the address that answers"
+            )
+        }
     }
 }
 

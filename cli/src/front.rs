@@ -4,6 +4,7 @@ mod arguments;
 mod kept;
 mod limits;
 mod reads;
+mod rules;
 mod split;
 mod strict;
 mod telemetry;
@@ -25,9 +26,10 @@ use crate::node::membership::{ClusterFile, Membership};
 use crate::node::state::Calls;
 use crate::overflow;
 use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
-use crate::tls::{NodeTls, check_exposure};
+use crate::tls::{NodeTls, check_exposure_of_front};
 pub(crate) use arguments::FrontArguments;
 use kept::{CacheRoom, FrontCache};
+use rules::RulesFile;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit> {
@@ -35,12 +37,13 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     let companion = Companion::start(&arguments.companion, "front", name, verbosity).await?;
     let telemetry = arguments.telemetry.start(name)?;
     let tls = tls(&arguments)?;
-    let (options, listen) = forwarding(&arguments, tls.as_ref())?;
+    let rules = arguments.split.rules_file()?;
+    let (options, listen) = forwarding(&arguments, tls.as_ref(), rules.as_ref())?;
     let listener = Bound::take(&listen, LISTEN).await?.listen()?;
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    check_exposure(address, tls.is_some(), arguments.insecure)?;
+    check_exposure_of_front(address, tls.is_some(), arguments.insecure)?;
     let _fresh = tls.as_ref().map(NodeTls::keep_fresh);
     let kept = front_cache(&arguments, tls.as_ref())?;
     let visitors = kept.as_ref().map(|kept| Arc::clone(&kept.visitors));
@@ -50,6 +53,8 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
         ..options
     };
     let front = Front::checked(options)?;
+    let following = rules.map(|rules| rules.follow(front.clone()));
+    let _following = following.transpose()?;
     let _admin = admin(&arguments, &front).await?;
     let asked = front.clone();
     let _telling = companion.tell(move || (!asked.is_ready()).then_some("no backend is ready"));
@@ -131,14 +136,21 @@ fn server_options(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<S
 }
 
 /// Returns what the front forwards to and how, and where it listens.
-fn forwarding(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<(FrontOptions, String)> {
+fn forwarding(
+    arguments: &FrontArguments,
+    tls: Option<&NodeTls>,
+    rules: Option<&RulesFile>,
+) -> Result<(FrontOptions, String)> {
+    arguments.check_times()?;
+    let name = arguments.node_name.as_deref();
     let mut options = FrontOptions {
         backends: arguments.backends.clone(),
         ready_path: arguments.ready_path.clone(),
         session: arguments.session.clone(),
         trusted_proxies: TrustedProxies::new(arguments.trusted_proxies.clone()),
         answer_within: arguments.timeout.0,
-        split: arguments.split.split()?,
+        body_grace: arguments.body_grace.0,
+        split: arguments.split.split(rules, name)?,
         shadow: arguments.split.shadow(),
         strict_transport: arguments.strict.strict_transport.map(|span| span.0),
         ..FrontOptions::default()
@@ -202,6 +214,7 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
     let room = CacheRoom {
         memory_bytes: arguments.cache_memory.0,
         beyond: beyond.transpose()?,
+        security_max_age: arguments.security_max_age.0,
     };
     FrontCache::start(&ClusterFile::read(path)?, &calls, room).map(Some)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Write, stdout},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -9,20 +10,33 @@ use std::{
 use anyhow::Result;
 use gleaner_client::http::http_client;
 
-use crate::{exit::Exit, remote};
+use crate::{exit::Exit, remote, serve::address::PROBE_LISTEN};
 
 /// Ask a node whether it serves; the exit code is 0 when it is ready and 1 when it is not.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HealthArguments {
-    /// The node
+    /// The node [default: its probes, where --probe-listen names them, else GLEANER_URL, else http://127.0.0.1:9200]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Where the node answers probes, as the node itself was given it: in a container both have the same environment
     #[arg(
         long,
-        default_value = "http://127.0.0.1:9200",
+        value_name = "HOST:PORT",
+        env = "GLEANER_PROBE_LISTEN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    probe_listen: String,
+    /// What is asked where neither is given
+    #[arg(
+        long,
+        hide = true,
         value_name = "URL",
+        default_value = "http://127.0.0.1:9200",
         env = "GLEANER_URL",
         hide_env_values = true
     )]
-    url: String,
+    otherwise: String,
     /// Authority whose certificate an `https` node must show, in PEM [default: those of the system]
     #[arg(long, value_name = "FILE", env = "GLEANER_CACERT")]
     cacert: Option<PathBuf>,
@@ -32,9 +46,34 @@ pub(crate) struct HealthArguments {
     timeout: u64,
 }
 
+impl HealthArguments {
+    /// Returns the address that is asked.
+    fn node(&self) -> Result<String> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        if self.probe_listen.is_empty() {
+            return Ok(self.otherwise.clone());
+        }
+        let address = PROBE_LISTEN.complete(&self.probe_listen)?;
+        // A process that listens everywhere is asked on this machine.
+        let address = match address.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_unspecified() => {
+                let here: IpAddr = match address.is_ipv4() {
+                    true => Ipv4Addr::LOCALHOST.into(),
+                    false => Ipv6Addr::LOCALHOST.into(),
+                };
+                SocketAddr::new(here, address.port()).to_string()
+            }
+            _ => address,
+        };
+        Ok(format!("http://{address}"))
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
-    let (base, user) = remote::address(&arguments.url)?;
+    let (base, user) = remote::address(&arguments.node()?)?;
     let client = http_client(base.scheme() == "https", arguments.cacert.as_deref())?
         .timeout(Duration::from_secs(arguments.timeout))
         .no_proxy();
@@ -54,4 +93,30 @@ pub(crate) async fn run(arguments: HealthArguments) -> Result<Exit> {
     } else {
         Exit::Failure
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(url: Option<&str>, probe_listen: &str) -> String {
+        let arguments = HealthArguments {
+            url: url.map(str::to_owned),
+            probe_listen: probe_listen.to_owned(),
+            otherwise: "https://server".to_owned(),
+            cacert: None,
+            timeout: 2,
+        };
+        arguments.node().expect("an address")
+    }
+
+    #[test]
+    fn what_is_asked_is_named_by_hand_or_by_the_environment_of_the_node() {
+        assert_eq!(asked(Some("http://a"), "127.0.0.1:9210"), "http://a");
+        assert_eq!(asked(None, ""), "https://server");
+        assert_eq!(asked(None, "127.0.0.1:1"), "http://127.0.0.1:1");
+        assert_eq!(asked(None, "0.0.0.0:1"), "http://127.0.0.1:1");
+        assert_eq!(asked(None, "[::]:1"), "http://[::1]:1");
+        assert_eq!(asked(None, "127.0.0.1"), "http://127.0.0.1:9210");
+    }
 }

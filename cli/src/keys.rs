@@ -86,6 +86,10 @@ struct RevokeArguments {
     name: Option<String>,
 }
 
+/// What a person who gives a key limits should know.
+const LIMITS_NOTICE: &str = "notice: fronts hold keys to their limits (`gleaner front --cluster`); where clients reach \
+                             roots or `gleaner serve` without a front, the limits have no effect";
+
 /// Runs the command.
 pub(crate) async fn run(arguments: KeysArguments) -> Result<Exit> {
     match arguments.command {
@@ -101,6 +105,8 @@ async fn create(arguments: CreateArguments) -> Result<()> {
         Some(name) => name,
         None => "_anonymous".to_owned(),
     };
+    let has_limits =
+        arguments.rate.is_some() || arguments.cost.is_some() || arguments.concurrent.is_some();
     let allowance = |given: &Option<Allowance>| given.map(|allowance| allowance.0);
     let body = json!({
         "name": name,
@@ -123,6 +129,9 @@ async fn create(arguments: CreateArguments) -> Result<()> {
             writeln!(stdout(), "{encoded}")?;
         }
         None => terminal::say("requests without a key may do this from now on"),
+    }
+    if has_limits {
+        terminal::say(LIMITS_NOTICE);
     }
     Ok(())
 }

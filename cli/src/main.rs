@@ -38,6 +38,7 @@ mod telemetry;
 mod terminal;
 mod tls;
 mod top;
+mod topz;
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -84,17 +85,18 @@ fn run(arguments: Arguments) -> Result<Exit> {
         .build()
         .context("cannot start threads")?;
     let verbosity = arguments.verbose;
-    let installs_its_own = matches!(
-        arguments.command,
+    let installs_its_own = match &arguments.command {
         Command::Serve(_)
-            | Command::Demo(_)
-            | Command::Leaf(_)
-            | Command::Root(_)
-            | Command::Front(_)
-            | Command::Ambassador(_)
-            | Command::Adapter(_)
-            | Command::ConfigSync(_)
-    );
+        | Command::Demo(_)
+        | Command::Leaf(_)
+        | Command::Root(_)
+        | Command::Front(_)
+        | Command::Ambassador(_)
+        | Command::Adapter(_)
+        | Command::ConfigSync(_) => true,
+        Command::Index(arguments) => arguments.is_companion(),
+        _ => false,
+    };
     if !installs_its_own {
         logging::install(logging::filter_of(verbosity), LogFormat::Text)?;
     }
@@ -112,8 +114,9 @@ fn run(arguments: Arguments) -> Result<Exit> {
             Command::Cluster(arguments) => cluster::run(arguments).await,
             Command::Keys(arguments) => keys::run(arguments).await,
             Command::Top(arguments) => top::run(arguments).await,
+            Command::Topz(arguments) => topz::run(arguments).await,
             Command::Health(arguments) => health::run(arguments).await,
-            Command::Index(arguments) => index::run(arguments).await,
+            Command::Index(arguments) => index::run(arguments, verbosity).await,
             Command::Search(arguments) => search::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Certs(arguments) => certs::run(&arguments),

@@ -210,7 +210,7 @@ fn name_of(role: Role) -> &'static str {
 /// Returns what turns true at the first signal to stop, and when `with_input`, at the end of standard
 /// input.
 pub(crate) fn stop_asked(with_input: bool) -> Result<watch::Receiver<bool>> {
-    let signal = signals::stop_asked().context("cannot be stopped")?;
+    let signal = signals::server_stop_asked().context("cannot be stopped")?;
     let (tell, stop) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {

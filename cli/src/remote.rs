@@ -39,10 +39,20 @@ pub(crate) struct RemoteArguments {
     #[arg(long, value_name = "FILE", env = "GLEANER_CACERT")]
     cacert: Option<PathBuf>,
     /// A further header on each request; may be repeated
-    #[arg(long = "header", value_name = "NAME: VALUE")]
+    #[arg(
+        long = "header",
+        value_name = "NAME: VALUE",
+        env = "GLEANER_HEADER",
+        hide_env_values = true
+    )]
     headers: Vec<String>,
     /// Seconds until a request is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 120,
+        env = "GLEANER_TIMEOUT"
+    )]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
@@ -53,6 +63,18 @@ impl RemoteArguments {
         Self {
             url: url.to_owned(),
             ..self.clone()
+        }
+    }
+
+    /// Returns the address of a process's probes, where neither a key nor an authority is asked for: none is sent.
+    pub(crate) fn asking_probes(&self, address: &str) -> Self {
+        Self {
+            url: format!("http://{address}"),
+            user: None,
+            api_key: None,
+            cacert: None,
+            headers: Vec::new(),
+            timeout: self.timeout,
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     };
     let telemetry = Telemetry::of(&config, "serve", filter)?;
     descriptors::raise();
-    let stop = signals::stop_asked()?;
+    let stop = signals::server_stop_asked()?;
     let folder = DataFolder::take(&config.data)?;
     let listener = listen(&config.listen).await?;
     let address = listener

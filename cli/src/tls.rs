@@ -15,8 +15,10 @@ use gleaner_tls::{
     Acceptor, Alpn, CertificateFiles, Certificates, ClientCertificates, Connector, Trust,
 };
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Interval, interval};
 
 use crate::config::Config;
+use crate::signals::Hangups;
 pub(crate) use own::{OwnAuthority, open_authority, write, write_secret};
 
 /// How often the files of certificates are read again.
@@ -129,13 +131,17 @@ impl NodeTls {
         &self.certificates
     }
 
-    /// Reads the files again now and then, for as long as the task runs.
+    /// Reads the files again now and then, and at each SIGHUP, for as long as the task runs.
     pub(crate) fn keep_fresh(&self) -> JoinHandle<()> {
         let tls = self.clone();
+        let hangups = Hangups::listen();
         tokio::spawn(async move {
-            let mut looks = tokio::time::interval(LOOK_EVERY);
+            let mut hangups = hangups
+                .inspect_err(|error| tracing::warn!("SIGHUP reads no certificates: {error:#}"))
+                .ok();
+            let mut looks = interval(LOOK_EVERY);
             loop {
-                looks.tick().await;
+                look_due(&mut looks, hangups.as_mut()).await;
                 let tls = tls.clone();
                 // A panic there has been logged, and the next look comes.
                 drop(spawn_blocking(move || tls.refresh()).await);
@@ -178,6 +184,18 @@ impl NodeTls {
     }
 }
 
+/// Completes when files are to be read again: at the next look, or at a hangup.
+async fn look_due(looks: &mut Interval, hangups: Option<&mut Hangups>) {
+    let Some(hangups) = hangups else {
+        looks.tick().await;
+        return;
+    };
+    tokio::select! {
+        _ = looks.tick() => {}
+        () = hangups.next() => {}
+    }
+}
+
 fn now_seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
@@ -197,6 +215,55 @@ pub(crate) fn check_exposure(
         address.ip().is_loopback() || is_encrypted || is_meant,
         "other machines reach {address}, and connections there are not encrypted. Start with `--secure` for TLS \
          with a certificate that is made here, with `--tls-certificate FILE --tls-key FILE` for one of yours, or \
+         with `--insecure` where everyone on the network may read and write all documents"
+    );
+    Ok(())
+}
+
+/// As [`check_exposure`], for a local cluster, which makes its certificates itself.
+///
+/// # Errors
+/// What to type.
+pub(crate) fn check_exposure_of_cluster(
+    address: SocketAddr,
+    is_encrypted: bool,
+    is_meant: bool,
+) -> Result<()> {
+    ensure!(
+        address.ip().is_loopback() || is_encrypted || is_meant,
+        "other machines reach {address}, and connections there are not encrypted. Start with `--secure` for TLS \
+         with certificates that are made here, or with `--insecure` where everyone on the network may read and \
+         write all documents"
+    );
+    Ok(())
+}
+
+/// As [`check_exposure`], for a front, which makes no certificates.
+///
+/// # Errors
+/// What to type.
+pub(crate) fn check_exposure_of_front(
+    address: SocketAddr,
+    is_encrypted: bool,
+    is_meant: bool,
+) -> Result<()> {
+    ensure!(
+        address.ip().is_loopback() || is_encrypted || is_meant,
+        "other machines reach {address}, and connections there are not encrypted. Start with `--cert FILE --key FILE` \
+         for TLS with a certificate of yours, or with `--insecure` where everyone on the network may do what the \
+         backends allow"
+    );
+    Ok(())
+}
+
+/// As [`check_exposure`], for the demo, which does not encrypt.
+///
+/// # Errors
+/// What to type.
+pub(crate) fn check_exposure_of_demo(address: SocketAddr, is_meant: bool) -> Result<()> {
+    ensure!(
+        address.ip().is_loopback() || is_meant,
+        "other machines reach {address}, and the demo does not encrypt connections. Listen on `127.0.0.1`, or start \
          with `--insecure` where everyone on the network may read and write all documents"
     );
     Ok(())

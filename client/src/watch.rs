@@ -11,11 +11,13 @@ mod documents;
 mod mirror;
 mod tree;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::time::timeout;
 
 use crate::load::{Limits, create_index};
 use crate::remote::Remote;
@@ -47,6 +49,8 @@ pub struct WatchOptions {
     pub max_file_bytes: u64,
     /// End after the first look, once the index holds what the folder holds?
     pub once: bool,
+    /// How long a look may go on once the watch is asked to stop.
+    pub grace: Duration,
 }
 
 /// How following ended.
@@ -60,6 +64,38 @@ pub enum WatchEnd {
     Refused,
 }
 
+/// How the following goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchState {
+    /// The first look has not ended.
+    Beginning,
+    /// The last look ended well: the index holds what the folder held.
+    Following,
+    /// The server refused documents in the last look.
+    Refused {
+        /// Files whose documents were refused, to be written or to be deleted; at least one.
+        num_files: u64,
+    },
+    /// The last look failed.
+    Failing,
+}
+
+impl WatchState {
+    /// Returns why the index does not hold what the folder holds; `None` where it does, as of the last look.
+    #[must_use]
+    pub fn why_not(self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Beginning => Some("the first look has not ended".into()),
+            Self::Following => None,
+            Self::Refused { num_files: 1 } => Some("the server refused 1 file".into()),
+            Self::Refused { num_files } => {
+                Some(format!("the server refused {} files", grouped(num_files)).into())
+            }
+            Self::Failing => Some("the last look failed".into()),
+        }
+    }
+}
+
 /// A folder, and the documents that are its mirror.
 struct Watch {
     tree: Tree,
@@ -67,34 +103,41 @@ struct Watch {
     max_file: u64,
 }
 
-/// Has an index follow a folder until it is asked to stop, or for one look. `listen` is called once that begins, and what
-/// it returns stops the watch when it completes.
+/// Has an index follow a folder until `stop` completes, or for one look. How that goes is said to `state`. A look that is
+/// under way when `stop` completes has `grace` to end.
 ///
 /// # Errors
 /// No such folder or reference, no server; at a single look also what that met.
-pub async fn run<F: Future<Output = ()>>(
+pub async fn run(
     remote: Remote,
     options: &WatchOptions,
-    listen: impl FnOnce() -> Result<F>,
+    state: &tokio::sync::watch::Sender<WatchState>,
+    stop: impl Future<Output = ()>,
 ) -> Result<WatchEnd> {
-    let tree = Tree::of(&options.folder, options.reference.as_deref())?;
-    let source = options.source.clone().unwrap_or_else(|| tree.name());
-    remote.greet().await?;
-    if let Some(body) = &options.create_mapping {
-        create_index(&remote, &options.index, body).await?;
-    }
-    let mirror = Mirror::open(remote, options.index.clone(), source, options.limits).await?;
-    let mut watch = Watch {
-        tree,
-        mirror,
-        max_file: options.max_file_bytes,
+    let mut stop = pin!(stop);
+    let mut watch = tokio::select! {
+        watch = Watch::open(remote, options) => watch?,
+        () = &mut stop => return Ok(WatchEnd::Stopped),
     };
-    let mut interrupt = pin!(listen()?);
     loop {
-        let looked = tokio::select! {
-            looked = watch.look() => looked,
-            () = &mut interrupt => return Ok(WatchEnd::Stopped),
+        let looked = {
+            let mut look = pin!(watch.look());
+            tokio::select! {
+                looked = &mut look => looked,
+                () = &mut stop => {
+                    // The documents say how far it came: the next start finds what is left.
+                    drop(timeout(options.grace, look).await);
+                    return Ok(WatchEnd::Stopped);
+                }
+            }
         };
+        state.send_replace(match &looked {
+            Ok(outcome) if outcome.failed > 0 => WatchState::Refused {
+                num_files: outcome.failed,
+            },
+            Ok(_) => WatchState::Following,
+            Err(_) => WatchState::Failing,
+        });
         let wait = match looked {
             Ok(outcome) if options.once => {
                 return Ok(if outcome.failed == 0 {
@@ -112,7 +155,7 @@ pub async fn run<F: Future<Output = ()>>(
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = &mut interrupt => return Ok(WatchEnd::Stopped),
+            () = &mut stop => return Ok(WatchEnd::Stopped),
         }
     }
 }
@@ -126,6 +169,22 @@ struct Outcome {
 }
 
 impl Watch {
+    /// Finds the folder and the server, and reads which files the index holds.
+    async fn open(remote: Remote, options: &WatchOptions) -> Result<Self> {
+        let tree = Tree::of(&options.folder, options.reference.as_deref())?;
+        let source = options.source.clone().unwrap_or_else(|| tree.name());
+        remote.greet().await?;
+        if let Some(body) = &options.create_mapping {
+            create_index(&remote, &options.index, body).await?;
+        }
+        let mirror = Mirror::open(remote, options.index.clone(), source, options.limits).await?;
+        Ok(Self {
+            tree,
+            mirror,
+            max_file: options.max_file_bytes,
+        })
+    }
+
     /// Makes the index hold what the folder holds now, and says what that took.
     async fn look(&mut self) -> Result<Outcome> {
         let begun = Instant::now();
@@ -174,4 +233,20 @@ enum Place {
     File(PathBuf),
     /// The name of an object of git.
     Object(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_lacks_files_is_not_ready_and_says_why() {
+        let refused = |num_files| WatchState::Refused { num_files }.why_not();
+        assert_eq!(refused(1).as_deref(), Some("the server refused 1 file"));
+        assert_eq!(
+            refused(1_234).as_deref(),
+            Some("the server refused 1,234 files")
+        );
+        assert_eq!(WatchState::Following.why_not(), None);
+    }
 }

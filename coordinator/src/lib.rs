@@ -12,6 +12,7 @@ pub mod entries;
 pub mod size;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::{ClusterState, FaultKind};
@@ -96,6 +97,12 @@ pub trait Coordinator: Send + Sync {
 
     /// Returns a channel that always holds the newest state known here.
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>>;
+
+    /// Returns for how long nothing was heard from where the state is kept: [`Coordinator::state`] may lack
+    /// changes as old as that. Zero where this process keeps it.
+    fn unheard_for(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Returns the entries of shards, through which the copies of a shard agree. `None`: one process holds the only
     /// copy of each.

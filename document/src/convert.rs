@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use gleaner_model::mapping::{Codec, round_to};
+use gleaner_model::mapping::{Codec, Resolution, round_to};
 use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::address::parse_ip;
-use gleaner_query::date::number_text;
-use gleaner_query::encoded::{self, TermFault};
+use gleaner_query::date::{TimeZone, number_text};
+use gleaner_query::encoded::{self, Reading, TermFault};
 use serde_json::Value;
 
 use super::plan::Leaf;
@@ -81,7 +81,12 @@ impl Scalar<'_> {
 impl Leaf {
     /// Returns the field's value for `scalar`; `None` where it is left out by a rule (too long for
     /// `ignore_above`, an empty string for a number).
-    pub(super) fn read<'a>(&self, scalar: &Scalar<'a>) -> Result<Option<FieldValue<'a>>, Mismatch> {
+    pub(super) fn read<'a>(
+        &self,
+        scalar: &Scalar<'a>,
+        reading: Reading,
+    ) -> Result<Option<FieldValue<'a>>, Mismatch> {
+        let reading = self.reading_as(reading);
         match &self.kind {
             FieldKind::Text { .. } => Ok(Some(FieldValue::Text(owned_text(scalar)))),
             FieldKind::Keyword { .. } => self.read_keyword(scalar),
@@ -89,12 +94,19 @@ impl Leaf {
                 number: NumberKind::TokenCount { counts_gaps },
                 ..
             } => Ok(Some(self.count_tokens(&scalar.text(), *counts_gaps))),
-            FieldKind::Number { number, coerce, .. } => read_number(scalar, *number, *coerce),
+            FieldKind::Number { number, coerce, .. } => {
+                read_number(scalar, *number, *coerce, reading)
+            }
             FieldKind::Boolean { .. } => read_boolean(scalar).map(Some),
-            FieldKind::Date { .. } => self.read_date(scalar).map(Some),
+            FieldKind::Date { resolution, .. } => self.read_date(scalar, *resolution).map(Some),
             FieldKind::Ip { .. } => read_ip(scalar).map(Some),
             FieldKind::Encoded { codec, .. } => {
-                let terms = encoded::terms(codec, &json_of(scalar))?;
+                let value = match reading {
+                    Reading::New => json_of(scalar),
+                    // Earlier versions took the text of whatever they met.
+                    Reading::Taken => Value::from(&*scalar.text()),
+                };
+                let terms = encoded::terms(codec, &value, reading)?;
                 Ok(terms
                     .into_iter()
                     .next()
@@ -155,11 +167,13 @@ impl Leaf {
     pub(super) fn read_json(
         &self,
         value: &Value,
+        reading: Reading,
     ) -> Option<Result<Vec<FieldValue<'static>>, Mismatch>> {
         let FieldKind::Encoded { codec, .. } = &self.kind else {
             return None;
         };
-        let terms = encoded::terms(codec, value).map_err(Mismatch::from);
+        let terms = encoded::terms(codec, value, self.reading_as(reading));
+        let terms = terms.map_err(Mismatch::from);
         let as_values = |terms: Vec<String>| {
             let terms = terms.into_iter();
             let values = terms.map(|term| FieldValue::Text(term.into()));
@@ -216,21 +230,34 @@ impl Leaf {
         Ok(Some(FieldValue::Text(text)))
     }
 
-    fn read_date(&self, scalar: &Scalar<'_>) -> Result<FieldValue<'static>, Mismatch> {
+    fn read_date(
+        &self,
+        scalar: &Scalar<'_>,
+        resolution: Resolution,
+    ) -> Result<FieldValue<'static>, Mismatch> {
         let whole = match scalar {
             Scalar::F64(number) | Scalar::Written(number, _) => number_text(*number),
             _ => None,
         };
         let text = whole.map_or_else(|| scalar.text(), Cow::Owned);
         let format = self.dates.as_ref();
-        let ms = format.and_then(|format| format.parse(&text).ok());
+        let instant = format.and_then(|format| format.read_in(&text, &TimeZone::UTC, false).ok());
         let refused = || {
             let pattern = format.map_or("", |format| format.pattern());
             Mismatch::Malformed(format!(
                 "failed to parse date field [{text}] with format [{pattern}]"
             ))
         };
-        ms.map(FieldValue::Date).ok_or_else(refused)
+        let instant = instant.ok_or_else(refused)?;
+        match resolution {
+            Resolution::Millis | Resolution::MillisOfNanos => {
+                Ok(FieldValue::Date(instant.millis()))
+            }
+            Resolution::Nanos => {
+                let nanos = instant.to_nanos().map_err(Mismatch::Malformed)?;
+                Ok(FieldValue::DateNanos(nanos))
+            }
+        }
     }
 }
 
@@ -294,6 +321,7 @@ pub(super) fn read_number(
     scalar: &Scalar<'_>,
     number: NumberKind,
     coerce: bool,
+    reading: Reading,
 ) -> Result<Option<FieldValue<'static>>, Mismatch> {
     if let Scalar::Text(text) = scalar {
         if !coerce {
@@ -312,7 +340,7 @@ pub(super) fn read_number(
         )));
     }
     if number.is_integral() {
-        read_integral(scalar, number, coerce)
+        read_integral(scalar, number, coerce, reading)
     } else {
         read_fraction(scalar, number)
     }
@@ -342,6 +370,7 @@ fn read_integral(
     scalar: &Scalar<'_>,
     number: NumberKind,
     coerce: bool,
+    reading: Reading,
 ) -> Result<FieldValue<'static>, Mismatch> {
     let parsed = match scalar {
         Scalar::I64(value) => ParsedNumber::whole(*value),
@@ -358,16 +387,17 @@ fn read_integral(
     };
     let (integer, has_rest) = match parsed {
         ParsedNumber::Integer { whole, has_rest } => (whole, has_rest),
+        ParsedNumber::Fraction(value) if !value.is_finite() || value.abs() > 1e30 => {
+            return Err(out_of_range());
+        }
         // The least integer would have been read as one: this was below it and is rounded.
-        ParsedNumber::Fraction(value)
-            if !value.is_finite() || value > 1e30 || value <= i64::MIN as f64 =>
-        {
+        ParsedNumber::Fraction(value) if reading == Reading::New && value <= i64::MIN as f64 => {
             return Err(out_of_range());
         }
         ParsedNumber::Fraction(value) => (value.trunc() as i128, value.fract() != 0.0),
     };
-    // Numbers of this type are never coerced: their fraction would be lost.
-    let is_cut = coerce && number != NumberKind::UnsignedLong;
+    // Numbers of this type are no longer coerced: their fraction would be lost.
+    let is_cut = coerce && (number != NumberKind::UnsignedLong || reading == Reading::Taken);
     if has_rest && !is_cut {
         return Err(Mismatch::Malformed(format!(
             "Value [{}] has a decimal part",

@@ -29,6 +29,8 @@ pub enum FieldValue<'a> {
     Bool(bool),
     /// `date`: milliseconds since the epoch.
     Date(i64),
+    /// `date_nanos`: nanoseconds since the epoch.
+    DateNanos(i64),
     /// `ip`, as IPv6.
     Ip(Ipv6Addr),
     /// One of `rank_features`.

@@ -3,7 +3,7 @@
 use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
 use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use gleaner_query::date::DateFormatter;
-use gleaner_query::encoded::parse_point;
+use gleaner_query::encoded::{Reading, read_point};
 use gleaner_query::mapping::counted_by;
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
@@ -283,6 +283,15 @@ impl Leaf {
         leaf
     }
 
+    /// Returns by whose rules values of the field are read. Where it skips malformed values today's rules apply always:
+    /// a document that was taken does not say whether it was taken with the value or without it.
+    pub(super) fn reading_as(&self, reading: Reading) -> Reading {
+        match self.ignores_malformed() {
+            true => Reading::New,
+            false => reading,
+        }
+    }
+
     /// Returns whether it is another name of a field.
     fn is_alias(&self) -> bool {
         matches!(self.kind, FieldKind::Alias { .. })
@@ -318,13 +327,13 @@ impl Leaf {
                 _ => None,
             };
         }
-        self.read(&scalar).ok().flatten()
+        self.read(&scalar, Reading::Taken).ok().flatten()
     }
 }
 
-/// Returns what stands for `null` in a field of points.
+/// Returns what stands for `null` in a field of points; the mapping may have been taken by an earlier version.
 fn null_point(declared: &Map<String, Value>) -> Option<FieldValue<'static>> {
-    let point = parse_point(declared.get("null_value")?).ok()?;
+    let point = read_point(declared.get("null_value")?, Reading::Taken).ok()?;
     Some(FieldValue::Text(point.term().into()))
 }
 

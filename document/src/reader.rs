@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_model::{Field, FieldKind};
+use gleaner_query::encoded::Reading;
 use serde_json::{Number, Value};
 
 use super::FieldValue;
@@ -26,13 +27,19 @@ impl FieldReader {
         }
     }
 
+    /// Returns by whose rules the index took values of the field.
+    pub fn reading(&self) -> Reading {
+        self.leaf.reading_as(Reading::Taken)
+    }
+
     /// Returns what the index takes for `value`, for `null` what stands for it; `None` where nothing
     /// is indexed.
     pub fn read<'a>(&self, value: &'a Value) -> Option<FieldValue<'a>> {
         if value.is_null() {
             return self.leaf.null.clone();
         }
-        self.leaf.read(&scalar_of(value)?).ok().flatten()
+        let scalar = scalar_of(value)?;
+        self.leaf.read(&scalar, Reading::Taken).ok().flatten()
     }
 
     /// Returns whether the index leaves out `value` and counts its field among the `_ignored` ones. A list is
@@ -42,13 +49,13 @@ impl FieldReader {
         if value.is_null() {
             return false;
         }
-        if let Some(read) = leaf.read_json(value) {
+        if let Some(read) = leaf.read_json(value, Reading::Taken) {
             return read.is_err() && leaf.ignores_malformed();
         }
         let Some(scalar) = scalar_of(value) else {
             return leaf.ignores_malformed();
         };
-        match leaf.read(&scalar) {
+        match leaf.read(&scalar, Reading::Taken) {
             Ok(Some(_)) => false,
             // An empty text is no number, and none was ignored.
             Ok(None) => matches!(leaf.kind, FieldKind::Keyword { .. } | FieldKind::Completion),

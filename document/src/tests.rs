@@ -45,7 +45,9 @@ fn values_of(declared: &Value, source: &str) -> Vec<String> {
 fn shown(value: &FieldValue<'_>) -> String {
     match value {
         FieldValue::Text(text) => text.to_string(),
-        FieldValue::I64(value) | FieldValue::Date(value) => value.to_string(),
+        FieldValue::I64(value) | FieldValue::Date(value) | FieldValue::DateNanos(value) => {
+            value.to_string()
+        }
         FieldValue::U64(value) => value.to_string(),
         FieldValue::F64(value) => format!("{value:?}"),
         FieldValue::Bool(value) => value.to_string(),

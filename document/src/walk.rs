@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use gleaner_model::{Dynamic, FieldKind};
+use gleaner_query::encoded::Reading;
 use gleaner_query::mapping::{DERIVED_METADATA, DOCUMENT_METADATA};
 use serde::Deserializer;
 use serde::de::{Error, MapAccess};
@@ -173,6 +174,14 @@ impl<'p, 'de> Walk<'p, 'de> {
     ) -> Result<(), serde_json::Error> {
         json.deserialize_map(RootVisitor(self))?;
         json.end()
+    }
+
+    /// Returns by whose rules values are read: a lenient walk is over a document that was taken.
+    fn reading(&self) -> Reading {
+        match self.strict {
+            Some(_) => Reading::New,
+            None => Reading::Taken,
+        }
     }
 
     /// Remembers why the document is refused; the walk ends with an error of the reader's type.
@@ -343,7 +352,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             let mismatch = features::no_object(&scalar.text());
             return self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch));
         }
-        match leaf.read(scalar) {
+        match leaf.read(scalar, self.reading()) {
             Ok(Some(_)) if leaf.kind.lacks_value() => self.want_constant(number, scalar),
             Ok(Some(value)) => match self.second_feature(number, leaf) {
                 None => self.keep(number, value),
@@ -435,7 +444,7 @@ impl<'p, 'de> Walk<'p, 'de> {
         if leaf.kind.is_of_features() {
             return self.features(number, leaf, value);
         }
-        if let Some(read) = leaf.read_json(value) {
+        if let Some(read) = leaf.read_json(value, self.reading()) {
             return match read {
                 Ok(values) => {
                     values

@@ -185,6 +185,7 @@ impl<'a> Plan<'a> {
         for segment in segments {
             merged.merge(segment)?;
         }
+        merged.settle_terms()?;
         for (partial, aggregation) in merged.0.iter_mut().zip(self.aggregations) {
             match (partial, &aggregation.kind) {
                 (Partial::Terms(terms), AggregationKind::Terms(request)) => {

@@ -2,6 +2,7 @@
 
 mod constant;
 mod decoded;
+mod scaled;
 
 use std::net::Ipv6Addr;
 
@@ -29,6 +30,8 @@ pub enum DocValues {
     Bool(Column<bool>),
     /// `date`: milliseconds since the epoch.
     Date(Column<i64>),
+    /// `date_nanos`: nanoseconds since the epoch.
+    DateNanos(Column<i64>),
     /// `ip`, as IPv6.
     Ip(Column<Ipv6Addr>),
     /// `keyword`.
@@ -97,7 +100,13 @@ impl DocValues {
             kind if !kind.has_doc_values() => None,
             FieldKind::Keyword { .. } => fast.str(name)?.map(Self::Terms),
             FieldKind::Boolean { .. } => fast.column_opt(name)?.map(Self::Bool),
-            FieldKind::Date { .. } => fast.column_opt(name)?.map(Self::Date),
+            FieldKind::Date { resolution, .. } => {
+                let column = fast.column_opt(name)?;
+                match resolution.is_nanos() {
+                    true => column.map(Self::DateNanos),
+                    false => column.map(Self::Date),
+                }
+            }
             FieldKind::Ip { .. } => fast.column_opt(name)?.map(Self::Ip),
             FieldKind::Number { number, .. } => match number {
                 NumberKind::UnsignedLong => fast.column_opt(name)?.map(Self::U64),
@@ -113,10 +122,29 @@ impl DocValues {
         })
     }
 
+    /// Returns the values as they are, but all instants in milliseconds.
+    pub(crate) fn in_millis(self) -> Self {
+        match self {
+            Self::DateNanos(column) => Self::Date(scaled::in_millis(column)),
+            other => other,
+        }
+    }
+
+    /// Returns the values as they are, but all instants in nanoseconds; what 64 bits do not hold, before 1677 and after
+    /// 2262, as the first or the last.
+    pub(crate) fn in_nanos(self) -> Self {
+        match self {
+            Self::Date(column) => Self::DateNanos(scaled::in_nanos(column)),
+            other => other,
+        }
+    }
+
     /// Returns the number of values of `doc`.
     pub fn num_values(&self, doc: u32) -> usize {
         match self {
-            Self::I64(column) | Self::Date(column) => column.index.value_row_ids(doc).len(),
+            Self::I64(column) | Self::Date(column) | Self::DateNanos(column) => {
+                column.index.value_row_ids(doc).len()
+            }
             Self::U64(column) => column.index.value_row_ids(doc).len(),
             Self::F64(column) => column.index.value_row_ids(doc).len(),
             Self::Bool(column) => column.index.value_row_ids(doc).len(),

@@ -173,7 +173,7 @@ fn span_of(column: &DocValues) -> Option<Span> {
         }
     }
     Some(match column {
-        DocValues::I64(column) => within(column, Scalar::I64),
+        DocValues::I64(column) | DocValues::DateNanos(column) => within(column, Scalar::I64),
         DocValues::U64(column) => within(column, Scalar::U64),
         DocValues::F64(column) => within(column, Scalar::F64),
         DocValues::Bool(column) => within(column, Scalar::Bool),

@@ -26,6 +26,7 @@ pub use locate::{DocumentPlace, locate, places_of};
 pub(crate) use runs::Runs;
 
 use crate::schema::FieldHandle;
+use crate::search::Length;
 use crate::view::SegmentView;
 use crate::{EngineError, View, lower};
 use gather::{Posting, SmallestPostings};
@@ -33,6 +34,9 @@ use runs::Run;
 
 /// Postings or documents between two looks at the clock.
 const PER_CHECK: u32 = 4_096;
+
+/// What taking a posting into a page counts as, of those that are only looked at: it is put in order, and its length read.
+const TAKING: u64 = 4;
 
 /// Which part of which list.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +88,7 @@ pub fn page(
     }
     let is_weighted = wanted.is_weighted && handle.kind.counts_occurrences();
     let lists = open(view, handle, wanted.term, is_weighted)?;
-    let num_postings: u64 = lists.iter().map(|list| u64::from(list.info.doc_freq)).sum();
+    let num_postings = num_postings(&lists);
     let mut gathered = SmallestPostings::new(wanted.limit.max(1), num_postings, memory)?;
     let mut walk = Walk {
         after: wanted.after,
@@ -100,6 +104,18 @@ pub fn page(
     }
     let (postings, is_last) = gathered.into_sorted();
     Ok(finish(&postings, is_weighted, is_last))
+}
+
+/// Estimates how long it takes to read a page of `limit` postings of each of the views, by numbers at hand: a term may be
+/// rarer.
+pub fn length<'v>(views: impl Iterator<Item = &'v View>, limit: usize) -> Length {
+    let in_view = |view: &View| view.num_documents().min(limit as u64);
+    let num_taken = views.map(in_view).fold(0, u64::saturating_add);
+    Length::of_work(num_taken.saturating_mul(TAKING))
+}
+
+fn num_postings(lists: &[List<'_>]) -> u64 {
+    lists.iter().map(|list| u64::from(list.info.doc_freq)).sum()
 }
 
 /// A term's postings in one segment.

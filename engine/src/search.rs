@@ -40,8 +40,9 @@ use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
+pub use brief::Length;
+pub(crate) use brief::building;
 use brief::looked_at;
-pub use brief::{is_brief, is_long};
 use request::{Request, Task, Unready};
 pub(crate) use sorting::{KeyReader, Raw, mode};
 

@@ -210,6 +210,10 @@ impl Coordinator for EtcdCoordinator {
         self.mirror.states().subscribe()
     }
 
+    fn unheard_for(&self) -> Duration {
+        self.mirror.unheard_for()
+    }
+
     fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
         Some(Arc::new(EtcdEntries {
             client: self.client.clone(),

@@ -20,6 +20,9 @@ const PAGE: u32 = 32;
 /// For how long etcd may be away before that is worth a warning.
 const STARTING: Duration = Duration::from_secs(10);
 
+/// How often it is noted whether etcd gives signs of life.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Pauses between attempts, each twice as long as the last one.
 pub(crate) struct Pauses(Duration);
 
@@ -188,7 +191,12 @@ async fn follow_once(
     let from = mirror.view().revision.next();
     let mut watch = client.watch(keys.prefix(), from).await?;
     loop {
-        mirror.apply(&watch.next().await?);
+        mirror.note_heard(watch.heard());
+        // Signs of life come without changes too.
+        let Ok(changes) = tokio::time::timeout(LOOK_EVERY, watch.next()).await else {
+            continue;
+        };
+        mirror.apply(&changes?);
         on_change();
     }
 }

@@ -9,6 +9,7 @@ use gleaner_model::{ClusterState, names};
 use gleaner_proto::etcd::{Event, Listing, Revision};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::entries::{Entries, Problem};
 use crate::keys::Keys;
@@ -94,6 +95,8 @@ pub(crate) struct Mirror {
     tables: watch::Sender<Arc<EntryTable>>,
     /// That of the view. Who has seen one finds no older state.
     revision: watch::Sender<Revision>,
+    /// When etcd last gave a sign of life.
+    heard: Mutex<Instant>,
     /// The rule that a planted error breaks.
     #[cfg(test)]
     pub(crate) omitted: Option<Rule>,
@@ -112,6 +115,7 @@ impl Mirror {
             tables: watch::Sender::new(Arc::clone(&first.entries.table)),
             revision: watch::Sender::new(first.revision),
             view: Mutex::new(Arc::new(first)),
+            heard: Mutex::new(Instant::now()),
             #[cfg(test)]
             omitted: None,
         })
@@ -120,6 +124,16 @@ impl Mirror {
     /// Returns the newest view.
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.lock())
+    }
+
+    /// Notes a sign of life of etcd: what it had to say until then is known, or on its way.
+    pub(crate) fn note_heard(&self, at: Instant) {
+        *self.heard.lock() = at;
+    }
+
+    /// Returns for how long etcd gave no sign of life.
+    pub(crate) fn unheard_for(&self) -> Duration {
+        self.heard.lock().elapsed()
     }
 
     /// Returns the newest states, as they come.
@@ -306,6 +320,15 @@ mod tests {
         mirror.replace(empty);
         assert!(mirror.view().state().is_err(), "nothing is left");
         assert_eq!(mirror.states().borrow().version, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_from_the_last_sign_of_life() {
+        let (mirror, pause) = (mirror(), Duration::from_secs(90));
+        tokio::time::advance(pause).await;
+        assert_eq!(mirror.unheard_for(), pause);
+        mirror.note_heard(Instant::now());
+        assert_eq!(mirror.unheard_for(), Duration::ZERO);
     }
 
     #[tokio::test]

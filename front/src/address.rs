@@ -30,7 +30,7 @@ impl TrustedProxies {
     /// Returns the client: from the other end of the connection on, the first address that no trusted proxy has.
     ///
     /// What a proxy says that is no address ends the chain there: the last proxy that is known counts as the client.
-    pub(crate) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.ip().to_canonical();
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
         let hops = lines

@@ -11,11 +11,15 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::pause::Pause;
 
 /// Largest body that is read before it is sent, so that it can be sent again.
 const AT_HAND: u64 = 64 << 10;
+
+/// Bytes of a body that earn its client one more second of waiting: the rate that roots ask for too.
+const BYTES_PER_SECOND: u32 = 1 << 10;
 
 /// How much of a body is taken, and how slowly.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +28,8 @@ pub(crate) struct BodyLimits {
     pub(crate) max_bytes: u64,
     /// Longest pause between two pieces.
     pub(crate) pause_within: Duration,
+    /// Time that may be waited in all, beside a second for each KiB that came.
+    pub(crate) grace: Duration,
 }
 
 /// Why a body could not be read to its end.
@@ -32,7 +38,7 @@ pub(crate) enum BodyFault {
     /// It is malformed, or the client went away.
     #[error("the body of the request broke off or is malformed: {0}")]
     Broken(String),
-    /// The client paused for too long.
+    /// The client paused for too long, or sends too slowly.
     #[error("the body of the request did not arrive in time")]
     Late,
     /// It is larger than the limit.
@@ -115,10 +121,14 @@ impl RequestBody {
 /// A body that arrives.
 pub(crate) struct Arriving {
     body: Body,
-    max_bytes: u64,
+    limits: BodyLimits,
     num_read: u64,
     is_begun: bool,
     pause: Pause,
+    /// Since when the next piece is waited for.
+    waits_since: Option<Instant>,
+    /// What is left of the time that may be waited in all.
+    patience: Duration,
     fault: Option<BodyFault>,
 }
 
@@ -126,10 +136,12 @@ impl Arriving {
     fn new(body: Body, limits: BodyLimits) -> Self {
         Self {
             body,
-            max_bytes: limits.max_bytes,
+            limits,
             num_read: 0,
             is_begun: false,
             pause: Pause::new(limits.pause_within),
+            waits_since: None,
+            patience: limits.grace,
             fault: None,
         }
     }
@@ -140,19 +152,42 @@ impl Arriving {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         self.is_begun = true;
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-            ready!(self.pause.poll(context));
+            ready!(self.poll_wait(context));
             return Poll::Ready(Some(Err(BodyFault::Late)));
         };
-        self.pause.end();
+        self.end_wait();
         Poll::Ready(frame.map(|frame| {
             let frame = frame.map_err(|error| BodyFault::Broken(innermost(&error)))?;
-            self.num_read += frame.data_ref().map_or(0, |data| data.len() as u64);
-            let max_bytes = self.max_bytes;
+            self.note_read(frame.data_ref().map_or(0, Bytes::len));
+            let max_bytes = self.limits.max_bytes;
             match self.num_read <= max_bytes {
                 true => Ok(frame),
                 false => Err(BodyFault::TooLarge { max_bytes }),
             }
         }))
+    }
+
+    /// Goes on waiting for the next piece; ready once that takes too long.
+    fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.waits_since.is_none() {
+            self.waits_since = Some(Instant::now());
+            self.pause = Pause::new(self.limits.pause_within.min(self.patience));
+        }
+        self.pause.poll(context)
+    }
+
+    /// Notes that a piece came.
+    fn end_wait(&mut self) {
+        if let Some(since) = self.waits_since.take() {
+            self.patience = self.patience.saturating_sub(since.elapsed());
+            self.pause.end();
+        }
+    }
+
+    fn note_read(&mut self, num_bytes: usize) {
+        self.num_read += num_bytes as u64;
+        let earned = Duration::from_secs(1) * u32::try_from(num_bytes).unwrap_or(u32::MAX);
+        self.patience = self.patience.saturating_add(earned / BYTES_PER_SECOND);
     }
 }
 

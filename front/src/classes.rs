@@ -7,11 +7,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gleaner_model::metric;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 /// What kind of work a request is, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RequestClass {
     /// Searches and reads of documents.
     Read,
@@ -21,6 +24,22 @@ pub enum RequestClass {
     Write,
     /// Scrolls, deletions by query: what goes over everything.
     Scan,
+}
+
+impl RequestClass {
+    /// All classes, the most urgent first.
+    pub(crate) const ALL: [Self; NUM_CLASSES] =
+        [Self::Read, Self::Metadata, Self::Write, Self::Scan];
+
+    /// Returns its name in metrics and rules.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Metadata => "metadata",
+            Self::Write => "write",
+            Self::Scan => "scan",
+        }
+    }
 }
 
 const NUM_CLASSES: usize = 4;
@@ -54,6 +73,22 @@ struct Class {
 pub(crate) struct Place {
     places: Places,
     class: RequestClass,
+}
+
+/// A request that waits for a place, in the gauge until this is dropped.
+struct Waiting(RequestClass);
+
+impl Waiting {
+    fn begin(class: RequestClass) -> Self {
+        metrics::gauge!(metric::FRONT_WAITING.name, "class" => class.name()).increment(1.0);
+        Self(class)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::FRONT_WAITING.name, "class" => self.0.name()).decrement(1.0);
+    }
 }
 
 /// There was no place in time, or too many wait for one.
@@ -105,6 +140,7 @@ impl Places {
             }
             state.classes[class as usize].waiting.push_back(give);
         }
+        let _waiting = Waiting::begin(class);
         match tokio::time::timeout(patience, given).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(NoPlace),
@@ -162,13 +198,7 @@ impl State {
     }
 
     fn next(&mut self) -> Option<(RequestClass, oneshot::Sender<Place>)> {
-        const ALL: [RequestClass; NUM_CLASSES] = [
-            RequestClass::Read,
-            RequestClass::Metadata,
-            RequestClass::Write,
-            RequestClass::Scan,
-        ];
-        let ready = ALL.into_iter().find(|class| {
+        let ready = RequestClass::ALL.into_iter().find(|class| {
             !self.classes[*class as usize].waiting.is_empty() && self.has_place(*class)
         })?;
         let give = self.classes[ready as usize].waiting.pop_front()?;

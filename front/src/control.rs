@@ -132,6 +132,11 @@ impl Control {
         self.limits.enter(visitor, address)
     }
 
+    /// Returns the class of a request by its head.
+    pub(crate) fn class(&self, head: &Parts) -> RequestClass {
+        self.visitors.work(head, &Bytes::new()).class
+    }
+
     /// Charges a request with so many answers that may be kept.
     ///
     /// # Errors

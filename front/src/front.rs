@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use gleaner_model::metric;
 use gleaner_server::{Encryption, Leftover, PeerAddress};
 use gleaner_telemetry::note;
 use http::{HeaderValue, Request, Response, StatusCode, header, request};
@@ -34,10 +33,11 @@ use crate::hygiene::{self, Caller};
 use crate::kept::{KeptAnswers, Lookup};
 use crate::limits::Entrant;
 use crate::options::{Binding, FrontOptions};
+use crate::outcome::{self, Subject};
 use crate::probe::Probe;
 use crate::refusal::{Refusal, json_response};
 use crate::session::SessionKey;
-use crate::split::{BadRules, Shadow, Split, Way, status_of};
+use crate::split::{BadRules, BadSplit, Rules, Shadow, Split, Way, status_of};
 
 /// A front: a service of requests that it forwards. Clones share it.
 #[derive(Clone)]
@@ -54,13 +54,13 @@ pub(crate) struct Shared {
     max_open_requests: usize,
     places: Arc<Semaphore>,
     control: Option<Control>,
-    pub(crate) split: Split,
+    pub(crate) split: Arc<Split>,
     pub(crate) shadow: Option<Shadow>,
     answers_probes: bool,
     /// The field `Strict-Transport-Security`, where it is wanted.
     strict_transport: Option<HeaderValue>,
     is_draining: AtomicBool,
-    /// The looks at the backends; they end with the front.
+    /// The looks at the backends, and what keeps which ways were left; they end with the front.
     _looks: JoinSet<()>,
 }
 
@@ -111,21 +111,22 @@ impl Front {
     /// Returns a front, which begins to look at its backends.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, and with rules that [`Self::checked`] refuses.
+    /// Outside of a tokio runtime, and with options that [`Self::checked`] refuses.
     #[must_use]
     pub fn start(options: FrontOptions) -> Self {
-        Self::checked(options).expect("the rules are good")
+        Self::checked(options).expect("the options are good")
     }
 
     /// As [`Self::start`].
     ///
     /// # Errors
-    /// [`BadRules`].
+    /// [`BadSplit`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn checked(options: FrontOptions) -> Result<Self, BadRules> {
-        let split = Split::new(&options.split, options.is_read)?;
+    pub fn checked(options: FrontOptions) -> Result<Self, BadSplit> {
+        let split = Arc::new(Split::new(&options.split, options.is_read)?);
+        outcome::begin();
         let backends = Backends::new(&options.backends);
         let probe = Probe {
             connect: Connect {
@@ -140,6 +141,7 @@ impl Front {
         for backend in backends.all().iter().chain(targets) {
             looks.spawn(probe.clone().watch(Arc::clone(backend)));
         }
+        looks.spawn(Arc::clone(&split).keep_stops());
         let shadow = options.shadow.clone();
         let connect = probe.connect.clone();
         let shadow = shadow.map(|shadow| Shadow::start(shadow, connect, options.is_read));
@@ -160,6 +162,7 @@ impl Front {
             body_limits: BodyLimits {
                 max_bytes: options.max_body_bytes,
                 pause_within: options.pause_within,
+                grace: options.body_grace,
             },
             answers_probes: options.answers_probes,
             strict_transport: options.strict_transport.map(strict_transport),
@@ -172,6 +175,15 @@ impl Front {
     /// `/_front/shadow`. It checks nobody, so its listener must be one that only they reach.
     pub fn admin(&self) -> axum::Router {
         admin::router(Arc::clone(&self.0))
+    }
+
+    /// Puts other rules in force. A rule that stays as it is keeps what is known of its way: a way that was left stays
+    /// so.
+    ///
+    /// # Errors
+    /// [`BadRules`]; those in force stay.
+    pub fn reload_rules(&self, rules: &Rules) -> Result<(), BadRules> {
+        self.0.split.reload(rules)
     }
 
     /// Is there a backend to forward to, and no end in sight?
@@ -209,15 +221,9 @@ impl Shared {
         }
         let leftover = Leftover::of(&mut request);
         let is_encrypted = request.extensions().get::<Encryption>().is_some();
-        let conducted = self.conduct(request).await;
-        let outcome = match &conducted {
-            Ok(_) => "forwarded",
-            Err(refusal) if refusal.status.is_client_error() => "refused",
-            Err(_) => "failed",
-        };
-        metrics::counter!(metric::FRONT_REQUESTS.name, "outcome" => outcome).increment(1);
-        metrics::histogram!(metric::FRONT_SECONDS.name, "outcome" => outcome)
-            .record(begun.elapsed().as_secs_f64());
+        let mut subject = Subject::default();
+        let conducted = self.conduct(request, &mut subject).await;
+        subject.count(&conducted, begun.elapsed());
         let mut answer = conducted.unwrap_or_else(Refusal::into_response);
         if let Some(strict) = self.strict_transport.as_ref().filter(|_| is_encrypted) {
             let fields = answer.headers_mut();
@@ -229,15 +235,20 @@ impl Shared {
 
     /// The way of a request. Who may ask, how often and which way are decided after the head is clean; what an answer
     /// that is kept needs is decided before the body is forwarded.
-    async fn conduct(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    async fn conduct(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        subject: &mut Subject,
+    ) -> Result<Response<Body>, Refusal> {
         let caller = self.caller(&request);
         note(|facts| facts.client = Some(caller.address));
         let (mut head, body) = request.into_parts();
         hygiene::clean(&mut head, &caller)?;
         let control = self.control.as_ref();
+        subject.class = Some(self.split.class(&head, control));
         let entrant = control.map(|control| control.enter(&head, caller.address));
         let entrant = entrant.transpose()?.map(Arc::new);
-        let way = self.split.way(&mut head, caller.address);
+        let way = self.split.way(&mut head, caller.address, control);
         let session = self.session.as_ref();
         let session =
             session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));
@@ -249,6 +260,7 @@ impl Shared {
             (Some(kept), RequestBody::Whole(bytes)) if way.is_main() => kept.look_up(&head, bytes),
             _ => None,
         };
+        subject.is_looked_up = lookup.is_some();
         let key = lookup.as_ref().and_then(Lookup::key).copied();
         if let Some(key) = &key {
             note(|facts| facts.note_key(key));

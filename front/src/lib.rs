@@ -25,6 +25,7 @@ mod kept;
 mod limits;
 mod mean;
 mod options;
+mod outcome;
 mod pause;
 mod probe;
 mod redirect;
@@ -43,8 +44,8 @@ pub use options::{BackendUrl, BadBackendUrl, Binding, FrontOptions};
 pub use redirect::RedirectToHttps;
 pub use session::{BadSessionKey, SessionKey};
 pub use split::{
-    BadRules, BadShare, IndexRewrite, Rule, Rules, ShadowOptions, Share, SplitKey, SplitOptions,
-    When,
+    BadRules, BadShare, BadSplit, IndexRewrite, Rule, Rules, ShadowOptions, Share, SplitKey,
+    SplitOptions, StopFileError, When,
 };
 
 #[cfg(test)]

@@ -64,6 +64,8 @@ pub struct FrontOptions {
     pub answer_within: Duration,
     /// Longest pause between two pieces of a request's body or of an answer's; default 60 s.
     pub pause_within: Duration,
+    /// Time that may be spent waiting for the body of a request, beside a second for each KiB of it; default 30 s.
+    pub body_grace: Duration,
     /// Time for a connection to a backend; default 1 s.
     pub connect_within: Duration,
 }
@@ -91,6 +93,7 @@ impl Default for FrontOptions {
             max_body_bytes: 1 << 30,
             answer_within: Duration::from_secs(300),
             pause_within: Duration::from_secs(60),
+            body_grace: Duration::from_secs(30),
             connect_within: Duration::from_secs(1),
         }
     }

@@ -11,8 +11,11 @@ mod report;
 mod rules;
 mod shadow;
 mod share;
+mod stops;
 
+use std::cell::LazyCell;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +24,14 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
 
 use crate::balance::Backends;
+use crate::body::innermost;
+use crate::classes::RequestClass;
+use crate::control::Control;
 use crate::options::BackendUrl;
 use canary::{Arm, Canary, Facts};
 pub(crate) use page::page as shadow_page;
@@ -31,6 +39,11 @@ pub use rules::{BadRules, IndexRewrite, Rule, Rules, When};
 pub(crate) use shadow::Shadow;
 pub use shadow::ShadowOptions;
 pub use share::{BadShare, Share, SplitKey};
+pub use stops::StopFileError;
+use stops::{StopFile, Stopped};
+
+/// Time after which what could not be written is written again: as often as the file of rules is read.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Rules of a front, and the services that they may send requests to.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +52,20 @@ pub struct SplitOptions {
     pub rules: Rules,
     /// Services that rules may name, beside the backends.
     pub targets: Vec<BackendUrl>,
+    /// File that keeps which ways were left, for the next start; `None` keeps nothing. No two fronts whose rules have a
+    /// canary may share it: each locks the file of this name with `.lock` appended.
+    pub stops: Option<PathBuf>,
+}
+
+/// A front cannot start with these options.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSplit {
+    /// The rules cannot be put in force.
+    #[error(transparent)]
+    Rules(#[from] BadRules),
+    /// It is not known which ways were left, or another front keeps its own there.
+    #[error(transparent)]
+    Stops(#[from] StopFileError),
 }
 
 /// The rules in force.
@@ -46,6 +73,9 @@ pub(crate) struct Split {
     targets: Vec<(String, Arc<Backends>)>,
     active: RwLock<Arc<Vec<ActiveRule>>>,
     is_read: fn(&Method, &str) -> bool,
+    stops: Option<StopFile>,
+    /// Other rules are in force, or a way was left: what is kept is to be written.
+    changed: Arc<Notify>,
 }
 
 /// A rule in force.
@@ -53,7 +83,9 @@ struct ActiveRule {
     rule: Rule,
     backends: Option<Arc<Backends>>,
     /// What watches the other way; `None` where nothing does.
-    canary: Option<Mutex<Canary>>,
+    canary: Option<Arc<Mutex<Canary>>>,
+    /// That of [`Split`].
+    changed: Arc<Notify>,
 }
 
 /// The way of a request.
@@ -78,14 +110,19 @@ pub(crate) struct RuleState {
 }
 
 impl Split {
-    /// Returns the rules of `options`.
+    /// Returns the rules of `options`; ways that were left under the same rules before are left.
     ///
     /// # Errors
-    /// [`BadRules`].
+    /// [`BadSplit`]; the file of ways that were left stays as it is then.
     pub(crate) fn new(
         options: &SplitOptions,
         is_read: fn(&Method, &str) -> bool,
-    ) -> Result<Self, BadRules> {
+    ) -> Result<Self, BadSplit> {
+        let stops = options.stops.clone().map(StopFile::new);
+        let stopped = match &stops {
+            Some(file) => left_before(file, &options.rules)?,
+            None => Vec::new(),
+        };
         let targets = options.targets.iter().map(|url| {
             let backends = Backends::new(std::slice::from_ref(url));
             (url.to_string(), Arc::new(backends))
@@ -94,8 +131,13 @@ impl Split {
             targets: targets.collect(),
             active: RwLock::default(),
             is_read,
+            stops,
+            changed: Arc::default(),
         };
-        split.replace(&options.rules)?;
+        split.put_in_force(&options.rules, |rule| {
+            let found = stopped.iter().find(|stopped| stopped.rule == *rule)?;
+            Some(Arc::new(Mutex::new(Canary::stopped(found.stop))))
+        })?;
         Ok(split)
     }
 
@@ -109,6 +151,28 @@ impl Split {
     /// # Errors
     /// [`BadRules`]; those in force stay.
     pub(crate) fn replace(&self, rules: &Rules) -> Result<(), BadRules> {
+        self.put_in_force(rules, |_| None)
+    }
+
+    /// As [`Self::replace`], but a rule that stays as it is keeps what is known of its way, and a way that was left
+    /// stays so.
+    ///
+    /// # Errors
+    /// [`BadRules`]; those in force stay.
+    pub(crate) fn reload(&self, rules: &Rules) -> Result<(), BadRules> {
+        let before = Arc::clone(&self.active.read());
+        self.put_in_force(rules, |rule| {
+            let found = before.iter().find(|active| active.rule == *rule)?;
+            found.canary.clone()
+        })
+    }
+
+    /// Puts rules in force; `known` returns what watched the way of a rule before.
+    fn put_in_force(
+        &self,
+        rules: &Rules,
+        known: impl Fn(&Rule) -> Option<Arc<Mutex<Canary>>>,
+    ) -> Result<(), BadRules> {
         rules.check()?;
         let mut active = Vec::with_capacity(rules.rules.len());
         for rule in &rules.rules {
@@ -124,11 +188,46 @@ impl Split {
             active.push(ActiveRule {
                 rule: rule.clone(),
                 backends: backends.transpose()?,
-                canary: rule.canary.then(Mutex::default),
+                canary: rule.canary.then(|| known(rule).unwrap_or_default()),
+                changed: Arc::clone(&self.changed),
             });
         }
         *self.active.write() = Arc::new(active);
+        self.changed.notify_one();
         Ok(())
+    }
+
+    /// Keeps which ways were left, within moments of each change, and tries again where that fails; ends at once where
+    /// there is no file for it.
+    pub(crate) async fn keep_stops(self: Arc<Self>) {
+        let Some(file) = &self.stops else {
+            return;
+        };
+        let mut fault: Option<String> = None;
+        loop {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = sleep(RETRY_AFTER), if fault.is_some() => {}
+            }
+            let split = Arc::clone(&self);
+            let found = match spawn_blocking(move || split.write_stops()).await {
+                Ok(written) => written.err().map(|error| innermost(&error)),
+                Err(panic) => Some(panic.to_string()),
+            };
+            // Each fault once, not each attempt.
+            if found != fault {
+                log_keeping(file, found.as_deref());
+            }
+            fault = found;
+        }
+    }
+
+    fn write_stops(&self) -> Result<(), StopFileError> {
+        let Some(file) = &self.stops else {
+            return Ok(());
+        };
+        let active = Arc::clone(&self.active.read());
+        file.write(active.iter().filter_map(ActiveRule::stopped).collect())
     }
 
     /// Returns the rules in force, and how they do.
@@ -142,12 +241,11 @@ impl Split {
         active.iter().map(state).collect()
     }
 
-    /// Decides which way a request goes; the first rule that fits does, and rewrites the head where it says so.
-    pub(crate) fn way(&self, head: &mut Parts, address: IpAddr) -> Way {
+    /// Decides which way a request goes; the first rule that fits does, and rewrites the head where it says so. `control`
+    /// knows the class of the request; without it what changes nothing is a read and the rest are writes.
+    pub(crate) fn way(&self, head: &mut Parts, address: IpAddr, control: Option<&Control>) -> Way {
         let active = Arc::clone(&self.active.read());
-        let is_read = (self.is_read)(&head.method, head.uri.path());
-        let fits = |active: &ActiveRule| active.rule.fits(head, is_read);
-        let Some(at) = active.iter().position(fits) else {
+        let Some(at) = self.find_rule(&active, head, control) else {
             return Way::default();
         };
         let found = &active[at];
@@ -174,9 +272,39 @@ impl Split {
             under: Some((active, at, Arm::Other)),
         }
     }
+
+    fn find_rule(
+        &self,
+        active: &[ActiveRule],
+        head: &Parts,
+        control: Option<&Control>,
+    ) -> Option<usize> {
+        let is_read = (self.is_read)(&head.method, head.uri.path());
+        let class = LazyCell::new(|| self.class(head, control));
+        let fits = |active: &ActiveRule| active.rule.fits(head, is_read, &|| *class);
+        active.iter().position(fits)
+    }
+
+    /// Returns the class of a request: `control` knows it, else it is told by whether it is a read.
+    pub(crate) fn class(&self, head: &Parts, control: Option<&Control>) -> RequestClass {
+        match control {
+            Some(control) => control.class(head),
+            None if (self.is_read)(&head.method, head.uri.path()) => RequestClass::Read,
+            None => RequestClass::Write,
+        }
+    }
 }
 
 impl ActiveRule {
+    /// Returns why its way was left, where it was.
+    fn stopped(&self) -> Option<Stopped> {
+        let stop = self.canary.as_ref()?.lock().stop()?;
+        Some(Stopped {
+            rule: self.rule.clone(),
+            stop,
+        })
+    }
+
     /// Returns the share that goes the other way now: none where that was found to be worse.
     fn share(&self) -> Share {
         let is_stopped = self
@@ -210,9 +338,10 @@ impl Way {
             took,
         };
         if let Some(stop) = canary.lock().note(*arm, facts, Instant::now()) {
+            active.changed.notify_one();
             tracing::warn!(
                 rule = active.rule.name,
-                test = stop.test,
+                test = stop.test.name(),
                 log_likelihood_ratio = stop.log_likelihood_ratio,
                 threshold = stop.threshold,
                 main_rate = stop.main_rate,
@@ -220,6 +349,43 @@ impl Way {
                 "the other way is worse: nobody is sent there any more until the rules are changed"
             );
         }
+    }
+}
+
+/// Takes the file for this front, and returns which ways were left.
+fn left_before(file: &StopFile, rules: &Rules) -> Result<Vec<Stopped>, StopFileError> {
+    // Without a canary no way is left.
+    match file.lock() {
+        // Such rules may be in a folder that the front may only read.
+        Err(error @ StopFileError::Unlocked { .. }) if !rules.has_canary() => {
+            log_unkept(file, &error);
+        }
+        // What another front keeps there is its own.
+        Err(error @ StopFileError::Held { .. }) if !rules.has_canary() => {
+            log_unkept(file, &error);
+            file.pass_over();
+            return Ok(Vec::new());
+        }
+        locked => locked?,
+    }
+    file.read()
+}
+
+/// Logs that a front without a canary goes on although it could not take its file.
+fn log_unkept(file: &StopFile, error: &StopFileError) {
+    let file = file.path().display();
+    let reason = innermost(error);
+    tracing::warn!(%file, reason, "a way that a canary leaves would not be kept");
+}
+
+/// Logs that a file can be written no more or for another reason, or that it can be written again.
+fn log_keeping(file: &StopFile, fault: Option<&str>) {
+    let file = file.path().display();
+    match fault {
+        Some(error) => {
+            tracing::error!(%file, error, "which ways were left is not kept as it is now");
+        }
+        None => tracing::info!(%file, "which ways were left is kept again"),
     }
 }
 
@@ -254,3 +420,6 @@ pub(crate) fn status_of<T>(answer: &Result<Response<T>, crate::refusal::Refusal>
         Err(refusal) => refusal.status,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod balancing;
 mod bodies;
 mod client;
 mod encrypted;
+mod floods;
 mod gathered;
 mod http2;
 mod kept;
@@ -12,6 +13,7 @@ mod limits;
 mod recorder;
 mod retries;
 mod sessions;
+mod slow;
 mod smuggling;
 mod split;
 

@@ -61,10 +61,10 @@ pub struct LeafOptions {
     /// Who this node is among those whose copies agree through the entries that the coordinator keeps. `None` (default):
     /// one process holds the only copy of every shard.
     pub identity: Option<NodeIdentity>,
-    /// Threads that evaluate queries, ≥ 1; default the number of cores.
+    /// Threads of each of the two lanes that evaluate queries, short ones and long ones, ≥ 1; default the number of cores.
     pub search_threads: usize,
-    /// Calls that may wait for a thread, of which a search makes up to one for each shard; default 1,000,
-    /// then they are rejected.
+    /// Calls that may wait for a thread of a lane, in each of the two, ≥ 1; a search makes up to one for each shard.
+    /// Default 1,000, then they are rejected.
     pub search_queue: usize,
     /// Bytes that all queries together may hold; default 1 GiB.
     pub query_memory_bytes: u64,

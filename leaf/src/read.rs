@@ -3,6 +3,7 @@
 //! Read [`search`] first.
 
 mod explain;
+mod fetch;
 pub(crate) mod get;
 pub(crate) mod pool;
 pub(crate) mod postings;

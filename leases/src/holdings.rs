@@ -65,6 +65,14 @@ impl Holdings {
             .copied()
     }
 
+    /// Returns how many leases hold now: the shards of each grantor whose lease is not over.
+    pub fn num_held(&self) -> usize {
+        let now = Instant::now();
+        let by_grantor = self.by_grantor.read();
+        let held = by_grantor.values().filter(|holding| now < holding.until);
+        held.map(|holding| holding.shown.len()).sum()
+    }
+
     /// Is the cluster state that the grantor knows no newer than `state_version`?
     fn knows_state_of(&self, holding: &Holding, state_version: u64) -> bool {
         holding.state_version <= state_version || !self.rules.have(Rule::NoticeNewerState)

@@ -151,12 +151,14 @@ async fn a_holder_goes_by_a_lease_from_before_it_asked() {
     tokio::time::advance(LEASE - Duration::from_millis(1)).await;
     holdings.take(&leaf, sent, answer.clone());
     assert!(holdings.shown(&leaf, shard(A), 7).is_some());
+    assert_eq!(holdings.num_held(), 1);
     assert!(
         holdings.shown(&leaf, shard(A), 6).is_none(),
         "its state is older"
     );
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(holdings.shown(&leaf, shard(A), 7).is_none(), "it is over");
+    assert_eq!(holdings.num_held(), 0);
     holdings.take(&leaf, Instant::now(), answer);
     assert!(holdings.shown(&leaf, shard(A), 7).is_some());
     holdings.keep_indices(&leaf, &[]);

@@ -23,7 +23,8 @@ mod proc;
 pub mod threads;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use gleaner_model::node_stats::{DataFolder, DiskStats, MachineStats, NodeStats, ProcessStats};
@@ -38,6 +39,9 @@ use usage::{Percents, Usage};
 pub struct Probe {
     /// The folder whose file system is looked at, or that of its parent while it is not there; if any.
     folder: Option<PathBuf>,
+    /// What is said of the folder from the first reading on that finds it: to resolve its links and to read the table of
+    /// mounts each time would tell the same.
+    found: OnceLock<DataFolder>,
     begun: Instant,
     usage: Mutex<Usage>,
 }
@@ -54,6 +58,7 @@ impl Probe {
     pub fn new(folder: Option<PathBuf>) -> Self {
         Self {
             folder,
+            found: OnceLock::new(),
             begun: Instant::now(),
             usage: Mutex::new(Usage::begin()),
         }
@@ -97,13 +102,28 @@ impl Probe {
 
     fn data_folder(&self) -> Option<DataFolder> {
         let folder = self.folder.as_ref()?;
-        let whole = folder.canonicalize().ok();
-        let parent = || folder.parent()?.canonicalize().ok();
-        let held = whole.clone().or_else(parent);
+        if let Some(found) = self.found.get() {
+            return Some(found.clone());
+        }
+        if let Ok(whole) = folder.canonicalize() {
+            return Some(self.found.get_or_init(|| describe(&whole)).clone());
+        }
+        // It is still to be made, on the file system of its parent.
+        let parent = folder
+            .parent()
+            .and_then(|parent| parent.canonicalize().ok());
         Some(DataFolder {
-            path: whole.as_ref().unwrap_or(folder).display().to_string(),
-            mount: held.and_then(|held| mount::holding(&held)),
+            path: folder.display().to_string(),
+            mount: parent.and_then(|parent| mount::holding(&parent)),
         })
+    }
+}
+
+/// Describes a folder by its whole path without links.
+fn describe(whole: &Path) -> DataFolder {
+    DataFolder {
+        path: whole.display().to_string(),
+        mount: mount::holding(whole),
     }
 }
 
@@ -175,6 +195,22 @@ mod tests {
         assert!(whole.starts_with(&mount.point) && !mount.file_system.is_empty());
         let as_parent = to_be_made.folder.and_then(|folder| folder.mount);
         assert_eq!(as_parent, Some(mount));
+    }
+
+    #[test]
+    fn a_folder_that_is_made_later_is_found_then_and_looked_up_no_more() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("indices");
+        let probe = Probe::new(Some(folder.clone()));
+        let path = || probe.read().folder.expect("it was given").path;
+        assert_eq!(path(), folder.display().to_string());
+        let real = parent.path().join("real");
+        std::fs::create_dir(&real).expect("made");
+        std::os::unix::fs::symlink(&real, &folder).expect("linked");
+        let real = real.canonicalize().expect("it is there");
+        assert_eq!(path(), real.display().to_string());
+        std::fs::remove_file(&folder).expect("removed");
+        assert_eq!(path(), real.display().to_string(), "as it was found");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod kind;
 mod metadata;
 mod nested;
 mod number;
+mod resolution;
 pub(crate) mod since;
 mod template;
 
@@ -23,6 +24,7 @@ pub use kind::{Codec, FieldKind};
 pub use metadata::INDEX;
 pub use nested::Included;
 pub use number::{NumberKind, round_half_up, round_to};
+pub use resolution::{NANOS_PER_MILLI, Resolution};
 pub use template::{ChosenTemplates, DynamicTemplate};
 
 use crate::id::MappingVersion;

@@ -6,13 +6,21 @@
 mod ambassador;
 mod front;
 mod page;
+mod process;
+mod refresh;
 mod telemetry;
 
 pub use ambassador::{AMBASSADOR_CONNECTIONS, AMBASSADOR_REQUESTS, AMBASSADOR_SERVER_IN};
 pub use front::{
-    FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS, FRONT_SHADOWED, FRONT_SPLIT,
+    FRONT_LEASES_HELD, FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS, FRONT_SHADOWED,
+    FRONT_SPLIT, FRONT_WAITING,
 };
 pub use page::page;
+pub use process::{
+    PROCESS_CPU_SECONDS, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT_MEMORY_BYTES,
+    PROCESS_START_TIME_SECONDS,
+};
+pub use refresh::REFRESH_WAITED_SECONDS;
 pub use telemetry::{LOG_LINES_DROPPED, SPANS_DROPPED, SPANS_EXPORTED};
 
 /// How a metric moves.
@@ -154,7 +162,7 @@ pub const SEARCHES_RUNNING: Metric = Metric {
     kind: MetricKind::Gauge,
     labels: &[],
     values: &[],
-    help: "evaluations on the search threads of a leaf; brief ones, which need none, left out",
+    help: "evaluations on the search threads of both lanes of a leaf; brief ones, which need none, left out",
 };
 
 /// Searches that a leaf has turned away.
@@ -163,7 +171,7 @@ pub const SEARCH_REJECTED: Metric = Metric {
     kind: MetricKind::Counter,
     labels: &[],
     values: &[],
-    help: "searches refused because too many waited for a thread",
+    help: "searches refused because too many waited for a thread of their lane",
 };
 
 /// What the check of files has read.
@@ -364,52 +372,6 @@ pub const STORE_BYTES: Metric = Metric {
     help: "bytes of the shard copies in the data folder",
 };
 
-/// Time on processors.
-pub const PROCESS_CPU_SECONDS: Metric = Metric {
-    name: "process_cpu_seconds_total",
-    // A counter by nature: those of the recorder are whole numbers.
-    kind: MetricKind::Gauge,
-    labels: &[],
-    values: &[],
-    help: "seconds that the process has spent on processors, in user and system mode",
-};
-
-/// Open files.
-pub const PROCESS_OPEN_FDS: Metric = Metric {
-    name: "process_open_fds",
-    kind: MetricKind::Gauge,
-    labels: &[],
-    values: &[],
-    help: "file descriptors that the process has open",
-};
-
-/// Most open files.
-pub const PROCESS_MAX_FDS: Metric = Metric {
-    name: "process_max_fds",
-    kind: MetricKind::Gauge,
-    labels: &[],
-    values: &[],
-    help: "file descriptors that the process may have open",
-};
-
-/// Memory of the process.
-pub const PROCESS_RESIDENT_MEMORY_BYTES: Metric = Metric {
-    name: "process_resident_memory_bytes",
-    kind: MetricKind::Gauge,
-    labels: &[],
-    values: &[],
-    help: "bytes of memory that the process has, mapped segments that are in memory included",
-};
-
-/// When the process began.
-pub const PROCESS_START_TIME_SECONDS: Metric = Metric {
-    name: "process_start_time_seconds",
-    kind: MetricKind::Gauge,
-    labels: &[],
-    values: &[],
-    help: "when the process began, in seconds since 1970",
-};
-
 /// Requests, or parts of one, that were denied.
 pub const SECURITY_DENIALS: Metric = Metric {
     name: "gleaner_security_denials_total",
@@ -438,7 +400,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 55] = [
+pub const ALL: [Metric; 58] = [
     AMBASSADOR_CONNECTIONS,
     AMBASSADOR_REQUESTS,
     AMBASSADOR_SERVER_IN,
@@ -458,12 +420,14 @@ pub const ALL: [Metric; 55] = [
     DOCUMENTS,
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
+    FRONT_LEASES_HELD,
     FRONT_LIMITED,
     FRONT_REQUESTS,
     FRONT_RETRIES,
     FRONT_SECONDS,
     FRONT_SHADOWED,
     FRONT_SPLIT,
+    FRONT_WAITING,
     HTTP_REQUEST_SECONDS,
     INDEXING_MEMORY_BYTES,
     LOG_BYTES,
@@ -472,6 +436,7 @@ pub const ALL: [Metric; 55] = [
     NODE_CALLS_REFUSED,
     OLDEST_CHECK_SECONDS,
     QUERY_MEMORY_BYTES,
+    REFRESH_WAITED_SECONDS,
     REPLICA_LAG_OPERATIONS,
     SCRUBBED_BYTES,
     SEARCH_CANCELLED_SECONDS,

@@ -147,6 +147,7 @@ pub fn merge_encoded(partials: &[Bytes]) -> Result<Aggregations, EvaluationError
     for bytes in partials {
         merged.merge(Aggregations::decode(bytes)?)?;
     }
+    merged.settle_terms()?;
     Ok(merged)
 }
 
@@ -168,6 +169,21 @@ impl Aggregations {
         }
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             mine.merge(theirs)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the keys of each list of terms one type, at any depth; to be called once all segments or shards are
+    /// merged. What is encoded before that lacks the keys of some types.
+    ///
+    /// # Errors
+    /// As [`Aggregations::merge`].
+    pub fn settle_terms(&mut self) -> Result<(), EvaluationError> {
+        for partial in &mut self.0 {
+            if let Partial::Terms(terms) = partial {
+                terms.settle()?;
+            }
+            partial.try_for_each_bucket(&mut |bucket| bucket.sub.settle_terms())?;
         }
         Ok(())
     }

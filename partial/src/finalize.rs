@@ -81,6 +81,7 @@ impl Aggregations {
         if are_sampled(aggregations) {
             self.settle(&context.control)?;
         }
+        self.settle_terms()?;
         Finalizer {
             context,
             num_buckets: 0,
@@ -118,6 +119,7 @@ fn described(
             .collect();
     }
     merged.settle(&context.control)?;
+    merged.settle_terms()?;
     Ok(merged)
 }
 

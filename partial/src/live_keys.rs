@@ -116,6 +116,7 @@ impl LiveKeys<'_> {
             ..Terms::default()
         };
         filled.merge(terms.clone())?;
+        filled.settle()?;
         Ok(Cow::Owned(filled))
     }
 

@@ -19,6 +19,7 @@ impl Aggregations {
         &mut self,
         asked: &[Aggregation],
     ) -> Result<Option<Vec<Aggregation>>, EvaluationError> {
+        self.settle_terms()?;
         let mut again = asked.to_vec();
         let mut is_open = false;
         for (partial, aggregation) in self.0.iter().zip(&mut again) {

@@ -142,6 +142,8 @@ impl Sample {
             control.check()?;
             bucket.merge(doc.bucket)?;
         }
+        // Samples below keys of several types would be passed over.
+        bucket.sub.settle_terms()?;
         Ok(bucket)
     }
 

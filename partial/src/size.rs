@@ -21,7 +21,8 @@ impl Partial {
     fn num_bytes(&self) -> usize {
         let inside: usize = match self {
             Self::Terms(terms) => {
-                let buckets = terms.buckets.iter();
+                let lists = std::iter::once(terms).chain(&terms.apart);
+                let buckets = lists.flat_map(|list| &list.buckets);
                 let sizes = buckets.map(|(key, term)| key.num_bytes() + term.bucket.num_bytes());
                 sizes.sum()
             }

@@ -131,7 +131,9 @@ fn converted(kind: Kind, key: &SortKey, path: &str, type_name: &str) -> Result<K
         ))),
         ("double", _) => Ok(Kind::Fraction),
         ("long", Kind::Whole | Kind::Fraction) => Ok(Kind::Whole),
-        ("date", Kind::Whole) if type_name == "date" => Ok(Kind::Whole),
+        ("date" | "date_nanos", Kind::Whole) if matches!(type_name, "date" | "date_nanos") => {
+            Ok(Kind::Whole)
+        }
         _ => Err(refused(format!(
             "[numeric_type] of [{numeric_type}] is not supported for [{path}] of type [{type_name}]"
         ))),

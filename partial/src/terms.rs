@@ -33,6 +33,10 @@ pub struct Terms {
     pub unlisted: u64,
     /// Most documents that a key can have in shards that do not list it; 0 where lists are complete.
     pub bound: u64,
+    /// Lists of shards that have the field as other types, one of each type, while shards are merged. A shard
+    /// sends none.
+    #[serde(skip)]
+    pub apart: Vec<Terms>,
 }
 
 /// A bucket of a key.
@@ -45,13 +49,67 @@ pub struct TermBucket {
 }
 
 impl Terms {
-    /// Adds another shard's keys. Whole numbers of one index and fractions of another meet as
-    /// fractions; text of an index that does not know the field (it stands for missing values) or has it
-    /// as `keyword` meets other values as one of them, where it can be read so. Numbers that meet dates are
-    /// milliseconds.
+    /// Adds another shard's keys. Keys of different types are kept apart until [`Self::settle`] knows all types there
+    /// are: one that was converted for a type may not say any more what it is of the next.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<(), EvaluationError> {
+        let apart = std::mem::take(&mut other.apart);
+        std::iter::once(other)
+            .chain(apart)
+            .try_for_each(|part| self.add(part))
+    }
+
+    /// Adds keys of one type.
+    fn add(&mut self, part: Self) -> Result<(), EvaluationError> {
+        if self.format.kind == part.format.kind {
+            return self.join(part);
+        }
+        if part.is_blank() {
+            return Ok(());
+        }
+        if self.is_blank() {
+            let apart = std::mem::replace(self, part).apart;
+            return apart.into_iter().try_for_each(|part| self.add(part));
+        }
+        let mut apart = self.apart.iter_mut();
+        match apart.find(|mine| mine.format.kind == part.format.kind) {
+            Some(mine) => mine.join(part),
+            None => {
+                self.apart.push(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns whether it says nothing, not even a type.
+    fn is_blank(&self) -> bool {
+        let is_empty = self.buckets.is_empty() && self.unlisted == 0 && self.bound == 0;
+        is_empty && self.format.kind == ValueKind::Unmapped
+    }
+
+    /// Gives the keys of all shards one type, once all are merged. Whole numbers of one index and fractions of another
+    /// meet as fractions; numbers that meet dates are milliseconds. Text of an index that does not know the field (it
+    /// stands for missing values) or has it as `keyword` meets other values as one of them, where it can be read so.
+    /// Addresses stay what they are among numbers.
+    ///
+    /// The types are joined in one order, so the result is the same whichever shards were merged first.
+    pub(super) fn settle(&mut self) -> Result<(), EvaluationError> {
+        if self.apart.is_empty() {
+            return Ok(());
+        }
+        let mut parts = std::mem::take(&mut self.apart);
+        parts.push(std::mem::take(self));
+        parts.sort_by_key(|part| rank(part.format.kind));
+        let mut parts = parts.into_iter();
+        if let Some(first) = parts.next() {
+            *self = first;
+        }
+        parts.try_for_each(|part| self.join(part))
+    }
+
+    /// Adds keys of the same type, or of one that [`Self::settle`] joins with it.
+    fn join(&mut self, mut other: Self) -> Result<(), EvaluationError> {
         self.fit(&mut other)?;
-        self.format.merge(other.format);
+        self.join_format(other.format);
         self.unlisted = self.unlisted.saturating_add(other.unlisted);
         if other.bound > 0 {
             for (key, mine) in &mut self.buckets {
@@ -77,24 +135,34 @@ impl Terms {
         Ok(())
     }
 
-    /// Gives the keys of two shards one type, where theirs differ: the same whichever shards are merged first.
+    /// Keeps one of the formats that indices have for a type, the same whichever comes first.
+    fn join_format(&mut self, other: ValueFormat) {
+        let mine = &self.format;
+        let is_later = (&other.pattern, &other.time_zone) > (&mine.pattern, &mine.time_zone);
+        if mine.kind == other.kind && is_later {
+            self.format = other;
+        }
+    }
+
+    /// Gives these keys and those of a type that ranks behind theirs one type.
     fn fit(&mut self, other: &mut Self) -> Result<(), EvaluationError> {
         match (self.format.kind, other.format.kind) {
-            (mine, theirs) if mine == theirs => {}
-            (mine, theirs) if is_text(mine) && !is_text(theirs) => self.retype(&other.format)?,
-            (mine, theirs) if !is_text(mine) && is_text(theirs) => other.retype(&self.format)?,
-            (mine, theirs) if is_text(mine) && is_text(theirs) => {}
-            (ValueKind::Ip, _) | (_, ValueKind::Ip) => {}
-            (ValueKind::Date, _) => other.date(&self.format)?,
-            (_, ValueKind::Date) => self.date(&other.format)?,
-            (ValueKind::Boolean, ValueKind::Long) => self.format.clone_from(&other.format),
-            (ValueKind::Long, ValueKind::Boolean) => {}
+            (mine, theirs) if mine == theirs || is_text(mine) => Ok(()),
+            (mine, theirs) if is_text(theirs) => {
+                other.retype(&self.format)?;
+                let has_addresses = self.buckets.keys().any(|key| matches!(key, Key::Ip(_)));
+                match has_addresses && mine != ValueKind::Ip {
+                    true => other.rekey(address),
+                    false => Ok(()),
+                }
+            }
+            (_, ValueKind::Ip) | (ValueKind::Long, ValueKind::Boolean) => Ok(()),
+            (ValueKind::Date, _) => other.date(&self.format),
             _ => {
                 self.widen()?;
-                other.widen()?;
+                other.widen()
             }
         }
-        Ok(())
     }
 
     /// Turns numbers into dates of `format`, but for those that are too large and fractions.
@@ -264,7 +332,11 @@ impl Terms {
         if self.bound == 0 {
             return self;
         }
-        let listed = |terms: &Self| terms.counts().fold(terms.unlisted, u64::saturating_add);
+        let listed = |terms: &Self| {
+            let lists = std::iter::once(terms).chain(&terms.apart);
+            let counts = lists.flat_map(|list| list.counts().chain([list.unlisted]));
+            counts.fold(0, u64::saturating_add)
+        };
         let unlisted = listed(&self)
             .saturating_sub(listed(&second))
             .saturating_add(second.unlisted);
@@ -286,10 +358,33 @@ impl Terms {
     }
 }
 
-/// Returns a number that is whole, and no larger than dates are.
+/// Returns the place of a type among those that are joined: numbers take in what comes behind them.
+fn rank(kind: ValueKind) -> u8 {
+    match kind {
+        ValueKind::Date => 0,
+        ValueKind::Double => 1,
+        ValueKind::UnsignedLong => 2,
+        ValueKind::Long => 3,
+        ValueKind::Boolean => 4,
+        ValueKind::Ip => 5,
+        ValueKind::Keyword => 6,
+        ValueKind::Unmapped => 7,
+    }
+}
+
+/// Returns a number that is whole, where milliseconds of dates can be so large.
 fn whole(value: f64) -> Option<i64> {
-    let is_date = value.fract() == 0.0 && value.abs() < (1_u64 << 53) as f64;
+    let end = -(i64::MIN as f64);
+    let is_date = value.fract() == 0.0 && (-end..end).contains(&value);
     is_date.then_some(value as i64)
+}
+
+/// Turns text into an address, where it says one.
+fn address(key: Key) -> Key {
+    match &key {
+        Key::Text(text) => parse_ip(text).map_or(key, Key::Ip),
+        _ => key,
+    }
 }
 
 fn is_text(kind: ValueKind) -> bool {

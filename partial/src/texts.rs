@@ -32,6 +32,7 @@ pub(super) fn compare(
     }
     // A bucket of a sample has a document, not what it shares with others.
     partials.settle(&Control::unlimited())?;
+    partials.settle_terms()?;
     let mut found = vec![BTreeSet::new(); open.len()];
     visit(partials, again, &mut |request, terms| {
         let mut all = open.iter();

@@ -16,10 +16,11 @@ pub use targets::check_of_stream;
 use bounds::check_numbers;
 use kinds::check_kinds;
 
-use crate::dsl::parse_query;
+use crate::dsl::{Query, parse_query};
 use crate::error::{ErrorType, QueryError};
 use crate::json::scalar_text;
 use crate::limits::Limits;
+use crate::mapping::Declaration;
 
 /// One action of `_aliases`.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,26 +85,56 @@ pub fn parse_aliases(
     value: &Value,
     limits: &Limits,
 ) -> Result<BTreeMap<IndexName, Alias>, QueryError> {
+    read_aliases(value, limits, Declaration::New)
+}
+
+/// As [`parse_aliases`], of templates that were taken before, perhaps by an older version: a filter may name a document,
+/// so that an index can still be made. Searches through such an alias are refused.
+///
+/// # Errors
+/// As [`parse_aliases`], but for filters that name documents.
+pub fn parse_kept_aliases(
+    value: &Value,
+    limits: &Limits,
+) -> Result<BTreeMap<IndexName, Alias>, QueryError> {
+    read_aliases(value, limits, Declaration::Kept)
+}
+
+fn read_aliases(
+    value: &Value,
+    limits: &Limits,
+    declaration: Declaration,
+) -> Result<BTreeMap<IndexName, Alias>, QueryError> {
     let Some(entries) = value.as_object() else {
         return Err(QueryError::parsing("key [aliases] must be an object"));
     };
-    entries
-        .iter()
-        .map(|(name, body)| Ok((parse_alias_name(name)?, parse_alias(body, limits)?)))
-        .collect()
+    let read = |(name, body): (&String, &Value)| {
+        let name = parse_alias_name(name)?;
+        Ok((name, read_alias(body, limits, declaration)?))
+    };
+    entries.iter().map(read).collect()
 }
 
 /// Reads the body of one alias; null is an alias without conditions.
 ///
 /// # Errors
-/// `parsing_exception` for an unknown key, or what the filter's query refuses.
+/// `parsing_exception` for an unknown key, `illegal_argument_exception` for a filter that names a document, or what the
+/// filter's query refuses.
 pub fn parse_alias(value: &Value, limits: &Limits) -> Result<Alias, QueryError> {
+    read_alias(value, limits, Declaration::New)
+}
+
+fn read_alias(
+    value: &Value,
+    limits: &Limits,
+    declaration: Declaration,
+) -> Result<Alias, QueryError> {
     let mut alias = Alias::default();
     match value {
         Value::Null => {}
         Value::Object(entries) => {
             for (key, value) in entries {
-                if !read_part(&mut alias, key, value, limits)? {
+                if !read_part(&mut alias, key, value, limits, declaration)? {
                     let reason = format!("Unknown field [{key}] in alias");
                     return Err(QueryError::parsing(reason));
                 }
@@ -115,16 +146,30 @@ pub fn parse_alias(value: &Value, limits: &Limits) -> Result<Alias, QueryError> 
     Ok(alias)
 }
 
+/// Refuses a filter that names a document: none is read when a search goes through an alias.
+fn check_filter(filter: &Query) -> Result<(), QueryError> {
+    match filter.named_document() {
+        None => Ok(()),
+        Some(name) => Err(QueryError::illegal(format!(
+            "{name} cannot be in the filter of an alias"
+        ))),
+    }
+}
+
 /// Reads one key of an alias; `false` where there is no such key.
 fn read_part(
     alias: &mut Alias,
     key: &str,
     value: &Value,
     limits: &Limits,
+    declaration: Declaration,
 ) -> Result<bool, QueryError> {
     match key {
         "filter" if !value.is_null() => {
-            parse_query(value, limits)?;
+            let filter = parse_query(value, limits)?;
+            if declaration == Declaration::New {
+                check_filter(&filter)?;
+            }
             alias.filter = Some(value.clone());
         }
         "filter" | "routing" => {}
@@ -197,11 +242,12 @@ fn parse_action(action: &Value, limits: &Limits) -> Result<AliasAction, QueryErr
         }
     };
     let mut alias = Alias::default();
+    let declaration = Declaration::New;
     for (key, value) in body {
         let is_target = matches!(key.as_str(), "index" | "indices" | "alias" | "aliases");
         let is_known = match key.as_str() {
             "must_exist" => !is_add,
-            _ => is_target || is_add && read_part(&mut alias, key, value, limits)?,
+            _ => is_target || is_add && read_part(&mut alias, key, value, limits, declaration)?,
         };
         if is_known {
             continue;

@@ -449,6 +449,8 @@ pub struct Hit {
     pub shard: u32,
     /// The value by which it stands for others.
     pub group: Option<SortValue>,
+    /// Whether that value counts nanoseconds since the epoch.
+    pub is_group_of_nanos: bool,
     /// What was found among those, by name.
     pub inner_hits: IndexMap<String, InnerHitList>,
 }

@@ -19,6 +19,7 @@ mod value;
 mod zone;
 
 pub use format::DateFormatter;
+pub use instant::Instant;
 pub use math::{NowUse, common_divisor, now_use, parse_date_math};
 pub use rounding::{next_bucket, round_down};
 pub use value::{DateReader, number_text};

@@ -12,6 +12,8 @@ mod parts;
 mod spans;
 mod text;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,7 +27,7 @@ pub use intervals::{
     IntervalRelation, IntervalRule, IntervalTerms, IntervalsQuery,
 };
 pub use like::{Like, LikeDocument, LikePlace, MoreLikeThisQuery};
-pub use lookup::{LookUp, SetMinimum, TermsLookupQuery, TermsSetQuery};
+pub use lookup::{DocumentName, LookUp, SetMinimum, TermsLookupQuery, TermsSetQuery};
 pub(crate) use parse::{MAX_DETERMINIZED_STATES, check_regexp, too_deep, too_many_clauses, value};
 pub use parse::{parse_box, parse_field_factor, parse_query};
 pub use spans::{SpanQuery, SpanRule};
@@ -217,8 +219,8 @@ pub struct TermQuery {
 pub struct TermsQuery {
     /// Field.
     pub field: String,
-    /// Values as given.
-    pub values: Vec<Value>,
+    /// Values as given. Clauses that look up the same list of a document share it.
+    pub values: Arc<[Value]>,
     /// Score of every hit.
     pub boost: f32,
 }

@@ -28,7 +28,7 @@ pub enum ErrorType {
     MapperParsing,
     /// A document asks of the mapping what it does not have.
     DocumentParsing,
-    /// A document brings more fields than its index takes.
+    /// A mapping, or one with the fields that a document brings, would have more fields than its index takes.
     TooManyFields,
     /// Too many clauses, too deep, too many expansions.
     TooManyClauses,

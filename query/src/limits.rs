@@ -47,6 +47,19 @@ impl Limits {
         check_length(what, text.len(), Self::MAX_LABEL_BYTES)
     }
 
+    /// Refuses a `terms` or `ids` query of more values than [`Self::terms`].
+    pub(crate) fn check_terms(&self, num_values: usize) -> Result<(), QueryError> {
+        if num_values <= self.terms {
+            return Ok(());
+        }
+        Err(QueryError::illegal(format!(
+            "The number of terms [{num_values}] used in the Terms Query request has exceeded the \
+             allowed maximum of [{}]. This maximum can be set by changing the \
+             [index.max_terms_count] index level setting.",
+            self.terms
+        )))
+    }
+
     /// The deepest nesting of queries that can be allowed: what reads, resolves and evaluates them has
     /// room on its stack for it, and messages between nodes carry it.
     pub const MAX_QUERY_DEPTH: usize = 50;

@@ -67,9 +67,18 @@ pub struct MappingRules {
     pub default_analyzer: &'static str,
     /// Search analyzer of text fields that name none: `default_search` where it is defined.
     pub default_search_analyzer: Option<&'static str>,
-    /// Whether what is read was taken before, perhaps by an older version, as a template's mapping was: what has no effect is
-    /// not checked then; default false.
-    pub is_kept: bool,
+    /// Where what is read comes from; default [`Declaration::New`].
+    pub declaration: Declaration,
+}
+
+/// Where a declaration comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Declaration {
+    /// From a request: all of it is checked.
+    #[default]
+    New,
+    /// It was taken before, perhaps by an older version, as a template's mapping was: what has no effect is not checked.
+    Kept,
 }
 
 impl From<&IndexSettings> for MappingRules {
@@ -91,7 +100,7 @@ impl From<&IndexSettings> for MappingRules {
                 "standard"
             },
             default_search_analyzer: is_defined("default_search").then_some("default_search"),
-            is_kept: false,
+            declaration: Declaration::New,
         }
     }
 }
@@ -172,13 +181,12 @@ fn is_stored(declared: &Map<String, Value>) -> bool {
     store.is_some_and(|store| *store == true || store == "true")
 }
 
-/// Refuses a mapping that outgrew its rules.
+/// Refuses a mapping that outgrew its rules: with [`ErrorType::TooManyFields`] where it has more fields than it may.
 fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryError> {
     if mapping.num_fields() > rules.total_fields {
-        return Err(QueryError::illegal(format!(
-            "Limit of total fields [{}] has been exceeded",
-            rules.total_fields
-        )));
+        let limit = rules.total_fields;
+        let reason = format!("Limit of total fields [{limit}] has been exceeded");
+        return Err(QueryError::new(ErrorType::TooManyFields, reason));
     }
     if rules.is_sorted && mapping.num_nested() > 0 {
         return Err(QueryError::illegal(

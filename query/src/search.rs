@@ -15,7 +15,7 @@ use crate::dsl::Query;
 
 pub use collapse::{Collapse, InnerHits, Rescore, RescoreMode};
 pub use distance::PointDistance;
-pub use look_up::FoundDocuments;
+pub use look_up::{FoundDocuments, NamedDocuments};
 pub use parse::{
     apply_uri_parameters, parse_field_formats, parse_highlight, parse_query_body, parse_search,
     parse_search_value, parse_sort, parse_source_filter,
@@ -192,6 +192,15 @@ impl SortKey {
             unmapped_type: None,
             format: None,
             numeric_type: None,
+        }
+    }
+
+    /// Returns the key by which the least value of a target comes first, and documents without one last.
+    pub fn ascending(target: SortTarget) -> Self {
+        Self {
+            target,
+            descending: false,
+            ..Self::by_score()
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Bodies of the security interface: role descriptors → rights, and what a new API key is to be.
+//! Bodies of the security interface: role descriptors → rights, what a new API key is to be, and what is to change of one.
 //!
 //! Does: read them, and refuse by name what is not supported: rights on parts of documents, and patterns that are more
 //! than `*`. Does not: make keys or check rights.
-//! Source: Elasticsearch reference, *Create API key* and *Defining roles*.
+//! Source: Elasticsearch reference, *Create API key*, *Update API key* and *Defining roles*.
 
 use std::time::Duration;
 
@@ -87,6 +87,66 @@ impl NewApiKey {
     }
 }
 
+/// What is to change of an API key; `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ApiKeyUpdate {
+    /// How long it can be used from now on.
+    pub expiration: Option<Expiration>,
+    /// What it may do.
+    pub roles: Option<NewRoles>,
+    /// What is written down beside it.
+    pub metadata: Option<Value>,
+}
+
+/// When a key ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiration {
+    /// When it is invalidated.
+    Never,
+    /// So long after the request.
+    After(Duration),
+}
+
+/// The roles of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRoles {
+    /// What they allow; `None`, where there are none: what the sender of the request may do.
+    pub rights: Option<Rights>,
+    /// The role descriptors as given.
+    pub descriptors: Value,
+}
+
+impl ApiKeyUpdate {
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// What is unknown or not supported, by name.
+    pub fn parse(body: &Value) -> Result<Self, QueryError> {
+        let mut reader = ObjectReader::part("update_api_key", body)?;
+        let expiration = match reader.text("expiration")? {
+            None => None,
+            Some(text) => Some(match parse_time(&text, "expiration")? {
+                None => Expiration::Never,
+                Some(time) => Expiration::After(time),
+            }),
+        };
+        let roles = match given_part(&mut reader, "role_descriptors")? {
+            None => None,
+            Some(descriptors) => Some(NewRoles {
+                rights: parse_roles(&descriptors)?,
+                descriptors: Value::Object(descriptors),
+            }),
+        };
+        let metadata = given_part(&mut reader, "metadata")?;
+        reader.finish()?;
+        Ok(Self {
+            expiration,
+            roles,
+            metadata: metadata.map(Value::Object),
+        })
+    }
+}
+
 fn check_name(name: &str) -> Result<(), QueryError> {
     let fault = if name.trim().is_empty() {
         "api key name is required".to_owned()
@@ -103,13 +163,21 @@ fn check_name(name: &str) -> Result<(), QueryError> {
     Err(QueryError::new(ErrorType::Validation, reason))
 }
 
-/// Returns an object of the body, which must be small.
+/// Returns an object of the body, which must be small; an empty one where there is none.
 fn part(
     reader: &mut ObjectReader<'_>,
     key: &'static str,
 ) -> Result<Map<String, Value>, QueryError> {
+    Ok(given_part(reader, key)?.unwrap_or_default())
+}
+
+/// Returns an object of the body, which must be small.
+fn given_part(
+    reader: &mut ObjectReader<'_>,
+    key: &'static str,
+) -> Result<Option<Map<String, Value>>, QueryError> {
     match reader.take(key) {
-        None | Some(Value::Null) => Ok(Map::new()),
+        None | Some(Value::Null) => Ok(None),
         Some(value @ Value::Object(entries)) => {
             let num_bytes = value.to_string().len();
             if num_bytes > MAX_PART_BYTES {
@@ -117,7 +185,7 @@ fn part(
                     "[{key}] has [{num_bytes}] bytes, at most [{MAX_PART_BYTES}] are kept with a key"
                 )));
             }
-            Ok(entries.clone())
+            Ok(Some(entries.clone()))
         }
         Some(other) => Err(reader.wrong(key, "an object", other)),
     }
@@ -301,6 +369,35 @@ mod tests {
             let role = json!({"cluster": [privilege]});
             let reason = refused(&json!({"name": "n", "role_descriptors": {"r": role}}));
             assert!(reason.contains(&format!("[{privilege}]")), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_update_leaves_what_it_does_not_name() {
+        let update = ApiKeyUpdate::parse(&json!({})).expect("an update");
+        assert_eq!(update, ApiKeyUpdate::default());
+        let roles = json!({"r": {"cluster": ["monitor"]}});
+        let body = json!({"role_descriptors": roles, "metadata": {}, "expiration": "1h"});
+        let update = ApiKeyUpdate::parse(&body).expect("an update");
+        let hour = Expiration::After(Duration::from_secs(3_600));
+        assert_eq!(update.expiration, Some(hour));
+        assert_eq!(update.metadata, Some(json!({})));
+        let rights = update.roles.expect("roles").rights.expect("rights");
+        assert!(rights.allow_cluster(ClusterPrivilege::Monitor));
+        let body = json!({"role_descriptors": {}, "expiration": "-1"});
+        let update = ApiKeyUpdate::parse(&body).expect("an update");
+        assert_eq!(update.expiration, Some(Expiration::Never));
+        assert_eq!(update.roles.map(|roles| roles.rights), Some(None));
+        for (body, expected) in [
+            (json!({"name": "other"}), "unknown field [name]"),
+            (json!({"metadata": 1}), "[metadata]"),
+            (
+                json!({"role_descriptors": {"r": {"cluster": ["x"]}}}),
+                "unknown cluster privilege [x]",
+            ),
+        ] {
+            let error = ApiKeyUpdate::parse(&body).expect_err("refused");
+            assert!(error.reason.contains(expected), "{}", error.reason);
         }
     }
 

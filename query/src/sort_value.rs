@@ -5,21 +5,22 @@
 //! one where hits are joined with their content.
 //!
 //! Where a number is missing there stands the largest or the smallest of its type, as in Elasticsearch: infinite
-//! fractions are shown as text, `Infinity`, and the ends of dates as numbers in any format, since no format gives
-//! them back. Other missing values are `null`.
+//! fractions are shown as text, `Infinity`. The ends of dates are shown in the format asked for, and [`read_end`] takes
+//! that text back. A format that writes an end as it writes other dates, such as `yyyy`, cannot give it back: the end
+//! is a number then. Other missing values are `null`.
 //!
 //! Keys of 32-bit floats, scores among them, are *narrow*: their values are compared as doubles, but each is
 //! one that a float holds, so the digits that tell floats apart suffice. What a client gives back is rounded
 //! again.
 
-use gleaner_model::mapping::Mapping;
+use gleaner_model::mapping::{Mapping, Resolution};
 use gleaner_model::{FieldKind, NumberKind};
 use serde_json::Value;
 
 use crate::QueryError;
 use crate::address::ip_text;
 use crate::answer::SortValue;
-use crate::date::DateFormatter;
+use crate::date::{DateFormatter, Instant, TimeZone};
 use crate::search::{Missing, SortKey, SortTarget};
 
 /// How the values of one key are shown.
@@ -29,8 +30,10 @@ pub enum Format {
     Plain,
     /// Fractions by the fewest digits that tell them from other floats of 32 bits.
     Narrow,
-    /// Dates in the format asked for.
+    /// Dates of milliseconds in the format asked for.
     Date(DateFormatter),
+    /// Dates of nanoseconds in the format asked for.
+    DateNanos(DateFormatter),
 }
 
 /// Returns how values of each key are shown, in an index of `mapping`. `narrow` are the
@@ -45,8 +48,10 @@ pub fn formats(
 ) -> Result<Vec<Format>, QueryError> {
     let narrow = narrow.iter().copied().chain(std::iter::repeat(false));
     let formats = keys.iter().zip(narrow).map(|(key, is_narrow)| {
+        let is_nanos = resolution(key, mapping).is_some_and(Resolution::is_nanos);
         let date = date_format(key, mapping);
         date.map(|date| match date {
+            Some(format) if is_nanos => Format::DateNanos(format),
             Some(format) => Format::Date(format),
             None if is_narrow => Format::Narrow,
             None => Format::Plain,
@@ -95,6 +100,29 @@ pub fn is_narrow(key: &SortKey, mapping: &Mapping) -> Option<bool> {
     Some(is_float && key.numeric_type.is_none())
 }
 
+/// Returns what the values of a key count where they are dates: what its `numeric_type` asks for, or else its type does,
+/// so that a `date_nanos` has one order over indices whatever they keep. `None` where they are no dates.
+pub fn resolution(key: &SortKey, mapping: &Mapping) -> Option<Resolution> {
+    let SortTarget::Field(path) = &key.target else {
+        return None;
+    };
+    let own = match mapping.field(path).map(|field| &field.kind) {
+        Some(FieldKind::Date { resolution, .. }) => *resolution,
+        Some(_) => return None,
+        None => match key.unmapped_type.as_deref()? {
+            "date" => Resolution::Millis,
+            "date_nanos" => Resolution::Nanos,
+            _ => return None,
+        },
+    };
+    Some(match key.numeric_type.as_deref() {
+        Some("date") => Resolution::Millis,
+        Some("date_nanos") => Resolution::Nanos,
+        _ if own == Resolution::MillisOfNanos => Resolution::Nanos,
+        _ => own,
+    })
+}
+
 /// Returns the float of 32 bits that is nearest to `value`; `value` itself where it is too large for any.
 pub fn narrowed(value: f64) -> f64 {
     let narrow = f64::from(value as f32);
@@ -102,12 +130,8 @@ pub fn narrowed(value: f64) -> f64 {
 }
 
 fn date_format(key: &SortKey, mapping: &Mapping) -> Result<Option<DateFormatter>, QueryError> {
-    let (SortTarget::Field(path), Some(pattern)) = (&key.target, &key.format) else {
-        return Ok(None);
-    };
-    let kind = mapping.field(path).map(|field| &field.kind);
-    match kind {
-        Some(FieldKind::Date { .. }) => DateFormatter::parse_pattern(pattern).map(Some),
+    match (&key.format, resolution(key, mapping)) {
+        (Some(pattern), Some(_)) => DateFormatter::parse_pattern(pattern).map(Some),
         _ => Ok(None),
     }
 }
@@ -124,12 +148,53 @@ pub fn all_shown(values: &[SortValue], formats: &[Format]) -> Vec<Value> {
 
 fn shown_in(value: &SortValue, format: &Format) -> Value {
     match (value, format) {
-        (SortValue::I64(i64::MIN | i64::MAX), _) => shown(value),
-        (SortValue::I64(ms), Format::Date(format)) => Value::from(format.format(*ms)),
+        (SortValue::I64(ms), Format::Date(format)) => shown_date(*ms, format, Resolution::Millis),
+        (SortValue::I64(nanos), Format::DateNanos(format)) => {
+            shown_date(*nanos, format, Resolution::Nanos)
+        }
         (SortValue::F64(number), Format::Narrow) if number.is_finite() => {
             Value::from(fewest_digits(*number))
         }
         _ => shown(value),
+    }
+}
+
+fn shown_date(count: i64, format: &DateFormatter, resolution: Resolution) -> Value {
+    match ENDS.contains(&count) {
+        true => {
+            written_end(count, format, resolution).map_or_else(|| Value::from(count), Value::from)
+        }
+        false => Value::from(format.write(instant(count, resolution))),
+    }
+}
+
+/// What stands for missing dates: the first and the last that 64 bits count.
+const ENDS: [i64; 2] = [i64::MIN, i64::MAX];
+
+/// Returns the end of the dates of `resolution`, `i64::MIN` or `i64::MAX`, that a key of this `format` shows as `text`
+/// where a date is missing; `None` where it shows neither so.
+pub fn read_end(text: &str, format: &DateFormatter, resolution: Resolution) -> Option<i64> {
+    let is_shown_so = |end: &i64| written_end(*end, format, resolution).as_deref() == Some(text);
+    ENDS.into_iter().find(is_shown_so)
+}
+
+/// Returns an end of dates as `format` writes it; `None` where that is the text of other dates, too.
+fn written_end(end: i64, format: &DateFormatter, resolution: Resolution) -> Option<String> {
+    let written = instant(end, resolution);
+    let text = format.write(written);
+    let is_of_end_alone = match format.read_in(&text, &TimeZone::UTC, false) {
+        Ok(read) => read == written,
+        // Formats write years that they do not read. What is next to the end may be written alike.
+        Err(_) => format.write(instant(end - end.signum(), resolution)) != text,
+    };
+    is_of_end_alone.then_some(text)
+}
+
+/// Returns the instant that is so many milliseconds or nanoseconds from the epoch.
+fn instant(count: i64, resolution: Resolution) -> Instant {
+    match resolution.is_nanos() {
+        true => Instant::from_nanos(count),
+        false => Instant::from_millis(count),
     }
 }
 
@@ -180,6 +245,132 @@ mod tests {
     }
 
     #[test]
+    fn dates_of_one_type_have_one_unit_whatever_an_index_keeps() {
+        let mapping_of = |resolution: Resolution| {
+            let body = json!({"properties": {"d": {"type": resolution.type_name()}}});
+            let rules = MappingRules::default();
+            let mut mapping = parse_mapping(&body, None, &rules).expect("a mapping");
+            for field in mapping.fields.values_mut() {
+                if let FieldKind::Date {
+                    resolution: kept, ..
+                } = &mut field.kind
+                {
+                    *kept = resolution;
+                }
+            }
+            mapping
+        };
+        let unit_of = |options: serde_json::Value, kept: Resolution| {
+            let keys = parse_sort(&json!({"d": options})).expect("a good order");
+            resolution(&keys[0], &mapping_of(kept))
+        };
+        let (millis, nanos) = (Some(Resolution::Millis), Some(Resolution::Nanos));
+        for (kept, own) in [
+            (Resolution::Millis, millis),
+            (Resolution::MillisOfNanos, nanos),
+            (Resolution::Nanos, nanos),
+        ] {
+            assert_eq!(unit_of(json!({}), kept), own);
+            assert_eq!(unit_of(json!({"numeric_type": "date"}), kept), millis);
+            assert_eq!(unit_of(json!({"numeric_type": "date_nanos"}), kept), nanos);
+        }
+    }
+
+    /// Returns how the ends of dates are shown in a format.
+    fn shown_ends(pattern: &str, resolution: Resolution) -> Vec<Value> {
+        let format = DateFormatter::parse_pattern(pattern).expect("a pattern");
+        let format = match resolution.is_nanos() {
+            true => Format::DateNanos(format),
+            false => Format::Date(format),
+        };
+        all_shown(&ENDS.map(SortValue::I64), &[format.clone(), format])
+    }
+
+    #[test]
+    fn the_ends_of_dates_are_shown_in_formats_that_give_them_back() {
+        let (millis, nanos) = (Resolution::Millis, Resolution::Nanos);
+        let of_millis = [
+            "-292275055-05-16T16:47:04.192Z",
+            "+292278994-08-17T07:12:55.807Z",
+        ];
+        let of_nanos = [
+            "1677-09-21T00:12:43.145224192Z",
+            "2262-04-11T23:47:16.854775807Z",
+        ];
+        for (pattern, resolution, [first, last]) in [
+            ("strict_date_optional_time", millis, of_millis),
+            (Resolution::NANOS_FORMAT, millis, of_millis),
+            ("uuuu-MM-dd'T'HH:mm:ss.SSSX", millis, of_millis),
+            (
+                "epoch_millis",
+                millis,
+                ["-9223372036854775808", "9223372036854775807"],
+            ),
+            (
+                "epoch_second||uuuu",
+                millis,
+                ["-9223372036854775.808", "9223372036854775.807"],
+            ),
+            ("strict_date_optional_time", nanos, of_nanos),
+            (Resolution::NANOS_FORMAT, nanos, of_nanos),
+            (
+                "epoch_millis",
+                nanos,
+                ["-9223372036854.775808", "9223372036854.775807"],
+            ),
+        ] {
+            let shown = shown_ends(pattern, resolution);
+            assert_eq!(shown, [first, last], "{pattern} {resolution:?}");
+            let format = DateFormatter::parse_pattern(pattern).expect("a pattern");
+            let read = |text| read_end(text, &format, resolution);
+            assert_eq!(read(first), Some(i64::MIN), "{pattern} {resolution:?}");
+            assert_eq!(read(last), Some(i64::MAX), "{pattern} {resolution:?}");
+            for other in ["2026-01-01T00:00:00.000Z", "0", ""] {
+                assert_eq!(read(other), None, "{pattern} {resolution:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_dates_are_numbers_in_formats_that_write_other_dates_alike() {
+        for pattern in [
+            "yyyy",
+            "uuuu",
+            "uuuu-MM-dd",
+            "uuuu-MM-dd'T'HH:mm:ss",
+            "HH:mm:ss.SSS",
+            "strict_date",
+        ] {
+            for resolution in [Resolution::Millis, Resolution::Nanos] {
+                let shown = shown_ends(pattern, resolution);
+                assert_eq!(shown, [i64::MIN, i64::MAX], "{pattern} {resolution:?}");
+                let format = DateFormatter::parse_pattern(pattern).expect("a pattern");
+                for end in ENDS {
+                    let text = format.write(instant(end, resolution));
+                    let read = read_end(&text, &format, resolution);
+                    assert_eq!(read, None, "{pattern} {resolution:?} {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dates_of_an_index_without_the_field_are_shown_in_the_format_too() {
+        let format = "strict_date_optional_time";
+        for (type_name, expected) in [
+            ("date", json!("+292278994-08-17T07:12:55.807Z")),
+            ("date_nanos", json!("2262-04-11T23:47:16.854775807Z")),
+            ("long", json!(i64::MAX)),
+        ] {
+            let key = json!({"d": {"unmapped_type": type_name, "format": format}});
+            let keys = parse_sort(&key).expect("a good order");
+            let formats = formats(&keys, &Mapping::default(), &[]).expect("a format");
+            let shown = all_shown(&[SortValue::I64(i64::MAX)], &formats);
+            assert_eq!(shown, [expected], "{type_name}");
+        }
+    }
+
+    #[test]
     fn the_ends_of_numbers_are_numbers_and_those_of_fractions_text() {
         let format = DateFormatter::parse_pattern("yyyy").expect("a pattern");
         let values = [
@@ -192,7 +383,8 @@ mod tests {
         ];
         let (max, min) = (i64::MAX, i64::MIN);
         let expected = json!([max, min, u64::MAX, "Infinity", "-Infinity", null]);
-        for format in [Format::Plain, Format::Narrow, Format::Date(format)] {
+        let dates = [Format::Date(format.clone()), Format::DateNanos(format)];
+        for format in [Format::Plain, Format::Narrow].into_iter().chain(dates) {
             let formats = vec![format; values.len()];
             assert_eq!(Value::from(all_shown(&values, &formats)), expected);
         }

@@ -178,7 +178,7 @@ impl ByQuery {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let run = this.run(&request, &entry, &progress);
-            let outcome = this.results.ended(&entry, run, kept).await;
+            let outcome = this.results.run_and_keep(&entry, run, kept).await;
             // A client that hears of its end does not find it on the list.
             drop(entry);
             drop(sender.send(outcome));
@@ -244,7 +244,7 @@ impl ByQuery {
         let request = whole.shared.request;
         let deadline = self.cluster.deadline_of(&request.search);
         let pinned = self.contexts.pin(target, request.keep_alive, deadline);
-        let Some(pinned) = whole.cancellation.unless_requested(pinned).await else {
+        let Ok(pinned) = whole.cancellation.unless_requested(pinned).await else {
             return Ok(());
         };
         let PinnedShards { state, num_stale } = pinned?;

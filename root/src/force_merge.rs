@@ -93,7 +93,8 @@ impl Root {
         tokio::spawn(async move {
             let work = entry.unless_cancelled(this.force_merge(&merge));
             // What it came to is kept; nobody waits for it here.
-            drop(this.results.ended(&entry, work, Some(render)).await);
+            let merged = this.results.run_and_keep(&entry, work, Some(render));
+            drop(merged.await);
             // A client that hears of its end does not find it on the list.
             drop(entry);
         });

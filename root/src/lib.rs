@@ -81,7 +81,7 @@ use visibility::Refresher;
 pub use error::RootError;
 pub use leaves::{LeafHandle, Leaves};
 pub use response::{Coverage, SearchResponse, ShardFailure, ShardSummary, Total};
-pub use work::measured;
+pub use work::{measured, on_own_thread};
 
 /// What a root may use up; every number has a default.
 #[derive(Debug, Clone)]

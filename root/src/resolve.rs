@@ -306,7 +306,7 @@ impl<'a> Resolver<'a> {
         };
         let mut wanted = Vec::with_capacity(query.values.len());
         let (mut spans, mut ranges) = (Vec::new(), Vec::new());
-        for value in &query.values {
+        for value in &*query.values {
             match unscored(self.exact(&path, &field, value)?) {
                 Clause::Exact { value, .. } => wanted.push(value),
                 Clause::Term { term, .. } => wanted.push(Scalar::Text(term)),
@@ -383,12 +383,12 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Returns the refusal of a query that names a document, where none is read: in a scroll, whose pages read the query
-/// anew, and in the filter of an alias, which others use.
+/// Returns the refusal of a query that names a document, where none is read: in the filter of an alias, which an older
+/// version may have kept.
 fn not_looked_up(query: &str, index: &str, id: &str) -> QueryError {
     QueryError::illegal(format!(
-        "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for searches, \
-         counts and explanations, but not in a scroll nor in the filter of an alias"
+        "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for the queries \
+         of a request, but not in the filter of an alias"
     ))
 }
 

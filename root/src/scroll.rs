@@ -9,17 +9,20 @@ use bytes::Bytes;
 use futures::future::join_all;
 use gleaner_proto::LeafFault;
 use gleaner_query::QueryError;
-use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
+use gleaner_query::search::{
+    NamedDocuments, SearchRequest, TrackTotal, apply_uri_parameters, parse_search,
+};
 
 use crate::RootError;
 use crate::deadline::Deadline;
+use crate::memory::HeldMemory;
 use crate::plan::SearchedIndices;
 use crate::plan::{IndexPlan, Target};
 use crate::point_in_time::Contexts;
 use crate::response::{SearchResponse, Total};
 use crate::search::{Page, PreparedSearch, SearchOptions, check_page, refused};
 use crate::tasks::Action;
-use crate::token::{self, PointInTimeState, ScrollState};
+use crate::token::{self, KeptDocuments, PointInTimeState, ScrollState};
 
 /// The search that a scroll repeats, as received.
 #[derive(Debug, Clone, Default)]
@@ -28,11 +31,14 @@ pub struct ScrollOrigin {
     pub body: Bytes,
     /// The URI parameters.
     pub parameters: Vec<(String, String)>,
+    /// The documents that its queries name, read once for all pages. Their excerpt is enough, and it should be no more:
+    /// the scroll's id carries it.
+    pub named: NamedDocuments,
 }
 
 impl ScrollOrigin {
     /// Returns the state before the first page, over the point in time `pit`.
-    fn begun(self, pit: PointInTimeState, now_ms: i64) -> ScrollState {
+    fn begun(self, pit: PointInTimeState, named: KeptDocuments, now_ms: i64) -> ScrollState {
         ScrollState {
             pit,
             body: self.body.to_vec(),
@@ -42,6 +48,7 @@ impl ScrollOrigin {
             after_shard: None,
             total: None,
             max_score: None,
+            named,
         }
     }
 }
@@ -50,7 +57,8 @@ impl Contexts {
     /// Answers the first page of a scroll.
     ///
     /// # Errors
-    /// As [`Root::search`]; `from` and `search_after` are refused.
+    /// As [`Root::search`]; `from` and `search_after` are refused, and documents that say too much for an id or
+    /// for the memory of the request.
     pub async fn start_scroll(
         &self,
         target: &Target,
@@ -58,14 +66,16 @@ impl Contexts {
         keep_alive: Duration,
         options: &SearchOptions,
     ) -> Result<SearchResponse, RootError> {
-        let request = self.scrolled(&origin.body, &origin.parameters)?;
+        let mut request = self.scrolled(&origin.body, &origin.parameters)?;
         self.check_scrollable(target, &request)?;
+        let named = KeptDocuments::of(&origin.named)?;
+        let _held = self.answer_look_ups(&origin.named, &mut request, options)?;
         let work = async {
             let deadline = self.cluster.deadline_of(&request);
             let pinned = self.pin(target, keep_alive, deadline).await?;
             // A page that fails, or that nobody waits for, leaves no id to clear.
             let held = self.hold(pinned.state);
-            let state = origin.begun(held.state().clone(), self.cluster.now_ms());
+            let state = origin.begun(held.state().clone(), named, self.cluster.now_ms());
             let page = self.next_page(state, &request, options, deadline).await;
             let look_up = || self.planner.targets(target).map(drop);
             let page = self
@@ -94,6 +104,7 @@ impl Contexts {
     ) -> Result<SearchResponse, RootError> {
         let mut state: ScrollState = token::decode(id)?;
         let mut request = self.scrolled(&state.body, &state.parameters)?;
+        let _held = self.answer_look_ups(&state.named.read()?, &mut request, options)?;
         // Only the first page has them; they would be the same.
         request.aggregations.clear();
         // Counted once: pages then pass over what cannot be among them.
@@ -156,6 +167,25 @@ impl Contexts {
             request.track_total_hits = TrackTotal::Exact;
         }
         Ok(request)
+    }
+
+    /// Puts what the documents say in the place of their names; returns the memory that it takes.
+    ///
+    /// # Errors
+    /// [`RootError::Leaf`] when there is no memory for it, `illegal_argument_exception` for a list of too many values;
+    /// nothing is copied then.
+    fn answer_look_ups(
+        &self,
+        named: &NamedDocuments,
+        request: &mut SearchRequest,
+        options: &SearchOptions,
+    ) -> Result<HeldMemory, RootError> {
+        let num_bytes = named.answer_bytes(request, &self.cluster.limits())?;
+        let memory = options.memory.clone();
+        let memory = memory.unwrap_or_else(|| self.searcher.accounts.answer_memory());
+        let held = memory.reserve(num_bytes)?;
+        named.answer(request);
+        Ok(held)
     }
 
     async fn next_page(

@@ -195,11 +195,8 @@ impl TaskEntry {
         &self,
         work: impl Future<Output = Result<T, RootError>>,
     ) -> Result<T, RootError> {
-        tokio::select! {
-            biased;
-            reason = self.cancellation().requested() => Err(RootError::TaskCancelled(reason)),
-            outcome = work => outcome,
-        }
+        let outcome = self.cancellation().unless_requested(work).await;
+        outcome.unwrap_or_else(|reason| Err(RootError::TaskCancelled(reason)))
     }
 }
 
@@ -253,7 +250,7 @@ impl Tasks {
     /// through the list that they are stopped.
     pub(crate) fn list(&self, new: NewTask<'_>) -> TaskEntry {
         let is_part = new.parent.is_some();
-        let (id, task) = (self.next_number(), self.begun(new, None));
+        let (id, task) = (self.next_number(), self.new_task(new, None));
         let mut list = self.listed.list.lock();
         if is_part || list.tasks.len() < MAX_LISTED {
             list.tasks.insert(id, Arc::clone(&task));
@@ -262,7 +259,7 @@ impl Tasks {
         self.entry(id, task)
     }
 
-    fn begun(&self, new: NewTask<'_>, quota: Option<Quota>) -> Arc<Task> {
+    fn new_task(&self, new: NewTask<'_>, quota: Option<Quota>) -> Arc<Task> {
         Arc::new(Task {
             action: new.action,
             target: new.target.to_owned(),

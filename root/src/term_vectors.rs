@@ -25,6 +25,7 @@ use crate::health::Phase;
 use crate::plan::Target;
 use crate::read::{GetRequest, Reader};
 use crate::scatter::Trip;
+use crate::work::on_own_thread;
 
 pub use filter::TermFilter;
 
@@ -147,7 +148,7 @@ impl Reader {
         let wanted = wanted(&index.mapping, request);
         let analyzing = Arc::clone(&index);
         let analyzers = request.analyzers.clone();
-        let analyzed = tokio::task::spawn_blocking(move || {
+        let analyzed = on_own_thread(move || {
             let analysis = Analysis {
                 registry: &registry,
                 mapping: &analyzing.mapping,

@@ -4,9 +4,9 @@
 //! ```text
 //! base64url, no padding, of
 //!   2 bytes  "GT"            magic
-//!   u8                       format: of points in time 2, of scrolls 4. Older ones are read too: views of
+//!   u8                       format: of points in time 2, of scrolls 5. Older ones are read too: views of
 //!                            1 do not say which copy holds them, 2 has neither the shard of a scroll's last
-//!                            hit nor its total, 3 not its largest score
+//!                            hit nor its total, 3 not its largest score, 4 no documents that queries name
 //!   u8       kind            1 point in time, 2 scroll
 //!   u32      crc32c of the body, little-endian
 //!   body     postcard
@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::RootError;
 
-pub(crate) use state::{IndexViews, PointInTimeState, Position, ScrollState};
+pub(crate) use state::{IndexViews, KeptDocuments, PointInTimeState, Position, ScrollState};
 
 const MAGIC: &[u8; 2] = b"GT";
 const HEAD_BYTES: usize = 8;
@@ -111,7 +111,10 @@ fn shown(token: &str) -> String {
 #[cfg(test)]
 mod tests {
     use gleaner_query::answer::SortValue;
+    use gleaner_query::dsl::LookUp;
     use gleaner_query::resolved::TieBreak;
+    use gleaner_query::search::NamedDocuments;
+    use serde_json::json;
 
     use super::*;
 
@@ -130,6 +133,19 @@ mod tests {
         }
     }
 
+    fn named() -> KeptDocuments {
+        let place = LookUp {
+            index: "lists".to_owned(),
+            id: "1".to_owned(),
+            routing: None,
+        };
+        let named = NamedDocuments {
+            index: Some("books".to_owned()),
+            found: [(place, Some(json!({"a": [1]})))].into(),
+        };
+        KeptDocuments::of(&named).expect("short")
+    }
+
     fn scroll(nodes: &[&str]) -> ScrollState {
         let hash = 5;
         ScrollState {
@@ -146,6 +162,7 @@ mod tests {
             after_shard: Some(3),
             total: Some(9),
             max_score: Some(2.5),
+            named: named(),
         }
     }
 
@@ -166,7 +183,7 @@ mod tests {
             decode::<ScrollState>(&token).expect("decodes"),
             scroll(NODES)
         );
-        assert_eq!(token, include_str!("token/scroll.v4").trim_end());
+        assert_eq!(token, include_str!("token/scroll.v5").trim_end());
     }
 
     #[test]
@@ -177,6 +194,7 @@ mod tests {
             after_shard: None,
             total: None,
             max_score: None,
+            named: KeptDocuments::default(),
             ..scroll(NODES)
         };
         assert_eq!(read, expected);
@@ -188,6 +206,18 @@ mod tests {
         let read: ScrollState = decode(token).expect("decodes");
         let expected = ScrollState {
             max_score: None,
+            named: KeptDocuments::default(),
+            ..scroll(NODES)
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_scroll_of_the_fourth_format_names_no_documents() {
+        let token = include_str!("token/scroll.v4").trim_end();
+        let read: ScrollState = decode(token).expect("decodes");
+        let expected = ScrollState {
+            named: KeptDocuments::default(),
             ..scroll(NODES)
         };
         assert_eq!(read, expected);
@@ -216,6 +246,7 @@ mod tests {
             after_shard: None,
             total: None,
             max_score: None,
+            named: KeptDocuments::default(),
             ..scroll(&[])
         };
         assert_eq!(decode::<ScrollState>(token).expect("decodes"), expected);

@@ -5,7 +5,9 @@
 //! fail to send, and might never see the answer; and a client that had sent it all would find out only
 //! by its next request. So the rest is read and thrown away. Up to [`DRAIN_BYTES`] that happens before
 //! the answer, and the connection stays. Beyond, the answer goes out at once with `Connection: close`,
-//! and the rest is read for a while after it. Over HTTP/2 nothing has to be done: streams end alone.
+//! and the rest is read for a while after it. Over HTTP/2 streams end alone, and the rest is not read; yet what is
+//! short is read before the answer there too: clients (curl before 8) fail where a stream that they are about to send a
+//! body on has ended.
 //!
 //! Called by services around requests with a body.
 
@@ -40,6 +42,8 @@ pub struct Leftover {
     lent: Option<Arc<Mutex<SharedBody>>>,
     /// The client sends only once it is told to (`Expect: 100-continue`), which reading does.
     waits: bool,
+    /// The connection carries one request at a time.
+    is_plain: bool,
 }
 
 /// The body as it is given to whoever answers.
@@ -55,15 +59,23 @@ impl Leftover {
     pub fn of(request: &mut Request<Body>) -> Self {
         let is_plain = request.version() <= Version::HTTP_11;
         let waits = request.headers().contains_key(header::EXPECT);
-        if !is_plain || request.body().is_end_stream() {
-            return Self { lent: None, waits };
+        if request.body().is_end_stream() {
+            return Self {
+                lent: None,
+                waits,
+                is_plain,
+            };
         }
         let body = std::mem::replace(request.body_mut(), Body::empty());
         let is_begun = false;
         let shared = Arc::new(Mutex::new(SharedBody { body, is_begun }));
         *request.body_mut() = Body::new(LentBody(Arc::clone(&shared)));
         let lent = Some(shared);
-        Self { lent, waits }
+        Self {
+            lent,
+            waits,
+            is_plain,
+        }
     }
 
     /// Takes what is left off the connection, or says in `response` that it will be closed.
@@ -77,7 +89,9 @@ impl Leftover {
             return;
         }
         if self.waits && !is_begun {
-            close(response);
+            if self.is_plain {
+                close(response);
+            }
             return;
         }
         let told = body.size_hint();
@@ -85,6 +99,9 @@ impl Leftover {
         // In a box, as what is rare makes the future of each request large.
         if told.lower() <= DRAIN_BYTES && Box::pin(drain(&mut rest, DRAIN_BYTES, DRAIN_TIME)).await
         {
+            return;
+        }
+        if !self.is_plain {
             return;
         }
         close(response);

@@ -21,7 +21,7 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// Pause between two looks at another process.
 pub(crate) const POLL: Duration = Duration::from_millis(20);
 
-/// A running `gleaner serve`; killed when dropped.
+/// A running `gleaner serve`, or a `gleaner front` ahead of one; killed when dropped.
 pub struct Server {
     child: Child,
     address: SocketAddr,
@@ -122,6 +122,32 @@ impl Server {
     /// As [`Start::spawn`].
     pub async fn start(data: &Path) -> Result<Self> {
         Start::on(data).spawn().await
+    }
+
+    /// Starts a front ahead of a server, and waits until it is ready. Its output is added to `log`.
+    ///
+    /// # Errors
+    /// As [`Start::spawn`].
+    pub async fn start_front(backend: SocketAddr, log: &Path) -> Result<Self> {
+        let address = free_address()?;
+        let output = File::options().create(true).append(true).open(log)?;
+        let mut command = Command::new(binary()?);
+        command.args(["front", "--ready-path", "/_health/ready"]);
+        command.args(["--backend", &format!("http://{backend}")]);
+        command.args(["--listen", &address.to_string()]);
+        command
+            .stdin(Stdio::null())
+            .stderr(output.try_clone()?)
+            .stdout(output);
+        let mut front = Self {
+            child: command.spawn()?,
+            address,
+            log: log.to_owned(),
+        };
+        match front.wait_until_ready().await {
+            Ok(()) => Ok(front),
+            Err(error) => Err(error.context(front.end_of_log())),
+        }
     }
 
     /// Returns where it listens.

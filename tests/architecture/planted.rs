@@ -268,3 +268,38 @@ fn a_clause_that_touches_a_file_which_is_not_listed_is_found() {
     assert_found(rule, &house, "engine/src/stray.rs: names the clause");
     assert_found(rule, &house, "engine/src/lower.rs: is listed");
 }
+
+#[test]
+fn a_clause_that_holds_clauses_has_a_table_of_its_own() {
+    let sources = [
+        (
+            "engine/src/lower.rs",
+            "fn f() { (Clause::Ids, Clause::Functions) }",
+        ),
+        ("engine/src/explain.rs", "fn f() { Clause::Functions }"),
+        ("query/src/text.rs", "fn f() { Query::FunctionScore }"),
+    ];
+    let sources = sources.map(|(path, code)| Source::new(path, code));
+    let tables = |rows: &str| House {
+        sources: sources.to_vec(),
+        architecture: format!(
+            "## What does a new query clause touch?\n\n| `engine/src/lower.rs` | x |\n\n\
+             ### A clause that holds clauses\n\n{rows}\n## Next\n\n| `model/src/lib.rs` | x |\n"
+        ),
+        ..House::default()
+    };
+    let rule = crate::clauses::unlisted_clause_files;
+    let whole = "| `engine/src/explain.rs` | x |\n| `query/src/text.rs` | x |\n";
+    assert!(rule(&tables(whole)).is_empty());
+    let half = "| `engine/src/explain.rs` | x |\n";
+    assert_found(rule, &tables(half), "query/src/text.rs: names the clause");
+    let other = format!("{whole}| `engine/src/view.rs` | x |\n");
+    assert_found(rule, &tables(&other), "engine/src/view.rs: is listed");
+    let rows = (0..10).map(|n| format!("| `engine/src/{n}.rs` | x |\n"));
+    let long = tables(&rows.collect::<Vec<_>>().concat());
+    assert_found(
+        rule,
+        &long,
+        "lists 10 files for `function_score`, 9 at most",
+    );
+}

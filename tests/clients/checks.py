@@ -1,17 +1,11 @@
-"""The checks: each is a function of a kit, and has an index for itself, `kit.index`.
+"""Checks of what most programs send: indices, documents, bulks, searches.
 
-To add one, write a function whose name is a sentence and mark it with `@check`.
+A check is a function of a kit, and has an index for itself, `kit.index`. To add one, write a function whose
+name is a sentence and mark it with `@check`. `administration.py` and `wider_searches.py` have the others.
 """
 
 from kit import document, equal, sources, total, true
-
-CHECKS = []
-
-
-def check(function):
-    """Adds a function to the checks."""
-    CHECKS.append(function)
-    return function
+from registry import check
 
 
 # The cluster and its indices.

@@ -5,8 +5,9 @@
 
 Several URLs are asked in turns. FILE is the authority that servers must have a certificate of.
 LIBRARY is `elasticsearch` or `opensearchpy`, as this Python can import it. Prints a line a check and, last,
-`N passed, N failed`; ends with 1 where a check failed or none ran. Only indices named `checks-*` are made,
-and deleted again. Called by `cargo xtask test`. The checks are in `checks.py`.
+`N passed, N failed`; ends with 1 where a check failed or none ran. Only indices, streams, templates and policies
+named `checks-*` are made, and deleted again; one setting of the cluster is changed and reset. Called by
+`cargo xtask test`. The checks are in `checks.py`, `administration.py` and `wider_searches.py`.
 """
 
 import argparse
@@ -16,8 +17,12 @@ import time
 import traceback
 import warnings
 
-from checks import CHECKS
+# These three add their checks to the registry.
+import checks
+import administration
+import wider_searches
 from kit import Kit
+from registry import checks_of
 
 # Seconds that a check may take; the slowest takes about one.
 LIMIT = 60
@@ -58,7 +63,7 @@ def main():
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, late)
     failed = []
-    chosen = [check for check in CHECKS if asked.only in check.__name__]
+    chosen = [check for check in checks_of(asked.library) if asked.only in check.__name__]
     for check in chosen:
         began = time.monotonic()
         fault = run(check, asked.library, asked.urls, asked.ca)

@@ -77,6 +77,20 @@ class Kit:
         members = {RENAMED.get(name, name): value for name, value in body.items()}
         return method(**members, **parameters)
 
+    def with_query(self, method, **query):
+        """Calls a method with parameters of the URL that opensearch-py does not all take by name."""
+        if not self.is_opensearch:
+            return method(**query)
+        named = {name: query.pop(name) for name in ("task_id",) if name in query}
+        return method(**named, params=query)
+
+    def remove(self, method, **parameters):
+        """Calls a method that deletes what may not be there."""
+        try:
+            method(**parameters)
+        except self.library.NotFoundError:
+            pass
+
     def make(self, num_documents=0, **body):
         """Makes the check's index, with documents that searches see."""
         self.ask(self.client.indices.create, {"mappings": MAPPINGS, **body}, index=self.index)

@@ -30,7 +30,7 @@ const CLUSTER: &str = concat!(
     "/containers/cluster.toml:/etc/gleaner/cluster.toml:ro"
 );
 /// What all containers and networks of a run are marked with.
-const LABEL: &str = "gleaner.drill";
+pub(crate) const LABEL: &str = "gleaner.drill";
 
 /// What is done to a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,14 +249,15 @@ pub(crate) fn bulk(documents: impl Iterator<Item = (String, Value)>) -> String {
 }
 
 /// Runs Docker; returns what it printed.
-fn docker(words: &[&str]) -> Result<String> {
+pub(crate) fn docker(words: &[&str]) -> Result<String> {
     let output = docker_output(words)?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "docker {words:?}: {told}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn docker_output(words: &[&str]) -> Result<std::process::Output> {
+/// Runs Docker; returns how it ended, whatever that is.
+pub(crate) fn docker_output(words: &[&str]) -> Result<std::process::Output> {
     let mut command = Command::new("timeout");
     command.args([DOCKER_WITHIN, "docker"]).args(words);
     command.output().context("cannot start Docker")

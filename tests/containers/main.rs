@@ -1,9 +1,11 @@
-//! Leaves in containers that are killed, paused and cut off: real processes, a real network.
+//! Leaves in containers that are killed, paused and cut off, and companions from the image: real processes, a real
+//! network.
 //!
 //! Needs Docker and an image of the binary, named by `GLEANER_IMAGE`, so the tests are ignored unless
 //! asked for; `cargo xtask test --only containers` makes the image and runs them.
 
 mod asked;
+mod companions;
 mod compose;
 mod drill;
 mod fleet;
@@ -56,4 +58,10 @@ async fn a_redis_is_seen_as_metrics_and_lines_through_its_adapter() -> Result<()
 async fn a_program_that_knows_one_redis_outlives_one_of_three_by_its_ambassador() -> Result<()> {
     patterns::ambassador("a_program_that_knows_one_redis_outlives_one_of_three_by_its_ambassador")
         .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs Docker and an image: `cargo xtask test --only containers`"]
+async fn companions_from_the_image_are_healthy_and_do_what_they_are_for() -> Result<()> {
+    companions::run().await
 }

@@ -1,5 +1,6 @@
 //! What the oracle does not know: sloppy phrases, patterns that score, query strings, orders by fields and
-//! aggregations must be answered alike by every layout, to the bit.
+//! aggregations must be answered alike by every layout, to the bit. Each member of each family of searches must come
+//! up, and find something.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -13,11 +14,12 @@ use gleaner_testkit::{Node, node, run};
 use serde_json::{Value, json};
 
 use crate::corpus::{Corpus, draw_mapping, word};
+use crate::families::{Coverage, draw_parts};
 use crate::layout::LAYOUTS;
 use crate::told::{Answer, told};
-use crate::{buckets, vectors, wide};
+use crate::{aggregations, buckets, look_ups, vectors, wide};
 
-/// Searches put to every layout: reduced, and in full.
+/// Searches of no family that are put to every layout: reduced, and in full. Those of families come on top.
 const NUM_SEARCHES: (usize, usize) = (300, 6_000);
 /// Different corpora that they are spread over.
 const NUM_CORPORA: (usize, usize) = (1, 4);
@@ -32,28 +34,44 @@ async fn every_layout_answers_alike_what_the_oracle_does_not_know() -> Result<()
     let corpora = stream::iter(0..num_corpora as u64)
         .map(|number| tokio::spawn(compare_corpus(number, per_corpus)))
         .buffer_unordered(at_once);
-    let found: Vec<(usize, usize)> = corpora.map(|found| found?).try_collect().await?;
-    let num_found: usize = found.iter().map(|(searches, _)| searches).sum();
-    let num_hits: usize = found.iter().map(|(_, hits)| hits).sum();
+    let tallies: Vec<Tally> = corpora.map(|tally| tally?).try_collect().await?;
+    let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();
+    let (num_found, num_of_families) = (
+        sum(|tally| tally.num_found),
+        sum(|tally| tally.num_of_families),
+    );
     let num_searches = per_corpus * num_corpora;
     ensure!(
         num_found > num_searches / 2,
-        "{num_found} of {num_searches} searches found something"
+        "{num_found} of {num_searches} searches of no family found something"
     );
     run::report(
         "exactness-alike",
         &json!({
             "searches": num_searches * LAYOUTS.len(),
             "with_hits": num_found * LAYOUTS.len(),
-            "hits_compared": num_hits,
+            "searches_of_families": num_of_families * LAYOUTS.len(),
+            "hits_compared": sum(|tally| tally.num_hits),
             "differences": 0,
         }),
     )
 }
 
-/// Puts searches to every layout of one corpus; returns how many of them found something in the first
-/// one, and how many hits were compared.
-async fn compare_corpus(number: u64, num_searches: usize) -> Result<(usize, usize)> {
+/// What was compared over one corpus.
+#[derive(Default)]
+struct Tally {
+    /// Searches of no family.
+    num_plain: usize,
+    /// Those of them that found something in the first layout.
+    num_found: usize,
+    /// Searches of families.
+    num_of_families: usize,
+    /// Hits that were compared.
+    num_hits: usize,
+}
+
+/// Puts `num_searches` searches of no family, and some of families, to every layout of one corpus.
+async fn compare_corpus(number: u64, num_searches: usize) -> Result<Tally> {
     // Other streams than those of the searches that the oracle answers.
     let mut random = Random::stream(run::seed(), 1_000 + number);
     let corpus = Corpus::generate(&mut random, run::sized(NUM_STEPS.0, NUM_STEPS.1));
@@ -62,12 +80,29 @@ async fn compare_corpus(number: u64, num_searches: usize) -> Result<(usize, usiz
         let mapping = draw_mapping(&mut random);
         layout.build(&node, &corpus, &mapping).await?;
     }
-    let (mut num_found, mut num_hits) = (0, 0);
-    for _ in 0..num_searches {
-        let search = draw(&mut random);
+    node.create(look_ups::LISTS, &look_ups::index_body(0))
+        .await?;
+    node.put(look_ups::LISTS, &look_ups::documents()).await?;
+    let mut coverage = Coverage::new();
+    let mut tally = Tally::default();
+    while tally.num_plain < num_searches {
+        let member = coverage.next(&mut random);
+        let search = match member {
+            Some(at) => coverage.draw(at, &mut random),
+            None => draw(&mut random),
+        };
         let (first, others) = LAYOUTS.split_first().context("there are layouts")?;
         let expected = answer(&node.root, first.name, &search).await?;
-        num_found += usize::from(!expected.hits.is_empty());
+        match member {
+            Some(at) => {
+                coverage.note(at, &expected);
+                tally.num_of_families += 1;
+            }
+            None => {
+                tally.num_plain += 1;
+                tally.num_found += usize::from(!expected.hits.is_empty());
+            }
+        }
         for layout in others {
             let found = answer(&node.root, layout.name, &search).await?;
             ensure!(
@@ -77,11 +112,12 @@ async fn compare_corpus(number: u64, num_searches: usize) -> Result<(usize, usiz
                 layout.name,
                 first.name
             );
-            num_hits += found.hits.len();
+            tally.num_hits += found.hits.len();
         }
     }
+    coverage.check()?;
     vectors::compare(&node, &mut random).await?;
-    Ok((num_found, num_hits))
+    Ok(tally)
 }
 
 /// A search of the dialect.
@@ -89,6 +125,24 @@ pub(crate) struct Search {
     body: Value,
     /// `include_named_queries_score`, which no body says.
     scores_names: bool,
+}
+
+impl Search {
+    /// Returns that of a body.
+    pub(crate) fn of(body: Value) -> Self {
+        Self {
+            body,
+            scores_names: false,
+        }
+    }
+
+    /// Asks for the scores of named queries too.
+    pub(crate) fn with_scores_of_names(self) -> Self {
+        Self {
+            scores_names: true,
+            ..self
+        }
+    }
 }
 
 impl Display for Search {
@@ -103,6 +157,9 @@ pub(crate) async fn answer(root: &Root, index: &str, search: &Search) -> Result<
     let request = parse_search(search.body.to_string().as_bytes(), &Limits::default());
     let mut request = request.with_context(context)?;
     request.named_scores = search.scores_names;
+    look_ups::answer(root, index, &mut request)
+        .await
+        .with_context(context)?;
     let response = node::run_search(root, index, &request).await;
     let response = response.with_context(context)?;
     ensure!(response.shards.failures.is_empty(), "{}", context());
@@ -122,7 +179,7 @@ pub(crate) fn draw(random: &mut Random) -> Search {
         body["track_scores"] = json!(random.chance(1, 2));
     }
     if random.chance(1, 4) {
-        body["aggs"] = aggregations(random);
+        body["aggs"] = draw_aggregations(random);
     }
     if random.chance(1, 8) && body.get("sort").is_none() {
         body["rescore"] = json!({"window_size": 12, "query": {
@@ -153,7 +210,7 @@ pub(crate) fn draw(random: &mut Random) -> Search {
 }
 
 /// Queries of which hits tell that they match them: scored, and as filters.
-fn named(random: &mut Random) -> Value {
+pub(crate) fn named(random: &mut Random) -> Value {
     let least = random.below(60) as i64 - 40;
     json!({"bool": {
         "should": [
@@ -301,27 +358,13 @@ fn sort(random: &mut Random) -> Value {
     }
 }
 
-fn aggregations(random: &mut Random) -> Value {
-    let figures = json!({"figures": {"stats": {"field": "number"}}});
-    let one = match random.below(28) {
-        9..=19 => wide::aggregation(random),
-        20..=27 => buckets::aggregation(random),
-        0 => json!({"terms": {"field": "tag", "size": pick(random, &[2, 10])}, "aggs": figures}),
-        1 => {
-            json!({"histogram": {"field": "number", "interval": pick(random, &[7, 20])}, "aggs": figures})
-        }
-        2 => json!({"range": {"field": "number", "ranges": [{"to": 0}, {"from": -10, "to": 20}]}}),
-        3 => json!({"cardinality": {"field": "number"}}),
-        4 => json!({"composite": {"size": pick(random, &[1, 5]), "sources": [
-            {"tag": {"terms": {"field": "tag", "missing_bucket": true}}},
-            {"step": {"histogram": {"field": "number", "interval": 9}}},
-        ]}, "aggs": figures}),
-        5 => json!({"significant_terms": {"field": "tag", "min_doc_count": 1}, "aggs": figures}),
-        6 => json!({"rare_terms": {"field": "number", "max_doc_count": 2}}),
-        7 => {
-            json!({"variable_width_histogram": {"field": "number", "buckets": 4}, "aggs": figures})
-        }
-        _ => json!({"percentiles": {"field": "number"}}),
+fn draw_aggregations(random: &mut Random) -> Value {
+    let families = match random.chance(2, 3) {
+        true => aggregations::FAMILIES,
+        false => buckets::FAMILIES,
     };
-    json!({"one": one, "all": {"extended_stats": {"field": "number"}}})
+    let mut parts = draw_parts(random, families);
+    let mut drawn = parts["aggs"].take();
+    drawn["all"] = json!({"extended_stats": {"field": "number"}});
+    drawn
 }

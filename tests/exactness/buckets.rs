@@ -1,10 +1,13 @@
 //! Aggregations that show, count or order buckets by what is in them: hits and metrics of hits, ranges, cells within
 //! bounds, rates, and scripts over buckets.
+//!
+//! Does: draw them. Does not: search. Called by: `families` and `alike`. Read first: [`FAMILIES`].
 
 use gleaner_datasets::Random;
 use serde_json::{Value, json};
 
 use crate::alike::pick;
+use crate::families::{Evidence, Family};
 use crate::wide::corners;
 
 /// Scripts over `total`, `mean` and the number of documents.
@@ -15,20 +18,55 @@ const SCRIPTS: [&str; 4] = [
     "return Math.round(params.total / params.n) + Math.min(Math.E, params.least);",
 ];
 
-/// Draws an aggregation.
-pub(crate) fn aggregation(random: &mut Random) -> Value {
-    match random.below(9) {
-        0 | 1 => {
-            let by = pick(random, &["tag", "number", "set", "labels"]);
-            json!({"terms": {"field": by, "size": 4}, "aggs": {"best": {"top_hits": top_hits(random)}}})
+/// The aggregations, by what is in their buckets.
+pub(crate) const FAMILIES: &[Family] = &[Family {
+    name: "buckets",
+    members: &[
+        "top_hits",
+        "order by top_metrics",
+        "counts of ranges",
+        "geohash_grid in bounds",
+        "geotile_grid in bounds",
+        "composite of tiles",
+        "rate of documents",
+        "rate of values",
+        "bucket_script",
+        "bucket_selector",
+    ],
+    evidence: Evidence::Probe,
+    draw: of_member,
+}];
+
+fn of_member(random: &mut Random, member: &str) -> Value {
+    let probe = match member {
+        "order by top_metrics" => by_top_metrics(random),
+        "counts of ranges" => ranges(random),
+        "geohash_grid in bounds" => {
+            let precision = pick(random, &[1, 3, 5]);
+            json!({"geohash_grid": cells(random, precision), "aggs": total()})
         }
-        2 => by_top_metrics(random),
-        3 => ranges(random),
-        4 => cells(random),
-        5 => tuples(random),
-        6 => rates(random),
-        _ => scripted(random),
-    }
+        "geotile_grid in bounds" => {
+            let precision = pick(random, &[0, 5, 9]);
+            json!({"geotile_grid": cells(random, precision), "aggs": total()})
+        }
+        "composite of tiles" => tuples(random),
+        "bucket_selector" => selected(random),
+        // These buckets are there in any case: the probe is in them.
+        "top_hits" => return json!({"aggs": {"terms": best(random)}}),
+        "bucket_script" => return json!({"aggs": {"weeks": scripted(random, "probe")}}),
+        _ => return json!({"aggs": {"months": rates(random, member)}}),
+    };
+    json!({"aggs": {"probe": probe}})
+}
+
+fn total() -> Value {
+    json!({"total": {"sum": {"field": "number"}}})
+}
+
+/// The best documents of each term.
+fn best(random: &mut Random) -> Value {
+    let by = pick(random, &["tag", "number", "set", "labels"]);
+    json!({"terms": {"field": by, "size": 4}, "aggs": {"probe": {"top_hits": top_hits(random)}}})
 }
 
 fn top_hits(random: &mut Random) -> Value {
@@ -93,19 +131,13 @@ fn ranges(random: &mut Random) -> Value {
     }})
 }
 
-/// Cells of which some overlap a box.
-fn cells(random: &mut Random) -> Value {
-    let total = json!({"total": {"sum": {"field": "number"}}});
-    let (kind, precision) = match random.chance(1, 2) {
-        true => ("geohash_grid", pick(random, &[1, 3, 5])),
-        false => ("geotile_grid", pick(random, &[0, 5, 9])),
-    };
-    let request = json!({
+/// The options of cells of which some overlap a box.
+fn cells(random: &mut Random, precision: u32) -> Value {
+    json!({
         "field": pick(random, &["place", "home"]),
         "precision": precision,
         "bounds": corners(random, 0.0),
-    });
-    json!({kind: request, "aggs": total})
+    })
 }
 
 /// Tiles of which some overlap a box, by months, with what happens there in a time.
@@ -126,43 +158,48 @@ fn tuples(random: &mut Random) -> Value {
     }})
 }
 
-fn rates(random: &mut Random) -> Value {
+/// Months with how much happens in a time; one of the two is the probe.
+fn rates(random: &mut Random, member: &str) -> Value {
     let unit = pick(random, &["second", "day", "month"]);
     let mode = pick(random, &["sum", "value_count"]);
+    let (documents, values) = match member {
+        "rate of documents" => ("probe", "values"),
+        _ => ("documents", "probe"),
+    };
     json!({"date_histogram": {"field": "at", "calendar_interval": "month"}, "aggs": {
-        "documents": {"rate": {"unit": unit}},
-        "values": {"rate": {"unit": "day", "field": "wanted", "mode": mode}},
+        documents: {"rate": {"unit": unit}},
+        values: {"rate": {"unit": "day", "field": "wanted", "mode": mode}},
     }})
 }
 
-/// Weeks with what scripts make of their numbers.
-fn scripted(random: &mut Random) -> Value {
-    let mut aggregations = json!({
+/// Weeks with what scripts make of their numbers; `made` names one of them.
+fn scripted(random: &mut Random, made: &str) -> Value {
+    let smooth = format!(
+        "if (values.length > 5) {{ MovingFunctions.holtWinters(values, 0.3, 0.1, 0.2, 3, {}) }}",
+        random.chance(1, 2)
+    );
+    json!({"date_histogram": {"field": "at", "calendar_interval": "week"}, "aggs": {
         "total": {"sum": {"field": "number"}},
         "mean": {"avg": {"field": "wanted"}},
-        "made": {"bucket_script": {
+        made: {"bucket_script": {
             "buckets_path": {"total": "total", "mean": "mean", "n": "_count"},
             "script": {"source": pick(random, &SCRIPTS), "params": {"least": 2.5}},
         }},
         "change": {"derivative": {"buckets_path": "total", "unit": "month"}},
-        "smooth": {"moving_fn": {
-            "buckets_path": "total",
-            "window": 12,
-            "script": format!(
-                "if (values.length > 5) {{ MovingFunctions.holtWinters(values, 0.3, 0.1, 0.2, 3, {}) }}",
-                random.chance(1, 2)
-            ),
-        }},
-    });
-    if random.chance(1, 2) {
-        let conditions = [
-            json!("params.n > 2 && params.total != 0"),
-            json!({"source": "n - 2", "lang": "expression"}),
-        ];
-        aggregations["kept"] = json!({"bucket_selector": {
-            "buckets_path": {"n": "_count", "total": "total"},
-            "script": pick(random, &conditions),
-        }});
-    }
-    json!({"date_histogram": {"field": "at", "calendar_interval": "week"}, "aggs": aggregations})
+        "smooth": {"moving_fn": {"buckets_path": "total", "window": 12, "script": smooth}},
+    }})
+}
+
+/// Weeks with such numbers, those of them that a script keeps.
+fn selected(random: &mut Random) -> Value {
+    let conditions = [
+        json!("params.n > 2 && params.total != 0"),
+        json!({"source": "n - 2", "lang": "expression"}),
+    ];
+    let mut weeks = scripted(random, "made");
+    weeks["aggs"]["kept"] = json!({"bucket_selector": {
+        "buckets_path": {"n": "_count", "total": "total"},
+        "script": pick(random, &conditions),
+    }});
+    weeks
 }

@@ -5,6 +5,8 @@ use gleaner_datasets::Random;
 use gleaner_testkit::oracle::{FieldType, Oracle, Similarity};
 use serde_json::{Map, Value, json};
 
+use crate::types;
+
 /// Different words; the frequent ones have small numbers.
 const VOCABULARY: f64 = 300.0;
 /// Longest body by class; each class has a routing value, so the longest are 100 times the shortest
@@ -175,6 +177,9 @@ pub(crate) fn draw_mapping(random: &mut Random) -> Value {
     ] {
         declared.insert(name.to_owned(), field);
     }
+    for (name, field) in types::fields() {
+        declared.insert(name.to_owned(), field);
+    }
     let dynamic = if brought == 0 { "strict" } else { "true" };
     json!({"dynamic": dynamic, "dynamic_templates": templates, "properties": declared})
 }
@@ -236,6 +241,7 @@ fn draw_source(random: &mut Random, class: usize) -> Value {
     add_labels(&mut source);
     add_wide(random, &mut source);
     add_late(random, &mut source);
+    types::add(random, &mut source);
     source
 }
 

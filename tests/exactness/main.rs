@@ -8,15 +8,23 @@
 //! bit) and totals in every index; over the network too, from any copy, and when a leaf is lost. Real
 //! collections are compared with one shard of one process.
 
+mod aggregations;
 mod alike;
 mod buckets;
 mod collections;
 mod corpus;
+mod families;
+mod figures;
 mod layout;
+mod look_ups;
 mod network;
+mod pipelines;
+mod placed;
 mod queries;
+mod scored;
 mod skipping;
 mod told;
+mod types;
 mod vectors;
 mod wide;
 

@@ -87,5 +87,16 @@ tested!(
     bulk,
     message,
     cookie,
-    proxy
+    proxy,
+    asked,
+    rules,
+    key_confusion,
+    path_rights,
+    forwarded,
+    entry,
+    credentials,
+    context_id,
+    traceparent,
+    redis_answer,
+    broker_target
 );

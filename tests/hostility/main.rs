@@ -1,7 +1,7 @@
-//! Random hostile requests over all endpoints of the running binary.
+//! Random hostile requests over all endpoints of the running binary, half of them through a front ahead of it.
 //!
-//! Whatever is sent: no panic, no fault of ours as a 5xx, an error in the dialect's shape, memory
-//! within its limit, and afterwards the server still answers what it did before.
+//! Whatever is sent: no panic, no fault of ours as a 5xx, an error in the dialect's shape, the memory of both processes
+//! within its limit, and afterwards both still answer what they did before.
 
 mod answers;
 mod bodies;
@@ -25,26 +25,79 @@ use verdict::{Finding, judge};
 
 /// Requests: reduced, and in full.
 const NUM_REQUESTS: (usize, usize) = (1_200, 10_000);
-/// Clients that send at once.
+/// Clients that send at once; those of odd numbers send to the front.
 const NUM_CLIENTS: usize = 4;
-/// Most anonymous memory at any time, in bytes. The server's own accounts: 1 GiB for queries, of
+/// Most anonymous memory of the server at any time, in bytes. Its own accounts: 1 GiB for queries, of
 /// which one may hold 256 MiB; 32 MB to index in; bodies of four clients; the process itself.
 const MAX_ANONYMOUS_BYTES: u64 = 1 << 30;
+/// The same of the front, which keeps no answers here: bodies of two clients on their way; the process itself.
+const MAX_FRONT_BYTES: u64 = 256 << 20;
 /// Longest time for one request: what waits for shards (`_cluster/health`) gives up after 30 s, a search
 /// after 60 s by itself.
 const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 
+/// A process under attack.
+struct Attackee {
+    name: &'static str,
+    process: Server,
+    /// Most anonymous memory that it was seen with, in bytes.
+    peak_bytes: u64,
+    max_bytes: u64,
+}
+
+impl Attackee {
+    fn new(name: &'static str, process: Server, max_bytes: u64) -> Self {
+        Self {
+            name,
+            process,
+            peak_bytes: 0,
+            max_bytes,
+        }
+    }
+
+    /// Looks whether it is alive, and at its memory.
+    fn look(&mut self) -> Result<()> {
+        let (name, process) = (self.name, &mut self.process);
+        let is_alive = process.is_alive()?;
+        ensure!(is_alive, "the {name} has ended: {}", tail(process)?);
+        self.peak_bytes = self.peak_bytes.max(process.anonymous_bytes()?);
+        Ok(())
+    }
+
+    /// Checks that nothing panicked in it, that it kept to its memory, and that it still serves.
+    async fn check(&self) -> Result<()> {
+        let printed = self.process.printed()?;
+        let panics: Vec<&str> = printed
+            .lines()
+            .filter(|line| line.contains("panicked"))
+            .collect();
+        let (name, seed) = (self.name, run::seed());
+        ensure!(panics.is_empty(), "{name}, seed {seed}: {panics:#?}");
+        let peak_mib = self.peak_bytes >> 20;
+        let is_within = self.peak_bytes <= self.max_bytes;
+        ensure!(is_within, "{peak_mib} MiB of memory in the {name}");
+        let served = still_serves(&self.process).await;
+        served.with_context(|| format!("the {name}"))
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
+async fn nothing_a_stranger_sends_hurts_the_server_or_a_front() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut server = Server::start(&folder.path().join("data")).await?;
+    let server = Server::start(&folder.path().join("data")).await?;
     prepare(server.address()).await?;
+    let front = Server::start_front(server.address(), &folder.path().join("front.log")).await?;
+    let mut attackees = [
+        Attackee::new("server", server, MAX_ANONYMOUS_BYTES),
+        Attackee::new("front", front, MAX_FRONT_BYTES),
+    ];
     let per_client = run::sized(NUM_REQUESTS.0, NUM_REQUESTS.1).div_ceil(NUM_CLIENTS);
     let mut clients = JoinSet::new();
     for number in 0..NUM_CLIENTS {
-        clients.spawn(attack(server.address(), number as u64, per_client));
+        let address = attackees[number % attackees.len()].process.address();
+        clients.spawn(attack(address, number as u64, per_client));
     }
-    let (mut findings, mut slowest, mut peak) = (Vec::new(), Slowest::default(), 0);
+    let (mut findings, mut slowest) = (Vec::new(), Slowest::default());
     while !clients.is_empty() {
         // Looks at the memory at least every 50 ms, until all clients are done.
         let next = tokio::time::timeout(Duration::from_millis(50), clients.join_next());
@@ -53,12 +106,9 @@ async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
             findings.extend(attacked.findings);
             slowest = slowest.max(attacked.slowest);
         }
-        ensure!(
-            server.is_alive()?,
-            "the process has ended: {}",
-            tail(&server)?
-        );
-        peak = peak.max(server.anonymous_bytes()?);
+        for attackee in &mut attackees {
+            attackee.look()?;
+        }
     }
     run::report(
         "hostility",
@@ -67,23 +117,20 @@ async fn nothing_a_stranger_sends_hurts_the_server() -> Result<()> {
             "faults": findings.len(),
             "slowest_ms": slowest.0.as_millis() as u64,
             "slowest": slowest.1,
-            "peak_anonymous_mib": peak >> 20,
+            "peak_anonymous_mib": attackees[0].peak_bytes >> 20,
+            "peak_front_mib": attackees[1].peak_bytes >> 20,
         }),
     )?;
-    let printed = server.printed()?;
-    let panics: Vec<&str> = printed
-        .lines()
-        .filter(|line| line.contains("panicked"))
-        .collect();
-    ensure!(panics.is_empty(), "seed {}: {panics:#?}", run::seed());
     ensure!(
         findings.is_empty(),
         "seed {}:\n{}",
         run::seed(),
         findings.join("\n\n")
     );
-    ensure!(peak <= MAX_ANONYMOUS_BYTES, "{} MiB of memory", peak >> 20);
-    still_serves(&server).await
+    for attackee in &attackees {
+        attackee.check().await?;
+    }
+    Ok(())
 }
 
 /// What one client met.

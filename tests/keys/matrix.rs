@@ -9,6 +9,7 @@ use gleaner_testkit::{etcd, skipped};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::paths;
 use crate::processes::Processes;
 
 /// How long a revoked key may be taken by any process.
@@ -43,7 +44,7 @@ async fn made(
 }
 
 /// What must be the same of two answers.
-fn shown(response: &Response) -> (u16, Value) {
+pub(crate) fn shown(response: &Response) -> (u16, Value) {
     let body = response.json().unwrap_or(Value::Null);
     (response.status, body["error"].clone())
 }
@@ -134,7 +135,13 @@ async fn fronts_and_roots_let_in_the_same_and_forget_a_key_within_a_second() -> 
     for line in lines {
         let line: Value = serde_json::from_str(line)?;
         ensure!(line["http.status"].is_u64(), "{line}");
+        let time = line["@timestamp"].as_str();
+        ensure!(time.is_some_and(|time| time.ends_with('Z')), "{line}");
+        ensure!(line["client.address"] == "127.0.0.1", "{line}");
     }
+    let reader = keys.iter().find(|(name, _)| *name == "reader");
+    let (_, reader) = reader.context("the key of the reader")?;
+    paths::decided_alike(&processes, reader).await?;
     let (id, key) = first.context("a key")?;
     revoked(&processes, &id, &key).await?;
     guessed(&processes).await

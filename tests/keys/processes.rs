@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::server::binary;
-use gleaner_tls::{Alpn, Connector, Trust};
-use serde_json::Value;
+use gleaner_tls::{Alpn, Connector, TlsStream, Trust};
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -93,9 +93,26 @@ impl Processes {
                 .clone()
                 .with_header("authorization", &format!("ApiKey {key}")),
         };
+        request.send_over(self.connect(to).await?, to).await
+    }
+
+    /// Makes an encrypted connection.
+    pub(crate) async fn connect(&self, to: SocketAddr) -> Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(to).await?;
-        let stream = self.connector.connect("127.0.0.1", stream).await?;
-        request.send_over(stream, to).await
+        stream.set_nodelay(true)?;
+        Ok(self.connector.connect("127.0.0.1", stream).await?)
+    }
+
+    /// Makes a key with these rights, and returns what is sent of it.
+    pub(crate) async fn make_key(&self, name: &str, rights: &Value) -> Result<String> {
+        let body = json!({"name": name, "role_descriptors": {"role": rights}});
+        let request = Request::json("POST", "/_security/api_key", &body);
+        let made = self
+            .send(self.roots[0], &self.admin, &request)
+            .await?
+            .ok()?;
+        let encoded = made["encoded"].as_str().context("a key")?;
+        Ok(encoded.to_owned())
     }
 }
 

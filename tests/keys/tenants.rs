@@ -72,8 +72,9 @@ impl Site {
     }
 
     pub(crate) async fn admin(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
-        let request = Request::json(method, path, body);
-        self.send(&self.admin, request).await?.ok()
+        self.send(&self.admin, request(method, path, body))
+            .await?
+            .ok()
     }
 
     pub(crate) async fn asked(
@@ -82,8 +83,7 @@ impl Site {
         route: (&str, &str),
         body: &Value,
     ) -> Result<(u16, Value)> {
-        let request = Request::json(route.0, route.1, body);
-        let response = self.send(key, request).await?;
+        let response = self.send(key, request(route.0, route.1, body)).await?;
         Ok((response.status, response.json().unwrap_or(Value::Null)))
     }
 
@@ -100,6 +100,14 @@ impl Site {
         let body = json!({"name": names.join(","), "role_descriptors": roles});
         let made = self.admin("POST", "/_security/api_key", &body).await?;
         Ok(made["encoded"].as_str().context("a key")?.to_owned())
+    }
+}
+
+/// Returns a request with a body, or without one where that is null.
+fn request(method: &str, path: &str, body: &Value) -> Request {
+    match body {
+        Value::Null => Request::new(method, path),
+        body => Request::json(method, path, body),
     }
 }
 

@@ -8,6 +8,8 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
+use super::asking::asked;
+
 const NUM_DOCUMENTS: u64 = 50;
 
 /// Returns a server with an index `books`, of three shards, of which some documents are routed.
@@ -24,14 +26,6 @@ async fn with_books(data: &Path) -> Result<Server> {
     let bulk = Request::ndjson("POST", "/books/_bulk?refresh=true", lines);
     server.send(&bulk).await?.ok()?;
     Ok(server)
-}
-
-async fn asked(server: &Server, (method, path): (&str, &str), body: &Value) -> Result<Value> {
-    let request = match body {
-        Value::Null => Request::new(method, path),
-        body => Request::json(method, path, body),
-    };
-    server.send(&request).await?.ok()
 }
 
 async fn count(server: &Server, path: &str) -> Result<u64> {

@@ -1,6 +1,7 @@
 //! Answers that are kept, over HTTP: which requests share one, which go around, and what ends one.
 
 mod changes;
+mod headers;
 mod searches;
 mod stale;
 

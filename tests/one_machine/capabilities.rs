@@ -58,11 +58,84 @@ async fn a_point_in_time_is_of_the_indices_in_which_the_filter_matches() -> Resu
         let indices: Vec<&str> = hits.filter_map(|hit| hit["_index"].as_str()).collect();
         ensure!(indices == expected, "{filter}: {indices:?}");
     }
-    for wrong in [json!({"index_filter": {"terms": 1}}), json!({"filter": {}})] {
-        let open = Request::json("POST", "/notes-*/_pit?keep_alive=1m", &wrong);
-        let refused = server.send(&open).await?;
-        ensure!(refused.status == 400, "{wrong}: {}", refused.shown());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_cannot_be_asked_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_notes(&folder).await?;
+    for wrong in [
+        json!({"index_filter": {"terms": 1}}),
+        json!({"index_filter": {"range": {"at": {"gte": "no date"}}}}),
+        json!({"filter": {}}),
+        json!(null),
+    ] {
+        for path in [
+            "/notes-*/_pit?keep_alive=1m",
+            "/notes-*/_field_caps?fields=*",
+        ] {
+            let request = Request::json("POST", path, &wrong);
+            let refused = server.send(&request).await?;
+            ensure!(
+                refused.status == 400,
+                "{path}: {wrong}: {}",
+                refused.shown()
+            );
+        }
     }
+    // A point in time of OpenSearch takes no body at all.
+    let path = "/notes-*/_search/point_in_time?keep_alive=1m";
+    let filter = json!({"index_filter": {"match_all": {}}});
+    let refused = server.send(&Request::json("POST", path, &filter)).await?;
+    ensure!(refused.status == 400, "{}", refused.shown());
+    let reason = refused.json()?["error"]["reason"].to_string();
+    ensure!(reason.contains("having a body"), "{reason}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_may_name_a_document() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_notes(&folder).await?;
+    let values = json!({"index": "notes-2020", "id": "1", "path": "new"});
+    let filter = json!({"index_filter": {"terms": {"old": values}}});
+    let one = caps(&server, &filter).await?;
+    ensure!(one["indices"] == json!(["notes-2015"]), "{one}");
+    let values = json!({"index": "nowhere", "id": "1", "path": "new"});
+    let filter = json!({"index_filter": {"terms": {"old": values}}});
+    let request = Request::json("POST", "/notes-*/_field_caps?fields=*", &filter);
+    let missing = server.send(&request).await?;
+    ensure!(missing.status == 404, "{}", missing.shown());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_finds_what_the_routing_of_an_alias_reaches() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let aliases: serde_json::Map<String, Value> = (0..16)
+        .map(|n| (format!("by-{n}"), json!({"search_routing": n.to_string()})))
+        .collect();
+    let body = json!({"settings": {"number_of_shards": 5}, "aliases": aliases});
+    let create = Request::json("PUT", "/routed", &body);
+    server.send(&create).await?.ok()?;
+    let path = "/routed/_doc/1?routing=0&refresh=true";
+    let put = Request::json("PUT", path, &json!({"n": 1}));
+    server.send(&put).await?.ok()?;
+    let filter = json!({"index_filter": {"term": {"n": 1}}});
+    let mut num_kept = 0;
+    for n in 0..16 {
+        let path = format!("/by-{n}/_count");
+        let counted = server.send(&Request::new("GET", &path)).await?.ok()?;
+        let path = format!("/by-{n}/_field_caps?fields=n");
+        let request = Request::json("POST", &path, &filter);
+        let told = server.send(&request).await?.ok()?;
+        let is_kept = told["indices"] == json!(["routed"]);
+        ensure!(is_kept == (counted["count"] == 1), "{n}: {counted} {told}");
+        num_kept += usize::from(is_kept);
+    }
+    ensure!((1..16).contains(&num_kept), "{num_kept}");
     Ok(())
 }
 

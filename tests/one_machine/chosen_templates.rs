@@ -6,6 +6,8 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
+use super::asking::asked;
+
 /// The second document brings no `home`; the fourth no field that the ones before it have not brought.
 const LINES: &str = r#"{"index":{"_id":"1","dynamic_templates":{"work.place":"points"}}}
 {"work.place":"41.12,-71.34","raw":"41.12,-71.34"}
@@ -16,14 +18,6 @@ const LINES: &str = r#"{"index":{"_id":"1","dynamic_templates":{"work.place":"po
 {"index":{"_id":"4","dynamic_templates":{"raw":"points","work.place":"gone"}}}
 {"raw":"a word","work":{"place":"1,2"}}
 "#;
-
-async fn asked(server: &Server, (method, path): (&str, &str), body: &Value) -> Result<Value> {
-    let request = match body {
-        Value::Null => Request::new(method, path),
-        body => Request::json(method, path, body),
-    };
-    server.send(&request).await?.ok()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_are_made_by_the_templates_that_lines_choose() -> Result<()> {

@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
 use serde_json::{Value, json};
 
-use super::lifecycles::{asked, refused, start, until};
+use super::asking::asked;
+use super::lifecycles::{refused, start, until};
 
 /// An index under a policy by which it waits to be replaced, for ever.
 async fn start_with_policy() -> Result<(tempfile::TempDir, Server)> {

@@ -7,20 +7,11 @@ use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-fn request((method, path): (&str, &str), body: &Value) -> Request {
-    match body {
-        Value::Null => Request::new(method, path),
-        body => Request::json(method, path, body),
-    }
-}
-
-pub(crate) async fn asked(server: &Server, what: (&str, &str), body: &Value) -> Result<Value> {
-    server.send(&request(what, body)).await?.ok()
-}
+use super::asking::{answered, asked};
 
 /// Asks for what is refused; returns the answer's text.
 pub(crate) async fn refused(server: &Server, what: (&str, &str), body: &Value) -> Result<String> {
-    let answer = server.send(&request(what, body)).await?;
+    let answer = answered(server, what, body).await?;
     let is_refusal = (400..500).contains(&answer.status);
     ensure!(is_refusal, "{what:?}: {}", answer.shown());
     Ok(answer.shown())
@@ -52,9 +43,7 @@ async fn put_policy(server: &Server) -> Result<Response> {
         "warm": {"min_age": "0s", "actions": {"forcemerge": {"max_num_segments": 1}}},
         "delete": {"min_age": "1s", "actions": {"delete": {}}},
     }}});
-    let put = server
-        .send(&request(("PUT", "/_ilm/policy/short"), &policy))
-        .await?;
+    let put = answered(server, ("PUT", "/_ilm/policy/short"), &policy).await?;
     ensure!(put.status == 200, "{}", put.shown());
     Ok(put)
 }

@@ -99,24 +99,22 @@ async fn what_cannot_be_looked_up_is_refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = started(&folder).await?;
     let elsewhere = json!({"terms": {"name": {"index": "nowhere", "id": "1", "path": "x"}}});
-    let alias =
-        json!({"actions": [{"add": {"index": "people", "alias": "mine", "filter": lookup("1")}}]});
-    ok(&server, "POST", "/_aliases", &alias).await?;
+    // More than the id of a scroll carries.
+    let text = json!({"text": "word ".repeat(60_000)});
+    ok(&server, "PUT", "/lists/_doc/3", &text).await?;
+    let long = json!({"terms": {"name": {"index": "lists", "id": "3", "path": "text"}}});
+    let scroll = "/people/_search?scroll=1m";
     for (path, query, status, reason) in [
         ("/people/_search", lookup("2"), 400, "index.max_terms_count"),
-        ("/people/_search", elsewhere, 404, "no such index [nowhere]"),
         (
-            "/mine/_search",
-            json!({"match_all": {}}),
-            400,
-            "nor in the filter of an alias",
+            "/people/_search",
+            elsewhere.clone(),
+            404,
+            "no such index [nowhere]",
         ),
-        (
-            "/people/_search?scroll=1m",
-            lookup("1"),
-            400,
-            "not in a scroll",
-        ),
+        (scroll, lookup("2"), 400, "index.max_terms_count"),
+        (scroll, elsewhere, 404, "no such index [nowhere]"),
+        (scroll, long, 400, "open a point in time with [_pit]"),
     ] {
         let body = json!({"query": query});
         let answer = server.send(&Request::json("POST", path, &body)).await?;
@@ -127,6 +125,99 @@ async fn what_cannot_be_looked_up_is_refused() -> Result<()> {
             answer.shown()
         );
     }
+    Ok(())
+}
+
+/// Returns the ids that all pages of a scroll find, in order.
+async fn scrolled(server: &Server, index: &str, body: &Value) -> Result<Vec<String>> {
+    let path = format!("/{index}/_search?scroll=1m");
+    let mut page = ok(server, "POST", &path, body).await?;
+    let mut found = Vec::new();
+    while !ids(&page).is_empty() {
+        found.extend(ids(&page).into_iter().map(str::to_owned));
+        page = next_page(server, &page).await?;
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+async fn next_page(server: &Server, page: &Value) -> Result<Value> {
+    let next = json!({"scroll": "1m", "scroll_id": page["_scroll_id"]});
+    ok(server, "POST", "/_search/scroll", &next).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scroll_goes_on_with_what_its_first_page_looked_up() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = started(&folder).await?;
+    let body = json!({
+        "size": 1,
+        "sort": ["name"],
+        "query": {"bool": {"filter": lookup("1")}},
+        "aggs": {"friends": {"filter": lookup("1")}},
+    });
+    let first = ok(&server, "POST", "/people/_search?scroll=1m", &body).await?;
+    ensure!(ids(&first) == ["a"], "{first}");
+    ensure!(first["hits"]["total"]["value"] == 2, "{first}");
+    let friends = &first["aggregations"]["friends"]["doc_count"];
+    ensure!(*friends == 2, "{first}");
+    let list = json!({"friends": {"name": ["b", "d"]}});
+    ok(&server, "PUT", "/lists/_doc/1?routing=r", &list).await?;
+    let second = next_page(&server, &first).await?;
+    ensure!(ids(&second) == ["c"], "{second}");
+    let end = next_page(&server, &second).await?;
+    ensure!(ids(&end).is_empty(), "{end}");
+    for (body, expected) in [
+        (
+            json!({"size": 1, "post_filter": lookup("1")}),
+            vec!["b", "d"],
+        ),
+        (
+            json!({"size": 1, "query": {"bool": {"must_not": lookup("9")}}}),
+            vec!["a", "b", "c", "d"],
+        ),
+        (json!({"query": lookup("9")}), vec![]),
+    ] {
+        let found = scrolled(&server, "people", &body).await?;
+        ensure!(found == expected, "{body}: {found:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_whose_filter_names_a_document_is_refused_when_it_is_put() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = started(&folder).await?;
+    let add = json!({"index": "people", "alias": "mine", "filter": lookup("1")});
+    let filtered = json!({"filter": {"bool": {"must": [lookup("1")]}}});
+    let aliases = json!({"aliases": {"mine": filtered}});
+    let template = json!({"index_patterns": ["new-*"], "template": aliases});
+    let legacy = json!({"index_patterns": ["new-*"], "aliases": {"mine": filtered}});
+    for (method, path, body) in [
+        ("POST", "/_aliases", &json!({"actions": [{"add": add}]})),
+        ("PUT", "/people/_alias/mine", &filtered),
+        ("PUT", "/new-1", &aliases),
+        ("PUT", "/_index_template/new", &template),
+        (
+            "PUT",
+            "/_component_template/new",
+            &json!({"template": aliases}),
+        ),
+        ("PUT", "/_template/new", &legacy),
+    ] {
+        let answer = server.send(&Request::json(method, path, body)).await?;
+        let shown = answer.shown();
+        ensure!(answer.status == 400, "{path}: {shown}");
+        let reason = "[terms] of the document [lists/1] cannot be in the filter of an alias";
+        ensure!(shown.contains(reason), "{path}: {shown}");
+        let kind = "illegal_argument_exception";
+        ensure!(shown.contains(kind), "{path}: {shown}");
+    }
+    let like = json!({"filter": {"more_like_this": {"like": {"_id": "a"}}}});
+    let request = Request::json("PUT", "/people/_alias/mine", &like);
+    let shown = server.send(&request).await?.shown();
+    let reason = "[more_like_this] of the document [a] cannot be in the filter of an alias";
+    ensure!(shown.contains(reason), "{shown}");
     Ok(())
 }
 
@@ -185,9 +276,12 @@ async fn documents_are_like_those_that_are_named() -> Result<()> {
             vec![],
         ),
     ] {
-        let body = like(options);
+        let mut body = like(options);
         let found = ok(&server, "POST", "/books/_search", &body).await?;
         ensure!(ids(&found) == expected, "{body}: {found}");
+        body["size"] = json!(1);
+        let found = scrolled(&server, "books", &body).await?;
+        ensure!(found == expected, "in a scroll, {body}: {found:?}");
     }
     Ok(())
 }

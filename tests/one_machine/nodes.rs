@@ -132,3 +132,53 @@ async fn statistics_of_the_cluster_are_of_the_nodes_that_are_named() -> Result<(
     assert_eq!(nobody, json!([0, 0, 0, 0]));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_count_every_pool_that_statistics_count() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let stats = got(&server, "/_nodes/stats/thread_pool").await?;
+    let nodes = stats["nodes"].as_object().cloned().unwrap_or_default();
+    let node = nodes.values().next().cloned().unwrap_or_default();
+    let path = "/_cat/thread_pool?format=json&h=name,active,queue,rejected,largest,completed";
+    let table = got(&server, path).await?;
+    let rows = table.as_array().cloned().unwrap_or_default();
+    let pools = node["thread_pool"].as_object().cloned().unwrap_or_default();
+    assert_eq!(rows.len(), pools.len(), "{table}");
+    for row in &rows {
+        let name = row["name"].as_str().unwrap_or_default();
+        for count in ["active", "queue", "rejected", "largest", "completed"] {
+            ensure!(pools[name][count].is_u64(), "{name}: {stats}");
+            let shown: Option<u64> = row[count].as_str().and_then(|text| text.parse().ok());
+            ensure!(shown.is_some(), "{count}: {row}");
+            if matches!(name, "get" | "management") {
+                assert_eq!(shown, Some(0), "{count}: {row}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threads_at_work_are_shown_as_text() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    for path in [
+        "/_nodes/hot_threads?interval=20ms&ignore_idle_threads=false",
+        "/_nodes/_local/hot_threads?interval=20ms&ignore_idle_threads=false",
+    ] {
+        let answer = server.send(&Request::new("GET", path)).await?;
+        ensure!(answer.status == 200, "{}", answer.shown());
+        let kind = answer.header("content-type").unwrap_or_default();
+        ensure!(kind.starts_with("text/plain"), "{kind}");
+        let page = String::from_utf8_lossy(&answer.body);
+        ensure!(page.starts_with("::: {"), "{page}");
+        ensure!(page.contains("interval=20ms"), "{page}");
+        #[cfg(target_os = "linux")]
+        ensure!(page.contains("cpu usage by thread '"), "{page}");
+    }
+    let unknown = Request::new("GET", "/_nodes/hot_threads?type=none");
+    let refused = server.send(&unknown).await?;
+    ensure!(refused.status == 400, "{}", refused.shown());
+    Ok(())
+}

@@ -82,7 +82,7 @@ async fn by_values(node: &Node, indices: &str, sort: &Value, is_pit: bool) -> Re
 async fn pages(node: &Node, indices: &str, body: &Value) -> Result<Vec<SearchResponse>> {
     let origin = ScrollOrigin {
         body: Bytes::from(body.to_string()),
-        parameters: Vec::new(),
+        ..ScrollOrigin::default()
     };
     let (target, options) = (target(indices), SearchOptions::default());
     let begun = node

@@ -1,6 +1,6 @@
 //! `_rank_eval` over HTTP: figures of real searches, the same for any number of shards, and what is refused.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gleaner_testkit::Server;
 use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
@@ -74,6 +74,50 @@ async fn figures_are_those_of_the_hits_whatever_the_layout() -> Result<()> {
         shown.push(tea.to_string().replace(index, "index"));
     }
     ensure!(shown[0] == shown[1], "{shown:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unrated_documents_are_passed_over_unless_they_have_a_rating() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    for (index, shards) in [("one", 1), ("many", 5)] {
+        let settings = json!({"settings": {"number_of_shards": shards}});
+        let create = Request::json("PUT", &format!("/{index}"), &settings);
+        server.send(&create).await?.ok()?;
+        for n in 1..=3 {
+            let path = format!("/{index}/_doc/{n}?refresh=true");
+            let write = Request::json("PUT", &path, &json!({"n": n}));
+            server.send(&write).await?.ok()?;
+        }
+        let rating = |id: &str, rating: u32| json!({"_index": index, "_id": id, "rating": rating});
+        let ratings = [rating("2", 3), rating("3", 1)];
+        // How likely ratings of 3 and 1 satisfy: (2^rating - 1) / 2^3. The first rank has none.
+        let (three, one) = (7.0_f64 / 8.0, 1.0_f64 / 8.0);
+        for (metric, wanted) in [
+            (
+                json!({"maximum_relevance": 3}),
+                three / 2.0 + (1.0 - three) * one / 3.0,
+            ),
+            (
+                json!({"maximum_relevance": 3, "unknown_doc_rating": 1}),
+                one + (1.0 - one) * (three / 2.0 + (1.0 - three) * one / 3.0),
+            ),
+        ] {
+            let request = json!({"id": "all", "request": {"sort": ["n"]}, "ratings": ratings});
+            let metric = json!({"expected_reciprocal_rank": metric});
+            let body = json!({"requests": [request], "metric": metric});
+            let ask = Request::json("POST", &format!("/{index}/_rank_eval"), &body);
+            let answer = server.send(&ask).await?.ok()?;
+            let score = answer["metric_score"].as_f64().context("a score")?;
+            ensure!((score - wanted).abs() < 1e-12, "{wanted}: {answer}");
+            let details = &answer["details"]["all"]["metric_details"];
+            ensure!(
+                details["expected_reciprocal_rank"]["unrated_docs"] == 1,
+                "{answer}"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -222,7 +222,7 @@ async fn a_scroll_walks_a_frozen_view() -> Result<()> {
         let body = json!({"sort": sort, "size": 30, "query": {"match": {"title": "series"}}});
         let origin = ScrollOrigin {
             body: body.to_string().into(),
-            parameters: Vec::new(),
+            ..ScrollOrigin::default()
         };
         let keep_alive = Duration::from_secs(60);
         let mut page = node
@@ -365,7 +365,7 @@ async fn pages_over_two_indices_meet_documents_of_equal_ids_once_each() -> Resul
         let body = json!({"sort": sort, "size": 7, "query": {"match": {"title": "same"}}});
         let origin = ScrollOrigin {
             body: body.to_string().into(),
-            parameters: Vec::new(),
+            ..ScrollOrigin::default()
         };
         let minute = Duration::from_secs(60);
         let mut page = node

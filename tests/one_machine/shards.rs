@@ -96,6 +96,38 @@ async fn segments_that_are_written_count_before_they_are_shown() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn segments_of_a_closed_index_count_where_that_is_asked() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let counts = async |path: &str| -> Result<Value> {
+        let stats = get(&server, path).await?;
+        let of = |counted: &Value| {
+            let primaries = &counted["primaries"]["segments"]["count"];
+            json!([primaries, counted["total"]["segments"]["count"]])
+        };
+        Ok(json!([of(&stats["_all"]), of(&stats["indices"]["books"])]))
+    };
+    let closed = "/_stats/segments?expand_wildcards=closed&forbid_closed_indices=false";
+    // Merges in the background change nothing then.
+    let merge = Request::new("POST", "/books/_forcemerge?max_num_segments=1");
+    server.send(&merge).await?.ok()?;
+    let open = counts("/_stats/segments").await?;
+    ensure!(open[1][0].as_u64() > Some(0), "{open}");
+    let close = Request::new("POST", "/books/_close");
+    server.send(&close).await?.ok()?;
+    assert_eq!(counts(closed).await?, json!([[0, 0], [0, 0]]));
+    let with = |value: &str| format!("{closed}&include_unloaded_segments={value}");
+    assert_eq!(counts(&with("false")).await?, json!([[0, 0], [0, 0]]));
+    assert_eq!(counts(&with("true")).await?, open);
+    let documents = get(&server, &closed.replace("segments?", "docs?")).await?;
+    let documents = &documents["_all"]["primaries"]["docs"]["count"];
+    assert_eq!(*documents, 20, "documents count as before");
+    let refused = server.send(&Request::new("GET", &with("maybe"))).await?;
+    ensure!(refused.status == 400, "{}", refused.shown());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_tells_how_it_came_to_serve() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = served(&folder).await?;

@@ -134,7 +134,7 @@ fn body(query: &Value, sort: &str) -> Value {
 async fn by_scroll(node: &Node, body: &Value) -> Result<Seen> {
     let origin = ScrollOrigin {
         body: Bytes::from(body.to_string()),
-        parameters: Vec::new(),
+        ..ScrollOrigin::default()
     };
     let (target, options) = (target(), SearchOptions::default());
     let started = node

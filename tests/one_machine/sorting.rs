@@ -135,6 +135,91 @@ async fn dates_are_shown_in_the_format_asked_for() -> Result<()> {
     Ok(())
 }
 
+/// Fields and formats that give the ends of dates back, and how they show the first end, two days and the last end.
+const FORMATS: [(&str, &str, [&str; 4]); 4] = [
+    (
+        "millis",
+        "strict_date_optional_time",
+        [
+            "-292275055-05-16T16:47:04.192Z",
+            "2020-01-28T00:00:00.000Z",
+            "2021-02-01T00:00:00.000Z",
+            "+292278994-08-17T07:12:55.807Z",
+        ],
+    ),
+    (
+        "millis",
+        "epoch_millis",
+        [
+            "-9223372036854775808",
+            "1580169600000",
+            "1612137600000",
+            "9223372036854775807",
+        ],
+    ),
+    (
+        "nanos",
+        "strict_date_optional_time",
+        [
+            "1677-09-21T00:12:43.145224192Z",
+            "2020-01-28T00:00:00.000Z",
+            "2021-02-01T00:00:00.000Z",
+            "2262-04-11T23:47:16.854775807Z",
+        ],
+    ),
+    (
+        "nanos",
+        "epoch_millis",
+        [
+            "-9223372036854.775808",
+            "1580169600000",
+            "1612137600000",
+            "9223372036854.775807",
+        ],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_dates_are_shown_in_the_format_and_given_back() -> Result<()> {
+    let days = ["2020-01-28", "2021-02-01"];
+    let mut documents = days
+        .map(|day| json!({"millis": day, "nanos": day}))
+        .to_vec();
+    documents.insert(1, json!({}));
+    let properties = json!({"millis": {"type": "date"}, "nanos": {"type": "date_nanos"}});
+    let node = node_of(2, properties, &documents).await?;
+    for (field, format, [first, early, late, last]) in FORMATS {
+        for (order, missing, expected, (end, number)) in [
+            ("asc", "_last", [early, late, last], (last, i64::MAX)),
+            ("asc", "_first", [first, early, late], (first, i64::MIN)),
+            ("desc", "_last", [late, early, first], (first, i64::MIN)),
+            ("desc", "_first", [last, late, early], (last, i64::MAX)),
+        ] {
+            let key = json!({field: {"order": order, "missing": missing, "format": format}});
+            assert_eq!(
+                sorted(&node, &json!({"sort": [key]})).await?,
+                expected,
+                "{key}"
+            );
+            assert_eq!(walked(&node, &key).await?, expected, "{key}");
+            assert_eq!(top_hits(&node, &key).await?, expected, "{key}");
+            let rest: Vec<&str> = match missing {
+                "_first" => expected[1..].to_vec(),
+                _ => Vec::new(),
+            };
+            for after in [json!(end), json!(number), Value::Null] {
+                let body = json!({"sort": [key], "search_after": [after]});
+                assert_eq!(sorted(&node, &body).await?, rest, "{body}");
+            }
+        }
+    }
+    let format = "strict_date_optional_time";
+    let unmapped = json!({"none": {"unmapped_type": "date", "format": format}});
+    let all = sorted(&node, &json!({"sort": [unmapped]})).await?;
+    assert_eq!(all, [FORMATS[0].2[3]; 3]);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_are_sorted_as_the_type_asked_for() -> Result<()> {
     let documents = [json!({"n": [1, 2], "x": 2.75}), json!({"n": 3, "x": -1.5})];

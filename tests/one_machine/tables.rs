@@ -6,7 +6,82 @@ use anyhow::{Context, Result, ensure};
 use gleaner_testkit::Server;
 use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// Queries of all kinds, on an index of [`every_kind`].
+const CLAUSES: [&str; 52] = [
+    r#"{"match_all": {}}"#,
+    r#"{"match_none": {}}"#,
+    r#"{"match": {"text": {"query": "red fox", "fuzziness": "AUTO"}}}"#,
+    r#"{"match_phrase": {"text": "red fox"}}"#,
+    r#"{"match_phrase_prefix": {"text": "red fo"}}"#,
+    r#"{"match_bool_prefix": {"text": "red fo"}}"#,
+    r#"{"multi_match": {"query": "red fox", "fields": ["text", "tag"]}}"#,
+    r#"{"combined_fields": {"query": "red fox", "fields": ["text"]}}"#,
+    r#"{"query_string": {"query": "text:(red OR fo*) AND ages:[1 TO 5]"}}"#,
+    r#"{"simple_query_string": {"query": "red + fo*", "fields": ["text"]}}"#,
+    r#"{"term": {"tag": "red"}}"#,
+    r#"{"term": {"ages": 5}}"#,
+    r#"{"term": {"days": "2024-05-01"}}"#,
+    r#"{"term": {"addresses": "10.0.0.7"}}"#,
+    r#"{"terms": {"tag": ["red", "fox"]}}"#,
+    r#"{"terms": {"ages": [5, 7]}}"#,
+    r#"{"terms_set": {"tag": {"terms": ["red"], "minimum_should_match_field": "n"}}}"#,
+    r#"{"range": {"n": {"gte": 1, "lt": 5}}}"#,
+    r#"{"range": {"day": {"gte": "2024-01-01", "lt": "now"}}}"#,
+    r#"{"range": {"address": {"gte": "10.0.0.1"}}}"#,
+    r#"{"range": {"tag": {"gte": "a", "lt": "m"}}}"#,
+    r#"{"range": {"text": {"gte": "a"}}}"#,
+    r#"{"range": {"ages": {"gte": 1, "lt": 5}}}"#,
+    r#"{"range": {"days": {"gte": "2024-01-01", "relation": "within"}}}"#,
+    r#"{"range": {"addresses": {"gte": "10.0.0.1", "relation": "contains"}}}"#,
+    r#"{"exists": {"field": "place"}}"#,
+    r#"{"exists": {"field": "ages"}}"#,
+    r#"{"ids": {"values": ["0"]}}"#,
+    r#"{"prefix": {"tag": "re"}}"#,
+    r#"{"wildcard": {"tag": "r?d*"}}"#,
+    r#"{"regexp": {"tag": "re(d|ad)"}}"#,
+    r#"{"fuzzy": {"tag": "rad"}}"#,
+    r#"{"intervals": {"text": {"prefix": {"prefix": "fo"}}}}"#,
+    r#"{"span_term": {"text": "red"}}"#,
+    r#"{"span_or": {"clauses": [{"span_term": {"text": "red"}}]}}"#,
+    r#"{"span_multi": {"match": {"prefix": {"text": "fo"}}}}"#,
+    r#"{"span_first": {"match": {"span_term": {"text": "red"}}, "end": 2}}"#,
+    r#"{"span_near": {"clauses": [{"span_term": {"text": "red"}}, {"span_term": {"text": "fox"}}], "slop": 1}}"#,
+    r#"{"span_not": {"include": {"span_term": {"text": "red"}}, "exclude": {"span_term": {"text": "fox"}}}}"#,
+    r#"{"span_containing": {"big": {"span_term": {"text": "red"}}, "little": {"span_term": {"text": "red"}}}}"#,
+    r#"{"span_within": {"big": {"span_term": {"text": "red"}}, "little": {"span_term": {"text": "red"}}}}"#,
+    r#"{"more_like_this": {"fields": ["text"], "like": "red fox", "min_term_freq": 1}}"#,
+    r#"{"geo_distance": {"distance": "2km", "place": [13.4, 52.5]}}"#,
+    r#"{"geo_bounding_box": {"place": {"top_left": [13, 53], "bottom_right": [14, 52]}}}"#,
+    r#"{"geo_polygon": {"place": {"points": [[13, 52], [14, 52], [14, 53]]}}}"#,
+    r#"{"bool": {"must": {"term": {"ages": 5}}, "must_not": {"geo_distance": {"distance": "2km", "place": [13.4, 52.5]}}}}"#,
+    r#"{"constant_score": {"filter": {"term": {"days": "2024-05-01"}}}}"#,
+    r#"{"dis_max": {"queries": [{"term": {"ages": 5}}, {"prefix": {"tag": "re"}}]}}"#,
+    r#"{"boosting": {"positive": {"match_all": {}}, "negative": {"term": {"ages": 5}}, "negative_boost": 0.5}}"#,
+    r#"{"function_score": {"query": {"term": {"ages": 5}}, "functions": [{"filter": {"prefix": {"tag": "re"}}, "weight": 2}]}}"#,
+    r#"{"distance_feature": {"field": "day", "origin": "now", "pivot": "7d"}}"#,
+    r#"{"rank_feature": {"field": "weight"}}"#,
+];
+
+/// Returns an index with a field for each kind of query.
+fn every_kind() -> Value {
+    let fields = [
+        ("text", "text"),
+        ("tag", "keyword"),
+        ("n", "integer"),
+        ("day", "date"),
+        ("address", "ip"),
+        ("place", "geo_point"),
+        ("ages", "integer_range"),
+        ("days", "date_range"),
+        ("addresses", "ip_range"),
+        ("weight", "rank_feature"),
+    ];
+    let properties = fields.map(|(name, kind)| (name.to_owned(), json!({"type": kind})));
+    let properties: Map<String, Value> = properties.into_iter().collect();
+    json!({"mappings": {"properties": properties}})
+}
 
 /// A server with an index of two shards, each with a replica that has no place, and three documents.
 async fn served(folder: &tempfile::TempDir) -> Result<Server> {
@@ -219,5 +294,57 @@ async fn queries_are_validated_without_being_run() -> Result<()> {
     let missing = Request::new("GET", "/nowhere/_validate/query");
     let missing = server.send(&missing).await?;
     ensure!(missing.status == 404, "{}", missing.shown());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_searched_is_valid_of_every_kind() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let create = Request::json("PUT", "/kinds", &every_kind());
+    server.send(&create).await?.ok()?;
+    for clause in CLAUSES {
+        let query: Value = serde_json::from_str(clause)?;
+        let body = json!({"query": query});
+        let search = Request::json("POST", "/kinds/_search", &body);
+        let found = server.send(&search).await?.ok()?;
+        ensure!(found["_shards"]["failed"] == 0, "{clause}: {found}");
+        let path = "/kinds/_validate/query?explain=true";
+        let told = server.send(&Request::json("POST", path, &body)).await?;
+        let told = told.ok()?;
+        ensure!(told["valid"] == true, "{clause}: {told}");
+        let explained = told["explanations"][0]["explanation"].as_str();
+        let says_nothing = explained == Some("MatchNoDocsQuery");
+        ensure!(says_nothing == clause.contains("match_none"), "{told}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_like_this_is_explained_by_its_words() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = served(&folder).await?;
+    let like = |like: Value| {
+        let options =
+            json!({"fields": ["text"], "like": like, "min_term_freq": 1, "min_doc_freq": 1});
+        json!({"query": {"more_like_this": options}})
+    };
+    for (body, num_hits, explanation) in [
+        (like(json!("a red fox")), 3, "text:a text:fox text:red"),
+        (
+            like(json!([{"_id": "0"}])),
+            2,
+            "+(text:fox text:red) -_id:(0)",
+        ),
+    ] {
+        let search = Request::json("POST", "/books/_search", &body);
+        let found = server.send(&search).await?.ok()?;
+        ensure!(found["hits"]["total"]["value"] == num_hits, "{found}");
+        let path = "/books/_validate/query?explain=true&rewrite=true";
+        let told = server.send(&Request::json("POST", path, &body)).await?;
+        let told = told.ok()?;
+        let expected = json!([{"index": "books", "valid": true, "explanation": explanation}]);
+        assert_eq!(told["explanations"], expected);
+    }
     Ok(())
 }

@@ -2,17 +2,10 @@
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
-use gleaner_testkit::http::Request;
 use gleaner_testkit::server::Start;
 use serde_json::{Value, json};
 
-async fn asked(server: &Server, (method, path): (&str, &str), body: &Value) -> Result<Value> {
-    let request = match body {
-        Value::Null => Request::new(method, path),
-        body => Request::json(method, path, body),
-    };
-    server.send(&request).await?.ok()
-}
+use super::asking::asked;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_makes_its_index_as_the_templates_say_also_after_a_restart() -> Result<()> {

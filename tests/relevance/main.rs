@@ -1,12 +1,13 @@
 //! How good rankings are, measured over HTTP on judged collections.
 //!
 //! Title and text in one field of the `english` analyzer, one `match` per query: plain BM25, as
-//! published figures have it. The small collection is part of the project; BEIR SciFact is read from
-//! the shared data and skipped where that is absent.
+//! published figures have it. The nDCG is that of `_rank_eval`; the same is computed here from the hits
+//! of plain searches and must agree. The small collection is part of the project; BEIR SciFact is read
+//! from the shared data and skipped where that is absent.
 
 mod promises;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use gleaner_datasets::beir::Beir;
@@ -16,13 +17,17 @@ use gleaner_testkit::http::Request;
 use gleaner_testkit::{Server, run, skipped};
 use serde_json::{Value, json};
 
-/// Least nDCG@10 of the project's own collection; measured 0.90 with plain BM25.
-const OWN_FLOOR: f64 = 0.88;
+/// Least nDCG@10 of the project's own collection, with exponential gains; measured 0.93 with plain BM25.
+const OWN_FLOOR: f64 = 0.91;
 /// Least nDCG@10 of SciFact, as the issue asks; published for BM25: 0.665 with two fields to 0.679
 /// with one.
 const SCIFACT_FLOOR: f64 = 0.67;
 /// Said where SciFact is absent.
 const NO_SCIFACT: &str = "no `scifact` in the shared data (GLEANER_DATA, ../shared/data)";
+/// How far the nDCG of `_rank_eval` may lie from our own: both add the same fractions up.
+const TOLERANCE: f64 = 1e-9;
+/// Hits that count.
+const K: usize = 10;
 /// Documents of a bulk request.
 const BATCH: usize = 500;
 
@@ -73,21 +78,71 @@ async fn scifact_ranks_as_published_figures_say() -> Result<()> {
     Ok(())
 }
 
-/// Loads a collection into a server of its own and runs all its queries.
+/// Loads a collection into a server of its own and runs all its queries; the nDCG is that of `_rank_eval`.
 async fn measure(judged: Judged) -> Result<Scores> {
     let folder = tempfile::tempdir()?;
     let server = Server::start(&folder.path().join("data")).await?;
     load(&server, judged.documents).await?;
+    let (queries, judgements) = (&judged.queries, &judged.judgements);
     let mut ranked = BTreeMap::new();
-    for query in judged.queries {
-        let body = json!({"size": 10, "_source": false, "query": {"match": {"all": query.text}}});
+    for query in queries {
+        let body = json!({"size": K, "_source": false, "query": query_of(query)});
         let request = Request::json("POST", "/judged/_search", &body);
         let answer = server.send(&request).await?.ok()?;
         let hits = answer["hits"]["hits"].as_array().context("hits")?;
         let ids = hits.iter().filter_map(|hit| hit["_id"].as_str());
-        ranked.insert(query.id, ids.map(str::to_owned).collect());
+        ranked.insert(query.id.clone(), ids.map(str::to_owned).collect());
     }
-    Ok(evaluate(&ranked, &judged.judgements, 10))
+    let own = evaluate(&ranked, &with_gains(judgements)?, K);
+    let ndcg = rank_eval(&server, queries, judgements).await?;
+    ensure!(
+        (ndcg - own.ndcg).abs() <= TOLERANCE,
+        "`_rank_eval` says {ndcg}, the hits {own:?}"
+    );
+    Ok(Scores { ndcg, ..own })
+}
+
+fn query_of(query: &Query) -> Value {
+    json!({"match": {"all": query.text}})
+}
+
+/// Returns the judgements with the gain of `_rank_eval`, 2^grade − 1, in the place of each grade.
+fn with_gains(judgements: &Judgements) -> Result<Judgements> {
+    let mut gains = Judgements::default();
+    for query in judgements.queries() {
+        for (document, grade) in judgements.of_query(query).into_iter().flatten() {
+            let gain = 1_u32.checked_shl(*grade).context("a small grade")? - 1;
+            gains.insert(query, document, gain);
+        }
+    }
+    Ok(gains)
+}
+
+/// Returns the mean nDCG that `_rank_eval` computes over the queries that have a relevant document.
+async fn rank_eval(server: &Server, queries: &[Query], judgements: &Judgements) -> Result<f64> {
+    let answerable: BTreeSet<&str> = judgements.queries().collect();
+    let judged = queries
+        .iter()
+        .filter(|query| answerable.contains(query.id.as_str()));
+    let requests = judged.map(|query| {
+        let grades = judgements.of_query(&query.id).into_iter().flatten();
+        let rating =
+            |(id, grade): (&String, &u32)| json!({"_index": "judged", "_id": id, "rating": grade});
+        let ratings: Vec<Value> = grades.map(rating).collect();
+        json!({"id": query.id, "request": {"query": query_of(query)}, "ratings": ratings})
+    });
+    let requests: Vec<Value> = requests.collect();
+    let metric = json!({"dcg": {"k": K, "normalize": true}});
+    let body = json!({"requests": requests, "metric": metric});
+    let request = Request::json("POST", "/judged/_rank_eval", &body);
+    let answer = server.send(&request).await?.ok()?;
+    ensure!(answer["failures"] == json!({}), "{}", answer["failures"]);
+    let num_evaluated = answer["details"].as_object().map(serde_json::Map::len);
+    ensure!(
+        num_evaluated == Some(answerable.len()),
+        "{num_evaluated:?} queries"
+    );
+    answer["metric_score"].as_f64().context("a figure")
 }
 
 async fn load(server: &Server, documents: Corpus) -> Result<()> {

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod connections;
+mod heads;
 mod stored;
 
 /// A reader.
@@ -19,7 +20,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 28] = [
     target("search", bodies::search),
     target("query_string", bodies::query_string),
     target("date_math", bodies::date_math),
@@ -49,6 +50,20 @@ pub const TARGETS: [Target; 17] = [
         cost: 20,
         ..target("proxy", connections::proxy)
     },
+    target("asked", bodies::asked),
+    target("rules", stored::rules),
+    target("key_confusion", bodies::key_confusion),
+    target("path_rights", heads::path_rights),
+    target("forwarded", heads::forwarded),
+    target("entry", stored::entry),
+    target("credentials", heads::credentials),
+    target("context_id", heads::context_id),
+    target("traceparent", heads::traceparent),
+    Target {
+        cost: 20,
+        ..target("redis_answer", connections::redis_answer)
+    },
+    target("broker_target", stored::broker_target),
 ];
 
 const fn target(name: &'static str, read: fn(&[u8])) -> Target {

@@ -15,6 +15,9 @@ NDJSON = "application/x-ndjson"
 START_MS = 1_767_225_600_000
 MINUTE_MS = 60_000
 
+# What Grafana wants around words that were found.
+MARKS = {"fields": {"*": {}}, "pre_tags": ["@HIGHLIGHT@"], "post_tags": ["@/HIGHLIGHT@"], "fragment_size": 2147483647}
+
 
 def lines(*values):
     return "".join(json.dumps(value) + "\n" for value in values).encode()
@@ -110,6 +113,33 @@ def logstash_manages_its_lifecycle():
     equal((explained["managed"], explained["policy"]), (True, "drill-policy"), "what is explained")
 
 
+def logstash_appends_to_a_stream():
+    """The default output of Logstash 8 relies on a template that Elasticsearch has built in; it is sent first here."""
+    # Not found: none was there.
+    status("DELETE", "/_data_stream/logs-generic-default")
+    clean("logs-generic-default")
+    template = {"index_patterns": ["logs-*-*"], "priority": 100, "data_stream": {}}
+    equal(send("PUT", "/_index_template/logs", template)["acknowledged"], True, "the template")
+    event = {
+        "@timestamp": "2026-01-01T00:00:00.000Z",
+        "@version": "1",
+        "message": "one",
+        "data_stream": {"type": "logs", "dataset": "generic", "namespace": "default"},
+    }
+    parts = [{"create": {"_index": "logs-generic-default"}}, event]
+    told = send("POST", "/_bulk", lines(*parts), NDJSON)
+    equal(told["errors"], False, "errors")
+    written = told["items"][0]["create"]["_index"]
+    true(written.startswith(".ds-logs-generic-default-"), written)
+    (stream,) = send("GET", "/_data_stream/logs-generic-default")["data_streams"]
+    told = (stream["generation"], stream["template"], [index["index_name"] for index in stream["indices"]])
+    equal(told, (1, "logs", [written]), "the stream")
+    fields = send("GET", f"/{written}/_mapping")[written]["mappings"]["properties"]
+    equal(fields["@timestamp"]["type"], "date", "the type of the time")
+    send("DELETE", "/_data_stream/logs-generic-default")
+    send("DELETE", "/_index_template/logs")
+
+
 def elasticdump_copies_an_index():
     clean("dump-*")
     mapping = {"properties": {"t": {"type": "text"}, "n": {"type": "integer"}}}
@@ -163,20 +193,37 @@ def per_minute(**inner):
     return {"date_histogram": histogram, "aggs": inner}
 
 
+def by_time(order):
+    return [{"@timestamp": {"order": order, "unmapped_type": "boolean"}}, {"_doc": {"order": order}}]
+
+
 def grafana_knows_the_source():
     clean("grafana-*")
-    mapping = {"@timestamp": {"type": "date"}, "level": {"type": "keyword"}, "took": {"type": "float"}}
-    send("PUT", "/grafana-1", {"mappings": {"properties": {**mapping, "message": {"type": "text"}}}})
+    kinds = {"@timestamp": "date", "level": "keyword", "took": "float", "message": "text", "place": "geo_point"}
+    send("PUT", "/grafana-1", {"mappings": {"properties": {name: {"type": kind} for name, kind in kinds.items()}}})
     made = []
     for n in range(20):
-        at = START_MS + n * 30_000
-        level = "error" if n % 4 == 0 else "info"
-        made += [{"index": {}}, {"@timestamp": at, "level": level, "took": n, "message": f"request {n} was slow"}]
+        made += [
+            {"index": {}},
+            {
+                "@timestamp": START_MS + n * 30_000,
+                "level": "error" if n % 4 == 0 else "info",
+                "took": n,
+                "message": f"request {n} was slow",
+                "place": "48,11" if n < 10 else "52.5,13.4",
+            },
+        ]
     send("POST", "/grafana-1/_bulk?refresh=true", lines(*made), NDJSON)
+    # The pattern of the source finds an index without its fields, too.
+    send("PUT", "/grafana-bare/_doc/1?refresh=true", {"note": "no line"})
     true(send("GET", "/")["version"]["number"], "the version")
     equal(send("GET", "/grafana-1/_mapping")["grafana-1"]["mappings"]["properties"]["took"]["type"], "float", "the type")
     health = send("GET", "/_cluster/health?wait_for_status=yellow")
     true(health["status"] in ("green", "yellow"), health)
+    fields = send("GET", "/grafana-*/_field_caps?fields=*")["fields"]
+    took = fields["took"]["float"]
+    equal((took["searchable"], took["aggregatable"]), (True, True), "what the number can do")
+    equal(fields["message"]["text"]["aggregatable"], False, "whether texts are grouped")
 
 
 def grafana_draws_metrics():
@@ -200,14 +247,104 @@ def grafana_draws_metrics():
     equal({name: b["doc_count"] for name, b in answer["aggregations"]["2"]["buckets"].items()}, {"level:error": 3, "*": 14}, "the filters")
 
 
+def grafana_draws_more_metrics():
+    """Forms send numbers as texts, which are kept."""
+    inner = {
+        "1": {"avg": {"field": "took"}},
+        "3": {"bucket_script": {"buckets_path": {"var1": "1"}, "script": "params.var1 * 2"}},
+        "4": {"cardinality": {"field": "level", "precision_threshold": "100"}},
+        "5": {"max": {"field": "took", "missing": "1"}},
+        "6": {"serial_diff": {"buckets_path": "5", "lag": "1"}},
+        "7": {"top_metrics": {"metrics": [{"field": "took"}], "size": "1", "sort": [{"@timestamp": "desc"}]}},
+        "8": {"rate": {"unit": "minute", "mode": "sum", "field": "took"}},
+        "9": {"extended_stats": {"field": "took"}},
+        "10": {"percentiles": {"field": "took", "percents": ["50"]}},
+    }
+    five_minutes = per_minute(**inner)
+    changed = {"fixed_interval": "300000ms", "min_doc_count": "0", "time_zone": "America/New_York"}
+    five_minutes["date_histogram"] |= changed
+    (answer,) = msearch({"size": 0, "query": within(), "aggs": {"2": five_minutes}})
+    buckets = answer["aggregations"]["2"]["buckets"]
+    # The numbers 0 to 9, then 10 to 19; the third is there for the bounds.
+    equal([bucket["key"] for bucket in buckets], [START_MS + n * 5 * MINUTE_MS for n in range(3)], "the times")
+    equal([bucket["doc_count"] for bucket in buckets], [10, 10, 0], "the documents")
+    filled = buckets[:2]
+    for name, what, wanted in [
+        ("1", "the average", [4.5, 14.5]),
+        ("3", "twice the average", [9.0, 29.0]),
+        ("4", "the levels", [2, 2]),
+        ("5", "the largest", [9.0, 19.0]),
+        ("8", "the sum of a minute", [9.0, 29.0]),
+    ]:
+        equal([bucket[name]["value"] for bucket in filled], wanted, what)
+    equal("6" in buckets[0], False, "whether the first differs from one before")
+    equal(buckets[1]["6"]["value"], 10.0, "the difference")
+    equal([bucket["7"]["top"][0]["metrics"] for bucket in filled], [{"took": 9.0}, {"took": 19.0}], "the last")
+    spread = [(bucket["9"]["sum_of_squares"], bucket["9"]["variance"]) for bucket in filled]
+    equal(spread, [(285.0, 8.25), (2185.0, 8.25)], "the spread")
+    equal([bucket["10"]["values"]["50.0"] for bucket in filled], [4.5, 14.5], "the medians")
+
+
+def grafana_groups_by_place_number_and_word():
+    average = {"avg": {"field": "took"}}
+    terms = {"field": "level", "size": "500", "order": {"1": "desc"}, "missing": "none"}
+    aggs = {
+        "3": {"geohash_grid": {"field": "place", "precision": "3"}, "aggs": {"1": average}},
+        "4": {"histogram": {"field": "took", "interval": "5", "min_doc_count": "0"}},
+        "5": {"terms": terms, "aggs": {"1": average}},
+    }
+    (answer,) = msearch({"size": 0, "query": within(), "aggs": aggs})
+    found = answer["aggregations"]
+    cells = {cell["key"]: (cell["doc_count"], cell["1"]["value"]) for cell in found["3"]["buckets"]}
+    equal(cells, {"u0x": (10, 4.5), "u33": (10, 14.5)}, "the cells")
+    steps = [(bucket["key"], bucket["doc_count"]) for bucket in found["4"]["buckets"]]
+    equal(steps, [(0.0, 5), (5.0, 5), (10.0, 5), (15.0, 5)], "the steps")
+    # 0, 4, 8, 12, 16 are errors: 40 of 190.
+    levels = [(bucket["key"], bucket["doc_count"], bucket["1"]["value"]) for bucket in found["5"]["buckets"]]
+    equal(levels, [("info", 15, 10.0), ("error", 5, 8.0)], "the levels")
+
+
+def grafana_shows_raw_data():
+    shown = {
+        "size": 2,
+        "query": within("level:error"),
+        "sort": by_time("desc"),
+        "fields": ["*"],
+        "docvalue_fields": ["@timestamp"],
+        "highlight": MARKS,
+        "script_fields": {},
+    }
+    (answer,) = msearch(shown)
+    equal(answer["hits"]["total"], {"value": 5, "relation": "eq"}, "the total")
+    first, second = answer["hits"]["hits"]
+    equal((first["_source"]["took"], second["_source"]["took"]), (16, 12), "the numbers")
+    equal(first["sort"][0], START_MS + 8 * MINUTE_MS, "the time it is sorted by")
+    wanted = {
+        "@timestamp": ["2026-01-01T00:08:00.000Z"],
+        "level": ["error"],
+        "took": [16.0],
+        "message": ["request 16 was slow"],
+        "place": [{"type": "Point", "coordinates": [13.4, 52.5]}],
+    }
+    equal(first["fields"], wanted, "the fields")
+    equal(first["highlight"], {"level": ["@HIGHLIGHT@error@/HIGHLIGHT@"]}, "what is marked")
+
+
+def grafana_shows_lines_around_one():
+    (found,) = msearch({"size": 1, "query": within("message:8"), "sort": by_time("desc"), "script_fields": {}})
+    (line,) = found["hits"]["hits"]
+    around = {"size": 3, "query": within(), "script_fields": {}, "search_after": line["sort"]}
+    later, earlier = msearch(*({**around, "sort": by_time(order)} for order in ("asc", "desc")))
+    equal([hit["_source"]["took"] for hit in later["hits"]["hits"]], [9, 10, 11], "the lines after it")
+    equal([hit["_source"]["took"] for hit in earlier["hits"]["hits"]], [7, 6, 5], "the lines before it")
+
+
 def grafana_shows_logs_and_documents():
-    order = [{"@timestamp": {"order": "desc", "unmapped_type": "boolean"}}, {"_doc": {"order": "desc"}}]
-    marks = {"fields": {"*": {}}, "pre_tags": ["@HIGHLIGHT@"], "post_tags": ["@/HIGHLIGHT@"], "fragment_size": 2147483647}
     shown = {
         "size": 500,
         "query": within("message:slow"),
-        "sort": order,
-        "highlight": marks,
+        "sort": by_time("desc"),
+        "highlight": MARKS,
         "docvalue_fields": ["@timestamp"],
         "fields": [{"field": "@timestamp", "format": "strict_date_optional_time_nanos"}],
         "script_fields": {},
@@ -236,9 +373,14 @@ run(
     fluent_bit_sends_lines,
     logstash_starts_and_sends,
     logstash_manages_its_lifecycle,
+    logstash_appends_to_a_stream,
     elasticdump_copies_an_index,
     grafana_knows_the_source,
     grafana_draws_metrics,
+    grafana_draws_more_metrics,
+    grafana_groups_by_place_number_and_word,
+    grafana_shows_raw_data,
+    grafana_shows_lines_around_one,
     grafana_shows_logs_and_documents,
     grafana_asks_for_annotations_and_variables,
 )

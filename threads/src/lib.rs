@@ -20,7 +20,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Returns the processor time that the calling thread has taken since it was started.
-fn processor_time() -> Duration {
+pub fn processor_time() -> Duration {
     let taken = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(taken).unwrap_or_default()
 }

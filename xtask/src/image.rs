@@ -23,6 +23,12 @@ const IMAGE: &str = "gleaner:local";
 const ETCD_IMAGE: &str = "gleaner-etcd:local";
 const REDIS_IMAGE: &str = "gleaner-redis:local";
 
+/// What `deploy/Dockerfile` adds to the slim image: put in here, so that the image can be built where containers reach no
+/// packages.
+const PACKAGES: &str = "--include=ca-certificates,git";
+/// What `deploy/Dockerfile` asks before it adds them.
+const ADDITIONS: &str = "command -v git && test -s /etc/ssl/certs/ca-certificates.crt";
+
 /// Debian's etcd on the base, by its file in `deploy`.
 pub(crate) const ETCD: &str = "etcd.Dockerfile";
 /// Debian's Redis on the base.
@@ -62,17 +68,19 @@ pub(crate) fn base(workspace: &Workspace) -> anyhow::Result<Outcome> {
     if !has_docker() {
         return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
     }
-    if is_here(BASE) {
+    if !is_here(BASE) {
+        println!("pulling {BASE}");
+        let mut pull = Command::new("timeout");
+        let pulled = pull.args([PULLED_WITHIN, "docker", "pull", BASE]).status();
+        if !pulled.is_ok_and(|status| status.success()) {
+            println!("no registry gives {BASE}");
+        }
+    }
+    if is_here(BASE) && (has_additions() || has_packages()) {
         println!("{BASE} is here");
         return Ok(Outcome::PASSED);
     }
-    println!("pulling {BASE}");
-    let mut pull = Command::new("timeout");
-    let pulled = pull.args([PULLED_WITHIN, "docker", "pull", BASE]).status();
-    if pulled.is_ok_and(|status| status.success()) {
-        return Ok(Outcome::PASSED);
-    }
-    println!("no registry gives {BASE}; it is made with debootstrap");
+    println!("{BASE} is made with debootstrap");
     if !is_available(Path::new("debootstrap"), "--version") {
         println!("installing debootstrap");
         install_packages(&["debootstrap"])?;
@@ -89,7 +97,7 @@ fn bootstrap(workspace: &Workspace) -> anyhow::Result<Outcome> {
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let mut debootstrap = Command::new("debootstrap");
     debootstrap
-        .args(["--variant=minbase", "bookworm"])
+        .args(["--variant=minbase", PACKAGES, "bookworm"])
         .arg(&folder);
     run_program(debootstrap)?;
     // One pipe: the archive is some 200 MB and nobody needs it afterwards.
@@ -154,6 +162,13 @@ pub(crate) fn build_other(workspace: &Workspace, file: &str, tag: &str) -> anyho
     Ok(Outcome::PASSED)
 }
 
+/// Returns whether the base has what `deploy/Dockerfile` adds, so that no package is needed to build the image.
+fn has_additions() -> bool {
+    let mut look = Command::new("docker");
+    look.args(["run", "--rm", BASE, "sh", "-c", ADDITIONS]);
+    run_program(look).is_ok()
+}
+
 /// Returns whether a container reaches Debian's packages.
 pub(crate) fn has_packages() -> bool {
     let mut update = Command::new("docker");
@@ -168,4 +183,15 @@ fn is_here(image: &str) -> bool {
         .args(["image", "inspect", "--format", "{{.Id}}", image])
         .output();
     inspected.is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_is_asked_for_what_the_dockerfile_asks_for() {
+        let file = include_str!("../../deploy/Dockerfile");
+        assert!(file.contains(&format!("{{ {ADDITIONS}; }}")), "{file}");
+    }
 }

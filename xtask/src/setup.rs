@@ -46,6 +46,10 @@ pub(crate) const STEPS: &[Step] = &[
         name: "setup: strace",
         run: |workspace| outcome(program(workspace, &STRACE)),
     },
+    Step {
+        name: "setup: promtool",
+        run: |workspace| outcome(program(workspace, &PROMTOOL)),
+    },
 ];
 
 /// A virtual environment for tests that drive a real client.
@@ -244,6 +248,13 @@ const ETCD: Program = Program {
 const STRACE: Program = Program {
     name: "strace",
     package: "strace",
+    version: "--version",
+};
+
+/// It reads pages of metrics as Prometheus does.
+const PROMTOOL: Program = Program {
+    name: "promtool",
+    package: "prometheus",
     version: "--version",
 };
 

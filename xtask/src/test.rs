@@ -32,6 +32,7 @@ const STEPS: &[&[Step]] = &[
             run: doc_tests,
         },
     ],
+    drive::dialect::STEPS,
     drive::STEPS,
     drive::checks::STEPS,
     drive::fronts::STEPS,

@@ -102,7 +102,7 @@ fn prose_keeps_its_words() {
 fn joined(text: &str) -> Vec<String> {
     let mut joiner = Joiner::default();
     let mut records: Vec<String> = text.lines().filter_map(|line| joiner.push(line)).collect();
-    records.extend(joiner.flush());
+    records.extend(std::iter::from_fn(|| joiner.flush()));
     records
 }
 
@@ -111,9 +111,13 @@ fn traces_of_four_languages_are_one_record_each() {
     let java = "2026-03-01 12:30:05 ERROR boom\njava.lang.IllegalStateException: x\n\tat A.b(A.java:1)\n\
                 Caused by: java.io.IOException: y\n\tat C.d(C.java:2)\n\t... 3 more\n2026-03-01 12:30:06 INFO on";
     let records = joined(java);
-    // The exception's own line is not indented, as some loggers write it: it begins the trace.
-    assert_eq!(records.len(), 3, "{records:?}");
-    assert!(records[1].ends_with("... 3 more"), "{records:?}");
+    // The exception's own line is not indented, as some loggers write it.
+    assert_eq!(records.len(), 2, "{records:?}");
+    let (record, object) = read(&records[0]);
+    assert_eq!(record.message, "ERROR boom");
+    assert_eq!(object["@timestamp"], "2026-03-01T12:30:05Z");
+    assert!(records[0].ends_with("... 3 more"), "{records:?}");
+    assert_eq!(object["error"]["stack_trace"], records[0].as_str());
     let python = "ERROR:root:boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    f()\n\
                   ValueError: x\n\nDuring handling of the above exception, another exception occurred:\n\n\
                   Traceback (most recent call last):\n  File \"a.py\", line 3, in <module>\nKeyError: 'y'\nINFO:root:on";
@@ -135,6 +139,92 @@ fn traces_of_four_languages_are_one_record_each() {
             .stack_trace
             .is_some_and(|trace| trace.contains("goroutine"))
     );
+}
+
+#[test]
+fn an_exception_belongs_to_the_prose_that_logs_it() {
+    let head = "2026-03-01 12:30:05 ERROR boom";
+    for exception in [
+        "java.lang.Error",
+        "com.example.Outer$InnerException: x",
+        "System.Exception: x",
+        "System.Net.Http.HttpRequestException: x",
+        "Npgsql.PostgresException (0x80004005): 42P01: no relation",
+    ] {
+        let records = joined(&format!("{head}\n{exception}\n   at A.b()\nnext"));
+        assert_eq!(records.len(), 2, "{exception}: {records:?}");
+    }
+    for (head, line) in [
+        (head, "an Exception: x"),
+        (head, "java.lang.Errors: x"),
+        ("{\"level\":\"error\"}", "java.lang.Error: x"),
+        ("level=error msg=boom", "java.lang.Error: x"),
+        ("no head of a record", "java.lang.Error: x"),
+    ] {
+        let records = joined(&format!("{head}\n{line}"));
+        assert_eq!(records, [head, line]);
+    }
+}
+
+/// Returns the records of lines, as objects.
+fn objects(text: &str) -> Vec<Value> {
+    let records = joined(text);
+    records.iter().map(|record| read(record).1).collect()
+}
+
+#[test]
+fn lines_of_container_runtimes_are_unwrapped() {
+    let cri = "2026-01-02T03:04:05.1Z stdout F {\"level\":\"info\",\"msg\":\"on\"}\n\
+               2026-01-02T03:04:06Z stdout P 2026-01-02 03:00:00 WARN long \n\
+               2026-01-02T03:04:06Z stderr F 2026-01-02 03:00:01 ERROR boom\n\
+               2026-01-02T03:04:06Z stderr F java.lang.Error: x\n\
+               2026-01-02T03:04:06Z stderr F \tat A.b(A.java:1)\n\
+               2026-01-02T03:04:07Z stdout F line\n\
+               2026-01-02T03:04:08Z stdout F \n\
+               2026-01-02T03:04:09Z stdout P cut";
+    let found = objects(cri);
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert_eq!(found[0]["event"]["module"], "json");
+    assert_eq!(found[0]["message"], "on");
+    assert_eq!(found[0]["@timestamp"], "2026-01-02T03:04:05.100Z");
+    assert_eq!(found[0]["labels"], json!({"stream": "stdout"}));
+    assert_eq!(found[1]["labels"], json!({"stream": "stderr"}));
+    assert_eq!(
+        found[1]["error"]["stack_trace"],
+        "2026-01-02 03:00:01 ERROR boom\njava.lang.Error: x\n\tat A.b(A.java:1)"
+    );
+    assert_eq!(found[2]["message"], "WARN long line");
+    // The program's own time goes before the runtime's.
+    assert_eq!(found[2]["@timestamp"], "2026-01-02T03:00:00Z");
+    assert_eq!(found[3]["message"], "cut");
+    let long = "x".repeat(16 << 10);
+    let docker = [
+        (r"level=warn msg=slow took_ms=7\n", "stderr"),
+        (r"ended by a terminal\r\n", "stdout"),
+        (long.as_str(), "stdout"),
+        (r"y\n", "stdout"),
+        ("without its end", "stdout"),
+    ]
+    .map(|(log, stream)| {
+        format!(r#"{{"log":"{log}","stream":"{stream}","time":"2026-01-02T03:04:05Z"}}"#)
+    });
+    let found = objects(&docker.join("\n"));
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert_eq!(found[0]["event"]["module"], "logfmt");
+    assert_eq!(found[0]["message"], "slow");
+    assert_eq!(found[0]["@timestamp"], "2026-01-02T03:04:05Z");
+    assert_eq!(
+        found[0]["labels"],
+        json!({"took_ms": 7, "stream": "stderr"})
+    );
+    assert_eq!(found[1]["message"], "ended by a terminal");
+    assert_eq!(found[2]["message"], format!("{long}y"));
+    assert_eq!(found[3]["message"], "without its end");
+    // One by one, as they are read where nothing is joined; and what only looks like theirs.
+    assert_eq!(read(&docker[0]).1, found[0]);
+    let other = r#"{"log":"a","stream":"stdout","time":"2026-01-02T03:04:05Z","app":"b"}"#;
+    assert_eq!(read(other).1["service"]["name"], "b");
+    assert_eq!(read("now stdout F a").0.format, "plain");
 }
 
 proptest! {

@@ -41,7 +41,7 @@ pub enum BadTarget {
     /// An address without a port, and a URL whose scheme has none that is known.
     #[error("`{0}` has no port")]
     NoPort(String),
-    /// No host in front of a port.
+    /// No host in front of a port, or one with a space in it.
     #[error("`{0}` has no host")]
     NoHost(String),
 }
@@ -84,7 +84,7 @@ fn address_of(text: &str) -> Result<String, BadTarget> {
     };
     let port = port.or_else(|| scheme.and_then(usual_port));
     let port: u16 = port.ok_or_else(|| BadTarget::NoPort(place.to_owned()))?;
-    if host.is_empty() {
+    if host.is_empty() || host.contains(char::is_whitespace) {
         return Err(BadTarget::NoHost(place.to_owned()));
     }
     Ok(format!("{host}:{port}"))
@@ -260,6 +260,9 @@ impl Endpoints {
         parse_lines(text)
     }
 }
+
+#[cfg(test)]
+mod dns_tests;
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use bytes::BytesMut;
+use redis_protocol::resp2::decode::decode_bytes_mut;
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 
+use super::connection::Answers;
 use super::request::Request;
 
 /// What an ambassador has to know of a command.
@@ -75,6 +78,22 @@ impl Commands {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Returns where the keys of a request of `words` stand among them, by `answer`: what a server answers to `COMMAND`, as
+/// it comes. Empty where that says nothing of the command, or cannot be read.
+pub fn key_positions(answer: &[u8], words: &[&str]) -> Vec<usize> {
+    let mut bytes = BytesMut::from(answer);
+    let read = Answers::Any.check(&bytes).ok();
+    let read = read.and_then(|()| decode_bytes_mut(&mut bytes).ok()?);
+    let Some((frame, ..)) = read else {
+        return Vec::new();
+    };
+    let commands = Commands::read(&frame);
+    let name = words.first().map(|name| name.to_ascii_lowercase());
+    let command = name.and_then(|name| commands.get(&name));
+    let positions = command.map(|command| command.keys.positions(&Request::of(words)));
+    positions.unwrap_or_default()
 }
 
 /// Reads `[name, arity, flags, first key, last key, step, …]`.

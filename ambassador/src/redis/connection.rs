@@ -22,6 +22,10 @@ const QUEUE: usize = 4_096;
 /// Longest line of an answer where only flat ones are taken.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
+/// Most lists in one another that an answer may have. `COMMAND` of Redis 7 has some ten; the reader calls itself for
+/// each.
+const MAX_DEPTH: usize = 128;
+
 /// Requests that are written at once.
 const BATCH: usize = 128;
 
@@ -44,7 +48,7 @@ impl Answer {
 /// Which answers a connection takes: one that brings others ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answers {
-    /// Those of a server that is trusted.
+    /// All kinds, with up to [`MAX_DEPTH`] lists in one another.
     Any,
     /// Only texts, numbers and errors, of so many bytes with their frame: a list in a list could lead the reader to the
     /// end of its stack.
@@ -56,9 +60,14 @@ pub(crate) enum Answers {
 
 impl Answers {
     /// Checks the answer that `buffer` begins with, as far as it has come.
-    fn check(self, buffer: &[u8]) -> io::Result<()> {
+    pub(super) fn check(self, buffer: &[u8]) -> io::Result<()> {
+        self.check_piece(buffer, &mut CountedLists::default())
+    }
+
+    /// As [`Self::check`], with what `counted` knows of the same answer from when less of it had come.
+    fn check_piece(self, buffer: &[u8], counted: &mut CountedLists) -> io::Result<()> {
         let Self::Flat { max_bytes } = self else {
-            return Ok(());
+            return counted.check_depth(buffer);
         };
         let line = &buffer[..buffer.len().min(MAX_LINE_BYTES)];
         // As the reader has it: a line goes on behind a return that stands alone.
@@ -81,6 +90,74 @@ impl Answers {
                 "an answer of a kind that nobody asked for",
             )),
         }
+    }
+}
+
+/// The lists of an answer, as far as it has come: what was counted is not read again with the next piece.
+#[derive(Debug, Default)]
+struct CountedLists {
+    /// Elements that each open list lacks.
+    open: Vec<i64>,
+    /// Where the first line begins that was not counted.
+    line: usize,
+    /// Up to here that line has no end.
+    searched: usize,
+    /// Whether the answer was counted to its end.
+    is_whole: bool,
+}
+
+impl CountedLists {
+    /// Checks that the answer which `buffer` begins with has no more than [`MAX_DEPTH`] lists in one another, as far as
+    /// it has come. Anything else that is wrong with it is for the reader to find.
+    fn check_depth(&mut self, buffer: &[u8]) -> io::Result<()> {
+        while !self.is_whole {
+            // The return may have been the last byte.
+            let from = self.line.max(self.searched.saturating_sub(1));
+            let rest = buffer.get(from..).unwrap_or_default();
+            let Some(end) = rest.windows(2).position(|bytes| bytes == b"\r\n") else {
+                self.searched = buffer.len();
+                return Ok(());
+            };
+            let end = from + end;
+            let line = &buffer[self.line..end];
+            let digits = std::str::from_utf8(line.get(1..).unwrap_or_default());
+            let number = digits.ok().and_then(|digits| digits.parse::<i64>().ok());
+            match (line.first(), number) {
+                (Some(b'*'), Some(length @ 1..)) => {
+                    self.open.push(length);
+                    if self.open.len() > MAX_DEPTH {
+                        return Err(io::Error::other("the answer has too many lists in lists"));
+                    }
+                    self.line = end + 2;
+                }
+                (Some(b'$'), Some(length @ 0..)) => {
+                    let length = usize::try_from(length).unwrap_or(usize::MAX);
+                    let behind = (end + 4).saturating_add(length);
+                    if behind > buffer.len() {
+                        return Ok(());
+                    }
+                    self.line = behind;
+                    self.close();
+                }
+                _ => {
+                    self.line = end + 2;
+                    self.close();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an element, and the lists that end with it.
+    fn close(&mut self) {
+        while let Some(lacks) = self.open.last_mut() {
+            *lacks -= 1;
+            if *lacks > 0 {
+                return;
+            }
+            self.open.pop();
+        }
+        self.is_whole = true;
     }
 }
 
@@ -238,14 +315,16 @@ async fn read_answers(
     kinds: Answers,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(16 << 10);
+    let mut counted = CountedLists::default();
     loop {
         loop {
-            kinds.check(&buffer)?;
+            kinds.check_piece(&buffer, &mut counted)?;
             let decoded = decode_bytes_mut(&mut buffer);
             let decoded = decoded.map_err(|error| io::Error::other(error.to_string()))?;
             let Some((frame, _, raw)) = decoded else {
                 break;
             };
+            counted = CountedLists::default();
             let Some(caller) = answers.recv().await else {
                 return Ok(());
             };
@@ -262,6 +341,53 @@ async fn read_answers(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_in_lists_are_read_up_to_a_depth() {
+        let nested = |depth: usize| "*1\r\n".repeat(depth).into_bytes();
+        assert!(Answers::Any.check(&nested(MAX_DEPTH)).is_ok());
+        assert!(Answers::Any.check(&nested(MAX_DEPTH + 1)).is_err());
+        // Lists behind one another, a list of no elements, a text with the bytes of one.
+        let flat = "*2\r\n*0\r\n$4\r\n*1\r\n\r\n".repeat(MAX_DEPTH + 1);
+        assert!(Answers::Any.check(flat.as_bytes()).is_ok());
+        let behind = ["*200\r\n", &"*1\r\n:1\r\n".repeat(200)].concat();
+        assert!(Answers::Any.check(behind.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn an_answer_in_pieces_is_counted_as_the_whole_is() {
+        let nested = |depth: usize| {
+            let lists = "*2\r\n$6\r\n*1\r\n*1\r\n".repeat(depth);
+            [lists.as_str(), "+a\rb\r\n"].concat().into_bytes()
+        };
+        for (answer, is_taken) in [(nested(MAX_DEPTH), true), (nested(MAX_DEPTH + 1), false)] {
+            for piece in [1, 2, 3, 7, 1_000] {
+                let mut counted = CountedLists::default();
+                let mut ends = (0..=answer.len()).step_by(piece).chain([answer.len()]);
+                let checked = ends.try_for_each(|end| {
+                    let before = counted.line;
+                    let checked = counted.check_depth(&answer[..end]);
+                    assert!(counted.line >= before, "nothing is counted again");
+                    checked
+                });
+                assert_eq!(checked.is_ok(), is_taken, "pieces of {piece}");
+                assert_eq!(counted.is_whole, is_taken);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_counted_is_not_read_again() {
+        let mut counted = CountedLists::default();
+        let begun = b"*2\r\n:1\r\n+abc";
+        counted.check_depth(begun).expect("a list");
+        // Bytes that no check looks at again may say anything.
+        let hidden = vec![b'*'; begun.len() - 1];
+        let piece = [&hidden[..], b"c", b"d\r\n"].concat();
+        counted.check_depth(&piece).expect("the same list");
+        assert!(counted.is_whole);
+        assert_eq!(counted.line, piece.len());
+    }
 
     #[test]
     fn a_line_ends_with_a_return_and_a_new_line() {

@@ -1,9 +1,12 @@
 //! The answer to `INFO`, written in the exposition format of Prometheus.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::names::{COUNTERS, GAUGES};
 use super::slowlog::SlowEntry;
+
+/// Most databases that have lines although they are empty. A server may say that it has four billion.
+const MAX_EMPTY_DATABASES: u32 = 1_024;
 
 /// What one look at a server found.
 #[derive(Debug)]
@@ -159,10 +162,11 @@ fn add_keyspace(page: &mut Page, fields: &HashMap<&str, &str>, databases: Option
     let in_info = fields
         .keys()
         .filter_map(|field| field.strip_prefix("db")?.parse::<u32>().ok());
-    let count = databases
-        .unwrap_or_default()
-        .max(in_info.max().map_or(0, |last| last + 1));
-    for at in 0..count {
+    let mut all: BTreeSet<u32> = in_info.collect();
+    let behind_last = all.last().map_or(0, |last| last.saturating_add(1));
+    let count = databases.unwrap_or_default().max(behind_last);
+    all.extend(0..count.min(MAX_EMPTY_DATABASES));
+    for at in all {
         let name = format!("db{at}");
         let held = fields
             .get(name.as_str())
@@ -285,6 +289,14 @@ mod tests {
         ] {
             assert!(page.lines().any(|other| other == line), "{line}\n{page}");
         }
+    }
+
+    #[test]
+    fn a_server_cannot_have_us_write_a_line_for_each_of_four_billion_databases() {
+        let page = page("db4294967295:keys=1,expires=0\r\nrole:master\r\n");
+        assert!(page.contains("redis_db_keys{db=\"db4294967295\"} 1\n"));
+        let num_lines = page.matches("redis_db_keys{").count();
+        assert_eq!(num_lines, MAX_EMPTY_DATABASES as usize + 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The `SLOWLOG` of a Redis server as log lines.
 
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::RedisReport;
 use crate::redis::ServerError;
@@ -37,13 +37,21 @@ impl SlowEntry {
     }
 }
 
+/// How far a `SLOWLOG` was read. Numbers begin anew with each run of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowLogPosition {
+    /// The run of the server.
+    pub run_id: String,
+    /// The number of the last entry of it that was read.
+    pub last: i64,
+}
+
 /// Follows the `SLOWLOG` of a server: each entry is returned once, also when the server begins anew.
 #[derive(Debug)]
 pub struct SlowLog {
     report: RedisReport,
     with_arguments: bool,
-    /// The run of the server, and the last entry of it that was returned.
-    seen: Option<(String, i64)>,
+    position: Option<SlowLogPosition>,
 }
 
 /// New entries of a server, and whether some may be missing.
@@ -65,8 +73,20 @@ impl SlowLog {
         Self {
             report,
             with_arguments,
-            seen: None,
+            position: None,
         }
+    }
+
+    /// Goes on behind `position`, where the server is still in that run; `None` begins with what the server holds.
+    #[must_use]
+    pub fn after(self, position: Option<SlowLogPosition>) -> Self {
+        Self { position, ..self }
+    }
+
+    /// Returns how far the log was read; `None` where no entry was.
+    #[must_use]
+    pub fn position(&self) -> Option<&SlowLogPosition> {
+        self.position.as_ref()
     }
 
     /// Returns the entries that are new since the last call.
@@ -81,10 +101,9 @@ impl SlowLog {
         let log = self.report.ask(&["SLOWLOG", "GET", ASKED]).await?;
         let mut entries = entries(&log);
         entries.sort_unstable_by_key(|entry| entry.id);
-        let last = match &self.seen {
-            Some((run, last)) if *run == run_id => Some(*last),
-            _ => None,
-        };
+        let position = self.position.as_ref();
+        let position = position.filter(|position| position.run_id == run_id);
+        let last = position.map(|position| position.last);
         entries.retain(|entry| last.is_none_or(|last| entry.id > last));
         if !self.with_arguments {
             for entry in &mut entries {
@@ -92,11 +111,15 @@ impl SlowLog {
             }
         }
         let missed = match (last, entries.first()) {
-            (Some(last), Some(first)) => first.id - last - 1,
+            // The server makes the numbers up: any two of them may come.
+            (Some(last), Some(first)) => first.id.saturating_sub(last).saturating_sub(1),
             _ => 0,
         };
         let newest = entries.last().map(|entry| entry.id).or(last);
-        self.seen = newest.map(|newest| (run_id.clone(), newest));
+        self.position = newest.map(|last| SlowLogPosition {
+            run_id: run_id.clone(),
+            last,
+        });
         Ok(News {
             run_id,
             entries,

@@ -16,8 +16,8 @@ use gleaner_query::search::SearchRequest;
 use gleaner_query::settings::cluster;
 use gleaner_root::edition::targets_of;
 use gleaner_root::plan::Target;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -88,6 +88,19 @@ impl KeyMaker {
         Self {
             paths: Paths::new(parameter_tables(), || ()),
             limits,
+        }
+    }
+
+    /// Returns the name of the route that answers a request, with the parts of its path, unescaped; `None` where there is
+    /// no such route, or a part is no text.
+    pub fn route_of(
+        &self,
+        method: &Method,
+        uri: &Uri,
+    ) -> Option<(&'static str, Vec<(&'static str, String)>)> {
+        match self.paths.find(method, uri) {
+            PathMatch::Route(route, (), parts) => Some((route.name, parts.ok()?)),
+            PathMatch::OtherMethods(_) | PathMatch::Nothing => None,
         }
     }
 

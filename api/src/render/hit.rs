@@ -210,6 +210,7 @@ mod tests {
             source: None,
             shard: 0,
             group: None,
+            is_group_of_nanos: false,
             inner_hits: IndexMap::new(),
         };
         let body = HitBody::new(&hit, &HitForm::default(), None);

@@ -84,7 +84,7 @@ impl Request {
             return Ok(None);
         }
         let name = self.new_index_name()?;
-        let name = name.with_dates_if(|any| self.may_name(&AUTO_CREATE, any));
+        let name = name.keep_date_math_if(|any| self.may_name(&AUTO_CREATE, any));
         Ok(name.provided.is_some().then_some(name))
     }
 

@@ -5,11 +5,13 @@ mod shown;
 pub(super) use shown::Offsets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gleaner_analysis::{AdHoc, AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis};
 use gleaner_model::{FieldKind, IndexMeta};
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names;
+use gleaner_root::on_own_thread;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -94,9 +96,15 @@ fn as_list(value: &Value) -> Vec<Value> {
 }
 
 async fn analyze(mut request: Request) -> Answer {
+    let reply = analyze_texts(&mut request).await?;
+    // No leaf works for it.
+    Ok(request.telling_cost(reply, Duration::ZERO))
+}
+
+async fn analyze_texts(request: &mut Request) -> Answer {
     let body = request.required_json().await?;
     let asked = AnalyzeRequest::parse(&body)?;
-    let index = index(&request)?;
+    let index = index(request)?;
     let registry = match &index {
         Some(index) => request.root().planner().analyzers_of(index)?,
         None => Arc::new(AnalyzerRegistry::builtin()),
@@ -115,7 +123,7 @@ async fn analyze(mut request: Request) -> Answer {
     let AdHoc { analyzer, ignored } = choose(&asked, &registry, index.as_deref())?;
     let most = max_tokens(index.as_deref());
     // A long text takes its time: not on the runtime's threads.
-    let work = tokio::task::spawn_blocking(move || tokens(&asked, &analyzer, most));
+    let work = on_own_thread(move || tokens(&asked, &analyzer, most));
     let done = work.await.map_err(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         ApiError::new(
@@ -282,6 +290,23 @@ mod tests {
         assert_eq!(warnings.len(), 17);
         let last = warnings[16].to_str().expect("ASCII");
         assert!(last.ends_with("\"and 84 more\""), "{last}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_front_hears_what_it_cost_and_nobody_else() {
+        let body = json!({"analyzer": "standard", "text": "a ".repeat(5_000)});
+        for (name, hears) in [("x-gleaner-remaining-ms", true), ("x-other", false)] {
+            let request = http::Request::post("/_analyze")
+                .header("content-type", "application/json")
+                .header(name, "5000")
+                .body(axum::body::Body::from(body.to_string()));
+            let Ok(answer) = speaking().oneshot(request.expect("a request")).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let cost = answer.headers().get("x-gleaner-cost-us");
+            let micros = cost.map(|cost| cost.to_str().expect("ASCII").parse::<u64>());
+            let took = micros.is_some_and(|micros| micros.expect("a number") > 0);
+            assert_eq!(took, hears, "{name}: {cost:?}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

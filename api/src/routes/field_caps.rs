@@ -84,8 +84,8 @@ async fn field_caps(mut request: Request) -> Answer {
     let state = request.root().cluster().state();
     let expression = target.expression.as_deref().unwrap_or_default();
     let mut resolved = names::resolve(expression, &state, &target.options)?;
-    if let Some(filter) = &filter {
-        resolved = index_filter::matching(&request, resolved, filter).await?;
+    if let Some(filter) = filter {
+        resolved = index_filter::matching(&request, &target, resolved, filter).await?;
     }
     let mut found: TypesByField<'_> = BTreeMap::new();
     for index in &resolved {

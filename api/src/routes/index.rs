@@ -102,7 +102,7 @@ pub(super) const MANAGE_ALIAS: Action = Action {
 async fn create(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
     let name = request.new_index_name()?;
-    let name = name.with_dates_if(|any| request.may_name(&CREATE, any));
+    let name = name.keep_date_math_if(|any| request.may_name(&CREATE, any));
     // An alias opens the index to those who have a right to the alias. Those of templates are the business of who may
     // put templates.
     let asked = parse_part_of_index(&body, &request.root().cluster().limits())?;

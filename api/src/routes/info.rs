@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinError;
 
 use crate::error::ApiError;
-use crate::openapi::openapi;
+use crate::openapi::{self, openapi};
 use crate::options::Distribution;
 use crate::probes::metrics_page;
 use crate::request::Request;
@@ -20,6 +20,9 @@ use crate::topz::TopzPage;
 
 /// The page of all routes, made when it is first asked for.
 static OPENAPI: LazyLock<Value> = LazyLock::new(openapi);
+
+/// The same for people.
+static OPENAPI_PAGE: LazyLock<String> = LazyLock::new(|| openapi::page(&OPENAPI));
 
 pub(super) static ROUTES: &[Route] = &[
     Route {
@@ -68,6 +71,14 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_openapi.json"],
         parameters: &[],
         handler: |_| Box::pin(async { Ok(Reply::json(&*OPENAPI)) }),
+        is_refused: false,
+    },
+    Route {
+        name: "openapi.page",
+        methods: &[Method::GET],
+        paths: &["/_openapi.html"],
+        parameters: &[],
+        handler: |_| Box::pin(async { Ok(openapi_page()) }),
         is_refused: false,
     },
 ];
@@ -150,10 +161,18 @@ fn metrics(request: &Request) -> Answer {
     }
 }
 
+fn openapi_page() -> Reply {
+    Reply::text(OPENAPI_PAGE.as_str())
+        .with_header(header::CONTENT_TYPE, "text/html; charset=utf-8")
+        .with_header(header::CONTENT_SECURITY_POLICY, openapi::SECURITY_POLICY)
+}
+
 async fn topz(request: Request) -> Answer {
     let app = &request.app;
+    // A process that is alone has no members in its cluster state.
+    let is_alone = request.root().cluster().state().nodes.is_empty();
     let page = TopzPage {
-        role: "root".to_owned(),
+        role: if is_alone { "serve" } else { "root" }.to_owned(),
         node: app.options.node_name.clone(),
         probe: Arc::clone(&app.options.probe),
     };
@@ -170,12 +189,13 @@ async fn topz(request: Request) -> Answer {
 mod tests {
     use axum::body::Body;
     use gleaner_model::NodeId;
+    use http_body_util::BodyExt as _;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tower::ServiceExt as _;
 
     use super::*;
     use crate::ApiOptions;
-    use crate::testing::all_memory;
+    use crate::testing::{all_memory, speaking};
 
     #[tokio::test]
     async fn probes_are_answered_while_all_memory_of_answers_is_taken() {
@@ -188,6 +208,21 @@ mod tests {
             let Ok(answer) = dialect.clone().oneshot(request.expect("a request")).await;
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_page_of_routes_is_html_that_may_load_nothing() {
+        let request = http::Request::get("/_openapi.html").body(Body::empty());
+        let Ok(answer) = speaking().oneshot(request.expect("a request")).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let headers = answer.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        let policy = "default-src 'none'; style-src 'unsafe-inline'";
+        assert_eq!(headers[header::CONTENT_SECURITY_POLICY], policy);
+        let page = answer.into_body().collect().await.expect("a whole body");
+        let page = String::from_utf8(page.to_bytes().to_vec()).expect("text");
+        let row = "<code>GET|POST /{index}/_search</code>";
+        assert!(page.contains(row), "{page}");
     }
 
     #[test]

@@ -180,18 +180,52 @@ fn features(request: &Request) -> Reply {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::{FEATURES, UNUSED};
     use crate::testing::{got, speaking};
+
+    /// Features that `_xpack/usage` leaves out: their sections count what this server does not count by feature.
+    const WITHOUT_SECTION: [&str; 14] = [
+        "analytics",
+        "data_tiers",
+        "enterprise_search",
+        "eql",
+        "esql",
+        "frozen_indices",
+        "ilm",
+        "logsdb",
+        "ml",
+        "monitoring",
+        "security",
+        "sql",
+        "universal_profiling",
+        "watcher",
+    ];
+
+    fn keys(object: &Value) -> Vec<&str> {
+        let members = object.as_object().expect("an object");
+        let mut keys: Vec<&str> = members.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[tokio::test]
+    async fn every_feature_has_a_section_of_usage_or_is_left_out_on_purpose() {
+        let usage = got(&speaking(), "/_xpack/usage").await;
+        let mut with_section: Vec<&str> = UNUSED.iter().map(|(name, _)| *name).collect();
+        with_section.push("data_streams");
+        with_section.sort_unstable();
+        assert_eq!(keys(&usage), with_section);
+        let mut all = [&with_section[..], &WITHOUT_SECTION[..]].concat();
+        all.sort_unstable();
+        assert_eq!(all, FEATURES, "each is in one list alone");
+    }
 
     #[tokio::test]
     async fn features_are_there_that_are_served() {
         let features = got(&speaking(), "/_xpack").await["features"].clone();
-        for (name, is_there) in [
-            ("data_streams", true),
-            ("ilm", true),
-            ("security", false),
-            ("sql", false),
-            ("universal_profiling", false),
-        ] {
+        assert_eq!(keys(&features), FEATURES);
+        for name in FEATURES {
+            let is_there = ["data_streams", "ilm"].contains(&name);
             let expected = json!({"available": is_there, "enabled": is_there});
             assert_eq!(features[name], expected, "{name}");
         }

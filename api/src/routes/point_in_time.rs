@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gleaner_query::dsl::Query;
 use gleaner_query::json::ObjectReader;
-use gleaner_query::names::{self, ResolvedIndex};
+use gleaner_query::names::ResolvedIndex;
 use gleaner_root::plan::Target;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -86,6 +86,8 @@ struct OpenedPointInTime {
 async fn opened(request: &Request, target: &Target) -> Result<OpenedPointInTime, ApiError> {
     let missing = || ApiError::validation(&["[keep_alive] is not specified".to_owned()]);
     let keep_alive: Duration = request.parameters.time("keep_alive")?.ok_or_else(missing)?;
+    // Before it is opened: what fails afterwards leaves a point in time open whose id nobody has.
+    let shards = shards(request, target)?;
     let id = request
         .root()
         .contexts()
@@ -97,22 +99,14 @@ async fn opened(request: &Request, target: &Target) -> Result<OpenedPointInTime,
     Ok(OpenedPointInTime {
         id: request.sealed(id),
         created_ms,
-        shards: shards(request, target)?,
+        shards,
     })
 }
 
 /// A point in time that is open covers all its shards.
 fn shards(request: &Request, target: &Target) -> Result<Value, ApiError> {
-    let expression = target.expression.as_deref().unwrap_or_default();
-    let found = names::resolve(
-        expression,
-        &request.root().cluster().state(),
-        &target.options,
-    )?;
-    let total: u32 = found
-        .iter()
-        .map(|found| found.meta.settings.number_of_shards)
-        .sum();
+    let searched = request.root().planner().searched(target)?;
+    let total: usize = searched.iter().map(|index| index.shards.len()).sum();
     Ok(json!({"total": total, "successful": total, "skipped": 0, "failed": 0}))
 }
 
@@ -120,14 +114,14 @@ async fn open(mut request: Request) -> Answer {
     let body = request.json().await?;
     let mut target = request.target()?;
     if let Some(filter) = filter_of(&request, body.as_ref())? {
-        narrow(&request, &mut target, &filter).await?;
+        narrow(&request, &mut target, filter).await?;
     }
     let OpenedPointInTime { id, shards, .. } = opened(&request, &target).await?;
     Ok(Reply::json(&json!({"id": id, "_shards": shards})))
 }
 
 fn filter_of(request: &Request, body: Option<&Value>) -> Result<Option<Query>, ApiError> {
-    let Some(body) = body.filter(|body| !body.is_null()) else {
+    let Some(body) = body else {
         return Ok(None);
     };
     let mut reader = ObjectReader::part("open_point_in_time", body)?;
@@ -136,28 +130,60 @@ fn filter_of(request: &Request, body: Option<&Value>) -> Result<Option<Query>, A
     Ok(filter)
 }
 
-/// Leaves out the indices that hold no document which `filter` matches; one is kept in any case. All are kept where one
-/// was reached through an alias with a filter or routing: its name says more than the index's.
-async fn narrow(request: &Request, target: &mut Target, filter: &Query) -> Result<(), ApiError> {
-    let expression = target.expression.as_deref().unwrap_or_default();
-    let state = request.root().cluster().state();
-    let resolved = names::resolve(expression, &state, &target.options)?;
-    let is_plain =
-        |found: &ResolvedIndex| found.filters.is_empty() && found.search_routing.is_none();
-    let Some(first) = resolved.first().filter(|_| resolved.iter().all(is_plain)) else {
+/// Leaves out the indices that hold no document which `filter` matches; one is kept in any case. All are kept where one of
+/// those to keep was reached through an alias with a filter or routing: by the index's own name the point in time would
+/// show what the alias does not. The same where such an alias came while the filter was asked.
+async fn narrow(request: &Request, target: &mut Target, filter: Query) -> Result<(), ApiError> {
+    let searched = request.root().planner().searched(target)?;
+    let resolved: Vec<ResolvedIndex> = searched.into_iter().map(|index| index.found).collect();
+    let first = resolved.first().cloned();
+    let mut kept = index_filter::matching(request, target, resolved, filter).await?;
+    if kept.is_empty() {
+        kept.extend(first);
+    }
+    if kept.is_empty() || !kept.iter().all(is_whole) {
+        return Ok(());
+    }
+    // What the request names may reach them in another way by now. From here on nothing is awaited.
+    let mut named = target.clone();
+    named.options.ignore_unavailable = true;
+    let Ok(searched) = request.root().planner().searched(&named) else {
         return Ok(());
     };
-    let first = first.meta.name.to_string();
-    let kept = index_filter::matching(request, resolved, filter).await?;
+    let reached: Vec<ResolvedIndex> = searched.into_iter().map(|index| index.found).collect();
+    if !are_reached_whole(&kept, &reached) {
+        return Ok(());
+    }
     let names: Vec<&str> = kept.iter().map(|found| found.meta.name.as_str()).collect();
-    target.expression = Some(match names.is_empty() {
-        true => first,
-        false => names.join(","),
-    });
+    target.expression = Some(names.join(","));
+    // They were there when the request named them. One that is deleted from now on is left out.
+    target.options.ignore_unavailable = true;
     Ok(())
 }
 
-async fn create(request: Request) -> Answer {
+/// Does an expression show all of an index?
+fn is_whole(found: &ResolvedIndex) -> bool {
+    found.filters.is_empty() && found.search_routing.is_none()
+}
+
+/// Is each index of `kept` among those `reached`, and shown whole there?
+fn are_reached_whole(kept: &[ResolvedIndex], reached: &[ResolvedIndex]) -> bool {
+    kept.iter().all(|index| {
+        let mut all = reached.iter();
+        let found = all.find(|found| found.meta.uuid == index.meta.uuid);
+        found.is_some_and(is_whole)
+    })
+}
+
+/// As OpenSearch has it: the request takes no body.
+async fn create(mut request: Request) -> Answer {
+    let body = request.bytes().await?;
+    if !body.trim_ascii().is_empty() {
+        return Err(ApiError::illegal(format!(
+            "request [POST {}] does not support having a body",
+            request.path()
+        )));
+    }
     let OpenedPointInTime {
         id,
         created_ms,
@@ -233,4 +259,42 @@ fn list(request: &Request) -> Reply {
         })
     });
     Reply::json(&json!({"pits": pits.collect::<Vec<_>>()}))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use gleaner_model::{IndexMeta, IndexName, IndexUuid};
+
+    use super::*;
+
+    fn reached(number: u8) -> ResolvedIndex {
+        let name = IndexName::parse(&format!("books-{number}")).expect("a good name");
+        ResolvedIndex {
+            meta: Arc::new(IndexMeta::new(IndexUuid([number; 16]), name)),
+            filters: Vec::new(),
+            search_routing: None,
+            aliases: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn indices_are_kept_by_name_only_while_the_expression_shows_them_whole() {
+        let kept = [reached(1), reached(2)];
+        let all = [reached(3), reached(2), reached(1)];
+        assert!(are_reached_whole(&kept, &all));
+        assert!(!are_reached_whole(&kept, &all[..2]), "one is gone");
+        let filtered = ResolvedIndex {
+            filters: vec![json!({"term": {"user": "kim"}})],
+            ..reached(1)
+        };
+        assert!(!are_reached_whole(&kept, &[filtered.clone(), reached(2)]));
+        let routed = ResolvedIndex {
+            search_routing: Some("kim".to_owned()),
+            ..reached(2)
+        };
+        assert!(!are_reached_whole(&kept, &[reached(1), routed]));
+        assert!(are_reached_whole(&kept[1..], &[filtered, reached(2)]));
+    }
 }

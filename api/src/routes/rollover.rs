@@ -63,7 +63,7 @@ async fn rollover(mut request: Request) -> Answer {
     let new_name = new_name
         .map(|name| NewName::read(name, now_ms))
         .transpose()?
-        .map(|name| name.with_dates_if(|any| request.may_name(&CREATE, any)));
+        .map(|name| name.keep_date_math_if(|any| request.may_name(&CREATE, any)));
     let named = new_name.as_ref().map(|name| name.name.as_str());
     check_rights(&request, named, &asked)?;
     let is_dry = request.parameters.is_set("dry_run")?;

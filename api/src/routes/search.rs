@@ -1,5 +1,7 @@
 //! `_search`.
 
+use std::time::Duration;
+
 use gleaner_model::ClusterState;
 use gleaner_query::names::{self, ResolveOptions};
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
@@ -37,7 +39,7 @@ async fn search(mut request: Request) -> Answer {
     let search = request.parsed(&body, parse).await?;
     let parameters = &request.parameters;
     let CheckedSearch {
-        search,
+        mut search,
         target,
         mut options,
         form,
@@ -48,21 +50,13 @@ async fn search(mut request: Request) -> Answer {
     options.wants_edition = request.wants_edition;
     let response = match parameters.time("scroll")? {
         Some(keep_alive) => {
+            let read = request.read_named(&mut search, &target).await?;
             let origin = ScrollOrigin {
                 body,
                 parameters: parameters.pairs().to_vec(),
+                named: read.named.excerpt(&mut search),
             };
-            let root = request.root();
-            let starting = root
-                .contexts()
-                .start_scroll(&target, origin, keep_alive, &options);
-            let mut response = Box::pin(starting).await?;
-            if let Some(id) = &response.scroll_id {
-                let (kind, id) = (ContextKind::Scroll, ContextId::of(id));
-                request.app.contexts.add(kind, id, root.cluster().now_ms());
-            }
-            response.scroll_id = response.scroll_id.map(|id| request.sealed(id));
-            response
+            begin_scroll(&request, &target, origin, keep_alive, &options).await?
         }
         None => {
             note_unkept(&request, &search, &target);
@@ -70,6 +64,27 @@ async fn search(mut request: Request) -> Answer {
         }
     };
     shown(&request, response, form).await
+}
+
+/// Answers the first page of a scroll, whose id is sealed for the sender.
+async fn begin_scroll(
+    request: &Request,
+    target: &Target,
+    origin: ScrollOrigin,
+    keep_alive: Duration,
+    options: &SearchOptions,
+) -> Result<SearchResponse, ApiError> {
+    let root = request.root();
+    let starting = root
+        .contexts()
+        .start_scroll(target, origin, keep_alive, options);
+    let mut response = Box::pin(starting).await?;
+    if let Some(id) = &response.scroll_id {
+        let (kind, id) = (ContextKind::Scroll, ContextId::of(id));
+        request.app.contexts.add(kind, id, root.cluster().now_ms());
+    }
+    response.scroll_id = response.scroll_id.map(|id| request.sealed(id));
+    Ok(response)
 }
 
 /// A search with all that its URI says, found to be one that can be asked.

@@ -1,6 +1,10 @@
-//! `_security`: API keys made, shown and invalidated; who one is.
+//! `_security`: API keys made, changed, shown, found and invalidated; who one is, and what one may do.
 
+mod change;
 mod invalidate;
+mod privileges;
+mod query;
+mod update;
 
 use std::sync::Arc;
 
@@ -8,32 +12,44 @@ use gleaner_model::ClusterPrivilege;
 use gleaner_model::security::{ANONYMOUS, ApiKey, MAX_API_KEYS, Security};
 use gleaner_query::QueryError;
 use gleaner_query::security::NewApiKey;
+use gleaner_root::RootError;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::request::Request;
-use crate::response::Reply;
+use crate::response::{KeepOn, Reply};
 use crate::route::{Answer, Parameter, Route};
-use crate::security::{KeyHolder, Principal, Secret, forbidden_rights};
+use crate::security::{KeyHolder, Principal, Secret};
+use change::{Changer, change_security};
 
 const AT_ONCE: &[Parameter] = &[Parameter::no_effect(
     "refresh",
     "keys can be used at once, on every node",
 )];
 
+const LIMITED_BY: Parameter = Parameter::no_effect(
+    "with_limited_by",
+    "a key has all that it may do in its own roles",
+);
+
+const PROFILE: Parameter = Parameter::no_effect("with_profile_uid", "there are no users");
+
 const SELECTION: &[Parameter] = &[
     Parameter::honoured("id"),
     Parameter::honoured("name"),
     Parameter::honoured("owner"),
     Parameter::honoured("active_only"),
-    Parameter::no_effect(
-        "with_limited_by",
-        "a key has all that it may do in its own roles",
-    ),
-    Parameter::no_effect("with_profile_uid", "there are no users"),
+    LIMITED_BY,
+    PROFILE,
     Parameter::refused("username", "a user"),
     Parameter::refused("realm_name", "a realm"),
+];
+
+const QUERIED: &[Parameter] = &[
+    LIMITED_BY,
+    PROFILE,
+    Parameter::no_effect("typed_keys", "there are no aggregations of keys"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
@@ -43,6 +59,22 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_security/api_key"],
         parameters: &[AT_ONCE],
         handler: |request| Box::pin(create(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "security.update_api_key",
+        methods: &[Method::PUT],
+        paths: &["/_security/api_key/{id}"],
+        parameters: &[],
+        handler: |request| Box::pin(update::update(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "security.query_api_keys",
+        methods: &[Method::GET, Method::POST],
+        paths: &["/_security/_query/api_key"],
+        parameters: &[QUERIED],
+        handler: |request| Box::pin(query::query(request)),
         is_refused: false,
     },
     Route {
@@ -69,6 +101,25 @@ pub(super) static ROUTES: &[Route] = &[
         handler: |request| Box::pin(async move { whoami(&request) }),
         is_refused: false,
     },
+    Route {
+        name: "security.has_privileges",
+        methods: &[Method::GET, Method::POST],
+        paths: &[
+            "/_security/user/_has_privileges",
+            "/_security/user/{name}/_has_privileges",
+        ],
+        parameters: &[],
+        handler: |request| Box::pin(privileges::check(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "security.get_user_privileges",
+        methods: &[Method::GET],
+        paths: &["/_security/user/_privileges"],
+        parameters: &[],
+        handler: |request| Box::pin(async move { Ok(privileges::show(&request)) }),
+        is_refused: false,
+    },
 ];
 
 /// How long keys are shown that have ended, in milliseconds: as long as the dialect does.
@@ -87,58 +138,22 @@ fn holder(request: &Request) -> Result<&KeyHolder, ApiError> {
 async fn create(mut request: Request) -> Answer {
     let body = request.required_json().await?;
     let wanted = NewApiKey::parse(&body)?;
-    let holder = holder(&request)?;
-    let rights = wanted.rights.unwrap_or_else(|| holder.key.rights.clone());
-    // Nobody gives what he does not have, or a key would be a way to more.
-    if let Some(lacking) = holder.key.rights.lack(&rights) {
-        let error = forbidden_rights(holder, &lacking);
-        request.app.note_denial(&request.sender, None, &error);
-        return Err(error);
-    }
     let is_for_strangers = wanted.name == ANONYMOUS;
-    if is_for_strangers {
-        request.check_cluster(ClusterPrivilege::ManageSecurity)?;
-    }
-    let now_ms = request.root().cluster().now_ms();
     let mut secret = Secret::random();
     if is_for_strangers {
         ANONYMOUS.clone_into(&mut secret.id);
     }
-    let lifetime_ms = wanted.expiration.map(|time| time.as_millis());
-    let mut expires_ms =
-        lifetime_ms.map(|ms| now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
-    let mut limits = wanted.limits;
-    // Who manages only keys of his own gets none that is wider, or lasts longer, than the one he has.
-    if !holder
-        .key
-        .rights
-        .allow_cluster(ClusterPrivilege::ManageApiKey)
-    {
-        limits = limits.within(holder.key.limits);
-        let ends = [expires_ms, holder.key.expires_ms];
-        expires_ms = ends.into_iter().flatten().min();
-    }
-    let key = Arc::new(ApiKey {
-        name: wanted.name,
-        hash: secret.hash(),
-        creator: Some(holder.id.to_string()),
-        created_ms: now_ms,
-        expires_ms,
-        invalidated_ms: None,
-        rights,
-        limits,
-        role_descriptors: wanted.role_descriptors,
-        metadata: wanted.metadata,
-    });
-    let admin = request.root().admin();
-    let changed = admin.change_security(|security| {
+    let mut expires_ms = None;
+    let changed = change_security(&request, |security, changer| {
+        let key = new_key(&wanted, &secret, changer)?;
+        expires_ms = key.expires_ms;
         let mut next = security.clone();
-        make_room(&mut next, now_ms)?;
-        next.api_keys.insert(secret.id.clone(), Arc::clone(&key));
+        make_room(&mut next, changer.now_ms)?;
+        next.api_keys.insert(secret.id.clone(), Arc::new(key));
         Ok(Some(next))
     });
     changed.await?;
-    let mut shown = json!({"id": secret.id, "name": key.name});
+    let mut shown = json!({"id": secret.id, "name": wanted.name});
     if let Some(expires_ms) = expires_ms {
         shown["expiration"] = expires_ms.into();
     }
@@ -147,6 +162,62 @@ async fn create(mut request: Request) -> Answer {
         shown["encoded"] = secret.encoded().into();
     }
     Ok(Reply::json(&shown))
+}
+
+/// Returns the key that `changer` makes.
+///
+/// # Errors
+/// 403 where it would be one that he may not make; 400 where strangers would get his own rights.
+fn new_key(wanted: &NewApiKey, secret: &Secret, changer: &Changer) -> Result<ApiKey, ApiError> {
+    let holder = &changer.holder;
+    let rights = wanted.rights.as_ref().unwrap_or(&holder.key.rights);
+    changer.check_given(rights)?;
+    if wanted.name == ANONYMOUS {
+        changer.check_cluster(ClusterPrivilege::ManageSecurity)?;
+        if wanted.rights.is_none() {
+            return Err(no_roles());
+        }
+    }
+    let now_ms = changer.now_ms;
+    let lifetime_ms = wanted.expiration.map(|time| time.as_millis());
+    let mut expires_ms =
+        lifetime_ms.map(|ms| now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
+    let mut limits = wanted.limits;
+    // Who manages only keys of his own gets none that is wider, or lasts longer, than the one he has.
+    if !manages_all(holder) {
+        limits = limits.within(holder.key.limits);
+        let ends = [expires_ms, holder.key.expires_ms];
+        expires_ms = ends.into_iter().flatten().min();
+    }
+    Ok(ApiKey {
+        name: wanted.name.clone(),
+        hash: secret.hash(),
+        creator: Some(holder.id.to_string()),
+        created_ms: now_ms,
+        expires_ms,
+        invalidated_ms: None,
+        rights: rights.clone(),
+        limits,
+        role_descriptors: wanted.role_descriptors.clone(),
+        metadata: wanted.metadata.clone(),
+    })
+}
+
+/// Returns the refusal of a key without roles, which would have those of another.
+fn no_roles() -> ApiError {
+    let reason = "[role_descriptors] is empty: name the roles of a key that is not your own";
+    ApiError::illegal(reason)
+}
+
+/// Refuses to go on with an answer that takes too long, or that nobody waits for any more.
+///
+/// # Errors
+/// 503.
+fn check_time(keep_on: KeepOn<'_>) -> Result<(), ApiError> {
+    match keep_on() {
+        true => Ok(()),
+        false => Err(RootError::Late.into()),
+    }
 }
 
 /// Forgets keys that ended long ago, and those that ended first where there would be too many.
@@ -266,13 +337,18 @@ fn shown(id: &str, key: &ApiKey) -> Value {
     if let Some(invalidated_ms) = key.invalidated_ms {
         add("invalidation", invalidated_ms.into());
     }
-    add("username", key.creator.as_deref().unwrap_or(id).into());
+    add("username", username(id, key).into());
     add("realm", REALM.into());
     add("metadata", key.metadata.clone());
     add("role_descriptors", key.role_descriptors.clone());
     let limits = serde_json::to_value(key.limits).unwrap_or_default();
     add("limits", limits);
     Value::Object(shown)
+}
+
+/// Returns the name of the user that a key is of, as the dialect has it: the id of the key that made it, or its own.
+fn username<'a>(id: &'a str, key: &'a ApiKey) -> &'a str {
+    key.creator.as_deref().unwrap_or(id)
 }
 
 /// Where keys are known, as the dialect calls it.
@@ -287,7 +363,7 @@ fn whoami(request: &Request) -> Answer {
     let is_stranger = *holder.id == *ANONYMOUS;
     let key = (!is_stranger).then(|| json!({"id": *holder.id, "name": holder.key.name}));
     Ok(Reply::json(&json!({
-        "username": holder.key.creator.as_deref().unwrap_or(&holder.id),
+        "username": username(&holder.id, &holder.key),
         "roles": [],
         "full_name": null,
         "email": null,

@@ -35,7 +35,7 @@ const STATS: &[Parameter] = &[
     Parameter::no_effect("groups", "searches are not counted by group"),
     Parameter::no_effect("types", "there are no types"),
     Parameter::no_effect("include_segment_file_sizes", "file sizes are not listed"),
-    Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
+    Parameter::honoured("include_unloaded_segments"),
     Parameter::no_effect("forbid_closed_indices", "closed indices may be named"),
 ];
 
@@ -61,7 +61,11 @@ async fn stats(request: Request) -> Answer {
             "level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]"
         )));
     }
-    let named = NamedCopies::look_up(&request, metadata_defaults()).await?;
+    let includes_unloaded = request.parameters.is_set("include_unloaded_segments")?;
+    let mut named = NamedCopies::look_up(&request, metadata_defaults()).await?;
+    if !includes_unloaded {
+        leave_out_unloaded_segments(&mut named.states.copies);
+    }
     let (states, counts) = (&named.states, &request.app.counts);
     let once = states.one_each();
     let both = |is_wanted: &dyn Fn(&&LocatedShard) -> bool| {
@@ -94,6 +98,15 @@ async fn stats(request: Request) -> Answer {
         shown["indices"] = Value::Object(indices);
     }
     Ok(Reply::json(&humanized(shown, &request.parameters)?))
+}
+
+/// Counts no segments of closed indices. Copies here hold them all the same; in Elasticsearch a closed index has none
+/// loaded.
+fn leave_out_unloaded_segments(copies: &mut [LocatedShard]) {
+    for copy in copies.iter_mut().filter(|copy| copy.index.is_closed) {
+        copy.state.num_segments = 0;
+        copy.state.gauges.writer_bytes = 0;
+    }
 }
 
 /// Adds what an index is to what its copies did.

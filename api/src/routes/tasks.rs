@@ -285,11 +285,16 @@ fn id(task: &TaskInfo, node: &str) -> String {
     format!("{node}:{}", task.id)
 }
 
+/// Reads the id of a task, `node:number`; `None` for any other text.
+pub fn read_task_id(text: &str) -> Option<(&str, u64)> {
+    let (node, number) = text.rsplit_once(':')?;
+    Some((node, number.parse().ok()?))
+}
+
 /// Reads an id, `node:number`; `None` when it is of another node.
 pub(super) fn number_of(request: &Request, text: &str) -> Result<Option<u64>, ApiError> {
     let malformed = || ApiError::illegal(format!("malformed task id {text}"));
-    let (node, number) = text.rsplit_once(':').ok_or_else(malformed)?;
-    let number: u64 = number.parse().map_err(|_| malformed())?;
+    let (node, number) = read_task_id(text).ok_or_else(malformed)?;
     Ok((*node == *request.root().cluster().options().node.0).then_some(number))
 }
 

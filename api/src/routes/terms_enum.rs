@@ -87,6 +87,37 @@ struct FirstTerms {
     is_complete: bool,
 }
 
+impl FirstTerms {
+    /// Notes what page number `at` of a search was gathered from, from 0. In the answer one page stands for all of them:
+    /// the first, or one that failed.
+    fn note_page(&mut self, response: &SearchResponse, at: usize) {
+        let summary = &response.shards;
+        self.is_complete &= is_whole(response);
+        self.staleness.add(Staleness::of_search(summary));
+        if at == 0 {
+            self.shards.push(shards::of_search(summary));
+            return;
+        }
+        let shown = self.shards.last_mut();
+        if let Some(shown) = shown.filter(|_| !summary.failures.is_empty()) {
+            *shown = shards::of_search(summary);
+        }
+    }
+
+    /// Adds a term and the memory that it takes.
+    fn add(&mut self, term: &str) -> Result<(), ApiError> {
+        if self.terms.insert(term.to_owned()) {
+            self.held.grow(TERM_BYTES + term.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether all shards answered, and had the time for all of the answer.
+fn is_whole(response: &SearchResponse) -> bool {
+    response.shards.failures.is_empty() && !response.timed_out
+}
+
 async fn terms_enum(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or_else(|| json!({}));
     let asked = read(&body, request.root().cluster().default_timeout())?;
@@ -209,33 +240,19 @@ async fn add_terms(
             return Ok(());
         }
         let response = page(request, group, asked, after.as_deref()).await?;
-        let summary = &response.shards;
-        let is_whole = summary.failures.is_empty() && !response.timed_out;
-        first.is_complete &= is_whole;
-        first.staleness.add(Staleness::of_search(summary));
-        // One page stands for all of them: the first, or one that failed.
-        if num_pages == 0 {
-            first.shards.push(shards::of_search(summary));
-        } else if let Some(shown) = first
-            .shards
-            .last_mut()
-            .filter(|_| !summary.failures.is_empty())
-        {
-            *shown = shards::of_search(summary);
-        }
+        first.note_page(&response, num_pages);
         num_pages += 1;
         let terms = terms_of(&response);
-        for term in terms.iter().filter(|term| asked.start.is_of(term)) {
-            if num_terms == asked.size {
-                return Ok(());
-            }
+        let begun = terms.iter().filter(|term| asked.start.is_of(term));
+        for term in begun.take(asked.size - num_terms) {
+            first.add(term)?;
             num_terms += 1;
-            if first.terms.insert((*term).to_owned()) {
-                first.held.grow(TERM_BYTES + term.len())?;
-            }
         }
-        let last = terms.last();
-        let last = last.filter(|_| is_whole && terms.len() == page_size);
+        // Behind a page that is not full there is none, and behind one with gaps nobody knows what is missing.
+        let is_followed = is_whole(&response) && terms.len() == page_size;
+        let last = terms
+            .last()
+            .filter(|_| is_followed && num_terms < asked.size);
         let Some(last) = last.filter(|last| !asked.start.is_behind(last)) else {
             return Ok(());
         };

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::Sender;
 use crate::error::ApiError;
+use crate::render::units::date_text;
 
 /// Lines a second for one address.
 const MOST_A_SECOND: u32 = 10;
@@ -46,27 +47,34 @@ struct Recent {
     num_left_out: u64,
 }
 
-/// A line, under the names of the Elastic Common Schema where it has them.
+/// A line, under the names of the access log, which are those of the Elastic Common Schema where it has them. What is
+/// not known is left out.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(rename = "@timestamp")]
-    timestamp_ms: i64,
+    timestamp: Option<String>,
+    #[serde(rename = "event.dataset")]
+    dataset: &'static str,
     #[serde(rename = "event.action")]
     event: &'static str,
-    #[serde(rename = "source.ip")]
+    #[serde(rename = "client.address", skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
-    #[serde(rename = "apikey.id")]
+    #[serde(rename = "apikey.id", skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
-    #[serde(rename = "user.name")]
+    #[serde(rename = "user.name", skip_serializing_if = "Option::is_none")]
     key_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     indices: Option<String>,
-    #[serde(rename = "url.path")]
+    #[serde(rename = "url.path", skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(rename = "http.status")]
     status: u16,
     /// How many denials before it had no line.
     left_out: u64,
+    #[serde(rename = "trace.id", skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
 }
 
 impl Audit {
@@ -95,7 +103,8 @@ impl Audit {
         let cut = |text: &str| text.chars().take(MOST_CHARACTERS).collect::<String>();
         let holder = sender.principal.holder();
         let line = Line {
-            timestamp_ms: now_ms,
+            timestamp: date_text(now_ms),
+            dataset: "gleaner.audit",
             event: match error.status {
                 StatusCode::UNAUTHORIZED => "authentication_failed",
                 _ => "access_denied",
@@ -108,6 +117,9 @@ impl Audit {
             path: path.map(cut),
             status: error.status.as_u16(),
             left_out,
+            trace_id: gleaner_telemetry::current()
+                .context()
+                .map(gleaner_telemetry::TraceContext::trace_hex),
         };
         let line = serde_json::to_string(&line).unwrap_or_default();
         if self.lines.try_send(line).is_err() {
@@ -154,7 +166,49 @@ fn write_all(waiting: &Receiver<String>, mut out: Box<dyn Write + Send>) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// Hands on what is written.
+    struct Pipe(SyncSender<Vec<u8>>);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let sent = self.0.send(bytes.to_vec());
+            sent.map_err(std::io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_names_and_the_time_of_the_access_log() {
+        let (pipe, written) = sync_channel(MOST_WAITING);
+        let audit = Audit::to(Box::new(Pipe(pipe)), || 1_795_903_164_622).expect("a thread");
+        let sender = Sender {
+            address: Some(([10, 0, 0, 7], 51_112).into()),
+            ..Sender::default()
+        };
+        let error = ApiError::new(StatusCode::UNAUTHORIZED, "security_exception", "no key");
+        audit.note(&sender, Some("/notes/_search"), &error);
+        drop(audit);
+        let line: Vec<u8> = written.into_iter().flatten().collect();
+        let line: Value = serde_json::from_slice(&line).expect("JSON");
+        let expected = json!({
+            "@timestamp": "2026-11-28T21:59:24.622Z",
+            "event.dataset": "gleaner.audit",
+            "event.action": "authentication_failed",
+            "client.address": "10.0.0.7",
+            "url.path": "/notes/_search",
+            "http.status": 401,
+            "left_out": 0,
+        });
+        assert_eq!(line, expected);
+    }
 
     #[test]
     fn one_address_has_ten_lines_a_second_and_the_rest_is_counted() {

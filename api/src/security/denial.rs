@@ -5,7 +5,7 @@ use gleaner_query::names::Denial;
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Action, BadCredentials, KeyHolder, Right};
+use super::{Action, BadCredentials, KeyHolder, Right, Unheard};
 use crate::error::ApiError;
 
 /// Ways to authenticate, as 401 names them.
@@ -29,6 +29,23 @@ pub(crate) fn unauthenticated(credentials: BadCredentials, path: &str) -> ApiErr
     };
     ApiError::new(StatusCode::UNAUTHORIZED, KIND, reason)
         .with("header", json!({"WWW-Authenticate": CHALLENGES}))
+}
+
+/// Returns the refusal of a request whose key ended after its head had come, 401.
+pub(crate) fn ended() -> ApiError {
+    let reason = "the key of this request has ended";
+    ApiError::new(StatusCode::UNAUTHORIZED, KIND, reason)
+        .with("header", json!({"WWW-Authenticate": CHALLENGES}))
+}
+
+/// Returns the refusal of any request, 503: nobody knows here which keys are still valid. It has the form of Elasticsearch's
+/// block of a node without a master.
+pub(crate) fn unheard(unheard: Unheard) -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "cluster_block_exception",
+        format!("blocked by: [SERVICE_UNAVAILABLE/2/no master]; {unheard}"),
+    )
 }
 
 /// Returns the refusal of names, 403; or 404 where nothing was denied by name.
@@ -76,9 +93,8 @@ pub(crate) fn of_context(holder: Option<&KeyHolder>, action: &str) -> ApiError {
     .with("action", action)
 }
 
-/// Returns the refusal to give a key rights that its maker does not have, 403.
-pub(crate) fn forbidden_rights(holder: &KeyHolder, lacking: &str) -> ApiError {
-    let action = "cluster:admin/xpack/security/api_key/create";
+/// Returns the refusal of an action that would give a key rights that the sender does not have, 403.
+pub(crate) fn forbidden_rights(holder: &KeyHolder, action: &str, lacking: &str) -> ApiError {
     forbidden(format!(
         "action [{action}] is unauthorized for {}: it cannot give {lacking}, which it does not have",
         shown(holder)

@@ -1,7 +1,8 @@
 //! Ids of scrolls and points in time, signed for the key that opened them.
 //!
 //! All the state of a context travels in its id. A seal behind it says for whom it was made, so that an id which got into
-//! other hands is of no use there. Clusters without keys seal nothing.
+//! other hands is of no use there. It covers the rights of that key too: a context that was opened with others ends when
+//! they change. Clusters without keys seal nothing.
 
 use std::borrow::Cow;
 
@@ -80,9 +81,12 @@ impl Seal {
 fn seal(holder: &KeyHolder, state: &ClusterState, id: &str) -> Seal {
     let secret = state.security.as_ref().map_or([0; 32], |it| it.seal.0);
     let mut hash = blake3::Hasher::new_keyed(&secret);
-    // Its length first: no other pair of owner and id has the same bytes.
-    hash.update(&(holder.id.len() as u64).to_le_bytes());
-    hash.update(holder.id.as_bytes());
+    let rights = serde_json::to_vec(&holder.key.rights).expect("lists of names are JSON");
+    // Their lengths first: no other owner, rights and id have the same bytes.
+    for part in [holder.id.as_bytes(), &rights] {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
     hash.update(id.as_bytes());
     Seal::of(hash.finalize().as_bytes()).expect("a digest has 32 bytes")
 }

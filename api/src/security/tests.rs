@@ -4,7 +4,12 @@ mod invalidated;
 mod look_ups;
 mod matrix;
 mod narrow;
+mod privileges;
+mod queried;
 mod requests;
+mod slow;
+mod unheard;
+mod updated;
 
 use std::sync::Arc;
 
@@ -12,7 +17,7 @@ use gleaner_model::security::{ApiKey, IndexGrant, KeyHash, KeyLimits};
 use gleaner_model::{ClusterPrivilege, ClusterState, IndexPrivilege, Rights};
 use serde_json::Value;
 
-use super::{Action, KeyHolder, Principal, check_name};
+use super::{Action, KeyHolder, Principal, check_name, sealed, unsealed};
 
 /// Returns the rights of a key.
 fn rights(cluster: &[ClusterPrivilege], indices: &[(&str, IndexPrivilege)]) -> Rights {
@@ -68,4 +73,22 @@ fn who_may_configure_makes_indices_by_writes_alone() {
     assert!(check_name(&writer, &write, "mine-1", &state).is_err());
     let maker = shipper(&[IndexPrivilege::CreateDoc, IndexPrivilege::CreateIndex]);
     assert!(check_name(&maker, &write, "mine-1", &state).is_ok());
+}
+
+#[test]
+fn a_context_ends_when_the_rights_of_its_key_change() {
+    let state = ClusterState::default();
+    let reader = |name| principal("one", rights(&[], &[(name, IndexPrivilege::Read)]));
+    let id = sealed(&reader("logs-*"), &state, "R1QBAQ".to_owned());
+    let action = "indices:data/read/scroll";
+    let same = unsealed(&reader("logs-*"), &state, &id, action);
+    assert_eq!(same.expect("its own"), "R1QBAQ");
+    let more = rights(
+        &[ClusterPrivilege::Monitor],
+        &[("logs-*", IndexPrivilege::Read)],
+    );
+    for other in [reader("logs-1"), principal("one", more)] {
+        let refused = unsealed(&other, &state, &id, action).expect_err("other rights");
+        assert_eq!(refused.status, http::StatusCode::FORBIDDEN);
+    }
 }

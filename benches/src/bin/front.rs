@@ -1,7 +1,8 @@
 //! Measures fronts and answers that are kept, and writes `docs/reports/0007-front.md`.
 //!
 //! `cargo run --release -p gleaner-benches --bin front -- --quick`. It needs `nginx`, `hitch`, `varnishd`, `h2load` and
-//! `openssl`: `apt-get install nginx-light hitch varnish nghttp2-client openssl`.
+//! `openssl`: `apt-get install nginx-light hitch varnish nghttp2-client openssl`; the parts `push` and `key` need `git` and
+//! `etcd` (`apt-get install git etcd-server`).
 
 use std::path::PathBuf;
 

@@ -1,6 +1,5 @@
 //! What users feel of a shadow that gets all that they ask: one that answers, and one that stands still.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,28 +7,17 @@ use anyhow::{Result, ensure};
 
 use super::misses::quantiles;
 use super::paced::{Answers, PacedClient, UNCACHED, send_all};
-use super::processes::{Running, free_port, is_ready, until};
+use super::processes::Running;
 use super::site::{QUESTION, Site};
 use crate::report::{Section, Table};
 
 const NUM_USERS: usize = 4;
 const RATE: f64 = 40.0;
 
-/// Starts a process of `gleaner` with `words` on a port of its own; returns it with its address.
-fn start(site: &Site, name: &str, words: &[&str]) -> Result<(Running, String)> {
-    let address = format!("127.0.0.1:{}", free_port()?);
-    let mut command = Command::new(&site.options.server);
-    command.args(words).args(["--listen", &address]);
-    let log = site.folder.path().join(format!("{name}.log"));
-    let running = Running::start(&mut command, Path::new(&log))?;
-    until(name, || is_ready(&address))?;
-    Ok((running, address))
-}
-
 /// Starts a server with the documents.
 fn start_server(site: &Site, name: &str) -> Result<(Running, String)> {
     let data = site.folder.path().join(name).display().to_string();
-    let (running, address) = start(site, name, &["serve", "--data", &data])?;
+    let (running, address) = site.run(name, &["serve", "--data", &data])?;
     site.index(None, &format!("http://{address}"))?;
     Ok((running, address))
 }
@@ -49,7 +37,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
     let (_main, main) = start_server(site, "main")?;
     let (shadow, shadow_address) = start_server(site, "shadow")?;
     let (main, to) = (format!("http://{main}"), format!("http://{shadow_address}"));
-    let (_plain, plain) = start(site, "plain", &["front", "--backend", &main])?;
+    let (_plain, plain) = site.run("plain", &["front", "--backend", &main])?;
     let words = [
         "front",
         "--backend",
@@ -59,7 +47,7 @@ pub(super) fn measure(site: &Site) -> Result<Section> {
         "--shadow-share",
         "100%",
     ];
-    let (_shadowed, shadowed) = start(site, "shadowed", &words)?;
+    let (_shadowed, shadowed) = site.run("shadowed", &words)?;
     let rounds = site.options.sized(2, 8);
     let span = Duration::from_secs(site.options.sized(2, 10));
     let signal = |signal: &str| -> Result<()> {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::Options;
 use super::load::{Access, ask};
-use super::processes::{Running, free_port, until};
+use super::processes::{Running, free_port, is_ready, until};
 
 /// Documents that the question is asked over.
 const NUM_DOCUMENTS: usize = 2_000;
@@ -62,6 +62,17 @@ impl Site {
         std::fs::write(&answer, body)?;
         site.answer = answer;
         Ok(site)
+    }
+
+    /// Starts a process of the program with `words` on a port of its own; returns it with its address once it is ready.
+    pub(super) fn run(&self, name: &str, words: &[&str]) -> Result<(Running, String)> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(&self.options.server);
+        command.args(words).args(["--listen", &address]);
+        let log = self.folder.path().join(format!("{name}.log"));
+        let running = Running::start(&mut command, &log)?;
+        until(name, || is_ready(&address))?;
+        Ok((running, address))
     }
 
     /// Loads the documents; `access` is `None` where connections are not encrypted and no keys are required.

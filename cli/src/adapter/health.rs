@@ -77,7 +77,9 @@ pub(super) async fn run(arguments: HealthArguments, verbosity: u8) -> Result<Exi
         query: arguments.query.as_deref().map(read).transpose()?,
         expect: arguments.expect.as_deref().map(read).transpose()?,
     };
-    let Some(address) = &arguments.listen else {
+    // An image sets the variable for all commands; one that is emptied asks once.
+    let address = arguments.listen.filter(|address| !address.is_empty());
+    let Some(address) = address else {
         let (is_healthy, told) = check.tell().await;
         writeln!(stdout(), "{told}")?;
         return Ok(if is_healthy {
@@ -90,8 +92,8 @@ pub(super) async fn run(arguments: HealthArguments, verbosity: u8) -> Result<Exi
     let page = Router::new()
         .route("/health", get(health))
         .with_state(Arc::new(check));
-    let listener = listen(address, "health by a query").await?;
-    let _telling = companion.tell(|| None);
+    let listener = listen(&address, "health by a query").await?;
+    let _telling = companion.tell(|| None::<&str>);
     let options = ServerOptions {
         shutdown_grace: arguments.companion.shutdown_grace.0,
         ..ServerOptions::default()

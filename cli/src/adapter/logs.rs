@@ -3,14 +3,18 @@
 use std::io::{BufWriter, Write, stdout};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use gleaner_adapter::{Format, Joiner};
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncSeekExt, BufReader};
-use tokio::time::{Instant, timeout_at};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::companion::{Companion, CompanionArguments};
 use crate::config::Span;
 use crate::exit::Exit;
 
@@ -20,10 +24,15 @@ const MAX_LINE: usize = 256 << 10;
 /// How often a followed file is looked at again.
 const LOOKED_EVERY: Duration = Duration::from_millis(250);
 
+/// How long reading goes on once the adapter is asked to stop, so that lines which a pipe already holds are written;
+/// half of the grace where that is shorter. Two looks at a followed file.
+const DRAINED_WITHIN: Duration = Duration::from_millis(500);
+
 /// Write log lines of many formats as JSON lines of one schema (the Elastic Common Schema).
 ///
 /// Reads JSON, logfmt, common and combined access logs, syslog (RFC 5424 and 3164) and prose; the lines of a stack
 /// trace are joined to one record. What no format reads is the message of a record: no line is lost.
+/// Lines that a container runtime wraps (CRI, Docker's json-file) are read as what it wraps.
 ///
 ///   my-program 2>&1 | gleaner adapter logs --dataset my-program
 ///   gleaner adapter logs --follow /var/log/nginx/access.log | gleaner index --index logs -
@@ -45,36 +54,44 @@ pub(super) struct LogsArguments {
     #[arg(long, value_name = "NAME", env = "GLEANER_ADAPTER_DATASET")]
     dataset: Option<String>,
     /// Go on reading as the file grows, also when it is renamed and begun anew
-    #[arg(long, short = 'F', requires = "files")]
+    #[arg(
+        long,
+        short = 'F',
+        requires_if("true", "files"),
+        env = "GLEANER_ADAPTER_FOLLOW"
+    )]
     follow: bool,
     /// Take each line for itself
-    #[arg(long)]
+    #[arg(long, env = "GLEANER_ADAPTER_NO_JOIN")]
     no_join: bool,
     /// How long a record waits for further lines of its stack trace
-    #[arg(long, value_name = "TIME", default_value = "500ms")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "500ms",
+        env = "GLEANER_ADAPTER_JOIN_WITHIN"
+    )]
     join_within: Span,
+    #[command(flatten)]
+    companion: CompanionArguments,
 }
 
 /// Runs the command.
-pub(super) async fn run(arguments: LogsArguments) -> Result<Exit> {
-    let mut page = Page {
-        joiner: Joiner::default(),
-        writer: BufWriter::new(stdout()),
-        arguments: &arguments,
-    };
-    if arguments.files.is_empty() {
-        let own = std::io::stdin().as_fd().try_clone_to_owned()?;
-        page.read(File::from_std(own.into())).await?;
+pub(super) async fn run(arguments: LogsArguments, verbosity: u8) -> Result<Exit> {
+    let companion = Companion::start(&arguments.companion, "adapter", None, verbosity).await?;
+    let _telling = companion.tell(|| None::<&str>);
+    let grace = arguments.companion.shutdown_grace.0;
+    let page = Page::new(arguments);
+    let (runtime, stop) = (Handle::current(), companion.stopped());
+    // A thread of its own: a write that nobody takes blocks it, and nothing else. The end of the process ends it.
+    let mut copying = spawn_blocking(move || runtime.block_on(page.copy(stop)));
+    tokio::select! {
+        copied = &mut copying => copied??,
+        () = companion.stopped() => match timeout(grace, copying).await {
+            Ok(copied) => copied??,
+            Err(_) => bail!("nobody takes the output: the last records are not written"),
+        },
     }
-    let followed = arguments.files.last().filter(|_| arguments.follow);
-    let read = arguments.files.len() - usize::from(followed.is_some());
-    for path in &arguments.files[..read] {
-        page.read(open(path).await?).await?;
-    }
-    if let Some(path) = followed {
-        page.follow(path).await?;
-    }
-    page.flush()?;
     Ok(Exit::Success)
 }
 
@@ -84,13 +101,62 @@ async fn open(path: &PathBuf) -> Result<File> {
 }
 
 /// Records as they are written.
-struct Page<'a> {
+struct Page {
     joiner: Joiner,
     writer: BufWriter<std::io::Stdout>,
-    arguments: &'a LogsArguments,
+    arguments: LogsArguments,
+    /// Bytes of a line whose end has not been read.
+    partial: Vec<u8>,
 }
 
-impl Page<'_> {
+impl Page {
+    fn new(arguments: LogsArguments) -> Self {
+        Self {
+            joiner: Joiner::default(),
+            writer: BufWriter::new(stdout()),
+            arguments,
+            partial: Vec::new(),
+        }
+    }
+
+    /// Reads all inputs to their end, or until some time after `stop` completes, and writes what is held then: the
+    /// record that waits for further lines, and a last line without its end.
+    async fn copy(mut self, stop: impl Future<Output = ()>) -> Result<()> {
+        // The rest of the grace is for the writing.
+        let within = DRAINED_WITHIN.min(self.arguments.companion.shutdown_grace.0 / 2);
+        {
+            let mut reading = pin!(self.read_inputs());
+            tokio::select! {
+                read = &mut reading => read?,
+                () = stop => {
+                    if let Ok(read) = timeout(within, reading).await {
+                        read?;
+                    }
+                }
+            }
+        }
+        self.take_partial()?;
+        self.flush()
+    }
+
+    /// Reads all files, or standard input where none is named; of a followed file there is no end.
+    async fn read_inputs(&mut self) -> Result<()> {
+        let files = self.arguments.files.clone();
+        if files.is_empty() {
+            let own = std::io::stdin().as_fd().try_clone_to_owned()?;
+            self.read(File::from_std(own.into())).await?;
+        }
+        let followed = files.last().filter(|_| self.arguments.follow);
+        let num_read = files.len() - usize::from(followed.is_some());
+        for path in &files[..num_read] {
+            self.read(open(path).await?).await?;
+        }
+        match followed {
+            Some(path) => self.follow(path).await,
+            None => Ok(()),
+        }
+    }
+
     /// Reads to the end.
     async fn read(&mut self, source: impl AsyncRead + Unpin) -> Result<()> {
         let mut lines = Lines::new(BufReader::new(source));
@@ -103,14 +169,15 @@ impl Page<'_> {
     /// Reads a file from its beginning and as it grows, and goes on with the one that takes its place.
     async fn follow(&mut self, path: &PathBuf) -> Result<()> {
         let mut file = open(path).await?;
+        // Bytes, with those of a line that has no end yet.
         let mut read = 0;
         loop {
             file.seek(std::io::SeekFrom::Start(read)).await?;
             let mut lines = Lines::new(BufReader::new(&mut file));
-            while let Some(line) = lines.next_whole().await? {
+            while let Some(line) = lines.next_whole(&mut self.partial).await? {
                 self.take(&line)?;
             }
-            read += lines.taken;
+            read += lines.num_read;
             self.flush()?;
             tokio::time::sleep(LOOKED_EVERY).await;
             let Some(next) = successor(path, &file, read).await else {
@@ -123,6 +190,8 @@ impl Page<'_> {
                     self.take(&line)?;
                 }
                 file = next.file;
+            } else {
+                self.take_partial()?;
             }
             read = 0;
         }
@@ -131,11 +200,19 @@ impl Page<'_> {
     /// Waits for the next line; what is held is written when none comes for a while.
     async fn next<R: AsyncRead + Unpin>(&mut self, lines: &mut Lines<R>) -> Result<Option<String>> {
         let within = Instant::now() + self.arguments.join_within.0;
-        if let Ok(line) = timeout_at(within, lines.next()).await {
+        if let Ok(line) = timeout_at(within, lines.next(&mut self.partial)).await {
             return line;
         }
         self.flush()?;
-        lines.next().await
+        lines.next(&mut self.partial).await
+    }
+
+    /// Takes a line that has no end for a whole one.
+    fn take_partial(&mut self) -> Result<()> {
+        match line_of(&mut self.partial) {
+            Some(line) => self.take(&line),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, line: &str) -> Result<()> {
@@ -160,7 +237,7 @@ impl Page<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if let Some(record) = self.joiner.flush() {
+        while let Some(record) = self.joiner.flush() {
             self.write(&record)?;
         }
         self.writer.flush()?;
@@ -187,55 +264,53 @@ async fn successor(path: &PathBuf, file: &File, read: u64) -> Option<Successor> 
     })
 }
 
-/// Lines of any bytes: what is no UTF-8 is shown as such, and what is too long is cut.
+/// Lines of a source; the caller holds the bytes of the one that is being read.
 struct Lines<R> {
     source: BufReader<R>,
-    held: Vec<u8>,
-    /// Bytes of the lines that were returned.
-    taken: u64,
+    /// Bytes that [`next_whole`](Self::next_whole) has read.
+    num_read: u64,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     fn new(source: BufReader<R>) -> Self {
         Self {
             source,
-            held: Vec::new(),
-            taken: 0,
+            num_read: 0,
         }
     }
 
     /// Returns the next line; the last one may lack its end.
     ///
-    /// Nothing is lost when the future is dropped: what was read is held.
-    async fn next(&mut self) -> Result<Option<String>> {
-        self.source.read_until(b'\n', &mut self.held).await?;
-        if self.held.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(self.line()))
+    /// Nothing is lost when the future is dropped: what was read is in `partial`.
+    async fn next(&mut self, partial: &mut Vec<u8>) -> Result<Option<String>> {
+        self.source.read_until(b'\n', partial).await?;
+        Ok(line_of(partial))
     }
 
-    /// Returns the next line that has its end.
-    async fn next_whole(&mut self) -> Result<Option<String>> {
-        self.source.read_until(b'\n', &mut self.held).await?;
-        if self.held.last() != Some(&b'\n') {
+    /// Returns the next line that has its end; what there is of one that has none stays in `partial`.
+    async fn next_whole(&mut self, partial: &mut Vec<u8>) -> Result<Option<String>> {
+        self.num_read += self.source.read_until(b'\n', partial).await? as u64;
+        if partial.last() != Some(&b'\n') {
             return Ok(None);
         }
-        Ok(Some(self.line()))
+        Ok(line_of(partial))
     }
+}
 
-    fn line(&mut self) -> String {
-        self.taken += self.held.len() as u64;
-        let end = self.held.len() - usize::from(self.held.last() == Some(&b'\n'));
-        let mut line = &self.held[..end];
-        line = line.strip_suffix(b"\r").unwrap_or(line);
-        let text = if line.len() > MAX_LINE {
-            let cut = String::from_utf8_lossy(&line[..MAX_LINE]);
-            format!("{cut}… ({} bytes in all)", line.len())
-        } else {
-            String::from_utf8_lossy(line).into_owned()
-        };
-        self.held.clear();
-        text
+/// Takes the bytes of a line, if there are any, as text: what is no UTF-8 is shown as such, and what is too long is
+/// cut.
+fn line_of(held: &mut Vec<u8>) -> Option<String> {
+    let bytes = std::mem::take(held);
+    if bytes.is_empty() {
+        return None;
     }
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = if line.len() > MAX_LINE {
+        let cut = String::from_utf8_lossy(&line[..MAX_LINE]);
+        format!("{cut}… ({} bytes in all)", line.len())
+    } else {
+        String::from_utf8_lossy(line).into_owned()
+    };
+    Some(text)
 }

@@ -1,11 +1,9 @@
 //! `gleaner adapter redis`: a Redis server for those who read metrics and log lines.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -13,8 +11,9 @@ use axum::routing::get;
 use gleaner_ambassador::{RedisReport, SlowLog};
 use gleaner_server::ServerOptions;
 use http::header;
-use serde_json::json;
+use tokio::time::timeout;
 
+use super::slow_lines::{SlowLines, SlowState};
 use crate::companion::{Companion, CompanionArguments, listen, secret};
 use crate::config::Span;
 use crate::exit::Exit;
@@ -23,7 +22,7 @@ use crate::exit::Exit;
 ///
 /// GET /metrics answers under the names of redis_exporter, so that dashboards made for that one go on working; each
 /// scrape asks the server once. With --slowlog each entry of SLOWLOG is written to standard output as a line of JSON,
-/// once, also when the server starts anew.
+/// once, also when the server starts anew; with --slowlog-state also when the adapter does.
 #[derive(Debug, clap::Args)]
 pub(super) struct RedisArguments {
     /// The server
@@ -57,7 +56,7 @@ pub(super) struct RedisArguments {
     #[arg(long, env = "GLEANER_ADAPTER_SLOWLOG")]
     slowlog: bool,
     /// Write the arguments of slow commands too; they may be secrets
-    #[arg(long, env = "GLEANER_ADAPTER_SLOWLOG_ARGUMENTS", requires = "slowlog")]
+    #[arg(long, env = "GLEANER_ADAPTER_SLOWLOG_ARGUMENTS")]
     slowlog_arguments: bool,
     /// How often slow commands are asked for
     #[arg(
@@ -67,13 +66,40 @@ pub(super) struct RedisArguments {
         env = "GLEANER_ADAPTER_SLOWLOG_PERIOD"
     )]
     slowlog_period: Span,
+    /// File that remembers the last slow command that was written: an adapter that starts again writes none of them
+    /// twice [default: none, all that the server holds are written]
+    #[arg(long, value_name = "FILE", env = "GLEANER_ADAPTER_SLOWLOG_STATE")]
+    slowlog_state: Option<PathBuf>,
     #[command(flatten)]
     companion: CompanionArguments,
 }
 
+impl RedisArguments {
+    /// Checks that the flags go together. The parser cannot: to it a variable that says `false` is a flag that was
+    /// given.
+    ///
+    /// # Errors
+    /// A flag about slow commands without `--slowlog`.
+    fn check(&self) -> Result<()> {
+        let flags_of_slowlog = [
+            ("--slowlog-arguments", self.slowlog_arguments),
+            ("--slowlog-state", self.slowlog_state.is_some()),
+        ];
+        for (flag, is_given) in flags_of_slowlog {
+            ensure!(
+                self.slowlog || !is_given,
+                "`{flag}` cannot be used without `--slowlog`"
+            );
+        }
+        Ok(())
+    }
+}
+
 /// Runs the command.
 pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit> {
+    arguments.check()?;
     let password = secret(arguments.password_file.as_deref())?;
+    let state = arguments.slowlog_state.map(SlowState::open).transpose()?;
     let companion = Companion::start(&arguments.companion, "adapter", None, verbosity).await?;
     let report = || {
         let within = arguments.timeout.0;
@@ -87,22 +113,21 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
         )
         .with_state(Arc::new(report()));
     let listener = listen(&arguments.listen, "metrics of a Redis server").await?;
-    let _telling = companion.tell(|| None);
+    let _telling = companion.tell(|| None::<&str>);
     let following = arguments.slowlog.then(|| {
         let log = SlowLog::new(report(), arguments.slowlog_arguments);
-        tokio::spawn(follow(
-            log,
-            arguments.redis.clone(),
-            arguments.slowlog_period.0,
-        ))
+        let lines = SlowLines::new(log, arguments.redis.clone(), state);
+        tokio::spawn(lines.follow(arguments.slowlog_period.0, companion.stopped()))
     });
+    let grace = arguments.companion.shutdown_grace.0;
     let options = ServerOptions {
-        shutdown_grace: arguments.companion.shutdown_grace.0,
+        shutdown_grace: grace,
         ..ServerOptions::default()
     };
     gleaner_server::serve(listener, page, &options, companion.stopped()).await?;
     if let Some(following) = following {
-        following.abort();
+        // Lines that are being written are written whole, and remembered, unless nobody takes them.
+        drop(timeout(grace, following).await);
     }
     Ok(Exit::Success)
 }
@@ -113,44 +138,4 @@ async fn metrics(State(report): State<Arc<RedisReport>>) -> impl IntoResponse {
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     (content_type, report.scrape().await)
-}
-
-/// Writes slow commands until standard output ends.
-async fn follow(mut log: SlowLog, server: String, period: Duration) {
-    let mut failed = None;
-    loop {
-        match log.news().await {
-            Ok(news) => {
-                failed = None;
-                if news.missed > 0 {
-                    tracing::warn!(
-                        missed = news.missed,
-                        "slow commands were dropped by the server before they were read"
-                    );
-                }
-                for entry in news.entries {
-                    let time = chrono::DateTime::from_timestamp(entry.timestamp, 0);
-                    let line = json!({
-                        "@timestamp": time.map(|time| time.to_rfc3339()),
-                        "message": format!("{} took {} µs", entry.command, entry.duration_us),
-                        "log": {"level": "warn"},
-                        "event": {"module": "redis", "dataset": "redis.slowlog", "duration": entry.duration_us * 1_000},
-                        "redis": {"slowlog": entry, "run_id": news.run_id},
-                        "server": {"address": server},
-                    });
-                    if writeln!(stdout(), "{line}").is_err() {
-                        return;
-                    }
-                }
-            }
-            Err(error) => {
-                let why = error.to_string();
-                if failed.as_ref() != Some(&why) {
-                    tracing::warn!(server, why, "slow commands are not known");
-                }
-                failed = Some(why);
-            }
-        }
-        tokio::time::sleep(period).await;
-    }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use gleaner_ambassador::{RedisAmbassador, RedisOptions};
 
-use crate::companion::{Companion, CompanionArguments, listen, secret};
+use super::{Admission, take_address};
+use crate::companion::{Companion, CompanionArguments, listen_at, secret};
 use crate::config::Span;
 use crate::descriptors;
 use crate::exit::Exit;
@@ -21,7 +22,7 @@ use crate::exit::Exit;
 /// used again. Writes are remembered for that by this process alone, for as long as it lives.
 #[derive(Debug, clap::Args)]
 pub(super) struct RedisArguments {
-    /// Address to listen on
+    /// Address to listen on; one that other machines reach needs --password-file or --insecure
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -29,6 +30,9 @@ pub(super) struct RedisArguments {
         env = "GLEANER_LISTEN"
     )]
     listen: String,
+    /// Listen on an address that other machines reach without asking for a password
+    #[arg(long, env = "GLEANER_INSECURE")]
+    insecure: bool,
     /// A Redis server; repeat it for each. Where a key lies depends on these names, not on their order
     #[arg(
         long = "server",
@@ -86,6 +90,13 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
             "`{server}` is named twice"
         );
     }
+    let admission = match arguments.password_file {
+        _ if arguments.insecure => Admission::Anyone,
+        Some(_) => Admission::Password,
+        None => Admission::ThisMachine {
+            or: "with `--password-file FILE` or ",
+        },
+    };
     let options = RedisOptions {
         servers: arguments.servers,
         copies,
@@ -95,8 +106,9 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
         max_clients: descriptors::connections(arguments.max_connections as usize),
     };
     let companion = Companion::start(&arguments.companion, "ambassador", None, verbosity).await?;
+    let bound = take_address(&arguments.listen, admission).await?;
     let ambassador = Arc::new(RedisAmbassador::new(options));
-    let listener = listen(&arguments.listen, "ambassador of Redis servers").await?;
+    let listener = listen_at(bound, "ambassador of Redis servers")?;
     let asked = Arc::clone(&ambassador);
     let _telling = companion.tell(move || (!asked.is_ready()).then_some("no server is in"));
     let grace = arguments.companion.shutdown_grace.0;

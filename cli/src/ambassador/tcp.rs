@@ -5,7 +5,8 @@ use gleaner_ambassador::{BrokerOptions, Endpoints, Target, serve_broker};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::companion::{Companion, CompanionArguments, listen};
+use super::{Admission, take_address};
+use crate::companion::{Companion, CompanionArguments, listen_at};
 use crate::config::Span;
 use crate::descriptors;
 use crate::exit::Exit;
@@ -27,9 +28,12 @@ use crate::feed::{Feed, FeedState};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct TcpArguments {
-    /// Address to listen on
+    /// Address to listen on; one that other machines reach needs --insecure
     #[arg(long, value_name = "HOST:PORT", env = "GLEANER_LISTEN")]
     listen: String,
+    /// Listen on an address that other machines reach, and let all of them use the service
+    #[arg(long, env = "GLEANER_INSECURE")]
+    insecure: bool,
     /// What says where the service is
     #[arg(long, value_name = "TARGET", env = "GLEANER_AMBASSADOR_TO")]
     to: String,
@@ -64,6 +68,11 @@ pub(super) async fn run(arguments: TcpArguments, verbosity: u8) -> Result<Exit> 
     // What cannot be read is refused before anything starts.
     let source = Source::of(&arguments.to)?;
     let companion = Companion::start(&arguments.companion, "ambassador", None, verbosity).await?;
+    let admission = match arguments.insecure {
+        true => Admission::Anyone,
+        false => Admission::ThisMachine { or: "" },
+    };
+    let bound = take_address(&arguments.listen, admission).await?;
     let (endpoints, following) = source.follow(&arguments).await?;
     let options = BrokerOptions {
         connect_within: arguments.timeout.0,
@@ -71,7 +80,7 @@ pub(super) async fn run(arguments: TcpArguments, verbosity: u8) -> Result<Exit> 
         // Each is two files.
         max_connections: descriptors::connections(arguments.max_connections as usize * 2) / 2,
     };
-    let listener = listen(&arguments.listen, "service broker").await?;
+    let listener = listen_at(bound, "service broker")?;
     let known = endpoints.clone();
     let _telling = companion.tell(move || {
         known

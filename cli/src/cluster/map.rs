@@ -30,6 +30,9 @@ pub(crate) struct Entry {
     pub(crate) address: String,
     /// Where it answers `/_health/live`, `/_health/ready` and `/metrics`; a member of the etcd `/health` and `/metrics`.
     pub(crate) http_address: String,
+    /// A front: where it answers `/_health/*`, `/metrics` and `/topz` of its own, without encryption and keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) probe_address: Option<String>,
     /// Shard copies it holds.
     pub(crate) shards: Vec<Copy>,
 }

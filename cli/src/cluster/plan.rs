@@ -41,6 +41,8 @@ pub(super) struct Plan {
     listen: String,
     copies: u32,
     is_secure: bool,
+    /// Other machines may reach `listen` although connections are not encrypted. All other addresses are of the loopback.
+    is_insecure: bool,
     requires_keys: bool,
     access_logs: bool,
     /// Where the spans of all requests are sent.
@@ -63,6 +65,7 @@ impl Plan {
             fronts.push(FrontMember {
                 name: format!("front-{number}"),
                 http_address: at_listen.take().map_or_else(|| ports.next(), Ok)?,
+                probe_address: Some(ports.next()?),
             });
         }
         let mut nodes = Vec::new();
@@ -97,6 +100,7 @@ impl Plan {
             listen,
             copies: arguments.copies,
             is_secure: arguments.secure,
+            is_insecure: arguments.insecure,
             requires_keys: arguments.keys,
             access_logs: arguments.access_logs,
             otlp_endpoint: arguments.otlp_endpoint.clone(),
@@ -207,7 +211,7 @@ impl Plan {
                 processes.push(self.start_node(member)?);
             }
         }
-        let members = self.data.join("cluster.toml");
+        let members = self.members_file();
         write(&members, &self.with_members(Table::new())?)?;
         for front in &self.membership.fronts {
             processes.push(Process::start(self.front(front, &members))?);
@@ -239,11 +243,19 @@ impl Plan {
         &self.data
     }
 
+    /// Returns the file of the members, as fronts and `gleaner top` read it.
+    pub(super) fn members_file(&self) -> PathBuf {
+        self.data.join("cluster.toml")
+    }
+
     fn front(&self, front: &FrontMember, members: &Path) -> Launch {
         let mut arguments: Vec<OsString> = Vec::new();
         let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
         add("--cluster", members.into());
         add("--node-name", (&front.name).into());
+        if let Some(address) = &front.probe_address {
+            add("--probe-listen", address.into());
+        }
         if self.is_secure {
             let file = |ending| self.certificate(&format!("{}.{ending}", front.name));
             add("--cert", file("pem").into());
@@ -256,6 +268,9 @@ impl Plan {
         if let Some(endpoint) = &self.otlp_endpoint {
             add("--otlp-endpoint", endpoint.into());
             add("--trace-share", "1".into());
+        }
+        if self.is_insecure {
+            arguments.push("--insecure".into());
         }
         Launch {
             name: front.name.clone(),
@@ -281,7 +296,8 @@ impl Plan {
             set("tls_certificate", &file("pem").to_string_lossy());
             set("tls_key", &file("key").to_string_lossy());
             set("tls_ca", &self.certificate("ca.pem").to_string_lossy());
-        } else {
+        }
+        if self.is_insecure {
             table.insert("insecure".to_owned(), true.into());
         }
         // Clients ask roots; a leaf answers probes alone over HTTP.
@@ -325,6 +341,7 @@ impl Plan {
                     Role::Leaf => member.address.clone(),
                 },
                 http_address,
+                probe_address: None,
                 shards: Vec::new(),
             }
         };
@@ -334,6 +351,7 @@ impl Plan {
             pid: pid(&front.name),
             address: front.http_address.clone(),
             http_address: front.http_address.clone(),
+            probe_address: front.probe_address.clone(),
             shards: Vec::new(),
         };
         let etcd = |member: EtcdMember| Entry {
@@ -342,6 +360,7 @@ impl Plan {
             name: member.name,
             address: member.clients,
             http_address: member.probes,
+            probe_address: None,
             shards: Vec::new(),
         };
         let nodes = self.membership.nodes.iter().map(node);

@@ -50,6 +50,15 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_TLS_CA", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_ca: Option<PathBuf>,
+    /// How long keys are taken after the cluster state was last heard of: 7s and more, or -1 for ever [default: 300s]
+    #[arg(
+        long,
+        env = "GLEANER_SECURITY_MAX_AGE",
+        value_name = "TIME",
+        allow_negative_numbers = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_max_age: Option<Span>,
     /// Names by which clients may call this node beside its own, with commas; `*.NAME`, `*` [default: none]
     #[arg(long, env = "GLEANER_ALLOWED_HOSTS", value_name = "NAMES")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,11 +127,11 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_CHOOSE_COPIES", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     choose_copies: Option<bool>,
-    /// Threads that evaluate queries; 0 is one per core [default: 0]
+    /// Threads for short queries, and as many for long ones; 0 is one per core [default: 0]
     #[arg(long, env = "GLEANER_SEARCH_THREADS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     search_threads: Option<usize>,
-    /// Calls that may wait for a thread, up to one for each shard of a search [default: 1000]
+    /// Calls that may wait for each kind of thread, up to one a shard a search [default: 1000]
     #[arg(long, env = "GLEANER_SEARCH_QUEUE", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     search_queue: Option<usize>,

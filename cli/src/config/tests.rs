@@ -48,6 +48,8 @@ fn unknown_keys_and_bad_values_are_refused_by_name() {
     assert!(refused("search_threads = 1025").contains("wanted 1024 at most"));
     assert!(refused("search_queue = 0").contains("search_queue"));
     assert!(refused("search_timeout = \"0s\"").contains("`search_timeout` is 0"));
+    assert!(refused("security_max_age = \"0s\"").contains("`security_max_age` is 0"));
+    assert!(refused("security_max_age = \"6999ms\"").contains("wanted 7s or more"));
     assert!(refused("max_bulk = \"0b\"").contains("`max_bulk` and `max_body` are 0b"));
     assert!(refused("body_memory = \"0b\"").contains("`body_memory` is 0b"));
     assert!(refused("flush_operations = 0").contains("`flush_operations` is 0"));
@@ -95,8 +97,18 @@ fn memory_that_no_search_fits_in_is_refused_by_name_and_least_value() {
 }
 
 #[test]
+fn keys_are_taken_for_longer_than_a_quiet_cluster_is_silent_or_without_a_limit() {
+    for age in ["7s", "-1"] {
+        let file = file(&format!("security_max_age = \"{age}\""));
+        let config = Config::resolve(&flags(&[]), Some(file.path())).expect("valid");
+        assert_eq!(config.security_max_age.to_string(), age);
+    }
+}
+
+#[test]
 fn times_that_would_be_cut_to_nothing_are_refused_by_name() {
     for name in [
+        "security_max_age",
         "search_timeout",
         "search_lease",
         "search_lease_after",

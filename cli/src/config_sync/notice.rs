@@ -187,6 +187,11 @@ async fn call(client: &reqwest::Client, url: &Url) -> Result<()> {
         let answer = client.post(url.clone()).send().await;
         let answer = answer.and_then(reqwest::Response::error_for_status);
         match (answer, waits.next()) {
+            // It would be the same the next time, and another address is not called.
+            (Ok(answer), _) if answer.status().is_redirection() => bail!(
+                "the server answered {}: give the address that answers",
+                answer.status()
+            ),
             (Ok(answer), _) => {
                 tracing::info!(status = %answer.status(), "called after a change");
                 return Ok(());

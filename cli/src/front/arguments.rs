@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, ensure};
 use gleaner_ambassador::RedisUrl;
 use gleaner_front::{BackendUrl, SessionKey};
 use ipnet::IpNet;
@@ -11,7 +12,7 @@ use super::split::SplitArguments;
 use super::strict::StrictArguments;
 use super::telemetry::TelemetryArguments;
 use crate::companion::CompanionArguments;
-use crate::config::{ByteSize, Span};
+use crate::config::{ByteSize, Span, check_security_max_age};
 
 /// Stand ahead of roots, or of any other HTTP service: end TLS, balance, keep sessions, survive backends.
 ///
@@ -90,6 +91,15 @@ pub(crate) struct FrontArguments {
         requires = "cache_overflow"
     )]
     pub(super) cache_overflow_password_file: Option<PathBuf>,
+    /// How long kept answers are served to keys after the cluster state was last heard of: 7s and more, or -1 for ever
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5m",
+        allow_negative_numbers = true,
+        env = "GLEANER_FRONT_SECURITY_MAX_AGE"
+    )]
+    pub(super) security_max_age: Span,
     #[command(flatten)]
     pub(super) limits: LimitArguments,
     #[command(flatten)]
@@ -120,6 +130,15 @@ pub(crate) struct FrontArguments {
         env = "GLEANER_FRONT_TIMEOUT"
     )]
     pub(super) timeout: Span,
+    /// Time that may be spent waiting for the body of a request, beside a second for each KiB of it; -1 is no limit
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        allow_negative_numbers = true,
+        env = "GLEANER_FRONT_BODY_GRACE"
+    )]
+    pub(super) body_grace: Span,
     /// Connections at once, half of the open files allowed at most
     #[arg(long, value_name = "N", default_value_t = 8_192, env = "GLEANER_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_connections: u32,
@@ -135,4 +154,66 @@ pub(crate) struct FrontArguments {
     pub(super) telemetry: TelemetryArguments,
     #[command(flatten)]
     pub(super) companion: CompanionArguments,
+}
+
+impl FrontArguments {
+    /// Refuses times with which requests would fail that are as they should be.
+    ///
+    /// # Errors
+    /// The flag, and what is wanted.
+    pub(super) fn check_times(&self) -> Result<()> {
+        check_security_max_age("--security-max-age", self.security_max_age)?;
+        ensure!(
+            !self.body_grace.0.is_zero(),
+            "`--body-grace` is 0s: a body that is a moment late would be refused; -1 is without limit"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser as _;
+
+    use super::super::forwarding;
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        front: FrontArguments,
+    }
+
+    fn arguments(words: &[&str]) -> FrontArguments {
+        let words = [&["front", "--backend", "http://h:80"][..], words].concat();
+        Line::try_parse_from(words).expect("good flags").front
+    }
+
+    #[test]
+    fn bodies_are_waited_for_as_long_as_is_said() {
+        let grace = |words: &[&str]| {
+            let (options, _) = forwarding(&arguments(words), None, None).expect("good flags");
+            options.body_grace
+        };
+        assert_eq!(grace(&[]), Duration::from_secs(30));
+        assert_eq!(grace(&["--body-grace", "2m"]), Duration::from_secs(120));
+        let no_limit = grace(&["--body-grace", "-1"]);
+        assert!(no_limit > Duration::from_secs(1 << 40), "{no_limit:?}");
+    }
+
+    #[test]
+    fn times_that_would_refuse_good_requests_are_refused_by_name() {
+        for (flag, value, word) in [
+            ("--body-grace", "0s", "-1 is without limit"),
+            ("--security-max-age", "6s", "wanted 7s or more"),
+        ] {
+            let refused = forwarding(&arguments(&[flag, value]), None, None);
+            let said = refused.expect_err(flag).to_string();
+            assert!(said.contains(flag) && said.contains(word), "{said}");
+        }
+        let taken = arguments(&["--security-max-age", "7s"]).check_times();
+        taken.expect("it is enough");
+    }
 }

@@ -11,6 +11,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
+use gleaner_api::security::MaxAge;
 use gleaner_api::{KeyMaker, Moment, Searches, Workloads};
 use gleaner_cache::{
     Answer, Beyond, Cache, CacheOptions, Current, Generations, Keep, OverflowOptions,
@@ -18,7 +19,7 @@ use gleaner_cache::{
 use gleaner_coordinator::Coordinator;
 use gleaner_front::{KeptAnswers, Reads, Several, Visitors};
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
-use gleaner_model::{ClusterState, NodeId, Role};
+use gleaner_model::{ClusterState, NodeId, Role, metric};
 use gleaner_proto::GrpcGrantor;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
@@ -32,12 +33,17 @@ use crate::node::membership::ClusterFile;
 use crate::node::state::{Calls, Participant, StateSource};
 use crate::serve::node::now_ms;
 
+/// How often leases are counted.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
+
 /// Where a front keeps answers.
 pub(super) struct CacheRoom {
     /// Bytes in memory; 0 keeps none.
     pub(super) memory_bytes: u64,
     /// Where those go that fall out of it.
     pub(super) beyond: Option<Arc<dyn Beyond>>,
+    /// For how long keys are taken here after the cluster state was last heard of.
+    pub(super) security_max_age: Duration,
 }
 
 /// What keeps the answers of a front.
@@ -58,7 +64,7 @@ impl FrontCache {
     pub(super) fn start(file: &ClusterFile, calls: &Calls, room: CacheRoom) -> Result<Self> {
         let memory_bytes = room.memory_bytes;
         let source = StateSource::of(file, calls)?;
-        let known = Arc::new(KnownCluster::default());
+        let known = Arc::new(KnownCluster::new(room.security_max_age));
         let mut tasks = JoinSet::new();
         let following = Arc::clone(&known);
         tasks.spawn(async move {
@@ -68,6 +74,7 @@ impl FrontCache {
                 Err(error) => tracing::error!("no answers are kept: {error:#}"),
             }
         });
+        tasks.spawn(count_leases(Arc::clone(&known.holdings)));
         let holder = rand::random();
         let mut roots = Vec::new();
         for member in &file.membership.nodes {
@@ -131,19 +138,46 @@ impl FrontCache {
     }
 }
 
+/// Sets the gauge of the leases that are held, again and again.
+async fn count_leases(holdings: Arc<Holdings>) {
+    let mut looks = tokio::time::interval(COUNTED_EVERY);
+    loop {
+        looks.tick().await;
+        let num_held = u32::try_from(holdings.num_held()).unwrap_or(u32::MAX);
+        metrics::gauge!(metric::FRONT_LEASES_HELD.name).set(num_held);
+    }
+}
+
 /// The cluster as a front knows it.
-#[derive(Default)]
 pub(super) struct KnownCluster {
     /// Not there until the state is known.
     state: OnceLock<Arc<dyn Coordinator>>,
+    max_age: MaxAge,
     holdings: Arc<Holdings>,
     interest: Arc<Interest>,
     editions: EditionMaker,
 }
 
 impl KnownCluster {
+    fn new(security_max_age: Duration) -> Self {
+        let consequence = "no kept answer is served by its keys";
+        Self {
+            state: OnceLock::new(),
+            max_age: MaxAge::new(security_max_age, consequence),
+            holdings: Arc::default(),
+            interest: Arc::default(),
+            editions: EditionMaker::default(),
+        }
+    }
+
     pub(super) fn state(&self) -> Option<Arc<ClusterState>> {
         Some(self.state.get()?.state())
+    }
+
+    /// Returns the state by which requests are answered here. `None` where it is not known, and where the cluster has
+    /// keys and nothing was heard of the state for so long that some may have been revoked.
+    fn state_of_keys(&self) -> Option<Arc<ClusterState>> {
+        self.max_age.state(&**self.state.get()?).ok()
     }
 }
 
@@ -171,7 +205,7 @@ struct ReadRequests {
 impl ReadRequests {
     fn moment(&self) -> Option<Moment> {
         Some(Moment {
-            state: self.known.state()?,
+            state: self.known.state_of_keys()?,
             now_ms: now_ms(),
         })
     }
@@ -208,5 +242,70 @@ impl Several for PartsOfSearches {
 
     fn joined(&self, answers: &[(StatusCode, Bytes)], took: Duration) -> Bytes {
         Searches::joined(answers, took)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_coordinator::CoordinatorError;
+    use gleaner_model::Security;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// Follows a state that was last heard of a while ago.
+    struct Silent {
+        state: Arc<ClusterState>,
+        unheard_for: Duration,
+    }
+
+    #[async_trait]
+    impl Coordinator for Silent {
+        fn state(&self) -> Arc<ClusterState> {
+            Arc::clone(&self.state)
+        }
+
+        async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+            Ok(self.state())
+        }
+
+        fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
+            watch::Sender::new(self.state()).subscribe()
+        }
+
+        fn unheard_for(&self) -> Duration {
+            self.unheard_for
+        }
+
+        async fn compare_and_swap(
+            &self,
+            expected: u64,
+            _next: ClusterState,
+        ) -> Result<Arc<ClusterState>, CoordinatorError> {
+            Err(CoordinatorError::Conflict {
+                expected,
+                current: self.state.version,
+            })
+        }
+    }
+
+    #[test]
+    fn keys_are_taken_for_so_long_after_the_state_was_heard_of() {
+        let answers_by = |security: Option<Security>, seconds: u64| {
+            let known = KnownCluster::new(Duration::from_secs(60));
+            let state = ClusterState {
+                security: security.map(Arc::new),
+                ..ClusterState::default()
+            };
+            let silent = Silent {
+                state: Arc::new(state),
+                unheard_for: Duration::from_secs(seconds),
+            };
+            drop(known.state.set(Arc::new(silent)));
+            known.state_of_keys().is_some()
+        };
+        assert!(answers_by(Some(Security::default()), 60));
+        assert!(!answers_by(Some(Security::default()), 61));
+        assert!(answers_by(None, 61), "nobody is asked for a key");
     }
 }

@@ -2,27 +2,49 @@
 
 use serde_json::Value;
 
-/// Returns the keys of an answer as a table: id, name, state, patterns.
+/// Names of the columns.
+const HEAD: [&str; 7] = ["ID", "NAME", "STATE", "RATE", "COST", "CONCURRENT", "MAY"];
+
+/// Returns the keys of an answer as a table: id, name, state, limits that fronts hold them to, patterns.
 pub(super) fn of(answer: &Value) -> String {
     let keys = answer["api_keys"].as_array();
-    let mut rows = vec![["ID", "NAME", "STATE", "MAY"].map(str::to_owned)];
-    for key in keys.into_iter().flatten() {
-        let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
-        let state = match (key["invalidated"].as_bool(), key.get("expiration")) {
-            (Some(true), _) => "revoked",
-            (_, Some(_)) => "expires",
-            _ => "valid",
-        };
-        rows.push([text("id"), text("name"), state.to_owned(), may(key)]);
-    }
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(keys.into_iter().flatten().map(row));
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
-    let widths: Vec<usize> = (0..3).map(|at| width(at).unwrap_or_default()).collect();
-    let lines = rows.iter().map(|[id, name, state, may]| {
-        let (first, second, third) = (widths[0], widths[1], widths[2]);
-        let line = format!("{id:first$}  {name:second$}  {state:third$}  {may}");
+    // The last column ends with its text.
+    let last = HEAD.len() - 1;
+    let widths: Vec<usize> = (0..last).map(|at| width(at).unwrap_or_default()).collect();
+    let lines = rows.iter().map(|row| {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line += &format!("{cell:width$}  ");
+        }
+        line += &row[last];
         format!("{}\n", line.trim_end())
     });
     lines.collect()
+}
+
+fn row(key: &Value) -> [String; HEAD.len()] {
+    let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+    let state = match (key["invalidated"].as_bool(), key.get("expiration")) {
+        (Some(true), _) => "revoked",
+        (_, Some(_)) => "expires",
+        _ => "valid",
+    };
+    let limit = |name: &str, unit: &str| {
+        let limit = key["limits"][name].as_u64();
+        limit.map_or_else(|| "-".to_owned(), |limit| format!("{limit}{unit}"))
+    };
+    [
+        text("id"),
+        text("name"),
+        state.to_owned(),
+        limit("requests_per_second", "/s"),
+        limit("cost_ms_per_second", "ms/s"),
+        limit("concurrent", ""),
+        may(key),
+    ]
 }
 
 /// Returns what a key may do, in short.
@@ -60,11 +82,12 @@ mod tests {
         let roles = json!({"key": {"cluster": ["monitor"], "indices": indices}});
         let keys = json!({"api_keys": [
             {"id": "abc", "name": "reader", "invalidated": false, "role_descriptors": roles},
-            {"id": "d", "name": "x", "invalidated": true},
+            {"id": "d", "name": "x", "invalidated": true,
+             "limits": {"requests_per_second": 50, "cost_ms_per_second": 2000, "concurrent": 8}},
         ]});
-        let expected = "ID   NAME    STATE    MAY\n\
-                        abc  reader  valid    cluster: monitor; logs-*: read\n\
-                        d    x       revoked\n";
+        let expected = "ID   NAME    STATE    RATE  COST      CONCURRENT  MAY\n\
+                        abc  reader  valid    -     -         -           cluster: monitor; logs-*: read\n\
+                        d    x       revoked  50/s  2000ms/s  8\n";
         assert_eq!(super::of(&keys), expected);
     }
 }

@@ -21,6 +21,7 @@
 //! [[cluster.fronts]]           # processes of `gleaner front`, which hold nothing
 //! name = "front-1"
 //! http_address = "10.0.0.3:443"
+//! # probe_address = "10.0.0.3:9210"   # its `--probe-listen`, for `gleaner top --cluster`
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,10 @@ pub(crate) struct FrontMember {
     pub(crate) name: String,
     /// `HOST:PORT` at which clients call it.
     pub(crate) http_address: String,
+    /// `HOST:PORT` at which it answers probes: what its `--probe-listen` names. The front does not read it;
+    /// `gleaner top --cluster` asks there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) probe_address: Option<String>,
 }
 
 /// One member.
@@ -207,15 +212,19 @@ impl Membership {
                 member.address
             );
         }
-        for FrontMember { name, http_address } in &self.fronts {
+        for front in &self.fronts {
+            let name = &front.name;
             ensure!(
                 !name.is_empty() && names.insert(name),
                 "two members of the cluster are named `{name}`, or one has no name"
             );
-            ensure!(
-                has_port(http_address),
-                "the address of `{name}` is `{http_address}`, wanted HOST:PORT"
-            );
+            let probes = front.probe_address.iter();
+            for address in probes.chain([&front.http_address]) {
+                ensure!(
+                    has_port(address),
+                    "the address of `{name}` is `{address}`, wanted HOST:PORT"
+                );
+            }
         }
         self.check_etcd()
     }
@@ -363,6 +372,12 @@ mod tests {
                 "HOST:PORT",
             ),
             (format!("{ETCD}{ROOT}wieght = 2\n"), "wieght"),
+            (
+                format!(
+                    "{ETCD}{ROOT}[[fronts]]\nname = 'f'\nhttp_address = 'h:1'\nprobe_address = 'h'\n"
+                ),
+                "the address of `f` is `h`",
+            ),
             (ROOT.to_owned(), "`etcd = [\"http://HOST:2379\", …]`"),
             // What a node was to keep is not read, but how to go on is said.
             (format!("kept_by = 'r'\n{ROOT}"), "the version before"),

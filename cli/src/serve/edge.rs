@@ -125,6 +125,7 @@ mod tests {
             fronts: vec![FrontMember {
                 name: "front-1".to_owned(),
                 http_address: "search.example:443".to_owned(),
+                probe_address: None,
             }],
             ..Membership::default()
         };

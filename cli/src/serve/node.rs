@@ -251,6 +251,7 @@ pub(crate) fn api_options(
         cache_bytes: config.cache_memory.0,
         cache_entry_bytes: config.cache_entry.0,
         cache_beyond: cache_beyond(config)?,
+        security_max_age: config.security_max_age.0,
         audit: match config.secure {
             true => Some(security::audit(&config.data)?),
             false => None,

@@ -72,6 +72,11 @@ impl Collector {
             .header(reqwest::header::CONTENT_TYPE, otlp::CONTENT_TYPE)
             .body(body);
         let answer = request.send().await?.error_for_status()?;
+        let status = answer.status();
+        ensure!(
+            status.is_success(),
+            "the collector answered {status}: give the address that answers"
+        );
         let told = otlp::rejected(&answer.bytes().await?);
         let num_spans = spans.len() as u64;
         let num_rejected = told.as_ref().map_or(0, |told| told.0.min(num_spans));

@@ -32,6 +32,8 @@ struct Node {
     role: String,
     /// Does `_nodes/stats` know it?
     is_member: bool,
+    /// Has its own page been added?
+    has_page: bool,
     /// Why there is nothing of it.
     silent: Option<String>,
     cpu_percent: Option<u64>,
@@ -68,7 +70,7 @@ impl View {
     }
 
     /// Adds what the node at `address` tells of itself at `/topz`. One that is no member and has no name but its role is
-    /// named by its address.
+    /// named by its address. A member that has been added is not added again.
     pub(super) fn add_page(&mut self, address: &str, page: &Value) {
         let (name, role) = (text(&page["node"]), text(&page["role"]));
         let mut nodes = self.nodes.iter();
@@ -85,6 +87,9 @@ impl View {
             self.nodes.len() - 1
         });
         let node = &mut self.nodes[at];
+        if std::mem::replace(&mut node.has_page, true) {
+            return;
+        }
         let process = &page["process"];
         let better = |known: &mut Option<u64>, told: &Value| *known = told.as_u64().or(*known);
         better(&mut node.cpu_percent, &process["cpu_percent"]);
@@ -109,11 +114,17 @@ impl View {
             .extend(rows(&busy["shards"], |row| text(&row["key"])));
     }
 
-    /// Adds a node that did not answer.
-    pub(super) fn add_silent(&mut self, address: &str, why: &str) {
+    /// Notes that a node did not answer: a member by its name, another one by its address.
+    pub(super) fn add_silent(&mut self, name: &str, why: &str) {
+        let (name, why) = (one_line(name), one_line(why));
+        let mut nodes = self.nodes.iter_mut();
+        if let Some(member) = nodes.find(|node| node.is_member && node.name == name) {
+            member.silent = Some(why);
+            return;
+        }
         self.nodes.push(Node {
-            name: one_line(address),
-            silent: Some(one_line(why)),
+            name,
+            silent: Some(why),
             ..Node::default()
         });
     }
@@ -144,19 +155,25 @@ impl View {
         for node in nodes {
             line(&mut page, &node.to_line(palette));
         }
+        self.list_all(&mut page, palette);
+        page
+    }
+
+    /// Writes what takes long: requests, routes, searches and shards.
+    pub(super) fn list_all(&self, page: &mut String, palette: Palette) {
         for (title, rows) in [
             ("OPEN FOR THE LONGEST", &self.running),
             ("ROUTES THAT TOOK LONGEST", &self.routes),
             ("SEARCHES THAT TOOK LONGEST (query_key)", &self.searches),
             ("SHARDS THAT TOOK LONGEST", &self.shards),
         ] {
-            list(&mut page, title, rows, palette);
+            list(page, title, rows, palette);
         }
-        page
     }
 }
 
-fn line(page: &mut String, text: &str) {
+/// Adds a line.
+pub(super) fn line(page: &mut String, text: &str) {
     writeln!(page, "{text}").expect("a string takes all");
 }
 
@@ -184,10 +201,20 @@ impl Node {
         let has_process = process.is_object();
         let if_told = |value: &Value| value.as_u64().filter(|_| has_process);
         let roles = stats["roles"].as_array();
-        let has_data = roles.is_some_and(|roles| roles.iter().any(|role| role == "data"));
+        let has = |wanted: &str| {
+            let mut roles = roles.into_iter().flatten();
+            roles.any(|role| role == wanted)
+        };
+        let has_data = has("data");
+        // As their pages call them.
+        let role = match (has_data, has("master")) {
+            (true, true) => "serve",
+            (true, false) => "leaf",
+            (false, _) => "root",
+        };
         Self {
             name: text(&stats["name"]),
-            role: if has_data { "leaf" } else { "root" }.to_owned(),
+            role: role.to_owned(),
             is_member: true,
             cpu_percent: process["cpu"]["percent"].as_u64(),
             resident_bytes: process["mem"]["resident_in_bytes"].as_u64(),
@@ -240,7 +267,7 @@ fn rows(list: &Value, what: impl Fn(&Value) -> String) -> Vec<Row> {
 }
 
 /// Returns a text of an answer, made safe for the terminal.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     one_line(value.as_str().unwrap_or_default())
 }
 
@@ -251,7 +278,7 @@ fn host_of(url: &str) -> &str {
 }
 
 /// Writes bytes with a unit.
-fn in_bytes(bytes: u64) -> String {
+pub(super) fn in_bytes(bytes: u64) -> String {
     match bytes {
         0..1_048_576 => format!("{} KiB", bytes >> 10),
         1_048_576..10_737_418_240 => format!("{} MiB", grouped(bytes >> 20)),
@@ -260,7 +287,7 @@ fn in_bytes(bytes: u64) -> String {
 }
 
 /// Writes a time in its largest units.
-fn in_time(ms: u64) -> String {
+pub(super) fn in_time(ms: u64) -> String {
     let seconds = ms / 1_000;
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -320,6 +347,46 @@ mod tests {
         assert!(lines[4].ends_with("1d01h"), "{text}");
         assert!(text.contains("POST /a/_search"), "{text}");
         assert!(text.contains("1,500 ms") && text.contains("3 ×"), "{text}");
+    }
+
+    #[test]
+    fn a_member_that_tells_of_itself_twice_has_one_row() {
+        let member = |name: &str, roles: &[&str]| json!({"name": name, "roles": roles});
+        let stats = json!({"nodes": {
+            "a": member("root-1", &["ingest", "master"]),
+            "b": member("root-2", &["ingest", "master"]),
+            "c": member("root-3", &["ingest", "master"]),
+            "d": member("leaf-1", &["data"]),
+            "e": member("alone", &["data", "ingest", "master"]),
+        }});
+        let mut view = View::of(&json!({}), &stats);
+        let page = |name: &str| {
+            json!({
+                "node": name, "role": "root", "process": {"cpu_percent": 7},
+                "busy": {"num_running": 1, "running": [{"path": format!("/{name}"), "running_ms": 5}]},
+            })
+        };
+        for name in ["root-1", "root-2", "root-1"] {
+            view.add_page("http://h:9200/", &page(name));
+        }
+        view.add_silent("root-3", "no answer");
+        let text = view.to_text(Palette::PLAIN);
+        let mut rows: Vec<Vec<&str>> = text
+            .lines()
+            .skip(3)
+            .take(5)
+            .map(|line| line.split_whitespace().take(3).collect())
+            .collect();
+        rows.sort_unstable();
+        let expected = [
+            ["alone", "serve", "-"],
+            ["leaf-1", "leaf", "-"],
+            ["root-1", "root", "7"],
+            ["root-2", "root", "7"],
+            ["root-3", "no", "answer"],
+        ];
+        assert_eq!(rows, expected, "{text}");
+        assert_eq!(text.matches("/root-1").count(), 1, "{text}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::running::{PATIENCE, Running, gleaner, told};
 
 /// A process that is killed with the test.
-pub(crate) struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Killed {
     pub(crate) fn start(program: &str, words: &[&str]) -> Option<Self> {
@@ -58,7 +58,7 @@ pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     panic!("{what} did not come");
 }
 
-fn etcd(folder: &Path) -> Option<(Killed, u16)> {
+pub(crate) fn etcd(folder: &Path) -> Option<(Killed, u16)> {
     let (client, peer) = (free_port(), free_port());
     let [client_url, peer_url] = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
     let data = folder.join("etcd");
@@ -82,7 +82,7 @@ fn etcd(folder: &Path) -> Option<(Killed, u16)> {
 }
 
 /// Puts a value, by the gateway of etcd for HTTP.
-fn put(port: u16, key: &str, value: &str) {
+pub(crate) fn put(port: u16, key: &str, value: &str) {
     let encode = |text: &str| {
         let output = Command::new("base64")
             .arg("-w0")
@@ -164,7 +164,7 @@ fn a_file_follows_a_key_and_its_process_hears_of_it() -> Result<()> {
 }
 
 /// A server that says its name to each client.
-fn says(name: &'static str) -> String {
+pub(crate) fn says(name: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     std::thread::spawn(move || {
@@ -236,7 +236,7 @@ fn metrics(page: &str) -> std::collections::BTreeMap<String, String> {
         .collect()
 }
 
-fn get(url: &str) -> Option<String> {
+pub(crate) fn get(url: &str) -> Option<String> {
     let output = Command::new("curl")
         .args(["-sf", "--noproxy", "*", url])
         .output()

@@ -2,13 +2,20 @@
 
 mod companions;
 mod edge;
+mod following;
+mod hangup;
+mod lines;
 mod on_etcd;
+mod promtool;
+mod rules;
 mod running;
+mod site;
+mod variables;
 mod watching;
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use gleaner_testkit::{etcd, skipped};
@@ -125,32 +132,104 @@ fn a_secure_server_needs_one_flag_and_clients_its_authority() {
     );
 }
 
+/// Every way to open an address; all are run in a folder with a file of members.
+const OPENINGS: [&str; 12] = [
+    "serve --data serve --listen 0.0.0.0:0",
+    "root --config members.toml --node-name r --data root --listen 0.0.0.0:0 --rpc-listen 127.0.0.1:0",
+    "root --config members.toml --node-name r --data root --listen 127.0.0.1:0 --rpc-listen 0.0.0.0:0",
+    "leaf --config members.toml --node-name l --data leaf --listen 0.0.0.0:0 --rpc-listen 127.0.0.1:0",
+    "leaf --config members.toml --node-name l --data leaf --listen 127.0.0.1:0 --rpc-listen 0.0.0.0:0",
+    "front --backend http://127.0.0.1:1 --listen 0.0.0.0:0",
+    "front --backend http://127.0.0.1:1 --listen 127.0.0.1:0 --admin-listen 0.0.0.0:0",
+    "cluster up --data cluster --listen 0.0.0.0:0",
+    "cluster up --data cluster --fronts 1 --listen 0.0.0.0:0",
+    "ambassador redis --server 127.0.0.1:1 --listen 0.0.0.0:0",
+    "ambassador tcp --to 127.0.0.1:1 --listen 0.0.0.0:0",
+    "demo --once --listen 0.0.0.0:0",
+];
+
+/// Returns the command of a line, to be run in `folder`.
+fn command_in(folder: &Path, line: &str) -> Command {
+    let mut command = gleaner();
+    command.current_dir(folder).args(line.split(' '));
+    command
+}
+
 #[test]
 fn an_address_that_others_reach_needs_a_word() {
     let folder = tempfile::tempdir().expect("a folder");
-    let flags = [
-        "serve",
-        "--listen",
-        "0.0.0.0:0",
-        "--data",
-        word(folder.path()),
-    ];
-    let (code, said) = told(&gleaner().args(flags).output().expect("it runs"));
-    assert_eq!(code, 1, "{said}");
-    for flag in ["--secure", "--tls-certificate", "--insecure"] {
+    let members = "[cluster]\netcd = ['http://127.0.0.1:2']\n\
+                   [[cluster.nodes]]\nname = 'r'\nrole = 'root'\naddress = '127.0.0.1:1'\n\
+                   [[cluster.nodes]]\nname = 'l'\nrole = 'leaf'\naddress = '127.0.0.1:1'\n";
+    fs::write(folder.path().join("members.toml"), members).expect("written");
+    let refused = |line: &str| {
+        let output = command_in(folder.path(), line).output();
+        let (code, said) = told(&output.expect("it runs"));
+        assert_eq!(code, 1, "{line}: {said}");
+        said
+    };
+    for line in OPENINGS {
+        let said = refused(line);
+        for word in ["other machines reach 0.0.0.0:", "`--insecure`"] {
+            assert!(said.contains(word), "{line}: {said}");
+        }
+    }
+    let said = refused(OPENINGS[0]);
+    for flag in ["--secure", "--tls-certificate"] {
         assert!(said.contains(flag), "{said}");
     }
-    let meant = [&flags[..], &["--insecure"]].concat();
-    let server = Running::start(&meant);
+    let said = refused(OPENINGS[5]);
+    assert!(said.contains("`--cert FILE --key FILE`"), "{said}");
+    for line in [OPENINGS[5], OPENINGS[11]] {
+        let said = refused(line);
+        for flag in ["--secure", "--tls-certificate"] {
+            assert!(!said.contains(flag), "{line} has no such flag: {said}");
+        }
+    }
+    let both = refused("serve --data serve --listen 0.0.0.0:0 --insecure --secure");
+    assert!(both.contains("`insecure`"), "{both}");
+    let both = refused("cluster up --data cluster --listen 0.0.0.0:0 --insecure --secure");
+    assert!(both.contains("cannot be used with"), "{both}");
+}
+
+#[test]
+fn an_address_that_others_reach_is_opened_with_a_word_and_another_one_without() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("password"), "secret\n").expect("written");
+    for line in [
+        "serve --data here --listen 127.0.0.1:0",
+        "front --backend http://127.0.0.1:1 --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
+        "front --backend http://127.0.0.1:1 --listen 0.0.0.0:0 --insecure",
+        "front --backend http://127.0.0.1:1 --listen 127.0.0.1:0 --admin-listen 0.0.0.0:0 --insecure",
+        "ambassador redis --server 127.0.0.1:1 --listen 127.0.0.1:0",
+        "ambassador redis --server 127.0.0.1:1 --listen 0.0.0.0:0 --insecure",
+        "ambassador redis --server 127.0.0.1:1 --listen 0.0.0.0:0 --password-file password",
+        "ambassador tcp --to 127.0.0.1:1 --listen 127.0.0.1:0",
+        "ambassador tcp --to 127.0.0.1:1 --listen 0.0.0.0:0 --insecure",
+    ] {
+        let opened = Running::of(&mut command_in(folder.path(), line));
+        opened.address();
+        assert_eq!(opened.stop(), 0, "{line}");
+    }
+    // As in a container.
+    let mut command = command_in(folder.path(), OPENINGS[10]);
+    let broker = Running::of(command.env("GLEANER_INSECURE", "true"));
+    broker.address();
+    assert_eq!(broker.stop(), 0);
+    let line = "demo --once --limit 200 --listen 0.0.0.0:0 --insecure";
+    let mut demo = command_in(folder.path(), line);
+    // There is no registry.
+    let output = demo.env("CARGO_HOME", folder.path()).output();
+    let (code, said) = told(&output.expect("it runs"));
+    assert_eq!(code, 0, "{said}");
+    let line = "serve --data open --listen 0.0.0.0:0 --insecure";
+    let server = Running::of(&mut command_in(folder.path(), line));
     let port = server.address().replace("0.0.0.0:", "");
     let (_, answer) = curl(
         Path::new("/dev/null"),
         &[&format!("http://127.0.0.1:{port}/")],
     );
     assert!(answer.contains("You Know, for Search"), "{answer}");
-    let both = [&flags[..], &["--insecure", "--secure"]].concat();
-    let (code, said) = told(&gleaner().args(both).output().expect("it runs"));
-    assert!(code == 1 && said.contains("`insecure`"), "{said}");
 }
 
 /// Makes certificates for one root, called `r`; a file of members names it.

@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use anyhow::Result;
-use gleaner_testkit::skipped;
+use gleaner_testkit::{etcd, skipped};
 use serde_json::Value;
 
-use crate::running::{Running, curl, gleaner, signal, told};
+use crate::companions::until;
+use crate::running::{PATIENCE, Running, curl, gleaner, signal, told};
+use crate::word;
 
 /// What a test finds of a cluster that runs.
 struct Cluster {
@@ -20,7 +24,12 @@ struct Cluster {
 impl Cluster {
     /// Starts the cluster in `data`, or starts it again.
     fn up(data: &Path) -> Self {
-        let running = Running::start(&[
+        Self::up_with(data, &[])
+    }
+
+    /// As [`Self::up`], with further flags.
+    fn up_with(data: &Path, flags: &[&str]) -> Self {
+        let words = [
             "cluster",
             "up",
             "--secure",
@@ -35,8 +44,9 @@ impl Cluster {
             "--listen",
             "127.0.0.1:0",
             "--data",
-            data.to_str().expect("a path of text"),
-        ]);
+            word(data),
+        ];
+        let running = Running::start(&[&words[..], flags].concat());
         running.until("Its processes and shards");
         let map = fs::read_to_string(data.join("processes.json")).expect("the map");
         Self {
@@ -128,5 +138,145 @@ fn a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state(
         code == 1 && said.contains("was begun without an etcd"),
         "{said}"
     );
+    Ok(())
+}
+
+/// Processes that stand still until this is dropped.
+struct Paused(Vec<u32>);
+
+impl Paused {
+    fn all(processes: Vec<u32>) -> Self {
+        for process in &processes {
+            signal(*process, "-STOP");
+        }
+        Self(processes)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            signal(*process, "-CONT");
+        }
+    }
+}
+
+/// Longer than an etcd that is well is silent, and shorter than the patience of tests.
+const MAX_AGE: [&str; 2] = ["--security-max-age", "8s"];
+
+/// Starts a second process of `front-1`, which takes keys for [`MAX_AGE`]; returns it and its URL.
+fn short_lived_front(cluster: &Cluster, data: &Path) -> (Running, String) {
+    let (members, certificate) = (data.join("cluster.toml"), data.join("certs/front-1.pem"));
+    let key = certificate.with_extension("key");
+    let words = [
+        "front",
+        "--cluster",
+        word(&members),
+        "--node-name",
+        "front-1",
+        "--cert",
+        word(&certificate),
+        "--key",
+        word(&key),
+        "--ca",
+        word(&cluster.ca),
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let front = Running::start(&[&words[..], &MAX_AGE].concat());
+    let serving = front.until("front serving");
+    let address = serving.split("address=").nth(1).expect("an address");
+    let url = format!("https://{}", address.split(' ').next().expect("a word"));
+    (front, url)
+}
+
+/// Ends `root-1` and starts it again as one that takes keys for [`MAX_AGE`]; returns it and its URL.
+fn short_lived_root(cluster: &Cluster, data: &Path) -> (Running, String) {
+    let nodes = cluster.map["nodes"].as_array().expect("nodes");
+    let mut nodes = nodes.iter();
+    let root = nodes.find(|node| node["name"] == "root-1").expect("a root");
+    let process = root["pid"].as_u64().and_then(|pid| pid.try_into().ok());
+    let process = process.expect("a process");
+    signal(process, "-TERM");
+    until("the end of the first root", || {
+        (!is_alive(process)).then_some(())
+    });
+    let config = data.join("root-1.toml");
+    let words = ["root", "--config", word(&config)];
+    let running = Running::start(&[&words[..], &MAX_AGE].concat());
+    let address = root["address"].as_str().expect("an address");
+    (running, format!("https://{address}"))
+}
+
+/// Says that a test is over when it is dropped, be it by a panic: what runs beside the test ends then too.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn nodes_that_hear_nothing_of_the_cluster_state_take_none_of_its_keys() -> Result<()> {
+    if !etcd::is_installed() {
+        return skipped(
+            "secure::nodes_that_hear_nothing_of_the_cluster_state_take_none_of_its_keys",
+            etcd::NO_ETCD,
+        );
+    }
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("D");
+    let cluster = Cluster::up_with(&data, &["--keys"]);
+    let keys = ["root-1", "root-2"].map(|root| data.join(root).join("admin.key"));
+    let key = keys.iter().find_map(|key| fs::read_to_string(key).ok());
+    let key = key.expect("one of the roots made the first key");
+    let as_admin = format!("Authorization: ApiKey {}", key.trim());
+    let document = ["-H", &as_admin, "-X", "PUT", "-d", "{\"text\": \"tea\"}"];
+    let written = cluster.ask(&document, "/notes/_doc/1?refresh=true");
+    assert!(written.contains("\"created\""), "{written}");
+    let (front, front_url) = short_lived_front(&cluster, &data);
+    let (root, root_url) = short_lived_root(&cluster, &data);
+    let ask = |words: &[&str], url: &str| curl(&cluster.ca, &[words, &[url]].concat()).1;
+    let search = |url: &str| {
+        let url = format!("{url}/notes/_search?q=tea");
+        ask(&["-H", &as_admin], &url).to_ascii_lowercase()
+    };
+    let is_found = |answer: String| answer.contains("\"value\":1,").then_some(());
+    let is_kept = || search(&front_url).contains("x-cache: hit").then_some(());
+    until("an answer that is kept", is_kept);
+    until("an answer of the root", || is_found(search(&root_url)));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _over = Over(&is_over);
+        scope.spawn(|| {
+            let begun = Instant::now();
+            while !is_over.load(Ordering::Relaxed) && begun.elapsed() < PATIENCE * 2 {
+                search(&front_url);
+            }
+        });
+        let paused = Paused::all(cluster.processes("etcd"));
+        front.until("no kept answer is served by its keys");
+        until("a refusal of the key", || {
+            let answer = search(&root_url);
+            let is_refused = answer.contains("cluster_block_exception");
+            is_refused.then(|| assert!(answer.contains("503"), "{answer}"))
+        });
+        root.until("requests are refused");
+        let without_key = ask(&[], &format!("{root_url}/notes/_search"));
+        assert!(
+            without_key.contains("cluster_block_exception"),
+            "{without_key}"
+        );
+        let probed = ask(&[], &format!("{root_url}/_health/live"));
+        assert!(probed.contains("\"live\""), "{probed}");
+        drop(paused);
+        // What is logged may be of an earlier silence: answers show that this one is over.
+        until("an answer that is kept again", is_kept);
+        front.until("the cluster state is heard of again");
+        until("an answer of the root", || is_found(search(&root_url)));
+        root.until("the cluster state is heard of again");
+    });
+    assert_eq!((front.stop(), root.stop()), (0, 0));
     Ok(())
 }

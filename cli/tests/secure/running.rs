@@ -33,8 +33,12 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a command.
     pub(crate) fn start(words: &[&str]) -> Self {
-        let mut child = gleaner()
-            .args(words)
+        Self::of(gleaner().args(words))
+    }
+
+    /// Starts a command whose environment and words are given.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

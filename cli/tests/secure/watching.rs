@@ -9,7 +9,11 @@ use gleaner_testkit::skipped;
 use serde_json::Value;
 
 use crate::companions::until;
+use crate::following::probes_of;
 use crate::running::{Running, gleaner, told};
+
+/// Documents that one push changes.
+const NUM_PUSHED: usize = 1_000;
 
 fn git(folder: &Path, words: &[&str]) {
     let output = Command::new("git")
@@ -122,17 +126,17 @@ fn a_push_is_searchable_and_deleted_files_disappear() -> Result<()> {
     server.until_found("code", "green_tea", &["src/a b.rs"]);
     fs::remove_file(work.join("tea.md"))?;
     fs::write(work.join("src/a b.rs"), "fn white_tea() {}\n")?;
-    for number in 0..300 {
+    for number in 0..NUM_PUSHED {
         fs::write(
-            work.join(format!("file{number:03}.txt")),
+            work.join(format!("file{number:04}.txt")),
             format!("pushed number{number}\n"),
         )?;
     }
     git(&work, &["add", "--all"]);
     git(&work, &["commit", "--quiet", "-m", "second"]);
     git(&work, &["push", "--quiet", repository, "HEAD:main"]);
-    until("300 files", || {
-        (server.found("code", "pushed").len() == 300).then_some(())
+    until("all files", || {
+        (server.found("code", "pushed").len() == NUM_PUSHED).then_some(())
     });
     server.until_found("code", "white_tea", &["src/a b.rs"]);
     assert!(server.found("code", "green_tea").is_empty() && server.found("code", "tea").is_empty());
@@ -169,5 +173,39 @@ fn a_folder_is_followed_beside_another() -> Result<()> {
     server.until_found("notes", "changed", &["same.txt"]);
     fs::write(two.join("large.txt"), "x".repeat(2 << 20))?;
     watching[1].until("passed over: large.txt: it is too large");
+    Ok(())
+}
+
+#[test]
+fn an_index_that_lacks_a_refused_file_is_not_ready() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Server::start(folder.path());
+    let (notes, mapping) = (folder.path().join("notes"), folder.path().join("mapping"));
+    fs::create_dir(&notes)?;
+    fs::write(notes.join("one.txt"), "no number\n")?;
+    let properties = r#"{"source": {"type": "keyword"}, "content": {"type": "integer"}}"#;
+    let body = format!(r#"{{"mappings": {{"properties": {properties}}}}}"#);
+    fs::write(&mapping, body)?;
+    let mut command = gleaner();
+    command
+        .args(["index", "--url", &server.url(), "--index", "notes"])
+        .args(["--watch", "--period", "50ms"])
+        .args(["--probe-listen", "127.0.0.1:0", "--create-mapping"])
+        .args([&mapping, &notes]);
+    let watching = Running::of(&mut command);
+    let ready = format!("http://{}/_health/ready", probes_of(&watching));
+    let says = |wanted: &str| {
+        until(wanted, || {
+            let output = Command::new("curl")
+                .args(["-s", "--noproxy", "*", &ready])
+                .output();
+            let (_, said) = told(&output.expect("curl runs"));
+            said.contains(wanted).then_some(())
+        });
+    };
+    says("the server refused 1 file");
+    fs::remove_file(notes.join("one.txt"))?;
+    says("\"ready\"");
+    assert_eq!(watching.stop(), 0);
     Ok(())
 }

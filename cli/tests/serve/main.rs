@@ -1,5 +1,6 @@
 //! `gleaner serve` and `gleaner demo` as users run them: real processes, folders and ports.
 
+mod newcomer;
 mod process;
 mod watching;
 

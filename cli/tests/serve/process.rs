@@ -5,10 +5,15 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc,
     thread::JoinHandle,
+    time::Duration,
 };
 
 use serde_json::Value;
+
+/// Longest time until a line is printed.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Returns the binary with an environment that is none of the machine's.
 pub(crate) fn gleaner() -> Command {
@@ -33,7 +38,17 @@ pub(crate) struct Served {
 impl Served {
     /// Starts a server on `data` and waits until it says that it serves.
     pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
-        let begun = Begun::start(data, flags, Stdio::piped());
+        let mut command = serve(data);
+        command.args(["--log-format", "json"]).args(flags);
+        Self::heard(Begun::start(&mut command, address_in_json))
+    }
+
+    /// Starts a server with nothing but defaults, as one does who has never seen it.
+    pub(crate) fn start_plain(data: &Path) -> Self {
+        Self::heard(Begun::start(&mut serve(data), address_in_text))
+    }
+
+    fn heard(begun: Begun) -> Self {
         let (mut lines, said) = (begun.lines, begun.said);
         let rest = std::thread::spawn(move || {
             let mut rest = String::new();
@@ -51,7 +66,9 @@ impl Served {
     pub(crate) fn start_unheard(data: &Path) -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let begun = Begun::start(data, &[], writer.into());
+        let mut command = serve(data);
+        command.args(["--log-format", "json"]).stdout(writer);
+        let begun = Begun::start(&mut command, address_in_json);
         drop(begun.lines);
         Self {
             child: begun.child,
@@ -62,6 +79,39 @@ impl Served {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Returns what the server prints where its folder is new, once all of it is there.
+    pub(crate) fn first_steps(&mut self) -> String {
+        let is_whole = |said: &str| said.contains("gleaner index") && said.ends_with("\n\n");
+        let stdout = self.child.stdout.take().expect("it is piped");
+        let (tell, lines) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let (mut reader, mut said) = (BufReader::new(stdout), String::new());
+            while !is_whole(&said) {
+                let begin = said.len();
+                let num_bytes = reader.read_line(&mut said).expect("text");
+                if num_bytes == 0 || tell.send(said[begin..].to_owned()).is_err() {
+                    break;
+                }
+            }
+            reader.into_inner()
+        });
+        let mut said = String::new();
+        while !is_whole(&said) {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) => said += &line,
+                Err(error) => panic!("the first steps were not printed ({error}): {said}"),
+            }
+        }
+        self.child.stdout = Some(reader.join().expect("the reader does not panic"));
+        said
+    }
+
+    /// Kills the server as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
     }
 
     /// Asks the server to stop; returns its exit code and all it said.
@@ -89,22 +139,9 @@ struct Begun {
 }
 
 impl Begun {
-    fn start(data: &Path, flags: &[&str], stdout: Stdio) -> Self {
-        let mut child = gleaner()
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--log-format",
-                "json",
-                "--data",
-            ])
-            .arg(data)
-            .args(flags)
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it runs");
+    /// Starts a server and reads what it logs, up to the line that has its address.
+    fn start(command: &mut Command, address_in: fn(&str) -> Option<String>) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it runs");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut said = String::new();
         let address = loop {
@@ -112,9 +149,8 @@ impl Begun {
             let num_bytes = lines.read_line(&mut line).expect("text");
             assert!(num_bytes > 0, "the server ended: {said}");
             said += &line;
-            let message: Value = serde_json::from_str(&line).expect("JSON lines");
-            if message["message"] == "serving" {
-                break message["address"].as_str().expect("an address").to_owned();
+            if let Some(address) = address_in(&line) {
+                break address;
             }
         };
         Self {
@@ -124,6 +160,27 @@ impl Begun {
             said,
         }
     }
+}
+
+/// Returns the command that serves `data` on a free port, its output piped.
+fn serve(data: &Path) -> Command {
+    let mut command = gleaner();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .stdout(Stdio::piped());
+    command
+}
+
+fn address_in_json(line: &str) -> Option<String> {
+    let message: Value = serde_json::from_str(line).expect("JSON lines");
+    let is_serving = message["message"] == "serving";
+    is_serving.then(|| message["address"].as_str().expect("an address").to_owned())
+}
+
+fn address_in_text(line: &str) -> Option<String> {
+    let (_, fields) = line.split_once(" serving address=")?;
+    fields.split_whitespace().next().map(str::to_owned)
 }
 
 impl Drop for Served {

@@ -25,25 +25,33 @@ pub(crate) struct Span {
     pub(crate) ended: u64,
 }
 
+/// What came.
+#[derive(Default)]
+struct Taken {
+    spans: Vec<Span>,
+    /// The bodies of all requests, as they were sent.
+    bytes: Vec<u8>,
+}
+
 /// A collector that listens until the test ends.
 pub(crate) struct Collector {
     url: String,
-    spans: Arc<Mutex<Vec<Span>>>,
+    taken: Arc<Mutex<Taken>>,
 }
 
 impl Collector {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let spans = Arc::<Mutex<Vec<Span>>>::default();
-        let taken = Arc::clone(&spans);
+        let taken = Arc::<Mutex<Taken>>::default();
+        let to = Arc::clone(&taken);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let taken = Arc::clone(&taken);
-                std::thread::spawn(move || serve(stream, &taken));
+                let to = Arc::clone(&to);
+                std::thread::spawn(move || serve(stream, &to));
             }
         });
-        Self { url, spans }
+        Self { url, taken }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -51,14 +59,19 @@ impl Collector {
     }
 
     pub(crate) fn spans_of(&self, trace: u128) -> Vec<Span> {
-        let spans = self.spans.lock().expect("nobody panics");
-        let of_trace = spans.iter().filter(|span| span.trace == trace);
+        let taken = self.taken.lock().expect("nobody panics");
+        let of_trace = taken.spans.iter().filter(|span| span.trace == trace);
         of_trace.cloned().collect()
+    }
+
+    /// Returns all that was sent, as it was sent.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.taken.lock().expect("nobody panics").bytes.clone()
     }
 }
 
 /// Answers the requests of a connection.
-fn serve(stream: TcpStream, taken: &Mutex<Vec<Span>>) {
+fn serve(stream: TcpStream, taken: &Mutex<Taken>) {
     let mut reader = BufReader::new(stream);
     loop {
         let (mut first, mut length, mut is_protobuf) = (String::new(), 0, false);
@@ -80,7 +93,11 @@ fn serve(stream: TcpStream, taken: &Mutex<Vec<Span>>) {
         assert!(is_protobuf, "another content type");
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("a body");
-        taken.lock().expect("nobody panics").extend(spans_of(&body));
+        let spans = spans_of(&body);
+        let mut all = taken.lock().expect("nobody panics");
+        all.spans.extend(spans);
+        all.bytes.extend(body);
+        drop(all);
         let answer =
             b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
         if reader.get_mut().write_all(answer).is_err() {

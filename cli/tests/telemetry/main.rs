@@ -2,9 +2,12 @@
 //! and `gleaner cluster status`.
 
 mod collector;
+mod counted;
+mod members;
 #[path = "../secure/running.rs"]
 #[expect(dead_code, reason = "shared with the tests of secure clusters")]
 mod running;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -448,4 +451,37 @@ fn an_index_whose_replicas_have_no_place_is_yellow_by_the_exit_code() {
             .expect("it runs"),
     );
     assert_eq!(code, 1, "{said}");
+}
+
+#[test]
+fn topz_shows_one_process_as_text_and_as_it_answers() {
+    let topz = |words: &[&str]| {
+        let output = gleaner().arg("topz").args(words).output();
+        output.expect("it runs")
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (served, url) = serve(&folder.path().join("data"), &[]);
+    let (code, said) = told(&topz(&["--url", &url]));
+    assert_eq!(code, 0, "{said}");
+    for wanted in ["PROCESS", "threads", "cpu_percent", "resident_bytes"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    assert!(!said.contains('\x1b'), "no colours: {said}");
+    let raw = topz(&["--json", "--url", &url]);
+    let page: Value = serde_json::from_slice(&raw.stdout).expect("JSON");
+    assert!(page["process"]["threads"].as_u64() > Some(1), "{page}");
+    assert_eq!(served.stop(), 0);
+    let (code, said) = told(&topz(&["--url", &url]));
+    let port = url.rsplit(':').next().expect("a port");
+    assert!(code == 1 && said.contains(port), "{said}");
+
+    // A companion has the page at the address of its probes.
+    let ambassador = ["ambassador", "tcp", "--to", "127.0.0.1:1"];
+    let listen = ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0"];
+    let companion = Running::start(&[&ambassador[..], &listen].concat());
+    let line = companion.until("answering probes");
+    let probes = line.split("address=").nth(1).expect("an address").trim();
+    let (code, said) = told(&topz(&["--url", probes]));
+    assert!(code == 0 && said.starts_with("ambassador  "), "{said}");
+    assert_eq!(companion.stop(), 0);
 }

@@ -113,6 +113,85 @@ fn applying_takes_text_whose_terms_are_too_long() {
     assert_eq!(walk::leniently(&plan, source.as_bytes()).values.len(), 1);
 }
 
+/// Returns `path=value` of each value of a document that was taken.
+fn applied(declared: &Value, document: &Value) -> Vec<String> {
+    let plan = parser(declared).plan;
+    let source = document.to_string();
+    let found = walk::leniently(&plan, source.as_bytes()).values;
+    let named = |(number, value): &(u32, FieldValue<'_>)| {
+        let path = &plan.node(*number).path;
+        format!("{path}={}", shown(value))
+    };
+    found.iter().map(named).collect()
+}
+
+#[test]
+fn applying_takes_what_only_an_earlier_version_took() {
+    let point = json!({"lat": 1, "lon": 2});
+    for (kind, given, same) in [
+        ("geo_point", json!({"lat": 1, "lon": 2, "alt": 3}), &point),
+        ("geo_point", json!({"coordinates": [2, 1]}), &point),
+        ("geo_point", json!([2, 1, "high"]), &point),
+        ("geo_point", json!("1,2,3,4"), &point),
+        ("geo_point", json!(true), &json!("true")),
+        ("geo_point", json!(7), &json!("7")),
+        (
+            "long_range",
+            json!({"from": 1, "to": 5}),
+            &json!({"gte": 1, "lte": 5}),
+        ),
+        (
+            "date_range",
+            json!({"gte": "now"}),
+            &json!({"gte": "1970-01-01"}),
+        ),
+        (
+            "double_range",
+            json!({"gte": "-Infinity", "lte": 1}),
+            &json!({"lte": 1}),
+        ),
+        ("unsigned_long", json!(1.9), &json!(1)),
+        ("long", json!(i64::MIN as f64), &json!(i64::MIN)),
+    ] {
+        let declared = one(&json!({"type": kind}));
+        let (given, same) = (json!({ "x": given }), json!({ "x": same }));
+        let refused = refusal(&declared, &given.to_string());
+        assert!(refused.cause().is_some(), "{kind} {given}: {refused}");
+        let expected = values(&declared, &same);
+        assert_eq!(expected.len(), 1, "{kind} {same}");
+        assert_eq!(applied(&declared, &given), expected, "{kind} {given}");
+        assert_eq!(applied(&declared, &same), expected, "{kind} {same}");
+    }
+}
+
+#[test]
+fn applying_skips_malformed_values_as_new_writes_do() {
+    let declared = one(&json!({"type": "geo_point", "ignore_malformed": true}));
+    for given in [json!(true), json!({"coordinates": [2, 1]}), json!("1,,2")] {
+        let document = json!({ "x": given });
+        assert!(values(&declared, &document).is_empty(), "{given}");
+        assert!(applied(&declared, &document).is_empty(), "{given}");
+    }
+}
+
+#[test]
+fn points_of_earlier_mappings_stand_for_null() {
+    let declared = one(&json!({"type": "geo_point", "null_value": "1,2"}));
+    let mut earlier = mapping(&declared);
+    let field = earlier.fields.values_mut().next().expect("it has one");
+    let odd = json!({"coordinates": [2, 1]});
+    field.declared.insert("null_value".to_owned(), odd);
+    let parser = DocumentParser::new(&earlier, &AnalyzerRegistry::builtin());
+    let parsed = parser.parse("1", br#"{"x": null}"#).expect("it is good");
+    let found: Vec<String> = parsed
+        .values
+        .iter()
+        .map(|(_, value)| shown(value))
+        .collect();
+    let expected = values(&declared, &json!({"x": null}));
+    assert_eq!(expected, [format!("x={}", found.concat())]);
+}
+
 #[test]
 fn whole_numbers_below_the_least_are_out_of_range() {
     let long = one(&json!({"type": "long"}));

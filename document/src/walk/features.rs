@@ -3,6 +3,7 @@
 //! Source: Elasticsearch reference, *Rank features field type*; `RankFeaturesFieldMapper`.
 
 use gleaner_model::{FieldKind, NumberKind};
+use gleaner_query::encoded::Reading;
 use serde::de::Error;
 use serde_json::Value;
 
@@ -125,7 +126,7 @@ fn read(value: &Value, kind: NumberKind) -> Result<Option<f64>, Mismatch> {
             )));
         }
     };
-    match read_number(&scalar, kind, true)? {
+    match read_number(&scalar, kind, true, Reading::New)? {
         Some(FieldValue::F64(value)) => Ok(Some(value)),
         _ => Ok(None),
     }

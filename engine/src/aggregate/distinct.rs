@@ -166,7 +166,9 @@ impl Node for ValuesNode<'_> {
         let docs = block.docs;
         match &self.values {
             None => (0..docs.len()).for_each(|i| add(i, None)),
-            Some(DocValues::I64(column) | DocValues::Date(column)) => {
+            Some(
+                DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column),
+            ) => {
                 visit_column(column, docs, |i, value| add(i, value.map(hash_whole)));
             }
             Some(DocValues::U64(column)) => {

@@ -46,6 +46,8 @@ impl Source {
     ) -> Result<Self, EngineError> {
         let format = format(view.mapping(), path, pattern)?;
         let values = DocValues::of_path(view, segment, path)?;
+        // Aggregations count milliseconds of all dates, as in Elasticsearch (`NanoSecondFieldData`).
+        let values = values.map(DocValues::in_millis);
         Ok(Self { format, values })
     }
 }
@@ -110,7 +112,9 @@ impl Numbers {
                     (0..docs.len()).for_each(|i| f(i, value));
                 }
             }
-            Some(DocValues::I64(column) | DocValues::Date(column)) => {
+            Some(
+                DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column),
+            ) => {
                 visit(column, docs, missing, |i, value: Either<i64>| {
                     f(i, value.number(|v| v as f64));
                 });
@@ -137,7 +141,9 @@ impl Numbers {
     /// Returns the smallest and the largest value there may be.
     pub(super) fn extent(&self) -> Option<(f64, f64)> {
         let (min, max) = match self.values.as_ref()? {
-            DocValues::I64(c) | DocValues::Date(c) => (c.min_value() as f64, c.max_value() as f64),
+            DocValues::I64(c) | DocValues::Date(c) | DocValues::DateNanos(c) => {
+                (c.min_value() as f64, c.max_value() as f64)
+            }
             DocValues::U64(c) => (c.min_value() as f64, c.max_value() as f64),
             DocValues::F64(c) => (c.min_value(), c.max_value()),
             _ => return None,

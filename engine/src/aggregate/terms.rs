@@ -64,7 +64,7 @@ pub(super) fn build<'a>(
     };
     match source.values {
         Some(DocValues::Terms(column)) => TermsNode::boxed(Terms(column), parts),
-        Some(DocValues::I64(column) | DocValues::Date(column)) => {
+        Some(DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column)) => {
             TermsNode::boxed(Whole(column), parts)
         }
         Some(DocValues::U64(column)) => TermsNode::boxed(Unsigned(column), parts),
@@ -320,8 +320,7 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
             Partial::Terms(TermsPartial {
                 format: format.clone(),
                 buckets,
-                unlisted: 0,
-                bound: 0,
+                ..TermsPartial::default()
             })
         };
         Ok(lists.into_iter().map(partial).collect())

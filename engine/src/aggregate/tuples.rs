@@ -51,7 +51,9 @@ impl Column {
     pub(super) fn of_values(values: Option<DocValues>) -> Self {
         match values {
             Some(DocValues::Terms(column)) => Self::Terms(column),
-            Some(DocValues::I64(column) | DocValues::Date(column)) => Self::Whole(column),
+            Some(
+                DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column),
+            ) => Self::Whole(column),
             Some(DocValues::U64(column)) => Self::Unsigned(column),
             Some(DocValues::F64(column)) => Self::Fractions(column),
             Some(DocValues::Bool(column)) => Self::Booleans(column),

@@ -8,7 +8,7 @@ use gleaner_partial::decimal;
 use gleaner_partial::request::bounds;
 use gleaner_partial::request::formats::{no_doc_values, no_fielddata};
 use gleaner_query::address::ip_text;
-use gleaner_query::date::{DateFormatter, TimeZone};
+use gleaner_query::date::{DateFormatter, Instant};
 use gleaner_query::double::java_text;
 use gleaner_query::encoded::GeoPoint;
 use gleaner_query::search::FieldFormat;
@@ -61,10 +61,10 @@ impl Format {
     }
 
     /// Shows a date.
-    pub(super) fn date(&self, ms: i64) -> Value {
+    pub(super) fn date(&self, instant: Instant) -> Value {
         match self {
-            Self::Date(formatter) => Value::from(formatter.format_in(ms, &TimeZone::UTC)),
-            _ => Value::from(ms),
+            Self::Date(formatter) => Value::from(formatter.write(instant)),
+            _ => Value::from(instant.millis()),
         }
     }
 
@@ -183,7 +183,14 @@ fn shown_values(values: &DocValues, doc: u32, format: &Format) -> Result<Vec<Val
             .collect(),
         DocValues::F64(c) => c.values_for_doc(doc).map(|v| format.fraction(v)).collect(),
         DocValues::Bool(c) => c.values_for_doc(doc).map(Value::from).collect(),
-        DocValues::Date(c) => c.values_for_doc(doc).map(|v| format.date(v)).collect(),
+        DocValues::Date(c) => {
+            let instants = c.values_for_doc(doc).map(Instant::from_millis);
+            instants.map(|instant| format.date(instant)).collect()
+        }
+        DocValues::DateNanos(c) => {
+            let instants = c.values_for_doc(doc).map(Instant::from_nanos);
+            instants.map(|instant| format.date(instant)).collect()
+        }
         DocValues::Ip(c) => c.values_for_doc(doc).map(ip_value).collect(),
         DocValues::Terms(column) if matches!(format, Format::Point) => points(column, doc)?,
         DocValues::Terms(column) => {

@@ -11,6 +11,7 @@ use gleaner_document::{FieldReader, FieldValue};
 use gleaner_model::mapping::{Codec, matches_pattern};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
 use gleaner_query::address::ip_text;
+use gleaner_query::date::Instant;
 use gleaner_query::search::FieldFormat;
 use gleaner_query::source::{all_at, objects_at, values_at, whole_at};
 use indexmap::IndexMap;
@@ -311,8 +312,8 @@ impl FieldPlan {
         match self.shape {
             Shape::Points(format) => {
                 let mut shown = Vec::new();
-                let null = self.null_point.as_ref();
-                values.for_each(|value| format.show(value, null, &mut shown));
+                let (null, reading) = (self.null_point.as_ref(), self.reader.reading());
+                values.for_each(|value| format.show(value, null, reading, &mut shown));
                 shown
             }
             Shape::Ranges => {
@@ -368,12 +369,13 @@ impl FieldPlan {
             Some(FieldValue::U64(number)) => Value::from(number),
             Some(FieldValue::F64(number)) => self.fraction(number),
             Some(FieldValue::Bool(flag)) => Value::Bool(flag),
-            Some(FieldValue::Date(ms)) => self.format.date(ms),
+            Some(FieldValue::Date(ms)) => self.format.date(Instant::from_millis(ms)),
+            Some(FieldValue::DateNanos(nanos)) => self.format.date(Instant::from_nanos(nanos)),
             Some(FieldValue::Ip(address)) => Value::from(ip_text(u128::from(address))),
             Some(FieldValue::Feature { .. }) => return None,
             // A date that its format does not read may still be milliseconds.
             None if self.shape != Shape::Plain && !value.is_null() => value.clone(),
-            None if self.is_date => self.format.date(milliseconds(value)?),
+            None if self.is_date => self.format.date(Instant::from_millis(milliseconds(value)?)),
             None => return None,
         })
     }

@@ -15,12 +15,12 @@ mod matcher;
 mod phrase;
 mod score;
 mod sentences;
+mod terms;
 
 use std::sync::Arc;
 
-use gleaner_analysis::{Analyzer, Normalizer, Token, TokenKind};
 use gleaner_model::{Field, FieldKind, FieldPath};
-use gleaner_partial::control::{self, Control, Meter, Stop};
+use gleaner_partial::control::{self, Control, Meter};
 use gleaner_query::search::HighlightOptions;
 use gleaner_query::source::values_at;
 use indexmap::IndexMap;
@@ -29,6 +29,7 @@ use serde_json::Value;
 use self::fragments::Passage;
 use self::marks::Marking;
 use self::matcher::{Matcher, Span};
+use self::terms::{Held, TermMaker};
 use super::HighlightSpec;
 use super::fields::Origins;
 use crate::error::EngineError;
@@ -60,11 +61,6 @@ struct FieldPlan {
 struct Reader {
     terms: TermMaker,
     matcher: Arc<Matcher>,
-}
-
-enum TermMaker {
-    Analyzer(Analyzer),
-    Whole(Option<Normalizer>),
 }
 
 impl Highlighter {
@@ -109,7 +105,8 @@ impl Highlighter {
     ///
     /// # Errors
     /// As [`Control::check`]: some thousands of tokens lie between two checks; as [`Meter::charge`] when
-    /// there is no memory for the fragments, before they are made.
+    /// there is no memory for the texts and their tokens, held until a field is done, or for the
+    /// fragments, before they are made.
     pub fn fragments(
         &self,
         source: &Value,
@@ -156,31 +153,19 @@ impl FieldPlan {
         pace: &mut Pace<'_>,
         meter: Option<&mut Meter<'_>>,
     ) -> Result<Vec<String>, EngineError> {
-        let paths = self.source_paths.iter();
-        let texts: Vec<String> = paths
-            .flat_map(|path| values_at(source, path.as_str()))
-            .filter_map(text_of)
-            .filter(|text| self.is_kept(text))
-            .collect();
+        let mut held = Held::open(meter.as_deref())?;
+        let texts = self.texts(source, &mut held)?;
         let mut passages = Vec::new();
-        let found = self.spans(&texts, pace)?;
+        let found = self.spans(&texts, pace, &mut held)?;
         for (number, (text, spans)) in texts.iter().zip(found).enumerate() {
             if !spans.is_empty() {
                 let is_whole = self.is_whole || self.options.number_of_fragments == 0;
                 let size = (!is_whole).then_some(self.options.fragment_size);
-                passages.extend(fragments::cut(number, text, spans, size));
+                passages.extend(fragments::cut(number, text, spans, size, pace)?);
             }
         }
         if passages.is_empty() {
-            let text = texts.iter().find(|text| !text.is_empty());
-            let text = text.map_or("", String::as_str);
-            let start = fragments::start_of(text, self.options.no_match_size);
-            let encoded = fragments::encoded(start, self.options.encode_html);
-            return Ok(if encoded.is_empty() {
-                Vec::new()
-            } else {
-                vec![encoded]
-            });
+            return self.start(&texts, pace, meter);
         }
         let chosen = self.choose(passages, &texts);
         if let Some(meter) = meter {
@@ -193,6 +178,39 @@ impl FieldPlan {
             .iter()
             .map(|passage| passage.marked(&texts[passage.value], &self.options));
         Ok(marked.collect())
+    }
+
+    /// Returns the field's values that are highlighted.
+    fn texts(&self, source: &Value, held: &mut Held) -> Result<Vec<String>, EngineError> {
+        let mut texts = Vec::new();
+        let paths = self.source_paths.iter();
+        for value in paths.flat_map(|path| values_at(source, path.as_str())) {
+            if let Some(text) = text_of(value).filter(|text| self.is_kept(text)) {
+                held.add(size_of::<String>() + text.len())?;
+                texts.push(text);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Returns the start of the first value that is not empty, for a document without a match.
+    fn start(
+        &self,
+        texts: &[String],
+        pace: &mut Pace<'_>,
+        meter: Option<&mut Meter<'_>>,
+    ) -> Result<Vec<String>, EngineError> {
+        let text = texts.iter().find(|text| !text.is_empty());
+        let text = text.map_or("", String::as_str);
+        let start = fragments::start_of(text, self.options.no_match_size, pace)?;
+        if start.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_html = self.options.encode_html;
+        if let Some(meter) = meter {
+            meter.charge(fragments::num_bytes_encoded(start.len(), is_html))?;
+        }
+        Ok(vec![fragments::encoded(start, is_html)])
     }
 
     /// Keeps the best passages, in order of score or of place.
@@ -215,7 +233,12 @@ impl FieldPlan {
     }
 
     /// Returns where terms match in each value, ascending, none overlapping another.
-    fn spans(&self, texts: &[String], pace: &mut Pace<'_>) -> Result<Vec<Vec<Span>>, Stop> {
+    fn spans(
+        &self,
+        texts: &[String],
+        pace: &mut Pace<'_>,
+        held: &mut Held,
+    ) -> Result<Vec<Vec<Span>>, EngineError> {
         let limit = self.options.max_analyzed_offset;
         let end = |text: &str| {
             let mut ends = text.char_indices().map(|(end, _)| end);
@@ -226,7 +249,7 @@ impl FieldPlan {
         let is_complete = pairs.all(|(text, analyzed)| text.len() == analyzed.len());
         let mut spans: Vec<Vec<Span>> = vec![Vec::new(); texts.len()];
         for reader in &self.readers {
-            let found = reader.spans(&analyzed, is_complete, pace)?;
+            let found = reader.spans(&analyzed, is_complete, pace, held)?;
             for (of_value, more) in spans.iter_mut().zip(found) {
                 of_value.extend(more);
             }
@@ -285,51 +308,13 @@ impl Reader {
         texts: &[&str],
         is_complete: bool,
         pace: &mut Pace<'_>,
-    ) -> Result<Vec<Vec<Span>>, Stop> {
+        held: &mut Held,
+    ) -> Result<Vec<Vec<Span>>, EngineError> {
         let mut values = Vec::with_capacity(texts.len());
         for text in texts {
-            pace.step(1)?;
-            values.push(self.terms.tokens(text));
+            values.push(self.terms.tokens(text, pace, held)?);
         }
-        self.matcher.find(&values, is_complete, pace)
-    }
-}
-
-impl TermMaker {
-    fn new(view: &View, kind: &FieldKind) -> Result<Self, EngineError> {
-        match kind {
-            FieldKind::Text { analyzer, .. } => {
-                let found = view.analyzers().analyzer(analyzer);
-                let found = found.ok_or_else(|| EngineError::UnknownAnalyzer(analyzer.clone()))?;
-                Ok(Self::Analyzer(found))
-            }
-            FieldKind::Keyword {
-                normalizer: Some(name),
-                ..
-            } => {
-                let found = view.analyzers().normalizer(name);
-                let found = found.ok_or_else(|| EngineError::UnknownAnalyzer(name.clone()))?;
-                Ok(Self::Whole(Some(found)))
-            }
-            _ => Ok(Self::Whole(None)),
-        }
-    }
-
-    fn tokens(&self, text: &str) -> Vec<Token> {
-        let term = match self {
-            Self::Analyzer(analyzer) => return analyzer.analyze(text),
-            Self::Whole(Some(normalizer)) => normalizer.normalize(text),
-            Self::Whole(None) => text.to_owned(),
-        };
-        vec![Token {
-            text: term,
-            position: 0,
-            position_length: 1,
-            start: 0,
-            end: text.len(),
-            kind: TokenKind::Word,
-            is_keyword: false,
-        }]
+        self.matcher.find(&values, is_complete, pace, held)
     }
 }
 

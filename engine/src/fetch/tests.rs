@@ -190,8 +190,12 @@ fn formats_are_refused_where_a_type_has_none() {
     }
 }
 
-/// Fetches the only document of an index with these fields; `asked` are shown.
-fn fetched_under(properties: &Value, source: Value, asked: &[&str]) -> FetchedHit {
+/// Fetches the only document of an index with these fields.
+fn fetched_of(
+    properties: &Value,
+    source: Value,
+    spec: &FetchSpec<'_>,
+) -> Result<FetchedHit, EngineError> {
     let layout = Layout {
         shards: 1,
         segments: 1,
@@ -201,14 +205,19 @@ fn fetched_under(properties: &Value, source: Value, asked: &[&str]) -> FetchedHi
     let view = Index::new(&mapping(properties), &documents, layout)
         .views()
         .remove(0);
+    let mut hits = fetch(&view, &[place(0, 0)], spec, &Control::unlimited())?;
+    Ok(hits.remove(0))
+}
+
+/// As [`fetched_of`]; `asked` are shown.
+fn fetched_under(properties: &Value, source: Value, asked: &[&str]) -> FetchedHit {
     let asked: Vec<_> = asked.iter().map(|field| (*field, None)).collect();
     let asked = formats(&asked);
     let spec = FetchSpec {
         fields: &asked,
         ..FetchSpec::default()
     };
-    let hits = fetch(&view, &[place(0, 0)], &spec, &Control::unlimited());
-    hits.expect("it can be read").remove(0)
+    fetched_of(properties, source, &spec).expect("it can be read")
 }
 
 /// Returns all fields of a document under a mapping.

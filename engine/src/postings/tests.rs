@@ -359,3 +359,15 @@ fn a_cancelled_list_is_given_up() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn a_page_takes_long_by_the_documents_that_it_may_hold() {
+    let mut copy = Copy::new();
+    (0..16).for_each(|key| copy.take(&Step::Put(key, vec![0])));
+    copy.refresh();
+    let view = copy.view();
+    // As many shards as hold some 100,000 of them.
+    let length_of = |limit| length(std::iter::repeat_n(&*view, 6_144), limit);
+    assert_eq!(length_of(1_000), Length::Long);
+    assert_eq!(length_of(1), Length::Short);
+}

@@ -351,9 +351,9 @@ impl DocumentBuilder {
 fn total_order(a: &FieldValue<'_>, b: &FieldValue<'_>) -> std::cmp::Ordering {
     match (a, b) {
         (FieldValue::Text(a), FieldValue::Text(b)) => a.cmp(b),
-        (FieldValue::I64(a), FieldValue::I64(b)) | (FieldValue::Date(a), FieldValue::Date(b)) => {
-            a.cmp(b)
-        }
+        (FieldValue::I64(a), FieldValue::I64(b))
+        | (FieldValue::Date(a), FieldValue::Date(b))
+        | (FieldValue::DateNanos(a), FieldValue::DateNanos(b)) => a.cmp(b),
         (FieldValue::U64(a), FieldValue::U64(b)) => a.cmp(b),
         (FieldValue::F64(a), FieldValue::F64(b)) => a.total_cmp(b),
         (FieldValue::Bool(a), FieldValue::Bool(b)) => a.cmp(b),
@@ -418,7 +418,9 @@ fn add_to_key(document: &mut TantivyDocument, keys: Column, value: &FieldValue<'
 fn add(document: &mut TantivyDocument, column: Column, value: &FieldValue<'_>) {
     match value {
         FieldValue::Text(text) => document.add_text(column, text),
-        FieldValue::I64(value) | FieldValue::Date(value) => document.add_i64(column, *value),
+        FieldValue::I64(value) | FieldValue::Date(value) | FieldValue::DateNanos(value) => {
+            document.add_i64(column, *value);
+        }
         FieldValue::U64(value) => document.add_u64(column, *value),
         FieldValue::F64(value) => document.add_f64(column, *value),
         FieldValue::Bool(value) => document.add_bool(column, *value),

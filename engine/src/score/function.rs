@@ -6,7 +6,7 @@
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use gleaner_model::mapping::Codec;
+use gleaner_model::mapping::{Codec, NANOS_PER_MILLI};
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::{Control, Refusal};
 use gleaner_query::encoded::GeoPoint;
@@ -240,6 +240,8 @@ fn of_several(mode: SortMode, distances: &[f64]) -> f64 {
 pub(super) enum Numbers {
     Nothing,
     Whole(Column<i64>),
+    /// Instants in nanoseconds, which fractions do not hold; as fractions they are milliseconds.
+    Nanos(Column<i64>),
     Unsigned(Column<u64>),
     Fraction(Column<f64>),
     Boolean(Column<bool>),
@@ -273,6 +275,7 @@ impl Numbers {
         }
         Ok(match DocValues::open_in(reader, handle)? {
             Some(DocValues::I64(column) | DocValues::Date(column)) => Self::Whole(column),
+            Some(DocValues::DateNanos(column)) => Self::Nanos(column),
             Some(DocValues::U64(column)) => Self::Unsigned(column),
             Some(DocValues::F64(column)) => Self::Fraction(column),
             Some(DocValues::Bool(column)) => Self::Boolean(column),
@@ -285,6 +288,7 @@ impl Numbers {
         match self {
             Self::Nothing | Self::Points(_) | Self::PointTerms(_) => None,
             Self::Whole(column) => column.first(doc).map(|value| value as f64),
+            Self::Nanos(column) => column.first(doc).map(millis_of),
             Self::Unsigned(column) => column.first(doc).map(|value| value as f64),
             Self::Fraction(column) => column.first(doc),
             Self::Boolean(column) => column.first(doc).map(f64::from),
@@ -295,6 +299,13 @@ impl Numbers {
     fn distances(&self, doc: DocId, origin: Origin) -> Result<Vec<f64>, Refusal> {
         Ok(match origin {
             Origin::Number(origin) => self.all(doc, |value| (value - origin).abs()),
+            Origin::Nanos(origin) => match self {
+                Self::Nanos(column) => {
+                    let values = column.values_for_doc(doc);
+                    values.map(|value| value.abs_diff(origin) as f64).collect()
+                }
+                _ => Vec::new(),
+            },
             Origin::Point(origin) => match self {
                 Self::Points(points) => {
                     let points = points.of_document(doc);
@@ -313,6 +324,10 @@ impl Numbers {
                 let values = column.values_for_doc(doc);
                 values.map(|value| of(value as f64)).collect()
             }
+            Self::Nanos(column) => {
+                let values = column.values_for_doc(doc);
+                values.map(|value| of(millis_of(value))).collect()
+            }
             Self::Unsigned(column) => {
                 let values = column.values_for_doc(doc);
                 values.map(|value| of(value as f64)).collect()
@@ -324,6 +339,10 @@ impl Numbers {
             }
         }
     }
+}
+
+fn millis_of(nanos: i64) -> f64 {
+    nanos.div_euclid(NANOS_PER_MILLI) as f64
 }
 
 /// Returns how far the points of `doc`, which are read now, are from `origin`.

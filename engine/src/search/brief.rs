@@ -42,43 +42,65 @@ const LONG_WORK: u64 = 393_216;
 const AGGREGATING: u64 = 16;
 const SORTING: u64 = 4;
 
-/// Returns whether a search of `targets` takes at most about half a millisecond, by numbers that are
-/// at hand: nothing is read. It says `false` where it does not know.
-pub fn is_brief(targets: &[Target], query: &ShardQuery) -> bool {
-    let documents = targets
-        .iter()
-        .map(|target| target.view.num_documents())
-        .sum();
-    is_brief_among(documents, query)
+/// How long a search takes of a core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// About half a millisecond at most.
+    Brief,
+    /// About two milliseconds at most.
+    Short,
+    /// Longer.
+    Long,
 }
 
-fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
-    let looked_at = looked_at(documents, query);
-    if documents <= FEW_DOCUMENTS {
-        return looked_at <= MOST_WORK && !query.aggregations.iter().any(matches_keys);
+impl Length {
+    /// Estimates how long a search of `targets` takes, by numbers that are at hand: nothing is read. It calls none brief
+    /// of which it does not know.
+    pub fn of(targets: &[Target], query: &ShardQuery) -> Self {
+        let documents = targets
+            .iter()
+            .map(|target| target.view.num_documents())
+            .sum();
+        Self::among(documents, query)
     }
-    ranks_by_score(query) && query.top <= MOST_HITS && looked_at <= MOST_WORK
+
+    /// Returns how long other work takes that looks at so many postings, or does as much. It calls none brief: what is
+    /// looked up may have to come from a disk.
+    pub(crate) fn of_work(looked_at: u64) -> Self {
+        match looked_at < LONG_WORK {
+            true => Self::Short,
+            false => Self::Long,
+        }
+    }
+
+    fn among(documents: u64, query: &ShardQuery) -> Self {
+        let looked_at = looked_at(documents, query);
+        if looked_at <= MOST_WORK && may_be_brief(documents, query) {
+            Self::Brief
+        } else if looked_at.saturating_mul(weight(query)) < LONG_WORK {
+            Self::Short
+        } else {
+            Self::Long
+        }
+    }
 }
 
-/// Returns whether a search of `targets` may well take more than some two milliseconds of a core, by numbers that are
-/// at hand: nothing is read.
-pub fn is_long(targets: &[Target], query: &ShardQuery) -> bool {
-    let documents = targets
-        .iter()
-        .map(|target| target.view.num_documents())
-        .sum();
-    is_long_among(documents, query)
+fn may_be_brief(documents: u64, query: &ShardQuery) -> bool {
+    match documents <= FEW_DOCUMENTS {
+        true => !query.aggregations.iter().any(matches_keys),
+        false => ranks_by_score(query) && query.top <= MOST_HITS,
+    }
 }
 
-fn is_long_among(documents: u64, query: &ShardQuery) -> bool {
-    let weight = if !query.aggregations.is_empty() {
+/// Returns what a document that is looked at counts as.
+fn weight(query: &ShardQuery) -> u64 {
+    if !query.aggregations.is_empty() {
         AGGREGATING
     } else if query.sort.is_empty() {
         1
     } else {
         SORTING
-    };
-    looked_at(documents, query).saturating_mul(weight) >= LONG_WORK
+    }
 }
 
 fn ranks_by_score(query: &ShardQuery) -> bool {
@@ -210,7 +232,7 @@ impl Work<'_> {
 }
 
 /// Returns what building the automaton of a pattern counts as.
-fn building(pattern: &Pattern) -> u64 {
+pub(crate) fn building(pattern: &Pattern) -> u64 {
     match pattern {
         Pattern::Prefix { prefix, .. } if prefix.len() <= SHORT_PREFIX => 0,
         _ => BUILDING,
@@ -228,6 +250,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
+        Length::among(documents, query) == Length::Brief
+    }
+
+    fn is_long_among(documents: u64, query: &ShardQuery) -> bool {
+        Length::among(documents, query) == Length::Long
+    }
 
     /// Returns a query for the ten best of a million documents, of which 1,000 have the term `rare`,
     /// 20,000 `middling`, 200,000 `fair` and 400,000 `common`.

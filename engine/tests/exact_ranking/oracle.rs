@@ -177,7 +177,7 @@ fn boosted(clause: &Clause, document: &Document, numbers: &ShardQuery, boost: f6
 fn distance(value: f64, origin: Origin) -> f64 {
     match origin {
         Origin::Number(origin) => (value - origin).abs(),
-        Origin::Point(_) => 0.0,
+        Origin::Nanos(_) | Origin::Point(_) => 0.0,
     }
 }
 

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -50,11 +50,28 @@ pub(super) struct Facts {
     pub(super) took: Duration,
 }
 
+/// What a test counts requests by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Symptom {
+    Failed,
+    Slow,
+}
+
+impl Symptom {
+    /// Returns the name that people see.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Slow => "slow",
+        }
+    }
+}
+
 /// Why a way was left.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stop {
-    /// `failed` or `slow`.
-    pub(super) test: &'static str,
+    pub(super) test: Symptom,
     /// The sum when it passed the threshold.
     pub(super) log_likelihood_ratio: f64,
     pub(super) threshold: f64,
@@ -77,8 +94,8 @@ pub(super) struct Canary {
 impl Default for Canary {
     fn default() -> Self {
         Self {
-            failed: Test::new("failed"),
-            slow: Test::new("slow"),
+            failed: Test::new(Symptom::Failed),
+            slow: Test::new(Symptom::Slow),
             bound: SlowBound::default(),
             stop: None,
         }
@@ -86,6 +103,14 @@ impl Default for Canary {
 }
 
 impl Canary {
+    /// Returns one that was stopped before.
+    pub(super) fn stopped(stop: Stop) -> Self {
+        Self {
+            stop: Some(stop),
+            ..Self::default()
+        }
+    }
+
     /// Notes a request; returns why the way is left, when this one decided it.
     pub(super) fn note(&mut self, arm: Arm, facts: Facts, now: Instant) -> Option<Stop> {
         if self.stop.is_some() {
@@ -105,6 +130,11 @@ impl Canary {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.is_some()
+    }
+
+    /// Returns why the way was left, where it was.
+    pub(super) fn stop(&self) -> Option<Stop> {
+        self.stop
     }
 
     /// Returns what is known, for people and programs.
@@ -135,7 +165,7 @@ impl Counts {
 /// One test.
 #[derive(Debug)]
 struct Test {
-    name: &'static str,
+    symptom: Symptom,
     main: Counts,
     other: Counts,
     /// One for each margin.
@@ -144,9 +174,9 @@ struct Test {
 }
 
 impl Test {
-    fn new(name: &'static str) -> Self {
+    fn new(symptom: Symptom) -> Self {
         Self {
-            name,
+            symptom,
             main: Counts::default(),
             other: Counts::default(),
             log_ratios: [0.0; MARGINS.len()],
@@ -186,7 +216,7 @@ impl Test {
         let threshold = (1.0 / alpha).ln();
         if log_ratio >= threshold {
             return Some(Stop {
-                test: self.name,
+                test: self.symptom,
                 log_likelihood_ratio: log_ratio,
                 threshold,
                 main_rate: self.main.rate(),
@@ -222,7 +252,7 @@ impl Test {
 
     fn shown(&self) -> Value {
         json!({
-            "test": self.name,
+            "test": self.symptom,
             "log_likelihood_ratio": self.log_ratio(),
             "threshold": (1.0 / self.alpha()).ln(),
             "round": self.round,

@@ -20,6 +20,10 @@ const PERSISTENCE: f64 = 0.9;
 /// Longest id that is kept of a hit, in characters.
 const MOST_CHARACTERS: usize = 64;
 
+/// Scores that differ by less, of the larger one or of 1 where both are below, are the same: they are computed with single
+/// precision, which has 24 bits, and sums of several terms have fewer.
+const SAME_SCORE: f64 = 1e-5;
+
 /// Largest answer that is unpacked and compared.
 pub(super) const MOST_BYTES: usize = 1 << 20;
 
@@ -41,6 +45,8 @@ pub(super) struct Likeness {
     pub(super) rbo: f64,
     /// Largest difference between the scores of a hit that both have.
     pub(super) score_difference: f64,
+    /// Are the scores of each hit that both have the same, but for rounding?
+    pub(super) has_same_scores: bool,
     /// Are the totals the same?
     pub(super) has_same_total: bool,
 }
@@ -75,19 +81,29 @@ impl Ranking {
         Likeness {
             overlap: overlap(&self.ids, &other.ids),
             rbo: rbo(&self.ids, &other.ids, PERSISTENCE),
-            score_difference: self.score_difference(other),
+            score_difference: self
+                .scores_of_both(other)
+                .map(|(one, other)| (one - other).abs())
+                .fold(0.0, f64::max),
+            has_same_scores: self
+                .scores_of_both(other)
+                .all(|(one, other)| is_same_score(one, other)),
             has_same_total: self.total == other.total,
         }
     }
 
-    fn score_difference(&self, other: &Self) -> f64 {
+    /// Returns both scores of each hit that both lists have.
+    fn scores_of_both(&self, other: &Self) -> impl Iterator<Item = (f64, f64)> {
         let ours = self.ids.iter().zip(&self.scores);
-        let differences = ours.filter_map(|(id, score)| {
+        ours.filter_map(move |(id, score)| {
             let at = other.ids.iter().position(|other| other == id)?;
-            Some(((*score)? - other.scores[at]?).abs())
-        });
-        differences.fold(0.0, f64::max)
+            Some(((*score)?, other.scores[at]?))
+        })
     }
+}
+
+fn is_same_score(one: f64, other: f64) -> bool {
+    (one - other).abs() <= SAME_SCORE * one.abs().max(other.abs()).max(1.0)
 }
 
 fn unpacked(headers: &HeaderMap, body: &Bytes) -> Option<Bytes> {
@@ -273,6 +289,26 @@ mod tests {
         other.scores[0] = Some(2.0);
         let likeness = one.likeness(&other);
         assert!((likeness.score_difference - 0.5).abs() < 1e-12 && likeness.has_same_total);
-        assert!((likeness.overlap - 1.0).abs() < 1e-12);
+        assert!((likeness.overlap - 1.0).abs() < 1e-12 && !likeness.has_same_scores);
+    }
+
+    #[test]
+    fn scores_of_single_precision_are_the_same_whatever_their_size() {
+        for (one, other, is_same) in [
+            (0.0, 0.0, true),
+            (0.1, 0.100_005, true),
+            (0.1, 0.100_02, false),
+            (1.0, 1.000_005, true),
+            (1.0, 1.000_02, false),
+            // Two neighbours of single precision.
+            (8_000.0, f64::from(8_000.0_f32.next_up()), true),
+            (8_000.0, 8_000.05, true),
+            (8_000.0, 8_000.2, false),
+            (-8_000.0, -8_000.05, true),
+            (-1.0, 1.0, false),
+        ] {
+            assert_eq!(is_same_score(one, other), is_same, "{one} {other}");
+            assert_eq!(is_same_score(other, one), is_same, "{other} {one}");
+        }
     }
 }

@@ -17,6 +17,18 @@ const MOST_WORST: usize = 100;
 /// Longest text of a request that is kept, in characters.
 const MOST_CHARACTERS: usize = 2_048;
 
+/// How much worse a pair is for another total: less than for a hit that one side lacks, which is a tenth at least.
+const OTHER_TOTAL: f64 = 0.02;
+
+/// How much worse a pair is for other scores.
+const OTHER_SCORES: f64 = 0.01;
+
+/// Pairs that differ by less are alike, but for the rounding of sums.
+const ALIKE: f64 = 1e-9;
+
+/// Badness of a pair with two statuses: more than any two rankings have.
+const OTHER_STATUS: f64 = 2.0;
+
 /// One comparison.
 pub(super) struct Comparison {
     /// Method and path, and what it asked where that is kept.
@@ -150,8 +162,8 @@ impl ShadowReport {
         };
         let has_other_status = comparison.main.status != comparison.shadow.status;
         let badness = match likeness {
-            _ if has_other_status => 2.0,
-            Some(likeness) => 1.0 - likeness.rbo,
+            _ if has_other_status => OTHER_STATUS,
+            Some(likeness) => badness(likeness),
             None => 0.0,
         };
         let mut known = self.known.lock();
@@ -173,7 +185,7 @@ impl ShadowReport {
                 .largest_score_difference
                 .max(likeness.score_difference);
         }
-        if badness > 0.0 {
+        if badness > ALIKE {
             known.keep(badness, comparison, likeness);
         }
     }
@@ -230,6 +242,21 @@ impl Known {
     }
 }
 
+/// Returns how much two rankings differ: 0 where they are alike, below [`OTHER_STATUS`] always.
+///
+/// Rank-biased overlap alone does not tell: it takes a list that ends for one that goes on as it began, so that of a
+/// list and its own beginning is 1.
+fn badness(likeness: Likeness) -> f64 {
+    let mut badness = (1.0 - likeness.rbo).max(1.0 - likeness.overlap);
+    if !likeness.has_same_total {
+        badness += OTHER_TOTAL;
+    }
+    if !likeness.has_same_scores {
+        badness += OTHER_SCORES;
+    }
+    badness
+}
+
 fn count(outcome: &'static str) {
     metrics::counter!(metric::FRONT_SHADOWED.name, "outcome" => outcome).increment(1);
 }
@@ -258,6 +285,44 @@ mod tests {
                 total: Some(ids.len() as u64),
             }),
         }
+    }
+
+    #[test]
+    fn a_beginning_of_a_list_other_totals_and_other_scores_are_differences() {
+        let report = ShadowReport::new("http://new".to_owned(), "5%".to_owned());
+        let note = |request: &str, main: Side, shadow: Side| {
+            report.note(Comparison {
+                request: request.to_owned(),
+                body: None,
+                main,
+                shadow,
+            });
+        };
+        let changed = |change: fn(&mut Ranking)| {
+            let mut side = side(200, "ab");
+            side.ranking.iter_mut().for_each(change);
+            side
+        };
+        note("same", side(200, "ab"), side(200, "ab"));
+        let rounded = changed(|ranking| ranking.scores[0] = Some(1.000_001));
+        note("rounded", side(200, "ab"), rounded);
+        let large = |score: f32| {
+            let mut side = side(200, "ab");
+            let scores = side.ranking.iter_mut().map(|ranking| &mut ranking.scores);
+            scores.for_each(|scores| scores[0] = Some(f64::from(score)));
+            side
+        };
+        note("large and rounded", large(9_000.0), large(9_000.001));
+        let scored = changed(|ranking| ranking.scores[0] = Some(1.5));
+        note("scores", side(200, "ab"), scored);
+        let counted = changed(|ranking| ranking.total = Some(9));
+        note("total", side(200, "ab"), counted);
+        note("beginning", side(200, "a"), side(200, "ab"));
+        let shown = report.to_json();
+        let worst = shown["worst"].as_array().expect("a list");
+        let requests: Vec<&Value> = worst.iter().map(|worst| &worst["request"]).collect();
+        assert_eq!(requests, ["beginning", "total", "scores"]);
+        assert_eq!(worst[0]["likeness"]["overlap"], 0.5);
     }
 
     #[test]

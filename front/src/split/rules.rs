@@ -6,6 +6,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::share::{Share, SplitKey};
+use crate::classes::RequestClass;
 
 /// Rules in their order: the first that fits a request decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct When {
     /// A header, `NAME` or `NAME: VALUE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
+    /// What kind of work it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<RequestClass>,
 }
 
 /// One index in place of another.
@@ -96,6 +100,11 @@ impl BadRules {
 }
 
 impl Rules {
+    /// Is a way watched, so that it may be left?
+    pub(super) fn has_canary(&self) -> bool {
+        self.rules.iter().any(|rule| rule.canary)
+    }
+
     pub(super) fn check(&self) -> Result<(), BadRules> {
         for (at, rule) in self.rules.iter().enumerate() {
             let is_twice = self.rules[..at].iter().any(|other| other.name == rule.name);
@@ -113,6 +122,9 @@ impl Rules {
                 "`index` takes names of indices or aliases".to_owned()
             } else if rule.when.header_name().is_some_and(|name| name.is_err()) {
                 "`when.header` is no `NAME` or `NAME: VALUE`".to_owned()
+            } else if rule.when.class == Some(RequestClass::Write) && !rule.writes {
+                "`when.class` is `write`, and writes go the main way: wanted `\"writes\": true`"
+                    .to_owned()
             } else {
                 continue;
             };
@@ -129,8 +141,13 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Rule {
-    /// Is it for this request?
-    pub(super) fn fits(&self, head: &Parts, is_read: bool) -> bool {
+    /// Is it for this request? `class` returns its class, and is asked where a rule names one.
+    pub(super) fn fits(
+        &self,
+        head: &Parts,
+        is_read: bool,
+        class: &dyn Fn() -> RequestClass,
+    ) -> bool {
         let path = head.uri.path();
         let first = path
             .trim_start_matches('/')
@@ -150,6 +167,7 @@ impl Rule {
                 .is_none_or(|pattern| !first.starts_with('_') && matches_pattern(pattern, first))
             && self.index.as_ref().is_none_or(|index| index.from == first)
             && self.when.has_header(head)
+            && self.when.class.is_none_or(|wanted| wanted == class())
     }
 }
 
@@ -219,6 +237,14 @@ mod tests {
                 r#"{"rules":[{"name":"a","to":"x","share":"1%","when":{"header":"a b"}}]}"#,
                 "when.header",
             ),
+            (
+                r#"{"rules":[{"name":"a","to":"x","share":"1%","when":{"class":"writes"}}]}"#,
+                "unknown variant `writes`",
+            ),
+            (
+                r#"{"rules":[{"name":"a","to":"x","share":"1%","when":{"class":"write"}}]}"#,
+                "when.class",
+            ),
         ] {
             let error = read(wrong).expect_err(wrong);
             assert!(error.contains(word), "{wrong}: {error}");
@@ -231,7 +257,8 @@ mod tests {
         let rule = read(text).expect("rules").rules.remove(0);
         let fits = |path: &str, value: &str, is_read| {
             let request = http::Request::get(path).header("x-beta", value).body(());
-            rule.fits(&request.expect("a request").into_parts().0, is_read)
+            let head = request.expect("a request").into_parts().0;
+            rule.fits(&head, is_read, &|| unreachable!("it names no class"))
         };
         assert!(fits("/wiki-1/_search", "yes", true));
         assert!(!fits("/wiki-1/_search", "no", true));

@@ -63,6 +63,24 @@ async fn an_answer_loses_what_was_meant_for_the_front() {
 }
 
 #[tokio::test]
+async fn a_redirect_of_a_backend_is_passed_on_and_not_followed() {
+    let elsewhere = Recorder::start().await;
+    let location = format!("http://{}/other?a=b", elsewhere.address);
+    for status in ["301", "302", "303", "307", "308"] {
+        let redirect = format!(
+            "HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nhi"
+        );
+        for method in ["GET", "POST"] {
+            let answer = answered(method, &redirect).await.expect("an answer");
+            assert_eq!(answer.status.to_string(), status, "{method}");
+            assert_eq!(answer.field("location"), Some(&*location), "{method}");
+            assert_eq!(answer.body, "hi", "{method}");
+        }
+    }
+    assert_eq!(elsewhere.seen().num_connections, 0, "nobody asks there");
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_passed_on_is_the_backends_fault() {
     for bytes in [
         "",

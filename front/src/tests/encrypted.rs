@@ -11,10 +11,10 @@ use gleaner_tls::{
 };
 
 /// An authority with a certificate for `localhost`.
-struct Secrets(tempfile::TempDir);
+pub(super) struct Secrets(tempfile::TempDir);
 
 impl Secrets {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let authority = Authority::generate("test authority").expect("made");
         let issued = authority.issue(&CertificateRequest {
@@ -31,7 +31,7 @@ impl Secrets {
         Self(folder)
     }
 
-    fn acceptor(&self) -> Acceptor {
+    pub(super) fn acceptor(&self) -> Acceptor {
         let files = CertificateFiles {
             certificate: self.0.path().join("own.pem"),
             key: self.0.path().join("own.key"),
@@ -41,9 +41,9 @@ impl Secrets {
         acceptor.expect("an acceptor")
     }
 
-    fn connector(&self) -> Connector {
+    pub(super) fn connector(&self, alpn: Alpn) -> Connector {
         let trust = Trust::Authorities(self.0.path().join("ca.pem"));
-        Connector::new(&trust, None, Alpn::Http1).expect("a connector")
+        Connector::new(&trust, None, alpn).expect("a connector")
     }
 }
 
@@ -64,10 +64,10 @@ async fn a_front_encrypts_for_a_plain_service_and_another_one_believes_its_name(
     let inner = Running::served(options, server).await;
     let port = inner.address.port();
     for (host, connector, status) in [
-        ("localhost", Some(secrets.connector()), 200),
+        ("localhost", Some(secrets.connector(Alpn::Http1)), 200),
         // Its certificate names no address.
-        ("127.0.0.1", Some(secrets.connector()), 503),
-        ("localhost", Some(others.connector()), 503),
+        ("127.0.0.1", Some(secrets.connector(Alpn::Http1)), 503),
+        ("localhost", Some(others.connector(Alpn::Http1)), 503),
         ("localhost", None, 503),
     ] {
         let url = format!("https://{host}:{port}");

@@ -3,16 +3,16 @@
 
 use super::*;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RESET: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const GOAWAY: u8 = 7;
 
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
@@ -24,13 +24,21 @@ const CASE: [(&str, &str); 4] = [
     (":path", "/case"),
 ];
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// Returns a frame as it goes over the wire.
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short frame");
     let mut frame = length.to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
     frame.extend(payload);
     frame
+}
+
+/// Returns what a client begins with.
+pub(super) fn preface() -> Vec<u8> {
+    let mut preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    preface.extend(frame(SETTINGS, 0, 0, &[]));
+    preface
 }
 
 /// A request with these fields as literals without an index (RFC 7541, 6.2.2), and a body.
@@ -43,30 +51,61 @@ fn request(fields: Fields<'_>, body: &str) -> Vec<u8> {
             block.extend(text.as_bytes());
         }
     }
-    let mut frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    frames.extend(frame(SETTINGS, 0, 0, &[]));
+    let mut frames = preface();
     frames.extend(frame(HEADERS, END_HEADERS, 1, &block));
     frames.extend(frame(DATA, END_STREAM, 1, body.as_bytes()));
     frames
+}
+
+/// A frame that was read.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Is it the last one of an answer?
+    pub(super) fn ends_answer(&self) -> bool {
+        matches!(self.kind, HEADERS | DATA) && self.flags & END_STREAM != 0
+    }
+}
+
+/// Returns the next frame; `None` when the connection has ended.
+pub(super) async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await.ok()?;
+    let (kind, flags) = (head[3], head[4]);
+    Some(Frame {
+        kind,
+        flags,
+        payload,
+    })
+}
+
+/// Returns the first frame that is as wanted; `None` when the connection ends before.
+pub(super) async fn until(
+    stream: &mut (impl AsyncRead + Unpin),
+    is_wanted: impl Fn(&Frame) -> bool,
+) -> Option<Frame> {
+    loop {
+        let frame = next(stream).await?;
+        if is_wanted(&frame) {
+            return Some(frame);
+        }
+    }
 }
 
 /// Sends a request, and waits until its stream or the connection has ended.
 async fn exchange(to: SocketAddr, frames: &[u8]) {
     let mut stream = TcpStream::connect(to).await.expect("taken");
     stream.write_all(frames).await.expect("taken");
-    loop {
-        let mut head = [0; 9];
-        if stream.read_exact(&mut head).await.is_err() {
-            return;
-        }
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; length as usize];
-        stream.read_exact(&mut payload).await.ok();
-        let has_ended = matches!(head[3], HEADERS | DATA) && head[4] & END_STREAM != 0;
-        if has_ended || matches!(head[3], RESET | GOAWAY) {
-            return;
-        }
-    }
+    let is_last = |frame: &Frame| frame.ends_answer() || matches!(frame.kind, RESET | GOAWAY);
+    until(&mut stream, is_last).await;
 }
 
 #[tokio::test]

@@ -2,13 +2,23 @@
 
 use super::*;
 
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
 use axum::body::Body;
+use bytes::Bytes;
+use gleaner_machine::lock::Lock;
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::{Rules, ShadowOptions, SplitOptions};
+use crate::{
+    ControlOptions, LimitOptions, RequestClass, Rules, ShadowOptions, SplitOptions, Visitor,
+    Visitors, Work,
+};
 
 fn split(rules: &Value, targets: &[&Recorder]) -> FrontOptions {
     let targets = targets
@@ -20,6 +30,7 @@ fn split(rules: &Value, targets: &[&Recorder]) -> FrontOptions {
             targets: targets
                 .map(|url| url.parse().expect("an address"))
                 .collect(),
+            stops: None,
         },
         ..unprobed()
     }
@@ -151,6 +162,193 @@ async fn a_canary_that_fails_is_left() {
     other.take();
     assert_eq!(client.get("/").await.expect("an answer").status, 200);
     assert_eq!(users_of(&front, &other, 20).await, Vec::<usize>::new());
+}
+
+/// Waits until a file is there, or is gone.
+async fn until_there(path: &Path, is_wanted: bool) {
+    soon("the file of ways that were left", async {
+        while path.exists() != is_wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// Waits until no front has a file of ways that were left.
+async fn until_free(path: &Path) {
+    let lock = path.with_file_name("rules.json.stopped.lock");
+    soon("the end of a front", async {
+        while Lock::take(&lock).is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_canary_that_was_left_stays_so_when_the_front_starts_again_until_a_person_starts_it() {
+    let main = Recorder::start().await;
+    let other = Recorder::replying(|_| Reply::Bytes(recorder::plain("500 Oh", "no"))).await;
+    let to = format!("http://{}", other.address);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rules.json.stopped");
+    let rule = |share: &str| json!([{"name": "new", "to": to, "share": share, "by": "header:x-user", "canary": true}]);
+    let started = async |share: &str| {
+        let mut options = split(&rule(share), &[&other]);
+        options.split.stops = Some(path.clone());
+        Running::ahead_of(&[main.address], options).await
+    };
+    let share_now = async |front: &Running| {
+        let (_, shown) = admin(front, Method::GET, "/_front/rules", &Value::Null).await;
+        shown["rules"][0]["share_now"].clone()
+    };
+    let front = started("50%").await;
+    let mut client = front.client().await;
+    for user in 0..400 {
+        let request = format!("GET / HTTP/1.1\r\nHost: h\r\nX-User: {user}\r\n\r\n");
+        client.send(request).await;
+        client.answer().await.expect("an answer");
+    }
+    until_there(&path, true).await;
+    drop((client, front));
+    until_free(&path).await;
+
+    let front = started("50%").await;
+    assert_eq!(share_now(&front).await, "0%", "the next one knows");
+    let same: Rules = serde_json::from_value(json!({"rules": rule("50%")})).expect("rules");
+    front.front.reload_rules(&same).expect("good rules");
+    assert_eq!(share_now(&front).await, "0%", "the file says nothing new");
+    let rules = json!({"rules": rule("50%")});
+    admin(&front, Method::PUT, "/_front/rules", &rules).await;
+    assert_eq!(share_now(&front).await, "50%", "a person starts it");
+    until_there(&path, false).await;
+}
+
+#[tokio::test]
+async fn a_canary_that_was_left_is_tried_again_under_another_rule() {
+    let (main, other) = (Recorder::start().await, Recorder::start().await);
+    let to = format!("http://{}", other.address);
+    let folder = tempfile::tempdir().expect("a folder");
+    let rule = |share: &str| json!({"name": "new", "to": to, "share": share, "canary": true});
+    let stop = json!({
+        "test": "slow", "log_likelihood_ratio": 6.0, "threshold": 5.5, "main_rate": 0.0,
+        "other_rate": 0.5, "main_requests": 90, "other_requests": 90,
+    });
+    for (left, share_now) in [("20%", "0%"), ("10%", "20%")] {
+        let kept = json!({"stopped": [{
+            "rule": serde_json::from_value::<crate::Rule>(rule(left)).expect("a rule"), "stop": stop,
+        }]});
+        let path = folder.path().join(left);
+        fs::write(&path, kept.to_string()).expect("written");
+        let mut options = split(&json!([rule("20%")]), &[&other]);
+        options.split.stops = Some(path.clone());
+        let front = Running::ahead_of(&[main.address], options).await;
+        let (_, shown) = admin(&front, Method::GET, "/_front/rules", &Value::Null).await;
+        assert_eq!(shown["rules"][0]["share_now"], share_now, "{shown}");
+        until_there(&path, share_now == "0%").await;
+    }
+}
+
+/// Returns options under which a canary is tried, and this file keeps whether it was left.
+fn keeping(path: &Path, main: &Recorder) -> FrontOptions {
+    let index = json!({"from": "wiki", "to": "wiki-2"});
+    let rules = json!([{"name": "new", "index": index, "share": "1%", "canary": true}]);
+    let mut options = split(&rules, &[]);
+    options.split.stops = Some(path.to_owned());
+    let url = format!("http://{}", main.address);
+    options.backends = vec![url.parse().expect("an address")];
+    options
+}
+
+#[tokio::test]
+async fn a_front_does_not_start_with_a_file_that_is_not_its_own_and_leaves_it_as_it_is() {
+    let main = Recorder::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rules.json.stopped");
+    for content in [
+        "",
+        "no JSON",
+        "{}",
+        r#"{"rules": []}"#,
+        r#"{"stopped": [], "rules": []}"#,
+    ] {
+        fs::write(&path, content).expect("written");
+        let refused = Front::checked(keeping(&path, &main)).expect_err(content);
+        let said = refused.to_string();
+        assert!(said.contains("rules.json.stopped`"), "{said}");
+        assert!(said.contains("`--rules-state`"), "{said}");
+        let there = fs::read_to_string(&path).expect("it is there");
+        assert_eq!(there, content);
+    }
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("made");
+    assert!(Front::checked(keeping(&path, &main)).is_err());
+    assert!(path.is_dir());
+}
+
+#[tokio::test]
+async fn fronts_do_not_share_a_file_of_ways_that_were_left() {
+    let main = Recorder::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rules.json.stopped");
+    let first = Front::checked(keeping(&path, &main)).expect("a new file");
+    let refused = Front::checked(keeping(&path, &main)).expect_err("it is held");
+    let said = refused.to_string();
+    assert!(said.contains("another front"), "{said}");
+    assert!(said.contains("`--node-name`"), "{said}");
+    drop(first);
+    until_free(&path).await;
+    Front::checked(keeping(&path, &main)).expect("it is free");
+}
+
+/// Takes what asks for a path with `scan` for a scan.
+struct Scans;
+
+impl Visitors for Scans {
+    fn visitor(&self, _: &Parts) -> Visitor {
+        Visitor::Stranger
+    }
+
+    fn work(&self, head: &Parts, _: &Bytes) -> Work {
+        Work {
+            class: match head.uri.path().contains("scan") {
+                true => RequestClass::Scan,
+                false => RequestClass::Read,
+            },
+            shape: 0,
+            guess_ms: 1.0,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_may_be_for_a_class_of_requests() {
+    let (main, other) = (Recorder::start().await, Recorder::start().await);
+    let to = format!("http://{}", other.address);
+    let rule = |class: &str| json!([{"name": "class", "when": {"class": class}, "to": to, "share": "100%"}]);
+    let options = FrontOptions {
+        control: Some(ControlOptions {
+            limits: LimitOptions::default(),
+            num_places: 16,
+            visitors: Arc::new(Scans),
+        }),
+        ..split(&rule("scan"), &[&other])
+    };
+    let front = Running::ahead_of(&[main.address], options).await;
+    let mut client = front.client().await;
+    let others = async |client: &mut Client| {
+        for path in ["/a", "/scan", "/b"] {
+            client.get(path).await.expect("an answer");
+        }
+        let arrived = other.take().arrived.into_iter();
+        arrived.map(|one| one.line).collect::<Vec<_>>()
+    };
+    assert_eq!(others(&mut client).await, ["GET /scan"]);
+    let rules = json!({"rules": rule("read")});
+    let (status, shown) = admin(&front, Method::PUT, "/_front/rules", &rules).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(shown["rules"][0]["when"], json!({"class": "read"}));
+    assert_eq!(others(&mut client).await, ["GET /a", "GET /b"]);
 }
 
 /// Returns an answer to a search with these hits.

@@ -23,11 +23,18 @@ impl Shard {
         })
     }
 
-    /// Returns whether `state` has other settings of the index than are in force here.
-    pub(crate) fn lacks_settings_of(&self, state: &ClusterState) -> bool {
+    /// Returns whether documents would be read here under an older mapping than that of `state`, or under its mapping and
+    /// other settings than its own. A state that this copy is ahead of leaves it as it is.
+    pub(crate) fn is_behind(&self, state: &ClusterState) -> bool {
+        let Some(agreed) = state.indices.get(&self.key.index) else {
+            return false;
+        };
+        let read_under = self.schema.parser.load().mapping_version();
+        if agreed.mapping.version != read_under {
+            return agreed.mapping.version > read_under;
+        }
         let known = self.schema.index.load();
-        let agreed = state.indices.get(&self.key.index);
-        agreed.is_some_and(|index| !Arc::ptr_eq(index, &known) && index.settings != known.settings)
+        !Arc::ptr_eq(agreed, &known) && agreed.settings != known.settings
     }
 
     /// Takes a newer mapping over by `deadline` where it sets a constant that searches do not know here: all shards show

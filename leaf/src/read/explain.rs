@@ -8,6 +8,7 @@ use gleaner_proto::LeafFault;
 use gleaner_proto::search::{ExplainAnswer, ExplainCall, ExplainedDocument};
 
 use crate::fault::{copy_fault, job_fault};
+use crate::read::pool::LaneName;
 use crate::read::search::{Searcher, document};
 
 impl Searcher {
@@ -21,7 +22,7 @@ impl Searcher {
         let (id, query) = (call.id, call.query);
         let outcome = self
             .pool
-            .short
+            .lane(LaneName::Short)
             .run(deadline, move |control| {
                 let Some(stored) = view.find(&id)? else {
                     return Ok(None);

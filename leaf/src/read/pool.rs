@@ -1,8 +1,8 @@
 //! The threads that evaluate queries, behind bounded queues.
 //!
 //! tokio hands work over through a bounded channel; as many workers as there are cores take it and
-//! spread large queries over one rayon pool, so at most that many queries share the cores at once. Long work
-//! has threads of its own, in long turns: short work need not wait for its end. Work whose
+//! spread large queries over one rayon pool, so at most that many queries share the cores at once in each lane. Long
+//! work has a lane of its own, in long turns: short work need not wait for its end. Work whose
 //! caller has gone, or whose deadline has passed while it waited, is dropped unevaluated. What is known to
 //! be brief is evaluated where it is asked for: two hand-overs take longer.
 
@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use gleaner_engine::search::Length;
 use gleaner_model::metric;
 use gleaner_model::node_stats::PoolStats;
 use gleaner_partial::control::Control;
@@ -24,10 +25,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The lanes of short and of long work, and what both do together.
 pub(crate) struct Pool {
-    /// Work of some milliseconds at most, as far as is known before.
-    pub(crate) short: Lane,
-    /// What takes longer: it shares the cores with short work, which goes first when it comes.
-    pub(crate) long: Lane,
+    short: Lane,
+    long: Lane,
     counts: Arc<Counts>,
 }
 
@@ -94,12 +93,16 @@ impl Pool {
         })
     }
 
-    /// Returns the lane for work that is long or not.
-    pub(crate) fn lane(&self, is_long: bool) -> &Lane {
-        if is_long { &self.long } else { &self.short }
+    /// Returns the lane of that name.
+    pub(crate) fn lane(&self, name: LaneName) -> &Lane {
+        match name {
+            LaneName::Short => &self.short,
+            LaneName::Long => &self.long,
+        }
     }
 
-    /// Returns what runs, waits and was refused. What is evaluated where it is asked for counts as well.
+    /// Returns what runs, waits and was refused, of both lanes together. What is evaluated where it is asked for counts as
+    /// well.
     pub(crate) fn stats(&self) -> PoolStats {
         let lanes = [&self.short, &self.long];
         let sum = |of: fn(&Lane) -> usize| lanes.map(of).iter().sum::<usize>() as u64;
@@ -111,9 +114,29 @@ impl Pool {
         }
     }
 
+    /// Evaluates a job where those of its length are, by `deadline`.
+    ///
+    /// # Cancel safety
+    /// As [`Lane::run`].
+    pub(crate) async fn run<T, F>(
+        &self,
+        length: Length,
+        deadline: Instant,
+        job: F,
+    ) -> Result<T, PoolFault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Arc<Control>) -> T + Send + 'static,
+    {
+        match length {
+            Length::Brief => self.run_brief(deadline, job).await,
+            Length::Short | Length::Long => self.lane(length.into()).run(deadline, job).await,
+        }
+    }
+
     /// Evaluates a job of less than a millisecond: on the caller's thread when no short work waits, as
     /// handing it over would take longer; else as [`Lane::run`].
-    pub(crate) async fn run_brief<T, F>(&self, deadline: Instant, job: F) -> Result<T, PoolFault>
+    async fn run_brief<T, F>(&self, deadline: Instant, job: F) -> Result<T, PoolFault>
     where
         T: Send + 'static,
         F: FnOnce(&Arc<Control>) -> T + Send + 'static,
@@ -130,11 +153,22 @@ impl Pool {
     }
 }
 
-/// Names the threads of a lane.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LaneName {
+/// Which work a lane is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaneName {
+    /// Work of some milliseconds at most, as far as is known before.
     Short,
+    /// What takes longer: it shares the cores with short work, which goes first when it comes.
     Long,
+}
+
+impl From<Length> for LaneName {
+    fn from(length: Length) -> Self {
+        match length {
+            Length::Brief | Length::Short => Self::Short,
+            Length::Long => Self::Long,
+        }
+    }
 }
 
 impl LaneName {
@@ -368,10 +402,10 @@ mod tests {
     async fn long_work_holds_up_no_short_work() {
         let pool = pool(8);
         let release = occupy(&pool);
-        let (short, long) = (pool.lane(false), pool.lane(true));
-        let mut waiting = Box::pin(short.run(soon(), |_| 1));
+        let mut waiting = Box::pin(pool.run(Length::Short, soon(), |_| 1));
         assert!(futures::poll!(waiting.as_mut()).is_pending());
-        let other = long.run(soon(), |_| std::thread::current().name().map(str::to_owned));
+        let name = |_: &Arc<Control>| std::thread::current().name().map(str::to_owned);
+        let other = pool.run(Length::Long, soon(), name);
         let name = other.await.ok().flatten();
         assert_eq!(name.as_deref(), Some("long-search-0"));
         let stats = pool.stats();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use gleaner_engine::postings::{DocumentPlace, PageOf, locate, page};
+use gleaner_engine::postings::{DocumentPlace, PageOf, length, locate, page};
 use gleaner_engine::{EngineError, View, statistics};
 use gleaner_model::SeqNo;
 use gleaner_partial::control::{Control, MemoryAccount};
@@ -17,6 +17,7 @@ use gleaner_query::answer::LeafTimes;
 use gleaner_query::resolved::{Statistics, StatisticsRequest};
 use gleaner_threads::CpuTime;
 
+use crate::read::pool::LaneName;
 use crate::read::search::{Searcher, joined};
 use crate::read::staleness::{copies_of, mark_stale};
 
@@ -36,6 +37,8 @@ impl Searcher {
                 Some((Arc::clone(&target.as_ref().ok()?.view), list.after))
             })
             .collect();
+        let views = lists.iter().map(|(view, _)| &**view);
+        let length = length(views, part(&call, None).limit);
         let memory = self.query_memory();
         let job = move |control: &Arc<Control>| {
             let evaluation = Evaluation::begin();
@@ -50,7 +53,7 @@ impl Searcher {
             }
             answers
         };
-        let mut answers = joined(targets, self.pool.short.run(deadline, job).await);
+        let mut answers = joined(targets, self.pool.run(length, deadline, job).await);
         mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
@@ -87,7 +90,8 @@ impl Searcher {
                 }
                 answers
             };
-            self.pool.short.run(deadline, job).await
+            let lane = self.pool.lane(LaneName::Short);
+            lane.run(deadline, job).await
         };
         let mut answers = joined(targets, outcome);
         mark_stale(&mut answers, &copies, |answer| {
@@ -126,6 +130,17 @@ impl Evaluation {
     }
 }
 
+/// Returns which part of a list a call asks for.
+fn part(call: &PostingsCall, after: Option<SeqNo>) -> PageOf<'_> {
+    PageOf {
+        field: &call.field,
+        term: &call.term,
+        after,
+        limit: call.limit.clamp(1, MAX_PAGE),
+        is_weighted: call.is_weighted,
+    }
+}
+
 fn one_page(
     view: &Arc<View>,
     call: &PostingsCall,
@@ -133,14 +148,7 @@ fn one_page(
     control: &Control,
     memory: &Arc<MemoryAccount>,
 ) -> Result<PostingsAnswer, EngineError> {
-    let wanted = PageOf {
-        field: &call.field,
-        term: &call.term,
-        after,
-        limit: call.limit.clamp(1, MAX_PAGE),
-        is_weighted: call.is_weighted,
-    };
-    let found = page(view, &wanted, control, memory)?;
+    let found = page(view, &part(call, after), control, memory)?;
     let of_field = StatisticsRequest {
         fields: BTreeMap::from([(call.field.clone(), BTreeSet::new())]),
         totals: false,

@@ -1,33 +1,28 @@
 //! The reading calls: views chosen, work handed to the pool, faults per shard.
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use gleaner_engine::fetch::{FetchSpec, HighlightSpec};
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
-use gleaner_engine::postings::places_of;
-use gleaner_engine::search::SearchEnv;
-use gleaner_engine::{EngineError, StoredDocument, View, expand, fetch, search, statistics};
+use gleaner_engine::search::{Length, SearchEnv};
+use gleaner_engine::{EngineError, StoredDocument, View, expand, search, statistics};
 use gleaner_model::metric;
-use gleaner_partial::control::{Control, Ledger, MemoryAccount};
+use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::Document;
 use gleaner_proto::search::{
-    ExpandAnswer, ExpandCall, FetchCall, FetchFrom, FetchHits, FetchWhat, SearchCall, ShardView,
-    StatisticsAnswer, StatisticsCall,
+    ExpandAnswer, ExpandCall, SearchCall, ShardView, StatisticsAnswer, StatisticsCall,
 };
-use gleaner_query::answer::{FetchedHits, LeafTimes, ShardHits, ViewId};
+use gleaner_query::answer::{LeafTimes, ShardHits};
 use gleaner_threads::CpuTime;
-use rayon::prelude::*;
 
 use crate::LeafOptions;
 use crate::copy::counters::{Counters, UnderWay};
 use crate::copy::registry::CopyRegistry;
 use crate::copy::shard::Shard;
-use crate::fault::{copy_fault, evaluation_fault, job_fault};
-use crate::read::pool::{Pool, PoolFault, caught};
+use crate::fault::{copy_fault, job_fault};
+use crate::read::pool::{Pool, PoolFault};
 use crate::read::staleness::{copies_of, mark_stale};
 
 /// Looked up once: to find a metric takes longer than to record a value.
@@ -151,7 +146,10 @@ impl Searcher {
             .values()
             .map(|terms| terms.len().max(1))
             .sum();
-        let is_brief = num_terms * targets.len() <= FEW_LOOKUPS;
+        let length = match num_terms * targets.len() <= FEW_LOOKUPS {
+            true => Length::Brief,
+            false => Length::Short,
+        };
         let copies = copies_of(&targets);
         let count = move |view: &Arc<View>, control: &Control| {
             let statistics = statistics::statistics(view, &request, control)?;
@@ -163,7 +161,7 @@ impl Searcher {
                 may_be_stale: false,
             })
         };
-        let mut answers = self.each(targets, deadline, is_brief, count).await;
+        let mut answers = self.each(targets, deadline, length, count).await;
         mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
@@ -178,6 +176,8 @@ impl Searcher {
         let targets = self.targets(&call.shards, deadline).await;
         let copies = copies_of(&targets);
         let (requests, memory) = (call.requests, self.query_memory());
+        let views = targets.iter().flatten().map(|copy| &*copy.view);
+        let length = expand::length(views, &requests);
         let expand = move |view: &Arc<View>, control: &Control| {
             // The terms of all patterns are answered together.
             let mut held = memory.reserve(0)?;
@@ -192,19 +192,19 @@ impl Searcher {
                 may_be_stale: false,
             })
         };
-        let mut answers = self.each(targets, deadline, false, expand).await;
+        let mut answers = self.each(targets, deadline, length, expand).await;
         mark_stale(&mut answers, &copies, |answer| {
             answer.may_be_stale = true;
         });
         answers
     }
 
-    /// Does the same on each view, on the pool, and answers per shard.
+    /// Does the same on each view, which takes so long for all of them, and answers per shard.
     async fn each<T, F>(
         &self,
         targets: Vec<Target>,
         deadline: Instant,
-        is_brief: bool,
+        length: Length,
         job: F,
     ) -> Vec<Result<T, LeafFault>>
     where
@@ -219,11 +219,7 @@ impl Searcher {
             let answers = views.iter().map(|view| job(view, control));
             answers.collect::<Vec<_>>()
         };
-        let outcome = if is_brief {
-            self.pool.run_brief(deadline, jobs).await
-        } else {
-            self.pool.short.run(deadline, jobs).await
-        };
+        let outcome = self.pool.run(length, deadline, jobs).await;
         joined(targets, outcome)
     }
 
@@ -246,12 +242,11 @@ impl Searcher {
             })
             .collect();
         let query = call.query;
-        let is_brief = search::is_brief(&views, &query);
-        let lane = self.pool.lane(search::is_long(&views, &query));
+        let length = Length::of(&views, &query);
         let resources = SearchResources {
             filters: Arc::clone(&self.filters),
             memory: self.query_memory(),
-            pool: lane.rayon(),
+            pool: self.pool.lane(length.into()).rayon(),
         };
         let asked = readable.clone();
         let counters = readable.iter().map(|copy| &copy.shard.counters);
@@ -281,11 +276,7 @@ impl Searcher {
             }
             answers
         };
-        let outcome = if is_brief {
-            self.pool.run_brief(deadline, job).await
-        } else {
-            lane.run(deadline, job).await
-        };
+        let outcome = self.pool.run(length, deadline, job).await;
         let took = started.elapsed();
         QUERY_SECONDS.record(took);
         drop(running);
@@ -300,70 +291,6 @@ impl Searcher {
     pub(crate) fn query_memory(&self) -> Arc<MemoryAccount> {
         let limit = self.memory_per_query_bytes;
         self.memory.child(LeafFault::QUERY_ACCOUNT, limit)
-    }
-
-    pub(crate) async fn fetch_hits(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
-        let started = Instant::now();
-        let deadline = started + call.remaining.max(FETCH_PATIENCE);
-        let asked: Vec<ShardView> = call.shards.iter().map(|from| from.shard).collect();
-        let targets = self.targets(&asked, deadline).await;
-        let what = call.what;
-        let is_short = is_short(&call.shards, &what);
-        let lane = self.pool.lane(num_hits(&call.shards) >= LONG_FETCH);
-        let jobs: Vec<(Arc<View>, FetchHits)> = targets
-            .iter()
-            .zip(call.shards)
-            .filter_map(|(target, from)| Some((Arc::clone(&target.as_ref().ok()?.view), from.hits)))
-            .collect();
-        let ledger = match Ledger::open(&self.query_memory()) {
-            Ok(ledger) => Arc::new(ledger),
-            Err(error) => {
-                let refused = |asked: ShardView| Err(evaluation_fault(asked.shard, &error));
-                return asked.into_iter().map(refused).collect();
-            }
-        };
-        let counters = targets.iter().flatten().map(|copy| &copy.shard.counters);
-        let running = UnderWay::all(counters.map(|counters| &counters.fetches_now));
-        // What is fetched counts here until the answer has all of it.
-        let counted = Arc::clone(&ledger);
-        let fetch_one = move |(view, hits): &(Arc<View>, FetchHits), control: &Control| {
-            let spec = spec(&what, &counted);
-            Ok(match places(view, hits, control)? {
-                Some(places) => Ok(fetch::fetch(view, &places, &spec, control)?),
-                None => Err(view.id()),
-            })
-        };
-        let cpu = Arc::new(CpuTime::default());
-        let taken = Arc::clone(&cpu);
-        let fetch_one = move |job: &(Arc<View>, FetchHits), control: &Control| {
-            taken.time(|| fetch_one(job, control))
-        };
-        let outcome = if is_short {
-            let control = Control::until(deadline);
-            caught(|| jobs.iter().map(|job| fetch_one(job, &control)).collect())
-        } else {
-            let rayon = lane.rayon();
-            let all = move |control: &Arc<Control>| {
-                let one = |job| fetch_one(job, control);
-                rayon.install(|| jobs.par_iter().map(one).collect())
-            };
-            lane.run(deadline, all).await
-        };
-        drop(running);
-        for copy in targets.iter().flatten() {
-            let counters = &copy.shard.counters;
-            Counters::add(&counters.fetch, &counters.fetch_us, started.elapsed());
-        }
-        let keys = asked.iter().map(|asked| asked.shard);
-        let answers = keys.zip(joined(targets, outcome));
-        let gone = |shard| move |ViewId(view)| LeafFault::ViewMissing { shard, view };
-        answers
-            .map(|(shard, answer)| {
-                let hits = answer?.map_err(gone(shard))?;
-                let cpu = cpu.get();
-                Ok(FetchedHits { hits, cpu })
-            })
-            .collect()
     }
 }
 
@@ -397,45 +324,8 @@ const OPENING_PATIENCE: Duration = Duration::from_secs(5);
 /// milliseconds are usual; it may be for ever where the primary is gone.
 const BEHIND_PATIENCE: Duration = Duration::from_millis(25);
 
-/// Least time a fetch is given: hits that were ranked in time are worth a short wait.
-const FETCH_PATIENCE: Duration = Duration::from_millis(250);
-
 /// Terms times shards that are looked up on the caller's thread: some 5 µs each, in all segments.
 const FEW_LOOKUPS: usize = 64;
-
-/// Documents that are read on the caller's thread: some 30 µs each, about what a hand-over to the
-/// pool costs once, and all of them below the half millisecond that a runtime thread may be held.
-const SHORT_FETCH: usize = 10;
-
-/// Documents whose reading takes some ten milliseconds: others should not wait for it.
-const LONG_FETCH: usize = 256;
-
-fn num_hits(shards: &[FetchFrom]) -> usize {
-    shards.iter().map(|from| from.hits.len()).sum()
-}
-
-/// Returns whether a fetch only reads a few documents back.
-fn is_short(shards: &[FetchFrom], what: &FetchWhat) -> bool {
-    let is_at_hand = |from: &FetchFrom| matches!(from.hits, FetchHits::Places(_));
-    num_hits(shards) <= SHORT_FETCH
-        && shards.iter().all(is_at_hand)
-        && what.highlight.is_none()
-        && what.explain.is_none()
-        && what.named.is_empty()
-        && what.fields.is_empty()
-}
-
-/// Returns where the hits stand in a view; `None` when one of them is not in it.
-fn places<'a>(
-    view: &View,
-    hits: &'a FetchHits,
-    control: &Control,
-) -> Result<Option<Cow<'a, [u64]>>, EngineError> {
-    Ok(match hits {
-        FetchHits::Places(places) => Some(Cow::Borrowed(places)),
-        FetchHits::Numbers(numbers) => places_of(view, numbers, control)?.map(Cow::Owned),
-    })
-}
 
 /// What an evaluation may use.
 struct SearchResources {
@@ -453,23 +343,6 @@ impl SearchResources {
             memory,
             pool: Some(&self.pool),
         }
-    }
-}
-
-fn spec<'a>(what: &'a FetchWhat, ledger: &'a Ledger) -> FetchSpec<'a> {
-    FetchSpec {
-        docvalue_fields: &what.docvalue_fields,
-        fields: &what.fields,
-        highlight: what.highlight.as_ref().map(|what| HighlightSpec {
-            highlight: &what.highlight,
-            query: &what.query,
-            field_queries: &what.field_queries,
-        }),
-        explain: what.explain.as_deref(),
-        named: &what.named,
-        named_by: what.named_by.as_deref(),
-        is_without_source: what.is_without_source,
-        ledger: Some(ledger),
     }
 }
 

@@ -8,7 +8,7 @@ use gleaner_proto::write::{RefusedItem, WriteFault, WriteOutcome};
 
 use crate::write::versions::Content;
 
-/// A document that brings fields.
+/// A document of a call with fields that the mapping lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UnmappedDocument {
     pub(crate) id: DocumentId,

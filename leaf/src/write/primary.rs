@@ -131,19 +131,16 @@ impl Primary {
         self.shard.applier.close("this copy was closed");
     }
 
-    /// Locks the order when the primary is fit to write, under no older mapping than the newest that is known
-    /// here, nor other settings.
+    /// Locks the order when the primary is fit to write, under the mapping and the settings of the newest cluster state
+    /// that is known here: a root may have planned the write with those.
     pub(super) async fn to_order(
         &self,
         asked: PrimaryTerm,
     ) -> Result<OwnedMutexGuard<WriteOrder>, LeafFault> {
-        if (self.shard).lacks_settings_of(&self.node().coordinator.state()) {
-            self.shard.take_meta().await;
-        }
         loop {
             let mut order = self.order_with_room().await?;
             self.prepare(&mut order, asked).await?;
-            if !(self.shard).lacks_mapping_of(&self.node().coordinator.state()) {
+            if !self.shard.is_behind(&self.node().coordinator.state()) {
                 return Ok(order);
             }
             drop(order);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gleaner_model::{Generation, OperationKind, SeqNo};
+use gleaner_model::{Generation, OperationKind, SeqNo, metric};
 use gleaner_proto::LeafFault;
 use tokio::sync::OwnedMutexGuard;
 
@@ -36,8 +36,12 @@ impl Primary {
         let Some(driver) = self.shard.driver() else {
             return Ok(());
         };
+        let began = Instant::now();
         driver.wait_refreshed(self.term(), shown.visible).await?;
-        self.wait_to_tell(shown.visible).await
+        self.wait_to_tell(shown.visible).await?;
+        let waited = metrics::histogram!(metric::REFRESH_WAITED_SECONDS.name);
+        waited.record(began.elapsed().as_secs_f64());
+        Ok(())
     }
 
     async fn order_refresh(

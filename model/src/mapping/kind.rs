@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DateFormat, Dynamic, FieldPath, Included, KeywordKind, NumberKind};
+use super::{DateFormat, Dynamic, FieldPath, Included, KeywordKind, NumberKind, Resolution};
 
 /// Type of a field with its options; defaults are the dialect's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,11 +60,15 @@ pub enum FieldKind {
         /// Whether it can be sorted and aggregated.
         doc_values: bool,
     },
-    /// An instant, kept as milliseconds since the epoch.
+    /// An instant.
     Date {
-        /// Whether it was declared as `date_nanos`, which is kept to the millisecond too.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        nanos: bool,
+        /// What is counted since the epoch, and under which name it was declared.
+        #[serde(
+            default,
+            rename = "nanos",
+            skip_serializing_if = "Resolution::is_of_dates"
+        )]
+        resolution: Resolution,
         /// How text is read and keys are written.
         format: DateFormat,
         /// Stands for an explicit `null`, in the field's format.
@@ -177,8 +181,7 @@ impl FieldKind {
             Self::Alias { .. } => "alias",
             Self::Number { number, .. } => number.type_name(),
             Self::Boolean { .. } => "boolean",
-            Self::Date { nanos: true, .. } => "date_nanos",
-            Self::Date { .. } => "date",
+            Self::Date { resolution, .. } => resolution.type_name(),
             Self::Ip { .. } => "ip",
             Self::Object { nested: true, .. } => "nested",
             Self::Object { .. } => "object",

@@ -6,9 +6,10 @@ use super::{Metric, MetricKind};
 pub const FRONT_REQUESTS: Metric = Metric {
     name: "gleaner_front_requests_total",
     kind: MetricKind::Counter,
-    labels: &["outcome"],
-    values: &["forwarded", "refused", "failed"],
-    help: "requests that a front took, by outcome: forwarded to a backend, refused, failed",
+    labels: &["class", "outcome"],
+    values: &[],
+    help: "requests that a front took, by class (`read`, `metadata`, `write`, `scan`; `none` where the head is \
+        refused) and outcome: `forwarded` to a backend or answered from what is kept, `refused`, `failed`",
 };
 
 /// Requests that a front sent twice.
@@ -24,9 +25,29 @@ pub const FRONT_RETRIES: Metric = Metric {
 pub const FRONT_SECONDS: Metric = Metric {
     name: "gleaner_front_seconds",
     kind: MetricKind::Histogram,
-    labels: &["outcome"],
+    labels: &["cache", "outcome"],
     values: &[],
-    help: "time from a request's head to the head of its answer, at a front",
+    help: "time from a request's head to the head of its answer, at a front; `cache` is what the front's own answer \
+        cache did: `hit`, `miss`, `bypass` or `stale`, and `none` where the answer may not be kept",
+};
+
+/// Requests that wait for a place among those that backends answer.
+pub const FRONT_WAITING: Metric = Metric {
+    name: "gleaner_front_waiting",
+    kind: MetricKind::Gauge,
+    labels: &["class"],
+    values: &["read", "metadata", "write", "scan"],
+    help: "requests that wait at a front until fewer of their class are with backends",
+};
+
+/// Leases that a front holds.
+pub const FRONT_LEASES_HELD: Metric = Metric {
+    name: "gleaner_front_leases_held",
+    kind: MetricKind::Gauge,
+    labels: &[],
+    values: &[],
+    help: "leases of a front on what shards show, from all roots together; without them it answers nothing from \
+        what is kept",
 };
 
 /// Requests that a front refused for now.

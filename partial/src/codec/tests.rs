@@ -110,6 +110,7 @@ fn everything() -> Aggregations {
                 .collect(),
             unlisted: 11,
             bound: 4,
+            apart: Vec::new(),
         }),
         Partial::Histogram(Histogram {
             format: date.clone(),

@@ -71,8 +71,7 @@ fn terms(kind: ValueKind, counts: &[(Key, u64)]) -> Partial {
             .iter()
             .map(|(key, n)| (key.clone(), bucket(*n)))
             .collect(),
-        unlisted: 0,
-        bound: 0,
+        ..Terms::default()
     })
 }
 

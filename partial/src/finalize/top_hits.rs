@@ -169,6 +169,7 @@ fn returned(
         source: content.source.clone(),
         shard: hit.shard.shard.0,
         group: None,
+        is_group_of_nanos: false,
         inner_hits: indexmap::IndexMap::new(),
     })
 }

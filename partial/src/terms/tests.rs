@@ -118,6 +118,8 @@ fn whole_numbers_and_fractions_meet_as_fractions() {
     let (mut one, mut other) = (long(), double());
     one.merge(double()).expect("they fit");
     other.merge(long()).expect("they fit");
+    one.settle().expect("they fit");
+    other.settle().expect("they fit");
     assert_eq!(one, other);
     assert_eq!(one.counts().collect::<Vec<_>>(), [2, 1, 1]);
 }
@@ -153,6 +155,8 @@ fn what_stands_for_missing_values_where_a_field_is_unknown_is_one_of_its_values(
         let (mut one, mut other) = (known(), unknown());
         one.merge(unknown()).expect("they fit");
         other.merge(known()).expect("they fit");
+        one.settle().expect("they fit");
+        other.settle().expect("they fit");
         assert_eq!(one, known(), "{given}");
         assert_eq!(other, known(), "{given}");
     }
@@ -183,6 +187,7 @@ fn what_stands_for_missing_values_is_asked_for_again_as_it_was_given() {
     ] {
         all.merge(other).expect("they fit");
     }
+    all.settle().expect("they fit");
     let asked = |missing: Value| {
         let mut request = request(1);
         request.source.missing = Some(missing);

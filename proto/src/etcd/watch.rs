@@ -125,6 +125,11 @@ impl Watch {
         }
     }
 
+    /// Returns when the member last gave a sign of life. It gives none where it knows no leader.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
     fn over(&self, reason: String) -> Fault {
         self.members.leave(self.member);
         Fault::Unreachable { reason }

@@ -258,9 +258,9 @@ impl Wire for FetchedHit {
             version,
             source,
             ignored,
-            ignored_values: values_of_fields(ignored_values)?,
+            ignored_values: values_of_fields(ignored_values)?.into_iter().collect(),
             matched_queries: matched.collect(),
-            fields: values_of_fields(fields)?,
+            fields: values_of_fields(fields)?.into_iter().collect(),
             highlight: highlight.collect(),
             explanation: maybe(explanation)?,
         })
@@ -279,15 +279,15 @@ fn field_messages<'a>(
     fields.collect()
 }
 
-/// Returns fields with their values.
-fn values_of_fields<Fields: FromIterator<(String, Vec<Value>)>>(
+/// Returns fields with their values, in the order of the messages.
+fn values_of_fields(
     messages: Vec<v1::FieldValues>,
-) -> Result<Fields, DecodeError> {
-    let mut fields: Vec<(String, Vec<Value>)> = Vec::new();
+) -> Result<Vec<(String, Vec<Value>)>, DecodeError> {
+    let mut fields = Vec::with_capacity(messages.len());
     for v1::FieldValues { field, values } in messages {
         fields.push((field, all(values)?));
     }
-    Ok(fields.into_iter().collect())
+    Ok(fields)
 }
 
 impl Wire for FetchedHits {

@@ -50,6 +50,33 @@ fn names_may_have_upper_case() {
 }
 
 #[test]
+fn a_filter_that_names_a_document_is_taken_only_where_it_is_kept() {
+    let limits = Limits::default();
+    let terms = json!({"terms": {"f": {"index": "lists", "id": "1", "path": "g"}}});
+    let like = json!({"more_like_this": {"like": [{"doc": {"f": "x"}}, {"_id": "2"}]}});
+    for (query, shown) in [
+        (terms, "[terms] of the document [lists/1]"),
+        (like, "[more_like_this] of the document [2]"),
+    ] {
+        let body = json!({"filter": {"bool": {"must_not": query}}});
+        let reason = format!("{shown} cannot be in the filter of an alias");
+        let add = json!({"index": "i", "alias": "a", "filter": body["filter"]});
+        let actions = json!({"actions": [{"add": add}]});
+        let named = json!({"a": body});
+        let refused = [
+            parse_alias(&body, &limits).map(drop),
+            parse_aliases(&named, &limits).map(drop),
+            parse_alias_actions(&actions, &limits).map(drop),
+        ];
+        for refused in refused {
+            assert_eq!(refused.expect_err(shown), QueryError::illegal(&*reason));
+        }
+        let kept = parse_kept_aliases(&named, &limits).expect(shown);
+        assert!(kept.values().all(|alias| alias.filter.is_some()));
+    }
+}
+
+#[test]
 fn bodies_are_read() {
     let limits = Limits::default();
     let body = json!({"filter": {"term": {"u": 1}}, "routing": "1", "search_routing": "1,2", "is_write_index": true, "is_hidden": false});

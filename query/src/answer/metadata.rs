@@ -54,6 +54,7 @@ mod tests {
             source: None,
             shard: 0,
             group: None,
+            is_group_of_nanos: false,
             inner_hits: Default::default(),
         };
         for (asked, expected) in [

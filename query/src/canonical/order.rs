@@ -58,13 +58,14 @@ pub(super) fn ordered(query: Query, is_scored: bool) -> Query {
         },
         Query::Terms(TermsQuery {
             field,
-            mut values,
+            values,
             boost,
         }) => {
+            let mut values = values.to_vec();
             values.sort_by_cached_key(Value::to_string);
             Query::Terms(TermsQuery {
                 field,
-                values,
+                values: values.into(),
                 boost,
             })
         }

@@ -1,8 +1,12 @@
 //! [`DateFormatter`]: the alternatives of a date format, and writing of instants.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use gleaner_model::mapping::NANOS_PER_MILLI;
 
 use super::civil::{self, Civil};
+use super::instant::Instant;
 use super::pattern::{self, Item, OffsetStyle, Part, Word};
 use super::zone::{self, TimeZone};
 use super::{instant, named, parse};
@@ -89,12 +93,25 @@ impl DateFormatter {
     /// # Errors
     /// `parse_exception` where no alternative reads the text.
     pub fn parse_in(&self, text: &str, zone: &TimeZone, round_up: bool) -> Result<i64, QueryError> {
-        // Rounding up is of milliseconds too, where the text has none.
+        self.read_in(text, zone, round_up).map(Instant::millis)
+    }
+
+    /// As [`Self::parse_in`], to the nanosecond: the last time of day is 23:59:59.999999999.
+    ///
+    /// # Errors
+    /// `parse_exception` where no alternative reads the text.
+    pub fn read_in(
+        &self,
+        text: &str,
+        zone: &TimeZone,
+        round_up: bool,
+    ) -> Result<Instant, QueryError> {
+        // Rounding up is of the parts of seconds too, where the text has none.
         if self.takes_instants
             && !round_up
-            && let Some(ms) = instant::read(text)
+            && let Some(instant) = instant::read(text)
         {
-            return Ok(ms);
+            return Ok(instant);
         }
         let found = self
             .alternatives
@@ -116,18 +133,35 @@ impl DateFormatter {
 
     /// Writes an instant as clocks in `zone` show it.
     pub fn format_in(&self, ms: i64, zone: &TimeZone) -> String {
+        self.write_in(Instant::from_millis(ms), zone)
+    }
+
+    /// Writes an instant in UTC, to the nanosecond as far as the format has them.
+    pub fn write(&self, instant: Instant) -> String {
+        self.write_in(instant, &TimeZone::UTC)
+    }
+
+    fn write_in(&self, instant: Instant, zone: &TimeZone) -> String {
         match self.alternatives.first() {
-            Some(Alternative::Items { write, .. }) => Writer::new(ms, zone).write(write),
-            Some(Alternative::EpochSecond) => {
-                let (sign, size) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
-                match size % 1_000 {
-                    0 => format!("{sign}{}", size / 1_000),
-                    rest => format!("{sign}{}.{rest:03}", size / 1_000)
-                        .trim_end_matches('0')
-                        .to_owned(),
-                }
-            }
-            Some(Alternative::EpochMillis) | None => ms.to_string(),
+            Some(Alternative::Items { write, .. }) => Writer::new(instant, zone).write(write),
+            Some(Alternative::EpochSecond) => write_epoch(instant, 1_000),
+            Some(Alternative::EpochMillis) | None => write_epoch(instant, 1),
+        }
+    }
+}
+
+/// Writes an instant as a decimal number of units of `unit_ms` since the epoch.
+fn write_epoch(instant: Instant, unit_ms: i128) -> String {
+    let unit = unit_ms * i128::from(NANOS_PER_MILLI);
+    let nanos = i128::from(instant.millis()) * i128::from(NANOS_PER_MILLI);
+    let nanos = nanos + i128::from(instant.nanos_of_milli());
+    let (sign, size) = (if nanos < 0 { "-" } else { "" }, nanos.abs());
+    match size % unit {
+        0 => format!("{sign}{}", size / unit),
+        rest => {
+            let fraction = rest * (i128::from(NANO) / unit);
+            let text = format!("{sign}{}.{fraction:09}", size / unit);
+            text.trim_end_matches('0').to_owned()
         }
     }
 }
@@ -154,9 +188,9 @@ impl Alternative {
         }
     }
 
-    fn read(&self, text: &str, zone: &TimeZone, round_up: bool) -> Option<i64> {
+    fn read(&self, text: &str, zone: &TimeZone, round_up: bool) -> Option<Instant> {
         match self {
-            Self::EpochMillis => read_epoch(text, 1, false),
+            Self::EpochMillis => read_epoch(text, 1, round_up),
             Self::EpochSecond => read_epoch(text, 1_000, round_up),
             Self::Items { read, .. } => parse::read(read, text, zone, round_up),
         }
@@ -167,7 +201,7 @@ impl Alternative {
 const NANO: i64 = 1_000_000_000;
 
 /// Reads a decimal number of units of `unit_ms` since the epoch, rounding towards the past.
-fn read_epoch(text: &str, unit_ms: i64, round_up: bool) -> Option<i64> {
+fn read_epoch(text: &str, unit_ms: i64, round_up: bool) -> Option<Instant> {
     let (whole, fraction) = match text.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (text, None),
@@ -178,36 +212,44 @@ fn read_epoch(text: &str, unit_ms: i64, round_up: bool) -> Option<i64> {
         return None;
     }
     let size = digits.parse::<i64>().ok()?.checked_mul(unit_ms)?;
+    let unit = unit_ms * NANOS_PER_MILLI;
     let part = match fraction {
-        Some(fraction) => format!("{fraction:0<9}").parse::<i64>().ok()? * unit_ms,
+        // Of a millisecond nine digits name parts of nanoseconds, too.
+        Some(fraction) => {
+            i128::from(format!("{fraction:0<9}").parse::<i64>().ok()?) * i128::from(unit)
+        }
+        None if round_up => i128::from(NANO) * i128::from(unit - 1),
         None => 0,
     };
-    let last = if round_up && fraction.is_none() {
-        unit_ms - 1
+    let is_past = whole.starts_with('-');
+    // A fraction leads further into the past; what rounds up leads back.
+    let part = if is_past && fraction.is_some() {
+        -part
     } else {
-        0
+        part
     };
-    if whole.starts_with('-') {
-        // A fraction leads further into the past.
-        let past = part.div_euclid(NANO) + i64::from(part % NANO != 0);
-        (-size).checked_sub(past)?.checked_add(last)
-    } else {
-        size.checked_add(part / NANO)?.checked_add(last)
-    }
+    let part = i64::try_from(part.div_euclid(i128::from(NANO))).ok()?;
+    let size = if is_past { -size } else { size };
+    let ms = size.checked_add(part.div_euclid(NANOS_PER_MILLI))?;
+    Some(Instant::within(ms, part.rem_euclid(NANOS_PER_MILLI)))
 }
 
 /// Writes one instant.
 struct Writer {
     civil: Civil,
+    /// Nanoseconds behind the millisecond.
+    nanos: i64,
     offset_ms: i64,
     zone: TimeZone,
     text: String,
 }
 
 impl Writer {
-    fn new(ms: i64, zone: &TimeZone) -> Self {
+    fn new(instant: Instant, zone: &TimeZone) -> Self {
+        let ms = instant.millis();
         Self {
             civil: Civil::from_local_ms(zone.to_local(ms)),
+            nanos: instant.nanos_of_milli(),
             offset_ms: zone.offset_ms(ms),
             zone: *zone,
             text: String::with_capacity(29),
@@ -228,7 +270,11 @@ impl Writer {
                     let year = self.value(*part).rem_euclid(100);
                     self.padded(year, 2);
                 }
-                Item::Fraction { min, has_point, .. } => self.fraction(*min, *has_point),
+                Item::Fraction {
+                    min,
+                    max,
+                    has_point,
+                } => self.fraction(*min..=*max, *has_point),
                 Item::Word(word) => self.word(*word),
                 Item::Offset(style) => self.offset(*style),
                 Item::Zone => self.zone(),
@@ -258,7 +304,7 @@ impl Writer {
             Part::ClockHalfHour => (hour + 11) % 12 + 1,
             Part::Minute => seconds / 60 % 60,
             Part::Second => seconds % 60,
-            Part::Nano => self.civil.ms_of_day % 1_000 * 1_000_000,
+            Part::Nano => self.nano_of_second(),
             Part::MilliOfDay => self.civil.ms_of_day,
         }
     }
@@ -277,13 +323,24 @@ impl Writer {
         write!(self.text, "{sign}{:0width$}", value.unsigned_abs()).expect("a String takes all");
     }
 
-    fn fraction(&mut self, min: usize, has_point: bool) {
-        let nanos = format!("{:03}000000", self.civil.ms_of_day % 1_000);
+    fn nano_of_second(&self) -> i64 {
+        self.civil.ms_of_day % 1_000 * NANOS_PER_MILLI + self.nanos
+    }
+
+    /// Writes a part of a second: behind a point three digits, and more where it has more.
+    fn fraction(&mut self, num_digits: RangeInclusive<usize>, has_point: bool) {
+        let nanos = format!("{:09}", self.nano_of_second());
         if has_point {
             self.text.push('.');
         }
-        let width = if has_point { 3 } else { min };
-        self.text.push_str(&nanos[..width.min(9)]);
+        let width = match has_point {
+            true => nanos
+                .trim_end_matches('0')
+                .len()
+                .clamp(3, *num_digits.end()),
+            false => *num_digits.start(),
+        };
+        self.text.push_str(&nanos[..width]);
     }
 
     fn word(&mut self, word: Word) {

@@ -1,16 +1,95 @@
-//! The commonest way to write an instant, read at once: `2014-11-18T14:30:01Z`, or `…01.123Z`.
+//! [`Instant`], and the commonest way to write one, read at once: `2014-11-18T14:30:01Z`, or `…01.123Z`.
 
 use std::ops::Range;
 
-use super::civil;
+use gleaner_model::mapping::NANOS_PER_MILLI;
+
+use super::{DateFormatter, civil};
+
+/// A point in time, to the nanosecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant {
+    ms: i64,
+    /// Nanoseconds behind the millisecond, 0 to 999,999.
+    nanos: i64,
+}
+
+impl Instant {
+    /// Returns the start of a millisecond, counted from the epoch.
+    pub fn from_millis(ms: i64) -> Self {
+        Self { ms, nanos: 0 }
+    }
+
+    /// Returns the nanosecond that is so far from the epoch.
+    pub fn from_nanos(nanos: i64) -> Self {
+        Self {
+            ms: nanos.div_euclid(NANOS_PER_MILLI),
+            nanos: nanos.rem_euclid(NANOS_PER_MILLI),
+        }
+    }
+
+    /// Returns the nanosecond `nanos` of the millisecond `ms`; of more than a millisecond has, its last.
+    pub(super) fn within(ms: i64, nanos: i64) -> Self {
+        let nanos = nanos.clamp(0, NANOS_PER_MILLI - 1);
+        Self { ms, nanos }
+    }
+
+    /// Returns milliseconds since the epoch, without what is finer.
+    pub fn millis(self) -> i64 {
+        self.ms
+    }
+
+    /// Returns the nanoseconds behind the millisecond, 0 to 999,999.
+    pub(super) fn nanos_of_milli(self) -> i64 {
+        self.nanos
+    }
+
+    /// Returns nanoseconds since the epoch.
+    ///
+    /// # Errors
+    /// Why a `date_nanos` cannot hold it: it is before the epoch, or after `2262-04-11T23:47:16.854775807Z`.
+    pub fn to_nanos(self) -> Result<i64, String> {
+        let nanos = self.ms.checked_mul(NANOS_PER_MILLI);
+        let nanos = nanos.and_then(|nanos| nanos.checked_add(self.nanos));
+        match (self.ms < 0, nanos) {
+            (false, Some(nanos)) => Ok(nanos),
+            (true, _) => Err(format!(
+                "date[{self}] is before the epoch in 1970 and cannot be stored in nanosecond resolution"
+            )),
+            (false, None) => Err(format!(
+                "date[{self}] is after 2262-04-11T23:47:16.854775807 and cannot be stored in nanosecond \
+                 resolution"
+            )),
+        }
+    }
+
+    /// Returns nanoseconds since the epoch; what 64 bits do not hold, before 1677 and after 2262, as the first or the last.
+    pub fn saturating_nanos(self) -> i64 {
+        let nanos = i128::from(self.ms) * i128::from(NANOS_PER_MILLI);
+        civil::saturate(nanos + i128::from(self.nanos))
+    }
+}
+
+impl std::fmt::Display for Instant {
+    /// Writes it as `strict_date_optional_time` does.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match DateFormatter::parse_pattern("strict_date_optional_time") {
+            Ok(format) => f.write_str(&format.write(*self)),
+            Err(_) => write!(f, "{}", self.ms),
+        }
+    }
+}
 
 /// Reads an instant of that form. `None` for any other text, also for days that do not exist: that one
 /// is for [`super::parse`] to say.
-pub(super) fn read(text: &str) -> Option<i64> {
+pub(super) fn read(text: &str) -> Option<Instant> {
     let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
-    let ms = match rest {
+    let nano = match rest {
         b"Z" => 0,
-        [b'.', digits @ .., b'Z'] if digits.len() == 3 => number(digits)?,
+        [b'.', digits @ .., b'Z'] if matches!(digits.len(), 3 | 6 | 9) => {
+            let missing = 9_u32.saturating_sub(u32::try_from(digits.len()).ok()?);
+            number(digits)? * 10_i64.pow(missing)
+        }
         _ => return None,
     };
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
@@ -27,7 +106,8 @@ pub(super) fn read(text: &str) -> Option<i64> {
     }
     let seconds = (hour * 60 + minute) * 60 + second;
     let days = civil::days_from_civil(year, month, day);
-    Some(civil::at(days, seconds * 1_000 + ms))
+    let ms = civil::at(days, seconds * 1_000 + nano / NANOS_PER_MILLI);
+    Some(Instant::within(ms, nano % NANOS_PER_MILLI))
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -46,16 +126,24 @@ mod tests {
     use crate::date::{DateFormatter, named, parse};
 
     /// Reads item by item, as every format is read.
-    fn read_by_items(name: &str, text: &str, round_up: bool) -> Option<i64> {
+    fn read_by_items(name: &str, text: &str, round_up: bool) -> Option<Instant> {
         let format = named::find(name).expect("a name").expect("a format");
         parse::read(&format.read, text, &TimeZone::UTC, round_up)
     }
 
     #[test]
     fn instants_are_read_and_all_else_is_left() {
-        assert_eq!(read("1970-01-02T00:00:01Z"), Some(86_401_000));
-        assert_eq!(read("1970-01-01T00:00:00.007Z"), Some(7));
-        assert_eq!(read("2000-02-29T23:59:59Z"), Some(951_868_799_000));
+        let millis = |ms| Some(Instant::from_millis(ms));
+        assert_eq!(read("1970-01-02T00:00:01Z"), millis(86_401_000));
+        assert_eq!(read("1970-01-01T00:00:00.007Z"), millis(7));
+        assert_eq!(read("2000-02-29T23:59:59Z"), millis(951_868_799_000));
+        for (text, nanos) in [
+            ("1970-01-01T00:00:00.007008Z", 7_008_000),
+            ("1970-01-01T00:00:00.007008009Z", 7_008_009),
+            ("1969-12-31T23:59:59.999999999Z", -1),
+        ] {
+            assert_eq!(read(text), Some(Instant::from_nanos(nanos)), "{text}");
+        }
         for other in [
             "",
             "2014-11-18",
@@ -77,8 +165,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_the_format_says(
-            text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{3})?Z",
-            (at, other) in (0_usize..24, "[0-9TZ:. +-]"),
+            text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.([0-9]{3}|[0-9]{6}|[0-9]{9}))?Z",
+            (at, other) in (0_usize..30, "[0-9TZ:. +-]"),
         ) {
             prop_assert_eq!(read(&text), read_by_items("strict_date_optional_time", &text, false));
             let mut changed = text.clone();
@@ -88,10 +176,41 @@ mod tests {
             for (name, text) in named::TAKING_INSTANTS.iter().flat_map(|name| [(name, &text), (name, &changed)]) {
                 let format = DateFormatter::parse_pattern(name).expect("a format");
                 for round_up in [false, true] {
-                    let found = format.parse_in(text, &TimeZone::UTC, round_up).ok();
+                    let found = format.read_in(text, &TimeZone::UTC, round_up).ok();
                     prop_assert_eq!(found, read_by_items(name, text, round_up), "{} {}", name, text);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn nanoseconds_are_those_of_the_years_that_64_bits_hold() {
+        let format = DateFormatter::parse_pattern("strict_date_optional_time").expect("a format");
+        let read = |text| {
+            let read = format.read_in(text, &TimeZone::UTC, false);
+            read.expect("an instant").to_nanos()
+        };
+        assert_eq!(read("1970-01-01T00:00:00.000000001Z"), Ok(1));
+        assert_eq!(read("2262-04-11T23:47:16.854775807Z"), Ok(i64::MAX));
+        let late = read("2262-04-11T23:47:16.854775808Z").expect_err("too late");
+        assert!(
+            late.starts_with("date[2262-04-11T23:47:16.854775808Z] is after"),
+            "{late}"
+        );
+        let early = read("1969-12-31T23:59:59.999999999Z").expect_err("too early");
+        assert!(
+            early.starts_with("date[1969-12-31T23:59:59.999999999Z] is before"),
+            "{early}"
+        );
+        for (instant, nanos) in [
+            (Instant::from_nanos(-1), -1),
+            (Instant::from_nanos(i64::MIN), i64::MIN),
+            (Instant::from_nanos(i64::MIN + 1), i64::MIN + 1),
+            (Instant::from_nanos(i64::MAX), i64::MAX),
+            (Instant::from_millis(i64::MIN), i64::MIN),
+            (Instant::from_millis(i64::MAX), i64::MAX),
+        ] {
+            assert_eq!(instant.saturating_nanos(), nanos);
         }
     }
 

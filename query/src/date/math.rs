@@ -2,8 +2,11 @@
 
 mod now;
 
+use gleaner_model::mapping::NANOS_PER_MILLI;
+
 use super::civil;
-use super::{DateFormatter, TimeZone, next_bucket, round_down};
+use super::instant::Instant;
+use super::{DateFormatter, DateReader, TimeZone, next_bucket, round_down};
 use crate::aggregation::CalendarUnit;
 use crate::error::{ErrorType, QueryError};
 
@@ -24,19 +27,40 @@ pub fn parse_date_math(
     round_up: bool,
     zone: &TimeZone,
 ) -> Result<i64, QueryError> {
-    let (start, steps) = match (text.strip_prefix("now"), text.split_once("||")) {
-        (Some(steps), _) => (now_ms, steps),
-        (None, None) => return formatter.parse_in(text, zone, round_up),
-        (None, Some((date, steps))) => (formatter.parse_in(date, zone, false)?, steps),
+    let reader = DateReader {
+        formatter,
+        zone,
+        now_ms,
     };
-    let mut ms = start;
+    evaluate(text, &reader, round_up).map(Instant::millis)
+}
+
+/// As [`parse_date_math`], to the nanosecond: roundings go to the last one of their unit.
+pub(super) fn evaluate(
+    text: &str,
+    reader: &DateReader<'_>,
+    round_up: bool,
+) -> Result<Instant, QueryError> {
+    let (formatter, zone) = (reader.formatter, reader.zone);
+    let (start, steps) = match (text.strip_prefix("now"), text.split_once("||")) {
+        (Some(steps), _) => (Instant::from_millis(reader.now_ms), steps),
+        (None, None) => return formatter.read_in(text, zone, round_up),
+        (None, Some((date, steps))) => (formatter.read_in(date, zone, false)?, steps),
+    };
+    let mut instant = start;
     let mut rest = steps;
     while let Some(operator) = rest.chars().next() {
         let step = Step::read(operator, &rest[operator.len_utf8()..], steps)?;
-        ms = step.apply(ms, round_up, zone);
+        let ms = step.apply(instant.millis(), round_up, zone);
+        let nanos = match (step.amount, round_up) {
+            (Some(_), _) => instant.nanos_of_milli(),
+            (None, true) => NANOS_PER_MILLI - 1,
+            (None, false) => 0,
+        };
+        instant = Instant::within(ms, nanos);
         rest = step.rest;
     }
-    Ok(ms)
+    Ok(instant)
 }
 
 /// One step, with what follows it.

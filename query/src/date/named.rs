@@ -1,7 +1,7 @@
 //! The named formats.
 //!
-//! Each is a pattern with two letters of our own (see [`pattern::compile`]): `f`, a fraction of 1
-//! to 9 digits with its point, and `z`, any zone or offset; `x` is the ISO week year. The table
+//! Each is a pattern with letters of our own (see [`pattern::compile`]): `f`, a fraction of 1
+//! to 9 digits with its point, `g`, one of 3 that is only written, and `z`, any zone or offset; `x` is the ISO week year. The table
 //! holds the strict form; the form without `strict_` reads any number of digits (of years up to 5)
 //! and writes the same. The `basic_` forms have no separators and are always strict.
 //!
@@ -15,7 +15,12 @@ use crate::error::QueryError;
 const OPTIONAL_TIME: &str = "uuuu[-MM[-dd]]['T'[HH[:mm[:ss[f]]][z]]]";
 
 /// Formats that read every instant which [`super::instant::read`] reads, for the same.
-pub(super) const TAKING_INSTANTS: [&str; 2] = ["strict_date_optional_time", "date_optional_time"];
+pub(super) const TAKING_INSTANTS: [&str; 4] = [
+    "strict_date_optional_time",
+    "date_optional_time",
+    "strict_date_optional_time_nanos",
+    "date_optional_time_nanos",
+];
 
 const NAMED: &[(&str, &str)] = &[
     ("date_optional_time", OPTIONAL_TIME),
@@ -80,8 +85,12 @@ pub(super) fn find(name: &str) -> Option<Result<NamedFormat, QueryError>> {
     let (_, strict) = NAMED.iter().find(|(known, _)| *known == base)?;
     let lenient = collapse(strict);
     let read = if is_strict { strict } else { lenient.as_str() };
+    let written = match base.ends_with("_second_millis") {
+        true => strict.replace('f', "g"),
+        false => (*strict).to_owned(),
+    };
     let compiled = pattern::compile(read, true)
-        .and_then(|read| Ok((read, pattern::compile(strict, true)?)))
+        .and_then(|read| Ok((read, pattern::compile(&written, true)?)))
         .map(|(read, write)| NamedFormat { read, write });
     Some(compiled)
 }

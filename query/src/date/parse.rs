@@ -3,8 +3,11 @@
 //! As in `java.time`, an optional section is tried once where it stands: no backtracking, so the
 //! cost is linear in the text. Parts are checked strictly: 30 February is no date.
 
+use gleaner_model::mapping::NANOS_PER_MILLI;
+
 use super::civil;
 use super::format::{FULL_QUARTERS, MONTHS, QUARTERS, WEEKDAYS};
+use super::instant::Instant;
 use super::pattern::{Item, Part, Word};
 use super::zone::{self, TimeZone};
 
@@ -33,18 +36,20 @@ struct Parts {
 /// Reads all of `text`; `None` where it does not match or names no instant of `i64` milliseconds.
 ///
 /// Parts that are missing become the first month, day, … ; with `round_up` the time of day
-/// becomes the last (23:59:59.999), as bounds of ranges want it.
-pub(super) fn read(items: &[Item], text: &str, zone: &TimeZone, round_up: bool) -> Option<i64> {
+/// becomes the last (23:59:59.999999999), as bounds of ranges want it.
+pub(super) fn read(items: &[Item], text: &str, zone: &TimeZone, round_up: bool) -> Option<Instant> {
     let mut parts = Parts::default();
     let rest = read_items(items, text, &mut parts)?;
     if !rest.is_empty() {
         return None;
     }
-    let local = civil::checked_at(days(&parts)?, ms_of_day(&parts, round_up)?)?;
+    let nano_of_day = nano_of_day(&parts, round_up)?;
+    let ms_of_day = nano_of_day / NANOS_PER_MILLI;
+    let local = civil::checked_at(days(&parts)?, ms_of_day)?;
     let ms = parts.zone.as_ref().unwrap_or(zone).resolve(local);
     // An offset that leads beyond `i64` ends there.
     let is_cut = matches!(ms, i64::MIN | i64::MAX) && ms != local;
-    (!is_cut).then_some(ms)
+    (!is_cut).then_some(Instant::within(ms, nano_of_day % NANOS_PER_MILLI))
 }
 
 fn read_items<'t>(items: &[Item], text: &'t str, parts: &mut Parts) -> Option<&'t str> {
@@ -253,9 +258,10 @@ fn days(parts: &Parts) -> Option<i64> {
     agrees.then_some(days)
 }
 
-fn ms_of_day(parts: &Parts, round_up: bool) -> Option<i64> {
+fn nano_of_day(parts: &Parts, round_up: bool) -> Option<i64> {
+    let last = if round_up { NANOS_PER_MILLI - 1 } else { 0 };
     if let Some(ms) = parts.milli_of_day {
-        return Some(ms);
+        return Some(ms * NANOS_PER_MILLI + last);
     }
     let hour = match (parts.hour, parts.half_hour) {
         (Some(hour), _) => Some(hour),
@@ -265,5 +271,5 @@ fn ms_of_day(parts: &Parts, round_up: bool) -> Option<i64> {
     let or_last = |part: Option<i64>, last: i64| part.unwrap_or(if round_up { last } else { 0 });
     let seconds = or_last(hour, 23) * 3_600 + or_last(parts.minute, 59) * 60;
     let seconds = seconds + or_last(parts.second, 59);
-    Some(seconds * 1_000 + or_last(parts.nano, 999_999_999) / 1_000_000)
+    Some(seconds * 1_000 * NANOS_PER_MILLI + or_last(parts.nano, 999_999_999))
 }

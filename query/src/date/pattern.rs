@@ -94,8 +94,8 @@ impl Item {
     }
 }
 
-/// Compiles a pattern. `is_named` adds two letters of our own for named formats: `f`, a fraction
-/// of 1 to 9 digits with its point, and `z`, any zone or offset; their years have at most 5 digits,
+/// Compiles a pattern. `is_named` adds letters of our own for named formats: `f`, a fraction
+/// of 1 to 9 digits with its point, `g`, one of 3, and `z`, any zone or offset; their years have at most 5 digits,
 /// those of `uuuu` 4.
 pub(super) fn compile(pattern: &str, is_named: bool) -> Result<Vec<Item>, QueryError> {
     if pattern.len() > MAX_PATTERN_BYTES {
@@ -186,9 +186,9 @@ impl Compiler<'_> {
 
     fn letter(&self, letter: char, count: usize) -> Result<Item, QueryError> {
         let item = match letter {
-            'f' if self.is_named => Some(Item::Fraction {
+            'f' | 'g' if self.is_named => Some(Item::Fraction {
                 min: 1,
-                max: 9,
+                max: if letter == 'f' { 9 } else { 3 },
                 has_point: true,
             }),
             'z' if self.is_named => Some(Item::Zone),

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{DateFormatter, TimeZone, parse_date_math};
+use super::{DateFormatter, Instant, TimeZone, math};
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
@@ -28,14 +28,25 @@ impl DateReader<'_> {
     /// # Errors
     /// `parse_exception` where the format does not read it.
     pub fn read(&self, value: &Value, round_up: bool) -> Result<i64, QueryError> {
+        self.read_instant(value, round_up).map(Instant::millis)
+    }
+
+    /// As [`Self::read`], to the nanosecond.
+    ///
+    /// # Errors
+    /// `parse_exception` where the format does not read it.
+    pub fn read_instant(&self, value: &Value, round_up: bool) -> Result<Instant, QueryError> {
         let number = value.as_number().and_then(serde_json::Number::as_f64);
         let text = match (number.and_then(number_text), scalar_text(value)) {
             (Some(text), _) | (None, Some(text)) => text,
             (None, None) => value.to_string(),
         };
-        let read = parse_date_math(&text, self.now_ms, self.formatter, round_up, self.zone);
+        let read = math::evaluate(&text, self, round_up);
         match (read, number) {
-            (Err(refusal), Some(_)) => text.parse().map_err(|_| refusal),
+            (Err(refusal), Some(_)) => {
+                let ms = text.parse().map_err(|_| refusal)?;
+                Ok(Instant::from_millis(ms))
+            }
             (read, _) => read,
         }
     }

@@ -82,6 +82,16 @@ pub struct LikePlace {
     pub is_read: bool,
 }
 
+impl Like {
+    /// Returns where the document is; `None` for a text, and for a document that is written out.
+    pub fn place(&self) -> Option<&LikePlace> {
+        match self {
+            Self::Document(document) => document.place.as_ref(),
+            Self::Text(_) => None,
+        }
+    }
+}
+
 impl LikePlace {
     /// Returns where to look for it; `default` is the index that is searched.
     pub fn look_up(&self, default: Option<&str>) -> Option<LookUp> {

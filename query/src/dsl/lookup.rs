@@ -3,13 +3,15 @@
 //! Does: name what can be asked. Does not: read documents (a root does, see [`LookUp`]). Called by: what reads or
 //! resolves queries. Read first: [`TermsLookupQuery`].
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::MinimumShouldMatch;
+use super::{Like, MinimumShouldMatch, Query};
 
-/// Where a value is looked up before a query is resolved.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// Where a value is looked up before a query is resolved. Ids of scrolls carry it, its fields in this order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LookUp {
     /// Index or alias of one index.
     pub index: String,
@@ -52,4 +54,48 @@ pub enum SetMinimum {
     Field(String),
     /// The query, for all documents.
     Given(MinimumShouldMatch),
+}
+
+/// A document that a query names, as messages show it: `[terms] of the document [lists/1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentName<'q> {
+    /// The kind of query that names it.
+    pub query: &'static str,
+    /// Its index; `None`: the one that is searched.
+    pub index: Option<&'q str>,
+    /// Its id.
+    pub id: &'q str,
+}
+
+impl fmt::Display for DocumentName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] of the document [", self.query)?;
+        if let Some(index) = self.index {
+            write!(f, "{index}/")?;
+        }
+        write!(f, "{}]", self.id)
+    }
+}
+
+impl Query {
+    /// Returns the first document that it names, or a query inside it; the document may have been read already.
+    pub fn named_document(&self) -> Option<DocumentName<'_>> {
+        match self {
+            Self::TermsLookup(query) => Some(DocumentName {
+                query: "terms",
+                index: Some(query.document.index.as_str()),
+                id: query.document.id.as_str(),
+            }),
+            Self::MoreLikeThis(query) => {
+                let mut likes = query.like.iter().chain(&query.unlike);
+                let place = likes.find_map(Like::place)?;
+                Some(DocumentName {
+                    query: "more_like_this",
+                    index: place.index.as_deref(),
+                    id: place.id.as_str(),
+                })
+            }
+            other => other.children().into_iter().find_map(Self::named_document),
+        }
+    }
 }

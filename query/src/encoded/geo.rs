@@ -1,11 +1,14 @@
 //! Points on the earth, and shapes that hold them.
 
+mod taken;
 mod written;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(super) use written::written_degrees;
+
+use super::Reading;
 
 /// Mean radius of the earth in metres, as Lucene has it.
 const EARTH_RADIUS_M: f64 = 6_371_008.771_4;
@@ -190,7 +193,18 @@ pub fn parse_point(value: &Value) -> Result<GeoPoint, String> {
 /// # Errors
 /// As [`parse_point`].
 pub fn parse_corner(value: &Value, corner: Corner) -> Result<GeoPoint, String> {
-    let (latitude, longitude) = parse_degrees(value, corner)?;
+    point_at(parse_degrees(value, corner)?, value)
+}
+
+/// As [`parse_point`], but reads a value of a document.
+///
+/// # Errors
+/// As [`parse_point`].
+pub fn read_point(value: &Value, reading: Reading) -> Result<GeoPoint, String> {
+    point_at(read_degrees(value, reading)?, value)
+}
+
+fn point_at((latitude, longitude): (f64, f64), value: &Value) -> Result<GeoPoint, String> {
     let point = GeoPoint::at(latitude, longitude);
     point.ok_or_else(|| format!("failed to parse geo_point from [{value}]"))
 }
@@ -200,7 +214,22 @@ pub fn parse_corner(value: &Value, corner: Corner) -> Result<GeoPoint, String> {
 /// # Errors
 /// As [`parse_point`].
 pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
-    let (latitude, longitude) = written_degrees(value, corner)?;
+    check_degrees(written_degrees(value, corner)?)
+}
+
+/// As [`read_point`], but returns latitude and longitude in degrees as they are written.
+///
+/// # Errors
+/// As [`parse_point`].
+pub fn read_degrees(value: &Value, reading: Reading) -> Result<(f64, f64), String> {
+    check_degrees(match reading {
+        Reading::New => written_degrees(value, Corner::BottomLeft)?,
+        Reading::Taken => taken::taken_degrees(value, Corner::BottomLeft)?,
+    })
+}
+
+/// Refuses latitudes and longitudes beyond the earth.
+fn check_degrees((latitude, longitude): (f64, f64)) -> Result<(f64, f64), String> {
     // What is no number is out too.
     let is_in = |degrees: f64, most: f64| degrees.abs() <= most;
     if !is_in(latitude, 90.0) {

@@ -4,6 +4,7 @@ use gleaner_model::mapping::Codec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Reading;
 use crate::address::parse_ip;
 use crate::date::{DateFormatter, DateReader, TimeZone};
 
@@ -41,6 +42,8 @@ pub struct Edge<'a> {
     pub format: Option<&'a str>,
     /// Time zone of dates that have none.
     pub time_zone: Option<&'a str>,
+    /// By whose rules the value is read.
+    pub reading: Reading,
 }
 
 /// Why a value of a document has no term.
@@ -62,7 +65,7 @@ impl From<String> for TermFault {
 ///
 /// # Errors
 /// Why it is no range of the type.
-pub fn range_term(codec: &Codec, value: &Value) -> Result<String, TermFault> {
+pub fn range_term(codec: &Codec, value: &Value, reading: Reading) -> Result<String, TermFault> {
     let bounds = match value {
         Value::Object(bounds) => bounds.clone(),
         Value::String(network) if *codec == Codec::IpRange => network_bounds(network)?,
@@ -77,6 +80,9 @@ pub fn range_term(codec: &Codec, value: &Value) -> Result<String, TermFault> {
         match key.as_str() {
             "gt" | "gte" => lower = value.map(|value| (value, key != "gt")),
             "lt" | "lte" => upper = value.map(|value| (value, key != "lt")),
+            // Earlier versions took their names in queries.
+            "from" if reading == Reading::Taken => lower = value.map(|value| (value, true)),
+            "to" if reading == Reading::Taken => upper = value.map(|value| (value, true)),
             other => {
                 let reason = format!("with unknown parameter [{other}]");
                 return Err(TermFault::OfField(reason));
@@ -84,8 +90,8 @@ pub fn range_term(codec: &Codec, value: &Value) -> Result<String, TermFault> {
         }
     }
     let (lower, upper) = (
-        document_edge(codec, lower, true)?,
-        document_edge(codec, upper, false)?,
+        document_edge(codec, lower, true, reading)?,
+        document_edge(codec, upper, false, reading)?,
     );
     match (lower, upper) {
         (Some(lower), Some(upper)) if lower <= upper => Ok(format!("{lower}{upper}")),
@@ -95,15 +101,18 @@ pub fn range_term(codec: &Codec, value: &Value) -> Result<String, TermFault> {
     }
 }
 
-/// Returns the digits of a bound of a document, which names no time that passes.
+/// Returns the digits of a bound of a document, which names no time that passes. Earlier versions took `now` for the
+/// epoch.
 fn document_edge(
     codec: &Codec,
     bound: Option<(&Value, bool)>,
     is_lower: bool,
+    reading: Reading,
 ) -> Result<Option<String>, String> {
     let value = bound.map(|(value, _)| value);
     let text = value.and_then(Value::as_str).unwrap_or_default();
-    if matches!(codec, Codec::DateRange(_)) && text.starts_with("now") {
+    let names_now = matches!(codec, Codec::DateRange(_)) && text.starts_with("now");
+    if names_now && reading == Reading::New {
         return Err("now is not used at indexing time".to_owned());
     }
     let edge_of = Edge {
@@ -113,6 +122,7 @@ fn document_edge(
         now_ms: 0,
         format: None,
         time_zone: None,
+        reading,
     };
     edge(codec, edge_of)
 }
@@ -183,7 +193,7 @@ fn whole(
     };
     let number = match format {
         Some(format) => date(edge, value, edge.format.unwrap_or(format))?,
-        None => truncated(value)?,
+        None => truncated(value, edge.reading)?,
     };
     if number < least || number > greatest {
         return Err(format!("Value [{value}] is out of range"));
@@ -198,14 +208,15 @@ fn whole(
 
 /// Returns a whole number; of a fraction what is in front of its point. It is cut before a bound that is outside steps to
 /// the next number, as Elasticsearch does in documents (`coerce`): `gt: 1.5` begins at 2. In queries it refuses fractions.
-fn truncated(value: &Value) -> Result<i64, String> {
+/// Earlier versions cut what is not finite, too.
+fn truncated(value: &Value, reading: Reading) -> Result<i64, String> {
     let text = text_of(value);
     if let Ok(exact) = text.trim().parse() {
         return Ok(exact);
     }
     let number = text.trim().parse::<f64>().ok();
-    let finite = number.filter(|number| number.is_finite());
-    finite
+    let taken = number.filter(|number| number.is_finite() || reading == Reading::Taken);
+    taken
         .map(|number| number as i64)
         .ok_or_else(|| not_a_number(&text))
 }
@@ -223,7 +234,7 @@ fn date(edge: Edge<'_>, value: &Value, format: &str) -> Result<i64, String> {
     reader.read(value, round_up).map_err(|error| error.reason)
 }
 
-/// Returns a fraction of the type `name`, `rounded` to what that type holds.
+/// Returns a fraction of the type `name`, `rounded` to what that type holds. Earlier versions took infinite ones.
 fn fraction(
     edge: Edge<'_>,
     name: &str,
@@ -237,7 +248,8 @@ fn fraction(
             let text = text_of(value);
             let number: f64 = text.trim().parse().map_err(|_| not_a_number(&text))?;
             let number = rounded(number) + 0.0;
-            if !number.is_finite() {
+            let is_taken = number.is_infinite() && edge.reading == Reading::Taken;
+            if !number.is_finite() && !is_taken {
                 return Err(format!(
                     "[{name}] supports only finite values, but got [{text}]"
                 ));
@@ -310,7 +322,8 @@ mod tests {
 
     #[test]
     fn terms_order_as_their_values_do() {
-        let term = |codec: &Codec, value: Value| range_term(codec, &value).expect("a range");
+        let term =
+            |codec: &Codec, value: Value| range_term(codec, &value, Reading::New).expect("a range");
         let negative = term(&Codec::LongRange, json!({"gte": -5, "lte": -3}));
         let positive = term(&Codec::LongRange, json!({"gt": 1, "lt": 5}));
         assert!(negative < positive);
@@ -340,8 +353,8 @@ mod tests {
             (json!({"gte": 1.5, "lte": 1.9}), json!({"gte": 1, "lte": 1})),
         ] {
             for codec in [Codec::IntegerRange, Codec::LongRange] {
-                let term = range_term(&codec, &given).expect("a range");
-                let expected = range_term(&codec, &meant).expect("a range");
+                let term = range_term(&codec, &given, Reading::New).expect("a range");
+                let expected = range_term(&codec, &meant, Reading::New).expect("a range");
                 assert_eq!(term, expected, "{given}");
             }
         }
@@ -363,11 +376,12 @@ mod tests {
             (Codec::LongRange, json!("NaN"), not_a_number("NaN")),
         ] {
             for key in ["gt", "gte", "lt", "lte"] {
-                let refused = range_term(&codec, &json!({key: bound}));
+                let refused = range_term(&codec, &json!({key: bound}), Reading::New);
                 assert_eq!(refused, Err(TermFault::Value(expected.clone())), "{key}");
             }
         }
-        assert!(range_term(&Codec::DoubleRange, &json!({"gte": 1e39})).is_ok());
+        let finite = json!({"gte": 1e39});
+        assert!(range_term(&Codec::DoubleRange, &finite, Reading::New).is_ok());
     }
 
     #[test]
@@ -379,14 +393,65 @@ mod tests {
             json!({"lt": "now-1d/d"}),
             json!({"gt": "2020-01-01", "lte": "now"}),
         ] {
-            let refused = range_term(&dates, &bounds);
+            let refused = range_term(&dates, &bounds, Reading::New);
             assert_eq!(refused, Err(TermFault::Value(now.to_owned())), "{bounds}");
         }
-        assert!(range_term(&dates, &json!({"gte": "2020-01-01||/M"})).is_ok());
+        let rounded = json!({"gte": "2020-01-01||/M"});
+        assert!(range_term(&dates, &rounded, Reading::New).is_ok());
         for key in ["from", "to", "include_lower"] {
-            let refused = range_term(&Codec::LongRange, &json!({key: 1}));
+            let refused = range_term(&Codec::LongRange, &json!({key: 1}), Reading::New);
             let reason = format!("with unknown parameter [{key}]");
             assert_eq!(refused, Err(TermFault::OfField(reason)));
+        }
+    }
+
+    #[test]
+    fn ranges_that_today_are_refused_are_read_as_they_were() {
+        let dates = Codec::DateRange(gleaner_model::DateFormat::default());
+        for (codec, given, meant) in [
+            (
+                Codec::LongRange,
+                json!({"from": 1, "to": 5}),
+                json!({"gte": 1, "lte": 5}),
+            ),
+            (
+                Codec::LongRange,
+                json!({"gt": 1, "lte": "Infinity"}),
+                json!({"gte": 2}),
+            ),
+            (Codec::LongRange, json!({"gte": "NaN"}), json!({"gte": 0})),
+            (
+                Codec::DoubleRange,
+                json!({"gte": "-Infinity", "lt": 1}),
+                json!({"lt": 1}),
+            ),
+            (
+                Codec::FloatRange,
+                json!({"gte": 1, "lte": 1e39}),
+                json!({"gte": 1}),
+            ),
+            (
+                dates.clone(),
+                json!({"gte": "now"}),
+                json!({"gte": "1970-01-01"}),
+            ),
+            (
+                dates,
+                json!({"from": "2020-01-01", "to": "2020-01-02"}),
+                json!({"gte": "2020-01-01", "lte": "2020-01-02"}),
+            ),
+        ] {
+            let refused = range_term(&codec, &given, Reading::New);
+            assert!(refused.is_err(), "{given}");
+            let expected = range_term(&codec, &meant, Reading::New).expect("a range");
+            for value in [&given, &meant] {
+                let taken = range_term(&codec, value, Reading::Taken);
+                assert_eq!(taken.as_ref(), Ok(&expected), "{value}");
+            }
+        }
+        for bound in ["gt", "gte", "lt", "lte"] {
+            let nan = json!({bound: "NaN"});
+            assert!(range_term(&Codec::DoubleRange, &nan, Reading::Taken).is_err());
         }
     }
 
@@ -398,7 +463,10 @@ mod tests {
             json!({"least": 1}),
             json!(3),
         ] {
-            assert!(range_term(&Codec::IntegerRange, &value).is_err(), "{value}");
+            for reading in [Reading::New, Reading::Taken] {
+                let read = range_term(&Codec::IntegerRange, &value, reading);
+                assert!(read.is_err(), "{value}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ mod text;
 
 use std::net::IpAddr;
 
-use gleaner_model::mapping::{Codec, KeywordKind};
+use gleaner_model::mapping::{Codec, KeywordKind, Resolution};
 use gleaner_model::{DateFormat, FieldKind, FieldPath, NumberKind};
 use serde_json::Number;
 
@@ -13,7 +13,7 @@ use text::{completion, match_only_text, search_as_you_type, text};
 use super::merge::MATCH_ONLY_TEXT;
 use super::parameters::Parameters;
 use super::{MappingRules, malformed};
-use crate::date::DateFormatter;
+use crate::date::{DateFormatter, TimeZone};
 use crate::encoded::parse_point;
 use crate::error::QueryError;
 
@@ -56,8 +56,8 @@ const READERS: &[(&str, Reader)] = &[
     ("token_count", |from, _| token_count(from)),
     ("alias", |from, _| alias(from)),
     ("boolean", |from, _| boolean(from)),
-    ("date", |from, _| date(from, false)),
-    ("date_nanos", |from, _| date(from, true)),
+    ("date", |from, _| date(from, Resolution::Millis)),
+    ("date_nanos", |from, _| date(from, Resolution::Nanos)),
     ("ip", |from, _| ip(from)),
     ("completion", |from, _| completion(from)),
     ("binary", |from, _| binary(from)),
@@ -349,14 +349,15 @@ fn boolean(from: &mut Parameters) -> Result<FieldKind, QueryError> {
     })
 }
 
-fn date(from: &mut Parameters, nanos: bool) -> Result<FieldKind, QueryError> {
+fn date(from: &mut Parameters, resolution: Resolution) -> Result<FieldKind, QueryError> {
     if let Some(locale) = from.string("locale")? {
         let language = locale.split(['-', '_']).next().unwrap_or_default();
         if !matches!(language, "" | "en" | "ROOT") {
             return Err(from.unsupported("locale", &locale));
         }
     }
-    let format = from.string("format")?.map(DateFormat).unwrap_or_default();
+    let format = from.string("format")?;
+    let format = DateFormat(format.unwrap_or_else(|| resolution.default_format().to_owned()));
     let formatter = DateFormatter::parse_pattern(&format.0).map_err(|fault| {
         malformed(format!(
             "Error parsing [format] on field [{}]: {}",
@@ -365,18 +366,24 @@ fn date(from: &mut Parameters, nanos: bool) -> Result<FieldKind, QueryError> {
         ))
     })?;
     let null_value = from.string("null_value")?;
-    if let Some(text) = &null_value
-        && formatter.parse(text).is_err()
-    {
-        return Err(malformed(format!(
-            "Error parsing [null_value] on field [{}]: failed to parse date field [{text}] with \
-             format [{}]",
-            from.path(),
-            format.0
-        )));
+    if let Some(text) = &null_value {
+        let read = formatter.read_in(text, &TimeZone::UTC, false);
+        // One that was taken as milliseconds stands for no value.
+        let counts_nanos = resolution.is_nanos() && !from.was_taken();
+        let fault = match read {
+            Err(fault) => Some(fault.reason),
+            Ok(instant) if counts_nanos => instant.to_nanos().err(),
+            Ok(_) => None,
+        };
+        if let Some(fault) = fault {
+            return Err(malformed(format!(
+                "Error parsing [null_value] on field [{}]: {fault}",
+                from.path()
+            )));
+        }
     }
     Ok(FieldKind::Date {
-        nanos,
+        resolution,
         format,
         null_value,
         ignore_malformed: from.bool("ignore_malformed", false)?,

@@ -8,7 +8,9 @@ use gleaner_model::{
 use serde_json::{Map, Value, json};
 
 use super::properties::{self, Draft};
-use super::{MappingRules, check_limits, copies, malformed, merge, template, too_deep};
+use super::{
+    Declaration, MappingRules, check_limits, copies, malformed, merge, template, too_deep,
+};
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
 
@@ -52,12 +54,12 @@ pub fn infer_document(
     let mut grown = mapping.clone();
     grown.fields.extend(inference.found);
     grown.version = since;
-    check_limits(&grown, rules).map_err(|fault| {
-        if grown.num_fields() <= rules.total_fields {
-            return fault;
+    check_limits(&grown, rules).map_err(|fault| match fault.kind {
+        ErrorType::TooManyFields => {
+            let reason = format!("{} while adding new fields [{added}]", fault.reason);
+            QueryError::new(fault.kind, reason)
         }
-        let reason = format!("{} while adding new fields [{added}]", fault.reason);
-        QueryError::new(ErrorType::TooManyFields, reason)
+        _ => fault,
     })?;
     copies::check(&grown, Some(mapping))?;
     Ok(Some(grown))
@@ -221,7 +223,7 @@ impl Inference<'_> {
         declared: &Map<String, Value>,
     ) -> Result<(), QueryError> {
         let kept = MappingRules {
-            is_kept: true,
+            declaration: Declaration::Kept,
             ..*self.rules
         };
         let drafts = properties::read_field(path, declared, &kept)?;

@@ -1,8 +1,8 @@
 //! New declarations into the mapping in force, by Elasticsearch's rules: types and what shapes the
 //! index cannot change; fields may be added; the rest is replaced.
 
-use gleaner_model::mapping::{Codec, Included, KeywordKind};
-use gleaner_model::{Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
+use gleaner_model::mapping::{Codec, Included, KeywordKind, Resolution};
+use gleaner_model::{DateFormat, Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use serde_json::{Map, Value};
 
 use super::is_stored;
@@ -45,7 +45,8 @@ pub(super) fn number(draft: Draft, ordinal: u32, since: MappingVersion) -> Field
     }
 }
 
-fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
+fn merge(field: &mut Field, mut draft: Draft) -> Result<(), QueryError> {
+    keep_resolution(&field.kind, &mut draft);
     let path = &draft.path;
     match (&mut field.kind, &draft.kind) {
         (
@@ -122,6 +123,24 @@ fn merge(field: &mut Field, draft: Draft) -> Result<(), QueryError> {
     field.copy_to = draft.copy_to;
     field.declared = draft.declared;
     Ok(())
+}
+
+/// A `date_nanos` of an earlier version goes on counting milliseconds.
+fn keep_resolution(old: &FieldKind, draft: &mut Draft) {
+    if let FieldKind::Date {
+        resolution: old @ Resolution::MillisOfNanos,
+        ..
+    } = old
+        && let FieldKind::Date {
+            resolution, format, ..
+        } = &mut draft.kind
+        && resolution.is_nanos()
+    {
+        if !draft.declared.contains_key("format") {
+            *format = DateFormat(old.default_format().to_owned());
+        }
+        *resolution = *old;
+    }
 }
 
 /// Refuses to change which documents have the values of a nested object: those that are there would not follow.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::malformed;
+use super::{Declaration, malformed};
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
@@ -12,16 +12,16 @@ pub(super) struct Parameters<'a> {
     type_name: &'a str,
     entries: &'a Map<String, Value>,
     declared: Map<String, Value>,
-    is_kept: bool,
+    declaration: Declaration,
 }
 
 impl<'a> Parameters<'a> {
-    /// Reads `entries`; values without effect are taken as they are where the field was taken before (`is_kept`).
+    /// Reads `entries`; values without effect are taken as they are where the field was taken before.
     pub(super) fn new(
         path: &'a str,
         type_name: &'a str,
         entries: &'a Map<String, Value>,
-        is_kept: bool,
+        declaration: Declaration,
     ) -> Self {
         let mut declared = Map::new();
         declared.insert("type".to_owned(), Value::from(type_name));
@@ -30,7 +30,7 @@ impl<'a> Parameters<'a> {
             type_name,
             entries,
             declared,
-            is_kept,
+            declaration,
         }
     }
 
@@ -40,7 +40,7 @@ impl<'a> Parameters<'a> {
         key: &str,
         check: impl FnOnce(&mut Self) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
-        if self.is_kept {
+        if self.was_taken() {
             self.accept(&[key]);
             return Ok(());
         }
@@ -50,6 +50,11 @@ impl<'a> Parameters<'a> {
     /// Reads the flag `key`, which has no effect here.
     pub(super) fn flag_without_effect(&mut self, key: &str) -> Result<(), QueryError> {
         self.without_effect(key, |from| from.bool(key, false).map(drop))
+    }
+
+    /// Returns whether the field was taken before.
+    pub(super) fn was_taken(&self) -> bool {
+        self.declaration == Declaration::Kept
     }
 
     /// Returns the field's path.

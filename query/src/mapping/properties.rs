@@ -9,7 +9,7 @@ use gleaner_model::{Dynamic, FieldKind, FieldPath};
 use serde_json::{Map, Value};
 
 use super::parameters::Parameters;
-use super::{MappingRules, check_depth, field_type, malformed};
+use super::{Declaration, MappingRules, check_depth, field_type, malformed};
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
@@ -178,7 +178,7 @@ impl Reader<'_> {
             ))),
             Some(Some(name @ ("object" | "nested"))) => self.object(path, name, declared),
             Some(Some(name)) => self.leaf(path, name, declared),
-            None if is_object(declared, self.rules.is_kept) => {
+            None if is_object(declared, self.rules.declaration) => {
                 self.object(path, "object", declared)
             }
             None => Err(malformed(format!("No type specified for field [{path}]"))),
@@ -192,7 +192,7 @@ impl Reader<'_> {
         declared: &Map<String, Value>,
     ) -> Result<(), QueryError> {
         self.check_depth(path)?;
-        let mut from = Parameters::new(path, type_name, declared, self.rules.is_kept);
+        let mut from = Parameters::new(path, type_name, declared, self.rules.declaration);
         let nested = type_name == "nested";
         let included = match nested {
             true => included(&mut from)?,
@@ -292,7 +292,7 @@ impl Reader<'_> {
         type_name: &str,
         declared: &Map<String, Value>,
     ) -> Result<Draft, QueryError> {
-        let mut from = Parameters::new(path, type_name, declared, self.rules.is_kept);
+        let mut from = Parameters::new(path, type_name, declared, self.rules.declaration);
         let kind = field_type::read(type_name, &mut from, self.rules)?;
         let copy_to = from.strings("copy_to")?;
         if (kind.is_flattened() || kind.is_of_features()) && !copy_to.is_empty() {
@@ -363,13 +363,13 @@ fn type_name(value: &Value) -> Option<&str> {
 }
 
 /// Returns whether a declaration without `type` is an object, as Elasticsearch guesses
-/// (`ObjectMapper.TypeParser.parseProperties`). Of one that was taken before (`is_kept`) parameters of objects are enough.
-fn is_object(declared: &Map<String, Value>, is_kept: bool) -> bool {
+/// (`ObjectMapper.TypeParser.parseProperties`). Of one that was taken before parameters of objects are enough.
+fn is_object(declared: &Map<String, Value>, declaration: Declaration) -> bool {
     let is_of_object = |key: &String| ["dynamic", "enabled", "subobjects"].contains(&key.as_str());
     let is_enabled_alone = declared.len() == 1 && declared.contains_key("enabled");
     is_enabled_alone
         || declared.contains_key("properties")
-        || is_kept && declared.keys().all(is_of_object)
+        || declaration == Declaration::Kept && declared.keys().all(is_of_object)
 }
 
 /// Returns the object that a dotted name stands for.

@@ -209,6 +209,8 @@ fn limits_hold() {
     ] {
         let error = parse_mapping(&json!({"properties": value}), None, &rules).unwrap_err();
         assert_eq!(error.reason, reason);
+        let is_of_fields = reason.contains("total fields");
+        assert_eq!(error.kind == ErrorType::TooManyFields, is_of_fields);
     }
 }
 

@@ -29,10 +29,10 @@ impl NewName {
         Ok(Self { name, provided })
     }
 
-    /// Forgets the date math unless `may_give` allows the name with a text in place of each date that no date is: a rollover
+    /// Keeps the date math only where `may_give` allows the name with a text in place of each date that no date is: a rollover
     /// gives the name on other days, and asks nobody.
     #[must_use]
-    pub fn with_dates_if(self, may_give: impl FnOnce(&str) -> bool) -> Self {
+    pub fn keep_date_math_if(self, may_give: impl FnOnce(&str) -> bool) -> Self {
         let math = |given: &String| {
             let inner = given.strip_prefix('<')?.strip_suffix('>')?;
             expand(inner, |_| Ok(NO_DATE.to_owned())).ok()

@@ -84,6 +84,8 @@ pub enum Function {
 pub enum Origin {
     /// A number, or milliseconds since the epoch.
     Number(f64),
+    /// Nanoseconds since the epoch, of a `date_nanos`; distances are nanoseconds.
+    Nanos(i64),
     /// A point on the earth; distances are metres.
     Point(GeoPoint),
 }

@@ -6,10 +6,10 @@ use gleaner_model::{Alias, IndexName, IndexSettings, Mapping};
 use serde_json::Value;
 
 use super::{check_groups, declare_numbers, flat, parse_some_settings, sort};
-use crate::alias::parse_aliases;
+use crate::alias::{parse_aliases, parse_kept_aliases};
 use crate::error::{ErrorType, QueryError};
 use crate::limits::Limits;
-use crate::mapping::{MappingRules, parse_mapping};
+use crate::mapping::{Declaration, MappingRules, parse_mapping};
 
 /// What `index.codec` may be in Elasticsearch or OpenSearch. It has no effect here.
 const CODECS: [&str; 9] = [
@@ -86,7 +86,7 @@ pub fn parse_create_index(body: &Value, limits: &Limits) -> Result<NewIndex, Que
 /// # Errors
 /// As [`parse_create_index`], but for what is missing.
 pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
-    parse_part(body, limits, false)
+    parse_part(body, limits, Declaration::New)
 }
 
 /// As [`parse_part_of_index`], of templates that were taken before, perhaps by an older version: what has no effect is not
@@ -95,10 +95,14 @@ pub fn parse_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, Qu
 /// # Errors
 /// As [`parse_part_of_index`].
 pub fn parse_kept_part_of_index(body: &Value, limits: &Limits) -> Result<NewIndex, QueryError> {
-    parse_part(body, limits, true)
+    parse_part(body, limits, Declaration::Kept)
 }
 
-fn parse_part(body: &Value, limits: &Limits, is_kept: bool) -> Result<NewIndex, QueryError> {
+fn parse_part(
+    body: &Value,
+    limits: &Limits,
+    declaration: Declaration,
+) -> Result<NewIndex, QueryError> {
     let entries = match body {
         Value::Null => return Ok(NewIndex::default()),
         Value::Object(entries) => entries,
@@ -114,7 +118,7 @@ fn parse_part(body: &Value, limits: &Limits, is_kept: bool) -> Result<NewIndex, 
     }
     let given = entries.get("settings").unwrap_or(&Value::Null);
     let settings = parse_some_settings(given)?;
-    if !is_kept {
+    if declaration == Declaration::New {
         check_codec(&settings)?;
     }
     let replicas = flat::flatten(given)?;
@@ -124,7 +128,7 @@ fn parse_part(body: &Value, limits: &Limits, is_kept: bool) -> Result<NewIndex, 
         Some(mappings) => {
             check_untyped(mappings)?;
             let rules = MappingRules {
-                is_kept,
+                declaration,
                 ..MappingRules::from(&settings)
             };
             parse_mapping(mappings, None, &rules)?
@@ -132,7 +136,10 @@ fn parse_part(body: &Value, limits: &Limits, is_kept: bool) -> Result<NewIndex, 
     };
     let aliases = match entries.get("aliases") {
         None | Some(Value::Null) => BTreeMap::new(),
-        Some(aliases) => parse_aliases(aliases, limits)?,
+        Some(aliases) => match declaration {
+            Declaration::New => parse_aliases(aliases, limits)?,
+            Declaration::Kept => parse_kept_aliases(aliases, limits)?,
+        },
     };
     Ok(NewIndex {
         settings,

@@ -31,7 +31,8 @@ pub(super) struct Hold {
 }
 
 impl Primary {
-    /// Begins to hand over, where the copy may lead and nothing else is under way.
+    /// Begins to hand over to a member of the in-sync set that follows. Does nothing while another hand-over holds writes
+    /// back, or while any change of the entry that was asked for is not settled.
     pub(crate) fn hand_over(&mut self, to: CopyId, local: &Local, now: Moment) {
         let is_member = local
             .entry()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
 use gleaner_model::{ClusterState, IndexName, Templates};
-use gleaner_query::alias::{check_of_stream, parse_aliases};
+use gleaner_query::alias::{check_of_stream, parse_kept_aliases};
 use gleaner_query::settings::{NewIndex, parse_kept_part_of_index, parse_part_of_index};
 use gleaner_query::templates::{Composed, check_priority, index_template_of};
 use gleaner_query::{Limits, QueryError};
@@ -297,7 +297,8 @@ fn check_composed(
         .into());
     }
     if template.data_stream.is_some() {
-        let aliases = parse_aliases(&composed.aliases.clone().into(), &Limits::default())?;
+        // Those of the template itself were checked when it was read.
+        let aliases = parse_kept_aliases(&composed.aliases.clone().into(), &Limits::default())?;
         aliases.values().try_for_each(check_of_stream)?;
     }
     // Which fields there are to sort by is told when an index is made.

@@ -29,8 +29,8 @@ fn listed(counts: &[(&str, u64)], bound: u64) -> Bytes {
             ..ValueFormat::default()
         },
         buckets: buckets.collect(),
-        unlisted: 0,
         bound,
+        ..Terms::default()
     };
     let partials = Aggregations(vec![Partial::Terms(terms)]);
     partials.encode().expect("it is encoded")

@@ -9,9 +9,7 @@ use gleaner_model::{PrimaryTerm, SeqNo};
 use gleaner_proto::LeafFault;
 use gleaner_query::QueryError;
 use gleaner_query::answer::Hit;
-use gleaner_query::search::{
-    Missing, SearchRequest, Slice, SortKey, SortTarget, SourceFilter, TrackTotal,
-};
+use gleaner_query::search::{SearchRequest, Slice, SortKey, SortTarget, SourceFilter, TrackTotal};
 
 use super::Progress;
 use crate::RootError;
@@ -244,15 +242,7 @@ fn found(hit: Hit, has_source: bool) -> Result<FoundDocument, RootError> {
 
 /// The order that is the cheapest to go on in.
 fn in_order_of_writes() -> SortKey {
-    SortKey {
-        target: SortTarget::Doc,
-        descending: false,
-        missing: Missing::default(),
-        mode: None,
-        unmapped_type: None,
-        format: None,
-        numeric_type: None,
-    }
+    SortKey::ascending(SortTarget::Doc)
 }
 
 /// Returns whether a page was too large for the memory of answers.

@@ -76,7 +76,7 @@ impl SliceRun<'_> {
             request, budget, ..
         } = self.shared;
         let place = self.shared.places.acquire();
-        let Some(_place) = self.cancellation.unless_requested(place).await else {
+        let Ok(_place) = self.cancellation.unless_requested(place).await else {
             return Ok(());
         };
         let is_to_end = || self.shared.is_ended.load(Ordering::Relaxed);
@@ -86,7 +86,8 @@ impl SliceRun<'_> {
                 let page = pages.next(places.num).await;
                 Some(page.map(|page| (places, page)))
             };
-            let page = self.cancellation.unless_requested(page).await.flatten();
+            let page = self.cancellation.unless_requested(page).await;
+            let page = page.ok().flatten();
             let Some((mut places, page)) = page.transpose()? else {
                 return Ok(());
             };
@@ -124,8 +125,8 @@ impl SliceRun<'_> {
         loop {
             let wait = self.progress.throttle(num_documents, begun, patience);
             match self.cancellation.unless_requested(wait).await {
-                None | Some(true) => return Ok(()),
-                Some(false) => pages.keep_alive().await?,
+                Err(_) | Ok(true) => return Ok(()),
+                Ok(false) => pages.keep_alive().await?,
             }
         }
     }
@@ -206,7 +207,7 @@ impl SliceRun<'_> {
                 .filter(|at| is_refused(&results[*at]))
                 .collect();
             let wait = tokio::time::sleep(pause);
-            if refused.is_empty() || self.cancellation.unless_requested(wait).await.is_none() {
+            if refused.is_empty() || self.cancellation.unless_requested(wait).await.is_err() {
                 break;
             }
             pause *= 2;

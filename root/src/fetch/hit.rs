@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gleaner_model::mapping::Resolution;
 use gleaner_query::answer::{Explanation, FetchedHit, Hit, SortValue};
 use gleaner_query::search::{SortKey, SortTarget};
-use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys};
+use gleaner_query::sort_value::{Format, all_shown, formats, narrow_keys, resolution};
 use gleaner_query::source::{ShownSource, kept_source};
 use serde_json::Value;
 
@@ -80,10 +81,20 @@ impl<'a> Joiner<'a> {
             source,
             shard: ranked.shard.shard.0,
             group: ranked.hit.group.clone(),
+            is_group_of_nanos: self.is_group_of_nanos(ranked),
             inner_hits: Default::default(),
         };
         hit.add_metadata(&request.fields);
         hit
+    }
+
+    fn is_group_of_nanos(&self, ranked: &RankedHit) -> bool {
+        let Some(collapse) = &self.asked.request.collapse else {
+            return false;
+        };
+        let mapping = &self.plans[ranked.plan].index.mapping;
+        let key = SortKey::ascending(SortTarget::Field(collapse.field.clone()));
+        resolution(&key, mapping).is_some_and(Resolution::is_nanos)
     }
 
     /// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so

@@ -15,9 +15,10 @@ use gleaner_proto::write::WriteFault;
 
 use crate::RootError;
 use crate::ingest::Ingester;
+use crate::work::on_own_thread;
 
-/// A document that brings fields.
-pub(super) struct UnmappedDocument {
+/// A document that its primary answered with [`WriteFault::Unagreed`]: the cluster has not agreed on its fields yet.
+pub(super) struct UnagreedDocument {
     /// Its place in the request.
     pub(super) at: usize,
     pub(super) id: DocumentId,
@@ -42,7 +43,7 @@ impl Ingester {
     pub(super) async fn agree_on_fields(
         &self,
         uuid: IndexUuid,
-        documents: Vec<UnmappedDocument>,
+        documents: Vec<UnagreedDocument>,
     ) -> Result<Refusals, RootError> {
         let documents = Arc::new(documents);
         for _ in 0..MAX_ROUNDS {
@@ -52,7 +53,7 @@ impl Ingester {
             let analyzers = self.analyzers.of(&base)?;
             let (known, brought) = (Arc::clone(&base), Arc::clone(&documents));
             // Many documents take long to read.
-            let growing = tokio::task::spawn_blocking(move || grown(&known, &analyzers, &brought));
+            let growing = on_own_thread(move || grown(&known, &analyzers, &brought));
             let growing = growing.await;
             let (mapping, refusals) =
                 growing.map_err(|error| RootError::Internal(error.to_string()))?;
@@ -105,7 +106,7 @@ fn grows_alike(base: &Arc<IndexMeta>, index: &Arc<IndexMeta>) -> bool {
 fn grown(
     index: &IndexMeta,
     analyzers: &AnalyzerRegistry,
-    documents: &[UnmappedDocument],
+    documents: &[UnagreedDocument],
 ) -> (Option<Arc<Mapping>>, Refusals) {
     let mut refusals = Refusals::new();
     let mut growth = Growth::new(&index.mapping, (&index.settings).into(), analyzers);
@@ -191,7 +192,7 @@ mod tests {
         let root = Root::new(coordinator, leaves, RootOptions::default(), || NOW_MS);
         let sources = [r#"{"text": "a"}"#, r#"{"n": "word", "more": 1}"#];
         let documents = sources.into_iter().enumerate();
-        let documents = documents.map(|(at, source)| UnmappedDocument {
+        let documents = documents.map(|(at, source)| UnagreedDocument {
             at,
             id: DocumentId::parse(&at.to_string()).expect("an id"),
             source: Bytes::from(source),
@@ -228,7 +229,7 @@ mod tests {
         let index = index(1, &json!({"dynamic_templates": [words]}));
         let document = |at: usize, template: &str| {
             let chosen = ("text".to_owned(), template.to_owned());
-            UnmappedDocument {
+            UnagreedDocument {
                 at,
                 id: DocumentId::parse("1").expect("an id"),
                 source: Bytes::from_static(br#"{"text": "a"}"#),

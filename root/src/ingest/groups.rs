@@ -12,7 +12,7 @@ use futures::future::join_all;
 use gleaner_model::{DocumentId, Dynamic, FieldKind, IndexMeta, IndexUuid, Mapping, ShardKey};
 use gleaner_proto::write::{RefusedItem, WriteFault, WriteItem};
 
-use super::fields::{Refusals, UnmappedDocument};
+use super::fields::{Refusals, UnagreedDocument};
 use super::primary::{Writes, Written};
 use super::{IngestOptions, IngestResult, Parts, RoutedWrite};
 use crate::deadline::Deadline;
@@ -216,8 +216,8 @@ fn unagreed(written: &Written) -> Vec<usize> {
 }
 
 /// Returns the documents that bring fields, by index, in the order of the request.
-fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<UnmappedDocument>> {
-    let mut by_index: BTreeMap<IndexUuid, Vec<UnmappedDocument>> = BTreeMap::new();
+fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<UnagreedDocument>> {
+    let mut by_index: BTreeMap<IndexUuid, Vec<UnagreedDocument>> = BTreeMap::new();
     for (group, written) in groups.iter().zip(written) {
         // A group that asks about fields has kept its items.
         let items = group.positions.iter().zip(&group.items);
@@ -227,7 +227,7 @@ fn bringing(groups: &[Group], written: &[Written]) -> BTreeMap<IndexUuid, Vec<Un
             }) = outcome
             {
                 let documents = by_index.entry(group.shard.index).or_default();
-                documents.push(UnmappedDocument {
+                documents.push(UnagreedDocument {
                     at: *at,
                     id: id.clone(),
                     source: source.clone(),

@@ -4,7 +4,7 @@ use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{GeoQuery, RangeQuery};
-use gleaner_query::encoded::{Edge, Relation, edge};
+use gleaner_query::encoded::{Edge, Reading, Relation, edge};
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Pattern};
 use serde_json::Value;
@@ -27,6 +27,7 @@ impl Resolver<'_> {
                 now_ms: self.now_ms,
                 format: query.format.as_deref(),
                 time_zone: query.time_zone.as_deref(),
+                reading: Reading::New,
             };
             edge(codec, of).map_err(refuse)
         };

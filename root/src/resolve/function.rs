@@ -100,7 +100,7 @@ impl Resolver<'_> {
         let (origin, scale, offset) = match kind {
             FieldKind::Date { format, .. } => {
                 let origin = match &decay.origin {
-                    Some(origin) => self.date_bound(origin, &format.0, None, false)?,
+                    Some(origin) => self.instant(origin, &format.0, None, false)?.millis(),
                     None => self.now_ms,
                 };
                 let distance = |value: &Value, name| duration_ms(&values::text_of(value), name);
@@ -174,10 +174,21 @@ impl Resolver<'_> {
         let kind = self.mapping().field(path.as_str()).map(|field| &field.kind);
         let (origin, pivot) = match kind {
             None => return Ok(Clause::MatchNone),
-            Some(FieldKind::Date { format, .. }) => {
-                let origin = self.date_bound(&query.origin, &format.0, None, false)?;
-                let pivot = duration_ms(&query.pivot, "pivot")?;
-                (Origin::Number(origin as f64), pivot as f64)
+            Some(FieldKind::Date {
+                format, resolution, ..
+            }) => {
+                let origin = self.instant(&query.origin, &format.0, None, false)?;
+                let pivot = parse_time(&query.pivot, "pivot")?.unwrap_or_default();
+                match resolution.is_nanos() {
+                    true => (
+                        Origin::Nanos(origin.saturating_nanos()),
+                        pivot.as_nanos() as f64,
+                    ),
+                    false => (
+                        Origin::Number(origin.millis() as f64),
+                        pivot.as_millis() as f64,
+                    ),
+                }
             }
             Some(FieldKind::Encoded {
                 codec: Codec::GeoPoint,

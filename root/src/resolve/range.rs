@@ -2,11 +2,11 @@
 
 use std::ops::Bound;
 
-use gleaner_model::mapping::Codec;
+use gleaner_model::mapping::{Codec, Resolution};
 use gleaner_model::{Field, FieldKind, FieldPath, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::address::parse_ip;
-use gleaner_query::date::{DateFormatter, DateReader, TimeZone};
+use gleaner_query::date::{DateFormatter, DateReader, Instant, TimeZone};
 use gleaner_query::dsl::RangeQuery;
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Scalar};
@@ -47,7 +47,9 @@ pub(crate) fn of_spans(field: &FieldPath, mut spans: Vec<(Scalar, Scalar)>) -> V
 /// Returns whether no value lies between `end` and `next`.
 fn reaches(end: &Scalar, next: &Scalar) -> bool {
     match (end, next) {
-        (Scalar::Date(end), Scalar::Date(next)) => *next <= end.saturating_add(1),
+        (Scalar::Date(end), Scalar::Date(next)) | (Scalar::I64(end), Scalar::I64(next)) => {
+            *next <= end.saturating_add(1)
+        }
         (Scalar::Ip(end), Scalar::Ip(next)) => *next <= end.saturating_add(1),
         _ => false,
     }
@@ -120,14 +122,19 @@ impl Resolver<'_> {
                 values::number(value)?,
                 Edge { is_lower, included },
             )),
-            FieldKind::Date { format: own, .. } => {
+            FieldKind::Date {
+                format: own,
+                resolution,
+                ..
+            } => {
                 let format = query.format.as_deref();
                 let format = format.unwrap_or(&own.0);
                 // `gt` and `lte` mean the end of what the text leaves open, `gte` and `lt` its start.
                 let round_up = is_lower != included;
                 let zone = query.time_zone.as_deref();
-                let instant = self.date_bound(value, format, zone, round_up)?;
-                Ok(Some(made(Scalar::Date(instant))))
+                let instant = self.instant(value, format, zone, round_up)?;
+                let edge = Edge { is_lower, included };
+                Ok(date_bound(instant, *resolution, edge))
             }
             FieldKind::Ip { .. } => {
                 let text = values::text_of(value);
@@ -152,13 +159,13 @@ impl Resolver<'_> {
     }
 
     /// Returns the instant a date or date math stands for.
-    pub(crate) fn date_bound(
+    pub(crate) fn instant(
         &self,
         value: &Value,
         format: &str,
         time_zone: Option<&str>,
         round_up: bool,
-    ) -> Result<i64, QueryError> {
+    ) -> Result<Instant, QueryError> {
         let formatter = DateFormatter::parse_pattern(format)?;
         let zone = time_zone.map_or(Ok(TimeZone::UTC), TimeZone::parse)?;
         let reader = DateReader {
@@ -166,15 +173,25 @@ impl Resolver<'_> {
             zone: &zone,
             now_ms: self.now_ms,
         };
-        reader.read(value, round_up)
+        reader.read_instant(value, round_up)
     }
 }
 
 /// Which end of a range, and whether the bound itself belongs to it.
 #[derive(Clone, Copy)]
-struct Edge {
+pub(super) struct Edge {
     is_lower: bool,
     included: bool,
+}
+
+impl Edge {
+    /// Returns the lower or the upper end of a range whose ends belong to it.
+    pub(super) fn included(is_lower: bool) -> Self {
+        Self {
+            is_lower,
+            included: true,
+        }
+    }
 }
 
 /// Returns the clause for those of `false` and `true` that lie between bounds.
@@ -203,6 +220,27 @@ fn of_booleans(field: &FieldPath, lower: &Bound<Scalar>, upper: &Bound<Scalar>) 
             value: Scalar::Bool(value),
         })),
     }
+}
+
+/// Returns the bound among the values of a field; `None` when none lies beyond it.
+pub(super) fn date_bound(
+    instant: Instant,
+    resolution: Resolution,
+    edge: Edge,
+) -> Option<Bound<Scalar>> {
+    let scalar = match (resolution.is_nanos(), instant.to_nanos()) {
+        (false, _) => Scalar::Date(instant.millis()),
+        (true, Ok(nanos)) => Scalar::I64(nanos),
+        // All values lie on one side of it.
+        (true, Err(_)) => {
+            let is_before_all = instant.millis() < 0;
+            return (is_before_all == edge.is_lower).then_some(Bound::Unbounded);
+        }
+    };
+    Some(match edge.included {
+        true => Bound::Included(scalar),
+        false => Bound::Excluded(scalar),
+    })
 }
 
 /// Returns the bound with its address included; `None` when none lies beyond it.
@@ -250,25 +288,18 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
 
 /// Fits a bound to whole numbers of `min..=max`; `None` when nothing satisfies it.
 fn integer_bound(number: Number, edge: Edge, min: i128, max: i128) -> Option<Bound<i128>> {
+    let closed_at = |whole: i128| match (edge.included, edge.is_lower) {
+        (true, _) => whole,
+        (false, true) => whole.saturating_add(1),
+        (false, false) => whole.saturating_sub(1),
+    };
     let closed = match number {
-        Number::Whole(whole) => match (edge.included, edge.is_lower) {
-            (true, _) => whole,
-            (false, true) => whole.saturating_add(1),
-            (false, false) => whole.saturating_sub(1),
-        },
+        Number::Whole(whole) => closed_at(whole),
+        Number::Double(whole) => closed_at(whole as i128),
         Number::Above { floor, .. } => match edge.is_lower {
             true => floor.saturating_add(1),
             false => floor,
         },
-        Number::Fraction(fraction) => {
-            let (down, up) = (fraction.floor() as i128, fraction.ceil() as i128);
-            match (edge.is_lower, fraction.fract() == 0.0 && !edge.included) {
-                (true, false) => up,
-                (true, true) => up.saturating_add(1),
-                (false, false) => down,
-                (false, true) => down.saturating_sub(1),
-            }
-        }
     };
     match edge.is_lower {
         true if closed > max => None,

@@ -360,7 +360,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Refuses edits of what is no text, and of values behind keys.
+/// Refuses `fuzziness` for a field that is neither `text` nor `keyword`, keys of a `flattened` included.
 fn check_fuzzy(path: &FieldPath, field: &Field) -> Result<(), QueryError> {
     match &field.kind {
         kind if keyed::key_of(kind).is_some() => Err(keyed::not_asked_of_keys("fuzzy")),

@@ -9,7 +9,8 @@ use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, Scalar};
 use serde_json::Value;
 
-use super::{Resolver, keyed, range};
+use super::range::{self, Edge};
+use super::{Resolver, keyed};
 
 /// Returns the text a value stands for: strings as they are, others as JSON.
 pub(crate) fn text_of(value: &Value) -> String {
@@ -46,7 +47,7 @@ pub(crate) fn number(value: &Value) -> Result<Number, QueryError> {
     let nearest = nearest.ok_or_else(|| not_a_value(value))?;
     Ok(match floor_of(&text) {
         // A zero keeps its sign.
-        None | Some((0, false)) => Number::Fraction(nearest),
+        None | Some((0, false)) => Number::Double(nearest),
         Some((whole, false)) => Number::Whole(whole),
         Some((floor, true)) => Number::Above { floor, nearest },
     })
@@ -85,8 +86,8 @@ fn floor_of(text: &str) -> Option<(i128, bool)> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
     Whole(i128),
-    /// Zero, or one so large that it is whole.
-    Fraction(f64),
+    /// A whole number that 128 bits do not hold as it is: a zero, which may have a sign, or one too large.
+    Double(f64),
     /// Between two whole numbers.
     Above {
         /// The lower one.
@@ -100,7 +101,7 @@ impl Number {
     pub(crate) fn as_f64(self) -> f64 {
         match self {
             Self::Whole(whole) => whole as f64,
-            Self::Fraction(nearest) | Self::Above { nearest, .. } => nearest,
+            Self::Double(nearest) | Self::Above { nearest, .. } => nearest,
         }
     }
 }
@@ -139,14 +140,18 @@ impl Resolver<'_> {
                 Ok(exact_number(*kind, number(value)?).map_or(Clause::MatchNone, exact))
             }
             FieldKind::Boolean { .. } => Ok(exact(Scalar::Bool(boolean(value)?))),
-            FieldKind::Date { format, .. } => {
-                let lower = self.date_bound(value, &format.0, None, false)?;
-                let upper = self.date_bound(value, &format.0, None, true)?;
-                Ok(range::between(
-                    path,
-                    Bound::Included(Scalar::Date(lower)),
-                    Bound::Included(Scalar::Date(upper)),
-                ))
+            FieldKind::Date {
+                format, resolution, ..
+            } => {
+                let lower = self.instant(value, &format.0, None, false)?;
+                let upper = self.instant(value, &format.0, None, true)?;
+                let (first, last) = (Edge::included(true), Edge::included(false));
+                let lower = range::date_bound(lower, *resolution, first);
+                let upper = range::date_bound(upper, *resolution, last);
+                let (Some(lower), Some(upper)) = (lower, upper) else {
+                    return Ok(Clause::MatchNone);
+                };
+                Ok(range::between(path, lower, upper))
             }
             FieldKind::Ip { .. } => ip_clause(path, value),
             FieldKind::Encoded { codec, .. } => self.holding(path, codec, value),
@@ -202,8 +207,8 @@ fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
 fn whole(number: Number) -> Option<i128> {
     match number {
         Number::Whole(whole) => Some(whole),
-        Number::Fraction(fraction) if fraction.fract() == 0.0 => Some(fraction as i128),
-        Number::Fraction(_) | Number::Above { .. } => None,
+        Number::Double(whole) => Some(whole as i128),
+        Number::Above { .. } => None,
     }
 }
 

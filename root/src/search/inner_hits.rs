@@ -1,6 +1,7 @@
 //! `inner_hits` of collapsed hits: a search among the hits that each of them stands for.
 
 use futures::{StreamExt, TryStreamExt, stream};
+use gleaner_model::mapping::NANOS_PER_MILLI;
 use gleaner_query::address::ip_text;
 use gleaner_query::answer::{Hit, InnerHitList, SortValue};
 use gleaner_query::dsl::{BoolQuery, Query, RangeQuery, TermQuery};
@@ -98,7 +99,7 @@ fn request_within(
         boost: 1.0,
         ..BoolQuery::default()
     };
-    match of_group(field, hit.group.as_ref()) {
+    match of_group(field, hit) {
         Some(value) => query.filter.push(value),
         None => query.must_not.push(Query::Exists {
             field: field.to_owned(),
@@ -117,9 +118,17 @@ fn request_within(
 }
 
 /// Returns what finds the documents of a value; `None` for those without one.
-fn of_group(field: &str, group: Option<&SortValue>) -> Option<Query> {
-    let value = match group? {
+fn of_group(field: &str, hit: &Hit) -> Option<Query> {
+    let value = match hit.group.as_ref()? {
         SortValue::Missing => return None,
+        // In milliseconds with a fraction, which the range reads to the nanosecond.
+        SortValue::I64(nanos) if hit.is_group_of_nanos => {
+            let (millis, rest) = (
+                nanos.div_euclid(NANOS_PER_MILLI),
+                nanos.rem_euclid(NANOS_PER_MILLI),
+            );
+            Value::from(format!("{millis}.{rest:06}"))
+        }
         SortValue::I64(number) => Value::from(*number),
         SortValue::U64(number) => Value::from(*number),
         SortValue::F64(number) => Value::from(*number),

@@ -369,7 +369,7 @@ async fn a_scroll_is_begun_within_the_timeout() {
     fixture.leaf.hanging.lock().insert(shard(1, 0));
     let origin = ScrollOrigin {
         body: json!({"timeout": "40ms"}).to_string().into(),
-        parameters: Vec::new(),
+        ..ScrollOrigin::default()
     };
     let (target, minute) = (Target::default(), Duration::from_secs(60));
     let options = SearchOptions::default();
@@ -399,7 +399,7 @@ async fn a_scroll_that_fails_or_is_given_up_lets_its_views_go() {
         }
         let origin = ScrollOrigin {
             body: matching().to_string().into(),
-            parameters: Vec::new(),
+            ..ScrollOrigin::default()
         };
         let (target, day) = (Target::default(), Duration::from_secs(24 * 3_600));
         let options = SearchOptions::default();
@@ -437,7 +437,7 @@ async fn a_scroll_goes_on_after_twins_in_two_indices_at_its_own_time() {
         body: json!({"size": 2, "query": {MATCH: {"title": "fox"}}})
             .to_string()
             .into(),
-        parameters: Vec::new(),
+        ..ScrollOrigin::default()
     };
     let minute = Duration::from_secs(60);
     let options = SearchOptions::default();

@@ -38,7 +38,7 @@ impl Tasks {
         new: NewTask<'_>,
         quota: Quota,
     ) -> Result<TaskEntry, RootError> {
-        let (id, task) = (self.next_number(), self.begun(new, Some(quota)));
+        let (id, task) = (self.next_number(), self.new_task(new, Some(quota)));
         // One lock over the count and the entry: of many that come at once none takes a place that another one took.
         let mut list = self.listed.list.lock();
         let same = list.tasks.values();

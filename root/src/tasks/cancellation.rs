@@ -35,12 +35,18 @@ impl Cancellation {
         }
     }
 
-    /// Does `work`, unless the task is to end before it is done: it is dropped then.
-    pub(crate) async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Does `work`, unless the task is to end before it is done: `work` is dropped then.
+    ///
+    /// # Errors
+    /// Why the task is to end.
+    pub(crate) async fn unless_requested<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, &'static str> {
         tokio::select! {
             biased;
-            _ = self.requested() => None,
-            done = work => Some(done),
+            reason = self.requested() => Err(reason),
+            done = work => Ok(done),
         }
     }
 }
@@ -56,8 +62,9 @@ mod tests {
         assert!(futures::poll!(waits.as_mut()).is_pending());
         cancellation.request("first");
         cancellation.request("second");
-        assert_eq!(waits.await, None);
+        assert_eq!(waits.await, Err("first"));
         assert_eq!(cancellation.requested().await, "first");
-        assert_eq!(cancellation.unless_requested(async { 1 }).await, None);
+        let later = cancellation.unless_requested(async { 1 }).await;
+        assert_eq!(later, Err("first"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Does: wait for the work of a task that runs by itself, and keep what it came to, also where it panicked. Does not:
 //! list tasks, or render what is kept. Called by [`crate::by_query`] and [`crate::force_merge`]. Read first:
-//! [`Results::ended`].
+//! [`Results::run_and_keep`].
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Results {
     ///
     /// # Errors
     /// What the work failed with; [`RootError::Internal`] where it panicked.
-    pub(crate) async fn ended<T>(
+    pub(crate) async fn run_and_keep<T>(
         &self,
         task: &TaskEntry,
         work: impl Future<Output = Result<T, RootError>>,
@@ -165,7 +165,7 @@ mod tests {
             let error = outcome.as_ref().expect_err("it panicked");
             Bytes::from(json!({"error": error.to_string()}).to_string())
         });
-        let ended = root.results.ended(&task, broken(), Some(render));
+        let ended = root.results.run_and_keep(&task, broken(), Some(render));
         assert!(matches!(ended.await, Err(RootError::Internal(_))));
         let written = leaf.written.lock();
         let [call] = &written[..] else {

@@ -1,11 +1,15 @@
 //! What ids carry.
 
+mod named;
+
 use gleaner_model::{IndexUuid, NodeId, ShardKey, ShardNumber};
 use gleaner_query::answer::{SortValue, ViewId};
 use gleaner_query::resolved::TieBreak;
 use serde::{Deserialize, Serialize};
 
 use super::{State, v1};
+
+pub(crate) use named::KeptDocuments;
 
 /// Views of one index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +114,8 @@ pub(crate) struct ScrollState {
     pub(crate) total: Option<u64>,
     /// The largest score of all hits, as the first page has it; since format 4.
     pub(crate) max_score: Option<f32>,
+    /// The documents that its queries name; since format 5.
+    pub(crate) named: KeptDocuments,
 }
 
 impl ScrollState {
@@ -122,8 +128,8 @@ impl ScrollState {
 
 impl State for ScrollState {
     const KIND: u8 = 2;
-    const FORMAT: u8 = 4;
-    // No shard and no total; no largest score.
-    const ADDED: &[&[u8]] = &[&[0, 0], &[0]];
+    const FORMAT: u8 = 5;
+    // No shard and no total; no largest score; no documents.
+    const ADDED: &[&[u8]] = &[&[0, 0], &[0], &[0, 0]];
     type First = v1::Scroll;
 }

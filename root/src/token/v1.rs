@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::state::{IndexViews, PointInTimeState, Position, ScrollState};
+use super::state::{IndexViews, KeptDocuments, PointInTimeState, Position, ScrollState};
 
 #[derive(Deserialize)]
 struct Views {
@@ -79,6 +79,7 @@ impl From<Scroll> for ScrollState {
             after_shard: None,
             total: None,
             max_score: None,
+            named: KeptDocuments::default(),
         }
     }
 }

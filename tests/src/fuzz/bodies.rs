@@ -12,12 +12,13 @@ use gleaner_query::Limits;
 use gleaner_query::alias::parse_alias_actions;
 use gleaner_query::canonical::answer::CanonicalRequest;
 use gleaner_query::date::{DateFormatter, TimeZone, parse_date_math};
-use gleaner_query::dsl::parse_query;
+use gleaner_query::dsl::{Query, parse_query};
 use gleaner_query::names::expand_date_math;
-use gleaner_query::search::parse_search;
+use gleaner_query::search::{SearchRequest, parse_search};
 use gleaner_query::settings::parse_create_index;
 use gleaner_query::templates::{parse_component_template, parse_index_template};
 use gleaner_query::{json, query_string};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 const NOW_MS: i64 = 1_767_225_600_000;
 
 /// Returns bytes as JSON of the dialect.
-fn value(bytes: &[u8]) -> Option<Value> {
+pub(super) fn value(bytes: &[u8]) -> Option<Value> {
     json::read(bytes, &Limits::default()).ok()
 }
 
@@ -39,6 +40,35 @@ pub(super) fn search(bytes: &[u8]) {
     let one = CanonicalRequest::of(&search, NOW_MS);
     let two = CanonicalRequest::of(&again, NOW_MS);
     assert_eq!(format!("{one:?}"), format!("{two:?}"));
+}
+
+/// Returns the letters of a search, sorted: defaults are filled in, and clauses in another order have the same letters.
+fn letters(mut search: SearchRequest) -> Vec<char> {
+    search.size = Some(search.size());
+    search.timeout = None;
+    search.stats_groups.clear();
+    search.is_source_asked &= search.stored_fields.is_some();
+    let everything = Query::MatchAll { boost: 1.0 };
+    search.query.get_or_insert(everything);
+    let mut letters: Vec<char> = format!("{search:?}").chars().collect();
+    letters.sort_unstable();
+    letters
+}
+
+/// Two searches, an empty line between them: those of one canonical form ask for the same.
+pub(super) fn key_confusion(bytes: &[u8]) {
+    let Some(end) = bytes.windows(2).position(|two| two == b"\n\n") else {
+        return;
+    };
+    let limits = Limits::default();
+    let parsed = [&bytes[..end], &bytes[end + 2..]].map(|body| parse_search(body, &limits));
+    let [Ok(one), Ok(two)] = parsed else {
+        return;
+    };
+    let forms = [&one, &two].map(|search| CanonicalRequest::of(search, NOW_MS));
+    if forms[0].is_some() && forms[0] == forms[1] {
+        assert_eq!(letters(one), letters(two));
+    }
 }
 
 /// Lines of a bulk: what the usual line says is what it says by the long way.
@@ -141,6 +171,37 @@ pub(super) fn moment() -> &'static Moment {
             now_ms: NOW_MS,
         }
     })
+}
+
+/// Reads `METHOD TARGET`, lines of headers, an empty line and a body.
+fn request_of(bytes: &[u8]) -> Option<(Parts, Bytes)> {
+    let end = bytes.windows(2).position(|two| two == b"\n\n");
+    let (head, body) = match end {
+        Some(end) => (&bytes[..end], &bytes[end + 2..]),
+        None => (bytes, &[][..]),
+    };
+    let mut lines = std::str::from_utf8(head).ok()?.lines();
+    let (method, target) = lines.next()?.split_once(' ')?;
+    let mut request = Request::builder().method(method).uri(target);
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        request = request.header(name.trim(), value.trim());
+    }
+    let (head, ()) = request.body(()).ok()?.into_parts();
+    Some((head, Bytes::copy_from_slice(body)))
+}
+
+/// A request whose answer a front may keep: its key is the same when it is read anew, and when it is remembered.
+pub(super) fn asked(bytes: &[u8]) {
+    let Some((head, body)) = request_of(bytes) else {
+        return;
+    };
+    let keys = KeyMaker::new(Limits::default());
+    let key = |memo: &Memo| keys.keep(&head, &body, moment(), memo).map(|keep| keep.key);
+    let memo = Memo::default();
+    let first = key(&memo);
+    assert_eq!(key(&memo), first, "remembered");
+    assert_eq!(key(&Memo::default()), first, "read anew");
 }
 
 /// The lines of an `_msearch`: those of a part are read as the whole was, and answers come apart as they were joined.

@@ -1,16 +1,19 @@
 //! Connections of strangers: what is sent, whatever it is, ends no task and closes the connection in time.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use gleaner_ambassador::{RedisAmbassador, RedisOptions};
+use gleaner_ambassador::{
+    RedisAmbassador, RedisOptions, RedisReport, SlowLog, SlowLogPosition, key_positions,
+};
 use gleaner_front::{Front, FrontOptions};
 use gleaner_server::ServerOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longest time until a connection whose client has said all is over.
@@ -103,6 +106,11 @@ async fn send(address: SocketAddr, bytes: &[u8]) {
         drop(stream.read_to_end(&mut answer).await);
     });
     exchanged.await.expect("the connection is over in time");
+    check_panics();
+}
+
+/// Checks that no task has panicked.
+fn check_panics() {
     let num_panics = NUM_PANICS.load(Ordering::SeqCst);
     assert_eq!(num_panics, 0, "a task has panicked");
 }
@@ -133,4 +141,52 @@ pub(super) fn proxy(bytes: &[u8]) {
 pub(super) fn resp(bytes: &[u8]) {
     let site = site();
     site.runtime.block_on(send(site.resp, bytes));
+}
+
+/// Starts a server that sends `bytes` to each client, whatever it asks.
+async fn start_hostile(bytes: &[u8]) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let bytes: Arc<[u8]> = bytes.into();
+    let serving = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let bytes = Arc::clone(&bytes);
+            tokio::spawn(async move {
+                // The client may be gone.
+                drop(stream.write_all(&bytes).await);
+                drop(stream.shutdown().await);
+                drop(stream.read_to_end(&mut Vec::new()).await);
+            });
+        }
+    });
+    (address, serving)
+}
+
+/// Answers of a Redis server, in the order in which it is asked: a page of metrics is one whatever it says, and keys
+/// stand among the words of a request.
+pub(super) fn redis_answer(bytes: &[u8]) {
+    for words in [&["GET", "a"][..], &["mset", "a", "1", "b", "2"], &["eval"]] {
+        let positions = key_positions(bytes, words);
+        assert!(positions.iter().all(|at| *at < words.len()), "{words:?}");
+    }
+    let asked = async {
+        let (address, serving) = start_hostile(bytes).await;
+        let report = || RedisReport::new(address.to_string(), None, Duration::from_secs(5));
+        let page = report().scrape().await;
+        let is_of_page = |line: &str| line.starts_with("# ") || line.starts_with("redis_");
+        assert!(page.lines().all(is_of_page), "{page}");
+        let position = SlowLogPosition {
+            run_id: "a".to_owned(),
+            last: -1,
+        };
+        let mut log = SlowLog::new(report(), true).after(Some(position));
+        drop(log.news().await);
+        drop(log.news().await);
+        serving.abort();
+        check_panics();
+    };
+    let site = site();
+    let in_time = async { timeout(ENDS_WITHIN, asked).await };
+    let ended = site.runtime.block_on(in_time);
+    ended.expect("all of it is over in time");
 }

@@ -1,11 +1,16 @@
 //! Bytes that were stored, or come from another node.
 
 use bytes::Bytes;
+use gleaner_ambassador::{Endpoints, Target};
+use gleaner_cache::overflow::body_of;
+use gleaner_front::Rules;
 use gleaner_model::{
-    ClusterState, DocumentId, MappingVersion, Operation, OperationKind, PrimaryTerm, Version,
+    AnswerKey, ClusterState, DocumentId, MappingVersion, Operation, OperationKind, PrimaryTerm,
+    Version,
 };
 use gleaner_proto::MESSAGE_KINDS;
 use gleaner_proto::replicate::BatchRecords;
+use gleaner_tls::SealingKey;
 
 use super::bodies::moment;
 
@@ -57,6 +62,58 @@ pub(super) fn state(bytes: &[u8]) {
         let again: ClusterState =
             serde_json::from_slice(&again).expect("it was written a moment ago");
         assert_eq!(again, state);
+    }
+}
+
+/// The rules of a front, as their file holds them: what can be read is written so that it reads the same.
+pub(super) fn rules(bytes: &[u8]) {
+    if let Ok(rules) = serde_json::from_slice::<Rules>(bytes) {
+        let again = serde_json::to_vec(&rules).expect("rules");
+        let again: Rules = serde_json::from_slice(&again).expect("it was written a moment ago");
+        assert_eq!(again, rules);
+    }
+}
+
+/// What answers beyond memory are sealed with.
+const SECRET: [u8; 32] = [3; 32];
+
+/// What an answer is the answer to.
+const KEY: AnswerKey = AnswerKey([1; 32]);
+
+/// An answer as it lies under the seal: `{"took":1}`, with the type of its body.
+const WHOLE: &[u8] = include_bytes!("../../../fuzz/corpus/entry/whole");
+
+/// An answer from beyond memory: what was not sealed by us, or for another request, is none; nor is what is wrong under
+/// the seal.
+pub(super) fn entry(bytes: &[u8]) {
+    const MAGIC: &[u8] = b"GLA\x01";
+    let sealed = |content: &[u8]| {
+        let sealing = SealingKey::new(&SECRET).expect("the cryptography can be used");
+        let sealed = sealing.seal(&[MAGIC, &KEY.0].concat(), content);
+        [MAGIC, &sealed.expect("it is not too long")].concat()
+    };
+    assert_eq!(body_of(&SECRET, KEY, bytes), None, "sealed by nobody");
+    let value = sealed(bytes);
+    drop(body_of(&SECRET, KEY, &value));
+    assert_eq!(body_of(&SECRET, AnswerKey([2; 32]), &value), None);
+    assert_eq!(body_of(&[4; 32], KEY, &value), None);
+    // The form of the cache is the one that is tried here.
+    let body = body_of(&SECRET, KEY, &sealed(WHOLE));
+    assert_eq!(body.as_deref(), Some(&b"{\"took\":1}"[..]));
+}
+
+/// Where a service is, as a file, a variable or a key of etcd says: each address that is read is one by itself.
+pub(super) fn broker_target(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    // As a flag has it.
+    drop(text.parse::<Target>());
+    let addresses = Endpoints::parse(text).map(|endpoints| endpoints.in_turn());
+    for address in addresses.unwrap_or_default() {
+        let again = Endpoints::parse(&address);
+        let itself = Endpoints::alike([address.clone()]);
+        assert_eq!(again, Ok(itself), "{address:?}");
     }
 }
 

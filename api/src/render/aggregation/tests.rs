@@ -276,6 +276,7 @@ fn hit() -> Hit {
         source: None,
         shard: 0,
         group: None,
+        is_group_of_nanos: false,
         inner_hits: IndexMap::new(),
     }
 }

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use gleaner_model::{ClusterState, ShardKey};
 use gleaner_proto::write::WriteResult;
 use gleaner_root::ingest::{IngestResult, RefreshOutcomes};
+use gleaner_root::on_own_thread;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -132,7 +133,7 @@ impl Amendment {
         rendered: RenderedItems,
         amended: RenderedItems,
     ) -> Result<RenderedItems, ApiError> {
-        let work = tokio::task::spawn_blocking(move || self.amend(rendered, amended));
+        let work = on_own_thread(move || self.amend(rendered, amended));
         work.await.map_err(|error| lost(&error))?
     }
 

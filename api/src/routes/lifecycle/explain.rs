@@ -39,9 +39,9 @@ pub(super) fn explain(request: &Request) -> Answer {
 fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
     let since = |ms: i64| time_text(u64::try_from(now_ms.saturating_sub(ms)).unwrap_or(0));
     let (action, step) = stands.step();
-    let phase_ms = phase_begun_ms(index, stands);
+    let phase_ms = phase_begun_ms(index, stands).min(now_ms);
     // A phase whose action is done waits since the index was replaced.
-    let step_ms = phase_ms.max(stands.since_ms);
+    let step_ms = phase_ms.max(stands.since_ms).min(now_ms);
     let mut shown = json!({
         "index": index.name.as_str(),
         "managed": true,
@@ -83,7 +83,8 @@ fn shown(index: &IndexMeta, stands: &Standing, now_ms: i64) -> Value {
 }
 
 /// Returns when an index came into its phase, in milliseconds since the epoch. Nobody keeps that: it follows from the age
-/// at which the phase begins, and for the phase `hot` from when the index was made.
+/// at which the phase begins, and for the phase `hot` from when the index was made. An index that was moved into the phase
+/// may be younger than that: the time is in the future then.
 fn phase_begun_ms(index: &IndexMeta, stands: &Standing) -> i64 {
     let Some(phase) = stands.phase else {
         return index.created_ms;
@@ -133,12 +134,14 @@ mod tests {
             created_ms: 1_000,
             ..IndexMeta::new(IndexUuid([1; 16]), name)
         };
-        for (phase, phase_ms, step_ms) in [
-            (None, 1_000, 5_000),
-            (Some("hot"), 1_000, 5_000),
-            (Some("warm"), 7_000, 7_000),
+        for (phase, now_ms, phase_ms, step_ms) in [
+            (None, 9_000, 1_000, 5_000),
+            (Some("hot"), 9_000, 1_000, 5_000),
+            (Some("warm"), 9_000, 7_000, 7_000),
+            // It was moved there before its time.
+            (Some("warm"), 6_000, 6_000, 6_000),
         ] {
-            let shown = shown(&index, &replaced(phase), 9_000);
+            let shown = shown(&index, &replaced(phase), now_ms);
             assert_eq!(shown["phase_time_millis"], phase_ms, "{phase:?}");
             assert_eq!(shown["action_time_millis"], step_ms, "{phase:?}");
             assert_eq!(shown["step_time_millis"], step_ms, "{phase:?}");

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use gleaner_model::ClusterPrivilege;
-use gleaner_model::security::{ANONYMOUS, Security};
+use gleaner_model::security::{ANONYMOUS, ApiKey, Security};
 use gleaner_query::QueryError;
 use gleaner_query::json::ObjectReader;
 use serde_json::{Value, json};
 
-use super::{KeyHolder, Selected, holder, is_of, manages_all};
+use super::change::{Changer, change_security};
+use super::{Selected, is_of, manages_all};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
@@ -20,20 +21,15 @@ use crate::route::Answer;
 pub(super) async fn invalidate(mut request: Request) -> Answer {
     let body = request.required_json().await?;
     let selected = parse(&body)?;
-    let holder = holder(&request)?.clone();
-    let cluster = request.root().cluster();
-    let (state, now_ms) = (cluster.state(), cluster.now_ms());
-    let known = state.security.clone().unwrap_or_default();
-    check_reached(&request, &selected, &known)?;
     let mut outcome = Outcome::default();
-    let admin = request.root().admin();
-    let changed = admin.change_security(|security| {
+    let changed = change_security(&request, |security, changer| {
+        check_reached(changer, &selected, security)?;
         let mut next = security.clone();
-        outcome = end(&mut next, &selected, &holder, now_ms);
+        outcome = end(&mut next, &selected, changer);
         if outcome.ended.is_empty() {
             return Ok(None);
         }
-        check_manager(&next, now_ms)?;
+        check_manager(&next, changer.now_ms)?;
         Ok(Some(next))
     });
     changed.await?;
@@ -126,18 +122,17 @@ fn is_named(value: &Value) -> bool {
 /// Refuses ids that are not one's own, whether there are such keys or not, to those who may not manage all. Where the
 /// request is for one's own alone, the others are passed over.
 fn check_reached(
-    request: &Request,
+    changer: &Changer,
     selected: &Selected,
     security: &Security,
 ) -> Result<(), ApiError> {
-    let holder = holder(request)?;
     let is_own = |id: &String| {
         let key = security.api_keys.get(id);
-        key.is_some_and(|key| is_of(holder, id, key))
+        key.is_some_and(|key| is_of(&changer.holder, id, key))
     };
     match selected.is_own || selected.ids.iter().flatten().all(is_own) {
         true => Ok(()),
-        false => request.check_cluster(ClusterPrivilege::ManageApiKey),
+        false => changer.check_cluster(ClusterPrivilege::ManageApiKey),
     }
 }
 
@@ -150,8 +145,9 @@ struct Outcome {
     ended_before: Vec<String>,
 }
 
-/// Ends the keys that `selected` names, as far as they are in the reach of `holder`.
-fn end(security: &mut Security, selected: &Selected, holder: &KeyHolder, now_ms: i64) -> Outcome {
+/// Ends the keys that `selected` names, as far as they are in the reach of `changer`.
+fn end(security: &mut Security, selected: &Selected, changer: &Changer) -> Outcome {
+    let holder = &changer.holder;
     let reaches_all = manages_all(holder) && !selected.is_own;
     let mut outcome = Outcome::default();
     for (id, key) in &mut security.api_keys {
@@ -162,7 +158,7 @@ fn end(security: &mut Security, selected: &Selected, holder: &KeyHolder, now_ms:
             outcome.ended_before.push(id.clone());
             continue;
         }
-        Arc::make_mut(key).invalidated_ms = Some(now_ms);
+        Arc::make_mut(key).invalidated_ms = Some(changer.now_ms);
         outcome.ended.push(id.clone());
     }
     outcome
@@ -170,17 +166,28 @@ fn end(security: &mut Security, selected: &Selected, holder: &KeyHolder, now_ms:
 
 /// Refuses to end the last key that can make others: nobody could make one any more.
 fn check_manager(security: &Security, now_ms: i64) -> Result<(), QueryError> {
-    let mut keys = security.api_keys.iter();
-    let is_left = keys.any(|(id, key)| {
-        let manages = key.rights.allow_cluster(ClusterPrivilege::ManageSecurity);
-        manages && id != ANONYMOUS && key.is_valid(now_ms)
-    });
-    match is_left {
+    match has_manager(security, now_ms, now_ms) {
         true => Ok(()),
         false => Err(QueryError::illegal(
             "no other valid API key has the cluster privilege [manage_security]: make one first",
         )),
     }
+}
+
+/// Is there a key, valid at `now_ms` and until `until_ms` at least, that can make others? Not that of strangers.
+pub(super) fn has_manager(security: &Security, now_ms: i64, until_ms: i64) -> bool {
+    let lasts = |key: &ApiKey| {
+        let ends = key.expires_ms;
+        key.is_valid(now_ms) && ends.is_none_or(|ends_ms| ends_ms >= until_ms)
+    };
+    let mut keys = security.api_keys.iter();
+    keys.any(|(id, key)| id != ANONYMOUS && manages_security(key) && lasts(key))
+}
+
+/// Can a key make others for everybody?
+pub(super) fn manages_security(key: &ApiKey) -> bool {
+    let rights = &key.rights;
+    rights.allow_cluster(ClusterPrivilege::ManageSecurity)
 }
 
 #[cfg(test)]

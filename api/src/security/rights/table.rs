@@ -89,6 +89,7 @@ static RIGHTS: &[(&str, Right)] = &[
         cluster("cluster:monitor/metrics", OnCluster::Monitor),
     ),
     ("openapi", plain("cluster:monitor/openapi", Needs::Key)),
+    ("openapi.page", plain("cluster:monitor/openapi", Needs::Key)),
     ("topz", cluster("cluster:monitor/topz", OnCluster::Monitor)),
     (
         "license.get",

@@ -25,6 +25,7 @@ async fn a_document_that_a_query_names_needs_a_right_to_its_index() {
         for (path, body) in [
             ("/mine-1/_search", &query),
             ("/mine-1/_search", &filter),
+            ("/mine-1/_search?scroll=1m", &query),
             ("/mine-1/_count", &query),
             ("/mine-1/_explain/1", &query),
             ("/mine-1/_validate/query", &query),

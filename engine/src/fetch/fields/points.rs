@@ -1,6 +1,6 @@
 //! Values of `geo_point` fields: each point as GeoJSON or WKT, in the degrees that `_source` has.
 
-use gleaner_query::encoded::{Corner, parse_degrees};
+use gleaner_query::encoded::{Reading, read_degrees};
 use serde_json::{Value, json};
 
 use super::is_formatted;
@@ -30,21 +30,28 @@ impl PointFormat {
         }
     }
 
-    /// Adds the points of a value of `_source`, which may be a list of them; what is no point is passed
-    /// over, and `null` stands for one that is not said.
-    pub(super) fn show(self, value: &Value, null: Option<&Value>, shown: &mut Vec<Value>) {
+    /// Adds the points of a value of `_source`, which may be a list of them; what is no point by the rules of `reading`
+    /// is passed over, and `null` stands for one that is not said.
+    pub(super) fn show(
+        self,
+        value: &Value,
+        null: Option<&Value>,
+        reading: Reading,
+        shown: &mut Vec<Value>,
+    ) {
         match value {
             Value::Null => {
                 if let Some(point) = null {
-                    self.show(point, None, shown);
+                    self.show(point, None, Reading::Taken, shown);
                 }
             }
             // A list that begins with a number is one point.
             Value::Array(items) if !items.first().is_some_and(Value::is_number) => {
-                items.iter().for_each(|item| self.show(item, null, shown));
+                let show = |item| self.show(item, null, reading, shown);
+                items.iter().for_each(show);
             }
             one => {
-                let point = parse_degrees(one, Corner::BottomLeft).ok();
+                let point = read_degrees(one, reading).ok();
                 shown.extend(point.map(|(latitude, longitude)| self.point(latitude, longitude)));
             }
         }
@@ -55,5 +62,32 @@ impl PointFormat {
             Self::GeoJson => json!({"type": "Point", "coordinates": [longitude, latitude]}),
             Self::Wkt => Value::from(format!("POINT ({longitude:?} {latitude:?})")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_that_only_an_earlier_version_took_are_shown_where_they_are_indexed() {
+        let shown = |value: &Value, reading| {
+            let mut shown = Vec::new();
+            PointFormat::Wkt.show(value, None, reading, &mut shown);
+            shown
+        };
+        let point = json!("POINT (2.0 1.0)");
+        let today = json!({"lat": 1, "lon": 2});
+        let earlier = json!({"coordinates": [2, 1]});
+        for reading in [Reading::New, Reading::Taken] {
+            assert_eq!(shown(&today, reading), std::slice::from_ref(&point));
+        }
+        assert_eq!(
+            shown(&earlier, Reading::Taken),
+            std::slice::from_ref(&point)
+        );
+        assert!(shown(&earlier, Reading::New).is_empty());
+        let several = json!([today, earlier]);
+        assert_eq!(shown(&several, Reading::Taken), [point.clone(), point]);
     }
 }

@@ -3,7 +3,7 @@
 use gleaner_model::FieldKind;
 use gleaner_model::mapping::Codec;
 use gleaner_query::address::{ip_text, parse_ip};
-use gleaner_query::date::{DateFormatter, DateReader, TimeZone};
+use gleaner_query::date::{DateFormatter, DateReader, Instant, TimeZone};
 use serde_json::{Map, Value};
 
 use super::{Format, shortest};
@@ -56,7 +56,9 @@ impl RangeReader {
             Codec::IntegerRange | Codec::LongRange => whole(bound),
             Codec::FloatRange => Some(fraction(shortest(number(bound)?), bound)),
             Codec::DoubleRange => Some(fraction(number(bound)?, bound)),
-            Codec::DateRange(_) => self.date(bound).map(|ms| format.date(ms)),
+            Codec::DateRange(_) => self
+                .date(bound)
+                .map(|ms| format.date(Instant::from_millis(ms))),
             Codec::IpRange => parse_ip(bound.as_str()?).map(|address| ip_text(address).into()),
             Codec::GeoPoint => None,
         }

@@ -5,9 +5,11 @@
 //! limit: each fragment is the sentence of its match. Lengths count characters. Source: the behaviour
 //! of Elasticsearch's `BoundedBreakIteratorScanner` under Lucene's `FieldHighlighter`.
 
+use gleaner_partial::control::Stop;
 use gleaner_query::search::HighlightOptions;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::Pace;
 use super::matcher::Span;
 use super::sentences::sentence_starts;
 
@@ -35,13 +37,8 @@ impl Passage {
     /// Returns how many bytes its marked text takes, at most.
     pub(super) fn num_bytes_marked(&self, options: &HighlightOptions) -> usize {
         let tags = tag(&options.pre_tags).len() + tag(&options.post_tags).len();
-        let per_byte = if options.encode_html {
-            LONGEST_ESCAPE
-        } else {
-            1
-        };
-        let text = (self.end - self.start).saturating_mul(per_byte);
-        size_of::<String>() + text.saturating_add(self.spans.len().saturating_mul(tags))
+        let text = num_bytes_encoded(self.end - self.start, options.encode_html);
+        text.saturating_add(self.spans.len().saturating_mul(tags))
     }
 
     /// Returns its text with matches marked by the first of the tags, as Elasticsearch's `unified`
@@ -71,6 +68,13 @@ fn tag(tags: &[String]) -> &str {
     tags.first().map_or("", String::as_str)
 }
 
+/// Returns how many bytes `len` bytes of text take, at most, with those that mean something in HTML escaped where
+/// `is_html`.
+pub(super) fn num_bytes_encoded(len: usize, is_html: bool) -> usize {
+    let per_byte = if is_html { LONGEST_ESCAPE } else { 1 };
+    size_of::<String>().saturating_add(len.saturating_mul(per_byte))
+}
+
 /// Returns `text` with the characters that mean something in HTML escaped.
 pub(super) fn encoded(text: &str, is_html: bool) -> String {
     if !is_html {
@@ -93,19 +97,29 @@ pub(super) fn encoded(text: &str, is_html: bool) -> String {
 
 /// Cuts a value around `spans` (ascending, not overlapping) into passages of about `size`
 /// characters, or into sentences for 0; `None` keeps the value whole.
-pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize>) -> Vec<Passage> {
+///
+/// # Errors
+/// When `pace` stops.
+pub(super) fn cut(
+    value: usize,
+    text: &str,
+    spans: Vec<Span>,
+    size: Option<usize>,
+    pace: &mut Pace<'_>,
+) -> Result<Vec<Passage>, Stop> {
     let Some(size) = size else {
-        return vec![Passage {
+        return Ok(vec![Passage {
             value,
             start: 0,
             end: text.len(),
             spans,
             score: 0.0,
-        }];
+        }]);
     };
-    let mut scanner = Scanner::new(text, size);
+    let mut scanner = Scanner::new(text, size, pace)?;
     let mut passages: Vec<Passage> = Vec::new();
     for span in spans {
+        pace.step(1)?;
         match passages.last_mut() {
             Some(last) if span.start < last.end => {
                 // A match is never cut in two.
@@ -114,7 +128,7 @@ pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize
             }
             last => {
                 let floor = last.map_or(0, |last| last.end);
-                let (start, end) = scanner.bounds(&span);
+                let (start, end) = scanner.bounds(&span, pace)?;
                 passages.push(Passage {
                     value,
                     start: start.max(floor).min(span.start),
@@ -125,7 +139,7 @@ pub(super) fn cut(value: usize, text: &str, spans: Vec<Span>, size: Option<usize
             }
         }
     }
-    passages
+    Ok(passages)
 }
 
 /// Finds the bounds of passages, of matches in ascending order.
@@ -142,28 +156,28 @@ struct Scanner<'t> {
 }
 
 impl<'t> Scanner<'t> {
-    fn new(text: &'t str, size: usize) -> Self {
-        Self {
+    fn new(text: &'t str, size: usize, pace: &mut Pace<'_>) -> Result<Self, Stop> {
+        Ok(Self {
             text,
-            sentences: sentence_starts(text),
+            sentences: sentence_starts(text, pace)?,
             size,
             window: (0, 0),
             end: 0,
-        }
+        })
     }
 
     /// Returns the bounds of the passage of a match: around its middle, so that long ones stand there.
-    fn bounds(&mut self, span: &Span) -> (usize, usize) {
+    fn bounds(&mut self, span: &Span, pace: &mut Pace<'_>) -> Result<(usize, usize), Stop> {
         let half = length(&self.text[span.start..span.end]) / 2;
         let at = forward(self.text, span.start, half.max(1));
         if self.size == 0 {
             let middle = forward(self.text, span.start, half);
             let last = self.text[..span.end].char_indices().next_back();
             let last = last.map_or(span.start, |(last, _)| last);
-            return (
+            return Ok((
                 self.sentence_before(at),
                 self.sentence_after(middle.min(last)),
-            );
+            ));
         }
         let (start, end) = if self.window.0 < at && at < self.window.1 {
             (self.end, self.window.1)
@@ -173,10 +187,10 @@ impl<'t> Scanner<'t> {
         };
         let (start, end) = match length_within(&self.text[start..end], self.size) {
             Some(_) => (start, end),
-            None => self.at_words((start, end), at),
+            None => self.at_words((start, end), at, pace)?,
         };
         self.end = end;
-        (start, end)
+        Ok((start, end))
     }
 
     /// Returns the bounds of the whole sentences around `at` that the size has room for, one at least.
@@ -196,20 +210,24 @@ impl<'t> Scanner<'t> {
     }
 
     /// Cuts a long sentence at words: as much as fits before `at`, the rest of the size after it.
-    fn at_words(&self, (mut start, mut end): (usize, usize), at: usize) -> (usize, usize) {
+    fn at_words(
+        &self,
+        (mut start, mut end): (usize, usize),
+        at: usize,
+        pace: &mut Pace<'_>,
+    ) -> Result<(usize, usize), Stop> {
         let before = &self.text[start.min(at)..at];
         let reach = before.char_indices().rev().nth(self.size - 1);
         if let Some((reach, _)) = reach.filter(|(reach, _)| *reach > 0) {
-            let bounds = before.split_word_bound_indices().map(|(bound, _)| bound);
-            let kept = bounds.take_while(|bound| *bound < reach).last();
-            start += kept.unwrap_or(0);
+            start += word_bound_before(before, reach, pace)?;
         }
         let used = length_within(&self.text[start.min(at)..at], self.size);
         let target = forward(self.text, at, used.map_or(0, |used| self.size - used));
         if target < self.window.1 {
-            end = word_bound_after(self.text, start, target).min(self.window.1);
+            let bound = word_bound_after(self.text, start, target, pace)?;
+            end = bound.min(self.window.1);
         }
-        (start, end)
+        Ok((start, end))
     }
 
     /// Returns the last start of a sentence before byte `at`.
@@ -225,26 +243,67 @@ impl<'t> Scanner<'t> {
     }
 }
 
+/// Bounds of words that are looked at between two steps of the pace: a few take no step.
+const BOUNDS_PER_STEP: usize = 16;
+
+/// Counts the bound of number `number`, from 0.
+fn count_bound(number: usize, pace: &mut Pace<'_>) -> Result<(), Stop> {
+    if number % BOUNDS_PER_STEP == BOUNDS_PER_STEP - 1 {
+        pace.step(BOUNDS_PER_STEP)?;
+    }
+    Ok(())
+}
+
+/// Returns the last bound of a word before byte `at`, 0 where there is none.
+fn word_bound_before(text: &str, at: usize, pace: &mut Pace<'_>) -> Result<usize, Stop> {
+    let mut last = 0;
+    for (number, (bound, _)) in text.split_word_bound_indices().enumerate() {
+        if bound >= at {
+            break;
+        }
+        count_bound(number, pace)?;
+        last = bound;
+    }
+    Ok(last)
+}
+
 /// Returns the first bound of a word behind byte `at`; `from` is a bound before it.
-fn word_bound_after(text: &str, from: usize, at: usize) -> usize {
-    let bounds = text[from..].split_word_bound_indices();
-    let mut bounds = bounds.map(|(start, word)| from + start + word.len());
-    bounds.find(|bound| *bound > at).unwrap_or(text.len())
+fn word_bound_after(
+    text: &str,
+    from: usize,
+    at: usize,
+    pace: &mut Pace<'_>,
+) -> Result<usize, Stop> {
+    for (number, (start, word)) in text[from..].split_word_bound_indices().enumerate() {
+        let bound = from + start + word.len();
+        if bound > at {
+            return Ok(bound);
+        }
+        count_bound(number, pace)?;
+    }
+    Ok(text.len())
 }
 
 /// Returns the start of a text, about `size` characters: up to the first bound of a word behind them.
 /// Empty for size 0. Source: Elasticsearch's `CustomFieldHighlighter`.
-pub(super) fn start_of(text: &str, size: usize) -> &str {
+///
+/// # Errors
+/// When `pace` stops.
+pub(super) fn start_of<'t>(
+    text: &'t str,
+    size: usize,
+    pace: &mut Pace<'_>,
+) -> Result<&'t str, Stop> {
     if size == 0 {
-        return "";
+        return Ok("");
     }
     let reach = forward(text, 0, size);
     let end = if reach < text.len() {
-        word_bound_after(text, 0, reach)
+        word_bound_after(text, 0, reach, pace)?
     } else {
         text.len()
     };
-    text[..end].trim()
+    Ok(text[..end].trim())
 }
 
 /// Returns the byte `count` characters behind byte `at`, at most the end.

@@ -72,10 +72,6 @@ impl<'t> Marks<'t> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.matches.is_empty() && self.words.is_empty()
-    }
-
     /// Returns what is marked, in no order; spans may overlap.
     pub(super) fn into_spans(self) -> Vec<Span> {
         let words = self.tokens.iter().zip(&self.words);

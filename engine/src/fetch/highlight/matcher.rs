@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::Token;
 use gleaner_model::FieldPath;
+use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Control, Stop};
 use gleaner_partial::pattern::{self, TermAutomaton};
 use gleaner_query::resolved::{Clause, Intervals, Scalar};
@@ -19,6 +20,7 @@ use super::condition::{Condition, Fit, Group, Seen};
 use super::intervals::IntervalMarker;
 use super::marks::{Marking, Marks};
 use super::phrase::{Phrase, Tokens};
+use super::terms::Held;
 use crate::error::EngineError;
 
 /// A match in a text: bytes, on character boundaries.
@@ -40,6 +42,21 @@ pub(super) struct Matcher {
     num_terms: usize,
     condition: Condition,
     marking: Marking,
+}
+
+/// Where a phrase or intervals stand in a value.
+struct Placement {
+    /// Number of the first term: with it, all of them count.
+    number: usize,
+    spans: Vec<Span>,
+}
+
+impl Placement {
+    fn new(number: usize, marks: Marks<'_>, held: &mut Held) -> Result<Self, EvaluationError> {
+        let spans = marks.into_spans();
+        held.add(size_of_val(spans.as_slice()))?;
+        Ok(Self { number, spans })
+    }
 }
 
 /// Terms between a lower and an upper bound.
@@ -106,7 +123,27 @@ impl Matcher {
             Clause::Phrase { .. } | Clause::Pattern { .. } | Clause::Range { .. } => {
                 Condition::Known(Fit::Maybe)
             }
-            Clause::Bool { .. } => self.gather_bool(clause, wanted)?,
+            Clause::Bool {
+                must,
+                should,
+                filter,
+                must_not,
+                ..
+            } => {
+                let mut required = self.gather_all(must, wanted)?;
+                let optional = self.gather_all(should, wanted)?;
+                required.extend(self.gather_all(filter, wanted)?);
+                let excluded = match self.marking {
+                    Marking::Matches => self.gather_all(must_not, wanted)?,
+                    Marking::Words => Vec::new(),
+                };
+                Condition::Group(Group {
+                    required,
+                    optional,
+                    excluded,
+                    least: clause.minimum_should_match(),
+                })
+            }
             Clause::DisMax { .. }
             | Clause::Across { .. }
             | Clause::AtLeast { .. }
@@ -125,36 +162,6 @@ impl Matcher {
     ) -> Result<Vec<Condition>, EngineError> {
         let clauses = clauses.into_iter();
         clauses.map(|clause| self.gather(clause, wanted)).collect()
-    }
-
-    fn gather_bool(
-        &mut self,
-        clause: &Clause,
-        wanted: &Wanted<'_>,
-    ) -> Result<Condition, EngineError> {
-        let Clause::Bool {
-            must,
-            should,
-            filter,
-            must_not,
-            ..
-        } = clause
-        else {
-            return Ok(Condition::Known(Fit::Maybe));
-        };
-        let mut required = self.gather_all(must, wanted)?;
-        let optional = self.gather_all(should, wanted)?;
-        required.extend(self.gather_all(filter, wanted)?);
-        let excluded = match self.marking {
-            Marking::Matches => self.gather_all(must_not, wanted)?,
-            Marking::Words => Vec::new(),
-        };
-        Ok(Condition::Group(Group {
-            required,
-            optional,
-            excluded,
-            least: clause.minimum_should_match(),
-        }))
     }
 
     /// Gathers a clause of which any that is inside must match.
@@ -260,47 +267,58 @@ impl Matcher {
 
     /// Returns the spans of what counts in each value of a document's field, by their tokens. Of values
     /// that were cut, `is_complete` is false.
+    ///
+    /// # Errors
+    /// When `pace` stops, and as [`Held::add`].
     pub(super) fn find(
         &self,
         values: &[Vec<Token>],
         is_complete: bool,
         pace: &mut Pace<'_>,
-    ) -> Result<Vec<Vec<Span>>, Stop> {
-        let counted = match self.marking == Marking::Words || self.condition.is_plain() {
-            true => vec![true; self.num_terms],
-            false => self.counted(values, is_complete, pace)?,
-        };
-        let values = values.iter();
-        values
-            .map(|tokens| self.spans(tokens, &counted, pace))
-            .collect()
-    }
-
-    /// Returns for each term whether it counts: whether a clause that matches looks for it.
-    fn counted(
-        &self,
-        values: &[Vec<Token>],
-        is_complete: bool,
-        pace: &mut Pace<'_>,
-    ) -> Result<Vec<bool>, Stop> {
+        held: &mut Held,
+    ) -> Result<Vec<Vec<Span>>, EngineError> {
+        if self.marking == Marking::Words || self.condition.is_plain() {
+            return Ok(self.find_all(values, pace)?);
+        }
         let mut seen = Seen {
             found: vec![false; self.num_terms],
             is_complete,
             is_single: values.len() < 2,
         };
+        let mut placements = Vec::with_capacity(values.len());
         for tokens in values {
             self.look(tokens, &mut seen.found, pace)?;
+            let of_value = self.placements(tokens, pace, held)?;
+            for span in of_value.iter().flat_map(|placement| &placement.spans) {
+                seen.found[span.term] = true;
+            }
+            placements.push(of_value);
         }
+        let counted = self.counted(&seen);
+        let mut found = Vec::with_capacity(values.len());
+        for (tokens, of_value) in values.iter().zip(placements) {
+            let mut spans = self.mark_terms(tokens, &counted, pace)?.into_spans();
+            let counting = of_value
+                .into_iter()
+                .filter(|placement| counted[placement.number]);
+            spans.extend(counting.flat_map(|placement| placement.spans));
+            found.push(spans);
+        }
+        Ok(found)
+    }
+
+    /// Returns for each term whether it counts: whether a clause that matches looks for it.
+    fn counted(&self, seen: &Seen) -> Vec<bool> {
         let mut numbers = Vec::new();
-        self.condition.weigh(&seen, &mut numbers);
+        self.condition.weigh(seen, &mut numbers);
         let mut counted = vec![false; self.num_terms];
         for number in numbers {
             counted[number] = true;
         }
-        Ok(counted)
+        counted
     }
 
-    /// Notes which terms, phrases and intervals are among the tokens of a text.
+    /// Notes which terms are among the tokens of a text; phrases and intervals aside.
     fn look(&self, tokens: &[Token], found: &mut [bool], pace: &mut Pace<'_>) -> Result<(), Stop> {
         for token in tokens {
             pace.step(1 + self.patterns.len() + self.ranges.len())?;
@@ -314,32 +332,46 @@ impl Matcher {
                 found[*number] = found[*number] || is_within(bounds, &token.text);
             }
         }
-        if self.phrases.is_empty() && self.intervals.is_empty() {
-            return Ok(());
-        }
-        let all = Tokens::new(tokens);
-        for phrase in &self.phrases {
-            let mut marks = Marks::new(tokens, Marking::Matches);
-            phrase.find(&all, &mut marks, pace)?;
-            found[phrase.first()] = found[phrase.first()] || !marks.is_empty();
-        }
-        for intervals in &self.intervals {
-            let mut marks = Marks::new(tokens, Marking::Matches);
-            intervals.find(&all, &mut marks, pace)?;
-            for span in marks.into_spans() {
-                found[span.term] = true;
-            }
-        }
         Ok(())
     }
 
-    /// Returns the spans of what counts among the tokens of a text.
-    fn spans(
+    /// Returns where the phrases and intervals stand among the tokens of a text, whether they count or not.
+    fn placements(
         &self,
         tokens: &[Token],
+        pace: &mut Pace<'_>,
+        held: &mut Held,
+    ) -> Result<Vec<Placement>, EngineError> {
+        let mut placements = Vec::new();
+        if self.phrases.is_empty() && self.intervals.is_empty() {
+            return Ok(placements);
+        }
+        let all = Tokens::new(tokens);
+        for phrase in &self.phrases {
+            let mut marks = Marks::new(tokens, self.marking);
+            phrase.find(&all, &mut marks, pace)?;
+            placements.push(Placement::new(phrase.first(), marks, held)?);
+        }
+        for intervals in &self.intervals {
+            let (numbers, _) = intervals.numbers();
+            // Those of other fields alone are not marked.
+            let Some(number) = numbers.first() else {
+                continue;
+            };
+            let mut marks = Marks::new(tokens, self.marking);
+            intervals.find(&all, &mut marks, pace)?;
+            placements.push(Placement::new(*number, marks, held)?);
+        }
+        Ok(placements)
+    }
+
+    /// Marks the terms that count among the tokens of a text; phrases and intervals aside.
+    fn mark_terms<'t>(
+        &self,
+        tokens: &'t [Token],
         counted: &[bool],
         pace: &mut Pace<'_>,
-    ) -> Result<Vec<Span>, Stop> {
+    ) -> Result<Marks<'t>, Stop> {
         let mut marks = Marks::new(tokens, self.marking);
         for (number, token) in tokens.iter().enumerate() {
             pace.step(1 + self.patterns.len() + self.ranges.len())?;
@@ -347,20 +379,27 @@ impl Matcher {
                 marks.mark(number, term);
             }
         }
-        if !self.phrases.is_empty() || !self.intervals.is_empty() {
-            let tokens = Tokens::new(tokens);
-            let phrases = self.phrases.iter();
-            for phrase in phrases.filter(|phrase| counted[phrase.first()]) {
-                phrase.find(&tokens, &mut marks, pace)?;
-            }
-            for intervals in &self.intervals {
-                let (numbers, _) = intervals.numbers();
-                if numbers.iter().any(|number| counted[*number]) {
-                    intervals.find(&tokens, &mut marks, pace)?;
+        Ok(marks)
+    }
+
+    /// Returns the spans in each value where everything counts.
+    fn find_all(&self, values: &[Vec<Token>], pace: &mut Pace<'_>) -> Result<Vec<Vec<Span>>, Stop> {
+        let counted = vec![true; self.num_terms];
+        let mut found = Vec::with_capacity(values.len());
+        for tokens in values {
+            let mut marks = self.mark_terms(tokens, &counted, pace)?;
+            if !self.phrases.is_empty() || !self.intervals.is_empty() {
+                let all = Tokens::new(tokens);
+                for phrase in &self.phrases {
+                    phrase.find(&all, &mut marks, pace)?;
+                }
+                for intervals in &self.intervals {
+                    intervals.find(&all, &mut marks, pace)?;
                 }
             }
+            found.push(marks.into_spans());
         }
-        Ok(marks.into_spans())
+        Ok(found)
     }
 }
 

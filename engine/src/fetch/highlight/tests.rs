@@ -2,6 +2,7 @@
 
 mod clauses;
 mod cuts;
+mod limits;
 
 use std::ops::Bound;
 use std::sync::Arc;

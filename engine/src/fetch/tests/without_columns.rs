@@ -2,19 +2,9 @@
 
 use super::*;
 
-/// Fetches one document of a mapping.
+/// Returns the fields that are fetched of one document of a mapping.
 fn fetched(properties: &Value, source: Value, spec: &FetchSpec<'_>) -> Result<Value, EngineError> {
-    let documents = vec![("d".to_owned(), source)];
-    let layout = Layout {
-        shards: 1,
-        segments: 1,
-        has_deletes: false,
-    };
-    let view = Index::new(&mapping(properties), &documents, layout)
-        .views()
-        .remove(0);
-    let hits = fetch(&view, &[place(0, 0)], spec, &Control::unlimited())?;
-    Ok(json!(hits[0].fields))
+    Ok(json!(fetched_of(properties, source, spec)?.fields))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::SortValue;
 use gleaner_query::mapping::is_metadata;
-use gleaner_query::search::{Missing, SortKey, SortTarget};
+use gleaner_query::search::{SortKey, SortTarget};
 use tantivy::DocId;
 
 use super::key::{KeyReader, Raw};
@@ -57,15 +57,7 @@ impl GroupReader {
                 kind.type_name()
             )));
         }
-        let key = SortKey {
-            target: SortTarget::Field(path.to_owned()),
-            descending: false,
-            missing: Missing::Last,
-            mode: None,
-            unmapped_type: None,
-            format: None,
-            numeric_type: None,
-        };
+        let key = SortKey::ascending(SortTarget::Field(path.to_owned()));
         let values = DocValues::of_path(&target.view, segment, path)?;
         Ok(Self {
             reader: KeyReader::open(&key, &target.view, target.key, segment, memory)?,

@@ -10,7 +10,7 @@ use gleaner_partial::sorting::{self, Kind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
-use gleaner_query::sort_value::{is_narrow, narrowed};
+use gleaner_query::sort_value::{self, is_narrow, narrowed};
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
@@ -366,9 +366,16 @@ fn source_of(
     let kind = sorting::kind(key, path, view.mapping());
     let kind = kind.map_err(|error| EngineError::query(error.reason))?;
     let values = DocValues::of_path(view, segment, path)?;
+    let values = match sort_value::resolution(key, view.mapping()) {
+        Some(resolution) if resolution.is_nanos() => values.map(DocValues::in_nanos),
+        Some(_) => values.map(DocValues::in_millis),
+        None => values,
+    };
     let source = match values {
         None => Source::Nothing,
-        Some(DocValues::I64(column) | DocValues::Date(column)) => Source::Whole(column),
+        Some(DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column)) => {
+            Source::Whole(column)
+        }
         Some(DocValues::U64(column)) => Source::Unsigned(column),
         Some(DocValues::F64(column)) => Source::Fraction(column),
         Some(DocValues::Bool(column)) => Source::Boolean(column),

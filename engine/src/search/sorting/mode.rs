@@ -1,6 +1,5 @@
 //! Which of several values counts (`mode`). A column keeps a document's values ascending.
 
-use gleaner_model::mapping::round_half_up;
 use gleaner_query::search::SortMode;
 
 /// Of whole numbers; means and medians are rounded, halves up (Elasticsearch's `MultiValueMode`).
@@ -9,12 +8,10 @@ pub(super) fn whole(mode: SortMode, mut values: impl Iterator<Item = i64>) -> Op
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),
         SortMode::Sum => values.reduce(i64::saturating_add),
-        SortMode::Avg => fraction(mode, values.map(|value| value as f64))
-            .map(|value| round_half_up(value) as i64),
+        SortMode::Avg => mean(values.map(i128::from)).map(|mean| mean as i64),
         SortMode::Median => {
             let (low, high) = middle(values)?;
-            let mean = || round_half_up(f64::midpoint(low as f64, high as f64)) as i64;
-            Some(if low == high { low } else { mean() })
+            mean([low, high].into_iter().map(i128::from)).map(|mean| mean as i64)
         }
     }
 }
@@ -25,14 +22,18 @@ pub(super) fn unsigned(mode: SortMode, mut values: impl Iterator<Item = u64>) ->
         SortMode::Min => values.next(),
         SortMode::Max => values.last(),
         SortMode::Sum => values.reduce(u64::saturating_add),
-        SortMode::Avg => fraction(mode, values.map(|value| value as f64))
-            .map(|value| round_half_up(value) as u64),
+        SortMode::Avg => mean(values.map(i128::from)).map(|mean| mean as u64),
         SortMode::Median => {
             let (low, high) = middle(values)?;
-            let mean = || round_half_up(f64::midpoint(low as f64, high as f64)) as u64;
-            Some(if low == high { low } else { mean() })
+            mean([low, high].into_iter().map(i128::from)).map(|mean| mean as u64)
         }
     }
+}
+
+/// Returns the whole number nearest to the mean, exactly: of two as near the greater one.
+fn mean(values: impl Iterator<Item = i128>) -> Option<i128> {
+    let (sum, count) = values.fold((0, 0), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| (2 * sum + count).div_euclid(2 * count))
 }
 
 /// Of fractions.

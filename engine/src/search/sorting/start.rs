@@ -2,13 +2,15 @@
 
 use std::cmp::Ordering;
 
-use gleaner_model::{DateFormat, FieldKind, ShardNumber};
+use gleaner_model::{FieldKind, ShardNumber};
 use gleaner_partial::sorting::Kind;
+use gleaner_query::QueryError;
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
-use gleaner_query::date::DateFormatter;
+use gleaner_query::date::{DateFormatter, TimeZone};
 use gleaner_query::resolved::ShardQuery;
 use gleaner_query::search::{SortKey, SortTarget};
+use gleaner_query::sort_value;
 use serde_json::Value;
 
 use super::bound::Bound;
@@ -205,28 +207,31 @@ fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, Engin
         // There is no fraction among whole numbers; the one before it orders the same here.
         return Ok(value.as_f64().map(|fraction| fraction.floor() as i64));
     };
-    let field = match &key.target {
-        SortTarget::Field(path) => view.mapping().field(path),
-        _ => None,
+    let Some(resolution) = sort_value::resolution(key, view.mapping()) else {
+        return Ok(match text.as_str() {
+            "true" => Some(1),
+            "false" => Some(0),
+            digits => digits.parse().ok(),
+        });
     };
-    let own_pattern = match field.map(|field| &field.kind) {
-        Some(FieldKind::Date { format, .. }) => Some(format.0.as_str()),
-        None if key.unmapped_type.as_deref() == Some("date") => Some(DateFormat::DEFAULT),
-        _ => None,
-    };
-    match own_pattern {
-        Some(own_pattern) => {
-            let pattern = key.format.as_deref().unwrap_or(own_pattern);
-            let parsed =
-                DateFormatter::parse_pattern(pattern).and_then(|format| format.parse(text));
-            parsed
-                .map(Some)
-                .map_err(|error| EngineError::query(error.to_string()))
-        }
-        _ => match text.as_str() {
-            "true" => Ok(Some(1)),
-            "false" => Ok(Some(0)),
-            digits => Ok(digits.parse().ok()),
+    let own_pattern = match &key.target {
+        SortTarget::Field(path) => match view.mapping().field(path).map(|field| &field.kind) {
+            Some(FieldKind::Date { format, .. }) => format.0.as_str(),
+            _ => resolution.default_format(),
         },
+        _ => resolution.default_format(),
+    };
+    let pattern = key.format.as_deref().unwrap_or(own_pattern);
+    let refuse = |error: QueryError| EngineError::query(error.to_string());
+    let format = DateFormatter::parse_pattern(pattern).map_err(refuse)?;
+    if let Some(end) = sort_value::read_end(text, &format, resolution) {
+        return Ok(Some(end));
     }
+    let instant = format
+        .read_in(text, &TimeZone::UTC, false)
+        .map_err(refuse)?;
+    Ok(Some(match resolution.is_nanos() {
+        true => instant.saturating_nanos(),
+        false => instant.millis(),
+    }))
 }

@@ -37,7 +37,9 @@ async fn settles_a_block() {
     // It came before the block and waits for its turn until there is one.
     let primary = fixture.primary().await;
     let order = primary.order.lock().await;
-    let mut queued = Box::pin(fixture.leaf.write(call(vec![update("b", "{}", true)])));
+    let leaf = Arc::clone(&fixture.leaf);
+    let update = call(vec![update("b", "{}", true)]);
+    let mut queued = Box::pin(async move { leaf.write(update).await });
     assert!(futures::poll!(&mut queued).is_pending());
     // Its task takes it, and runs until it waits.
     while !primary.pending.is_empty() {
@@ -47,13 +49,20 @@ async fn settles_a_block() {
     let mut settling = Box::pin(fixture.leaf.write(call(Vec::new())));
     assert!(futures::poll!(&mut settling).is_pending());
     drop(order);
-    assert!(is_blocked(&soon(queued).await));
+    // It hears of the block in its turn, and lets others pass meanwhile.
+    let queued = tokio::spawn(queued);
+    while primary.order.try_lock().is_ok() {
+        let is_settled = futures::poll!(&mut settling).is_ready();
+        assert!(!is_settled, "one is under way");
+        tokio::task::yield_now().await;
+    }
     assert!(
         futures::poll!(&mut settling).is_pending(),
         "one is under way"
     );
     fate.send(true).expect("held");
     let settled = soon(settling).await.expect("settled");
+    assert!(is_blocked(&soon(queued).await.expect("ends")));
     assert!(settled.items.is_empty());
     let next = primary.order.lock().await.next;
     assert_eq!((shard.applier.next(), next), (SeqNo(1), SeqNo(1)));

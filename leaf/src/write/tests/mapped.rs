@@ -1,12 +1,14 @@
 //! Writes that follow a change of the mapping.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use gleaner_coordinator::{CoordinatorError, Embedded};
-use gleaner_model::{ChosenTemplates, ClusterState, MappingVersion};
+use gleaner_model::{ChosenTemplates, ClusterState, IndexMeta, MappingVersion};
 use gleaner_proto::search::ShardView;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
 use gleaner_query::resolved::{Clause, Statistics};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
@@ -25,19 +27,36 @@ impl Silent {
         Self { inner, told }
     }
 
-    /// Adds a field to index 1.
-    async fn agree_on(&self, field: &str) -> MappingVersion {
-        let body = json!({"properties": {field: {"type": "keyword"}}});
+    /// Changes index 1.
+    async fn change(&self, change: impl Fn(&mut IndexMeta)) -> Arc<ClusterState> {
         let changed = gleaner_coordinator::update::<CoordinatorError, _>(self, |state| {
             let mut next = state.clone();
             let index = next.indices.get_mut(&key(1).index).expect("made");
-            let rules = MappingRules::from(&index.settings);
-            let mapping = parse_mapping(&body, Some(&index.mapping), &rules).expect("a mapping");
-            Arc::make_mut(index).mapping = Arc::new(mapping);
+            change(Arc::make_mut(index));
             Ok(Some(next))
         });
-        let state = changed.await.expect("memory takes it");
-        state.indices[&key(1).index].mapping.version
+        changed.await.expect("memory takes it")
+    }
+
+    /// Adds a field to index 1.
+    async fn agree_on(&self, field: &str, declared: Value) -> MappingVersion {
+        let body = json!({"properties": {field: declared}});
+        let state = self.change(|index| {
+            let rules = MappingRules::from(&index.settings);
+            let mapping = parse_mapping(&body, Some(&index.mapping), &rules).expect("a mapping");
+            index.mapping = Arc::new(mapping);
+        });
+        state.await.indices[&key(1).index].mapping.version
+    }
+
+    /// Sets how many nested objects a document of index 1 may have.
+    async fn limit_nested(&self, most: usize) {
+        let limit = Value::from(most.to_string());
+        let changed = self.change(|index| {
+            let name = "index.mapping.nested_objects.limit".to_owned();
+            index.settings.declared.insert(name, limit.clone());
+        });
+        changed.await;
     }
 }
 
@@ -64,31 +83,59 @@ impl Coordinator for Silent {
     }
 }
 
+/// Starts a leaf with index 1, which hears of no change before it asks.
+async fn start(folder: &Path, coordinator: &Arc<Silent>, log: &Arc<FaultyLog>) -> Arc<Leaf> {
+    let options = LeafOptions::new(folder.to_owned(), || 0);
+    let leaf = Leaf::start(options, Arc::clone(coordinator) as _, Arc::clone(log) as _);
+    let leaf = leaf.expect("threads");
+    leaf.shard(key(1), PATIENCE).await.expect("opens");
+    leaf
+}
+
+/// Returns a coordinator of a cluster with index 1.
+fn coordinator() -> Arc<Silent> {
+    let mut state = ClusterState::default();
+    state.indices.insert(key(1).index, Arc::new(index(1)));
+    Arc::new(Silent::of(Embedded::in_memory(state)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_is_ordered_under_a_mapping_that_was_agreed_before_it_came() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut state = ClusterState::default();
-    state.indices.insert(key(1).index, Arc::new(index(1)));
-    let coordinator = Arc::new(Silent::of(Embedded::in_memory(state)));
-    let log = Arc::new(FaultyLog::default());
-    let options = LeafOptions::new(folder.path().to_owned(), || 0);
-    let leaf = Leaf::start(
-        options,
-        Arc::clone(&coordinator) as _,
-        Arc::clone(&log) as _,
-    );
-    let leaf = leaf.expect("threads");
-    leaf.shard(key(1), PATIENCE).await.expect("opens");
+    let (coordinator, log) = (coordinator(), Arc::default());
+    let leaf = start(folder.path(), &coordinator, &log).await;
     // By itself, and with what comes meanwhile.
     let writes = [update("a", "{}", true), put("b", "{}")];
     for (field, item) in ["first", "second"].into_iter().zip(writes) {
-        let agreed = coordinator.agree_on(field).await;
+        let agreed = coordinator
+            .agree_on(field, json!({"type": "keyword"}))
+            .await;
         let answer = soon(leaf.write(call(vec![item]))).await.expect("written");
         let seq_no = answer.items[0].as_ref().expect("taken").seq_no;
         let record = log.read_one(key(1), seq_no).await.expect("read");
         let operation = Operation::decode(&record.expect("it is there").payload);
         assert_eq!(operation.expect("decodes").mapping, agreed, "{field}");
     }
+    leaf.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_planned_under_settings_that_were_agreed_before_it_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (coordinator, log) = (coordinator(), Arc::default());
+    let leaf = start(folder.path(), &coordinator, &log).await;
+    coordinator.agree_on("n", json!({"type": "nested"})).await;
+    let write = || async {
+        let three = put("a", r#"{"n":[{},{},{}]}"#);
+        let answer = soon(leaf.write(call(vec![three]))).await;
+        told(&answer.expect("written").items[0])
+    };
+    assert_eq!(write().await, Ok((WriteResult::Created, 1)));
+    // The mapping stays as it is.
+    coordinator.limit_nested(2).await;
+    assert_eq!(write().await, Err("document"));
+    coordinator.limit_nested(3).await;
+    assert_eq!(write().await, Ok((WriteResult::Updated, 2)));
     leaf.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! The dashboard for Grafana asks for metrics that there are, by labels that they have.
+//! The dashboard for Grafana asks for metrics that there are, by labels that they have, and shows all but a few.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::*;
 const ADDED: [&str; 3] = ["instance", "job", "le"];
 
 /// Words of PromQL that are no labels.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 8] = [
     "sum",
     "by",
     "rate",
@@ -18,6 +18,15 @@ const WORDS: [&str; 7] = [
     "histogram_quantile",
     "search",
     "bulk",
+    "hit",
+];
+
+/// Metrics that are on no panel, with the reason.
+const NOT_SHOWN: [(&Metric, &str); 4] = [
+    (&BUILD_INFO, "a version is no line over time"),
+    (&DISK_USED_BYTES, "what is free is shown"),
+    (&PROCESS_START_TIME_SECONDS, "a moment is no line over time"),
+    (&SPANS_EXPORTED, "spans that are lost are shown"),
 ];
 
 /// Returns the expressions of a page with the legends of their lines.
@@ -78,5 +87,21 @@ fn every_panel_asks_for_metrics_that_there_are_by_labels_that_they_have() {
             let is_known = labels.contains(label) || WORDS.contains(&label);
             assert!(is_known, "`{label}` is no label: {expression}, {legend}");
         }
+    }
+}
+
+#[test]
+fn every_metric_is_on_a_panel_or_named_as_not_shown() {
+    let targets = targets();
+    let expressions = targets.iter().flat_map(|(expression, _)| words(expression));
+    let on_panels: BTreeSet<&str> = expressions
+        .filter_map(metric_of)
+        .map(|metric| metric.name)
+        .collect();
+    let not_shown: BTreeSet<&str> = NOT_SHOWN.iter().map(|(metric, _)| metric.name).collect();
+    for metric in &ALL {
+        let is_on_panel = on_panels.contains(metric.name);
+        let is_not_shown = not_shown.contains(metric.name);
+        assert_ne!(is_on_panel, is_not_shown, "{}", metric.name);
     }
 }

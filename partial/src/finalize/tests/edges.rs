@@ -144,6 +144,113 @@ fn types_meet_alike_whichever_shards_are_merged_first() {
     }
 }
 
+/// All types of keys.
+const KINDS: [ValueKind; 8] = [
+    ValueKind::Date,
+    ValueKind::Double,
+    ValueKind::UnsignedLong,
+    ValueKind::Long,
+    ValueKind::Boolean,
+    ValueKind::Ip,
+    ValueKind::Keyword,
+    ValueKind::Unmapped,
+];
+
+/// What a shard that has the field as `kind` sends: small and large numbers, words that say some, addresses.
+fn list(kind: ValueKind) -> Aggregations {
+    let keys = match kind {
+        ValueKind::Double => [1.0, (1_u64 << 60) as f64]
+            .map(|key| Key::F64(Fraction::from(key)))
+            .to_vec(),
+        ValueKind::UnsignedLong => vec![Key::U64(1), Key::U64(1 << 60)],
+        ValueKind::Boolean => vec![Key::I64(1)],
+        ValueKind::Ip => vec![Key::Ip(1), Key::Ip(2)],
+        ValueKind::Keyword => ["1", "5.5", "true", "::1", "2020", "1152921504606846976"]
+            .map(text)
+            .to_vec(),
+        ValueKind::Unmapped => vec![text("2020")],
+        ValueKind::Long | ValueKind::Date => vec![Key::I64(1), Key::I64(1 << 60)],
+    };
+    let counts: Vec<(Key, u64)> = keys.into_iter().map(|key| (key, 1)).collect();
+    Aggregations(vec![terms(kind, &counts)])
+}
+
+/// Returns the lists of shards, merged in their order; where `parts` is more than 1, that of parts merged before.
+fn merged_lists(kinds: &[ValueKind], parts: usize) -> Aggregations {
+    let mut merged = Aggregations::default();
+    for part in kinds.chunks(kinds.len().div_ceil(parts)) {
+        let mut of_part = Aggregations::default();
+        for kind in part {
+            of_part.merge(list(*kind)).expect("of one request");
+        }
+        merged.merge(of_part).expect("of one request");
+    }
+    merged
+}
+
+fn shown(mut merged: Aggregations) -> (&'static str, Vec<(String, u64)>) {
+    let request = json!({"terms": {"field": "f", "size": 20}});
+    let result = finalized(merged.0.remove(0), &request).expect("it is good");
+    (result.type_name, keys_and_counts(result))
+}
+
+/// Returns all orders of `kinds`.
+fn orders(kinds: &[ValueKind]) -> Vec<Vec<ValueKind>> {
+    if kinds.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in kinds.iter().enumerate() {
+        let mut rest = kinds.to_vec();
+        rest.remove(at);
+        for order in orders(&rest) {
+            all.push([&[*first][..], order.as_slice()].concat());
+        }
+    }
+    all
+}
+
+#[test]
+fn all_types_meet_alike_whichever_shards_are_merged_first() {
+    for set in 0_usize..1 << KINDS.len() {
+        let kinds = KINDS.iter().enumerate();
+        let kinds = kinds.filter(|(at, _)| set >> at & 1 == 1);
+        let kinds: Vec<ValueKind> = kinds.map(|(_, kind)| *kind).collect();
+        if !(2..=4).contains(&kinds.len()) {
+            continue;
+        }
+        let expected = shown(merged_lists(&kinds, 1));
+        for order in orders(&kinds) {
+            for parts in 1..=2 {
+                let found = shown(merged_lists(&order, parts));
+                assert_eq!(found, expected, "{order:?} in {parts} parts");
+            }
+        }
+    }
+}
+
+#[test]
+fn large_numbers_words_and_addresses_meet_as_what_all_of_them_are() {
+    use ValueKind::{Date, Double, Ip, Keyword, Long, UnsignedLong};
+    let of = |kinds: &[ValueKind]| {
+        let result = merged_lists(kinds, 1).0.remove(0);
+        let request = json!({"rare_terms": {"field": "f", "max_doc_count": 20}});
+        let buckets = buckets(finalized(result, &request).expect("it is good")).into_iter();
+        let mut counts: Vec<_> = buckets.map(|one| (one.key, one.doc_count)).collect();
+        counts.retain(|(_, count)| *count > 1);
+        counts
+    };
+    let (one, large) = (BucketKey::I64(1), BucketKey::I64(1 << 60));
+    let whole = [(one.clone(), 4), (large.clone(), 4)];
+    assert_eq!(of(&[Long, Double, UnsignedLong, Date]), whole);
+    assert_eq!(of(&[Double, Long]), [(one, 2), (large, 2)]);
+    let words = |key: &str| BucketKey::Text(key.to_owned());
+    assert_eq!(of(&[Keyword, Ip]), [(words("::1"), 2)]);
+    let numbers = [(words("1"), 2), (words("1152921504606846976"), 2)];
+    let all = [numbers.as_slice(), &[(words("::1"), 2)]].concat();
+    assert_eq!(of(&[Keyword, Ip, Long]), all);
+}
+
 #[test]
 fn numbers_without_sign_that_meet_dates_are_dates() {
     let date = || {

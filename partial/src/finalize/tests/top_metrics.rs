@@ -93,8 +93,7 @@ fn buckets_are_ordered_by_a_metric_of_their_first_hit() {
                 bucket("c", SortValue::Missing),
             ]
             .into(),
-            unlisted: 0,
-            bound: 0,
+            ..Terms::default()
         });
         let found = Aggregations(vec![terms]).finalize(&asked, &context);
         let found = keys_and_counts(found.expect("it is good").remove(0));

@@ -96,15 +96,20 @@ fn function_message(function: &WeightedFunction) -> v1::ScoreFunction {
                 field: field_text(field),
                 origin: *origin as i64,
                 pivot: *pivot as i64,
-                point: None,
-                pivot_m: 0.0,
+                ..message::Proximity::default()
+            },
+            Origin::Nanos(origin) => message::Proximity {
+                field: field_text(field),
+                origin: *origin,
+                pivot: *pivot as i64,
+                is_nanos: true,
+                ..message::Proximity::default()
             },
             Origin::Point(_) => message::Proximity {
                 field: field_text(field),
-                origin: 0,
-                pivot: 0,
                 point: point_of(*origin),
                 pivot_m: *pivot,
+                ..message::Proximity::default()
             },
         }),
         Function::Feature { field, curve } => Kind::Feature(message::Feature {
@@ -152,7 +157,10 @@ fn function_of(message: v1::ScoreFunction) -> Result<WeightedFunction, DecodeErr
                 Some(_) => proximity.pivot_m,
                 None => proximity.pivot as f64,
             },
-            origin: origin_of(proximity.point, proximity.origin as f64),
+            origin: match proximity.is_nanos {
+                true => Origin::Nanos(proximity.origin),
+                false => origin_of(proximity.point, proximity.origin as f64),
+            },
         },
         Kind::Feature(feature) => Function::Feature {
             field: FieldPath::new(feature.field),
@@ -165,13 +173,14 @@ fn function_of(message: v1::ScoreFunction) -> Result<WeightedFunction, DecodeErr
 fn number_of(origin: Origin) -> f64 {
     match origin {
         Origin::Number(number) => number,
-        Origin::Point(_) => 0.0,
+        // Decay functions take milliseconds.
+        Origin::Nanos(_) | Origin::Point(_) => 0.0,
     }
 }
 
 fn point_of(origin: Origin) -> Option<message::GeoOrigin> {
     match origin {
-        Origin::Number(_) => None,
+        Origin::Number(_) | Origin::Nanos(_) => None,
         Origin::Point(point) => Some(message::GeoOrigin {
             latitude: point.latitude,
             longitude: point.longitude,

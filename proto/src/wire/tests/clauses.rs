@@ -215,6 +215,13 @@ fn function() -> impl Strategy<Value = Function> {
                 pivot: pivot.into(),
             }
         }),
+        (field(), any::<i64>(), any::<i32>()).prop_map(|(field, origin, pivot)| {
+            Function::Proximity {
+                field,
+                origin: Origin::Nanos(origin),
+                pivot: pivot.into(),
+            }
+        }),
         (field(), any::<i32>(), any::<i32>(), number()).prop_map(
             |(field, latitude, longitude, pivot)| {
                 let point = GeoPoint {

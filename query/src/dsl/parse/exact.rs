@@ -61,7 +61,7 @@ pub(super) fn terms(body: &Value, limits: &Limits) -> Result<Query, QueryError> 
     }
     Ok(Query::Terms(TermsQuery {
         field: field.to_owned(),
-        values: term_values(field, values, limits)?,
+        values: term_values(field, values, limits)?.into(),
         boost,
     }))
 }
@@ -81,15 +81,7 @@ pub(super) fn term_values(
             )));
         }
     };
-    if values.len() > limits.terms {
-        return Err(QueryError::illegal(format!(
-            "The number of terms [{}] used in the Terms Query request has exceeded the allowed \
-             maximum of [{}]. This maximum can be set by changing the [index.max_terms_count] \
-             index level setting.",
-            values.len(),
-            limits.terms
-        )));
-    }
+    limits.check_terms(values.len())?;
     match values.iter().find(|value| scalar_text(value).is_none()) {
         None => Ok(values.clone()),
         Some(Value::Null) => Err(QueryError::parsing(

@@ -71,6 +71,7 @@ impl Display for Decay {
 impl Display for Origin {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Nanos(nanos) => write!(f, "{nanos}"),
             Self::Number(number) => write!(f, "{number:?}"),
             Self::Point(point) => {
                 let (latitude, longitude) = point.degrees();

@@ -94,19 +94,14 @@ pub fn parse_highlight(value: &Value, limits: &Limits) -> Result<Highlight, Quer
     read_options(&mut global, &mut reader, limits)?;
     let cut = Cut::default().read(&mut reader)?;
     let query = global.query.take();
-    let require_field_match = global.require_field_match.take().unwrap_or(true);
     let fields = match reader.take("fields") {
         None => Vec::new(),
-        Some(fields) => {
-            // A field's own flag overrides it.
-            global.require_field_match = Some(require_field_match);
-            highlighted_fields(fields, &global, &cut, limits)?
-        }
+        Some(fields) => highlighted_fields(fields, &global, &cut, limits)?,
     };
     reader.finish()?;
     Ok(Highlight {
         fields,
-        require_field_match,
+        require_field_match: global.require_field_match.unwrap_or(true),
         query,
     })
 }

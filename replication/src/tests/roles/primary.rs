@@ -295,6 +295,24 @@ fn a_hand_over_waits_until_all_is_agreed_and_gives_up_when_that_takes_too_long()
 }
 
 #[test]
+fn a_hand_over_does_not_begin_while_another_change_is_under_way() {
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+    let to = copy_id(1);
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
+    let effects = from_follower(&mut copy, 2, join(&log_state(&[1], 1)), at(0));
+    assert_eq!(changes(effects), [Change::Grow { copy: copy_id(2) }]);
+    assert_eq!(changes(copy.handle(at(1), Event::HandOver { to })), []);
+    assert!(copy.may_order(), "writes are not held back");
+
+    // The change is made. The hand-over that did not begin is forgotten, another one may begin.
+    let (entry, revision) = (entry(2, 0, &[]), Revision(3));
+    let effects = copy.handle(at(2), Event::Entry { entry, revision });
+    assert_eq!(changes(effects), []);
+    let effects = copy.handle(at(3), Event::HandOver { to });
+    assert_eq!(changes(effects), [Change::HandOver { to }]);
+}
+
+#[test]
 fn a_hand_over_of_unknown_outcome_is_touched_until_the_revision_moves() {
     let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
     from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));

@@ -30,9 +30,9 @@ fn decimals_are_read_exactly() {
         ("25e-1", above(2, 2.5)),
         ("200E-2", Number::Whole(2)),
         ("2.", Number::Whole(2)),
-        ("-0.0", Number::Fraction(-0.0)),
-        ("0e99999", Number::Fraction(0.0)),
-        ("1e300", Number::Fraction(1e300)),
+        ("-0.0", Number::Double(-0.0)),
+        ("0e99999", Number::Double(0.0)),
+        ("1e300", Number::Double(1e300)),
     ] {
         assert_eq!(number(&json!(text)), Ok(expected), "{text}");
     }

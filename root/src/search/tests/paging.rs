@@ -1,5 +1,7 @@
 //! Pages of scrolls and points in time while shards do not answer.
 
+use gleaner_query::dsl::LookUp;
+use gleaner_query::search::NamedDocuments;
 use serde_json::json;
 
 use super::*;
@@ -22,6 +24,7 @@ async fn begin(fixture: &Fixture, parameters: &[(&str, &str)]) -> String {
     let origin = ScrollOrigin {
         body: body.to_string().into(),
         parameters: parameters.iter().map(owned).collect(),
+        ..ScrollOrigin::default()
     };
     let (target, options) = (Target::default(), SearchOptions::default());
     let begun = fixture
@@ -76,6 +79,52 @@ async fn a_page_of_a_scroll_counts_in_the_account_of_its_request() {
     assert!(page.content_bytes > 0);
     drop(page);
     assert_eq!(memory.held_bytes(), 0);
+}
+
+/// Returns a scroll with this many queries of one list of so many values.
+fn looking_up(num_queries: usize, num_values: usize) -> ScrollOrigin {
+    let place = json!({"index": "lists", "id": "1", "path": "a"});
+    let queries = vec![json!({"terms": {"title": place}}); num_queries];
+    let body = json!({"size": 2, "query": {"bool": {"should": queries}}});
+    let name = LookUp {
+        index: "lists".to_owned(),
+        id: "1".to_owned(),
+        routing: None,
+    };
+    let said = Some(json!({"a": vec![7; num_values]}));
+    ScrollOrigin {
+        body: body.to_string().into(),
+        named: NamedDocuments {
+            index: None,
+            found: [(name, said)].into(),
+        },
+        ..ScrollOrigin::default()
+    }
+}
+
+#[tokio::test]
+async fn lists_that_a_page_looks_up_count_in_the_account_of_its_request() {
+    let fixture = fixture();
+    let contexts = fixture.root.contexts();
+    let (target, mut options) = (Target::default(), SearchOptions::default());
+    let begun = contexts.start_scroll(&target, looking_up(500, 60_000), MINUTE, &options);
+    let refused = begun.await;
+    let is_full = |page: &Result<SearchResponse, RootError>| {
+        matches!(page, Err(RootError::Leaf(LeafFault::Memory { .. })))
+    };
+    assert!(is_full(&refused), "{refused:?}");
+
+    let begun = contexts.start_scroll(&target, looking_up(5, 1_000), MINUTE, &options);
+    let id = begun.await.expect("room").scroll_id.expect("an id");
+    let memory = fixture.root.accounts().answer_memory();
+    let most = fixture.root.cluster().options().memory_per_query_bytes;
+    let held = memory.reserve(most as usize - 10_000).expect("room");
+    options.memory = Some(memory);
+    let refused = contexts.continue_scroll(&id, None, &options).await;
+    assert!(is_full(&refused), "{refused:?}");
+    drop(held);
+    let page = contexts.continue_scroll(&id, None, &options).await;
+    page.expect("there is room again");
 }
 
 #[tokio::test(start_paused = true)]

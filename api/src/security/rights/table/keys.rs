@@ -16,6 +16,17 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
         ),
     ),
     (
+        "security.update_api_key",
+        cluster(
+            "cluster:admin/xpack/security/api_key/update",
+            OnCluster::ManageOwnApiKey,
+        ),
+    ),
+    (
+        "security.query_api_keys",
+        plain("cluster:admin/xpack/security/api_key/query", Needs::Key),
+    ),
+    (
         "security.get_api_key",
         plain("cluster:admin/xpack/security/api_key/get", Needs::Key),
     ),
@@ -29,5 +40,19 @@ pub(super) static RIGHTS: &[(&str, Right)] = &[
     (
         "security.authenticate",
         plain("cluster:admin/xpack/security/user/authenticate", Needs::Key),
+    ),
+    (
+        "security.has_privileges",
+        plain(
+            "cluster:admin/xpack/security/user/has_privileges",
+            Needs::Key,
+        ),
+    ),
+    (
+        "security.get_user_privileges",
+        plain(
+            "cluster:admin/xpack/security/user/list_privileges",
+            Needs::Key,
+        ),
     ),
 ];

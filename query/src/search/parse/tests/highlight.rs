@@ -25,9 +25,13 @@ fn highlight_options_of_fields_lie_over_global_ones() {
     assert_eq!(title.pre_tags, ["<b>"]);
     let body = &highlight.fields[1].1;
     assert_eq!((body.no_match_size, body.matched_fields.len()), (9, 2));
+    assert_eq!(body.require_field_match, Some(false));
     assert_eq!(body.pre_tags.len(), 10);
     let listed = parse(&json!({"highlight": {"fields": [{"a": {}}, {"b": {}}]}}));
-    assert_eq!(listed.highlight.expect("highlight").fields.len(), 2);
+    let listed = listed.highlight.expect("highlight");
+    assert_eq!(listed.fields.len(), 2);
+    assert!(listed.require_field_match);
+    assert_eq!(listed.fields[0].1.require_field_match, None);
     for (wrong, expected) in [
         (
             json!({"type": "semantic"}),

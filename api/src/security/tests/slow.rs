@@ -1,0 +1,160 @@
+//! Bodies that come after the key of their request was changed.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::requests::{made, secured, sent};
+use crate::Dialect;
+
+/// A request whose body is sent after the roles of its key were changed, or the key was ended.
+struct SlowRequest<'a> {
+    dialect: &'a Dialect,
+    /// A key that manages all.
+    first: &'a str,
+    /// The key of the request, and its id.
+    key: &'a str,
+    id: &'a str,
+}
+
+impl SlowRequest<'_> {
+    /// Sends it; its body comes when `change`, a request with the first key, is answered.
+    async fn sent(
+        &self,
+        (method, path): (&'static str, &str),
+        body: &Value,
+        change: (&'static str, String, Value),
+    ) -> (StatusCode, Value) {
+        let (dialect, first) = (self.dialect.clone(), self.first.to_owned());
+        let text = body.to_string();
+        let pieces = futures::stream::once(async move {
+            let (method, path, body) = change;
+            let (status, answer, _) =
+                sent(&dialect, &first, (method, &path), &body.to_string()).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            Ok::<_, Infallible>(text)
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("ApiKey {}", self.key))
+            .header("content-type", "application/json")
+            .body(Body::from_stream(pieces));
+        let request = request.expect("a good request");
+        let Ok(answer) = self.dialect.clone().oneshot(request).await;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.expect("a whole body");
+        let answer = serde_json::from_slice(&body.to_bytes());
+        (status, answer.unwrap_or(Value::Null))
+    }
+
+    /// As [`SlowRequest::sent`], after the end of its key.
+    async fn sent_after_end(
+        &self,
+        route: (&'static str, &str),
+        body: &Value,
+    ) -> (StatusCode, Value) {
+        let path = "/_security/api_key".to_owned();
+        let end = ("DELETE", path, json!({"ids": [self.id]}));
+        self.sent(route, body, end).await
+    }
+
+    /// As [`SlowRequest::sent`], after its key got these privileges on the cluster.
+    async fn sent_after_change(
+        &self,
+        route: (&'static str, &str),
+        body: &Value,
+        privileges: &[&str],
+    ) -> (StatusCode, Value) {
+        let path = format!("/_security/api_key/{}", self.id);
+        let roles = json!({"role_descriptors": {"r": {"cluster": privileges}}});
+        self.sent(route, body, ("PUT", path, roles)).await
+    }
+}
+
+/// Makes a key that makes keys; returns its id and itself.
+async fn maker(dialect: &Dialect, first: &str) -> (String, String) {
+    let roles = json!({"cluster": ["manage_own_api_key", "monitor"]});
+    made(dialect, first, "maker", &roles).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_ended_before_the_body_came_changes_nothing() {
+    let (dialect, first) = secured().await;
+    for (method, is_of_key, body) in [
+        ("POST", false, json!({"name": "more"})),
+        ("PUT", true, json!({"expiration": "-1"})),
+        (
+            "PUT",
+            true,
+            json!({"role_descriptors": {"r": {"cluster": ["monitor"]}}}),
+        ),
+        ("DELETE", false, json!({"owner": true})),
+    ] {
+        let (id, key) = maker(&dialect, &first).await;
+        let slow = SlowRequest {
+            dialect: &dialect,
+            first: &first,
+            key: &key,
+            id: &id,
+        };
+        let path = match is_of_key {
+            true => format!("/_security/api_key/{id}"),
+            false => "/_security/api_key".to_owned(),
+        };
+        let (status, answer) = slow.sent_after_end((method, &path), &body).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {body} {answer}");
+        let reason = &answer["error"]["reason"];
+        assert_eq!(*reason, "the key of this request has ended", "{answer}");
+        let who = ("GET", "/_security/_authenticate");
+        let (status, ..) = sent(&dialect, &key, who, "").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {body}");
+    }
+    let list = ("GET", "/_security/api_key?name=more");
+    let (_, answer, _) = sent(&dialect, &first, list, "").await;
+    assert_eq!(answer["api_keys"], json!([]), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_gives_what_it_has_when_the_body_has_come() {
+    let (dialect, first) = secured().await;
+    let (id, key) = maker(&dialect, &first).await;
+    let slow = SlowRequest {
+        dialect: &dialect,
+        first: &first,
+        key: &key,
+        id: &id,
+    };
+    let own = format!("/_security/api_key/{id}");
+    let (create, update) = (("POST", "/_security/api_key"), ("PUT", own.as_str()));
+    let roles = json!({"r": {"cluster": ["monitor"]}});
+    let wide = ["manage_own_api_key", "monitor"];
+    for (route, body) in [
+        (create, json!({"name": "more", "role_descriptors": roles})),
+        (update, json!({"role_descriptors": roles})),
+    ] {
+        for narrow in [&["manage_own_api_key"][..], &["read_ilm"][..]] {
+            let (status, answer) = slow.sent_after_change(route, &body, narrow).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{route:?} {answer}");
+            let settings = ("GET", "/_cluster/settings");
+            let (status, ..) = sent(&dialect, &key, settings, "").await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "it has no [monitor]");
+            let body = json!({"role_descriptors": {"r": {"cluster": wide}}}).to_string();
+            let (status, answer, _) = sent(&dialect, &first, update, &body).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+        }
+    }
+    // Without roles a key has what its maker has by then.
+    let body = json!({"name": "same"});
+    let narrow = ["manage_own_api_key"];
+    let (status, answer) = slow.sent_after_change(create, &body, &narrow).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let key = answer["encoded"].as_str().expect("a key");
+    let show = ("GET", "/_security/user/_privileges");
+    let (_, answer, _) = sent(&dialect, key, show, "").await;
+    assert_eq!(answer["cluster"], json!(narrow), "{answer}");
+}
