@@ -144,7 +144,12 @@ async fn narrow(request: &Request, target: &mut Target, filter: Query) -> Result
     if kept.is_empty() || !kept.iter().all(is_whole) {
         return Ok(());
     }
-    // What the request names may reach them in another way by now. From here on nothing is awaited.
+    let names: Vec<&str> = kept.iter().map(|found| found.meta.name.as_str()).collect();
+    let names = names.join(",");
+    // What the request names may reach them in another way by now, but for those that are deleted. From here on nothing is
+    // awaited.
+    let state = request.root().cluster().state();
+    kept.retain(|found| state.indices.contains_key(&found.meta.uuid));
     let mut named = target.clone();
     named.options.ignore_unavailable = true;
     let Ok(searched) = request.root().planner().searched(&named) else {
@@ -154,8 +159,7 @@ async fn narrow(request: &Request, target: &mut Target, filter: Query) -> Result
     if !are_reached_whole(&kept, &reached) {
         return Ok(());
     }
-    let names: Vec<&str> = kept.iter().map(|found| found.meta.name.as_str()).collect();
-    target.expression = Some(names.join(","));
+    target.expression = Some(names);
     // They were there when the request named them. One that is deleted from now on is left out.
     target.options.ignore_unavailable = true;
     Ok(())
