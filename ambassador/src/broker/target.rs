@@ -41,6 +41,11 @@ pub enum BadTarget {
     /// An address without a port, and a URL whose scheme has none that is known.
     #[error("`{0}` has no port")]
     NoPort(String),
+    /// What stands where a port is wanted is none. It may be a part of a password, so it is not shown.
+    #[error(
+        "what stands behind the host is no port from 0 to 65535; a `/` in a password is written `%2F`"
+    )]
+    BadPort,
     /// No host in front of a port, or one with a space in it.
     #[error("`{0}` has no host")]
     NoHost(String),
@@ -79,7 +84,10 @@ fn address_of(text: &str) -> Result<String, BadTarget> {
         .map_or(authority, |(_, place)| place);
     let (host, port) = match place.rsplit_once(':') {
         // The colons of an address of version 6 stand in brackets.
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+        Some((host, port)) if !port.ends_with(']') => {
+            let port = port.parse().map_err(|_| BadTarget::BadPort)?;
+            (host, Some(port))
+        }
         _ => (place, None),
     };
     let port = port.or_else(|| scheme.and_then(usual_port));
@@ -305,6 +313,9 @@ mod tests {
             "`db` has no port",
             "secrets stand in no message"
         );
+        for text in ["http://db:99999", "redis://sa:sec/ret@db:1", "db:sec"] {
+            assert_eq!(address_of(text), Err(BadTarget::BadPort), "{text}");
+        }
         let parsed = Endpoints::parse("# the new one\na:1\n\nhttp://b # second\n");
         assert_eq!(
             parsed,
