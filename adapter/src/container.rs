@@ -19,7 +19,7 @@ use crate::time;
 const DOCKER_PART: usize = 16 << 10;
 
 /// Most bytes of a line that is put together.
-const MAX_BYTES: usize = 256 << 10;
+const MAX_LINE_BYTES: usize = 256 << 10;
 
 /// Where a program wrote a line to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,25 +45,17 @@ impl Stream {
     }
 }
 
-/// What a program wrote, with what the runtime says of it.
+/// What a runtime writes around a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// When it was written (RFC 3339).
-    pub(crate) time: String,
+pub(crate) struct Wrapper {
+    /// When the program wrote the line (RFC 3339).
+    time: String,
     pub(crate) stream: Stream,
-    /// The line goes on with the next one of its stream?
-    pub(crate) is_part: bool,
-    /// Without a line end.
-    pub(crate) text: String,
 }
 
-impl Line {
-    /// Returns the front of a line of CRI.
-    pub(crate) fn prefix(&self) -> String {
-        format!("{} {} F ", self.time, self.stream.as_str())
-    }
-
-    /// Adds what the runtime says to a record of the text; what the program says goes before it.
+impl Wrapper {
+    /// Adds the time and the stream to the record of a line; a time or a stream that the program wrote goes before
+    /// them.
     pub(crate) fn complete(&self, mut record: Record) -> Record {
         record.time = record.time.or_else(|| time::parse(&self.time));
         let stream = record.labels.entry("stream");
@@ -72,7 +64,17 @@ impl Line {
     }
 }
 
-/// Reads a line that a runtime wrapped; lines behind one of CRI belong to its text.
+/// A line, or a part of one, that a program wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) wrapper: Wrapper,
+    /// The line goes on with the next one of its stream?
+    is_part: bool,
+    /// Without a line end.
+    pub(crate) text: String,
+}
+
+/// Reads a line that a runtime wrapped.
 pub(crate) fn read(line: &str) -> Option<Line> {
     read_cri(line).or_else(|| read_docker(line))
 }
@@ -88,8 +90,10 @@ fn read_cri(line: &str) -> Option<Line> {
         _ => return None,
     };
     is_time(time).then(|| Line {
-        time: time.to_owned(),
-        stream,
+        wrapper: Wrapper {
+            time: time.to_owned(),
+            stream,
+        },
         is_part,
         text: text.to_owned(),
     })
@@ -108,8 +112,10 @@ fn read_docker(line: &str) -> Option<Line> {
     let text = log.strip_suffix('\n');
     let text = text.map(|text| text.strip_suffix('\r').unwrap_or(text));
     (object.len() == 3 && is_time(time)).then(|| Line {
-        time: time.to_owned(),
-        stream,
+        wrapper: Wrapper {
+            time: time.to_owned(),
+            stream,
+        },
         is_part: text.is_none() && log.len() >= DOCKER_PART,
         text: text.unwrap_or(log).to_owned(),
     })
@@ -129,7 +135,7 @@ impl Parts {
     /// Takes a line or a part of one, and returns the line once it is whole, with the time of its first part. One that
     /// would be too long ends early.
     pub(crate) fn push(&mut self, part: Line) -> Option<Line> {
-        let is_of_stream = |line: &Line| line.stream == part.stream;
+        let is_of_stream = |line: &Line| line.wrapper.stream == part.wrapper.stream;
         let line = match self.lines.iter().position(is_of_stream) {
             Some(at) => {
                 let mut line = self.lines.remove(at);
@@ -139,7 +145,7 @@ impl Parts {
             }
             None => part,
         };
-        if line.is_part && line.text.len() < MAX_BYTES {
+        if line.is_part && line.text.len() < MAX_LINE_BYTES {
             self.lines.push(line);
             return None;
         }

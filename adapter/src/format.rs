@@ -2,13 +2,15 @@
 
 use std::str::FromStr;
 
+use crate::join::Joined;
 use crate::record::Record;
-use crate::{access, container, json, logfmt, plain, syslog};
+use crate::{access, json, logfmt, plain, syslog};
 
-/// How lines are written.
+/// How a program writes its lines. Those of one in a container are read without what the runtime wrote around them,
+/// whatever their format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// Each line as what it looks like; one of a container runtime as what it holds.
+    /// Each line as what it looks like.
     #[default]
     Auto,
     /// An object of JSON.
@@ -48,16 +50,16 @@ impl Format {
     /// Reads a record of one line or more. A line that is not of this format is read as prose. Lines behind the first
     /// are its stack trace.
     #[must_use]
-    pub fn read(self, lines: &str) -> Record {
-        let is_auto = self == Self::Auto;
-        match is_auto.then(|| container::read(lines)).flatten() {
-            Some(line) => line.complete(self.read_unwrapped(&line.text)),
-            None => self.read_unwrapped(lines),
+    pub fn read(self, lines: &Joined) -> Record {
+        let record = self.read_text(&lines.text);
+        match &lines.wrapper {
+            Some(wrapper) => wrapper.complete(record),
+            None => record,
         }
     }
 
-    /// Reads a record that no container runtime has wrapped.
-    pub(crate) fn read_unwrapped(self, lines: &str) -> Record {
+    /// Reads the lines that a program wrote.
+    pub(crate) fn read_text(self, lines: &str) -> Record {
         let (first, rest) = lines.split_once('\n').unwrap_or((lines, ""));
         let read = match self {
             Self::Json => json::read(first),

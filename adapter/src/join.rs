@@ -1,13 +1,14 @@
 //! The lines of a stack trace, joined to the record that they belong to.
 //!
-//! Of lines that a container runtime wrapped, the text counts. A record of them keeps what the runtime wrote in front
-//! of its first line, in the form of CRI.
+//! Does: unwrap the lines of container runtimes, put the parts of a long line together, and join lines by their text.
+//! Does not: read what a record says; [`Format::read`] does. `gleaner adapter logs` calls it with each line. Read
+//! first: [`Joiner::push`], and [`Joined::single`] where lines are not joined.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::container::{self, Line, Parts, Stream};
+use crate::container::{self, Line, Parts, Stream, Wrapper};
 use crate::format::Format;
 
 /// Most lines of a record.
@@ -15,6 +16,52 @@ const MAX_LINES: usize = 1_000;
 
 /// Most bytes of a record.
 const MAX_BYTES: usize = 256 << 10;
+
+/// The lines of one record, as the program wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Joined {
+    /// What a container runtime wrote around the first line, if one did.
+    pub(crate) wrapper: Option<Wrapper>,
+    /// The lines, without what a container runtime wrote around them.
+    pub(crate) text: String,
+}
+
+impl Joined {
+    /// Returns the record of a line that is joined to no other, such as a part of a long line of a container runtime;
+    /// `None` where the line is blank.
+    #[must_use]
+    pub fn single(line: &str) -> Option<Self> {
+        let wrapped = container::read(line).map(Self::of_container);
+        wrapped.unwrap_or_else(|| Self::of_program(line)).trimmed()
+    }
+
+    /// A line that a container runtime wrote.
+    fn of_container(line: Line) -> Self {
+        Self {
+            wrapper: Some(line.wrapper),
+            text: line.text,
+        }
+    }
+
+    /// A line that no container runtime wrote.
+    fn of_program(line: &str) -> Self {
+        Self {
+            wrapper: None,
+            text: line.to_owned(),
+        }
+    }
+
+    /// Cuts space and blank lines off the end. Nothing remains of a blank line, wrapped or not: it is no record.
+    fn trimmed(mut self) -> Option<Self> {
+        self.text.truncate(self.text.trim_end().len());
+        (!self.text.is_empty()).then_some(self)
+    }
+
+    /// Returns the stream that a container runtime read the record from, if one did.
+    fn stream(&self) -> Option<Stream> {
+        self.wrapper.as_ref().map(|wrapper| wrapper.stream)
+    }
+}
 
 /// How the record that is being read goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +75,20 @@ enum Kind {
     Panic,
 }
 
+impl Kind {
+    /// Returns how a record goes on that begins with a line.
+    fn of(line: &str) -> Self {
+        let panics = ["panic: ", "fatal error: ", "goroutine "];
+        if line.starts_with("Traceback (most recent call last)") {
+            Self::Traceback
+        } else if panics.iter().any(|start| line.starts_with(start)) {
+            Self::Panic
+        } else {
+            Self::Ordinary
+        }
+    }
+}
+
 /// The line of an exception of Java or .NET that begins a trace without being indented.
 static EXCEPTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let java = r"(?:[a-z_$][\w$]*\.)+(?:[A-Z][\w$]*)?(?:Exception|Error|Throwable)(?::|$)";
@@ -38,62 +99,45 @@ static EXCEPTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Joins lines to records.
 #[derive(Debug, Default)]
 pub struct Joiner {
-    held: String,
+    held: Joined,
     lines: usize,
-    /// Where the container runtime read the record, if it did.
-    stream: Option<Stream>,
-    /// Bytes of what the runtime wrote in front of it.
-    prefix: usize,
     parts: Parts,
     kind: Kind,
 }
 
 impl Joiner {
     /// Takes the next line, and returns the record before it once the line does not belong to that.
-    pub fn push(&mut self, line: &str) -> Option<String> {
+    pub fn push(&mut self, line: &str) -> Option<Joined> {
         match container::read(line) {
-            None => self.push_text(line, None),
+            None => self.push_line(Joined::of_program(line)),
             Some(part) => {
                 let line = self.parts.push(part)?;
-                self.push_text(&line.text, Some(&line))
+                self.push_line(Joined::of_container(line))
             }
         }
     }
 
-    /// Takes the next line without what the runtime wrote in front of it, which `wrapped` says.
-    fn push_text(&mut self, line: &str, wrapped: Option<&Line>) -> Option<String> {
-        let stream = wrapped.map(|wrapped| wrapped.stream);
-        let has_room = self.lines < MAX_LINES && self.held.len() + line.len() < MAX_BYTES;
-        if self.lines > 0 && has_room && self.stream == stream && self.takes(line) {
-            self.held.push('\n');
-            self.held.push_str(line);
+    /// Takes the next line, which is whole.
+    fn push_line(&mut self, line: Joined) -> Option<Joined> {
+        let num_bytes = self.held.text.len() + line.text.len();
+        let has_room = self.lines < MAX_LINES && num_bytes < MAX_BYTES;
+        let is_of_stream = self.held.stream() == line.stream();
+        if self.lines > 0 && has_room && is_of_stream && self.takes(&line.text) {
+            self.held.text.push('\n');
+            self.held.text.push_str(&line.text);
             self.lines += 1;
             return None;
         }
         let ended = self.take_held();
-        self.stream = stream;
-        if let Some(wrapped) = wrapped {
-            self.held.push_str(&wrapped.prefix());
-            self.prefix = self.held.len();
-        }
-        self.held.push_str(line);
+        self.kind = Kind::of(&line.text);
+        self.held = line;
         self.lines = 1;
-        self.kind = if line.starts_with("Traceback (most recent call last)") {
-            Kind::Traceback
-        } else if line.starts_with("panic: ")
-            || line.starts_with("fatal error: ")
-            || line.starts_with("goroutine ")
-        {
-            Kind::Panic
-        } else {
-            Kind::Ordinary
-        };
         ended
     }
 
     /// Returns a record that is held, if there is one: no line came for a while, or none will. Several are held where a
     /// container runtime wrote lines in parts, so it is to be called until it returns `None`.
-    pub fn flush(&mut self) -> Option<String> {
+    pub fn flush(&mut self) -> Option<Joined> {
         loop {
             let held = self.take_held();
             if held.is_some() {
@@ -101,18 +145,14 @@ impl Joiner {
             }
             let line = self.parts.pop()?;
             // Nothing is held that it could belong to.
-            self.push_text(&line.text, Some(&line));
+            self.push_line(Joined::of_container(line));
         }
     }
 
-    fn take_held(&mut self) -> Option<String> {
+    fn take_held(&mut self) -> Option<Joined> {
         self.kind = Kind::Ordinary;
         self.lines = 0;
-        let held = std::mem::take(&mut self.held);
-        let prefix = std::mem::take(&mut self.prefix);
-        // A blank line is no record, wrapped or not.
-        let is_blank = held[prefix..].trim_end().is_empty();
-        (!is_blank).then(|| held.trim_end().to_owned())
+        std::mem::take(&mut self.held).trimmed()
     }
 
     /// Does `line` belong to the record that is held?
@@ -157,7 +197,7 @@ impl Joiner {
         if self.lines != 1 || !is_exception() {
             return false;
         }
-        let record = Format::Auto.read_unwrapped(&self.held[self.prefix..]);
+        let record = Format::Auto.read_text(&self.held.text);
         let has_head = record.time.is_some() || record.level.is_some();
         matches!(record.format, "plain" | "syslog") && has_head
     }

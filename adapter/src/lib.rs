@@ -1,8 +1,8 @@
 //! Log lines of many formats, as records of one.
 //!
-//! Does: join the lines of a stack trace ([`Joiner`]); read JSON, logfmt, access logs (common and combined), syslog
-//! (RFC 5424 and RFC 3164) and plain lines, also inside of what container runtimes write ([`Format::read`]); write each
-//! as an object of the Elastic Common Schema ([`Record::to_json`]). Does not: open files, write anything, lose a line:
+//! Does: unwrap the lines of container runtimes and join those of a stack trace ([`Joiner`]); read JSON, logfmt, access
+//! logs (common and combined), syslog (RFC 5424 and RFC 3164) and plain lines ([`Format::read`]); write each record as
+//! an object of the Elastic Common Schema ([`Record::to_json`]). Does not: open files, write anything, lose a line:
 //! what no format reads is the message of a record. Read first: [`Format`].
 
 mod access;
@@ -18,6 +18,6 @@ mod syslog;
 mod time;
 
 pub use format::Format;
-pub use join::Joiner;
+pub use join::{Joined, Joiner};
 pub use level::Level;
 pub use record::Record;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
-use gleaner_cache::respond::{Wanted, mark, respond};
+use gleaner_cache::respond::{BYPASS, Wanted, mark, respond};
 use gleaner_cache::{Answer, Cache, CacheOptions, Current, Generations, OverflowOptions};
 use gleaner_model::Edition;
 use gleaner_query::canonical::edition::Targets;
@@ -32,7 +32,7 @@ use crate::service::{App, carry_out};
 
 pub(crate) use counts::{Counted, Counts, Lookup};
 pub(crate) use key::takes;
-pub use key::{KeyMaker, Moment};
+pub use key::{FoundRoute, KeyMaker, Moment};
 pub use parts::Searches;
 pub(crate) use parts::{MAX_KEPT_SEARCHES, PART_END, PartRequest, edition_list, head_of_all};
 use wish::Wish;
@@ -104,7 +104,7 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
     request.whole = Some(body);
     let Some(keep) = keep else {
         let mut response = carry_out(request, form, &warnings).await;
-        mark(response.headers_mut(), "bypass");
+        mark(response.headers_mut(), BYPASS);
         return response;
     };
     gleaner_telemetry::note(|facts| facts.note_key(&keep.key.0));

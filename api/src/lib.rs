@@ -37,7 +37,7 @@ mod usage;
 mod work;
 
 pub use bound::{Bindings, Bound};
-pub use cached::{KeyMaker, Moment, Searches};
+pub use cached::{FoundRoute, KeyMaker, Moment, Searches};
 pub use dialect::{Dialect, dialect};
 pub use gathered::{Gather, GatheredRoutes, RootAnswer};
 pub use options::{ApiOptions, CacheBeyond, Distribution, RemoteClusters};
@@ -46,7 +46,7 @@ pub use route::parameter_tables;
 pub use routes::{action_shown, read_task_id};
 pub use serve::{serve, serve_probes};
 pub use topz::TopzPage;
-pub use work::{WorkClass, Workload, Workloads};
+pub use work::{WorkClass, WorkTarget, Workload, Workloads};
 
 #[cfg(doc)]
 use gleaner_root::Root;

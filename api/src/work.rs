@@ -1,7 +1,8 @@
 //! What a request costs before anybody has carried it out, for processes ahead of roots that limit their clients.
 //!
 //! Does: say what kind of work it is, what it has in common with requests that cost about the same, and a guess for the
-//! first of them. Does not: need a root, or know what they cost in the end. Read first: [`Workloads::of`].
+//! first of them; and by the head alone its kind and what it is for. Does not: need a root, or know what they cost in
+//! the end. Read first: [`Workloads::of`].
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -39,6 +40,17 @@ pub struct Workload {
     pub shape: u64,
     /// Milliseconds of search CPU, at a guess.
     pub guess_ms: f64,
+}
+
+/// What the head of a request says of its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkTarget {
+    /// Its kind.
+    pub class: WorkClass,
+    /// Name of its route; `None` where the dialect has none for it.
+    pub route: Option<&'static str>,
+    /// The indices in its path, as they are written there.
+    pub index: Option<String>,
 }
 
 /// Knows the work of requests by the routes of the dialect.
@@ -125,14 +137,23 @@ impl Workloads {
 }
 
 impl Workloads {
-    /// Returns the name of the route of a request, and of the indices in its path.
-    pub fn target(&self, head: &Parts) -> Option<(&'static str, Option<String>)> {
+    /// Returns the class of a request, the name of its route and the indices in its path; the class is that of
+    /// [`Self::of`].
+    pub fn target(&self, head: &Parts) -> WorkTarget {
         let PathMatch::Route(route, (), parts) = self.paths.find(&head.method, &head.uri) else {
-            return None;
+            return WorkTarget {
+                class: WorkClass::Metadata,
+                route: None,
+                index: None,
+            };
         };
         let mut parts = parts.unwrap_or_default().into_iter();
         let index = parts.find(|(name, _)| *name == "index");
-        Some((route.name, index.map(|(_, names)| names)))
+        WorkTarget {
+            class: class_of(route, index.is_some()),
+            route: Some(route.name),
+            index: index.map(|(_, names)| names),
+        }
     }
 }
 
@@ -217,10 +238,14 @@ fn log2(number: u64) -> u32 {
 mod tests {
     use super::*;
 
-    fn work(all: &Workloads, method: &str, uri: &str, body: &str) -> Workload {
+    fn head(method: &str, uri: &str) -> Parts {
         let request = http::Request::builder().method(method).uri(uri).body(());
-        let (head, ()) = request.expect("a request").into_parts();
-        all.of(&head, &Bytes::copy_from_slice(body.as_bytes()))
+        request.expect("a request").into_parts().0
+    }
+
+    fn work(all: &Workloads, method: &str, uri: &str, body: &str) -> Workload {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        all.of(&head(method, uri), &body)
     }
 
     #[test]
@@ -284,6 +309,8 @@ mod tests {
                 expected,
                 "{method} {uri}"
             );
+            let target = all.target(&head(method, uri));
+            assert_eq!(target.class, expected, "{method} {uri}");
         }
     }
 }

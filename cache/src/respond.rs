@@ -11,12 +11,23 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use crate::entry::age_in;
 use crate::{Answer, Entry, Keep, Served};
 
-/// Says whether an answer was kept: `hit`, `miss`, `bypass` where the request went around what is kept, or `stale` where
-/// it took one that may be no longer current.
+/// Says whether an answer was kept: one of [`WORDS`].
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
+/// What [`X_CACHE`] says of an answer that was kept, or that an equal request under way brought.
+pub const HIT: &str = "hit";
+
+/// What [`X_CACHE`] says of an answer that was evaluated.
+pub const MISS: &str = "miss";
+
+/// What [`X_CACHE`] says of an answer whose request went around what is kept.
+pub const BYPASS: &str = "bypass";
+
 /// What [`X_CACHE`] says of an answer that may be no longer current.
-const STALE: &str = "stale";
+pub const STALE: &str = "stale";
+
+/// All that [`X_CACHE`] says.
+pub const WORDS: [&str; 4] = [HIT, MISS, BYPASS, STALE];
 
 /// By a front: that it wants to know the edition of the answer. In the answer: the edition, as 32 hexadecimal digits.
 pub const X_EDITION: HeaderName = HeaderName::from_static("x-gleaner-edition");
@@ -107,9 +118,9 @@ impl Origins {
     pub fn word(&self) -> &'static str {
         match self.num_parts {
             _ if self.is_stale => STALE,
-            num_parts if num_parts == self.num_kept => "hit",
-            num_parts if num_parts == self.num_around => "bypass",
-            _ => "miss",
+            num_parts if num_parts == self.num_kept => HIT,
+            num_parts if num_parts == self.num_around => BYPASS,
+            _ => MISS,
         }
     }
 
@@ -122,11 +133,11 @@ impl Origins {
 /// Puts an answer together.
 pub fn respond(served: Served, keep: &Keep, wanted: &Wanted) -> Response<Bytes> {
     let (mut response, edition) = match served {
-        Served::Kept(entry) => kept(&entry, "hit"),
+        Served::Kept(entry) => kept(&entry, HIT),
         Served::Stale(entry) => kept(&entry, STALE),
-        Served::Shared(answer) => passed_on(answer, "hit"),
-        Served::Evaluated(answer) => passed_on(answer, "miss"),
-        Served::Renewed(answer) => passed_on(answer, "bypass"),
+        Served::Shared(answer) => passed_on(answer, HIT),
+        Served::Evaluated(answer) => passed_on(answer, MISS),
+        Served::Renewed(answer) => passed_on(answer, BYPASS),
     };
     let Some(edition) = edition else {
         return response;

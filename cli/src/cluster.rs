@@ -21,6 +21,7 @@ use gleaner_model::PeerRole;
 
 use crate::{
     exit::Exit,
+    exposure::{Door, Opening},
     node::state::Participant,
     serve::{
         self,
@@ -28,7 +29,6 @@ use crate::{
     },
     signals,
     terminal::say,
-    tls::check_exposure_of_cluster,
 };
 use plan::Plan;
 use process::{Part, Process};
@@ -119,7 +119,12 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     folders::check_count(&arguments.data, arguments.leaves)?;
     etcd::check_folder(&arguments.data)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
-    check_exposure_of_cluster(taken.local_addr()?, arguments.secure, arguments.insecure)?;
+    Opening {
+        door: Door::Cluster,
+        is_encrypted: arguments.secure,
+        is_meant: arguments.insecure,
+    }
+    .check(taken.local_addr()?)?;
     let data = std::path::absolute(&arguments.data)?;
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);

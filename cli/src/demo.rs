@@ -18,11 +18,11 @@ use crate::{
     config::Config,
     dataset,
     exit::Exit,
+    exposure::{Door, Opening},
     logging,
     serve::{self, folder::DataFolder, node::Node},
     signals,
     terminal::grouped,
-    tls::check_exposure_of_demo,
 };
 use corpus::DemoCorpus;
 
@@ -89,7 +89,12 @@ pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit>
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    check_exposure_of_demo(address, arguments.insecure)?;
+    Opening {
+        door: Door::Demo,
+        is_encrypted: false,
+        is_meant: arguments.insecure,
+    }
+    .check(address)?;
     let address = address.to_string();
     let node = Node::start(DataFolder::take(&data)?, &config, None)?;
     let (ask_server, asked_server) = watch::channel(false);

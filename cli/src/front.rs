@@ -22,11 +22,12 @@ use gleaner_tls::{CertificateFiles, Connector, Trust};
 use crate::companion::{AbortOnDrop, Companion};
 use crate::descriptors;
 use crate::exit::Exit;
+use crate::exposure::{Door, Opening};
 use crate::node::membership::{ClusterFile, Membership};
 use crate::node::state::Calls;
 use crate::overflow;
 use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
-use crate::tls::{NodeTls, check_exposure_of_front};
+use crate::tls::NodeTls;
 pub(crate) use arguments::FrontArguments;
 use kept::{CacheRoom, FrontCache};
 use rules::RulesFile;
@@ -43,7 +44,12 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    check_exposure_of_front(address, tls.is_some(), arguments.insecure)?;
+    Opening {
+        door: Door::Front,
+        is_encrypted: tls.is_some(),
+        is_meant: arguments.insecure,
+    }
+    .check(address)?;
     let _fresh = tls.as_ref().map(NodeTls::keep_fresh);
     let kept = front_cache(&arguments, tls.as_ref())?;
     let visitors = kept.as_ref().map(|kept| Arc::clone(&kept.visitors));

@@ -23,6 +23,7 @@ use crate::{
     config::{Config, Flags},
     descriptors,
     exit::Exit,
+    exposure::{Door, Opening},
     logging,
     serve::{
         address::{Bound, RPC_LISTEN, listen},
@@ -30,7 +31,7 @@ use crate::{
     },
     signals,
     telemetry::Telemetry,
-    tls::{NodeTls, check_exposure, check_exposure_to_nodes},
+    tls::NodeTls,
 };
 use membership::{ClusterFile, Member, Membership};
 use state::Calls;
@@ -152,8 +153,18 @@ impl Setup {
             .map(NodeTls::between_nodes)
             .transpose()?
             .flatten();
-        check_exposure(http.local_addr()?, tls.is_some(), config.insecure)?;
-        check_exposure_to_nodes(rpc.local_addr()?, between.is_some(), config.insecure)?;
+        Opening {
+            door: Door::Node,
+            is_encrypted: tls.is_some(),
+            is_meant: config.insecure,
+        }
+        .check(http.local_addr()?)?;
+        Opening {
+            door: Door::Between,
+            is_encrypted: between.is_some(),
+            is_meant: config.insecure,
+        }
+        .check(rpc.local_addr()?)?;
         let setup = Self {
             config,
             membership,

@@ -17,9 +17,10 @@ use crate::{
     config::{Config, Flags},
     descriptors,
     exit::Exit,
+    exposure::{Door, Opening},
     logging, signals,
     telemetry::Telemetry,
-    tls::{NodeTls, check_exposure},
+    tls::NodeTls,
 };
 use address::listen;
 use folder::DataFolder;
@@ -63,7 +64,12 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
         .context("the listener has no address")?
         .to_string();
     let tls = NodeTls::of(&config, folder.path())?;
-    check_exposure(listener.local_addr()?, tls.is_some(), config.insecure)?;
+    Opening {
+        door: Door::Node,
+        is_encrypted: tls.is_some(),
+        is_meant: config.insecure,
+    }
+    .check(listener.local_addr()?)?;
     let is_new = folder.is_new();
     let node = Node::start(folder, &config, tls)?;
     tracing::info!(%address, data = %config.data.display(), "serving");

@@ -3,12 +3,11 @@
 mod between;
 mod own;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use gleaner_model::metric;
 use gleaner_proto::{Connect, Handshake};
 use gleaner_tls::{
@@ -21,8 +20,8 @@ use crate::config::Config;
 use crate::signals::Hangups;
 pub(crate) use own::{OwnAuthority, open_authority, write, write_secret};
 
-/// How often the files of certificates are read again.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often files that are followed are read again: certificates, and the rules of a front.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How other nodes are reached and let in.
 #[derive(Clone)]
@@ -199,92 +198,6 @@ async fn look_due(looks: &mut Interval, hangups: Option<&mut Hangups>) {
 fn now_seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
-}
-
-/// Refuses to listen on an address that other machines reach, where connections are not encrypted and nobody said that
-/// this is meant.
-///
-/// # Errors
-/// What to type.
-pub(crate) fn check_exposure(
-    address: SocketAddr,
-    is_encrypted: bool,
-    is_meant: bool,
-) -> Result<()> {
-    ensure!(
-        address.ip().is_loopback() || is_encrypted || is_meant,
-        "other machines reach {address}, and connections there are not encrypted. Start with `--secure` for TLS \
-         with a certificate that is made here, with `--tls-certificate FILE --tls-key FILE` for one of yours, or \
-         with `--insecure` where everyone on the network may read and write all documents"
-    );
-    Ok(())
-}
-
-/// As [`check_exposure`], for a local cluster, which makes its certificates itself.
-///
-/// # Errors
-/// What to type.
-pub(crate) fn check_exposure_of_cluster(
-    address: SocketAddr,
-    is_encrypted: bool,
-    is_meant: bool,
-) -> Result<()> {
-    ensure!(
-        address.ip().is_loopback() || is_encrypted || is_meant,
-        "other machines reach {address}, and connections there are not encrypted. Start with `--secure` for TLS \
-         with certificates that are made here, or with `--insecure` where everyone on the network may read and \
-         write all documents"
-    );
-    Ok(())
-}
-
-/// As [`check_exposure`], for a front, which makes no certificates.
-///
-/// # Errors
-/// What to type.
-pub(crate) fn check_exposure_of_front(
-    address: SocketAddr,
-    is_encrypted: bool,
-    is_meant: bool,
-) -> Result<()> {
-    ensure!(
-        address.ip().is_loopback() || is_encrypted || is_meant,
-        "other machines reach {address}, and connections there are not encrypted. Start with `--cert FILE --key FILE` \
-         for TLS with a certificate of yours, or with `--insecure` where everyone on the network may do what the \
-         backends allow"
-    );
-    Ok(())
-}
-
-/// As [`check_exposure`], for the demo, which does not encrypt.
-///
-/// # Errors
-/// What to type.
-pub(crate) fn check_exposure_of_demo(address: SocketAddr, is_meant: bool) -> Result<()> {
-    ensure!(
-        address.ip().is_loopback() || is_meant,
-        "other machines reach {address}, and the demo does not encrypt connections. Listen on `127.0.0.1`, or start \
-         with `--insecure` where everyone on the network may read and write all documents"
-    );
-    Ok(())
-}
-
-/// As [`check_exposure`], for the address of other nodes.
-///
-/// # Errors
-/// What to type.
-pub(crate) fn check_exposure_to_nodes(
-    address: SocketAddr,
-    is_encrypted: bool,
-    is_meant: bool,
-) -> Result<()> {
-    ensure!(
-        address.ip().is_loopback() || is_encrypted || is_meant,
-        "other machines reach {address}, where nodes call each other, and connections there are not encrypted. Make \
-         certificates with `gleaner certs` and set `tls_certificate`, `tls_key` and `tls_ca`, or start with \
-         `--insecure` where everyone on the network may read and write all documents"
-    );
-    Ok(())
 }
 
 #[cfg(test)]

@@ -30,9 +30,9 @@ const ROOT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Show what the nodes of a cluster are busy with: processors, memory, threads, files, requests, the hottest indices.
 ///
-/// The root that answers tells of the leaves, and where the other roots are: each is asked for its own page, `/topz`.
-/// Fronts do not tell of each other. They are asked where `--cluster` has their `probe_address`, or where `--node`
-/// names them. On a terminal the view renews itself until Ctrl-C.
+/// The root that answers reports the leaves and the addresses of the other roots: each is asked for its own page,
+/// `/topz`. Fronts do not tell of each other. They are asked where `--cluster` has their `probe_address`, or where
+/// `--node` names them. On a terminal the view renews itself until Ctrl-C.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TopArguments {
     #[command(flatten)]

@@ -81,7 +81,7 @@ pub enum WatchState {
 }
 
 impl WatchState {
-    /// Returns why the index does not hold what the folder holds; `None` where it does, as of the last look.
+    /// Returns why the index does not hold what the folder holds; `None` where it does, at the last look.
     #[must_use]
     pub fn why_not(self) -> Option<Cow<'static, str>> {
         match self {

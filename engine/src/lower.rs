@@ -248,7 +248,7 @@ pub(crate) fn num_nodes(clause: &Clause) -> usize {
         1 + match clause {
             Clause::Term { .. } => 0,
             Clause::Phrase { positions, .. } => positions.len(),
-            other => other.terms().map_or(0, |(_, terms)| terms.len()),
+            other => other.num_terms(),
         }
     })
 }

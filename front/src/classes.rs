@@ -212,6 +212,14 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
+    #[test]
+    fn metrics_and_rules_name_a_class_alike() {
+        for class in RequestClass::ALL {
+            let written = serde_json::to_value(class).expect("a class");
+            assert_eq!(written, class.name());
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn scans_leave_the_places_of_others_free() {
         let places = Places::new(20);

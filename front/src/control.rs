@@ -51,14 +51,29 @@ pub struct Work {
     pub guess_ms: f64,
 }
 
+/// What a request asks for by its head alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its class: that of its [`Work`].
+    pub class: RequestClass,
+    /// Name of its route, for the access log; `None` where it has none.
+    pub route: Option<&'static str>,
+    /// The indices in its path, for the access log.
+    pub index: Option<String>,
+}
+
 /// Knows who sends a request and what it asks for.
 pub trait Visitors: Send + Sync {
     /// Returns who sends it.
     fn visitor(&self, head: &Parts) -> Visitor;
 
-    /// Returns the name of its route and of its indices, for the access log.
-    fn target(&self, _: &Parts) -> Option<(&'static str, Option<String>)> {
-        None
+    /// Returns what it asks for by its head. By default it is of no route, and of the class that [`Self::work`] says.
+    fn target(&self, head: &Parts) -> Target {
+        Target {
+            class: self.work(head, &Bytes::new()).class,
+            route: None,
+            index: None,
+        }
     }
 
     /// Returns what it asks for; the body is empty where it is not at hand.
@@ -114,27 +129,31 @@ impl Control {
         }
     }
 
-    /// Lets a request in by its head.
+    /// Returns what a request asks for by its head.
+    pub(crate) fn target(&self, head: &Parts) -> Target {
+        self.visitors.target(head)
+    }
+
+    /// Lets a request in by its head, of which `target` says what it asks for.
     ///
     /// # Errors
     /// 429 with what is too much and when to come again.
-    pub(crate) fn enter(&self, head: &Parts, address: IpAddr) -> Result<Entrant, Refusal> {
+    pub(crate) fn enter(
+        &self,
+        head: &Parts,
+        target: &Target,
+        address: IpAddr,
+    ) -> Result<Entrant, Refusal> {
         let visitor = self.visitors.visitor(head);
-        let target = self.visitors.target(head);
         gleaner_telemetry::note(|facts| {
             if let Visitor::Key { id, .. } = &visitor {
                 facts.key_id = Some(Arc::clone(id));
             }
-            if let Some((route, index)) = &target {
-                facts.note_target(route, index.as_deref());
+            if let Some(route) = target.route {
+                facts.note_target(route, target.index.as_deref());
             }
         });
         self.limits.enter(visitor, address)
-    }
-
-    /// Returns the class of a request by its head.
-    pub(crate) fn class(&self, head: &Parts) -> RequestClass {
-        self.visitors.work(head, &Bytes::new()).class
     }
 
     /// Charges a request with so many answers that may be kept.

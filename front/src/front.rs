@@ -245,10 +245,14 @@ impl Shared {
         let (mut head, body) = request.into_parts();
         hygiene::clean(&mut head, &caller)?;
         let control = self.control.as_ref();
-        subject.class = Some(self.split.class(&head, control));
-        let entrant = control.map(|control| control.enter(&head, caller.address));
+        let target = control.map(|control| control.target(&head));
+        let class = self.split.class(&head, target.as_ref());
+        subject.class = Some(class);
+        let entrant = control
+            .zip(target.as_ref())
+            .map(|(control, target)| control.enter(&head, target, caller.address));
         let entrant = entrant.transpose()?.map(Arc::new);
-        let way = self.split.way(&mut head, caller.address, control);
+        let way = self.split.way(&mut head, caller.address, class);
         let session = self.session.as_ref();
         let session =
             session.and_then(|key| key.find(&head.headers, caller.address, caller.is_encrypted));

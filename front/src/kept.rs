@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use gleaner_cache::respond::{LEAST_PACKED, Wanted, X_EDITION, mark, respond};
+use gleaner_cache::respond::{BYPASS, LEAST_PACKED, MISS, Wanted, X_EDITION, mark, respond};
 use gleaner_cache::{Answer, Cache, Keep, Served};
 use gleaner_model::Edition;
 use http::request::Parts;
@@ -155,8 +155,8 @@ impl KeptAnswers {
 
 fn word(served: &Served) -> &'static str {
     match served {
-        Served::Renewed(_) => "bypass",
-        Served::Kept(_) | Served::Stale(_) | Served::Shared(_) | Served::Evaluated(_) => "miss",
+        Served::Renewed(_) => BYPASS,
+        Served::Kept(_) | Served::Stale(_) | Served::Shared(_) | Served::Evaluated(_) => MISS,
     }
 }
 

@@ -35,7 +35,7 @@ mod split;
 
 pub use address::TrustedProxies;
 pub use classes::RequestClass;
-pub use control::{ControlOptions, Visitor, Visitors, Work};
+pub use control::{ControlOptions, Target, Visitor, Visitors, Work};
 pub use front::Front;
 pub use gather::Join;
 pub use kept::{KeptAnswers, Reads, Several};

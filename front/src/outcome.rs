@@ -6,18 +6,15 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use gleaner_cache::respond::X_CACHE;
+use gleaner_cache::respond::{WORDS, X_CACHE};
 use gleaner_model::metric;
 use http::Response;
 
 use crate::classes::RequestClass;
 use crate::refusal::Refusal;
 
-/// What is told of an answer that the front's own cache has nothing to do with, and of a class that is not known.
+/// Stands for the cache of an answer that the front did not look up, and for a class that is not known.
 const NONE: &str = "none";
-
-/// What `X-Cache` may say of an answer that the front looked up.
-const WORDS: [&str; 4] = ["hit", "miss", "bypass", "stale"];
 
 /// What became of a request.
 const OUTCOMES: [&str; 3] = [FORWARDED, REFUSED, FAILED];

@@ -13,7 +13,6 @@ mod shadow;
 mod share;
 mod stops;
 
-use std::cell::LazyCell;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +30,7 @@ use tokio::time::{Instant, sleep};
 use crate::balance::Backends;
 use crate::body::innermost;
 use crate::classes::RequestClass;
-use crate::control::Control;
+use crate::control::Target;
 use crate::options::BackendUrl;
 use canary::{Arm, Canary, Facts};
 pub(crate) use page::page as shadow_page;
@@ -42,7 +41,7 @@ pub use share::{BadShare, Share, SplitKey};
 pub use stops::StopFileError;
 use stops::{StopFile, Stopped};
 
-/// Time after which what could not be written is written again: as often as the file of rules is read.
+/// Time after which what could not be written is written again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Rules of a front, and the services that they may send requests to.
@@ -241,11 +240,11 @@ impl Split {
         active.iter().map(state).collect()
     }
 
-    /// Decides which way a request goes; the first rule that fits does, and rewrites the head where it says so. `control`
-    /// knows the class of the request; without it what changes nothing is a read and the rest are writes.
-    pub(crate) fn way(&self, head: &mut Parts, address: IpAddr, control: Option<&Control>) -> Way {
+    /// Decides which way a request of this class goes; the first rule that fits does, and rewrites the head where it
+    /// says so.
+    pub(crate) fn way(&self, head: &mut Parts, address: IpAddr, class: RequestClass) -> Way {
         let active = Arc::clone(&self.active.read());
-        let Some(at) = self.find_rule(&active, head, control) else {
+        let Some(at) = self.find_rule(&active, head, class) else {
             return Way::default();
         };
         let found = &active[at];
@@ -273,22 +272,16 @@ impl Split {
         }
     }
 
-    fn find_rule(
-        &self,
-        active: &[ActiveRule],
-        head: &Parts,
-        control: Option<&Control>,
-    ) -> Option<usize> {
+    fn find_rule(&self, active: &[ActiveRule], head: &Parts, class: RequestClass) -> Option<usize> {
         let is_read = (self.is_read)(&head.method, head.uri.path());
-        let class = LazyCell::new(|| self.class(head, control));
-        let fits = |active: &ActiveRule| active.rule.fits(head, is_read, &|| *class);
+        let fits = |active: &ActiveRule| active.rule.fits(head, is_read, class);
         active.iter().position(fits)
     }
 
-    /// Returns the class of a request: `control` knows it, else it is told by whether it is a read.
-    pub(crate) fn class(&self, head: &Parts, control: Option<&Control>) -> RequestClass {
-        match control {
-            Some(control) => control.class(head),
+    /// Returns the class of a request: what `target` says; without one, whether it reads.
+    pub(crate) fn class(&self, head: &Parts, target: Option<&Target>) -> RequestClass {
+        match target {
+            Some(target) => target.class,
             None if (self.is_read)(&head.method, head.uri.path()) => RequestClass::Read,
             None => RequestClass::Write,
         }
@@ -310,7 +303,7 @@ impl ActiveRule {
         let is_stopped = self
             .canary
             .as_ref()
-            .is_some_and(|canary| canary.lock().is_stopped());
+            .is_some_and(|canary| canary.lock().stop().is_some());
         match is_stopped {
             true => Share::NONE,
             false => self.rule.share,
@@ -354,19 +347,17 @@ impl Way {
 
 /// Takes the file for this front, and returns which ways were left.
 fn left_before(file: &StopFile, rules: &Rules) -> Result<Vec<Stopped>, StopFileError> {
-    // Without a canary no way is left.
-    match file.lock() {
-        // Such rules may be in a folder that the front may only read.
-        Err(error @ StopFileError::Unlocked { .. }) if !rules.has_canary() => {
-            log_unkept(file, &error);
+    if let Err(error) = file.lock() {
+        if rules.has_canary() {
+            return Err(error);
         }
-        // What another front keeps there is its own.
-        Err(error @ StopFileError::Held { .. }) if !rules.has_canary() => {
-            log_unkept(file, &error);
+        // Without a canary no way is left, and such rules may be in a folder that the front may only read.
+        log_unkept(file, &error);
+        if matches!(error, StopFileError::Held { .. }) {
+            // What another front keeps there is its own.
             file.pass_over();
             return Ok(Vec::new());
         }
-        locked => locked?,
     }
     file.read()
 }

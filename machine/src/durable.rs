@@ -44,9 +44,22 @@ pub fn replace_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     put(options.open(beside(path))?, path, content)
 }
 
+/// Removes the file at `path`, from the disk when it returns; without a file there is nothing to do.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    remove_where_there(path)?;
+    sync_folder_of(path)
+}
+
 /// Removes what an earlier attempt left, which may have been made with other rights.
 fn remove_beside(path: &Path) -> io::Result<()> {
-    match fs::remove_file(beside(path)) {
+    remove_where_there(&beside(path))
+}
+
+fn remove_where_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -57,6 +70,11 @@ fn put(mut file: File, path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(beside(path), path)?;
+    sync_folder_of(path)
+}
+
+/// Has the disk know which files are in the folder of `path`.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -114,6 +132,21 @@ mod tests {
         replace_secret(&path, b"secret").expect("replaced");
         assert_eq!(fs::read_to_string(&path).expect("there"), "secret");
         assert_eq!(rights(&path), 0o600);
+    }
+
+    #[test]
+    fn a_file_is_removed_and_none_there_is_fine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.json");
+        replace(&path, b"one").expect("replaced");
+        for _ in 0..2 {
+            remove(&path).expect("removed");
+            assert!(!path.exists());
+        }
+        fs::create_dir(&path).expect("made");
+        assert!(remove(&path).is_err());
+        assert!(path.exists(), "it is no file");
+        assert!(remove(&folder.path().join("absent/x")).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{self, Read, Seek, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// A file that this process holds until the lock is dropped. The lock ends with the process, too, however
@@ -22,6 +22,14 @@ pub enum LockError {
     /// It cannot be written to, or the file system knows no locks.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Returns the file to lock for a file at `path` that is replaced as a whole: a lock on that itself would go with its
+/// old content.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    beside.into()
 }
 
 impl Lock {
@@ -71,7 +79,8 @@ mod tests {
     #[test]
     fn a_file_is_held_by_one_and_stays_when_it_is_free_again() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("x.lock");
+        let path = beside(&folder.path().join("x"));
+        assert_eq!(path, folder.path().join("x.lock"));
         let first = Lock::take(&path).expect("free");
         let held = Lock::take(&path).expect_err("held");
         let own = std::process::id().to_string();

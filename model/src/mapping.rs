@@ -23,7 +23,7 @@ pub use keyword::{KEY_END, KEYED, KeywordKind};
 pub use kind::{Codec, FieldKind};
 pub use metadata::INDEX;
 pub use nested::Included;
-pub use number::{NumberKind, round_half_up, round_to};
+pub use number::{NumberKind, round_to};
 pub use resolution::{NANOS_PER_MILLI, Resolution};
 pub use template::{ChosenTemplates, DynamicTemplate};
 

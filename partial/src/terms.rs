@@ -35,8 +35,17 @@ pub struct Terms {
     pub bound: u64,
     /// Lists of shards that have the field as other types, one of each type, while shards are merged. A shard
     /// sends none.
-    #[serde(skip)]
+    #[serde(skip_deserializing, skip_serializing_if = "leave_out_settled")]
     pub apart: Vec<Terms>,
+}
+
+/// Leaves out of what is encoded the lists of other types, of which there are none once they are settled.
+fn leave_out_settled(apart: &[Terms]) -> bool {
+    debug_assert!(
+        apart.is_empty(),
+        "lists of other types are settled before they are encoded"
+    );
+    true
 }
 
 /// A bucket of a key.

@@ -17,8 +17,8 @@ pub use collapse::{Collapse, InnerHits, Rescore, RescoreMode};
 pub use distance::PointDistance;
 pub use look_up::{FoundDocuments, NamedDocuments};
 pub use parse::{
-    apply_uri_parameters, parse_field_formats, parse_highlight, parse_query_body, parse_search,
-    parse_search_value, parse_sort, parse_source_filter,
+    apply_uri_parameters, is_descending, parse_field_formats, parse_highlight, parse_query_body,
+    parse_search, parse_search_value, parse_sort, parse_source_filter,
 };
 
 /// A search, parsed and checked for itself; names of indices travel beside it.

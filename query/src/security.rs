@@ -46,8 +46,8 @@ const EMPTY: [&str; 14] = [
 pub struct NewApiKey {
     /// Name for people.
     pub name: String,
-    /// For how long it can be used; `None`: until it is invalidated.
-    pub expiration: Option<Duration>,
+    /// For how long it can be used.
+    pub expiration: Expiration,
     /// What it may do; `None`: what its maker may.
     pub rights: Option<Rights>,
     /// The role descriptors as given.
@@ -66,8 +66,7 @@ impl NewApiKey {
     pub fn parse(body: &Value) -> Result<Self, QueryError> {
         let mut reader = ObjectReader::part("create_api_key", body)?;
         let name = reader.text("name")?.unwrap_or_default();
-        let expiration = reader.text("expiration")?;
-        let expiration = expiration.map(|text| parse_time(&text, "expiration"));
+        let expiration = parse_expiration(&mut reader)?;
         let role_descriptors = part(&mut reader, "role_descriptors")?;
         let metadata = part(&mut reader, "metadata")?;
         let limits = match reader.take("limits") {
@@ -78,7 +77,7 @@ impl NewApiKey {
         check_name(&name)?;
         Ok(Self {
             name,
-            expiration: expiration.transpose()?.flatten(),
+            expiration: expiration.unwrap_or_default(),
             rights: parse_roles(&role_descriptors)?,
             role_descriptors: Value::Object(role_descriptors),
             metadata: Value::Object(metadata),
@@ -99,9 +98,10 @@ pub struct ApiKeyUpdate {
 }
 
 /// When a key ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Expiration {
     /// When it is invalidated.
+    #[default]
     Never,
     /// So long after the request.
     After(Duration),
@@ -123,13 +123,7 @@ impl ApiKeyUpdate {
     /// What is unknown or not supported, by name.
     pub fn parse(body: &Value) -> Result<Self, QueryError> {
         let mut reader = ObjectReader::part("update_api_key", body)?;
-        let expiration = match reader.text("expiration")? {
-            None => None,
-            Some(text) => Some(match parse_time(&text, "expiration")? {
-                None => Expiration::Never,
-                Some(time) => Expiration::After(time),
-            }),
-        };
+        let expiration = parse_expiration(&mut reader)?;
         let roles = match given_part(&mut reader, "role_descriptors")? {
             None => None,
             Some(descriptors) => Some(NewRoles {
@@ -145,6 +139,15 @@ impl ApiKeyUpdate {
             metadata: metadata.map(Value::Object),
         })
     }
+}
+
+/// Returns the `expiration` of the body; `None` where there is none.
+fn parse_expiration(reader: &mut ObjectReader<'_>) -> Result<Option<Expiration>, QueryError> {
+    let Some(text) = reader.text("expiration")? else {
+        return Ok(None);
+    };
+    let time = parse_time(&text, "expiration")?;
+    Ok(Some(time.map_or(Expiration::Never, Expiration::After)))
 }
 
 fn check_name(name: &str) -> Result<(), QueryError> {
@@ -325,10 +328,12 @@ mod tests {
         assert!(rights.allow_index(IndexPrivilege::Read, "logs-1"));
         assert!(rights.allow_index(IndexPrivilege::Delete, "notes"));
         assert!(!rights.allow_index(IndexPrivilege::Read, "notes"));
-        assert_eq!(key.expiration, Some(Duration::from_secs(86_400)));
+        let day = Expiration::After(Duration::from_secs(86_400));
+        assert_eq!(key.expiration, day);
         assert_eq!(key.limits.requests_per_second, Some(50));
         let plain = NewApiKey::parse(&json!({"name": "all"})).expect("a key");
         assert_eq!(plain.rights, None);
+        assert_eq!(plain.expiration, Expiration::Never);
         let none = json!({"name": "n", "role_descriptors": {"r": {}}});
         let none = NewApiKey::parse(&none).expect("a key");
         assert_eq!(none.rights, Some(Rights::default()));

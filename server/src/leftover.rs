@@ -43,7 +43,7 @@ pub struct Leftover {
     /// The client sends only once it is told to (`Expect: 100-continue`), which reading does.
     waits: bool,
     /// The connection carries one request at a time.
-    is_plain: bool,
+    is_http1: bool,
 }
 
 /// The body as it is given to whoever answers.
@@ -57,13 +57,13 @@ struct SharedBody {
 impl Leftover {
     /// Keeps a hold of the body of `request`.
     pub fn of(request: &mut Request<Body>) -> Self {
-        let is_plain = request.version() <= Version::HTTP_11;
+        let is_http1 = request.version() <= Version::HTTP_11;
         let waits = request.headers().contains_key(header::EXPECT);
         if request.body().is_end_stream() {
             return Self {
                 lent: None,
                 waits,
-                is_plain,
+                is_http1,
             };
         }
         let body = std::mem::replace(request.body_mut(), Body::empty());
@@ -74,7 +74,7 @@ impl Leftover {
         Self {
             lent,
             waits,
-            is_plain,
+            is_http1,
         }
     }
 
@@ -89,7 +89,7 @@ impl Leftover {
             return;
         }
         if self.waits && !is_begun {
-            if self.is_plain {
+            if self.is_http1 {
                 close(response);
             }
             return;
@@ -101,7 +101,7 @@ impl Leftover {
         {
             return;
         }
-        if !self.is_plain {
+        if !self.is_http1 {
             return;
         }
         close(response);

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::server::{POLL, READY_WITHIN};
 
 /// Longest wait for an answer; bulk bodies of many MiB on a busy machine take a while.
-const ANSWER_WITHIN: Duration = Duration::from_secs(180);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(180);
 
 /// A request as it goes over the wire.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Request {
     pub method: String,
     /// Path and query, sent as they are.
     pub path: String,
-    /// Names and values beside `host`, `connection` and `content-length`.
+    /// Names and values beside `host` and `content-length`; [`Request::send`] adds `connection: close`.
     pub headers: Vec<(String, String)>,
     /// Body; no `content-length` is sent without one.
     pub body: Option<Vec<u8>>,
@@ -79,13 +79,12 @@ impl Request {
         self
     }
 
-    /// Returns everything before the body.
-    fn head(&self, address: SocketAddr) -> Vec<u8> {
+    /// Returns the request as it goes over the wire to `address`: its head, then its body.
+    pub fn bytes(&self, address: SocketAddr) -> Vec<u8> {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nhost: {address}\r\n",
             self.method, self.path
         );
-        head.push_str("connection: close\r\n");
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -93,7 +92,7 @@ impl Request {
             head.push_str(&format!("content-length: {}\r\n", body.len()));
         }
         head.push_str("\r\n");
-        head.into_bytes()
+        [head.as_bytes(), self.body.as_deref().unwrap_or_default()].concat()
     }
 
     /// Sends the request and reads the answer.
@@ -152,11 +151,10 @@ impl Request {
         S: AsyncRead + AsyncWrite,
     {
         let (mut input, mut output) = tokio::io::split(stream);
+        let request = self.clone().with_header("connection", "close");
+        let bytes = request.bytes(address);
         let send = async {
-            output.write_all(&self.head(address)).await?;
-            if let Some(body) = &self.body {
-                output.write_all(body).await?;
-            }
+            output.write_all(&bytes).await?;
             output.flush().await
         };
         let mut received = Vec::new();

@@ -188,12 +188,10 @@ async fn health(site: &mut Site) -> Result<()> {
     })
     .await?;
     let address = site.address("health")?;
-    let is_green = async || {
-        let answer = Request::new("GET", "/health").send(address).await?;
-        ensure!(answer.status == 200, "{}", answer.shown());
-        Ok(())
-    };
-    site.until("health", "green", is_green).await
+    let health = Request::new("GET", "/health");
+    let answer = health.until(address, |answer| answer.status == 200).await;
+    let green = answer.with_context(|| site.printed("health").unwrap_or_default());
+    green.map(drop)
 }
 
 /// A line of a followed file is one of JSON.

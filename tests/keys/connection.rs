@@ -1,19 +1,15 @@
 //! Connections to a process that are used again and again: thousands of requests need no handshake each.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gleaner_testkit::http::{Request, Response};
+use gleaner_testkit::http::{ANSWER_WITHIN, Request, Response};
 use gleaner_tls::TlsStream;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::processes::Processes;
-
-/// Longest wait for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 type Stream = BufReader<TlsStream<TcpStream>>;
 
@@ -55,7 +51,9 @@ impl<'a> Connection<'a> {
         key: &str,
         request: &Request,
     ) -> Result<Response> {
-        let bytes = written(self.address, key, request);
+        let authorization = format!("ApiKey {key}");
+        let authorized = request.clone().with_header("authorization", &authorization);
+        let bytes = authorized.bytes(self.address);
         let exchanged = timeout(ANSWER_WITHIN, async {
             stream.write_all(&bytes).await?;
             stream.flush().await?;
@@ -69,22 +67,6 @@ impl<'a> Connection<'a> {
         }
         Ok(answer)
     }
-}
-
-/// Returns the request as it goes over the wire.
-fn written(address: SocketAddr, key: &str, request: &Request) -> Vec<u8> {
-    let (method, path) = (&request.method, &request.path);
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n");
-    head += &format!("authorization: ApiKey {key}\r\n");
-    for (name, value) in &request.headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    let body = request.body.as_deref();
-    if let Some(body) = body {
-        head += &format!("content-length: {}\r\n", body.len());
-    }
-    head += "\r\n";
-    [head.as_bytes(), body.unwrap_or_default()].concat()
 }
 
 async fn read(stream: &mut Stream, method: &str) -> Result<Response> {

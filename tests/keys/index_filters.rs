@@ -22,11 +22,11 @@ fn having(field: &str) -> Value {
 
 async fn indices(site: &Site, key: &str, names: &str, body: &Value) -> Result<Value> {
     let path = format!("{names}/_field_caps?fields=*");
-    let (status, told) = site.asked(key, ("POST", &path), body).await?;
-    ensure!(status == 200, "{path}: {told}");
-    let has_fields = told["fields"] != json!({});
-    ensure!(has_fields == (told["indices"] != json!([])), "{told}");
-    Ok(told["indices"].clone())
+    let (status, answer) = site.asked(key, ("POST", &path), body).await?;
+    ensure!(status == 200, "{path}: {answer}");
+    let has_fields = answer["fields"] != json!({});
+    ensure!(has_fields == (answer["indices"] != json!([])), "{answer}");
+    Ok(answer["indices"].clone())
 }
 
 /// Opens a point in time and returns the ids of all that it shows.
@@ -64,12 +64,12 @@ async fn capabilities_tell_nothing_of_documents_outside_a_view() -> Result<()> {
         (&whole, of_lee, &orders),
     ] {
         for names in ["", "/_all", "/orders*"] {
-            let told = indices(&site, key, names, &body).await?;
-            ensure!(told == *expected, "{names}: {body}: {told}");
+            let found = indices(&site, key, names, &body).await?;
+            ensure!(found == *expected, "{names}: {body}: {found}");
         }
     }
-    let told = indices(&site, &kim, "/orders-kim", &having("secret")).await?;
-    ensure!(told == none, "{told}");
+    let found = indices(&site, &kim, "/orders-kim", &having("secret")).await?;
+    ensure!(found == none, "{found}");
     // A document that the filter names is read by a right to all of its index.
     let values = json!({"index": "orders", "id": "5", "path": "customer"});
     let named = json!({"index_filter": {"terms": {"customer": values}}});

@@ -84,7 +84,7 @@ fn verdicts(answer: &Value) -> Vec<(Value, Value)> {
     let lists = ["responses", "docs", "items"].map(|name| answer[name].as_array());
     let items = lists.into_iter().flatten().flatten();
     let verdict = |item: &Value| {
-        // What stands around an item of a bulk is what it does.
+        // Each item of a bulk is wrapped in the name of its action.
         let around = WRITES.iter().find_map(|(kind, _)| item.get(kind));
         let item = around.unwrap_or(item);
         (item["status"].clone(), item["error"].clone())

@@ -20,7 +20,7 @@ async fn may_read(site: &Site, key: &str, index: &str) -> Result<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_key_is_told_of_its_rights_is_what_it_may_do() -> Result<()> {
+async fn a_key_may_do_what_an_answer_about_its_rights_says() -> Result<()> {
     let site = Site::start(0).await?;
     let key = site.key(&["orders"], &["read"]).await?;
     for (index, expected) in [("orders", 200), ("orders-kim", 403), ("other", 403)] {

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::matrix::shown;
 use crate::processes::Processes;
 
-/// What stands in the only document of `other-1`, which the key may not read.
+/// The text of the only document of `other-1`, which the key may not read.
 const HIDDEN: &str = "walnut";
 
 /// Methods that a path is asked with: what shows, what writes, and what destroys.

@@ -42,7 +42,7 @@ const GRANTS: [(&[&str], &str); 12] = [
 ];
 
 /// Paths of searches; those without a name, and those with wildcards, reach what a key has rights to.
-const SEARCHED: [&str; 8] = [
+pub(crate) const SEARCHED: [&str; 8] = [
     "/_search",
     "/_all/_search",
     "/*/_search",
@@ -54,7 +54,7 @@ const SEARCHED: [&str; 8] = [
 ];
 
 /// Paths of counts.
-const COUNTED: [&str; 4] = [
+pub(crate) const COUNTED: [&str; 4] = [
     "/_count",
     "/*/_count",
     "/other/_count",

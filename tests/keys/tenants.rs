@@ -12,6 +12,8 @@ use gleaner_testkit::http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::shared::{COUNTED, SEARCHED};
+
 /// A node with keys that answers over HTTP.
 pub(crate) struct Site {
     _node: Node,
@@ -273,22 +275,11 @@ async fn no_answer_that_is_kept_for_one_key_reaches_another() -> Result<()> {
         );
         keys.push(pair);
     }
-    let paths = [
-        "/_search",
-        "/_all/_search",
-        "/*/_search",
-        "/orders/_search",
-        "/orders-kim/_search",
-        "/orders-*/_search",
-        "/orders,other/_search",
-        "/o*,-other/_search",
-        "/_count",
-        "/other/_count",
-    ];
+    let paths: Vec<&str> = [&SEARCHED[..], &COUNTED, &["/orders,other/_search"]].concat();
     let body = json!({"query": {"match": {"text": "tea"}}});
     let mut num_hits = 0;
     for _ in 0..3 {
-        for path in paths {
+        for path in &paths {
             for (with_cache, without) in &keys {
                 let request = Request::json("POST", path, &body);
                 let one = kept.send(with_cache, request.clone()).await?;

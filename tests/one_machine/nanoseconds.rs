@@ -1,4 +1,4 @@
-//! `date_nanos`: values that differ by a nanosecond are told apart by queries and orders, and shown as they were
+//! `date_nanos`: queries and orders distinguish values that differ by a nanosecond, and they are shown as they were
 //! written, whatever the layout.
 
 use anyhow::{Context, Result, ensure};

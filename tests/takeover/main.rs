@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Result, ensure};
 use gleaner_datasets::Random;
+use gleaner_testkit::etcd::NO_ETCD;
 use gleaner_testkit::http::Request;
 use gleaner_testkit::{run, skipped};
 use serde_json::json;
@@ -40,10 +41,7 @@ fn is_without_etcd(test: &str) -> Result<bool> {
     let etcd = Command::new("etcd").arg("--version").output();
     let is_without = !etcd.is_ok_and(|version| version.status.success());
     if is_without {
-        skipped(
-            &format!("takeover::{test}"),
-            "no `etcd` is installed here (`apt-get install etcd-server`)",
-        )?;
+        skipped(&format!("takeover::{test}"), NO_ETCD)?;
     }
     Ok(is_without)
 }

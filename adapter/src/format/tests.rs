@@ -6,8 +6,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{Joiner, Level};
 
+/// Returns the record of a line that is joined to no other.
+fn single(line: &str) -> Joined {
+    Joined::single(line).expect("the line is not blank")
+}
+
 fn read(line: &str) -> (Record, Value) {
-    let record = Format::Auto.read(line);
+    let record = Format::Auto.read(&single(line));
     let object = record.to_json(None);
     (record, object)
 }
@@ -99,21 +104,28 @@ fn prose_keeps_its_words() {
     );
 }
 
-fn joined(text: &str) -> Vec<String> {
+fn joined(text: &str) -> Vec<Joined> {
     let mut joiner = Joiner::default();
-    let mut records: Vec<String> = text.lines().filter_map(|line| joiner.push(line)).collect();
+    let mut records: Vec<Joined> = text.lines().filter_map(|line| joiner.push(line)).collect();
     records.extend(std::iter::from_fn(|| joiner.flush()));
     records
+}
+
+/// Returns the text of each record of lines that no container runtime wrote.
+fn joined_texts(text: &str) -> Vec<String> {
+    let records = joined(text).into_iter();
+    records.map(|record| record.text).collect()
 }
 
 #[test]
 fn traces_of_four_languages_are_one_record_each() {
     let java = "2026-03-01 12:30:05 ERROR boom\njava.lang.IllegalStateException: x\n\tat A.b(A.java:1)\n\
                 Caused by: java.io.IOException: y\n\tat C.d(C.java:2)\n\t... 3 more\n2026-03-01 12:30:06 INFO on";
-    let records = joined(java);
+    let records = joined_texts(java);
     // The exception's own line is not indented, as some loggers write it.
     assert_eq!(records.len(), 2, "{records:?}");
-    let (record, object) = read(&records[0]);
+    let record = Format::Auto.read_text(&records[0]);
+    let object = record.to_json(None);
     assert_eq!(record.message, "ERROR boom");
     assert_eq!(object["@timestamp"], "2026-03-01T12:30:05Z");
     assert!(records[0].ends_with("... 3 more"), "{records:?}");
@@ -121,18 +133,18 @@ fn traces_of_four_languages_are_one_record_each() {
     let python = "ERROR:root:boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    f()\n\
                   ValueError: x\n\nDuring handling of the above exception, another exception occurred:\n\n\
                   Traceback (most recent call last):\n  File \"a.py\", line 3, in <module>\nKeyError: 'y'\nINFO:root:on";
-    let records = joined(python);
+    let records = joined_texts(python);
     assert_eq!(records.last().map(String::as_str), Some("INFO:root:on"));
     assert!(
         records[0].starts_with("ERROR:root:boom\nTraceback"),
         "{records:?}"
     );
     let go = "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/main.go:5 +0x1\nexit status 2\n{\"msg\":\"on\"}";
-    let records = joined(go);
+    let records = joined_texts(go);
     assert_eq!(records.len(), 2, "{records:?}");
     let rust = "thread 'main' panicked at a.rs:1:1:\n  boom\nstack backtrace:\n   0: f\n             at a.rs:1\nnext";
     assert_eq!(joined(rust).len(), 2);
-    let record = Format::Auto.read(&records[0]);
+    let record = Format::Auto.read_text(&records[0]);
     assert_eq!(record.level, Some(Level::Error));
     assert!(
         record
@@ -161,7 +173,7 @@ fn an_exception_belongs_to_the_prose_that_logs_it() {
         ("level=error msg=boom", "java.lang.Error: x"),
         ("no head of a record", "java.lang.Error: x"),
     ] {
-        let records = joined(&format!("{head}\n{line}"));
+        let records = joined_texts(&format!("{head}\n{line}"));
         assert_eq!(records, [head, line]);
     }
 }
@@ -169,7 +181,8 @@ fn an_exception_belongs_to_the_prose_that_logs_it() {
 /// Returns the records of lines, as objects.
 fn objects(text: &str) -> Vec<Value> {
     let records = joined(text);
-    records.iter().map(|record| read(record).1).collect()
+    let read = |record| Format::Auto.read(record).to_json(None);
+    records.iter().map(read).collect()
 }
 
 #[test]
@@ -227,20 +240,103 @@ fn lines_of_container_runtimes_are_unwrapped() {
     assert_eq!(read("now stdout F a").0.format, "plain");
 }
 
+/// Wraps what a program wrote as Docker and as Kubernetes do.
+fn wrapped(text: &str) -> [String; 2] {
+    let log = format!("{text}\n");
+    let time = "2026-01-02T03:04:05Z";
+    [
+        json!({"log": log, "stream": "stdout", "time": time}).to_string(),
+        format!("{time} stdout F {text}"),
+    ]
+}
+
+#[test]
+fn lines_of_container_runtimes_are_unwrapped_for_every_format() {
+    let access = r#"10.0.0.1 - - [10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.0" 200 7"#;
+    let json = r#"{"level":"warn","msg":"slow"}"#;
+    let logfmt = "level=warn msg=slow";
+    let syslog = "<34>Oct 11 22:14:15 host su[9]: slow";
+    let rows = [
+        (Format::Auto, json, "json", "slow"),
+        (Format::Json, json, "json", "slow"),
+        (Format::Json, "hello world", "plain", "hello world"),
+        (Format::Logfmt, logfmt, "logfmt", "slow"),
+        (Format::Logfmt, "hello world", "plain", "hello world"),
+        (Format::Access, access, "access", "GET / HTTP/1.0"),
+        (Format::Access, "hello world", "plain", "hello world"),
+        (Format::Syslog, syslog, "syslog", "slow"),
+        (Format::Syslog, "hello world", "plain", "hello world"),
+        (Format::Plain, "hello world", "plain", "hello world"),
+        (Format::Plain, json, "plain", json),
+    ];
+    for (format, text, module, message) in rows {
+        for line in wrapped(text) {
+            for record in [joined(&line), vec![single(&line)]].concat() {
+                let record = format.read(&record);
+                assert_eq!(record.format, module, "{format:?}: {line}");
+                assert_eq!(record.message, message, "{format:?}: {line}");
+                assert_eq!(record.labels["stream"], "stdout", "{format:?}: {line}");
+                assert!(record.time.is_some(), "{format:?}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trace_of_a_container_is_read_in_the_format_that_is_asked_for() {
+    for at in [0, 1] {
+        let lines = ["level=error msg=boom", "\tat A.b(A.java:1)"].map(|text| {
+            let [docker, kubernetes] = wrapped(text);
+            if at == 0 { docker } else { kubernetes }
+        });
+        let records = joined(&lines.join("\n"));
+        assert_eq!(records.len(), 1, "{records:?}");
+        let record = Format::Logfmt.read(&records[0]);
+        assert_eq!(record.format, "logfmt");
+        assert_eq!(record.message, "boom");
+        assert_eq!(
+            record.stack_trace.as_deref(),
+            Some("level=error msg=boom\n\tat A.b(A.java:1)")
+        );
+    }
+}
+
+#[test]
+fn a_line_alone_is_the_same_record_whether_lines_are_joined_or_not() {
+    let mut lines = vec!["2026-01-02T03:04:05Z stderr P part".to_owned()];
+    for text in ["hello world", "\tat A.b()", "", "  ", "trailing \t"] {
+        lines.push(text.to_owned());
+        for line in wrapped(text) {
+            lines.extend(wrapped(&line));
+            lines.push(line);
+        }
+    }
+    for line in lines {
+        let alone: Vec<Joined> = Joined::single(&line).into_iter().collect();
+        assert_eq!(joined(&line), alone, "{line:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_line_is_a_record_and_its_words_are_kept(line in "[ -~äß]{0,80}") {
-        let record = Format::Auto.read(&line);
+        let alone: Vec<Joined> = Joined::single(&line).into_iter().collect();
+        prop_assert_eq!(&joined(&line), &alone);
+        let Some(lines) = alone.first() else {
+            prop_assert!(line.trim().is_empty());
+            return Ok(());
+        };
+        let record = Format::Auto.read(lines);
         let text = record.to_json(Some("a")).to_string();
         prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
         if record.format == "plain" {
-            prop_assert!(line.ends_with(&record.message));
+            prop_assert!(line.trim_end().ends_with(&record.message));
         }
     }
 
     #[test]
     fn joining_loses_no_line(lines in proptest::collection::vec("[ \\tA-Za-z:(){}]{1,20}", 1..30)) {
-        let all = joined(&lines.join("\n")).join("\n");
+        let all = joined_texts(&lines.join("\n")).join("\n");
         for line in lines.iter().filter(|line| !line.trim().is_empty()) {
             prop_assert!(all.contains(line.trim_end()), "{line:?} in {all:?}");
         }

@@ -3,6 +3,7 @@
 //! Does: write what [`super::openapi`] says of each route as a row of a table. Does not: read the tables of routes by
 //! itself, so the two pages cannot differ. Called by: the route `openapi.page`. Read first: [`page`].
 
+use gleaner_server::escaped_html;
 use serde_json::Value;
 
 use crate::parameters::groups::COMMON;
@@ -106,25 +107,11 @@ fn members(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn code(text: &str) -> String {
-    format!("<code>{}</code>", escaped(text))
+    format!("<code>{}</code>", escaped_html(text))
 }
 
 fn text(value: &Value) -> String {
-    escaped(value.as_str().unwrap_or_default())
-}
-
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            other => safe.push(other),
-        }
-    }
-    safe
+    escaped_html(value.as_str().unwrap_or_default())
 }
 
 #[cfg(test)]

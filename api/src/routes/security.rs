@@ -178,23 +178,17 @@ fn new_key(wanted: &NewApiKey, secret: &Secret, changer: &Changer) -> Result<Api
             return Err(no_roles());
         }
     }
-    let now_ms = changer.now_ms;
-    let lifetime_ms = wanted.expiration.map(|time| time.as_millis());
-    let mut expires_ms =
-        lifetime_ms.map(|ms| now_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
     let mut limits = wanted.limits;
-    // Who manages only keys of his own gets none that is wider, or lasts longer, than the one he has.
+    // A sender that manages only its own keys gets none that is wider than the one that it has.
     if !manages_all(holder) {
         limits = limits.within(holder.key.limits);
-        let ends = [expires_ms, holder.key.expires_ms];
-        expires_ms = ends.into_iter().flatten().min();
     }
     Ok(ApiKey {
         name: wanted.name.clone(),
         hash: secret.hash(),
         creator: Some(holder.id.to_string()),
-        created_ms: now_ms,
-        expires_ms,
+        created_ms: changer.now_ms,
+        expires_ms: changer.ends_ms(wanted.expiration),
         invalidated_ms: None,
         rights: rights.clone(),
         limits,

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use gleaner_adapter::{Format, Joiner};
+use gleaner_adapter::{Format, Joined, Joiner};
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncSeekExt, BufReader};
 use tokio::runtime::Handle;
@@ -216,20 +216,18 @@ impl Page {
     }
 
     fn take(&mut self, line: &str) -> Result<()> {
-        if self.arguments.no_join {
-            return if line.trim().is_empty() {
-                Ok(())
-            } else {
-                self.write(line)
-            };
-        }
-        match self.joiner.push(line) {
+        let ended = if self.arguments.no_join {
+            Joined::single(line)
+        } else {
+            self.joiner.push(line)
+        };
+        match ended {
             Some(record) => self.write(&record),
             None => Ok(()),
         }
     }
 
-    fn write(&mut self, lines: &str) -> Result<()> {
+    fn write(&mut self, lines: &Joined) -> Result<()> {
         let record = self.arguments.format.read(lines);
         let object = record.to_json(self.arguments.dataset.as_deref());
         writeln!(self.writer, "{object}")?;

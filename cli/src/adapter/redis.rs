@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -17,6 +17,7 @@ use super::slow_lines::{SlowLines, SlowState};
 use crate::companion::{Companion, CompanionArguments, listen, secret};
 use crate::config::Span;
 use crate::exit::Exit;
+use crate::flags::{Given, refuse};
 
 /// Show a Redis server as Prometheus metrics, and its slow commands as log lines.
 ///
@@ -75,23 +76,19 @@ pub(super) struct RedisArguments {
 }
 
 impl RedisArguments {
-    /// Checks that the flags go together. The parser cannot: to it a variable that says `false` is a flag that was
-    /// given.
+    /// Checks that the flags go together.
     ///
     /// # Errors
     /// A flag about slow commands without `--slowlog`.
     fn check(&self) -> Result<()> {
-        let flags_of_slowlog = [
-            ("--slowlog-arguments", self.slowlog_arguments),
-            ("--slowlog-state", self.slowlog_state.is_some()),
-        ];
-        for (flag, is_given) in flags_of_slowlog {
-            ensure!(
-                self.slowlog || !is_given,
-                "`{flag}` cannot be used without `--slowlog`"
-            );
+        if self.slowlog {
+            return Ok(());
         }
-        Ok(())
+        let flags_of_slowlog = [
+            Given::new("--slowlog-arguments", self.slowlog_arguments),
+            Given::new("--slowlog-state", self.slowlog_state.is_some()),
+        ];
+        refuse(&flags_of_slowlog, "without `--slowlog`")
     }
 }
 

@@ -5,16 +5,13 @@
 //! Read first: [`RulesFile::follow`].
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use gleaner_front::{Front, Rules};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::companion::AbortOnDrop;
-
-/// How often the file is read again: as often as certificates.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+use crate::signals::Hangups;
+use crate::tls::LOOK_EVERY;
 
 /// The file of rules, and what it held when it was read last.
 #[derive(Debug)]
@@ -55,13 +52,13 @@ impl RulesFile {
     /// # Errors
     /// When the process cannot listen for signals.
     pub(super) fn follow(mut self, front: Front) -> Result<AbortOnDrop> {
-        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+        let mut hangups = Hangups::listen()?;
         Ok(AbortOnDrop(tokio::spawn(async move {
             let mut looks = tokio::time::interval(LOOK_EVERY);
             loop {
                 let is_due = tokio::select! {
                     _ = looks.tick() => self.read_again().await,
-                    _ = hangup.recv() => {
+                    () = hangups.next() => {
                         self.read_again().await;
                         true
                     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gleaner_api::security::{Caller, caller};
 use gleaner_api::{WorkClass, Workloads};
-use gleaner_front::{RequestClass, Visitor, Visitors, Work};
+use gleaner_front::{RequestClass, Target, Visitor, Visitors, Work};
 use http::Method;
 use http::request::Parts;
 
@@ -31,22 +31,31 @@ impl Visitors for KnownVisitors {
         }
     }
 
-    fn target(&self, head: &Parts) -> Option<(&'static str, Option<String>)> {
-        self.workloads.target(head)
+    fn target(&self, head: &Parts) -> Target {
+        let target = self.workloads.target(head);
+        Target {
+            class: request_class(target.class),
+            route: target.route,
+            index: target.index,
+        }
     }
 
     fn work(&self, head: &Parts, body: &Bytes) -> Work {
         let work = self.workloads.of(head, body);
         Work {
-            class: match work.class {
-                WorkClass::Read => RequestClass::Read,
-                WorkClass::Metadata => RequestClass::Metadata,
-                WorkClass::Write => RequestClass::Write,
-                WorkClass::Scan => RequestClass::Scan,
-            },
+            class: request_class(work.class),
             shape: work.shape,
             guess_ms: work.guess_ms,
         }
+    }
+}
+
+fn request_class(class: WorkClass) -> RequestClass {
+    match class {
+        WorkClass::Read => RequestClass::Read,
+        WorkClass::Metadata => RequestClass::Metadata,
+        WorkClass::Write => RequestClass::Write,
+        WorkClass::Scan => RequestClass::Scan,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gleaner_client::load::{Flow, Limits, LoadOptions};
 use gleaner_client::watch::WatchOptions;
@@ -12,6 +12,7 @@ use crate::{
     companion::CompanionArguments,
     config::{ByteSize, Span},
     exit,
+    flags::{Given, refuse},
     remote::{RemoteArguments, index_name},
 };
 
@@ -30,7 +31,7 @@ pub(crate) struct IndexArguments {
     /// Name of the index
     #[arg(long, env = "GLEANER_INDEX", value_name = "NAME", value_parser = index_name)]
     index: String,
-    /// Layout of the files; by default told by their names, and ndjson for standard input
+    /// Layout of the files; by default inferred from the file name, and ndjson for standard input
     #[arg(long, value_parser = formats(), env = "GLEANER_INDEX_FORMAT")]
     format: Option<Format>,
     /// Field whose value becomes the `_id`; a document without it is refused
@@ -117,8 +118,7 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 }
 
 /// The flags of `--watch`.
-// `IndexArguments::check` says which go together. The parser cannot: to it a variable that says `false` is a flag that
-// was given.
+// `IndexArguments::check` says which go together.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WatchArguments {
     /// Follow a folder, or a git repository (bare or not): each text file is a document with its path, name, extension,
@@ -156,30 +156,24 @@ impl IndexArguments {
     pub(super) fn check(&self) -> Result<()> {
         if self.is_companion() {
             let flags_of_loads = [
-                ("--format", self.format.is_some()),
-                ("--id-field", self.id_field.is_some()),
-                ("--routing-field", self.routing_field.is_some()),
-                ("--checkpoint", self.checkpoint.is_some()),
-                ("--dead-letter", self.dead_letter.is_some()),
-                ("--no-refresh", self.no_refresh),
+                Given::new("--format", self.format.is_some()),
+                Given::new("--id-field", self.id_field.is_some()),
+                Given::new("--routing-field", self.routing_field.is_some()),
+                Given::new("--checkpoint", self.checkpoint.is_some()),
+                Given::new("--dead-letter", self.dead_letter.is_some()),
+                Given::new("--no-refresh", self.no_refresh),
             ];
-            for (flag, is_given) in flags_of_loads {
-                ensure!(!is_given, "`--watch` cannot be used with `{flag}`");
-            }
-            return Ok(());
+            return refuse(&flags_of_loads, "with `--watch`");
         }
         let watch = &self.watch;
         let flags_of_watch = [
-            ("--ref", watch.reference.is_some()),
-            ("--source", watch.source.is_some()),
-            ("--period", watch.period.is_some()),
-            ("--max-file", watch.max_file.is_some()),
-            ("--once", watch.once),
+            Given::new("--ref", watch.reference.is_some()),
+            Given::new("--source", watch.source.is_some()),
+            Given::new("--period", watch.period.is_some()),
+            Given::new("--max-file", watch.max_file.is_some()),
+            Given::new("--once", watch.once),
         ];
-        for (flag, is_given) in flags_of_watch {
-            ensure!(!is_given, "`{flag}` cannot be used without `--watch`");
-        }
-        Ok(())
+        refuse(&flags_of_watch, "without `--watch`")
     }
 
     /// Returns how much is sent at once.

@@ -38,68 +38,6 @@ fn a_secure_node_makes_its_certificate_and_keeps_its_authority() {
     assert!(plain.is_none());
 }
 
-#[test]
-fn addresses_that_others_reach_need_a_word() {
-    let open: SocketAddr = "0.0.0.0:9200".parse().expect("an address");
-    let here: SocketAddr = "127.0.0.1:9200".parse().expect("an address");
-    let refused = check_exposure(open, false, false)
-        .expect_err("open")
-        .to_string();
-    for word in ["--secure", "--insecure", "--tls-certificate"] {
-        assert!(refused.contains(word), "{refused}");
-    }
-    check_exposure(here, false, false).expect("only this machine");
-    check_exposure(open, true, false).expect("encrypted");
-    check_exposure(open, false, true).expect("meant");
-}
-
-#[test]
-fn what_a_refusal_names_can_be_typed() {
-    let open: SocketAddr = "0.0.0.0:9200".parse().expect("an address");
-    let here: SocketAddr = "[::1]:9200".parse().expect("an address");
-    let front = check_exposure_of_front(open, false, false);
-    let front = front.expect_err("open").to_string();
-    assert!(front.contains("`--cert FILE --key FILE`"), "{front}");
-    let demo = check_exposure_of_demo(open, false);
-    let demo = demo.expect_err("open").to_string();
-    for refused in [&front, &demo] {
-        assert!(refused.contains("`--insecure`"), "{refused}");
-        for other in ["--secure", "--tls-certificate"] {
-            assert!(!refused.contains(other), "{refused}");
-        }
-    }
-    check_exposure_of_front(here, false, false).expect("only this machine");
-    check_exposure_of_front(open, true, false).expect("encrypted");
-    check_exposure_of_front(open, false, true).expect("meant");
-    check_exposure_of_demo(here, false).expect("only this machine");
-    check_exposure_of_demo(open, true).expect("meant");
-}
-
-#[test]
-fn a_local_cluster_that_others_reach_needs_a_word() {
-    let (open, here) = ("0.0.0.0:9200", "127.0.0.1:9200");
-    for (address, is_secure, is_insecure, is_allowed) in [
-        (open, false, false, false),
-        (open, true, false, true),
-        (open, false, true, true),
-        ("[::]:9200", false, false, false),
-        (here, false, false, true),
-        ("[::1]:9200", false, false, true),
-    ] {
-        let checked = address.parse().expect("an address");
-        let checked = check_exposure_of_cluster(checked, is_secure, is_insecure);
-        assert_eq!(checked.is_ok(), is_allowed, "{address}");
-        if let Err(error) = checked {
-            let error = error.to_string();
-            assert!(
-                error.contains("`--secure`") && error.contains("`--insecure`"),
-                "{error}"
-            );
-            assert!(!error.contains("--tls-certificate"), "{error}");
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_hangup_is_a_reason_to_read_certificates_before_the_next_look() {
     let mut hangups = Hangups::listen().expect("signals");

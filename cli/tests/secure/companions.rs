@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use gleaner_testkit::etcd::NO_ETCD;
 use gleaner_testkit::skipped;
 use serde_json::Value;
 
@@ -115,7 +116,7 @@ fn a_file_follows_a_key_and_its_process_hears_of_it() -> Result<()> {
     let Some((_etcd, port)) = etcd(folder.path()) else {
         return skipped(
             "secure::a_file_follows_a_key_and_its_process_hears_of_it",
-            "no `etcd` is installed here (`apt-get install etcd-server`)",
+            NO_ETCD,
         );
     };
     let place = |name: &str| folder.path().join(name);
@@ -175,6 +176,30 @@ pub(crate) fn says(name: &'static str) -> String {
     address
 }
 
+/// Starts a broker that often looks where its service is.
+pub(crate) fn broker(to: &str) -> Running {
+    Running::start(&[
+        "ambassador",
+        "tcp",
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        to,
+        "--refresh",
+        "50ms",
+    ])
+}
+
+/// What the service behind a broker says; nothing while the broker has no connection for clients.
+pub(crate) fn said_at(address: &str) -> String {
+    let mut text = String::new();
+    if let Ok(mut stream) = TcpStream::connect(address) {
+        // A connection that is reset says nothing.
+        drop(stream.read_to_string(&mut text));
+    }
+    text
+}
+
 #[test]
 fn a_broker_follows_a_service_that_moves() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -182,36 +207,20 @@ fn a_broker_follows_a_service_that_moves() -> Result<()> {
     let dead = format!("127.0.0.1:{}", free_port());
     let [first, second] = ["first", "second"].map(says);
     fs::write(&file, format!("# one of them is gone\n{dead}\n{first}\n"))?;
-    let to = format!("file:{}", file.display());
-    let broker = Running::start(&[
-        "ambassador",
-        "tcp",
-        "--listen",
-        "127.0.0.1:0",
-        "--to",
-        &to,
-        "--refresh",
-        "50ms",
-    ]);
+    let broker = broker(&format!("file:{}", file.display()));
     let address = broker.address();
-    let asked = || {
-        let mut text = String::new();
-        let mut stream = TcpStream::connect(&address).expect("the broker");
-        stream.read_to_string(&mut text).expect("an answer");
-        text
-    };
     for _ in 0..20 {
         assert_eq!(
-            asked(),
+            said_at(&address),
             "first",
             "an address that takes no connection is passed over"
         );
     }
     fs::write(&file, format!("tcp://{second}/\n"))?;
-    until("the move", || (asked() == "second").then_some(()));
+    until("the move", || (said_at(&address) == "second").then_some(()));
     fs::write(&file, "nonsense\n")?;
     broker.until("cannot look where the service is");
-    assert_eq!(asked(), "second", "what was known stays");
+    assert_eq!(said_at(&address), "second", "what was known stays");
     assert_eq!(broker.stop(), 0);
     Ok(())
 }
@@ -236,6 +245,17 @@ fn metrics(page: &str) -> std::collections::BTreeMap<String, String> {
         .collect()
 }
 
+/// Returns what curl prints of an answer, whatever its status; `words` are more flags of curl.
+pub(crate) fn ask(url: &str, words: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["-s", "--noproxy", "*"])
+        .args(words)
+        .arg(url)
+        .output();
+    told(&output.expect("curl runs")).1
+}
+
+/// Returns the body of an answer that is a success.
 pub(crate) fn get(url: &str) -> Option<String> {
     let output = Command::new("curl")
         .args(["-sf", "--noproxy", "*", url])

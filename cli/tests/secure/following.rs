@@ -2,18 +2,29 @@
 //! they answer to probes.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
+use gleaner_testkit::etcd::NO_ETCD;
 use gleaner_testkit::skipped;
 use serde_json::Value;
 
-use crate::companions::{Killed, etcd, free_port, get, put, says, until};
+use crate::companions::{Killed, ask, broker, etcd, free_port, get, put, said_at, says, until};
 use crate::running::{Running, gleaner, told};
 use crate::site::Site;
+
+/// Starts a `config-sync` that often writes to a file what a site answers.
+fn follow(site: &Site, file: &Path) -> Running {
+    let mut sync = gleaner();
+    sync.env("NO_PROXY", "*")
+        .args(["config-sync", "--from", &site.url, "--to"])
+        .arg(file)
+        .args(["--format", "json", "--period", "20ms"]);
+    Running::of(&mut sync)
+}
 
 #[test]
 fn a_file_follows_an_address_and_keeps_the_last_good_value() -> Result<()> {
@@ -21,12 +32,7 @@ fn a_file_follows_an_address_and_keeps_the_last_good_value() -> Result<()> {
     let file = folder.path().join("app.json");
     let site = Site::start();
     site.set(200, "\"one\"", "{\"a\": 1}");
-    let mut sync = gleaner();
-    sync.env("NO_PROXY", "*")
-        .args(["config-sync", "--from", &site.url, "--to"])
-        .arg(&file)
-        .args(["--format", "json", "--period", "20ms"]);
-    let sync = Running::of(&mut sync);
+    let sync = follow(&site, &file);
     let holds = |wanted: &str| fs::read_to_string(&file).is_ok_and(|text| text == wanted);
     let becomes = |wanted: &str| until(wanted, || holds(wanted).then_some(()));
     becomes("{\"a\": 1}");
@@ -56,12 +62,7 @@ fn a_source_that_redirects_is_not_followed() -> Result<()> {
     let (site, other) = (Site::start(), Site::start());
     other.set(200, "\"other\"", "{\"of\": \"another host\"}");
     site.redirect(302, &format!("{}?token=secret", other.url));
-    let mut sync = gleaner();
-    sync.env("NO_PROXY", "*")
-        .args(["config-sync", "--from", &site.url, "--to"])
-        .arg(&file)
-        .args(["--format", "json", "--period", "20ms"]);
-    let sync = Running::of(&mut sync);
+    let sync = follow(&site, &file);
     let said = sync.until("the server answered 302");
     assert!(said.contains(&other.url), "{said}");
     assert!(!said.contains("secret"), "{said}");
@@ -76,16 +77,6 @@ fn a_source_that_redirects_is_not_followed() -> Result<()> {
     assert_eq!(other.num_asked(), 0, "nobody has asked there");
     assert_eq!(sync.stop(), 0);
     Ok(())
-}
-
-/// What the service behind a broker says; nothing while it has no connection for clients.
-fn said_at(address: &str) -> String {
-    let mut text = String::new();
-    if let Ok(mut stream) = TcpStream::connect(address) {
-        // A connection that is reset says nothing.
-        drop(stream.read_to_string(&mut text));
-    }
-    text
 }
 
 #[test]
@@ -116,23 +107,10 @@ fn a_broker_finds_a_service_by_a_variable() {
 fn a_broker_follows_a_key_of_etcd() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let Some((_etcd, port)) = etcd(folder.path()) else {
-        return skipped(
-            "secure::a_broker_follows_a_key_of_etcd",
-            "no `etcd` is installed here (`apt-get install etcd-server`)",
-        );
+        return skipped("secure::a_broker_follows_a_key_of_etcd", NO_ETCD);
     };
     let [first, second] = ["first", "second"].map(says);
-    let to = format!("etcd://127.0.0.1:{port}//app/database");
-    let broker = Running::start(&[
-        "ambassador",
-        "tcp",
-        "--listen",
-        "127.0.0.1:0",
-        "--to",
-        &to,
-        "--refresh",
-        "50ms",
-    ]);
+    let broker = broker(&format!("etcd://127.0.0.1:{port}//app/database"));
     let address = broker.address();
     broker.until("the key is not there");
     put(port, "/app/database", &first);
@@ -164,12 +142,7 @@ fn health_by_a_query_is_answered_again_and_again() -> Result<()> {
         "127.0.0.1:0",
     ]);
     let url = format!("http://{}/health", adapter.address());
-    let asked = || {
-        let output = Command::new("curl")
-            .args(["-s", "-w", "\n%{http_code}", "--noproxy", "*", &url])
-            .output();
-        told(&output.expect("curl runs")).1
-    };
+    let asked = || ask(&url, &["-w", "\n%{http_code}"]);
     let said = asked();
     assert!(
         said.contains("\"healthy\"") && said.ends_with("\n200"),
@@ -195,9 +168,7 @@ fn health_by_a_query_is_answered_again_and_again() -> Result<()> {
 
 /// Returns the address at which a companion answers probes.
 pub(crate) fn probes_of(companion: &Running) -> String {
-    let line = companion.until("answering probes");
-    let address = line.split("address=").nth(1).expect("an address");
-    address.trim().to_owned()
+    companion.address_in("answering probes")
 }
 
 /// Waits until a companion says that it is ready, and checks that it has metrics and a page.
@@ -239,34 +210,6 @@ fn what_reads_lines_answers_probes_and_takes_its_flags_from_the_environment() ->
     writeln!(log, "level=info msg=two")?;
     adapter.until("\"two\"");
     assert_eq!(adapter.stop(), 0);
-    Ok(())
-}
-
-/// A record that waits for the lines of a stack trace is written when the adapter is asked to stop.
-#[test]
-fn a_record_that_is_held_is_written_at_the_end() -> Result<()> {
-    let mut child = gleaner()
-        .args(["adapter", "logs", "--join-within", "1h"])
-        .args(["--probe-listen", "127.0.0.1:0"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let mut input = child.stdin.take().expect("it is piped");
-    input.write_all(b"level=error msg=last\n")?;
-    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
-    let mut line = String::new();
-    while !line.contains("answering probes") {
-        line.clear();
-        assert!(said.read_line(&mut line)? > 0, "it ended");
-    }
-    let mut child = Killed(child);
-    child.signal("-TERM");
-    let mut written = String::new();
-    let mut output = child.0.stdout.take().expect("it is piped");
-    output.read_to_string(&mut written)?;
-    assert!(child.0.wait()?.success());
-    assert!(written.contains("\"last\""), "{written}");
     Ok(())
 }
 

@@ -1,12 +1,11 @@
 //! SIGHUP, as terminals that close and tools that rotate certificates send it: it ends no process, and files are read again.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::companions::{says, until};
+use crate::companions::{broker, said_at, says, until};
 use crate::running::{Running, told};
 use crate::{certificates, word};
 
@@ -95,8 +94,7 @@ fn a_hangup_ends_no_process_and_reads_certificates_at_once() {
 fn a_hangup_ends_no_companion() {
     let folder = tempfile::tempdir().expect("a folder");
     let service = says("still here");
-    let broker = ["ambassador", "tcp", "--listen", "127.0.0.1:0", "--to"];
-    let broker = Running::start(&[&broker[..], &[&service]].concat());
+    let broker = broker(&service);
     let address = broker.address();
     let file = folder.path().join("app.log");
     fs::write(&file, "level=info msg=one\n").expect("written");
@@ -107,10 +105,7 @@ fn a_hangup_ends_no_companion() {
         companion.until(GOES_ON);
     }
     until("the service behind the broker", || {
-        let mut text = String::new();
-        let mut stream = TcpStream::connect(&address).ok()?;
-        stream.read_to_string(&mut text).ok()?;
-        (text == "still here").then_some(())
+        (said_at(&address) == "still here").then_some(())
     });
     let mut log = File::options().append(true).open(&file).expect("its log");
     writeln!(log, "level=info msg=two").expect("written");

@@ -90,6 +90,39 @@ fn a_last_line_without_its_end_is_written_at_the_end() -> Result<()> {
 }
 
 #[test]
+fn lines_of_containers_are_read_in_the_format_that_is_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("app.log");
+    let time = "2026-01-02T03:04:05Z";
+    let text = format!(
+        "{{\"log\":\"hello world\\n\",\"stream\":\"stdout\",\"time\":\"{time}\"}}\n\
+         {time} stdout F \n\
+         {time} stdout F hello world\n"
+    );
+    fs::write(&file, text)?;
+    for format in ["auto", "json", "logfmt", "combined", "syslog", "plain"] {
+        let read = |words: &[&str]| -> Result<String> {
+            let mut command = gleaner();
+            let command = command.args(["adapter", "logs", "--format", format]);
+            let output = command.args(words).arg(&file).output()?;
+            assert!(output.status.success(), "{output:?}");
+            Ok(String::from_utf8(output.stdout)?)
+        };
+        let written = read(&[])?;
+        assert_eq!(read(&["--no-join"])?, written, "{format}");
+        let records = written.lines().map(serde_json::from_str::<Value>);
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        assert_eq!(records.len(), 2, "{format}: {written}");
+        for record in records {
+            assert_eq!(record["message"], "hello world", "{format}: {written}");
+            assert_eq!(record["@timestamp"], time, "{format}: {written}");
+            assert_eq!(record["labels"]["stream"], "stdout", "{format}: {written}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_line_that_is_written_in_two_steps_is_one() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("app.log");

@@ -94,7 +94,7 @@ fn a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state(
     if !etcd.is_ok_and(|version| version.status.success()) {
         return skipped(
             "secure::a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state",
-            "no `etcd` is installed here (`apt-get install etcd-server`)",
+            etcd::NO_ETCD,
         );
     }
     let folder = tempfile::tempdir()?;
@@ -184,9 +184,7 @@ fn short_lived_front(cluster: &Cluster, data: &Path) -> (Running, String) {
         "127.0.0.1:0",
     ];
     let front = Running::start(&[&words[..], &MAX_AGE].concat());
-    let serving = front.until("front serving");
-    let address = serving.split("address=").nth(1).expect("an address");
-    let url = format!("https://{}", address.split(' ').next().expect("a word"));
+    let url = format!("https://{}", front.address_in("front serving"));
     (front, url)
 }
 

@@ -53,13 +53,6 @@ fn start(words: &[&str]) -> Running {
     Running::start(&[words, &listen[..]].concat())
 }
 
-/// Returns the address in the line that says so.
-fn address(running: &Running, said: &str) -> String {
-    let line = running.until(said);
-    let address = line.split("address=").nth(1).expect("an address");
-    address.split(' ').next().expect("a word").to_owned()
-}
-
 /// Has promtool read a configuration of Prometheus; returns its exit code and what it said.
 fn check_config(file: &Path) -> (i32, String) {
     let checked = Command::new("promtool")
@@ -142,17 +135,17 @@ fn promtool_finds_nothing_wrong_with_the_metrics_of_fronts_and_companions() -> R
     let front = start(&["front", "--backend", &backend]);
     let ambassador = start(&["ambassador", "redis", "--server", &redis]);
     let adapter = start(&["adapter", "redis", "--redis", &redis]);
-    let through_front = format!("http://{}/", address(&front, "front serving"));
+    let through_front = format!("http://{}/", front.address_in("front serving"));
     until("an answer", || get(&through_front));
     for (role, running) in [
         ("front", &front),
         ("ambassador", &ambassador),
         ("adapter", &adapter),
     ] {
-        assert_clean(role, &address(running, "answering probes"));
+        assert_clean(role, &running.address_in("answering probes"));
     }
     // It names what Redis measures as redis_exporter does, whose names are not all by the rules.
-    let (code, said) = check(&address(&adapter, "metrics of a Redis server serving"));
+    let (code, said) = check(&adapter.address_in("metrics of a Redis server serving"));
     assert!([0, AGAINST_RULES].contains(&code), "{code}: {said}");
     Ok(())
 }

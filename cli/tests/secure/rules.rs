@@ -91,14 +91,9 @@ impl Front {
             "127.0.0.1:0",
         ];
         let running = Running::start(&[&flags[..], words].concat());
-        let address = |said: &str| {
-            let line = running.until(said);
-            let address = line.split("address=").nth(1).expect("an address");
-            address.split(' ').next().expect("a word").to_owned()
-        };
         Self {
-            address: address("front serving"),
-            admin: address("rules and the shadow are shown"),
+            address: running.address_in("front serving"),
+            admin: running.address_in("rules and the shadow are shown"),
             running,
         }
     }
@@ -127,6 +122,18 @@ fn rules(to: &str, share: &str) -> String {
     json!({"rules": [rule]}).to_string()
 }
 
+/// Returns the flags of a front that splits requests between two services by the rules in a file.
+fn words<'a>(main: &'a str, other: &'a str, path: &'a Path) -> [&'a str; 6] {
+    [
+        "--backend",
+        main,
+        "--split-to",
+        other,
+        "--rules",
+        word(path),
+    ]
+}
+
 /// Exchanges the file in one step, so that nobody reads half of it.
 fn exchange(path: &Path, text: &str) {
     let beside = path.with_extension("new");
@@ -141,14 +148,7 @@ fn a_canary_that_was_left_stays_so_when_the_process_starts_again() {
     let stopped = folder.path().join("rules.json.stopped");
     let (main, other) = (service("200 OK", "main"), service("500 Oh", "other"));
     exchange(&path, &rules(&other, "50%"));
-    let words = [
-        "--backend",
-        &main,
-        "--split-to",
-        &other,
-        "--rules",
-        word(&path),
-    ];
+    let words = words(&main, &other, &path);
     let front = Front::start(&words);
     let mut client = front.client();
     for user in 0..400 {
@@ -179,14 +179,7 @@ fn a_second_front_on_the_same_rules_does_not_start() {
     let path = folder.path().join("rules.json");
     let (main, other) = (service("200 OK", "main"), service("200 OK", "other"));
     exchange(&path, &rules(&other, "0%"));
-    let words = [
-        "--backend",
-        &main,
-        "--split-to",
-        &other,
-        "--rules",
-        word(&path),
-    ];
+    let words = words(&main, &other, &path);
     let front = Front::start(&words);
     let second = Running::start(&[&["front", "--listen", "127.0.0.1:0"][..], &words].concat());
     let said = second.until("`--node-name`");
@@ -201,14 +194,7 @@ fn rules_that_change_in_their_file_come_into_force_and_wrong_ones_do_not() {
     let path = folder.path().join("rules.json");
     let (main, other) = (service("200 OK", "main"), service("200 OK", "other"));
     exchange(&path, &rules(&other, "0%"));
-    let front = Front::start(&[
-        "--backend",
-        &main,
-        "--split-to",
-        &other,
-        "--rules",
-        word(&path),
-    ]);
+    let front = Front::start(&words(&main, &other, &path));
     let mut client = front.client();
     assert_eq!(client.ask_as(1), "main");
     exchange(&path, &rules(&other, "100%"));

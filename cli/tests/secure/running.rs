@@ -77,7 +77,12 @@ impl Running {
 
     /// Returns the address that the first line with `address=` names.
     pub(crate) fn address(&self) -> String {
-        let line = self.until("address=");
+        self.address_in("address=")
+    }
+
+    /// Returns the address that the first line with `said` names, waiting for it.
+    pub(crate) fn address_in(&self, said: &str) -> String {
+        let line = self.until(said);
         let address = line.split("address=").nth(1).expect("an address");
         address.split(' ').next().expect("a word").to_owned()
     }

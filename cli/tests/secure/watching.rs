@@ -8,7 +8,7 @@ use anyhow::Result;
 use gleaner_testkit::skipped;
 use serde_json::Value;
 
-use crate::companions::until;
+use crate::companions::{ask, until};
 use crate::following::probes_of;
 use crate::running::{Running, gleaner, told};
 
@@ -195,13 +195,7 @@ fn an_index_that_lacks_a_refused_file_is_not_ready() -> Result<()> {
     let watching = Running::of(&mut command);
     let ready = format!("http://{}/_health/ready", probes_of(&watching));
     let says = |wanted: &str| {
-        until(wanted, || {
-            let output = Command::new("curl")
-                .args(["-s", "--noproxy", "*", &ready])
-                .output();
-            let (_, said) = told(&output.expect("curl runs"));
-            said.contains(wanted).then_some(())
-        });
+        until(wanted, || ask(&ready, &[]).contains(wanted).then_some(()));
     };
     says("the server refused 1 file");
     fs::remove_file(notes.join("one.txt"))?;

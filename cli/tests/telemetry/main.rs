@@ -479,9 +479,8 @@ fn topz_shows_one_process_as_text_and_as_it_answers() {
     let ambassador = ["ambassador", "tcp", "--to", "127.0.0.1:1"];
     let listen = ["--listen", "127.0.0.1:0", "--probe-listen", "127.0.0.1:0"];
     let companion = Running::start(&[&ambassador[..], &listen].concat());
-    let line = companion.until("answering probes");
-    let probes = line.split("address=").nth(1).expect("an address").trim();
-    let (code, said) = told(&topz(&["--url", probes]));
+    let probes = companion.address_in("answering probes");
+    let (code, said) = told(&topz(&["--url", &probes]));
     assert!(code == 0 && said.starts_with("ambassador  "), "{said}");
     assert_eq!(companion.stop(), 0);
 }

@@ -45,12 +45,13 @@ fn top_shows_every_root_front_and_leaf() -> Result<()> {
     let said = cluster.until("gleaner top");
     let (url, file) = (url_in(&said), data.join("cluster.toml"));
     assert!(said.ends_with(text(&file)), "{said}");
-    // A leaf that has not told the root of itself yet has no figures.
+    // A leaf that has not sent the root its first report yet has no figures.
     let rows = until("the figures of all members", || {
         let rows = rows(&url, &file);
         let has_figures =
             |row: &Vec<String>| row.get(2).is_some_and(|word| word.parse::<u64>().is_ok());
-        rows.iter().all(has_figures).then_some(rows)
+        let is_whole = rows.len() == MEMBERS.len() && rows.iter().all(has_figures);
+        is_whole.then_some(rows)
     });
     let shown: Vec<&[String]> = rows.iter().map(|row| &row[..2]).collect();
     assert_eq!(shown, MEMBERS);

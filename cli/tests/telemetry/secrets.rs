@@ -144,7 +144,7 @@ fn use_key(cluster: &mut Cluster, authorization: &str) {
     }
 }
 
-/// Returns what stands behind the scheme for an id and a secret that is wrong.
+/// Returns the credentials that follow the scheme, for an id and a secret that is wrong.
 fn wrong(id: &str) -> String {
     STANDARD.encode(format!("{id}:{MARK}"))
 }
@@ -216,7 +216,10 @@ fn no_secret_of_a_key_is_written_down_or_shown() -> anyhow::Result<()> {
         (!collector.spans_of(TRACE).is_empty()).then_some(())
     });
     signal(cluster.up.id(), "-TERM");
-    assert!(cluster.up.wait()?.success(), "it ends in order");
+    assert!(
+        cluster.up.wait()?.success(),
+        "the cluster ends with success"
+    );
     fs::write(cluster.folder.path().join("shown"), &cluster.shown)?;
     fs::write(cluster.folder.path().join("spans"), collector.bytes())?;
 

@@ -19,7 +19,7 @@ use super::{
 };
 use gleaner_machine::{
     durable,
-    lock::{Lock, LockError},
+    lock::{self, Lock, LockError},
 };
 
 /// The version of the file's layout.
@@ -188,19 +188,12 @@ impl Checkpoint {
     }
 }
 
-/// Returns the file whose lock keeps other loads from the checkpoint at `path`.
-pub(crate) fn lock_beside(path: &Path) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    beside.into()
-}
-
 /// Keeps other loads from the checkpoint at `path` until the lock is dropped.
 ///
 /// # Errors
 /// When another load has it, or the lock cannot be written.
 pub(crate) fn lock(path: &Path) -> Result<Lock> {
-    let beside = lock_beside(path);
+    let beside = lock::beside(path);
     Lock::take(&beside).map_err(|error| match error {
         LockError::Held(process) => anyhow!(
             "checkpoint `{}` is in use by another load (process {process}): wait for its end, or give \

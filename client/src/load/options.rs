@@ -4,10 +4,9 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use gleaner_datasets::read::Format;
-use gleaner_machine::durable;
+use gleaner_machine::{durable, lock};
 
 use super::{
-    checkpoint,
     inputs::{InputFile, real_path},
     run::Flow,
 };
@@ -47,7 +46,7 @@ impl LoadOptions {
     /// Returns the files that the load writes, as absolute paths: they are no inputs.
     pub(super) fn own_files(&self) -> Vec<PathBuf> {
         let beside = self.checkpoint.as_deref().map(durable::beside);
-        let lock = self.checkpoint.as_deref().map(checkpoint::lock_beside);
+        let lock = self.checkpoint.as_deref().map(lock::beside);
         let own = [&self.checkpoint, &beside, &lock, &self.dead_letter];
         own.into_iter()
             .flatten()

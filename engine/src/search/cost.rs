@@ -45,14 +45,18 @@ impl FilterCharge<'_> {
         match clause {
             Clause::Exact { .. } => self.terms(1)?,
             Clause::Pattern { pattern, .. } => self.pattern(pattern)?,
-            other => self.terms(other.terms().map_or(0, |(_, terms)| terms.len()))?,
+            other => self.terms(other.num_terms())?,
         }
         let mut inside = clause.children();
         inside.try_for_each(|(_, clause)| self.clause(clause))
     }
 
     fn terms(&mut self, number: usize) -> Result<(), EvaluationError> {
-        self.held.grow(self.bytes_of_term * number as u64)
+        // All searches of a node share the account that this draws on.
+        match number {
+            0 => Ok(()),
+            _ => self.held.grow(self.bytes_of_term * number as u64),
+        }
     }
 
     /// A search holds the automata of all its patterns.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gleaner_cache::respond::{X_CACHE, X_EDITION, add_warnings, mark};
+use gleaner_cache::respond::{MISS, X_CACHE, X_EDITION, add_warnings, mark};
 use gleaner_cache::{Answer, Lost, Origin, Origins, Served};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -77,7 +77,7 @@ impl KeptAnswers {
         } = std::mem::take(&mut *beside.lock());
         if is_large {
             let mut answer = forward(head, body).await?;
-            mark(answer.headers_mut(), "miss");
+            mark(answer.headers_mut(), MISS);
             return Ok(answer);
         }
         // Where an older answer stands for each part that was asked for in vain, nothing is missing.
@@ -85,7 +85,7 @@ impl KeptAnswers {
             && served.iter().any(is_fetched)
         {
             let mut answer = aside?;
-            mark(answer.headers_mut(), "miss");
+            mark(answer.headers_mut(), MISS);
             return Ok(answer);
         }
         let served: Result<Vec<Served>, Lost> = served.into_iter().collect();

@@ -128,10 +128,6 @@ impl Canary {
         stop
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.is_some()
-    }
-
     /// Returns why the way was left, where it was.
     pub(super) fn stop(&self) -> Option<Stop> {
         self.stop
@@ -350,6 +346,14 @@ mod tests {
         None
     }
 
+    #[test]
+    fn logs_and_files_name_a_symptom_alike() {
+        for symptom in [Symptom::Failed, Symptom::Slow] {
+            let written = serde_json::to_value(symptom).expect("a symptom");
+            assert_eq!(written, symptom.name());
+        }
+    }
+
     #[tokio::test]
     async fn of_1_000_canaries_that_are_as_good_few_are_stopped() {
         for failing in [0.0, 0.01, 0.2] {
@@ -415,7 +419,7 @@ mod tests {
                 };
                 canary.note(arm, facts, start);
             }
-            stopped += u32::from(canary.is_stopped());
+            stopped += u32::from(canary.stop().is_some());
         }
         assert!(stopped <= 3, "{stopped} of 200");
     }

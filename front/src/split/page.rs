@@ -1,5 +1,6 @@
 //! What is known of a shadow as a page for people: without scripts, and with nothing from elsewhere.
 
+use gleaner_server::escaped_html;
 use serde_json::Value;
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"10\">\
@@ -107,18 +108,7 @@ fn text(value: &Value) -> String {
         }
         other => other.to_string(),
     };
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    escaped_html(&text)
 }
 
 #[cfg(test)]

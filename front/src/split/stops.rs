@@ -4,12 +4,12 @@
 //! decide what is left (`canary` does), or touch a file that holds anything else. Called by [`super::Split`]. Read first:
 //! [`StopFile`].
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use gleaner_machine::durable;
-use gleaner_machine::lock::{Lock, LockError};
+use gleaner_machine::lock::{self, Lock, LockError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -161,10 +161,8 @@ impl StopFile {
         if state.lock.is_some() {
             return Ok(());
         }
-        let mut beside = self.path.as_os_str().to_owned();
-        beside.push(".lock");
         let path = self.path.clone();
-        let lock = Lock::take(Path::new(&beside)).map_err(|error| match error {
+        let lock = Lock::take(&lock::beside(&path)).map_err(|error| match error {
             LockError::Held(process) => StopFileError::Held { path, process },
             LockError::Io(source) => StopFileError::Unlocked { path, source },
         })?;
@@ -181,16 +179,10 @@ impl StopFile {
     }
 
     fn replace(&self, content: &Content) -> io::Result<()> {
-        if !content.stopped.is_empty() {
-            return durable::replace(&self.path, &serde_json::to_vec_pretty(content)?);
+        if content.stopped.is_empty() {
+            return durable::remove(&self.path);
         }
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let folder = self.path.parent();
-        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        durable::replace(&self.path, &serde_json::to_vec_pretty(content)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use gleaner_machine::lock::Lock;
+use gleaner_machine::lock::{self, Lock};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -176,7 +176,7 @@ async fn until_there(path: &Path, is_wanted: bool) {
 
 /// Waits until no front has a file of ways that were left.
 async fn until_free(path: &Path) {
-    let lock = path.with_file_name("rules.json.stopped.lock");
+    let lock = lock::beside(path);
     soon("the end of a front", async {
         while Lock::take(&lock).is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -92,7 +92,7 @@ impl NumberKind {
 /// Returns `value` rounded to what a field of `kind` can hold; unchanged for other kinds.
 ///
 /// Half floats keep 11 bits of mantissa within ±65,504 (IEEE 754 binary16), rounded to even; scaled
-/// floats keep what [`round_half_up`] leaves of value × factor.
+/// floats keep what is left of value × factor where that is rounded, halves up.
 pub fn round_to(kind: NumberKind, value: f64) -> f64 {
     match kind {
         NumberKind::Float | NumberKind::RankFeature { .. } | NumberKind::RankFeatures { .. } => {
@@ -106,7 +106,7 @@ pub fn round_to(kind: NumberKind, value: f64) -> f64 {
 
 /// Returns the nearest whole number; of two that are as near the larger one, as Java's `Math.round`:
 /// −2.5 becomes −2. There is no −0.
-pub fn round_half_up(value: f64) -> f64 {
+fn round_half_up(value: f64) -> f64 {
     let below = value.floor();
     if value - below < 0.5 {
         // Adding 0 turns −0 into 0 and changes nothing else.

@@ -236,3 +236,20 @@ proptest! {
         prop_assert_eq!(known, total);
     }
 }
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "settled before they are encoded")]
+fn lists_of_several_types_are_not_encoded_before_they_are_settled() {
+    let of = |kind| Terms {
+        format: ValueFormat {
+            kind,
+            ..ValueFormat::default()
+        },
+        ..Terms::default()
+    };
+    let mut all = of(ValueKind::Date);
+    all.merge(of(ValueKind::Keyword))
+        .expect("they are kept apart");
+    drop(crate::Aggregations(vec![crate::Partial::Terms(all)]).encode());
+}

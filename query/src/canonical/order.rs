@@ -3,10 +3,12 @@
 //! Does: sort what only matches, and the values of `terms`. Does not: drop or simplify anything, since limits count
 //! what was written. Called by: [`super::answer`].
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::json;
-use crate::dsl::{BoolQuery, Query, TermsQuery};
+use crate::dsl::{BoolQuery, Query};
 
 /// Sorts the parts of `query` whose order does not matter, from the leaves up. Clauses whose scores are added keep
 /// their order: sums of floating-point numbers depend on it.
@@ -56,18 +58,9 @@ pub(super) fn ordered(query: Query, is_scored: bool) -> Query {
             negative_boost,
             boost,
         },
-        Query::Terms(TermsQuery {
-            field,
-            values,
-            boost,
-        }) => {
-            let mut values = values.to_vec();
-            values.sort_by_cached_key(Value::to_string);
-            Query::Terms(TermsQuery {
-                field,
-                values: values.into(),
-                boost,
-            })
+        Query::Terms(mut terms) => {
+            Arc::make_mut(&mut terms.values).sort_by_cached_key(Value::to_string);
+            Query::Terms(terms)
         }
         leaf => leaf,
     }

@@ -151,7 +151,7 @@ impl DateFormatter {
 }
 
 /// Writes an instant as a decimal number of units of `unit_ms` since the epoch.
-fn write_epoch(instant: Instant, unit_ms: i128) -> String {
+pub(super) fn write_epoch(instant: Instant, unit_ms: i128) -> String {
     let unit = unit_ms * i128::from(NANOS_PER_MILLI);
     let nanos = i128::from(instant.millis()) * i128::from(NANOS_PER_MILLI);
     let nanos = nanos + i128::from(instant.nanos_of_milli());

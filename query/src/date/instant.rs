@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use gleaner_model::mapping::NANOS_PER_MILLI;
 
-use super::{DateFormatter, civil};
+use super::{DateFormatter, civil, format};
 
 /// A point in time, to the nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,11 @@ impl Instant {
     /// Returns milliseconds since the epoch, without what is finer.
     pub fn millis(self) -> i64 {
         self.ms
+    }
+
+    /// Returns milliseconds since the epoch as a decimal number, as `epoch_millis` reads it to the nanosecond.
+    pub fn epoch_millis(self) -> String {
+        format::write_epoch(self, 1)
     }
 
     /// Returns the nanoseconds behind the millisecond, 0 to 999,999.
@@ -180,6 +185,23 @@ mod tests {
                     prop_assert_eq!(found, read_by_items(name, text, round_up), "{} {}", name, text);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn milliseconds_with_a_fraction_are_read_back_to_the_nanosecond() {
+        let format = DateFormatter::parse_pattern("epoch_millis").expect("a format");
+        for (nanos, text) in [
+            (0, "0"),
+            (-1, "-0.000001"),
+            (1_500_000, "1.5"),
+            (i64::MIN, "-9223372036854.775808"),
+            (i64::MAX, "9223372036854.775807"),
+        ] {
+            let instant = Instant::from_nanos(nanos);
+            assert_eq!(instant.epoch_millis(), text);
+            let read = format.read_in(text, &TimeZone::UTC, false);
+            assert_eq!(read.ok(), Some(instant), "{text}");
         }
     }
 

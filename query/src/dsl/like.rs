@@ -82,6 +82,13 @@ pub struct LikePlace {
     pub is_read: bool,
 }
 
+impl MoreLikeThisQuery {
+    /// Returns where the documents are that it names.
+    pub fn places(&self) -> impl Iterator<Item = &LikePlace> {
+        self.like.iter().chain(&self.unlike).filter_map(Like::place)
+    }
+}
+
 impl Like {
     /// Returns where the document is; `None` for a text, and for a document that is written out.
     pub fn place(&self) -> Option<&LikePlace> {

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Like, MinimumShouldMatch, Query};
+use super::{MinimumShouldMatch, Query};
 
 /// Where a value is looked up before a query is resolved. Ids of scrolls carry it, its fields in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,8 +87,7 @@ impl Query {
                 id: query.document.id.as_str(),
             }),
             Self::MoreLikeThis(query) => {
-                let mut likes = query.like.iter().chain(&query.unlike);
-                let place = likes.find_map(Like::place)?;
+                let place = query.places().next()?;
                 Some(DocumentName {
                     query: "more_like_this",
                     index: place.index.as_deref(),

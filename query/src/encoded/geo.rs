@@ -193,7 +193,8 @@ pub fn parse_point(value: &Value) -> Result<GeoPoint, String> {
 /// # Errors
 /// As [`parse_point`].
 pub fn parse_corner(value: &Value, corner: Corner) -> Result<GeoPoint, String> {
-    point_at(parse_degrees(value, corner)?, value)
+    let (latitude, longitude) = parse_degrees(value, corner)?;
+    point_at(latitude, longitude, value)
 }
 
 /// As [`parse_point`], but reads a value of a document.
@@ -201,10 +202,11 @@ pub fn parse_corner(value: &Value, corner: Corner) -> Result<GeoPoint, String> {
 /// # Errors
 /// As [`parse_point`].
 pub fn read_point(value: &Value, reading: Reading) -> Result<GeoPoint, String> {
-    point_at(read_degrees(value, reading)?, value)
+    let (latitude, longitude) = read_degrees(value, reading)?;
+    point_at(latitude, longitude, value)
 }
 
-fn point_at((latitude, longitude): (f64, f64), value: &Value) -> Result<GeoPoint, String> {
+fn point_at(latitude: f64, longitude: f64, value: &Value) -> Result<GeoPoint, String> {
     let point = GeoPoint::at(latitude, longitude);
     point.ok_or_else(|| format!("failed to parse geo_point from [{value}]"))
 }
@@ -214,7 +216,9 @@ fn point_at((latitude, longitude): (f64, f64), value: &Value) -> Result<GeoPoint
 /// # Errors
 /// As [`parse_point`].
 pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
-    check_degrees(written_degrees(value, corner)?)
+    let (latitude, longitude) = written_degrees(value, corner)?;
+    check_degrees(latitude, longitude)?;
+    Ok((latitude, longitude))
 }
 
 /// As [`read_point`], but returns latitude and longitude in degrees as they are written.
@@ -222,14 +226,16 @@ pub fn parse_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String
 /// # Errors
 /// As [`parse_point`].
 pub fn read_degrees(value: &Value, reading: Reading) -> Result<(f64, f64), String> {
-    check_degrees(match reading {
+    let (latitude, longitude) = match reading {
         Reading::New => written_degrees(value, Corner::BottomLeft)?,
-        Reading::Taken => taken::taken_degrees(value, Corner::BottomLeft)?,
-    })
+        Reading::Taken => taken::taken_degrees(value)?,
+    };
+    check_degrees(latitude, longitude)?;
+    Ok((latitude, longitude))
 }
 
 /// Refuses latitudes and longitudes beyond the earth.
-fn check_degrees((latitude, longitude): (f64, f64)) -> Result<(f64, f64), String> {
+fn check_degrees(latitude: f64, longitude: f64) -> Result<(), String> {
     // What is no number is out too.
     let is_in = |degrees: f64, most: f64| degrees.abs() <= most;
     if !is_in(latitude, 90.0) {
@@ -242,7 +248,7 @@ fn check_degrees((latitude, longitude): (f64, f64)) -> Result<(f64, f64), String
             "illegal longitude value [{longitude}] for a geo_point"
         ));
     }
-    Ok((latitude, longitude))
+    Ok(())
 }
 
 /// The cell of a geohash, by its edges: the lower one first.

@@ -2,7 +2,6 @@
 
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping};
 
-use super::Declaration;
 use crate::error::QueryError;
 
 /// Refuses to copy to an object, an alias or a multi-field, which take no values of their own, and into nested
@@ -21,29 +20,24 @@ pub(super) fn check(mapping: &Mapping, existing: Option<&Mapping>) -> Result<(),
             existing.fields.contains_key(to)
                 && field.is_some_and(|field| field.copy_to.contains(to))
         });
-        let declaration = match is_kept {
-            true => Declaration::Kept,
-            false => Declaration::New,
-        };
         let target = mapping.fields.get(to);
+        if let Some(FieldKind::Alias { .. }) = target.map(|target| &target.kind) {
+            let reason = format!("Cannot copy to a field alias [{to}]");
+            return Err(QueryError::illegal(reason));
+        }
+        if is_kept {
+            continue;
+        }
         if let Some(target) = target {
-            check_target(to, target, declaration)?;
+            check_target(to, target)?;
         }
-        if declaration == Declaration::New {
-            check_scopes(mapping, path, to)?;
-        }
+        check_scopes(mapping, path, to)?;
     }
     Ok(())
 }
 
-fn check_target(
-    to: &FieldPath,
-    target: &Field,
-    declaration: Declaration,
-) -> Result<(), QueryError> {
+fn check_target(to: &FieldPath, target: &Field) -> Result<(), QueryError> {
     let refused = match target.kind {
-        FieldKind::Alias { .. } => format!("Cannot copy to a field alias [{to}]"),
-        _ if declaration == Declaration::Kept => return Ok(()),
         FieldKind::Object { .. } => {
             format!("Cannot copy to field [{to}] since it is mapped as an object")
         }

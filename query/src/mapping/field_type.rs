@@ -369,7 +369,7 @@ fn date(from: &mut Parameters, resolution: Resolution) -> Result<FieldKind, Quer
     if let Some(text) = &null_value {
         let read = formatter.read_in(text, &TimeZone::UTC, false);
         // One that was taken as milliseconds stands for no value.
-        let counts_nanos = resolution.is_nanos() && !from.was_taken();
+        let counts_nanos = resolution.is_nanos() && !from.is_kept();
         let fault = match read {
             Err(fault) => Some(fault.reason),
             Ok(instant) if counts_nanos => instant.to_nanos().err(),

@@ -40,7 +40,7 @@ impl<'a> Parameters<'a> {
         key: &str,
         check: impl FnOnce(&mut Self) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
-        if self.was_taken() {
+        if self.is_kept() {
             self.accept(&[key]);
             return Ok(());
         }
@@ -53,7 +53,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// Returns whether the field was taken before.
-    pub(super) fn was_taken(&self) -> bool {
+    pub(super) fn is_kept(&self) -> bool {
         self.declaration == Declaration::Kept
     }
 

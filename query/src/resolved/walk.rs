@@ -135,6 +135,17 @@ impl Clause {
         }
     }
 
+    /// Returns how many terms [`Self::terms`] returns.
+    pub fn num_terms(&self) -> usize {
+        match self {
+            Self::Term { .. } => 1,
+            Self::Synonyms { terms, .. } => terms.len(),
+            Self::Blended { terms, .. } => terms.len(),
+            Self::Phrase { positions, .. } => positions.iter().map(|(_, terms)| terms.len()).sum(),
+            other => other.terms().map_or(0, |(_, terms)| terms.len()),
+        }
+    }
+
     /// Returns the field and the values, one of which a document must have; `None` for a clause that names
     /// none.
     pub fn values(&self) -> Option<(&FieldPath, &[Scalar])> {

@@ -92,8 +92,7 @@ impl NamedDocuments {
                 }
             }
             Query::MoreLikeThis(query) => {
-                let places = query.like.iter().chain(&query.unlike);
-                for name in places.filter_map(|like| like.place()?.look_up(index)) {
+                for name in query.places().filter_map(|place| place.look_up(index)) {
                     let source = self.found.get(&name).cloned().flatten();
                     whole.insert(name, source);
                 }
@@ -121,12 +120,7 @@ impl SearchRequest {
                 wanted.insert(query.document.clone(), None);
             }
             Query::MoreLikeThis(query) => {
-                for place in query
-                    .like
-                    .iter()
-                    .chain(&query.unlike)
-                    .filter_map(Like::place)
-                {
+                for place in query.places() {
                     match place.look_up(index) {
                         Some(document) => {
                             wanted.insert(document, None);
@@ -272,9 +266,8 @@ impl AnswerBytes<'_> {
         match query {
             Query::TermsLookup(lookup) => self.add_list(lookup),
             Query::MoreLikeThis(query) => {
-                let places = query.like.iter().chain(&query.unlike);
                 let index = named.index.as_deref();
-                for name in places.filter_map(|like| like.place()?.look_up(index)) {
+                for name in query.places().filter_map(|place| place.look_up(index)) {
                     self.add_document(name);
                 }
                 Ok(())

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use fields::{parse_field_formats, parse_source_filter};
 pub use highlight::parse_highlight;
-pub use sort::parse_sort;
+pub use sort::{is_descending, parse_sort};
 pub use uri::apply_uri_parameters;
 
 use super::{PointInTime, Scatter, SearchRequest, TrackTotal};

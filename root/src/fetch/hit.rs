@@ -24,6 +24,8 @@ pub(super) struct Joiner<'a> {
     formats: Vec<Vec<Format>>,
     /// What of `_source` is shown, per plan.
     pub(super) shown: Vec<Arc<ShownSource>>,
+    /// Whether the value by which hits are put together counts nanoseconds, per plan.
+    counts_nanos: Vec<bool>,
 }
 
 impl<'a> Joiner<'a> {
@@ -43,9 +45,19 @@ impl<'a> Joiner<'a> {
             let kept = kept_source(&plan.index.mapping);
             Arc::new(ShownSource::new(&asked.request.source, &kept))
         };
+        let collapse = asked.request.collapse.as_ref();
+        let group = collapse.map(|by| SortKey::ascending(SortTarget::Field(by.field.clone())));
+        let counts_nanos = |plan: &IndexPlan| {
+            let resolution = resolution(group.as_ref()?, &plan.index.mapping);
+            resolution.map(Resolution::is_nanos)
+        };
         Ok(Self {
             plans,
             asked,
+            counts_nanos: plans
+                .iter()
+                .map(|plan| counts_nanos(plan) == Some(true))
+                .collect(),
             formats: formats.collect::<Result<_, _>>()?,
             shown: plans.iter().map(shown).collect(),
         })
@@ -81,20 +93,11 @@ impl<'a> Joiner<'a> {
             source,
             shard: ranked.shard.shard.0,
             group: ranked.hit.group.clone(),
-            is_group_of_nanos: self.is_group_of_nanos(ranked),
+            is_group_of_nanos: self.counts_nanos[ranked.plan],
             inner_hits: Default::default(),
         };
         hit.add_metadata(&request.fields);
         hit
-    }
-
-    fn is_group_of_nanos(&self, ranked: &RankedHit) -> bool {
-        let Some(collapse) = &self.asked.request.collapse else {
-            return false;
-        };
-        let mapping = &self.plans[ranked.plan].index.mapping;
-        let key = SortKey::ascending(SortTarget::Field(collapse.field.clone()));
-        resolution(&key, mapping).is_some_and(Resolution::is_nanos)
     }
 
     /// Returns the values that a client gives back as `search_after`: the keys, then the tie-break, so

@@ -1,9 +1,9 @@
 //! `inner_hits` of collapsed hits: a search among the hits that each of them stands for.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use gleaner_model::mapping::NANOS_PER_MILLI;
 use gleaner_query::address::ip_text;
 use gleaner_query::answer::{Hit, InnerHitList, SortValue};
+use gleaner_query::date::Instant;
 use gleaner_query::dsl::{BoolQuery, Query, RangeQuery, TermQuery};
 use gleaner_query::search::{InnerHits, SearchRequest};
 use serde_json::Value;
@@ -121,13 +121,8 @@ fn request_within(
 fn of_group(field: &str, hit: &Hit) -> Option<Query> {
     let value = match hit.group.as_ref()? {
         SortValue::Missing => return None,
-        // In milliseconds with a fraction, which the range reads to the nanosecond.
         SortValue::I64(nanos) if hit.is_group_of_nanos => {
-            let (millis, rest) = (
-                nanos.div_euclid(NANOS_PER_MILLI),
-                nanos.rem_euclid(NANOS_PER_MILLI),
-            );
-            Value::from(format!("{millis}.{rest:06}"))
+            Value::from(Instant::from_nanos(*nanos).epoch_millis())
         }
         SortValue::I64(number) => Value::from(*number),
         SortValue::U64(number) => Value::from(*number),

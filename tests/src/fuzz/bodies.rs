@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use gleaner_adapter::{Format, Joiner};
+use gleaner_adapter::{Format, Joined, Joiner};
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_api::{KeyMaker, Moment, Searches, action_shown};
 use gleaner_cache::Memo;
@@ -237,7 +237,7 @@ pub(super) fn log_line(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut joiner = Joiner::default();
     let lines = text.lines().filter_map(|line| joiner.push(line));
-    let mut records: Vec<String> = lines.collect();
+    let mut records: Vec<Joined> = lines.collect();
     records.extend(joiner.flush());
     for record in &records {
         for format in [

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use gleaner_model::security::{ApiKey, Security};
 use gleaner_model::{ClusterPrivilege, Rights};
+use gleaner_query::security::Expiration;
 
 use super::{holder, is_of, manages_all};
 use crate::error::ApiError;
@@ -16,7 +17,7 @@ use crate::request::Request;
 use crate::route::Route;
 use crate::security::{KeyHolder, Needs, Right, ended, forbidden_rights};
 
-/// Who changes keys, as the state has him that is changed.
+/// The sender of a change, as the state that is changed has its key.
 pub(super) struct Changer {
     pub(super) holder: KeyHolder,
     /// Milliseconds since the epoch.
@@ -105,6 +106,21 @@ impl Changer {
                 Err(forbidden_rights(&self.holder, action, &lacking))
             }
         }
+    }
+
+    /// Returns when a key that it makes or changes ends, in milliseconds since the epoch; `None`: never. A sender that
+    /// manages only its own keys makes none last longer than the one that it has.
+    pub(super) fn ends_ms(&self, expiration: Expiration) -> Option<i64> {
+        let ends_ms = match expiration {
+            Expiration::Never => None,
+            Expiration::After(lifetime) => {
+                let ms = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+                Some(self.now_ms.saturating_add(ms))
+            }
+        };
+        let own_ms = self.holder.key.expires_ms;
+        let most_ms = own_ms.filter(|_| !manages_all(&self.holder));
+        [ends_ms, most_ms].into_iter().flatten().min()
     }
 
     /// May it change the key?

@@ -3,10 +3,12 @@
 //! Does: hold the privileges that a body names against the rights of the sender's key, and list those rights. Does not:
 //! answer for anybody else, or take actions (`indices:data/read/search`) for privileges. In a cluster without keys
 //! everybody may do everything, as a superuser of the dialect.
-//! Read first: [`check`].
+//! Read first: [`check`]. The names of privileges are in `foreign`.
 //! Source: Elasticsearch reference, *Has privileges*, *Get user privileges* and *Security privileges*.
 
-use std::collections::BTreeSet;
+mod foreign;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::security::{ANONYMOUS, IndexGrant};
 use gleaner_model::{ClusterPrivilege, IndexPrivilege, Rights};
@@ -19,6 +21,7 @@ use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{Buffer, Extent, KeepOn, Reply};
 use crate::route::Answer;
+use foreign::{parse_cluster_privilege, parse_index_privilege};
 
 /// Most privileges on single names and resources in one request: the answer has a line for each.
 const MOST_CHECKS: usize = 10_000;
@@ -35,81 +38,10 @@ const LINE_BYTES: usize = 10;
 /// Steps to hold a name against a pattern.
 const STEPS_PER_PATTERN: usize = 64;
 
-/// Privileges on the cluster of features that are not there. Who has [`ClusterPrivilege::All`] has them.
-const FOREIGN_ON_CLUSTER: &[&str] = &[
-    "cancel_task",
-    "create_snapshot",
-    "cross_cluster_replication",
-    "cross_cluster_search",
-    "delegate_pki",
-    "grant_api_key",
-    "manage_autoscaling",
-    "manage_behavioral_analytics",
-    "manage_ccr",
-    "manage_connector",
-    "manage_data_frame_transforms",
-    "manage_data_stream_global_retention",
-    "manage_enrich",
-    "manage_inference",
-    "manage_ingest_pipelines",
-    "manage_logstash_pipelines",
-    "manage_ml",
-    "manage_oidc",
-    "manage_pipeline",
-    "manage_rollup",
-    "manage_saml",
-    "manage_search_application",
-    "manage_search_query_rules",
-    "manage_search_synonyms",
-    "manage_service_account",
-    "manage_slm",
-    "manage_token",
-    "manage_transform",
-    "manage_user_profile",
-    "manage_watcher",
-    "monitor_connector",
-    "monitor_data_frame_transforms",
-    "monitor_data_stream_global_retention",
-    "monitor_enrich",
-    "monitor_esql",
-    "monitor_inference",
-    "monitor_ml",
-    "monitor_rollup",
-    "monitor_snapshot",
-    "monitor_stats",
-    "monitor_text_structure",
-    "monitor_transform",
-    "monitor_watcher",
-    "post_behavioral_analytics_event",
-    "read_ccr",
-    "read_connector_secrets",
-    "read_fleet_secrets",
-    "read_pipeline",
-    "read_security",
-    "read_slm",
-    "transport_client",
-    "write_connector_secrets",
-    "write_fleet_secrets",
-];
-
-/// Privileges on indices of features that are not there. Who has [`IndexPrivilege::All`] on a name has them there.
-const FOREIGN_ON_INDICES: &[&str] = &[
-    "cross_cluster_replication",
-    "cross_cluster_replication_internal",
-    "manage_data_stream_lifecycle",
-    "manage_failure_store",
-    "manage_follow_index",
-    "manage_leader_index",
-    "read_cross_cluster",
-    "read_failure_store",
-];
-
-/// The dialect's word for no privilege: everybody has it.
-const NONE: &str = "none";
-
 /// Privileges to look for.
 struct Wanted {
-    cluster: BTreeSet<String>,
+    /// By their names; `None`: `none`, which everybody has.
+    cluster: BTreeMap<String, Option<ClusterPrivilege>>,
     indices: Vec<IndexCheck>,
     applications: Vec<ApplicationCheck>,
 }
@@ -117,7 +49,8 @@ struct Wanted {
 /// Privileges to look for on names of indices.
 struct IndexCheck {
     names: Vec<String>,
-    privileges: BTreeSet<String>,
+    /// By their names; `None`: `none`, which everybody has.
+    privileges: BTreeMap<String, Option<IndexPrivilege>>,
 }
 
 /// Privileges to look for on resources of an application.
@@ -187,6 +120,9 @@ fn rights_of_sender(request: &Request) -> Rights {
 
 impl Wanted {
     /// Reads the body of a request of the user called `name`.
+    ///
+    /// # Errors
+    /// Names of privileges that the dialect does not know; bodies that ask for nothing or too much.
     fn parse(body: &Value, name: &str) -> Result<Self, ApiError> {
         let mut reader = ObjectReader::part("has_privileges", body)?;
         let cluster = reader.texts("cluster")?;
@@ -202,8 +138,9 @@ impl Wanted {
         let indices = indices.unwrap_or_default().iter().map(IndexCheck::parse);
         let applications = applications.unwrap_or_default();
         let applications = applications.iter().map(ApplicationCheck::parse);
+        let cluster = by_name(cluster.unwrap_or_default(), parse_cluster_privilege);
         let wanted = Self {
-            cluster: cluster.unwrap_or_default().into_iter().collect(),
+            cluster: cluster?,
             indices: indices.collect::<Result<_, _>>()?,
             applications: applications.collect::<Result<_, _>>()?,
         };
@@ -251,9 +188,9 @@ impl Wanted {
     /// Returns how many bytes the answer has for names of indices and resources of applications, at most.
     fn num_bytes(&self) -> usize {
         let indices = self.indices.iter();
-        let indices = indices.map(|check| num_bytes(&check.names, &check.privileges));
+        let indices = indices.map(|check| num_bytes(&check.names, check.privileges.keys()));
         let applications = self.applications.iter().map(|check| {
-            let resources = num_bytes(&check.resources, &check.privileges);
+            let resources = num_bytes(&check.resources, check.privileges.iter());
             resources.saturating_add(check.application.len() + LINE_BYTES)
         });
         indices.chain(applications).fold(0, usize::saturating_add)
@@ -271,8 +208,8 @@ impl Wanted {
 }
 
 /// Returns how many bytes an answer has for each of `privileges` on each of `names`.
-fn num_bytes(names: &[String], privileges: &BTreeSet<String>) -> usize {
-    let lines = privileges.iter().map(|name| name.len() + LINE_BYTES);
+fn num_bytes<'a>(names: &[String], privileges: impl Iterator<Item = &'a String>) -> usize {
+    let lines = privileges.map(|name| name.len() + LINE_BYTES);
     let lines = lines.fold(0, usize::saturating_add);
     let names = names.iter().map(|name| name.len() + LINE_BYTES);
     let all = names.map(|name| name.saturating_add(lines));
@@ -319,6 +256,19 @@ fn required(reader: &mut ObjectReader<'_>, key: &'static str) -> Result<Vec<Stri
     Ok(texts)
 }
 
+/// Reads each of `names` with `parse`.
+fn by_name<P>(
+    names: Vec<String>,
+    parse: fn(&str) -> Result<Option<P>, QueryError>,
+) -> Result<BTreeMap<String, Option<P>>, QueryError> {
+    let mut privileges = BTreeMap::new();
+    for name in names {
+        let privilege = parse(&name)?;
+        privileges.insert(name, privilege);
+    }
+    Ok(privileges)
+}
+
 impl IndexCheck {
     fn parse(entry: &Value) -> Result<Self, QueryError> {
         let mut reader = ObjectReader::part("index", entry)?;
@@ -331,7 +281,7 @@ impl IndexCheck {
         reader.finish()?;
         Ok(Self {
             names,
-            privileges: privileges.into_iter().collect(),
+            privileges: by_name(privileges, parse_index_privilege)?,
         })
     }
 }
@@ -370,7 +320,7 @@ impl Checked {
     /// Holds what is wanted against `rights`.
     ///
     /// # Errors
-    /// Names of privileges that the dialect does not know; 503 where there was no time.
+    /// 503 where there was no time.
     fn of(
         wanted: &Wanted,
         rights: &Rights,
@@ -378,14 +328,14 @@ impl Checked {
         keep_on: KeepOn<'_>,
     ) -> Result<Self, ApiError> {
         let mut checked = Self::default();
-        for privilege in &wanted.cluster {
-            let has = checked.note(has_on_cluster(rights, privilege)?);
-            checked.cluster.insert(privilege.clone(), has);
+        for (name, privilege) in &wanted.cluster {
+            let has = checked.note(has_on_cluster(rights, *privilege));
+            checked.cluster.insert(name.clone(), has);
         }
         for check in &wanted.indices {
             for name in &check.names {
                 check_time(keep_on)?;
-                checked.check_index(name, &check.privileges, rights)?;
+                checked.check_index(name, &check.privileges, rights);
             }
         }
         for check in &wanted.applications {
@@ -417,15 +367,14 @@ impl Checked {
     fn check_index(
         &mut self,
         name: &str,
-        privileges: &BTreeSet<String>,
+        privileges: &BTreeMap<String, Option<IndexPrivilege>>,
         rights: &Rights,
-    ) -> Result<(), QueryError> {
-        for privilege in privileges {
-            let has = self.note(has_on_index(rights, privilege, name)?);
+    ) {
+        for (privilege_name, privilege) in privileges {
+            let has = self.note(has_on_index(rights, *privilege, name));
             let shown = self.index.entry(name).or_insert_with(|| json!({}));
-            shown[privilege.as_str()] = has;
+            shown[privilege_name.as_str()] = has;
         }
-        Ok(())
     }
 
     /// There are no privileges on applications: keys have none.
@@ -444,37 +393,19 @@ impl Checked {
     }
 }
 
-/// Do `rights` cover the privilege of that name on the cluster?
-///
-/// # Errors
-/// `illegal_argument_exception` for a name that the dialect does not know.
-fn has_on_cluster(rights: &Rights, name: &str) -> Result<bool, QueryError> {
-    if name == NONE {
-        return Ok(true);
-    }
-    let privilege = match name.parse::<ClusterPrivilege>() {
-        Ok(privilege) => privilege,
-        Err(_) if FOREIGN_ON_CLUSTER.contains(&name) => ClusterPrivilege::All,
-        Err(unknown) => return Err(QueryError::illegal(unknown.to_string())),
-    };
-    Ok(rights.allow_cluster(privilege))
+/// Do `rights` cover a privilege on the cluster? Everybody has the privilege `None`.
+fn has_on_cluster(rights: &Rights, privilege: Option<ClusterPrivilege>) -> bool {
+    privilege.is_none_or(|privilege| rights.allow_cluster(privilege))
 }
 
-/// Do `rights` cover the privilege of that name on an index or alias, or on all names that match a pattern?
-///
-/// # Errors
-/// `illegal_argument_exception` for a name of a privilege that the dialect does not know.
-fn has_on_index(rights: &Rights, privilege: &str, name: &str) -> Result<bool, QueryError> {
-    if privilege == NONE {
-        return Ok(true);
-    }
-    let privilege = match privilege.parse::<IndexPrivilege>() {
-        Ok(privilege) => privilege,
-        Err(_) if FOREIGN_ON_INDICES.contains(&privilege) => IndexPrivilege::All,
-        Err(unknown) => return Err(QueryError::illegal(unknown.to_string())),
+/// Do `rights` cover a privilege on an index or alias, or on all names that match a pattern? Everybody has the privilege
+/// `None`.
+fn has_on_index(rights: &Rights, privilege: Option<IndexPrivilege>, name: &str) -> bool {
+    let Some(privilege) = privilege else {
+        return true;
     };
     if !name.contains('*') || name.contains(',') {
-        return Ok(rights.allow_index(privilege, name));
+        return rights.allow_index(privilege, name);
     }
     let grant = IndexGrant {
         names: vec![name.to_owned()],
@@ -484,7 +415,7 @@ fn has_on_index(rights: &Rights, privilege: &str, name: &str) -> Result<bool, Qu
         cluster: Vec::new(),
         indices: vec![grant],
     };
-    Ok(rights.lack(&asked).is_none())
+    rights.lack(&asked).is_none()
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use gleaner_model::ClusterPrivilege;
 use gleaner_model::security::{ANONYMOUS, ApiKey, Security};
 use gleaner_query::QueryError;
-use gleaner_query::security::{ApiKeyUpdate, Expiration};
+use gleaner_query::security::ApiKeyUpdate;
 use http::StatusCode;
 use serde_json::json;
 
 use super::change::{Changer, change_security};
 use super::invalidate::{has_manager, manages_security};
-use super::{KeyHolder, is_of, manages_all, no_roles};
+use super::{KeyHolder, is_of, no_roles};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
@@ -128,23 +128,9 @@ fn updated(key: &ApiKey, update: &ApiKeyUpdate, changer: &Changer) -> ApiKey {
         next.metadata = metadata.clone();
     }
     if let Some(expiration) = update.expiration {
-        let expires_ms = end(expiration, changer.now_ms);
-        // Who manages only keys of his own makes none last longer than the one he has.
-        let most_ms = holder.key.expires_ms.filter(|_| !manages_all(holder));
-        next.expires_ms = [expires_ms, most_ms].into_iter().flatten().min();
+        next.expires_ms = changer.ends_ms(expiration);
     }
     next
-}
-
-/// Returns when a key ends, in milliseconds since the epoch.
-fn end(expiration: Expiration, now_ms: i64) -> Option<i64> {
-    match expiration {
-        Expiration::Never => None,
-        Expiration::After(time) => {
-            let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-            Some(now_ms.saturating_add(ms))
-        }
-    }
 }
 
 fn not_found(id: &str) -> ApiError {

@@ -1,4 +1,4 @@
-//! What a key is told of its own rights.
+//! What a key learns of its own rights.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn reader(dialect: &Dialect, by: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_told_which_of_the_privileges_it_has() {
+async fn a_key_sees_which_privileges_it_has() {
     let (dialect, first) = secured().await;
     let key = reader(&dialect, &first).await;
     let name = username(&dialect, &key).await;
@@ -63,7 +63,7 @@ async fn a_key_is_told_which_of_the_privileges_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_told_what_others_may_do() {
+async fn a_key_cannot_check_the_privileges_of_others() {
     let (dialect, first) = secured().await;
     let key = reader(&dialect, &first).await;
     let body = json!({"cluster": ["monitor"]}).to_string();

@@ -21,20 +21,35 @@ struct SlowRequest<'a> {
     id: &'a str,
 }
 
-impl SlowRequest<'_> {
-    /// Sends it; its body comes when `change`, a request with the first key, is answered.
+/// A request that is sent with the first key, before the body of a [`SlowRequest`].
+struct Change {
+    method: &'static str,
+    path: String,
+    body: Value,
+}
+
+impl<'a> SlowRequest<'a> {
+    fn new(dialect: &'a Dialect, first: &'a str, id: &'a str, key: &'a str) -> Self {
+        Self {
+            dialect,
+            first,
+            key,
+            id,
+        }
+    }
+
+    /// Sends it; its body comes when the `change` is answered.
     async fn sent(
         &self,
         (method, path): (&'static str, &str),
         body: &Value,
-        change: (&'static str, String, Value),
+        change: Change,
     ) -> (StatusCode, Value) {
         let (dialect, first) = (self.dialect.clone(), self.first.to_owned());
         let text = body.to_string();
         let pieces = futures::stream::once(async move {
-            let (method, path, body) = change;
-            let (status, answer, _) =
-                sent(&dialect, &first, (method, &path), &body.to_string()).await;
+            let route = (change.method, change.path.as_str());
+            let (status, answer, _) = sent(&dialect, &first, route, &change.body.to_string()).await;
             assert_eq!(status, StatusCode::OK, "{answer}");
             Ok::<_, Infallible>(text)
         });
@@ -58,8 +73,11 @@ impl SlowRequest<'_> {
         route: (&'static str, &str),
         body: &Value,
     ) -> (StatusCode, Value) {
-        let path = "/_security/api_key".to_owned();
-        let end = ("DELETE", path, json!({"ids": [self.id]}));
+        let end = Change {
+            method: "DELETE",
+            path: "/_security/api_key".to_owned(),
+            body: json!({"ids": [self.id]}),
+        };
         self.sent(route, body, end).await
     }
 
@@ -70,9 +88,12 @@ impl SlowRequest<'_> {
         body: &Value,
         privileges: &[&str],
     ) -> (StatusCode, Value) {
-        let path = format!("/_security/api_key/{}", self.id);
-        let roles = json!({"role_descriptors": {"r": {"cluster": privileges}}});
-        self.sent(route, body, ("PUT", path, roles)).await
+        let change = Change {
+            method: "PUT",
+            path: format!("/_security/api_key/{}", self.id),
+            body: json!({"role_descriptors": {"r": {"cluster": privileges}}}),
+        };
+        self.sent(route, body, change).await
     }
 }
 
@@ -96,12 +117,7 @@ async fn a_key_that_ended_before_the_body_came_changes_nothing() {
         ("DELETE", false, json!({"owner": true})),
     ] {
         let (id, key) = maker(&dialect, &first).await;
-        let slow = SlowRequest {
-            dialect: &dialect,
-            first: &first,
-            key: &key,
-            id: &id,
-        };
+        let slow = SlowRequest::new(&dialect, &first, &id, &key);
         let path = match is_of_key {
             true => format!("/_security/api_key/{id}"),
             false => "/_security/api_key".to_owned(),
@@ -123,12 +139,7 @@ async fn a_key_that_ended_before_the_body_came_changes_nothing() {
 async fn a_key_gives_what_it_has_when_the_body_has_come() {
     let (dialect, first) = secured().await;
     let (id, key) = maker(&dialect, &first).await;
-    let slow = SlowRequest {
-        dialect: &dialect,
-        first: &first,
-        key: &key,
-        id: &id,
-    };
+    let slow = SlowRequest::new(&dialect, &first, &id, &key);
     let own = format!("/_security/api_key/{id}");
     let (create, update) = (("POST", "/_security/api_key"), ("PUT", own.as_str()));
     let roles = json!({"r": {"cluster": ["monitor"]}});

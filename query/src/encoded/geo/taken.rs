@@ -11,16 +11,17 @@ use super::{Corner, written_degrees};
 ///
 /// # Errors
 /// Why it is no point by today's rules.
-pub(super) fn taken_degrees(value: &Value, corner: Corner) -> Result<(f64, f64), String> {
+pub(super) fn taken_degrees(value: &Value) -> Result<(f64, f64), String> {
     // What today's rules take was always read the same way.
-    written_degrees(value, corner).or_else(|reason| earlier_degrees(value, corner).ok_or(reason))
+    let written = written_degrees(value, Corner::BottomLeft);
+    written.or_else(|reason| earlier_degrees(value).ok_or(reason))
 }
 
 /// Returns the degrees of a value that today's rules refuse; `None` where earlier versions refused it too.
-fn earlier_degrees(value: &Value, corner: Corner) -> Option<(f64, f64)> {
+fn earlier_degrees(value: &Value) -> Option<(f64, f64)> {
     match value {
         Value::Object(parts) => match parts.get("coordinates") {
-            Some(coordinates) => taken_degrees(coordinates, corner).ok(),
+            Some(coordinates) => taken_degrees(coordinates).ok(),
             None => Some((number(parts.get("lat")?)?, number(parts.get("lon")?)?)),
         },
         Value::Array(items) => match items.as_slice() {
@@ -83,7 +84,7 @@ mod tests {
         ] {
             let written = written_degrees(&value, Corner::BottomLeft);
             assert!(written.is_err(), "{value}");
-            let taken = taken_degrees(&value, Corner::BottomLeft);
+            let taken = taken_degrees(&value);
             assert_eq!(taken, Ok((1.0, 2.0)), "{value}");
         }
     }
@@ -105,7 +106,7 @@ mod tests {
             json!({"coordinates": null, "lat": 1, "lon": 2}),
         ] {
             let written = written_degrees(&value, Corner::BottomLeft);
-            let taken = taken_degrees(&value, Corner::BottomLeft);
+            let taken = taken_degrees(&value);
             assert_eq!(taken, written, "{value}");
         }
     }

@@ -152,7 +152,11 @@ fn key_with_options(plain: SortKey, options: &Value) -> Result<SortKey, QueryErr
     Ok(key)
 }
 
-pub(super) fn is_descending(order: &str) -> Result<bool, QueryError> {
+/// Returns whether `order` is `desc`, and not `asc`, in letters of either case.
+///
+/// # Errors
+/// `illegal_argument_exception` for other words.
+pub fn is_descending(order: &str) -> Result<bool, QueryError> {
     if order.eq_ignore_ascii_case("desc") {
         Ok(true)
     } else if order.eq_ignore_ascii_case("asc") {

@@ -1,5 +1,6 @@
 //! What is asked for, and what rights cover.
 
+use super::foreign::{FOREIGN_ON_CLUSTER, FOREIGN_ON_INDICES};
 use super::*;
 
 fn reader() -> Rights {
@@ -29,36 +30,47 @@ fn a_privilege_is_held_where_the_rights_cover_it() {
         ("read", "other", false),
         ("read_cross_cluster", "logs-1", false),
     ] {
-        let has = has_on_index(&rights, privilege, name);
+        let has = parse_index_privilege(privilege).map(|known| has_on_index(&rights, known, name));
         assert_eq!(has, Ok(expected), "{privilege} {name}");
     }
     for (privilege, expected) in [
+        ("none", true),
         ("monitor", true),
         ("read_ilm", true),
         ("manage", false),
         ("manage_ml", false),
     ] {
-        let has = has_on_cluster(&rights, privilege);
+        let has = parse_cluster_privilege(privilege).map(|known| has_on_cluster(&rights, known));
         assert_eq!(has, Ok(expected), "{privilege}");
     }
     let all = Rights::all();
     for name in FOREIGN_ON_CLUSTER {
-        assert_eq!(has_on_cluster(&all, name), Ok(true), "{name}");
+        let has = parse_cluster_privilege(name).map(|known| has_on_cluster(&all, known));
+        assert_eq!(has, Ok(true), "{name}");
     }
     for name in FOREIGN_ON_INDICES {
-        assert_eq!(has_on_index(&all, name, "any"), Ok(true), "{name}");
+        let has = parse_index_privilege(name).map(|known| has_on_index(&all, known, "any"));
+        assert_eq!(has, Ok(true), "{name}");
     }
 }
 
 #[test]
 fn names_of_no_privilege_are_refused() {
-    let error = has_on_cluster(&reader(), "monitr").expect_err("unknown");
-    let expected = "unknown cluster privilege [monitr]";
-    assert!(error.reason.starts_with(expected), "{}", error.reason);
     let action = "indices:data/read/search";
-    let error = has_on_index(&reader(), action, "logs-1").expect_err("unknown");
-    let expected = format!("unknown index privilege [{action}]");
-    assert!(error.reason.starts_with(&expected), "{}", error.reason);
+    for (body, expected) in [
+        (
+            json!({"cluster": ["monitor", "monitr"]}),
+            "unknown cluster privilege [monitr]".to_owned(),
+        ),
+        (
+            json!({"index": [{"names": ["logs-1"], "privileges": [action]}]}),
+            format!("unknown index privilege [{action}]"),
+        ),
+    ] {
+        let refused = Wanted::parse(&body, "kim").err().expect("refused");
+        let reason = refused.reason();
+        assert!(reason.starts_with(&expected), "{reason}");
+    }
 }
 
 #[test]

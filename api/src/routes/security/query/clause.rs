@@ -4,7 +4,7 @@
 //! other types of queries by name. Does not: score, since keys are in the order of their ids or of a sort.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds as _};
 
 use gleaner_query::QueryError;
 use gleaner_query::date::{DateFormatter, DateReader, TimeZone};
@@ -29,7 +29,8 @@ const MOST_CHARACTERS: usize = 512;
 #[derive(Debug)]
 pub(super) enum Clause {
     All,
-    KeyIds(BTreeSet<String>),
+    /// The text of a field is one of these.
+    OneOf(Field, BTreeSet<String>),
     /// The value of a field is between two.
     Between(Field, Bound<FieldValue>, Bound<FieldValue>),
     /// One of them matches.
@@ -131,7 +132,7 @@ impl ClauseParser {
         let ids = reader.texts("values")?.unwrap_or_default();
         reader.finish()?;
         self.count(ids.len())?;
-        Ok(Clause::KeyIds(ids.into_iter().collect()))
+        Ok(Clause::OneOf(Field::Id, ids.into_iter().collect()))
     }
 
     fn term(&self, body: &Value) -> Result<Clause, QueryError> {
@@ -146,12 +147,20 @@ impl ClauseParser {
             QueryError::parsing(format!("[terms] query requires an array for [{name}]"))
         })?;
         self.count(values.len())?;
+        if field.is_text() {
+            let texts = values.iter().map(|value| field.read_text(value));
+            return Ok(Clause::OneOf(field, texts.collect::<Result<_, _>>()?));
+        }
         let clauses = values.iter().map(|value| self.equal(field, value));
         Ok(Clause::Any(clauses.collect::<Result<_, _>>()?))
     }
 
     /// Returns what matches keys with a value: of dates, every instant that its text names.
     fn equal(&self, field: Field, value: &Value) -> Result<Clause, QueryError> {
+        if field.is_text() {
+            let text = field.read_text(value)?;
+            return Ok(Clause::OneOf(field, BTreeSet::from([text])));
+        }
         let from = field.read(value, &self.dates(), false)?;
         let to = field.read(value, &self.dates(), true)?;
         let (from, to) = (Bound::Included(from), Bound::Included(to));
@@ -263,7 +272,7 @@ fn pattern(
     names: &[&'static str],
 ) -> Result<(Field, String), QueryError> {
     let (field, value) = one_field(kind, body)?;
-    if field.type_name() != "keyword" {
+    if !field.is_text() {
         let (name, type_name) = (field.name(), field.type_name());
         return Err(QueryError::illegal(format!(
             "Can only use {kind} queries on keyword, text and wildcard fields - not on [{name}] which is of type [{type_name}]"
@@ -320,10 +329,14 @@ impl Clause {
     pub(super) fn matches(&self, entry: Entry<'_>) -> bool {
         match self {
             Self::All => true,
-            Self::KeyIds(ids) => ids.contains(entry.id),
+            Self::OneOf(field, texts) => {
+                let text = field.text(entry);
+                text.is_some_and(|text| texts.contains(text))
+            }
             Self::Between(field, from, to) => {
+                let range = (from.as_ref(), to.as_ref());
                 let value = field.value(entry);
-                value.is_some_and(|value| is_after(&value, from) && is_before(&value, to))
+                value.is_some_and(|value| range.contains(&value))
             }
             Self::Any(clauses) => clauses.iter().any(|clause| clause.matches(entry)),
             Self::Prefix(field, prefix) => {
@@ -337,24 +350,6 @@ impl Clause {
             Self::Exists(field) => field.value(entry).is_some(),
             Self::Bool(clauses) => clauses.matches(entry),
         }
-    }
-}
-
-/// Is a value on the right side of the lower end of a range?
-fn is_after(value: &FieldValue, from: &Bound<FieldValue>) -> bool {
-    match from {
-        Bound::Included(from) => value >= from,
-        Bound::Excluded(from) => value > from,
-        Bound::Unbounded => true,
-    }
-}
-
-/// Is a value on the right side of the upper end of a range?
-fn is_before(value: &FieldValue, to: &Bound<FieldValue>) -> bool {
-    match to {
-        Bound::Included(to) => value <= to,
-        Bound::Excluded(to) => value < to,
-        Bound::Unbounded => true,
     }
 }
 
@@ -412,6 +407,8 @@ mod tests {
             (json!({"term": {"creation": 1_629_250_154_811_i64}}), true),
             (json!({"terms": {"id": ["k1", "k2"]}}), true),
             (json!({"terms": {"id": []}}), false),
+            (json!({"terms": {"username": ["kim", "boss"]}}), true),
+            (json!({"terms": {"invalidated": [true]}}), false),
             (json!({"ids": {"values": ["k1"]}}), true),
             (json!({"prefix": {"name": "team-"}}), true),
             (json!({"prefix": {"name": {"value": "tea-"}}}), false),

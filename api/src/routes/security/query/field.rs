@@ -75,6 +75,10 @@ impl Field {
         }
     }
 
+    pub(super) fn is_text(self) -> bool {
+        self.type_name() == "keyword"
+    }
+
     pub(super) fn is_date(self) -> bool {
         self.type_name() == "date"
     }
@@ -113,17 +117,38 @@ impl Field {
         dates: &DateReader<'_>,
         round_up: bool,
     ) -> Result<FieldValue, QueryError> {
-        let text = scalar_text(value);
-        let text = text.ok_or_else(|| self.wrong(&value.to_string()))?;
-        match self {
-            Self::Id | Self::Name | Self::Username => Ok(FieldValue::Text(text)),
-            Self::Creation | Self::Expiration => dates.read(value, round_up).map(FieldValue::Date),
-            Self::Invalidated => match text.as_str() {
-                "true" => Ok(FieldValue::Flag(true)),
-                "false" | "" => Ok(FieldValue::Flag(false)),
-                other => Err(self.wrong(other)),
-            },
+        match self.is_date() {
+            true => {
+                self.read_text(value)?;
+                dates.read(value, round_up).map(FieldValue::Date)
+            }
+            false => self.read_undated(value),
         }
+    }
+
+    /// Reads a value of a field that has no dates.
+    ///
+    /// # Errors
+    /// `illegal_argument_exception` for values of another type, and for a field of dates.
+    pub(super) fn read_undated(self, value: &Value) -> Result<FieldValue, QueryError> {
+        let text = self.read_text(value)?;
+        match (self, text.as_str()) {
+            (Self::Id | Self::Name | Self::Username, _) => Ok(FieldValue::Text(text)),
+            (Self::Invalidated, "true") => Ok(FieldValue::Flag(true)),
+            (Self::Invalidated, "false" | "") => Ok(FieldValue::Flag(false)),
+            (Self::Invalidated | Self::Creation | Self::Expiration, other) => {
+                Err(self.wrong(other))
+            }
+        }
+    }
+
+    /// Reads a value of a request as a text.
+    ///
+    /// # Errors
+    /// `illegal_argument_exception` for objects, arrays and `null`.
+    pub(super) fn read_text(self, value: &Value) -> Result<String, QueryError> {
+        let text = scalar_text(value);
+        text.ok_or_else(|| self.wrong(&value.to_string()))
     }
 
     fn wrong(self, value: &str) -> QueryError {

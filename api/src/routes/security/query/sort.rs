@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use gleaner_query::QueryError;
 use gleaner_query::date::{DateFormatter, DateReader, TimeZone};
 use gleaner_query::json::ObjectReader;
+use gleaner_query::search::is_descending;
 use serde_json::Value;
 
 use super::Entry;
@@ -66,14 +67,6 @@ fn parse_key(key: &Value) -> Result<SortKey, QueryError> {
     reader.ignore(&["unmapped_type"]);
     reader.finish()?;
     Ok(sort)
-}
-
-fn is_descending(order: &str) -> Result<bool, QueryError> {
-    match order.to_lowercase().as_str() {
-        "asc" => Ok(false),
-        "desc" => Ok(true),
-        _ => Err(QueryError::illegal(format!("Unknown SortOrder [{order}]"))),
-    }
 }
 
 /// Reads `search_after`: a value for each field of `sort`.
@@ -149,13 +142,14 @@ impl SortKey {
     }
 
     fn read(&self, value: &Value, now_ms: i64) -> Result<FieldValue, QueryError> {
-        if self.field.is_date() {
-            if let Some(ms) = value.as_i64() {
-                return Ok(FieldValue::Date(ms));
-            }
-            if value.is_null() {
-                return Ok(self.missing());
-            }
+        if !self.field.is_date() {
+            return self.field.read_undated(value);
+        }
+        if let Some(ms) = value.as_i64() {
+            return Ok(FieldValue::Date(ms));
+        }
+        if value.is_null() {
+            return Ok(self.missing());
         }
         let default = DateFormatter::parse_pattern(DATE_FORMAT)?;
         let dates = DateReader {
