@@ -11,7 +11,7 @@ use gleaner_query::mapping::{
 };
 use serde_json::{Map, Value};
 
-use super::{DocumentError, DocumentParser};
+use super::{DocumentError, DocumentParser, numerals};
 
 /// The next version of a mapping while documents add their fields to it and set its constants.
 ///
@@ -63,10 +63,9 @@ impl<'a> Growth<'a> {
         if parser.is_some_and(|parser| matches!(parser.has_new_fields(id, source), Ok(false))) {
             return Ok(());
         }
-        let document: Map<String, Value> =
-            serde_json::from_slice(source).map_err(|error| DocumentError::Json {
-                reason: error.to_string(),
-            })?;
+        let document = types_of(source).map_err(|error| DocumentError::Json {
+            reason: error.to_string(),
+        })?;
         let current = self.grown.as_ref().unwrap_or(self.base);
         let mut grown = infer_document(&document, chosen, current, &self.rules, self.since)?;
         let mut parser = match (&grown, &self.parser) {
@@ -117,5 +116,28 @@ impl<'a> Growth<'a> {
     /// in force; `None` when that has them all.
     pub fn into_mapping(self) -> Option<Mapping> {
         self.grown
+    }
+}
+
+/// Reads a document of which only the types of values count. A whole number is one also where 64 bits do not hold it
+/// (Elasticsearch, `DynamicFieldsBuilder`): its new field is a `long`, which refuses it.
+fn types_of(source: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    let document: Map<String, Value> = serde_json::from_slice(source)?;
+    match document.values().any(may_be_rounded) {
+        true => numerals::read_types(&String::from_utf8_lossy(source)),
+        false => Ok(document),
+    }
+}
+
+/// Returns whether a number in a value may be a whole one that 64 bits do not hold.
+fn may_be_rounded(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let fraction = number.as_f64().filter(|_| number.is_f64());
+            fraction.is_some_and(|fraction| fraction.abs() >= -(i64::MIN as f64))
+        }
+        Value::Array(items) => items.iter().any(may_be_rounded),
+        Value::Object(entries) => entries.values().any(may_be_rounded),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }

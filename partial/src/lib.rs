@@ -23,7 +23,6 @@ pub mod cells;
 pub mod codec;
 pub mod control;
 pub mod dates;
-pub mod decimal;
 pub mod distinct;
 mod error;
 pub mod extent;

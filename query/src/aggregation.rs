@@ -392,7 +392,7 @@ pub struct HistogramAggregation {
     pub source: ValueSource,
     /// Width, > 0.
     pub interval: f64,
-    /// Shift, 0 ≤ offset < interval.
+    /// Shift, as given: `hard_bounds` are those of buckets before they are shifted.
     pub offset: f64,
     /// Buckets with fewer documents are left out; default 0.
     pub min_doc_count: u64,

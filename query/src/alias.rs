@@ -1,5 +1,6 @@
 //! Aliases: their bodies, and the actions of `_aliases` applied to a cluster state.
 
+mod agreement;
 mod apply;
 mod bounds;
 mod kinds;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 pub use apply::{AliasChanges, apply_alias_actions, check_free};
 pub use targets::check_of_stream;
 
+use agreement::check_agreement;
 use bounds::check_numbers;
 use kinds::check_kinds;
 
@@ -53,13 +55,15 @@ pub enum AliasAction {
     },
 }
 
-/// Refuses a change that leaves more aliases than there may be, or one that points to data streams and to other indices.
+/// Refuses a change that leaves more aliases than there may be, or one that points to data streams and to other indices,
+/// has two write indices, or is hidden on some of its indices alone.
 ///
 /// # Errors
 /// `illegal_argument_exception` naming the limit, or the alias.
 pub fn check_change(before: &ClusterState, next: &ClusterState) -> Result<(), QueryError> {
     check_numbers(before, next)?;
-    check_kinds(before, next)
+    check_kinds(before, next)?;
+    check_agreement(before, next)
 }
 
 /// Checks the name of an alias.
@@ -89,10 +93,10 @@ pub fn parse_aliases(
 }
 
 /// As [`parse_aliases`], of templates that were taken before, perhaps by an older version: a filter may name a document,
-/// so that an index can still be made. Searches through such an alias are refused.
+/// and writes may have several routings, so that an index can still be made. What goes through such an alias is refused.
 ///
 /// # Errors
-/// As [`parse_aliases`], but for filters that name documents.
+/// As [`parse_aliases`], but for filters that name documents and for several routings.
 pub fn parse_kept_aliases(
     value: &Value,
     limits: &Limits,
@@ -110,21 +114,23 @@ fn read_aliases(
     };
     let read = |(name, body): (&String, &Value)| {
         let name = parse_alias_name(name)?;
-        Ok((name, read_alias(body, limits, declaration)?))
+        let alias = read_alias(&name, body, limits, declaration)?;
+        Ok((name, alias))
     };
     entries.iter().map(read).collect()
 }
 
-/// Reads the body of one alias; null is an alias without conditions.
+/// Reads the body of the alias `name`; null is an alias without conditions.
 ///
 /// # Errors
-/// `parsing_exception` for an unknown key, `illegal_argument_exception` for a filter that names a document, or what the
-/// filter's query refuses.
-pub fn parse_alias(value: &Value, limits: &Limits) -> Result<Alias, QueryError> {
-    read_alias(value, limits, Declaration::New)
+/// `parsing_exception` for an unknown key, `illegal_argument_exception` for a filter that names a document and for
+/// several routings of writes, or what the filter's query refuses.
+pub fn parse_alias(name: &IndexName, value: &Value, limits: &Limits) -> Result<Alias, QueryError> {
+    read_alias(name, value, limits, Declaration::New)
 }
 
 fn read_alias(
+    name: &IndexName,
     value: &Value,
     limits: &Limits,
     declaration: Declaration,
@@ -143,6 +149,9 @@ fn read_alias(
         _ => return Err(QueryError::parsing("an alias must be an object")),
     }
     settle_routing(&mut alias, value);
+    if declaration == Declaration::New {
+        check_routing(name, &alias)?;
+    }
     Ok(alias)
 }
 
@@ -198,6 +207,16 @@ fn settle_routing(alias: &mut Alias, value: &Value) {
     };
     alias.index_routing.get_or_insert_with(|| routing.clone());
     alias.search_routing.get_or_insert(routing);
+}
+
+/// Refuses several routings of writes: a document has one.
+fn check_routing(name: &IndexName, alias: &Alias) -> Result<(), QueryError> {
+    match &alias.index_routing {
+        Some(routing) if routing.contains(',') => Err(QueryError::illegal(format!(
+            "alias [{name}] has several index routing values associated with it"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Reads the body of `_aliases`.
@@ -276,12 +295,15 @@ fn parse_action(action: &Value, limits: &Limits) -> Result<AliasAction, QueryErr
         });
     }
     settle_routing(&mut alias, &Value::Object(body.clone()));
+    let mut names = Vec::with_capacity(aliases.len());
+    for name in &aliases {
+        let name = parse_alias_name(name)?;
+        check_routing(&name, &alias)?;
+        names.push(name);
+    }
     Ok(AliasAction::Add {
         indices,
-        aliases: aliases
-            .iter()
-            .map(|name| parse_alias_name(name))
-            .collect::<Result<_, _>>()?,
+        aliases: names,
         alias: Box::new(alias),
     })
 }

@@ -358,8 +358,9 @@ pub struct Bucket {
 /// Key of a bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BucketKey {
-    /// None is shown: a filter without a name.
-    Unnamed,
+    /// A filter without a name: none is shown. Paths of pipelines know it by its place in the request, or by the key of
+    /// the other bucket.
+    Unnamed(String),
     /// Keyword, ip, filter name.
     Text(String),
     /// Whole number, date in milliseconds, boolean as 0 or 1.

@@ -14,6 +14,7 @@ pub mod answer;
 pub mod canonical;
 pub mod data_stream;
 pub mod date;
+pub mod decimal;
 pub mod double;
 pub mod dsl;
 pub mod encoded;

@@ -12,6 +12,9 @@
 //! Keys of 32-bit floats, scores among them, are *narrow*: their values are compared as doubles, but each is
 //! one that a float holds, so the digits that tell floats apart suffice. What a client gives back is rounded
 //! again.
+//!
+//! `_shard_doc` is shown as text, as the tie-break of a point in time is: it has more digits than a double keeps, and
+//! many clients read the numbers of JSON as doubles.
 
 use gleaner_model::mapping::{Mapping, Resolution};
 use gleaner_model::{FieldKind, NumberKind};
@@ -34,6 +37,8 @@ pub enum Format {
     Date(DateFormatter),
     /// Dates of nanoseconds in the format asked for.
     DateNanos(DateFormatter),
+    /// Whole numbers as text.
+    Text,
 }
 
 /// Returns how values of each key are shown, in an index of `mapping`. `narrow` are the
@@ -53,6 +58,7 @@ pub fn formats(
         date.map(|date| match date {
             Some(format) if is_nanos => Format::DateNanos(format),
             Some(format) => Format::Date(format),
+            None if matches!(key.target, SortTarget::ShardDoc) => Format::Text,
             None if is_narrow => Format::Narrow,
             None => Format::Plain,
         })
@@ -155,6 +161,7 @@ fn shown_in(value: &SortValue, format: &Format) -> Value {
         (SortValue::F64(number), Format::Narrow) if number.is_finite() => {
             Value::from(fewest_digits(*number))
         }
+        (SortValue::U64(number), Format::Text) => Value::from(number.to_string()),
         _ => shown(value),
     }
 }
@@ -242,6 +249,14 @@ mod tests {
         let formats = [Format::Date(format.clone()), Format::Date(format)];
         let expected = json!(["1970/01/01", null, 0]);
         assert_eq!(Value::from(all_shown(&values, &formats)), expected);
+    }
+
+    #[test]
+    fn numbers_of_more_digits_than_a_double_keeps_are_text() {
+        let keys = parse_sort(&json!(["_doc", "_shard_doc"])).expect("an order");
+        let formats = formats(&keys, &Mapping::default(), &[]).expect("no formats");
+        let shown = all_shown(&[SortValue::U64(7), SortValue::U64(u64::MAX)], &formats);
+        assert_eq!(Value::from(shown), json!([7, "18446744073709551615"]));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
+use gleaner_model::ShardKey;
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
 use gleaner_query::names;
@@ -82,6 +83,8 @@ pub struct ByQueryFailure {
     pub index: String,
     /// Its id.
     pub id: String,
+    /// The shard it was to be written to; `None` where it came to none.
+    pub shard: Option<ShardKey>,
     /// What happened.
     pub error: RootError,
 }

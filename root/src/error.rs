@@ -51,8 +51,13 @@ pub enum RootError {
     #[error("data_stream [{0}] already exists")]
     DataStreamExists(String),
     /// Another cluster that documents are copied from failed.
-    #[error("remote cluster {0}")]
-    Remote(String),
+    #[error("remote cluster {reason}")]
+    Remote {
+        /// HTTP status of its answer; `None` where it gave none, or one that cannot be used.
+        status: Option<u16>,
+        /// Its address, and what happened.
+        reason: String,
+    },
     /// The index is closed.
     #[error("closed")]
     IndexClosed(String),
@@ -199,7 +204,7 @@ impl RootError {
             | Self::IndexNotFound(_)
             | Self::IndexExists { .. }
             | Self::DataStreamExists(_)
-            | Self::Remote(_)
+            | Self::Remote { .. }
             | Self::IndexClosed(_)
             | Self::Blocked { .. }
             | Self::WrongState(_)

@@ -301,21 +301,31 @@ impl Ingester {
             streamed::check(&state, &found.meta, item)?;
             return Ok((found.meta, found.index_routing));
         }
-        if !makes_index(item) || !self.may_create(&state, &item.index) {
+        if !makes_index(item) {
             return Err(RootError::IndexNotFound(item.index.clone()));
         }
+        self.check_creation(&state, &item.index)?;
         // In a box, as what is rare makes the future of each write large.
         let created = Box::pin(self.create_missing(item, parts)).await?;
         Ok((created, None))
     }
 
-    /// Returns whether a write may make the index `name`: as its template says, or the cluster's settings, or this node's.
-    fn may_create(&self, state: &ClusterState, name: &str) -> bool {
+    /// Refuses to let a write make the index `name` where its template forbids it, or the cluster's settings, or this
+    /// node's.
+    fn check_creation(&self, state: &ClusterState, name: &str) -> Result<(), QueryError> {
         let template = index_template_of(&state.templates, name);
-        let by_template = template.and_then(|(_, template)| template.allow_auto_create);
-        let by_settings = || auto_create::may_create(state.settings(), name);
-        let by_node = self.cluster.options.auto_create_index;
-        by_template.or_else(by_settings).unwrap_or(by_node)
+        match template.and_then(|(_, of)| Some((of, of.allow_auto_create?))) {
+            Some((_, true)) => Ok(()),
+            Some((template, false)) => {
+                let patterns = template.index_patterns.join(", ");
+                let why = format!("composable template [{patterns}] forbids index auto creation");
+                Err(auto_create::refused(name, &why))
+            }
+            None => {
+                let by_node = self.cluster.options.auto_create_index;
+                auto_create::check(state.settings(), by_node, name)
+            }
+        }
     }
 
     /// Creates the index, or the data stream, that a write names, as the templates say, and notes that it did.

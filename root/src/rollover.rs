@@ -107,16 +107,20 @@ impl Root {
     ) -> Result<Option<RolloverReport>, RootError> {
         let state = self.cluster.state();
         let stream = state.data_streams.get(wish.target);
-        let new_index = match (stream, wish.new_name) {
+        let (generation, new_index) = match (stream, wish.new_name) {
             (Some(_), Some(_)) => {
                 let reason = "new index name may not be specified when rolling over a data stream";
                 return Err(QueryError::illegal(reason).into());
             }
-            (Some(stream), None) => self
-                .admin
-                .backing_name(wish.target, stream.generation + 1)?,
-            (None, Some(name)) => name.clone(),
-            (None, None) => NewName::read(&next_name(old.given_name())?, self.cluster.now_ms())?,
+            (Some(stream), None) => {
+                self.admin
+                    .next_backing(&state, wish.target, stream.generation)?
+            }
+            (None, Some(name)) => (0, name.clone()),
+            (None, None) => {
+                let name = next_name(old.given_name())?;
+                (0, NewName::read(&name, self.cluster.now_ms())?)
+            }
         };
         let measures = self.measure(old, states);
         let conditions = wish.request.conditions.iter().map(|condition| {
@@ -134,6 +138,7 @@ impl Root {
             target: wish.target,
             old: old.uuid,
             name: &new_index,
+            generation,
             body: &wish.request.next,
         };
         // A body that the new index could not be made with is refused also where it is not made.

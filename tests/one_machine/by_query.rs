@@ -64,6 +64,34 @@ async fn documents_are_copied_with_their_routing_whatever_the_slices() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_names_its_place_as_in_a_bulk() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_books(&folder.path().join("data")).await?;
+    let source = json!({"index": "books", "query": {"ids": {"values": ["1"]}}});
+    let mut body = json!({"source": source, "dest": {"index": "copy"}});
+    asked(&server, ("POST", "/_reindex"), &body).await?;
+    body["dest"]["op_type"] = json!("create");
+    let answer = server
+        .send(&Request::json("POST", "/_reindex", &body))
+        .await?;
+    let report = answer.json()?;
+    let failure = &report["failures"][0];
+    let lines = "{\"create\":{\"_id\":\"1\"}}\n{\"n\":1}\n";
+    let bulk = Request::ndjson("POST", "/copy/_bulk", lines);
+    let written = server.send(&bulk).await?.ok()?;
+    let refused = &written["items"][0]["create"];
+    ensure!(
+        answer.status == 409 && refused["error"]["index"] == "copy",
+        "{report} {written}"
+    );
+    ensure!(
+        failure["cause"] == refused["error"] && failure["status"] == refused["status"],
+        "{report} {written}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn documents_written_again_are_found_by_fields_that_came_later() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = with_books(&folder.path().join("data")).await?;
@@ -257,17 +285,24 @@ async fn documents_come_from_another_cluster_that_is_allowed() -> Result<()> {
             answer.shown()
         );
     }
-    // One that answers with an error says so, and nothing is copied.
+    // What that one refuses keeps its status, and nothing is copied.
     let mut missing = body(&host);
     missing["source"]["index"] = json!("none");
-    let answer = server
-        .send(&Request::json("POST", "/_reindex", &missing))
-        .await?;
-    ensure!(
-        answer.status == 502 && answer.shown().contains("404"),
-        "{}",
-        answer.shown()
-    );
+    let mut malformed = body(&host);
+    malformed["source"]["query"] = json!({"no_such": {}});
+    for (refused, status, expected) in [
+        (missing, 404, "no such index [none]"),
+        (malformed, 400, "unknown query [no_such]"),
+    ] {
+        let answer = server
+            .send(&Request::json("POST", "/_reindex", &refused))
+            .await?;
+        ensure!(
+            answer.status == status && answer.shown().contains(expected),
+            "{}",
+            answer.shown()
+        );
+    }
     Ok(())
 }
 

@@ -118,6 +118,50 @@ async fn clauses_expansions_and_query_strings_are_bounded_by_settings() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_may_not_make_an_index_is_told_why() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = notes(&folder).await?;
+    const AUTO: &str = "action.auto_create_index";
+    let template = json!({"index_patterns": ["foo*", "fox"], "allow_auto_create": false});
+    let template = Request::json("PUT", "/_index_template/foo", &template);
+    server.send(&template).await?.ok()?;
+    for (value, name, why) in [
+        (
+            Value::Null,
+            "foo1",
+            "composable template [foo*, fox] forbids index auto creation",
+        ),
+        (
+            json!("-noauto*,+auto*"),
+            "noauto1",
+            "[action.auto_create_index] contains [-noauto*] which forbids automatic creation of the index",
+        ),
+        (
+            json!("-noauto*,+auto*"),
+            "other",
+            "[action.auto_create_index] ([-noauto*,+auto*]) doesn't match",
+        ),
+        (
+            json!(false),
+            "other",
+            "[action.auto_create_index] is [false]",
+        ),
+    ] {
+        set(&server, AUTO, &value).await?;
+        let put = Request::json("PUT", &format!("/{name}/_doc/1"), &json!({"n": 1}));
+        let answer = server.send(&put).await?;
+        ensure!(answer.status == 404, "{}", answer.shown());
+        let shown = answer.json()?;
+        let error = &shown["error"];
+        ensure!(error["type"] == "index_not_found_exception", "{error}");
+        ensure!(error["index"] == name, "{error}");
+        let reason = format!("no such index [{name}] and {why}");
+        ensure!(error["reason"] == reason.as_str(), "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_makes_the_indices_that_the_cluster_lets_it_make() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = notes(&folder).await?;

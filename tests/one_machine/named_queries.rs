@@ -93,3 +93,23 @@ async fn named_queries_tell_what_they_score_by_themselves() -> Result<()> {
     ensure!(first["text"].is_number(), "{found}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_inside_spans_tell_what_they_match_by_themselves() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = started(&folder).await?;
+    let term = |word: &str| json!({"span_term": {"title": {"value": word, "_name": word}}});
+    let near = json!({"span_near": {"clauses": [term("of"), term("the")], "_name": "near"}});
+    let query = json!({"span_or": {"clauses": [term("voyage"), near], "_name": "either"}});
+    let found = ok(&server, "POST", "/books/_search", &json!({"query": query})).await?;
+    let names = by_id(&found)
+        .into_iter()
+        .map(|(id, hit)| json!([id, hit["matched_queries"]]));
+    let expected = json!([
+        ["1", ["voyage", "of", "the", "near", "either"]],
+        ["2", ["voyage", "the", "either"]],
+        ["4", ["voyage", "either"]],
+    ]);
+    ensure!(names.collect::<Value>() == expected, "{found}");
+    Ok(())
+}

@@ -404,6 +404,31 @@ async fn documents_of_one_id_in_several_shards_are_all_in_the_list() -> Result<(
     delete_all(&node, "two", (13, Some(4.0), keep_alive)).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_a_document_is_text_and_taken_as_both() -> Result<()> {
+    let node = Node::start().await?;
+    let values: Vec<Value> = (0..6).map(|n| json!(n % 2)).collect();
+    index(&node, "notes", Some("long"), &values).await?;
+    for (sort, place) in [
+        (json!(["_shard_doc"]), 0),
+        (json!([{"_shard_doc": "desc"}]), 0),
+        (json!(["f", "_shard_doc"]), 1),
+        (json!(["f", {"_shard_doc": "desc"}, "id"]), 1),
+    ] {
+        let all = check(&node, "notes", &sort).await?;
+        let third = &all[2].sort;
+        let text = third[place].as_str().expect("text");
+        let mut as_number = third.clone();
+        as_number[place] = json!(text.parse::<u64>()?);
+        for after in [third, &as_number] {
+            let body = json!({"sort": sort, "search_after": after});
+            let rest = node.search("notes", &body).await?.hits;
+            assert_eq!(names(&rest), names(&all[3..]), "{body}");
+        }
+    }
+    Ok(())
+}
+
 async fn total(node: &Node, indices: &str) -> Result<u64> {
     let found = node.search(indices, &json!({"size": 0})).await?.total;
     Ok(found.map_or(0, |total| total.value))

@@ -226,6 +226,79 @@ async fn buckets_come_to_one_result_beside_them() -> Result<()> {
     Ok(())
 }
 
+/// Values with their sums, of the documents in a bucket.
+fn values_within(mut bucket: Value) -> Value {
+    let total = json!({"total": {"sum": {"field": "value"}}});
+    let values = json!({"histogram": {"field": "value", "interval": 1}, "aggs": total});
+    bucket["aggs"] = json!({"values": values});
+    bucket
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_are_reached_through_single_ones_and_by_keys() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = started(&folder).await?;
+    let late = values_within(json!({"filter": {"range": {"step": {"gte": 2}}}}));
+    let sum = |path: &str| json!({"sum_bucket": {"buckets_path": path}});
+    let aggregations = json!({
+        "steps": values_within(json!({"terms": {"field": "step"}})),
+        "late": late,
+        "all": {"global": {}, "aggs": {"late": late}},
+        "of_key": sum("steps['3']>values>total"),
+        "of_filter": sum("late>values>total"),
+        "of_both": sum("all>late>values>total"),
+        "of_none": sum("steps['9']>values>total"),
+    });
+    let found = aggregated(&server, &aggregations).await?;
+    for (name, expected) in [
+        ("of_key", 6.0),
+        ("of_filter", 8.0),
+        ("of_both", 8.0),
+        ("of_none", 0.0),
+    ] {
+        ensure!(found[name]["value"] == json!(expected), "{name}: {found}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_filters_without_names_and_of_pairs_are_known() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = started(&folder).await?;
+    let total = json!({"total": {"sum": {"field": "value"}}});
+    let parts = json!({
+        "filters": {"filters": [{"term": {"step": 0}}, {"term": {"step": 3}}], "other_bucket": true},
+        "aggs": total,
+    });
+    let term = |field: &str| json!({field: {"terms": {"field": field}}});
+    let pairs = json!({
+        "composite": {"sources": [term("step"), term("value")]},
+        "aggs": total,
+    });
+    // The sums are 1 and 6, and 5 of the others.
+    let script = json!({
+        "buckets_path": {"second": "parts['1']>total", "others": "parts['_other_']>total"},
+        "script": "params.second - params.others",
+    });
+    let aggregations = json!({
+        "parts": parts,
+        "best_part": {"max_bucket": {"buckets_path": "parts>total"}},
+        "pairs": pairs,
+        "best_pair": {"max_bucket": {"buckets_path": "pairs>total"}},
+        "every": {
+            "filters": {"filters": [{"match_all": {}}]},
+            "aggs": {"parts": parts, "made": {"bucket_script": script}},
+        },
+    });
+    let found = aggregated(&server, &aggregations).await?;
+    ensure!(found["best_part"]["keys"] == json!(["1"]), "{found}");
+    let pair = json!(["{step=3, value=5}"]);
+    ensure!(found["best_pair"]["keys"] == pair, "{found}");
+    let made = &found["every"]["buckets"][0]["made"]["value"];
+    ensure!(*made == json!(1.0), "{found}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn buckets_are_chosen_by_their_numbers() -> Result<()> {
     let folder = tempfile::tempdir()?;

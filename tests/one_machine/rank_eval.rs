@@ -139,6 +139,10 @@ async fn what_cannot_be_evaluated_is_refused() -> Result<()> {
             "Found duplicate rated document key",
         ),
         (many, "at most 100000"),
+        (
+            with(json!({"query": {"no_such": {}}}), json!([])),
+            "unknown query [no_such]",
+        ),
     ] {
         let answer = server
             .send(&Request::json("POST", "/one/_rank_eval", &body))

@@ -46,6 +46,16 @@ async fn what_has_no_right_answer_is_refused() -> Result<()> {
         ),
         (
             "/notes/_search",
+            json!({"sort": ["n"], "search_after": ["foo"]}),
+            r#"Failed to parse search_after value [\"foo\"] for field [n]."#,
+        ),
+        (
+            "/notes/_search",
+            json!({"sort": [{"n": {"missing": "foo"}}]}),
+            r#"failed to parse [missing] of the sort by [n]: For input string: \"foo\""#,
+        ),
+        (
+            "/notes/_search",
             json!({"query": {"query_string": {"query": "word", "fields": "t"}}}),
             "[fields]",
         ),

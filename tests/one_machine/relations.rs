@@ -139,6 +139,14 @@ async fn ids_order_and_scores_do_not_depend_on_the_shard_count() -> Result<()> {
     Ok(())
 }
 
+/// Returns a rule for a word or a phrase that holds it.
+fn cold_or_its_cold() -> Value {
+    json!({"any_of": {"intervals": [
+        {"match": {"query": "cold"}},
+        {"match": {"query": "its cold", "ordered": true, "max_gaps": 0}},
+    ]}})
+}
+
 /// Returns queries of intervals, with what they find.
 fn intervals() -> Vec<(Value, Vec<&'static str>)> {
     let of = |rule: Value| json!({"intervals": {"text": rule}});
@@ -198,6 +206,20 @@ fn intervals() -> Vec<(Value, Vec<&'static str>)> {
                 "max_gaps": 1,
             }})),
             vec!["4"],
+        ),
+        // The longer alternative leaves no word between.
+        (
+            of(json!({"all_of": {
+                "ordered": true, "max_gaps": 1,
+                "intervals": [matching("baby"), cold_or_its_cold(), matching("outside")],
+            }})),
+            vec!["3"],
+        ),
+        (
+            of(json!({"any_of": {
+                "intervals": [cold_or_its_cold()], "filter": {"containing": matching("its")},
+            }})),
+            vec!["2", "3"],
         ),
     ]
 }

@@ -98,7 +98,7 @@ fn plain(error: &RootError) -> (StatusCode, &'static str) {
         RootError::DataStreamExists(_) => {
             (StatusCode::BAD_REQUEST, "resource_already_exists_exception")
         }
-        RootError::Remote(_) => (StatusCode::BAD_GATEWAY, "status_exception"),
+        RootError::Remote { status, .. } => (status_of_remote(*status), "status_exception"),
         RootError::ContextMissing(_) => (StatusCode::NOT_FOUND, "search_context_missing_exception"),
         RootError::NoLeaf { .. } | RootError::TooFewCopies(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -109,6 +109,13 @@ fn plain(error: &RootError) -> (StatusCode, &'static str) {
         RootError::TaskCancelled(_) => (StatusCode::BAD_REQUEST, "task_cancelled_exception"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "exception"),
     }
+}
+
+/// What another cluster refuses as the client's mistake keeps its status, as in the dialect.
+fn status_of_remote(status: Option<u16>) -> StatusCode {
+    let given = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let refused = given.filter(StatusCode::is_client_error);
+    refused.unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 /// The shards were well; what they found together is too much.
@@ -225,6 +232,30 @@ fn coordinator(error: &CoordinatorError, reason: String) -> ApiError {
         CoordinatorError::TooLarge { .. } => ApiError::illegal(reason),
         CoordinatorError::Store { .. } | CoordinatorError::Unreadable { .. } => {
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mistake_that_another_cluster_finds_keeps_its_status() {
+        for (given, expected) in [
+            (Some(404), StatusCode::NOT_FOUND),
+            (Some(400), StatusCode::BAD_REQUEST),
+            (Some(503), StatusCode::BAD_GATEWAY),
+            (None, StatusCode::BAD_GATEWAY),
+        ] {
+            let reason = "[other:9200]: it failed".to_owned();
+            let error = RootError::Remote {
+                status: given,
+                reason,
+            };
+            let shown = ApiError::from(&error);
+            assert_eq!(shown.status, expected, "{given:?}");
+            assert_eq!(shown.reason(), "remote cluster [other:9200]: it failed");
         }
     }
 }

@@ -136,7 +136,8 @@ impl AggregationForm {
                 as_strings,
                 keyed,
             } => {
-                let shown = metric::percentiles(values, as_strings.as_deref(), *keyed);
+                let texts = as_strings.as_deref();
+                let shown = metric::percentiles(result.type_name, values, texts, *keyed);
                 put("values", shown, &mut object);
             }
             AggregationValue::TopHits {
@@ -172,7 +173,7 @@ impl AggregationForm {
                 bound("from", from.as_ref(), &mut object);
                 bound("to", to.as_ref(), &mut object);
             }
-            BucketKey::Unnamed => {}
+            BucketKey::Unnamed(_) => {}
             // What stands under its key does not repeat it.
             _ if kind.is_keyed
                 && matches!(kind.type_name, "filters" | "ip_range" | "ip_prefix") => {}
@@ -340,7 +341,7 @@ fn key_value(key: &BucketKey) -> Value {
         BucketKey::U64(number) => (*number).into(),
         BucketKey::F64(number) => (*number).into(),
         BucketKey::Several { shown, .. } => shown.clone(),
-        BucketKey::Unnamed => Value::Null,
+        BucketKey::Unnamed(_) => Value::Null,
     }
 }
 

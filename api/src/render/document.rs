@@ -252,7 +252,7 @@ pub(crate) fn written<'a>(
     let outcome = result
         .outcome
         .as_ref()
-        .map_err(|error| refused(result, error))?;
+        .map_err(|error| refused(&result.index, result.shard, error))?;
     let (status, word) = match outcome.result {
         WriteResult::Created => (StatusCode::CREATED, "created"),
         WriteResult::Updated => (StatusCode::OK, "updated"),
@@ -321,13 +321,13 @@ pub(crate) fn copies(
 }
 
 /// Returns the error of a refused write, with the place it was refused at.
-pub(crate) fn refused(result: &IngestResult, error: &RootError) -> ApiError {
+pub(crate) fn refused(index: &str, shard: Option<ShardKey>, error: &RootError) -> ApiError {
     let shown = ApiError::from(error);
-    match (&result.shard, error) {
+    match (shard, error) {
         (Some(shard), RootError::Write(_)) if shown.status != StatusCode::BAD_REQUEST => shown
             .with("index_uuid", super::uuid_text(&shard.index))
             .with("shard", shard.shard.0.to_string())
-            .with("index", result.index.as_str()),
+            .with("index", index),
         _ => shown,
     }
 }

@@ -126,14 +126,15 @@ fn indices_of(action: &mut AliasAction) -> &mut Vec<String> {
 
 async fn put(mut request: Request) -> Answer {
     let body = request.json().await?.unwrap_or(Value::Null);
-    let alias = parse_alias(&body, &request.root().cluster().limits())?;
     let name = expand_date_math(
         request.required_part("name")?,
         request.root().cluster().now_ms(),
     )?;
+    let name = parse_alias_name(&name)?;
+    let alias = parse_alias(&name, &body, &request.root().cluster().limits())?;
     let action = AliasAction::Add {
         indices: comma_list(&request.index_name()?),
-        aliases: vec![parse_alias_name(&name)?],
+        aliases: vec![name],
         alias: Box::new(alias),
     };
     change(&request, &mut [action]).await

@@ -9,7 +9,8 @@ use futures::StreamExt;
 use futures::stream;
 use gleaner_query::answer::Hit;
 use gleaner_query::json::{ObjectReader, scalar_text};
-use gleaner_query::search::parse_search;
+use gleaner_query::search::{SearchRequest, parse_search};
+use gleaner_root::memory::HeldMemory;
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
 use http::Method;
@@ -105,6 +106,11 @@ async fn evaluate(mut request: Request) -> Answer {
         let reason = format!("[requests] times [k] must be at most {MAX_HITS}, and is {num_hits}");
         return Err(ApiError::illegal(reason));
     }
+    // As in the dialect, a search that cannot be read refuses all. It is read again for its answer: thousands that are
+    // held would take much memory.
+    for one in &rated {
+        read(request, one).await?;
+    }
     let answers = stream::iter(rated).map(|rated| async move {
         let found = found_by(request, target, &rated).await;
         (rated, found)
@@ -192,11 +198,19 @@ fn rated(value: &Value, metric: &Metric) -> Result<Rated, ApiError> {
     })
 }
 
-/// Searches, and keeps of each hit its name and what it is worth.
-async fn found_by(request: &Request, target: &Target, rated: &Rated) -> Result<Found, ApiError> {
+/// Reads a search; the memory that it takes is held as long as what is returned with it.
+async fn read(
+    request: &Request,
+    rated: &Rated,
+) -> Result<(SearchRequest, Option<HeldMemory>), ApiError> {
     let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
-    let (search, _held) = request.making.parsed(&rated.body, parse).await?;
+    request.making.parsed(&rated.body, parse).await
+}
+
+/// Searches, and keeps of each hit its name and what it is worth.
+async fn found_by(request: &Request, target: &Target, rated: &Rated) -> Result<Found, ApiError> {
+    let (search, _held) = read(request, rated).await?;
     let options = SearchOptions {
         origin: request.origin(&rated.body),
         patience: request.patience(),

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
+use gleaner_query::settings::flat_settings;
 use http::Method;
 use serde_json::{Map, Value};
 
 use super::index::{acknowledged, change_defaults, metadata_defaults, shown_settings};
+use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
 use crate::request::Request;
@@ -82,6 +84,9 @@ fn get(request: &Request) -> Answer {
 
 async fn put(mut request: Request) -> Answer {
     let body = request.required_json().await?;
+    if flat_settings(&body)?.is_empty() {
+        return Err(ApiError::validation(&["no settings to update".to_owned()]));
+    }
     let options = request.parameters.resolve_options(change_defaults())?;
     let expression = request.expression()?.unwrap_or_default();
     let preserve = request.parameters.is_set("preserve_existing")?;
@@ -110,6 +115,21 @@ mod tests {
     use serde_json::json;
 
     use crate::testing::{create, got, sent, speaking};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_of_nothing_is_refused() {
+        let dialect = speaking();
+        create(&dialect, "books", &json!({})).await;
+        for nothing in [json!({}), json!({"settings": {}}), json!({"index": {}})] {
+            let put = ("PUT", "/books/_settings");
+            let (status, answer) = sent(&dialect, put, &nothing).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{nothing}: {answer}");
+            let error = &answer["error"];
+            assert_eq!(error["type"], "action_request_validation_exception");
+            let reason = "Validation Failed: 1: no settings to update;";
+            assert_eq!(error["reason"], reason, "{nothing}");
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_change_reaches_closed_indices_by_wildcards_and_names_one_at_least() {

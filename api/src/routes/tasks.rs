@@ -196,7 +196,7 @@ async fn cancel(request: Request) -> Answer {
 /// Waits until none of `tasks` is under way.
 ///
 /// # Errors
-/// 503 when that takes longer than the request says.
+/// 429 when that takes longer than the request says, as in the dialect since 8.17.
 async fn until_ended(request: &Request, tasks: &[TaskInfo]) -> Result<(), ApiError> {
     let patience = request.parameters.get("timeout");
     let patience = match patience {
@@ -211,7 +211,7 @@ async fn until_ended(request: &Request, tasks: &[TaskInfo]) -> Result<(), ApiErr
             let ids = tasks.iter().map(|task| id(task, &node));
             let ids: Vec<String> = ids.collect();
             Err(ApiError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::TOO_MANY_REQUESTS,
                 "timeout_exception",
                 format!("Timed out waiting for completion of [{}]", ids.join(", ")),
             ))

@@ -137,6 +137,36 @@ fn chosen_templates_make_the_fields_of_their_document_alone() {
 }
 
 #[test]
+fn a_whole_number_beyond_64_bits_makes_no_field_of_fractions() {
+    let before = mapping(&json!({}));
+    for number in ["99999999999999999999", "-9223372036854775809"] {
+        let beside = r#""t": "\" 1e5 \\", "f": 1.5e20"#;
+        let source = format!("{{{beside}, \"o\": {{\"n\": [{number}]}}}}");
+        let error = grown(&source, &before).expect_err(number);
+        assert!(
+            error.to_string().contains("[o.n] of type [long]"),
+            "{error}"
+        );
+        let (kind, cause) = error.cause().expect("why it is none");
+        assert_eq!(kind, "illegal_argument_exception");
+        assert!(cause.ends_with("is out of range for a long"), "{cause}");
+    }
+    let after = grown(r#"{"f": 1e20, "g": 100000000000000000000.0}"#, &before);
+    let after = after.expect("fractions").expect("it has to grow");
+    for path in ["f", "g"] {
+        let field = after.field(path).expect(path);
+        assert_eq!(field.kind.type_name(), "float", "{path}");
+    }
+    let templates = json!({"dynamic_templates": [{"whole": {
+        "match_mapping_type": "long", "mapping": {"type": "double"}
+    }}]});
+    let after = grown(r#"{"n": 99999999999999999999}"#, &mapping(&templates));
+    let after = after.expect("a double").expect("it has to grow");
+    let field = after.field("n").expect("it is new");
+    assert_eq!(field.kind.type_name(), "double");
+}
+
+#[test]
 fn a_document_of_too_many_fields_is_not_parsed() {
     let before = mapping(&one(&json!({"type": "long"})));
     let rules = MappingRules {

@@ -25,37 +25,6 @@ pub(super) fn no_object() -> Mismatch {
     Mismatch::Malformed("Failed to parse object: expected an object of keys and values".to_owned())
 }
 
-/// Where in JSON a character stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Between,
-    Number,
-    Text,
-    /// Behind the backslash of a text.
-    Escape,
-}
-
-/// Reads an object with each number as the text that it is written as.
-pub(super) fn with_texts(object: &str) -> Result<Value, serde_json::Error> {
-    let mut quoted = String::with_capacity(object.len() + 16);
-    let mut part = Part::Between;
-    for c in object.chars() {
-        let next = match (part, c) {
-            (Part::Text, '\\') => Part::Escape,
-            (Part::Text, '"') => Part::Between,
-            (Part::Text | Part::Escape, _) | (_, '"') => Part::Text,
-            (_, '-' | '+' | '.' | '0'..='9') | (Part::Number, 'e' | 'E') => Part::Number,
-            _ => Part::Between,
-        };
-        if (next == Part::Number) != (part == Part::Number) {
-            quoted.push('"');
-        }
-        quoted.push(c);
-        part = next;
-    }
-    serde_json::from_str(&quoted)
-}
-
 impl Walk<'_, '_> {
     /// Returns the field at `place` where it takes objects of any keys.
     pub(super) fn flattened_at(&self, place: Place) -> Option<u32> {

@@ -9,8 +9,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-use super::{Place, Walk, flattened};
+use super::{Place, Walk};
 use crate::convert::Scalar;
+use crate::numerals;
 use crate::plan::{NodeKind, ROOT};
 
 /// Reads the document itself.
@@ -85,7 +86,7 @@ impl<'de> ValueSeed<'_, '_, 'de> {
         if text.starts_with('{')
             && let Some(number) = self.walk.flattened_at(self.place)
         {
-            let object = flattened::with_texts(text)?;
+            let object: Value = numerals::read_as_texts(text)?;
             return self.walk.object_for_leaf(number, &object);
         }
         if !is_number {

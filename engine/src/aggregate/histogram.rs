@@ -207,7 +207,7 @@ impl Intervals {
         }
     }
 
-    /// Returns whether a bucket is within `hard_bounds`, as Elasticsearch has it: numbers up to the
+    /// Returns whether a bucket is within `hard_bounds`, as Elasticsearch has it: numbers, without the offset, up to the
     /// upper one, dates below it.
     fn is_within(&self, key: f64) -> bool {
         let Some((min, max)) = self.hard_bounds else {

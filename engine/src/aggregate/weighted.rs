@@ -20,7 +20,7 @@ pub(super) fn build<'a>(
     Ok(Box::new(WeightedNode {
         values,
         weights,
-        format: formats::of_weighted(format, request),
+        format: formats::of_weighted(format, request)?,
         owners: Vec::new(),
         meter: context.ledger.meter(),
     }))

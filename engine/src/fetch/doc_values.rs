@@ -4,11 +4,11 @@ use std::net::Ipv6Addr;
 
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, FieldPath};
-use gleaner_partial::decimal;
 use gleaner_partial::request::bounds;
 use gleaner_partial::request::formats::{no_doc_values, no_fielddata};
 use gleaner_query::address::ip_text;
 use gleaner_query::date::{DateFormatter, Instant};
+use gleaner_query::decimal;
 use gleaner_query::double::java_text;
 use gleaner_query::encoded::GeoPoint;
 use gleaner_query::search::FieldFormat;
@@ -114,6 +114,10 @@ impl<'v> Plan<'v> {
                         &field.kind,
                         "does not support custom formats",
                     ));
+                }
+                if is_named && let (FieldKind::Number { .. }, Some(pattern)) = (&field.kind, format)
+                {
+                    decimal::check(pattern).map_err(|error| EngineError::query(error.reason))?;
                 }
                 let format = Format::new(&field.kind, format.as_deref())?;
                 fields.push((path, format));

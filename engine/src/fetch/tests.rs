@@ -386,16 +386,21 @@ fn formatted_whole_numbers_are_exact() {
         has_deletes: false,
     };
     let view = Index::new(&mapping, &documents, layout).views().remove(0);
-    let asked = formats(&[("n", Some("#")), ("wide", Some("#,###"))]);
-    let spec = FetchSpec {
-        docvalue_fields: &asked,
-        ..FetchSpec::default()
+    let fetched = |asked: &[FieldFormat]| {
+        let spec = FetchSpec {
+            docvalue_fields: asked,
+            ..FetchSpec::default()
+        };
+        fetch(&view, &[place(0, 0)], &spec, &Control::unlimited())
     };
-    let hits = fetch(&view, &[place(0, 0)], &spec, &Control::unlimited()).expect("they are read");
+    let asked = formats(&[("n", Some("#")), ("wide", Some("#,###"))]);
+    let hits = fetched(&asked).expect("they are read");
     assert_eq!(
         json!(hits[0].fields),
         json!({"n": ["9007199254740993"], "wide": ["18,446,744,073,709,551,615"]})
     );
+    let refused = fetched(&formats(&[("n", Some("0.0.0"))])).expect_err("no pattern");
+    assert!(refused.to_string().starts_with("Multiple decimal"));
 }
 
 #[test]

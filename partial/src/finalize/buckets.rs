@@ -197,7 +197,7 @@ impl Finalizer<'_> {
                 key: if *is_keyed {
                     BucketKey::Text(key.clone())
                 } else {
-                    BucketKey::Unnamed
+                    BucketKey::Unnamed(key.clone())
                 },
                 key_as_string: None,
                 doc_count: bucket.doc_count,

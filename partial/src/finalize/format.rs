@@ -2,10 +2,10 @@
 
 use gleaner_query::address::ip_text;
 use gleaner_query::answer::BucketKey;
+use gleaner_query::decimal;
 use gleaner_query::double::java_text;
 use serde_json::Value;
 
-use crate::decimal;
 use crate::key::{Key, ValueFormat, ValueKind};
 use crate::request::bounds;
 

@@ -37,13 +37,12 @@ fn buckets(result: AggregationResult) -> Vec<Answer> {
 fn keys_and_counts(result: AggregationResult) -> Vec<(String, u64)> {
     let shown = |bucket: Answer| {
         let key = match bucket.key {
-            BucketKey::Text(text) => text,
+            BucketKey::Text(text) | BucketKey::Unnamed(text) => text,
             BucketKey::I64(number) => number.to_string(),
             BucketKey::U64(number) => number.to_string(),
             BucketKey::F64(number) => number.to_string(),
             BucketKey::Range { key, .. } => key,
             BucketKey::Several { shown, .. } => shown.to_string(),
-            BucketKey::Unnamed => String::new(),
         };
         (bucket.key_as_string.unwrap_or(key), bucket.doc_count)
     };
@@ -215,10 +214,12 @@ fn filters_with_names_may_be_a_list() {
     let two = json!({"a": {"match_all": {}}, "b": {"match_all": {}}});
     let text = |key: &str| BucketKey::Text(key.to_owned());
     let named = vec![text("a"), text("b"), text("rest")];
+    let unnamed = ["0", "1", "rest"].map(|key| BucketKey::Unnamed(key.to_owned()));
+    let unnamed = unnamed.to_vec();
     for (filters, is_keyed, expected) in [
         (&two, true, (true, named.clone())),
         (&two, false, (false, named)),
-        (&json!([{}, {}]), true, (false, vec![BucketKey::Unnamed; 3])),
+        (&json!([{}, {}]), true, (false, unnamed)),
     ] {
         let request =
             json!({"filters": {"filters": filters, "keyed": is_keyed, "other_bucket_key": "rest"}});

@@ -242,7 +242,7 @@ impl Describer<'_> {
             }
             AggregationKind::WeightedAverage(request) => {
                 self.numeric(&request.weight, "weighted_avg")?;
-                formats::of_weighted(self.numeric(&request.value, "weighted_avg")?, request)
+                formats::of_weighted(self.numeric(&request.value, "weighted_avg")?, request)?
             }
             AggregationKind::MatrixStats(request) => {
                 for source in &request.sources {

@@ -3,6 +3,7 @@
 use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, Mapping, NumberKind};
 use gleaner_query::aggregation::{Metric, ValueSource, ValueType, WeightedAverage};
+use gleaner_query::decimal;
 use gleaner_query::encoded::{GeoPoint, parse_point};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::key::{ValueFormat, ValueKind};
 /// Returns how values of a field are shown; `pattern` is the request's format.
 ///
 /// # Errors
-/// [`EvaluationError::Query`] for fields without doc values and for patterns that no dates are written by.
+/// [`EvaluationError::Query`] for fields without doc values and for patterns that their values are not written by.
 pub fn format(
     mapping: &Mapping,
     path: &str,
@@ -27,9 +28,7 @@ pub fn format(
         Some(field) => {
             check_aggregatable(path, &field.kind)?;
             let format = format_of(&field.kind, pattern);
-            if format.kind == ValueKind::Date && pattern.is_some() {
-                bounds::formatter(pattern)?;
-            }
+            check_pattern(format.kind, pattern)?;
             Ok(format)
         }
     }
@@ -51,7 +50,7 @@ pub fn format_of_source(
 /// stands for missing ones. Without that there are none, and they keep no type.
 ///
 /// # Errors
-/// [`EvaluationError::Query`] for a pattern that no dates are written by.
+/// [`EvaluationError::Query`] for a pattern that no such values are written by.
 pub fn typed(format: ValueFormat, source: &ValueSource) -> Result<ValueFormat, EvaluationError> {
     let (ValueKind::Unmapped, Some(_), Some(named)) =
         (format.kind, &source.missing, source.value_type)
@@ -66,10 +65,22 @@ pub fn typed(format: ValueFormat, source: &ValueSource) -> Result<ValueFormat, E
         ValueType::Date => ValueKind::Date,
         ValueType::Ip => ValueKind::Ip,
     };
-    if kind == ValueKind::Date {
-        bounds::formatter(format.pattern.as_deref())?;
-    }
+    check_pattern(kind, format.pattern.as_deref())?;
     Ok(ValueFormat { kind, ..format })
+}
+
+/// Refuses a pattern that values of `kind` are not written by. Of a field that is unknown it may be one of dates.
+fn check_pattern(kind: ValueKind, pattern: Option<&str>) -> Result<(), EvaluationError> {
+    let Some(pattern) = pattern else {
+        return Ok(());
+    };
+    match kind {
+        ValueKind::Date => bounds::formatter(Some(pattern)).map(drop),
+        ValueKind::Long | ValueKind::UnsignedLong | ValueKind::Double => {
+            decimal::check(pattern).map_err(|error| EvaluationError::Query(error.reason))
+        }
+        ValueKind::Unmapped | ValueKind::Keyword | ValueKind::Ip | ValueKind::Boolean => Ok(()),
+    }
 }
 
 /// Refuses fields without numbers; `what` names the aggregation.
@@ -155,9 +166,7 @@ pub fn of_ranges(
         Codec::DateRange(format) => (ValueKind::Date, pattern.or_else(|| Some(format.0.clone()))),
         _ => (ValueKind::Double, pattern),
     };
-    if is_date {
-        bounds::formatter(pattern.as_deref())?;
-    }
+    check_pattern(kind, pattern.as_deref())?;
     Ok(Some(ValueFormat {
         kind,
         pattern,
@@ -283,11 +292,18 @@ fn of_count(counted: &ValueFormat) -> ValueFormat {
 }
 
 /// Returns how a `weighted_avg` is shown: the request's format goes before that of the values.
-pub fn of_weighted(format: ValueFormat, request: &WeightedAverage) -> ValueFormat {
-    ValueFormat {
+///
+/// # Errors
+/// [`EvaluationError::Query`] for a pattern that the values are not written by.
+pub fn of_weighted(
+    format: ValueFormat,
+    request: &WeightedAverage,
+) -> Result<ValueFormat, EvaluationError> {
+    check_pattern(format.kind, request.format.as_deref())?;
+    Ok(ValueFormat {
         pattern: request.format.clone().or(format.pattern),
         ..format
-    }
+    })
 }
 
 /// Returns how terms of a text are shown, or that no document has any, where the index does not know the field.

@@ -23,8 +23,8 @@ pub struct AliasChanges {
 ///
 /// # Errors
 /// `index_not_found_exception`, `aliases_not_found_exception`, `invalid_alias_name_exception` for
-/// an alias with an index's name, `illegal_argument_exception` for two write indices, for indices of data streams, for
-/// what aliases of data streams do not have, and for more than a request may name or add.
+/// an alias with an index's name, `illegal_argument_exception` for indices of data streams, for what aliases of data
+/// streams do not have, and for more than a request may name or add.
 pub fn apply_alias_actions(
     actions: &[AliasAction],
     state: &ClusterState,
@@ -78,7 +78,6 @@ pub fn apply_alias_actions(
     if !is_any_done && !missing.is_empty() {
         return Err(aliases_missing(&missing));
     }
-    check_write_indices(&changes, state)?;
     Ok(changes)
 }
 
@@ -223,29 +222,4 @@ fn entry<'a>(
         let index = state.indices.get(&uuid);
         index.map(|index| index.aliases.clone()).unwrap_or_default()
     })
-}
-
-/// Refuses two write indices of one alias.
-fn check_write_indices(changes: &AliasChanges, state: &ClusterState) -> Result<(), QueryError> {
-    let mut writers: BTreeMap<&IndexName, Vec<&str>> = BTreeMap::new();
-    for (uuid, index) in &state.indices {
-        if changes.removed.contains(uuid) {
-            continue;
-        }
-        for (name, alias) in changes.aliases.get(uuid).unwrap_or(&index.aliases) {
-            if alias.is_write_index == Some(true) {
-                writers.entry(name).or_default().push(index.name.as_str());
-            }
-        }
-    }
-    match writers.iter_mut().find(|(_, indices)| indices.len() > 1) {
-        None => Ok(()),
-        Some((name, indices)) => {
-            indices.sort_unstable();
-            Err(QueryError::illegal(format!(
-                "alias [{name}] has more than one write index [{}]",
-                indices.join(",")
-            )))
-        }
-    }
 }

@@ -27,6 +27,13 @@ pub enum SpanRule {
         /// The term.
         value: Value,
     },
+    /// Spans with a `_name` inside others: the same spans.
+    Named {
+        /// The name by which hits tell that they match.
+        name: String,
+        /// The spans.
+        inner: Box<SpanRule>,
+    },
     /// `span_multi`: those of the terms that a `prefix`, `wildcard`, `regexp` or `fuzzy` query matches.
     Multi(Box<Query>),
     /// `span_near`: those made of one of each.

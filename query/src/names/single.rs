@@ -18,7 +18,7 @@ pub struct SingleIndex {
 /// Returns the index that a write through `name` goes to; `None` where nothing bears the name.
 ///
 /// # Errors
-/// `illegal_argument_exception` for an alias without a write index.
+/// `illegal_argument_exception` for an alias without a write index, or with several.
 pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<SingleIndex>, QueryError> {
     if let Some(meta) = state.index_named(name) {
         return Ok(Some(SingleIndex {
@@ -30,9 +30,13 @@ pub fn resolve_write(name: &str, state: &ClusterState) -> Result<Option<SingleIn
     let chosen = match aliased.as_slice() {
         [] => return Ok(None),
         [only] if only.1.is_write_index != Some(false) => Some(only),
-        several => several
-            .iter()
-            .find(|(_, alias)| alias.is_write_index == Some(true)),
+        several => {
+            let mut writers = several
+                .iter()
+                .filter(|(_, alias)| alias.is_write_index == Some(true));
+            // Of two, from an earlier version, neither is meant.
+            writers.next().filter(|_| writers.next().is_none())
+        }
     };
     let Some((meta, alias)) = chosen else {
         return Err(QueryError::illegal(format!(

@@ -324,6 +324,17 @@ fn writes_and_single_operations_need_one_index() {
                 .starts_with("no write index is defined for alias")
         );
     }
+    let mut two = state.clone();
+    for index in two.indices.values_mut() {
+        if let Some(alias) = Arc::make_mut(index).aliases.get_mut("roll") {
+            alias.is_write_index = Some(true);
+        }
+    }
+    let refused = resolve_write("roll", &two).unwrap_err().reason;
+    assert!(
+        refused.starts_with("no write index is defined"),
+        "{refused}"
+    );
     let target = resolve_write("lee", &state).unwrap().unwrap();
     assert_eq!(target.index_routing.as_deref(), Some("lee-writes"));
     assert_eq!(

@@ -4,21 +4,47 @@ use gleaner_model::ClusterSettings;
 use gleaner_model::mapping::matches_pattern;
 use serde_json::Value;
 
-use crate::error::QueryError;
+use crate::error::{ErrorType, QueryError};
 
 /// `true`, `false`, or patterns of names after `+` (or nothing) and `-`, of which the first that matches decides; a name
 /// that none matches is not made. What a template says of its own (`allow_auto_create`) comes before.
 pub const AUTO_CREATE_INDEX: &str = "action.auto_create_index";
 
-/// Returns whether `settings` let a write make the index `name`; `None` where they leave it to the node.
-pub fn may_create(settings: ClusterSettings<'_>, name: &str) -> Option<bool> {
-    let said = settings.get(AUTO_CREATE_INDEX)?.as_str()?;
-    if let Ok(said) = said.parse::<bool>() {
-        return Some(said);
+/// Refuses to let a write make the index `name` where `settings` forbid it; where they say nothing, `by_node` says
+/// whether it may.
+///
+/// # Errors
+/// `index_not_found_exception` naming what forbids it.
+pub fn check(settings: ClusterSettings<'_>, by_node: bool, name: &str) -> Result<(), QueryError> {
+    let said = settings.get(AUTO_CREATE_INDEX).and_then(Value::as_str);
+    let said = said.unwrap_or(if by_node { "true" } else { "false" });
+    let why = match said.parse::<bool>() {
+        Ok(true) => None,
+        Ok(false) => Some("is [false]".to_owned()),
+        Err(_) => forbidden_by(said, name),
+    };
+    match why {
+        None => Ok(()),
+        Some(why) => Err(refused(name, &format!("[{AUTO_CREATE_INDEX}] {why}"))),
     }
-    let mut rules = said.split(',').map(rule);
-    let decides = rules.find(|(_, pattern)| matches_pattern(pattern, name));
-    Some(decides.is_some_and(|(is_allowed, _)| is_allowed))
+}
+
+/// Returns why a list of patterns forbids a name; `None` where it does not.
+fn forbidden_by(patterns: &str, name: &str) -> Option<String> {
+    let mut rules = patterns.split(',').map(rule);
+    match rules.find(|(_, pattern)| matches_pattern(pattern, name)) {
+        Some((true, _)) => None,
+        Some((false, pattern)) => Some(format!(
+            "contains [-{pattern}] which forbids automatic creation of the index"
+        )),
+        None => Some(format!("([{patterns}]) doesn't match")),
+    }
+}
+
+/// Returns the error for an index that is not there, and that a write may not make: `why` says what forbids it.
+pub fn refused(name: &str, why: &str) -> QueryError {
+    let reason = format!("no such index [{name}] and {why}");
+    QueryError::new(ErrorType::IndexNotFound, reason)
 }
 
 /// Returns whether a part of the setting allows, and the names that it is about.
@@ -57,29 +83,47 @@ mod tests {
 
     use super::*;
 
-    fn may(value: &Value, name: &str) -> Option<bool> {
-        let mut settings = Map::new();
+    /// Returns why a write may not make `name`, after what all reasons have in common.
+    fn refusal(value: &Value, name: &str) -> Option<String> {
+        let (mut settings, none) = (Map::new(), Map::new());
         let kept = checked(value).expect("taken");
         settings.insert(AUTO_CREATE_INDEX.to_owned(), kept.into());
-        may_create(ClusterSettings::new(&settings, &Map::new()), name)
+        refusal_by(ClusterSettings::new(&settings, &none), true, name)
+    }
+
+    fn refusal_by(settings: ClusterSettings<'_>, by_node: bool, name: &str) -> Option<String> {
+        let refused = check(settings, by_node, name).err()?;
+        assert_eq!(refused.kind, ErrorType::IndexNotFound);
+        let start = format!("no such index [{name}] and [action.auto_create_index] ");
+        let why = refused.reason.strip_prefix(&start);
+        Some(why.expect("it says where to look").to_owned())
     }
 
     #[test]
     fn the_first_pattern_that_matches_decides() {
-        assert_eq!(may(&json!(true), "a"), Some(true));
-        assert_eq!(may(&json!("false"), "a"), Some(false));
+        assert_eq!(refusal(&json!(true), "a"), None);
+        assert_eq!(refusal(&json!("false"), "a").as_deref(), Some("is [false]"));
         let list = json!("+logs-old-1, -logs-old-*,logs-*,+x");
-        for (name, is_made) in [
-            ("logs-old-1", true),
-            ("logs-old-2", false),
-            ("logs-new", true),
-            ("x", true),
-            ("y", false),
+        for (name, refused) in [
+            ("logs-old-1", None),
+            (
+                "logs-old-2",
+                Some("contains [-logs-old-*] which forbids automatic creation of the index"),
+            ),
+            ("logs-new", None),
+            ("x", None),
+            (
+                "y",
+                Some("([+logs-old-1, -logs-old-*,logs-*,+x]) doesn't match"),
+            ),
         ] {
-            assert_eq!(may(&list, name), Some(is_made), "{name}");
+            assert_eq!(refusal(&list, name).as_deref(), refused, "{name}");
         }
         let none = Map::new();
-        assert_eq!(may_create(ClusterSettings::new(&none, &none), "a"), None);
+        let unset = ClusterSettings::new(&none, &none);
+        assert_eq!(refusal_by(unset, true, "a"), None);
+        let refused = refusal_by(unset, false, "a");
+        assert_eq!(refused.as_deref(), Some("is [false]"), "as the node says");
     }
 
     #[test]

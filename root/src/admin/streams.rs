@@ -12,7 +12,9 @@ use gleaner_model::{
 use gleaner_query::QueryError;
 use gleaner_query::alias;
 use gleaner_query::names::{ExpandWildcards, NewName, expand_date_math, resolve_streams};
-use gleaner_query::templates::{ComposedFrom, check_no_stream, compose, index_template_of};
+use gleaner_query::templates::{
+    Composed, ComposedFrom, check_no_stream, compose, index_template_of,
+};
 use serde_json::{Value, json};
 
 use super::{Admin, check_free};
@@ -30,16 +32,35 @@ pub(crate) struct Next<'a> {
     pub(crate) old: IndexUuid,
     /// Name of the next.
     pub(crate) name: &'a NewName,
+    /// Its number in a data stream, from 1; 0 under an alias, which has none.
+    pub(crate) generation: u64,
     /// What it gets beside what templates say.
     pub(crate) body: &'a Value,
 }
 
 impl Admin {
-    /// Returns the name of the index with number `generation` of a data stream, made today.
+    /// Returns the number and the name of the next index of a data stream whose newest has the number `generation`.
+    /// Names that are taken are passed over.
     ///
     /// # Errors
     /// A name that no index can bear.
-    pub(crate) fn backing_name(&self, stream: &str, generation: u64) -> Result<NewName, RootError> {
+    pub(crate) fn next_backing(
+        &self,
+        state: &ClusterState,
+        stream: &str,
+        mut generation: u64,
+    ) -> Result<(u64, NewName), RootError> {
+        loop {
+            generation += 1;
+            let name = self.backing_name(stream, generation)?;
+            if check_free(state, &name.name).is_ok() {
+                return Ok((generation, name));
+            }
+        }
+    }
+
+    /// Returns the name of the index with number `generation` of a data stream, made today.
+    fn backing_name(&self, stream: &str, generation: u64) -> Result<NewName, RootError> {
         let day = expand_date_math("<{now/d}>", self.cluster.now_ms())?;
         let name = format!(".ds-{stream}-{day}-{generation:06}");
         Ok(NewName::from(IndexName::parse(&name)?.as_str()))
@@ -62,6 +83,7 @@ impl Admin {
                 target: name,
                 old: uuid,
                 name: &backing,
+                generation: 1,
                 body: &Value::Null,
             };
             let (index, of) = self.backing_index(state, &next, uuid)?;
@@ -152,7 +174,8 @@ impl Admin {
         let mut changed = state.clone();
         let index = match changed.data_streams.get_mut(next.target) {
             Some(stream) => {
-                stream.generation += 1;
+                // An index that came into the stream or left it meanwhile has counted on, too.
+                stream.generation = next.generation.max(stream.generation + 1);
                 stream.indices.push(uuid);
                 let (index, of) = self.backing_index(state, next, uuid)?;
                 stream.allow_custom_routing |= of.allow_custom_routing;
@@ -235,12 +258,7 @@ impl Admin {
         let (mut composed, from) = compose(&state.templates, next.target);
         let hidden = Value::from("true");
         composed.settings.insert("index.hidden".to_owned(), hidden);
-        let fields = composed.mappings.entry("properties");
-        let fields = fields.or_insert_with(|| json!({}));
-        if let Value::Object(fields) = fields {
-            let date = json!({"type": "date"});
-            fields.entry(TIMESTAMP).or_insert(date);
-        }
+        add_timestamp(&mut composed);
         if of.allow_custom_routing {
             let routing = composed.mappings.entry("_routing");
             routing.or_insert_with(|| json!({"required": true}));
@@ -314,6 +332,16 @@ fn take_writes(state: &mut ClusterState, newest: IndexUuid) {
     }
 }
 
+/// Adds the field that tells when what a document of a data stream tells of was, where no template says what it is.
+pub(super) fn add_timestamp(composed: &mut Composed) {
+    let fields = composed.mappings.entry("properties");
+    let fields = fields.or_insert_with(|| json!({}));
+    if let Value::Object(fields) = fields {
+        let date = json!({"type": "date"});
+        fields.entry(TIMESTAMP).or_insert(date);
+    }
+}
+
 /// Refuses a mapping without the field that tells when what a document of a data stream tells of was.
 pub(super) fn check_timestamp(mapping: &Mapping) -> Result<(), QueryError> {
     let field = mapping.field(TIMESTAMP);
@@ -363,4 +391,50 @@ fn of_stream(name: &IndexName) -> QueryError {
     QueryError::illegal(format!(
         "the name [{name}] is that of a data stream: aliases of that name cannot be added, changed or removed"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_model::template::IndexTemplate;
+    use gleaner_query::settings::NewIndex;
+
+    use super::super::templates::NewTemplate;
+    use super::*;
+    use crate::testing::Fixture;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_data_stream_passes_over_names_that_are_taken() {
+        let fixture = Fixture::new([]);
+        let admin = fixture.root.admin();
+        let template = IndexTemplate {
+            index_patterns: vec!["logs-*".to_owned()],
+            data_stream: Some(DataStreamTemplate::default()),
+            ..IndexTemplate::default()
+        };
+        let template = NewTemplate::Index(template);
+        let put = admin.put_template("logs", &template, false).await;
+        put.expect("put");
+        admin.create_data_stream("logs-a").await.expect("made");
+        for generation in [2, 3] {
+            let taken = admin.backing_name("logs-a", generation);
+            let taken = taken.expect("a good name").name;
+            let made = admin.create_index(&taken, NewIndex::default()).await;
+            made.expect("made");
+        }
+        let state = fixture.root.cluster().state();
+        let next = admin.next_backing(&state, "logs-a", 1);
+        let (generation, name) = next.expect("a free name");
+        let next = Next {
+            target: "logs-a",
+            old: state.data_streams["logs-a"].indices[0],
+            name: &name,
+            generation,
+            body: &Value::Null,
+        };
+        let made = admin.put_next(&next, |_| true).await;
+        let made = made.expect("no fault").expect("replaced");
+        assert!(made.name.as_str().ends_with("-000004"), "{}", made.name);
+        let state = fixture.root.cluster().state();
+        assert_eq!(state.data_streams["logs-a"].generation, 4);
+    }
 }

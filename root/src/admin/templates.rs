@@ -10,6 +10,7 @@ use gleaner_query::settings::{NewIndex, parse_kept_part_of_index, parse_part_of_
 use gleaner_query::templates::{Composed, check_priority, index_template_of};
 use gleaner_query::{Limits, QueryError};
 
+use super::streams::{add_timestamp, check_timestamp};
 use super::{Admin, check_known};
 use crate::RootError;
 use crate::analyzers as registry;
@@ -82,11 +83,7 @@ impl Admin {
                     check_content(&templates.components[&name].template)?;
                 }
                 NewTemplate::Index(template) => {
-                    check_parts(&name, &template, templates)?;
-                    check_priority(templates, &name, &template)?;
-                    check_composed(&name, &template, templates)?;
-                    templates.index.insert(name.clone(), template);
-                    check_kept(&name, state, templates)?;
+                    put_index_template(state, templates, &name, template)?;
                 }
                 NewTemplate::Legacy(template) => {
                     check_content(&template.template)?;
@@ -148,6 +145,25 @@ impl Admin {
     }
 }
 
+/// Puts an index template among `templates`, in the place of the one of that name.
+///
+/// # Errors
+/// Parts that are missing or cannot be put together, another template of the same priority for the same names, data
+/// streams that would be left without a template.
+pub fn put_index_template(
+    state: &ClusterState,
+    templates: &mut Templates,
+    name: &str,
+    template: IndexTemplate,
+) -> Result<(), RootError> {
+    check_parts(name, &template, templates)?;
+    check_priority(templates, name, &template)?;
+    check_composed(name, &template, templates)?;
+    templates.index.insert(name.to_owned(), template);
+    check_kept(name, state, templates)?;
+    Ok(())
+}
+
 fn already_there(name: &str, template: &NewTemplate) -> QueryError {
     QueryError::illegal(match template {
         NewTemplate::Component(_) => format!("component template [{name}] already exists"),
@@ -165,7 +181,11 @@ fn named(kind: TemplateKind, names: &str, known: &[String]) -> Result<Vec<String
             .filter(|name| matches_pattern(asked, name))
             .collect();
         if matching.is_empty() && asked != "*" {
-            return Err(missing(kind, asked));
+            // Index templates of both kinds are missing alike to a deletion.
+            return Err(match kind {
+                TemplateKind::Component => missing(kind, asked),
+                TemplateKind::Index | TemplateKind::Legacy => missing(TemplateKind::Legacy, asked),
+            });
         }
         found.extend(matching.into_iter().cloned());
     }
@@ -287,24 +307,31 @@ fn check_composed(
     template: &IndexTemplate,
     templates: &Templates,
 ) -> Result<(), RootError> {
-    let composed = Composed::of_index_template(templates, template);
+    let mut composed = Composed::of_index_template(templates, template);
+    let is_streamed = template.data_stream.is_some();
     composed.stream_lifecycle()?;
-    if composed.lifecycle.is_some() && template.data_stream.is_none() {
+    if composed.lifecycle.is_some() && !is_streamed {
         return Err(QueryError::illegal(format!(
             "index template [{name}] specifies lifecycle configuration that can only be used in combination with a \
              data stream"
         ))
         .into());
     }
-    if template.data_stream.is_some() {
+    if is_streamed {
         // Those of the template itself were checked when it was read.
         let aliases = parse_kept_aliases(&composed.aliases.clone().into(), &Limits::default())?;
         aliases.values().try_for_each(check_of_stream)?;
+        add_timestamp(&mut composed);
     }
     // Which fields there are to sort by is told when an index is made.
     // Its components were checked when they were put.
     let new = parse_kept_part_of_index(&composed.to_body(), &Limits::default());
-    let checked = check(new).and_then(|new| Ok(new.check_settings()?));
+    let checked = check(new).and_then(|new| {
+        if is_streamed {
+            check_timestamp(&new.mapping)?;
+        }
+        Ok(new.check_settings()?)
+    });
     checked.map_err(|error| {
         QueryError::illegal(format!(
             "composable template [{name}] template after composition is invalid: {error}"
@@ -363,62 +390,4 @@ fn check_size(before: &Templates, after: &Templates) -> Result<(), QueryError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use gleaner_model::template::DataStreamTemplate;
-
-    use super::*;
-    use crate::testing::Fixture;
-
-    fn template(pattern: &str, priority: Option<u64>, is_streamed: bool) -> NewTemplate {
-        NewTemplate::Index(IndexTemplate {
-            index_patterns: vec![pattern.to_owned()],
-            priority,
-            data_stream: is_streamed.then(DataStreamTemplate::default),
-            ..IndexTemplate::default()
-        })
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn no_template_leaves_a_data_stream_without_one() {
-        let fixture = Fixture::new([]);
-        let admin = fixture.root.admin();
-        let put = async |name: &str, template: NewTemplate| {
-            let put = admin.put_template(name, &template, false).await;
-            put.map_err(|error| error.to_string())
-        };
-        let first = template("hid-*", Some(900), true);
-        put("hid", first).await.expect("put");
-        admin.create_data_stream("hid-1").await.expect("made");
-        for (name, template, shown) in [
-            (
-                "hid",
-                template("nothid-*", Some(900), false),
-                "[nothid-*], priority [900] and no data stream configuration would",
-            ),
-            (
-                "hid",
-                template("nothid-*", None, true),
-                "[nothid-*], priority [null] would",
-            ),
-            (
-                "over",
-                template("hid-*", Some(901), false),
-                "[hid-*], priority [901] and no data stream configuration would",
-            ),
-        ] {
-            let refused = put(name, template).await.expect_err(shown);
-            let expected = format!(
-                "composable template [{name}] with index patterns {shown} cause data streams [hid-1] to no longer match \
-                 a data stream template"
-            );
-            assert_eq!(refused, expected);
-        }
-        for (name, template) in [
-            ("hid", template("hid*", Some(7), true)),
-            ("other", template("other-*", Some(901), false)),
-            ("under", template("hid-1", Some(6), false)),
-        ] {
-            put(name, template).await.expect(name);
-        }
-    }
-}
+mod tests;

@@ -44,6 +44,25 @@ async fn no_alias_of_a_new_index_is_named_as_an_index() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_index_agrees_with_the_others_on_its_aliases() {
+    let fixture = Fixture::new([]);
+    let create = async |name: &str, alias: Value| {
+        let index = new(&json!({"aliases": {"books": alias}}));
+        let created = fixture.root.admin().create_index(name, index).await;
+        created.map(drop).map_err(|error| error.to_string())
+    };
+    let write = json!({"is_write_index": true});
+    create("books-1", write.clone()).await.expect("made");
+    let refused = "alias [books] has more than one write index [books-1,books-2]";
+    assert_eq!(create("books-2", write).await, Err(refused.to_owned()));
+    let refused = "alias [books] has is_hidden set to true on indices [books-2] but does not have is_hidden set to true on \
+                   indices [books-1]; alias must have the same is_hidden setting on all indices";
+    let hidden = json!({"is_hidden": true});
+    assert_eq!(create("books-2", hidden).await, Err(refused.to_owned()));
+    create("books-2", json!({})).await.expect("made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_used_again_is_another_index() {
     let fixture = Fixture::new([]);
     let first = fixture

@@ -166,7 +166,12 @@ impl SliceRun<'_> {
                     .is_none()
                 {
                     let error = RootError::IndexNotFound(found.index.clone());
-                    self.fail(found.index, found.id, error);
+                    self.fail(ByQueryFailure {
+                        index: found.index,
+                        id: found.id,
+                        shard: None,
+                        error,
+                    });
                     return None;
                 }
                 let create = false;
@@ -234,7 +239,11 @@ impl SliceRun<'_> {
 
     fn note(&self, result: IngestResult) {
         let IngestResult {
-            index, id, outcome, ..
+            index,
+            id,
+            shard,
+            outcome,
+            ..
         } = result;
         match outcome {
             Ok(outcome) => self.progress.note(|counts| match outcome.result {
@@ -251,14 +260,18 @@ impl SliceRun<'_> {
                     self.progress.note(|counts| counts.version_conflicts += 1);
                 }
                 if !is_conflict || !self.shared.request.is_proceeding_on_conflicts {
-                    self.fail(index, id, error);
+                    self.fail(ByQueryFailure {
+                        index,
+                        id,
+                        shard,
+                        error,
+                    });
                 }
             }
         }
     }
 
-    fn fail(&self, index: String, id: String, error: RootError) {
-        let failure = ByQueryFailure { index, id, error };
+    fn fail(&self, failure: ByQueryFailure) {
         self.shared.failures.lock().push(failure);
         self.shared.is_ended.store(true, Ordering::Relaxed);
     }

@@ -15,7 +15,7 @@ use gleaner_query::resolved::{
     Clause, ExpansionRequest, IntervalScoring, IntervalSource, Intervals, Pattern, TermEdge,
 };
 
-use self::phrases::in_places;
+use self::phrases::{any_of, in_places};
 use super::graph::{Stretch, TokenGraph};
 use super::positions::check_places;
 use super::text::{edits, positions};
@@ -48,7 +48,7 @@ impl Resolver<'_> {
             IntervalRule::Pattern(rule) => self.words_like(path, field, rule),
             IntervalRule::Range(rule) => self.words_between(path, field, rule),
             IntervalRule::AnyOf { rules, filter } => {
-                let source = IntervalSource::AnyOf(self.rules(path, field, rules)?);
+                let source = any_of(self.rules(path, field, rules)?);
                 self.filtered(path, field, source, filter.as_ref())
             }
             IntervalRule::AllOf {
@@ -86,11 +86,8 @@ impl Resolver<'_> {
         let Some(IntervalFilter { relation, rule }) = filter else {
             return Ok(source);
         };
-        Ok(IntervalSource::Filter {
-            source: Box::new(source),
-            relation: *relation,
-            by: Box::new(self.rule(path, field, rule)?),
-        })
+        let by = self.rule(path, field, rule)?;
+        self.filter_alternatives(source, *relation, by)
     }
 
     /// Returns the field whose words count; `None` where the mapping does not know it.

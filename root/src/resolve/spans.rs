@@ -7,11 +7,13 @@
 use gleaner_model::FieldPath;
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{IntervalRelation, Query, SpanQuery, SpanRule};
-use gleaner_query::resolved::{Clause, IntervalOrder, IntervalScoring, IntervalSource, Pattern};
+use gleaner_query::resolved::{
+    Clause, IntervalOrder, IntervalScoring, IntervalSource, NamedClause, Pattern,
+};
 
 use super::intervals::{check_text, clause, terms};
 use super::pattern::PatternKind;
-use super::{Resolver, boosted, values};
+use super::{Resolver, boosted, match_only, values};
 
 /// Spans of one field.
 struct Spans {
@@ -47,6 +49,7 @@ impl Resolver<'_> {
                 let source = terms(&path, vec![values::text_of(value)]);
                 Ok(Spans::new(path, source))
             }
+            SpanRule::Named { name, inner } => self.named_spans(name, inner),
             SpanRule::Multi(query) => self.span_multi(query),
             SpanRule::Or(clauses) => {
                 let (path, sources) = self.span_rules("span_or", clauses)?;
@@ -77,7 +80,7 @@ impl Resolver<'_> {
                     (true, slop) => (IntervalOrder::Ordered, Some(*slop)),
                     (false, slop) => (IntervalOrder::Unordered, Some(*slop)),
                 };
-                let source = self.pulled_up(&sources, order, max_gaps)?;
+                let source = self.pulled_up(sources, order, max_gaps)?;
                 Ok(Spans::new(path, source))
             }
             SpanRule::First { inner, end } => {
@@ -112,6 +115,19 @@ impl Resolver<'_> {
                 self.span_filter("span_within", little, IntervalRelation::ContainedBy, by)
             }
         }
+    }
+
+    /// Returns spans inside others, and lets hits tell whether they match them as a query of its own.
+    fn named_spans(&mut self, name: &str, rule: &SpanRule) -> Result<Spans, QueryError> {
+        let Spans { field, source } = self.span_rule(rule)?;
+        self.count_copy(&source)?;
+        let mut clause = clause(field.clone(), source.clone(), IntervalScoring::Bm25);
+        match_only::settle(self.mapping(), &mut clause);
+        self.named.push(NamedClause {
+            name: name.to_owned(),
+            clause,
+        });
+        Ok(Spans { field, source })
     }
 
     fn span_filter(

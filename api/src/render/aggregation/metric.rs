@@ -89,8 +89,10 @@ fn spread(
     put("std_deviation_bounds", bounds);
 }
 
-/// Returns `values` of percentiles: an object by percent, or a list.
+/// Returns `values` of percentiles: an object by percent, or a list. There the text of a value has a name of its own in
+/// `percentiles_bucket`, as in Elasticsearch.
 pub(super) fn percentiles(
+    type_name: &str,
     values: &[(f64, Option<f64>)],
     as_strings: Option<&[String]>,
     is_keyed: bool,
@@ -110,7 +112,11 @@ pub(super) fn percentiles(
     let entry = |(at, (percent, value)): (usize, &(f64, Option<f64>))| {
         let mut entry = json!({"key": percent, "value": value.map_or(Value::Null, double)});
         if let Some(text) = text_at(at) {
-            entry["value_as_string"] = text.as_str().into();
+            let name = match type_name {
+                "percentiles_bucket" => format!("{}_as_string", java_text(*percent)),
+                _ => "value_as_string".to_owned(),
+            };
+            entry[name] = text.as_str().into();
         }
         entry
     };

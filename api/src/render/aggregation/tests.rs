@@ -111,8 +111,25 @@ fn filters_show_their_key_where_they_stand_in_a_list() {
         shown(&named, false),
         json!([{"key": "a", "doc_count": 2}, {"key": "_other_", "doc_count": 2}])
     );
-    let unnamed = [BucketKey::Unnamed, BucketKey::Unnamed];
+    let unnamed = ["0", "1"].map(|key| BucketKey::Unnamed(key.to_owned()));
     assert_eq!(shown(&unnamed, false), json!([count, count]));
+}
+
+#[test]
+fn texts_of_listed_percentiles_have_the_names_of_their_kind() {
+    for (type_name, name) in [
+        ("percentiles_bucket", "50.0_as_string"),
+        ("tdigest_percentiles", "value_as_string"),
+    ] {
+        let value = AggregationValue::Percentiles {
+            values: vec![(50.0, Some(375.0))],
+            as_strings: Some(vec!["375.00".to_owned()]),
+            keyed: false,
+        };
+        let shown = shown(result("p", type_name, value));
+        let expected = json!([{"key": 50.0, "value": 375.0, name: "375.00"}]);
+        assert_eq!(shown["p"]["values"], expected);
+    }
 }
 
 #[test]

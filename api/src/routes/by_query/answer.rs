@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
+use crate::render::document::refused;
 use crate::response::Reply;
 
 /// Which counts are shown.
@@ -45,7 +46,7 @@ pub(super) fn response(report: &ByQueryReport, form: Form) -> Value {
         .failures
         .iter()
         .map(|failure| {
-            let error = ApiError::from(&failure.error);
+            let error = refused(&failure.index, failure.shard, &failure.error);
             json!({
                 "index": failure.index,
                 "id": failure.id,

@@ -202,11 +202,17 @@ impl Scroll {
         let mut response = response;
         let start = response.chunk().await.ok().flatten().unwrap_or_default();
         let start = String::from_utf8_lossy(&start[..start.len().min(500)]).into_owned();
-        Err(self.failed(&format!("it answered {status}: {start}")))
+        let reason = format!("it answered {status}: {start}");
+        Err(self.failed_with(Some(status.as_u16()), &reason))
     }
 
     fn failed(&self, reason: &str) -> RootError {
-        RootError::Remote(format!("[{}]: {reason}", self.remote.address()))
+        self.failed_with(None, reason)
+    }
+
+    fn failed_with(&self, status: Option<u16>, reason: &str) -> RootError {
+        let reason = format!("[{}]: {reason}", self.remote.address());
+        RootError::Remote { status, reason }
     }
 }
 

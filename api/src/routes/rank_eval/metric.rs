@@ -189,10 +189,8 @@ impl Metric {
                 }
             }
             Self::Dcg {
-                k,
-                normalize,
-                unknown,
-            } => dcg(judged, k, normalize, unknown),
+                normalize, unknown, ..
+            } => dcg(judged, normalize, unknown),
             Self::ExpectedReciprocalRank {
                 maximum, unknown, ..
             } => {
@@ -237,7 +235,7 @@ fn gain(rating: i64) -> f64 {
     2_f64.powi(rating.clamp(-MAX_RATING, MAX_RATING) as i32) - 1.0
 }
 
-fn dcg(judged: &Judged, k: u64, normalize: bool, unknown: Option<i64>) -> Figure {
+fn dcg(judged: &Judged, normalize: bool, unknown: Option<i64>) -> Figure {
     let of = |ratings: &mut dyn Iterator<Item = Option<i64>>| -> f64 {
         let gains = ratings.zip(1_u32..).map(|(rating, rank)| {
             let gain = rating.or(unknown).map_or(0.0, gain);
@@ -254,12 +252,10 @@ fn dcg(judged: &Judged, k: u64, normalize: bool, unknown: Option<i64>) -> Figure
             details: json!({"dcg": own, "unrated_docs": unrated}),
         };
     }
+    // The best order is one of as many documents as were found (Elasticsearch, `DiscountedCumulativeGain.evaluate`).
     let mut best = judged.ratings.clone();
-    if let Some(unknown) = unknown {
-        best.extend(std::iter::repeat_n(unknown, unrated));
-    }
     best.sort_unstable_by(|a, b| b.cmp(a));
-    best.truncate(usize::try_from(k).unwrap_or(usize::MAX));
+    best.truncate(judged.ranks.len());
     let ideal = of(&mut best.into_iter().map(Some));
     let score = if ideal > 0.0 { own / ideal } else { 0.0 };
     Figure {
@@ -355,6 +351,18 @@ mod tests {
         );
         let of_nothing = score(&json!({"dcg": {}}), &[], &[]);
         assert_eq!(of_nothing.to_bits(), 0_f64.to_bits());
+    }
+
+    #[test]
+    fn the_best_order_is_of_rated_documents_alone_and_as_long_as_the_hits() {
+        let normalized = json!({"dcg": {"normalize": true}});
+        is_near(score(&normalized, &[Some(1)], &[1, 2]), 1.0 / 3.0);
+        let (second, third) = (1.0 / 3_f64.log2(), 1.0 / 2.0);
+        let ideal = 7.0 + 3.0 * second;
+        let unknown = json!({"dcg": {"normalize": true, "unknown_doc_rating": 1}});
+        let ranks = [None, Some(2), Some(3)];
+        let found = 1.0 + 3.0 * second + 7.0 * third;
+        is_near(score(&unknown, &ranks, &[3, 2]), found / ideal);
     }
 
     #[test]

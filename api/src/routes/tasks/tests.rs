@@ -105,7 +105,7 @@ async fn a_search_is_listed_with_its_origin_and_cancelled_by_its_id() {
     for list in ["/_tasks", "/_cat/tasks"] {
         let path = format!("{list}?wait_for_completion=true&timeout=1ms");
         let (status, late) = send(&root, "GET", &path).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{late}");
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{late}");
         assert_eq!(late["error"]["type"], "timeout_exception");
     }
     let (_, one) = send(&root, "GET", "/_tasks/root:1").await;

@@ -1,12 +1,11 @@
 //! What an index would get from the templates: those there are, and one that could be put.
 
-use gleaner_model::Templates;
 use gleaner_model::template::IndexTemplate;
+use gleaner_model::{ClusterState, Templates};
 use gleaner_query::templates::{
-    Composed, check_priority, index_template_of, overlapping, overlapping_legacy,
-    parse_index_template,
+    Composed, index_template_of, overlapping, overlapping_legacy, parse_index_template,
 };
-use gleaner_root::admin::templates::{TemplateKind, missing};
+use gleaner_root::admin::templates::{TemplateKind, missing, put_index_template};
 use serde_json::{Value, json};
 
 use super::shown;
@@ -22,11 +21,11 @@ const UNNAMED: &str = "simulated_template";
 pub(super) async fn index(mut request: Request) -> Answer {
     let body = request.json().await?;
     let name = request.required_part("name")?.to_owned();
-    let mut templates = Templates::clone(&request.root().cluster().state().templates);
-    if let Some(body) = body {
-        let template = read(&request, UNNAMED, &body, &templates)?;
-        templates.index.insert(UNNAMED.to_owned(), template);
-    }
+    let state = request.root().cluster().state();
+    let templates = match body {
+        None => Templates::clone(&state.templates),
+        Some(body) => with_template(&request, &state, UNNAMED, &body)?,
+    };
     match index_template_of(&templates, &name) {
         None => Ok(Reply::json(&json!({}))),
         Some((name, template)) => answered(&request, &templates, name, template),
@@ -42,8 +41,8 @@ pub(super) async fn template(mut request: Request) -> Answer {
     match (name, body) {
         (name, Some(body)) => {
             let name = name.as_deref().unwrap_or(UNNAMED);
-            let template = read(&request, name, &body, templates)?;
-            answered(&request, templates, name, &template)
+            let templates = with_template(&request, &state, name, &body)?;
+            answered(&request, &templates, name, &templates.index[name])
         }
         (Some(name), None) => match templates.index.get(&name) {
             None => Err(missing(TemplateKind::Index, &name).into()),
@@ -55,16 +54,18 @@ pub(super) async fn template(mut request: Request) -> Answer {
     }
 }
 
-fn read(
+/// Returns the templates that there would be if the one of the body was put: what a put refuses is refused.
+fn with_template(
     request: &Request,
+    state: &ClusterState,
     name: &str,
     body: &Value,
-    templates: &Templates,
-) -> Result<IndexTemplate, ApiError> {
+) -> Result<Templates, ApiError> {
     let limits = request.root().cluster().limits();
     let template = parse_index_template(name, body, &limits)?;
-    check_priority(templates, name, &template)?;
-    Ok(template)
+    let mut templates = Templates::clone(&state.templates);
+    put_index_template(state, &mut templates, name, template)?;
+    Ok(templates)
 }
 
 fn answered(

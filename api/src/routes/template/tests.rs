@@ -167,6 +167,77 @@ async fn templates_that_cannot_apply_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_put_cannot_be_simulated() {
+    let dialect = speaking();
+    let there = json!({"index_patterns": ["te*"]});
+    put(&dialect, "/_index_template/there", &there).await;
+    let keyword = json!({"properties": {"@timestamp": {"type": "keyword"}}});
+    for (body, expected) in [
+        (
+            json!({"index_patterns": ["te*"], "composed_of": ["nope"], "priority": 10}),
+            "specifies component templates [nope] that do not exist",
+        ),
+        (
+            json!({"index_patterns": ["te*"], "data_stream": {}, "template": {"mappings": keyword}, "priority": 10}),
+            "data stream timestamp field [@timestamp] must be of type [date]",
+        ),
+        (there, "have the same priority [0]"),
+    ] {
+        for path in ["_simulate", "_simulate/two", "_simulate_index/test"] {
+            let path = format!("/_index_template/{path}");
+            let (status, reason) = refused(&dialect, ("POST", &path), &body).await;
+            assert_eq!(status, 400, "{path} {body}");
+            assert!(reason.contains(expected), "{path} {body}: {reason}");
+        }
+        let (status, reason) = refused(&dialect, ("PUT", "/_index_template/two"), &body).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(reason.contains(expected), "{body}: {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_of_what_is_not_there_says_so_as_the_dialect_does() {
+    let dialect = speaking();
+    for (method, path, kind, reason) in [
+        (
+            "DELETE",
+            "/_index_template/no",
+            "index_template_missing_exception",
+            "index_template [no] missing",
+        ),
+        (
+            "DELETE",
+            "/_index_template/no*",
+            "index_template_missing_exception",
+            "index_template [no*] missing",
+        ),
+        (
+            "DELETE",
+            "/_template/no",
+            "index_template_missing_exception",
+            "index_template [no] missing",
+        ),
+        (
+            "DELETE",
+            "/_component_template/no",
+            "resource_not_found_exception",
+            "component template matching [no] not found",
+        ),
+        (
+            "GET",
+            "/_index_template/no",
+            "resource_not_found_exception",
+            "index template matching [no] not found",
+        ),
+    ] {
+        let (status, answer) = sent(&dialect, (method, path), &Value::Null).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {answer}");
+        assert_eq!(answer["error"]["type"], kind, "{method} {path}");
+        assert_eq!(answer["error"]["reason"], reason, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_index_would_get_can_be_seen_before() {
     let dialect = speaking();
     let part = json!({"template": {"settings": {"number_of_replicas": 2}}});

@@ -117,6 +117,20 @@ fn hard_bounds_leave_whole_buckets_out() {
         kept,
         [(BucketKey::F64(10.0), 10), (BucketKey::F64(20.0), 10)]
     );
+    // Bounds are those of buckets before they are shifted.
+    for (offset, expected) in [
+        (-5, vec![(5.0, 10), (15.0, 10)]),
+        (5, vec![(15.0, 10), (25.0, 5)]),
+        (15, vec![(25.0, 5)]),
+    ] {
+        let histogram =
+            json!({"field": "n", "interval": 10, "offset": offset, "hard_bounds": bounds});
+        let kept = buckets(&found(&index, &json!({ "histogram": histogram })));
+        let expected = expected
+            .into_iter()
+            .map(|(key, n)| (BucketKey::F64(key), n));
+        assert_eq!(kept, expected.collect::<Vec<_>>(), "{offset}");
+    }
 
     let days = [
         "2020-01-01T01:00:00Z",

@@ -26,13 +26,12 @@ fn counts(result: &AggregationResult) -> Vec<(String, u64)> {
         panic!("not buckets: {result:?}");
     };
     let key = |key: &BucketKey| match key {
-        BucketKey::Text(text) => text.clone(),
+        BucketKey::Text(text) | BucketKey::Unnamed(text) => text.clone(),
         BucketKey::I64(number) => number.to_string(),
         BucketKey::U64(number) => number.to_string(),
         BucketKey::F64(number) => number.to_string(),
         BucketKey::Range { key, .. } => key.clone(),
         BucketKey::Several { shown, .. } => shown.to_string(),
-        BucketKey::Unnamed => String::new(),
     };
     buckets
         .iter()

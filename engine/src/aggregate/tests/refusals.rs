@@ -84,6 +84,24 @@ fn fields_without_fitting_values_are_refused() {
 }
 
 #[test]
+fn formats_that_write_no_numbers_are_refused() {
+    for request in [
+        json!({"sum": {"field": "n", "format": "0.0.0"}}),
+        json!({"terms": {"field": "price", "format": "0.0.0"}}),
+        json!({"histogram": {"field": "span", "interval": 1, "format": "0.0.0"}}),
+        json!({"weighted_avg": {"value": {"field": "n"}, "weight": {"field": "n"}, "format": "0.0.0"}}),
+    ] {
+        let reason = refused(&request);
+        let expected = "Multiple decimal separators in pattern \"0.0.0\"";
+        assert_eq!(reason, expected, "{request}");
+    }
+    // Of a field that is unknown here it may be a format of dates elsewhere.
+    let documents = vec![("d".to_owned(), json!({"n": 1}))];
+    let asked = json!({"x": {"max": {"field": "nothing", "format": "yyyy.MM.dd"}}});
+    assert!(single(&documents).aggregate(&asked, &[]).is_ok());
+}
+
+#[test]
 fn formats_that_write_no_dates_are_refused() {
     let ranges = json!([{"from": "2020-01-01"}]);
     for (kind, more) in [

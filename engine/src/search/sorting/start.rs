@@ -133,10 +133,15 @@ fn read_start(
                 .or_else(|| infinite(value))
                 .map(SortValue::F64)
         });
-    match exact.filter(|_| is_number) {
-        Some(exact) => Ok(exact),
-        None => read_missing(key, view, kind, value),
+    if let Some(exact) = exact.filter(|_| is_number) {
+        return Ok(exact);
     }
+    read_typed(key, view, kind, value)?.ok_or_else(|| {
+        let field = field_of(key);
+        EngineError::query(format!(
+            "Failed to parse search_after value [{value}] for field [{field}]."
+        ))
+    })
 }
 
 fn infinite(value: &Value) -> Option<f64> {
@@ -147,7 +152,7 @@ fn infinite(value: &Value) -> Option<f64> {
     }
 }
 
-/// Reads a value by the type of its key's field.
+/// Reads what stands for a missing value by the type of its key's field.
 ///
 /// # Errors
 /// `EvaluationError::Query` where it does not fit.
@@ -157,36 +162,53 @@ pub(super) fn read_missing(
     kind: Kind,
     value: &Value,
 ) -> Result<SortValue, EngineError> {
+    read_typed(key, view, kind, value)?.ok_or_else(|| {
+        let field = field_of(key);
+        let text = text_of(value);
+        EngineError::query(format!(
+            "failed to parse [missing] of the sort by [{field}]: For input string: \"{text}\""
+        ))
+    })
+}
+
+/// Reads a value by the type of its key's field; `None` for a number that is none.
+fn read_typed(
+    key: &SortKey,
+    view: &View,
+    kind: Kind,
+    value: &Value,
+) -> Result<Option<SortValue>, EngineError> {
     if value.is_null() {
-        return Ok(SortValue::Missing);
+        return Ok(Some(SortValue::Missing));
     }
-    let read = match kind {
+    Ok(match kind {
         Kind::Fraction => number(value, Value::as_f64).map(SortValue::F64),
         Kind::Unsigned => number(value, Value::as_u64).map(SortValue::U64),
-        Kind::Text => Some(SortValue::Text(match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })),
+        Kind::Text => Some(SortValue::Text(text_of(value))),
         Kind::Ip => {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let text = text_of(value);
             let refuse = || EngineError::query(format!("'{text}' is not an IP string literal."));
             Some(SortValue::Ip(parse_ip(&text).ok_or_else(refuse)?))
         }
         Kind::Whole => whole(key, view, value)?.map(SortValue::I64),
-    };
-    read.ok_or_else(|| {
-        let field = match &key.target {
-            SortTarget::Field(path) => path.as_str(),
-            SortTarget::Distance(distance) => &distance.field,
-            SortTarget::Score => "_score",
-            SortTarget::Doc | SortTarget::ShardDoc => "_doc",
-        };
-        EngineError::query(format!(
-            "Failed to parse search_after value [{value}] for field [{field}]."
-        ))
     })
+}
+
+fn text_of(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Returns the field of a key, as messages name it.
+fn field_of(key: &SortKey) -> &str {
+    match &key.target {
+        SortTarget::Field(path) => path.as_str(),
+        SortTarget::Distance(distance) => &distance.field,
+        SortTarget::Score => "_score",
+        SortTarget::Doc => "_doc",
+        SortTarget::ShardDoc => "_shard_doc",
+    }
 }
 
 fn number<T: std::str::FromStr>(value: &Value, get: fn(&Value) -> Option<T>) -> Option<T> {

@@ -145,6 +145,17 @@ pub(super) fn filters(body: &Value, context: Context<'_>) -> Result<AggregationK
     // A key for the other bucket asks for the bucket.
     let is_wanted = has_other.unwrap_or(other_key.is_some());
     let other_bucket = is_wanted.then(|| other_key.unwrap_or_else(|| OTHER.to_owned()));
+    let is_taken = |key: &String| filters.iter().any(|(name, _)| name == key);
+    if let Some(key) = other_bucket.as_ref().filter(|key| is_taken(key))
+        && is_keyed
+        && keyed
+    {
+        return Err(QueryError::illegal(format!(
+            "[filters] aggregation [{}] has a filter with the key of its other bucket, [{key}]: one of them needs another \
+             name",
+            context.name
+        )));
+    }
     Ok(AggregationKind::Filters {
         filters,
         is_keyed,

@@ -22,7 +22,7 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     let mut reader = ObjectReader::part("histogram", body)?;
     let source = source::read(&mut reader)?;
     let interval = interval_of(&mut reader, context.name)?;
-    let offset = reader.number("offset")?.unwrap_or(0.0).rem_euclid(interval);
+    let offset = reader.number("offset")?.unwrap_or(0.0);
     let min_doc_count = source::at_least(&mut reader, "min_doc_count", 0, context)?;
     let extended = numbers(&mut reader, "extended_bounds")?;
     let hard = numbers(&mut reader, "hard_bounds")?;
@@ -37,8 +37,7 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     Ok(AggregationKind::Histogram(HistogramAggregation {
         source,
         interval,
-        // A remainder may round up to the interval itself.
-        offset: if offset < interval { offset } else { 0.0 },
+        offset,
         min_doc_count: min_doc_count.unwrap_or(0),
         // As for dates, every number is beyond an absent bound.
         extended_bounds: extended.map(|(min, max)| {

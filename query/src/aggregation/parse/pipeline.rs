@@ -12,6 +12,7 @@ use crate::aggregation::{
     Aggregation, AggregationKind, BucketPath, BucketSummary, GapPolicy, NormalizeMethod, Pipeline,
     PipelineKind,
 };
+use crate::decimal;
 use crate::error::{ErrorType, QueryError};
 use crate::json::ObjectReader;
 use crate::units::parse_time;
@@ -64,6 +65,9 @@ pub(super) fn read(
         }
     };
     let format = reader.text("format")?;
+    if let Some(pattern) = &format {
+        decimal::check(pattern)?;
+    }
     let read = match kind {
         "bucket_script" | "bucket_selector" => scripted(kind, &mut reader)?,
         "bucket_sort" => sort(&mut reader)?,
@@ -321,6 +325,9 @@ fn check(
     parent: Option<&AggregationKind>,
 ) -> Result<(), QueryError> {
     let name = &pipeline.name;
+    if let PipelineKind::Buckets { path, .. } = &pipeline.kind {
+        return check_beside(name, path, siblings);
+    }
     for path in pipeline.kind.paths() {
         let Some(first) = path.steps.first() else {
             continue;
@@ -328,27 +335,8 @@ fn check(
         let is_there = siblings.iter().any(|sibling| sibling.name == first.name)
             || pipelines.iter().any(|other| other.name == first.name);
         if !is_there {
-            return Err(validation(format!(
-                "No aggregation found for path [{}]",
-                path.text
-            )));
+            return Err(no_aggregation(path));
         }
-    }
-    if pipeline.kind.is_sibling() {
-        let of_buckets = pipeline.kind.paths().into_iter().all(|path| {
-            let first = path.steps.first();
-            let sibling = siblings
-                .iter()
-                .find(|sibling| first.is_some_and(|first| first.name == sibling.name));
-            sibling.is_some_and(|sibling| has_several_buckets(&sibling.kind))
-        });
-        return match of_buckets {
-            true => Ok(()),
-            false => Err(validation(format!(
-                "The first aggregation in buckets_path must be a multi-bucket aggregation for \
-                 aggregation [{name}]"
-            ))),
-        };
     }
     let Some(parent) = parent else {
         return Err(validation(format!(
@@ -381,6 +369,43 @@ fn check(
         ))),
         _ => Ok(()),
     }
+}
+
+/// Checks the path of a pipeline beside others: it goes through single buckets, and through those that are named by their
+/// keys, to an aggregation of several, and on to a number in each.
+fn check_beside(name: &str, path: &BucketPath, siblings: &[Aggregation]) -> Result<(), QueryError> {
+    let mut level = siblings;
+    for (at, step) in path.steps.iter().enumerate() {
+        let Some(found) = level.iter().find(|other| other.name == step.name) else {
+            return Err(no_aggregation(path));
+        };
+        if !has_several_buckets(&found.kind) || step.bucket.is_some() {
+            level = &found.sub;
+            continue;
+        }
+        let is_last = at + 1 == path.steps.len() && path.property.is_none();
+        return match is_last {
+            true => Err(QueryError::illegal(format!(
+                "buckets_path must reference either a number value or a single value numeric metric aggregation, got: \
+                 [Object[]] at aggregation [{}]",
+                step.name
+            ))),
+            false => Ok(()),
+        };
+    }
+    Err(no_buckets(name, path))
+}
+
+fn no_aggregation(path: &BucketPath) -> QueryError {
+    validation(format!("No aggregation found for path [{}]", path.text))
+}
+
+fn no_buckets(name: &str, path: &BucketPath) -> QueryError {
+    validation(format!(
+        "Unable to find unqualified multi-bucket aggregation in buckets_path. Path must include a multi-bucket \
+         aggregation for aggregation [{name}] for buckets path: {}",
+        path.text
+    ))
 }
 
 /// Returns whether a kind may make more than one bucket.

@@ -31,6 +31,9 @@ pub(super) fn distance(body: &Value) -> Result<GeoQuery, QueryError> {
         distance
     };
     let metres = parse_distance(&text).map_err(QueryError::illegal)?;
+    if metres == 0.0 {
+        return Err(QueryError::illegal("distance must be greater than zero"));
+    }
     let radius_mm = (metres * 1_000.0) as u64;
     read(reader, move |value, validation| {
         let center = point(value, validation)?;

@@ -75,5 +75,6 @@ fn is_of_field(query: &str) -> bool {
             | "regexp"
             | "fuzzy"
             | "intervals"
+            | "span_term"
     )
 }

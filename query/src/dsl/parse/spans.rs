@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Parser, name_and_body, one_field};
+use super::{Parser, label, name_and_body, one_field};
 use crate::dsl::{Query, SpanQuery, SpanRule};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text};
@@ -131,14 +131,24 @@ impl Parser<'_> {
             )));
         }
         self.enter()?;
-        let SpanQuery { rule, boost } = self.span(name, body)?;
+        let label = label::taken(name, body)?;
+        let SpanQuery { rule, boost } = match &label {
+            None => self.span(name, body)?,
+            Some((_, bare)) => self.span(name, bare)?,
+        };
         self.depth -= 1;
         if boost != 1.0 {
             return Err(QueryError::parsing(format!(
                 "{around} [{key}] as a nested span clause can't have non-default boost value [{boost:?}]"
             )));
         }
-        Ok(rule)
+        Ok(match label {
+            None => rule,
+            Some((name, _)) => SpanRule::Named {
+                name,
+                inner: Box::new(rule),
+            },
+        })
     }
 }
 
@@ -287,6 +297,23 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn spans_inside_spans_have_names() {
+        let near = json!({"span_near": {"clauses": [{"span_term": {"t": "b"}}], "_name": "outer"}});
+        let either = parsed(&json!({"span_or": {"clauses": [
+            {"span_term": {"t": {"value": "a", "_name": "inner"}}}, near,
+        ]}}));
+        let SpanRule::Or(clauses) = either.expect("read") else {
+            panic!("no alternatives");
+        };
+        let name_of = |rule: &SpanRule| match rule {
+            SpanRule::Named { name, .. } => name.clone(),
+            other => panic!("{other:?}"),
+        };
+        let names: Vec<String> = clauses.iter().map(name_of).collect();
+        assert_eq!(names, ["inner", "outer"]);
     }
 
     #[test]

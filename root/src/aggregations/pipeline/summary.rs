@@ -2,10 +2,10 @@
 
 use gleaner_partial::EvaluationError;
 use gleaner_partial::sum::ExactSum;
-use gleaner_query::aggregation::{BucketPath, BucketSummary, Pipeline};
+use gleaner_query::aggregation::{BucketPath, BucketSummary, PathStep, Pipeline};
 use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket, Figure, Spread, Stats};
 
-use super::value::{Numbers, key_text, refused, text};
+use super::value::{self, Numbers, key_text, refused, text};
 use super::{named, number_of};
 
 /// Returns what the numbers at `path` come to.
@@ -18,15 +18,11 @@ pub(super) fn of_buckets(
     pipeline: &Pipeline,
     results: &[AggregationResult],
 ) -> Result<AggregationResult, EvaluationError> {
-    let buckets = buckets_at(results, path)?;
+    let (buckets, rest) = buckets_at(results, path)?;
     let within = BucketPath {
         text: path.text.clone(),
-        steps: path.steps.iter().skip(1).cloned().collect(),
-        property: match (path.steps.len(), &path.property) {
-            // The aggregation alone stands for how many documents its buckets have.
-            (1, None) => Some("_count".to_owned()),
-            (_, property) => property.clone(),
-        },
+        steps: rest.to_vec(),
+        property: path.property.clone(),
     };
     let numbers = Numbers::of(buckets, &within, pipeline.gaps)?;
     let known = numbers.known();
@@ -53,21 +49,33 @@ pub(super) fn of_buckets(
     })
 }
 
-/// Returns the buckets of the aggregation that a path begins with.
+/// Returns the buckets that a path leads to through single buckets and those that it names by their keys, with the
+/// steps that remain in each; none where a bucket of that key is missing.
 fn buckets_at<'a>(
     results: &'a [AggregationResult],
-    path: &BucketPath,
-) -> Result<&'a [Bucket], EvaluationError> {
-    let first = path.steps.first();
-    let mut results = results.iter();
-    let result = results.find(|result| first.is_some_and(|first| first.name == result.name));
-    match result.map(|result| &result.value) {
-        Some(AggregationValue::Buckets { buckets, .. }) => Ok(buckets),
-        _ => Err(refused(
-            path,
-            "must begin with an aggregation of several buckets",
-        )),
+    path: &'a BucketPath,
+) -> Result<(&'a [Bucket], &'a [PathStep]), EvaluationError> {
+    let (mut results, mut rest) = (results, &path.steps[..]);
+    while let Some((step, behind)) = rest.split_first() {
+        rest = behind;
+        let mut found = results.iter();
+        let found = found.find(|result| result.name == step.name);
+        results = match (found.map(|result| &result.value), &step.bucket) {
+            (Some(AggregationValue::Single { sub, .. }), _) => sub,
+            (Some(AggregationValue::Buckets { buckets, .. }), None) => return Ok((buckets, rest)),
+            (Some(AggregationValue::Buckets { buckets, .. }), Some(key)) => {
+                match value::bucket_of_key(buckets, key) {
+                    Some(bucket) => &bucket.sub,
+                    None => return Ok((&[], rest)),
+                }
+            }
+            _ => break,
+        };
     }
+    Err(refused(
+        path,
+        "must lead to an aggregation of several buckets",
+    ))
 }
 
 fn sum(numbers: &[f64]) -> f64 {

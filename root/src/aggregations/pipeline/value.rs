@@ -1,12 +1,13 @@
 //! Where the numbers of pipelines are: paths through results.
 
 use gleaner_partial::EvaluationError;
-use gleaner_partial::decimal;
 use gleaner_query::aggregation::{BucketPath, GapPolicy, PathStep, Pipeline};
 use gleaner_query::answer::{
     AggregationResult, AggregationValue, Bucket, BucketKey, Spread, Stats,
 };
+use gleaner_query::decimal;
 use gleaner_query::double::java_text;
+use serde_json::Value;
 
 /// The numbers in some buckets, in their order; NaN where there is none.
 pub(super) struct Numbers(pub(super) Vec<f64>);
@@ -81,8 +82,7 @@ pub(super) fn is_there(bucket: &Bucket, path: &BucketPath) -> bool {
         results = match (&found.value, &step.bucket) {
             (AggregationValue::Single { sub, .. }, _) => sub,
             (AggregationValue::Buckets { buckets, .. }, Some(key)) => {
-                let mut named = buckets.iter();
-                match named.find(|bucket| key_text(bucket) == *key) {
+                match bucket_of_key(buckets, key) {
                     Some(bucket) => &bucket.sub,
                     None => return false,
                 }
@@ -108,8 +108,7 @@ fn in_results(
     };
     match (&result.value, &step.bucket) {
         (AggregationValue::Buckets { buckets, .. }, Some(key)) => {
-            let mut named = buckets.iter();
-            match named.find(|bucket| key_text(bucket) == *key) {
+            match bucket_of_key(buckets, key) {
                 Some(bucket) => inside(bucket.doc_count, &bucket.sub, rest, path),
                 None => Ok(f64::NAN),
             }
@@ -203,19 +202,38 @@ fn of_stats(stats: &Stats, name: &str) -> Option<f64> {
     }
 }
 
-/// Returns the key of a bucket as it is shown.
+/// Returns the bucket that a path names by its key.
+pub(super) fn bucket_of_key<'a>(buckets: &'a [Bucket], key: &str) -> Option<&'a Bucket> {
+    buckets.iter().find(|bucket| key_text(bucket) == key)
+}
+
+/// Returns the key of a bucket as paths and `keys` have it.
 pub(super) fn key_text(bucket: &Bucket) -> String {
     if let Some(text) = &bucket.key_as_string {
         return text.clone();
     }
     match &bucket.key {
-        BucketKey::Text(text) | BucketKey::Range { key: text, .. } => text.clone(),
+        BucketKey::Text(text) | BucketKey::Unnamed(text) | BucketKey::Range { key: text, .. } => {
+            text.clone()
+        }
         BucketKey::I64(number) => number.to_string(),
         BucketKey::U64(number) => number.to_string(),
         BucketKey::F64(number) => java_text(*number),
-        BucketKey::Several { shown, .. } => shown.to_string(),
-        BucketKey::Unnamed => String::new(),
+        BucketKey::Several { shown, .. } => map_text(shown),
     }
+}
+
+/// Returns the values of a key by name as Java writes a map: `{k=b, b=false}`.
+fn map_text(key: &Value) -> String {
+    let part = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => format!("{name}={text}"),
+        Value::Number(number) if number.is_f64() => {
+            format!("{name}={}", java_text(number.as_f64().unwrap_or(f64::NAN)))
+        }
+        other => format!("{name}={other}"),
+    };
+    let parts = key.as_object().into_iter().flatten().map(part);
+    format!("{{{}}}", parts.collect::<Vec<_>>().join(", "))
 }
 
 /// Returns the key as a number; NaN for texts.
@@ -227,7 +245,7 @@ pub(super) fn key_number(key: &BucketKey) -> f64 {
         BucketKey::Text(_)
         | BucketKey::Range { .. }
         | BucketKey::Several { .. }
-        | BucketKey::Unnamed => f64::NAN,
+        | BucketKey::Unnamed(_) => f64::NAN,
     }
 }
 
@@ -253,7 +271,35 @@ pub(super) fn refused(path: &BucketPath, why: &str) -> EvaluationError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn buckets_are_known_by_the_keys_that_java_writes() {
+        let key = json!({"k": "b", "b": false, "n": 2, "f": 1e7, "none": null});
+        let keys = [
+            BucketKey::Several {
+                shown: key,
+                numbers: Vec::new(),
+            },
+            BucketKey::Unnamed("0".to_owned()),
+            BucketKey::F64(2.0),
+        ];
+        let buckets = keys.map(|key| Bucket {
+            key,
+            key_as_string: None,
+            doc_count: 1,
+            beside: Vec::new(),
+            sub: Vec::new(),
+        });
+        let texts = ["{k=b, b=false, n=2, f=1.0E7, none=null}", "0", "2.0"];
+        for (bucket, text) in buckets.iter().zip(texts) {
+            assert_eq!(key_text(bucket), text);
+            assert_eq!(bucket_of_key(&buckets, text), Some(bucket));
+        }
+        assert_eq!(bucket_of_key(&buckets, "2"), None);
+    }
 
     #[test]
     fn metrics_of_the_first_hit_are_numbers_by_name() {

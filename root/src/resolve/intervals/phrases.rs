@@ -1,10 +1,13 @@
-//! Phrases of intervals: sources put together, alternatives pulled out of phrases.
+//! Phrases of intervals: sources put together, alternatives pulled out of phrases and filters.
 //!
 //! Does: choose among alternatives of different lengths in every possible way, within limits. Called by: [`super`] and
 //! spans. Read first: [`Resolver::pulled_up`].
 
+use std::collections::BTreeMap;
+
 use gleaner_model::FieldPath;
 use gleaner_query::QueryError;
+use gleaner_query::dsl::IntervalRelation;
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{IntervalOrder, IntervalSource};
 
@@ -29,7 +32,7 @@ impl Resolver<'_> {
             let words = in_places(path, words);
             self.combined(words, IntervalOrder::Adjacent, None)
         });
-        Ok(IntervalSource::AnyOf(phrases.collect::<Result<_, _>>()?))
+        Ok(any_of(phrases.collect::<Result<_, _>>()?))
     }
 
     /// Returns one interval of each source put together.
@@ -54,38 +57,74 @@ impl Resolver<'_> {
             1 => return Ok(sources.remove(0)),
             _ => {}
         }
-        match order {
-            IntervalOrder::Adjacent => self.pulled_up(&sources, order, max_gaps),
-            IntervalOrder::Unordered => {
-                let sources = repeated(sources);
-                Ok(match (sources.len(), max_gaps) {
-                    (1, None) => sources
-                        .into_iter()
-                        .next()
-                        .unwrap_or(IntervalSource::Nothing),
-                    _ => all_of(sources, order, max_gaps),
-                })
-            }
-            IntervalOrder::Ordered | IntervalOrder::Separate => {
-                Ok(all_of(sources, order, max_gaps))
-            }
+        if order == IntervalOrder::Unordered {
+            sources = repeated(sources);
+        }
+        match (order, max_gaps) {
+            (IntervalOrder::Adjacent, _) | (_, Some(_)) => self.pulled_up(sources, order, max_gaps),
+            (_, None) if sources.len() == 1 => Ok(sources.remove(0)),
+            (_, None) => Ok(all_of(sources, order, None)),
         }
     }
 
+    /// Returns those intervals of a source that stand in a relation to others: a filter of each alternative, since the
+    /// longer one of two may be the one that holds another interval, or in which another lies.
+    ///
+    /// Source: Lucene, `ContainingIntervalsSource`, `NotContainingIntervalsSource`, `ContainedByIntervalsSource`. Unlike
+    /// Lucene, `not_contained_by` keeps its alternatives together: what lies in one of them is not found because it lies
+    /// in no other.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the filters take too many bytes.
+    pub(super) fn filter_alternatives(
+        &mut self,
+        source: IntervalSource,
+        relation: IntervalRelation,
+        by: IntervalSource,
+    ) -> Result<IntervalSource, QueryError> {
+        let filter = |source, by| IntervalSource::Filter {
+            source: Box::new(source),
+            relation,
+            by: Box::new(by),
+        };
+        let filters: Vec<IntervalSource> = match relation {
+            IntervalRelation::Containing | IntervalRelation::NotContaining => {
+                let sources = into_alternatives(self.opened(source)?);
+                self.count_bytes(sources.len() * num_bytes_of(&by))?;
+                let filters = sources.into_iter().map(|one| filter(one, by.clone()));
+                filters.collect()
+            }
+            IntervalRelation::ContainedBy => {
+                let others = into_alternatives(self.opened(by)?);
+                self.count_bytes(others.len() * num_bytes_of(&source))?;
+                let filters = others.into_iter().map(|one| filter(source.clone(), one));
+                filters.collect()
+            }
+            IntervalRelation::After
+            | IntervalRelation::Before
+            | IntervalRelation::Overlapping
+            | IntervalRelation::NotContainedBy
+            | IntervalRelation::NotOverlapping => vec![filter(source, by)],
+        };
+        Ok(any_of(filters))
+    }
+
     /// Returns all ways to choose among alternatives of different lengths: of two of which one holds the other, the longer
-    /// one is no minimal interval, but may be the one that what follows stands right behind.
+    /// one is no minimal interval, but may be the one that leaves fewer words to what stands beside it.
     ///
     /// # Errors
     /// [`QueryError`] when there are too many, or they take too many bytes.
     pub(in crate::resolve) fn pulled_up(
         &mut self,
-        sources: &[IntervalSource],
+        sources: Vec<IntervalSource>,
         order: IntervalOrder,
         max_gaps: Option<u32>,
     ) -> Result<IntervalSource, QueryError> {
-        self.count_copies(sources)?;
+        let sources = sources.into_iter().map(|source| self.opened(source));
+        let sources: Vec<IntervalSource> = sources.collect::<Result<_, _>>()?;
+        self.count_copies(&sources)?;
         let mut ways: Vec<Vec<IntervalSource>> = vec![Vec::new()];
-        for source in sources {
+        for source in &sources {
             let longer = ways.iter().flat_map(|way| {
                 alternatives(source).iter().map(move |alternative| {
                     let mut way = way.clone();
@@ -95,15 +134,20 @@ impl Resolver<'_> {
             });
             ways = longer.collect();
         }
-        let mut ways: Vec<IntervalSource> = ways
-            .into_iter()
-            .map(|way| all_of(way, order, max_gaps))
-            .collect();
-        Ok(match ways.len() {
-            0 => IntervalSource::Nothing,
-            1 => ways.remove(0),
-            _ => IntervalSource::AnyOf(ways),
-        })
+        let ways = ways.into_iter().map(|way| all_of(way, order, max_gaps));
+        Ok(any_of(ways.collect()))
+    }
+
+    /// Returns a source with its alternatives outside. Those of one whose own gaps count are outside already.
+    fn opened(&mut self, source: IntervalSource) -> Result<IntervalSource, QueryError> {
+        match source {
+            IntervalSource::AllOf {
+                sources,
+                order,
+                max_gaps: None,
+            } if order != IntervalOrder::Adjacent => self.pulled_up(sources, order, None),
+            other => Ok(other),
+        }
     }
 
     /// Counts what the ways to choose among alternatives take, before any is made.
@@ -117,11 +161,27 @@ impl Resolver<'_> {
             if num_ways > MAX_ALTERNATIVES {
                 return Err(too_many(&format!("more than [{MAX_ALTERNATIVES}] phrases")));
             }
-            if self.num_copied_bytes + num_bytes > MAX_COPIED_BYTES {
-                return Err(too_many(&format!(
-                    "phrases that take more than [{MAX_COPIED_BYTES}] bytes in one request"
-                )));
-            }
+        }
+        self.count_bytes(num_bytes)
+    }
+
+    /// Counts one more copy of a source, before it is made.
+    ///
+    /// # Errors
+    /// [`QueryError`] when the copies of a request take too many bytes.
+    pub(in crate::resolve) fn count_copy(
+        &mut self,
+        source: &IntervalSource,
+    ) -> Result<(), QueryError> {
+        self.count_bytes(num_bytes_of(source))
+    }
+
+    /// Counts bytes that copies of sources take, before any is made.
+    fn count_bytes(&mut self, num_bytes: usize) -> Result<(), QueryError> {
+        if self.num_copied_bytes + num_bytes > MAX_COPIED_BYTES {
+            return Err(too_many(&format!(
+                "phrases that take more than [{MAX_COPIED_BYTES}] bytes in one request"
+            )));
         }
         self.num_copied_bytes += num_bytes;
         Ok(())
@@ -137,6 +197,33 @@ fn alternatives(source: &IntervalSource) -> &[IntervalSource] {
     match source {
         IntervalSource::AnyOf(alternatives) => alternatives,
         one => std::slice::from_ref(one),
+    }
+}
+
+fn into_alternatives(source: IntervalSource) -> Vec<IntervalSource> {
+    match source {
+        IntervalSource::AnyOf(alternatives) => alternatives,
+        one => vec![one],
+    }
+}
+
+/// Returns the intervals of any source. Words of one field are one alternative: none holds another.
+pub(super) fn any_of(sources: Vec<IntervalSource>) -> IntervalSource {
+    let mut words: BTreeMap<FieldPath, Vec<String>> = BTreeMap::new();
+    let mut longer = Vec::new();
+    for source in sources.into_iter().flat_map(into_alternatives) {
+        match source {
+            IntervalSource::Nothing => {}
+            IntervalSource::Terms { field, terms } => words.entry(field).or_default().extend(terms),
+            other => longer.push(other),
+        }
+    }
+    let words = words.into_iter().map(|(field, found)| terms(&field, found));
+    let mut alternatives: Vec<IntervalSource> = words.chain(longer).collect();
+    match alternatives.len() {
+        0 => IntervalSource::Nothing,
+        1 => alternatives.remove(0),
+        _ => IntervalSource::AnyOf(alternatives),
     }
 }
 

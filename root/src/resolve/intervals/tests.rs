@@ -103,7 +103,7 @@ fn alternatives_of_different_lengths_are_pulled_out_of_phrases() {
     let expected = "title:or(BLOCK(a,c),BLOCK(BLOCK(a,b),c))";
     assert_eq!(shown(&title(&rule)), expected);
     let alternatives: Vec<Value> = (0..12)
-        .map(|n| json!({"match": {"query": format!("w{n}")}}))
+        .map(|n| json!({"match": {"query": format!("v{n} w{n}")}}))
         .collect();
     let any_of = json!({"any_of": {"intervals": alternatives}});
     let all_of =
@@ -111,15 +111,94 @@ fn alternatives_of_different_lengths_are_pulled_out_of_phrases() {
     assert!(refused(&title(&all_of)).contains("more than [128] phrases"));
 }
 
+/// Returns a rule for `b` or the phrase `x b`, which holds it.
+fn short_or_long() -> Value {
+    json!({"any_of": {"intervals": [
+        {"match": {"query": "b"}}, {"match": {"query": "x b", "ordered": true, "max_gaps": 0}},
+    ]}})
+}
+
+#[test]
+fn alternatives_of_different_lengths_are_pulled_out_of_what_counts_gaps() {
+    let word = |word: &str| json!({"match": {"query": word}});
+    let all_of = |mode: &str, max_gaps: i32, rules: Vec<Value>| json!({"all_of": {"mode": mode, "max_gaps": max_gaps, "intervals": rules}});
+    let three = || vec![word("a"), short_or_long(), word("c")];
+    let inner = all_of("ordered", -1, vec![word("a"), short_or_long()]);
+    let words = json!({"any_of": {"intervals": [word("y"), short_or_long()]}});
+    for (rule, expected) in [
+        (
+            all_of("ordered", 1, three()),
+            "or(MAXGAPS/1(ORDERED(a,b,c)),MAXGAPS/1(ORDERED(a,BLOCK(x,b),c)))",
+        ),
+        (
+            all_of("unordered", 1, three()),
+            "or(MAXGAPS/1(UNORDERED(a,b,c)),MAXGAPS/1(UNORDERED(a,BLOCK(x,b),c)))",
+        ),
+        (
+            all_of("ordered", -1, three()),
+            "ORDERED(a,or(b,BLOCK(x,b)),c)",
+        ),
+        (
+            all_of("ordered", 0, vec![inner, word("c")]),
+            "or(BLOCK(ORDERED(a,b),c),BLOCK(ORDERED(a,BLOCK(x,b)),c))",
+        ),
+        // Words hold no other alternative.
+        (
+            all_of("ordered", 1, vec![words, word("c")]),
+            "or(MAXGAPS/1(ORDERED(or(b,y),c)),MAXGAPS/1(ORDERED(BLOCK(x,b),c)))",
+        ),
+    ] {
+        assert_eq!(shown(&title(&rule)), format!("title:{expected}"), "{rule}");
+    }
+}
+
+#[test]
+fn alternatives_of_different_lengths_are_filtered_one_by_one() {
+    let x = json!({"match": {"query": "x"}});
+    let filtered = |mut rule: Value, relation: &str, by: Value| {
+        let kind = if rule["match"].is_null() {
+            "any_of"
+        } else {
+            "match"
+        };
+        rule[kind]["filter"] = json!({relation: by});
+        rule
+    };
+    for (rule, expected) in [
+        (
+            filtered(short_or_long(), "containing", x.clone()),
+            "or(Containing(b,x),Containing(BLOCK(x,b),x))",
+        ),
+        (
+            filtered(short_or_long(), "not_containing", x.clone()),
+            "or(NotContaining(b,x),NotContaining(BLOCK(x,b),x))",
+        ),
+        (
+            filtered(x.clone(), "contained_by", short_or_long()),
+            "or(ContainedBy(x,b),ContainedBy(x,BLOCK(x,b)))",
+        ),
+        (
+            filtered(x.clone(), "not_contained_by", short_or_long()),
+            "NotContainedBy(x,or(b,BLOCK(x,b)))",
+        ),
+        (
+            filtered(short_or_long(), "overlapping", x),
+            "Overlapping(or(b,BLOCK(x,b)),x)",
+        ),
+    ] {
+        assert_eq!(shown(&title(&rule)), format!("title:{expected}"), "{rule}");
+    }
+}
+
 #[test]
 fn alternatives_inside_alternatives_are_bounded() {
     let word = |n: usize| json!({"match": {"query": format!("w{n}")}});
-    let any_of = |rules: Vec<Value>| json!({"any_of": {"intervals": rules}});
+    let pair = |n: usize| json!({"match": {"query": format!("v{n} w{n}")}});
     // What is inside is copied into 64 phrases.
     let phrase = |inner: Value| {
         let intervals = [
-            any_of(vec![inner, word(0)]),
-            any_of((0..64).map(word).collect()),
+            json!({"any_of": {"intervals": [inner, word(0)], "filter": {"overlapping": word(0)}}}),
+            json!({"any_of": {"intervals": (0..64).map(pair).collect::<Vec<_>>()}}),
         ];
         json!({"all_of": {"ordered": true, "max_gaps": 0, "intervals": intervals}})
     };

@@ -67,13 +67,53 @@ fn what_leads_nowhere_is_refused_by_its_path() {
         "mean": {"avg": {"field": "price"}},
         "x": {"sum_bucket": {"buckets_path": "mean"}},
     });
-    assert!(reason(&of_one).contains("must be a multi-bucket aggregation"));
+    assert!(reason(&of_one).contains("Path must include a multi-bucket aggregation"));
     let inside = json!({"x": {"derivative": {"buckets_path": "_count", "gap_policy": "guess"}}});
     assert!(reason(&by_month(&inside)).contains("Invalid gap policy: [guess]"));
     let inside = json!({"x": {"moving_fn": {
         "buckets_path": "_count", "window": 3, "script": "values.length",
     }}});
     assert!(reason(&by_month(&inside)).contains("[values.length] is not supported"));
+}
+
+#[test]
+fn siblings_reach_buckets_through_single_ones_and_keys() {
+    let of = |path: &str| {
+        let months = by_month(&json!({"sales": {"sum": {"field": "price"}}}));
+        let body = json!({
+            "tags": {"terms": {"field": "tag"}, "aggs": months},
+            "all": {"global": {}, "aggs": {"old": {"filter": {"match_all": {}}, "aggs": months}}},
+            "x": {"sum_bucket": {"buckets_path": path}},
+        });
+        names(&body).map_err(|error| error.reason)
+    };
+    for path in [
+        "tags['a']>months>sales",
+        "tags['a']>months._count",
+        "all>old>months.sales",
+        "tags>months['2020']>sales",
+    ] {
+        assert_eq!(of(path), Ok(vec!["x".to_owned()]), "{path}");
+    }
+    for (path, expected) in [
+        ("tags['a']>months['b']>sales", "Unable to find unqualified"),
+        ("tags['a']>_count", "Unable to find unqualified"),
+        ("all>old", "Unable to find unqualified"),
+        ("_count", "Unable to find unqualified"),
+        ("all>new>months>sales", "No aggregation found for path"),
+        ("tags", "got: [Object[]] at aggregation [tags]"),
+        ("all>old>months", "got: [Object[]] at aggregation [months]"),
+    ] {
+        let reason = of(path).expect_err(path);
+        assert!(reason.contains(expected), "{path}: {reason}");
+    }
+}
+
+#[test]
+fn formats_of_pipelines_are_patterns_of_numbers() {
+    let inside = json!({"x": {"cumulative_sum": {"buckets_path": "_count", "format": "0.0.0"}}});
+    let expected = "Multiple decimal separators in pattern \"0.0.0\"";
+    assert_eq!(reason(&by_month(&inside)), expected);
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn names_are_taken_from_all_queries() {
         json!({"match": {"f": {"query": "x", "_name": "n"}}}),
         json!({"term": {"f": {"value": "x", "_name": "n"}}}),
         json!({"terms": {"f": ["x"], "_name": "n"}}),
+        json!({"span_term": {"f": {"value": "x", "_name": "n"}}}),
         json!({"range": {"f": {"gte": 1, "_name": "n"}}}),
         json!({"bool": {"must": {"match_all": {}}, "_name": "n"}}),
         json!({"constant_score": {"filter": {"match_all": {}}, "_name": "n"}}),
