@@ -72,9 +72,17 @@ impl Cluster {
         answer
     }
 
+    /// Writes a new document. While the members of etcd have no leader, nothing is changed, and it is asked again.
     fn write(&self, path: &str, document: &str) {
-        let answer = self.ask(&["-X", "PUT", "-d", document], path);
-        assert!(answer.contains("\"created\""), "{answer}");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(&["-X", "PUT", "-d", document], path);
+            if answer.contains("\"created\"") {
+                return;
+            }
+            let is_without_leader = answer.contains("master_not_discovered_exception");
+            assert!(is_without_leader && Instant::now() < until, "{answer}");
+        }
     }
 
     fn finds(&self, index: &str, count: u64) {
