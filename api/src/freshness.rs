@@ -51,6 +51,10 @@ impl Freshness {
         method: &Method,
         parts: &[(&'static str, String)],
     ) {
+        // Names need not be looked up where nobody would be asked.
+        if is_current(root) {
+            return;
+        }
         if is_of_state(route, method) || is_missing(root, parts) {
             self.renew(root).await;
         }
@@ -58,8 +62,7 @@ impl Freshness {
 
     /// Sees to it that `root` knows what was acknowledged before now.
     pub(crate) async fn renew(&self, root: &Root) {
-        // In one process the state in force is the one that is known.
-        if root.knows_editions() {
+        if is_current(root) {
             return;
         }
         let came = Instant::now();
@@ -75,6 +78,11 @@ impl Freshness {
             Ok(Err(_)) | Err(_) => Instant::now(),
         });
     }
+}
+
+/// Is the state in force the one that is known? In one process it is.
+fn is_current(root: &Root) -> bool {
+    root.knows_editions()
 }
 
 fn is_of_state(route: &Route, method: &Method) -> bool {

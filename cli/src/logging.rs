@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 
 use anyhow::{Context, Result, anyhow};
+use tracing::Dispatch;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -27,6 +28,12 @@ pub(crate) fn install(filter: &str, format: LogFormat) -> Result<()> {
 /// # Errors
 /// As [`install`].
 pub(crate) fn install_with(filter: &str, format: LogFormat, slow: Option<SlowLines>) -> Result<()> {
+    let installed = dispatch(filter, format, slow)?.try_init();
+    installed.map_err(|error| anyhow!("logging is already started: {error}"))
+}
+
+/// Returns what takes the lines that `filter` lets through, and those of the slow log.
+fn dispatch(filter: &str, format: LogFormat, slow: Option<SlowLines>) -> Result<Dispatch> {
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("`--log {filter}` is no filter"))?;
     let lines = fmt::layer()
@@ -44,14 +51,16 @@ pub(crate) fn install_with(filter: &str, format: LogFormat, slow: Option<SlowLin
     let is_apart = slow.is_some();
     let is_for_all = filter_fn(move |line| !(is_apart && line.target() == SLOW_LOG));
     let lines = lines.with_filter(filter.and(is_for_all));
-    let slow = slow.map(|slow| {
-        let lines = fmt::layer().with_writer(slow).log_internal_errors(false);
-        let lines = lines.json().flatten_event(true).with_current_span(false);
-        let lines = lines.with_span_list(false);
-        lines.with_filter(filter_fn(|line| line.target() == SLOW_LOG))
-    });
-    let installed = registry().with(lines).with(slow).try_init();
-    installed.map_err(|error| anyhow!("logging is already started: {error}"))
+    let Some(slow) = slow else {
+        // An absent layer would not do: it has no filter, so whatever `lines` lets through or not, each span would be
+        // made and each line looked at anew, for every request.
+        return Ok(registry().with(lines).into());
+    };
+    let slow = fmt::layer().with_writer(slow).log_internal_errors(false);
+    let slow = slow.json().flatten_event(true).with_current_span(false);
+    let slow = slow.with_span_list(false);
+    let slow = slow.with_filter(filter_fn(|line| line.target() == SLOW_LOG));
+    Ok(registry().with(lines).with(slow).into())
 }
 
 /// Returns the filter of a command whose `-v` was given `times`.
@@ -61,5 +70,27 @@ pub(crate) fn filter_of(times: u8) -> &'static str {
         1 => "info,tantivy=warn",
         2 => "debug,tantivy=info",
         _ => "trace",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::dispatcher::with_default;
+    use tracing::{Level, debug_span, enabled, info_span};
+
+    use super::*;
+
+    #[test]
+    fn spans_that_no_line_can_show_are_not_made() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let slow = SlowLines::at(file.path()).expect("it can be written");
+        for slow in [None, slow] {
+            let dispatch = dispatch(filter_of(1), LogFormat::Json, slow).expect("a filter");
+            with_default(&dispatch, || {
+                assert!(debug_span!("request").is_disabled());
+                assert!(!enabled!(Level::DEBUG));
+                assert!(!info_span!("request").is_disabled());
+            });
+        }
     }
 }

@@ -176,7 +176,9 @@ fn of_field(settings: &IndexSettings, field: &Field) -> Bm25 {
 fn named(settings: &IndexSettings, field: &Field) -> Bm25 {
     let name = field.declared.get("similarity").and_then(Value::as_str);
     let name = name.unwrap_or(DEFAULT);
-    if name == BM25 {
+    // Nearly no index declares one, and each search asks.
+    let declared = |key: &String| key.starts_with(PREFIX);
+    if name == BM25 || !settings.declared.keys().any(declared) {
         return Bm25::DEFAULT;
     }
     let number = |parameter: &str, default: f64| {
