@@ -210,6 +210,9 @@ impl LeafClient for Leaf {
 
     async fn flush(&self, shard: ShardKey) -> Result<(), LeafFault> {
         let copy = self.copies.copy(shard, OPENING_PATIENCE).await?;
+        if let OpenCopy::Primary(primary) = &copy {
+            primary.wait_indexed().await;
+        }
         copy.flush().await.map(drop)
     }
 

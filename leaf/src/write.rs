@@ -173,11 +173,8 @@ impl Primary {
                 PlanStep::Ready(plan)
                     if plan.operations.is_empty() && request.producer.is_none() =>
                 {
-                    let ordered = order.next;
-                    let num_readings = self.shard.pipeline.state().num_readings;
-                    drop(order);
                     // The answer rests on writes that may not be durable yet.
-                    if self.shard.has_settled(ordered, num_readings).await {
+                    if let Some(ordered) = self.settled(order).await {
                         self.wait_to_tell(ordered).await?;
                         outcomes.extend(plan.outcomes);
                     }
@@ -199,6 +196,23 @@ impl Primary {
             shard: self.shard.key,
             reason: reason.to_owned(),
         })
+    }
+
+    /// Waits until every write ordered before the call is in the index, or is known not to come there: a small
+    /// one is acknowledged once the log has it.
+    pub(crate) async fn wait_indexed(&self) {
+        let order = self.lock_order().await;
+        self.settled(order).await;
+    }
+
+    /// Waits until it is known what becomes of all that is in `order`; returns where that ends, if the index has
+    /// all of it.
+    async fn settled(&self, order: OwnedMutexGuard<WriteOrder>) -> Option<SeqNo> {
+        let ordered = order.next;
+        let num_readings = self.shard.pipeline.state().num_readings;
+        drop(order);
+        let has_settled = self.shard.has_settled(ordered, num_readings).await;
+        has_settled.then_some(ordered)
     }
 
     /// Waits until what rests on all that was ordered below `ordered` may be told.

@@ -4,6 +4,7 @@ mod blocked;
 mod entering;
 mod lost;
 mod mapped;
+mod settling;
 
 use std::time::Duration;
 
@@ -385,21 +386,6 @@ async fn what_changes_nothing_is_answered_once_what_it_saw_is_durable() {
             assert_eq!(live(&fixture).await, 1);
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_took_the_place_of_a_lost_write_does_not_settle_it() {
-    let fixture = Fixture::start();
-    let shard = fixture.shard().await;
-    fixture.log.refuse_next();
-    let refused = fixture.write(vec![put("a", "{}")]).await;
-    assert!(refused.is_err());
-    soon(fixture.write(vec![put("b", "{}")]))
-        .await
-        .expect("written in its place");
-    let ordered = SeqNo(1);
-    assert!(!soon(shard.has_settled(ordered, 0)).await);
-    assert!(soon(shard.has_settled(ordered, 1)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
