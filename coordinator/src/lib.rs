@@ -104,6 +104,11 @@ pub trait Coordinator: Send + Sync {
         Duration::ZERO
     }
 
+    /// Waits until all roots show `version` of the state or a later one, a second at most. One that is silent for that
+    /// long is not waited for again before it shows something new. Where this process keeps the state there is nothing
+    /// to wait for.
+    async fn wait_shown(&self, _version: u64) {}
+
     /// Returns the entries of shards, through which the copies of a shard agree. `None`: one process holds the only
     /// copy of each.
     fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
@@ -130,6 +135,8 @@ const MAX_ATTEMPTS: u32 = 64;
 
 /// Changes the state by `change`, again from the newest state whenever someone else was faster.
 ///
+/// Returns once all roots show the state: what is acknowledged through one of them holds through any other.
+///
 /// `change` returns `None` when there is nothing to change. That, and what it fails with, is taken as
 /// final for the state in force only: one known here may lag behind. It may run several times.
 ///
@@ -150,20 +157,24 @@ where
             Ok(Some(next)) => next,
             unchanged => {
                 if coordinator.latest().await?.version == current.version {
+                    if unchanged.is_ok() {
+                        coordinator.wait_shown(current.version).await;
+                    }
                     return unchanged.map(|_| current);
                 }
                 continue;
             }
         };
         if let Some(state) = swap(coordinator, current.version, next).await? {
+            coordinator.wait_shown(state.version).await;
             return Ok(state);
         }
     }
     Err(CONTENTION.into())
 }
 
-/// As [`update`], but where `change` changes nothing, or fails, on the state known here, that is final:
-/// for changes that are tried again by themselves and must not wait for who keeps the state.
+/// As [`update`], but nobody waits for roots, and where `change` changes nothing, or fails, on the state known here, that is
+/// final: for changes that are tried again by themselves and must not wait for who keeps the state.
 ///
 /// # Errors
 /// Whatever `change` fails with, and [`CoordinatorError`] through `E::from`.

@@ -19,6 +19,7 @@ use crate::follow::{IfAbsent, Pauses, first_view, follow, read_all};
 use crate::keys::Keys;
 use crate::meta::{ChangeId, Meta};
 use crate::mirror::{Mirror, View};
+use crate::shown::Waiting;
 use crate::table::EtcdEntries;
 use crate::value::META;
 
@@ -42,6 +43,7 @@ pub struct EtcdCoordinator {
     keys: Keys,
     mirror: Arc<Mirror>,
     open_changes: OpenChanges,
+    waiting: Waiting,
     following: JoinHandle<()>,
 }
 
@@ -67,6 +69,7 @@ impl EtcdCoordinator {
             keys,
             mirror,
             open_changes: OpenChanges::default(),
+            waiting: Waiting::default(),
             following: tokio::spawn(following),
         })
     }
@@ -212,6 +215,10 @@ impl Coordinator for EtcdCoordinator {
 
     fn unheard_for(&self) -> Duration {
         self.mirror.unheard_for()
+    }
+
+    async fn wait_shown(&self, version: u64) {
+        self.waiting.until_shown(version, self.mirror.shown()).await;
     }
 
     fn entries(&self) -> Option<Arc<dyn ShardEntries>> {

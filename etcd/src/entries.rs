@@ -10,6 +10,7 @@ use gleaner_proto::etcd::{Event, Listing, Revision};
 
 use crate::keys::{Keys, StateKey};
 use crate::meta::{ClusterValue, Meta};
+use crate::shown::{self, ShownVersions};
 use crate::table;
 use crate::value::{CLUSTER, INDEX, Kind, META, TEMPLATES};
 
@@ -45,6 +46,8 @@ pub(crate) struct Entries {
     pub(crate) indices: BTreeMap<IndexUuid, StateEntry<IndexMeta>>,
     /// Entries of shards and nodes, which are no part of the state: they change beside it.
     pub(crate) table: Arc<EntryTable>,
+    /// Which version of the state each root shows.
+    pub(crate) shown: Arc<ShownVersions>,
 }
 
 /// Why keys make no state.
@@ -65,6 +68,7 @@ impl Entries {
             templates: None,
             indices: BTreeMap::new(),
             table: Arc::default(),
+            shown: Arc::default(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Entries {
         let mut before = std::mem::take(&mut self.indices);
         (self.cluster, self.meta, self.templates) = (None, None, None);
         self.table = Arc::default();
+        self.shown = Arc::default();
         Arc::make_mut(&mut self.table).revision = table::revision_of(listing.revision);
         for pair in listing.pairs {
             if let Some(StateKey::Index(uuid)) = self.keys.read(&pair.key)
@@ -121,6 +126,14 @@ impl Entries {
                 }
                 None => drop(self.indices.remove(&uuid)),
             },
+            Some(StateKey::Shown(process)) => {
+                let shown = Arc::make_mut(&mut self.shown);
+                match value.and_then(|bytes| shown::read(&bytes)) {
+                    Some(version) => drop(shown.insert(process, version)),
+                    None => drop(shown.remove(&process)),
+                }
+                return false;
+            }
             Some(key) => {
                 table::apply(Arc::make_mut(&mut self.table), &key, value, revision);
                 return false;

@@ -22,6 +22,7 @@ pub(crate) enum StateKey {
     Shard(ShardKey),
     Name(String),
     Alive(NodeUuid),
+    Shown(String),
 }
 
 impl Keys {
@@ -82,6 +83,10 @@ impl Keys {
         self.named(format_args!("alive/{node}"))
     }
 
+    pub(crate) fn shown(&self, process: &str) -> String {
+        self.named(format_args!("shown/{process}"))
+    }
+
     fn named(&self, name: impl fmt::Display) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -105,6 +110,7 @@ impl Keys {
                         }))
                     }
                     "name" => Some(StateKey::Name(name.to_owned())),
+                    "shown" => Some(StateKey::Shown(name.to_owned())),
                     "alive" => NodeUuid::parse(name).ok().map(StateKey::Alive),
                     _ => None,
                 }
@@ -133,6 +139,7 @@ mod tests {
             (keys.shard(shard), StateKey::Shard(shard)),
             (keys.name("leaf-1"), StateKey::Name("leaf-1".to_owned())),
             (keys.alive(node), StateKey::Alive(node)),
+            (keys.shown("a1"), StateKey::Shown("a1".to_owned())),
         ] {
             assert_eq!(keys.read(key.as_bytes()), Some(read));
         }

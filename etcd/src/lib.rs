@@ -8,10 +8,12 @@
 //! /gleaner/<cluster name>/node/<uuid>    {"kind": "node", "format": 1, "name": …, "role": …, …}
 //! /gleaner/<cluster name>/name/<name>    {"kind": "name", "format": 1, "node": …}
 //! /gleaner/<cluster name>/alive/<uuid>   {"kind": "alive", "format": 1, "incarnation": …}, under the node's lease
+//! /gleaner/<cluster name>/shown/<name>   {"kind": "shown", "format": 1, "version": …}, under the lease of a root
 //! ```
 //!
 //! Does: [`EtcdCoordinator`] assembles the state from one watch on the prefix and changes it by transactions that
-//! compare the revision of `meta`; [`Session`] keeps a node registered under a lease. Does not: know messages of etcd
+//! compare the revision of `meta`; [`Session`] keeps a node registered under a lease; [`ShownVersion`] tells what a root
+//! shows, for which changes wait. Does not: know messages of etcd
 //! (`proto` does), interpret the state, start an etcd. Called by `cli`. Read first: [`EtcdCoordinator`].
 
 mod change;
@@ -24,6 +26,7 @@ mod meta;
 mod mirror;
 mod rules;
 mod session;
+mod shown;
 mod table;
 mod value;
 
@@ -34,6 +37,7 @@ pub use follow_key::{KeyState, follow_key};
 pub use gleaner_proto::etcd::Client;
 pub use keys::Keys;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
+pub use shown::ShownVersion;
 
 use gleaner_coordinator::CoordinatorError;
 use gleaner_proto::etcd::Fault;

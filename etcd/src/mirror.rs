@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::entries::{Entries, Problem};
 use crate::keys::Keys;
 use crate::rules::Rule;
+use crate::shown::ShownVersions;
 
 /// The keys of the state at one revision.
 #[derive(Debug, Clone)]
@@ -93,6 +94,7 @@ pub(crate) struct Mirror {
     view: Mutex<Arc<View>>,
     states: watch::Sender<Arc<ClusterState>>,
     tables: watch::Sender<Arc<EntryTable>>,
+    shown: watch::Sender<Arc<ShownVersions>>,
     /// That of the view. Who has seen one finds no older state.
     revision: watch::Sender<Revision>,
     /// When etcd last gave a sign of life.
@@ -113,6 +115,7 @@ impl Mirror {
         Ok(Self {
             states: watch::Sender::new(state),
             tables: watch::Sender::new(Arc::clone(&first.entries.table)),
+            shown: watch::Sender::new(Arc::clone(&first.entries.shown)),
             revision: watch::Sender::new(first.revision),
             view: Mutex::new(Arc::new(first)),
             heard: Mutex::new(Instant::now()),
@@ -144,6 +147,11 @@ impl Mirror {
     /// Returns the newest entries and nodes, as they come.
     pub(crate) fn tables(&self) -> &watch::Sender<Arc<EntryTable>> {
         &self.tables
+    }
+
+    /// Returns which version of the state each root shows, as that changes.
+    pub(crate) fn shown(&self) -> watch::Receiver<Arc<ShownVersions>> {
+        self.shown.subscribe()
     }
 
     /// Takes changes over: what one revision changes is one change of the state. Those that are known already are
@@ -202,13 +210,8 @@ impl Mirror {
         }
         self.publish(view);
         // After the state: an entry is not seen before its index.
-        self.tables.send_if_modified(|current| {
-            let is_newer = !Arc::ptr_eq(current, &view.entries.table);
-            if is_newer {
-                *current = Arc::clone(&view.entries.table);
-            }
-            is_newer
-        });
+        replace_other(&self.tables, &view.entries.table);
+        replace_other(&self.shown, &view.entries.shown);
         self.revision.send_replace(view.revision);
     }
 
@@ -244,6 +247,17 @@ impl Mirror {
         let is_reached = tokio::time::timeout(patience, reached).await.is_ok();
         is_reached.then(|| self.view())
     }
+}
+
+/// Publishes `value` where another one is shown.
+fn replace_other<T>(sender: &watch::Sender<Arc<T>>, value: &Arc<T>) {
+    sender.send_if_modified(|current| {
+        let is_other = !Arc::ptr_eq(current, value);
+        if is_other {
+            *current = Arc::clone(value);
+        }
+        is_other
+    });
 }
 
 #[cfg(test)]

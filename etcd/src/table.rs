@@ -59,7 +59,14 @@ pub(crate) fn apply(
             Err(reason) => unread(&reason),
         },
         (StateKey::Alive(node), None) => drop(table.alive.remove(node)),
-        (StateKey::Cluster | StateKey::Meta | StateKey::Templates | StateKey::Index(_), _) => {}
+        (
+            StateKey::Cluster
+            | StateKey::Meta
+            | StateKey::Templates
+            | StateKey::Index(_)
+            | StateKey::Shown(_),
+            _,
+        ) => {}
     }
 }
 

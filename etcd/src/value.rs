@@ -31,6 +31,9 @@ pub(crate) const NAME: Kind = kind("name");
 /// The value of a key `alive/…`.
 pub(crate) const ALIVE: Kind = kind("alive");
 
+/// The value of a key `shown/…`.
+pub(crate) const SHOWN: Kind = kind("shown");
+
 const fn kind(name: &'static str) -> Kind {
     Kind { name, format: 1 }
 }

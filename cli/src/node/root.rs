@@ -15,7 +15,7 @@ use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Addresses, Setup, metadata, stopped};
+use super::{Addresses, Setup, metadata, registration, stopped};
 use crate::{
     exit::Exit,
     security,
@@ -57,6 +57,10 @@ pub(super) async fn run(
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
+        let shown = tokio::select! {
+            told = registration::tell_shown(&setup, &*coordinator) => told?,
+            () = stopped(stop.clone()) => return Ok(()),
+        };
         let root = Arc::new(root(&setup, &coordinator)?);
         let opening = async {
             if setup.config.secure {
@@ -81,6 +85,9 @@ pub(super) async fn run(
         let served = async { served.await.context("the server for other nodes failed") };
         let ended = futures::future::try_join(served, opening).await;
         root.tasks().stop().await;
+        if let Err(error) = shown.end().await {
+            tracing::warn!(%error, "changes may wait for this root until its lease runs out");
+        }
         ended.map(|_| ())
     };
     let ended = tokio::try_join!(answering, running);

@@ -8,3 +8,4 @@ mod members;
 mod outcomes;
 mod server;
 mod session;
+mod shown;
