@@ -8,6 +8,7 @@
 
 mod budget;
 mod pages;
+mod pauses;
 mod progress;
 mod request;
 mod slice;
@@ -36,6 +37,7 @@ use crate::tasks::{Action, NewTask, Origin, Quota, Render, Results, TaskEntry, T
 use crate::visibility::Refresher;
 
 pub use pages::{DocumentPages, FoundDocument, FoundPage};
+pub use pauses::Pauses;
 pub(crate) use progress::Progress;
 pub use progress::{ByQueryStatus, Counts};
 pub use request::{
@@ -52,7 +54,7 @@ const QUOTA: Quota = Quota {
     capacity: 500,
 };
 
-/// Slices, of all tasks, that run at the same time; others wait for a place.
+/// Slices, of all tasks, that find or write a page at the same time; others wait for a place.
 const MAX_RUNNING_SLICES: usize = 64;
 
 /// Slices of a task at most.
@@ -163,7 +165,10 @@ impl ByQuery {
             ))
             .into());
         }
-        let progress = Arc::new(Progress::new(num_slices, request.requests_per_second));
+        let mut request = request;
+        // For as long as its views are kept: what takes longer would not find them again.
+        request.search.timeout.get_or_insert(request.keep_alive);
+        let progress = Arc::new(Progress::new(num_slices, &request));
         let new = NewTask {
             action: match request.change {
                 Change::Delete => Action::DeleteByQuery,
@@ -273,11 +278,10 @@ impl ByQuery {
             contexts: &self.contexts,
             state: held.state(),
         };
-        let pages =
-            |progress, slice| PinnedPages::new(views, progress, &request.search, copied, slice);
+        let pages = |slice| PinnedPages::new(views, &request.search, copied, slice);
         let slices = whole.progress.slices();
         if slices.is_empty() {
-            return whole.run(&mut pages(whole.progress, None)).await;
+            return whole.run(&mut pages(None)).await;
         }
         let max = slices.len() as u32;
         let runs = (0..).zip(slices).map(|(id, progress)| {
@@ -292,7 +296,7 @@ impl ByQuery {
             if let Some(reason) = whole.cancellation.reason() {
                 listed.cancellation().request(reason);
             }
-            let mut pages = pages(progress, Some(Slice { id, max }));
+            let mut pages = pages(Some(Slice { id, max }));
             async move {
                 let run = SliceRun {
                     shared: whole.shared,

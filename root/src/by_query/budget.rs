@@ -55,6 +55,22 @@ impl Budget {
         }
     }
 
+    /// Waits until all are used: for ever where there is no limit.
+    pub(crate) async fn used_up(&self) {
+        loop {
+            // As in `take`.
+            let returned = self.returned.notified();
+            let is_used_up = |state: &Mutex<State>| {
+                let state = state.lock();
+                state.left == 0 && state.taken == 0
+            };
+            if self.state.as_ref().is_some_and(is_used_up) {
+                return;
+            }
+            returned.await;
+        }
+    }
+
     fn try_take(&self, num: usize) -> Result<usize, Pending> {
         let Some(state) = &self.state else {
             return Ok(num);
@@ -112,7 +128,10 @@ mod tests {
         let mut fourth = budget.take(8).await.expect("2 are back");
         assert_eq!(fourth.num, 2);
         fourth.use_up(2);
+        let mut used_up = Box::pin(budget.used_up());
+        assert!(futures::poll!(used_up.as_mut()).is_pending());
         drop(fourth);
+        used_up.await;
         assert!(budget.take(8).await.is_none());
     }
 

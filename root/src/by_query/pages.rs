@@ -11,7 +11,7 @@ use gleaner_query::QueryError;
 use gleaner_query::answer::Hit;
 use gleaner_query::search::{SearchRequest, Slice, SortKey, SortTarget, SourceFilter, TrackTotal};
 
-use super::Progress;
+use super::Pauses;
 use crate::RootError;
 use crate::cluster::ClusterView;
 use crate::memory::HeldMemory;
@@ -20,12 +20,6 @@ use crate::point_in_time::Contexts;
 use crate::response::SearchResponse;
 use crate::search::{Page, PreparedSearch, SearchOptions};
 use crate::token::{PointInTimeState, Position};
-
-/// How often a page is asked for again where there was no room for it.
-const MAX_RETRIES: u32 = 10;
-
-/// Pause before a page is asked for again; each is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A document as the query saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +49,8 @@ pub struct FoundPage {
     pub timed_out: bool,
     /// Whether no page follows.
     pub is_last: bool,
+    /// How often it was asked for again, as there was no room for it.
+    pub retries: u64,
     /// The memory that the documents hold.
     pub held: Option<Arc<HeldMemory>>,
 }
@@ -62,14 +58,14 @@ pub struct FoundPage {
 /// Pages of documents, one after the other, each document once.
 #[async_trait]
 pub trait DocumentPages: Send {
-    /// Returns the next page, of `size` documents at most.
+    /// Returns the next page, of `size` documents at most. The one after it is asked for after `pause` as it looks now.
     ///
     /// # Errors
     /// Why there is none: the task ends with it.
     ///
     /// # Cancel safety
     /// A dropped future may have passed over a page: nothing may be asked for after it.
-    async fn next(&mut self, size: usize) -> Result<FoundPage, RootError>;
+    async fn next(&mut self, size: usize, pause: Duration) -> Result<FoundPage, RootError>;
 
     /// Keeps what the pages come from for as long again.
     ///
@@ -90,7 +86,6 @@ pub(super) struct PinnedPages<'a> {
     contexts: &'a Contexts,
     cluster: &'a ClusterView,
     state: &'a PointInTimeState,
-    progress: &'a Progress,
     request: SearchRequest,
     has_source: bool,
     /// What `now` stands for on every page.
@@ -105,7 +100,6 @@ impl<'a> PinnedPages<'a> {
     /// Returns those of `search`, or of one slice of it; `source` is what is copied, `None` nothing.
     pub(super) fn new(
         views: Views<'a>,
-        progress: &'a Progress,
         search: &SearchRequest,
         source: Option<&SourceFilter>,
         slice: Option<Slice>,
@@ -138,7 +132,6 @@ impl<'a> PinnedPages<'a> {
             contexts,
             cluster,
             state,
-            progress,
             request,
             has_source: source.is_some(),
             now_ms: cluster.now_ms(),
@@ -176,29 +169,50 @@ impl<'a> PinnedPages<'a> {
     }
 
     /// Asks for a page, and again for less, or after a pause, where there was no room for it.
-    async fn ask_patiently(&mut self, size: usize) -> Result<(SearchResponse, usize), RootError> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..MAX_RETRIES {
+    async fn ask_patiently(&mut self, size: usize) -> Result<PatientAnswer, RootError> {
+        let (mut pauses, mut retries) = (Pauses::default(), 0);
+        loop {
             let size = size.min(self.most);
-            match self.ask(size).await {
-                Err(error) if wants_less(&error) && size > 1 => self.most = size / 2,
-                Err(error) if is_busy(&error) => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+            let error = match self.ask(size).await {
+                Ok(response) => {
+                    return Ok(PatientAnswer {
+                        response,
+                        size,
+                        retries,
+                    });
                 }
-                answered => return answered.map(|answer| (answer, size)),
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.next() else {
+                return Err(error);
+            };
+            if wants_less(&error) && size > 1 {
+                self.most = size / 2;
+            } else if is_busy(&error) {
+                tokio::time::sleep(pause).await;
+            } else {
+                return Err(error);
             }
-            self.progress.note(|counts| counts.search_retries += 1);
+            retries += 1;
         }
-        let size = size.min(self.most);
-        self.ask(size).await.map(|answer| (answer, size))
     }
+}
+
+/// What was found, of how many documents asked for, and how often it was asked for again.
+struct PatientAnswer {
+    response: SearchResponse,
+    size: usize,
+    retries: u64,
 }
 
 #[async_trait]
 impl DocumentPages for PinnedPages<'_> {
-    async fn next(&mut self, size: usize) -> Result<FoundPage, RootError> {
-        let (mut response, size) = self.ask_patiently(size).await?;
+    async fn next(&mut self, size: usize, _: Duration) -> Result<FoundPage, RootError> {
+        let PatientAnswer {
+            mut response,
+            size,
+            retries,
+        } = self.ask_patiently(size).await?;
         let total = response.total.map(|total| total.value);
         self.after = response.last.take();
         let is_last = self.after.is_none() || response.hits.len() < size;
@@ -209,6 +223,7 @@ impl DocumentPages for PinnedPages<'_> {
             total: total.filter(|_| std::mem::take(&mut self.is_first)),
             timed_out: response.timed_out,
             is_last,
+            retries,
             held: response.held,
         })
     }

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::ByQueryRequest;
+
 /// What was done, in documents where nothing else is said.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counts {
@@ -79,12 +81,23 @@ pub(crate) struct Progress {
     rate: watch::Sender<Option<f64>>,
     /// Until when it waits for the rate.
     waiting_until: Mutex<Option<Instant>>,
+    /// Matches that count at most.
+    most: u64,
     slices: Vec<Arc<Progress>>,
 }
 
 impl Progress {
-    /// Returns that of a task with so many slices; where there is one, the task is its own slice.
-    pub(crate) fn new(num_slices: u32, rate: Option<f64>) -> Self {
+    /// Returns that of a request that is done in so many slices; where there is one, the task is its own slice.
+    pub(crate) fn new(num_slices: u32, request: &ByQueryRequest) -> Self {
+        let rate = request.requests_per_second;
+        let most = request.max_docs.map_or(u64::MAX, |most| most as u64);
+        Self {
+            most,
+            ..Self::of_slices(num_slices, rate)
+        }
+    }
+
+    fn of_slices(num_slices: u32, rate: Option<f64>) -> Self {
         let slices = match num_slices {
             0 | 1 => Vec::new(),
             several => {
@@ -103,6 +116,7 @@ impl Progress {
             cancelled: Mutex::default(),
             rate: watch::Sender::new(rate),
             waiting_until: Mutex::default(),
+            most: u64::MAX,
             slices,
         }
     }
@@ -127,6 +141,7 @@ impl Progress {
         let slices: Vec<_> = self.slices.iter().map(|slice| slice.status()).collect();
         let mut counts = self.counts.lock().clone();
         slices.iter().for_each(|slice| counts.add(&slice.counts));
+        counts.total = counts.total.min(self.most);
         let of_slices = || slices.iter().map(|slice| slice.throttled_for).min();
         let own = self.waiting_until.lock().map(left_until);
         ByQueryStatus {
@@ -139,6 +154,12 @@ impl Progress {
         }
     }
 
+    /// Returns how long it is to wait after a page of so many documents, as the rate is now.
+    pub(crate) fn pause(&self, num_documents: usize) -> Duration {
+        let rate = *self.rate.borrow();
+        rate.map_or(Duration::ZERO, |rate| time_at(rate, num_documents))
+    }
+
     /// Has it write at most as many documents a second from now on: its slices together.
     pub(crate) fn rethrottle(&self, rate: Option<f64>) {
         self.rate.send_replace(rate);
@@ -146,20 +167,16 @@ impl Progress {
         self.slices.iter().for_each(|slice| slice.rethrottle(share));
     }
 
-    /// Waits until `num_documents` have taken as long since `begun` as the rate says, which may change meanwhile, and
-    /// no longer than `patience`; returns whether the wait is over.
-    pub(crate) async fn throttle(
-        &self,
-        num_documents: usize,
-        begun: Instant,
-        patience: Duration,
-    ) -> bool {
+    /// Waits until a page has taken as long as the rate says, and no longer than `patience`; returns whether the wait
+    /// is over. A new rate ends it sooner, not later: a scroll elsewhere is kept for as long as the rate was when its
+    /// page was asked for.
+    pub(crate) async fn throttle(&self, page: &mut WrittenPage, patience: Duration) -> bool {
         let waiting = Waiting::begin(self);
         let patience = Instant::now() + patience;
         let mut rate = self.rate.subscribe();
         loop {
             let per_second = *rate.borrow_and_update();
-            let Some(until) = due(num_documents, per_second, begun) else {
+            let Some(until) = page.due(per_second) else {
                 return true;
             };
             waiting.until(until);
@@ -174,11 +191,36 @@ impl Progress {
 /// Longest pause after a page, however low the rate.
 const LONGEST_PAUSE: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
-/// Returns when as many documents are due; `None` where that has passed.
-fn due(num_documents: usize, rate: Option<f64>, begun: Instant) -> Option<Instant> {
-    let takes = Duration::try_from_secs_f64(num_documents as f64 / rate?);
-    let until = begun + takes.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-    (until > Instant::now()).then_some(until)
+/// A page that was written, whose time is not over.
+pub(crate) struct WrittenPage {
+    num_documents: usize,
+    begun: Instant,
+    /// When the next one may be asked for, as it looked last.
+    until: Option<Instant>,
+}
+
+impl WrittenPage {
+    pub(crate) fn new(num_documents: usize, begun: Instant) -> Self {
+        Self {
+            num_documents,
+            begun,
+            until: None,
+        }
+    }
+
+    /// Returns when the next one may be asked for; `None` where that has passed.
+    fn due(&mut self, rate: Option<f64>) -> Option<Instant> {
+        let until = self.begun + time_at(rate?, self.num_documents);
+        let until = self.until.map_or(until, |earlier| until.min(earlier));
+        self.until = Some(until);
+        (until > Instant::now()).then_some(until)
+    }
+}
+
+/// Returns how long so many documents take.
+fn time_at(rate: f64, num_documents: usize) -> Duration {
+    let takes = Duration::try_from_secs_f64(num_documents as f64 / rate);
+    takes.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
 }
 
 fn left_until(moment: Instant) -> Duration {
@@ -217,14 +259,14 @@ mod tests {
 
     async fn throttled(progress: &Progress, num_documents: usize) -> Duration {
         let begun = Instant::now();
-        let patience = Duration::from_secs(7);
-        while !progress.throttle(num_documents, begun, patience).await {}
+        let mut page = WrittenPage::new(num_documents, begun);
+        while !progress.throttle(&mut page, Duration::from_secs(7)).await {}
         begun.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_page_takes_its_share_of_the_rate() {
-        let progress = Progress::new(1, Some(10.0));
+        let progress = Progress::of_slices(1, Some(10.0));
         assert_eq!(throttled(&progress, 1_000).await, Duration::from_secs(100));
         let counts = progress.status().counts;
         assert_eq!(counts.throttled, Duration::from_secs(100));
@@ -234,7 +276,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_heeds_a_new_rate_at_once() {
-        let progress = Progress::new(2, Some(1e-9));
+        let progress = Progress::of_slices(2, Some(1e-9));
         let [slice, _] = progress.slices() else {
             panic!("two slices");
         };
@@ -249,18 +291,39 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_wait_is_left_when_the_patience_ends() {
-        let progress = Progress::new(1, Some(1.0));
+        let progress = Progress::of_slices(1, Some(1.0));
         let (begun, patience) = (Instant::now(), Duration::from_secs(20));
-        assert!(!progress.throttle(30, begun, patience).await);
+        let mut page = WrittenPage::new(30, begun);
+        assert!(!progress.throttle(&mut page, patience).await);
         assert_eq!(begun.elapsed(), patience);
-        assert!(progress.throttle(30, begun, patience).await);
+        assert!(progress.throttle(&mut page, patience).await);
         assert_eq!(begun.elapsed(), Duration::from_secs(30));
         assert_eq!(progress.status().counts.throttled, Duration::from_secs(30));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_rate_is_for_the_next_page() {
+        let progress = Progress::of_slices(1, Some(10.0));
+        let mut waits = Box::pin(throttled(&progress, 1_000));
+        assert!(futures::poll!(waits.as_mut()).is_pending());
+        progress.rethrottle(Some(1e-9));
+        assert_eq!(waits.await, Duration::from_secs(100));
+        assert_eq!(progress.pause(1), Duration::from_secs(1_000_000_000));
+    }
+
+    #[test]
+    fn slices_together_find_no_more_than_the_task_may_write() {
+        let mut progress = Progress::of_slices(2, None);
+        progress.most = 5;
+        for slice in progress.slices() {
+            slice.note(|counts| counts.total = 5);
+        }
+        assert_eq!(progress.status().counts.total, 5);
+    }
+
     #[test]
     fn a_whole_task_is_the_sum_of_its_slices() {
-        let progress = Progress::new(3, None);
+        let progress = Progress::of_slices(3, None);
         for slice in progress.slices() {
             slice.note(|counts| (counts.total, counts.deleted) = (4, 2));
         }

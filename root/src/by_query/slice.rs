@@ -1,6 +1,7 @@
 //! One slice of a task by query: its pages, one after the other, each written before the next is asked for.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use gleaner_model::{ChosenTemplates, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{Condition, WriteAction, WriteFault, WriteResult};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::pages::{DocumentPages, FoundDocument, FoundPage};
+use super::pauses::Pauses;
+use super::progress::WrittenPage;
 use super::{
     ByQueryFailure, ByQueryRequest, Change, Destination, NewRouting, Progress, VersionType,
 };
@@ -20,12 +23,6 @@ use crate::RootError;
 use crate::cluster::ClusterView;
 use crate::ingest::{IngestItem, IngestOptions, IngestResult, Ingester};
 use crate::tasks::Cancellation;
-
-/// How often writes are sent again where there was no room for them.
-const MAX_RETRIES: u32 = 10;
-
-/// Pause before they are; each is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Shortest time between two calls that keep views alive.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -36,7 +33,7 @@ pub(super) struct Shared<'a> {
     pub(super) ingester: &'a Ingester,
     pub(super) request: &'a ByQueryRequest,
     pub(super) budget: Budget,
-    /// Places for slices that run at the same time, of all tasks.
+    /// Places for slices that find or write a page at the same time, of all tasks.
     pub(super) places: &'a Semaphore,
     /// Why the task ends early.
     pub(super) failures: Mutex<Vec<ByQueryFailure>>,
@@ -75,15 +72,15 @@ impl SliceRun<'_> {
         let Shared {
             request, budget, ..
         } = self.shared;
-        let place = self.shared.places.acquire();
-        let Ok(_place) = self.cancellation.unless_requested(place).await else {
-            return Ok(());
-        };
         let is_to_end = || self.shared.is_ended.load(Ordering::Relaxed);
-        while !is_to_end() {
+        while let Some(at_work) = self.place(pages).await? {
+            if is_to_end() {
+                return Ok(());
+            }
             let page = async {
                 let places = budget.take(request.page_size).await?;
-                let page = pages.next(places.num).await;
+                let pause = self.progress.pause(places.num);
+                let page = pages.next(places.num, pause).await;
                 Some(page.map(|page| (places, page)))
             };
             let page = self.cancellation.unless_requested(page).await;
@@ -93,10 +90,11 @@ impl SliceRun<'_> {
             };
             let begun = Instant::now();
             let (num_documents, is_last) = (page.documents.len(), page.is_last);
-            if let Some(total) = page.total {
+            self.progress.note(|counts| {
+                counts.search_retries += page.retries;
                 let most = request.max_docs.map_or(u64::MAX, |most| most as u64);
-                self.progress.note(|counts| counts.total = total.min(most));
-            }
+                counts.total = page.total.map_or(counts.total, |total| total.min(most));
+            });
             // What was found in time need not come first: the pages after it would miss the rest.
             if page.timed_out {
                 self.shared.timed_out.store(true, Ordering::Relaxed);
@@ -105,25 +103,49 @@ impl SliceRun<'_> {
             if num_documents > 0 {
                 places.use_up(self.write(page).await);
             }
-            drop(places);
+            drop((places, at_work));
             if is_last || is_to_end() {
                 return Ok(());
             }
-            self.wait(pages, num_documents, begun).await?;
+            let wait = self.wait(pages, WrittenPage::new(num_documents, begun));
+            tokio::select! {
+                waited = wait => waited?,
+                () = budget.used_up() => return Ok(()),
+            }
         }
         Ok(())
+    }
+
+    /// Waits for its turn among the slices of all tasks, and keeps what the pages come from alive meanwhile; `None` once
+    /// it is cancelled.
+    async fn place(
+        &self,
+        pages: &mut dyn DocumentPages,
+    ) -> Result<Option<SemaphorePermit<'_>>, RootError> {
+        let mut place = pin!(self.shared.places.acquire());
+        loop {
+            let waited = tokio::time::timeout(self.patience(), place.as_mut());
+            match self.cancellation.unless_requested(waited).await {
+                Err(_) => return Ok(None),
+                Ok(Ok(place)) => return Ok(place.ok()),
+                Ok(Err(_)) => pages.keep_alive().await?,
+            }
+        }
+    }
+
+    /// Returns how long it may wait before it keeps views alive.
+    fn patience(&self) -> Duration {
+        (self.shared.request.keep_alive / 2).max(SHORTEST_PAUSE)
     }
 
     /// Waits for the rate, and keeps what the pages come from alive meanwhile.
     async fn wait(
         &self,
         pages: &mut dyn DocumentPages,
-        num_documents: usize,
-        begun: Instant,
+        mut page: WrittenPage,
     ) -> Result<(), RootError> {
-        let patience = (self.shared.request.keep_alive / 2).max(SHORTEST_PAUSE);
         loop {
-            let wait = self.progress.throttle(num_documents, begun, patience);
+            let wait = self.progress.throttle(&mut page, self.patience());
             match self.cancellation.unless_requested(wait).await {
                 Err(_) | Ok(true) => return Ok(()),
                 Ok(false) => pages.keep_alive().await?,
@@ -206,8 +228,7 @@ impl SliceRun<'_> {
             ..IngestOptions::default()
         };
         let mut results = self.ingest(items.clone(), &options).await;
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..MAX_RETRIES {
+        for pause in Pauses::default() {
             let refused: Vec<usize> = (0..results.len())
                 .filter(|at| is_refused(&results[*at]))
                 .collect();
@@ -215,7 +236,6 @@ impl SliceRun<'_> {
             if refused.is_empty() || self.cancellation.unless_requested(wait).await.is_err() {
                 break;
             }
-            pause *= 2;
             let num_refused = refused.len() as u64;
             self.progress
                 .note(|counts| counts.write_retries += num_refused);

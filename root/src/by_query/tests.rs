@@ -162,6 +162,56 @@ async fn a_task_that_waits_for_its_rate_is_listed_rethrottled_and_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tasks_that_wait_for_their_rate_hold_no_other_up() {
+    let fixture = fixture();
+    let slow = (0..4).map(|_| {
+        let request = ByQueryRequest {
+            slices: Slices::Number(20),
+            page_size: 1,
+            requests_per_second: Some(1e-6),
+            ..request()
+        };
+        begun(&fixture, request)
+    });
+    let slow: Vec<BegunTask> = slow.collect();
+    for task in &slow {
+        let is_waiting = || {
+            let task = fixture.root.tasks().get(task.id).expect("under way");
+            let slices = task.status.expect("a task by query").slices;
+            slices
+                .iter()
+                .all(|slice| slice.throttled_for > Duration::ZERO)
+        };
+        while !is_waiting() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let before = num_written(&fixture);
+    ended(&fixture, request()).await;
+    assert_eq!(num_written(&fixture), before + 2);
+    for task in slow {
+        fixture.root.tasks().cancel(task.id).expect("under way");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_has_written_all_it_may_waits_for_no_rate() {
+    let fixture = fixture();
+    let begun = tokio::time::Instant::now();
+    let request = ByQueryRequest {
+        page_size: 1,
+        max_docs: Some(1),
+        requests_per_second: Some(1e-6),
+        ..request()
+    };
+    ended(&fixture, request).await;
+    assert_eq!(
+        (num_written(&fixture), begun.elapsed()),
+        (1, Duration::ZERO)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn tasks_end_in_order_with_the_process_and_no_new_one_begins() {
     let fixture = fixture();
     let begun = begun(

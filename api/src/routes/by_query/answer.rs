@@ -34,9 +34,9 @@ impl Form {
 /// Returns the answer to who has waited.
 pub(super) fn answered(report: &ByQueryReport, form: Form) -> Reply {
     let failures = report.failures.iter();
-    let status = failures
-        .map(|failure| ApiError::from(&failure.error).status)
-        .max();
+    let failures = failures.map(|failure| ApiError::from(&failure.error).status);
+    let timed_out = report.timed_out.then_some(StatusCode::REQUEST_TIMEOUT);
+    let status = failures.chain(timed_out).max();
     Reply::with_status(status.unwrap_or(StatusCode::OK), &response(report, form))
 }
 

@@ -9,7 +9,7 @@ use gleaner_model::mapping::matches_pattern;
 use gleaner_query::json::scalar_text;
 use gleaner_query::units::parse_time;
 use gleaner_root::RootError;
-use gleaner_root::by_query::{DocumentPages, FoundDocument, FoundPage};
+use gleaner_root::by_query::{DocumentPages, FoundDocument, FoundPage, Pauses};
 use gleaner_root::memory::{AnswerMemory, HeldMemory};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
@@ -22,6 +22,9 @@ use crate::options::RemoteClusters;
 
 /// Bytes of one answer of the other cluster at most.
 const MAX_PAGE_BYTES: usize = 100 << 20;
+
+/// Longest time that a scroll is kept for: clusters of the dialect refuse a longer one by default.
+const LONGEST_SCROLL: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long the other cluster may take to accept a connection, or to answer, where the request does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,6 +47,7 @@ pub(super) struct RemoteSearch {
     /// The body: a search.
     pub(super) body: Map<String, Value>,
     pub(super) page_size: usize,
+    /// How long a scroll is kept beside the pause after its page.
     pub(super) keep_alive: Duration,
 }
 
@@ -277,12 +281,29 @@ struct RemoteHit {
 }
 
 impl RemotePages {
-    fn keep_alive_text(&self) -> String {
-        format!("{}ms", self.search.keep_alive.as_millis())
+    /// Asks for a page, and again after a pause where there was no room for it; returns how often.
+    async fn ask_patiently(
+        &self,
+        pause: Duration,
+    ) -> Result<(RemotePage, HeldMemory, u64), RootError> {
+        let mut retries = 0;
+        for again_after in Pauses::default() {
+            match self.ask(pause).await {
+                Err(RootError::Remote {
+                    status: Some(429), ..
+                }) => tokio::time::sleep(again_after).await,
+                answered => return answered.map(|(page, held)| (page, held, retries)),
+            }
+            retries += 1;
+        }
+        let (page, held) = self.ask(pause).await?;
+        Ok((page, held, retries))
     }
 
-    async fn ask(&mut self) -> Result<(RemotePage, HeldMemory), RootError> {
-        let keep_alive = self.keep_alive_text();
+    async fn ask(&self, pause: Duration) -> Result<(RemotePage, HeldMemory), RootError> {
+        let keep_alive = self.search.keep_alive.saturating_add(pause);
+        let keep_alive = keep_alive.min(LONGEST_SCROLL.max(self.search.keep_alive));
+        let keep_alive = format!("{}ms", keep_alive.as_millis());
         let id = self.scroll.id.lock().clone();
         let request = match id {
             Some(id) => self
@@ -330,10 +351,11 @@ impl RemotePages {
 
 #[async_trait]
 impl DocumentPages for RemotePages {
-    async fn next(&mut self, size: usize) -> Result<FoundPage, RootError> {
+    async fn next(&mut self, size: usize, pause: Duration) -> Result<FoundPage, RootError> {
         let mut found = FoundPage::default();
         if self.left.is_empty() {
-            let (page, held) = self.ask().await?;
+            let (page, held, retries) = self.ask_patiently(pause).await?;
+            found.retries = retries;
             if page.scroll_id.is_some() {
                 *self.scroll.id.lock() = page.scroll_id;
             }
@@ -356,8 +378,7 @@ impl DocumentPages for RemotePages {
     }
 
     async fn keep_alive(&mut self) -> Result<(), RootError> {
-        // The dialect has no call for it but the next page, which would be lost: a page must be written within the
-        // time that the scroll is kept.
+        // The dialect has no call for it but the next page, which would be lost: the scroll is kept for the pause too.
         Ok(())
     }
 }
