@@ -17,7 +17,9 @@ use gleaner_model::mapping::matches_pattern;
 
 pub use compose::{Composed, ComposedFrom, check_no_stream, compose, index_template_of};
 pub use deprecated::{deprecated_parts, deprecated_use};
-pub use overlap::{Patterns, check_priority, overlapping, overlapping_legacy};
+pub use overlap::{
+    Patterns, check_legacy, check_priority, ignored_legacy, overlapping, overlapping_legacy,
+};
 pub use parse::{parse_component_template, parse_index_template, parse_legacy_template};
 
 /// Returns whether one of `patterns` stands for `name`.

@@ -318,6 +318,7 @@ impl Admin {
             cluster::check_destructive(state.settings(), expression)?;
             if is_closed {
                 settings::check_closing(state)?;
+                streams::check_not_written(state, index)?;
             }
             blocks::check(index, Level::MetadataWrite)?;
             shards.extend(index.shards());

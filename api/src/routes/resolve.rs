@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, IndexMeta, IndexName};
-use gleaner_query::names::{ExpandWildcards, ResolveOptions};
+use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -61,14 +61,21 @@ fn resolve(request: &Request) -> Answer {
     let options = request.parameters.resolve_options(ResolveOptions {
         expand_wildcards: ExpandWildcards {
             open: true,
-            closed: true,
+            closed: false,
             hidden: false,
         },
         ..ResolveOptions::default()
     })?;
+    let now_ms = request.root().cluster().now_ms();
+    let names = expand_date_math(request.required_part("name")?, now_ms)?;
     let mut found = Found::default();
-    for text in request.required_part("name")?.split(',').map(str::trim) {
+    let mut has_pattern = false;
+    for text in names.split(',').map(str::trim) {
         let text = if text == "_all" { "*" } else { text };
+        if let Some(excluded) = text.strip_prefix('-').filter(|_| has_pattern) {
+            found.leave_out(excluded);
+            continue;
+        }
         let expression = Expression {
             text,
             is_pattern: text.contains('*'),
@@ -79,10 +86,14 @@ fn resolve(request: &Request) -> Answer {
             found.add_aliases(&state, &expression),
             found.add_streams(&state, &expression),
         ];
+        has_pattern |= expression.is_pattern;
         let may_be_missing = expression.is_pattern || options.ignore_unavailable;
         if !is_found.contains(&true) && !may_be_missing {
             return Err(ApiError::index_not_found(text));
         }
+    }
+    if found.is_empty() && !options.allow_no_indices {
+        return Err(ApiError::index_not_found(&names));
     }
     let listed = |shown: BTreeMap<String, Value>| shown.into_values().collect::<Vec<Value>>();
     Ok(Reply::json(&json!({
@@ -93,6 +104,16 @@ fn resolve(request: &Request) -> Answer {
 }
 
 impl Found {
+    fn is_empty(&self) -> bool {
+        self.indices.is_empty() && self.aliases.is_empty() && self.streams.is_empty()
+    }
+
+    fn leave_out(&mut self, pattern: &str) {
+        for found in [&mut self.indices, &mut self.aliases, &mut self.streams] {
+            found.retain(|name, _| !matches_pattern(pattern, name));
+        }
+    }
+
     fn add_indices(&mut self, state: &ClusterState, expression: &Expression<'_>) -> bool {
         let mut is_found = false;
         let indices = state.indices.values();

@@ -1,7 +1,7 @@
 //! Templates whose patterns stand for the same names.
 
 use gleaner_model::Templates;
-use gleaner_model::template::IndexTemplate;
+use gleaner_model::template::{IndexTemplate, LegacyTemplate};
 
 use crate::error::QueryError;
 
@@ -35,6 +35,63 @@ pub fn overlapping_legacy<'a>(
         .collect()
 }
 
+/// Returns what is wrong with a legacy template called `name` some of whose names are those of index templates: for
+/// these it is ignored. `None` where there are no such names.
+pub fn ignored_legacy(
+    templates: &Templates,
+    name: &str,
+    template: &LegacyTemplate,
+) -> Option<String> {
+    let index = templates.index.iter();
+    let index = index.map(|(name, other)| (name.as_str(), other.index_patterns.as_slice()));
+    let over: Vec<Patterns<'_>> = index
+        .filter(|(_, patterns)| have_names_in_common(patterns, &template.index_patterns))
+        .collect();
+    if over.is_empty() {
+        return None;
+    }
+    let (names, shown) = listed(&over);
+    Some(format!(
+        "legacy template [{name}] has index patterns [{}] matching patterns from existing composable templates \
+         [{names}] with patterns ({shown})",
+        template.index_patterns.join(", "),
+    ))
+}
+
+/// Refuses a legacy template called `name` that index templates would hide. One that is for all names is taken, and one
+/// whose patterns stay as they were.
+///
+/// # Errors
+/// `illegal_argument_exception` naming both.
+pub fn check_legacy(
+    templates: &Templates,
+    name: &str,
+    template: &LegacyTemplate,
+) -> Result<(), QueryError> {
+    let patterns = &template.index_patterns;
+    let before = templates.legacy.get(name);
+    let is_same = before.is_some_and(|before| before.index_patterns == *patterns);
+    if is_same || patterns.iter().any(|pattern| pattern == "*") {
+        return Ok(());
+    }
+    match ignored_legacy(templates, name, template) {
+        None => Ok(()),
+        Some(reason) => Err(QueryError::illegal(format!(
+            "{reason}, use composable templates (/_index_template) instead"
+        ))),
+    }
+}
+
+/// Returns the names of templates, and their patterns by name.
+fn listed(templates: &[Patterns<'_>]) -> (String, String) {
+    let names: Vec<&str> = templates.iter().map(|(name, _)| *name).collect();
+    let shown: Vec<String> = templates
+        .iter()
+        .map(|(name, patterns)| format!("{name} => [{}]", patterns.join(", ")))
+        .collect();
+    (names.join(","), shown.join(","))
+}
+
 /// Refuses a template called `name` where another one of its priority is for the same names: which of them counts
 /// could not be told.
 ///
@@ -55,18 +112,12 @@ pub fn check_priority(
     if rivals.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = rivals.iter().map(|(name, _)| *name).collect();
-    let shown: Vec<String> = rivals
-        .iter()
-        .map(|(name, patterns)| format!("{name} => [{}]", patterns.join(", ")))
-        .collect();
+    let (names, shown) = listed(&rivals);
     Err(QueryError::illegal(format!(
-        "index template [{name}] has index patterns [{}] matching patterns from existing templates [{}] with \
-         patterns ({}) that have the same priority [{priority}], multiple index templates may not match during \
+        "index template [{name}] has index patterns [{}] matching patterns from existing templates [{names}] with \
+         patterns ({shown}) that have the same priority [{priority}], multiple index templates may not match during \
          index creation, please use a different priority",
         template.index_patterns.join(", "),
-        names.join(","),
-        shown.join(","),
     )))
 }
 

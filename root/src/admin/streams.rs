@@ -38,6 +38,19 @@ pub(crate) struct Next<'a> {
     pub(crate) body: &'a Value,
 }
 
+/// Refuses to close the index that a data stream is written to.
+pub(super) fn check_not_written(state: &ClusterState, index: &IndexMeta) -> Result<(), QueryError> {
+    let stream = state.data_stream_of(&index.uuid).map(|(_, stream)| stream);
+    let newest = stream.and_then(|stream| stream.indices.last());
+    if newest != Some(&index.uuid) {
+        return Ok(());
+    }
+    Err(QueryError::illegal(format!(
+        "cannot close the following data stream write indices [{}]",
+        index.name
+    )))
+}
+
 impl Admin {
     /// Returns the number and the name of the next index of a data stream whose newest has the number `generation`.
     /// Names that are taken are passed over.
@@ -72,18 +85,19 @@ impl Admin {
     /// A name that is taken or that no data stream template is for.
     pub async fn create_data_stream(&self, name: &str) -> Result<(), RootError> {
         let uuid = IndexUuid(rand::random());
-        let backing = self.backing_name(name, 1)?;
         self.change(|state| {
             if state.data_streams.contains_key(name) {
                 return Err(RootError::DataStreamExists(name.to_owned()));
             }
             let stream = IndexName::parse(name)?;
             check_free(state, name)?;
+            // An index that once was of a stream of this name may bear the first name.
+            let (generation, backing) = self.next_backing(state, name, 0)?;
             let next = Next {
                 target: name,
                 old: uuid,
                 name: &backing,
-                generation: 1,
+                generation,
                 body: &Value::Null,
             };
             let (index, of) = self.backing_index(state, &next, uuid)?;
@@ -91,7 +105,7 @@ impl Admin {
             changed.indices.insert(uuid, Arc::new(index));
             let created = DataStream {
                 indices: vec![uuid],
-                generation: 1,
+                generation,
                 hidden: of.hidden,
                 allow_custom_routing: of.allow_custom_routing,
                 lifecycle: compose(&state.templates, name).0.stream_lifecycle()?,

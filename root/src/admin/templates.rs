@@ -7,7 +7,7 @@ use gleaner_model::template::{ComponentTemplate, IndexTemplate, LegacyTemplate};
 use gleaner_model::{ClusterState, IndexName, Templates};
 use gleaner_query::alias::{check_of_stream, parse_kept_aliases};
 use gleaner_query::settings::{NewIndex, parse_kept_part_of_index, parse_part_of_index};
-use gleaner_query::templates::{Composed, check_priority, index_template_of};
+use gleaner_query::templates::{Composed, check_legacy, check_priority, index_template_of};
 use gleaner_query::{Limits, QueryError};
 
 use super::streams::{add_timestamp, check_timestamp};
@@ -48,8 +48,8 @@ impl Admin {
     ///
     /// # Errors
     /// One that is there already, parts that are missing or cannot be put together, another template of the same
-    /// priority for the same names, data streams that would be left without a template, and too many or too large
-    /// templates.
+    /// priority for the same names, index templates that would hide a legacy one, data streams that would be left
+    /// without a template, and too many or too large templates.
     pub async fn put_template(
         &self,
         name: &str,
@@ -87,6 +87,7 @@ impl Admin {
                 }
                 NewTemplate::Legacy(template) => {
                     check_content(&template.template)?;
+                    check_legacy(templates, &name, &template)?;
                     templates.legacy.insert(name, template);
                 }
             }
@@ -110,8 +111,7 @@ impl Admin {
             let deleted = named(kind, names, &known)?;
             match kind {
                 TemplateKind::Component => check_unused(&deleted, templates)?,
-                TemplateKind::Index => check_streamless(&deleted, state, templates)?,
-                TemplateKind::Legacy => {}
+                TemplateKind::Index | TemplateKind::Legacy => {}
             }
             for name in &deleted {
                 match kind {
@@ -120,7 +120,7 @@ impl Admin {
                     TemplateKind::Legacy => drop(templates.legacy.remove(name)),
                 }
             }
-            Ok(())
+            Ok(check_streamless(&deleted, state, templates)?)
         })
         .await
     }
@@ -226,21 +226,16 @@ fn check_unused(deleted: &[String], templates: &Templates) -> Result<(), QueryEr
     )))
 }
 
-/// Refuses to delete the templates that data streams go on by.
+/// Refuses to delete templates where none of those left is one that a data stream goes on by.
 fn check_streamless(
     deleted: &[String],
     state: &ClusterState,
-    templates: &Templates,
+    left: &Templates,
 ) -> Result<(), QueryError> {
-    let is_deleted = |stream: &&IndexName| {
-        let template = index_template_of(templates, stream.as_str());
-        template.is_some_and(|(name, _)| deleted.iter().any(|deleted| deleted == name))
-    };
-    let streams: Vec<&IndexName> = state.data_streams.keys().filter(is_deleted).collect();
-    if streams.is_empty() {
+    let names = streamless(state, left);
+    if names.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = streams.iter().map(|stream| stream.as_str()).collect();
     Err(QueryError::illegal(format!(
         "unable to remove composable templates [{}] as they are in use by a data streams [{}]",
         deleted.join(", "),
@@ -250,11 +245,7 @@ fn check_streamless(
 
 /// Refuses the template `name` where it leaves data streams without one that they go on by.
 fn check_kept(name: &str, state: &ClusterState, templates: &Templates) -> Result<(), QueryError> {
-    let is_lost = |stream: &&IndexName| {
-        is_streamed(&state.templates, stream) && !is_streamed(templates, stream)
-    };
-    let lost = state.data_streams.keys().filter(is_lost);
-    let lost: Vec<&str> = lost.map(IndexName::as_str).collect();
+    let lost = streamless(state, templates);
     if lost.is_empty() {
         return Ok(());
     }
@@ -271,6 +262,15 @@ fn check_kept(name: &str, state: &ClusterState, templates: &Templates) -> Result
         template.index_patterns.join(", "),
         lost.join(", ")
     )))
+}
+
+/// Returns the data streams that would have no template to go on by any more.
+fn streamless<'a>(state: &'a ClusterState, templates: &Templates) -> Vec<&'a str> {
+    let is_lost = |stream: &&IndexName| {
+        is_streamed(&state.templates, stream) && !is_streamed(templates, stream)
+    };
+    let lost = state.data_streams.keys().filter(is_lost);
+    lost.map(IndexName::as_str).collect()
 }
 
 /// Returns whether the template for a data stream is one that makes data streams.

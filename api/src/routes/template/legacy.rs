@@ -1,6 +1,6 @@
 //! `_template`: the templates of the older kind.
 
-use gleaner_query::templates::parse_legacy_template;
+use gleaner_query::templates::{ignored_legacy, parse_legacy_template};
 use gleaner_root::admin::templates::NewTemplate;
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -17,8 +17,16 @@ pub(super) async fn put(mut request: Request) -> Answer {
     let limits = request.root().cluster().limits();
     let order = request.parameters.number("order")?;
     let template = parse_legacy_template(&name, &body, order, &limits)?;
-    super::put(&request, &name, &NewTemplate::Legacy(template)).await?;
-    Ok(acknowledged())
+    let new = NewTemplate::Legacy(template.clone());
+    super::put(&request, &name, &new).await?;
+    let state = request.root().cluster().state();
+    let ignored = ignored_legacy(&state.templates, &name, &template).map(|reason| {
+        format!(
+            "{reason}; this template [{name}] may be ignored in favor of a composable template at index creation time"
+        )
+    });
+    let warnings: Vec<String> = ignored.into_iter().collect();
+    Ok(acknowledged().warning(&warnings))
 }
 
 /// Answers 404 with an empty object where no template bears a name, as the dialect does.
