@@ -1,12 +1,10 @@
 //! Force merges, waited for or as tasks.
 //!
-//! Does: merge the segments of indices, and flush what was merged; run that apart from the client that began it, and
+//! Does: merge the segments of every copy of indices, and flush what was merged; run that apart from the client that began it, and
 //! keep what it came to. Does not: go on after the process has stopped, or end on request: a leaf ends no merge that it
 //! has begun. Called by `api`. Read first: [`Root::begin_force_merge`].
 
 use std::sync::Arc;
-
-use futures::future::join_all;
 
 use crate::plan::Target;
 use crate::tasks::{Action, NewTask, Origin, Quota, Render};
@@ -24,48 +22,40 @@ const QUOTA: Quota = Quota {
 pub struct ForceMerge {
     /// The indices.
     pub target: Target,
-    /// Segments that each shard has afterwards at most, ≥ 1.
+    /// Segments that each copy has afterwards at most, ≥ 1.
     pub max_segments: usize,
+    /// Whether replicas stay as they are.
+    pub only_primaries: bool,
     /// Whether the shards are flushed afterwards.
     pub is_flushed: bool,
 }
 
-/// What a merge came to: one outcome for each shard.
+impl ForceMerge {
+    /// Returns a merge of all copies of `target`, which are not flushed, down to so many segments.
+    pub fn new(target: Target, max_segments: usize) -> Self {
+        Self {
+            target,
+            max_segments,
+            only_primaries: false,
+            is_flushed: false,
+        }
+    }
+}
+
+/// What a merge came to: one outcome for each copy.
 pub type Merged = Result<Vec<CopyOutcome>, RootError>;
 
 /// Writes what is kept of a merge that has ended: a JSON object.
 pub type RenderMerged = Render<Vec<CopyOutcome>>;
 
 impl Root {
-    /// Merges segments, and then flushes the shards that were merged where that is asked for. A shard of which a copy
-    /// could not be flushed has failed.
+    /// Merges segments, and then flushes the copies that were merged where that is asked for. A copy that could not be
+    /// flushed has failed.
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
     pub async fn force_merge(&self, merge: &ForceMerge) -> Merged {
-        let merging = self.reader.force_merge(&merge.target, merge.max_segments);
-        let mut merged = merging.await?;
-        if merge.is_flushed {
-            join_all(merged.iter_mut().map(|shard| self.flush_merged(shard))).await;
-        }
-        Ok(merged)
-    }
-
-    /// Flushes all copies of a shard that was merged. The first one that fails takes the place of the outcome, and a
-    /// warning tells of each.
-    async fn flush_merged(&self, merged: &mut CopyOutcome) {
-        if merged.outcome.is_err() {
-            return;
-        }
-        for flushed in self.reader.flush_copies(merged.shard).await {
-            let Err(fault) = &flushed.outcome else {
-                continue;
-            };
-            tracing::warn!(shard = %flushed.shard, node = ?flushed.node, %fault, "a merged shard could not be flushed");
-            if merged.outcome.is_ok() {
-                *merged = flushed;
-            }
-        }
+        self.reader.force_merge(merge).await
     }
 
     /// Begins a merge as a task, which goes on when its client has gone; returns its number. It cannot be cancelled, and
@@ -107,6 +97,7 @@ fn description(merge: &ForceMerge) -> String {
     let ForceMerge {
         target,
         max_segments,
+        only_primaries: _,
         is_flushed,
     } = merge;
     let names = target.name();
@@ -135,6 +126,7 @@ mod tests {
                 ..Target::default()
             },
             max_segments: 1,
+            only_primaries: false,
             is_flushed: true,
         }
     }
@@ -206,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shard_of_which_a_copy_is_not_flushed_has_failed() {
+    async fn copies_are_merged_and_one_that_is_not_flushed_has_failed() {
         let cluster = Cluster::new(2, [index(1, &json!({}))], RootOptions::default());
         let fault = LeafFault::DiskFull { shard: shard(1, 0) };
         let faults = [(shard(1, 0), fault.clone())];
@@ -216,16 +208,28 @@ mod tests {
             node: Some(NodeId(node.into())),
             outcome,
         };
-        let whole = outcome(1, "leaf-0", Ok(()));
-        let failed = outcome(0, "leaf-1", Err(fault));
+        let all = |second| {
+            [
+                outcome(0, "leaf-0", Ok(())),
+                outcome(0, "leaf-1", second),
+                outcome(1, "leaf-0", Ok(())),
+                outcome(1, "leaf-1", Ok(())),
+            ]
+        };
         let merged = cluster.root.force_merge(&merge("index-1")).await;
-        assert_eq!(merged.expect("found"), [failed, whole.clone()]);
+        assert_eq!(merged.expect("found"), all(Err(fault)));
         let unflushed = ForceMerge {
             is_flushed: false,
             ..merge("index-1")
         };
         let merged = cluster.root.force_merge(&unflushed).await;
-        let first = outcome(0, "leaf-0", Ok(()));
-        assert_eq!(merged.expect("found"), [first, whole]);
+        assert_eq!(merged.expect("found"), all(Ok(())));
+        let of_primaries = ForceMerge {
+            only_primaries: true,
+            ..merge("index-1")
+        };
+        let merged = cluster.root.force_merge(&of_primaries).await;
+        let primaries = [outcome(0, "leaf-0", Ok(())), outcome(1, "leaf-0", Ok(()))];
+        assert_eq!(merged.expect("found"), primaries);
     }
 }

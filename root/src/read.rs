@@ -21,7 +21,9 @@ use crate::SharedParts;
 use crate::blocks::{self, Level};
 use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
+use crate::force_merge::ForceMerge;
 use crate::health::Book;
+use crate::leaves::Copies;
 use crate::plan::Target;
 use crate::planner::Planner;
 use crate::scatter::Scatterer;
@@ -210,6 +212,18 @@ impl Reader {
     }
 }
 
+/// Returns what copies of `shard` came to; that it has none, where there are none.
+fn or_none(shard: ShardKey, mut outcomes: Vec<CopyOutcome>) -> Vec<CopyOutcome> {
+    if outcomes.is_empty() {
+        outcomes.push(CopyOutcome {
+            shard,
+            node: None,
+            outcome: Err(LeafFault::NotHere { shard }),
+        });
+    }
+    outcomes
+}
+
 impl ClusterView {
     /// Returns index, shard and id of a document. Routing decides the shard only: a document
     /// reached by another routing of the same shard is found, as in the dialect.
@@ -357,51 +371,55 @@ impl Reader {
     }
 
     /// Makes durable commits on all copies of `shard` that are in sync.
-    pub(crate) async fn flush_copies(&self, shard: ShardKey) -> Vec<CopyOutcome> {
+    async fn flush_copies(&self, shard: ShardKey) -> Vec<CopyOutcome> {
         let copies = self.cluster.leaves.in_sync(shard);
-        if copies.is_empty() {
-            return vec![CopyOutcome {
-                shard,
-                node: None,
-                outcome: Err(LeafFault::NotHere { shard }),
-            }];
-        }
-        let flushed = copies.iter().map(|copy| async move {
-            CopyOutcome {
-                shard,
-                node: Some(copy.node.clone()),
-                outcome: copy.client.flush(shard).await,
-            }
+        let flushed = copies.iter().map(async |copy| CopyOutcome {
+            shard,
+            node: Some(copy.node.clone()),
+            outcome: copy.client.flush(shard).await,
         });
-        join_all(flushed).await
+        or_none(shard, join_all(flushed).await)
     }
 
-    /// Merges segments down to at most `max_segments` per shard.
+    /// Merges the segments of copies, and makes durable commits of what was merged where that is asked for.
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.
-    pub async fn force_merge(
+    pub(crate) async fn force_merge(
         &self,
-        target: &Target,
-        max_segments: usize,
+        merge: &ForceMerge,
     ) -> Result<Vec<CopyOutcome>, RootError> {
+        let ForceMerge {
+            target,
+            max_segments,
+            only_primaries,
+            is_flushed,
+        } = merge;
         let plans = self
             .planner
             .targets_at(target, Some(Level::MetadataWrite))?;
+        let leaves = &self.cluster.leaves;
         let shards = plans.iter().flat_map(|plan| &plan.shards);
-        let merged = shards.map(|asked| async {
+        let merged = shards.map(async |asked| {
             let shard = asked.shard;
-            let primary = self.cluster.leaves.primary(shard);
-            CopyOutcome {
-                shard,
-                node: primary.as_ref().map(|primary| primary.node.clone()),
-                outcome: match primary {
-                    Some(primary) => primary.client.force_merge(shard, max_segments).await,
-                    None => Err(LeafFault::NotHere { shard }),
-                },
-            }
+            let copies: Copies = match only_primaries {
+                true => leaves.primary(shard).into_iter().collect(),
+                false => leaves.in_sync(shard),
+            };
+            let merged = copies.iter().map(async |copy| {
+                let mut outcome = copy.client.force_merge(shard, *max_segments).await;
+                if outcome.is_ok() && *is_flushed {
+                    outcome = copy.client.flush(shard).await;
+                }
+                CopyOutcome {
+                    shard,
+                    node: Some(copy.node.clone()),
+                    outcome,
+                }
+            });
+            or_none(shard, join_all(merged).await)
         });
-        Ok(join_all(merged).await)
+        Ok(join_all(merged).await.into_iter().flatten().collect())
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use gleaner_model::ChosenTemplates;
 use gleaner_proto::write::{Condition, Update, WriteAction};
 use gleaner_root::Root;
+use gleaner_root::force_merge::ForceMerge;
 use gleaner_root::ingest::{IngestItem, IngestOptions, RefreshPolicy};
 use gleaner_root::plan::Target;
 use gleaner_shard_router::shard_of;
@@ -147,8 +148,8 @@ impl Layout {
             expression: Some(self.name.to_owned()),
             ..Target::default()
         };
-        let merged = root.reader().force_merge(&target, 1).await?;
-        ensure!(merged.len() == self.num_shards as usize, "{merged:?}");
+        let merged = root.force_merge(&ForceMerge::new(target, 1)).await?;
+        ensure!(merged.len() >= self.num_shards as usize, "{merged:?}");
         for merged in merged {
             let shard = merged.shard;
             merged

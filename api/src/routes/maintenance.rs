@@ -30,7 +30,7 @@ const FORCE_MERGE: &[Parameter] = &[
         "only_expunge_deletes",
         "merging always leaves out deleted documents",
     ),
-    Parameter::no_effect("primary_only", "copies follow by themselves"),
+    Parameter::honoured("primary_only"),
 ];
 const CLEAR: &[Parameter] = &[
     Parameter::no_effect("fielddata", "caches are bounded and clear themselves"),
@@ -119,6 +119,7 @@ async fn force_merge(request: Request) -> Answer {
     let merge = ForceMerge {
         target: request.target()?,
         max_segments: segments,
+        only_primaries: request.parameters.is_set("primary_only")?,
         is_flushed: request.parameters.flag("flush")?.unwrap_or(true),
     };
     if request.parameters.flag("wait_for_completion")? == Some(false) {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use gleaner_model::{ChosenTemplates, NodeId};
 use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::search::SearchRequest;
+use gleaner_root::force_merge::ForceMerge;
 use gleaner_root::ingest::{IngestItem, IngestOptions};
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
@@ -86,7 +87,8 @@ impl Filled {
         for outcome in cluster.root.refresher().refresh(&target).await? {
             outcome.outcome?;
         }
-        for outcome in cluster.root.reader().force_merge(&target, 1).await? {
+        let merge = ForceMerge::new(target.clone(), 1);
+        for outcome in cluster.root.force_merge(&merge).await? {
             outcome.outcome?;
         }
         for outcome in cluster.root.refresher().refresh(&target).await? {

@@ -9,6 +9,7 @@ use gleaner_proto::write::{Condition, WriteAction};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::{SearchRequest, parse_search};
 use gleaner_root::Root;
+use gleaner_root::force_merge::ForceMerge;
 use gleaner_root::ingest::{IngestItem, IngestOptions};
 use gleaner_root::plan::Target;
 use gleaner_root::search::SearchOptions;
@@ -156,7 +157,8 @@ async fn fill(node: &Node, name: &str, corpus: &Corpus, num_shards: u32) -> Resu
         }
     }
     let target = target(name);
-    node.root.reader().force_merge(&target, 1).await?;
+    let merge = ForceMerge::new(target.clone(), 1);
+    node.root.force_merge(&merge).await?;
     node.root.refresher().refresh(&target).await?;
     let all = br#"{"size": 0, "track_total_hits": true}"#;
     let all = parse_search(all, &Limits::default())?;
