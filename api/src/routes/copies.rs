@@ -101,10 +101,11 @@ pub(super) fn state_name(state: &ShardState) -> &'static str {
 /// Returns where a copy is, as routing tables show it.
 pub(super) fn routing_entry(copy: &LocatedShard) -> Value {
     let state = &copy.state;
+    let is_assigned = state.phase != ShardPhase::Failed;
     json!({
         "state": state_name(state),
         "primary": state.is_primary,
-        "node": copy.node.to_string(),
+        "node": is_assigned.then(|| copy.node.to_string()),
         "relocating_node": null,
         "shard": state.shard.shard.0,
         "index": copy.index.name.as_str(),

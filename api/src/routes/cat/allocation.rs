@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::response::{Cell, Column, Reply, Table};
 use crate::route::Answer;
 use crate::routes::cluster::{CopiesByShard, Health};
-use crate::routes::nodes::{Member, Reports, members_of};
+use crate::routes::nodes::{Member, Reports, members_of, named};
 
 const COLUMNS: &[Column] = &[
     Column::number("shards", "s", "number of shards on node"),
@@ -64,8 +64,14 @@ pub(super) async fn table(request: Request) -> Answer {
         request.root().reader().shard_states(),
         Reports::gather(&request)
     );
-    let members = members_of(&request, &states);
-    let shown = members.iter().filter(|member| is_wanted(&request, member));
+    let members = named(
+        &request,
+        request.part("node"),
+        members_of(&request, &states),
+    )?;
+    let shown = members
+        .iter()
+        .filter(|member| member.roles.contains(&"data"));
     let rows = shown.map(|member| {
         let figures = Figures {
             of: reports.of(member),
@@ -77,17 +83,6 @@ pub(super) async fn table(request: Request) -> Answer {
         columns: COLUMNS,
         rows: rows.chain(unassigned(&request, &states)).collect(),
     }))
-}
-
-/// Returns whether the path names the member, which holds copies; without a name it is shown.
-fn is_wanted(request: &Request, member: &Member) -> bool {
-    let is_named = |name: &str| match name {
-        "_all" | "*" => true,
-        "_master" | "_cluster_manager" => member.is_eligible(),
-        name => name == member.name,
-    };
-    let names = request.part("node").map(|names| names.split(','));
-    member.roles.contains(&"data") && names.is_none_or(|mut names| names.any(is_named))
 }
 
 /// Returns the row of a member.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gleaner_model::{IndexMeta, ShardKey};
 use gleaner_query::mapping::mapping_tree;
 use gleaner_query::names;
 use gleaner_root::blocks::{Block, CLOSED, set_in};
@@ -156,6 +157,12 @@ fn routing_table(request: &Request, copies: &[LocatedShard]) -> Result<Value, Ap
             let entries = shards.entry(copy.state.shard.shard.to_string());
             entries.or_default().push(routing_entry(copy));
         }
+        if !found.meta.is_closed {
+            for shard in found.meta.shards() {
+                let entries = shards.entry(shard.shard.to_string()).or_default();
+                entries.extend(unassigned(&found.meta, shard, copies));
+            }
+        }
         indices.insert(found.meta.name.to_string(), json!({"shards": shards}));
     }
     Ok(json!({"indices": indices}))
@@ -170,24 +177,33 @@ fn routing_nodes(request: &Request, copies: &[LocatedShard]) -> Result<Value, Ap
         let held = nodes.entry(copy.node.to_string());
         held.or_default().push(routing_entry(copy));
     }
-    let mut unassigned = Vec::new();
-    for index in named.iter().filter(|found| !found.meta.is_closed) {
-        for shard in index.meta.shards() {
-            let held = copies.iter().filter(|copy| copy.state.shard == shard);
-            let has_primary = held.clone().any(|copy| copy.state.is_primary);
-            let num_missing =
-                (1 + index.meta.settings.number_of_replicas as usize).saturating_sub(held.count());
-            unassigned.extend((0..num_missing).map(|at| {
-                json!({
-                    "state": "UNASSIGNED",
-                    "primary": at == 0 && !has_primary,
-                    "node": null,
-                    "relocating_node": null,
-                    "shard": shard.shard.0,
-                    "index": index.meta.name.as_str(),
-                })
-            }));
-        }
-    }
+    let open = named.iter().filter(|found| !found.meta.is_closed);
+    let unassigned = open.flat_map(|found| {
+        let shards = found.meta.shards();
+        shards.flat_map(|shard| unassigned(&found.meta, shard, copies))
+    });
+    let unassigned: Vec<Value> = unassigned.collect();
     Ok(json!({"unassigned": unassigned, "nodes": nodes}))
+}
+
+/// Returns the copies of a shard that nobody holds.
+fn unassigned(
+    index: &IndexMeta,
+    shard: ShardKey,
+    copies: &[LocatedShard],
+) -> impl Iterator<Item = Value> {
+    let held = copies.iter().filter(|copy| copy.state.shard == shard);
+    let has_primary = held.clone().any(|copy| copy.state.is_primary);
+    let num_wanted = 1 + index.settings.number_of_replicas as usize;
+    let name = index.name.to_string();
+    (0..num_wanted.saturating_sub(held.count())).map(move |at| {
+        json!({
+            "state": "UNASSIGNED",
+            "primary": at == 0 && !has_primary,
+            "node": null,
+            "relocating_node": null,
+            "shard": shard.shard.0,
+            "index": name,
+        })
+    })
 }

@@ -32,7 +32,7 @@ impl Subject<'_> {
     pub(super) fn sections(&self, is_flat: bool) -> Vec<(&'static str, Value)> {
         let mut sections = vec![
             ("settings", self.settings(is_flat)),
-            ("os", os()),
+            ("os", self.os()),
             ("jvm", self.jvm()),
             ("thread_pool", thread_pools(self.told)),
             ("transport", self.transport()),
@@ -132,11 +132,35 @@ impl Subject<'_> {
         writes.unwrap_or_default().limit_bytes.into()
     }
 
+    /// Returns what it runs on: a node tells how many processors it has, and its kernel is known of this one alone.
+    fn os(&self) -> Value {
+        let machine = self.told.and_then(|told| told.machine);
+        let num_processors = machine.map_or_else(
+            || u64::from(gleaner_machine::num_processors()),
+            |machine| machine.num_processors.into(),
+        );
+        let mut os = json!({
+            "refresh_interval_in_millis": REFRESHED_MS,
+            "name": std::env::consts::OS,
+            "pretty_name": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "available_processors": num_processors,
+            "allocated_processors": num_processors,
+        });
+        if self.is_own() {
+            os["version"] = gleaner_machine::kernel_release().into();
+        }
+        os
+    }
+
+    fn is_own(&self) -> bool {
+        self.member.name == self.request.app.options.node_name
+    }
+
     /// Returns the number of its process, where it is known.
     fn pid(&self) -> Option<u32> {
         let process = self.told.and_then(|told| told.process);
-        let is_own = self.member.name == self.request.app.options.node_name;
-        let own = is_own.then(std::process::id);
+        let own = self.is_own().then(std::process::id);
         process.map(|process| process.pid).or(own)
     }
 }
@@ -145,19 +169,6 @@ impl Subject<'_> {
 fn aggregations() -> Value {
     let kinds = aggregation::kinds().map(|kind| (kind, json!({"types": ["other"]})));
     json!(kinds.collect::<BTreeMap<_, _>>())
-}
-
-fn os() -> Value {
-    let num_processors = gleaner_machine::num_processors();
-    json!({
-        "refresh_interval_in_millis": REFRESHED_MS,
-        "name": std::env::consts::OS,
-        "pretty_name": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "version": gleaner_machine::kernel_release(),
-        "available_processors": num_processors,
-        "allocated_processors": num_processors,
-    })
 }
 
 fn thread_pools(of: Option<&NodeStats>) -> Value {
