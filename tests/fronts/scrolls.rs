@@ -76,10 +76,10 @@ async fn all_scrolls_are_those_of_all_roots() -> Result<()> {
     let tasks: Value = Request::new("GET", "/_tasks").send(first).await?.ok()?;
     ensure!(tasks["node_failures"].is_null(), "{tasks}");
 
-    // Each waits for minutes after its first document.
+    // Each waits for minutes after its first document, which others have changed before it.
     const NUM_TASKS: usize = 6;
-    let slow =
-        "/things/_update_by_query?wait_for_completion=false&requests_per_second=0.01&scroll_size=1";
+    let slow = "/things/_update_by_query?wait_for_completion=false&requests_per_second=0.01&scroll_size=1\
+                &conflicts=proceed";
     for front in processes.fronts.iter().cycle().take(NUM_TASKS) {
         let begin = Request::json("POST", slow, &json!({}));
         begin.send(*front).await?.ok()?;

@@ -124,7 +124,7 @@ async fn no_write_that_comes_between_is_overwritten() -> Result<()> {
     loop {
         let shown = asked(&server, ("GET", &path), &Value::Null).await?;
         ensure!(shown["completed"] == false, "{shown}");
-        if shown["task"]["status"]["batches"] == 1 {
+        if shown["task"]["status"]["updated"] == 1 {
             break;
         }
     }
