@@ -1,16 +1,17 @@
-//! Pipeline aggregations: what they are made of, where it is, in which order they are made.
+//! Pipeline aggregations, from JSON: what they compute, and of what.
 
+mod ordering;
 mod path;
 mod script;
 
 use serde_json::Value;
 
+pub(super) use self::ordering::in_order;
 use self::path::bucket_path;
 use self::script::{moving_function, scripted};
 use super::rate::{self, RATE};
 use crate::aggregation::{
-    Aggregation, AggregationKind, BucketPath, BucketSummary, GapPolicy, NormalizeMethod, Pipeline,
-    PipelineKind,
+    BucketPath, BucketSummary, GapPolicy, NormalizeMethod, Pipeline, PipelineKind,
 };
 use crate::decimal;
 use crate::error::{ErrorType, QueryError};
@@ -271,144 +272,4 @@ fn validation(reason: impl std::fmt::Display) -> QueryError {
         ErrorType::Validation,
         format!("Validation Failed: 1: {reason};"),
     )
-}
-
-/// Brings pipelines into an order in which each comes after those it is made of, and checks that what they
-/// are made of is there: among `siblings`, of the parent `within` or of the whole request.
-pub(super) fn in_order(
-    pipelines: Vec<Pipeline>,
-    siblings: &[Aggregation],
-    within: Option<(&str, &AggregationKind)>,
-) -> Result<Vec<Pipeline>, QueryError> {
-    let mut pipelines = pipelines;
-    let parent = within.map(|(_, kind)| kind);
-    for pipeline in &mut pipelines {
-        rate::within(&mut pipeline.kind, parent)?;
-    }
-    for pipeline in &pipelines {
-        check(pipeline, siblings, &pipelines, parent)?;
-    }
-    let mut ordered: Vec<Pipeline> = Vec::with_capacity(pipelines.len());
-    let mut waiting = pipelines;
-    while !waiting.is_empty() {
-        let is_ready = |pipeline: &Pipeline| {
-            let paths = pipeline.kind.paths();
-            let mut firsts = paths.iter().filter_map(|path| path.steps.first());
-            firsts.all(|first| !waiting.iter().any(|other| other.name == first.name))
-        };
-        let (ready, blocked): (Vec<bool>, usize) = {
-            let ready: Vec<bool> = waiting.iter().map(is_ready).collect();
-            let blocked = ready.iter().filter(|ready| !**ready).count();
-            (ready, blocked)
-        };
-        if blocked == waiting.len() {
-            return Err(QueryError::illegal(format!(
-                "Cyclical dependency found with pipeline aggregator [{}]",
-                waiting[0].name
-            )));
-        }
-        let mut ready = ready.into_iter();
-        let (now, later) = waiting
-            .into_iter()
-            .partition(|_| ready.next().unwrap_or(false));
-        let now: Vec<Pipeline> = now;
-        ordered.extend(now);
-        waiting = later;
-    }
-    Ok(ordered)
-}
-
-fn check(
-    pipeline: &Pipeline,
-    siblings: &[Aggregation],
-    pipelines: &[Pipeline],
-    parent: Option<&AggregationKind>,
-) -> Result<(), QueryError> {
-    let name = &pipeline.name;
-    if let PipelineKind::Buckets { path, .. } = &pipeline.kind {
-        return check_beside(name, path, siblings);
-    }
-    for path in pipeline.kind.paths() {
-        let Some(first) = path.steps.first() else {
-            continue;
-        };
-        let is_there = siblings.iter().any(|sibling| sibling.name == first.name)
-            || pipelines.iter().any(|other| other.name == first.name);
-        if !is_there {
-            return Err(no_aggregation(path));
-        }
-    }
-    let Some(parent) = parent else {
-        return Err(validation(format!(
-            "aggregation [{name}] must be declared inside of another aggregation"
-        )));
-    };
-    let needs_histogram = matches!(
-        pipeline.kind,
-        PipelineKind::Derivative { .. }
-            | PipelineKind::CumulativeSum { .. }
-            | PipelineKind::MovingFunction { .. }
-            | PipelineKind::SerialDifference { .. }
-    );
-    let min_doc_count = match parent {
-        AggregationKind::Histogram(histogram) => Some(histogram.min_doc_count),
-        AggregationKind::DateHistogram(histogram) => Some(histogram.min_doc_count),
-        AggregationKind::AutoDate(_) => Some(0),
-        _ => None,
-    };
-    match min_doc_count {
-        None if needs_histogram => Err(validation(format!(
-            "aggregation [{name}] must have a histogram, date_histogram or auto_date_histogram as \
-             parent"
-        ))),
-        Some(1..) if needs_histogram => Err(validation(format!(
-            "parent histogram of aggregation [{name}] must have min_doc_count of 0"
-        ))),
-        None if !has_several_buckets(parent) => Err(validation(format!(
-            "aggregation [{name}] must have a multi-bucket aggregation as parent"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Checks the path of a pipeline beside others: it goes through single buckets, and through those that are named by their
-/// keys, to an aggregation of several, and on to a number in each.
-fn check_beside(name: &str, path: &BucketPath, siblings: &[Aggregation]) -> Result<(), QueryError> {
-    let mut level = siblings;
-    for (at, step) in path.steps.iter().enumerate() {
-        let Some(found) = level.iter().find(|other| other.name == step.name) else {
-            return Err(no_aggregation(path));
-        };
-        if !has_several_buckets(&found.kind) || step.bucket.is_some() {
-            level = &found.sub;
-            continue;
-        }
-        let is_last = at + 1 == path.steps.len() && path.property.is_none();
-        return match is_last {
-            true => Err(QueryError::illegal(format!(
-                "buckets_path must reference either a number value or a single value numeric metric aggregation, got: \
-                 [Object[]] at aggregation [{}]",
-                step.name
-            ))),
-            false => Ok(()),
-        };
-    }
-    Err(no_buckets(name, path))
-}
-
-fn no_aggregation(path: &BucketPath) -> QueryError {
-    validation(format!("No aggregation found for path [{}]", path.text))
-}
-
-fn no_buckets(name: &str, path: &BucketPath) -> QueryError {
-    validation(format!(
-        "Unable to find unqualified multi-bucket aggregation in buckets_path. Path must include a multi-bucket \
-         aggregation for aggregation [{name}] for buckets path: {}",
-        path.text
-    ))
-}
-
-/// Returns whether a kind may make more than one bucket.
-fn has_several_buckets(kind: &AggregationKind) -> bool {
-    !kind.has_one_bucket() && super::has_buckets(kind)
 }

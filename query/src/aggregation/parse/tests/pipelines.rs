@@ -41,6 +41,88 @@ fn each_comes_after_those_that_it_is_made_of() {
 }
 
 #[test]
+fn those_that_others_are_made_of_come_right_before_them() {
+    let body = by_month(&json!({
+        "d": {"derivative": {"buckets_path": "c"}},
+        "top": {"bucket_sort": {"size": 2}},
+        "c": {"cumulative_sum": {"buckets_path": "_count"}},
+    }));
+    let aggregations = parse_aggregations(&body, &Limits::default()).expect("good");
+    let pipelines = aggregations[0].pipelines.iter();
+    let names: Vec<&str> = pipelines.map(|pipeline| pipeline.name.as_str()).collect();
+    assert_eq!(names, ["c", "d", "top"]);
+}
+
+#[test]
+fn only_derivatives_need_buckets_without_gaps() {
+    let of = |min_doc_count: u64, pipeline: &Value| {
+        let body = json!({"months": {
+            "date_histogram": {
+                "field": "date", "calendar_interval": "month", "min_doc_count": min_doc_count,
+            },
+            "aggs": {"x": pipeline},
+        }});
+        names(&body).map(drop).map_err(|error| error.reason)
+    };
+    for pipeline in [
+        json!({"cumulative_sum": {"buckets_path": "_count"}}),
+        json!({"serial_diff": {"buckets_path": "_count"}}),
+        json!({"moving_fn": {
+            "buckets_path": "_count", "window": 2, "script": "MovingFunctions.max(values)",
+        }}),
+    ] {
+        assert_eq!(of(1, &pipeline), Ok(()), "{pipeline}");
+    }
+    let derivative = json!({"derivative": {"buckets_path": "_count"}});
+    let reason = of(1, &derivative).expect_err("refused");
+    assert!(reason.contains("must have min_doc_count of 0"), "{reason}");
+    assert_eq!(of(0, &derivative), Ok(()));
+}
+
+#[test]
+fn every_step_of_a_path_must_be_there() {
+    let inside = json!({
+        "sale": {"stats": {"field": "price"}},
+        "times": {"percentiles": {"field": "price", "percents": [99]}},
+        "total": {"cumulative_sum": {"buckets_path": "_count"}},
+        "tags": {"terms": {"field": "tag"}, "aggs": {"sale": {"sum": {"field": "price"}}}},
+    });
+    let beside = |path: &str| {
+        let mut body = by_month(&inside);
+        body["x"] = json!({"sum_bucket": {"buckets_path": path}});
+        names(&body).map(drop).map_err(|error| error.reason)
+    };
+    for path in [
+        "months>sale.avg",
+        "months>times[99]",
+        "months>times.99",
+        "months>total",
+        "months>tags._bucket_count",
+        "months>tags['a']>sale",
+        "months>tags['a']._count",
+        "months>_count",
+        "months._count",
+    ] {
+        assert_eq!(beside(path), Ok(()), "{path}");
+    }
+    for (path, step) in [
+        ("months>salse", "salse"),
+        ("months>salse.avg", "salse"),
+        ("months>tags['a']>salse", "salse"),
+        ("months>total>sale", "total"),
+    ] {
+        let expected =
+            format!("Validation Failed: 1: No aggregation [{step}] found for path [{path}];");
+        assert_eq!(beside(path), Err(expected), "{path}");
+    }
+    let mut inside = inside;
+    inside["x"] =
+        json!({"bucket_script": {"buckets_path": {"n": "tags['a']>salse"}, "script": "params.n"}});
+    let expected = "No aggregation [salse] found for path [tags['a']>salse]";
+    assert!(reason(&by_month(&inside)).contains(expected));
+}
+
+#[test]
 fn siblings_are_of_the_level_that_they_stand_on() {
     let mut body = by_month(&json!({"sales": {"sum": {"field": "price"}}}));
     body["best"] = json!({"max_bucket": {"buckets_path": "months>sales"}});
@@ -100,7 +182,11 @@ fn siblings_reach_buckets_through_single_ones_and_keys() {
         ("tags['a']>_count", "Unable to find unqualified"),
         ("all>old", "Unable to find unqualified"),
         ("_count", "Unable to find unqualified"),
-        ("all>new>months>sales", "No aggregation found for path"),
+        ("new>months>sales", "No aggregation found for path [new"),
+        (
+            "all>new>months>sales",
+            "No aggregation [new] found for path [all>new>months>sales]",
+        ),
         ("tags", "got: [Object[]] at aggregation [tags]"),
         ("all>old>months", "got: [Object[]] at aggregation [months]"),
     ] {
