@@ -138,7 +138,11 @@ fn spread(numbers: &[f64], sigma: f64, pipeline: &Pipeline) -> Spread {
     let (count, total, squares) = (numbers.len() as f64, sum(numbers), sum(&squares));
     let mean = total / count;
     let apart = squares - total * total / count;
-    let variance = [count, count - 1.0].map(|over| (apart / over).max(0.0));
+    let variance = [count, count - 1.0].map(|over| {
+        let variance = apart / over;
+        // Of a single number the sampled one is NaN, and stays so.
+        if variance < 0.0 { 0.0 } else { variance }
+    });
     let deviation = variance.map(f64::sqrt);
     Spread {
         sum_of_squares: figure(squares),
@@ -168,5 +172,42 @@ fn percentiles(
         as_strings: texts.collect(),
         values,
         keyed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_query::aggregation::{GapPolicy, PipelineKind};
+
+    use super::*;
+
+    fn spread_of(numbers: &[f64]) -> Spread {
+        let path = BucketPath {
+            text: "a>b".to_owned(),
+            steps: Vec::new(),
+            property: None,
+        };
+        let pipeline = Pipeline {
+            name: "x".to_owned(),
+            kind: PipelineKind::CumulativeSum { path },
+            format: None,
+            gaps: GapPolicy::Skip,
+            meta: None,
+        };
+        spread(numbers, 2.0, &pipeline)
+    }
+
+    #[test]
+    fn the_sampled_spread_of_a_single_number_is_none() {
+        let spread = spread_of(&[3.0]);
+        assert_eq!(spread.variance[0].value, 0.0);
+        assert_eq!(spread.bounds[0][0].value, 3.0);
+        let sampled = [&spread.variance[1], &spread.deviation[1]];
+        for figure in sampled.into_iter().chain(&spread.bounds[1]) {
+            assert!(figure.value.is_nan(), "{figure:?}");
+        }
+        // Of equal numbers it is 0, not less by rounding.
+        let spread = spread_of(&[0.1, 0.1, 0.1]);
+        assert!((0.0..1e-9).contains(&spread.variance[1].value));
     }
 }

@@ -164,6 +164,11 @@ fn of_metric(metric: &AggregationValue, path: &BucketPath) -> Result<f64, Evalua
             let found = numbers.find(|(name, _)| Some(name.as_str()) == property);
             found.and_then(|(_, number)| *number)
         }
+        // A single value needs no name.
+        AggregationValue::Percentiles { values, .. } if property.is_none() => {
+            let only = values.first().filter(|_| values.len() == 1);
+            only.map(|(_, value)| value.unwrap_or(f64::NAN))
+        }
         AggregationValue::Percentiles { values, .. } => {
             let percent = property.and_then(|percent| percent.parse::<f64>().ok());
             let mut values = values.iter();
@@ -325,5 +330,28 @@ mod tests {
             let refused = of(property).expect_err("no number").to_string();
             assert!(refused.contains("single value numeric metric"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_single_percentile_needs_no_name() {
+        let of = |values: &[(f64, Option<f64>)], property: Option<&str>| {
+            let percentiles = AggregationValue::Percentiles {
+                values: values.to_vec(),
+                as_strings: None,
+                keyed: true,
+            };
+            let path = BucketPath {
+                text: "p".to_owned(),
+                steps: Vec::new(),
+                property: property.map(str::to_owned),
+            };
+            of_metric(&percentiles, &path)
+        };
+        let single = [(99.0, Some(2.5))];
+        assert_eq!(of(&single, None).expect("a number"), 2.5);
+        assert_eq!(of(&single, Some("99")).expect("a number"), 2.5);
+        assert!(of(&single, Some("50")).is_err());
+        assert!(of(&[(99.0, None)], None).expect("a gap").is_nan());
+        assert!(of(&[(50.0, Some(1.0)), (99.0, Some(2.5))], None).is_err());
     }
 }
