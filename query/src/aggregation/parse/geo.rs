@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{Context, bucket, source, terms};
 use crate::aggregation::{
-    AggregationKind, GeoDistanceAggregation, GeoGrid, GeoGridAggregation, RangeAggregation,
-    ValueSource,
+    AggregationKind, AggregationRange, GeoDistanceAggregation, GeoGrid, GeoGridAggregation,
+    RangeAggregation, ValueSource,
 };
+use crate::double::java_text;
 use crate::dsl::parse_box;
 use crate::encoded::{parse_distance, parse_point};
 use crate::error::QueryError;
@@ -122,6 +123,7 @@ pub(super) fn distance(body: &Value, context: Context<'_>) -> Result<Aggregation
     }
     let keyed = reader.boolean("keyed")?.unwrap_or(false);
     let ranges = bucket::ranges(&mut reader, "geo_distance", context)?;
+    let ranges = ranges.into_iter().map(of_distances).collect();
     reader.finish()?;
     Ok(AggregationKind::GeoDistance(GeoDistanceAggregation {
         origin,
@@ -139,6 +141,23 @@ pub(super) fn distance(body: &Value, context: Context<'_>) -> Result<Aggregation
             time_zone: None,
         },
     }))
+}
+
+/// Returns a range that begins at 0 where it does not say at which distance, with the key that Elasticsearch's
+/// `GeoDistanceAggregationBuilder` gives it where it has none: `*-100.0`.
+fn of_distances(range: AggregationRange) -> AggregationRange {
+    let text = |bound: &Option<Value>| {
+        let number = bound.as_ref().and_then(source::number);
+        number.map_or_else(|| "*".to_owned(), java_text)
+    };
+    let is_from_0 = range.from.as_ref().and_then(source::number) == Some(0.0);
+    let from = range.from.clone().filter(|_| !is_from_0);
+    let key = range.key;
+    AggregationRange {
+        key: key.or_else(|| Some(format!("{}-{}", text(&from), text(&range.to)))),
+        from: range.from.or_else(|| Some(Value::from(0.0))),
+        to: range.to,
+    }
 }
 
 /// Reads the body of `geo_bounds`.
@@ -186,6 +205,32 @@ mod tests {
         }
         let none = json!({"box": {"geo_bounds": {"field": "place", "missing": null}}});
         assert!(parse_aggregations(&none, &Limits::default()).is_ok());
+    }
+
+    #[test]
+    fn distances_begin_at_0_where_ranges_do_not_say_so() {
+        let ranges = json!([
+            {"to": 100},
+            {"from": 0, "to": 100.5},
+            {"from": 100},
+            {"key": "near", "to": 1},
+            {"from": "5", "to": "10"},
+        ]);
+        let body =
+            json!({"x": {"geo_distance": {"field": "place", "origin": "1,1", "ranges": ranges}}});
+        let read = parse_aggregations(&body, &Limits::default()).expect("good");
+        let AggregationKind::GeoDistance(request) = &read[0].kind else {
+            panic!("not of distances: {read:?}");
+        };
+        let ranges = request.range.ranges.iter();
+        let keys: Vec<&str> = ranges
+            .clone()
+            .filter_map(|range| range.key.as_deref())
+            .collect();
+        assert_eq!(keys, ["*-100.0", "*-100.5", "100.0-*", "near", "5.0-10.0"]);
+        let starts: Vec<_> = ranges.filter_map(|range| range.from.clone()).collect();
+        let expected = [json!(0.0), json!(0), json!(100), json!(0.0), json!("5")];
+        assert_eq!(starts, expected);
     }
 
     #[test]
