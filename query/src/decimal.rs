@@ -1,7 +1,7 @@
 //! Numbers as text: patterns of `java.text.DecimalFormat`.
 //!
-//! Does: write numbers by the `format` of an aggregation or a field, with the signs of no language (`Locale.ROOT`), and
-//! refuse what Java refuses. Does not: dates ([`crate::date`] does).
+//! Does: write numbers by the `format` of an aggregation or a field, with the signs of no language (`Locale.ROOT`), read
+//! back what was written so, and refuse what Java refuses. Does not: dates ([`crate::date`] does).
 //! Called by `partial`, `engine` and `root`; by this crate for the formats of pipelines. Read [`format()`] first.
 
 mod pattern;
@@ -39,6 +39,15 @@ pub fn format_whole(pattern: &str, value: i128) -> String {
     match read(pattern) {
         Some(pattern) => pattern.whole(value),
         None => value.to_string(),
+    }
+}
+
+/// Reads a number as a pattern writes it; returns it as JSON and Rust write it, every digit as it is. `None` for what the
+/// pattern does not write. It may have been rounded when it was written: that is for the caller to compare.
+pub fn unformat(pattern: &str, text: &str) -> Option<String> {
+    match read(pattern) {
+        Some(pattern) => pattern.number(text),
+        None => Some(text.to_owned()),
     }
 }
 
@@ -117,6 +126,48 @@ mod tests {
             assert_eq!(format(pattern, value), expected, "{pattern} {value}");
         }
         assert_eq!(format_whole(money, -25), "($25.00)");
+    }
+
+    #[test]
+    fn numbers_are_read_back_as_patterns_write_them() {
+        let money = "$#,##0.00;($#,##0.00)";
+        for (pattern, value) in [
+            ("#,##0", 1_234_567.0),
+            ("#,##0.##", -1_234.5),
+            ("000.0#", 7.25),
+            ("0.", 7.0),
+            (".##", 0.5),
+            ("0.0%", 0.07),
+            ("0‰", -7.0),
+            ("0.###E0", 0.001_234),
+            ("0.##E0%", 12.3),
+            ("'E5 '0", 7.0),
+            ("abc", 7.0),
+            (money, -1234.5),
+            (money, 1234.5),
+            ("raw", 1e300),
+        ] {
+            let text = format(pattern, value);
+            let number = unformat(pattern, &text).expect("a number");
+            assert_eq!(number.parse(), Ok(value), "{pattern} {text}");
+        }
+        let large = 9_007_199_254_740_993;
+        let text = format_whole("#,##0", large);
+        assert_eq!(unformat("#,##0", &text), Some(large.to_string()));
+        for (pattern, text) in [
+            ("$0", "7"),
+            ("0", ""),
+            ("0", "-"),
+            ("0", "x"),
+            ("0", "1 2"),
+            ("0", "1,2"),
+            ("0", "∞"),
+            ("0", "NaN"),
+            ("0E0", "1Ex"),
+            ("0%", "1E99999999999999999999%"),
+        ] {
+            assert_eq!(unformat(pattern, text), None, "{pattern} {text}");
+        }
     }
 
     #[test]

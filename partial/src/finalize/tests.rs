@@ -3,6 +3,7 @@
 mod bounds;
 mod edges;
 mod top_metrics;
+mod tuples;
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ use crate::Bucket;
 use crate::cells::cell_text;
 use crate::error::EvaluationError;
 use crate::key::{Key, ValueFormat, ValueKind};
+use crate::request::keys::after_key;
 use crate::tuples::Tuples;
 
 impl Finalizer<'_> {
@@ -26,16 +27,20 @@ impl Finalizer<'_> {
         self.count_buckets(page.len())?;
         let mut buckets = Vec::with_capacity(page.len());
         for (key, bucket) in page {
-            let values = request.sources.iter().enumerate().map(|(at, source)| {
+            let mut shown = Map::new();
+            for (at, source) in request.sources.iter().enumerate() {
                 let value = key.get(at).and_then(Option::as_ref);
-                (
-                    source.name.clone(),
-                    composite_value(source, tuples.formats.get(at), value),
-                )
-            });
+                let value = match (tuples.formats.get(at), value) {
+                    (Some(format), Some(key)) => {
+                        composite_value(source, format, key, self.context.now_ms)?
+                    }
+                    _ => Value::Null,
+                };
+                shown.insert(source.name.clone(), value);
+            }
             buckets.push(Answer {
                 key: BucketKey::Several {
-                    shown: Value::Object(values.collect::<Map<_, _>>()),
+                    shown: Value::Object(shown),
                     numbers: key.iter().map(|value| number(value.as_ref()?)).collect(),
                 },
                 key_as_string: None,
@@ -154,19 +159,31 @@ fn number(key: &Key) -> Option<f64> {
     }
 }
 
+/// Returns a value as the keys of a page have it.
+///
+/// # Errors
+/// [`EvaluationError::Query`] for a value that cannot be read back from what its source's format shows: a page could
+/// not begin after it. So does Elasticsearch since 7.14.
 fn composite_value(
     source: &CompositeSource,
-    format: Option<&ValueFormat>,
-    value: Option<&Key>,
-) -> Value {
-    let (Some(format), Some(key)) = (format, value) else {
-        return Value::Null;
+    format: &ValueFormat,
+    key: &Key,
+    now_ms: i64,
+) -> Result<Value, EvaluationError> {
+    if let (CompositeValues::GeoTile { zoom, .. }, Key::I64(cell)) = (&source.values, key) {
+        return Ok(Value::from(cell_text(GeoGrid::Geotile(*zoom), *cell)));
+    }
+    let Some(pattern) = source.source.format.as_deref() else {
+        return Ok(part_value(format, key, false));
     };
-    match (&source.values, key) {
-        (CompositeValues::GeoTile { zoom, .. }, Key::I64(cell)) => {
-            Value::from(cell_text(GeoGrid::Geotile(*zoom), *cell))
-        }
-        _ => part_value(format, key, source.source.format.is_some()),
+    let shown = part_value(format, key, true);
+    match after_key(source, &shown, format, now_ms) {
+        Ok(read) if read == *key => Ok(shown),
+        _ => Err(EvaluationError::Query(format!(
+            "Format [{pattern}] created output it couldn't parse for value [{}]. formatted value: [{}]",
+            text(&part_value(format, key, false)),
+            text(&shown),
+        ))),
     }
 }
 

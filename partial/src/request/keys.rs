@@ -2,6 +2,7 @@
 
 use gleaner_query::address;
 use gleaner_query::aggregation::{CompositeSource, CompositeValues, TermsAggregation, ValueSource};
+use gleaner_query::decimal;
 use serde_json::Value;
 
 use super::key_filter::KeyFilter;
@@ -114,7 +115,7 @@ pub fn missing_address(source: &ValueSource) -> Result<Option<u128>, EvaluationE
     missing.transpose()
 }
 
-/// Reads where a page of `composite` begins as the part of its source.
+/// Reads where a page of `composite` begins as the part of its source: texts by the source's format.
 ///
 /// # Errors
 /// When the value is none of the source's.
@@ -126,6 +127,11 @@ pub fn after_key(
 ) -> Result<Key, EvaluationError> {
     let is_date = format.kind == ValueKind::Date
         || matches!(source.values, CompositeValues::DateHistogram { .. });
+    let unformatted = match value {
+        Value::String(text) if !is_date => number_in(text, source, format)?,
+        _ => None,
+    };
+    let value = unformatted.as_ref().unwrap_or(value);
     match &source.values {
         CompositeValues::GeoTile { zoom, .. } => {
             let text = value.as_str().unwrap_or_default();
@@ -162,6 +168,27 @@ pub fn after_key(
             let whole = whole.map(|number| Value::from(number as i64));
             parse_key(whole.as_ref().unwrap_or(value), format, now_ms)
         }
+    }
+}
+
+/// Reads a number by the format of its source; `None` where the source has no numbers, or no format.
+fn number_in(
+    text: &str,
+    source: &CompositeSource,
+    format: &ValueFormat,
+) -> Result<Option<Value>, EvaluationError> {
+    let is_number = matches!(
+        format.kind,
+        ValueKind::Long | ValueKind::UnsignedLong | ValueKind::Double
+    );
+    match source.source.format.as_deref().filter(|_| is_number) {
+        None => Ok(None),
+        Some(pattern) => match decimal::unformat(pattern, text) {
+            Some(number) => Ok(Some(Value::from(number))),
+            None => Err(EvaluationError::Query(format!(
+                "Cannot parse the value [{text}] using the pattern [{pattern}]"
+            ))),
+        },
     }
 }
 

@@ -21,6 +21,14 @@ struct Affixes {
     suffix: String,
 }
 
+impl Affixes {
+    /// Returns what stands between.
+    fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let text = text.strip_prefix(self.prefix.as_str())?;
+        text.strip_suffix(self.suffix.as_str())
+    }
+}
+
 /// What is wrong with a pattern, in the words that the JDK has before `pattern`.
 type Fault = &'static str;
 
@@ -68,6 +76,41 @@ impl Pattern {
     pub(super) fn whole(&self, value: i128) -> String {
         let scaled = value.unsigned_abs().saturating_mul(self.factor.into());
         self.write(value < 0, &self.shape.whole(scaled))
+    }
+
+    /// Reads a number as it is written, as `-1234.5E-2`; `None` for other text.
+    pub(super) fn number(&self, text: &str) -> Option<String> {
+        // Digits begin with no sign: text around positive numbers is not taken for that around negative ones.
+        let negative = self.negative.strip(text);
+        match negative.and_then(|digits| self.unscaled(digits)) {
+            Some(number) => Some(format!("-{number}")),
+            None => self.unscaled(self.positive.strip(text)?),
+        }
+    }
+
+    /// Reads digits, and divides by the factor.
+    fn unscaled(&self, digits: &str) -> Option<String> {
+        let (mantissa, exponent) = match digits.split_once('E') {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (digits, 0),
+        };
+        let mantissa = match self.shape.group {
+            0 => mantissa.to_owned(),
+            _ => mantissa.replace(',', ""),
+        };
+        let is_digits = mantissa.chars().all(|c| c.is_ascii_digit() || c == '.');
+        if !is_digits || mantissa.parse::<f64>().is_err() {
+            return None;
+        }
+        let by_factor = match self.factor {
+            100 => 2,
+            1_000 => 3,
+            _ => 0,
+        };
+        match exponent.checked_sub(by_factor)? {
+            0 => Some(mantissa),
+            exponent => Some(format!("{mantissa}E{exponent}")),
+        }
     }
 
     fn write(&self, is_negative: bool, digits: &str) -> String {
