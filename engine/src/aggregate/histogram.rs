@@ -166,7 +166,8 @@ impl Intervals {
     }
 
     /// Calls `f` with the keys of all buckets that a range has a value of, ascending, from those on that are
-    /// greater than `after`, a key of a range that does not begin later.
+    /// greater than `after`, a key of a range that does not begin later. Of `hard_bounds` both are part of the range
+    /// that counts, as in Elasticsearch: the buckets that they lie in count, too.
     ///
     /// # Errors
     /// Those of `f`; when the request must stop; `EvaluationError::TooManyBuckets` where there are more than
@@ -196,9 +197,7 @@ impl Intervals {
                 return Ok(());
             }
             pace.step(1)?;
-            if self.is_within(at) {
-                f(Fraction::from(at))?;
-            }
+            f(Fraction::from(at))?;
             at = self.cut.next(at);
         }
         match at > last {
@@ -207,8 +206,8 @@ impl Intervals {
         }
     }
 
-    /// Returns whether a bucket is within `hard_bounds`, as Elasticsearch has it: numbers, without the offset, up to the
-    /// upper one, dates below it.
+    /// Returns whether a bucket of single values is within `hard_bounds`, as Elasticsearch has it: numbers, without the
+    /// offset, up to the upper one, dates below it.
     fn is_within(&self, key: f64) -> bool {
         let Some((min, max)) = self.hard_bounds else {
             return true;

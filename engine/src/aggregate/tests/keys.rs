@@ -155,6 +155,93 @@ fn hard_bounds_leave_whole_buckets_out() {
 }
 
 #[test]
+fn ranges_count_up_to_hard_bounds() {
+    let documents = [
+        json!({"stay": {"gte": "2020-01-01", "lte": "2020-03-10"}}),
+        json!({"span": {"gte": 0, "lte": 50}}),
+    ];
+    let documents = documents.into_iter().enumerate();
+    let index = single(
+        &documents
+            .map(|(i, source)| (format!("d{i}"), source))
+            .collect(),
+    );
+    let months = |min: &str, max: &str| {
+        let bounds = json!({"min": min, "max": max});
+        let request = json!({"field": "stay", "calendar_interval": "month", "hard_bounds": bounds});
+        let kept = buckets(&found(&index, &json!({ "date_histogram": request })));
+        kept.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    // The first days of January, February and March.
+    let first_days = [1_577_836_800_000, 1_580_515_200_000, 1_583_020_800_000].map(BucketKey::I64);
+    assert_eq!(months("2020-01-01", "2020-03-01"), first_days);
+    assert_eq!(months("2020-01-01", "2020-02-29"), first_days[..2]);
+    assert_eq!(months("2020-01-15", "2020-02-01"), first_days[..2]);
+    let bounds = json!({"min": 15, "max": 30});
+    let request = json!({"field": "span", "interval": 10, "hard_bounds": bounds});
+    let kept = buckets(&found(&index, &json!({ "histogram": request })));
+    let expected = [10.0, 20.0, 30.0].map(|key| (BucketKey::F64(key), 1));
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn pages_go_on_after_keys_in_a_format() {
+    let days = ["2020-01-02", "2020-02-01", "2020-02-03"];
+    let documents = days.into_iter().zip([999, 1_000, 20_000]).enumerate();
+    let documents = documents.map(|(i, (day, n))| (format!("d{i}"), json!({"when": day, "n": n})));
+    let index = single(&documents.collect());
+    let months = json!({"date_histogram": {"field": "when", "calendar_interval": "month", "format": "yyyy-MM"}});
+    let numbers = json!({"terms": {"field": "n", "format": "#,##0"}});
+    let thousands = json!({"histogram": {"field": "n", "interval": 1_000, "format": "#,##0"}});
+    for (source, expected) in [
+        (&months, vec!["2020-01", "2020-02"]),
+        (&numbers, vec!["999", "1,000", "20,000"]),
+        (&thousands, vec!["0", "1,000", "20,000"]),
+    ] {
+        let mut request = json!({"composite": {"size": 1, "sources": [{"k": source}]}});
+        for key in expected {
+            let page = buckets(&found(&index, &request));
+            let [(BucketKey::Several { shown, .. }, _)] = &page[..] else {
+                panic!("not a page of one: {page:?}");
+            };
+            assert_eq!(shown["k"], key);
+            request["composite"]["after"] = shown.clone();
+        }
+        assert_eq!(buckets(&found(&index, &request)), [], "{source}");
+    }
+    let days = json!({"date_histogram": {"field": "when", "calendar_interval": "day", "format": "yyyy-MM"}});
+    let request = json!({"x": {"composite": {"sources": [{"k": days}]}}});
+    let refused = index
+        .aggregate(&request, &[])
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        refused.contains("Format [yyyy-MM] created output it couldn't parse"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn distances_begin_at_0() {
+    let documents = vec![("d".to_owned(), json!({"place": "52.374,4.912"}))];
+    let request = json!({"geo_distance": {
+        "field": "place", "origin": "52.3760,4.894", "unit": "km",
+        "ranges": [{"from": 100}, {"to": 100}],
+    }});
+    let kept = buckets(&found(&single(&documents), &request));
+    let range = |key: &str, from: f64, to: Option<f64>| BucketKey::Range {
+        key: key.to_owned(),
+        from: Some((from, None)),
+        to: to.map(|to| (to, None)),
+    };
+    let expected = [
+        (range("*-100.0", 0.0, Some(100.0)), 1),
+        (range("100.0-*", 100.0, None), 0),
+    ];
+    assert_eq!(kept, expected);
+}
+
+#[test]
 fn extended_bounds_are_inside_hard_bounds() {
     let index = single(&words(3));
     let asked = |extended: Value| {
