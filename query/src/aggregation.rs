@@ -18,7 +18,7 @@ pub use keys::{
     CompositeValues, IpPrefixAggregation, IpRangeAggregation, MissingOrder, MultiTermsAggregation,
     RareTermsAggregation, VariableWidthAggregation,
 };
-pub(crate) use metrics::MOST_TOP_METRICS;
+pub(crate) use metrics::{MOST_TOP_METRICS, inherit_fields};
 pub use metrics::{
     MatrixStatsAggregation, TopMetricsAggregation, WeightedAverage, check_top_metrics,
 };
@@ -471,7 +471,7 @@ pub struct TopHitsAggregation {
     pub source: SourceFilter,
     /// Doc values to return.
     pub docvalue_fields: Vec<FieldFormat>,
-    /// Fields to return from `_source` (`fields`).
+    /// Fields to return from `_source` (`fields`); default those of the search.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldFormat>,
     /// Stored fields (`stored_fields`): `_none_` leaves out `_id` and `_source`.

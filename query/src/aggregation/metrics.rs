@@ -6,10 +6,13 @@ use serde::Serialize;
 
 use super::{Aggregation, AggregationKind, TopHitsAggregation, ValueSource};
 use crate::error::QueryError;
-use crate::search::SortMode;
+use crate::search::{FieldFormat, SortMode};
 
 /// Most documents of `top_metrics` that an index may allow: as many as `top_hits` has.
 pub(crate) const MOST_TOP_METRICS: usize = 100;
+
+/// Most entries of `fields` that the `top_hits` of a search may inherit, in all.
+const MOST_INHERITED: usize = 65_536;
 
 /// `weighted_avg`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,6 +52,45 @@ pub fn check_top_metrics(aggregations: &[Aggregation], limit: usize) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Gives every `top_hits` that names no `fields` those of the search that it is in, as Elasticsearch does.
+///
+/// # Errors
+/// `illegal_argument_exception` where these would be more than [`MOST_INHERITED`] entries: a short request would take much
+/// memory.
+pub(crate) fn inherit_fields(
+    aggregations: &mut [Aggregation],
+    fields: &[FieldFormat],
+) -> Result<(), QueryError> {
+    let mut heirs = Vec::new();
+    heirs_in(aggregations, &mut heirs);
+    let number = heirs.len().saturating_mul(fields.len());
+    if number > MOST_INHERITED {
+        return Err(QueryError::illegal(format!(
+            "[{}] aggregations [top_hits] without [fields] would return the [{}] [fields] of the search, at most \
+             [{MOST_INHERITED}] in all are allowed; name the [fields] of each [top_hits]",
+            heirs.len(),
+            fields.len()
+        )));
+    }
+    for heir in heirs {
+        heir.fields = fields.to_vec();
+    }
+    Ok(())
+}
+
+/// Collects the `top_hits` that name no `fields` and are not bare, at any depth.
+fn heirs_in<'a>(aggregations: &'a mut [Aggregation], heirs: &mut Vec<&'a mut TopHitsAggregation>) {
+    for Aggregation { kind, sub, .. } in aggregations {
+        heirs_in(sub, heirs);
+        if let AggregationKind::TopHits(hits) = kind
+            && hits.fields.is_empty()
+            && !hits.is_bare()
+        {
+            heirs.push(hits);
+        }
+    }
 }
 
 impl TopHitsAggregation {

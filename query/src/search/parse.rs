@@ -21,7 +21,7 @@ pub use sort::{is_descending, parse_sort};
 pub use uri::apply_uri_parameters;
 
 use super::{PointInTime, Scatter, SearchRequest, TrackTotal};
-use crate::aggregation::{parse_aggregations, parse_pipelines};
+use crate::aggregation::{inherit_fields, parse_aggregations, parse_pipelines};
 use crate::dsl::{Query, parse_query};
 use crate::error::{ErrorType, QueryError};
 use crate::json::{self, ObjectReader, scalar_text, token_name};
@@ -78,6 +78,7 @@ pub fn parse_search_value(value: &Value, limits: &Limits) -> Result<SearchReques
         )));
     }
     check_combinations(&request)?;
+    inherit_fields(&mut request.aggregations, &request.fields)?;
     Ok(request)
 }
 

@@ -5,9 +5,10 @@ mod highlight;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{apply_uri_parameters, parse_query_body, parse_search, parse_search_value};
+use crate::aggregation::AggregationKind;
 use crate::dsl::Query;
 use crate::limits::Limits;
 use crate::search::{
@@ -225,6 +226,32 @@ fn nothing_that_is_stored_is_shown_where_none_of_it_is_wanted() {
     let uri = [("version".to_owned(), "true".to_owned())];
     let refused = apply_uri_parameters(&mut request, &uri, &Limits::default());
     assert!(refused.is_err());
+}
+
+#[test]
+fn top_hits_return_the_fields_of_the_search_unless_they_name_others() {
+    let fields_of = |top_hits: &Value| {
+        let request = parse(&json!({"fields": ["a", "b*"], "aggs": {"tags": {
+            "terms": {"field": "tag"}, "aggs": {"top": {"top_hits": top_hits}},
+        }}}));
+        let AggregationKind::TopHits(hits) = &request.aggregations[0].sub[0].kind else {
+            panic!("no top_hits: {request:?}");
+        };
+        let fields = hits.fields.iter().map(|format| format.field.clone());
+        fields.collect::<Vec<String>>()
+    };
+    assert_eq!(fields_of(&json!({})), ["a", "b*"]);
+    assert_eq!(fields_of(&json!({"fields": []})), ["a", "b*"]);
+    assert_eq!(fields_of(&json!({"fields": ["c"]})), ["c"]);
+    assert!(fields_of(&json!({"stored_fields": "_none_"})).is_empty());
+    let names: Vec<String> = (0..4_000).map(|i| format!("f{i}")).collect();
+    let many = (0..17).map(|i| (format!("x{i}"), json!({"top_hits": {}})));
+    let many: Map<String, Value> = many.collect();
+    let refused = fault(&json!({"fields": names, "aggs": many}));
+    assert!(
+        refused.contains("[17] aggregations [top_hits]"),
+        "{refused}"
+    );
 }
 
 #[test]
