@@ -143,7 +143,7 @@ fn read(
         return Err(malformed("Expected map for property [mappings]"));
     };
     let mut mapping = existing.cloned().unwrap_or_default();
-    root::apply(entries, existing, &mut mapping)?;
+    root::apply(entries, rules.declaration, existing, &mut mapping)?;
     if let Some(tree) = entries.get("properties") {
         let drafts = properties::read(tree, rules)?;
         let since = existing.map_or(MappingVersion(0), |existing| existing.version.next());

@@ -22,7 +22,7 @@ pub struct DynamicTemplate {
     pub path_match: Vec<String>,
     /// Patterns on the full path that do not match.
     pub path_unmatch: Vec<String>,
-    /// Whether name patterns are regular expressions instead of having `*` only.
+    /// Whether the patterns of names and paths are regular expressions instead of having `*` only.
     pub is_regex: bool,
     /// The field's mapping as declared; `{name}` and `{dynamic_type}` are put in when it applies.
     pub mapping: serde_json::Map<String, serde_json::Value>,

@@ -4,7 +4,7 @@ use gleaner_model::Mapping;
 use serde_json::{Map, Value};
 
 use super::properties::{dynamic_name, read_dynamic};
-use super::{malformed, template};
+use super::{Declaration, malformed, template};
 use crate::date::DateFormatter;
 use crate::error::QueryError;
 use crate::source::kept_source;
@@ -12,6 +12,7 @@ use crate::source::kept_source;
 /// Reads the root's keys into `mapping`, which was `existing` so far; `properties` is read elsewhere.
 pub(super) fn apply(
     entries: &Map<String, Value>,
+    declaration: Declaration,
     existing: Option<&Mapping>,
     mapping: &mut Mapping,
 ) -> Result<(), QueryError> {
@@ -36,7 +37,7 @@ pub(super) fn apply(
                 Value::from(mapping.dynamic_date_formats.clone())
             }
             "dynamic_templates" => {
-                mapping.dynamic_templates = template::read_all(value)?;
+                mapping.dynamic_templates = template::read_all(value, declaration)?;
                 value.clone()
             }
             "_source" => {

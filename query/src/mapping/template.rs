@@ -7,7 +7,7 @@ use regex_automata::meta::Regex;
 use serde_json::{Map, Value};
 
 use super::analyzers::{AnalysisName, named};
-use super::{MappingRules, malformed, properties};
+use super::{Declaration, MappingRules, malformed, properties};
 use crate::error::{ErrorType, QueryError};
 
 /// Largest compiled pattern of a template, in bytes.
@@ -29,14 +29,18 @@ const DEFAULT_TYPES: [(&str, &str); 6] = [
 ];
 
 /// Reads the list: each element is an object with the template's name as its only key.
-pub(super) fn read_all(value: &Value) -> Result<Vec<DynamicTemplate>, QueryError> {
+pub(super) fn read_all(
+    value: &Value,
+    declaration: Declaration,
+) -> Result<Vec<DynamicTemplate>, QueryError> {
     let list = value.as_array().ok_or_else(|| {
         malformed("Dynamic template syntax error. An array of named objects is expected.")
     })?;
-    list.iter().map(read).collect()
+    let templates = list.iter().map(|template| read(template, declaration));
+    templates.collect()
 }
 
-fn read(value: &Value) -> Result<DynamicTemplate, QueryError> {
+fn read(value: &Value, declaration: Declaration) -> Result<DynamicTemplate, QueryError> {
     let named = value.as_object().filter(|named| named.len() == 1);
     let entry = named.and_then(|named| named.iter().next());
     let Some((name, body)) = entry.and_then(|(name, body)| Some((name, body.as_object()?))) else {
@@ -59,6 +63,9 @@ fn read(value: &Value) -> Result<DynamicTemplate, QueryError> {
         apply(&mut template, key, value)?;
     }
     check(&template, body.contains_key("mapping"))?;
+    if template.is_regex {
+        check_regexes(&template, declaration)?;
+    }
     Ok(template)
 }
 
@@ -114,9 +121,27 @@ fn check(template: &DynamicTemplate, has_mapping: bool) -> Result<(), QueryError
             )));
         }
     }
-    if template.is_regex {
-        for pattern in template.name_match.iter().chain(&template.name_unmatch) {
-            regex(pattern).ok_or_else(|| wrong(name, "match", "is not a valid regex"))?;
+    Ok(())
+}
+
+/// Refuses patterns that are no regular expressions. Those of paths may have been kept: earlier versions took `*` alone
+/// for special in them.
+fn check_regexes(template: &DynamicTemplate, declaration: Declaration) -> Result<(), QueryError> {
+    let (names, paths) = (
+        [
+            ("match", &template.name_match),
+            ("unmatch", &template.name_unmatch),
+        ],
+        [
+            ("path_match", &template.path_match),
+            ("path_unmatch", &template.path_unmatch),
+        ],
+    );
+    let is_new = declaration == Declaration::New;
+    let paths = paths.into_iter().filter(|_| is_new);
+    for (key, patterns) in names.into_iter().chain(paths) {
+        if patterns.iter().any(|pattern| regex(pattern).is_none()) {
+            return Err(wrong(&template.name, key, "is not a valid regex"));
         }
     }
     Ok(())
@@ -251,14 +276,16 @@ fn has_condition(template: &DynamicTemplate) -> bool {
 }
 
 fn matches(template: &DynamicTemplate, name: &str, path: &str, json_type: &str) -> bool {
-    let of_name = |pattern: &String| {
-        if template.is_regex {
-            regex(pattern).is_some_and(|regex| regex.is_match(name))
-        } else {
-            matches_pattern(pattern, name)
+    let is_like = |pattern: &str, text: &str| {
+        let regex = template.is_regex.then(|| regex(pattern)).flatten();
+        match regex {
+            Some(regex) => regex.is_match(text),
+            // Also what an earlier version took for the pattern of a path, though it is no regular expression.
+            None => matches_pattern(pattern, text),
         }
     };
-    let of_path = |pattern: &String| matches_pattern(pattern, path);
+    let of_name = |pattern: &String| is_like(pattern, name);
+    let of_path = |pattern: &String| is_like(pattern, path);
     let holds =
         |list: &[String], test: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(test);
     has_condition(template)

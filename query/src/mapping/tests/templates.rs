@@ -34,12 +34,52 @@ fn the_first_template_that_applies_wins() {
         json!([{"a": {"match": "x"}}]),
         json!([{"a": {"match_mapping_type": "text", "mapping": {}}}]),
         json!([{"a": {"match": "(", "match_pattern": "regex", "mapping": {}}}]),
+        json!([{"a": {"match": "a", "unmatch": "*a", "match_pattern": "regex", "mapping": {}}}]),
+        json!([{"a": {"path_match": "*a", "match_pattern": "regex", "mapping": {}}}]),
+        json!([{"a": {"match": "a", "path_unmatch": "*a", "match_pattern": "regex", "mapping": {}}}]),
     ] {
         assert!(
             parse(&json!({"dynamic_templates": wrong})).is_err(),
             "{wrong}"
         );
     }
+}
+
+#[test]
+fn patterns_of_paths_are_regexes_where_the_template_says_so() {
+    let mapping = json!({"dynamic_templates": [{"ids": {
+        "match_pattern": "regex", "path_match": "^(user|shop)\\.\\w+_id$", "path_unmatch": "user\\.a.*",
+        "mapping": {"type": "keyword"}
+    }}]});
+    let document = json!({"user": {"b_id": 1, "a_id": 2, "b_idx": 3}, "shop": {"b_id": 4}});
+    let (keyword, long) = (json!({"type": "keyword"}), json!({"type": "long"}));
+    assert_eq!(
+        infer(&mapping, &document).unwrap().unwrap(),
+        json!({
+            "user": {"properties": {"b_id": keyword, "a_id": long, "b_idx": long}},
+            "shop": {"properties": {"b_id": keyword}}
+        })
+    );
+}
+
+#[test]
+fn a_kept_pattern_of_paths_that_is_no_regex_has_wildcards() {
+    let declared = json!({"dynamic_templates": [
+        {"t": {"match_pattern": "regex", "path_match": "*.id", "mapping": {"type": "keyword"}}}
+    ]});
+    let rules = MappingRules {
+        declaration: Declaration::Kept,
+        ..MappingRules::default()
+    };
+    let kept = parse_mapping(&declared, None, &rules).expect("it was taken before");
+    let template = &kept.dynamic_templates[0];
+    let declares = |path: &str| {
+        let templates = std::slice::from_ref(template);
+        let found = template::find(templates, &ChosenTemplates::default(), path, "long", "long");
+        found.expect("none is chosen").is_some()
+    };
+    assert!(declares("user.id"));
+    assert!(!declares("user.name"));
 }
 
 /// Templates that match nothing by themselves.
