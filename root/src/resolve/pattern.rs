@@ -118,13 +118,13 @@ impl Resolver<'_> {
         {
             return Ok(boosted(prefixes, query.boost));
         }
+        let normalize = |text: &str| match query.normalize && kind != PatternKind::Regexp {
+            true => self.normalized_pattern(&field, text),
+            false => self.normalized(&field, text),
+        };
         let value = match kind {
-            PatternKind::Prefix | PatternKind::Wildcard if query.normalize => {
-                self.normalized_pattern(&field, &query.value)
-            }
-            PatternKind::Prefix | PatternKind::Wildcard | PatternKind::Regexp => {
-                self.normalized(&field, &query.value)
-            }
+            PatternKind::Wildcard => between_wildcards(&query.value, normalize),
+            PatternKind::Prefix | PatternKind::Regexp => normalize(&query.value),
         };
         let pattern = match kind {
             PatternKind::Prefix => Pattern::Prefix {
@@ -149,17 +149,18 @@ impl Resolver<'_> {
     /// Returns what finds a beginning of several words in the field that `search_as_you_type` brings for
     /// them; `None` for other fields, and for what is longer than the beginnings that are kept.
     fn prefixes_of(&self, path: &FieldPath, value: &str) -> Option<Clause> {
-        let field = FieldPath::new(format!("{path}.{INDEX_PREFIX}"));
-        let is_brought = self
-            .mapping()
-            .field(field.as_str())
-            .is_some_and(|field| field.is_multi_field && field.declared.is_empty());
         let is_kept = (1..=MAX_PREFIX_CHARS).contains(&value.chars().count());
         let term = || Clause::Term {
-            field,
+            field: path_of_prefixes(path),
             term: value.to_owned(),
         };
-        (is_brought && is_kept).then(|| Clause::Constant(Box::new(term())))
+        (is_kept && self.has_prefixes(path)).then(|| Clause::Constant(Box::new(term())))
+    }
+
+    /// Returns whether `search_as_you_type` has brought a field of beginnings for the field at `path`.
+    pub(super) fn has_prefixes(&self, path: &FieldPath) -> bool {
+        let field = self.mapping().field(path_of_prefixes(path).as_str());
+        field.is_some_and(|field| field.is_multi_field && field.declared.is_empty())
     }
 
     /// Returns a regular expression, unless it is longer than the index allows.
@@ -184,6 +185,10 @@ impl Resolver<'_> {
     }
 }
 
+fn path_of_prefixes(path: &FieldPath) -> FieldPath {
+    FieldPath::new(format!("{path}.{INDEX_PREFIX}"))
+}
+
 fn not_text(kind: PatternKind, field: &str, type_name: &str) -> QueryError {
     QueryError::new(
         ErrorType::QueryShard,
@@ -193,6 +198,36 @@ fn not_text(kind: PatternKind, field: &str, type_name: &str) -> QueryError {
             kind.name()
         ),
     )
+}
+
+/// Returns a wildcard pattern of which only the stretches between wildcards have passed `normalize`: `*`, `?` and
+/// escaped characters stay as they are, also where a character filter would take them away (Elasticsearch,
+/// `StringFieldType.normalizeWildcardPattern`).
+fn between_wildcards(pattern: &str, normalize: impl Fn(&str) -> String) -> String {
+    let mut normalized = String::with_capacity(pattern.len());
+    let mut stretch_start = 0;
+    let mut chars = pattern.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let kept = match c {
+            '*' | '?' => Some((at, c)),
+            // At the end it escapes nothing.
+            '\\' => chars.next(),
+            _ => None,
+        };
+        let Some((last, c)) = kept else {
+            continue;
+        };
+        let end = last + c.len_utf8();
+        if at > stretch_start {
+            normalized.push_str(&normalize(&pattern[stretch_start..at]));
+        }
+        normalized.push_str(&pattern[at..end]);
+        stretch_start = end;
+    }
+    if stretch_start < pattern.len() {
+        normalized.push_str(&normalize(&pattern[stretch_start..]));
+    }
+    normalized
 }
 
 /// Returns the pattern that only `text` is like.

@@ -110,7 +110,13 @@ impl Resolver<'_> {
         let Some((position, last)) = positions.pop() else {
             return Clause::MatchNone;
         };
-        let terms = self.prefix_terms(path, &last, max_expansions as usize);
+        // Elasticsearch asks the field of beginnings for a phrase, whose terms are not expanded
+        // (`SearchAsYouTypeFieldType.phrasePrefixQuery`).
+        let limit = match slop == 0 && !positions.is_empty() && self.has_prefixes(path) {
+            true => self.limits.expansions,
+            false => max_expansions as usize,
+        };
+        let terms = self.prefix_terms(path, &last, limit);
         if terms.is_empty() {
             return Clause::MatchNone;
         }

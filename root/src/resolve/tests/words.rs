@@ -76,6 +76,51 @@ fn patterns_pass_the_normalizer_of_a_keyword_field() {
 }
 
 #[test]
+fn wildcards_do_not_pass_the_normalizer() {
+    let settings = json!({
+        "char_filter": {"bare": {"type": "pattern_replace", "pattern": "[^A-Za-z0-9]", "replacement": ""}},
+        "normalizer": {"plain": {"type": "custom", "char_filter": ["bare"], "filter": ["lowercase"]}},
+        "analyzer": {"plain": {"type": "custom", "char_filter": ["bare"], "tokenizer": "keyword", "filter": ["lowercase"]}},
+    });
+    let mapping = json!({"properties": {
+        "code": {"type": "keyword", "normalizer": "plain"},
+        "text": {"type": "text", "analyzer": "plain"},
+    }});
+    let (index, limits) = (index(1, &mapping), limits());
+    let mut expansions = Expansions::default();
+    let analyzers = AnalyzerRegistry::from_settings(&settings).expect("good settings");
+    let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
+    for (pattern, expected) in [
+        ("A-B*C", "ab*c"),
+        ("*A-B?C**", "*ab?c**"),
+        (r"A\*-?B", r"a\*?b"),
+        (r"\A-*C", r"\A*c"),
+        (r"?É-*-C\", "?*c"),
+    ] {
+        for query in [
+            json!({"wildcard": {"code": pattern}}),
+            json!({"query_string": {"query": format!("code:{pattern}")}}),
+            json!({"query_string": {"query": pattern, "fields": ["text"]}}),
+        ] {
+            let is_string = query.get("query_string").is_some();
+            if is_string && pattern.ends_with('\\') {
+                continue;
+            }
+            let parsed = parse_query(&query, &limits).expect("a good query");
+            let resolved = resolver.resolve(&parsed).expect("it resolves");
+            let Clause::Pattern {
+                pattern: Pattern::Wildcard { pattern, .. },
+                ..
+            } = resolved
+            else {
+                panic!("{query}: {resolved}");
+            };
+            assert_eq!(pattern, expected, "{query}");
+        }
+    }
+}
+
+#[test]
 fn last_words_are_whole_where_something_follows_them() {
     let quick = || term("title", "quick");
     let asked = |text: &str| resolve(&json!({"match_bool_prefix": {"title": text}}));
@@ -243,5 +288,41 @@ fn patterns_stand_for_as_many_terms_as_shards_take() {
             .map(|wanted| wanted.limit)
             .collect();
         assert_eq!(wanted, [limits().expansions], "{query}");
+    }
+}
+
+#[test]
+fn phrases_as_you_type_stand_for_all_terms_that_begin_so() {
+    let mapping = json!({"properties": {
+        "title": {"type": "search_as_you_type"},
+        "text": {"type": "text"},
+    }});
+    let (index, limits) = (index(1, &mapping), limits());
+    let asked = |field: &str, options: Value| {
+        let analyzers = AnalyzerRegistry::builtin();
+        let mut expansions = Expansions::default();
+        let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
+        let query = json!({"match_phrase_prefix": {field: options}});
+        let query = parse_query(&query, &limits).expect("a good query");
+        resolver.resolve(&query).expect("it resolves");
+        expansions
+            .wanted
+            .iter()
+            .map(|wanted| wanted.limit)
+            .collect::<Vec<_>>()
+    };
+    let all = limits.expansions;
+    for (field, options, expected) in [
+        ("title", json!({"query": "new y"}), all),
+        ("title", json!({"query": "new y", "max_expansions": 7}), all),
+        ("title", json!({"query": "y", "max_expansions": 7}), 7),
+        ("title", json!({"query": "new y", "slop": 1}), 50),
+        ("text", json!({"query": "new y"}), 50),
+    ] {
+        assert_eq!(
+            asked(field, options.clone()),
+            [expected],
+            "{field} {options}"
+        );
     }
 }
