@@ -11,7 +11,6 @@ use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::{Control, Refusal};
 use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
-use gleaner_query::search::SortMode;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::query::Scorer;
 use tantivy::{DocId, SegmentReader};
@@ -208,7 +207,7 @@ fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, R
         }
         Function::Decay(decay) => {
             let distances = numbers.distances(doc, decay.origin)?;
-            Ok(decay.apply(of_several(decay.mode, &distances)))
+            Ok(decay.apply(&distances))
         }
         Function::Proximity { origin, pivot, .. } => {
             let distances = numbers.distances(doc, *origin)?;
@@ -220,20 +219,6 @@ fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, R
             .map_or(0.0, |value| curve.apply(value))),
         Function::One | Function::Random { .. } => Ok(1.0),
     }
-}
-
-/// Returns the distance that counts; 0 where there is no value.
-fn of_several(mode: SortMode, distances: &[f64]) -> f64 {
-    let values = distances.iter().copied();
-    let sum: f64 = values.clone().sum();
-    let chosen = match mode {
-        SortMode::Max => values.reduce(f64::max),
-        SortMode::Sum => Some(sum),
-        SortMode::Avg if distances.is_empty() => None,
-        SortMode::Avg => Some(sum / distances.len() as f64),
-        SortMode::Min | SortMode::Median => values.reduce(f64::min),
-    };
-    chosen.unwrap_or(0.0)
 }
 
 /// The values of a field in one segment as fractions.

@@ -204,7 +204,7 @@ fn functions(
                 Function::FieldValue {
                     factor, modifier, ..
                 } => modifier.apply(value * factor),
-                Function::Decay(decay) => decay.apply(distance(value, decay.origin)),
+                Function::Decay(decay) => decay.apply(&[distance(value, decay.origin)]),
                 Function::Proximity { origin, pivot, .. } => {
                     pivot / (pivot + distance(value, *origin))
                 }

@@ -182,10 +182,12 @@ impl FeatureCurve {
 }
 
 impl Decay {
-    /// Returns what a value at `distance` from the origin gives (Elasticsearch, *Function score query*,
-    /// *Supported decay functions*).
-    pub fn apply(&self, distance: f64) -> f64 {
-        let distance = (distance - self.offset).max(0.0);
+    /// Returns what a document gives whose values are at `distances` from the origin (Elasticsearch, *Function score
+    /// query*, *Supported decay functions*).
+    ///
+    /// The offset is taken off each distance before one of them is chosen.
+    pub fn apply(&self, distances: &[f64]) -> f64 {
+        let distance = self.counted(distances);
         match self.shape {
             DecayShape::Gauss => {
                 let spread = 0.5 * self.scale * self.scale / self.decay.ln();
@@ -197,6 +199,21 @@ impl Decay {
                 ((end - distance) / end).max(0.0)
             }
         }
+    }
+
+    /// Returns the distance beyond the offset that counts; 0 where there is no value.
+    fn counted(&self, distances: &[f64]) -> f64 {
+        let beyond = |distance: &f64| (distance - self.offset).max(0.0);
+        let values = distances.iter().map(beyond);
+        let sum: f64 = values.clone().sum();
+        let chosen = match self.mode {
+            SortMode::Max => values.reduce(f64::max),
+            SortMode::Sum => Some(sum),
+            SortMode::Avg if distances.is_empty() => None,
+            SortMode::Avg => Some(sum / distances.len() as f64),
+            SortMode::Min | SortMode::Median => values.reduce(f64::min),
+        };
+        chosen.unwrap_or(0.0)
     }
 }
 
@@ -260,10 +277,35 @@ mod tests {
     fn a_decay_is_one_within_the_offset_and_the_decay_at_the_scale() {
         for shape in [DecayShape::Gauss, DecayShape::Exp, DecayShape::Linear] {
             let decay = decay(shape);
-            assert_eq!(decay.apply(2.0), 1.0, "{shape:?}");
-            assert!((decay.apply(12.0) - 0.3).abs() < 1e-12, "{shape:?}");
+            assert_eq!(decay.apply(&[2.0]), 1.0, "{shape:?}");
+            assert!((decay.apply(&[12.0]) - 0.3).abs() < 1e-12, "{shape:?}");
         }
-        assert_eq!(decay(DecayShape::Linear).apply(1e9), 0.0);
+        assert_eq!(decay(DecayShape::Linear).apply(&[1e9]), 0.0);
+    }
+
+    #[test]
+    fn the_offset_of_a_decay_is_taken_off_each_distance() {
+        let scored = |mode, distances: &[f64]| {
+            let decay = Decay {
+                scale: 20.0,
+                offset: 10.0,
+                decay: 0.5,
+                mode,
+                ..decay(DecayShape::Linear)
+            };
+            decay.apply(distances)
+        };
+        // 0 and 10 are left of 0 and 20; linear falls to 0 at 40.
+        for (mode, distance) in [
+            (SortMode::Avg, 5.0),
+            (SortMode::Sum, 10.0),
+            (SortMode::Max, 10.0),
+            (SortMode::Min, 0.0),
+        ] {
+            let expected = (40.0 - distance) / 40.0;
+            assert_eq!(scored(mode, &[0.0, 20.0]), expected, "{mode:?}");
+            assert_eq!(scored(mode, &[]), 1.0, "{mode:?}");
+        }
     }
 
     #[test]
