@@ -132,13 +132,31 @@ impl Mapping {
         if let Some(found) = metadata::resolved(path) {
             return Some(found);
         }
-        let Some((own, field)) = self.fields.get_key_value(path) else {
-            let of_key = self.flattened(path).or_else(|| self.features(path));
-            return of_key.map(|(root, _)| root);
-        };
+        if self.fields.contains_key(path) {
+            return self.unaliased(path);
+        }
+        let of_key = self.flattened(path).or_else(|| self.features(path));
+        of_key.map(|(root, _)| root)
+    }
+
+    /// Returns the field at exactly `path`, or the one that an alias there stands for.
+    fn unaliased(&self, path: &str) -> Option<(&FieldPath, &Field)> {
+        let (own, field) = self.fields.get_key_value(path)?;
         match &field.kind {
             FieldKind::Alias { path } => self.fields.get_key_value(path),
             _ => Some((own, field)),
+        }
+    }
+
+    /// Returns `path` without aliases: the path of the field that an alias stands for, with the key behind it where
+    /// `path` has one. Other paths stay as they are, also those that the mapping does not know.
+    pub fn own_path(&self, path: &str) -> FieldPath {
+        if let Some((own, _)) = self.unaliased(path) {
+            return own.clone();
+        }
+        match self.flattened(path).or_else(|| self.features(path)) {
+            Some(((root, _), key)) => FieldPath::new(format!("{root}.{key}")),
+            None => FieldPath::new(path),
         }
     }
 
@@ -162,7 +180,7 @@ impl Mapping {
         fed_from
     }
 
-    /// Returns the `flattened` field above `path`, and the key that `path` is in it.
+    /// Returns the `flattened` field above `path`, which may begin with an alias of it, and the key that `path` is in it.
     pub fn flattened<'p>(&self, path: &'p str) -> Option<((&FieldPath, &Field), &'p str)> {
         self.with_keys(path, FieldKind::is_flattened)
     }
@@ -178,7 +196,7 @@ impl Mapping {
         has_keys: impl Fn(&FieldKind) -> bool,
     ) -> Option<((&FieldPath, &Field), &'p str)> {
         path.match_indices('.').find_map(|(dot, _)| {
-            let (own, field) = self.fields.get_key_value(&path[..dot])?;
+            let (own, field) = self.unaliased(&path[..dot])?;
             has_keys(&field.kind).then_some(((own, field), &path[dot + 1..]))
         })
     }

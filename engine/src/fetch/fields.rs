@@ -122,8 +122,9 @@ impl Plan {
                 if is_formatted(format.as_deref()) {
                     return Err(no_format(&path, &field.kind, "doesn't support formats."));
                 }
-                let plan = FieldPlan::new(view, &path, field, Format::Raw, &origins);
-                root.add(view.mapping(), plan);
+                let own = view.mapping().own_path(pattern);
+                let plan = FieldPlan::new(view, &own, field, Format::Raw, &origins);
+                root.add(view.mapping(), FieldPlan { path, ..plan });
                 continue;
             }
             for (path, _) in view.mapping().matching(pattern) {

@@ -1,5 +1,6 @@
 //! Documents by place, with doc values and fields.
 
+mod keys;
 mod left_out;
 mod without_columns;
 

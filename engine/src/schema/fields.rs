@@ -143,6 +143,7 @@ impl Fields {
         }
         path.match_indices('.').find_map(|(dot, _)| {
             let (root, key) = (&path[..dot], &path[dot + 1..]);
+            let root = self.aliases.get(root).map_or(root, FieldPath::as_str);
             let handle = self.handles.get(root)?;
             let columns = self.columns_of_keys(root)?;
             Some(Cow::Owned(FieldHandle {

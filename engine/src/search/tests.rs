@@ -229,6 +229,48 @@ fn a_phrase_that_repeats_its_words_is_found_whatever_the_slop() {
 }
 
 #[test]
+fn hits_are_sorted_by_a_key_below_an_alias() {
+    let mapping = mapping(&json!({
+        "labels": {"type": "flattened"},
+        "tags": {"type": "alias", "path": "labels"},
+    }));
+    let document = |i: usize| {
+        (
+            format!("d{i}"),
+            json!({"labels": {"n": (i * 7 % 10).to_string()}}),
+        )
+    };
+    let layout = Layout {
+        shards: 1,
+        segments: 2,
+        has_deletes: false,
+    };
+    let index = Index::new(&mapping, &(0..10).map(document).collect(), layout);
+    let key = ShardKey {
+        index: IndexUuid([1; 16]),
+        shard: ShardNumber(0),
+    };
+    let targets = index.views().into_iter().map(|view| Target { key, view });
+    let targets: Vec<Target> = targets.collect();
+    let sorted_by = |path: &str| {
+        let query = ShardQuery {
+            sort: vec![SortKey {
+                target: SortTarget::Field(path.to_owned()),
+                ..by_number()
+            }],
+            ..query(&targets, Clause::MatchAll)
+        };
+        let mut answers = whole(run(|env| search(&targets, &query, env), None));
+        let hits = answers.remove(0).hits;
+        hits.into_iter().map(|hit| hit.keys).collect::<Vec<_>>()
+    };
+    let sorted = sorted_by("tags.n");
+    assert_eq!(sorted.len(), 10);
+    assert_ne!(sorted.first(), sorted.last());
+    assert_eq!(sorted, sorted_by("labels.n"));
+}
+
+#[test]
 fn a_shard_that_fails_takes_no_place_from_the_others() {
     let mut targets = targets();
     let other = mapping(&json!({"text": {"type": "text", "index": false}}));

@@ -94,6 +94,47 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_stands_for_a_field_with_its_keys() {
+        let mapping = json!({"properties": {
+            "o": {"properties": {"labels": {"type": "flattened"}}},
+            "tags": {"type": "alias", "path": "o.labels"},
+            "ranks": {"type": "rank_features"},
+            "topics": {"type": "alias", "path": "ranks"},
+            "word": {"type": "keyword"},
+            "w": {"type": "alias", "path": "word"},
+        }});
+        let mapping = parse_mapping(&mapping, None, &MappingRules::default());
+        let mapping = mapping.expect("a good mapping");
+        for (path, own) in [
+            ("tags.env.x", "o.labels.env.x"),
+            ("o.labels.env", "o.labels.env"),
+            ("topics.ski", "ranks.ski"),
+            ("tags", "o.labels"),
+            ("w", "word"),
+            ("w.env", "w.env"),
+            ("unknown", "unknown"),
+        ] {
+            assert_eq!(mapping.own_path(path).as_str(), own, "{path}");
+        }
+        let root_and_key = |path| {
+            mapping
+                .flattened(path)
+                .map(|((root, _), key)| (root.as_str(), key))
+        };
+        assert_eq!(root_and_key("tags.env.x"), Some(("o.labels", "env.x")));
+        assert_eq!(root_and_key("topics.ski"), None);
+        let feature = mapping.features("topics.ski");
+        assert_eq!(
+            feature.map(|((root, _), key)| (root.as_str(), key)),
+            Some(("ranks", "ski"))
+        );
+        let field = mapping
+            .field("tags.env")
+            .map(|field| field.kind.type_name());
+        assert_eq!(field, Some("flattened"));
+    }
+
+    #[test]
     fn new_types_are_read_with_their_parameters() {
         let parsed = |field: serde_json::Value| {
             let mapping = json!({"properties": {"f": field}});
