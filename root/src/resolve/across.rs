@@ -161,7 +161,7 @@ impl Resolver<'_> {
 
     /// Returns the field that says how many of several values must match.
     fn field_of_minimum(&self, name: &str) -> Result<FieldPath, QueryError> {
-        let minimum = FieldPath::new(name);
+        let minimum = self.mapping().own_path(name);
         let known = self.mapping().field(name);
         let reason = match known.map(|field| &field.kind) {
             Some(FieldKind::Number {

@@ -63,8 +63,8 @@ impl Resolver<'_> {
 
     /// Returns the documents with a point in a shape.
     pub(super) fn geo(&self, query: &GeoQuery) -> Result<Clause, QueryError> {
-        let path = FieldPath::new(query.field.as_str());
-        match self.mapping().field(path.as_str()).map(|field| &field.kind) {
+        let path = self.mapping().own_path(&query.field);
+        match self.mapping().field(&query.field).map(|field| &field.kind) {
             None if query.ignore_unmapped => Ok(Clause::MatchNone),
             None => Err(refuse(format!("failed to find geo field [{path}]"))),
             Some(FieldKind::Encoded {

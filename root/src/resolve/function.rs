@@ -54,7 +54,7 @@ impl Resolver<'_> {
     fn score_function(&mut self, function: &ScoreFunction) -> Result<Function, QueryError> {
         match function {
             ScoreFunction::FieldValue(factor) => {
-                let path = FieldPath::new(factor.field.as_str());
+                let path = self.mapping().own_path(&factor.field);
                 match self.mapping().field(path.as_str()).map(|field| &field.kind) {
                     None if factor.missing.is_none() => Err(refuse(&format!(
                         "Unable to find a field mapper for field [{path}]. No 'missing' value defined."
@@ -71,7 +71,7 @@ impl Resolver<'_> {
                 }
             }
             ScoreFunction::Random { seed, field } => {
-                let field = field.as_deref().map(FieldPath::new);
+                let field = field.as_deref().map(|name| self.mapping().own_path(name));
                 let kind = |path: &FieldPath| {
                     let field = self.mapping().field(path.as_str());
                     field.is_some_and(|field| field.kind.has_doc_values())
@@ -92,7 +92,7 @@ impl Resolver<'_> {
     }
 
     fn decay(&self, decay: &DecayFunction) -> Result<Decay, QueryError> {
-        let path = FieldPath::new(decay.field.as_str());
+        let path = self.mapping().own_path(&decay.field);
         let field = self.mapping().field(path.as_str());
         let Some(kind) = field.map(|field| &field.kind) else {
             return Err(refuse(&format!("unknown field [{path}]")));
@@ -170,14 +170,15 @@ impl Resolver<'_> {
         &self,
         query: &DistanceFeatureQuery,
     ) -> Result<Clause, QueryError> {
-        let path = FieldPath::new(query.field.as_str());
+        let path = self.mapping().own_path(&query.field);
         let kind = self.mapping().field(path.as_str()).map(|field| &field.kind);
         let (origin, pivot) = match kind {
             None => return Ok(Clause::MatchNone),
             Some(FieldKind::Date {
                 format, resolution, ..
             }) => {
-                let origin = self.instant(&query.origin, &format.0, None, false)?;
+                // What the text leaves open is at its end (Elasticsearch, `DateFieldType.distanceFeatureQuery`).
+                let origin = self.instant(&query.origin, &format.0, None, true)?;
                 let pivot = parse_time(&query.pivot, "pivot")?.unwrap_or_default();
                 match resolution.is_nanos() {
                     true => (
@@ -221,7 +222,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn rank_feature(&self, query: &RankFeatureQuery) -> Result<Clause, QueryError> {
-        let path = FieldPath::new(query.field.as_str());
+        let path = self.mapping().own_path(&query.field);
         let Some(field) = self.mapping().field(path.as_str()) else {
             return Ok(Clause::MatchNone);
         };

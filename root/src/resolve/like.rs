@@ -21,6 +21,9 @@ type Words = BTreeMap<FieldPath, BTreeMap<String, u64>>;
 
 /// A field whose words count.
 struct LikeField {
+    /// As the query names it, perhaps by an alias.
+    name: FieldPath,
+    /// Its own path.
     path: FieldPath,
     field: Field,
 }
@@ -76,18 +79,23 @@ impl Resolver<'_> {
             .flatten()
             .map(|field| (field.clone(), 1.0))
             .collect();
-        let mut fields = Vec::new();
+        let mut fields: Vec<LikeField> = Vec::new();
         for searched in search_fields(self.index, &named) {
             let Some(field) = self.mapping().field(searched.path.as_str()) else {
                 continue;
             };
+            let path = self.mapping().own_path(searched.path.as_str());
+            if fields.iter().any(|known| known.path == path) {
+                continue;
+            }
             let is_words = matches!(
                 field.kind,
                 FieldKind::Text { .. } | FieldKind::Keyword { .. }
             );
             if is_words && field.kind.is_indexed() && !field.kind.is_constant() {
                 fields.push(LikeField {
-                    path: searched.path,
+                    name: searched.path,
+                    path,
                     field: field.clone(),
                 });
             } else if !searched.from_pattern && query.fail_on_unsupported_field {
@@ -115,7 +123,7 @@ impl Resolver<'_> {
                     Like::Text(text) => (vec![text.clone()], None),
                     Like::Document(document) => (
                         texts_like(self.mapping(), document, field)?,
-                        document.analyzers.get(field.path.as_str()),
+                        document.analyzers.get(field.name.as_str()),
                     ),
                 };
                 let analyzer = own.or(query.analyzer.as_ref()).map(String::as_str);
@@ -249,7 +257,7 @@ fn texts_like(
         let index = place.index.as_deref().unwrap_or("_all");
         return Err(not_looked_up("more_like_this", index, &place.id));
     }
-    let is_named = |fields: &Vec<String>| fields.iter().any(|name| name == field.path.as_str());
+    let is_named = |fields: &Vec<String>| fields.iter().any(|name| name == field.name.as_str());
     if document
         .fields
         .as_ref()

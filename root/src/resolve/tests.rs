@@ -1,6 +1,8 @@
 //! What each clause of the dialect becomes for each kind of field.
 
+mod aliases;
 mod dates;
+mod functions;
 mod numbers;
 mod query_strings;
 mod words;
