@@ -146,8 +146,9 @@ pub(crate) fn note_unkept(request: &Request, search: &SearchRequest, target: &Ta
     if !is_counted || !search.names_documents() {
         return;
     }
-    let state = request.root().cluster().state();
-    if let Ok(targets) = targets_of(target, search, &state) {
+    let cluster = request.root().cluster();
+    let (state, now_ms) = (cluster.state(), cluster.now_ms());
+    if let Ok(targets) = targets_of(target, search, &state, now_ms) {
         request.app.counts.note(Lookup::Miss, &targets, &state);
     }
 }

@@ -3,12 +3,13 @@
 //! Does: resolve what a request names against one cluster state ([`resolve`] for searches,
 //! [`resolve_write`] and [`resolve_single`] for documents, [`resolve_streams`] for data streams), put dates into names
 //! ([`expand_date_math`], once per request, before the others), say what routing comes of a request
-//! and an alias ([`single_routing`], [`search_routing`]).
+//! and an alias ([`single_routing`], [`search_routing`]), and which factors indices have ([`IndexBoosts`]).
 //! [`Access`] narrows an expression to what somebody has a right to, before all of these.
 //! Does not: create indices, look at blocks.
 //! Source: Elasticsearch reference, *Multi-target syntax* and *Date math support in index names*.
 
 mod authorized;
+mod boosts;
 mod date_math;
 mod options;
 mod routing;
@@ -23,6 +24,7 @@ use gleaner_model::{Alias, ClusterState, IndexMeta, IndexName};
 use serde_json::Value;
 
 pub use authorized::{Access, Denial};
+pub use boosts::IndexBoosts;
 pub use date_math::{NewName, expand_date_math};
 pub use options::{ExpandWildcards, ResolveOptions};
 pub use routing::{search_routing, single_routing};

@@ -54,7 +54,7 @@ pub(crate) use coverage::check_page;
 use phase::{CommonRequest, QueryPhase};
 pub use prepared::SearchOptions;
 pub(crate) use prepared::{Page, PreparedSearch};
-pub(crate) use preparing::{boost_of, refused};
+pub(crate) use preparing::refused;
 use restart::{LookUps, Restart, Stop};
 pub(crate) use shard_query::{Tie, shard_query, wanted_hits};
 
@@ -244,11 +244,12 @@ impl Searcher {
     /// Looks the names up and resolves the queries for what they stand for.
     async fn plan(&self, search: &PreparedSearch<'_>) -> Result<PlannedSearch, RootError> {
         let request = search.request;
-        let settings = self.editions.cluster_settings(&self.cluster.state());
+        let state = self.cluster.state();
+        let settings = self.editions.cluster_settings(&state);
         let mut plans = self.planner.look_up(search.indices)?;
         check_indices(&mut plans, request)?;
         check_search_after(&plans, request)?;
-        apply_boosts(&mut plans, request);
+        apply_boosts(&mut plans, search, &state)?;
         let mut trip = Trip::new(search.deadline);
         trip.may_restart = true;
         trip.waterfall = request.profile.then(Waterfall::default);

@@ -214,7 +214,7 @@ pub(super) fn keep_of_search(
     form: &[u8],
 ) -> Option<Keep> {
     let request = CanonicalRequest::of(search, reading.now_ms)?;
-    let targets = targets_of(target, search, &reading.state).ok()?;
+    let targets = targets_of(target, search, &reading.state, reading.now_ms).ok()?;
     let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();
     let key = answer_key(&KeyParts {
         cluster_uuid: &reading.state.cluster_uuid,

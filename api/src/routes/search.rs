@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gleaner_model::ClusterState;
-use gleaner_query::names::{self, ResolveOptions};
+use gleaner_query::names::{IndexBoosts, ResolveOptions};
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 use gleaner_query::settings::cluster;
 use gleaner_root::SearchResponse;
@@ -108,7 +108,7 @@ fn checked(mut search: SearchRequest, reading: &Reading<'_>) -> Result<CheckedSe
     let options = options(reading)?;
     let form = SearchForm::of(&search, parameters)?;
     check(&search, parameters, &target)?;
-    check_boosts(&search, &target, &reading.state)?;
+    check_boosts(&search, &target, &reading.state, reading.now_ms)?;
     Ok(CheckedSearch {
         search,
         target,
@@ -315,11 +315,10 @@ pub(super) fn check_boosts(
     search: &SearchRequest,
     target: &Target,
     state: &ClusterState,
+    now_ms: i64,
 ) -> Result<(), ApiError> {
-    for (name, _) in &search.indices_boost {
-        names::resolve(name, state, &target.options)?;
-    }
-    Ok(())
+    let boosts = IndexBoosts::resolve(&search.indices_boost, state, &target.options, now_ms);
+    Ok(boosts.map(drop)?)
 }
 
 #[cfg(test)]

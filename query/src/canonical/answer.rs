@@ -129,6 +129,10 @@ fn parts(request: &SearchRequest) -> Option<AnswerParts<'_>> {
     if collapse.is_some() {
         return None;
     }
+    // The names stand for other indices on another day.
+    if indices_boost.iter().any(|(name, _)| name.contains('<')) {
+        return None;
+    }
     if *explain || *profile || terminate_after.is_some() || pit.is_some() || slice.is_some() {
         return None;
     }

@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use gleaner_model::{ClusterState, ShardKey};
 use gleaner_query::canonical::edition::{TargetIndex, Targets};
-use gleaner_query::names;
+use gleaner_query::names::{self, IndexBoosts};
 use gleaner_query::search::SearchRequest;
 
 use crate::RootError;
 use crate::blocks::{self, Level};
 use crate::plan::Target;
 use crate::planner::routed_shards;
-use crate::search::boost_of;
 
-/// Returns the indices and shards that a search of `target` would read under `state`.
+/// Returns the indices and shards that a search of `target` would read under `state`; `now_ms` is the request's time.
 ///
 /// # Errors
 /// Why the search would be refused: a name that is missing, an index that is closed or blocked, a factor for an index
@@ -22,10 +21,9 @@ pub fn targets_of(
     target: &Target,
     request: &SearchRequest,
     state: &ClusterState,
+    now_ms: i64,
 ) -> Result<Targets, RootError> {
-    for (name, _) in &request.indices_boost {
-        names::resolve(name, state, &target.options)?;
-    }
+    let boosts = IndexBoosts::resolve(&request.indices_boost, state, &target.options, now_ms)?;
     let mut indices = Vec::new();
     for found in names::resolve(target.name(), state, &target.options)? {
         let index = found.meta;
@@ -39,7 +37,7 @@ pub fn targets_of(
         indices.push(TargetIndex {
             uuid: index.uuid,
             filters: found.filters.iter().map(ToString::to_string).collect(),
-            boost: boost_of(&index, request),
+            boost: boosts.of(&index.uuid),
             shards: shards.into_iter().map(|key| key.shard).collect(),
         });
     }

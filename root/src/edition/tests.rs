@@ -12,7 +12,7 @@ use super::*;
 use crate::SearchResponse;
 use crate::plan::Target;
 use crate::search::SearchOptions;
-use crate::testing::{Fixture, index, limits, shard};
+use crate::testing::{Fixture, NOW_MS, index, limits, shard};
 
 fn books() -> Fixture {
     let mapping = json!({"properties": {"title": {"type": "text"}, "n": {"type": "long"}}});
@@ -56,7 +56,7 @@ async fn answer(fixture: &Fixture, expression: &str, body: &Value) -> SearchResp
 
 fn current(fixture: &Fixture, expression: &str, body: &Value) -> Option<Edition> {
     let state = fixture.root.cluster().state();
-    let targets = targets_of(&target(expression), &request(body), &state);
+    let targets = targets_of(&target(expression), &request(body), &state, NOW_MS);
     fixture
         .root
         .current_edition(&targets.expect("they are there"))
@@ -67,12 +67,14 @@ async fn an_answer_is_of_the_edition_that_is_current() {
     let fixture = books();
     let boosted =
         json!({"query": {"match": {"title": "tea"}}, "indices_boost": [{"index-1": 2.0}]});
+    let by_alias = json!({"query": {"match": {"title": "tea"}}, "indices_boost": [{"so*": 3.0}]});
     let mut seen = Vec::new();
     for (expression, body) in [
         ("index-1", json!({})),
         ("index-1,index-2", json!({})),
         ("some", json!({})),
         ("index-1", boosted),
+        ("index-1", by_alias),
     ] {
         let edition = answer(&fixture, expression, &body).await.edition;
         assert!(edition.is_some(), "{expression} {body}");
@@ -164,10 +166,11 @@ async fn targets_are_refused_as_the_search_is() {
         ("gone", json!({})),
         ("index-1", json!({"indices_boost": [{"gone": 2.0}]})),
     ] {
-        let found = targets_of(&target(expression), &request(&body), &state);
+        let found = targets_of(&target(expression), &request(&body), &state, NOW_MS);
         assert!(found.is_err(), "{expression} {body}");
     }
-    let some = targets_of(&target("some"), &request(&json!({})), &state).expect("an alias");
+    let some = targets_of(&target("some"), &request(&json!({})), &state, NOW_MS);
+    let some = some.expect("an alias");
     assert_eq!(some.indices[0].filters, [r#"{"term":{"n":1}}"#]);
     assert_eq!(some.indices[0].shards.len(), 1, "it has a routing");
 }

@@ -1,14 +1,16 @@
 //! What is settled before any shard is asked: the window, its order, where it begins, and factors.
 
-use gleaner_model::{FieldKind, IndexMeta, Mapping};
+use gleaner_model::{ClusterState, FieldKind, Mapping};
 use gleaner_partial::sorting::check_sort;
 use gleaner_query::QueryError;
 use gleaner_query::aggregation::check_top_metrics;
 use gleaner_query::mapping::{is_field_type, is_metadata};
+use gleaner_query::names::{IndexBoosts, ResolveOptions};
 use gleaner_query::search::{SearchRequest, SortKey, SortTarget};
 
+use super::prepared::PreparedSearch;
 use crate::RootError;
-use crate::plan::IndexPlan;
+use crate::plan::{IndexPlan, SearchedIndices};
 
 /// Gives up the indices that cannot be asked this: a window, or more fields, than they allow, an order by
 /// fields that they cannot be sorted by. What all of them cannot be asked is refused.
@@ -169,18 +171,23 @@ fn sort_type(plan: &IndexPlan, key: &SortKey) -> Option<&'static str> {
 }
 
 /// Sets the factors on the scores of indices.
-pub(super) fn apply_boosts(plans: &mut [IndexPlan], request: &SearchRequest) {
+pub(super) fn apply_boosts(
+    plans: &mut [IndexPlan],
+    search: &PreparedSearch<'_>,
+    state: &ClusterState,
+) -> Result<(), QueryError> {
+    let options = match search.indices {
+        SearchedIndices::Named(target) => target.options,
+        // What the names stood for may be gone since.
+        SearchedIndices::Pinned(_) => ResolveOptions {
+            ignore_unavailable: true,
+            ..ResolveOptions::default()
+        },
+    };
+    let entries = &search.request.indices_boost;
+    let boosts = IndexBoosts::resolve(entries, state, &options, search.now_ms)?;
     for plan in plans {
-        plan.boost = boost_of(&plan.index, request);
+        plan.boost = boosts.of(&plan.index.uuid);
     }
-}
-
-/// Returns the factor on the scores of an index: the first whose pattern its name matches, or that names an alias of it.
-pub(crate) fn boost_of(index: &IndexMeta, request: &SearchRequest) -> f32 {
-    let name = index.name.as_str();
-    let boost = request.indices_boost.iter().find(|(pattern, _)| {
-        gleaner_model::mapping::matches_pattern(pattern, name)
-            || index.aliases.contains_key(pattern.as_str())
-    });
-    boost.map_or(1.0, |(_, factor)| *factor)
+    Ok(())
 }

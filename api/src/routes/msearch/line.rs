@@ -131,7 +131,7 @@ pub(crate) fn read_kept(
     let mut search = parse_search(body, &reading.limits)?;
     checked(&mut search, header, reading.parameters)?;
     let target = narrowed(header, &search, narrow)?;
-    check_boosts(&search, &target, &reading.state)?;
+    check_boosts(&search, &target, &reading.state, reading.now_ms)?;
     Ok((search, target))
 }
 

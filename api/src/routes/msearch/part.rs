@@ -202,7 +202,8 @@ async fn run(
     let form = checked(&mut search, &part.header, &request.parameters)?;
     let narrow = |names: Option<&str>, options: &_| request.narrowed(names, options);
     let target = narrowed(&part.header, &search, narrow)?;
-    search::check_boosts(&search, &target, &request.root().cluster().state())?;
+    let cluster = request.root().cluster();
+    search::check_boosts(&search, &target, &cluster.state(), cluster.now_ms())?;
     let options = SearchOptions {
         refuse_partial: part.header.refuse_partial,
         origin: request.origin(&part.body),

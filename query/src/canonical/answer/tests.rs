@@ -188,6 +188,7 @@ fn targets_and_form_are_in_the_key() {
 fn what_is_good_for_one_time_has_no_key() {
     for (name, value) in [
         ("explain", json!(true)),
+        ("indices_boost", json!([{"<books-{now/d}>": 2.0}])),
         ("profile", json!(true)),
         ("terminate_after", json!(5)),
         ("pit", json!({"id": "p"})),
