@@ -40,7 +40,7 @@ pub use bound::{Bindings, Bound};
 pub use cached::{FoundRoute, KeyMaker, Moment, Searches};
 pub use dialect::{Dialect, dialect};
 pub use gathered::{Gather, GatheredRoutes, RootAnswer};
-pub use options::{ApiOptions, CacheBeyond, Distribution, RemoteClusters};
+pub use options::{ApiOptions, CacheBeyond, DiskWatermarks, Distribution, RemoteClusters};
 pub use probes::probes;
 pub use route::parameter_tables;
 pub use routes::{action_shown, read_task_id};

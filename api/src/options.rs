@@ -50,6 +50,24 @@ pub struct RemoteClusters {
     pub client: Option<reqwest::Client>,
 }
 
+/// Shares of a disk in use, 0 to 1, as the dialect's settings of the cluster tell them: leaves have them by their own settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DiskWatermarks {
+    /// Below it the indices of a leaf take writes again; default 0.90.
+    pub high: f64,
+    /// From it on they refuse writes; default 0.95.
+    pub flood_stage: f64,
+}
+
+impl Default for DiskWatermarks {
+    fn default() -> Self {
+        Self {
+            high: 0.90,
+            flood_stage: 0.95,
+        }
+    }
+}
+
 /// Settings of the REST interface; every number has a default.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
@@ -99,6 +117,8 @@ pub struct ApiOptions {
     pub security_max_age: Duration,
     /// Where denials are written down; default nowhere.
     pub audit: Option<Arc<Audit>>,
+    /// How full disks may be, to be told.
+    pub disk_watermarks: DiskWatermarks,
     /// The clusters that documents may be copied from.
     pub remote_clusters: RemoteClusters,
     /// Reads what this process and its machine say of themselves; by default of no disk.
@@ -127,6 +147,7 @@ impl Default for ApiOptions {
             cache_beyond: None,
             security_max_age: Duration::from_secs(300),
             audit: None,
+            disk_watermarks: DiskWatermarks::default(),
             remote_clusters: RemoteClusters::default(),
             probe: Arc::default(),
         }

@@ -66,8 +66,17 @@ async fn a_page_that_is_refused_is_asked_for_again_and_a_scroll_is_kept_for_the_
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let elsewhere = Arc::new(Elsewhere::default());
-    let busy = (429, json!({"error": {"type": "es_rejected_execution_exception"}}));
-    let answers = [busy.clone(), (200, page(&["a"])), busy, (200, page(&["b"])), (200, page(&[]))];
+    let busy = (
+        429,
+        json!({"error": {"type": "es_rejected_execution_exception"}}),
+    );
+    let answers = [
+        busy.clone(),
+        (200, page(&["a"])),
+        busy,
+        (200, page(&["b"])),
+        (200, page(&[])),
+    ];
     elsewhere.answers.lock().extend(answers.into_iter().rev());
     let answering = Arc::clone(&elsewhere);
     tokio::spawn(async move {

@@ -6,6 +6,7 @@ mod blocks;
 mod booleans;
 mod buckets;
 mod by_query;
+mod by_query_elsewhere;
 mod cached;
 mod capabilities;
 mod chosen_templates;

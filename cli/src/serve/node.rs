@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use gleaner_api::{ApiOptions, CacheBeyond, Distribution as Dialect, RemoteClusters};
+use gleaner_api::{
+    ApiOptions, CacheBeyond, DiskWatermarks, Distribution as Dialect, RemoteClusters,
+};
 use gleaner_client::http::http_client;
 use gleaner_coordinator::{Coordinator, Embedded};
 use gleaner_leaf::{Leaf, LeafOptions};
@@ -247,6 +249,10 @@ pub(crate) fn api_options(
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
+        disk_watermarks: DiskWatermarks {
+            high: config.high_watermark,
+            flood_stage: config.flood_stage,
+        },
         remote_clusters: remote_clusters(config)?,
         cache_bytes: config.cache_memory.0,
         cache_entry_bytes: config.cache_entry.0,

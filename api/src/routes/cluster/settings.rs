@@ -31,6 +31,18 @@ fn defaults(request: &Request) -> Map<String, Value> {
     let in_force = state.settings();
     let options = request.root().cluster().options();
     let limits = &options.limits;
+    let watermarks = request.app.options.disk_watermarks;
+    let percent = |share: f64| format!("{}%", (share * 1_000.0).round() / 10.0);
+    let disk = |name: &str| format!("cluster.routing.allocation.disk.{name}");
+    let disks = [
+        (disk("threshold_enabled"), true.to_string()),
+        (disk("watermark.low"), percent(watermarks.high)),
+        (disk("watermark.high"), percent(watermarks.high)),
+        (
+            disk("watermark.flood_stage"),
+            percent(watermarks.flood_stage),
+        ),
+    ];
     let known = [
         (
             auto_create::AUTO_CREATE_INDEX,
@@ -55,6 +67,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
             cluster::DEFAULT_SEARCH_TIMEOUT,
             format!("{}s", options.default_timeout.as_secs()),
         ),
+        ("cluster.routing.allocation.enable", "all".to_owned()),
         (cluster::MAX_CLAUSES, limits.clauses.to_string()),
         (cluster::MAX_NESTED_DEPTH, limits.query_depth.to_string()),
         (cluster::MAX_EXPANSIONS, limits.expansions.to_string()),
@@ -63,10 +76,12 @@ fn defaults(request: &Request) -> Map<String, Value> {
             limits.query_string_bytes.to_string(),
         ),
     ];
+    let known = known.map(|(key, value)| (key.to_owned(), value));
     known
         .into_iter()
+        .chain(disks)
         .filter(|(key, _)| in_force.get(key).is_none())
-        .map(|(key, value)| (key.to_owned(), Value::from(value)))
+        .map(|(key, value)| (key, Value::from(value)))
         .collect()
 }
 
