@@ -59,6 +59,7 @@ mod similarity;
 mod slices;
 mod sorting;
 mod stream_aliases;
+mod stream_names;
 mod streams;
 mod synonyms;
 mod tables;

@@ -191,7 +191,12 @@ impl Kept<'_> {
         let pairs = reading.parameters.pairs().iter();
         let pairs = pairs.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let parts = names.into_iter().chain(path).chain(pairs);
-        let keep = memo.keep(parts, || self.make(reading, &form))?;
+        let make = || self.make(reading, &form);
+        let mut path = reading.parts.iter().map(|(_, value)| value.as_bytes());
+        let keep = match path.any(has_date_math) {
+            true => make()?,
+            false => memo.keep(parts, make)?,
+        };
         Some(Keep {
             renews: wish == Wish::Renewed,
             stale: allowed_stale(self.headers, &keep.targets, &reading.state),
@@ -204,6 +209,11 @@ impl Kept<'_> {
         let (search, target) = reader_of(self.route)?(self.body, reading).ok()?;
         keep_of_search(&search, &target, reading, form)
     }
+}
+
+/// Returns whether names may say dates: on another day they are those of other indices.
+pub(super) fn has_date_math(names: &[u8]) -> bool {
+    names.contains(&b'<')
 }
 
 /// Returns how the answer in `form` to a search of `target` may be kept.

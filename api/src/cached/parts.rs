@@ -12,7 +12,9 @@ use gleaner_query::settings::cluster;
 use http::HeaderMap;
 use http::request::Parts;
 
-use super::key::{KeyMaker, MAX_BODY_BYTES, Moment, allowed_stale, joined_form, keep_of_search};
+use super::key::{
+    KeyMaker, MAX_BODY_BYTES, Moment, allowed_stale, has_date_math, joined_form, keep_of_search,
+};
 use super::wish::Wish;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -82,7 +84,11 @@ impl PartRequest<'_> {
             let (search, target) = read_kept(self.body, header, reading, narrow).ok()?;
             keep_of_search(&search, &target, reading, &form)
         };
-        let keep = memo.keep(spelling.chain(path).chain(pairs), make)?;
+        let has_dates = has_date_math(self.line) || path.clone().any(has_date_math);
+        let keep = match has_dates {
+            true => make()?,
+            false => memo.keep(spelling.chain(path).chain(pairs), make)?,
+        };
         Some(Keep {
             renews: wish == Wish::Renewed,
             stale: allowed_stale(self.headers, &keep.targets, &reading.state),

@@ -111,6 +111,34 @@ fn keys_are_made_without_a_root() {
 }
 
 #[test]
+fn names_that_say_dates_are_those_of_the_day_of_the_request() {
+    let index = |number: u8, name: &str| {
+        let name = IndexName::parse(name).expect("a good name");
+        IndexMeta::new(IndexUuid([number; 16]), name)
+    };
+    let mut moment = moment();
+    let state = Arc::make_mut(&mut moment.state);
+    for index in [index(1, "logs-2026.01.01"), index(2, "logs-2026.01.02")] {
+        state.indices.insert(index.uuid, Arc::new(index));
+    }
+    let (maker, memo) = (KeyMaker::new(Limits::default()), Memo::default());
+    let request = Request::builder().method("POST");
+    let request = request.uri("/%3Clogs-%7Bnow%2Fd%7D%3E/_search");
+    let (head, ()) = request.body(()).expect("a good request").into_parts();
+    let mut searched = |now_ms: i64| {
+        let moment = Moment {
+            now_ms,
+            ..moment.clone()
+        };
+        let keep = maker.keep(&head, &Bytes::new(), &moment, &memo);
+        keep.map(|keep| keep.targets.indices[0].uuid)
+    };
+    let (today, day) = (moment.now_ms, 86_400_000);
+    let uuids = [1, 1, 2].map(|number| Some(IndexUuid([number; 16])));
+    assert_eq!([today, today, today + day].map(&mut searched), uuids);
+}
+
+#[test]
 fn transient_settings_are_in_force() {
     let set = |key: &str, value: &str| {
         let mut moment = moment();

@@ -109,3 +109,34 @@ fn status_map(status: &ByQueryStatus, form: Form) -> Map<String, Value> {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gleaner_root::by_query::Counts;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_a_page_out_of_time_has_ended_is_no_success() {
+        let report = |timed_out| ByQueryReport {
+            took: Duration::ZERO,
+            timed_out,
+            status: ByQueryStatus {
+                slice: None,
+                counts: Counts::default(),
+                requests_per_second: None,
+                throttled_for: Duration::ZERO,
+                cancelled: None,
+                slices: Vec::new(),
+            },
+            failures: Vec::new(),
+            made: Vec::new(),
+        };
+        for (timed_out, status) in [(false, StatusCode::OK), (true, StatusCode::REQUEST_TIMEOUT)] {
+            let reply = answered(&report(timed_out), Form::ALL);
+            assert_eq!(reply.status, status);
+        }
+    }
+}
