@@ -1,6 +1,6 @@
 //! Names and metadata as they are in force, also on a root that hears of changes late.
 //!
-//! A change is acknowledged once all roots show it, save those that etcd tells nothing for a second. Such a root asks who
+//! A change is acknowledged once all roots and fronts show it, save those that etcd tells nothing for a second. Such a root asks who
 //! keeps the cluster state before it answers what is read from that, and before it says that a name does not exist.
 //! Searches by names that are known ask nobody: leaves tell a root whose mapping is too old.
 //!

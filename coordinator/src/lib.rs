@@ -104,7 +104,7 @@ pub trait Coordinator: Send + Sync {
         Duration::ZERO
     }
 
-    /// Waits until all roots show `version` of the state or a later one, a second at most. One that is silent for that
+    /// Waits until all roots and fronts show `version` of the state or a later one, a second at most. One that is silent for that
     /// long is not waited for again before it shows something new. Where this process keeps the state there is nothing
     /// to wait for.
     async fn wait_shown(&self, _version: u64) {}
@@ -135,7 +135,7 @@ const MAX_ATTEMPTS: u32 = 64;
 
 /// Changes the state by `change`, again from the newest state whenever someone else was faster.
 ///
-/// Returns once all roots show the state: what is acknowledged through one of them holds through any other.
+/// Returns once all roots and fronts show the state: what is acknowledged through one of them holds through any other.
 ///
 /// `change` returns `None` when there is nothing to change. That, and what it fails with, is taken as
 /// final for the state in force only: one known here may lag behind. It may run several times.
@@ -173,7 +173,7 @@ where
     Err(CONTENTION.into())
 }
 
-/// As [`update`], but nobody waits for roots, and where `change` changes nothing, or fails, on the state known here, that is
+/// As [`update`], but nobody is waited for, and where `change` changes nothing, or fails, on the state known here, that is
 /// final: for changes that are tried again by themselves and must not wait for who keeps the state.
 ///
 /// # Errors

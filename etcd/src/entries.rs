@@ -46,7 +46,7 @@ pub(crate) struct Entries {
     pub(crate) indices: BTreeMap<IndexUuid, StateEntry<IndexMeta>>,
     /// Entries of shards and nodes, which are no part of the state: they change beside it.
     pub(crate) table: Arc<EntryTable>,
-    /// Which version of the state each root shows.
+    /// Which version of the state each root and front shows.
     pub(crate) shown: Arc<ShownVersions>,
 }
 

@@ -8,11 +8,11 @@
 //! /gleaner/<cluster name>/node/<uuid>    {"kind": "node", "format": 1, "name": …, "role": …, …}
 //! /gleaner/<cluster name>/name/<name>    {"kind": "name", "format": 1, "node": …}
 //! /gleaner/<cluster name>/alive/<uuid>   {"kind": "alive", "format": 1, "incarnation": …}, under the node's lease
-//! /gleaner/<cluster name>/shown/<name>   {"kind": "shown", "format": 1, "version": …}, under the lease of a root
+//! /gleaner/<cluster name>/shown/<name>   {"kind": "shown", "format": 1, "version": …}, under the lease of a root or front
 //! ```
 //!
 //! Does: [`EtcdCoordinator`] assembles the state from one watch on the prefix and changes it by transactions that
-//! compare the revision of `meta`; [`Session`] keeps a node registered under a lease; [`ShownVersion`] tells what a root
+//! compare the revision of `meta`; [`Session`] keeps a node registered under a lease; [`ShownVersion`] tells what a process
 //! shows, for which changes wait. Does not: know messages of etcd
 //! (`proto` does), interpret the state, start an etcd. Called by `cli`. Read first: [`EtcdCoordinator`].
 

@@ -149,7 +149,7 @@ impl Mirror {
         &self.tables
     }
 
-    /// Returns which version of the state each root shows, as that changes.
+    /// Returns which version of the state each root and front shows, as that changes.
     pub(crate) fn shown(&self) -> watch::Receiver<Arc<ShownVersions>> {
         self.shown.subscribe()
     }

@@ -1,14 +1,14 @@
-//! Which version of the state each root shows, told in etcd, so that a change is acknowledged once all roots show it.
+//! Which version of the state each root and front shows, told in etcd, so that a change is acknowledged once all show it.
 //!
 //! ```text
-//! a root begins ── tells its version ── has all that was changed before ──▶ answers clients
-//! a change ── committed ──▶ every root shows it ── tells so ──▶ acknowledged
+//! one begins ── tells its version ── has all that was changed before ──▶ answers clients
+//! a change ── committed ──▶ each of them shows it ── tells so ──▶ acknowledged
 //!                                 └ one is silent for [`PATIENCE`] ──▶ acknowledged; nobody waits for that one again
 //!                                                                      before it tells something new
 //! ```
 //!
-//! Does: tell what this process shows, under a lease; wait for those that tell. Does not: hold up what a root answers,
-//! which may be cut off from etcd: it is not waited for once its lease is over. Called by roots, and by
+//! Does: tell what this process shows, under a lease; wait for those that tell. Does not: hold up what a process answers
+//! that is cut off from etcd: it is not waited for once its lease is over. Called by roots and fronts, and by
 //! [`gleaner_coordinator::update`]. Read first: [`ShownVersion::start`].
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ use crate::follow::Pauses;
 use crate::keys::Keys;
 use crate::value::SHOWN;
 
-/// Longest wait for the roots that do not show a change.
+/// Longest wait for those that do not show a change.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A lease is renewed so many times while it lasts.
@@ -136,7 +136,7 @@ impl Teller {
         let mut pauses = Pauses::new();
         loop {
             if let Err(fault) = self.tell().await {
-                tracing::info!(%fault, "etcd does not know which state this root shows; trying again");
+                tracing::info!(%fault, "etcd does not know which state this process shows; trying again");
                 pauses.pause().await;
                 // Its lease may be over.
                 self.renew().await;
@@ -220,7 +220,7 @@ impl Waiting {
             tracing::warn!(
                 version,
                 num,
-                "a change is acknowledged which not all roots show: they do not hear of it from etcd"
+                "a change is acknowledged which not all roots and fronts show: they do not hear of it from etcd"
             );
         }
         self.silent.lock().extend(behind);

@@ -17,6 +17,7 @@ use gleaner_cache::{
     Answer, Beyond, Cache, CacheOptions, Current, Generations, Keep, OverflowOptions,
 };
 use gleaner_coordinator::Coordinator;
+use gleaner_etcd::ShownVersion;
 use gleaner_front::{KeptAnswers, Reads, Several, Visitors};
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
 use gleaner_model::{ClusterState, NodeId, Role, metric};
@@ -26,6 +27,7 @@ use gleaner_query::limits::Limits;
 use gleaner_root::edition::EditionMaker;
 use http::request::Parts;
 use http::{Response, StatusCode};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::visitors::KnownVisitors;
@@ -53,6 +55,8 @@ pub(super) struct FrontCache {
     /// Who sends requests, by the keys of the cluster.
     pub(super) visitors: Arc<dyn Visitors>,
     roots: Vec<(Following, GrpcGrantor)>,
+    /// Changes of the state wait for this front from then on.
+    shown: oneshot::Receiver<ShownVersion>,
     tasks: JoinSet<()>,
 }
 
@@ -67,10 +71,20 @@ impl FrontCache {
         let known = Arc::new(KnownCluster::new(room.security_max_age));
         let mut tasks = JoinSet::new();
         let following = Arc::clone(&known);
+        let (telling, shown) = oneshot::channel();
+        let lease = file.membership.lease();
         tasks.spawn(async move {
-            match source.open(Participant::Reader).await {
-                // It is set once.
-                Ok(coordinator) => drop(following.state.set(coordinator)),
+            let followed = async {
+                let coordinator = source.open(Participant::Reader).await?;
+                let shown = source.tell_shown(&*coordinator, lease).await?;
+                Ok::<_, anyhow::Error>((coordinator, shown))
+            };
+            match followed.await {
+                Ok((coordinator, shown)) => {
+                    // It is set once, and the cache that takes the other end is there until it leaves.
+                    drop(following.state.set(coordinator));
+                    drop(telling.send(shown));
+                }
                 Err(error) => tracing::error!("no answers are kept: {error:#}"),
             }
         });
@@ -126,13 +140,19 @@ impl FrontCache {
             answers: (memory_bytes > 0).then_some(answers),
             visitors,
             roots,
+            shown,
             tasks,
         })
     }
 
-    /// Goes by nothing any more, and says so to the roots: no refresh waits for this front.
+    /// Goes by nothing any more, and says so: no refresh and no change of the state waits for this front.
     pub(super) async fn leave(mut self) {
         self.tasks.shutdown().await;
+        if let Ok(shown) = self.shown.try_recv()
+            && let Err(error) = shown.end().await
+        {
+            tracing::warn!(%error, "changes may wait for this front until its lease runs out");
+        }
         let left = self.roots.iter();
         join_all(left.map(|(following, grantor)| leave(following, grantor))).await;
     }

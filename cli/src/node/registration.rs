@@ -1,12 +1,10 @@
-//! A process that is registered in the etcd of its cluster, for as long as it runs.
+//! A node that is registered in the etcd of its cluster, for as long as it runs.
 //!
-//! Does: know a leaf by its data folder, register it under a lease before it does anything else; have a root tell which
-//! version of the cluster state it shows. Does not: renew leases ([`Session`] and [`ShownVersion`] do). Called by the
-//! processes of leaves and roots.
+//! Does: know the node by its data folder, register it under a lease before it does anything else. Does not: renew the
+//! lease (a [`Session`] does). Called by the process of a leaf.
 
 use anyhow::{Context, Result, anyhow};
-use gleaner_coordinator::Coordinator;
-use gleaner_etcd::{NodeEntry, Session, SessionState, ShownVersion};
+use gleaner_etcd::{NodeEntry, Session, SessionState};
 use gleaner_leaf::NodeIdentity;
 use gleaner_proto::Versions;
 use tokio::task::block_in_place;
@@ -43,20 +41,6 @@ pub(super) async fn register(setup: &Setup) -> Result<Registered> {
     };
     tracing::info!(%node, "node is registered");
     Ok(Registered { session, identity })
-}
-
-/// Has changes of the cluster state wait for this root before they are acknowledged. Waits until etcd knows of it.
-///
-/// # Errors
-/// A state that cannot be read.
-pub(super) async fn tell_shown(
-    setup: &Setup,
-    coordinator: &dyn Coordinator,
-) -> Result<ShownVersion> {
-    let StateSource { client, keys, .. } = StateSource::of(&setup.cluster_file(), &setup.calls())?;
-    let lease = setup.membership.lease();
-    let shown = ShownVersion::start(client, keys, coordinator, lease).await;
-    shown.context("cannot tell which cluster state this root shows")
 }
 
 impl Registered {

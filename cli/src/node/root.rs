@@ -15,7 +15,7 @@ use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Addresses, Setup, metadata, registration, stopped};
+use super::{Addresses, Setup, metadata, state::StateSource, stopped};
 use crate::{
     exit::Exit,
     security,
@@ -57,8 +57,10 @@ pub(super) async fn run(
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
+        let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
+        let lease = setup.membership.lease();
         let shown = tokio::select! {
-            told = registration::tell_shown(&setup, &*coordinator) => told?,
+            told = source.tell_shown(&*coordinator, lease) => told?,
             () = stopped(stop.clone()) => return Ok(()),
         };
         let root = Arc::new(root(&setup, &coordinator)?);

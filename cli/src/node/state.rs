@@ -4,10 +4,11 @@
 //! Read first: [`StateSource`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_coordinator::Coordinator;
-use gleaner_etcd::{Client, EtcdCoordinator, IfAbsent, Keys};
+use gleaner_etcd::{Client, EtcdCoordinator, IfAbsent, Keys, ShownVersion};
 use gleaner_model::ClusterState;
 use gleaner_proto::Connect;
 
@@ -87,6 +88,23 @@ impl StateSource {
         Ok(Arc::new(
             opened.context("cannot follow the cluster state in etcd")?,
         ))
+    }
+}
+
+impl StateSource {
+    /// Has changes of the state wait for this process before they are acknowledged, under a lease of `lease`. Waits
+    /// until etcd knows of it.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub(crate) async fn tell_shown(
+        &self,
+        coordinator: &dyn Coordinator,
+        lease: Duration,
+    ) -> Result<ShownVersion> {
+        let (client, keys) = (self.client.clone(), self.keys.clone());
+        let shown = ShownVersion::start(client, keys, coordinator, lease).await;
+        shown.context("cannot tell which cluster state this process shows")
     }
 }
 

@@ -1,4 +1,4 @@
-//! A change is acknowledged once all roots show it.
+//! A change is acknowledged once all roots and fronts show it.
 
 use std::time::Duration;
 

@@ -1,0 +1,66 @@
+//! What one root has acknowledged of names and metadata holds through the other, at once.
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::http::Request;
+use gleaner_testkit::{etcd, skipped};
+use serde_json::{Value, json};
+
+use super::processes::Processes;
+
+/// Times that an alias goes on to another index.
+const NUM_ROUNDS: usize = 30;
+
+/// Writes through an alias after each, each through another front than the one before.
+const NUM_WRITES: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_of_names_holds_through_every_front() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "fronts::what_was_acknowledged_of_names_holds_through_every_front";
+        return skipped(test, etcd::NO_ETCD);
+    }
+    let processes = Processes::start().await?;
+    let mut fronts = processes.fronts.iter().copied().cycle();
+    let mut next = || fronts.next().expect("a cycle has no end");
+    let settings = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0}});
+    let mut num_written = 0;
+    for round in 0..NUM_ROUNDS {
+        let index = format!("swap-{round}");
+        let create = Request::json("PUT", &format!("/{index}"), &settings);
+        create.send(next()).await?.ok()?;
+        let actions = json!({"actions": [
+            {"remove": {"index": "swap-*", "alias": "current", "must_exist": false}},
+            {"add": {"index": index, "alias": "current"}}]});
+        let swap = Request::json("POST", "/_aliases", &actions);
+        swap.send(next()).await?.ok()?;
+        for _ in 0..NUM_WRITES {
+            let write = Request::json("POST", "/current/_doc?refresh=true", &json!({"n": round}));
+            let written: Value = write.send(next()).await?.ok()?;
+            ensure!(written["_index"] == index.as_str(), "{round}: {written}");
+            num_written += 1;
+            let count = Request::new("GET", "/swap-*/_count").send(next()).await?;
+            let counted: Value = count.ok()?;
+            ensure!(counted["count"] == num_written, "{round}: {counted}");
+        }
+        let policy = format!("/_ilm/policy/{index}");
+        let phases = json!({"policy": {"phases": {"hot": {"actions": {}}}}});
+        Request::json("PUT", &policy, &phases)
+            .send(next())
+            .await?
+            .ok()?;
+        let shown = Request::new("GET", &policy).send(next()).await?;
+        ensure!(shown.status == 200, "{policy}: {}", shown.shown());
+        let block = Request::new("PUT", &format!("/{index}/_block/write"));
+        block.send(next()).await?.ok()?;
+        let refused = Request::json("POST", &format!("/{index}/_doc"), &json!({}));
+        let refused = refused.send(next()).await?;
+        ensure!(refused.status == 403, "{round}: {}", refused.shown());
+        let open = json!({"index.blocks.write": false});
+        let open = Request::json("PUT", &format!("/{index}/_settings"), &open);
+        open.send(next()).await?.ok()?;
+        let write = Request::json("PUT", &format!("/{index}/_doc/1?refresh=true"), &json!({}));
+        write.send(next()).await?.ok()?;
+        num_written += 1;
+    }
+    Ok(())
+}
