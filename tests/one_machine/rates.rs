@@ -114,7 +114,7 @@ async fn counts_and_sums_are_divided_by_the_time_of_their_bucket() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_is_of_the_date_among_the_values_of_a_key() -> Result<()> {
     let (_folder, server) = start().await?;
-    for format in [json!(null), json!("MM")] {
+    for format in [json!(null), json!("yyyy-MM")] {
         let mut month = json!({"field": "at", "calendar_interval": "month"});
         if !format.is_null() {
             month["format"] = format;
