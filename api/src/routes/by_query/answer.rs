@@ -33,11 +33,14 @@ impl Form {
 
 /// Returns the answer to who has waited.
 pub(super) fn answered(report: &ByQueryReport, form: Form) -> Reply {
+    Reply::with_status(status_of(report), &response(report, form))
+}
+
+fn status_of(report: &ByQueryReport) -> StatusCode {
     let failures = report.failures.iter();
     let failures = failures.map(|failure| ApiError::from(&failure.error).status);
     let timed_out = report.timed_out.then_some(StatusCode::REQUEST_TIMEOUT);
-    let status = failures.chain(timed_out).max();
-    Reply::with_status(status.unwrap_or(StatusCode::OK), &response(report, form))
+    failures.chain(timed_out).max().unwrap_or(StatusCode::OK)
 }
 
 /// Returns the report.
@@ -135,8 +138,7 @@ mod tests {
             made: Vec::new(),
         };
         for (timed_out, status) in [(false, StatusCode::OK), (true, StatusCode::REQUEST_TIMEOUT)] {
-            let reply = answered(&report(timed_out), Form::ALL);
-            assert_eq!(reply.status, status);
+            assert_eq!(status_of(&report(timed_out)), status);
         }
     }
 }
