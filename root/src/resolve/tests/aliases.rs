@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// An alias, its field, and a query of either.
+type Case<'a> = (&'a str, &'a str, &'a dyn Fn(&str) -> Value);
+
 fn resolver_of<T>(expansions: &mut Expansions, ask: impl FnOnce(&mut Resolver<'_>) -> T) -> T {
     let mapping = json!({"properties": {
         "at": {"type": "date"},
@@ -49,7 +52,7 @@ fn clauses_are_of_the_field_that_an_alias_stands_for() {
     let starting = |field: &str| json!({"prefix": {field: "pro"}});
     let between = |field: &str| json!({"range": {field: {"gte": "a"}}});
     let existing = |field: &str| json!({"exists": {"field": field}});
-    let cases: [(&str, &str, &dyn Fn(&str) -> Value); 13] = [
+    let cases: [Case<'_>; 13] = [
         ("number", "n", &scored_by),
         ("number", "n", &seeded),
         ("number", "n", &least),
