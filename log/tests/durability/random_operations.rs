@@ -118,8 +118,11 @@ async fn apply(log: &dyn ShardLog, step: &Step) -> String {
             format!("{:?}", log.truncate(shard(*number), SeqNo(*from)).await)
         }
         Step::Agree(number, point) => {
+            // What is agreed on beyond the log's end is forgotten by a kill.
+            let tail = log.tail(shard(*number)).await.ok().flatten();
+            let next = tail.map_or(SeqNo(0), SeqNo::next);
             let agreement = Agreement {
-                point: SeqNo(*point),
+                point: SeqNo(*point).min(next),
                 entry_version: 0,
             };
             log.note_agreement(shard(*number), agreement);
