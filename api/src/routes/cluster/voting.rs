@@ -3,7 +3,8 @@
 //! There is no voting configuration: roots agree through the coordinator. Requests are checked and acknowledged, as test
 //! suites and programs that take nodes out of a cluster send them; nothing is kept.
 
-use http::{Method, StatusCode};
+use http::Method;
+use serde_json::json;
 
 use crate::error::ApiError;
 use crate::parameters::comma_list;
@@ -38,7 +39,7 @@ pub(in crate::routes) static ROUTES: &[Route] = &[
         methods: &[Method::DELETE],
         paths: &["/_cluster/voting_config_exclusions"],
         parameters: &[CLEAR],
-        handler: |_| Box::pin(async { Ok(Reply::empty(StatusCode::OK)) }),
+        handler: |_| Box::pin(async { Ok(Reply::json(&json!({}))) }),
         is_refused: false,
     },
 ];
@@ -49,7 +50,7 @@ fn exclude(request: &Request) -> Answer {
         given.is_some_and(|text| !comma_list(text).is_empty())
     };
     match names_some("node_names") != names_some("node_ids") {
-        true => Ok(Reply::empty(StatusCode::OK)),
+        true => Ok(Reply::json(&json!({}))),
         false => Err(ApiError::illegal(
             "Please set node identifiers correctly. One and only one of [node_name], [node_names] and [node_ids] has \
              to be set",
@@ -60,7 +61,7 @@ fn exclude(request: &Request) -> Answer {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use crate::testing::{sent, speaking};
 
@@ -83,7 +84,7 @@ mod tests {
             let reason = answer["error"]["reason"].as_str().unwrap_or_default();
             let is_told = reason.starts_with("Please set node identifiers");
             assert_eq!(is_told, expected != StatusCode::OK, "{answer}");
-            assert!(is_told || answer.is_null(), "{answer}");
+            assert!(is_told || answer == json!({}), "{answer}");
         }
     }
 }
