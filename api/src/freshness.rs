@@ -1,8 +1,9 @@
 //! Names and metadata as they are in force, also on a root that hears of changes late.
 //!
-//! A change is acknowledged once all roots and fronts show it, save those that etcd tells nothing for a second. Such a root asks who
-//! keeps the cluster state before it answers what is read from that, and before it says that a name does not exist.
-//! Searches by names that are known ask nobody: leaves tell a root whose mapping is too old.
+//! A change is acknowledged once all roots and fronts show it, save those that hear nothing from etcd for a second.
+//! Roots cannot tell whether they are such a one. So a root asks who keeps the cluster state before it answers what is
+//! read from that, and before it says that a name does not exist. Searches by names that are known ask nobody: leaves
+//! tell a root whose mapping is too old.
 //!
 //! Does: decide which requests ask, and ask once for all that wait. Does not: fail a request; where nobody answers in
 //! time it is answered by what is known. Called by: [`crate::service`]. Read first: [`Freshness::assure`].

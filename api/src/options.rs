@@ -50,7 +50,7 @@ pub struct RemoteClusters {
     pub client: Option<reqwest::Client>,
 }
 
-/// Shares of a disk in use, 0 to 1, as the dialect's settings of the cluster tell them: leaves have them by their own settings.
+/// Shares of a disk in use, 0 to 1, as the settings of the cluster show them. Leaves go by their own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DiskWatermarks {
     /// Below it the indices of a leaf take writes again; default 0.90.

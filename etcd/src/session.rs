@@ -18,7 +18,7 @@ pub use registration::RegistrationError;
 pub(crate) use registration::{AliveValue, NameValue};
 
 /// A lease is renewed so many times while it lasts.
-const RENEWALS: u32 = 5;
+pub(crate) const RENEWALS: u32 = 5;
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq)]

@@ -28,13 +28,11 @@ use tokio::time::MissedTickBehavior;
 use crate::error_of;
 use crate::follow::Pauses;
 use crate::keys::Keys;
+use crate::session::RENEWALS;
 use crate::value::SHOWN;
 
 /// Longest wait for those that do not show a change.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// A lease is renewed so many times while it lasts.
-const RENEWALS: u32 = 5;
 
 /// The version that each process tells, by the name that it took for itself.
 pub(crate) type ShownVersions = BTreeMap<String, u64>;
@@ -75,6 +73,8 @@ impl ShownVersion {
         coordinator: &dyn Coordinator,
         lasts: Duration,
     ) -> Result<Self, CoordinatorError> {
+        // A member that hangs holds up what is told for no longer.
+        let client = client.with_patience(lasts / RENEWALS);
         let (lease, receiver) = watch::channel(None);
         let (told, mut is_told) = watch::channel(false);
         let teller = Teller {

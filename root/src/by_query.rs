@@ -166,8 +166,9 @@ impl ByQuery {
             .into());
         }
         let mut request = request;
-        // For as long as its views are kept: what takes longer would not find them again.
-        request.search.timeout.get_or_insert(request.keep_alive);
+        // The dialect has no limit. Views are kept for that long, and longer while a page is searched.
+        let longest = request.keep_alive.max(self.cluster.default_timeout());
+        request.search.timeout.get_or_insert(longest);
         let progress = Arc::new(Progress::new(num_slices, &request));
         let new = NewTask {
             action: match request.change {

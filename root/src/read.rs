@@ -381,7 +381,7 @@ impl Reader {
         or_none(shard, join_all(flushed).await)
     }
 
-    /// Merges the segments of copies, and makes durable commits of what was merged where that is asked for.
+    /// Merges the segments of each copy, and then commits it durably if `merge` says so.
     ///
     /// # Errors
     /// [`RootError`] when the names cannot be resolved.

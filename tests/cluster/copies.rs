@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use gleaner_root::RootOptions;
+use gleaner_root::force_merge::ForceMerge;
+use gleaner_root::plan::Target;
 use gleaner_root::read::LocatedShard;
 use gleaner_testkit::proxy::Fault;
 use gleaner_testkit::{Cluster, Node};
@@ -70,5 +72,39 @@ async fn documents_are_counted_once_and_a_dead_leaf_as_none() -> Result<()> {
     assert_eq!(states.silent, [cluster.leaves[2].id.clone()]);
     assert_eq!(states.num_alive(), 2);
     assert_eq!(count(&states.one_each()), documents().len() as u64);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forced_merge_is_of_every_copy() -> Result<()> {
+    let cluster = Cluster::start(2, RootOptions::default()).await?;
+    cluster.create(INDEX, &index_body(1, 1)).await?;
+    for chunk in documents().chunks(7).take(3) {
+        cluster.put(INDEX, chunk).await?;
+    }
+    let target = Target {
+        expression: Some(INDEX.to_owned()),
+        ..Target::default()
+    };
+    let merge = ForceMerge {
+        only_primaries: true,
+        ..ForceMerge::new(target, 1)
+    };
+    let num_merged = async |merge: &ForceMerge| -> Result<[usize; 2]> {
+        let outcomes = cluster.root.force_merge(merge).await?;
+        for outcome in &outcomes {
+            outcome.outcome.clone()?;
+        }
+        let states = cluster.root.reader().shard_states().await;
+        let copies = states.copies.iter();
+        let whole = copies.filter(|copy| copy.state.segments.len() == 1);
+        Ok([outcomes.len(), whole.count()])
+    };
+    assert_eq!(num_merged(&merge).await?, [1, 1]);
+    let all = ForceMerge {
+        only_primaries: false,
+        ..merge
+    };
+    assert_eq!(num_merged(&all).await?, [2, 2]);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::Request;
 use gleaner_testkit::{etcd, skipped};
 use serde_json::{Value, json};
@@ -70,5 +70,58 @@ async fn what_was_acknowledged_of_names_holds_through_every_front() -> Result<()
             ensure!(refused.status == 403, "{round}: {}", refused.shown());
         }
     }
+    Ok(())
+}
+
+/// How long a root stands still while an alias goes on, less than it is waited for.
+const STILL: Duration = Duration::from_millis(200);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_acknowledged_once_a_root_that_stood_still_shows_it() -> Result<()> {
+    if !etcd::is_installed() {
+        let test = "fronts::a_change_is_acknowledged_once_a_root_that_stood_still_shows_it";
+        return skipped(test, etcd::NO_ETCD);
+    }
+    let processes = Processes::start().await?;
+    let roots: Vec<_> = processes.roots().collect();
+    let (one, still) = (roots[0].http.context("one")?, roots[1].http.context("two")?);
+    for name in ["even", "odd"] {
+        Request::json("PUT", &format!("/{name}"), &json!({}))
+            .send(one)
+            .await?
+            .ok()?;
+    }
+    let mut num_seen = 0;
+    for round in 0..20 {
+        let (old, new) = match round % 2 {
+            0 => ("odd", "even"),
+            _ => ("even", "odd"),
+        };
+        let actions = json!({"actions": [
+            {"remove": {"index": old, "alias": "current", "must_exist": false}},
+            {"add": {"index": new, "alias": "current"}}]});
+        let swap = Request::json("POST", "/_aliases", &actions);
+        let begun = Instant::now();
+        roots[1].signal("-STOP")?;
+        let going_on = async {
+            tokio::time::sleep(STILL).await;
+            roots[1].signal("-CONT")
+        };
+        let writing = async {
+            swap.send(one).await?.ok()?;
+            let is_seen = begun.elapsed() < Duration::from_millis(900);
+            let write = Request::json("POST", "/current/_doc", &json!({"n": round}));
+            let written: Value = write.send(still).await?.ok()?;
+            Ok::<_, anyhow::Error>((is_seen, written))
+        };
+        let (going_on, written) = tokio::join!(going_on, writing);
+        going_on?;
+        let (is_seen, written) = written?;
+        if is_seen {
+            num_seen += 1;
+            ensure!(written["_index"] == new, "{round}: {written}");
+        }
+    }
+    ensure!(num_seen > 0, "the machine was too slow for each round");
     Ok(())
 }

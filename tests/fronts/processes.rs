@@ -20,6 +20,8 @@ const STARTS_WITHIN: Duration = Duration::from_secs(120);
 pub(crate) struct Process {
     pid: u64,
     role: String,
+    /// Where it takes the dialect; leaves do not.
+    pub(crate) http: Option<SocketAddr>,
 }
 
 impl Process {
@@ -82,11 +84,11 @@ impl Processes {
         for node in map["nodes"].as_array().context("nodes")? {
             let pid = node["pid"].as_u64().context("a process")?;
             let role = node["role"].as_str().context("a role")?.to_owned();
-            processes.all.push(Process { pid, role });
-            if node["role"] == "front" {
-                let address = node["http_address"].as_str().context("an address")?;
-                processes.fronts.push(address.parse()?);
+            let http = node["http_address"].as_str().map(str::parse).transpose()?;
+            if role == "front" {
+                processes.fronts.push(http.context("an address")?);
             }
+            processes.all.push(Process { pid, role, http });
         }
         ensure!(processes.fronts.len() == 3, "there are three fronts: {map}");
         let index = json!({
@@ -103,11 +105,15 @@ impl Processes {
         self.folder.path().join("data/cluster.toml")
     }
 
+    /// Returns the roots.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Process> {
+        let all = self.all.iter();
+        all.filter(|process| process.role == "root")
+    }
+
     /// Ends a root as `kill -9` does.
     pub(crate) fn kill_root(&self) -> Result<()> {
-        let mut all = self.all.iter();
-        let root = all.find(|process| process.role == "root");
-        root.context("a root")?.signal("-KILL")
+        self.roots().next().context("a root")?.signal("-KILL")
     }
 
     /// Returns any process.

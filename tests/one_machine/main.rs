@@ -67,4 +67,5 @@ mod templates;
 mod term_vectors;
 mod terms_enum;
 mod top_hits;
+mod unassigned;
 mod writing;

@@ -248,6 +248,13 @@ pub(super) struct RemotePages {
     is_begun: bool,
 }
 
+/// A page, the memory that it holds, and how often it was asked for again.
+struct RemoteAnswer {
+    page: RemotePage,
+    held: HeldMemory,
+    retries: u64,
+}
+
 #[derive(Deserialize)]
 struct RemotePage {
     #[serde(rename = "_scroll_id")]
@@ -281,26 +288,30 @@ struct RemoteHit {
 }
 
 impl RemotePages {
-    /// Asks for a page, and again after a pause where there was no room for it; returns how often.
-    async fn ask_patiently(
-        &self,
-        pause: Duration,
-    ) -> Result<(RemotePage, HeldMemory, u64), RootError> {
-        let mut retries = 0;
-        for again_after in Pauses::default() {
-            match self.ask(pause).await {
-                Err(RootError::Remote {
-                    status: Some(429), ..
-                }) => tokio::time::sleep(again_after).await,
-                answered => return answered.map(|(page, held)| (page, held, retries)),
+    /// Asks for a page, and again after a pause where there was no room for it.
+    async fn ask_patiently(&self, pause: Duration) -> Result<RemoteAnswer, RootError> {
+        let (mut pauses, mut retries) = (Pauses::default(), 0);
+        loop {
+            let error = match self.ask(pause).await {
+                Ok(answer) => return Ok(RemoteAnswer { retries, ..answer }),
+                Err(error) => error,
+            };
+            let is_busy = matches!(
+                error,
+                RootError::Remote {
+                    status: Some(429),
+                    ..
+                }
+            );
+            match pauses.next().filter(|_| is_busy) {
+                Some(again_after) => tokio::time::sleep(again_after).await,
+                None => return Err(error),
             }
             retries += 1;
         }
-        let (page, held) = self.ask(pause).await?;
-        Ok((page, held, retries))
     }
 
-    async fn ask(&self, pause: Duration) -> Result<(RemotePage, HeldMemory), RootError> {
+    async fn ask(&self, pause: Duration) -> Result<RemoteAnswer, RootError> {
         let keep_alive = self.search.keep_alive.saturating_add(pause);
         let keep_alive = keep_alive.min(LONGEST_SCROLL.max(self.search.keep_alive));
         let keep_alive = format!("{}ms", keep_alive.as_millis());
@@ -345,7 +356,11 @@ impl RemotePages {
                 .scroll
                 .failed(&format!("shards failed there: {failures}")));
         }
-        Ok((page, held))
+        Ok(RemoteAnswer {
+            page,
+            held,
+            retries: 0,
+        })
     }
 }
 
@@ -354,7 +369,11 @@ impl DocumentPages for RemotePages {
     async fn next(&mut self, size: usize, pause: Duration) -> Result<FoundPage, RootError> {
         let mut found = FoundPage::default();
         if self.left.is_empty() {
-            let (page, held, retries) = self.ask_patiently(pause).await?;
+            let RemoteAnswer {
+                page,
+                held,
+                retries,
+            } = self.ask_patiently(pause).await?;
             found.retries = retries;
             if page.scroll_id.is_some() {
                 *self.scroll.id.lock() = page.scroll_id;
