@@ -10,6 +10,7 @@ use crate::{
     buffer::TokenBuffer,
     char_filter::{self, CharFilter},
     filter::{Filter, Word},
+    places::Places,
     token::{Token, TokenList, TokenRef},
     tokenizer::{Standard, Tokenizer},
 };
@@ -194,21 +195,17 @@ impl Analyzer {
         gap: u32,
         sink: &mut dyn FnMut(TokenRef<'_>),
     ) {
-        let mut first_position = 0_u32;
-        let mut first_offset = 0;
+        let mut places = Places::new(gap);
         for value in values {
             let num_positions = self.analyze_into(value, &mut |token| {
                 sink(TokenRef {
-                    position: first_position.saturating_add(token.position),
-                    start: first_offset + token.start,
-                    end: first_offset + token.end,
+                    position: places.position().saturating_add(token.position),
+                    start: places.offset() + token.start,
+                    end: places.offset() + token.end,
                     ..token
                 });
             });
-            first_position = first_position
-                .saturating_add(num_positions)
-                .saturating_add(gap);
-            first_offset += value.len() + 1;
+            places.pass(num_positions, value.len());
         }
     }
 
