@@ -236,22 +236,22 @@ impl ShardDirectory {
         Ok(pending.commit)
     }
 
-    /// Returns the bytes of all files in the folder.
+    /// Returns the bytes of the folder's files, of each by its name.
     ///
     /// # Errors
     /// [`EngineError::Io`].
-    pub fn num_bytes(&self) -> Result<u64, EngineError> {
+    pub fn file_sizes(&self) -> Result<Vec<(String, u64)>, EngineError> {
         let shared = &*self.shared;
-        let sizes = || -> io::Result<u64> {
-            let mut sum = 0;
+        let sizes = || -> io::Result<Vec<(String, u64)>> {
+            let mut sizes = Vec::new();
             for entry in shared.files.list(&shared.folder)? {
                 match shared.files.open(&shared.folder.join(&entry.name)) {
-                    Ok(file) => sum += file.len()?,
+                    Ok(file) => sizes.push((entry.name, file.len()?)),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
             }
-            Ok(sum)
+            Ok(sizes)
         };
         sizes().map_err(EngineError::io("measuring"))
     }

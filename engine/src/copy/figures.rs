@@ -1,5 +1,7 @@
 //! What a copy tells of its size and its work.
 
+use std::collections::HashMap;
+
 use super::{SegmentStats, ShardIndex, ShardStats};
 use crate::EngineError;
 use crate::view::View;
@@ -12,10 +14,24 @@ impl ShardIndex {
     /// [`EngineError::Io`] when the folder cannot be read.
     pub fn stats(&self) -> Result<ShardStats, EngineError> {
         let view = self.view();
-        let segments = view.segments().iter().map(crate::SegmentView::stats);
+        // Files are measured as they are on the disk: tantivy reads each anew and asks the schema of the segment's reader
+        // for the fields in it, which may be younger than the view.
+        let sizes = self.directory.file_sizes()?;
+        let mut of_segments: HashMap<&str, u64> = HashMap::new();
+        for (name, bytes) in &sizes {
+            let (id, _) = name.split_once('.').unwrap_or((name, ""));
+            *of_segments.entry(id).or_default() += bytes;
+        }
+        let segments = view.segments().iter().map(|segment| SegmentStats {
+            bytes: of_segments
+                .get(segment.key().segment.uuid_string().as_str())
+                .copied()
+                .unwrap_or(0),
+            ..segment.counts()
+        });
         Ok(ShardStats {
-            segments: segments.collect::<Result<_, _>>()?,
-            store_bytes: self.directory.num_bytes()?,
+            segments: segments.collect(),
+            store_bytes: sizes.iter().map(|(_, bytes)| bytes).sum(),
             ..self.counts_of(&view)
         })
     }

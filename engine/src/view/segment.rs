@@ -67,7 +67,6 @@ pub struct SegmentCaches {
     text: RwLock<hashbrown::HashMap<Column, Option<Arc<TextColumn>>>>,
     runs: OnceLock<Runs>,
     stored: OnceLock<StoredReader>,
-    num_bytes: OnceLock<u64>,
     totals: RwLock<HashMap<Column, Counts>>,
 }
 
@@ -187,26 +186,6 @@ impl SegmentView {
     /// Returns the columns whose terms stand for points and ranges, each decoded once.
     pub(crate) fn decoded(&self) -> &DecodedColumns {
         &self.decoded
-    }
-
-    /// Returns its figures.
-    ///
-    /// # Errors
-    /// [`EngineError::Io`] when its files cannot be measured.
-    pub fn stats(&self) -> Result<SegmentStats, EngineError> {
-        let bytes = match self.caches.num_bytes.get() {
-            Some(known) => *known,
-            None => {
-                let usage = self.reader.space_usage();
-                let usage = usage.map_err(EngineError::io("measuring a segment"))?;
-                let measured = usage.total().get_bytes();
-                *self.caches.num_bytes.get_or_init(|| measured)
-            }
-        };
-        Ok(SegmentStats {
-            bytes,
-            ..self.counts()
-        })
     }
 
     /// Returns the figures that need no look at the disk; `bytes` is 0.

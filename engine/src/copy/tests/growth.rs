@@ -226,3 +226,21 @@ fn a_forced_merge_ends_however_often_the_schema_grows_meanwhile() {
     index.refresh(SeqNo(next)).expect("all was applied");
     assert_eq!(index.view().segments().len(), 1);
 }
+
+#[test]
+fn a_view_is_measured_under_a_schema_that_has_grown_since() {
+    let mut copy = Copy::new(mapping(&declared(false)));
+    copy.put("0", 1, &document(0, false));
+    copy.refresh();
+    let before = copy.index().stats().expect("it can be measured");
+    copy.grow(&declared(true));
+    copy.put("3", 1, &document(3, true));
+    // What searches see is the view before, whose schema has none of the new fields.
+    let after = copy.index().stats().expect("it can be measured");
+    let bytes = |stats: &crate::ShardStats| {
+        let segments = stats.segments.iter();
+        segments.map(|of| of.bytes).collect::<Vec<_>>()
+    };
+    assert_eq!(bytes(&after), bytes(&before));
+    assert!(bytes(&after)[0] > 0, "{after:?}");
+}
