@@ -22,6 +22,10 @@ pub(crate) struct Interval {
     pub(crate) end: i64,
     /// Positions in it that belong to none of the intervals that it is made of.
     pub(crate) gaps: i64,
+    /// Positions that it takes from what it becomes part of: all of its own, but of equal sources that were put
+    /// together those of the sources alone, as what lies between them is a gap of the whole (Lucene,
+    /// `RepeatingIntervalsSource`).
+    taken: i64,
 }
 
 impl Interval {
@@ -31,10 +35,25 @@ impl Interval {
     }
 
     fn at(position: i64) -> Self {
+        Self::around(position, position, 1)
+    }
+
+    /// Returns the interval around others, which take so many of its positions.
+    fn around(start: i64, end: i64, taken: i64) -> Self {
+        let length = end - start + 1;
         Self {
-            start: position,
-            end: position,
-            gaps: 0,
+            start,
+            end,
+            gaps: length - taken,
+            taken: length,
+        }
+    }
+
+    /// Returns the interval with its gaps left open to what it becomes part of.
+    fn open(self) -> Self {
+        Self {
+            taken: self.length() - self.gaps,
+            ..self
         }
     }
 }
@@ -199,13 +218,15 @@ impl Node {
             }
             Self::Repeat(node, times) => {
                 let list = node.intervals(places, pace)?;
-                list.windows(*times).map(around).collect()
+                let runs = list.windows(*times);
+                runs.map(|run| around(run).open()).collect()
             }
             Self::Extend(node, before, after) => {
                 let mut list = node.intervals(places, pace)?;
                 for interval in &mut list {
                     interval.start -= before;
                     interval.end += after;
+                    interval.taken += before + after;
                 }
                 list
             }
@@ -241,7 +262,10 @@ fn combined(
         IntervalOrder::Separate => {
             let mut rest = lists.drain(..);
             let mut found = rest.next().unwrap_or_default();
-            for list in rest {
+            for (number, list) in rest.enumerate() {
+                if number > 0 {
+                    found = found.into_iter().map(Interval::open).collect();
+                }
                 let two = [found, list];
                 let mut either = ordered(&two, false, pace)?;
                 let [one, other] = two;
@@ -266,7 +290,7 @@ fn ordered(
     let mut at = vec![0_usize; rest.len()];
     let mut found: Vec<Interval> = Vec::new();
     'beginnings: for beginning in first {
-        let (mut end, mut length) = (beginning.end, beginning.length());
+        let (mut end, mut taken) = (beginning.end, beginning.taken);
         for (list, at) in rest.iter().zip(&mut at) {
             let from = *at;
             while list.get(*at).is_some_and(|next| next.start <= end) {
@@ -280,14 +304,9 @@ fn ordered(
                 continue 'beginnings;
             }
             end = next.end;
-            length += next.length();
+            taken += next.taken;
         }
-        let whole = Interval {
-            start: beginning.start,
-            end,
-            gaps: end - beginning.start + 1 - length,
-        };
-        push_minimal(&mut found, whole);
+        push_minimal(&mut found, Interval::around(beginning.start, end, taken));
     }
     Ok(found)
 }
@@ -302,17 +321,12 @@ fn unordered(lists: &[Vec<Interval>], pace: &mut impl Steps) -> Result<Vec<Inter
         let Some(end) = current().map(|interval| interval.end).max() else {
             return Ok(found);
         };
-        let length: i64 = current().map(|interval| interval.length()).sum();
+        let taken: i64 = current().map(|interval| interval.taken).sum();
         let starts = current().map(|interval| interval.start).enumerate();
         let Some((first, start)) = starts.min_by_key(|(_, start)| *start) else {
             return Ok(found);
         };
-        let whole = Interval {
-            start,
-            end,
-            gaps: end - start + 1 - length,
-        };
-        push_minimal(&mut found, whole);
+        push_minimal(&mut found, Interval::around(start, end, taken));
         at[first] += 1;
         if at[first] == lists[first].len() {
             return Ok(found);
@@ -345,13 +359,8 @@ fn minimal(mut all: Vec<Interval>) -> Vec<Interval> {
 
 /// Returns the interval around some that follow each other.
 fn around(run: &[Interval]) -> Interval {
-    let (start, end) = (run[0].start, run[run.len() - 1].end);
-    let length: i64 = run.iter().map(Interval::length).sum();
-    Interval {
-        start,
-        end,
-        gaps: end - start + 1 - length,
-    }
+    let taken = run.iter().map(|interval| interval.taken).sum();
+    Interval::around(run[0].start, run[run.len() - 1].end, taken)
 }
 
 /// Returns whether an interval stands so to at least one of `others`, or to none.

@@ -194,3 +194,76 @@ fn gaps_are_what_none_of_the_parts_has() {
     };
     assert_eq!(found(&first, "xaa"), [(1, 1)]);
 }
+
+fn near(sources: Vec<IntervalSource>, order: IntervalOrder, most: u32) -> IntervalSource {
+    IntervalSource::AllOf {
+        sources,
+        order,
+        max_gaps: Some(most),
+    }
+}
+
+fn twice(source: IntervalSource) -> IntervalSource {
+    IntervalSource::Repeat {
+        source: Box::new(source),
+        times: 2,
+    }
+}
+
+#[test]
+fn what_lies_between_equal_words_is_a_gap_of_the_whole() {
+    let text = "axxxbxxxa";
+    let words = || vec![twice(terms("a")), terms("b")];
+    let apart = || vec![terms("a"), terms("b"), terms("a")];
+    let within = |sources: Vec<IntervalSource>, most: u32| {
+        let inner = near(sources, IntervalOrder::Unordered, most);
+        near(vec![inner], IntervalOrder::Unordered, most)
+    };
+    for (most, expected) in [(0, vec![]), (5, vec![]), (6, vec![(0, 8)])] {
+        for source in [
+            near(words(), IntervalOrder::Unordered, most),
+            near(apart(), IntervalOrder::Separate, most),
+            near(apart(), IntervalOrder::Ordered, most),
+            within(words(), most),
+        ] {
+            assert_eq!(found(&source, text), expected, "{most} {source}");
+        }
+    }
+    // Of two equal phrases too, and where another word stands around them.
+    let phrase = || all_of(vec![terms("a"), terms("b")], IntervalOrder::Adjacent);
+    for (most, expected) in [(1, vec![]), (2, vec![(0, 6)])] {
+        let phrases = vec![twice(phrase()), terms("c")];
+        let source = near(phrases, IntervalOrder::Unordered, most);
+        assert_eq!(found(&source, "abxxabc"), expected, "{most}");
+    }
+    let source = near(
+        vec![twice(terms("a")), terms("b")],
+        IntervalOrder::Unordered,
+        0,
+    );
+    assert_eq!(found(&source, "xabax"), [(1, 3)]);
+    assert_eq!(found(&source, "xaabx"), [(1, 3)]);
+}
+
+proptest! {
+    #[test]
+    fn gaps_of_equal_words_are_the_positions_of_no_chosen_word(
+        letters in proptest::collection::vec("[ab]", 2..5), text in "[abc]{0,10}", most in 0_u32..6,
+    ) {
+        let mut counted = std::collections::BTreeMap::new();
+        for letter in &letters {
+            *counted.entry(letter.as_str()).or_insert(0_u32) += 1;
+        }
+        let sources = counted.iter().map(|(letter, times)| match times {
+            1 => terms(letter),
+            times => IntervalSource::Repeat { source: Box::new(terms(letter)), times: *times },
+        });
+        let sources: Vec<IntervalSource> = sources.collect();
+        let all = found(&all_of(sources.clone(), IntervalOrder::Unordered), &text);
+        let num_words = letters.len() as i64;
+        // A single repeated word keeps its own gaps; `combined` filters those too.
+        let expected = all.into_iter().filter(|(start, end)| end - start + 1 - num_words <= i64::from(most));
+        let near = near(sources, IntervalOrder::Unordered, most);
+        prop_assert_eq!(found(&near, &text), expected.collect::<Vec<_>>());
+    }
+}

@@ -58,7 +58,7 @@ impl Resolver<'_> {
             _ => {}
         }
         if order == IntervalOrder::Unordered {
-            sources = repeated(sources);
+            sources = repeated(flat(sources));
         }
         match (order, max_gaps) {
             (IntervalOrder::Adjacent, _) | (_, Some(_)) => self.pulled_up(sources, order, max_gaps),
@@ -269,6 +269,20 @@ fn all_of(
         order,
         max_gaps,
     }
+}
+
+/// Returns what sources that stand in no order hold in no order, each for itself, so that equal words of several are
+/// counted together (Lucene, `UnorderedIntervalsSource`).
+fn flat(sources: Vec<IntervalSource>) -> Vec<IntervalSource> {
+    let inside = sources.into_iter().flat_map(|source| match source {
+        IntervalSource::AllOf {
+            sources,
+            order: IntervalOrder::Unordered,
+            max_gaps: None,
+        } => sources,
+        other => vec![other],
+    });
+    inside.collect()
 }
 
 /// Puts sources that are alike together: of two equal words, two places are meant.

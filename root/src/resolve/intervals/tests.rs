@@ -93,6 +93,19 @@ fn words_are_put_together_as_the_rule_says() {
 }
 
 #[test]
+fn words_of_rules_in_no_order_are_counted_together() {
+    let both = json!({"all_of": {"max_gaps": 1, "intervals": [
+        {"match": {"query": "a b"}}, {"match": {"query": "a"}},
+    ]}});
+    assert_eq!(shown(&title(&both)), "title:MAXGAPS/1(UNORDERED(ax2,b))");
+    let near = json!({"all_of": {"intervals": [
+        {"match": {"query": "a b", "max_gaps": 2}}, {"match": {"query": "a"}},
+    ]}});
+    let expected = "title:UNORDERED(MAXGAPS/2(UNORDERED(a,b)),a)";
+    assert_eq!(shown(&title(&near)), expected);
+}
+
+#[test]
 fn alternatives_of_different_lengths_are_pulled_out_of_phrases() {
     let rule = json!({"all_of": {"ordered": true, "max_gaps": 0, "intervals": [
         {"any_of": {"intervals": [
