@@ -19,10 +19,11 @@ use gleaner_query::answer::{FetchedHit, num_bytes_of_texts};
 use gleaner_query::resolved::{Clause, NamedClause, ShardQuery};
 use gleaner_query::search::{FieldFormat, Highlight};
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use crate::error::EngineError;
 use crate::explain;
-use crate::view::{CachePolicy, View};
+use crate::view::{CachePolicy, StoredDocument, View};
 
 /// What to return of each hit.
 #[derive(Clone, Copy, Default)]
@@ -100,11 +101,16 @@ pub fn fetch(
         let (parsed, _held) = if needs_source {
             parse(&document.source, meter.as_ref())?
         } else {
-            (serde_json::Value::Null, None)
+            (Value::Null, None)
         };
         fields.read(&parsed, &mut shown);
         let ignored = ignored_fields.read(places[i])?;
         let ignored_values = fields.ignored_values(&parsed, &ignored);
+        for FieldFormat { field, .. } in spec.docvalue_fields {
+            if let Some(values) = metadata_values(view, field, &document, &ignored) {
+                shown.insert(field.clone(), values);
+            }
+        }
         let fragments = highlighter
             .as_ref()
             .map(|h| h.fragments(&parsed, control, meter.as_mut()))
@@ -139,6 +145,23 @@ pub fn fetch(
     Ok(hits.into_iter().flatten().collect())
 }
 
+/// Returns metadata of a hit as `docvalue_fields` shows it, where the hit has it; `None` for other names.
+fn metadata_values(
+    view: &View,
+    name: &str,
+    document: &StoredDocument,
+    ignored: &[String],
+) -> Option<Vec<Value>> {
+    let values: Vec<Value> = match name {
+        "_index" => vec![Value::from(view.index_name().as_str())],
+        "_seq_no" => vec![Value::from(document.seq_no.0)],
+        "_version" => vec![Value::from(document.version.0)],
+        "_ignored" => ignored.iter().map(|path| Value::from(&**path)).collect(),
+        _ => return None,
+    };
+    (!values.is_empty()).then_some(values)
+}
+
 fn charge(meter: &mut Option<Meter<'_>>, bytes: usize) -> Result<(), EngineError> {
     meter
         .as_mut()
@@ -156,13 +179,13 @@ fn num_bytes_of_fragments(hit: &FetchedHit) -> usize {
 const SMALL_SOURCE: usize = 64 << 10;
 
 /// Bytes that a value of a parsed document takes beside its text, at most: its list grows by doubling.
-const VALUE_BYTES: usize = 2 * size_of::<serde_json::Value>();
+const VALUE_BYTES: usize = 2 * size_of::<Value>();
 
 /// Parses a document; what its values take is reserved before, as it may be thirty times the text.
 pub(crate) fn parse(
     source: &[u8],
     meter: Option<&Meter<'_>>,
-) -> Result<(serde_json::Value, Option<Reservation>), EngineError> {
+) -> Result<(Value, Option<Reservation>), EngineError> {
     let mut held = None;
     if let Some(meter) = meter.filter(|_| source.len() > SMALL_SOURCE) {
         let is_between = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');

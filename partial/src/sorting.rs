@@ -4,6 +4,7 @@ use gleaner_model::mapping::Codec;
 use gleaner_model::{FieldKind, Mapping, NumberKind};
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
+use gleaner_query::mapping::{ValuesAsked, check_values_of};
 use gleaner_query::search::{SortKey, SortMode, SortTarget};
 use gleaner_query::sort_value;
 
@@ -69,7 +70,10 @@ pub const SEQ_NO: &str = "_seq_no";
 pub fn kind(key: &SortKey, path: &str, mapping: &Mapping) -> Result<Kind, QueryError> {
     let Some(field) = mapping.field(path) else {
         return match &key.unmapped_type {
-            Some(type_name) => converted(of_unmapped(type_name), key, path, type_name),
+            Some(type_name) => {
+                check_values_of(path, ValuesAsked::Sort)?;
+                converted(of_unmapped(type_name), key, path, type_name)
+            }
             None => Err(refused(format!(
                 "No mapping found for [{path}] in order to sort on"
             ))),

@@ -13,6 +13,7 @@ mod copies;
 mod field_type;
 mod infer;
 mod merge;
+mod metadata;
 mod parameters;
 mod properties;
 mod root;
@@ -29,10 +30,10 @@ pub use field_type::is_field_type;
 pub use infer::infer_document;
 pub(crate) use merge::has_norms;
 pub use merge::{has_frequencies, has_positions, is_match_only};
-pub use properties::{
-    DERIVED_METADATA, DOCUMENT_METADATA, INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field,
-    ignored_path, is_metadata, may_ignore,
+pub use metadata::{
+    DERIVED_METADATA, DOCUMENT_METADATA, ValuesAsked, check_values_of, is_metadata,
 };
+pub use properties::{INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field, ignored_path, may_ignore};
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};

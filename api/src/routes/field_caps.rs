@@ -37,12 +37,22 @@ pub(super) static ROUTES: &[Route] = &[Route {
     is_refused: false,
 }];
 
-/// Metadata fields that can be asked for by name, which is their type too.
-const METADATA_FIELDS: [&str; 7] = [
-    "_id", "_ignored", INDEX, "_routing", "_seq_no", "_source", "_version",
+/// Metadata fields that can be asked for by name, with their types.
+const METADATA_FIELDS: [(&str, &str); 11] = [
+    ("_doc_count", "integer"),
+    ("_field_names", "_field_names"),
+    ("_id", "_id"),
+    ("_ignored", "_ignored"),
+    (INDEX, INDEX),
+    ("_nested_path", "_nested_path"),
+    ("_routing", "_routing"),
+    ("_seq_no", "_seq_no"),
+    ("_source", "_source"),
+    ("_tier", "keyword"),
+    ("_version", "_version"),
 ];
 
-/// Those of them that Elasticsearch can search.
+/// Those of them that Elasticsearch can search and that are searched here.
 const SEARCHABLE: [&str; 5] = ["_id", "_ignored", INDEX, "_routing", "_seq_no"];
 
 /// Those that a search can sort by or aggregate here. Elasticsearch can by `_version` too, and since 8.15 by `_ignored`.
@@ -54,6 +64,7 @@ struct Capability {
     type_name: &'static str,
     is_searchable: bool,
     is_aggregatable: bool,
+    is_metadata: bool,
     /// What its mapping says of it under `meta`.
     meta: Vec<(String, String)>,
 }
@@ -132,11 +143,12 @@ fn collect<'a>(
     }
     let has_metadata = filters.keep(Kind::Metadata);
     let metadata = METADATA_FIELDS.into_iter();
-    for name in metadata.filter(|_| has_metadata) {
+    for (name, type_name) in metadata.filter(|_| has_metadata) {
         add(
             name,
             Capability {
-                type_name: name,
+                type_name,
+                is_metadata: true,
                 is_searchable: SEARCHABLE.contains(&name),
                 is_aggregatable: AGGREGATABLE.contains(&name),
                 meta: Vec::new(),
@@ -155,6 +167,7 @@ fn collect<'a>(
                 type_name,
                 is_searchable: false,
                 is_aggregatable: false,
+                is_metadata: false,
                 meta: Vec::new(),
             },
         );
@@ -205,6 +218,7 @@ fn capability(field: &Field) -> Capability {
         type_name: family_of(kind),
         is_searchable: !is_object && kind.is_searchable(),
         is_aggregatable: !is_object && !is_feature && (kind.has_column() || is_point),
+        is_metadata: false,
         meta: meta
             .filter_map(|(key, value)| Some((key.clone(), scalar_text(value)?)))
             .collect(),
@@ -256,7 +270,7 @@ fn shown(
         let is_aggregatable = of.iter().all(|(_, capability)| capability.is_aggregatable);
         let mut entry = json!({
             "type": type_name,
-            "metadata_field": type_name.starts_with('_'),
+            "metadata_field": of.iter().all(|(_, capability)| capability.is_metadata),
             "searchable": is_searchable,
             "aggregatable": is_aggregatable,
         });
@@ -318,6 +332,16 @@ mod tests {
         }}});
         create(&dialect, "books", &declared).await;
         let answer = got(&dialect, "/books/_field_caps?fields=*").await;
+        for (field, type_name) in [
+            ("_doc_count", "integer"),
+            ("_field_names", "_field_names"),
+            ("_nested_path", "_nested_path"),
+            ("_tier", "keyword"),
+        ] {
+            let shown = &answer["fields"][field][type_name];
+            let expected = json!({"type": type_name, "metadata_field": true, "searchable": false, "aggregatable": false});
+            assert_eq!(shown, &expected, "{field}");
+        }
         let able = |field: &str, type_name: &str| {
             let shown = &answer["fields"][field][type_name];
             ["searchable", "aggregatable", "metadata_field"].map(|key| shown[key] == true)

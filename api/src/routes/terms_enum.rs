@@ -15,6 +15,7 @@ use bytes::Bytes;
 use gleaner_model::{FieldKind, Mapping};
 use gleaner_query::answer::{AggregationValue, BucketKey};
 use gleaner_query::json::ObjectReader;
+use gleaner_query::mapping::{ValuesAsked, check_values_of};
 use gleaner_query::names::{ResolveOptions, ResolvedIndex};
 use gleaner_query::search::parse_search_value;
 use gleaner_query::units::parse_time;
@@ -162,6 +163,7 @@ fn read(body: &Value, default_timeout: Duration) -> Result<TermsRequest, ApiErro
     let Some(field) = field else {
         return Err(ApiError::validation(&["field cannot be null".to_owned()]));
     };
+    check_values_of(&field, ValuesAsked::FirstTerms)?;
     if !(1..=MAX_SIZE).contains(&size) {
         return Err(ApiError::illegal(format!(
             "[size] must be between [1] and [{MAX_SIZE}] but was [{size}]"

@@ -8,28 +8,11 @@ use gleaner_model::mapping::{Included, KEYED, KeywordKind};
 use gleaner_model::{Dynamic, FieldKind, FieldPath};
 use serde_json::{Map, Value};
 
+use super::metadata::is_metadata;
 use super::parameters::Parameters;
 use super::{Declaration, MappingRules, check_depth, field_type, malformed};
 use crate::error::QueryError;
 use crate::json::scalar_text;
-
-/// Metadata that requests and answers name beside a document: no field of it, and no column.
-pub const DOCUMENT_METADATA: [&str; 6] = [
-    "_id", "_index", "_source", "_routing", "_version", "_seq_no",
-];
-
-/// Metadata that Elasticsearch derives from a document or counts it by: none of it stands in one here.
-pub const DERIVED_METADATA: [&str; 4] = ["_doc_count", "_field_names", "_ignored", "_nested_path"];
-
-/// Names of other metadata fields.
-const OTHER_METADATA: [&str; 3] = ["_primary_term", "_type", "_tier"];
-
-/// Returns whether `name` is that of a metadata field, which no mapping can declare.
-pub fn is_metadata(name: &str) -> bool {
-    DOCUMENT_METADATA.contains(&name)
-        || DERIVED_METADATA.contains(&name)
-        || OTHER_METADATA.contains(&name)
-}
 
 /// Prefix of the paths of [`ignored_path`]: no field can be declared there.
 const IGNORED: &str = "_ignored.";

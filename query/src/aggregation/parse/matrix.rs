@@ -6,7 +6,7 @@ use super::Context;
 use crate::aggregation::{AggregationKind, MatrixStatsAggregation, ValueSource};
 use crate::error::QueryError;
 use crate::json::ObjectReader;
-use crate::mapping::DOCUMENT_METADATA;
+use crate::mapping::is_metadata;
 use crate::search::SortMode;
 
 /// Most fields of one aggregation: each pair of them has a sum.
@@ -28,7 +28,7 @@ pub(super) fn read(body: &Value, context: Context<'_>) -> Result<AggregationKind
     reader.finish()?;
     let mut sources: Vec<ValueSource> = Vec::with_capacity(fields.len());
     for field in fields {
-        if field.is_empty() || DOCUMENT_METADATA.contains(&field.as_str()) {
+        if field.is_empty() || is_metadata(&field) {
             return Err(QueryError::illegal(format!(
                 "[fields] of [{name}] cannot hold [{field}]"
             )));

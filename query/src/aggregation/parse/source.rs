@@ -1,6 +1,5 @@
 //! Where an aggregation's values come from, and numbers with bounds of their own.
 
-use gleaner_model::mapping::INDEX;
 use serde_json::Value;
 
 use super::Context;
@@ -8,15 +7,12 @@ use crate::aggregation::{ValueSource, ValueType};
 use crate::date::TimeZone;
 use crate::error::QueryError;
 use crate::json::ObjectReader;
-use crate::mapping::DOCUMENT_METADATA;
-
-/// The metadata that tells documents apart.
-const ID: &str = "_id";
+use crate::mapping::{ValuesAsked, check_values_of};
 
 /// Reads `field`, `value_type`, `missing` and `format`; scripts are refused.
 pub(super) fn read(reader: &mut ObjectReader<'_>) -> Result<ValueSource, QueryError> {
     let source = read_counted(reader)?;
-    check_values(&source.field)?;
+    check_values_of(&source.field, ValuesAsked::Aggregation)?;
     Ok(source)
 }
 
@@ -56,7 +52,7 @@ fn value_type(reader: &mut ObjectReader<'_>) -> Result<Option<ValueType>, QueryE
 /// Reads `field`, which must be there.
 pub(super) fn field(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
     let field = counted_field(reader)?;
-    check_values(&field)?;
+    check_values_of(&field, ValuesAsked::Aggregation)?;
     Ok(field)
 }
 
@@ -65,25 +61,8 @@ fn counted_field(reader: &mut ObjectReader<'_>) -> Result<String, QueryError> {
     let field = field.ok_or_else(|| {
         QueryError::illegal("Required one of fields [field, script], but none were specified. ")
     })?;
-    let has_values = [INDEX, ID].contains(&field.as_str());
-    // The others would be as empty as fields that nobody knows.
-    if DOCUMENT_METADATA.contains(&field.as_str()) && !has_values {
-        return Err(QueryError::illegal(format!(
-            "aggregations over the metadata field [{field}] are not supported"
-        )));
-    }
+    check_values_of(&field, ValuesAsked::Count)?;
     Ok(field)
-}
-
-/// Refuses what has no column of its values.
-fn check_values(field: &str) -> Result<(), QueryError> {
-    if field != ID {
-        return Ok(());
-    }
-    Err(QueryError::illegal(
-        "the metadata field [_id] can only be counted, by [value_count], [cardinality] and [missing]: for other \
-         aggregations index a copy of it in a [keyword] field",
-    ))
 }
 
 /// Reads a whole number that must be at least `low`.
@@ -184,8 +163,18 @@ mod tests {
             if let Err(error) = of_ids {
                 assert!(error.reason.contains("[_id] can only"), "{error}");
             }
-            let refused = read("_routing").expect_err("it has no values");
-            assert!(refused.reason.contains("[_routing]"), "{refused}");
+            for name in [
+                "_routing",
+                "_ignored",
+                "_field_names",
+                "_doc_count",
+                "_nested_path",
+                "_tier",
+                "_type",
+            ] {
+                let refused = read(name).expect_err("it has no values");
+                assert!(refused.reason.contains(&format!("[{name}]")), "{refused}");
+            }
         }
     }
 }

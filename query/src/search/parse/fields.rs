@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::error::QueryError;
 use crate::json::{ObjectReader, token_name};
 use crate::limits::Limits;
+use crate::mapping::{ValuesAsked, check_values_of, is_metadata};
 use crate::search::{FieldFormat, SourceFilter};
 
 /// Reads `_source`: a boolean, a pattern, patterns, or `{includes, excludes}`.
@@ -125,18 +126,19 @@ pub fn parse_field_formats(value: &Value, name: &str) -> Result<Vec<FieldFormat>
     }
 }
 
-/// Metadata that `fields` cannot show.
-const INTERNAL_FIELDS: [&str; 4] = ["_field_names", "_nested_path", "_seq_no", "_source"];
-
 fn field_format(value: &Value, name: &str) -> Result<FieldFormat, QueryError> {
     let read = read_field_format(value, name)?;
-    let is_internal = INTERNAL_FIELDS.contains(&read.field.as_str());
-    match is_internal && name == "fields" {
-        true => Err(QueryError::illegal(format!(
-            "Cannot fetch values for internal field [{}].",
+    if name == "fields" {
+        check_values_of(&read.field, ValuesAsked::Fields)?;
+        return Ok(read);
+    }
+    check_values_of(&read.field, ValuesAsked::DocValues)?;
+    match &read.format {
+        Some(_) if is_metadata(&read.field) => Err(QueryError::illegal(format!(
+            "Field [{0}] of type [{0}] does not support custom formats",
             read.field
         ))),
-        false => Ok(read),
+        _ => Ok(read),
     }
 }
 
