@@ -1,6 +1,7 @@
 //! Single documents, counts, explanations and the state of shards.
 
 mod copies;
+mod ignored;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,9 @@ use gleaner_proto::read::{Document, Documents, GetCall, ShardState};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
 use gleaner_shard_router::shard_of;
 
+use ignored::IgnoringMappings;
+
+pub use ignored::IgnoringMapping;
 pub use nodes::NodeReport;
 
 use crate::RootError;
@@ -116,6 +120,7 @@ pub struct Reader {
     pub(crate) scatterer: Arc<Scatterer>,
     pub(crate) health: Arc<Book>,
     pub(crate) shown: Arc<VisibleFloor>,
+    ignoring: IgnoringMappings,
 }
 
 impl Reader {
@@ -127,6 +132,7 @@ impl Reader {
             scatterer: Arc::clone(&searcher.scatterer),
             health: Arc::clone(&shared.health),
             shown: Arc::clone(&shared.shown),
+            ignoring: IgnoringMappings::default(),
         }
     }
 }

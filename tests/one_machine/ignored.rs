@@ -1,4 +1,4 @@
-//! `_ignored`: which fields left out a value, in hits and to search by.
+//! `_ignored`: which fields left out a value, in hits and to search by; and other metadata that has no values.
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::Server;
@@ -102,5 +102,131 @@ async fn check(server: &Server) -> Result<()> {
         "ignored_field_values": {"n": ["x"]},
     });
     ensure!(answer["hits"]["hits"] == json!([expected]), "{answer}");
+    check_reads(server).await
+}
+
+/// Documents that are read by their ids tell it too, whatever else is shown of them.
+async fn check_reads(server: &Server) -> Result<()> {
+    let get = async |path: &str| server.send(&Request::new("GET", path)).await?.ok();
+    for (id, expected) in [
+        ("0", Value::Null),
+        ("1", json!(["n", "n.k"])),
+        ("2", json!(["day", "n"])),
+        ("3", json!(["day", "n.k"])),
+    ] {
+        for options in ["", "?_source=false", "?realtime=false", "?stored_fields=n"] {
+            let shown = get(&format!("/notes/_doc/{id}{options}")).await?;
+            ensure!(shown["_ignored"] == expected, "{options}: {shown}");
+        }
+        let body = json!({"docs": [{"_id": id}, {"_id": id, "_source": false}]});
+        let request = Request::json("POST", "/notes/_mget", &body);
+        let answer = server.send(&request).await?.ok()?;
+        for at in [0, 1] {
+            let shown = &answer["docs"][at];
+            ensure!(shown["_ignored"] == expected, "{shown}");
+        }
+    }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_searches_do_not_see_yet_is_read_with_what_it_ignored() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let long = "x".repeat(300);
+    for document in [
+        json!({"tag": "short"}),
+        json!({"tag": long, "other": [long, "y"]}),
+    ] {
+        let put = Request::json("PUT", "/notes/_doc/1", &document);
+        server.send(&put).await?.ok()?;
+        let shown = server.send(&Request::new("GET", "/notes/_doc/1")).await?;
+        let shown = shown.ok()?;
+        let expected = match document["tag"] == "short" {
+            true => Value::Null,
+            false => json!(["other.keyword", "tag.keyword"]),
+        };
+        ensure!(shown["_ignored"] == expected, "{shown}");
+    }
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_is_served_or_refused_and_never_empty() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server: Server = Start::on(&folder.path().join("data")).spawn().await?;
+    let mapping =
+        json!({"mappings": {"properties": {"n": {"type": "long", "ignore_malformed": true}}}});
+    let create = Request::json("PUT", "/notes", &mapping);
+    server.send(&create).await?.ok()?;
+    let put = Request::json("PUT", "/notes/_doc/1?refresh=true", &json!({"n": "none"}));
+    server.send(&put).await?.ok()?;
+    let asked = |path: &str, body: Value| {
+        let request = Request::json("POST", path, &body);
+        let server = &server;
+        async move { server.send(&request).await }
+    };
+    for name in [
+        "_ignored",
+        "_field_names",
+        "_doc_count",
+        "_nested_path",
+        "_tier",
+        "_type",
+        "_routing",
+        "_source",
+    ] {
+        let shown = json!({"size": 1, "docvalue_fields": [name]});
+        let mut refused = vec![
+            (
+                "/notes/_search",
+                json!({"aggs": {"x": {"terms": {"field": name}}}}),
+            ),
+            (
+                "/notes/_search",
+                json!({"aggs": {"x": {"value_count": {"field": name}}}}),
+            ),
+            (
+                "/notes/_search",
+                json!({"aggs": {"x": {"composite": {"sources": [{"k": {"terms": {"field": name}}}]}}}}),
+            ),
+            (
+                "/notes/_search",
+                json!({"aggs": {"x": {"matrix_stats": {"fields": ["n", name]}}}}),
+            ),
+            (
+                "/notes/_search",
+                json!({"aggs": {"x": {"top_hits": {"sort": [{name: {"unmapped_type": "long"}}]}}}}),
+            ),
+            (
+                "/notes/_search",
+                json!({"sort": [{name: {"unmapped_type": "long"}}]}),
+            ),
+            ("/notes/_search", json!({"sort": [name]})),
+            ("/notes/_terms_enum", json!({"field": name})),
+        ];
+        if name != "_ignored" {
+            refused.push(("/notes/_search", shown.clone()));
+            refused.push((
+                "/notes/_search",
+                json!({"aggs": {"x": {"top_hits": {"docvalue_fields": [name]}}}}),
+            ));
+        }
+        for (path, body) in refused {
+            let answer = asked(path, body.clone()).await?;
+            let told = answer.json()?.to_string();
+            ensure!(
+                answer.status == 400 && told.contains(name),
+                "{path} {body}: {told}"
+            );
+        }
+    }
+    let fields = json!(["_ignored", "_index", "_seq_no", "_version"]);
+    let expected = json!({"_ignored": ["n"], "_index": ["notes"], "_seq_no": [0], "_version": [1]});
+    let body = json!({"docvalue_fields": fields, "aggs": {"x": {"top_hits": {"docvalue_fields": fields}}}});
+    let found = asked("/notes/_search", body).await?.ok()?;
+    ensure!(found["hits"]["hits"][0]["fields"] == expected, "{found}");
+    let in_bucket = &found["aggregations"]["x"]["hits"]["hits"][0];
+    ensure!(in_bucket["fields"] == expected, "{found}");
+    server.stop().await
 }

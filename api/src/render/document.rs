@@ -11,6 +11,7 @@ use gleaner_query::search::SourceFilter;
 use gleaner_query::source::{ShownSource, SourceFault, kept_source, values_at};
 use gleaner_root::RootError;
 use gleaner_root::ingest::IngestResult;
+use gleaner_root::read::IgnoringMapping;
 use gleaner_root::visibility::CopyOutcome;
 use http::StatusCode;
 use serde::Serialize;
@@ -82,6 +83,8 @@ pub(crate) struct DocumentBody {
     term: u64,
     #[serde(rename = "_routing", skip_serializing_if = "Option::is_none")]
     routing: Option<String>,
+    #[serde(rename = "_ignored", skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<String>,
     found: bool,
     #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
     source: Option<Source>,
@@ -112,6 +115,7 @@ pub(crate) fn found(
         seq_no: document.seq_no.0,
         term: document.term.0,
         routing: document.routing.clone(),
+        ignored: Vec::new(),
         found: true,
         source,
         fields,
@@ -152,6 +156,15 @@ fn damaged(error: &serde_json::Error) -> ApiError {
 }
 
 impl DocumentBody {
+    /// Adds the fields that left out a value of the document.
+    pub(crate) fn with_ignored(self, ignoring: Option<&IgnoringMapping>, source: &[u8]) -> Self {
+        let ignored = ignoring.map(|ignoring| ignoring.fields_of(source));
+        Self {
+            ignored: ignored.unwrap_or_default(),
+            ..self
+        }
+    }
+
     /// Leaves out the names it was asked by, as `_explain` shows it.
     pub(crate) fn without_identity(self) -> Self {
         Self {

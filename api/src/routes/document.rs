@@ -265,11 +265,12 @@ async fn shown(
     mut document: Document,
     form: DocumentForm,
 ) -> Answer {
-    if !form.reads_source() {
-        document.source = Bytes::new();
-    }
     let state = request.root().cluster().state();
     let meta = state.index_named(&index).map(|meta| &**meta);
+    let ignoring = meta.and_then(|meta| request.root().reader().ignoring(meta));
+    if !form.reads_source() && ignoring.is_none() {
+        document.source = Bytes::new();
+    }
     let extent = Extent {
         work_bytes: document.source.len(),
         body_bytes: form.num_bytes_shown(&document, meta),
@@ -278,6 +279,7 @@ async fn shown(
     let write = move |out: &mut Buffer<'_>| {
         let meta = state.index_named(&index).map(|meta| &**meta);
         let found = document::found(&index, &document, &form, meta, out.keep_on());
+        let found = found.map(|found| found.with_ignored(ignoring.as_deref(), &document.source));
         let written = out.try_json(found);
         drop(held);
         written

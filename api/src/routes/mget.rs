@@ -1,6 +1,6 @@
 //! `_mget`: several documents by id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use gleaner_query::names::expand_date_math;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::search::parse_source_filter;
 use gleaner_root::RootError;
-use gleaner_root::read::{GetRequest, GetResponse};
+use gleaner_root::read::{GetRequest, GetResponse, IgnoringMapping, Reader};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -106,8 +106,10 @@ async fn mget(mut request: Request) -> Answer {
     let mut shown = MultiGetBody {
         wanted,
         answers,
+        ignoring: HashMap::new(),
         state: request.root().cluster().state(),
     };
+    shown.note_ignoring(request.root().reader());
     shown.let_go();
     let extent = shown.extent();
     let held = request.making.memory.reserve(shown.num_bytes_held())?;
@@ -136,15 +138,30 @@ struct MultiGetBody {
     wanted: Vec<DocumentRequest>,
     /// The name of the index with what was found there.
     answers: Vec<Result<(String, Option<Document>), ApiError>>,
+    /// By the name of the index.
+    ignoring: HashMap<String, Arc<IgnoringMapping>>,
     state: Arc<ClusterState>,
 }
 
 impl MultiGetBody {
+    /// Notes which indices have fields that may leave out values.
+    fn note_ignoring(&mut self, reader: &Reader) {
+        let found = self.answers.iter().flatten();
+        let names: HashSet<&String> = found.map(|(index, _)| index).collect();
+        for name in names {
+            let meta = self.state.index_named(name);
+            if let Some(ignoring) = meta.and_then(|meta| reader.ignoring(meta)) {
+                self.ignoring.insert(name.clone(), ignoring);
+            }
+        }
+    }
+
     /// Lets go of each `_source` that nothing is made from.
     fn let_go(&mut self) {
         for (wanted, answer) in self.wanted.iter().zip(&mut self.answers) {
-            if let Ok((_, Some(document))) = answer
+            if let Ok((index, Some(document))) = answer
                 && !wanted.form.reads_source()
+                && !self.ignoring.contains_key(index)
             {
                 document.source = Bytes::new();
             }
@@ -202,7 +219,8 @@ impl MultiGetBody {
             Ok((index, Some(found))) => {
                 let meta = self.state.index_named(index).map(|meta| &**meta);
                 let shown = document::found(index, found, &wanted.form, meta, out.keep_on());
-                out.try_json(shown)
+                let ignoring = self.ignoring.get(index).map(|ignoring| &**ignoring);
+                out.try_json(shown.map(|shown| shown.with_ignored(ignoring, &found.source)))
             }
             Ok((index, None)) => out.json(&document::missing(index, &wanted.get.id)),
             Err(error) => out.json(&refused(&wanted.get, error)),
