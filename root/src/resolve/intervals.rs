@@ -17,6 +17,7 @@ use gleaner_query::resolved::{
 
 use self::phrases::{any_of, in_places};
 use super::graph::{Stretch, TokenGraph};
+use super::pattern::literals;
 use super::positions::check_places;
 use super::text::{edits, positions};
 use super::{Resolver, boosted};
@@ -142,36 +143,20 @@ impl Resolver<'_> {
         let Some((used_path, used_field)) = self.used_field(path, field, &rule.terms)? else {
             return Ok(IntervalSource::Nothing);
         };
-        let text = self.normalized_word(&used_field, &rule.terms, &rule.text)?;
-        let ignore_case = false;
-        let pattern = match &rule.kind {
-            IntervalPatternKind::Prefix => Pattern::Prefix {
-                prefix: text,
-                ignore_case,
-            },
-            IntervalPatternKind::Wildcard => Pattern::Wildcard {
-                pattern: text,
-                ignore_case,
-            },
-            IntervalPatternKind::Regexp => {
-                let pattern = self.checked_regexp(text, ignore_case)?;
-                return self.expanded(&used_path, pattern, self.limits.clauses);
-            }
-            IntervalPatternKind::Fuzzy {
-                fuzziness,
-                prefix_length,
-                transpositions,
-            } => match edits(*fuzziness, text.chars().count()) {
-                0 => return Ok(terms(&used_path, vec![text])),
-                distance => Pattern::Fuzzy {
-                    term: text,
-                    distance,
-                    prefix_length: *prefix_length,
-                    transpositions: *transpositions,
-                },
-            },
+        let pattern = {
+            let normalize = self.normalizer_of(&used_field, &rule.terms)?;
+            pattern_of(&rule.kind, &rule.text, &*normalize)
         };
-        self.expanded(&used_path, pattern, MAX_EXPANSIONS)
+        match pattern {
+            Pattern::Regexp { .. } => {
+                self.check_regexp(&rule.text)?;
+                self.expanded(&used_path, pattern, self.limits.clauses)
+            }
+            Pattern::Fuzzy {
+                term, distance: 0, ..
+            } => Ok(terms(&used_path, vec![term])),
+            pattern => self.expanded(&used_path, pattern, MAX_EXPANSIONS),
+        }
     }
 
     fn words_between(
@@ -183,28 +168,30 @@ impl Resolver<'_> {
         let Some((used_path, used_field)) = self.used_field(path, field, &rule.terms)? else {
             return Ok(IntervalSource::Nothing);
         };
-        let edge = |edge: &TermEdge| {
-            let term = self.normalized_word(&used_field, &rule.terms, &edge.term);
-            term.map(|term| TermEdge {
-                term,
+        let pattern = {
+            let normalize = self.normalizer_of(&used_field, &rule.terms)?;
+            let edge = |edge: &TermEdge| TermEdge {
+                term: normalize(&edge.term),
                 is_included: edge.is_included,
-            })
+            };
+            let (lower, upper) = (edge(&rule.lower), edge(&rule.upper));
+            Pattern::Between { lower, upper }
         };
-        let (lower, upper) = (edge(&rule.lower)?, edge(&rule.upper)?);
-        let pattern = Pattern::Between { lower, upper };
         self.expanded(&used_path, pattern, self.limits.clauses)
     }
 
-    /// Returns a word or pattern as the terms of the field are written.
-    fn normalized_word(
-        &self,
-        field: &Field,
+    /// Returns what writes words as the terms of the field are written.
+    fn normalizer_of<'s>(
+        &'s self,
+        field: &'s Field,
         terms: &IntervalTerms,
-        text: &str,
-    ) -> Result<String, QueryError> {
+    ) -> Result<Box<dyn Fn(&str) -> String + 's>, QueryError> {
         Ok(match &terms.analyzer {
-            Some(name) => self.analyzer_named(name)?.normalize(text),
-            None => self.normalized_pattern(field, text),
+            Some(name) => {
+                let analyzer = self.analyzer_named(name)?;
+                Box::new(move |text| analyzer.normalize(text))
+            }
+            None => Box::new(move |text| self.normalized_pattern(field, text)),
         })
     }
 
@@ -236,6 +223,42 @@ impl Resolver<'_> {
         let found: Vec<String> = found.iter().map(|found| found.term.clone()).collect();
         self.count_words(found.len())?;
         Ok(terms(path, found))
+    }
+}
+
+/// Returns the pattern of a rule, what stands for itself in it written as terms are.
+fn pattern_of(
+    kind: &IntervalPatternKind,
+    text: &str,
+    normalize: &dyn Fn(&str) -> String,
+) -> Pattern {
+    let ignore_case = false;
+    match kind {
+        IntervalPatternKind::Prefix => Pattern::Prefix {
+            prefix: normalize(text),
+            ignore_case,
+        },
+        IntervalPatternKind::Wildcard => Pattern::Wildcard {
+            pattern: literals::of_wildcard(text, normalize),
+            ignore_case,
+        },
+        IntervalPatternKind::Regexp => Pattern::Regexp {
+            expression: literals::of_regexp(text, normalize),
+            ignore_case,
+        },
+        IntervalPatternKind::Fuzzy {
+            fuzziness,
+            prefix_length,
+            transpositions,
+        } => {
+            let term = normalize(text);
+            Pattern::Fuzzy {
+                distance: edits(*fuzziness, term.chars().count()),
+                term,
+                prefix_length: *prefix_length,
+                transpositions: *transpositions,
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Clauses on the terms that a pattern matches, and over the fields that a query string names.
 
+pub(super) mod literals;
+
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
@@ -118,24 +120,38 @@ impl Resolver<'_> {
         {
             return Ok(boosted(prefixes, query.boost));
         }
+        let value = query.value.as_str();
         let normalize = |text: &str| match query.normalize && kind != PatternKind::Regexp {
             true => self.normalized_pattern(&field, text),
             false => self.normalized(&field, text),
         };
-        let value = match kind {
-            PatternKind::Wildcard => between_wildcards(&query.value, normalize),
-            PatternKind::Prefix | PatternKind::Regexp => normalize(&query.value),
-        };
         let pattern = match kind {
             PatternKind::Prefix => Pattern::Prefix {
-                prefix: value,
+                prefix: normalize(value),
                 ignore_case,
             },
             PatternKind::Wildcard => Pattern::Wildcard {
-                pattern: value,
+                pattern: literals::of_wildcard(value, normalize),
                 ignore_case,
             },
-            PatternKind::Regexp => self.checked_regexp(value, ignore_case)?,
+            PatternKind::Regexp => {
+                let is_normalized = matches!(
+                    field.kind,
+                    FieldKind::Keyword {
+                        normalizer: Some(_),
+                        ..
+                    }
+                );
+                let expression = match is_normalized {
+                    true => literals::of_regexp(value, normalize),
+                    false => value.to_owned(),
+                };
+                self.check_regexp(value)?;
+                Pattern::Regexp {
+                    expression,
+                    ignore_case,
+                }
+            }
         };
         Ok(boosted(
             Clause::Pattern {
@@ -163,25 +179,18 @@ impl Resolver<'_> {
         field.is_some_and(|field| field.is_multi_field && field.declared.is_empty())
     }
 
-    /// Returns a regular expression, unless it is longer than the index allows.
-    pub(super) fn checked_regexp(
-        &self,
-        expression: String,
-        ignore_case: bool,
-    ) -> Result<Pattern, QueryError> {
+    /// Refuses a regular expression that is longer than the index allows.
+    pub(super) fn check_regexp(&self, expression: &str) -> Result<(), QueryError> {
         let limit = self.index.settings.max_regex_length;
-        if expression.chars().count() > limit {
+        let length = expression.chars().count();
+        if length > limit {
             return Err(QueryError::illegal(format!(
-                "The length of regex [{}] used in the Regexp Query request has exceeded the \
+                "The length of regex [{length}] used in the Regexp Query request has exceeded the \
                  allowed maximum of [{limit}]. This maximum can be set by changing the \
-                 [index.max_regex_length] index level setting.",
-                expression.chars().count()
+                 [index.max_regex_length] index level setting."
             )));
         }
-        Ok(Pattern::Regexp {
-            expression,
-            ignore_case,
-        })
+        Ok(())
     }
 }
 
@@ -198,36 +207,6 @@ fn not_text(kind: PatternKind, field: &str, type_name: &str) -> QueryError {
             kind.name()
         ),
     )
-}
-
-/// Returns a wildcard pattern of which only the stretches between wildcards have passed `normalize`: `*`, `?` and
-/// escaped characters stay as they are, also where a character filter would take them away (Elasticsearch,
-/// `StringFieldType.normalizeWildcardPattern`).
-fn between_wildcards(pattern: &str, normalize: impl Fn(&str) -> String) -> String {
-    let mut normalized = String::with_capacity(pattern.len());
-    let mut stretch_start = 0;
-    let mut chars = pattern.char_indices();
-    while let Some((at, c)) = chars.next() {
-        let kept = match c {
-            '*' | '?' => Some((at, c)),
-            // At the end it escapes nothing.
-            '\\' => chars.next(),
-            _ => None,
-        };
-        let Some((last, c)) = kept else {
-            continue;
-        };
-        let end = last + c.len_utf8();
-        if at > stretch_start {
-            normalized.push_str(&normalize(&pattern[stretch_start..at]));
-        }
-        normalized.push_str(&pattern[at..end]);
-        stretch_start = end;
-    }
-    if stretch_start < pattern.len() {
-        normalized.push_str(&normalize(&pattern[stretch_start..]));
-    }
-    normalized
 }
 
 /// Returns the pattern that only `text` is like.

@@ -76,7 +76,56 @@ fn patterns_pass_the_normalizer_of_a_keyword_field() {
 }
 
 #[test]
-fn wildcards_do_not_pass_the_normalizer() {
+fn what_a_normalizer_makes_is_no_operator() {
+    let settings = json!({
+        "normalizer": {"folding": {"type": "custom", "filter": ["lowercase", "asciifolding"]}},
+        "analyzer": {"folding": {"type": "custom", "tokenizer": "keyword", "filter": ["lowercase", "asciifolding"]}},
+    });
+    let mapping = json!({"properties": {
+        "code": {"type": "keyword", "normalizer": "folding"},
+        "text": {"type": "text", "analyzer": "folding"},
+    }});
+    let (index, limits) = (index(1, &mapping), limits());
+    let mut expansions = Expansions::default();
+    let analyzers = AnalyzerRegistry::from_settings(&settings).expect("good settings");
+    let mut resolver = Resolver::new(&index, &analyzers, &limits, NOW_MS, &mut expansions);
+    // U+FF0A is folded to an asterisk.
+    for (query, expected) in [
+        (json!({"wildcard": {"code": "A\u{ff0a}B*"}}), r"a\*b*"),
+        (
+            json!({"wildcard": {"code": {"value": "A\\\u{ff0a}\\B?", "case_insensitive": true}}}),
+            r"a\*b?",
+        ),
+        (
+            json!({"query_string": {"query": "code:A\u{ff0a}B*"}}),
+            r"a\*b*",
+        ),
+        (
+            json!({"query_string": {"query": "A\u{ff0a}B*", "fields": ["text"]}}),
+            r"a\*b*",
+        ),
+        (json!({"regexp": {"code": "A\u{ff0a}B.*"}}), r"a\*b.*"),
+        (json!({"prefix": {"code": "A\u{ff0a}"}}), "a*"),
+    ] {
+        let parsed = parse_query(&query, &limits).expect("a good query");
+        let resolved = resolver.resolve(&parsed).expect("it resolves");
+        let Clause::Pattern { pattern, .. } = resolved else {
+            panic!("{query}: {resolved}");
+        };
+        let (Pattern::Wildcard { pattern: text, .. }
+        | Pattern::Regexp {
+            expression: text, ..
+        }
+        | Pattern::Prefix { prefix: text, .. }) = pattern
+        else {
+            panic!("{query}: {pattern}");
+        };
+        assert_eq!(text, expected, "{query}");
+    }
+}
+
+#[test]
+fn wildcards_do_not_pass_the_normalizer_and_literals_do() {
     let settings = json!({
         "char_filter": {"bare": {"type": "pattern_replace", "pattern": "[^A-Za-z0-9]", "replacement": ""}},
         "normalizer": {"plain": {"type": "custom", "char_filter": ["bare"], "filter": ["lowercase"]}},
@@ -93,8 +142,9 @@ fn wildcards_do_not_pass_the_normalizer() {
     for (pattern, expected) in [
         ("A-B*C", "ab*c"),
         ("*A-B?C**", "*ab?c**"),
-        (r"A\*-?B", r"a\*?b"),
-        (r"\A-*C", r"\A*c"),
+        // An escaped character is a literal.
+        (r"A\*-?B", "a?b"),
+        (r"\A-*C", "a*c"),
         (r"?É-*-C\", "?*c"),
     ] {
         for query in [
