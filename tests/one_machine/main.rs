@@ -43,6 +43,7 @@ mod nodes;
 mod paging;
 mod patterns;
 mod pipelines;
+mod places;
 mod ranges_and_areas;
 mod rank_eval;
 mod rank_features;

@@ -4,8 +4,8 @@
 //! any field can be highlighted. Behaves as the dialect's `unified` highlighter: fragments are
 //! sentences near the asked size, a phrase is marked from its first word to its last, and clauses that
 //! the document does not match are not marked. With `require_field_match: false` each word of every
-//! clause is. A phrase is looked for in each value by itself. The request's [`Control`] is checked
-//! within a document too.
+//! clause is. Values stand one after the other as in the index, with the analyzer's gap between them. The
+//! request's [`Control`] is checked within a document too.
 
 mod condition;
 mod fragments;
@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use self::fragments::Passage;
 use self::marks::Marking;
-use self::matcher::{Matcher, Span};
+use self::matcher::{Extent, Matcher, Span};
 use self::terms::{Held, TermMaker};
 use super::HighlightSpec;
 use super::fields::Origins;
@@ -310,12 +310,42 @@ impl Reader {
         pace: &mut Pace<'_>,
         held: &mut Held,
     ) -> Result<Vec<Vec<Span>>, EngineError> {
-        let mut values = Vec::with_capacity(texts.len());
+        let mut places = self.terms.places();
+        let (mut begins, mut tokens) = (Vec::with_capacity(texts.len()), Vec::new());
         for text in texts {
-            values.push(self.terms.tokens(text, pace, held)?);
+            begins.push(places.offset());
+            let watched = (&mut *pace, &mut *held);
+            self.terms
+                .add_tokens(text, &mut places, &mut tokens, watched)?;
         }
-        self.matcher.find(&values, is_complete, pace, held)
+        let extent = Extent {
+            is_complete,
+            is_single: texts.len() < 2,
+        };
+        let found = self.matcher.find(&tokens, extent, pace, held)?;
+        Ok(by_value(found, &begins, texts))
     }
+}
+
+/// Returns in each value what is marked of it, of spans in all values one after the other: a phrase that ends in another
+/// value than it begins in is marked in both, and in those between.
+fn by_value(spans: Vec<Span>, begins: &[usize], texts: &[&str]) -> Vec<Vec<Span>> {
+    let mut found = vec![Vec::new(); texts.len()];
+    for span in spans {
+        let first = begins.partition_point(|begin| *begin <= span.start);
+        for value in first.saturating_sub(1)..texts.len() {
+            let begin = begins[value];
+            if begin >= span.end {
+                break;
+            }
+            let end = (span.end - begin).min(texts[value].len());
+            let start = span.start.saturating_sub(begin);
+            if start < end {
+                found[value].push(Span { start, end, ..span });
+            }
+        }
+    }
+    found
 }
 
 fn text_of(value: &Value) -> Option<String> {

@@ -189,13 +189,19 @@ impl DocumentBuilder {
         self.leave_out_far(&mut values);
         let mut document = TantivyDocument::with_capacity(source.len() * 2 + 128);
         self.add_tokens(&mut document, &values);
+        let mut texts = tokens::Texts::default();
         let mut last = None;
         for (number, value) in &values {
             let Some(target) = self.targets[*number as usize] else {
                 continue;
             };
             if target.is_kept && !target.is_once {
-                add(&mut document, target.column, value);
+                match self.analyzed(*number, value) {
+                    Some((analyzer, text)) => {
+                        texts.add(&mut document, target.column, (analyzer, text))
+                    }
+                    None => add(&mut document, target.column, value),
+                }
             }
             if let Some(keys) = target.keys {
                 add_to_key(&mut document, keys, value);

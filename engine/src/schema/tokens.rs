@@ -6,11 +6,18 @@
 //! tantivy counts positions of a field in 32 bits and stops its thread where they overflow. So a value
 //! takes no position beyond a bound, and values that would begin beyond `MAX_POSITION` are left out by
 //! who builds documents, with a `Ruler`.
+//!
+//! Where a value begins is [`Places`]' count, not tantivy's, which puts each value one position behind the longest token
+//! before it, and knows no gap. The difference is carried by the last token of a value as its length, which the index does
+//! not keep. A value without tokens cannot carry any: what it moves the next value by is added to the tokens of that one,
+//! which says that it is not the first ([`Texts`]).
 
 use std::collections::BTreeSet;
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry, Term, TokenBuffer};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Places, TokenBuffer};
 use gleaner_model::{FieldKind, Mapping};
+use tantivy::TantivyDocument;
+use tantivy::schema::Field as Column;
 use tantivy::tokenizer::{PreTokenizedString, Token, TokenStream, Tokenizer, TokenizerManager};
 
 /// Name of the tokenizer that keeps a value whole.
@@ -26,6 +33,43 @@ pub(crate) const MAX_POSITION: u32 = 1 << 30;
 /// Positions that a value can take for each of its bytes: four times what n-grams of every length up to
 /// the longest token take. Tokens beyond stand at the last of them.
 const POSITIONS_PER_BYTE: usize = 1_024;
+
+/// What a text begins with that is not the first of its field. It stands for no character.
+const NEXT: char = '\u{10ffff}';
+
+/// What a first text begins with that would begin as the others do.
+const FIRST: char = '\u{10fffe}';
+
+/// Puts the texts of a document's fields into it, those of a field one after the other.
+#[derive(Default)]
+pub(crate) struct Texts {
+    last: Option<Column>,
+    ruler: Ruler,
+}
+
+impl Texts {
+    /// Adds a value, as the tokenizer of its column takes it.
+    pub(crate) fn add(
+        &mut self,
+        document: &mut TantivyDocument,
+        column: Column,
+        (analyzer, text): (&Analyzer, &str),
+    ) {
+        // tantivy puts the next value behind any before it; one that moves nothing is none.
+        if gap(analyzer) == 0 && self.ruler.is_nothing(analyzer, text) {
+            return;
+        }
+        let is_first = self.last != Some(column);
+        self.last = Some(column);
+        match is_first {
+            false => document.add_text(column, format!("{NEXT}{text}")),
+            true if text.starts_with([NEXT, FIRST]) => {
+                document.add_text(column, format!("{FIRST}{text}"));
+            }
+            true => document.add_text(column, text),
+        }
+    }
+}
 
 /// Returns the name under which an analyzer is registered with tantivy.
 pub fn tokenizer_name(analyzer: &str) -> String {
@@ -68,7 +112,7 @@ fn standard() -> Analyzer {
 
 /// Returns how many positions a value of so many bytes moves the next one at most.
 pub(crate) fn most_positions(analyzer: &Analyzer, num_bytes: usize) -> u64 {
-    u64::from(last_position(num_bytes)) + u64::from(gap(analyzer)) + u64::from(TANTIVY_GAP)
+    u64::from(last_position(num_bytes)) + 1 + u64::from(gap(analyzer))
 }
 
 /// Returns the last position within a value of so many bytes.
@@ -104,14 +148,14 @@ pub(crate) struct Ruler {
 impl Ruler {
     /// Returns how many positions a value moves the next one of its field; analyses it.
     pub(crate) fn measure(&mut self, analyzer: &Analyzer, text: &str) -> u64 {
-        let buffer = &mut self.buffer;
-        buffer.fill(analyzer, text);
-        let terms = (0..).map_while(|at| buffer.tokens.get(at));
-        let ends = terms.map(|term| {
-            let (position, length) = buffer.bounded(&term);
-            position + length
-        });
-        u64::from(ends.max().unwrap_or(0)) + u64::from(TANTIVY_GAP)
+        self.buffer.fill(analyzer, text);
+        u64::from(self.buffer.moves_by)
+    }
+
+    /// Returns whether a value has neither tokens nor the places of any; analyses it.
+    pub(crate) fn is_nothing(&mut self, analyzer: &Analyzer, text: &str) -> bool {
+        self.buffer.fill(analyzer, text);
+        self.buffer.tokens.get(0).is_none() && self.buffer.tokens.num_positions() == 0
     }
 }
 
@@ -130,8 +174,10 @@ struct Buffer {
     token: Token,
     /// The last position that a token may have.
     last: u32,
-    /// Where the last token may end, the gap behind the value included.
-    end: u32,
+    /// How many positions the value moves the next one.
+    moves_by: u32,
+    /// By how many positions the value begins behind where tantivy puts it.
+    behind: u32,
 }
 
 impl Buffer {
@@ -139,17 +185,23 @@ impl Buffer {
         self.next = 0;
         analyzer.analyze_to(text, &mut self.tokens);
         self.last = last_position(text.len());
-        self.end = self.last + gap(analyzer);
-        // tantivy puts the next value at the end of the longest token plus its own gap; positions
-        // are kept and position lengths are not, so the last token carries the analyzer's gap.
-        let end = self.tokens.num_positions().min(self.last) + gap(analyzer);
-        self.tokens.extend_last(end.saturating_sub(TANTIVY_GAP));
+        let num_positions = self.tokens.num_positions().min(self.last + 1);
+        self.moves_by = Places::new(gap(analyzer)).moved_by(num_positions);
     }
 
-    /// Returns a token's position and length, within the bounds of its value.
-    fn bounded(&self, term: &Term<'_>) -> (u32, u32) {
-        let position = term.position.min(self.last);
-        (position, term.position_length.min(self.end - position))
+    /// Reads a value as [`first_value`] and [`next_value`] write it.
+    fn read(&mut self, analyzer: &Analyzer, text: &str) {
+        // What the value before has left to carry: all of it where that had no tokens.
+        let carried = match self.tokens.get(0) {
+            Some(_) => 0,
+            None => (self.behind + self.moves_by).saturating_sub(TANTIVY_GAP),
+        };
+        let (behind, text) = match text.strip_prefix(NEXT) {
+            Some(text) => (carried, text),
+            None => (0, text.strip_prefix(FIRST).unwrap_or(text)),
+        };
+        self.fill(analyzer, text);
+        self.behind = behind;
     }
 }
 
@@ -166,7 +218,7 @@ impl Tokenizer for AnalysisTokenizer {
     type TokenStream<'a> = &'a mut Buffer;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> &'a mut Buffer {
-        self.buffer.fill(&self.analyzer, text);
+        self.buffer.read(&self.analyzer, text);
         &mut self.buffer
     }
 }
@@ -178,10 +230,16 @@ impl TokenStream for &mut Buffer {
         };
         self.token.text.clear();
         self.token.text.push_str(term.text);
-        let (position, length) = self.bounded(&term);
-        self.token.position = position as usize;
-        self.token.position_length = length as usize;
+        let position = term.position.min(self.last);
         self.next += 1;
+        let is_last = self.tokens.get(self.next).is_none();
+        self.token.position = (self.behind + position) as usize;
+        // tantivy puts the next value behind the end of the longest token: the others have no length, so that the last
+        // one decides.
+        self.token.position_length = match is_last {
+            true => self.moves_by.saturating_sub(TANTIVY_GAP + position) as usize,
+            false => 0,
+        };
         true
     }
 

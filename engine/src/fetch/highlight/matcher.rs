@@ -44,7 +44,16 @@ pub(super) struct Matcher {
     marking: Marking,
 }
 
-/// Where a phrase or intervals stand in a value.
+/// How much of a field is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// False where values were cut.
+    pub(super) is_complete: bool,
+    /// Whether the field has at most one value.
+    pub(super) is_single: bool,
+}
+
+/// Where a phrase or intervals stand.
 struct Placement {
     /// Number of the first term: with it, all of them count.
     number: usize,
@@ -265,46 +274,37 @@ impl Matcher {
         by_name.or_else(by_pattern).or_else(by_range)
     }
 
-    /// Returns the spans of what counts in each value of a document's field, by their tokens. Of values
-    /// that were cut, `is_complete` is false.
+    /// Returns the spans of what counts among the tokens of a document's field, of all its values.
     ///
     /// # Errors
     /// When `pace` stops, and as [`Held::add`].
     pub(super) fn find(
         &self,
-        values: &[Vec<Token>],
-        is_complete: bool,
+        tokens: &[Token],
+        extent: Extent,
         pace: &mut Pace<'_>,
         held: &mut Held,
-    ) -> Result<Vec<Vec<Span>>, EngineError> {
+    ) -> Result<Vec<Span>, EngineError> {
         if self.marking == Marking::Words || self.condition.is_plain() {
-            return Ok(self.find_all(values, pace)?);
+            return Ok(self.find_all(tokens, pace)?);
         }
         let mut seen = Seen {
             found: vec![false; self.num_terms],
-            is_complete,
-            is_single: values.len() < 2,
+            is_complete: extent.is_complete,
+            is_single: extent.is_single,
         };
-        let mut placements = Vec::with_capacity(values.len());
-        for tokens in values {
-            self.look(tokens, &mut seen.found, pace)?;
-            let of_value = self.placements(tokens, pace, held)?;
-            for span in of_value.iter().flat_map(|placement| &placement.spans) {
-                seen.found[span.term] = true;
-            }
-            placements.push(of_value);
+        self.look(tokens, &mut seen.found, pace)?;
+        let placements = self.placements(tokens, pace, held)?;
+        for span in placements.iter().flat_map(|placement| &placement.spans) {
+            seen.found[span.term] = true;
         }
         let counted = self.counted(&seen);
-        let mut found = Vec::with_capacity(values.len());
-        for (tokens, of_value) in values.iter().zip(placements) {
-            let mut spans = self.mark_terms(tokens, &counted, pace)?.into_spans();
-            let counting = of_value
-                .into_iter()
-                .filter(|placement| counted[placement.number]);
-            spans.extend(counting.flat_map(|placement| placement.spans));
-            found.push(spans);
-        }
-        Ok(found)
+        let mut spans = self.mark_terms(tokens, &counted, pace)?.into_spans();
+        let counting = placements
+            .into_iter()
+            .filter(|placement| counted[placement.number]);
+        spans.extend(counting.flat_map(|placement| placement.spans));
+        Ok(spans)
     }
 
     /// Returns for each term whether it counts: whether a clause that matches looks for it.
@@ -382,24 +382,20 @@ impl Matcher {
         Ok(marks)
     }
 
-    /// Returns the spans in each value where everything counts.
-    fn find_all(&self, values: &[Vec<Token>], pace: &mut Pace<'_>) -> Result<Vec<Vec<Span>>, Stop> {
+    /// Returns the spans where everything counts.
+    fn find_all(&self, tokens: &[Token], pace: &mut Pace<'_>) -> Result<Vec<Span>, Stop> {
         let counted = vec![true; self.num_terms];
-        let mut found = Vec::with_capacity(values.len());
-        for tokens in values {
-            let mut marks = self.mark_terms(tokens, &counted, pace)?;
-            if !self.phrases.is_empty() || !self.intervals.is_empty() {
-                let all = Tokens::new(tokens);
-                for phrase in &self.phrases {
-                    phrase.find(&all, &mut marks, pace)?;
-                }
-                for intervals in &self.intervals {
-                    intervals.find(&all, &mut marks, pace)?;
-                }
+        let mut marks = self.mark_terms(tokens, &counted, pace)?;
+        if !self.phrases.is_empty() || !self.intervals.is_empty() {
+            let all = Tokens::new(tokens);
+            for phrase in &self.phrases {
+                phrase.find(&all, &mut marks, pace)?;
             }
-            found.push(marks.into_spans());
+            for intervals in &self.intervals {
+                intervals.find(&all, &mut marks, pace)?;
+            }
         }
-        Ok(found)
+        Ok(marks.into_spans())
     }
 }
 

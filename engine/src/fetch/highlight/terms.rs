@@ -5,7 +5,7 @@
 
 use std::mem;
 
-use gleaner_analysis::{Analyzer, Normalizer, Token, TokenKind, TokenRef};
+use gleaner_analysis::{Analyzer, Normalizer, Places, Token, TokenKind, TokenRef};
 use gleaner_model::FieldKind;
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Meter, Reservation};
@@ -90,58 +90,71 @@ impl TermMaker {
         }
     }
 
-    /// Returns the tokens of a value.
+    /// Returns where the first value of a field begins.
+    pub(super) fn places(&self) -> Places {
+        Places::new(match self {
+            Self::Analyzer(analyzer) => analyzer.position_increment_gap(),
+            Self::Whole(_) => 0,
+        })
+    }
+
+    /// Adds the tokens of a value that begins at `places`, which goes on behind it.
     ///
     /// # Errors
     /// When `pace` stops, and as [`Held::add`]. The analyzer still goes through the rest of the value then, but nothing
     /// more is kept.
-    pub(super) fn tokens(
+    pub(super) fn add_tokens(
         &self,
         text: &str,
-        pace: &mut Pace<'_>,
-        held: &mut Held,
-    ) -> Result<Vec<Token>, EngineError> {
+        places: &mut Places,
+        tokens: &mut Vec<Token>,
+        (pace, held): (&mut Pace<'_>, &mut Held),
+    ) -> Result<(), EngineError> {
         pace.step(1)?;
         let term = match self {
-            Self::Analyzer(analyzer) => return analyze(analyzer, text, pace, held),
+            Self::Analyzer(analyzer) => {
+                let mut outcome = Ok(());
+                let num_positions = analyzer.analyze_into(text, &mut |token| {
+                    if outcome.is_ok() {
+                        outcome = keep(token, places, tokens, (&mut *pace, &mut *held));
+                    }
+                });
+                places.pass(num_positions, text.len());
+                return outcome;
+            }
             Self::Whole(Some(normalizer)) => normalizer.normalize(text),
             Self::Whole(None) => text.to_owned(),
         };
-        held.add(TOKEN_BYTES + term.len())?;
-        Ok(vec![Token {
-            text: term,
+        let whole = TokenRef {
+            text: &term,
             position: 0,
             position_length: 1,
             start: 0,
             end: text.len(),
             kind: TokenKind::Word,
             is_keyword: false,
-        }])
+        };
+        keep(whole, places, tokens, (pace, held))?;
+        places.pass(1, text.len());
+        Ok(())
     }
 }
 
-fn analyze(
-    analyzer: &Analyzer,
-    text: &str,
-    pace: &mut Pace<'_>,
-    held: &mut Held,
-) -> Result<Vec<Token>, EngineError> {
-    let mut kept: Result<Vec<Token>, EngineError> = Ok(Vec::new());
-    analyzer.analyze_into(text, &mut |token| {
-        if let Ok(tokens) = &mut kept {
-            match keep(token, pace, held) {
-                Ok(token) => tokens.push(token),
-                Err(error) => kept = Err(error),
-            }
-        }
-    });
-    kept
-}
-
-fn keep(token: TokenRef<'_>, pace: &mut Pace<'_>, held: &mut Held) -> Result<Token, EngineError> {
+fn keep(
+    token: TokenRef<'_>,
+    places: &Places,
+    tokens: &mut Vec<Token>,
+    (pace, held): (&mut Pace<'_>, &mut Held),
+) -> Result<(), EngineError> {
     pace.step(1)?;
     held.add(TOKEN_BYTES + token.text.len())?;
-    Ok(token.to_token())
+    tokens.push(Token {
+        position: places.position().saturating_add(token.position),
+        start: places.offset() + token.start,
+        end: places.offset() + token.end,
+        ..token.to_token()
+    });
+    Ok(())
 }
 
 #[cfg(test)]
@@ -160,11 +173,17 @@ mod tests {
         TermMaker::Analyzer(analyzer.expect("it is built in"))
     }
 
+    fn tokens(text: &str, pace: &mut Pace<'_>, held: &mut Held) -> Result<(), EngineError> {
+        let maker = standard();
+        let mut places = maker.places();
+        maker.add_tokens(text, &mut places, &mut Vec::new(), (pace, held))
+    }
+
     #[test]
     fn analysis_keeps_no_token_behind_the_deadline() {
         let late = Control::until_check(1);
         let mut held = Held::open(None).expect("it counts nothing");
-        let found = standard().tokens(&words(20_000), &mut Pace::new(&late), &mut held);
+        let found = tokens(&words(20_000), &mut Pace::new(&late), &mut held);
         let expected = EvaluationError::from(Stop::Deadline).to_string();
         assert_eq!(found.expect_err("it is late").to_string(), expected);
     }
@@ -178,7 +197,7 @@ mod tests {
         for (num_words, fits) in [(5_000, true), (100_000, false)] {
             let mut held = Held::open(Some(&meter)).expect("an account with room");
             let mut pace = Pace::new(&control);
-            let found = standard().tokens(&words(num_words), &mut pace, &mut held);
+            let found = tokens(&words(num_words), &mut pace, &mut held);
             assert_eq!(found.is_ok(), fits, "{num_words}");
             if let Err(error) = found {
                 let error = error.to_string();

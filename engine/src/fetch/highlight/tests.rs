@@ -183,6 +183,28 @@ fn phrases_are_marked_from_first_to_last_word_where_they_stand() {
 }
 
 #[test]
+fn a_phrase_over_several_values_is_marked_in_each() {
+    let source = json!({"body": ["a quick", "", "fox runs", "quick"]});
+    let fox = |slop: u32| {
+        highlighted(
+            "body",
+            &source,
+            &phrase(&["quick", "fox"], slop),
+            Default::default(),
+        )
+    };
+    // A gap of 100 stands behind each value, the empty one too.
+    assert_eq!(fox(199), [""; 0]);
+    assert_eq!(fox(200), ["a <em>quick</em>", "<em>fox</em> runs"]);
+    let over_all = phrase(&["a", "quick"], 400);
+    let marked = highlighted("body", &source, &over_all, Default::default());
+    assert_eq!(marked, ["<em>a quick</em>"]);
+    let whole = phrase(&["a", "runs"], 400);
+    let marked = highlighted("body", &source, &whole, Default::default());
+    assert_eq!(marked, ["<em>a quick</em>", "<em>fox runs</em>"]);
+}
+
+#[test]
 fn sloppy_phrases_are_marked_where_they_match() {
     let slot = |at: u32, terms: &[&str]| -> (u32, Vec<String>) {
         (at, terms.iter().map(|term| (*term).to_owned()).collect())
