@@ -205,6 +205,12 @@ pub(super) fn stream_lifecycle(
 
 fn put_deep(base: &mut Map<String, Value>, added: &Map<String, Value>) {
     for (key, value) in added {
-        mappings::deep(base.entry(key).or_insert(Value::Null), value);
+        let known = base.entry(key).or_insert(Value::Null);
+        match (key.as_str(), known, value) {
+            ("dynamic_templates", Value::Array(known), Value::Array(added)) => {
+                mappings::put_before(known, added);
+            }
+            (_, known, value) => mappings::deep(known, value),
+        }
     }
 }

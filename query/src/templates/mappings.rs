@@ -1,5 +1,7 @@
 //! Mappings put over each other, as JSON: a field of a later one replaces that of an earlier one whole.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 /// Puts the mapping `added` over `base`, both in the dialect's JSON.
@@ -36,18 +38,43 @@ pub(super) fn deep(base: &mut Value, added: &Value) {
     }
 }
 
-/// A later template of a name takes the place of an earlier one.
+/// Templates of a later part take the place of those of their names in earlier parts. Two of one name in one part both
+/// stay, as they do in a mapping without templates: the first that fits a field applies.
 fn put_dynamic_templates(base: &mut Vec<Value>, added: &[Value]) {
-    let name = |template: &Value| {
-        let named = template.as_object()?;
-        named.keys().next().cloned()
-    };
+    let replaced: HashSet<Option<String>> = added.iter().map(name).collect();
+    let mut places: HashSet<Option<String>> = HashSet::new();
+    base.retain(|known| !replaced.contains(&name(known)) || places.insert(name(known)));
     for template in added {
-        match base.iter_mut().find(|known| name(known) == name(template)) {
+        // The place is taken once.
+        let name_of_place = places.take(&name(template));
+        let place = name_of_place.and_then(|of| base.iter_mut().find(|known| name(known) == of));
+        match place {
             Some(known) => *known = template.clone(),
             None => base.push(template.clone()),
         }
     }
+}
+
+/// Puts the dynamic templates of a later legacy template before those of earlier ones; of equal names it says what the
+/// earlier does not (Elasticsearch, `XContentHelper.mergeDefaults`).
+pub(super) fn put_before(base: &mut Vec<Value>, added: &[Value]) {
+    let mut all: Vec<Value> = Vec::with_capacity(base.len() + added.len());
+    for template in added {
+        let earlier = base.iter().find(|known| name(known) == name(template));
+        let mut merged = earlier.cloned().unwrap_or(Value::Null);
+        deep(&mut merged, template);
+        all.push(merged);
+    }
+    let replaced: HashSet<Option<String>> = added.iter().map(name).collect();
+    base.retain(|known| !replaced.contains(&name(known)));
+    all.append(base);
+    *base = all;
+}
+
+/// Returns the name of a dynamic template.
+fn name(template: &Value) -> Option<String> {
+    let named = template.as_object()?;
+    named.keys().next().cloned()
 }
 
 fn put_fields(base: &mut Map<String, Value>, added: &Map<String, Value>) {

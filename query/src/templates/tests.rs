@@ -195,6 +195,82 @@ fn dynamic_templates_of_a_name_are_replaced_and_others_added() {
 }
 
 #[test]
+fn two_dynamic_templates_of_one_name_and_part_both_stay() {
+    let of = |name: &str, kind: &str| json!({name: {"match": format!("{kind}*"), "mapping": {"type": kind}}});
+    let part = |list: Value| json!({"template": {"mappings": {"dynamic_templates": list}}});
+    for (component, own, asked, expected) in [
+        // In the template alone, in a component alone, in the request alone.
+        (
+            json!([]),
+            json!([of("a", "long"), of("b", "date"), of("a", "ip")]),
+            json!([]),
+            "a:long b:date a:ip",
+        ),
+        (
+            json!([of("a", "long"), of("a", "ip")]),
+            json!([of("b", "date")]),
+            json!([]),
+            "a:long a:ip b:date",
+        ),
+        (
+            json!([of("b", "date")]),
+            json!([]),
+            json!([of("a", "long"), of("a", "ip")]),
+            "b:date a:long a:ip",
+        ),
+        // Those of a later part stand for all of the name in earlier ones.
+        (
+            json!([of("a", "long"), of("b", "date"), of("a", "ip")]),
+            json!([of("a", "text"), of("a", "byte")]),
+            json!([]),
+            "a:text b:date a:byte",
+        ),
+        (
+            json!([of("a", "long"), of("a", "ip")]),
+            json!([]),
+            json!([of("a", "text")]),
+            "a:text",
+        ),
+    ] {
+        let mut template = part(own);
+        template["index_patterns"] = json!(["i"]);
+        template["composed_of"] = json!(["c"]);
+        let templates = templates(
+            &json!({"c": part(component)}),
+            &json!({"t": template}),
+            &json!({}),
+        );
+        let body = json!({"mappings": {"dynamic_templates": asked}});
+        let new = made(&templates, "i", &body).expect("made");
+        let kept = new.mapping.dynamic_templates.iter();
+        let kept: Vec<String> = kept
+            .map(|of| format!("{}:{}", of.name, of.mapping["type"].as_str().expect("text")))
+            .collect();
+        assert_eq!(kept.join(" "), expected);
+    }
+}
+
+#[test]
+fn dynamic_templates_of_several_legacy_templates_all_stay() {
+    let legacy = |order: i64, list: Value| json!({"index_patterns": ["i"], "order": order, "mappings": {"dynamic_templates": list}});
+    let of = |kind: &str| json!({"match_mapping_type": "*", "mapping": {"type": kind}});
+    let templates = templates(
+        &json!({}),
+        &json!({}),
+        &json!({
+            "low": legacy(1, json!([{"a": of("long")}, {"b": of("date")}, {"b": of("ip")}])),
+            "high": legacy(2, json!([{"c": of("byte")}, {"a": of("text")}])),
+        }),
+    );
+    let new = made(&templates, "i", &json!({})).expect("made");
+    let kept = new.mapping.dynamic_templates.iter();
+    let kept: Vec<String> = kept
+        .map(|of| format!("{}:{}", of.name, of.mapping["type"].as_str().expect("text")))
+        .collect();
+    assert_eq!(kept, ["c:byte", "a:text", "b:date", "b:ip"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_template_is_named() {
     let index = |name: &str, body: &Value| {
         let read = parse_index_template(name, body, &limits());
