@@ -215,3 +215,132 @@ async fn check_refused(server: &Server) -> Result<()> {
     }
     Ok(())
 }
+
+/// Types of numbers with values near which their grain changes, each once.
+fn numbers() -> Vec<(&'static str, Value, Vec<Value>)> {
+    let whole = |bits: &[u32]| -> Vec<Value> {
+        let near = bits
+            .iter()
+            .flat_map(|bits| [(1_i128 << bits) - 1, 1 << bits, (1 << bits) + 1]);
+        let both = near.flat_map(|n| [n, -n]);
+        both.filter_map(|n| i64::try_from(n).ok())
+            .map(Value::from)
+            .collect()
+    };
+    let scaled: Vec<Value> = [
+        90_071_992_547_409.91,
+        90_071_992_547_409.93,
+        90_071_992_547_410.11,
+        123_456_789_012_345_680.0,
+        -90_071_992_547_410.11,
+        1e17,
+        4.35,
+        0.29,
+        -0.29,
+        2_251_799_813_685_247.9,
+        22_517_998_136_852.49,
+        0.0,
+    ]
+    .map(Value::from)
+    .to_vec();
+    let fractions = || {
+        [1.5, 0.1, -0.1, 3.4e38, 1e-40, 0.0, 16_777_217.0]
+            .map(Value::from)
+            .to_vec()
+    };
+    let factor = |factor: f64| json!({"type": "scaled_float", "scaling_factor": factor});
+    vec![
+        ("long", json!({"type": "long"}), whole(&[0, 53, 62])),
+        ("integer", json!({"type": "integer"}), whole(&[0, 30])),
+        ("short", json!({"type": "short"}), whole(&[0, 14])),
+        ("byte", json!({"type": "byte"}), whole(&[0, 6])),
+        (
+            "unsigned_long",
+            json!({"type": "unsigned_long"}),
+            [0, 1, u64::MAX, u64::MAX - 1, 1 << 63]
+                .map(Value::from)
+                .to_vec(),
+        ),
+        (
+            "double",
+            json!({"type": "double"}),
+            [fractions(), whole(&[53, 54])].concat(),
+        ),
+        ("float", json!({"type": "float"}), fractions()),
+        (
+            "half_float",
+            json!({"type": "half_float"}),
+            [1.5, 0.1, 65_504.0, 2_049.0, 1e-7]
+                .map(Value::from)
+                .to_vec(),
+        ),
+        ("hundredths", factor(100.0), scaled.clone()),
+        ("tens", factor(0.1), scaled.clone()),
+        ("thirds", factor(3.0), scaled),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_term_finds_is_what_is_between_it_and_itself() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Start::on(&folder.path().join("data")).spawn().await?;
+    for (name, declared, values) in numbers() {
+        let mut unindexed = declared.clone();
+        unindexed["index"] = json!(false);
+        let body = json!({"settings": {"number_of_shards": 2}, "mappings": {"properties": {"v": declared, "u": unindexed}}});
+        ok(&server, "PUT", &format!("/{name}"), &body).await?;
+        for (id, value) in values.iter().enumerate() {
+            let document = json!({"v": value, "u": value});
+            ok(&server, "PUT", &format!("/{name}/_doc/{id}"), &document).await?;
+        }
+        ok(&server, "POST", &format!("/{name}/_refresh"), &json!({})).await?;
+        for (id, value) in values.iter().enumerate() {
+            for field in ["v", "u"] {
+                let term = found(&server, name, &json!({"term": {field: value}})).await?;
+                ensure!(
+                    term.contains(&id.to_string()),
+                    "{name} {field} {value}: {term:?}"
+                );
+                let range = json!({"range": {field: {"gte": value, "lte": value}}});
+                let between = found(&server, name, &range).await?;
+                // Bounds between two multiples are not rounded.
+                let is_coarse = ["thirds", "tens", "hundredths"].contains(&name)
+                    && between.is_empty()
+                    && !is_multiple(name, value);
+                ensure!(
+                    between == term || is_coarse,
+                    "{name} {field} {value}: {term:?} {between:?}"
+                );
+                let text =
+                    json!({"range": {field: {"gte": value.to_string(), "lte": value.to_string()}}});
+                ensure!(found(&server, name, &text).await? == between, "{text}");
+            }
+        }
+    }
+    server.stop().await
+}
+
+/// Returns whether a value is one that a `scaled_float` of that name keeps as it is.
+fn is_multiple(name: &str, value: &Value) -> bool {
+    let factor = match name {
+        "hundredths" => 100.0,
+        "tens" => 0.1,
+        _ => 3.0,
+    };
+    let value = value.as_f64().unwrap_or_default();
+    let units = value * factor;
+    units.fract() == 0.0 || units.abs() >= (1_u64 << 51) as f64 || units.round() / factor == value
+}
+
+/// Returns the ids of what a query finds, in order.
+async fn found(server: &Server, index: &str, query: &Value) -> Result<Vec<String>> {
+    let body = json!({"query": query, "size": 100, "_source": false});
+    let answer = ok(server, "POST", &format!("/{index}/_search"), &body).await?;
+    let hits = answer["hits"]["hits"].as_array().into_iter().flatten();
+    let mut ids: Vec<String> = hits
+        .filter_map(|hit| hit["_id"].as_str())
+        .map(str::to_owned)
+        .collect();
+    ids.sort_unstable();
+    Ok(ids)
+}

@@ -253,7 +253,7 @@ fn address_bound(address: u128, edge: Edge) -> Option<Bound<Scalar>> {
     closed.map(|address| Bound::Included(Scalar::Ip(address)))
 }
 
-fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Scalar>> {
+pub(super) fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Scalar>> {
     let made = |scalar| {
         if edge.included {
             Bound::Included(scalar)
@@ -263,8 +263,9 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
     };
     match kind {
         NumberKind::Double => Some(made(Scalar::F64(number.as_f64()))),
-        // No value is −0.
-        NumberKind::ScaledFloat { .. } => Some(made(Scalar::F64(number.as_f64() + 0.0))),
+        NumberKind::ScaledFloat { factor } => {
+            Some(made(Scalar::F64(scaled(kind, factor, number.as_f64()))))
+        }
         // Values are rounded when they are written, so bounds are too: 0.1 is within `lte: 0.1`.
         NumberKind::Float
         | NumberKind::HalfFloat
@@ -283,6 +284,21 @@ fn number_bound(kind: NumberKind, number: Number, edge: Edge) -> Option<Bound<Sc
             integer_bound(number, edge, i128::from(i64::MIN), i128::from(i64::MAX))
                 .map(|bound| bound.map(|n| Scalar::I64(n as i64)))
         }
+    }
+}
+
+/// From here on a double times a factor is too coarse to tell that it was no whole number.
+const COARSE: f64 = (1_u64 << 51) as f64;
+
+/// Returns a bound among the values of a `scaled_float`: the value that is written for the same number, except for a bound
+/// between two of them, which stays between them. Unlike the bounds of other fractions it is not rounded
+/// (Elasticsearch, `ScaledFloatFieldMapper`).
+fn scaled(kind: NumberKind, factor: f64, bound: f64) -> f64 {
+    let units = bound * factor;
+    match units.fract() == 0.0 || units.abs() >= COARSE {
+        true => gleaner_model::mapping::round_to(kind, bound),
+        // No value is −0.
+        false => bound + 0.0,
     }
 }
 

@@ -180,7 +180,7 @@ impl Resolver<'_> {
     }
 }
 
-fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
+pub(super) fn exact_number(kind: NumberKind, number: Number) -> Option<Scalar> {
     match kind {
         NumberKind::Double => Some(Scalar::F64(number.as_f64())),
         NumberKind::Float
