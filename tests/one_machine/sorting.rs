@@ -207,7 +207,12 @@ async fn missing_dates_are_shown_in_the_format_and_given_back() -> Result<()> {
                 "_first" => expected[1..].to_vec(),
                 _ => Vec::new(),
             };
-            for after in [json!(end), json!(number), Value::Null] {
+            for after in [
+                json!(end),
+                json!(number),
+                json!(number.to_string()),
+                Value::Null,
+            ] {
                 let body = json!({"sort": [key], "search_after": [after]});
                 assert_eq!(sorted(&node, &body).await?, rest, "{body}");
             }
@@ -217,6 +222,35 @@ async fn missing_dates_are_shown_in_the_format_and_given_back() -> Result<()> {
     let unmapped = json!({"none": {"unmapped_type": "date", "format": format}});
     let all = sorted(&node, &json!({"sort": [unmapped]})).await?;
     assert_eq!(all, [FORMATS[0].2[3]; 3]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_numbers_are_given_back_as_text_too() -> Result<()> {
+    let documents = [json!({"n": 1, "big": 1, "x": 1, "d": 1}), json!({})];
+    let properties = json!({
+        "n": {"type": "long"}, "big": {"type": "unsigned_long"}, "x": {"type": "double"},
+        "d": {"type": "date"}, "year": {"type": "date", "format": "yyyy"},
+    });
+    let node = node_of(2, properties, &documents).await?;
+    let (least, most) = (i64::MIN.to_string(), u64::MAX.to_string());
+    for (field, missing, after, num_left) in [
+        ("n", "_first", least.as_str(), 1),
+        ("n", "_first", "1", 0),
+        ("n", "_first", &most, 0),
+        ("big", "_first", &least, 2),
+        ("big", "_first", "0", 1),
+        ("big", "_first", &most, 0),
+        ("x", "_first", &least, 1),
+        ("x", "_last", &most, 1),
+        ("d", "_first", &least, 1),
+        ("d", "_last", "1", 1),
+        ("year", "_first", &least, 0),
+    ] {
+        let key = json!({field: {"missing": missing}});
+        let body = json!({"sort": [key], "search_after": [after]});
+        assert_eq!(sorted(&node, &body).await?.len(), num_left, "{body}");
+    }
     Ok(())
 }
 

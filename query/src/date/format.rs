@@ -211,7 +211,8 @@ fn read_epoch(text: &str, unit_ms: i64, round_up: bool) -> Option<Instant> {
     if !is_number(digits) || !fraction.is_none_or(|f| is_number(f) && f.len() <= 9) {
         return None;
     }
-    let size = digits.parse::<i64>().ok()?.checked_mul(unit_ms)?;
+    // Signed: the least number of 64 bits has no counterpart.
+    let size = whole.parse::<i64>().ok()?.checked_mul(unit_ms)?;
     let unit = unit_ms * NANOS_PER_MILLI;
     let part = match fraction {
         // Of a millisecond nine digits name parts of nanoseconds, too.
@@ -221,15 +222,13 @@ fn read_epoch(text: &str, unit_ms: i64, round_up: bool) -> Option<Instant> {
         None if round_up => i128::from(NANO) * i128::from(unit - 1),
         None => 0,
     };
-    let is_past = whole.starts_with('-');
     // A fraction leads further into the past; what rounds up leads back.
-    let part = if is_past && fraction.is_some() {
+    let part = if whole.starts_with('-') && fraction.is_some() {
         -part
     } else {
         part
     };
     let part = i64::try_from(part.div_euclid(i128::from(NANO))).ok()?;
-    let size = if is_past { -size } else { size };
     let ms = size.checked_add(part.div_euclid(NANOS_PER_MILLI))?;
     Some(Instant::within(ms, part.rem_euclid(NANOS_PER_MILLI)))
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use gleaner_model::mapping::Resolution;
 use gleaner_model::{FieldKind, ShardNumber};
 use gleaner_partial::sorting::Kind;
 use gleaner_query::QueryError;
@@ -115,7 +116,8 @@ pub(in crate::search) fn read_tie(
 }
 
 /// Reads where to go on. A number is taken as it is, whichever the type of the field: it may be of
-/// another index, where the field has another type. Infinite ones are text, and stand for missing values.
+/// another index, where the field has another type. Infinite ones are text, and stand for missing values; clients
+/// whose numbers are doubles give back whole ones as text.
 fn read_start(
     key: &SortKey,
     view: &View,
@@ -132,7 +134,8 @@ fn read_start(
                 .as_f64()
                 .or_else(|| infinite(value))
                 .map(SortValue::F64)
-        });
+        })
+        .or_else(|| whole_text(value).filter(|_| resolution_of(key, view).is_none()));
     if let Some(exact) = exact.filter(|_| is_number) {
         return Ok(exact);
     }
@@ -142,6 +145,17 @@ fn read_start(
             "Failed to parse search_after value [{value}] for field [{field}]."
         ))
     })
+}
+
+/// Returns the whole number of 64 bits that a text is.
+fn whole_text(value: &Value) -> Option<SortValue> {
+    let text = value.as_str()?;
+    let signed = text.parse().map(SortValue::I64).ok();
+    signed.or_else(|| text.parse().map(SortValue::U64).ok())
+}
+
+fn resolution_of(key: &SortKey, view: &View) -> Option<Resolution> {
+    sort_value::resolution(key, view.mapping())
 }
 
 fn infinite(value: &Value) -> Option<f64> {
@@ -229,7 +243,7 @@ fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, Engin
         // There is no fraction among whole numbers; the one before it orders the same here.
         return Ok(value.as_f64().map(|fraction| fraction.floor() as i64));
     };
-    let Some(resolution) = sort_value::resolution(key, view.mapping()) else {
+    let Some(resolution) = resolution_of(key, view) else {
         return Ok(match text.as_str() {
             "true" => Some(1),
             "false" => Some(0),
@@ -249,9 +263,12 @@ fn whole(key: &SortKey, view: &View, value: &Value) -> Result<Option<i64>, Engin
     if let Some(end) = sort_value::read_end(text, &format, resolution) {
         return Ok(Some(end));
     }
-    let instant = format
-        .read_in(text, &TimeZone::UTC, false)
-        .map_err(refuse)?;
+    let instant = match (format.read_in(text, &TimeZone::UTC, false), text.parse()) {
+        (Ok(instant), _) => instant,
+        // What stands for a missing date, where no format writes it.
+        (Err(_), Ok(end @ (i64::MIN | i64::MAX))) => return Ok(Some(end)),
+        (Err(error), _) => return Err(refuse(error)),
+    };
     Ok(Some(match resolution.is_nanos() {
         true => instant.saturating_nanos(),
         false => instant.millis(),
