@@ -26,6 +26,7 @@ mod point_in_time;
 mod rank_eval;
 mod recovery;
 mod refused;
+mod refused_features;
 mod resize;
 mod resolve;
 mod rollover;
@@ -98,4 +99,5 @@ pub(crate) static TABLES: &[&[Route]] = &[
     resolve::ROUTES,
     cat::ROUTES,
     refused::ROUTES,
+    refused_features::ROUTES,
 ];

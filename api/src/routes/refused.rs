@@ -37,7 +37,7 @@ const fn refused_but_asked_after(name: &'static str, paths: &'static [&'static s
 }
 
 /// Returns a route that refuses whatever it is asked.
-const fn refused(name: &'static str, paths: &'static [&'static str]) -> Route {
+pub(super) const fn refused(name: &'static str, paths: &'static [&'static str]) -> Route {
     Route {
         name,
         methods: ALL,
@@ -222,7 +222,71 @@ mod tests {
     use http::StatusCode;
     use serde_json::Value;
 
+    use crate::route::parameter_tables;
     use crate::testing::{sent, speaking};
+
+    /// Returns a path with something in place of what stands in braces.
+    fn filled_in(path: &str) -> String {
+        let parts = path.split('/').map(|part| match part {
+            "{*rest}" => "some/more",
+            part if part.starts_with('{') => "some",
+            part => part,
+        });
+        parts.collect::<Vec<_>>().join("/")
+    }
+
+    #[tokio::test]
+    async fn every_refused_path_is_refused_by_the_name_of_its_feature() {
+        let dialect = speaking();
+        let refused = parameter_tables().filter(|route| route.is_refused);
+        for (route, path) in
+            refused.flat_map(|route| route.paths.iter().map(move |path| (route, path)))
+        {
+            let path = filled_in(path);
+            for method in route
+                .methods
+                .iter()
+                .filter(|method| *method != http::Method::HEAD)
+            {
+                let (status, answer) =
+                    sent(&dialect, (method.as_str(), path.as_str()), &Value::Null).await;
+                assert_eq!(status, StatusCode::BAD_REQUEST, "{method} {path}: {answer}");
+                let expected = format!("[{}] is not supported by this version", route.name);
+                assert_eq!(answer["error"]["reason"], expected, "{method} {path}");
+            }
+        }
+    }
+
+    /// Paths of Elasticsearch's and OpenSearch's clients.
+    const OF_CLIENTS: &str = "/_ml/anomaly_detectors/a/model_snapshots/b/_upgrade/_stats \
+        /_ml/trained_models/a/deployment/cache/_clear /_ml/info /_cat/ml/data_frame/analytics/a /_watcher/watch/a/_ack/b \
+        /_watcher/_query/watches /_transform/a/_schedule_now /_cat/transforms /_rollup/job/a/_start /a/_rollup/data \
+        /a/_rollup_search /a/_downsample/b /_ccr/auto_follow/a/pause /a/_ccr/follow /_enrich/policy/a/_execute \
+        /_enrich/_stats /a/_graph/explore /_inference/completion/a /_inference /_connector/a/_filtering/_validation \
+        /_application/search_application/a/_search /_query_rules/a/_rule/b /_synonyms/a/b /_logstash/pipeline/a \
+        /_migration/deprecations /a/_migration/deprecations /_create_from/a/b /a/_searchable_snapshots/stats \
+        /_text_structure/find_structure /_monitoring/bulk /_profiling/status /_autoscaling/capacity \
+        /a/_fleet/global_checkpoints /_ssl/certificates /_streams/logs/_enable /_internal/desired_nodes/a/1 \
+        /_nodes/a/_repositories_metering /_slm/start /_slm/policy/a/_execute /_snapshot/a/b/_clone/c \
+        /_ingest/processor/grok /_ingest/geoip/stats /_async_search/status/a /_query/async/a/stop /_sql/close \
+        /_security/_query/user /_security/saml/metadata/a /_security/profile/a/_enable \
+        /_security/service/a/b/credential/token/c /_security/role/a/_clear_cache /_plugins/_knn/stats \
+        /_plugins/_security/api/roles /_opendistro/_alerting/monitors /_ltr/a/_featureset/b /_cat/pit_segments \
+        /_list/indices /_cluster/routing/awareness/zone/weights /_wlm/query_group/a /_remotestore/_restore";
+
+    #[tokio::test]
+    async fn no_path_of_a_client_has_no_handler() {
+        let dialect = speaking();
+        for path in OF_CLIENTS.split_whitespace() {
+            let (status, answer) = sent(&dialect, ("POST", path), &Value::Null).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+            let reason = answer["error"]["reason"].as_str().unwrap_or_default();
+            assert!(
+                reason.ends_with("is not supported by this version"),
+                "{path}: {answer}"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn what_is_known_and_not_there_is_refused_by_name() {
