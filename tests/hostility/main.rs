@@ -6,6 +6,7 @@
 mod answers;
 mod bodies;
 mod connections;
+mod mutated;
 mod numbers;
 mod requests;
 mod verdict;

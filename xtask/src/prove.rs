@@ -73,7 +73,8 @@ const TIERS: &[Tier] = &[
         name: "hostility",
         package: "gleaner-tests",
         target: Target::Test("hostility"),
-        proves: "10,000 hostile requests: no panic, no fault of ours, memory within its limit",
+        proves: "10,000 hostile requests: no panic, no fault of ours, memory within its limit, 300,000 mutated ones of all routes \
+                 while fields are added: no panic, none unanswered",
     },
     Tier {
         name: "fuzz",
