@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{error::AnalysisError, settings::Params};
+use crate::{error::AnalysisError, meter::Meter, settings::Params};
 
 mod entities;
 mod html;
@@ -14,8 +14,13 @@ pub(crate) use offsets::{FilterOutput, FilteredText, OffsetMap};
 
 /// Rewrites text.
 pub(crate) trait CharFilter: fmt::Debug + Send + Sync {
-    /// Returns the new text and the way back to the old offsets.
-    fn apply(&self, text: &str) -> (String, OffsetMap);
+    /// Returns the new text and the way back to the old offsets; an incomplete one when the meter is spent.
+    fn apply(&self, text: &str, meter: &Meter<'_>) -> (String, OffsetMap);
+
+    /// Returns how many bytes it makes of one at most.
+    fn growth(&self) -> u64 {
+        1
+    }
 
     /// True when normalizers and `normalize` may use it.
     fn is_normalizing(&self) -> bool;
@@ -25,10 +30,11 @@ pub(crate) trait CharFilter: fmt::Debug + Send + Sync {
 pub(crate) fn apply_all<'f>(
     filters: impl Iterator<Item = &'f dyn CharFilter>,
     text: &str,
+    meter: &Meter<'_>,
 ) -> FilteredText {
     let mut filtered = FilteredText::unchanged(text);
     for filter in filters {
-        let (text, offsets) = filter.apply(&filtered.text);
+        let (text, offsets) = filter.apply(&filtered.text, meter);
         filtered.text = text;
         filtered.offsets.push(offsets);
     }

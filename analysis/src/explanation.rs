@@ -1,8 +1,9 @@
 //! What each part of an analyzer did, for `_analyze?explain=true`.
 
 use crate::{
-    analyzer::{Analyzer, Chain},
+    analyzer::{Analyzer, Chain, Values},
     char_filter,
+    meter::{Meter, TooMuch},
     token::Token,
 };
 
@@ -43,66 +44,79 @@ pub enum Explanation {
 impl Analyzer {
     /// Analyzes the values of one field and keeps what each part made of them; `None` when that is more than
     /// `most` tokens for one of the parts.
-    pub fn explain(&self, values: &[&str], most: usize) -> Option<Explanation> {
+    ///
+    /// # Errors
+    /// [`TooMuch`]: the parts make more than the meter allows.
+    pub fn explain(
+        &self,
+        texts: &[&str],
+        most: usize,
+        meter: &Meter<'_>,
+    ) -> Result<Option<Explanation>, TooMuch> {
+        let values = Values {
+            texts,
+            gap: self.position_increment_gap(),
+        };
         if !self.is_custom() {
-            let gap = self.position_increment_gap();
-            let tokens = self.analyze_values_within(values, gap, most)?;
-            return Some(Explanation::Analyzer(StageTokens {
-                name: self.name().to_owned(),
-                tokens,
-            }));
+            let tokens = self.analyze_values_within(&values, most, meter)?;
+            let name = self.name().to_owned();
+            return Ok(tokens.map(|tokens| Explanation::Analyzer(StageTokens { name, tokens })));
         }
         let chain = self.chain();
-        let gap = self.position_increment_gap();
         let char_filters = (1..=chain.char_filters.len())
-            .map(|num| texts_after(chain, num, values))
-            .collect();
-        let tokenizer = StageTokens {
-            name: chain.tokenizer.name.clone(),
-            tokens: tokens_after(chain, 0, values, gap, most)?,
-        };
-        let filters = (1..=chain.filters.len())
-            .map(|num| {
-                Some(StageTokens {
-                    name: chain.filters[num - 1].name.clone(),
-                    tokens: tokens_after(chain, num, values, gap, most)?,
-                })
-            })
-            .collect::<Option<_>>()?;
-        Some(Explanation::Custom {
+            .map(|num| texts_after(chain, num, texts, meter))
+            .collect::<Result<_, _>>()?;
+        let mut stages = Vec::new();
+        for num in 0..=chain.filters.len() {
+            let part = match num {
+                0 => &chain.tokenizer.name,
+                _ => &chain.filters[num - 1].name,
+            };
+            let partial = up_to(chain, num);
+            let Some(tokens) = partial.analyze_values_within(&values, most, meter)? else {
+                return Ok(None);
+            };
+            stages.push(StageTokens {
+                name: part.clone(),
+                tokens,
+            });
+        }
+        let filters = stages.split_off(1);
+        Ok(stages.pop().map(|tokenizer| Explanation::Custom {
             char_filters,
             tokenizer,
             filters,
-        })
+        }))
     }
 }
 
-fn texts_after(chain: &Chain, num: usize, values: &[&str]) -> StageText {
-    let filters = &chain.char_filters[..num];
-    StageText {
-        name: filters[num - 1].name.clone(),
-        filtered_text: values
-            .iter()
-            .map(|value| char_filter::apply_all(filters.iter().map(|f| &*f.part), value).text)
-            .collect(),
-    }
-}
-
-/// Returns the tokens after the first `num` filters. Each part is run anew: explaining is rare.
-fn tokens_after(
+fn texts_after(
     chain: &Chain,
     num: usize,
     values: &[&str],
-    gap: u32,
-    most: usize,
-) -> Option<Vec<Token>> {
-    let partial = Analyzer::built_in(
+    meter: &Meter<'_>,
+) -> Result<StageText, TooMuch> {
+    let filters = &chain.char_filters[..num];
+    let mut filtered_text = Vec::with_capacity(values.len());
+    for value in values {
+        let filtered = char_filter::apply_all(filters.iter().map(|f| &*f.part), value, meter);
+        meter.check()?;
+        filtered_text.push(filtered.text);
+    }
+    Ok(StageText {
+        name: filters[num - 1].name.clone(),
+        filtered_text,
+    })
+}
+
+/// Returns the analyzer that ends after the first `num` filters. Each part is run anew: explaining is rare.
+fn up_to(chain: &Chain, num: usize) -> Analyzer {
+    Analyzer::built_in(
         "",
         Chain {
             char_filters: chain.char_filters.clone(),
             tokenizer: chain.tokenizer.clone(),
             filters: chain.filters[..num].to_vec(),
         },
-    );
-    partial.analyze_values_within(values, gap, most)
+    )
 }

@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::meter::Meter;
 use crate::token::{TokenKind, TokenList, TokenRef};
 
 mod beginning;
@@ -35,6 +36,12 @@ pub(crate) use shape::Elision;
 /// The text of the token that passes through the filters, with room to rewrite it.
 #[derive(Debug, Default)]
 pub(crate) struct Word {
+    /// What filters may make of it, in bytes.
+    room: u64,
+    /// What they have made since that was last settled.
+    made: u64,
+    /// Whether a filter would have made more.
+    is_beyond: bool,
     text: String,
     scratch: String,
     pub(crate) kind: TokenKind,
@@ -42,6 +49,36 @@ pub(crate) struct Word {
 }
 
 impl Word {
+    /// Returns an empty word, of which filters make what the meter has room for.
+    pub(crate) fn new(meter: &Meter<'_>) -> Self {
+        Self {
+            room: meter.room() as u64,
+            ..Self::default()
+        }
+    }
+
+    /// Takes `num_bytes` for what a filter makes; returns whether it may.
+    pub(crate) fn charge(&mut self, num_bytes: u64) -> bool {
+        self.made = self.made.saturating_add(num_bytes);
+        self.is_beyond |= self.made > self.room;
+        !self.is_beyond
+    }
+
+    /// Returns the bytes that a filter may still make.
+    pub(crate) fn room(&self) -> usize {
+        usize::try_from(self.room.saturating_sub(self.made)).unwrap_or(usize::MAX)
+    }
+
+    /// Charges the meter with what filters made of this word; returns whether that was within it.
+    pub(crate) fn settle(&mut self, meter: &Meter<'_>) -> bool {
+        if self.made == 0 {
+            return true;
+        }
+        let is_within = meter.take(std::mem::take(&mut self.made));
+        self.room = meter.room() as u64;
+        is_within
+    }
+
     /// Takes a token's text, kind and keyword mark.
     pub(crate) fn load(&mut self, token: TokenRef<'_>) {
         self.set(token.text);
@@ -101,12 +138,22 @@ pub(crate) trait WordFilter: fmt::Debug + Send + Sync {
     fn is_plain_lowercase(&self) -> bool {
         false
     }
+
+    /// Returns how many bytes it makes of one at most.
+    fn growth(&self) -> u64 {
+        1
+    }
 }
 
 /// Changes the tokens of a value as a whole.
 pub(crate) trait ListFilter: fmt::Debug + Send + Sync {
-    /// Returns the new tokens, in order of position.
-    fn apply(&self, list: TokenList) -> TokenList;
+    /// Returns the new tokens, in order of position; not all of them when the meter is spent.
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList;
+
+    /// Returns how many bytes it makes of one at most, of usual words.
+    fn growth(&self) -> u64 {
+        1
+    }
 
     /// Returns its effect on single strings, if it works on characters.
     fn normalizing(&self) -> Option<&dyn WordFilter> {
@@ -146,15 +193,27 @@ impl Filter {
         }
     }
 
-    /// Applies a filter of either kind.
-    pub(crate) fn apply_to_list(&self, mut list: TokenList) -> TokenList {
+    /// Returns how many bytes it makes of one at most, of usual words.
+    pub(crate) fn growth(&self) -> u64 {
         match self {
-            Self::List(filter) => filter.apply(list),
+            Self::Word(filter) => filter.growth(),
+            Self::List(filter) => filter.growth(),
+        }
+    }
+
+    /// Applies a filter of either kind; not to all tokens when the meter is spent.
+    pub(crate) fn apply_to_list(&self, mut list: TokenList, meter: &Meter<'_>) -> TokenList {
+        match self {
+            Self::List(filter) => filter.apply(list, meter),
             Self::Word(filter) => {
-                let mut word = Word::default();
+                let mut word = Word::new(meter);
                 list.tokens.retain_mut(|token| {
+                    if meter.is_spent() {
+                        return false;
+                    }
                     word.load(token.as_ref());
                     let is_kept = filter.keep(&mut word);
+                    let is_kept = word.settle(meter) && is_kept;
                     token.text.clear();
                     token.text.push_str(word.text());
                     token.kind = word.kind;

@@ -7,11 +7,12 @@
 //! Read [`Analyzer`] first, then [`AnalyzerRegistry`].
 //!
 //! ```
-//! use gleaner_analysis::AnalyzerRegistry;
+//! use gleaner_analysis::{AnalyzerRegistry, Meter};
 //!
 //! let registry = AnalyzerRegistry::builtin();
 //! let english = registry.analyzer("english").expect("it is built in");
-//! let terms: Vec<String> = english.analyze("The foxes' jumping").into_iter().map(|t| t.text).collect();
+//! let tokens = english.analyze("The foxes' jumping", &Meter::for_request()).expect("it is short");
+//! let terms: Vec<String> = tokens.into_iter().map(|t| t.text).collect();
 //! assert_eq!(terms, ["fox", "jump"]);
 //! ```
 //!
@@ -33,6 +34,7 @@ mod error;
 mod explanation;
 mod filter;
 mod language;
+mod meter;
 mod normalizer;
 mod pattern;
 mod places;
@@ -43,10 +45,11 @@ mod token;
 mod tokenizer;
 mod unicode;
 
-pub use analyzer::{Analyzer, POSITION_INCREMENT_GAP};
+pub use analyzer::{Analyzer, POSITION_INCREMENT_GAP, Values};
 pub use buffer::{Term, TokenBuffer};
 pub use error::{AnalysisError, Component};
 pub use explanation::{Explanation, StageText, StageTokens};
+pub use meter::{Meter, TooMuch};
 pub use normalizer::Normalizer;
 pub use places::Places;
 pub use registry::{AdHoc, AnalyzerRegistry, CustomAnalysis, Limits};

@@ -6,6 +6,7 @@ use crate::{
     analyzer::NamedBlock,
     char_filter::{self, CharFilter},
     filter::{Filter, Word},
+    meter::{Meter, TooMuch},
 };
 
 /// A chain without a tokenizer. Cheap to clone; shared by threads.
@@ -43,13 +44,19 @@ impl Normalizer {
 
     /// Returns the normalized value. Normalizing twice is the same as once for `lowercase`; chains
     /// with patterns or mappings need not have that property.
-    pub fn normalize(&self, text: &str) -> String {
+    ///
+    /// # Errors
+    /// [`TooMuch`]: its parts make more than the meter allows.
+    pub fn normalize(&self, text: &str, meter: &Meter<'_>) -> Result<String, TooMuch> {
+        meter.read(text);
         let chars = self.parts.char_filters.iter().map(|f| &*f.part);
-        let mut word = Word::default();
-        word.set(&char_filter::apply_all(chars, text).text);
+        let mut word = Word::new(meter);
+        word.set(&char_filter::apply_all(chars, text, meter).text);
         for filter in &self.parts.filters {
             filter.part.normalize(&mut word);
         }
-        word.into_text()
+        word.settle(meter);
+        meter.check()?;
+        Ok(word.into_text())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{error::AnalysisError, registry::Limits, settings::Params, token::TokenRef};
+use crate::{
+    error::AnalysisError, meter::Meter, registry::Limits, settings::Params, token::TokenRef,
+};
 
 mod ascii;
 mod chars;
@@ -12,7 +14,7 @@ mod pattern;
 mod standard;
 
 pub(crate) use chars::{CharTokenizer, Keyword};
-pub(crate) use ngram::{CharClass, check_ngram_limits};
+pub(crate) use ngram::{CharClass, check_ngram_limits, sum_of_sizes};
 pub(crate) use pattern::PatternTokenizer;
 pub(crate) use standard::Standard;
 
@@ -22,7 +24,14 @@ pub(crate) const MAX_TOKEN_LENGTH: usize = 255;
 /// Splits text.
 pub(crate) trait Tokenizer: fmt::Debug + Send + Sync {
     /// Calls `sink` for each token, in order of start offset; returns the number of positions.
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32;
+    ///
+    /// `sink` charges the meter; a tokenizer that may make far more than it reads stops when that is spent.
+    fn tokenize(&self, text: &str, meter: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32;
+
+    /// Returns how many bytes it makes of one at most, of usual texts.
+    fn growth(&self) -> u64 {
+        1
+    }
 
     /// Returns the standard tokenizer if it is one, for the fast way through `standard`.
     fn as_standard(&self) -> Option<&Standard> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter};
 use gleaner_datasets::query_set::{self, Class as Tag, TaggedQuery};
 use gleaner_datasets::{Generator, Input};
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,8 @@ fn every_nth(pool: &[Vec<String>], wanted: usize) -> impl Iterator<Item = &Vec<S
 
 fn analyze(analyzer: &Analyzer, text: &str) -> Vec<String> {
     analyzer
-        .analyze(text)
+        .analyze(text, &Meter::unlimited())
+        .expect("no bound")
         .into_iter()
         .map(|token| token.text)
         .collect()

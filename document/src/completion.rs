@@ -6,7 +6,8 @@
 use serde_json::Value;
 
 use super::FieldValue;
-use super::convert::{Mismatch, Scalar};
+use super::convert::Scalar;
+use super::mismatch::Mismatch;
 
 /// Characters that an input cannot have: suggesters separate its parts by them.
 const RESERVED: [char; 3] = ['\0', '\u{1e}', '\u{1f}'];

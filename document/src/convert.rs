@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+use gleaner_analysis::{Meter, TooMuch};
 use gleaner_model::mapping::{Codec, Resolution, round_to};
 use gleaner_model::{FieldKind, NumberKind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::date::{TimeZone, number_text};
-use gleaner_query::encoded::{self, Reading, TermFault};
+use gleaner_query::encoded::{self, Reading};
 use serde_json::Value;
 
+use super::mismatch::Mismatch;
 use super::plan::Leaf;
 use super::{FieldValue, completion};
 
@@ -27,33 +29,6 @@ pub(super) enum Scalar<'a> {
     /// A number that is no such integer, with its text; only where text is wanted.
     Written(f64, &'a str),
     Text(Cow<'a, str>),
-}
-
-/// Why a value is not of its field's type.
-#[derive(Debug, PartialEq)]
-pub(super) enum Mismatch {
-    /// With the dialect's reason.
-    Malformed(String),
-    /// With what the dialect says behind the name of the field.
-    OfField(String),
-    /// Longer than [`MAX_TERM_BYTES`].
-    Immense,
-    /// Not the value that all documents have in the field.
-    OtherConstant {
-        /// The value in the mapping.
-        constant: String,
-        /// What stands in the document.
-        given: String,
-    },
-}
-
-impl From<TermFault> for Mismatch {
-    fn from(fault: TermFault) -> Self {
-        match fault {
-            TermFault::Value(reason) => Self::Malformed(reason),
-            TermFault::OfField(reason) => Self::OfField(reason),
-        }
-    }
 }
 
 impl Scalar<'_> {
@@ -80,20 +55,24 @@ impl Scalar<'_> {
 
 impl Leaf {
     /// Returns the field's value for `scalar`; `None` where it is left out by a rule (too long for
-    /// `ignore_above`, an empty string for a number).
+    /// `ignore_above`, an empty string for a number). What analysis makes is taken of the document's `meter`.
     pub(super) fn read<'a>(
         &self,
         scalar: &Scalar<'a>,
         reading: Reading,
+        meter: &Meter<'_>,
     ) -> Result<Option<FieldValue<'a>>, Mismatch> {
         let reading = self.reading_as(reading);
         match &self.kind {
             FieldKind::Text { .. } => Ok(Some(FieldValue::Text(owned_text(scalar)))),
-            FieldKind::Keyword { .. } => self.read_keyword(scalar),
+            FieldKind::Keyword { .. } => self.read_keyword(scalar, meter),
             FieldKind::Number {
                 number: NumberKind::TokenCount { counts_gaps },
                 ..
-            } => Ok(Some(self.count_tokens(&scalar.text(), *counts_gaps))),
+            } => {
+                let count = self.count_tokens(&scalar.text(), *counts_gaps, meter)?;
+                Ok(Some(count))
+            }
             FieldKind::Number { number, coerce, .. } => {
                 read_number(scalar, *number, *coerce, reading)
             }
@@ -123,19 +102,27 @@ impl Leaf {
 
     /// Returns how many positions of a text have a token; where gaps count, how many positions the text has, those
     /// after its last token included.
-    fn count_tokens(&self, text: &str, counts_gaps: bool) -> FieldValue<'static> {
+    fn count_tokens(
+        &self,
+        text: &str,
+        counts_gaps: bool,
+        meter: &Meter<'_>,
+    ) -> Result<FieldValue<'static>, TooMuch> {
         let mut last = None;
         let mut num_taken = 0;
         let mut count = |position: u32| {
             num_taken += i64::from(last.replace(position) != Some(position));
         };
-        let num_positions = self.analyzer.as_ref().map_or(0, |analyzer| {
-            analyzer.analyze_into(text, &mut |token| count(token.position))
-        });
-        FieldValue::I64(match counts_gaps {
+        let num_positions = match &self.analyzer {
+            Some(analyzer) => {
+                analyzer.analyze_into(text, meter, &mut |token| count(token.position))?
+            }
+            None => 0,
+        };
+        Ok(FieldValue::I64(match counts_gaps {
             true => num_positions.into(),
             false => num_taken,
-        })
+        }))
     }
 
     /// Returns whether a malformed value is skipped instead of refusing the document.
@@ -201,7 +188,11 @@ impl Leaf {
         )
     }
 
-    fn read_keyword<'a>(&self, scalar: &Scalar<'a>) -> Result<Option<FieldValue<'a>>, Mismatch> {
+    fn read_keyword<'a>(
+        &self,
+        scalar: &Scalar<'a>,
+        meter: &Meter<'_>,
+    ) -> Result<Option<FieldValue<'a>>, Mismatch> {
         let FieldKind::Keyword { ignore_above, .. } = self.kind else {
             return Ok(None);
         };
@@ -219,7 +210,7 @@ impl Leaf {
             return Ok(None);
         }
         let text = match &self.normalizer {
-            Some(normalizer) => Cow::Owned(normalizer.normalize(&text)),
+            Some(normalizer) => Cow::Owned(normalizer.normalize(&text, meter)?),
             None => text,
         };
         // What becomes no term may be as long as it likes. A constant becomes part of the cluster state: it may not.

@@ -1,5 +1,6 @@
 //! Why a document is refused, in Elasticsearch's words.
 
+use gleaner_analysis::TooMuch;
 use gleaner_query::QueryError;
 use gleaner_query::error::ErrorType;
 
@@ -74,6 +75,14 @@ pub enum DocumentError {
         /// Full path of the field.
         field: String,
     },
+    /// The analysis of its texts makes more than a document may have.
+    #[error("field [{field}]: {fault}. Please correct the analyzer to make less.")]
+    TooMuch {
+        /// Full path of the field whose text was too much.
+        field: String,
+        /// How much it was.
+        fault: TooMuch,
+    },
     /// The document has more nested objects than its index takes.
     #[error(
         "The number of nested documents has exceeded the allowed limit of [{limit}]. This limit can be set by changing the [index.mapping.nested_objects.limit] index level setting."
@@ -116,7 +125,7 @@ impl DocumentError {
         match self {
             Self::Mapping(error) => error.kind.name(),
             Self::Strict { .. } => "strict_dynamic_mapping_exception",
-            Self::ImmenseTerm { .. } => "illegal_argument_exception",
+            Self::ImmenseTerm { .. } | Self::TooMuch { .. } => "illegal_argument_exception",
             Self::Duplicate { .. } => "x_content_parse_exception",
             Self::Malformed { .. }
             | Self::NotAnObject { .. }

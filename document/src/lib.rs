@@ -17,6 +17,7 @@ mod disabled;
 mod error;
 mod growth;
 mod late;
+mod mismatch;
 mod numerals;
 mod parser;
 mod plan;

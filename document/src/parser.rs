@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use gleaner_analysis::AnalyzerRegistry;
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter};
 use gleaner_model::{FieldKind, FieldPath, Mapping, MappingVersion};
 
 use crate::DocumentError;
@@ -186,9 +186,7 @@ impl DocumentParser {
         let mut walked = walk::strictly(&self.plan, by, self.seen_of(source))?;
         // What is hidden is checked and kept nowhere.
         let hidden = std::mem::take(&mut walked.hidden);
-        for (node, value) in walked.values.iter().chain(&hidden) {
-            self.check_terms(*node, value)?;
-        }
+        self.check_terms(walked.values.iter().chain(&hidden))?;
         Ok(walked)
     }
 
@@ -200,33 +198,64 @@ impl DocumentParser {
         }
     }
 
-    /// Refuses text of which the index could not hold a term. Only text that is longer than such a
-    /// term is analysed for it; what is applied is not looked at again.
-    fn check_terms(&self, node: u32, value: &FieldValue<'_>) -> Result<(), DocumentError> {
-        let node = self.plan.node(node);
-        let (NodeKind::Leaf(leaf), FieldValue::Text(text)) = (&node.kind, value) else {
-            return Ok(());
-        };
-        let Some(analyzer) = leaf
-            .analyzer
-            .as_ref()
-            .filter(|_| text.len() > MAX_TERM_BYTES)
-        else {
-            return Ok(());
-        };
-        // Long texts are mostly prose, which need not be analysed to know.
-        let mut runs = text.as_bytes().split(u8::is_ascii_whitespace);
-        if analyzer.splits_at_white_space() && runs.all(|run| run.len() <= MAX_TERM_BYTES) {
-            return Ok(());
-        }
-        let mut is_immense = false;
-        analyzer.analyze_into(text, &mut |token| {
-            is_immense |= token.text.len() > MAX_TERM_BYTES;
+    /// Refuses texts of which the index could not hold a term, or whose analysis makes more than a document may have.
+    /// What is applied is not looked at again.
+    fn check_terms<'a>(
+        &self,
+        values: impl Iterator<Item = &'a (u32, FieldValue<'a>)> + Clone,
+    ) -> Result<(), DocumentError> {
+        let analyzed = values.filter_map(|(number, value)| {
+            let node = self.plan.node(*number);
+            let (NodeKind::Leaf(leaf), FieldValue::Text(text)) = (&node.kind, value) else {
+                return None;
+            };
+            Some((&node.path, leaf.analyzer.as_ref()?, &**text))
         });
-        if is_immense {
-            let field = node.path.to_string();
-            return Err(DocumentError::ImmenseTerm { field });
+        let cost = |(_, analyzer, text): (_, &Analyzer, &str)| {
+            analyzer.cost_per_byte().saturating_mul(text.len() as u64)
+        };
+        let costs = analyzed.clone().map(cost);
+        let is_dear = costs.fold(0, u64::saturating_add) > FREE_BYTES;
+        let meter = Meter::for_document();
+        for (path, analyzer, text) in analyzed {
+            let is_checked = is_dear && analyzer.cost_per_byte() > 0;
+            if is_checked || may_have_immense_terms(analyzer, text) {
+                check_text(path, analyzer, text, &meter)?;
+            }
         }
         Ok(())
+    }
+}
+
+/// What analysis may take of a document's meter and need not be counted before: half of what the meter has for the
+/// shortest text, as costs are estimates.
+const FREE_BYTES: u64 = 8 << 20;
+
+/// Returns whether some term of `text` may be longer than an index can hold. Long texts are mostly prose, which need
+/// not be analysed to know.
+fn may_have_immense_terms(analyzer: &Analyzer, text: &str) -> bool {
+    let longest = analyzer.lengthening().saturating_mul(text.len() as u64);
+    if longest <= MAX_TERM_BYTES as u64 {
+        return false;
+    }
+    let mut runs = text.as_bytes().split(u8::is_ascii_whitespace);
+    !analyzer.splits_at_white_space() || runs.any(|run| run.len() > MAX_TERM_BYTES)
+}
+
+fn check_text(
+    path: &FieldPath,
+    analyzer: &Analyzer,
+    text: &str,
+    meter: &Meter<'_>,
+) -> Result<(), DocumentError> {
+    let mut is_immense = false;
+    let analyzed = analyzer.analyze_into(text, meter, &mut |token| {
+        is_immense |= token.text.len() > MAX_TERM_BYTES;
+    });
+    let field = path.to_string();
+    match analyzed {
+        Err(fault) => Err(DocumentError::TooMuch { field, fault }),
+        Ok(_) if is_immense => Err(DocumentError::ImmenseTerm { field }),
+        Ok(_) => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! A mapping, prepared for reading documents: a tree of names with everything a value needs.
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry, Normalizer};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter, Normalizer};
 use gleaner_model::{Dynamic, Field, FieldKind, FieldPath, Mapping, MappingVersion, NumberKind};
 use gleaner_query::date::DateFormatter;
 use gleaner_query::encoded::{Reading, read_point};
@@ -327,7 +327,8 @@ impl Leaf {
                 _ => None,
             };
         }
-        self.read(&scalar, Reading::Taken).ok().flatten()
+        let meter = Meter::for_document();
+        self.read(&scalar, Reading::Taken, &meter).ok().flatten()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use gleaner_analysis::AnalyzerRegistry;
+use gleaner_analysis::{AnalyzerRegistry, Meter};
 use gleaner_model::{Field, FieldKind};
 use gleaner_query::encoded::Reading;
 use serde_json::{Number, Value};
@@ -39,7 +39,9 @@ impl FieldReader {
             return self.leaf.null.clone();
         }
         let scalar = scalar_of(value)?;
-        self.leaf.read(&scalar, Reading::Taken).ok().flatten()
+        let meter = Meter::for_document();
+        let read = self.leaf.read(&scalar, Reading::Taken, &meter);
+        read.ok().flatten()
     }
 
     /// Returns whether the index leaves out `value` and counts its field among the `_ignored` ones. A list is
@@ -55,7 +57,7 @@ impl FieldReader {
         let Some(scalar) = scalar_of(value) else {
             return leaf.ignores_malformed();
         };
-        match leaf.read(&scalar, Reading::Taken) {
+        match leaf.read(&scalar, Reading::Taken, &Meter::for_document()) {
             Ok(Some(_)) => false,
             // An empty text is no number, and none was ignored.
             Ok(None) => matches!(leaf.kind, FieldKind::Keyword { .. } | FieldKind::Completion),

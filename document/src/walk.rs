@@ -10,6 +10,7 @@ mod visit;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
+use gleaner_analysis::Meter;
 use gleaner_model::{Dynamic, FieldKind};
 use gleaner_query::encoded::Reading;
 use gleaner_query::mapping::{DERIVED_METADATA, DOCUMENT_METADATA};
@@ -17,8 +18,9 @@ use serde::Deserializer;
 use serde::de::{Error, MapAccess};
 use serde_json::Value;
 
-use super::convert::{Mismatch, Scalar};
+use super::convert::Scalar;
 use super::depth::{MAX_LEVELS, is_too_deep};
+use super::mismatch::Mismatch;
 use super::plan::{Leaf, NodeKind, Plan, ROOT};
 use super::{DocumentError, FieldValue};
 use refusal::preview;
@@ -103,6 +105,8 @@ struct Walk<'p, 'de> {
     strict: Option<Strictness<'p>>,
     found: WalkOutcome<'de>,
     refused: Option<DocumentError>,
+    /// Of what analysis makes of the values that it turns into others.
+    meter: Meter<'static>,
     /// By node: the object in which it was last seen, to find keys that stand twice.
     seen_in: Vec<u32>,
     num_objects: u32,
@@ -149,6 +153,7 @@ impl<'p, 'de> Walk<'p, 'de> {
                 has_unknown: false,
             },
             refused: None,
+            meter: Meter::for_document(),
             seen_in,
             num_objects: 0,
             num_nested: 0,
@@ -352,7 +357,7 @@ impl<'p, 'de> Walk<'p, 'de> {
             let mismatch = features::no_object(&scalar.text());
             return self.refuse(self.mismatch(number, leaf, &scalar.text(), mismatch));
         }
-        match leaf.read(scalar, self.reading()) {
+        match leaf.read(scalar, self.reading(), &self.meter) {
             Ok(Some(_)) if leaf.kind.lacks_value() => self.want_constant(number, scalar),
             Ok(Some(value)) => match self.second_feature(number, leaf) {
                 None => self.keep(number, value),

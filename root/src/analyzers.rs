@@ -20,10 +20,6 @@ pub(crate) struct Cache {
 /// Entries above which all are forgotten: rebuilding is cheap, leaking deleted indices is not.
 const MAX_ENTRIES: usize = 4_096;
 
-/// Largest `position_increment_gap` that an analyzer may be given: a hundred times the default. A field
-/// has 2³⁰ positions in a document, values beyond are not indexed.
-const MAX_GAP: u32 = 10_000;
-
 impl Cache {
     /// Returns the analyzers of `index`.
     pub(crate) fn of(&self, index: &IndexMeta) -> Result<Arc<AnalyzerRegistry>, RootError> {
@@ -34,7 +30,7 @@ impl Cache {
             return Ok(Arc::clone(registry));
         }
         // Settings that were taken are not asked again.
-        let registry = Arc::new(built(&index.settings, u32::MAX)?);
+        let registry = Arc::new(built(&index.settings, limits(&index.settings))?);
         let mut built = self.built.lock();
         if built.len() >= MAX_ENTRIES {
             built.clear();
@@ -56,16 +52,18 @@ impl Planner {
 
 /// Builds the analyzers of settings that an index is to have.
 pub(crate) fn build(settings: &IndexSettings) -> Result<AnalyzerRegistry, RootError> {
-    built(settings, MAX_GAP)
+    built(settings, limits(settings).of_new())
 }
 
-fn built(settings: &IndexSettings, max_gap: u32) -> Result<AnalyzerRegistry, RootError> {
-    let limits = Limits {
+fn limits(settings: &IndexSettings) -> Limits {
+    Limits {
         max_ngram_diff: settings.max_ngram_diff,
         max_shingle_diff: settings.max_shingle_diff(),
-        max_position_increment_gap: max_gap,
         ..Limits::default()
-    };
+    }
+}
+
+fn built(settings: &IndexSettings, limits: Limits) -> Result<AnalyzerRegistry, RootError> {
     let registry = AnalyzerRegistry::with_limits(&settings.analysis, limits);
     registry.map_err(|error| RootError::Analysis {
         kind: error.error_type(),

@@ -19,6 +19,7 @@ mod keyed;
 mod like;
 mod match_only;
 mod metadata;
+mod minimum;
 mod multi;
 mod pattern;
 mod positions;
@@ -31,9 +32,9 @@ mod values;
 
 use std::ops::Bound;
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter, TooMuch};
 use gleaner_model::{DocumentId, Field, FieldKind, FieldPath, IndexMeta, Mapping};
-use gleaner_query::dsl::{BoolQuery, MinimumShouldMatch, Query, TermQuery};
+use gleaner_query::dsl::{BoolQuery, Query, TermQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::limits::Limits;
 use gleaner_query::mapping::is_metadata;
@@ -42,6 +43,7 @@ use gleaner_query::{QueryError, query_string};
 
 use constants::Constants;
 use metadata::{can_exist, unsearchable};
+use minimum::required;
 use pattern::{PatternKind, escape_wildcard};
 
 pub use expansions::Expansions;
@@ -66,6 +68,8 @@ pub struct Resolver<'a> {
     pub num_copied_bytes: usize,
     /// Named queries resolved so far.
     pub named: Vec<NamedClause>,
+    /// Of what the analysis of all texts makes.
+    meter: Meter<'static>,
     constants: Constants<'a>,
 }
 
@@ -87,6 +91,7 @@ impl<'a> Resolver<'a> {
             num_words: 0,
             num_copied_bytes: 0,
             named: Vec::new(),
+            meter: Meter::for_request(),
             constants: Constants::of(&index.mapping),
         }
     }
@@ -97,6 +102,7 @@ impl<'a> Resolver<'a> {
     /// [`QueryError`] when the query cannot be asked of this index.
     pub fn resolve(&mut self, query: &Query) -> Result<Clause, QueryError> {
         let mut clause = self.clause_of(query)?;
+        self.meter.check().map_err(too_much)?;
         // Queries inside are settled already.
         if query.children().is_empty() {
             self.constants.settle(&mut clause)?;
@@ -385,6 +391,11 @@ impl<'a> Resolver<'a> {
 
 /// Returns the refusal of a query that names a document, where none is read: in the filter of an alias, which an older
 /// version may have kept.
+/// Returns the error for texts of a query whose analysis makes too much.
+fn too_much(fault: TooMuch) -> QueryError {
+    QueryError::illegal(fault.to_string())
+}
+
 fn not_looked_up(query: &str, index: &str, id: &str) -> QueryError {
     QueryError::illegal(format!(
         "[{query}] of the document [{index}/{id}] is not supported here: it is looked up for the queries \
@@ -469,28 +480,6 @@ fn ids(texts: &[String]) -> Clause {
     } else {
         Clause::Ids { ids }
     }
-}
-
-/// Returns how many of `optional` clauses `minimum` asks for, 0 to `optional` + 1 (more than there
-/// are can never match). Source: Elasticsearch, *minimum_should_match parameter*.
-fn required(minimum: &MinimumShouldMatch, optional: u32) -> u32 {
-    let total = i64::from(optional);
-    let wanted = match minimum {
-        MinimumShouldMatch::Count(count) if *count < 0 => total + i64::from(*count),
-        MinimumShouldMatch::Count(count) => i64::from(*count),
-        MinimumShouldMatch::Percent(percent) if *percent < 0 => {
-            total - total * -i64::from(*percent) / 100
-        }
-        MinimumShouldMatch::Percent(percent) => total * i64::from(*percent) / 100,
-        MinimumShouldMatch::Conditional(rules) => {
-            // The first that does not apply ends the search, whatever follows it.
-            let applying = rules.iter().take_while(|(above, _)| optional > *above);
-            return applying
-                .last()
-                .map_or(optional, |(_, rule)| required(rule, optional));
-        }
-    };
-    wanted.clamp(0, total + 1) as u32
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod filter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter, Values};
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta, Mapping};
 use gleaner_proto::read::Document;
@@ -153,6 +153,7 @@ impl Reader {
                 registry: &registry,
                 mapping: &analyzing.mapping,
                 analyzers: &analyzers,
+                meter: Meter::for_request(),
             };
             analysis.vectors(&source, wanted)
         });
@@ -259,6 +260,8 @@ struct Analysis<'a> {
     registry: &'a AnalyzerRegistry,
     mapping: &'a Mapping,
     analyzers: &'a BTreeMap<String, String>,
+    /// Of what the analysis of a document makes.
+    meter: Meter<'static>,
 }
 
 impl Analysis<'_> {
@@ -303,16 +306,16 @@ impl Analysis<'_> {
         let mut vector = FieldVector::default();
         match (&field.kind, own) {
             (FieldKind::Keyword { normalizer, .. }, None) => {
-                self.note_keywords(normalizer.as_deref(), &texts, &mut vector);
+                self.note_keywords(normalizer.as_deref(), &texts, &mut vector)?;
                 *num_left = num_left.saturating_sub(texts.len());
             }
             (FieldKind::Text { analyzer, .. }, None) => {
                 let analyzer = self.analyzer(analyzer)?;
-                note_tokens(&analyzer, &texts, &mut vector, num_left)?;
+                self.note_tokens(&analyzer, &texts, &mut vector, num_left)?;
             }
             (_, Some(name)) => {
                 let analyzer = self.analyzer(name)?;
-                note_tokens(&analyzer, &texts, &mut vector, num_left)?;
+                self.note_tokens(&analyzer, &texts, &mut vector, num_left)?;
             }
             _ => {}
         }
@@ -326,12 +329,20 @@ impl Analysis<'_> {
     }
 
     /// Each value is a term.
-    fn note_keywords(&self, normalizer: Option<&str>, texts: &[String], vector: &mut FieldVector) {
+    fn note_keywords(
+        &self,
+        normalizer: Option<&str>,
+        texts: &[String],
+        vector: &mut FieldVector,
+    ) -> Result<(), RootError> {
         let normalizer = normalizer.and_then(|name| self.registry.normalizer(name));
         let mut start = 0;
         for (position, text) in (0..).zip(texts) {
             let term = match &normalizer {
-                Some(normalizer) => normalizer.normalize(text),
+                Some(normalizer) => {
+                    let normalized = normalizer.normalize(text, &self.meter);
+                    normalized.map_err(|fault| refused(fault.to_string()))?
+                }
                 None => text.clone(),
             };
             let end = start + text.len();
@@ -343,33 +354,38 @@ impl Analysis<'_> {
             });
             start = end + 1;
         }
+        Ok(())
     }
-}
 
-fn note_tokens(
-    analyzer: &Analyzer,
-    texts: &[String],
-    vector: &mut FieldVector,
-    num_left: &mut usize,
-) -> Result<(), RootError> {
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let gap = analyzer.position_increment_gap();
-    let tokens = analyzer.analyze_values_within(&texts, gap, *num_left);
-    let Some(tokens) = tokens else {
-        return Err(refused(format!(
-            "the document has too many terms for them to be listed: more than [{MAX_TERMS}]"
-        )));
-    };
-    *num_left -= tokens.len();
-    for token in tokens {
-        let place = TermPlace {
-            position: token.position,
-            start: token.start,
-            end: token.end,
+    fn note_tokens(
+        &self,
+        analyzer: &Analyzer,
+        texts: &[String],
+        vector: &mut FieldVector,
+        num_left: &mut usize,
+    ) -> Result<(), RootError> {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let values = Values {
+            texts: &texts,
+            gap: analyzer.position_increment_gap(),
         };
-        vector.terms.entry(token.text).or_default().push(place);
+        let tokens = analyzer.analyze_values_within(&values, *num_left, &self.meter);
+        let Some(tokens) = tokens.map_err(|fault| refused(fault.to_string()))? else {
+            return Err(refused(format!(
+                "the document has too many terms for them to be listed: more than [{MAX_TERMS}]"
+            )));
+        };
+        *num_left -= tokens.len();
+        for token in tokens {
+            let place = TermPlace {
+                position: token.position,
+                start: token.start,
+                end: token.end,
+            };
+            vector.terms.entry(token.text).or_default().push(place);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn refused(reason: String) -> RootError {

@@ -6,6 +6,7 @@
 mod answers;
 mod bodies;
 mod connections;
+mod explosions;
 mod mutated;
 mod numbers;
 mod requests;

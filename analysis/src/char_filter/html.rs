@@ -4,6 +4,7 @@
 //! line becomes nothing. What is no markup (`a < b`, an unclosed tag) stays as it is.
 
 use super::{CharFilter, FilterOutput, OffsetMap, entities};
+use crate::meter::Meter;
 
 /// Longest tag, in bytes: what is longer counts as text, which bounds the search for its end.
 const MAX_TAG_BYTES: usize = 8_192;
@@ -136,8 +137,8 @@ fn tag_length(rest: &str) -> Option<usize> {
 }
 
 impl CharFilter for HtmlStrip {
-    fn apply(&self, text: &str) -> (String, OffsetMap) {
-        let mut filtered = FilterOutput::new(text);
+    fn apply(&self, text: &str, meter: &Meter<'_>) -> (String, OffsetMap) {
+        let mut filtered = FilterOutput::new(text, meter);
         let mut ends = Ends::default();
         let mut at = 0;
         while let Some(found) = text[at..].find(['<', '&']) {

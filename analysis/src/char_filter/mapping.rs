@@ -1,21 +1,24 @@
 //! The `mapping` character filter: fixed texts for fixed texts, the longest first.
 
-use hashbrown::HashMap;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::{CharFilter, FilterOutput, OffsetMap};
 use crate::{
     error::AnalysisError,
+    meter::Meter,
     settings::{Params, unescape},
 };
 
-/// Rules of one filter: each place of a text is compared with all keys of its first character.
+/// Rules of one filter.
 const MAX_RULES: usize = 10_000;
 
 /// Replaces the longest key that starts at each place.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    /// By first character; longest key first.
-    rules: HashMap<char, Vec<(String, String)>>,
+    keys: AhoCorasick,
+    /// By number of the key.
+    values: Vec<String>,
+    growth: u64,
 }
 
 impl Mapping {
@@ -29,48 +32,53 @@ impl Mapping {
             let reason = format!("has {} rules, at most {MAX_RULES} are allowed", lines.len());
             return Err(params.bad("mappings", reason));
         }
-        let mut rules: HashMap<char, Vec<(String, String)>> = HashMap::new();
+        let mut keys = Vec::with_capacity(lines.len());
+        let mut values = Vec::with_capacity(lines.len());
         for line in &lines {
-            let (first, rule) = parse_rule(line).ok_or_else(|| {
+            let (key, value) = parse_rule(line).ok_or_else(|| {
                 AnalysisError::IllegalArgument(format!("Invalid Mapping Rule : [{line}]"))
             })?;
-            rules.entry(first).or_default().push(rule);
+            keys.push(key);
+            values.push(value);
         }
-        for keys in rules.values_mut() {
-            keys.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
-        }
-        Ok(Self { rules })
+        let growth = keys.iter().zip(&values);
+        let growth = growth.map(|(key, value)| value.len().div_ceil(key.len()));
+        let growth = growth.max().unwrap_or(1).max(1) as u64;
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&keys)
+            .map_err(|error| params.bad("mappings", format!("cannot be used: {error}")))?;
+        Ok(Self {
+            keys: automaton,
+            values,
+            growth,
+        })
     }
 }
 
-fn parse_rule(line: &str) -> Option<(char, (String, String))> {
+/// Returns a key of at least one character, and what it becomes.
+fn parse_rule(line: &str) -> Option<(String, String)> {
     let (key, value) = line.rsplit_once("=>")?;
     let key = unescape(key.trim())?;
     let value = unescape(value.trim())?;
-    let first = key.chars().next()?;
-    Some((first, (key, value)))
+    (!key.is_empty()).then_some((key, value))
 }
 
 impl CharFilter for Mapping {
-    fn apply(&self, text: &str) -> (String, OffsetMap) {
-        let mut filtered = FilterOutput::new(text);
-        let mut chars = text.char_indices();
-        while let Some((at, c)) = chars.next() {
-            let rest = &text[at..];
-            let rule = self
-                .rules
-                .get(&c)
-                .and_then(|keys| keys.iter().find(|(key, _)| rest.starts_with(key.as_str())));
-            if let Some((key, value)) = rule {
-                filtered.copy_to(at);
-                filtered.replace_to(at + key.len(), value);
-                let num_more = key.chars().count() - 1;
-                for _ in 0..num_more {
-                    chars.next();
-                }
+    fn apply(&self, text: &str, meter: &Meter<'_>) -> (String, OffsetMap) {
+        let mut filtered = FilterOutput::new(text, meter);
+        for found in self.keys.find_iter(text) {
+            if filtered.is_spent() {
+                break;
             }
+            filtered.copy_to(found.start());
+            filtered.replace_to(found.end(), &self.values[found.pattern().as_usize()]);
         }
         filtered.finish()
+    }
+
+    fn growth(&self) -> u64 {
+        self.growth
     }
 
     fn is_normalizing(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Where the bytes of filtered text came from.
 
+use crate::meter::Meter;
+
 /// Text after character filters.
 #[derive(Debug)]
 pub(crate) struct FilteredText {
@@ -77,9 +79,9 @@ impl OffsetMap {
 
 /// Writes filtered text and its map together. The input is to be passed from front to back,
 /// without leaving anything out.
-#[derive(Debug)]
 pub(crate) struct FilterOutput<'a> {
     input: &'a str,
+    meter: &'a Meter<'a>,
     text: String,
     map: OffsetMap,
     /// How much of the input is done, in bytes.
@@ -87,10 +89,11 @@ pub(crate) struct FilterOutput<'a> {
 }
 
 impl<'a> FilterOutput<'a> {
-    pub(crate) fn new(input: &'a str) -> Self {
+    pub(crate) fn new(input: &'a str, meter: &'a Meter) -> Self {
         let text = String::with_capacity(input.len());
         Self {
             input,
+            meter,
             text,
             map: OffsetMap::default(),
             at: 0,
@@ -99,7 +102,7 @@ impl<'a> FilterOutput<'a> {
 
     /// Copies the input up to `end`.
     pub(crate) fn copy_to(&mut self, end: usize) {
-        if self.at < end {
+        if self.at < end && self.has_room(end - self.at) {
             self.push_piece(end, true);
             self.text.push_str(&self.input[self.at..end]);
             self.at = end;
@@ -108,9 +111,20 @@ impl<'a> FilterOutput<'a> {
 
     /// Puts `text` in place of the input up to `end`.
     pub(crate) fn replace_to(&mut self, end: usize, text: &str) {
-        self.push_piece(end, false);
-        self.text.push_str(text);
-        self.at = end;
+        if self.has_room(text.len()) {
+            self.push_piece(end, false);
+            self.text.push_str(text);
+            self.at = end;
+        }
+    }
+
+    /// Returns whether nothing more is written.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.meter.is_spent()
+    }
+
+    fn has_room(&self, num_bytes: usize) -> bool {
+        self.meter.take_len(size_of::<Piece>() + num_bytes)
     }
 
     /// Copies the rest and returns text and map.

@@ -1,18 +1,17 @@
 //! The `pattern_replace` character filter.
 
-use regex::Regex;
-
 use super::{CharFilter, FilterOutput, OffsetMap};
 use crate::{
     error::AnalysisError,
-    pattern::{self, Replacement},
+    meter::Meter,
+    pattern::{self, Pattern, Replacement},
     settings::Params,
 };
 
 /// Puts a replacement in place of each match.
 #[derive(Debug)]
 pub(super) struct PatternReplace {
-    pattern: Regex,
+    pattern: Pattern,
     replacement: Replacement,
 }
 
@@ -30,19 +29,30 @@ impl PatternReplace {
 }
 
 impl CharFilter for PatternReplace {
-    fn apply(&self, text: &str) -> (String, OffsetMap) {
-        let mut filtered = FilterOutput::new(text);
+    fn apply(&self, text: &str, meter: &Meter<'_>) -> (String, OffsetMap) {
+        let mut filtered = FilterOutput::new(text, meter);
         let mut replaced = String::new();
-        for captures in self.pattern.captures_iter(text) {
+        for captures in self.pattern.captures_iter(text, meter) {
             let Some(found) = captures.get(0) else {
                 continue;
             };
             filtered.copy_to(found.start());
             replaced.clear();
-            self.replacement.expand(&captures, &mut replaced);
+            if filtered.is_spent()
+                || !self
+                    .replacement
+                    .expand(&captures, meter.room(), &mut replaced)
+            {
+                meter.spend();
+                break;
+            }
             filtered.replace_to(found.end(), &replaced);
         }
         filtered.finish()
+    }
+
+    fn growth(&self) -> u64 {
+        self.replacement.growth() + self.pattern.weight()
     }
 
     fn is_normalizing(&self) -> bool {

@@ -2,7 +2,10 @@
 //! words behind it, joined by spaces.
 
 use super::ListFilter;
-use crate::token::{Token, TokenKind, TokenList};
+use crate::{
+    meter::{Made, Meter},
+    token::{Token, TokenKind, TokenList},
+};
 
 /// Replaces each token by the beginnings of up to so many from it on.
 #[derive(Debug)]
@@ -14,11 +17,14 @@ pub(crate) struct Beginnings {
 }
 
 impl ListFilter for Beginnings {
-    fn apply(&self, list: TokenList) -> TokenList {
-        let mut tokens = Vec::new();
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
+        let mut tokens = Made::new(meter);
         for (at, first) in list.tokens.iter().enumerate() {
             let joined = &list.tokens[at..list.tokens.len().min(at + self.words)];
             let texts: Vec<&str> = joined.iter().map(|token| token.text.as_str()).collect();
+            if !meter.take_len(texts.iter().map(|text| text.len()).sum()) {
+                break;
+            }
             let text = texts.join(" ");
             let ends = text.char_indices().skip(1).map(|(end, _)| end);
             let ends = ends.chain([text.len()]).take(self.max_chars);
@@ -28,6 +34,13 @@ impl ListFilter for Beginnings {
                 ..first.clone()
             }));
         }
-        TokenList { tokens, ..list }
+        TokenList {
+            tokens: tokens.into_tokens(),
+            ..list
+        }
+    }
+
+    fn growth(&self) -> u64 {
+        self.max_chars as u64
     }
 }

@@ -1,6 +1,7 @@
 //! `cjk_bigram`: pairs of adjacent Han, Hiragana, Katakana and Hangul characters.
 
 use super::ListFilter;
+use crate::meter::{Made, Meter};
 use crate::token::{Token, TokenKind, TokenList};
 
 /// Pairs the characters of the listed scripts; other tokens pass.
@@ -20,7 +21,7 @@ struct Unit {
 }
 
 impl CjkBigram {
-    fn flush(&self, run: &mut Vec<Unit>, position: &mut u32, tokens: &mut Vec<Token>) {
+    fn flush(&self, run: &mut Vec<Unit>, position: &mut u32, tokens: &mut Made<'_>) {
         let mut push = |text: String, kind, span: (usize, usize), position| {
             let (start, end) = span;
             let position_length = if kind == TokenKind::Double && self.outputs_unigrams {
@@ -79,8 +80,8 @@ fn units(token: &Token) -> impl Iterator<Item = Unit> {
 }
 
 impl ListFilter for CjkBigram {
-    fn apply(&self, list: TokenList) -> TokenList {
-        let mut tokens = Vec::new();
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
+        let mut tokens = Made::new(meter);
         let mut run: Vec<Unit> = Vec::new();
         let mut position = 0;
         let mut next_input = 0;
@@ -108,8 +109,12 @@ impl ListFilter for CjkBigram {
         self.flush(&mut run, &mut position, &mut tokens);
         let num_trailing = list.num_positions.saturating_sub(next_input);
         TokenList {
-            tokens,
+            tokens: tokens.into_tokens(),
             num_positions: position + num_trailing,
         }
+    }
+
+    fn growth(&self) -> u64 {
+        3
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ListFilter;
 use super::stop::WordSet;
+use crate::meter::{Made, Meter};
 use crate::token::{Token, TokenKind, TokenList};
 
 /// Joins two adjacent tokens of which one is common.
@@ -21,8 +22,8 @@ impl CommonGrams {
     }
 
     /// Adds pairs after their first words, stacked on them.
-    fn with_pairs(&self, list: TokenList) -> TokenList {
-        let mut tokens: Vec<Token> = Vec::with_capacity(list.tokens.len() * 2);
+    fn with_pairs(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
+        let mut tokens = Made::new(meter);
         let mut words = list.tokens.into_iter().peekable();
         while let Some(word) = words.next() {
             let pair = words
@@ -39,17 +40,24 @@ impl CommonGrams {
             tokens.push(word);
             tokens.extend(pair);
         }
-        TokenList { tokens, ..list }
+        TokenList {
+            tokens: tokens.into_tokens(),
+            ..list
+        }
     }
 }
 
 impl ListFilter for CommonGrams {
-    fn apply(&self, list: TokenList) -> TokenList {
-        let list = self.with_pairs(list);
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
+        let list = self.with_pairs(list, meter);
         match self.is_for_queries {
             true => for_queries(&list),
             false => list,
         }
+    }
+
+    fn growth(&self) -> u64 {
+        3
     }
 }
 

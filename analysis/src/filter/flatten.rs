@@ -6,13 +6,14 @@
 use hashbrown::HashMap;
 
 use super::ListFilter;
+use crate::meter::Meter;
 use crate::token::{Token, TokenList};
 
 #[derive(Debug)]
 pub(crate) struct FlattenGraph;
 
 impl ListFilter for FlattenGraph {
-    fn apply(&self, list: TokenList) -> TokenList {
+    fn apply(&self, list: TokenList, _: &Meter<'_>) -> TokenList {
         let ends = |token: &Token| token.position + token.position_length.max(1);
         let mut by_end: HashMap<u32, Vec<u32>> = HashMap::new();
         for token in &list.tokens {

@@ -6,7 +6,11 @@ use hashbrown::HashMap;
 use unicode_normalization::char::{compose, decompose_compatible};
 
 use super::{ListFilter, Word, WordFilter};
-use crate::{token::TokenList, unicode};
+use crate::{
+    meter::{Made, Meter},
+    token::TokenList,
+    unicode,
+};
 
 /// What decomposition does not fold: `ß`, `ø`, quotes, dashes, ...
 static SPECIAL: LazyLock<HashMap<char, &'static str>> = LazyLock::new(|| {
@@ -48,8 +52,8 @@ impl WordFilter for AsciiFolding {
 }
 
 impl ListFilter for AsciiFoldingBeside {
-    fn apply(&self, list: TokenList) -> TokenList {
-        let mut tokens = Vec::with_capacity(list.tokens.len());
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
+        let mut tokens = Made::new(meter);
         for token in list.tokens {
             let mut folded = String::new();
             token.text.chars().for_each(|c| push_folded(c, &mut folded));
@@ -58,7 +62,14 @@ impl ListFilter for AsciiFoldingBeside {
             }
             tokens.push(token);
         }
-        TokenList { tokens, ..list }
+        TokenList {
+            tokens: tokens.into_tokens(),
+            ..list
+        }
+    }
+
+    fn growth(&self) -> u64 {
+        2
     }
 
     fn normalizing(&self) -> Option<&dyn WordFilter> {

@@ -1,7 +1,11 @@
 //! The n-gram token filters: pieces of each token, at the token's position and offsets.
 
 use super::ListFilter;
-use crate::token::{Token, TokenList};
+use crate::{
+    meter::{Made, Meter},
+    token::{Token, TokenList},
+    tokenizer::sum_of_sizes,
+};
 
 /// `ngram` and `edge_ngram`.
 #[derive(Debug)]
@@ -23,16 +27,22 @@ pub(crate) enum GramKind {
 }
 
 impl Grams {
-    fn push_grams(&self, token: &Token, out: &mut Vec<Token>) {
+    fn push_grams(&self, token: &Token, meter: &Meter<'_>, out: &mut Made<'_>) {
         let mut bounds: Vec<usize> = token.text.char_indices().map(|(at, _)| at).collect();
         let length = bounds.len();
         bounds.push(token.text.len());
         let mut push = |first: usize, size: usize| {
-            out.push(token.with_text(token.text[bounds[first]..bounds[first + size]].to_owned()));
+            let text = &token.text[bounds[first]..bounds[first + size]];
+            if out.has_room(text.len()) {
+                out.put(token.with_text(text.to_owned()));
+            }
         };
         match self.kind {
             GramKind::All => {
                 for first in 0..length {
+                    if meter.is_spent() {
+                        return;
+                    }
                     (self.min..=self.max.min(length - first)).for_each(|size| push(first, size));
                 }
             }
@@ -48,11 +58,21 @@ impl Grams {
 }
 
 impl ListFilter for Grams {
-    fn apply(&self, list: TokenList) -> TokenList {
-        let mut tokens = Vec::new();
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
+        let mut tokens = Made::new(meter);
         for token in &list.tokens {
-            self.push_grams(token, &mut tokens);
+            self.push_grams(token, meter, &mut tokens);
         }
-        TokenList { tokens, ..list }
+        TokenList {
+            tokens: tokens.into_tokens(),
+            ..list
+        }
+    }
+
+    fn growth(&self) -> u64 {
+        match self.kind {
+            GramKind::All => sum_of_sizes(self.min, self.max),
+            GramKind::Front | GramKind::Back => self.max as u64,
+        }
     }
 }

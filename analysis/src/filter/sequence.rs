@@ -3,6 +3,7 @@
 use hashbrown::HashSet;
 
 use super::ListFilter;
+use crate::meter::Meter;
 use crate::token::{Token, TokenKind, TokenList};
 
 /// `unique`: the first token of each text, in the value or at each position. What is left out leaves no
@@ -14,7 +15,7 @@ pub(crate) struct Unique {
 }
 
 impl ListFilter for Unique {
-    fn apply(&self, mut list: TokenList) -> TokenList {
+    fn apply(&self, mut list: TokenList, _: &Meter<'_>) -> TokenList {
         let mut seen = HashSet::new();
         let mut num_left_out = 0;
         let mut last_read = 0;
@@ -44,7 +45,7 @@ pub(crate) struct Limit {
 }
 
 impl ListFilter for Limit {
-    fn apply(&self, mut list: TokenList) -> TokenList {
+    fn apply(&self, mut list: TokenList, _: &Meter<'_>) -> TokenList {
         if list.tokens.len() > self.max_tokens {
             list.tokens.truncate(self.max_tokens);
             list.num_positions = list.tokens.last().map_or(0, |token| token.position + 1);
@@ -62,7 +63,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl ListFilter for Fingerprint {
-    fn apply(&self, list: TokenList) -> TokenList {
+    fn apply(&self, list: TokenList, _: &Meter<'_>) -> TokenList {
         let Some(end) = list.tokens.iter().map(|token| token.end).max() else {
             return list;
         };

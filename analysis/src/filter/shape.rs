@@ -1,9 +1,7 @@
 //! Filters that look at the shape of one word: length, ends, patterns.
 
-use regex::Regex;
-
 use super::{Word, WordFilter, stop::WordSet};
-use crate::pattern::Replacement;
+use crate::pattern::{Pattern, Replacement};
 
 /// `length`: drops words outside of `min..=max` characters.
 #[derive(Debug)]
@@ -104,7 +102,7 @@ impl WordFilter for Apostrophe {
 /// `pattern_replace`.
 #[derive(Debug)]
 pub(crate) struct PatternReplace {
-    pub(crate) pattern: Regex,
+    pub(crate) pattern: Pattern,
     pub(crate) replacement: Replacement,
     /// Replace all matches, or the first only.
     pub(crate) is_all: bool,
@@ -112,23 +110,38 @@ pub(crate) struct PatternReplace {
 
 impl WordFilter for PatternReplace {
     fn keep(&self, word: &mut Word) -> bool {
-        if !self.pattern.is_match(word.text()) {
+        if !word.charge(self.pattern.cost(word.text())) {
+            return false;
+        }
+        let regex = self.pattern.regex();
+        if !regex.is_match(word.text()) {
             return true;
         }
         let num_matches = if self.is_all { usize::MAX } else { 1 };
+        let room = word.room();
+        let mut fits = true;
         word.rewrite(|text, out| {
             let mut last = 0;
-            for captures in self.pattern.captures_iter(text).take(num_matches) {
+            for captures in regex.captures_iter(text).take(num_matches) {
                 let Some(found) = captures.get(0) else {
                     continue;
                 };
                 out.push_str(&text[last..found.start()]);
-                self.replacement.expand(&captures, out);
+                fits = self.replacement.expand(&captures, room, out);
+                if !fits {
+                    return;
+                }
                 last = found.end();
             }
             out.push_str(&text[last..]);
         });
-        true
+        // What was made is charged here, so that a filter behind it cannot make as much again for nothing.
+        let made = word.text().len() as u64;
+        word.charge(if fits { made } else { u64::MAX })
+    }
+
+    fn growth(&self) -> u64 {
+        self.replacement.growth() + self.pattern.weight()
     }
 
     fn is_normalizing(&self) -> bool {

@@ -1,7 +1,11 @@
 //! `shingle`: adjacent tokens joined into one.
 
 use super::ListFilter;
-use crate::token::{Token, TokenKind, TokenList};
+use crate::{
+    meter::{Made, Meter},
+    token::{Token, TokenKind, TokenList},
+    tokenizer::sum_of_sizes,
+};
 
 /// Joins `min..=max` adjacent tokens.
 #[derive(Debug)]
@@ -69,7 +73,7 @@ impl Shingle {
         }
     }
 
-    fn push_shingles(&self, slots: &[Slot<'_>], tokens: &mut Vec<Token>) -> bool {
+    fn push_shingles(&self, slots: &[Slot<'_>], tokens: &mut Made<'_>) -> bool {
         let mut is_any = false;
         for size in self.min..=self.max.min(slots.len()) {
             let parts = &slots[..size];
@@ -80,12 +84,16 @@ impl Shingle {
                 .iter()
                 .map(|slot| slot.token.map_or(self.filler.as_str(), |token| &token.text))
                 .collect();
+            let separators = self.separator.len() * (size - 1);
+            if !tokens.has_room(texts.iter().map(|text| text.len()).sum::<usize>() + separators) {
+                return is_any;
+            }
             let span = if self.unigrams == Unigrams::Always {
                 size
             } else {
                 size - self.min + 1
             };
-            tokens.push(Token {
+            tokens.put(Token {
                 text: texts.join(&self.separator),
                 position: parts[0].position,
                 position_length: u32::try_from(span).unwrap_or(u32::MAX),
@@ -101,11 +109,14 @@ impl Shingle {
 }
 
 impl ListFilter for Shingle {
-    fn apply(&self, list: TokenList) -> TokenList {
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
         let slots = self.slots(&list);
-        let mut tokens = Vec::new();
+        let mut tokens = Made::new(meter);
         let mut has_shingles = false;
         for (at, slot) in slots.iter().enumerate() {
+            if meter.is_spent() {
+                break;
+            }
             if self.unigrams == Unigrams::Always {
                 tokens.extend(slot.token.cloned());
             }
@@ -115,8 +126,13 @@ impl ListFilter for Shingle {
             return list;
         }
         TokenList {
-            tokens,
+            tokens: tokens.into_tokens(),
             num_positions: list.num_positions,
         }
+    }
+
+    fn growth(&self) -> u64 {
+        let separators = self.separator.len().max(self.filler.len()) as u64;
+        sum_of_sizes(self.min, self.max).saturating_mul(1 + separators)
     }
 }

@@ -1,9 +1,10 @@
 //! Filters that know sets of words: `stop`, `keep`, `keyword_marker`; and `keep_types`.
 
 use hashbrown::HashSet;
-use regex::Regex;
 
 use super::{Word, WordFilter, case::push_lowercase};
+use crate::pattern::Pattern;
+
 /// A set of words, compared as they are or in lower case.
 #[derive(Debug, Default)]
 pub(crate) struct WordSet {
@@ -34,6 +35,11 @@ impl WordSet {
             ignores_case,
             longest_bytes,
         }
+    }
+
+    /// Returns the bytes of the longest word; no word of more is in the set.
+    pub(crate) fn longest_bytes(&self) -> usize {
+        self.longest_bytes
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -96,16 +102,25 @@ pub(crate) enum KeywordMarker {
     /// Marks the words of a set.
     Words(WordSet),
     /// Marks words that the pattern, which is anchored at both ends, matches.
-    Pattern(Regex),
+    Pattern(Pattern),
 }
 
 impl WordFilter for KeywordMarker {
     fn keep(&self, word: &mut Word) -> bool {
         let is_marked = match self {
             Self::Words(words) => words.contains(word.text()),
-            Self::Pattern(pattern) => pattern.is_match(word.text()),
+            Self::Pattern(pattern) => {
+                word.charge(pattern.cost(word.text())) && pattern.regex().is_match(word.text())
+            }
         };
         word.is_keyword |= is_marked;
         true
+    }
+
+    fn growth(&self) -> u64 {
+        match self {
+            Self::Words(_) => 1,
+            Self::Pattern(pattern) => 1 + pattern.weight(),
+        }
     }
 }

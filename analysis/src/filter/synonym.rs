@@ -11,6 +11,7 @@ mod rules;
 pub(crate) use rules::{RuleReader, SynonymMap};
 
 use super::ListFilter;
+use crate::meter::Meter;
 use crate::token::TokenList;
 
 /// Adds synonyms, or puts them in place of the words.
@@ -21,11 +22,15 @@ pub(crate) struct Synonyms {
 }
 
 impl ListFilter for Synonyms {
-    fn apply(&self, list: TokenList) -> TokenList {
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
         if self.is_graph {
-            graph::apply(&self.map, &list)
+            graph::apply(&self.map, &list, meter)
         } else {
-            flat::apply(&self.map, &list)
+            flat::apply(&self.map, &list, meter)
         }
+    }
+
+    fn growth(&self) -> u64 {
+        self.map.growth()
     }
 }

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::ListFilter;
 use super::stop::WordSet;
+use crate::meter::Meter;
 use crate::token::{Token, TokenList};
 
 pub(crate) use parts::{CharKind, Splitting};
@@ -54,11 +55,15 @@ pub(crate) struct WordDelimiter {
 }
 
 impl ListFilter for WordDelimiter {
-    fn apply(&self, list: TokenList) -> TokenList {
+    fn apply(&self, list: TokenList, meter: &Meter<'_>) -> TokenList {
         match self.is_graph {
-            true => graph::apply(self, list),
-            false => flat::apply(self, list),
+            true => graph::apply(self, list, meter),
+            false => flat::apply(self, list, meter),
         }
+    }
+
+    fn growth(&self) -> u64 {
+        4
     }
 }
 

@@ -205,6 +205,13 @@ impl<'a> Assembly<'a> {
         char_filters: &[NameOrDefinition<'_>],
         filters: &[NameOrDefinition<'_>],
     ) -> Result<Chain, AnalysisError> {
+        let num_parts = char_filters.len() + filters.len();
+        let most = self.limits.max_parts;
+        if num_parts > most {
+            return Err(AnalysisError::IllegalArgument(format!(
+                "{origin} has {num_parts} filters, at most {most} are allowed"
+            )));
+        }
         let mut chain = Chain {
             char_filters: char_filters
                 .iter()
@@ -216,6 +223,12 @@ impl<'a> Assembly<'a> {
         for part in filters {
             let filter = self.filter(*part, origin, &chain)?;
             chain.filters.push(filter);
+        }
+        let (growth, most) = (chain.growth(), self.limits.max_growth);
+        if growth > most {
+            return Err(AnalysisError::IllegalArgument(format!(
+                "{origin} can make {growth} bytes of one, at most {most} are allowed"
+            )));
         }
         Ok(chain)
     }

@@ -1,5 +1,7 @@
 //! How a building block is named, and by whom.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::error::{AnalysisError, Component};
@@ -37,6 +39,15 @@ pub(super) enum Origin<'a> {
     Definition(&'a str),
     /// An `_analyze` request.
     AdHoc,
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Definition(name) => write!(f, "analyzer [{name}]"),
+            Self::AdHoc => f.write_str("the analysis of this request"),
+        }
+    }
 }
 
 impl Origin<'_> {

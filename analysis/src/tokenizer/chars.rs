@@ -2,7 +2,10 @@
 //! the one that does not cut.
 
 use super::{MAX_TOKEN_LENGTH, Tokenizer};
-use crate::{error::AnalysisError, settings::Params, token::TokenRef};
+use crate::{error::AnalysisError, meter::Meter, settings::Params, token::TokenRef};
+
+/// Characters of tokens that are short, see [`growth_of_cuts`].
+const SHORT_TOKEN: usize = 8;
 
 /// Makes a token of each longest run of characters that belong to tokens.
 #[derive(Debug)]
@@ -120,7 +123,7 @@ impl Class {
 }
 
 impl Tokenizer for CharTokenizer {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+    fn tokenize(&self, text: &str, _: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         let mut position = 0;
         let mut lower = String::new();
         let mut emit = |start: usize, end: usize| {
@@ -159,9 +162,19 @@ impl Tokenizer for CharTokenizer {
         position
     }
 
+    fn growth(&self) -> u64 {
+        growth_of_cuts(self.max_token_length)
+    }
+
     fn lowercases(&self) -> bool {
         self.lowercases
     }
+}
+
+/// Returns the growth of a tokenizer that cuts words after so many characters: many short tokens take more than few
+/// long ones.
+pub(super) fn growth_of_cuts(max_token_length: usize) -> u64 {
+    if max_token_length < SHORT_TOKEN { 2 } else { 1 }
 }
 
 /// The whole text as one token; nothing for an empty text.
@@ -169,7 +182,7 @@ impl Tokenizer for CharTokenizer {
 pub(crate) struct Keyword;
 
 impl Tokenizer for Keyword {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+    fn tokenize(&self, text: &str, _: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         if text.is_empty() {
             return 0;
         }

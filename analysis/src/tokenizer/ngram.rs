@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Tokenizer;
-use crate::{error::AnalysisError, registry::Limits, settings::Params, token::TokenRef, unicode};
+use crate::{
+    error::AnalysisError, meter::Meter, registry::Limits, settings::Params, token::TokenRef,
+    unicode,
+};
 
 /// Longest n-gram, in characters. The dialect has no such limit; without one a short setting makes
 /// a long text explode.
@@ -140,10 +143,13 @@ impl NGram {
     }
 
     /// Emits the windows of one run, given the byte offsets of its characters and of its end.
-    fn emit(&self, bounds: &[usize], window: &mut dyn FnMut(usize, usize)) {
+    fn emit(&self, bounds: &[usize], meter: &Meter<'_>, window: &mut dyn FnMut(usize, usize)) {
         let length = bounds.len() - 1;
         let num_starts = if self.is_edge { length.min(1) } else { length };
         for first in 0..num_starts {
+            if meter.is_spent() {
+                return;
+            }
             for size in self.min..=self.max.min(length - first) {
                 window(bounds[first], bounds[first + size]);
             }
@@ -152,7 +158,7 @@ impl NGram {
 }
 
 impl Tokenizer for NGram {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+    fn tokenize(&self, text: &str, meter: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         let mut position = 0;
         let mut window = |start, end| {
             sink(TokenRef::slice(text, (start, end), position));
@@ -164,12 +170,24 @@ impl Tokenizer for NGram {
                 bounds.push(at);
             } else if !bounds.is_empty() {
                 bounds.push(at);
-                self.emit(&bounds, &mut window);
+                self.emit(&bounds, meter, &mut window);
                 bounds.clear();
             }
         }
         bounds.push(text.len());
-        self.emit(&bounds, &mut window);
+        self.emit(&bounds, meter, &mut window);
         position
     }
+
+    fn growth(&self) -> u64 {
+        if self.is_edge {
+            return self.max as u64;
+        }
+        sum_of_sizes(self.min, self.max)
+    }
+}
+
+/// Returns the characters in all windows of `min..=max` at one place.
+pub(crate) fn sum_of_sizes(min: usize, max: usize) -> u64 {
+    (min as u64..=max as u64).sum()
 }

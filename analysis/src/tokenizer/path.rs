@@ -1,7 +1,11 @@
 //! `path_hierarchy`: a path and all its parents, at one position.
 
 use super::Tokenizer;
-use crate::{error::AnalysisError, settings::Params, token::TokenRef};
+use crate::{error::AnalysisError, meter::Meter, settings::Params, token::TokenRef};
+
+/// Parts of a path that [`Tokenizer::growth`] takes for the most: a path becomes as many tokens as it has parts, each as
+/// long as what it names.
+const DEPTH: u64 = 2_000;
 
 /// `/a/b/c` becomes `/a`, `/a/b`, `/a/b/c`; reversed, `a/b/c` becomes `a/b/c`, `b/c`, `c`.
 #[derive(Debug)]
@@ -86,10 +90,13 @@ fn one_char(params: &Params<'_>, key: &str) -> Result<Option<char>, AnalysisErro
 }
 
 impl Tokenizer for PathHierarchy {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+    fn tokenize(&self, text: &str, meter: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         let ranges = self.ranges(text);
         let mut replaced = String::new();
         for &(start, end) in &ranges {
+            if meter.is_spent() {
+                break;
+            }
             let token = TokenRef::slice(text, (start, end), 0);
             if self.replacement == self.delimiter {
                 sink(token);
@@ -110,5 +117,9 @@ impl Tokenizer for PathHierarchy {
             });
         }
         u32::from(!ranges.is_empty())
+    }
+
+    fn growth(&self) -> u64 {
+        DEPTH
     }
 }

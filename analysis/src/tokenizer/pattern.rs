@@ -1,9 +1,13 @@
 //! The pattern tokenizers: text between matches, or the matches themselves.
 
-use regex::Regex;
-
 use super::Tokenizer;
-use crate::{error::AnalysisError, pattern, settings::Params, token::TokenRef};
+use crate::{
+    error::AnalysisError,
+    meter::Meter,
+    pattern::{self, Pattern},
+    settings::Params,
+    token::TokenRef,
+};
 
 /// Pattern of `pattern` when none is given.
 pub(crate) const NON_WORD: &str = r"\W+";
@@ -11,14 +15,14 @@ pub(crate) const NON_WORD: &str = r"\W+";
 /// Splits with a regular expression.
 #[derive(Debug)]
 pub(crate) struct PatternTokenizer {
-    pattern: Regex,
+    pattern: Pattern,
     /// Takes this group of each match; `None` takes what lies between matches.
     group: Option<usize>,
 }
 
 impl PatternTokenizer {
     /// Returns a tokenizer that splits at matches.
-    pub(crate) fn splitting(pattern: Regex) -> Self {
+    pub(crate) fn splitting(pattern: Pattern) -> Self {
         Self {
             pattern,
             group: None,
@@ -56,7 +60,7 @@ impl PatternTokenizer {
 }
 
 impl Tokenizer for PatternTokenizer {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+    fn tokenize(&self, text: &str, meter: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         let mut position = 0;
         let mut emit = |start: usize, end: usize| {
             if start < end {
@@ -67,7 +71,7 @@ impl Tokenizer for PatternTokenizer {
         match self.group {
             None => {
                 let mut start = 0;
-                for found in self.pattern.find_iter(text) {
+                for found in self.pattern.find_iter(text, meter) {
                     emit(start, found.start());
                     start = found.end();
                 }
@@ -75,12 +79,12 @@ impl Tokenizer for PatternTokenizer {
             }
             Some(0) => self
                 .pattern
-                .find_iter(text)
+                .find_iter(text, meter)
                 .for_each(|m| emit(m.start(), m.end())),
             Some(group) => {
                 for found in self
                     .pattern
-                    .captures_iter(text)
+                    .captures_iter(text, meter)
                     .filter_map(|c| c.get(group))
                 {
                     emit(found.start(), found.end());
@@ -88,5 +92,10 @@ impl Tokenizer for PatternTokenizer {
             }
         }
         position
+    }
+
+    fn growth(&self) -> u64 {
+        // It may cut between any two characters.
+        2 + self.pattern.weight()
     }
 }

@@ -6,8 +6,9 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Tokenizer, ascii};
+use super::{Tokenizer, ascii, chars::growth_of_cuts};
 use crate::{
+    meter::Meter,
     token::{TokenKind, TokenRef},
     unicode,
 };
@@ -64,13 +65,17 @@ impl Standard {
 }
 
 impl Tokenizer for Standard {
-    fn tokenize(&self, text: &str, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
+    fn tokenize(&self, text: &str, _: &Meter<'_>, sink: &mut dyn FnMut(TokenRef<'_>)) -> u32 {
         self.words(text, |word| {
             sink(TokenRef {
                 kind: word.kind,
                 ..TokenRef::slice(text, (word.start, word.end), word.position)
             });
         })
+    }
+
+    fn growth(&self) -> u64 {
+        growth_of_cuts(self.max_token_length)
     }
 
     fn as_standard(&self) -> Option<&Standard> {
@@ -180,7 +185,9 @@ mod tests {
 
     fn tokens(text: &str) -> Vec<(String, TokenKind)> {
         let mut tokens = Vec::new();
-        Standard::new(255).tokenize(text, &mut |t| tokens.push((t.text.to_owned(), t.kind)));
+        Standard::new(255).tokenize(text, &Meter::unlimited(), &mut |t| {
+            tokens.push((t.text.to_owned(), t.kind))
+        });
         tokens
     }
 
@@ -252,7 +259,7 @@ mod tests {
     fn long_words_are_cut_and_each_piece_has_a_position() {
         let mut tokens = Vec::new();
         let tokenizer = Standard::new(5);
-        tokenizer.tokenize("jumped ééééééé", &mut |t| {
+        tokenizer.tokenize("jumped ééééééé", &Meter::unlimited(), &mut |t| {
             tokens.push((t.text.to_owned(), t.position));
         });
         let wanted = [("jumpe", 0), ("d", 1), ("ééééé", 2), ("éé", 3)];
@@ -278,7 +285,7 @@ mod tests {
             text in "([ab1_.,:'éяの語ก๑カ한😀-]\u{301}?|[ \n]){0,40}",
         ) {
             let mut cut = Vec::new();
-            Standard::new(255).tokenize(&text, &mut |t| cut.push((t.start, t.end, t.kind)));
+            Standard::new(255).tokenize(&text, &Meter::unlimited(), &mut |t| cut.push((t.start, t.end, t.kind)));
             let mut whole = Vec::new();
             unicode_words(&text, |start, end, kind| whole.push((start, end, kind)));
             prop_assert_eq!(cut, whole);

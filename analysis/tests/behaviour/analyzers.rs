@@ -1,6 +1,6 @@
 //! Built-in analyzers, by example.
 
-use gleaner_analysis::{AnalyzerRegistry, TokenKind};
+use gleaner_analysis::{AnalyzerRegistry, Meter, TokenKind, Values};
 use serde_json::json;
 
 use crate::places;
@@ -12,7 +12,8 @@ fn terms(analyzer: &str, text: &str) -> Vec<String> {
         .analyzer(analyzer)
         .expect("it is built in");
     analyzer
-        .analyze(text)
+        .analyze(text, &Meter::unlimited())
+        .expect("no bound")
         .into_iter()
         .map(|token| token.text)
         .collect()
@@ -101,7 +102,8 @@ fn offsets_positions_and_kinds_match_the_documentation() {
     let tokens = AnalyzerRegistry::builtin()
         .analyzer("standard")
         .unwrap()
-        .analyze(FOXES);
+        .analyze(FOXES, &Meter::unlimited())
+        .unwrap();
     let bone = tokens.last().unwrap();
     assert_eq!((bone.start, bone.end, bone.position), (51, 55, 10));
     assert_eq!(tokens[1].kind, TokenKind::Num);
@@ -113,7 +115,8 @@ fn stop_words_leave_gaps() {
     let tokens = AnalyzerRegistry::builtin()
         .analyzer("stop")
         .unwrap()
-        .analyze("a fox and the dog");
+        .analyze("a fox and the dog", &Meter::unlimited())
+        .unwrap();
     assert_eq!(places(&tokens), [("fox", 1), ("dog", 4)]);
 }
 
@@ -121,7 +124,12 @@ fn stop_words_leave_gaps() {
 fn values_lie_a_gap_apart() {
     let analyzer = AnalyzerRegistry::builtin().analyzer("english").unwrap();
     // The trailing stop word counts.
-    let tokens = analyzer.analyze_values(&["fox the", "dog", "", "cat"], 100);
+    let values = Values {
+        texts: &["fox the", "dog", "", "cat"],
+        gap: 100,
+    };
+    let tokens = analyzer.analyze_values_within(&values, 10, &Meter::unlimited());
+    let tokens = tokens.unwrap().unwrap();
     assert_eq!(places(&tokens), [("fox", 0), ("dog", 102), ("cat", 303)]);
     let offsets: Vec<_> = tokens
         .iter()
@@ -146,7 +154,8 @@ fn types_can_be_configured() {
         registry
             .analyzer(name)
             .unwrap()
-            .analyze(text)
+            .analyze(text, &Meter::unlimited())
+            .expect("no bound")
             .into_iter()
             .map(|token| token.text)
             .collect()
@@ -178,7 +187,8 @@ fn normalize_works_on_characters_only() {
         AnalyzerRegistry::builtin()
             .analyzer(name)
             .unwrap()
-            .normalize(text)
+            .normalize(text, &Meter::unlimited())
+            .unwrap()
     };
     assert_eq!(normalize("english", "The FOXES Jump*"), "the foxes jump*");
     assert_eq!(normalize("simple", "Fo*"), "fo*");

@@ -1,6 +1,6 @@
 //! Character filters, by example, and the way back to the original offsets.
 
-use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Token};
+use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Meter, Token};
 use serde_json::{Value, json};
 
 fn analyze(tokenizer: &str, char_filters: &Value, text: &str) -> Vec<Token> {
@@ -15,7 +15,8 @@ fn analyze(tokenizer: &str, char_filters: &Value, text: &str) -> Vec<Token> {
         .custom(parts)
         .expect("good settings")
         .analyzer
-        .analyze(text)
+        .analyze(text, &Meter::unlimited())
+        .expect("no bound")
 }
 
 fn filtered(char_filter: &Value, text: &str) -> String {

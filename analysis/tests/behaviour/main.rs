@@ -2,6 +2,7 @@
 //! REST tests; refusals with their wording; laws that hold for any text.
 
 mod analyzers;
+mod bounds;
 mod char_filters;
 mod filters;
 mod laws;
@@ -11,7 +12,7 @@ mod synonyms;
 mod tokenizers;
 mod words;
 
-use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Token};
+use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Meter, Token};
 use serde_json::{Value, json};
 
 /// Analyzes with parts named or defined in place.
@@ -26,7 +27,8 @@ fn analyze(tokenizer: &Value, filters: &Value, text: &str) -> Vec<Token> {
         .custom(parts)
         .expect("good settings")
         .analyzer
-        .analyze(text)
+        .analyze(text, &Meter::unlimited())
+        .expect("no bound")
 }
 
 /// The texts of [`analyze`].

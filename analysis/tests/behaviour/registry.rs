@@ -1,6 +1,6 @@
 //! Registries out of settings, normalizers, explanations.
 
-use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Explanation};
+use gleaner_analysis::{AnalyzerRegistry, CustomAnalysis, Explanation, Meter};
 use serde_json::json;
 
 #[test]
@@ -15,7 +15,8 @@ fn custom_analyzers_find_their_parts_by_name() {
     .unwrap();
     let analyzer = registry.analyzer("my").unwrap();
     let terms: Vec<_> = analyzer
-        .analyze("I'm a :) person, and you?")
+        .analyze("I'm a :) person, and you?", &Meter::unlimited())
+        .unwrap()
         .into_iter()
         .map(|t| t.text)
         .collect();
@@ -41,8 +42,15 @@ fn the_default_analyzer_can_be_defined() {
     let registry =
         AnalyzerRegistry::from_settings(&json!({"analyzer": {"default": {"type": "whitespace"}}}))
             .unwrap();
-    assert_eq!(registry.default_analyzer().analyze("A b").len(), 2);
-    assert_eq!(registry.default_analyzer().analyze("A b")[0].text, "A");
+    let tokens = registry
+        .default_analyzer()
+        .analyze("A b", &Meter::unlimited());
+    let texts: Vec<_> = tokens
+        .unwrap()
+        .into_iter()
+        .map(|token| token.text)
+        .collect();
+    assert_eq!(texts, ["A", "b"]);
 }
 
 #[test]
@@ -52,14 +60,12 @@ fn normalizers_change_characters() {
         "char_filter": {"quote": {"type": "mapping", "mappings": ["« => \"", "» => \""]}},
     }))
     .unwrap();
-    assert_eq!(
-        registry.normalizer("n").unwrap().normalize("«Açaí À»"),
-        "\"acai a\""
-    );
-    assert_eq!(
-        registry.normalizer("lowercase").unwrap().normalize("ÀB c"),
-        "àb c"
-    );
+    let normalize = |name: &str, text: &str| {
+        let normalizer = registry.normalizer(name).unwrap();
+        normalizer.normalize(text, &Meter::unlimited()).unwrap()
+    };
+    assert_eq!(normalize("n", "«Açaí À»"), "\"acai a\"");
+    assert_eq!(normalize("lowercase", "ÀB c"), "àb c");
     assert!(registry.normalizer("x").is_none());
 }
 
@@ -82,7 +88,8 @@ fn explanations_show_each_part() {
         tokenizer,
         filters,
     } = analyzer
-        .explain(&["<i>Foo</i> bar", "buzz"], 100)
+        .explain(&["<i>Foo</i> bar", "buzz"], 100, &Meter::unlimited())
+        .expect("no bound")
         .expect("few tokens")
     else {
         panic!("custom analyzers are explained in parts");
@@ -106,7 +113,8 @@ fn explanations_show_each_part() {
 #[test]
 fn built_in_analyzers_are_explained_as_a_whole() {
     let analyzer = AnalyzerRegistry::builtin().analyzer("standard").unwrap();
-    let Some(Explanation::Analyzer(stage)) = analyzer.explain(&["This is troubled"], 100) else {
+    let explained = analyzer.explain(&["This is troubled"], 100, &Meter::unlimited());
+    let Ok(Some(Explanation::Analyzer(stage))) = explained else {
         panic!("built-in analyzers have no parts to show");
     };
     assert_eq!((stage.name.as_str(), stage.tokens.len()), ("standard", 3));

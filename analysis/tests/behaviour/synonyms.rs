@@ -1,6 +1,6 @@
 //! Synonyms, by example; the graphs are those of the dialect's REST tests.
 
-use gleaner_analysis::{AnalyzerRegistry, Token, TokenKind};
+use gleaner_analysis::{AnalyzerRegistry, Meter, Token, TokenKind};
 use serde_json::{Value, json};
 
 use crate::{analyze, arcs, places, terms};
@@ -152,7 +152,11 @@ fn rules_pass_the_parts_before_the_filter() {
     let tokens = registry
         .analyzer("a")
         .unwrap()
-        .analyze("foobar is the dude <html>abides</html>");
+        .analyze(
+            "foobar is the dude <html>abides</html>",
+            &Meter::unlimited(),
+        )
+        .unwrap();
     let texts: Vec<_> = tokens.iter().map(|token| token.text.as_str()).collect();
     assert_eq!(texts, ["fred", "is", "the", "havenask", "man!"]);
 }

@@ -1,6 +1,6 @@
 //! Filters that cut words or join them, by example.
 
-use gleaner_analysis::AnalyzerRegistry;
+use gleaner_analysis::{AnalyzerRegistry, Meter, TokenRef};
 use serde_json::{Value, json};
 
 use crate::{analyze, arcs, filtered, places, terms};
@@ -285,7 +285,9 @@ fn a_word_is_filtered_in_several_ways_at_one_place() {
     let registry = AnalyzerRegistry::from_settings(&settings).expect("they are good");
     let analyzer = registry.analyzer("a").expect("it is there");
     let mut words = Vec::new();
-    analyzer.analyze_into("FAST", &mut |token| words.push(token.text.to_owned()));
+    let see = &mut |token: TokenRef<'_>| words.push(token.text.to_owned());
+    let analyzed = analyzer.analyze_into("FAST", &Meter::unlimited(), see);
+    assert_eq!(analyzed, Ok(1));
     assert_eq!(words, ["fast", "quick"]);
     // A place stays empty where all chains drop the word.
     let stops = multiplexer(json!(["stop", "stop, uppercase"]), false);

@@ -7,11 +7,12 @@ pub(super) use shown::Offsets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_analysis::{AdHoc, AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis};
+use gleaner_analysis::{
+    AdHoc, AnalysisError, Analyzer, AnalyzerRegistry, CustomAnalysis, Meter, TooMuch, Values,
+};
 use gleaner_model::{FieldKind, IndexMeta};
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names;
-use gleaner_root::on_own_thread;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -32,10 +33,6 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 /// Most tokens of one answer (`index.analyze.max_token_count`).
 const MAX_TOKENS: usize = 10_000;
-
-/// Where a filter looks at all tokens of a text together, it may have so many bytes for each token of the
-/// limit: n-grams are of any of its places, up to 1 KiB each.
-const BYTES_A_TOKEN: usize = 16;
 
 /// What is to be analysed, and how.
 #[derive(Default)]
@@ -109,48 +106,71 @@ async fn analyze_texts(request: &mut Request) -> Answer {
         Some(index) => request.root().planner().analyzers_of(index)?,
         None => Arc::new(AnalyzerRegistry::builtin()),
     };
+    let num_bytes = asked.texts.iter().map(String::len).sum();
     if let Some(name) = normalizer_name(&asked, index.as_deref())? {
         let normalizer = registry.normalizer(&name).ok_or_else(|| {
             ApiError::illegal(format!("failed to find normalizer under [{name}]"))
         })?;
-        let terms: Vec<String> = asked
-            .texts
-            .iter()
-            .map(|text| normalizer.normalize(text))
-            .collect();
-        return Ok(Reply::json(&shown::normalized(&asked.texts, &terms)));
+        let shown = worked(request, num_bytes, move |meter| {
+            let texts = asked.texts.iter();
+            let terms: Result<Vec<String>, TooMuch> = texts
+                .map(|text| normalizer.normalize(text, meter))
+                .collect();
+            Ok(shown::normalized(&asked.texts, &terms.map_err(too_much)?))
+        });
+        return Ok(Reply::json(&shown.await?));
     }
-    let AdHoc { analyzer, ignored } = choose(&asked, &registry, index.as_deref())?;
     let most = max_tokens(index.as_deref());
-    // A long text takes its time: not on the runtime's threads.
-    let work = on_own_thread(move || tokens(&asked, &analyzer, most));
-    let done = work.await.map_err(|error| {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        ApiError::new(
-            status,
-            "exception",
-            format!("analysis ended early: {error}"),
-        )
-    })?;
-    Ok(Reply::json(&done?).warning(&ignored))
+    let made = worked(request, num_bytes, move |meter| {
+        let AdHoc { analyzer, ignored } = choose(&asked, &registry, index.as_deref())?;
+        Ok((tokens(&asked, &analyzer, most, meter)?, ignored))
+    });
+    let (tokens, ignored) = made.await?;
+    Ok(Reply::json(&tokens).warning(&ignored))
+}
+
+/// Analyzes on a thread of its own, as long as the client waits: a long text takes its time, and so do settings with many
+/// rules. All that it may make of `num_bytes` is reserved before.
+async fn worked<T: Send + 'static>(
+    request: &Request,
+    num_bytes: usize,
+    work: impl FnOnce(&Meter<'_>) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let most = Meter::for_request().limit_for(num_bytes as u64);
+    let memory = request.root().accounts().answer_memory();
+    let _held = memory.reserve(usize::try_from(most).unwrap_or(usize::MAX))?;
+    let searcher = request.root().searcher();
+    let done = searcher.work(move |is_awaited| {
+        let is_awaited = || is_awaited();
+        work(&Meter::for_request().while_awaited(&is_awaited))
+    });
+    done.await?
+}
+
+fn too_much(fault: TooMuch) -> ApiError {
+    ApiError::illegal(fault.to_string())
 }
 
 /// Analyzes the texts, with no more than `most` tokens in memory.
-fn tokens(asked: &AnalyzeRequest, analyzer: &Analyzer, most: usize) -> Result<Value, ApiError> {
+fn tokens(
+    asked: &AnalyzeRequest,
+    analyzer: &Analyzer,
+    most: usize,
+    meter: &Meter<'_>,
+) -> Result<Value, ApiError> {
     let texts: Vec<&str> = asked.texts.iter().map(String::as_str).collect();
-    let num_bytes: usize = texts.iter().map(|text| text.len()).sum();
-    if analyzer.gathers_tokens() && num_bytes / BYTES_A_TOKEN > most {
-        return Err(too_many(most));
-    }
     let offsets = shown::Offsets::new(&texts);
-    let gap = analyzer.position_increment_gap();
     if asked.is_explained {
-        let explanation = analyzer.explain(&texts, most);
+        let explanation = analyzer.explain(&texts, most, meter).map_err(too_much)?;
         let explanation = explanation.ok_or_else(|| too_many(most))?;
         return Ok(shown::explained(&explanation, &offsets, &asked.attributes));
     }
-    let tokens = analyzer.analyze_values_within(&texts, gap, most);
-    let tokens = tokens.ok_or_else(|| too_many(most))?;
+    let values = Values {
+        texts: &texts,
+        gap: analyzer.position_increment_gap(),
+    };
+    let tokens = analyzer.analyze_values_within(&values, most, meter);
+    let tokens = tokens.map_err(too_much)?.ok_or_else(|| too_many(most))?;
     Ok(shown::tokens(&tokens, &offsets))
 }
 

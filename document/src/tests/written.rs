@@ -106,6 +106,62 @@ fn text_is_refused_for_its_terms_not_for_its_length() {
 }
 
 #[test]
+fn texts_of_which_analysis_makes_too_much_are_refused_before_they_are_ordered() {
+    let rule = format!("a=>{}", "a".repeat(90));
+    let settings = json!({
+        "char_filter": {"long": {"type": "mapping", "mappings": [rule]}},
+        "analyzer": {"long": {"tokenizer": "ngram", "char_filter": ["long", "long", "long"]}},
+        "normalizer": {"long": {"char_filter": ["long", "long", "long"]}},
+    });
+    let analyzers = AnalyzerRegistry::from_settings(&settings).expect("good settings");
+    for kind in [
+        json!({"type": "text", "analyzer": "long"}),
+        json!({"type": "token_count", "analyzer": "long"}),
+        json!({"type": "keyword", "normalizer": "long"}),
+    ] {
+        let parser = DocumentParser::new(&mapping(&one(&kind)), &analyzers);
+        let parse = |text: &str| {
+            let document = json!({ "x": text }).to_string();
+            let parsed = parser.parse("1", document.as_bytes());
+            parsed.map(|parsed| parsed.values.len())
+        };
+        let refused = parse(&"a".repeat(100)).expect_err("73 MB");
+        assert!(
+            matches!(&refused, DocumentError::TooMuch { field, .. } if field == "x"),
+            "{kind}: {refused}"
+        );
+        assert_eq!(refused.kind(), "illegal_argument_exception");
+        // Many short values are as much as a long one.
+        let many = json!({ "x": vec!["a"; 100] }).to_string();
+        let refused = parser.parse("1", many.as_bytes());
+        assert!(refused.is_err(), "{kind}");
+        assert_eq!(parse("b"), Ok(1), "{kind}");
+        // What an earlier version took is applied, without the value where there is none.
+        let applied = parser.walk_leniently(many.as_bytes());
+        assert!(applied.values.len() <= 100, "{kind}");
+    }
+}
+
+#[test]
+fn short_texts_that_become_immense_terms_are_refused() {
+    let rule = format!("a=>{}", "a".repeat(200));
+    let settings = json!({
+        "char_filter": {"long": {"type": "mapping", "mappings": [rule]}},
+        "analyzer": {"long": {"tokenizer": "keyword", "char_filter": ["long", "long"]}},
+    });
+    let analyzers = AnalyzerRegistry::from_settings(&settings).expect("good settings");
+    let mapping = mapping(&one(&json!({"type": "text", "analyzer": "long"})));
+    let parser = DocumentParser::new(&mapping, &analyzers);
+    let refused = parser
+        .parse("1", br#"{"x": "a"}"#)
+        .expect_err("40,000 bytes");
+    assert!(
+        matches!(refused, DocumentError::ImmenseTerm { .. }),
+        "{refused}"
+    );
+}
+
+#[test]
 fn applying_takes_text_whose_terms_are_too_long() {
     let declared = one(&json!({"type": "text", "analyzer": "keyword"}));
     let source = json!({"x": "y".repeat(MAX_TERM_BYTES + 1)}).to_string();

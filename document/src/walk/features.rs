@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{Walk, preview};
 use crate::FieldValue;
-use crate::convert::{MAX_TERM_BYTES, Mismatch, Scalar, read_number};
+use crate::convert::{MAX_TERM_BYTES, Scalar, read_number};
+use crate::mismatch::Mismatch;
 use crate::plan::Leaf;
 
 /// Features that a document may have, in all fields together: each is a column.

@@ -11,7 +11,8 @@ use serde::de::Error;
 use serde_json::Value;
 
 use super::{Place, Walk, preview};
-use crate::convert::{MAX_TERM_BYTES, Mismatch};
+use crate::convert::MAX_TERM_BYTES;
+use crate::mismatch::Mismatch;
 use crate::plan::{Leaf, NodeKind};
 use crate::{DocumentError, FieldValue};
 

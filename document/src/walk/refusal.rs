@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Walk;
 use crate::DocumentError;
-use crate::convert::Mismatch;
+use crate::mismatch::Mismatch;
 use crate::plan::Leaf;
 
 impl Walk<'_, '_> {
@@ -18,6 +18,7 @@ impl Walk<'_, '_> {
         let field = self.plan.node(number).path.to_string();
         let cause = match mismatch {
             Mismatch::Immense => return DocumentError::ImmenseTerm { field },
+            Mismatch::TooMuch(fault) => return DocumentError::TooMuch { field, fault },
             Mismatch::Malformed(cause) => cause,
             Mismatch::OfField(cause) => format!("error parsing field [{field}], {cause}"),
             Mismatch::OtherConstant { constant, given } => format!(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gleaner_analysis::Analyzer;
+use gleaner_analysis::{Analyzer, Meter as MadeMeter, TooMuch};
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::{Control, Meter, Pace};
 use gleaner_partial::key::{Key, ValueFormat};
@@ -12,7 +12,7 @@ use gleaner_partial::request::formats;
 use gleaner_partial::request::key_filter::KeyFilter;
 use gleaner_partial::request::keys::TermsRequest;
 use gleaner_partial::terms::{TermBucket, Terms};
-use gleaner_partial::{Bucket, Partial};
+use gleaner_partial::{Bucket, EvaluationError, Partial};
 use gleaner_query::aggregation::{Aggregation, SignificantTermsAggregation, TextTerms, Words};
 use gleaner_query::source::values_at;
 use hashbrown::HashMap;
@@ -88,21 +88,24 @@ impl Reading {
     }
 
     /// Calls `see` with each term of a document, as often as it stands there.
-    fn visit(&self, source: &Value, see: &mut dyn FnMut(&str)) {
+    fn visit(&self, source: &Value, see: &mut dyn FnMut(&str)) -> Result<(), EngineError> {
+        let meter = MadeMeter::for_document();
+        let mut analyze = |text: &str| {
+            let analyzed = self
+                .analyzer
+                .analyze_into(text, &meter, &mut |token| see(token.text));
+            analyzed.map_err(|fault: TooMuch| EvaluationError::Query(fault.to_string()))
+        };
         let values = self.paths.iter();
         let values = values.flat_map(|path| values_at(source, path.as_str()));
         for value in values {
             match value {
                 Value::Null => {}
-                Value::String(text) => self.analyze(text, see),
-                other => self.analyze(&other.to_string(), see),
+                Value::String(text) => analyze(text).map(drop)?,
+                other => analyze(&other.to_string()).map(drop)?,
             }
         }
-    }
-
-    fn analyze(&self, text: &str, see: &mut dyn FnMut(&str)) {
-        self.analyzer
-            .analyze_into(text, &mut |token| see(token.text));
+        Ok(())
     }
 }
 
@@ -154,7 +157,7 @@ impl TextNode<'_> {
                 }
             };
             found.push(number);
-        });
+        })?;
         meter.charge(added)?;
         found.sort_unstable();
         found.dedup();

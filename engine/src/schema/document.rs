@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter, TokenRef};
 use gleaner_document::{DocumentError, DocumentParser, FieldValue, WalkOutcome};
 use gleaner_model::hash::tie_break_hash;
 use gleaner_model::mapping::KEY_END;
@@ -234,6 +234,7 @@ impl DocumentBuilder {
                 continue;
             };
             let mut tokens = BTreeSet::new();
+            let meter = Meter::for_document();
             for (number, value) in run {
                 let mut note = |token: &str| {
                     if !tokens.contains(token) {
@@ -242,7 +243,10 @@ impl DocumentBuilder {
                 };
                 match (self.analyzed(*number, value), value) {
                     (Some((analyzer, text)), _) => {
-                        analyzer.analyze_into(text, &mut |token| note(token.text));
+                        let see = &mut |token: TokenRef<'_>| note(token.text);
+                        if let Err(fault) = analyzer.analyze_into(text, &meter, see) {
+                            tracing::warn!(%fault, "a value is indexed in part");
+                        }
                     }
                     // A keyword.
                     (None, FieldValue::Text(term)) => note(term),

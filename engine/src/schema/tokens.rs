@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry, Places, TokenBuffer};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter, Places, TokenBuffer};
 use gleaner_model::{FieldKind, Mapping};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field as Column;
@@ -183,7 +183,11 @@ struct Buffer {
 impl Buffer {
     fn fill(&mut self, analyzer: &Analyzer, text: &str) {
         self.next = 0;
-        analyzer.analyze_to(text, &mut self.tokens);
+        // A document whose analysis makes too much is refused before it is ordered. One that an earlier version took
+        // has of such a value the first tokens, the same on each copy.
+        if let Err(fault) = analyzer.analyze_to(text, &Meter::for_document(), &mut self.tokens) {
+            tracing::warn!(%fault, "a value is indexed in part");
+        }
         self.last = last_position(text.len());
         let num_positions = self.tokens.num_positions().min(self.last + 1);
         self.moves_by = Places::new(gap(analyzer)).moved_by(num_positions);

@@ -189,7 +189,9 @@ impl Resolver<'_> {
         Ok(match &terms.analyzer {
             Some(name) => {
                 let analyzer = self.analyzer_named(name)?;
-                Box::new(move |text| analyzer.normalize(text))
+                // As of `Resolver::normalized`.
+                let normalized = move |text: &str| analyzer.normalize(text, &self.meter);
+                Box::new(move |text| normalized(text).unwrap_or_default())
             }
             None => Box::new(move |text| self.normalized_pattern(field, text)),
         })

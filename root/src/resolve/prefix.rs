@@ -1,17 +1,15 @@
 //! Texts whose last word is a prefix: `match_bool_prefix`, `match_phrase_prefix`.
 
-use gleaner_analysis::{Analyzer, Token};
 use gleaner_model::{FieldKind, FieldPath};
 use gleaner_query::QueryError;
 use gleaner_query::dsl::{MatchPhrasePrefixQuery, MatchQuery};
 use gleaner_query::error::ErrorType;
 use gleaner_query::resolved::{Clause, ExpansionRequest, Pattern};
-use serde_json::Value;
 
 use super::graph::TokenGraph;
 use super::positions::{check_words, placeless};
 use super::text::{Position, joined, phrase, plain, positions, term_of, zero_terms};
-use super::{Resolver, any_of, boosted, values};
+use super::{Resolver, any_of, boosted, too_much, values};
 
 /// When the last word of a text is a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +52,9 @@ impl Resolver<'_> {
             LastWord::Always => true,
             LastWord::IfItEnds => {
                 let analyzer = self.search_analyzer(&field, query.options.analyzer.as_deref())?;
-                ends_text(&tokens, &analyzer, &query.query)
+                let text = values::text_of(&query.query);
+                let end = analyzer.end_of(&text, &self.meter).map_err(too_much)?;
+                tokens.last().is_some_and(|last| last.end == end)
             }
         };
         let mut positions = positions(tokens);
@@ -149,12 +149,6 @@ impl Resolver<'_> {
         terms.dedup();
         terms
     }
-}
-
-/// Returns whether nothing follows the last token of the text that character filters leave.
-fn ends_text(tokens: &[Token], analyzer: &Analyzer, text: &Value) -> bool {
-    let last = tokens.last();
-    last.is_some_and(|last| last.end == analyzer.end_of(&values::text_of(text)))
 }
 
 /// Returns the clause for terms that start so.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::graph::TokenGraph;
 use super::positions::{no_positions, placeless, positioned};
-use super::{Resolver, all_of, boosted, keyed, required, unsaid, values};
+use super::{Resolver, all_of, boosted, keyed, required, too_much, unsaid, values};
 
 /// Words of one text at most: each is read from a list of its own, and what evaluates them looks at the
 /// clock between documents, not words.
@@ -237,7 +237,8 @@ impl Resolver<'_> {
         analyzer: &Analyzer,
         value: &Value,
     ) -> Result<Vec<Token>, QueryError> {
-        let tokens = analyzer.analyze(&values::text_of(value));
+        let tokens = analyzer.analyze(&values::text_of(value), &self.meter);
+        let tokens = tokens.map_err(too_much)?;
         if tokens.len() > MAX_WORDS {
             return Err(too_many_words(tokens.len(), MAX_WORDS));
         }
@@ -336,7 +337,8 @@ impl Resolver<'_> {
     pub(crate) fn normalized_pattern(&self, field: &Field, text: &str) -> String {
         match self.search_analyzer(field, None) {
             Ok(analyzer) if matches!(field.kind, FieldKind::Text { .. }) => {
-                analyzer.normalize(text)
+                // As of [`Self::normalized`].
+                analyzer.normalize(text, &self.meter).unwrap_or_default()
             }
             _ => self.normalized(field, text),
         }

@@ -176,7 +176,11 @@ impl Resolver<'_> {
             return text.to_owned();
         };
         let normalizer = self.analyzers.normalizer(name);
-        normalizer.map_or_else(|| text.to_owned(), |normalizer| normalizer.normalize(text))
+        match normalizer {
+            // Where it makes too much, the whole query is refused once it is resolved.
+            Some(normalizer) => normalizer.normalize(text, &self.meter).unwrap_or_default(),
+            None => text.to_owned(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use gleaner_analysis::Meter;
 use serde_json::Value;
 
 use super::FieldType;
@@ -101,7 +102,8 @@ pub(super) fn tokens(kind: &FieldType, value: &str) -> Vec<(u32, String)> {
         FieldType::Text(analyzer)
         | FieldType::TextOnce(analyzer)
         | FieldType::TextWithoutNorms(analyzer) => {
-            let tokens = analyzer.analyze(value).into_iter();
+            let tokens = analyzer.analyze(value, &Meter::unlimited());
+            let tokens = tokens.expect("no bound").into_iter();
             tokens.map(|token| (token.position, token.text)).collect()
         }
         FieldType::Keyword | FieldType::KeywordCounted => vec![(0, value.to_owned())],

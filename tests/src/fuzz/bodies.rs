@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gleaner_adapter::{Format, Joined, Joiner};
-use gleaner_analysis::AnalyzerRegistry;
+use gleaner_analysis::{AnalyzerRegistry, Meter};
 use gleaner_api::{KeyMaker, Moment, Searches, action_shown};
 use gleaner_cache::Memo;
 use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid};
@@ -136,7 +136,8 @@ pub(super) fn analysis(bytes: &[u8]) {
         let Some(analyzer) = registry.analyzer(name) else {
             continue;
         };
-        for token in analyzer.analyze(&text) {
+        let tokens = analyzer.analyze(&text, &Meter::for_document());
+        for token in tokens.unwrap_or_default() {
             let piece = text.get(token.start..token.end);
             assert!(piece.is_some(), "{name}: {token:?} of {text:?}");
         }

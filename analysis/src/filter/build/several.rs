@@ -5,7 +5,7 @@ use super::{
     Built, FilterContext,
 };
 use crate::{
-    error::AnalysisError, registry::Limits, settings::Params, token::TokenKind,
+    error::AnalysisError, meter::Meter, registry::Limits, settings::Params, token::TokenKind,
     tokenizer::check_ngram_limits,
 };
 
@@ -171,8 +171,9 @@ fn synonyms(
     }
     // Reloading search analyzers has no meaning without files.
     params.flag("updateable", false)?;
+    let meter = Meter::for_request();
     let reader = synonym::RuleReader {
-        tokens: &|term| context.preceding.tokens(term),
+        tokens: &|term| context.preceding.tokens(term, &meter),
         expands: params.flag("expand", true)?,
         is_lenient: params.flag("lenient", false)?,
     };

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::rules::{Entry, SynonymMap};
+use crate::meter::{Made, Meter};
 use crate::token::{Token, TokenKind, TokenList};
 
 /// A synonym's word that waits for its position.
@@ -14,14 +15,22 @@ struct PendingWord {
     position_length: u32,
 }
 
-pub(super) fn apply(map: &SynonymMap, list: &TokenList) -> TokenList {
-    let mut flat = Flat::default();
+pub(super) fn apply(map: &SynonymMap, list: &TokenList, meter: &Meter<'_>) -> TokenList {
+    let mut flat = Flat {
+        tokens: Made::new(meter),
+        waiting: VecDeque::new(),
+        next: 0,
+        next_input: 0,
+    };
     let mut matched_until = 0;
     let mut keeps_original = true;
     for (at, token) in list.tokens.iter().enumerate() {
         if at >= matched_until {
             keeps_original = true;
             if let Some((length, entry)) = map.longest_match(&list.tokens[at..]) {
+                if !meter.take(entry.made_bytes) {
+                    break;
+                }
                 flat.wait(entry, &list.tokens[at..at + length]);
                 keeps_original = entry.keeps_original;
                 matched_until = at + length;
@@ -32,14 +41,13 @@ pub(super) fn apply(map: &SynonymMap, list: &TokenList) -> TokenList {
     flat.push_trailing();
     let num_trailing = list.num_positions.saturating_sub(flat.next_input);
     TokenList {
-        tokens: flat.tokens,
+        tokens: flat.tokens.into_tokens(),
         num_positions: flat.next + num_trailing,
     }
 }
 
-#[derive(Default)]
-struct Flat {
-    tokens: Vec<Token>,
+struct Flat<'m> {
+    tokens: Made<'m>,
     /// By distance from the token that is read next.
     waiting: VecDeque<Vec<PendingWord>>,
     /// The position after all that was written.
@@ -48,7 +56,7 @@ struct Flat {
     next_input: u32,
 }
 
-impl Flat {
+impl Flat<'_> {
     fn wait(&mut self, entry: &Entry, matched: &[Token]) {
         let end = matched.iter().map(|token| token.end).max();
         let matched_length = u32::try_from(matched.len()).unwrap_or(u32::MAX);
@@ -93,6 +101,7 @@ impl Flat {
     fn push_trailing(&mut self) {
         let span = self
             .tokens
+            .tokens()
             .last()
             .map_or((0, 0), |token| (token.start, token.end));
         while let Some(waiting) = self.waiting.pop_front() {
@@ -107,14 +116,17 @@ impl Flat {
         position: u32,
         (start, end): (usize, usize),
     ) {
-        self.tokens.extend(waiting.into_iter().map(|word| Token {
-            text: word.text,
-            position,
-            position_length: word.position_length,
-            start,
-            end: word.end.unwrap_or(end),
-            kind: TokenKind::Synonym,
-            is_keyword: false,
-        }));
+        // There was room for them when they began to wait.
+        for word in waiting {
+            self.tokens.put(Token {
+                text: word.text,
+                position,
+                position_length: word.position_length,
+                start,
+                end: word.end.unwrap_or(end),
+                kind: TokenKind::Synonym,
+                is_keyword: false,
+            });
+        }
     }
 }

@@ -2,11 +2,12 @@
 //! before the original; then the other words of each path, each at a position of its own.
 
 use super::rules::{Entry, SynonymMap};
+use crate::meter::{Made, Meter};
 use crate::token::{Token, TokenKind, TokenList};
 
-pub(super) fn apply(map: &SynonymMap, list: &TokenList) -> TokenList {
+pub(super) fn apply(map: &SynonymMap, list: &TokenList, meter: &Meter<'_>) -> TokenList {
     let mut graph = Graph {
-        tokens: Vec::with_capacity(list.tokens.len()),
+        tokens: Made::new(meter),
         next: 0,
         next_input: 0,
     };
@@ -14,6 +15,9 @@ pub(super) fn apply(map: &SynonymMap, list: &TokenList) -> TokenList {
     while let Some(token) = rest.first() {
         let num_matched = match map.longest_match(rest) {
             Some((length, entry)) => {
+                if !meter.take(entry.made_bytes) {
+                    break;
+                }
                 graph.push_paths(&rest[..length], entry);
                 length
             }
@@ -26,20 +30,20 @@ pub(super) fn apply(map: &SynonymMap, list: &TokenList) -> TokenList {
     }
     let num_trailing = list.num_positions.saturating_sub(graph.next_input);
     TokenList {
-        tokens: graph.tokens,
+        tokens: graph.tokens.into_tokens(),
         num_positions: graph.next + num_trailing,
     }
 }
 
-struct Graph {
-    tokens: Vec<Token>,
+struct Graph<'m> {
+    tokens: Made<'m>,
     /// The position after all that was written.
     next: u32,
     /// The position after all that was read.
     next_input: u32,
 }
 
-impl Graph {
+impl Graph<'_> {
     /// Returns the position for a token that is read next: gaps stay gaps, and a token stacked on
     /// the one before stays stacked.
     fn place(&mut self, token: &Token) -> u32 {
@@ -106,13 +110,14 @@ impl Graph {
                     ..token
                 };
                 if at == 0 {
-                    self.tokens.push(token);
+                    self.tokens.put(token);
                 } else {
                     later.push(token);
                 }
             }
         }
-        self.tokens.extend(later);
+        // There was room for the words of the paths, and there is for those of the text.
+        later.into_iter().for_each(|token| self.tokens.put(token));
         end
     }
 }

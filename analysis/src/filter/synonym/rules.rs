@@ -1,26 +1,70 @@
 //! Synonym rules in Solr's format: `a, b c => d` (replace) and `a, b c, d` (equivalents).
 
-use hashbrown::HashMap;
+use std::hash::{Hash, Hasher};
 
-use crate::token::Token;
+use hashbrown::{Equivalent, HashMap};
+use indexmap::IndexSet;
+
+use crate::{meter::TooMuch, token::Token};
 
 /// Terms on one line. Equivalents are all pairs, so a line costs the square of its length.
 pub(crate) const MAX_SYNONYMS_PER_RULE: usize = 256;
 
+/// Pairs of a term and its synonym that all rules of a filter make: some 100 MB.
+const MAX_PAIRS: usize = 1_000_000;
+
 /// What a rule does to its left side.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Entry {
-    /// Each synonym, as its words; in the order of the rules, without doubles.
-    pub(crate) outputs: Vec<Vec<String>>,
+    /// Each synonym, as its words; in the order of the rules.
+    pub(crate) outputs: IndexSet<Vec<String>>,
     /// The words themselves stay beside their synonyms.
     pub(crate) keeps_original: bool,
+    /// What its synonyms take as tokens.
+    pub(crate) made_bytes: u64,
 }
 
 /// All rules, by what they match.
 #[derive(Debug, Default)]
 pub(crate) struct SynonymMap {
-    /// By the first word: the other words, and what they become; longest first.
-    rules: HashMap<String, Vec<(Vec<String>, Entry)>>,
+    /// By the first word.
+    rules: HashMap<String, Continuations>,
+    /// Pairs of a term and its synonym.
+    num_pairs: usize,
+}
+
+/// Rules whose left sides begin with one word.
+#[derive(Debug, Default)]
+struct Continuations {
+    by_rest: HashMap<Rest, Entry>,
+    /// How many words follow the first; each number once, the largest first.
+    lengths: Vec<usize>,
+}
+
+/// The words of a left side behind its first.
+#[derive(Debug, PartialEq, Eq)]
+struct Rest(Vec<String>);
+
+impl Hash for Rest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|word| word.hash(state));
+    }
+}
+
+/// Words of a text that are compared with those of a [`Rest`].
+struct Following<'a>(&'a [Token]);
+
+impl Hash for Following<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|token| token.text.hash(state));
+    }
+}
+
+impl Equivalent<Rest> for Following<'_> {
+    fn equivalent(&self, rest: &Rest) -> bool {
+        let texts = self.0.iter().map(|token| &token.text);
+        texts.eq(&rest.0)
+    }
 }
 
 /// What is wrong with a rule.
@@ -34,7 +78,7 @@ pub(crate) struct RuleError {
 /// Reads rules into a map.
 pub(crate) struct RuleReader<'a> {
     /// Makes tokens of a term, with the parts of the analyzer before the synonym filter.
-    pub(crate) tokens: &'a dyn Fn(&str) -> Vec<Token>,
+    pub(crate) tokens: &'a dyn Fn(&str) -> Result<Vec<Token>, TooMuch>,
     /// Equivalents become each other; otherwise all become the first.
     pub(crate) expands: bool,
     /// Skip rules that cannot be used.
@@ -53,8 +97,16 @@ impl RuleReader<'_> {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            match self.rule(line, &mut map) {
-                Err(reason) if !self.is_lenient => {
+            let read = self.rule(line, &mut map);
+            let is_beyond = map.num_pairs > MAX_PAIRS;
+            let read = match is_beyond {
+                true => Err(format!(
+                    "the rules up to here make more than {MAX_PAIRS} pairs"
+                )),
+                false => read,
+            };
+            match read {
+                Err(reason) if is_beyond || !self.is_lenient => {
                     return Err(RuleError {
                         line: at + 1,
                         reason,
@@ -64,7 +116,7 @@ impl RuleReader<'_> {
             }
         }
         for rules in map.rules.values_mut() {
-            rules.sort_by_key(|(rest, _)| std::cmp::Reverse(rest.len()));
+            rules.lengths.sort_unstable_by(|a, b| b.cmp(a));
         }
         Ok(map)
     }
@@ -124,7 +176,7 @@ impl RuleReader<'_> {
     }
 
     fn words(&self, term: &str) -> Result<Vec<String>, String> {
-        let tokens = (self.tokens)(term);
+        let tokens = (self.tokens)(term).map_err(|error| error.to_string())?;
         if tokens.is_empty() {
             return Err(format!(
                 "term: {term} was completely eliminated by analyzer"
@@ -161,17 +213,15 @@ impl SynonymMap {
             return;
         };
         let rules = self.rules.entry_ref(first.as_str()).or_default();
-        let at = rules
-            .iter()
-            .position(|(own, _)| own == rest)
-            .unwrap_or_else(|| {
-                rules.push((rest.to_vec(), Entry::default()));
-                rules.len() - 1
-            });
-        let entry = &mut rules[at].1;
+        if !rules.lengths.contains(&rest.len()) {
+            rules.lengths.push(rest.len());
+        }
+        let entry = rules.by_rest.entry(Rest(rest.to_vec())).or_default();
         entry.keeps_original |= keeps_original;
-        if !entry.outputs.iter().any(|own| own == output) {
-            entry.outputs.push(output.to_vec());
+        if self.num_pairs <= MAX_PAIRS && entry.outputs.insert(output.to_vec()) {
+            self.num_pairs += 1;
+            let words = output.iter().map(|word| size_of::<Token>() + word.len());
+            entry.made_bytes += words.sum::<usize>() as u64;
         }
     }
 
@@ -179,10 +229,21 @@ impl SynonymMap {
     pub(crate) fn longest_match(&self, tokens: &[Token]) -> Option<(usize, &Entry)> {
         let (first, following) = tokens.split_first()?;
         let rules = self.rules.get(first.text.as_str())?;
-        rules.iter().find_map(|(rest, entry)| {
-            let texts = following.get(..rest.len())?.iter().map(|token| &token.text);
-            texts.eq(rest).then_some((rest.len() + 1, entry))
+        rules.lengths.iter().find_map(|length| {
+            let following = Following(following.get(..*length)?);
+            let entry = rules.by_rest.get(&following)?;
+            Some((length + 1, entry))
         })
+    }
+
+    /// Returns the most bytes that the synonyms of one term have, and the term itself.
+    pub(crate) fn growth(&self) -> u64 {
+        let entries = self.rules.values().flat_map(|rules| rules.by_rest.values());
+        let bytes = entries.map(|entry| {
+            let words = entry.outputs.iter().flatten();
+            words.map(|word| word.len() as u64).sum::<u64>() + 1
+        });
+        bytes.max().unwrap_or(1)
     }
 }
 

@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use super::parts::Part;
 use super::{Joined, WordDelimiter};
+use crate::meter::{Made, Meter};
 use crate::token::{Token, TokenList};
 
 /// A token on its way out, and how far after the one before it stands.
 type Spaced = (Token, u32);
 
-pub(super) fn apply(filter: &WordDelimiter, list: TokenList) -> TokenList {
+pub(super) fn apply(filter: &WordDelimiter, list: TokenList, meter: &Meter<'_>) -> TokenList {
     let mut out = Output {
-        tokens: Vec::with_capacity(list.tokens.len()),
+        tokens: Made::new(meter),
         last: None,
         pending: 0,
     };
@@ -38,19 +39,19 @@ pub(super) fn apply(filter: &WordDelimiter, list: TokenList) -> TokenList {
     let num_trailing = list.num_positions.saturating_sub(num_read) + out.pending;
     TokenList {
         num_positions: out.last.map_or(0, |last| last + 1) + num_trailing,
-        tokens: out.tokens,
+        tokens: out.tokens.into_tokens(),
     }
 }
 
-struct Output {
-    tokens: Vec<Token>,
+struct Output<'m> {
+    tokens: Made<'m>,
     /// Position of the last token written.
     last: Option<u32>,
     /// Positions passed since.
     pending: u32,
 }
 
-impl Output {
+impl Output<'_> {
     fn push(&mut self, mut token: Token, increment: u32) {
         let position = match self.last {
             // The first token stands somewhere, also where it is to be stacked.
@@ -69,10 +70,10 @@ impl Output {
 }
 
 /// One word that is cut.
-struct Word<'a> {
+struct Word<'a, 'm> {
     filter: &'a WordDelimiter,
     token: &'a Token,
-    out: &'a mut Output,
+    out: &'a mut Output<'m>,
     buffered: Vec<Spaced>,
     joined: Joined,
     all: Joined,
@@ -82,8 +83,8 @@ struct Word<'a> {
     num_last_joined: usize,
 }
 
-impl<'a> Word<'a> {
-    fn new(filter: &'a WordDelimiter, token: &'a Token, out: &'a mut Output) -> Self {
+impl<'a, 'm> Word<'a, 'm> {
+    fn new(filter: &'a WordDelimiter, token: &'a Token, out: &'a mut Output<'m>) -> Self {
         Self {
             filter,
             token,

@@ -2,10 +2,11 @@
 
 use super::parts::Part;
 use super::{Joined, WordDelimiter};
+use crate::meter::{Made, Meter};
 use crate::token::{Token, TokenList};
 
-pub(super) fn apply(filter: &WordDelimiter, list: TokenList) -> TokenList {
-    let mut tokens = Vec::with_capacity(list.tokens.len());
+pub(super) fn apply(filter: &WordDelimiter, list: TokenList, meter: &Meter<'_>) -> TokenList {
+    let mut tokens = Made::new(meter);
     // Positions that parts took beside those of their words.
     let mut num_added = 0;
     for mut token in list.tokens {
@@ -23,7 +24,7 @@ pub(super) fn apply(filter: &WordDelimiter, list: TokenList) -> TokenList {
         }
     }
     TokenList {
-        tokens,
+        tokens: tokens.into_tokens(),
         num_positions: list.num_positions + num_added,
     }
 }

@@ -5,7 +5,9 @@
 
 use std::mem;
 
-use gleaner_analysis::{Analyzer, Normalizer, Places, Token, TokenKind, TokenRef};
+use gleaner_analysis::{
+    Analyzer, Meter as MadeMeter, Normalizer, Places, Token, TokenKind, TokenRef, TooMuch,
+};
 use gleaner_model::FieldKind;
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Meter, Reservation};
@@ -113,16 +115,21 @@ impl TermMaker {
         pace.step(1)?;
         let term = match self {
             Self::Analyzer(analyzer) => {
+                let meter = MadeMeter::for_document();
                 let mut outcome = Ok(());
-                let num_positions = analyzer.analyze_into(text, &mut |token| {
+                let num_positions = analyzer.analyze_into(text, &meter, &mut |token| {
                     if outcome.is_ok() {
                         outcome = keep(token, places, tokens, (&mut *pace, &mut *held));
                     }
                 });
-                places.pass(num_positions, text.len());
-                return outcome;
+                outcome?;
+                places.pass(num_positions.map_err(too_much)?, text.len());
+                return Ok(());
             }
-            Self::Whole(Some(normalizer)) => normalizer.normalize(text),
+            Self::Whole(Some(normalizer)) => {
+                let normalized = normalizer.normalize(text, &MadeMeter::for_document());
+                normalized.map_err(too_much)?
+            }
             Self::Whole(None) => text.to_owned(),
         };
         let whole = TokenRef {
@@ -138,6 +145,10 @@ impl TermMaker {
         places.pass(1, text.len());
         Ok(())
     }
+}
+
+fn too_much(fault: TooMuch) -> EvaluationError {
+    EvaluationError::Query(fault.to_string())
 }
 
 fn keep(
