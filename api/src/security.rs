@@ -36,7 +36,7 @@ use crate::route::Route;
 use crate::service::App;
 
 pub use audit::Audit;
-pub use bootstrap::{Secured, secure};
+pub use bootstrap::{Secured, reset, secure};
 pub(crate) use credentials::Secret;
 pub(crate) use credentials::{BadCredentials, authenticate};
 pub(crate) use denial::{CHALLENGES, ended, forbidden_rights, unauthenticated, unheard};

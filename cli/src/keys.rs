@@ -1,5 +1,6 @@
 //! `gleaner keys`: API keys of a cluster, made, listed and revoked.
 
+mod reset;
 mod rights;
 mod table;
 
@@ -29,6 +30,7 @@ enum KeysCommand {
     Create(Box<CreateArguments>),
     List(ListArguments),
     Revoke(RevokeArguments),
+    Reset(reset::ResetArguments),
 }
 
 /// Make a key, and print it: it is never shown again.
@@ -96,6 +98,7 @@ pub(crate) async fn run(arguments: KeysArguments) -> Result<Exit> {
         KeysCommand::Create(arguments) => create(*arguments).await?,
         KeysCommand::List(arguments) => list(arguments).await?,
         KeysCommand::Revoke(arguments) => revoke(arguments).await?,
+        KeysCommand::Reset(arguments) => reset::run(arguments).await?,
     }
     Ok(Exit::Success)
 }

@@ -2,15 +2,16 @@
 
 mod change;
 mod invalidate;
+mod last;
 mod privileges;
 mod query;
+mod room;
 mod update;
 
 use std::sync::Arc;
 
 use gleaner_model::ClusterPrivilege;
-use gleaner_model::security::{ANONYMOUS, ApiKey, MAX_API_KEYS, Security};
-use gleaner_query::QueryError;
+use gleaner_model::security::{ANONYMOUS, ApiKey, Security};
 use gleaner_query::security::NewApiKey;
 use gleaner_root::RootError;
 use http::{Method, StatusCode};
@@ -22,6 +23,7 @@ use crate::response::{KeepOn, Reply};
 use crate::route::{Answer, Parameter, Route};
 use crate::security::{KeyHolder, Principal, Secret};
 use change::{Changer, change_security};
+use room::make_room;
 
 const AT_ONCE: &[Parameter] = &[Parameter::no_effect(
     "refresh",
@@ -122,9 +124,6 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
-/// How long keys are shown that have ended, in milliseconds: as long as the dialect does.
-const KEPT_FOR_MS: i64 = 7 * 86_400_000;
-
 /// Returns who asks, in a cluster with keys.
 fn holder(request: &Request) -> Result<&KeyHolder, ApiError> {
     let off = || {
@@ -148,7 +147,7 @@ async fn create(mut request: Request) -> Answer {
         let key = new_key(&wanted, &secret, changer)?;
         expires_ms = key.expires_ms;
         let mut next = security.clone();
-        make_room(&mut next, changer.now_ms)?;
+        make_room(&mut next, changer)?;
         next.api_keys.insert(secret.id.clone(), Arc::new(key));
         Ok(Some(next))
     });
@@ -212,31 +211,6 @@ fn check_time(keep_on: KeepOn<'_>) -> Result<(), ApiError> {
         true => Ok(()),
         false => Err(RootError::Late.into()),
     }
-}
-
-/// Forgets keys that ended long ago, and those that ended first where there would be too many.
-///
-/// # Errors
-/// When there are too many that can still be used.
-fn make_room(security: &mut Security, now_ms: i64) -> Result<(), QueryError> {
-    let ended_ms = |key: &ApiKey| match key.is_valid(now_ms) {
-        true => None,
-        false => key.invalidated_ms.or(key.expires_ms),
-    };
-    security.api_keys.retain(|_, key| {
-        ended_ms(key).is_none_or(|ended_ms| now_ms.saturating_sub(ended_ms) < KEPT_FOR_MS)
-    });
-    while security.api_keys.len() >= MAX_API_KEYS {
-        let keys = security.api_keys.iter();
-        let ended = keys.filter_map(|(id, key)| Some((ended_ms(key)?, id.clone())));
-        let Some((_, oldest)) = ended.min() else {
-            return Err(QueryError::illegal(format!(
-                "this cluster has [{MAX_API_KEYS}] API keys already, which is the limit: invalidate some that are not needed"
-            )));
-        };
-        security.api_keys.remove(&oldest);
-    }
-    Ok(())
 }
 
 /// Which keys a request names.

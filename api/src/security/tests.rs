@@ -1,6 +1,7 @@
 //! Requests to a dialect whose cluster has keys.
 
 mod invalidated;
+mod last;
 mod look_ups;
 mod matrix;
 mod narrow;

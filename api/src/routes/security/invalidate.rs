@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use gleaner_model::ClusterPrivilege;
-use gleaner_model::security::{ANONYMOUS, ApiKey, Security};
-use gleaner_query::QueryError;
+use gleaner_model::security::Security;
 use gleaner_query::json::ObjectReader;
 use serde_json::{Value, json};
 
 use super::change::{Changer, change_security};
+use super::last::{Ending, check_last};
 use super::{Selected, is_of, manages_all};
 use crate::error::ApiError;
 use crate::request::Request;
@@ -29,7 +29,7 @@ pub(super) async fn invalidate(mut request: Request) -> Answer {
         if outcome.ended.is_empty() {
             return Ok(None);
         }
-        check_manager(&next, changer.now_ms)?;
+        check_last(security, &next, changer, Ending::Now)?;
         Ok(Some(next))
     });
     changed.await?;
@@ -162,32 +162,6 @@ fn end(security: &mut Security, selected: &Selected, changer: &Changer) -> Outco
         outcome.ended.push(id.clone());
     }
     outcome
-}
-
-/// Refuses to end the last key that can make others: nobody could make one any more.
-fn check_manager(security: &Security, now_ms: i64) -> Result<(), QueryError> {
-    match has_manager(security, now_ms, now_ms) {
-        true => Ok(()),
-        false => Err(QueryError::illegal(
-            "no other valid API key has the cluster privilege [manage_security]: make one first",
-        )),
-    }
-}
-
-/// Is there a key, valid at `now_ms` and until `until_ms` at least, that can make others? Not that of strangers.
-pub(super) fn has_manager(security: &Security, now_ms: i64, until_ms: i64) -> bool {
-    let lasts = |key: &ApiKey| {
-        let ends = key.expires_ms;
-        key.is_valid(now_ms) && ends.is_none_or(|ends_ms| ends_ms >= until_ms)
-    };
-    let mut keys = security.api_keys.iter();
-    keys.any(|(id, key)| id != ANONYMOUS && manages_security(key) && lasts(key))
-}
-
-/// Can a key make others for everybody?
-pub(super) fn manages_security(key: &ApiKey) -> bool {
-    let rights = &key.rights;
-    rights.allow_cluster(ClusterPrivilege::ManageSecurity)
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use gleaner_model::ClusterPrivilege;
-use gleaner_model::security::{ANONYMOUS, ApiKey, Security};
+use gleaner_model::security::{ANONYMOUS, ApiKey};
 use gleaner_query::QueryError;
 use gleaner_query::security::ApiKeyUpdate;
 use http::StatusCode;
 use serde_json::json;
 
 use super::change::{Changer, change_security};
-use super::invalidate::{has_manager, manages_security};
+use super::last::{Ending, check_last};
 use super::{KeyHolder, is_of, no_roles};
 use crate::error::ApiError;
 use crate::request::Request;
@@ -52,9 +52,7 @@ pub(super) async fn update(mut request: Request) -> Answer {
         }
         let mut next = security.clone();
         next.api_keys.insert(id.clone(), Arc::new(key));
-        if id != ANONYMOUS && manages_security(known) {
-            check_manager(known, &next, changer.now_ms)?;
-        }
+        check_last(security, &next, changer, Ending::Later)?;
         outcome = Outcome::Updated;
         Ok(Some(next))
     });
@@ -90,17 +88,6 @@ fn check_roles(
     match has_none && (id == ANONYMOUS || !is_of(holder, id, known)) {
         true => Err(no_roles()),
         false => Ok(()),
-    }
-}
-
-/// Refuses to end or to shorten the last key that can make others, as `known` was: nobody could make one from then on.
-fn check_manager(known: &ApiKey, next: &Security, now_ms: i64) -> Result<(), QueryError> {
-    let until_ms = known.expires_ms.unwrap_or(i64::MAX);
-    match has_manager(next, now_ms, until_ms) {
-        true => Ok(()),
-        false => Err(QueryError::illegal(
-            "no other valid API key has the cluster privilege [manage_security] for as long: make one first",
-        )),
     }
 }
 
