@@ -173,7 +173,7 @@ impl Request {
     ///
     /// # Errors
     /// 406 for a type that is not JSON, 413 when it is too large, 429 when all bodies together are, 400
-    /// when it is not UTF-8.
+    /// when it is not UTF-8; as [`Request::renew_rights`].
     pub(crate) async fn bytes(&mut self) -> Result<Bytes, ApiError> {
         if let Some(whole) = self.whole.take() {
             return whole;
@@ -190,6 +190,8 @@ impl Request {
             self.held.grow(piece.len())?;
             whole.extend_from_slice(&piece);
         }
+        // It may have come slowly.
+        self.renew_rights()?;
         check_whole(&self.headers, &whole)?;
         Ok(Bytes::from(whole))
     }

@@ -15,6 +15,7 @@ mod credentials;
 mod denial;
 mod gate;
 mod max_age;
+mod renewed;
 mod rights;
 mod seal;
 

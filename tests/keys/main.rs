@@ -9,5 +9,6 @@ mod own_rights;
 mod paths;
 mod processes;
 mod shared;
+mod revoked;
 mod tasks;
 mod tenants;

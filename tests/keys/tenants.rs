@@ -68,6 +68,11 @@ impl Site {
         Ok(())
     }
 
+    /// Returns where it answers.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     async fn send(&self, key: &str, request: Request) -> Result<Response> {
         let request = request.with_header("authorization", &format!("ApiKey {key}"));
         request.send(self.address).await

@@ -183,6 +183,7 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
         parts.push(part(request, header.text, body.text).await?);
     }
     request.held = lines.into_held();
+    request.renew_rights()?;
     Ok(parts)
 }
 

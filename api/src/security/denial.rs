@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Action, BadCredentials, KeyHolder, Right, Unheard};
 use crate::error::ApiError;
+use crate::route::Route;
 
 /// Ways to authenticate, as 401 names them.
 pub(crate) const CHALLENGES: [&str; 3] = [
@@ -36,6 +37,17 @@ pub(crate) fn ended() -> ApiError {
     let reason = "the key of this request has ended";
     ApiError::new(StatusCode::UNAUTHORIZED, KIND, reason)
         .with("header", json!({"WWW-Authenticate": CHALLENGES}))
+}
+
+/// Returns the refusal of a request whose key got other rights after its head had come, by which it would reach something
+/// else, 403.
+pub(crate) fn changed(holder: &KeyHolder, route: &Route) -> ApiError {
+    let action = Right::of(route).action;
+    forbidden(format!(
+        "action [{action}] is unauthorized for {}: its rights were changed while the request was sent, send it again",
+        shown(holder)
+    ))
+    .with("action", action)
 }
 
 /// Returns the refusal of any request, 503: nobody knows here which keys are still valid. It has the form of Elasticsearch's

@@ -83,16 +83,21 @@ impl Run {
     /// the last chunk: the ones before tell what is expected, see [`Run::amending`].
     ///
     /// # Errors
-    /// As [`Chunks::next`]; the chunk that was being written then is written all the same, and those
+    /// As [`Chunks::next`] and [`Chunks::check_rights`]; the chunk that was being written then is written all the same, and those
     /// written are refreshed.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
-        let chunk = match self.ahead.take() {
+        let mut chunk = match self.ahead.take() {
             Some(chunk) => chunk,
             None => match self.chunks.next().await? {
                 Some(chunk) => chunk,
                 None => return Ok(None),
             },
         };
+        if let Err(error) = self.chunks.check_rights(&mut chunk) {
+            // Chunks before it are written.
+            self.app.root.ingester().show_parts(&self.parts).await;
+            return Err(error);
+        }
         let mut options = self.options.clone();
         options.idempotency_key = self
             .key

@@ -100,6 +100,34 @@ impl Chunks {
         Ok((!items.is_empty()).then_some(items))
     }
 
+    /// Asks for the rights of the sender again, and refuses those items of a chunk that he may not write any more: its
+    /// lines may have come slowly, and wait for the chunk before it.
+    ///
+    /// # Errors
+    /// 401 where the key has ended.
+    pub(super) fn check_rights(&mut self, chunk: &mut [Item]) -> Result<(), ApiError> {
+        let Some(sender) = self.app.renewed(&self.defaults.sender)? else {
+            return Ok(());
+        };
+        self.defaults.sender = sender;
+        for item in chunk {
+            let Item::Write(write) = item else {
+                continue;
+            };
+            let kind = ActionKind::of(&write.action);
+            let sender = &self.defaults.sender;
+            if let Err(error) = self.app.check_name(sender, &kind.action(), &write.index) {
+                *item = Item::Refused {
+                    name: kind.name(),
+                    index: write.index.clone(),
+                    id: write.id.clone(),
+                    error,
+                };
+            }
+        }
+        Ok(())
+    }
+
     async fn line(&mut self) -> Result<Option<Bytes>, ApiError> {
         let Some(line) = self.lines.next().await? else {
             return Ok(None);
@@ -194,6 +222,15 @@ impl Chunks {
 }
 
 impl ActionKind {
+    fn of(action: &WriteAction) -> Self {
+        match action {
+            WriteAction::Index { create: false, .. } => Self::Index,
+            WriteAction::Index { create: true, .. } => Self::Create,
+            WriteAction::Delete => Self::Delete,
+            WriteAction::Update(_) => Self::Update,
+        }
+    }
+
     /// Returns what it does, for rights.
     fn action(self) -> security::Action {
         let (name, privilege) = match self {

@@ -51,8 +51,10 @@ struct Evaluation {
     cost: Duration,
 }
 
-/// Returns the answer to one search; an error is one where there is no memory to tell it.
+/// Returns the answer to one search; an error is one of the whole request: there is no memory to tell it, or the key has
+/// ended.
 pub(super) async fn answer(request: &Arc<Request>, part: Part) -> Result<PartAnswer, ApiError> {
+    request.check_going_on()?;
     let cache = request.app.cache.as_ref();
     let kept = cache.and_then(|cache| Some((cache, keep_of(request, &part, cache.memo())?)));
     let Some((cache, keep)) = kept else {

@@ -1,4 +1,6 @@
 //! Bodies that come after the key of their request was changed.
+//!
+//! `tests/keys` has the same over sockets, with documents that are written.
 
 use std::convert::Infallible;
 
@@ -8,7 +10,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::requests::{made, secured, sent};
+use super::requests::{create, made, secured, sent};
 use crate::Dialect;
 
 /// A request whose body is sent after the roles of its key were changed, or the key was ended.
@@ -46,7 +48,8 @@ impl<'a> SlowRequest<'a> {
         change: Change,
     ) -> (StatusCode, Value) {
         let (dialect, first) = (self.dialect.clone(), self.first.to_owned());
-        let text = body.to_string();
+        // A bulk ends its lines.
+        let text = format!("{body}\n");
         let pieces = futures::stream::once(async move {
             let route = (change.method, change.path.as_str());
             let (status, answer, _) = sent(&dialect, &first, route, &change.body.to_string()).await;
@@ -168,4 +171,104 @@ async fn a_key_gives_what_it_has_when_the_body_has_come() {
     let show = ("GET", "/_security/user/_privileges");
     let (_, answer, _) = sent(&dialect, key, show, "").await;
     assert_eq!(answer["cluster"], json!(narrow), "{answer}");
+}
+
+/// Returns the roles of one who may do all with `mine-*`.
+fn owner() -> Value {
+    json!({"indices": [{"names": ["mine-*"], "privileges": ["all"]}], "cluster": ["monitor"]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_goes_by_a_key_that_ended_while_its_body_came() {
+    let (dialect, first) = secured().await;
+    create(&dialect, &first, "mine-1", &json!({})).await;
+    let document = json!({"a": 1});
+    let query = json!({"query": {"match_all": {}}});
+    for (method, path, body) in [
+        ("PUT", "/mine-1/_doc/1", document.clone()),
+        ("POST", "/mine-1/_doc", document.clone()),
+        ("PUT", "/mine-1/_create/1", document.clone()),
+        ("POST", "/mine-1/_update/1", json!({"doc": document})),
+        ("POST", "/mine-1/_bulk", json!({"delete": {"_id": "1"}})),
+        ("POST", "/mine-1/_search", query.clone()),
+        ("POST", "/mine-1/_count", query.clone()),
+        ("POST", "/mine-1/_delete_by_query", query.clone()),
+        (
+            "POST",
+            "/_mget",
+            json!({"docs": [{"_index": "mine-1", "_id": "1"}]}),
+        ),
+        ("POST", "/_analyze", json!({"text": "a"})),
+        (
+            "PUT",
+            "/mine-1/_mapping",
+            json!({"properties": {"a": {"type": "keyword"}}}),
+        ),
+        (
+            "PUT",
+            "/mine-1/_settings",
+            json!({"index.refresh_interval": "5s"}),
+        ),
+        (
+            "PUT",
+            "/mine-2",
+            json!({"settings": {"number_of_replicas": 0}}),
+        ),
+        (
+            "POST",
+            "/_aliases",
+            json!({"actions": [{"add": {"index": "mine-1", "alias": "mine-a"}}]}),
+        ),
+    ] {
+        let (id, key) = made(&dialect, &first, "owner", &owner()).await;
+        let slow = SlowRequest::new(&dialect, &first, &id, &key);
+        let (status, answer) = slow.sent_after_end((method, path), &body).await;
+        assert_eq!(
+            status,
+            StatusCode::UNAUTHORIZED,
+            "{method} {path}: {answer}"
+        );
+    }
+    let (_, shown, _) = sent(&dialect, &first, ("GET", "/mine-*"), "").await;
+    assert!(shown.get("mine-2").is_none(), "{shown}");
+    assert_eq!(shown["mine-1"]["mappings"], json!({}), "{shown}");
+    assert_eq!(shown["mine-1"]["aliases"], json!({}), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_lost_while_the_body_came_is_not_done() {
+    let (dialect, first) = secured().await;
+    create(&dialect, &first, "mine-1", &json!({})).await;
+    let document = json!({"a": 1});
+    let (id, key) = made(&dialect, &first, "owner", &owner()).await;
+    let slow = SlowRequest::new(&dialect, &first, &id, &key);
+    let mapping = json!({"properties": {"a": {"type": "keyword"}}});
+    for (method, path, body) in [
+        ("PUT", "/mine-1/_doc/1", &document),
+        ("PUT", "/mine-*/_mapping", &mapping),
+        ("PUT", "/mine-1/_mapping", &mapping),
+    ] {
+        let route = (method, path);
+        let (status, answer) = slow.sent_after_change(route, body, &["monitor"]).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}: {answer}");
+        let back = json!({"role_descriptors": {"r": owner()}}).to_string();
+        let own = format!("/_security/api_key/{id}");
+        let (status, answer, _) = sent(&dialect, &first, ("PUT", &own), &back).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let bulk = json!({"delete": {"_id": "1"}});
+    let route = ("POST", "/mine-1/_bulk");
+    let (status, answer) = slow.sent_after_change(route, &bulk, &["monitor"]).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let item = &answer["items"][0]["delete"];
+    assert_eq!(item["status"], 403, "{answer}");
+    // Other words about the key change nothing.
+    let change = Change {
+        method: "PUT",
+        path: format!("/_security/api_key/{id}"),
+        body: json!({"metadata": {"team": "web"}}),
+    };
+    let text = json!({"text": "a"});
+    let (status, answer) = slow.sent(("POST", "/_analyze"), &text, change).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
 }
