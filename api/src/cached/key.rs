@@ -223,6 +223,10 @@ pub(super) fn keep_of_search(
     reading: &Reading<'_>,
     form: &[u8],
 ) -> Option<Keep> {
+    // Which names may have factors depends on who asks, and an answer is kept for all who reach the same indices.
+    if reading.state.security.is_some() && !search.indices_boost.is_empty() {
+        return None;
+    }
     let request = CanonicalRequest::of(search, reading.now_ms)?;
     let targets = targets_of(target, search, &reading.state, reading.now_ms).ok()?;
     let num_shards: usize = targets.indices.iter().map(|index| index.shards.len()).sum();

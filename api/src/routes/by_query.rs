@@ -194,7 +194,10 @@ fn made(
 }
 
 /// Begins a task; waits for it, or answers with its id.
-async fn carry_out(request: &Request, asked: ByQueryRequest) -> Answer {
+async fn carry_out(request: &Request, mut asked: ByQueryRequest) -> Answer {
+    if let DocumentSource::Here(target) = &asked.source {
+        request.narrow_boosts(&mut asked.search, &target.options)?;
+    }
     let is_waiting = request.parameters.flag("wait_for_completion")? != Some(false);
     let origin = request.origin(&Bytes::new());
     let form = answer::Form::of(&asked.change);

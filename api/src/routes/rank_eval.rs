@@ -210,7 +210,8 @@ async fn read(
 
 /// Searches, and keeps of each hit its name and what it is worth.
 async fn found_by(request: &Request, target: &Target, rated: &Rated) -> Result<Found, ApiError> {
-    let (search, _held) = read(request, rated).await?;
+    let (mut search, _held) = read(request, rated).await?;
+    request.narrow_boosts(&mut search, &target.options)?;
     let options = SearchOptions {
         origin: request.origin(&rated.body),
         patience: request.patience(),

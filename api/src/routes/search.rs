@@ -1,9 +1,11 @@
 //! `_search`.
 
+mod boosts;
+
 use std::time::Duration;
 
 use gleaner_model::ClusterState;
-use gleaner_query::names::{IndexBoosts, ResolveOptions};
+use gleaner_query::names::ResolveOptions;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
 use gleaner_query::settings::cluster;
 use gleaner_root::SearchResponse;
@@ -23,6 +25,8 @@ use crate::request::{Reading, Request};
 use crate::response::{Buffer, Reply};
 use crate::route::{Answer, Route};
 
+pub(super) use boosts::check_boosts;
+
 pub(super) static ROUTES: &[Route] = &[Route {
     name: "search",
     methods: &[Method::GET, Method::POST],
@@ -36,8 +40,10 @@ async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;
     let limits = request.root().cluster().limits();
     let parse = move |body: &[u8]| parse_search(body, &limits);
-    let search = request.parsed(&body, parse).await?;
+    let mut search = request.parsed(&body, parse).await?;
     let parameters = &request.parameters;
+    let names = parameters.resolve_options(ResolveOptions::default())?;
+    request.narrow_boosts(&mut search, &names)?;
     let CheckedSearch {
         mut search,
         target,
@@ -308,17 +314,6 @@ pub(super) fn check_pit(
     } else {
         Err(ApiError::validation(&faults))
     }
-}
-
-/// Refuses a boost for an index that is not there.
-pub(super) fn check_boosts(
-    search: &SearchRequest,
-    target: &Target,
-    state: &ClusterState,
-    now_ms: i64,
-) -> Result<(), ApiError> {
-    let boosts = IndexBoosts::resolve(&search.indices_boost, state, &target.options, now_ms);
-    Ok(boosts.map(drop)?)
 }
 
 #[cfg(test)]

@@ -204,6 +204,7 @@ async fn run(
     let form = checked(&mut search, &part.header, &request.parameters)?;
     let narrow = |names: Option<&str>, options: &_| request.narrowed(names, options);
     let target = narrowed(&part.header, &search, narrow)?;
+    request.narrow_boosts(&mut search, &target.options)?;
     let cluster = request.root().cluster();
     search::check_boosts(&search, &target, &cluster.state(), cluster.now_ms())?;
     let options = SearchOptions {
