@@ -57,19 +57,29 @@ pub(crate) fn authorize(
             Ok(())
         }
         Needs::Indices(..) | Needs::Named(..) => narrow(entry, holder, right, parts),
-        Needs::Document(_) => match (right.on_indices(), index_of(parts)) {
-            (Some(action), Some(at)) => {
-                let name = expand_date_math(&parts[at].1, entry.now_ms)?;
-                check_name(entry.principal, &action, &name, entry.state)?;
-                if name != parts[at].1 {
-                    let given = std::mem::replace(&mut parts[at].1, name);
-                    parts.push((GIVEN, given));
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        },
+        Needs::DocumentOrCluster(_, privilege) if index_of(parts).is_none() => {
+            holder.check_cluster(entry.route, privilege)
+        }
+        Needs::Document(_) | Needs::DocumentOrCluster(..) => check_index(entry, right, parts),
     }
+}
+
+/// Checks the one index that a path names, where it does, and puts dates into its name.
+fn check_index(
+    entry: &Entry<'_>,
+    right: &Right,
+    parts: &mut Vec<(&'static str, String)>,
+) -> Result<(), ApiError> {
+    let (Some(action), Some(at)) = (right.on_indices(), index_of(parts)) else {
+        return Ok(());
+    };
+    let name = expand_date_math(&parts[at].1, entry.now_ms)?;
+    check_name(entry.principal, &action, &name, entry.state)?;
+    if name != parts[at].1 {
+        let given = std::mem::replace(&mut parts[at].1, name);
+        parts.push((GIVEN, given));
+    }
+    Ok(())
 }
 
 fn index_of(parts: &[(&'static str, String)]) -> Option<usize> {

@@ -41,6 +41,8 @@ pub(crate) enum Needs {
     Named(OnIndex, Reach),
     /// A privilege on the one index or alias in the path, where there is one. The filters of aliases are not applied there.
     Document(OnIndex),
+    /// The same; where the path names no index, a privilege on the cluster.
+    DocumentOrCluster(OnIndex, OnCluster),
     /// A privilege on each name in the body; the route checks them one by one, and so that of the path.
     Items(OnIndex),
     /// The id of a scroll or point in time that the same key opened; the route checks it.
@@ -78,6 +80,7 @@ impl Right {
         let (Needs::Indices(privilege, _)
         | Needs::Named(privilege, _)
         | Needs::Document(privilege)
+        | Needs::DocumentOrCluster(privilege, _)
         | Needs::Items(privilege)) = self.needs
         else {
             return None;

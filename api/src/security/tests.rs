@@ -11,6 +11,7 @@ mod requests;
 mod slow;
 mod unheard;
 mod updated;
+mod without_rights;
 
 use std::sync::Arc;
 

@@ -67,6 +67,9 @@ pub enum IndexPrivilege {
     /// To see what policies do to indices. No key is given this one: others imply it.
     #[serde(skip)]
     ExplainIlm,
+    /// To have text analysed as the index does. No key is given this one: others imply it.
+    #[serde(skip)]
+    Analyze,
 }
 
 /// The text names no privilege that is known.
@@ -168,6 +171,7 @@ impl IndexPrivilege {
             Self::Manage => "manage",
             Self::ManageIlm => "manage_ilm",
             Self::ExplainIlm => "explain_ilm",
+            Self::Analyze => "analyze",
         }
     }
 
@@ -176,7 +180,9 @@ impl IndexPrivilege {
         let implied: &[Self] = match self {
             Self::All => return true,
             Self::CreateIndex => &[Self::AutoConfigure],
-            Self::ViewIndexMetadata | Self::ManageIlm => &[Self::ExplainIlm],
+            Self::ViewIndexMetadata => &[Self::ExplainIlm, Self::Analyze],
+            Self::ManageIlm => &[Self::ExplainIlm],
+            Self::Monitor => &[Self::Analyze],
             Self::Index => &[Self::CreateDoc],
             Self::Write => &[Self::Index, Self::CreateDoc, Self::Delete],
             Self::Manage => &[
@@ -188,6 +194,7 @@ impl IndexPrivilege {
                 Self::Maintenance,
                 Self::ManageIlm,
                 Self::ExplainIlm,
+                Self::Analyze,
             ],
             _ => &[],
         };
@@ -268,7 +275,7 @@ mod tests {
                 }
             }
         }
-        let indices = [IndexPrivilege::ExplainIlm];
+        let indices = [IndexPrivilege::ExplainIlm, IndexPrivilege::Analyze];
         let indices: Vec<_> = IndexPrivilege::ALL.into_iter().chain(indices).collect();
         for held in &indices {
             for needed in indices.iter().filter(|needed| held.implies(**needed)) {

@@ -305,7 +305,10 @@ static RIGHTS: &[(&str, Right)] = &[
     ),
     (
         "indices.analyze",
-        document("indices:admin/analyze", OnIndex::ViewIndexMetadata),
+        plain(
+            "indices:admin/analyze",
+            Needs::DocumentOrCluster(OnIndex::Analyze, OnCluster::Monitor),
+        ),
     ),
     (
         "cluster.health",
