@@ -2,13 +2,14 @@
 
 mod connection;
 mod denied;
+mod hidden_terms;
 mod index_filters;
 mod items;
 mod matrix;
 mod own_rights;
 mod paths;
 mod processes;
-mod shared;
 mod revoked;
+mod shared;
 mod tasks;
 mod tenants;

@@ -1,6 +1,7 @@
 //! `terms`: one bucket per value.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::Stop;
@@ -11,6 +12,7 @@ use gleaner_partial::terms::{TermBucket, Terms as TermsPartial};
 use gleaner_partial::{Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, TermsAggregation};
 use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 use tantivy::DocId;
 
 use super::BLOCK;
@@ -52,12 +54,19 @@ pub(super) fn build<'a>(
         context.now_ms,
         Some(context.control),
     )?;
+    // Below several buckets, the root puts them in: see `partial::live_keys`.
+    let counts_none = request.min_doc_count == 0 && context.has_one_owner;
+    let kept_to = context.global.filter(|_| counts_none);
+    let kept_to = kept_to.map(|clause| {
+        let documents = context.documents;
+        documents.documents(context.view, context.segment, clause)
+    });
     let parts = Parts {
         filter,
         format,
         missing,
-        // Below several buckets, the root puts them in: see `partial::live_keys`.
-        counts_none: request.min_doc_count == 0 && context.has_one_owner,
+        counts_none,
+        kept_to: kept_to.transpose()?,
         segment: context.segment,
         has_one_owner: context.has_one_owner,
         buckets: Buckets::build(sub, context)?,
@@ -82,6 +91,8 @@ struct Parts<'a> {
     missing: Option<Key>,
     /// Whether keys without a matching document are wanted.
     counts_none: bool,
+    /// The documents that have those keys: what the filter of an alias hides is nobody's key. `None` is all.
+    kept_to: Option<Arc<RoaringBitmap>>,
     segment: &'a SegmentView,
     has_one_owner: bool,
     buckets: Buckets<'a>,
@@ -203,11 +214,17 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
         Ok(Some(slot))
     }
 
-    /// Returns all values of live documents.
+    /// Returns all values of live documents that may be seen.
     fn live_values(&mut self) -> Result<Vec<C::Raw>, EngineError> {
         let mut found = std::collections::BTreeSet::new();
         let segment = self.parts.segment;
-        let mut live = segment.reader().doc_ids_alive();
+        let kept_to = self.parts.kept_to.take();
+        let may_be_seen = |doc: &DocId| {
+            kept_to
+                .as_ref()
+                .is_none_or(|kept_to| kept_to.contains(*doc))
+        };
+        let mut live = segment.reader().doc_ids_alive().filter(may_be_seen);
         let mut num_late = 0;
         loop {
             let docs: Vec<DocId> = live.by_ref().take(BLOCK).collect();
