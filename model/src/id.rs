@@ -118,7 +118,7 @@ impl IndexName {
 
     /// Checks the name of an index: lowercase, ≤ 255 bytes, none of `\ / * ? " < > | space , # :`, not
     /// starting with `-`, `_` or `+`, not `.` or `..` (Elasticsearch, *Create index API*, path
-    /// parameters).
+    /// parameters); and none that [`is_unseen`], which Elasticsearch takes.
     ///
     /// # Errors
     /// [`NameError::Index`] naming the broken rule.
@@ -168,6 +168,11 @@ impl IndexName {
                 "must not contain the following characters [ , \", *, \\, <, |, ,, >, /, ?]",
             ));
         }
+        if name.contains(is_unseen) {
+            return Err(broken(
+                "must not contain control characters, spaces of any width or characters that are not seen",
+            ));
+        }
         Ok(Self(name.into()))
     }
 
@@ -175,6 +180,39 @@ impl IndexName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Is a character one that nobody sees in a name: a control character, a space, or one without width? Two names that
+/// differ in such a character look the same, and some change how the text around them is shown.
+pub fn is_unseen(character: char) -> bool {
+    // Unicode's Default_Ignorable_Code_Point, the other format characters and the empty Braille pattern.
+    const WITHOUT_WIDTH: [(char, char); 21] = [
+        ('\u{ad}', '\u{ad}'),
+        ('\u{34f}', '\u{34f}'),
+        ('\u{600}', '\u{605}'),
+        ('\u{61c}', '\u{61c}'),
+        ('\u{6dd}', '\u{6dd}'),
+        ('\u{70f}', '\u{70f}'),
+        ('\u{115f}', '\u{1160}'),
+        ('\u{17b4}', '\u{17b5}'),
+        ('\u{180b}', '\u{180f}'),
+        ('\u{200b}', '\u{200f}'),
+        ('\u{202a}', '\u{202e}'),
+        ('\u{2060}', '\u{206f}'),
+        ('\u{2800}', '\u{2800}'),
+        ('\u{3164}', '\u{3164}'),
+        ('\u{fe00}', '\u{fe0f}'),
+        ('\u{feff}', '\u{feff}'),
+        ('\u{ffa0}', '\u{ffa0}'),
+        ('\u{fff0}', '\u{fffb}'),
+        ('\u{1bca0}', '\u{1bca3}'),
+        ('\u{1d173}', '\u{1d17a}'),
+        ('\u{e0000}', '\u{e0fff}'),
+    ];
+    let mut ranges = WITHOUT_WIDTH.iter();
+    character.is_control()
+        || character.is_whitespace()
+        || ranges.any(|(first, last)| (*first..=*last).contains(&character))
 }
 
 impl fmt::Display for IndexName {
@@ -347,6 +385,53 @@ mod tests {
             assert_eq!(is_alias, bad.to_lowercase() != bad, "{bad}");
         }
         assert!(IndexName::parse(&"x".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn no_name_has_a_character_that_is_not_seen() {
+        for unseen in [
+            '\u{1}',
+            '\t',
+            '\n',
+            '\r',
+            '\u{7f}',
+            '\u{85}',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{e0061}',
+        ] {
+            for name in [
+                format!("a{unseen}b"),
+                format!("{unseen}a"),
+                format!("a{unseen}"),
+            ] {
+                assert!(IndexName::parse(&name).is_err(), "{name:?}");
+                assert!(IndexName::parse_alias(&name).is_err(), "{name:?}");
+            }
+        }
+        for seen in [
+            "é",
+            "e\u{301}",
+            "日本",
+            "наука",
+            "עברית",
+            "ไทย",
+            "🚀",
+            "a_b~c",
+        ] {
+            assert!(IndexName::parse(seen).is_ok(), "{seen}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use entry::{CopyMeta, Entry, EntryError};
 pub use fault::{FaultKind, Party, Retry};
 pub use id::{
     CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
-    NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,
+    NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version, is_unseen,
 };
 pub use lifecycle::{LifecyclePolicy, Lifecycles, PhaseMove, PolicyScope, StreamLifecycle};
 pub use mapping::{

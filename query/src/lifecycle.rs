@@ -222,6 +222,9 @@ fn check_name(name: &str) -> Result<(), QueryError> {
         _ if name.contains(' ') => "name must not contain ' '",
         _ if name.starts_with('_') => "name must not start with '_'",
         _ if name.len() > 255 => "name must not be longer than 255 bytes",
+        _ if name.contains(gleaner_model::is_unseen) => {
+            "name must not contain control characters or characters that are not seen"
+        }
         _ => return Ok(()),
     };
     Err(QueryError::illegal(format!(

@@ -221,12 +221,13 @@ fn read_patterns(name: &str, reader: &mut ObjectReader<'_>) -> Result<Vec<String
         pattern.is_empty()
             || pattern.starts_with(['_', '-', '+'])
             || pattern.contains([' ', ',', '#', ':', '\\', '/', '?', '"', '<', '>', '|'])
+            || pattern.contains(gleaner_model::is_unseen)
     };
     match patterns.iter().find(is_bad) {
         None => Ok(patterns),
         Some(pattern) => Err(QueryError::illegal(format!(
             "invalid index pattern [{pattern}] of template [{name}]: it must not be empty, begin with [_], [-] or \
-             [+], or hold a space or one of [,#:\\/?\"<>|]"
+             [+], or hold a space, one of [,#:\\/?\"<>|] or a character that is not seen"
         ))),
     }
 }
@@ -248,6 +249,8 @@ fn check_name(name: &str) -> Result<(), QueryError> {
         "name must be lower cased"
     } else if name.len() > 255 {
         "name must not be longer than 255 bytes"
+    } else if name.contains(gleaner_model::is_unseen) {
+        "name must not contain control characters or characters that are not seen"
     } else {
         return Ok(());
     };
