@@ -68,6 +68,9 @@ pub(crate) fn run(arguments: &CertsArguments) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// Who operates the nodes, by whose certificate tools call etcd. `admin.key` is an API key.
+pub(crate) const OPERATOR: &str = "operator";
+
 /// The certificates of a cluster, to be made.
 pub(crate) struct ClusterCertificates<'a> {
     pub(crate) membership: &'a Membership,
@@ -160,7 +163,7 @@ impl ClusterCertificates<'_> {
             hosts.extend(self.hosts.iter().chain(&here).cloned());
             wanted.push((identity(PeerRole::Front, &front.name), hosts));
         }
-        wanted.push((identity(PeerRole::Admin, "admin"), BTreeSet::from(here)));
+        wanted.push((identity(PeerRole::Admin, OPERATOR), BTreeSet::from(here)));
         wanted
     }
 }
@@ -197,8 +200,8 @@ mod tests {
             "l.pem",
             "l.key",
             "f.key",
-            "admin.pem",
-            "admin.key",
+            "operator.pem",
+            "operator.key",
             "etcd/e.internal.pem",
             "etcd/e.internal.key",
         ] {
@@ -225,7 +228,7 @@ mod tests {
                 "spiffe://test/root/r",
                 "spiffe://test/leaf/l",
                 "spiffe://test/front/f",
-                "spiffe://test/admin/admin"
+                "spiffe://test/admin/operator"
             ]
         );
         assert!(wanted[1].1.contains("::1") && wanted[2].1.contains("search.example"));

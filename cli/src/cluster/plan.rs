@@ -19,7 +19,7 @@ use super::{
     process::{Launch, Part, Process},
 };
 use crate::{
-    certs::{self, ClusterCertificates},
+    certs::{self, ClusterCertificates, OPERATOR},
     config::Config,
     node::{
         membership::{ClusterFile, FrontMember, Member, Membership, host_of},
@@ -148,8 +148,8 @@ impl Plan {
             return Ok(Calls::default());
         }
         let files = CertificateFiles {
-            certificate: self.certificate("admin.pem"),
-            key: self.certificate("admin.key"),
+            certificate: self.certificate(&format!("{OPERATOR}.pem")),
+            key: self.certificate(&format!("{OPERATOR}.key")),
         };
         let tls = NodeTls::of_files(files, Some(&self.certificate("ca.pem")))?;
         let between = tls.between_nodes()?;
