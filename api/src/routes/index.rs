@@ -6,10 +6,11 @@ mod show;
 
 use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
-use gleaner_query::settings::parse_part_of_index;
+use gleaner_query::settings::{cluster, parse_part_of_index};
 use gleaner_query::templates::deprecated_use;
 use http::Method;
 use serde_json::{Map, Value, json};
+use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
@@ -209,6 +210,7 @@ async fn delete(request: Request) -> Answer {
     let options = request.parameters.resolve_options(defaults)?;
     let expression = request.index_name()?;
     request
+    check_destructive(&request)?;
         .root()
         .admin()
         .delete_indices(&expression, &options)
@@ -257,6 +259,7 @@ async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIn
     };
     let named = names::resolve(&expression, &request.root().cluster().state(), &options)?;
     request
+    check_destructive(request)?;
         .root()
         .admin()
         .set_closed(&expression, &options, is_closed)
@@ -266,6 +269,18 @@ async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIn
 
 /// Returns the answer of changes that are done.
 pub(super) fn acknowledged() -> Reply {
+/// Refuses a request that names indices by wildcards, where the cluster asks for whole names. It looks at the path as it
+/// was sent: rights put names in the place of wildcards.
+///
+/// # Errors
+/// 400.
+pub(super) fn check_destructive(request: &Request) -> Result<(), ApiError> {
+    let names = request.path().trim_start_matches('/').split('/').next();
+    let names = percent_decode_str(names.unwrap_or_default()).decode_utf8_lossy();
+    let state = request.root().cluster().state();
+    Ok(cluster::check_destructive(state.settings(), &names)?)
+}
+
     Reply::json(&json!({"acknowledged": true}))
 }
 
@@ -292,8 +307,6 @@ mod tests {
             ("/books/_close?wait_for_active_shards=all", true),
             ("/books/_open?timeout=1ms", false),
             ("/books/_open?timeout=1ms&wait_for_active_shards=0", true),
-            // All that are closed: none.
-            ("/_all/_open?timeout=1ms", true),
         ] {
             let (status, answer) =
                 crate::testing::sent(&dialect, ("POST", path), &Value::Null).await;
@@ -369,6 +382,21 @@ mod tests {
         create(&dialect, "books", &json!({})).await;
         let require = |is_required: Value| json!({"persistent": {"action.destructive_requires_name": is_required}});
         let settings = ("PUT", "/_cluster/settings");
+        for (method, path) in [
+            ("DELETE", "/_all"),
+            ("DELETE", "/*"),
+            ("DELETE", "/%2A"),
+            ("DELETE", "/books,b*"),
+            ("POST", "/_all/_close"),
+            ("POST", "/b*/_open"),
+            ("PUT", "/b*/_block/write"),
+        ] {
+            let (status, answer) =
+                crate::testing::sent(&dialect, (method, path), &Value::Null).await;
+            assert_eq!(status.as_u16(), 400, "{method} {path}: {answer}");
+            let reason = "Wildcard expressions or all indices are not allowed";
+            assert_eq!(answer["error"]["reason"], reason, "{method} {path}");
+        }
         crate::testing::sent(&dialect, settings, &require(json!(true))).await;
         for (method, path, expected) in [
             ("DELETE", "/_all", 400),
@@ -381,7 +409,7 @@ mod tests {
             let (status, _) = crate::testing::sent(&dialect, (method, path), &Value::Null).await;
             assert_eq!(status.as_u16(), expected, "{method} {path}");
         }
-        crate::testing::sent(&dialect, settings, &require(Value::Null)).await;
+        crate::testing::sent(&dialect, settings, &require(json!(false))).await;
         let (status, _) = crate::testing::sent(&dialect, ("DELETE", "/_all"), &Value::Null).await;
         assert_eq!(status, http::StatusCode::OK);
     }

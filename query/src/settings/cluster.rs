@@ -27,7 +27,7 @@ pub const ALLOW_PARTIAL_RESULTS: &str = "search.default_allow_partial_results";
 /// Whether indices may be closed; true where it is not set.
 pub const CLOSE_ENABLED: &str = "cluster.indices.close.enable";
 
-/// Whether indices may be deleted, closed and opened by their whole names only; false where it is not set.
+/// Whether indices may be deleted, closed, opened and blocked by their whole names only; true where it is not set.
 pub const DESTRUCTIVE_REQUIRES_NAME: &str = "action.destructive_requires_name";
 
 /// Most clauses of a query; as [`Limits::clauses`].
@@ -202,7 +202,7 @@ pub fn flag(settings: ClusterSettings<'_>, key: &str) -> Option<bool> {
     settings.get(key)?.as_str()?.parse().ok()
 }
 
-/// Refuses an expression that would delete, close or open what it does not name, where `settings` ask for names.
+/// Refuses an expression that would delete, close, open or block what it does not name, unless `settings` ask for no names.
 ///
 /// # Errors
 /// `illegal_argument_exception`.
@@ -210,9 +210,10 @@ pub fn check_destructive(
     settings: ClusterSettings<'_>,
     expression: &str,
 ) -> Result<(), QueryError> {
-    let is_set = flag(settings, DESTRUCTIVE_REQUIRES_NAME) == Some(true);
+    let is_set = flag(settings, DESTRUCTIVE_REQUIRES_NAME) != Some(false);
     let is_wide = |name: &str| name.is_empty() || name == "_all" || name.contains('*');
-    if is_set && expression.split(',').any(is_wide) {
+    // It names nothing, and says so.
+    if is_set && expression != "*,-*" && expression.split(',').any(is_wide) {
         return Err(QueryError::illegal(
             "Wildcard expressions or all indices are not allowed",
         ));
@@ -281,7 +282,7 @@ mod tests {
             format!("| `{MAX_SHARDS_PER_NODE}` | `{DEFAULT_MAX_SHARDS_PER_NODE}` |"),
             format!("| `{MAX_KEEP_ALIVE}` | `24h` |"),
             format!("| `{DEFAULT_SEARCH_TIMEOUT}` | `-1` |"),
-            format!("| `{DESTRUCTIVE_REQUIRES_NAME}` | `false` |"),
+            format!("| `{DESTRUCTIVE_REQUIRES_NAME}` | `true` |"),
             format!("| `{ALLOW_PARTIAL_RESULTS}` | `true` |"),
             format!("| `{CLOSE_ENABLED}` | `true` |"),
         ] {
@@ -321,13 +322,23 @@ mod tests {
             assert_eq!(flag(persistent(&settings), key), Some(false), "{key}");
             assert_eq!(flag(persistent(&Map::new()), key), None, "{key}");
         }
-        for (expression, is_named) in [("a,b", true), ("a*,b", false), ("_all", false), ("", false)]
-        {
-            assert_eq!(
-                check_destructive(persistent(&settings), expression).is_ok(),
-                is_named
-            );
-            assert!(check_destructive(persistent(&Map::new()), expression).is_ok());
+        let unset = Map::new();
+        let mut off = Map::new();
+        off.insert(DESTRUCTIVE_REQUIRES_NAME.to_owned(), json!("false"));
+        for (expression, is_named) in [
+            ("a,b", true),
+            ("*,-*", true),
+            ("a*,b", false),
+            ("_all", false),
+            ("*", false),
+            ("*,-b", false),
+            ("", false),
+        ] {
+            for settings in [&settings, &unset] {
+                let checked = check_destructive(persistent(settings), expression);
+                assert_eq!(checked.is_ok(), is_named, "{expression}");
+            }
+            assert!(check_destructive(persistent(&off), expression).is_ok());
         }
         for (key, value) in [
             (MAX_BUCKETS, json!(-1)),

@@ -48,7 +48,7 @@ fn defaults(request: &Request) -> Map<String, Value> {
             auto_create::AUTO_CREATE_INDEX,
             options.auto_create_index.to_string(),
         ),
-        (cluster::DESTRUCTIVE_REQUIRES_NAME, false.to_string()),
+        (cluster::DESTRUCTIVE_REQUIRES_NAME, true.to_string()),
         (cluster::ALLOW_PARTIAL_RESULTS, true.to_string()),
         (cluster::CLOSE_ENABLED, true.to_string()),
         (

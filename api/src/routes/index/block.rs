@@ -35,6 +35,7 @@ pub(super) async fn add_block(request: Request) -> Answer {
         )));
     }
     let options = request.parameters.resolve_options(metadata_defaults())?;
+    super::check_destructive(&request)?;
     let expression = request.index_name()?;
     let limit = request.parameters.time("timeout")?.unwrap_or(TIMEOUT);
     let root = request.root();
