@@ -3,14 +3,15 @@
 pub(super) mod active;
 mod block;
 mod show;
+pub(super) mod unheeded;
 
 use gleaner_model::{IndexMeta, IndexPrivilege};
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions, ResolvedIndex};
 use gleaner_query::settings::{cluster, parse_part_of_index};
 use gleaner_query::templates::deprecated_use;
 use http::Method;
-use serde_json::{Map, Value, json};
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
@@ -125,6 +126,7 @@ async fn create(mut request: Request) -> Answer {
     let state = request.root().cluster().state();
     let deprecated = deprecated_use(index.name.as_str(), &state.templates);
     let reply = reply.warning(deprecated.as_slice());
+    let reply = reply.warning(&unheeded::of_index(&index));
     Ok(reply.warning(request.root().planner().analyzers_of(&index)?.ignored()))
 }
 
@@ -208,9 +210,9 @@ async fn delete(request: Request) -> Answer {
         ..metadata_defaults()
     };
     let options = request.parameters.resolve_options(defaults)?;
+    check_destructive(&request)?;
     let expression = request.index_name()?;
     request
-    check_destructive(&request)?;
         .root()
         .admin()
         .delete_indices(&expression, &options)
@@ -257,9 +259,9 @@ async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIn
     let Some(expression) = request.expression()? else {
         return Err(ApiError::validation(&["index is missing".to_owned()]));
     };
+    check_destructive(request)?;
     let named = names::resolve(&expression, &request.root().cluster().state(), &options)?;
     request
-    check_destructive(request)?;
         .root()
         .admin()
         .set_closed(&expression, &options, is_closed)
@@ -267,8 +269,6 @@ async fn set_closed(request: &Request, is_closed: bool) -> Result<Vec<ResolvedIn
     Ok(named)
 }
 
-/// Returns the answer of changes that are done.
-pub(super) fn acknowledged() -> Reply {
 /// Refuses a request that names indices by wildcards, where the cluster asks for whole names. It looks at the path as it
 /// was sent: rights put names in the place of wildcards.
 ///
@@ -281,6 +281,8 @@ pub(super) fn check_destructive(request: &Request) -> Result<(), ApiError> {
     Ok(cluster::check_destructive(state.settings(), &names)?)
 }
 
+/// Returns the answer of changes that are done.
+pub(super) fn acknowledged() -> Reply {
     Reply::json(&json!({"acknowledged": true}))
 }
 
@@ -380,8 +382,6 @@ mod tests {
     async fn names_can_be_required_where_indices_are_deleted() {
         let dialect = speaking();
         create(&dialect, "books", &json!({})).await;
-        let require = |is_required: Value| json!({"persistent": {"action.destructive_requires_name": is_required}});
-        let settings = ("PUT", "/_cluster/settings");
         for (method, path) in [
             ("DELETE", "/_all"),
             ("DELETE", "/*"),
@@ -397,6 +397,8 @@ mod tests {
             let reason = "Wildcard expressions or all indices are not allowed";
             assert_eq!(answer["error"]["reason"], reason, "{method} {path}");
         }
+        let require = |is_required: Value| json!({"persistent": {"action.destructive_requires_name": is_required}});
+        let settings = ("PUT", "/_cluster/settings");
         crate::testing::sent(&dialect, settings, &require(json!(true))).await;
         for (method, path, expected) in [
             ("DELETE", "/_all", 400),

@@ -6,7 +6,7 @@ use gleaner_query::mapping::mapping_tree;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::index::{acknowledged, change_defaults, metadata_defaults};
+use super::index::{acknowledged, change_defaults, metadata_defaults, unheeded};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
@@ -67,7 +67,7 @@ async fn put(mut request: Request) -> Answer {
         .admin()
         .put_mapping(&expression, &options, &body, write_index_only)
         .await?;
-    Ok(acknowledged())
+    Ok(acknowledged().warning(&unheeded::of_mapping(&body)))
 }
 
 fn get(request: &Request) -> Answer {

@@ -5,8 +5,8 @@ use gleaner_root::resize::ResizeRequest;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::index::MANAGE_ALIAS;
 use super::index::active::{WAIT, wait, wanted};
+use super::index::{MANAGE_ALIAS, unheeded};
 use super::rollover::CREATE;
 use crate::error::ApiError;
 use crate::request::Request;
@@ -61,11 +61,12 @@ async fn resize(mut request: Request, how: Resize) -> Answer {
     let origin = request.origin(&bytes::Bytes::new());
     let made = request.root().resize(asked, &origin).await?;
     let is_active = wait(&request, wanted, &[&*made], limit).await;
-    Ok(Reply::json(&json!({
+    let reply = Reply::json(&json!({
         "acknowledged": true,
         "shards_acknowledged": is_active,
         "index": made.name.as_str(),
-    })))
+    }));
+    Ok(reply.warning(&unheeded::of_index(&made)))
 }
 
 /// Refuses a name, and aliases, that the sender has no right to give.

@@ -8,8 +8,8 @@ use gleaner_query::templates::deprecated_use;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::index::MANAGE_ALIAS;
 use super::index::active::{WAIT, wait, wanted};
+use super::index::{MANAGE_ALIAS, unheeded};
 use crate::error::ApiError;
 use crate::parameters::groups::TYPES;
 use crate::request::Request;
@@ -96,7 +96,9 @@ async fn rollover(mut request: Request) -> Answer {
         "dry_run": is_dry,
         "conditions": conditions,
     }));
-    Ok(reply.warning(deprecated.as_slice()))
+    let unheeded = done.created.as_deref().map(unheeded::of_index);
+    let reply = reply.warning(deprecated.as_slice());
+    Ok(reply.warning(&unheeded.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use gleaner_query::settings::flat_settings;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::index::{acknowledged, change_defaults, metadata_defaults, shown_settings};
+use super::index::{acknowledged, change_defaults, metadata_defaults, shown_settings, unheeded};
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
@@ -106,7 +106,8 @@ async fn put(mut request: Request) -> Answer {
             );
         }
     }
-    Ok(acknowledged().warning(&Vec::from_iter(ignored)))
+    let reply = acknowledged().warning(&Vec::from_iter(ignored));
+    Ok(reply.warning(&unheeded::of_settings(&body)))
 }
 
 #[cfg(test)]

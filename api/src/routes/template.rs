@@ -12,7 +12,7 @@ use gleaner_root::admin::templates::{NewTemplate, TemplateKind, missing};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::index::acknowledged;
+use super::index::{acknowledged, unheeded};
 use crate::error::ApiError;
 use crate::parameters::groups::{METADATA, METADATA_READ};
 use crate::request::Request;
@@ -164,7 +164,7 @@ async fn put_component(mut request: Request) -> Answer {
     let limits = request.root().cluster().limits();
     let component = parse_component_template(&name, &body, &limits)?;
     put(&request, &name, &NewTemplate::Component(component)).await?;
-    Ok(acknowledged())
+    Ok(acknowledged().warning(&unheeded::of_content(&body["template"])))
 }
 
 async fn put_index(mut request: Request) -> Answer {
@@ -176,6 +176,7 @@ async fn put_index(mut request: Request) -> Answer {
     put(&request, &name, &new).await?;
     let state = request.root().cluster().state();
     let mut warnings = deprecated_parts(&name, &template, &state.templates);
+    warnings.extend(unheeded::of_content(&body["template"]));
     let others = overlapping_legacy(&state.templates, &template);
     if others.is_empty() {
         return Ok(acknowledged().warning(&warnings));

@@ -9,7 +9,7 @@ use super::shown;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
-use crate::routes::index::acknowledged;
+use crate::routes::index::{acknowledged, unheeded};
 
 pub(super) async fn put(mut request: Request) -> Answer {
     let body = request.required_json().await?;
@@ -25,7 +25,8 @@ pub(super) async fn put(mut request: Request) -> Answer {
             "{reason}; this template [{name}] may be ignored in favor of a composable template at index creation time"
         )
     });
-    let warnings: Vec<String> = ignored.into_iter().collect();
+    let mut warnings: Vec<String> = ignored.into_iter().collect();
+    warnings.extend(unheeded::of_content(&body));
     Ok(acknowledged().warning(&warnings))
 }
 
