@@ -234,7 +234,12 @@ impl Service {
         let state = Request::new("GET", "/_cluster/state/metadata/things");
         let state = self.cluster.send(&state).await?.ok()?;
         let terms = &state["metadata"]["indices"]["things"]["primary_terms"];
-        ensure!(terms.is_object(), "no terms: {state}");
+        let mut each = terms.as_object().into_iter().flatten();
+        let is_taken = |term: &Value| term.as_u64().is_some_and(|term| term > 0);
+        ensure!(
+            terms.is_object() && each.all(|(_, term)| is_taken(term)),
+            "no terms: {state}"
+        );
         Ok(terms.clone())
     }
 

@@ -1,8 +1,10 @@
 //! `_cluster/state`: enough for tools that look at indices and nodes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use gleaner_model::{IndexMeta, ShardKey};
+use gleaner_coordinator::entries::EntryTable;
+use gleaner_model::{IndexMeta, PrimaryTerm, ShardKey};
 use gleaner_query::mapping::mapping_tree;
 use gleaner_query::names;
 use gleaner_root::blocks::{Block, CLOSED, set_in};
@@ -103,7 +105,23 @@ fn told(block: &Block) -> Value {
     json!({"description": block.description, "retryable": false, "levels": levels})
 }
 
+/// The primary terms of shards.
+struct Terms(Option<Arc<EntryTable>>);
+
+impl Terms {
+    fn of(&self, index: &IndexMeta, shard: ShardKey) -> PrimaryTerm {
+        // Where copies agree through entries, those have the terms, and the index has none.
+        let table = self.0.as_ref();
+        let stored = table.and_then(|table| table.shards.get(&shard));
+        let in_entry = stored.map(|stored| stored.entry.term);
+        let of_index = || index.primary_terms.get(shard.shard.0 as usize).copied();
+        in_entry.or_else(of_index).unwrap_or_default()
+    }
+}
+
 fn metadata(request: &Request) -> Result<Value, ApiError> {
+    let entries = request.root().cluster().coordinator().entries();
+    let terms = Terms(entries.map(|entries| Arc::clone(&entries.watch().borrow())));
     let mut indices = Map::new();
     for found in resolved(request)? {
         let index = &found.meta;
@@ -123,12 +141,11 @@ fn metadata(request: &Request) -> Result<Value, ApiError> {
             .map(gleaner_model::IndexName::as_str)
             .collect();
         object.insert("aliases".to_owned(), json!(aliases));
-        let terms: Map<String, Value> = index
-            .primary_terms
-            .iter()
-            .enumerate()
-            .map(|(shard, term)| (shard.to_string(), term.0.into()))
-            .collect();
+        let terms = index.shards().map(|shard| {
+            let term = terms.of(index, shard);
+            (shard.shard.0.to_string(), term.0.into())
+        });
+        let terms: Map<String, Value> = terms.collect();
         object.insert("primary_terms".to_owned(), Value::Object(terms));
         // Copies go by the names of their nodes.
         let in_sync = index.shards().map(|shard| {
@@ -206,4 +223,42 @@ fn unassigned(
             "index": name,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use gleaner_coordinator::entries::StoredEntry;
+    use gleaner_model::{CopyId, Entry, IndexName, IndexUuid, Revision, ShardNumber};
+
+    use super::*;
+
+    #[test]
+    fn the_term_of_a_shard_is_that_of_its_entry_where_it_has_one() {
+        let uuid = IndexUuid([1; 16]);
+        let index = IndexMeta {
+            primary_terms: vec![PrimaryTerm(1), PrimaryTerm(2)],
+            ..IndexMeta::new(uuid, IndexName::parse("books").expect("a name"))
+        };
+        let key = |number| ShardKey {
+            index: uuid,
+            shard: ShardNumber(number),
+        };
+        let entry = Entry {
+            term: PrimaryTerm(7),
+            ..Entry::first(CopyId([2; 16]), BTreeMap::new())
+        };
+        let stored = StoredEntry {
+            entry: Arc::new(entry),
+            revision: Revision::default(),
+        };
+        let table = EntryTable {
+            shards: [(key(0), stored)].into(),
+            ..EntryTable::default()
+        };
+        let agreed = Terms(Some(Arc::new(table)));
+        assert_eq!(agreed.of(&index, key(0)), PrimaryTerm(7));
+        assert_eq!(agreed.of(&index, key(1)), PrimaryTerm(2));
+        assert_eq!(Terms(None).of(&index, key(0)), PrimaryTerm(1));
+        assert_eq!(Terms(None).of(&index, key(9)), PrimaryTerm(0));
+    }
 }
