@@ -225,7 +225,7 @@ impl Config {
     }
 
     /// As [`Self::resolve`], from the file of a cluster's member: its table `[cluster]` is returned
-    /// apart.
+    /// apart. Where nothing else says so, the member listens at the `http_address` of its entry there.
     ///
     /// # Errors
     /// As [`Self::resolve`], and when the file has no such table.
@@ -239,11 +239,18 @@ impl Config {
             .context("there is no table `[cluster]` that names the members")
             .with_context(in_file)?;
         check_names_etcd(&cluster).with_context(in_file)?;
-        let membership = cluster.try_into().with_context(in_file)?;
+        let membership: Membership = cluster.try_into().with_context(in_file)?;
         // What is wrong in the file is told before flags hide where it came from.
         table.clone().try_into::<Self>().with_context(in_file)?;
         table.extend(Table::try_from(flags).context("cannot lay flags over the file")?);
-        let config: Self = table.try_into()?;
+        let says_listen = table.contains_key("listen");
+        let mut config: Self = table.try_into()?;
+        let mut members = membership.nodes.iter();
+        let entry = members.find(|member| member.name == config.node_name);
+        let of_entry = entry.and_then(|member| member.http_address.as_ref());
+        if let Some(address) = of_entry.filter(|_| !says_listen) {
+            config.listen.clone_from(address);
+        }
         config.check()?;
         Ok((config, membership))
     }
