@@ -10,13 +10,15 @@
 
 mod authorized;
 mod boosts;
+mod catalog;
 mod date_math;
+mod effort;
 mod options;
 mod routing;
 mod single;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use gleaner_model::mapping::matches_pattern;
@@ -30,6 +32,9 @@ pub use options::{ExpandWildcards, ResolveOptions};
 pub use routing::{search_routing, single_routing};
 pub use single::{SingleIndex, resolve_single, resolve_write};
 pub use streams::resolve_streams;
+
+use catalog::{Catalog, Entry};
+use effort::Effort;
 
 use crate::error::{ErrorType, QueryError};
 
@@ -50,10 +55,11 @@ pub struct ResolvedIndex {
 /// Returns the indices that `expression` names, by name.
 ///
 /// Names and wildcards (`*`) are separated by commas; `-name` takes away after a wildcard; `_all` and an
-/// expression that was not given, the empty one, are everything.
+/// expression that was not given, the empty one, are everything. What is named again counts once.
 ///
 /// # Errors
-/// `invalid_index_name_exception` for an expression of commas and spaces alone: that is no way to ask
+/// `illegal_argument_exception` for wildcards that would be compared with more than a million names, all of them
+/// together. `invalid_index_name_exception` for an expression of commas and spaces alone: that is no way to ask
 /// for everything. The same for a name or wildcard that begins with `_`, whatever the options.
 /// `index_not_found_exception`, `index_closed_exception`, or `illegal_argument_exception` for an
 /// alias where only indices may stand, as the options have it.
@@ -62,40 +68,10 @@ pub fn resolve(
     state: &ClusterState,
     options: &ResolveOptions,
 ) -> Result<Vec<ResolvedIndex>, QueryError> {
-    let mut selection = Selection {
-        state,
-        options,
-        reached: BTreeMap::new(),
-    };
-    let items = expression.split(',').map(str::trim);
-    let mut items = items.filter(|item| !item.is_empty()).peekable();
-    if items.peek().is_none() {
-        if !expression.is_empty() {
-            return Err(QueryError::new(
-                ErrorType::InvalidIndexName,
-                format!("Invalid index name [{expression}], it names no index; all are [_all]"),
-            ));
-        }
-        selection.wildcard("*")?;
-    }
-    let mut has_wildcard = false;
-    for item in items {
-        if item != "_all" {
-            check_start(item)?;
-        }
-        match item.strip_prefix('-') {
-            Some(excluded) if has_wildcard => selection.exclude(excluded),
-            _ if item == "_all" => selection.wildcard("*")?,
-            _ if item.contains('*') => selection.wildcard(item)?,
-            _ => selection.name(item)?,
-        }
-        has_wildcard |= item == "_all" || item.contains('*');
-    }
-    if selection.reached.is_empty() && !options.allow_no_indices {
-        return Err(not_found(expression));
-    }
-    Ok(selection
-        .reached
+    let mut selection = Selection::new(state, options);
+    selection.expect_items(expression.bytes().filter(|byte| *byte == b',').count());
+    let found = selection.select(expression)?;
+    Ok(found
         .into_values()
         .map(ReachedIndex::into_resolved)
         .collect())
@@ -124,13 +100,16 @@ struct ReachedIndex<'a> {
     meta: &'a Arc<IndexMeta>,
     /// By its own name.
     is_direct: bool,
-    aliases: BTreeMap<&'a IndexName, &'a Alias>,
+    aliases: BTreeMap<&'a str, (&'a IndexName, &'a Alias)>,
 }
 
 impl ReachedIndex<'_> {
     fn into_resolved(self) -> ResolvedIndex {
         let all = |part: &dyn Fn(&Alias) -> Option<Value>| -> Option<Vec<Value>> {
-            self.aliases.values().map(|alias| part(alias)).collect()
+            self.aliases
+                .values()
+                .map(|(_, alias)| part(alias))
+                .collect()
         };
         let (mut filters, mut search_routing) = (Vec::new(), None);
         if !self.is_direct {
@@ -146,7 +125,11 @@ impl ReachedIndex<'_> {
             meta: Arc::clone(self.meta),
             filters,
             search_routing,
-            aliases: self.aliases.into_keys().cloned().collect(),
+            aliases: self
+                .aliases
+                .into_values()
+                .map(|(name, _)| name.clone())
+                .collect(),
         }
     }
 }
@@ -155,10 +138,69 @@ struct Selection<'a> {
     state: &'a ClusterState,
     options: &'a ResolveOptions,
     reached: BTreeMap<&'a IndexName, ReachedIndex<'a>>,
+    /// The names of the state, where an expression looks for many.
+    catalog: Option<Catalog<'a>>,
+    /// What was named since the last exclusion: it adds nothing when it is named again.
+    included: HashSet<&'a str>,
+    /// What was excluded since anything was named.
+    excluded: HashSet<&'a str>,
+    effort: Effort,
 }
 
 impl<'a> Selection<'a> {
-    fn add(&mut self, meta: &'a Arc<IndexMeta>, alias: Option<(&'a IndexName, &'a Alias)>) {
+    fn new(state: &'a ClusterState, options: &'a ResolveOptions) -> Self {
+        Self {
+            state,
+            options,
+            reached: BTreeMap::new(),
+            catalog: None,
+            included: HashSet::new(),
+            excluded: HashSet::new(),
+            effort: Effort::default(),
+        }
+    }
+
+    /// Gets ready for an expression with so many commas.
+    fn expect_items(&mut self, num_commas: usize) {
+        self.catalog = Catalog::for_items(num_commas, self.state);
+    }
+
+    /// Returns what an expression reaches, beginning anew.
+    fn select(
+        &mut self,
+        expression: &'a str,
+    ) -> Result<BTreeMap<&'a IndexName, ReachedIndex<'a>>, QueryError> {
+        self.included.clear();
+        self.excluded.clear();
+        let items = expression.split(',').map(str::trim);
+        let mut items = items.filter(|item| !item.is_empty()).peekable();
+        if items.peek().is_none() {
+            if !expression.is_empty() {
+                return Err(QueryError::new(
+                    ErrorType::InvalidIndexName,
+                    format!("Invalid index name [{expression}], it names no index; all are [_all]"),
+                ));
+            }
+            self.wildcard("*")?;
+        }
+        let mut has_wildcard = false;
+        for item in items {
+            if item != "_all" {
+                check_start(item)?;
+            }
+            match item.strip_prefix('-') {
+                Some(excluded) if has_wildcard => self.exclude(excluded)?,
+                _ => self.include(item)?,
+            }
+            has_wildcard |= item == "_all" || item.contains('*');
+        }
+        if self.reached.is_empty() && !self.options.allow_no_indices {
+            return Err(not_found(expression));
+        }
+        Ok(std::mem::take(&mut self.reached))
+    }
+
+    fn add(&mut self, Entry { meta, alias, .. }: Entry<'a>) {
         let reached = self
             .reached
             .entry(&meta.name)
@@ -169,49 +211,48 @@ impl<'a> Selection<'a> {
             });
         match alias {
             Some((name, alias)) => {
-                reached.aliases.insert(name, alias);
+                reached.aliases.insert(name.as_str(), (name, alias));
             }
             None => reached.is_direct = true,
         }
     }
 
+    fn include(&mut self, item: &'a str) -> Result<(), QueryError> {
+        self.excluded.clear();
+        if !self.included.insert(item) {
+            return Ok(());
+        }
+        match item {
+            "_all" => self.wildcard("*"),
+            _ if item.contains('*') => self.wildcard(item),
+            _ => self.name(item),
+        }
+    }
+
     fn wildcard(&mut self, pattern: &str) -> Result<(), QueryError> {
-        let expand = &self.options.expand_wildcards;
-        // What must not be named closed is left out here too; who asks refuses it otherwise.
-        let skips_closed = self.options.ignore_unavailable && !self.options.allow_closed;
         let mut is_found = false;
-        for meta in self.state.indices.values() {
-            if !(if meta.is_closed {
-                expand.closed && !skips_closed
-            } else {
-                expand.open
-            }) {
-                continue;
-            }
-            let matches = |name: &IndexName, is_hidden: bool| {
-                // A pattern with a dot asks for names with a dot, hidden or not.
-                let is_visible = !is_hidden
-                    || expand.hidden
-                    || (pattern.starts_with('.') && name.as_str().starts_with('.'));
-                is_visible && matches_pattern(pattern, name.as_str())
-            };
-            if matches(&meta.name, meta.settings.hidden) {
-                is_found = true;
-                self.add(meta, None);
-            }
-            // All are the indices and data streams that are not hidden, whatever else they are called.
-            let is_all = pattern == "*";
-            if is_all && self.state.data_streams.is_empty() {
-                continue;
-            }
-            for (name, alias) in &meta.aliases {
-                if !self.options.allow_alias(alias) || (is_all && !alias.is_data_stream) {
-                    continue;
+        match self.catalog.take() {
+            None => {
+                let has_own_alone = pattern == "*" && self.state.data_streams.is_empty();
+                for meta in self.state.indices.values() {
+                    let num_names = if has_own_alone {
+                        1
+                    } else {
+                        1 + meta.aliases.len()
+                    };
+                    self.effort.spend(num_names)?;
+                    for entry in catalog::entries_of(meta).take(num_names) {
+                        is_found |= self.match_entry(pattern, entry);
+                    }
                 }
-                if matches(name, alias.is_hidden.unwrap_or(false)) {
-                    is_found = true;
-                    self.add(meta, Some((name, alias)));
+            }
+            Some(catalog) => {
+                let candidates = catalog.candidates(pattern);
+                self.effort.spend(candidates.len())?;
+                for entry in candidates {
+                    is_found |= self.match_entry(pattern, *entry);
                 }
+                self.catalog = Some(catalog);
             }
         }
         if !is_found && !self.options.allow_no_indices {
@@ -220,22 +261,65 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
+    /// Adds what bears a name if `pattern` stands for it; returns whether it does.
+    fn match_entry(&mut self, pattern: &str, entry: Entry<'a>) -> bool {
+        let expand = &self.options.expand_wildcards;
+        // What must not be named closed is left out here too; who asks refuses it otherwise.
+        let skips_closed = self.options.ignore_unavailable && !self.options.allow_closed;
+        let is_expanded = match entry.meta.is_closed {
+            true => expand.closed && !skips_closed,
+            false => expand.open,
+        };
+        // All are the indices and data streams that are not hidden, whatever else they are called.
+        let is_all = pattern == "*";
+        let is_hidden = match entry.alias {
+            None => entry.meta.settings.hidden,
+            Some((_, alias)) if !self.options.allow_alias(alias) => return false,
+            Some((_, alias)) if is_all && !alias.is_data_stream => return false,
+            Some((_, alias)) => alias.is_hidden.unwrap_or(false),
+        };
+        // A pattern with a dot asks for names with a dot, hidden or not.
+        let is_visible = !is_hidden
+            || expand.hidden
+            || (pattern.starts_with('.') && entry.name.starts_with('.'));
+        let is_found = is_expanded && is_visible && matches_pattern(pattern, entry.name);
+        if is_found {
+            self.add(entry);
+        }
+        is_found
+    }
+
     /// Takes out what `pattern` names. A pattern stands for the indices that it would have added, also by
     /// their aliases; a plain name for what is called so.
-    fn exclude(&mut self, pattern: &str) {
+    fn exclude(&mut self, pattern: &'a str) -> Result<(), QueryError> {
+        self.included.clear();
+        if !self.excluded.insert(pattern) {
+            return Ok(());
+        }
+        if !pattern.contains('*') {
+            self.effort.spend(self.reached.len())?;
+            self.reached.retain(|name, reached| {
+                reached.aliases.remove(pattern);
+                name.as_str() != pattern && (reached.is_direct || !reached.aliases.is_empty())
+            });
+            return Ok(());
+        }
         let matches = |name: &IndexName| matches_pattern(pattern, name.as_str());
-        let is_pattern = pattern.contains('*');
         let options = self.options;
-        let by_alias = |(name, alias): (&IndexName, &Alias)| {
-            is_pattern && options.allow_alias(alias) && matches(name)
-        };
+        let by_alias =
+            |(name, alias): (&IndexName, &Alias)| options.allow_alias(alias) && matches(name);
+        for reached in self.reached.values() {
+            let num_names = 1 + reached.meta.aliases.len() + reached.aliases.len();
+            self.effort.spend(num_names)?;
+        }
         self.reached.retain(|name, reached| {
             if matches(name) || reached.meta.aliases.iter().any(by_alias) {
                 return false;
             }
-            reached.aliases.retain(|alias, _| !matches(alias));
+            reached.aliases.retain(|_, (alias, _)| !matches(alias));
             reached.is_direct || !reached.aliases.is_empty()
         });
+        Ok(())
     }
 
     fn name(&mut self, name: &str) -> Result<(), QueryError> {
@@ -246,15 +330,15 @@ impl<'a> Selection<'a> {
                 format!("no such remote cluster: [{cluster}]"),
             ));
         }
-        if let Some(meta) = self.state.index_named(name) {
-            return self.open(meta, None);
+        let bearers = match &self.catalog {
+            Some(catalog) => catalog.named(name).to_vec(),
+            None => catalog::bearers_in(self.state, name),
+        };
+        if bearers.is_empty() {
+            return self.missing(&not_found(name));
         }
-        let mut is_found = false;
-        for meta in self.state.indices.values() {
-            let Some((alias_name, alias)) = meta.aliases.get_key_value(name) else {
-                continue;
-            };
-            if !self.options.allow_alias(alias) {
+        for entry in bearers {
+            if let Some((_, alias)) = entry.alias.filter(|(_, of)| !self.options.allow_alias(of)) {
                 let what = match alias.is_data_stream {
                     true => "a data stream",
                     false => "an alias",
@@ -264,28 +348,20 @@ impl<'a> Selection<'a> {
                      instead."
                 )));
             }
-            is_found = true;
-            self.open(meta, Some((alias_name, alias)))?;
+            self.open(entry)?;
         }
-        if is_found {
-            return Ok(());
-        }
-        self.missing(&not_found(name))
+        Ok(())
     }
 
     /// Adds an index that was named, unless it is closed and must not be.
-    fn open(
-        &mut self,
-        meta: &'a Arc<IndexMeta>,
-        alias: Option<(&'a IndexName, &'a Alias)>,
-    ) -> Result<(), QueryError> {
-        if meta.is_closed && !self.options.allow_closed {
+    fn open(&mut self, entry: Entry<'a>) -> Result<(), QueryError> {
+        if entry.meta.is_closed && !self.options.allow_closed {
             return self.missing(&QueryError::new(
                 ErrorType::IndexClosed,
-                format!("closed [{}]", meta.name),
+                format!("closed [{}]", entry.meta.name),
             ));
         }
-        self.add(meta, alias);
+        self.add(entry);
         Ok(())
     }
 

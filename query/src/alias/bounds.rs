@@ -10,7 +10,9 @@ use crate::error::QueryError;
 
 /// Names and patterns in the actions of one request.
 const MAX_NAMES: usize = 10_000;
-/// Patterns among those that are taken away: each is held against all aliases.
+/// Actions of one request: each looks its indices up.
+const MAX_ACTIONS: usize = 10_000;
+/// Patterns among those that are taken away, and among those of indices: each is held against all aliases.
 const MAX_PATTERNS: usize = 1_000;
 /// Aliases of one index.
 const MAX_OF_INDEX: usize = 10_000;
@@ -25,7 +27,18 @@ const MAX_ADDED_BYTES: usize = 16 << 20;
 /// `illegal_argument_exception` with the number and the limit.
 pub(super) fn check_actions(actions: &[AliasAction]) -> Result<(), QueryError> {
     let (mut num_names, mut num_patterns) = (0, 0);
+    if actions.len() > MAX_ACTIONS {
+        return Err(QueryError::illegal(format!(
+            "there are [{}] actions, more than [{MAX_ACTIONS}] in a request",
+            actions.len()
+        )));
+    }
+    let mut num_index_patterns = 0;
     for action in actions {
+        let (AliasAction::Add { indices, .. }
+        | AliasAction::Remove { indices, .. }
+        | AliasAction::RemoveIndex { indices, .. }) = action;
+        num_index_patterns += indices.iter().filter(|name| is_pattern(name)).count();
         match action {
             AliasAction::Add { aliases, .. } => num_names += aliases.len(),
             AliasAction::Remove { aliases, .. } => {
@@ -34,6 +47,12 @@ pub(super) fn check_actions(actions: &[AliasAction]) -> Result<(), QueryError> {
             }
             AliasAction::RemoveIndex { .. } => {}
         }
+    }
+    if num_index_patterns > MAX_PATTERNS {
+        return Err(QueryError::illegal(format!(
+            "the actions name indices by [{num_index_patterns}] patterns, more than [{MAX_PATTERNS}] in a \
+             request"
+        )));
     }
     if num_patterns > MAX_PATTERNS {
         return Err(QueryError::illegal(format!(

@@ -5,11 +5,12 @@
 //! Source: Elasticsearch reference, *Security privileges* and *Granting privileges for data streams and aliases*: a right
 //! is on a name as it is used, so one on an alias is none on the indices behind it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{ClusterState, IndexMeta, IndexPrivilege, Rights};
 
+use super::effort::Effort;
 use super::{ResolveOptions, not_found};
 use crate::error::QueryError;
 
@@ -53,7 +54,7 @@ impl Access<'_> {
     /// # Errors
     /// [`Denial::Denied`] for names without a right, whether they exist or not, and for wildcards where there is no such right
     /// to any name; [`Denial::Missing`] where nothing is left
-    /// and `options` do not allow that.
+    /// and `options` do not allow that, and for wildcards that stand for too much, as [`super::resolve`].
     pub fn narrow(
         &self,
         expression: Option<&str>,
@@ -73,14 +74,21 @@ impl Access<'_> {
         }
         let (mut kept, mut denied) = (Vec::new(), Vec::new());
         let (mut has_wildcard, mut has_exclusion) = (false, false);
+        // What was named since the last exclusion: it adds nothing when it is named again.
+        let (mut seen, mut effort) = (HashSet::new(), Effort::default());
         for item in items {
             if has_wildcard && item.starts_with('-') {
                 has_exclusion = true;
+                seen.clear();
                 kept.push(item.to_owned());
+            } else if !seen.insert(item) {
+                // It stands there already.
             } else if item == "_all" || (item.contains('*') && !item.starts_with('_')) {
                 has_wildcard = true;
                 let pattern = if item == "_all" { "*" } else { item };
-                kept.extend(self.expand(pattern, options).into_iter().map(str::to_owned));
+                let names = self.expand(pattern, options, &mut effort)?;
+                let new = names.into_iter().filter(|name| seen.insert(*name));
+                kept.extend(new.map(str::to_owned));
             } else if self.allows(item) {
                 kept.push(item.to_owned());
             } else {
@@ -132,33 +140,60 @@ impl Access<'_> {
     }
 
     /// Returns the indices and aliases that `pattern` reaches and rights allow, in order.
-    fn expand(&self, pattern: &str, options: &ResolveOptions) -> BTreeSet<&str> {
+    ///
+    /// # Errors
+    /// As [`Effort::spend`].
+    fn expand(
+        &self,
+        pattern: &str,
+        options: &ResolveOptions,
+        effort: &mut Effort,
+    ) -> Result<BTreeSet<&str>, QueryError> {
         let mut names = BTreeSet::new();
         for index in self.state.indices.values() {
+            effort.spend(1 + index.aliases.len())?;
             if !is_reached(index, options) {
                 continue;
             }
-            let mut add = |name: &gleaner_model::IndexName, is_hidden: bool| {
+            let stands_for = |name: &str, is_hidden: bool| {
                 let is_visible = !is_hidden
                     || options.expand_wildcards.hidden
-                    || (pattern.starts_with('.') && name.as_str().starts_with('.'));
-                if is_visible && matches_pattern(pattern, name.as_str()) {
-                    names.insert(name.clone());
-                }
+                    || (pattern.starts_with('.') && name.starts_with('.'));
+                is_visible && matches_pattern(pattern, name)
             };
-            add(&index.name, index.settings.hidden);
+            if stands_for(index.name.as_str(), index.settings.hidden) {
+                names.insert(index.name.as_str());
+            }
             for (name, alias) in &index.aliases {
-                if options.allow_alias(alias) {
-                    add(name, alias.is_hidden.unwrap_or(false));
+                let is_hidden = alias.is_hidden.unwrap_or(false);
+                if options.allow_alias(alias) && stands_for(name.as_str(), is_hidden) {
+                    names.insert(name.as_str());
                 }
             }
         }
-        let known = self.state.indices.values();
-        let all = known.flat_map(|index| std::iter::once(&index.name).chain(index.aliases.keys()));
-        all.filter(|name| names.contains(*name))
-            .map(gleaner_model::IndexName::as_str)
-            .filter(|name| self.allows(name))
-            .collect()
+        let may = |name: &str| self.rights.allow_index(self.privilege, name);
+        names.retain(|name| may(name));
+        if self.ignores_filters {
+            self.leave_out_filtered(&mut names);
+        }
+        Ok(names)
+    }
+
+    /// Takes out the aliases whose filters hide documents of indices to which there is no right.
+    fn leave_out_filtered(&self, names: &mut BTreeSet<&str>) {
+        for index in self.state.indices.values() {
+            let aliases = index.aliases.iter();
+            let mut filtered = aliases
+                .filter(|(_, alias)| alias.filter.is_some())
+                .peekable();
+            let is_free = filtered.peek().is_none()
+                || self.rights.allow_index(self.privilege, index.name.as_str());
+            if !is_free {
+                filtered.for_each(|(name, _)| {
+                    names.remove(name.as_str());
+                });
+            }
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Factors on the scores of indices (`indices_boost`): names → indices, as a search resolves its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gleaner_model::{ClusterState, IndexUuid};
 
-use super::{ResolveOptions, expand_date_math, resolve};
+use super::{ResolveOptions, Selection, expand_date_math};
 use crate::error::QueryError;
 
 /// The factors of a search, by index.
@@ -16,7 +16,7 @@ impl IndexBoosts {
     /// index counts for it (Elasticsearch, `TransportSearchAction.resolveIndexBoosts`). `now_ms` is the request's time.
     ///
     /// # Errors
-    /// As [`expand_date_math`] and [`resolve`], for any entry.
+    /// As [`expand_date_math`] and [`super::resolve`], for any entry, and for the wildcards of all of them together.
     pub fn resolve(
         entries: &[(String, f32)],
         state: &ClusterState,
@@ -24,10 +24,19 @@ impl IndexBoosts {
         now_ms: i64,
     ) -> Result<Self, QueryError> {
         let mut boosts = HashMap::new();
-        for (name, factor) in entries {
-            let name = expand_date_math(name, now_ms)?;
-            for found in resolve(&name, state, options)? {
-                boosts.entry(found.meta.uuid).or_insert(*factor);
+        if entries.is_empty() {
+            return Ok(Self(boosts));
+        }
+        let dated = |(name, _): &(String, f32)| expand_date_math(name, now_ms);
+        let names: Vec<String> = entries.iter().map(dated).collect::<Result<_, _>>()?;
+        let mut selection = Selection::new(state, options);
+        selection.expect_items(names.len() - 1);
+        let mut seen = HashSet::new();
+        for (name, (_, factor)) in names.iter().zip(entries) {
+            if seen.insert(name) {
+                for found in selection.select(name)?.into_values() {
+                    boosts.entry(found.meta.uuid).or_insert(*factor);
+                }
             }
         }
         Ok(Self(boosts))

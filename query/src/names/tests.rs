@@ -375,11 +375,81 @@ fn dates_are_put_into_names() {
     }
 }
 
+/// One index with so many aliases, `a0` to the last.
+fn with_aliases(num: usize) -> ClusterState {
+    let names: Vec<String> = (0..num).map(|n| format!("a{n}")).collect();
+    let aliases: Vec<(&str, Alias)> = names
+        .iter()
+        .map(|name| (name.as_str(), Alias::default()))
+        .collect();
+    let indices = [index(1, "books", &aliases), index(2, "other", &[])];
+    ClusterState {
+        indices: indices.into_iter().collect(),
+        ..ClusterState::default()
+    }
+}
+
+#[test]
+fn what_is_named_again_is_not_looked_up_again() {
+    let state = with_aliases(9_900);
+    let options = ResolveOptions::default();
+    let again = "a*,".repeat(20_000);
+    let found = resolve(&again, &state, &options).expect("it is one wildcard");
+    assert_eq!(found, resolve("a*", &state, &options).unwrap());
+    assert_eq!(found[0].aliases.len(), 9_900);
+    let excluded = format!("*,{}other", "-a*,".repeat(20_000));
+    assert_eq!(reached(&state, &excluded, &options), ["other"]);
+    // An exclusion takes away what was named before it, and not what is named again behind it.
+    assert_eq!(
+        reached(&state, "a*,-a*,a*,other", &options),
+        ["books", "other"]
+    );
+    assert!(reached(&state, "a*,a*,-a*", &options).is_empty());
+    let listed: Vec<String> = (0..9_900).map(|n| format!("a{n}")).collect();
+    let found = resolve(&listed.join(","), &state, &options).expect("names are looked up");
+    assert_eq!(found[0].aliases.len(), 9_900);
+}
+
+#[test]
+fn wildcards_that_stand_for_too_much_together_are_refused() {
+    let state = with_aliases(9_900);
+    let options = ResolveOptions::default();
+    let wildcards = |num: usize| {
+        let items: Vec<String> = (0..num).map(|n| format!("*a*{n}")).collect();
+        items.join(",")
+    };
+    assert!(resolve(&wildcards(100), &state, &options).is_ok());
+    let refused = resolve(&wildcards(200), &state, &options).unwrap_err();
+    assert!(
+        refused.reason.contains("more than [1048576] names"),
+        "{}",
+        refused.reason
+    );
+    let alternating = "a*,-a*,".repeat(200);
+    assert!(resolve(&alternating, &state, &options).is_err());
+    // Of wildcards that begin otherwise, only their own names are looked at.
+    let prefixes: Vec<String> = (0..2_000).map(|n| format!("a{n}*")).collect();
+    assert!(resolve(&prefixes.join(","), &state, &options).is_ok());
+    let entries: Vec<(String, f32)> = (0..200).map(|n| (format!("*a*{n}"), 2.0)).collect();
+    assert!(IndexBoosts::resolve(&entries, &state, &options, 0).is_err());
+    let same = vec![("a*".to_owned(), 2.0); 20_000];
+    assert!(IndexBoosts::resolve(&same, &state, &options, 0).is_ok());
+}
+
 proptest! {
     #[test]
     fn no_expression_panics(expression in "[-a-z*.,<>{}|/\\\\0-9:]{0,20}|\\PC{0,12}", now: i64) {
         drop(resolve(&expression, &cluster(), &ResolveOptions::default()));
         drop(resolve_write(&expression, &cluster()));
         drop(expand_date_math(&expression, now));
+    }
+
+    #[test]
+    fn many_items_find_what_few_do(items in prop::collection::vec("-?([a-z*.]{1,3}|logs|kim|other|closed-1|lo*|*-1|_all|roll)", 1..8)) {
+        // Names that nothing bears make the expression long enough to be looked up in order.
+        let expression = items.join(",");
+        let long = format!("{expression},{}", "nothing,".repeat(4_000));
+        let options = ResolveOptions { ignore_unavailable: true, ..ResolveOptions::default() };
+        prop_assert_eq!(resolve(&expression, &cluster(), &options), resolve(&long, &cluster(), &options));
     }
 }
