@@ -14,7 +14,7 @@ mod positions;
 mod terms;
 
 pub(crate) use block::{BLOCK, Block};
-pub(crate) use column::TextColumn;
+pub(crate) use column::{ListFiles, TextColumn};
 pub(crate) use cursor::Cursor;
 pub(crate) use list::{Place, PostingList};
 pub(crate) use positions::Positions;

@@ -1,7 +1,8 @@
 //! A column of one segment whose terms are counted, open for ranking.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use tantivy::SegmentReader;
 use tantivy::directory::{CompositeFile, OwnedBytes};
 use tantivy::index::{InvertedIndexReader, SegmentComponent};
 use tantivy::postings::TermInfo;
@@ -16,6 +17,39 @@ use crate::view::SegmentView;
 
 /// Bytes in front of a column's posting lists: its number of tokens.
 const HEADER_BYTES: usize = 8;
+
+/// The files that hold the lists of all columns of a segment, each opened once: to find one column in them takes as long
+/// as to find all.
+#[derive(Default)]
+pub(crate) struct ListFiles {
+    postings: OnceLock<Option<CompositeFile>>,
+    positions: OnceLock<Option<CompositeFile>>,
+}
+
+impl ListFiles {
+    /// Returns a file of the segment that `reader` is of; `None` where it has been deleted.
+    fn get(
+        &self,
+        reader: &SegmentReader,
+        component: SegmentComponent,
+    ) -> Result<Option<&CompositeFile>, EngineError> {
+        let known = match component {
+            SegmentComponent::Positions => &self.positions,
+            _ => &self.postings,
+        };
+        if let Some(known) = known.get() {
+            return Ok(known.as_ref());
+        }
+        let opened = match reader.open_read(component) {
+            Ok(file) => {
+                let opened = CompositeFile::open(&file);
+                Some(opened.map_err(EngineError::io("opening a text column"))?)
+            }
+            Err(_) => None,
+        };
+        Ok(known.get_or_init(|| opened).as_ref())
+    }
+}
 
 /// Where a column's lists and norms stand.
 pub(crate) struct TextColumn {
@@ -50,21 +84,20 @@ impl TextColumn {
         let Some(norms) = norms.open_read(column) else {
             return Ok(None);
         };
-        let Ok(file) = reader.open_read(SegmentComponent::Postings) else {
+        let files = segment.list_files();
+        let Some(lists) = files.get(reader, SegmentComponent::Postings)? else {
             return Ok(None);
         };
         let read = |error| EngineError::io("opening a text column")(error);
-        let composite = CompositeFile::open(&file).map_err(read)?;
-        let postings = match composite.open_read(column) {
+        let postings = match lists.open_read(column) {
             Some(lists) => lists.slice_from(HEADER_BYTES).read_bytes().map_err(read)?,
             None => OwnedBytes::empty(),
         };
         let positions = if record == IndexRecordOption::WithFreqsAndPositions {
-            let Ok(file) = reader.open_read(SegmentComponent::Positions) else {
+            let Some(positions) = files.get(reader, SegmentComponent::Positions)? else {
                 return Ok(None);
             };
-            let composite = CompositeFile::open(&file).map_err(read)?;
-            Some(match composite.open_read(column) {
+            Some(match positions.open_read(column) {
                 Some(positions) => positions.read_bytes().map_err(read)?,
                 None => OwnedBytes::empty(),
             })

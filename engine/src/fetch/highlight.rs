@@ -17,6 +17,7 @@ mod score;
 mod sentences;
 mod terms;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use gleaner_model::{Field, FieldKind, FieldPath};
@@ -76,13 +77,14 @@ impl Highlighter {
     ) -> Result<Self, EngineError> {
         let origins = Origins::of(view.mapping());
         let mut fields = Vec::new();
+        let mut known = HashSet::new();
         for (position, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
+            control.check()?;
             for (path, _) in view.mapping().matching(pattern) {
                 let Some((own, field)) = view.mapping().resolved(path.as_str()) else {
                     continue;
                 };
-                let is_known = fields.iter().any(|plan: &FieldPlan| plan.path == *path);
-                if is_known
+                if known.contains(path)
                     || !matches!(
                         field.kind,
                         FieldKind::Text { .. } | FieldKind::Keyword { .. }
@@ -92,6 +94,7 @@ impl Highlighter {
                 }
                 let readers = Reader::all(view, own, spec, position, control)?;
                 let plan = FieldPlan::new(own, field, options, readers, &origins);
+                known.insert(path);
                 fields.push(FieldPlan {
                     path: path.clone(),
                     ..plan

@@ -12,7 +12,7 @@ use tantivy::{DocId, SegmentReader};
 
 use super::id_filter::IdFilter;
 use super::stored::StoredReader;
-use crate::blocks::TextColumn;
+use crate::blocks::{ListFiles, TextColumn};
 use crate::copy::SegmentStats;
 use crate::doc_values::DecodedColumns;
 use crate::postings::Runs;
@@ -63,6 +63,7 @@ pub struct SegmentView {
 pub struct SegmentCaches {
     norms: RwLock<HashMap<Column, Arc<NormHistogram>>>,
     numbers: SegmentNumbers,
+    lists: ListFiles,
     /// `None` for columns whose lists cannot be read.
     text: RwLock<hashbrown::HashMap<Column, Option<Arc<TextColumn>>>>,
     runs: OnceLock<Runs>,
@@ -211,6 +212,11 @@ impl SegmentView {
             .write()
             .insert(column, Arc::clone(&histogram));
         Ok(histogram)
+    }
+
+    /// Returns the files of the lists of its columns.
+    pub(crate) fn list_files(&self) -> &ListFiles {
+        &self.caches.lists
     }
 
     /// Returns a text column, open for ranking; `None` when its lists cannot be read
