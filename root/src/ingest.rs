@@ -2,6 +2,7 @@
 
 mod active;
 mod fields;
+mod full;
 mod groups;
 mod id_source;
 mod identity;
@@ -296,6 +297,9 @@ impl Ingester {
         parts: &Parts,
     ) -> Result<(Arc<IndexMeta>, Option<String>), RootError> {
         let state = self.cluster.state();
+        if !item.require_alias && !item.require_data_stream && makes_index(item) {
+            parts.check_room(&state, &item.index)?;
+        }
         required::check(&state, item)?;
         if let Some(found) = names::resolve_write(&item.index, &state)? {
             streamed::check(&state, &found.meta, item)?;
@@ -352,8 +356,9 @@ impl Ingester {
                 created.await.map(drop)
             }
         };
-        if created.is_ok() {
-            parts.note_made(name);
+        match &created {
+            Ok(()) => parts.note_made(name),
+            Err(error) => parts.note_full(&state, error),
         }
         match created {
             // Where someone else was faster, what is there is as good.

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use gleaner_model::{SeqNo, ShardKey};
+use gleaner_model::{ClusterState, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::write::{WriteFault, WriteOutcome};
+use gleaner_query::QueryError;
 use gleaner_query::names::NewName;
 use parking_lot::Mutex;
 
+use super::full::Full;
 use super::{IngestOptions, IngestResult, RefreshPolicy};
+use crate::RootError;
 use crate::deadline::Deadline;
 use crate::ingest::Ingester;
 use crate::visibility::{CopyOutcome, ShowMode};
@@ -28,6 +31,8 @@ pub struct Parts {
     shards: Mutex<BTreeMap<ShardKey, OfShard>>,
     /// Names of the indices and data streams that its writes made.
     made: Mutex<BTreeSet<String>>,
+    /// That there is no room for another index, once that was found out.
+    full: Mutex<Option<Full>>,
     /// The name that its path has with date math.
     new_name: Option<NewName>,
 }
@@ -100,6 +105,25 @@ impl Parts {
         self.made.lock().insert(name.to_owned());
     }
 
+    /// Notes why an index could not be made under `state`, where that holds for others too.
+    pub(super) fn note_full(&self, state: &Arc<ClusterState>, error: &RootError) {
+        if let Some(full) = Full::of(state, error) {
+            *self.full.lock() = Some(full);
+        }
+    }
+
+    /// Refuses a name that nothing bears, where an earlier write of the request has found that there is no room for another
+    /// index.
+    pub(super) fn check_room(
+        &self,
+        state: &Arc<ClusterState>,
+        name: &str,
+    ) -> Result<(), QueryError> {
+        let full = self.full.lock();
+        let refusal = full.as_ref().and_then(|full| full.refusal(state, name));
+        refusal.map_or(Ok(()), Err)
+    }
+
     /// Returns the names of the indices and data streams that writes of the request made, in their order.
     pub fn made(&self) -> Vec<String> {
         self.made.lock().iter().cloned().collect()
@@ -157,6 +181,7 @@ impl Ingester {
                 .unwrap_or(self.cluster.options.write_timeout),
             shards: Mutex::default(),
             made: Mutex::default(),
+            full: Mutex::default(),
             new_name: options.new_name.clone(),
         }
     }
