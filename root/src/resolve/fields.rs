@@ -1,6 +1,6 @@
 //! Field names and patterns → fields of the mapping.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta};
 use gleaner_query::dsl::parse_field_factor;
@@ -37,6 +37,7 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
     // Beside all fields none is named: some of them cannot hold the text.
     let is_open = wanted.iter().any(|(pattern, _)| pattern == "*");
     let mut fields: Vec<SearchField> = Vec::new();
+    let mut places = HashMap::new();
     for (pattern, boost) in wanted {
         let from_pattern = pattern.contains('*');
         let paths = match from_pattern {
@@ -49,7 +50,11 @@ pub(crate) fn search_fields(index: &IndexMeta, wanted: &[(String, f32)]) -> Vec<
                 boost: *boost,
                 from_pattern: from_pattern || is_open,
             };
-            push(&mut fields, field);
+            let place = *places.entry(field.path.clone()).or_insert(fields.len());
+            match fields.get_mut(place) {
+                Some(known) => known.boost *= field.boost,
+                None => fields.push(field),
+            }
         }
     }
     fields
@@ -61,13 +66,6 @@ fn searchable(index: &IndexMeta, pattern: &str) -> BTreeSet<FieldPath> {
     let fields = matching.filter_map(|(path, _)| index.mapping.resolved(path.as_str()));
     let fields = fields.filter(|(_, field)| is_searchable(field));
     fields.map(|(path, _)| path.clone()).collect()
-}
-
-fn push(fields: &mut Vec<SearchField>, field: SearchField) {
-    match fields.iter_mut().find(|known| known.path == field.path) {
-        Some(known) => known.boost *= field.boost,
-        None => fields.push(field),
-    }
 }
 
 fn is_searchable(field: &Field) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::value::parse_minimum_should_match;
+use super::value::{check_fields, parse_minimum_should_match};
 use crate::dsl::{Like, LikeDocument, LikePlace, MinimumShouldMatch, MoreLikeThisQuery};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text, token_name};
@@ -20,6 +20,7 @@ pub(super) fn more_like_this(
 ) -> Result<MoreLikeThisQuery, QueryError> {
     let mut reader = ObjectReader::query("more_like_this", body)?;
     let fields = reader.texts("fields")?;
+    check_fields(fields.as_deref().unwrap_or_default())?;
     if fields.as_ref().is_some_and(Vec::is_empty) {
         return Err(QueryError::parsing(
             "more_like_this requires 'fields' to be non-empty".to_owned(),

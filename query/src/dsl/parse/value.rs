@@ -131,13 +131,28 @@ fn single_minimum(text: &str) -> Option<MinimumShouldMatch> {
     }
 }
 
+/// Fields and patterns that one query may name: each is held against all fields of a mapping. As many as there may be
+/// clauses.
+const MAX_FIELDS: usize = 1_024;
+
 /// Reads a string or an array of `field` and `field^factor`; empty when absent.
 pub(super) fn fields(reader: &mut ObjectReader<'_>) -> Result<Vec<(String, f32)>, QueryError> {
     let names = reader.texts("fields")?.unwrap_or_default();
+    check_fields(&names)?;
     names
         .iter()
         .map(|name| parse_field_factor(name, reader.name()))
         .collect()
+}
+
+/// Refuses more fields than a query may name.
+pub(super) fn check_fields(names: &[String]) -> Result<(), QueryError> {
+    match names.len() {
+        few if few <= MAX_FIELDS => Ok(()),
+        many => Err(QueryError::illegal(format!(
+            "field expansion matches too many fields, limit: {MAX_FIELDS}, got: {many}"
+        ))),
+    }
 }
 
 /// Reads `field` or `field^factor`; `place` is what errors name.
