@@ -107,13 +107,10 @@ pub fn update_index_settings(
     check_scopes(&entries, index, is_closed)?;
     similarity::check_names(&entries)?;
     let mut declared = current.declared.clone();
-    for (key, value) in &entries {
-        // An absent key has no place to keep; order of the others stays.
-        if value.is_null() {
-            declared.shift_remove(key);
-        } else {
-            declared.insert(key.clone(), flat::shown(value));
-        }
+    // An absent key has no place to keep; order of the others stays.
+    declared.retain(|key, _| !entries.get(key).is_some_and(Value::is_null));
+    for (key, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
+        declared.insert(key.clone(), flat::shown(value));
     }
     let mut settings = IndexSettings::default();
     for (key, value) in &declared {

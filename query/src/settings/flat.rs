@@ -9,16 +9,28 @@ use crate::json::scalar_text;
 /// Deepest nesting of settings.
 const MAX_DEPTH: usize = 32;
 
+/// Most settings of one body: each is held against the table of those that there are, and all of them are kept.
+const MAX_SETTINGS: usize = 5_000;
+
+/// Most keys with `*` among them: each is held against all settings that there are.
+const MAX_PATTERNS: usize = 100;
+
 /// Returns every setting under its dotted key, with `index.` in front; lists are values.
 ///
 /// # Errors
-/// `illegal_argument_exception` when `value` is no object, too deep, or gives a key twice.
+/// `illegal_argument_exception` when `value` is no object, too deep, has too many settings, or gives a key twice.
 pub(super) fn flatten(value: &Value) -> Result<Map<String, Value>, QueryError> {
     let mut flat = Map::new();
     match value {
         Value::Null => {}
         Value::Object(entries) => collect(entries, "", MAX_DEPTH, &mut flat)?,
         _ => return Err(wrong("key [settings] must be an object".to_owned())),
+    }
+    let num_patterns = flat.keys().filter(|key| key.contains('*')).count();
+    if num_patterns > MAX_PATTERNS {
+        return Err(wrong(format!(
+            "there are [{num_patterns}] settings with `*`, more than [{MAX_PATTERNS}] in a request"
+        )));
     }
     Ok(flat)
 }
@@ -47,6 +59,11 @@ fn collect(
                 let path = with_index(path);
                 if flat.contains_key(&path) {
                     return Err(wrong(format!("duplicate settings key [{path}] found")));
+                }
+                if flat.len() == MAX_SETTINGS {
+                    return Err(wrong(format!(
+                        "there are more settings than [{MAX_SETTINGS}] in a request"
+                    )));
                 }
                 flat.insert(path, value.clone());
             }

@@ -335,3 +335,24 @@ fn a_setting_is_reset_by_its_name_or_by_a_pattern() {
         assert_eq!(reset, Ok(is_reset), "{body}");
     }
 }
+
+#[test]
+fn a_body_of_more_settings_than_an_index_has_use_for_is_refused() {
+    let settings = |num: usize, end: &str, value: Value| {
+        let named = |n: usize| (format!("index.analysis.filter.f{n}.{end}"), value.clone());
+        Value::Object((0..num).map(named).collect())
+    };
+    let refusal = |body: &Value| parse_index_settings(body).err().map(|error| error.reason);
+    assert_eq!(refusal(&settings(5_000, "type", json!("lowercase"))), None);
+    let reason = refusal(&settings(5_001, "type", json!("lowercase"))).expect("refused");
+    assert_eq!(reason, "there are more settings than [5000] in a request");
+    let current = IndexSettings::default();
+    let changed = |body: &Value| update_index_settings(&current, body, "books", false);
+    let reason = changed(&settings(101, "*", Value::Null))
+        .unwrap_err()
+        .reason;
+    assert!(
+        reason.starts_with("there are [101] settings with `*`"),
+        "{reason}"
+    );
+}

@@ -93,6 +93,9 @@ fn shaped(flat: &Map<String, Value>, is_flat: bool) -> Value {
     }
 }
 
+/// Most settings of one kind in a request: all nodes hold all of them, and each that is removed is held against all.
+const MAX_SETTINGS: usize = 5_000;
+
 pub(super) async fn put(mut request: Request) -> Answer {
     let body = request.required_json().await?;
     let Value::Object(entries) = body else {
@@ -165,6 +168,11 @@ fn flatten(
             return Err(ApiError::parse("settings must be an object"));
         }
         flat.insert(prefix.to_owned(), value.clone());
+        if flat.len() > MAX_SETTINGS {
+            return Err(ApiError::illegal(format!(
+                "there are more settings than [{MAX_SETTINGS}] in a request"
+            )));
+        }
         return Ok(());
     };
     for (key, value) in entries {
