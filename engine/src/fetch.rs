@@ -10,6 +10,7 @@ pub mod highlight;
 mod doc_values;
 pub(crate) mod fields;
 mod ignored;
+mod length;
 mod named;
 
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use gleaner_query::resolved::{Clause, NamedClause, ShardQuery};
 use gleaner_query::search::{FieldFormat, Highlight};
 use indexmap::IndexMap;
 use serde_json::Value;
+
+pub use self::length::length;
 
 use crate::error::EngineError;
 use crate::explain;

@@ -14,6 +14,7 @@ use gleaner_partial::control::{Control, Ledger};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchCall, FetchFrom, FetchHits, FetchWhat, ShardView};
 use gleaner_query::answer::{FetchedHits, ViewId};
+use gleaner_query::search::FieldFormat;
 use gleaner_threads::CpuTime;
 use rayon::prelude::*;
 
@@ -29,8 +30,8 @@ const FETCH_PATIENCE: Duration = Duration::from_millis(250);
 /// pool costs once, and all of them below the half millisecond that a runtime thread may be held.
 const SHORT_FETCH: usize = 10;
 
-/// Documents whose reading takes some ten milliseconds: others should not wait for it.
-const LONG_FETCH: usize = 256;
+/// Columns of each document that are read there.
+const FEW_COLUMNS: usize = 8;
 
 impl Searcher {
     pub(crate) async fn fetch_hits(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
@@ -40,7 +41,6 @@ impl Searcher {
         let targets = self.targets(&asked, deadline).await;
         let what = call.what;
         let is_short = is_short(&call.shards, &what);
-        let lane = self.pool.lane(lane_of(&call.shards));
         let jobs: Vec<(Arc<View>, FetchHits)> = targets
             .iter()
             .zip(call.shards)
@@ -56,6 +56,8 @@ impl Searcher {
         let counters = targets.iter().flatten().map(|copy| &copy.shard.counters);
         let running = UnderWay::all(counters.map(|counters| &counters.fetches_now));
         // What is fetched counts here until the answer has all of it.
+        let hits = jobs.iter().map(|(view, hits)| (&**view, hits.len()));
+        let name = LaneName::from(fetch::length(hits, &spec(&what, &ledger)));
         let counted = Arc::clone(&ledger);
         let fetch_one = move |(view, hits): &(Arc<View>, FetchHits), control: &Control| {
             let spec = spec(&what, &counted);
@@ -69,14 +71,19 @@ impl Searcher {
         let fetch_one = move |job: &(Arc<View>, FetchHits), control: &Control| {
             taken.time(|| fetch_one(job, control))
         };
-        let outcome = if is_short {
+        let outcome = if is_short && name == LaneName::Short {
             let control = Control::until(deadline);
             caught(|| jobs.iter().map(|job| fetch_one(job, &control)).collect())
         } else {
-            let rayon = lane.rayon();
+            let lane = self.pool.lane(name);
+            // What is short is done before other threads have heard of it.
+            let rayon = (name == LaneName::Long && jobs.len() > 1).then(|| lane.rayon());
             let all = move |control: &Arc<Control>| {
                 let one = |job| fetch_one(job, control);
-                rayon.install(|| jobs.par_iter().map(one).collect())
+                match rayon {
+                    Some(rayon) => rayon.install(|| jobs.par_iter().map(one).collect()),
+                    None => jobs.iter().map(one).collect(),
+                }
             };
             lane.run(deadline, all).await
         };
@@ -98,21 +105,14 @@ impl Searcher {
     }
 }
 
-fn num_hits(shards: &[FetchFrom]) -> usize {
-    shards.iter().map(|from| from.hits.len()).sum()
-}
-
-fn lane_of(shards: &[FetchFrom]) -> LaneName {
-    match num_hits(shards) < LONG_FETCH {
-        true => LaneName::Short,
-        false => LaneName::Long,
-    }
-}
-
-/// Returns whether a fetch only reads a few documents back.
+/// Returns whether a fetch only reads a few documents back, and a few of their columns.
 fn is_short(shards: &[FetchFrom], what: &FetchWhat) -> bool {
     let is_at_hand = |from: &FetchFrom| matches!(from.hits, FetchHits::Places(_));
-    num_hits(shards) <= SHORT_FETCH
+    let num_hits: usize = shards.iter().map(|from| from.hits.len()).sum();
+    let is_one = |asked: &FieldFormat| !asked.field.contains('*');
+    num_hits <= SHORT_FETCH
+        && what.docvalue_fields.len() <= FEW_COLUMNS
+        && what.docvalue_fields.iter().all(is_one)
         && shards.iter().all(is_at_hand)
         && what.highlight.is_none()
         && what.explain.is_none()

@@ -2,9 +2,12 @@
 //!
 //! tokio hands work over through a bounded channel; as many workers as there are cores take it and
 //! spread large queries over one rayon pool, so at most that many queries share the cores at once in each lane. Long
-//! work has a lane of its own, in long turns: short work need not wait for its end. Work whose
+//! work has a lane of its own, in long turns: short work need not wait for its end. What was taken for short and is not
+//! loses its place: another thread goes on with what waits ([`relief`]). Work whose
 //! caller has gone, or whose deadline has passed while it waited, is dropped unevaluated. What is known to
 //! be brief is evaluated where it is asked for: two hand-overs take longer.
+
+mod relief;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
@@ -19,9 +22,14 @@ use gleaner_proto::LeafFault;
 use gleaner_threads::TimeSlice;
 use tokio::sync::oneshot;
 
+use self::relief::Relief;
 use crate::counts::{Counts, Running};
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that stand by for each thread of the lane for short work. More work at once that takes longer than was thought
+/// has to be waited for: each takes its share of the cores.
+const STANDING_BY: usize = 8;
 
 /// The lanes of short and of long work, and what both do together.
 pub(crate) struct Pool {
@@ -35,6 +43,8 @@ pub(crate) struct Lane {
     queue: Sender<Job>,
     capacity: usize,
     rayon: Arc<rayon::ThreadPool>,
+    /// Goes on where work takes longer than the lane is for; `None` where it may take any time.
+    relief: Option<Arc<Relief>>,
     counts: Arc<Counts>,
 }
 
@@ -84,8 +94,24 @@ pub(crate) enum PoolFault {
 impl Pool {
     /// Starts `threads` workers for each lane, with room for `capacity` waiting jobs.
     pub(crate) fn start(threads: usize, capacity: usize) -> Result<Self, std::io::Error> {
+        Self::start_with(threads, capacity, STANDING_BY * threads)
+    }
+
+    /// As [`Self::start`], with as many threads beside those of the lane for short work.
+    fn start_with(
+        threads: usize,
+        capacity: usize,
+        num_standing_by: usize,
+    ) -> Result<Self, std::io::Error> {
         let counts = Arc::<Counts>::default();
-        let lane = |name| Lane::start(name, threads, capacity, Arc::clone(&counts));
+        let lane = |name| {
+            let size = LaneSize {
+                threads,
+                capacity,
+                num_standing_by,
+            };
+            Lane::start(name, size, Arc::clone(&counts))
+        };
         Ok(Self {
             short: lane(LaneName::Short)?,
             long: lane(LaneName::Long)?,
@@ -188,13 +214,29 @@ impl LaneName {
     }
 }
 
+/// How much a lane does at once, and how much may wait for it.
+#[derive(Clone, Copy)]
+struct LaneSize {
+    threads: usize,
+    capacity: usize,
+    num_standing_by: usize,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(relief) = &self.relief {
+            relief.end();
+        }
+    }
+}
+
 impl Lane {
-    fn start(
-        name: LaneName,
-        threads: usize,
-        capacity: usize,
-        counts: Arc<Counts>,
-    ) -> Result<Self, std::io::Error> {
+    fn start(name: LaneName, size: LaneSize, counts: Arc<Counts>) -> Result<Self, std::io::Error> {
+        let LaneSize {
+            threads,
+            capacity,
+            num_standing_by,
+        } = size;
         let (queue, jobs) = bounded::<Job>(capacity);
         let [workers, segments] = name.threads();
         let rayon = rayon::ThreadPoolBuilder::new()
@@ -203,18 +245,28 @@ impl Lane {
             .start_handler(move |_| name.request_turns())
             .build()
             .map_err(std::io::Error::other)?;
+        let relief = match name {
+            LaneName::Short if num_standing_by > 0 => {
+                Some(Relief::start(threads, num_standing_by, &jobs)?)
+            }
+            LaneName::Short | LaneName::Long => None,
+        };
         for n in 0..threads {
-            let jobs = jobs.clone();
+            let (jobs, relief) = (jobs.clone(), relief.clone());
             let worker = std::thread::Builder::new().name(format!("{workers}-{n}"));
             worker.spawn(move || {
                 name.request_turns();
-                work(&jobs);
+                match relief {
+                    None => work(&jobs),
+                    Some(relief) => relief.work(&jobs, n),
+                }
             })?;
         }
         Ok(Self {
             queue,
             capacity,
             rayon: Arc::new(rayon),
+            relief,
             counts,
         })
     }
@@ -258,8 +310,14 @@ impl Lane {
             // The caller may have gone meanwhile; then nobody wants the result.
             drop(reply.send(outcome));
         });
+        if let Some(relief) = &self.relief {
+            relief.enter();
+        }
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(job)
         {
+            if let Some(relief) = &self.relief {
+                relief.leave();
+            }
             metrics::counter!(metric::SEARCH_REJECTED.name).increment(1);
             self.counts.reject();
             let fault = LeafFault::Rejected {
@@ -288,9 +346,13 @@ pub(crate) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, PoolFault> {
 
 fn work(jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
-            tell_panic();
-        }
+        do_job(job);
+    }
+}
+
+fn do_job(job: Job) {
+    if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
+        tell_panic();
     }
 }
 
@@ -299,129 +361,4 @@ fn tell_panic() {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(60)
-    }
-
-    /// Occupies the only thread until the returned sender is dropped.
-    fn occupy(pool: &Arc<Pool>) -> std::sync::mpsc::Sender<()> {
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let (started, has_started) = std::sync::mpsc::channel();
-        let pool = Arc::clone(pool);
-        tokio::spawn(async move {
-            let job = move |_: &Arc<Control>| {
-                started.send(()).expect("the test waits");
-                assert!(released.recv().is_err(), "nothing is sent");
-            };
-            drop(pool.short.run(soon(), job).await);
-        });
-        has_started.recv().expect("the job starts");
-        release
-    }
-
-    fn pool(capacity: usize) -> Arc<Pool> {
-        Arc::new(Pool::start(1, capacity).expect("threads"))
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_full_queue_rejects_and_says_so() {
-        let pool = pool(1);
-        let release = occupy(&pool);
-        let mut waiting = Box::pin(pool.short.run(soon(), |_| 1));
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        let rejected = pool.short.run(soon(), |_| 2).await;
-        let Err(PoolFault::Rejected(LeafFault::Rejected { queue, capacity })) = rejected else {
-            panic!("there is no room");
-        };
-        assert_eq!((&*queue, capacity), ("search", 1));
-        drop(release);
-        assert!(matches!(waiting.await, Ok(1)));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn late_and_abandoned_work_is_not_evaluated() {
-        let pool = pool(8);
-        let release = occupy(&pool);
-        let late = pool.short.run(Instant::now(), |_| panic!("too late"));
-        let mut abandoned = Box::pin(pool.short.run(soon(), |_| panic!("nobody waits")));
-        assert!(futures::poll!(abandoned.as_mut()).is_pending());
-        drop(abandoned);
-        let wanted = pool.short.run(soon(), |_| 3);
-        drop(release);
-        let (late, wanted): (Result<(), _>, _) = futures::join!(late, wanted);
-        assert!(matches!(late, Err(PoolFault::Late)));
-        assert!(matches!(wanted, Ok(3)));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_abandoned_evaluation_is_told_to_stop() {
-        let pool = pool(1);
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let (stopped, has_stopped) = tokio::sync::oneshot::channel();
-        let running = pool.short.run(soon(), move |control| {
-            started.send(()).expect("the test waits");
-            while control.check().is_ok() {
-                std::thread::yield_now();
-            }
-            stopped.send(()).expect("the test waits");
-        });
-        tokio::select! {
-            _ = running => panic!("it runs until it is cancelled"),
-            _ = has_started => {}
-        }
-        has_stopped.await.expect("cancelled");
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn brief_work_is_done_in_place_unless_others_wait() {
-        let pool = pool(8);
-        let here = std::thread::current().id();
-        let thread = |_: &Arc<Control>| std::thread::current().id();
-        let done = futures::poll!(Box::pin(pool.run_brief(soon(), thread)));
-        assert!(matches!(done, std::task::Poll::Ready(Ok(id)) if id == here));
-        let late = pool.run_brief(Instant::now(), |_| panic!("too late"));
-        assert!(matches!(late.await, Err::<(), _>(PoolFault::Late)));
-        let panicked: Result<(), _> = pool.run_brief(soon(), |_| panic!("as a test asks")).await;
-        assert!(matches!(panicked, Err(PoolFault::Panicked)));
-        let release = occupy(&pool);
-        let mut waiting = Box::pin(pool.short.run(soon(), |_| 1));
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        let mut brief = Box::pin(pool.run_brief(soon(), |_| 2));
-        assert!(futures::poll!(brief.as_mut()).is_pending());
-        drop(release);
-        assert!(matches!(waiting.await, Ok(1)));
-        assert!(matches!(brief.await, Ok(2)));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn long_work_holds_up_no_short_work() {
-        let pool = pool(8);
-        let release = occupy(&pool);
-        let mut waiting = Box::pin(pool.run(Length::Short, soon(), |_| 1));
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        let name = |_: &Arc<Control>| std::thread::current().name().map(str::to_owned);
-        let other = pool.run(Length::Long, soon(), name);
-        let name = other.await.ok().flatten();
-        assert_eq!(name.as_deref(), Some("long-search-0"));
-        let stats = pool.stats();
-        assert_eq!(
-            (stats.num_threads, stats.num_queued, stats.queue_capacity),
-            (2, 1, Some(16))
-        );
-        drop(release);
-        assert!(matches!(waiting.await, Ok(1)));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_panic_is_one_failure_and_the_thread_goes_on() {
-        let pool = pool(1);
-        let panicked: Result<(), _> = pool.short.run(soon(), |_| panic!("as a test asks")).await;
-        assert!(matches!(panicked, Err(PoolFault::Panicked)));
-        assert!(matches!(pool.short.run(soon(), |_| 4).await, Ok(4)));
-    }
-}
+mod tests;
