@@ -77,6 +77,9 @@ pub struct ApiOptions {
     pub publish_address: String,
     /// Whose dialect the server says it speaks; default Elasticsearch.
     pub distribution: Distribution,
+    /// Longest first line of a request in bytes: method, target and version; default 4 KiB, as
+    /// `http.max_initial_line_length`.
+    pub max_line_bytes: usize,
     /// Largest body of `_bulk` in bytes, after unpacking; default 100 MiB, as
     /// `http.max_content_length`.
     pub max_bulk_bytes: usize,
@@ -131,6 +134,7 @@ impl Default for ApiOptions {
             node_name: "gleaner-1".to_owned(),
             publish_address: "127.0.0.1:9200".to_owned(),
             distribution: Distribution::default(),
+            max_line_bytes: 4 << 10,
             max_bulk_bytes: 100 << 20,
             max_body_bytes: 32 << 20,
             body_memory_bytes: 1 << 30,

@@ -66,6 +66,13 @@ impl Routes {
     /// Answers a request.
     pub(crate) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let is_head = request.method() == Method::HEAD;
+        if let Err(error) = check_line(&request, self.app.options.max_line_bytes) {
+            let mut response = plain(&self.app, Reply::error(&error)).await;
+            if is_head {
+                leave_out_body(&mut response);
+            }
+            return response;
+        }
         let found = self.paths.find(request.method(), request.uri());
         let came_by = CameBy {
             headers: request.headers(),
@@ -106,6 +113,22 @@ impl Routes {
             leave_out_body(&mut response);
         }
         response
+    }
+}
+
+/// Refuses a request whose first line, as HTTP/1.1 has it, is longer than `most` bytes: names are looked up for each of
+/// its words, several times.
+fn check_line(request: &http::Request<Body>, most: usize) -> Result<(), ApiError> {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    let num_bytes = request.method().as_str().len() + target + "  HTTP/1.1".len();
+    match num_bytes <= most {
+        true => Ok(()),
+        false => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "too_long_http_line_exception",
+            format!("An HTTP line is larger than {most} bytes."),
+        )),
     }
 }
 
@@ -418,7 +441,32 @@ pub(crate) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-produc
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+    use serde_json::Value;
+
     use crate::route::parameter_tables;
+    use crate::testing::{sent, speaking};
+
+    #[tokio::test]
+    async fn a_first_line_that_is_too_long_is_refused_before_its_names_are_looked_up() {
+        let dialect = speaking();
+        let around = "GET /?q= HTTP/1.1".len();
+        for (num_bytes, refused) in [(4_096, false), (4_097, true), (60_000, true)] {
+            let path = format!("/?q={}", "a".repeat(num_bytes - around));
+            let (status, answer) = sent(&dialect, ("GET", &path), &Value::Null).await;
+            let kind = answer["error"]["type"].as_str().unwrap_or_default();
+            assert_eq!(
+                kind == "too_long_http_line_exception",
+                refused,
+                "{num_bytes}: {status} {answer}"
+            );
+            assert!(!refused || status == StatusCode::BAD_REQUEST);
+        }
+        let names = format!("/{}/_search", "a*,".repeat(2_000));
+        let (_, answer) = sent(&dialect, ("GET", &names), &Value::Null).await;
+        let reason = &answer["error"]["reason"];
+        assert_eq!(reason, "An HTTP line is larger than 4096 bytes.");
+    }
 
     #[test]
     fn no_two_routes_claim_one_method_of_one_path() {

@@ -118,6 +118,7 @@ pub(crate) struct Config {
     pub(crate) scrub_rate: ByteSize,
     pub(crate) flood_stage: f64,
     pub(crate) high_watermark: f64,
+    pub(crate) max_line: ByteSize,
     pub(crate) max_bulk: ByteSize,
     pub(crate) max_body: ByteSize,
     pub(crate) body_memory: ByteSize,
@@ -188,6 +189,7 @@ impl Default for Config {
             scrub_rate: ByteSize(8 << 20),
             flood_stage: 0.95,
             high_watermark: 0.90,
+            max_line: ByteSize(4 << 10),
             max_bulk: ByteSize(100 << 20),
             max_body: ByteSize(32 << 20),
             body_memory: ByteSize(1 << 30),
@@ -273,6 +275,11 @@ impl Config {
         ensure!(
             !self.search_timeout.0.is_zero(),
             "`search_timeout` is 0: no search could end; -1 is without limit"
+        );
+        ensure!(
+            self.max_line.0 >= 128,
+            "`max_line` is {}, wanted 128b and more: hardly a request would fit",
+            self.max_line
         );
         ensure!(
             self.max_bulk.0 > 0 && self.max_body.0 > 0,

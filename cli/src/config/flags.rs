@@ -220,6 +220,10 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_HIGH_WATERMARK", value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     high_watermark: Option<f64>,
+    /// Longest first line of a request: method, path and parameters [default: 4kb]
+    #[arg(long, env = "GLEANER_MAX_LINE", value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_line: Option<ByteSize>,
     /// Largest body of a bulk request, unpacked [default: 100mb]
     #[arg(long, env = "GLEANER_MAX_BULK", value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -246,6 +246,7 @@ pub(crate) fn api_options(
             Distribution::Elasticsearch => Dialect::Elasticsearch,
             Distribution::Opensearch => Dialect::OpenSearch,
         },
+        max_line_bytes: config.max_line.in_memory(),
         max_bulk_bytes: config.max_bulk.in_memory(),
         max_body_bytes: config.max_body.in_memory(),
         body_memory_bytes: config.body_memory.in_memory(),
