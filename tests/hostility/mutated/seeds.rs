@@ -57,27 +57,27 @@ pub(super) fn all() -> Result<Vec<Seed>> {
         "only {num_documented} requests in the documentation"
     );
     for route in gleaner_api::parameter_tables() {
-        for path in route.paths {
-            for method in route.methods {
-                let lines = if method == http::Method::GET {
-                    Vec::new()
-                } else {
-                    vec![json!({})]
-                };
-                seeds.push(Seed {
-                    method: method_of(method),
-                    path: (*path).to_owned(),
-                    parameters: route.all_parameters().map(|own| own.name).collect(),
-                    lines,
-                });
-            }
+        // What refuses whatever it is asked is asked once.
+        let most = if route.is_refused { 1 } else { usize::MAX };
+        let asked = route
+            .paths
+            .iter()
+            .flat_map(|path| route.methods.iter().map(move |method| (*path, method)));
+        for (path, method) in asked.take(most) {
+            let is_read = *method == http::Method::GET || *method == http::Method::HEAD;
+            seeds.push(Seed {
+                method: method_of(method),
+                path: path.to_owned(),
+                parameters: route.all_parameters().map(|own| own.name).collect(),
+                lines: if is_read { Vec::new() } else { vec![json!({})] },
+            });
         }
     }
-    seeds.extend(
-        written()
-            .into_iter()
-            .map(|(method, path, lines)| Seed::new(method, path, lines)),
-    );
+    // Several times, as they say most.
+    for _ in 0..4 {
+        let written = written().into_iter();
+        seeds.extend(written.map(|(method, path, lines)| Seed::new(method, path, lines)));
+    }
     Ok(seeds)
 }
 

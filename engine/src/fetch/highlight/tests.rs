@@ -184,7 +184,7 @@ fn phrases_are_marked_from_first_to_last_word_where_they_stand() {
 
 #[test]
 fn a_phrase_over_several_values_is_marked_in_each() {
-    let source = json!({"body": ["a quick", "", "fox runs", "quick"]});
+    let source = json!({"body": ["a quick", "", "fox runs"]});
     let fox = |slop: u32| {
         highlighted(
             "body",
