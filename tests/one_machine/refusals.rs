@@ -171,3 +171,22 @@ async fn an_idempotency_key_with_another_body_is_a_conflict() -> Result<()> {
     ensure!(found["count"] == 4, "{found}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hits_are_scored_anew_beside_an_index_for_which_the_search_is_wrong() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = with_notes(&folder.path().join("data")).await?;
+    let other = json!({"mappings": {"properties": {"n": {"type": "ip"}}}});
+    let create = Request::json("PUT", "/others", &other);
+    server.send(&create).await?.ok()?;
+    let body = json!({
+        "query": {"range": {"n": {"gte": 1}}},
+        "rescore": {"window_size": 5, "query": {"rescore_query": {"match": {"t": "word"}}}},
+    });
+    let answer = searched(&server, "/notes,others/_search", &body)
+        .await?
+        .ok()?;
+    ensure!(answer["hits"]["total"]["value"] == 2, "{answer}");
+    ensure!(answer["_shards"]["failed"] != 0, "{answer}");
+    server.stop().await
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gleaner_proto::search::FetchWhat;
 use gleaner_query::answer::Explanation;
-use gleaner_query::resolved::ShardQuery;
+use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::Rescore;
 
 use super::phase::CommonRequest;
@@ -80,10 +80,12 @@ impl Searcher {
     }
 }
 
-/// Returns what scores the hits of an index by the query of a step.
+/// Returns what scores the hits of an index by the query of a step. An index for which the request is wrong has no such
+/// query, and no hits.
 fn scoring(at: usize, plan: &IndexPlan, step: usize, asked: &CommonRequest<'_>) -> FetchWhat {
+    let own = plan.resolved.rescores.get(step).cloned();
     let query = ShardQuery {
-        query: plan.resolved.rescores[step].clone(),
+        query: own.unwrap_or(Clause::MatchNone),
         ..shard_query(at, plan, asked)
     };
     FetchWhat {
