@@ -120,8 +120,10 @@ async fn grow(address: SocketAddr, is_over: Arc<AtomicBool>) -> Result<u64> {
             LOOKED_AT[0],
             LOOKED_AT[2],
         ] {
-            let answer = Request::new("GET", path).send(address).await?;
-            ensure!(answer.status < 500, "{path}: {}", answer.shown());
+            let look = Request::new("GET", path);
+            let answer = look.send(address).await;
+            let finding = judge(&look, &answer, Duration::ZERO);
+            ensure!(finding.is_none(), "{path}: {finding:?}");
         }
         if added.is_multiple_of(3) {
             Request::new("POST", "/growing/_refresh")
@@ -166,12 +168,26 @@ fn judge(request: &Request, answer: &Result<Response>, took: Duration) -> Option
         Ok(answer) => answer,
         Err(error) => return Some(format!("no answer: {error:#}")),
     };
-    // Shards are opened and closed meanwhile, and readiness is to say so.
-    let is_told = answer.status == 503 && request.path.starts_with("/_health/ready");
-    if answer.status >= 500 && !is_told {
+    if answer.status >= 500 && !is_of_the_moment(request, answer) {
         return Some(answer.shown());
     }
     (took > ANSWER_WITHIN).then(|| format!("answered after {took:?}"))
+}
+
+/// Kinds of errors that say what a shard does at the moment.
+const OF_THE_MOMENT: [&str; 3] = [
+    "no_shard_available_action_exception",
+    "timeout_exception",
+    "unavailable_shards_exception",
+];
+
+/// Returns whether an answer says that a shard does not answer now or in the time that was asked for: indices are made and
+/// deleted meanwhile.
+fn is_of_the_moment(request: &Request, answer: &Response) -> bool {
+    let told = String::from_utf8_lossy(&answer.body);
+    let is_told = OF_THE_MOMENT.iter().any(|kind| told.contains(kind));
+    let is_asked = request.path.starts_with("/_health/") || request.method == "HEAD";
+    answer.status == 503 && (is_told || is_asked)
 }
 
 /// Draws a request and changes it.
