@@ -15,7 +15,7 @@ pub use apply::{AliasChanges, apply_alias_actions, check_free};
 pub use targets::check_of_stream;
 
 use agreement::check_agreement;
-use bounds::check_numbers;
+use bounds::{check_number_of_actions, check_numbers};
 use kinds::check_kinds;
 
 use crate::dsl::{Query, parse_query};
@@ -238,6 +238,7 @@ pub fn parse_alias_actions(body: &Value, limits: &Limits) -> Result<Vec<AliasAct
     if actions.is_empty() {
         return Err(QueryError::illegal("No action specified"));
     }
+    check_number_of_actions(actions.len())?;
     actions
         .iter()
         .map(|action| parse_action(action, limits))

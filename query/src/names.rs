@@ -58,7 +58,7 @@ pub struct ResolvedIndex {
 /// expression that was not given, the empty one, are everything. What is named again counts once.
 ///
 /// # Errors
-/// `illegal_argument_exception` for wildcards that would be compared with more than a million names, all of them
+/// `illegal_argument_exception` for wildcards that would be compared with more than half a million names, all of them
 /// together. `invalid_index_name_exception` for an expression of commas and spaces alone: that is no way to ask
 /// for everything. The same for a name or wildcard that begins with `_`, whatever the options.
 /// `index_not_found_exception`, `index_closed_exception`, or `illegal_argument_exception` for an
@@ -184,6 +184,7 @@ impl<'a> Selection<'a> {
             self.wildcard("*")?;
         }
         let mut has_wildcard = false;
+        self.check_effort(expression)?;
         for item in items {
             if item != "_all" {
                 check_start(item)?;
@@ -198,6 +199,23 @@ impl<'a> Selection<'a> {
             return Err(not_found(expression));
         }
         Ok(std::mem::take(&mut self.reached))
+    }
+
+    /// Refuses wildcards that stand for too much before the first of them is compared with anything. Those that are named
+    /// again after an exclusion are counted when they are.
+    fn check_effort(&mut self, expression: &'a str) -> Result<(), QueryError> {
+        let Some(catalog) = &self.catalog else {
+            return Ok(());
+        };
+        let mut expected = self.effort;
+        for item in expression.split(',').map(str::trim) {
+            if item.contains('*') && self.included.insert(item) {
+                let pattern = item.strip_prefix('-').unwrap_or(item);
+                expected.spend(catalog.candidates(pattern).len())?;
+            }
+        }
+        self.included.clear();
+        Ok(())
     }
 
     fn add(&mut self, Entry { meta, alias, .. }: Entry<'a>) {

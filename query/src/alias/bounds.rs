@@ -21,18 +21,25 @@ const MAX_OF_CLUSTER: usize = 50_000;
 /// Bytes of conditions that one request may add: of an alias for each index that gets it.
 const MAX_ADDED_BYTES: usize = 16 << 20;
 
+/// Refuses a request of too many actions, before any is read.
+///
+/// # Errors
+/// `illegal_argument_exception` with the number and the limit.
+pub(super) fn check_number_of_actions(num_actions: usize) -> Result<(), QueryError> {
+    match num_actions <= MAX_ACTIONS {
+        true => Ok(()),
+        false => Err(QueryError::illegal(format!(
+            "there are [{num_actions}] actions, more than [{MAX_ACTIONS}] in a request"
+        ))),
+    }
+}
+
 /// Refuses requests of too many names.
 ///
 /// # Errors
 /// `illegal_argument_exception` with the number and the limit.
 pub(super) fn check_actions(actions: &[AliasAction]) -> Result<(), QueryError> {
     let (mut num_names, mut num_patterns) = (0, 0);
-    if actions.len() > MAX_ACTIONS {
-        return Err(QueryError::illegal(format!(
-            "there are [{}] actions, more than [{MAX_ACTIONS}] in a request",
-            actions.len()
-        )));
-    }
     let mut num_index_patterns = 0;
     for action in actions {
         let (AliasAction::Add { indices, .. }
