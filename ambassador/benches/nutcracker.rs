@@ -66,6 +66,7 @@ fn serve(port: &str, servers: &[String]) {
             password: None,
             server_password: None,
             max_clients: 1_000,
+            memory_bytes: 256 << 20,
         });
         ambassador
             .serve(listener, std::future::pending(), Duration::ZERO)

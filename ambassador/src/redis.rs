@@ -8,12 +8,14 @@
 //! Read first: `route.rs`, then `answer.rs`, `health.rs`.
 
 mod answer;
+mod budget;
 mod client;
 mod commands;
 mod connection;
 mod health;
 mod keep;
 mod pool;
+mod received;
 mod reply;
 mod request;
 mod ring;
@@ -27,10 +29,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub(crate) use budget::Budget;
 pub use commands::key_positions;
+pub(crate) use connection::Connection;
 pub use connection::ServerError;
-pub(crate) use connection::{Answers, Connection};
 pub use keep::{BadRedisUrl, RedisKeep, RedisUrl};
+pub(crate) use received::Answers;
 pub(crate) use request::Request;
 
 use crate::accepting::Accepting;
@@ -52,6 +56,9 @@ pub struct RedisOptions {
     pub server_password: Option<String>,
     /// Clients at once; further ones wait.
     pub max_clients: usize,
+    /// Bytes that requests and answers of all clients and servers have together; each connection has some 50 KB beside
+    /// them.
+    pub memory_bytes: usize,
 }
 
 /// One Redis endpoint over several servers.
@@ -66,12 +73,7 @@ impl RedisAmbassador {
     /// Makes an ambassador that has not reached a server yet.
     #[must_use]
     pub fn new(options: RedisOptions) -> Self {
-        let pool = Pool::new(
-            &options.servers,
-            options.server_password.as_deref(),
-            options.copies,
-            options.timeout,
-        );
+        let pool = Pool::new(&options);
         pool.gauge();
         Self {
             pool: Arc::new(pool),

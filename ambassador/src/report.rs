@@ -7,12 +7,13 @@ mod info;
 mod names;
 mod slowlog;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 use tokio::sync::Mutex;
 
-use crate::redis::{Answers, Connection, Request, ServerError};
+use crate::redis::{Answers, Budget, Connection, Request, ServerError};
 
 pub use slowlog::{News, SlowEntry, SlowLog, SlowLogPosition};
 
@@ -24,7 +25,16 @@ pub struct RedisReport {
     within: Duration,
     /// Kept from one look to the next; one look at a time.
     connection: Mutex<Option<Connection>>,
+    budget: Arc<Budget>,
 }
+
+/// Which answers are looked at: `INFO` and a full `SLOWLOG` have less than a tenth of that.
+const ANSWERS: Answers = Answers::Any {
+    max_bytes: 16 << 20,
+};
+
+/// Memory for answers.
+const MEMORY_BYTES: usize = 64 << 20;
 
 impl RedisReport {
     /// Makes a report of the server at `address`, which has `within` to answer each look.
@@ -35,6 +45,7 @@ impl RedisReport {
             password,
             within,
             connection: Mutex::new(None),
+            budget: Budget::new(MEMORY_BYTES),
         }
     }
 
@@ -88,7 +99,7 @@ impl RedisReport {
                     Connection::open(
                         &self.address,
                         self.password.as_deref(),
-                        Answers::Any,
+                        (ANSWERS, &self.budget),
                         self.within,
                     )
                     .await?
@@ -97,7 +108,7 @@ impl RedisReport {
             let answer = connection.ask(&Request::of(words)).await;
             let answer = answer.map_err(|_| ServerError::Lost)?;
             *kept = Some(connection);
-            match answer.frame {
+            match answer.frame() {
                 BytesFrame::Error(message) => Err(ServerError::Refused(message.to_string())),
                 frame => Ok(frame),
             }

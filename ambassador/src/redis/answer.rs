@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 
-use super::connection::Answer;
 use super::pool::Pool;
+use super::received::Answer;
 use super::reply;
 use super::route::{Join, Part, Pending, Sent};
 
@@ -81,34 +81,61 @@ fn lost(pool: &Pool, at: usize) -> String {
 }
 
 async fn of_parts(pool: &Pool, parts: Vec<Part>, join: Join) -> Bytes {
-    let count = parts.iter().map(|part| part.places.len()).sum();
-    let mut list = vec![BytesFrame::Null; count];
-    let mut sum = 0;
+    let mut answers = Vec::with_capacity(parts.len());
     let mut failure = None;
     // All are waited for: what a failed one leaves behind is then known.
     for part in parts {
         match of_sent(pool, part.sent).await {
             Err(why) => failure = failure.or(Some(reply::error(&why))),
-            Ok(answer) => match (join, answer.frame) {
-                (_, BytesFrame::Error(_)) => failure = failure.or(Some(answer.raw)),
-                (Join::Lists, BytesFrame::Array(values)) if values.len() == part.places.len() => {
-                    for (place, value) in part.places.into_iter().zip(values) {
-                        list[place] = value;
-                    }
-                }
-                (Join::Sum, BytesFrame::Integer(number)) => sum += number,
-                (Join::Ok, BytesFrame::SimpleString(_)) => {}
-                (_, other) => {
-                    let kind = other.kind();
-                    let message = format!("a server answered part of the request with {kind:?}");
-                    failure = failure.or_else(|| Some(reply::error(&message)));
-                }
-            },
+            Ok(answer) if answer.is_error() => failure = failure.or(Some(answer.raw)),
+            Ok(answer) => answers.push((part.places, answer)),
         }
     }
-    failure.unwrap_or_else(|| match join {
-        Join::Lists => reply::encode(&BytesFrame::Array(list)),
-        Join::Sum => reply::encode(&BytesFrame::Integer(sum)),
-        Join::Ok => reply::status("OK"),
+    if let Some(failure) = failure {
+        return failure;
+    }
+    // What is read of the answers, and the bytes of the whole.
+    let costs = answers
+        .iter()
+        .map(|(_, answer)| 2 * answer.cost() + answer.raw.len());
+    let lease = match pool.budget.take(costs.sum()).await {
+        Ok(lease) => lease,
+        Err(short) => return reply::error(&short.to_string()),
+    };
+    match joined(answers, join) {
+        Ok(frame) => {
+            let whole = reply::encode(&frame);
+            drop(frame);
+            lease.hold(whole)
+        }
+        Err(failure) => failure,
+    }
+}
+
+/// Makes the answers to parts one.
+fn joined(answers: Vec<(Vec<usize>, Answer)>, join: Join) -> Result<BytesFrame, Bytes> {
+    let count = answers.iter().map(|(places, _)| places.len()).sum();
+    let mut list = vec![BytesFrame::Null; count];
+    let mut sum = 0;
+    for (places, answer) in answers {
+        match (join, answer.frame()) {
+            (Join::Lists, BytesFrame::Array(values)) if values.len() == places.len() => {
+                for (place, value) in places.into_iter().zip(values) {
+                    list[place] = value;
+                }
+            }
+            (Join::Sum, BytesFrame::Integer(number)) => sum += number,
+            (Join::Ok, BytesFrame::SimpleString(_)) => {}
+            (_, other) => {
+                let kind = other.kind();
+                let message = format!("a server answered part of the request with {kind:?}");
+                return Err(reply::error(&message));
+            }
+        }
+    }
+    Ok(match join {
+        Join::Lists => BytesFrame::Array(list),
+        Join::Sum => BytesFrame::Integer(sum),
+        Join::Ok => BytesFrame::SimpleString(Bytes::from_static(b"OK")),
     })
 }

@@ -3,14 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use gleaner_model::metric;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::answer;
+use super::budget::{Budget, Lease, PIECE, STANDS_STILL_FOR, make_room};
 use super::pool::Pool;
 use super::reply;
 use super::request::{Decoder, Request};
@@ -20,7 +22,7 @@ use super::route::{self, Pending};
 const PIPELINED: usize = 512;
 
 /// Answers are written at the latest when they have that many bytes.
-const WRITTEN_AT: usize = 64 << 10;
+const WRITTEN_AT: usize = PIECE;
 
 /// What a client has to show before it is answered.
 #[derive(Debug, Clone)]
@@ -50,11 +52,18 @@ async fn read_requests(
     mut lock: Lock,
     ordered: mpsc::Sender<Pending>,
 ) -> io::Result<()> {
-    let mut decoder = Decoder::default();
-    let mut buffer = BytesMut::with_capacity(16 << 10);
+    let mut decoder = lock.decoder();
+    let mut buffer = BytesMut::with_capacity(PIECE);
+    let mut lease = pool.budget.lease();
     loop {
-        buffer.reserve(16 << 10);
-        if read.read_buf(&mut buffer).await? == 0 {
+        let (wanted, beside) = (decoder.num_bytes(), decoder.num_bytes_beside());
+        if let Err(short) = make_room(&mut buffer, &mut lease, wanted, beside).await {
+            // The rest of its request comes all the same, so nothing more can be read of it.
+            let last = Pending::Last(reply::error(&short.to_string()));
+            drop(ordered.send(last).await);
+            return Ok(());
+        }
+        if read_piece(&mut read, &mut buffer, &lease, &pool.budget).await? == 0 {
             return Ok(());
         }
         loop {
@@ -62,13 +71,17 @@ async fn read_requests(
                 Ok(None) => break,
                 Ok(Some(request)) => match lock.answer(&request) {
                     Some(answer) => Pending::Ready(answer),
-                    None => route::route(pool, request).await,
+                    None => take(pool, request, &mut lease).await,
                 },
                 Err(bad) => {
                     let message = format!("Protocol error: {bad}");
                     Pending::Last(reply::coded_error("ERR", &message))
                 }
             };
+            if lock.0.is_none() {
+                decoder.unlock();
+            }
+            lease.shrink_to(0);
             let is_last = matches!(pending, Pending::Last(_));
             if ordered.send(pending).await.is_err() || is_last {
                 return Ok(());
@@ -77,23 +90,87 @@ async fn read_requests(
     }
 }
 
+/// Counts a request, and sends it on its way. `lease` is on what was counted of it while it came.
+async fn take(pool: &Pool, request: Request, lease: &mut Lease) -> Pending {
+    let cost = request.cost();
+    match lease.grow_to(cost).await {
+        Ok(()) => route::route(pool, request.holding(lease.split(cost))).await,
+        Err(short) => Pending::Ready(reply::error(&short.to_string())),
+    }
+}
+
+/// Reads what comes, up to a piece. A client that stands still while it holds memory that others wait for is given up.
+async fn read_piece(
+    read: &mut OwnedReadHalf,
+    buffer: &mut BytesMut,
+    lease: &Lease,
+    budget: &Budget,
+) -> io::Result<usize> {
+    let mut piece = buffer.limit(PIECE);
+    if lease.is_empty() {
+        return read.read_buf(&mut piece).await;
+    }
+    loop {
+        match timeout(STANDS_STILL_FOR, read.read_buf(&mut piece)).await {
+            Ok(read) => return read,
+            Err(_) if budget.is_short() => return Err(stands_still()),
+            Err(_) => {}
+        }
+    }
+}
+
+fn stands_still() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the client stands still while others wait for memory",
+    )
+}
+
 async fn write_answers(
     mut write: OwnedWriteHalf,
     pool: &Pool,
     mut answered: mpsc::Receiver<Pending>,
 ) -> io::Result<()> {
-    let mut bytes = BytesMut::with_capacity(WRITTEN_AT);
+    let mut bytes = BytesMut::new();
     while let Some(pending) = answered.recv().await {
         let answer = answer::wait(pool, pending).await;
         count(&answer);
-        bytes.extend_from_slice(&answer);
-        if bytes.len() >= WRITTEN_AT || answered.is_empty() {
-            write.write_all(&bytes).await?;
+        // Small answers go together, large ones are not copied.
+        if bytes.len() + answer.len() > WRITTEN_AT {
+            write_all(&mut write, &bytes, &pool.budget).await?;
+            bytes.clear();
+        }
+        if answer.len() > WRITTEN_AT {
+            write_all(&mut write, &answer, &pool.budget).await?;
+        } else {
+            bytes.extend_from_slice(&answer);
+        }
+        if answered.is_empty() {
+            write_all(&mut write, &bytes, &pool.budget).await?;
             bytes.clear();
         }
     }
-    write.write_all(&bytes).await?;
+    write_all(&mut write, &bytes, &pool.budget).await?;
     write.shutdown().await
+}
+
+/// Writes all of it. A client that takes nothing while others wait for memory is given up.
+async fn write_all(
+    write: &mut OwnedWriteHalf,
+    mut bytes: &[u8],
+    budget: &Budget,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match timeout(STANDS_STILL_FOR, write.write(bytes)).await {
+            Ok(written) => match written? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = &bytes[written..],
+            },
+            Err(_) if budget.is_short() => return Err(stands_still()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn count(answer: &[u8]) {
@@ -106,6 +183,14 @@ fn count(answer: &[u8]) {
 }
 
 impl Lock {
+    /// Returns what reads the requests of a client that comes.
+    fn decoder(&self) -> Decoder {
+        match self.0 {
+            Some(_) => Decoder::locked(),
+            None => Decoder::default(),
+        }
+    }
+
     /// Answers `AUTH`, and everything else while a password is still to be shown.
     fn answer(&mut self, request: &Request) -> Option<Bytes> {
         let name = request.name();

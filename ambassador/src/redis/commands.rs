@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use bytes::BytesMut;
-use redis_protocol::resp2::decode::decode_bytes_mut;
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 
-use super::connection::Answers;
+use super::received::read_whole;
 use super::request::Request;
 
 /// What an ambassador has to know of a command.
@@ -83,10 +81,7 @@ impl Commands {
 /// Returns where the keys of a request of `words` stand among them, by `answer`: what a server answers to `COMMAND`, as
 /// it comes. Empty where that says nothing of the command, or cannot be read.
 pub fn key_positions(answer: &[u8], words: &[&str]) -> Vec<usize> {
-    let mut bytes = BytesMut::from(answer);
-    let read = Answers::Any.check(&bytes).ok();
-    let read = read.and_then(|()| decode_bytes_mut(&mut bytes).ok()?);
-    let Some((frame, ..)) = read else {
+    let Some(frame) = read_whole(answer) else {
         return Vec::new();
     };
     let commands = Commands::read(&frame);

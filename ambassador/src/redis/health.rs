@@ -16,11 +16,12 @@ use super::server::{Missed, Server};
 /// Between two questions to a server.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
 
-/// Longest wait before a server that is out is tried again.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Between two tries to reach a server that is out, and between the two answers that it gives before it is in. A server
+/// that is back is in within two seconds, however long it was away.
+const TRIED_EVERY: Duration = Duration::from_millis(250);
 
-/// A server that stayed in for that long has no outages to its account.
-const STEADY: Duration = Duration::from_secs(60);
+/// How often it is looked whether what was under way at a server is noted.
+const LOOKED_EVERY: Duration = Duration::from_millis(20);
 
 /// Keys that are mended at once.
 const MENDED_AT_ONCE: usize = 256;
@@ -28,9 +29,7 @@ const MENDED_AT_ONCE: usize = 256;
 /// Keeps watch over server `at` of a pool until it is aborted.
 pub(crate) async fn watch(pool: Arc<Pool>, at: usize) {
     let server = &pool.servers[at];
-    let mut wait = ASKED_EVERY;
     loop {
-        let begun = Instant::now();
         match watch_connection(&pool, server).await {
             Ok(()) => {}
             Err(error) => {
@@ -38,33 +37,25 @@ pub(crate) async fn watch(pool: Arc<Pool>, at: usize) {
                 pool.gauge();
             }
         }
-        wait = if begun.elapsed() > STEADY {
-            ASKED_EVERY
-        } else {
-            (wait * 2).min(MAX_WAIT)
-        };
-        // The first failures are tried again soon, so that a restart costs a second or two.
-        sleep(if wait <= 4 * ASKED_EVERY {
-            ASKED_EVERY
-        } else {
-            wait
-        })
-        .await;
+        sleep(TRIED_EVERY).await;
     }
 }
 
 /// Asks a server once a second until it fails.
 async fn watch_connection(pool: &Pool, server: &Server) -> Result<(), ServerError> {
     let within = pool.timeout;
-    let probe = server.connect(within).await?;
+    let probe = server.connect(&pool.budget, within).await?;
     Server::ping(&probe, within).await?;
     pool.learn_commands(&probe).await?;
-    // One that was in before and failed answers twice, with time for all answers that were lost with it to be noted.
+    // One that was in before and failed answers twice.
     if server.was_in() {
-        sleep(ASKED_EVERY + 2 * within).await;
+        sleep(TRIED_EVERY).await;
         Server::ping(&probe, within).await?;
     }
-    let data = server.connect(within).await?;
+    if pool.copies > 1 {
+        settle(server, ASKED_EVERY + 2 * within).await;
+    }
+    let data = server.connect(&pool.budget, within).await?;
     loop {
         if !server.is_in() {
             mend(pool, server, &data).await?;
@@ -75,6 +66,15 @@ async fn watch_connection(pool: &Pool, server: &Server) -> Result<(), ServerErro
             () = data.ended() => return Err(ServerError::Lost),
             () = sleep(ASKED_EVERY) => Server::ping(&probe, within).await?,
         }
+    }
+}
+
+/// Waits until all writes whose answers were lost with the server are noted as missed: only then it is known what is to
+/// be mended. Their clients wait for other servers no longer than `within`.
+async fn settle(server: &Server, within: Duration) {
+    let until = Instant::now() + within;
+    while !server.has_settled() && Instant::now() < until {
+        sleep(LOOKED_EVERY).await;
     }
 }
 
@@ -103,7 +103,7 @@ async fn mend(pool: &Pool, server: &Server, data: &Connection) -> Result<(), Ser
 async fn empty(server: &Server, data: &Connection) -> Result<(), ServerError> {
     let size = data.ask(&Request::of(["DBSIZE"])).await;
     let size = size.map_err(|Lost| ServerError::Lost)?;
-    if matches!(size.frame, BytesFrame::Integer(0)) {
+    if matches!(size.frame(), BytesFrame::Integer(0)) {
         server.forget_missed();
         return Ok(());
     }
@@ -129,7 +129,7 @@ async fn mend_keys(
         let left = other.send(Request::of([&b"PTTL"[..], key]).raw).await;
         let dump = dump.await.map_err(|_| ServerError::Lost)?;
         let left = left.await.map_err(|_| ServerError::Lost)?;
-        let write = match (&dump.frame, &left.frame) {
+        let write = match (&dump.frame(), &left.frame()) {
             // It ended in between.
             (BytesFrame::Null, _) | (_, BytesFrame::Integer(-2)) => Request::of([&b"DEL"[..], key]),
             (BytesFrame::BulkString(value), BytesFrame::Integer(left)) => {
@@ -138,15 +138,24 @@ async fn mend_keys(
                 let left = left.to_string();
                 Request::of([&b"RESTORE"[..], key, left.as_bytes(), value, b"REPLACE"])
             }
-            (other, _) => return Err(ServerError::Refused(format!("{other:?}"))),
+            (other, _) => {
+                let said = other
+                    .as_str()
+                    .unwrap_or("something else than was asked for");
+                let key = String::from_utf8_lossy(&key[..key.len().min(128)]);
+                return Err(ServerError::Refused(format!(
+                    "the key `{key}` cannot be copied to it: {said}"
+                )));
+            }
         };
-        writes.push(data.send(write.raw).await);
+        let lease = pool.budget.take(write.cost()).await;
+        let lease = lease.map_err(|short| ServerError::Refused(short.to_string()))?;
+        writes.push(data.send(write.holding(lease).raw).await);
     }
     for write in writes {
         let answer = write.await.map_err(|_| ServerError::Lost)?;
         if answer.is_error() {
-            let said = answer.frame.as_str().unwrap_or_default();
-            return Err(ServerError::Refused(said.to_owned()));
+            return Err(ServerError::Refused(answer.text()));
         }
     }
     Ok(())

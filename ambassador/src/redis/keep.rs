@@ -15,7 +15,9 @@ use parking_lot::Mutex;
 use redis_protocol::resp2::types::BytesFrame;
 use tokio::task::AbortHandle;
 
-use super::connection::{Answer, Answers, Connection, ServerError};
+use super::budget::Budget;
+use super::connection::{Connection, ServerError};
+use super::received::{Answer, Answers};
 use super::request::Request;
 
 /// Port of a server whose address names none.
@@ -29,6 +31,9 @@ const TRIES_EVERY: Duration = Duration::from_secs(1);
 
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// Most bytes of answers that nobody has taken yet.
+const MAX_HELD_BYTES: usize = 64 << 20;
 
 /// Calls in a row that nobody waited for to the end, after which the connection is made anew: the server may be gone.
 const MAX_UNANSWERED: u32 = 16;
@@ -125,7 +130,7 @@ impl RedisKeep {
     /// The server is away, or refuses.
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>, ServerError> {
         let answer = self.shared.ask(&Request::of(["GET", name])).await?;
-        match answer.frame {
+        match answer.frame() {
             BytesFrame::BulkString(value) => Ok(Some(value)),
             BytesFrame::Null => Ok(None),
             other => Err(refused(&other)),
@@ -145,7 +150,7 @@ impl RedisKeep {
         let lies_for = lies_for.as_millis().to_string();
         let arguments: [&[u8]; 5] = [b"SET", name.as_bytes(), value, b"PX", lies_for.as_bytes()];
         let answer = self.shared.ask(&Request::of(arguments)).await?;
-        match answer.frame {
+        match answer.frame() {
             BytesFrame::SimpleString(_) => Ok(()),
             other => Err(refused(&other)),
         }
@@ -170,9 +175,11 @@ impl Shared {
         let answers = Answers::Flat {
             max_bytes: MAX_ANSWER_BYTES,
         };
+        let budget = Budget::new(MAX_HELD_BYTES);
         loop {
             let (address, password) = (&self.url.address, self.password.as_deref());
-            match Connection::open(address, password, answers, CONNECTS_WITHIN).await {
+            let opened = Connection::open(address, password, (answers, &budget), CONNECTS_WITHIN);
+            match opened.await {
                 Ok(connection) => {
                     self.num_unanswered.store(0, Ordering::Relaxed);
                     *self.connection.lock() = Some(connection.clone());

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use gleaner_model::metric;
 use parking_lot::RwLock;
 
+use super::RedisOptions;
+use super::budget::Budget;
 use super::commands::Commands;
 use super::connection::{Connection, Lost, ServerError};
 use super::request::Request;
@@ -22,23 +24,21 @@ pub(crate) struct Pool {
     pub(crate) copies: usize,
     /// Time that a server has to take a connection and to answer `PING`.
     pub(crate) timeout: Duration,
+    /// Memory for requests and answers.
+    pub(crate) budget: Arc<Budget>,
     commands: RwLock<Arc<Commands>>,
 }
 
 impl Pool {
     /// Makes a pool whose servers are all out still.
-    pub(crate) fn new(
-        names: &[String],
-        password: Option<&str>,
-        copies: usize,
-        timeout: Duration,
-    ) -> Self {
-        let server = |name: &String| Server::new(name.clone(), password.map(str::to_owned));
+    pub(crate) fn new(options: &RedisOptions) -> Self {
+        let server = |name: &String| Server::new(name.clone(), options.server_password.clone());
         Self {
-            servers: names.iter().map(server).collect(),
-            ring: Ring::new(names),
-            copies,
-            timeout,
+            servers: options.servers.iter().map(server).collect(),
+            ring: Ring::new(&options.servers),
+            copies: options.copies,
+            timeout: options.timeout,
+            budget: Budget::new(options.memory_bytes),
             commands: RwLock::default(),
         }
     }
@@ -75,7 +75,7 @@ impl Pool {
             return Ok(());
         }
         let answer = server.ask(&Request::of(["COMMAND"])).await;
-        let commands = Commands::read(&answer.map_err(|Lost| ServerError::Lost)?.frame);
+        let commands = Commands::read(&answer.map_err(|Lost| ServerError::Lost)?.frame());
         if commands.is_empty() {
             return Err(ServerError::Refused("nothing of use to COMMAND".to_owned()));
         }

@@ -7,11 +7,22 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::budget::{Lease, PIECE, take_front};
+
 /// Most arguments of a request, as Redis has it.
 const MAX_ARGUMENTS: usize = 1 << 20;
 
 /// Most bytes of a request; Redis takes more, but holds them once and not for each client of an ambassador.
 pub(crate) const MAX_REQUEST_BYTES: usize = 64 << 20;
+
+/// Most arguments of a request before the password was shown, as Redis has it.
+const MAX_ARGUMENTS_BEFORE: usize = 10;
+
+/// Most bytes of a request before the password was shown.
+const MAX_BYTES_BEFORE: usize = PIECE;
+
+/// Bytes that an argument takes beside its own, with what is noted of it where it is a key.
+const ARGUMENT_COST: usize = 160;
 
 /// Most bytes of a line, as Redis has it.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -28,21 +39,44 @@ pub(crate) struct Request {
 impl Request {
     /// Writes a request of these arguments.
     pub(crate) fn of<A: AsRef<[u8]>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        let arguments: Vec<Bytes> = arguments
-            .into_iter()
-            .map(|argument| Bytes::copy_from_slice(argument.as_ref()))
-            .collect();
-        let mut raw =
-            Vec::with_capacity(arguments.iter().map(|argument| argument.len() + 16).sum());
+        let arguments: Vec<A> = arguments.into_iter().collect();
+        let num_bytes = arguments
+            .iter()
+            .map(|argument| argument.as_ref().len() + 16);
+        let mut raw = Vec::with_capacity(num_bytes.sum::<usize>() + 16);
+        let mut spans = Vec::with_capacity(arguments.len());
         raw.extend_from_slice(format!("*{}\r\n", arguments.len()).as_bytes());
         for argument in &arguments {
+            let argument = argument.as_ref();
             raw.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+            spans.push(raw.len()..raw.len() + argument.len());
             raw.extend_from_slice(argument);
             raw.extend_from_slice(b"\r\n");
         }
+        Self::over(raw.into(), spans)
+    }
+
+    /// The request whose arguments are those parts of its bytes.
+    fn over(raw: Bytes, spans: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let arguments = spans.into_iter().map(|span| raw.slice(span)).collect();
+        Self { arguments, raw }
+    }
+
+    /// Returns how much memory it takes.
+    pub(crate) fn cost(&self) -> usize {
+        self.raw.len() + self.arguments.len() * ARGUMENT_COST
+    }
+
+    /// Returns the same request, which holds `lease` for as long as any part of it is there.
+    pub(crate) fn holding(self, lease: Lease) -> Self {
+        let whole = lease.hold(self.raw);
+        let arguments = self
+            .arguments
+            .iter()
+            .map(|argument| whole.slice_ref(argument));
         Self {
-            arguments,
-            raw: raw.into(),
+            arguments: arguments.collect(),
+            raw: whole,
         }
     }
 
@@ -73,6 +107,8 @@ pub(crate) enum BadRequest {
     LongLine,
     #[error("a request has at most 64 MiB")]
     TooLarge,
+    #[error("unauthenticated request of more than 10 arguments or 16 KiB")]
+    Unauthenticated,
 }
 
 /// Reads requests from the bytes of one connection, and remembers how far it came in one that is not whole yet.
@@ -83,15 +119,43 @@ pub(crate) struct Decoder {
     spans: Vec<Range<usize>>,
     /// Where the next header starts.
     at: usize,
+    /// Bytes that the request has at least, as far as it has come.
+    num_bytes: usize,
+    /// Whether only small requests are taken: no password has been shown.
+    is_locked: bool,
 }
 
 impl Decoder {
+    /// Makes one that takes only small requests, until [`Self::unlock`].
+    pub(crate) fn locked() -> Self {
+        Self {
+            is_locked: true,
+            ..Self::default()
+        }
+    }
+
+    /// Takes requests of all sizes from now on.
+    pub(crate) fn unlock(&mut self) {
+        self.is_locked = false;
+    }
+
+    /// Returns how many bytes the request that has begun will have at least.
+    pub(crate) fn num_bytes(&self) -> usize {
+        self.num_bytes
+    }
+
+    /// Returns the memory that is used for the request that has begun, beside its bytes.
+    pub(crate) fn num_bytes_beside(&self) -> usize {
+        self.spans.len() * ARGUMENT_COST
+    }
+
     /// Takes the next request off the front of `buffer`; `None` while it is not whole.
     ///
     /// # Errors
     /// Bytes that no request starts with: nothing behind them can be read either.
     pub(crate) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Request>, BadRequest> {
         while self.wanted.is_none() {
+            self.num_bytes = 0;
             match buffer.first() {
                 None => return Ok(None),
                 Some(b'*') => {
@@ -99,13 +163,18 @@ impl Decoder {
                         return Ok(None);
                     };
                     match usize::try_from(count) {
-                        Ok(1..=MAX_ARGUMENTS) => self.begin(count as usize, end),
+                        Ok(count @ 1..=MAX_ARGUMENTS) => {
+                            if self.is_locked && count > MAX_ARGUMENTS_BEFORE {
+                                return Err(BadRequest::Unauthenticated);
+                            }
+                            self.begin(count, end);
+                        }
                         // Redis passes over empty arrays.
                         _ if count <= 0 => buffer.advance(end),
                         _ => return Err(BadRequest::Count),
                     }
                 }
-                Some(_) => match line(buffer)? {
+                Some(_) => match self.read_line(buffer)? {
                     None => return Ok(None),
                     Some(words) if words.is_empty() => {}
                     Some(words) => return Ok(Some(Request::of(words))),
@@ -113,6 +182,14 @@ impl Decoder {
             }
         }
         self.read_array(buffer)
+    }
+
+    fn read_line(&self, buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, BadRequest> {
+        let (max, bad) = match self.is_locked {
+            true => (MAX_BYTES_BEFORE, BadRequest::Unauthenticated),
+            false => (MAX_LINE_BYTES, BadRequest::LongLine),
+        };
+        line(buffer, max, bad)
     }
 
     fn begin(&mut self, count: usize, end: usize) {
@@ -134,9 +211,13 @@ impl Decoder {
             };
             let length = usize::try_from(length).map_err(|_| BadRequest::Length)?;
             let end = start.saturating_add(length);
+            if self.is_locked && end > MAX_BYTES_BEFORE {
+                return Err(BadRequest::Unauthenticated);
+            }
             if end > MAX_REQUEST_BYTES {
                 return Err(BadRequest::TooLarge);
             }
+            self.num_bytes = end + 2;
             if buffer.len() < end + 2 {
                 return Ok(None);
             }
@@ -147,9 +228,8 @@ impl Decoder {
             self.at = end + 2;
         }
         self.wanted = None;
-        let raw = buffer.split_to(self.at).freeze();
-        let arguments = self.spans.drain(..).map(|span| raw.slice(span)).collect();
-        Ok(Some(Request { arguments, raw }))
+        let raw = take_front(buffer, self.at);
+        Ok(Some(Request::over(raw, std::mem::take(&mut self.spans))))
     }
 }
 
@@ -172,11 +252,15 @@ fn header(buffer: &[u8], at: usize, bad: BadRequest) -> Result<Option<(i64, usiz
 }
 
 /// Takes a line off the front of `buffer` and returns its words.
-fn line(buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, BadRequest> {
-    let seen = &buffer[..buffer.len().min(MAX_LINE_BYTES)];
+fn line(
+    buffer: &mut BytesMut,
+    max: usize,
+    bad: BadRequest,
+) -> Result<Option<Vec<Bytes>>, BadRequest> {
+    let seen = &buffer[..buffer.len().min(max)];
     let Some(end) = seen.iter().position(|&byte| byte == b'\n') else {
-        return if seen.len() == MAX_LINE_BYTES {
-            Err(BadRequest::LongLine)
+        return if seen.len() == max {
+            Err(bad)
         } else {
             Ok(None)
         };
@@ -226,6 +310,27 @@ mod tests {
             let request = decoder.decode(&mut buffer).expect("whole").expect("one");
             assert_eq!(request.arguments, whole.arguments);
             assert_eq!(request.raw, whole.raw);
+        }
+    }
+
+    #[test]
+    fn before_the_password_a_request_is_small() {
+        let begun = |bytes: &[u8]| {
+            let mut decoder = Decoder::locked();
+            decoder
+                .decode(&mut BytesMut::from(bytes))
+                .map(|request| request.is_some())
+        };
+        assert_eq!(begun(b"*2\r\n$4\r\nAUTH\r\n$1\r\na\r\n"), Ok(true));
+        assert_eq!(begun(b"*2\r\n$4\r\nAUTH\r\n$9000\r\n"), Ok(false));
+        for large in [
+            &b"*11\r\n"[..],
+            b"*1\r\n$16385\r\n",
+            b"*2\r\n$4\r\nAUTH\r\n$67000000\r\n",
+            &[b'a'; MAX_BYTES_BEFORE],
+        ] {
+            let shown = large[..large.len().min(40)].escape_ascii().to_string();
+            assert_eq!(begun(large), Err(BadRequest::Unauthenticated), "{shown}");
         }
     }
 

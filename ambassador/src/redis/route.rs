@@ -10,6 +10,7 @@ use super::connection::Coming;
 use super::pool::Pool;
 use super::reply;
 use super::request::Request;
+use super::server::UnderWay;
 
 /// A request under way.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Sent {
     pub(crate) writes: bool,
     /// The servers that were asked, in the order in which they hold the keys.
     pub(crate) asked: Vec<(usize, Coming)>,
+    /// Held until it is noted what came of a write.
+    pub(crate) under_way: Vec<UnderWay>,
     /// Servers that hold the keys too, for a read that fails.
     pub(crate) others: Vec<usize>,
     /// Why nobody was asked.
@@ -69,6 +72,9 @@ const DIVIDED: [(&str, Join); 6] = [
 
 /// Commands whose outcome differs from server to server, so that two copies would.
 const UNREPEATABLE: [&str; 4] = ["spop", "eval", "evalsha", "fcall"];
+
+/// Bytes of a part of a divided request, beside those of its arguments.
+const PART_COST: usize = 64;
 
 /// Sends a request on its way.
 pub(crate) async fn route(pool: &Pool, request: Request) -> Pending {
@@ -153,10 +159,15 @@ fn check(pool: &Pool, name: &str, command: &Command, request: &Request) -> Resul
         return Err(reply::coded_error("ERR", &message));
     }
     let upper = name.to_ascii_uppercase();
-    if command.is_administration {
+    // `MIGRATE` has a server call whatever address it names.
+    if command.is_administration || name == "migrate" {
         return Err(reply::error(&format!(
             "{upper} is for one server; ask it directly"
         )));
+    }
+    let names_database = || (3..request.arguments.len()).any(|at| request.has_word(at, "db"));
+    if name == "move" || name == "copy" && names_database() {
+        return Err(reply::error("only database 0 lies on several servers"));
     }
     let waits = !name.starts_with("xread")
         || (0..request.arguments.len()).any(|at| request.has_word(at, "block"));
@@ -192,13 +203,16 @@ async fn ask_positions(pool: &Pool, request: &Request) -> Result<Vec<usize>, Byt
     let question = words
         .into_iter()
         .chain(request.arguments.iter().map(|argument| &argument[..]));
-    let answer = connection.ask(&Request::of(question)).await;
+    let question = Request::of(question);
+    let lease = pool.budget.take(question.cost()).await;
+    let lease = lease.map_err(|short| reply::error(&short.to_string()))?;
+    let answer = connection.ask(&question.holding(lease)).await;
     let answer = answer.map_err(|lost| reply::error(&lost.to_string()))?;
-    let BytesFrame::Array(keys) = &answer.frame else {
+    let BytesFrame::Array(keys) = answer.frame() else {
         return Err(answer.raw);
     };
     let mut positions = Vec::with_capacity(keys.len());
-    for key in keys {
+    for key in &keys {
         let key = key.as_bytes().unwrap_or_default();
         let stands = |at: &usize| request.arguments[*at] == key && !positions.contains(at);
         let at = (1..request.arguments.len()).find(stands);
@@ -244,10 +258,21 @@ async fn route_by_keys(
             None => groups.push((holder, vec![place])),
         }
     }
+    // Each part has bytes of its own.
+    let mut lease = match pool
+        .budget
+        .take(request.cost() + PART_COST * groups.len())
+        .await
+    {
+        Ok(lease) => lease,
+        Err(short) => return Pending::Ready(reply::error(&short.to_string())),
+    };
     let mut parts = Vec::with_capacity(groups.len());
     for (holders, places) in groups {
         let at: Vec<usize> = places.iter().map(|&place| positions[place]).collect();
         let part = part_of(&request, join, &at);
+        let cost = part.cost();
+        let part = part.holding(lease.split(cost));
         let keys = at.iter().map(|&at| request.arguments[at].clone()).collect();
         let sent = send(pool, part, keys, holders, command.writes).await;
         parts.push(Part { places, sent });
@@ -276,6 +301,7 @@ pub(crate) async fn send(
         keys,
         writes,
         asked: Vec::with_capacity(holders.len()),
+        under_way: Vec::new(),
         others: Vec::new(),
         why_none: String::new(),
         request,
@@ -302,8 +328,9 @@ pub(crate) async fn send(
 async fn send_write(pool: &Pool, sent: &mut Sent, holders: &[usize]) {
     let mut out_now = Vec::new();
     for &at in holders {
-        match pool.servers[at].connection() {
-            Ok(connection) => {
+        match pool.servers[at].connection_for_write() {
+            Ok((connection, under_way)) => {
+                sent.under_way.push(under_way);
                 let coming = connection.send(sent.request.raw.clone()).await;
                 sent.asked.push((at, coming));
             }
@@ -318,7 +345,8 @@ async fn send_write(pool: &Pool, sent: &mut Sent, holders: &[usize]) {
     }
     // Only now, behind the writes to the others: a server that comes in meanwhile has copied a value of before.
     for at in out_now {
-        if let Some(connection) = pool.servers[at].connection_for_write(&sent.keys) {
+        if let Some((connection, under_way)) = pool.servers[at].connection_or_missed(&sent.keys) {
+            sent.under_way.push(under_way);
             let coming = connection.send(sent.request.raw.clone()).await;
             sent.asked.push((at, coming));
         }

@@ -1,17 +1,27 @@
 //! One Redis server as the ambassador sees it: in, with a connection, or out, with what it misses.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redis_protocol::resp2::types::Resp2Frame;
 
-use super::connection::{Answers, Connection, ServerError};
-use super::request::Request;
+use super::budget::Budget;
+use super::connection::{Connection, ServerError};
+use super::received::Answers;
+use super::request::{MAX_REQUEST_BYTES, Request};
 
 /// Most keys that are remembered for a server that misses writes; about 64 MiB with keys of ordinary length.
 const MAX_MISSED: usize = 1 << 19;
+
+/// Most bytes of these keys.
+const MAX_MISSED_BYTES: usize = 64 << 20;
+
+/// Which answers a server may give: one as large as the largest request.
+const ANSWERS: Answers = Answers::Any {
+    max_bytes: MAX_REQUEST_BYTES,
+};
 
 /// A server and whether it is used.
 #[derive(Debug)]
@@ -28,9 +38,21 @@ struct State {
     why_out: String,
     /// Keys of which it may have missed a write.
     missed: HashSet<Bytes>,
+    /// Bytes of these keys.
+    missed_bytes: usize,
     /// It missed more than is remembered, so it can only come back empty.
     missed_too_much: bool,
     was_in: bool,
+    /// Held by each write that is under way at it, until it is known what came of it.
+    under_way: Arc<()>,
+    /// As before it went out: those that somebody still holds.
+    unsettled: Vec<Arc<()>>,
+}
+
+/// A write at a server: what came of it is not known until this is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct UnderWay {
+    _of: Arc<()>,
 }
 
 /// What is left of what a server missed.
@@ -49,8 +71,11 @@ impl Server {
             connection: None,
             why_out: "it has not been reached yet".to_owned(),
             missed: HashSet::new(),
+            missed_bytes: 0,
             missed_too_much: false,
             was_in: false,
+            under_way: Arc::new(()),
+            unsettled: Vec::new(),
         };
         Self {
             name,
@@ -60,8 +85,13 @@ impl Server {
     }
 
     /// Opens a connection to it, whether it is in or out.
-    pub(crate) async fn connect(&self, within: Duration) -> Result<Connection, ServerError> {
-        Connection::open(&self.name, self.password.as_deref(), Answers::Any, within).await
+    pub(crate) async fn connect(
+        &self,
+        budget: &Arc<Budget>,
+        within: Duration,
+    ) -> Result<Connection, ServerError> {
+        let password = self.password.as_deref();
+        Connection::open(&self.name, password, (ANSWERS, budget), within).await
     }
 
     /// Returns its connection while it is in.
@@ -76,13 +106,29 @@ impl Server {
             .ok_or_else(|| state.why_out.clone())
     }
 
+    /// As [`Self::connection`], for a write.
+    ///
+    /// # Errors
+    /// Why it is out.
+    pub(crate) fn connection_for_write(&self) -> Result<(Connection, UnderWay), String> {
+        let state = self.state.lock();
+        state.for_write().ok_or_else(|| state.why_out.clone())
+    }
+
     /// Returns its connection for a write of `keys`; where it is out, notes that it misses that write.
-    pub(crate) fn connection_for_write(&self, keys: &[Bytes]) -> Option<Connection> {
+    pub(crate) fn connection_or_missed(&self, keys: &[Bytes]) -> Option<(Connection, UnderWay)> {
         let mut state = self.state.lock();
         if state.connection.is_none() {
             state.miss(keys);
         }
-        state.connection.clone()
+        state.for_write()
+    }
+
+    /// Is it known what came of all writes that were under way when it went out?
+    pub(crate) fn has_settled(&self) -> bool {
+        let mut state = self.state.lock();
+        state.unsettled.retain(|held| Arc::strong_count(held) > 1);
+        state.unsettled.is_empty()
     }
 
     /// Notes that it may not have done a write of `keys`, and takes it out until that is mended.
@@ -101,6 +147,8 @@ impl Server {
         if let Some(connection) = state.connection.take() {
             // What is under way there would wait for as long as the server is silent.
             connection.close();
+            let before = std::mem::take(&mut state.under_way);
+            state.unsettled.push(before);
             tracing::warn!(server = %self.name, why, "a Redis server is out");
         }
         why.clone_into(&mut state.why_out);
@@ -138,6 +186,7 @@ impl Server {
         let keys: Vec<Bytes> = state.missed.iter().take(count).cloned().collect();
         for key in &keys {
             state.missed.remove(key);
+            state.missed_bytes -= key.len();
         }
         Missed::Keys(keys)
     }
@@ -151,6 +200,7 @@ impl Server {
     pub(crate) fn forget_missed(&self) {
         let mut state = self.state.lock();
         state.missed.clear();
+        state.missed_bytes = 0;
         state.missed_too_much = false;
     }
 
@@ -162,24 +212,35 @@ impl Server {
             .map_err(|_| ServerError::Silent(within))?
             .map_err(|_| ServerError::Lost)?;
         if answer.is_error() {
-            let said = answer.frame.as_str().unwrap_or_default();
-            return Err(ServerError::Refused(said.to_owned()));
+            return Err(ServerError::Refused(answer.text()));
         }
         Ok(())
     }
 }
 
 impl State {
+    fn for_write(&self) -> Option<(Connection, UnderWay)> {
+        let under_way = UnderWay {
+            _of: Arc::clone(&self.under_way),
+        };
+        Some((self.connection.clone()?, under_way))
+    }
+
     fn miss(&mut self, keys: &[Bytes]) {
         if self.missed_too_much {
             return;
         }
-        // Their bytes are copied: a slice would keep the whole request.
-        let copies = keys.iter().map(|key| Bytes::copy_from_slice(key));
-        self.missed.extend(copies);
-        if self.missed.len() > MAX_MISSED {
-            self.missed_too_much = true;
-            self.missed = HashSet::new();
+        for key in keys {
+            // Its bytes are copied: a slice would keep the whole request.
+            if self.missed.insert(Bytes::copy_from_slice(key)) {
+                self.missed_bytes += key.len();
+            }
+            if self.missed.len() > MAX_MISSED || self.missed_bytes > MAX_MISSED_BYTES {
+                self.missed_too_much = true;
+                self.missed = HashSet::new();
+                self.missed_bytes = 0;
+                return;
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The ambassador of Redis servers, against real ones: each test starts its own `redis-server`s.
 
 mod keep;
+mod memory;
 mod support;
 
 use std::time::Duration;
@@ -80,6 +81,12 @@ async fn what_needs_one_server_is_refused_by_name() {
         (&["FLUSHALL"], "FLUSHALL"),
         (&["BLPOP", "a", "0"], "waits"),
         (&["SELECT", "1"], "only database 0"),
+        (&["MOVE", "a", "1"], "only database 0"),
+        (&["COPY", "{a}1", "{a}2", "DB", "1"], "only database 0"),
+        (
+            &["MIGRATE", "127.0.0.1", "1", "a", "0", "9"],
+            "MIGRATE is for one server",
+        ),
         (&["HELLO", "3"], "NOPROTO"),
         (&["NONSENSE", "a"], "unknown command 'nonsense'"),
     ] {
@@ -223,6 +230,24 @@ async fn with_two_copies_a_server_may_die_and_comes_back_with_what_it_missed() {
         ["-2"].contains(&left.as_str()) || left.parse::<i64>().is_ok_and(|left| left > 3_000_000),
         "{left}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_is_back_is_served_soon_however_often_it_went() {
+    let mut server = Redis::start().await;
+    let port = server.port;
+    let ambassador = Ambassador::start(std::slice::from_ref(&server), 1).await;
+    let mut client = ambassador.client().await;
+    for _ in 0..6 {
+        drop(server);
+        while client.ask(&["GET", "a"]).await.contains("(nil)") {}
+        server = Redis::start_at(port).await;
+        // With a wait that grows from outage to outage this would be minutes.
+        let address = server.address();
+        let back = tokio::time::timeout(Duration::from_secs(10), ambassador.until_in(&address));
+        back.await.expect("it is in again");
+        assert_eq!(client.ask(&["GET", "a"]).await, "(nil)");
+    }
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ impl Ambassador {
             password: None,
             server_password: None,
             max_clients: 64,
+            memory_bytes: 256 << 20,
         };
         set(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -188,6 +189,16 @@ impl Client {
 
     pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("sent");
+    }
+
+    /// Sends what the other side may not take any more.
+    pub(crate) async fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    pub(crate) async fn flush(&mut self) {
+        self.stream.flush().await.expect("sent");
     }
 
     pub(crate) async fn answer(&mut self) -> String {

@@ -8,7 +8,7 @@ use gleaner_ambassador::{RedisAmbassador, RedisOptions};
 
 use super::{Admission, take_address};
 use crate::companion::{Companion, CompanionArguments, listen_at, secret};
-use crate::config::Span;
+use crate::config::{ByteSize, Span};
 use crate::descriptors;
 use crate::exit::Exit;
 
@@ -66,6 +66,15 @@ pub(super) struct RedisArguments {
     /// Clients at once, half of the open files allowed at most; further ones wait
     #[arg(long, value_name = "N", default_value_t = 8_192, env = "GLEANER_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
+    /// Memory for the requests and answers that all clients and servers have under way; what there is none for is
+    /// refused
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "256mb",
+        env = "GLEANER_AMBASSADOR_MEMORY"
+    )]
+    memory: ByteSize,
     #[command(flatten)]
     companion: CompanionArguments,
 }
@@ -103,6 +112,7 @@ pub(super) async fn run(arguments: RedisArguments, verbosity: u8) -> Result<Exit
         timeout: arguments.timeout.0,
         password: secret(arguments.password_file.as_deref())?,
         server_password: secret(arguments.server_password_file.as_deref())?,
+        memory_bytes: arguments.memory.in_memory(),
         max_clients: descriptors::connections(arguments.max_connections as usize),
     };
     let companion = Companion::start(&arguments.companion, "ambassador", None, verbosity).await?;

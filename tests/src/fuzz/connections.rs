@@ -86,6 +86,7 @@ async fn start_redis() -> SocketAddr {
         password: None,
         server_password: None,
         max_clients: 64,
+        memory_bytes: 1 << 20,
     });
     tokio::spawn(async move {
         ambassador
