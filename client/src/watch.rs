@@ -7,11 +7,14 @@
 //! Nothing is kept beside the index: which files it holds, and in which state, stands in the documents. So it
 //! may be stopped and started anywhere, and a file that failed is tried again with the next look.
 
+mod bound;
 mod documents;
+mod git;
 mod mirror;
 mod tree;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -22,6 +25,7 @@ use tokio::time::timeout;
 use crate::load::{Limits, create_index};
 use crate::remote::Remote;
 use crate::text::{grouped, say};
+use bound::Bound;
 use mirror::Mirror;
 use tree::Tree;
 
@@ -47,6 +51,12 @@ pub struct WatchOptions {
     pub period: Duration,
     /// Bytes of the largest file; larger ones are passed over.
     pub max_file_bytes: u64,
+    /// Most files that are followed, ≥ 1.
+    pub max_files: u64,
+    /// Follow a repository that another user owns too?
+    pub any_owner: bool,
+    /// Folders in which `git` is looked for, as `PATH` has them; `None` for those of the system.
+    pub git_path: Option<OsString>,
     /// End after the first look, once the index holds what the folder holds?
     pub once: bool,
     /// How long a look may go on once the watch is asked to stop.
@@ -120,8 +130,14 @@ pub async fn run(
         () = &mut stop => return Ok(WatchEnd::Stopped),
     };
     loop {
+        let begun = Instant::now();
+        // A list that is not used yet is no loss.
+        let listed = tokio::select! {
+            listed = watch.tree.look() => listed,
+            () = &mut stop => return Ok(WatchEnd::Stopped),
+        };
         let looked = {
-            let mut look = pin!(watch.look());
+            let mut look = pin!(watch.follow(listed, begun));
             tokio::select! {
                 looked = &mut look => looked,
                 () = &mut stop => {
@@ -171,7 +187,7 @@ struct Outcome {
 impl Watch {
     /// Finds the folder and the server, and reads which files the index holds.
     async fn open(remote: Remote, options: &WatchOptions) -> Result<Self> {
-        let tree = Tree::of(&options.folder, options.reference.as_deref())?;
+        let tree = Tree::of(options)?;
         let source = options.source.clone().unwrap_or_else(|| tree.name());
         remote.greet().await?;
         if let Some(body) = &options.create_mapping {
@@ -185,10 +201,13 @@ impl Watch {
         })
     }
 
-    /// Makes the index hold what the folder holds now, and says what that took.
-    async fn look(&mut self) -> Result<Outcome> {
-        let begun = Instant::now();
-        let Some(files) = self.tree.look().await? else {
+    /// Makes the index hold what was listed, and says what that took since `begun`.
+    async fn follow(
+        &mut self,
+        listed: Result<Option<Vec<Entry>>>,
+        begun: Instant,
+    ) -> Result<Outcome> {
+        let Some(files) = listed? else {
             return Ok(Outcome::default());
         };
         let followed = self.mirror.follow(&self.tree, files, self.max_file).await;
@@ -231,8 +250,8 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     File(PathBuf),
-    /// The name of an object of git.
-    Object(String),
+    /// In an object of git, whose name is the state.
+    Object,
 }
 
 #[cfg(test)]

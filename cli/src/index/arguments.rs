@@ -112,6 +112,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Bytes of the largest file that is followed.
 const MAX_FILE: ByteSize = ByteSize(1 << 20);
 
+/// Most files that are followed: a few kilobytes of git can name a thousand million paths.
+const MAX_FILES: u64 = 1_000_000;
+
 fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(["ndjson", "json", "csv", "tsv", "bulk"])
         .try_map(|name| name.parse::<Format>())
@@ -138,6 +141,13 @@ pub(crate) struct WatchArguments {
     /// Largest file; larger ones are passed over [default: 1mb]
     #[arg(long, value_name = "BYTES", env = "GLEANER_INDEX_MAX_FILE")]
     max_file: Option<ByteSize>,
+    /// Most files; a folder or commit with more is not followed [default: 1000000]
+    #[arg(long, value_name = "N", env = "GLEANER_INDEX_MAX_FILES")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    max_files: Option<u64>,
+    /// Follow a git repository that another user owns too; nothing of it is run
+    #[arg(long, env = "GLEANER_INDEX_ANY_OWNER")]
+    any_owner: bool,
     /// End after the first look, once the index holds what the folder holds
     #[arg(long, env = "GLEANER_INDEX_ONCE")]
     once: bool,
@@ -171,6 +181,8 @@ impl IndexArguments {
             Given::new("--source", watch.source.is_some()),
             Given::new("--period", watch.period.is_some()),
             Given::new("--max-file", watch.max_file.is_some()),
+            Given::new("--max-files", watch.max_files.is_some()),
+            Given::new("--any-owner", watch.any_owner),
             Given::new("--once", watch.once),
         ];
         refuse(&flags_of_watch, "without `--watch`")
@@ -225,6 +237,9 @@ impl IndexArguments {
             source: watch.source.clone(),
             period: watch.period.map_or(PERIOD, |period| period.0),
             max_file_bytes: watch.max_file.unwrap_or(MAX_FILE).0,
+            max_files: watch.max_files.unwrap_or(MAX_FILES),
+            any_owner: watch.any_owner,
+            git_path: std::env::var_os("PATH"),
             once: watch.once,
             grace: self.companion.shutdown_grace.0,
         })

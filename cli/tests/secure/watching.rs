@@ -1,8 +1,9 @@
 //! An index that follows a git repository, and one that follows a folder: a real server, a real push.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use gleaner_testkit::skipped;
@@ -201,5 +202,136 @@ fn an_index_that_lacks_a_refused_file_is_not_ready() -> Result<()> {
     fs::remove_file(notes.join("one.txt"))?;
     says("\"ready\"");
     assert_eq!(watching.stop(), 0);
+    Ok(())
+}
+
+/// Makes a commit of `main` whose trees hold ten of what is below them, nine deep.
+fn plant_bomb(root: &Path, leaf: &str) {
+    let made = |lines: String| {
+        let mut making = Command::new("git")
+            .arg("-C")
+            .arg(root)
+            .arg("mktree")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("git runs");
+        let mut stdin = making.stdin.take().expect("a pipe");
+        stdin.write_all(lines.as_bytes()).expect("it reads");
+        drop(stdin);
+        let output = making.wait_with_output().expect("it ends");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let mut tree = made(leaf.to_owned());
+    for _ in 0..9 {
+        let lines = (0..10).map(|at| format!("040000 tree {tree}\tx{at}\n"));
+        tree = made(lines.collect());
+    }
+    fs::write(root.join("commit"), commit_of(&tree)).expect("written");
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["hash-object", "-t", "commit", "-w", "commit"])
+        .output()
+        .expect("git runs");
+    let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    git(root, &["update-ref", "refs/heads/main", &commit]);
+}
+
+fn commit_of(tree: &str) -> String {
+    let who = "Test <test@example.org> 1700000000 +0000";
+    format!("tree {tree}\nauthor {who}\ncommitter {who}\n\nbomb\n")
+}
+
+#[test]
+fn a_repository_that_names_ever_so_many_paths_is_refused_and_left() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Server::start(folder.path());
+    git(folder.path(), &["init", "--quiet", "--bare", "bomb.git"]);
+    let bomb = folder.path().join("bomb.git");
+    let url = server.url();
+    let words = [
+        "index",
+        "--url",
+        &url,
+        "--index",
+        "code",
+        "--watch",
+        "--ref",
+        "main",
+        "--period",
+        "100ms",
+        bomb.to_str().expect("text"),
+    ];
+    // Files without end.
+    let blob = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+    fs::write(bomb.join("empty"), "")?;
+    git(&bomb, &["hash-object", "-w", "empty"]);
+    plant_bomb(&bomb, &format!("100644 blob {blob}\ta\n"));
+    let watching = Running::start(&[&words[..10], &["--max-files", "1000"], &words[10..]].concat());
+    watching.until("more than 1,000 files");
+    assert_eq!(watching.stop(), 0);
+    // Folders without end, and no file: nothing is listed, and it is left when that is asked for.
+    plant_bomb(&bomb, "");
+    let begun = Running::of(
+        gleaner()
+            .args(words)
+            .args(["--probe-listen", "127.0.0.1:0"]),
+    );
+    let ready = format!("http://{}/_health/ready", probes_of(&begun));
+    until("the first look", || {
+        let said = ask(&ready, &[]);
+        said.contains("the first look has not ended").then_some(())
+    });
+    assert_eq!(begun.stop(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_repository_of_another_user_is_followed_only_where_that_is_asked_for() -> Result<()> {
+    let name = "secure::a_repository_of_another_user_is_followed_only_where_that_is_asked_for";
+    let folder = tempfile::tempdir()?;
+    let root = folder.path().join("theirs");
+    fs::create_dir(&root)?;
+    git(&root, &["init", "--quiet"]);
+    fs::write(root.join("tea.md"), "green tea\n")?;
+    git(&root, &["add", "."]);
+    git(&root, &["commit", "--quiet", "-m", "first"]);
+    let marker = folder.path().join("was-run");
+    let run = format!("touch {};", marker.display());
+    for (setting, value) in [
+        ("extensions.partialClone", "evil"),
+        ("remote.evil.promisor", "true"),
+        ("remote.evil.url", "/"),
+        ("remote.evil.uploadpack", run.as_str()),
+        ("core.fsmonitor", run.as_str()),
+    ] {
+        git(&root, &["config", setting, value]);
+    }
+    for path in [&root, &root.join(".git")] {
+        if std::os::unix::fs::chown(path, Some(12_345), None).is_err() {
+            return skipped(name, "this user may not give files away");
+        }
+    }
+    let server = Server::start(folder.path());
+    let url = server.url();
+    let look = |flags: &[&str]| -> Result<(i32, String)> {
+        let mut command = gleaner();
+        command
+            .args(["index", "--url", &url, "--index", "code", "--watch"])
+            .args(["--ref", "main", "--once"])
+            .args(flags)
+            .arg(&root);
+        Ok(told(&command.output()?))
+    };
+    let (code, said) = look(&[])?;
+    assert!(
+        code == 1 && said.contains("belongs to another user"),
+        "{code} {said}"
+    );
+    let (code, said) = look(&["--any-owner"])?;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(server.found("code", "tea"), ["tea.md"]);
+    assert!(!marker.exists(), "nothing of it was run");
     Ok(())
 }

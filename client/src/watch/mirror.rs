@@ -151,7 +151,7 @@ impl Mirror {
                 .copied()
                 .filter(|file| file.num_bytes <= max_file)
                 .collect();
-            let contents = tree.read(&fitting).await?;
+            let contents = tree.read(&fitting, max_file).await?;
             for file in files {
                 let content = contents.get(&file.path);
                 let is_gone = content.is_none() && file.num_bytes <= max_file;

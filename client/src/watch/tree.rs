@@ -1,16 +1,22 @@
 //! The files of a folder, or of a commit of a git repository.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
+use rustix::fs::OFlags;
 use walkdir::{DirEntry, WalkDir};
 
-use super::{Entry, Place};
+use super::git::Git;
+use super::{Bound, Entry, Place, WatchOptions};
+
+/// Bytes that a small file may have grown by between its listing and its reading.
+const GROWN_BYTES: u64 = 64 << 10;
 
 /// What is followed.
 #[derive(Debug)]
@@ -20,6 +26,10 @@ pub(super) struct Tree {
     reference: Option<String>,
     /// The commit of the last look.
     commit: Option<String>,
+    /// A commit that has more than is taken, and why: it is not listed again.
+    refused: Option<(String, String)>,
+    git: Git,
+    bound: Bound,
 }
 
 impl Tree {
@@ -27,7 +37,8 @@ impl Tree {
     ///
     /// # Errors
     /// No such folder; a reference where there is no repository.
-    pub(super) fn of(path: &Path, reference: Option<&str>) -> Result<Self> {
+    pub(super) fn of(options: &WatchOptions) -> Result<Self> {
+        let (path, reference) = (options.folder.as_path(), options.reference.as_deref());
         let root = path
             .canonicalize()
             .with_context(|| format!("`{}`", path.display()))?;
@@ -42,10 +53,14 @@ impl Tree {
         let reference = reference
             .map(str::to_owned)
             .or_else(|| is_bare.then(|| "HEAD".to_owned()));
+        let git = Git::new(root.clone(), options.git_path.clone(), options.any_owner);
         Ok(Self {
             root,
             reference,
             commit: None,
+            refused: None,
+            git,
+            bound: Bound(options.max_files),
         })
     }
 
@@ -65,159 +80,97 @@ impl Tree {
         self.commit = None;
     }
 
-    /// Returns all files as they are now; `None` where the commit is still that of the last look.
+    /// Returns all files as they are now; `None` where the commit is still that of the last look. It ends with its
+    /// future.
     pub(super) async fn look(&mut self) -> Result<Option<Vec<Entry>>> {
         let Some(reference) = self.reference.clone() else {
-            let root = self.root.clone();
-            let walked = tokio::task::spawn_blocking(move || walk(&root)).await?;
-            return walked.map(Some);
+            let (root, bound) = (self.root.clone(), self.bound);
+            let ends = EndOnDrop::default();
+            let has_ended = Arc::clone(&ends.0);
+            let walk = move || walk(&root, bound, &has_ended);
+            return tokio::task::spawn_blocking(walk).await?.map(Some);
         };
-        let commit = format!("{reference}^{{commit}}");
-        let output = self
-            .git(&[
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--end-of-options",
-                &commit,
-            ])
-            .output()
-            .await;
-        let output = output.context("cannot run `git`")?;
-        if !output.status.success() {
-            // A repository that nothing was pushed to yet. One that cannot be read must not look like it.
-            let pushed = self.git(&["for-each-ref", "--count=1"]).output().await?;
-            let is_new = pushed.status.success() && pushed.stdout.is_empty();
-            ensure!(
-                reference == "HEAD" && is_new,
-                "the repository has no `{reference}`, or cannot be read: {}",
-                String::from_utf8_lossy(&pushed.stderr).trim()
-            );
+        let Some(commit) = self.git.commit_of(&reference).await? else {
             return Ok(Some(Vec::new()));
-        }
-        let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        };
         if self.commit.as_ref() == Some(&commit) {
             return Ok(None);
         }
-        let listed = self
-            .git(&["ls-tree", "-r", "-z", "--long", &commit])
-            .output()
-            .await?;
-        ensure!(
-            listed.status.success(),
-            "`git ls-tree` failed: {}",
-            String::from_utf8_lossy(&listed.stderr).trim()
-        );
-        let files = listed
-            .stdout
-            .split(|&byte| byte == 0)
-            .filter_map(object)
-            .collect();
+        if let Some((refused, why)) = &self.refused
+            && *refused == commit
+        {
+            bail!("{why}");
+        }
+        let listed = self.git.list(&commit, self.bound).await;
+        let files = listed.inspect_err(|error| {
+            self.refused = Some((commit.clone(), format!("{error:#}")));
+        })?;
+        self.refused = None;
         self.commit = Some(commit);
         Ok(Some(files))
     }
 
-    fn git(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("git");
-        command
-            .arg("-C")
-            .arg(&self.root)
-            // A repository that another user owns is followed all the same; nothing of it is run.
-            .args(["-c", &format!("safe.directory={}", self.root.display())])
-            .args(words)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
-
-    /// Reads the contents of files, by their paths; one that is gone since is left out.
-    pub(super) async fn read(&self, entries: &[&Entry]) -> Result<BTreeMap<String, Vec<u8>>> {
+    /// Reads the contents of files, by their paths; one that is gone since, or became another, is left out.
+    pub(super) async fn read(
+        &self,
+        entries: &[&Entry],
+        max_file: u64,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut contents = BTreeMap::new();
         let mut objects = Vec::new();
         for entry in entries {
             match &entry.place {
                 Place::File(path) => {
-                    if let Ok(content) = tokio::fs::read(path).await {
+                    // It may have grown since; one that grew much is for the next look, as memory is for these sizes.
+                    let max = max_file.min(2 * entry.num_bytes + GROWN_BYTES);
+                    let path = path.clone();
+                    let read = move || read_file(&path, max);
+                    if let Some(content) = tokio::task::spawn_blocking(read).await? {
                         contents.insert(entry.path.clone(), content);
                     }
                 }
-                Place::Object(name) => objects.push((entry.path.clone(), name.clone())),
+                Place::Object => objects.push(*entry),
             }
         }
-        if !objects.is_empty() {
-            self.read_objects(objects, &mut contents).await?;
-        }
+        self.git.read(&objects, &mut contents).await?;
         Ok(contents)
-    }
-
-    /// Reads objects of git by one process.
-    async fn read_objects(
-        &self,
-        objects: Vec<(String, String)>,
-        contents: &mut BTreeMap<String, Vec<u8>>,
-    ) -> Result<()> {
-        let mut command = self.git(&["cat-file", "--batch"]);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            bail!("`git cat-file` has no pipes");
-        };
-        let names: String = objects
-            .iter()
-            .map(|(_, name)| format!("{name}\n"))
-            .collect();
-        let asking = tokio::spawn(async move { stdin.write_all(names.as_bytes()).await });
-        let mut answers = BufReader::new(stdout);
-        for (path, name) in objects {
-            let mut head = String::new();
-            answers.read_line(&mut head).await?;
-            let size = head
-                .split_whitespace()
-                .nth(2)
-                .and_then(|size| size.parse().ok());
-            let size: usize =
-                size.with_context(|| format!("git does not know the object {name}"))?;
-            let mut content = vec![0; size + 1];
-            answers.read_exact(&mut content).await?;
-            content.truncate(size);
-            contents.insert(path, content);
-        }
-        asking.await??;
-        child.wait().await?;
-        Ok(())
     }
 }
 
-/// Reads a line of `git ls-tree --long`: mode, kind, name, size, and the path behind a tab.
-fn object(line: &[u8]) -> Option<Entry> {
-    let line = String::from_utf8_lossy(line);
-    let (head, path) = line.split_once('\t')?;
-    let mut words = head.split_whitespace();
-    let (mode, kind, name, size) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    // Links and submodules have no content of their own.
-    if kind != "blob" || mode == "120000" {
-        return None;
+/// Reads a file; `None` where it is gone, became a link or has more than `max` bytes.
+fn read_file(path: &Path, max: u64) -> Option<Vec<u8>> {
+    // Neither a link that took its place nor a pipe is to be opened.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path).ok()?;
+    let is_file = file.metadata().ok()?.is_file();
+    let mut content = Vec::new();
+    let read = file.take(max + 1).read_to_end(&mut content);
+    (is_file && read.ok()? as u64 <= max).then_some(content)
+}
+
+/// Ends a walk once nobody waits for it.
+#[derive(Debug, Default)]
+struct EndOnDrop(Arc<AtomicBool>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
-    Some(Entry {
-        path: path.to_owned(),
-        state: name.to_owned(),
-        num_bytes: size.parse().ok()?,
-        place: Place::Object(name.to_owned()),
-    })
 }
 
 /// Lists the files under a folder, without those of git and without links.
-fn walk(root: &Path) -> Result<Vec<Entry>> {
+fn walk(root: &Path, bound: Bound, has_ended: &AtomicBool) -> Result<Vec<Entry>> {
     let is_wanted = |entry: &DirEntry| entry.depth() == 0 || entry.file_name() != ".git";
     let mut files = Vec::new();
+    let mut count = bound.count();
     for entry in WalkDir::new(root)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(is_wanted)
     {
+        ensure!(!has_ended.load(Ordering::Relaxed), "the look was ended");
         let entry = match entry {
             Ok(entry) => entry,
             // It went while the folder was read.
@@ -233,8 +186,10 @@ fn walk(root: &Path) -> Result<Vec<Entry>> {
             .ok()
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = modified.unwrap_or_default().as_nanos();
+        let path = path.to_string_lossy().replace('\\', "/");
+        count.add(&path)?;
         files.push(Entry {
-            path: path.to_string_lossy().replace('\\', "/"),
+            path,
             state: format!("{modified}-{}", metadata.len()),
             num_bytes: metadata.len(),
             place: Place::File(entry.path().to_owned()),

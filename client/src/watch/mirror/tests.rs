@@ -94,7 +94,7 @@ fn files_are_read_in_groups_that_have_room_in_memory() {
         path: String::new(),
         state: String::new(),
         num_bytes,
-        place: Place::Object(String::new()),
+        place: Place::Object,
     };
     let sizes = |files: &[u64]| -> Vec<Vec<u64>> {
         let files: Vec<Entry> = files.iter().map(|bytes| entry(*bytes)).collect();
