@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::join::Joined;
 use crate::record::Record;
-use crate::{access, json, logfmt, plain, syslog};
+use crate::{access, json, logfmt, plain, programs, syslog};
 
 /// How a program writes its lines. Those of one in a container are read without what the runtime wrote around them,
 /// whatever their format.
@@ -72,6 +72,14 @@ impl Format {
                 .or_else(|| syslog::read(first))
                 .or_else(|| logfmt::read(first)),
         };
+        if read.is_none()
+            && let (second, rest) = rest.split_once('\n').unwrap_or((rest, ""))
+            && let Some(mut record) = programs::read_java(first, second)
+        {
+            record.stack_trace = (!rest.is_empty()).then(|| lines.to_owned());
+            return record;
+        }
+        let read = read.or_else(|| programs::read(first));
         let mut record = read.unwrap_or_else(|| plain::read(first));
         if !rest.is_empty() {
             record.stack_trace = Some(lines.to_owned());
@@ -81,5 +89,7 @@ impl Format {
     }
 }
 
+#[cfg(test)]
+mod real_tests;
 #[cfg(test)]
 mod tests;

@@ -24,9 +24,8 @@ impl Level {
         let level = match word.to_ascii_lowercase().as_str() {
             "trace" | "finest" | "finer" | "10" => Self::Trace,
             "debug" | "fine" | "dbg" | "20" => Self::Debug,
-            "info" | "information" | "informational" | "notice" | "config" | "inf" | "30" => {
-                Self::Info
-            }
+            "info" | "information" | "informational" | "notice" | "note" | "config" | "inf"
+            | "30" => Self::Info,
             "warn" | "warning" | "wrn" | "40" => Self::Warn,
             "error" | "err" | "severe" | "eror" | "50" => Self::Error,
             "fatal" | "critical" | "crit" | "alert" | "emerg" | "emergency" | "panic" | "ftl"

@@ -13,6 +13,7 @@ mod json;
 mod level;
 mod logfmt;
 mod plain;
+mod programs;
 mod record;
 mod syslog;
 mod time;

@@ -17,7 +17,14 @@ pub(crate) fn read(line: &str) -> Option<Record> {
             return None;
         }
         let (value, behind) = value(after)?;
-        pairs.insert(name.to_owned(), value);
+        // A name may stand twice.
+        match pairs.get_mut(name) {
+            None => {
+                pairs.insert(name.to_owned(), value);
+            }
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
         rest = behind.trim_start();
     }
     (pairs.len() >= 2).then(|| json::of_pairs(pairs, "logfmt"))

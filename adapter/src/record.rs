@@ -61,9 +61,19 @@ impl Record {
         }
     }
 
-    /// Adds a field under the schema's name for it where there is one, and as a label otherwise.
+    /// Adds a field that is a number; one that would be written otherwise stays text.
+    pub(crate) fn add_number(&mut self, name: &str, digits: &str) {
+        match digits.parse::<u64>() {
+            Ok(number) if number.to_string() == digits => {
+                self.fields.insert(name.to_owned(), number.into());
+            }
+            _ => self.add(name, digits),
+        }
+    }
+
+    /// Adds a field under the schema's name for it where there is one that is free, and as a label otherwise.
     pub(crate) fn add_any(&mut self, name: &str, value: Value) {
-        match known_name(name) {
+        match known_name(name).filter(|known| !self.fields.contains_key(*known)) {
             Some(known) => self.fields.insert(known.to_owned(), value),
             None => self.labels.insert(name.to_owned(), value),
         };

@@ -37,6 +37,11 @@ pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
         of_text(text).or_else(|| of_text(&dotted))
     };
     let bare = text.strip_suffix('Z').unwrap_or(text);
+    for zone in [" UTC", " GMT"] {
+        if let Some(text) = text.strip_suffix(zone) {
+            return parse(text);
+        }
+    }
     if let Some(time) = WITHOUT_OFFSET.iter().find_map(without) {
         return Some(time.and_utc());
     }

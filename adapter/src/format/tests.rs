@@ -1,5 +1,7 @@
 //! Lines of each format, as programs write them, and the records that they become.
 
+use std::time::Instant;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -11,7 +13,7 @@ fn single(line: &str) -> Joined {
     Joined::single(line).expect("the line is not blank")
 }
 
-fn read(line: &str) -> (Record, Value) {
+pub(super) fn read(line: &str) -> (Record, Value) {
     let record = Format::Auto.read(&single(line));
     let object = record.to_json(None);
     (record, object)
@@ -106,13 +108,18 @@ fn prose_keeps_its_words() {
 
 fn joined(text: &str) -> Vec<Joined> {
     let mut joiner = Joiner::default();
-    let mut records: Vec<Joined> = text.lines().filter_map(|line| joiner.push(line)).collect();
-    records.extend(std::iter::from_fn(|| joiner.flush()));
+    let mut records = Vec::new();
+    for line in text.lines() {
+        joiner.push(line, Instant::now());
+        records.extend(std::iter::from_fn(|| joiner.pop()));
+    }
+    joiner.flush();
+    records.extend(std::iter::from_fn(|| joiner.pop()));
     records
 }
 
 /// Returns the text of each record of lines that no container runtime wrote.
-fn joined_texts(text: &str) -> Vec<String> {
+pub(super) fn joined_texts(text: &str) -> Vec<String> {
     let records = joined(text).into_iter();
     records.map(|record| record.text).collect()
 }
@@ -179,7 +186,7 @@ fn an_exception_belongs_to_the_prose_that_logs_it() {
 }
 
 /// Returns the records of lines, as objects.
-fn objects(text: &str) -> Vec<Value> {
+pub(super) fn objects(text: &str) -> Vec<Value> {
     let records = joined(text);
     let read = |record| Format::Auto.read(record).to_json(None);
     records.iter().map(read).collect()

@@ -1,15 +1,17 @@
 //! `gleaner adapter logs`: log lines of many formats as JSON of one schema.
 
+mod lines;
+
 use std::io::{BufWriter, Write, stdout};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use gleaner_adapter::{Format, Joined, Joiner};
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncSeekExt, BufReader};
+use tokio::io::{AsyncRead, AsyncSeekExt, BufReader};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -17,9 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::companion::{Companion, CompanionArguments};
 use crate::config::Span;
 use crate::exit::Exit;
-
-/// Longest line; what is longer is cut there, and said so.
-const MAX_LINE: usize = 256 << 10;
+use lines::{Lines, Position, line_of};
 
 /// How often a followed file is looked at again.
 const LOOKED_EVERY: Duration = Duration::from_millis(250);
@@ -169,32 +169,42 @@ impl Page {
     /// Reads a file from its beginning and as it grows, and goes on with the one that takes its place.
     async fn follow(&mut self, path: &PathBuf) -> Result<()> {
         let mut file = open(path).await?;
-        // Bytes, with those of a line that has no end yet.
-        let mut read = 0;
+        let mut position = Position::default();
         loop {
-            file.seek(std::io::SeekFrom::Start(read)).await?;
-            let mut lines = Lines::new(BufReader::new(&mut file));
-            while let Some(line) = lines.next_whole(&mut self.partial).await? {
-                self.take(&line)?;
+            if !self.read_on(&mut file, &mut position).await? {
+                // The file was cut; what was copied of it before may hold more.
+                if let Ok(mut copy) = File::open(copy_of(path)).await {
+                    self.read_on(&mut copy, &mut position).await?;
+                }
+                self.take_partial()?;
+                position = Position::default();
+                continue;
             }
-            read += lines.num_read;
             self.flush()?;
             tokio::time::sleep(LOOKED_EVERY).await;
-            let Some(next) = successor(path, &file, read).await else {
+            let Some(next) = successor(path, &file).await else {
                 continue;
             };
             // What was written to the old one before it was renamed is read first; a last line without its end too.
-            if next.is_other {
-                let mut rest = Lines::new(BufReader::new(&mut file));
-                while let Some(line) = self.next(&mut rest).await? {
-                    self.take(&line)?;
-                }
-                file = next.file;
-            } else {
-                self.take_partial()?;
-            }
-            read = 0;
+            self.read_on(&mut file, &mut position).await?;
+            self.take_partial()?;
+            file = next;
+            position = Position::default();
         }
+    }
+
+    /// Reads whole lines from where reading has come to, and returns whether the file is still what was read so far.
+    async fn read_on(&mut self, file: &mut File, position: &mut Position) -> Result<bool> {
+        file.seek(std::io::SeekFrom::Start(position.start()))
+            .await?;
+        let mut lines = Lines::new(BufReader::new(file));
+        if !lines.begins_with(position.last()).await? {
+            return Ok(false);
+        }
+        while let Some(line) = lines.next_whole(&mut self.partial, position).await? {
+            self.take(&line)?;
+        }
+        Ok(true)
     }
 
     /// Waits for the next line; what is held is written when none comes for a while.
@@ -216,15 +226,24 @@ impl Page {
     }
 
     fn take(&mut self, line: &str) -> Result<()> {
-        let ended = if self.arguments.no_join {
-            Joined::single(line)
-        } else {
-            self.joiner.push(line)
-        };
-        match ended {
-            Some(record) => self.write(&record),
-            None => Ok(()),
+        if self.arguments.no_join {
+            return match Joined::single(line) {
+                Some(record) => self.write(&record),
+                None => Ok(()),
+            };
         }
+        let now = std::time::Instant::now();
+        self.joiner.push(line, now);
+        // Lines of one stream do not hold up the records of another.
+        self.joiner.end_older(now, self.arguments.join_within.0);
+        self.write_ended()
+    }
+
+    fn write_ended(&mut self) -> Result<()> {
+        while let Some(record) = self.joiner.pop() {
+            self.write(&record)?;
+        }
+        Ok(())
     }
 
     fn write(&mut self, lines: &Joined) -> Result<()> {
@@ -235,80 +254,25 @@ impl Page {
     }
 
     fn flush(&mut self) -> Result<()> {
-        while let Some(record) = self.joiner.flush() {
-            self.write(&record)?;
-        }
+        self.joiner.flush();
+        self.write_ended()?;
         self.writer.flush()?;
         Ok(())
     }
 }
 
-/// What stands at the path of a followed file now, where that is not the file as it was read.
-struct Successor {
-    file: File,
-    /// It is another file; else the same one was cut.
-    is_other: bool,
-}
-
-async fn successor(path: &PathBuf, file: &File, read: u64) -> Option<Successor> {
+/// Returns the file that stands at the path of a followed one now, where it is another.
+async fn successor(path: &PathBuf, file: &File) -> Option<File> {
     use std::os::unix::fs::MetadataExt;
     let old = file.metadata().await.ok()?;
     let now = File::open(path).await.ok()?;
     let new = now.metadata().await.ok()?;
-    let is_other = (old.dev(), old.ino()) != (new.dev(), new.ino());
-    (is_other || new.len() < read).then_some(Successor {
-        file: now,
-        is_other,
-    })
+    ((old.dev(), old.ino()) != (new.dev(), new.ino())).then_some(now)
 }
 
-/// Lines of a source; the caller holds the bytes of the one that is being read.
-struct Lines<R> {
-    source: BufReader<R>,
-    /// Bytes that [`next_whole`](Self::next_whole) has read.
-    num_read: u64,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    fn new(source: BufReader<R>) -> Self {
-        Self {
-            source,
-            num_read: 0,
-        }
-    }
-
-    /// Returns the next line; the last one may lack its end.
-    ///
-    /// Nothing is lost when the future is dropped: what was read is in `partial`.
-    async fn next(&mut self, partial: &mut Vec<u8>) -> Result<Option<String>> {
-        self.source.read_until(b'\n', partial).await?;
-        Ok(line_of(partial))
-    }
-
-    /// Returns the next line that has its end; what there is of one that has none stays in `partial`.
-    async fn next_whole(&mut self, partial: &mut Vec<u8>) -> Result<Option<String>> {
-        self.num_read += self.source.read_until(b'\n', partial).await? as u64;
-        if partial.last() != Some(&b'\n') {
-            return Ok(None);
-        }
-        Ok(line_of(partial))
-    }
-}
-
-/// Takes the bytes of a line, if there are any, as text: what is no UTF-8 is shown as such, and what is too long is
-/// cut.
-fn line_of(held: &mut Vec<u8>) -> Option<String> {
-    let bytes = std::mem::take(held);
-    if bytes.is_empty() {
-        return None;
-    }
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = if line.len() > MAX_LINE {
-        let cut = String::from_utf8_lossy(&line[..MAX_LINE]);
-        format!("{cut}… ({} bytes in all)", line.len())
-    } else {
-        String::from_utf8_lossy(line).into_owned()
-    };
-    Some(text)
+/// Returns where a file is copied to before it is cut, as logrotate's `copytruncate` does by default.
+fn copy_of(path: &Path) -> PathBuf {
+    let mut copy = path.as_os_str().to_owned();
+    copy.push(".1");
+    copy.into()
 }

@@ -140,3 +140,41 @@ fn a_line_that_is_written_in_two_steps_is_one() -> Result<()> {
     assert_eq!(adapter.stop(), 0);
     Ok(())
 }
+
+#[test]
+fn a_file_that_is_copied_and_cut_loses_no_line() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("app.log");
+    let lines = |from: u32, to: u32| -> String {
+        (from..to)
+            .map(|at| format!("level=info msg=line{at}\n"))
+            .collect()
+    };
+    fs::write(&file, lines(0, 5))?;
+    let watching = Running::of(
+        gleaner()
+            .args(["adapter", "logs", "--follow"])
+            .arg(word(&file)),
+    );
+    watching.until("line4");
+    // More than before, at once, behind a last line that only the copy has.
+    let add = |text: &str| {
+        File::options()
+            .append(true)
+            .open(&file)?
+            .write_all(text.as_bytes())
+    };
+    for round in 1..4 {
+        let from = round * 100;
+        add(&lines(from, from + 1))?;
+        fs::copy(&file, folder.path().join("app.log.1"))?;
+        File::options().write(true).open(&file)?.set_len(0)?;
+        add(&lines(from + 1, from + 60))?;
+        watching.until(&format!("line{}\"", from + 59));
+        for at in from..from + 60 {
+            watching.until(&format!("line{at}\""));
+        }
+    }
+    watching.signal("-TERM");
+    Ok(())
+}

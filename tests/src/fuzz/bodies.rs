@@ -237,9 +237,13 @@ pub(super) fn msearch(bytes: &[u8]) {
 pub(super) fn log_line(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut joiner = Joiner::default();
-    let lines = text.lines().filter_map(|line| joiner.push(line));
-    let mut records: Vec<Joined> = lines.collect();
-    records.extend(joiner.flush());
+    let mut records: Vec<Joined> = Vec::new();
+    for line in text.lines() {
+        joiner.push(line, std::time::Instant::now());
+        records.extend(std::iter::from_fn(|| joiner.pop()));
+    }
+    joiner.flush();
+    records.extend(std::iter::from_fn(|| joiner.pop()));
     for record in &records {
         for format in [
             Format::Auto,
