@@ -1,9 +1,11 @@
 //! Single items that fail for another reason than their document.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use crate::{
-    Desk, load, numbers,
+    Desk, gleaner, load, numbers,
     server::{Reply, Server},
 };
 
@@ -107,4 +109,23 @@ fn a_creation_that_an_earlier_run_may_have_made_is_refused_as_such() {
     let (code, said) = load(&server, &flags, &[&file]);
     assert_eq!(code, 3, "{said}");
     assert!(!said.contains(hint) && said.contains("4 refused"), "{said}");
+}
+
+#[test]
+fn what_comes_by_a_pipe_is_sent_while_the_pipe_is_open() {
+    let server = Server::start();
+    let mut loading = gleaner(&server, &[])
+        .arg("-")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut input = loading.stdin.take().expect("a pipe");
+    for number in 0..3 {
+        writeln!(input, "{{\"n\":{number}}}").expect("it reads");
+        server.wait_for_requests(number + 1);
+    }
+    drop(input);
+    assert!(loading.wait().expect("it ends").success());
+    assert_eq!(numbers(&server), [0, 1, 2]);
+    assert_eq!(server.request_sizes(), [1, 1, 1]);
 }

@@ -1,5 +1,8 @@
 //! Operations gathered into requests, in the order in which they were read.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc;
 
 use super::record::{Place, Record};
@@ -54,6 +57,9 @@ pub(crate) struct Batch {
     pub(crate) reached: Vec<InputPosition>,
 }
 
+/// How long an operation waits for others to fill its batch: what comes by a pipe comes when it likes.
+pub(crate) const FILLED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Nobody takes batches any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LoadStopped;
@@ -62,9 +68,36 @@ pub(crate) struct LoadStopped;
 #[derive(Debug)]
 pub(crate) struct Batcher {
     limits: Limits,
-    sender: mpsc::Sender<Batch>,
+    /// `None` once all was read.
+    sender: Option<mpsc::Sender<Batch>>,
     current: Batch,
     num_bytes: usize,
+    /// When the first operation of the batch came.
+    begun: Option<Instant>,
+}
+
+/// Batches that a thread fills, and that another one may send before they are full.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedBatcher(Arc<Mutex<Batcher>>);
+
+impl SharedBatcher {
+    /// Starts with an empty batch.
+    pub(crate) fn new(limits: Limits, sender: mpsc::Sender<Batch>) -> Self {
+        Self(Arc::new(Mutex::new(Batcher::new(limits, sender))))
+    }
+
+    /// Returns it for a moment. Its thread holds it while it waits for room.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Batcher> {
+        // A batch that a panic left has all that was put into it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over a batch whose first operation came [`FILLED_WITHIN`] before `now`, where there is room for it at once.
+    pub(crate) fn send_waiting(&self, now: Instant) {
+        if let Ok(mut batcher) = self.0.try_lock() {
+            batcher.send_waiting(now);
+        }
+    }
 }
 
 impl Batcher {
@@ -72,9 +105,10 @@ impl Batcher {
     pub(crate) fn new(limits: Limits, sender: mpsc::Sender<Batch>) -> Self {
         Self {
             limits,
-            sender,
+            sender: Some(sender),
             current: Batch::default(),
             num_bytes: 0,
+            begun: None,
         }
     }
 
@@ -88,6 +122,7 @@ impl Batcher {
             self.send()?;
         }
         self.num_bytes += num_bytes;
+        self.begun.get_or_insert_with(Instant::now);
         let place = match &next {
             Ok(record) => record.place,
             Err(refusal) => refusal.place,
@@ -114,12 +149,29 @@ impl Batcher {
         });
     }
 
-    /// Hands over what is left.
-    pub(crate) fn finish(mut self) -> Result<(), LoadStopped> {
-        if self.current.reached.is_empty() {
+    /// Hands over what is left: nothing comes behind it.
+    pub(crate) fn finish(&mut self) -> Result<(), LoadStopped> {
+        let sent = if self.current.reached.is_empty() {
             Ok(())
         } else {
             self.send()
+        };
+        self.sender = None;
+        sent
+    }
+
+    fn send_waiting(&mut self, now: Instant) {
+        let has_waited = |begun| now.saturating_duration_since(begun) >= FILLED_WITHIN;
+        let Some(sender) = self
+            .sender
+            .clone()
+            .filter(|_| self.begun.is_some_and(has_waited))
+        else {
+            return;
+        };
+        // Where there is no room, the batch goes on to fill.
+        if let Ok(place) = sender.try_reserve() {
+            place.send(self.take());
         }
     }
 
@@ -131,13 +183,20 @@ impl Batcher {
     }
 
     fn send(&mut self) -> Result<(), LoadStopped> {
+        let full = self.take();
+        let sender = self.sender.as_ref().ok_or(LoadStopped)?;
+        sender.blocking_send(full).map_err(|_| LoadStopped)
+    }
+
+    /// Takes the batch, and begins the next one.
+    fn take(&mut self) -> Batch {
         let next = Batch {
             number: self.current.number + 1,
             ..Batch::default()
         };
-        let full = std::mem::replace(&mut self.current, next);
         self.num_bytes = 0;
-        self.sender.blocking_send(full).map_err(|_| LoadStopped)
+        self.begun = None;
+        std::mem::replace(&mut self.current, next)
     }
 }
 
@@ -215,6 +274,33 @@ mod tests {
             .map(|r| (r.input, r.position, r.is_whole))
             .collect();
         assert_eq!(told, [(0, 6, true), (1, 0, true), (2, 1, false)]);
+    }
+
+    #[test]
+    fn what_has_waited_for_others_goes_without_them() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let limits = Limits {
+            num_records: 9,
+            num_bytes: 99,
+        };
+        let batcher = SharedBatcher::new(limits, sender);
+        let later = || Instant::now() + FILLED_WITHIN;
+        batcher.send_waiting(later());
+        assert!(receiver.try_recv().is_err(), "nothing has come");
+        batcher.lock().push(record(0, 0, 1)).expect("a receiver");
+        batcher.send_waiting(Instant::now());
+        assert!(receiver.try_recv().is_err(), "it waits");
+        batcher.send_waiting(later());
+        batcher.lock().push(record(0, 1, 1)).expect("a receiver");
+        // There is no room: it stays, and neither is lost.
+        batcher.send_waiting(later());
+        let first = receiver.try_recv().expect("it has waited");
+        assert_eq!((first.number, first.records.len()), (0, 1));
+        batcher.lock().finish().expect("a receiver");
+        let second = receiver.try_recv().expect("the rest");
+        assert_eq!((second.number, second.reached[0].position), (1, 2));
+        let ended = receiver.try_recv();
+        assert_eq!(ended.err(), Some(mpsc::error::TryRecvError::Disconnected));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use gleaner_datasets::{
 };
 
 use super::{
-    batch::{Batcher, LoadStopped, Refusal, RefusedSource},
+    batch::{LoadStopped, Refusal, RefusedSource, SharedBatcher},
     identity::Identity,
     inputs::InputFile,
     record::{Place, Record},
@@ -61,27 +61,33 @@ impl LoadReader {
     ///
     /// # Errors
     /// What cannot be read any further; what was read before it has been handed over.
-    pub(crate) fn run(self, mut batcher: Batcher) -> Result<()> {
+    pub(crate) fn run(self, batcher: &SharedBatcher) -> Result<()> {
+        let _finishing = Finishing(batcher);
         let Self {
             sources,
             options,
             meter,
         } = self;
         for (input, source) in sources.into_iter().enumerate() {
-            let read = read_source(input, source, &options, &meter, &mut batcher);
+            let read = read_source(input, source, &options, &meter, batcher);
             match read {
                 Ok(Ok(())) => {}
                 Ok(Err(LoadStopped)) => return Ok(()),
-                Err(error) => {
-                    // Whoever takes batches hears of the error after them.
-                    drop(batcher.finish());
-                    return Err(error);
-                }
+                // Whoever takes batches hears of the error after them.
+                Err(error) => return Err(error),
             }
         }
-        // A receiver that has gone knows why.
-        drop(batcher.finish());
         Ok(())
+    }
+}
+
+/// Hands over what is left when the reading ends, however it does.
+struct Finishing<'a>(&'a SharedBatcher);
+
+impl Drop for Finishing<'_> {
+    fn drop(&mut self) {
+        // A receiver that has gone knows why.
+        drop(self.0.lock().finish());
     }
 }
 
@@ -90,7 +96,7 @@ fn read_source(
     source: Source,
     options: &ReadOptions,
     meter: &Meter,
-    batcher: &mut Batcher,
+    batcher: &SharedBatcher,
 ) -> Result<Result<(), LoadStopped>> {
     let Source {
         content,
@@ -121,11 +127,11 @@ fn read_source(
             }),
             Ok(item) => record(item, place, identity.as_ref(), options),
         };
-        if let Err(stopped) = batcher.push(next) {
+        if let Err(stopped) = batcher.lock().push(next) {
             return Ok(Err(stopped));
         }
     }
-    batcher.end_input(input, position);
+    batcher.lock().end_input(input, position);
     meter.end_input(match size {
         Size::Bytes(amount) | Size::Documents(amount) => amount,
         Size::Unknown => progress.get(),

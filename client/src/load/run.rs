@@ -1,16 +1,21 @@
 //! A load from its first batch to its last: read, deliver in parallel, keep the books.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, block_in_place},
-    time::{MissedTickBehavior, interval_at, timeout},
+    time::{MissedTickBehavior, interval, interval_at, timeout},
 };
 
 use super::{
-    batch::{Batch, Batcher, Limits},
+    batch::{Batch, Limits, SharedBatcher},
     delivery::Delivery,
     ledger::{Ledger, SettledBatch},
     reading::LoadReader,
@@ -19,6 +24,9 @@ use super::{
 
 /// How long requests under way may take when the load ends early.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a batch has waited for long enough to be filled.
+const LOOKED_EVERY: Duration = Duration::from_millis(100);
 
 /// How many batches, per request in flight, may be settled before one that is not: it bounds what
 /// the books hold in memory.
@@ -72,8 +80,9 @@ pub(super) async fn run(
     let Books { ledger, reporter } = books;
     let meter = Arc::clone(&reading.meter);
     let (sender, mut batches) = mpsc::channel(flow.parallel);
-    let reader =
-        tokio::task::spawn_blocking(move || reading.run(Batcher::new(flow.limits, sender)));
+    let batcher = SharedBatcher::new(flow.limits, sender);
+    let filled = batcher.clone();
+    let reader = tokio::task::spawn_blocking(move || reading.run(&filled));
     let delivery = Arc::new(delivery);
     let mut under_way = JoinSet::new();
     let (tell_end, is_ending) = watch::channel(false);
@@ -81,6 +90,8 @@ pub(super) async fn run(
     let start = tokio::time::Instant::now() + reporter.interval();
     let mut ticks = interval_at(start, reporter.interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = interval(LOOKED_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut is_reading, mut num_sent) = (true, 0);
     let end = loop {
         if !is_reading && under_way.is_empty() {
@@ -101,6 +112,7 @@ pub(super) async fn run(
                     break Err(error);
                 }
             }
+            _ = looks.tick(), if is_reading => batcher.send_waiting(Instant::now()),
             _ = ticks.tick() => reporter.tick(&meter, ledger.accepted(), ledger.refused()),
             () = &mut interrupt => break Ok(End::Interrupted),
         }
