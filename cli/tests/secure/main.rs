@@ -2,6 +2,7 @@
 
 mod companions;
 mod edge;
+mod examples;
 mod following;
 mod hangup;
 mod lines;
