@@ -129,6 +129,15 @@ impl ShardIndex {
         self.directory.verify(how, pace)
     }
 
+    /// Refuses once a mapped file was cut, or could not be read, while the copy was open: zeros were read in place of what
+    /// is gone. Whoever reads the copy asks after it has read, before it tells what it found.
+    ///
+    /// # Errors
+    /// [`EngineError::Damaged`]: the copy is to be opened again.
+    pub fn check_uncut(&self) -> Result<(), EngineError> {
+        self.directory.check_uncut().map_err(EngineError::Damaged)
+    }
+
     /// Says that files may be damaged: they are to be checked soon.
     pub fn suspect(&self) {
         self.directory.suspect();

@@ -27,13 +27,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gleaner_log::files::{Files, create_durable_dir};
+use gleaner_machine::mapped::MappedOwner;
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
-use tantivy::directory::MmapDirectory;
 use tantivy::schema::Field as Column;
 
 pub use damage::{Damage, DamagedFile, FileFault};
 use gate::Gate;
+use handle::MappedFiles;
 pub use meta::{CommitMeta, Completeness, Segments};
 pub use pin::Pin;
 pub(crate) use remains::{Remains, SegmentRemains};
@@ -84,7 +85,9 @@ struct Shared {
     shard: String,
     files: Arc<dyn Files>,
     /// Set when files are read by memory map.
-    mapped: Option<MmapDirectory>,
+    mapped: Option<MappedFiles>,
+    /// Is told when a mapped file was cut.
+    owner: Arc<MappedOwner>,
     state: RwLock<State>,
     /// A file was found damaged, or gave reason to think so.
     is_suspect: AtomicBool,
@@ -116,9 +119,7 @@ impl ShardDirectory {
         create_durable_dir(&*files, folder).map_err(EngineError::io("making the folder"))?;
         let (state, commit) = read_state(&*files, folder, &access)?;
         let mapped = match access.reading {
-            Reading::Mapped => {
-                Some(MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?)
-            }
+            Reading::Mapped => Some(MappedFiles::default()),
             Reading::Copied => None,
         };
         let shared = Shared {
@@ -126,6 +127,7 @@ impl ShardDirectory {
             shard: access.shard,
             files,
             mapped,
+            owner: MappedOwner::new(),
             state: RwLock::new(state),
             is_suspect: AtomicBool::new(false),
             meta_changes: AtomicU64::new(0),
@@ -224,10 +226,13 @@ impl ShardDirectory {
     /// be opened again, because what a failed sync left behind is unknown.
     ///
     /// # Errors
-    /// [`EngineError::Io`], `EvaluationError::Internal` when nothing was ever committed.
+    /// [`EngineError::Io`], [`EngineError::Damaged`] when a mapped file was cut, `EvaluationError::Internal` when nothing
+    /// was ever committed.
     pub fn persist(&self) -> Result<CommitMeta, EngineError> {
         let shared = &*self.shared;
         let _one_at_a_time = shared.persisting.lock();
+        // What was read of a file that was cut may have been written into others since.
+        shared.check_uncut().map_err(EngineError::Damaged)?;
         let pending = shared.begin_persist()?;
         shared
             .write_durably(&pending)

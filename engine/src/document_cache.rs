@@ -112,6 +112,11 @@ impl DocumentCache {
         }
     }
 
+    /// Forgets all documents: some were made of bytes that are not what was written.
+    pub fn clear(&self) {
+        self.documents.invalidate_all();
+    }
+
     /// Returns the counters.
     pub fn stats(&self) -> DocumentCacheStats {
         self.documents.run_pending_tasks();

@@ -145,6 +145,13 @@ impl FilterCache {
         }
     }
 
+    /// Forgets all bitmaps: some were made of bytes that are not what was written.
+    pub fn clear(&self) {
+        if let Some(kept) = &self.kept {
+            kept.bitmaps.invalidate_all();
+        }
+    }
+
     /// Returns the counters.
     pub fn stats(&self) -> FilterCacheStats {
         let bitmaps = self.kept.as_ref().map(|kept| &kept.bitmaps);

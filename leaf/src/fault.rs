@@ -92,6 +92,15 @@ pub(crate) fn copy_fault(shard: &Shard, error: &EngineError) -> LeafFault {
     engine_fault(shard.key, error)
 }
 
+/// Refuses what was found on a copy one of whose files was cut meanwhile: some of it may come of zeros that nobody wrote.
+///
+/// # Errors
+/// [`LeafFault::Stopped`]: another copy may be asked, and this one is mended.
+pub(crate) fn check_uncut(shard: &Shard) -> Result<(), LeafFault> {
+    let checked = shard.engine().check_uncut();
+    checked.map_err(|error| engine_fault(shard.key, &error))
+}
+
 /// Returns the fault of a job on a copy that gave no result; one that panicked may have met damage.
 pub(crate) fn job_fault(shard: &Shard, fault: &PoolFault) -> LeafFault {
     if matches!(fault, PoolFault::Panicked) {

@@ -1,6 +1,6 @@
 //! What this process uses, and what its machine has: processors, memory, load, open files, the disk; small files that
-//! a crash leaves whole ([`durable`]), files that one process holds at a time ([`lock`]), ports ([`ports`]), and how busy
-//! each thread is ([`threads`]).
+//! a crash leaves whole ([`durable`]), files that one process holds at a time ([`lock`]), files as memory ([`mapped`]),
+//! ports ([`ports`]), and how busy each thread is ([`threads`]).
 //!
 //! Does: read `/proc` and ask the file system, which takes some microseconds on a local disk. Does not: run
 //! by itself, log, record metrics, look into other processes.
@@ -17,6 +17,7 @@
 
 pub mod durable;
 pub mod lock;
+pub mod mapped;
 mod mount;
 pub mod ports;
 mod proc;

@@ -51,6 +51,7 @@ impl ShardIndex {
             }
             writer.go_on_at(remains.commit.next_seq_no, remains.commit.mapping)?;
         }
+        remains.check_uncut()?;
         index.close()
     }
 }

@@ -30,6 +30,9 @@ pub enum FileFault {
     /// The disk gave an error.
     #[error("cannot be read: {0}")]
     Unreadable(String),
+    /// Bytes that it had when it was opened were not there when they were read.
+    #[error("was cut or could not be read while it was open")]
+    Lost,
     /// It was written for another shard.
     #[error("belongs to shard {0}")]
     Stranger(String),

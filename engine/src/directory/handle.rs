@@ -1,12 +1,15 @@
 //! Reading a segment's file.
 
+use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gleaner_log::files::{File, read_exact_at};
-use tantivy::Directory;
+use gleaner_machine::mapped::{MappedBytes, MappedOwner, WeakBytes};
+use parking_lot::Mutex;
 use tantivy::directory::error::OpenReadError;
 use tantivy::directory::{FileHandle, OwnedBytes};
 
@@ -39,17 +42,43 @@ impl Shared {
 
     fn open_stored(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         if let Some(mapped) = &self.mapped {
-            return mapped.get_file_handle(path);
+            let mapped = mapped.open(&self.folder.join(path), &self.owner);
+            let mapped = mapped.map_err(|error| open_error(error, path))?;
+            return Ok(Arc::new(OwnedBytes::new(mapped)));
         }
         let opened = self.files.open(&self.folder.join(path));
-        let bytes =
-            opened
-                .and_then(|file| read_all(&*file))
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => OpenReadError::FileDoesNotExist(path.to_owned()),
-                    _ => OpenReadError::wrap_io_error(error, path.to_owned()),
-                })?;
+        let bytes = opened.and_then(|file| read_all(&*file));
+        let bytes = bytes.map_err(|error| open_error(error, path))?;
         Ok(Arc::new(OwnedBytes::new(bytes)))
+    }
+}
+
+/// The files that are mapped: one that is opened again while somebody holds it is not mapped twice.
+#[derive(Debug, Default)]
+pub(super) struct MappedFiles(Mutex<HashMap<PathBuf, WeakBytes>>);
+
+/// Files that are known at least before those that nobody holds are forgotten.
+const MANY: usize = 64;
+
+impl MappedFiles {
+    fn open(&self, path: &Path, owner: &Arc<MappedOwner>) -> io::Result<MappedBytes> {
+        let mut known = self.0.lock();
+        if let Some(mapped) = known.get(path).and_then(WeakBytes::upgrade) {
+            return Ok(mapped);
+        }
+        let mapped = MappedBytes::of(&fs::File::open(path)?, owner)?;
+        if known.len() >= MANY && known.len() == known.capacity() {
+            known.retain(|_, mapped| mapped.is_held());
+        }
+        known.insert(path.to_owned(), mapped.downgrade());
+        Ok(mapped)
+    }
+}
+
+fn open_error(error: io::Error, path: &Path) -> OpenReadError {
+    match error.kind() {
+        io::ErrorKind::NotFound => OpenReadError::FileDoesNotExist(path.to_owned()),
+        _ => OpenReadError::wrap_io_error(error, path.to_owned()),
     }
 }
 

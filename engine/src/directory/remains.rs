@@ -4,13 +4,15 @@
 //! `_term`), and the list of deletes says that it lives. What is derived from these, the postings with their
 //! terms, positions and norms, may be damaged.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gleaner_log::files::Files;
-use tantivy::Directory;
+use gleaner_machine::mapped::{MappedBytes, MappedOwner};
 use tantivy::columnar::{Column, ColumnarReader};
 use tantivy::directory::footer::Footer;
-use tantivy::directory::{FileSlice, MmapDirectory, OwnedBytes};
+use tantivy::directory::{FileSlice, OwnedBytes};
 use tantivy::fastfield::AliveBitSet;
 use tantivy::store::StoreReader;
 
@@ -28,6 +30,7 @@ const DERIVED: [&str; 4] = ["idx", "pos", "term", meta::NORMS];
 pub(crate) struct Remains {
     folder: PathBuf,
     reading: Reading,
+    owner: Arc<MappedOwner>,
     pub(crate) commit: CommitMeta,
     /// tantivy's meta.
     pub(crate) meta: Vec<u8>,
@@ -73,6 +76,7 @@ impl Remains {
         Ok(Self {
             folder: folder.to_owned(),
             reading: access.reading,
+            owner: MappedOwner::new(),
             commit,
             meta: unsealed.meta,
         })
@@ -104,14 +108,20 @@ impl Remains {
             .collect()
     }
 
+    /// Refuses once a file was cut while its documents were read.
+    pub(crate) fn check_uncut(&self) -> Result<(), EngineError> {
+        let checked = verify::check_uncut(&self.owner);
+        checked.map_err(EngineError::Damaged)
+    }
+
     /// Returns a file without its footer.
     fn body(&self, files: &dyn Files, name: &str) -> Result<FileSlice, EngineError> {
         let file = match self.reading {
             Reading::Mapped => {
-                let folder = MmapDirectory::open(&self.folder);
-                let folder = folder.map_err(tantivy::TantivyError::from)?;
-                let file = folder.open_read(Path::new(name));
-                file.map_err(tantivy::TantivyError::from)?
+                let file = fs::File::open(self.folder.join(name));
+                let bytes = file.and_then(|file| MappedBytes::of(&file, &self.owner));
+                let bytes = bytes.map_err(EngineError::io("mapping a file"))?;
+                FileSlice::new(Arc::new(OwnedBytes::new(bytes)))
             }
             Reading::Copied => {
                 let bytes = files.open(&self.folder.join(name));

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use gleaner_log::files::{File, Files};
+use gleaner_machine::mapped::MappedOwner;
 use serde::Deserialize;
 
 use super::damage::{Damage, DamagedFile, FileFault};
@@ -27,6 +28,9 @@ pub enum Verification {
     /// That they are there, in full length.
     Lengths,
 }
+
+/// What is named where it is not known which file it was.
+const MAPPED: &str = "a mapped file";
 
 /// What a check of files has to ask between pieces.
 pub trait Pace {
@@ -245,6 +249,14 @@ impl ShardDirectory {
         }
     }
 
+    /// Refuses once bytes of a mapped file were not there when they were read.
+    ///
+    /// # Errors
+    /// The damage, without the file's name.
+    pub fn check_uncut(&self) -> Result<(), Damage> {
+        self.shared.check_uncut()
+    }
+
     /// Says that files may be damaged: they are to be checked soon.
     pub fn suspect(&self) {
         self.shared.is_suspect.store(true, Ordering::Release);
@@ -280,6 +292,11 @@ impl ShardDirectory {
                 damaged.push(DamagedFile { name, fault });
             }
         }
+        if damaged.is_empty()
+            && let Err(damage) = self.shared.check_uncut()
+        {
+            return Err(damage);
+        }
         match Damage::of(damaged) {
             Some(damage) => {
                 self.suspect();
@@ -290,7 +307,20 @@ impl ShardDirectory {
     }
 }
 
+/// Refuses once bytes of a mapped file were not there when they were read.
+pub(super) fn check_uncut(owner: &MappedOwner) -> Result<(), Damage> {
+    match owner.is_cut() {
+        true => Err(Damage::one(MAPPED, FileFault::Lost)),
+        false => Ok(()),
+    }
+}
+
 impl Shared {
+    /// Refuses once bytes of a mapped file were not there when they were read.
+    pub(super) fn check_uncut(&self) -> Result<(), Damage> {
+        check_uncut(&self.owner)
+    }
+
     /// Returns whether a file is still of use: a merge may have deleted it while it was checked.
     fn knows(&self, name: &str) -> bool {
         self.state.read().sums.contains_key(Path::new(name))

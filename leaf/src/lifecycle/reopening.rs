@@ -123,8 +123,15 @@ impl Leaf {
             return;
         };
         let leaf = Arc::clone(self);
+        let was_cut = is_cut(&before);
         self.node.spawn(async move {
-            match leaf.release_state(key, before).await {
+            let released = leaf.release_state(key, before).await;
+            if was_cut {
+                // Segments of another copy may have the same names, and what is kept of them is by name.
+                leaf.searcher.filters.clear();
+                leaf.opener.documents.clear();
+            }
+            match released {
                 Ok(()) => leaf.open(key, index, opening).await,
                 Err(reason) => drop(leaf.end_opening(key, CopyState::Failed(reason.into()))),
             }
@@ -162,5 +169,13 @@ impl Leaf {
         let dropped = tokio::task::spawn_blocking(move || drop(copy)).await;
         dropped.map_err(|error| error.to_string())?;
         self.released.freed(key).await
+    }
+}
+
+/// Returns whether zeros were read in place of what is gone of a copy's files.
+fn is_cut(state: &CopyState) -> bool {
+    match state {
+        CopyState::Open(copy) => copy.shard().engine().check_uncut().is_err(),
+        CopyState::Opening(_) | CopyState::Failed(_) | CopyState::Closing => false,
     }
 }

@@ -1,11 +1,12 @@
 //! Open copies are checked again and again, at a set rate, and at once where something is odd.
 //!
-//! Damage that comes while a copy is open is found here. The copy is closed at once, not the node: it is
+//! Damage that comes while a copy is open is found here, also where a search has met it: in a file that was cut. The copy is closed at once, not the node: it is
 //! opened again, and what opening finds damaged is mended there ([`crate::lifecycle::healing`], [`crate::agree`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gleaner_engine::EngineError;
 use gleaner_engine::directory::{Pace, Verification};
 use gleaner_model::metric;
 
@@ -16,7 +17,7 @@ use crate::copy::shard::Shard;
 /// Least time between two checks of one copy: small ones would be read all the time.
 const SHORTEST_ROUND: Duration = Duration::from_secs(10);
 
-/// How often the lengths of files are looked at: a search in a file that was cut ends the process.
+/// How often the lengths of files are looked at, for those that no search reads.
 const LENGTHS_EVERY: Duration = Duration::from_secs(10);
 
 /// Least time between two checks at full speed of a copy that gives reason for them.
@@ -103,7 +104,8 @@ impl Leaf {
     /// Checks a copy that gives reason for it, and the lengths of its files from time to time.
     pub(crate) async fn look_at_files(self: &Arc<Self>, shard: &Arc<Shard>) {
         let now = Instant::now();
-        let is_suspect = {
+        let cut = shard.engine().check_uncut().err();
+        let is_suspect = cut.is_none() && {
             let mut checks = shard.checks.lock();
             let is_due = (checks.suspicion).is_none_or(|at| now >= at + SUSPICION_EVERY);
             let may_check = is_due && !checks.is_under_way;
@@ -132,9 +134,11 @@ impl Leaf {
             let mut pace = gleaner_engine::directory::Unpaced;
             looking.engine().verify(Verification::Lengths, &mut pace)
         };
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(look).await
-            && error.is_damage()
-        {
+        let looked = tokio::task::spawn_blocking(look).await;
+        // What is wrong with the lengths names the file; the search that met it could not.
+        let found = looked.ok().and_then(Result::err);
+        let found = found.filter(EngineError::is_damage).or(cut);
+        if let Some(error) = found {
             self.close_damaged(shard, &with_causes(&error));
         }
     }

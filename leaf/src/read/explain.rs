@@ -7,7 +7,7 @@ use gleaner_engine::{EngineError, explain};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{ExplainAnswer, ExplainCall, ExplainedDocument};
 
-use crate::fault::{copy_fault, job_fault};
+use crate::fault::{check_uncut, copy_fault, job_fault};
 use crate::read::pool::LaneName;
 use crate::read::search::{Searcher, document};
 
@@ -35,6 +35,7 @@ impl Searcher {
                 }))
             })
             .await;
+        check_uncut(&copy.shard)?;
         let found = outcome.map_err(|fault| job_fault(&copy.shard, &fault))?;
         Ok(ExplainAnswer {
             found: found.map_err(|error| copy_fault(&copy.shard, &error))?,

@@ -13,7 +13,7 @@ use gleaner_proto::read::{Document, Documents, GetCall};
 use crate::copy::counters::UnderWay;
 use crate::copy::registry::OpenCopy;
 use crate::copy::shard::Shard;
-use crate::fault::{copy_fault, evaluation_fault, job_fault};
+use crate::fault::{check_uncut, copy_fault, evaluation_fault, job_fault};
 use crate::read::pool::caught;
 use crate::read::search::{Searcher, document};
 use crate::write::versions::{Latest, Written};
@@ -59,6 +59,7 @@ impl Searcher {
             read.unwrap_or_else(|fault| Err(job_fault(&reading, &fault)))
         };
         let read = tokio::task::spawn_blocking(read).await;
+        check_uncut(shard)?;
         let found = read.unwrap_or_else(|error| {
             Err(LeafFault::Internal {
                 shard: shard.key,

@@ -21,7 +21,7 @@ use crate::LeafOptions;
 use crate::copy::counters::{Counters, UnderWay};
 use crate::copy::registry::CopyRegistry;
 use crate::copy::shard::Shard;
-use crate::fault::{copy_fault, job_fault};
+use crate::fault::{check_uncut, copy_fault, job_fault};
 use crate::read::pool::{Pool, PoolFault};
 use crate::read::staleness::{copies_of, mark_stale};
 
@@ -103,6 +103,7 @@ impl Searcher {
         let patience = (remaining / 2).min(OPENING_PATIENCE);
         let copy = self.copies.copy(asked.shard, patience).await?;
         let shard = Arc::clone(copy.shard());
+        check_uncut(&shard)?;
         if asked.view.is_none() {
             copy.wake(Instant::now() + remaining / 2).await;
             if let Some(wanted) = asked.at_least {
@@ -227,8 +228,24 @@ impl Searcher {
         &self,
         call: SearchCall,
     ) -> Vec<Result<ShardHits, LeafFault>> {
+        let deadline = Instant::now() + call.remaining;
+        loop {
+            let (answers, was_cut) = self.search_together(&call, deadline).await;
+            // Shards share what ranks among the best: one that was cut may have kept hits of others out. It is not evaluated
+            // again, so this ends.
+            if !was_cut || answers.iter().all(Result::is_err) {
+                return answers;
+            }
+        }
+    }
+
+    /// Evaluates the shards of a call; returns with the answers whether one of them was cut meanwhile.
+    async fn search_together(
+        &self,
+        call: &SearchCall,
+        deadline: Instant,
+    ) -> (Vec<Result<ShardHits, LeafFault>>, bool) {
         let started = Instant::now();
-        let deadline = started + call.remaining;
         let targets = self.targets(&call.shards, deadline).await;
         let readable: Vec<CopyView> = targets
             .iter()
@@ -241,7 +258,7 @@ impl Searcher {
                 view: Arc::clone(&copy.view),
             })
             .collect();
-        let query = call.query;
+        let query = Arc::clone(&call.query);
         let length = Length::of(&views, &query);
         let resources = SearchResources {
             filters: Arc::clone(&self.filters),
@@ -280,11 +297,13 @@ impl Searcher {
         let took = started.elapsed();
         QUERY_SECONDS.record(took);
         drop(running);
+        let mut was_cut = false;
         for copy in readable {
             let counters = &copy.shard.counters;
             Counters::add(&counters.query, &counters.query_us, took);
+            was_cut |= check_uncut(&copy.shard).is_err();
         }
-        joined(targets, outcome)
+        (joined(targets, outcome), was_cut)
     }
 
     /// Opens the account of one call.
@@ -354,9 +373,11 @@ pub(crate) fn joined<T>(
     let mut results = outcome.map(Vec::into_iter);
     let one = |target: Target| {
         let shard = target?.shard;
-        match &mut results {
+        let result = results.as_mut().map(Iterator::next);
+        check_uncut(&shard)?;
+        match result {
             Err(fault) => Err(job_fault(&shard, fault)),
-            Ok(results) => match results.next() {
+            Ok(result) => match result {
                 Some(result) => result.map_err(|error| copy_fault(&shard, &error)),
                 None => Err(LeafFault::Internal {
                     shard: shard.key,

@@ -96,6 +96,7 @@ fn is_latest(
         return Ok(!latest.is_deleted() && latest.seq_no == document.seq_no);
     }
     let found = shard.engine().view().find_version(&document.id);
+    let found = found.and_then(|found| shard.engine().check_uncut().map(|()| found));
     let found = found.map_err(|error| engine_fault(shard.key, &error))?;
     Ok(found.is_some_and(|found| found.seq_no == document.seq_no))
 }

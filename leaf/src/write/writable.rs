@@ -36,9 +36,16 @@ pub(crate) trait VisibleDocuments {
     ) -> Result<Option<(KnownDocument, Content)>, EngineError>;
 }
 
-impl VisibleDocuments for Arc<View> {
+/// What searches of a shard saw when writes began to be planned.
+struct ViewOf<'a> {
+    engine: &'a ShardIndex,
+    view: Arc<View>,
+}
+
+impl VisibleDocuments for ViewOf<'_> {
     fn find_known(&self, id: &DocumentId) -> Result<Option<KnownDocument>, EngineError> {
-        let found = self.find_version(id)?;
+        let found = self.view.find_version(id)?;
+        self.engine.check_uncut()?;
         Ok(found.map(|found| KnownDocument::live(found.seq_no, found.term, found.version)))
     }
 
@@ -46,7 +53,8 @@ impl VisibleDocuments for Arc<View> {
         &self,
         id: &DocumentId,
     ) -> Result<Option<(KnownDocument, Content)>, EngineError> {
-        let found = self.find(id)?;
+        let found = self.view.find(id)?;
+        self.engine.check_uncut()?;
         Ok(found.map(|found| {
             let known = KnownDocument::live(found.seq_no, found.term, found.version);
             let content = Content {
@@ -143,7 +151,10 @@ impl WritableCopy for Shard {
     }
 
     fn visible_documents(&self) -> impl VisibleDocuments {
-        self.engine().view()
+        ViewOf {
+            engine: self.engine(),
+            view: self.engine().view(),
+        }
     }
 
     fn read_fault(&self, error: &EngineError) -> LeafFault {
