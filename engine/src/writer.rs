@@ -5,6 +5,7 @@
 
 mod backlog;
 mod growth;
+mod marks;
 mod memory;
 mod merging;
 mod seats;
@@ -21,11 +22,13 @@ use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
 use tantivy::store::Compressor;
 use tantivy::{IndexSettings, IndexWriter, Term};
 
+pub use marks::{ApplyMarks, LeftMarks, MarkedOperation, ShardMarks};
 pub use memory::IndexingMemory;
 pub(crate) use merging::{ForcedMerge, MergeCounts, RunningMerge};
 pub use merging::{MergeOptions, MergeStats, merges_begun};
 
 use backlog::{Batch, QueuedDocument, waiting_bytes};
+use marks::WriterMark;
 pub(crate) use memory::Share;
 use merging::RunningMerges;
 pub(crate) use seats::Seat;
@@ -54,6 +57,8 @@ pub(crate) struct Writer {
     tantivy: Option<IndexWriter<QueuedDocument>>,
     /// What allows it to be open.
     seat: Option<Seat>,
+    /// Where it notes its operations while it is open.
+    mark: Option<Arc<WriterMark>>,
     share: Arc<Share>,
     begun: RunningMerges,
     /// Applied, and not handed to tantivy yet.
@@ -102,6 +107,7 @@ impl Writer {
             covered: None,
             tantivy: None,
             seat: None,
+            mark: None,
             share,
             begun: RunningMerges::default(),
             batch: Batch::default(),
@@ -287,13 +293,16 @@ impl Writer {
                     term: op.term,
                     mapping: op.mapping,
                 };
+                let mark = self.mark();
+                let building = mark.as_ref().map(|mark| mark.builds(seq_no));
                 let document = self.builder.load().build(&identity, source, prepared);
+                drop(building);
                 // A first version has nothing to replace: looking its id up in every segment would
                 // cost more than indexing it.
                 if version.0 != 1 {
                     self.delete(id);
                 }
-                self.batch.add(document, source.len());
+                self.batch.add(seq_no, document, source.len());
             }
             OperationKind::Delete { id, .. } => self.delete(id),
             OperationKind::Refresh | OperationKind::NoOp => {}
@@ -302,6 +311,14 @@ impl Writer {
             self.send()?;
         }
         Ok(())
+    }
+
+    /// Returns where operations are noted, if they are.
+    fn mark(&mut self) -> Option<Arc<WriterMark>> {
+        if self.mark.is_none() {
+            self.mark = self.options.marks.as_ref().and_then(ShardMarks::take);
+        }
+        self.mark.clone()
     }
 
     fn delete(&mut self, id: &DocumentId) {
@@ -321,7 +338,7 @@ impl Writer {
                 return Ok(());
             };
             if writer.batch.has_documents() {
-                tantivy.run(writer.batch.take(&writer.share))?;
+                tantivy.run(writer.batch.take(&writer.share, writer.mark.clone()))?;
             } else {
                 for term in writer.batch.take_deletions() {
                     tantivy.delete_term(term);
@@ -398,6 +415,7 @@ impl Writer {
                 writer.begun = writer.begun.of_next_writer();
             }
             writer.seat = None;
+            writer.mark = None;
             Ok(())
         })
     }
@@ -407,6 +425,7 @@ impl Writer {
         drop(self.tantivy.take());
         self.begun = self.begun.of_next_writer();
         self.seat = None;
+        self.mark = None;
     }
 
     /// Returns tantivy's writer, opening it.

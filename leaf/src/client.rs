@@ -216,6 +216,10 @@ impl LeafClient for Leaf {
         copy.flush().await.map(drop)
     }
 
+    async fn retry_failed(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        self.open_again_soon(shard).await
+    }
+
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         let copy = self.copies.copy(shard, OPENING_PATIENCE).await?;
         if let OpenCopy::Primary(primary) = &copy {

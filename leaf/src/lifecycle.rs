@@ -14,6 +14,7 @@ pub(crate) mod recovery;
 pub(crate) mod removal;
 pub(crate) mod reopening;
 pub(crate) mod scrubber;
+pub(crate) mod set_aside;
 pub(crate) mod states;
 pub(crate) mod stopping;
 pub(crate) mod term;

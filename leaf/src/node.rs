@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::agree::{Agreeing, AgreeingOptions};
 use crate::lifecycle::folders::Folders;
+use crate::lifecycle::set_aside::SetAside;
 use crate::{LeafOptions, Peers};
 
 /// Why a leaf with an identity is not started.
@@ -40,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) peers: Arc<dyn Peers>,
     /// Copies that agree through entries; `None` where this process has the only copy of each shard.
     pub(crate) agreeing: Option<Arc<Agreeing>>,
+    /// Copies whose operations ended the process, and what writers work on.
+    pub(crate) set_aside: SetAside,
     /// Leases that it has granted to those who keep answers.
     pub(crate) grants: Arc<Grants>,
     /// When this process began to hold copies.
@@ -76,6 +79,7 @@ impl Node {
         });
         Ok(Self {
             agreeing: agreeing.transpose()?,
+            set_aside: SetAside::open(&options.folder),
             options,
             coordinator,
             log,

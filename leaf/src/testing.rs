@@ -1,6 +1,7 @@
 //! What this room's unit tests share: an index's meta, an engine, a leaf on a log in memory.
 
 pub(crate) mod holder;
+pub(crate) mod killed;
 pub(crate) mod store;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -148,6 +148,15 @@ pub trait LeafClient: Send + Sync {
     /// it has applied more than it shows.
     async fn flush(&self, shard: gleaner_model::ShardKey) -> Result<(), LeafFault>;
 
+    /// Has a copy that has failed opened again, also one that was set aside as what it applies ended its process. It is
+    /// not waited for.
+    ///
+    /// A leaf that knows nothing of it answers [`LeafFault::Unsupported`].
+    async fn retry_failed(&self, _shard: gleaner_model::ShardKey) -> Result<(), LeafFault> {
+        let what = "trying copies again that have failed".to_owned();
+        Err(LeafFault::Unsupported { what })
+    }
+
     /// Merges the shard's segments down to at most `max_segments`.
     async fn force_merge(
         &self,

@@ -3,6 +3,7 @@
 mod copies;
 mod ignored;
 mod nodes;
+mod retrying;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -55,17 +55,25 @@ impl Start {
     /// # Errors
     /// When it cannot be started, ends, or is not ready in time; with the end of its log.
     pub async fn spawn(&self) -> Result<Server> {
-        let address = free_address()?;
-        let log = self.data.with_extension("log");
-        let mut server = Server {
-            child: self.command(address, &log)?.spawn()?,
-            address,
-            log,
-        };
+        let mut server = self.begin()?;
         match server.wait_until_ready().await {
             Ok(()) => Ok(server),
             Err(error) => Err(error.context(server.end_of_log())),
         }
+    }
+
+    /// Starts the server and does not wait: it may be killed before it is ready. Its output is added to `<data>.log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn begin(&self) -> Result<Server> {
+        let address = free_address()?;
+        let log = self.data.with_extension("log");
+        Ok(Server {
+            child: self.command(address, &log)?.spawn()?,
+            address,
+            log,
+        })
     }
 
     /// Starts a server that is expected to refuse; returns how it ended and what it printed.

@@ -209,6 +209,10 @@ impl LeafClient for Slow {
         self.leaf.flush(shard).await
     }
 
+    async fn retry_failed(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        self.leaf.retry_failed(shard).await
+    }
+
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         self.leaf.force_merge(shard, max_segments).await
     }

@@ -1,7 +1,7 @@
 //! The real process, ended at any moment: what it acknowledged is there, once, in its last version.
 //!
 //! kill -9 in the middle of bulk loads, a torn tail of the log, a second process on the folder, a
-//! stop in order, a full disk, files that are cut while they are read.
+//! stop in order, a full disk; documents that end each process which applies them, files that are cut while they are read.
 
 mod cut;
 mod disk;
@@ -9,3 +9,4 @@ mod folder;
 mod kill;
 mod ledger;
 mod load;
+mod poison;

@@ -3,6 +3,7 @@
 mod allocation;
 mod health;
 mod report;
+mod reroute;
 mod settings;
 mod state;
 mod stats;
@@ -56,6 +57,15 @@ const ALLOCATION: &[Parameter] = &[
         "include_yes_decisions",
         "no node is weighed against another",
     ),
+];
+
+const REROUTE: &[Parameter] = &[
+    Parameter::honoured("retry_failed"),
+    Parameter::no_effect("metric", "the answer shows no state"),
+    Parameter::no_effect("explain", "no commands are taken"),
+    Parameter::no_effect("timeout", "copies are not waited for"),
+    Parameter::no_effect("master_timeout", "copies are not waited for"),
+    Parameter::no_effect("cluster_manager_timeout", "copies are not waited for"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
@@ -126,6 +136,14 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_cluster/allocation/explain"],
         parameters: &[ALLOCATION, METADATA_READ],
         handler: |request| Box::pin(allocation::explain(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.reroute",
+        methods: &[Method::POST],
+        paths: &["/_cluster/reroute"],
+        parameters: &[REROUTE],
+        handler: |request| Box::pin(reroute::reroute(request)),
         is_refused: false,
     },
     Route {

@@ -117,7 +117,6 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_async_search",
         ],
     ),
-    refused("allocation", &["/_cluster/reroute"]),
     refused(
         "shard stores",
         &["/_shard_stores", "/{index}/_shard_stores"],

@@ -8,7 +8,7 @@ use gleaner_model::{Generation, IndexName, Mapping, SeqNo, ShardKey};
 
 use crate::directory::{Reading, Verification};
 use crate::document_cache::DocumentCache;
-use crate::writer::{IndexingMemory, MergeOptions, MergeStats};
+use crate::writer::{IndexingMemory, MergeOptions, MergeStats, ShardMarks};
 
 /// What a copy has to know of its index.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct ShardOptions {
     pub memory: Arc<IndexingMemory>,
     /// Documents that the node's searches read lately, shared with its other copies.
     pub documents: Arc<DocumentCache>,
+    /// Where the operation that is applied is noted; default nowhere.
+    pub marks: Option<ShardMarks>,
     /// When segments are merged.
     pub merges: MergeOptions,
     /// Where files are.
@@ -49,6 +51,7 @@ impl Default for ShardOptions {
         Self {
             memory: IndexingMemory::new(DEFAULT_MEMORY_BYTES),
             documents: Arc::default(),
+            marks: None,
             merges: MergeOptions::default(),
             files: Arc::new(RealFiles),
             reading: Reading::Mapped,

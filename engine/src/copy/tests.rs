@@ -103,6 +103,7 @@ impl Copy {
             analyzers: Arc::clone(&self.analyzers),
         };
         let options = ShardOptions {
+            marks: None,
             merges: self.merges.clone(),
             memory: Arc::clone(&self.memory),
             documents: Arc::clone(&self.documents),

@@ -8,12 +8,14 @@
 
 use std::sync::Arc;
 
+use gleaner_model::SeqNo;
 use tantivy::TantivyDocument;
 use tantivy::Term;
 use tantivy::indexer::UserOperation;
 use tantivy::schema::Field as Column;
 use tantivy::schema::document::Document;
 
+use super::marks::WriterMark;
 use super::memory::{Permit, Share};
 
 /// Bytes of a document beside its content, roughly.
@@ -33,21 +35,45 @@ pub(super) struct QueuedDocument {
 
 const _: () = assert!(size_of::<QueuedDocument>() <= 16);
 
-/// The documents of a batch, with the bytes of their sources.
+/// The documents of a batch.
 struct DocumentBatch {
-    documents: Vec<(TantivyDocument, usize)>,
+    documents: Vec<BuiltDocument>,
+    /// Where the operation that is indexed is noted.
+    mark: Option<Arc<WriterMark>>,
     _permit: Permit,
+}
+
+/// A document, with its operation and the bytes of its source.
+struct BuiltDocument {
+    seq_no: SeqNo,
+    document: TantivyDocument,
+    source_bytes: usize,
 }
 
 impl QueuedDocument {
     /// Returns what the document adds to a segment in the making, roughly.
     pub(super) fn indexed_bytes(&self) -> usize {
-        let (_, source_bytes) = &self.sent.documents[self.at as usize];
-        source_bytes + DOCUMENT_BYTES / 4
+        self.pending().source_bytes + DOCUMENT_BYTES / 4
     }
 
+    /// Notes that it is in the segment.
+    pub(super) fn note_indexed(&self) {
+        if let Some(mark) = &self.sent.mark {
+            mark.has_indexed();
+        }
+    }
+
+    fn pending(&self) -> &BuiltDocument {
+        &self.sent.documents[self.at as usize]
+    }
+
+    /// Returns the document; the indexing thread begins with it.
     fn document(&self) -> &TantivyDocument {
-        &self.sent.documents[self.at as usize].0
+        let pending = self.pending();
+        if let Some(mark) = &self.sent.mark {
+            mark.indexes(pending.seq_no);
+        }
+        &pending.document
     }
 }
 
@@ -55,7 +81,7 @@ impl QueuedDocument {
 #[derive(Default)]
 pub(super) struct Batch {
     operations: Vec<PendingDocuments>,
-    documents: Vec<(TantivyDocument, usize)>,
+    documents: Vec<BuiltDocument>,
     bytes: usize,
 }
 
@@ -67,11 +93,15 @@ enum PendingDocuments {
 
 impl Batch {
     /// Adds a document made from `source_bytes` of JSON.
-    pub(super) fn add(&mut self, document: TantivyDocument, source_bytes: usize) {
+    pub(super) fn add(&mut self, seq_no: SeqNo, document: TantivyDocument, source_bytes: usize) {
         self.bytes += waiting_bytes(source_bytes);
         self.operations
             .push(PendingDocuments::Add(self.documents.len() as u32));
-        self.documents.push((document, source_bytes));
+        self.documents.push(BuiltDocument {
+            seq_no,
+            document,
+            source_bytes,
+        });
     }
 
     /// Deletes what matches `term` among the documents before.
@@ -102,11 +132,17 @@ impl Batch {
             })
     }
 
-    /// Empties the batch into tantivy's operations, once there is room for its bytes.
-    pub(super) fn take(&mut self, share: &Arc<Share>) -> Vec<UserOperation<QueuedDocument>> {
+    /// Empties the batch into tantivy's operations, once there is room for its bytes. The one that is indexed is noted in
+    /// `mark`.
+    pub(super) fn take(
+        &mut self,
+        share: &Arc<Share>,
+        mark: Option<Arc<WriterMark>>,
+    ) -> Vec<UserOperation<QueuedDocument>> {
         let sent = Arc::new(DocumentBatch {
             _permit: share.wait_for_room(std::mem::take(&mut self.bytes)),
             documents: std::mem::take(&mut self.documents),
+            mark,
         });
         let queued = |pending| match pending {
             PendingDocuments::Delete(term) => UserOperation::Delete(term),

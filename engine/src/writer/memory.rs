@@ -326,6 +326,10 @@ impl PluginWriter for SegmentGauge {
         let bytes = queued.map_or(0, QueuedDocument::indexed_bytes);
         self.bytes += bytes;
         self.share.grow(bytes);
+        // tantivy asks its plugins last.
+        if let Some(queued) = queued {
+            queued.note_indexed();
+        }
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_coordinator::entries::StoredEntry;
+use gleaner_engine::copy::Checkpoint;
 use gleaner_model::{SeqNo, ShardKey};
 
 use super::driver::CopyDriver;
@@ -194,6 +195,9 @@ impl CopyHolder {
         if let Err(damage) = check_tail(checkpoint, tail) {
             return Err(self.damaged(damage).await);
         }
+        if let Some(reason) = self.set_aside_at(checkpoint) {
+            return Err(self.damaged(reason).await);
+        }
         if tail.is_none() {
             // Nothing was written yet: whatever comes is indexed with all its fields.
             engine.set_complete();
@@ -209,6 +213,18 @@ impl CopyHolder {
         };
         let shard = self.leaf.opener.shard(start).await;
         shard.map_err(Halt::Broken)
+    }
+
+    /// Returns why the copy is set aside, unless its files have the operation for which it was.
+    fn set_aside_at(&self, checkpoint: Checkpoint) -> Option<String> {
+        let set_aside = &self.leaf.node.set_aside;
+        if set_aside.operation(self.key)? >= checkpoint.next_seq_no {
+            return set_aside.reason(self.key);
+        }
+        if let Err(error) = set_aside.forget(self.key) {
+            tracing::warn!(shard = %self.key, %error, "that a copy was set aside stays noted");
+        }
+        None
     }
 
     /// Notes that the copy is to be made from files.

@@ -203,6 +203,9 @@ impl Leaf {
         opening: Arc<OpeningProgress>,
     ) {
         let opened = async {
+            if let Some(reason) = self.node.set_aside.reason(key) {
+                return Err(reason);
+            }
             let opening = PrimaryOpening::new(self, key, index, opening)?;
             // An error means that the semaphore is closed, which nobody does.
             let _permit = self.opener.permits.acquire().await;

@@ -185,6 +185,7 @@ impl Opener {
             memory: Arc::clone(&self.indexing),
             documents: Arc::clone(&self.documents),
             verification,
+            marks: self.node.set_aside.marks_of(key),
             ..ShardOptions::default()
         };
         (meta, options)

@@ -34,7 +34,11 @@ impl Leaf {
                 tracing::warn!(shard = %key, %error, "log of a removed copy stays on disk");
             }
             let folders = leaf.node.folders(key);
-            let removed = tokio::task::spawn_blocking(move || folders.remove());
+            let node = Arc::clone(&leaf.node);
+            let removed = tokio::task::spawn_blocking(move || {
+                node.set_aside.forget(key)?;
+                folders.remove()
+            });
             match removed.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use gleaner_model::ShardKey;
+use gleaner_proto::LeafFault;
 use parking_lot::Mutex;
 
 use crate::Leaf;
@@ -49,6 +50,12 @@ impl Retries {
             }
         }
         due
+    }
+
+    /// Has a copy tried at the next look, if it has failed.
+    fn make_due(&self, key: ShardKey, now: Instant) {
+        let pause = FIRST_PAUSE;
+        self.0.lock().insert(key, Retry { at: now, pause });
     }
 }
 
@@ -99,18 +106,39 @@ impl Leaf {
         }
     }
 
-    fn failed_copies(&self) -> BTreeSet<ShardKey> {
+    pub(super) fn failed_copies(&self) -> BTreeSet<ShardKey> {
         let copies = self.copies.lock();
-        let has_failed = |state: &CopyState| match state {
+        let may_help = self.node.agreeing.is_some();
+        let has_failed = |key: &ShardKey, state: &CopyState| match state {
             CopyState::Open(copy) => {
                 let shard = copy.shard();
                 shard.applier.failure().is_some() && !shard.pipeline.state().is_lost
             }
-            CopyState::Failed(_) => true,
+            // One that is set aside is opened when somebody asks for it, or another copy can give its files.
+            CopyState::Failed(_) => may_help || self.node.set_aside.operation(*key).is_none(),
             CopyState::Opening(_) | CopyState::Closing => false,
         };
-        let failed = copies.iter().filter(|(_, state)| has_failed(state));
+        let failed = copies.iter().filter(|(key, state)| has_failed(key, state));
         failed.map(|(key, _)| *key).collect()
+    }
+
+    /// Has a copy that has failed opened again within a second, also one that is set aside.
+    ///
+    /// # Errors
+    /// That the disk does not take it.
+    pub(crate) async fn open_again_soon(&self, key: ShardKey) -> Result<(), LeafFault> {
+        let node = Arc::clone(&self.node);
+        let forgotten = tokio::task::spawn_blocking(move || node.set_aside.forget(key)).await;
+        let forgotten = forgotten.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let was_set_aside = forgotten.map_err(|error| LeafFault::Internal {
+            shard: key,
+            reason: format!("that it was set aside stays noted: {error}"),
+        })?;
+        if was_set_aside {
+            tracing::warn!(shard = %key, "a shard that was set aside is tried again");
+        }
+        self.retries.make_due(key, Instant::now());
+        Ok(())
     }
 
     /// Closes a copy and opens it again, unless that is under way.

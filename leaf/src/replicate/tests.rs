@@ -7,5 +7,6 @@ mod following;
 mod leases;
 mod making;
 mod roles;
+mod set_aside;
 mod stale;
 mod wire;

@@ -238,6 +238,12 @@ impl LeafClient for GrpcLeaf {
         of_shard(shard, ask(LONG_CALL, sent).await)
     }
 
+    async fn retry_failed(&self, shard: ShardKey) -> Result<(), LeafFault> {
+        let request = self.peer.request(shard_call(shard));
+        let sent = async { self.stub().retry_failed(request?).await };
+        of_shard(shard, ask(SHORT_CALL, sent).await)
+    }
+
     async fn force_merge(&self, shard: ShardKey, max_segments: usize) -> Result<(), LeafFault> {
         let request = self.peer.request(v1::ForceMergeCall {
             shard: Some(shard.to_message()),

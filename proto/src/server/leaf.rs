@@ -192,6 +192,12 @@ impl v1::leaf_server::Leaf for Service {
         Ok(Response::new(answer.to_message()))
     }
 
+    async fn retry_failed(&self, request: Request<v1::ShardCall>) -> Answer<v1::DoneAnswer> {
+        let shard = key(request.into_inner().shard)?;
+        let answer = self.life.run(self.leaf.retry_failed(shard)).await?;
+        Ok(Response::new(answer.to_message()))
+    }
+
     async fn force_merge(&self, request: Request<v1::ForceMergeCall>) -> Answer<v1::DoneAnswer> {
         let v1::ForceMergeCall {
             shard,

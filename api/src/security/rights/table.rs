@@ -347,6 +347,10 @@ static RIGHTS: &[(&str, Right)] = &[
         cluster("cluster:monitor/allocation/explain", OnCluster::Monitor),
     ),
     (
+        "cluster.reroute",
+        cluster("cluster:admin/reroute", OnCluster::Manage),
+    ),
+    (
         "cluster.remote_info",
         cluster("cluster:monitor/remote/info", OnCluster::Monitor),
     ),
