@@ -8,17 +8,22 @@ use tokio::time::Instant;
 use crate::backend::Backend;
 use crate::options::BackendUrl;
 
-/// How many times the mean of open requests a backend may have before its sessions go elsewhere (Mirrokni, Thorup and
-/// Zadimoghaddam, *Consistent Hashing with Bounded Loads*, 2016).
+/// How many times the mean of open requests a backend may have before questions that it owns go elsewhere (Mirrokni,
+/// Thorup and Zadimoghaddam, *Consistent Hashing with Bounded Loads*, 2016).
 const BOUND: f64 = 1.25;
+
+/// Open requests that a backend may have in any case: among few, the mean says nothing of load.
+const FLOOR: usize = 16;
 
 /// What a request sticks to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Affinity<'a> {
     /// Nothing: any backend will do.
     None,
-    /// The backend of this session.
+    /// The backend of this session, for as long as it is ready: what the session is about is known there alone.
     Session(&'a [u8]),
+    /// The backend that owns this question, unless it has too much to do: another one can answer as well.
+    Owner(&'a [u8]),
     /// The backend at this place, which alone can answer.
     Backend(usize),
 }
@@ -77,7 +82,8 @@ impl Backends {
             available
         };
         let chosen = match affinity {
-            Affinity::Session(session) => self.of_session(session, &candidates),
+            Affinity::Session(session) => self.in_order(session, &candidates).next(),
+            Affinity::Owner(question) => self.owner(question, &candidates),
             Affinity::Backend(_) | Affinity::None => self.least_loaded_of_two(&candidates, now),
         };
         chosen.map(|at| &self.all[at])
@@ -105,17 +111,23 @@ impl Backends {
             .min_by(|a, b| load(a).total_cmp(&load(b)))
     }
 
-    /// Returns the first backend in the order of the session that has at most its share of the open requests.
-    fn of_session(&self, session: &[u8], candidates: &[usize]) -> Option<usize> {
-        let order = order_for_session(session, &self.names);
-        let mut own = order
-            .into_iter()
-            .filter(|at| candidates.contains(at))
-            .peekable();
+    /// Returns the candidates in the order of a session or a question.
+    fn in_order<'a>(
+        &'a self,
+        key: &[u8],
+        candidates: &'a [usize],
+    ) -> impl Iterator<Item = usize> + use<'a> {
+        let order = order_for_session(key, &self.names).into_iter();
+        order.filter(move |at| candidates.contains(at))
+    }
+
+    /// Returns the first backend in the order of the question that has at most its share of the open requests.
+    fn owner(&self, question: &[u8], candidates: &[usize]) -> Option<usize> {
+        let mut own = self.in_order(question, candidates).peekable();
         let first = own.peek().copied();
         let num_open: usize = candidates.iter().map(|at| self.all[*at].num_open()).sum();
         let share = (num_open + 1) as f64 / candidates.len().max(1) as f64;
-        let bound = (BOUND * share).ceil() as usize;
+        let bound = ((BOUND * share).ceil() as usize).max(FLOOR);
         own.find(|at| self.all[*at].num_open() < bound).or(first)
     }
 }
@@ -149,35 +161,48 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_stays_unless_its_backend_is_away_or_has_too_much() {
+    async fn a_session_stays_while_its_backend_is_ready_however_much_it_has_to_do() {
         let backends = backends(4);
         let session = Affinity::Session(b"a session");
         let own = Arc::clone(backends.choose(session, None).expect("one"));
-        for _ in 0..100 {
-            assert!(Arc::ptr_eq(
-                backends.choose(session, None).expect("one"),
-                &own
-            ));
-        }
-        let open: Vec<_> = (0..40)
-            .map(|_| backends.choose(session, None).expect("one").open())
+        let choose = || backends.choose(session, None).expect("one");
+        let open: Vec<_> = (0..1_000)
+            .map(|_| {
+                assert!(Arc::ptr_eq(choose(), &own), "{}", own.num_open());
+                own.open()
+            })
             .collect();
-        assert!(own.num_open() <= 13, "bounded: {}", own.num_open());
         drop(open);
         own.note_probe(Err("stopped"));
-        let other = Arc::clone(backends.choose(session, None).expect("another"));
+        let other = Arc::clone(choose());
         assert!(!Arc::ptr_eq(&other, &own));
         for backend in backends.all() {
             backend.note_probe(Err("stopped"));
         }
-        assert!(Arc::ptr_eq(
-            backends.choose(session, None).expect("one all the same"),
-            &own
-        ));
-        assert!(!Arc::ptr_eq(
-            backends.choose(session, Some(&own)).expect("another"),
-            &own
-        ));
+        assert!(Arc::ptr_eq(choose(), &own), "one all the same");
+        own.note_probe(Ok(()));
+        assert!(Arc::ptr_eq(choose(), &own), "it is back");
+        let second = backends.choose(session, Some(&own)).expect("another");
+        assert!(!Arc::ptr_eq(second, &own));
+    }
+
+    #[tokio::test]
+    async fn a_question_stays_with_its_owner_until_that_has_far_more_to_do_than_others() {
+        let backends = backends(4);
+        let question = Affinity::Owner(b"a question");
+        let choose = || Arc::clone(backends.choose(question, None).expect("one"));
+        let own = choose();
+        let mut open = Vec::new();
+        for number in 0..FLOOR {
+            assert!(Arc::ptr_eq(&choose(), &own), "{number}");
+            open.push(own.open());
+        }
+        assert!(!Arc::ptr_eq(&choose(), &own), "others have nothing to do");
+        open.extend((0..400).map(|_| choose().open()));
+        for backend in backends.all() {
+            assert!(backend.num_open() <= 132, "{backend:?}");
+        }
+        assert!(own.num_open() >= 100, "{own:?}");
     }
 
     #[tokio::test]

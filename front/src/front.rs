@@ -67,11 +67,22 @@ pub(crate) struct Shared {
 /// What goes to a backend beside a head.
 struct OnwardRequest {
     body: RequestBody,
-    session: Option<Vec<u8>>,
+    sticks_to: StickyKey,
     bound_to: Option<usize>,
     place: Arc<OwnedSemaphorePermit>,
     entrant: Option<Arc<Entrant>>,
     way: Way,
+}
+
+/// What a request sticks to a backend by.
+#[derive(Clone)]
+enum StickyKey {
+    /// Nothing.
+    None,
+    /// Its session.
+    Session(Vec<u8>),
+    /// The question that it asks. All fronts ask one backend for an answer, which keeps it for them all.
+    Question([u8; 32]),
 }
 
 impl OnwardRequest {
@@ -79,7 +90,7 @@ impl OnwardRequest {
     fn with_body(&self, body: Bytes) -> Self {
         Self {
             body: RequestBody::Whole(body),
-            session: self.session.clone(),
+            sticks_to: self.sticks_to.clone(),
             bound_to: self.bound_to,
             place: Arc::clone(&self.place),
             entrant: self.entrant.clone(),
@@ -279,10 +290,10 @@ impl Shared {
         let on = OnwardRequest {
             bound_to: self.bound_to(&head, &body),
             body,
-            session: match (&session, key) {
-                (Some(session), _) => Some(session.key.clone()),
-                // All fronts ask one backend for an answer, which keeps it for them all.
-                (None, key) => key.map(|key| key.to_vec()),
+            sticks_to: match (&session, key) {
+                (Some(session), _) => StickyKey::Session(session.key.clone()),
+                (None, Some(key)) => StickyKey::Question(key),
+                (None, None) => StickyKey::None,
             },
             place: Arc::new(place),
             entrant,
@@ -385,10 +396,11 @@ impl Shared {
             head,
             body: on.body,
             backends: on.way.backends.as_deref().unwrap_or(&self.backends),
-            affinity: match (on.bound_to, &on.session) {
+            affinity: match (on.bound_to, &on.sticks_to) {
                 (Some(at), _) if on.way.is_main() => Affinity::Backend(at),
-                (_, Some(session)) => Affinity::Session(session),
-                (_, None) => Affinity::None,
+                (_, StickyKey::Session(session)) => Affinity::Session(session),
+                (_, StickyKey::Question(key)) => Affinity::Owner(key),
+                (_, StickyKey::None) => Affinity::None,
             },
             held: Arc::new(Held {
                 _place: on.place,

@@ -95,3 +95,31 @@ async fn a_header_or_the_address_behind_a_proxy_keeps_a_client_on_its_backend() 
         assert!(used.len() > 1, "{key}: sessions spread");
     }
 }
+
+#[tokio::test]
+async fn a_session_is_nowhere_else_however_many_of_its_requests_are_under_way() {
+    for num_open in [2, 3, 8, 64] {
+        let mut backends = Vec::new();
+        for _ in 0..3 {
+            backends.push(Recorder::replying(|_| Reply::Silence(Vec::new())).await);
+        }
+        let front = by("cookie", &backends).await;
+        let mut clients = Vec::new();
+        for number in 1..=num_open {
+            let mut client = front.client().await;
+            client
+                .send("GET / HTTP/1.1\r\nHost: h\r\nCookie: gleaner_session=x\r\n\r\n")
+                .await;
+            clients.push(client);
+            let arrived = async {
+                while backends.iter().map(Recorder::num_arrived).sum::<usize>() < number {
+                    tokio::task::yield_now().await;
+                }
+            };
+            soon("a request", arrived).await;
+        }
+        let mut arrived: Vec<usize> = backends.iter().map(Recorder::num_arrived).collect();
+        arrived.sort_unstable();
+        assert_eq!(arrived, [0, 0, num_open]);
+    }
+}
