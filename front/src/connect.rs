@@ -1,4 +1,4 @@
-//! Connections to backends: TCP, and TLS over it where the backend's address says so.
+//! Connections to backends: TCP, and TLS over it where the backend's address says so; and how far each has come.
 
 use std::future::Future;
 use std::io;
@@ -13,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
+
+use crate::traffic::Traffic;
 
 /// Makes connections to backends.
 #[derive(Debug, Clone)]
@@ -34,12 +36,12 @@ impl Connect {
             let stream = TcpStream::connect((name, port)).await?;
             stream.set_nodelay(true)?;
             if !is_encrypted {
-                return Ok(Stream::Plain(stream));
+                return Ok(Stream::of(Transport::Plain(stream)));
             }
             let no_tls = || io::Error::other("no TLS is set up for backends");
             let connector = self.tls.as_ref().ok_or_else(no_tls)?;
             let stream = connector.connect(host, stream).await?;
-            Ok(Stream::Encrypted(Box::new(stream)))
+            Ok(Stream::of(Transport::Encrypted(Box::new(stream))))
         };
         tokio::time::timeout(self.within, connecting).await?
     }
@@ -62,14 +64,37 @@ impl Service<Uri> for Connect {
 
 /// A connection to a backend.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub(crate) struct Stream {
+    transport: Transport,
+    traffic: Traffic,
+}
+
+#[derive(Debug)]
+enum Transport {
     Plain(TcpStream),
     Encrypted(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    fn of(transport: Transport) -> Self {
+        Self {
+            transport,
+            traffic: Traffic::default(),
+        }
+    }
+
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.traffic.note_sent();
+        }
+        written
+    }
+}
+
 impl Connection for Stream {
+    /// Whoever hears of a failure hears how far the connection had come.
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.traffic.clone())
     }
 }
 
@@ -79,10 +104,16 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = match &mut this.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if buffer.filled().len() > before {
+            this.traffic.note_heard();
         }
+        read
     }
 }
 
@@ -92,23 +123,25 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        let this = self.get_mut();
+        let written = match &mut this.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
+        };
+        this.noted(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Encrypted(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Encrypted(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 
@@ -117,16 +150,18 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-            Self::Encrypted(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-        }
+        let this = self.get_mut();
+        let written = match &mut this.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+            Transport::Encrypted(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+        };
+        this.noted(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Encrypted(stream) => stream.is_write_vectored(),
+        match &self.transport {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Encrypted(stream) => stream.is_write_vectored(),
         }
     }
 }

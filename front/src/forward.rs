@@ -1,4 +1,13 @@
-//! A request goes to a backend, and once more to another one where that is safe.
+//! A request goes to a backend, and once more where that is safe.
+//!
+//! | what failed | what may be sent again | where |
+//! | --- | --- | --- |
+//! | no connection, or nothing was written to it | any request | another backend |
+//! | an answer that cannot be passed on | what changes nothing | another backend |
+//! | a connection that was kept, at once and before a word | what changes nothing | the same backend, over a fresh connection |
+//! | a connection that was made for the request; a kept one, later | nothing | |
+//!
+//! The last line is about a backend that may have died of the request: the next one would too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +30,18 @@ use crate::budget::Budget;
 use crate::connect::Connect;
 use crate::options::FrontOptions;
 use crate::refusal::Refusal;
+use crate::traffic::{Stage, Traffic};
 
 /// Header that tells a root how many milliseconds of a request's time are left.
 const REMAINING: HeaderName = HeaderName::from_static("x-gleaner-remaining-ms");
 
-/// How long a connection to a backend is kept without a request: less than servers keep theirs.
-const IDLE: Duration = Duration::from_secs(30);
-
 /// Sends requests to backends.
 pub(crate) struct Forwarder {
-    client: Client<Connect, Body>,
+    /// Takes connections that are kept, and keeps them.
+    keeping: Client<Connect, Body>,
+    /// Makes a connection for each request.
+    fresh: Client<Connect, Body>,
+    lost_within: Duration,
     budget: Budget,
     is_read: fn(&http::Method, &str) -> bool,
     pub(crate) answer_within: Duration,
@@ -49,11 +60,23 @@ pub(crate) struct Forward<'a> {
     pub(crate) held: Arc<Held>,
 }
 
+/// Where a request may go that an attempt brought no answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// To another backend: this one has seen nothing of it, for certain.
+    Elsewhere,
+    /// To another backend if it changes nothing: this one lives, and its answer cannot be passed on.
+    ElsewhereIfRead,
+    /// To the same backend over a fresh connection if it changes nothing: that had closed the one that was kept.
+    Again,
+    /// Nowhere.
+    Nowhere,
+}
+
 /// Why an attempt gave no answer.
 pub(crate) struct Failure {
     refusal: Refusal,
-    /// Has the backend seen nothing of the request, for certain?
-    is_unseen: bool,
+    next: Next,
 }
 
 impl Failure {
@@ -69,12 +92,18 @@ impl Forwarder {
             tls: options.connector.clone(),
             within: options.connect_within,
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connect);
+        let client = |idle: Duration| {
+            let mut builder = Client::builder(TokioExecutor::new());
+            builder.pool_timer(TokioTimer::new());
+            if idle.is_zero() {
+                builder.pool_max_idle_per_host(0);
+            }
+            builder.pool_idle_timeout(idle).build(connect.clone())
+        };
         Self {
-            client,
+            keeping: client(options.backend_idle),
+            fresh: client(Duration::ZERO),
+            lost_within: options.lost_within,
             budget: Budget::default(),
             is_read: options.is_read,
             answer_within: options.answer_within,
@@ -89,7 +118,7 @@ impl Forwarder {
     /// # Errors
     /// What the client is answered instead.
     pub(crate) async fn forward(&self, forward: Forward<'_>) -> Result<Response<Body>, Refusal> {
-        let (backends, affinity, head) = (forward.backends, forward.affinity, &forward.head);
+        let (backends, affinity) = (forward.backends, forward.affinity);
         self.budget.note_request();
         let deadline = Instant::now() + self.answer_within;
         let none = || Refusal::unreachable("none", "there is no backend");
@@ -98,9 +127,12 @@ impl Forwarder {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        let is_safe = failure.is_unseen || (self.is_read)(&head.method, head.uri.path());
-        let is_late = Instant::now() >= deadline;
-        if !is_safe || is_late || !forward.body.is_at_hand() {
+        let is_safe = match failure.next {
+            Next::Elsewhere => true,
+            Next::ElsewhereIfRead => self.changes_nothing(&forward),
+            Next::Again | Next::Nowhere => false,
+        };
+        if !is_safe || Instant::now() >= deadline || !forward.body.is_at_hand() {
             return Err(failure.refusal);
         }
         let Some(second) = backends.choose(affinity, Some(first)) else {
@@ -114,9 +146,42 @@ impl Forwarder {
         second.map_err(|failure| failure.refusal)
     }
 
-    /// Asks one backend.
+    fn changes_nothing(&self, forward: &Forward<'_>) -> bool {
+        (self.is_read)(&forward.head.method, forward.head.uri.path())
+    }
+
+    /// Asks one backend, once more where it had closed the connection that was kept.
+    ///
+    /// That is not held against the budget: a connection is kept only after an answer, so it is once for each of those.
     pub(crate) async fn attempt(
         &self,
+        backend: &Arc<Backend>,
+        forward: &Forward<'_>,
+        deadline: Instant,
+    ) -> Result<Response<Body>, Failure> {
+        let sent = self.send(&self.keeping, backend, forward, deadline).await;
+        let lost = match sent {
+            Err(failure) if failure.next == Next::Again => failure,
+            sent => return sent,
+        };
+        if !self.changes_nothing(forward) || !forward.body.is_at_hand() {
+            return Err(lost);
+        }
+        metrics::counter!(metric::FRONT_RETRIES.name).increment(1);
+        match self.send(&self.fresh, backend, forward, deadline).await {
+            // It takes connections no more: it may have died of the request.
+            Err(failure) if failure.next == Next::Elsewhere => Err(Failure {
+                next: Next::Nowhere,
+                ..lost
+            }),
+            sent => sent,
+        }
+    }
+
+    /// Sends a request over a connection of `client`.
+    async fn send(
+        &self,
+        client: &Client<Connect, Body>,
         backend: &Arc<Backend>,
         forward: &Forward<'_>,
         deadline: Instant,
@@ -138,9 +203,12 @@ impl Forwarder {
             request.headers_mut().insert(TRACEPARENT, below);
         }
         let begun = Instant::now();
-        let sending = span.around(self.client.request(request.map(|()| body.lend())));
+        let sending = span.around(client.request(request.map(|()| body.lend())));
         let answered = match timeout_at(deadline, sending).await {
-            Ok(answered) => answered.map_err(|error| failed(backend, &error, body)),
+            Ok(answered) => answered.map_err(|error| {
+                let is_at_once = begun.elapsed() <= self.lost_within;
+                failed(backend, body, &error, next(&error, is_at_once))
+            }),
             Err(_elapsed) => Err(late(backend, body)),
         };
         let answer = answered?;
@@ -149,7 +217,7 @@ impl Forwarder {
             backend.note_failure();
             return Err(Failure {
                 refusal: Refusal::failed(&backend.name, objection),
-                is_unseen: false,
+                next: Next::ElsewhereIfRead,
             });
         }
         let open = Open {
@@ -180,7 +248,7 @@ impl Forwarder {
             .build();
         *request.uri_mut() = uri.map_err(|error| Failure {
             refusal: Refusal::bad_request(error.to_string()),
-            is_unseen: false,
+            next: Next::Nowhere,
         })?;
         if self.tells_deadline {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -207,20 +275,47 @@ fn note(backend: &Backend, answer: &Response<Incoming>, took: Duration) {
     }
 }
 
+/// Returns where a request may go that failed, soon after it was sent or later.
+fn next(error: &Error, is_at_once: bool) -> Next {
+    if error.is_connect() {
+        return Next::Elsewhere;
+    }
+    match Traffic::of(error).map(|traffic| traffic.stage()) {
+        Some(Stage::Unused) => Next::Elsewhere,
+        Some(Stage::AskedAgain) if is_at_once => Next::Again,
+        _ if is_unreadable(error) => Next::ElsewhereIfRead,
+        _ => Next::Nowhere,
+    }
+}
+
+/// Was something answered that is no HTTP?
+fn is_unreadable(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_parse)
+}
+
 /// Says why a backend gave no answer.
-fn failed(backend: &Backend, error: &Error, body: &RequestBody) -> Failure {
+fn failed(backend: &Backend, body: &RequestBody, error: &Error, next: Next) -> Failure {
     if let Some(fault) = body.fault() {
         return of_client(&fault);
     }
-    backend.note_failure();
+    // That a backend closes what it has kept for long is no fault.
+    if next != Next::Again {
+        backend.note_failure();
+    }
     let reason = innermost(error);
-    tracing::debug!(backend = &*backend.name, reason, "a backend gave no answer");
-    let is_unseen = error.is_connect();
-    let refusal = match is_unseen {
-        true => Refusal::unreachable(&backend.name, &reason),
-        false => Refusal::failed(&backend.name, &reason),
+    tracing::debug!(
+        backend = &*backend.name,
+        reason,
+        ?next,
+        "a backend gave no answer"
+    );
+    let refusal = match next {
+        Next::Elsewhere => Refusal::unreachable(&backend.name, &reason),
+        _ => Refusal::failed(&backend.name, &reason),
     };
-    Failure { refusal, is_unseen }
+    Failure { refusal, next }
 }
 
 /// Says that a backend gave no answer in time.
@@ -231,7 +326,7 @@ fn late(backend: &Backend, body: &RequestBody) -> Failure {
     backend.note_failure();
     Failure {
         refusal: Refusal::late(&backend.name),
-        is_unseen: false,
+        next: Next::Nowhere,
     }
 }
 
@@ -239,6 +334,6 @@ fn late(backend: &Backend, body: &RequestBody) -> Failure {
 fn of_client(fault: &BodyFault) -> Failure {
     Failure {
         refusal: Refusal::body(fault),
-        is_unseen: false,
+        next: Next::Nowhere,
     }
 }

@@ -32,6 +32,7 @@ mod redirect;
 mod refusal;
 mod session;
 mod split;
+mod traffic;
 
 pub use address::TrustedProxies;
 pub use classes::RequestClass;

@@ -68,6 +68,12 @@ pub struct FrontOptions {
     pub body_grace: Duration,
     /// Time for a connection to a backend; default 1 s.
     pub connect_within: Duration,
+    /// How long a connection to a backend is kept without a request; default 30 s, which is less than most servers keep
+    /// theirs. 0 keeps none.
+    pub backend_idle: Duration,
+    /// How soon a connection that was kept breaks where its backend had closed it before it read the request; default 1 s. One
+    /// that breaks later was lost with the work, and what it was asked is not asked again.
+    pub lost_within: Duration,
 }
 
 impl Default for FrontOptions {
@@ -95,6 +101,8 @@ impl Default for FrontOptions {
             pause_within: Duration::from_secs(60),
             body_grace: Duration::from_secs(30),
             connect_within: Duration::from_secs(1),
+            backend_idle: Duration::from_secs(30),
+            lost_within: Duration::from_secs(1),
         }
     }
 }

@@ -10,6 +10,7 @@ mod gathered;
 mod http2;
 mod kept;
 mod limits;
+mod lost;
 mod recorder;
 mod retries;
 mod sessions;

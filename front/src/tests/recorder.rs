@@ -5,7 +5,7 @@ use super::*;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::client::field;
 
@@ -41,6 +41,8 @@ pub(super) enum Reply {
     Silence(Vec<u8>),
     /// These bytes, once the head has arrived, without reading the body first.
     Early(Vec<u8>),
+    /// The end of the backend: it listens no more, and all of its connections are closed.
+    Death,
 }
 
 type Answering = Arc<dyn Fn(&Arrived) -> Reply + Send + Sync>;
@@ -85,8 +87,13 @@ impl Recorder {
         let accepting = tokio::spawn(async move {
             // They end with this task.
             let mut connections = tokio::task::JoinSet::new();
+            let dying = Arc::<Notify>::default();
             for connection in 0.. {
-                let Ok((stream, _)) = listener.accept().await else {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = dying.notified() => break,
+                };
+                let Ok((stream, _)) = accepted else {
                     break;
                 };
                 to.send_modify(|seen: &mut Seen| seen.num_connections += 1);
@@ -94,9 +101,12 @@ impl Recorder {
                     stream: BufReader::new(stream),
                     connection,
                     seen: Arc::clone(&to),
+                    dying: Arc::clone(&dying),
                 };
                 connections.spawn(reading.run(Arc::clone(&answering)));
             }
+            // Who sees a connection end can make no other one.
+            drop(listener);
         });
         Self {
             address,
@@ -139,6 +149,7 @@ struct Reading {
     stream: BufReader<TcpStream>,
     connection: usize,
     seen: Arc<watch::Sender<Seen>>,
+    dying: Arc<Notify>,
 }
 
 impl Reading {
@@ -193,6 +204,10 @@ impl Reading {
             Reply::Last(bytes) => {
                 self.write(&bytes).await;
                 return Ok(false);
+            }
+            Reply::Death => {
+                self.dying.notify_one();
+                pending().await
             }
             Reply::Silence(bytes) | Reply::Early(bytes) => {
                 self.write(&bytes).await;

@@ -6,9 +6,9 @@ use gleaner_shard_router::order_for_session;
 
 use crate::SessionKey;
 
-/// A backend that closes each connection without an answer.
-async fn closing() -> Recorder {
-    Recorder::replying(|_| Reply::Last(Vec::new())).await
+/// A backend whose answers cannot be passed on.
+async fn unreadable() -> Recorder {
+    Recorder::replying(|_| Reply::Last(b"no HTTP\r\n\r\n".to_vec())).await
 }
 
 /// A backend that takes requests and never answers.
@@ -64,7 +64,7 @@ async fn what_did_not_reach_its_backend_reaches_another() {
 
 #[tokio::test]
 async fn only_what_changes_nothing_is_sent_to_a_second_backend() {
-    let backends = [closing().await, closing().await];
+    let backends = [unreadable().await, unreadable().await];
     let addresses = backends.each_ref().map(|backend| backend.address);
     let options = FrontOptions {
         is_read: |method, path| method == http::Method::GET || path == "/read",
@@ -100,7 +100,7 @@ async fn only_what_changes_nothing_is_sent_to_a_second_backend() {
 
 #[tokio::test]
 async fn retries_are_a_burst_and_then_a_share() {
-    let backends = [closing().await, closing().await];
+    let backends = [unreadable().await, unreadable().await];
     let addresses = backends.each_ref().map(|backend| backend.address);
     let front = Running::ahead_of(&addresses, unprobed()).await;
     for _ in 0..50 {

@@ -1,0 +1,159 @@
+//! Connections that break without an answer: a backend may have died of the request, or only have closed what was kept.
+
+use super::*;
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
+/// Options by which every request changes nothing.
+fn reading() -> FrontOptions {
+    FrontOptions {
+        is_read: |_, path| path != "/write",
+        ..unprobed()
+    }
+}
+
+/// A backend that dies of a request for `/poison`.
+async fn mortal() -> Recorder {
+    Recorder::replying(|arrived| match arrived.line.ends_with("/poison") {
+        true => Reply::Death,
+        false => Reply::Echo,
+    })
+    .await
+}
+
+/// A backend that answers one request of a connection, and closes it at the second without a word. A request for
+/// `/never` is never answered.
+async fn closing() -> Recorder {
+    let asked = Mutex::new(HashSet::new());
+    Recorder::replying(move |arrived| {
+        let is_first = asked.lock().insert(arrived.connection);
+        match is_first && !arrived.line.ends_with("/never") {
+            true => Reply::Echo,
+            false => Reply::Last(Vec::new()),
+        }
+    })
+    .await
+}
+
+fn num_of(backends: &[Recorder], line: &str) -> usize {
+    let seen = backends.iter().flat_map(|backend| backend.seen().arrived);
+    seen.filter(|arrived| arrived.line == line).count()
+}
+
+#[tokio::test]
+async fn a_request_that_costs_a_backend_its_life_is_not_sent_to_another() {
+    // The first request of a connection, and a further one of a kept one.
+    for num_before in [0, 1, 8] {
+        for request in ["GET", "POST"] {
+            let backends = [mortal().await, mortal().await, mortal().await];
+            let addresses = backends.each_ref().map(|backend| backend.address);
+            let front = Running::ahead_of(&addresses, reading()).await;
+            let mut client = front.client().await;
+            for _ in 0..num_before {
+                client.post("/", "").await.expect("an answer");
+            }
+            let answer = match request {
+                "GET" => client.get("/poison").await,
+                _ => client.post("/poison", "{}").await,
+            };
+            assert_eq!(answer.expect("an answer").status, 502, "{num_before}");
+            let line = format!("{request} /poison");
+            assert_eq!(num_of(&backends, &line), 1, "{num_before} before");
+            // The others live, and one that takes no connection is gone around.
+            for _ in 0..20 {
+                let answer = client.get("/").await.expect("an answer");
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_kept_connection_lost_goes_once_over_a_fresh_one_where_it_changes_nothing() {
+    for number in [1, 2] {
+        let mut backends = Vec::new();
+        for _ in 0..number {
+            backends.push(closing().await);
+        }
+        let addresses: Vec<_> = backends.iter().map(|backend| backend.address).collect();
+        let front = Running::ahead_of(&addresses, reading()).await;
+        let mut client = front.client().await;
+        for asked in 0..60 {
+            let answer = match asked % 2 {
+                0 => client.get("/read").await,
+                _ => client.post("/read", "hello").await,
+            };
+            assert_eq!(answer.expect("an answer").status, 200, "{asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_changes_something_or_breaks_a_fresh_connection_is_not_sent_again() {
+    for (path, num_sent) in [("/write", 1), ("/never", 2)] {
+        let backends = [closing().await];
+        let front = Running::ahead_of(&[backends[0].address], reading()).await;
+        let mut client = front.client().await;
+        client.get("/").await.expect("an answer");
+        let answer = client.post(path, "hello").await.expect("an answer");
+        assert_eq!(answer.status, 502, "{path}");
+        assert_eq!(num_of(&backends, &format!("POST {path}")), num_sent);
+    }
+    let backends = [closing().await];
+    let front = Running::ahead_of(&[backends[0].address], reading()).await;
+    let answer = front.client().await.get("/never").await;
+    assert_eq!(answer.expect("an answer").status, 502);
+    assert_eq!(num_of(&backends, "GET /never"), 1, "its connection is new");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_breaks_late_was_lost_with_the_work() {
+    let backends = [closing().await, closing().await];
+    let addresses = backends.each_ref().map(|backend| backend.address);
+    let options = FrontOptions {
+        lost_within: std::time::Duration::ZERO,
+        ..reading()
+    };
+    let front = Running::ahead_of(&addresses, options).await;
+    let mut client = front.client().await;
+    let mut statuses = Vec::new();
+    for number in 0..12 {
+        let path = format!("/{number}");
+        statuses.push(client.get(&path).await.expect("an answer").status);
+        assert_eq!(num_of(&backends, &format!("GET {path}")), 1);
+    }
+    assert!(statuses.contains(&502), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn connections_to_backends_are_kept_as_long_as_is_said() {
+    for (backend_idle, num_connections) in [(PATIENCE * 60, 1), (SHORT / 200, 2)] {
+        let backend = Recorder::start().await;
+        let options = FrontOptions {
+            backend_idle,
+            ..unprobed()
+        };
+        let front = Running::ahead_of(&[backend.address], options).await;
+        // The first connection is the look.
+        backend
+            .until("the first look", |seen| seen.num_ended == 1)
+            .await;
+        let mut client = front.client().await;
+        client.get("/").await.expect("an answer");
+        if num_connections == 2 {
+            backend.until("its end", |seen| seen.num_ended == 2).await;
+        }
+        client.get("/").await.expect("an answer");
+        assert_eq!(backend.seen().num_connections, 1 + num_connections);
+    }
+    let backend = Recorder::start().await;
+    let options = FrontOptions {
+        backend_idle: std::time::Duration::ZERO,
+        ..unprobed()
+    };
+    let front = Running::ahead_of(&[backend.address], options).await;
+    front.client().await.get("/").await.expect("an answer");
+    backend.until("both ends", |seen| seen.num_ended == 2).await;
+}
