@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::{BoxError, Router};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gleaner_cache::respond::LEAST_PACKED;
+use gleaner_cache::respond::{LEAST_PACKED, VARY};
 use gleaner_root::Root;
 use gleaner_server::{Leftover, answer_to_panic};
 use http::header;
@@ -154,6 +154,7 @@ impl DialectRoutes {
             let answered = answering.await;
             let answered = answered.map(|Ok(response)| response);
             let mut response = answered.unwrap_or_else(answer_to_panic);
+            response.headers_mut().insert(header::VARY, VARY);
             leftover.settle(&mut response).await;
             access.end(&mut response);
             Ok(response)
@@ -243,6 +244,38 @@ pub(crate) mod tests {
         assert_eq!(told, whole.to_bytes().len().to_string());
         let body = answer.into_body().collect().await.expect("no body");
         assert!(body.to_bytes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_head_tells_no_length_that_the_one_to_get_has_not() {
+        let head = async |path: &str, codings: &str| {
+            let request = Request::head(path).header("accept-encoding", codings);
+            let request = request.body(Body::empty()).expect("a request");
+            let Ok(answer) = speaking().oneshot(request).await;
+            let told = answer.headers().get(header::CONTENT_LENGTH).cloned();
+            (answer.status().as_u16(), told.is_some())
+        };
+        // Of these the route makes no body.
+        for path in ["/books", "/_alias/books", "/_template/books"] {
+            assert_eq!(head(path, "identity").await, (404, false), "{path}");
+        }
+        // This one would be packed.
+        assert_eq!(head("/_openapi.json", "gzip").await, (200, false));
+        assert_eq!(head("/", "gzip").await, (200, true));
+    }
+
+    #[tokio::test]
+    async fn every_answer_says_that_it_depends_on_its_form_and_packing() {
+        for (path, codings) in [
+            ("/", "gzip"),
+            ("/_openapi.json", "gzip"),
+            ("/_cat/indices", "identity"),
+            ("/books/_search", "gzip"),
+        ] {
+            let answer = get(path, ("accept-encoding", codings)).await;
+            let lines: Vec<_> = answer.headers().get_all(header::VARY).iter().collect();
+            assert_eq!(lines, ["accept, accept-encoding"], "{path}");
+        }
     }
 
     #[tokio::test]

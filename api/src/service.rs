@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use gleaner_cache::Cache;
+use gleaner_cache::respond::LEAST_PACKED;
 use gleaner_model::{ClusterState, metric};
 use gleaner_root::{Root, measured};
 use gleaner_server::PeerAddress;
@@ -66,10 +67,11 @@ impl Routes {
     /// Answers a request.
     pub(crate) async fn answer(&self, request: http::Request<Body>) -> http::Response<Body> {
         let is_head = request.method() == Method::HEAD;
+        let may_pack = request.headers().contains_key(header::ACCEPT_ENCODING);
         if let Err(error) = check_line(&request, self.app.options.max_line_bytes) {
             let mut response = plain(&self.app, Reply::error(&error)).await;
             if is_head {
-                leave_out_body(&mut response);
+                leave_out_body(&mut response, may_pack);
             }
             return response;
         }
@@ -110,7 +112,7 @@ impl Routes {
             (PathMatch::Nothing, Ok(_)) => plain(&self.app, no_handler(&request)).await,
         };
         if is_head {
-            leave_out_body(&mut response);
+            leave_out_body(&mut response, may_pack);
         }
         response
     }
@@ -132,10 +134,12 @@ fn check_line(request: &http::Request<Body>, most: usize) -> Result<(), ApiError
     }
 }
 
-/// Leaves the head that the answer to `GET` has, its length included.
-fn leave_out_body(response: &mut http::Response<Body>) {
+/// Leaves the head that the answer to `GET` has. Its length is told where it is known: not where the route made no body,
+/// as only `HEAD` was asked, and not where the answer to `GET` would be packed.
+fn leave_out_body(response: &mut http::Response<Body>, may_pack: bool) {
     let body = std::mem::take(response.body_mut());
-    if let Some(length) = body.size_hint().exact() {
+    let is_told = |length: &u64| *length > 0 && !(may_pack && *length > LEAST_PACKED);
+    if let Some(length) = body.size_hint().exact().filter(is_told) {
         let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
         entry.or_insert_with(|| HeaderValue::from(length));
     }

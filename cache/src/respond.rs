@@ -1,4 +1,4 @@
-//! The answer to a request whose answer may be kept: with `X-Cache`, `Age`, `ETag`, or that nothing has changed.
+//! The answer to a request whose answer may be kept: with `X-Cache`, `Age`, `ETag`, `Vary`, or that nothing has changed.
 //!
 //! Does: put it together, the same for who evaluates and who stands ahead. Does not: pack it. Read first: [`respond`].
 
@@ -31,6 +31,9 @@ pub const WORDS: [&str; 4] = [HIT, MISS, BYPASS, STALE];
 
 /// By a front: that it wants to know the edition of the answer. In the answer: the edition, as 32 hexadecimal digits.
 pub const X_EDITION: HeaderName = HeaderName::from_static("x-gleaner-edition");
+
+/// What an answer depends on beside its URL: its form, and how it is packed.
+pub const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 
 /// Bytes of the largest answer that is sent as it is: packed it would take a packet all the same.
 pub const LEAST_PACKED: u64 = 1_400;
@@ -139,6 +142,7 @@ pub fn respond(served: Served, keep: &Keep, wanted: &Wanted) -> Response<Bytes> 
         Served::Evaluated(answer) => passed_on(answer, MISS),
         Served::Renewed(answer) => passed_on(answer, BYPASS),
     };
+    response.headers_mut().insert(header::VARY, VARY);
     let Some(edition) = edition else {
         return response;
     };
@@ -148,24 +152,31 @@ pub fn respond(served: Served, keep: &Keep, wanted: &Wanted) -> Response<Bytes> 
         response.headers_mut().insert(X_EDITION, edition);
     }
     if wanted.is_conditional {
-        tag(&mut response, format!("\"{edition}-{}\"", keep.key), wanted);
+        tag(
+            &mut response,
+            &format!("\"{edition}-{}\"", keep.key),
+            wanted,
+        );
     }
     response
 }
 
 /// Gives an answer its tag, and leaves out its body where the client has it.
-fn tag(response: &mut Response<Bytes>, tag: String, wanted: &Wanted) {
+///
+/// The tag is a weak one (RFC 9110, section 8.8.1): packed and plain it is the same answer in other bytes, and evaluated
+/// again on the same state it took another time.
+fn tag(response: &mut Response<Bytes>, tag: &str, wanted: &Wanted) {
     let is_known = wanted
         .if_none_match
         .as_ref()
-        .is_some_and(|list| names(list, &tag));
+        .is_some_and(|list| names(list, tag));
     if is_known && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Bytes::new();
         response.headers_mut().remove(header::CONTENT_TYPE);
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
-    if let Ok(tag) = HeaderValue::try_from(tag) {
+    if let Ok(tag) = HeaderValue::try_from(format!("W/{tag}")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
 }

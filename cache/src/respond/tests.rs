@@ -45,6 +45,34 @@ fn an_answer_has_a_tag_only_where_its_edition_is_known() {
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.headers().contains_key(header::ETAG), has_tag);
         assert_eq!(response.headers()["x-cache"], "miss");
+        assert_eq!(response.headers()["vary"], "accept, accept-encoding");
+    }
+}
+
+#[test]
+fn a_tag_is_weak_and_matches_as_it_was_sent() {
+    let keep = crate::tests::world::keep(1);
+    let answered = |if_none_match: Option<HeaderValue>| {
+        let answer = Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: bytes::Bytes::from_static(b"{}"),
+            edition: Some(Edition([2; 16])),
+        };
+        let wanted = Wanted {
+            is_conditional: true,
+            if_none_match,
+            edition: false,
+        };
+        respond(Served::Evaluated(answer), &keep, &wanted)
+    };
+    let first = answered(None);
+    let tag = first.headers()[header::ETAG].clone();
+    assert!(tag.as_bytes().starts_with(b"W/\""), "{tag:?}");
+    let second = answered(Some(tag.clone()));
+    assert_eq!(second.status(), StatusCode::NOT_MODIFIED);
+    for name in [header::ETAG, header::VARY] {
+        assert_eq!(second.headers()[&name], first.headers()[&name], "{name}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gleaner_cache::respond::{MISS, X_CACHE, X_EDITION, add_warnings, mark};
+use gleaner_cache::respond::{MISS, VARY, X_CACHE, X_EDITION, add_warnings, mark};
 use gleaner_cache::{Answer, Lost, Origin, Origins, Served};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -177,6 +177,7 @@ fn joined(several: &dyn Several, served: &[Served], took: Duration) -> Response<
     }
     let mut answer = Response::new(several.joined(&answers, took));
     *answer.headers_mut() = headers;
+    answer.headers_mut().insert(header::VARY, VARY);
     mark(answer.headers_mut(), origins.word());
     if let Some(age) = origins.age() {
         answer
