@@ -17,7 +17,8 @@ mod cors;
 mod hosts;
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 
 pub use cors::{Cors, CorsError, CorsSettings};
 pub use hosts::Hosts;
@@ -41,18 +42,24 @@ pub struct Guard {
 }
 
 /// A request that may pass.
-pub(crate) struct CheckedRequest(Option<Grant>);
+pub(crate) struct CheckedRequest {
+    grant: Option<Grant>,
+    /// Would an allowed origin be answered with other headers?
+    varies: bool,
+}
 
 impl CheckedRequest {
     /// Is the answer to stay as it is?
     pub(crate) fn is_unmarked(&self) -> bool {
-        self.0.is_none()
+        self.grant.is_none() && !self.varies
     }
 
-    /// Adds to the answer what its origin must see.
+    /// Adds to the answer what its origin must see, and that it depends on that.
     pub(crate) fn mark(self, response: &mut Response<Body>) {
-        if let Some(grant) = self.0 {
-            grant.add_to(response.headers_mut());
+        let headers = response.headers_mut();
+        match self.grant {
+            Some(grant) => grant.add_to(headers),
+            None => cors::vary(headers),
         }
     }
 }
@@ -63,15 +70,17 @@ impl Guard {
         &self,
         request: &Request<B>,
     ) -> Result<CheckedRequest, Box<Response<Body>>> {
-        if OPEN_PATHS.contains(&request.uri().path()) {
-            return Ok(CheckedRequest(None));
+        let passed = |grant| {
+            let varies = self.cors.varies();
+            Ok(CheckedRequest { grant, varies })
+        };
+        let (uri, headers) = (request.uri(), request.headers());
+        if OPEN_PATHS.contains(&uri.path()) {
+            return passed(None);
         }
-        self.check_host(request).map_err(|error| refused(&error))?;
-        let headers = request.headers();
-        if headers.get(header::ORIGIN).is_none() && headers.get(FETCH_SITE).is_none() {
-            return Ok(CheckedRequest(None));
-        }
-        let allowed = self.check_origin(request);
+        let checked = self.check_host(uri, headers);
+        checked.map_err(|error| refused(&error))?;
+        let allowed = self.check_origin(uri, headers);
         let allowed = allowed.map_err(|error| refused(&error))?;
         match allowed {
             Some(grant) if cors::is_preflight(request) => {
@@ -79,16 +88,20 @@ impl Guard {
                 grant.add_to_preflight(response.headers_mut());
                 Err(Box::new(response))
             }
-            allowed => Ok(CheckedRequest(allowed)),
+            allowed => passed(allowed),
         }
     }
 
-    fn check_host<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
-        let of_uri = request
-            .uri()
-            .authority()
-            .map(|name| name.as_str().as_bytes());
-        let of_headers = request.headers().get_all(header::HOST);
+    /// Would a request pass, and its answer stay as it is? So one that was kept may be given instead.
+    pub fn passes(&self, head: &Parts) -> bool {
+        let (uri, headers) = (&head.uri, &head.headers);
+        let is_unmarked = || matches!(self.check_origin(uri, headers), Ok(None));
+        self.check_host(uri, headers).is_ok() && is_unmarked()
+    }
+
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+        let of_uri = uri.authority().map(|name| name.as_str().as_bytes());
+        let of_headers = headers.get_all(header::HOST);
         let of_headers = of_headers.iter().map(HeaderValue::as_bytes);
         for host in of_uri.into_iter().chain(of_headers) {
             if !self.hosts.allow(host) {
@@ -105,17 +118,19 @@ impl Guard {
     }
 
     /// Returns what is granted to an origin that CORS allows.
-    fn check_origin<B>(&self, request: &Request<B>) -> Result<Option<Grant>, ApiError> {
-        let headers = request.headers();
+    fn check_origin(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<Grant>, ApiError> {
         let origin = headers.get(header::ORIGIN);
         if let Some(allowed) = origin.and_then(|origin| self.cors.allow(origin)) {
             return Ok(Some(allowed));
         }
         let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+        if origin.is_none() && site.is_none() {
+            return Ok(None);
+        }
         let may = match (origin, site) {
             (_, Some(b"same-origin")) => true,
             (None, site) => matches!(site, None | Some(b"none")) || self.cors.allows_all(),
-            (Some(origin), _) => is_same(origin, request.uri().authority(), headers),
+            (Some(origin), _) => is_same(origin, uri.authority(), headers),
         };
         if may {
             return Ok(None);

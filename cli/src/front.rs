@@ -13,6 +13,7 @@ mod visitors;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use gleaner_api::ApiOptions;
 use gleaner_front::{BackendUrl, Front, FrontOptions, TrustedProxies};
 use gleaner_model::Role;
 use gleaner_proto::Connect;
@@ -27,6 +28,7 @@ use crate::node::membership::{ClusterFile, Membership};
 use crate::node::state::Calls;
 use crate::overflow;
 use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
+use crate::serve::edge::{guard_of_keepers, guard_of_roots};
 use crate::tls::NodeTls;
 pub(crate) use arguments::FrontArguments;
 use kept::{CacheRoom, FrontCache};
@@ -97,13 +99,19 @@ async fn admin(arguments: &FrontArguments, front: &Front) -> Result<Option<Abort
         .context("the listener has no address")?;
     split::check_admin(address, arguments.insecure)?;
     tracing::info!(%address, "rules and the shadow are shown");
-    let options = ServerOptions {
-        answers_probes: false,
-        ..ServerOptions::default()
+    // A page that a browser shows may know the address too.
+    let guard = guard_of_keepers(&arguments.split.admin_listen, &arguments.allowed_hosts);
+    let options = ApiOptions {
+        server: ServerOptions {
+            answers_probes: false,
+            ..ServerOptions::default()
+        },
+        guard: Arc::new(guard),
+        ..ApiOptions::default()
     };
     let admin = front.admin();
     let serving = tokio::spawn(async move {
-        let served = gleaner_server::serve(listener, admin, &options, std::future::pending());
+        let served = gleaner_api::serve(listener, admin, &options, std::future::pending());
         if let Err(error) = served.await {
             tracing::error!(%error, "the server of rules and the shadow failed");
         }
@@ -156,6 +164,7 @@ fn forwarding(
         trusted_proxies: TrustedProxies::new(arguments.trusted_proxies.clone()),
         answer_within: arguments.timeout.0,
         body_grace: arguments.body_grace.0,
+        backend_idle: arguments.backend_idle.0,
         split: arguments.split.split(rules, name)?,
         shadow: arguments.split.shadow(),
         strict_transport: arguments.strict.strict_transport.map(|span| span.0),
@@ -222,7 +231,9 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
         beyond: beyond.transpose()?,
         security_max_age: arguments.security_max_age.0,
     };
-    FrontCache::start(&ClusterFile::read(path)?, &calls, room).map(Some)
+    let file = ClusterFile::read(path)?;
+    let guard = guard_of_roots(&file.membership, &arguments.allowed_hosts);
+    FrontCache::start(&file, &calls, room, guard).map(Some)
 }
 
 fn connector(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Connector> {

@@ -36,6 +36,12 @@ pub(crate) const OF_ONE: [HeaderName; 2] = [header::IF_NONE_MATCH, header::ACCEP
 
 /// Knows which requests have answers that may be kept, by what they ask for.
 pub trait Reads: Send + Sync {
+    /// May who sends this be given what is kept? Where a backend might refuse the sender, by the name that is called or the
+    /// page that the request comes from, it is forwarded, and the backend judges. By default everybody may.
+    fn may_be_answered(&self, _: &Parts) -> bool {
+        true
+    }
+
     /// Returns how the answer may be kept; `None` where it may not, and where a backend would refuse the request.
     fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep>;
 
@@ -110,6 +116,9 @@ impl KeptAnswers {
     /// Returns how the answer to a request, or those to its parts, may be kept. `HEAD` has no answer of its own.
     pub(crate) fn look_up(&self, head: &Parts, body: &Bytes) -> Option<Lookup> {
         if head.method != Method::GET && head.method != Method::POST {
+            return None;
+        }
+        if !self.reads.may_be_answered(head) {
             return None;
         }
         let one = self.reads.keep(head, body).map(Lookup::One);

@@ -80,6 +80,11 @@ impl Cors {
         allowed.is_some_and(|allowed| matches!(allowed.origins, Origins::All))
     }
 
+    /// Do answers depend on the origin? They do not where all are allowed, or none.
+    pub(super) fn varies(&self) -> bool {
+        self.0.is_some() && !self.allows_all()
+    }
+
     /// Returns what an answer to `origin` must carry, where that is allowed.
     pub(super) fn allow(&self, origin: &HeaderValue) -> Option<Grant> {
         let allowed = self.0.as_ref()?;
@@ -156,7 +161,7 @@ impl Grant {
         let is_any = self.origin.as_bytes() == b"*";
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
         if !is_any {
-            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+            vary(headers);
         }
         // Credentials for all origins would be none of any.
         if self.allowed.with_credentials && !is_any {
@@ -164,6 +169,11 @@ impl Grant {
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
         }
     }
+}
+
+/// Says that an answer depends on the origin.
+pub(super) fn vary(headers: &mut HeaderMap) {
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }
 
 /// Does a browser ask whether it may send another request?

@@ -203,6 +203,51 @@ fn allowed_origins_pass_and_see_the_answer() {
 }
 
 #[test]
+fn an_answer_says_that_it_depends_on_the_origin_where_some_are_allowed() {
+    for (guard, is_said) in [
+        (Guard::default(), false),
+        (cors("*"), false),
+        (cors("https://app.example.com"), true),
+    ] {
+        let passed = guard.check(&request(Method::GET, &[])).ok();
+        let passed = passed.expect("no browser");
+        assert_eq!(passed.is_unmarked(), !is_said);
+        let mut response = Response::new(Body::empty());
+        if is_said {
+            passed.mark(&mut response);
+            assert_eq!(response.headers()["vary"], "Origin");
+        }
+    }
+}
+
+#[test]
+fn what_was_kept_is_for_those_whose_answers_stay_as_they_are() {
+    let own = ("host", "127.0.0.1:9200");
+    let passes = |guard: &Guard, headers: &[(&str, &str)]| {
+        let (head, ()) = request(Method::GET, headers).into_parts();
+        guard.passes(&head)
+    };
+    for (headers, expected) in [
+        (&[own][..], true),
+        (&[], true),
+        (&[("host", "attacker.example")], false),
+        (&[own, ("host", "attacker.example")], false),
+        (&[own, ("origin", "https://evil.example")], false),
+        (&[own, ("origin", "null")], false),
+        (&[own, ("origin", "http://127.0.0.1:9200")], true),
+        (&[own, ("sec-fetch-site", "cross-site")], false),
+        (&[own, ("sec-fetch-site", "same-origin")], true),
+    ] {
+        assert_eq!(passes(&Guard::default(), headers), expected, "{headers:?}");
+    }
+    let allowed = [own, ("origin", "https://app.example.com")];
+    assert!(
+        !passes(&cors("https://app.example.com"), &allowed),
+        "its answer is marked"
+    );
+}
+
+#[test]
 fn a_preflight_is_answered_for_allowed_origins_only() {
     let asked = ("access-control-request-method", "DELETE");
     let good = [("origin", "https://app.example.com"), asked];

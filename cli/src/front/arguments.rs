@@ -69,6 +69,23 @@ pub(crate) struct FrontArguments {
     /// Keep the requests of a client on one backend: cookie, cookie:NAME, header:NAME or address
     #[arg(long, value_name = "KEY", env = "GLEANER_FRONT_SESSION")]
     pub(super) session: Option<SessionKey>,
+    /// How long a connection to a backend is kept without a request: less than the backend keeps it; 0s keeps none
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        env = "GLEANER_FRONT_BACKEND_IDLE"
+    )]
+    pub(super) backend_idle: Span,
+    /// Names that clients call the cluster by beside those of its members, with commas: those of the roots' `allowed_hosts`
+    #[arg(
+        long,
+        value_name = "NAMES",
+        env = "GLEANER_ALLOWED_HOSTS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) allowed_hosts: String,
     /// Path at which a backend that is ready answers 200 [default: none, a connection is enough]
     #[arg(long, value_name = "PATH", env = "GLEANER_FRONT_READY_PATH")]
     pub(super) ready_path: Option<String>,
@@ -201,6 +218,17 @@ mod tests {
         assert_eq!(grace(&["--body-grace", "2m"]), Duration::from_secs(120));
         let no_limit = grace(&["--body-grace", "-1"]);
         assert!(no_limit > Duration::from_secs(1 << 40), "{no_limit:?}");
+    }
+
+    #[test]
+    fn connections_to_backends_are_kept_as_long_as_is_said() {
+        let idle = |words: &[&str]| {
+            let (options, _) = forwarding(&arguments(words), None, None).expect("good flags");
+            options.backend_idle
+        };
+        assert_eq!(idle(&[]), Duration::from_secs(30));
+        assert_eq!(idle(&["--backend-idle", "4s"]), Duration::from_secs(4));
+        assert_eq!(idle(&["--backend-idle", "0s"]), Duration::ZERO);
     }
 
     #[test]

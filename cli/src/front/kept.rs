@@ -11,6 +11,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
+use gleaner_api::guard::Guard;
 use gleaner_api::security::MaxAge;
 use gleaner_api::{KeyMaker, Moment, Searches, Workloads};
 use gleaner_cache::{
@@ -61,11 +62,17 @@ pub(super) struct FrontCache {
 }
 
 impl FrontCache {
-    /// Begins to follow the cluster state and all roots. Nothing is kept before the state is known.
+    /// Begins to follow the cluster state and all roots. Nothing is kept before the state is known. `guard` says who may be
+    /// given what is.
     ///
     /// # Errors
     /// An address of a member that is none.
-    pub(super) fn start(file: &ClusterFile, calls: &Calls, room: CacheRoom) -> Result<Self> {
+    pub(super) fn start(
+        file: &ClusterFile,
+        calls: &Calls,
+        room: CacheRoom,
+        guard: Guard,
+    ) -> Result<Self> {
         let memory_bytes = room.memory_bytes;
         let source = StateSource::of(file, calls)?;
         let known = Arc::new(KnownCluster::new(room.security_max_age));
@@ -131,6 +138,7 @@ impl FrontCache {
             known,
             keys: KeyMaker::new(Limits::default()),
             cache: Arc::clone(&cache),
+            guard,
         };
         let answers = KeptAnswers {
             cache,
@@ -220,6 +228,8 @@ struct ReadRequests {
     known: Arc<KnownCluster>,
     keys: KeyMaker,
     cache: Arc<Cache>,
+    /// What every root lets pass.
+    guard: Guard,
 }
 
 impl ReadRequests {
@@ -232,6 +242,10 @@ impl ReadRequests {
 }
 
 impl Reads for ReadRequests {
+    fn may_be_answered(&self, head: &Parts) -> bool {
+        self.guard.passes(head)
+    }
+
     fn keep(&self, head: &Parts, body: &Bytes) -> Option<Keep> {
         self.keys
             .keep(head, body, &self.moment()?, self.cache.memo())

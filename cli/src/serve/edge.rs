@@ -19,8 +19,7 @@ use crate::node::membership::Membership;
 /// # Errors
 /// A setting of CORS that means nothing.
 pub(crate) fn guard(config: &Config, members: &Membership) -> Result<Arc<Guard>> {
-    // Where there is no such file the name of the machine has to be set.
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = machine_name();
     let listen = LISTEN.complete(&config.listen)?;
     let mut names = vec![
         machine.trim(),
@@ -28,18 +27,49 @@ pub(crate) fn guard(config: &Config, members: &Membership) -> Result<Arc<Guard>>
         &listen,
         &config.publish_address,
     ];
-    for member in &members.nodes {
-        names.extend([member.name.as_str(), &member.address]);
-        names.extend(member.http_address.as_deref());
-    }
-    for front in &members.fronts {
-        names.extend([front.name.as_str(), &front.http_address]);
-    }
+    names.extend(names_of(members));
     names.extend(config.allowed_hosts.split(','));
     Ok(Arc::new(Guard {
         hosts: Hosts::new(names),
         cors: cors(config)?,
     }))
+}
+
+/// Returns the names and addresses of all members of a cluster: every root of it goes by them.
+fn names_of(members: &Membership) -> impl Iterator<Item = &str> {
+    let of_nodes = members.nodes.iter().flat_map(|member| {
+        let own = [member.name.as_str(), &member.address];
+        own.into_iter().chain(member.http_address.as_deref())
+    });
+    let fronts = members.fronts.iter();
+    of_nodes.chain(fronts.flat_map(|front| [front.name.as_str(), &front.http_address]))
+}
+
+/// Returns which requests every root of a cluster lets pass whose answers are no root's own: a front goes by it before it
+/// gives one that it keeps.
+pub(crate) fn guard_of_roots(members: &Membership, allowed_hosts: &str) -> Guard {
+    Guard {
+        hosts: Hosts::new(names_of(members).chain(allowed_hosts.split(','))),
+        cors: Cors::default(),
+    }
+}
+
+/// Returns which requests pass at an address that only those reach who look after a process.
+pub(crate) fn guard_of_keepers(listen: &str, allowed_hosts: &str) -> Guard {
+    let names = machine_name();
+    Guard {
+        hosts: Hosts::new(
+            [names.trim(), listen]
+                .into_iter()
+                .chain(allowed_hosts.split(',')),
+        ),
+        cors: Cors::default(),
+    }
+}
+
+fn machine_name() -> String {
+    // Where there is no such file the name of the machine has to be set.
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
 }
 
 fn cors(config: &Config) -> Result<Cors> {
@@ -145,5 +175,15 @@ mod tests {
             assert!(guard.hosts.allow(host.as_bytes()), "{host}");
         }
         assert!(!guard.hosts.allow(b"root-2"));
+        let of_roots = guard_of_roots(&members, "balancer, *.svc.local");
+        for host in ["root-1", "http.internal:1", "balancer", "search.example"] {
+            assert!(of_roots.hosts.allow(host.as_bytes()), "{host}");
+        }
+        for host in ["leaf-1", "search.internal", "evil.example"] {
+            assert!(
+                !of_roots.hosts.allow(host.as_bytes()),
+                "of one node: {host}"
+            );
+        }
     }
 }

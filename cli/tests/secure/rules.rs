@@ -12,7 +12,7 @@ use crate::running::Running;
 use crate::word;
 
 /// A service that answers each request with a status and its name; returns its address.
-fn service(status: &'static str, name: &'static str) -> String {
+pub(crate) fn service(status: &'static str, name: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
@@ -48,7 +48,11 @@ impl Client {
     /// Sends a request that begins with these lines; returns the body of its answer.
     fn ask(&mut self, lines: &str, body: &str) -> String {
         let length = body.len();
-        let request = format!("{lines}\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}");
+        let host = match lines.to_ascii_lowercase().contains("\r\nhost:") {
+            true => "",
+            false => "\r\nHost: 127.0.0.1",
+        };
+        let request = format!("{lines}{host}\r\nContent-Length: {length}\r\n\r\n{body}");
         let sent = self.0.get_mut().write_all(request.as_bytes());
         sent.expect("it is sent");
         let mut num_bytes = 0;
@@ -72,6 +76,11 @@ impl Client {
     fn ask_as(&mut self, user: usize) -> String {
         self.ask(&format!("GET / HTTP/1.1\r\nX-User: {user}"), "")
     }
+}
+
+/// Asks for `/` over a connection of its own, with this field; returns the body of the answer.
+pub(crate) fn asked_with(address: &str, field: &str) -> String {
+    Client::connect(address).ask(&format!("GET / HTTP/1.1\r\n{field}"), "")
 }
 
 /// A front that runs.
@@ -219,4 +228,28 @@ fn rules_that_change_in_their_file_come_into_force_and_wrong_ones_do_not() {
     front.until_share("0%");
     assert_eq!(client.ask_as(1), "main");
     assert_eq!(front.running.stop(), 0);
+}
+
+#[test]
+fn pages_and_foreign_names_change_no_rules() {
+    let (main, other) = (service("200 OK", "main"), service("200 OK", "other"));
+    let front = Front::start(&["--backend", &main, "--split-to", &other]);
+    let wanted = rules(&other, "100%");
+    let own = &front.admin;
+    for (field, status) in [
+        ("Host: evil.example", "421"),
+        ("Origin: https://evil.example", "403"),
+        ("Sec-Fetch-Site: cross-site", "403"),
+    ] {
+        for path in ["/_front/rules", "/_front/shadow"] {
+            let asked = Client::connect(own).ask(&format!("GET {path} HTTP/1.1\r\n{field}"), "");
+            assert!(asked.contains(&format!("\"status\":{status}")), "{asked}");
+        }
+        let put = format!("PUT /_front/rules HTTP/1.1\r\n{field}");
+        let said = Client::connect(own).ask(&put, &wanted);
+        assert!(said.contains(&format!("\"status\":{status}")), "{said}");
+        assert_eq!(front.share_now(), Value::Null, "{field}");
+    }
+    let said = Client::connect(own).ask("PUT /_front/rules HTTP/1.1\r\nHost: localhost", &wanted);
+    assert!(said.contains("100%"), "{said}");
 }

@@ -36,6 +36,12 @@ impl Generations for Now {
 struct BelowKept;
 
 impl Reads for BelowKept {
+    fn may_be_answered(&self, head: &http::request::Parts) -> bool {
+        head.headers
+            .get("host")
+            .is_none_or(|host| host != "foreign.example")
+    }
+
     fn keep(&self, head: &http::request::Parts, body: &Bytes) -> Option<Keep> {
         let path = head.uri.path();
         let mut key = [0; 32];
@@ -134,6 +140,28 @@ async fn an_answer_is_kept_while_its_edition_is_current() {
 }
 
 #[tokio::test]
+async fn what_is_kept_is_not_for_those_whom_a_backend_might_refuse() {
+    let site = Site::start(JSON, "{}").await;
+    let mut client = site.front.client().await;
+    for (host, num_asked, origin) in [
+        ("search.example", 1, Some("miss")),
+        ("search.example", 1, Some("hit")),
+        ("foreign.example", 2, None),
+        ("foreign.example", 3, None),
+        ("search.example", 3, Some("hit")),
+    ] {
+        client
+            .send(format!("GET /kept HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!(answer.field("x-cache"), origin, "{host}");
+        assert_eq!(site.num_asked(), num_asked, "{host}");
+    }
+    let arrived = &site.backend.seen().arrived[1];
+    assert_eq!(arrived.field("host"), Some("foreign.example"), "it judges");
+}
+
+#[tokio::test]
 async fn all_fronts_ask_one_backend_for_an_answer() {
     let mut backends = Vec::new();
     for _ in 0..3 {
@@ -206,17 +234,25 @@ async fn each_request_has_its_own_id_tag_and_packing() {
     }
     client
         .send(format!(
-            "GET /kept HTTP/1.1\r\nHost: h\r\nIf-None-Match: {tag}\r\n\r\n"
+            "GET /kept HTTP/1.1\r\nHost: h\r\nIf-None-Match: {}\r\n\r\n",
+            // The client reads all of a head in small letters.
+            tag.replacen('w', "W", 1)
         ))
         .await;
     let answer = client.answer().await.expect("an answer");
     assert_eq!((answer.status, &*answer.body), (304, ""));
+    assert_eq!(answer.field("vary"), Some("accept, accept-encoding"));
     client
         .send("GET /kept HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n")
         .await;
     let head = soon("a head", client.head()).await.expect("a head");
     assert!(head.contains("content-encoding: gzip"), "{head}");
     assert!(head.contains("x-cache: hit"), "{head}");
+    assert_eq!(head.matches("\r\nvary:").count(), 1, "{head}");
+    assert!(head.contains("vary: accept, accept-encoding"), "{head}");
+    // The bytes are others, so the tag that both have is a weak one.
+    assert!(head.contains(&format!("etag: {tag}")), "{head}");
+    assert!(tag.starts_with("w/\""), "{tag}");
     assert_eq!(site.num_asked(), 1);
     let arrived = &site.backend.seen().arrived[0];
     assert_eq!(arrived.field("accept-encoding"), None, "the front packs");
