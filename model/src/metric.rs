@@ -80,7 +80,7 @@ pub const CONNECTIONS_CLOSED: Metric = Metric {
     values: &[],
     help: "connections that the server closed: silent, slow, idle or unread for too long, quiet when room was \
         needed, one too many of an address, without a PROXY header where one must come (proxy), plain where TLS is \
-        spoken, without a handshake",
+        spoken, without a handshake, flooded with frames of HTTP/2 that ask for nothing (flood)",
 };
 
 /// Requests that were answered from what is kept, or by the evaluation of an equal one.

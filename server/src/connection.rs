@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::accessed::Answered;
 use crate::client::Client;
+use crate::frames::Counted;
 use crate::options::ServerOptions;
 use crate::response::{PacedBody, Unread};
 
@@ -110,10 +111,11 @@ impl Drive {
             let answering = answer(request);
             async move { Ok::<_, Infallible>(PacedBody::of(answering.await, open, unread)) }
         });
-        let io = TokioIo::new(connection);
         if is_http2 {
+            let io = TokioIo::new(Counted::new(connection, watch.drive.port));
             watch.over(http2().serve_connection(io, service)).await;
         } else {
+            let io = TokioIo::new(connection);
             watch.over(http1().serve_connection(io, service)).await;
         }
     }

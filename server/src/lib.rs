@@ -17,6 +17,7 @@ mod client;
 mod connection;
 mod edge;
 mod encryption;
+mod frames;
 mod html;
 mod leftover;
 mod options;
