@@ -17,11 +17,12 @@ use tower::ServiceExt;
 use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::probes::{json_body, probes};
+use crate::security::MetricsDoor;
 use crate::topz::TopzPage;
 
 impl Dialect {
-    /// Returns a service that answers probes and metrics, and all else with a 503 that says `reason`,
-    /// until [`Dialect::begin`] gives it what to answer.
+    /// Returns a service that answers probes, metrics to those who come by the listener for probes, and all else with a
+    /// 503 that says `reason`, until [`Dialect::begin`] gives it what to answer.
     pub fn late(reason: &str, metrics: PrometheusHandle) -> Self {
         let (_, readiness) = watch::channel(Readiness::NotReady {
             reason: reason.to_owned(),
@@ -34,7 +35,13 @@ impl Dialect {
         };
         Self {
             spoken: Arc::default(),
-            before: probes(readiness, metrics, TopzPage::new("root", "")).fallback(refuse),
+            before: probes(
+                readiness,
+                metrics,
+                TopzPage::new("root", ""),
+                MetricsDoor::of_probes(),
+            )
+            .fallback(refuse),
         }
     }
 
@@ -80,7 +87,6 @@ mod tests {
         let clone = late.clone();
         for (path, expected) in [
             ("/_health/live", StatusCode::OK),
-            ("/metrics", StatusCode::OK),
             ("/_health/ready", StatusCode::SERVICE_UNAVAILABLE),
             ("/books/_search", StatusCode::SERVICE_UNAVAILABLE),
         ] {
@@ -91,6 +97,10 @@ mod tests {
                 status != StatusCode::OK,
                 "{path}: {body}"
             );
+        }
+        for path in ["/metrics", "/topz"] {
+            let (status, body) = asked(&late, path).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {body}");
         }
         late.begin(&crate::testing::speaking());
         let (status, body) = asked(&clone, "/").await;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use gleaner_api::security::MetricsDoor;
 use gleaner_api::{ApiOptions, TopzPage};
 use gleaner_proto::node::Readiness;
 use tokio::net::TcpListener;
@@ -94,7 +95,8 @@ impl Companion {
         let stop = stop_asked(arguments.stop_with_input)?;
         let (readiness, told) = watch::channel(not_ready("it starts".to_owned()));
         let page = TopzPage::new(role, name.unwrap_or(role));
-        let probes = gleaner_api::probes(told, metrics::install()?, page);
+        let door = MetricsDoor::of_probes();
+        let probes = gleaner_api::probes(told, metrics::install()?, page, door);
         let probes = Probes::start(&arguments.probe_listen, probes, &ApiOptions::default()).await?;
         Ok(Self {
             stop,

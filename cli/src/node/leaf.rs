@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_api::TopzPage;
+use gleaner_api::security::MetricsDoor;
 use gleaner_coordinator::Coordinator;
 use gleaner_leaf::{Leaf, LeafOptions, Peers};
 use gleaner_model::{ClusterState, NodeId, Role};
@@ -46,10 +47,12 @@ pub(super) async fn run(
         http = %http.local_addr()?,
         "leaf starting"
     );
+    let door = MetricsDoor::new(setup.config.security_max_age.0, wiring::now_ms);
     let probes = gleaner_api::probes(
         readiness.clone(),
         metrics,
         TopzPage::new("leaf", &setup.member.name),
+        door.clone(),
     );
     let tls = setup.tls.as_ref();
     let _fresh = tls.map(NodeTls::keep_fresh);
@@ -62,6 +65,7 @@ pub(super) async fn run(
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
+        door.begin(Arc::clone(&coordinator));
         // Before anything is answered: who follows a shard here is alive.
         let registered = tokio::select! {
             registered = register(&setup) => registered?,
