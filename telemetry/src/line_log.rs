@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write, stdout};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -154,7 +155,12 @@ fn open(place: &LinePlace) -> io::Result<File> {
     match place {
         // Without the buffer that others have of it, which could tear a line.
         LinePlace::Stdout => Ok(stdout().as_fd().try_clone_to_owned()?.into()),
-        LinePlace::File(path) => OpenOptions::new().create(true).append(true).open(path),
+        // It says who asked for what; one that is there keeps the rights that it was given.
+        LinePlace::File(path) => OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path),
     }
 }
 
@@ -320,6 +326,25 @@ mod tests {
         let text = |path: &PathBuf| std::fs::read_to_string(path).expect("a file");
         assert_eq!(text(&old), "one\ntwo\n", "it went on until it was asked");
         assert_eq!(text(&path), "three\n");
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, old) = (folder.path().join("log"), folder.path().join("log.1"));
+        let log = LineLog::start("access", LinePlace::File(path.clone())).expect("opened");
+        let rights = || {
+            let file = std::fs::metadata(&path).expect("a file");
+            file.permissions().mode() & 0o777
+        };
+        assert_eq!(rights(), 0o600);
+        std::fs::rename(&path, &old).expect("moved");
+        log.reopen();
+        log.write("one".to_owned());
+        assert!(log.flush(PATIENCE));
+        assert_eq!(rights(), 0o600);
     }
 
     #[test]
