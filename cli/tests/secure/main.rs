@@ -1,6 +1,7 @@
 //! Encrypted servers, fronts, clusters and companions as users run them: one command, defaults, no mapping.
 
 mod companions;
+mod documented;
 mod edge;
 mod examples;
 mod following;
@@ -15,6 +16,7 @@ mod variables;
 mod watching;
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -364,6 +366,21 @@ fn a_secure_cluster_with_fronts_is_one_command() -> anyhow::Result<()> {
     assert_eq!(found(&ca, &url, query).1, 1);
     until_kept(query, 1);
     until_kept(spelt, 1);
+    // What is kept is for those whom a root would answer.
+    for (field, status) in [
+        ("Host: evil.example", " 421"),
+        ("Origin: https://evil.example", " 403"),
+        ("Sec-Fetch-Site: cross-site", " 403"),
+    ] {
+        for _ in 0..4 {
+            let (_, answer) = curl(
+                &ca,
+                &["-H", field, "-d", query, &format!("{url}/notes/_search")],
+            );
+            let line = answer.lines().next().expect("a status");
+            assert!(line.contains(status), "{field}: {answer}");
+        }
+    }
     let write = [
         "-X",
         "PUT",
@@ -388,6 +405,9 @@ fn a_secure_cluster_with_fronts_is_one_command() -> anyhow::Result<()> {
     };
     let process = named("root-2")["pid"].as_u64().expect("a process");
     signal(u32::try_from(process).expect("a process"), "-KILL");
+    // What it was answering fails with it.
+    let address = named("root-2")["address"].as_str().expect("an address");
+    companions::until("its end", || TcpStream::connect(address).err());
     for _ in 0..20 {
         assert_eq!(found(&ca, &url, query).1, 2, "the other root answers");
     }
