@@ -131,6 +131,7 @@ impl From<Refusal> for EngineError {
                 action,
                 source: std::io::Error::other(reason),
             },
+            Refusal::Memory(error) => error.into(),
         }
     }
 }

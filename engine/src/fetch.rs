@@ -16,7 +16,8 @@ mod named;
 use std::sync::Arc;
 
 use gleaner_partial::control::{Control, Ledger, Meter, Reservation};
-use gleaner_query::answer::{FetchedHit, num_bytes_of_texts};
+use gleaner_query::answer::{FetchedHit, num_bytes_of_field, num_bytes_of_texts};
+use gleaner_query::json;
 use gleaner_query::resolved::{Clause, NamedClause, ShardQuery};
 use gleaner_query::search::{FieldFormat, Highlight};
 use indexmap::IndexMap;
@@ -76,8 +77,11 @@ pub fn fetch(
     spec: &FetchSpec<'_>,
     control: &Control,
 ) -> Result<Vec<FetchedHit>, EngineError> {
+    if let Some(ledger) = spec.ledger {
+        control.draw_on(ledger.account());
+    }
     let mut doc_values = doc_values::Plan::new(view, spec.docvalue_fields)?;
-    let fields = fields::Plan::new(view, spec.fields)?;
+    let fields = fields::Plan::new(view, spec.fields, control)?;
     let mut ignored_fields = ignored::Plan::new(view);
     let named = named::Plan::new(view, spec.named, spec.named_by, control)?;
     let highlighter = spec
@@ -98,15 +102,20 @@ pub fn fetch(
         control.check()?;
         let document = view.read(places[i], keeping)?;
         charge(&mut meter, document.source.len())?;
-        let mut shown = IndexMap::new();
+        let mut shown = ShownFields::new(meter.as_mut());
         doc_values.read(places[i], &mut shown)?;
         let needs_source = !fields.is_empty() || highlighter.is_some();
         let (parsed, _held) = if needs_source {
-            parse(&document.source, meter.as_ref())?
+            parse(&document.source, shown.meter.as_deref())?
         } else {
             (Value::Null, None)
         };
-        fields.read(&parsed, &mut shown);
+        fields.read(&parsed, &mut shown)?;
+        let ShownFields {
+            fields: mut shown,
+            num_bytes: num_bytes_of_fields,
+            ..
+        } = shown;
         let ignored = ignored_fields.read(places[i])?;
         let ignored_values = fields.ignored_values(&parsed, &ignored);
         for FieldFormat { field, .. } in spec.docvalue_fields {
@@ -140,8 +149,8 @@ pub fn fetch(
                 .transpose()?
                 .map(|explained| explained.explanation),
         };
-        // The source and the fragments count already.
-        let counted = num_bytes_of_fragments(&hit) + hit.source.len();
+        // The source, the fields and the fragments count already.
+        let counted = num_bytes_of_fields + num_bytes_of_fragments(&hit) + hit.source.len();
         charge(&mut meter, hit.num_bytes().saturating_sub(counted))?;
         hits[i] = Some(hit);
     }
@@ -165,6 +174,42 @@ fn metadata_values(
     (!values.is_empty()).then_some(values)
 }
 
+/// The fields of a hit while they are read; each is charged when it is added, as those of one document may be many times
+/// its size.
+struct ShownFields<'m, 'l> {
+    fields: IndexMap<String, Vec<serde_json::Value>>,
+    meter: Option<&'m mut Meter<'l>>,
+    /// Bytes charged.
+    num_bytes: usize,
+}
+
+impl<'m, 'l> ShownFields<'m, 'l> {
+    fn new(meter: Option<&'m mut Meter<'l>>) -> Self {
+        Self {
+            fields: IndexMap::new(),
+            meter,
+            num_bytes: 0,
+        }
+    }
+
+    /// Charges the values of a field.
+    fn charge(&mut self, name: &str, values: &[serde_json::Value]) -> Result<(), EngineError> {
+        let num_bytes = num_bytes_of_field(name, values);
+        self.num_bytes += num_bytes;
+        let meter = self.meter.as_mut();
+        Ok(meter.map_or(Ok(()), |meter| meter.charge(num_bytes))?)
+    }
+
+    /// Adds the values of a field, unless there are none.
+    fn add(&mut self, name: &str, values: Vec<serde_json::Value>) -> Result<(), EngineError> {
+        if !values.is_empty() {
+            self.charge(name, &values)?;
+            self.fields.insert(name.to_owned(), values);
+        }
+        Ok(())
+    }
+}
+
 fn charge(meter: &mut Option<Meter<'_>>, bytes: usize) -> Result<(), EngineError> {
     meter
         .as_mut()
@@ -181,19 +226,14 @@ fn num_bytes_of_fragments(hit: &FetchedHit) -> usize {
 /// Documents whose values are not counted before they are parsed.
 const SMALL_SOURCE: usize = 64 << 10;
 
-/// Bytes that a value of a parsed document takes beside its text, at most: its list grows by doubling.
-const VALUE_BYTES: usize = 2 * size_of::<Value>();
-
-/// Parses a document; what its values take is reserved before, as it may be thirty times the text.
+/// Parses a document; what its values take is reserved before, as it may be sixty times the text.
 pub(crate) fn parse(
     source: &[u8],
     meter: Option<&Meter<'_>>,
 ) -> Result<(Value, Option<Reservation>), EngineError> {
     let mut held = None;
     if let Some(meter) = meter.filter(|_| source.len() > SMALL_SOURCE) {
-        let is_between = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
-        let num_values = source.iter().filter(is_between).count();
-        held = Some(meter.borrow(source.len() + VALUE_BYTES * num_values)?);
+        held = Some(meter.borrow(json::tree_bytes(source))?);
     }
     let parsed = serde_json::from_slice(source)
         .map_err(|error| EngineError::Corrupt(format!("a stored `_source` is no JSON: {error}")))?;

@@ -94,6 +94,7 @@ pub fn search_timed(
     query: &ShardQuery,
     env: &SearchEnv<'_>,
 ) -> (Vec<Result<ShardHits, EngineError>>, ProcessorTimes) {
+    env.control.draw_on(env.memory);
     search_inline_below(INLINE_WORK, targets, query, env)
 }
 

@@ -4,6 +4,7 @@
 //! between blocks, and work within one document that its size does not bound calls it by a `Pace`.
 //! A [`MemoryAccount`] per query draws on one per node.
 
+mod high_water;
 mod ledger;
 mod pace;
 
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+pub use self::high_water::HighWater;
 pub use self::ledger::{Ledger, Meter};
 pub use self::pace::Pace;
 use crate::EvaluationError;
@@ -36,6 +38,8 @@ pub enum Refusal {
         /// What the system said.
         reason: String,
     },
+    /// There is no memory for what its evaluation keeps.
+    Memory(EvaluationError),
 }
 
 impl Refusal {
@@ -61,6 +65,8 @@ pub struct Control {
     refusal: OnceLock<Refusal>,
     /// How often work within documents has looked.
     num_looks: AtomicU64,
+    /// What the work within documents is charged to.
+    memory: OnceLock<Arc<MemoryAccount>>,
     /// Counts the checks, for tests.
     checks: Option<Checks>,
 }
@@ -109,6 +115,7 @@ impl Control {
                 num: AtomicU64::new(checks.num.load(Ordering::Relaxed)),
                 most: checks.most,
             }),
+            memory: self.memory.clone(),
             ..Self::default()
         }
     }
@@ -116,6 +123,16 @@ impl Control {
     /// Calls the evaluation off; it ends at the next check.
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Has the work within documents charged to `account`; the first one that is named counts.
+    pub fn draw_on(&self, account: &Arc<MemoryAccount>) {
+        self.memory.get_or_init(|| Arc::clone(account));
+    }
+
+    /// Returns what the work within documents is charged to; `None` counts nothing.
+    pub fn memory(&self) -> Option<&Arc<MemoryAccount>> {
+        self.memory.get()
     }
 
     /// Returns whether it was called off; a nanosecond.
@@ -249,6 +266,12 @@ impl MemoryAccount {
             held_bytes: AtomicU64::new(0),
             parent,
         })
+    }
+
+    /// Returns whether this one draws on `account` directly.
+    pub fn is_child_of(&self, account: &Arc<Self>) -> bool {
+        let parent = self.parent.as_ref();
+        parent.is_some_and(|parent| Arc::ptr_eq(parent, account))
     }
 
     /// Returns the bytes held now.

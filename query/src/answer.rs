@@ -34,6 +34,16 @@ pub enum SortValue {
     Ip(u128),
 }
 
+impl SortValue {
+    /// Returns the bytes of its text, if it is one.
+    pub fn num_text_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// One shard's answer to the query phase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardHits {
@@ -170,10 +180,10 @@ impl FetchedHit {
     /// Returns roughly how many bytes it takes, in memory and rendered: not less than its texts.
     pub fn num_bytes(&self) -> usize {
         let fields = self.fields.iter().chain(&self.ignored_values);
-        let fields = fields.map(|(name, values)| name.len() + num_bytes_of(values));
+        let fields = fields.map(|(name, values)| num_bytes_of_field(name, values));
         let highlight = self.highlight.iter();
-        let highlight =
-            highlight.map(|(name, fragments)| name.len() + num_bytes_of_texts(fragments));
+        let highlight = highlight
+            .map(|(name, fragments)| FIELD_BYTES + name.len() + num_bytes_of_texts(fragments));
         let explanation = self.explanation.as_ref();
         let matched = self.matched_queries.iter();
         let matched = matched.map(|matched| size_of::<MatchedQuery>() + matched.name.len());
@@ -190,6 +200,18 @@ impl FetchedHit {
 /// Bytes of a hit beside its texts: in memory some, rendered no more.
 const HIT_BYTES: usize = 384;
 
+/// Bytes of a field of a hit beside its name and its values: its place in a map that grows by doubling, and what is left
+/// over of the blocks that its name and its list stand in.
+const FIELD_BYTES: usize = 2 * size_of::<(usize, String, Vec<Value>)>() + 64;
+
+/// Bytes of an entry of an object beside its name and the value: what [`FIELD_BYTES`] are of a field.
+const ENTRY_BYTES: usize = size_of::<(usize, String)>() + size_of::<Value>() + 64;
+
+/// Returns roughly how many bytes a field of a hit takes.
+pub fn num_bytes_of_field(name: &str, values: &[Value]) -> usize {
+    FIELD_BYTES + name.len() + num_bytes_of(values)
+}
+
 /// Returns roughly how many bytes values take.
 pub fn num_bytes_of(values: &[Value]) -> usize {
     let one = |value: &Value| match value {
@@ -198,7 +220,9 @@ pub fn num_bytes_of(values: &[Value]) -> usize {
         Value::Object(entries) => {
             let entries = entries.iter();
             entries
-                .map(|(name, value)| name.len() + num_bytes_of(std::slice::from_ref(value)))
+                .map(|(name, value)| {
+                    ENTRY_BYTES + name.len() + num_bytes_of(std::slice::from_ref(value))
+                })
                 .sum()
         }
         _ => 0,

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gleaner_model::{NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::search::{FetchWhat, ShardView};
-use gleaner_query::answer::{FetchedHit, FetchedHits, Hit};
+use gleaner_query::answer::{FetchedHit, FetchedHits, Hit, SortValue};
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::resolved::{Clause, ShardQuery};
 use gleaner_query::search::{FieldFormat, SearchRequest};
@@ -97,7 +97,11 @@ impl Searcher {
         let memory = memory
             .clone()
             .unwrap_or_else(|| self.accounts.answer_memory());
-        fetched.held = Some(memory.reserve(num_bytes_fetched)?);
+        // Sort values stand beside the content, and once more as they are shown.
+        let keys = winners.iter().flat_map(|ranked| &ranked.hit.keys);
+        let num_bytes_of_keys = 2 * keys.map(SortValue::num_text_bytes).sum::<usize>();
+        let num_bytes_in_all = num_bytes_fetched.saturating_add(num_bytes_of_keys);
+        fetched.held = Some(memory.reserve(num_bytes_in_all)?);
         let joiner = Joiner::new(plans, asked)?;
         let by = trip.deadline.fetch_by();
         let sources = self.shown_sources(&joiner, winners, &contents, by).await?;
@@ -121,7 +125,7 @@ impl Searcher {
             }
         }
         if let Some(held) = &mut fetched.held {
-            held.shrink_to(fetched.num_bytes);
+            held.shrink_to(fetched.num_bytes.saturating_add(num_bytes_of_keys));
         }
         Ok(fetched)
     }

@@ -10,7 +10,7 @@ use gleaner_partial::control::{Control, Ledger, Meter};
 use gleaner_partial::top_hits::{ShownValues, TopHit, TopHitContent, TopHits};
 use gleaner_partial::{Aggregations, Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TopHitsAggregation};
-use gleaner_query::answer::num_bytes_of_texts;
+use gleaner_query::answer::{SortValue, num_bytes_of_texts};
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::resolved::{Clause, ShardQuery, TieBreak};
 use gleaner_query::search::{FieldFormat, SortTarget};
@@ -131,16 +131,19 @@ impl TopHitsNode<'_> {
         Ok(self.meter.charge(HIT_BYTES)?)
     }
 
-    fn partial(&self, best: Best) -> Result<Partial, EngineError> {
+    fn partial(&mut self, best: Best) -> Result<Partial, EngineError> {
         let mut top = TopHits::new(self.request);
         top.total = best.total;
         top.max_score = best.max_score;
         for hit in best.hits {
             let keys = self.readers.iter().zip(hit.keys);
             let keys = keys.map(|(reader, key)| reader.resolve(key));
+            let keys: Vec<SortValue> = keys.collect::<Result<_, _>>()?;
+            let num_bytes = keys.iter().map(SortValue::num_text_bytes).sum();
+            self.meter.charge(num_bytes)?;
             top.insert(TopHit {
                 score: hit.score,
-                keys: keys.collect::<Result<_, _>>()?,
+                keys,
                 tie: TieBreak {
                     hash: hit.hash,
                     id: None,

@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tantivy::columnar::StrColumn;
 
+use super::ShownFields;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::view::{View, split_place};
@@ -86,7 +87,8 @@ impl Format {
 
 impl<'v> Plan<'v> {
     pub(super) fn new(view: &'v View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
-        let mut fields = Vec::new();
+        // Each once, however many patterns name it: the last of them says how.
+        let mut fields = IndexMap::new();
         for FieldFormat {
             field: pattern,
             format,
@@ -120,12 +122,12 @@ impl<'v> Plan<'v> {
                     decimal::check(pattern).map_err(|error| EngineError::query(error.reason))?;
                 }
                 let format = Format::new(&field.kind, format.as_deref())?;
-                fields.push((path, format));
+                fields.insert(path, format);
             }
         }
         Ok(Self {
             view,
-            fields,
+            fields: fields.into_iter().collect(),
             opened: None,
         })
     }
@@ -134,7 +136,7 @@ impl<'v> Plan<'v> {
     pub(super) fn read(
         &mut self,
         place: u64,
-        shown: &mut IndexMap<String, Vec<Value>>,
+        shown: &mut ShownFields<'_, '_>,
     ) -> Result<(), EngineError> {
         let (ord, doc) = split_place(place);
         let columns = match self.opened.take() {
@@ -143,10 +145,9 @@ impl<'v> Plan<'v> {
         };
         for ((path, format), column) in self.fields.iter().zip(&columns) {
             let Some(column) = column else { continue };
-            let values = shown_values(column, doc, format)?;
-            if !values.is_empty() {
-                shown.insert(path.to_string(), values);
-            }
+            let mut values = shown_values(column, doc, format)?;
+            values.shrink_to_fit();
+            shown.add(path.as_str(), values)?;
         }
         self.opened = Some((ord, columns));
         Ok(())

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use gleaner_document::{FieldReader, FieldValue};
 use gleaner_model::mapping::{Codec, matches_pattern};
 use gleaner_model::{Field, FieldKind, FieldPath, Mapping, NumberKind};
+use gleaner_partial::control::Control;
 use gleaner_query::address::ip_text;
 use gleaner_query::date::Instant;
 use gleaner_query::search::FieldFormat;
@@ -21,6 +22,7 @@ use level::Level;
 use points::PointFormat;
 use ranges::RangeReader;
 
+use super::ShownFields;
 use super::doc_values::{Format, is_formatted, no_format};
 use crate::error::EngineError;
 use crate::view::View;
@@ -97,7 +99,11 @@ pub(crate) struct Origins<'m> {
 }
 
 impl Plan {
-    pub(super) fn new(view: &View, asked: &[FieldFormat]) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        view: &View,
+        asked: &[FieldFormat],
+        control: &Control,
+    ) -> Result<Self, EngineError> {
         let mut root = Level::root();
         let mut unmapped = UnmappedFields {
             mapping: Arc::clone(view.mapping()),
@@ -107,47 +113,18 @@ impl Plan {
             return Ok(Self { root, unmapped });
         }
         let origins = Origins::of(view.mapping());
-        for FieldFormat {
-            field: pattern,
-            format,
-            include_unmapped,
-        } in asked
-        {
-            if *include_unmapped {
-                unmapped.patterns.push(pattern.clone());
+        let mut wanted = IndexMap::new();
+        for asked in each_once(asked) {
+            control.check()?;
+            if asked.include_unmapped {
+                unmapped.patterns.push(asked.field.clone());
             }
-            if let Some(((_, field), _)) = view.mapping().flattened(pattern) {
-                // A key of it; patterns stand for no keys.
-                let path = FieldPath::new(pattern.as_str());
-                if is_formatted(format.as_deref()) {
-                    return Err(no_format(&path, &field.kind, "doesn't support formats."));
-                }
-                let own = view.mapping().own_path(pattern);
-                let plan = FieldPlan::new(view, &own, field, Format::Raw, &origins);
-                root.add(view.mapping(), FieldPlan { path, ..plan });
-                continue;
-            }
-            for (path, _) in view.mapping().matching(pattern) {
-                let Some((own, field)) = view.mapping().resolved(path.as_str()) else {
-                    continue;
-                };
-                let is_hidden = field.kind.is_keyed();
-                if !matches!(field.kind, FieldKind::Object { .. }) && !is_hidden {
-                    let is_named = pattern == path.as_str();
-                    let shape = Shape::of(&field.kind, format.as_deref(), is_named)?;
-                    let has_formats = is_of_dates(&field.kind) || matches!(shape, Shape::Points(_));
-                    if is_named && !has_formats && is_formatted(format.as_deref()) {
-                        return Err(no_format(path, &field.kind, "doesn't support formats."));
-                    }
-                    let format = Format::new(&field.kind, format.as_deref())?;
-                    let plan = FieldPlan::new(view, own, field, format, &origins);
-                    let plan = FieldPlan {
-                        path: path.clone(),
-                        shape,
-                        ..plan
-                    };
-                    root.add(view.mapping(), plan);
-                }
+            want(asked, view.mapping(), &mut wanted)?;
+        }
+        for (path, asked) in wanted {
+            control.check()?;
+            if let Some(plan) = FieldPlan::asked(view, path, asked, &origins)? {
+                root.add(view.mapping(), plan);
             }
         }
         if !unmapped.patterns.is_empty() {
@@ -161,8 +138,12 @@ impl Plan {
     }
 
     /// Adds the values of a document; fields without any are left out.
-    pub(super) fn read(&self, source: &Value, shown: &mut IndexMap<String, Vec<Value>>) {
-        self.root.read(&self.unmapped, source, shown);
+    pub(super) fn read(
+        &self,
+        source: &Value,
+        shown: &mut ShownFields<'_, '_>,
+    ) -> Result<(), EngineError> {
+        self.root.read(&self.unmapped, source, shown)
     }
 
     /// Returns what the fields that are asked for left out of a document, by the names under which they are shown; of
@@ -183,6 +164,62 @@ impl Plan {
         }
         shown
     }
+}
+
+/// Returns what is asked for without repetitions: of equal ones the last.
+fn each_once(asked: &[FieldFormat]) -> impl Iterator<Item = &FieldFormat> {
+    let key = |asked: &'_ FieldFormat| (asked.field.clone(), asked.format.clone());
+    let last: HashMap<_, usize> = (0..asked.len()).map(|at| (key(&asked[at]), at)).collect();
+    let all = asked.iter().enumerate();
+    all.filter(move |(at, asked)| last[&key(asked)] == *at)
+        .map(|(_, asked)| asked)
+}
+
+/// Adds the fields that `asked` names to those that are shown. Each is shown once, however many patterns name it: the
+/// last of them says how.
+///
+/// # Errors
+/// For a format that one of them does not have.
+fn want<'a>(
+    asked: &'a FieldFormat,
+    mapping: &Mapping,
+    wanted: &mut IndexMap<FieldPath, &'a FieldFormat>,
+) -> Result<(), EngineError> {
+    let (pattern, format) = (asked.field.as_str(), asked.format.as_deref());
+    if let Some(((_, field), _)) = mapping.flattened(pattern) {
+        // A key of it; patterns stand for no keys.
+        let path = FieldPath::new(pattern);
+        if is_formatted(format) {
+            return Err(no_format(&path, &field.kind, "doesn't support formats."));
+        }
+        wanted.insert(path, asked);
+        return Ok(());
+    }
+    for (path, _) in mapping.matching(pattern) {
+        let Some((_, field)) = mapping.resolved(path.as_str()) else {
+            continue;
+        };
+        if matches!(field.kind, FieldKind::Object { .. }) || field.kind.is_keyed() {
+            continue;
+        }
+        if is_formatted(format) {
+            check_format(path, field, asked)?;
+        }
+        wanted.insert(path.clone(), asked);
+    }
+    Ok(())
+}
+
+/// Refuses a format that a field does not have.
+fn check_format(path: &FieldPath, field: &Field, asked: &FieldFormat) -> Result<(), EngineError> {
+    let format = asked.format.as_deref();
+    let is_named = asked.field == path.as_str();
+    let shape = Shape::of(&field.kind, format, is_named)?;
+    let has_formats = is_of_dates(&field.kind) || matches!(shape, Shape::Points(_));
+    if is_named && !has_formats {
+        return Err(no_format(path, &field.kind, "doesn't support formats."));
+    }
+    Format::new(&field.kind, format).map(drop)
 }
 
 /// What of a document the mapping does not know.
@@ -273,6 +310,33 @@ impl<'m> Origins<'m> {
 }
 
 impl FieldPlan {
+    /// Returns what shows a field as it is asked for; `None` where it is gone.
+    fn asked(
+        view: &View,
+        path: FieldPath,
+        asked: &FieldFormat,
+        origins: &Origins<'_>,
+    ) -> Result<Option<Self>, EngineError> {
+        let mapping = view.mapping();
+        if let Some(((_, field), _)) = mapping.flattened(path.as_str()) {
+            let own = mapping.own_path(path.as_str());
+            let plan = Self::new(view, &own, field, Format::Raw, origins);
+            return Ok(Some(Self { path, ..plan }));
+        }
+        let Some((own, field)) = mapping.resolved(path.as_str()) else {
+            return Ok(None);
+        };
+        let format = asked.format.as_deref();
+        let shape = Shape::of(&field.kind, format, asked.field == path.as_str())?;
+        let format = Format::new(&field.kind, format)?;
+        let plan = Self::new(view, own, field, format, origins);
+        Ok(Some(Self {
+            path,
+            shape,
+            ..plan
+        }))
+    }
+
     fn new(
         view: &View,
         path: &FieldPath,
@@ -310,7 +374,7 @@ impl FieldPlan {
         let paths = self.source_paths.iter();
         let paths = paths.filter_map(|path| path.as_str().strip_prefix(prefix));
         let values = paths.flat_map(|path| self.values(object, path));
-        match self.shape {
+        let mut shown = match self.shape {
             Shape::Points(format) => {
                 let mut shown = Vec::new();
                 let (null, reading) = (self.null_point.as_ref(), self.reader.reading());
@@ -324,7 +388,10 @@ impl FieldPlan {
             Shape::Plain | Shape::Objects | Shape::Any => {
                 values.filter_map(|value| self.shown(value)).collect()
             }
-        }
+        };
+        // A list grows by four values at first, and most fields have one.
+        shown.shrink_to_fit();
+        shown
     }
 
     /// Returns the values at a path; the objects there where the field is made of such, and whole lists where

@@ -17,11 +17,11 @@ mod score;
 mod sentences;
 mod terms;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gleaner_model::{Field, FieldKind, FieldPath};
-use gleaner_partial::control::{self, Control, Meter};
+use gleaner_partial::control::{self, Control, Meter, Reservation};
 use gleaner_query::search::HighlightOptions;
 use gleaner_query::source::values_at;
 use indexmap::IndexMap;
@@ -42,6 +42,8 @@ type Pace<'a> = control::Pace<&'a Control>;
 /// Highlights documents of one view.
 pub struct Highlighter {
     fields: Vec<FieldPlan>,
+    /// What the readers of all fields take; `None` counts nothing.
+    _held: Option<Reservation>,
 }
 
 /// One field to highlight.
@@ -78,6 +80,7 @@ impl Highlighter {
         let origins = Origins::of(view.mapping());
         let mut fields = Vec::new();
         let mut known = HashSet::new();
+        let mut making = ReaderMaker::new(view, spec, control)?;
         for (position, (pattern, options)) in spec.highlight.fields.iter().enumerate() {
             control.check()?;
             for (path, _) in view.mapping().matching(pattern) {
@@ -92,7 +95,7 @@ impl Highlighter {
                 {
                     continue;
                 }
-                let readers = Reader::all(view, own, spec, position, control)?;
+                let readers = making.all(own, position)?;
                 let plan = FieldPlan::new(own, field, options, readers, &origins);
                 known.insert(path);
                 fields.push(FieldPlan {
@@ -101,7 +104,10 @@ impl Highlighter {
                 });
             }
         }
-        Ok(Self { fields })
+        Ok(Self {
+            fields,
+            _held: making.held,
+        })
     }
 
     /// Returns the fragments of each field of a document; fields without any are left out.
@@ -119,7 +125,10 @@ impl Highlighter {
         let mut pace = Pace::new(control);
         let mut found = IndexMap::new();
         for field in &self.fields {
-            let fragments = field.fragments(source, &mut pace, meter.as_deref_mut())?;
+            let fragments = field.fragments(source, &mut pace, meter.as_deref_mut());
+            // What found no room seems to have found no time.
+            control.check_refused()?;
+            let fragments = fragments?;
             if !fragments.is_empty() {
                 found.insert(field.path.to_string(), fragments);
             }
@@ -266,20 +275,37 @@ impl FieldPlan {
     }
 }
 
-impl Reader {
+/// Makes the readers of fields.
+struct ReaderMaker<'a> {
+    view: &'a View,
+    spec: &'a HighlightSpec<'a>,
+    control: &'a Control,
+    /// Those that look for the words of all fields, by the query's number: fields share them.
+    of_any: HashMap<(Option<usize>, Marking), Arc<Matcher>>,
+    held: Option<Reservation>,
+}
+
+impl<'a> ReaderMaker<'a> {
+    fn new(
+        view: &'a View,
+        spec: &'a HighlightSpec<'a>,
+        control: &'a Control,
+    ) -> Result<Self, EngineError> {
+        let account = control.memory();
+        Ok(Self {
+            view,
+            spec,
+            control,
+            of_any: HashMap::new(),
+            held: account.map(|account| account.reserve(0)).transpose()?,
+        })
+    }
+
     /// Returns the readers of a field: its own, and those of its `matched_fields`, as asked for at
     /// `position` in `highlight.fields`.
-    fn all(
-        view: &View,
-        path: &FieldPath,
-        spec: &HighlightSpec<'_>,
-        position: usize,
-        control: &Control,
-    ) -> Result<Vec<Self>, EngineError> {
-        let (_, options) = &spec.highlight.fields[position];
-        let query = spec.field_queries.get(position).and_then(Option::as_ref);
-        let query = query.unwrap_or(spec.query);
-        let default = spec.highlight.require_field_match;
+    fn all(&mut self, path: &FieldPath, position: usize) -> Result<Vec<Reader>, EngineError> {
+        let (_, options) = &self.spec.highlight.fields[position];
+        let default = self.spec.highlight.require_field_match;
         let requires_match = options.require_field_match.unwrap_or(default);
         let mut readers = Vec::new();
         let others = options
@@ -287,23 +313,53 @@ impl Reader {
             .iter()
             .filter(|other| other.as_str() != path.as_str());
         for name in std::iter::once(path.as_str()).chain(others.map(String::as_str)) {
-            if let Some((own, field)) = view.mapping().resolved(name) {
+            self.control.check()?;
+            if let Some((own, field)) = self.view.mapping().resolved(name) {
                 let wanted = requires_match.then_some(own.as_str());
                 let marking = match requires_match && !options.marks_words {
                     true => Marking::Matches,
                     false => Marking::Words,
                 };
-                let matcher = Matcher::new(query, wanted, marking, control)?;
-                let terms = TermMaker::new(view, &field.kind)?;
-                readers.push(Self {
-                    terms,
-                    matcher: Arc::new(matcher),
-                });
+                let matcher = self.matcher(wanted, marking, position)?;
+                let terms = TermMaker::new(self.view, &field.kind)?;
+                self.hold(2 * size_of::<Reader>())?;
+                readers.push(Reader { terms, matcher });
             }
         }
         Ok(readers)
     }
 
+    /// Returns what finds the words of the query of `position` in a field, or in any where `wanted` is `None`.
+    fn matcher(
+        &mut self,
+        wanted: Option<&str>,
+        marking: Marking,
+        position: usize,
+    ) -> Result<Arc<Matcher>, EngineError> {
+        let own = self.spec.field_queries.get(position);
+        let own = own.and_then(Option::as_ref);
+        let key = (own.map(|_| position), marking);
+        if wanted.is_none()
+            && let Some(known) = self.of_any.get(&key)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let query = own.unwrap_or(self.spec.query);
+        let matcher = Arc::new(Matcher::new(query, wanted, marking, self.control)?);
+        self.hold(matcher.num_bytes())?;
+        if wanted.is_none() {
+            self.of_any.insert(key, Arc::clone(&matcher));
+        }
+        Ok(matcher)
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), EngineError> {
+        let held = self.held.as_mut();
+        Ok(held.map_or(Ok(()), |held| held.grow(bytes as u64))?)
+    }
+}
+
+impl Reader {
     /// Returns where terms match in each of a field's values; `is_complete` is false where these were
     /// cut.
     fn spans(

@@ -78,6 +78,7 @@ impl<'a> Plan<'a> {
                 docs.seek(doc);
             }
             let is_match = docs.doc() == doc;
+            self.control.check_refused()?;
             self.control.check_whole()?;
             if is_match {
                 matched.push(MatchedQuery {

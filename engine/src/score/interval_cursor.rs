@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_partial::control::{Control, Pace, Stop};
+use gleaner_partial::control::{Control, HighWater, Pace, Stop};
 use gleaner_query::resolved::{IntervalScoring, Intervals};
 use tantivy::postings::SegmentPostings;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, SegmentReader};
 
 use super::canonical::{Lengths, read};
-use super::intervals::{Algebra, Interval};
+use super::intervals::{Algebra, Interval, Steps as _, Work};
 use super::phrase::read_positions;
 use crate::EngineError;
 use crate::lower::{Scope, require_index};
@@ -28,6 +28,7 @@ pub(crate) struct IntervalMatcher {
     places: Vec<Vec<i64>>,
     buffer: Vec<u32>,
     pace: Pace<Arc<Control>>,
+    held: HighWater,
 }
 
 impl IntervalMatcher {
@@ -59,6 +60,7 @@ impl IntervalMatcher {
             postings,
             buffer: Vec::new(),
             pace: Pace::new(Arc::clone(scope.control)),
+            held: HighWater::default(),
         })
     }
 
@@ -73,11 +75,16 @@ impl IntervalMatcher {
     }
 
     fn weigh(&mut self, doc: DocId) -> Result<f64, Stop> {
+        let mut work = Work {
+            pace: &mut self.pace,
+            held: &mut self.held,
+        };
         for (lists, places) in self.postings.iter_mut().zip(&mut self.places) {
-            read_positions(lists, doc, &mut self.buffer, places);
-            self.pace.step(1 + places.len())?;
+            read_positions(lists, doc, &mut self.buffer, places, &mut work)?;
+            work.step(1 + places.len())?;
         }
-        let found = self.algebra.intervals(&self.places, &mut self.pace)?;
+        let found = self.algebra.intervals(&self.places, &mut work)?;
+        work.give_back(found.capacity() * size_of::<Interval>());
         let (scoring, least) = (self.scoring, self.algebra.least_length());
         Ok(found
             .iter()

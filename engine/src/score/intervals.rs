@@ -6,12 +6,17 @@
 //!
 //! Every list ascends by its starts and, strictly, by its ends: none of its intervals holds another. So one look by
 //! halves tells how an interval stands to a whole list, and work within a document grows with the number of places, not
-//! with its square.
+//! with its square. Places are read where they are, however often a word is asked for; each list that is made is held
+//! before it grows.
+
+mod list;
 
 use gleaner_model::FieldPath;
-use gleaner_partial::control::{Control, Pace, Stop};
+use gleaner_partial::control::{Control, HighWater, Pace, Stop};
 use gleaner_query::dsl::IntervalRelation;
 use gleaner_query::resolved::{IntervalOrder, IntervalSource};
+
+use list::{List, all_dropped, append, dropped, minimal, push_minimal, reserved};
 
 /// A run of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +95,34 @@ pub(crate) trait Steps {
     /// # Errors
     /// When the time is over.
     fn step(&mut self, number: usize) -> Result<(), Stop>;
+
+    /// Counts bytes about to be taken.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    fn hold(&mut self, bytes: usize) -> Result<(), Stop>;
+
+    /// Notes that bytes are held no more.
+    fn give_back(&mut self, bytes: usize);
 }
 
-impl<C: std::ops::Deref<Target = Control>> Steps for Pace<C> {
+/// The work on documents: its steps, and what it holds.
+pub(crate) struct Work<'w, C> {
+    pub(crate) pace: &'w mut Pace<C>,
+    pub(crate) held: &'w mut HighWater,
+}
+
+impl<C: std::ops::Deref<Target = Control>> Steps for Work<'_, C> {
     fn step(&mut self, number: usize) -> Result<(), Stop> {
-        Self::step(self, number)
+        self.pace.step(number)
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.held.hold(bytes, self.pace.control())
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.held.give_back(bytes);
     }
 }
 
@@ -130,7 +158,7 @@ impl Algebra {
         places: &[P],
         pace: &mut impl Steps,
     ) -> Result<Vec<Interval>, Stop> {
-        self.root.intervals(places, pace)
+        self.root.made(places, pace)
     }
 }
 
@@ -184,63 +212,82 @@ impl Node {
         }
     }
 
-    fn intervals<P: AsRef<[i64]>>(
+    /// Returns the intervals as a list of its own.
+    fn made<P: AsRef<[i64]>>(
         &self,
         places: &[P],
         pace: &mut impl Steps,
     ) -> Result<Vec<Interval>, Stop> {
-        let found = match self {
-            Self::Nothing => Vec::new(),
-            Self::Words(number) => {
-                let positions = places[*number].as_ref().iter();
-                positions.map(|position| Interval::at(*position)).collect()
+        match self.intervals(places, pace)? {
+            List::Made(list) => Ok(list),
+            List::Places(positions) => {
+                let mut list = reserved(positions.len(), pace)?;
+                list.extend(positions.iter().copied().map(Interval::at));
+                Ok(list)
             }
+        }
+    }
+
+    fn intervals<'p, P: AsRef<[i64]>>(
+        &self,
+        places: &'p [P],
+        pace: &mut impl Steps,
+    ) -> Result<List<'p>, Stop> {
+        let found = match self {
+            Self::Nothing => List::Made(Vec::new()),
+            Self::Words(number) => List::Places(places[*number].as_ref()),
             Self::AnyOf(nodes) => {
                 let mut all = Vec::new();
                 for node in nodes {
-                    all.append(&mut node.intervals(places, pace)?);
+                    let list = node.made(places, pace)?;
+                    append(&mut all, list, pace)?;
                 }
-                minimal(all)
+                minimal(&mut all);
+                List::Made(all)
             }
             Self::AllOf(nodes, order, max_gaps) => {
                 let mut lists = Vec::with_capacity(nodes.len());
                 for node in nodes {
                     lists.push(node.intervals(places, pace)?);
-                    if lists.last().is_some_and(Vec::is_empty) {
-                        return Ok(Vec::new());
+                    if lists.last().is_some_and(|list| list.len() == 0) {
+                        all_dropped(lists, pace);
+                        return Ok(List::Made(Vec::new()));
                     }
                 }
                 let mut found = combined(lists, *order, pace)?;
-                if let Some(most) = max_gaps {
-                    found.retain(|interval| interval.gaps <= *most);
+                if let (Some(most), List::Made(list)) = (max_gaps, &mut found) {
+                    list.retain(|interval| interval.gaps <= *most);
                 }
                 found
             }
             Self::Repeat(node, times) => {
-                let list = node.intervals(places, pace)?;
-                let runs = list.windows(*times);
-                runs.map(|run| around(run).open()).collect()
+                let list = node.made(places, pace)?;
+                let mut found = reserved((list.len() + 1).saturating_sub(*times), pace)?;
+                found.extend(list.windows(*times).map(|run| around(run).open()));
+                dropped(list, pace);
+                List::Made(found)
             }
             Self::Extend(node, before, after) => {
-                let mut list = node.intervals(places, pace)?;
+                let mut list = node.made(places, pace)?;
                 for interval in &mut list {
                     interval.start -= before;
                     interval.end += after;
                     interval.taken += before + after;
                 }
-                list
+                List::Made(list)
             }
             Self::First(node, end) => {
-                let mut list = node.intervals(places, pace)?;
+                let mut list = node.made(places, pace)?;
                 list.retain(|interval| interval.end < *end);
-                list
+                List::Made(list)
             }
             Self::Filter(node, relation, by) => {
-                let mut list = node.intervals(places, pace)?;
-                let by = by.intervals(places, pace)?;
+                let mut list = node.made(places, pace)?;
+                let by = by.made(places, pace)?;
                 pace.step(list.len())?;
                 list.retain(|interval| holds(*relation, interval, &by));
-                list
+                dropped(by, pace);
+                List::Made(list)
             }
         };
         pace.step(1 + found.len())?;
@@ -249,38 +296,44 @@ impl Node {
 }
 
 /// Returns what one interval of each list makes, minimal.
-fn combined(
-    mut lists: Vec<Vec<Interval>>,
+fn combined<'p>(
+    mut lists: Vec<List<'p>>,
     order: IntervalOrder,
     pace: &mut impl Steps,
-) -> Result<Vec<Interval>, Stop> {
-    match order {
-        _ if lists.len() == 1 => Ok(lists.remove(0)),
-        IntervalOrder::Ordered => ordered(&lists, false, pace),
-        IntervalOrder::Adjacent => ordered(&lists, true, pace),
-        IntervalOrder::Unordered => unordered(&lists, pace),
+) -> Result<List<'p>, Stop> {
+    let found = match order {
+        _ if lists.len() == 1 => return Ok(lists.remove(0)),
+        IntervalOrder::Ordered => ordered(&lists, false, pace)?,
+        IntervalOrder::Adjacent => ordered(&lists, true, pace)?,
+        IntervalOrder::Unordered => unordered(&lists, pace)?,
         IntervalOrder::Separate => {
-            let mut rest = lists.drain(..);
-            let mut found = rest.next().unwrap_or_default();
+            let mut rest = lists.into_iter();
+            let mut found = rest.next().unwrap_or(List::Made(Vec::new()));
             for (number, list) in rest.enumerate() {
-                if number > 0 {
-                    found = found.into_iter().map(Interval::open).collect();
+                if let (1.., List::Made(made)) = (number, &mut found) {
+                    made.iter_mut().for_each(|interval| *interval = interval.open());
                 }
                 let two = [found, list];
                 let mut either = ordered(&two, false, pace)?;
                 let [one, other] = two;
-                either.append(&mut ordered(&[other, one], false, pace)?);
-                found = minimal(either);
+                let two = [other, one];
+                let swapped = ordered(&two, false, pace)?;
+                all_dropped(two.into(), pace);
+                append(&mut either, swapped, pace)?;
+                minimal(&mut either);
+                found = List::Made(either);
             }
-            Ok(found)
+            return Ok(found);
         }
-    }
+    };
+    all_dropped(lists, pace);
+    Ok(List::Made(found))
 }
 
 /// Returns the intervals that begin with one of the first list and go on with one of each other, in order. From each
 /// beginning the nearest is taken.
 fn ordered(
-    lists: &[Vec<Interval>],
+    lists: &[List<'_>],
     is_adjacent: bool,
     pace: &mut impl Steps,
 ) -> Result<Vec<Interval>, Stop> {
@@ -289,7 +342,7 @@ fn ordered(
     };
     let mut at = vec![0_usize; rest.len()];
     let mut found: Vec<Interval> = Vec::new();
-    'beginnings: for beginning in first {
+    'beginnings: for beginning in (0..first.len()).filter_map(|at| first.get(at)) {
         let (mut end, mut taken) = (beginning.end, beginning.taken);
         for (list, at) in rest.iter().zip(&mut at) {
             let from = *at;
@@ -306,18 +359,19 @@ fn ordered(
             end = next.end;
             taken += next.taken;
         }
-        push_minimal(&mut found, Interval::around(beginning.start, end, taken));
+        let whole = Interval::around(beginning.start, end, taken);
+        push_minimal(&mut found, whole, pace)?;
     }
     Ok(found)
 }
 
 /// Returns the intervals around one of each list, wherever they stand: the list whose interval begins first goes on.
-fn unordered(lists: &[Vec<Interval>], pace: &mut impl Steps) -> Result<Vec<Interval>, Stop> {
+fn unordered(lists: &[List<'_>], pace: &mut impl Steps) -> Result<Vec<Interval>, Stop> {
     let mut at = vec![0_usize; lists.len()];
     let mut found: Vec<Interval> = Vec::new();
     loop {
         pace.step(1 + lists.len())?;
-        let current = || lists.iter().zip(&at).map(|(list, at)| list[*at]);
+        let current = || lists.iter().zip(&at).filter_map(|(list, at)| list.get(*at));
         let Some(end) = current().map(|interval| interval.end).max() else {
             return Ok(found);
         };
@@ -326,35 +380,12 @@ fn unordered(lists: &[Vec<Interval>], pace: &mut impl Steps) -> Result<Vec<Inter
         let Some((first, start)) = starts.min_by_key(|(_, start)| *start) else {
             return Ok(found);
         };
-        push_minimal(&mut found, Interval::around(start, end, taken));
+        push_minimal(&mut found, Interval::around(start, end, taken), pace)?;
         at[first] += 1;
         if at[first] == lists[first].len() {
             return Ok(found);
         }
     }
-}
-
-/// Adds an interval that begins no earlier and ends no earlier than those before it; those that hold it go.
-fn push_minimal(found: &mut Vec<Interval>, interval: Interval) {
-    match found.last_mut() {
-        Some(last) if last.end == interval.end => *last = interval,
-        // Equal beginnings: the one before ends earlier and lies in this one.
-        Some(last) if last.start == interval.start => {}
-        _ => found.push(interval),
-    }
-}
-
-/// Returns those of `all` that hold no other; of equal ones the one with the fewest gaps.
-fn minimal(mut all: Vec<Interval>) -> Vec<Interval> {
-    all.sort_unstable_by_key(|interval| (interval.start, -interval.end, -interval.gaps));
-    let mut kept: Vec<Interval> = Vec::with_capacity(all.len());
-    for interval in all {
-        while kept.last().is_some_and(|last| last.end >= interval.end) {
-            kept.pop();
-        }
-        kept.push(interval);
-    }
-    kept
 }
 
 /// Returns the interval around some that follow each other.

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use gleaner_partial::control::{Control, Pace, Stop};
+use gleaner_partial::control::{Control, HighWater, Pace, Stop};
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::{DocId, DocSet};
 
+use super::intervals::{Steps, Work};
 use super::window::{Room, Slot, Window};
 
 /// Finds a phrase in the documents of a segment, forwards only.
@@ -25,6 +26,7 @@ pub(crate) struct PhraseMatcher {
     room: Room,
     buffer: Vec<u32>,
     pace: Pace<Arc<Control>>,
+    held: HighWater,
 }
 
 impl PhraseMatcher {
@@ -42,6 +44,7 @@ impl PhraseMatcher {
             room: Room::default(),
             buffer: Vec::new(),
             pace: Pace::new(Arc::clone(control)),
+            held: HighWater::default(),
             slots,
             postings,
             slop,
@@ -61,9 +64,13 @@ impl PhraseMatcher {
     fn count(&mut self, doc: DocId) -> Result<f64, Stop> {
         for list in 0..self.postings.len() {
             let (lists, positions) = (&mut self.postings[list], &mut self.positions[list]);
-            read_positions(lists, doc, &mut self.buffer, positions);
-            let num_positions = self.positions[list].len();
-            self.pace.step(1 + num_positions)?;
+            let mut work = Work {
+                pace: &mut self.pace,
+                held: &mut self.held,
+            };
+            read_positions(lists, doc, &mut self.buffer, positions, &mut work)?;
+            let num_positions = positions.len();
+            work.step(1 + num_positions)?;
             if num_positions == 0 {
                 return Ok(0.0);
             }
@@ -80,8 +87,13 @@ impl PhraseMatcher {
             return Ok(0.0);
         };
         let offset = i64::from(first.offset);
-        let positions = self.positions[first.list].iter();
+        let positions = &self.positions[first.list];
+        let missing = positions.len().saturating_sub(self.starts.capacity());
+        let control = self.pace.control();
+        self.held.hold(missing * size_of::<i64>(), control)?;
         self.starts.clear();
+        self.starts.reserve_exact(positions.len());
+        let positions = positions.iter();
         self.starts
             .extend(positions.map(|position| position - offset));
         for slot in rest {
@@ -112,19 +124,30 @@ impl PhraseMatcher {
     }
 }
 
-/// Reads where any of some terms stands in `doc`: `positions` ascend, each once. `doc` never falls.
+/// Reads where any of some terms stands in `doc`: `positions` ascend, each once. `doc` never falls. What the lists take
+/// more than before is held before it is read.
 pub(super) fn read_positions(
     lists: &mut [SegmentPostings],
     doc: DocId,
     buffer: &mut Vec<u32>,
     positions: &mut Vec<i64>,
-) {
+    work: &mut impl Steps,
+) -> Result<(), Stop> {
     positions.clear();
     for postings in lists.iter_mut() {
         if postings.doc() < doc {
             postings.seek(doc);
         }
         if postings.doc() == doc {
+            let more = postings.term_freq() as usize;
+            work.hold(size_of::<u32>() * more.saturating_sub(buffer.capacity()))?;
+            let wanted = positions.len() + more;
+            if wanted > positions.capacity() {
+                // They grow by doubling where several lists are read.
+                let grown = wanted.max(2 * positions.len());
+                work.hold(size_of::<i64>() * (grown - positions.capacity()))?;
+                positions.reserve_exact(grown - positions.len());
+            }
             postings.positions(buffer);
             positions.extend(buffer.iter().copied().map(i64::from));
         }
@@ -133,6 +156,7 @@ pub(super) fn read_positions(
         positions.sort_unstable();
     }
     positions.dedup();
+    Ok(())
 }
 
 /// Keeps those of `starts` that have one of `positions` at a distance; both ascend.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gleaner_partial::Aggregations;
 use gleaner_partial::EvaluationError;
-use gleaner_partial::control::{Reservation, Stop};
+use gleaner_partial::control::{Ledger, Reservation, Stop};
 use gleaner_partial::score::model::Model;
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, ShardQuery};
@@ -30,7 +30,9 @@ use crate::{EngineError, aggregate};
 /// Bytes of an entry of the shared top.
 const SCORED_BYTES: u64 = 32;
 /// Bytes of a sorted hit without its texts.
-const SORTED_BYTES: u64 = 160;
+const SORTED_BYTES: u64 = 96;
+/// Bytes of each of its keys, as they are compared and as they are answered, beside their texts.
+const KEY_BYTES: u64 = 64;
 
 /// One search over all shards of a leaf.
 pub(super) struct Request<'a> {
@@ -55,6 +57,8 @@ pub(super) struct Request<'a> {
     /// Matches of all shards counted so far, and how many are wanted.
     pub(super) counted: AtomicU64,
     pub(super) count_limit: u64,
+    /// What the texts of the best hits' keys are charged to.
+    pub(super) texts: Ledger,
     _memory: Reservation,
 }
 
@@ -160,7 +164,10 @@ impl<'a> Request<'a> {
         let bytes = match order {
             Order::None => 0,
             Order::Score(_) => query.top as u64 * SCORED_BYTES,
-            Order::Keys(_) => (query.top * num_segments.max(1)) as u64 * SORTED_BYTES,
+            Order::Keys(_) => {
+                let of_hit = SORTED_BYTES + KEY_BYTES * query.sort.len() as u64;
+                (query.top * num_segments.max(1)) as u64 * of_hit
+            }
         };
         let mut memory = env.memory.reserve(bytes)?;
         let num_threads = env.pool.map_or(1, rayon::ThreadPool::current_num_threads);
@@ -212,6 +219,7 @@ impl<'a> Request<'a> {
                 TrackTotal::UpTo(limit) => limit.saturating_add(1),
                 TrackTotal::Exact => u64::MAX,
             },
+            texts: Ledger::open(env.memory)?,
             _memory: memory,
         };
         let totals = request.known_totals(targets)?;

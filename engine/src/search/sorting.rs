@@ -13,7 +13,7 @@ mod start;
 
 use std::cmp::Ordering;
 
-use gleaner_partial::control::Control;
+use gleaner_partial::control::{Control, Ledger};
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::{compare_keys, keep_first_of_groups};
 use gleaner_query::resolved::ShardQuery;
@@ -170,18 +170,23 @@ impl SegmentSorter<'_> {
         Ok(())
     }
 
-    /// Resolves the keys of the best.
-    pub(super) fn finish(self, target: usize) -> Result<Vec<SortedHit>, EngineError> {
+    /// Resolves the keys of the best; their texts are charged to `texts`, as each may be as long as a term.
+    pub(super) fn finish(
+        self,
+        target: usize,
+        texts: &Ledger,
+    ) -> Result<Vec<SortedHit>, EngineError> {
         let mut hits = Vec::new();
+        let mut meter = texts.meter();
         let (groups, entries) = self.kept.into_entries();
         for (group, raw) in entries {
             let group = groups.as_ref().map(|groups| groups.resolve(group));
-            let keys = self
-                .readers
-                .iter()
-                .zip(raw.keys)
-                .map(|(reader, key)| reader.resolve(key));
-            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            let mut keys = Vec::with_capacity(raw.keys.len());
+            for (reader, key) in self.readers.iter().zip(raw.keys) {
+                let key = reader.resolve(key)?;
+                meter.charge(key.num_text_bytes())?;
+                keys.push(key);
+            }
             let place = place(self.segment.ord(), raw.doc);
             let scored = ScoredDocument {
                 score: 0.0,

@@ -272,7 +272,7 @@ impl<'r, 'q> Walk<'r, 'q> {
 
     fn finish(self) -> Result<(), EngineError> {
         let sorted = match self.sorter {
-            Some(sorter) => sorter.finish(self.shard.index)?,
+            Some(sorter) => sorter.finish(self.shard.index, &self.request.texts)?,
             None => Vec::new(),
         };
         let aggregated = self.aggregator.map(SegmentAggregator::finish).transpose();

@@ -20,10 +20,12 @@ impl Searcher {
         let copy = self.target(call.shard, deadline, deadline).await?;
         let view = Arc::clone(&copy.view);
         let (id, query) = (call.id, call.query);
+        let memory = self.query_memory();
         let outcome = self
             .pool
             .lane(LaneName::Short)
             .run(deadline, move |control| {
+                control.draw_on(&memory);
                 let Some(stored) = view.find(&id)? else {
                     return Ok(None);
                 };

@@ -2,10 +2,11 @@
 
 use gleaner_model::{FieldKind, Mapping};
 use gleaner_query::source::objects_at;
-use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::super::ShownFields;
 use super::{FieldPlan, UnmappedFields};
+use crate::error::EngineError;
 
 /// Fields of the document itself, or of the nested objects at one path.
 pub(super) struct Level {
@@ -77,33 +78,42 @@ impl Level {
         &self,
         unmapped: &UnmappedFields,
         object: &Value,
-        shown: &mut IndexMap<String, Vec<Value>>,
-    ) {
+        shown: &mut ShownFields<'_, '_>,
+    ) -> Result<(), EngineError> {
         for field in &self.fields {
             let values = field.shown_values(object, &self.prefix);
-            if !values.is_empty() {
-                shown.insert(self.name(field.path.as_str()).to_owned(), values);
-            }
+            shown.add(self.name(field.path.as_str()), values)?;
         }
-        unmapped.read(&self.prefix, object, shown);
+        unmapped.read(&self.prefix, object, &mut shown.fields);
         for level in &self.nested {
             let name = self.name(level.prefix.trim_end_matches('.'));
-            let objects = objects_at(object, name).into_iter();
-            let objects = objects.filter_map(|object| level.shown(unmapped, object));
-            let objects: Vec<Value> = objects.collect();
+            let mut objects = Vec::new();
+            for object in objects_at(object, name) {
+                objects.extend(level.shown(unmapped, object, shown)?);
+            }
             if !objects.is_empty() {
-                shown.insert(name.to_owned(), objects);
+                // What is in them was charged as it was read.
+                shown.charge(name, &[])?;
+                shown.fields.insert(name.to_owned(), objects);
             }
         }
+        Ok(())
     }
 
-    /// Returns the values of a nested object; `None` where it has none that are wanted.
-    fn shown(&self, unmapped: &UnmappedFields, object: &Value) -> Option<Value> {
-        let mut shown = IndexMap::new();
-        self.read(unmapped, object, &mut shown);
-        let entries = shown.into_iter();
+    /// Returns the values of a nested object; `None` where it has none that are wanted. They are charged as those of the
+    /// object `around` it.
+    fn shown(
+        &self,
+        unmapped: &UnmappedFields,
+        object: &Value,
+        around: &mut ShownFields<'_, '_>,
+    ) -> Result<Option<Value>, EngineError> {
+        let mut shown = ShownFields::new(around.meter.as_deref_mut());
+        self.read(unmapped, object, &mut shown)?;
+        around.num_bytes += shown.num_bytes;
+        let entries = shown.fields.into_iter();
         let entries = entries.map(|(name, values)| (name, Value::Array(values)));
-        (entries.len() > 0).then(|| Value::Object(entries.collect()))
+        Ok((entries.len() > 0).then(|| Value::Object(entries.collect())))
     }
 
     fn name<'p>(&self, path: &'p str) -> &'p str {

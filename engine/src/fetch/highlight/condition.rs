@@ -38,6 +38,26 @@ pub(super) struct Group {
     pub(super) excluded: Vec<Condition>,
     /// How many of `optional` must match.
     pub(super) least: usize,
+    /// Clauses of which the text tells nothing, beside those above.
+    pub(super) open: Open,
+}
+
+/// Numbers of clauses that may match or not: a query over many fields has hardly any others for one of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Open {
+    required: usize,
+    optional: usize,
+    excluded: usize,
+}
+
+/// Takes out the clauses of which the text tells nothing, and returns how many they were.
+fn take_open(clauses: &mut Vec<Condition>) -> usize {
+    let all = clauses.len();
+    clauses.retain(|clause| !matches!(clause, Condition::Known(Fit::Maybe)));
+    if clauses.len() < all {
+        clauses.shrink_to_fit();
+    }
+    all - clauses.len()
 }
 
 /// What was found in a document's field.
@@ -51,6 +71,38 @@ pub(super) struct Seen {
 }
 
 impl Condition {
+    /// Returns a group of clauses, as small as it may be: one without a term is what is known of it.
+    pub(super) fn of_group(mut group: Group) -> Self {
+        group.open = Open {
+            required: take_open(&mut group.required),
+            optional: take_open(&mut group.optional),
+            excluded: take_open(&mut group.excluded),
+        };
+        let mut clauses = group.required.iter().chain(&group.optional);
+        if group.excluded.is_empty() && clauses.next().is_none() {
+            let nothing = Seen {
+                found: Vec::new(),
+                is_complete: true,
+                is_single: true,
+            };
+            return Self::Known(group.weigh(&nothing, &mut Vec::new()));
+        }
+        Self::Group(group)
+    }
+
+    /// Returns the bytes that it takes, roughly.
+    pub(super) fn num_bytes(&self) -> usize {
+        let inside = match self {
+            Self::Known(_) => 0,
+            Self::Terms(numbers) | Self::Placed { numbers, .. } => size_of_val(numbers.as_slice()),
+            Self::Group(group) => {
+                let clauses = group.required.iter().chain(&group.optional);
+                clauses.chain(&group.excluded).map(Self::num_bytes).sum()
+            }
+        };
+        size_of::<Self>() + inside
+    }
+
     /// Returns whether the clause matches, and adds to `counted` the terms of those inside that do.
     pub(super) fn weigh(&self, seen: &Seen, counted: &mut Vec<usize>) -> Fit {
         let (numbers, is_sure, is_decided) = match self {
@@ -83,7 +135,10 @@ impl Condition {
 impl Group {
     fn weigh(&self, seen: &Seen, counted: &mut Vec<usize>) -> Fit {
         let before = counted.len();
-        let mut fit = Fit::Yes;
+        let mut fit = match self.open.required + self.open.excluded {
+            0 => Fit::Yes,
+            _ => Fit::Maybe,
+        };
         for clause in &self.excluded {
             fit = fit.min(match clause.weigh(seen, counted) {
                 Fit::No => Fit::Yes,
@@ -103,7 +158,7 @@ impl Group {
     }
 
     fn weigh_optional(&self, seen: &Seen, counted: &mut Vec<usize>) -> Fit {
-        let (mut num_sure, mut num_possible) = (0, 0);
+        let (mut num_sure, mut num_possible) = (0, self.open.optional);
         for clause in &self.optional {
             let fit = clause.weigh(seen, counted);
             num_sure += usize::from(fit == Fit::Yes);
@@ -119,10 +174,13 @@ impl Group {
     }
 
     fn is_plain(&self) -> bool {
-        let is_one = self.required.len() == 1 && self.optional.is_empty();
-        let is_any = self.required.is_empty() && self.least <= 1;
+        let num_required = self.required.len() + self.open.required;
+        let num_optional = self.optional.len() + self.open.optional;
+        let num_excluded = self.excluded.len() + self.open.excluded;
+        let is_one = num_required == 1 && num_optional == 0;
+        let is_any = num_required == 0 && self.least <= 1;
         let mut inside = self.required.iter().chain(&self.optional);
-        self.excluded.is_empty() && (is_one || is_any) && inside.all(Condition::is_plain)
+        num_excluded == 0 && (is_one || is_any) && inside.all(Condition::is_plain)
     }
 }
 
@@ -131,11 +189,11 @@ mod tests {
     use super::*;
 
     fn group(required: Vec<Condition>, optional: Vec<Condition>, least: usize) -> Condition {
-        Condition::Group(Group {
+        Condition::of_group(Group {
             required,
             optional,
-            excluded: Vec::new(),
             least,
+            ..Group::default()
         })
     }
 
@@ -188,13 +246,34 @@ mod tests {
     }
 
     #[test]
+    fn clauses_of_other_fields_are_counted_and_not_kept() {
+        let elsewhere = || (0..1_000).map(|_| Condition::Known(Fit::Maybe)).collect();
+        let most = 8 * size_of::<Condition>();
+        for (condition, expected) in [
+            (group(elsewhere(), vec![], 0), (Fit::Maybe, vec![])),
+            (group(vec![], elsewhere(), 1_001), (Fit::No, vec![])),
+            (group(vec![], elsewhere(), 0), (Fit::Yes, vec![])),
+            (group(elsewhere(), vec![term(0)], 0), (Fit::Maybe, vec![0])),
+            (
+                group(vec![term(0)], elsewhere(), 1_000),
+                (Fit::Maybe, vec![0]),
+            ),
+        ] {
+            assert_eq!(weighed(&condition), expected);
+            assert!(condition.num_bytes() < most, "{}", condition.num_bytes());
+        }
+        let nested = (0..100).map(|_| group(elsewhere(), vec![], 0)).collect();
+        assert!(group(nested, vec![term(1)], 1).num_bytes() < most);
+    }
+
+    #[test]
     fn nothing_counts_where_something_excluded_is_found() {
         for (excluded, expected) in [
             (term(1), (Fit::No, vec![])),
             (term(2), (Fit::Yes, vec![0])),
             (Condition::Known(Fit::Maybe), (Fit::Maybe, vec![0])),
         ] {
-            let condition = Condition::Group(Group {
+            let condition = Condition::of_group(Group {
                 required: vec![term(0)],
                 excluded: vec![excluded],
                 ..Group::default()

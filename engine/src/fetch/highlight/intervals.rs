@@ -6,13 +6,13 @@
 //! A field is marked by its own words alone: those that `use_field` takes from another one are not known here, and of
 //! intervals with such words every one of the field's own is marked.
 
-use gleaner_partial::control::Stop;
+use gleaner_partial::control::{HighWater, Stop};
 use gleaner_query::resolved::IntervalSource;
 
 use super::Pace;
 use super::marks::Marks;
 use super::phrase::{Places, Tokens};
-use crate::score::intervals::Algebra;
+use crate::score::intervals::{Algebra, Work};
 
 /// Intervals that a query looks for.
 pub(super) struct IntervalMarker {
@@ -64,8 +64,13 @@ impl IntervalMarker {
         let positions = places.iter().map(|places| places.positions.as_slice());
         let positions: Vec<&[i64]> = positions.collect();
         let knows_all = self.is_marked.iter().all(|is_marked| *is_marked);
+        let mut held = HighWater::default();
         let found = match knows_all {
-            true => Some(self.algebra.intervals(&positions, pace)?),
+            true => {
+                let held = &mut held;
+                let mut work = Work { pace, held };
+                Some(self.algebra.intervals(&positions, &mut work)?)
+            }
             false => None,
         };
         for (number, places) in places.iter().enumerate() {

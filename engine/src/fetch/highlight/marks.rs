@@ -7,7 +7,7 @@ use gleaner_analysis::Token;
 use super::matcher::{Span, merge};
 
 /// How a match of several words is marked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Marking {
     /// A phrase from its first word to its last, and only clauses that match (Lucene's
     /// `WEIGHT_MATCHES`).

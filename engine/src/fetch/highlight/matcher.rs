@@ -71,6 +71,9 @@ impl Placement {
 /// Terms between a lower and an upper bound.
 type TermBounds = (Bound<String>, Bound<String>);
 
+/// Bytes of a term of a phrase or of intervals, roughly: its slot, its list, its text.
+const PLACED_BYTES: usize = 128;
+
 /// What clauses are gathered for.
 struct Wanted<'a> {
     /// `None`: any.
@@ -106,6 +109,29 @@ impl Matcher {
         let condition = matcher.gather(clause, &Wanted { field, control })?;
         matcher.condition = condition;
         Ok(matcher)
+    }
+
+    /// Returns the bytes that it takes, roughly; automata are shared.
+    pub(super) fn num_bytes(&self) -> usize {
+        let terms = self.terms.keys();
+        let terms = terms.map(|term| 2 * size_of::<(String, usize)>() + 16 + term.len());
+        let texts = |bounds: &TermBounds| {
+            let text = |bound: &Bound<String>| match bound {
+                Bound::Included(text) | Bound::Excluded(text) => text.len(),
+                Bound::Unbounded => 0,
+            };
+            text(&bounds.0) + text(&bounds.1)
+        };
+        let ranges = self.ranges.iter();
+        let ranges = ranges.map(|(bounds, _)| 2 * size_of::<(TermBounds, usize)>() + texts(bounds));
+        // Of each of their terms a few words' worth.
+        let placed = PLACED_BYTES * self.num_terms;
+        size_of::<Self>()
+            + terms.sum::<usize>()
+            + ranges.sum::<usize>()
+            + 2 * size_of_val(self.patterns.as_slice())
+            + placed
+            + self.condition.num_bytes()
     }
 
     fn gather(&mut self, clause: &Clause, wanted: &Wanted<'_>) -> Result<Condition, EngineError> {
@@ -146,11 +172,12 @@ impl Matcher {
                     Marking::Matches => self.gather_all(must_not, wanted)?,
                     Marking::Words => Vec::new(),
                 };
-                Condition::Group(Group {
+                Condition::of_group(Group {
                     required,
                     optional,
                     excluded,
                     least: clause.minimum_should_match(),
+                    ..Group::default()
                 })
             }
             Clause::DisMax { .. }
@@ -187,11 +214,11 @@ impl Matcher {
             _ => false,
         };
         let open = is_open.then_some(Condition::Known(Fit::Maybe));
-        Ok(Condition::Group(Group {
+        Ok(Condition::of_group(Group {
             required: open.into_iter().collect(),
             optional,
-            excluded: Vec::new(),
             least: 1,
+            ..Group::default()
         }))
     }
 
@@ -244,6 +271,10 @@ impl Matcher {
     fn add_intervals(&mut self, intervals: &Intervals, wanted: &Wanted<'_>) -> Condition {
         let found = IntervalMarker::new(&intervals.source, wanted.field, self.num_terms);
         let (numbers, is_sure) = found.numbers();
+        if numbers.is_empty() {
+            // Those of other fields alone are not marked.
+            return Condition::Known(Fit::Maybe);
+        }
         self.num_terms += found.num_words();
         self.intervals.push(found);
         Condition::Placed { numbers, is_sure }
@@ -354,7 +385,6 @@ impl Matcher {
         }
         for intervals in &self.intervals {
             let (numbers, _) = intervals.numbers();
-            // Those of other fields alone are not marked.
             let Some(number) = numbers.first() else {
                 continue;
             };

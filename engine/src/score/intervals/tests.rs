@@ -8,6 +8,12 @@ impl Steps for () {
     fn step(&mut self, _: usize) -> Result<(), Stop> {
         Ok(())
     }
+
+    fn hold(&mut self, _: usize) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn give_back(&mut self, _: usize) {}
 }
 
 fn terms(term: &str) -> IntervalSource {
@@ -266,4 +272,66 @@ proptest! {
         let near = near(sources, IntervalOrder::Unordered, most);
         prop_assert_eq!(found(&near, &text), expected.collect::<Vec<_>>());
     }
+
+/// Counts what is held.
+#[derive(Default)]
+struct Counted {
+    held: usize,
+    most: usize,
+}
+
+impl Steps for Counted {
+    fn step(&mut self, _: usize) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.held += bytes;
+        self.most = self.most.max(self.held);
+        match self.held > 100 << 20 {
+            true => Err(Stop::Deadline),
+            false => Ok(()),
+        }
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.held -= bytes;
+    }
+}
+
+#[test]
+fn a_word_that_is_asked_for_many_times_is_held_once() {
+    let one_list = 10_000 * size_of::<Interval>();
+    let places: Vec<Vec<i64>> = vec![(0..10_000).collect()];
+    for order in [
+        IntervalOrder::Ordered,
+        IntervalOrder::Adjacent,
+        IntervalOrder::Unordered,
+    ] {
+        let algebra = Algebra::new(&all_of(vec![terms("a"); 100], order));
+        let mut counted = Counted::default();
+        let found = algebra
+            .intervals(&places, &mut counted)
+            .expect("there is room");
+        assert!(!found.is_empty(), "{order:?}");
+        assert!(counted.most <= 2 * one_list, "{order:?}: {}", counted.most);
+        let rest = found.capacity() * size_of::<Interval>();
+        assert_eq!(counted.held, rest, "{order:?}: what is left is the answer");
+    }
+}
+
+#[test]
+fn lists_that_are_made_are_held_before_they_are() {
+    let wide = |n: u32| IntervalSource::Extend {
+        source: Box::new(terms("a")),
+        before: n,
+        after: 0,
+    };
+    let sources: Vec<IntervalSource> = (0..1_000).map(wide).collect();
+    let algebra = Algebra::new(&all_of(sources, IntervalOrder::Unordered));
+    let places: Vec<Vec<i64>> = vec![(0..100_000).collect()];
+    let mut counted = Counted::default();
+    let refused = algebra.intervals(&places, &mut counted);
+    assert_eq!(refused, Err(Stop::Deadline));
+    assert!(counted.most < 200 << 20, "{}", counted.most);
 }
