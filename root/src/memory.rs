@@ -1,8 +1,8 @@
 //! Memory of answers: what was fetched for one, and the bytes it is sent as, until they are written.
 //!
 //! Each request has an account under the node's, which queries draw on too: one request holds at most
-//! `memory_per_query`, all together `query_memory`. What is reserved is given back on drop, so it goes
-//! where the bytes go.
+//! `memory_per_query`, all together `query_memory`. Where the leaf is in the same process, what it finds and reads for a
+//! request counts in the same account. What is reserved is given back on drop, so it goes where the bytes go.
 
 use std::sync::Arc;
 
@@ -32,10 +32,14 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Opens the account of a request's answer.
+    /// Opens the account of a request's answer: the one that there is already, where this process works for the request.
     pub fn answer_memory(&self) -> AnswerMemory {
         let limit = self.cluster.options.memory_per_query_bytes;
-        AnswerMemory(self.memory.child(LeafFault::QUERY_ACCOUNT, limit))
+        let open = || self.memory.child(LeafFault::QUERY_ACCOUNT, limit);
+        let account = gleaner_telemetry::in_common(open);
+        // In a process of several nodes another one may have been first.
+        let is_own = account.is_child_of(&self.memory);
+        AnswerMemory(if is_own { account } else { open() })
     }
 }
 

@@ -23,6 +23,6 @@ pub use context::{TRACEPARENT, TRACEPARENT_KEY, TraceContext};
 pub use facts::{Facts, NotedShards, QueryKey};
 pub use line_log::{LineLog, LinePlace};
 pub use recorder::record_spans;
-pub use scope::{Scope, carried, current, note};
+pub use scope::{Scope, carried, current, in_common, note};
 pub use span::{AttributeValue, FinishedSpan, Span, SpanKind, traced};
 pub use top::{Busy, HotKey, HotRoute, RunningRequest, note_shards, top};

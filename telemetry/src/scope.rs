@@ -1,7 +1,8 @@
 //! What the task at work is for: a request, a span. It goes with the task, and into others by [`carried`].
 
+use std::any::Any;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -19,7 +20,12 @@ pub struct Scope {
     context: Option<TraceContext>,
     /// Do other nodes that are called see the place in the trace?
     travels: bool,
+    /// What the parts of this process have in common for the request.
+    common: Option<Arc<OnceLock<Common>>>,
 }
+
+/// Something of a type that its users know.
+type Common = Arc<dyn Any + Send + Sync>;
 
 impl Scope {
     /// Returns the scope of a request that has come, with what is to be noted of it, and its place in a trace.
@@ -28,6 +34,7 @@ impl Scope {
             facts: Some(facts),
             context: Some(context),
             travels: true,
+            common: Some(Arc::default()),
         }
     }
 
@@ -45,6 +52,7 @@ impl Scope {
             facts: None,
             context: Some(context),
             travels: true,
+            common: Some(Arc::default()),
         }
     }
 
@@ -92,6 +100,25 @@ pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     current().run(work)
 }
 
+/// Returns what the parts of this process have in common for the request that the task at work is for: what the first
+/// one has made. Outside of requests each makes its own.
+pub fn in_common<T: Any + Send + Sync>(make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+    let Some(common) = current().common else {
+        return make();
+    };
+    let known = match common.get() {
+        Some(known) => Arc::clone(known),
+        None => {
+            let made = make();
+            let first: Common = Arc::<T>::clone(&made);
+            let known = Arc::clone(common.get_or_init(|| first));
+            return known.downcast().unwrap_or(made);
+        }
+    };
+    // Of another type, which is nobody's here.
+    known.downcast().unwrap_or_else(|_| make())
+}
+
 /// Notes something of the request that the task at work is for, if there is one.
 pub fn note(change: impl FnOnce(&mut Facts)) {
     let noted = CURRENT.try_with(|scope| {
@@ -106,6 +133,22 @@ pub fn note(change: impl FnOnce(&mut Facts)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_request_has_in_common_is_made_once() {
+        let number = |number: u32| *in_common(|| Arc::new(number));
+        let scope = || Scope::of_request(TraceContext::below(None), Arc::default());
+        let seen = scope().run(async move {
+            let first = number(1);
+            let carried = carried(async move { number(2) });
+            let carried = tokio::spawn(carried).await.expect("it does not panic");
+            let other = *in_common(|| Arc::new("another type"));
+            (first, carried, other)
+        });
+        assert_eq!(seen.await, (1, 1, "another type"));
+        let another = scope().run(async move { number(3) });
+        assert_eq!((another.await, number(4), number(5)), (3, 4, 5));
+    }
 
     #[tokio::test]
     async fn what_is_noted_in_a_carried_task_is_of_the_request() {

@@ -306,10 +306,14 @@ impl Searcher {
         (joined(targets, outcome), was_cut)
     }
 
-    /// Opens the account of one call.
+    /// Opens the account of one call: that of the request, where this process works for it.
     pub(crate) fn query_memory(&self) -> Arc<MemoryAccount> {
         let limit = self.memory_per_query_bytes;
-        self.memory.child(LeafFault::QUERY_ACCOUNT, limit)
+        let open = || self.memory.child(LeafFault::QUERY_ACCOUNT, limit);
+        let account = gleaner_telemetry::in_common(open);
+        // In a process of several nodes another one may have been first.
+        let is_own = account.is_child_of(&self.memory);
+        if is_own { account } else { open() }
     }
 }
 
