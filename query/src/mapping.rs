@@ -185,9 +185,7 @@ fn is_stored(declared: &Map<String, Value>) -> bool {
 /// Refuses a mapping that outgrew its rules: with [`ErrorType::TooManyFields`] where it has more fields than it may.
 fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryError> {
     if mapping.num_fields() > rules.total_fields {
-        let limit = rules.total_fields;
-        let reason = format!("Limit of total fields [{limit}] has been exceeded");
-        return Err(QueryError::new(ErrorType::TooManyFields, reason));
+        return Err(too_many_fields(rules));
     }
     if rules.is_sorted && mapping.num_nested() > 0 {
         return Err(QueryError::illegal(
@@ -223,6 +221,12 @@ fn check_limits(mapping: &Mapping, rules: &MappingRules) -> Result<(), QueryErro
         }
     }
     Ok(())
+}
+
+fn too_many_fields(rules: &MappingRules) -> QueryError {
+    let limit = rules.total_fields;
+    let reason = format!("Limit of total fields [{limit}] has been exceeded");
+    QueryError::new(ErrorType::TooManyFields, reason)
 }
 
 fn too_long(path: &str) -> QueryError {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::properties::{self, Draft};
 use super::{
     Declaration, MappingRules, check_limits, copies, malformed, merge, template, too_deep,
+    too_many_fields,
 };
 use crate::date::DateFormatter;
 use crate::error::{ErrorType, QueryError};
@@ -55,14 +56,20 @@ pub fn infer_document(
     grown.fields.extend(inference.found);
     grown.version = since;
     check_limits(&grown, rules).map_err(|fault| match fault.kind {
-        ErrorType::TooManyFields => {
-            let reason = format!("{} while adding new fields [{added}]", fault.reason);
-            QueryError::new(fault.kind, reason)
-        }
+        ErrorType::TooManyFields => adding(fault, added),
         _ => fault,
     })?;
     copies::check(&grown, Some(mapping))?;
     Ok(Some(grown))
+}
+
+/// New fields beyond those that a mapping may have which are still counted, so that the refusal tells how many they are.
+const MOST_TOO_MANY: usize = 16_384;
+
+/// Says of a refusal how many fields were being added.
+fn adding(fault: QueryError, added: usize) -> QueryError {
+    let reason = format!("{} while adding new fields [{added}]", fault.reason);
+    QueryError::new(fault.kind, reason)
 }
 
 struct Inference<'a> {
@@ -122,6 +129,10 @@ impl Inference<'_> {
 
     /// Adds an unknown field, and the objects above it, as the nearest known object allows.
     fn introduce(&mut self, path: &str, value: &Value) -> Result<(), QueryError> {
+        let added = self.found.len();
+        if added > self.rules.total_fields.saturating_add(MOST_TOO_MANY) {
+            return Err(adding(too_many_fields(self.rules), added));
+        }
         properties::check_name(path)?;
         let Some((ancestor, dynamic)) = self.ancestor(path)? else {
             return Ok(());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::metadata::is_metadata;
 use super::parameters::Parameters;
-use super::{Declaration, MappingRules, check_depth, field_type, malformed};
+use super::{Declaration, MappingRules, check_depth, field_type, malformed, too_many_fields};
 use crate::error::QueryError;
 use crate::json::scalar_text;
 
@@ -52,6 +52,9 @@ pub fn may_ignore(kind: &FieldKind) -> bool {
         FieldKind::Completion => true,
     }
 }
+
+/// Fields that one declaration brings beside the objects above it, at most.
+const MOST_BROUGHT: usize = 8;
 
 /// A field as declared, before it is merged and numbered.
 #[derive(Debug, Clone)]
@@ -155,6 +158,7 @@ impl Reader<'_> {
     }
 
     fn field(&mut self, path: &str, declared: &Map<String, Value>) -> Result<(), QueryError> {
+        self.check_number()?;
         match declared.get("type").map(type_name) {
             Some(None) => Err(malformed(format!(
                 "The [type] of field [{path}] must be a string"
@@ -231,6 +235,7 @@ impl Reader<'_> {
             )));
         };
         for (name, declared) in fields {
+            self.check_number()?;
             let multi = self.multi_field(path, name, declared)?;
             self.drafts.extend(multi);
         }
@@ -290,6 +295,16 @@ impl Reader<'_> {
             copy_to: copy_to.into_iter().map(FieldPath::new).collect(),
             declared: from.finish()?,
         })
+    }
+
+    /// Refuses more declarations than a mapping within its limit can have, before more of them are read.
+    fn check_number(&self) -> Result<(), QueryError> {
+        let most_of_field = self.rules.depth.saturating_add(MOST_BROUGHT);
+        let most = self.rules.total_fields.saturating_mul(most_of_field);
+        match self.drafts.len() > most {
+            true => Err(too_many_fields(self.rules)),
+            false => Ok(()),
+        }
     }
 
     /// Refuses objects nested too deep before anything inside them is read.
