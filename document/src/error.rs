@@ -97,6 +97,14 @@ pub enum DocumentError {
         /// Which limit it is, and how many fields are new.
         reason: String,
     },
+    /// The fields of the document have more values than an index takes at once.
+    #[error(
+        "failed to parse: the fields of the document have more than [{limit}] values in all, those of multi-fields and copies included"
+    )]
+    TooManyValues {
+        /// How many it takes.
+        limit: usize,
+    },
     /// The mapping cannot take a new field.
     #[error(transparent)]
     Mapping(QueryError),
@@ -133,6 +141,7 @@ impl DocumentError {
             | Self::EmptyName { .. }
             | Self::TooManyNested { .. }
             | Self::TooManyFields { .. }
+            | Self::TooManyValues { .. }
             | Self::Json { .. } => "document_parsing_exception",
         }
     }

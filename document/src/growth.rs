@@ -11,6 +11,7 @@ use gleaner_query::mapping::{
 };
 use serde_json::{Map, Value};
 
+use super::types::Types;
 use super::{DocumentError, DocumentParser, numerals};
 
 /// The next version of a mapping while documents add their fields to it and set its constants.
@@ -122,11 +123,13 @@ impl<'a> Growth<'a> {
 /// Reads a document of which only the types of values count. A whole number is one also where 64 bits do not hold it
 /// (Elasticsearch, `DynamicFieldsBuilder`): its new field is a `long`, which refuses it.
 fn types_of(source: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    let document: Map<String, Value> = serde_json::from_slice(source)?;
-    match document.values().any(may_be_rounded) {
-        true => numerals::read_types(&String::from_utf8_lossy(source)),
-        false => Ok(document),
+    let Types(document) = serde_json::from_slice(source)?;
+    if !document.values().any(may_be_rounded) {
+        return Ok(document);
     }
+    drop(document);
+    let Types(document) = numerals::read_types(&String::from_utf8_lossy(source))?;
+    Ok(document)
 }
 
 /// Returns whether a number in a value may be a whole one that 64 bits do not hold.

@@ -22,6 +22,8 @@ mod numerals;
 mod parser;
 mod plan;
 mod reader;
+mod tree;
+mod types;
 mod walk;
 
 #[cfg(test)]

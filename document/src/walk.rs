@@ -22,7 +22,7 @@ use super::convert::Scalar;
 use super::depth::{MAX_LEVELS, is_too_deep};
 use super::mismatch::Mismatch;
 use super::plan::{Leaf, NodeKind, Plan, ROOT};
-use super::{DocumentError, FieldValue};
+use super::{DocumentError, FieldValue, tree};
 use refusal::preview;
 use visit::{KeySeed, RootVisitor, ValueSeed};
 
@@ -115,6 +115,8 @@ struct Walk<'p, 'de> {
     features: HashSet<(u32, usize, Box<str>)>,
     /// Keys of flattened objects met, with their field: each is a column.
     flattened_keys: HashSet<(u32, Rc<str>)>,
+    /// Bytes that trees may still take.
+    tree_bytes: usize,
     /// Whether a value was passed over, however deep it is.
     has_ignored: bool,
     /// Whether a field that takes text met a number that 64 bits do not hold as it is written.
@@ -159,6 +161,8 @@ impl<'p, 'de> Walk<'p, 'de> {
             num_nested: 0,
             features: HashSet::new(),
             flattened_keys: HashSet::new(),
+            // A document that was taken is applied as a whole.
+            tree_bytes: strict.map_or(usize::MAX, |_| tree::MOST_BYTES),
             has_ignored: false,
             has_rounded: false,
             keeps_text: false,
@@ -379,7 +383,9 @@ impl<'p, 'de> Walk<'p, 'de> {
     }
 
     fn ignore(&mut self, number: u32) {
-        self.found.ignored.push(number);
+        if self.found.ignored.last() != Some(&number) {
+            self.found.ignored.push(number);
+        }
     }
 
     /// Wants a value in the mapping, for all documents. Nothing else decides what sets a constant: the mapping takes

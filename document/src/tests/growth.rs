@@ -183,3 +183,36 @@ fn a_document_of_too_many_fields_is_not_parsed() {
     assert_eq!(error.cause(), Some(("illegal_argument_exception", reason)));
     assert!(add(r#"{"a": 1}"#).is_ok());
 }
+
+#[test]
+fn a_document_of_many_values_is_refused_before_they_are_kept() {
+    let known = mapping(&one(&json!({"type": "long"})));
+    let analyzers = AnalyzerRegistry::builtin();
+    let parser = DocumentParser::new(&known, &analyzers);
+    let values = |number: usize| format!(r#"{{"x":[{}0]}}"#, "1,".repeat(number - 1));
+    let many = parser.has_new_fields("1", values(2_000_001).as_bytes());
+    assert_eq!(many, Err(DocumentError::TooManyValues { limit: 2_000_000 }));
+    assert_eq!(
+        parser.has_new_fields("1", values(2_000_000).as_bytes()),
+        Ok(false)
+    );
+    // What was taken once is applied as a whole.
+    let applied = values(2_000_001);
+    assert_eq!(
+        parser.walk_leniently(applied.as_bytes()).values.len(),
+        2_000_001
+    );
+}
+
+#[test]
+fn a_list_of_many_objects_brings_the_fields_of_all() {
+    let before = mapping(&one(&json!({"type": "text"})));
+    let objects = vec![r#"{"b":1,"c":[{"d":"x"}]}"#; 100_000].join(",");
+    let document = format!(r#"{{"a":[{objects},{{"e":true}}]}}"#);
+    let after = grown(&document, &before)
+        .expect("it can grow")
+        .expect("it has to grow");
+    for path in ["a", "a.b", "a.c", "a.c.d", "a.c.d.keyword", "a.e"] {
+        assert!(after.field(path).is_some(), "{path}");
+    }
+}

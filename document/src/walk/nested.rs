@@ -6,6 +6,9 @@ use super::Walk;
 use crate::plan::NodeKind;
 use crate::{DocumentError, FieldValue};
 
+/// Values that the fields of a document may have in all: some 100 MB.
+const MOST_VALUES: usize = 2_000_000;
+
 impl<'de> Walk<'_, 'de> {
     /// Counts an object that is nested; the one too many ends the walk.
     pub(super) fn enter<E: Error>(&mut self, number: u32) -> Result<(), E> {
@@ -29,8 +32,14 @@ impl<'de> Walk<'_, 'de> {
         }
     }
 
-    /// Takes a value: the document itself has it, unless it lies in nested objects that keep it.
+    /// Takes a value: the document itself has it, unless it lies in nested objects that keep it. Of a document that has too
+    /// many nothing more is kept, and a strict walk refuses it at its end.
     pub(super) fn keep(&mut self, number: u32, value: FieldValue<'de>) {
+        let num_values = self.found.values.len() + self.found.hidden.len();
+        if self.strict.is_some() && num_values >= MOST_VALUES {
+            self.refused = Some(DocumentError::TooManyValues { limit: MOST_VALUES });
+            return;
+        }
         if self.plan.node(number).is_in_root {
             self.found.values.push((number, value));
         } else if self.strict.is_some() {

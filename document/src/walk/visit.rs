@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use gleaner_query::json::tree_bytes;
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
@@ -13,6 +13,7 @@ use super::{Place, Walk};
 use crate::convert::Scalar;
 use crate::numerals;
 use crate::plan::{NodeKind, ROOT};
+use crate::tree::{Tree, too_large};
 
 /// Reads the document itself.
 pub(super) struct RootVisitor<'w, 'p, 'de>(pub(super) &'w mut Walk<'p, 'de>);
@@ -86,6 +87,12 @@ impl<'de> ValueSeed<'_, '_, 'de> {
         if text.starts_with('{')
             && let Some(number) = self.walk.flattened_at(self.place)
         {
+            let left = self
+                .walk
+                .tree_bytes
+                .checked_sub(tree_bytes(text.as_bytes()));
+            let left = left.ok_or_else(|| serde_json::Error::custom(too_large()))?;
+            self.walk.tree_bytes = left;
             let object: Value = numerals::read_as_texts(text)?;
             return self.walk.object_for_leaf(number, &object);
         }
@@ -141,8 +148,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Self { walk, place } = self;
         if let Some(number) = walk.takes_list(place) {
-            let list: Vec<Value> = Deserialize::deserialize(SeqAccessDeserializer::new(items))?;
-            return walk.object_for_leaf(number, &Value::Array(list));
+            let left = &mut walk.tree_bytes;
+            let list = Tree { left }.visit_seq(items)?;
+            return walk.object_for_leaf(number, &list);
         }
         while items
             .next_element_seed(ValueSeed {
@@ -158,7 +166,11 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
         let Self { walk, place } = self;
         let number = match place {
             Place::Node(number) => number,
-            Place::Metadata(name) => return walk.object_for_metadata(name, &read(map)?),
+            Place::Metadata(name) => {
+                let left = &mut walk.tree_bytes;
+                let object = Tree { left }.visit_map(map)?;
+                return walk.object_for_metadata(name, &object);
+            }
             Place::Unknown | Place::Ignored => {
                 walk.found.has_unknown = true;
                 walk.has_ignored = true;
@@ -173,13 +185,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_, 'de> {
                 walk.has_ignored = true;
                 ignore(map)
             }
-            NodeKind::Leaf(_) => walk.object_for_leaf(number, &read(map)?),
+            NodeKind::Leaf(_) => {
+                let left = &mut walk.tree_bytes;
+                let object = Tree { left }.visit_map(map)?;
+                walk.object_for_leaf(number, &object)
+            }
         }
     }
-}
-
-fn read<'de, A: MapAccess<'de>>(map: A) -> Result<Value, A::Error> {
-    Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Value::Object)
 }
 
 fn ignore<'de, A: MapAccess<'de>>(map: A) -> Result<(), A::Error> {
