@@ -4,13 +4,15 @@
 //! rounded nor taken for its neighbour.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use gleaner_model::DocumentId;
 use gleaner_proto::write::{Update, WriteFault};
 use gleaner_query::source::SourcePatterns;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::write::versions::Content;
@@ -42,10 +44,14 @@ pub(crate) fn merge(
     let Some(doc) = &update.doc else {
         return Ok(MergeResult::Noop(current.source.clone()));
     };
-    let mut document = object(&current.source)?;
-    let has_changed = document
-        .merge(object(doc)?)
-        .map_err(|error| malformed(&error))?;
+    let mut left = MOST_KEYS;
+    let mut merged = || -> Result<_, serde_json::Error> {
+        let mut document = Object::read(&current.source, &mut left)?;
+        let change = Object::read(doc, &mut left)?;
+        let has_changed = document.merge(change, &mut left)?;
+        Ok((document, has_changed))
+    };
+    let (document, has_changed) = merged().map_err(|error| malformed(&error))?;
     if !has_changed && update.detect_noop {
         return Ok(MergeResult::Noop(current.source.clone()));
     }
@@ -91,10 +97,6 @@ pub(crate) fn returned_beside(
     })
 }
 
-fn object(bytes: &Bytes) -> Result<Object<'_>, WriteFault> {
-    serde_json::from_slice(bytes).map_err(|error| malformed(&error))
-}
-
 fn malformed(error: &serde_json::Error) -> WriteFault {
     WriteFault::Document {
         kind: "document_parsing_exception".into(),
@@ -103,10 +105,49 @@ fn malformed(error: &serde_json::Error) -> WriteFault {
     }
 }
 
+/// Keys of the objects that are merged, at most: each takes some hundred bytes, however short it is.
+const MOST_KEYS: usize = 1_000_000;
+
+/// Items of two lists, or keys of two objects, that are compared; longer ones are taken to differ.
+const MOST_COMPARED: usize = 250_000;
+
 /// A JSON object in the order in which it is written; of a key that stands twice, the last value.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(transparent)]
-struct Object<'a>(#[serde(borrow)] IndexMap<Cow<'a, str>, Member<'a>>);
+struct Object<'a>(IndexMap<Cow<'a, str>, Member<'a>>);
+
+/// Reads an object while so many keys are left.
+struct Keys<'l>(&'l mut usize);
+
+impl<'de> DeserializeSeed<'de> for Keys<'_> {
+    type Value = Object<'de>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Object<'de>, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'_> {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Object<'de>, A::Error> {
+        let mut object = IndexMap::new();
+        while let Some(key) = entries.next_key::<Cow<'de, str>>()? {
+            let left = self.0.checked_sub(1);
+            *self.0 = left.ok_or_else(|| {
+                A::Error::custom(format_args!(
+                    "more than [{MOST_KEYS}] keys are to be merged"
+                ))
+            })?;
+            object.insert(key, Member::Text(entries.next_value()?));
+        }
+        Ok(Object(object))
+    }
+}
 
 /// What stands under a key.
 #[derive(Serialize)]
@@ -118,20 +159,22 @@ enum Member<'a> {
     MergeResult(Object<'a>),
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(Self::Text)
-    }
-}
-
 impl<'a> Object<'a> {
+    /// Reads an object, whose keys are taken from those that are left.
+    fn read(text: &'a [u8], left: &mut usize) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let object = Keys(left).deserialize(&mut json)?;
+        json.end()?;
+        Ok(object)
+    }
+
     /// Merges `change` in: objects are merged key by key, everything else is replaced. Returns whether
     /// anything changed. Depth is bounded by the document, which was read before.
-    fn merge(&mut self, change: Object<'a>) -> Result<bool, serde_json::Error> {
+    fn merge(&mut self, change: Object<'a>, left: &mut usize) -> Result<bool, serde_json::Error> {
         let mut has_changed = false;
         for (key, new) in change.0 {
             match self.0.get_mut(&key) {
-                Some(old) => has_changed |= old.merge(new)?,
+                Some(old) => has_changed |= old.merge(new, left)?,
                 None => {
                     self.0.insert(key, new);
                     has_changed = true;
@@ -143,17 +186,20 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn merge(&mut self, new: Self) -> Result<bool, serde_json::Error> {
+    fn merge(&mut self, new: Self, left: &mut usize) -> Result<bool, serde_json::Error> {
         let (Self::Text(old), Self::Text(text)) = (&*self, &new) else {
             *self = new;
             return Ok(true);
         };
         let (old, text) = (*old, *text);
         if old.get().starts_with('{') && text.get().starts_with('{') {
-            let mut merged: Object<'a> = serde_json::from_str(old.get())?;
-            let has_changed = merged.merge(serde_json::from_str(text.get())?)?;
-            if has_changed {
-                *self = Self::MergeResult(merged);
+            let before = *left;
+            let mut merged = Object::read(old.get().as_bytes(), left)?;
+            let change = Object::read(text.get().as_bytes(), left)?;
+            let has_changed = merged.merge(change, left)?;
+            match has_changed {
+                true => *self = Self::MergeResult(merged),
+                false => *left = before,
             }
             return Ok(has_changed);
         }
@@ -171,6 +217,10 @@ fn is_same(left: &RawValue, right: &RawValue) -> Result<bool, serde_json::Error>
     let (left, right) = (left.get(), right.get());
     if left == right {
         return Ok(true);
+    }
+    let num_commas = |text: &str| text.bytes().filter(|byte| *byte == b',').count();
+    if num_commas(left).max(num_commas(right)) > MOST_COMPARED {
+        return Ok(false);
     }
     match (left.as_bytes().first(), right.as_bytes().first()) {
         (Some(b'"'), Some(b'"')) => {
@@ -269,6 +319,26 @@ mod tests {
         match merge(&change(doc), Some(&content(source)), &id()).expect("merged") {
             MergeResult::Noop(_) => None,
             MergeResult::Changed(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    #[test]
+    fn more_keys_than_there_is_room_for_are_refused() {
+        let keys = |numbers: std::ops::Range<usize>| {
+            let keys: Vec<String> = numbers.map(|n| format!(r#""{n}":0"#)).collect();
+            Bytes::from(format!(r#"{{"a":{{{}}}}}"#, keys.join(",")))
+        };
+        for (number, is_merged) in [(1_000, true), (MOST_KEYS / 2 + 1, false)] {
+            let current = Content {
+                routing: None,
+                source: keys(0..number),
+            };
+            let update = Update {
+                doc: Some(keys(number..2 * number)),
+                ..Update::default()
+            };
+            let merged = merge(&update, Some(&current), &id());
+            assert_eq!(merged.is_ok(), is_merged, "{number}");
         }
     }
 

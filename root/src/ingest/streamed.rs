@@ -2,9 +2,12 @@
 //!
 //! Source: Elasticsearch, `TransportBulkAction` and `DataStreamTimestampFieldMapper`.
 
+use std::fmt;
+
 use gleaner_model::{ClusterState, IndexMeta};
 use gleaner_proto::write::{Condition, WriteAction, WriteFault};
 use gleaner_query::QueryError;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::IngestItem;
@@ -86,8 +89,8 @@ fn check_timestamp(source: &[u8]) -> Result<(), RootError> {
     let num_times = match text {
         None => 0,
         Some(list) if list.starts_with('[') => {
-            let items: Vec<Option<&RawValue>> = serde_json::from_str(list).unwrap_or_default();
-            items.into_iter().flatten().count()
+            let times: Result<NumTimes, _> = serde_json::from_str(list);
+            times.map_or(0, |NumTimes(number)| number)
         }
         Some(_) => 1,
     };
@@ -101,6 +104,30 @@ fn check_timestamp(source: &[u8]) -> Result<(), RootError> {
         reason: reason.to_owned(),
         cause: None,
     }))
+}
+
+/// How many items of a list are not null; none of them is kept.
+struct NumTimes(usize);
+
+impl<'de> Deserialize<'de> for NumTimes {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(Self(0))
+    }
+}
+
+impl<'de> Visitor<'de> for NumTimes {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self, A::Error> {
+        while let Some(item) = items.next_element::<Option<IgnoredAny>>()? {
+            self.0 += usize::from(item.is_some());
+        }
+        Ok(self)
+    }
 }
 
 /// What every document of a data stream has.
