@@ -9,12 +9,15 @@ mod filter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter, Values};
+use gleaner_analysis::{Analyzer, AnalyzerRegistry, Meter as MadeMeter, Values};
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::{Field, FieldKind, FieldPath, IndexMeta, Mapping};
+use gleaner_partial::control::{Ledger, Meter};
 use gleaner_proto::read::Document;
 use gleaner_proto::search::StatisticsCall;
 use gleaner_query::QueryError;
+use gleaner_query::answer::{num_bytes_of, num_bytes_of_texts};
+use gleaner_query::json::tree_bytes;
 use gleaner_query::resolved::{Statistics, StatisticsRequest};
 use serde_json::Value;
 
@@ -22,6 +25,7 @@ use crate::RootError;
 use crate::deadline::Deadline;
 use crate::field_texts::texts_of;
 use crate::health::Phase;
+use crate::memory::{AnswerMemory, no_room};
 use crate::plan::Target;
 use crate::read::{GetRequest, Reader};
 use crate::scatter::Trip;
@@ -52,6 +56,8 @@ pub struct TermVectorsRequest {
     pub term_statistics: bool,
     /// Which terms are kept; `None` keeps all.
     pub filter: Option<TermFilter>,
+    /// What the terms are charged to; `None` counts nothing.
+    pub memory: Option<AnswerMemory>,
 }
 
 impl TermVectorsRequest {
@@ -74,6 +80,8 @@ pub struct TermVectors {
     pub statistics: Statistics,
     /// The shards that were read.
     pub reads: ShardReads,
+    /// The memory that the terms hold.
+    pub held: Option<Arc<Ledger>>,
 }
 
 /// How many shards were read, for a document and for numbers.
@@ -130,9 +138,19 @@ impl Reader {
             fields: BTreeMap::new(),
             statistics: Statistics::default(),
             reads: ShardReads::default(),
+            held: request
+                .memory
+                .as_ref()
+                .map(AnswerMemory::ledger)
+                .transpose()?,
         };
-        let source = match &request.artificial {
-            Some(document) => document.clone(),
+        let memory = request.memory.as_ref();
+        let (source, parsed) = match &request.artificial {
+            Some(document) => {
+                let num_bytes = num_bytes_of(std::slice::from_ref(document));
+                let held = memory.map(|memory| memory.reserve(num_bytes)).transpose()?;
+                (document.clone(), held)
+            }
             None => {
                 let read = self.get(&request.get).await?;
                 found.reads.note(read.may_be_stale);
@@ -140,22 +158,29 @@ impl Reader {
                 let Some(document) = &found.document else {
                     return Ok(found);
                 };
+                let num_bytes = tree_bytes(&document.source);
+                let held = memory.map(|memory| memory.reserve(num_bytes)).transpose()?;
                 let source = serde_json::from_slice(&document.source);
-                source.map_err(|error| RootError::Internal(error.to_string()))?
+                let source = source.map_err(|error| RootError::Internal(error.to_string()))?;
+                (source, held)
             }
         };
         let registry = self.planner.analyzers_of(&index)?;
         let wanted = wanted(&index.mapping, request);
         let analyzing = Arc::clone(&index);
         let analyzers = request.analyzers.clone();
+        let held = found.held.clone();
         let analyzed = on_own_thread(move || {
-            let analysis = Analysis {
+            let mut analysis = Analysis {
                 registry: &registry,
                 mapping: &analyzing.mapping,
                 analyzers: &analyzers,
-                meter: Meter::for_request(),
+                made: MadeMeter::for_request(),
+                meter: held.as_deref().map(Ledger::meter),
             };
-            analysis.vectors(&source, wanted)
+            let vectors = analysis.vectors(&source, wanted);
+            drop((source, parsed));
+            vectors
         });
         let analyzed = analyzed.await;
         found.fields = analyzed.map_err(|error| RootError::Internal(error.to_string()))??;
@@ -261,12 +286,23 @@ struct Analysis<'a> {
     mapping: &'a Mapping,
     analyzers: &'a BTreeMap<String, String>,
     /// Of what the analysis of a document makes.
-    meter: Meter<'static>,
+    made: MadeMeter<'static>,
+    meter: Option<Meter<'a>>,
 }
 
+/// Bytes of a term and of one place of it beside its text, at most: lists and trees have room to spare.
+const PLACE_BYTES: usize = 2 * size_of::<(String, Vec<TermPlace>, TermPlace)>();
+
 impl Analysis<'_> {
+    fn charge(&mut self, num_bytes: usize) -> Result<(), RootError> {
+        let charged = self.meter.as_mut().map(|meter| meter.charge(num_bytes));
+        charged
+            .unwrap_or(Ok(()))
+            .map_err(|error| no_room(&error).into())
+    }
+
     fn vectors(
-        &self,
+        &mut self,
         source: &Value,
         wanted: Vec<FieldPath>,
     ) -> Result<BTreeMap<FieldPath, FieldVector>, RootError> {
@@ -287,7 +323,11 @@ impl Analysis<'_> {
                      [{MAX_TEXT_BYTES}]"
                 )));
             }
+            self.charge(num_bytes_of_texts(&texts))?;
             let vector = self.vector(&path, field, texts, &mut num_left)?;
+            for (term, places) in &vector.terms {
+                self.charge(term.len() + PLACE_BYTES * places.len())?;
+            }
             if !vector.terms.is_empty() {
                 vectors.insert(path, vector);
             }
@@ -340,7 +380,7 @@ impl Analysis<'_> {
         for (position, text) in (0..).zip(texts) {
             let term = match &normalizer {
                 Some(normalizer) => {
-                    let normalized = normalizer.normalize(text, &self.meter);
+                    let normalized = normalizer.normalize(text, &self.made);
                     normalized.map_err(|fault| refused(fault.to_string()))?
                 }
                 None => text.clone(),
@@ -369,7 +409,7 @@ impl Analysis<'_> {
             texts: &texts,
             gap: analyzer.position_increment_gap(),
         };
-        let tokens = analyzer.analyze_values_within(&values, *num_left, &self.meter);
+        let tokens = analyzer.analyze_values_within(&values, *num_left, &self.made);
         let Some(tokens) = tokens.map_err(|fault| refused(fault.to_string()))? else {
             return Err(refused(format!(
                 "the document has too many terms for them to be listed: more than [{MAX_TERMS}]"

@@ -1,28 +1,28 @@
 //! `_termvectors` and `_mtermvectors`: the terms of documents.
 
 mod request;
+mod shown;
 
-use futures::stream::{self, StreamExt as _};
+use std::io::Write as _;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use gleaner_query::names::expand_date_math;
-use gleaner_query::resolved::{FieldStatistics, FieldTotals};
-use gleaner_root::term_vectors::{FieldVector, TermPlace, TermVectors};
-use http::Method;
-use serde_json::{Map, Value, json};
+use gleaner_root::term_vectors::TermVectors;
+use http::{Method, StatusCode};
+use serde_json::json;
 use tokio::time::Instant;
 
-use self::request::{DocumentRequest, TokenForm};
-use super::analyze::Offsets;
+use self::request::{DocumentRequest, Documents};
+use self::shown::Shown;
 use super::document::{check_version_type, version_conflict};
 use crate::error::ApiError;
 use crate::parameters::groups::{ANY_COPY, SOURCE};
 use crate::render::shards::Staleness;
 use crate::request::Request;
-use crate::response::Reply;
+use crate::response::{Buffer, Extent, Reply};
 use crate::route::{Answer, Parameter, Route};
 use crate::security::Right;
-
-/// Most documents of one request: the terms of each may be many.
-const MAX_DOCUMENTS: usize = 1_000;
 
 /// Documents of one request that are worked on at a time.
 const AT_A_TIME: usize = 4;
@@ -71,7 +71,7 @@ async fn one(mut request: Request) -> Answer {
     }
     wanted.check()?;
     let (shown, staleness) = checked(&request, &mut wanted).await?;
-    Ok(Reply::json(&shown).warning(&staleness.warnings()))
+    Ok(Reply::made(shown).warning(&staleness.warnings()))
 }
 
 async fn many(mut request: Request) -> Answer {
@@ -81,36 +81,41 @@ async fn many(mut request: Request) -> Answer {
         defaults.request.get.index = index;
     }
     let ids = request.parameters.list("ids");
-    let wanted = request::documents(&defaults, body.as_ref(), ids)?;
-    if wanted.len() > MAX_DOCUMENTS {
-        return Err(ApiError::illegal(format!(
-            "too many documents: [{}], at most [{MAX_DOCUMENTS}]",
-            wanted.len()
-        )));
-    }
-    let request = &request;
-    let found: Vec<(Value, Staleness)> = stream::iter(wanted)
-        .map(|mut wanted| async move {
-            let found = checked(request, &mut wanted).await;
-            found.unwrap_or_else(|error| (failed(&wanted, &error), Staleness::default()))
-        })
-        .buffered(AT_A_TIME)
-        .collect()
-        .await;
+    let wanted = Documents::read(&defaults, body.as_ref(), ids)?;
+    let (request, wanted) = (&request, &wanted);
+    let shown = |at| async move {
+        let mut document = wanted.get(at)?;
+        match checked(request, &mut document).await {
+            // There is no room for the others either.
+            Err(error) if error.status == StatusCode::TOO_MANY_REQUESTS => Err(error),
+            Err(error) => Ok((failed(&document, &error), Staleness::default())),
+            found => found,
+        }
+    };
+    let found = stream::iter(0..wanted.len()).map(shown);
+    let found: Vec<(Bytes, Staleness)> = found.buffered(AT_A_TIME).try_collect().await?;
     let mut staleness = Staleness::default();
-    let shown = found.into_iter().map(|(shown, of_document)| {
-        staleness.add(of_document);
-        shown
-    });
-    let shown: Vec<Value> = shown.collect();
-    Ok(Reply::json(&json!({"docs": shown})).warning(&staleness.warnings()))
+    for (_, of_document) in &found {
+        staleness.add(*of_document);
+    }
+    let num_bytes: usize = found.iter().map(|(shown, _)| shown.len() + 1).sum();
+    let write = move |out: &mut Buffer<'_>| {
+        out.push_str("{\"docs\":[")?;
+        for (at, (shown, _)) in found.into_iter().enumerate() {
+            out.push_str(if at > 0 { "," } else { "" })?;
+            out.write_all(&shown)?;
+        }
+        out.push_str("]}")
+    };
+    let body = request.making.written(num_bytes + 16, write).await?;
+    Ok(Reply::made(body).warning(&staleness.warnings()))
 }
 
 /// Returns the terms of a document, where the sender may read its index: a body names another one than the path.
 async fn checked(
     request: &Request,
     wanted: &mut DocumentRequest,
-) -> Result<(Value, Staleness), ApiError> {
+) -> Result<(Bytes, Staleness), ApiError> {
     let index = &mut wanted.request.get.index;
     *index = expand_date_math(index, request.root().cluster().now_ms())?;
     if let Some(action) = Right::of(request.route).on_indices() {
@@ -119,46 +124,34 @@ async fn checked(
     vectors(request, wanted).await
 }
 
-fn failed(wanted: &DocumentRequest, error: &ApiError) -> Value {
+fn failed(wanted: &DocumentRequest, error: &ApiError) -> Bytes {
     let get = &wanted.request.get;
-    json!({"_index": get.index, "_id": get.id, "error": error.to_error_object()})
+    let failed = json!({"_index": get.index, "_id": get.id, "error": error.to_error_object()});
+    failed.to_string().into()
 }
 
 async fn vectors(
     request: &Request,
-    wanted: &DocumentRequest,
-) -> Result<(Value, Staleness), ApiError> {
+    wanted: &mut DocumentRequest,
+) -> Result<(Bytes, Staleness), ApiError> {
     let began = Instant::now();
+    wanted.request.memory = Some(request.making.memory.clone());
     let found = request
         .root()
         .reader()
         .term_vectors(&wanted.request)
         .await?;
     check_version(wanted, &found)?;
-    let is_artificial = wanted.request.artificial.is_some();
-    let is_found = is_artificial || found.document.is_some();
-    let mut shown = json!({"_index": found.index});
-    if !is_artificial {
-        shown["_id"] = wanted.request.get.id.as_str().into();
-    }
-    let read = found.document.as_ref();
-    shown["_version"] = read.map_or(0, |document| document.version.0).into();
-    shown["found"] = is_found.into();
-    shown["took"] = (began.elapsed().as_millis() as u64).into();
-    if is_found {
-        let fields = found.fields.iter();
-        let fields = fields.map(|(path, vector)| {
-            let path_text = path.as_str();
-            let numbers = Numbers {
-                field: found.statistics.fields.get(path),
-                documents: found.statistics.terms.get(path),
-                totals: found.statistics.totals.get(path),
-            };
-            (path_text.to_owned(), field(vector, &numbers, wanted))
-        });
-        shown["term_vectors"] = Value::Object(fields.collect());
-    }
-    Ok((shown, Staleness::of_reads(found.reads)))
+    let staleness = Staleness::of_reads(found.reads);
+    let shown = Shown::new(found, wanted, began.elapsed());
+    let work_bytes = shown.num_steps();
+    let write = move |out: &mut Buffer<'_>| out.json(&shown);
+    let extent = Extent {
+        work_bytes,
+        body_bytes: 0,
+    };
+    let shown = request.making.written(extent, write).await?;
+    Ok((shown, staleness))
 }
 
 /// Refuses a document of another version than the one asked for.
@@ -171,71 +164,4 @@ fn check_version(wanted: &DocumentRequest, found: &TermVectors) -> Result<(), Ap
         true => Ok(()),
         false => Err(version_conflict(document, version)),
     }
-}
-
-/// What was counted of a field over all shards.
-struct Numbers<'a> {
-    field: Option<&'a FieldStatistics>,
-    /// By term.
-    documents: Option<&'a std::collections::BTreeMap<String, u64>>,
-    totals: Option<&'a FieldTotals>,
-}
-
-/// What a number is that a leaf did not tell, as in the dialect.
-fn or_unknown(number: Option<u64>) -> Value {
-    number.map_or_else(|| Value::from(-1), Value::from)
-}
-
-fn field(vector: &FieldVector, numbers: &Numbers<'_>, wanted: &DocumentRequest) -> Value {
-    let texts: Vec<&str> = vector.texts.iter().map(String::as_str).collect();
-    let offsets = Offsets::new(&texts);
-    let mut shown = Map::new();
-    if wanted.request.field_statistics {
-        let statistics = json!({
-            "sum_doc_freq": or_unknown(numbers.totals.map(|totals| totals.postings)),
-            "doc_count": or_unknown(numbers.field.map(|field| field.documents)),
-            "sum_ttf": or_unknown(numbers.totals.map(|totals| totals.occurrences)),
-        });
-        shown.insert("field_statistics".to_owned(), statistics);
-    }
-    let terms = vector.terms.iter().map(|(term, places)| {
-        let mut object = Map::new();
-        if wanted.request.term_statistics {
-            let documents = numbers.documents.and_then(|counts| counts.get(term));
-            let occurrences = numbers.totals.and_then(|totals| totals.terms.get(term));
-            object.insert("doc_freq".to_owned(), or_unknown(documents.copied()));
-            object.insert("ttf".to_owned(), or_unknown(occurrences.copied()));
-        }
-        object.insert("term_freq".to_owned(), places.len().into());
-        if wanted.tokens.positions || wanted.tokens.offsets {
-            let tokens = places
-                .iter()
-                .map(|place| token(*place, &offsets, wanted.tokens));
-            object.insert("tokens".to_owned(), tokens.collect());
-        }
-        if let Some(score) = vector.scores.get(term) {
-            object.insert("score".to_owned(), float(*score));
-        }
-        (term.clone(), Value::Object(object))
-    });
-    shown.insert("terms".to_owned(), Value::Object(terms.collect()));
-    Value::Object(shown)
-}
-
-/// Returns a number with the fewest digits that distinguish it from other floats.
-fn float(number: f32) -> Value {
-    let short = number.to_string().parse::<f64>();
-    Value::from(short.unwrap_or(f64::from(number)))
-}
-
-fn token(place: TermPlace, offsets: &Offsets, form: TokenForm) -> Value {
-    let mut object = Map::new();
-    if form.positions {
-        object.insert("position".to_owned(), place.position.into());
-    }
-    if form.offsets {
-        object.insert("start_offset".to_owned(), offsets.units(place.start).into());
-        object.insert("end_offset".to_owned(), offsets.units(place.end).into());
-    }
-    Value::Object(object)
 }

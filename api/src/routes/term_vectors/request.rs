@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 
+/// Most documents of one request: the terms of each may be many.
+const MAX_DOCUMENTS: usize = 1_000;
+
 /// What of each place of a term is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TokenForm {
@@ -164,46 +167,71 @@ fn expected_version(version: i64) -> Result<Option<u64>, ApiError> {
     u64::try_from(version).map(Some).map_err(wrong)
 }
 
-/// Reads a body of several documents: `docs`, or `ids` with `parameters` that hold for all of them.
-pub(super) fn documents(
-    defaults: &DocumentRequest,
-    body: Option<&Value>,
-    ids: Option<Vec<String>>,
-) -> Result<Vec<DocumentRequest>, ApiError> {
-    let mut defaults = defaults.clone();
-    let mut ids = ids.unwrap_or_default();
-    let mut docs = &Vec::new();
-    if let Some(body) = body {
-        let mut reader = ObjectReader::part("mtermvectors", body)?;
-        if let Some(more) = reader.texts("ids")? {
-            ids.extend(more);
+/// Several documents, as a body names them: `docs`, or `ids` with `parameters` that hold for all of them. Each is read
+/// again when its turn comes, as what holds for all of them may be large.
+pub(super) struct Documents<'a> {
+    defaults: DocumentRequest,
+    ids: Vec<String>,
+    docs: &'a [Value],
+}
+
+impl<'a> Documents<'a> {
+    /// Reads a body; all of its documents are checked.
+    pub(super) fn read(
+        defaults: &DocumentRequest,
+        body: Option<&'a Value>,
+        ids: Option<Vec<String>>,
+    ) -> Result<Self, ApiError> {
+        let mut defaults = defaults.clone();
+        let mut ids = ids.unwrap_or_default();
+        let mut docs: &[Value] = &[];
+        if let Some(body) = body {
+            let mut reader = ObjectReader::part("mtermvectors", body)?;
+            if let Some(more) = reader.texts("ids")? {
+                ids.extend(more);
+            }
+            if let Some(parameters) = reader.take("parameters") {
+                defaults.read(parameters)?;
+            }
+            if let Some(given) = reader.take("docs") {
+                let not_a_list = || ApiError::parse("[docs] must be a list");
+                docs = given.as_array().ok_or_else(not_a_list)?;
+            }
+            reader.finish()?;
         }
-        if let Some(parameters) = reader.take("parameters") {
-            defaults.read(parameters)?;
+        let documents = Self {
+            defaults,
+            ids,
+            docs,
+        };
+        let number = documents.len();
+        if number == 0 {
+            let reason = "multi term vectors: no documents requested";
+            return Err(ApiError::validation(&[reason.to_owned()]));
         }
-        if let Some(given) = reader.take("docs") {
-            let not_a_list = || ApiError::parse("[docs] must be a list");
-            docs = given.as_array().ok_or_else(not_a_list)?;
+        if number > MAX_DOCUMENTS {
+            return Err(ApiError::illegal(format!(
+                "too many documents: [{number}], at most [{MAX_DOCUMENTS}]"
+            )));
         }
-        reader.finish()?;
+        (0..number).try_for_each(|at| documents.get(at)?.check())?;
+        Ok(documents)
     }
-    let mut wanted = Vec::with_capacity(ids.len() + docs.len());
-    for id in ids {
-        let mut document = defaults.clone();
-        document.request.get.id = id;
-        wanted.push(document);
+
+    /// Returns how many they are.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len() + self.docs.len()
     }
-    for doc in docs {
-        let mut document = defaults.clone();
-        document.read(doc)?;
-        wanted.push(document);
+
+    /// Returns the document at `at`; those of `ids` stand first.
+    pub(super) fn get(&self, at: usize) -> Result<DocumentRequest, ApiError> {
+        let mut document = self.defaults.clone();
+        match self.ids.get(at) {
+            Some(id) => document.request.get.id.clone_from(id),
+            None => document.read(&self.docs[at - self.ids.len()])?,
+        }
+        Ok(document)
     }
-    if wanted.is_empty() {
-        let reason = "multi term vectors: no documents requested";
-        return Err(ApiError::validation(&[reason.to_owned()]));
-    }
-    wanted.iter().try_for_each(DocumentRequest::check)?;
-    Ok(wanted)
 }
 
 #[cfg(test)]
@@ -227,9 +255,10 @@ mod tests {
             "parameters": {"term_statistics": true},
             "docs": [{"_id": "2", "_index": "other", "fields": "c", "offsets": true}],
         });
-        let [first, second] = &documents(&defaults(), Some(&body), None).expect("read")[..] else {
-            panic!("two documents");
-        };
+        let documents = Documents::read(&defaults(), Some(&body), None).expect("read");
+        assert_eq!(documents.len(), 2);
+        let read = |at| documents.get(at).expect("it was checked");
+        let (first, second) = (read(0), read(1));
         assert_eq!(
             (&*first.request.get.index, &*first.request.get.id),
             ("books", "1")
@@ -248,8 +277,8 @@ mod tests {
     fn a_document_may_be_expected_in_one_version() {
         for (version, expected) in [(json!(2), Some(2)), (json!(-3), None)] {
             let body = json!({"docs": [{"_id": "1", "version": version}]});
-            let read = documents(&defaults(), Some(&body), None).expect("read");
-            assert_eq!(read[0].version, expected);
+            let read = Documents::read(&defaults(), Some(&body), None).expect("read");
+            assert_eq!(read.get(0).expect("checked").version, expected);
         }
     }
 
@@ -266,7 +295,20 @@ mod tests {
             json!({"docs": [{"_id": "1", "version": -1}]}),
             json!({"docs": [{"_id": "1", "per_field_analyzer": ["english"]}]}),
         ] {
-            assert!(documents(&defaults(), Some(&body), None).is_err(), "{body}");
+            assert!(
+                Documents::read(&defaults(), Some(&body), None).is_err(),
+                "{body}"
+            );
         }
+    }
+
+    #[test]
+    fn what_holds_for_all_is_not_kept_for_each() {
+        let ids: Vec<String> = (0..=MAX_DOCUMENTS).map(|n| n.to_string()).collect();
+        let (few, many) = (json!({"ids": ids[1..]}), json!({"ids": ids}));
+        let few = Documents::read(&defaults(), Some(&few), None).expect("read");
+        assert_eq!(few.len(), MAX_DOCUMENTS);
+        let refused = Documents::read(&defaults(), Some(&many), None);
+        assert!(refused.is_err_and(|error| error.reason().contains("too many documents")));
     }
 }
