@@ -6,6 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use gleaner_query::json::tree_bytes;
 use gleaner_root::point_in_time::Context;
 use http::request::Parts;
 use serde_json::Value;
@@ -32,6 +33,9 @@ impl Bound {
         }
     }
 }
+
+/// Memory of a body as a tree, at most: larger ones are not looked into.
+const MOST_TREE_BYTES: usize = 16 << 20;
 
 /// Knows which root can answer a request, by the routes of the dialect.
 pub struct Bindings(Paths<()>);
@@ -79,7 +83,12 @@ fn scroll_id(in_path: Option<String>, query: Option<&str>, body: &Bytes) -> Opti
     if text.first().is_some_and(|byte| *byte != b'{') {
         return Some(String::from_utf8_lossy(text).into_owned());
     }
-    let body: Value = serde_json::from_slice(text).unwrap_or_default();
+    // What takes more is no request for a page.
+    let is_read = tree_bytes(text) <= MOST_TREE_BYTES;
+    let body: Value = match is_read {
+        true => serde_json::from_slice(text).unwrap_or_default(),
+        false => Value::Null,
+    };
     let in_body = match &body["scroll_id"] {
         Value::Array(ids) => ids.first().and_then(Value::as_str),
         id => id.as_str(),

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use gleaner_query::json::tree_bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
@@ -132,13 +133,20 @@ fn gathered_table(head: &Parts, parameters: &Parameters) -> Option<Gather> {
     })
 }
 
+/// Memory of such a body as a tree, at most: larger ones are not looked into.
+const MOST_TREE_BYTES: usize = 16 << 20;
+
 /// Does the body of a request that ends scrolls name all of them?
 fn names_all(body: &Bytes) -> bool {
     // Older clients send the bare id.
     if body.trim_ascii() == b"_all" {
         return true;
     }
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_read = tree_bytes(body) <= MOST_TREE_BYTES;
+    let body: Value = match is_read {
+        true => serde_json::from_slice(body).unwrap_or_default(),
+        false => Value::Null,
+    };
     match &body["scroll_id"] {
         Value::Array(ids) => ids.iter().any(|id| id == "_all"),
         id => id == "_all",

@@ -9,6 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hash as _, Hasher};
 
 use bytes::Bytes;
+use gleaner_query::json::tree_bytes;
 use http::header;
 use http::request::Parts;
 use serde_json::Value;
@@ -94,6 +95,12 @@ const THOUSAND_HITS_MS: f64 = 5.0;
 const WRITTEN_MS: f64 = 2.0;
 const SCAN_MS: f64 = 50.0;
 
+/// Memory of a body as a tree, at most: larger ones are not looked into.
+const MOST_TREE_BYTES: usize = 16 << 20;
+
+/// Memory of a value in a tree, about.
+const VALUE_BYTES: f64 = 256.0;
+
 impl Workloads {
     /// Returns the work of a request; the body is empty where it is not at hand.
     pub fn of(&self, head: &Parts, body: &Bytes) -> Workload {
@@ -116,7 +123,11 @@ impl Workloads {
             WorkClass::Write => WRITTEN_MS * size_of_body(head, body) / f64::from(64 << 10),
             WorkClass::Read | WorkClass::Metadata => 1.0,
         };
-        if class != WorkClass::Write
+        if class != WorkClass::Write && tree_bytes(body) > MOST_TREE_BYTES {
+            // As many clauses as it has values, at a guess.
+            log2(body.len() as u64).hash(&mut hasher);
+            guess_ms += CLAUSE_MS * tree_bytes(body) as f64 / VALUE_BYTES;
+        } else if class != WorkClass::Write
             && let Ok(body) = serde_json::from_slice::<Value>(body)
         {
             let mut shape = Shape {
@@ -283,6 +294,17 @@ mod tests {
         assert!(guess(r#"{"query":{"wildcard":{"f":"*a*"}}}"#) > plain + 4.0);
         assert!(guess(r#"{"size":10000}"#) > plain + 40.0);
         assert!(guess("no JSON").is_finite());
+    }
+
+    #[test]
+    fn a_body_of_many_small_values_is_weighed_without_a_tree_of_it() {
+        let all = Workloads::default();
+        let body = format!(
+            r#"{{"query":{{"ids":{{"values":[{}]}}}}}}"#,
+            "{},".repeat(100_000)
+        );
+        let guess = work(&all, "POST", "/logs/_search", &body).guess_ms;
+        assert!(guess > 10_000.0, "{guess}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use gleaner_model::{ClusterState, IndexMeta, ShardKey};
 use gleaner_proto::read::Document;
 use gleaner_proto::write::{WriteAction, WriteResult};
+use gleaner_query::json::tree_bytes;
 use gleaner_query::mapping::stored_fields;
 use gleaner_query::search::SourceFilter;
 use gleaner_query::source::{ShownSource, SourceFault, kept_source, values_at};
@@ -51,10 +52,21 @@ impl DocumentForm {
     }
 }
 
+/// Documents whose values are not counted before they are read.
+const SMALL_SOURCE: usize = 64 << 10;
+
 impl DocumentForm {
     /// Whether anything is made from a document's `_source`.
     pub(crate) fn reads_source(&self) -> bool {
         self.source.enabled || !self.stored_fields.is_empty()
+    }
+
+    /// Returns how much memory reading the stored fields of a document takes: a tree of it, and the values that are shown.
+    pub(crate) fn num_bytes_read(&self, source: &[u8]) -> usize {
+        match self.stored_fields.is_empty() || source.len() < SMALL_SOURCE {
+            true => 0,
+            false => 2 * tree_bytes(source),
+        }
     }
 
     /// Returns how many bytes of the `_source` of a document in `index` are shown for sure: all of it, or

@@ -82,6 +82,9 @@ pub(crate) struct Table {
 /// Columns that say when the table was made; `ts=false` leaves them out.
 const TIMES: [&str; 2] = ["epoch", "timestamp"];
 
+/// Columns that are shown at once, repeated ones too: each takes as much as the table has rows.
+const MAX_COLUMNS: usize = 512;
+
 /// A column as chosen: by position, under the name it was asked by.
 struct ChosenColumn {
     at: usize,
@@ -195,6 +198,11 @@ impl Table {
                     at,
                     title: name.clone(),
                 }));
+            }
+            if chosen.len() > MAX_COLUMNS {
+                return Err(ApiError::illegal(format!(
+                    "[h] names more than [{MAX_COLUMNS}] columns"
+                )));
             }
         }
         Ok(chosen)

@@ -275,7 +275,11 @@ async fn shown(
         work_bytes: document.source.len(),
         body_bytes: form.num_bytes_shown(&document, meta),
     };
-    let held = request.making.memory.reserve(document.source.len())?;
+    let num_bytes_read = form.num_bytes_read(&document.source);
+    let held = request
+        .making
+        .memory
+        .reserve(document.source.len().saturating_add(num_bytes_read))?;
     let write = move |out: &mut Buffer<'_>| {
         let meta = state.index_named(&index).map(|meta| &**meta);
         let found = document::found(&index, &document, &form, meta, out.keep_on());

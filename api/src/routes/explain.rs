@@ -64,6 +64,8 @@ async fn explain(mut request: Request) -> Answer {
         let form = DocumentForm::new(source, stored_fields);
         let state = request.root().cluster().state();
         let meta = state.index_named(&index).map(|meta| &**meta);
+        let num_bytes_read = form.num_bytes_read(&explained.document.source);
+        let _held = request.making.memory.reserve(num_bytes_read)?;
         let found_as = document::found(&index, &explained.document, &form, meta, &|| true)?;
         found = Some(found_as.without_identity());
     }

@@ -9,7 +9,6 @@ use gleaner_model::ClusterState;
 use gleaner_proto::read::Document;
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names::expand_date_math;
-use gleaner_query::search::SourceFilter;
 use gleaner_query::search::parse_source_filter;
 use gleaner_root::RootError;
 use gleaner_root::read::{GetRequest, GetResponse, IgnoringMapping, Reader};
@@ -49,7 +48,8 @@ const MAX_DOCUMENTS: usize = 10_000;
 /// One document asked for.
 struct DocumentRequest {
     get: GetRequest,
-    form: DocumentForm,
+    /// Most have that of all: names in a URI are many times 10,000 documents.
+    form: Arc<DocumentForm>,
     /// The only version that is wanted, if one is.
     version: Option<u64>,
 }
@@ -58,23 +58,39 @@ struct DocumentRequest {
 struct Defaults {
     index: Option<String>,
     routing: Option<String>,
-    source: Option<SourceFilter>,
     stored_fields: Option<Vec<String>>,
+    /// What is shown by them, and of `_source`.
+    form: Arc<DocumentForm>,
     realtime: bool,
     refresh: bool,
+}
+
+impl Defaults {
+    /// Returns the bytes that documents without names of their own take of these.
+    fn num_bytes_of_names(&self) -> usize {
+        let names = self.index.iter().chain(&self.routing);
+        names.map(String::len).sum()
+    }
 }
 
 async fn mget(mut request: Request) -> Answer {
     let body = request.required_json().await?;
     let parameters = &request.parameters;
+    let stored_fields = parameters.list("stored_fields");
+    let form = DocumentForm::new(request.source_filter()?, stored_fields.clone());
     let defaults = Defaults {
         index: request.expression()?,
         routing: parameters.get("routing").map(str::to_owned),
-        source: request.source_filter()?,
-        stored_fields: parameters.list("stored_fields"),
+        stored_fields,
+        form: Arc::new(form),
         realtime: parameters.flag("realtime")?.unwrap_or(true),
         refresh: parameters.is_set("refresh")?,
     };
+    let number = num_documents(&body);
+    check_number(number)?;
+    // As they are asked for, as they are read, and as they are answered.
+    let num_bytes = 3 * number * defaults.num_bytes_of_names();
+    let _names = request.making.memory.reserve(num_bytes)?;
     let mut wanted = parse(&body, &defaults)?;
     let now_ms = request.root().cluster().now_ms();
     let mut faults = Vec::with_capacity(wanted.len());
@@ -182,11 +198,17 @@ impl MultiGetBody {
         extent
     }
 
-    /// Returns how many bytes the documents take: one that is shown more than once is there once.
+    /// Returns how many bytes the documents take: one that is shown more than once is there once. They are read one after
+    /// the other.
     fn num_bytes_held(&self) -> usize {
         let places = self.sources().map(|source| (source.as_ptr(), source.len()));
         let places: HashMap<_, usize> = places.collect();
-        places.values().sum()
+        let both = self.wanted.iter().zip(&self.answers);
+        let read = both.map(|(wanted, answer)| match answer {
+            Ok((_, Some(document))) => wanted.form.num_bytes_read(&document.source),
+            _ => 0,
+        });
+        places.values().sum::<usize>() + read.max().unwrap_or(0)
     }
 
     fn sources(&self) -> impl Iterator<Item = &Bytes> {
@@ -273,7 +295,7 @@ fn finished(index: Option<String>, id: Option<String>, defaults: &Defaults) -> D
             realtime: defaults.realtime,
             refresh: defaults.refresh,
         },
-        form: DocumentForm::new(defaults.source.clone(), defaults.stored_fields.clone()),
+        form: Arc::clone(&defaults.form),
         version: None,
     }
 }
@@ -306,7 +328,7 @@ fn parse_doc(doc: &Value, defaults: &Defaults) -> Result<DocumentRequest, ApiErr
     wanted.version = version.map(|text| of_text(&text)).transpose()?.flatten();
     if source.is_some() || stored_fields.is_some() {
         let stored_fields = stored_fields.or_else(|| defaults.stored_fields.clone());
-        wanted.form = DocumentForm::new(source, stored_fields);
+        wanted.form = Arc::new(DocumentForm::new(source, stored_fields));
     }
     Ok(wanted)
 }
@@ -320,16 +342,23 @@ fn of_text(text: &str) -> Result<Option<u64>, ApiError> {
     text.parse().map(Some).map_err(|_| wrong())
 }
 
+/// Returns how many documents a body names.
+fn num_documents(body: &Value) -> usize {
+    let lists = ["docs", "ids"].into_iter().filter_map(|key| body.get(key));
+    lists.filter_map(Value::as_array).map(Vec::len).sum()
+}
+
+fn check_number(number: usize) -> Result<(), ApiError> {
+    if number <= MAX_DOCUMENTS {
+        return Ok(());
+    }
+    let reason = format!("too many documents: [{number}], at most [{MAX_DOCUMENTS}]");
+    Err(ApiError::validation(&[reason]))
+}
+
 fn check(wanted: &[DocumentRequest]) -> Result<(), ApiError> {
     if wanted.is_empty() {
         return Err(ApiError::validation(&["no documents to get".to_owned()]));
-    }
-    if wanted.len() > MAX_DOCUMENTS {
-        let reason = format!(
-            "too many documents: [{}], at most [{MAX_DOCUMENTS}]",
-            wanted.len()
-        );
-        return Err(ApiError::validation(&[reason]));
     }
     let mut faults = Vec::new();
     for (at, wanted) in wanted.iter().enumerate() {
@@ -357,8 +386,8 @@ mod tests {
         Defaults {
             index: index.map(str::to_owned),
             routing: None,
-            source: None,
             stored_fields: None,
+            form: Arc::default(),
             realtime: true,
             refresh: false,
         }
@@ -377,6 +406,17 @@ mod tests {
                 .len(),
             1
         );
+    }
+
+    #[test]
+    fn what_holds_for_all_documents_is_there_once() {
+        let ids: Vec<usize> = (0..MAX_DOCUMENTS + 1).collect();
+        let body = json!({ "ids": ids[1..] });
+        let wanted = parse(&body, &defaults(Some("a"))).expect("ids");
+        let first = &wanted[0].form;
+        assert!(wanted.iter().all(|one| Arc::ptr_eq(&one.form, first)));
+        assert!(check_number(num_documents(&body)).is_ok());
+        assert!(check_number(num_documents(&json!({ "ids": ids }))).is_err());
     }
 
     #[test]

@@ -163,6 +163,7 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
         None => request.lines(limit)?,
     };
     let mut parts = Vec::new();
+    let mut names = request.making.memory.reserve(0)?;
     while let Some(header) = lines.next().await? {
         if header.text.trim_ascii().is_empty() && parts.is_empty() && !header.is_terminated {
             break;
@@ -180,8 +181,11 @@ async fn read(request: &mut Request) -> Result<Vec<Part>, ApiError> {
             let reason = format!("too many searches, at most [{MAX_SEARCHES}]");
             return Err(ApiError::validation(&[reason]));
         }
-        parts.push(part(request, header.text, body.text).await?);
+        let part = part(request, header.text, body.text).await?;
+        names.grow(part.header.num_bytes())?;
+        parts.push(part);
     }
+    request.parsed = Some(names);
     request.held = lines.into_held();
     request.renew_rights()?;
     Ok(parts)

@@ -107,11 +107,17 @@ fn parse_usual(text: &[u8]) -> Option<Action> {
     })
 }
 
+/// Memory of an action line as a tree: more than names take.
+const MOST_TREE_BYTES: usize = 1 << 20;
+
 fn parse_any(text: &[u8], number: usize, limits: &Limits) -> Result<Action, ApiError> {
-    let line = json::read(text, limits)?;
     let malformed = |what: &str| {
         ApiError::illegal(format!("Malformed action/metadata line [{number}], {what}"))
     };
+    if json::tree_bytes(text) > MOST_TREE_BYTES {
+        return Err(malformed("it is too large: is it a document?"));
+    }
+    let line = json::read(text, limits)?;
     let Value::Object(entries) = &line else {
         let found = token_name(&line);
         return Err(malformed(&format!(

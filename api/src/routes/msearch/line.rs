@@ -33,7 +33,16 @@ pub(crate) struct Header {
     pub(crate) request_cache: Option<bool>,
 }
 
+/// Memory of a header line as a tree: more than the names of indices take.
+const MOST_TREE_BYTES: usize = 16 << 20;
+
 impl Header {
+    /// Returns the bytes of its names, which may be those of the URI for each line.
+    pub(crate) fn num_bytes(&self) -> usize {
+        let names = self.target.expression.iter().chain(&self.target.routing);
+        names.chain(&self.preference).map(String::len).sum()
+    }
+
     /// Reads a header line, which may be blank.
     ///
     /// # Errors
@@ -50,6 +59,11 @@ impl Header {
         let line = line.trim_ascii();
         if line.is_empty() {
             return Ok(header);
+        }
+        if json::tree_bytes(line) > MOST_TREE_BYTES {
+            return Err(ApiError::illegal(
+                "a header line is too large: is it a search?",
+            ));
         }
         let value = json::read(line, &reading.limits)?;
         let mut reader = ObjectReader::part("msearch", &value)?;

@@ -1,10 +1,13 @@
 //! The body of an update, alone or on a bulk's line.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use bytes::Bytes;
 use gleaner_proto::write::{Condition, Update};
-use gleaner_query::json::did_you_mean;
+use gleaner_query::json::{did_you_mean, tree_bytes};
 use gleaner_query::search::parse_source_filter;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -30,24 +33,78 @@ const KNOWN: [&str; 9] = [
     "if_primary_term",
 ];
 
+/// Memory of what is no document, as a tree: more than flags and the names of fields take.
+const MOST_TREE_BYTES: usize = 16 << 20;
+
 /// The keys as they stand; documents stay text.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Keys<'a> {
-    #[serde(borrow)]
     doc: Option<&'a RawValue>,
-    #[serde(borrow)]
     upsert: Option<&'a RawValue>,
-    #[serde(borrow)]
     script: Option<&'a RawValue>,
     doc_as_upsert: Option<Value>,
     scripted_upsert: Option<Value>,
     detect_noop: Option<Value>,
-    #[serde(rename = "_source")]
     source: Option<Value>,
     if_seq_no: Option<i64>,
     if_primary_term: Option<i64>,
-    #[serde(flatten)]
-    unknown: serde_json::Map<String, Value>,
+    /// The first of the keys that there are not.
+    unknown: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Keys<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_map(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'de> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Self, A::Error> {
+        let mut seen = Vec::with_capacity(KNOWN.len());
+        while let Some(key) = entries.next_key::<Cow<'de, str>>()? {
+            let Some(known) = KNOWN.into_iter().find(|known| key == *known) else {
+                entries.next_value::<IgnoredAny>()?;
+                self.unknown.get_or_insert_with(|| key.into_owned());
+                continue;
+            };
+            if seen.contains(&known) {
+                return Err(A::Error::duplicate_field(known));
+            }
+            seen.push(known);
+            match known {
+                "doc" => self.doc = entries.next_value()?,
+                "upsert" => self.upsert = entries.next_value()?,
+                "script" => self.script = entries.next_value()?,
+                "if_seq_no" => self.if_seq_no = entries.next_value()?,
+                "if_primary_term" => self.if_primary_term = entries.next_value()?,
+                "doc_as_upsert" => self.doc_as_upsert = small(&mut entries)?,
+                "scripted_upsert" => self.scripted_upsert = small(&mut entries)?,
+                "detect_noop" => self.detect_noop = small(&mut entries)?,
+                _ => self.source = small(&mut entries)?,
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Reads a value that is no document.
+fn small<'de, A: MapAccess<'de>>(entries: &mut A) -> Result<Option<Value>, A::Error> {
+    let Some(text) = entries.next_value::<Option<&'de RawValue>>()? else {
+        return Ok(None);
+    };
+    if tree_bytes(text.get().as_bytes()) > MOST_TREE_BYTES {
+        return Err(A::Error::custom(
+            "a value beside the documents is too large",
+        ));
+    }
+    let value = serde_json::from_str(text.get());
+    value.map(Some).map_err(A::Error::custom)
 }
 
 /// Reads `{"doc": …, "upsert": …, …}`.
@@ -111,7 +168,7 @@ fn read(body: &[u8]) -> Result<Keys<'_>, ApiError> {
         )
     };
     let keys: Keys<'_> = serde_json::from_slice(body).map_err(malformed)?;
-    match keys.unknown.keys().next() {
+    match &keys.unknown {
         None => Ok(keys),
         Some(key) => {
             let hint = did_you_mean(key, KNOWN);
