@@ -216,6 +216,11 @@ impl Server {
         Ok(kib * 1024)
     }
 
+    /// Returns the id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns `path` as the process sees it, which may have mounts of its own.
     pub fn seen_path(&self, path: &Path) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));

@@ -1,4 +1,8 @@
-//! Memory does not grow with the body: bulk requests stream, whatever their size.
+//! Memory does not grow with the body: bulk requests stream, whatever their size; and no single request takes more than
+//! its share, whatever it makes of what it reads ([`requests`]).
+
+mod cgroup;
+mod requests;
 
 use std::time::Duration;
 
