@@ -12,14 +12,14 @@ use anyhow::{Context, Result, ensure};
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// A group with one bound; it is removed with this, once it is empty.
-pub struct Cgroup(PathBuf);
+pub(crate) struct Cgroup(PathBuf);
 
 impl Cgroup {
     /// Returns a group of at most `bytes` with the process `pid` in it.
     ///
     /// # Errors
     /// When this machine, or this user, can make none.
-    pub fn of(pid: u32, bytes: u64) -> Result<Self> {
+    pub(crate) fn of(pid: u32, bytes: u64) -> Result<Self> {
         let (above, limit) = above()?;
         let group = Self(above.join(format!("gleaner-memory-{pid}")));
         fs::create_dir(&group.0).with_context(|| format!("making {}", group.0.display()))?;

@@ -56,7 +56,9 @@ pub(super) fn append(
 
 /// Drops a list that was held.
 pub(super) fn dropped(list: Vec<Interval>, pace: &mut impl Steps) {
-    pace.give_back(list.capacity() * size_of::<Interval>());
+    let bytes = list.capacity() * size_of::<Interval>();
+    drop(list);
+    pace.give_back(bytes);
 }
 
 pub(super) fn all_dropped(lists: Vec<List<'_>>, pace: &mut impl Steps) {
