@@ -208,7 +208,11 @@ pub(crate) async fn make_room(
     if buffer.capacity() >= enough {
         return lease.grow_to(buffer.capacity() + beside).await;
     }
-    let capacity = wanted.clamp(enough, 2 * enough);
+    // Larger by a part of itself, as each step copies what is there.
+    let capacity = match wanted > enough {
+        true => wanted.min(2 * enough),
+        false => enough + enough / 2,
+    };
     // Both are there for a moment.
     lease.grow_to(buffer.capacity() + capacity + beside).await?;
     let mut larger = BytesMut::with_capacity(capacity);
@@ -249,6 +253,21 @@ mod tests {
         assert!(waited.is_ok(), "it was given back meanwhile");
         assert!(!budget.is_short());
         assert_eq!(budget.take(101).await.err(), Some(Short), "never");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_buffer_of_unknown_length_is_copied_few_times() {
+        let budget = Budget::new(64 << 20);
+        let (mut buffer, mut lease) = (BytesMut::new(), budget.lease());
+        let mut capacities = std::collections::HashSet::new();
+        while buffer.len() < 8 << 20 {
+            make_room(&mut buffer, &mut lease, 0, 0)
+                .await
+                .expect("there is room");
+            capacities.insert(buffer.capacity());
+            buffer.extend_from_slice(&[1; PIECE]);
+        }
+        assert!(capacities.len() < 30, "{}", capacities.len());
     }
 
     #[tokio::test(start_paused = true)]
