@@ -215,3 +215,29 @@ fn the_operators_page_has_every_setting_with_its_default() {
 fn the_defaults_are_frozen() {
     insta::assert_snapshot!(Config::default().to_toml().expect("TOML"));
 }
+
+#[test]
+fn a_member_listens_at_its_entry_unless_something_else_is_said() {
+    let members = "[cluster]\netcd = ['http://etcd.internal:2379']\n\
+        [[cluster.nodes]]\nname = 'r'\nrole = 'root'\naddress = 'r:9300'\nhttp_address = '10.0.0.1:9201'\n\
+        [[cluster.nodes]]\nname = 'l'\nrole = 'leaf'\naddress = 'l:9300'\n";
+    for (head, line, expected) in [
+        ("node_name = 'r'\n", &[][..], "10.0.0.1:9201"),
+        ("", &["--node-name", "r"], "10.0.0.1:9201"),
+        ("node_name = 'l'\n", &[], "127.0.0.1:9200"),
+        (
+            "node_name = 'r'\nlisten = '127.0.0.1:7'\n",
+            &[],
+            "127.0.0.1:7",
+        ),
+        (
+            "node_name = 'r'\n",
+            &["--listen", "127.0.0.1:8"],
+            "127.0.0.1:8",
+        ),
+    ] {
+        let file = file(&format!("{head}{members}"));
+        let (config, _) = Config::resolve_member(&flags(line), file.path()).expect(head);
+        assert_eq!(config.listen, expected, "{head} {line:?}");
+    }
+}
