@@ -197,9 +197,7 @@ impl DocumentBuilder {
             };
             if target.is_kept && !target.is_once {
                 match self.analyzed(*number, value) {
-                    Some((analyzer, text)) => {
-                        texts.add(&mut document, target.column, (analyzer, text))
-                    }
+                    Some(analyzed) => texts.add(&mut document, target.column, analyzed),
                     None => add(&mut document, target.column, value),
                 }
             }

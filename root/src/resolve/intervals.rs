@@ -25,6 +25,9 @@ use super::{Resolver, boosted};
 /// Terms that a pattern may stand for (Elasticsearch, *intervals query*).
 const MAX_EXPANSIONS: usize = 128;
 
+/// Writes a word as the terms of a field are written.
+type Normalize<'s> = Box<dyn Fn(&str) -> String + 's>;
+
 impl Resolver<'_> {
     pub(super) fn intervals(&mut self, query: &IntervalsQuery) -> Result<Clause, QueryError> {
         let Some((path, field)) = self.indexed_field(&query.field)? else {
@@ -185,7 +188,7 @@ impl Resolver<'_> {
         &'s self,
         field: &'s Field,
         terms: &IntervalTerms,
-    ) -> Result<Box<dyn Fn(&str) -> String + 's>, QueryError> {
+    ) -> Result<Normalize<'s>, QueryError> {
         Ok(match &terms.analyzer {
             Some(name) => {
                 let analyzer = self.analyzer_named(name)?;
