@@ -10,6 +10,7 @@ mod explosions;
 mod mutated;
 mod numbers;
 mod requests;
+mod starving;
 mod verdict;
 
 use std::net::SocketAddr;
