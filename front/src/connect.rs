@@ -1,29 +1,60 @@
 //! Connections to backends: TCP, and TLS over it where the backend's address says so; and how far each has come.
+//!
+//! The backends of a cluster must show that they are roots; other services, which rules and the shadow name, that they
+//! are the host.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use gleaner_tls::{Connector, TlsStream};
 use http::Uri;
+use http::uri::Authority;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
 
+use crate::options::{BackendUrl, FrontOptions};
 use crate::traffic::Traffic;
 
 /// Makes connections to backends.
 #[derive(Debug, Clone)]
 pub(crate) struct Connect {
-    pub(crate) tls: Option<Connector>,
-    pub(crate) within: Duration,
+    tls: Option<Connector>,
+    /// What encrypts connections to the backends, where that is not [`Self::tls`].
+    of_backends: Option<(Arc<[Authority]>, Connector)>,
+    within: Duration,
 }
 
 impl Connect {
+    /// Returns what makes them as `options` say.
+    pub(crate) fn of(options: &FrontOptions) -> Self {
+        let backends = options.backends.iter().map(BackendUrl::authority);
+        let of_backends = options.backend_connector.clone();
+        Self {
+            tls: options.connector.clone(),
+            of_backends: of_backends.map(|connector| (backends.collect(), connector)),
+            within: options.connect_within,
+        }
+    }
+
+    /// Returns what encrypts connections to `uri`.
+    fn connector(&self, uri: &Uri) -> Option<&Connector> {
+        match &self.of_backends {
+            Some((backends, connector))
+                if backends.iter().any(|own| uri.authority() == Some(own)) =>
+            {
+                Some(connector)
+            }
+            _ => self.tls.as_ref(),
+        }
+    }
+
     /// Connects to the host and port of `uri`.
     pub(crate) async fn connect(&self, uri: &Uri) -> io::Result<Stream> {
         let is_encrypted = uri.scheme_str() == Some("https");
@@ -39,7 +70,7 @@ impl Connect {
                 return Ok(Stream::of(Transport::Plain(stream)));
             }
             let no_tls = || io::Error::other("no TLS is set up for backends");
-            let connector = self.tls.as_ref().ok_or_else(no_tls)?;
+            let connector = self.connector(uri).ok_or_else(no_tls)?;
             let stream = connector.connect(host, stream).await?;
             Ok(Stream::of(Transport::Encrypted(Box::new(stream))))
         };

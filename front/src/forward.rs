@@ -88,10 +88,7 @@ impl Failure {
 
 impl Forwarder {
     pub(crate) fn new(options: &FrontOptions) -> Self {
-        let connect = Connect {
-            tls: options.connector.clone(),
-            within: options.connect_within,
-        };
+        let connect = Connect::of(options);
         let client = |idle: Duration| {
             let mut builder = Client::builder(TokioExecutor::new());
             builder.pool_timer(TokioTimer::new());

@@ -140,10 +140,7 @@ impl Front {
         outcome::begin();
         let backends = Backends::new(&options.backends);
         let probe = Probe {
-            connect: Connect {
-                tls: options.connector.clone(),
-                within: options.connect_within,
-            },
+            connect: Connect::of(&options),
             path: options.ready_path.clone(),
             every: options.probe_every,
         };

@@ -25,6 +25,8 @@ pub struct FrontOptions {
     pub backends: Vec<BackendUrl>,
     /// What encrypts connections to backends of `https`; default nothing, which refuses such backends.
     pub connector: Option<Connector>,
+    /// What encrypts connections to [`Self::backends`], and checks who they are; default [`Self::connector`].
+    pub backend_connector: Option<Connector>,
     /// Path at which a backend that is ready answers 200. Default none: one that can be connected to is ready.
     pub ready_path: Option<String>,
     /// How often each backend is looked at; default 1 s.
@@ -81,6 +83,7 @@ impl Default for FrontOptions {
         Self {
             backends: Vec::new(),
             connector: None,
+            backend_connector: None,
             ready_path: None,
             probe_every: Duration::from_secs(1),
             session: None,

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::certificates::Certificates;
 use crate::error::TlsError;
+use crate::expected::{ExpectedServer, RoleVerifier};
 use crate::files;
 use crate::stream::TlsStream;
 use crate::{Alpn, provider};
@@ -69,7 +72,8 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Returns a connector that believes `trust`, and shows `own` to servers that ask.
+    /// Returns a connector that believes `trust`, and shows `own` to servers that ask. Whatever is the host that is
+    /// dialled will do: see [`Connector::expecting`].
     ///
     /// # Errors
     /// [`TlsError`] when the authorities to trust cannot be read.
@@ -89,12 +93,39 @@ impl Connector {
         Ok(Self(Arc::new(config)))
     }
 
+    /// As [`Connector::new`], for servers that must be what `expected` says. Sessions are resumed with those alone that
+    /// this connector has checked, so one is made for each kind of server.
+    ///
+    /// # Errors
+    /// [`TlsError`] when the authorities to trust cannot be read, or there are none.
+    pub fn expecting(
+        expected: ExpectedServer,
+        trust: &Trust,
+        own: Option<Arc<Certificates>>,
+        alpn: Alpn,
+    ) -> Result<Self, TlsError> {
+        let roots = Arc::new(trust.roots()?);
+        let of_host = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
+        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(RoleVerifier { of_host, expected });
+        let builder = ClientConfig::builder_with_provider(provider());
+        let builder = builder.with_safe_default_protocol_versions()?;
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match own {
+            Some(own) => builder.with_client_cert_resolver(own),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = alpn.protocols();
+        Ok(Self(Arc::new(config)))
+    }
+
     /// Makes the handshake with the server `host`, a name or an address without a port. The caller bounds how long
     /// it may take.
     ///
     /// # Errors
-    /// When `host` is neither, the server's certificate is not for it or not of a trusted authority, the server
-    /// wants a certificate that we do not have, or it goes away.
+    /// When `host` is neither, the server's certificate is not for it, not of a trusted authority or not of the process
+    /// that is expected, the server wants a certificate that we do not have, or it goes away.
     pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -218,3 +218,64 @@ fn files_that_no_client_would_take_are_named() {
         Err(TlsError::NoCertificate)
     ));
 }
+
+fn of_role(role: PeerRole) -> ExpectedServer {
+    ExpectedServer::Node {
+        role,
+        cluster: Some("test".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_role_takes_nobodys_place_though_its_host_is_the_same() {
+    let folder = Folder::new();
+    let own = folder.load("f", &["localhost"], Some(PeerRole::Front));
+    let servers = [None, Some(PeerRole::Leaf), Some(PeerRole::Root)];
+    let expected = [
+        (of_role(PeerRole::Root), [false, false, true]),
+        (of_role(PeerRole::Leaf), [false, true, false]),
+        (ExpectedServer::NoNode, [true, false, false]),
+        (ExpectedServer::ForClients, [true, false, true]),
+    ];
+    for (expected, taken) in expected {
+        let (trust, own) = (folder.trust(), Arc::clone(&own));
+        let made = Connector::expecting(expected.clone(), &trust, Some(own), Alpn::Http2);
+        let connector = made.expect("connector");
+        for (server, is_taken) in servers.into_iter().zip(taken) {
+            let shown = folder.load("s", &["localhost"], server);
+            let clients = ClientCertificates::Required(folder.trust());
+            let acceptor = Acceptor::new(shown, &clients, Alpn::Http2).expect("acceptor");
+            let shaken = shake(&acceptor, &connector, "localhost").await;
+            assert_eq!(shaken.is_ok(), is_taken, "{expected}: {server:?}");
+            if let Err(refused) = shaken {
+                let refused = refused.to_string();
+                assert!(refused.contains("wanted"), "{refused}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_with_a_leaf_is_not_resumed_as_one_with_a_root() {
+    let folder = Folder::new();
+    let own = folder.load("f", &["localhost"], Some(PeerRole::Front));
+    let leaf = folder.load("l", &["localhost"], Some(PeerRole::Leaf));
+    let clients = ClientCertificates::Required(folder.trust());
+    let acceptor = Acceptor::new(leaf, &clients, Alpn::Http2).expect("acceptor");
+    let connector = |role| {
+        let (trust, own) = (folder.trust(), Some(Arc::clone(&own)));
+        Connector::expecting(of_role(role), &trust, own, Alpn::Http2).expect("connector")
+    };
+    let (to_leaf, to_root) = (connector(PeerRole::Leaf), connector(PeerRole::Root));
+    for _ in 0..3 {
+        let shaken = shake(&acceptor, &to_leaf, "localhost").await;
+        let (mut client, mut server) = shaken.expect("a leaf");
+        // What tells how to resume comes before the first bytes.
+        server.write_all(b"tea").await.expect("written");
+        server.flush().await.expect("sent");
+        let mut read = [0; 3];
+        client.read_exact(&mut read).await.expect("read");
+        let refused = shake(&acceptor, &to_root, "localhost").await;
+        refused.expect_err("no root");
+    }
+}
