@@ -1,6 +1,6 @@
 //! What this process uses, and what its machine has: processors, memory, load, open files, the disk; small files that
 //! a crash leaves whole ([`durable`]), files that one process holds at a time ([`lock`]), files as memory ([`mapped`]),
-//! ports ([`ports`]), and how busy each thread is ([`threads`]).
+//! ports ([`ports`]), what others cannot read ([`private`]), and how busy each thread is ([`threads`]).
 //!
 //! Does: read `/proc` and ask the file system, which takes some microseconds on a local disk. Does not: run
 //! by itself, log, record metrics, look into other processes.
@@ -20,6 +20,7 @@ pub mod lock;
 pub mod mapped;
 mod mount;
 pub mod ports;
+pub mod private;
 mod proc;
 pub mod threads;
 mod usage;

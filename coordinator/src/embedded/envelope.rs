@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,16 @@ impl Kind {
         // Opened before anything is done: no descriptor may be left afterwards.
         let folder = path.parent().map(fs::File::open).transpose()?;
         let temporary = path.with_extension("json.new");
-        let mut file = fs::File::create(&temporary)?;
+        // What an attempt before left there may be open to others: the state has digests of keys, and a secret.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(&serde_json::to_vec(&envelope)?)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
