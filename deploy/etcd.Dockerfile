@@ -1,5 +1,5 @@
-# etcd from Debian, as the members of deploy/compose.yaml: `etcd-1` to `etcd-3`, each by its host's name. They take calls,
-# of nodes and of each other, only with a certificate of the cluster's authority.
+# etcd from Debian, as the members of deploy/compose.yaml: `etcd-1` to `etcd-3`, each by its host's name. They take calls
+# of nodes only with a certificate of the cluster's authority, and those of each other with one of a member.
 FROM debian:bookworm-slim
 
 RUN apt-get update \
@@ -26,4 +26,4 @@ CMD name=$(hostname) && exec etcd --name "$name" --data-dir /var/lib/etcd --auto
     --cert-file "$CERTS/etcd/$name.pem" --key-file "$CERTS/etcd/$name.key" \
     --client-cert-auth --trusted-ca-file "$CERTS/ca.pem" \
     --peer-cert-file "$CERTS/etcd/$name.pem" --peer-key-file "$CERTS/etcd/$name.key" \
-    --peer-client-cert-auth --peer-trusted-ca-file "$CERTS/ca.pem"
+    --peer-client-cert-auth --peer-trusted-ca-file "$CERTS/ca.pem" --peer-cert-allowed-cn gleaner-etcd

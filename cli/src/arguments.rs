@@ -60,6 +60,22 @@ pub(crate) enum Command {
     Man(ManArguments),
 }
 
+impl Command {
+    /// Does it make files that others must not read: documents, keys and digests of them, what clients ask?
+    pub(crate) fn keeps_data(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve(_)
+                | Self::Demo(_)
+                | Self::Leaf(_)
+                | Self::Root(_)
+                | Self::Front(_)
+                | Self::Cluster(_)
+                | Self::Keys(_)
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Command, CommandFactory};

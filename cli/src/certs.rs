@@ -1,11 +1,12 @@
 //! `gleaner certs`: an authority and a certificate for each node of a cluster, made in one command.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use gleaner_etcd::Users;
+use gleaner_machine::private;
 use gleaner_model::PeerRole;
 use gleaner_tls::{Authority, CertificateRequest, Identity};
 
@@ -91,37 +92,47 @@ impl ClusterCertificates<'_> {
     /// A name that no certificate can hold, or what the disk says.
     pub(crate) fn make(&self) -> Result<Vec<String>> {
         let authority = open_authority(self.folder, self.cluster)?;
+        // Etcd knows its users by the common names of their certificates.
+        let users = Users::of(self.cluster);
         let mut made = Vec::new();
         for (identity, hosts) in self.wanted() {
-            let name = identity.name.clone();
-            self.issue(&authority, &name, hosts, Some(identity))?;
-            made.push(name);
+            let files = identity.name.clone();
+            let common_name = users.name(identity.role);
+            self.issue(
+                &authority,
+                &files,
+                &CertificateRequest {
+                    common_name,
+                    hosts: hosts.into_iter().collect(),
+                    identity: Some(identity),
+                    days: self.days,
+                },
+            )?;
+            made.push(files);
         }
         for host in self.etcd_hosts() {
-            let name = format!("etcd/{host}");
-            fs::create_dir_all(self.folder.join("etcd"))
+            let files = format!("etcd/{host}");
+            private::create_folder(&self.folder.join("etcd"))
                 .context("cannot make the folder `etcd`")?;
-            let hosts = HERE.map(String::from).into_iter().chain([host]);
-            self.issue(&authority, &name, hosts.collect(), None)?;
-            made.push(name);
+            let hosts = BTreeSet::from_iter(HERE.map(String::from).into_iter().chain([host]));
+            self.issue(
+                &authority,
+                &files,
+                &CertificateRequest {
+                    common_name: users.of_members(),
+                    hosts: hosts.into_iter().collect(),
+                    identity: None,
+                    days: self.days,
+                },
+            )?;
+            made.push(files);
         }
         Ok(made)
     }
 
     /// Writes a certificate and its key as files called `name`.
-    fn issue(
-        &self,
-        authority: &Authority,
-        name: &str,
-        hosts: BTreeSet<String>,
-        identity: Option<Identity>,
-    ) -> Result<()> {
-        let issued = authority.issue(&CertificateRequest {
-            common_name: name.to_owned(),
-            hosts: hosts.into_iter().collect(),
-            identity,
-            days: self.days,
-        })?;
+    fn issue(&self, authority: &Authority, name: &str, request: &CertificateRequest) -> Result<()> {
+        let issued = authority.issue(request)?;
         let path = |ending: &str| self.folder.join(format!("{name}.{ending}"));
         write_secret(&path("key"), &issued.key_pem)?;
         write(&path("pem"), &issued.certificate_pem)

@@ -6,6 +6,7 @@ mod map;
 mod plan;
 mod process;
 mod status;
+mod users;
 
 use std::{
     cmp::Reverse,
@@ -33,6 +34,7 @@ use crate::{
 use plan::Plan;
 use process::{Part, Process};
 use status::StatusArguments;
+use users::UsersArguments;
 
 /// Longest time a node is asked whether it is ready before it is asked again.
 const ASKED_FOR: Duration = Duration::from_secs(2);
@@ -48,6 +50,7 @@ pub(crate) struct ClusterArguments {
 enum ClusterCommand {
     Up(UpArguments),
     Status(StatusArguments),
+    EtcdUsers(UsersArguments),
 }
 
 /// Start roots, leaves and fronts on this machine, and stop them in order at SIGINT or SIGTERM.
@@ -71,14 +74,18 @@ pub(crate) struct UpArguments {
     /// How many fronts stand ahead of the roots
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=16))]
     fronts: u32,
-    /// Encrypt all connections: certificates are made in the data folder, clients trust its `ca.pem`
+    /// Encrypt all connections and require API keys of clients: certificates are made in the data folder, clients trust
+    /// its `ca.pem`, and the first key lies in `root-1/admin.key`, or in the folder of another root
     #[arg(long)]
     secure: bool,
-    /// Require API keys of clients: the first one lies in `root-1/admin.key` of the folder, or that of another root
+    /// Leave the API keys out of what --secure asks for: who reaches the address may read and write all documents
     #[arg(long, requires = "secure")]
+    no_keys: bool,
+    /// `--secure` asks for keys: kept for command lines of the version before
+    #[arg(long, hide = true, requires = "secure", conflicts_with = "no_keys")]
     keys: bool,
-    /// Listen on an address that other machines reach without encrypting connections
-    #[arg(long, conflicts_with = "secure")]
+    /// Listen on an address that other machines reach without encrypting connections, or without API keys
+    #[arg(long)]
     insecure: bool,
     /// Every cluster is on etcd: kept for command lines of the version before
     #[arg(long, hide = true)]
@@ -102,6 +109,7 @@ pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
     let arguments = match arguments.command {
         ClusterCommand::Up(arguments) => arguments,
         ClusterCommand::Status(arguments) => return status::run(&arguments).await,
+        ClusterCommand::EtcdUsers(arguments) => return users::run(&arguments).await,
     };
     ensure!(
         arguments.copies <= arguments.leaves,
@@ -109,19 +117,28 @@ pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
         arguments.copies,
         arguments.leaves
     );
+    ensure!(
+        !(arguments.insecure && arguments.secure) || arguments.no_keys,
+        "`--insecure` cannot be used with `--secure`, which encrypts connections and asks for API keys"
+    );
     up(&arguments).await
 }
 
 async fn up(arguments: &UpArguments) -> Result<Exit> {
     let stop = signals::server_stop_asked()?;
     let folder = DataFolder::take(&arguments.data)?;
+    if arguments.secure {
+        folder.close();
+    }
     folder.check_of_processes()?;
     folders::check_count(&arguments.data, arguments.leaves)?;
     etcd::check_folder(&arguments.data)?;
+    plan::check_encryption(arguments)?;
     let (listen, taken) = take_address(&arguments.listen).await?;
     Opening {
         door: Door::Cluster,
         is_encrypted: arguments.secure,
+        leaves_out_keys: arguments.no_keys,
         is_meant: arguments.insecure,
     }
     .check(taken.local_addr()?)?;
@@ -129,11 +146,16 @@ async fn up(arguments: &UpArguments) -> Result<Exit> {
     let missing = folders::missing(&data, arguments.leaves);
     tell_missing(&data, &missing);
     let plan = Plan::of(arguments, listen, missing)?;
-    drop(taken);
-    let mut processes = plan.start()?;
+    let mut processes = plan.start_etcd()?;
     folder.remove_old_processes()?;
+    let serving = async {
+        plan.guard_etcd(&mut processes).await?;
+        drop(taken);
+        processes.extend(plan.start_nodes()?);
+        supervise(&plan, &data, &mut processes).await
+    };
     let outcome = tokio::select! {
-        outcome = supervise(&plan, &data, &mut processes) => outcome,
+        outcome = serving => outcome,
         () = stop => Ok(()),
     };
     // Fronts and roots first: what they have taken they can still carry out.
@@ -225,8 +247,8 @@ fn farewell(arguments: &UpArguments, broken_off: &[String]) -> String {
     if arguments.secure {
         again += " --secure";
     }
-    if arguments.keys {
-        again += " --keys";
+    if arguments.no_keys {
+        again += " --no-keys";
     }
     if arguments.insecure {
         again += " --insecure";
@@ -316,6 +338,7 @@ mod tests {
             roots: 1,
             fronts: 0,
             secure: false,
+            no_keys: false,
             keys: false,
             insecure: false,
             etcd: false,
@@ -347,6 +370,13 @@ mod tests {
             !broken.contains("everything") && broken.contains("leaf-2 did not"),
             "{broken}"
         );
+        arguments.no_keys = true;
+        let without_keys = farewell(&arguments, &[]);
+        assert!(
+            without_keys.contains("--fronts 3 --secure --no-keys --access-logs"),
+            "{without_keys}"
+        );
+        arguments.no_keys = false;
         (arguments.secure, arguments.insecure) = (false, true);
         let open = farewell(&arguments, &[]);
         assert!(

@@ -66,6 +66,7 @@ pub(crate) struct Config {
     pub(crate) publish_address: String,
     pub(crate) probe_listen: String,
     pub(crate) secure: bool,
+    pub(crate) no_keys: bool,
     pub(crate) insecure: bool,
     /// Empty: none.
     pub(crate) tls_certificate: PathBuf,
@@ -145,6 +146,7 @@ impl Default for Config {
             publish_address: String::new(),
             probe_listen: String::new(),
             secure: false,
+            no_keys: false,
             insecure: false,
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
@@ -350,6 +352,16 @@ impl Config {
 }
 
 impl Config {
+    /// Must clients show API keys as soon as this node serves?
+    pub(crate) fn requires_keys(&self) -> bool {
+        self.secure && !self.no_keys
+    }
+
+    /// Does the data folder hold what other users of the machine must not read?
+    pub(crate) fn holds_secrets(&self) -> bool {
+        self.secure || !self.tls_certificate.as_os_str().is_empty()
+    }
+
     /// Returns where answers go that fall out of the memory of the cache; `None`: nowhere.
     ///
     /// # Errors
@@ -381,7 +393,11 @@ impl Config {
              `tls_certificate` and `tls_key`"
         );
         ensure!(
-            !(self.insecure && (self.secure || has_certificate)),
+            self.secure || !self.no_keys,
+            "`no_keys` says what to leave out of `secure`, and that is not set"
+        );
+        ensure!(
+            !self.insecure || self.no_keys || !(self.secure || has_certificate),
             "`insecure` is for connections that are not encrypted; `secure` and `tls_certificate` encrypt them"
         );
         Ok(())

@@ -92,6 +92,7 @@ pub(crate) async fn run(arguments: DemoArguments, verbosity: u8) -> Result<Exit>
     Opening {
         door: Door::Demo,
         is_encrypted: false,
+        leaves_out_keys: false,
         is_meant: arguments.insecure,
     }
     .check(address)?;

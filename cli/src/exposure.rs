@@ -60,21 +60,31 @@ pub(crate) struct Opening {
     pub(crate) door: Door,
     /// Whether connections are encrypted.
     pub(crate) is_encrypted: bool,
+    /// Whether `--no-keys` says that nobody is asked who he is there.
+    pub(crate) leaves_out_keys: bool,
     /// Whether `--insecure` says that it is meant.
     pub(crate) is_meant: bool,
 }
 
 impl Opening {
-    /// Refuses an address that other machines reach, where connections are not encrypted and nobody said that this is
-    /// meant.
+    /// Refuses an address that other machines reach, where connections are not encrypted, or keys were left out, and
+    /// nobody said that this is meant.
     ///
     /// # Errors
     /// What to type.
     pub(crate) fn check(self, address: SocketAddr) -> Result<()> {
+        if address.ip().is_loopback() || self.is_meant {
+            return Ok(());
+        }
         ensure!(
-            address.ip().is_loopback() || self.is_encrypted || self.is_meant,
+            self.is_encrypted,
             "other machines reach {address}{}",
             self.door.advice()
+        );
+        ensure!(
+            !self.leaves_out_keys,
+            "other machines reach {address}, and with `--no-keys` nobody is asked for an API key there. Start without \
+             `--no-keys`, or with `--insecure` too where everyone on the network may read and write all documents"
         );
         Ok(())
     }
@@ -97,6 +107,7 @@ mod tests {
             let opening = |is_encrypted, is_meant| Opening {
                 door,
                 is_encrypted,
+                leaves_out_keys: false,
                 is_meant,
             };
             for open in ["0.0.0.0:9200", "[::]:9200", "10.0.0.1:9200"] {
@@ -110,6 +121,15 @@ mod tests {
                     assert_eq!(refused.contains(word), named.contains(&word), "{refused}");
                 }
                 opening(true, false).check(open).expect("encrypted");
+                let without_keys = |is_meant| Opening {
+                    leaves_out_keys: true,
+                    ..opening(true, is_meant)
+                };
+                let refused = without_keys(false).check(open).expect_err("no keys");
+                for word in ["`--no-keys`", "`--insecure`"] {
+                    assert!(refused.to_string().contains(word), "{refused}");
+                }
+                without_keys(true).check(open).expect("meant");
                 opening(false, true).check(open).expect("meant");
             }
             for here in ["127.0.0.1:9200", "[::1]:9200"] {

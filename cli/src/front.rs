@@ -15,10 +15,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use gleaner_api::ApiOptions;
 use gleaner_front::{BackendUrl, Front, FrontOptions, TrustedProxies};
-use gleaner_model::Role;
-use gleaner_proto::Connect;
+use gleaner_model::{PeerRole, Role};
 use gleaner_server::ServerOptions;
-use gleaner_tls::{CertificateFiles, Connector, Trust};
+use gleaner_tls::{Alpn, CertificateFiles, Connector, ExpectedServer, Trust};
 
 use crate::companion::{AbortOnDrop, Companion};
 use crate::descriptors;
@@ -29,7 +28,7 @@ use crate::node::state::Calls;
 use crate::overflow;
 use crate::serve::address::{ADMIN_LISTEN, Bound, LISTEN};
 use crate::serve::edge::{guard_of_keepers, guard_of_roots};
-use crate::tls::NodeTls;
+use crate::tls::{Dialling, NodeTls};
 pub(crate) use arguments::FrontArguments;
 use kept::{CacheRoom, FrontCache};
 use rules::RulesFile;
@@ -49,6 +48,7 @@ pub(crate) async fn run(arguments: FrontArguments, verbosity: u8) -> Result<Exit
     Opening {
         door: Door::Front,
         is_encrypted: tls.is_some(),
+        leaves_out_keys: false,
         is_meant: arguments.insecure,
     }
     .check(address)?;
@@ -189,7 +189,14 @@ fn forwarding(
     let services = options.backends.iter().chain(arguments.split.services());
     let is_encrypted = services.into_iter().any(BackendUrl::is_encrypted);
     if is_encrypted {
-        options.connector = Some(connector(arguments, tls)?);
+        options.connector = Some(connector(arguments, tls, ExpectedServer::ForClients)?);
+        if arguments.cluster.is_some() {
+            let root = ExpectedServer::Node {
+                role: PeerRole::Root,
+                cluster: tls.and_then(NodeTls::cluster),
+            };
+            options.backend_connector = Some(connector(arguments, tls, root)?);
+        }
     }
     Ok((
         options,
@@ -203,10 +210,10 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
     let Some(path) = &arguments.cluster else {
         return Ok(None);
     };
-    let connect = match (tls, &arguments.ca) {
+    let dialling = match (tls, &arguments.ca) {
         (Some(tls), Some(ca)) => {
             let between = tls.with_peers(ca.clone()).between_nodes()?;
-            between.map(|nodes| nodes.connect)
+            between.map(|nodes| nodes.dialling)
         }
         (None, Some(_)) => {
             tracing::warn!(
@@ -214,13 +221,13 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
             );
             None
         }
-        (_, None) => Some(Connect::default()),
+        (_, None) => Some(Dialling::default()),
     };
-    let Some(connect) = connect else {
+    let Some(dialling) = dialling else {
         return Ok(None);
     };
     let calls = Calls {
-        connect,
+        dialling,
         is_encrypted: arguments.ca.is_some(),
     };
     let password = arguments.cache_overflow_password_file.as_deref();
@@ -236,13 +243,17 @@ fn front_cache(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Opti
     FrontCache::start(&file, &calls, room, guard).map(Some)
 }
 
-fn connector(arguments: &FrontArguments, tls: Option<&NodeTls>) -> Result<Connector> {
+fn connector(
+    arguments: &FrontArguments,
+    tls: Option<&NodeTls>,
+    expected: ExpectedServer,
+) -> Result<Connector> {
     let trust = match &arguments.ca {
         Some(ca) => Trust::Authorities(ca.clone()),
         None => Trust::System,
     };
     let own = tls.map(|tls| Arc::clone(tls.certificates()));
-    Ok(Connector::new(&trust, own, gleaner_tls::Alpn::Http1)?)
+    Ok(Connector::expecting(expected, &trust, own, Alpn::Http1)?)
 }
 
 /// Returns the roots of a cluster; over TLS where their authority is given.

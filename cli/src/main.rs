@@ -50,6 +50,7 @@ use clap::{CommandFactory, Parser};
 use arguments::{Arguments, Command};
 use config::LogFormat;
 use exit::Exit;
+use gleaner_machine::private;
 
 /// How long threads that hang on a pipe are waited for at the end.
 const SHUTDOWN: Duration = Duration::from_millis(100);
@@ -82,6 +83,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<Exit> {
+    if arguments.command.keeps_data() {
+        private::begin();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

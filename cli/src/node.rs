@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gleaner_model::{NodeId, Role};
-use gleaner_proto::{Admission, Connect, Handshake};
+use gleaner_proto::{Admission, Handshake};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     },
     signals,
     telemetry::Telemetry,
-    tls::NodeTls,
+    tls::{Dialling, NodeTls},
 };
 use membership::{ClusterFile, Member, Membership};
 use state::Calls;
@@ -99,7 +99,7 @@ struct Setup {
     member: Member,
     folder: DataFolder,
     /// How other nodes are reached.
-    connect: Connect,
+    dialling: Dialling,
     /// What other nodes must do before a call; `None` where connections are plain.
     handshake: Option<Arc<dyn Handshake>>,
     /// `None` where connections of clients are plain.
@@ -144,6 +144,9 @@ impl Setup {
         let telemetry = Telemetry::of(&config, name_of(role), filter)?;
         descriptors::raise();
         let folder = DataFolder::take(&config.data)?;
+        if config.holds_secrets() {
+            folder.close();
+        }
         let http = listen(&config.listen).await?;
         let rpc = arguments.rpc_listen.as_ref().unwrap_or(&member.address);
         let rpc = Bound::take(rpc, RPC_LISTEN).await?;
@@ -156,12 +159,14 @@ impl Setup {
         Opening {
             door: Door::Node,
             is_encrypted: tls.is_some(),
+            leaves_out_keys: config.no_keys,
             is_meant: config.insecure,
         }
         .check(http.local_addr()?)?;
         Opening {
             door: Door::Between,
             is_encrypted: between.is_some(),
+            leaves_out_keys: false,
             is_meant: config.insecure,
         }
         .check(rpc.local_addr()?)?;
@@ -170,9 +175,9 @@ impl Setup {
             membership,
             member,
             folder,
-            connect: between
+            dialling: between
                 .as_ref()
-                .map(|nodes| nodes.connect.clone())
+                .map(|nodes| nodes.dialling.clone())
                 .unwrap_or_default(),
             handshake: between.map(|nodes| nodes.handshake),
             tls,
@@ -204,7 +209,7 @@ impl Setup {
 
     fn calls(&self) -> Calls {
         Calls {
-            connect: self.connect.clone(),
+            dialling: self.dialling.clone(),
             is_encrypted: self.handshake.is_some(),
         }
     }

@@ -8,7 +8,7 @@ pub(crate) mod node;
 
 use std::{
     io::{Write, stdout},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context, Result};
@@ -58,6 +58,9 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     descriptors::raise();
     let stop = signals::server_stop_asked()?;
     let folder = DataFolder::take(&config.data)?;
+    if config.holds_secrets() {
+        folder.close();
+    }
     let listener = listen(&config.listen).await?;
     let address = listener
         .local_addr()
@@ -67,6 +70,7 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     Opening {
         door: Door::Node,
         is_encrypted: tls.is_some(),
+        leaves_out_keys: config.no_keys,
         is_meant: config.insecure,
     }
     .check(listener.local_addr()?)?;
@@ -75,8 +79,7 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     tracing::info!(%address, data = %config.data.display(), "serving");
     if is_new {
         // A courtesy: nobody has to read it.
-        let ca = config.secure.then(|| config.data.join("tls/ca.pem"));
-        drop(stdout().write_all(first_steps(&address, ca.as_deref()).as_bytes()));
+        drop(stdout().write_all(first_steps(&address, &config).as_bytes()));
     }
     let node = node.with_access_log(telemetry.access_log());
     let served = node.serve(listener, &config, stop).await;
@@ -86,19 +89,20 @@ pub(crate) async fn run(arguments: ServeArguments, verbosity: u8) -> Result<Exit
     Ok(Exit::Success)
 }
 
-fn first_steps(address: &str, ca: Option<&Path>) -> String {
+fn first_steps(address: &str, config: &Config) -> String {
+    let ca = config.secure.then(|| config.data.join("tls/ca.pem"));
+    // Our own commands read the key from the environment.
+    let own_trust = ca
+        .as_ref()
+        .map_or_else(String::new, |ca| format!(" --cacert {}", ca.display()));
+    let key = match config.requires_keys() {
+        true => " -H \"Authorization: ApiKey $GLEANER_API_KEY\"",
+        false => "",
+    };
     let (scheme, trust) = match ca {
-        Some(ca) => (
-            "https",
-            format!(
-                " --cacert {} -H \"Authorization: ApiKey $GLEANER_API_KEY\"",
-                ca.display()
-            ),
-        ),
+        Some(_) => ("https", format!("{own_trust}{key}")),
         None => ("http", String::new()),
     };
-    // Our own commands read the key from the environment.
-    let own_trust = ca.map_or_else(String::new, |ca| format!(" --cacert {}", ca.display()));
     let url = format!("{scheme}://{}", address.replace("0.0.0.0", "localhost"));
     format!(
         "A new folder. Try:

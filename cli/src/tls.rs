@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use gleaner_model::metric;
-use gleaner_proto::{Connect, Handshake};
+use gleaner_model::{PeerRole, metric};
+use gleaner_proto::Handshake;
 use gleaner_tls::{
-    Acceptor, Alpn, CertificateFiles, Certificates, ClientCertificates, Connector, Trust,
+    Acceptor, Alpn, CertificateFiles, Certificates, ClientCertificates, Connector, ExpectedServer,
+    Trust,
 };
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Interval, interval};
 
 use crate::config::Config;
 use crate::signals::Hangups;
+pub(crate) use between::Dialling;
 pub(crate) use own::{OwnAuthority, open_authority, write, write_secret};
 
 /// How often files that are followed are read again: certificates, and the rules of a front.
@@ -26,7 +28,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How other nodes are reached and let in.
 #[derive(Clone)]
 pub(crate) struct BetweenNodes {
-    pub(crate) connect: Connect,
+    pub(crate) dialling: Dialling,
     pub(crate) handshake: Arc<dyn Handshake>,
 }
 
@@ -107,9 +109,22 @@ impl NodeTls {
              `spiffe://CLUSTER/ROLE/NAME`, as `gleaner certs` writes it",
         )?;
         let acceptor = Acceptor::new(Arc::clone(&own), &clients, Alpn::Http2)?;
-        let connector = Connector::new(trust, Some(own), Alpn::Http2)?;
+        let connect = |expected| {
+            let own = Some(Arc::clone(&own));
+            let connector = Connector::expecting(expected, trust, own, Alpn::Http2);
+            connector.map(between::connect)
+        };
+        let node = |role| ExpectedServer::Node {
+            role,
+            cluster: Some(identity.cluster.clone()),
+        };
+        let dialling = Dialling {
+            leaves: connect(node(PeerRole::Leaf))?,
+            roots: connect(node(PeerRole::Root))?,
+            etcd: connect(ExpectedServer::NoNode)?,
+        };
         Ok(Some(BetweenNodes {
-            connect: between::connect(connector),
+            dialling,
             handshake: Arc::new(between::TlsHandshake {
                 acceptor,
                 cluster: identity.cluster,
@@ -123,6 +138,12 @@ impl NodeTls {
             peers: Some(Trust::Authorities(ca)),
             ..self.clone()
         }
+    }
+
+    /// Returns the name of the cluster that the first certificate is of; `None` where it names no node.
+    pub(crate) fn cluster(&self) -> Option<String> {
+        let identity = self.certificates.identity();
+        identity.map(|identity| identity.cluster)
     }
 
     /// Returns the certificates.

@@ -14,7 +14,7 @@ use crate::keys::Keys;
 use crate::meta::{ChangeId, ClusterValue, FIRST_LEVEL, Meta};
 use crate::mirror::View;
 use crate::table;
-use crate::value::{CLUSTER, INDEX, Kind, META, TEMPLATES};
+use crate::value::{CLUSTER, INDEX, Kind, SECURITY, TEMPLATES};
 
 /// Operations that etcd takes in one transaction where it was started without `--max-txn-ops`.
 const MAX_OPERATIONS: usize = 128;
@@ -67,8 +67,19 @@ impl Change {
         operations.extend(deleted.map(|uuid| Operation::Delete {
             key: keys.index(uuid),
         }));
-        let meta = Meta::of(&next, id.clone());
-        operations.push(put(keys.meta(), META, &meta, stored)?);
+        let mut meta = Meta::of(&next, id.clone());
+        // The first keys of a cluster begin apart. Those that are in `meta` stay until its etcd knows users.
+        let begins = current.security.is_none();
+        if let Some(security) = &next.security
+            && (begins || view.entries.security.is_some())
+        {
+            if next.security != current.security {
+                let stored = view.entries.security.as_ref();
+                operations.push(put(keys.security(), SECURITY, &**security, stored)?);
+            }
+            meta = meta.without_keys();
+        }
+        operations.push(put(keys.meta(), meta.kind(), &meta, stored)?);
         // Entries of deleted indices that there is no room for go with a later change: nothing reads them.
         let room = MAX_OPERATIONS.saturating_sub(operations.len());
         let entries = view.entries.table.shards.keys().map(|shard| shard.index);
@@ -112,8 +123,44 @@ pub(crate) fn touch(
     };
     Ok(Transaction {
         compares: vec![unchanged(keys, stored.revision)],
-        operations: vec![put(keys.meta(), META, &touched, Some(stored))?],
+        operations: vec![put(keys.meta(), touched.kind(), &touched, Some(stored))?],
     })
+}
+
+/// Returns what takes the API keys of a cluster out of `meta` into a key of their own; `None` where they are there, or
+/// there are none.
+///
+/// # Errors
+/// [`CoordinatorError::Unreadable`] where `meta` cannot be read: it is left.
+pub(crate) fn keys_apart(
+    keys: &Keys,
+    stored: &StateEntry<Meta>,
+) -> Result<Option<Transaction>, CoordinatorError> {
+    let read = stored.read.as_ref();
+    let meta = read.map_err(|reason| CoordinatorError::Unreadable {
+        path: keys.meta(),
+        reason: reason.clone(),
+    })?;
+    let Some(security) = &meta.security else {
+        return Ok(None);
+    };
+    let apart = Meta {
+        version: meta.version + 1,
+        change: ChangeId::random(),
+        ..Meta::clone(meta)
+    };
+    let apart = apart.without_keys();
+    let absent = Compare {
+        key: keys.security(),
+        revision: None,
+    };
+    Ok(Some(Transaction {
+        compares: vec![unchanged(keys, stored.revision), absent],
+        operations: vec![
+            put(keys.security(), SECURITY, &**security, None)?,
+            put(keys.meta(), apart.kind(), &apart, Some(stored))?,
+        ],
+    }))
 }
 
 /// Returns what begins a cluster with `state`, where there is none.
@@ -128,11 +175,13 @@ pub(crate) fn beginning(
         uuid: state.cluster_uuid.clone(),
         level: FIRST_LEVEL,
     };
-    let meta = Meta::of(state, ChangeId::random());
-    let mut operations = vec![
-        put(keys.cluster(), CLUSTER, &cluster, None)?,
-        put(keys.meta(), META, &meta, None)?,
-    ];
+    let mut meta = Meta::of(state, ChangeId::random());
+    let mut operations = vec![put(keys.cluster(), CLUSTER, &cluster, None)?];
+    if let Some(security) = &state.security {
+        operations.push(put(keys.security(), SECURITY, &**security, None)?);
+        meta = meta.without_keys();
+    }
+    operations.push(put(keys.meta(), meta.kind(), &meta, None)?);
     for index in state.indices.values() {
         operations.push(put_index(keys, index, None)?);
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gleaner_coordinator::entries::EntryTable;
-use gleaner_model::{ClusterState, IndexMeta, IndexUuid, Templates};
+use gleaner_model::{ClusterState, IndexMeta, IndexUuid, Security, Templates};
 use gleaner_proto::etcd::{Event, Listing, Revision};
 
 use crate::keys::{Keys, StateKey};
 use crate::meta::{ClusterValue, Meta};
 use crate::shown::{self, ShownVersions};
 use crate::table;
-use crate::value::{CLUSTER, INDEX, Kind, META, TEMPLATES};
+use crate::value::{CLUSTER, INDEX, Kind, META, SECURITY, TEMPLATES};
 
 /// A value as it lies in etcd, and what was read of it.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub(crate) struct Entries {
     keys: Keys,
     pub(crate) cluster: Option<StateEntry<ClusterValue>>,
     pub(crate) meta: Option<StateEntry<Meta>>,
+    /// The API keys. `None` where they are in `meta`, or there are none.
+    pub(crate) security: Option<StateEntry<Security>>,
     /// `None` where nobody has put one.
     pub(crate) templates: Option<StateEntry<Templates>>,
     pub(crate) indices: BTreeMap<IndexUuid, StateEntry<IndexMeta>>,
@@ -65,6 +67,7 @@ impl Entries {
             keys,
             cluster: None,
             meta: None,
+            security: None,
             templates: None,
             indices: BTreeMap::new(),
             table: Arc::default(),
@@ -76,7 +79,8 @@ impl Entries {
     /// is not read again.
     pub(crate) fn replace(&mut self, listing: Listing) {
         let mut before = std::mem::take(&mut self.indices);
-        (self.cluster, self.meta, self.templates) = (None, None, None);
+        (self.cluster, self.meta) = (None, None);
+        (self.security, self.templates) = (None, None);
         self.table = Arc::default();
         self.shown = Arc::default();
         Arc::make_mut(&mut self.table).revision = table::revision_of(listing.revision);
@@ -116,6 +120,9 @@ impl Entries {
             Some(StateKey::Meta) => {
                 self.meta = value.map(|bytes| StateEntry::new(META, bytes, revision));
             }
+            Some(StateKey::Security) => {
+                self.security = value.map(|bytes| StateEntry::new(SECURITY, bytes, revision));
+            }
             Some(StateKey::Templates) => {
                 self.templates = value.map(|bytes| StateEntry::new(TEMPLATES, bytes, revision));
             }
@@ -154,6 +161,11 @@ impl Entries {
             None => Arc::default(),
             stored => read(stored.as_ref(), || self.keys.templates())?,
         };
+        // Where the key is there it decides, whatever leaves wrote to `meta`.
+        let security = match &self.security {
+            None if !meta.keys_apart => meta.security.clone(),
+            stored => Some(read(stored.as_ref(), || self.keys.security())?),
+        };
         let mut indices = BTreeMap::new();
         for (uuid, stored) in &self.indices {
             let index = read(Some(stored), || self.keys.index(uuid))?;
@@ -179,7 +191,7 @@ impl Entries {
             persistent_settings: meta.persistent_settings,
             transient_settings: meta.transient_settings,
             lifecycles: meta.lifecycles,
-            security: meta.security,
+            security,
         })
     }
 }

@@ -17,6 +17,7 @@ pub struct Keys {
 pub(crate) enum StateKey {
     Cluster,
     Meta,
+    Security,
     Templates,
     Index(IndexUuid),
     Shard(ShardKey),
@@ -52,6 +53,10 @@ impl Keys {
 
     pub(crate) fn meta(&self) -> String {
         self.named("meta")
+    }
+
+    pub(crate) fn security(&self) -> String {
+        self.named("security")
     }
 
     pub(crate) fn templates(&self) -> String {
@@ -97,6 +102,7 @@ impl Keys {
         match key.strip_prefix(&*self.prefix)? {
             "cluster" => Some(StateKey::Cluster),
             "meta" => Some(StateKey::Meta),
+            "security" => Some(StateKey::Security),
             "templates" => Some(StateKey::Templates),
             rest => {
                 let (kind, name) = rest.split_once('/')?;
@@ -134,6 +140,7 @@ mod tests {
         for (key, read) in [
             (keys.cluster(), StateKey::Cluster),
             (keys.meta(), StateKey::Meta),
+            (keys.security(), StateKey::Security),
             (keys.templates(), StateKey::Templates),
             (keys.index(&uuid), StateKey::Index(uuid)),
             (keys.shard(shard), StateKey::Shard(shard)),

@@ -3,6 +3,7 @@
 //! ```text
 //! /gleaner/<cluster name>/cluster        {"kind": "cluster", "format": 1, "uuid": …, "level": 1}
 //! /gleaner/<cluster name>/meta           {"kind": "meta", "format": 1, "version": …, "change": …, …}
+//! /gleaner/<cluster name>/security       {"kind": "security", "format": 1, and the API keys}, which leaves cannot write
 //! /gleaner/<cluster name>/index/<uuid>   {"kind": "index", "format": 1, and the index's metadata}
 //! /gleaner/<cluster name>/shard/<uuid>/<n>  {"kind": "shard", "format": 1, and the shard's entry}
 //! /gleaner/<cluster name>/node/<uuid>    {"kind": "node", "format": 1, "name": …, "role": …, …}
@@ -13,7 +14,7 @@
 //!
 //! Does: [`EtcdCoordinator`] assembles the state from one watch on the prefix and changes it by transactions that
 //! compare the revision of `meta`; [`Session`] keeps a node registered under a lease; [`ShownVersion`] tells what a process
-//! shows, for which changes wait. Does not: know messages of etcd
+//! shows, for which changes wait; [`Users`] says which process may read and write what. Does not: know messages of etcd
 //! (`proto` does), interpret the state, start an etcd. Called by `cli`. Read first: [`EtcdCoordinator`].
 
 mod change;
@@ -28,6 +29,7 @@ mod rules;
 mod session;
 mod shown;
 mod table;
+mod users;
 mod value;
 
 pub use coordinator::EtcdCoordinator;
@@ -38,6 +40,7 @@ pub use gleaner_proto::etcd::Client;
 pub use keys::Keys;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
 pub use shown::ShownVersion;
+pub use users::Users;
 
 use gleaner_coordinator::CoordinatorError;
 use gleaner_proto::etcd::Fault;

@@ -9,6 +9,8 @@ use gleaner_model::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::value::{Kind, META, META_WITH_KEYS};
+
 /// The value of `cluster`, written once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ClusterValue {
@@ -46,8 +48,12 @@ pub(crate) struct Meta {
     pub(crate) persistent_settings: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) transient_settings: Map<String, Value>,
+    /// `None` too where the API keys lie in a key of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) security: Option<Arc<Security>>,
+    /// Whether the API keys lie in the key `security`, which leaves may not write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keys_apart: bool,
     #[serde(default)]
     pub(crate) lifecycles: Arc<Lifecycles>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -84,7 +90,25 @@ impl Meta {
             transient_settings,
             lifecycles,
             security,
+            keys_apart: false,
             data_streams,
+        }
+    }
+
+    /// Returns it without the API keys, which lie in a key of their own.
+    pub(crate) fn without_keys(self) -> Self {
+        Self {
+            security: None,
+            keys_apart: true,
+            ..self
+        }
+    }
+
+    /// Returns how it is written.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.keys_apart {
+            true => META,
+            false => META_WITH_KEYS,
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gleaner_coordinator::{Coordinator, CoordinatorError};
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, PeerRole};
 use gleaner_proto::etcd::{Client, Fault, LeaseId, Operation, Transaction};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -58,8 +58,8 @@ pub struct ShownVersion {
 }
 
 impl ShownVersion {
-    /// Tells from now on what `coordinator` shows, under a lease of `lasts`, whole seconds and 2 at least. Waits until
-    /// etcd has it, and until `coordinator` shows what was acknowledged before: what is changed later is not
+    /// Tells from now on what `coordinator` shows to a process of the role `who`, under a lease of `lasts`, whole seconds
+    /// and 2 at least. Waits until etcd has it, and until `coordinator` shows what was acknowledged before: what is changed later is not
     /// acknowledged before it shows that too.
     ///
     /// # Errors
@@ -71,6 +71,7 @@ impl ShownVersion {
         client: Client,
         keys: Keys,
         coordinator: &dyn Coordinator,
+        who: PeerRole,
         lasts: Duration,
     ) -> Result<Self, CoordinatorError> {
         // A member that hangs holds up what is told for no longer.
@@ -79,7 +80,7 @@ impl ShownVersion {
         let (told, mut is_told) = watch::channel(false);
         let teller = Teller {
             client: client.clone(),
-            key: keys.shown(&format!("{:032x}", rand::random::<u128>())),
+            key: keys.shown(&format!("{who}-{:032x}", rand::random::<u128>())),
             states: coordinator.watch(),
             lasts,
             lease,

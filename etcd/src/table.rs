@@ -62,6 +62,7 @@ pub(crate) fn apply(
         (
             StateKey::Cluster
             | StateKey::Meta
+            | StateKey::Security
             | StateKey::Templates
             | StateKey::Index(_)
             | StateKey::Shown(_),

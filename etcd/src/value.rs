@@ -18,8 +18,16 @@ pub(crate) struct Kind {
 
 /// The value of the key `cluster`.
 pub(crate) const CLUSTER: Kind = kind("cluster");
-/// The value of the key `meta`.
-pub(crate) const META: Kind = kind("meta");
+/// The value of the key `meta`, where API keys lie in the key `security`. Versions that read format 1 alone would take such
+/// a state for one without keys, and let everyone in.
+pub(crate) const META: Kind = Kind {
+    name: "meta",
+    format: 2,
+};
+/// The value of the key `meta` with the API keys in it.
+pub(crate) const META_WITH_KEYS: Kind = kind("meta");
+/// The value of the key `security`.
+pub(crate) const SECURITY: Kind = kind("security");
 /// The value of the key `templates`.
 pub(crate) const TEMPLATES: Kind = kind("templates");
 /// The value of a key `index/…`.

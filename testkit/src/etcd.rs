@@ -4,6 +4,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -16,9 +17,21 @@ pub const NO_ETCD: &str = "no `etcd` is installed here (`apt-get install etcd-se
 /// An etcd that runs; killed when it is dropped.
 pub struct Etcd {
     folder: TempDir,
+    certificates: Option<EtcdCertificates>,
     client_port: u16,
     peer_port: u16,
     child: Child,
+}
+
+/// What an etcd shows that is called over TLS, and whose certificates it wants.
+#[derive(Debug, Clone)]
+pub struct EtcdCertificates {
+    /// Its certificate, in PEM.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authority of those who call it.
+    pub ca: PathBuf,
 }
 
 /// Returns whether there is a program `etcd`.
@@ -33,6 +46,18 @@ impl Etcd {
     /// # Errors
     /// That there is no program, folder or port.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts an empty one that is called over TLS.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_over_tls(certificates: EtcdCertificates) -> Result<Self> {
+        Self::start_with(Some(certificates))
+    }
+
+    fn start_with(certificates: Option<EtcdCertificates>) -> Result<Self> {
         ensure!(is_installed(), NO_ETCD);
         let folder = tempfile::tempdir()?;
         // Both at once, so that they differ.
@@ -40,9 +65,10 @@ impl Etcd {
         let client_port = free[0].local_addr()?.port();
         let peer_port = free[1].local_addr()?.port();
         drop(free);
-        let child = run(&folder, client_port, peer_port)?;
+        let child = run(&folder, client_port, peer_port, certificates.as_ref())?;
         Ok(Self {
             folder,
+            certificates,
             client_port,
             peer_port,
             child,
@@ -55,8 +81,7 @@ impl Etcd {
     /// When it does not run.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
-        self.child = run(&self.folder, self.client_port, self.peer_port)?;
-        Ok(())
+        self.run()
     }
 
     /// Kills it and starts it again without what it has kept.
@@ -66,7 +91,12 @@ impl Etcd {
     pub fn restart_empty(&mut self) -> Result<()> {
         self.kill()?;
         std::fs::remove_dir_all(self.folder.path().join("data"))?;
-        self.child = run(&self.folder, self.client_port, self.peer_port)?;
+        self.run()
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let certificates = self.certificates.as_ref();
+        self.child = run(&self.folder, self.client_port, self.peer_port, certificates)?;
         Ok(())
     }
 
@@ -112,12 +142,32 @@ impl Drop for Etcd {
     }
 }
 
-fn run(folder: &TempDir, client_port: u16, peer_port: u16) -> Result<Child> {
-    let (client, peer) = (
-        format!("http://127.0.0.1:{client_port}"),
-        format!("http://127.0.0.1:{peer_port}"),
-    );
-    Command::new("etcd")
+fn run(
+    folder: &TempDir,
+    client_port: u16,
+    peer_port: u16,
+    certificates: Option<&EtcdCertificates>,
+) -> Result<Child> {
+    let scheme = if certificates.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let client = format!("{scheme}://127.0.0.1:{client_port}");
+    let peer = format!("http://127.0.0.1:{peer_port}");
+    let mut command = Command::new("etcd");
+    if let Some(EtcdCertificates {
+        certificate,
+        key,
+        ca,
+    }) = certificates
+    {
+        command.arg("--cert-file").arg(certificate);
+        command.arg("--key-file").arg(key);
+        command.arg("--trusted-ca-file").arg(ca);
+        command.arg("--client-cert-auth");
+    }
+    command
         .arg("--data-dir")
         .arg(folder.path().join("data"))
         .args(["--name", "one", "--log-level", "error"])

@@ -51,7 +51,17 @@ async fn loaded(project: &Project) -> Result<()> {
 
 async fn ask(project: &Project, front: &str, request: &Request) -> Result<Response> {
     let address = project.address(front, "9200")?;
-    project.ask_over_tls(front, address, request).await
+    let key = format!("ApiKey {}", first_key(project)?);
+    let request = request.clone().with_header("authorization", &key);
+    project.ask_over_tls(front, address, &request).await
+}
+
+/// Returns the first key, which one of the roots has made.
+fn first_key(project: &Project) -> Result<String> {
+    let read = |root| ["exec", "-T", root, "cat", "/var/lib/gleaner/admin.key"];
+    let found = ["root-1", "root-2"].map(|root| project.compose(&read(root)));
+    let found = found.into_iter().find_map(Result::ok);
+    Ok(found.context("no root has made a key")?.trim().to_owned())
 }
 
 /// Loads documents, takes all containers away, brings them back, and counts.

@@ -1,4 +1,4 @@
-//! A cluster of processes with keys, as `gleaner cluster up --secure --keys` starts it.
+//! A cluster of processes with keys, as `gleaner cluster up --secure` starts it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,14 +33,7 @@ impl Processes {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
         let up = Command::new(binary()?)
-            .args([
-                "cluster",
-                "up",
-                "--secure",
-                "--keys",
-                "--listen",
-                "127.0.0.1:0",
-            ])
+            .args(["cluster", "up", "--secure", "--listen", "127.0.0.1:0"])
             .args(["--leaves", "1", "--roots", "2", "--fronts", "2", "--data"])
             .arg(&data)
             .stdin(Stdio::null())

@@ -52,6 +52,8 @@ pub(super) struct EtcdCertificates {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
     pub(super) ca: PathBuf,
+    /// The common name in it. Members believe no other of each other: any node could be one, else.
+    pub(super) common_name: String,
 }
 
 /// A member that is to be started.
@@ -131,8 +133,10 @@ impl LocalEtcd {
                 certificate,
                 key,
                 ca,
+                common_name,
             }) = certificates
             {
+                set("peer-cert-allowed-cn", common_name);
                 for whose in ["", "peer-"] {
                     set(&format!("{whose}cert-file"), &certificate.to_string_lossy());
                     set(&format!("{whose}key-file"), &key.to_string_lossy());
@@ -225,12 +229,14 @@ mod tests {
             certificate: "/c.pem".into(),
             key: "/c.key".into(),
             ca: "/ca.pem".into(),
+            common_name: "c-etcd".to_owned(),
         };
         let secure = etcd().members(Path::new("/d"), Some(&certificates));
         has(&secure[0], "--listen-client-urls=https://127.0.0.1:11");
         has(&secure[0], "--listen-metrics-urls=http://127.0.0.1:13");
         has(&secure[0], "--client-cert-auth=true");
         has(&secure[0], "--peer-trusted-ca-file=/ca.pem");
+        has(&secure[0], "--peer-cert-allowed-cn=c-etcd");
         assert_eq!(etcd().urls(true)[1], "https://127.0.0.1:21");
     }
 

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use gleaner_etcd::Users;
 use gleaner_machine::ports;
 use gleaner_model::{PeerRole, Role};
 use gleaner_tls::CertificateFiles;
@@ -16,7 +17,7 @@ use super::{
     UpArguments,
     etcd::{EtcdCertificates, EtcdMember, LocalEtcd},
     map::{Entry, Map},
-    process::{Launch, Part, Process},
+    process::{self, Launch, Part, Process},
 };
 use crate::{
     certs::{self, ClusterCertificates, OPERATOR},
@@ -100,8 +101,8 @@ impl Plan {
             listen,
             copies: arguments.copies,
             is_secure: arguments.secure,
-            is_insecure: arguments.insecure,
-            requires_keys: arguments.keys,
+            is_insecure: arguments.insecure && !arguments.secure,
+            requires_keys: arguments.secure && !arguments.no_keys,
             access_logs: arguments.access_logs,
             otlp_endpoint: arguments.otlp_endpoint.clone(),
             data,
@@ -154,7 +155,7 @@ impl Plan {
         let tls = NodeTls::of_files(files, Some(&self.certificate("ca.pem")))?;
         let between = tls.between_nodes()?;
         Ok(between.map_or_else(Calls::default, |nodes| Calls {
-            connect: nodes.connect,
+            dialling: nodes.dialling,
             is_encrypted: true,
         }))
     }
@@ -165,6 +166,7 @@ impl Plan {
             certificate: self.certificate("etcd/127.0.0.1.pem"),
             key: self.certificate("etcd/127.0.0.1.key"),
             ca: self.certificate("ca.pem"),
+            common_name: Users::of(certs::NAME).of_members(),
         });
         self.etcd.members(&self.data, certificates.as_ref())
     }
@@ -179,8 +181,8 @@ impl Plan {
         self.data.join(CERTIFICATES).join(file)
     }
 
-    /// Writes what the nodes read and starts them.
-    pub(super) fn start(&self) -> Result<Vec<Process>> {
+    /// Makes the certificates and starts the members of the etcd.
+    pub(super) fn start_etcd(&self) -> Result<Vec<Process>> {
         if let Some(ca) = self.ca() {
             let folder = self.data.join(CERTIFICATES);
             let host = host_of(&self.listen);
@@ -206,6 +208,27 @@ impl Plan {
             let log = self.data.join(format!("{}.log", member.name));
             processes.push(Process::start_etcd(&member, log)?);
         }
+        Ok(processes)
+    }
+
+    /// Waits until the etcd tells processes apart by their certificates, where they have some; else nodes may call it
+    /// before it serves.
+    pub(super) async fn guard_etcd(&self, processes: &mut [Process]) -> Result<()> {
+        if !self.is_secure {
+            return Ok(());
+        }
+        let source = self.state_source()?;
+        let users = Users::of(certs::NAME);
+        let required = source.require_users(&users);
+        tokio::select! {
+            required = required => required,
+            ended = process::first_end(processes) => Err(ended),
+        }
+    }
+
+    /// Writes what the nodes read and starts them.
+    pub(super) fn start_nodes(&self) -> Result<Vec<Process>> {
+        let mut processes = Vec::new();
         for member in &self.membership.nodes {
             if !self.missing.contains(&member.name) {
                 processes.push(self.start_node(member)?);
@@ -371,6 +394,22 @@ impl Plan {
             nodes: nodes.chain(fronts).chain(etcd).collect(),
         }
     }
+}
+
+/// Refuses to start a cluster without encryption whose etcd asks for certificates, as it was secure before.
+///
+/// # Errors
+/// How to start it.
+pub(super) fn check_encryption(arguments: &UpArguments) -> Result<()> {
+    let data = &arguments.data;
+    let was_secure = data.join(CERTIFICATES).join("ca.key").exists();
+    ensure!(
+        arguments.secure || !was_secure,
+        "the cluster in `{}` was started with `--secure`, and its etcd asks for certificates: start it with `--secure` \
+         again",
+        data.display()
+    );
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -210,6 +210,16 @@ fn spawn(mut command: Command, name: &str, log: &Path) -> Result<Child> {
         .with_context(|| format!("cannot start `{name}`"))
 }
 
+/// Waits until one of them has ended; returns what to say of it.
+pub(crate) async fn first_end(processes: &mut [Process]) -> anyhow::Error {
+    loop {
+        if let Err(ended) = processes.iter_mut().try_for_each(Process::check_runs) {
+            return ended;
+        }
+        sleep(POLL).await;
+    }
+}
+
 /// Waits until all serve. One that does not in time is named with the reason, and left to itself: the others
 /// can serve without it.
 ///

@@ -34,7 +34,11 @@ pub(crate) struct Flags {
     #[arg(long, env = "GLEANER_SECURE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     secure: Option<bool>,
-    /// Listen on an address that other machines reach without encrypting connections [default: false]
+    /// Leave the API keys out of what --secure asks for: who reaches the address may read and write all documents [default: false]
+    #[arg(long, env = "GLEANER_NO_KEYS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_keys: Option<bool>,
+    /// Listen on an address that other machines reach without encrypting connections, or without API keys [default: false]
     #[arg(long, env = "GLEANER_INSECURE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     insecure: Option<bool>,

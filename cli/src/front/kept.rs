@@ -21,7 +21,7 @@ use gleaner_coordinator::Coordinator;
 use gleaner_etcd::ShownVersion;
 use gleaner_front::{KeptAnswers, Reads, Several, Visitors};
 use gleaner_leases::{Following, Holdings, Interest, follow, leave};
-use gleaner_model::{ClusterState, NodeId, Role, metric};
+use gleaner_model::{ClusterState, NodeId, PeerRole, Role, metric};
 use gleaner_proto::GrpcGrantor;
 use gleaner_query::canonical::edition::Targets;
 use gleaner_query::limits::Limits;
@@ -83,7 +83,9 @@ impl FrontCache {
         tasks.spawn(async move {
             let followed = async {
                 let coordinator = source.open(Participant::Reader).await?;
-                let shown = source.tell_shown(&*coordinator, lease).await?;
+                let shown = source
+                    .tell_shown(&*coordinator, PeerRole::Front, lease)
+                    .await?;
                 Ok::<_, anyhow::Error>((coordinator, shown))
             };
             match followed.await {
@@ -111,7 +113,7 @@ impl FrontCache {
             };
             let root = (
                 following,
-                GrpcGrantor::new(calls.connect.peer(&member.address)?),
+                GrpcGrantor::new(calls.dialling.roots.peer(&member.address)?),
             );
             let (following, grantor) = root.clone();
             tasks.spawn(async move { follow(&following, &grantor).await });

@@ -112,7 +112,7 @@ fn start(
         ..wiring::leaf_options(&setup.folder, &setup.config)
     };
     let peers = Arc::new(Others {
-        connect: setup.connect.clone(),
+        connect: setup.dialling.leaves.clone(),
         state: coordinator.watch(),
         known: Mutex::default(),
     });

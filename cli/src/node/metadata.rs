@@ -22,6 +22,7 @@ pub(super) async fn open(setup: &Setup) -> Result<Arc<dyn Coordinator>> {
     let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
     let held = block_in_place(|| Owner::of(setup.folder.path()))?;
     let member = Participant::Member {
+        role: setup.member.role,
         held: held.as_ref().map(|owner| owner.cluster_uuid.as_str()),
     };
     let coordinator = source.open(member).await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use gleaner_api::{ApiOptions, Dialect};
 use gleaner_coordinator::Coordinator;
 use gleaner_machine::Probe;
-use gleaner_model::{NodeId, NodeMeta, Role};
+use gleaner_model::{NodeId, NodeMeta, PeerRole, Role};
 use gleaner_proto::{
     Connect, GrpcGrantor, GrpcLeaf, LeafClient, Peer, Services,
     node::{LocalNode, Readiness},
@@ -60,12 +60,12 @@ pub(super) async fn run(
         let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
         let lease = setup.membership.lease();
         let shown = tokio::select! {
-            told = source.tell_shown(&*coordinator, lease) => told?,
+            told = source.tell_shown(&*coordinator, PeerRole::Root, lease) => told?,
             () = stopped(stop.clone()) => return Ok(()),
         };
         let root = Arc::new(root(&setup, &coordinator)?);
         let opening = async {
-            if setup.config.secure {
+            if setup.config.requires_keys() {
                 security::require_keys(&*coordinator, setup.folder.path()).await?;
             }
             late.begin(&gleaner_api::dialect(
@@ -103,9 +103,9 @@ pub(super) async fn run(
 fn root(setup: &Setup, coordinator: &Arc<dyn Coordinator>) -> Result<Root> {
     // The addresses are checked here, so that no client fails to be made later.
     for member in &setup.membership.nodes {
-        setup.connect.peer(&member.address)?;
+        setup.dialling.leaves.peer(&member.address)?;
     }
-    let connect = setup.connect.clone();
+    let connect = setup.dialling.leaves.clone();
     let client = move |node: &NodeId, meta: &NodeMeta| client_of(&connect, node, meta);
     let leaves = Arc::new(Members::new(&**coordinator, client));
     // Only here: a server in one process has no second copy to ask.
@@ -127,7 +127,7 @@ fn follow_leaves(setup: &Setup, root: &Root) -> Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     let members = &setup.membership.nodes;
     for member in members.iter().filter(|member| member.role == Role::Leaf) {
-        let grantor = GrpcGrantor::new(setup.connect.peer(&member.address)?);
+        let grantor = GrpcGrantor::new(setup.dialling.leaves.peer(&member.address)?);
         let following = root.following(NodeId(member.name.as_str().into()));
         tasks.spawn(async move { gleaner_leases::follow(&following, &grantor).await });
     }

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gleaner_coordinator::Coordinator;
-use gleaner_etcd::{Client, EtcdCoordinator, IfAbsent, Keys, ShownVersion};
-use gleaner_model::ClusterState;
+use gleaner_coordinator::{Coordinator, CoordinatorError};
+use gleaner_etcd::{Client, EtcdCoordinator, IfAbsent, Keys, ShownVersion, Users};
+use gleaner_model::{ClusterState, PeerRole, Role};
 use gleaner_proto::Connect;
 
 use super::membership::{ClusterFile, EtcdAddresses};
+use crate::tls::Dialling;
+
+/// How long after an etcd did not answer it is asked for its users again.
+const USERS_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where the cluster state lies: in an etcd.
 #[derive(Clone)]
@@ -27,14 +31,15 @@ pub(crate) struct StateSource {
 pub(crate) enum Participant<'a> {
     /// A process that holds nothing.
     Reader,
-    /// A node, whose folder holds data of the cluster `held` or of none.
-    Member { held: Option<&'a str> },
+    /// A node, whose folder holds data of the cluster `held` or of none. Roots begin a cluster where there is none; leaves,
+    /// which may not write there what it is, wait for that.
+    Member { role: Role, held: Option<&'a str> },
 }
 
 /// How members of a cluster are called; by default over TCP.
 #[derive(Clone, Default)]
 pub(crate) struct Calls {
-    pub(crate) connect: Connect,
+    pub(crate) dialling: Dialling,
     /// Whether that is over TLS, with a certificate of the cluster.
     pub(crate) is_encrypted: bool,
 }
@@ -62,7 +67,7 @@ impl StateSource {
              `tls_certificate`, `tls_key` and `tls_ca`, or `--cert`, `--key` and `--ca` of a front"
         );
         let connect = match is_encrypted {
-            true => calls.connect.clone(),
+            true => calls.dialling.etcd.clone(),
             false => Connect::default(),
         };
         Ok(Self {
@@ -81,8 +86,13 @@ impl StateSource {
         let Self { client, keys, name } = self;
         let absent = match who {
             Participant::Reader => IfAbsent::Wait,
-            Participant::Member { held: Some(_) } => IfAbsent::Refuse,
-            Participant::Member { held: None } => IfAbsent::Begin(new_cluster(name).into()),
+            Participant::Member { held: Some(_), .. } => IfAbsent::Refuse,
+            Participant::Member {
+                role: Role::Leaf, ..
+            } => IfAbsent::Wait,
+            Participant::Member {
+                role: Role::Root, ..
+            } => IfAbsent::Begin(new_cluster(name).into()),
         };
         let opened = EtcdCoordinator::open(client.clone(), keys.clone(), absent).await;
         Ok(Arc::new(
@@ -92,6 +102,22 @@ impl StateSource {
 }
 
 impl StateSource {
+    /// Has etcd know its users and refuse what they have no right to, once it answers.
+    ///
+    /// # Errors
+    /// That etcd refuses.
+    pub(crate) async fn require_users(&self, users: &Users) -> Result<()> {
+        loop {
+            match users.require(&self.client, &self.keys).await {
+                Err(CoordinatorError::Unavailable { reason }) => {
+                    tracing::debug!(reason, "etcd does not serve yet");
+                }
+                required => return required.context("cannot make the users of etcd"),
+            }
+            tokio::time::sleep(USERS_AGAIN).await;
+        }
+    }
+
     /// Has changes of the state wait for this process before they are acknowledged, under a lease of `lease`. Waits
     /// until etcd knows of it.
     ///
@@ -100,10 +126,11 @@ impl StateSource {
     pub(crate) async fn tell_shown(
         &self,
         coordinator: &dyn Coordinator,
+        who: PeerRole,
         lease: Duration,
     ) -> Result<ShownVersion> {
         let (client, keys) = (self.client.clone(), self.keys.clone());
-        let shown = ShownVersion::start(client, keys, coordinator, lease).await;
+        let shown = ShownVersion::start(client, keys, coordinator, who, lease).await;
         shown.context("cannot tell which cluster state this process shows")
     }
 }

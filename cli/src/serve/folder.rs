@@ -18,6 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use gleaner_machine::lock::{Lock, LockError};
+use gleaner_machine::private;
 use serde_json::Value;
 
 use crate::node::owner::Owner;
@@ -44,7 +45,8 @@ impl DataFolder {
     /// When it cannot be written to, or another process has it.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let shown = path.display();
-        fs::create_dir_all(path).with_context(|| format!("cannot make data folder `{shown}`"))?;
+        private::create_folder(path)
+            .with_context(|| format!("cannot make data folder `{shown}`"))?;
         let lock = Lock::take(&path.join("gleaner.lock")).map_err(|error| match error {
             LockError::Held(process) => anyhow!(
                 "data folder `{shown}` is in use by another gleaner (process {process}): stop it, or \
@@ -59,6 +61,26 @@ impl DataFolder {
             is_new,
             _lock: lock,
         })
+    }
+
+    /// Sees to it that nobody but its owner reaches what lies here: a folder from before may be open to others.
+    ///
+    /// It is told where that cannot be, as in a folder of somebody else.
+    pub(crate) fn close(&self) {
+        let path = self.path.display();
+        match private::close_folder(&self.path) {
+            Ok(None) => {}
+            Ok(Some(rights)) => tracing::warn!(
+                %path,
+                rights = format!("{rights:03o}"),
+                "the data folder was open to other users of this machine: it is its owner's alone now (700)"
+            ),
+            Err(error) => tracing::warn!(
+                %path,
+                %error,
+                "the data folder holds secrets and other users of this machine may reach them: give it the rights 700"
+            ),
+        }
     }
 
     /// Returns whether nobody has worked here before.

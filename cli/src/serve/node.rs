@@ -95,7 +95,7 @@ impl Node {
         stop: impl Future<Output = ()>,
     ) -> Result<()> {
         let members = Membership::default();
-        if config.secure {
+        if config.requires_keys() {
             let coordinator = self.root.cluster().coordinator();
             security::require_keys(&**coordinator, self.folder.path()).await?;
         }

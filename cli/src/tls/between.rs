@@ -9,7 +9,16 @@ use tokio::net::TcpStream;
 
 use crate::node::membership::host_of;
 
-/// Returns how other nodes are reached over TLS: each must show a certificate for the host that it is called by.
+/// How other processes of a cluster are reached, by what they are called as; by default over TCP.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dialling {
+    pub(crate) leaves: Connect,
+    pub(crate) roots: Connect,
+    pub(crate) etcd: Connect,
+}
+
+/// Returns how processes are reached over TLS: each must show a certificate for the host that it is called by, and be
+/// what `connector` expects.
 pub(super) fn connect(connector: Connector) -> Connect {
     Connect::by(move |address| {
         let connector = connector.clone();

@@ -10,7 +10,7 @@ use gleaner_tls::{Authority, CertificateFiles, CertificateRequest};
 use crate::config::Config;
 use crate::node::membership::host_of;
 use crate::serve::address::LISTEN;
-use gleaner_machine::durable;
+use gleaner_machine::{durable, private};
 
 /// How long a certificate is valid, in days.
 const DAYS: u32 = 90;
@@ -65,7 +65,8 @@ impl OwnAuthority {
 /// # Errors
 /// What the disk says, or files that hold no authority.
 pub(crate) fn open_authority(folder: &Path, cluster: &str) -> Result<Authority> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    private::create_folder(folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
     let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
     if key.exists() {
         let read = |path: &Path| {
@@ -81,7 +82,7 @@ pub(crate) fn open_authority(folder: &Path, cluster: &str) -> Result<Authority> 
     Ok(authority)
 }
 
-/// Writes a file that all may read.
+/// Writes a file that is no secret.
 ///
 /// # Errors
 /// What the disk says.

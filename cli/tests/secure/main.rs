@@ -1,5 +1,6 @@
 //! Encrypted servers, fronts, clusters and companions as users run them: one command, defaults, no mapping.
 
+mod closed;
 mod companions;
 mod documented;
 mod edge;
@@ -8,6 +9,7 @@ mod following;
 mod hangup;
 mod lines;
 mod on_etcd;
+mod places;
 mod promtool;
 mod rules;
 mod running;
@@ -193,6 +195,22 @@ fn an_address_that_others_reach_needs_a_word() {
     assert!(both.contains("`insecure`"), "{both}");
     let both = refused("cluster up --data cluster --listen 0.0.0.0:0 --insecure --secure");
     assert!(both.contains("cannot be used with"), "{both}");
+    for line in [
+        "serve --data serve --listen 0.0.0.0:0 --secure --no-keys",
+        "cluster up --data cluster --listen 0.0.0.0:0 --secure --no-keys",
+        "cluster up --data cluster --fronts 1 --listen 0.0.0.0:0 --secure --no-keys",
+    ] {
+        let said = refused(line);
+        for word in [
+            "other machines reach 0.0.0.0:",
+            "`--no-keys`",
+            "`--insecure`",
+        ] {
+            assert!(said.contains(word), "{line}: {said}");
+        }
+    }
+    let alone = refused("serve --data serve --listen 127.0.0.1:0 --no-keys");
+    assert!(alone.contains("`no_keys`"), "{alone}");
 }
 
 #[test]
@@ -201,6 +219,8 @@ fn an_address_that_others_reach_is_opened_with_a_word_and_another_one_without() 
     fs::write(folder.path().join("password"), "secret\n").expect("written");
     for line in [
         "serve --data here --listen 127.0.0.1:0",
+        "serve --data here-without-keys --listen 127.0.0.1:0 --secure --no-keys",
+        "serve --data without-keys --listen 0.0.0.0:0 --secure --no-keys --insecure",
         "front --backend http://127.0.0.1:1 --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
         "front --backend http://127.0.0.1:1 --listen 0.0.0.0:0 --insecure",
         "front --backend http://127.0.0.1:1 --listen 127.0.0.1:0 --admin-listen 0.0.0.0:0 --insecure",
@@ -335,6 +355,7 @@ fn a_secure_cluster_with_fronts_is_one_command() -> anyhow::Result<()> {
         "--fronts",
         "2",
         "--secure",
+        "--no-keys",
         "--listen",
         "127.0.0.1:0",
         "--data",

@@ -22,12 +22,12 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster in `data`, or starts it again.
+    /// Starts the cluster in `data` without keys, or starts it again.
     fn up(data: &Path) -> Self {
-        Self::up_with(data, &[])
+        Self::up_with(data, &["--no-keys"])
     }
 
-    /// As [`Self::up`], with further flags.
+    /// As [`Self::up`], with keys, unless further flags say otherwise.
     fn up_with(data: &Path, flags: &[&str]) -> Self {
         let words = [
             "cluster",
@@ -233,7 +233,7 @@ fn nodes_that_hear_nothing_of_the_cluster_state_take_none_of_its_keys() -> Resul
     }
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("D");
-    let cluster = Cluster::up_with(&data, &["--keys"]);
+    let cluster = Cluster::up_with(&data, &[]);
     let keys = ["root-1", "root-2"].map(|root| data.join(root).join("admin.key"));
     let key = keys.iter().find_map(|key| fs::read_to_string(key).ok());
     let key = key.expect("one of the roots made the first key");

@@ -47,7 +47,7 @@ impl Cluster {
         let data = folder.path().join("data");
         let said = File::create(folder.path().join("up.log"))?;
         let up = gleaner()
-            .args(["cluster", "up", "--secure", "--keys", "--access-logs"])
+            .args(["cluster", "up", "--secure", "--access-logs"])
             .args(["--leaves", "1", "--roots", "1", "--fronts", "1"])
             .args(["--listen", "127.0.0.1:0", "--data", text(&data)])
             .args(["--otlp-endpoint", collector.url()])

@@ -9,3 +9,4 @@ mod outcomes;
 mod server;
 mod session;
 mod shown;
+mod users;

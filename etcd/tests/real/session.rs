@@ -17,7 +17,7 @@ use crate::server::{Etcd, NO_ETCD};
 /// The shortest lease that etcd grants.
 const LEASE: Duration = Duration::from_secs(2);
 
-fn entry(uuid: u128, name: &str) -> NodeEntry {
+pub(crate) fn entry(uuid: u128, name: &str) -> NodeEntry {
     NodeEntry {
         uuid: NodeUuid(uuid.to_be_bytes()),
         name: NodeId(name.into()),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use gleaner_coordinator::{Coordinator, CoordinatorError, update};
 use gleaner_etcd::{EtcdCoordinator, ShownVersion};
+use gleaner_model::PeerRole;
 use gleaner_proto::etcd::{Client, Range};
 use gleaner_testkit::skipped;
 
@@ -24,7 +25,14 @@ struct Follower {
 impl Follower {
     async fn start(client: Client) -> Result<Self> {
         let coordinator = open(client.clone()).await;
-        let shown = within(ShownVersion::start(client, keys(), &coordinator, LEASE)).await?;
+        let shown = within(ShownVersion::start(
+            client,
+            keys(),
+            &coordinator,
+            PeerRole::Root,
+            LEASE,
+        ))
+        .await?;
         Ok(Self { coordinator, shown })
     }
 }

@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// to repeat, the call goes to the next one; each is asked once. Reads are linearizable.
 #[derive(Clone)]
 pub struct Client {
-    members: Arc<Members>,
-    patience: Duration,
+    pub(super) members: Arc<Members>,
+    pub(super) patience: Duration,
 }
 
 impl Client {

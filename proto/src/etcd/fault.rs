@@ -64,6 +64,10 @@ impl Fault {
             // The member lags behind the others.
             Code::OutOfRange if reason.contains("future revision") => Self::Unreachable { reason },
             Code::NotFound if reason.contains("lease") => Self::LeaseOver,
+            // Users were changed while the call was on its way; it was not carried out.
+            Code::InvalidArgument if reason.contains("auth store is old") => {
+                Self::Unreachable { reason }
+            }
             // Said before a call is looked at, as every call asks for a leader.
             Code::Unavailable if reason == "no leader" => Self::Unreachable { reason },
             Code::InvalidArgument
@@ -107,6 +111,11 @@ mod tests {
             matches!(leaderless, Fault::Unreachable { .. }),
             "{leaderless}"
         );
+        let changed = fault(
+            Code::InvalidArgument,
+            "etcdserver: revision of auth store is old",
+        );
+        assert!(matches!(changed, Fault::Unreachable { .. }), "{changed}");
         let full = fault(
             Code::ResourceExhausted,
             "etcdserver: mvcc: database space exceeded",

@@ -21,6 +21,15 @@ pub(super) mod mvccpb {
     tonic::include_proto!("mvccpb");
 }
 
+/// The generated messages of the package `authpb`.
+#[expect(
+    unreachable_pub,
+    reason = "generated code is not written for our lints"
+)]
+pub(super) mod authpb {
+    tonic::include_proto!("authpb");
+}
+
 /// The generated messages and clients of the package `etcdserverpb`.
 #[expect(
     unreachable_pub,

@@ -41,7 +41,8 @@ impl Cluster {
         let output = fs::File::create(&log)?;
         test::build_server(workspace)?;
         let up = Command::new(test::binary(workspace))
-            .args(["cluster", "up", "--secure", "--listen", "127.0.0.1:0"])
+            .args(["cluster", "up", "--secure", "--no-keys"])
+            .args(["--listen", "127.0.0.1:0"])
             .args([
                 "--leaves", "2", "--copies", "2", "--roots", "2", "--fronts", "3",
             ])
