@@ -120,7 +120,7 @@ fn calls(config: &Config) -> Result<Calls> {
     };
     let between = NodeTls::of_files(files, Some(&config.tls_ca))?.between_nodes()?;
     Ok(between.map_or_else(Calls::default, |nodes| Calls {
-        connect: nodes.connect,
+        dialling: nodes.dialling,
         is_encrypted: true,
     }))
 }
