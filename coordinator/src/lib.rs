@@ -33,7 +33,8 @@ pub enum CoordinatorError {
         current: u64,
     },
     /// The state could not be kept durably; nothing has changed.
-    #[error("cluster state could not be written to `{path}`")]
+    // With its cause: who is told of this seldom asks for causes, and a full disk is one that he can do something about.
+    #[error("cluster state could not be written to `{path}`: {source}")]
     Store {
         /// The file.
         path: String,

@@ -91,6 +91,8 @@ struct Shared {
     state: RwLock<State>,
     /// A file was found damaged, or gave reason to think so.
     is_suspect: AtomicBool,
+    /// Why the last write of a segment's file that failed did so: tantivy's threads end without telling it.
+    failed_write: Mutex<Option<(io::ErrorKind, String)>>,
     /// Counts the changes of the meta in memory.
     meta_changes: AtomicU64,
     /// One durable commit at a time.
@@ -99,6 +101,12 @@ struct Shared {
     writer_gate: Arc<Gate>,
     /// tantivy's lock that keeps files from being deleted between reading a meta and opening them.
     meta_gate: Arc<Gate>,
+}
+
+impl Shared {
+    fn note_failed_write(&self, error: &io::Error) {
+        *self.failed_write.lock() = Some((error.kind(), error.to_string()));
+    }
 }
 
 impl ShardDirectory {
@@ -130,6 +138,7 @@ impl ShardDirectory {
             owner: MappedOwner::new(),
             state: RwLock::new(state),
             is_suspect: AtomicBool::new(false),
+            failed_write: Mutex::default(),
             meta_changes: AtomicU64::new(0),
             persisting: Mutex::new(()),
             writer_gate: Arc::default(),
@@ -181,6 +190,13 @@ impl ShardDirectory {
     /// 0 there, "document does not have the field".
     pub fn set_norm_columns(&self, columns: Vec<Column>) {
         self.shared.state.write().norm_columns = columns.into();
+    }
+
+    /// Returns why the last write of a segment's file that failed did so; `None` where none has.
+    pub fn failed_write(&self) -> Option<io::Error> {
+        let failed = self.shared.failed_write.lock();
+        let (kind, text) = failed.as_ref()?;
+        Some(io::Error::new(*kind, text.clone()))
     }
 
     /// Returns a number that grows with each change of the meta in memory (commits, merges).

@@ -20,7 +20,7 @@ use gleaner_model::{
 use tantivy::index::Index;
 use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
 use tantivy::store::Compressor;
-use tantivy::{IndexSettings, IndexWriter, Term};
+use tantivy::{IndexSettings, IndexWriter, TantivyError, Term};
 
 pub use marks::{ApplyMarks, LeftMarks, MarkedOperation, ShardMarks};
 pub use memory::IndexingMemory;
@@ -463,7 +463,16 @@ impl Writer {
         }
         let result = action(self);
         self.is_poisoned = result.is_err();
-        result
+        result.map_err(|error| self.with_cause(error))
+    }
+
+    /// Puts what the disk said in the place of an error that says no more than that a thread of tantivy has ended.
+    fn with_cause(&self, error: EngineError) -> EngineError {
+        let is_of_thread = matches!(error, EngineError::Tantivy(TantivyError::ErrorInThread(_)));
+        match self.directory.failed_write().filter(|_| is_of_thread) {
+            Some(source) => EngineError::io("writing a segment")(source),
+            None => error,
+        }
     }
 
     fn meta_in_memory(&self) -> Result<CommitMeta, EngineError> {

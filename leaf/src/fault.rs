@@ -89,7 +89,14 @@ pub(crate) fn copy_fault(shard: &Shard, error: &EngineError) -> LeafFault {
     if is_odd {
         shard.engine().suspect();
     }
-    engine_fault(shard.key, error)
+    // What failed before says more than that something did.
+    match (error, shard.applier.failure()) {
+        (EngineError::Poisoned, Some(reason)) => LeafFault::Stopped {
+            shard: shard.key,
+            reason: reason.to_string(),
+        },
+        _ => engine_fault(shard.key, error),
+    }
 }
 
 /// Refuses what was found on a copy one of whose files was cut meanwhile: some of it may come of zeros that nobody wrote.

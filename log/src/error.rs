@@ -90,7 +90,7 @@ pub enum LogError {
     #[error("log is busy, its queue is full")]
     Busy,
     /// The disk is full. Nothing was written: make room and try again.
-    #[error("no space left for the log of shard `{shard}`")]
+    #[error("the disk is full: no space left for the log of shard `{shard}`")]
     DiskFull {
         /// The shard that wanted to grow.
         shard: ShardKey,

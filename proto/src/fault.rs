@@ -100,7 +100,7 @@ pub enum LeafFault {
         reason: String,
     },
     /// The disk is full: writes are refused until there is room.
-    #[error("shard {shard}: no space left for its log")]
+    #[error("shard {shard}: the disk is full, no space left for its log")]
     DiskFull {
         /// The shard.
         shard: ShardKey,

@@ -63,6 +63,7 @@ impl Directory for ShardDirectory {
             .shared
             .files
             .create(&self.shared.folder.join(path))
+            .inspect_err(|error| self.shared.note_failed_write(error))
             .map_err(failed)?;
         state.unsynced.insert(path.to_owned(), self.epoch);
         let shared = Arc::clone(&self.shared);

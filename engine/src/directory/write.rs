@@ -37,7 +37,8 @@ impl SegmentFile {
 
 impl Write for SegmentFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        write_all_at(&*self.file, self.sum.num_bytes, bytes)?;
+        let written = write_all_at(&*self.file, self.sum.num_bytes, bytes);
+        written.inspect_err(|error| self.shared.note_failed_write(error))?;
         self.sum.num_bytes += bytes.len() as u64;
         self.sum.crc32c = crc32c::crc32c_append(self.sum.crc32c, bytes);
         Ok(bytes.len())

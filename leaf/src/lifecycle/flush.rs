@@ -59,8 +59,9 @@ impl Shard {
         let committed = committed.and_then(|done| done.map_err(|error| with_causes(&error)));
         // An engine that failed to commit takes no more operations.
         let checkpoint = committed.map_err(|reason| {
-            self.applier.stop(&reason);
-            stopped(self.key, &reason)
+            // What stopped it first says more than that it has.
+            let first = self.applier.stop(&reason);
+            stopped(self.key, &first)
         })?;
         let counters = &self.counters;
         Counters::add(&counters.flush, &counters.flush_us, began.elapsed());
