@@ -63,8 +63,9 @@ async fn writer(site: &Site) -> Result<(String, String)> {
     let grant = json!({"names": ["orders"], "privileges": ["all"]});
     let body = json!({"name": "writer", "role_descriptors": {"r": {"indices": [grant]}}});
     let made = site.admin("POST", "/_security/api_key", &body).await?;
-    let text = |name: &str| Ok(made[name].as_str().context("a text")?.to_owned());
-    Ok::<_, anyhow::Error>((text("id")?, text("encoded")?))
+    let text = |name: &str| made[name].as_str().map(str::to_owned);
+    let key = text("id").zip(text("encoded"));
+    key.context("an id and a key")
 }
 
 async fn is_there(site: &Site, key: &str, id: usize) -> Result<bool> {
