@@ -97,12 +97,12 @@ fn what_a_normalizer_makes_is_no_operator() {
             r"a\*b?",
         ),
         (
-            json!({"query_string": {"query": "code:A\u{ff0a}B*"}}),
-            r"a\*b*",
+            json!({"query_string": {"query": "code:A\u{ff0a}B*C"}}),
+            r"a\*b*c",
         ),
         (
-            json!({"query_string": {"query": "A\u{ff0a}B*", "fields": ["text"]}}),
-            r"a\*b*",
+            json!({"query_string": {"query": "A\u{ff0a}B*C", "fields": ["text"]}}),
+            r"a\*b*c",
         ),
         (json!({"regexp": {"code": "A\u{ff0a}B.*"}}), r"a\*b.*"),
         (json!({"prefix": {"code": "A\u{ff0a}"}}), "a*"),
