@@ -70,6 +70,7 @@ pub fn resolve(
 ) -> Result<Vec<ResolvedIndex>, QueryError> {
     let mut selection = Selection::new(state, options);
     selection.expect_items(expression.bytes().filter(|byte| *byte == b',').count());
+    selection.check_effort(std::iter::once(expression))?;
     let found = selection.select(expression)?;
     Ok(found
         .into_values()
@@ -184,7 +185,6 @@ impl<'a> Selection<'a> {
             self.wildcard("*")?;
         }
         let mut has_wildcard = false;
-        self.check_effort(expression)?;
         for item in items {
             if item != "_all" {
                 check_start(item)?;
@@ -203,18 +203,20 @@ impl<'a> Selection<'a> {
 
     /// Refuses wildcards that stand for too much before the first of them is compared with anything. Those that are named
     /// again after an exclusion are counted when they are.
-    fn check_effort(&mut self, expression: &'a str) -> Result<(), QueryError> {
+    fn check_effort<'e>(
+        &self,
+        expressions: impl Iterator<Item = &'e str>,
+    ) -> Result<(), QueryError> {
         let Some(catalog) = &self.catalog else {
             return Ok(());
         };
-        let mut expected = self.effort;
-        for item in expression.split(',').map(str::trim) {
-            if item.contains('*') && self.included.insert(item) {
+        let (mut expected, mut seen) = (Effort::default(), HashSet::new());
+        for item in expressions.flat_map(|expression| expression.split(',').map(str::trim)) {
+            if item.contains('*') && seen.insert(item) {
                 let pattern = item.strip_prefix('-').unwrap_or(item);
                 expected.spend(catalog.candidates(pattern).len())?;
             }
         }
-        self.included.clear();
         Ok(())
     }
 

@@ -31,6 +31,7 @@ impl IndexBoosts {
         let names: Vec<String> = entries.iter().map(dated).collect::<Result<_, _>>()?;
         let mut selection = Selection::new(state, options);
         selection.expect_items(names.len() - 1);
+        selection.check_effort(names.iter().map(String::as_str))?;
         let mut seen = HashSet::new();
         for (name, (_, factor)) in names.iter().zip(entries) {
             if seen.insert(name) {

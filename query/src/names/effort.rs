@@ -7,7 +7,7 @@ use crate::error::QueryError;
 const MAX_COMPARISONS: usize = 1 << 19;
 
 /// Counts comparisons of names with wildcards.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Effort {
     num_comparisons: usize,
 }
