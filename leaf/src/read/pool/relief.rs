@@ -29,6 +29,8 @@ pub(super) struct Relief {
     num_pending: AtomicUsize,
     /// The thread that looks on while work waits.
     watch: OnceLock<Thread>,
+    /// Whether it does so now, and need not be woken.
+    is_watching: AtomicBool,
     is_over: AtomicBool,
 }
 
@@ -50,6 +52,7 @@ impl Relief {
             num_threads,
             num_pending: AtomicUsize::new(0),
             watch: OnceLock::new(),
+            is_watching: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
         for number in num_threads..num_all {
@@ -73,14 +76,16 @@ impl Relief {
 
     /// Counts work that is about to be queued, and has somebody look on where it must wait.
     pub(super) fn enter(&self) {
-        if self.num_pending.fetch_add(1, Ordering::Relaxed) >= self.num_threads {
+        if self.num_pending.fetch_add(1, Ordering::SeqCst) >= self.num_threads
+            && !self.is_watching.swap(true, Ordering::SeqCst)
+        {
             self.wake();
         }
     }
 
     /// Counts work that is done, or was not queued.
     pub(super) fn leave(&self) {
-        self.num_pending.fetch_sub(1, Ordering::Relaxed);
+        self.num_pending.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Ends the threads that stand by, once they have nothing to do.
@@ -118,14 +123,24 @@ impl Relief {
     /// Lets threads in that stand by while work waits and fewer than belong to the lane are in their turns.
     fn relieve(&self, jobs: &Receiver<Job>, places: &Sender<()>) {
         while !self.is_over.load(Ordering::Relaxed) {
-            match self.num_pending.load(Ordering::Relaxed) > self.num_threads {
-                true => thread::sleep(TURN / 2),
-                false => thread::park(),
+            if self.has_waiting() {
+                thread::park_timeout(TURN / 2);
+            } else {
+                self.is_watching.store(false, Ordering::SeqCst);
+                // What came before that has woken nobody.
+                if !self.has_waiting() {
+                    thread::park();
+                }
+                self.is_watching.store(true, Ordering::SeqCst);
             }
             if !jobs.is_empty() && self.num_in_turn() < self.num_threads {
                 let _on_the_way_already = places.try_send(());
             }
         }
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.num_pending.load(Ordering::SeqCst) > self.num_threads
     }
 
     /// Returns how many threads work that have not for longer than a turn.
