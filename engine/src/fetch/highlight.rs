@@ -95,6 +95,7 @@ impl Highlighter {
                 {
                     continue;
                 }
+                control.check()?;
                 let readers = making.all(own, position)?;
                 let plan = FieldPlan::new(own, field, options, readers, &origins);
                 known.insert(path);
