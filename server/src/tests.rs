@@ -256,31 +256,6 @@ async fn a_large_answer_over_http2_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_flood_of_frames_that_ask_for_nothing_ends_its_connection() {
-    let mut server = running(patient()).await;
-    for flood in http2::floods() {
-        let mut opened = http2::preface();
-        opened.extend(http2::get("/large", 1));
-        let stream = connected(server.address, &opened).await;
-        let (mut from, mut to) = stream.into_split();
-        let answers = tokio::spawn(async move {
-            let mut sink = tokio::io::sink();
-            // What is read is not looked at: it must only go on until the end.
-            tokio::io::copy(&mut from, &mut sink).await.ok();
-        });
-        let flood = flood.repeat(100);
-        for _ in 0..1_000 {
-            if to.write_all(&flood).await.is_err() {
-                break;
-            }
-        }
-        assert!(to.write_all(&flood).await.is_err(), "it is closed");
-        answers.await.expect("no panic");
-        server.dropped.recv().await.expect("its answer is let go");
-    }
-}
-
-#[tokio::test]
 async fn a_panic_of_the_service_is_answered_and_the_connection_stays() {
     let server = running(patient()).await;
     let requests = b"GET /panic HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n\

@@ -238,8 +238,8 @@ fn replace(address: usize) -> bool {
             len,
             libc::c_long::from(rights),
             libc::c_long::from(flags),
-            -1 as libc::c_long,
-            0 as libc::c_long,
+            libc::c_long::from(-1_i32),
+            libc::c_long::from(0_i32),
         )
     };
     mapped == page as libc::c_long

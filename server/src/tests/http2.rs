@@ -43,11 +43,6 @@ pub(super) fn get(path: &str, stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
 }
 
-/// Returns frames that ask for nothing, each of which a server answers.
-pub(super) fn floods() -> [Vec<u8>; 2] {
-    [frame(SETTINGS, 0, 0, &[]), frame(PING, 0, 0, &[7; 8])]
-}
-
 /// A frame that was read: its type, flags and stream, and its payload.
 struct Frame {
     kind: u8,
