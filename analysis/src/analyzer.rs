@@ -197,7 +197,7 @@ impl Analyzer {
     }
 
     /// Returns the tokens of a field with several values, see [`Analyzer::analyze_values_into`]; `None` when there are
-    /// more than `most`.
+    /// more than `most`, and the meter is spent then.
     ///
     /// # Errors
     /// [`TooMuch`]: the chain makes more than the meter allows.
@@ -209,14 +209,20 @@ impl Analyzer {
     ) -> Result<Option<Vec<Token>>, TooMuch> {
         let mut tokens = Made::new(meter);
         let mut num_tokens = 0_usize;
-        self.analyze_values_into(values, meter, &mut |token| {
+        let analyzed = self.analyze_values_into(values, meter, &mut |token| {
             num_tokens += 1;
-            if num_tokens <= most {
-                tokens.push(token.to_token());
+            match num_tokens <= most {
+                true => tokens.push(token.to_token()),
+                // The rest is not made.
+                false => meter.spend(),
             }
-        })?;
+        });
+        if num_tokens > most {
+            return Ok(None);
+        }
+        analyzed?;
         meter.check()?;
-        Ok((num_tokens <= most).then(|| tokens.into_tokens()))
+        Ok(Some(tokens.into_tokens()))
     }
 
     /// Calls `sink` for each token of all values.

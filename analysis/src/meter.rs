@@ -259,15 +259,18 @@ impl Extend<Token> for Made<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
     #[test]
     fn nothing_is_made_that_nobody_waits_for() {
-        let is_awaited = Cell::new(true);
-        let look = || is_awaited.get();
+        let is_awaited = AtomicBool::new(true);
+        let look = || is_awaited.load(Relaxed);
         let meter = Meter::for_request().while_awaited(&look);
         assert!(meter.take(2 * MIB));
-        is_awaited.set(false);
+        is_awaited.store(false, Relaxed);
         assert!(meter.take(1), "it is asked for every MiB");
         assert!(!meter.take(MIB));
     }

@@ -264,20 +264,8 @@ impl Config {
         Ok(toml::to_string(self)?)
     }
 
-    fn check(&self) -> Result<()> {
-        self.check_security()?;
-        let (flood, high) = (self.flood_stage, self.high_watermark);
-        ensure!(
-            0.0 < high && high <= flood && flood <= 1.0,
-            "wanted 0 < high_watermark <= flood_stage <= 1, saw {high} and {flood}"
-        );
-        check_share("hedge_share", self.hedge_share)?;
-        check_share("trace_share", self.trace_share)?;
-        self.overflow_url()?;
-        ensure!(
-            !self.search_timeout.0.is_zero(),
-            "`search_timeout` is 0: no search could end; -1 is without limit"
-        );
+    /// Checks how large requests may be.
+    fn check_sizes(&self) -> Result<()> {
         ensure!(
             self.max_line.0 >= 128,
             "`max_line` is {}, wanted 128b and more: hardly a request would fit",
@@ -293,6 +281,24 @@ impl Config {
             self.body_memory.0 > 0,
             "`body_memory` is 0b: no request with a body could be read"
         );
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_security()?;
+        let (flood, high) = (self.flood_stage, self.high_watermark);
+        ensure!(
+            0.0 < high && high <= flood && flood <= 1.0,
+            "wanted 0 < high_watermark <= flood_stage <= 1, saw {high} and {flood}"
+        );
+        check_share("hedge_share", self.hedge_share)?;
+        check_share("trace_share", self.trace_share)?;
+        self.overflow_url()?;
+        ensure!(
+            !self.search_timeout.0.is_zero(),
+            "`search_timeout` is 0: no search could end; -1 is without limit"
+        );
+        self.check_sizes()?;
         for (name, memory) in [
             ("query_memory", self.query_memory),
             ("memory_per_query", self.memory_per_query),

@@ -118,11 +118,8 @@ pub fn fetch(
         } = shown;
         let ignored = ignored_fields.read(places[i])?;
         let ignored_values = fields.ignored_values(&parsed, &ignored);
-        for FieldFormat { field, .. } in spec.docvalue_fields {
-            if let Some(values) = metadata_values(view, field, &document, &ignored) {
-                shown.insert(field.clone(), values);
-            }
-        }
+        let names = spec.docvalue_fields.iter().map(|field| &field.field);
+        shown.extend(names.filter_map(|name| metadata(view, name, &document, &ignored)));
         let fragments = highlighter
             .as_ref()
             .map(|h| h.fragments(&parsed, control, meter.as_mut()))
@@ -158,12 +155,12 @@ pub fn fetch(
 }
 
 /// Returns metadata of a hit as `docvalue_fields` shows it, where the hit has it; `None` for other names.
-fn metadata_values(
+fn metadata(
     view: &View,
     name: &str,
     document: &StoredDocument,
     ignored: &[String],
-) -> Option<Vec<Value>> {
+) -> Option<(String, Vec<Value>)> {
     let values: Vec<Value> = match name {
         "_index" => vec![Value::from(view.index_name().as_str())],
         "_seq_no" => vec![Value::from(document.seq_no.0)],
@@ -171,7 +168,7 @@ fn metadata_values(
         "_ignored" => ignored.iter().map(|path| Value::from(&**path)).collect(),
         _ => return None,
     };
-    (!values.is_empty()).then_some(values)
+    (!values.is_empty()).then(|| (name.to_owned(), values))
 }
 
 /// The fields of a hit while they are read; each is charged when it is added, as those of one document may be many times

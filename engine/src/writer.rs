@@ -4,6 +4,7 @@
 //! when idle. A field that the schema lacks makes the schema grow: see [`growth`].
 
 mod backlog;
+mod creation;
 mod growth;
 mod marks;
 mod memory;
@@ -19,8 +20,7 @@ use gleaner_model::{
 };
 use tantivy::index::Index;
 use tantivy::indexer::{IndexWriterOptions, PreparedCommit};
-use tantivy::store::Compressor;
-use tantivy::{IndexSettings, IndexWriter, TantivyError, Term};
+use tantivy::{IndexWriter, TantivyError, Term};
 
 pub use marks::{ApplyMarks, LeftMarks, MarkedOperation, ShardMarks};
 pub use memory::IndexingMemory;
@@ -28,6 +28,7 @@ pub(crate) use merging::{ForcedMerge, MergeCounts, RunningMerge};
 pub use merging::{MergeOptions, MergeStats, merges_begun};
 
 use backlog::{Batch, QueuedDocument, waiting_bytes};
+use creation::create;
 use marks::WriterMark;
 pub(crate) use memory::Share;
 use merging::RunningMerges;
@@ -35,7 +36,7 @@ pub(crate) use seats::Seat;
 
 use crate::directory::{CommitMeta, Completeness, ShardDirectory};
 use crate::schema::document::{DocumentBuilder, Identity, PreparedDocument};
-use crate::schema::fields::{self, Fields};
+use crate::schema::fields::Fields;
 use crate::schema::tokens;
 use crate::{EngineError, ShardOptions};
 
@@ -484,21 +485,4 @@ impl Writer {
     fn register_analyzers(&self) {
         tokens::register_analyzers(self.index.tokenizers(), &self.mapping, &self.analyzers);
     }
-}
-
-/// Bytes of documents that the store packs together: to read one is to unpack them all. Smaller blocks make
-/// a search of ten hits faster and the index larger (docs/decisions/0025-store-blocks.md).
-const STORE_BLOCK_BYTES: usize = 6 << 10;
-
-/// Makes an empty index: in memory only, until the first durable commit.
-fn create(directory: &ShardDirectory, mapping: &Mapping) -> Result<(), EngineError> {
-    let settings = IndexSettings {
-        docstore_compression: Compressor::Lz4,
-        // A thread per segment in the making is too dear with many shards on a node.
-        docstore_compress_dedicated_thread: false,
-        docstore_blocksize: STORE_BLOCK_BYTES,
-        ..IndexSettings::default()
-    };
-    Index::create(directory.clone(), fields::initial_schema(mapping), settings)?;
-    Ok(())
 }

@@ -11,7 +11,7 @@ pub(crate) const OWNED_LIBRARIES: &[(&str, &[&str])] = &[
     ("tantivy", &["engine", "tests", "benches"]),
     ("prost", &["proto"]),
     ("tonic", &["proto"]),
-    ("libc", &["threads"]),
+    ("libc", &["machine", "threads"]),
     ("rustls", &["tls"]),
     ("tokio-rustls", &["tls"]),
     ("rcgen", &["tls"]),

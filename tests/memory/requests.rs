@@ -130,6 +130,7 @@ async fn fill(server: &Server) -> Result<()> {
 }
 
 /// Requests that made much more than they read.
+#[expect(clippy::too_many_lines, reason = "one list of requests")]
 fn cases() -> Vec<Case> {
     let search = |index: &str, body: &Value| {
         let path = format!("/{index}/_search?timeout=120s");

@@ -109,12 +109,16 @@ impl Decompounder {
             if !meter.take_len(sizes.clone().count() * longest / LOOKED_UP_BYTES_A_MADE_BYTE) {
                 return;
             }
-            let found = sizes
+            let mut found = sizes
                 .map(|size| &text[bounds[first]..bounds[first + size]])
                 .filter(|word| self.words.contains(word));
             if self.only_longest_match {
                 // They grow.
-                tokens.extend(found.last().map(|word| token.with_text(word.to_owned())));
+                tokens.extend(
+                    found
+                        .next_back()
+                        .map(|word| token.with_text(word.to_owned())),
+                );
             } else {
                 tokens.extend(found.map(|word| token.with_text(word.to_owned())));
             }

@@ -186,7 +186,7 @@ mod tests {
     fn tokens(text: &str) -> Vec<(String, TokenKind)> {
         let mut tokens = Vec::new();
         Standard::new(255).tokenize(text, &Meter::unlimited(), &mut |t| {
-            tokens.push((t.text.to_owned(), t.kind))
+            tokens.push((t.text.to_owned(), t.kind));
         });
         tokens
     }

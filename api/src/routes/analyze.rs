@@ -362,17 +362,18 @@ mod tests {
             let (status, answer) = sent(&dialect, ("POST", "/_analyze"), &body).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
             let reason = answer["error"]["reason"].as_str().unwrap_or_default();
-            assert!(reason.contains("[10000]"), "{answer}");
+            // A filter that sees all tokens together has room for so many bytes, not for so many tokens.
+            let expected = match filter == json!([]) {
+                true => "[10000]",
+                false => "makes more than",
+            };
+            assert!(reason.contains(expected), "{answer}");
         }
-        // One token: what is refused is to hold all that there may be.
-        let gathered = json!([{"type": "shingle"}]);
-        for (filter, expected) in [
-            (json!([]), StatusCode::OK),
-            (gathered, StatusCode::BAD_REQUEST),
-        ] {
+        // One token.
+        for filter in [json!([]), json!([{"type": "shingle"}])] {
             let body = json!({"tokenizer": "keyword", "filter": filter, "text": text});
             let (status, _) = sent(&dialect, ("POST", "/_analyze"), &body).await;
-            assert_eq!(status, expected, "{filter}");
+            assert_eq!(status, StatusCode::OK, "{filter}");
         }
     }
 }

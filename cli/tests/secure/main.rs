@@ -336,6 +336,10 @@ fn found(ca: &Path, url: &str, body: &str) -> (String, u64) {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story of a cluster, in its order"
+)]
 fn a_secure_cluster_with_fronts_is_one_command() -> anyhow::Result<()> {
     if !etcd::is_installed() {
         let test = "secure::a_secure_cluster_with_fronts_is_one_command";

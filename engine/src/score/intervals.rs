@@ -311,7 +311,8 @@ fn combined<'p>(
             let mut found = rest.next().unwrap_or(List::Made(Vec::new()));
             for (number, list) in rest.enumerate() {
                 if let (1.., List::Made(made)) = (number, &mut found) {
-                    made.iter_mut().for_each(|interval| *interval = interval.open());
+                    made.iter_mut()
+                        .for_each(|interval| *interval = interval.open());
                 }
                 let two = [found, list];
                 let mut either = ordered(&two, false, pace)?;

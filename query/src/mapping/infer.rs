@@ -67,9 +67,9 @@ pub fn infer_document(
 const MOST_TOO_MANY: usize = 16_384;
 
 /// Says of a refusal how many fields were being added.
-fn adding(fault: QueryError, added: usize) -> QueryError {
-    let reason = format!("{} while adding new fields [{added}]", fault.reason);
-    QueryError::new(fault.kind, reason)
+fn adding(mut fault: QueryError, added: usize) -> QueryError {
+    fault.reason = format!("{} while adding new fields [{added}]", fault.reason);
+    fault
 }
 
 struct Inference<'a> {

@@ -463,7 +463,7 @@ fn fuzzy_terms_are_asked_for_once_and_weighed_by_their_distance() {
 
 #[test]
 fn minimum_should_match_follows_the_dialects_table() {
-    use MinimumShouldMatch::{Conditional, Count, Percent};
+    use gleaner_query::dsl::MinimumShouldMatch::{Conditional, Count, Percent};
     let rules = Conditional(vec![(2, Percent(-25)), (9, Count(-3))]);
     for (minimum, optional, expected) in [
         (Count(3), 5, 3),

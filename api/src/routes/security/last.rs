@@ -10,8 +10,11 @@ use gleaner_query::QueryError;
 
 use super::change::Changer;
 
+/// Whether rights are those of a kind of key.
+type IsOfKind = fn(&Rights) -> bool;
+
 /// Kinds of keys of which one has to be left, and what the last one of them has.
-const KINDS: [(fn(&Rights) -> bool, &str); 2] = [
+const KINDS: [(IsOfKind, &str); 2] = [
     (
         gives_everything,
         "the right to everything, and so can give it",

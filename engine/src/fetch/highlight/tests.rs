@@ -81,7 +81,7 @@ fn highlighted_under(
         query,
         field_queries: &[],
     };
-    let highlighter = Highlighter::new(&view(), &spec, control).expect("the fields are known");
+    let highlighter = Highlighter::new(&view(), &spec, control)?;
     let mut found = highlighter.fragments(source, control, None)?;
     Ok(found.shift_remove(field).unwrap_or_default())
 }

@@ -272,6 +272,7 @@ proptest! {
         let near = near(sources, IntervalOrder::Unordered, most);
         prop_assert_eq!(found(&near, &text), expected.collect::<Vec<_>>());
     }
+}
 
 /// Counts what is held.
 #[derive(Default)]

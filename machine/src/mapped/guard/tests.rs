@@ -8,7 +8,7 @@ use super::super::Cells;
 use super::*;
 
 /// Says that the test is the process that is to die.
-const CHILD: &str = "GLEANER_DIES_BY_SIGBUS";
+const CHILD: &str = "DIES_BY_SIGBUS";
 
 fn is_cut(cells: &Cells) -> bool {
     let address = cells.all().as_ptr() as usize;
