@@ -167,7 +167,7 @@ fn of_patterns() -> Vec<Small> {
             &[200],
             get(&format!(
                 "/large/_doc/1?_source_includes={}",
-                "*a*a".repeat(13_000)
+                "*a*a".repeat(950)
             )),
         ),
     ]

@@ -45,7 +45,7 @@ async fn metadata_that_is_too_much_is_refused_and_changes_nothing() -> Result<()
         (0..100_000).map(|n| json!({"add": {"index": "notes", "alias": format!("a{n}")}}));
     let actions = json!({"actions": actions.collect::<Vec<_>>()});
     let reason = refused(&server, &Request::json("POST", "/_aliases", &actions)).await?;
-    ensure!(reason.contains("[100000] aliases"), "{reason}");
+    ensure!(reason.contains("[100000] actions"), "{reason}");
     let aliases = server
         .send(&Request::new("GET", "/notes/_alias"))
         .await?

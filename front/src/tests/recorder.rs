@@ -207,7 +207,7 @@ impl Reading {
             }
             Reply::Death => {
                 self.dying.notify_one();
-                pending().await
+                pending::<()>().await;
             }
             Reply::Silence(bytes) | Reply::Early(bytes) => {
                 self.write(&bytes).await;
