@@ -27,10 +27,10 @@ pub(super) struct UsersArguments {
     /// File with the table `[cluster]` that names the members of the etcd, by `https`
     #[arg(long, value_name = "FILE")]
     cluster: PathBuf,
-    /// The operator's certificate: `admin.pem`
+    /// The operator's certificate: `operator.pem`
     #[arg(long, value_name = "FILE")]
     cert: PathBuf,
-    /// Its key: `admin.key`
+    /// Its key: `operator.key`
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Authority of the certificates
