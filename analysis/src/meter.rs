@@ -36,6 +36,8 @@ pub struct Meter<'a> {
     /// What had been made when that was last asked.
     looked_at: Cell<u64>,
     text_bytes: Cell<u64>,
+    /// What may be made of them.
+    limit_bytes: Cell<u64>,
     made_bytes: Cell<u64>,
     is_spent: Cell<bool>,
 }
@@ -122,6 +124,7 @@ impl<'a> Meter<'a> {
             is_awaited: None,
             looked_at: Cell::new(0),
             text_bytes: Cell::new(0),
+            limit_bytes: Cell::new(short.bytes.min(long.bytes)),
             made_bytes: Cell::new(0),
             is_spent: Cell::new(false),
         }
@@ -142,13 +145,14 @@ impl<'a> Meter<'a> {
     }
 
     fn limit(&self) -> u64 {
-        self.limit_for(self.text_bytes.get())
+        self.limit_bytes.get()
     }
 
     /// Notes that a text is read, of which something may be made.
     pub(crate) fn read(&self, text: &str) {
         let num_bytes = text.len() as u64;
         self.text_bytes.set(self.text_bytes.get() + num_bytes);
+        self.limit_bytes.set(self.limit_for(self.text_bytes.get()));
     }
 
     pub(crate) fn is_spent(&self) -> bool {

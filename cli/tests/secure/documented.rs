@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::certificates;
 use crate::companions::{free_port, until};
 use crate::rules::{asked_with, service};
-use crate::running::{Running, gleaner, told};
+use crate::running::{Running, curl, gleaner, told};
 
 /// The commands of the page, as far as they tell which one it is.
 const COMMANDS: [&str; 9] = [
