@@ -51,14 +51,6 @@ impl TokenBuffer {
         self.num_positions
     }
 
-    /// Makes the last token span the positions up to `end` at least.
-    pub fn extend_last(&mut self, end: u32) {
-        if let Some(last) = self.tokens.last_mut() {
-            let length = end.saturating_sub(last.position);
-            last.position_length = last.position_length.max(length);
-        }
-    }
-
     pub(crate) fn clear(&mut self) {
         if self.text.capacity() > MAX_KEPT_BYTES {
             *self = Self::default();

@@ -2,7 +2,7 @@
 //!
 //! A short setting can make a long text of a short one (`a` → 200 × `a`, five times), and a short text many
 //! tokens. Each part of a chain asks the [`Meter`] before it makes something, and makes nothing more once that is
-//! spent; whoever called for the analysis gets [`TooMuch`] instead of tokens.
+//! spent. The caller then gets [`TooMuch`] instead of tokens.
 
 use std::cell::Cell;
 

@@ -134,8 +134,8 @@ fn check_line(request: &http::Request<Body>, most: usize) -> Result<(), ApiError
     }
 }
 
-/// Leaves the head that the answer to `GET` has. Its length is told where it is known: not where the route made no body,
-/// as only `HEAD` was asked, and not where the answer to `GET` would be packed.
+/// Leaves the head that the answer to `GET` has. It names a `content-length` only where that of `GET` is known: not where
+/// the route made no body for `HEAD`, and not where the answer to `GET` would be packed.
 fn leave_out_body(response: &mut http::Response<Body>, may_pack: bool) {
     let body = std::mem::take(response.body_mut());
     let is_told = |length: &u64| *length > 0 && !(may_pack && *length > LEAST_PACKED);

@@ -65,7 +65,7 @@ impl DataFolder {
 
     /// Sees to it that nobody but its owner reaches what lies here: a folder from before may be open to others.
     ///
-    /// It is told where that cannot be, as in a folder of somebody else.
+    /// The log says where the folder cannot be closed, for example because another user owns it.
     pub(crate) fn close(&self) {
         let path = self.path.display();
         match private::close_folder(&self.path) {

@@ -205,7 +205,7 @@ fn an_index_that_lacks_a_refused_file_is_not_ready() -> Result<()> {
     Ok(())
 }
 
-/// Makes a commit of `main` whose trees hold ten of what is below them, nine deep.
+/// Makes a commit of `main` with nine levels of trees, each of which names the tree below it ten times.
 fn plant_bomb(root: &Path, leaf: &str) {
     let made = |lines: String| {
         let mut making = Command::new("git")

@@ -1,6 +1,6 @@
 //! What an index, or a template, declares and nothing heeds: settings that would place copies elsewhere, fields whose
-//! values no query reaches. They are taken, since clients declare them as a matter of course, and whoever declares them is
-//! told so by warnings.
+//! values no query reaches. Clients declare them routinely, so they are accepted, and the
+//! answer carries a `Warning` for each.
 //!
 //! Does: say them. Does not: list settings that tune what works in another way here; docs/operating.md does.
 //! Called by the routes that make indices, change them and put templates. Read first: [`of_content`].

@@ -16,7 +16,7 @@ const KEPT_FOR_MS: i64 = 7 * 86_400_000;
 /// so on.
 const MAX_OWN: usize = 100;
 
-/// Keys that only those can make who manage all: whoever else fills the list, they are never locked out.
+/// Places in the list that only keys with `manage_api_key` can take, so that other keys cannot lock them out.
 const RESERVED: usize = 100;
 
 /// Forgets keys that ended long ago, and those that ended first where there would be too many.

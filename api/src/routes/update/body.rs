@@ -33,7 +33,7 @@ const KNOWN: [&str; 9] = [
     "if_primary_term",
 ];
 
-/// Memory of what is no document, as a tree: more than flags and the names of fields take.
+/// Most bytes that the body takes as parsed JSON, documents left out: flags and names of fields take less.
 const MOST_TREE_BYTES: usize = 16 << 20;
 
 /// The keys as they stand; documents stay text.

@@ -1,4 +1,4 @@
-//! What a key without rights is told nothing by: analysis, and names of factors.
+//! A key without rights learns nothing from `_analyze`, or from the names in `indices_boost`.
 
 use http::StatusCode;
 use serde_json::json;
