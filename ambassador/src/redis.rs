@@ -34,7 +34,7 @@ pub use commands::key_positions;
 pub(crate) use connection::Connection;
 pub use connection::ServerError;
 pub use keep::{BadRedisUrl, RedisKeep, RedisUrl};
-pub(crate) use received::Answers;
+pub(crate) use received::{Answers, Reader};
 pub(crate) use request::Request;
 
 use crate::accepting::Accepting;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use redis_protocol::resp2::types::{BytesFrame, Resp2Frame};
 use tokio::sync::Mutex;
 
-use crate::redis::{Answers, Budget, Connection, Request, ServerError};
+use crate::redis::{Answers, Budget, Connection, Reader, Request, ServerError};
 
 pub use slowlog::{News, SlowEntry, SlowLog, SlowLogPosition};
 
@@ -99,7 +99,7 @@ impl RedisReport {
                     Connection::open(
                         &self.address,
                         self.password.as_deref(),
-                        (ANSWERS, &self.budget),
+                        Reader::new(ANSWERS, &self.budget),
                         self.within,
                     )
                     .await?

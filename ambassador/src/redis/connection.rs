@@ -2,7 +2,6 @@
 //! asked, and answers come in that order.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -14,8 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::budget::{Budget, PIECE};
-use super::received::{Answer, Answers, Reader};
+use super::budget::PIECE;
+use super::received::{Answer, Reader};
 use super::request::Request;
 
 /// Requests that wait for a connection to take them; callers beyond wait for a place.
@@ -68,12 +67,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to `address`, and logs in where there is a password. What is answered is of the `answers` that are taken,
-    /// within the budget.
+    /// Connects to `address`, and logs in where there is a password. `reader` takes the answers.
     pub(crate) async fn open(
         address: &str,
         password: Option<&str>,
-        (answers, budget): (Answers, &Arc<Budget>),
+        reader: Reader,
         within: Duration,
     ) -> Result<Self, ServerError> {
         let opened = async {
@@ -82,7 +80,7 @@ impl Connection {
             let connected = timeout(CONNECTS_WITHIN, TcpStream::connect(address)).await;
             let stream = connected.map_err(|_| ServerError::Silent(CONNECTS_WITHIN))??;
             stream.set_nodelay(true)?;
-            let connection = Self::over(stream, answers, budget);
+            let connection = Self::over(stream, reader);
             if let Some(password) = password {
                 let answer = connection.ask(&Request::of(["AUTH", password])).await;
                 expect_ok(&answer.map_err(|_| ServerError::Lost)?)?;
@@ -93,11 +91,10 @@ impl Connection {
         opened.unwrap_or(Err(ServerError::Silent(within)))
     }
 
-    fn over(stream: TcpStream, answers: Answers, budget: &Arc<Budget>) -> Self {
+    fn over(stream: TcpStream, reader: Reader) -> Self {
         let (read, write) = stream.into_split();
         let (calls, taken) = mpsc::channel(QUEUE);
         let (waiting, asked) = mpsc::unbounded_channel();
-        let reader = Reader::new(answers, budget);
         let (living, lives) = watch::channel(());
         let reading = tokio::spawn(async move {
             let _living = living;

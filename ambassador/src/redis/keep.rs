@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 
 use super::budget::Budget;
 use super::connection::{Connection, ServerError};
-use super::received::{Answer, Answers};
+use super::received::{Answer, Answers, Reader};
 use super::request::Request;
 
 /// Port of a server whose address names none.
@@ -178,7 +178,12 @@ impl Shared {
         let budget = Budget::new(MAX_HELD_BYTES);
         loop {
             let (address, password) = (&self.url.address, self.password.as_deref());
-            let opened = Connection::open(address, password, (answers, &budget), CONNECTS_WITHIN);
+            let opened = Connection::open(
+                address,
+                password,
+                Reader::new(answers, &budget),
+                CONNECTS_WITHIN,
+            );
             match opened.await {
                 Ok(connection) => {
                     self.num_unanswered.store(0, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::budget::Budget;
 use super::connection::{Connection, ServerError};
-use super::received::Answers;
+use super::received::{Answers, Reader};
 use super::request::{MAX_REQUEST_BYTES, Request};
 
 /// Most keys that are remembered for a server that misses writes; about 64 MiB with keys of ordinary length.
@@ -91,7 +91,7 @@ impl Server {
         within: Duration,
     ) -> Result<Connection, ServerError> {
         let password = self.password.as_deref();
-        Connection::open(&self.name, password, (ANSWERS, budget), within).await
+        Connection::open(&self.name, password, Reader::new(ANSWERS, budget), within).await
     }
 
     /// Returns its connection while it is in.
