@@ -13,6 +13,7 @@ use gleaner_analysis::{
 use gleaner_model::{FieldKind, IndexMeta};
 use gleaner_query::json::{ObjectReader, scalar_text};
 use gleaner_query::names;
+use gleaner_root::RootError;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -142,7 +143,12 @@ async fn worked<T: Send + 'static>(
     let searcher = request.root().searcher();
     let done = searcher.work(move |is_awaited| {
         let is_awaited = || is_awaited();
-        work(&Meter::for_request().while_awaited(&is_awaited))
+        let made = work(&Meter::for_request().while_awaited(&is_awaited));
+        match made {
+            // A meter that nobody waits for is spent, too: then it was not too much.
+            Err(_) if !is_awaited() => Err(RootError::Late.into()),
+            made => made,
+        }
     });
     done.await?
 }
