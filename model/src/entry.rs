@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{CopyId, NodeUuid, PrimaryTerm};
+use crate::id::{CopyId, HistoryId, NodeUuid, PrimaryTerm};
 
 /// What the JSON says it is.
 const KIND: &str = "shard";
@@ -59,6 +59,9 @@ pub struct Entry {
     /// Terms that an operator forced, which may have lost acknowledged writes.
     #[serde(default)]
     pub forced: Vec<PrimaryTerm>,
+    /// The history that the copies hold. Another one begins with each forced term: a copy of an earlier one is made anew.
+    #[serde(default, skip_serializing_if = "HistoryId::is_first")]
+    pub history: HistoryId,
     /// The copy that orders writes; a member of `in_sync`.
     pub primary: CopyId,
     /// Copies that hold everything acknowledged, and from which a primary may come.
@@ -106,6 +109,7 @@ impl Entry {
             version: 1,
             term: PrimaryTerm(0),
             forced: Vec::new(),
+            history: HistoryId::FIRST,
             primary,
             in_sync: [primary].into(),
             copies,
@@ -208,6 +212,7 @@ mod tests {
             version: 17,
             term: PrimaryTerm(4),
             forced: vec![PrimaryTerm(2)],
+            history: HistoryId([7; 16]),
             primary: id(1),
             in_sync: [id(1), id(2)].into(),
             copies: copies.collect(),

@@ -106,6 +106,27 @@ uuid! {
     /// The identity of one process on a node: 128 random bits, made at its start.
     Incarnation
 }
+uuid! {
+    /// The identity of a shard's history: the records that follow one another from its first one. Another one begins where
+    /// an operator accepts that acknowledged records are lost; copies of different histories share nothing.
+    HistoryId
+}
+
+impl HistoryId {
+    /// The history that a shard is made with.
+    pub const FIRST: Self = Self([0; 16]);
+
+    /// Returns whether it is the one that the shard was made with.
+    pub fn is_first(&self) -> bool {
+        *self == Self::FIRST
+    }
+}
+
+impl Default for HistoryId {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
 
 /// The name of an index or alias, checked against Elasticsearch's rules.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -31,8 +31,9 @@ pub use edition::{AnswerKey, Edition};
 pub use entry::{CopyMeta, Entry, EntryError};
 pub use fault::{FaultKind, Party, Retry};
 pub use id::{
-    CopyId, DocumentId, Generation, Incarnation, IndexName, IndexUuid, MappingVersion, NameError,
-    NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version, is_unseen,
+    CopyId, DocumentId, Generation, HistoryId, Incarnation, IndexName, IndexUuid, MappingVersion,
+    NameError, NodeId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey, ShardNumber, Version,
+    is_unseen,
 };
 pub use lifecycle::{LifecyclePolicy, Lifecycles, PhaseMove, PolicyScope, StreamLifecycle};
 pub use mapping::{

@@ -168,6 +168,7 @@ mod tests {
             version: 3,
             term: PrimaryTerm(1),
             forced: Vec::new(),
+            history: gleaner_model::HistoryId::FIRST,
             primary: id(&in_sync[0]),
             in_sync: in_sync.iter().map(id).collect(),
             copies: nodes

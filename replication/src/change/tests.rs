@@ -21,6 +21,7 @@ fn entry() -> Entry {
         version: 7,
         term: PrimaryTerm(4),
         forced: Vec::new(),
+        history: gleaner_model::HistoryId::FIRST,
         primary: id(1),
         in_sync: (1..=3).map(id).collect(),
         copies: copies.collect(),

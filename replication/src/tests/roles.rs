@@ -28,6 +28,7 @@ fn entry(term: u64, primary: usize, out: &[usize]) -> Arc<Entry> {
         version: term,
         term: PrimaryTerm(term),
         forced: Vec::new(),
+        history: gleaner_model::HistoryId::FIRST,
         primary: copy_id(primary),
         in_sync: in_sync.collect(),
         copies: copies.collect(),

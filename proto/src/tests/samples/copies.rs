@@ -101,6 +101,7 @@ pub(crate) fn primary_messages(num_bytes: usize) -> Vec<PrimaryMessage> {
         version: 9,
         term,
         forced: Vec::new(),
+        history: gleaner_model::HistoryId::FIRST,
         primary,
         in_sync: [primary].into(),
         copies: [(primary, CopyMeta::on(NodeUuid([3; 16])))].into(),

@@ -38,6 +38,7 @@ impl TimedStore {
             version: 1,
             term: PrimaryTerm(0),
             forced: Vec::new(),
+            history: gleaner_model::HistoryId::FIRST,
             primary: copy_id(0),
             in_sync: (0..NUM_COPIES).map(copy_id).collect(),
             copies: copies.collect(),

@@ -102,6 +102,7 @@ impl World {
             version: 1,
             term: PrimaryTerm(0),
             forced: Vec::new(),
+            history: gleaner_model::HistoryId::FIRST,
             primary: copy_id(0),
             in_sync: copies.keys().copied().collect(),
             copies,
