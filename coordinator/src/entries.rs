@@ -13,7 +13,7 @@ use gleaner_model::{
 };
 use tokio::sync::watch;
 
-use crate::CoordinatorError;
+use crate::{CoordinatorError, CopyMarks};
 
 /// An entry with the revision at which it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,4 +137,7 @@ pub trait ShardEntries: Send + Sync {
     /// # Cancel safety
     /// Dropping the future leaves the outcome unknown.
     async fn change(&self, change: EntryChange) -> EntryOutcome;
+
+    /// Returns what copies were known to hold, which is kept where the entries are.
+    fn marks(&self) -> Arc<dyn CopyMarks>;
 }

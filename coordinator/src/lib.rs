@@ -9,6 +9,7 @@
 pub mod conformance;
 pub mod embedded;
 pub mod entries;
+pub mod marks;
 pub mod size;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 pub use embedded::{Embedded, EmbeddedEntries};
 pub use entries::ShardEntries;
+pub use marks::CopyMarks;
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, thiserror::Error)]

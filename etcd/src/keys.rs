@@ -10,6 +10,8 @@ use gleaner_model::{IndexUuid, NodeUuid, ShardKey, ShardNumber};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
     prefix: Arc<str>,
+    /// What the keys begin with that nobody watches.
+    unwatched: Arc<str>,
 }
 
 /// What a key is that the state is made of.
@@ -38,13 +40,28 @@ impl Keys {
                 reason: format!("`{name}` cannot name a cluster there, give it a name without `/`"),
             });
         }
-        let prefix = format!("/gleaner/{name}/").into();
-        Ok(Self { prefix })
+        Ok(Self {
+            prefix: format!("/gleaner/{name}/").into(),
+            unwatched: format!("/gleaner-marks/{name}/").into(),
+        })
     }
 
-    /// Returns what all of them begin with.
+    /// Returns what those of the state begin with, and of what changes beside it.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// Returns what the marks of copies begin with.
+    pub(crate) fn marks_prefix(&self) -> &str {
+        &self.unwatched
+    }
+
+    pub(crate) fn marks(&self, node: NodeUuid, part: u32) -> String {
+        format!("{}{node}/{part}", self.unwatched)
+    }
+
+    pub(crate) fn starts(&self, node: NodeUuid) -> String {
+        format!("{}{node}/starts", self.unwatched)
     }
 
     pub(crate) fn cluster(&self) -> String {

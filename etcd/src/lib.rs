@@ -10,6 +10,7 @@
 //! /gleaner/<cluster name>/name/<name>    {"kind": "name", "format": 1, "node": …}
 //! /gleaner/<cluster name>/alive/<uuid>   {"kind": "alive", "format": 1, "incarnation": …}, under the node's lease
 //! /gleaner/<cluster name>/shown/<name>   {"kind": "shown", "format": 1, "version": …}, under the lease of a root or front
+//! /gleaner-marks/<cluster name>/…        what each node's copies were known to hold, see [`EtcdMarks`]
 //! ```
 //!
 //! Does: [`EtcdCoordinator`] assembles the state from one watch on the prefix and changes it by transactions that
@@ -23,6 +24,7 @@ mod entries;
 mod follow;
 mod follow_key;
 mod keys;
+mod marks;
 mod meta;
 mod mirror;
 mod rules;
@@ -38,6 +40,7 @@ pub use follow_key::{KeyState, follow_key};
 /// What [`EtcdCoordinator`] and [`Session`] call: who uses them makes it once, and calls nothing on it.
 pub use gleaner_proto::etcd::Client;
 pub use keys::Keys;
+pub use marks::EtcdMarks;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
 pub use shown::ShownVersion;
 pub use users::Users;

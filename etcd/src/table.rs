@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_coordinator::CoordinatorError;
 use gleaner_coordinator::entries::{
     self, EntryChange, EntryOutcome, EntryTable, ShardEntries, StoredEntry, TakeOverGuard,
 };
+use gleaner_coordinator::{CoordinatorError, CopyMarks};
 use gleaner_model::{Entry, IndexMeta, NodeId, ShardKey};
 use gleaner_proto::etcd::{
     Client, Compare, Fault, Operation, Outcome, Range, Revision, Transaction,
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::error_of;
 use crate::keys::{Keys, StateKey};
+use crate::marks::EtcdMarks;
 use crate::mirror::Mirror;
 use crate::session::{AliveValue, NameValue};
 use crate::value::{ALIVE, NAME};
@@ -172,6 +173,10 @@ impl ShardEntries for EtcdEntries {
 
     async fn read(&self, shard: ShardKey) -> Result<Option<StoredEntry>, CoordinatorError> {
         self.find(shard).await
+    }
+
+    fn marks(&self) -> Arc<dyn CopyMarks> {
+        Arc::new(EtcdMarks::new(self.client.clone(), self.keys.clone()))
     }
 
     async fn change(&self, change: EntryChange) -> EntryOutcome {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <cluster>-root    reads all keys of the cluster    writes cluster, meta, security, templates, index/, shard/, shown/
-//! <cluster>-leaf    reads all keys of the cluster    writes meta, index/, shard/, node/, name/, alive/
+//! <cluster>-leaf    reads all keys of the cluster    writes meta, index/, shard/, node/, name/, alive/, marks of copies
 //! <cluster>-front   reads all keys of the cluster    writes shown/front-
 //! <cluster>-admin   may do everything, of other clusters and their users too
 //! ```
@@ -117,7 +117,14 @@ fn grants(keys: &Keys, role: PeerRole) -> Vec<Grant> {
     let read = grant(Right::Read, keys.prefix().to_owned());
     let written = written.iter();
     let written = written.map(|kind| grant(Right::Write, format!("{}{kind}", keys.prefix())));
-    [read].into_iter().chain(written).collect()
+    let marks = match role {
+        PeerRole::Root => vec![Right::Read],
+        PeerRole::Leaf => vec![Right::Both],
+        PeerRole::Front | PeerRole::Admin => Vec::new(),
+    };
+    let marks = marks.into_iter();
+    let marks = marks.map(|right| grant(right, keys.marks_prefix().to_owned()));
+    [read].into_iter().chain(written).chain(marks).collect()
 }
 
 #[cfg(test)]

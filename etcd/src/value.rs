@@ -41,6 +41,10 @@ pub(crate) const ALIVE: Kind = kind("alive");
 
 /// The value of a key `shown/…`.
 pub(crate) const SHOWN: Kind = kind("shown");
+/// The value of a key with marks of copies.
+pub(crate) const MARKS: Kind = kind("marks");
+/// The value of a key with how often a node was started.
+pub(crate) const STARTS: Kind = kind("starts");
 
 const fn kind(name: &'static str) -> Kind {
     Kind { name, format: 1 }

@@ -13,8 +13,10 @@ pub(crate) mod host;
 pub(crate) mod hub;
 mod identity;
 mod log_lane;
+mod marking;
 mod outbox;
 mod placing;
+mod remembering;
 mod roles;
 pub(crate) mod rules;
 mod stopping;
@@ -22,6 +24,7 @@ mod upstream;
 
 pub(crate) use driver::CopyDriver;
 pub(crate) use hub::{Agreeing, AgreeingOptions};
+pub use remembering::suspect_copies;
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ use gleaner_machine::Probe;
 use gleaner_model::{Incarnation, NodeId, NodeUuid};
 use tokio::sync::Semaphore;
 
+pub use agree::suspect_copies;
 use copy::registry::CopyRegistry;
 use lifecycle::healing::Damages;
 pub use lifecycle::readiness::Readiness;

@@ -25,7 +25,7 @@ use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::terms::TermTable;
 use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer};
-pub(crate) use removal::Undone;
+pub(crate) use removal::{Undone, is_damaged};
 
 mod cutting;
 mod removal;
@@ -430,3 +430,6 @@ pub(crate) const REMOVED: &str = "removed";
 
 /// Extension of the folder of a shard that is being laid out.
 pub(crate) const UNFINISHED: &str = "unfinished";
+
+/// What the name of a damaged shard's folder ends with, before the time at which it was put aside.
+pub(crate) const DAMAGED: &str = "damaged-";

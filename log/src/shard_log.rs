@@ -261,6 +261,8 @@ pub trait ShardLog: Send + Sync {
     /// For a copy whose files were made elsewhere and hold everything before: with the base that the other log has
     /// there, it knows what that one knows.
     ///
+    /// What a damaged shard held may be kept beside for people, until the shard is damaged again or removed.
+    ///
     /// Afterwards [`ShardLog::tail`] is the position before it and the next append gets that position.
     /// After a crash in the middle the shard has no log, the one before, or the new one.
     ///

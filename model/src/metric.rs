@@ -201,6 +201,15 @@ pub const COPIES_DAMAGED: Metric = Metric {
     help: "times that a copy was found damaged and closed, mended afterwards or not",
 };
 
+/// Copies found to lack what was acknowledged.
+pub const COPIES_FORGOTTEN: Metric = Metric {
+    name: "gleaner_copies_forgotten_total",
+    kind: MetricKind::Counter,
+    labels: &[],
+    values: &[],
+    help: "times that the last copy in sync of a shard was found to lack what was acknowledged, and was not opened",
+};
+
 /// Writes that a leaf has let wait for room.
 pub const WRITE_PACED: Metric = Metric {
     name: "gleaner_write_paced_total",
@@ -400,7 +409,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 58] = [
+pub const ALL: [Metric; 59] = [
     AMBASSADOR_CONNECTIONS,
     AMBASSADOR_REQUESTS,
     AMBASSADOR_SERVER_IN,
@@ -413,6 +422,7 @@ pub const ALL: [Metric; 58] = [
     CONNECTIONS,
     CONNECTIONS_CLOSED,
     COPIES_DAMAGED,
+    COPIES_FORGOTTEN,
     DISK_FREE_BYTES,
     DISK_USED_BYTES,
     DOCUMENT_CACHE_BYTES,

@@ -263,6 +263,12 @@ impl ShardCopy {
         self.local.agreed
     }
 
+    /// Returns the term of the record before the agreed point; `None` where the log does not tell.
+    pub fn agreed_term(&self) -> Option<PrimaryTerm> {
+        let before = self.local.agreed.0.checked_sub(1)?;
+        self.local.terms.at(SeqNo(before))
+    }
+
     /// Returns the message that tells the primary not to wait for this copy, which is about to end.
     pub fn leave(&self, now: Moment) -> Vec<Effect> {
         let mut step = Step {

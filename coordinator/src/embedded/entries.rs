@@ -21,10 +21,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::envelope::{Kind, store_error, unreadable};
-use crate::CoordinatorError;
 use crate::entries::{
     EntryChange, EntryOutcome, EntryTable, ShardEntries, StoredEntry, first_entries,
 };
+use crate::marks::MarksInMemory;
+use crate::{CoordinatorError, CopyMarks};
 
 const ENTRIES: Kind = Kind {
     magic: "gleaner-shard-entries",
@@ -38,6 +39,8 @@ pub struct EmbeddedEntries {
     path: Option<PathBuf>,
     writing: Mutex<()>,
     table: watch::Sender<Arc<EntryTable>>,
+    /// They end with the process, as its nodes do.
+    marks: Arc<MarksInMemory>,
 }
 
 /// What the file holds.
@@ -67,6 +70,7 @@ impl EmbeddedEntries {
             path,
             writing: Mutex::new(()),
             table: watch::Sender::new(Arc::new(table)),
+            marks: Arc::default(),
         }
     }
 
@@ -263,6 +267,10 @@ impl ShardEntries for EmbeddedEntries {
             // The file is small and changes are rare, but a disk may stall: leave the runtime free.
             Some(_) => tokio::task::block_in_place(|| self.swap(change)),
         }
+    }
+
+    fn marks(&self) -> Arc<dyn CopyMarks> {
+        Arc::clone(&self.marks) as _
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use gleaner_coordinator::entries::{EntryChange, StoredEntry};
+use gleaner_log::LogError;
 use gleaner_model::CopyId;
 use gleaner_replication::Change;
 
@@ -25,8 +26,13 @@ impl CopyHolder {
         let folders = self.leaf.node.folders(self.key);
         let found = folders.clone();
         let held = blocking(move || Ok((held_copy(&found)?, found.copy.exists()))).await?;
-        let tail = self.leaf.node.log.tail(self.key).await;
-        let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
+        let tail = match self.leaf.node.log.tail(self.key).await {
+            Ok(tail) => tail,
+            Err(damage @ LogError::Corrupt { .. }) => {
+                return self.take_damaged_log(stored, (copy, held.0), &damage).await;
+            }
+            Err(error) => return Err(Halt::Broken(with_causes(&error))),
+        };
         let (held, has_files) = held;
         if held == Some(copy) && (has_files || stored.entry.term.0 == 0) {
             return Ok(());
@@ -44,9 +50,28 @@ impl CopyHolder {
             || self.leaf.node.omits(Rule::LostIsNotInSync);
         if (is_empty || held.is_some()) && !is_new {
             // It would pass for one that has all that was acknowledged.
-            return self.wait_for_leave(stored, copy).await;
+            return Err(self.lost(stored).await);
         }
         blocking(move || note_copy(&folders, copy)).await
+    }
+
+    /// A damaged log is of no use to its copy: one that is not in sync is made anew, and its log is put aside then.
+    async fn take_damaged_log(
+        &self,
+        stored: &StoredEntry,
+        (copy, held): (CopyId, Option<CopyId>),
+        damage: &LogError,
+    ) -> Result<(), Halt> {
+        let folders = self.leaf.node.folders(self.key);
+        if folders.incoming.exists() && !stored.entry.in_sync.contains(&copy) {
+            return match held == Some(copy) {
+                true => Ok(()),
+                false => blocking(move || note_copy(&folders, copy)).await,
+            };
+        }
+        let reason = with_causes(damage);
+        self.leaf.note_damage(self.key, &reason);
+        Err(self.forgotten(stored, reason).await)
     }
 
     /// Waits until a copy that lacks what it should hold is not in sync any more: it gives its role away, and the

@@ -233,6 +233,13 @@ impl CopyDriver {
         machine.entry.clone().zip(machine.revision)
     }
 
+    /// Returns the newest entry that the machine was given, the agreed point, and the term of the record before it.
+    pub(super) fn agreed_by_entry(&self) -> Option<(Arc<Entry>, SeqNo, Option<PrimaryTerm>)> {
+        let machine = self.machine.lock();
+        let entry = machine.entry.clone()?;
+        Some((entry, machine.copy.agreed(), machine.copy.agreed_term()))
+    }
+
     /// Returns how many members the in-sync set keeps.
     pub(crate) fn min_in_sync(&self) -> usize {
         self.machine.lock().min_in_sync

@@ -148,6 +148,7 @@ impl CopyHolder {
             Halt::Later("the shard's entry names no copy on this node".to_owned())
         })?;
         self.claim_folder(copy, &stored).await?;
+        self.check_age(&stored).await?;
         let state = self.leaf.node.coordinator.state();
         let index = state.indices.get(&self.key.index).ok_or(Halt::Closed)?;
         let opening = Arc::clone(&self.opening);
@@ -161,7 +162,7 @@ impl CopyHolder {
         let _permit = self
             .until_closed(self.leaf.opener.permits.acquire())
             .await?;
-        let shard = self.open_shard(&opening).await?;
+        let shard = self.open_shard(&opening, &stored).await?;
         let committed = shard.flushes.committed();
         let followers = Arc::clone(&shard.followers);
         let driver = CopyDriver::open(&self.hub, self.key, copy, committed, followers).await;
@@ -182,12 +183,17 @@ impl CopyHolder {
     }
 
     /// Opens engine and log; what is damaged is mended first, if that can be done.
-    async fn open_shard(&self, opening: &PrimaryOpening) -> Result<Arc<Shard>, Halt> {
+    async fn open_shard(
+        &self,
+        opening: &PrimaryOpening,
+        stored: &StoredEntry,
+    ) -> Result<Arc<Shard>, Halt> {
         let (engine, checkpoint) = match opening.open_sound().await {
             Ok(opened) => opened,
             Err(Unsound::Damaged(damage)) => return Err(self.damaged(damage).await),
             Err(Unsound::Other(reason)) => return Err(Halt::Broken(reason)),
         };
+        self.check_memory(stored, checkpoint).await?;
         let tail = self.leaf.node.log.tail(self.key).await;
         let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
         check_mapping(opening.index.mapping.version, checkpoint.generation.mapping)

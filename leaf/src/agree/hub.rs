@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use gleaner_coordinator::ShardEntries;
 use gleaner_coordinator::entries::{EntryTable, StoredEntry};
+use gleaner_coordinator::marks::CopyMark;
+use gleaner_coordinator::{CoordinatorError, CopyMarks, ShardEntries};
 use gleaner_log::ShardLog;
 use gleaner_model::{ClusterState, CopyId, Entry, NodeUuid, ShardKey};
 use gleaner_proto::ReplicationClient;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::driver::CopyDriver;
+use super::marking::NotedMarks;
 use super::upstream::Upstream;
 use crate::NodeIdentity;
 use crate::node::Role;
@@ -63,6 +65,9 @@ pub(crate) struct Agreeing {
     numbers: AtomicU64,
     /// Whether this leaf has stopped: its streams are ended.
     is_over: watch::Sender<bool>,
+    /// Where it is kept what copies were known to hold.
+    pub(super) marks: Arc<dyn CopyMarks>,
+    pub(super) noted: NotedMarks,
     /// The rule that a planted error breaks.
     #[cfg(test)]
     pub(super) omitted: Option<super::rules::Rule>,
@@ -83,6 +88,8 @@ impl Agreeing {
             table: entries.watch(),
             state,
             search_lease,
+            marks: entries.marks(),
+            noted: NotedMarks::default(),
             entries,
             log,
             identity,
@@ -144,6 +151,17 @@ impl Agreeing {
     /// Returns a channel that always holds them.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<EntryTable>> {
         self.table.clone()
+    }
+
+    /// Returns what this node's copy of a shard was known to hold, from the store.
+    ///
+    /// # Errors
+    /// Those of [`CopyMarks::of_copy`].
+    pub(super) async fn mark_of(
+        &self,
+        shard: ShardKey,
+    ) -> Result<Option<CopyMark>, CoordinatorError> {
+        self.marks.of_copy(self.identity.node, shard).await
     }
 
     /// Returns the copy that this node is to hold, by the entry.
@@ -210,7 +228,7 @@ impl Agreeing {
     }
 
     /// Returns the drivers of all open copies.
-    pub(super) fn drivers(&self) -> Vec<Arc<CopyDriver>> {
+    pub(crate) fn drivers(&self) -> Vec<Arc<CopyDriver>> {
         self.drivers.lock().values().cloned().collect()
     }
 

@@ -98,6 +98,7 @@ impl Leaf {
             let table = agreeing.watch();
             tokio::spawn(Agreeing::run(Arc::downgrade(agreeing), table));
             node.spawn(Arc::clone(&leaf).follow_entries(agreeing.watch()));
+            node.spawn(Arc::clone(agreeing).keep_marks(Arc::clone(node)));
         }
         node.spawn(Arc::clone(&leaf).maintain());
         if node.options.scrub_rate > 0 {

@@ -20,9 +20,17 @@ impl Leaf {
     pub async fn stop(&self) {
         self.node.begin_stop();
         let copies = self.copies.open();
+        let drivers = self
+            .node
+            .agreeing
+            .as_ref()
+            .map(|agreeing| agreeing.drivers());
         join_all(copies.iter().map(OpenCopy::shut_down)).await;
         drop(copies);
         self.node.wait_for_tasks().await;
+        if let (Some(agreeing), Some(drivers)) = (&self.node.agreeing, drivers) {
+            agreeing.note_last_marks(&drivers, self.node.now_ms()).await;
+        }
         self.end_streams();
     }
 

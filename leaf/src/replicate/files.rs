@@ -22,7 +22,7 @@ use gleaner_proto::{LeafFault, ReplicationClient};
 use super::halt::Halt;
 use crate::Leaf;
 use crate::copy::opening::OpeningProgress;
-use crate::lifecycle::folders::{Folders, remove_dir, sync_dir};
+use crate::lifecycle::folders::{Folders, remove_dir, remove_file, sync_dir};
 use crate::lifecycle::recovery::PrimaryOpening;
 use page::{IncomingFile, MAX_TRIES};
 
@@ -217,6 +217,7 @@ impl FileCopying {
         blocking(move || {
             remove_dir(&folders.copy)?;
             fs::rename(&folders.incoming, &folders.copy)?;
+            remove_file(&folders.suspect)?;
             sync_dir(&folders.index)
         })
         .await

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use gleaner_model::ShardKey;
 
-use super::{Lane, REMOVED};
+use super::{DAMAGED, Lane, REMOVED};
 use crate::agreement::Agreement;
 use crate::base::LogStart;
 use crate::error::LogError;
@@ -20,6 +21,8 @@ pub(crate) struct Undone {
     leaving: BTreeSet<ShardKey>,
     /// Their folder was being laid out, and holds nothing.
     coming: BTreeSet<ShardKey>,
+    /// They leave because they are damaged: their folder is kept beside, for people.
+    damaged: BTreeSet<ShardKey>,
 }
 
 impl Lane {
@@ -38,12 +41,16 @@ impl Lane {
     /// Replaces a shard by an empty one that begins at `begin`: laid out beside, then named.
     pub(super) fn begin(&mut self, key: ShardKey, begin: &LogStart) -> Result<(), LogError> {
         let view = self.views.read().get(&key).cloned();
-        let entry_version = view.map_or(0, |view| view.agreement().entry_version);
+        let agreed = view.as_ref().map(|view| view.agreement());
+        let entry_version = agreed.map_or(0, |agreed| agreed.entry_version);
         let agreement = Agreement {
             point: begin.at,
             entry_version,
         };
-        self.remove(key)?;
+        if view.is_some_and(|view| matches!(view.check(), Err(LogError::Corrupt { .. }))) {
+            self.undone.damaged.insert(key);
+        }
+        self.leave(key)?;
         let _folders = self.folders.lock();
         self.undone.coming.insert(key);
         let (writer, view) = ShardWriter::begin(&self.root, key, begin, agreement, &self.options)?;
@@ -53,8 +60,15 @@ impl Lane {
         Ok(())
     }
 
-    /// Removes a shard; one that is not there is removed.
+    /// Removes a shard, and what was kept of its damaged folder; one that is not there is removed.
     pub(super) fn remove(&mut self, key: ShardKey) -> Result<(), LogError> {
+        self.leave(key)?;
+        let dir = shard_dir(&self.root, key);
+        let removed = remove_damaged(self.options.files.as_ref(), &dir, None);
+        removed.map_err(|error| LogError::io("remove", &dir, error))
+    }
+
+    fn leave(&mut self, key: ShardKey) -> Result<(), LogError> {
         if self.exists(key) {
             self.spare_journal(Some(key))?;
             self.undone.leaving.insert(key);
@@ -100,9 +114,13 @@ impl Lane {
             let forgotten = self.journal.forget();
             forgotten.map_err(|error| LogError::io("remove the journal of", &self.root, error))?;
         }
+        if self.undone.damaged.contains(&key) {
+            keep_damaged(files.as_ref(), &dir, &removed).map_err(io)?;
+        }
         absent_is_fine(files.remove_dir_all(&removed)).map_err(io)?;
         self.undone.leaving.remove(&key);
         self.undone.coming.remove(&key);
+        self.undone.damaged.remove(&key);
         Ok(())
     }
 
@@ -124,6 +142,42 @@ impl Lane {
             tracing::trace!(%error, dir = %dir.display(), "the folder of an index stays");
         }
     }
+}
+
+/// Keeps the folder of a damaged shard beside, in place of one that was kept before.
+fn keep_damaged(files: &dyn Files, dir: &Path, removed: &Path) -> io::Result<()> {
+    if !is_there(files, removed)? {
+        return Ok(());
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.unwrap_or_default().as_millis();
+    let kept = dir.with_extension(format!("{DAMAGED}{since}"));
+    files.rename(removed, &kept)?;
+    tracing::warn!(folder = %kept.display(), "the folder of a damaged shard log was put aside; it may be removed");
+    remove_damaged(files, dir, Some(&kept))
+}
+
+/// Removes what was kept of a shard's damaged folders, but for `kept`.
+fn remove_damaged(files: &dyn Files, dir: &Path, kept: Option<&Path>) -> io::Result<()> {
+    let index = parent(dir);
+    let entries = match files.list(&index) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed?,
+    };
+    for entry in entries {
+        let path = index.join(entry.name);
+        let is_kept = kept.is_some_and(|kept| kept == path);
+        if path.file_stem() == dir.file_name() && is_damaged(&path) && !is_kept {
+            absent_is_fine(files.remove_dir_all(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a folder is that of a damaged shard log, which nobody reads.
+pub(crate) fn is_damaged(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| extension.starts_with(DAMAGED))
 }
 
 fn is_there(files: &dyn Files, dir: &Path) -> io::Result<bool> {

@@ -9,7 +9,7 @@ use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
 use super::lane_of;
 use crate::error::LogError;
 use crate::journal::JournalReplay;
-use crate::lane::{REMOVED, UNFINISHED};
+use crate::lane::{REMOVED, UNFINISHED, is_damaged};
 use crate::options::LogOptions;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
 use crate::view::ShardView;
@@ -76,6 +76,7 @@ impl<'a> OpenFolders<'a> {
                     let removed = self.options.files.remove_dir_all(&path);
                     removed.map_err(|error| LogError::io("remove", &path, error))?;
                 }
+                Err(_) if is_damaged(&path) => {}
                 Err(_) => tracing::warn!(path = %path.display(), "unknown folder in the log"),
             }
         }

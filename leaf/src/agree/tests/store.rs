@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
-use gleaner_coordinator::{CoordinatorError, EmbeddedEntries, ShardEntries};
+use gleaner_coordinator::{CoordinatorError, CopyMarks, EmbeddedEntries, ShardEntries};
 use gleaner_model::{CopyId, CopyMeta, Entry, Incarnation, NodeId, NodeUuid, ShardKey};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -60,5 +60,9 @@ impl ShardEntries for NotedEntries {
             made.push(entry);
         }
         outcome
+    }
+
+    fn marks(&self) -> Arc<dyn CopyMarks> {
+        self.inner.marks()
     }
 }

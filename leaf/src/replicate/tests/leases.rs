@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
-use gleaner_coordinator::{Coordinator as _, CoordinatorError, Embedded, ShardEntries};
+use gleaner_coordinator::{Coordinator as _, CoordinatorError, CopyMarks, Embedded, ShardEntries};
 use gleaner_log::MemoryLog;
 use gleaner_model::{NodeUuid, ShardKey};
 use gleaner_proto::LeafClient;
@@ -52,6 +52,10 @@ impl ShardEntries for CutEntries {
         let mut is_cut = self.is_cut.subscribe();
         drop(is_cut.wait_for(|is_cut| !is_cut).await);
         self.inner.change(change).await
+    }
+
+    fn marks(&self) -> Arc<dyn CopyMarks> {
+        self.inner.marks()
     }
 }
 

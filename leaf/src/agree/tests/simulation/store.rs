@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
-use gleaner_coordinator::{CoordinatorError, EmbeddedEntries, ShardEntries};
+use gleaner_coordinator::{CoordinatorError, CopyMarks, EmbeddedEntries, ShardEntries};
 use gleaner_model::{Incarnation, ShardKey};
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
@@ -252,5 +252,9 @@ impl ShardEntries for LinkedEntries {
                 reason: "no answer came".to_owned(),
             },
         }
+    }
+
+    fn marks(&self) -> Arc<dyn CopyMarks> {
+        self.store.entries.marks()
     }
 }

@@ -1,0 +1,124 @@
+//! What this node's copies in sync hold, noted outside of its folder from time to time.
+//!
+//! A mark is a lower bound: all of a copy's history below it is agreed, and durable here. Where the store is away marks age
+//! and nothing else stops. Nothing is written while nothing is agreed. Called by the leaf. Read first:
+//! [`Agreeing::keep_marks`]; [`super::remembering`] compares.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_coordinator::CoordinatorError;
+use gleaner_coordinator::marks::{CopyMark, NodeMarks};
+use gleaner_model::PrimaryTerm;
+use tokio::time::MissedTickBehavior;
+
+use super::driver::CopyDriver;
+use super::hub::Agreeing;
+use crate::node::Node;
+
+/// How often copies are looked at: what was agreed later is not missed where a folder is lost.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// How long a leaf that stops waits until its last marks are noted.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The marks of this node as the store has them; `None` until they were read.
+#[derive(Debug, Default)]
+pub(super) struct NotedMarks(tokio::sync::Mutex<Option<NodeMarks>>);
+
+impl Agreeing {
+    /// Notes what copies hold until the leaf stops.
+    pub(crate) async fn keep_marks(self: Arc<Self>, node: Arc<Node>) {
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_failing = false;
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = node.stopped() => return,
+            }
+            let noted = self.note_marks(&self.drivers(), node.now_ms()).await;
+            match (&noted, is_failing) {
+                (Err(error), false) => tracing::warn!(
+                    %error,
+                    "what copies hold is not noted outside of the data folder: losses of this folder would not be noticed"
+                ),
+                (Ok(()), true) => tracing::info!("what copies hold is noted again"),
+                _ => {}
+            }
+            is_failing = noted.is_err();
+        }
+    }
+
+    /// Notes what the copies of a leaf that stops hold at its end.
+    pub(crate) async fn note_last_marks(&self, drivers: &[Arc<CopyDriver>], now_ms: i64) {
+        let noted = tokio::time::timeout(LAST_PATIENCE, self.note_marks(drivers, now_ms)).await;
+        if !matches!(noted, Ok(Ok(()))) {
+            tracing::warn!("what copies hold at the end was not noted outside of the data folder");
+        }
+    }
+
+    async fn note_marks(
+        &self,
+        drivers: &[Arc<CopyDriver>],
+        now_ms: i64,
+    ) -> Result<(), CoordinatorError> {
+        let mut noted = self.noted.0.lock().await;
+        let known = match &*noted {
+            Some(known) => known,
+            None => noted.insert(self.marks.of_node(self.identity.node).await?),
+        };
+        let mut next = known.clone();
+        let table = self.table();
+        next.retain(|shard, _| table.shards.contains_key(shard));
+        for driver in drivers {
+            if let Some(mark) = driver.mark(now_ms)
+                && !known
+                    .get(&driver.shard)
+                    .is_some_and(|old| is_same(old, &mark))
+            {
+                next.insert(driver.shard, mark);
+            }
+        }
+        let changed = changed(known, &next);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let written = self.marks.write(self.identity.node, &next, &changed).await;
+        if written.is_ok() {
+            *noted = Some(next);
+        }
+        written
+    }
+}
+
+impl CopyDriver {
+    /// Returns what a copy in sync holds, as of now.
+    fn mark(&self, noted_ms: i64) -> Option<CopyMark> {
+        let (entry, position, term) = self.agreed_by_entry()?;
+        let is_in_sync = entry.in_sync.contains(&self.copy);
+        is_in_sync.then(|| CopyMark {
+            copy: self.copy,
+            history: entry.history,
+            position,
+            term: term.unwrap_or(PrimaryTerm(0)),
+            noted_ms,
+        })
+    }
+}
+
+/// Returns whether two marks say the same, whenever they were noted.
+fn is_same(old: &CopyMark, new: &CopyMark) -> bool {
+    CopyMark {
+        noted_ms: new.noted_ms,
+        ..*old
+    } == *new
+}
+
+/// Returns the shards whose marks differ.
+fn changed(known: &NodeMarks, next: &NodeMarks) -> BTreeSet<gleaner_model::ShardKey> {
+    let all = known.keys().chain(next.keys());
+    let differing = all.filter(|shard| known.get(shard) != next.get(shard));
+    differing.copied().collect()
+}
