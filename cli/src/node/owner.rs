@@ -24,6 +24,9 @@ pub(crate) struct Owner {
     /// Identity of the folder, and of the node in an etcd; made when it is first asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uuid: Option<NodeUuid>,
+    /// How often a node was started on the folder, or on those that it is a copy of.
+    #[serde(default)]
+    pub(crate) starts: u64,
 }
 
 impl Owner {
@@ -54,6 +57,25 @@ impl Owner {
         durable::replace(&path, &content)
             .with_context(|| format!("cannot write to data folder `{}`", folder.display()))?;
         Ok(uuid)
+    }
+
+    /// Returns how often a node was started on a folder that was claimed.
+    ///
+    /// # Errors
+    /// When the note cannot be read.
+    pub(super) fn num_starts(folder: &Path) -> Result<u64> {
+        Ok(Self::of(folder)?.map_or(0, |noted| noted.starts))
+    }
+
+    /// Notes how often a node was started on a folder that was claimed, durably.
+    ///
+    /// # Errors
+    /// When nobody has claimed it, or the disk refuses.
+    pub(super) fn note_starts(folder: &Path, starts: u64) -> Result<()> {
+        let noted = Self::of(folder)?.context("the data folder is nobody's yet")?;
+        let content = serde_json::to_vec_pretty(&Self { starts, ..noted })?;
+        durable::replace(&folder.join("node.json"), &content)
+            .with_context(|| format!("cannot write to data folder `{}`", folder.display()))
     }
 
     /// Notes that `folder` is this node's.
@@ -107,6 +129,7 @@ mod tests {
             cluster_uuid: cluster_uuid.to_owned(),
             node: node.to_owned(),
             uuid: None,
+            starts: 0,
         }
     }
 
@@ -118,6 +141,9 @@ mod tests {
         first.claim(folder.path())?;
         let made = Owner::identity(folder.path())?;
         first.claim(folder.path())?;
+        assert_eq!(Owner::identity(folder.path())?, made);
+        Owner::note_starts(folder.path(), 3)?;
+        assert_eq!(Owner::num_starts(folder.path())?, 3);
         assert_eq!(Owner::identity(folder.path())?, made);
         Ok(())
     }

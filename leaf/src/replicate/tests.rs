@@ -4,6 +4,7 @@ mod behind;
 mod cluster;
 mod damaged;
 mod following;
+mod forgotten;
 mod leases;
 mod making;
 mod roles;

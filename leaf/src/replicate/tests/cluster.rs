@@ -71,6 +71,19 @@ impl Cluster {
         self.until(|entry| entry.in_sync.len() == number).await;
     }
 
+    /// Waits until two copies are in sync, one of which was not since the entry had `version`.
+    pub(super) async fn until_made_anew(&self, version: u64) {
+        self.until(|entry| entry.version >= version + 2 && entry.in_sync.len() == 2)
+            .await;
+    }
+
+    /// Returns the version of the entry.
+    pub(super) fn version(&self) -> u64 {
+        let entries = self.coordinator.embedded_entries();
+        let table = entries.expect("it keeps entries").table();
+        table.shards[&key(1)].entry.version
+    }
+
     async fn until(&self, is_wanted: impl Fn(&Entry) -> bool) {
         let entries = self.coordinator.entries().expect("it keeps entries");
         let mut tables = entries.watch();
@@ -172,6 +185,20 @@ impl Cluster {
     /// Gives a leaf a coordinator of its own, from its next start on.
     pub(super) fn set_coordinator(&mut self, name: &str, coordinator: Arc<dyn Coordinator>) {
         self.nodes.get_mut(name).expect("a leaf").coordinator = coordinator;
+    }
+
+    /// Gives a leaf that is down another log.
+    pub(super) fn set_log(&mut self, name: &str, log: Arc<dyn ShardLog>) {
+        self.nodes.get_mut(name).expect("a leaf").log = log;
+    }
+
+    /// Ends a leaf for good: it is not alive any more.
+    pub(super) async fn lose(&mut self, name: &'static str) {
+        self.stop(name).await;
+        let entries = self.coordinator.embedded_entries();
+        let entries = entries.expect("it keeps entries");
+        let node = NodeUuid([name.as_bytes()[0]; 16]);
+        entries.set_alive(&NodeId(name.into()), node, None);
     }
 
     /// Ends a leaf as a crash would. It comes back before its lease runs out: it counts as alive.
