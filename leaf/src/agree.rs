@@ -24,7 +24,6 @@ mod upstream;
 
 pub(crate) use driver::CopyDriver;
 pub(crate) use hub::{Agreeing, AgreeingOptions};
-pub use remembering::suspect_copies;
 
 #[cfg(test)]
 mod tests;

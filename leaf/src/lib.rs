@@ -31,12 +31,12 @@ use gleaner_machine::Probe;
 use gleaner_model::{Incarnation, NodeId, NodeUuid};
 use tokio::sync::Semaphore;
 
-pub use agree::suspect_copies;
 use copy::registry::CopyRegistry;
 use lifecycle::healing::Damages;
 pub use lifecycle::readiness::Readiness;
 use lifecycle::recovery::Opener;
 use lifecycle::reopening::{ReleasedCopies, Retries};
+pub use lifecycle::starts::{Start, Starts, has_suspects, suspect_copies};
 use node::Node;
 use read::search::Searcher;
 pub use replicate::peers;

@@ -15,6 +15,7 @@ pub(crate) mod removal;
 pub(crate) mod reopening;
 pub(crate) mod scrubber;
 pub(crate) mod set_aside;
+pub(crate) mod starts;
 pub(crate) mod states;
 pub(crate) mod stopping;
 pub(crate) mod term;

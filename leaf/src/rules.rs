@@ -16,10 +16,6 @@ pub(crate) enum Rule {
     OutlastEarlier,
     /// A copy whose folder is empty is not opened while its entry counts it as in sync.
     LostIsNotInSync,
-    /// A copy that lacks what it was known to hold is not opened while its entry counts it as in sync.
-    MarkIsCompared,
-    /// Nor is one in a folder that an older one has taken the place of.
-    StartsAreCounted,
 }
 
 impl Node {

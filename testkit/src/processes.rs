@@ -25,7 +25,7 @@ pub struct Processes {
     nodes: Vec<Process>,
     folder: TempDir,
     /// It has the cluster state.
-    _etcd: Etcd,
+    etcd: Etcd,
 }
 
 /// A node in a process of its own.
@@ -63,7 +63,7 @@ impl Processes {
         let mut processes = Self {
             nodes,
             folder,
-            _etcd: etcd,
+            etcd,
         };
         for at in 0..processes.nodes.len() {
             processes.spawn(at)?;
@@ -124,6 +124,60 @@ impl Processes {
         let at = self.position(name)?;
         self.spawn(at)?;
         self.wait_until_ready(at).await
+    }
+
+    /// Starts a node that was killed on what its folder holds now, and does not wait for it: it may have nothing to serve.
+    ///
+    /// # Errors
+    /// That there is no such node, or program.
+    pub fn spawn_again(&mut self, name: &str) -> Result<()> {
+        let at = self.position(name)?;
+        self.spawn(at)
+    }
+
+    /// Returns the last line of a node's log where its process has ended by itself.
+    ///
+    /// # Errors
+    /// That there is no such node.
+    pub fn ended(&mut self, name: &str) -> Result<Option<String>> {
+        let at = self.position(name)?;
+        let child = self.nodes[at].child.as_mut();
+        let status = child.map(Child::try_wait).transpose()?.flatten();
+        Ok(status.map(|_| self.last_line(at)))
+    }
+
+    /// Returns whether a node says that it is ready.
+    pub async fn is_ready(&self, name: &str) -> bool {
+        let Ok(at) = self.position(name) else {
+            return false;
+        };
+        let ready = Request::new("GET", "/_health/ready");
+        let answer = ready.send(self.nodes[at].http).await;
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Ends a node's process, which may have ended by itself.
+    ///
+    /// # Errors
+    /// That there is no such node.
+    pub fn end(&mut self, name: &str) -> Result<()> {
+        let at = self.position(name)?;
+        if let Some(mut child) = self.nodes[at].child.take() {
+            // Already ended is fine.
+            drop(child.kill());
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Returns a node's data folder.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.path(name, "data")
+    }
+
+    /// Returns `HOST:PORT` of the etcd.
+    pub fn etcd(&self) -> String {
+        self.etcd.address()
     }
 
     /// Stops a node's process in its tracks; its connections stay open. Killing it works all the same.

@@ -27,6 +27,9 @@ pub(crate) struct Owner {
     /// How often a node was started on the folder, or on those that it is a copy of.
     #[serde(default)]
     pub(crate) starts: u64,
+    /// Starts that were counted outside of the folder when it was found to be an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suspected_at: Option<u64>,
 }
 
 impl Owner {
@@ -49,33 +52,22 @@ impl Owner {
             return Ok(uuid);
         }
         let uuid = NodeUuid(rand::random());
-        let noted = Self {
-            uuid: Some(uuid),
-            ..noted
-        };
-        let content = serde_json::to_vec_pretty(&noted)?;
-        durable::replace(&path, &content)
-            .with_context(|| format!("cannot write to data folder `{}`", folder.display()))?;
+        Self::change(folder, |noted| noted.uuid = Some(uuid))?;
         Ok(uuid)
     }
 
-    /// Returns how often a node was started on a folder that was claimed.
-    ///
-    /// # Errors
-    /// When the note cannot be read.
-    pub(super) fn num_starts(folder: &Path) -> Result<u64> {
-        Ok(Self::of(folder)?.map_or(0, |noted| noted.starts))
-    }
-
-    /// Notes how often a node was started on a folder that was claimed, durably.
+    /// Changes what is noted in a folder that was claimed, durably.
     ///
     /// # Errors
     /// When nobody has claimed it, or the disk refuses.
-    pub(super) fn note_starts(folder: &Path, starts: u64) -> Result<()> {
-        let noted = Self::of(folder)?.context("the data folder is nobody's yet")?;
-        let content = serde_json::to_vec_pretty(&Self { starts, ..noted })?;
-        durable::replace(&folder.join("node.json"), &content)
-            .with_context(|| format!("cannot write to data folder `{}`", folder.display()))
+    pub(super) fn change(folder: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let mut noted = Self::of(folder)?.context("the data folder is nobody's yet")?;
+        change(&mut noted);
+        durable::replace(
+            &folder.join("node.json"),
+            &serde_json::to_vec_pretty(&noted)?,
+        )
+        .with_context(|| format!("cannot write to data folder `{}`", folder.display()))
     }
 
     /// Notes that `folder` is this node's.
@@ -130,6 +122,7 @@ mod tests {
             node: node.to_owned(),
             uuid: None,
             starts: 0,
+            suspected_at: None,
         }
     }
 
@@ -142,8 +135,7 @@ mod tests {
         let made = Owner::identity(folder.path())?;
         first.claim(folder.path())?;
         assert_eq!(Owner::identity(folder.path())?, made);
-        Owner::note_starts(folder.path(), 3)?;
-        assert_eq!(Owner::num_starts(folder.path())?, 3);
+        Owner::change(folder.path(), |owner| owner.starts = 3)?;
         assert_eq!(Owner::identity(folder.path())?, made);
         Ok(())
     }

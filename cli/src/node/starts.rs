@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gleaner_coordinator::{CoordinatorError, CopyMarks};
-use gleaner_leaf::suspect_copies;
+use gleaner_leaf::{Start, Starts, has_suspects, suspect_copies};
 use gleaner_model::NodeUuid;
 use tokio::task::block_in_place;
 
@@ -15,7 +15,7 @@ use crate::serve::folder::DataFolder;
 /// How long until a store that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// Counts a start of `node`, before a leaf is started on its folder. The copies in an older folder are noted as such.
+/// Counts a start of `node`, before a leaf is started on its folder. The copies in an older folder are noted as suspects.
 ///
 /// # Errors
 /// What the disk says.
@@ -37,20 +37,40 @@ pub(super) async fn count_start(
             }
         }
     };
-    let starts = block_in_place(|| {
-        let noted = Owner::num_starts(folder.path())?;
-        if noted < counted {
-            suspect(folder, noted, counted)?;
-        }
-        // The folder first: where the process ends in between it counts more, which is no harm.
-        let starts = noted.max(counted) + 1;
-        Owner::note_starts(folder.path(), starts)?;
-        anyhow::Ok(starts)
-    })?;
+    let Some(starts) = block_in_place(|| noted(folder, counted))? else {
+        return Ok(());
+    };
     if let Err(error) = marks.note_starts(node, starts).await {
         tracing::warn!(%error, "this start is not counted outside of the data folder");
     }
     Ok(())
+}
+
+/// Notes in the folder what a start does; returns what is to be noted outside of it.
+fn noted(folder: &DataFolder, counted: u64) -> Result<Option<u64>> {
+    let path = folder.path();
+    let owner = Owner::of(path)?.context("the data folder is nobody's yet")?;
+    let starts = Starts {
+        noted: owner.starts,
+        counted,
+        suspected_at: owner.suspected_at,
+    };
+    match starts.next(has_suspects(&folder.indices())?) {
+        Start::Counted(starts) => {
+            // The folder first: where the process ends in between it counts more, which is no harm.
+            Owner::change(path, |owner| {
+                owner.starts = starts;
+                owner.suspected_at = None;
+            })?;
+            Ok(Some(starts))
+        }
+        Start::Suspects => {
+            suspect(folder, owner.starts, counted)?;
+            Owner::change(path, |owner| owner.suspected_at = Some(counted))?;
+            Ok(None)
+        }
+        Start::NotCounted => Ok(None),
+    }
 }
 
 fn suspect(folder: &DataFolder, noted: u64, counted: u64) -> Result<()> {
@@ -77,7 +97,8 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn copies_in_a_folder_that_was_put_back_are_suspected() -> Result<()> {
+    async fn copies_in_a_folder_that_was_put_back_are_suspects_and_the_right_one_may_come_back()
+    -> Result<()> {
         let (kept, node) = (tempfile::tempdir()?, NodeUuid([1; 16]));
         let marks = MarksInMemory::default();
         let path = kept.path();
@@ -88,21 +109,31 @@ mod tests {
             node: "leaf-1".to_owned(),
             uuid: None,
             starts: 0,
+            suspected_at: None,
         };
         owner.claim(path)?;
         let folder = DataFolder::take(path)?;
         let suspect = path.join("indices/i/0.suspect");
+        let noted = || anyhow::Ok(Owner::of(path)?.context("it is claimed")?.starts);
         for starts in 1..=2 {
             count_start(&folder, &marks, node).await?;
-            assert_eq!(Owner::num_starts(path)?, starts);
-            assert_eq!(marks.num_starts(node).await?, starts);
+            assert_eq!((noted()?, marks.num_starts(node).await?), (starts, starts));
             assert!(!suspect.exists());
         }
-        Owner::note_starts(path, 1)?;
+        Owner::change(path, |owner| owner.starts = 1)?;
+        for _ in 0..2 {
+            count_start(&folder, &marks, node).await?;
+            assert_eq!((noted()?, marks.num_starts(node).await?), (1, 2));
+            let reason = std::fs::read_to_string(&suspect)?;
+            assert!(
+                reason.contains("2 times") && reason.contains("knows of 1"),
+                "{reason}"
+            );
+        }
+        // All of its copies were made anew.
+        std::fs::remove_file(&suspect)?;
         count_start(&folder, &marks, node).await?;
-        assert_eq!(Owner::num_starts(path)?, 3);
-        let reason = std::fs::read_to_string(&suspect)?;
-        assert!(reason.contains("2 times") && reason.contains("knows of 1"), "{reason}");
+        assert_eq!((noted()?, marks.num_starts(node).await?), (3, 3));
         Ok(())
     }
 }

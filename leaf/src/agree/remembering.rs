@@ -12,26 +12,26 @@
 //! [`super::marking`] writes the marks. Read first: [`CopyHolder::check_memory`].
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
-use gleaner_coordinator::entries::{EntryChange, EntryOutcome, StoredEntry};
+use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, StoredEntry};
 use gleaner_coordinator::marks::CopyMark;
 use gleaner_engine::copy::Checkpoint;
-use gleaner_log::{Agreement, LogBase, LogStart};
-use gleaner_model::{CopyId, SeqNo};
+use gleaner_log::{Agreement, LogBase, LogError, LogStart, ShardLog};
+use gleaner_model::{CopyId, Entry, NodeUuid, Revision, SeqNo, ShardKey};
 use gleaner_replication::Change;
 
 use super::holding::{CopyHolder, blocking};
+use super::rules::Rule;
 use crate::copy::applier::with_causes;
-use crate::lifecycle::folders::{Folders, sync_dir};
+use crate::lifecycle::folders::Folders;
 use crate::replicate::halt::Halt;
-use crate::rules::Rule;
 
 /// What can be done for the last copy.
-const ADVICE: &str = "bring its data folder back and restart the node, or accept the loss with `gleaner cluster accept-loss`";
+const ADVICE: &str = "bring the shard's folders back and restart the node, or accept the loss with \
+     `gleaner cluster accept-loss`";
 
 /// How long a copy that stays closed waits for a change before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -47,21 +47,24 @@ impl CopyHolder {
         let Some(mark) = self.own_mark(stored).await? else {
             return Ok(());
         };
-        let tail = self.leaf.node.log.tail(self.key).await;
+        let (log, at) = (&self.leaf.node.log, checkpoint.next_seq_no);
+        let tail = log.tail(self.key).await;
         let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
-        let end = tail.map_or(SeqNo(0), SeqNo::next);
-        if end >= mark.position {
-            return Ok(());
+        match Memory::of(&mark, tail, at) {
+            Memory::Whole => Ok(()),
+            Memory::InCommit => {
+                let begun = begin_log_again(&**log, self.key, &stored.entry, &mark, at).await;
+                begun.map_err(|error| Halt::later(&error))?;
+                tracing::warn!(
+                    shard = %self.key,
+                    %at,
+                    "the log of a copy was gone, and begins again from the copy's last commit: nothing that was \
+                     acknowledged is lost; writes sent again from before are not recognised"
+                );
+                Ok(())
+            }
+            Memory::Forgotten(reason) => Err(self.forgotten(stored, reason).await),
         }
-        if checkpoint.next_seq_no >= mark.position {
-            return self.begin_log_again(stored, checkpoint, mark).await;
-        }
-        let what = match tail {
-            None => "its log is gone".to_owned(),
-            Some(_) => format!("its log ends at {end}"),
-        };
-        let reason = format!("{what}; {}", acknowledged(&mark));
-        Err(self.forgotten(stored, reason).await)
     }
 
     /// Returns what follows where nothing is here of a copy that counts as in sync.
@@ -78,7 +81,7 @@ impl CopyHolder {
     /// Refuses the files of a folder that an older one has taken the place of, while the copy counts as in sync.
     pub(super) async fn check_age(&self, stored: &StoredEntry) -> Result<(), Halt> {
         let folders = self.leaf.node.folders(self.key);
-        if folders.incoming.exists() || self.leaf.node.omits(Rule::StartsAreCounted) {
+        if folders.incoming.exists() || self.hub.omits(Rule::StartsAreCounted) {
             return Ok(());
         }
         let Some(reason) = blocking(move || suspicion(&folders)).await? else {
@@ -89,57 +92,16 @@ impl CopyHolder {
 
     /// Returns the mark of the copy here, where it counts as in sync and the mark is of its history.
     async fn own_mark(&self, stored: &StoredEntry) -> Result<Option<CopyMark>, Halt> {
-        let entry = &stored.entry;
-        let own = self.hub.own_copy(entry);
-        let Some(copy) = own.filter(|own| entry.in_sync.contains(own)) else {
+        let Some(copy) = self.hub.own_copy(&stored.entry) else {
             return Ok(None);
         };
-        if self.leaf.node.omits(Rule::MarkIsCompared) {
+        if !stored.entry.in_sync.contains(&copy) || self.hub.omits(Rule::MarkIsCompared) {
             return Ok(None);
         }
         let mark = self.hub.mark_of(self.key);
         let mark = self.until_closed(mark).await?;
         let mark = mark.map_err(|error| Halt::Later(error.to_string()))?;
-        let is_of = |mark: &CopyMark| mark.copy == copy && mark.history == entry.history;
-        Ok(mark.filter(is_of))
-    }
-
-    /// Begins a log that is gone behind the last commit, which holds all that was acknowledged.
-    async fn begin_log_again(
-        &self,
-        stored: &StoredEntry,
-        checkpoint: Checkpoint,
-        mark: CopyMark,
-    ) -> Result<(), Halt> {
-        let (at, log) = (checkpoint.next_seq_no, &self.leaf.node.log);
-        // What was agreed behind the mark is of the entry's term, or one before: logs that part there tell by files.
-        let term = match at == mark.position && mark.term.0 > 0 {
-            true => mark.term,
-            false => stored.entry.term,
-        };
-        let begin = LogStart {
-            at,
-            fence: stored.entry.term,
-            base: LogBase {
-                term: Some(term),
-                chain: 0,
-                producers: Vec::new(),
-            },
-        };
-        let begun = log.begin_at(self.key, begin).await;
-        begun.map_err(|error| Halt::later(&error))?;
-        let agreement = Agreement {
-            point: at,
-            entry_version: stored.entry.version,
-        };
-        log.note_agreement(self.key, agreement);
-        tracing::warn!(
-            shard = %self.key,
-            %at,
-            "the log of a copy was gone, and begins again from the copy's last commit: nothing that was acknowledged \
-             is lost; writes sent again from before are not recognised"
-        );
-        Ok(())
+        Ok(mark.filter(|mark| is_compared(&stored.entry, copy, mark)))
     }
 
     /// Returns what follows where a copy has forgotten what was acknowledged: one that has left the in-sync set is made
@@ -151,16 +113,16 @@ impl CopyHolder {
         if !stored.entry.in_sync.contains(&own) {
             return Halt::Files(reason);
         }
-        let table = self.hub.watch();
-        if let Some(to) = self.other_in_sync(stored, own) {
-            return match self.leave_in_sync(stored, own, to).await {
+        let mut table = self.hub.watch();
+        let known = Arc::clone(&table.borrow());
+        if let Some(change) = leaving(&stored.entry, own, &known) {
+            return match self.leave_in_sync(stored, &change).await {
                 true => Halt::Files(reason),
                 false => Halt::Later(reason),
             };
         }
         self.tell_forgotten(&reason);
-        let known = outlook(&table.borrow(), self.key);
-        let mut table = table;
+        let known = outlook(&known, self.key);
         let changed = table.wait_for(|table| outlook(table, self.key) != known);
         let wait = tokio::time::timeout(LOOK_AGAIN, changed);
         match self.until_closed(wait).await {
@@ -178,46 +140,110 @@ impl CopyHolder {
         self.opening.tell(told);
     }
 
-    /// Returns another copy in sync whose node is alive.
-    fn other_in_sync(&self, stored: &StoredEntry, own: CopyId) -> Option<CopyId> {
-        let (entry, table) = (&stored.entry, self.hub.table());
-        let is_fit = |copy: &&CopyId| {
-            let node = entry.node_of(**copy);
-            **copy != own && node.is_some_and(|node| table.alive.contains_key(&node))
-        };
-        entry.in_sync.iter().find(is_fit).copied()
-    }
-
-    /// Takes this copy out of the in-sync set; a primary gives its role to `to`. Any member may leave by itself: what the
-    /// primary requires holds the set of the entry, whoever made that smaller. Returns whether it has left.
-    async fn leave_in_sync(&self, stored: &StoredEntry, own: CopyId, to: CopyId) -> bool {
+    /// Takes this copy out of the in-sync set. Returns whether it has left.
+    async fn leave_in_sync(&self, stored: &StoredEntry, change: &Change) -> bool {
         let entry = &stored.entry;
-        let change = match entry.primary == own {
-            true => Change::Resign { to },
-            false => Change::Shrink { copy: own },
-        };
         let min_in_sync = self.hub.min_in_sync(self.key, entry.copies.len());
         let Ok(Some(next)) = change.apply(Some(entry), min_in_sync) else {
             return false;
         };
-        let has_left = !next.in_sync.contains(&own);
+        let has_left = self
+            .hub
+            .own_copy(&next)
+            .is_none_or(|own| !next.in_sync.contains(&own));
         let change = EntryChange {
             shard: self.key,
             expected: stored.revision,
             entry: Arc::new(next),
             guard: None,
         };
-        tracing::warn!(shard = %self.key, %to, "a copy that lacks what was acknowledged leaves the in-sync set");
+        tracing::warn!(shard = %self.key, "a copy that lacks what was acknowledged leaves the in-sync set");
         let outcome = self.hub.entries.change(change).await;
         has_left && matches!(outcome, EntryOutcome::Made { .. })
     }
 }
 
+/// What a copy in sync holds, beside what it was known to hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// It holds that.
+    Whole,
+    /// Its commit does, and its log does not: that begins again behind the commit.
+    InCommit,
+    /// It does not, and why.
+    Forgotten(String),
+}
+
+impl Memory {
+    /// Compares what a copy holds with its mark: its log ends after `tail`, its commit before `committed`.
+    pub(super) fn of(mark: &CopyMark, tail: Option<SeqNo>, committed: SeqNo) -> Self {
+        let end = tail.map_or(SeqNo(0), SeqNo::next);
+        if end >= mark.position {
+            return Self::Whole;
+        }
+        if committed >= mark.position {
+            return Self::InCommit;
+        }
+        let what = match tail {
+            None => "its log is gone".to_owned(),
+            Some(_) => format!("its log ends at {end}"),
+        };
+        Self::Forgotten(format!("{what}; {}", acknowledged(mark)))
+    }
+}
+
+/// Returns whether a mark is to be compared: the copy counts as in sync, and the mark is of its history.
+pub(super) fn is_compared(entry: &Entry, copy: CopyId, mark: &CopyMark) -> bool {
+    entry.in_sync.contains(&copy) && mark.copy == copy && mark.history == entry.history
+}
+
+/// Returns how a copy that has forgotten leaves the in-sync set to another one whose node is alive; `None` where there is
+/// none. Any member may leave by itself: what the primary requires holds the set of the entry, whoever made that smaller.
+pub(super) fn leaving(entry: &Entry, own: CopyId, table: &EntryTable) -> Option<Change> {
+    let is_fit = |copy: &&CopyId| {
+        let node = entry.node_of(**copy);
+        **copy != own && node.is_some_and(|node| table.alive.contains_key(&node))
+    };
+    let to = *entry.in_sync.iter().find(is_fit)?;
+    Some(match entry.primary == own {
+        true => Change::Resign { to },
+        false => Change::Shrink { copy: own },
+    })
+}
+
+/// Begins a log that is gone behind the last commit, which holds all before `at` and so all that was acknowledged.
+pub(super) async fn begin_log_again(
+    log: &dyn ShardLog,
+    shard: ShardKey,
+    entry: &Entry,
+    mark: &CopyMark,
+    at: SeqNo,
+) -> Result<(), LogError> {
+    // What was agreed behind the mark is of the entry's term, or one before: logs that part there tell by files.
+    let term = match at == mark.position && mark.term.0 > 0 {
+        true => mark.term,
+        false => entry.term,
+    };
+    let begin = LogStart {
+        at,
+        fence: entry.term,
+        base: LogBase {
+            term: Some(term),
+            chain: 0,
+            producers: Vec::new(),
+        },
+    };
+    log.begin_at(shard, begin).await?;
+    let agreement = Agreement {
+        point: at,
+        entry_version: entry.version,
+    };
+    log.note_agreement(shard, agreement);
+    Ok(())
+}
+
 /// Returns what may make a copy that waits be opened: its entry, and who is alive.
-fn outlook(
-    table: &gleaner_coordinator::entries::EntryTable,
-    shard: gleaner_model::ShardKey,
-) -> Option<(gleaner_model::Revision, Vec<gleaner_model::NodeUuid>)> {
+fn outlook(table: &EntryTable, shard: ShardKey) -> Option<(Revision, Vec<NodeUuid>)> {
     let stored = table.shards.get(&shard)?;
     let nodes = stored.entry.copies_by_rank().into_iter();
     let alive = nodes.filter(|node| table.alive.contains_key(node));
@@ -238,37 +264,4 @@ fn suspicion(folders: &Folders) -> std::io::Result<Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Notes for each copy in the folder of a leaf that it is not to be trusted while it counts as in sync, and why, durably.
-/// Returns how many there are. To be called before a leaf is started on the folder.
-///
-/// # Errors
-/// What the disk says; some may be noted.
-pub fn suspect_copies(leaf: &Path, reason: &str) -> std::io::Result<usize> {
-    let mut num_copies = 0;
-    let indices = match fs::read_dir(leaf) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        listed => listed?,
-    };
-    for index in indices {
-        let index = index?.path();
-        if !index.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(&index)? {
-            let path = file?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == Folders::COPY_ID)
-            {
-                let suspect = path.with_extension(Folders::SUSPECT);
-                fs::write(&suspect, reason)?;
-                fs::File::open(&suspect)?.sync_all()?;
-                num_copies += 1;
-            }
-        }
-        sync_dir(&index)?;
-    }
-    Ok(num_copies)
 }

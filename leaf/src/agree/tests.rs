@@ -238,7 +238,7 @@ impl Cluster {
                     state
                         .reason
                         .as_ref()
-                        .is_some_and(|reason| reason.contains("lost"))
+                        .is_some_and(|reason| reason.contains("gone"))
                 });
                 if tells || made.iter().any(|entry| entry.primary == copy(name)) {
                     return;

@@ -10,7 +10,6 @@ use gleaner_model::{NodeUuid, SeqNo};
 use gleaner_proto::LeafClient;
 
 use super::cluster::*;
-use crate::rules::Rule;
 use crate::suspect_copies;
 use crate::testing::{call, key};
 
@@ -173,16 +172,4 @@ fn damage(folder: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&path, bytes).expect("it can be written");
-}
-
-/// Without the comparison the loss passes for everything there is: the test above would see it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mark_that_is_not_compared_lets_a_loss_pass() {
-    let mut cluster =
-        Cluster::start_with(|options| options.omitted = Some(Rule::MarkIsCompared)).await;
-    written(&cluster, &["a"], 1).await;
-    cluster.crash("a").await;
-    cluster.set_log("a", Arc::new(MemoryLog::default()));
-    cluster.again("a");
-    assert_eq!(cluster.shard("a").await.engine().view().num_documents(), 0);
 }

@@ -1,0 +1,121 @@
+//! What becomes of a leaf's data folder while it is down.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// A fault of a leaf's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The folder of its log is empty: another disk that is not mounted.
+    LogGone,
+    /// That of its indices is.
+    IndexGone,
+    /// Both are.
+    BothGone,
+    /// The folder is as it was some writes ago, in the same start.
+    Older,
+    /// The folder is as it was some writes ago, in an earlier start.
+    OlderOverRestart,
+    /// The log lacks its last half.
+    LogTruncated,
+    /// A byte in the middle of the log is another one.
+    LogFlipped,
+    /// The folder is that of another leaf.
+    OtherLeaf,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::LogGone,
+        Self::IndexGone,
+        Self::BothGone,
+        Self::Older,
+        Self::OlderOverRestart,
+        Self::LogTruncated,
+        Self::LogFlipped,
+        Self::OtherLeaf,
+    ];
+
+    /// Returns whether it needs a folder as it was some writes ago.
+    pub(crate) fn is_older(self) -> bool {
+        matches!(self, Self::Older | Self::OlderOverRestart)
+    }
+}
+
+/// Folders that faults are made of.
+pub(crate) struct Folders<'a> {
+    /// The leaf's own.
+    pub(crate) data: &'a Path,
+    /// As it was some writes ago.
+    pub(crate) older: &'a Path,
+    /// Another leaf's.
+    pub(crate) other: &'a Path,
+}
+
+impl Folders<'_> {
+    /// Makes a fault in the leaf's folder.
+    pub(crate) fn harm(&self, fault: Fault) -> Result<()> {
+        let (log, indices) = (self.data.join("log"), self.data.join("indices"));
+        match fault {
+            Fault::LogGone => empty(&log),
+            Fault::IndexGone => empty(&indices),
+            Fault::BothGone => {
+                empty(&log)?;
+                empty(&indices)
+            }
+            Fault::Older | Fault::OlderOverRestart => replace(self.data, self.older),
+            Fault::LogTruncated => {
+                let (path, length) = largest(&log)?;
+                let file = fs::File::options().write(true).open(path)?;
+                Ok(file.set_len(length / 2)?)
+            }
+            Fault::LogFlipped => {
+                let (path, length) = largest(&log)?;
+                let mut bytes = fs::read(&path)?;
+                bytes[length as usize / 2] ^= 1;
+                Ok(fs::write(path, bytes)?)
+            }
+            Fault::OtherLeaf => replace(self.data, self.other),
+        }
+    }
+}
+
+/// Copies a folder with all that is in it.
+pub(crate) fn copied(from: &Path, to: &Path) -> Result<()> {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status()?;
+    ensure!(copied.success(), "cannot copy {}", from.display());
+    Ok(())
+}
+
+/// Puts a copy of `other` in the place of a folder.
+pub(crate) fn replace(folder: &Path, other: &Path) -> Result<()> {
+    fs::remove_dir_all(folder)?;
+    copied(other, folder)
+}
+
+fn empty(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder)?;
+    Ok(fs::create_dir(folder)?)
+}
+
+/// Returns the segment of a shard's log that is largest, and its length.
+fn largest(log: &Path) -> Result<(PathBuf, u64)> {
+    let mut folders = vec![log.to_owned()];
+    let mut found = None;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
+            let entry = entry?;
+            if entry.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "log") {
+                found = found.max(Some((entry.len(), path)));
+            }
+        }
+    }
+    let (length, path) = found.context("the log has no segment")?;
+    Ok((path, length))
+}

@@ -1,0 +1,63 @@
+//! Leaves that come back with less than they had, as processes with a real etcd: what is missing is never served as if it
+//! were all there is.
+//!
+//! ```text
+//! a fault     log gone, index gone, both gone, an older folder (of the same start, of an earlier one), log truncated, a
+//!             byte of the log flipped, another leaf's folder
+//! of a copy   the only one, the last one in sync, a follower, a primary
+//! ```
+//!
+//! Where another whole copy is, the shard is green again by itself. Where none is, it is red, the reason says what is
+//! missing, nothing is acknowledged on top, and the folder that is brought back has everything.
+
+mod fault;
+mod site;
+
+use anyhow::{Result, ensure};
+use gleaner_testkit::etcd::{NO_ETCD, is_installed};
+use gleaner_testkit::skipped;
+
+use fault::Fault;
+use site::{Found, Place, Site};
+
+async fn tried(place: Place) -> Result<()> {
+    if !is_installed() {
+        return Ok(skipped(&format!("forgotten::{place:?}"), NO_ETCD)?);
+    }
+    let mut site = Site::start().await?;
+    let mut rows = Vec::new();
+    for fault in Fault::ALL {
+        let found = site.try_fault(place, fault).await?;
+        rows.push(format!("{place:?} · {fault:?}: {found}"));
+        ensure!(
+            !matches!(found, Found::LostInSilence { .. }),
+            "{}",
+            rows.join("\n")
+        );
+        if place.has_another() {
+            ensure!(matches!(found, Found::Whole { .. }), "{}", rows.join("\n"));
+        }
+    }
+    println!("{}", rows.join("\n"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_copy_never_serves_less_than_was_acknowledged() -> Result<()> {
+    tried(Place::Only).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_copy_in_sync_never_serves_less_than_was_acknowledged() -> Result<()> {
+    tried(Place::Last).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_forgot_is_made_anew() -> Result<()> {
+    tried(Place::Follower).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_forgot_gives_its_role_away_and_is_made_anew() -> Result<()> {
+    tried(Place::Primary).await
+}
