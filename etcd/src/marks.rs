@@ -51,7 +51,7 @@ struct MarkValue {
 }
 
 /// Marks in etcd.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EtcdMarks {
     client: Client,
     keys: Keys,

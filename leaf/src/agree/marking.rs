@@ -59,7 +59,7 @@ impl Agreeing {
         }
     }
 
-    async fn note_marks(
+    pub(super) async fn note_marks(
         &self,
         drivers: &[Arc<CopyDriver>],
         now_ms: i64,

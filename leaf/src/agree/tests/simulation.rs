@@ -14,6 +14,7 @@ mod client;
 mod ending;
 mod engine;
 mod faults;
+mod forgetting;
 mod history;
 mod links;
 mod model;
@@ -30,10 +31,13 @@ use parking_lot::Mutex;
 
 use crate::agree::rules::Rule;
 use history::Tally;
-use world::{Outcome, run};
+use world::{Outcome, Scenario, run};
 
 /// Seeds: reduced, and in full.
 const NUM_SEEDS: (u64, u64) = (120, 6_000);
+
+/// Seeds of runs in which disks are put back as they were: reduced, and in full.
+const NUM_FORGETTING: (u64, u64) = (100, 10_000);
 
 /// Seeds within which each planted error is found.
 const NUM_PLANTED: u64 = 500;
@@ -46,30 +50,7 @@ const REPLAYED: &str = "GLEANER_SIMULATE";
 
 #[test]
 fn faults_break_no_promise() {
-    let is_full = env::var_os("GLEANER_PROVE").is_some();
-    let num_seeds = if is_full { NUM_SEEDS.1 } else { NUM_SEEDS.0 };
-    let first = first_seed();
-    let (tally, broken) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
-    in_parallel(num_seeds, |number| {
-        let seed = first + number;
-        let outcome = run(seed, None, false);
-        tally.lock().add(&outcome.tally);
-        broken.lock().extend(told(seed, &outcome));
-        if number.is_multiple_of(REPEATED) && run(seed, None, false).hash != outcome.hash {
-            broken
-                .lock()
-                .push(format!("seed {seed} is not the same run twice"));
-        }
-        true
-    });
-    let (tally, broken) = (tally.into_inner(), broken.into_inner());
-    println!("{num_seeds} seeds from {first}: {tally:?}");
-    assert!(
-        broken.is_empty(),
-        "{} runs:\n{}",
-        broken.len(),
-        broken.join("\n")
-    );
+    let (num_seeds, tally) = tried(NUM_SEEDS, false);
     for (what, num) in [
         ("acknowledged", tally.num_acknowledged / 100),
         ("conflicts", tally.num_conflicts / 50),
@@ -87,6 +68,54 @@ fn faults_break_no_promise() {
     }
 }
 
+/// A disk that an older one takes the place of: what it lacks is never served, and never lost.
+#[test]
+fn disks_that_forget_break_no_promise() {
+    let (num_seeds, tally) = tried(NUM_FORGETTING, true);
+    for (what, num) in [
+        ("acknowledged", tally.num_acknowledged / 50),
+        ("disks put back", tally.num_put_back * 2),
+        ("copies made anew", tally.num_made_anew * 4),
+        ("copies that stay closed", tally.num_closed * 4),
+    ] {
+        assert!(num >= num_seeds, "too few {what}: {tally:?}");
+    }
+}
+
+/// Runs seeds, all promises kept, and returns how many, and what happened in them.
+fn tried((reduced, full): (u64, u64), forgets: bool) -> (u64, Tally) {
+    let is_full = env::var_os("GLEANER_PROVE").is_some();
+    let num_seeds = if is_full { full } else { reduced };
+    let first = first_seed(full);
+    let (tally, broken) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
+    in_parallel(num_seeds, |number| {
+        let scenario = Scenario {
+            seed: first + number,
+            forgets,
+            ..Scenario::default()
+        };
+        let outcome = run(scenario);
+        tally.lock().add(&outcome.tally);
+        broken.lock().extend(told(scenario, &outcome));
+        if number.is_multiple_of(REPEATED) && run(scenario).hash != outcome.hash {
+            let seed = scenario.seed;
+            broken
+                .lock()
+                .push(format!("seed {seed} is not the same run twice"));
+        }
+        true
+    });
+    let (tally, broken) = (tally.into_inner(), broken.into_inner());
+    println!("{num_seeds} seeds from {first}: {tally:?}");
+    assert!(
+        broken.is_empty(),
+        "{} runs:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
+    (num_seeds, tally)
+}
+
 /// Each rule of the driver is left out, and each time a promise is broken within so many seeds.
 #[test]
 fn every_planted_error_is_found() {
@@ -94,9 +123,14 @@ fn every_planted_error_is_found() {
     for (rule, first) in PLANTED {
         let found = Mutex::new(None);
         in_parallel(NUM_PLANTED, |number| {
-            let seed = first + number;
-            if let Some(broken) = run(seed, Some(rule), false).broken {
-                found.lock().get_or_insert((seed, broken));
+            let scenario = Scenario {
+                seed: first + number,
+                omitted: Some(rule),
+                forgets: matches!(rule, Rule::MarkIsCompared | Rule::StartsAreCounted),
+                ..Scenario::default()
+            };
+            if let Some(broken) = run(scenario).broken {
+                found.lock().get_or_insert((scenario.seed, broken));
             }
             found.lock().is_none()
         });
@@ -112,7 +146,7 @@ fn every_planted_error_is_found() {
 }
 
 /// The rules that are left out, one at a time, and a seed that has found it: the first that is tried.
-const PLANTED: [(Rule, u64); 12] = [
+const PLANTED: [(Rule, u64); 14] = [
     (Rule::AnswerWhenAgreed, 2),
     (Rule::AgreedBeforeEnd, 2),
     (Rule::ApplyAgreed, 2),
@@ -125,15 +159,27 @@ const PLANTED: [(Rule, u64); 12] = [
     (Rule::HearJoinedStream, 126),
     (Rule::RememberOrdered, 1),
     (Rule::InheritVersions, 1),
+    (Rule::MarkIsCompared, 1),
+    (Rule::StartsAreCounted, 1),
 ];
 
-/// Runs the seed that the environment names, and prints what happened.
+/// Runs the seed that the environment names, and prints what happened. Disks are put back where an `f` follows it.
 #[test]
 fn one_seed() {
-    let Some(seed) = env::var(REPLAYED).ok().and_then(|text| text.parse().ok()) else {
+    let Ok(named) = env::var(REPLAYED) else {
         return;
     };
-    let outcome = run(seed, None, true);
+    let number = named.strip_suffix('f');
+    let Ok(seed) = number.unwrap_or(&named).parse() else {
+        return;
+    };
+    let scenario = Scenario {
+        seed,
+        omitted: None,
+        forgets: number.is_some(),
+        is_traced: true,
+    };
+    let outcome = run(scenario);
     for line in &outcome.lines {
         println!("{line}");
     }
@@ -141,22 +187,23 @@ fn one_seed() {
         "seed {seed}, hash {:016x}: {:?}",
         outcome.hash, outcome.tally
     );
-    assert_eq!(told(seed, &outcome), None);
+    assert_eq!(told(scenario, &outcome), None);
 }
 
 /// Says what was broken, and how to see it again.
-fn told(seed: u64, outcome: &Outcome) -> Option<String> {
+fn told(scenario: Scenario, outcome: &Outcome) -> Option<String> {
     let broken = outcome.broken.as_ref()?;
+    let (seed, mark) = (scenario.seed, if scenario.forgets { "f" } else { "" });
     Some(format!(
-        "seed {seed}: {broken}\n  replay: {REPLAYED}={seed} cargo test -p gleaner-leaf --lib \
+        "seed {seed}: {broken}\n  replay: {REPLAYED}={seed}{mark} cargo test -p gleaner-leaf --lib \
          simulation::one_seed -- --nocapture"
     ))
 }
 
-fn first_seed() -> u64 {
+fn first_seed(num_seeds: u64) -> u64 {
     let asked = env::var("GLEANER_SEED").ok();
     let asked: u64 = asked.and_then(|text| text.parse().ok()).unwrap_or(1);
-    asked.wrapping_sub(1).wrapping_mul(NUM_SEEDS.1)
+    asked.wrapping_sub(1).wrapping_mul(num_seeds)
 }
 
 /// Does `work` for numbers from 0 on, on all processors, until it says that no more is to be done.

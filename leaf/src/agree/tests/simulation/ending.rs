@@ -117,7 +117,7 @@ impl World {
 }
 
 /// Returns where a log ends, which a log without threads says at once.
-fn end_of(copy: &ModelCopy, shard: ShardKey) -> u64 {
+pub(super) fn end_of(copy: &ModelCopy, shard: ShardKey) -> u64 {
     let tail = copy.log.tail(shard).now_or_never().expect("at once");
     tail.ok().flatten().map_or(0, |last| last.0 + 1)
 }

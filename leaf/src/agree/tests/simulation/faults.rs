@@ -54,6 +54,12 @@ pub(super) enum Fault {
     HandOver { to: usize },
     /// The next sync of a disk fails, and what it was to make durable is not.
     FailSync { leaf: usize },
+    /// A disk is kept as it is.
+    KeepDisk { leaf: usize },
+    /// A process is ended, and its disk put back as it was kept.
+    PutDiskBack { leaf: usize, away_ms: u64 },
+    /// Disks of copies that stay closed are brought back.
+    BringDisksBack,
 }
 
 /// What goes wrong, and when.
@@ -64,15 +70,19 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn draw(seed: u64) -> Self {
+    /// Draws the faults of a seed; disks are put back too where `forgets`.
+    pub(super) fn draw(seed: u64, forgets: bool) -> Self {
         let mut random = SmallRng::seed_from_u64(seed ^ 0x6661_756c);
-        let num_leaves = random.random_range(2..=3);
+        let num_leaves = random.random_range(if forgets { 1..=3 } else { 2..=3 });
         let mut faults = Vec::new();
         let mut at_ms = FIRST_MS;
         let is_long = seed % LONG == LONG - 1;
         for _ in 0..random.random_range(NUM_FAULTS[usize::from(is_long)].clone()) {
             match is_long && random.random_ratio(1, 8) {
                 true => fail_sync(&mut random, num_leaves, at_ms, &mut faults),
+                false if forgets && random.random_ratio(1, 2) => {
+                    forget(&mut random, num_leaves, at_ms, &mut faults);
+                }
                 false => draw(&mut random, num_leaves, at_ms, &mut faults),
             }
             at_ms += match random.random_ratio(1, 4) {
@@ -105,10 +115,29 @@ fn fail_sync(random: &mut SmallRng, num_leaves: usize, at_ms: u64, faults: &mut 
     faults.extend([(at_ms, Fault::FailSync { leaf }), (until_ms, restart)]);
 }
 
+/// Adds a disk that is put back as it was some time before, and what ends that.
+fn forget(random: &mut SmallRng, num_leaves: usize, at_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let leaf = random.random_range(0..num_leaves);
+    let back_ms = at_ms + random.random_range(100..3_000);
+    let away_ms = random.random_range(5..1_500);
+    let over_restart = Fault::Kill { leaf, away_ms: 5 };
+    if random.random_bool(0.3) {
+        faults.push((at_ms + 50, over_restart));
+    }
+    faults.extend([
+        (at_ms, Fault::KeepDisk { leaf }),
+        (back_ms, Fault::PutDiskBack { leaf, away_ms }),
+        (
+            back_ms + away_ms + random.random_range(1_000..4_000),
+            Fault::BringDisksBack,
+        ),
+    ]);
+}
+
 /// Adds a fault, and what ends it.
 fn draw(random: &mut SmallRng, num_leaves: usize, at_ms: u64, faults: &mut Vec<(u64, Fault)>) {
     let leaf = random.random_range(0..num_leaves);
-    let other = (leaf + random.random_range(1..num_leaves)) % num_leaves;
+    let other = (leaf + random.random_range(1..num_leaves.max(2))) % num_leaves;
     let length_ms = random.random_range(50..4_500);
     let away_ms = match random.random_ratio(1, 3) {
         true => random.random_range(5..100),
@@ -222,6 +251,9 @@ impl World {
             Fault::SlowDisk { leaf, round_ms } => {
                 *self.places[leaf].disk.round_ms.lock() = round_ms;
             }
+            Fault::KeepDisk { leaf } => self.keep_disk(leaf),
+            Fault::PutDiskBack { leaf, away_ms } => self.put_disk_back(leaf, now_ms + away_ms),
+            Fault::BringDisksBack => self.bring_disks_back(),
             Fault::HandOver { to } => {
                 let running = self.places.iter().filter(|place| place.is_running());
                 for process in running.filter_map(|place| place.process.as_ref()) {

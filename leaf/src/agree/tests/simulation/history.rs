@@ -60,6 +60,11 @@ pub(super) struct Tally {
     pub(super) num_terms: u64,
     pub(super) num_lives: u64,
     pub(super) num_faults: u64,
+    /// Disks that an older one took the place of.
+    pub(super) num_put_back: u64,
+    /// Copies that were made anew because they had forgotten, and those that stayed closed.
+    pub(super) num_made_anew: u64,
+    pub(super) num_closed: u64,
 }
 
 impl Tally {
@@ -76,6 +81,9 @@ impl Tally {
         self.num_terms += other.num_terms;
         self.num_lives += other.num_lives;
         self.num_faults += other.num_faults;
+        self.num_put_back += other.num_put_back;
+        self.num_made_anew += other.num_made_anew;
+        self.num_closed += other.num_closed;
     }
 }
 

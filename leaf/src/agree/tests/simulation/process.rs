@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::client::Call;
 use super::engine::Commit;
+use super::forgetting::{FolderAge, count_start, keep_marks};
 use super::history::History;
 use super::links::{LeafPeers, Links};
 use super::model::ModelCopy;
@@ -54,6 +55,8 @@ pub(super) struct Disk {
     pub(super) commit: Arc<Mutex<Commit>>,
     /// How many milliseconds a round of the log takes.
     pub(super) round_ms: Arc<Mutex<u64>>,
+    /// How its node was started.
+    pub(super) age: Arc<Mutex<FolderAge>>,
 }
 
 /// What all processes of a run share.
@@ -65,6 +68,8 @@ pub(super) struct Surroundings {
     pub(super) store: Store,
     pub(super) history: Arc<Mutex<History>>,
     pub(super) omitted: Option<Rule>,
+    /// Whether disks are put back as they were: what copies hold is noted, and compared, then.
+    pub(super) forgets: bool,
 }
 
 /// A process.
@@ -122,6 +127,10 @@ impl Process {
         let copy: Arc<Mutex<Option<Arc<ModelCopy>>>> = Arc::default();
         tokio::spawn(Agreeing::run(Arc::downgrade(&hub), hub.watch()));
         tokio::spawn(run_log(steps, Arc::clone(&disk.round_ms)));
+        if around.forgets {
+            count_start(&disk.age, &around.store, leaf);
+            tokio::spawn(keep_marks(Arc::downgrade(&hub)));
+        }
         tokio::spawn(live(Life {
             around: around.clone(),
             leaf,
@@ -129,6 +138,7 @@ impl Process {
             log,
             incarnation,
             commit: Arc::clone(&disk.commit),
+            age: Arc::clone(&disk.age),
             copy: Arc::clone(&copy),
         }));
         drop(entered);
@@ -240,13 +250,14 @@ async fn run_log(mut steps: CommitSteps, round_ms: Arc<Mutex<u64>>) {
 }
 
 /// What the life of a copy needs.
-struct Life {
-    around: Surroundings,
-    leaf: usize,
-    hub: Arc<Agreeing>,
-    log: Arc<dyn ShardLog>,
+pub(super) struct Life {
+    pub(super) around: Surroundings,
+    pub(super) leaf: usize,
+    pub(super) hub: Arc<Agreeing>,
+    pub(super) log: Arc<dyn ShardLog>,
     incarnation: Incarnation,
-    commit: Arc<Mutex<Commit>>,
+    pub(super) commit: Arc<Mutex<Commit>>,
+    pub(super) age: Arc<Mutex<FolderAge>>,
     copy: Arc<Mutex<Option<Arc<ModelCopy>>>>,
 }
 
@@ -275,7 +286,10 @@ impl Life {
             let stored = stored.map_err(|error| Halt::later(&error))?;
             stored.ok_or_else(|| later("the shard has no entry"))
         };
-        read().await?;
+        let stored = read().await?;
+        if self.around.forgets {
+            self.check_memory(&stored).await?;
+        }
         let commit = self.commit.lock().clone();
         let committed = gleaner_model::SeqNo(commit.next);
         let driver = CopyDriver::open(

@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use super::client::{Call, Request};
 use super::faults::{Fault, Schedule};
+use super::forgetting::KeptDisk;
 use super::history::{History, Tally};
 use super::links::Links;
 use super::operation::{Change, FIELDS, Intent};
@@ -39,6 +40,10 @@ pub(super) struct Place {
     start_ms: Option<u64>,
     /// Since when its process stands still, and until when.
     stands: Option<(u64, u64)>,
+    /// Its disk as it was.
+    pub(super) kept: Option<KeptDisk>,
+    /// Its disk as it was before an older one took its place.
+    pub(super) newest: Option<KeptDisk>,
 }
 
 /// A run.
@@ -83,10 +88,28 @@ pub(super) struct Outcome {
     pub(super) lines: Vec<String>,
 }
 
-/// Runs a seed; `omitted` is the rule that a planted error breaks.
-pub(super) fn run(seed: u64, omitted: Option<Rule>, is_traced: bool) -> Outcome {
-    let schedule = Schedule::draw(seed);
+/// What is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Scenario {
+    pub(super) seed: u64,
+    /// The rule that a planted error breaks.
+    pub(super) omitted: Option<Rule>,
+    /// Whether disks are put back as they were.
+    pub(super) forgets: bool,
+    pub(super) is_traced: bool,
+}
+
+/// Runs a scenario.
+pub(super) fn run(scenario: Scenario) -> Outcome {
+    let Scenario {
+        seed,
+        omitted,
+        forgets,
+        is_traced,
+    } = scenario;
+    let schedule = Schedule::draw(seed, forgets);
     let mut world = World::new(seed, &schedule, omitted);
+    world.around.forgets = forgets;
     world.around.history.lock().is_traced = is_traced;
     let mut faults = schedule.faults.into_iter().peekable();
     while world.now_ms < schedule.end_ms && !world.is_broken() {
@@ -102,6 +125,7 @@ pub(super) fn run(seed: u64, omitted: Option<Rule>, is_traced: bool) -> Outcome 
             let what = world.describe();
             world.around.history.lock().break_promise(what);
         }
+        world.bring_disks_back();
         world.step();
     }
     if !world.is_broken() {
@@ -134,6 +158,8 @@ impl World {
                 rate: random.random_range(0.97..1.03),
                 start_ms: Some(0),
                 stands: None,
+                kept: None,
+                newest: None,
             })
             .collect();
         Self {
@@ -144,6 +170,7 @@ impl World {
                 store,
                 history: Arc::new(Mutex::new(History::default())),
                 omitted,
+                forgets: false,
             },
             places,
             random,

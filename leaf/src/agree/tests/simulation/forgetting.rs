@@ -1,0 +1,247 @@
+//! Disks that are put back as they were some time ago, and copies that find out.
+//!
+//! Marks, starts and what follows from them are the real ones. A copy that is made anew has its log from the beginning: in
+//! these runs no log is trimmed, and the model copies no files.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::FutureExt;
+use gleaner_coordinator::CopyMarks;
+use gleaner_coordinator::ShardEntries as _;
+use gleaner_coordinator::entries::{EntryChange, EntryOutcome, StoredEntry};
+use gleaner_log::files::{SimulatedFiles, Survival};
+use gleaner_model::SeqNo;
+use parking_lot::Mutex;
+
+use super::engine::Commit;
+use super::process::{Disk, Life, copy_of, node_of};
+use super::store::Store;
+use super::world::World;
+use crate::agree::Agreeing;
+use crate::agree::remembering::{Memory, begin_log_again, is_compared, leaving};
+use crate::agree::rules::Rule;
+use crate::lifecycle::starts::{Start, Starts};
+use crate::replicate::halt::Halt;
+
+/// How often marks are noted.
+const MARKS_EVERY: Duration = Duration::from_millis(500);
+
+/// What a folder says of its node's starts, and of its copy.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FolderAge {
+    starts: u64,
+    suspected_at: Option<u64>,
+    is_suspect: bool,
+    /// Whether its copy stays closed, as the last one in sync.
+    is_closed: bool,
+    /// Whether it was put back, and its copy was not opened or made anew since.
+    is_put_back: bool,
+}
+
+/// A disk as it was.
+#[derive(Clone)]
+pub(super) struct KeptDisk {
+    files: SimulatedFiles,
+    commit: Commit,
+    age: FolderAge,
+    /// Where the log ended.
+    end: u64,
+}
+
+/// Counts a start in a folder and in the store.
+pub(super) fn count_start(age: &Mutex<FolderAge>, store: &Store, leaf: usize) {
+    let marks = store.entries.marks();
+    let counted = marks.num_starts(node_of(leaf)).now_or_never();
+    let counted = counted.expect("it is in memory").expect("it answers");
+    let mut age = age.lock();
+    let starts = Starts {
+        noted: age.starts,
+        counted,
+        suspected_at: age.suspected_at,
+    };
+    match starts.next(age.is_suspect) {
+        Start::Counted(number) => {
+            age.starts = number;
+            age.suspected_at = None;
+            let noted = marks.note_starts(node_of(leaf), number).now_or_never();
+            noted.expect("it is in memory").expect("it answers");
+        }
+        Start::Suspects => {
+            age.is_suspect = true;
+            age.suspected_at = Some(counted);
+        }
+        Start::NotCounted => {}
+    }
+}
+
+/// Notes what the copies of a process hold, while it lives.
+pub(super) async fn keep_marks(hub: Weak<Agreeing>) {
+    loop {
+        tokio::time::sleep(MARKS_EVERY).await;
+        let Some(hub) = hub.upgrade() else {
+            return;
+        };
+        let noted = hub.note_marks(&hub.drivers(), 0).await;
+        noted.expect("it is in memory");
+    }
+}
+
+impl Life {
+    /// Does with a copy that has forgotten what the leaf does.
+    pub(super) async fn check_memory(&self, stored: &StoredEntry) -> Result<(), Halt> {
+        let (entry, own, shard) = (&stored.entry, copy_of(self.leaf), self.around.shard);
+        if self.age.lock().is_suspect && !self.hub.omits(Rule::StartsAreCounted) {
+            return self.forgotten(stored).await;
+        }
+        let mark = self
+            .hub
+            .mark_of(shard)
+            .await
+            .map_err(|error| Halt::later(&error))?;
+        let Some(mark) = mark.filter(|mark| is_compared(entry, own, mark)) else {
+            return self.open();
+        };
+        let tail = self
+            .log
+            .tail(shard)
+            .await
+            .map_err(|error| Halt::broken(&error))?;
+        let committed = SeqNo(self.commit.lock().next);
+        match Memory::of(&mark, tail, committed) {
+            _ if self.hub.omits(Rule::MarkIsCompared) => self.open(),
+            Memory::Whole => self.open(),
+            Memory::InCommit => {
+                let begun = begin_log_again(&*self.log, shard, entry, &mark, committed).await;
+                begun.map_err(|error| Halt::broken(&error))?;
+                self.open()
+            }
+            Memory::Forgotten(_) => self.forgotten(stored).await,
+        }
+    }
+
+    fn open(&self) -> Result<(), Halt> {
+        self.age.lock().settle();
+        Ok(())
+    }
+
+    async fn forgotten(&self, stored: &StoredEntry) -> Result<(), Halt> {
+        let (own, shard) = (copy_of(self.leaf), self.around.shard);
+        if !stored.entry.in_sync.contains(&own) {
+            self.log
+                .remove(shard)
+                .await
+                .map_err(|error| Halt::broken(&error))?;
+            *self.commit.lock() = Commit::default();
+            let mut age = self.age.lock();
+            age.is_suspect = false;
+            age.settle();
+            let mut history = self.around.history.lock();
+            history.tally.num_made_anew += 1;
+            return Err(Halt::Later("it is made anew".to_owned()));
+        }
+        let Some(change) = leaving(&stored.entry, own, &self.hub.table()) else {
+            let mut age = self.age.lock();
+            if !std::mem::replace(&mut age.is_closed, true) {
+                self.around.history.lock().tally.num_closed += 1;
+            }
+            return Err(Halt::Later("the last copy has forgotten".to_owned()));
+        };
+        let next = change.apply(Some(&stored.entry), 1);
+        let next = next.ok().flatten().expect("another one is in sync");
+        let change = EntryChange {
+            shard,
+            expected: stored.revision,
+            entry: Arc::new(next),
+            guard: None,
+        };
+        let outcome = self.hub.entries.change(change).await;
+        let left = matches!(outcome, EntryOutcome::Made { .. });
+        Err(Halt::Later(format!(
+            "it has forgotten; has it left: {left}"
+        )))
+    }
+}
+
+impl FolderAge {
+    fn settle(&mut self) {
+        self.is_closed = false;
+        self.is_put_back = false;
+    }
+}
+
+impl Disk {
+    fn keep(&self, end: u64) -> KeptDisk {
+        let files = self.files.fork();
+        files.reboot(Survival::All);
+        KeptDisk {
+            files,
+            commit: self.commit.lock().clone(),
+            age: *self.age.lock(),
+            end,
+        }
+    }
+
+    fn put_back(&mut self, kept: KeptDisk) {
+        self.files = kept.files;
+        *self.commit.lock() = kept.commit;
+        *self.age.lock() = kept.age;
+    }
+}
+
+impl World {
+    /// Keeps a leaf's disk as it is.
+    pub(super) fn keep_disk(&mut self, leaf: usize) {
+        let place = &mut self.places[leaf];
+        let copy = place.process.as_ref().and_then(|process| process.copy());
+        if let Some(copy) = copy {
+            let end = super::ending::end_of(&copy, self.around.shard);
+            place.kept = Some(place.disk.keep(end));
+        }
+    }
+
+    /// Ends a leaf's process and puts its disk back as it was kept; it starts again some time later. Where what came after
+    /// is neither marked nor in another start, nobody could tell, and the disk is left as it is.
+    pub(super) fn put_disk_back(&mut self, leaf: usize, start_ms: u64) {
+        self.kill(leaf, Survival::All, start_ms);
+        let place = &mut self.places[leaf];
+        let Some(kept) = place
+            .kept
+            .clone()
+            .filter(|_| !place.disk.age.lock().is_put_back)
+        else {
+            return;
+        };
+        let marks = self.around.store.entries.marks();
+        let mark = marks
+            .of_copy(node_of(leaf), self.around.shard)
+            .now_or_never();
+        let mark = mark.expect("it is in memory").expect("it answers");
+        let is_marked = mark.is_some_and(|mark| mark.position.0 > kept.end);
+        if is_marked || kept.age.starts < place.disk.age.lock().starts {
+            place.newest = Some(place.disk.keep(0));
+            place.disk.put_back(kept);
+            place.disk.age.lock().is_put_back = true;
+            let mut history = self.around.history.lock();
+            history.tally.num_put_back += 1;
+            history.note(|| format!("the disk of copy {} is put back", leaf + 1));
+        }
+    }
+
+    /// Has the operator bring the disks of copies back that stay closed.
+    pub(super) fn bring_disks_back(&mut self) {
+        for leaf in 0..self.places.len() {
+            let is_closed = self.places[leaf].disk.age.lock().is_closed;
+            if self.places[leaf].newest.is_none() || !is_closed {
+                continue;
+            }
+            self.kill(leaf, Survival::All, self.now_ms + 5);
+            let place = &mut self.places[leaf];
+            if let Some(newest) = place.newest.take() {
+                place.disk.put_back(newest);
+            }
+            let mut history = self.around.history.lock();
+            history.note(|| format!("the disk of copy {} is brought back", leaf + 1));
+        }
+    }
+}
