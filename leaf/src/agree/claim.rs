@@ -25,19 +25,7 @@ impl CopyHolder {
     ) -> Result<(), Halt> {
         let folders = self.leaf.node.folders(self.key);
         let found = folders.clone();
-        let held = blocking(move || Ok((held_copy(&found)?, found.copy.exists()))).await?;
-        let tail = match self.leaf.node.log.tail(self.key).await {
-            Ok(tail) => tail,
-            Err(damage @ LogError::Corrupt { .. }) => {
-                return self.take_damaged_log(stored, (copy, held.0), &damage).await;
-            }
-            Err(error) => return Err(Halt::Broken(with_causes(&error))),
-        };
-        let (held, has_files) = held;
-        if held == Some(copy) && (has_files || stored.entry.term.0 == 0) {
-            return Ok(());
-        }
-        let is_empty = !has_files && tail.is_none();
+        let held = blocking(move || held_copy(&found)).await?;
         if held.is_some_and(|held| held != copy) {
             tracing::warn!(shard = %self.key, %copy, "the files of an earlier copy are removed");
             let removed = self.leaf.node.log.remove(self.key).await;
@@ -45,6 +33,19 @@ impl CopyHolder {
             let removing = folders.clone();
             blocking(move || removing.remove()).await?;
         }
+        let tail = match self.leaf.node.log.tail(self.key).await {
+            Ok(tail) => tail,
+            Err(damage @ LogError::Corrupt { .. }) => {
+                return self.take_damaged_log(stored, copy, &damage).await;
+            }
+            Err(error) => return Err(Halt::Broken(with_causes(&error))),
+        };
+        let found = folders.clone();
+        let has_files = blocking(move || Ok(found.copy.exists())).await?;
+        if held == Some(copy) && (has_files || stored.entry.term.0 == 0) {
+            return Ok(());
+        }
+        let is_empty = !has_files && tail.is_none();
         let is_new = stored.entry.term.0 == 0
             || !stored.entry.in_sync.contains(&copy)
             || self.leaf.node.omits(Rule::LostIsNotInSync);
@@ -59,15 +60,12 @@ impl CopyHolder {
     async fn take_damaged_log(
         &self,
         stored: &StoredEntry,
-        (copy, held): (CopyId, Option<CopyId>),
+        copy: CopyId,
         damage: &LogError,
     ) -> Result<(), Halt> {
         let folders = self.leaf.node.folders(self.key);
         if folders.incoming.exists() && !stored.entry.in_sync.contains(&copy) {
-            return match held == Some(copy) {
-                true => Ok(()),
-                false => blocking(move || note_copy(&folders, copy)).await,
-            };
+            return blocking(move || note_copy(&folders, copy)).await;
         }
         let reason = with_causes(damage);
         self.leaf.note_damage(self.key, &reason);

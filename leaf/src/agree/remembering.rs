@@ -34,7 +34,7 @@ const ADVICE: &str = "bring the shard's folders back and restart the node, or ac
      `gleaner cluster accept-loss`";
 
 /// How long a copy that stays closed waits for a change before it looks again.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 impl CopyHolder {
     /// Compares what a copy in sync holds with its mark. Where a log is gone that its commit does not need, it is begun
