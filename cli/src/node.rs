@@ -6,7 +6,6 @@ mod metadata;
 pub(crate) mod owner;
 mod registration;
 mod root;
-mod starts;
 pub(crate) mod state;
 
 use std::{

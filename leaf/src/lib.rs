@@ -36,7 +36,6 @@ use lifecycle::healing::Damages;
 pub use lifecycle::readiness::Readiness;
 use lifecycle::recovery::Opener;
 use lifecycle::reopening::{ReleasedCopies, Retries};
-pub use lifecycle::starts::{Start, Starts, has_suspects, suspect_copies};
 use node::Node;
 use read::search::Searcher;
 pub use replicate::peers;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::agree::{Agreeing, AgreeingOptions};
 use crate::lifecycle::folders::Folders;
 use crate::lifecycle::set_aside::SetAside;
+use crate::lifecycle::starts::FolderStarts;
 use crate::{LeafOptions, Peers};
 
 /// Why a leaf with an identity is not started.
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) agreeing: Option<Arc<Agreeing>>,
     /// Copies whose operations ended the process, and what writers work on.
     pub(crate) set_aside: SetAside,
+    /// How often a node was started on its folder.
+    pub(crate) starts: FolderStarts,
     /// Leases that it has granted to those who keep answers.
     pub(crate) grants: Arc<Grants>,
     /// When this process began to hold copies.
@@ -80,6 +83,7 @@ impl Node {
         Ok(Self {
             agreeing: agreeing.transpose()?,
             set_aside: SetAside::open(&options.folder),
+            starts: FolderStarts::of(&options.folder),
             options,
             coordinator,
             log,

@@ -43,6 +43,11 @@ impl Fault {
     pub(crate) fn is_older(self) -> bool {
         matches!(self, Self::Older | Self::OlderOverRestart)
     }
+
+    /// Returns whether the whole folder is another one.
+    pub(crate) fn replaces_all(self) -> bool {
+        self.is_older() || self == Self::OtherLeaf
+    }
 }
 
 /// Folders that faults are made of.

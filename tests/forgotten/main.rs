@@ -34,9 +34,11 @@ async fn tried(place: Place) -> Result<()> {
             "{}",
             rows.join("\n")
         );
-        if place.has_another() {
-            ensure!(matches!(found, Found::Whole { .. }), "{}", rows.join("\n"));
-        }
+        let is_as_wanted = match fault {
+            Fault::OtherLeaf => matches!(found, Found::NotStarted { .. }),
+            _ => !place.has_another() || matches!(found, Found::Whole { .. }),
+        };
+        ensure!(is_as_wanted, "{}", rows.join("\n"));
     }
     println!("{}", rows.join("\n"));
     Ok(())

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use gleaner_coordinator::CopyMarks as _;
 use gleaner_etcd::{Client, EtcdMarks, Keys};
-use gleaner_model::NodeUuid;
+use gleaner_model::{IndexUuid, NodeUuid};
 use gleaner_proto::Connect;
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::processes::Processes;
@@ -96,7 +96,7 @@ impl Site {
         self.write(&index, 0).await?;
         let harmed = self.holder(&index, place).await?;
         let other = self.other(&harmed);
-        self.marked(&harmed, BATCH as u64).await?;
+        self.marked(&index, &harmed, BATCH as u64).await?;
         let [whole, older, foreign] =
             ["whole", "older", "other"].map(|name| self.kept.path().join(name));
         if fault.is_older() {
@@ -119,7 +119,7 @@ impl Site {
             }
             _ => harmed,
         };
-        self.marked(&harmed, written).await?;
+        self.marked(&index, &harmed, written).await?;
         if fault == Fault::OtherLeaf {
             self.keep_other(&harmed, &foreign, place)?;
         }
@@ -136,7 +136,7 @@ impl Site {
         self.cluster.spawn_again(&harmed)?;
         let found = self.look(&index, &harmed, written).await?;
         if !matches!(found, Found::Whole { .. }) {
-            self.bring_back(&harmed, &whole).await?;
+            self.bring_back(&harmed, &whole, fault).await?;
         }
         if place == Place::Last {
             self.cluster.spawn_again(&other)?;
@@ -175,7 +175,6 @@ impl Site {
             lines,
         );
         let answer = self.cluster.send(&bulk).await?.ok()?;
-        let answer: Value = serde_json::from_slice(&answer.body)?;
         ensure!(answer["errors"] == false, "{answer}");
         Ok(())
     }
@@ -217,15 +216,20 @@ impl Site {
         other.to_owned()
     }
 
-    /// Waits until a mark of a leaf's copy says that it holds so many operations.
-    async fn marked(&self, leaf: &str, operations: u64) -> Result<()> {
+    /// Waits until the mark of a leaf's copy says that it holds so many operations.
+    async fn marked(&self, index: &str, leaf: &str, operations: u64) -> Result<()> {
+        let settings = Request::new("GET", &format!("/{index}/_settings"));
+        let settings = self.cluster.send(&settings).await?.ok()?;
+        let uuid = &settings[index]["settings"]["index"]["uuid"];
+        let uuid = IndexUuid::parse(uuid.as_str().context("a uuid")?)?;
         let owner = fs::read(self.cluster.data(leaf).join("node.json"))?;
         let owner: Value = serde_json::from_slice(&owner)?;
         let node = NodeUuid::parse(owner["uuid"].as_str().context("a uuid")?)?;
         let began = Instant::now();
         loop {
             let marks = self.marks.of_node(node).await?;
-            if marks.values().any(|mark| mark.position.0 >= operations) {
+            let mut of_index = marks.iter().filter(|(shard, _)| shard.index == uuid);
+            if of_index.any(|(_, mark)| mark.position.0 >= operations) {
                 return Ok(());
             }
             ensure!(began.elapsed() < PATIENCE, "no mark in time: {marks:?}");
@@ -346,10 +350,19 @@ impl Site {
             .filter(|_| is_whole))
     }
 
-    /// Puts a leaf's folder back as it was, and starts it.
-    async fn bring_back(&mut self, leaf: &str, whole: &PathBuf) -> Result<()> {
+    /// Puts a leaf's folder back as it was, and starts it. `node.json` stays where the folder itself was the right one: the
+    /// start on what was left of it has been counted.
+    async fn bring_back(&mut self, leaf: &str, whole: &Path, fault: Fault) -> Result<()> {
         self.cluster.end(leaf)?;
-        replace(&self.cluster.data(leaf), whole)?;
+        let data = self.cluster.data(leaf);
+        match fault.replaces_all() {
+            true => replace(&data, whole)?,
+            false => {
+                for part in ["log", "indices"] {
+                    replace(&data.join(part), &whole.join(part))?;
+                }
+            }
+        }
         self.cluster.start_again(leaf).await
     }
 }

@@ -30,8 +30,6 @@ pub(super) async fn open(setup: &Setup) -> Result<Arc<dyn Coordinator>> {
         cluster_uuid: coordinator.state().cluster_uuid.clone(),
         node: setup.member.name.clone(),
         uuid: None,
-        starts: 0,
-        suspected_at: None,
     };
     block_in_place(|| owner.claim(setup.folder.path()))?;
     // Any root can, as all have the same file.

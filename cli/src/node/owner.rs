@@ -24,12 +24,6 @@ pub(crate) struct Owner {
     /// Identity of the folder, and of the node in an etcd; made when it is first asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uuid: Option<NodeUuid>,
-    /// How often a node was started on the folder, or on those that it is a copy of.
-    #[serde(default)]
-    pub(crate) starts: u64,
-    /// Starts that were counted outside of the folder when it was found to be an older one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) suspected_at: Option<u64>,
 }
 
 impl Owner {
@@ -52,22 +46,14 @@ impl Owner {
             return Ok(uuid);
         }
         let uuid = NodeUuid(rand::random());
-        Self::change(folder, |noted| noted.uuid = Some(uuid))?;
+        let noted = Self {
+            uuid: Some(uuid),
+            ..noted
+        };
+        let content = serde_json::to_vec_pretty(&noted)?;
+        durable::replace(&path, &content)
+            .with_context(|| format!("cannot write to data folder `{}`", folder.display()))?;
         Ok(uuid)
-    }
-
-    /// Changes what is noted in a folder that was claimed, durably.
-    ///
-    /// # Errors
-    /// When nobody has claimed it, or the disk refuses.
-    pub(super) fn change(folder: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
-        let mut noted = Self::of(folder)?.context("the data folder is nobody's yet")?;
-        change(&mut noted);
-        durable::replace(
-            &folder.join("node.json"),
-            &serde_json::to_vec_pretty(&noted)?,
-        )
-        .with_context(|| format!("cannot write to data folder `{}`", folder.display()))
     }
 
     /// Notes that `folder` is this node's.
@@ -121,8 +107,6 @@ mod tests {
             cluster_uuid: cluster_uuid.to_owned(),
             node: node.to_owned(),
             uuid: None,
-            starts: 0,
-            suspected_at: None,
         }
     }
 
@@ -134,8 +118,6 @@ mod tests {
         first.claim(folder.path())?;
         let made = Owner::identity(folder.path())?;
         first.claim(folder.path())?;
-        assert_eq!(Owner::identity(folder.path())?, made);
-        Owner::change(folder.path(), |owner| owner.starts = 3)?;
         assert_eq!(Owner::identity(folder.path())?, made);
         Ok(())
     }

@@ -4,12 +4,12 @@
 //! lease (a [`Session`] does). Called by the process of a leaf.
 
 use anyhow::{Context, Result, anyhow};
-use gleaner_etcd::{EtcdMarks, NodeEntry, Session, SessionState};
+use gleaner_etcd::{NodeEntry, Session, SessionState};
 use gleaner_leaf::NodeIdentity;
 use gleaner_proto::Versions;
 use tokio::task::block_in_place;
 
-use super::{Setup, owner::Owner, starts::count_start, state::StateSource};
+use super::{Setup, owner::Owner, state::StateSource};
 
 /// A node that is registered.
 pub(super) struct Registered {
@@ -34,9 +34,7 @@ pub(super) async fn register(setup: &Setup) -> Result<Registered> {
         features: Vec::new(),
     };
     let lease = setup.membership.lease();
-    let session = Session::start(&client, keys.clone(), &entry, lease).await?;
-    // Once this is the node: another process of it counts its own start, and ends then.
-    count_start(&setup.folder, &EtcdMarks::new(client, keys), node).await?;
+    let session = Session::start(&client, keys, &entry, lease).await?;
     let identity = NodeIdentity {
         node,
         incarnation: session.incarnation(),

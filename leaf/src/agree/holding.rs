@@ -147,6 +147,9 @@ impl CopyHolder {
         let copy = copy.ok_or_else(|| {
             Halt::Later("the shard's entry names no copy on this node".to_owned())
         })?;
+        let (node, marks) = (&self.leaf.node, &*self.hub.marks);
+        let looked = node.starts.look(marks, self.hub.identity.node);
+        self.until_closed(looked).await??;
         self.claim_folder(copy, &stored).await?;
         self.check_age(&stored).await?;
         let state = self.leaf.node.coordinator.state();

@@ -45,13 +45,13 @@ impl CopyHolder {
         checkpoint: Checkpoint,
     ) -> Result<(), Halt> {
         let Some(mark) = self.own_mark(stored).await? else {
-            return Ok(());
+            return self.count_start(stored).await;
         };
         let (log, at) = (&self.leaf.node.log, checkpoint.next_seq_no);
         let tail = log.tail(self.key).await;
         let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
         match Memory::of(&mark, tail, at) {
-            Memory::Whole => Ok(()),
+            Memory::Whole => self.count_start(stored).await,
             Memory::InCommit => {
                 let begun = begin_log_again(&**log, self.key, &stored.entry, &mark, at).await;
                 begun.map_err(|error| Halt::later(&error))?;
@@ -61,10 +61,20 @@ impl CopyHolder {
                     "the log of a copy was gone, and begins again from the copy's last commit: nothing that was \
                      acknowledged is lost; writes sent again from before are not recognised"
                 );
-                Ok(())
+                self.count_start(stored).await
             }
             Memory::Forgotten(reason) => Err(self.forgotten(stored, reason).await),
         }
+    }
+
+    /// Counts the start of this process with the first copy in sync that is opened: it may acknowledge.
+    async fn count_start(&self, stored: &StoredEntry) -> Result<(), Halt> {
+        let own = self.hub.own_copy(&stored.entry);
+        if own.is_none_or(|own| !stored.entry.in_sync.contains(&own)) {
+            return Ok(());
+        }
+        let starts = &self.leaf.node.starts;
+        starts.count(&*self.hub.marks, self.hub.identity.node).await
     }
 
     /// Returns what follows where nothing is here of a copy that counts as in sync.
@@ -80,7 +90,11 @@ impl CopyHolder {
 
     /// Refuses the files of a folder that an older one has taken the place of, while the copy counts as in sync.
     pub(super) async fn check_age(&self, stored: &StoredEntry) -> Result<(), Halt> {
-        let folders = self.leaf.node.folders(self.key);
+        let node = &self.leaf.node;
+        node.starts
+            .look(&*self.hub.marks, self.hub.identity.node)
+            .await?;
+        let folders = node.folders(self.key);
         if folders.incoming.exists() || self.hub.omits(Rule::StartsAreCounted) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use gleaner_model::{NodeUuid, SeqNo};
 use gleaner_proto::LeafClient;
 
 use super::cluster::*;
-use crate::suspect_copies;
+use crate::lifecycle::starts::suspect_copies;
 use crate::testing::{call, key};
 
 /// Waits until the mark of a leaf's copy says that it holds all below `position`.

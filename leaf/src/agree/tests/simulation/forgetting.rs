@@ -7,7 +7,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::FutureExt;
-use gleaner_coordinator::CopyMarks;
 use gleaner_coordinator::ShardEntries as _;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, StoredEntry};
 use gleaner_log::files::{SimulatedFiles, Survival};
@@ -37,6 +36,8 @@ pub(super) struct FolderAge {
     is_closed: bool,
     /// Whether it was put back, and its copy was not opened or made anew since.
     is_put_back: bool,
+    /// Whether the process has counted its start.
+    is_counted: bool,
 }
 
 /// A disk as it was.
@@ -49,30 +50,47 @@ pub(super) struct KeptDisk {
     end: u64,
 }
 
+/// Looks at a folder when a process starts on it: its copy is a suspect where it is an older one.
+pub(super) fn look(age: &Mutex<FolderAge>, store: &Store, leaf: usize) {
+    age.lock().is_counted = false;
+    let (starts, counted) = starts_of(age, store, leaf);
+    if starts.next(age.lock().is_suspect) == Start::Suspects {
+        let mut age = age.lock();
+        age.is_suspect = true;
+        age.suspected_at = Some(counted);
+    }
+}
+
 /// Counts a start in a folder and in the store.
-pub(super) fn count_start(age: &Mutex<FolderAge>, store: &Store, leaf: usize) {
-    let marks = store.entries.marks();
-    let counted = marks.num_starts(node_of(leaf)).now_or_never();
-    let counted = counted.expect("it is in memory").expect("it answers");
+fn count_start(age: &Mutex<FolderAge>, store: &Store, leaf: usize) {
+    let (starts, _) = starts_of(age, store, leaf);
     let mut age = age.lock();
+    if let Start::Counted(number) = starts.next(age.is_suspect) {
+        age.starts = number;
+        age.suspected_at = None;
+        let noted = store
+            .entries
+            .marks()
+            .note_starts(node_of(leaf), number)
+            .now_or_never();
+        noted.expect("it is in memory").expect("it answers");
+    }
+}
+
+fn starts_of(age: &Mutex<FolderAge>, store: &Store, leaf: usize) -> (Starts, u64) {
+    let counted = store
+        .entries
+        .marks()
+        .num_starts(node_of(leaf))
+        .now_or_never();
+    let counted = counted.expect("it is in memory").expect("it answers");
+    let age = age.lock();
     let starts = Starts {
         noted: age.starts,
         counted,
         suspected_at: age.suspected_at,
     };
-    match starts.next(age.is_suspect) {
-        Start::Counted(number) => {
-            age.starts = number;
-            age.suspected_at = None;
-            let noted = marks.note_starts(node_of(leaf), number).now_or_never();
-            noted.expect("it is in memory").expect("it answers");
-        }
-        Start::Suspects => {
-            age.is_suspect = true;
-            age.suspected_at = Some(counted);
-        }
-        Start::NotCounted => {}
-    }
+    (starts, counted)
 }
 
 /// Notes what the copies of a process hold, while it lives.
@@ -100,7 +118,7 @@ impl Life {
             .await
             .map_err(|error| Halt::later(&error))?;
         let Some(mark) = mark.filter(|mark| is_compared(entry, own, mark)) else {
-            return self.open();
+            return self.open(stored);
         };
         let tail = self
             .log
@@ -109,18 +127,23 @@ impl Life {
             .map_err(|error| Halt::broken(&error))?;
         let committed = SeqNo(self.commit.lock().next);
         match Memory::of(&mark, tail, committed) {
-            _ if self.hub.omits(Rule::MarkIsCompared) => self.open(),
-            Memory::Whole => self.open(),
+            _ if self.hub.omits(Rule::MarkIsCompared) => self.open(stored),
+            Memory::Whole => self.open(stored),
             Memory::InCommit => {
                 let begun = begin_log_again(&*self.log, shard, entry, &mark, committed).await;
                 begun.map_err(|error| Halt::broken(&error))?;
-                self.open()
+                self.open(stored)
             }
             Memory::Forgotten(_) => self.forgotten(stored).await,
         }
     }
 
-    fn open(&self) -> Result<(), Halt> {
+    /// Opens the copy: it may acknowledge from now on, where it is in sync.
+    fn open(&self, stored: &StoredEntry) -> Result<(), Halt> {
+        if stored.entry.in_sync.contains(&copy_of(self.leaf)) && !self.age.lock().is_counted {
+            count_start(&self.age, &self.around.store, self.leaf);
+            self.age.lock().is_counted = true;
+        }
         self.age.lock().settle();
         Ok(())
     }

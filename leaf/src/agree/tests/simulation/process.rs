@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::client::Call;
 use super::engine::Commit;
-use super::forgetting::{FolderAge, count_start, keep_marks};
+use super::forgetting::{FolderAge, keep_marks, look};
 use super::history::History;
 use super::links::{LeafPeers, Links};
 use super::model::ModelCopy;
@@ -128,7 +128,7 @@ impl Process {
         tokio::spawn(Agreeing::run(Arc::downgrade(&hub), hub.watch()));
         tokio::spawn(run_log(steps, Arc::clone(&disk.round_ms)));
         if around.forgets {
-            count_start(&disk.age, &around.store, leaf);
+            look(&disk.age, &around.store, leaf);
             tokio::spawn(keep_marks(Arc::downgrade(&hub)));
         }
         tokio::spawn(live(Life {
