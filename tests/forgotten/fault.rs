@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_model::IndexUuid;
 
 /// A fault of a leaf's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub(crate) struct Folders<'a> {
     pub(crate) older: &'a Path,
     /// Another leaf's.
     pub(crate) other: &'a Path,
+    /// The index, as its folders are named.
+    pub(crate) index: IndexUuid,
 }
 
 impl Folders<'_> {
@@ -73,12 +76,12 @@ impl Folders<'_> {
             }
             Fault::Older | Fault::OlderOverRestart => replace(self.data, self.older),
             Fault::LogTruncated => {
-                let (path, length) = largest(&log)?;
+                let (path, length) = largest(&log.join(self.index.to_string()))?;
                 let file = fs::File::options().write(true).open(path)?;
                 Ok(file.set_len(length / 2)?)
             }
             Fault::LogFlipped => {
-                let (path, length) = largest(&log)?;
+                let (path, length) = largest(&log.join(self.index.to_string()))?;
                 let mut bytes = fs::read(&path)?;
                 bytes[length as usize / 2] ^= 1;
                 Ok(fs::write(path, bytes)?)

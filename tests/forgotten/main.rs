@@ -63,3 +63,8 @@ async fn a_follower_that_forgot_is_made_anew() -> Result<()> {
 async fn a_primary_that_forgot_gives_its_role_away_and_is_made_anew() -> Result<()> {
     tried(Place::Primary).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_forgot_and_was_taken_over_from_is_made_anew() -> Result<()> {
+    tried(Place::Deposed).await
+}

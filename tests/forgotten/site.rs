@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gleaner_coordinator::CopyMarks as _;
 use gleaner_etcd::{Client, EtcdMarks, Keys};
 use gleaner_model::{IndexUuid, NodeUuid};
@@ -34,12 +36,14 @@ pub(crate) enum Place {
     Last,
     Follower,
     Primary,
+    /// A primary that comes back when the other copy has taken over.
+    Deposed,
 }
 
 impl Place {
     /// Returns whether another whole copy is there.
     pub(crate) fn has_another(self) -> bool {
-        matches!(self, Self::Follower | Self::Primary)
+        !matches!(self, Self::Only | Self::Last)
     }
 }
 
@@ -96,7 +100,8 @@ impl Site {
         self.write(&index, 0).await?;
         let harmed = self.holder(&index, place).await?;
         let other = self.other(&harmed);
-        self.marked(&index, &harmed, BATCH as u64).await?;
+        let uuid = self.uuid(&index).await?;
+        self.marked(uuid, &harmed, BATCH as u64).await?;
         let [whole, older, foreign] =
             ["whole", "older", "other"].map(|name| self.kept.path().join(name));
         if fault.is_older() {
@@ -114,12 +119,12 @@ impl Site {
         let written = 2 * BATCH as u64;
         let harmed = match place {
             // The role may have moved with the restart.
-            Place::Follower | Place::Primary if !fault.is_older() => {
+            Place::Follower | Place::Primary | Place::Deposed if !fault.is_older() => {
                 self.holder(&index, place).await?
             }
             _ => harmed,
         };
-        self.marked(&index, &harmed, written).await?;
+        self.marked(uuid, &harmed, written).await?;
         if fault == Fault::OtherLeaf {
             self.keep_other(&harmed, &foreign, place)?;
         }
@@ -131,8 +136,12 @@ impl Site {
             data: &data,
             older: &older,
             other: &foreign,
+            index: uuid,
         };
         folders.harm(fault)?;
+        if place == Place::Deposed {
+            self.until_led_by(&index, &other).await?;
+        }
         self.cluster.spawn_again(&harmed)?;
         let found = self.look(&index, &harmed, written).await?;
         if !matches!(found, Found::Whole { .. }) {
@@ -211,24 +220,38 @@ impl Site {
         Ok(row["node"].as_str().context("a node")?.to_owned())
     }
 
+    async fn until_led_by(&self, index: &str, leaf: &str) -> Result<()> {
+        let began = Instant::now();
+        while self.holder(index, Place::Primary).await.ok().as_deref() != Some(leaf) {
+            ensure!(began.elapsed() < PATIENCE, "nobody has taken over");
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
     fn other(&self, leaf: &str) -> String {
         let other = if leaf == "leaf-1" { "leaf-2" } else { "leaf-1" };
         other.to_owned()
     }
 
-    /// Waits until the mark of a leaf's copy says that it holds so many operations.
-    async fn marked(&self, index: &str, leaf: &str, operations: u64) -> Result<()> {
+    async fn uuid(&self, index: &str) -> Result<IndexUuid> {
         let settings = Request::new("GET", &format!("/{index}/_settings"));
         let settings = self.cluster.send(&settings).await?.ok()?;
         let uuid = &settings[index]["settings"]["index"]["uuid"];
-        let uuid = IndexUuid::parse(uuid.as_str().context("a uuid")?)?;
+        let uuid = URL_SAFE_NO_PAD.decode(uuid.as_str().context("a uuid")?)?;
+        let uuid = <[u8; 16]>::try_from(uuid).map(IndexUuid);
+        uuid.map_err(|found| anyhow!("{} bytes", found.len()))
+    }
+
+    /// Waits until the mark of a leaf's copy says that it holds so many operations.
+    async fn marked(&self, index: IndexUuid, leaf: &str, operations: u64) -> Result<()> {
         let owner = fs::read(self.cluster.data(leaf).join("node.json"))?;
         let owner: Value = serde_json::from_slice(&owner)?;
         let node = NodeUuid::parse(owner["uuid"].as_str().context("a uuid")?)?;
         let began = Instant::now();
         loop {
             let marks = self.marks.of_node(node).await?;
-            let mut of_index = marks.iter().filter(|(shard, _)| shard.index == uuid);
+            let mut of_index = marks.iter().filter(|(shard, _)| shard.index == index);
             if of_index.any(|(_, mark)| mark.position.0 >= operations) {
                 return Ok(());
             }
@@ -277,7 +300,9 @@ impl Site {
                     },
                 });
             }
-            if let Some(reason) = self.reason(index).await? {
+            if health == "red"
+                && let Some(reason) = self.reason(index).await?
+            {
                 self.refuses(index).await?;
                 return Ok(Found::Refused { reason });
             }
