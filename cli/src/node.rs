@@ -11,7 +11,7 @@ pub(crate) mod state;
 use std::{
     io::{Write, stdout},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::{Context, Result};
@@ -34,7 +34,7 @@ use crate::{
     tls::{Dialling, NodeTls},
 };
 use membership::{ClusterFile, Member, Membership};
-use state::Calls;
+use state::{Calls, StateSource};
 
 /// Hold shard copies and answer roots, as a member of a cluster.
 ///
@@ -106,6 +106,8 @@ struct Setup {
     tls: Option<NodeTls>,
     /// The logs and spans of requests.
     telemetry: Telemetry,
+    /// Where the cluster state lies, once that is asked for.
+    source: OnceLock<StateSource>,
 }
 
 /// The addresses that a node has taken.
@@ -182,6 +184,7 @@ impl Setup {
             handshake: between.map(|nodes| nodes.handshake),
             tls,
             telemetry,
+            source: OnceLock::new(),
         };
         Ok(Some((setup, Addresses { http, rpc })))
     }
@@ -205,6 +208,18 @@ impl Setup {
             cluster_name: self.config.cluster_name.clone(),
             membership: self.membership.clone(),
         }
+    }
+
+    /// Returns where the cluster state lies. All of this process share its connections: what one finds slow the others leave.
+    ///
+    /// # Errors
+    /// As [`StateSource::of`].
+    fn state_source(&self) -> Result<&StateSource> {
+        if let Some(source) = self.source.get() {
+            return Ok(source);
+        }
+        let source = StateSource::of(&self.cluster_file(), &self.calls())?;
+        Ok(self.source.get_or_init(|| source))
     }
 
     fn calls(&self) -> Calls {

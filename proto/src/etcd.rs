@@ -1,13 +1,15 @@
 //! etcd as a client sees it: keys read, changed by transactions and watched, and leases.
 //!
 //! Does: make the calls on any member of an etcd, go on to the next member where one does not answer, and tell a
-//! change that surely was not made from one of which nobody knows; say which user may do what. Does not: begin a watch again, renew a lease by
+//! change that surely was not made from one of which nobody knows; say which user may do what, and what each member
+//! says of itself. Does not: begin a watch again, renew a lease by
 //! itself, know what keys mean (the crate `etcd` does). Messages of etcd stay inside this folder.
 //! Read first: [`Client`].
 
 mod client;
 mod fault;
 mod members;
+mod status;
 mod users;
 mod watch;
 mod wire;
@@ -19,6 +21,7 @@ use bytes::Bytes;
 
 pub use client::Client;
 pub use fault::Fault;
+pub use status::{Database, MemberAnswer, MemberStatus};
 pub use users::{Grant, Right};
 pub use watch::Watch;
 

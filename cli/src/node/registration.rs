@@ -22,7 +22,7 @@ pub(super) struct Registered {
 /// # Errors
 /// Another node that is alive bears its name, or its folder cannot be used.
 pub(super) async fn register(setup: &Setup) -> Result<Registered> {
-    let StateSource { client, keys, .. } = StateSource::of(&setup.cluster_file(), &setup.calls())?;
+    let StateSource { client, keys, .. } = setup.state_source()?;
     let node = block_in_place(|| Owner::identity(setup.folder.path()))?;
     let meta = setup.membership.nodes().remove(&setup.node_id());
     let entry = NodeEntry {
@@ -34,7 +34,7 @@ pub(super) async fn register(setup: &Setup) -> Result<Registered> {
         features: Vec::new(),
     };
     let lease = setup.membership.lease();
-    let session = Session::start(&client, keys, &entry, lease).await?;
+    let session = Session::start(client, keys.clone(), &entry, lease).await?;
     let identity = NodeIdentity {
         node,
         incarnation: session.incarnation(),

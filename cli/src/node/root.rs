@@ -15,7 +15,7 @@ use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Addresses, Setup, metadata, state::StateSource, stopped};
+use super::{Addresses, Setup, metadata, stopped};
 use crate::{
     exit::Exit,
     security,
@@ -57,7 +57,7 @@ pub(super) async fn run(
             opened = metadata::open(&setup) => opened?,
             () = stopped(stop.clone()) => return Ok(()),
         };
-        let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
+        let source = setup.state_source()?;
         let lease = setup.membership.lease();
         let shown = tokio::select! {
             told = source.tell_shown(&*coordinator, PeerRole::Root, lease) => told?,

@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An etcd to call: one connection to each of its members that is called. Clones share them.
 ///
-/// A call goes to the member that answered last. Where it cannot be reached, or does not answer a call that is safe
-/// to repeat, the call goes to the next one; each is asked once. Reads are linearizable.
+/// A call goes to the member that answered last. Where it cannot be reached, the call goes to the next one; one that is safe
+/// to repeat does so too where the member is slow, and takes the first answer. Each is asked once. Reads are linearizable.
 #[derive(Clone)]
 pub struct Client {
     pub(super) members: Arc<Members>,
@@ -179,8 +179,8 @@ impl Client {
         }
     }
 
-    /// Follows the changes of all keys that begin with `prefix`, from the revision `from` on. The watch stays with
-    /// the member in use; where it ends, the next one is in use.
+    /// Follows the changes of all keys that begin with `prefix`, from the revision `from` on, on the member in use. Where
+    /// the watch ends, the next one is in use; where another one is in use, the watch ends.
     ///
     /// # Errors
     /// As [`Watch::next`]; a revision that is not kept any more is found out there too.

@@ -29,6 +29,10 @@ pub enum Fault {
     /// There is no such lease any more; its keys are gone.
     #[error("the lease is over")]
     LeaseOver,
+    /// The database of etcd has reached its quota: what adds to it is refused until a person has made room; nothing
+    /// has changed.
+    #[error("etcd is out of its quota: compact and defragment it, see docs/operating.md")]
+    OutOfQuota,
     /// etcd refused the call; nothing has changed.
     #[error("etcd refuses: {reason}")]
     Refused {
@@ -70,6 +74,9 @@ impl Fault {
             }
             // Said before a call is looked at, as every call asks for a leader.
             Code::Unavailable if reason == "no leader" => Self::Unreachable { reason },
+            Code::ResourceExhausted if reason.contains("database space exceeded") => {
+                Self::OutOfQuota
+            }
             Code::InvalidArgument
             | Code::FailedPrecondition
             | Code::ResourceExhausted
@@ -120,10 +127,9 @@ mod tests {
             Code::ResourceExhausted,
             "etcdserver: mvcc: database space exceeded",
         );
-        assert_eq!(
-            full.to_string(),
-            "etcd refuses: mvcc: database space exceeded"
-        );
+        assert_eq!(full, Fault::OutOfQuota);
+        let busy = fault(Code::ResourceExhausted, "etcdserver: too many requests");
+        assert_eq!(busy.to_string(), "etcd refuses: too many requests");
         let gone = fault(Code::NotFound, "etcdserver: requested lease not found");
         assert_eq!(gone, Fault::LeaseOver);
         let compacted = fault(

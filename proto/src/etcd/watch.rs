@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Streaming;
 
@@ -38,6 +38,7 @@ pub struct Watch {
     asked: Instant,
     members: Arc<Members>,
     member: usize,
+    in_use: watch::Receiver<usize>,
 }
 
 impl Watch {
@@ -47,7 +48,8 @@ impl Watch {
         from: Revision,
         patience: Duration,
     ) -> Result<Self, Fault> {
-        let member = members.current();
+        let mut in_use = members.in_use();
+        let member = *in_use.borrow_and_update();
         let (requests, mut unsent) = mpsc::channel(MAX_UNSENT);
         let create = WatchCreateRequest {
             key: bytes::Bytes::copy_from_slice(prefix.as_bytes()),
@@ -76,6 +78,7 @@ impl Watch {
             asked: now,
             members: Arc::clone(members),
             member,
+            in_use,
         })
     }
 
@@ -83,14 +86,22 @@ impl Watch {
     ///
     /// # Errors
     /// The watch is over then. [`Fault::Compacted`]: changes from its beginning on are not kept any more.
-    /// Any other: the member ended it or was silent for 10 s.
+    /// Any other: the member ended it, was silent for 10 s, or is not the one in use any more, as a call found it slow.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Vec<Event>, Fault> {
         loop {
             let wait = (self.asked + ASK_EVERY).min(self.heard + SILENCE);
-            let answer = match timeout_at(wait, self.answers.message()).await {
+            let own = self.member;
+            let answer = tokio::select! {
+                biased;
+                answer = timeout_at(wait, self.answers.message()) => answer,
+                () = until_left(&mut self.in_use, own) => {
+                    return Err(self.over("another member is in use".to_owned()));
+                }
+            };
+            let answer = match answer {
                 Ok(answer) => answer,
                 Err(_elapsed) if self.heard.elapsed() >= SILENCE => {
                     let seconds = SILENCE.as_secs();
@@ -134,6 +145,12 @@ impl Watch {
         self.members.leave(self.member);
         Fault::Unreachable { reason }
     }
+}
+
+/// Waits until another member than `own` is in use.
+async fn until_left(in_use: &mut watch::Receiver<usize>, own: usize) {
+    // Its sender is there as long as the members are.
+    drop(in_use.wait_for(|member| *member != own).await);
 }
 
 fn asking(union: RequestUnion) -> WatchRequest {
