@@ -19,7 +19,8 @@ HEALTHCHECK --interval=2s --timeout=4s --retries=30 \
     CMD etcdctl --endpoints https://127.0.0.1:2379 --cacert "$CERTS/ca.pem" \
         --cert "$CERTS/etcd/$(hostname).pem" --key "$CERTS/etcd/$(hostname).key" endpoint health
 
-CMD name=$(hostname) && exec etcd --name "$name" --data-dir /var/lib/etcd --auto-compaction-retention 1h \
+CMD name=$(hostname) && exec etcd --name "$name" --data-dir /var/lib/etcd \
+    --auto-compaction-mode revision --auto-compaction-retention 1000 --quota-backend-bytes 2147483648 \
     --listen-client-urls https://0.0.0.0:2379 --advertise-client-urls "https://$name:2379" \
     --listen-peer-urls https://0.0.0.0:2380 --initial-advertise-peer-urls "https://$name:2380" \
     --initial-cluster etcd-1=https://etcd-1:2380,etcd-2=https://etcd-2:2380,etcd-3=https://etcd-3:2380 \

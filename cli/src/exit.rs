@@ -41,7 +41,7 @@ pub(crate) const OF_STATUS: &str = "\
 Exit codes:
   0    green: every copy serves
   1    usage, or no root answered
-  3    yellow: every shard serves, some have fewer copies than they should
+  3    yellow: every shard serves, some have fewer copies than they should, or etcd is not well
   4    red: some shards do not serve";
 
 impl Exit {

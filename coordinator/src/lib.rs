@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod entries;
 pub mod marks;
 pub mod size;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 pub use embedded::{Embedded, EmbeddedEntries};
 pub use entries::ShardEntries;
 pub use marks::CopyMarks;
+pub use store::StoreProblem;
 
 /// Why metadata could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,12 @@ pub enum CoordinatorError {
     #[error("{reason}")]
     TooLarge {
         /// How large, what is allowed, and what to delete.
+        reason: String,
+    },
+    /// Who keeps the state is full and refuses what adds to it; nothing has changed.
+    #[error("{reason}")]
+    OutOfQuota {
+        /// How full, and what to do.
         reason: String,
     },
     /// Too many others changed the state at the same time.
@@ -107,6 +115,12 @@ pub trait Coordinator: Send + Sync {
         Duration::ZERO
     }
 
+    /// Returns what is wrong with where the state is kept, worst first, as far as is known here without asking. Where this
+    /// process keeps it, nothing is.
+    fn store_problems(&self) -> Vec<StoreProblem> {
+        Vec::new()
+    }
+
     /// Waits until all roots and fronts show `version` of the state or a later one, a second at most. One that is silent for that
     /// long is not waited for again before it shows something new. Where this process keeps the state there is nothing
     /// to wait for.
@@ -123,8 +137,8 @@ pub trait Coordinator: Send + Sync {
     /// `next.version` says.
     ///
     /// # Errors
-    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`] and
-    /// [`CoordinatorError::TooLarge`]: nothing changed;
+    /// [`CoordinatorError::Conflict`]: read again; [`CoordinatorError::Store`],
+    /// [`CoordinatorError::TooLarge`] and [`CoordinatorError::OutOfQuota`]: nothing changed;
     /// [`CoordinatorError::Unavailable`]: the version of the state read next tells.
     async fn compare_and_swap(
         &self,

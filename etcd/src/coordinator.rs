@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gleaner_coordinator::{Coordinator, CoordinatorError, ShardEntries};
+use gleaner_coordinator::{Coordinator, CoordinatorError, ShardEntries, StoreProblem};
 use gleaner_model::ClusterState;
-use gleaner_proto::etcd::{Client, Fault, Outcome, Range, Revision};
+use gleaner_proto::etcd::{Client, Fault, Outcome, Range, Revision, Transaction};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -22,12 +22,16 @@ use crate::mirror::{Mirror, View};
 use crate::shown::Waiting;
 use crate::table::EtcdEntries;
 use crate::value::META;
+use crate::vitals::{DEFAULT_QUOTA, Vitals};
 
 /// How long the watch may take to show what a call has shown: a member can answer calls while its watches hang.
 const WATCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a change waits until its outcome is known.
 const OUTCOME_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a change is sent again that surely did nothing, as no member knows a leader: an election fits in.
+const ELECTION: Duration = Duration::from_secs(3);
 
 /// How many changes later the outcome of one is still looked for.
 const MAX_STEPS_BACK: u32 = 128;
@@ -44,11 +48,13 @@ pub struct EtcdCoordinator {
     mirror: Arc<Mirror>,
     open_changes: OpenChanges,
     waiting: Waiting,
-    following: JoinHandle<()>,
+    vitals: Arc<Vitals>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl EtcdCoordinator {
-    /// Waits until etcd answers, sees to it that it holds a cluster under `keys`, and follows that.
+    /// Waits until etcd answers, sees to it that it holds a cluster under `keys`, and follows that. Members that do not
+    /// tell the quota of their database have [`DEFAULT_QUOTA`].
     ///
     /// # Errors
     /// [`CoordinatorError::Unreadable`] for keys of a newer version, or where there is no cluster and there must be
@@ -61,16 +67,36 @@ impl EtcdCoordinator {
         keys: Keys,
         absent: IfAbsent,
     ) -> Result<Self, CoordinatorError> {
+        Self::open_with_quota(client, keys, absent, DEFAULT_QUOTA).await
+    }
+
+    /// As [`Self::open`]; members that do not tell the quota of their database have `quota` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::open`].
+    pub async fn open_with_quota(
+        client: Client,
+        keys: Keys,
+        absent: IfAbsent,
+        quota: u64,
+    ) -> Result<Self, CoordinatorError> {
         let first = first_view(&client, &keys, &absent).await?;
         let mirror = Arc::new(Mirror::new(first)?);
         let following = follow(client.clone(), keys.clone(), Arc::clone(&mirror));
+        let vitals = Vitals::new(client.clone(), keys.clone(), Arc::clone(&mirror), quota);
+        let vitals = Arc::new(vitals);
+        let watching = Arc::clone(&vitals).watch_over();
         Ok(Self {
             client,
             keys,
             mirror,
             open_changes: OpenChanges::default(),
             waiting: Waiting::default(),
-            following: tokio::spawn(following),
+            vitals,
+            tasks: [tokio::spawn(following), tokio::spawn(watching)],
         })
     }
 
@@ -152,14 +178,51 @@ impl EtcdCoordinator {
         })
     }
 
+    async fn in_force(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
+        let meta = self.meta_in_force().await?;
+        self.reach(meta.revision).await?.state()
+    }
+
+    /// Returns an error with its cause, where that is how etcd does.
+    async fn explained(&self, error: CoordinatorError) -> CoordinatorError {
+        match error {
+            CoordinatorError::Unavailable { reason } => {
+                let is_cause = |problem: &_| matches!(problem, StoreProblem::Unavailable(_));
+                let cause = self.vitals.cause(is_cause).await;
+                CoordinatorError::Unavailable {
+                    reason: cause.unwrap_or(reason),
+                }
+            }
+            CoordinatorError::OutOfQuota { reason } => {
+                let is_cause = |problem: &_| matches!(problem, StoreProblem::OutOfQuota(_));
+                let cause = self.vitals.cause(is_cause).await;
+                CoordinatorError::OutOfQuota {
+                    reason: cause.unwrap_or(reason),
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Returns the state in force, as what a change of `expected` has met.
     async fn conflict(&self, expected: u64) -> CoordinatorError {
-        match self.latest().await {
+        match self.in_force().await {
             Ok(state) => CoordinatorError::Conflict {
                 expected,
                 current: state.version,
             },
             Err(error) => error,
+        }
+    }
+
+    /// Makes changes together, waiting for an election where there is one.
+    async fn send(&self, transaction: Transaction) -> Result<Outcome, Fault> {
+        let (until, mut pauses) = (Instant::now() + ELECTION, Pauses::new());
+        loop {
+            match self.client.transaction(transaction.clone()).await {
+                Err(Fault::Unreachable { .. }) if Instant::now() < until => pauses.pause().await,
+                answer => return answer,
+            }
         }
     }
 
@@ -171,7 +234,7 @@ impl EtcdCoordinator {
             transaction,
         } = change;
         let mut pending = self.open_changes.ask(base);
-        let answer = self.client.transaction(transaction).await;
+        let answer = self.send(transaction).await;
         pending.is_answered = !matches!(answer, Err(Fault::Unknown { .. }));
         drop(pending);
         let revision = match answer {
@@ -194,7 +257,7 @@ impl EtcdCoordinator {
 
 impl Drop for EtcdCoordinator {
     fn drop(&mut self) {
-        self.following.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -205,8 +268,10 @@ impl Coordinator for EtcdCoordinator {
     }
 
     async fn latest(&self) -> Result<Arc<ClusterState>, CoordinatorError> {
-        let meta = self.meta_in_force().await?;
-        self.reach(meta.revision).await?.state()
+        match self.in_force().await {
+            Err(error) => Err(self.explained(error).await),
+            known => known,
+        }
     }
 
     fn watch(&self) -> watch::Receiver<Arc<ClusterState>> {
@@ -215,6 +280,10 @@ impl Coordinator for EtcdCoordinator {
 
     fn unheard_for(&self) -> Duration {
         self.mirror.unheard_for()
+    }
+
+    fn store_problems(&self) -> Vec<StoreProblem> {
+        self.vitals.problems()
     }
 
     async fn wait_shown(&self, version: u64) {
@@ -256,7 +325,10 @@ impl Coordinator for EtcdCoordinator {
             .map_err(|error| CoordinatorError::Unavailable {
                 reason: error.to_string(),
             })?;
-        self.swap(prepared?).await
+        match self.swap(prepared?).await {
+            Err(error) => Err(self.explained(error).await),
+            made => made,
+        }
     }
 }
 

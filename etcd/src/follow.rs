@@ -100,7 +100,9 @@ pub(crate) async fn first_view(
     let (mut pauses, mut absence) = (Pauses::new(), Absence(None));
     loop {
         match try_first_view(client, keys, absent).await {
-            Err(CoordinatorError::Unavailable { reason }) => absence.note(&reason),
+            Err(
+                CoordinatorError::Unavailable { reason } | CoordinatorError::OutOfQuota { reason },
+            ) => absence.note(&reason),
             known => return known,
         }
         pauses.pause().await;
@@ -154,6 +156,7 @@ pub(crate) async fn follow(client: Client, keys: Keys, mirror: Arc<Mirror>) {
     loop {
         let on_change = || (pauses, absence) = (Pauses::new(), Absence(None));
         let followed = follow_once(&client, &keys, &mirror, on_change).await;
+        mirror.note_followed(false);
         match followed {
             Err(Fault::Compacted { .. }) => match read_all(&client, &keys).await {
                 Ok(listing) => {
@@ -190,6 +193,7 @@ async fn follow_once(
     }
     let from = mirror.view().revision.next();
     let mut watch = client.watch(keys.prefix(), from).await?;
+    mirror.note_followed(true);
     loop {
         mirror.note_heard(watch.heard());
         // Signs of life come without changes too.

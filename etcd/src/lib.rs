@@ -33,6 +33,7 @@ mod shown;
 mod table;
 mod users;
 mod value;
+mod vitals;
 
 pub use coordinator::EtcdCoordinator;
 pub use follow::IfAbsent;
@@ -44,6 +45,7 @@ pub use marks::EtcdMarks;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
 pub use shown::ShownVersion;
 pub use users::Users;
+pub use vitals::DEFAULT_QUOTA;
 
 use gleaner_coordinator::CoordinatorError;
 use gleaner_proto::etcd::Fault;
@@ -55,6 +57,9 @@ fn error_of(fault: Fault) -> CoordinatorError {
             reason: format!(
                 "the cluster state cannot be changed: {reason}; change fewer indices at a time"
             ),
+        },
+        Fault::OutOfQuota => CoordinatorError::OutOfQuota {
+            reason: fault.to_string(),
         },
         Fault::Refused { .. } => CoordinatorError::Store {
             path: "etcd".to_owned(),

@@ -1,6 +1,7 @@
 //! What lies under the prefix, as this process knows it: views, each of one revision, and the states they show.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gleaner_coordinator::CoordinatorError;
@@ -99,6 +100,8 @@ pub(crate) struct Mirror {
     revision: watch::Sender<Revision>,
     /// When etcd last gave a sign of life.
     heard: Mutex<Instant>,
+    /// Whether a watch is there that tells of changes.
+    is_followed: AtomicBool,
     /// The rule that a planted error breaks.
     #[cfg(test)]
     pub(crate) omitted: Option<Rule>,
@@ -119,6 +122,7 @@ impl Mirror {
             revision: watch::Sender::new(first.revision),
             view: Mutex::new(Arc::new(first)),
             heard: Mutex::new(Instant::now()),
+            is_followed: AtomicBool::new(true),
             #[cfg(test)]
             omitted: None,
         })
@@ -137,6 +141,16 @@ impl Mirror {
     /// Returns for how long etcd gave no sign of life.
     pub(crate) fn unheard_for(&self) -> Duration {
         self.heard.lock().elapsed()
+    }
+
+    /// Notes whether a watch is there that tells of changes.
+    pub(crate) fn note_followed(&self, is_followed: bool) {
+        self.is_followed.store(is_followed, Ordering::Relaxed);
+    }
+
+    /// Returns whether a watch is there, as far as is known: it may have become silent.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.is_followed.load(Ordering::Relaxed)
     }
 
     /// Returns the newest states, as they come.

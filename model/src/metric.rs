@@ -4,6 +4,7 @@
 //! use is left out of the list, and its name is not given away again.
 
 mod ambassador;
+mod etcd;
 mod front;
 mod page;
 mod process;
@@ -11,6 +12,9 @@ mod refresh;
 mod telemetry;
 
 pub use ambassador::{AMBASSADOR_CONNECTIONS, AMBASSADOR_REQUESTS, AMBASSADOR_SERVER_IN};
+pub use etcd::{
+    ETCD_ALARMS, ETCD_CONNECTED, ETCD_DATABASE_BYTES, ETCD_QUOTA_BYTES, STATE_AGE_SECONDS,
+};
 pub use front::{
     FRONT_LEASES_HELD, FRONT_LIMITED, FRONT_REQUESTS, FRONT_RETRIES, FRONT_SECONDS, FRONT_SHADOWED,
     FRONT_SPLIT, FRONT_WAITING,
@@ -409,7 +413,7 @@ pub const TLS_RELOAD_FAILURES: Metric = Metric {
 };
 
 /// All of them, by name.
-pub const ALL: [Metric; 59] = [
+pub const ALL: [Metric; 64] = [
     AMBASSADOR_CONNECTIONS,
     AMBASSADOR_REQUESTS,
     AMBASSADOR_SERVER_IN,
@@ -428,6 +432,10 @@ pub const ALL: [Metric; 59] = [
     DOCUMENT_CACHE_BYTES,
     DOCUMENT_CACHE_LOOKUPS,
     DOCUMENTS,
+    ETCD_ALARMS,
+    ETCD_CONNECTED,
+    ETCD_DATABASE_BYTES,
+    ETCD_QUOTA_BYTES,
     FILTER_CACHE_BYTES,
     FILTER_CACHE_LOOKUPS,
     FRONT_LEASES_HELD,
@@ -459,6 +467,7 @@ pub const ALL: [Metric; 59] = [
     SHARDS_SKIPPED,
     SPANS_DROPPED,
     SPANS_EXPORTED,
+    STATE_AGE_SECONDS,
     STORE_BYTES,
     TLS_CERTIFICATE_EXPIRES_SECONDS,
     TLS_RELOAD_FAILURES,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gleaner_coordinator::Coordinator;
+use gleaner_coordinator::{Coordinator, StoreProblem};
 use gleaner_model::ClusterState;
 use gleaner_query::limits::Limits;
 use gleaner_query::search::SearchRequest;
@@ -27,6 +27,11 @@ impl ClusterView {
     /// Returns the newest cluster state known here.
     pub fn state(&self) -> Arc<ClusterState> {
         self.coordinator.state()
+    }
+
+    /// Returns what is wrong with where the state is kept, worst first.
+    pub fn store_problems(&self) -> Vec<StoreProblem> {
+        self.coordinator.store_problems()
     }
 
     /// Returns the options in force.

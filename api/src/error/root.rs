@@ -224,11 +224,13 @@ fn coordinator(error: &CoordinatorError, reason: String) -> ApiError {
             "process_cluster_event_timeout_exception",
             reason,
         ),
-        CoordinatorError::Unavailable { .. } => ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "master_not_discovered_exception",
-            reason,
-        ),
+        CoordinatorError::Unavailable { .. } | CoordinatorError::OutOfQuota { .. } => {
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "master_not_discovered_exception",
+                reason,
+            )
+        }
         CoordinatorError::TooLarge { .. } => ApiError::illegal(reason),
         CoordinatorError::Store { .. } | CoordinatorError::Unreadable { .. } => {
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", reason)
@@ -239,6 +241,17 @@ fn coordinator(error: &CoordinatorError, reason: String) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_that_takes_no_change_now_is_no_fault_of_ours() {
+        let reason = "etcd is out of its quota (2.1 of 2 MiB at a:1)";
+        let full = CoordinatorError::OutOfQuota {
+            reason: reason.to_owned(),
+        };
+        let shown = ApiError::from(&RootError::from(full));
+        assert_eq!(shown.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(shown.reason(), reason);
+    }
 
     #[test]
     fn the_mistake_that_another_cluster_finds_keeps_its_status() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
+use gleaner_coordinator::StoreProblem;
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::ShardStates;
 use http::{Method, StatusCode, header};
@@ -116,7 +117,12 @@ fn info(request: &Request) -> Reply {
 
 async fn ready(request: Request) -> Answer {
     let states = request.root().reader().shard_states().await;
-    let (status, body) = readiness(&states);
+    let (status, mut body) = readiness(&states);
+    // No reason not to be ready: every root has the same etcd, and searches go on without.
+    let problems = request.root().cluster().store_problems();
+    if !problems.is_empty() {
+        body["reasons"] = problems.iter().map(StoreProblem::reason).collect();
+    }
     Ok(Reply::with_status(status, &body))
 }
 

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::plan::FreePorts;
+use gleaner_etcd::DEFAULT_QUOTA;
 use gleaner_machine::durable;
 
 /// How many members there are: one may be lost.
@@ -20,8 +21,10 @@ const NUM_MEMBERS: u32 = 3;
 /// The file that says at which addresses they are. A member that is started again must be found at its own.
 const NOTED: &str = "etcd.toml";
 
-/// How long an etcd keeps its history; nodes that were away for longer read all keys.
-const HISTORY: &str = "1h";
+/// How many revisions an etcd keeps, looked at every five minutes; nodes that were away for longer read all keys. Not hours of
+/// them: each new index writes the whole of `meta` again, so that an hour of a busy loader would take the quota. A change of
+/// unknown outcome is looked for 128 changes back, each with a few revisions around it.
+const HISTORY: &str = "1000";
 
 /// Runs a program until standard input ends, as nodes run, by the shell that becomes it. The watcher is of its process
 /// group, so no other process can have its number while that one waits.
@@ -127,7 +130,9 @@ impl LocalEtcd {
             set("initial-advertise-peer-urls", &peers);
             set("listen-metrics-urls", &url(&member.probes, false));
             set("initial-cluster", &all);
+            set("auto-compaction-mode", "revision");
             set("auto-compaction-retention", HISTORY);
+            set("quota-backend-bytes", &DEFAULT_QUOTA.to_string());
             set("log-level", "warn");
             if let Some(EtcdCertificates {
                 certificate,
@@ -225,6 +230,8 @@ mod tests {
         let all = "etcd-1=http://127.0.0.1:12,etcd-2=http://127.0.0.1:22";
         has(&plain[1], &format!("--initial-cluster={all}"));
         has(&plain[1], "--data-dir=/d/etcd-2");
+        has(&plain[1], "--auto-compaction-mode=revision");
+        has(&plain[1], "--quota-backend-bytes=2147483648");
         let certificates = EtcdCertificates {
             certificate: "/c.pem".into(),
             key: "/c.key".into(),

@@ -93,6 +93,7 @@ impl Plan {
             membership: Membership {
                 etcd: etcd.urls(arguments.secure),
                 lease: None,
+                etcd_quota: None,
                 nodes,
                 fronts,
             },

@@ -68,9 +68,12 @@ async fn look(remote: &Remote) -> Result<Value> {
     let shards = by_shard
         .into_iter()
         .map(|((index, number), copies)| shard(&state["metadata"], &index, number, &copies));
+    // What is wrong beside copies of shards.
+    let reasons = health["reasons"].as_array().cloned().unwrap_or_default();
     Ok(json!({
         "cluster_name": health["cluster_name"],
         "status": health["status"],
+        "reasons": reasons,
         "members": nodes,
         "shards": shards.collect::<Vec<Value>>(),
     }))
@@ -125,6 +128,11 @@ fn to_text(status: &Value, palette: Palette) -> String {
         members.len(),
         grouped(shards.len() as u64)
     );
+    for reason in list(&status["reasons"]) {
+        // In place of the empty line, which follows.
+        page.truncate(page.trim_end().len());
+        add(&mut page, &format!("\n{colour}{}{reset}\n", text(&reason)));
+    }
     let head = format!(
         "{:<20} {:<6} {:<6} {:>5} {:>8}",
         "MEMBER", "ROLE", "MASTER", "CPU%", "UP"
@@ -205,10 +213,14 @@ mod tests {
         assert_eq!(shard["primary"], "leaf-1");
         let status = json!({
             "cluster_name": "c", "status": "yellow",
+            "reasons": ["etcd has no majority (1 of 3 members answers)", "another"],
             "members": [{"name": "leaf-1", "node.role": "d", "master": "-", "cpu": "4", "uptime": "3h"}],
             "shards": [shard],
         });
         let text = to_text(&status, Palette::PLAIN);
+        let head: Vec<&str> = text.lines().take(4).collect();
+        let lost = "etcd has no majority (1 of 3 members answers)";
+        assert_eq!(head[1..], [lost, "another", ""], "{text}");
         let last = text.lines().last().expect("a line");
         let words: Vec<&str> = last.split_whitespace().collect();
         let expected = "books 0 3 leaf-1 leaf-1 leaf-1, nowhere unassigned node_left [leaf-2]";

@@ -4,6 +4,7 @@
 //! [cluster]
 //! etcd = ["http://10.0.0.7:2379", "http://10.0.0.8:2379", "http://10.0.0.9:2379"]   # has the cluster state
 //! # lease = "3s"               # a leaf that is silent for so long has its shards taken over
+//! # etcd_quota = "2gb"         # what its members were started with, where they do not tell
 //!
 //! [[cluster.nodes]]
 //! name = "root-1"
@@ -29,10 +30,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use gleaner_etcd::DEFAULT_QUOTA;
 use gleaner_model::{NodeId, NodeMeta, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Span};
+use crate::config::{ByteSize, Config, Span};
 
 /// The members, and the etcd that has what they agree on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,10 @@ pub(crate) struct Membership {
     /// How long a leaf counts as alive after etcd last heard of it, 2 to 60 whole seconds; absent: [`LEASE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Span>,
+    /// How many bytes the database of each member of the etcd may have, where they do not tell: those before etcd 3.6.
+    /// Absent: etcd's own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) etcd_quota: Option<ByteSize>,
     /// All members, the same in every node's file.
     pub(crate) nodes: Vec<Member>,
     /// Processes that stand ahead of the roots.
@@ -249,7 +255,17 @@ impl Membership {
                 Span(lease)
             );
         }
+        ensure!(
+            self.etcd_quota != Some(ByteSize(0)),
+            "`etcd_quota` is 0, wanted what the members of the etcd were started with, as `--quota-backend-bytes`"
+        );
         Ok(())
+    }
+
+    /// Returns how many bytes the database of a member of the etcd may have that does not tell.
+    pub(crate) fn etcd_quota(&self) -> u64 {
+        self.etcd_quota
+            .map_or(DEFAULT_QUOTA, |ByteSize(quota)| quota)
     }
 
     /// Returns how long a leaf counts as alive after etcd last heard of it.
@@ -352,6 +368,11 @@ mod tests {
         };
         assert_eq!(membership.etcd_addresses(), Some(wanted));
         assert_eq!(membership.lease(), LEASE);
+        assert_eq!(membership.etcd_quota(), 2 << 30);
+        let larger = read(&format!(
+            "etcd = ['http://a:1']\netcd_quota = '8gb'\n{ROOT}"
+        ));
+        assert_eq!(larger.expect("it is right").etcd_quota(), 8 << 30);
         let longer = read(&format!("etcd = ['http://a:1']\nlease = '10s'\n{ROOT}"));
         assert_eq!(
             longer.expect("it is right").lease(),
@@ -395,6 +416,10 @@ mod tests {
             (
                 format!("etcd = ['http://h:1']\nlease = '61s'\n{ROOT}"),
                 "to 60s",
+            ),
+            (
+                format!("etcd = ['http://h:1']\netcd_quota = '0b'\n{ROOT}"),
+                "`--quota-backend-bytes`",
             ),
         ];
         for (text, expected) in cases {

@@ -8,18 +8,14 @@ use gleaner_model::{ClusterState, Role};
 use gleaner_root::placing;
 use tokio::task::block_in_place;
 
-use super::{
-    Setup,
-    owner::Owner,
-    state::{Participant, StateSource},
-};
+use super::{Setup, owner::Owner, state::Participant};
 
 /// How long after an attempt to note the members in an etcd that is away there is another one.
 const ENROL_AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits for the etcd that has the cluster state, and sees to it that the data folder is this node's.
 pub(super) async fn open(setup: &Setup) -> Result<Arc<dyn Coordinator>> {
-    let source = StateSource::of(&setup.cluster_file(), &setup.calls())?;
+    let source = setup.state_source()?;
     let held = block_in_place(|| Owner::of(setup.folder.path()))?;
     let member = Participant::Member {
         role: setup.member.role,
@@ -46,7 +42,7 @@ async fn enrol_in_time(coordinator: &dyn Coordinator, setup: &Setup) -> Result<(
             return Ok(());
         };
         match error.downcast_ref::<CoordinatorError>() {
-            Some(CoordinatorError::Unavailable { .. }) => {
+            Some(CoordinatorError::Unavailable { .. } | CoordinatorError::OutOfQuota { .. }) => {
                 tracing::warn!("{error:#}; trying again");
             }
             _ => return Err(error),

@@ -25,6 +25,8 @@ pub(crate) struct StateSource {
     pub(super) keys: Keys,
     /// Name of the cluster.
     name: String,
+    /// Bytes that the database of a member may have that does not tell.
+    quota: u64,
 }
 
 /// Who follows the state.
@@ -74,6 +76,7 @@ impl StateSource {
             client: Client::new(&connect, &addresses)?,
             keys: Keys::of(cluster_name)?,
             name: cluster_name.clone(),
+            quota: membership.etcd_quota(),
         })
     }
 
@@ -83,7 +86,12 @@ impl StateSource {
     /// # Errors
     /// A state that cannot be read, or is lost.
     pub(crate) async fn open(&self, who: Participant<'_>) -> Result<Arc<dyn Coordinator>> {
-        let Self { client, keys, name } = self;
+        let Self {
+            client,
+            keys,
+            name,
+            quota,
+        } = self;
         let absent = match who {
             Participant::Reader => IfAbsent::Wait,
             Participant::Member { held: Some(_), .. } => IfAbsent::Refuse,
@@ -94,9 +102,12 @@ impl StateSource {
                 role: Role::Root, ..
             } => IfAbsent::Begin(new_cluster(name).into()),
         };
-        let opened = EtcdCoordinator::open(client.clone(), keys.clone(), absent).await;
+        let (client, keys) = (client.clone(), keys.clone());
+        let opened = EtcdCoordinator::open_with_quota(client, keys, absent, *quota);
         Ok(Arc::new(
-            opened.context("cannot follow the cluster state in etcd")?,
+            opened
+                .await
+                .context("cannot follow the cluster state in etcd")?,
         ))
     }
 }

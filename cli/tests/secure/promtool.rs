@@ -76,6 +76,8 @@ fn promtool_takes_the_configuration_for_operators() -> Result<()> {
     let (before, job) = text.split_once("  # - job_name: ").expect("a job");
     let job = job.replace("\n  # ", "\n  ");
     let folder = tempfile::tempdir()?;
+    let alerts = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/alerts.yml");
+    fs::copy(alerts, folder.path().join("alerts.yml"))?;
     for name in ["ca.pem", "prometheus.key"] {
         fs::write(folder.path().join(name), "")?;
     }

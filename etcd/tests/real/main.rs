@@ -3,6 +3,7 @@
 mod cluster;
 mod coordinator;
 mod entries;
+mod health;
 mod link;
 mod members;
 mod outcomes;

@@ -10,7 +10,7 @@ use gleaner_etcd::{EtcdCoordinator, IfAbsent, Session, ShownVersion, Users};
 use gleaner_model::security::KeyHash;
 use gleaner_model::{ClusterState, PeerRole, Security};
 use gleaner_proto::Connect;
-use gleaner_proto::etcd::{Client, Fault, Operation, Outcome, Range, Transaction};
+use gleaner_proto::etcd::{Client, Fault, MemberAnswer, Operation, Outcome, Range, Transaction};
 use gleaner_testkit::etcd::{Etcd, EtcdCertificates, NO_ETCD, is_installed};
 use gleaner_testkit::skipped;
 use gleaner_tls::{
@@ -171,6 +171,14 @@ async fn a_process_changes_what_is_its_own_and_nobody_else_anything() -> Result<
     change(&root, |state| with_index(state, 1)).await;
 
     let leaf = guarded.client(PeerRole::Leaf)?;
+    // No right is needed to be told how a member is.
+    for who in [&leaf, &guarded.named("somebody")?] {
+        let statuses = within(who.statuses(LEASE)).await;
+        assert!(
+            matches!(&*statuses, [MemberAnswer { status: Ok(_), .. }]),
+            "{statuses:?}"
+        );
+    }
     let session = within(Session::start(&leaf, keys(), &entry(1, "leaf-1"), LEASE)).await?;
     let by_leaf = EtcdCoordinator::open(leaf.clone(), keys(), IfAbsent::Wait);
     let by_leaf = within(by_leaf).await?;

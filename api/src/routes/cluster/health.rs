@@ -1,13 +1,15 @@
 //! `_cluster/health`: what is served, what is not, waiting for better.
 //!
 //! Green: every copy is active. Yellow: every primary is; replicas without a node of their own are
-//! unassigned. Red: a primary is recovering or has stopped.
+//! unassigned. Red: a primary is recovering or has stopped. The whole cluster is not green either while something is wrong
+//! with where its state is kept: `reasons` says what.
 
 mod count;
 mod wanted;
 
 use std::time::{Duration, Instant};
 
+use gleaner_coordinator::StoreProblem;
 use gleaner_model::IndexMeta;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
 use gleaner_root::read::ShardStates;
@@ -72,7 +74,12 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
         Err(error) => return Err(error.into()),
     };
     let indices = found.as_deref().unwrap_or_default();
-    let health = Health::of_all(indices.iter().map(|found| &*found.meta), copies);
+    let mut health = Health::of_all(indices.iter().map(|found| &*found.meta), copies);
+    let problems = request.root().cluster().store_problems();
+    // What was asked for indices is told of their copies.
+    if !problems.is_empty() && request.part("index").is_none() {
+        health.level = health.level.max(HealthLevel::Yellow);
+    }
     let level = if found.is_some() {
         health.level
     } else {
@@ -94,6 +101,9 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
     shown["number_of_in_flight_fetch"] = 0.into();
     shown["task_max_waiting_in_queue_millis"] = 0.into();
     shown["active_shards_percent_as_number"] = health.active_percent().into();
+    if !problems.is_empty() {
+        shown["reasons"] = problems.iter().map(StoreProblem::reason).collect();
+    }
     match request.parameters.get("level") {
         None | Some("cluster") => {}
         Some(level @ ("indices" | "shards")) => {

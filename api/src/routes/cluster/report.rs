@@ -1,6 +1,7 @@
-//! `_health_report`: the health of the cluster by indicator. One of them is known here: whether the shards are
-//! there.
+//! `_health_report`: the health of the cluster by indicator. Two of them are known here: whether the shards are there, and
+//! whether the cluster state can be changed, for which other clusters need a master.
 
+use gleaner_coordinator::StoreProblem;
 use gleaner_root::read::ShardStates;
 use serde_json::{Map, Value, json};
 
@@ -10,12 +11,21 @@ use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
 
-/// The one indicator that is known.
+/// Whether the cluster state can be changed.
+const MASTER: &str = "master_is_stable";
+
+/// Whether the shards are there.
 const SHARDS: &str = "shards_availability";
 
+/// Where it is said what to do.
+const HELP: &str = "docs/operating.md";
+
 pub(super) async fn answer(request: Request) -> Answer {
-    if let Some(asked) = request.part("feature").filter(|asked| *asked != SHARDS) {
-        let reason = format!("Did not find any health indicator [{asked}], there is [{SHARDS}]");
+    let asked = request.part("feature");
+    if let Some(asked) = asked.filter(|asked| ![MASTER, SHARDS].contains(asked)) {
+        let reason = format!(
+            "Did not find any health indicator [{asked}], there are [{MASTER}] and [{SHARDS}]"
+        );
         let status = http::StatusCode::NOT_FOUND;
         return Err(ApiError::new(
             status,
@@ -23,15 +33,105 @@ pub(super) async fn answer(request: Request) -> Answer {
             reason,
         ));
     }
+    let is_asked = |name| asked.is_none_or(|asked| asked == name);
     let is_verbose = request.parameters.flag("verbose")?.unwrap_or(true);
-    let states = request.root().reader().shard_states().await;
-    let (level, indicator) = shards(&request, &states, is_verbose);
-    let state = request.root().cluster().state();
+    let mut worst = HealthLevel::Green;
+    let mut indicators = Map::new();
+    let mut add = |name: &str, (level, indicator): (HealthLevel, Value)| {
+        worst = worst.max(level);
+        indicators.insert(name.to_owned(), indicator);
+    };
+    let cluster = request.root().cluster();
+    if is_asked(MASTER) {
+        add(MASTER, master(&cluster.store_problems(), is_verbose));
+    }
+    if is_asked(SHARDS) {
+        let states = request.root().reader().shard_states().await;
+        add(SHARDS, shards(&request, &states, is_verbose));
+    }
     Ok(Reply::json(&json!({
-        "status": level.as_str(),
-        "cluster_name": state.cluster_name,
-        "indicators": {SHARDS: indicator},
+        "status": worst.as_str(),
+        "cluster_name": cluster.state().cluster_name,
+        "indicators": indicators,
     })))
+}
+
+/// Tells whether the cluster state can be changed. Red as it is where others have no master: what needs a change fails,
+/// although searches and writes go on.
+fn master(problems: &[StoreProblem], is_verbose: bool) -> (HealthLevel, Value) {
+    let level = match problems {
+        [] => HealthLevel::Green,
+        some if some.iter().any(StoreProblem::prevents_changes) => HealthLevel::Red,
+        _ => HealthLevel::Yellow,
+    };
+    let reasons: Vec<&str> = problems.iter().map(StoreProblem::reason).collect();
+    let symptom = match level {
+        HealthLevel::Green => "The cluster state can be changed.".to_owned(),
+        HealthLevel::Yellow => format!(
+            "The cluster state cannot be changed soon: {}.",
+            reasons.join("; ")
+        ),
+        HealthLevel::Red => format!(
+            "The cluster state cannot be changed: {}.",
+            reasons.join("; ")
+        ),
+    };
+    let mut indicator = json!({"status": level.as_str(), "symptom": symptom});
+    if is_verbose && level > HealthLevel::Green {
+        indicator["details"] = json!({"reasons": reasons});
+        indicator["impacts"] = impacts(level);
+        indicator["diagnosis"] = problems.iter().map(diagnosis).collect();
+    }
+    (level, indicator)
+}
+
+fn impacts(level: HealthLevel) -> Value {
+    let when = match level {
+        HealthLevel::Red => "cannot",
+        _ => "will not be able to",
+    };
+    let impact = |id: &str, description: String, area: &str| {
+        json!({
+            "id": format!("gleaner:health:{MASTER}:impact:{id}"),
+            "severity": 1,
+            "description": description,
+            "impact_areas": [area],
+        })
+    };
+    let ingest = format!(
+        "The cluster {when} create or delete indices, change mappings, settings and aliases, or write documents that \
+         bring new fields. Other writes and searches go on."
+    );
+    let availability = format!(
+        "Copies of shards {when} take over from a leaf that is lost, and a leaf that is started {when} join."
+    );
+    json!([
+        impact("ingest_disabled", ingest, "ingest"),
+        impact("automation_disabled", availability, "deployment_management"),
+    ])
+}
+
+fn diagnosis(problem: &StoreProblem) -> Value {
+    let (id, action) = match problem {
+        StoreProblem::Unavailable(_) => (
+            "etcd_unavailable",
+            "Start the members of etcd that do not answer, or repair the network to them.",
+        ),
+        StoreProblem::OutOfQuota(_) => (
+            "etcd_out_of_quota",
+            "Compact the history of etcd, defragment each member, and end the alarm.",
+        ),
+        StoreProblem::NearQuota(_) => (
+            "etcd_near_quota",
+            "Compact the history of etcd and defragment each member, or raise the quota.",
+        ),
+    };
+    json!({
+        "id": format!("gleaner:health:{MASTER}:diagnosis:{id}"),
+        "cause": problem.reason(),
+        "action": action,
+        "help_url": HELP,
+    })
 }
 
 fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> (HealthLevel, Value) {
@@ -76,7 +176,39 @@ fn details(health: &Health) -> Value {
 mod tests {
     use serde_json::json;
 
+    use super::*;
     use crate::testing::{create, got, speaking};
+
+    #[test]
+    fn a_state_that_cannot_be_changed_is_red_and_one_that_will_not_be_yellow() {
+        let (level, green) = master(&[], true);
+        assert_eq!(
+            (level, green["status"].as_str()),
+            (HealthLevel::Green, Some("green"))
+        );
+        assert_eq!(green["impacts"], Value::Null);
+        let lost = "etcd has no majority (1 of 3 members answers)";
+        let near = StoreProblem::NearQuota("it is nearly full".to_owned());
+        let (level, red) = master(
+            &[StoreProblem::Unavailable(lost.to_owned()), near.clone()],
+            true,
+        );
+        assert_eq!(level, HealthLevel::Red);
+        assert!(
+            red["symptom"]
+                .as_str()
+                .is_some_and(|symptom| symptom.contains(lost)),
+            "{red}"
+        );
+        assert_eq!(red["diagnosis"][0]["cause"], lost);
+        assert_eq!(red["diagnosis"].as_array().map(Vec::len), Some(2));
+        assert_eq!(red["impacts"][0]["impact_areas"], json!(["ingest"]));
+        let (level, yellow) = master(&[near], false);
+        assert_eq!(
+            (level, yellow["impacts"].clone()),
+            (HealthLevel::Yellow, Value::Null)
+        );
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn copies_are_counted_by_what_they_do() {
