@@ -41,6 +41,14 @@ pub enum LeafFault {
         /// How far it is, for people.
         progress: String,
     },
+    /// What a write needs could not be agreed, as new fields: the cluster state cannot be changed now. Nothing was written.
+    #[error("shard {shard}: {reason}")]
+    NotAgreed {
+        /// The shard asked for.
+        shard: ShardKey,
+        /// What could not be agreed, and why.
+        reason: String,
+    },
     /// The shard cannot be opened or has stopped; says why.
     #[error("shard {shard} has stopped: {reason}")]
     Stopped {
@@ -162,7 +170,7 @@ impl LeafFault {
             Self::ViewMissing { .. } | Self::BadQuery { .. } | Self::TooLarge { .. } => {
                 FaultKind::CLIENT
             }
-            Self::Fenced { .. } => FaultKind::COORDINATOR,
+            Self::Fenced { .. } | Self::NotAgreed { .. } => FaultKind::COORDINATOR,
             Self::DiskFull { .. } | Self::Indeterminate { .. } => FaultKind {
                 party: Party::Leaf,
                 retry: Retry::SameNode,

@@ -71,7 +71,10 @@ impl ClusterView {
 fn had_no_effect(fault: &LeafFault) -> bool {
     matches!(
         fault,
-        LeafFault::NotHere { .. } | LeafFault::Unreachable { .. } | LeafFault::Recovering { .. }
+        LeafFault::NotHere { .. }
+            | LeafFault::Unreachable { .. }
+            | LeafFault::Recovering { .. }
+            | LeafFault::NotAgreed { .. }
     )
 }
 

@@ -17,6 +17,10 @@ impl From<&LeafFault> for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no_shard_available_action_exception",
             ),
+            LeafFault::NotAgreed { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "master_not_discovered_exception",
+            ),
             LeafFault::Stopped { .. } | LeafFault::Fenced { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable_shards_exception",

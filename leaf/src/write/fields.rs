@@ -97,7 +97,7 @@ impl Primary {
         documents: Vec<UnmappedDocument>,
     ) -> Result<Vec<(UnmappedDocument, WriteFault)>, LeafFault> {
         match self.add_fields(&documents).await {
-            Err(fault @ (LeafFault::Recovering { .. } | LeafFault::DiskFull { .. })) => {
+            Err(fault @ (LeafFault::NotAgreed { .. } | LeafFault::DiskFull { .. })) => {
                 let refused = |document| (document, WriteFault::Shard(fault.clone()));
                 Ok(documents.into_iter().map(refused).collect())
             }
@@ -107,16 +107,16 @@ impl Primary {
 }
 
 /// Returns the fault of documents whose fields could not be agreed: one that passes where who has
-/// the cluster state is away, others keep changing it, or the disk is full.
+/// the cluster state is away or full, others keep changing it, or the disk is full.
 fn not_agreed(shard: ShardKey, error: &CoordinatorError) -> LeafFault {
     let told = format!("new fields could not be agreed: {error}");
     match error {
-        CoordinatorError::Unavailable { .. } | CoordinatorError::Contention { .. } => {
-            LeafFault::Recovering {
-                shard,
-                progress: told,
-            }
-        }
+        CoordinatorError::Unavailable { .. }
+        | CoordinatorError::OutOfQuota { .. }
+        | CoordinatorError::Contention { .. } => LeafFault::NotAgreed {
+            shard,
+            reason: told,
+        },
         CoordinatorError::Store { source, .. } if source.kind() == ErrorKind::StorageFull => {
             LeafFault::DiskFull { shard }
         }
@@ -162,7 +162,7 @@ mod tests {
         let full = not_agreed(key(1), &store(ErrorKind::StorageFull));
         assert_eq!(full, LeafFault::DiskFull { shard: key(1) });
         let contended = not_agreed(key(1), &CoordinatorError::Contention { attempts: 64 });
-        assert!(matches!(contended, LeafFault::Recovering { .. }));
+        assert!(matches!(contended, LeafFault::NotAgreed { .. }));
         let broken = not_agreed(key(1), &store(ErrorKind::PermissionDenied));
         assert!(matches!(broken, LeafFault::Internal { .. }));
     }

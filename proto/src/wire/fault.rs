@@ -46,6 +46,7 @@ fn kind_message(fault: &LeafFault) -> Kind {
         LeafFault::Recovering { shard, progress } => {
             Kind::Recovering(reason_message(shard, progress))
         }
+        LeafFault::NotAgreed { shard, reason } => Kind::NotAgreed(reason_message(shard, reason)),
         LeafFault::Stopped { shard, reason } => Kind::Stopped(reason_message(shard, reason)),
         LeafFault::DeadlinePassed { shard } => Kind::DeadlinePassed(shard.to_message()),
         LeafFault::Rejected { queue, capacity } => Kind::Rejected(fault::Rejected {
@@ -109,6 +110,10 @@ fn kind_of(kind: Kind) -> Result<LeafFault, DecodeError> {
         Kind::Recovering(message) => {
             let (shard, progress) = shard_and_reason(message)?;
             LeafFault::Recovering { shard, progress }
+        }
+        Kind::NotAgreed(message) => {
+            let (shard, reason) = shard_and_reason(message)?;
+            LeafFault::NotAgreed { shard, reason }
         }
         Kind::Stopped(message) => {
             let (shard, reason) = shard_and_reason(message)?;

@@ -28,7 +28,7 @@ use crate::{LeafFault, Versions};
 
 pub(super) fn fault() -> impl Strategy<Value = LeafFault> {
     let numbers = (any::<u64>(), any::<u64>(), any::<usize>());
-    (shard(), text(), text(), numbers, 0..16).prop_map(|(shard, name, reason, numbers, kind)| {
+    (shard(), text(), text(), numbers, 0..17).prop_map(|(shard, name, reason, numbers, kind)| {
         let (first, second, count) = numbers;
         match kind {
             0 => LeafFault::NotHere { shard },
@@ -67,6 +67,7 @@ pub(super) fn fault() -> impl Strategy<Value = LeafFault> {
             12 => LeafFault::Indeterminate { shard, reason },
             13 => LeafFault::Unsupported { what: reason },
             14 => LeafFault::TooLarge { reason },
+            15 => LeafFault::NotAgreed { shard, reason },
             _ => LeafFault::Internal { shard, reason },
         }
     })
