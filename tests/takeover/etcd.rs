@@ -42,24 +42,33 @@ impl LostMember {
 
 /// Returns the name of the member that leads.
 async fn leader(cluster: &Cluster) -> Result<String> {
-    let noted = fs::read_to_string(cluster.data().join("etcd.toml"))?;
-    let noted: toml::Table = noted.parse()?;
-    for member in noted["members"].as_array().context("members")? {
-        let text = |key: &str| member.get(key).and_then(toml::Value::as_str);
-        let (name, clients) = text("name").zip(text("clients")).context("a member")?;
-        let address: SocketAddr = clients.parse()?;
+    for (name, address) in members(cluster)? {
         // One may be away.
-        let Ok(status) = status(address).await else {
+        let Ok(status) = call(address, "maintenance/status", &json!({})).await else {
             continue;
         };
         if status["leader"] == status["header"]["member_id"] {
-            return Ok(name.to_owned());
+            return Ok(name);
         }
     }
     bail!("no member of the etcd leads")
 }
 
-async fn status(address: SocketAddr) -> Result<Value> {
-    let ask = Request::json("POST", "/v3/maintenance/status", &json!({}));
+/// Returns the members by name, with where they are called.
+pub(crate) fn members(cluster: &Cluster) -> Result<Vec<(String, SocketAddr)>> {
+    let noted = fs::read_to_string(cluster.data().join("etcd.toml"))?;
+    let noted: toml::Table = noted.parse()?;
+    let members = noted["members"].as_array().context("members")?.iter();
+    let member = |member: &toml::Value| {
+        let text = |key: &str| member.get(key).and_then(toml::Value::as_str);
+        let (name, clients) = text("name").zip(text("clients")).context("a member")?;
+        Ok((name.to_owned(), clients.parse()?))
+    };
+    members.map(member).collect()
+}
+
+/// Makes a call on a member through etcd's gateway for JSON.
+pub(crate) async fn call(address: SocketAddr, path: &str, body: &Value) -> Result<Value> {
+    let ask = Request::json("POST", &format!("/v3/{path}"), body);
     ask.send(address).await?.ok()
 }

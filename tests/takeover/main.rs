@@ -8,6 +8,7 @@ mod clients;
 mod cluster;
 mod disk;
 mod etcd;
+mod etcd_health;
 mod faults;
 mod links;
 mod registers;
