@@ -191,7 +191,7 @@ fn router(services: Services, life: &Life) -> Router<Stack<Traced, Identity>> {
         let service = LeafServer::new(leaf::Service::new(leaf, life.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        InterceptedService::new(service, answering(Access::Leaf))
+        InterceptedService::new(service, noting(Arc::clone(&node), Access::Leaf))
     });
     let replication = replication.map(|leaf| {
         let service = ReplicationServer::new(replication::Service::new(leaf, life.clone()))
@@ -203,7 +203,7 @@ fn router(services: Services, life: &Life) -> Router<Stack<Traced, Identity>> {
         let service = LeasesServer::new(leases::Service::new(grantor, life.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        InterceptedService::new(service, answering(Access::Leases))
+        InterceptedService::new(service, noting(Arc::clone(&node), Access::Leases))
     });
     Server::builder()
         .layer(Traced)
@@ -226,6 +226,19 @@ fn answering(access: Access) -> impl Fn(Request<()>) -> Result<Request<()>, Stat
     move |request| {
         access.check(&request)?;
         version::check(request)
+    }
+}
+
+/// As [`answering`], for services whose calls the node hears of.
+fn noting(
+    node: Arc<dyn NodeClient>,
+    access: Access,
+) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone {
+    let pass = answering(access);
+    move |request| {
+        let passed = pass(request)?;
+        node.note_call();
+        Ok(passed)
     }
 }
 

@@ -31,6 +31,12 @@ pub enum Event {
         /// Whether the key is there.
         is_alive: bool,
     },
+    /// Whether roots call the node of this copy; they do where nothing else is said. A primary that none calls may be the one
+    /// that cannot be reached: it takes nobody out whose node is alive.
+    Called {
+        /// Whether one has called lately.
+        is_called: bool,
+    },
     /// What became of a [`Effect::Propose`](crate::Effect::Propose).
     Answer(Answer),
     /// A stream to the primary that [`Effect::Follow`](crate::Effect::Follow) named is open.

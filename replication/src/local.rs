@@ -77,6 +77,8 @@ pub(crate) struct Local {
     pub(crate) seen_version: u64,
     /// Nodes whose `alive` key is gone.
     pub(crate) absent: BTreeSet<NodeUuid>,
+    /// Whether roots call this copy's node.
+    pub(crate) is_called: bool,
     pub(crate) health: Health,
     /// Whether the log is open and holds all that it should: not while files replace it.
     pub(crate) is_whole: bool,
@@ -108,6 +110,7 @@ impl Local {
             known: None,
             seen_version: log.seen_version,
             absent: BTreeSet::new(),
+            is_called: true,
             health: Health::Sound,
             is_whole: true,
             promise,

@@ -86,6 +86,7 @@ impl ShardCopy {
                 }
             }
             (Event::Alive { node, is_alive }, _) => local.note_alive(node, is_alive),
+            (Event::Called { is_called }, _) => local.is_called = is_called,
             (Event::Durable { end }, role) => {
                 local.durable(end);
                 if let Role::Follower(follower) = role {

@@ -68,6 +68,8 @@ struct Machine {
     told: Status,
     /// As it is set in the machine.
     min_in_sync: usize,
+    /// Whether roots call this leaf, as the machine was told.
+    is_called: bool,
 }
 
 /// What others see of a copy.
@@ -197,6 +199,7 @@ impl CopyDriver {
                 alive: BTreeMap::new(),
                 told: told.clone(),
                 min_in_sync: 1,
+                is_called: true,
             }),
             status: watch::Sender::new(told),
             changed: Notify::new(),

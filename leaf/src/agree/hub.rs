@@ -278,10 +278,11 @@ impl Agreeing {
             };
             let news = is_news.then(|| Arc::clone(&table.borrow_and_update()));
             number = number.wrapping_add(u32::from(news.is_none()));
+            let is_called = hub.peers.is_called();
             for driver in hub.drivers() {
                 match &news {
                     Some(table) => driver.feed(table, table.shards.get(&driver.shard)),
-                    None => driver.tick(),
+                    None => driver.tick(is_called),
                 }
                 if news.is_none() && number.is_multiple_of(TICKS_PER_BEAT) {
                     driver.beat();

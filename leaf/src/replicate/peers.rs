@@ -14,6 +14,12 @@ pub trait Peers: Send + Sync {
     /// Returns how to call `node`; `None` when it is not known (yet). Asked before each call, so a
     /// node may come, go and change its address.
     fn replication(&self, node: &NodeId) -> Option<Arc<dyn ReplicationClient>>;
+
+    /// Returns whether roots call this leaf, as far as it can tell: one has within the last moment. Where it is not known, they
+    /// do.
+    fn is_called(&self) -> bool {
+        true
+    }
 }
 
 /// No other leaves: one process holds everything.

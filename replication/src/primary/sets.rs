@@ -8,6 +8,7 @@ use std::time::Duration;
 use gleaner_model::{CopyId, SeqNo};
 
 use super::Primary;
+use super::peer::Contact;
 use crate::change::Change;
 use crate::event::Answer;
 use crate::local::{Health, Local};
@@ -139,7 +140,18 @@ impl Primary {
             .iter()
             .copied()
             .filter(|copy| *copy != local.id());
-        others.find(|copy| self.is_late(*copy, local, now))
+        // Whom nobody calls has no writes to go on with, and may be the only one that others cannot reach: it then leaves a
+        // member that holds everything, which takes over when the node of this copy loses its lease.
+        others.find(|copy| {
+            (local.is_called || !local.is_alive(*copy) || self.has_left(*copy))
+                && self.is_late(*copy, local, now)
+        })
+    }
+
+    /// Returns whether a copy said that it ends.
+    fn has_left(&self, copy: CopyId) -> bool {
+        let peer = self.peers.get(&copy);
+        peer.is_some_and(|peer| peer.contact == Contact::Left)
     }
 
     /// Returns whether a copy is waited for no longer.

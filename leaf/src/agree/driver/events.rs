@@ -55,10 +55,14 @@ impl CopyDriver {
         }
     }
 
-    /// Time has passed: the index's settings may be others.
-    pub(in crate::agree) fn tick(&self) {
+    /// Time has passed: the index's settings may be others, and roots may call this leaf or not.
+    pub(in crate::agree) fn tick(&self, is_called: bool) {
         let mut machine = self.machine.lock();
         self.configure(&mut machine);
+        if machine.is_called != is_called {
+            machine.is_called = is_called;
+            self.run(&mut machine, Event::Called { is_called });
+        }
         self.run(&mut machine, Event::Tick);
     }
 

@@ -152,6 +152,19 @@ fn a_member_is_taken_out_when_its_patience_has_ended_and_not_before() {
 }
 
 #[test]
+fn a_primary_that_no_root_calls_takes_out_only_whose_node_is_gone() {
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
+    from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
+    let called = |is_called| Event::Called { is_called };
+    assert_eq!(changes(copy.handle(at(1), called(false))), []);
+    assert_eq!(changes(copy.handle(at(60_000), Event::Tick)), []);
+    let shrink = [Change::Shrink { copy: copy_id(1) }];
+    let gone = copy.clone().handle(at(60_000), second_is_gone());
+    assert_eq!(changes(gone), shrink);
+    assert_eq!(changes(copy.handle(at(60_000), called(true))), shrink);
+}
+
+#[test]
 fn a_copy_that_would_be_taken_out_at_once_does_not_come_back() {
     let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[2]));
     from_follower(&mut copy, 1, join(&log_state(&[1], 1)), at(0));
