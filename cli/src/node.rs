@@ -4,6 +4,7 @@ pub(crate) mod leaf;
 pub(crate) mod membership;
 mod metadata;
 pub(crate) mod owner;
+mod reach;
 mod registration;
 mod root;
 pub(crate) mod state;

@@ -35,6 +35,8 @@ pub struct EntryTable {
     pub nodes: BTreeMap<NodeId, NodeUuid>,
     /// The nodes that are alive, with the process that runs on each.
     pub alive: BTreeMap<NodeUuid, Incarnation>,
+    /// Where nodes said that they are called (`HOST:PORT`) when they registered.
+    pub addresses: BTreeMap<NodeUuid, Arc<str>>,
 }
 
 impl EntryTable {
@@ -42,6 +44,11 @@ impl EntryTable {
     pub fn name_of(&self, node: NodeUuid) -> Option<&NodeId> {
         let named = self.nodes.iter().find(|(_, uuid)| **uuid == node);
         named.map(|(name, _)| name)
+    }
+
+    /// Returns where a node said that it is called; `None` where none of that name has registered.
+    pub fn address_of(&self, node: &NodeId) -> Option<&Arc<str>> {
+        self.addresses.get(self.nodes.get(node)?)
     }
 }
 

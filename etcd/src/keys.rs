@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gleaner_coordinator::CoordinatorError;
-use gleaner_model::{IndexUuid, NodeUuid, ShardKey, ShardNumber};
+use gleaner_model::{IndexUuid, NodeUuid, PeerRole, ShardKey, ShardNumber};
 
 /// The keys of one cluster. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub(crate) enum StateKey {
     Templates,
     Index(IndexUuid),
     Shard(ShardKey),
+    Node(NodeUuid),
     Name(String),
     Alive(NodeUuid),
     Shown(String),
@@ -109,6 +110,20 @@ impl Keys {
         self.named(format_args!("shown/{process}"))
     }
 
+    /// Returns what the keys begin with that the processes of a role show their version in.
+    pub(crate) fn shown_by(&self, role: PeerRole) -> String {
+        self.named(format_args!("shown/{role}-"))
+    }
+
+    pub(crate) fn unreachable(&self, node: NodeUuid, process: &str) -> String {
+        self.named(format_args!("unreachable/{node}/{process}"))
+    }
+
+    /// Returns what the keys begin with by which roots say that they cannot reach a node.
+    pub(crate) fn unreachable_of(&self, node: NodeUuid) -> String {
+        self.named(format_args!("unreachable/{node}/"))
+    }
+
     fn named(&self, name: impl fmt::Display) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -132,6 +147,7 @@ impl Keys {
                             shard: ShardNumber(shard.parse().ok()?),
                         }))
                     }
+                    "node" => NodeUuid::parse(name).ok().map(StateKey::Node),
                     "name" => Some(StateKey::Name(name.to_owned())),
                     "shown" => Some(StateKey::Shown(name.to_owned())),
                     "alive" => NodeUuid::parse(name).ok().map(StateKey::Alive),
@@ -161,6 +177,7 @@ mod tests {
             (keys.templates(), StateKey::Templates),
             (keys.index(&uuid), StateKey::Index(uuid)),
             (keys.shard(shard), StateKey::Shard(shard)),
+            (keys.node(node), StateKey::Node(node)),
             (keys.name("leaf-1"), StateKey::Name("leaf-1".to_owned())),
             (keys.alive(node), StateKey::Alive(node)),
             (keys.shown("a1"), StateKey::Shown("a1".to_owned())),
@@ -168,7 +185,7 @@ mod tests {
             assert_eq!(keys.read(key.as_bytes()), Some(read));
         }
         for other in [
-            keys.node(node),
+            keys.unreachable(node, "root-1"),
             "/gleaner/oats/meta".to_owned(),
             "/gleaner/barley/index/x".to_owned(),
         ] {

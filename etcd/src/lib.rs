@@ -10,12 +10,14 @@
 //! /gleaner/<cluster name>/name/<name>    {"kind": "name", "format": 1, "node": …}
 //! /gleaner/<cluster name>/alive/<uuid>   {"kind": "alive", "format": 1, "incarnation": …}, under the node's lease
 //! /gleaner/<cluster name>/shown/<name>   {"kind": "shown", "format": 1, "version": …}, under the lease of a root or front
+//! /gleaner/<cluster name>/unreachable/<uuid>/<name>  {"kind": "unreachable", "format": 1, "incarnation": …}, under the lease
+//!                                        of a root that cannot reach the node
 //! /gleaner-marks/<cluster name>/…        what each node's copies were known to hold, see [`EtcdMarks`]
 //! ```
 //!
 //! Does: [`EtcdCoordinator`] assembles the state from one watch on the prefix and changes it by transactions that
 //! compare the revision of `meta`; [`Session`] keeps a node registered under a lease; [`ShownVersion`] tells what a process
-//! shows, for which changes wait; [`Users`] says which process may read and write what. Does not: know messages of etcd
+//! shows, for which changes wait; [`Complaints`] take the lease of a node that most roots cannot reach; [`Users`] says which process may read and write what. Does not: know messages of etcd
 //! (`proto` does), interpret the state, start an etcd. Called by `cli`. Read first: [`EtcdCoordinator`].
 
 mod change;
@@ -27,6 +29,7 @@ mod keys;
 mod marks;
 mod meta;
 mod mirror;
+mod reach;
 mod rules;
 mod session;
 mod shown;
@@ -41,6 +44,7 @@ pub use follow_key::{KeyState, follow_key};
 /// What [`EtcdCoordinator`] and [`Session`] call: who uses them makes it once, and calls nothing on it.
 pub use gleaner_proto::etcd::Client;
 pub use keys::Keys;
+pub use reach::Complaints;
 pub use marks::EtcdMarks;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
 pub use shown::ShownVersion;

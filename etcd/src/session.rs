@@ -15,7 +15,7 @@ use crate::follow::Pauses;
 use crate::keys::Keys;
 use registration::Registration;
 pub use registration::RegistrationError;
-pub(crate) use registration::{AliveValue, NameValue};
+pub(crate) use registration::{AddressValue, AliveValue, NameValue};
 
 /// A lease is renewed so many times while it lasts.
 pub(crate) const RENEWALS: u32 = 5;
@@ -49,6 +49,8 @@ pub enum SessionState {
     },
     /// The lease has run out, or etcd is away for so long that it may have. It is tried again.
     Lost,
+    /// Most roots cannot reach it, so others may take its shards over. It is registered again once they can.
+    OutOfReach,
     /// It is not tried any more: another process is this node, or bears its name.
     Ended {
         /// Why, and what to do.
@@ -82,8 +84,9 @@ impl Session {
         let client = client.with_patience(lasts / RENEWALS);
         let mut registration = Registration::new(client.clone(), keys, node)?;
         let incarnation = registration.incarnation();
-        let (lease, sent) = registered(&mut registration, lasts).await?;
-        let (state, receiver) = watch::channel(alive(&lease, sent));
+        let (state, receiver) = watch::channel(SessionState::Lost);
+        let (lease, sent) = registered(&mut registration, lasts, &state).await?;
+        state.send_replace(alive(&lease, sent));
         let renewal = Renewal {
             registration,
             lasts,
@@ -117,7 +120,7 @@ impl Session {
         drop((&mut self.keeping).await);
         let lease = match &*self.state.borrow() {
             SessionState::Alive { lease, .. } => Some(*lease),
-            SessionState::Lost | SessionState::Ended { .. } => None,
+            SessionState::Lost | SessionState::OutOfReach | SessionState::Ended { .. } => None,
         };
         match lease {
             Some(lease) => self.client.revoke(lease).await,
@@ -139,15 +142,26 @@ fn alive(lease: &Lease, sent: Instant) -> SessionState {
     }
 }
 
-/// Registers a node under a new lease, again until etcd answers; returns the lease and when it was asked for.
+/// Registers a node under a new lease, again until etcd answers and most roots reach the node; returns the lease and when
+/// it was asked for.
 async fn registered(
     registration: &mut Registration,
     lasts: Duration,
+    state: &watch::Sender<SessionState>,
 ) -> Result<(Lease, Instant), RegistrationError> {
     let mut pauses = Pauses::new();
     loop {
         let sent = Instant::now();
         match registration.register(lasts).await {
+            Err(RegistrationError::OutOfReach { .. }) => {
+                if *state.borrow() != SessionState::OutOfReach {
+                    tracing::error!(
+                        "most roots cannot reach this node: others may take its shards over until they can; look at its \
+                         address and at what lies between"
+                    );
+                    state.send_replace(SessionState::OutOfReach);
+                }
+            }
             Err(RegistrationError::Unavailable(fault)) => {
                 tracing::info!(%fault, "the node is not registered yet; trying again");
             }
@@ -179,8 +193,9 @@ impl Renewal {
                 Err(Fault::LeaseOver) => {
                     tracing::warn!("the lease of this node is over; registering it again");
                     self.state.send_replace(SessionState::Lost);
-                    match registered(&mut self.registration, self.lasts).await {
+                    match registered(&mut self.registration, self.lasts, &self.state).await {
                         Ok((new, sent)) => {
+                            tracing::info!("the node is registered again");
                             lease = new;
                             self.state.send_replace(alive(&lease, sent));
                         }

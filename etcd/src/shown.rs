@@ -28,6 +28,7 @@ use tokio::time::MissedTickBehavior;
 use crate::error_of;
 use crate::follow::Pauses;
 use crate::keys::Keys;
+use crate::reach::Complaints;
 use crate::session::RENEWALS;
 use crate::value::SHOWN;
 
@@ -53,6 +54,9 @@ pub(crate) fn read(bytes: &[u8]) -> Option<u64> {
 /// the last version stays until its lease is over.
 pub struct ShownVersion {
     client: Client,
+    keys: Keys,
+    /// The name that the process took for itself.
+    process: String,
     lease: watch::Receiver<Option<LeaseId>>,
     telling: JoinHandle<()>,
 }
@@ -78,9 +82,10 @@ impl ShownVersion {
         let client = client.with_patience(lasts / RENEWALS);
         let (lease, receiver) = watch::channel(None);
         let (told, mut is_told) = watch::channel(false);
+        let process = format!("{who}-{:032x}", rand::random::<u128>());
         let teller = Teller {
             client: client.clone(),
-            key: keys.shown(&format!("{who}-{:032x}", rand::random::<u128>())),
+            key: keys.shown(&process),
             states: coordinator.watch(),
             lasts,
             lease,
@@ -88,6 +93,8 @@ impl ShownVersion {
         };
         let this = Self {
             client,
+            keys,
+            process,
             lease: receiver,
             telling: tokio::spawn(teller.run(told)),
         };
@@ -95,6 +102,16 @@ impl ShownVersion {
         drop(is_told.wait_for(|is_told| *is_told).await);
         coordinator.latest().await?;
         Ok(this)
+    }
+
+    /// Returns by what this process says which nodes it cannot reach, for as long as it tells what it shows.
+    pub fn complaints(&self) -> Complaints {
+        Complaints {
+            client: self.client.clone(),
+            keys: self.keys.clone(),
+            process: self.process.clone(),
+            lease: self.lease.clone(),
+        }
     }
 
     /// Gives the lease back: nobody waits for this process any more.

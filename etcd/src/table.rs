@@ -21,8 +21,8 @@ use crate::error_of;
 use crate::keys::{Keys, StateKey};
 use crate::marks::EtcdMarks;
 use crate::mirror::Mirror;
-use crate::session::{AliveValue, NameValue};
-use crate::value::{ALIVE, NAME};
+use crate::session::{AddressValue, AliveValue, NameValue};
+use crate::value::{ALIVE, NAME, NODE};
 
 /// Returns a revision as others than this crate know it.
 pub(crate) fn revision_of(revision: Revision) -> gleaner_model::Revision {
@@ -50,6 +50,11 @@ pub(crate) fn apply(
             Err(error) => unread(&error),
         },
         (StateKey::Shard(shard), None) => drop(table.shards.remove(shard)),
+        (StateKey::Node(node), Some(bytes)) => match NODE.decode::<AddressValue>(&bytes) {
+            Ok(value) => drop(table.addresses.insert(*node, value.address)),
+            Err(reason) => unread(&reason),
+        },
+        (StateKey::Node(node), None) => drop(table.addresses.remove(node)),
         (StateKey::Name(name), Some(bytes)) => match NAME.decode::<NameValue>(&bytes) {
             Ok(value) => drop(table.nodes.insert(named(name), value.node)),
             Err(reason) => unread(&reason),

@@ -1,7 +1,8 @@
 //! Who may read and write which keys of a cluster: each role of its processes is a user of etcd.
 //!
 //! ```text
-//! <cluster>-root    reads all keys of the cluster    writes cluster, meta, security, templates, index/, shard/, shown/
+//! <cluster>-root    reads all keys of the cluster    writes cluster, meta, security, templates, index/, shard/, shown/,
+//!                                                    unreachable/, and alive/: it may end the lease of a leaf
 //! <cluster>-leaf    reads all keys of the cluster    writes meta, index/, shard/, node/, name/, alive/, marks of copies
 //! <cluster>-front   reads all keys of the cluster    writes shown/front-
 //! <cluster>-admin   may do everything, of other clusters and their users too
@@ -107,6 +108,8 @@ fn grants(keys: &Keys, role: PeerRole) -> Vec<Grant> {
             "index/",
             "shard/",
             "shown/",
+            "unreachable/",
+            "alive/",
         ],
         PeerRole::Leaf => &["meta", "index/", "shard/", "node/", "name/", "alive/"],
         PeerRole::Front => &["shown/front-"],

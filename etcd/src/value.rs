@@ -38,13 +38,14 @@ pub(crate) const NODE: Kind = kind("node");
 pub(crate) const NAME: Kind = kind("name");
 /// The value of a key `alive/…`.
 pub(crate) const ALIVE: Kind = kind("alive");
-
 /// The value of a key `shown/…`.
 pub(crate) const SHOWN: Kind = kind("shown");
 /// The value of a key with marks of copies.
 pub(crate) const MARKS: Kind = kind("marks");
 /// The value of a key with how often a node was started.
 pub(crate) const STARTS: Kind = kind("starts");
+/// The value of a key `unreachable/…`: the process that is meant.
+pub(crate) const UNREACHABLE: Kind = kind("unreachable");
 
 const fn kind(name: &'static str) -> Kind {
     Kind { name, format: 1 }

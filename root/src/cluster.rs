@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gleaner_coordinator::{Coordinator, StoreProblem};
-use gleaner_model::ClusterState;
+use gleaner_model::{ClusterState, NodeId, NodeMeta};
 use gleaner_query::limits::Limits;
 use gleaner_query::search::SearchRequest;
 use gleaner_query::settings::cluster;
@@ -32,6 +32,14 @@ impl ClusterView {
     /// Returns what is wrong with where the state is kept, worst first.
     pub fn store_problems(&self) -> Vec<StoreProblem> {
         self.coordinator.store_problems()
+    }
+
+    /// Returns where a node is called: as it has registered, else as the state says.
+    pub fn address_of(&self, node: &NodeId, meta: &NodeMeta) -> String {
+        let entries = self.coordinator.entries();
+        let table = entries.map(|entries| Arc::clone(&entries.watch().borrow()));
+        let registered = table.and_then(|table| table.address_of(node).cloned());
+        registered.map_or_else(|| meta.address.clone(), |address| address.to_string())
     }
 
     /// Returns the options in force.

@@ -313,7 +313,7 @@ fn root(coordinator: &Arc<Embedded>, leaves: &[LeafNode], way: Way, options: Roo
         .map(|node| (node.id.clone(), node.clients.clone()))
         .collect();
     let leaves = clients.clone();
-    let leaf = move |node: &NodeId, _: &NodeMeta| Arc::clone(&leaves[node].of(way).leaf) as _;
+    let leaf = move |node: &NodeId, _: &str| Arc::clone(&leaves[node].of(way).leaf) as _;
     let members = Members::new(&**coordinator, leaf);
     let coordinator = Arc::clone(coordinator) as _;
     let root = Root::new(coordinator, Arc::new(members), options, clock);

@@ -98,7 +98,7 @@ impl Client {
             ..RootOptions::default()
         };
         let watching = Arc::clone(&cluster);
-        let connect = move |id: &NodeId, _: &NodeMeta| {
+        let connect = move |id: &NodeId, _: &str| {
             let number = id.0.strip_prefix("leaf-").and_then(|n| n.parse().ok());
             let number = number.expect("leaves are numbered");
             Arc::new(Watched::new(Arc::clone(&watching), number)) as _

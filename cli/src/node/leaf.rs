@@ -9,20 +9,16 @@ use std::{
 use anyhow::{Context, Result};
 use gleaner_api::TopzPage;
 use gleaner_api::security::MetricsDoor;
-use gleaner_coordinator::Coordinator;
-use gleaner_leaf::{Leaf, LeafOptions, Peers};
+use gleaner_coordinator::{Coordinator, entries::EntryTable};
+use gleaner_leaf::{Leaf, LeafOptions, NodeIdentity, Peers};
 use gleaner_model::{ClusterState, NodeId, Role};
 use gleaner_proto::{
     Connect, GrpcLeaf, ReplicationClient, Services,
-    node::{LocalNode, Readiness},
+    node::{LastCall, LocalNode, Readiness},
 };
 use tokio::{sync::watch, task::block_in_place};
 
-use super::{
-    Addresses, Setup, metadata,
-    registration::{Registered, register},
-    stopped,
-};
+use super::{Addresses, Setup, metadata, registration::register, stopped};
 use crate::{
     exit::Exit,
     serve::{edge::Probes, metrics, node as wiring},
@@ -72,9 +68,23 @@ pub(super) async fn run(
             () = stopped(stop.clone()) => return Ok(()),
         };
         let listener = rpc.listen()?;
-        let leaf = start(&setup, &coordinator, &registered)?;
-        let telling = tokio::spawn(tell_readiness(Arc::clone(&leaf), tell));
-        let services = services(&setup, &leaf, readiness);
+        let node = LocalNode::new(
+            setup.node_id(),
+            Role::Leaf,
+            env!("CARGO_PKG_VERSION"),
+            readiness,
+        );
+        let others = Others {
+            connect: setup.dialling.leaves.clone(),
+            state: coordinator.watch(),
+            entries: coordinator.entries().map(|entries| entries.watch()),
+            last_call: node.last_call(),
+            known: Mutex::default(),
+        };
+        let leaf = start(&setup, &coordinator, registered.identity, others)?;
+        let told = tell_readiness(Arc::clone(&leaf), registered.out_of_reach(), tell);
+        let telling = tokio::spawn(told);
+        let services = services(node, &leaf);
         let admission = setup.admission();
         let stop = async {
             stopped(stop.clone()).await;
@@ -103,30 +113,20 @@ pub(super) async fn run(
 fn start(
     setup: &Setup,
     coordinator: &Arc<dyn Coordinator>,
-    registered: &Registered,
+    identity: NodeIdentity,
+    others: Others,
 ) -> Result<Arc<Leaf>> {
     let log = block_in_place(|| wiring::open_log(&setup.folder))?;
     let options = LeafOptions {
         node: Some(setup.node_id()),
-        identity: Some(registered.identity),
+        identity: Some(identity),
         ..wiring::leaf_options(&setup.folder, &setup.config)
     };
-    let peers = Arc::new(Others {
-        connect: setup.dialling.leaves.clone(),
-        state: coordinator.watch(),
-        known: Mutex::default(),
-    });
-    Leaf::start_with(options, Arc::clone(coordinator), log, peers)
+    Leaf::start_with(options, Arc::clone(coordinator), log, Arc::new(others))
         .context("cannot start the leaf's threads")
 }
 
-fn services(setup: &Setup, leaf: &Arc<Leaf>, readiness: watch::Receiver<Readiness>) -> Services {
-    let node = LocalNode::new(
-        setup.node_id(),
-        Role::Leaf,
-        env!("CARGO_PKG_VERSION"),
-        readiness,
-    );
+fn services(node: LocalNode, leaf: &Arc<Leaf>) -> Services {
     Services {
         node: Arc::new(node),
         leaf: Some(Arc::clone(leaf) as _),
@@ -135,16 +135,35 @@ fn services(setup: &Setup, leaf: &Arc<Leaf>, readiness: watch::Receiver<Readines
     }
 }
 
-/// The other leaves, by the addresses in the cluster state, with one connection each.
+/// How long ago a root may have called, and counts as one that calls: less than a follower that has lost its stream is waited
+/// for, so that a leaf that nobody reaches any more does not take itself for one that is called.
+const CALLED_WITHIN: Duration = Duration::from_millis(400);
+
+/// The other leaves, by the addresses under which they have registered, else by those in the cluster state, with one
+/// connection each.
 struct Others {
     connect: Connect,
     state: watch::Receiver<Arc<ClusterState>>,
+    entries: Option<watch::Receiver<Arc<EntryTable>>>,
+    last_call: LastCall,
     known: Mutex<BTreeMap<String, Arc<dyn ReplicationClient>>>,
 }
 
+impl Others {
+    fn address_of(&self, node: &NodeId) -> Option<String> {
+        let table = self.entries.as_ref().map(watch::Receiver::borrow);
+        let registered = table.and_then(|table| table.address_of(node).map(ToString::to_string));
+        registered.or_else(|| Some(self.state.borrow().nodes.get(node)?.address.clone()))
+    }
+}
+
 impl Peers for Others {
+    fn is_called(&self) -> bool {
+        self.last_call.is_within(CALLED_WITHIN)
+    }
+
     fn replication(&self, node: &NodeId) -> Option<Arc<dyn ReplicationClient>> {
-        let address = self.state.borrow().nodes.get(node)?.address.clone();
+        let address = self.address_of(node)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = known.get(&address) {
             return Some(Arc::clone(client));
@@ -166,12 +185,25 @@ impl Peers for Others {
 /// How often the copies are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Says whether all copies serve, whenever that changes.
-async fn tell_readiness(leaf: Arc<Leaf>, tell: watch::Sender<Readiness>) {
+/// What a leaf says of itself that roots do not reach.
+const OUT_OF_REACH: &str = "most roots cannot reach this leaf at the address of its entry, so others may take its shards over: \
+     look at that address, and at what lies between";
+
+/// Says whether all copies serve and roots reach the leaf, whenever that changes.
+async fn tell_readiness(
+    leaf: Arc<Leaf>,
+    is_out_of_reach: impl Fn() -> bool,
+    tell: watch::Sender<Readiness>,
+) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         looks.tick().await;
-        let now = told(&leaf.readiness());
+        let now = match is_out_of_reach() {
+            true => Readiness::NotReady {
+                reason: OUT_OF_REACH.to_owned(),
+            },
+            false => told(&leaf.readiness()),
+        };
         tell.send_if_modified(|known| {
             let has_changed = *known != now;
             *known = now;

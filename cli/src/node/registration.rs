@@ -56,6 +56,12 @@ impl Registered {
         }
     }
 
+    /// Returns what tells whether most roots cannot reach the node.
+    pub(super) fn out_of_reach(&self) -> impl Fn() -> bool + use<> {
+        let state = self.session.state();
+        move || *state.borrow() == SessionState::OutOfReach
+    }
+
     /// Says that the node is gone.
     pub(super) async fn end(self) {
         if let Err(fault) = self.session.end().await {

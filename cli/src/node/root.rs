@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use gleaner_api::{ApiOptions, Dialect};
 use gleaner_coordinator::Coordinator;
 use gleaner_machine::Probe;
-use gleaner_model::{NodeId, NodeMeta, PeerRole, Role};
+use gleaner_model::{NodeId, PeerRole, Role};
 use gleaner_proto::{
     Connect, GrpcGrantor, GrpcLeaf, LeafClient, Peer, Services,
     node::{LocalNode, Readiness},
@@ -15,7 +15,12 @@ use gleaner_root::{Root, RootOptions, leaves::Members};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Addresses, Setup, metadata, stopped};
+use super::{
+    Addresses, Setup, metadata,
+    reach::{self, Addressed},
+    state::StateSource,
+    stopped,
+};
 use crate::{
     exit::Exit,
     security,
@@ -75,7 +80,8 @@ pub(super) async fn run(
             ));
             Ok(())
         };
-        let _following = follow_leaves(&setup, &root)?;
+        let _following = follow_leaves(&setup, &root, &coordinator);
+        let _watching = reach::watch(&setup, &coordinator, shown.complaints());
         let mut lifecycles = JoinSet::new();
         let carrying = Arc::clone(&root);
         lifecycles.spawn(async move { carrying.carry_out_lifecycles().await });
@@ -106,7 +112,7 @@ fn root(setup: &Setup, coordinator: &Arc<dyn Coordinator>) -> Result<Root> {
         setup.dialling.leaves.peer(&member.address)?;
     }
     let connect = setup.dialling.leaves.clone();
-    let client = move |node: &NodeId, meta: &NodeMeta| client_of(&connect, node, meta);
+    let client = move |node: &NodeId, address: &str| client_of(&connect, node, address);
     let leaves = Arc::new(Members::new(&**coordinator, client));
     // Only here: a server in one process has no second copy to ask.
     let options = RootOptions {
@@ -123,15 +129,23 @@ fn root(setup: &Setup, coordinator: &Arc<dyn Coordinator>) -> Result<Root> {
 }
 
 /// Follows what leaves show, so that the root knows without a call whether an answer that is kept is current.
-fn follow_leaves(setup: &Setup, root: &Root) -> Result<JoinSet<()>> {
+fn follow_leaves(setup: &Setup, root: &Root, coordinator: &Arc<dyn Coordinator>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let members = &setup.membership.nodes;
-    for member in members.iter().filter(|member| member.role == Role::Leaf) {
-        let grantor = GrpcGrantor::new(setup.dialling.leaves.peer(&member.address)?);
-        let following = root.following(NodeId(member.name.as_str().into()));
-        tasks.spawn(async move { gleaner_leases::follow(&following, &grantor).await });
+    let members = setup.membership.nodes.iter();
+    for member in members.filter(|member| member.role == Role::Leaf) {
+        let node = NodeId(member.name.as_str().into());
+        let following = root.following(node.clone());
+        let addresses = Addressed::new(&**coordinator, node, &member.address);
+        let connect = setup.dialling.leaves.clone();
+        tasks.spawn(addresses.each(move |address| {
+            let (following, peer) = (
+                following.clone(),
+                peer_of(&connect, &following.name, address),
+            );
+            async move { gleaner_leases::follow(&following, &GrpcGrantor::new(peer)).await }
+        }));
     }
-    Ok(tasks)
+    tasks
 }
 
 fn services(setup: &Setup, root: &Arc<Root>) -> Services {
@@ -150,12 +164,18 @@ fn services(setup: &Setup, root: &Arc<Root>) -> Services {
     }
 }
 
-/// Returns the client of a leaf. Members whose addresses are none are refused before.
-fn client_of(connect: &Connect, node: &NodeId, meta: &NodeMeta) -> Arc<dyn LeafClient> {
-    let peer = connect.peer(&meta.address).or_else(|error| {
+/// Returns the client of a leaf.
+fn client_of(connect: &Connect, node: &NodeId, address: &str) -> Arc<dyn LeafClient> {
+    Arc::new(GrpcLeaf::new(peer_of(connect, node, address)))
+}
+
+/// Returns the node at an address. The members of the file whose addresses are none are refused before; one that has
+/// registered such an address is away.
+pub(super) fn peer_of(connect: &Connect, node: &NodeId, address: &str) -> Peer {
+    let peer = connect.peer(address).or_else(|error| {
         tracing::error!(%node, %error, "a member of the cluster cannot be called");
         // Calls fail as they do for a leaf that is away.
         Peer::new(NOWHERE)
     });
-    Arc::new(GrpcLeaf::new(peer.expect("the address is one")))
+    peer.expect("the address is one")
 }

@@ -241,7 +241,7 @@ impl Kept {
             revision: Revision(self.revision),
             shards: shards.collect(),
             nodes: self.nodes,
-            alive: BTreeMap::new(),
+            ..EntryTable::default()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The keys of a node: written together, under a lease, where nobody else is this node or bears its name.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NodeEntry;
 use crate::keys::Keys;
+use crate::reach;
 use crate::value::{ALIVE, Kind, NAME, NODE};
 
 /// How often a registration begins again because others have changed its keys.
@@ -47,6 +49,12 @@ pub enum RegistrationError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Most roots cannot reach this process.
+    #[error("most roots cannot reach the node `{name}`")]
+    OutOfReach {
+        /// Its name.
+        name: String,
+    },
     /// Others keep changing the keys of this node.
     #[error("the keys of the node kept changing: gave up after {attempts} attempts")]
     Contention {
@@ -67,6 +75,12 @@ struct NodeValue {
     build: String,
     wire: String,
     features: Vec<String>,
+}
+
+/// What others read of `node/…`.
+#[derive(Deserialize)]
+pub(crate) struct AddressValue {
+    pub(crate) address: Arc<str>,
 }
 
 /// The value of `name/…`.
@@ -149,8 +163,16 @@ impl Registration {
         &self.client
     }
 
-    /// Registers the node under a new lease.
+    /// Registers the node under a new lease. A process that most roots cannot reach is not registered again: it lost its
+    /// lease for that.
     pub(super) async fn register(&mut self, lasts: Duration) -> Result<Lease, RegistrationError> {
+        if self.was_registered
+            && reach::is_out_of_reach(&self.client, &self.keys, self.node, self.incarnation())
+                .await?
+        {
+            let name = self.name.clone();
+            return Err(RegistrationError::OutOfReach { name });
+        }
         let lease = self.client.grant(lasts).await?;
         for _ in 0..MAX_ATTEMPTS {
             if self.try_register(&lease).await? {

@@ -7,6 +7,7 @@ mod health;
 mod link;
 mod members;
 mod outcomes;
+mod reach;
 mod server;
 mod session;
 mod shown;

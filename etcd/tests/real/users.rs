@@ -183,7 +183,11 @@ async fn a_process_changes_what_is_its_own_and_nobody_else_anything() -> Result<
     let by_leaf = EtcdCoordinator::open(leaf.clone(), keys(), IfAbsent::Wait);
     let by_leaf = within(by_leaf).await?;
     change(&by_leaf, |state| renamed(state, "grown")).await;
-    for key in ["cluster", "security", "templates", "shown/root-1", "other"] {
+    let of_roots = ["cluster", "security", "templates", "shown/root-1"];
+    for key in of_roots
+        .into_iter()
+        .chain(["unreachable/1/root-1", "other"])
+    {
         assert_refused(put(&leaf, &own(key)).await, key);
     }
     put(&leaf, &own("shard/1/0")).await?;
@@ -205,6 +209,7 @@ async fn a_process_changes_what_is_its_own_and_nobody_else_anything() -> Result<
         "name/leaf-1",
         "alive/1",
         "shown/root-1",
+        "unreachable/1/root-1",
     ];
     for key in kinds {
         assert_refused(put(&front, &own(key)).await, key);
@@ -217,6 +222,10 @@ async fn a_process_changes_what_is_its_own_and_nobody_else_anything() -> Result<
     let swapped = by_front.compare_and_swap(state.version, renamed(&state, "planted"));
     within(swapped).await.expect_err("a front changes nothing");
     within(front_shown.end()).await?;
+    // The only root there is ends the lease of a leaf that it does not reach.
+    let (node, process) = (entry(1, "leaf-1").uuid, session.incarnation());
+    let is_ended = within(shown.complaints().file(node, process)).await?;
+    assert!(is_ended, "most roots do not reach it");
     within(session.end()).await?;
     within(shown.end()).await?;
     assert_eq!(root.latest().await?.cluster_name, "grown");

@@ -15,11 +15,11 @@ use tokio::sync::watch;
 
 use super::{Copies, LeafHandle, Leaves};
 
-/// Makes the client of a leaf. It is called under a lock: it must not wait for a connection.
-type Connect = dyn Fn(&NodeId, &NodeMeta) -> Arc<dyn LeafClient> + Send + Sync;
+/// Makes the client of the leaf at an address. It is called under a lock: it must not wait for a connection.
+type Connect = dyn Fn(&NodeId, &str) -> Arc<dyn LeafClient> + Send + Sync;
 
 /// The leaves that the newest cluster state known here names, each with one client for as long as it
-/// is a member at the same address.
+/// is a member at the same address: the one under which it has registered, else that of the state.
 ///
 /// A shard whose index names no copies is on the only leaf, if there is only one. Where copies agree through entries,
 /// those say which copy is primary.
@@ -56,7 +56,7 @@ impl Members {
     /// one, at once, connecting when it is first used.
     pub fn new(
         coordinator: &dyn Coordinator,
-        connect: impl Fn(&NodeId, &NodeMeta) -> Arc<dyn LeafClient> + Send + Sync + 'static,
+        connect: impl Fn(&NodeId, &str) -> Arc<dyn LeafClient> + Send + Sync + 'static,
     ) -> Self {
         Self {
             state: coordinator.watch(),
@@ -132,12 +132,14 @@ impl KnownMembers {
         let is_leaf = |(_, meta): &(&NodeId, &NodeMeta)| meta.role == Role::Leaf;
         for (node, meta) in state.nodes.iter().filter(is_leaf) {
             let kept = before.remove(node);
-            let kept = kept.filter(|member| member.address == meta.address);
+            let registered = table.and_then(|table| table.address_of(node));
+            let address = registered.map_or(&*meta.address, |address| &**address);
+            let kept = kept.filter(|member| member.address == address);
             let member = kept.unwrap_or_else(|| Member {
-                address: meta.address.clone(),
+                address: address.to_owned(),
                 located: LeafHandle {
                     node: node.clone(),
-                    client: connect(node, meta),
+                    client: connect(node, address),
                 },
             });
             self.leaves.insert(node.clone(), member);

@@ -150,10 +150,17 @@ pub(super) fn letters(member: &Member) -> String {
 
 /// Returns the host of a node.
 pub(super) fn host_of(request: &Request, node: &NodeId) -> String {
-    let state = request.root().cluster().state();
-    let address = state.nodes.get(node).map(|meta| meta.address.as_str());
-    let address = address.unwrap_or(&request.app.options.publish_address);
-    split(address).0.to_owned()
+    let cluster = request.root().cluster();
+    let state = cluster.state();
+    let meta = state.nodes.get(node);
+    let address = meta.map(|meta| cluster.address_of(node, meta));
+    split(
+        address
+            .as_ref()
+            .unwrap_or(&request.app.options.publish_address),
+    )
+    .0
+    .to_owned()
 }
 
 /// Returns host and port of an address.

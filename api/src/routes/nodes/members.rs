@@ -131,7 +131,7 @@ pub(in crate::routes) fn members_except(request: &Request, away: &[NodeId]) -> V
             Member {
                 id: node.to_string(),
                 name: node.to_string(),
-                address: meta.address.clone(),
+                address: request.root().cluster().address_of(node, meta),
                 http_address,
                 roles,
             }

@@ -57,8 +57,8 @@ fn cluster() -> Arc<Root> {
         ..ClusterState::default()
     };
     let coordinator = Arc::new(Embedded::in_memory(state));
-    let leaves = Members::new(&*coordinator, |_, meta| {
-        let peer = Peer::new(&meta.address).expect("a good address");
+    let leaves = Members::new(&*coordinator, |_, address| {
+        let peer = Peer::new(address).expect("a good address");
         Arc::new(GrpcLeaf::new(peer))
     });
     let (leaves, options) = (Arc::new(OneIsThere(leaves)), RootOptions::default());
