@@ -144,6 +144,18 @@ pub enum LeafFault {
 }
 
 impl LeafFault {
+    /// Returns the fault of the leaf `node`: one that cannot be reached is named.
+    #[must_use]
+    pub fn of_node(self, node: &str) -> Self {
+        match self {
+            Self::Unreachable { shard, reason } => Self::Unreachable {
+                shard,
+                reason: format!("[{node}] {reason}"),
+            },
+            fault => fault,
+        }
+    }
+
     /// The account of one query, which no other draws on: what does not fit there never will.
     pub const QUERY_ACCOUNT: &str = "request";
 

@@ -39,6 +39,10 @@ use crate::visibility::CopyOutcome;
 /// For how long leaves that are started with this root may be away before that is worth a warning.
 const STARTING: Duration = Duration::from_secs(30);
 
+/// How long a read waits for a primary that surely read nothing: its leaf is not reached, or there is none yet. A client that
+/// hears so can ask again; one that waits for the lease of a leaf to end holds a connection.
+const PRIMARY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Longest wait for the state of a leaf's shards: it answers from memory or not at all.
 const STATES_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -272,8 +276,13 @@ impl Reader {
     async fn get_of_primary(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
         let shard = call.shard;
         let deadline = Deadline::after(call.remaining);
+        let patience = deadline.within(PRIMARY_PATIENCE);
+        let mut failed = None;
         loop {
-            let remaining = deadline.remaining();
+            let remaining = match failed {
+                None => deadline.remaining(),
+                Some(_) => patience.remaining(),
+            };
             let call = GetCall {
                 remaining,
                 ..call.clone()
@@ -288,18 +297,20 @@ impl Reader {
                 };
                 tokio::select! {
                     biased;
-                    read = read => read,
+                    read = read => read.map_err(|fault| fault.of_node(&primary.node.0)),
                     () = self.cluster.primary_moved(shard, &primary.node) => {
                         Err(LeafFault::NotHere { shard })
                     }
                 }
             };
-            let late = |_| Err(LeafFault::DeadlinePassed { shard });
+            let late = |_| Err(failed.take().unwrap_or(LeafFault::DeadlinePassed { shard }));
             match tokio::time::timeout(remaining, read)
                 .await
                 .unwrap_or_else(late)
             {
-                Err(fault) if self.cluster.is_repeated(shard, &fault, deadline).await => {}
+                Err(fault) if self.cluster.is_repeated(shard, &fault, patience).await => {
+                    failed = Some(fault);
+                }
                 read => return read,
             }
         }

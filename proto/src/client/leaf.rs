@@ -1,5 +1,6 @@
 //! A leaf on another node.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,16 @@ use async_trait::async_trait;
 use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, ShardKey};
 use gleaner_query::answer::{FetchedHits, ShardHits};
+use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::fault::CallFault;
 use super::line::{Line, OnLine};
 use super::{
-    GRACE, LONG_CALL, MERGE_CALL, Peer, SHORT_CALL, ask, of_shard, per_shard, replication,
+    GRACE, GrpcNode, LONG_CALL, MERGE_CALL, Peer, SHORT_CALL, ask, of_shard, per_shard, replication,
 };
-use crate::node::NodeFault;
+use crate::node::{NodeClient, NodeFault};
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{
     Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
@@ -28,6 +30,15 @@ use crate::wire::v1::leaf_client::LeafClient as LeafStub;
 use crate::wire::{MAX_MESSAGE_BYTES, Wire, all, messages, millis, v1};
 use crate::write::{WriteAnswer, WriteCall};
 use crate::{LeafClient, LeafFault};
+
+/// How long a call that reads is waited for before the leaf is asked whether it serves.
+const LOOK_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the answer to that is waited for.
+const LOOK_WITHIN: Duration = Duration::from_millis(600);
+
+/// How many in a row may be without an answer: the first one may have waited for this process.
+const MOST_SILENT: u32 = 2;
 
 pub(super) type Stub = LeafStub<Channel>;
 
@@ -66,8 +77,56 @@ impl GrpcLeaf {
         Self { line: None, ..self }
     }
 
-    /// Makes a call on the line, or by itself where there is none.
+    /// Waits for what is read. A leaf that answers nothing at all any more is not waited for: one that takes longer is asked
+    /// whether it serves, and again where it does not say so.
+    async fn while_alive<T>(
+        &self,
+        read: impl Future<Output = Result<T, CallFault>>,
+    ) -> Result<T, CallFault> {
+        let mut read = pin!(read);
+        let mut num_silent = 0;
+        let mut patience = LOOK_AFTER;
+        loop {
+            if let Ok(answer) = timeout(patience, &mut read).await {
+                return answer;
+            }
+            let node = GrpcNode::new(self.peer.clone());
+            let look = timeout(LOOK_WITHIN, node.readiness());
+            let is_silent = tokio::select! {
+                biased;
+                answer = &mut read => return answer,
+                looked = look => matches!(looked, Err(_) | Ok(Err(NodeFault::Unreachable { .. }))),
+            };
+            num_silent = if is_silent { num_silent + 1 } else { 0 };
+            if num_silent == MOST_SILENT {
+                return Err(CallFault::Broken("it answers nothing any more".to_owned()));
+            }
+            patience = if is_silent {
+                Duration::ZERO
+            } else {
+                LOOK_AFTER
+            };
+        }
+    }
+
+    /// Makes a call that reads, as [`Self::while_alive`] waits.
     async fn called<D, C, F>(
+        &self,
+        call: &D,
+        remaining: Duration,
+        alone: impl FnOnce(Stub, Request<C>) -> F + Send,
+    ) -> Result<C::Answer, CallFault>
+    where
+        D: Wire<Message = C>,
+        C: OnLine,
+        F: Future<Output = Result<Response<C::Answer>, Status>> + Send,
+    {
+        self.while_alive(self.called_once(call, remaining, alone))
+            .await
+    }
+
+    /// Makes a call on the line, or by itself where there is none.
+    async fn called_once<D, C, F>(
         &self,
         call: &D,
         remaining: Duration,
@@ -130,7 +189,7 @@ impl LeafClient for GrpcLeaf {
     async fn postings(&self, call: PostingsCall) -> Vec<Result<PostingsAnswer, LeafFault>> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().postings(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let answer = self.while_alive(ask(limit(call.remaining), sent)).await;
         let shards: Vec<ShardKey> = call.shards.iter().map(|list| list.shard.shard).collect();
         per_shard(&shards, answer.map(|answers| answers.answers))
     }
@@ -138,7 +197,7 @@ impl LeafClient for GrpcLeaf {
     async fn locate(&self, call: LocateCall) -> Vec<Result<LocateAnswer, LeafFault>> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().locate(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let answer = self.while_alive(ask(limit(call.remaining), sent)).await;
         let shards: Vec<ShardKey> = call.shards.iter().map(|of| of.shard.shard).collect();
         per_shard(&shards, answer.map(|answers| answers.answers))
     }
@@ -153,7 +212,7 @@ impl LeafClient for GrpcLeaf {
     async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().explain(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let answer = self.while_alive(ask(limit(call.remaining), sent)).await;
         of_shard(call.shard.shard, answer)
     }
 
@@ -210,7 +269,7 @@ impl LeafClient for GrpcLeaf {
     async fn get(&self, call: GetCall) -> Result<Documents, LeafFault> {
         let request = self.peer.request(call.to_message());
         let sent = async { self.stub().get(request?).await };
-        let answer = ask(limit(call.remaining), sent).await;
+        let answer = self.while_alive(ask(limit(call.remaining), sent)).await;
         of_shard(call.shard, answer)
     }
 

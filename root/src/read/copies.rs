@@ -100,6 +100,8 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use serde_json::json;
 
     use super::*;
@@ -144,6 +146,23 @@ mod tests {
             .get(&request(false))
             .await
             .expect_err("gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_primary_that_cannot_be_reached_is_not_waited_for_until_others_take_over() {
+        let cluster = cluster();
+        cluster.leaves_agree.store(true, Ordering::Relaxed);
+        *cluster.leaves[0].is_gone.lock() = true;
+        let begun = Instant::now();
+        let refused = cluster.root.reader().get(&request(true)).await;
+        let Err(RootError::Leaf(LeafFault::Unreachable { reason, .. })) = refused else {
+            panic!("{refused:?}");
+        };
+        let primary = cluster.root.cluster().leaves().primary(shard(1, 0));
+        let name = primary.expect("there is one").node;
+        assert!(reason.contains(&format!("[{name}]")), "{reason}");
+        let waited = begun.elapsed();
+        assert!(waited > Duration::from_secs(1) && waited <= Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]
