@@ -178,6 +178,7 @@ fn forwarding(
         options.answers_probes = true;
         options.tells_deadline = true;
         options.is_read = reads::is_read;
+        options.same_work = reads::same_work;
         options.binding = Some(Arc::new(reads::RootNames::of(&membership)));
         let entry = arguments.node_name.as_ref().map(|name| {
             let found = membership.fronts.iter().find(|front| front.name == *name);

@@ -77,6 +77,14 @@ impl RequestBody {
         Ok(Self::Whole(Lent(arriving).collect().await?.to_bytes()))
     }
 
+    /// Returns it where all of it has been read.
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Streamed(_) => None,
+        }
+    }
+
     /// Returns what of it has been read: all or nothing.
     pub(crate) fn at_hand(&self) -> Bytes {
         match self {

@@ -5,9 +5,10 @@
 //! | no connection, or nothing was written to it | any request | another backend |
 //! | an answer that cannot be passed on | what changes nothing | another backend |
 //! | a connection that was kept, at once and before a word | what changes nothing | the same backend, over a fresh connection |
-//! | a connection that was made for the request; a kept one, later | nothing | |
+//! | that one too; a connection that was made for the request; a kept one, later | what may be sent twice, where one like it was answered lately | another backend |
 //!
-//! The last line is about a backend that may have died of the request: the next one would too.
+//! The last line is about a backend that may have died of the request: the next one would too. It did not die of what it
+//! answered a moment ago ([`Familiar`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::balance::{Affinity, Backends};
 use crate::body::{BodyFault, RequestBody, innermost};
 use crate::budget::Budget;
 use crate::connect::Connect;
+use crate::familiar::{Familiar, Likeness};
 use crate::options::FrontOptions;
 use crate::refusal::Refusal;
 use crate::traffic::{Stage, Traffic};
@@ -44,6 +46,8 @@ pub(crate) struct Forwarder {
     lost_within: Duration,
     budget: Budget,
     is_read: fn(&http::Method, &str) -> bool,
+    same_work: fn(&request::Parts) -> Option<&str>,
+    familiar: Familiar,
     pub(crate) answer_within: Duration,
     pause_within: Duration,
     tells_deadline: bool,
@@ -69,6 +73,8 @@ enum Next {
     ElsewhereIfRead,
     /// To the same backend over a fresh connection if it changes nothing: that had closed the one that was kept.
     Again,
+    /// To another backend if one like it was answered lately: this one may have died of it.
+    ElsewhereIfFamiliar,
     /// Nowhere.
     Nowhere,
 }
@@ -103,6 +109,8 @@ impl Forwarder {
             lost_within: options.lost_within,
             budget: Budget::default(),
             is_read: options.is_read,
+            same_work: options.same_work,
+            familiar: Familiar::default(),
             answer_within: options.answer_within,
             pause_within: options.pause_within,
             tells_deadline: options.tells_deadline,
@@ -120,14 +128,18 @@ impl Forwarder {
         let deadline = Instant::now() + self.answer_within;
         let none = || Refusal::unreachable("none", "there is no backend");
         let first = backends.choose(affinity, None).ok_or_else(none)?;
+        let likeness = self.likeness(&forward);
         let failure = match self.attempt(first, &forward, deadline).await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => return Ok(self.noted(likeness, answer)),
             Err(failure) => failure,
         };
         let is_safe = match failure.next {
             Next::Elsewhere => true,
-            Next::ElsewhereIfRead => self.changes_nothing(&forward),
-            Next::Again | Next::Nowhere => false,
+            Next::ElsewhereIfRead => self.changes_nothing(&forward) && self.budget.take(),
+            Next::Again | Next::ElsewhereIfFamiliar => {
+                likeness.is_some_and(|likeness| self.familiar.knows(likeness))
+            }
+            Next::Nowhere => false,
         };
         if !is_safe || Instant::now() >= deadline || !forward.body.is_at_hand() {
             return Err(failure.refusal);
@@ -135,12 +147,42 @@ impl Forwarder {
         let Some(second) = backends.choose(affinity, Some(first)) else {
             return Err(failure.refusal);
         };
-        if !self.budget.take() {
-            return Err(failure.refusal);
-        }
         metrics::counter!(metric::FRONT_RETRIES.name).increment(1);
-        let second = self.attempt(second, &forward, deadline).await;
-        second.map_err(|failure| failure.refusal)
+        match self.attempt(second, &forward, deadline).await {
+            Ok(answer) => Ok(self.noted(likeness, answer)),
+            Err(failure) => {
+                if let Some(likeness) = likeness
+                    && matches!(failure.next, Next::Again | Next::ElsewhereIfFamiliar)
+                {
+                    self.familiar.forget(likeness);
+                }
+                Err(failure.refusal)
+            }
+        }
+    }
+
+    /// Returns what a request is alike by that may be sent twice; `None` for any other.
+    fn likeness(&self, forward: &Forward<'_>) -> Option<Likeness> {
+        let body = forward.body.whole()?;
+        let head = &forward.head;
+        if let Some(work) = (self.same_work)(head) {
+            return Some(self.familiar.likeness((&head.method, work)));
+        }
+        let whole = || {
+            let target = head.uri.path_and_query().map(PathAndQuery::as_str);
+            self.familiar.likeness((&head.method, target, body))
+        };
+        self.changes_nothing(forward).then(whole)
+    }
+
+    /// Notes that a backend answered a request.
+    fn noted(&self, likeness: Option<Likeness>, answer: Response<Body>) -> Response<Body> {
+        if let Some(likeness) = likeness
+            && !answer.status().is_server_error()
+        {
+            self.familiar.note(likeness);
+        }
+        answer
     }
 
     fn changes_nothing(&self, forward: &Forward<'_>) -> bool {
@@ -168,7 +210,7 @@ impl Forwarder {
         match self.send(&self.fresh, backend, forward, deadline).await {
             // It takes connections no more: it may have died of the request.
             Err(failure) if failure.next == Next::Elsewhere => Err(Failure {
-                next: Next::Nowhere,
+                next: Next::ElsewhereIfFamiliar,
                 ..lost
             }),
             sent => sent,
@@ -281,7 +323,7 @@ fn next(error: &Error, is_at_once: bool) -> Next {
         Some(Stage::Unused) => Next::Elsewhere,
         Some(Stage::AskedAgain) if is_at_once => Next::Again,
         _ if is_unreadable(error) => Next::ElsewhereIfRead,
-        _ => Next::Nowhere,
+        _ => Next::ElsewhereIfFamiliar,
     }
 }
 

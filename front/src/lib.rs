@@ -16,6 +16,7 @@ mod budget;
 mod classes;
 mod connect;
 mod control;
+mod familiar;
 mod forward;
 mod front;
 mod gather;

@@ -37,6 +37,9 @@ pub struct FrontOptions {
     pub trusted_proxies: TrustedProxies,
     /// Which requests change nothing, so that they may be sent twice; default GET, HEAD and OPTIONS.
     pub is_read: fn(&Method, &str) -> bool,
+    /// Which requests that may be sent twice make the same work as others of their method, by a part of their path: reads of
+    /// single documents do, whichever they name. Default none, so that only what is the same in all is alike.
+    pub same_work: fn(&Parts) -> Option<&str>,
     /// Does the front answer `/_health/live` and `/_health/ready` itself? Default no.
     pub answers_probes: bool,
     /// Which backend alone can answer a request; default any can.
@@ -89,6 +92,7 @@ impl Default for FrontOptions {
             session: None,
             trusted_proxies: TrustedProxies::default(),
             is_read: |method, _| matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+            same_work: |_| None,
             answers_probes: false,
             tells_deadline: false,
             keeps_host: true,

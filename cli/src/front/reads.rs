@@ -91,6 +91,29 @@ pub(crate) fn is_read(method: &Method, path: &str) -> bool {
     }
 }
 
+/// Words of paths behind which the id of one document stands.
+const OF_DOCUMENT: [&str; 2] = ["/_doc/", "/_source/"];
+
+/// Headers by which a root knows a bulk that it is sent again.
+const KEYS: [&str; 2] = ["idempotency-key", "x-gleaner-idempotency-key"];
+
+/// Returns by what part of their path requests that may be sent twice make a root do the same work: reads of a document, and
+/// bulks that a root knows again.
+pub(super) fn same_work(head: &Parts) -> Option<&str> {
+    let path = head.uri.path();
+    match head.method {
+        Method::GET | Method::HEAD => {
+            let mut ends = OF_DOCUMENT.iter();
+            ends.find_map(|word| Some(&path[..path.find(word)? + word.len()]))
+        }
+        Method::POST | Method::PUT => {
+            let has_key = KEYS.iter().any(|key| head.headers.contains_key(*key));
+            (has_key && path.ends_with("/_bulk")).then_some(path)
+        }
+        _ => None,
+    }
+}
+
 fn is_of_context(path: &str) -> bool {
     path.contains("/scroll") || path.ends_with("_pit") || path.contains("point_in_time")
 }
@@ -98,6 +121,46 @@ fn is_of_context(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Request;
+
+    #[test]
+    fn reads_of_documents_and_bulks_with_a_key_make_the_same_work() {
+        let work = |method: Method, path: &str, key: &str| {
+            let request = Request::builder().method(method).uri(path);
+            let request = match key {
+                "" => request,
+                key => request.header(key, "k"),
+            };
+            let (head, ()) = request.body(()).expect("a request").into_parts();
+            same_work(&head).map(str::to_owned)
+        };
+        for (method, path, key, expected) in [
+            (
+                Method::GET,
+                "/wiki/_doc/1?routing=a",
+                "",
+                Some("/wiki/_doc/"),
+            ),
+            (Method::HEAD, "/wiki/_source/1", "", Some("/wiki/_source/")),
+            (Method::GET, "/wiki/_search", "", None),
+            (Method::PUT, "/wiki/_doc/1", "Idempotency-Key", None),
+            (Method::POST, "/wiki/_bulk", "", None),
+            (
+                Method::POST,
+                "/wiki/_bulk",
+                "Idempotency-Key",
+                Some("/wiki/_bulk"),
+            ),
+            (
+                Method::PUT,
+                "/_bulk",
+                "X-Gleaner-Idempotency-Key",
+                Some("/_bulk"),
+            ),
+        ] {
+            assert_eq!(work(method, path, key).as_deref(), expected, "{path} {key}");
+        }
+    }
 
     #[test]
     fn what_changes_nothing_may_be_sent_again() {

@@ -3,8 +3,13 @@
 use super::*;
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+
+use super::recorder::Arrived;
+use super::retries::{by_header, session_of};
 
 /// Options by which every request changes nothing.
 fn reading() -> FrontOptions {
@@ -72,6 +77,88 @@ async fn a_request_that_costs_a_backend_its_life_is_not_sent_to_another() {
             }
         }
     }
+}
+
+/// A backend that dies of a request for `/poison`, and keeps silent on all others once it `is_busy`.
+async fn busy_and_mortal(is_busy: &Arc<AtomicBool>) -> Recorder {
+    let is_busy = Arc::clone(is_busy);
+    let reply = move |arrived: &Arrived| match is_busy.load(Ordering::Relaxed) {
+        _ if arrived.line.ends_with("/poison") => Reply::Death,
+        true => Reply::Silence(Vec::new()),
+        false => Reply::Echo,
+    };
+    Recorder::replying(reply).await
+}
+
+#[tokio::test]
+async fn what_was_answered_a_moment_ago_outlives_a_backend_that_dies_beside_it() {
+    let is_busy = Arc::<AtomicBool>::default();
+    let backends = [busy_and_mortal(&is_busy).await, Recorder::start().await];
+    let addresses = backends.each_ref().map(|backend| backend.address);
+    let options = FrontOptions {
+        is_read: |_, path| path != "/write",
+        same_work: |head| head.uri.path().strip_suffix(char::is_numeric),
+        ..by_header()
+    };
+    let front = Running::ahead_of(&addresses, options).await;
+    let session = session_of(0, &addresses);
+    let post = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\nX-Session: {session}\r\nContent-Length: 2\r\n\r\n{{}}"
+        )
+    };
+    let mut client = front.client().await;
+    for path in ["/read", "/document/1", "/write"] {
+        client.send(post(path)).await;
+        assert_eq!(client.answer().await.expect("an answer").status, 200);
+    }
+    is_busy.store(true, Ordering::Relaxed);
+    let asked = ["/read", "/document/2", "/new", "/write"];
+    let mut waiting = Vec::new();
+    for path in asked {
+        let mut client = front.client().await;
+        client.send(post(path)).await;
+        waiting.push(client);
+    }
+    backends[0]
+        .until("all of them", |seen| seen.arrived.len() == 3 + asked.len())
+        .await;
+    client.send(post("/poison")).await;
+    let mut statuses = Vec::new();
+    for client in waiting.iter_mut().chain([&mut client]) {
+        statuses.push(client.answer().await.expect("an answer").status);
+    }
+    assert_eq!(statuses, [200, 200, 502, 502, 502]);
+    assert_eq!(backends[1].num_arrived(), 2);
+}
+
+#[tokio::test]
+async fn what_a_second_backend_dies_of_is_not_familiar_any_more() {
+    let is_deadly = Arc::<AtomicBool>::default();
+    let reply = |is_deadly: &Arc<AtomicBool>| {
+        let is_deadly = Arc::clone(is_deadly);
+        move |_: &Arrived| match is_deadly.load(Ordering::Relaxed) {
+            true => Reply::Death,
+            false => Reply::Echo,
+        }
+    };
+    let mut backends = Vec::new();
+    for _ in 0..3 {
+        backends.push(Recorder::replying(reply(&is_deadly)).await);
+    }
+    let addresses: Vec<_> = backends.iter().map(|backend| backend.address).collect();
+    let front = Running::ahead_of(&addresses, reading()).await;
+    let mut client = front.client().await;
+    client.get("/read").await.expect("an answer");
+    is_deadly.store(true, Ordering::Relaxed);
+    assert_eq!(client.get("/read").await.expect("an answer").status, 502);
+    assert_eq!(
+        num_of(&backends, "GET /read"),
+        3,
+        "one that was answered, and two that were not"
+    );
+    assert_eq!(client.get("/read").await.expect("an answer").status, 502);
+    assert_eq!(num_of(&backends, "GET /read"), 4, "the last one is the end");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn silent() -> Recorder {
 }
 
 /// Returns a session of the backend at `wanted` of these.
-fn session_of(wanted: usize, backends: &[SocketAddr]) -> String {
+pub(super) fn session_of(wanted: usize, backends: &[SocketAddr]) -> String {
     let names: Vec<String> = backends
         .iter()
         .map(|address| format!("http://{address}"))
@@ -28,7 +28,7 @@ fn session_of(wanted: usize, backends: &[SocketAddr]) -> String {
         .expect("one of so many")
 }
 
-fn by_header() -> FrontOptions {
+pub(super) fn by_header() -> FrontOptions {
     FrontOptions {
         session: Some("header:X-Session".parse::<SessionKey>().expect("a key")),
         ..unprobed()
