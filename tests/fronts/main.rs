@@ -5,6 +5,7 @@
 //! acknowledged; meanwhile processes stand still (`SIGSTOP`) for as long as leases last, or shorter, or longer.
 //! The long run is `cargo xtask prove --tier front --seed N`.
 
+mod killed;
 mod names;
 mod processes;
 mod readers;

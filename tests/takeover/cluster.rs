@@ -185,6 +185,11 @@ impl Cluster {
 
     /// Starts a leaf that has ended on the folder that it had.
     pub(crate) fn start_again(&mut self, leaf: &str) -> Result<()> {
+        self.start_again_at(leaf, None)
+    }
+
+    /// As [`Self::start_again`], where it listens for other nodes elsewhere than at the address of its entry.
+    pub(crate) fn start_again_at(&mut self, leaf: &str, listen: Option<SocketAddr>) -> Result<()> {
         let data = self.data();
         let log = File::options()
             .append(true)
@@ -193,6 +198,7 @@ impl Cluster {
         let child = Command::new(binary()?)
             .args(["leaf", "--stop-with-input", "--config"])
             .arg(self.config(leaf))
+            .args(listen.map(|address| format!("--rpc-listen={address}")))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -11,6 +11,7 @@ mod etcd;
 mod etcd_health;
 mod faults;
 mod links;
+mod reach;
 mod registers;
 mod service;
 
