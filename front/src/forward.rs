@@ -29,7 +29,7 @@ use crate::balance::{Affinity, Backends};
 use crate::body::{BodyFault, RequestBody, innermost};
 use crate::budget::Budget;
 use crate::connect::Connect;
-use crate::familiar::{Familiar, Likeness};
+use crate::familiar::{Familiar, Likeness, Outline};
 use crate::options::FrontOptions;
 use crate::refusal::Refusal;
 use crate::traffic::{Stage, Traffic};
@@ -170,7 +170,8 @@ impl Forwarder {
         }
         let whole = || {
             let target = head.uri.path_and_query().map(PathAndQuery::as_str);
-            self.familiar.likeness((&head.method, target, body))
+            self.familiar
+                .likeness((&head.method, target, Outline(body)))
         };
         self.changes_nothing(forward).then(whole)
     }

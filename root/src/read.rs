@@ -3,6 +3,7 @@
 mod copies;
 mod ignored;
 mod nodes;
+mod primary;
 mod retrying;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,10 +39,6 @@ use crate::visibility::CopyOutcome;
 
 /// For how long leaves that are started with this root may be away before that is worth a warning.
 const STARTING: Duration = Duration::from_secs(30);
-
-/// How long a read waits for a primary that surely read nothing: its leaf is not reached, or there is none yet. A client that
-/// hears so can ask again; one that waits for the lease of a leaf to end holds a connection.
-const PRIMARY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Longest wait for the state of a leaf's shards: it answers from memory or not at all.
 const STATES_PATIENCE: Duration = Duration::from_secs(2);
@@ -271,49 +268,6 @@ impl Reader {
         }
         let reason = "the leaf read another number of documents than asked".to_owned();
         Err(LeafFault::Internal { shard, reason })
-    }
-
-    async fn get_of_primary(&self, call: GetCall, refresh: bool) -> Result<Documents, LeafFault> {
-        let shard = call.shard;
-        let deadline = Deadline::after(call.remaining);
-        let patience = deadline.within(PRIMARY_PATIENCE);
-        let mut failed = None;
-        loop {
-            let remaining = match failed {
-                None => deadline.remaining(),
-                Some(_) => patience.remaining(),
-            };
-            let call = GetCall {
-                remaining,
-                ..call.clone()
-            };
-            let read = async {
-                let primary = self.cluster.primary(shard)?;
-                let read = async {
-                    if refresh {
-                        primary.client.refresh(shard).await?;
-                    }
-                    primary.client.get(call).await
-                };
-                tokio::select! {
-                    biased;
-                    read = read => read.map_err(|fault| fault.of_node(&primary.node.0)),
-                    () = self.cluster.primary_moved(shard, &primary.node) => {
-                        Err(LeafFault::NotHere { shard })
-                    }
-                }
-            };
-            let late = |_| Err(failed.take().unwrap_or(LeafFault::DeadlinePassed { shard }));
-            match tokio::time::timeout(remaining, read)
-                .await
-                .unwrap_or_else(late)
-            {
-                Err(fault) if self.cluster.is_repeated(shard, &fault, patience).await => {
-                    failed = Some(fault);
-                }
-                read => return read,
-            }
-        }
     }
 
     /// Returns the state of every shard copy on every leaf, of known indices, and which leaves did

@@ -39,6 +39,8 @@ pub(crate) struct Cluster {
     pids: BTreeMap<String, u32>,
     /// Leaves that were started by hand.
     own: BTreeMap<String, Child>,
+    /// Where leaves listen for other nodes, if not at the address of their entry.
+    listens: BTreeMap<String, SocketAddr>,
     root: SocketAddr,
     folder: tempfile::TempDir,
 }
@@ -61,6 +63,7 @@ impl Cluster {
             up,
             pids: BTreeMap::new(),
             own: BTreeMap::new(),
+            listens: BTreeMap::new(),
             root: ([127, 0, 0, 1], 0).into(),
             folder,
         };
@@ -183,13 +186,14 @@ impl Cluster {
         self.until_gone(leaf).await
     }
 
-    /// Starts a leaf that has ended on the folder that it had.
-    pub(crate) fn start_again(&mut self, leaf: &str) -> Result<()> {
-        self.start_again_at(leaf, None)
+    /// Has a leaf listen for other nodes there, and not at the address of its entry, when it is started again.
+    pub(crate) fn listen_at(&mut self, leaf: &str, address: SocketAddr) {
+        self.listens.insert(leaf.to_owned(), address);
     }
 
-    /// As [`Self::start_again`], where it listens for other nodes elsewhere than at the address of its entry.
-    pub(crate) fn start_again_at(&mut self, leaf: &str, listen: Option<SocketAddr>) -> Result<()> {
+    /// Starts a leaf that has ended on the folder that it had.
+    pub(crate) fn start_again(&mut self, leaf: &str) -> Result<()> {
+        let listen = self.listens.get(leaf);
         let data = self.data();
         let log = File::options()
             .append(true)

@@ -32,10 +32,10 @@ pub(crate) enum Fault {
     Still,
     /// It stops in order.
     Stopped,
-    /// Nothing passes between it and other leaves, nor the etcd, for a while.
+    /// Nobody reaches it, and it does not reach the etcd, for a while.
     CutOff,
-    /// It does not reach one other leaf, which may reach it.
-    LinkCut,
+    /// Nobody reaches it for a while, and it reaches everybody.
+    OutOfReach,
     /// It does not reach the etcd.
     EtcdCut,
     /// The member that leads the etcd ends as `kill -9` does, or stands still.
@@ -50,7 +50,7 @@ pub(crate) const LOSSES: [Fault; 7] = [
     Fault::Still,
     Fault::Stopped,
     Fault::CutOff,
-    Fault::LinkCut,
+    Fault::OutOfReach,
     Fault::EtcdCut,
     Fault::EtcdLeaderLost,
 ];
@@ -168,7 +168,7 @@ impl Walk<'_> {
             Fault::Killed => self.cluster.kill(struck.leaf).await?,
             Fault::Still => self.cluster.signal(struck.leaf, "-STOP")?,
             Fault::Stopped => self.cluster.stop(struck.leaf).await?,
-            Fault::CutOff | Fault::LinkCut | Fault::EtcdCut => {
+            Fault::CutOff | Fault::OutOfReach | Fault::EtcdCut => {
                 // Not bytes that are lost: a connection that goes on brings all that it was given.
                 let kinds = [LinkFault::Stall, LinkFault::Reset];
                 let kind = kinds[self.random.below(kinds.len() as u64) as usize];
@@ -194,7 +194,7 @@ impl Walk<'_> {
         match struck.fault {
             Fault::Killed | Fault::Stopped => self.cluster.start_again(struck.leaf),
             Fault::Still => self.cluster.signal(struck.leaf, "-CONT"),
-            Fault::CutOff | Fault::LinkCut | Fault::EtcdCut => {
+            Fault::CutOff | Fault::OutOfReach | Fault::EtcdCut => {
                 let cuts = |from: &str, to: &str| struck.cuts(from, to);
                 let links = self.links.context("no link was cut")?;
                 links.set(LinkFault::None, cuts);
@@ -231,11 +231,9 @@ impl Struck {
 
     /// Is the link that `from` has made to `to` cut?
     fn cuts(&self, from: &str, to: &str) -> bool {
-        let next = LEAVES.iter().position(|leaf| *leaf == self.leaf);
-        let next = next.map_or(LEAVES[0], |at| LEAVES[(at + 1) % LEAVES.len()]);
         match self.fault {
             Fault::CutOff => from == self.leaf || to == self.leaf,
-            Fault::LinkCut => from == self.leaf && to == next,
+            Fault::OutOfReach => to == self.leaf,
             Fault::EtcdCut => from == self.leaf && to.starts_with("etcd-"),
             _ => false,
         }

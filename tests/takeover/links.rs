@@ -1,4 +1,4 @@
-//! Links between leaves, and from leaves to the members of the etcd, that can be cut: a proxy for each, in each direction.
+//! Links that can be cut: a proxy for each, from a leaf to each member of the etcd, and from everybody to a leaf.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,25 +9,34 @@ use gleaner_testkit::proxy::{Fault, Proxy};
 
 use super::cluster::{Cluster, LEAVES};
 
+/// Who connects to a leaf: other leaves and roots, which call it where it has registered.
+const OTHERS: &str = "others";
+
 /// The links, by who connects and whom to.
 pub(crate) struct Links(BTreeMap<(&'static str, String), Proxy>);
 
 impl Links {
-    /// Lays them: the leaves are started again, one after another, with the proxies' addresses.
+    /// Lays them: the leaves are started again, one after another, with the proxies' addresses. A leaf's own is that of the
+    /// proxy before it.
     pub(crate) async fn lay(cluster: &mut Cluster) -> Result<Self> {
         let mut links = BTreeMap::new();
         for leaf in LEAVES {
             let config = cluster.config(leaf);
             let mut text = fs::read_to_string(&config)?;
             for (name, address) in addresses(&text)? {
-                if name == leaf || name.starts_with("root-") {
-                    continue;
-                }
+                let from = match name.starts_with("etcd-") {
+                    true => leaf,
+                    false if name == leaf => OTHERS,
+                    false => continue,
+                };
                 let proxy = Proxy::before(address).await?;
                 // With the quote behind: it is no beginning of another one.
                 let quoted = |address: SocketAddr| format!("{address}\"");
                 text = text.replace(&quoted(address), &quoted(proxy.address()));
-                links.insert((leaf, name), proxy);
+                if from == OTHERS {
+                    cluster.listen_at(leaf, address);
+                }
+                links.insert((from, name), proxy);
             }
             fs::write(&config, text)?;
             cluster.stop(leaf).await?;

@@ -1,18 +1,18 @@
 //! Leaves that are alive and not where others look for them, or that nobody reaches.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_machine::ports;
 use gleaner_testkit::http::{Request, Response};
-use gleaner_testkit::proxy::{Fault, Proxy};
+use gleaner_testkit::proxy::Fault;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::clients::Clients;
 use super::cluster::{Cluster, Copy, LEAVES, PATIENCE, POLL};
+use super::links::Links;
 use super::{is_without_etcd, started};
 
 /// Returns the address at which a leaf's own file says that it is called.
@@ -60,21 +60,6 @@ async fn until_ready(
     }
 }
 
-/// Puts a proxy before each leaf, through which everybody calls it.
-async fn proxied(cluster: &mut Cluster) -> Result<BTreeMap<String, Proxy>> {
-    let mut proxies = BTreeMap::new();
-    for leaf in LEAVES {
-        let own = address_of(cluster, leaf)?;
-        let proxy = Proxy::before(own).await?;
-        readdress(cluster, leaf, own, proxy.address())?;
-        cluster.stop(leaf).await?;
-        cluster.start_again_at(leaf, Some(own))?;
-        cluster.until_green().await?;
-        proxies.insert(leaf.to_owned(), proxy);
-    }
-    Ok(proxies)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leaf_that_moves_to_another_port_is_reached_there() -> Result<()> {
     if is_without_etcd("a_leaf_that_moves_to_another_port_is_reached_there")? {
@@ -96,11 +81,8 @@ async fn a_leaf_that_moves_to_another_port_is_reached_there() -> Result<()> {
         cluster.start_again(other)?;
         cluster.until_green().await?;
     }
-    let rows = cluster.send(&Request::new(
-        "GET",
-        "/_cat/nodes?h=name,ip,port&format=json",
-    ));
-    let rows = rows.await?.ok()?;
+    let rows = Request::new("GET", "/_cat/nodes?h=name,ip,port&format=json");
+    let rows = cluster.send(&rows).await?.ok()?;
     ensure!(rows.to_string().contains(&leaf), "{rows}");
     clients.end(&cluster).await
 }
@@ -111,13 +93,13 @@ async fn a_leaf_that_nobody_reaches_is_taken_over_from_and_comes_back() -> Resul
         return Ok(());
     }
     let mut cluster = started(2).await?;
-    let proxies = proxied(&mut cluster).await?;
+    let links = Links::lay(&mut cluster).await?;
     let clients = Clients::start(cluster.root());
     clients.until_acknowledged(100).await?;
 
     // It goes on to renew its lease, and reaches the others.
     let lost = cluster.holder(0, Copy::Primary).await?;
-    proxies[&lost].set(Fault::Stall);
+    links.set(Fault::Stall, |_, to| to == lost);
     let ids: Vec<String> = (0..40).map(|n| format!("{n}")).collect();
     let refused = async {
         for id in ids.iter().cycle() {
@@ -147,7 +129,7 @@ async fn a_leaf_that_nobody_reaches_is_taken_over_from_and_comes_back() -> Resul
         .ok()?;
     ensure!(health["status"] != json!("green"), "{health}");
 
-    proxies[&lost].set(Fault::None);
+    links.set(Fault::None, |_, to| to == lost);
     cluster.until_green().await?;
     until_ready(&cluster, &lost, |answer| answer.status == 200).await?;
     clients.until_all_acknowledge().await?;

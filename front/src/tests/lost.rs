@@ -133,32 +133,32 @@ async fn what_was_answered_a_moment_ago_outlives_a_backend_that_dies_beside_it()
 }
 
 #[tokio::test]
-async fn what_a_second_backend_dies_of_is_not_familiar_any_more() {
-    let is_deadly = Arc::<AtomicBool>::default();
-    let reply = |is_deadly: &Arc<AtomicBool>| {
-        let is_deadly = Arc::clone(is_deadly);
-        move |_: &Arrived| match is_deadly.load(Ordering::Relaxed) {
-            true => Reply::Death,
-            false => Reply::Echo,
-        }
-    };
+async fn what_breaks_the_connection_to_a_second_backend_is_not_familiar_any_more() {
+    let is_breaking = Arc::<AtomicBool>::default();
     let mut backends = Vec::new();
-    for _ in 0..3 {
-        backends.push(Recorder::replying(reply(&is_deadly)).await);
+    for _ in 0..2 {
+        let is_breaking = Arc::clone(&is_breaking);
+        let reply = move |_: &Arrived| match is_breaking.load(Ordering::Relaxed) {
+            true => Reply::Last(Vec::new()),
+            false => Reply::Echo,
+        };
+        backends.push(Recorder::replying(reply).await);
     }
     let addresses: Vec<_> = backends.iter().map(|backend| backend.address).collect();
-    let front = Running::ahead_of(&addresses, reading()).await;
+    let front = Running::ahead_of(&addresses, by_header()).await;
+    let session = session_of(0, &addresses);
+    let request = format!("GET /read HTTP/1.1\r\nHost: h\r\nX-Session: {session}\r\n\r\n");
     let mut client = front.client().await;
-    client.get("/read").await.expect("an answer");
-    is_deadly.store(true, Ordering::Relaxed);
-    assert_eq!(client.get("/read").await.expect("an answer").status, 502);
-    assert_eq!(
-        num_of(&backends, "GET /read"),
-        3,
-        "one that was answered, and two that were not"
-    );
-    assert_eq!(client.get("/read").await.expect("an answer").status, 502);
-    assert_eq!(num_of(&backends, "GET /read"), 4, "the last one is the end");
+    client.send(&request).await;
+    assert_eq!(client.answer().await.expect("an answer").status, 200);
+    is_breaking.store(true, Ordering::Relaxed);
+    // Over the connection that was kept, a fresh one, and to the other backend; then to the first one alone.
+    for (num_arrived, of) in [([3, 1], "familiar"), ([4, 1], "forgotten")] {
+        client.send(&request).await;
+        assert_eq!(client.answer().await.expect("an answer").status, 502);
+        let arrived: Vec<_> = backends.iter().map(Recorder::num_arrived).collect();
+        assert_eq!(arrived, num_arrived, "{of}");
+    }
 }
 
 #[tokio::test]

@@ -276,7 +276,7 @@ impl LeafClient for GrpcLeaf {
     async fn refresh(&self, shard: ShardKey) -> Result<Generation, LeafFault> {
         let request = self.peer.request(shard_call(shard));
         let sent = async { self.stub().refresh(request?).await };
-        of_shard(shard, ask(LONG_CALL, sent).await)
+        of_shard(shard, self.while_alive(ask(LONG_CALL, sent)).await)
     }
 
     async fn wait_for_refresh(&self, call: WaitForRefreshCall) -> Result<Generation, LeafFault> {
