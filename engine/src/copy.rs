@@ -358,7 +358,7 @@ impl ShardIndex {
         let commit = commit?;
         Ok(Checkpoint {
             next_seq_no: commit.next_seq_no,
-            generation: commit.generation(),
+            generation: commit.generation(self.view().generation().history),
         })
     }
 

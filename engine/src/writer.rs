@@ -175,6 +175,7 @@ impl Writer {
         Generation {
             mapping: self.ordered_under,
             visible: self.next_seq_no,
+            history: self.options.history,
         }
     }
 
@@ -373,7 +374,8 @@ impl Writer {
             let current = writer.generation();
             // Records that change no document move the checkpoint too.
             let is_same = |commit: CommitMeta| {
-                commit.generation() == current && commit.completeness == writer.completeness
+                commit.generation(current.history) == current
+                    && commit.completeness == writer.completeness
             };
             if commit.is_ok_and(is_same) {
                 return Ok(());

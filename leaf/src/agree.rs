@@ -8,10 +8,11 @@
 mod claim;
 mod downstream;
 pub(crate) mod driver;
+mod history;
 mod holding;
 pub(crate) mod host;
 pub(crate) mod hub;
-mod identity;
+pub(crate) mod identity;
 mod log_lane;
 mod marking;
 mod outbox;

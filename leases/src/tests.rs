@@ -28,6 +28,7 @@ fn at(visible: u64) -> Generation {
     Generation {
         mapping: MappingVersion(1),
         visible: SeqNo(visible),
+        history: gleaner_model::HistoryId::FIRST,
     }
 }
 

@@ -81,6 +81,10 @@ pub struct CopyMeta {
     /// Whether it only serves searches and never becomes in sync (default false).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub learner: bool,
+    /// Whether an operator has it made empty, in place of what is lost: until it is opened, its folder may hold nothing
+    /// (default false).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
     /// Why it is there, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -95,6 +99,7 @@ impl CopyMeta {
         Self {
             node,
             learner: false,
+            empty: false,
             why: None,
             other: Map::new(),
         }
@@ -115,6 +120,17 @@ impl Entry {
             copies,
             other: Map::new(),
         }
+    }
+
+    /// Returns whether an operator has forced the term, and nobody has led since: the primary opens another one first.
+    pub fn awaits_opening(&self) -> bool {
+        self.forced.last() == Some(&self.term)
+    }
+
+    /// Returns whether `copy` may be opened on an empty folder though it is in sync: nothing was ever written, or an operator has
+    /// it made empty.
+    pub fn begins_empty(&self, copy: CopyId) -> bool {
+        self.term.0 == 0 || self.copies.get(&copy).is_some_and(|meta| meta.empty)
     }
 
     /// Returns the node that holds `copy`; `None` where the entry does not name the copy.

@@ -387,6 +387,9 @@ pub struct Generation {
     pub mapping: MappingVersion,
     /// Number of log records that are visible: every operation with a smaller seq_no is.
     pub visible: SeqNo,
+    /// The history that the records are of.
+    #[serde(default)]
+    pub history: HistoryId,
 }
 
 #[cfg(test)]

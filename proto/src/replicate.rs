@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{NodeId, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{HistoryId, NodeId, PrimaryTerm, SeqNo, ShardKey};
 
 use crate::LeafFault;
 use crate::node::NodeFault;
@@ -29,6 +29,8 @@ pub struct SnapshotCall {
     pub keep_alive: Duration,
     /// Whether a replica may answer: for a primary whose own files are damaged.
     pub any_copy: bool,
+    /// The history that the copy is of: files of another one are not for it.
+    pub history: HistoryId,
 }
 
 /// One file of a snapshot.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid, PrimaryTerm};
+use gleaner_model::{CopyId, CopyMeta, Entry, HistoryId, NodeUuid, PrimaryTerm};
 
 /// A change of a shard's entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,10 +61,21 @@ pub enum Change {
         /// Copies that go.
         remove: BTreeSet<CopyId>,
     },
-    /// An operator makes a copy primary although it may lack acknowledged writes.
+    /// An operator makes a copy primary although it may lack acknowledged writes: what it holds begins another history.
     Force {
         /// The copy.
         copy: CopyId,
+        /// Another history than any before.
+        history: HistoryId,
+    },
+    /// An operator has the shard begin again without records, in a new copy, which replaces that of its node.
+    ForceEmpty {
+        /// The new copy.
+        copy: CopyId,
+        /// Its node.
+        node: NodeUuid,
+        /// Another history than any before.
+        history: HistoryId,
     },
     /// The shard is deleted.
     Delete,
@@ -135,7 +146,7 @@ impl Change {
         next.version = entry.version.checked_add(1).ok_or(Refusal::Exhausted)?;
         match self {
             Self::Touch | Self::Create { .. } | Self::Delete => {}
-            Self::Open { fence } => next.term = above(entry.term.max(*fence))?,
+            Self::Open { fence } => open(&mut next, *fence)?,
             Self::Shrink { copy } => {
                 require_in_sync(entry, *copy)?;
                 take_out(&mut next, *copy, min_in_sync)?;
@@ -157,12 +168,24 @@ impl Change {
                 replace_primary(&mut next, *to, min_in_sync);
             }
             Self::Place { add, remove } => place(&mut next, add, remove, min_in_sync)?,
-            Self::Force { copy } => {
+            Self::Force { copy, history } => {
                 require_copy(entry, *copy)?;
-                next.term = above(entry.term)?;
-                next.forced.push(next.term);
-                next.primary = *copy;
-                next.in_sync = [*copy].into();
+                force(&mut next, *copy, *history)?;
+            }
+            Self::ForceEmpty {
+                copy,
+                node,
+                history,
+            } => {
+                next.copies.retain(|_, meta| meta.node != *node);
+                let meta = CopyMeta {
+                    empty: true,
+                    ..CopyMeta::on(*node)
+                };
+                if next.copies.insert(*copy, meta).is_some() {
+                    return Err(Refusal::KnownCopy(*copy));
+                }
+                force(&mut next, *copy, *history)?;
             }
         }
         Ok(Some(next))
@@ -180,6 +203,25 @@ impl Change {
     pub fn gives_role_away(&self) -> bool {
         matches!(self, Self::HandOver { .. } | Self::Resign { .. })
     }
+}
+
+/// The primary is opened under a term of its own. From then on its folder holds what it should.
+fn open(next: &mut Entry, fence: PrimaryTerm) -> Result<(), Refusal> {
+    next.term = above(next.term.max(fence))?;
+    if let Some(primary) = next.copies.get_mut(&next.primary) {
+        primary.empty = false;
+    }
+    Ok(())
+}
+
+/// Makes a copy primary, alone in sync, and begins another history with what it holds.
+fn force(next: &mut Entry, copy: CopyId, history: HistoryId) -> Result<(), Refusal> {
+    next.term = above(next.term)?;
+    next.forced.push(next.term);
+    next.history = history;
+    next.primary = copy;
+    next.in_sync = [copy].into();
+    Ok(())
 }
 
 /// Makes a member primary, and takes the old one out of the in-sync set. At the bound that one stays: it holds all that

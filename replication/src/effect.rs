@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{CopyId, Entry, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{
+    CopyId, Entry, HistoryId, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo,
+};
 
 use crate::change::Change;
 use crate::message::{Batch, FromFollower, FromPrimary};
@@ -34,11 +36,9 @@ pub enum Effect {
         /// The primary.
         from: CopyId,
     },
-    /// As [`Effect::CopyFiles`], because an operator forced a term that lacks what is agreed here.
-    StartOver {
-        /// The primary.
-        from: CopyId,
-    },
+    /// The entry names another history than that of the records here: close the copy. Whoever opens it again sees to them by
+    /// [`HeldRecords`](crate::HeldRecords).
+    OtherHistory,
     /// Open a stream to the leaf of this copy, and keep it open in place of any other for this shard.
     Follow {
         /// The primary.
@@ -63,6 +63,8 @@ pub enum Effect {
     Stream {
         /// The follower.
         to: CopyId,
+        /// The history of this copy.
+        history: HistoryId,
         /// The primary's term.
         term: PrimaryTerm,
         /// The first position to send.

@@ -92,8 +92,8 @@ pub enum Event {
         /// Position of the first record that is left.
         first: SeqNo,
     },
-    /// Files of the primary are installed, as [`Effect::CopyFiles`](crate::Effect::CopyFiles) or
-    /// [`Effect::StartOver`](crate::Effect::StartOver) said. The log begins where they end.
+    /// Files of the primary are installed, as [`Effect::CopyFiles`](crate::Effect::CopyFiles) said. The log begins where
+    /// they end.
     Installed {
         /// The log's table.
         terms: TermTable,

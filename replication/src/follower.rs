@@ -87,6 +87,12 @@ impl Follower {
         self.settle_claim(known.revision);
         if !entry.copies.contains_key(&local.id()) {
             *self = Self::default();
+        } else if !local.is_of(entry.history) {
+            *self = Self::default();
+            step.push(Effect::OtherHistory);
+        } else if entry.primary == local.id() && entry.awaits_opening() {
+            // Files of an earlier history cannot pass for those that began this one once its term is another.
+            self.stage = Stage::Idle;
         } else if entry.term > local.fence {
             return self.adopt(entry.term, local, step);
         } else if entry.term < local.fence || entry.primary == local.id() {
@@ -208,11 +214,12 @@ impl Follower {
             (
                 Stage::Following,
                 FromPrimary::Batches {
+                    history,
                     term,
                     agreed,
                     batches,
                 },
-            ) if term == fence => {
+            ) if term == fence && local.is_of(history) => {
                 self.append(batches, local, step);
                 self.raise_announced(agreed, local, step);
             }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gleaner_model::{CopyId, Entry, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{
+    CopyId, Entry, HistoryId, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo,
+};
 
 use crate::effect::{Effect, Report};
 use crate::rights::GivenRight;
@@ -26,6 +28,8 @@ pub struct Identity {
 /// What a copy finds in its log when it is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LogState {
+    /// The history that the records are of.
+    pub history: HistoryId,
     /// The greatest term adopted.
     pub fence: PrimaryTerm,
     /// The table of the log, all of whose records are durable.
@@ -61,6 +65,8 @@ pub(crate) enum Health {
 pub(crate) struct Local {
     pub(crate) identity: Identity,
     pub(crate) settings: Settings,
+    /// The history that the records are of, for as long as the copy is open.
+    pub(crate) history: HistoryId,
     /// The greatest term adopted, durably.
     pub(crate) fence: PrimaryTerm,
     /// The greatest term whose fence the log was asked for.
@@ -101,6 +107,7 @@ impl Local {
         Self {
             identity,
             settings,
+            history: log.history,
             fence: log.fence,
             fencing: log.fence,
             end: log.terms.end(),
@@ -126,6 +133,11 @@ impl Local {
 
     pub(crate) fn entry(&self) -> Option<&Entry> {
         self.known.as_ref().map(|known| &*known.entry)
+    }
+
+    /// Returns whether records of `history` are of the same history as those here.
+    pub(crate) fn is_of(&self, history: HistoryId) -> bool {
+        history == self.history || self.settings.omits(Rule::HistoryIsCompared)
     }
 
     /// Returns whether the entry says that this copy orders.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gleaner_model::{Entry, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{Entry, HistoryId, PrimaryTerm, Revision, SeqNo};
 
 use crate::terms::TermEnd;
 
@@ -51,6 +51,8 @@ pub enum FromFollower {
 /// A follower's log, as the primary has to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Join {
+    /// The history that its records are of.
+    pub history: HistoryId,
     /// The term adopted.
     pub term: PrimaryTerm,
     /// The greatest version of the entry that the follower has seen.
@@ -103,8 +105,8 @@ pub enum FromPrimary {
         /// Position of the primary's first record.
         first: SeqNo,
     },
-    /// The join is refused: the copy that was asked is no primary of that term, or the entry does not
-    /// name the follower. Hints to look at the entry.
+    /// The join is refused: the copy that was asked is no primary of that term or history, or the entry does
+    /// not name the follower. Hints to look at the entry.
     Refused {
         /// Fence of the refusing copy.
         fence: PrimaryTerm,
@@ -113,6 +115,8 @@ pub enum FromPrimary {
     },
     /// Records that follow those sent before.
     Batches {
+        /// The history that the records are of.
+        history: HistoryId,
         /// The primary's term.
         term: PrimaryTerm,
         /// Everything below is agreed.

@@ -240,7 +240,7 @@ impl Primary {
         } else {
             local.end
         };
-        let (term, agreed) = (self.term, local.agreed);
+        let (history, term, agreed) = (local.history, self.term, local.agreed);
         for (copy, peer) in &mut self.peers {
             if let Some(follow) = peer.follow_mut()
                 && follow.sent < until
@@ -248,6 +248,7 @@ impl Primary {
                 let (to, from) = (*copy, follow.sent);
                 step.push(Effect::Stream {
                     to,
+                    history,
                     term,
                     from,
                     until,

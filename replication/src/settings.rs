@@ -98,6 +98,8 @@ pub(crate) enum Rule {
     FollowNewerEntries,
     /// A copy counts as having given a read right when it was opened.
     PromiseFromOpening,
+    /// Records of one history never meet those of another.
+    HistoryIsCompared,
 }
 
 impl Settings {

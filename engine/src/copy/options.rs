@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
 use gleaner_log::files::{Files, RealFiles};
-use gleaner_model::{Generation, IndexName, Mapping, SeqNo, ShardKey};
+use gleaner_model::{Generation, HistoryId, IndexName, Mapping, SeqNo, ShardKey};
 
 use crate::directory::{Reading, Verification};
 use crate::document_cache::DocumentCache;
@@ -32,6 +32,8 @@ pub struct ShardOptions {
     pub documents: Arc<DocumentCache>,
     /// Where the operation that is applied is noted; default nowhere.
     pub marks: Option<ShardMarks>,
+    /// The history that the records are of; default the shard's first one.
+    pub history: HistoryId,
     /// When segments are merged.
     pub merges: MergeOptions,
     /// Where files are.
@@ -52,6 +54,7 @@ impl Default for ShardOptions {
             memory: IndexingMemory::new(DEFAULT_MEMORY_BYTES),
             documents: Arc::default(),
             marks: None,
+            history: HistoryId::FIRST,
             merges: MergeOptions::default(),
             files: Arc::new(RealFiles),
             reading: Reading::Mapped,

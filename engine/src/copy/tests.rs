@@ -104,6 +104,7 @@ impl Copy {
         };
         let options = ShardOptions {
             marks: None,
+            history: gleaner_model::HistoryId::FIRST,
             merges: self.merges.clone(),
             memory: Arc::clone(&self.memory),
             documents: Arc::clone(&self.documents),

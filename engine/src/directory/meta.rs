@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use gleaner_model::{Generation, MappingVersion, SeqNo};
+use gleaner_model::{Generation, HistoryId, MappingVersion, SeqNo};
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -140,11 +140,12 @@ impl CommitMeta {
         serde_json::to_string(&payload).expect("numbers and constants always serialise")
     }
 
-    /// Returns what searches of this commit see: everything before `next_seq_no`.
-    pub fn generation(&self) -> Generation {
+    /// Returns what searches of this commit of a copy of `history` see: everything before `next_seq_no`.
+    pub fn generation(&self, history: HistoryId) -> Generation {
         Generation {
             mapping: self.mapping,
             visible: self.next_seq_no,
+            history,
         }
     }
 }

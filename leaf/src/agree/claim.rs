@@ -9,63 +9,82 @@ use gleaner_log::LogError;
 use gleaner_model::CopyId;
 use gleaner_replication::Change;
 
+use super::history::awaits;
 use super::holding::{CopyHolder, blocking};
-use super::identity::{held_copy, note_copy};
+use super::identity::{HeldCopy, held_copy, note_copy};
 use crate::copy::applier::with_causes;
 use crate::replicate::halt::Halt;
 use crate::rules::Rule;
 
 impl CopyHolder {
-    /// Sees to it that the folder is that of the copy. One of another copy of the shard is given up: the entry does
-    /// not name that copy any more.
+    /// Sees to it that the folder is that of the copy, and of the entry's history. One of another copy or history is given
+    /// up: the entry does not name it any more.
     pub(super) async fn claim_folder(
         &self,
         copy: CopyId,
         stored: &StoredEntry,
-    ) -> Result<(), Halt> {
+    ) -> Result<HeldCopy, Halt> {
+        let (entry, history) = (&stored.entry, stored.entry.history);
+        let named = HeldCopy { copy, history };
         let folders = self.leaf.node.folders(self.key);
         let found = folders.clone();
+        let is_new = entry.begins_empty(copy)
+            || !entry.in_sync.contains(&copy)
+            || self.leaf.node.omits(Rule::LostIsNotInSync);
         let held = blocking(move || held_copy(&found)).await?;
-        if held.is_some_and(|held| held != copy) {
-            tracing::warn!(shard = %self.key, %copy, "the files of an earlier copy are removed");
-            let removed = self.leaf.node.log.remove(self.key).await;
-            removed.map_err(|error| Halt::Broken(with_causes(&error)))?;
+        let held = self.claim_history(copy, entry, held).await?;
+        if held.is_some_and(|held| held != named) {
+            if !is_new {
+                let reason = "its folder is of another copy of the shard, or of another history";
+                return Err(self.forgotten(stored, reason.to_owned()).await);
+            }
+            tracing::warn!(shard = %self.key, %copy, %history, "the files of an earlier copy or history are removed");
+            self.remove_log().await?;
             let removing = folders.clone();
             blocking(move || removing.remove()).await?;
         }
         let tail = match self.leaf.node.log.tail(self.key).await {
             Ok(tail) => tail,
+            Err(LogError::Corrupt { .. }) if awaits(entry, copy) => {
+                self.remove_log().await?;
+                None
+            }
             Err(damage @ LogError::Corrupt { .. }) => {
-                return self.take_damaged_log(stored, copy, &damage).await;
+                return self.take_damaged_log(stored, named, &damage).await;
             }
             Err(error) => return Err(Halt::Broken(with_causes(&error))),
         };
         let found = folders.clone();
         let has_files = blocking(move || Ok(found.copy.exists())).await?;
-        if held == Some(copy) && (has_files || stored.entry.term.0 == 0) {
-            return Ok(());
+        if held == Some(named) && (has_files || entry.begins_empty(copy)) {
+            return Ok(named);
         }
-        let is_empty = !has_files && tail.is_none();
-        let is_new = stored.entry.term.0 == 0
-            || !stored.entry.in_sync.contains(&copy)
-            || self.leaf.node.omits(Rule::LostIsNotInSync);
+        // Where it was not noted what a folder is of, it is of the first history.
+        let is_empty = (!has_files && tail.is_none()) || (held.is_none() && !history.is_first());
         if (is_empty || held.is_some()) && !is_new {
             // It would pass for one that has all that was acknowledged.
             return Err(self.lost(stored).await);
         }
-        blocking(move || note_copy(&folders, copy)).await
+        blocking(move || note_copy(&folders, named)).await?;
+        Ok(named)
+    }
+
+    async fn remove_log(&self) -> Result<(), Halt> {
+        let removed = self.leaf.node.log.remove(self.key).await;
+        removed.map_err(|error| Halt::Broken(with_causes(&error)))
     }
 
     /// A damaged log is of no use to its copy: one that is not in sync is made anew, and its log is put aside then.
     async fn take_damaged_log(
         &self,
         stored: &StoredEntry,
-        copy: CopyId,
+        named: HeldCopy,
         damage: &LogError,
-    ) -> Result<(), Halt> {
+    ) -> Result<HeldCopy, Halt> {
         let folders = self.leaf.node.folders(self.key);
-        if folders.incoming.exists() && !stored.entry.in_sync.contains(&copy) {
-            return blocking(move || note_copy(&folders, copy)).await;
+        if folders.incoming.exists() && !stored.entry.in_sync.contains(&named.copy) {
+            blocking(move || note_copy(&folders, named)).await?;
+            return Ok(named);
         }
         let reason = with_causes(damage);
         self.leaf.note_damage(self.key, &reason);

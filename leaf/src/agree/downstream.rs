@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use gleaner_log::RecordBatch;
-use gleaner_model::{CopyId, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{CopyId, HistoryId, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_proto::replicate::{
     BatchRecords, FollowerMessage, FollowerMessages, PrimaryMessage, PrimaryMessages,
 };
@@ -37,6 +37,7 @@ pub(super) enum Out {
         shard: ShardKey,
         from: CopyId,
         to: CopyId,
+        history: HistoryId,
         term: PrimaryTerm,
         first: SeqNo,
         until: SeqNo,
@@ -211,6 +212,7 @@ impl Writer {
             shard,
             from,
             to,
+            history,
             term,
             first,
             until,
@@ -234,6 +236,7 @@ impl Writer {
                             shard,
                             from,
                             to,
+                            history,
                             term,
                             first: next,
                             until,
@@ -242,6 +245,7 @@ impl Writer {
                     }
                     let batches = batches.into_iter().map(batch_of).collect();
                     let message = FromPrimary::Batches {
+                        history,
                         term,
                         agreed,
                         batches,
@@ -310,6 +314,7 @@ mod tests {
             shard: shard(number),
             from: CopyId([1; 16]),
             to: CopyId([2; 16]),
+            history: HistoryId::FIRST,
             term: PrimaryTerm(1),
             first: SeqNo(first),
             until: SeqNo(until),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gleaner_log::{Append, Appended, LogError};
-use gleaner_model::{CopyId, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey};
+use gleaner_model::{CopyId, Entry, HistoryId, NodeUuid, PrimaryTerm, Revision, SeqNo, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_replication::{Event, ShardCopy};
 use parking_lot::Mutex;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::downstream::FollowerStream;
 use super::hub::Agreeing;
-use super::identity::log_state;
+use super::identity::{HeldCopy, log_state};
 use super::log_lane::{LogLane, LogWork};
 use super::rules::Rule;
 use super::upstream::Upstream;
@@ -39,6 +39,8 @@ const RIGHT_LOOKS: Duration = Duration::from_millis(5);
 pub(crate) struct CopyDriver {
     pub(crate) shard: ShardKey,
     pub(crate) copy: CopyId,
+    /// The history of its records, for as long as it is open.
+    pub(crate) history: HistoryId,
     pub(super) hub: Arc<Agreeing>,
     me: Weak<CopyDriver>,
     machine: Mutex<Machine>,
@@ -126,6 +128,8 @@ pub(crate) enum DriverEnd {
     Files,
     /// The entry names another copy on this node.
     Replaced,
+    /// The entry names another history than that of the records here.
+    OtherHistory,
 }
 
 /// A batch that was ordered.
@@ -161,21 +165,21 @@ impl CopyDriver {
     pub(crate) async fn open(
         hub: &Arc<Agreeing>,
         shard: ShardKey,
-        copy: CopyId,
+        held: HeldCopy,
         committed: SeqNo,
         followers: Arc<Followers>,
     ) -> Result<Arc<Self>, LogError> {
-        let log = log_state(&*hub.log, shard, committed).await?;
-        let identity = hub.identity_of(copy);
+        let log = log_state(&*hub.log, shard, held.history, committed).await?;
+        let identity = hub.identity_of(held.copy);
         let machine = ShardCopy::open(identity, hub.settings(1), log, hub.now());
-        Ok(Self::start(hub, shard, copy, machine, followers))
+        Ok(Self::start(hub, shard, held, machine, followers))
     }
 
     /// Returns the driver of an opened machine, and begins to report what becomes of the log.
     fn start(
         hub: &Arc<Agreeing>,
         shard: ShardKey,
-        copy: CopyId,
+        held: HeldCopy,
         machine: ShardCopy,
         followers: Arc<Followers>,
     ) -> Arc<Self> {
@@ -186,7 +190,8 @@ impl CopyDriver {
         let (lane, works) = mpsc::unbounded_channel();
         let driver = Arc::new_cyclic(|me| Self {
             shard,
-            copy,
+            copy: held.copy,
+            history: held.history,
             hub: Arc::clone(hub),
             me: Weak::clone(me),
             machine: Mutex::new(Machine {

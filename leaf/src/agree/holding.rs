@@ -150,7 +150,7 @@ impl CopyHolder {
         let (node, marks) = (&self.leaf.node, &*self.hub.marks);
         let looked = node.starts.look(marks, self.hub.identity.node);
         self.until_closed(looked).await??;
-        self.claim_folder(copy, &stored).await?;
+        let held = self.claim_folder(copy, &stored).await?;
         self.check_age(&stored).await?;
         let state = self.leaf.node.coordinator.state();
         let index = state.indices.get(&self.key.index).ok_or(Halt::Closed)?;
@@ -168,7 +168,7 @@ impl CopyHolder {
         let shard = self.open_shard(&opening, &stored).await?;
         let committed = shard.flushes.committed();
         let followers = Arc::clone(&shard.followers);
-        let driver = CopyDriver::open(&self.hub, self.key, copy, committed, followers).await;
+        let driver = CopyDriver::open(&self.hub, self.key, held, committed, followers).await;
         let driver = driver.map_err(|error| Halt::Broken(with_causes(&error)))?;
         shard.set_driver(&driver);
         let replica = Arc::new(Replica::new(shard));

@@ -180,6 +180,9 @@ fn halt_of(end: &DriverEnd) -> Halt {
         DriverEnd::Replaced => {
             Halt::Later("the shard's entry names another copy on this node now".to_owned())
         }
+        DriverEnd::OtherHistory => Halt::Later(
+            "the shard's entry names another history than that of the files here".to_owned(),
+        ),
         DriverEnd::Files => {
             Halt::Files("the primary's log does not reach back to where this one ends".to_owned())
         }

@@ -1,45 +1,85 @@
-//! Which copy a folder holds, and what its log has kept for the machine.
+//! Which copy a folder holds, of which history, and what its log has kept for the machine.
 
 use std::fs;
 use std::io::{self, Write};
 
 use gleaner_log::{LogError, ShardLog};
-use gleaner_model::{CopyId, PrimaryTerm, SeqNo, ShardKey};
+use gleaner_model::{CopyId, HistoryId, PrimaryTerm, SeqNo, ShardKey};
 use gleaner_replication::{LogState, TermTable};
 
 use crate::lifecycle::folders::{Folders, sync_dir};
+
+/// What a folder is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeldCopy {
+    /// The copy.
+    pub(crate) copy: CopyId,
+    /// The history of its records.
+    pub(crate) history: HistoryId,
+}
+
+impl HeldCopy {
+    /// Returns the copy with the shard's first history.
+    pub(super) fn first(copy: CopyId) -> Self {
+        let history = HistoryId::FIRST;
+        Self { copy, history }
+    }
+}
 
 /// Returns which copy the folder holds; `None` where that was not noted. Blocks.
 ///
 /// # Errors
 /// That it cannot be read, or names no copy.
-pub(super) fn held_copy(folders: &Folders) -> io::Result<Option<CopyId>> {
+pub(crate) fn held_copy(folders: &Folders) -> io::Result<Option<HeldCopy>> {
     match fs::read_to_string(&folders.copy_id) {
-        Ok(text) => {
-            let copy = CopyId::parse(text.trim());
-            copy.map(Some).map_err(io::Error::other)
-        }
+        Ok(text) => parse(&text).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// Returns the history that the folder's files are of. Blocks.
+///
+/// # Errors
+/// As [`held_copy`].
+pub(crate) fn history_of(folders: &Folders) -> io::Result<HistoryId> {
+    let held = held_copy(folders)?;
+    Ok(held.map_or(HistoryId::FIRST, |held| held.history))
+}
+
+/// Reads what [`note_copy`] writes. Where no history is named it is the shard's first one, as in files of earlier versions.
+fn parse(text: &str) -> io::Result<HeldCopy> {
+    let (copy, history) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    let history = match history.is_empty() {
+        true => HistoryId::FIRST,
+        false => HistoryId::parse(history).map_err(io::Error::other)?,
+    };
+    let copy = CopyId::parse(copy).map_err(io::Error::other)?;
+    Ok(HeldCopy { copy, history })
+}
+
 /// Notes which copy the folder holds, durably. Blocks.
-pub(super) fn note_copy(folders: &Folders, copy: CopyId) -> io::Result<()> {
+pub(super) fn note_copy(folders: &Folders, held: HeldCopy) -> io::Result<()> {
+    let HeldCopy { copy, history } = held;
+    let text = match history.is_first() {
+        true => copy.to_string(),
+        false => format!("{copy}\n{history}"),
+    };
     fs::create_dir_all(&folders.index)?;
     let new = folders.copy_id.with_extension("copy.new");
     let mut file = fs::File::create(&new)?;
-    file.write_all(copy.to_string().as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, &folders.copy_id)?;
     sync_dir(&folders.index)
 }
 
-/// Returns what the log of a copy has kept, whose last commit holds all before `committed`: only what is agreed is
+/// Returns what the log of a copy has kept, of that history, whose last commit holds all before `committed`: only what is agreed is
 /// ever committed.
 pub(super) async fn log_state(
     log: &dyn ShardLog,
     shard: ShardKey,
+    history: HistoryId,
     committed: SeqNo,
 ) -> Result<LogState, LogError> {
     let fence = match log.fence(shard, PrimaryTerm(0)).await {
@@ -52,6 +92,7 @@ pub(super) async fn log_state(
     let terms = table_of(&log.terms(shard).await?, first, end);
     let agreement = log.agreement(shard)?;
     Ok(LogState {
+        history,
         fence: fence.max(terms.last_term()),
         terms,
         agreed: agreement.point.max(committed),
@@ -119,14 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_knows_its_copy() {
+    fn a_folder_knows_its_copy_and_its_history() {
         let folder = tempfile::tempdir().expect("a folder");
         let key = crate::testing::key(1);
         let folders = Folders::of(folder.path(), key);
         assert_eq!(held_copy(&folders).expect("read"), None);
-        for copy in [CopyId([1; 16]), CopyId([2; 16])] {
-            note_copy(&folders, copy).expect("noted");
-            assert_eq!(held_copy(&folders).expect("read"), Some(copy));
+        for (number, history) in [(1, HistoryId::FIRST), (2, HistoryId([9; 16]))] {
+            let copy = CopyId([number; 16]);
+            let held = HeldCopy { copy, history };
+            note_copy(&folders, held).expect("noted");
+            assert_eq!(held_copy(&folders).expect("read"), Some(held));
         }
+        let damaged = format!("{}\nrubbish", CopyId([1; 16]));
+        fs::write(&folders.copy_id, damaged).expect("written");
+        assert!(held_copy(&folders).is_err());
     }
 }

@@ -97,10 +97,11 @@ impl CopyDriver {
     /// Returns what a copy in sync holds, as of now.
     fn mark(&self, noted_ms: i64) -> Option<CopyMark> {
         let (entry, position, term) = self.agreed_by_entry()?;
-        let is_in_sync = entry.in_sync.contains(&self.copy);
-        is_in_sync.then(|| CopyMark {
+        // The machine may have heard of another history, and is closed then.
+        let is_named = entry.in_sync.contains(&self.copy) && entry.history == self.history;
+        is_named.then(|| CopyMark {
             copy: self.copy,
-            history: entry.history,
+            history: self.history,
             position,
             term: term.unwrap_or(PrimaryTerm(0)),
             noted_ms,

@@ -45,6 +45,7 @@ impl CopyHolder {
         checkpoint: Checkpoint,
     ) -> Result<(), Halt> {
         let Some(mark) = self.own_mark(stored).await? else {
+            self.accept_end(stored, checkpoint.next_seq_no).await?;
             return self.count_start(stored).await;
         };
         let (log, at) = (&self.leaf.node.log, checkpoint.next_seq_no);
@@ -53,7 +54,7 @@ impl CopyHolder {
         match Memory::of(&mark, tail, at) {
             Memory::Whole => self.count_start(stored).await,
             Memory::InCommit => {
-                let begun = begin_log_again(&**log, self.key, &stored.entry, &mark, at).await;
+                let begun = begin_log_again(&**log, self.key, &stored.entry, Some(&mark), at).await;
                 begun.map_err(|error| Halt::later(&error))?;
                 tracing::warn!(
                     shard = %self.key,
@@ -230,14 +231,12 @@ pub(super) async fn begin_log_again(
     log: &dyn ShardLog,
     shard: ShardKey,
     entry: &Entry,
-    mark: &CopyMark,
+    mark: Option<&CopyMark>,
     at: SeqNo,
 ) -> Result<(), LogError> {
     // What was agreed behind the mark is of the entry's term, or one before: logs that part there tell by files.
-    let term = match at == mark.position && mark.term.0 > 0 {
-        true => mark.term,
-        false => entry.term,
-    };
+    let mark = mark.filter(|mark| at == mark.position && mark.term.0 > 0);
+    let term = mark.map_or(entry.term, |mark| mark.term);
     let begin = LogStart {
         at,
         fence: entry.term,

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::Leaf;
+use crate::agree::identity::history_of;
 use crate::copy::applier::{Applier, with_causes};
 use crate::copy::apply_threads::ApplyThreads;
 use crate::copy::checks::Checks;
@@ -157,9 +158,13 @@ impl Opener {
         index: &Arc<IndexMeta>,
         analyzers: &Arc<AnalyzerRegistry>,
     ) -> Result<(ShardIndex, Checkpoint), EngineError> {
-        let folder = self.node.folders(key).copy;
-        let (meta, options) = self.engine_parts(key, index, analyzers);
-        let opened = tokio::task::spawn_blocking(move || ShardIndex::open(&folder, meta, options));
+        let folders = self.node.folders(key);
+        let (meta, mut options) = self.engine_parts(key, index, analyzers);
+        let opened = tokio::task::spawn_blocking(move || {
+            options.history = history_of(&folders)
+                .map_err(EngineError::io("reading the copy that a folder is of"))?;
+            ShardIndex::open(&folders.copy, meta, options)
+        });
         let opened = opened.await;
         opened.unwrap_or_else(|error| Err(EngineError::internal(error.to_string())))
     }

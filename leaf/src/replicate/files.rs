@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_log::{LogBase, LogStart, ProducerSpan};
-use gleaner_model::{PrimaryTerm, ShardKey};
+use gleaner_model::{HistoryId, PrimaryTerm, ShardKey};
 use gleaner_proto::replicate::{Production, Snapshot, SnapshotCall, SnapshotFile};
 use gleaner_proto::{LeafFault, ReplicationClient};
 
 use super::halt::Halt;
 use crate::Leaf;
+use crate::agree::identity::history_of;
 use crate::copy::opening::OpeningProgress;
 use crate::lifecycle::folders::{Folders, remove_dir, remove_file, sync_dir};
 use crate::lifecycle::recovery::PrimaryOpening;
@@ -134,11 +135,13 @@ impl FileCopying {
         of: CommitOf,
         folder: &Path,
     ) -> Result<Snapshot, Halt> {
+        let noted = folders_history(self.leaf.node.folders(self.key)).await?;
         let call = SnapshotCall {
             shard: self.key,
             follower: self.leaf.node.name(),
             keep_alive: KEEP_ALIVE,
             any_copy: of == CommitOf::AnyCopy,
+            history: noted,
         };
         let snapshot = self
             .asked(SNAPSHOT_PATIENCE, from.open_snapshot(call))
@@ -245,6 +248,11 @@ impl FileCopying {
             Err(_) => Err(Halt::Later("the primary does not answer".to_owned())),
         }
     }
+}
+
+/// Returns the history that the files of a copy are to be of.
+async fn folders_history(folders: Folders) -> Result<HistoryId, Halt> {
+    blocking(move || history_of(&folders)).await
 }
 
 /// A file on its way.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gleaner_model::{SeqNo, ShardKey};
+use gleaner_model::{HistoryId, SeqNo, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::replicate::{
     FileCall, FollowerMessages, PrimaryMessages, Production, Snapshot, SnapshotBase, SnapshotCall,
@@ -36,6 +36,7 @@ impl ReplicationClient for Leaf {
             false => OpenCopy::Primary(self.copies.primary(call.shard, OPENING_PATIENCE).await?),
         };
         let shard = source.shard();
+        require_history(shard, call.history)?;
         // From here on no commit trims the log beyond what the snapshot will need.
         let (follower, committed) = (call.follower.clone(), shard.flushes.committed());
         shard.followers.heard(&follower, committed, Instant::now());
@@ -101,6 +102,16 @@ impl ReplicationClient for Leaf {
         drop_files(source.shard().snapshots.take(snapshot));
         Ok(())
     }
+}
+
+/// Refuses files to a copy of another history than this one's.
+fn require_history(shard: &Shard, asked: HistoryId) -> Result<(), LeafFault> {
+    let other = shard.driver().filter(|driver| driver.history != asked);
+    other.map_or(Ok(()), |driver| {
+        let (shard, held) = (shard.key, driver.history);
+        let progress = format!("it holds the history {held}, files of {asked} are asked for");
+        Err(LeafFault::Recovering { shard, progress })
+    })
 }
 
 /// Returns what a log that begins at `at` has to know.

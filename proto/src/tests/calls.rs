@@ -212,6 +212,7 @@ async fn calls_of_a_copy() {
     let (stub, _served, leaf) = stub_leaf().await;
     let call = SnapshotCall {
         any_copy: true,
+        history: gleaner_model::HistoryId([6; 16]),
         shard: shard(1),
         follower: samples::follower(),
         keep_alive: Duration::from_secs(60),

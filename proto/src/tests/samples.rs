@@ -66,6 +66,7 @@ pub(crate) fn generation() -> Generation {
     Generation {
         mapping: MappingVersion(2),
         visible: SeqNo(40),
+        history: gleaner_model::HistoryId::FIRST,
     }
 }
 

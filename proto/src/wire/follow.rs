@@ -7,7 +7,7 @@ use gleaner_model::{CopyId, Entry, PrimaryTerm, Revision, SeqNo};
 use gleaner_replication::{Batch, Beat, FromFollower, FromPrimary, Join, TermEnd};
 
 use super::field::{all, known, messages, one};
-use super::ids::sixteen;
+use super::ids::{history, history_bytes, sixteen};
 use super::v1::follower_message::Content as FollowerContent;
 use super::v1::primary_message::Content as PrimaryContent;
 use super::{DecodeError, Wire, v1};
@@ -74,6 +74,7 @@ impl Wire for Join {
 
     fn to_message(&self) -> v1::Join {
         let Self {
+            history,
             term,
             version,
             end,
@@ -90,6 +91,7 @@ impl Wire for Join {
             agreed: agreed.0,
             agreed_term: agreed_term.map(|term| term.0),
             visible: visible.0,
+            history: history_bytes(history),
         }
     }
 
@@ -102,8 +104,10 @@ impl Wire for Join {
             agreed,
             agreed_term,
             visible,
+            history: named,
         } = message;
         Ok(Self {
+            history: history(&named, "Join.history")?,
             term: PrimaryTerm(term),
             version,
             end: SeqNo(end),
@@ -200,6 +204,7 @@ fn content_of(message: &FromPrimary) -> PrimaryContent {
             version: *version,
         }),
         FromPrimary::Batches {
+            history,
             term,
             agreed,
             batches,
@@ -207,6 +212,7 @@ fn content_of(message: &FromPrimary) -> PrimaryContent {
             term: term.0,
             agreed: agreed.0,
             batches: messages(batches),
+            history: history_bytes(*history),
         }),
         FromPrimary::Agreed {
             term,
@@ -253,7 +259,9 @@ fn message_of(content: PrimaryContent) -> Result<FromPrimary, DecodeError> {
             term,
             agreed,
             batches,
+            history: named,
         }) => FromPrimary::Batches {
+            history: history(&named, "Batches.history")?,
             term: PrimaryTerm(term),
             agreed: SeqNo(agreed),
             batches: all(batches)?,

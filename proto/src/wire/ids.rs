@@ -1,7 +1,8 @@
 //! Identities and positions.
 
 use gleaner_model::{
-    DocumentId, FieldPath, Generation, IndexUuid, MappingVersion, SeqNo, ShardKey, ShardNumber,
+    DocumentId, FieldPath, Generation, HistoryId, IndexUuid, MappingVersion, SeqNo, ShardKey,
+    ShardNumber,
 };
 
 use bytes::Bytes;
@@ -32,18 +33,28 @@ impl Wire for Generation {
     type Message = v1::Generation;
 
     fn to_message(&self) -> v1::Generation {
-        let Self { mapping, visible } = self;
+        let Self {
+            mapping,
+            visible,
+            history,
+        } = self;
         v1::Generation {
             mapping: mapping.0,
             visible: visible.0,
+            history: history_bytes(*history),
         }
     }
 
     fn from_message(message: v1::Generation) -> Result<Self, DecodeError> {
-        let v1::Generation { mapping, visible } = message;
+        let v1::Generation {
+            mapping,
+            visible,
+            history: named,
+        } = message;
         Ok(Self {
             mapping: MappingVersion(mapping),
             visible: SeqNo(visible),
+            history: history(&named, "Generation.history")?,
         })
     }
 }
@@ -53,6 +64,22 @@ pub(super) fn sixteen(bytes: &[u8], name: &'static str) -> Result<[u8; 16], Deco
     bytes
         .try_into()
         .map_err(|_| DecodeError::field(name, format!("{} bytes, not 16", bytes.len())))
+}
+
+/// Reads a history; that of an earlier version, which says nothing, is the first one.
+pub(super) fn history(bytes: &[u8], name: &'static str) -> Result<HistoryId, DecodeError> {
+    match bytes.is_empty() {
+        true => Ok(HistoryId::FIRST),
+        false => sixteen(bytes, name).map(HistoryId),
+    }
+}
+
+/// Returns the bytes of a history.
+pub(super) fn history_bytes(history: HistoryId) -> Bytes {
+    match history.is_first() {
+        true => Bytes::new(),
+        false => Bytes::copy_from_slice(&history.0),
+    }
 }
 
 /// Returns the bytes of a 128-bit number, big-endian.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gleaner_model::{NodeId, PrimaryTerm, SeqNo};
 
 use super::field::{all, maybe, maybe_message, messages, millis, one, size};
-use super::ids::{sixteen, wide};
+use super::ids::{history, history_bytes, sixteen, wide};
 use super::{DecodeError, Wire, v1};
 use crate::replicate::{FileCall, Production, Snapshot, SnapshotBase, SnapshotCall, SnapshotFile};
 
@@ -18,12 +18,14 @@ impl Wire for SnapshotCall {
             follower,
             keep_alive,
             any_copy,
+            history,
         } = self;
         v1::OpenSnapshotCall {
             shard: Some(shard.to_message()),
             follower: follower.to_string(),
             keep_alive_ms: millis(*keep_alive),
             any_copy: *any_copy,
+            history: history_bytes(*history),
         }
     }
 
@@ -33,12 +35,14 @@ impl Wire for SnapshotCall {
             follower,
             keep_alive_ms,
             any_copy,
+            history: named,
         } = message;
         Ok(Self {
             shard: one(shard, "OpenSnapshotCall.shard")?,
             follower: NodeId(follower.into()),
             keep_alive: Duration::from_millis(keep_alive_ms),
             any_copy,
+            history: history(&named, "OpenSnapshotCall.history")?,
         })
     }
 }

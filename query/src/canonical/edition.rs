@@ -10,6 +10,7 @@
 //!   per index, by UUID:   UUID [16] | mapping version u64 | digest of its settings [32] | boost f32
 //!                         | number of filters u32 | per filter: length u64, JSON | number of shards u32
 //!   per shard, by number: number u32 | primary term u64 | generation: mapping u64, visible u64
+//!                         | its history [16], but for the shard's first one
 //! ```
 //!
 //! Numbers are little-endian.
@@ -137,11 +138,18 @@ fn add_index(hash: &mut blake3::Hasher, index: &IndexState<'_>) {
     count(hash, shards.len());
     for (number, shard) in numbers.iter().zip(shards) {
         let ShardState { term, generation } = shard;
-        let Generation { mapping, visible } = generation;
+        let Generation {
+            mapping,
+            visible,
+            history,
+        } = generation;
         hash.update(&number.0.to_le_bytes());
         hash.update(&term.0.to_le_bytes());
         hash.update(&mapping.0.to_le_bytes());
         hash.update(&visible.0.to_le_bytes());
+        if !history.is_first() {
+            hash.update(&history.0);
+        }
     }
 }
 
@@ -151,7 +159,7 @@ fn count(hash: &mut blake3::Hasher, number: usize) {
 
 #[cfg(test)]
 mod tests {
-    use gleaner_model::SeqNo;
+    use gleaner_model::{HistoryId, SeqNo};
 
     use super::*;
 
@@ -170,6 +178,7 @@ mod tests {
             generation: Generation {
                 mapping: MappingVersion(4),
                 visible: SeqNo(visible),
+                history: HistoryId::FIRST,
             },
         };
         IndexState {
@@ -210,6 +219,9 @@ mod tests {
             }),
             edition_of(&target, |state| {
                 state.shards[1].generation.mapping = MappingVersion(5);
+            }),
+            edition_of(&target, |state| {
+                state.shards[1].generation.history = HistoryId([1; 16]);
             }),
             edition_of(&target, |state| state.shards.truncate(1)),
             edition(&SettingsDigest::of(&"other"), &[state(&target)]),

@@ -188,20 +188,42 @@ fn copies_are_placed_and_removed_but_not_the_primary_nor_below_the_bound() {
     assert_eq!(refused(&place(&[], &[2, 3])), too_few);
 }
 
+fn force(copy: u8) -> Change {
+    Change::Force {
+        copy: id(copy),
+        history: HistoryId([8; 16]),
+    }
+}
+
 #[test]
-fn a_forced_copy_leads_alone_and_its_term_is_remembered() {
-    let forced = apply(&Change::Force { copy: id(4) }, 2).expect("forced");
+fn a_forced_copy_leads_alone_in_another_history_and_its_term_is_remembered() {
+    let forced = apply(&force(4), 2).expect("forced");
     assert_eq!((forced.term, forced.primary), (PrimaryTerm(5), id(4)));
+    assert_eq!(forced.history, HistoryId([8; 16]));
     assert_eq!(
         (forced.in_sync, forced.forced),
         ([id(4)].into(), vec![PrimaryTerm(5)])
     );
-    assert_eq!(
-        refused(&Change::Force { copy: id(5) }),
-        Refusal::Learner(id(5))
-    );
-    assert_eq!(
-        refused(&Change::Force { copy: id(9) }),
-        Refusal::UnknownCopy(id(9))
-    );
+    assert_eq!(refused(&force(5)), Refusal::Learner(id(5)));
+    assert_eq!(refused(&force(9)), Refusal::UnknownCopy(id(9)));
+}
+
+#[test]
+fn an_empty_copy_takes_the_place_of_the_one_on_its_node() {
+    let empty = Change::ForceEmpty {
+        copy: id(9),
+        node: NodeUuid([2; 16]),
+        history: HistoryId([8; 16]),
+    };
+    let made = apply(&empty, 1).expect("made");
+    assert_eq!((made.primary, made.in_sync), (id(9), [id(9)].into()));
+    assert_eq!(made.forced, [made.term]);
+    assert!(!made.copies.contains_key(&id(2)) && made.copies.contains_key(&id(3)));
+    assert!(made.copies[&id(9)].empty);
+    let known = Change::ForceEmpty {
+        copy: id(3),
+        node: NodeUuid([2; 16]),
+        history: HistoryId([8; 16]),
+    };
+    assert_eq!(refused(&known), Refusal::KnownCopy(id(3)));
 }

@@ -72,12 +72,14 @@ impl Follower {
     fn due_change(&self, local: &Local) -> Option<Change> {
         let entry = local.entry()?;
         let (copy, fence) = (local.id(), local.fence);
-        let is_fit = local.health == Health::Sound && local.is_whole;
+        let is_sound = local.health == Health::Sound && local.is_whole;
+        let is_fit = is_sound && local.is_of(entry.history);
         if !is_fit || !entry.copies.contains_key(&copy) {
             return None;
         }
         if entry.primary == copy {
-            return (entry.term <= fence).then_some(Change::Open { fence });
+            let is_due = entry.term <= fence || entry.awaits_opening();
+            return is_due.then_some(Change::Open { fence });
         }
         let is_member =
             entry.in_sync.contains(&copy) || local.settings.omits(Rule::TakeOverFromInSync);

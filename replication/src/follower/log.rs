@@ -37,22 +37,11 @@ impl Follower {
         }
     }
 
-    /// The primary lacks what is agreed here. That is given up where an operator forced it.
-    fn lack_agreed(&mut self, local: &mut Local, step: &mut Step) {
-        let last = local.terms.last_term();
-        let Some(entry) = local.entry() else {
-            return;
-        };
-        let from = entry.primary;
-        if entry.forced.iter().any(|forced| *forced > last) {
-            self.stage = Stage::Copying;
-            local.is_whole = false;
-            step.push(Effect::StartOver { from });
-        } else {
-            self.stage = Stage::Idle;
-            let agreed = local.agreed;
-            step.report(Report::PrimaryLacksAgreed { agreed });
-        }
+    /// The primary lacks what is agreed here.
+    fn lack_agreed(&mut self, local: &Local, step: &mut Step) {
+        self.stage = Stage::Idle;
+        let agreed = local.agreed;
+        step.report(Report::PrimaryLacksAgreed { agreed });
     }
 
     pub(super) fn copy_files(&mut self, local: &mut Local, step: &mut Step) {
@@ -88,6 +77,7 @@ impl Follower {
 pub(super) fn join(local: &Local) -> FromFollower {
     let before_agreed = local.agreed.0.checked_sub(1).map(SeqNo);
     FromFollower::Join(Join {
+        history: local.history,
         term: local.fence,
         version: local.seen_version,
         end: local.end,

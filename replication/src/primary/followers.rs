@@ -1,6 +1,6 @@
 //! What followers say: that they join, what they have, that they leave. Logs are compared by their terms.
 
-use gleaner_model::{CopyId, PrimaryTerm, SeqNo};
+use gleaner_model::{CopyId, SeqNo};
 
 use super::Primary;
 use super::peer::{Contact, Follow, Peer};
@@ -75,7 +75,7 @@ impl Primary {
         let is_copy = local
             .entry()
             .is_some_and(|entry| entry.copies.contains_key(&from));
-        if join.term != term || !is_copy {
+        if join.term != term || !is_copy || !local.is_of(join.history) {
             let (fence, version) = (local.fence, local.seen_version);
             return step.send_to_follower(from, FromPrimary::Refused { fence, version });
         }
@@ -109,19 +109,11 @@ impl Primary {
     }
 }
 
-/// Returns whether a record that the follower knows to be agreed is not in this log. Where an operator
-/// forced a term since, that is what was accepted then.
+/// Returns whether a record that the follower knows to be agreed is not in this log.
 fn lacks_agreed(join: &Join, local: &Local) -> bool {
     let (Some(theirs), Some(before)) = (join.agreed_term, join.agreed.0.checked_sub(1)) else {
         return false;
     };
-    let is_forced = |forced: &PrimaryTerm| *forced > join.last_term;
-    if local
-        .entry()
-        .is_some_and(|entry| entry.forced.iter().any(is_forced))
-    {
-        return false;
-    }
     let is_trimmed = join.agreed < local.terms.first();
     !is_trimmed && local.terms.at(SeqNo(before)) != Some(theirs)
 }

@@ -4,7 +4,8 @@
 use super::explorer::explore;
 use super::size::sized;
 use super::world::Action::{
-    Answer, Connect, Cut, DeliverDown, DeliverUp, Execute, HandOver, Hear, Suspect, Sync, Write,
+    Answer, Connect, Cut, DeliverDown, DeliverUp, Execute, Force, HandOver, Hear, Suspect, Sync,
+    Write,
 };
 use super::world::Past::{self, Did, Settled};
 use super::world::{Action, Beginning, Budget, timeless};
@@ -22,6 +23,7 @@ const NONE: Budget = Budget {
     log_failures: 0,
     retries: 0,
     stale_reads: 0,
+    forces: 0,
 };
 
 /// The third copy is out of the in-sync set, and has no stream.
@@ -54,6 +56,21 @@ fn prelude(rule: Rule) -> Vec<Past> {
             let acknowledged = [Write(1), Sync(1), DeliverDown(2), Sync(2), DeliverUp(2)];
             did(&[&SECOND_LEADS, &joins, &acknowledged])
         }
+        // The third copy leads term 3, of which the store knows nothing any more when the first one is forced.
+        Rule::HistoryIsCompared => {
+            let forgotten = Force {
+                copy: 0,
+                restored: true,
+            };
+            let third_leads = [HandOver { from: 1, to: 2 }, Execute(0), Hear(2), Sync(2)];
+            let written = [Write(2), Sync(2), forgotten];
+            [
+                did(&[&SECOND_LEADS]),
+                vec![Settled],
+                did(&[&third_leads, &written]),
+            ]
+            .concat()
+        }
         Rule::CutByComparison => did(&[&SECOND_HAS_IT, &[DeliverDown(2), Sync(2), DeliverUp(2)]]),
         _ => vec![Settled],
     }
@@ -62,7 +79,7 @@ fn prelude(rule: Rule) -> Vec<Past> {
 /// Returns the faults under which an error shows.
 fn budget(rule: Rule) -> Budget {
     match rule {
-        Rule::AgreeByAll => Budget { writes: 1, ..NONE },
+        Rule::AgreeByAll | Rule::HistoryIsCompared => Budget { writes: 1, ..NONE },
         Rule::GrowFromTermStart => Budget {
             suspicions: 1,
             ..NONE
@@ -174,4 +191,9 @@ fn a_copy_that_does_not_look_at_who_is_alive_takes_over_from_the_living() {
 #[test]
 fn a_change_of_unknown_outcome_that_is_taken_for_not_made_is_made_later() {
     assert_missed(Rule::TouchUnknown);
+}
+
+#[test]
+fn a_copy_of_another_history_brings_records_that_nobody_acknowledged() {
+    assert_missed(Rule::HistoryIsCompared);
 }

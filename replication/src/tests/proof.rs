@@ -21,6 +21,7 @@ const EVERYTHING: Budget = Budget {
     log_failures: 1,
     retries: 1,
     stale_reads: 1,
+    forces: 1,
 };
 
 /// Few faults, so that all states there are can be explored.
@@ -32,6 +33,7 @@ const FEW: Budget = Budget {
     hand_overs: 0,
     log_failures: 0,
     stale_reads: 0,
+    forces: 0,
     ..EVERYTHING
 };
 
@@ -45,6 +47,7 @@ const CRASHES: Budget = Budget {
     log_failures: 0,
     retries: 0,
     stale_reads: 0,
+    forces: 0,
     ..EVERYTHING
 };
 
@@ -61,6 +64,7 @@ const MUCH: Budget = Budget {
     log_failures: 2,
     retries: 8,
     stale_reads: 3,
+    forces: 2,
 };
 
 fn beginning(min_in_sync: usize, sends_before_sync: bool, budget: Budget) -> Beginning {

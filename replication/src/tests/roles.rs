@@ -7,7 +7,7 @@ mod showing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{Entry, Incarnation, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{Entry, HistoryId, Incarnation, PrimaryTerm, Revision, SeqNo};
 
 use super::world::{copy_id, node};
 use crate::settings::{Rule, Settings};
@@ -28,7 +28,7 @@ fn entry(term: u64, primary: usize, out: &[usize]) -> Arc<Entry> {
         version: term,
         term: PrimaryTerm(term),
         forced: Vec::new(),
-        history: gleaner_model::HistoryId::FIRST,
+        history: HistoryId::FIRST,
         primary: copy_id(primary),
         in_sync: in_sync.collect(),
         copies: copies.collect(),
@@ -46,6 +46,7 @@ fn log_state(terms: &[u64], agreed: u64) -> LogState {
     }
     let fence = table.last_term();
     LogState {
+        history: HistoryId::FIRST,
         fence,
         terms: table,
         agreed: SeqNo(agreed),
@@ -116,6 +117,7 @@ fn from_primary(copy: &mut ShardCopy, message: FromPrimary) -> Vec<Effect> {
 fn join(log: &LogState) -> FromFollower {
     let before = log.agreed.0.checked_sub(1).map(SeqNo);
     FromFollower::Join(Join {
+        history: log.history,
         term: PrimaryTerm(2),
         version: 2,
         end: log.terms.end(),

@@ -13,12 +13,12 @@ mod violation;
 
 use std::sync::Arc;
 
-use gleaner_model::{CopyId, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{CopyId, HistoryId, Incarnation, NodeUuid, PrimaryTerm, Revision, SeqNo};
 
 use crate::machine::Role;
 use crate::message::{FromFollower, FromPrimary};
-use crate::settings::Settings;
-use crate::{Event, Identity, LogState, Moment, ShardCopy, TermTable};
+use crate::settings::{Rule, Settings};
+use crate::{Event, HeldRecords, Identity, LogState, Moment, ShardCopy, TermTable};
 
 pub(super) use action::Action;
 pub(super) use beginning::{Beginning, Past, timeless};
@@ -46,6 +46,7 @@ pub(super) enum DiskWrite {
 /// A copy's disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Disk {
+    pub(super) history: HistoryId,
     pub(super) log: Vec<Record>,
     pub(super) fence: PrimaryTerm,
     pub(super) agreed: SeqNo,
@@ -98,6 +99,8 @@ pub(super) struct Budget {
     pub(super) retries: u8,
     /// Reads of the store that bring an entry which is not the newest.
     pub(super) stale_reads: u8,
+    /// Histories that an operator begins.
+    pub(super) forces: u8,
 }
 
 /// One state of everything.
@@ -127,6 +130,9 @@ pub(super) fn index_of(copy: CopyId) -> usize {
 impl World {
     /// Starts a process on what the disk holds.
     pub(super) fn open(&mut self, copy: usize) {
+        if !self.settings.omits(Rule::HistoryIsCompared) {
+            self.claim(copy);
+        }
         let settings = self.settings;
         let site = Arc::make_mut(&mut self.sites[copy]);
         site.incarnation += 1;
@@ -144,6 +150,7 @@ impl World {
             incarnation,
         };
         let log = LogState {
+            history: site.disk.history,
             fence: site.disk.fence,
             terms,
             agreed: site.disk.agreed,
@@ -153,6 +160,32 @@ impl World {
         site.heard = Revision(0);
         site.heard_alive = [true; NUM_COPIES];
         Arc::make_mut(&mut self.store).alive[copy] = Some(incarnation);
+    }
+
+    /// Sees to it that what the disk holds is of the history that the store names.
+    fn claim(&mut self, copy: usize) {
+        let (id, held) = (copy_id(copy), self.sites[copy].disk.history);
+        let history = self.store.entry.history;
+        match HeldRecords::of(&self.store.entry, id, held) {
+            HeldRecords::Kept => {}
+            HeldRecords::Adopted => self.begin_history(copy),
+            HeldRecords::GivenUp => {
+                let empty = Disk {
+                    history,
+                    ..Disk::default()
+                };
+                Arc::make_mut(&mut self.sites[copy]).disk = empty;
+            }
+        }
+    }
+
+    /// The history of the store begins with what this copy holds.
+    pub(super) fn begin_history(&mut self, copy: usize) {
+        let history = self.store.entry.history;
+        let disk = &mut Arc::make_mut(&mut self.sites[copy]).disk;
+        disk.history = history;
+        let agreed = disk.log[..disk.agreed.0 as usize].to_vec();
+        Arc::make_mut(&mut self.ghost).begin_history(agreed);
     }
 
     pub(super) fn is_up(&self, copy: usize) -> bool {

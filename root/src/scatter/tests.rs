@@ -415,6 +415,7 @@ async fn an_answer_of_an_unwanted_moment_was_in_the_threshold_too() {
     let counted = Generation {
         mapping: MappingVersion(1),
         visible: SeqNo(1),
+        history: gleaner_model::HistoryId::FIRST,
     };
     for planned in &mut plans[0].shards {
         planned.bind(&NodeId("leaf-0".into()), ViewId(1), counted);

@@ -231,6 +231,7 @@ mod tests {
         Generation {
             mapping: MappingVersion(1),
             visible: SeqNo(visible),
+            history: gleaner_model::HistoryId::FIRST,
         }
     }
 

@@ -123,6 +123,7 @@ impl FakeLeaf {
         Generation {
             mapping: MappingVersion(1 + self.num_mappings.load(Ordering::Relaxed)),
             visible: SeqNo(view.0 - self.view_offset),
+            history: gleaner_model::HistoryId::FIRST,
         }
     }
 

@@ -51,6 +51,7 @@ impl Views {
             generation: Generation {
                 mapping: MappingVersion(0),
                 visible,
+                history: gleaner_model::HistoryId::FIRST,
             },
             documents,
         };

@@ -49,14 +49,18 @@ impl CopyDriver {
             Effect::Fence { term } => machine.await_log(LogWork::Fence(term)),
             Effect::Truncate { from } => machine.await_log(LogWork::Truncate(from)),
             Effect::Append { batches } => self.append(machine, batches),
-            Effect::CopyFiles { .. } | Effect::StartOver { .. } => {
+            Effect::CopyFiles { .. } => {
                 machine.told.end.get_or_insert(DriverEnd::Files);
+            }
+            Effect::OtherHistory => {
+                machine.told.end.get_or_insert(DriverEnd::OtherHistory);
             }
             Effect::Follow { primary } => events.extend(self.follow(machine, primary)),
             Effect::ToPrimary { to, message } => self.send_to_primary(machine, to, message),
             Effect::ToFollower { to, message } => self.send_to_follower(machine, to, message),
             Effect::Stream {
                 to,
+                history,
                 term,
                 from,
                 until,
@@ -66,6 +70,7 @@ impl CopyDriver {
                     shard: self.shard,
                     from: self.copy,
                     to,
+                    history,
                     term,
                     first: from,
                     until,

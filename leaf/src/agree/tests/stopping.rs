@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use gleaner_coordinator::EmbeddedEntries;
 use gleaner_log::Append;
-use gleaner_model::PrimaryTerm;
+use gleaner_model::{HistoryId, PrimaryTerm};
 use gleaner_proto::replicate::{FollowerMessage, PrimaryMessage};
 use gleaner_replication::{FromFollower, FromPrimary, Join, Settings};
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::agree::hub::TICK;
+use crate::agree::identity::HeldCopy;
 use crate::agree::stopping::again_after;
 use crate::agree::{Agreeing, AgreeingOptions, CopyDriver};
 
@@ -47,7 +48,14 @@ impl Primary {
             search_lease: Duration::ZERO,
         });
         tokio::spawn(Agreeing::run(Arc::downgrade(&hub), hub.watch()));
-        let driver = CopyDriver::open(&hub, key(1), copy("a"), SeqNo(0), Arc::default()).await;
+        let driver = CopyDriver::open(
+            &hub,
+            key(1),
+            HeldCopy::first(copy("a")),
+            SeqNo(0),
+            Arc::default(),
+        )
+        .await;
         let driver = driver.expect("opens");
         hub.add(&driver, &hub.table().shards[&key(1)]);
         let mut status = driver.status();
@@ -66,6 +74,7 @@ impl Primary {
         let mut heard = self.hub.open_downstream(said.boxed());
         let term = self.term;
         let join = FromFollower::Join(Join {
+            history: HistoryId::FIRST,
             term,
             version: 1,
             end: SeqNo(0),

@@ -18,6 +18,7 @@ fn not_here<T: std::fmt::Debug>(answer: Result<T, LeafFault>) {
 fn snapshot(follower: &str) -> SnapshotCall {
     SnapshotCall {
         any_copy: false,
+        history: gleaner_model::HistoryId::FIRST,
         shard: key(1),
         follower: NodeId(follower.into()),
         keep_alive: PATIENCE,

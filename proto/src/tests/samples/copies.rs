@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid, PrimaryTerm, Revision, SeqNo};
+use gleaner_model::{CopyId, CopyMeta, Entry, HistoryId, NodeUuid, PrimaryTerm, Revision, SeqNo};
 use gleaner_replication::{Batch, Beat, FromFollower, FromPrimary, Join, TermEnd};
 
 use super::shard;
@@ -54,6 +54,7 @@ pub(crate) fn recovery() -> CopyRecovery {
 pub(crate) fn follower_messages() -> Vec<FollowerMessage> {
     let term = PrimaryTerm(4);
     let join = Join {
+        history: HistoryId([9; 16]),
         term,
         version: 9,
         end: SeqNo(7),
@@ -65,6 +66,7 @@ pub(crate) fn follower_messages() -> Vec<FollowerMessage> {
     let messages = [
         FromFollower::Join(join),
         FromFollower::Join(Join {
+            history: HistoryId::FIRST,
             agreed_term: None,
             ..join
         }),
@@ -101,7 +103,7 @@ pub(crate) fn primary_messages(num_bytes: usize) -> Vec<PrimaryMessage> {
         version: 9,
         term,
         forced: Vec::new(),
-        history: gleaner_model::HistoryId::FIRST,
+        history: HistoryId::FIRST,
         primary,
         in_sync: [primary].into(),
         copies: [(primary, CopyMeta::on(NodeUuid([3; 16])))].into(),
@@ -123,6 +125,7 @@ pub(crate) fn primary_messages(num_bytes: usize) -> Vec<PrimaryMessage> {
             version: 10,
         },
         FromPrimary::Batches {
+            history: HistoryId([9; 16]),
             term,
             agreed: SeqNo(7),
             batches: vec![Batch {

@@ -92,9 +92,11 @@ pub(super) fn follow_answer() -> impl Strategy<Value = FollowAnswer> {
 }
 
 pub(super) fn generation() -> impl Strategy<Value = Generation> {
-    (any::<u64>(), any::<u64>()).prop_map(|(mapping, visible)| Generation {
+    let parts = (any::<u64>(), any::<u64>(), any::<[u8; 16]>());
+    parts.prop_map(|(mapping, visible, history)| Generation {
         mapping: MappingVersion(mapping),
         visible: SeqNo(visible),
+        history: gleaner_model::HistoryId(history),
     })
 }
 

@@ -277,13 +277,16 @@ pub(super) fn write_call() -> impl Strategy<Value = WriteCall> {
 }
 
 pub(super) fn snapshot_call() -> impl Strategy<Value = SnapshotCall> {
-    let parts = (shard(), node(), time(), any::<bool>());
-    parts.prop_map(|(shard, follower, keep_alive, any_copy)| SnapshotCall {
-        shard,
-        follower,
-        keep_alive,
-        any_copy,
-    })
+    let parts = (shard(), node(), time(), any::<bool>(), any::<[u8; 16]>());
+    parts.prop_map(
+        |(shard, follower, keep_alive, any_copy, history)| SnapshotCall {
+            shard,
+            follower,
+            keep_alive,
+            any_copy,
+            history: gleaner_model::HistoryId(history),
+        },
+    )
 }
 
 pub(super) fn file_call() -> impl Strategy<Value = FileCall> {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it() {
+fn a_follower_never_cuts_below_its_own_agreed_point() {
     let diverged = FromPrimary::Diverged {
         term: PrimaryTerm(2),
         at: TermEnd {
@@ -20,19 +20,6 @@ fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it
     let report = Effect::Report(Report::PrimaryLacksAgreed { agreed });
     assert_eq!(from_primary(&mut copy, diverged.clone()), [report]);
 
-    let mut forced = (*entry(2, 0, &[])).clone();
-    forced.forced = vec![PrimaryTerm(2)];
-    let mut copy = follower(
-        Settings::default(),
-        log_state(&[1, 1, 1], 2),
-        &Arc::new(forced),
-    );
-    let from = copy_id(0);
-    assert_eq!(
-        from_primary(&mut copy, diverged.clone()),
-        [Effect::StartOver { from }]
-    );
-
     let mut copy = follower(
         Settings::default(),
         log_state(&[1, 1, 1], 1),
@@ -42,6 +29,51 @@ fn a_follower_never_cuts_below_its_own_agreed_point_unless_an_operator_forced_it
         from_primary(&mut copy, diverged),
         [Effect::Truncate { from: SeqNo(1) }]
     );
+}
+
+#[test]
+fn a_follower_of_another_history_neither_joins_nor_takes_records_nor_leads() {
+    let other = HistoryId([7; 16]);
+    let named = |primary: usize| {
+        let mut entry = (*entry(3, primary, &[])).clone();
+        entry.history = other;
+        Arc::new(entry)
+    };
+    for primary in [0, 1] {
+        let mut copy = open(1, Settings::default(), log_state(&[1, 1], 2));
+        let effects = learn(&mut copy, &named(primary), at(0));
+        assert_eq!(effects, [Effect::OtherHistory]);
+        let primary = copy_id(0);
+        assert_eq!(copy.handle(at(0), Event::Connected { primary }), []);
+    }
+    let mut copy = follower(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[]));
+    let term = PrimaryTerm(2);
+    from_primary(&mut copy, FromPrimary::Accept { term });
+    let batches = |history| FromPrimary::Batches {
+        history,
+        term,
+        agreed: SeqNo(0),
+        batches: vec![crate::Batch {
+            term,
+            first: SeqNo(1),
+            next: SeqNo(2),
+            payload: bytes::Bytes::new(),
+        }],
+    };
+    assert_eq!(from_primary(&mut copy, batches(other)), []);
+    let taken = from_primary(&mut copy, batches(HistoryId::FIRST));
+    assert!(matches!(taken[..], [Effect::Append { .. }]));
+}
+
+#[test]
+fn a_copy_that_was_forced_opens_a_term_of_its_own_before_it_leads() {
+    let mut forced = (*entry(2, 0, &[1, 2])).clone();
+    forced.forced = vec![PrimaryTerm(2)];
+    let mut copy = open(0, Settings::default(), log_state(&[1], 1));
+    let effects = learn(&mut copy, &Arc::new(forced), at(0));
+    let fence = PrimaryTerm(1);
+    assert_eq!(changes(effects), [Change::Open { fence }]);
+    assert_eq!(copy.leads(), None);
 }
 
 #[test]
@@ -92,6 +124,7 @@ fn batches_that_do_not_follow_are_refused_whole() {
     ];
     for batches in bad {
         let message = FromPrimary::Batches {
+            history: HistoryId::FIRST,
             term,
             agreed: SeqNo(0),
             batches,
@@ -105,6 +138,7 @@ fn batches_that_do_not_follow_are_refused_whole() {
 /// What a copy does with an entry of version 2 whose log has seen version 9: the store was restored from a backup.
 fn at_an_older_entry(omitted: Option<Rule>) -> Vec<Effect> {
     let log = LogState {
+        history: HistoryId::FIRST,
         seen_version: 9,
         ..log_state(&[1], 1)
     };

@@ -55,6 +55,7 @@ fn a_primary_that_lacks_agreed_records_resigns_to_the_follower_that_has_them() {
     };
     let batches = vec![batch(1), batch(2)];
     let message = FromPrimary::Batches {
+        history: HistoryId::FIRST,
         term,
         agreed,
         batches,
@@ -78,22 +79,20 @@ fn a_follower_that_needs_what_the_log_gave_up_meanwhile_is_told_so() {
 }
 
 #[test]
-fn a_primary_that_lacks_what_an_operator_gave_up_goes_on() {
-    let mut forced = (*entry(2, 0, &[])).clone();
-    forced.forced = vec![PrimaryTerm(2)];
-    let mut copy = primary(Settings::default(), log_state(&[1], 1), &Arc::new(forced));
-    let effects = from_follower(&mut copy, 2, join(&log_state(&[1, 1, 1], 3)), at(1));
-    assert!(copy.may_order());
-    let at = TermEnd {
-        term: PrimaryTerm(1),
-        end: SeqNo(1),
+fn a_primary_refuses_a_copy_of_another_history() {
+    let mut copy = primary(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[]));
+    let theirs = LogState {
+        history: HistoryId([7; 16]),
+        ..log_state(&[1], 1)
     };
-    let (to, term) = (copy_id(2), PrimaryTerm(2));
-    let message = FromPrimary::Diverged { term, at };
-    assert!(
-        effects.contains(&Effect::ToFollower { to, message }),
-        "{effects:?}"
-    );
+    let (fence, version) = (PrimaryTerm(2), 2);
+    let refused = Effect::ToFollower {
+        to: copy_id(2),
+        message: FromPrimary::Refused { fence, version },
+    };
+    assert_eq!(from_follower(&mut copy, 2, join(&theirs), at(1)), [refused]);
+    // What it says it knows to be agreed is not of this history.
+    assert!(copy.may_order());
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl Run {
         };
         let (fence, agreed) = (leaf.disk.fence, leaf.disk.agreed);
         let log = LogState {
+            history: gleaner_model::HistoryId::FIRST,
             fence,
             terms,
             agreed,
@@ -166,6 +167,7 @@ impl Run {
             Effect::ToFollower { to, message } => self.send_down(copy, index_of(to), message),
             Effect::Stream {
                 to,
+                history,
                 term,
                 from,
                 until,
@@ -173,6 +175,7 @@ impl Run {
             } => {
                 let batches = self.read(copy, from, until);
                 let message = FromPrimary::Batches {
+                    history,
                     term,
                     agreed,
                     batches,
@@ -198,7 +201,7 @@ impl Run {
             }
             Effect::StepDown
             | Effect::CopyFiles { .. }
-            | Effect::StartOver { .. }
+            | Effect::OtherHistory
             | Effect::Report(_) => {}
         }
     }

@@ -53,6 +53,13 @@ pub(crate) enum Action {
     CrashWithLoss(u8),
     /// A log cannot make anything durable any more.
     FailLog(u8),
+    /// An operator makes a copy primary, whatever it holds.
+    Force {
+        /// The copy.
+        copy: u8,
+        /// Whether the store was restored before, as it was in the beginning.
+        restored: bool,
+    },
     /// An operator asks a primary to hand over.
     HandOver {
         /// The primary.
@@ -77,6 +84,7 @@ impl Action {
                 | Self::Crash(_)
                 | Self::CrashWithLoss(_)
                 | Self::FailLog(_)
+                | Self::Force { .. }
                 | Self::HandOver { .. }
         )
     }
@@ -93,6 +101,7 @@ impl World {
             self.request_actions(place, request, &mut actions);
         }
         for copy in 0..NUM_COPIES {
+            self.forces(copy as u8, &mut actions);
             self.faults(copy, &mut actions);
         }
         actions
@@ -148,6 +157,12 @@ impl World {
     /// Returns whether the process that asked still runs.
     pub(super) fn awaits(&self, request: &StoreRequest) -> bool {
         self.is_up(request.by) && self.sites[request.by].incarnation == request.incarnation
+    }
+
+    fn forces(&self, copy: u8, actions: &mut Vec<Action>) {
+        if self.budget.forces > 0 {
+            actions.extend([false, true].map(|restored| Action::Force { copy, restored }));
+        }
     }
 
     fn faults(&self, copy: usize, actions: &mut Vec<Action>) {

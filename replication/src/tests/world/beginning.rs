@@ -23,6 +23,7 @@ const ANYTHING: Budget = Budget {
     log_failures: 9,
     retries: 9,
     stale_reads: 9,
+    forces: 9,
 };
 
 /// How a world begins.

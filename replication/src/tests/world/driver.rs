@@ -60,6 +60,7 @@ impl World {
             }
             Effect::Stream {
                 to,
+                history,
                 term,
                 from,
                 until,
@@ -68,6 +69,7 @@ impl World {
                 let batches = self.read(copy, from, until);
                 if let Some(link) = self.link_mut(index_of(to), copy) {
                     link.down.push(FromPrimary::Batches {
+                        history,
                         term,
                         agreed,
                         batches,
@@ -91,8 +93,10 @@ impl World {
             }
             Effect::Agreed { to } => self.note_agreed(copy, to)?,
             Effect::Report(report) => return Err(Violation::Reported(copy, report)),
-            Effect::CopyFiles { .. } | Effect::StartOver { .. } => {
-                return Err(Violation::FilesNeeded(copy));
+            Effect::CopyFiles { .. } => return Err(Violation::FilesNeeded(copy)),
+            Effect::OtherHistory => {
+                self.crash(copy, false)?;
+                self.open(copy);
             }
             Effect::StepDown | Effect::Refreshed { .. } => {}
         }

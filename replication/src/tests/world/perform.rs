@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use gleaner_model::SeqNo;
+use gleaner_model::{HistoryId, PrimaryTerm, SeqNo};
 
 use super::driver::PAUSE;
 use super::violation::Violation;
-use super::{Action, DiskWrite, Link, NUM_COPIES, World, copy_id, index_of, node};
-use crate::{Answer, Event, FromPrimary, Moment, Outcome};
+use super::{Action, DiskWrite, Link, NUM_COPIES, World, copy_id, node};
+use crate::settings::Rule;
+use crate::{Answer, Change, Event, FromPrimary, Moment, Outcome};
 
 impl World {
     /// Does what an action says, and looks for violations.
@@ -58,6 +59,10 @@ impl World {
                 self.budget.log_failures -= 1;
                 Arc::make_mut(&mut self.sites[usize::from(copy)]).has_failed = true;
                 self.handle(usize::from(copy), Event::LogFailed)?;
+            }
+            Action::Force { copy, restored } => {
+                self.budget.forces -= 1;
+                self.force(usize::from(copy), restored);
             }
             Action::HandOver { from, to } => {
                 self.budget.hand_overs -= 1;
@@ -142,8 +147,9 @@ impl World {
         else {
             return Ok(());
         };
-        let at = self.sites[copy].disk.written().len();
-        let record = self.note_ordered(at, term)?;
+        let disk = &self.sites[copy].disk;
+        let (history, at) = (disk.history, disk.written().len());
+        let record = self.note_ordered(history, at, term)?;
         let site = Arc::make_mut(&mut self.sites[copy]);
         site.disk.queued.push(DiskWrite::Append(record));
         let next = SeqNo(at as u64 + 1);
@@ -151,7 +157,7 @@ impl World {
     }
 
     fn execute(&mut self, place: usize) -> Result<(), Violation> {
-        let (before, primary) = (self.store.revision, index_of(self.store.entry.primary));
+        let (before, entry) = (self.store.revision, self.store.entry.clone());
         let store = Arc::make_mut(&mut self.store);
         store.execute(place);
         let request = store.requests[place].clone();
@@ -161,7 +167,25 @@ impl World {
         if self.store.revision == before {
             return Ok(());
         }
-        self.check_change(&request.proposal, primary)
+        self.check_change(&request.proposal, &entry)
+    }
+
+    fn force(&mut self, copy: usize, restored: bool) {
+        let store = Arc::make_mut(&mut self.store);
+        let mut entry = (*store.entry).clone();
+        if restored {
+            (entry.term, entry.forced) = (PrimaryTerm(1), Vec::new());
+        }
+        let change = Change::Force {
+            copy: copy_id(copy),
+            history: HistoryId([entry.history.0[0] + 1; 16]),
+        };
+        let forced = change.apply(Some(&entry), self.settings.min_in_sync);
+        store.replace(Arc::new(forced.expect("a copy").expect("an entry")));
+        Arc::make_mut(&mut self.ghost).begin_history(Vec::new());
+        if self.settings.omits(Rule::HistoryIsCompared) {
+            self.begin_history(copy);
+        }
     }
 
     fn answer(&mut self, place: usize, is_last: bool) -> Result<(), Violation> {

@@ -43,6 +43,13 @@ impl Store {
         }
     }
 
+    /// Puts another entry in the place of the one in force.
+    pub(crate) fn replace(&mut self, entry: Arc<Entry>) {
+        let before = std::mem::replace(&mut self.entry, entry);
+        self.past.push((self.revision, before));
+        self.revision = Revision(self.revision.0 + 1);
+    }
+
     /// Runs the transaction of a request.
     pub(crate) fn execute(&mut self, place: usize) {
         let Proposal {
@@ -57,9 +64,7 @@ impl Store {
             alive(guard.absent).is_none() && alive(guard.node) == Some(guard.incarnation)
         });
         let outcome = if is_met && expected == self.revision {
-            self.past
-                .push((self.revision, std::mem::replace(&mut self.entry, entry)));
-            self.revision = Revision(self.revision.0 + 1);
+            self.replace(entry);
             Outcome::Made {
                 revision: self.revision,
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gleaner_model::{PrimaryTerm, SeqNo};
+use gleaner_model::{Entry, HistoryId, PrimaryTerm, SeqNo};
 
 use super::{NUM_COPIES, Record, World, copy_id, index_of};
 use crate::{Change, Proposal, Report};
@@ -10,20 +10,28 @@ use crate::{Change, Proposal, Report};
 /// What has happened, for the invariants. No copy knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ghost {
-    /// All records ever ordered, with their positions.
-    ordered: Vec<(usize, Record)>,
-    /// Who has led each term.
-    leaders: Vec<(PrimaryTerm, usize)>,
-    /// What any copy has known to be agreed.
+    /// All records ever ordered, with their histories and positions.
+    ordered: Vec<(HistoryId, usize, Record)>,
+    /// Who has led each term of each history.
+    leaders: Vec<(HistoryId, PrimaryTerm, usize)>,
+    /// What any copy of the newest history has known to be agreed.
     agreed: Vec<Record>,
     /// How much of it was acknowledged.
     acknowledged: usize,
 }
 
+impl Ghost {
+    /// Another history begins: what counts is what the copy that begins it knows to be agreed.
+    pub(super) fn begin_history(&mut self, agreed: Vec<Record>) {
+        self.agreed = agreed;
+        self.acknowledged = 0;
+    }
+}
+
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
-    /// I1: two copies lead one term, or two records have one position and term.
+    /// I1: two copies lead one term of a history, or two records have one position and term.
     TwoWriters(PrimaryTerm),
     /// I2: two logs have one term at a position and differ before it.
     LogsDiffer(usize, usize),
@@ -57,29 +65,32 @@ impl World {
     /// Notes that a record is ordered at a position, and returns it.
     pub(super) fn note_ordered(
         &mut self,
+        history: HistoryId,
         at: usize,
         term: PrimaryTerm,
     ) -> Result<Record, Violation> {
         let ghost = Arc::make_mut(&mut self.ghost);
-        if ghost
-            .ordered
-            .iter()
-            .any(|(place, record)| *place == at && record.term == term)
-        {
+        let is_same = |(other, place, record): &(HistoryId, usize, Record)| {
+            (*other, *place, record.term) == (history, at, term)
+        };
+        if ghost.ordered.iter().any(is_same) {
             return Err(Violation::TwoWriters(term));
         }
         let value = ghost.ordered.len() as u8;
         let record = Record { term, value };
-        ghost.ordered.push((at, record));
+        ghost.ordered.push((history, at, record));
         Ok(record)
     }
 
     pub(super) fn note_lead(&mut self, copy: usize, term: PrimaryTerm) -> Result<(), Violation> {
+        let history = self.sites[copy].disk.history;
         let ghost = Arc::make_mut(&mut self.ghost);
-        if ghost.leaders.iter().any(|(led, _)| *led == term) {
+        let is_same =
+            |(other, led, _): &(HistoryId, PrimaryTerm, usize)| (*other, *led) == (history, term);
+        if ghost.leaders.iter().any(is_same) {
             return Err(Violation::TwoWriters(term));
         }
-        ghost.leaders.push((term, copy));
+        ghost.leaders.push((history, term, copy));
         Ok(())
     }
 
@@ -89,6 +100,9 @@ impl World {
         let Some(own) = self.sites[copy].disk.log.get(..to).map(<[Record]>::to_vec) else {
             return Err(Violation::AgreedChanged(copy));
         };
+        if !self.is_of_newest_history(copy) {
+            return Ok(());
+        }
         let leads = self.sites[copy]
             .copy
             .as_ref()
@@ -118,17 +132,25 @@ impl World {
         Ok(())
     }
 
-    /// Looks at a change that the store has just made. `primary` was the primary before.
+    /// Returns whether what a copy holds is of the history that the store names. What becomes of others is accepted.
+    fn is_of_newest_history(&self, copy: usize) -> bool {
+        self.sites[copy].disk.history == self.store.entry.history
+    }
+
+    /// Looks at a change that the store has just made of the entry `before`.
     pub(super) fn check_change(
         &self,
         proposal: &Proposal,
-        primary: usize,
+        before: &Entry,
     ) -> Result<(), Violation> {
-        if self.store.entry.in_sync.len() < self.settings.min_in_sync {
+        let (num_before, num) = (before.in_sync.len(), self.store.entry.in_sync.len());
+        if num < self.settings.min_in_sync.min(num_before) {
             return Err(Violation::TooFewInSync);
         }
         match proposal.change {
-            Change::TakeOver { copy, .. } if self.store.alive[primary].is_some() => {
+            Change::TakeOver { copy, .. }
+                if self.store.alive[index_of(before.primary)].is_some() =>
+            {
                 Err(Violation::TakenFromTheLiving(index_of(copy)))
             }
             _ => Ok(()),
@@ -137,7 +159,11 @@ impl World {
 
     fn check_agreed(&self, copy: usize) -> Result<(), Violation> {
         let site = &self.sites[copy];
-        let Some(machine) = &site.copy else {
+        let Some(machine) = site
+            .copy
+            .as_ref()
+            .filter(|_| self.is_of_newest_history(copy))
+        else {
             return Ok(());
         };
         let agreed = machine.agreed().0 as usize;
@@ -184,7 +210,11 @@ impl World {
     }
 
     fn check_alike(&self, one: usize, other: usize) -> Result<(), Violation> {
-        let (log, other_log) = (&self.sites[one].disk.log, &self.sites[other].disk.log);
+        let (disk, other_disk) = (&self.sites[one].disk, &self.sites[other].disk);
+        if disk.history != other_disk.history {
+            return Ok(());
+        }
+        let (log, other_log) = (&disk.log, &other_disk.log);
         let mut pairs = log.iter().zip(other_log);
         let last = pairs.rposition(|(record, other)| record.term == other.term);
         let shared = last.map_or(0, |last| last + 1);

@@ -212,5 +212,6 @@ fn generation(visible: u64) -> Generation {
     Generation {
         mapping: MappingVersion(0),
         visible: SeqNo(visible),
+        history: gleaner_model::HistoryId::FIRST,
     }
 }

@@ -130,7 +130,7 @@ impl Life {
             _ if self.hub.omits(Rule::MarkIsCompared) => self.open(stored),
             Memory::Whole => self.open(stored),
             Memory::InCommit => {
-                let begun = begin_log_again(&*self.log, shard, entry, &mark, committed).await;
+                let begun = begin_log_again(&*self.log, shard, entry, Some(&mark), committed).await;
                 begun.map_err(|error| Halt::broken(&error))?;
                 self.open(stored)
             }

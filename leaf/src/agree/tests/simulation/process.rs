@@ -22,6 +22,7 @@ use super::model::ModelCopy;
 use super::store::Store;
 use crate::NodeIdentity;
 use crate::agree::host::{CopyLoop, Standing};
+use crate::agree::identity::HeldCopy;
 use crate::agree::rules::Rule;
 use crate::agree::{Agreeing, AgreeingOptions, CopyDriver};
 use crate::replicate::followers::Followers;
@@ -295,7 +296,7 @@ impl Life {
         let driver = CopyDriver::open(
             &self.hub,
             shard,
-            copy,
+            HeldCopy::first(copy),
             committed,
             Arc::new(Followers::default()),
         );
