@@ -121,6 +121,20 @@ impl ShardIndex {
         ShardDirectory::is_committed(folder, files)
     }
 
+    /// Returns the position after the last operation of the durable commit in `folder`; `None` where there is none. The copy
+    /// may be open.
+    ///
+    /// # Errors
+    /// [`EngineError::Damaged`], [`EngineError::Corrupt`], [`EngineError::Io`].
+    pub fn committed(
+        folder: &Path,
+        key: ShardKey,
+        files: &dyn Files,
+    ) -> Result<Option<SeqNo>, EngineError> {
+        let commit = ShardDirectory::commit_in(folder, files, &identity(key))?;
+        Ok(commit.map(|commit| commit.next_seq_no))
+    }
+
     /// Checks all files of the copy against the checksums with which they were written. Blocks.
     ///
     /// # Errors

@@ -165,6 +165,22 @@ impl ShardDirectory {
         files.open(&folder.join(META)).is_ok()
     }
 
+    /// Returns the durable commit in `folder` of the copy that calls itself `shard`; `None` where there is none. Its files are
+    /// not looked at.
+    ///
+    /// # Errors
+    /// [`EngineError::Damaged`], [`EngineError::Corrupt`], [`EngineError::Io`].
+    pub fn commit_in(
+        folder: &Path,
+        files: &dyn Files,
+        shard: &str,
+    ) -> Result<Option<CommitMeta>, EngineError> {
+        let Some(bytes) = read_whole(files, &folder.join(META))? else {
+            return Ok(None);
+        };
+        CommitMeta::parse(&sealed::unseal(&bytes, shard)?.meta).map(Some)
+    }
+
     /// Returns a handle that takes writing over from all others.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ mod log_lane;
 mod marking;
 mod outbox;
 mod placing;
-mod remembering;
+pub(crate) mod remembering;
 mod roles;
 pub(crate) mod rules;
 mod stopping;

@@ -12,7 +12,8 @@ use gleaner_partial::control::MemoryAccount;
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{
-    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+    CopyOnDisk, Documents, GenerationsCall, GetCall, ShardState, ShownGeneration,
+    WaitForRefreshCall,
 };
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -251,6 +252,10 @@ impl LeafClient for Leaf {
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         Ok(self.states().await)
+    }
+
+    async fn copies_on_disk(&self) -> Result<Vec<CopyOnDisk>, NodeFault> {
+        self.copies_held().await
     }
 
     async fn node_stats(&self) -> Result<NodeStats, NodeFault> {

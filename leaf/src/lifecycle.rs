@@ -9,6 +9,7 @@ pub(crate) mod healing;
 pub(crate) mod leftovers;
 pub(crate) mod maintenance;
 pub(crate) mod mending;
+pub(crate) mod on_disk;
 pub(crate) mod readiness;
 pub(crate) mod recovery;
 pub(crate) mod removal;

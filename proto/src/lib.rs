@@ -188,6 +188,12 @@ pub trait LeafClient: Send + Sync {
     /// Returns the state of each shard this leaf holds.
     async fn shard_states(&self) -> Result<Vec<read::ShardState>, node::NodeFault>;
 
+    /// Returns what the leaf's disk holds of copies, also of those that do not serve, and of indices that nobody knows. What
+    /// wraps a leaf passes it on; one without a disk holds none.
+    async fn copies_on_disk(&self) -> Result<Vec<read::CopyOnDisk>, node::NodeFault> {
+        Ok(Vec::new())
+    }
+
     /// Returns what the node says of its process and its machine. What wraps a leaf passes it on; one that
     /// has no node of its own leaves it at this.
     async fn node_stats(&self) -> Result<gleaner_model::node_stats::NodeStats, node::NodeFault> {

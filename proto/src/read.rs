@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_model::{DocumentId, Generation, PrimaryTerm, SeqNo, ShardKey, Version};
+use gleaner_model::{
+    CopyId, DocumentId, Generation, HistoryId, PrimaryTerm, SeqNo, ShardKey, Version,
+};
 
 /// Asks for documents of one shard by id.
 #[derive(Debug, Clone)]
@@ -284,4 +286,36 @@ pub struct ShardGauges {
     pub writer_bytes: u64,
     /// Copies that take files from this one.
     pub copying: u64,
+}
+
+/// What the disk of a leaf holds of a copy, whether that serves or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOnDisk {
+    /// The shard.
+    pub shard: ShardKey,
+    /// The copy; `None` where its folder does not say.
+    pub copy: Option<CopyId>,
+    /// The history of its records.
+    pub history: HistoryId,
+    /// Position after the last record of its log; `None` where there is no log.
+    pub end: Option<SeqNo>,
+    /// Term of that record.
+    pub last_term: PrimaryTerm,
+    /// Everything below is agreed.
+    pub agreed: SeqNo,
+    /// The greatest term adopted.
+    pub fence: PrimaryTerm,
+    /// The greatest version of the shard's entry that the copy has seen.
+    pub version: u64,
+    /// Position after the last operation of its durable commit; `None` where there is none.
+    pub committed: Option<SeqNo>,
+    /// Why its log cannot be read.
+    pub damage: Option<String>,
+}
+
+impl CopyOnDisk {
+    /// Returns the position after the last operation that the copy holds, in its log or in its commit.
+    pub fn next(&self) -> SeqNo {
+        self.end.max(self.committed).unwrap_or_default()
+    }
 }

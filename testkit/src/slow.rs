@@ -12,7 +12,7 @@ use gleaner_model::{Generation, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{
-    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+    CopyOnDisk, Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
 };
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -233,6 +233,10 @@ impl LeafClient for Slow {
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         self.leaf.shard_states().await
+    }
+
+    async fn copies_on_disk(&self) -> Result<Vec<CopyOnDisk>, NodeFault> {
+        self.leaf.copies_on_disk().await
     }
 
     async fn node_stats(&self) -> Result<NodeStats, NodeFault> {

@@ -9,7 +9,7 @@ use gleaner_model::node_stats::NodeStats;
 use gleaner_model::{Generation, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall};
-use gleaner_proto::read::{Documents, GetCall, ShardState, WaitForRefreshCall};
+use gleaner_proto::read::{CopyOnDisk, Documents, GetCall, ShardState, WaitForRefreshCall};
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
     SearchCall, StatisticsAnswer, StatisticsCall,
@@ -255,6 +255,10 @@ impl LeafClient for Watched {
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
         self.leaf.shard_states().await
+    }
+
+    async fn copies_on_disk(&self) -> Result<Vec<CopyOnDisk>, NodeFault> {
+        self.leaf.copies_on_disk().await
     }
 
     async fn node_stats(&self) -> Result<NodeStats, NodeFault> {

@@ -76,7 +76,7 @@ pub(super) fn note_copy(folders: &Folders, held: HeldCopy) -> io::Result<()> {
 
 /// Returns what the log of a copy has kept, of that history, whose last commit holds all before `committed`: only what is agreed is
 /// ever committed.
-pub(super) async fn log_state(
+pub(crate) async fn log_state(
     log: &dyn ShardLog,
     shard: ShardKey,
     history: HistoryId,

@@ -271,7 +271,7 @@ fn acknowledged(mark: &CopyMark) -> String {
 }
 
 /// Returns why the folder's copy is not to be trusted, as noted at the start.
-fn suspicion(folders: &Folders) -> std::io::Result<Option<String>> {
+pub(crate) fn suspicion(folders: &Folders) -> std::io::Result<Option<String>> {
     match fs::read_to_string(&folders.suspect) {
         Ok(reason) => Ok(Some(reason)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -51,7 +51,7 @@ impl Leaf {
 
 /// Returns the shards of which there are files: `<index>/<shard>`, `<index>/<shard>.incoming`
 /// and so on.
-fn copies_in(folder: &Path) -> io::Result<Vec<ShardKey>> {
+pub(super) fn copies_in(folder: &Path) -> io::Result<Vec<ShardKey>> {
     let mut found = Vec::new();
     let indices = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),

@@ -20,7 +20,8 @@ use super::{
 use crate::node::{NodeClient, NodeFault};
 use crate::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use crate::read::{
-    Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+    CopyOnDisk, Documents, GenerationsCall, GetCall, ShardState, ShownGeneration,
+    WaitForRefreshCall,
 };
 use crate::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,
@@ -325,6 +326,15 @@ impl LeafClient for GrpcLeaf {
         let sent = async { self.stub().shard_states(request?).await };
         let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
         all(answer.states).map_err(|error| NodeFault::Unreadable {
+            reason: error.to_string(),
+        })
+    }
+
+    async fn copies_on_disk(&self) -> Result<Vec<CopyOnDisk>, NodeFault> {
+        let request = self.peer.request(v1::CopiesOnDiskCall {});
+        let sent = async { self.stub().copies_on_disk(request?).await };
+        let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
+        all(answer.copies).map_err(|error| NodeFault::Unreadable {
             reason: error.to_string(),
         })
     }

@@ -227,6 +227,16 @@ impl v1::leaf_server::Leaf for Service {
         Ok(Response::new(v1::ShardStatesAnswer { states }))
     }
 
+    async fn copies_on_disk(
+        &self,
+        _: Request<v1::CopiesOnDiskCall>,
+    ) -> Answer<v1::CopiesOnDiskAnswer> {
+        let copies = self.life.run(self.leaf.copies_on_disk()).await?;
+        let copies = copies.map_err(|fault| Status::internal(fault.to_string()))?;
+        let copies = messages(&copies);
+        Ok(Response::new(v1::CopiesOnDiskAnswer { copies }))
+    }
+
     async fn node_stats(&self, _: Request<v1::NodeStatsCall>) -> Answer<v1::NodeStats> {
         let stats = self.life.run(self.leaf.node_stats()).await?;
         let stats = stats.map_err(|fault| Status::internal(fault.to_string()))?;

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use gleaner_model::{DocumentId, PrimaryTerm, SeqNo, Version};
+use bytes::Bytes;
+use gleaner_model::{CopyId, DocumentId, PrimaryTerm, SeqNo, Version};
 use gleaner_query::answer::ViewId;
 
 use super::field::{all, maybe, maybe_message, member, messages, millis, one};
-use super::ids::{id_texts, ids};
+use super::ids::{history, history_bytes, id_texts, ids, sixteen};
 use super::{DecodeError, Wire, v1};
 use crate::read::{
-    CopyRecovery, Document, Documents, GenerationsCall, GetCall, RecoverySource, SegmentState,
-    ShardCounters, ShardGauges, ShardPhase, ShardState, ShownGeneration,
+    CopyOnDisk, CopyRecovery, Document, Documents, GenerationsCall, GetCall, RecoverySource,
+    SegmentState, ShardCounters, ShardGauges, ShardPhase, ShardState, ShownGeneration,
 };
 use crate::search::{OpenViewsCall, PinnedView};
 
@@ -410,3 +411,62 @@ numbers!(
 );
 
 numbers!(SegmentState: num_documents, num_deleted, store_bytes);
+
+impl Wire for CopyOnDisk {
+    type Message = v1::CopyOnDisk;
+
+    fn to_message(&self) -> v1::CopyOnDisk {
+        let Self {
+            shard,
+            copy,
+            history,
+            end,
+            last_term,
+            agreed,
+            fence,
+            version,
+            committed,
+            damage,
+        } = self;
+        v1::CopyOnDisk {
+            shard: Some(shard.to_message()),
+            copy: copy.map_or_else(Bytes::new, |copy| Bytes::copy_from_slice(&copy.0)),
+            history: history_bytes(*history),
+            end: end.map(|end| end.0),
+            last_term: last_term.0,
+            agreed: agreed.0,
+            fence: fence.0,
+            version: *version,
+            committed: committed.map(|committed| committed.0),
+            damage: damage.clone(),
+        }
+    }
+
+    fn from_message(message: v1::CopyOnDisk) -> Result<Self, DecodeError> {
+        let v1::CopyOnDisk {
+            shard,
+            copy,
+            history: named,
+            end,
+            last_term,
+            agreed,
+            fence,
+            version,
+            committed,
+            damage,
+        } = message;
+        let copy = (!copy.is_empty()).then(|| sixteen(&copy, "CopyOnDisk.copy"));
+        Ok(Self {
+            shard: one(shard, "CopyOnDisk.shard")?,
+            copy: copy.transpose()?.map(CopyId),
+            history: history(&named, "CopyOnDisk.history")?,
+            end: end.map(SeqNo),
+            last_term: PrimaryTerm(last_term),
+            agreed: SeqNo(agreed),
+            fence: PrimaryTerm(fence),
+            version,
+            committed: committed.map(SeqNo),
+            damage,
+        })
+    }
+}
