@@ -25,6 +25,7 @@ mod health;
 pub mod ingest;
 pub mod leaves;
 pub mod lifecycle;
+pub mod losses;
 pub mod memory;
 pub mod merge;
 pub mod placing;
@@ -326,6 +327,13 @@ impl Root {
     /// Returns what writes documents.
     pub fn ingester(&self) -> &Ingester {
         &self.ingester
+    }
+
+    /// Returns what looks at lost copies, and forces one.
+    pub fn losses(&self) -> losses::Losses<'_> {
+        losses::Losses {
+            cluster: &self.cluster,
+        }
     }
 
     /// Returns what reads documents by id and describes shards.

@@ -61,8 +61,9 @@ const ALLOCATION: &[Parameter] = &[
 
 const REROUTE: &[Parameter] = &[
     Parameter::honoured("retry_failed"),
+    Parameter::honoured("dry_run"),
+    Parameter::honoured("explain"),
     Parameter::no_effect("metric", "the answer shows no state"),
-    Parameter::no_effect("explain", "no commands are taken"),
     Parameter::no_effect("timeout", "copies are not waited for"),
     Parameter::no_effect("master_timeout", "copies are not waited for"),
     Parameter::no_effect("cluster_manager_timeout", "copies are not waited for"),

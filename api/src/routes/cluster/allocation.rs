@@ -4,7 +4,7 @@
 //! later, so the answer says of each node whether it holds a copy already, and all nodes have the same rank. When a copy
 //! was lost is not kept: the time in the answer is that of its index, before which it cannot have been.
 
-use gleaner_model::{ClusterState, IndexMeta, NodeId, ShardNumber};
+use gleaner_model::{ClusterState, IndexMeta, NodeId, ShardKey, ShardNumber};
 use gleaner_proto::read::ShardPhase;
 use gleaner_root::read::{LocatedShard, ShardStates};
 use http::StatusCode;
@@ -15,6 +15,7 @@ use crate::render::units::date_text;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
+use crate::routes::cluster::reroute::copies_shown;
 use crate::routes::copies::state_name;
 use crate::routes::nodes::{Member, members_of};
 
@@ -241,7 +242,15 @@ pub(super) async fn explain(mut request: Request) -> Answer {
         None => first_unassigned(&state, &states.copies)?,
     };
     let members = members_of(&request, &states);
-    Ok(Reply::json(&shown(&place, &members, &states)))
+    let key = ShardKey {
+        index: place.index.uuid,
+        shard: ShardNumber(place.number),
+    };
+    let mut answer = shown(&place, &members, &states);
+    if let Some(copies) = request.root().losses().copies(key).await? {
+        answer["copies"] = copies_shown(&copies);
+    }
+    Ok(Reply::json(&answer))
 }
 
 fn shown(place: &Place<'_>, members: &[Member], states: &ShardStates) -> Value {
