@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::{etcd, run, skipped};
 use parking_lot::Mutex;
@@ -113,6 +113,18 @@ async fn until_answered(clients: &[Arc<Client>]) -> Result<()> {
     Ok(())
 }
 
+/// Checks that all bulks of a client were carried out, none of them twice.
+async fn written_once(client: &Client, root: SocketAddr) -> Result<()> {
+    let numbers = 0..client.num_answers.load(Ordering::Relaxed);
+    let ids: Vec<String> = numbers.map(|n| format!("{}-{n}", client.name)).collect();
+    let get = Request::json("POST", "/things/_mget", &json!({"ids": ids}));
+    let answer = get.send(root).await?.ok()?;
+    let documents = answer["docs"].as_array().context("documents")?;
+    let other = documents.iter().find(|document| document["_version"] != 1);
+    ensure!(other.is_none(), "{other:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_that_is_killed_fails_no_more_than_what_it_may_have_died_of() -> Result<()> {
     if !etcd::is_installed() {
@@ -157,6 +169,13 @@ async fn a_root_that_is_killed_fails_no_more_than_what_it_may_have_died_of() -> 
         };
         ensure!(failures.len() <= most, "{}: {failures:#?}", client.name);
         num_failed += failures.len();
+    }
+    let root = other_root.context("another root")?;
+    for client in clients
+        .iter()
+        .filter(|client| client.kind == Kind::KeyedBulk)
+    {
+        written_once(client, root).await?;
     }
     let answers = clients.iter();
     let num_answers: usize = answers

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gleaner_coordinator::Embedded;
 use gleaner_datasets::Random;
-use gleaner_model::{NodeId, NodeMeta, ShardKey};
+use gleaner_model::{NodeId, ShardKey};
 use gleaner_root::leaves::{Copies, Leaves, Members};
 use gleaner_root::{LeafHandle, Root, RootOptions};
 use tokio::task::JoinSet;
