@@ -48,7 +48,10 @@ async fn until_told(cluster: &Cluster, words: &str) -> Result<()> {
         if health["status"] == "yellow" && reasons.contains(words) {
             return Ok(());
         }
-        ensure!(began.elapsed() < PATIENCE, "`{words}` is not told: {health}");
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "`{words}` is not told: {health}"
+        );
         sleep(POLL).await;
     }
 }
@@ -78,23 +81,37 @@ async fn check_told(cluster: &Cluster, words: &str) -> Result<()> {
     let ask = Request::new("GET", "/_health_report/master_is_stable");
     let report = cluster.send(&ask).await?.ok()?;
     let indicator = &report["indicators"]["master_is_stable"];
-    ensure!(indicator["status"] == "red" && report["status"] == "red", "{report}");
+    ensure!(
+        indicator["status"] == "red" && report["status"] == "red",
+        "{report}"
+    );
     let cause = indicator["diagnosis"][0]["cause"].as_str();
     ensure!(cause.is_some_and(|cause| cause.contains(words)), "{report}");
     let ready = cluster.send(&Request::new("GET", "/_health/ready")).await?;
     let told = ready.shown();
-    ensure!(ready.status == 200 && told.contains(words), "a root that searches is ready: {told}");
-    let found = cluster.send(&Request::new("GET", "/things/_search")).await?.ok()?;
+    ensure!(
+        ready.status == 200 && told.contains(words),
+        "a root that searches is ready: {told}"
+    );
+    let found = cluster
+        .send(&Request::new("GET", "/things/_search"))
+        .await?
+        .ok()?;
     ensure!(found["_shards"]["failed"] == 0, "{found}");
     let url = format!("http://{}", cluster.root());
     let status = tokio::task::spawn_blocking(move || {
         let mut command = Command::new(binary()?);
-        let status = command.args(["cluster", "status", "--url", &url]).output()?;
+        let status = command
+            .args(["cluster", "status", "--url", &url])
+            .output()?;
         anyhow::Ok(status)
     });
     let status = status.await??;
     let text = String::from_utf8_lossy(&status.stdout);
-    ensure!(status.status.code() == Some(YELLOW) && text.contains(words), "{text}");
+    ensure!(
+        status.status.code() == Some(YELLOW) && text.contains(words),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -112,7 +129,10 @@ async fn an_etcd_without_a_majority_is_told_in_all_places() -> Result<()> {
         return Ok(());
     }
     let cluster = started(1).await?;
-    ensure!(metric(&cluster, "gleaner_etcd_connected ").await? == 1.0, "it is");
+    ensure!(
+        metric(&cluster, "gleaner_etcd_connected ").await? == 1.0,
+        "it is"
+    );
     for still in [["etcd-1", "etcd-2"], ["etcd-2", "etcd-3"]] {
         for member in still {
             cluster.signal(member, "-STOP")?;
@@ -120,19 +140,29 @@ async fn an_etcd_without_a_majority_is_told_in_all_places() -> Result<()> {
         let lost = "etcd has no majority (1 of 3 members answers)";
         until_told(&cluster, lost).await?;
         check_told(&cluster, lost).await?;
-        ensure!(metric(&cluster, "gleaner_etcd_connected ").await? == 0.0, "it is not");
+        ensure!(
+            metric(&cluster, "gleaner_etcd_connected ").await? == 0.0,
+            "it is not"
+        );
         let made = cluster.send(&Request::new("PUT", "/others")).await?;
         check_refused(&made, lost)?;
         let written = cluster.send(&with_new_field(1)).await?;
         check_refused(&written, "")?;
-        ensure!(!written.shown().contains("is recovering"), "{}", written.shown());
+        ensure!(
+            !written.shown().contains("is recovering"),
+            "{}",
+            written.shown()
+        );
         for member in still {
             cluster.signal(member, "-CONT")?;
         }
         cluster.until_green().await?;
     }
     until_good(&cluster, &with_new_field(2)).await?;
-    ensure!(metric(&cluster, "gleaner_etcd_connected ").await? == 1.0, "it is again");
+    ensure!(
+        metric(&cluster, "gleaner_etcd_connected ").await? == 1.0,
+        "it is again"
+    );
     Ok(())
 }
 

@@ -186,7 +186,10 @@ impl Members {
             let answer = timeout(patience, call(self.channel(number)));
             let answer = tokio::select! {
                 answer = answer => fault_of(answer),
-                () = self.until_lost(number, term) => Err(Fault::late()),
+                running = self.until_lost(number, term) => {
+                    self.replace(number, running);
+                    return Err(Fault::late());
+                }
             };
             match answer {
                 Ok(answer) => return Ok(answer),
@@ -206,16 +209,21 @@ impl Members {
 
     /// Completes once the member `number` says nothing at all while another one does, or members have begun another term
     /// than `term`: a follower passes calls on to its leader, and waits 7 s for one that was lost with it. Where etcd is
-    /// only slow, members still say how they are.
-    async fn until_lost(&self, number: usize, term: u64) {
+    /// only slow, members still say how they are. Returns one that does.
+    async fn until_lost(&self, number: usize, mut term: u64) -> usize {
         loop {
             sleep(HEDGE_AFTER).await;
             let all = (0..self.num()).map(|step| self.answers(self.after(number, step)));
             let answered = join_all(all).await;
-            let is_still = !answered[0] && answered.contains(&true);
-            if is_still || self.term() > term {
-                return;
+            let Some(step) = answered.iter().position(|is_answered| *is_answered) else {
+                continue;
+            };
+            // The first term that is heard of may be an old one.
+            let known = if term == 0 { self.term() } else { term };
+            if step > 0 || self.term() > known {
+                return self.after(number, step);
             }
+            term = known;
         }
     }
 
