@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use gleaner_model::operation::{Operation, OperationKind};
-use gleaner_model::{CopyId, SeqNo};
+use gleaner_model::{CopyId, HistoryId, SeqNo};
 use gleaner_proto::replicate::{BatchRecords, FollowerMessage, FollowerMessages, PrimaryMessages};
 use gleaner_proto::{GrpcLeaf, ReplicationClient};
 use gleaner_replication::{Batch, FromFollower, FromPrimary, Join};
@@ -50,6 +50,7 @@ impl Copy {
             to: Self::id(self.cluster.schedule.copies_of(self.shard)[0]),
             message: FromFollower::Join(Join {
                 term: TERM,
+                history: HistoryId::FIRST,
                 version: 0,
                 end,
                 last_term: TERM,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use gleaner_model::operation::{Operation, OperationKind};
-use gleaner_model::{CopyId, Generation, SeqNo, ShardKey, Version};
+use gleaner_model::{CopyId, Generation, HistoryId, SeqNo, ShardKey, Version};
 use gleaner_proto::LeafFault;
 use gleaner_proto::replicate::{BatchRecords, FollowerMessages, PrimaryMessage, PrimaryMessages};
 use gleaner_proto::write::{
@@ -175,6 +175,7 @@ impl Tail {
             to: joined.follower,
             message: FromPrimary::Batches {
                 term: TERM,
+                history: HistoryId::FIRST,
                 agreed: end,
                 batches,
             },
