@@ -18,7 +18,6 @@ use tokio::task::JoinSet;
 use super::{
     Addresses, Setup, metadata,
     reach::{self, Addressed},
-    state::StateSource,
     stopped,
 };
 use crate::{
