@@ -1,10 +1,13 @@
 //! `gleaner cluster up`: fronts, roots, leaves and an etcd on this machine, each a process of its own.
 
+mod accept_loss;
+mod consent;
 mod etcd;
 mod folders;
 mod map;
 mod plan;
 mod process;
+mod recover;
 mod status;
 mod users;
 
@@ -31,8 +34,10 @@ use crate::{
     signals,
     terminal::say,
 };
+use accept_loss::AcceptLossArguments;
 use plan::Plan;
 use process::{Part, Process};
+use recover::RecoverArguments;
 use status::StatusArguments;
 use users::UsersArguments;
 
@@ -51,6 +56,8 @@ enum ClusterCommand {
     Up(UpArguments),
     Status(StatusArguments),
     EtcdUsers(UsersArguments),
+    AcceptLoss(AcceptLossArguments),
+    Recover(RecoverArguments),
 }
 
 /// Start roots, leaves and fronts on this machine, and stop them in order at SIGINT or SIGTERM.
@@ -110,6 +117,8 @@ pub(crate) async fn run(arguments: ClusterArguments) -> Result<Exit> {
         ClusterCommand::Up(arguments) => arguments,
         ClusterCommand::Status(arguments) => return status::run(&arguments).await,
         ClusterCommand::EtcdUsers(arguments) => return users::run(&arguments).await,
+        ClusterCommand::AcceptLoss(arguments) => return accept_loss::run(&arguments).await,
+        ClusterCommand::Recover(arguments) => return recover::run(&arguments).await,
     };
     ensure!(
         arguments.copies <= arguments.leaves,

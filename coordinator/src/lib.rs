@@ -90,6 +90,17 @@ impl CoordinatorError {
     }
 }
 
+/// A state that was written again where the store held an older one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BroughtBack {
+    /// Version that the store held.
+    pub held: u64,
+    /// Version that was known.
+    pub known: u64,
+    /// Names of the indices that differed.
+    pub indices: Vec<String>,
+}
+
 /// The agreed metadata of a cluster.
 ///
 /// Implementations are linearizable: a state that `compare_and_swap` returned is seen by every
@@ -130,6 +141,15 @@ pub trait Coordinator: Send + Sync {
     /// copy of each.
     fn entries(&self) -> Option<Arc<dyn ShardEntries>> {
         None
+    }
+
+    /// Writes the state that this process has seen where the store holds an older one, as after a backup was restored, under a
+    /// version above both; `None` where it holds none, or this process keeps the state. With `is_dry`, it only says so.
+    ///
+    /// # Errors
+    /// As [`Coordinator::compare_and_swap`].
+    async fn bring_back(&self, _is_dry: bool) -> Result<Option<BroughtBack>, CoordinatorError> {
+        Ok(None)
     }
 
     /// Replaces the state when it is still at version `expected`; on `Ok` the change is durable and

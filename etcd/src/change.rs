@@ -39,10 +39,21 @@ impl Change {
     pub(crate) fn prepare(
         keys: &Keys,
         view: &View,
+        next: ClusterState,
+    ) -> Result<Self, CoordinatorError> {
+        let version = view.state()?.version + 1;
+        Self::prepare_at(keys, view, next, version)
+    }
+
+    /// As [`Change::prepare`], for a state of any version that is higher.
+    pub(crate) fn prepare_at(
+        keys: &Keys,
+        view: &View,
         mut next: ClusterState,
+        version: u64,
     ) -> Result<Self, CoordinatorError> {
         let current = view.state()?;
-        next.version = current.version + 1;
+        next.version = version;
         size::check(&current, &next, size::bytes_of(&next))?;
         let id = ChangeId::random();
         let stored = view.entries.meta.as_ref();

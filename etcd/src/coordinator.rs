@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gleaner_coordinator::{Coordinator, CoordinatorError, ShardEntries, StoreProblem};
+use gleaner_coordinator::{
+    BroughtBack, Coordinator, CoordinatorError, ShardEntries, StoreProblem,
+};
 use gleaner_model::ClusterState;
 use gleaner_proto::etcd::{Client, Fault, Outcome, Range, Revision, Transaction};
 use tokio::sync::watch;
@@ -43,9 +45,9 @@ const MAX_STEPS_BACK: u32 = 128;
 /// A change that etcd did not answer is looked for; where it was not made, `meta` is *touched*: its version grows and
 /// nothing else. What still travels finds another revision of `meta` then, so it is known that it never will be made.
 pub struct EtcdCoordinator {
-    client: Client,
-    keys: Keys,
-    mirror: Arc<Mirror>,
+    pub(crate) client: Client,
+    pub(crate) keys: Keys,
+    pub(crate) mirror: Arc<Mirror>,
     open_changes: OpenChanges,
     waiting: Waiting,
     vitals: Arc<Vitals>,
@@ -296,6 +298,10 @@ impl Coordinator for EtcdCoordinator {
             keys: self.keys.clone(),
             mirror: Arc::clone(&self.mirror),
         }))
+    }
+
+    async fn bring_back(&self, is_dry: bool) -> Result<Option<BroughtBack>, CoordinatorError> {
+        self.write_back(is_dry).await
     }
 
     async fn compare_and_swap(

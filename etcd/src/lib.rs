@@ -30,6 +30,7 @@ mod marks;
 mod meta;
 mod mirror;
 mod reach;
+mod restored;
 mod rules;
 mod session;
 mod shown;

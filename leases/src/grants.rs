@@ -199,7 +199,9 @@ impl Grants {
         match state.shards.get(&shard) {
             // Nothing new, or older than what is shown by now: as it was told, or will be.
             Some((known, change))
-                if generation.visible <= known.visible && generation.mapping <= known.mapping =>
+                if generation.history == known.history
+                    && generation.visible <= known.visible
+                    && generation.mapping <= known.mapping =>
             {
                 let is_waited_for = self.rules.have(Rule::WaitForWhatOthersTold);
                 return is_waited_for.then_some(*change);

@@ -4,7 +4,7 @@ mod members;
 
 use std::sync::Arc;
 
-use gleaner_model::{NodeId, ShardKey};
+use gleaner_model::{HistoryId, NodeId, ShardKey};
 use gleaner_proto::LeafClient;
 
 pub use members::Members;
@@ -37,6 +37,11 @@ pub trait Leaves: Send + Sync {
     /// Returns the leaf that holds the primary of `shard`; `None` while nobody does.
     fn primary(&self, shard: ShardKey) -> Option<LeafHandle> {
         self.copies(shard).first().cloned()
+    }
+
+    /// Returns the history that the copies of `shard` hold, as far as it is known here.
+    fn history(&self, _shard: ShardKey) -> HistoryId {
+        HistoryId::FIRST
     }
 
     /// Returns all leaves, each once.

@@ -4,6 +4,7 @@
 //! loss ([`forcing`]). Does not: decide which copy, ask anybody for consent. Called by `api`. Read first: [`ShardCopies`].
 
 mod forcing;
+mod recovering;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::cluster::ClusterView;
 use crate::{LeafHandle, RootError};
 
 pub use forcing::{Forced, ForcedCopy, Forcing, Loss};
+pub use recovering::{Recovery, ShardRecovery};
 
 /// How long a leaf may take to tell what its disk holds.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -105,7 +105,9 @@ impl Planner {
                 .collect::<Result<_, _>>()?;
             let alias_filter_texts = found.filters.iter().map(ToString::to_string).collect();
             let shards = routed_shards(&index, routing.as_ref());
-            let shards = shards.map(|shard| PlannedShard::newest(shard, self.shown.of(shard)));
+            let leaves = &self.cluster.leaves;
+            let shown = |shard| self.shown.of(shard, || leaves.history(shard));
+            let shards = shards.map(|shard| PlannedShard::newest(shard, shown(shard)));
             let shards = shards.collect();
             plans.push(IndexPlan {
                 index,

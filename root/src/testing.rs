@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gleaner_coordinator::Embedded;
 use gleaner_model::{
-    ClusterState, IndexMeta, IndexName, IndexSettings, IndexUuid, NodeId, PrimaryTerm, ShardKey,
-    ShardNumber,
+    ClusterState, Generation, IndexMeta, IndexName, IndexSettings, IndexUuid, NodeId, PrimaryTerm,
+    SeqNo, ShardKey, ShardNumber,
 };
 use gleaner_query::limits::Limits;
 use gleaner_query::mapping::{MappingRules, parse_mapping};
@@ -33,6 +33,14 @@ pub(crate) fn shard(n: u8, shard: u32) -> ShardKey {
     ShardKey {
         index: uuid(n),
         shard,
+    }
+}
+
+/// Returns what a copy shows of which all operations below `visible` are.
+pub(crate) fn shows(visible: u64) -> Generation {
+    Generation {
+        visible: SeqNo(visible),
+        ..Generation::default()
     }
 }
 

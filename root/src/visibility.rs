@@ -121,14 +121,15 @@ impl Refresher {
         if let Ok(generation) = shown
             && !others.is_empty()
         {
-            let visible = generation.visible;
             self.shown
-                .acknowledge(shard, visible, &self.cluster.state());
+                .acknowledge(shard, generation, &self.cluster.state());
             let followed = others.iter().map(|copy| async move {
                 CopyOutcome {
                     shard,
                     node: Some(copy.node.clone()),
-                    outcome: self.show_on_copy(copy, shard, visible, deadline).await,
+                    outcome: self
+                        .show_on_copy(copy, shard, generation.visible, deadline)
+                        .await,
                 }
             });
             outcomes.extend(join_all(followed).await);

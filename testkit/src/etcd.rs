@@ -143,6 +143,39 @@ impl Etcd {
         self.run()
     }
 
+    /// Saves what it holds, in its own folder.
+    ///
+    /// # Errors
+    /// That there is no program `etcdctl`, or it fails.
+    pub fn save_snapshot(&self) -> Result<()> {
+        let saved = self.folder.path().join("snapshot");
+        let mut command = Command::new("etcdctl");
+        command
+            .args(["--endpoints", &self.address(), "snapshot", "save"])
+            .arg(saved);
+        succeed(command)
+    }
+
+    /// Kills it and starts it again with what [`Self::save_snapshot`] has saved.
+    ///
+    /// # Errors
+    /// As [`Self::save_snapshot`] and [`Self::restart`].
+    pub fn restore_snapshot(&mut self) -> Result<()> {
+        self.kill()?;
+        let data = self.folder.path().join("data");
+        std::fs::remove_dir_all(&data)?;
+        let peer = format!("http://127.0.0.1:{}", self.peer_port);
+        let mut command = Command::new("etcdctl");
+        command
+            .args(["snapshot", "restore"])
+            .arg(self.folder.path().join("snapshot"))
+            .args(["--name", "one", "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("one={peer}"), "--data-dir"])
+            .arg(data);
+        succeed(command)?;
+        self.run()
+    }
+
     fn run(&mut self) -> Result<()> {
         self.child = self.launch.run(&self.folder)?;
         Ok(())
@@ -235,6 +268,14 @@ impl Etcd {
         let (_, body) = answer.split_once("\r\n\r\n").context("a body")?;
         serde_json::from_str(body).with_context(|| answer.clone())
     }
+}
+
+fn succeed(mut command: Command) -> Result<()> {
+    let done = command.env("ETCDCTL_API", "3").output();
+    let done = done.context("`etcdctl` does not run")?;
+    let told = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "{told}");
+    Ok(())
 }
 
 impl Drop for Etcd {

@@ -74,6 +74,16 @@ impl Processes {
         Ok(processes)
     }
 
+    /// Returns the etcd.
+    pub fn etcd_mut(&mut self) -> &mut Etcd {
+        &mut self.etcd
+    }
+
+    /// Returns where clients call the root.
+    pub fn root(&self) -> SocketAddr {
+        self.nodes[0].http
+    }
+
     /// Sends a request to the root.
     ///
     /// # Errors

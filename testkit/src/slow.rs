@@ -12,7 +12,8 @@ use gleaner_model::{Generation, ShardKey};
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
 use gleaner_proto::read::{
-    CopyOnDisk, Documents, GenerationsCall, GetCall, ShardState, ShownGeneration, WaitForRefreshCall,
+    CopyOnDisk, Documents, GenerationsCall, GetCall, ShardState, ShownGeneration,
+    WaitForRefreshCall,
 };
 use gleaner_proto::search::{
     ExpandAnswer, ExpandCall, ExplainAnswer, ExplainCall, FetchCall, OpenViewsCall, PinnedView,

@@ -11,8 +11,10 @@ mod etcd;
 mod etcd_health;
 mod faults;
 mod links;
+mod losses;
 mod reach;
 mod registers;
+mod restored;
 mod service;
 
 use std::process::Command;

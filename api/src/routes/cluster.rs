@@ -2,6 +2,7 @@
 
 mod allocation;
 mod health;
+mod recover;
 mod report;
 mod reroute;
 mod settings;
@@ -67,6 +68,11 @@ const REROUTE: &[Parameter] = &[
     Parameter::no_effect("timeout", "copies are not waited for"),
     Parameter::no_effect("master_timeout", "copies are not waited for"),
     Parameter::no_effect("cluster_manager_timeout", "copies are not waited for"),
+];
+
+const RECOVER: &[Parameter] = &[
+    Parameter::honoured("dry_run"),
+    Parameter::honoured("without"),
 ];
 
 pub(super) static ROUTES: &[Route] = &[
@@ -145,6 +151,14 @@ pub(super) static ROUTES: &[Route] = &[
         paths: &["/_cluster/reroute"],
         parameters: &[REROUTE],
         handler: |request| Box::pin(reroute::reroute(request)),
+        is_refused: false,
+    },
+    Route {
+        name: "cluster.recover",
+        methods: &[Method::POST],
+        paths: &["/_cluster/recover"],
+        parameters: &[RECOVER],
+        handler: |request| Box::pin(recover::recover(request)),
         is_refused: false,
     },
     Route {

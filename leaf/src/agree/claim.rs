@@ -26,6 +26,7 @@ impl CopyHolder {
     ) -> Result<HeldCopy, Halt> {
         let (entry, history) = (&stored.entry, stored.entry.history);
         let named = HeldCopy { copy, history };
+        self.check_version(entry).await?;
         let folders = self.leaf.node.folders(self.key);
         let found = folders.clone();
         let is_new = entry.begins_empty(copy)

@@ -1,5 +1,7 @@
 //! What becomes of the files of a copy when the entry of its shard names another history.
 
+use std::time::Duration;
+
 use gleaner_coordinator::entries::StoredEntry;
 use gleaner_model::{CopyId, Entry, SeqNo};
 use gleaner_replication::HeldRecords;
@@ -10,6 +12,9 @@ use super::remembering::begin_log_again;
 use crate::copy::applier::with_causes;
 use crate::lifecycle::folders::{remove_dir, remove_file};
 use crate::replicate::halt::Halt;
+
+/// How long a copy whose entry is too old waits for another one before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 impl CopyHolder {
     /// Returns what the folder is of: what was `held`, or the entry's history, where that begins with these files. That is
@@ -40,6 +45,31 @@ impl CopyHolder {
         })
         .await?;
         Ok(Some(adopted))
+    }
+
+    /// Refuses an entry that is older than one that the copy has seen. Its files stay as they are, whatever that entry says of
+    /// them.
+    pub(super) async fn check_version(&self, entry: &Entry) -> Result<(), Halt> {
+        let agreement = self.leaf.node.log.agreement(self.key);
+        // A log that cannot be read tells nothing.
+        let seen = agreement.map_or(0, |agreement| agreement.entry_version);
+        if entry.version >= seen {
+            return Ok(());
+        }
+        let version = entry.version;
+        let told = format!(
+            "the shard's entry is at version {version}, and this copy has seen {seen}: was a backup of etcd restored? \
+             `gleaner cluster recover` writes entries by what nodes hold"
+        );
+        if self.opening.progress() != told {
+            tracing::error!(shard = %self.key, seen, version, "the shard's entry is older than what this copy has seen; it is not opened");
+            self.opening.tell(told.clone());
+        }
+        let mut table = self.hub.watch();
+        table.mark_unchanged();
+        let changed = tokio::time::timeout(LOOK_AGAIN, table.changed());
+        self.until_closed(changed).await.map(drop)?;
+        Err(Halt::Later(told))
     }
 
     /// Takes the commit, which holds all before `committed`, for all there is, where an operator has accepted that the log is

@@ -20,6 +20,7 @@ pub(crate) struct HeldCopy {
 
 impl HeldCopy {
     /// Returns the copy with the shard's first history.
+    #[cfg(test)]
     pub(super) fn first(copy: CopyId) -> Self {
         let history = HistoryId::FIRST;
         Self { copy, history }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use gleaner_coordinator::Coordinator;
 use gleaner_coordinator::entries::EntryTable;
 use gleaner_model::{
-    ClusterState, Entry, IndexMeta, NodeId, NodeMeta, NodeUuid, Revision, Role, ShardKey,
-    ShardNumber,
+    ClusterState, Entry, HistoryId, IndexMeta, NodeId, NodeMeta, NodeUuid, Revision, Role,
+    ShardKey, ShardNumber,
 };
 use gleaner_proto::LeafClient;
 use parking_lot::RwLock;
@@ -107,6 +107,12 @@ impl Leaves for Members {
     fn in_sync(&self, shard: ShardKey) -> Copies {
         let known = self.with_known(|known| known.in_sync.get(&shard).cloned());
         known.unwrap_or_else(|| self.copies(shard))
+    }
+
+    fn history(&self, shard: ShardKey) -> HistoryId {
+        let table = self.entries.as_ref().map(watch::Receiver::borrow);
+        let stored = table.as_ref().and_then(|table| table.shards.get(&shard));
+        stored.map_or(HistoryId::FIRST, |stored| stored.entry.history)
     }
 
     fn copies_agree(&self) -> bool {

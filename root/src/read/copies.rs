@@ -27,7 +27,7 @@ impl Reader {
         let order = self.health.open().order(shard, &copies, 0, &[]);
         let shown = self
             .shown
-            .of(shard)
+            .of(shard, || self.cluster.leaves.history(shard))
             .and_then(|shown| shown.0.checked_sub(1));
         let (mut late, mut last) = (None, LeafFault::NotHere { shard });
         for at in &order {
@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::read::GetRequest;
-    use crate::testing::{Cluster, index, shard};
+    use crate::testing::{Cluster, index, shard, shows};
     use crate::{RootError, RootOptions};
 
     /// Two leaves of which both hold both shards; the first is the primary's and is asked first.
@@ -185,7 +185,7 @@ mod tests {
                 .root
                 .reader
                 .shown
-                .acknowledge(shard, SeqNo(7), &state);
+                .acknowledge(shard, shows(7), &state);
         }
         *cluster.leaves[0].is_gone.lock() = true;
         let found = cluster.root.reader().get(&request(false)).await;

@@ -102,7 +102,14 @@ async fn one_copy_is_refreshed_by_one_call() {
         .show(shard(1, 0), ShowMode::Now, soon())
         .await;
     assert_eq!((shown.len(), fixture.leaf.awaited.lock().len()), (1, 0));
-    assert_eq!(fixture.root.reader.shown.of(shard(1, 0)), None);
+    assert_eq!(
+        fixture
+            .root
+            .reader
+            .shown
+            .of(shard(1, 0), gleaner_model::HistoryId::default),
+        None
+    );
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn commands_that_cannot_be_carried_out_are_refused_by_name() {
         let dialect = speaking();
         let (status, _) = sent(&dialect, ("PUT", "/books"), &json!({})).await;

@@ -351,6 +351,10 @@ static RIGHTS: &[(&str, Right)] = &[
         cluster("cluster:admin/reroute", OnCluster::Manage),
     ),
     (
+        "cluster.recover",
+        cluster("cluster:admin/recover", OnCluster::Manage),
+    ),
+    (
         "cluster.remote_info",
         cluster("cluster:monitor/remote/info", OnCluster::Monitor),
     ),

@@ -189,7 +189,7 @@ async fn a_view_that_may_lack_writes_is_pinned_only_where_no_copy_has_another() 
     cluster.leaves[1].stale.lock().insert(shard(1, 1));
     assert_eq!(opened(&cluster).await, ["leaf-0", "leaf-0"]);
     assert_eq!(released(&cluster.leaves[1], 1).await, [shard(1, 1)]);
-    let acknowledged = gleaner_model::SeqNo(1);
+    let acknowledged = crate::testing::shows(1);
     let state = cluster.root.cluster().state();
     let shown = &cluster.root.reader.shown;
     shown.acknowledge(shard(1, 1), acknowledged, &state);
@@ -215,7 +215,7 @@ fn acknowledged() -> Cluster {
     let cluster = cluster();
     let state = cluster.root.cluster().state();
     for shard in [shard(1, 0), shard(1, 1)] {
-        let acknowledged = gleaner_model::SeqNo(7);
+        let acknowledged = crate::testing::shows(7);
         cluster
             .root
             .reader

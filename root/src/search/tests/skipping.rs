@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gleaner_model::{FieldPath, SeqNo, ShardKey};
+use gleaner_model::{FieldPath, ShardKey};
 use gleaner_query::resolved::{Extent, Scalar, Span, Unmatched};
 
 use super::*;
+use crate::testing::shows;
 
 const LEASE: Duration = Duration::from_millis(500);
 
@@ -99,7 +100,7 @@ async fn a_shard_that_must_show_more_than_was_promised_is_asked() {
     let fixture = numbered();
     searched(&fixture, above(100)).await;
     let state = fixture.root.cluster().state();
-    let (seen, more) = (SeqNo(1), SeqNo(2));
+    let (seen, more) = (shows(1), shows(2));
     fixture
         .root
         .reader
