@@ -86,7 +86,7 @@ impl Addressed {
 pub(super) fn watch(
     setup: &Setup,
     coordinator: &Arc<dyn Coordinator>,
-    complaints: Complaints,
+    complaints: &Complaints,
 ) -> JoinSet<()> {
     let reached = Arc::<Reached>::default();
     let mut tasks = JoinSet::new();
@@ -247,7 +247,7 @@ impl Watch {
                 tracing::info!(%node, "a leaf is reached again");
             }
             Err(error) => {
-                tracing::debug!(%node, %error, "a leaf is reached, and etcd does not take it")
+                tracing::debug!(%node, %error, "a leaf is reached, and etcd does not take it");
             }
         }
     }

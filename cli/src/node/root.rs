@@ -80,7 +80,7 @@ pub(super) async fn run(
             Ok(())
         };
         let _following = follow_leaves(&setup, &root, &coordinator);
-        let _watching = reach::watch(&setup, &coordinator, shown.complaints());
+        let _watching = reach::watch(&setup, &coordinator, &shown.complaints());
         let mut lifecycles = JoinSet::new();
         let carrying = Arc::clone(&root);
         lifecycles.spawn(async move { carrying.carry_out_lifecycles().await });
