@@ -164,13 +164,14 @@ impl Etcd {
         self.kill()?;
         let data = self.folder.path().join("data");
         std::fs::remove_dir_all(&data)?;
-        let peer = format!("http://127.0.0.1:{}", self.peer_port);
+        let Launch { name, members, .. } = &self.launch;
+        let peer = peer_url(self.launch.peer_port);
         let mut command = Command::new("etcdctl");
         command
             .args(["snapshot", "restore"])
             .arg(self.folder.path().join("snapshot"))
-            .args(["--name", "one", "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("one={peer}"), "--data-dir"])
+            .args(["--name", name, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", members, "--data-dir"])
             .arg(data);
         succeed(command)?;
         self.run()

@@ -7,11 +7,15 @@ use anyhow::{Context, Result, ensure};
 use gleaner_testkit::http::Request;
 use gleaner_testkit::processes::Processes;
 use gleaner_testkit::server::binary;
+use gleaner_testkit::skipped;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::cluster::{LEAVES, PATIENCE, POLL};
 use super::is_without_etcd;
+
+/// Why the test is skipped.
+const NO_ETCDCTL: &str = "no `etcdctl` is installed here (`apt-get install etcd-client`)";
 
 async fn write(processes: &Processes, index: &str, numbers: std::ops::Range<u64>) -> Result<()> {
     for number in numbers {
@@ -64,8 +68,12 @@ async fn recover(root: SocketAddr, further: &'static [&str]) -> Result<(bool, St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_restored_from_an_older_backup_gets_back_what_nodes_hold() -> Result<()> {
-    if is_without_etcd("an_etcd_restored_from_an_older_backup_gets_back_what_nodes_hold")? {
+    let test = "an_etcd_restored_from_an_older_backup_gets_back_what_nodes_hold";
+    if is_without_etcd(test)? {
         return Ok(());
+    }
+    if Command::new("etcdctl").arg("version").output().is_err() {
+        return skipped(&format!("takeover::{test}"), NO_ETCDCTL);
     }
     let mut processes = Processes::start(3).await?;
     let settings = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 1}});

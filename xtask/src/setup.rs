@@ -39,6 +39,10 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| outcome(program(workspace, &ETCD)),
     },
     Step {
+        name: "setup: etcdctl",
+        run: |workspace| outcome(program(workspace, &ETCDCTL)),
+    },
+    Step {
         name: "setup: redis",
         run: redis,
     },
@@ -242,6 +246,13 @@ const ETCD: Program = Program {
     name: "etcd",
     package: "etcd-server",
     version: "--version",
+};
+
+/// It saves and restores what an etcd holds.
+const ETCDCTL: Program = Program {
+    name: "etcdctl",
+    package: "etcd-client",
+    version: "version",
 };
 
 /// It makes the disks of processes fail.
