@@ -22,7 +22,7 @@ use crate::cluster::ClusterView;
 use crate::{LeafHandle, RootError};
 
 pub use forcing::{Forced, ForcedCopy, Forcing, Loss};
-pub use recovering::{Recovery, ShardRecovery};
+pub use recovering::{Recovery, ShardRecovery, Unknown};
 
 /// How long a leaf may take to tell what its disk holds.
 const PATIENCE: Duration = Duration::from_secs(10);

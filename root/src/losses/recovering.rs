@@ -20,6 +20,9 @@ use gleaner_proto::read::CopyOnDisk;
 use super::{Losses, PATIENCE, refused};
 use crate::RootError;
 
+/// By index, its shards and the nodes that hold them.
+pub type Unknown = BTreeMap<IndexUuid, BTreeSet<(u32, NodeId)>>;
+
 /// What is to be done, or was done, about an etcd that has lost what it held.
 #[derive(Debug, Clone)]
 pub struct Recovery {
@@ -29,8 +32,8 @@ pub struct Recovery {
     pub silent: Vec<(NodeId, String)>,
     /// Shards whose entries are too old.
     pub shards: Vec<ShardRecovery>,
-    /// What leaves hold of indices that nobody knows: by index, its shards and the nodes.
-    pub unknown: BTreeMap<IndexUuid, BTreeSet<(u32, NodeId)>>,
+    /// What leaves hold of indices that nobody knows.
+    pub unknown: Unknown,
 }
 
 /// A shard whose entry is too old.
@@ -144,12 +147,9 @@ fn sorted(
     state: &ClusterState,
     table: &EntryTable,
     by_leaf: Vec<(NodeId, Vec<CopyOnDisk>)>,
-) -> (
-    BTreeMap<ShardKey, Held>,
-    BTreeMap<IndexUuid, BTreeSet<(u32, NodeId)>>,
-) {
+) -> (BTreeMap<ShardKey, Held>, Unknown) {
     let mut known: BTreeMap<ShardKey, Held> = BTreeMap::new();
-    let mut unknown: BTreeMap<IndexUuid, BTreeSet<(u32, NodeId)>> = BTreeMap::new();
+    let mut unknown = Unknown::new();
     for (node, copies) in by_leaf {
         for copy in copies {
             let shard = copy.shard;

@@ -93,7 +93,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn commands_that_cannot_be_carried_out_are_refused_by_name() {
         let dialect = speaking();
-        let (status, _) = sent(&dialect, ("PUT", "/books"), &json!({})).await;
+        let create = ("PUT", "/books?wait_for_active_shards=0");
+        let (status, _) = sent(&dialect, create, &json!({})).await;
         assert_eq!(status, StatusCode::OK);
         let stale = |fields: Value| json!({"allocate_stale_primary": fields});
         let whole = json!({"index": "books", "shard": 0, "node": "n", "accept_data_loss": true});
