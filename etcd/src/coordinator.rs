@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gleaner_coordinator::{
-    BroughtBack, Coordinator, CoordinatorError, ShardEntries, StoreProblem,
-};
+use gleaner_coordinator::{BroughtBack, Coordinator, CoordinatorError, ShardEntries, StoreProblem};
 use gleaner_model::ClusterState;
 use gleaner_proto::etcd::{Client, Fault, Outcome, Range, Revision, Transaction};
 use tokio::sync::watch;

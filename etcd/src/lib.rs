@@ -45,8 +45,8 @@ pub use follow_key::{KeyState, follow_key};
 /// What [`EtcdCoordinator`] and [`Session`] call: who uses them makes it once, and calls nothing on it.
 pub use gleaner_proto::etcd::Client;
 pub use keys::Keys;
-pub use reach::Complaints;
 pub use marks::EtcdMarks;
+pub use reach::Complaints;
 pub use session::{NodeEntry, RegistrationError, Session, SessionState};
 pub use shown::ShownVersion;
 pub use users::Users;
