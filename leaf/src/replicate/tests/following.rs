@@ -283,7 +283,7 @@ async fn new_fields_wait_for_who_keeps_the_state() {
     assert!(
         matches!(
             items[0],
-            Err(WriteFault::Shard(LeafFault::Recovering { .. }))
+            Err(WriteFault::Shard(LeafFault::NotAgreed { .. }))
         ),
         "{items:?}"
     );
@@ -298,7 +298,7 @@ async fn new_fields_wait_for_who_keeps_the_state() {
     };
     let refused = cluster.leaf("a").write(keyed.clone()).await;
     assert!(
-        matches!(refused, Err(LeafFault::Recovering { .. })),
+        matches!(refused, Err(LeafFault::NotAgreed { .. })),
         "{refused:?}"
     );
     slow.is_away.store(false, Ordering::Relaxed);
