@@ -344,7 +344,12 @@ impl Site {
 pub(crate) fn shard_folders(folder: &Path, standing: Standing) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for index in fs::read_dir(folder.join(standing.damaged()).join("indices"))? {
-        for shard in fs::read_dir(index?.path())? {
+        let index = index?.path();
+        // Beside them the node's starts are counted.
+        if !index.is_dir() {
+            continue;
+        }
+        for shard in fs::read_dir(index)? {
             let path = shard?.path();
             // Beside them is said which copies they are.
             if path.is_dir() {
