@@ -40,7 +40,7 @@ async fn tried(place: Place) -> Result<()> {
         };
         ensure!(is_as_wanted, "{}", rows.join("\n"));
     }
-    println!("{}", rows.join("\n"));
+    eprintln!("{}", rows.join("\n"));
     Ok(())
 }
 
