@@ -14,7 +14,7 @@ use gleaner_model::SeqNo;
 use parking_lot::Mutex;
 
 use super::engine::Commit;
-use super::process::{Disk, Life, copy_of, node_of};
+use super::process::{Disk, Life, Process, copy_of, node_of};
 use super::store::Store;
 use super::world::World;
 use crate::agree::Agreeing;
@@ -216,7 +216,7 @@ impl World {
     /// Keeps a leaf's disk as it is.
     pub(super) fn keep_disk(&mut self, leaf: usize) {
         let place = &mut self.places[leaf];
-        let copy = place.process.as_ref().and_then(|process| process.copy());
+        let copy = place.process.as_ref().and_then(Process::copy);
         if let Some(copy) = copy {
             let end = super::ending::end_of(&copy, self.around.shard);
             place.kept = Some(place.disk.keep(end));
