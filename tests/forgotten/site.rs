@@ -14,6 +14,7 @@ use gleaner_model::{IndexUuid, NodeUuid};
 use gleaner_proto::Connect;
 use gleaner_testkit::http::{Request, Response};
 use gleaner_testkit::processes::Processes;
+use gleaner_testkit::run;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -41,6 +42,20 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Returns the faults that are tried: all in full, else those of which each goes another way.
+    pub(crate) fn faults(self) -> &'static [Fault] {
+        if run::is_full() {
+            return &Fault::ALL;
+        }
+        match self {
+            Self::Only => &[Fault::LogGone, Fault::IndexGone],
+            Self::Last => &[Fault::Older, Fault::OlderOverRestart, Fault::LogFlipped],
+            Self::Follower => &[Fault::LogTruncated, Fault::OtherLeaf],
+            Self::Primary => &[Fault::LogGone, Fault::Older],
+            Self::Deposed => &[Fault::BothGone],
+        }
+    }
+
     /// Returns whether another whole copy is there.
     pub(crate) fn has_another(self) -> bool {
         !matches!(self, Self::Only | Self::Last)

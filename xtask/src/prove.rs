@@ -105,8 +105,15 @@ const TIERS: &[Tier] = &[
         name: "copies",
         package: "gleaner-leaf",
         target: Target::Unit,
-        proves: "6,000 simulated schedules of faults over the leaf's driver, streams and log: nothing acknowledged is lost, \
-                 nothing shown comes to be another",
+        proves: "6,000 simulated schedules of faults over the leaf's driver, streams and log, and 10,000 in which disks are put \
+                 back as they were: nothing acknowledged is lost, nothing shown comes to be another",
+    },
+    Tier {
+        name: "forgotten",
+        package: "gleaner-tests",
+        target: Target::Test("forgotten"),
+        proves: "eight faults of a leaf's folder (gone, older, damaged, another's) for the only copy, the last one in sync, a \
+                 follower, a primary and one that was taken over from: nothing is lost in silence",
     },
     Tier {
         name: "front",

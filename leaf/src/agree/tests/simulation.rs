@@ -37,7 +37,7 @@ use world::{Outcome, Scenario, run};
 const NUM_SEEDS: (u64, u64) = (120, 6_000);
 
 /// Seeds of runs in which disks are put back as they were: reduced, and in full.
-const NUM_FORGETTING: (u64, u64) = (100, 10_000);
+const NUM_FORGETTING: (u64, u64) = (40, 10_000);
 
 /// Seeds within which each planted error is found.
 const NUM_PLANTED: u64 = 500;
