@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use gleaner_coordinator::entries::{EntryChange, StoredEntry};
-use gleaner_log::LogError;
+use gleaner_log::{LogError, LogStart};
 use gleaner_model::CopyId;
 use gleaner_replication::Change;
 
@@ -70,8 +70,13 @@ impl CopyHolder {
         Ok(named)
     }
 
+    /// Removes the log; what is damaged is put aside.
     async fn remove_log(&self) -> Result<(), Halt> {
-        let removed = self.leaf.node.log.remove(self.key).await;
+        let log = &self.leaf.node.log;
+        let removed = match log.tail(self.key).await {
+            Err(LogError::Corrupt { .. }) => log.begin_at(self.key, LogStart::FIRST).await,
+            _ => log.remove(self.key).await,
+        };
         removed.map_err(|error| Halt::Broken(with_causes(&error)))
     }
 

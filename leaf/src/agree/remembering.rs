@@ -20,7 +20,7 @@ use gleaner_coordinator::entries::{EntryChange, EntryOutcome, EntryTable, Stored
 use gleaner_coordinator::marks::CopyMark;
 use gleaner_engine::copy::Checkpoint;
 use gleaner_log::{Agreement, LogBase, LogError, LogStart, ShardLog};
-use gleaner_model::{CopyId, Entry, NodeUuid, Revision, SeqNo, ShardKey};
+use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid, Revision, SeqNo, ShardKey};
 use gleaner_replication::Change;
 
 use super::holding::{CopyHolder, blocking};
@@ -126,14 +126,16 @@ impl CopyHolder {
             return Halt::Later(reason);
         };
         if !stored.entry.in_sync.contains(&own) {
-            return Halt::Files(reason);
+            return self.replaced(stored, own, reason).await;
         }
         let mut table = self.hub.watch();
         let known = Arc::clone(&table.borrow());
         if let Some(change) = leaving(&stored.entry, own, &known) {
-            return match self.leave_in_sync(stored, &change).await {
-                true => Halt::Files(reason),
-                false => Halt::Later(reason),
+            return match self.changed(stored, &change).await {
+                Some(left) if !left.entry.in_sync.contains(&own) => {
+                    self.replaced(&left, own, reason).await
+                }
+                _ => Halt::Later(reason),
             };
         }
         self.tell_forgotten(&reason);
@@ -155,26 +157,37 @@ impl CopyHolder {
         self.opening.tell(told);
     }
 
-    /// Takes this copy out of the in-sync set. Returns whether it has left.
-    async fn leave_in_sync(&self, stored: &StoredEntry, change: &Change) -> bool {
+    /// Has the entry name another copy on this node in place of this one, which begins anew. A change that was asked for
+    /// before, and would take this one into the in-sync set, can be made no longer: it meets another revision, and a copy that
+    /// is not there.
+    async fn replaced(&self, stored: &StoredEntry, own: CopyId, reason: String) -> Halt {
+        let meta = CopyMeta::on(self.hub.identity.node);
+        let change = Change::Place {
+            add: [(CopyId(rand::random()), meta)].into(),
+            remove: [own].into(),
+        };
+        // Where it was not made the copy is looked at again.
+        drop(self.changed(stored, &change).await);
+        Halt::Later(reason)
+    }
+
+    /// Makes a change of the entry; returns that after it, where it is known to have been made.
+    async fn changed(&self, stored: &StoredEntry, change: &Change) -> Option<StoredEntry> {
         let entry = &stored.entry;
         let min_in_sync = self.hub.min_in_sync(self.key, entry.copies.len());
-        let Ok(Some(next)) = change.apply(Some(entry), min_in_sync) else {
-            return false;
-        };
-        let has_left = self
-            .hub
-            .own_copy(&next)
-            .is_none_or(|own| !next.in_sync.contains(&own));
+        let next = change.apply(Some(entry), min_in_sync).ok().flatten()?;
+        let entry = Arc::new(next);
+        tracing::warn!(shard = %self.key, ?change, "a copy that lacks what was acknowledged is given up");
         let change = EntryChange {
             shard: self.key,
             expected: stored.revision,
-            entry: Arc::new(next),
+            entry: Arc::clone(&entry),
             guard: None,
         };
-        tracing::warn!(shard = %self.key, "a copy that lacks what was acknowledged leaves the in-sync set");
-        let outcome = self.hub.entries.change(change).await;
-        has_left && matches!(outcome, EntryOutcome::Made { .. })
+        match self.hub.entries.change(change).await {
+            EntryOutcome::Made { revision } => Some(StoredEntry { entry, revision }),
+            _ => None,
+        }
     }
 }
 

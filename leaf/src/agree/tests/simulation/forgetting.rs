@@ -11,6 +11,7 @@ use gleaner_coordinator::ShardEntries as _;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, StoredEntry};
 use gleaner_log::files::{SimulatedFiles, Survival};
 use gleaner_model::SeqNo;
+use gleaner_replication::Change;
 use parking_lot::Mutex;
 
 use super::engine::Commit;
@@ -151,6 +152,18 @@ impl Life {
     async fn forgotten(&self, stored: &StoredEntry) -> Result<(), Halt> {
         let (own, shard) = (copy_of(self.leaf), self.around.shard);
         if !stored.entry.in_sync.contains(&own) {
+            // The leaf has another copy named. Here copies keep their names; what was asked for before finds another revision.
+            let next = Change::Touch.apply(Some(&stored.entry), 1).ok().flatten();
+            let change = EntryChange {
+                shard,
+                expected: stored.revision,
+                entry: Arc::new(next.expect("there is an entry")),
+                guard: None,
+            };
+            let outcome = self.hub.entries.change(change).await;
+            if !matches!(outcome, EntryOutcome::Made { .. }) {
+                return Err(Halt::Later("it is not given up yet".to_owned()));
+            }
             self.log
                 .remove(shard)
                 .await
