@@ -2,16 +2,14 @@
 //!
 //! A copy that lacks what its entry says it has is not opened while it counts as in sync: it could become primary.
 
-use std::sync::Arc;
-
-use gleaner_coordinator::entries::{EntryChange, StoredEntry};
+use gleaner_coordinator::entries::StoredEntry;
 use gleaner_log::{LogError, LogStart};
 use gleaner_model::CopyId;
-use gleaner_replication::Change;
 
 use super::history::awaits;
 use super::holding::{CopyHolder, blocking};
 use super::identity::{HeldCopy, held_copy, note_copy};
+use super::remembering::leaving;
 use crate::copy::applier::with_causes;
 use crate::replicate::halt::Halt;
 use crate::rules::Rule;
@@ -35,7 +33,7 @@ impl CopyHolder {
         let held = blocking(move || held_copy(&found)).await?;
         let held = self.claim_history(copy, entry, held).await?;
         if held.is_some_and(|held| held != named) {
-            if !is_new {
+            if !entry.begins_empty(copy) {
                 let reason = "its folder is of another copy of the shard, or of another history";
                 return Err(self.forgotten(stored, reason.to_owned()).await);
             }
@@ -115,49 +113,32 @@ impl CopyHolder {
         ))
     }
 
-    /// Returns what follows `damage` that does not mend itself: the copy is made anew from files once its entry does not
-    /// count it as in sync. Until then it keeps what it has, and is opened again later: the others may be damaged too.
+    /// Returns what follows `damage` that does not mend itself: the copy is made anew once its entry does not count it as in
+    /// sync. Until then it keeps what it has, and is opened again later: the others may be damaged too.
     pub(super) async fn damaged(&self, damage: String) -> Halt {
-        let Ok(StoredEntry { entry, .. }) = self.stored().await else {
+        let Ok(stored) = self.stored().await else {
             return Halt::Broken(damage);
         };
-        match self.hub.own_copy(&entry) {
-            Some(own) if !entry.in_sync.contains(&own) => Halt::Files(damage),
+        match self.hub.own_copy(&stored.entry) {
+            Some(own) if !stored.entry.in_sync.contains(&own) => {
+                self.begin_anew(&stored, own, damage).await
+            }
             _ => Halt::Broken(damage),
         }
     }
 
     /// Gives the role of a primary that cannot be opened to a copy in sync whose node is alive.
     pub(super) async fn leave_to_others(&self) {
-        let Ok(StoredEntry { entry, revision }) = self.stored().await else {
+        let Ok(stored) = self.stored().await else {
             return;
         };
-        let Some(own) = self
-            .hub
-            .own_copy(&entry)
-            .filter(|own| *own == entry.primary)
-        else {
+        let primary = stored.entry.primary;
+        if self.hub.own_copy(&stored.entry) != Some(primary) {
             return;
-        };
-        let table = self.hub.table();
-        let is_fit = |copy: &&CopyId| {
-            let node = entry.node_of(**copy);
-            **copy != own && node.is_some_and(|node| table.alive.contains_key(&node))
-        };
-        let Some(to) = entry.in_sync.iter().find(is_fit) else {
-            return;
-        };
-        let min_in_sync = self.hub.min_in_sync(self.key, entry.copies.len());
-        if let Ok(Some(next)) = (Change::Resign { to: *to }).apply(Some(&entry), min_in_sync) {
-            tracing::warn!(shard = %self.key, %to, "a copy that cannot be opened gives its role away");
-            let change = EntryChange {
-                shard: self.key,
-                expected: revision,
-                entry: Arc::new(next),
-                guard: None,
-            };
+        }
+        if let Some(change) = leaving(&stored.entry, primary, &self.hub.table()) {
             // Whatever becomes of it, the next attempt to open the copy reads the entry.
-            drop(self.hub.entries.change(change).await);
+            drop(self.changed(&stored, &change).await);
         }
     }
 }

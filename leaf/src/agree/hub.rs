@@ -211,6 +211,15 @@ impl Agreeing {
         Moment(self.origin.elapsed())
     }
 
+    /// Waits until what an earlier process of this node may have been allowed to answer has run out for those who allowed it: a
+    /// copy must not be removed from its entry before. What this process was allowed ends with each copy that it closes.
+    pub(super) async fn earlier_rights_over(&self) {
+        let settings = self.settings(1);
+        let lasts = settings.copy_right + settings.search_lease;
+        // Rights allow for clocks that differ by a tenth.
+        tokio::time::sleep_until(self.origin + lasts + lasts / 10).await;
+    }
+
     /// Returns a number that was not returned before.
     pub(super) fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)

@@ -24,6 +24,7 @@ use gleaner_model::{CopyId, CopyMeta, Entry, NodeUuid, Revision, SeqNo, ShardKey
 use gleaner_replication::Change;
 
 use super::holding::{CopyHolder, blocking};
+use super::identity::{HeldCopy, note_copy};
 use super::rules::Rule;
 use crate::copy::applier::with_causes;
 use crate::lifecycle::folders::Folders;
@@ -91,11 +92,7 @@ impl CopyHolder {
 
     /// Refuses the files of a folder that an older one has taken the place of, while the copy counts as in sync.
     pub(super) async fn check_age(&self, stored: &StoredEntry) -> Result<(), Halt> {
-        let node = &self.leaf.node;
-        node.starts
-            .look(&*self.hub.marks, self.hub.identity.node)
-            .await?;
-        let folders = node.folders(self.key);
+        let folders = self.leaf.node.folders(self.key);
         if folders.incoming.exists() || self.hub.omits(Rule::StartsAreCounted) {
             return Ok(());
         }
@@ -126,14 +123,14 @@ impl CopyHolder {
             return Halt::Later(reason);
         };
         if !stored.entry.in_sync.contains(&own) {
-            return self.replaced(stored, own, reason).await;
+            return self.begin_anew(stored, own, reason).await;
         }
         let mut table = self.hub.watch();
         let known = Arc::clone(&table.borrow());
         if let Some(change) = leaving(&stored.entry, own, &known) {
             return match self.changed(stored, &change).await {
                 Some(left) if !left.entry.in_sync.contains(&own) => {
-                    self.replaced(&left, own, reason).await
+                    self.begin_anew(&left, own, reason).await
                 }
                 _ => Halt::Later(reason),
             };
@@ -157,27 +154,45 @@ impl CopyHolder {
         self.opening.tell(told);
     }
 
-    /// Has the entry name another copy on this node in place of this one, which begins anew. A change that was asked for
-    /// before, and would take this one into the in-sync set, can be made no longer: it meets another revision, and a copy that
-    /// is not there.
-    async fn replaced(&self, stored: &StoredEntry, own: CopyId, reason: String) -> Halt {
-        let meta = CopyMeta::on(self.hub.identity.node);
+    /// Has a copy that is not in sync made anew, under another name in the entry. A change that was asked for before, and
+    /// would take it into the in-sync set, can be made no longer: it meets another revision, and a copy that is not there.
+    /// What is here stays until the files of the primary are.
+    pub(super) async fn begin_anew(
+        &self,
+        stored: &StoredEntry,
+        own: CopyId,
+        reason: String,
+    ) -> Halt {
+        if let Err(halt) = self.until_closed(self.hub.earlier_rights_over()).await {
+            return halt;
+        }
+        let copy = CopyId(rand::random());
         let change = Change::Place {
-            add: [(CopyId(rand::random()), meta)].into(),
+            add: [(copy, CopyMeta::on(self.hub.identity.node))].into(),
             remove: [own].into(),
         };
-        // Where it was not made the copy is looked at again.
-        drop(self.changed(stored, &change).await);
-        Halt::Later(reason)
+        let Some(changed) = self.changed(stored, &change).await else {
+            return Halt::Later(reason);
+        };
+        let folders = self.leaf.node.folders(self.key);
+        let history = changed.entry.history;
+        match blocking(move || note_copy(&folders, HeldCopy { copy, history })).await {
+            Ok(()) => Halt::Files(reason),
+            Err(halt) => halt,
+        }
     }
 
     /// Makes a change of the entry; returns that after it, where it is known to have been made.
-    async fn changed(&self, stored: &StoredEntry, change: &Change) -> Option<StoredEntry> {
+    pub(super) async fn changed(
+        &self,
+        stored: &StoredEntry,
+        change: &Change,
+    ) -> Option<StoredEntry> {
         let entry = &stored.entry;
         let min_in_sync = self.hub.min_in_sync(self.key, entry.copies.len());
         let next = change.apply(Some(entry), min_in_sync).ok().flatten()?;
         let entry = Arc::new(next);
-        tracing::warn!(shard = %self.key, ?change, "a copy that lacks what was acknowledged is given up");
+        tracing::warn!(shard = %self.key, ?change, "a copy that cannot be opened changes the entry");
         let change = EntryChange {
             shard: self.key,
             expected: stored.revision,
@@ -226,7 +241,7 @@ pub(super) fn is_compared(entry: &Entry, copy: CopyId, mark: &CopyMark) -> bool 
 }
 
 /// Returns how a copy that has forgotten leaves the in-sync set to another one whose node is alive; `None` where there is
-/// none. Any member may leave by itself: what the primary requires holds the set of the entry, whoever made that smaller.
+/// none. Any member may leave by itself: the set that the primary requires contains the entry's, also when that has become smaller.
 pub(super) fn leaving(entry: &Entry, own: CopyId, table: &EntryTable) -> Option<Change> {
     let is_fit = |copy: &&CopyId| {
         let node = entry.node_of(**copy);

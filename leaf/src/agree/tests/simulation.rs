@@ -33,11 +33,26 @@ use crate::agree::rules::Rule;
 use history::Tally;
 use world::{Outcome, Scenario, run};
 
-/// Seeds: reduced, and in full.
-const NUM_SEEDS: (u64, u64) = (120, 6_000);
+/// How many seeds are run.
+#[derive(Clone, Copy)]
+struct NumSeeds {
+    /// In the ordinary tests.
+    reduced: u64,
+    /// In `cargo xtask prove`.
+    full: u64,
+}
 
-/// Seeds of runs in which disks are put back as they were: reduced, and in full.
-const NUM_FORGETTING: (u64, u64) = (40, 10_000);
+/// Seeds of runs with all faults but those of disks that are put back.
+const NUM_SEEDS: NumSeeds = NumSeeds {
+    reduced: 120,
+    full: 6_000,
+};
+
+/// Seeds of runs in which disks are put back as they were.
+const NUM_FORGETTING: NumSeeds = NumSeeds {
+    reduced: 40,
+    full: 10_000,
+};
 
 /// Seeds within which each planted error is found.
 const NUM_PLANTED: u64 = 500;
@@ -83,10 +98,10 @@ fn disks_that_forget_break_no_promise() {
 }
 
 /// Runs seeds, all promises kept, and returns how many, and what happened in them.
-fn tried((reduced, full): (u64, u64), forgets: bool) -> (u64, Tally) {
+fn tried(seeds: NumSeeds, forgets: bool) -> (u64, Tally) {
     let is_full = env::var_os("GLEANER_PROVE").is_some();
-    let num_seeds = if is_full { full } else { reduced };
-    let first = first_seed(full);
+    let num_seeds = if is_full { seeds.full } else { seeds.reduced };
+    let first = first_seed(seeds.full);
     let (tally, broken) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
     in_parallel(num_seeds, |number| {
         let scenario = Scenario {

@@ -6,7 +6,7 @@ use gleaner_model::{SeqNo, ShardKey};
 
 use super::model::ModelCopy;
 use super::operation::Record;
-use super::process::{Process, copy_of};
+use super::process::Process;
 use super::world::{Outcome, World};
 use futures::FutureExt;
 
@@ -88,9 +88,10 @@ impl World {
             self.step();
         }
         let mut documents = Vec::new();
-        for (leaf, copy) in self.copies().iter().enumerate() {
-            let log = records_of(copy, self.around.shard);
-            self.around.history.lock().compare_log(copy_of(leaf), &log);
+        for copy in self.copies() {
+            let log = records_of(&copy, self.around.shard);
+            let name = copy.driver.copy;
+            self.around.history.lock().compare_log(name, &log);
             documents.push(copy.applier.engine.state().documents);
         }
         if documents.iter().any(|found| *found != documents[0]) {

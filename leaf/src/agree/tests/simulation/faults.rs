@@ -4,7 +4,7 @@ use gleaner_log::files::{self, Operation, Survival};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::process::copy_of;
+use super::process::node_of;
 use super::world::World;
 
 /// Faults of a run, and of a long one.
@@ -255,9 +255,13 @@ impl World {
             Fault::PutDiskBack { leaf, away_ms } => self.put_disk_back(leaf, now_ms + away_ms),
             Fault::BringDisksBack => self.bring_disks_back(),
             Fault::HandOver { to } => {
+                let table = self.around.store.entries.table();
+                let entry = &table.shards[&self.around.shard].entry;
+                let mut copies = entry.copies.iter();
+                let heir = copies.find(|(_, meta)| meta.node == node_of(to));
                 let running = self.places.iter().filter(|place| place.is_running());
                 for process in running.filter_map(|place| place.process.as_ref()) {
-                    process.hand_over(copy_of(to));
+                    heir.inspect(|(copy, _)| process.hand_over(**copy));
                 }
             }
         }

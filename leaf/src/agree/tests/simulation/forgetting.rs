@@ -1,7 +1,7 @@
 //! Disks that are put back as they were some time ago, and copies that find out.
 //!
-//! Marks, starts and what follows from them are the real ones. A copy that is made anew has its log from the beginning: in
-//! these runs no log is trimmed, and the model copies no files.
+//! Marks, starts and what follows from them are the real ones. A copy that is made anew has another name, and its log from
+//! the beginning: in these runs no log is trimmed, and the model copies no files.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use futures::FutureExt;
 use gleaner_coordinator::ShardEntries as _;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome, StoredEntry};
 use gleaner_log::files::{SimulatedFiles, Survival};
-use gleaner_model::SeqNo;
+use gleaner_model::{CopyId, CopyMeta, SeqNo};
 use gleaner_replication::Change;
 use parking_lot::Mutex;
 
@@ -30,6 +30,8 @@ const MARKS_EVERY: Duration = Duration::from_millis(500);
 /// What a folder says of its node's starts, and of its copy.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FolderAge {
+    /// The name of the copy that it holds; `None` before one was opened.
+    held: Option<CopyId>,
     starts: u64,
     suspected_at: Option<u64>,
     is_suspect: bool,
@@ -108,10 +110,12 @@ pub(super) async fn keep_marks(hub: Weak<Agreeing>) {
 
 impl Life {
     /// Does with a copy that has forgotten what the leaf does.
-    pub(super) async fn check_memory(&self, stored: &StoredEntry) -> Result<(), Halt> {
-        let (entry, own, shard) = (&stored.entry, copy_of(self.leaf), self.around.shard);
-        if self.age.lock().is_suspect && !self.hub.omits(Rule::StartsAreCounted) {
-            return self.forgotten(stored).await;
+    pub(super) async fn check_memory(&self, stored: &StoredEntry, own: CopyId) -> Result<(), Halt> {
+        let (entry, shard) = (&stored.entry, self.around.shard);
+        let age = *self.age.lock();
+        let is_other = age.held.is_some_and(|held| held != own);
+        if is_other || (age.is_suspect && !self.hub.omits(Rule::StartsAreCounted)) {
+            return self.forgotten(stored, own).await;
         }
         let mark = self
             .hub
@@ -119,7 +123,7 @@ impl Life {
             .await
             .map_err(|error| Halt::later(&error))?;
         let Some(mark) = mark.filter(|mark| is_compared(entry, own, mark)) else {
-            return self.open(stored);
+            return self.open(stored, own);
         };
         let tail = self
             .log
@@ -128,20 +132,21 @@ impl Life {
             .map_err(|error| Halt::broken(&error))?;
         let committed = SeqNo(self.commit.lock().next);
         match Memory::of(&mark, tail, committed) {
-            _ if self.hub.omits(Rule::MarkIsCompared) => self.open(stored),
-            Memory::Whole => self.open(stored),
+            _ if self.hub.omits(Rule::MarkIsCompared) => self.open(stored, own),
+            Memory::Whole => self.open(stored, own),
             Memory::InCommit => {
                 let begun = begin_log_again(&*self.log, shard, entry, Some(&mark), committed).await;
                 begun.map_err(|error| Halt::broken(&error))?;
-                self.open(stored)
+                self.open(stored, own)
             }
-            Memory::Forgotten(_) => self.forgotten(stored).await,
+            Memory::Forgotten(_) => self.forgotten(stored, own).await,
         }
     }
 
     /// Opens the copy: it may acknowledge from now on, where it is in sync.
-    fn open(&self, stored: &StoredEntry) -> Result<(), Halt> {
-        if stored.entry.in_sync.contains(&copy_of(self.leaf)) && !self.age.lock().is_counted {
+    fn open(&self, stored: &StoredEntry, own: CopyId) -> Result<(), Halt> {
+        self.age.lock().held = Some(own);
+        if stored.entry.in_sync.contains(&own) && !self.age.lock().is_counted {
             count_start(&self.age, &self.around.store, self.leaf);
             self.age.lock().is_counted = true;
         }
@@ -149,27 +154,23 @@ impl Life {
         Ok(())
     }
 
-    async fn forgotten(&self, stored: &StoredEntry) -> Result<(), Halt> {
-        let (own, shard) = (copy_of(self.leaf), self.around.shard);
+    async fn forgotten(&self, stored: &StoredEntry, own: CopyId) -> Result<(), Halt> {
+        let shard = self.around.shard;
         if !stored.entry.in_sync.contains(&own) {
-            // The leaf has another copy named. Here copies keep their names; what was asked for before finds another revision.
-            let next = Change::Touch.apply(Some(&stored.entry), 1).ok().flatten();
-            let change = EntryChange {
-                shard,
-                expected: stored.revision,
-                entry: Arc::new(next.expect("there is an entry")),
-                guard: None,
+            self.hub.earlier_rights_over().await;
+            let copy = named(self.leaf, stored.entry.version);
+            let change = Change::Place {
+                add: [(copy, CopyMeta::on(node_of(self.leaf)))].into(),
+                remove: [own].into(),
             };
-            let outcome = self.hub.entries.change(change).await;
-            if !matches!(outcome, EntryOutcome::Made { .. }) {
+            if self.changed(stored, &change).await.is_none() {
                 return Err(Halt::Later("it is not given up yet".to_owned()));
             }
-            self.log
-                .remove(shard)
-                .await
-                .map_err(|error| Halt::broken(&error))?;
+            let removed = self.log.remove(shard).await;
+            removed.map_err(|error| Halt::broken(&error))?;
             *self.commit.lock() = Commit::default();
             let mut age = self.age.lock();
+            age.held = Some(copy);
             age.is_suspect = false;
             age.settle();
             let mut history = self.around.history.lock();
@@ -183,20 +184,31 @@ impl Life {
             }
             return Err(Halt::Later("the last copy has forgotten".to_owned()));
         };
-        let next = change.apply(Some(&stored.entry), 1);
-        let next = next.ok().flatten().expect("another one is in sync");
+        let left = self.changed(stored, &change).await.is_some();
+        Err(Halt::Later(format!(
+            "it has forgotten; has it left: {left}"
+        )))
+    }
+
+    /// Makes a change of the entry.
+    async fn changed(&self, stored: &StoredEntry, change: &Change) -> Option<()> {
+        let next = change.apply(Some(&stored.entry), 1).ok().flatten()?;
         let change = EntryChange {
-            shard,
+            shard: self.around.shard,
             expected: stored.revision,
             entry: Arc::new(next),
             guard: None,
         };
         let outcome = self.hub.entries.change(change).await;
-        let left = matches!(outcome, EntryOutcome::Made { .. });
-        Err(Halt::Later(format!(
-            "it has forgotten; has it left: {left}"
-        )))
+        matches!(outcome, EntryOutcome::Made { .. }).then_some(())
     }
+}
+
+/// Returns the name of a leaf's copy that is made after an entry of that version.
+fn named(leaf: usize, version: u64) -> CopyId {
+    let mut name = copy_of(leaf).0;
+    name[8..].copy_from_slice(&version.to_be_bytes());
+    CopyId(name)
 }
 
 impl FolderAge {

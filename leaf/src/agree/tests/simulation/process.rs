@@ -45,6 +45,7 @@ pub(super) fn node_of(leaf: usize) -> NodeUuid {
     NodeUuid([leaf as u8 + 1; 16])
 }
 
+/// Returns the name of a leaf's first copy.
 pub(super) fn copy_of(leaf: usize) -> CopyId {
     CopyId([leaf as u8 + 1; 16])
 }
@@ -75,7 +76,6 @@ pub(super) struct Surroundings {
 
 /// A process.
 pub(super) struct Process {
-    leaf: usize,
     runtime: Runtime,
     pub(super) hub: Arc<Agreeing>,
     pub(super) incarnation: Incarnation,
@@ -145,7 +145,6 @@ impl Process {
         drop(entered);
         around.history.lock().tally.num_lives += 1;
         Self {
-            leaf,
             runtime,
             hub,
             incarnation,
@@ -198,12 +197,10 @@ impl Process {
 
     /// Ends it at once. Of what its log has not synced, the disk keeps what `survival` says.
     pub(super) fn kill(self, disk: &Disk, survival: Survival) {
-        let Self {
-            leaf, runtime, hub, ..
-        } = self;
+        let Self { runtime, hub, .. } = self;
         drop(runtime);
         for driver in hub.drivers() {
-            hub.forget(driver.shard, copy_of(leaf));
+            hub.forget(driver.shard, driver.copy);
         }
         drop(hub);
         disk.files.reboot(survival);
@@ -280,7 +277,7 @@ async fn live(life: Life) {
 impl Life {
     /// Opens the copy and drives it until it halts.
     async fn drive(&self) -> Result<(), Halt> {
-        let (shard, copy) = (self.around.shard, copy_of(self.leaf));
+        let shard = self.around.shard;
         let later = |reason: &str| Halt::Later(reason.to_owned());
         let read = || async {
             let stored = self.hub.entries.read(shard).await;
@@ -288,8 +285,10 @@ impl Life {
             stored.ok_or_else(|| later("the shard has no entry"))
         };
         let stored = read().await?;
+        let copy = self.hub.own_copy(&stored.entry);
+        let copy = copy.ok_or_else(|| later("the entry names no copy here"))?;
         if self.around.forgets {
-            self.check_memory(&stored).await?;
+            self.check_memory(&stored, copy).await?;
         }
         let commit = self.commit.lock().clone();
         let committed = gleaner_model::SeqNo(commit.next);
