@@ -12,15 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use gleaner_model::{CopyId, HistoryId, NodeUuid, PrimaryTerm, SeqNo, ShardKey};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::CoordinatorError;
 
 /// What one copy was known to hold: everything of its history below a position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyMark {
     /// The copy.
     pub copy: CopyId,
     /// The history whose records it held.
+    #[serde(default, skip_serializing_if = "HistoryId::is_first")]
     pub history: HistoryId,
     /// Position after the last record that was agreed, and durable in this copy.
     pub position: SeqNo,

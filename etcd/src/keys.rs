@@ -58,7 +58,12 @@ impl Keys {
     }
 
     pub(crate) fn marks(&self, node: NodeUuid, part: u32) -> String {
-        format!("{}{node}/{part}", self.unwatched)
+        format!("{}{part}", self.marks_of(node))
+    }
+
+    /// Returns what the marks of all copies of a node begin with.
+    pub(crate) fn marks_of(&self, node: NodeUuid) -> String {
+        format!("{}{node}/marks/", self.unwatched)
     }
 
     pub(crate) fn starts(&self, node: NodeUuid) -> String {

@@ -1,8 +1,8 @@
 //! What copies were known to hold, as it lies in etcd.
 //!
 //! ```text
-//! /gleaner-marks/<cluster name>/<node uuid>/starts   {"kind": "starts", "format": 1, "number": …}
-//! /gleaner-marks/<cluster name>/<node uuid>/<part>   {"kind": "marks", "format": 1, "copies": {"<index uuid>/<n>": …}}
+//! /gleaner-marks/<cluster name>/<node uuid>/starts        {"kind": "starts", "format": 1, "number": …}
+//! /gleaner-marks/<cluster name>/<node uuid>/marks/<part>  {"kind": "marks", "format": 1, "copies": {"<index uuid>/<n>": …}}
 //! ```
 //!
 //! The keys are not below those of the state: all processes watch that, and nobody has to hear of marks. The marks of a node
@@ -14,9 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use gleaner_coordinator::CoordinatorError;
 use gleaner_coordinator::marks::{CopyMark, CopyMarks, NodeMarks};
-use gleaner_model::{
-    CopyId, HistoryId, IndexUuid, NodeUuid, PrimaryTerm, SeqNo, ShardKey, ShardNumber,
-};
+use gleaner_model::{IndexUuid, NodeUuid, ShardKey, ShardNumber};
 use gleaner_proto::etcd::{Client, Operation, Outcome, Range, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -37,17 +35,7 @@ struct StartsValue {
 /// The value of `…/<part>`.
 #[derive(Default, Serialize, Deserialize)]
 struct MarksValue {
-    copies: BTreeMap<String, MarkValue>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MarkValue {
-    copy: CopyId,
-    #[serde(default, skip_serializing_if = "HistoryId::is_first")]
-    history: HistoryId,
-    position: SeqNo,
-    term: PrimaryTerm,
-    noted_ms: i64,
+    copies: BTreeMap<String, CopyMark>,
 }
 
 /// Marks in etcd.
@@ -61,32 +49,6 @@ impl EtcdMarks {
     /// Returns those of the cluster whose keys these are.
     pub fn new(client: Client, keys: Keys) -> Self {
         Self { client, keys }
-    }
-
-    async fn find<T: DeserializeOwned>(
-        &self,
-        key: &str,
-        kind: Kind,
-    ) -> Result<Option<T>, CoordinatorError> {
-        let listing = self.client.range(Range::key(key)).await;
-        let Some(pair) = listing.map_err(error_of)?.pairs.into_iter().next() else {
-            return Ok(None);
-        };
-        let read = kind.decode(&pair.value);
-        read.map(Some).map_err(|reason| unreadable(key, reason))
-    }
-
-    async fn part(&self, node: NodeUuid, part: u32) -> Result<NodeMarks, CoordinatorError> {
-        let key = self.keys.marks(node, part);
-        let value: MarksValue = self.find(&key, MARKS).await?.unwrap_or_default();
-        let marks = value.copies.into_iter().map(|(shard, mark)| {
-            let shard = shard_of(&shard).ok_or_else(|| {
-                let reason = format!("`{shard}` names no shard");
-                unreadable(&key, reason)
-            })?;
-            Ok((shard, CopyMark::from(mark)))
-        });
-        marks.collect()
     }
 
     async fn put(&self, operations: Vec<Operation>) -> Result<(), CoordinatorError> {
@@ -104,9 +66,12 @@ impl EtcdMarks {
 #[async_trait]
 impl CopyMarks for EtcdMarks {
     async fn of_node(&self, node: NodeUuid) -> Result<NodeMarks, CoordinatorError> {
+        let range = Range::prefix(&self.keys.marks_of(node));
+        let listing = self.client.range(range).await.map_err(error_of)?;
         let mut marks = NodeMarks::new();
-        for part in 0..PARTS {
-            marks.append(&mut self.part(node, part).await?);
+        for pair in listing.pairs {
+            let key = String::from_utf8_lossy(&pair.key);
+            marks.append(&mut read(&key, &pair.value)?);
         }
         Ok(marks)
     }
@@ -116,8 +81,16 @@ impl CopyMarks for EtcdMarks {
         node: NodeUuid,
         shard: ShardKey,
     ) -> Result<Option<CopyMark>, CoordinatorError> {
-        let marks = self.part(node, part_of(shard)).await?;
-        Ok(marks.get(&shard).copied())
+        let key = self.keys.marks(node, part_of(shard));
+        let listing = self
+            .client
+            .range(Range::key(&key))
+            .await
+            .map_err(error_of)?;
+        let Some(pair) = listing.pairs.first() else {
+            return Ok(None);
+        };
+        Ok(read(&key, &pair.value)?.get(&shard).copied())
     }
 
     async fn write(
@@ -129,7 +102,7 @@ impl CopyMarks for EtcdMarks {
         let parts: BTreeSet<u32> = changed.iter().map(|shard| part_of(*shard)).collect();
         let operations = parts.into_iter().map(|part| {
             let of_part = all.iter().filter(|(shard, _)| part_of(**shard) == part);
-            let copies = of_part.map(|(shard, mark)| (name_of(*shard), MarkValue::from(*mark)));
+            let copies = of_part.map(|(shard, mark)| (name_of(*shard), *mark));
             let value = MarksValue {
                 copies: copies.collect(),
             };
@@ -139,52 +112,24 @@ impl CopyMarks for EtcdMarks {
     }
 
     async fn num_starts(&self, node: NodeUuid) -> Result<u64, CoordinatorError> {
-        let found: Option<StartsValue> = self.find(&self.keys.starts(node), STARTS).await?;
-        Ok(found.map_or(0, |starts| starts.number))
+        let key = self.keys.starts(node);
+        let listing = self
+            .client
+            .range(Range::key(&key))
+            .await
+            .map_err(error_of)?;
+        let Some(pair) = listing.pairs.first() else {
+            return Ok(0);
+        };
+        let read: Result<StartsValue, _> = STARTS.decode(&pair.value);
+        let starts = read.map_err(|reason| unreadable(&key, reason))?;
+        Ok(starts.number)
     }
 
     async fn note_starts(&self, node: NodeUuid, num_starts: u64) -> Result<(), CoordinatorError> {
         let value = StartsValue { number: num_starts };
         self.put(vec![put(self.keys.starts(node), STARTS, &value)?])
             .await
-    }
-}
-
-impl From<MarkValue> for CopyMark {
-    fn from(value: MarkValue) -> Self {
-        let MarkValue {
-            copy,
-            history,
-            position,
-            term,
-            noted_ms,
-        } = value;
-        Self {
-            copy,
-            history,
-            position,
-            term,
-            noted_ms,
-        }
-    }
-}
-
-impl From<CopyMark> for MarkValue {
-    fn from(mark: CopyMark) -> Self {
-        let CopyMark {
-            copy,
-            history,
-            position,
-            term,
-            noted_ms,
-        } = mark;
-        Self {
-            copy,
-            history,
-            position,
-            term,
-            noted_ms,
-        }
     }
 }
 
@@ -200,6 +145,16 @@ fn put<T: Serialize + DeserializeOwned>(
         value: value.into(),
         lease: None,
     })
+}
+
+fn read(key: &str, bytes: &[u8]) -> Result<NodeMarks, CoordinatorError> {
+    let value: Result<MarksValue, String> = MARKS.decode(bytes);
+    let value = value.map_err(|reason| unreadable(key, reason))?;
+    let marks = value.copies.into_iter().map(|(name, mark)| {
+        let no_shard = || unreadable(key, format!("`{name}` names no shard"));
+        Ok((shard_of(&name).ok_or_else(no_shard)?, mark))
+    });
+    marks.collect()
 }
 
 fn unreadable(key: &str, reason: String) -> CoordinatorError {
@@ -229,6 +184,8 @@ fn shard_of(name: &str) -> Option<ShardKey> {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_model::{CopyId, HistoryId, PrimaryTerm, SeqNo};
+
     use super::*;
 
     #[test]
@@ -249,12 +206,11 @@ mod tests {
                 noted_ms: 1_764_460_984_000,
             };
             let value = MarksValue {
-                copies: [(name_of(shard(0)), mark.into())].into(),
+                copies: [(name_of(shard(0)), mark)].into(),
             };
             let bytes = MARKS.encode(&value, None).expect("JSON");
             let mut read: MarksValue = MARKS.decode(&bytes).expect("read");
-            let read = read.copies.remove(&name_of(shard(0))).expect("there");
-            assert_eq!(CopyMark::from(read), mark);
+            assert_eq!(read.copies.remove(&name_of(shard(0))), Some(mark));
         }
     }
 }

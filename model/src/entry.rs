@@ -81,8 +81,8 @@ pub struct CopyMeta {
     /// Whether it only serves searches and never becomes in sync (default false).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub learner: bool,
-    /// Whether an operator has it made empty, in place of what is lost: until it is opened, its folder may hold nothing
-    /// (default false).
+    /// Whether the copy begins without records, because an operator has accepted that all are lost (default false). Its first
+    /// opening ends this.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty: bool,
     /// Why it is there, for people.

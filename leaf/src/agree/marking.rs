@@ -4,13 +4,12 @@
 //! and nothing else stops. Nothing is written while nothing is agreed. Called by the leaf. Read first:
 //! [`Agreeing::keep_marks`]; [`super::remembering`] compares.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_coordinator::CoordinatorError;
 use gleaner_coordinator::marks::{CopyMark, NodeMarks};
-use gleaner_model::PrimaryTerm;
+use gleaner_model::{PrimaryTerm, ShardKey};
 use tokio::time::MissedTickBehavior;
 
 use super::driver::CopyDriver;
@@ -69,22 +68,24 @@ impl Agreeing {
             Some(known) => known,
             None => noted.insert(self.marks.of_node(self.identity.node).await?),
         };
-        let mut next = known.clone();
         let table = self.table();
-        next.retain(|shard, _| table.shards.contains_key(shard));
-        for driver in drivers {
-            if let Some(mark) = driver.mark(now_ms)
-                && !known
-                    .get(&driver.shard)
-                    .is_some_and(|old| is_same(old, &mark))
-            {
-                next.insert(driver.shard, mark);
-            }
-        }
-        let changed = changed(known, &next);
-        if changed.is_empty() {
+        let gone = known
+            .keys()
+            .filter(|shard| !table.shards.contains_key(shard));
+        let gone: Vec<ShardKey> = gone.copied().collect();
+        let marks = drivers
+            .iter()
+            .filter_map(|driver| Some((driver.shard, driver.mark(now_ms)?)));
+        let marks: NodeMarks = marks
+            .filter(|(shard, mark)| is_news(known.get(shard), mark))
+            .collect();
+        if gone.is_empty() && marks.is_empty() {
             return Ok(());
         }
+        let changed = gone.iter().chain(marks.keys()).copied().collect();
+        let mut next = known.clone();
+        next.retain(|shard, _| table.shards.contains_key(shard));
+        next.extend(marks);
         let written = self.marks.write(self.identity.node, &next, &changed).await;
         if written.is_ok() {
             *noted = Some(next);
@@ -109,17 +110,37 @@ impl CopyDriver {
     }
 }
 
-/// Returns whether two marks say the same, whenever they were noted.
-fn is_same(old: &CopyMark, new: &CopyMark) -> bool {
-    CopyMark {
-        noted_ms: new.noted_ms,
-        ..*old
-    } == *new
+/// Returns whether a mark says more than the one before. A copy that was opened again may know less of what is agreed than
+/// it did, and holds that all the same.
+fn is_news(old: Option<&CopyMark>, new: &CopyMark) -> bool {
+    old.is_none_or(|old| {
+        let is_of_same = old.copy == new.copy && old.history == new.history;
+        !is_of_same || new.position > old.position
+    })
 }
 
-/// Returns the shards whose marks differ.
-fn changed(known: &NodeMarks, next: &NodeMarks) -> BTreeSet<gleaner_model::ShardKey> {
-    let all = known.keys().chain(next.keys());
-    let differing = all.filter(|shard| known.get(shard) != next.get(shard));
-    differing.copied().collect()
+#[cfg(test)]
+mod tests {
+    use gleaner_model::{CopyId, HistoryId, SeqNo};
+
+    use super::*;
+
+    #[test]
+    fn a_mark_never_falls_but_for_another_copy_or_history() {
+        let mark = |copy: u8, history: u8, position: u64| CopyMark {
+            copy: CopyId([copy; 16]),
+            history: HistoryId([history; 16]),
+            position: SeqNo(position),
+            term: PrimaryTerm(1),
+            noted_ms: position as i64,
+        };
+        let old = mark(1, 1, 10);
+        assert!(is_news(None, &old));
+        assert!(is_news(Some(&old), &mark(1, 1, 11)));
+        for position in [9, 10] {
+            assert!(!is_news(Some(&old), &mark(1, 1, position)));
+        }
+        assert!(is_news(Some(&old), &mark(2, 1, 3)));
+        assert!(is_news(Some(&old), &mark(1, 2, 3)));
+    }
 }
