@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use gleaner_coordinator::StoreProblem;
 use gleaner_model::metric;
-use gleaner_proto::etcd::{Client, Database, Fault, MemberAnswer, MemberStatus, Range};
+use gleaner_proto::etcd::{Client, Fault, MemberAnswer, MemberStatus, Range};
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -253,14 +253,14 @@ impl Known {
 
     /// Returns that the database is full, or nearly so, by the member that is the fullest.
     fn fullness(&self, quota: u64) -> Option<StoreProblem> {
-        let of_member = |(address, status): (_, &MemberStatus)| {
-            let Database { num_bytes, .. } = status.database;
-            let quota = status.database.quota.unwrap_or(quota).max(1);
-            let percent = num_bytes.saturating_mul(100) / quota;
-            (percent, num_bytes, quota, address)
-        };
-        let (percent, num_bytes, quota, address) = self.statuses().map(of_member).max()?;
-        let (size, limit) = (in_mib(num_bytes), in_mib(quota));
+        let fills = self.statuses().map(|(address, status)| Fill {
+            num_bytes: status.database.num_bytes,
+            quota: status.database.quota.unwrap_or(quota).max(1),
+            address,
+        });
+        let fullest = fills.max_by_key(Fill::percent)?;
+        let (percent, address) = (fullest.percent(), fullest.address);
+        let (size, limit) = (in_mib(fullest.num_bytes), in_mib(fullest.quota));
         let is_full = self
             .statuses()
             .any(|(_, status)| status.alarms.iter().any(|alarm| alarm == NO_SPACE));
@@ -281,6 +281,19 @@ impl Known {
     }
 }
 
+/// How full the database of a member is.
+struct Fill<'a> {
+    address: &'a str,
+    num_bytes: u64,
+    quota: u64,
+}
+
+impl Fill<'_> {
+    fn percent(&self) -> u64 {
+        self.num_bytes.saturating_mul(100) / self.quota
+    }
+}
+
 /// Writes bytes in MiB, with one digit behind the point where that is not 0.
 fn in_mib(num_bytes: u64) -> String {
     let tenths = num_bytes.saturating_mul(10) >> 20;
@@ -292,6 +305,8 @@ fn in_mib(num_bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_proto::etcd::Database;
+
     use super::*;
 
     const QUOTA: u64 = 4 << 20;

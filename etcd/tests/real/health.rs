@@ -1,5 +1,4 @@
-//! What is told of an etcd of three members that loses its majority, of one that is full, and of a member that stands
-//! still.
+//! Problems of an etcd: three members that lose their majority, a database that is full, a member that stands still.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::{PATIENCE, keys, open, renamed, seen, within};
 
-/// How often it is looked whether something is told.
+/// How often the problems are looked at.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The quota of an etcd that is filled.
@@ -25,7 +24,7 @@ fn client_of(members: &[Etcd]) -> Client {
     Client::new(&Connect::default(), &addresses).expect("addresses")
 }
 
-/// Waits until the problems that are told are as wanted.
+/// Waits until the coordinator names the problems that are wanted.
 async fn until_told(
     coordinator: &EtcdCoordinator,
     is_wanted: impl Fn(&[StoreProblem]) -> bool,

@@ -76,7 +76,7 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
     let indices = found.as_deref().unwrap_or_default();
     let mut health = Health::of_all(indices.iter().map(|found| &*found.meta), copies);
     let problems = request.root().cluster().store_problems();
-    // What was asked for indices is told of their copies.
+    // A path with indices asks for the health of these alone, and etcd is no part of that.
     if !problems.is_empty() && request.part("index").is_none() {
         health.level = health.level.max(HealthLevel::Yellow);
     }

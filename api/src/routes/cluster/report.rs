@@ -37,9 +37,9 @@ pub(super) async fn answer(request: Request) -> Answer {
     let is_verbose = request.parameters.flag("verbose")?.unwrap_or(true);
     let mut worst = HealthLevel::Green;
     let mut indicators = Map::new();
-    let mut add = |name: &str, (level, indicator): (HealthLevel, Value)| {
-        worst = worst.max(level);
-        indicators.insert(name.to_owned(), indicator);
+    let mut add = |name: &str, indicator: Indicator| {
+        worst = worst.max(indicator.level);
+        indicators.insert(name.to_owned(), indicator.shown);
     };
     let cluster = request.root().cluster();
     if is_asked(MASTER) {
@@ -56,39 +56,46 @@ pub(super) async fn answer(request: Request) -> Answer {
     })))
 }
 
-/// Tells whether the cluster state can be changed. Red as it is where others have no master: what needs a change fails,
-/// although searches and writes go on.
-fn master(problems: &[StoreProblem], is_verbose: bool) -> (HealthLevel, Value) {
-    let level = match problems {
-        [] => HealthLevel::Green,
-        some if some.iter().any(StoreProblem::prevents_changes) => HealthLevel::Red,
-        _ => HealthLevel::Yellow,
-    };
-    let reasons: Vec<&str> = problems.iter().map(StoreProblem::reason).collect();
-    let symptom = match level {
-        HealthLevel::Green => "The cluster state can be changed.".to_owned(),
-        HealthLevel::Yellow => format!(
-            "The cluster state cannot be changed soon: {}.",
-            reasons.join("; ")
-        ),
-        HealthLevel::Red => format!(
-            "The cluster state cannot be changed: {}.",
-            reasons.join("; ")
-        ),
-    };
-    let mut indicator = json!({"status": level.as_str(), "symptom": symptom});
-    if is_verbose && level > HealthLevel::Green {
-        indicator["details"] = json!({"reasons": reasons});
-        indicator["impacts"] = impacts(level);
-        indicator["diagnosis"] = problems.iter().map(diagnosis).collect();
-    }
-    (level, indicator)
+/// What is shown of one side of the cluster's health.
+struct Indicator {
+    level: HealthLevel,
+    shown: Value,
 }
 
-fn impacts(level: HealthLevel) -> Value {
-    let when = match level {
-        HealthLevel::Red => "cannot",
-        _ => "will not be able to",
+/// Tells whether the cluster state can be changed. Yellow also where it cannot, as in `_cluster/health`: searches and most
+/// writes go on.
+fn master(problems: &[StoreProblem], is_verbose: bool) -> Indicator {
+    let reasons: Vec<&str> = problems.iter().map(StoreProblem::reason).collect();
+    let told = reasons.join("; ");
+    let prevents_changes = problems.iter().any(StoreProblem::prevents_changes);
+    let (level, symptom) = match (problems.is_empty(), prevents_changes) {
+        (true, _) => (
+            HealthLevel::Green,
+            "The cluster state can be changed.".to_owned(),
+        ),
+        (false, true) => (
+            HealthLevel::Yellow,
+            format!("The cluster state cannot be changed: {told}."),
+        ),
+        (false, false) => (
+            HealthLevel::Yellow,
+            format!("The cluster state cannot be changed soon: {told}."),
+        ),
+    };
+    let mut shown = json!({"status": level.as_str(), "symptom": symptom});
+    if is_verbose && !problems.is_empty() {
+        shown["details"] = json!({"reasons": reasons});
+        shown["impacts"] = impacts(prevents_changes);
+        shown["diagnosis"] = problems.iter().map(diagnosis).collect();
+    }
+    Indicator { level, shown }
+}
+
+fn impacts(are_there: bool) -> Value {
+    let when = if are_there {
+        "cannot"
+    } else {
+        "will not be able to"
     };
     let impact = |id: &str, description: String, area: &str| {
         json!({
@@ -134,7 +141,7 @@ fn diagnosis(problem: &StoreProblem) -> Value {
     })
 }
 
-fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> (HealthLevel, Value) {
+fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> Indicator {
     let state = request.root().cluster().state();
     let indices = state.indices.values().map(|index| &**index);
     let health = Health::of_all(indices, &CopiesByShard::of(&states.copies));
@@ -149,7 +156,10 @@ fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> (HealthL
     if is_verbose {
         indicator.insert("details".to_owned(), details(&health));
     }
-    (health.level, Value::Object(indicator))
+    Indicator {
+        level: health.level,
+        shown: Value::Object(indicator),
+    }
 }
 
 /// Counts copies; of those that are not started, a missing primary is taken before a replica. One that is made counts as one
@@ -180,32 +190,27 @@ mod tests {
     use crate::testing::{create, got, speaking};
 
     #[test]
-    fn a_state_that_cannot_be_changed_is_red_and_one_that_will_not_be_yellow() {
-        let (level, green) = master(&[], true);
+    fn a_state_that_cannot_be_changed_or_soon_will_not_be_is_yellow_and_says_why() {
+        let Indicator { level, shown } = master(&[], true);
         assert_eq!(
-            (level, green["status"].as_str()),
+            (level, shown["status"].as_str()),
             (HealthLevel::Green, Some("green"))
         );
-        assert_eq!(green["impacts"], Value::Null);
+        assert_eq!(shown["impacts"], Value::Null);
         let lost = "etcd has no majority (1 of 3 members answers)";
         let near = StoreProblem::NearQuota("it is nearly full".to_owned());
-        let (level, red) = master(
-            &[StoreProblem::Unavailable(lost.to_owned()), near.clone()],
-            true,
-        );
-        assert_eq!(level, HealthLevel::Red);
-        assert!(
-            red["symptom"]
-                .as_str()
-                .is_some_and(|symptom| symptom.contains(lost)),
-            "{red}"
-        );
-        assert_eq!(red["diagnosis"][0]["cause"], lost);
-        assert_eq!(red["diagnosis"].as_array().map(Vec::len), Some(2));
-        assert_eq!(red["impacts"][0]["impact_areas"], json!(["ingest"]));
-        let (level, yellow) = master(&[near], false);
+        let problems = [StoreProblem::Unavailable(lost.to_owned()), near.clone()];
+        let Indicator { level, shown } = master(&problems, true);
+        assert_eq!(level, HealthLevel::Yellow);
+        let symptom = shown["symptom"].as_str().unwrap_or_default();
+        let wanted = format!("The cluster state cannot be changed: {lost}");
+        assert!(symptom.starts_with(&wanted), "{shown}");
+        assert_eq!(shown["diagnosis"][0]["cause"], lost);
+        assert_eq!(shown["diagnosis"].as_array().map(Vec::len), Some(2));
+        assert_eq!(shown["impacts"][0]["impact_areas"], json!(["ingest"]));
+        let Indicator { level, shown } = master(&[near], false);
         assert_eq!(
-            (level, yellow["impacts"].clone()),
+            (level, shown["impacts"].clone()),
             (HealthLevel::Yellow, Value::Null)
         );
     }
