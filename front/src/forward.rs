@@ -37,6 +37,9 @@ use crate::traffic::{Stage, Traffic};
 /// Header that tells a root how many milliseconds of a request's time are left.
 const REMAINING: HeaderName = HeaderName::from_static("x-gleaner-remaining-ms");
 
+/// Bytes of a body up to which requests are alike by it: beyond it each request would pay for hashing what seldom helps.
+const MAX_LIKENED: usize = 64 << 10;
+
 /// Sends requests to backends.
 pub(crate) struct Forwarder {
     /// Takes connections that are kept, and keeps them.
@@ -167,6 +170,9 @@ impl Forwarder {
         let head = &forward.head;
         if let Some(work) = (self.same_work)(head) {
             return Some(self.familiar.likeness((&head.method, work)));
+        }
+        if body.len() > MAX_LIKENED {
+            return None;
         }
         let whole = || {
             let target = head.uri.path_and_query().map(PathAndQuery::as_str);

@@ -142,19 +142,15 @@ impl Losses<'_> {
         let Some(stored) = entries.read(shard).await? else {
             return Ok(None);
         };
-        let table = Arc::clone(&entries.watch().borrow());
-        let leaves = self.cluster.leaves.all();
-        let told = stored.entry.copies.iter().map(|(copy, meta)| {
-            let name = table.name_of(meta.node).cloned();
-            let leaf = name.as_ref();
-            let leaf = leaf.and_then(|name| leaves.iter().find(|leaf| leaf.node == *name));
-            tell(
-                &entries,
-                (shard, &stored.entry),
-                (*copy, meta.node),
-                (&table, leaf),
-            )
-        });
+        let asking = Asking {
+            table: Arc::clone(&entries.watch().borrow()),
+            leaves: self.cluster.leaves.all(),
+            entries,
+            shard,
+            entry: Arc::clone(&stored.entry),
+        };
+        let copies = stored.entry.copies.iter();
+        let told = copies.map(|(copy, meta)| asking.tell(*copy, meta.node));
         let copies = join_all(told).await;
         let copies = copies
             .into_iter()
@@ -167,38 +163,48 @@ impl Losses<'_> {
     }
 }
 
-async fn tell(
-    entries: &Arc<dyn ShardEntries>,
-    (shard, entry): (ShardKey, &Entry),
-    (copy, node): (CopyId, NodeUuid),
-    (table, leaf): (&EntryTable, Option<&LeafHandle>),
-) -> Result<CopyTold, CoordinatorError> {
-    let mark = entries.marks().of_copy(node, shard).await?;
-    let is_alive = table.alive.contains_key(&node);
-    let mut told = CopyTold {
-        copy,
-        node,
-        name: table.name_of(node).cloned(),
-        is_alive,
-        is_in_sync: entry.in_sync.contains(&copy),
-        is_primary: entry.primary == copy,
-        state: None,
-        disk: None,
-        silence: None,
-        mark: mark.filter(|mark| mark.copy == copy && mark.history == entry.history),
-    };
-    match leaf.filter(|_| is_alive) {
-        None => told.silence = Some("it is not alive".to_owned()),
-        Some(leaf) => {
-            let asked = ask(&*leaf.client, shard);
-            match tokio::time::timeout(PATIENCE, asked).await {
-                Ok(Ok((state, disk))) => (told.state, told.disk) = (state, disk),
-                Ok(Err(reason)) => told.silence = Some(reason),
-                Err(_) => told.silence = Some("it does not answer".to_owned()),
+/// What copies of one shard are asked for, and where.
+struct Asking {
+    entries: Arc<dyn ShardEntries>,
+    shard: ShardKey,
+    entry: Arc<Entry>,
+    table: Arc<EntryTable>,
+    leaves: Vec<LeafHandle>,
+}
+
+impl Asking {
+    /// Returns what is known of the copy on a node.
+    async fn tell(&self, copy: CopyId, node: NodeUuid) -> Result<CopyTold, CoordinatorError> {
+        let (entry, shard) = (&self.entry, self.shard);
+        let mark = self.entries.marks().of_copy(node, shard).await?;
+        let name = self.table.name_of(node);
+        let is_alive = self.table.alive.contains_key(&node);
+        let mut told = CopyTold {
+            copy,
+            node,
+            name: name.cloned(),
+            is_alive,
+            is_in_sync: entry.in_sync.contains(&copy),
+            is_primary: entry.primary == copy,
+            state: None,
+            disk: None,
+            silence: None,
+            mark: mark.filter(|mark| mark.copy == copy && mark.history == entry.history),
+        };
+        let leaf = self.leaves.iter().find(|leaf| Some(&leaf.node) == name);
+        match leaf.filter(|_| is_alive) {
+            None => told.silence = Some("it is not alive".to_owned()),
+            Some(leaf) => {
+                let asked = ask(&*leaf.client, shard);
+                match tokio::time::timeout(PATIENCE, asked).await {
+                    Ok(Ok((state, disk))) => (told.state, told.disk) = (state, disk),
+                    Ok(Err(reason)) => told.silence = Some(reason),
+                    Err(_) => told.silence = Some("it does not answer".to_owned()),
+                }
             }
         }
+        Ok(told)
     }
-    Ok(told)
 }
 
 async fn ask(

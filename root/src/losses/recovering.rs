@@ -95,7 +95,13 @@ impl Losses<'_> {
             };
             let index = state.indices.get(&shard.index);
             let index = index.map_or_else(String::new, |index| index.name.to_string());
-            shards.extend(planned(index, (shard, stored), held, silent.is_empty()));
+            let planning = Planning {
+                index,
+                shard,
+                stored,
+                have_all_told: silent.is_empty(),
+            };
+            shards.extend(planning.plan(held));
         }
         if !is_dry {
             for shard in &mut shards {
@@ -167,43 +173,57 @@ fn sorted(
     (known, unknown)
 }
 
-/// Returns what is to become of a shard; `None` where no copy has seen a newer entry.
-fn planned(
+/// A shard whose entry may be too old.
+struct Planning {
     index: String,
-    (shard, stored): (ShardKey, StoredEntry),
-    held: Held,
+    shard: ShardKey,
+    stored: StoredEntry,
+    /// Whether no leaf was left out.
     have_all_told: bool,
-) -> Option<ShardRecovery> {
-    let newest = held.iter().max_by_key(|(_, _, copy)| copy.version)?;
-    let (seen, history) = (newest.2.version, newest.2.history);
-    if seen <= stored.entry.version {
-        return None;
-    }
-    let is_whole = |copy: &CopyOnDisk| {
-        copy.copy.is_some()
-            && copy.damage.is_none()
-            && copy.end.is_some()
-            && copy.history == history
-    };
-    let whole = held.iter().filter(|(_, _, copy)| is_whole(copy));
-    let most = whole.max_by_key(|(_, _, copy)| (copy.last_term, copy.end));
-    let plan = match most {
-        None => Err("no copy that is left is whole: see `gleaner cluster accept-loss`".to_owned()),
-        Some((node, _, best)) => {
-            let entry = entry_by(&stored.entry, &held, best, have_all_told);
-            Ok((node.clone(), entry))
+}
+
+impl Planning {
+    /// Returns what is to become of the shard; `None` where no copy has seen a newer entry.
+    fn plan(self, held: Held) -> Option<ShardRecovery> {
+        let Self {
+            index,
+            shard,
+            stored,
+            have_all_told,
+        } = self;
+        let newest = held.iter().max_by_key(|(_, _, copy)| copy.version)?;
+        let (seen, history) = (newest.2.version, newest.2.history);
+        if seen <= stored.entry.version {
+            return None;
         }
-    };
-    let held = held.into_iter().map(|(node, _, copy)| (node, copy));
-    Some(ShardRecovery {
-        index,
-        shard,
-        stored,
-        seen,
-        held: held.collect(),
-        plan,
-        failure: None,
-    })
+        let is_whole = |copy: &CopyOnDisk| {
+            copy.copy.is_some()
+                && copy.damage.is_none()
+                && copy.end.is_some()
+                && copy.history == history
+        };
+        let whole = held.iter().filter(|(_, _, copy)| is_whole(copy));
+        let most = whole.max_by_key(|(_, _, copy)| (copy.last_term, copy.end));
+        let plan = match most {
+            None => {
+                Err("no copy that is left is whole: see `gleaner cluster accept-loss`".to_owned())
+            }
+            Some((node, _, best)) => {
+                let entry = entry_by(&stored.entry, &held, best, have_all_told);
+                Ok((node.clone(), entry))
+            }
+        };
+        let held = held.into_iter().map(|(node, _, copy)| (node, copy));
+        Some(ShardRecovery {
+            index,
+            shard,
+            stored,
+            seen,
+            held: held.collect(),
+            plan,
+            failure: None,
+        })
+    }
 }
 
 /// Returns the entry by which `best` leads: above all that any copy has seen.
@@ -321,8 +341,17 @@ mod tests {
         )
     }
 
+    fn planning(have_all_told: bool) -> Planning {
+        Planning {
+            index: "books".to_owned(),
+            shard: shard(),
+            stored: stored(),
+            have_all_told,
+        }
+    }
+
     fn plan(held: Held, have_all_told: bool) -> Option<(NodeId, Entry)> {
-        let planned = planned("books".to_owned(), (shard(), stored()), held, have_all_told)?;
+        let planned = planning(have_all_told).plan(held)?;
         Some(planned.plan.expect("a copy is whole"))
     }
 
@@ -356,7 +385,7 @@ mod tests {
         assert!(plan(vec![held(1, 1, 4, (2, 9))], true).is_none());
         let mut damaged = held(1, 1, 6, (3, 90));
         damaged.2.damage = Some("torn".to_owned());
-        let planned = planned("books".to_owned(), (shard(), stored()), vec![damaged], true);
+        let planned = planning(true).plan(vec![damaged]);
         assert!(planned.expect("it is too old").plan.is_err());
     }
 }
