@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -145,6 +145,37 @@ impl Processes {
         self.spawn(at)
     }
 
+    /// Starts another process of a leaf on a copy of its folder, at ports of its own, and waits until the one before has
+    /// ended: there is one at a time. [`Self::kill`] ends it, and the leaf starts again on its own folder.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_clone(&mut self, name: &str, folder: &Path) -> Result<()> {
+        let at = self.position(name)?;
+        let Process { rpc, http, .. } = self.nodes[at];
+        let free = [ports::held()?, ports::held()?];
+        let [own_rpc, own_http] = [free[0].local_addr()?, free[1].local_addr()?];
+        drop(free);
+        let own = fs::read_to_string(self.path(name, "toml"))?;
+        let own = own
+            .replace(&rpc.to_string(), &own_rpc.to_string())
+            .replace(&http.to_string(), &own_http.to_string())
+            .replace(
+                &self.data(name).display().to_string(),
+                &folder.display().to_string(),
+            );
+        let config = self.path(name, "clone.toml");
+        fs::write(&config, own)?;
+        let clone = self.run(at, &config)?;
+        let began = Instant::now();
+        while self.ended(name)?.is_none() {
+            ensure!(began.elapsed() < READY_WITHIN, "{name} goes on");
+            sleep(POLL).await;
+        }
+        self.nodes[at].child = Some(clone);
+        Ok(())
+    }
+
     /// Returns the last line of a node's log where its process has ended by itself.
     ///
     /// # Errors
@@ -224,8 +255,15 @@ impl Processes {
     }
 
     fn spawn(&mut self, at: usize) -> Result<()> {
-        let (name, role) = (self.nodes[at].name.clone(), self.nodes[at].role);
-        let log = self.path(&name, "log");
+        let config = self.path(&self.nodes[at].name, "toml");
+        self.nodes[at].child = Some(self.run(at, &config)?);
+        Ok(())
+    }
+
+    /// Runs a node by a file of configuration.
+    fn run(&self, at: usize, config: &Path) -> Result<Child> {
+        let Process { name, role, .. } = &self.nodes[at];
+        let log = self.path(name, "log");
         let output = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(binary()?);
         for (variable, _) in env::vars_os() {
@@ -236,13 +274,12 @@ impl Processes {
         }
         command
             .args([role, "--stop-with-input", "--config"])
-            .arg(self.path(&name, "toml"))
+            .arg(config)
             .stdin(Stdio::piped())
             .stderr(output.try_clone()?)
             .stdout(output);
         let child = command.spawn();
-        self.nodes[at].child = Some(child.with_context(|| format!("cannot start {name}"))?);
-        Ok(())
+        child.with_context(|| format!("cannot start {name}"))
     }
 
     async fn wait_until_ready(&mut self, at: usize) -> Result<()> {

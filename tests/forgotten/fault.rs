@@ -26,10 +26,12 @@ pub(crate) enum Fault {
     LogFlipped,
     /// The folder is that of another leaf.
     OtherLeaf,
+    /// A clone of it was the node since.
+    CloneBeside,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::LogGone,
         Self::IndexGone,
         Self::BothGone,
@@ -38,6 +40,7 @@ impl Fault {
         Self::LogTruncated,
         Self::LogFlipped,
         Self::OtherLeaf,
+        Self::CloneBeside,
     ];
 
     /// Returns whether it needs a folder as it was some writes ago.
@@ -47,7 +50,7 @@ impl Fault {
 
     /// Returns whether the whole folder is another one.
     pub(crate) fn replaces_all(self) -> bool {
-        self.is_older() || self == Self::OtherLeaf
+        self.is_older() || matches!(self, Self::OtherLeaf | Self::CloneBeside)
     }
 }
 
@@ -87,6 +90,8 @@ impl Folders<'_> {
                 Ok(fs::write(path, bytes)?)
             }
             Fault::OtherLeaf => replace(self.data, self.other),
+            // What the clone has is not here.
+            Fault::CloneBeside => Ok(()),
         }
     }
 }

@@ -130,11 +130,22 @@ impl Site {
         if place == Place::Last {
             self.cluster.kill(&other)?;
         }
+        let clone = self.kept.path().join("clone");
+        if fault == Fault::CloneBeside {
+            self.keep(&harmed, &clone)?;
+            self.cluster.start_clone(&harmed, &clone).await?;
+            match place.has_another() {
+                true => self.until_green().await?,
+                false => self.until_served(&index).await?,
+            }
+        }
         self.write(&index, BATCH).await?;
         let written = 2 * BATCH as u64;
         let harmed = match place {
             // The role may have moved with the restart.
-            Place::Follower | Place::Primary | Place::Deposed if !fault.is_older() => {
+            Place::Follower | Place::Primary | Place::Deposed
+                if !fault.is_older() && fault != Fault::CloneBeside =>
+            {
                 self.holder(&index, place).await?
             }
             _ => harmed,
@@ -146,7 +157,10 @@ impl Site {
         self.cluster.kill(&harmed)?;
         let data = self.cluster.data(&harmed);
         remove(&whole)?;
-        copied(&data, &whole)?;
+        match fault {
+            Fault::CloneBeside => fs::rename(&clone, &whole)?,
+            _ => copied(&data, &whole)?,
+        }
         let folders = Folders {
             data: &data,
             older: &older,
@@ -166,17 +180,47 @@ impl Site {
             self.cluster.spawn_again(&other)?;
         }
         self.until_green().await?;
-        let count = self.count(&index).await?;
-        ensure!(
-            count == Some(written),
-            "{fault:?}: {count:?} of {written} once it is whole again"
-        );
+        self.holds_all(&index, &harmed, place, written).await?;
         let gone = Request::new("DELETE", &format!("/{index}"));
         self.cluster.send(&gone).await?.ok()?;
         for kept in [whole, older, foreign] {
             remove(&kept)?;
         }
         Ok(found)
+    }
+
+    /// Looks whether the harmed copy holds everything, also without the others.
+    async fn holds_all(
+        &mut self,
+        index: &str,
+        harmed: &str,
+        place: Place,
+        written: u64,
+    ) -> Result<()> {
+        let other = self.other(harmed);
+        let is_alone = matches!(place, Place::Follower | Place::Primary | Place::Deposed);
+        if is_alone {
+            self.cluster.kill(&other)?;
+            self.until_led_by(index, harmed).await?;
+        }
+        let began = Instant::now();
+        loop {
+            // A search says that it may lack something until the new primary leads.
+            let count = self.count(index).await?;
+            if count == Some(written) {
+                break;
+            }
+            ensure!(
+                count.is_none() && began.elapsed() < PATIENCE,
+                "{count:?} of {written} once it is whole again"
+            );
+            sleep(POLL).await;
+        }
+        if is_alone {
+            self.cluster.start_again(&other).await?;
+            self.until_green().await?;
+        }
+        Ok(())
     }
 
     async fn create(&self, index: &str, num_replicas: usize) -> Result<()> {
@@ -210,6 +254,15 @@ impl Site {
         if health["status"] != "green" {
             let shards = self.shards().await?;
             anyhow::bail!("{health} {shards}");
+        }
+        Ok(())
+    }
+
+    async fn until_served(&self, index: &str) -> Result<()> {
+        let began = Instant::now();
+        while self.count(index).await?.is_none() {
+            ensure!(began.elapsed() < PATIENCE, "nobody serves");
+            sleep(POLL).await;
         }
         Ok(())
     }
