@@ -127,6 +127,11 @@ impl Terms {
                 }
             }
         }
+        if self.buckets.is_empty() && self.bound == 0 {
+            self.buckets = other.buckets;
+            self.bound = other.bound;
+            return Ok(());
+        }
         for (key, theirs) in other.buckets {
             match self.buckets.entry(key) {
                 Entry::Occupied(mut entry) => {

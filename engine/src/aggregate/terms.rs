@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gleaner_partial::EvaluationError;
 use gleaner_partial::control::Stop;
 use gleaner_partial::key::{Key, ValueFormat};
 use gleaner_partial::request::key_filter::KeyFilter;
@@ -288,7 +287,9 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
         } else {
             Vec::new()
         };
-        let slots = self.taken_slots();
+        let mut slots = self.taken_slots();
+        // Maps of many keys are built from a list in order, not key by key.
+        slots.sort_unstable_by_key(|(owner, raw, _)| (*owner, *raw));
         let mut raws: Vec<C::Raw> = slots.iter().map(|(_, raw, _)| *raw).collect();
         for raw in live {
             if self.wants(raw)? {
@@ -306,31 +307,34 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
             buckets,
             ..
         } = self.parts;
-        let mut lists: Vec<BTreeMap<Key, TermBucket>> = vec![BTreeMap::new(); num_owners];
-        if counts_none {
-            let none: BTreeMap<Key, TermBucket> = keys
-                .iter()
-                .map(|key| (key.clone(), TermBucket::default()))
-                .collect();
-            lists.fill(none);
-        }
         let mut buckets = buckets.finish()?;
-        let mut put = |owner: u32, key: Key, slot: u32| -> Result<(), EvaluationError> {
-            let bucket: Bucket = std::mem::take(&mut buckets[slot as usize]);
-            // The value that stands for none may also be the value of another document.
-            lists[owner as usize]
-                .entry(key)
-                .or_default()
-                .bucket
-                .merge(bucket)
-        };
-        for (owner, raw, slot) in slots {
-            let at = raws.binary_search(&raw).map_err(|_| lost())?;
-            put(owner, keys.get(at).ok_or_else(lost)?.clone(), slot)?;
+        let mut taken = |slot: u32| -> Bucket { std::mem::take(&mut buckets[slot as usize]) };
+        let mut lists = Vec::with_capacity(num_owners);
+        for of_owner in by_owner(&slots, num_owners) {
+            let is_whole = of_owner.len() == raws.len();
+            let mut list = Vec::with_capacity(of_owner.len());
+            for (i, (_, raw, slot)) in of_owner.iter().enumerate() {
+                let at = match is_whole {
+                    true => i,
+                    false => raws.binary_search(raw).map_err(|_| lost())?,
+                };
+                let key = keys.get(at).ok_or_else(lost)?.clone();
+                let bucket = taken(*slot);
+                list.push((key, TermBucket { bucket, error: 0 }));
+            }
+            let mut list = BTreeMap::from_iter(list);
+            if counts_none {
+                for key in &keys {
+                    list.entry(key.clone()).or_default();
+                }
+            }
+            lists.push(list);
         }
         if let Some(key) = missing {
             for (owner, slot) in self.missing_slots {
-                put(owner, key.clone(), slot)?;
+                // The value that stands for none may also be the value of another document.
+                let mine = lists[owner as usize].entry(key.clone()).or_default();
+                mine.bucket.merge(taken(slot))?;
             }
         }
         let partial = |buckets| {
@@ -342,6 +346,20 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
         };
         Ok(lists.into_iter().map(partial).collect())
     }
+}
+
+/// Returns the buckets of each owner, of those that stand by owner.
+fn by_owner<R>(
+    slots: &[(u32, R, u32)],
+    num_owners: usize,
+) -> impl Iterator<Item = &[(u32, R, u32)]> {
+    let mut rest = slots;
+    (0..num_owners as u32).map(move |owner| {
+        let len = rest.partition_point(|(of, ..)| *of <= owner);
+        let (own, others) = rest.split_at(len);
+        rest = others;
+        own
+    })
 }
 
 fn lost() -> EngineError {
