@@ -92,6 +92,7 @@ impl ShardIndex {
             fields: Arc::clone(writer.fields()),
             searcher: open_searcher(&writer)?,
             documents,
+            folder: directory.mapped_folder(),
         };
         let index = Self {
             key,
@@ -352,6 +353,7 @@ impl ShardIndex {
             fields,
             searcher,
             documents: Arc::clone(before.documents()),
+            folder: self.directory.mapped_folder(),
         };
         View::new(parts, Some(before))
     }

@@ -80,7 +80,7 @@ pub struct ShardDirectory {
 }
 
 struct Shared {
-    folder: PathBuf,
+    folder: Arc<PathBuf>,
     /// The shard, as its commits name it.
     shard: String,
     files: Arc<dyn Files>,
@@ -131,7 +131,7 @@ impl ShardDirectory {
             Reading::Copied => None,
         };
         let shared = Shared {
-            folder: folder.to_owned(),
+            folder: Arc::new(folder.to_owned()),
             shard: access.shard,
             files,
             mapped,
@@ -213,6 +213,12 @@ impl ShardDirectory {
         let failed = self.shared.failed_write.lock();
         let (kind, text) = failed.as_ref()?;
         Some(io::Error::new(*kind, text.clone()))
+    }
+
+    /// Returns the folder, where its files are read by memory map.
+    pub(crate) fn mapped_folder(&self) -> Option<Arc<PathBuf>> {
+        let folder = self.shared.mapped.as_ref().map(|_| &self.shared.folder);
+        folder.cloned()
     }
 
     /// Returns a number that grows with each change of the meta in memory (commits, merges).

@@ -9,6 +9,7 @@ pub mod aggregate;
 mod blocks;
 pub mod copy;
 pub mod directory;
+mod doc_order;
 pub mod doc_values;
 pub mod document_cache;
 pub mod error;

@@ -242,6 +242,30 @@ fn constant(weight: Box<dyn Weight>, score: f64) -> Box<dyn Weight> {
     Box::new(compound::Constant::new(weight, score as f32))
 }
 
+/// Returns whether all documents of `view` that match `clause` have the same score.
+pub(crate) fn has_one_score(view: &View, clause: &Clause) -> bool {
+    match simplify(clause, 1.0).0 {
+        Clause::MatchAll
+        | Clause::MatchNone
+        | Clause::Exact { .. }
+        | Clause::AnyOf { .. }
+        | Clause::Range { .. }
+        | Clause::Exists { .. }
+        | Clause::Ids { .. }
+        | Clause::Slice { .. }
+        | Clause::Pattern { .. }
+        | Clause::Constant(_) => true,
+        Clause::Term { field, .. } => {
+            let handle = view.field(field.as_str());
+            handle.is_none_or(|handle| !handle.kind.counts_occurrences())
+        }
+        Clause::Bool { must, should, .. } => {
+            should.is_empty() && must.iter().all(|clause| has_one_score(view, clause))
+        }
+        _ => false,
+    }
+}
+
 /// Returns how many clauses and terms whose scores count `clause` consists of, itself included.
 pub(crate) fn num_nodes(clause: &Clause) -> usize {
     clause.sum_scored(&|clause| {

@@ -18,6 +18,7 @@ mod count;
 mod countdown;
 mod occurrences;
 mod order;
+mod ordered;
 mod prune;
 mod rank;
 mod request;

@@ -10,6 +10,7 @@ pub(crate) mod stored;
 mod version;
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gleaner_analysis::AnalyzerRegistry;
@@ -56,6 +57,8 @@ pub(crate) struct ViewParts {
     pub(crate) fields: Arc<Fields>,
     pub(crate) searcher: Searcher,
     pub(crate) documents: Arc<DocumentCache>,
+    /// Where what is derived from segments may lie; `None` where that is no folder of the machine.
+    pub(crate) folder: Option<Arc<PathBuf>>,
 }
 
 impl View {
@@ -63,7 +66,13 @@ impl View {
     pub(crate) fn new(parts: ViewParts, before: Option<&Self>) -> Result<Self, EngineError> {
         let mut segments = Vec::with_capacity(parts.searcher.segment_readers().len());
         for (ord, reader) in parts.searcher.segment_readers().iter().enumerate() {
-            segments.push(SegmentView::open(reader.clone(), ord as u32, before)?);
+            let folder = parts.folder.as_ref();
+            segments.push(SegmentView::open(
+                reader.clone(),
+                ord as u32,
+                folder,
+                before,
+            )?);
         }
         Ok(Self {
             id: parts.id,

@@ -11,7 +11,7 @@ use gleaner_query::sort_value;
 use crate::request::formats::{is_rank_feature, no_fielddata};
 
 /// What kind of values a key has, for all segments alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Whole numbers of 64 bits with a sign: dates and booleans too.
     Whole,

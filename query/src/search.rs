@@ -233,7 +233,7 @@ pub enum Missing {
 }
 
 /// Which of several values counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SortMode {
     /// The smallest.
     Min,

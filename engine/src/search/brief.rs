@@ -4,10 +4,13 @@
 use gleaner_model::FieldPath;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TermsFilter};
 use gleaner_query::resolved::{Access, ChildRole, Clause, Pattern, ShardQuery, Statistics};
-use gleaner_query::search::TrackTotal;
+use gleaner_query::search::{SortKey, SortTarget, TrackTotal};
 
 use super::Target;
+use super::ordered::PROBE;
+use super::request::wants_hits_alone;
 use super::shape::Shape;
+use crate::lower;
 
 /// Postings or documents that a brief search looks at, at most: half a millisecond of a core where
 /// nothing is pruned.
@@ -184,7 +187,9 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
     let within = shape.iter().flat_map(|shape| &shape.filters);
     let within: u64 = within.map(|(clause, _)| work.of(clause)).sum();
     // What filters cost does not depend on what is passed over.
-    work.of(&query.query).saturating_sub(within) / passed_over + within + apart
+    let walked = work.of(&query.query).saturating_sub(within) / passed_over + within + apart;
+    work.along_order(query)
+        .map_or(walked, |along| along.min(walked))
 }
 
 /// Returns whether `clause` is made of words alone: of others that must match with it, only theirs are
@@ -211,6 +216,23 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Returns what a search costs that finds its hits along an order of the documents, where that is known to be short;
+    /// `None` where it is not. It is never called brief, as the order may have to be made first.
+    fn along_order(&self, query: &ShardQuery) -> Option<u64> {
+        let is_alone = wants_hits_alone(query) && query.post_filter.is_none();
+        let by_score = |key: &SortKey| key.target == SortTarget::Score;
+        if !is_alone || query.track_scores || query.sort.iter().any(by_score) {
+            return None;
+        }
+        let num_matches = match lower::simplify(&query.query, 1.0).0 {
+            Clause::MatchAll => self.documents,
+            Clause::Term { field, term } if !query.sort.is_empty() => self.list(field, term),
+            _ => return None,
+        };
+        let probes = (query.top as u64).saturating_mul(self.documents) / num_matches.max(1);
+        Some(probes.saturating_mul(PROBE).max(MOST_WORK + 1))
+    }
+
     /// Returns how many postings or documents a clause looks at, at most.
     fn of(&self, clause: &Clause) -> u64 {
         let inside = clause.children().map(|(_, clause)| self.of(clause));

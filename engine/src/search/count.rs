@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use gleaner_partial::control::Control;
 use gleaner_query::resolved::Clause;
-use tantivy::query::Weight;
+use tantivy::query::{Scorer, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet};
 
 use super::request::{Request, Shard};
@@ -94,8 +94,21 @@ pub(super) fn segment(
     if is_enough(request) {
         return Ok(());
     }
+    let docs = weight.scorer(segment.reader(), 1.0)?;
+    matches(request, shard, segment, docs)
+}
+
+/// Counts `docs`, which match in a segment.
+pub(super) fn matches(
+    request: &Request<'_>,
+    shard: &Shard<'_>,
+    segment: &SegmentView,
+    mut docs: Box<dyn Scorer>,
+) -> Result<(), EngineError> {
+    if is_enough(request) {
+        return Ok(());
+    }
     let reader = segment.reader();
-    let mut docs = weight.scorer(reader, 1.0)?;
     if !reader.has_deletes() && shard.post_filter.is_none() && docs.size_hint() <= AT_ONCE {
         let counted = docs.count_including_deleted();
         request.env.control.check_whole()?;

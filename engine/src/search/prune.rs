@@ -112,7 +112,8 @@ fn walk_instead(
     segment: &SegmentView,
 ) -> Result<Totals, EngineError> {
     let weight = lower::query(&request.scope(shard.target), &request.query.query)?;
-    walk::segment(request, shard, segment, weight.as_ref())?;
+    let docs = weight.scorer(segment.reader(), 1.0)?;
+    walk::segment(request, shard, segment, docs)?;
     Ok(Totals::Counted)
 }
 

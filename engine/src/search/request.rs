@@ -20,7 +20,7 @@ use super::prune::{Plan, Pruning, ShardPlan, Totals};
 use super::shape::Shape;
 use super::sorting::SortedHit;
 use super::tally::{ShardTally, Tally};
-use super::{SearchEnv, Target, answer, cost, count, prune, tally, walk};
+use super::{SearchEnv, Target, answer, cost, count, ordered, prune, tally, walk};
 use crate::lower::{self, Scope};
 use crate::score::bound::Slack;
 use crate::score::top::SharedTop;
@@ -81,6 +81,8 @@ pub(super) struct Shard<'a> {
 enum Way {
     /// Every match is looked at; the weight scores or only matches, as the request needs.
     Walk(Box<dyn Weight>),
+    /// As `Walk`, but where that costs less the hits are found along an order of the documents.
+    Probe(Box<dyn Weight>),
     /// Documents are skipped by bounds; a tally, if there is one, counts beside that.
     Prune(ShardPlan, Option<ShardTally>),
     /// Matches are counted, nothing else is wanted.
@@ -274,11 +276,13 @@ impl<'a> Request<'a> {
     fn way(&self, scope: &Scope<'_>) -> Result<Way, EngineError> {
         let query = self.query;
         if sees_all(query, &self.order) {
-            return Ok(Way::Walk(if self.needs_scores {
-                lower::query(scope, &query.query)?
+            return Ok(if self.needs_scores {
+                Way::Walk(lower::query(scope, &query.query)?)
+            } else if wants_hits_alone(query) {
+                Way::Probe(lower::unscored(scope, self.clause)?)
             } else {
-                lower::unscored(scope, self.clause)?
-            }));
+                Way::Walk(lower::unscored(scope, self.clause)?)
+            });
         }
         if matches!(self.order, Order::None) {
             return Ok(if self.count_limit == 0 {
@@ -297,7 +301,11 @@ impl<'a> Request<'a> {
             }
             return Ok(Way::Prune(own, self.tally_on(scope)?));
         }
-        Ok(Way::Walk(lower::query(scope, &query.query)?))
+        let weight = lower::query(scope, &query.query)?;
+        Ok(match lower::has_one_score(scope.view, self.clause) {
+            true => Way::Probe(weight),
+            false => Way::Walk(weight),
+        })
     }
 
     /// Returns what counts the matches by their lists alone; `None` where nothing is left to be counted. Up to
@@ -411,7 +419,17 @@ impl<'a> Request<'a> {
 
     fn evaluate(&self, shard: &Shard<'a>, segment: &SegmentView) -> Result<(), EngineError> {
         match &shard.way {
-            Way::Walk(weight) => walk::segment(self, shard, segment, weight.as_ref()),
+            Way::Walk(weight) => {
+                let docs = weight.scorer(segment.reader(), 1.0)?;
+                walk::segment(self, shard, segment, docs)
+            }
+            Way::Probe(weight) => {
+                let docs = weight.scorer(segment.reader(), 1.0)?;
+                match ordered::segment(self, shard, segment, weight.as_ref(), docs)? {
+                    Some(docs) => walk::segment(self, shard, segment, docs),
+                    None => Ok(()),
+                }
+            }
             Way::Prune(own, own_tally) => {
                 let Some(plan) = &self.plan else {
                     return Ok(());
@@ -444,6 +462,14 @@ fn sees_all(query: &ShardQuery, order: &Order) -> bool {
         || query.min_score.is_some()
         || query.terminate_after.is_some()
         || matches!(order, Order::Keys(_))
+}
+
+/// Returns whether nothing but the best hits and a total is wanted, so that other matches need not be looked at.
+pub(super) fn wants_hits_alone(query: &ShardQuery) -> bool {
+    query.aggregations.is_empty()
+        && query.min_score.is_none()
+        && query.terminate_after.is_none()
+        && query.collapse.is_none()
 }
 
 /// Returns how the query is ranked without looking at every match.

@@ -7,8 +7,10 @@
 mod bound;
 mod distance;
 mod group;
+mod interval;
 mod key;
 pub(crate) mod mode;
+mod ranks;
 mod start;
 
 use std::cmp::Ordering;

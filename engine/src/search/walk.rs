@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::Control;
-use tantivy::query::{Scorer, Weight};
+use tantivy::query::Scorer;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
 use super::count;
@@ -23,15 +23,14 @@ const BLOCK: usize = 4_096;
 /// costs the block that it happens in, so blocks of costly documents are small.
 const LOOKS_PER_BLOCK: u64 = 64;
 
-/// Evaluates a segment by what `weight` matches: totals, aggregations, hits.
+/// Evaluates a segment by `docs`, its matches: totals, aggregations, hits.
 pub(super) fn segment(
     request: &Request<'_>,
     shard: &Shard<'_>,
     segment: &SegmentView,
-    weight: &dyn Weight,
+    mut docs: Box<dyn Scorer>,
 ) -> Result<(), EngineError> {
     let mut walk = Walk::open(request, shard, segment)?;
-    let mut docs = weight.scorer(segment.reader(), 1.0)?;
     let mut block = Block::default();
     let mut outcome = Ok(());
     while docs.doc() != TERMINATED {

@@ -1,6 +1,7 @@
 //! One segment of a view, with what is computed about it once.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use gleaner_partial::control::Control;
@@ -14,6 +15,7 @@ use super::id_filter::IdFilter;
 use super::stored::StoredReader;
 use crate::blocks::{ListFiles, TextColumn};
 use crate::copy::SegmentStats;
+use crate::doc_order::DocOrders;
 use crate::doc_values::DecodedColumns;
 use crate::postings::Runs;
 use crate::schema::FieldHandle;
@@ -55,6 +57,8 @@ pub struct SegmentView {
     ids: Arc<OnceLock<IdFilter>>,
     /// As `ids`.
     decoded: Arc<DecodedColumns>,
+    /// As `ids`.
+    orders: Arc<DocOrders>,
 }
 
 /// What is computed about a segment's content at most once; views share it while the content is
@@ -78,6 +82,7 @@ impl SegmentView {
     pub(crate) fn open(
         reader: SegmentReader,
         ord: u32,
+        folder: Option<&Arc<PathBuf>>,
         before: Option<&View>,
     ) -> Result<Self, EngineError> {
         let key = SegmentKey::of(&reader);
@@ -85,6 +90,10 @@ impl SegmentView {
         let same = known.find(|known| known.key.segment == key.segment);
         let ids = same.map(|same| Arc::clone(&same.ids)).unwrap_or_default();
         let decoded = same.map(|same| Arc::clone(&same.decoded));
+        let orders = match same {
+            Some(same) => Arc::clone(&same.orders),
+            None => Arc::new(DocOrders::new(folder.cloned())),
+        };
         let caches = same.filter(|same| same.key == key);
         let caches = caches
             .map(|same| Arc::clone(&same.caches))
@@ -101,6 +110,7 @@ impl SegmentView {
             caches,
             ids,
             decoded: decoded.unwrap_or_default(),
+            orders,
         })
     }
 
@@ -187,6 +197,11 @@ impl SegmentView {
     /// Returns the columns whose terms stand for points and ranges, each decoded once.
     pub(crate) fn decoded(&self) -> &DecodedColumns {
         &self.decoded
+    }
+
+    /// Returns its documents in the orders of keys.
+    pub(crate) fn orders(&self) -> &DocOrders {
+        &self.orders
     }
 
     /// Returns the figures that need no look at the disk; `bytes` is 0.

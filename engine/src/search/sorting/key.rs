@@ -5,20 +5,23 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use gleaner_model::ShardKey;
+use gleaner_model::mapping::Resolution;
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_partial::sorting::{self, Kind};
 use gleaner_query::address::parse_ip;
 use gleaner_query::answer::SortValue;
 use gleaner_query::search::{Missing, SortKey, SortMode, SortTarget};
 use gleaner_query::sort_value::{self, is_narrow, narrowed};
-use tantivy::columnar::{Column, ColumnValues, StrColumn};
+use tantivy::columnar::{Cardinality, Column, ColumnValues, StrColumn};
 use tantivy::{DocId, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
 use super::bound::{self, place_of};
 use super::distance::Distances;
 use super::{mode, start};
 use crate::EngineError;
+use crate::doc_order::OrderKey;
 use crate::doc_values::DocValues;
+use crate::schema::names;
 use crate::view::{SegmentView, View};
 
 /// Bits of a document's place in index order that hold its seq_no; the shard's number is above.
@@ -129,6 +132,84 @@ impl KeyReader {
             is_missing_at_end: false,
             ..self
         }
+    }
+
+    /// Returns what names the order of a segment by `key`, which this reads; `None` where no order is kept of it.
+    pub(super) fn order_key(
+        &self,
+        key: &SortKey,
+        view: &View,
+    ) -> Result<Option<OrderKey>, EngineError> {
+        let index = match &self.source {
+            // All are equal.
+            Source::Nothing => return Ok(Some(OrderKey::IdHash)),
+            Source::Score | Source::Distance(_) | Source::Ip(_) => return Ok(None),
+            Source::System(..) => {
+                let is_hash = key.target == SortTarget::ShardDoc;
+                return Ok(Some(if is_hash {
+                    OrderKey::IdHash
+                } else {
+                    OrderKey::SeqNo
+                }));
+            }
+            Source::Whole(column) => &column.index,
+            Source::Unsigned(column) => &column.index,
+            Source::Fraction(column) => &column.index,
+            Source::Boolean(column) => &column.index,
+            Source::Terms(column) => &column.ords().index,
+        };
+        let SortTarget::Field(path) = &key.target else {
+            return Ok(None);
+        };
+        if path == names::ID {
+            return Ok(Some(OrderKey::IdHash));
+        }
+        let is_constant = view.constant(path)?.is_some();
+        let Some(handle) = view.values(path).filter(|_| !is_constant) else {
+            return Ok(None);
+        };
+        let has_one_each = index.get_cardinality().is_full();
+        let resolution = sort_value::resolution(key, view.mapping());
+        Ok(Some(OrderKey::Column {
+            name: handle.name.clone(),
+            kind: self.kind,
+            is_narrow: self.is_narrow,
+            is_nanos: resolution.is_some_and(Resolution::is_nanos),
+            mode: (!has_one_each).then_some(self.mode),
+            missing: if has_one_each {
+                None
+            } else {
+                self.number_of(&self.missing)
+            },
+        }))
+    }
+
+    /// Returns the number by which a value read here stands in the order of a segment: ascending, whichever way the key is
+    /// directed. `None` for values of which no order is kept.
+    pub(super) fn number_of(&self, raw: &Raw) -> Option<u64> {
+        let is_at_start = match raw {
+            Raw::Number(number) => return Some(*number),
+            Raw::Address(_) | Raw::Text(_) => return None,
+            Raw::First => !self.descending,
+            Raw::Last => self.descending,
+        };
+        Some(if is_at_start { u64::MIN } else { u64::MAX })
+    }
+
+    /// Returns whether each document has at most one value, which is a number that is compared as it is.
+    pub(super) fn has_exact_numbers(&self) -> bool {
+        let cardinality = match &self.source {
+            Source::Whole(column) if self.kind == Kind::Whole => column.get_cardinality(),
+            Source::Unsigned(column) if self.kind == Kind::Unsigned => column.get_cardinality(),
+            Source::Fraction(column) if self.kind == Kind::Fraction => column.get_cardinality(),
+            _ => return false,
+        };
+        cardinality != Cardinality::Multivalued && !self.is_narrow
+    }
+
+    /// Returns whether large values come first.
+    pub(super) fn is_descending(&self) -> bool {
+        self.descending
     }
 
     /// Returns a value to go on after as it stands among those of documents.

@@ -60,6 +60,11 @@ impl Start {
         }))
     }
 
+    /// Compares the first key of a document with that of this point, in the direction of the sort.
+    pub(super) fn compare_first(&self, reader: &KeyReader, key: &Raw) -> Ordering {
+        self.keys[0].compare(reader, key)
+    }
+
     /// Returns whether a document with these keys comes after this point.
     pub(super) fn is_before(&self, readers: &[KeyReader], keys: &[Raw], hash: u64) -> bool {
         for (reader, (key, start)) in readers.iter().zip(keys.iter().zip(&self.keys)) {
