@@ -39,6 +39,7 @@ mod texts;
 mod top_hits;
 mod tuples;
 mod weighted;
+mod whole;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ use roaring::RoaringBitmap;
 use tantivy::DocId;
 
 use self::node::{Block, Children, SegmentContext};
+use self::whole::WholeSegment;
 use crate::error::EngineError;
 use crate::view::{SegmentView, View};
 
@@ -171,6 +173,11 @@ impl<'a> Plan<'a> {
         };
         Ok(SegmentAggregator {
             children,
+            whole: WholeSegment {
+                view: self.env.view,
+                segment,
+                control: self.env.control,
+            },
             owners: vec![0; BLOCK],
         })
     }
@@ -225,6 +232,7 @@ fn asked(query: &Clause, is_kept: bool) -> &Clause {
 /// Collects the documents of one segment.
 pub struct SegmentAggregator<'a> {
     children: Children<'a>,
+    whole: WholeSegment<'a>,
     owners: Vec<u32>,
 }
 
@@ -249,6 +257,16 @@ impl SegmentAggregator<'_> {
             owners,
             scores,
         })
+    }
+
+    /// Adds all documents of the segment, none of which is deleted, where the orders and numbers of the segment tell of them;
+    /// returns whether it did for all aggregations. Where it did not, all documents are to be added in blocks: they count for the
+    /// aggregations that are left.
+    ///
+    /// # Errors
+    /// As [`Self::collect_block`].
+    pub(crate) fn collect_all(&mut self) -> Result<bool, EngineError> {
+        self.children.collect_all(&self.whole)
     }
 
     /// Returns the partial results of the segment.

@@ -90,6 +90,26 @@ impl Sketch {
         }
     }
 
+    /// Returns where a value is counted once there are many: values of one place are counted together. Places ascend with values.
+    pub fn place_of(value: f64) -> (i8, i32) {
+        match value + 0.0 {
+            0.0 => (0, 0),
+            value if value > 0.0 => (1, bucket(value)),
+            // Larger magnitudes are smaller values.
+            value => (-1, -bucket(-value)),
+        }
+    }
+
+    /// Adds values of one place ([`Self::place_of`]), of which the least and the greatest are given. All values of the sketch are
+    /// counted by place afterwards, as where there are many.
+    pub fn add_run(&mut self, least: f64, greatest: f64, count: u64) {
+        self.thin();
+        if let Shape::Buckets(buckets) = &mut self.0 {
+            buckets.add(least + 0.0, count.saturating_sub(1));
+            buckets.add(greatest + 0.0, count.min(1));
+        }
+    }
+
     /// Adds the values of another sketch.
     pub fn merge(&mut self, other: Self) {
         match other.0 {

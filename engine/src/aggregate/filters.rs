@@ -17,6 +17,7 @@ use super::slots::{KeyedSlots, ListedSlots};
 use super::source::Source;
 use super::spans;
 use super::texts::WordCounter;
+use super::whole::WholeSegment;
 use super::{BLOCK, needs_scores};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
@@ -201,6 +202,17 @@ impl Node for SingleNode<'_> {
         self.slots.hand_on()
     }
 
+    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let Membership::Of(documents) = &self.membership else {
+            return Ok(false);
+        };
+        if !self.slots.only_count() {
+            return Ok(false);
+        }
+        self.slots.add(&[documents.len()])?;
+        Ok(true)
+    }
+
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let buckets = self.slots.finish(num_owners)?.flatten();
         Ok(buckets.map(Partial::Single).collect())
@@ -230,6 +242,15 @@ impl Node for FiltersNode<'_> {
             }
         }
         self.slots.hand_on()
+    }
+
+    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        if self.has_other || !self.slots.only_count() {
+            return Ok(false);
+        }
+        let counts: Vec<u64> = self.filters.iter().map(|filter| filter.len()).collect();
+        self.slots.add(&counts)?;
+        Ok(true)
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

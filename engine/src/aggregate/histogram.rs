@@ -18,6 +18,7 @@ use super::node::{Block, Buckets, Node, SegmentContext};
 use super::slots::KeyedSlots;
 use super::source::Numbers;
 use super::spans::Spans;
+use super::whole::WholeSegment;
 use crate::error::EngineError;
 
 /// Buckets that one range may lie in.
@@ -290,6 +291,24 @@ impl Node for HistogramNode<'_> {
             Values::Spans(spans) => put_spans(spans, intervals, slots, pace, block),
         }?;
         slots.hand_on()
+    }
+
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let Values::Numbers(numbers) = &self.values else {
+            return Ok(false);
+        };
+        if !self.slots.only_count() || self.intervals.hard_bounds.is_some() {
+            return Ok(false);
+        }
+        let Some(ordered) = numbers.ordered(whole)? else {
+            return Ok(false);
+        };
+        let (intervals, slots) = (&mut self.intervals, &mut self.slots);
+        ordered.runs(
+            |doc| Fraction::from(intervals.cut.key(numbers.of(doc))),
+            |key, run| slots.add(key, run.len),
+        )?;
+        Ok(true)
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

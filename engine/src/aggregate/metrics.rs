@@ -11,6 +11,7 @@ use gleaner_query::aggregation::{Metric, ValueSource};
 use super::node::{Block, Node, SegmentContext};
 use super::source::{Numbers, Source, visit_column};
 use super::spans;
+use super::whole::WholeSegment;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 
@@ -27,6 +28,7 @@ pub(super) fn build<'a>(
     }
     let (numbers, format) = Numbers::open(source, formats::metric_name(metric), context)?;
     Ok(Box::new(MetricNode {
+        metric,
         numbers,
         format,
         with_squares: matches!(metric, Metric::ExtendedStats { .. }),
@@ -50,6 +52,7 @@ pub(super) fn build_percentiles<'a>(
 }
 
 struct MetricNode<'a> {
+    metric: Metric,
     numbers: Numbers,
     format: ValueFormat,
     with_squares: bool,
@@ -68,6 +71,22 @@ impl Node for MetricNode<'_> {
             owners[block.owners[i] as usize].add(value);
         });
         Ok(())
+    }
+
+    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let Some((min, max)) = self.numbers.extent().filter(|_| self.numbers.is_given()) else {
+            return Ok(false);
+        };
+        let end = match self.metric {
+            Metric::Min => min,
+            Metric::Max => max,
+            _ => return Ok(false),
+        };
+        // Nothing else is asked for.
+        let mut numbers = Sums::new(self.with_squares);
+        numbers.add(end);
+        self.owners.push(numbers);
+        Ok(true)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
@@ -100,6 +119,22 @@ impl Node for PercentilesNode<'_> {
             grown += sketch.num_bytes().saturating_sub(before);
         });
         Ok(self.meter.charge(grown)?)
+    }
+
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let Some(ordered) = self.numbers.ordered(whole)? else {
+            return Ok(false);
+        };
+        let mut sketch = Sketch::default();
+        let numbers = &self.numbers;
+        let place = |doc| Sketch::place_of(numbers.of(doc));
+        ordered.runs(place, |_, run| {
+            sketch.add_run(numbers.of(run.first), numbers.of(run.last), run.len);
+            Ok(())
+        })?;
+        self.meter.charge(sketch.num_bytes())?;
+        self.owners.push(sketch);
+        Ok(true)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

@@ -10,6 +10,7 @@ use gleaner_query::aggregation::{Aggregation, AggregationKind};
 use gleaner_query::resolved::Clause;
 use tantivy::DocId;
 
+use super::whole::WholeSegment;
 use super::{
     BLOCK, FilterDocuments, addresses, auto_date, composite, distinct, filters, geo, hdr,
     histogram, matrix, metrics, multi_terms, range, sampler, significant, terms, top_hits,
@@ -42,6 +43,12 @@ impl Block<'_> {
 pub(super) trait Node: Send {
     /// Adds documents.
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError>;
+
+    /// Adds all documents of a segment, none of which is deleted, for owner 0; returns whether it did. Where it did not, they come
+    /// in blocks.
+    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        Ok(false)
+    }
 
     /// Returns one partial result per owner, `num_owners` in all.
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError>;
@@ -166,6 +173,8 @@ impl Node for Idle<'_> {
 /// The collectors below a bucket (or at the top).
 pub(super) struct Children<'a> {
     nodes: Vec<Box<dyn Node + 'a>>,
+    /// Those that have collected the whole segment; empty where none has.
+    are_done: Vec<bool>,
 }
 
 impl<'a> Children<'a> {
@@ -176,9 +185,14 @@ impl<'a> Children<'a> {
         let nodes = aggregations
             .iter()
             .map(|aggregation| context.build(aggregation));
-        Ok(Self {
-            nodes: nodes.collect::<Result<_, _>>()?,
-        })
+        Ok(Self::of(nodes.collect::<Result<_, _>>()?))
+    }
+
+    fn of(nodes: Vec<Box<dyn Node + 'a>>) -> Self {
+        Self {
+            nodes,
+            are_done: Vec::new(),
+        }
     }
 
     /// As [`Self::build`], where only what others are compared with is asked for: they collect nothing.
@@ -192,9 +206,7 @@ impl<'a> Children<'a> {
                 AggregationKind::Background { .. } => context.build(aggregation),
                 kind => Ok(Box::new(Idle(kind)) as Box<dyn Node + 'a>),
             });
-        Ok(Self {
-            nodes: nodes.collect::<Result<_, _>>()?,
-        })
+        Ok(Self::of(nodes.collect::<Result<_, _>>()?))
     }
 
     /// Builds the children of an aggregation that may have more than one bucket.
@@ -209,9 +221,20 @@ impl<'a> Children<'a> {
     }
 
     pub(super) fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
-        self.nodes
-            .iter_mut()
-            .try_for_each(|node| node.collect(block))
+        let mut nodes = self.nodes.iter_mut().enumerate();
+        nodes.try_for_each(|(at, node)| match self.are_done.get(at) {
+            Some(true) => Ok(()),
+            _ => node.collect(block),
+        })
+    }
+
+    /// Adds all documents of a segment to the collectors that can do so at once; returns whether none is left. Blocks are for
+    /// those that are left.
+    pub(super) fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let nodes = self.nodes.iter_mut();
+        let are_done = nodes.map(|node| node.collect_all(whole));
+        self.are_done = are_done.collect::<Result<_, _>>()?;
+        Ok(self.are_done.iter().all(|is_done| *is_done))
     }
 
     /// Returns the partial results of each owner.
@@ -334,6 +357,16 @@ impl<'a> Buckets<'a> {
         Ok(())
     }
 
+    /// Counts documents in a bucket that nothing is below.
+    pub(super) fn add(&mut self, bucket: u32, num_documents: u64) {
+        self.counts[bucket as usize] += num_documents;
+    }
+
+    /// Returns whether documents are only counted.
+    pub(super) fn only_count(&self) -> bool {
+        self.children.nodes.is_empty()
+    }
+
     pub(super) fn meter(&mut self) -> &mut Meter<'a> {
         &mut self.meter
     }
@@ -388,7 +421,7 @@ mod tests {
     ) -> Buckets<'a> {
         Buckets {
             counts: vec![0; 50],
-            children: Children { nodes },
+            children: Children::of(nodes),
             docs: Vec::new(),
             owners: Vec::new(),
             scores: Vec::new(),

@@ -12,6 +12,7 @@ use super::node::{Block, Buckets, Node, SegmentContext};
 use super::points::Points;
 use super::slots::ListedSlots;
 use super::source::Numbers;
+use super::whole::WholeSegment;
 use crate::error::EngineError;
 
 pub(super) fn build<'a>(
@@ -108,6 +109,27 @@ impl Node for RangeNode<'_> {
         });
         outcome?;
         slots.hand_on()
+    }
+
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let Values::Numbers(numbers) = &self.values else {
+            return Ok(false);
+        };
+        if !self.slots.only_count() {
+            return Ok(false);
+        }
+        let Some(ordered) = numbers.ordered(whole)? else {
+            return Ok(false);
+        };
+        let below = |bound: f64| ordered.count_before(|doc| numbers.of(doc) < bound);
+        let all = ordered.count_before(|_| true);
+        let count = |span: &Span| {
+            let to = span.to.map_or(all, below);
+            to.saturating_sub(span.from.map_or(0, below))
+        };
+        let counts: Vec<u64> = self.spans.iter().map(count).collect();
+        self.slots.add(&counts)?;
+        Ok(true)
     }
 
     fn finish(self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

@@ -52,6 +52,29 @@ impl<'a, K: Eq + Hash> KeyedSlots<'a, K> {
         self.buckets.put(block, i, slot)
     }
 
+    /// Counts documents in the bucket of a key of owner 0, which nothing is below.
+    ///
+    /// # Errors
+    /// When the bucket takes too much memory.
+    pub(super) fn add(&mut self, key: K, num_documents: u64) -> Result<(), EngineError> {
+        let place = (0, key);
+        let slot = match self.slots.get(&place) {
+            Some(slot) => *slot,
+            None => {
+                self.buckets.meter().charge(self.key_bytes)?;
+                let slot = self.buckets.open()?;
+                *self.slots.entry(place).or_insert(slot)
+            }
+        };
+        self.buckets.add(slot, num_documents);
+        Ok(())
+    }
+
+    /// Returns whether documents are only counted.
+    pub(super) fn only_count(&self) -> bool {
+        self.buckets.only_count()
+    }
+
     /// Hands the documents of a block to the sub-aggregations, once all are put.
     ///
     /// # Errors
@@ -103,6 +126,23 @@ impl<'a> ListedSlots<'a> {
     pub(super) fn begin(&mut self, block: &Block<'_>) -> Result<(), EngineError> {
         self.last_put.fill(None);
         self.open_for(block.num_owners())
+    }
+
+    /// Counts documents in the bucket of each entry of owner 0, which nothing is below.
+    ///
+    /// # Errors
+    /// When the buckets take too much memory.
+    pub(super) fn add(&mut self, num_documents: &[u64]) -> Result<(), EngineError> {
+        self.open_for(1)?;
+        for (entry, number) in (0..).zip(num_documents) {
+            self.buckets.add(entry, *number);
+        }
+        Ok(())
+    }
+
+    /// Returns whether documents are only counted.
+    pub(super) fn only_count(&self) -> bool {
+        self.buckets.only_count()
     }
 
     fn open_for(&mut self, num_owners: usize) -> Result<(), EngineError> {

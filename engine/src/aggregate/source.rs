@@ -11,6 +11,7 @@ use tantivy::DocId;
 use tantivy::columnar::{Cardinality, Column};
 
 use super::node::SegmentContext;
+use super::whole::{Ordered, WholeSegment};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::view::{SegmentView, View};
@@ -54,6 +55,7 @@ impl Source {
 
 /// Numbers of a field: dates as milliseconds, booleans as 0 and 1.
 pub(super) struct Numbers {
+    field: String,
     values: Option<DocValues>,
     missing: Option<f64>,
 }
@@ -96,6 +98,7 @@ impl Numbers {
         };
         Ok((
             Self {
+                field: source.field.clone(),
                 values: opened.values,
                 missing,
             },
@@ -136,6 +139,39 @@ impl Numbers {
             }
             Some(DocValues::Ip(_) | DocValues::Terms(_)) => {}
         }
+    }
+
+    /// Returns the documents of a segment in the order of these numbers; `None` where there is no such order.
+    ///
+    /// # Errors
+    /// When the column cannot be read.
+    pub(super) fn ordered<'a>(
+        &self,
+        whole: &WholeSegment<'a>,
+    ) -> Result<Option<Ordered<'a>>, EngineError> {
+        match &self.values {
+            Some(DocValues::Terms(_)) | None => Ok(None),
+            Some(values) => whole.ordered(&self.field, values),
+        }
+    }
+
+    /// Returns whether each document of the segment has a number.
+    pub(super) fn is_given(&self) -> bool {
+        match &self.values {
+            Some(DocValues::I64(c) | DocValues::Date(c) | DocValues::DateNanos(c)) => {
+                c.get_cardinality() == Cardinality::Full
+            }
+            Some(DocValues::U64(c)) => c.get_cardinality() == Cardinality::Full,
+            Some(DocValues::F64(c)) => c.get_cardinality() == Cardinality::Full,
+            _ => false,
+        }
+    }
+
+    /// Returns the number of a document, where it has one.
+    pub(super) fn of(&self, doc: DocId) -> f64 {
+        let mut number = f64::NAN;
+        self.visit(&[doc], |_, value| number = value);
+        number
     }
 
     /// Returns the smallest and the largest value there may be.

@@ -21,6 +21,7 @@ use super::source::Source;
 use super::term_keys::{
     Addresses, Booleans, Fractions, KeyColumn, Nothing, Terms, Unsigned, Whole,
 };
+use super::whole::WholeSegment;
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 use crate::view::SegmentView;
@@ -61,6 +62,8 @@ pub(super) fn build<'a>(
         documents.documents(context.view, context.segment, clause)
     });
     let parts = Parts {
+        field: request.source.field.clone(),
+        values: source.values.clone(),
         filter,
         format,
         missing,
@@ -85,6 +88,8 @@ pub(super) fn build<'a>(
 
 /// What does not depend on the type of the column.
 struct Parts<'a> {
+    field: String,
+    values: Option<DocValues>,
     format: ValueFormat,
     filter: Option<KeyFilter>,
     missing: Option<Key>,
@@ -281,6 +286,33 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
         self.parts.buckets.hand_on()
     }
 
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let ordered = match &self.parts.values {
+            Some(values) if self.parts.buckets.only_count() => {
+                whole.ordered(&self.parts.field, values)?
+            }
+            _ => None,
+        };
+        let Some(ordered) = ordered else {
+            return Ok(false);
+        };
+        let mut runs = Vec::new();
+        let column = &self.column;
+        ordered.runs(
+            |doc| first_of(column, doc),
+            |raw, run| {
+                runs.extend(raw.map(|raw| (raw, run.len)));
+                Ok(())
+            },
+        )?;
+        for (raw, len) in runs {
+            if let Some(slot) = self.slot(0, raw)? {
+                self.parts.buckets.add(slot, len);
+            }
+        }
+        Ok(true)
+    }
+
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
         let live = if self.parts.counts_none {
             self.live_values()?
@@ -360,6 +392,13 @@ fn by_owner<R>(
         rest = others;
         own
     })
+}
+
+/// Returns the first value of a document.
+fn first_of<C: KeyColumn>(column: &C, doc: DocId) -> Option<C::Raw> {
+    let mut first = None;
+    column.visit(&[doc], |_, raw| first = first.or(raw));
+    first
 }
 
 fn lost() -> EngineError {

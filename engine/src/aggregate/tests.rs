@@ -10,6 +10,7 @@ mod moments;
 mod naive;
 mod refusals;
 mod sampler;
+mod whole;
 
 use std::sync::Arc;
 

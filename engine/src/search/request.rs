@@ -383,6 +383,15 @@ impl<'a> Request<'a> {
         tasks
     }
 
+    /// Returns whether all documents of a segment match, and are looked at for aggregations as they are.
+    pub(super) fn takes_all(&self, shard: &Shard<'_>, segment: &SegmentView) -> bool {
+        matches!(self.clause, Clause::MatchAll)
+            && !segment.reader().has_deletes()
+            && shard.post_filter.is_none()
+            && self.query.min_score.is_none()
+            && self.query.terminate_after.is_none()
+    }
+
     /// Evaluates a task; what it finds, and how it fails, is left with its shard.
     pub(super) fn run(&self, task: &Task) {
         let shard = &self.shards[task.shard];

@@ -31,6 +31,14 @@ pub(super) fn segment(
     mut docs: Box<dyn Scorer>,
 ) -> Result<(), EngineError> {
     let mut walk = Walk::open(request, shard, segment)?;
+    if request.takes_all(shard, segment)
+        && let Some(aggregator) = &mut walk.aggregator
+        && aggregator.collect_all()?
+        && matches!(request.order, Order::None)
+    {
+        count::add(request, shard, u64::from(segment.reader().max_doc()));
+        return walk.finish();
+    }
     let mut block = Block::default();
     let mut outcome = Ok(());
     while docs.doc() != TERMINATED {
