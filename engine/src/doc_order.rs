@@ -16,6 +16,7 @@ mod build;
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +101,30 @@ impl DocOrder {
     pub(crate) fn doc(&self, rank: usize) -> DocId {
         let (docs, _) = self.bytes().as_chunks::<WIDTH>();
         DocId::from_le_bytes(docs[rank])
+    }
+
+    /// Returns the first of `ranks` whose document `is_before` does not hold of; it holds of all before and of none behind.
+    ///
+    /// # Errors
+    /// Those of `is_before`.
+    pub(crate) fn partition_point<E>(
+        &self,
+        ranks: Range<usize>,
+        mut is_before: impl FnMut(DocId) -> Result<bool, E>,
+    ) -> Result<usize, E> {
+        let Range {
+            start: mut low,
+            end: mut high,
+        } = ranks;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_before(self.doc(middle))? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
     }
 
     fn bytes(&self) -> &[u8] {

@@ -59,10 +59,9 @@ impl TryFrom<Shape> for Sketch {
             }
             Shape::Buckets(buckets) => buckets.is_sound(),
         };
-        if is_sound {
-            Ok(Self(shape))
-        } else {
-            Err("sketch of percentiles is damaged")
+        match is_sound {
+            true => Ok(Self(shape)),
+            false => Err("sketch of percentiles is damaged"),
         }
     }
 }
@@ -100,8 +99,7 @@ impl Sketch {
         }
     }
 
-    /// Adds values of one place ([`Self::place_of`]), of which the least and the greatest are given. All values of the sketch are
-    /// counted by place afterwards, as where there are many.
+    /// Adds values of one place ([`Self::place_of`]), of which the least and the greatest are given; all are counted by place then.
     pub fn add_run(&mut self, least: f64, greatest: f64, count: u64) {
         self.thin();
         if let Shape::Buckets(buckets) = &mut self.0 {
@@ -226,14 +224,9 @@ impl Default for Buckets {
 impl Buckets {
     /// Returns a value of each bucket, and how many there are of it.
     fn sizes(&self) -> impl Iterator<Item = (f64, u64)> {
-        let negative = self
-            .negative
-            .iter()
-            .map(|(at, count)| (-middle(*at), *count));
-        let positive = self
-            .positive
-            .iter()
-            .map(|(at, count)| (middle(*at), *count));
+        let (negative, positive) = (self.negative.iter(), self.positive.iter());
+        let negative = negative.map(|(at, count)| (-middle(*at), *count));
+        let positive = positive.map(|(at, count)| (middle(*at), *count));
         let zeros = (self.zeros > 0).then_some((0.0, self.zeros));
         negative.chain(zeros).chain(positive)
     }

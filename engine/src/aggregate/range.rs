@@ -122,9 +122,8 @@ impl Node for RangeNode<'_> {
             return Ok(false);
         };
         let below = |bound: f64| ordered.count_before(|doc| numbers.of(doc) < bound);
-        let all = ordered.count_before(|_| true);
         let count = |span: &Span| {
-            let to = span.to.map_or(all, below);
+            let to = span.to.map_or(ordered.len(), below);
             to.saturating_sub(span.from.map_or(0, below))
         };
         let counts: Vec<u64> = self.spans.iter().map(count).collect();

@@ -3,6 +3,7 @@
 //! Does: say where the documents of one bucket begin and end in such an order ([`Ordered`]). Does not: know buckets. Called by
 //! aggregations of a query that matches everything, where nothing of the segment is deleted and nothing is below the bucket.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use gleaner_model::FieldKind;
@@ -100,15 +101,16 @@ impl Ordered<'_> {
         let (mut start, mut num_runs) = (0, 0_usize);
         while start < self.order.len() {
             let own = key(self.order.doc(start));
-            let mut is_own = |rank: usize| key(self.order.doc(rank)) == own;
+            let mut is_own = |doc| key(doc) == own;
             // In steps that double, as most runs are short.
             let (mut known, mut step) = (start, 1);
-            while known + step < self.order.len() && is_own(known + step) {
+            while known + step < self.order.len() && is_own(self.order.doc(known + step)) {
                 known += step;
                 step *= 2;
             }
             let beyond = self.order.len().min(known + step);
-            let end = partition_point(known + 1, beyond, is_own);
+            let is_own = |doc| Ok::<_, Infallible>(is_own(doc));
+            let Ok(end) = self.order.partition_point(known + 1..beyond, is_own);
             let run = Run {
                 first: self.order.doc(start),
                 last: self.order.doc(end - 1),
@@ -126,7 +128,14 @@ impl Ordered<'_> {
 
     /// Returns the number of documents for which `is_before` holds: those at the beginning.
     pub(super) fn count_before(&self, is_before: impl Fn(DocId) -> bool) -> u64 {
-        partition_point(0, self.order.len(), |rank| is_before(self.order.doc(rank))) as u64
+        let is_before = |doc| Ok::<_, Infallible>(is_before(doc));
+        let Ok(end) = self.order.partition_point(0..self.order.len(), is_before);
+        end as u64
+    }
+
+    /// Returns the number of documents.
+    pub(super) fn len(&self) -> u64 {
+        self.order.len() as u64
     }
 }
 
@@ -136,18 +145,6 @@ pub(super) struct Run {
     pub(super) last: DocId,
     /// How many there are, ≥ 1.
     pub(super) len: u64,
-}
-
-fn partition_point(mut low: usize, mut high: usize, mut holds: impl FnMut(usize) -> bool) -> usize {
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    low
 }
 
 /// Returns what a column holds, and how many values a document has; `None` where no order is made of it.

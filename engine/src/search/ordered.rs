@@ -7,6 +7,7 @@
 //!
 //! Called by: a request, before it walks a segment. Read first: [`segment`].
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use tantivy::query::{Scorer, Weight};
@@ -129,9 +130,14 @@ impl Probing<'_, '_> {
         };
         let hashes = self.segment.id_hashes();
         let hash_at = |rank: usize| hashes.get_val(order.doc(rank));
-        let mut at = tie.map_or(0, |tie| {
-            partition_point(order.len(), |rank| hash_at(rank) < tie)
-        });
+        let mut at = match tie {
+            None => 0,
+            Some(tie) => {
+                let is_before = |doc| Ok::<_, Infallible>(hashes.get_val(doc) < tie);
+                let Ok(at) = order.partition_point(0..order.len(), is_before);
+                at
+            }
+        };
         // They enter together: where this is given up, the walk finds them again.
         let mut found = Vec::new();
         // What has the hash of the hit gone on after may be that hit.
@@ -237,20 +243,6 @@ impl Probe {
             }
         }
     }
-}
-
-/// Returns the first of `len` numbers for which `holds` does not hold; it holds for all before and none behind.
-fn partition_point(len: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, len);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    low
 }
 
 #[cfg(test)]

@@ -431,7 +431,8 @@ async fn a_node_that_is_given_another_copy_makes_that_one() {
     cluster
         .until(|entry| Some(entry.primary) == in_sync_on(entry, "b"))
         .await;
-    for document in ["1", "2"] {
+    cluster.write("b", vec![put("3", "{}")]).await;
+    for document in ["1", "2", "3"] {
         assert!(cluster.has("b", document).await, "{document}");
     }
 }

@@ -134,21 +134,10 @@ impl SegmentSorter<'_> {
         among: Range<usize>,
         holds: impl Fn(&Raw, u64) -> bool,
     ) -> Result<usize, EngineError> {
-        let Range {
-            start: mut low,
-            end: mut high,
-        } = among;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let doc = order.doc(middle);
+        order.partition_point(among, |doc| {
             let key = self.readers[0].read(doc, None, self.control)?;
-            if holds(&key, self.segment.id_hashes().get_val(doc)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+            Ok(holds(&key, self.segment.id_hashes().get_val(doc)))
+        })
     }
 
     /// Takes the next documents of equal keys below those that were returned.
