@@ -2,6 +2,7 @@
 
 use std::ops::{Bound, Range};
 
+use gleaner_model::mapping::Resolution;
 use gleaner_partial::sorting::Kind;
 use gleaner_query::resolved::{Clause, Scalar};
 use gleaner_query::search::{SortKey, SortTarget};
@@ -27,7 +28,7 @@ pub(super) fn intervals(
         return found;
     };
     let resolution = sort_value::resolution(key, view.mapping());
-    if !reader.has_exact_numbers() || resolution.is_some_and(|resolution| resolution.is_nanos()) {
+    if !reader.has_exact_numbers() || resolution.is_some_and(Resolution::is_nanos) {
         return found;
     }
     if let Some(handle) = view.field(path) {
