@@ -51,6 +51,12 @@ impl EtcdMarks {
         Self { client, keys }
     }
 
+    async fn value_at(&self, key: &str) -> Result<Option<Vec<u8>>, CoordinatorError> {
+        let listing = self.client.range(Range::key(key)).await;
+        let pair = listing.map_err(error_of)?.pairs.into_iter().next();
+        Ok(pair.map(|pair| pair.value.into()))
+    }
+
     async fn put(&self, operations: Vec<Operation>) -> Result<(), CoordinatorError> {
         let transaction = Transaction {
             compares: Vec::new(),
@@ -82,15 +88,10 @@ impl CopyMarks for EtcdMarks {
         shard: ShardKey,
     ) -> Result<Option<CopyMark>, CoordinatorError> {
         let key = self.keys.marks(node, part_of(shard));
-        let listing = self
-            .client
-            .range(Range::key(&key))
-            .await
-            .map_err(error_of)?;
-        let Some(pair) = listing.pairs.first() else {
+        let Some(value) = self.value_at(&key).await? else {
             return Ok(None);
         };
-        Ok(read(&key, &pair.value)?.get(&shard).copied())
+        Ok(read(&key, &value)?.get(&shard).copied())
     }
 
     async fn write(
@@ -113,15 +114,10 @@ impl CopyMarks for EtcdMarks {
 
     async fn num_starts(&self, node: NodeUuid) -> Result<u64, CoordinatorError> {
         let key = self.keys.starts(node);
-        let listing = self
-            .client
-            .range(Range::key(&key))
-            .await
-            .map_err(error_of)?;
-        let Some(pair) = listing.pairs.first() else {
+        let Some(value) = self.value_at(&key).await? else {
             return Ok(0);
         };
-        let read: Result<StartsValue, _> = STARTS.decode(&pair.value);
+        let read: Result<StartsValue, _> = STARTS.decode(&value);
         let starts = read.map_err(|reason| unreadable(&key, reason))?;
         Ok(starts.number)
     }
