@@ -110,8 +110,8 @@ impl CopyDriver {
     }
 }
 
-/// Returns whether a mark says more than the one before. A copy that was opened again may know less of what is agreed than
-/// it did, and holds that all the same.
+/// Returns whether a mark replaces the one before: it is of another copy or history, or its position is higher. A copy that was
+/// just opened may report a lower position, although it holds all that it held.
 fn is_news(old: Option<&CopyMark>, new: &CopyMark) -> bool {
     old.is_none_or(|old| {
         let is_of_same = old.copy == new.copy && old.history == new.history;
