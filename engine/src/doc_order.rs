@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gleaner_machine::mapped::{MappedBytes, MappedOwner};
+use gleaner_partial::control::MemoryAccount;
 use gleaner_partial::sorting::Kind;
 use gleaner_query::search::SortMode;
 use parking_lot::Mutex;
@@ -163,7 +164,8 @@ impl DocOrders {
     }
 
     /// Returns the order by `key`; `None` where the segment has to be read. It is made where it is wanted for the second time:
-    /// `hashes` has one of each document, and `keys` returns a number of each, or nothing where there is no room for that.
+    /// `hashes` has one of each document, and `keys` returns a number of each, or nothing where they have none. What that takes is
+    /// reserved from `memory` meanwhile; without room it is not made.
     ///
     /// # Errors
     /// Those of `keys`.
@@ -171,6 +173,7 @@ impl DocOrders {
         &self,
         key: &OrderKey,
         hashes: &dyn ColumnValues<u64>,
+        memory: Option<&Arc<MemoryAccount>>,
         keys: impl FnOnce() -> Result<Option<Vec<u64>>, E>,
     ) -> Result<Option<Arc<DocOrder>>, E> {
         if let Some(known) = self.known(key) {
@@ -179,15 +182,16 @@ impl DocOrders {
         let Some(_one_at_a_time) = self.making.try_lock() else {
             return Ok(None);
         };
-        let Some(keys) = keys()? else {
-            return Ok(None);
-        };
-        let Some(by_hash) = self.by_hash(hashes) else {
+        let bytes = u64::from(hashes.num_vals()) * BUILD_BYTES;
+        let Ok(_held) = memory.map(|memory| memory.reserve(bytes)).transpose() else {
             return Ok(None);
         };
         if *key == OrderKey::IdHash {
-            return Ok(Some(by_hash));
+            return Ok(self.by_hash(hashes));
         }
+        let (Some(keys), Some(by_hash)) = (keys()?, self.by_hash(hashes)) else {
+            return Ok(None);
+        };
         let ranked = (0..by_hash.len()).map(|rank| by_hash.doc(rank));
         Ok(self.keep(key, &build::by_key(&keys, ranked)))
     }
@@ -241,11 +245,6 @@ impl DocOrders {
     }
 }
 
-/// Returns the memory that making an order of so many documents takes, bytes.
-pub(crate) fn build_bytes(num_documents: u32) -> u64 {
-    u64::from(num_documents) * BUILD_BYTES
-}
-
 #[cfg(test)]
 mod tests {
     use tantivy::columnar::column_values::VecColumn;
@@ -270,13 +269,13 @@ mod tests {
         let keys = || Ok::<_, ()>(Some(vec![7, 7, 9]));
         let never = || -> Result<Option<Vec<u64>>, ()> { panic!("it is there") };
         let key = OrderKey::SeqNo;
-        assert!(orders.get(&key, &hashes(), never).unwrap().is_none());
-        let order = orders.get(&key, &hashes(), keys).unwrap().unwrap();
+        assert!(orders.get(&key, &hashes(), None, never).unwrap().is_none());
+        let order = orders.get(&key, &hashes(), None, keys).unwrap().unwrap();
         assert_eq!(docs(&order), [0, 1, 2]);
-        let again = orders.get(&key, &hashes(), never).unwrap().unwrap();
+        let again = orders.get(&key, &hashes(), None, never).unwrap().unwrap();
         assert!(Arc::ptr_eq(&order, &again));
         // That by hash was made on the way.
-        let by_hash = orders.get(&OrderKey::IdHash, &hashes(), never);
+        let by_hash = orders.get(&OrderKey::IdHash, &hashes(), None, never);
         assert_eq!(docs(&by_hash.unwrap().unwrap()), [2, 0, 1]);
         let names = std::fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(names, 0);
@@ -289,7 +288,7 @@ mod tests {
         for _ in 0..3 {
             assert!(
                 orders
-                    .get(&OrderKey::SeqNo, &hashes(), keys)
+                    .get(&OrderKey::SeqNo, &hashes(), None, keys)
                     .unwrap()
                     .is_none()
             );
@@ -298,18 +297,18 @@ mod tests {
         let none = || Ok::<_, &str>(None);
         assert!(
             orders
-                .get(&OrderKey::SeqNo, &hashes(), none)
+                .get(&OrderKey::SeqNo, &hashes(), None, none)
                 .unwrap()
                 .is_none()
         );
         assert!(
             orders
-                .get(&OrderKey::SeqNo, &hashes(), none)
+                .get(&OrderKey::SeqNo, &hashes(), None, none)
                 .unwrap()
                 .is_none()
         );
         let fail = || Err("unreadable");
-        let failed = orders.get(&OrderKey::SeqNo, &hashes(), fail);
+        let failed = orders.get(&OrderKey::SeqNo, &hashes(), None, fail);
         assert_eq!(failed.err(), Some("unreadable"));
     }
 }

@@ -40,15 +40,7 @@ impl<'a, K: Eq + Hash> KeyedSlots<'a, K> {
     /// # Errors
     /// When the bucket takes too much memory, a sub-aggregation fails, or the request must stop.
     pub(super) fn put(&mut self, block: &Block<'_>, i: usize, key: K) -> Result<(), EngineError> {
-        let place = (block.owners[i], key);
-        let slot = match self.slots.get(&place) {
-            Some(slot) => *slot,
-            None => {
-                self.buckets.meter().charge(self.key_bytes)?;
-                let slot = self.buckets.open()?;
-                *self.slots.entry(place).or_insert(slot)
-            }
-        };
+        let slot = self.slot_of((block.owners[i], key))?;
         self.buckets.put(block, i, slot)
     }
 
@@ -57,17 +49,20 @@ impl<'a, K: Eq + Hash> KeyedSlots<'a, K> {
     /// # Errors
     /// When the bucket takes too much memory.
     pub(super) fn add(&mut self, key: K, num_documents: u64) -> Result<(), EngineError> {
-        let place = (0, key);
-        let slot = match self.slots.get(&place) {
-            Some(slot) => *slot,
-            None => {
-                self.buckets.meter().charge(self.key_bytes)?;
-                let slot = self.buckets.open()?;
-                *self.slots.entry(place).or_insert(slot)
-            }
-        };
+        let slot = self.slot_of((0, key))?;
         self.buckets.add(slot, num_documents);
         Ok(())
+    }
+
+    /// Returns the bucket of a key of an owner, which is opened where there is none.
+    fn slot_of(&mut self, place: (u32, K)) -> Result<u32, EngineError> {
+        if let Some(slot) = self.slots.get(&place) {
+            return Ok(*slot);
+        }
+        self.buckets.meter().charge(self.key_bytes)?;
+        let slot = self.buckets.open()?;
+        self.slots.insert(place, slot);
+        Ok(slot)
     }
 
     /// Returns whether documents are only counted.

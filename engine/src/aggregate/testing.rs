@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::{AggregationEnv, FilterDocuments, Plan};
 use crate::directory::Reading;
 use crate::error::EngineError;
+use crate::search::Target;
 use crate::view::{SegmentView, View, place};
 use crate::writer::MergeOptions;
 use crate::{ShardIndex, ShardMeta, ShardOptions};
@@ -79,6 +80,15 @@ impl Index {
     /// Returns the view of each shard.
     pub(crate) fn views(&self) -> Vec<Arc<View>> {
         self.shards.iter().map(ShardIndex::view).collect()
+    }
+
+    /// Returns the shards as what a search is of.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        let target = |shard: &ShardIndex| Target {
+            key: shard.key(),
+            view: shard.view(),
+        };
+        self.shards.iter().map(target).collect()
     }
 
     /// Aggregates all documents; scores are made up from the id.

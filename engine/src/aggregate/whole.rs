@@ -13,7 +13,7 @@ use tantivy::columnar::Cardinality;
 use tantivy::{DocId, f64_to_u64, i64_to_u64};
 
 use crate::EngineError;
-use crate::doc_order::{self, DocOrder, FEW_DOCUMENTS, OrderKey};
+use crate::doc_order::{DocOrder, FEW_DOCUMENTS, OrderKey};
 use crate::doc_values::DocValues;
 use crate::view::{SegmentView, View};
 
@@ -65,22 +65,12 @@ impl<'a> WholeSegment<'a> {
             mode: None,
             missing: None,
         };
-        // Held until the order is made.
-        let mut held = None;
         let keys = || {
-            if let Some(account) = self.control.memory() {
-                match account.reserve(doc_order::build_bytes(num_documents)) {
-                    Ok(reserved) => held = Some(reserved),
-                    Err(_) => return Ok(None),
-                }
-            }
-            Ok::<_, EngineError>(Some(
-                (0..num_documents).map(|doc| number(values, doc)).collect(),
-            ))
+            let keys = (0..num_documents).map(|doc| number(values, doc));
+            Ok::<_, EngineError>(Some(keys.collect()))
         };
-        let hashes = &**self.segment.id_hashes();
-        let order = self.segment.orders().get(&key, hashes, keys)?;
-        drop(held);
+        let (orders, hashes) = (self.segment.orders(), &**self.segment.id_hashes());
+        let order = orders.get(&key, hashes, self.control.memory(), keys)?;
         Ok(order.map(|order| Ordered {
             order,
             control: self.control,

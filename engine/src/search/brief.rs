@@ -96,11 +96,14 @@ impl Length {
     }
 
     fn among(documents: u64, query: &ShardQuery) -> Self {
-        let looked_at = looked_at(documents, query);
+        let looked_at = walked(documents, query);
+        let along = along_order(documents, query);
         let times = num_aggregations(&query.aggregations).max(1);
         if looked_at.saturating_mul(times) <= MOST_WORK && may_be_brief(documents, query) {
             Self::Brief
-        } else if looked_at.saturating_mul(weight(query)) < LONG_WORK {
+        } else if looked_at.saturating_mul(weight(query)) < LONG_WORK
+            || along.is_some_and(|along| along < LONG_WORK)
+        {
             Self::Short
         } else {
             Self::Long
@@ -172,6 +175,33 @@ fn matches_keys(aggregation: &Aggregation) -> bool {
 /// Returns roughly how many postings or documents a search of so many documents looks at, by numbers
 /// that are at hand.
 pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
+    let walked = walked(documents, query);
+    along_order(documents, query).map_or(walked, |along| along.min(walked))
+}
+
+/// Returns what a search counts as that finds its hits along an order of the documents, where that is known to be short; `None`
+/// where it is not. It is no reason to call it brief: the order may have to be made first.
+fn along_order(documents: u64, query: &ShardQuery) -> Option<u64> {
+    let is_alone = wants_hits_alone(query) && query.post_filter.is_none();
+    let by_score = |key: &SortKey| key.target == SortTarget::Score;
+    if !is_alone || query.track_scores || query.sort.iter().any(by_score) {
+        return None;
+    }
+    let work = Work {
+        documents,
+        statistics: &query.statistics,
+    };
+    let num_matches = match lower::simplify(&query.query, 1.0).0 {
+        Clause::MatchAll => documents,
+        Clause::Term { field, term } if !query.sort.is_empty() => work.list(field, term),
+        _ => return None,
+    };
+    let probes = (query.top as u64).saturating_mul(documents) / num_matches.max(1);
+    Some(probes.saturating_mul(PROBE))
+}
+
+/// As [`looked_at`], where all matches are looked at that are not passed over by their bounds.
+fn walked(documents: u64, query: &ShardQuery) -> u64 {
     let work = Work {
         documents,
         statistics: &query.statistics,
@@ -187,9 +217,7 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
     let within = shape.iter().flat_map(|shape| &shape.filters);
     let within: u64 = within.map(|(clause, _)| work.of(clause)).sum();
     // What filters cost does not depend on what is passed over.
-    let walked = work.of(&query.query).saturating_sub(within) / passed_over + within + apart;
-    work.along_order(query)
-        .map_or(walked, |along| along.min(walked))
+    work.of(&query.query).saturating_sub(within) / passed_over + within + apart
 }
 
 /// Returns whether `clause` is made of words alone: of others that must match with it, only theirs are
@@ -216,23 +244,6 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Returns what a search costs that finds its hits along an order of the documents, where that is known to be short;
-    /// `None` where it is not. It is never called brief, as the order may have to be made first.
-    fn along_order(&self, query: &ShardQuery) -> Option<u64> {
-        let is_alone = wants_hits_alone(query) && query.post_filter.is_none();
-        let by_score = |key: &SortKey| key.target == SortTarget::Score;
-        if !is_alone || query.track_scores || query.sort.iter().any(by_score) {
-            return None;
-        }
-        let num_matches = match lower::simplify(&query.query, 1.0).0 {
-            Clause::MatchAll => self.documents,
-            Clause::Term { field, term } if !query.sort.is_empty() => self.list(field, term),
-            _ => return None,
-        };
-        let probes = (query.top as u64).saturating_mul(self.documents) / num_matches.max(1);
-        Some(probes.saturating_mul(PROBE).max(MOST_WORK + 1))
-    }
-
     /// Returns how many postings or documents a clause looks at, at most.
     fn of(&self, clause: &Clause) -> u64 {
         let inside = clause.children().map(|(_, clause)| self.of(clause));

@@ -19,7 +19,7 @@ use super::rank::Ranker;
 use super::request::{Request, Shard};
 use super::sorting::Sorting;
 use crate::EngineError;
-use crate::doc_order::{self, DocOrder, FEW_DOCUMENTS, OrderKey};
+use crate::doc_order::{DocOrder, FEW_DOCUMENTS, OrderKey};
 use crate::view::SegmentView;
 
 /// Matches that are looked at in the time that one document of an order is asked about.
@@ -172,18 +172,9 @@ impl Probing<'_, '_> {
     }
 
     fn hash_order(&self) -> Result<Option<Arc<DocOrder>>, EngineError> {
-        let orders = self.segment.orders();
-        let bytes = doc_order::build_bytes(self.segment.reader().max_doc());
-        let memory = self.request.env.memory;
-        // Held until the order is made.
-        let mut held = None;
-        let keys = || {
-            held = memory.reserve(bytes).ok();
-            Ok(held.as_ref().map(|_| Vec::new()))
-        };
-        let order = orders.get(&OrderKey::IdHash, &**self.segment.id_hashes(), keys);
-        drop(held);
-        order
+        let (orders, hashes) = (self.segment.orders(), &**self.segment.id_hashes());
+        let memory = Some(self.request.env.memory);
+        orders.get(&OrderKey::IdHash, hashes, memory, || Ok(None))
     }
 
     fn next_batch(&mut self) -> usize {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gleaner_model::FieldPath;
-use gleaner_model::{IndexUuid, ShardKey, ShardNumber};
+use gleaner_model::IndexUuid;
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_partial::{FinalizeContext, merge_encoded};
 use gleaner_query::aggregation::queries;
@@ -60,15 +60,7 @@ fn targets(layout: Layout) -> Vec<Target> {
         });
         (format!("d{i}"), source)
     });
-    let index = Index::new(&mapping, &documents.collect(), layout);
-    let target = |(shard, view)| Target {
-        key: ShardKey {
-            index: IndexUuid([1; 16]),
-            shard: ShardNumber(shard as u32),
-        },
-        view,
-    };
-    index.views().into_iter().enumerate().map(target).collect()
+    Index::new(&mapping, &documents.collect(), layout).targets()
 }
 
 fn results(targets: &[Target], query: &ShardQuery) -> Vec<AggregationResult> {

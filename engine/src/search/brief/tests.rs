@@ -250,3 +250,35 @@ fn what_looks_at_much_or_does_much_with_each_match_is_long() {
         "there are few"
     );
 }
+
+#[test]
+fn what_is_found_along_an_order_is_neither_brief_nor_long() {
+    let by = |target: SortTarget| SortKey {
+        target,
+        descending: true,
+        ..SortKey::by_score()
+    };
+    let newest = |clause: Clause| ShardQuery {
+        sort: vec![by(SortTarget::Field("at".to_owned()))],
+        ..query(clause)
+    };
+    let length = |query: &ShardQuery| Length::among(8_000_000, query);
+    assert_eq!(length(&newest(Clause::MatchAll)), Length::Short);
+    assert_eq!(length(&newest(term("common"))), Length::Short);
+    assert_eq!(length(&query(Clause::MatchAll)), Length::Short);
+    let scored = ShardQuery {
+        track_scores: true,
+        ..newest(Clause::MatchAll)
+    };
+    assert_eq!(length(&scored), Length::Long);
+    let deep = ShardQuery {
+        top: 100_000,
+        ..newest(Clause::MatchAll)
+    };
+    assert_eq!(length(&deep), Length::Long);
+    let by_score = ShardQuery {
+        sort: vec![by(SortTarget::Score), by(SortTarget::Doc)],
+        ..query(Clause::MatchAll)
+    };
+    assert_eq!(length(&by_score), Length::Long);
+}

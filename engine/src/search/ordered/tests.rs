@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use gleaner_model::{FieldPath, IndexUuid, ShardKey, ShardNumber};
+use gleaner_model::{FieldPath, ShardNumber};
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::{ShardHit, ShardHits};
 use gleaner_query::order::compare_keys;
@@ -50,15 +50,7 @@ fn targets(num_documents: usize, layout: Layout) -> Vec<Target> {
         });
         (format!("d{i}"), source)
     });
-    let index = Index::new(&mapping, &documents.collect(), layout);
-    let target = |(shard, view)| Target {
-        key: ShardKey {
-            index: IndexUuid([1; 16]),
-            shard: ShardNumber(shard as u32),
-        },
-        view,
-    };
-    index.views().into_iter().enumerate().map(target).collect()
+    Index::new(&mapping, &documents.collect(), layout).targets()
 }
 
 fn term(field: &str, term: &str) -> Clause {

@@ -49,15 +49,7 @@ fn targets(num_documents: usize, vocabulary: f64, layout: Layout) -> Vec<Target>
             json!({"text": words.join(" "), "title": title, "kind": kind}),
         )
     });
-    let index = Index::new(&mapping, &documents.collect(), layout);
-    let target = |(shard, view)| Target {
-        key: ShardKey {
-            index: IndexUuid([1; 16]),
-            shard: ShardNumber(shard as u32),
-        },
-        view,
-    };
-    index.views().into_iter().enumerate().map(target).collect()
+    Index::new(&mapping, &documents.collect(), layout).targets()
 }
 
 /// Draws a phrase: mostly of the most frequent words, so that it occurs.

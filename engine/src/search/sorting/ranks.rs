@@ -13,7 +13,7 @@ use tantivy::DocId;
 use super::interval::{Interval, Side, intervals, narrow};
 use super::{Kept, Raw, SegmentSorter};
 use crate::EngineError;
-use crate::doc_order::{self, DocOrder};
+use crate::doc_order::DocOrder;
 use crate::search::{SearchEnv, Target};
 
 /// A place in an order.
@@ -47,21 +47,13 @@ impl SegmentSorter<'_> {
             return Ok(None);
         };
         let max_doc = self.segment.reader().max_doc();
-        // Held until the order is made.
-        let mut held = None;
         let keys = || {
-            match env.memory.reserve(doc_order::build_bytes(max_doc)) {
-                Ok(reserved) => held = Some(reserved),
-                Err(_) => return Ok(None),
-            }
             let keys = (0..max_doc)
                 .map(|doc| Ok(first.number_of(&first.read(doc, None, self.control)?)));
             keys.collect::<Result<Option<Vec<u64>>, EngineError>>()
         };
-        let orders = self.segment.orders();
-        let order = orders.get(&key, &**self.segment.id_hashes(), keys)?;
-        drop(held);
-        let Some(order) = order else {
+        let (orders, hashes) = (self.segment.orders(), &**self.segment.id_hashes());
+        let Some(order) = orders.get(&key, hashes, Some(env.memory), keys)? else {
             return Ok(None);
         };
         let mut ranks = Ranks {
