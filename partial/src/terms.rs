@@ -1,8 +1,9 @@
 //! Partial result of `terms`: keys with counts, complete or with a bound on what is not listed.
 
+mod join;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use gleaner_query::address::{ip_text, parse_ip};
 use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
@@ -19,8 +20,9 @@ pub const COMPLETE_KEYS: usize = 100_000;
 /// As [`COMPLETE_KEYS`], where documents are read for each key (`top_hits` below): up to here that takes less
 /// time than to ask again for the keys that can win.
 pub const COMPLETE_KEYS_WITH_HITS: usize = 10_000;
-/// How much deeper a shard is asked to look when bounds leave the answer open.
-const DEEPER: usize = 32;
+/// How much deeper a shard is asked to look when bounds leave the answer open, first and afterwards: where a first deeper look is
+/// not enough, counts are so much alike that hardly any but the whole list is.
+const DEEPER: [usize; 2] = [32, 1_024];
 
 /// Keys with their buckets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -132,19 +134,8 @@ impl Terms {
             self.bound = other.bound;
             return Ok(());
         }
-        for (key, theirs) in other.buckets {
-            match self.buckets.entry(key) {
-                Entry::Occupied(mut entry) => {
-                    let mine = entry.get_mut();
-                    mine.error = mine.error.saturating_add(theirs.error);
-                    mine.bucket.merge(theirs.bucket)?;
-                }
-                Entry::Vacant(entry) => {
-                    let error = theirs.error.saturating_add(self.bound);
-                    entry.insert(TermBucket { error, ..theirs });
-                }
-            }
-        }
+        let mine = std::mem::take(&mut self.buckets);
+        self.buckets = join::joined(mine, other.buckets, self.bound)?;
         self.bound = self.bound.saturating_add(other.bound);
         Ok(())
     }
@@ -297,7 +288,10 @@ impl Terms {
         counts.sort_unstable_by_key(|count| Reverse(*count));
         let last_winner = counts.get(request.size - 1).copied().unwrap_or(0);
         if self.bound >= last_winner {
-            request.shard_size = Some(shard_size(request).saturating_mul(DEEPER));
+            let depth = shard_size(request);
+            let is_first = depth <= request.size.saturating_mul(DEEPER[0]);
+            let deeper = if is_first { DEEPER[0] } else { DEEPER[1] };
+            request.shard_size = Some(depth.saturating_mul(deeper));
             return true;
         }
         let candidates: Vec<(&Key, &TermBucket)> = self
