@@ -22,10 +22,13 @@ use super::BLOCK;
 use super::metrics::grow;
 use super::node::{Block, Buckets, Node, SegmentContext};
 use super::tuples::{Column, FIRST, Gathered, LAST, Part, Side, each_combination};
+use super::whole::{Directed, WholeSegment};
 use crate::error::EngineError;
 
 /// What a key takes for each of its values, roughly, in bytes.
 const PART_BYTES: usize = 96;
+/// Documents of the first block that is read along an order; later ones are twice as long.
+const LEAST_BLOCK: usize = 64;
 /// Documents that may wait for the sub-aggregations when a block begins.
 const MOST_WAITING: usize = 65_536;
 
@@ -48,6 +51,7 @@ pub(super) fn build<'a>(
     let after = request.after.as_deref();
     let after = after.map(|after| start(request, after, &sides, &formats, context.now_ms));
     Ok(Box::new(CompositeNode {
+        request,
         pages: Pages {
             size: request.size,
             after: after.transpose()?,
@@ -208,6 +212,7 @@ impl Waiting {
 }
 
 struct CompositeNode<'a> {
+    request: &'a CompositeAggregation,
     sides: Vec<Side>,
     formats: Vec<ValueFormat>,
     pages: Pages,
@@ -220,6 +225,37 @@ struct CompositeNode<'a> {
 }
 
 impl CompositeNode<'_> {
+    /// Returns the documents of a segment in the direction of the first source; `None` where they are to be read in blocks.
+    fn directed<'a>(&self, whole: &WholeSegment<'a>) -> Result<Option<Directed<'a>>, EngineError> {
+        let (Some(side), Some(source), None) = (
+            self.sides.first(),
+            self.request.sources.first(),
+            &self.waiting,
+        ) else {
+            return Ok(None);
+        };
+        let ordered = side.column.ordered(&source.source.field, whole)?;
+        Ok(ordered.map(|ordered| Directed {
+            ordered,
+            is_descending: side.descending,
+        }))
+    }
+
+    /// Returns the first part of the key of a document, which has one value there.
+    fn first_part(&mut self, doc: DocId) -> Option<Part> {
+        let gathered = self.sides.first_mut()?.gather(&[doc]);
+        gathered.of(0).first().copied()
+    }
+
+    /// Returns whether all keys with such a first part come after a full page.
+    fn is_beyond(&self, first: Option<Part>) -> bool {
+        let page = self.pages.owners.first();
+        let last = page
+            .filter(|page| page.len() >= self.pages.size)
+            .and_then(BTreeMap::last_key_value);
+        last.is_some_and(|(last, _)| first > last.first().copied())
+    }
+
     /// Hands the documents that wait to the sub-aggregations.
     fn hand_on(&mut self) -> Result<(), EngineError> {
         let Some(mut waiting) = self.waiting.take() else {
@@ -288,6 +324,35 @@ impl Node for CompositeNode<'_> {
             true => self.hand_on(),
             false => Ok(()),
         }
+    }
+
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let Some(directed) = self.directed(whole)? else {
+            return Ok(false);
+        };
+        let after = self.pages.after.as_ref();
+        let after = after.and_then(|after| after.first().copied());
+        let mut rank = match after {
+            None => 0,
+            after => directed.first_rank(|doc| self.first_part(doc) < after),
+        };
+        let owners = [0; BLOCK];
+        let mut most = LEAST_BLOCK.min(BLOCK);
+        while rank < directed.len() {
+            let first = self.first_part(directed.doc(rank));
+            if self.is_beyond(first) {
+                break;
+            }
+            let docs = directed.block(rank, most)?;
+            self.collect(&Block {
+                docs: &docs,
+                owners: &owners[..docs.len()],
+                scores: None,
+            })?;
+            rank += docs.len();
+            most = (most * 2).min(BLOCK);
+        }
+        Ok(true)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {

@@ -19,6 +19,7 @@ use super::node::SegmentContext;
 use super::points::Points;
 use super::source::{Numbers, Source, ip_number, visit_column};
 use super::term_keys::{self, KeyColumn as _};
+use super::whole::{Ordered, WholeSegment};
 use crate::doc_values::DocValues;
 use crate::error::EngineError;
 
@@ -99,6 +100,29 @@ impl Column {
                 (Self::Cells(points, cells), ValueFormat::default())
             }
         })
+    }
+
+    /// Returns the documents of a segment ascending by this source, whose values are those of `field`; `None` where there is no such
+    /// order.
+    ///
+    /// # Errors
+    /// When the column cannot be read.
+    pub(super) fn ordered<'a>(
+        &self,
+        field: &str,
+        whole: &WholeSegment<'a>,
+    ) -> Result<Option<Ordered<'a>>, EngineError> {
+        let values = match self {
+            Self::Terms(column) => DocValues::Terms(column.clone()),
+            Self::Whole(column) => DocValues::I64(column.clone()),
+            Self::Unsigned(column) => DocValues::U64(column.clone()),
+            Self::Fractions(column) => DocValues::F64(column.clone()),
+            Self::Intervals(numbers, _) | Self::Dates(numbers, _) => return numbers.ordered(whole),
+            Self::Booleans(_) | Self::Addresses(_) | Self::Cells(..) | Self::Nothing => {
+                return Ok(None);
+            }
+        };
+        whole.ordered(field, &values)
     }
 
     fn visit(&mut self, docs: &[DocId], mut f: impl FnMut(usize, u128)) {

@@ -6,14 +6,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use gleaner_model::FieldKind;
 use gleaner_partial::control::Control;
-use gleaner_partial::sorting::Kind;
-use tantivy::columnar::Cardinality;
-use tantivy::{DocId, f64_to_u64, i64_to_u64};
+use tantivy::DocId;
 
 use crate::EngineError;
-use crate::doc_order::{DocOrder, FEW_DOCUMENTS, OrderKey};
+use crate::doc_order::DocOrder;
+use crate::doc_order::column::OfView;
 use crate::doc_values::DocValues;
 use crate::view::{SegmentView, View};
 
@@ -33,6 +31,53 @@ pub(super) struct Ordered<'a> {
     control: &'a Control,
 }
 
+/// The documents of a segment, from one end of a column to the other.
+pub(super) struct Directed<'a> {
+    pub(super) ordered: Ordered<'a>,
+    pub(super) is_descending: bool,
+}
+
+impl Directed<'_> {
+    /// Returns the number of documents.
+    pub(super) fn len(&self) -> usize {
+        self.ordered.order.len()
+    }
+
+    /// Returns the document at `rank`, below [`Self::len`].
+    pub(super) fn doc(&self, rank: usize) -> DocId {
+        let order = &self.ordered.order;
+        order.doc(match self.is_descending {
+            true => order.len() - 1 - rank,
+            false => rank,
+        })
+    }
+
+    /// Returns the first rank whose document `is_before` does not hold of; it holds of all before and of none behind.
+    pub(super) fn first_rank(&self, mut is_before: impl FnMut(DocId) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match is_before(self.doc(middle)) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
+    }
+
+    /// Returns up to `most` documents from `rank` on, ascending by number.
+    ///
+    /// # Errors
+    /// When the request must stop.
+    pub(super) fn block(&self, rank: usize, most: usize) -> Result<Vec<DocId>, EngineError> {
+        self.ordered.control.check()?;
+        let ranks = rank..self.len().min(rank + most);
+        let mut docs: Vec<DocId> = ranks.map(|rank| self.doc(rank)).collect();
+        docs.sort_unstable();
+        Ok(docs)
+    }
+}
+
 impl<'a> WholeSegment<'a> {
     /// Returns the documents in the order of `values`, those of `path`; `None` where there is no such order.
     ///
@@ -43,34 +88,11 @@ impl<'a> WholeSegment<'a> {
         path: &str,
         values: &DocValues,
     ) -> Result<Option<Ordered<'a>>, EngineError> {
-        let num_documents = self.segment.reader().max_doc();
-        let is_constant = self.view.constant(path)?.is_some();
-        let handle = self.view.values(path).filter(|_| !is_constant);
-        let (Some(handle), Some((kind, Cardinality::Full))) = (handle, described(values)) else {
-            return Ok(None);
+        let segment = OfView {
+            view: self.view,
+            segment: self.segment,
         };
-        let is_nanos = match handle.kind {
-            FieldKind::Date { resolution, .. } => resolution.is_nanos(),
-            _ => false,
-        };
-        // Those are read as milliseconds.
-        if is_nanos || num_documents < FEW_DOCUMENTS {
-            return Ok(None);
-        }
-        let key = OrderKey::Column {
-            name: handle.name.clone(),
-            kind,
-            is_narrow: false,
-            is_nanos: false,
-            mode: None,
-            missing: None,
-        };
-        let keys = || {
-            let keys = (0..num_documents).map(|doc| number(values, doc));
-            Ok::<_, EngineError>(Some(keys.collect()))
-        };
-        let (orders, hashes) = (self.segment.orders(), &**self.segment.id_hashes());
-        let order = orders.get(&key, hashes, self.control.memory(), keys)?;
+        let order = segment.by_column(path, values, self.control.memory())?;
         Ok(order.map(|order| Ordered {
             order,
             control: self.control,
@@ -135,29 +157,4 @@ pub(super) struct Run {
     pub(super) last: DocId,
     /// How many there are, ≥ 1.
     pub(super) len: u64,
-}
-
-/// Returns what a column holds, and how many values a document has; `None` where no order is made of it.
-fn described(values: &DocValues) -> Option<(Kind, Cardinality)> {
-    Some(match values {
-        DocValues::I64(column) | DocValues::Date(column) => (Kind::Whole, column.get_cardinality()),
-        DocValues::U64(column) => (Kind::Unsigned, column.get_cardinality()),
-        DocValues::F64(column) => (Kind::Fraction, column.get_cardinality()),
-        DocValues::Terms(column) => (Kind::Text, column.ords().get_cardinality()),
-        DocValues::Bool(_) | DocValues::DateNanos(_) | DocValues::Ip(_) => return None,
-    })
-}
-
-/// Returns a number that orders like the value of a document, of which it has one.
-fn number(values: &DocValues, doc: DocId) -> u64 {
-    match values {
-        DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column) => {
-            i64_to_u64(column.values.get_val(doc))
-        }
-        DocValues::U64(column) => column.values.get_val(doc),
-        DocValues::F64(column) => f64_to_u64(column.values.get_val(doc)),
-        DocValues::Bool(column) => column.values.get_val(doc).into(),
-        DocValues::Terms(column) => column.ords().values.get_val(doc),
-        DocValues::Ip(_) => 0,
-    }
 }

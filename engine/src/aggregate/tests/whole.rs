@@ -35,6 +35,16 @@ fn requests() -> Vec<Value> {
         "dates": {"date_range": {"field": "at", "ranges": [{"to": "2024-03-01"}, {"from": "2024-02-01"}]}},
         "matching": {"filters": {"filters": {"a": {"term": {"kind": "k1"}}, "b": {"term": {"kind": "k9"}}}}},
         "one": {"filter": {"term": {"kind": "k2"}}},
+        "page": {"composite": {"size": 40, "sources": [{"k": {"terms": {"field": "kind"}}}, {"n": {"terms": {"field": "number", "order": "desc"}}}]}},
+        "next": {"composite": {"size": 40, "sources": [{"k": {"terms": {"field": "kind"}}}, {"n": {"terms": {"field": "number"}}}],
+            "after": {"k": "k2", "n": 3_000}}},
+        "between": {"composite": {"size": 3, "sources": [{"k": {"terms": {"field": "kind", "order": "desc"}}}], "after": {"k": "k2x"}}},
+        "falling": {"composite": {"size": 300, "sources": [{"n": {"terms": {"field": "number", "order": "desc"}}},
+            {"f": {"terms": {"field": "few", "missing_bucket": true}}}], "after": {"n": 2_000, "f": null}}},
+        "daily": {"composite": {"size": 70, "sources": [{"d": {"date_histogram": {"field": "at", "calendar_interval": "day"}}},
+            {"k": {"terms": {"field": "kind"}}}], "after": {"d": 1_706_745_600_000_i64, "k": "k3"}}},
+        "wide": {"composite": {"size": 10, "sources": [{"w": {"histogram": {"field": "wide", "interval": 1_000, "order": "desc"}}}]}},
+        "paged": {"composite": {"size": 5, "sources": [{"n": {"terms": {"field": "number"}}}]}, "aggs": {"mean": {"avg": {"field": "wide"}}}},
         "below": {"terms": {"field": "kind"}, "aggs": {"mean": {"avg": {"field": "number"}}}},
     });
     let apart_one_by_one = apart.as_object().expect("an object").clone();
