@@ -13,6 +13,7 @@
 //! Read first: [`DocOrders::get`].
 
 mod build;
+pub(crate) mod column;
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -33,6 +34,10 @@ pub(crate) const FEW_DOCUMENTS: u32 = 4_096;
 
 /// Orders of one segment that are kept. Beyond that the segment is read.
 const MOST_ORDERS: usize = 32;
+
+/// Ranges of a number after which its order is made for them: one range costs but a look at the values. That of a date is made for
+/// the second one, as lists are newest first anyway.
+const RANGES_BEFORE: u32 = 16;
 
 /// Memory that making an order takes for each document, bytes: keys, and pairs that are sorted.
 const BUILD_BYTES: u64 = 32;
@@ -141,6 +146,8 @@ pub(crate) struct DocOrders {
     /// Where their files lie.
     folder: Option<Arc<PathBuf>>,
     slots: Mutex<HashMap<OrderKey, Slot>>,
+    /// How many ranges have asked for an order that is not made.
+    ranged: Mutex<HashMap<OrderKey, u32>>,
     /// Held while one is made: others read the segment meanwhile.
     making: Mutex<()>,
 }
@@ -159,6 +166,7 @@ impl DocOrders {
         Self {
             folder,
             slots: Mutex::default(),
+            ranged: Mutex::default(),
             making: Mutex::default(),
         }
     }
@@ -194,6 +202,20 @@ impl DocOrders {
         };
         let ranked = (0..by_hash.len()).map(|rank| by_hash.doc(rank));
         Ok(self.keep(key, &build::by_key(&keys, ranked)))
+    }
+
+    /// Returns whether a range is to be looked up in the order by `key`: it is made, or so many have asked for it that it shall be.
+    pub(crate) fn pays_for_ranges(&self, key: &OrderKey) -> bool {
+        if let Some(Slot::Made(_)) = self.slots.lock().get(key) {
+            return true;
+        }
+        let mut ranged = self.ranged.lock();
+        if ranged.len() >= MOST_ORDERS && !ranged.contains_key(key) {
+            return false;
+        }
+        let num_ranges = ranged.entry(key.clone()).or_default();
+        *num_ranges = num_ranges.saturating_add(1);
+        *num_ranges > RANGES_BEFORE
     }
 
     /// Returns how many are made.
@@ -279,6 +301,23 @@ mod tests {
         assert_eq!(docs(&by_hash.unwrap().unwrap()), [2, 0, 1]);
         let names = std::fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(names, 0);
+    }
+
+    #[test]
+    fn an_order_pays_for_ranges_once_many_have_asked_or_it_is_made() {
+        let orders = DocOrders::new(None);
+        for _ in 0..RANGES_BEFORE {
+            assert!(!orders.pays_for_ranges(&OrderKey::SeqNo));
+        }
+        assert!(orders.pays_for_ranges(&OrderKey::SeqNo));
+        assert!(!orders.pays_for_ranges(&OrderKey::IdHash));
+        let none = || Ok::<_, ()>(None);
+        for _ in 0..2 {
+            orders
+                .get(&OrderKey::IdHash, &hashes(), None, none)
+                .unwrap();
+        }
+        assert!(orders.pays_for_ranges(&OrderKey::IdHash));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tantivy::{DocSet, TERMINATED};
 use twox_hash::XxHash3_64;
 
 pub use bitmap_docset::BitmapDocSet;
+pub(crate) use bitmap_docset::BitmapScorer;
 
 use crate::EngineError;
 

@@ -9,6 +9,8 @@ mod cached;
 mod candidates;
 mod compound;
 mod excluded;
+mod gather;
+mod interval;
 mod posting_set;
 mod slice;
 mod stoppable;
@@ -88,6 +90,25 @@ pub(crate) fn simplify(clause: &Clause, boost: f64) -> (&Clause, f64) {
             }
         }
         _ => (clause, boost),
+    }
+}
+
+/// Returns the clause that alone decides what matches `clause`: takes off, beside what [`simplify`] does, constant scores and a `bool`
+/// around a single clause.
+pub(crate) fn only_filter(clause: &Clause) -> &Clause {
+    match simplify(clause, 1.0).0 {
+        Clause::Constant(inner) => only_filter(inner),
+        Clause::Bool {
+            must,
+            should,
+            filter,
+            must_not,
+            minimum_should_match: 0,
+        } if must_not.is_empty() && should.is_empty() => match (&must[..], &filter[..]) {
+            ([only], []) | ([], [only]) => only_filter(only),
+            _ => clause,
+        },
+        other => other,
     }
 }
 
@@ -191,7 +212,10 @@ fn matching(scope: &Scope<'_>, clause: &Clause) -> Result<Box<dyn Weight>, Engin
             field,
             lower,
             upper,
-        } => values::range(scope, field, lower, upper),
+        } => {
+            let range = values::range(scope, field, lower, upper)?;
+            Ok(Box::new(interval::Interval::new(scope, clause, range)))
+        }
         Clause::Exists { fields } => values::exists(scope, fields),
         Clause::Ids { ids } => posting_set::of_ids(scope, ids),
         Clause::Slice { id, max } => Ok(Box::new(slice::OfSlice { id: *id, max: *max })),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use tantivy::{DocId, DocSet, SeekDangerResult, TERMINATED};
+use tantivy::query::Scorer;
+use tantivy::{DocId, DocSet, Score, SeekDangerResult, TERMINATED};
 
 /// Documents read ahead at most.
 const READ_AHEAD: usize = 256;
@@ -118,6 +119,70 @@ impl DocSet for BitmapDocSet {
     fn size_hint(&self) -> u32 {
         self.size
     }
+
+    fn count_including_deleted(&mut self) -> u32 {
+        let before = self.doc.checked_sub(1);
+        let num_before = before.map_or(0, |doc| self.bitmap.rank(doc));
+        self.ahead.clear();
+        self.doc = TERMINATED;
+        self.size - num_before as u32
+    }
+}
+
+/// The documents of a bitmap, all with one score.
+pub(crate) struct BitmapScorer {
+    docs: BitmapDocSet,
+    score: Score,
+}
+
+impl BitmapScorer {
+    /// Returns a scorer on the first document of `bitmap`.
+    pub(crate) fn new(bitmap: Arc<RoaringBitmap>, score: Score) -> Self {
+        let docs = BitmapDocSet::new(bitmap);
+        Self { docs, score }
+    }
+
+    /// Returns it with another score.
+    pub(crate) fn with_score(self, score: Score) -> Self {
+        Self { score, ..self }
+    }
+
+    /// Returns all documents, whichever it stands on.
+    pub(crate) fn bitmap(&self) -> &Arc<RoaringBitmap> {
+        &self.docs.bitmap
+    }
+}
+
+impl DocSet for BitmapScorer {
+    fn advance(&mut self) -> DocId {
+        self.docs.advance()
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        self.docs.seek(target)
+    }
+
+    fn seek_danger(&mut self, target: DocId) -> SeekDangerResult {
+        self.docs.seek_danger(target)
+    }
+
+    fn doc(&self) -> DocId {
+        self.docs.doc()
+    }
+
+    fn size_hint(&self) -> u32 {
+        self.docs.size_hint()
+    }
+
+    fn count_including_deleted(&mut self) -> u32 {
+        self.docs.count_including_deleted()
+    }
+}
+
+impl Scorer for BitmapScorer {
+    fn score(&mut self) -> Score {
+        self.score
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +208,10 @@ mod tests {
                     0 => {
                         expected = next(expected + 1);
                         docset.advance();
+                        let mut rest = BitmapDocSet::new(Arc::clone(&docset.bitmap));
+                        rest.seek(expected);
+                        let num_left = docs.range(expected..).count();
+                        prop_assert_eq!(rest.count_including_deleted() as usize, num_left);
                     }
                     1 => {
                         let target = expected + by;

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use gleaner_partial::control::Control;
 use gleaner_query::resolved::{Access, Clause, Pattern};
 use roaring::RoaringBitmap;
-use tantivy::query::{AllScorer, ConstScorer, EmptyScorer, Explanation, Scorer, Weight};
+use tantivy::query::{AllScorer, EmptyScorer, Explanation, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TantivyError};
 
 use super::{Scope, excluded};
 use crate::EngineError;
-use crate::filter_cache::{BitmapDocSet, FilterCache, FilterKey, collect_bitmap, fingerprint};
+use crate::filter_cache::{BitmapScorer, FilterCache, FilterKey, collect_bitmap, fingerprint};
 
 /// Values of an `AnyOf` from which on its bitmap is kept at first use: it is built anyway.
 const COSTLY_VALUES: usize = 16;
@@ -231,7 +231,7 @@ impl Weight for CachedFilter {
         Ok(match Share::of(&bitmap, reader.max_doc()) {
             Share::None => Box::new(EmptyScorer),
             Share::All => Box::new(AllScorer::new(reader.max_doc())),
-            Share::Some => Box::new(ConstScorer::new(BitmapDocSet::new(bitmap), boost)),
+            Share::Some => Box::new(BitmapScorer::new(bitmap, boost)),
         })
     }
 
@@ -241,7 +241,7 @@ impl Weight for CachedFilter {
 }
 
 /// Carries an error through tantivy.
-fn carried(error: EngineError) -> TantivyError {
+pub(super) fn carried(error: EngineError) -> TantivyError {
     match error {
         EngineError::Tantivy(error) => error,
         other => TantivyError::InternalError(other.to_string()),

@@ -10,6 +10,7 @@ use tantivy::{DocId, Score, SeekDangerResult, SegmentReader};
 use super::excluded::ExcludedWeight;
 use super::{Scope, constant, filter, matching, scored};
 use crate::EngineError;
+use crate::filter_cache::BitmapScorer;
 
 /// How a sub-clause is lowered.
 type Lower = fn(&Scope<'_>, &Clause, f64) -> Result<Box<dyn Weight>, EngineError>;
@@ -165,10 +166,14 @@ impl Constant {
     }
 
     fn wrap(&self, scorer: Box<dyn Scorer>, boost: Score) -> Box<dyn Scorer> {
+        let score = self.score * boost;
         if scorer.is::<EmptyScorer>() {
             return scorer;
         }
-        Box::new(ConstScorer::new(scorer, self.score * boost))
+        match scorer.downcast::<BitmapScorer>() {
+            Ok(scorer) => Box::new(scorer.with_score(score)),
+            Err(scorer) => Box::new(ConstScorer::new(scorer, score)),
+        }
     }
 }
 

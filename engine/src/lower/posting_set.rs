@@ -1,7 +1,6 @@
 //! Documents that hold any of a set of terms: listed, in a range, or matching a pattern.
 //!
-//! Few terms are walked side by side; many are gathered into a bitmap first, in runs between which
-//! the control is asked. Nothing is capped: the set is complete.
+//! Few terms are walked side by side; many are gathered into a bitmap first. Nothing is capped: the set is complete.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -15,24 +14,20 @@ use gleaner_query::resolved::Pattern;
 use roaring::RoaringBitmap;
 use tantivy::postings::TermInfo;
 use tantivy::query::{
-    ConstScorer, EmptyScorer, EmptyWeight, EnableScoring, Explanation, Query, Scorer, TermQuery,
-    Weight,
+    EmptyScorer, EmptyWeight, EnableScoring, Explanation, Query, Scorer, TermQuery, Weight,
 };
 use tantivy::schema::{Field as Column, IndexRecordOption};
-use tantivy::{
-    DocId, DocSet, InvertedIndexReader, Score, SegmentReader, TERMINATED, TantivyError, Term,
-};
+use tantivy::{DocId, InvertedIndexReader, Score, SegmentReader, TantivyError, Term};
 
+use super::gather::Gathering;
 use super::{Scope, cached, compound};
 use crate::EngineError;
 use crate::expand::Walked;
-use crate::filter_cache::BitmapDocSet;
+use crate::filter_cache::BitmapScorer;
 use crate::schema::FieldHandle;
 
 /// Terms walked side by side at most; beyond that a bitmap is cheaper.
 const SIDE_BY_SIDE: usize = 8;
-/// Postings gathered before they are sorted into the bitmap.
-const RUN: usize = 65_536;
 /// Terms between two looks at the clock.
 const TERMS_PER_CHECK: usize = 1_024;
 
@@ -156,7 +151,7 @@ struct PostingSet {
 impl PostingSet {
     fn gather(&self, reader: &SegmentReader) -> tantivy::Result<RoaringBitmap> {
         let inverted = reader.inverted_index(self.column)?;
-        let mut union = Union::new(&inverted, &self.control);
+        let mut union = Union::new(&inverted, reader.max_doc(), &self.control);
         let dictionary = inverted.terms();
         match &self.members {
             Members::Listed(terms) => {
@@ -205,7 +200,7 @@ impl PostingSet {
             }
             Members::Late => return Err(cached::stopped(Stop::Deadline)),
         }
-        union.finish()
+        union.gathering.finish().map_err(cached::stopped)
     }
 }
 
@@ -215,10 +210,7 @@ impl Weight for PostingSet {
         if bitmap.is_empty() {
             return Ok(Box::new(EmptyScorer));
         }
-        Ok(Box::new(ConstScorer::new(
-            BitmapDocSet::new(Arc::new(bitmap)),
-            boost,
-        )))
+        Ok(Box::new(BitmapScorer::new(Arc::new(bitmap), boost)))
     }
 
     fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
@@ -233,18 +225,16 @@ impl Weight for PostingSet {
 struct Union<'a> {
     inverted: &'a InvertedIndexReader,
     control: &'a Control,
-    bitmap: RoaringBitmap,
-    run: Vec<DocId>,
+    gathering: Gathering<'a>,
     num_terms: usize,
 }
 
 impl<'a> Union<'a> {
-    fn new(inverted: &'a InvertedIndexReader, control: &'a Control) -> Self {
+    fn new(inverted: &'a InvertedIndexReader, max_doc: u32, control: &'a Control) -> Self {
         Self {
             inverted,
             control,
-            bitmap: RoaringBitmap::new(),
-            run: Vec::new(),
+            gathering: Gathering::new(max_doc, control),
             num_terms: 0,
         }
     }
@@ -256,29 +246,12 @@ impl<'a> Union<'a> {
         }
         let mut postings = self
             .inverted
-            .read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
-        while postings.doc() != TERMINATED {
-            self.run.push(postings.doc());
+            .read_block_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+        while !postings.docs().is_empty() {
+            let docs = postings.docs().iter().copied();
+            self.gathering.extend(docs).map_err(cached::stopped)?;
             postings.advance();
-            if self.run.len() == RUN {
-                self.flush()?;
-            }
         }
         Ok(())
-    }
-
-    fn flush(&mut self) -> tantivy::Result<()> {
-        self.control.check().map_err(cached::stopped)?;
-        self.run.sort_unstable();
-        self.run.dedup();
-        let run = RoaringBitmap::from_sorted_iter(self.run.drain(..))
-            .map_err(|error| TantivyError::InternalError(error.to_string()))?;
-        self.bitmap |= run;
-        Ok(())
-    }
-
-    fn finish(mut self) -> tantivy::Result<RoaringBitmap> {
-        self.flush()?;
-        Ok(self.bitmap)
     }
 }

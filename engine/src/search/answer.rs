@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gleaner_model::SeqNo;
+use gleaner_partial::Aggregations;
 use gleaner_partial::control::Control;
 use gleaner_query::answer::{ShardHit, ShardHits, SortValue};
 use gleaner_query::resolved::TieBreak;
@@ -17,6 +18,23 @@ use crate::EngineError;
 use crate::score::canonical::Cursor;
 use crate::score::top::{ScoredDocument, SharedTop};
 use crate::view::split_place;
+
+/// What segments have handed in.
+#[derive(Default)]
+pub(super) struct SegmentAnswers {
+    pub(super) error: Option<EngineError>,
+    pub(super) sorted: Vec<SortedHit>,
+    pub(super) aggregations: Vec<(u32, Aggregations)>,
+    pub(super) max_score: Option<f32>,
+}
+
+impl SegmentAnswers {
+    /// Takes the largest score that a segment has seen into account.
+    pub(super) fn raise_max_score(&mut self, score: Option<f32>) {
+        let both = self.max_score.into_iter().chain(score);
+        self.max_score = both.reduce(f32::max);
+    }
+}
 
 /// Makes the answers of all shards.
 pub(super) fn assemble(mut request: Request<'_>) -> Vec<Result<ShardHits, EngineError>> {

@@ -149,7 +149,13 @@ fn num_look_ups(clause: &Clause) -> usize {
 }
 
 fn ranks_by_score(query: &ShardQuery) -> bool {
-    query.sort.is_empty() && query.aggregations.is_empty()
+    let is_by_score = |key: &SortKey| key.target == SortTarget::Score && key.descending;
+    let goes_on = query.after.is_some() || query.search_after.is_some();
+    let is_first = match query.sort.first() {
+        None => true,
+        Some(key) => is_by_score(key) && !goes_on && query.collapse.is_none(),
+    };
+    is_first && query.aggregations.is_empty()
 }
 
 /// Returns whether an aggregation, or one below, asks for keys by a pattern, analyses texts, or shows fragments,

@@ -12,6 +12,8 @@ use tantivy::query::{Scorer, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet};
 
 use super::request::{Request, Shard};
+use crate::doc_order::column::OfView;
+use crate::filter_cache::BitmapScorer;
 use crate::lower;
 use crate::statistics::live_frequency;
 use crate::view::SegmentView;
@@ -94,8 +96,39 @@ pub(super) fn segment(
     if is_enough(request) {
         return Ok(());
     }
+    if counted_by_order(request, shard, segment)? {
+        return Ok(());
+    }
     let docs = weight.scorer(segment.reader(), 1.0)?;
     matches(request, shard, segment, docs)
+}
+
+/// Counts the matches of a range by the borders that it has in an order of its column; returns whether that was enough.
+pub(super) fn counted_by_order(
+    request: &Request<'_>,
+    shard: &Shard<'_>,
+    segment: &SegmentView,
+) -> Result<bool, EngineError> {
+    if shard.post_filter.is_some() {
+        return Ok(false);
+    }
+    let segment_of_view = OfView {
+        view: &shard.target.view,
+        segment,
+    };
+    let clause = lower::only_filter(request.clause);
+    let Some(ranked) = segment_of_view.of_range(clause, Some(request.env.memory))? else {
+        return Ok(false);
+    };
+    let num_deleted = u64::from(segment.reader().num_deleted_docs());
+    // So many are alive at least.
+    let at_least = (ranked.len() as u64).saturating_sub(num_deleted);
+    let counted = request.counted.load(Ordering::Relaxed);
+    if num_deleted > 0 && counted.saturating_add(at_least) < request.count_limit {
+        return Ok(false);
+    }
+    add(request, shard, at_least);
+    Ok(true)
 }
 
 /// Counts `docs`, which match in a segment.
@@ -109,7 +142,8 @@ pub(super) fn matches(
         return Ok(());
     }
     let reader = segment.reader();
-    if !reader.has_deletes() && shard.post_filter.is_none() && docs.size_hint() <= AT_ONCE {
+    let is_at_once = docs.is::<BitmapScorer>() || docs.size_hint() <= AT_ONCE;
+    if !reader.has_deletes() && shard.post_filter.is_none() && is_at_once {
         let counted = docs.count_including_deleted();
         request.env.control.check_whole()?;
         add(request, shard, u64::from(counted));

@@ -34,6 +34,22 @@ pub(super) struct AfterTie {
 }
 
 impl Order {
+    /// Returns whether the score decides first, larger ones before smaller ones, and the search begins with the best of all: then what
+    /// cannot reach the score of the last hit need not be looked at.
+    pub(super) fn is_by_score_first(&self, query: &ShardQuery) -> bool {
+        match self {
+            Self::None => false,
+            Self::Score(_) => true,
+            Self::Keys(_) => {
+                let first = query.sort.first();
+                first.is_some_and(|key| key.target == SortTarget::Score && key.descending)
+                    && query.after.is_none()
+                    && query.search_after.is_none()
+                    && query.collapse.is_none()
+            }
+        }
+    }
+
     /// Reads order and starting point of a query.
     ///
     /// # Errors

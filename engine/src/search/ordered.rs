@@ -10,6 +10,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use roaring::RoaringBitmap;
 use tantivy::query::{Scorer, Weight};
 use tantivy::{DocId, DocSet as _, SeekDangerResult, TERMINATED};
 
@@ -20,6 +21,7 @@ use super::request::{Request, Shard};
 use super::sorting::Sorting;
 use crate::EngineError;
 use crate::doc_order::{DocOrder, FEW_DOCUMENTS, OrderKey};
+use crate::filter_cache::BitmapScorer;
 use crate::view::SegmentView;
 
 /// Matches that are looked at in the time that one document of an order is asked about.
@@ -30,12 +32,20 @@ const LEAST_PROBES: u64 = 1_024;
 const LEAST_BATCH: u64 = 64;
 const MOST_BATCH: u64 = 16_384;
 
+/// What matches in a segment.
+enum Matches<'s> {
+    /// Scorers of this are asked.
+    Of(&'s dyn Weight),
+    /// They were gathered, as the weight's scorers would do each time.
+    Gathered(Arc<RoaringBitmap>),
+}
+
 /// One segment, searched along an order.
 struct Probing<'s, 'q> {
     request: &'s Request<'q>,
     shard: &'s Shard<'q>,
     segment: &'s SegmentView,
-    weight: &'s dyn Weight,
+    matches: Matches<'s>,
     /// Documents of the next batch.
     batch: u64,
     /// Documents that may be asked about yet.
@@ -61,11 +71,15 @@ pub(super) fn segment(
     if expected.saturating_mul(2) > most {
         return Ok(Some(docs));
     }
+    let bitmap = docs.downcast_ref::<BitmapScorer>();
     let mut probing = Probing {
         request,
         shard,
         segment,
-        weight,
+        matches: match bitmap {
+            Some(scorer) => Matches::Gathered(Arc::clone(scorer.bitmap())),
+            None => Matches::Of(weight),
+        },
         batch: (expected + expected / 2).clamp(LEAST_BATCH, MOST_BATCH),
         left: most,
     };
@@ -77,7 +91,9 @@ pub(super) fn segment(
     if !is_done {
         return Ok(Some(docs));
     }
-    count::matches(request, shard, segment, docs)?;
+    if !count::is_enough(request) && !count::counted_by_order(request, shard, segment)? {
+        count::matches(request, shard, segment, docs)?;
+    }
     Ok(None)
 }
 
@@ -190,7 +206,10 @@ impl Probing<'_, '_> {
         control.check()?;
         docs.sort_unstable();
         let reader = self.segment.reader();
-        let mut matches = Probe::new(self.weight.scorer(reader, 1.0)?);
+        let mut matches = match &self.matches {
+            Matches::Of(weight) => Probe::new(weight.scorer(reader, 1.0)?),
+            Matches::Gathered(bitmap) => Probe::Bitmap(bitmap),
+        };
         let gate = self.shard.post_filter.as_ref();
         let gate = gate.map(|gate| gate.scorer(reader, 1.0)).transpose()?;
         let mut gate = gate.map(Probe::new);
@@ -205,31 +224,38 @@ impl Probing<'_, '_> {
     }
 }
 
-/// Asks a list about documents, without a look for the match behind them.
-struct Probe {
-    docs: Box<dyn Scorer>,
-    /// No document that was not asked about yet and is below it is in the list.
-    next: DocId,
+/// Asks about documents, without a look for the match behind them.
+enum Probe<'b> {
+    Bitmap(&'b RoaringBitmap),
+    List {
+        docs: Box<dyn Scorer>,
+        /// No document that was not asked about yet and is below it is in the list.
+        next: DocId,
+    },
 }
 
-impl Probe {
+impl Probe<'_> {
     fn new(docs: Box<dyn Scorer>) -> Self {
         let next = docs.doc();
-        Self { docs, next }
+        Self::List { docs, next }
     }
 
-    /// Returns whether the list holds `doc`, which always rises.
+    /// Returns whether `doc`, which always rises, is there.
     fn holds(&mut self, doc: DocId) -> bool {
-        if doc < self.next {
+        let (docs, next) = match self {
+            Self::Bitmap(bitmap) => return bitmap.contains(doc),
+            Self::List { docs, next } => (docs, next),
+        };
+        if doc < *next {
             return false;
         }
-        match self.docs.seek_danger(doc) {
+        match docs.seek_danger(doc) {
             SeekDangerResult::Found => {
-                self.next = doc;
+                *next = doc;
                 true
             }
-            SeekDangerResult::SeekLowerBound(next) => {
-                self.next = next;
+            SeekDangerResult::SeekLowerBound(bound) => {
+                *next = bound;
                 false
             }
         }

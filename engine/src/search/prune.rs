@@ -24,6 +24,7 @@ use smallvec::SmallVec;
 use tantivy::DocSet;
 use tantivy::schema::Field as Column;
 
+use super::order::Order;
 use super::request::{Request, Shard};
 use super::walk;
 use crate::EngineError;
@@ -90,7 +91,14 @@ pub(super) fn segment(
     if gates.num_let_through().saturating_mul(FILTER_LEADS) < driver.num_postings() {
         return walk_instead(request, shard, segment);
     }
-    let mut sink = Sink::new(request, shard, segment, gates);
+    // Keys behind the score order what it ties.
+    let sorter = match &request.order {
+        Order::Keys(keys) => {
+            Some(keys.segment(request.query, shard.target, segment, request.env)?)
+        }
+        _ => None,
+    };
+    let mut sink = Sink::new(request, shard, segment, gates, sorter);
     let totals = match totals {
         Totals::Left if driver.num_postings() > COUNTED_IN_PASSING => {
             sink.leave_counting();

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use gleaner_partial::Aggregations;
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Ledger, Reservation, Stop};
 use gleaner_partial::score::model::Model;
@@ -15,10 +14,10 @@ use parking_lot::Mutex;
 use tantivy::query::Weight;
 
 use super::aggregations::{self, LiveFilters};
+use super::answer::SegmentAnswers;
 use super::order::Order;
 use super::prune::{Plan, Pruning, ShardPlan, Totals};
 use super::shape::Shape;
-use super::sorting::SortedHit;
 use super::tally::{ShardTally, Tally};
 use super::{SearchEnv, Target, answer, cost, count, ordered, prune, tally, walk};
 use crate::lower::{self, Scope};
@@ -91,15 +90,6 @@ enum Way {
     Tally(ShardTally),
     /// Totals are known and nothing else is wanted.
     Nothing,
-}
-
-/// What segments have handed in.
-#[derive(Default)]
-pub(super) struct SegmentAnswers {
-    pub(super) error: Option<EngineError>,
-    pub(super) sorted: Vec<SortedHit>,
-    pub(super) aggregations: Vec<(u32, Aggregations)>,
-    pub(super) max_score: Option<f32>,
 }
 
 /// Why a search could not be made ready.
@@ -470,7 +460,7 @@ fn sees_all(query: &ShardQuery, order: &Order) -> bool {
     !query.aggregations.is_empty()
         || query.min_score.is_some()
         || query.terminate_after.is_some()
-        || matches!(order, Order::Keys(_))
+        || (matches!(order, Order::Keys(_)) && !order.is_by_score_first(query))
 }
 
 /// Returns whether nothing but the best hits and a total is wanted, so that other matches need not be looked at.
@@ -489,7 +479,7 @@ fn plan_of<'a>(
     model: &Model,
 ) -> Result<Option<Plan<'a>>, EngineError> {
     match shape {
-        Some(shape) if matches!(order, Order::Score(_)) => {
+        Some(shape) if order.is_by_score_first(query) => {
             Plan::new(shape, query.post_filter.as_ref(), model)
         }
         _ => Ok(None),

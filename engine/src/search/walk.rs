@@ -286,9 +286,7 @@ impl<'r, 'q> Walk<'r, 'q> {
         let mut found = self.shard.found.lock();
         // Hits are whole even where there was no time to finish the aggregations.
         found.sorted.extend(sorted);
-        if let Some(score) = self.max_score {
-            found.max_score = Some(found.max_score.map_or(score, |most| most.max(score)));
-        }
+        found.raise_max_score(self.max_score);
         let aggregated = aggregated?.map(|partial| (self.segment.ord(), partial));
         found.aggregations.extend(aggregated);
         Ok(())

@@ -12,6 +12,7 @@ use crate::search::countdown::Countdown;
 use crate::search::order::{AfterScore, Order};
 use crate::search::rank;
 use crate::search::request::{Request, Shard};
+use crate::search::sorting::SegmentSorter;
 use crate::view::SegmentView;
 
 /// What matches must pass beside their terms; asked about ascending documents.
@@ -61,6 +62,9 @@ pub(super) struct Sink<'r, 'q> {
     gates: Gates,
     has_deletes: bool,
     after: Option<&'r AfterScore>,
+    /// Orders by the score and further keys; `None` where the score and the tie-break are all.
+    sorter: Option<SegmentSorter<'r>>,
+    max_score: Option<f32>,
     finalists: Finalists,
     reach: f32,
     counting: CountMode,
@@ -74,6 +78,7 @@ impl<'r, 'q> Sink<'r, 'q> {
         shard: &'r Shard<'q>,
         segment: &'r SegmentView,
         gates: Gates,
+        sorter: Option<SegmentSorter<'r>>,
     ) -> Self {
         let after = match &request.order {
             Order::Score(after) => after.as_ref(),
@@ -86,6 +91,8 @@ impl<'r, 'q> Sink<'r, 'q> {
             gates,
             has_deletes: segment.reader().has_deletes(),
             after,
+            sorter,
+            max_score: None,
             finalists: Finalists::new(request.query.top.max(1)),
             reach: request.top.reach(),
             counting: if count::is_enough(request) {
@@ -190,7 +197,7 @@ impl<'r, 'q> Sink<'r, 'q> {
         self.finalists.count(score);
         self.update_reach();
         if self.finalists.is_crowded() && self.finalists.clean() {
-            self.hand_in();
+            self.hand_in()?;
         }
         Ok(())
     }
@@ -233,7 +240,7 @@ impl<'r, 'q> Sink<'r, 'q> {
         }
         self.finalists.settle();
         if self.finalists.is_crowded() && self.finalists.clean() {
-            self.hand_in();
+            self.hand_in()?;
         }
         Ok(())
     }
@@ -244,8 +251,15 @@ impl<'r, 'q> Sink<'r, 'q> {
         // Unsettled ones are there only after a stop.
         drop(self.finalists.take_unsettled());
         self.finalists.clean();
-        self.hand_in();
+        self.hand_in()?;
         self.finalists.recycle();
+        let Some(sorter) = self.sorter else {
+            return Ok(());
+        };
+        let sorted = sorter.finish(self.shard.index, &self.request.texts)?;
+        let mut found = self.shard.found.lock();
+        found.sorted.extend(sorted);
+        found.raise_max_score(self.max_score);
         Ok(())
     }
 
@@ -267,14 +281,23 @@ impl<'r, 'q> Sink<'r, 'q> {
         }
     }
 
-    /// Offers the finalists to the top of all segments.
-    fn hand_in(&mut self) {
+    /// Offers the finalists to the top of all segments, and to the sorter where more than the score orders them.
+    fn hand_in(&mut self) -> Result<(), EngineError> {
         let (request, shard, segment) = (self.request, self.shard, self.segment);
-        let entries = self.finalists.take();
+        let entries: SmallVec<[(DocId, f32); 16]> = self.finalists.take().collect();
+        if let Some(sorter) = &mut self.sorter {
+            for &(doc, score) in &entries {
+                sorter.offer(doc, Some(score))?;
+                let most = self.max_score.unwrap_or(score);
+                self.max_score = Some(most.max(score));
+            }
+        }
+        let entries = entries.into_iter();
         let entries =
             entries.map(|(doc, score)| (score, move || rank::entry(shard, segment, doc, score)));
         request
             .top
             .offer_all(entries, |a, b| request.compare_ids(a, b));
+        Ok(())
     }
 }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use gleaner_query::resolved::ShardQuery;
 use tantivy::DocId;
 
-use super::interval::{Interval, Side, intervals, narrow};
+use super::interval::intervals;
 use super::{Kept, Raw, SegmentSorter};
 use crate::EngineError;
 use crate::doc_order::DocOrder;
+use crate::doc_order::column::{Interval, Side, narrow};
 use crate::search::{SearchEnv, Target};
 
 /// A place in an order.
