@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 
 use gleaner_model::{FieldKind, NumberKind};
 use tantivy::SegmentReader;
-use tantivy::columnar::{Column, StrColumn};
+use tantivy::columnar::{Cardinality, Column, StrColumn};
 
 pub(crate) use self::constant::ConstantColumns;
 pub(crate) use self::decoded::{DecodedColumns, PointColumn, RangeColumn};
@@ -136,6 +136,20 @@ impl DocValues {
         match self {
             Self::Date(column) => Self::DateNanos(scaled::in_nanos(column)),
             other => other,
+        }
+    }
+
+    /// Returns how many values a document of the segment may have.
+    pub(crate) fn cardinality(&self) -> Cardinality {
+        match self {
+            Self::I64(column) | Self::Date(column) | Self::DateNanos(column) => {
+                column.get_cardinality()
+            }
+            Self::U64(column) => column.get_cardinality(),
+            Self::F64(column) => column.get_cardinality(),
+            Self::Bool(column) => column.get_cardinality(),
+            Self::Ip(column) => column.get_cardinality(),
+            Self::Terms(column) => column.ords().get_cardinality(),
         }
     }
 

@@ -160,13 +160,14 @@ impl Ranked {
 
 /// Returns what a column holds, and how many values a document has; `None` where no order is made of it.
 fn described(values: &DocValues) -> Option<(Kind, Cardinality)> {
-    Some(match values {
-        DocValues::I64(column) | DocValues::Date(column) => (Kind::Whole, column.get_cardinality()),
-        DocValues::U64(column) => (Kind::Unsigned, column.get_cardinality()),
-        DocValues::F64(column) => (Kind::Fraction, column.get_cardinality()),
-        DocValues::Terms(column) => (Kind::Text, column.ords().get_cardinality()),
+    let kind = match values {
+        DocValues::I64(_) | DocValues::Date(_) => Kind::Whole,
+        DocValues::U64(_) => Kind::Unsigned,
+        DocValues::F64(_) => Kind::Fraction,
+        DocValues::Terms(_) => Kind::Text,
         DocValues::Bool(_) | DocValues::DateNanos(_) | DocValues::Ip(_) => return None,
-    })
+    };
+    Some((kind, values.cardinality()))
 }
 
 /// Returns a number that orders like the value of a document, of which it has one.

@@ -188,7 +188,9 @@ pub(super) fn looked_at(documents: u64, query: &ShardQuery) -> u64 {
 /// Returns what a search counts as that finds its hits along an order of the documents, where that is known to be short; `None`
 /// where it is not. It is no reason to call it brief: the order may have to be made first.
 fn along_order(documents: u64, query: &ShardQuery) -> Option<u64> {
-    let is_alone = wants_hits_alone(query) && query.post_filter.is_none();
+    // How many have to be looked at for so many groups is not known.
+    let has_others = query.post_filter.is_some() || query.collapse.is_some();
+    let is_alone = wants_hits_alone(query) && !has_others;
     let by_score = |key: &SortKey| key.target == SortTarget::Score;
     if !is_alone || query.track_scores || query.sort.iter().any(by_score) {
         return None;

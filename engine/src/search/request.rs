@@ -465,10 +465,7 @@ fn sees_all(query: &ShardQuery, order: &Order) -> bool {
 
 /// Returns whether nothing but the best hits and a total is wanted, so that other matches need not be looked at.
 pub(super) fn wants_hits_alone(query: &ShardQuery) -> bool {
-    query.aggregations.is_empty()
-        && query.min_score.is_none()
-        && query.terminate_after.is_none()
-        && query.collapse.is_none()
+    query.aggregations.is_empty() && query.min_score.is_none() && query.terminate_after.is_none()
 }
 
 /// Returns how the query is ranked without looking at every match.

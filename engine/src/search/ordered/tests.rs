@@ -206,6 +206,10 @@ fn draw_query(targets: &[Target], rng: &mut StdRng) -> ShardQuery {
     }
     ShardQuery {
         sort,
+        collapse: (num_keys > 0 && rng.random_bool(0.2)).then(|| {
+            let fields = ["kind", "few", "many"];
+            FieldPath::new(fields[rng.random_range(0..3)])
+        }),
         post_filter: rng.random_bool(0.1).then(|| term("kind", "k2")),
         track_total: [TrackTotal::No, TrackTotal::UpTo(300), TrackTotal::Exact]
             [rng.random_range(0..3)],

@@ -9,6 +9,7 @@ use gleaner_query::answer::SortValue;
 use gleaner_query::mapping::is_metadata;
 use gleaner_query::search::{SortKey, SortTarget};
 use tantivy::DocId;
+use tantivy::columnar::Cardinality;
 
 use super::key::{KeyReader, Raw};
 use crate::EngineError;
@@ -64,6 +65,12 @@ impl GroupReader {
             values,
             field: field.clone(),
         })
+    }
+
+    /// Returns whether some document of the segment may have several values.
+    pub(super) fn may_have_several(&self) -> bool {
+        let cardinality = self.values.as_ref().map(DocValues::cardinality);
+        cardinality == Some(Cardinality::Multivalued)
     }
 
     /// Returns the value of a document.

@@ -39,11 +39,15 @@ impl SegmentSorter<'_> {
         target: &Target,
         env: &SearchEnv<'_>,
     ) -> Result<Option<Ranks>, EngineError> {
-        let (Some(first), Some(sorted_by), Kept::Best(_)) =
-            (self.readers.first(), query.sort.first(), &self.kept)
-        else {
+        let (Some(first), Some(sorted_by)) = (self.readers.first(), query.sort.first()) else {
             return Ok(None);
         };
+        // What is wrong with a document's value is told of every one that is among the best of a walk.
+        if let Kept::OfGroups(groups, _) = &self.kept
+            && groups.may_have_several()
+        {
+            return Ok(None);
+        }
         let Some(key) = first.order_key(sorted_by, &target.view)? else {
             return Ok(None);
         };
