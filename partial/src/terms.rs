@@ -1,5 +1,6 @@
 //! Partial result of `terms`: keys with counts, complete or with a bound on what is not listed.
 
+mod cut;
 mod join;
 
 use std::cmp::Reverse;
@@ -10,6 +11,7 @@ use gleaner_query::aggregation::{BucketOrder, TermsAggregation, TermsFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::cut::{Cut, LongList, num_largest};
 use super::Bucket;
 use super::key::{Fraction, Key, ValueFormat, ValueKind};
 use crate::error::EvaluationError;
@@ -225,41 +227,24 @@ impl Terms {
         if matches!(request.include, Some(TermsFilter::Values(_))) {
             return;
         }
-        let wanted = shard_size(request);
-        let is_long = self.buckets.len() > limit.max(wanted);
-        match request.order.first() {
-            None | Some((BucketOrder::Count, true)) if is_long => self.keep_largest(wanted),
-            Some((BucketOrder::Key, descending)) if request.min_doc_count <= 1 => {
-                self.keep_first(wanted, *descending);
+        if let Some(list) = num_largest(request, limit) {
+            if self.buckets.len() > list.longest {
+                self.keep_largest(list.wanted);
             }
-            _ => {}
+        } else if let Some((BucketOrder::Key, descending)) = request.order.first()
+            && request.min_doc_count <= 1
+        {
+            self.keep_first(shard_size(request), *descending);
         }
     }
 
     fn keep_largest(&mut self, wanted: usize) {
-        let mut counts: Vec<u64> = self.counts().collect();
-        if wanted == 0 || counts.len() <= wanted {
-            return;
+        if let Some(mut cut) = Cut::of(self.counts(), wanted) {
+            self.buckets
+                .retain(|_, term| cut.keeps(term.bucket.doc_count));
+            self.unlisted += cut.unlisted;
+            self.bound = cut.bound;
         }
-        let (_, last, _) = counts.select_nth_unstable_by_key(wanted - 1, |count| Reverse(*count));
-        // Of the keys with the last count the smallest stay; the bound covers the others.
-        let floor = *last;
-        let mut dropped = 0;
-        let mut bound = 0;
-        let mut room = wanted - counts.iter().filter(|count| **count > floor).count();
-        self.buckets.retain(|_, term| {
-            let count = term.bucket.doc_count;
-            let fills = count == floor && room > 0;
-            room -= usize::from(fills);
-            let keeps = count > floor || fills;
-            if !keeps {
-                dropped += count;
-                bound = bound.max(count);
-            }
-            keeps
-        });
-        self.unlisted += dropped;
-        self.bound = bound;
     }
 
     fn keep_first(&mut self, wanted: usize, descending: bool) {

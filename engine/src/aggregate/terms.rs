@@ -7,7 +7,9 @@ use gleaner_partial::control::Stop;
 use gleaner_partial::key::{Key, ValueFormat};
 use gleaner_partial::request::key_filter::KeyFilter;
 use gleaner_partial::request::keys::TermsRequest;
-use gleaner_partial::terms::{TermBucket, Terms as TermsPartial};
+use gleaner_partial::terms::{
+    COMPLETE_KEYS, Cut, LongList, TermBucket, Terms as TermsPartial, num_largest,
+};
 use gleaner_partial::{Bucket, Partial};
 use gleaner_query::aggregation::{Aggregation, TermsAggregation};
 use hashbrown::HashMap;
@@ -71,6 +73,7 @@ pub(super) fn build<'a>(
         kept_to: kept_to.transpose()?,
         segment: context.segment,
         has_one_owner: context.has_one_owner,
+        longest: num_largest(request, COMPLETE_KEYS).filter(|_| context.view.segments().len() == 1),
         buckets: Buckets::build(sub, context)?,
     };
     match source.values {
@@ -99,6 +102,8 @@ struct Parts<'a> {
     kept_to: Option<Arc<RoaringBitmap>>,
     segment: &'a SegmentView,
     has_one_owner: bool,
+    /// To what a list is cut that is all of the shard.
+    longest: Option<LongList>,
     buckets: Buckets<'a>,
 }
 
@@ -106,6 +111,8 @@ struct TermsNode<'a, C: KeyColumn> {
     column: C,
     parts: Parts<'a>,
     slots: Slots<C::Raw>,
+    /// The values wanted of all documents, ascending, with their numbers of documents; then there are no slots.
+    counted: Option<Vec<(C::Raw, u64)>>,
     /// Per owner, the bucket of documents without a value.
     missing_slots: HashMap<u32, u32>,
     /// Which values are wanted, where their numbers tell.
@@ -142,6 +149,7 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
             column,
             parts,
             slots,
+            counted: None,
             missing_slots: HashMap::new(),
             ordinals,
             wanted: HashMap::new(),
@@ -248,6 +256,34 @@ impl<'a, C: KeyColumn + 'a> TermsNode<'a, C> {
         }
     }
 
+    /// Returns the list of values of all documents.
+    fn list(&mut self, mut counted: Vec<(C::Raw, u64)>) -> Result<Partial, EngineError> {
+        let longest = self.parts.longest;
+        let long = longest.filter(|list| counted.len() > list.longest);
+        let counts = counted.iter().map(|(_, count)| *count);
+        let mut cut = long.and_then(|list| Cut::of(counts, list.wanted));
+        if let Some(cut) = &mut cut {
+            counted.retain(|(_, count)| cut.keeps(*count));
+        }
+        let bytes = counted.len() * 2 * KEY_BYTES;
+        self.parts.buckets.meter().charge(bytes)?;
+        let raws: Vec<C::Raw> = counted.iter().map(|(raw, _)| *raw).collect();
+        let terms = counted.into_iter().map(|(_, doc_count)| TermBucket {
+            bucket: Bucket {
+                doc_count,
+                ..Bucket::default()
+            },
+            error: 0,
+        });
+        Ok(Partial::Terms(TermsPartial {
+            format: self.parts.format.clone(),
+            buckets: self.column.keys(&raws)?.into_iter().zip(terms).collect(),
+            unlisted: cut.as_ref().map_or(0, |cut| cut.unlisted),
+            bound: cut.as_ref().map_or(0, |cut| cut.bound),
+            ..TermsPartial::default()
+        }))
+    }
+
     /// Returns the buckets as (owner, value, number), in no order.
     fn taken_slots(&mut self) -> Vec<(u32, C::Raw, u32)> {
         match &mut self.slots {
@@ -288,7 +324,7 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
 
     fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
         let ordered = match &self.parts.values {
-            Some(values) if self.parts.buckets.only_count() => {
+            Some(values) if self.parts.buckets.only_count() && !self.parts.counts_none => {
                 whole.ordered(&self.parts.field, values)?
             }
             _ => None,
@@ -305,15 +341,22 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
                 Ok(())
             },
         )?;
+        let bytes = 2 * runs.len() * size_of::<(C::Raw, u64)>();
+        self.parts.buckets.meter().charge(bytes)?;
+        let mut counted = Vec::with_capacity(runs.len());
         for (raw, len) in runs {
-            if let Some(slot) = self.slot(0, raw)? {
-                self.parts.buckets.add(slot, len);
+            if self.wants(raw)? {
+                counted.push((raw, len));
             }
         }
+        self.counted = Some(counted);
         Ok(true)
     }
 
     fn finish(mut self: Box<Self>, num_owners: usize) -> Result<Vec<Partial>, EngineError> {
+        if let Some(counted) = self.counted.take() {
+            return Ok(vec![self.list(counted)?]);
+        }
         let live = if self.parts.counts_none {
             self.live_values()?
         } else {
