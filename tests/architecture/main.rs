@@ -72,6 +72,10 @@ const RULES: &[(&str, Rule)] = &[
         "a module is `foo.rs` and `foo/`, never `mod.rs`",
         sources::mod_files,
     ),
+    (
+        "a package whose doc tests are off has none",
+        sources::examples_not_run,
+    ),
     ("no file is longer than 500 lines", sources::long_files),
     (
         "a query clause touches the files that `ARCHITECTURE.md` lists",

@@ -260,6 +260,20 @@ fn files_with_the_wrong_shape_are_found() {
 }
 
 #[test]
+fn an_example_that_is_not_run_is_found() {
+    let example = "//! A plan.\n//!\n//! ```text\n//! no test\n//! ```\n\n/// ```\n/// plan();\n/// ```\nfn plan() {}\n";
+    let mut house = house_with("root/src/plan.rs", "");
+    house.sources = vec![Source::new("root/src/plan.rs", example)];
+    assert_eq!(sources::examples_not_run(&house), []);
+    house.packages = vec![Package {
+        room: "root".to_owned(),
+        dependencies: Vec::new(),
+        manifest: "[lib]\ndoctest = false\n".to_owned(),
+    }];
+    assert_found(sources::examples_not_run, &house, "an example");
+}
+
+#[test]
 fn a_clause_that_touches_a_file_which_is_not_listed_is_found() {
     let mut house = house_with("engine/src/stray.rs", "fn f() { Clause::Ids; }");
     house.architecture =

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     code::names,
     dependencies::{OWNED_LIBRARIES, line_of},
-    house::{House, Source, Violation},
+    house::{House, Package, Source, Violation},
 };
 
 /// Rooms that compute and nothing else.
@@ -190,6 +190,57 @@ pub(crate) fn mod_files(house: &House) -> Vec<Violation> {
     found
         .map(|source| Violation::new(&source.path, "is a `mod.rs`"))
         .collect()
+}
+
+/// Finds examples in doc comments that are not run, as their package has doc tests off: rustdoc takes seconds for each package in
+/// which it looks for some.
+pub(crate) fn examples_not_run(house: &House) -> Vec<Violation> {
+    let is_off = |package: &&Package| package.manifest.contains("doctest = false");
+    let off: Vec<&str> = house
+        .packages
+        .iter()
+        .filter(is_off)
+        .map(|package| package.room.as_str())
+        .collect();
+    let in_them = house
+        .sources
+        .iter()
+        .filter(|source| off.contains(&source.room.as_str()));
+    in_them
+        .flat_map(|source| {
+            let lines = examples(&source.text).into_iter();
+            lines.map(|line| {
+                Violation::new(
+                    format!("{}:{line}", source.path),
+                    "an example, and `doctest = false`",
+                )
+            })
+        })
+        .collect()
+}
+
+/// Returns the lines on which doc tests begin.
+fn examples(text: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut is_inside = false;
+    for (line, number) in text.lines().zip(1..) {
+        let line = line.trim_start();
+        let comment = line
+            .strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"));
+        let Some(comment) = comment else {
+            is_inside = false;
+            continue;
+        };
+        let Some(language) = comment.trim_start().strip_prefix("```") else {
+            continue;
+        };
+        if !is_inside && ["", "rust", "no_run", "should_panic"].contains(&language) {
+            found.push(number);
+        }
+        is_inside = !is_inside;
+    }
+    found
 }
 
 /// Finds files that should have been split.

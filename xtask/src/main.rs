@@ -77,7 +77,10 @@ fn run() -> anyhow::Result<bool> {
         "prove" => prove::run(&workspace, &rest)?,
         "bench" => Some(bench::run_benches(&workspace, &rest)),
         "tools" => Some(tools::run(&workspace, &rest)?),
-        "setup" => Some(Report::of(&workspace, setup::STEPS)),
+        "setup" => Some(Report::of(
+            &workspace,
+            setup::STEPS.iter().chain(setup::LAST),
+        )),
         "image" => Some(image::run(&workspace, &rest)?),
         "fmt" => Some(Report::of(&workspace, static_checks::FORMAT)),
         "lint" => Some(Report::of(&workspace, static_checks::LINT)),

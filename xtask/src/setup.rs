@@ -6,10 +6,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use crate::{
     command::{is_available, run_program},
@@ -27,8 +28,8 @@ pub(crate) const STEPS: &[Step] = &[
         run: linker,
     },
     Step {
-        name: "setup: cargo-deny",
-        run: |workspace| outcome(cargo_deny(workspace)?),
+        name: "setup: cargo-deny begins",
+        run: begin_cargo_deny,
     },
     Step {
         name: "setup: python clients",
@@ -55,6 +56,12 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| outcome(program(workspace, &PROMTOOL)),
     },
 ];
+
+/// What `cargo xtask setup` waits for; `cargo xtask test` goes on meanwhile.
+pub(crate) const LAST: &[Step] = &[Step {
+    name: "setup: cargo-deny",
+    run: |workspace| outcome(cargo_deny(workspace)?),
+}];
 
 /// A virtual environment for tests that drive a real client.
 struct Environment {
@@ -108,38 +115,76 @@ fn linker(_: &Workspace) -> anyhow::Result<Outcome> {
     Ok(Outcome::PASSED)
 }
 
-/// Returns `cargo-deny`, built once into the cache of tools: some minutes on two cores.
-pub(crate) fn cargo_deny(workspace: &Workspace) -> anyhow::Result<Tool> {
-    let installed = workspace.cache().join("bin/cargo-deny");
-    for candidate in [PathBuf::from("cargo-deny"), installed.clone()] {
-        if is_available(&candidate, "--version") {
-            return Ok(Ok(candidate));
-        }
+/// The build of `cargo-deny` that is under way.
+static BUILDING: Mutex<Option<Child>> = Mutex::new(None);
+
+/// Begins to build `cargo-deny` into the cache of tools, where it is absent: some minutes, for which nothing waits before it is
+/// called. It takes the time that tests leave.
+fn begin_cargo_deny(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    if find_cargo_deny(workspace).is_some() {
+        return Ok(Outcome::PASSED);
     }
     if workspace.skips("cargo-deny") {
-        return Ok(Err(
+        return Ok(Outcome::Skipped(
             "cargo-deny is absent, GLEANER_XTASK_SKIP says not to install it".into(),
         ));
     }
     println!(
-        "installing cargo-deny into {} (some minutes)",
+        "installing cargo-deny into {} meanwhile (its output: cargo-deny.log there)",
         workspace.cache().display()
     );
     fs::create_dir_all(workspace.cache())?;
-    let mut install =
-        crate::command::cargo(workspace, ["install", "--locked", "--quiet", "cargo-deny"]);
+    let log = fs::File::create(workspace.cache().join("cargo-deny.log"))?;
+    let cargo = crate::command::cargo(workspace, ["install", "--locked", "cargo-deny"]);
+    let mut install = Command::new("nice");
+    install.args(["-n", "19"]);
+    install.arg(cargo.get_program()).args(cargo.get_args());
     install.arg("--root").arg(workspace.cache());
     // It runs for a second: what is built in half the time serves as well.
     install.args(["--debug", "--config", "profile.dev.debug=false"]);
     // Its own build folder: the workspace's would be locked for as long as this takes.
     install.env("CARGO_TARGET_DIR", workspace.cache().join("build"));
-    match run_program(install) {
-        Ok(_) => {
-            fs::remove_dir_all(workspace.cache().join("build"))?;
-            Ok(Ok(installed))
-        }
-        Err(error) => Ok(Err(format!("cargo-deny cannot be installed: {error:#}"))),
+    install
+        .stderr(log.try_clone()?)
+        .stdout(log)
+        .stdin(Stdio::null());
+    let building = install.spawn().context("cannot start `nice`")?;
+    *BUILDING.lock().map_err(|_| anyhow!("a step panicked"))? = Some(building);
+    Ok(Outcome::PASSED)
+}
+
+/// Returns `cargo-deny`, built once into the cache of tools.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> anyhow::Result<Tool> {
+    let is_begun = || BUILDING.lock().is_ok_and(|building| building.is_some());
+    if !is_begun()
+        && let Outcome::Skipped(absent) = begin_cargo_deny(workspace)?
+    {
+        return Ok(Err(absent));
     }
+    let building = BUILDING
+        .lock()
+        .map_err(|_| anyhow!("a step panicked"))?
+        .take();
+    if let Some(mut building) = building {
+        let status = building.wait()?;
+        drop(fs::remove_dir_all(workspace.cache().join("build")));
+        if !status.success() {
+            let log = workspace.cache().join("cargo-deny.log");
+            return Ok(Err(format!(
+                "cargo-deny cannot be installed, see {}",
+                log.display()
+            )));
+        }
+    }
+    let tool = find_cargo_deny(workspace);
+    Ok(tool.ok_or_else(|| "cargo-deny was installed and does not start".into()))
+}
+
+/// Returns `cargo-deny` where it is installed.
+fn find_cargo_deny(workspace: &Workspace) -> Option<PathBuf> {
+    let installed = workspace.cache().join("bin/cargo-deny");
+    let mut candidates = [PathBuf::from("cargo-deny"), installed].into_iter();
+    candidates.find(|candidate| is_available(candidate, "--version"))
 }
 
 /// Returns the Python of the environment `name`, made on first use under the build folder.
