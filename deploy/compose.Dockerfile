@@ -3,7 +3,7 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY . .
-RUN cargo build --release --locked -p gleaner-cli
+RUN cargo build --profile dist --locked -p gleaner-cli
 
 FROM debian:bookworm-slim
 
@@ -22,7 +22,7 @@ RUN groupadd --system --gid 10001 gleaner \
  && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/gleaner --create-home gleaner \
  && mkdir -p /etc/gleaner/certs && chown gleaner:gleaner /etc/gleaner/certs
 
-COPY --from=build /source/target/release/gleaner /usr/local/bin/gleaner
+COPY --from=build /source/target/dist/gleaner /usr/local/bin/gleaner
 # Nodes of a cluster read it with `--config`. The default command is one process, which needs no file.
 COPY deploy/cluster.toml /etc/gleaner/cluster.toml
 

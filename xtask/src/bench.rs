@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the criterion benches, in the release profile.
+//! `cargo xtask bench`: the criterion benches, in the profile `dist`.
 
 use crate::{
     command::{cargo, run_program},

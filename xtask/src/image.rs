@@ -37,7 +37,7 @@ pub(crate) const REDIS: &str = "patterns/redis.Dockerfile";
 /// Seconds that a registry may take to answer nothing.
 const PULLED_WITHIN: &str = "120";
 
-/// `cargo xtask image [--binary PATH]`: with the release build, or with the binary at a path.
+/// `cargo xtask image [--binary PATH]`: with a build by the profile `dist`, or with the binary at a path.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<Report> {
     let given = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => None,
@@ -47,8 +47,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
     let mut report = Report::default();
     report.time("image: base", || base(workspace));
     let binary = given.unwrap_or_else(|| {
-        report.time("image: binary", || release(workspace));
-        workspace.target().join("release/gleaner")
+        report.time("image: binary", || dist(workspace));
+        workspace.target().join("dist/gleaner")
     });
     report.time("image: build", || build(workspace, &binary, IMAGE));
     report.time("image: etcd", || build_other(workspace, ETCD, ETCD_IMAGE));
@@ -109,11 +109,16 @@ fn bootstrap(workspace: &Workspace) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn release(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    run_program(cargo(
-        workspace,
-        ["build", "--release", "--locked", "-p", "gleaner-cli"],
-    ))
+fn dist(workspace: &Workspace) -> anyhow::Result<Outcome> {
+    let arguments = [
+        "build",
+        "--profile",
+        "dist",
+        "--locked",
+        "-p",
+        "gleaner-cli",
+    ];
+    run_program(cargo(workspace, arguments))
 }
 
 /// Puts `binary` on the base and calls the image `tag`.

@@ -42,7 +42,7 @@ usage: cargo xtask <command>
   prove   the long proofs: [--tier NAME] [--seed N] [--list]
   tools   programs of others that speak the dialect, against the server built here: [--only WORDS]
   image   the container images that deploy/compose.yaml runs: `gleaner:local`, `gleaner-etcd:local`
-            [--binary PATH]  with this binary instead of a release build
+            [--binary PATH]  with this binary instead of a build by the profile `dist`
   bench   the criterion benches; further words go to criterion
 
 environment:

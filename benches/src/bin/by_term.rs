@@ -1,6 +1,6 @@
 //! Holds scatter by term against scatter by shard and writes `docs/reports/0004-scatter-by-term.md`.
 //!
-//! `cargo run --release -p gleaner-benches --bin by_term -- --quick`
+//! `cargo run --profile dist -p gleaner-benches --bin by_term -- --quick`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ fn command() -> String {
     let profile = if cfg!(debug_assertions) {
         ""
     } else {
-        "--release "
+        "--profile dist "
     };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let separator = if arguments.is_empty() { "" } else { " -- " };

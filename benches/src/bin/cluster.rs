@@ -1,6 +1,6 @@
 //! Measures roots and leaves and writes `docs/reports/0003-cluster.md`.
 //!
-//! `cargo run --release -p gleaner-benches --bin cluster -- --quick`
+//! `cargo run --profile dist -p gleaner-benches --bin cluster -- --quick`
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ struct Arguments {
     #[arg(long, env = "GLEANER_DATA")]
     data: Option<PathBuf>,
     /// The program that roots, leaves and servers are.
-    #[arg(long, default_value = "target/release/gleaner")]
+    #[arg(long, default_value = "target/dist/gleaner")]
     server: PathBuf,
     /// Measure these parts only.
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS))]
@@ -57,5 +57,5 @@ fn command() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let separator = if arguments.is_empty() { "" } else { " -- " };
     let arguments = arguments.join(" ");
-    format!("cargo run --release -p gleaner-benches --bin cluster{separator}{arguments}")
+    format!("cargo run --profile dist -p gleaner-benches --bin cluster{separator}{arguments}")
 }

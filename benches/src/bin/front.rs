@@ -1,6 +1,6 @@
 //! Measures fronts and answers that are kept, and writes `docs/reports/0007-front.md`.
 //!
-//! `cargo run --release -p gleaner-benches --bin front -- --quick`. It needs `nginx`, `hitch`, `varnishd`, `h2load` and
+//! `cargo run --profile dist -p gleaner-benches --bin front -- --quick`. It needs `nginx`, `hitch`, `varnishd`, `h2load` and
 //! `openssl`: `apt-get install nginx-light hitch varnish nghttp2-client openssl`; the parts `push` and `key` need `git` and
 //! `etcd` (`apt-get install git etcd-server`).
 
@@ -18,7 +18,7 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
     /// The program that fronts, roots and leaves are.
-    #[arg(long, default_value = "target/release/gleaner")]
+    #[arg(long, default_value = "target/dist/gleaner")]
     server: PathBuf,
     /// Measure these parts only.
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS))]
@@ -44,5 +44,5 @@ fn command() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let separator = if arguments.is_empty() { "" } else { " -- " };
     let arguments = arguments.join(" ");
-    format!("cargo run --release -p gleaner-benches --bin front{separator}{arguments}")
+    format!("cargo run --profile dist -p gleaner-benches --bin front{separator}{arguments}")
 }

@@ -1,6 +1,6 @@
 //! Measures us against the baseline and writes `docs/reports/0001-one-machine.md`.
 //!
-//! `cargo run --release -p gleaner-benches --bin report -- --quick`
+//! `cargo run --profile dist -p gleaner-benches --bin report -- --quick`
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ struct Arguments {
     #[arg(long, env = "GLEANER_DATA")]
     data: Option<PathBuf>,
     /// The server's binary, for the sections over HTTP.
-    #[arg(long, default_value = "target/release/gleaner")]
+    #[arg(long, default_value = "target/dist/gleaner")]
     server: PathBuf,
     /// Leave the sections over HTTP out.
     #[arg(long)]
@@ -78,5 +78,5 @@ fn command() -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let separator = if arguments.is_empty() { "" } else { " -- " };
     let arguments = arguments.join(" ");
-    format!("cargo run --release -p gleaner-benches --bin report{separator}{arguments}")
+    format!("cargo run --profile dist -p gleaner-benches --bin report{separator}{arguments}")
 }

@@ -1,6 +1,6 @@
 //! Measures hit rates of several fronts, and writes `docs/reports/0008-hit-rates.md`.
 //!
-//! `cargo run --release -p gleaner-benches --bin zipf`.
+//! `cargo run --profile dist -p gleaner-benches --bin zipf`.
 
 use std::path::Path;
 
@@ -8,6 +8,6 @@ use anyhow::Result;
 use gleaner_benches::zipf;
 
 fn main() -> Result<()> {
-    let command = "cargo run --release -p gleaner-benches --bin zipf";
+    let command = "cargo run --profile dist -p gleaner-benches --bin zipf";
     zipf::write_page(Path::new("docs/reports/0008-hit-rates.md"), command)
 }

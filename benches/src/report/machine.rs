@@ -16,7 +16,7 @@ pub(crate) fn facts() -> String {
     let profile = if cfg!(debug_assertions) {
         "debug (not fit to be quoted)"
     } else {
-        "release"
+        "dist"
     };
     format!(
         "Machine: {cores} cores of {cpu}, {memory} of memory, Linux {kernel}, load {load} at the \
