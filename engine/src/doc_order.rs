@@ -29,8 +29,9 @@ use parking_lot::Mutex;
 use tantivy::DocId;
 use tantivy::columnar::ColumnValues;
 
-/// Documents of a segment below which no order is made: reading all of them takes less than 100 µs.
-pub(crate) const FEW_DOCUMENTS: u32 = 4_096;
+/// Documents of a segment below which no order is made: reading all of them takes less than 100 µs. Fewer in builds with assertions,
+/// so that whatever is tested with few documents is tested along orders too.
+pub(crate) const FEW_DOCUMENTS: u32 = if cfg!(debug_assertions) { 64 } else { 4_096 };
 
 /// Orders of one segment that are kept. Beyond that the segment is read.
 const MOST_ORDERS: usize = 32;
