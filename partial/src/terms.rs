@@ -22,9 +22,11 @@ pub const COMPLETE_KEYS: usize = 100_000;
 /// As [`COMPLETE_KEYS`], where documents are read for each key (`top_hits` below): up to here that takes less
 /// time than to ask again for the keys that can win.
 pub const COMPLETE_KEYS_WITH_HITS: usize = 10_000;
-/// How much deeper a shard is asked to look when bounds leave the answer open, first and afterwards: where a first deeper look is
-/// not enough, counts are so much alike that hardly any but the whole list is.
-const DEEPER: [usize; 2] = [32, 1_024];
+/// How much deeper a shard is asked to look when bounds first leave the answer open.
+const DEEPER: usize = 32;
+/// How much deeper when as many keys as all are usually sent at once were not enough: counts are so much alike then that hardly any but the whole
+/// list is.
+const MUCH_DEEPER: usize = 1_024;
 
 /// Keys with their buckets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -274,9 +276,14 @@ impl Terms {
         let last_winner = counts.get(request.size - 1).copied().unwrap_or(0);
         if self.bound >= last_winner {
             let depth = shard_size(request);
-            let is_first = depth <= request.size.saturating_mul(DEEPER[0]);
-            let deeper = if is_first { DEEPER[0] } else { DEEPER[1] };
-            request.shard_size = Some(depth.saturating_mul(deeper));
+            let is_first = depth <= request.size.saturating_mul(DEEPER);
+            request.shard_size = Some(if is_first {
+                depth.saturating_mul(DEEPER)
+            } else if depth < COMPLETE_KEYS {
+                COMPLETE_KEYS
+            } else {
+                depth.saturating_mul(MUCH_DEEPER)
+            });
             return true;
         }
         let candidates: Vec<(&Key, &TermBucket)> = self

@@ -21,6 +21,9 @@ pub(super) trait KeyColumn: Send {
     /// Calls `f` with the place in `docs` and each value, or once with `None` without a value.
     fn visit(&self, docs: &[DocId], f: impl FnMut(usize, Option<Self::Raw>));
 
+    /// Returns the first value of a document.
+    fn first(&self, doc: DocId) -> Option<Self::Raw>;
+
     /// Returns the keys of values, which are sorted and distinct.
     fn keys(&self, raws: &[Self::Raw]) -> Result<Vec<Key>, EngineError>;
 
@@ -45,6 +48,10 @@ impl KeyColumn for Terms {
 
     fn visit(&self, docs: &[DocId], f: impl FnMut(usize, Option<u64>)) {
         visit_column(self.0.ords(), docs, f);
+    }
+
+    fn first(&self, doc: DocId) -> Option<u64> {
+        self.0.ords().first(doc)
     }
 
     fn keys(&self, raws: &[u64]) -> Result<Vec<Key>, EngineError> {
@@ -99,6 +106,10 @@ macro_rules! value_column {
                 visit_column(&self.0, docs, |i, value| f(i, value.map($to_raw)));
             }
 
+            fn first(&self, doc: DocId) -> Option<$raw> {
+                self.0.first(doc).map($to_raw)
+            }
+
             fn keys(&self, raws: &[$raw]) -> Result<Vec<Key>, EngineError> {
                 Ok(raws.iter().copied().map($to_key).collect())
             }
@@ -130,6 +141,10 @@ impl KeyColumn for Nothing {
 
     fn visit(&self, docs: &[DocId], mut f: impl FnMut(usize, Option<u8>)) {
         (0..docs.len()).for_each(|i| f(i, None));
+    }
+
+    fn first(&self, _: DocId) -> Option<u8> {
+        None
     }
 
     fn keys(&self, _: &[u8]) -> Result<Vec<Key>, EngineError> {

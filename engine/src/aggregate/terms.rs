@@ -335,7 +335,7 @@ impl<'a, C: KeyColumn + 'a> Node for TermsNode<'a, C> {
         let mut runs = Vec::new();
         let column = &self.column;
         ordered.runs(
-            |doc| first_of(column, doc),
+            |doc| column.first(doc),
             |raw, run| {
                 runs.extend(raw.map(|raw| (raw, run.len)));
                 Ok(())
@@ -435,13 +435,6 @@ fn by_owner<R>(
         rest = others;
         own
     })
-}
-
-/// Returns the first value of a document.
-fn first_of<C: KeyColumn>(column: &C, doc: DocId) -> Option<C::Raw> {
-    let mut first = None;
-    column.visit(&[doc], |_, raw| first = first.or(raw));
-    first
 }
 
 fn lost() -> EngineError {
