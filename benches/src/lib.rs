@@ -3,8 +3,8 @@
 //! The baseline is *bare tantivy*: the library our engine stands on, with the same fields, used as
 //! its own examples use it. It ranks per segment and prunes by bounds that global statistics break,
 //! so it does less than we do: a ratio near 1 means that exactness costs little.
-//! Called by the criterion benches and by the binaries `report`, `cluster`, `front`, `zipf` and `by_term`. Read
-//! [`race`] first.
+//! Called by the criterion benches and by the binaries `report`, `cluster`, `front`, `lists`, `zipf` and
+//! `by_term`. Read [`race`] first.
 
 pub mod bare;
 pub mod by_term;
@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod corpus;
 pub mod front;
 pub mod group_commit;
+pub mod lists;
 pub mod ours;
 pub mod process;
 pub mod queries;
