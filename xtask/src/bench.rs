@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: the criterion benches, in the profile `dist`.
+//! `cargo xtask bench`: the criterion benches, in the profile `dist`; with `lists`, the one of [`lists`].
+
+mod lists;
 
 use crate::{
     command::{cargo, run_program},
@@ -7,7 +9,12 @@ use crate::{
 };
 
 /// Runs the benches; `arguments` go to criterion (a filter, `--quick`, `--save-baseline NAME`).
-pub(crate) fn run_benches(workspace: &Workspace, arguments: &[String]) -> Report {
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<Report> {
+    if let [first, rest @ ..] = arguments
+        && first == "lists"
+    {
+        return lists::run(workspace, rest);
+    }
     let mut report = Report::default();
     report.time("benches", || {
         let mut command = cargo(
@@ -17,5 +24,5 @@ pub(crate) fn run_benches(workspace: &Workspace, arguments: &[String]) -> Report
         command.args(arguments);
         run_program(command)
     });
-    report
+    Ok(report)
 }

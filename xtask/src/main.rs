@@ -44,6 +44,10 @@ usage: cargo xtask <command>
   image   the container images that deploy/compose.yaml runs: `gleaner:local`, `gleaner-etcd:local`
             [--binary PATH]  with this binary instead of a build by the profile `dist`
   bench   the criterion benches; further words go to criterion
+  bench lists   lists, sorts, pages and aggregations over many documents, with Lucene in the same run
+            [--documents N]  a multiple of 20,000 (default 1000000)
+            [--segments S]   about so many segments a shard (default 1)
+            [--peers FOLDER] the generator and Lucene's runner (default ../shared/peers/scale)
 
 environment:
   CARGO_TARGET_DIR          where to build, as for cargo itself
@@ -75,7 +79,7 @@ fn run() -> anyhow::Result<bool> {
     let report = match command.as_str() {
         "test" => test::run(&workspace, &rest)?,
         "prove" => prove::run(&workspace, &rest)?,
-        "bench" => Some(bench::run_benches(&workspace, &rest)),
+        "bench" => Some(bench::run(&workspace, &rest)?),
         "tools" => Some(tools::run(&workspace, &rest)?),
         "setup" => Some(Report::of(
             &workspace,

@@ -17,7 +17,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     segments: u16,
     /// The program that serves and loads.
-    #[arg(long, default_value = "target/release/gleaner")]
+    #[arg(long, default_value = "target/dist/gleaner")]
     server: PathBuf,
     /// Where the figures are written as JSON; the page stands beside it.
     #[arg(long)]
