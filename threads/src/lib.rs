@@ -17,7 +17,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+#[cfg(target_os = "linux")]
+use linux::thread_time;
 
 /// Longest time after a reading of the thread's processor time in which the ordinary clock goes on from it.
 ///
@@ -47,8 +48,7 @@ pub fn processor_time() -> Duration {
             ..last
         },
         _ => {
-            let taken = clock_gettime(ClockId::ThreadCPUTime);
-            let taken = Duration::try_from(taken).unwrap_or_default();
+            let taken = thread_time();
             Reading {
                 at: Instant::now(),
                 taken,
@@ -58,6 +58,13 @@ pub fn processor_time() -> Duration {
     };
     READING.set(Some(reading));
     reading.returned
+}
+
+/// Returns the processor time of the calling thread, as the system has it.
+#[cfg(not(target_os = "linux"))]
+fn thread_time() -> Duration {
+    let taken = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(taken).unwrap_or_default()
 }
 
 thread_local! {
@@ -179,8 +186,7 @@ mod tests {
             assert!(now >= last, "{now:?} {last:?}");
             last = now;
         }
-        let read = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime));
-        let read = read.expect("a duration");
+        let read = thread_time();
         assert!(last <= read + READING_HOLDS, "{last:?} {read:?}");
     }
 

@@ -1,5 +1,8 @@
 //! The calls of Linux, for which neither the standard library nor rustix has functions: `sched_getattr(2)`,
-//! `sched_setattr(2)`.
+//! `sched_setattr(2)`; and the clock of a thread, which rustix reads through a page of the kernel's that a process under
+//! valgrind does not have.
+
+use std::time::Duration;
 
 use libc::{SYS_sched_getattr, SYS_sched_setattr, c_uint, sched_attr, syscall};
 
@@ -10,6 +13,27 @@ const SELF: libc::pid_t = 0;
 
 /// No flags: of the calls themselves, and of the attributes.
 const NONE: c_uint = 0;
+
+/// Returns the processor time that the calling thread has taken; none where the system does not say.
+#[expect(
+    unsafe_code,
+    reason = "the standard library has no clock of a thread, and rustix's aborts under valgrind"
+)]
+pub(crate) fn thread_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the system writes a `timespec` to the address, which is that of `time`: it is borrowed for the call and
+    // outlives it.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    match failed {
+        0 => Duration::new(seconds, nanos),
+        _ => Duration::ZERO,
+    }
+}
 
 /// As [`TimeSlice::request`].
 pub(crate) fn request(slice: TimeSlice) -> bool {
