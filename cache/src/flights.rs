@@ -18,16 +18,23 @@
 //! ([`Flights::begin`]). Those that come later do ask, and may join it: at its end each compares the edition that it
 //! saw with that of the answer, and looks again where they differ.
 //!
+//! The request that brings the evaluation carries it out itself, on its own task: no other thread is woken for it. When it
+//! goes away while others wait, a task of its own goes on with it.
+//!
 //! Does: seats, waits, endings. Does not: keep answers, look up editions. Read first: [`Flights::join`].
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use gleaner_model::{AnswerKey, Edition};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
@@ -65,6 +72,7 @@ struct Flight {
     /// How it ended; `None` until then.
     ended: watch::Sender<Option<Outcome>>,
     num_waiting: usize,
+    /// The task of an evaluation that the request which brought it has left to the others.
     work: Option<AbortHandle>,
 }
 
@@ -102,6 +110,8 @@ pub(crate) struct Seat {
     seen: Option<Edition>,
     number: u64,
     ended: watch::Receiver<Option<Outcome>>,
+    /// The evaluation, while this request carries it out.
+    work: Option<BoxFuture<'static, ()>>,
     rules: Rules,
 }
 
@@ -186,13 +196,14 @@ impl Flights {
             seen: of.1,
             number: flight.number,
             ended: flight.ended.subscribe(),
+            work: None,
             rules: self.rules,
         }
     }
 }
 
 impl Seat {
-    /// Begins the evaluation, as a task that does not end with this request alone.
+    /// Takes the evaluation, which [`Self::ending`] carries out.
     pub(crate) fn begin(&mut self, work: impl Future<Output = Answer> + Send + 'static) {
         let mut landing = Landing {
             open: Arc::clone(&self.open),
@@ -204,15 +215,21 @@ impl Seat {
             landing.outcome = Outcome::Answered(work.await);
             drop(landing);
         };
-        let task = tokio::spawn(work.in_current_span());
-        if let Some(flight) = self.open.lock().get_mut(&self.of) {
-            flight.work = Some(task.abort_handle());
-        }
+        self.work = Some(Box::pin(work.in_current_span()));
     }
 
-    /// Waits for the end of the flight; one who did not bring the evaluation, for `patience` at most.
+    /// Carries out the evaluation that this request has brought, or waits for the end of the flight, for `patience` at
+    /// most.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the evaluation to those who wait for it too; without any it ends.
     pub(crate) async fn ending(mut self, patience: Duration) -> Ending {
         let is_own = self.is_first;
+        if let Some(work) = &mut self.work {
+            // One that panics has landed, without an answer.
+            drop(AssertUnwindSafe(work).catch_unwind().await);
+            self.work = None;
+        }
         let ended = self.ended.wait_for(Option::is_some);
         let outcome = if is_own {
             ended.await.ok().and_then(|outcome| outcome.clone())
@@ -254,6 +271,8 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        // What is left of it ends after the lock is free again: its landing takes that.
+        let mut work = self.work.take();
         let mut open = self.open.lock();
         let Some(flight) = open
             .get_mut(&self.of)
@@ -262,12 +281,18 @@ impl Drop for Seat {
             return;
         };
         flight.num_waiting -= 1;
-        if flight.num_waiting == 0
-            && let Some(flight) = open.remove(&self.of)
+        if flight.num_waiting > 0 {
+            // Without a runtime the process ends, and nobody waits any more.
+            if let (Some(work), Ok(runtime)) = (work.take(), Handle::try_current()) {
+                flight.work = Some(runtime.spawn(work).abort_handle());
+            }
+        } else if let Some(flight) = open.remove(&self.of)
             && let Some(work) = flight.work
         {
             work.abort();
         }
+        drop(open);
+        drop(work);
     }
 }
 
