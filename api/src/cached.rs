@@ -31,7 +31,7 @@ use crate::response::{Form, Reply, warning_values};
 use crate::service::{App, carry_out};
 
 pub(crate) use counts::{Counted, Counts, Lookup};
-pub(crate) use key::takes;
+pub(crate) use key::{ReadSearch, takes};
 pub use key::{FoundRoute, KeyMaker, Moment};
 pub use parts::Searches;
 pub(crate) use parts::{MAX_KEPT_SEARCHES, PART_END, PartRequest, edition_list, head_of_all};
@@ -100,7 +100,7 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
     let wanted = Wanted::of(&request.headers, is_conditional);
     let body = request.bytes().await;
     let keep = body.as_ref().ok();
-    let keep = keep.and_then(|body| key::keep_of(&request, &form, body, cache.memo()));
+    let keep = keep.and_then(|body| key::keep_of(&mut request, &form, body, cache.memo()));
     request.whole = Some(body);
     let Some(keep) = keep else {
         let mut response = carry_out(request, form, &warnings).await;
@@ -110,9 +110,12 @@ pub(crate) async fn answer(cache: &Arc<Cache>, asked: Asked) -> Response<Body> {
     gleaner_telemetry::note(|facts| facts.note_key(&keep.key.0));
     request.wants_edition = true;
     let app = Arc::clone(&request.app);
-    let fetching = async move { read_whole(carry_out(request, form, &[]).await).await };
-    let fetching = gleaner_telemetry::carried(fetching);
-    let mut response = match cache.answer(&keep, || fetching).await {
+    // Made where nothing is kept only, and in a box: the cache hands it on.
+    let fetch = || {
+        let fetching = async move { read_whole(carry_out(request, form, &[]).await).await };
+        Box::pin(gleaner_telemetry::carried(fetching))
+    };
+    let mut response = match cache.answer(&keep, fetch).await {
         Ok(served) => {
             app.note_lookup(Lookup::of(&served), &keep.targets);
             respond(served, &keep, &wanted).map(Body::from)

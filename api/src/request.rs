@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::cached::ReadSearch;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::response::{AnswerMaker, Reply};
@@ -72,6 +73,8 @@ pub(crate) struct Request {
     pub(crate) body: Mutex<Body>,
     /// All of it, or why there is none, where it was read before the route reads it.
     pub(crate) whole: Option<Result<Bytes, ApiError>>,
+    /// What it says, where it was read for the key of its answer: nobody reads it twice.
+    pub(crate) read: Option<Box<ReadSearch>>,
     /// What has been read of it, until the request is answered.
     pub(crate) held: BodyReservation,
     /// What its answer is made with.

@@ -258,6 +258,7 @@ async fn dispatch(
                 parts,
                 body: parking_lot::Mutex::new(body),
                 whole: None,
+                read: None,
                 held: app.bodies.open(),
                 making: AnswerMaker::new(&app.root),
                 parsed: None,

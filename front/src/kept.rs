@@ -144,8 +144,9 @@ impl KeptAnswers {
         let opaque_id = head.headers.get(OPAQUE_ID).cloned();
         let codings = head.headers.get(header::ACCEPT_ENCODING).cloned();
         let (put_aside, aside) = oneshot::channel();
-        let fetching = gleaner_telemetry::carried(fetch(head, forward, put_aside));
-        let served = self.cache.answer(keep, || fetching).await;
+        // Made where nothing is kept only, and in a box: the cache hands it on.
+        let fetching = || Box::pin(gleaner_telemetry::carried(fetch(head, forward, put_aside)));
+        let served = self.cache.answer(keep, fetching).await;
         let served = served.map_err(|lost| Refusal::failed("none", &lost.to_string()))?;
         let mut response = match aside_of(&served, aside) {
             Some(aside) => {

@@ -45,6 +45,12 @@ type Read = fn(&[u8], &Reading<'_>) -> Result<(SearchRequest, Target), ApiError>
 /// The routes whose answers may be kept, by name.
 const KEPT: [(&str, Read); 2] = [("search", search::read_kept), ("count", count::read_kept)];
 
+/// A search as its route reads it, found to be one that can be asked.
+pub(crate) struct ReadSearch {
+    pub(crate) search: SearchRequest,
+    pub(crate) target: Target,
+}
+
 /// Returns whether answers of `route` may be kept.
 pub(crate) fn takes(route: &Route) -> bool {
     reader_of(route).is_some()
@@ -154,19 +160,28 @@ impl KeyMaker {
             form: &form,
             body: &body,
         };
-        keep.read(&reading, memo)
+        keep.read(&reading, memo, &mut None)
     }
 }
 
-/// Returns how the answer to `request`, with `body`, may be kept.
-pub(super) fn keep_of(request: &Request, form: &Form, body: &Bytes, memo: &Memo) -> Option<Keep> {
+/// Returns how the answer to `request`, with `body`, may be kept. Where the body was read for that, the request holds what
+/// was read.
+pub(super) fn keep_of(
+    request: &mut Request,
+    form: &Form,
+    body: &Bytes,
+    memo: &Memo,
+) -> Option<Keep> {
+    let mut read = None;
     let keep = Kept {
         route: request.route,
         headers: &request.headers,
         form,
         body,
     };
-    keep.read(&request.reading(), memo)
+    let keep = keep.read(&request.reading(), memo, &mut read)?;
+    request.read = read;
+    Some(keep)
 }
 
 /// A request whose answer may be kept.
@@ -178,7 +193,13 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    fn read(&self, reading: &Reading<'_>, memo: &Memo) -> Option<Keep> {
+    /// Puts what the body says into `read`, where it is read.
+    fn read(
+        &self,
+        reading: &Reading<'_>,
+        memo: &Memo,
+        read: &mut Option<Box<ReadSearch>>,
+    ) -> Option<Keep> {
         let wish = Wish::of(self.headers, reading.parameters);
         if wish == Wish::Around || self.body.len() > MAX_BODY_BYTES {
             return None;
@@ -191,7 +212,7 @@ impl Kept<'_> {
         let pairs = reading.parameters.pairs().iter();
         let pairs = pairs.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let parts = names.into_iter().chain(path).chain(pairs);
-        let make = || self.make(reading, &form);
+        let make = || self.make(reading, &form, read);
         let mut path = reading.parts.iter().map(|(_, value)| value.as_bytes());
         let keep = match path.any(has_date_math) {
             true => make()?,
@@ -205,9 +226,19 @@ impl Kept<'_> {
     }
 
     /// Reads the request as its route does.
-    fn make(&self, reading: &Reading<'_>, form: &[u8]) -> Option<Keep> {
+    fn make(
+        &self,
+        reading: &Reading<'_>,
+        form: &[u8],
+        read: &mut Option<Box<ReadSearch>>,
+    ) -> Option<Keep> {
         let (search, target) = reader_of(self.route)?(self.body, reading).ok()?;
-        keep_of_search(&search, &target, reading, form)
+        let keep = keep_of_search(&search, &target, reading, form)?;
+        // Names with factors are narrowed to what the sender may reach before they are checked.
+        if search.indices_boost.is_empty() {
+            *read = Some(Box::new(ReadSearch { search, target }));
+        }
+        Some(keep)
     }
 }
 

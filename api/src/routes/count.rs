@@ -31,8 +31,13 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;
-    let query = request.query(&body).await?;
-    let (mut search, target) = counting(query, &request.reading())?;
+    let (mut search, target) = match request.read.take() {
+        Some(read) => (read.search, read.target),
+        None => {
+            let query = request.query(&body).await?;
+            counting(query, &request.reading())?
+        }
+    };
     let _held = request.look_up(&mut search, &target).await?;
     let options = SearchOptions {
         origin: request.origin(&body),

@@ -4,6 +4,7 @@ mod boosts;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use gleaner_model::ClusterState;
 use gleaner_query::names::ResolveOptions;
 use gleaner_query::search::{SearchRequest, TrackTotal, apply_uri_parameters, parse_search};
@@ -14,7 +15,7 @@ use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 
-use crate::cached::note_unkept;
+use crate::cached::{ReadSearch, note_unkept};
 use crate::contexts::{ContextId, ContextKind};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
@@ -38,18 +39,16 @@ pub(super) static ROUTES: &[Route] = &[Route {
 
 async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;
-    let limits = request.root().cluster().limits();
-    let parse = move |body: &[u8]| parse_search(body, &limits);
-    let mut search = request.parsed(&body, parse).await?;
-    let parameters = &request.parameters;
-    let names = parameters.resolve_options(ResolveOptions::default())?;
-    request.narrow_boosts(&mut search, &names)?;
     let CheckedSearch {
         mut search,
         target,
         mut options,
         form,
-    } = checked(search, &request.reading())?;
+    } = match request.read.take() {
+        Some(read) => CheckedSearch::of(*read, &request.reading())?,
+        None => read_anew(&mut request, &body).await?,
+    };
+    let parameters = &request.parameters;
     options.origin = request.origin(&body);
     options.memory = Some(request.making.memory.clone());
     options.patience = request.patience();
@@ -70,6 +69,18 @@ async fn search(mut request: Request) -> Answer {
         }
     };
     shown(&request, response, form).await
+}
+
+/// Reads a search whose body was not read for its key.
+async fn read_anew(request: &mut Request, body: &Bytes) -> Result<CheckedSearch, ApiError> {
+    let limits = request.root().cluster().limits();
+    let parse = move |body: &[u8]| parse_search(body, &limits);
+    let mut search = request.parsed(body, parse).await?;
+    let names = request
+        .parameters
+        .resolve_options(ResolveOptions::default())?;
+    request.narrow_boosts(&mut search, &names)?;
+    checked(search, &request.reading())
 }
 
 /// Answers the first page of a scroll, whose id is sealed for the sender.
@@ -99,6 +110,19 @@ struct CheckedSearch {
     target: Target,
     options: SearchOptions,
     form: SearchForm,
+}
+
+impl CheckedSearch {
+    /// Returns a search that was checked already, with what its URI says beside it.
+    fn of(read: ReadSearch, reading: &Reading<'_>) -> Result<Self, ApiError> {
+        let ReadSearch { search, target } = read;
+        Ok(Self {
+            options: options(reading)?,
+            form: SearchForm::of(&search, reading.parameters)?,
+            search,
+            target,
+        })
+    }
 }
 
 /// Lays the URI over the body of a search, and checks what can be checked without asking anybody.

@@ -72,7 +72,7 @@ pub(super) async fn answer(request: &Arc<Request>, part: Part) -> Result<PartAns
     let own = Arc::new(Mutex::new(Ok((Staleness::default(), Duration::ZERO))));
     let fetch = || {
         let (request, own) = (Arc::clone(request), Arc::clone(&own));
-        gleaner_telemetry::carried(async move {
+        Box::pin(gleaner_telemetry::carried(async move {
             match evaluate(&request, &part, true).await {
                 Ok(evaluation) => {
                     *own.lock() = Ok((evaluation.staleness, evaluation.cost));
@@ -83,7 +83,7 @@ pub(super) async fn answer(request: &Arc<Request>, part: Part) -> Result<PartAns
                     untold()
                 }
             }
-        })
+        }))
     };
     let served = cache.answer(&keep, fetch).await;
     let lost = |lost: gleaner_cache::Lost| {
