@@ -158,6 +158,11 @@ impl ShardIndex {
         self.directory.suspect();
     }
 
+    /// Returns whether somebody said so since [`Self::take_suspicion`] was last called.
+    pub fn is_suspect(&self) -> bool {
+        self.directory.is_suspect()
+    }
+
     /// Returns whether somebody said so since this was last asked: a merge does that found damage.
     pub fn take_suspicion(&self) -> bool {
         self.directory.take_suspicion()

@@ -262,6 +262,11 @@ impl ShardDirectory {
         self.shared.is_suspect.store(true, Ordering::Release);
     }
 
+    /// Returns whether somebody said so since [`Self::take_suspicion`] was last called.
+    pub fn is_suspect(&self) -> bool {
+        self.shared.is_suspect.load(Ordering::Acquire)
+    }
+
     /// Returns whether somebody said so since this was last asked.
     pub fn take_suspicion(&self) -> bool {
         self.shared.is_suspect.swap(false, Ordering::AcqRel)

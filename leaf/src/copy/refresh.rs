@@ -11,15 +11,20 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+/// How long a rest goes on when the index comes to have no refresh interval.
+const AFTER_REST: Duration = Duration::from_secs(1);
+
 /// What the refresh loop of one copy waits for.
 #[derive(Debug)]
 pub(crate) struct RefreshSignals {
     rest: Mutex<Rest>,
     rest_ended: Notify,
+    /// Somebody reads a copy that rests, or it may have to rest no longer.
+    looked_at: Notify,
     /// The version map is full, or somebody reads after a rest.
     pub(crate) wanted: Notify,
-    /// The index has another refresh interval.
-    pub(crate) interval_changed: Notify,
+    /// What the index says of refreshes, or of its copies, may have changed.
+    settings_changed: Notify,
 }
 
 #[derive(Debug)]
@@ -39,8 +44,9 @@ impl RefreshSignals {
                 is_resting: false,
             }),
             rest_ended: Notify::new(),
+            looked_at: Notify::new(),
             wanted: Notify::new(),
-            interval_changed: Notify::new(),
+            settings_changed: Notify::new(),
         }
     }
 
@@ -48,7 +54,32 @@ impl RefreshSignals {
     pub(crate) fn read(&self) -> bool {
         let mut rest = self.rest.lock();
         rest.read = Instant::now();
+        if rest.is_resting {
+            self.looked_at.notify_one();
+        }
         rest.is_resting
+    }
+
+    /// Waits until it is to be seen whether a refresh is due: for `interval`, which while the copy rests begins when
+    /// somebody reads it. Without an interval that is only so after a rest. A copy that nobody reads costs no timer.
+    pub(crate) async fn due(&self, interval: Option<Duration>) {
+        match (interval, self.is_resting()) {
+            (None, false) => std::future::pending().await,
+            (None, true) | (Some(_), false) => {}
+            (Some(_), true) => self.looked_at.notified().await,
+        }
+        tokio::time::sleep(interval.unwrap_or(AFTER_REST)).await;
+    }
+
+    /// Says that what the index says of refreshes, or of its copies, may have changed.
+    pub(crate) fn note_settings(&self) {
+        self.looked_at.notify_one();
+        self.settings_changed.notify_one();
+    }
+
+    /// Waits for the next change that [`Self::note_settings`] says.
+    pub(crate) fn settings_changed(&self) -> Notified<'_> {
+        self.settings_changed.notified()
     }
 
     /// Returns whether a refresh was left out, and none was made since.
@@ -98,6 +129,23 @@ mod tests {
         assert!(resting.read() && resting.read(), "each reader waits");
         resting.end_rest();
         assert!(!resting.read());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_that_rests_is_due_an_interval_after_it_was_read() {
+        let resting = RefreshSignals::new();
+        let interval = Some(Duration::from_secs(1));
+        let never = async |due: &RefreshSignals, interval| {
+            let day = Duration::from_secs(86_400);
+            let waited = tokio::time::timeout(day, due.due(interval)).await;
+            waited.is_err()
+        };
+        assert!(never(&resting, None).await);
+        assert!(!never(&resting, interval).await);
+        assert!(resting.rests(&settings(0)));
+        assert!(never(&resting, interval).await);
+        assert!(resting.read());
+        assert!(!never(&resting, interval).await);
     }
 
     #[test]

@@ -115,8 +115,13 @@ impl Shard {
 
     fn show_meta(&self, known: &IndexMeta, index: &Arc<IndexMeta>) {
         self.schema.index.store(Arc::clone(index));
-        if known.settings.refresh_interval_ms != index.settings.refresh_interval_ms {
-            self.refreshes.interval_changed.notify_one();
+        let (was, is) = (&known.settings, &index.settings);
+        let is_refreshed_alike = was.refresh_interval_ms == is.refresh_interval_ms
+            && was.search_idle_after_ms == is.search_idle_after_ms
+            && was.has_own_refresh_interval() == is.has_own_refresh_interval()
+            && known.copies_of(self.key.shard) == index.copies_of(self.key.shard);
+        if !is_refreshed_alike {
+            self.refreshes.note_settings();
         }
     }
 }

@@ -23,18 +23,22 @@ use crate::replicate::followers::Retention;
 use crate::write::{Primary, stopped};
 
 impl Shard {
-    /// Returns whether the shard had no writes for long enough; `true` once per such time.
+    /// Returns whether the shard had no writes for long enough, since this was first asked after the last one or since
+    /// [`Self::note_idle_writer`].
     pub(crate) fn is_writer_idle(&self) -> bool {
         let next = self.applier.next();
         let mut progress = self.flushes.progress.lock();
-        let has_moved = progress.idle_at != next;
-        let idle_after = self.node.options.writer_idle;
-        let is_idle = !has_moved && progress.idle_since.elapsed() >= idle_after;
-        if has_moved || is_idle {
+        if progress.idle_at != next {
             progress.idle_at = next;
             progress.idle_since = Instant::now();
+            return false;
         }
-        is_idle
+        progress.idle_since.elapsed() >= self.node.options.writer_idle
+    }
+
+    /// Notes that the writer is closed since it is idle.
+    pub(crate) fn note_idle_writer(&self) {
+        self.flushes.progress.lock().idle_since = Instant::now();
     }
 
     /// Returns whether a durable commit is due.
@@ -82,9 +86,13 @@ impl Shard {
         }
     }
 
+    fn is_trimmed_below(&self, below: SeqNo) -> bool {
+        below <= self.flushes.progress.lock().trimmed
+    }
+
     /// Gives up the log below a position.
     async fn trim_below(&self, below: SeqNo) -> Result<(), LeafFault> {
-        if below <= self.flushes.progress.lock().trimmed {
+        if self.is_trimmed_below(below) {
             return Ok(());
         }
         let trimmed = self.log().trim(self.key, below).await;
@@ -109,9 +117,18 @@ impl OpenCopy {
 
     /// Gives up the part of the log that is durably in the index and that no follower needs.
     pub(crate) async fn trim(&self) -> Result<(), LeafFault> {
+        self.shard().trim_below(self.trim_floor()).await
+    }
+
+    /// Returns whether there is a part of the log to be given up.
+    pub(crate) fn is_trim_due(&self) -> bool {
+        !self.shard().is_trimmed_below(self.trim_floor())
+    }
+
+    fn trim_floor(&self) -> SeqNo {
         match self {
-            Self::Primary(primary) => primary.trim().await,
-            Self::Replica(replica) => replica.trim().await,
+            Self::Primary(primary) => primary.trim_floor(),
+            Self::Replica(replica) => replica.trim_floor(),
         }
     }
 
@@ -141,11 +158,12 @@ impl Primary {
         commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
     ) -> Result<(), LeafFault> {
         self.shard.commit(commit).await?;
-        self.trim().await
+        self.shard.trim_below(self.trim_floor()).await
     }
 
-    /// What is trimmed must be in the index; what is not yet visible is read back from memory.
-    async fn trim(&self) -> Result<(), LeafFault> {
+    /// Returns where the log may begin: what is trimmed must be in the index; what is not yet visible is read back from
+    /// memory.
+    fn trim_floor(&self) -> SeqNo {
         let (shard, options) = (&self.shard, &self.node().options);
         let retention = Retention {
             patience: options.follower_patience,
@@ -153,8 +171,7 @@ impl Primary {
         };
         let bytes_since = |position| shard.applier.bytes_since(position);
         let (committed, now) = (shard.flushes.committed(), Instant::now());
-        let floor = (shard.followers).floor(committed, retention, now, bytes_since);
-        shard.trim_below(floor).await
+        (shard.followers).floor(committed, retention, now, bytes_since)
     }
 }
 
@@ -183,15 +200,14 @@ impl Replica {
         commit: fn(&ShardIndex) -> Result<Checkpoint, EngineError>,
     ) -> Result<(), LeafFault> {
         self.shard.commit(commit).await?;
-        self.trim().await
+        self.shard.trim_below(self.trim_floor()).await
     }
 
-    /// One record stays, to compare with the primary's.
-    async fn trim(&self) -> Result<(), LeafFault> {
+    /// Returns where the log may begin: one record stays, to compare with the primary's.
+    fn trim_floor(&self) -> SeqNo {
         let committed = self.shard.flushes.committed();
         let kept = (self.shard.driver()).map(|driver| driver.status_now().keep_from);
         let below = SeqNo(committed.0.saturating_sub(1));
-        let below = kept.map_or(below, |kept| kept.min(below));
-        self.shard.trim_below(below).await
+        kept.map_or(below, |kept| kept.min(below))
     }
 }

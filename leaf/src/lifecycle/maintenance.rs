@@ -257,8 +257,13 @@ impl Leaf {
             for copy in self.copies.open() {
                 let shard = copy.shard();
                 shard.views.expire();
-                drop_files(shard.snapshots.expired());
-                self.begin_maintenance(copy);
+                let expired = shard.snapshots.expired();
+                if !expired.is_empty() {
+                    drop_files(expired);
+                }
+                if Self::are_files_due(shard) || copy.needs_maintenance() {
+                    self.begin_maintenance(copy);
+                }
             }
             self.set_gauges();
             watermark::check(&*self.node.coordinator, &self.node.options).await;
@@ -288,6 +293,19 @@ impl Leaf {
 }
 
 impl OpenCopy {
+    /// Returns whether [`Self::maintain`] has something to do. Of most copies at most times there is nothing: to find that
+    /// out takes no task.
+    fn needs_maintenance(&self) -> bool {
+        let shard = self.shard();
+        let has_work = || {
+            shard.engine().must_give_way()
+                || shard.is_flush_due()
+                || self.is_trim_due()
+                || shard.is_writer_idle()
+        };
+        shard.applier.failure().is_none() && has_work()
+    }
+
     async fn maintain(&self) {
         let shard = self.shard();
         if shard.applier.failure().is_some() {
@@ -304,6 +322,7 @@ impl OpenCopy {
             tracing::warn!(shard = %shard.key, %fault, "log was not trimmed");
         }
         if shard.is_writer_idle() {
+            shard.note_idle_writer();
             let close = |engine: &ShardIndex| engine.close_writer_unless_merging().map(drop);
             shard.on_engine(close).await;
         }

@@ -101,6 +101,13 @@ impl Leaf {
         ages.max().unwrap_or_default()
     }
 
+    /// Returns whether [`Self::look_at_files`] has something to do for a copy.
+    pub(crate) fn are_files_due(shard: &Shard) -> bool {
+        let engine = shard.engine();
+        let is_due = || shard.checks.lock().lengths.elapsed() >= LENGTHS_EVERY;
+        engine.check_uncut().is_err() || engine.is_suspect() || is_due()
+    }
+
     /// Checks a copy that gives reason for it, and the lengths of its files from time to time.
     pub(crate) async fn look_at_files(self: &Arc<Self>, shard: &Arc<Shard>) {
         let now = Instant::now();

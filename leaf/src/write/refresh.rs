@@ -105,11 +105,11 @@ impl Primary {
         let shard = &self.shard;
         loop {
             let interval = shard.schema.index.load().settings.refresh_interval_ms;
-            let pause = Duration::from_millis(interval.unwrap_or(1_000).max(10));
+            let interval = interval.map(|interval| Duration::from_millis(interval.max(10)));
             let is_full = tokio::select! {
-                () = tokio::time::sleep(pause) => false,
+                () = shard.refreshes.due(interval) => false,
                 () = shard.refreshes.wanted.notified() => true,
-                () = shard.refreshes.interval_changed.notified() => continue,
+                () = shard.refreshes.settings_changed() => continue,
                 () = shard.applier.stopped() => return,
                 () = self.ended() => return,
                 () = self.node().stopped() => return,
