@@ -19,6 +19,10 @@ use crate::read::search::{Searcher, document};
 use crate::write::versions::{Latest, Written};
 use crate::write::{Primary, stopped};
 
+/// Documents that are read on the caller's thread, as those of a page are: some 30 µs each, where to hand them over takes as
+/// long.
+const FEW_DOCUMENTS: usize = 10;
+
 impl Searcher {
     /// Returns documents in the order asked.
     pub(crate) async fn get_documents(&self, call: GetCall) -> Result<Documents, LeafFault> {
@@ -53,12 +57,16 @@ impl Searcher {
         let ledger = Ledger::open(&self.query_memory());
         let ledger = ledger.map_err(|error| evaluation_fault(shard.key, &error))?;
         let reading = Arc::clone(shard);
-        // Reading takes page faults and decompression, which the runtime's threads must not wait for.
+        let is_short = call.ids.len() <= FEW_DOCUMENTS;
         let read = move || {
             let read = caught(|| all(&reading, call.ids, &unseen, &ledger));
             read.unwrap_or_else(|fault| Err(job_fault(&reading, &fault)))
         };
-        let read = tokio::task::spawn_blocking(read).await;
+        // Of more than a few, page faults and decompression take longer than the runtime's threads may wait.
+        let read = match is_short {
+            true => Ok(read()),
+            false => tokio::task::spawn_blocking(read).await,
+        };
         check_uncut(shard)?;
         let found = read.unwrap_or_else(|error| {
             Err(LeafFault::Internal {
