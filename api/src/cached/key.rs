@@ -212,7 +212,7 @@ impl Kept<'_> {
         let pairs = reading.parameters.pairs().iter();
         let pairs = pairs.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let parts = names.into_iter().chain(path).chain(pairs);
-        let make = || self.make(reading, &form, read);
+        let mut make = || self.make(reading, &form, read);
         let mut path = reading.parts.iter().map(|(_, value)| value.as_bytes());
         let keep = match path.any(has_date_math) {
             true => make()?,
