@@ -81,7 +81,7 @@ impl Searcher {
             // What stands beside them is added wherever shards are asked.
             let num_wanted = wanted.len().min(again.len());
             let bare = again[..num_wanted].to_vec();
-            let answers = self.ask_again(plans, bare, asked, trip).await;
+            let answers = Box::pin(self.ask_again(plans, bare, asked, trip)).await;
             let recount = Recount::of(plans, answers);
             let is_whole = recount.failures.is_empty() && recount.cut.is_empty();
             // Where memory does not reach for a deeper look, the counts so far stand, with their bound. Without the

@@ -49,9 +49,9 @@ impl Planner {
         open.retain(|at| !trip.may_guess() || !self.recall(&mut plans[*at], &mut expansions[*at]));
         trip.did("cache", looking);
         if !open.is_empty() {
-            self.expand(plans, &open, &mut expansions, trip).await;
+            Box::pin(self.expand(plans, &open, &mut expansions, trip)).await;
         }
-        self.count_terms(plans, &mut expansions, trip).await;
+        Box::pin(self.count_terms(plans, &mut expansions, trip)).await;
         self.resolve_open(plans, with_patterns, &mut expansions, request)?;
         Ok(true)
     }

@@ -88,7 +88,7 @@ impl Searcher {
             hits: contents,
             failures,
             num_bytes: num_bytes_fetched,
-        } = self.contents(plans, winners, &what, trip).await?;
+        } = Box::pin(self.contents(plans, winners, &what, trip)).await?;
         let mut fetched = PageContents {
             failures,
             ..PageContents::default()

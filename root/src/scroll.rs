@@ -206,7 +206,7 @@ impl Contexts {
             request,
             options,
         };
-        let mut response = self.searcher.run(&search).await?;
+        let mut response = Box::pin(self.searcher.run(&search)).await?;
         let lost = response
             .shards
             .failures

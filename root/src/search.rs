@@ -175,7 +175,9 @@ impl Searcher {
                     let mut response = attempt.map_err(Stop::into_error)?;
                     let num_outgrown = planned.as_ref().map_or(0, PlannedSearch::num_outgrown);
                     note_outgrown(&mut response, num_outgrown, search.options.refuse_stale)?;
-                    self.expand_collapsed(search, &mut response).await?;
+                    if search.request.collapse.is_some() {
+                        Box::pin(self.expand_collapsed(search, &mut response)).await?;
+                    }
                     note_shards(&response.shards);
                     return Ok(response);
                 }

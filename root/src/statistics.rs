@@ -79,7 +79,7 @@ impl ShardScatter {
             return Ok(counted);
         }
         let num_shards: usize = plans.iter().map(|plan| plan.shards.len()).sum();
-        let counted = self.count(plans, Arc::new(wanted), trip).await?;
+        let counted = Box::pin(self.count(plans, Arc::new(wanted), trip)).await?;
         if counted.num_shards() == num_shards {
             self.statistics.keep(key, &counted);
         }

@@ -53,7 +53,7 @@ impl Searcher {
             let what: Vec<Arc<FetchWhat>> = what
                 .map(|(at, plan)| Arc::new(scoring(at, plan, step, asked)))
                 .collect();
-            let contents = self.contents(plans, &window, &what, trip).await?;
+            let contents = Box::pin(self.contents(plans, &window, &what, trip)).await?;
             rescored.failures.extend(contents.failures);
             let both = window.into_iter().zip(contents.hits);
             let both = both.filter_map(|(ranked, content)| Some((ranked, content?)));
