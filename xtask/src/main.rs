@@ -11,6 +11,7 @@
 mod bench;
 mod command;
 mod containers;
+mod cost;
 mod drive;
 mod image;
 mod prove;
@@ -43,6 +44,11 @@ usage: cargo xtask <command>
   tools   programs of others that speak the dialect, against the server built here: [--only WORDS]
   image   the container images that deploy/compose.yaml runs: `gleaner:local`, `gleaner-etcd:local`
             [--binary PATH]  with this binary instead of a build by the profile `dist`
+  cost    what requests cost, counted on a release build and held against xtask/cost.toml (needs valgrind)
+            [--dev]          on the binary that the tests build
+            [--binary PATH]  on this one
+            [--only WORDS]   only the classes whose name holds one of the comma-separated words
+            [--write [--because TEXT]]  make what is found the budgets
   bench   the criterion benches; further words go to criterion
   bench lists   lists, sorts, pages and aggregations over many documents, with Lucene in the same run
             [--documents N]  a multiple of 20,000 (default 1000000)
@@ -52,7 +58,7 @@ usage: cargo xtask <command>
 environment:
   CARGO_TARGET_DIR          where to build, as for cargo itself
   GLEANER_XTASK_CACHE       where installed tools live (default ~/.cache/gleaner-xtask)
-  GLEANER_XTASK_SKIP        tools not to install, comma-separated: cargo-deny, python, etcd, redis-server
+  GLEANER_XTASK_SKIP        tools not to install, comma-separated: cargo-deny, python, etcd, redis-server, valgrind
 ";
 
 fn main() -> ExitCode {
@@ -80,6 +86,7 @@ fn run() -> anyhow::Result<bool> {
         "test" => test::run(&workspace, &rest)?,
         "prove" => prove::run(&workspace, &rest)?,
         "bench" => Some(bench::run(&workspace, &rest)?),
+        "cost" => Some(cost::run(&workspace, &rest)?),
         "tools" => Some(tools::run(&workspace, &rest)?),
         "setup" => Some(Report::of(
             &workspace,

@@ -52,6 +52,10 @@ pub(crate) const STEPS: &[Step] = &[
         run: |workspace| outcome(program(workspace, &STRACE)),
     },
     Step {
+        name: "setup: valgrind",
+        run: |workspace| outcome(valgrind(workspace)),
+    },
+    Step {
         name: "setup: promtool",
         run: |workspace| outcome(program(workspace, &PROMTOOL)),
     },
@@ -307,6 +311,13 @@ const STRACE: Program = Program {
     version: "--version",
 };
 
+/// It counts instructions.
+const VALGRIND: Program = Program {
+    name: "valgrind",
+    package: "valgrind",
+    version: "--version",
+};
+
 /// It reads pages of metrics as Prometheus does.
 const PROMTOOL: Program = Program {
     name: "promtool",
@@ -357,6 +368,11 @@ fn program(workspace: &Workspace, program: &Program) -> Tool {
         println!("no service of {name} was stopped");
     }
     Ok(path)
+}
+
+/// Returns valgrind, installed on first use.
+pub(crate) fn valgrind(workspace: &Workspace) -> Tool {
+    program(workspace, &VALGRIND)
 }
 
 fn redis(workspace: &Workspace) -> anyhow::Result<Outcome> {

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 
 use crate::{
     command::{cargo, run_program},
-    containers, drive,
+    containers, cost, drive,
     report::{Outcome, Report, Step},
     setup,
     skips::run_tests,
@@ -33,6 +33,7 @@ const STEPS: &[&[Step]] = &[
     ],
     // Its tool is built while the tests wait for what they have started.
     static_checks::DENY,
+    cost::STEPS,
     drive::dialect::STEPS,
     drive::STEPS,
     drive::checks::STEPS,
