@@ -29,7 +29,8 @@ pub(super) struct Figures {
 impl Figures {
     /// Returns each figure by its name, with what it may be at most beside a budget of as much.
     fn named(&self) -> [(&'static str, Option<f64>, fn(f64) -> f64); 5] {
-        let share: fn(f64) -> f64 = |budget| budget * (1.0 + ALLOWED);
+        // Of a few allocations one more is much: a batch may end between two of the background's.
+        let share: fn(f64) -> f64 = |budget| budget * (1.0 + ALLOWED) + 1.0;
         // Idle processes are looked at for a minute only.
         let coarse: fn(f64) -> f64 = |budget| budget * 1.5 + 0.05;
         let number = |count: Option<u64>| count.map(|count| count as f64);
@@ -216,11 +217,11 @@ mod tests {
     #[test]
     fn a_figure_fails_beyond_what_is_allowed_above_its_budget() {
         let budgets = budgets();
-        assert_eq!(budgets.faults("empty", &figures(1_030, 1.5)), [""; 0]);
-        let faults = budgets.faults("empty", &figures(1_031, 1.6));
+        assert_eq!(budgets.faults("empty", &figures(1_031, 1.5)), [""; 0]);
+        let faults = budgets.faults("empty", &figures(1_032, 1.6));
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(
-            faults[0].contains("3.1 % above the budget of 1000"),
+            faults[0].contains("3.2 % above the budget of 1000"),
             "{faults:?}"
         );
         let faults = budgets.faults("another", &figures(1, 0.0));
