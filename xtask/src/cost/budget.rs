@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     fn budgets() -> Budgets {
-        let text = "[dev.empty]\ninstructions = 1000\nallocations = 10\nswitches = 1.0\n";
+        let text = "[dev.empty]\ninstructions = 1000000\nallocations = 10\nswitches = 1.0\n";
         Budgets {
             all: text.parse().expect("a table"),
             profile: "dev",
@@ -223,11 +223,11 @@ mod tests {
     #[test]
     fn a_figure_fails_beyond_what_is_allowed_above_its_budget() {
         let budgets = budgets();
-        assert_eq!(budgets.faults("empty", &figures(1_031, 1.5)), [""; 0]);
-        let faults = budgets.faults("empty", &figures(1_032, 1.6));
+        assert_eq!(budgets.faults("empty", &figures(1_040_000, 1.5)), [""; 0]);
+        let faults = budgets.faults("empty", &figures(1_042_000, 1.6));
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(
-            faults[0].contains("3.2 % above the budget of 1000"),
+            faults[0].contains("4.2 % above the budget of 1000000"),
             "{faults:?}"
         );
         let faults = budgets.faults("another", &figures(1, 0.0));
