@@ -1,25 +1,22 @@
-//! A cluster of two leaves with one index, whose copies come back with less than they had.
+//! A cluster with one index, whose copies come back with less than they had.
+
+mod told;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gleaner_coordinator::CopyMarks as _;
+use anyhow::{Result, ensure};
 use gleaner_etcd::{Client, EtcdMarks, Keys};
-use gleaner_model::{IndexUuid, NodeUuid};
 use gleaner_proto::Connect;
-use gleaner_testkit::http::{Request, Response};
+use gleaner_testkit::folder::{FolderFault, Folders, copied, replace};
+use gleaner_testkit::http::Request;
 use gleaner_testkit::processes::Processes;
 use gleaner_testkit::run;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::sleep;
-
-use crate::fault::{Fault, Folders, copied, replace};
 
 /// Documents written in one go.
 const BATCH: usize = 300;
@@ -39,20 +36,36 @@ pub(crate) enum Place {
     Primary,
     /// A primary that comes back when the other copy has taken over.
     Deposed,
+    FollowerOfThree,
+    PrimaryOfThree,
 }
 
 impl Place {
     /// Returns the faults that are tried: all in full, else those of which each goes another way.
-    pub(crate) fn faults(self) -> &'static [Fault] {
+    pub(crate) fn faults(self) -> &'static [FolderFault] {
         if run::is_full() {
-            return &Fault::ALL;
+            return &FolderFault::ALL;
         }
         match self {
-            Self::Only => &[Fault::LogGone, Fault::IndexGone],
-            Self::Last => &[Fault::Older, Fault::OlderOverRestart, Fault::LogFlipped],
-            Self::Follower => &[Fault::LogTruncated, Fault::OtherLeaf],
-            Self::Primary => &[Fault::LogGone, Fault::Older],
-            Self::Deposed => &[Fault::BothGone],
+            Self::Only => &[FolderFault::LogGone, FolderFault::IndexGone],
+            Self::Last => &[
+                FolderFault::Older,
+                FolderFault::OlderOverRestart,
+                FolderFault::LogFlipped,
+            ],
+            Self::Follower => &[FolderFault::LogTruncated, FolderFault::OtherLeaf],
+            Self::Primary => &[FolderFault::LogGone, FolderFault::Older],
+            Self::Deposed => &[FolderFault::BothGone],
+            Self::FollowerOfThree => &[FolderFault::LogFlipped],
+            Self::PrimaryOfThree => &[FolderFault::IndexGone],
+        }
+    }
+
+    fn num_copies(self) -> usize {
+        match self {
+            Self::Only => 1,
+            Self::Last | Self::Follower | Self::Primary | Self::Deposed => 2,
+            Self::FollowerOfThree | Self::PrimaryOfThree => 3,
         }
     }
 
@@ -95,8 +108,9 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) async fn start() -> Result<Self> {
-        let cluster = Processes::start(2).await?;
+    /// Starts a cluster with room for the copies that a place needs, and two leaves at least.
+    pub(crate) async fn start(place: Place) -> Result<Self> {
+        let cluster = Processes::start(place.num_copies().max(2)).await?;
         let client = Client::new(&Connect::default(), &[cluster.etcd()])?;
         Ok(Self {
             cluster,
@@ -107,11 +121,10 @@ impl Site {
     }
 
     /// Makes an index, writes to it, harms a copy, and looks. The cluster is whole again then, and the index gone.
-    pub(crate) async fn try_fault(&mut self, place: Place, fault: Fault) -> Result<Found> {
+    pub(crate) async fn try_fault(&mut self, place: Place, fault: FolderFault) -> Result<Found> {
         self.num_tried += 1;
         let index = format!("things-{}", self.num_tried);
-        let num_replicas = usize::from(place != Place::Only);
-        self.create(&index, num_replicas).await?;
+        self.create(&index, place.num_copies() - 1).await?;
         self.write(&index, 0).await?;
         let harmed = self.holder(&index, place).await?;
         let other = self.other(&harmed);
@@ -122,7 +135,7 @@ impl Site {
         if fault.is_older() {
             self.keep(&harmed, &older)?;
         }
-        if fault == Fault::OlderOverRestart {
+        if fault == FolderFault::OlderOverRestart {
             self.cluster.kill(&harmed)?;
             self.cluster.start_again(&harmed).await?;
             self.until_green().await?;
@@ -131,7 +144,7 @@ impl Site {
             self.cluster.kill(&other)?;
         }
         let clone = self.kept.path().join("clone");
-        if fault == Fault::CloneBeside {
+        if fault == FolderFault::CloneBeside {
             self.keep(&harmed, &clone)?;
             self.cluster.start_clone(&harmed, &clone).await?;
             match place.has_another() {
@@ -143,22 +156,24 @@ impl Site {
         let written = 2 * BATCH as u64;
         let harmed = match place {
             // The role may have moved with the restart.
-            Place::Follower | Place::Primary | Place::Deposed
-                if !fault.is_older() && fault != Fault::CloneBeside =>
+            place
+                if place.has_another()
+                    && !fault.is_older()
+                    && fault != FolderFault::CloneBeside =>
             {
                 self.holder(&index, place).await?
             }
             _ => harmed,
         };
         self.marked(uuid, &harmed, written).await?;
-        if fault == Fault::OtherLeaf {
+        if fault == FolderFault::OtherLeaf {
             self.keep_other(&harmed, &foreign, place)?;
         }
         self.cluster.kill(&harmed)?;
         let data = self.cluster.data(&harmed);
         remove(&whole)?;
         match fault {
-            Fault::CloneBeside => fs::rename(&clone, &whole)?,
+            FolderFault::CloneBeside => fs::rename(&clone, &whole)?,
             _ => copied(&data, &whole)?,
         }
         let folders = Folders {
@@ -197,10 +212,14 @@ impl Site {
         place: Place,
         written: u64,
     ) -> Result<()> {
-        let other = self.other(harmed);
-        let is_alone = matches!(place, Place::Follower | Place::Primary | Place::Deposed);
-        if is_alone {
-            self.cluster.kill(&other)?;
+        let others = match place.has_another() {
+            true => self.others(harmed, place),
+            false => Vec::new(),
+        };
+        for other in &others {
+            self.cluster.kill(other)?;
+        }
+        if !others.is_empty() {
             self.until_led_by(index, harmed).await?;
         }
         let began = Instant::now();
@@ -216,11 +235,10 @@ impl Site {
             );
             sleep(POLL).await;
         }
-        if is_alone {
-            self.cluster.start_again(&other).await?;
-            self.until_green().await?;
+        for other in &others {
+            self.cluster.start_again(other).await?;
         }
-        Ok(())
+        self.until_green().await
     }
 
     async fn create(&self, index: &str, num_replicas: usize) -> Result<()> {
@@ -247,85 +265,16 @@ impl Site {
         Ok(())
     }
 
-    async fn until_green(&self) -> Result<()> {
-        let health = Request::new("GET", "/_cluster/health?wait_for_status=green&timeout=60s");
-        let answer = self.cluster.send(&health).await?;
-        let health: Value = serde_json::from_slice(&answer.body)?;
-        if health["status"] != "green" {
-            let shards = self.shards().await?;
-            anyhow::bail!("{health} {shards}");
-        }
-        Ok(())
-    }
-
-    async fn until_served(&self, index: &str) -> Result<()> {
-        let began = Instant::now();
-        while self.count(index).await?.is_none() {
-            ensure!(began.elapsed() < PATIENCE, "nobody serves");
-            sleep(POLL).await;
-        }
-        Ok(())
-    }
-
-    async fn shards(&self) -> Result<Value> {
-        let columns = "index,shard,prirep,state,node,unassigned.reason,unassigned.details";
-        let shards = Request::new("GET", &format!("/_cat/shards?format=json&h={columns}"));
-        let answer = self.cluster.send(&shards).await?;
-        Ok(serde_json::from_slice(&answer.body)?)
-    }
-
-    /// Returns the leaf that holds the copy which is to be harmed.
-    async fn holder(&self, index: &str, place: Place) -> Result<String> {
-        let wanted = if place == Place::Follower { "r" } else { "p" };
-        let shards = self.shards().await?;
-        let rows = shards.as_array().context("rows")?;
-        let mut held = rows
-            .iter()
-            .filter(|row| row["index"] == index && row["prirep"] == wanted);
-        let row = held
-            .next()
-            .with_context(|| format!("no such copy: {shards}"))?;
-        Ok(row["node"].as_str().context("a node")?.to_owned())
-    }
-
-    async fn until_led_by(&self, index: &str, leaf: &str) -> Result<()> {
-        let began = Instant::now();
-        while self.holder(index, Place::Primary).await.ok().as_deref() != Some(leaf) {
-            ensure!(began.elapsed() < PATIENCE, "nobody has taken over");
-            sleep(POLL).await;
-        }
-        Ok(())
-    }
-
+    /// Returns another leaf.
     fn other(&self, leaf: &str) -> String {
         let other = if leaf == "leaf-1" { "leaf-2" } else { "leaf-1" };
         other.to_owned()
     }
 
-    async fn uuid(&self, index: &str) -> Result<IndexUuid> {
-        let settings = Request::new("GET", &format!("/{index}/_settings"));
-        let settings = self.cluster.send(&settings).await?.ok()?;
-        let uuid = &settings[index]["settings"]["index"]["uuid"];
-        let uuid = URL_SAFE_NO_PAD.decode(uuid.as_str().context("a uuid")?)?;
-        let uuid = <[u8; 16]>::try_from(uuid).map(IndexUuid);
-        uuid.map_err(|found| anyhow!("{} bytes", found.len()))
-    }
-
-    /// Waits until the mark of a leaf's copy says that it holds so many operations.
-    async fn marked(&self, index: IndexUuid, leaf: &str, operations: u64) -> Result<()> {
-        let owner = fs::read(self.cluster.data(leaf).join("node.json"))?;
-        let owner: Value = serde_json::from_slice(&owner)?;
-        let node = NodeUuid::parse(owner["uuid"].as_str().context("a uuid")?)?;
-        let began = Instant::now();
-        loop {
-            let marks = self.marks.of_node(node).await?;
-            let mut of_index = marks.iter().filter(|(shard, _)| shard.index == index);
-            if of_index.any(|(_, mark)| mark.position.0 >= operations) {
-                return Ok(());
-            }
-            ensure!(began.elapsed() < PATIENCE, "no mark in time: {marks:?}");
-            sleep(POLL).await;
-        }
+    /// Returns all other leaves that hold copies.
+    fn others(&self, leaf: &str, place: Place) -> Vec<String> {
+        let leaves = (1..=place.num_copies()).map(|number| format!("leaf-{number}"));
+        leaves.filter(|other| other != leaf).collect()
     }
 
     /// Keeps a leaf's folder as it is at one instant.
@@ -383,69 +332,9 @@ impl Site {
         }
     }
 
-    /// Writes and searches are refused while the shard is red.
-    async fn refuses(&self, index: &str) -> Result<()> {
-        let put = Request::json(
-            "PUT",
-            &format!("/{index}/_doc/x?timeout=1s"),
-            &json!({"n": 1}),
-        );
-        let answer = self.cluster.send(&put).await?;
-        ensure!(
-            answer.status == 503,
-            "a write is acknowledged on top: {}",
-            answer.shown()
-        );
-        ensure!(self.count(index).await?.is_none(), "a search is answered");
-        Ok(())
-    }
-
-    /// Returns why the primary of the index stays closed, where it does for good.
-    async fn reason(&self, index: &str) -> Result<Option<String>> {
-        let shards = self.shards().await?;
-        let rows = shards.as_array().context("rows")?;
-        let mut rows = rows.iter().filter(|row| row["index"] == index);
-        let told = rows.find_map(|row| {
-            let told = row["unassigned.details"]
-                .as_str()
-                .or(row["unassigned.reason"].as_str())?;
-            let is_final = told.contains("accept-loss") || told.contains("damaged");
-            is_final.then(|| told.to_owned())
-        });
-        Ok(told)
-    }
-
-    async fn health(&self) -> Result<String> {
-        let answer = self
-            .cluster
-            .send(&Request::new("GET", "/_cluster/health"))
-            .await?;
-        let health: Value = serde_json::from_slice(&answer.body)?;
-        Ok(health["status"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// Returns how many documents a search finds; `None` where it says that some may be missing, or fails.
-    async fn count(&self, index: &str) -> Result<Option<u64>> {
-        let body = json!({"size": 0, "track_total_hits": true});
-        let search = Request::json(
-            "POST",
-            &format!("/{index}/_search?allow_partial_search_results=true"),
-            &body,
-        );
-        let answer: Response = self.cluster.send(&search).await?;
-        if answer.status != 200 {
-            return Ok(None);
-        }
-        let answer: Value = serde_json::from_slice(&answer.body)?;
-        let is_whole = answer["_shards"]["failed"] == 0 && answer["_shards"].get("stale").is_none();
-        Ok(answer["hits"]["total"]["value"]
-            .as_u64()
-            .filter(|_| is_whole))
-    }
-
     /// Puts a leaf's folder back as it was, and starts it. `node.json` stays where the folder itself was the right one: the
     /// start on what was left of it has been counted.
-    async fn bring_back(&mut self, leaf: &str, whole: &Path, fault: Fault) -> Result<()> {
+    async fn bring_back(&mut self, leaf: &str, whole: &Path, fault: FolderFault) -> Result<()> {
         self.cluster.end(leaf)?;
         let data = self.cluster.data(leaf);
         match fault.replaces_all() {
