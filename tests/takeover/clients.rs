@@ -17,6 +17,12 @@ use super::cluster::{Cluster, PATIENCE, POLL};
 
 const NUM_CLIENTS: usize = 4;
 
+/// Documents of a bulk.
+const BULK: usize = 20;
+
+/// How long a client waits after a bulk, and when nothing was acknowledged.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Documents that are asked for at once.
 const PAGE: usize = 500;
 
@@ -31,7 +37,16 @@ struct Books {
     /// Said to be there already, though each is written once: a root has sent it twice.
     repeated: BTreeSet<String>,
     /// By client.
-    num_acknowledged: [usize; NUM_CLIENTS],
+    num_acknowledged: Vec<usize>,
+}
+
+/// Who writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Clients that write one document at a time.
+    Single,
+    /// As many more that write bulks.
+    WithBulks,
 }
 
 /// The clients, as they write.
@@ -42,19 +57,38 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Has clients write at a root.
+    /// Has clients write single documents at a root.
     pub(crate) fn start(root: SocketAddr) -> Self {
+        Self::start_with(root, Load::Single)
+    }
+
+    /// Has clients write at a root.
+    pub(crate) fn start_with(root: SocketAddr, load: Load) -> Self {
         let (books, is_over) = (Arc::<Mutex<Books>>::default(), Arc::<AtomicBool>::default());
+        let num_bulks = match load {
+            Load::Single => 0,
+            Load::WithBulks => NUM_CLIENTS,
+        };
+        books.lock().num_acknowledged = vec![0; NUM_CLIENTS + num_bulks];
         let mut writing = JoinSet::new();
-        for client in 0..NUM_CLIENTS {
+        for client in 0..NUM_CLIENTS + num_bulks {
             let (books, is_over) = (Arc::clone(&books), Arc::clone(&is_over));
             writing.spawn(async move {
                 for n in 0.. {
                     if is_over.load(Ordering::Relaxed) {
                         return;
                     }
-                    write(root, client, n, &books).await;
-                    sleep(Duration::from_millis(2)).await;
+                    let before = books.lock().num_acknowledged[client];
+                    match client < NUM_CLIENTS {
+                        true => write(root, client, n, &books).await,
+                        false => write_bulk(root, client, n, &books).await,
+                    }
+                    let is_good = books.lock().num_acknowledged[client] > before;
+                    let pause = match is_good && client < NUM_CLIENTS {
+                        true => Duration::from_millis(2),
+                        false => PAUSE,
+                    };
+                    sleep(pause).await;
                 }
             });
         }
@@ -72,10 +106,10 @@ impl Clients {
 
     /// Waits until each client has had some more documents acknowledged from now on, on whichever shard they are.
     pub(crate) async fn until_all_acknowledge(&self) -> Result<()> {
-        let before = self.books.lock().num_acknowledged;
+        let before = self.books.lock().num_acknowledged.clone();
         self.until(|books| {
-            let mut each = books.num_acknowledged.iter().zip(before);
-            each.all(|(now, before)| *now >= before + 20)
+            let mut each = books.num_acknowledged.iter().zip(&before);
+            each.all(|(now, before)| *now >= *before + 20)
         })
         .await
     }
@@ -150,17 +184,54 @@ async fn write(root: SocketAddr, client: usize, n: usize, books: &Mutex<Books>) 
     let create = format!("/things/_create/{id}?timeout=30s");
     let create = Request::json("PUT", &create, &json!({"client": client, "n": n}));
     let answer = create.send(root).await;
+    let status = answer.as_ref().ok().map(|answer| answer.status);
+    let told = || answer.map_or_else(|error| format!("{error:#}"), |answer| answer.shown());
+    books.lock().note(client, id, status, told);
+}
+
+/// Writes a bulk, and notes what became of each document in it.
+async fn write_bulk(root: SocketAddr, client: usize, n: usize, books: &Mutex<Books>) {
+    let ids = (0..BULK).map(|at| format!("{client}-{n}-{at}"));
+    let ids: Vec<String> = ids.collect();
+    let lines = ids.iter().map(|id| {
+        let (action, document) = (
+            json!({"create": {"_id": id}}),
+            json!({"client": client, "n": n}),
+        );
+        format!("{action}\n{document}\n")
+    });
+    let bulk = Request::ndjson(
+        "POST",
+        "/things/_bulk?timeout=30s",
+        lines.collect::<String>(),
+    );
+    let answer = bulk.send(root).await.and_then(|answer| answer.ok());
     let mut books = books.lock();
-    match answer.as_ref().map(|answer| answer.status) {
-        Ok(201) => {
-            books.acknowledged.insert(id);
-            books.num_acknowledged[client] += 1;
-        }
-        Ok(429) => drop(books.refused.insert(id)),
-        Ok(409) => drop(books.repeated.insert(id)),
-        _ => {
-            let told = answer.map_or_else(|error| format!("{error:#}"), |answer| answer.shown());
-            books.unknown.insert(id, told);
+    for (at, id) in ids.into_iter().enumerate() {
+        let item = answer.as_ref().map(|answer| &answer["items"][at]["create"]);
+        let status = item.as_ref().ok().and_then(|item| item["status"].as_u64());
+        let told = || item.map_or_else(|error| format!("{error:#}"), Value::to_string);
+        books.note(client, id, status.map(|status| status as u16), told);
+    }
+}
+
+impl Books {
+    /// Notes what became of a document that a client has sent once.
+    fn note(
+        &mut self,
+        client: usize,
+        id: String,
+        status: Option<u16>,
+        told: impl FnOnce() -> String,
+    ) {
+        match status {
+            Some(201) => {
+                self.acknowledged.insert(id);
+                self.num_acknowledged[client] += 1;
+            }
+            Some(429) => drop(self.refused.insert(id)),
+            Some(409) => drop(self.repeated.insert(id)),
+            _ => drop(self.unknown.insert(id, told())),
         }
     }
 }

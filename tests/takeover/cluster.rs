@@ -1,14 +1,23 @@
-//! A cluster on an etcd, as `gleaner cluster up` starts it, with leaves that are killed and started by hand.
+//! A cluster on an etcd, as `gleaner cluster up` starts it or with a network of its own for each process, and leaves that are
+//! killed and started by hand.
+
+mod apart;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gleaner_model::IndexUuid;
+use gleaner_testkit::folder::copied;
 use gleaner_testkit::http::{Request, Response};
+use gleaner_testkit::namespaces::Namespaces;
 use gleaner_testkit::server::binary;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -22,6 +31,10 @@ const IN_SYNC: &str = "/_cluster/state/metadata?filter_path=**.in_sync_allocatio
 /// How often it is looked for.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
 
+/// Runs a program until standard input ends, by the shell that becomes it.
+const UNTIL_INPUT_ENDS: &str =
+    r#"exec 3<&0; (cat <&3 >/dev/null; kill -TERM $$) & exec "$@" 3<&- </dev/null"#;
+
 /// The leaves of a cluster.
 pub(crate) const LEAVES: [&str; 3] = ["leaf-1", "leaf-2", "leaf-3"];
 
@@ -34,11 +47,14 @@ pub(crate) enum Copy {
 
 /// The cluster; it is stopped when this is dropped.
 pub(crate) struct Cluster {
-    up: Child,
+    /// `None` where each process was started by hand.
+    up: Option<Child>,
     /// By name.
     pids: BTreeMap<String, u32>,
-    /// Leaves that were started by hand.
+    /// Processes that were started by hand.
     own: BTreeMap<String, Child>,
+    /// Those that processes are in, where each has one of its own.
+    namespaces: Option<Namespaces>,
     /// Where leaves listen for other nodes, if not at the address of their entry.
     listens: BTreeMap<String, SocketAddr>,
     root: SocketAddr,
@@ -60,9 +76,10 @@ impl Cluster {
             .spawn()
             .context("the cluster does not start")?;
         let mut cluster = Self {
-            up,
+            up: Some(up),
             pids: BTreeMap::new(),
             own: BTreeMap::new(),
+            namespaces: None,
             listens: BTreeMap::new(),
             root: ([127, 0, 0, 1], 0).into(),
             folder,
@@ -158,16 +175,30 @@ impl Cluster {
 
     /// Starts a process that has ended by the command line that it had.
     pub(crate) fn start_as_before(&mut self, name: &str, command: &[String]) -> Result<()> {
-        let (program, arguments) = command.split_first().context("a command")?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
+        let child = self
+            .program(name, "sh")
+            .args(["-c", UNTIL_INPUT_ENDS, "sh"])
+            .args(command)
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
         self.pids.insert(name.to_owned(), child.id());
         self.own.insert(name.to_owned(), child);
         Ok(())
+    }
+
+    /// Returns a command that runs a program where the process of that name is.
+    fn program(&self, name: &str, program: impl AsRef<OsStr>) -> Command {
+        match &self.namespaces {
+            Some(namespaces) => namespaces.command(name, program),
+            None => Command::new(program),
+        }
+    }
+
+    /// Returns the namespaces that processes are in, where each has one of its own.
+    pub(crate) fn namespaces(&self) -> Option<&Namespaces> {
+        self.namespaces.as_ref()
     }
 
     /// Returns the folder of all that is kept.
@@ -193,23 +224,66 @@ impl Cluster {
 
     /// Starts a leaf that has ended on the folder that it had.
     pub(crate) fn start_again(&mut self, leaf: &str) -> Result<()> {
-        let listen = self.listens.get(leaf);
+        self.start_node(leaf, "leaf")
+    }
+
+    fn start_node(&mut self, name: &str, role: &str) -> Result<()> {
+        let listen = self.listens.get(name);
         let data = self.data();
         let log = File::options()
             .append(true)
             .create(true)
-            .open(data.join(format!("{leaf}.again.log")))?;
-        let child = Command::new(binary()?)
-            .args(["leaf", "--stop-with-input", "--config"])
-            .arg(self.config(leaf))
+            .open(data.join(format!("{name}.again.log")))?;
+        let child = self
+            .program(name, binary()?)
+            .args([role, "--stop-with-input", "--config"])
+            .arg(self.config(name))
             .args(listen.map(|address| format!("--rpc-listen={address}")))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        self.pids.insert(leaf.to_owned(), child.id());
-        self.own.insert(leaf.to_owned(), child);
+        self.pids.insert(name.to_owned(), child.id());
+        self.own.insert(name.to_owned(), child);
         Ok(())
+    }
+
+    /// Waits until a leaf that was started has ended by itself; returns the last line of what it said.
+    pub(crate) async fn until_ended(&mut self, leaf: &str) -> Result<String> {
+        let began = Instant::now();
+        loop {
+            // Not by its command line: a process that has just begun has none yet.
+            let child = self.own.get_mut(leaf).context("it does not run")?;
+            if child.try_wait()?.is_some() {
+                break;
+            }
+            ensure!(began.elapsed() < PATIENCE, "`{leaf}` goes on");
+            sleep(POLL).await;
+        }
+        self.own.remove(leaf);
+        let log = fs::read_to_string(self.data().join(format!("{leaf}.again.log")))?;
+        Ok(log.lines().last().unwrap_or_default().to_owned())
+    }
+
+    /// Keeps a leaf's folder as it is at one instant, in the place of what was kept there before.
+    pub(crate) fn keep(&self, leaf: &str, to: &Path) -> Result<()> {
+        if to.exists() {
+            fs::remove_dir_all(to)?;
+        }
+        self.signal(leaf, "-STOP")?;
+        let kept = copied(&self.data().join(leaf), to);
+        self.signal(leaf, "-CONT")?;
+        kept
+    }
+
+    /// Returns the uuid of an index.
+    pub(crate) async fn uuid(&self, index: &str) -> Result<IndexUuid> {
+        let settings = Request::new("GET", &format!("/{index}/_settings"));
+        let settings = self.send(&settings).await?.ok()?;
+        let uuid = &settings[index]["settings"]["index"]["uuid"];
+        let uuid = URL_SAFE_NO_PAD.decode(uuid.as_str().context("a uuid")?)?;
+        let uuid = <[u8; 16]>::try_from(uuid).map(IndexUuid);
+        uuid.map_err(|found| anyhow!("{} bytes", found.len()))
     }
 
     /// Returns the leaf that holds a copy of a shard of the index, once one serves.
@@ -319,9 +393,11 @@ impl Drop for Cluster {
             drop(child.kill());
             drop(child.wait());
         }
-        let asked = Command::new("kill").arg(self.up.id().to_string()).status();
-        if asked.is_ok() {
-            drop(self.up.wait());
+        if let Some(up) = &mut self.up {
+            let asked = Command::new("kill").arg(up.id().to_string()).status();
+            if asked.is_ok() {
+                drop(up.wait());
+            }
         }
     }
 }

@@ -47,16 +47,21 @@ impl Sickness {
 /// A disk that is sick until this is healed or dropped.
 pub(crate) struct SickDisk(Child);
 
-/// Returns whether no process can be traced here; then the test is reported as skipped.
-pub(crate) fn is_without_strace(test: &str) -> Result<bool> {
+/// Returns whether processes can be traced here.
+pub(crate) fn can_trace() -> bool {
     let mut tried = Command::new("strace");
     tried.args(["-qq", "-o", "/dev/null", "-e", "trace=fsync", "true"]);
-    let is_possible = tried.status().is_ok_and(|status| status.success());
-    if !is_possible {
+    tried.status().is_ok_and(|status| status.success())
+}
+
+/// Returns whether no process can be traced here; then the test is reported as skipped.
+pub(crate) fn is_without_strace(test: &str) -> Result<bool> {
+    let is_without = !can_trace();
+    if is_without {
         let reason = "no process can be traced here (`apt-get install strace`, as a user who may)";
         skipped(&format!("takeover::{test}"), reason)?;
     }
-    Ok(!is_possible)
+    Ok(is_without)
 }
 
 impl SickDisk {

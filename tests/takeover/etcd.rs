@@ -4,6 +4,10 @@ use std::fs;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gleaner_etcd::Keys;
+use gleaner_model::{Entry, NodeUuid};
 use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 
@@ -52,6 +56,33 @@ async fn leader(cluster: &Cluster) -> Result<String> {
         }
     }
     bail!("no member of the etcd leads")
+}
+
+/// Returns whether a leaf's copy of some shard is the only one in sync, as the etcd has it now. The leaf is down: only another copy in
+/// sync could change that.
+pub(crate) async fn is_alone_in_sync(cluster: &Cluster, leaf: &str) -> Result<bool> {
+    let owner = fs::read(cluster.data().join(leaf).join("node.json"))?;
+    let owner: Value = serde_json::from_slice(&owner)?;
+    let node = NodeUuid::parse(owner["uuid"].as_str().context("a uuid")?)?;
+    let shards = format!("{}shard/", Keys::of("gleaner")?.prefix());
+    let last = format!("{}0", shards.trim_end_matches('/'));
+    let range = json!({"key": STANDARD.encode(shards), "range_end": STANDARD.encode(last)});
+    for (_, address) in members(cluster)? {
+        // One may be away.
+        let Ok(found) = call(address, "kv/range", &range).await else {
+            continue;
+        };
+        let entries = found["kvs"].as_array().context("no shard has an entry")?;
+        for entry in entries {
+            let entry = STANDARD.decode(entry["value"].as_str().context("a value")?)?;
+            let entry = Entry::from_json(&entry)?;
+            if entry.in_sync_by_rank() == [node] {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    bail!("no member of the etcd answers")
 }
 
 /// Returns the members by name, with where they are called.

@@ -16,6 +16,7 @@ mod reach;
 mod registers;
 mod restored;
 mod service;
+mod walk;
 
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -24,18 +25,23 @@ use anyhow::{Result, ensure};
 use gleaner_datasets::Random;
 use gleaner_testkit::etcd::NO_ETCD;
 use gleaner_testkit::http::Request;
+use gleaner_testkit::namespaces::Namespaces;
 use gleaner_testkit::{run, skipped};
 use serde_json::json;
 
-use clients::Clients;
+use clients::{Clients, Load};
 use cluster::{Cluster, Copy};
-use disk::is_without_strace;
-use faults::{Bag, Fault, LOSSES, SICK_DISKS, Walk};
+use disk::{can_trace, is_without_strace};
+use faults::{Bag, Fault, LOSSES, SICK_DISKS};
 use links::Links;
 use registers::Registers;
+use walk::{Noted, Walk};
 
-/// Faults of a walk: reduced, and in full.
-const NUM_FAULTS: (usize, usize) = (7, 300);
+/// Faults of a walk through proxies: reduced, and in full.
+const NUM_FAULTS: (usize, usize) = (7, 60);
+
+/// Faults of a walk with a network of its own for each process.
+const NUM_REAL_FAULTS: (usize, usize) = (6, 308);
 
 /// Faults of a walk with sick disks.
 const NUM_SICK_DISKS: (usize, usize) = (4, 60);
@@ -51,7 +57,10 @@ fn is_without_etcd(test: &str) -> Result<bool> {
 }
 
 async fn started(num_shards: u32) -> Result<Cluster> {
-    let cluster = Cluster::start().await?;
+    with_index(Cluster::start().await?, num_shards).await
+}
+
+async fn with_index(cluster: Cluster, num_shards: u32) -> Result<Cluster> {
     let settings = json!({"number_of_shards": num_shards, "number_of_replicas": 1});
     let create = Request::json("PUT", "/things", &json!({"settings": settings}));
     cluster.send(&create).await?.ok()?;
@@ -146,8 +155,31 @@ async fn failing_leaves_lose_nothing_and_serve_nothing_old() -> Result<()> {
             kinds: &LOSSES,
             links: Some(&links),
             num: run::sized(NUM_FAULTS.0, NUM_FAULTS.1),
+            load: Load::Single,
         },
         cluster,
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_that_fail_are_cut_off_or_forget_lose_nothing() -> Result<()> {
+    let test = "leaves_that_fail_are_cut_off_or_forget_lose_nothing";
+    if is_without_etcd(test)? {
+        return Ok(());
+    }
+    if let Some(obstacle) = Namespaces::obstacle() {
+        return skipped(&format!("takeover::{test}"), &obstacle);
+    }
+    walk(
+        Faults {
+            tier: "real_faults",
+            kinds: &faults::all(can_trace()),
+            links: None,
+            num: run::sized(NUM_REAL_FAULTS.0, NUM_REAL_FAULTS.1),
+            load: Load::WithBulks,
+        },
+        with_index(Cluster::start_apart().await?, 4).await?,
     )
     .await
 }
@@ -164,6 +196,7 @@ async fn failing_disks_lose_nothing_and_hold_nothing_up() -> Result<()> {
             kinds: &SICK_DISKS,
             links: None,
             num: run::sized(NUM_SICK_DISKS.0, NUM_SICK_DISKS.1),
+            load: Load::Single,
         },
         started(4).await?,
     )
@@ -174,9 +207,10 @@ async fn failing_disks_lose_nothing_and_hold_nothing_up() -> Result<()> {
 struct Faults<'a> {
     /// Names the report.
     tier: &'static str,
-    kinds: &'static [Fault],
+    kinds: &'a [Fault],
     links: Option<&'a Links>,
     num: usize,
+    load: Load,
 }
 
 /// Walks through faults while clients write, read and search. What was acknowledged is there afterwards, once, and no answer was
@@ -184,7 +218,7 @@ struct Faults<'a> {
 async fn walk(faults: Faults<'_>, mut cluster: Cluster) -> Result<()> {
     let mut random = Random::new(run::seed());
     let registers = Registers::start(&cluster).await?;
-    let clients = Clients::start(cluster.root());
+    let clients = Clients::start_with(cluster.root(), faults.load);
     clients.until_acknowledged(100).await?;
     let walk = Walk {
         cluster: &mut cluster,
@@ -192,10 +226,10 @@ async fn walk(faults: Faults<'_>, mut cluster: Cluster) -> Result<()> {
         clients: &clients,
         random: &mut random,
         bag: Bag::of(faults.kinds),
-        num_alone: 0,
+        noted: Noted::default(),
     };
-    let kinds = match walk.go(faults.num).await {
-        Ok(kinds) => kinds,
+    let figures = match walk.go(faults.num).await {
+        Ok(figures) => figures,
         Err(error) => return Err(cluster.keep_with(error).await),
     };
     let readings = registers.end().await?;
@@ -212,7 +246,7 @@ async fn walk(faults: Faults<'_>, mut cluster: Cluster) -> Result<()> {
         faults.tier,
         &json!({
             "faults": faults.num,
-            "kinds": kinds,
+            "walk": figures,
             "acknowledged": acknowledged,
             "outcome_unknown": unknown,
             "reads": reads,

@@ -7,11 +7,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use gleaner_testkit::http::Request;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::cluster::Cluster;
 
@@ -22,6 +24,9 @@ const NUM_READERS: usize = 2;
 
 /// Each so many-th write is refreshed.
 const REFRESH_EVERY: u64 = 8;
+
+/// How long a reader waits before it reads again: others are to have the processors too.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// One document.
 struct Register {
@@ -122,6 +127,7 @@ impl Register {
         while !is_over.load(Ordering::Relaxed) {
             self.get(readings).await?;
             self.search(readings).await?;
+            sleep(PAUSE).await;
         }
         Ok(())
     }

@@ -112,8 +112,8 @@ const TIERS: &[Tier] = &[
         name: "forgotten",
         package: "gleaner-tests",
         target: Target::Test("forgotten"),
-        proves: "eight faults of a leaf's folder (gone, older, damaged, another's) for the only copy, the last one in sync, a \
-                 follower, a primary and one that was taken over from: nothing is lost in silence",
+        proves: "nine faults of a leaf's folder (gone, older, damaged, another's, a clone) for the only copy, the last one in sync, a \
+                 follower, a primary and one that was taken over from, of two copies and of three: nothing is lost in silence",
     },
     Tier {
         name: "front",
@@ -126,8 +126,9 @@ const TIERS: &[Tier] = &[
         name: "faults",
         package: "gleaner-tests",
         target: Target::Test("takeover"),
-        proves: "300 times a leaf of a cluster on etcd is killed, stands still, stops or is cut off, or the etcd's \
-                 leader is killed, 60 times a disk is slow, stuck, full or fails: nothing acknowledged is lost, nothing is written twice, no number is read that is older than one known before; restarts of all leaves \
+        proves: "300 times a leaf of a cluster on etcd, each process in a network namespace, is killed, stands still, stops, is cut \
+                 off, forgets its folder or has a sick disk, or the etcd's leader is killed; 60 times through proxies, 60 times \
+                 a disk alone: nothing acknowledged is lost, nothing is written twice, no number is read that is older than one known before; restarts of all leaves \
                  and an etcd that stands still fail nothing, kills fail no search",
     },
     Tier {
