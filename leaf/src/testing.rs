@@ -140,6 +140,10 @@ impl ShardLog for FaultyLog {
         }))
     }
 
+    fn put_aside(&self, shard: ShardKey) -> Option<PathBuf> {
+        self.inner.put_aside(shard)
+    }
+
     fn queue_copy(
         &self,
         shard: ShardKey,

@@ -21,11 +21,12 @@ use crate::error::LogError;
 use crate::files::File;
 use crate::journal::Journal;
 use crate::options::LogOptions;
+use crate::put_aside::PutAside;
 use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::terms::TermTable;
 use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer};
-pub(crate) use removal::{Undone, is_damaged};
+pub(crate) use removal::{Undone, is_damaged, is_there};
 
 mod cutting;
 mod removal;
@@ -126,6 +127,7 @@ pub(crate) struct Lane {
     pub(crate) journal: Journal,
     pub(crate) round: Round,
     pub(crate) undone: Undone,
+    pub(crate) put_aside: PutAside,
 }
 
 #[derive(Debug, Default)]

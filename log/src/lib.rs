@@ -53,6 +53,7 @@ mod journal;
 mod lane;
 mod ledger;
 mod producers;
+mod put_aside;
 mod segment;
 mod state_file;
 mod view;

@@ -1,6 +1,6 @@
 //! The log on local files: commit threads, one folder per shard, reads without locks held.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -18,8 +18,9 @@ use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
 use crate::files::create_durable_dir;
 use crate::journal::{self, Journal};
-use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone, Write};
+use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone, Write, is_there};
 use crate::options::LogOptions;
+use crate::put_aside::PutAside;
 use crate::recovery::OpenReport;
 use crate::shard_log::{Append, Appended, ProducerSequence, ReadBatch, Record, ShardLog, Ticket};
 use crate::terms::TermTable;
@@ -46,6 +47,7 @@ pub struct LocalLog {
     counters: Arc<Counters>,
     waiting_bytes: Arc<AtomicUsize>,
     options: LogOptions,
+    put_aside: PutAside,
     /// Told of each request, where the caller does the work of the commit threads.
     stepped: Option<Arc<Notify>>,
 }
@@ -119,6 +121,7 @@ impl LocalLog {
         let OpenFolders {
             writers,
             views,
+            put_aside,
             report,
             ..
         } = OpenFolders::all(dir, &options, replayed)?;
@@ -143,6 +146,7 @@ impl LocalLog {
                 journal,
                 round: Round::default(),
                 undone: Undone::default(),
+                put_aside: put_aside.clone(),
             });
             handles.push(LaneHandle {
                 sender: Some(sender),
@@ -155,6 +159,7 @@ impl LocalLog {
             counters,
             waiting_bytes: Arc::default(),
             options,
+            put_aside,
             stepped: None,
         };
         Ok((log, lanes, report))
@@ -347,6 +352,13 @@ impl ShardLog for LocalLog {
         if let Some(view) = self.views.read().get(&shard) {
             view.note_agreement(agreement);
         }
+    }
+
+    fn put_aside(&self, shard: ShardKey) -> Option<PathBuf> {
+        let folder = self.put_aside.of(shard)?;
+        // One that cannot be looked at is told of.
+        let is_there = is_there(self.options.files.as_ref(), &folder);
+        is_there.unwrap_or(true).then_some(folder)
     }
 
     fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError> {

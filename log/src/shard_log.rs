@@ -1,6 +1,7 @@
 //! The promise every log keeps: [`ShardLog`], and the values it takes and returns.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -295,6 +296,12 @@ pub trait ShardLog: Send + Sync {
     /// # Errors
     /// [`LogError::Corrupt`].
     fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError>;
+
+    /// Returns the folder that was put aside when the shard was damaged, for people, until one of them removes it. It asks
+    /// the file system whether it is there; a log without files has none.
+    fn put_aside(&self, _shard: ShardKey) -> Option<PathBuf> {
+        None
+    }
 
     /// Returns what the log knows of the records before `at`, for another log that is to begin there; `None` when
     /// `at` is not between where this log begins and its end.

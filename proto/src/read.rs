@@ -145,6 +145,9 @@ pub struct ShardState {
     pub gauges: ShardGauges,
     /// How it came to serve; `None` while it does not.
     pub recovery: Option<CopyRecovery>,
+    /// The folder of its log that was put aside when that was damaged, until a person removes it; `None` where none is, or the
+    /// leaf does not tell.
+    pub put_aside: Option<String>,
 }
 
 /// A segment that searches of a copy see.
@@ -202,6 +205,7 @@ impl ShardState {
             counters: ShardCounters::default(),
             gauges: ShardGauges::default(),
             recovery: None,
+            put_aside: None,
         }
     }
 }

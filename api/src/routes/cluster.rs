@@ -2,6 +2,7 @@
 
 mod allocation;
 mod health;
+mod put_aside;
 mod recover;
 mod report;
 mod reroute;

@@ -28,6 +28,16 @@ impl Leaf {
 
     /// Returns the state of one copy, unless it is not here or is being removed.
     async fn state(&self, key: ShardKey) -> Option<ShardState> {
+        let log = Arc::clone(&self.node.log);
+        let put_aside = tokio::task::spawn_blocking(move || log.put_aside(key)).await;
+        let folder = put_aside.ok().flatten();
+        Some(ShardState {
+            put_aside: folder.map(|folder| folder.display().to_string()),
+            ..self.state_of_slot(key).await?
+        })
+    }
+
+    async fn state_of_slot(&self, key: ShardKey) -> Option<ShardState> {
         let is_primary = || {
             let state = self.node.coordinator.state();
             self.node.role(&state, key) == Some(Role::Primary)
@@ -116,6 +126,7 @@ async fn state_of(copy: &OpenCopy) -> ShardState {
         counters: counters_of(shard, &stats),
         gauges: gauges_of(shard, &stats),
         recovery: shard.opening.get().map(EndedOpening::told),
+        put_aside: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gleaner_model::ShardKey;
@@ -65,7 +65,9 @@ impl Lane {
         self.leave(key)?;
         let dir = shard_dir(&self.root, key);
         let removed = remove_damaged(self.options.files.as_ref(), &dir, None);
-        removed.map_err(|error| LogError::io("remove", &dir, error))
+        removed.map_err(|error| LogError::io("remove", &dir, error))?;
+        self.put_aside.forget(key);
+        Ok(())
     }
 
     fn leave(&mut self, key: ShardKey) -> Result<(), LogError> {
@@ -115,7 +117,10 @@ impl Lane {
             forgotten.map_err(|error| LogError::io("remove the journal of", &self.root, error))?;
         }
         if self.undone.damaged.contains(&key) {
-            keep_damaged(files.as_ref(), &dir, &removed).map_err(io)?;
+            let kept = keep_damaged(files.as_ref(), &dir, &removed).map_err(io)?;
+            if let Some(kept) = kept {
+                self.put_aside.note(key, kept);
+            }
         }
         absent_is_fine(files.remove_dir_all(&removed)).map_err(io)?;
         self.undone.leaving.remove(&key);
@@ -144,17 +149,18 @@ impl Lane {
     }
 }
 
-/// Keeps the folder of a damaged shard beside, in place of one that was kept before.
-fn keep_damaged(files: &dyn Files, dir: &Path, removed: &Path) -> io::Result<()> {
+/// Keeps the folder of a damaged shard beside, in place of one that was kept before; returns where.
+fn keep_damaged(files: &dyn Files, dir: &Path, removed: &Path) -> io::Result<Option<PathBuf>> {
     if !is_there(files, removed)? {
-        return Ok(());
+        return Ok(None);
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let since = since.unwrap_or_default().as_millis();
     let kept = dir.with_extension(format!("{DAMAGED}{since}"));
     files.rename(removed, &kept)?;
     tracing::warn!(folder = %kept.display(), "the folder of a damaged shard log was put aside; it may be removed");
-    remove_damaged(files, dir, Some(&kept))
+    remove_damaged(files, dir, Some(&kept))?;
+    Ok(Some(kept))
 }
 
 /// Removes what was kept of a shard's damaged folders, but for `kept`.
@@ -180,7 +186,7 @@ pub(crate) fn is_damaged(path: &Path) -> bool {
     extension.is_some_and(|extension| extension.starts_with(DAMAGED))
 }
 
-fn is_there(files: &dyn Files, dir: &Path) -> io::Result<bool> {
+pub(crate) fn is_there(files: &dyn Files, dir: &Path) -> io::Result<bool> {
     match files.list(dir) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -11,6 +11,7 @@ use crate::error::LogError;
 use crate::journal::JournalReplay;
 use crate::lane::{REMOVED, UNFINISHED, is_damaged};
 use crate::options::LogOptions;
+use crate::put_aside::PutAside;
 use crate::recovery::{OpenReport, ShardReport, open_shard};
 use crate::view::ShardView;
 use crate::writer::ShardWriter;
@@ -24,6 +25,7 @@ pub(super) struct OpenFolders<'a> {
     pub(super) views: HashMap<ShardKey, Arc<ShardView>>,
     /// Shards that refused what a journal holds of them.
     unwritten: BTreeMap<ShardKey, LogError>,
+    pub(super) put_aside: PutAside,
     pub(super) report: OpenReport,
 }
 
@@ -42,6 +44,7 @@ impl<'a> OpenFolders<'a> {
             writers: (0..num_lanes).map(|_| HashMap::new()).collect(),
             views: HashMap::new(),
             unwritten: replayed.failed,
+            put_aside: PutAside::default(),
             report: OpenReport {
                 replayed_bytes: replayed.num_bytes,
                 damaged_journals: replayed.damaged,
@@ -76,11 +79,19 @@ impl<'a> OpenFolders<'a> {
                     let removed = self.options.files.remove_dir_all(&path);
                     removed.map_err(|error| LogError::io("remove", &path, error))?;
                 }
-                Err(_) if is_damaged(&path) => {}
+                Err(_) if is_damaged(&path) => self.note_put_aside(index, path),
                 Err(_) => tracing::warn!(path = %path.display(), "unknown folder in the log"),
             }
         }
         self.forget_empty(dir)
+    }
+
+    fn note_put_aside(&self, index: IndexUuid, folder: PathBuf) {
+        let number = folder.file_stem().and_then(|name| name.to_str());
+        let shard = number.and_then(|number| number.parse().ok());
+        if let Some(shard) = shard.map(ShardNumber) {
+            self.put_aside.note(ShardKey { index, shard }, folder);
+        }
     }
 
     /// Removes the folder of an index whose shards are all removed. Only at opening: later another

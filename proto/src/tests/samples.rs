@@ -427,6 +427,7 @@ pub(crate) fn state() -> ShardState {
         },
         segments: vec![copies::segment()],
         recovery: Some(copies::recovery()),
+        put_aside: Some("0.damaged-1".to_owned()),
     }
 }
 

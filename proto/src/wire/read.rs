@@ -255,6 +255,7 @@ impl Wire for ShardState {
             is_primary,
             segments,
             recovery,
+            put_aside,
         } = self;
         v1::ShardState {
             shard: Some(shard.to_message()),
@@ -273,6 +274,7 @@ impl Wire for ShardState {
             is_primary: *is_primary,
             segments: messages(segments),
             recovery: maybe_message(recovery.as_ref()),
+            put_aside: put_aside.clone(),
         }
     }
 
@@ -294,6 +296,7 @@ impl Wire for ShardState {
             is_primary,
             segments,
             recovery,
+            put_aside,
         } = message;
         Ok(Self {
             shard: one(shard, "ShardState.shard")?,
@@ -312,6 +315,7 @@ impl Wire for ShardState {
             is_primary,
             segments: all(segments)?,
             recovery: maybe(recovery)?,
+            put_aside,
         })
     }
 }

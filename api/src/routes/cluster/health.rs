@@ -2,7 +2,7 @@
 //!
 //! Green: every copy is active. Yellow: every primary is; replicas without a node of their own are
 //! unassigned. Red: a primary is recovering or has stopped. The whole cluster is not green either while something is wrong
-//! with where its state is kept: `reasons` says what.
+//! with where its state is kept: `reasons` says what. Folders of damaged logs that were put aside are named in any colour.
 
 mod count;
 mod wanted;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use gleaner_coordinator::StoreProblem;
 use gleaner_model::IndexMeta;
 use gleaner_query::names::{self, ExpandWildcards, ResolveOptions};
-use gleaner_root::read::ShardStates;
+use gleaner_root::read::{LocatedShard, ShardStates};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,7 @@ use crate::render::units::humanized;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
+use crate::routes::cluster::put_aside;
 use crate::routes::nodes::NumMembers;
 
 pub(in crate::routes) use count::{CopiesByShard, Health, HealthLevel};
@@ -103,6 +104,14 @@ fn look(request: &Request, states: &ShardStates) -> Result<(Value, Option<Health
     shown["active_shards_percent_as_number"] = health.active_percent().into();
     if !problems.is_empty() {
         shown["reasons"] = problems.iter().map(StoreProblem::reason).collect();
+    }
+    let is_asked = |copy: &&LocatedShard| {
+        let mut indices = indices.iter();
+        indices.any(|found| found.meta.uuid == copy.index.uuid)
+    };
+    let folders = put_aside::folders(states.copies.iter().filter(is_asked));
+    if !folders.is_empty() {
+        shown["put_aside"] = folders.into();
     }
     match request.parameters.get("level") {
         None | Some("cluster") => {}

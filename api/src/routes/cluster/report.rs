@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::Answer;
+use crate::routes::cluster::put_aside;
 
 /// Whether the cluster state can be changed.
 const MASTER: &str = "master_is_stable";
@@ -154,7 +155,15 @@ fn shards(request: &Request, states: &ShardStates, is_verbose: bool) -> Indicato
     indicator.insert("status".to_owned(), health.level.as_str().into());
     indicator.insert("symptom".to_owned(), symptom.into());
     if is_verbose {
-        indicator.insert("details".to_owned(), details(&health));
+        let mut details = details(&health);
+        let diagnoses = states.copies.iter();
+        let diagnoses = diagnoses.filter_map(|copy| put_aside::diagnosis(copy, HELP));
+        let diagnoses: Vec<Value> = diagnoses.collect();
+        if !diagnoses.is_empty() {
+            details["put_aside"] = put_aside::folders(states.copies.iter()).into();
+            indicator.insert("diagnosis".to_owned(), diagnoses.into());
+        }
+        indicator.insert("details".to_owned(), details);
     }
     Indicator {
         level: health.level,
