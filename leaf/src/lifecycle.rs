@@ -10,6 +10,7 @@ pub(crate) mod leftovers;
 pub(crate) mod maintenance;
 pub(crate) mod mending;
 pub(crate) mod on_disk;
+pub(crate) mod opening_order;
 pub(crate) mod readiness;
 pub(crate) mod recovery;
 pub(crate) mod removal;

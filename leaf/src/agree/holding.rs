@@ -36,6 +36,7 @@ use crate::copy::registry::{CopyState, OpenCopy};
 use crate::copy::replica::Replica;
 use crate::copy::shard::Shard;
 use crate::lifecycle::healing::Unsound;
+use crate::lifecycle::opening_order::Urgency;
 use crate::lifecycle::recovery::{CopyStart, PrimaryOpening, check_mapping, check_tail};
 use crate::replicate::files::begin as begin_incoming;
 use crate::replicate::halt::Halt;
@@ -161,10 +162,9 @@ impl CopyHolder {
             self.wait_for_leave(&stored, copy).await?;
             opening.copy_files(stored.entry.term).await?;
         }
-        // An error means that the semaphore is closed, which nobody does.
-        let _permit = self
-            .until_closed(self.leaf.opener.permits.acquire())
-            .await?;
+        let urgency = Urgency::of(&self.leaf.node, self.key).await;
+        let turn = self.leaf.opener.order.turn(urgency);
+        let _permit = self.until_closed(turn).await?;
         let shard = self.open_shard(&opening, &stored).await?;
         let committed = shard.flushes.committed();
         let followers = Arc::clone(&shard.followers);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use gleaner_coordinator::Coordinator;
 use gleaner_coordinator::entries::EntryTable;
 use gleaner_engine::EngineError;
@@ -22,6 +23,7 @@ use crate::copy::opening::OpeningProgress;
 use crate::copy::registry::{CopyRegistry, CopyState, OpenCopy};
 use crate::copy::shard::Shard;
 use crate::lifecycle::healing::Damages;
+use crate::lifecycle::opening_order::{OpeningOrder, Urgency};
 use crate::lifecycle::recovery::{Opener, PrimaryOpening};
 use crate::lifecycle::reopening::{ReleasedCopies, Retries};
 use crate::lifecycle::watermark;
@@ -36,6 +38,16 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// Replicas that copy files at once: more would only slow down each other and the searches.
 const MAX_COPIES: usize = 4;
+
+/// Copies whose urgency is looked at at once.
+const LOOKED_AT: usize = 64;
+
+/// A copy that is to be opened.
+struct AddedCopy {
+    key: ShardKey,
+    index: Arc<IndexMeta>,
+    opening: Arc<OpeningProgress>,
+}
 
 impl Leaf {
     /// Starts a leaf without other leaves: see [`Leaf::start_with`].
@@ -79,7 +91,7 @@ impl Leaf {
                 indexing,
                 documents,
                 applying,
-                permits: Semaphore::new(num_permits),
+                order: OpeningOrder::new(num_permits),
             },
             searcher,
             writes,
@@ -141,9 +153,8 @@ impl Leaf {
             let copies = self.copies.lock();
             copies.iter().map(|(key, s)| (*key, s.clone())).collect()
         };
-        for index in state.indices.values() {
-            self.open_missing(index);
-        }
+        let missing = state.indices.values().flat_map(|index| self.added(index));
+        self.open_in_order(missing.collect());
         for (key, copy) in known {
             if self.node.role(state, key).is_none() {
                 if self.is_not_wanted(state, key) {
@@ -172,15 +183,51 @@ impl Leaf {
 
     /// Opens the copies of `index` that this node is to hold and does not.
     pub(crate) fn open_missing(self: &Arc<Self>, index: &Arc<IndexMeta>) {
+        self.open_in_order(self.added(index));
+    }
+
+    /// Returns the copies of `index` that this node is to hold and does not, which are being opened from now on.
+    fn added(&self, index: &Arc<IndexMeta>) -> Vec<AddedCopy> {
         let keys = index.shards();
         let wanted = keys
             .into_iter()
             .filter(|key| self.node.role_in(index, key.shard).is_some());
-        for (key, opening) in self.copies.add(wanted) {
-            let (leaf, index) = (Arc::clone(self), Arc::clone(index));
-            self.node
-                .spawn(async move { leaf.open(key, index, opening).await });
+        let added = self.copies.add(wanted).into_iter();
+        let added = added.map(|(key, opening)| AddedCopy {
+            key,
+            index: Arc::clone(index),
+            opening,
+        });
+        added.collect()
+    }
+
+    /// Opens copies, the most urgent ones first.
+    fn open_in_order(self: &Arc<Self>, copies: Vec<AddedCopy>) {
+        if copies.is_empty() {
+            return;
         }
+        let leaf = Arc::clone(self);
+        self.node.spawn(async move {
+            let urgencies = stream::iter(copies).map(|copy| async {
+                let urgency = Urgency::of(&leaf.node, copy.key).await;
+                (urgency, copy)
+            });
+            let mut copies: Vec<_> = urgencies.buffer_unordered(LOOKED_AT).collect().await;
+            copies.sort_by_key(|(urgency, copy)| (*urgency, copy.key));
+            for (
+                _,
+                AddedCopy {
+                    key,
+                    index,
+                    opening,
+                },
+            ) in copies
+            {
+                let leaf = Arc::clone(&leaf);
+                let opened = Arc::clone(&leaf).open(key, index, opening);
+                leaf.node.spawn(opened);
+            }
+        });
     }
 
     /// Opens a copy whose state says so; one that agrees with others is driven until it is closed or has failed.
@@ -208,8 +255,8 @@ impl Leaf {
                 return Err(reason);
             }
             let opening = PrimaryOpening::new(self, key, index, opening)?;
-            // An error means that the semaphore is closed, which nobody does.
-            let _permit = self.opener.permits.acquire().await;
+            let urgency = Urgency::of(&self.node, key).await;
+            let _permit = self.opener.order.turn(urgency).await;
             match self.node.is_stopping() {
                 true => Err("the node stops".to_owned()),
                 false => opening.open().await,

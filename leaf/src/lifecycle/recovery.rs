@@ -15,7 +15,6 @@ use gleaner_engine::document_cache::DocumentCache;
 use gleaner_engine::writer::IndexingMemory;
 use gleaner_model::{IndexMeta, MappingVersion, Operation, OperationKind, SeqNo, ShardKey};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
 use crate::Leaf;
 use crate::agree::identity::history_of;
@@ -31,6 +30,7 @@ use crate::copy::refresh::RefreshSignals;
 use crate::copy::schema::{CopySchema, analyzers_of};
 use crate::copy::shard::Shard;
 use crate::lifecycle::healing::Unsound;
+use crate::lifecycle::opening_order::OpeningOrder;
 use crate::node::Node;
 use crate::read::views::Views;
 use crate::replicate::followers::Followers;
@@ -64,8 +64,8 @@ pub(crate) struct Opener {
     pub(crate) indexing: Arc<IndexingMemory>,
     pub(crate) documents: Arc<DocumentCache>,
     pub(crate) applying: ApplyThreads,
-    /// Bounds how many shards are opened at once: each may replay a long log.
-    pub(crate) permits: Semaphore,
+    /// Bounds how many shards are opened at once, and chooses the next one.
+    pub(crate) order: OpeningOrder,
 }
 
 impl Opener {
