@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! its log reaches its mark                              it is opened
-//! its log does not, and its last commit does            the log begins again from the commit, and it is opened
+//! its log does not, and its last commit does            it is the last one: the log begins again from the commit, and it is
+//!                                                       opened; else as below
 //! neither does, or its whole folder is an older one     it is not in sync, whatever the entry says:
 //!     another copy in sync is on a node that is alive   it leaves the in-sync set and is made anew
 //!     it is the last one                                it stays closed, and the shard is red, until its folder is brought
@@ -54,6 +55,11 @@ impl CopyHolder {
         let tail = tail.map_err(|error| Halt::Broken(with_causes(&error)))?;
         match Memory::of(&mark, tail, at) {
             Memory::Whole => self.count_start(stored).await,
+            Memory::InCommit if self.may_leave(stored) => {
+                // What was acknowledged behind the mark may lie behind the commit too: another copy in sync holds it.
+                let reason = format!("its log does not reach its last commit, which ends at {at}");
+                Err(self.forgotten(stored, reason).await)
+            }
             Memory::InCommit => {
                 let begun = begin_log_again(&**log, self.key, &stored.entry, Some(&mark), at).await;
                 begun.map_err(|error| Halt::later(&error))?;
@@ -67,6 +73,12 @@ impl CopyHolder {
             }
             Memory::Forgotten(reason) => Err(self.forgotten(stored, reason).await),
         }
+    }
+
+    /// Returns whether another copy in sync is on a node that is alive.
+    fn may_leave(&self, stored: &StoredEntry) -> bool {
+        let own = self.hub.own_copy(&stored.entry);
+        own.is_some_and(|own| leaving(&stored.entry, own, &self.hub.table()).is_some())
     }
 
     /// Counts the start of this process with the first copy in sync that is opened: it may acknowledge.

@@ -8,6 +8,7 @@ use gleaner_coordinator::Coordinator as _;
 use gleaner_log::{LocalLog, LogOptions, MemoryLog, ShardLog};
 use gleaner_model::{NodeUuid, SeqNo};
 use gleaner_proto::LeafClient;
+use gleaner_proto::read::Document;
 
 use super::cluster::*;
 use crate::lifecycle::starts::suspect_copies;
@@ -111,6 +112,41 @@ async fn one_of_two_copies_whose_log_is_gone_is_made_anew_from_the_other() {
     }
 }
 
+/// A mark is older than what was acknowledged last: a commit that reaches it is no proof while another copy can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_gone_is_not_begun_again_while_another_copy_holds_what_its_commit_lacks() {
+    let mut cluster = Cluster::of_two().await;
+    let end = written(&cluster, &["a", "b"], 1).await;
+    cluster.trimmed().await;
+    let entries = cluster.coordinator.entries().expect("it keeps entries");
+    let node = NodeUuid([b'a'; 16]);
+    let marks = entries.marks().of_node(node).await.expect("read");
+    assert!(marks[&key(1)].position >= end);
+    cluster.write((0..20).map(|n| put(n, 2)).collect()).await;
+    cluster.crash("a").await;
+    let changed = marks.keys().copied().collect();
+    let old = entries.marks().write(node, &marks, &changed).await;
+    old.expect("written");
+    let version = cluster.version();
+    cluster.set_log("a", Arc::new(MemoryLog::default()));
+    cluster.again("a");
+    cluster.until_made_anew(version).await;
+    // It has given its role away: `b` leads now.
+    for name in ["a", "b"] {
+        soon(async {
+            let of_round = |document: &&Document| document.source.ends_with(br#""n":2}"#);
+            loop {
+                let documents = cluster.documents(name).await;
+                if documents.iter().flatten().filter(of_round).count() == 20 {
+                    return;
+                }
+                tokio::time::sleep(MOMENT).await;
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_in_an_older_folder_is_made_anew_or_stays_closed() {
     let mut cluster = Cluster::of_two().await;
@@ -154,6 +190,13 @@ async fn a_damaged_log_is_put_aside_and_its_copy_made_anew() {
     let kept = fs::read_dir(&index).expect("it is there").flatten();
     let kept = kept.filter(|entry| entry.file_name().to_string_lossy().contains(".damaged-"));
     assert_eq!(kept.count(), 1);
+    // It is named until somebody removes it.
+    let states = cluster.leaf("b").shard_states().await.expect("its own");
+    let folder = states[0].put_aside.clone().expect("one is put aside");
+    assert!(folder.contains("0.damaged-"), "{folder}");
+    fs::remove_dir_all(&folder).expect("it is there");
+    let states = cluster.leaf("b").shard_states().await.expect("its own");
+    assert_eq!(states[0].put_aside, None);
     assert!(!cluster.leaf("b").found_damages().is_empty());
 }
 

@@ -134,6 +134,9 @@ impl Life {
         match Memory::of(&mark, tail, committed) {
             _ if self.hub.omits(Rule::MarkIsCompared) => self.open(stored, own),
             Memory::Whole => self.open(stored, own),
+            Memory::InCommit if leaving(entry, own, &self.hub.table()).is_some() => {
+                self.forgotten(stored, own).await
+            }
             Memory::InCommit => {
                 let begun = begin_log_again(&*self.log, shard, entry, Some(&mark), committed).await;
                 begun.map_err(|error| Halt::broken(&error))?;
