@@ -22,7 +22,7 @@ use gleaner_model::{ClusterState, names};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Coordinator, CoordinatorError, ShardEntries, size};
+use crate::{Coordinator, CoordinatorError, CopyMarks, ShardEntries, size};
 pub use entries::EmbeddedEntries;
 use envelope::{Kind, store_error, unreadable};
 
@@ -80,6 +80,21 @@ impl Embedded {
             entries: Some(Arc::new(entries)),
             ..self
         })
+    }
+
+    /// As [`Self::with_entries`], with marks of copies in a store of their own.
+    ///
+    /// # Errors
+    /// As for [`Self::with_entries`].
+    pub fn with_entries_and_marks(
+        self,
+        marks: Arc<dyn CopyMarks>,
+    ) -> Result<Self, CoordinatorError> {
+        let mut with_entries = self.with_entries()?;
+        if let Some(entries) = with_entries.entries.as_mut().and_then(Arc::get_mut) {
+            entries.set_marks(marks);
+        }
+        Ok(with_entries)
     }
 
     /// Returns the entries and who is alive; `None` where no entries are kept.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use gleaner_coordinator::entries::EntryTable;
-use gleaner_coordinator::{Coordinator, CoordinatorError, Embedded, update};
+use gleaner_coordinator::marks::MarksInMemory;
+use gleaner_coordinator::{Coordinator, CoordinatorError, CopyMarks, Embedded, update};
 use gleaner_leaf::{Leaf, LeafOptions, NodeIdentity, Peers};
 use gleaner_log::{LocalLog, LogOptions};
 use gleaner_model::{ClusterState, Incarnation, NodeId, NodeMeta, NodeUuid, Role};
@@ -108,12 +109,35 @@ impl Cluster {
         options: RootOptions,
         change: impl Fn(&mut LeafOptions),
     ) -> Result<Self> {
+        let marks = Arc::<MarksInMemory>::default();
+        Self::start_all(num_leaves, options, change, marks).await
+    }
+
+    /// As [`Cluster::start`], with leaves that note there what their copies hold.
+    ///
+    /// # Errors
+    /// When a folder or a port cannot be had.
+    pub async fn start_noting(
+        num_leaves: usize,
+        options: RootOptions,
+        marks: Arc<dyn CopyMarks>,
+    ) -> Result<Self> {
+        Self::start_all(num_leaves, options, |_| {}, marks).await
+    }
+
+    async fn start_all(
+        num_leaves: usize,
+        options: RootOptions,
+        change: impl Fn(&mut LeafOptions),
+        marks: Arc<dyn CopyMarks>,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let initial = ClusterState {
             cluster_name: "test".to_owned(),
             ..ClusterState::default()
         };
-        let coordinator = Embedded::open(folder.path(), initial)?.with_entries()?;
+        let coordinator = Embedded::open(folder.path(), initial)?;
+        let coordinator = coordinator.with_entries_and_marks(marks)?;
         let coordinator = Arc::new(coordinator);
         let mut leaves = Vec::with_capacity(num_leaves);
         for number in 1..=num_leaves {

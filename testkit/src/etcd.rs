@@ -216,6 +216,11 @@ impl Etcd {
         Ok(())
     }
 
+    /// Returns its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns `HOST:PORT` at which it is called.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.launch.client_port)

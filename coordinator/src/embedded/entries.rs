@@ -39,8 +39,8 @@ pub struct EmbeddedEntries {
     path: Option<PathBuf>,
     writing: Mutex<()>,
     table: watch::Sender<Arc<EntryTable>>,
-    /// They end with the process, as its nodes do.
-    marks: Arc<MarksInMemory>,
+    /// By default they end with the process, as its nodes do.
+    marks: Arc<dyn CopyMarks>,
 }
 
 /// What the file holds.
@@ -70,7 +70,7 @@ impl EmbeddedEntries {
             path,
             writing: Mutex::new(()),
             table: watch::Sender::new(Arc::new(table)),
-            marks: Arc::default(),
+            marks: Arc::<MarksInMemory>::default(),
         }
     }
 
@@ -83,6 +83,11 @@ impl EmbeddedEntries {
             Err(source) => return Err(store_error(&path, source)),
         };
         Ok(Self::new(Some(path), kept.into_table()))
+    }
+
+    /// Keeps marks of copies elsewhere.
+    pub(super) fn set_marks(&mut self, marks: Arc<dyn CopyMarks>) {
+        self.marks = marks;
     }
 
     /// Returns all entries and nodes.
@@ -270,7 +275,7 @@ impl ShardEntries for EmbeddedEntries {
     }
 
     fn marks(&self) -> Arc<dyn CopyMarks> {
-        Arc::clone(&self.marks) as _
+        Arc::clone(&self.marks)
     }
 }
 
