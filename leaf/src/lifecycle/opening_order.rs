@@ -46,7 +46,7 @@ impl Urgency {
         let changed = tokio::task::spawn_blocking(move || fs::metadata(folder)?.modified());
         let changed = changed
             .await
-            .map(|changed| changed.ok())
+            .map(Result::ok)
             .unwrap_or_default();
         Self {
             log_digits: u64::BITS - num_records(&*node.log, key).await.leading_zeros(),

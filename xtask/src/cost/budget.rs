@@ -30,9 +30,12 @@ pub(super) struct Figures {
     pub(super) wake_ups: Option<u64>,
 }
 
+/// The name of a figure, the figure, and what it may be at most beside a budget.
+type NamedFigure = (&'static str, Option<f64>, fn(f64) -> f64);
+
 impl Figures {
     /// Returns each figure by its name, with what it may be at most beside a budget of as much.
-    fn named(&self) -> [(&'static str, Option<f64>, fn(f64) -> f64); 5] {
+    fn named(&self) -> [NamedFigure; 5] {
         // Of a few allocations one more is much: a batch may end between two of the background's.
         let share: fn(f64) -> f64 = |budget| budget * (1.0 + ALLOWED) + 1.0;
         let busy: fn(f64) -> f64 = |budget| budget * (1.0 + ALLOWED) + BY_ITSELF;

@@ -322,7 +322,11 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
         generation(),
     );
     let numbers = any::<[u64; 6]>();
-    let made = (vec(segment_state(), 0..3), of(copy_recovery()));
+    let made = (
+        vec(segment_state(), 0..3),
+        of(copy_recovery()),
+        of(text()),
+    );
     let done = (shard_counters(), shard_gauges());
     (place, of(any::<u64>()), numbers, done, made).prop_map(
         |(place, max_seq_no, numbers, done, made)| ShardState {
@@ -342,6 +346,7 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
             gauges: done.1,
             segments: made.0,
             recovery: made.1,
+            put_aside: made.2,
         },
     )
 }
