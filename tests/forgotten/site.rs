@@ -154,16 +154,11 @@ impl Site {
         }
         self.write(&index, BATCH).await?;
         let written = 2 * BATCH as u64;
-        let harmed = match place {
+        let is_bound = fault.is_older() || fault == FolderFault::CloneBeside;
+        let harmed = match place.has_another() && !is_bound {
             // The role may have moved with the restart.
-            place
-                if place.has_another()
-                    && !fault.is_older()
-                    && fault != FolderFault::CloneBeside =>
-            {
-                self.holder(&index, place).await?
-            }
-            _ => harmed,
+            true => self.holder(&index, place).await?,
+            false => harmed,
         };
         self.marked(uuid, &harmed, written).await?;
         if fault == FolderFault::OtherLeaf {

@@ -44,10 +44,7 @@ impl Urgency {
         };
         let folder = node.folders(key).copy;
         let changed = tokio::task::spawn_blocking(move || fs::metadata(folder)?.modified());
-        let changed = changed
-            .await
-            .map(Result::ok)
-            .unwrap_or_default();
+        let changed = changed.await.map(Result::ok).unwrap_or_default();
         Self {
             log_digits: u64::BITS - num_records(&*node.log, key).await.leading_zeros(),
             role,

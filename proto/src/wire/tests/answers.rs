@@ -322,11 +322,7 @@ pub(super) fn shard_state() -> impl Strategy<Value = ShardState> {
         generation(),
     );
     let numbers = any::<[u64; 6]>();
-    let made = (
-        vec(segment_state(), 0..3),
-        of(copy_recovery()),
-        of(text()),
-    );
+    let made = (vec(segment_state(), 0..3), of(copy_recovery()), of(text()));
     let done = (shard_counters(), shard_gauges());
     (place, of(any::<u64>()), numbers, done, made).prop_map(
         |(place, max_seq_no, numbers, done, made)| ShardState {
