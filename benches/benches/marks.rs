@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cargo bench -p gleaner-benches --bench marks
-//! GLEANER_ROUNDS=100 cargo bench -p gleaner-benches --bench marks      more turns, narrower bounds
+//! cargo bench -p gleaner-benches --bench marks -- 100      more turns, narrower bounds
 //! ```
 
 use std::collections::BTreeSet;
@@ -164,8 +164,8 @@ async fn measured() -> Result<()> {
     for _ in 0..2 {
         turn(false).await?;
     }
-    let rounds = std::env::var("GLEANER_ROUNDS").ok();
-    let rounds = rounds.and_then(|rounds| rounds.parse().ok());
+    // Cargo adds a word of its own.
+    let rounds = std::env::args().find_map(|word| word.parse().ok());
     let mut pairs = Vec::new();
     for round in 0..rounds.unwrap_or(NUM_ROUNDS) {
         let (first, second) = (turn(round % 2 == 0).await?, turn(round % 2 == 1).await?);
