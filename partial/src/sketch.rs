@@ -89,6 +89,11 @@ impl Sketch {
         }
     }
 
+    /// Returns whether so many values are kept as they are.
+    pub fn keeps_exactly(num_values: usize) -> bool {
+        num_values <= EXACT
+    }
+
     /// Returns where a value is counted once there are many: values of one place are counted together. Places ascend with values.
     pub fn place_of(value: f64) -> (i8, i32) {
         match value + 0.0 {

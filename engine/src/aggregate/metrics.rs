@@ -122,6 +122,11 @@ impl Node for PercentilesNode<'_> {
     }
 
     fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        // Few values are kept as they are, wherever they lie.
+        let num_documents = whole.segment.reader().max_doc() as usize;
+        if Sketch::keeps_exactly(num_documents) {
+            return Ok(false);
+        }
         let Some(ordered) = self.numbers.ordered(whole)? else {
             return Ok(false);
         };
