@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Relative error of a percentile once there are more than [`EXACT`] values.
 const ALPHA: f64 = 0.005;
 /// Values kept as they are: 16 KiB.
-const EXACT: usize = 2_048;
+pub const EXACT: usize = 2_048;
 
 /// The distribution of numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,11 +87,6 @@ impl Sketch {
             }
             Shape::Buckets(buckets) => buckets.add(value, 1),
         }
-    }
-
-    /// Returns whether so many values are kept as they are.
-    pub fn keeps_exactly(num_values: usize) -> bool {
-        num_values <= EXACT
     }
 
     /// Returns where a value is counted once there are many: values of one place are counted together. Places ascend with values.

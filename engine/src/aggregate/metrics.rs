@@ -5,7 +5,7 @@ use gleaner_partial::control::Meter;
 use gleaner_partial::key::ValueFormat;
 use gleaner_partial::numbers::Numbers as Sums;
 use gleaner_partial::request::formats::{self, EncodedValues};
-use gleaner_partial::sketch::Sketch;
+use gleaner_partial::sketch::{EXACT, Sketch};
 use gleaner_query::aggregation::{Metric, ValueSource};
 
 use super::node::{Block, Node, SegmentContext};
@@ -124,7 +124,7 @@ impl Node for PercentilesNode<'_> {
     fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
         // Few values are kept as they are, wherever they lie.
         let num_documents = whole.segment.reader().max_doc() as usize;
-        if Sketch::keeps_exactly(num_documents) {
+        if num_documents <= EXACT {
             return Ok(false);
         }
         let Some(ordered) = self.numbers.ordered(whole)? else {
