@@ -4,12 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::Body;
+use hyper_util::client::legacy::Client;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::connect::Connect;
 use crate::health::Health;
 use crate::mean::MeanTime;
 use crate::options::BackendUrl;
+
+/// Makes connections, and keeps them where it is set up to.
+pub(crate) type Connections = Client<Connect, Body>;
 
 /// A backend.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub(crate) struct Backend {
     /// Its address as text, for sessions and messages.
     pub(crate) name: Arc<str>,
     num_open: AtomicUsize,
+    /// Connections that are kept; `None` before the first, and where one of them broke.
+    kept: Mutex<Option<Arc<Connections>>>,
     mean: Mutex<MeanTime>,
     health: Mutex<Health>,
 }
@@ -28,6 +36,7 @@ impl Backend {
             name: url.to_string().into(),
             url,
             num_open: AtomicUsize::new(0),
+            kept: Mutex::default(),
             mean: Mutex::default(),
             health: Mutex::default(),
         }
@@ -42,6 +51,18 @@ impl Backend {
     /// Returns how many requests are open.
     pub(crate) fn num_open(&self) -> usize {
         self.num_open.load(Ordering::Relaxed)
+    }
+
+    /// Returns what keeps connections to it, made by `make` where there is none.
+    pub(crate) fn kept(&self, make: impl FnOnce() -> Connections) -> Arc<Connections> {
+        let mut kept = self.kept.lock();
+        Arc::clone(kept.get_or_insert_with(|| Arc::new(make())))
+    }
+
+    /// Gives up the connections that are kept, as one of them broke: a process that has ended takes all of them with it, and a
+    /// request that is sent over another one is lost too. Requests that are under way go on.
+    pub(crate) fn drop_kept(&self) {
+        *self.kept.lock() = None;
     }
 
     pub(crate) fn is_available(&self, now: Instant) -> bool {

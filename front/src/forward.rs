@@ -24,7 +24,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{self, AnswerBody, Held, Open};
-use crate::backend::Backend;
+use crate::backend::{Backend, Connections};
 use crate::balance::{Affinity, Backends};
 use crate::body::{BodyFault, RequestBody, innermost};
 use crate::budget::Budget;
@@ -42,10 +42,11 @@ const MAX_LIKENED: usize = 64 << 10;
 
 /// Sends requests to backends.
 pub(crate) struct Forwarder {
-    /// Takes connections that are kept, and keeps them.
-    keeping: Client<Connect, Body>,
+    connect: Connect,
+    /// How long connections are kept.
+    idle: Duration,
     /// Makes a connection for each request.
-    fresh: Client<Connect, Body>,
+    fresh: Connections,
     lost_within: Duration,
     budget: Budget,
     is_read: fn(&http::Method, &str) -> bool,
@@ -98,17 +99,10 @@ impl Failure {
 impl Forwarder {
     pub(crate) fn new(options: &FrontOptions) -> Self {
         let connect = Connect::of(options);
-        let client = |idle: Duration| {
-            let mut builder = Client::builder(TokioExecutor::new());
-            builder.pool_timer(TokioTimer::new());
-            if idle.is_zero() {
-                builder.pool_max_idle_per_host(0);
-            }
-            builder.pool_idle_timeout(idle).build(connect.clone())
-        };
         Self {
-            keeping: client(options.backend_idle),
-            fresh: client(Duration::ZERO),
+            fresh: connections(&connect, Duration::ZERO),
+            connect,
+            idle: options.backend_idle,
             lost_within: options.lost_within,
             budget: Budget::default(),
             is_read: options.is_read,
@@ -205,7 +199,8 @@ impl Forwarder {
         forward: &Forward<'_>,
         deadline: Instant,
     ) -> Result<Response<Body>, Failure> {
-        let sent = self.send(&self.keeping, backend, forward, deadline).await;
+        let kept = backend.kept(|| connections(&self.connect, self.idle));
+        let sent = self.send(&kept, backend, forward, deadline).await;
         let lost = match sent {
             Err(failure) if failure.next == Next::Again => failure,
             sent => return sent,
@@ -227,7 +222,7 @@ impl Forwarder {
     /// Sends a request over a connection of `client`.
     async fn send(
         &self,
-        client: &Client<Connect, Body>,
+        client: &Connections,
         backend: &Arc<Backend>,
         forward: &Forward<'_>,
         deadline: Instant,
@@ -307,6 +302,16 @@ impl Forwarder {
     }
 }
 
+/// Returns what makes connections by `connect`, and keeps them for so long.
+fn connections(connect: &Connect, idle: Duration) -> Connections {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new());
+    if idle.is_zero() {
+        builder.pool_max_idle_per_host(0);
+    }
+    builder.pool_idle_timeout(idle).build(connect.clone())
+}
+
 /// Notes what an answer tells of its backend.
 fn note(backend: &Backend, answer: &Response<Incoming>, took: Duration) {
     // What is not there yet (501) and full (429, 503 of a breaker) is no fault of the process.
@@ -345,6 +350,9 @@ fn is_unreadable(error: &Error) -> bool {
 fn failed(backend: &Backend, body: &RequestBody, error: &Error, next: Next) -> Failure {
     if let Some(fault) = body.fault() {
         return of_client(&fault);
+    }
+    if matches!(next, Next::Again | Next::ElsewhereIfFamiliar) {
+        backend.drop_kept();
     }
     // That a backend closes what it has kept for long is no fault.
     if next != Next::Again {

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::recorder::Arrived;
+use super::recorder::{Arrived, Seen};
 use super::retries::{by_header, session_of};
+
+/// Bytes of an answer that no buffers on its way hold.
+const LARGE: usize = 64 << 20;
 
 /// Options by which every request changes nothing.
 fn reading() -> FrontOptions {
@@ -197,6 +200,41 @@ async fn what_changes_something_or_breaks_a_fresh_connection_is_not_sent_again()
     let answer = front.client().await.get("/never").await;
     assert_eq!(answer.expect("an answer").status, 502);
     assert_eq!(num_of(&backends, "GET /never"), 1, "its connection is new");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_takes_those_that_are_kept_beside_it_along() {
+    let asked = Mutex::new(HashMap::new());
+    let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");
+    let large = [large.into_bytes(), vec![b'a'; LARGE]].concat();
+    let backend = Recorder::replying(move |arrived| {
+        let mut asked = asked.lock();
+        let num_asked = asked.entry(arrived.connection).or_insert(0);
+        *num_asked += 1;
+        // A reply is asked for when the head is there, and again with the body.
+        match arrived.line.as_str() {
+            _ if *num_asked > 2 => Reply::Last(Vec::new()),
+            "GET /large" => Reply::Bytes(large.clone()),
+            _ => Reply::Echo,
+        }
+    })
+    .await;
+    let front = Running::ahead_of(&[backend.address], reading()).await;
+    let [mut slow, mut client] = [front.client().await, front.client().await];
+    // One connection is busy with what nobody reads yet, so that there is another one.
+    slow.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let has_arrived = |seen: &Seen| seen.arrived.len() == 1;
+    backend.until("the large one", has_arrived).await;
+    client.get("/").await.expect("an answer");
+    assert_eq!(slow.answer().await.expect("an answer").status, 200);
+    let before = backend.seen().arrived;
+    assert_ne!(before[0].connection, before[1].connection);
+    let mut statuses = Vec::new();
+    for _ in 0..2 {
+        let answer = client.post("/write", "hello").await;
+        statuses.push(answer.expect("an answer").status);
+    }
+    assert_eq!(statuses, [502, 200]);
 }
 
 #[tokio::test]
