@@ -70,10 +70,7 @@ async fn a_primary_that_forgot_and_was_taken_over_from_is_made_anew() -> Result<
     tried(Place::Deposed).await
 }
 
-/// Open: with both others killed one after the other, the one that is left shows everything, and says for more than a minute that it may lack
-/// something.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the last of three copies calls itself stale for longer than the test waits"]
 async fn a_follower_of_three_that_forgot_is_made_anew() -> Result<()> {
     tried(Place::FollowerOfThree).await
 }

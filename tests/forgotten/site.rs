@@ -237,7 +237,10 @@ impl Site {
     }
 
     async fn create(&self, index: &str, num_replicas: usize) -> Result<()> {
-        let settings = json!({"number_of_shards": 1, "number_of_replicas": num_replicas});
+        // One of three is to serve alone, too: by itself the set of three keeps two, and the last one's answers are flagged then.
+        let settings = json!({
+            "number_of_shards": 1, "number_of_replicas": num_replicas, "replication.min_in_sync": 1,
+        });
         let create = Request::json("PUT", &format!("/{index}"), &json!({"settings": settings}));
         self.cluster.send(&create).await?.ok()?;
         self.until_green().await
