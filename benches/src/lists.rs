@@ -110,8 +110,8 @@ fn serve(options: &Options) -> Result<Findings> {
     })
 }
 
-/// Starts the server. It keeps no answers and no filters, as Lucene is told not to; documents that were read lately are
-/// kept, as Lucene reads none at all.
+/// Starts the server without caches of answers and filters, as Lucene runs without its query cache. The cache of documents
+/// stays: Lucene reads none at all.
 fn start(binary: &Path, folder: &Path) -> Result<Server> {
     let data = folder.join("data");
     let data = data.to_string_lossy();

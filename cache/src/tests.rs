@@ -296,6 +296,28 @@ async fn an_evaluation_ends_when_the_last_who_waits_has_gone() {
 }
 
 #[tokio::test]
+async fn an_evaluation_goes_on_for_others_when_the_one_who_brought_it_has_gone() {
+    let world = World::new(Bug::None);
+    let cache = world.cache();
+    let origin = Origin::new();
+    let answer = whole("one", Some(world.edition()));
+    let ask = || {
+        let (cache, origin, answer) = (Arc::clone(&cache), Arc::clone(&origin), answer.clone());
+        tokio::spawn(async move { cache.answer(&keep(1), || origin.evaluate(answer)).await })
+    };
+    let first = ask();
+    tokio::task::yield_now().await;
+    let second = ask();
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.is_err());
+    origin.may_end.send_replace(true);
+    let served = second.await.expect("it ends").expect("an answer");
+    assert_eq!(text(&served), "one");
+    assert_eq!(origin.num_begun(), 1);
+}
+
+#[tokio::test]
 async fn an_evaluation_that_panics_fails_the_one_who_brought_it_alone() {
     let world = World::new(Bug::None);
     let cache = world.cache();

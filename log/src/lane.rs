@@ -26,7 +26,7 @@ use crate::shard_log::{Append, Appended, ProducerSequence};
 use crate::terms::TermTable;
 use crate::view::Views;
 use crate::writer::{Reply, ShardWriter, answer};
-pub(crate) use removal::{Undone, is_damaged, is_there};
+pub(crate) use removal::{Undone, is_damaged};
 
 mod cutting;
 mod removal;

@@ -18,7 +18,7 @@ use crate::batch::{BatchPage, RecordBatch};
 use crate::error::LogError;
 use crate::files::create_durable_dir;
 use crate::journal::{self, Journal};
-use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone, Write, is_there};
+use crate::lane::{Control, Counters, Lane, Permit, Request, Round, Undone, Write};
 use crate::options::LogOptions;
 use crate::put_aside::PutAside;
 use crate::recovery::OpenReport;
@@ -355,10 +355,7 @@ impl ShardLog for LocalLog {
     }
 
     fn put_aside(&self, shard: ShardKey) -> Option<PathBuf> {
-        let folder = self.put_aside.of(shard)?;
-        // One that cannot be looked at is told of.
-        let is_there = is_there(self.options.files.as_ref(), &folder);
-        is_there.unwrap_or(true).then_some(folder)
+        self.put_aside.of(shard)
     }
 
     fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError> {

@@ -26,7 +26,7 @@ impl PutAside {
         self.0.lock().remove(&shard);
     }
 
-    /// Returns the folder of a shard, which a person may have removed.
+    /// Returns the folder of a shard, which a person may have removed since.
     pub(crate) fn of(&self, shard: ShardKey) -> Option<PathBuf> {
         self.0.lock().get(&shard).cloned()
     }

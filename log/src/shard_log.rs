@@ -297,8 +297,8 @@ pub trait ShardLog: Send + Sync {
     /// [`LogError::Corrupt`].
     fn agreement(&self, shard: ShardKey) -> Result<Agreement, LogError>;
 
-    /// Returns the folder that was put aside when the shard was damaged, for people, until one of them removes it. It asks
-    /// the file system whether it is there; a log without files has none.
+    /// Returns the folder that was put aside, for people, when the shard was damaged. One of them may have removed it since. A log
+    /// without files has none.
     fn put_aside(&self, _shard: ShardKey) -> Option<PathBuf> {
         None
     }

@@ -1,4 +1,4 @@
-//! A network of its own for each process: a network namespace, behind a router that drops what it is told to drop.
+//! A network of its own for each process: a network namespace, behind a router that can drop the packets between two of them.
 //!
 //! ```text
 //! this process ── host ────┐

@@ -265,7 +265,7 @@ impl Cluster {
         Ok(log.lines().last().unwrap_or_default().to_owned())
     }
 
-    /// Keeps a leaf's folder as it is at one instant, in the place of what was kept there before.
+    /// Copies a leaf's data folder to `to` while the leaf is stopped; an earlier copy there is replaced.
     pub(crate) fn keep(&self, leaf: &str, to: &Path) -> Result<()> {
         if to.exists() {
             fs::remove_dir_all(to)?;

@@ -38,7 +38,7 @@ use registers::Registers;
 use walk::{Noted, Walk};
 
 /// Faults of a walk through proxies: reduced, and in full.
-const NUM_FAULTS: (usize, usize) = (7, 60);
+const NUM_FAULTS: (usize, usize) = (7, 300);
 
 /// Faults of a walk with a network of its own for each process.
 const NUM_REAL_FAULTS: (usize, usize) = (6, 308);

@@ -48,11 +48,11 @@ struct Plan {
     takes_idle: bool,
 }
 
-/// What becomes of what was counted.
+/// What to do with the figures.
 enum Verdict {
-    /// It is held against the budgets.
+    /// Compare them with the budgets.
     Held,
-    /// It becomes the budgets; why, where one rises.
+    /// Write them as the budgets, with the reason why one rises.
     Written(Option<String>),
 }
 

@@ -74,6 +74,9 @@ impl OfView<'_> {
         else {
             return Ok(None);
         };
+        if self.segment.reader().max_doc() < FEW_DOCUMENTS {
+            return Ok(None);
+        }
         let Some(values) = DocValues::of_path(self.view, self.segment, field.as_str())? else {
             return Ok(None);
         };

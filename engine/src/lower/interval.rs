@@ -86,8 +86,11 @@ impl IntervalScorer {
         self.walked.get_or_insert_with(|| {
             let mut gathering = Gathering::new(self.max_doc, control);
             let gathered = gathering.extend(ranked.docs());
-            // The caller learns of a stop from the control.
             let bitmap = gathered.and_then(|()| gathering.finish());
+            if bitmap.is_err() {
+                // A scorer has no errors: its caller asks whether all of them were whole.
+                control.cut_short();
+            }
             BitmapDocSet::new(Arc::new(bitmap.unwrap_or_default()))
         })
     }

@@ -85,13 +85,8 @@ fn whole(answers: Answers) -> Vec<ShardHits> {
 
 fn by_number() -> SortKey {
     SortKey {
-        target: SortTarget::Field("n".to_owned()),
         descending: true,
-        missing: Missing::Last,
-        mode: None,
-        unmapped_type: None,
-        format: None,
-        numeric_type: None,
+        ..SortKey::ascending(SortTarget::Field("n".to_owned()))
     }
 }
 

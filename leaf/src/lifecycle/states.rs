@@ -28,13 +28,20 @@ impl Leaf {
 
     /// Returns the state of one copy, unless it is not here or is being removed.
     async fn state(&self, key: ShardKey) -> Option<ShardState> {
-        let log = Arc::clone(&self.node.log);
-        let put_aside = tokio::task::spawn_blocking(move || log.put_aside(key)).await;
-        let folder = put_aside.ok().flatten();
         Some(ShardState {
-            put_aside: folder.map(|folder| folder.display().to_string()),
+            put_aside: self.put_aside(key).await,
             ..self.state_of_slot(key).await?
         })
+    }
+
+    /// Returns the folder of a damaged log that is still there. Of a copy without one, as most are, no disk is asked.
+    async fn put_aside(&self, key: ShardKey) -> Option<String> {
+        let folder = self.node.log.put_aside(key)?;
+        let shown = folder.display().to_string();
+        let looked = tokio::task::spawn_blocking(move || folder.try_exists()).await;
+        // One that cannot be looked at is named.
+        let is_gone = matches!(looked, Ok(Ok(false)));
+        (!is_gone).then_some(shown)
     }
 
     async fn state_of_slot(&self, key: ShardKey) -> Option<ShardState> {

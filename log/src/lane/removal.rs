@@ -186,7 +186,7 @@ pub(crate) fn is_damaged(path: &Path) -> bool {
     extension.is_some_and(|extension| extension.starts_with(DAMAGED))
 }
 
-pub(crate) fn is_there(files: &dyn Files, dir: &Path) -> io::Result<bool> {
+fn is_there(files: &dyn Files, dir: &Path) -> io::Result<bool> {
     match files.list(dir) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -170,18 +170,6 @@ fn draw_key(rng: &mut StdRng) -> SortKey {
     }
 }
 
-fn by_score() -> SortKey {
-    SortKey {
-        target: SortTarget::Score,
-        descending: true,
-        missing: Missing::Last,
-        mode: None,
-        unmapped_type: None,
-        format: None,
-        numeric_type: None,
-    }
-}
-
 fn draw_query(targets: &[Target], rng: &mut StdRng) -> ShardQuery {
     let query = draw_clause(rng);
     let mut request = StatisticsRequest::default();
@@ -193,7 +181,7 @@ fn draw_query(targets: &[Target], rng: &mut StdRng) -> ShardQuery {
     let num_keys = [0, 1, 1, 1, 2][rng.random_range(0..5)];
     let mut sort: Vec<SortKey> = (0..num_keys).map(|_| draw_key(rng)).collect();
     if rng.random_bool(0.2) {
-        sort.insert(0, by_score());
+        sort.insert(0, SortKey::by_score());
     }
     let has_range = format!("{query:?}").contains("Range");
     if let Some(first) = sort
@@ -228,7 +216,11 @@ struct Run {
 
 impl Run {
     fn search(&self, query: &ShardQuery) -> Vec<ShardHits> {
-        let control = Arc::new(Control::unlimited());
+        self.search_until(query, Control::unlimited())
+    }
+
+    fn search_until(&self, query: &ShardQuery, control: Control) -> Vec<ShardHits> {
+        let control = Arc::new(control);
         let env = SearchEnv {
             control: &control,
             filters: &self.filters,
@@ -369,20 +361,61 @@ fn an_estimate_that_was_wrong_costs_no_hit() {
     };
     // A range is taken to match a tenth; these match few documents, which stand far from where the order begins.
     let query = |clause: Clause, sort: Value| ShardQuery {
-        sort: vec![SortKey {
-            target: SortTarget::Field(sort.as_str().expect("a field").to_owned()),
-            descending: false,
-            missing: Missing::Last,
-            mode: None,
-            unmapped_type: None,
-            format: None,
-            numeric_type: None,
-        }],
+        sort: vec![SortKey::ascending(SortTarget::Field(
+            sort.as_str().expect("a field").to_owned(),
+        ))],
         ..ShardQuery::best(clause, Arc::default(), 10)
     };
     for _ in 0..3 {
         run.check(&query(between("many", 999_000, 1_000_000), json!("many")));
         run.check(&query(between("many", 500_000, 500_100), json!("wide")));
         run.check(&query(between("many", -5, -1), json!("at")));
+    }
+}
+
+#[test]
+fn a_range_that_is_cut_short_is_told_and_excludes_no_less_in_silence() {
+    let layout = Layout {
+        shards: 1,
+        segments: 1,
+        has_deletes: false,
+    };
+    let run = Run {
+        targets: targets(12_000, layout),
+        filters: FilterCache::none(),
+    };
+    let days = Clause::Range {
+        field: FieldPath::new("at"),
+        lower: Bound::Included(Scalar::Date(1_577_836_800_000)),
+        upper: Bound::Excluded(Scalar::Date(1_577_836_800_000 + 3_000_000)),
+    };
+    let kind = term("kind", "k1");
+    let led = all_of(vec![], vec![days.clone(), kind.clone()], vec![]);
+    let excluded = all_of(vec![], vec![kind], vec![days]);
+    for clause in [led, excluded] {
+        let query = ShardQuery {
+            track_total: TrackTotal::Exact,
+            sort: vec![SortKey::ascending(SortTarget::Field("wide".to_owned()))],
+            ..ShardQuery::best(clause, Arc::default(), 10)
+        };
+        let all = (0..3)
+            .map(|_| run.search(&query))
+            .last()
+            .expect("an answer");
+        assert!(all[0].total > 0);
+        let mut num_late = 0;
+        for most_checks in 0..60 {
+            let control = Control::until_check(most_checks);
+            let found = &run.search_until(&query, control)[0];
+            num_late += usize::from(found.timed_out);
+            assert!(found.total <= all[0].total, "{most_checks}");
+            assert!(
+                found.timed_out || found.total == all[0].total,
+                "{most_checks}: {} of {}",
+                found.total,
+                all[0].total
+            );
+        }
+        assert!(num_late > 0);
     }
 }

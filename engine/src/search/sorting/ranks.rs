@@ -42,7 +42,7 @@ impl SegmentSorter<'_> {
         let (Some(first), Some(sorted_by)) = (self.readers.first(), query.sort.first()) else {
             return Ok(None);
         };
-        // What is wrong with a document's value is told of every one that is among the best of a walk.
+        // A document with several values of the group fails the search. A walk meets more of them, so it decides.
         if let Kept::OfGroups(groups, _) = &self.kept
             && groups.may_have_several()
         {
