@@ -27,6 +27,7 @@ use gleaner_telemetry::traced;
 
 use crate::Leaf;
 use crate::copy::registry::OpenCopy;
+use crate::fault::copy_fault;
 use crate::node::Role;
 use crate::read::shown::shown_by;
 use crate::read::views::MAX_HOLDERS;
@@ -231,12 +232,13 @@ impl LeafClient for Leaf {
             merging.engine().force_merge(max_segments)?;
             merging.applier.show_merges()
         });
-        let reason = match merged.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Err(LeafFault::Internal { shard, reason })
+        match merged.await {
+            Ok(merged) => merged.map_err(|error| copy_fault(copy.shard(), &error)),
+            Err(error) => Err(LeafFault::Internal {
+                shard,
+                reason: error.to_string(),
+            }),
+        }
     }
 
     async fn generations(&self, call: GenerationsCall) -> Vec<Result<ShownGeneration, LeafFault>> {

@@ -10,7 +10,7 @@ use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Control, MemoryAccount};
 use gleaner_query::answer::ShardHits;
 use gleaner_query::resolved::{Clause, Pattern, Scalar, ShardQuery, Statistics, StatisticsRequest};
-use gleaner_query::search::{Missing, SortKey, SortTarget, TrackTotal};
+use gleaner_query::search::{SortKey, SortTarget, TrackTotal};
 use serde_json::json;
 
 use super::{SearchEnv, Target, search, search_inline_below, search_timed};

@@ -398,10 +398,10 @@ fn a_range_that_is_cut_short_is_told_and_excludes_no_less_in_silence() {
             sort: vec![SortKey::ascending(SortTarget::Field("wide".to_owned()))],
             ..ShardQuery::best(clause, Arc::default(), 10)
         };
-        let all = (0..3)
-            .map(|_| run.search(&query))
-            .last()
-            .expect("an answer");
+        // The second search for the same has the order made.
+        run.search(&query);
+        run.search(&query);
+        let all = run.search(&query);
         assert!(all[0].total > 0);
         let mut num_late = 0;
         for most_checks in 0..60 {
