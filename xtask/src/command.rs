@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context, ensure};
@@ -47,18 +47,28 @@ pub(crate) fn run_tests(command: &mut Command) -> anyhow::Result<Counts> {
         .stdout
         .take()
         .context("the pipe to a program is open")?;
-    let mut counts = Counts::default();
+    let mut lines = Vec::new();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.context("cannot read the program's output")?;
-        let line = String::from_utf8_lossy(&line);
+        let line = String::from_utf8_lossy(&line).into_owned();
         println!("{line}");
-        counts += counted(&line).unwrap_or_default();
+        lines.push(line);
     }
     let status = child.wait()?;
+    Ok(counts_of(lines.iter().map(String::as_str), status).or_failed())
+}
+
+/// Sums up what a program printed that ended with `status`: one that ends badly without naming a failed test counts as one
+/// failure.
+pub(crate) fn counts_of<'a>(lines: impl Iterator<Item = &'a str>, status: ExitStatus) -> Counts {
+    let mut counts = Counts::default();
+    for line in lines {
+        counts += counted(line).unwrap_or_default();
+    }
     if !status.success() && counts.failed == 0 {
         counts.failed = 1;
     }
-    Ok(counts.or_failed())
+    counts
 }
 
 /// Can this program be started?

@@ -3,7 +3,7 @@
 //! The image has the dev build, which the tests before have made. What a drill leaves behind when it is
 //! killed itself is removed here; only the base image stays, for the next run.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{
     command::cargo,
@@ -14,7 +14,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The step; the server must have been built before.
+/// The drills alone: among all tests they run beside the others, see [`crate::suite`].
 pub(crate) const STEPS: &[Step] = &[Step {
     name: "containers",
     run,
@@ -24,27 +24,11 @@ pub(crate) const STEPS: &[Step] = &[Step {
 const LABEL: &str = "gleaner.drill";
 
 fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    if !image::has_docker() {
-        return Ok(Outcome::Skipped("no Docker answers here".to_owned()));
-    }
-    // A machine that reaches neither a registry nor Debian's packages proves nothing about leaves.
-    match image::base(workspace) {
-        Ok(Outcome::Ran(..)) => {}
-        Ok(skipped) => return Ok(skipped),
-        Err(error) => return Ok(Outcome::Skipped(format!("no base image: {error:#}"))),
-    }
     test::build_server(workspace)?;
-    let drill = Drill::new();
-    image::build(workspace, &test::binary(workspace), &drill.image)?;
-    if !image::has_packages() {
-        let why = "a container reaches no packages of Debian, and so there is no image of etcd and of Redis";
-        return Ok(Outcome::Skipped(why.to_owned()));
-    }
-    image::build_other(workspace, image::ETCD, &drill.etcd_image)?;
-    image::build_other(workspace, image::REDIS, &drill.redis_image)?;
-    if let Some(why) = drill.cannot_start() {
-        return Ok(Outcome::Skipped(why));
-    }
+    let drill = match Drill::prepare(workspace, &test::binary(workspace))? {
+        Ok(drill) => drill,
+        Err(why) => return Ok(Outcome::Skipped(why)),
+    };
     let arguments = [
         "test",
         "--workspace",
@@ -52,20 +36,15 @@ fn run(workspace: &Workspace) -> anyhow::Result<Outcome> {
         "--test",
         "containers",
         "--",
-        "--ignored",
-        "--test-threads=1",
     ];
     let mut tests = cargo(workspace, arguments);
     tests.env("GLEANER_BINARY", test::binary(workspace));
-    tests.env("GLEANER_IMAGE", &drill.image);
-    tests.env("GLEANER_ETCD_IMAGE", &drill.etcd_image);
-    tests.env("REDIS_IMAGE", &drill.redis_image);
-    tests.env("GLEANER_DRILL", &drill.run);
+    drill.tell(&mut tests);
     run_tests(workspace, tests)
 }
 
 /// One run, and what it has at Docker; gone when dropped.
-struct Drill {
+pub(crate) struct Drill {
     run: String,
     image: String,
     etcd_image: String,
@@ -73,14 +52,47 @@ struct Drill {
 }
 
 impl Drill {
-    fn new() -> Self {
+    /// Makes the images, of `binary` and of what it stands on; returns why they cannot be had here.
+    pub(crate) fn prepare(
+        workspace: &Workspace,
+        binary: &Path,
+    ) -> anyhow::Result<Result<Self, String>> {
+        if !image::has_docker() {
+            return Ok(Err("no Docker answers here".to_owned()));
+        }
+        // A machine that reaches neither a registry nor Debian's packages proves nothing about leaves.
+        match image::base(workspace) {
+            Ok(Outcome::Ran(..)) => {}
+            Ok(Outcome::Skipped(why)) => return Ok(Err(why)),
+            Err(error) => return Ok(Err(format!("no base image: {error:#}"))),
+        }
         let run = std::process::id().to_string();
-        Self {
+        let drill = Self {
             image: format!("gleaner-drill:{run}"),
             etcd_image: format!("gleaner-drill-etcd:{run}"),
             redis_image: format!("gleaner-drill-redis:{run}"),
             run,
+        };
+        image::build(workspace, binary, &drill.image)?;
+        if !image::has_packages() {
+            let why = "a container reaches no packages of Debian, and so there is no image of etcd and of Redis";
+            return Ok(Err(why.to_owned()));
         }
+        image::build_other(workspace, image::ETCD, &drill.etcd_image)?;
+        image::build_other(workspace, image::REDIS, &drill.redis_image)?;
+        Ok(match drill.cannot_start() {
+            Some(why) => Err(why),
+            None => Ok(drill),
+        })
+    }
+
+    /// Tells the drills what they run on, and that they run: without images they are passed over.
+    pub(crate) fn tell(&self, tests: &mut Command) {
+        tests.args(["--include-ignored", "--test-threads=1"]);
+        tests.env("GLEANER_IMAGE", &self.image);
+        tests.env("GLEANER_ETCD_IMAGE", &self.etcd_image);
+        tests.env("REDIS_IMAGE", &self.redis_image);
+        tests.env("GLEANER_DRILL", &self.run);
     }
 
     /// Returns why the binary does not start on the base, if that is the machine's fault: its C library

@@ -19,6 +19,7 @@ mod report;
 mod setup;
 mod skips;
 mod static_checks;
+mod suite;
 mod test;
 mod tools;
 mod workspace;

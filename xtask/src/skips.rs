@@ -3,7 +3,13 @@
 //! To Rust's test runner such a test has passed. The test kit (`testkit/src/skip.rs`) adds a line for
 //! each to the file that `GLEANER_SKIPS` names; [`run_tests`] gives a run a file of its own.
 
-use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{ErrorKind, Write},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context, ensure};
 
@@ -14,7 +20,7 @@ use crate::{
 };
 
 /// The variable that the test kit reads.
-const VARIABLE: &str = "GLEANER_SKIPS";
+pub(crate) const VARIABLE: &str = "GLEANER_SKIPS";
 
 /// A test that did not run here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +37,39 @@ pub(crate) struct Skip {
 /// # Errors
 /// Also when more tests say they were skipped than passed: one of them failed after it had said so.
 pub(crate) fn run_tests(workspace: &Workspace, mut tests: Command) -> anyhow::Result<Outcome> {
+    counting(workspace, |file| {
+        command::run_tests(tests.env(VARIABLE, file))
+    })
+}
+
+/// Runs tests that are given the file as [`VARIABLE`].
+///
+/// # Errors
+/// As [`run_tests`].
+pub(crate) fn counting(
+    workspace: &Workspace,
+    run: impl FnOnce(&Path) -> anyhow::Result<Counts>,
+) -> anyhow::Result<Outcome> {
     fs::create_dir_all(workspace.scratch())?;
     // Two runs in one build folder have a file each.
     let name = format!("skips-{}", std::process::id());
     let file = workspace.scratch().join(name);
     // Lines of an earlier step must not speak for this one.
     taken(&file)?;
-    let counts = command::run_tests(tests.env(VARIABLE, &file))?;
+    let counts = run(&file)?;
     let told = taken(&file)?;
     without(counts, parse(&told)?)
+}
+
+/// Says as the test kit does that a test cannot run here.
+pub(crate) fn note(file: &Path, test: &str, reason: &str) -> anyhow::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)?;
+    let reason = reason.replace('\n', " ");
+    file.write_all(format!("{test}\t{reason}\n").as_bytes())?;
+    Ok(())
 }
 
 /// Returns what stands in `file`, and removes it; nothing where there is none.

@@ -13,7 +13,7 @@ use crate::{
     report::{Outcome, Report, Step},
     setup,
     skips::run_tests,
-    static_checks,
+    static_checks, suite,
     workspace::Workspace,
 };
 
@@ -39,8 +39,10 @@ const STEPS: &[&[Step]] = &[
     drive::checks::STEPS,
     drive::fronts::STEPS,
     drive::readme::STEPS,
-    containers::STEPS,
 ];
+
+/// What a step of [`STEPS`] does among other things, and `--only` alone.
+const PARTS: &[&[Step]] = &[containers::STEPS];
 
 /// `cargo xtask test [--list | --only WORDS]`; a list is no report.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<Option<Report>> {
@@ -54,7 +56,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
         ["--only", words] => {
             let words: Vec<&str> = words.split(',').collect();
             let is_named = |step: &&Step| words.iter().any(|word| step.name.contains(word));
-            let named: Vec<&Step> = all.filter(is_named).collect();
+            let parts = PARTS.iter().flat_map(|group| group.iter());
+            let named: Vec<&Step> = all.chain(parts).filter(is_named).collect();
             ensure!(
                 !named.is_empty(),
                 "no step is called `{}`; see --list",
@@ -68,20 +71,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
 
 /// All targets of all packages, the architecture test among them.
 fn workspace_tests(workspace: &Workspace) -> anyhow::Result<Outcome> {
-    let arguments = [
-        "test",
-        "--workspace",
-        "--locked",
-        "--no-fail-fast",
-        "--lib",
-        "--bins",
-        "--tests",
-    ];
-    let mut command = cargo(workspace, arguments);
-    // Cargo has built the binary, for the tests of its own package, before any test runs. Tests of
+    // Cargo builds the binary, for the tests of its own package, before any test runs. Tests of
     // other packages would build it again, with other features of the libraries below.
-    command.env("GLEANER_BINARY", binary(workspace));
-    run_tests(workspace, command)
+    suite::run(workspace, &binary(workspace))
 }
 
 /// The binary that [`workspace_tests`] has built.
