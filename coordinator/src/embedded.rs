@@ -1,19 +1,20 @@
-//! The coordinator of a single process: one JSON file, replaced atomically.
+//! The coordinator of a single process: one file of JSON lines.
 //!
 //! ```text
 //! cluster.json
-//!   {"magic": "gleaner-cluster-state", "format": 1, "crc32c": "…", "state": "<ClusterState as JSON>"}
+//!   {"magic": "gleaner-cluster-state", "format": 2, "crc32c": "…", "state": "<ClusterState as JSON>"}
+//!   {"magic": "gleaner-cluster-change", "format": 2, "crc32c": "…", "state": "<what the next one has that it had not>"}
+//!   …
 //! ```
 //!
-//! The file is written beside the old one, synced, renamed over it, and the folder is synced, so a
-//! crash leaves one whole state. The checksum tells a damaged file from a newer one. Entries of shards, where there are
-//! several leaves in the process, lie beside it ([`EmbeddedEntries`]).
+//! A change is appended and synced. Now and then the file is written beside the old one, synced, renamed over it, and the
+//! folder is synced, so a crash leaves one whole state. Checksums tell a damaged file from a newer one. Entries of shards,
+//! where there are several leaves in the process, lie beside it ([`EmbeddedEntries`]).
 
 mod entries;
 mod envelope;
+mod file;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,21 +25,23 @@ use tokio::sync::watch;
 
 use crate::{Coordinator, CoordinatorError, CopyMarks, ShardEntries, size};
 pub use entries::EmbeddedEntries;
-use envelope::{Kind, store_error, unreadable};
-
-const STATE: Kind = Kind {
-    magic: "gleaner-cluster-state",
-    format: 1,
-    name: "a cluster state",
-};
+use file::{Change, StateFile};
 
 /// Keeps the state in one file; see the module's head.
 pub struct Embedded {
-    path: Option<PathBuf>,
-    writing: Mutex<()>,
+    folder: Option<PathBuf>,
+    kept: Mutex<Kept>,
     state: watch::Sender<Arc<ClusterState>>,
     /// `None` where shards have one copy.
     entries: Option<Arc<EmbeddedEntries>>,
+}
+
+/// What changes with each state.
+struct Kept {
+    /// `None`: it is kept in memory alone.
+    file: Option<StateFile>,
+    /// Bytes of the state as JSON, within some an index.
+    bytes: usize,
 }
 
 impl Embedded {
@@ -49,18 +52,13 @@ impl Embedded {
     /// [`CoordinatorError::Store`] when the first state cannot be written.
     pub fn open(folder: &Path, initial: ClusterState) -> Result<Self, CoordinatorError> {
         let path = folder.join("cluster.json");
-        let state = match fs::read(&path) {
-            Ok(bytes) => decode(&path, &bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match store(&path, encode(&path, &initial)?)? {
-                    None => initial,
-                    Some(source) => return Err(store_error(&path, source)),
-                }
-            }
-            Err(source) => return Err(store_error(&path, source)),
+        let (file, state) = match StateFile::open(&path)? {
+            Some(kept) => kept,
+            None => (StateFile::create(&path, &initial)?, initial),
         };
-        reserve(&path);
-        Ok(Self::new(Some(path), state))
+        let mut embedded = Self::new(Some(file), state);
+        embedded.folder = Some(folder.to_owned());
+        Ok(embedded)
     }
 
     /// Keeps the state in memory only: for tests and simulations.
@@ -73,7 +71,7 @@ impl Embedded {
     /// # Errors
     /// [`CoordinatorError::Unreadable`] where those that were kept cannot be read.
     pub fn with_entries(self) -> Result<Self, CoordinatorError> {
-        let folder = self.path.as_deref().and_then(Path::parent);
+        let folder = self.folder.as_deref();
         let entries =
             folder.map_or_else(|| Ok(EmbeddedEntries::default()), EmbeddedEntries::open)?;
         Ok(Self {
@@ -102,11 +100,14 @@ impl Embedded {
         self.entries.as_ref()
     }
 
-    fn new(path: Option<PathBuf>, state: ClusterState) -> Self {
+    fn new(file: Option<StateFile>, state: ClusterState) -> Self {
         names::learn(&state);
         Self {
-            path,
-            writing: Mutex::new(()),
+            folder: None,
+            kept: Mutex::new(Kept {
+                file,
+                bytes: size::bytes_of(&state),
+            }),
             state: watch::Sender::new(Arc::new(state)),
             entries: None,
         }
@@ -117,32 +118,25 @@ impl Embedded {
         expected: u64,
         mut next: ClusterState,
     ) -> Result<Arc<ClusterState>, CoordinatorError> {
-        let _writing = self.writing.lock();
-        let current = self.state.borrow().version;
-        if current != expected {
-            return Err(CoordinatorError::Conflict { expected, current });
+        let mut kept = self.kept.lock();
+        let current = self.state();
+        if current.version != expected {
+            return Err(CoordinatorError::Conflict {
+                expected,
+                current: current.version,
+            });
         }
         next.version = expected + 1;
         let entries = self.entries.as_ref();
         if let Some(entries) = entries {
-            entries.make(&self.state.borrow(), &next)?;
+            entries.make(&current, &next)?;
         }
-        let stored = match &self.path {
-            None => {
-                size::check(&self.state.borrow(), &next, size::bytes_of(&next))?;
-                None
-            }
-            Some(path) => {
-                let encoded = encode(path, &next)?;
-                size::check(&self.state.borrow(), &next, encoded.len())?;
-                Some((path, store(path, encoded)))
-            }
-        };
-        let late = match stored {
-            Some((_, Err(error))) => return Err(error),
-            Some((path, Ok(Some(source)))) => Some(store_error(path, source)),
-            Some((_, Ok(None))) | None => None,
-        };
+        let change = Change::between(&current, &next);
+        let bytes = change.bytes_after(&current, kept.bytes);
+        size::check(&current, &next, bytes)?;
+        let file = kept.file.as_mut();
+        let late = file.map(|file| file.put(&change, &next)).transpose()?;
+        kept.bytes = bytes;
         if let Some(entries) = entries {
             entries.remove_others(&next);
         }
@@ -150,7 +144,7 @@ impl Embedded {
         names::learn(&next);
         let next = Arc::new(next);
         self.state.send_replace(Arc::clone(&next));
-        late.map_or(Ok(next), Err)
+        late.flatten().map_or(Ok(next), Err)
     }
 }
 
@@ -178,53 +172,18 @@ impl Coordinator for Embedded {
         expected: u64,
         next: ClusterState,
     ) -> Result<Arc<ClusterState>, CoordinatorError> {
-        // The file is small and changes are rare, but a disk may stall: leave the runtime free.
+        // Changes are rare, but a disk may stall: leave the runtime free.
         tokio::task::block_in_place(|| self.swap(expected, next))
-    }
-}
-
-fn decode(path: &Path, bytes: &[u8]) -> Result<ClusterState, CoordinatorError> {
-    let state = STATE.open(path, bytes)?;
-    serde_json::from_str(&state).map_err(|error| unreadable(path, error.to_string()))
-}
-
-fn encode(path: &Path, state: &ClusterState) -> Result<String, CoordinatorError> {
-    serde_json::to_string(state).map_err(|error| store_error(path, error.into()))
-}
-
-/// Puts an encoded state in place; `Some` when it is there and could not be made durable.
-fn store(path: &Path, state: String) -> Result<Option<io::Error>, CoordinatorError> {
-    let stored = match STATE.write(path, state.clone()) {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-            // An index can be deleted on a full disk, which is what makes room there.
-            drop(fs::remove_file(reserved(path)));
-            let stored = STATE.write(path, state);
-            reserve(path);
-            stored
-        }
-        stored => stored,
-    };
-    stored.map_err(|source| store_error(path, source))
-}
-
-/// Bytes that are kept back for a change of the state on a full disk.
-const RESERVED_BYTES: usize = 1 << 20;
-
-fn reserved(path: &Path) -> PathBuf {
-    path.with_extension("reserve")
-}
-
-/// Keeps room on the disk, if there is some.
-fn reserve(path: &Path) {
-    let reserved = reserved(path);
-    let is_there = fs::metadata(&reserved).is_ok_and(|file| file.len() == RESERVED_BYTES as u64);
-    if !is_there && fs::write(&reserved, vec![0; RESERVED_BYTES]).is_err() {
-        drop(fs::remove_file(&reserved));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use gleaner_model::{IndexMeta, IndexName, IndexUuid, Mapping};
+    use serde_json::json;
+
     use super::*;
     use crate::conformance;
 
@@ -257,19 +216,158 @@ mod tests {
         assert_eq!(again.state().version, 1);
     }
 
+    fn open(folder: &Path) -> Result<Embedded, CoordinatorError> {
+        Embedded::open(folder, ClusterState::default())
+    }
+
+    fn refusal(folder: &Path) -> String {
+        open(folder).err().expect("refused").to_string()
+    }
+
+    /// Returns `state` with an index, which is made or made anew with another mapping.
+    fn with_index(state: &ClusterState, number: u32, field: &str) -> ClusterState {
+        let mut uuid = [0; 16];
+        uuid[..4].copy_from_slice(&number.to_be_bytes());
+        let name = IndexName::parse(&format!("index-{number}")).expect("a good name");
+        let mut mapping = Mapping::default();
+        mapping.declared.insert(field.to_owned(), json!({}));
+        let index = IndexMeta {
+            mapping: Arc::new(mapping),
+            ..IndexMeta::new(IndexUuid(uuid), name)
+        };
+        let mut next = state.clone();
+        next.indices.insert(index.uuid, Arc::new(index));
+        next
+    }
+
+    fn put(embedded: &Embedded, next: ClusterState) -> Arc<ClusterState> {
+        let version = embedded.state().version;
+        embedded.swap(version, next).expect("it is kept")
+    }
+
+    /// Makes indices, changes, deletes and names some; returns the file after each change, and the state.
+    fn history(folder: &Path) -> Vec<(Vec<u8>, Arc<ClusterState>)> {
+        let embedded = open(folder).expect("opens");
+        let read = || fs::read(folder.join("cluster.json")).expect("reads");
+        let mut history = vec![(read(), embedded.state())];
+        let mut change = |change: &dyn Fn(&ClusterState) -> ClusterState| {
+            let state = put(&embedded, change(&embedded.state()));
+            history.push((read(), state));
+        };
+        change(&|state| with_index(state, 1, "a"));
+        change(&|state| with_index(state, 2, "a"));
+        change(&|state| with_index(state, 1, "b"));
+        change(&|state| {
+            let mut next = with_index(state, 3, "a");
+            let (first, _) = next.indices.pop_first().expect("an index");
+            next.deleted.push(first);
+            next
+        });
+        change(&|state| ClusterState {
+            cluster_name: "ünamed\n".to_owned(),
+            ..state.clone()
+        });
+        change(&ClusterState::clone);
+        history
+    }
+
     #[test]
-    fn damaged_and_newer_files_are_refused() {
+    fn a_change_is_appended_and_read_again() {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(Embedded::open(folder.path(), ClusterState::default()).expect("opens"));
+        let history = history(folder.path());
+        for pair in history.windows(2) {
+            assert!(
+                pair[1].0.starts_with(&pair[0].0),
+                "nothing is written twice"
+            );
+        }
+        for (file, state) in &history {
+            fs::write(folder.path().join("cluster.json"), file).expect("writes");
+            assert_eq!(open(folder.path()).expect("opens").state(), *state);
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_is_cut_or_damaged_was_never_acknowledged() {
+        let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("cluster.json");
-        let whole = fs::read_to_string(&path).expect("reads");
+        let history = history(folder.path());
+        let [.., (before, state), (whole, _)] = &history[..] else {
+            panic!("changes were made");
+        };
+        for end in before.len()..whole.len() {
+            fs::write(&path, &whole[..end]).expect("writes");
+            let again = open(folder.path()).expect("opens");
+            // Without its end a line is whole, and the change may be in force.
+            let may_be_later = end + 1 == whole.len();
+            let found = again.state();
+            assert!(found == *state || may_be_later, "{end}: {found:?}");
+            let next = put(&again, with_index(&found, 9, "a"));
+            assert_eq!(open(folder.path()).expect("opens").state(), next, "{end}");
+        }
+        let mut torn = whole.clone();
+        torn[before.len() + 30..before.len() + 60].fill(0);
+        fs::write(&path, &torn).expect("writes");
+        let again = open(folder.path()).expect("opens");
+        assert_eq!(again.state(), *state);
+        // The next change does not come after what cannot be read.
+        let next = put(&again, with_index(state, 9, "a"));
+        assert_eq!(open(folder.path()).expect("opens").state(), next);
+    }
 
-        fs::write(&path, whole.replace("cluster_uuid", "cluster_uuie")).expect("writes");
-        let damaged = Embedded::open(folder.path(), ClusterState::default()).err();
-        assert!(damaged.expect("refused").to_string().contains("damaged"));
+    #[test]
+    fn damage_before_the_last_line_and_newer_files_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cluster.json");
+        let history = history(folder.path());
+        let (whole, _) = history.last().expect("changes were made");
+        let told = String::from_utf8(whole.clone()).expect("text");
+        fs::write(&path, told.replacen("index-2", "index-7", 1)).expect("writes");
+        assert!(refusal(folder.path()).contains("damaged"));
+        fs::write(&path, told.replacen("cluster_uuid", "cluster_uuie", 1)).expect("writes");
+        assert!(refusal(folder.path()).contains("damaged"));
+        let lines: Vec<&str> = told.lines().collect();
+        let without = [&lines[..2], &lines[3..]].concat().join("\n");
+        fs::write(&path, without).expect("writes");
+        assert!(refusal(folder.path()).contains("follows version 1"));
+        fs::write(&path, told.replacen("\"format\":2", "\"format\":3", 1)).expect("writes");
+        assert!(refusal(folder.path()).contains("format 3"));
+    }
 
-        fs::write(&path, whole.replace("\"format\":1", "\"format\":2")).expect("writes");
-        let newer = Embedded::open(folder.path(), ClusterState::default()).err();
-        assert!(newer.expect("refused").to_string().contains("format 2"));
+    #[test]
+    fn a_file_of_the_format_before_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cluster.json");
+        let first = open(folder.path()).expect("opens").state();
+        let told = fs::read_to_string(&path).expect("reads");
+        let before = told.trim_end().replacen("\"format\":2", "\"format\":1", 1);
+        fs::write(&path, before).expect("writes");
+        let embedded = open(folder.path()).expect("opens");
+        assert_eq!(embedded.state(), first);
+        let next = put(&embedded, with_index(&first, 1, "a"));
+        assert_eq!(open(folder.path()).expect("opens").state(), next);
+    }
+
+    #[test]
+    fn the_file_is_replaced_once_it_has_more_changes_than_state() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let embedded = open(folder.path()).expect("opens");
+        let field = "f".repeat(2_000);
+        let mut state = embedded.state();
+        let (mut longest, mut num_shrunk, mut before) = (0, 0, 0);
+        for number in 0..2_000 {
+            let field = format!("{number}{field}");
+            state = put(&embedded, with_index(&state, number % 10, &field));
+            let file = fs::metadata(folder.path().join("cluster.json")).expect("it is there");
+            num_shrunk += usize::from(file.len() < before);
+            before = file.len();
+            longest = longest.max(before);
+        }
+        assert!(longest < 400_000, "{longest}");
+        assert!((5..100).contains(&num_shrunk), "{num_shrunk}");
+        assert_eq!(open(folder.path()).expect("opens").state(), state);
+        let exact = size::bytes_of(&*state);
+        let counted = embedded.kept.lock().bytes;
+        assert!(counted.abs_diff(exact) < 1_000, "{counted}, {exact}");
     }
 }

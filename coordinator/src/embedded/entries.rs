@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::envelope::{Kind, store_error, unreadable};
+use super::envelope::{Kind, replace_file, store_error, unreadable};
 use crate::entries::{
     EntryChange, EntryOutcome, EntryTable, ShardEntries, StoredEntry, first_entries,
 };
@@ -193,7 +193,8 @@ impl EmbeddedEntries {
                 let failed = |source| store_error(path, source);
                 let content = serde_json::to_string(&Kept::of(&table));
                 let content = content.map_err(|error| failed(error.into()))?;
-                ENTRIES.write(path, content).map_err(failed)?.map(failed)
+                let line = ENTRIES.line(content).map_err(failed)?;
+                replace_file(path, &line).map_err(failed)?.map(failed)
             }
         };
         // What a restart would find is in force, even where it may not outlive a power cut.

@@ -1,6 +1,6 @@
 //! Files that say what they are, in which format, and whether they are whole.
 //!
-//! Each is written beside the old one, synced, renamed over it, and the folder is synced, so a crash leaves one of the two.
+//! A file is written beside the old one, synced, renamed over it, and the folder is synced, so a crash leaves one of the two.
 
 use std::fs;
 use std::io::{self, Write};
@@ -56,32 +56,41 @@ impl Kind {
         Ok(envelope.state)
     }
 
-    /// Replaces a file; `Some` when the new one is there and could not be made durable.
-    pub(super) fn write(self, path: &Path, content: String) -> io::Result<Option<io::Error>> {
-        let envelope = Envelope {
+    /// Returns what `open` reads, and the end of a line.
+    ///
+    /// # Errors
+    /// Where `content` has no form as JSON.
+    pub(super) fn line(self, content: String) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(&Envelope {
             magic: self.magic.to_owned(),
             format: self.format,
             crc32c: checksum(&content),
             state: content,
-        };
-        // Opened before anything is done: no descriptor may be left afterwards.
-        let folder = path.parent().map(fs::File::open).transpose()?;
-        let temporary = path.with_extension("json.new");
-        // What an attempt before left there may be open to others: the state has digests of keys, and a secret.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(&serde_json::to_vec(&envelope)?)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        Ok(folder.and_then(|folder| folder.sync_all().err()))
+        })?;
+        line.push(b'\n');
+        Ok(line)
     }
+}
+
+/// Replaces a file; `Some` when the new one is there and could not be made durable.
+pub(super) fn replace_file(path: &Path, content: &[u8]) -> io::Result<Option<io::Error>> {
+    // Opened before anything is done: no descriptor may be left afterwards.
+    let folder = path.parent().map(fs::File::open).transpose()?;
+    let temporary = path.with_extension("json.new");
+    // What an attempt before left there may be open to others: the state has digests of keys, and a secret.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    Ok(folder.and_then(|folder| folder.sync_all().err()))
 }
 
 /// Returns that what a file holds cannot be read.
