@@ -279,12 +279,22 @@ impl ShardDirectory {
         Ok(pending.commit)
     }
 
-    /// Returns the bytes of the folder's files, of each by its name.
+    /// Returns the bytes of the folder's files, of each by its name: as they were written, without a look at the disk,
+    /// unless the commit that was opened does not tell. The list of a commit is not among them.
     ///
     /// # Errors
     /// [`EngineError::Io`].
     pub fn file_sizes(&self) -> Result<Vec<(String, u64)>, EngineError> {
         let shared = &*self.shared;
+        let known = |state: &State| {
+            let sums = state.sums.iter();
+            let sizes =
+                sums.filter_map(|(path, sum)| Some((path.to_str()?.to_owned(), sum.num_bytes)));
+            (!state.has_unlisted).then(|| sizes.collect())
+        };
+        if let Some(sizes) = known(&shared.state.read()) {
+            return Ok(sizes);
+        }
         let sizes = || -> io::Result<Vec<(String, u64)>> {
             let mut sizes = Vec::new();
             for entry in shared.files.list(&shared.folder)? {

@@ -14,8 +14,8 @@ impl ShardIndex {
     /// [`EngineError::Io`] when the folder cannot be read.
     pub fn stats(&self) -> Result<ShardStats, EngineError> {
         let view = self.view();
-        // Files are measured as they are on the disk: tantivy reads each anew and asks the schema of the segment's reader
-        // for the fields in it, which may be younger than the view.
+        // By the directory: tantivy reads each file anew and asks the schema of the segment's reader for the fields in it,
+        // which may be younger than the view.
         let sizes = self.directory.file_sizes()?;
         let mut of_segments: HashMap<&str, u64> = HashMap::new();
         for (name, bytes) in &sizes {

@@ -209,6 +209,9 @@ pub(crate) struct MergeWatch {
 impl MergeWatch {
     /// Returns the figures. One that has failed runs until segments are looked at again, or for an hour.
     pub(crate) fn stats(&self) -> MergeStats {
+        if self.begun.begun.lock().is_empty() {
+            return self.begun.counts.stats();
+        }
         let present = self.index.searchable_segment_ids();
         let present = present.ok().map(|ids| ids.into_iter().collect());
         self.begun.stats(present.as_ref())

@@ -1,7 +1,9 @@
 //! What a leaf says of its shards, and of its node.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use gleaner_engine::EngineError;
 use gleaner_engine::copy::{SegmentStats, ShardStats};
 use gleaner_model::node_stats::{BudgetStats, NodeStats};
 use gleaner_model::{SeqNo, ShardKey};
@@ -18,20 +20,33 @@ use crate::node::Role;
 impl Leaf {
     /// Returns the state of each copy.
     pub(crate) async fn states(&self) -> Vec<ShardState> {
+        let mut measured = self.measured().await;
         let keys: Vec<ShardKey> = self.copies.lock().keys().copied().collect();
         let mut states = Vec::with_capacity(keys.len());
         for key in keys {
-            states.extend(self.state(key).await);
+            let figures = measured.remove(&key);
+            let Some(state) = self.state_of_slot(key, figures).await else {
+                continue;
+            };
+            states.push(ShardState {
+                put_aside: self.put_aside(key).await,
+                ..state
+            });
         }
         states
     }
 
-    /// Returns the state of one copy, unless it is not here or is being removed.
-    async fn state(&self, key: ShardKey) -> Option<ShardState> {
-        Some(ShardState {
-            put_aside: self.put_aside(key).await,
-            ..self.state_of_slot(key).await?
-        })
+    /// Measures all copies that are open, in one piece of work for them all.
+    async fn measured(&self) -> HashMap<ShardKey, Figures> {
+        let open = self.copies.open();
+        let measuring = tokio::task::spawn_blocking(move || {
+            let figures = open.iter().map(|copy| {
+                let shard = copy.shard();
+                (shard.key, shard.engine().stats())
+            });
+            figures.collect()
+        });
+        measuring.await.unwrap_or_default()
     }
 
     /// Returns the folder of a damaged log that is still there. Of a copy without one, as most are, no disk is asked.
@@ -44,7 +59,12 @@ impl Leaf {
         (!is_gone).then_some(shown)
     }
 
-    async fn state_of_slot(&self, key: ShardKey) -> Option<ShardState> {
+    /// Returns the state of one copy, unless it is not here or is being removed. `figures` are its, where it was measured.
+    async fn state_of_slot(
+        &self,
+        key: ShardKey,
+        mut figures: Option<Figures>,
+    ) -> Option<ShardState> {
         let is_primary = || {
             let state = self.node.coordinator.state();
             self.node.role(&state, key) == Some(Role::Primary)
@@ -52,7 +72,7 @@ impl Leaf {
         loop {
             let (phase, reason) = match self.copies.get(key)? {
                 CopyState::Open(copy) => {
-                    let state = state_of(&copy).await;
+                    let state = state_of(&copy, figures.take()).await;
                     if self.copies.is_open(&copy) {
                         // A copy whose log hangs gives its role up later than the entry does.
                         return Some(ShardState {
@@ -91,14 +111,22 @@ impl Leaf {
     }
 }
 
-async fn state_of(copy: &OpenCopy) -> ShardState {
+/// What a copy was measured to hold.
+type Figures = Result<ShardStats, EngineError>;
+
+async fn state_of(copy: &OpenCopy, figures: Option<Figures>) -> ShardState {
     let shard = copy.shard();
     let next = match copy {
         OpenCopy::Primary(primary) => primary.order.lock().await.next,
         OpenCopy::Replica(_) => shard.applier.next(),
     };
-    let reading = Arc::clone(shard);
-    let stats = tokio::task::spawn_blocking(move || reading.engine().stats()).await;
+    let stats = match figures {
+        Some(figures) => Ok(figures),
+        None => {
+            let reading = Arc::clone(shard);
+            tokio::task::spawn_blocking(move || reading.engine().stats()).await
+        }
+    };
     let stats = match stats.map_err(|error| error.to_string()) {
         Ok(Ok(stats)) => stats,
         Ok(Err(error)) => unsized_stats(shard, &with_causes(&error)),
