@@ -90,6 +90,7 @@ fn build_values<'a>(
             missing,
             threshold,
             owners: Vec::new(),
+            recent: Recent::default(),
             meter,
         }),
     }
@@ -138,11 +139,38 @@ fn hash_value(value: &Value, format: &ValueFormat, now_ms: i64) -> Result<u64, E
     }
 }
 
+/// Values that were added a moment ago: those of most fields are few, and hashing one takes longer than finding it here.
+struct Recent(Vec<(u64, u32)>);
+
+/// A power of two: 16 KiB.
+const NUM_RECENT: usize = 1 << 10;
+
+/// Stands in the place of an owner that had no value. There are fewer owners than that.
+const MISSING: u32 = 1 << 31;
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(vec![(0, u32::MAX); NUM_RECENT])
+    }
+}
+
+impl Recent {
+    /// Returns whether `owner` had the value of these bits lately, and notes it.
+    fn has(&mut self, bits: u64, owner: u32) -> bool {
+        // Multiplied, as the low bits of fractions are mostly zero.
+        let spread =
+            bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - NUM_RECENT.trailing_zeros());
+        let place = &mut self.0[spread as usize];
+        std::mem::replace(place, (bits, owner)) == (bits, owner)
+    }
+}
+
 struct ValuesNode<'a> {
     values: Option<DocValues>,
     missing: Option<u64>,
     threshold: u32,
     owners: Vec<Distinct>,
+    recent: Recent,
     meter: Meter<'a>,
 }
 
@@ -152,39 +180,51 @@ impl Node for ValuesNode<'_> {
         grow(&mut self.owners, block, &mut self.meter, || {
             Distinct::new(threshold)
         })?;
-        let owners = &mut self.owners;
+        let (owners, recent) = (&mut self.owners, &mut self.recent);
         let missing = self.missing;
         let mut grown = 0;
-        let mut add = |i: usize, hash: Option<u64>| {
-            if let Some(hash) = hash.or(missing) {
-                let set = &mut owners[block.owners[i] as usize];
-                let before = set.num_bytes();
-                set.insert(hash);
-                grown += set.num_bytes().saturating_sub(before);
-            }
+        // Of a value come its bits, which no other one of the column has, and its hash where that is needed.
+        let mut add = |i: usize, bits: Option<u64>, hash: &dyn Fn(u64) -> u64| {
+            let owner = block.owners[i];
+            let hash = match (bits, missing) {
+                (Some(bits), _) if !recent.has(bits, owner) => hash(bits),
+                (None, Some(missing)) if !recent.has(0, owner | MISSING) => missing,
+                _ => return,
+            };
+            let set = &mut owners[owner as usize];
+            let before = set.num_bytes();
+            set.insert(hash);
+            grown += set.num_bytes().saturating_sub(before);
         };
+        let whole = |bits: u64| hash_whole(bits.cast_signed());
         let docs = block.docs;
         match &self.values {
-            None => (0..docs.len()).for_each(|i| add(i, None)),
+            None => (0..docs.len()).for_each(|i| add(i, None, &whole)),
             Some(
                 DocValues::I64(column) | DocValues::Date(column) | DocValues::DateNanos(column),
             ) => {
-                visit_column(column, docs, |i, value| add(i, value.map(hash_whole)));
+                visit_column(column, docs, |i, value: Option<i64>| {
+                    add(i, value.map(i64::cast_unsigned), &whole);
+                });
             }
             Some(DocValues::U64(column)) => {
-                visit_column(column, docs, |i, value| add(i, value.map(hash_unsigned)));
+                visit_column(column, docs, |i, value| add(i, value, &hash_unsigned));
             }
             Some(DocValues::F64(column)) => {
-                visit_column(column, docs, |i, value| add(i, value.map(hash_fraction)));
+                let fraction = |bits: u64| hash_fraction(f64::from_bits(bits));
+                visit_column(column, docs, |i, value: Option<f64>| {
+                    add(i, value.map(f64::to_bits), &fraction);
+                });
             }
             Some(DocValues::Bool(column)) => {
                 visit_column(column, docs, |i, value| {
-                    add(i, value.map(|v| hash_whole(v.into())));
+                    add(i, value.map(u64::from), &whole)
                 });
             }
             Some(DocValues::Ip(column)) => {
-                visit_column(column, docs, |i, v| {
-                    add(i, v.map(|v| hash_ip(ip_number(v))));
+                visit_column(column, docs, |i, value| {
+                    let hash = value.map(|value| hash_ip(ip_number(value)));
+                    add(i, hash, &|hash| hash);
                 });
             }
             Some(DocValues::Terms(_)) => {}

@@ -3,7 +3,6 @@
 //! Values come from columns, in f64 and in the order of the functions, so that no layout changes a bit.
 //! A document for which a function has no number refuses the search: nothing is scored in its place.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use gleaner_model::mapping::{Codec, NANOS_PER_MILLI};
@@ -369,23 +368,23 @@ impl RandomSource {
 
     /// Returns a number from 0 to 1.
     fn draw(&self, seed: u64, doc: DocId) -> Result<f64, Refusal> {
-        let mut hash = XxHash3_64::with_seed(seed);
-        match self {
-            Self::Identity(column) => hash.write_u64(column.first(doc).unwrap_or_default().to_le()),
+        let hash = |bytes: &[u8]| XxHash3_64::oneshot_with_seed(seed, bytes);
+        let hash = match self {
+            Self::Identity(column) => hash(&column.first(doc).unwrap_or_default().to_le_bytes()),
             Self::Numbers(numbers) => {
                 let value = numbers.smallest(doc).unwrap_or_default();
-                hash.write_u64(value.to_bits().to_le());
+                hash(&value.to_bits().to_le_bytes())
             }
             Self::Terms(column) => {
                 let mut text = String::new();
                 if let Some(ord) = column.term_ords(doc).next() {
                     let read = column.ord_to_str(ord, &mut text);
                     read.map_err(Refusal::unread("reading a term"))?;
-                    hash.write(text.as_bytes());
                 }
+                hash(text.as_bytes())
             }
-        }
-        let bits = hash.finish() >> (u64::BITS - RANDOM_BITS);
+        };
+        let bits = hash >> (u64::BITS - RANDOM_BITS);
         Ok(bits as f64 / f64::from(1_u32 << RANDOM_BITS))
     }
 }
