@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use hyper_util::client::legacy::Client;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::connect::Connect;
@@ -26,6 +27,8 @@ pub(crate) struct Backend {
     num_open: AtomicUsize,
     /// Connections that are kept; `None` before the first, and where one of them broke.
     kept: Mutex<Option<Arc<Connections>>>,
+    /// Told when a connection breaks.
+    broken: Notify,
     mean: Mutex<MeanTime>,
     health: Mutex<Health>,
 }
@@ -37,6 +40,7 @@ impl Backend {
             url,
             num_open: AtomicUsize::new(0),
             kept: Mutex::default(),
+            broken: Notify::new(),
             mean: Mutex::default(),
             health: Mutex::default(),
         }
@@ -59,10 +63,23 @@ impl Backend {
         Arc::clone(kept.get_or_insert_with(|| Arc::new(make())))
     }
 
-    /// Gives up the connections that are kept, as one of them broke: a process that has ended takes all of them with it, and a
-    /// request that is sent over another one is lost too. Requests that are under way go on.
-    pub(crate) fn drop_kept(&self) {
+    /// Notes that a connection broke which had a request. A process that has ended takes all its connections with it, and a
+    /// request that is sent over another one is lost too: those that are kept are given up, and it is looked at right away.
+    /// Requests that are under way go on.
+    pub(crate) fn note_break(&self) {
         *self.kept.lock() = None;
+        self.health.lock().note_break(Instant::now());
+        self.broken.notify_one();
+    }
+
+    /// Waits until a connection has broken.
+    pub(crate) async fn break_of_connection(&self) {
+        self.broken.notified().await;
+    }
+
+    /// Returns whether a connection broke, and nothing was heard of it since: it may be about to end.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.health.lock().is_in_doubt()
     }
 
     pub(crate) fn is_available(&self, now: Instant) -> bool {
@@ -81,9 +98,11 @@ impl Backend {
         (num_open as f64 + 1.0) * mean.seconds(now) / self.health.lock().warmth(now)
     }
 
-    /// Notes what a probe found.
-    pub(crate) fn note_probe(&self, found: Result<(), &str>) {
-        let has_changed = self.health.lock().note_probe(found.is_ok(), Instant::now());
+    /// Notes what a probe found that began at `began`.
+    pub(crate) fn note_probe(&self, found: Result<(), &str>, began: Instant) {
+        let mut health = self.health.lock();
+        let has_changed = health.note_probe(found.is_ok(), began, Instant::now());
+        drop(health);
         match found {
             _ if !has_changed => {}
             Ok(()) => tracing::info!(backend = &*self.name, "a backend is ready"),

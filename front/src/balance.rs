@@ -59,7 +59,8 @@ impl Backends {
 
     /// Returns the backend for a request that is not `tried`.
     ///
-    /// Where none is available all are: one may have come back since it was looked at.
+    /// Where none is available all are: one may have come back since it was looked at. One in doubt is asked where no
+    /// other is there.
     pub(crate) fn choose(
         &self,
         affinity: Affinity<'_>,
@@ -80,6 +81,15 @@ impl Backends {
             untried
         } else {
             available
+        };
+        let is_sure = |at: &&usize| !self.all[**at].is_in_doubt();
+        let sure: Vec<usize> = candidates.iter().filter(is_sure).copied().collect();
+        // A session is known to its backend alone, which may have closed a connection and live on.
+        let is_free = matches!(affinity, Affinity::None | Affinity::Owner(_));
+        let candidates = if is_free && !sure.is_empty() {
+            sure
+        } else {
+            candidates
         };
         let chosen = match affinity {
             Affinity::Session(session) => self.in_order(session, &candidates).next(),
@@ -173,17 +183,42 @@ mod tests {
             })
             .collect();
         drop(open);
-        own.note_probe(Err("stopped"));
+        own.note_probe(Err("stopped"), Instant::now());
         let other = Arc::clone(choose());
         assert!(!Arc::ptr_eq(&other, &own));
         for backend in backends.all() {
-            backend.note_probe(Err("stopped"));
+            backend.note_probe(Err("stopped"), Instant::now());
         }
         assert!(Arc::ptr_eq(choose(), &own), "one all the same");
-        own.note_probe(Ok(()));
+        own.note_probe(Ok(()), Instant::now());
         assert!(Arc::ptr_eq(choose(), &own), "it is back");
         let second = backends.choose(session, Some(&own)).expect("another");
         assert!(!Arc::ptr_eq(second, &own));
+    }
+
+    #[tokio::test]
+    async fn a_backend_in_doubt_is_asked_only_by_its_sessions_and_where_there_is_no_other() {
+        let backends = backends(2);
+        let [first, second] = backends.all() else {
+            panic!("two were made");
+        };
+        first.note_break();
+        for affinity in [Affinity::None, Affinity::Owner(b"a question")] {
+            for _ in 0..20 {
+                let chosen = backends.choose(affinity, None).expect("one");
+                assert!(Arc::ptr_eq(chosen, second), "{affinity:?}");
+            }
+        }
+        let sessions: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        let of_first = sessions.iter().filter(|session| {
+            let chosen = backends.choose(Affinity::Session(session.as_bytes()), None);
+            Arc::ptr_eq(chosen.expect("one"), first)
+        });
+        assert!(of_first.count() > 0);
+        second.note_break();
+        assert!(backends.choose(Affinity::None, None).is_some());
+        let only = backends.choose(Affinity::None, Some(second));
+        assert!(Arc::ptr_eq(only.expect("one"), first));
     }
 
     #[tokio::test]
@@ -211,7 +246,7 @@ mod tests {
         let own = &backends.all()[2];
         let choose = |tried| Arc::clone(backends.choose(Affinity::Backend(2), tried).expect("one"));
         assert!((0..20).all(|_| Arc::ptr_eq(&choose(None), own)));
-        own.note_probe(Err("stopped"));
+        own.note_probe(Err("stopped"), Instant::now());
         assert!((0..20).all(|_| Arc::ptr_eq(&choose(None), own)));
         assert!((0..20).all(|_| !Arc::ptr_eq(&choose(Some(own)), own)));
     }

@@ -352,7 +352,7 @@ fn failed(backend: &Backend, body: &RequestBody, error: &Error, next: Next) -> F
         return of_client(&fault);
     }
     if matches!(next, Next::Again | Next::ElsewhereIfFamiliar) {
-        backend.drop_kept();
+        backend.note_break();
     }
     // That a backend closes what it has kept for long is no fault.
     if next != Next::Again {

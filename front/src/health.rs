@@ -24,6 +24,8 @@ const LEAST_WARMTH: f64 = 0.1;
 #[derive(Debug)]
 pub(crate) struct Health {
     is_ready: bool,
+    /// When a connection last broke that had a request, until a probe that began later has ended.
+    broken_at: Option<Instant>,
     failures: u32,
     /// How often it was left out since it last answered well for a while.
     times_out: u32,
@@ -37,6 +39,7 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             is_ready: true,
+            broken_at: None,
             failures: 0,
             times_out: 0,
             out_until: None,
@@ -46,14 +49,25 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Notes what a probe found; returns whether that is a change.
-    pub(crate) fn note_probe(&mut self, is_ready: bool, now: Instant) -> bool {
+    /// Notes what a probe found that began at `began`; returns whether that is a change.
+    pub(crate) fn note_probe(&mut self, is_ready: bool, began: Instant, now: Instant) -> bool {
         let has_changed = self.is_ready != is_ready;
+        self.broken_at = self.broken_at.filter(|broken_at| *broken_at > began);
         if is_ready && has_changed {
             self.back_at = Some(now);
         }
         self.is_ready = is_ready;
         has_changed
+    }
+
+    /// Notes that a connection broke that had a request.
+    pub(crate) fn note_break(&mut self, now: Instant) {
+        self.broken_at = Some(now);
+    }
+
+    /// Returns whether it may be about to end: a process that is killed takes connections until its sockets are closed.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.broken_at.is_some()
     }
 
     /// Notes an answer.
@@ -137,9 +151,21 @@ mod tests {
             assert_eq!(health.note_failure(now), None);
             health.note_success(now);
         }
-        assert!(health.note_probe(false, now) && !health.is_available(now));
-        assert!(!health.note_probe(false, now));
-        assert!(health.note_probe(true, now) && health.is_available(now));
+        assert!(health.note_probe(false, now, now) && !health.is_available(now));
+        assert!(!health.note_probe(false, now, now));
+        assert!(health.note_probe(true, now, now) && health.is_available(now));
         assert!(health.warmth(now) < 0.11);
+    }
+
+    #[test]
+    fn a_probe_that_began_after_a_break_ends_the_doubt() {
+        let mut health = Health::default();
+        let began = Instant::now();
+        let broken = began + Duration::from_millis(1);
+        health.note_break(broken);
+        health.note_probe(true, began, broken);
+        assert!(health.is_in_doubt() && health.is_available(broken));
+        health.note_probe(true, broken, broken);
+        assert!(!health.is_in_doubt());
     }
 }

@@ -7,7 +7,7 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::backend::Backend;
 use crate::connect::Connect;
@@ -24,17 +24,21 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Looks at a backend again and again, for as long as the task runs.
+    /// Looks at a backend again and again, for as long as the task runs; at once when a connection of it broke.
     pub(crate) async fn watch(self, backend: Arc<Backend>) {
         let mut looks = tokio::time::interval(self.every);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = backend.break_of_connection() => {}
+            }
+            let began = Instant::now();
             let found = timeout(WITHIN, self.look(&backend)).await;
             match found {
-                Ok(Ok(())) => backend.note_probe(Ok(())),
-                Ok(Err(reason)) => backend.note_probe(Err(&reason)),
-                Err(_elapsed) => backend.note_probe(Err("it does not answer")),
+                Ok(Ok(())) => backend.note_probe(Ok(()), began),
+                Ok(Err(reason)) => backend.note_probe(Err(&reason), began),
+                Err(_elapsed) => backend.note_probe(Err("it does not answer"), began),
             }
         }
     }
