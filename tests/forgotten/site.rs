@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use gleaner_etcd::{Client, EtcdMarks, Keys};
 use gleaner_proto::Connect;
 use gleaner_testkit::folder::{FolderFault, Folders, copied, replace};
@@ -191,6 +191,9 @@ impl Site {
         }
         self.until_green().await?;
         self.holds_all(&index, &harmed, place, written).await?;
+        if fault == FolderFault::LogFlipped && matches!(found, Found::Whole { .. }) {
+            self.names_what_was_put_aside(&index, &harmed).await?;
+        }
         let gone = Request::new("DELETE", &format!("/{index}"));
         self.cluster.send(&gone).await?.ok()?;
         for kept in [whole, older, foreign] {
@@ -234,6 +237,24 @@ impl Site {
             self.cluster.start_again(other).await?;
         }
         self.until_green().await
+    }
+
+    /// Looks whether health names the damaged log of a copy until somebody removes it.
+    async fn names_what_was_put_aside(&self, index: &str, leaf: &str) -> Result<()> {
+        let ask = Request::new("GET", "/_cluster/health");
+        let named = || async {
+            let health = self.cluster.send(&ask).await?.ok()?;
+            let folders = health["put_aside"].as_array().cloned().unwrap_or_default();
+            anyhow::Ok(folders.into_iter().find(|named| named["index"] == index))
+        };
+        let found = named().await?.context("no folder was put aside")?;
+        ensure!(found["shard"] == 0 && found["node"] == leaf, "{found}");
+        let folder = Path::new(found["folder"].as_str().context("a folder")?);
+        ensure!(folder.starts_with(self.cluster.data(leaf)), "{found}");
+        fs::remove_dir_all(folder).with_context(|| found.to_string())?;
+        let left = named().await?;
+        ensure!(left.is_none(), "it was removed: {left:?}");
+        Ok(())
     }
 
     async fn create(&self, index: &str, num_replicas: usize) -> Result<()> {

@@ -246,6 +246,42 @@ fn files_that_no_commit_names_are_removed_at_the_start() {
     assert_eq!(copy.files.paths().len(), named);
 }
 
+/// Returns the bytes of the folder's files, but for the list of the commit.
+fn bytes_on_disk(copy: &Copy) -> u64 {
+    let paths = copy.files.paths().into_iter();
+    let paths = paths.filter(|path| !path.ends_with("meta.json"));
+    let bytes = paths.map(|path| copy.files.bytes(&path).expect("it is there").len() as u64);
+    bytes.sum()
+}
+
+#[test]
+fn the_bytes_that_are_told_are_those_on_the_disk() {
+    let mut copy = Copy::new(text_mapping());
+    let check = |copy: &Copy, when: &str| {
+        let stats = copy.index().stats().expect("they are known");
+        assert_eq!(stats.store_bytes, bytes_on_disk(copy), "{when}");
+        assert!(
+            stats.segments.iter().all(|segment| segment.bytes > 0),
+            "{when}"
+        );
+    };
+    for i in 0..4 {
+        copy.put(&i.to_string(), 1, &json!({"title": "x", "n": i}));
+        copy.refresh();
+    }
+    check(&copy, "nothing is durable");
+    copy.index().commit().expect("it commits");
+    check(&copy, "all is durable");
+    copy.put("0", 2, &json!({"title": "y"}));
+    copy.index().force_merge(1).expect("it merges");
+    copy.refresh();
+    check(&copy, "the durable commit keeps what was merged");
+    copy.index().commit().expect("it commits");
+    check(&copy, "what was merged is gone");
+    copy.open().expect("it opens");
+    check(&copy, "it was opened again");
+}
+
 #[test]
 fn merged_segments_leave_the_disk_with_the_commit_after() {
     for is_opened_again in [false, true] {
