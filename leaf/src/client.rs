@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::join_all;
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, ShardKey};
+use gleaner_model::{Generation, IndexUuid, ShardKey};
 use gleaner_partial::control::MemoryAccount;
 use gleaner_proto::node::NodeFault;
 use gleaner_proto::postings::{LocateAnswer, LocateCall, PostingsAnswer, PostingsCall};
@@ -253,7 +253,11 @@ impl LeafClient for Leaf {
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
-        Ok(self.states().await)
+        Ok(self.states(|_| true).await)
+    }
+
+    async fn shard_states_of(&self, indices: &[IndexUuid]) -> Result<Vec<ShardState>, NodeFault> {
+        Ok(self.states(|key| indices.contains(&key.index)).await)
     }
 
     async fn copies_on_disk(&self) -> Result<Vec<CopyOnDisk>, NodeFault> {

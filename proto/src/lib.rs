@@ -188,6 +188,16 @@ pub trait LeafClient: Send + Sync {
     /// Returns the state of each shard this leaf holds.
     async fn shard_states(&self) -> Result<Vec<read::ShardState>, node::NodeFault>;
 
+    /// Returns the state of each shard of `indices` that this leaf holds. What wraps a leaf may pick them from all.
+    async fn shard_states_of(
+        &self,
+        indices: &[gleaner_model::IndexUuid],
+    ) -> Result<Vec<read::ShardState>, node::NodeFault> {
+        let mut states = self.shard_states().await?;
+        states.retain(|state| indices.contains(&state.shard.index));
+        Ok(states)
+    }
+
     /// Returns what the leaf's disk holds of copies, also of those that do not serve, and of indices that nobody knows. What
     /// wraps a leaf passes it on; one without a disk holds none.
     async fn copies_on_disk(&self) -> Result<Vec<read::CopyOnDisk>, node::NodeFault> {

@@ -37,6 +37,7 @@ mod tests;
 
 pub(crate) use error::DecodeError;
 pub(crate) use field::{all, messages, millis};
+pub(crate) use ids::sixteen;
 pub use kinds::{MESSAGE_KINDS, MessageKind};
 
 /// Largest message, in either direction: 64 MiB.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use gleaner_model::{DocumentId, IndexMeta, NodeId, ShardKey};
+use gleaner_model::{DocumentId, IndexMeta, IndexUuid, NodeId, ShardKey};
 use gleaner_proto::LeafFault;
 use gleaner_proto::read::{Document, Documents, GetCall, ShardState};
 use gleaner_query::names::{self, ResolveOptions, ResolvedIndex};
@@ -273,13 +273,21 @@ impl Reader {
     /// Returns the state of every shard copy on every leaf, of known indices, and which leaves did
     /// not tell. One that has been left out of searches for its silence is not waited for.
     pub async fn shard_states(&self) -> ShardStates {
+        self.shard_states_of(None).await
+    }
+
+    /// Returns what [`Self::shard_states`] does, of the shards of `indices` alone; `None`: of all.
+    pub async fn shard_states_of(&self, indices: Option<&[IndexUuid]>) -> ShardStates {
         let state = self.cluster.state();
         let leaves = self.cluster.leaves.all();
         let asked = leaves.iter().map(|located| async {
             if self.health.open().is_silent(&located.node) {
                 return None;
             }
-            let states = located.client.shard_states();
+            let states = match indices {
+                None => located.client.shard_states(),
+                Some(indices) => located.client.shard_states_of(indices),
+            };
             let reason = match tokio::time::timeout(STATES_PATIENCE, states).await {
                 Ok(Ok(states)) => return Some(states),
                 Ok(Err(fault)) => fault.to_string(),
@@ -317,7 +325,10 @@ impl Reader {
         }
         let copies: Vec<LocatedShard> = found.into_values().collect();
         let told: BTreeSet<ShardKey> = copies.iter().map(|copy| copy.state.shard).collect();
-        let open = state.indices.values().filter(|index| !index.is_closed);
+        let is_asked = |index: &&Arc<IndexMeta>| {
+            !index.is_closed && indices.is_none_or(|indices| indices.contains(&index.uuid))
+        };
+        let open = state.indices.values().filter(is_asked);
         let shards = open.flat_map(|index| index.shards());
         let num_untold = match silent.is_empty() {
             true => 0,

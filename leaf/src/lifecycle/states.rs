@@ -18,10 +18,13 @@ use crate::copy::shard::Shard;
 use crate::node::Role;
 
 impl Leaf {
-    /// Returns the state of each copy.
-    pub(crate) async fn states(&self) -> Vec<ShardState> {
-        let mut measured = self.measured().await;
-        let keys: Vec<ShardKey> = self.copies.lock().keys().copied().collect();
+    /// Returns the state of each copy that is asked about.
+    pub(crate) async fn states(&self, is_asked: impl Fn(&ShardKey) -> bool) -> Vec<ShardState> {
+        let keys: Vec<ShardKey> = {
+            let copies = self.copies.lock();
+            copies.keys().filter(|key| is_asked(key)).copied().collect()
+        };
+        let mut measured = self.measured(&keys).await;
         let mut states = Vec::with_capacity(keys.len());
         for key in keys {
             let figures = measured.remove(&key);
@@ -36,14 +39,18 @@ impl Leaf {
         states
     }
 
-    /// Measures all copies that are open, in one piece of work for them all.
-    async fn measured(&self) -> HashMap<ShardKey, Figures> {
-        let open = self.copies.open();
-        let measuring = tokio::task::spawn_blocking(move || {
-            let figures = open.iter().map(|copy| {
-                let shard = copy.shard();
-                (shard.key, shard.engine().stats())
+    /// Measures those of the copies that are open, in one piece of work for them all.
+    async fn measured(&self, keys: &[ShardKey]) -> HashMap<ShardKey, Figures> {
+        let open: Vec<Arc<Shard>> = {
+            let copies = self.copies.lock();
+            let open = keys.iter().filter_map(|key| match copies.get(key)? {
+                CopyState::Open(copy) => Some(Arc::clone(copy.shard())),
+                _ => None,
             });
+            open.collect()
+        };
+        let measuring = tokio::task::spawn_blocking(move || {
+            let figures = open.iter().map(|shard| (shard.key, shard.engine().stats()));
             figures.collect()
         });
         measuring.await.unwrap_or_default()

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gleaner_model::node_stats::NodeStats;
-use gleaner_model::{Generation, ShardKey};
+use gleaner_model::{Generation, IndexUuid, ShardKey};
 use gleaner_query::answer::{FetchedHits, ShardHits};
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -57,6 +58,15 @@ pub struct GrpcLeaf {
 }
 
 impl GrpcLeaf {
+    async fn states(&self, call: v1::ShardStatesCall) -> Result<Vec<ShardState>, NodeFault> {
+        let request = self.peer.request(call);
+        let sent = async { self.stub().shard_states(request?).await };
+        let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
+        all(answer.states).map_err(|error| NodeFault::Unreadable {
+            reason: error.to_string(),
+        })
+    }
+
     /// Returns the leaf that `peer` is.
     pub fn new(peer: Peer) -> Self {
         let stub = Stub::new(peer.channel())
@@ -322,12 +332,18 @@ impl LeafClient for GrpcLeaf {
     }
 
     async fn shard_states(&self) -> Result<Vec<ShardState>, NodeFault> {
-        let request = self.peer.request(v1::ShardStatesCall {});
-        let sent = async { self.stub().shard_states(request?).await };
-        let answer = ask(SHORT_CALL, sent).await.map_err(CallFault::of_node)?;
-        all(answer.states).map_err(|error| NodeFault::Unreadable {
-            reason: error.to_string(),
-        })
+        self.states(v1::ShardStatesCall::default()).await
+    }
+
+    async fn shard_states_of(&self, indices: &[IndexUuid]) -> Result<Vec<ShardState>, NodeFault> {
+        let named = indices.iter().map(|index| Bytes::copy_from_slice(&index.0));
+        let call = v1::ShardStatesCall {
+            indices: named.collect(),
+        };
+        let mut states = self.states(call).await?;
+        // One of an older version tells of all.
+        states.retain(|state| indices.contains(&state.shard.index));
+        Ok(states)
     }
 
     async fn copies_on_disk(&self) -> Result<Vec<CopyOnDisk>, NodeFault> {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{SeqNo, ShardKey};
+use bytes::Bytes;
+use gleaner_model::{IndexUuid, SeqNo, ShardKey};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::life::Life;
 use super::{line, of_message, read, refused};
 use crate::LeafClient;
 use crate::read::WaitForRefreshCall;
-use crate::wire::{DecodeError, Wire, all, messages, v1};
+use crate::wire::{DecodeError, Wire, all, messages, sixteen, v1};
 
 /// Answers for a leaf.
 #[derive(Clone)]
@@ -220,8 +221,19 @@ impl v1::leaf_server::Leaf for Service {
         Ok(Response::new(v1::GenerationsAnswers { answers }))
     }
 
-    async fn shard_states(&self, _: Request<v1::ShardStatesCall>) -> Answer<v1::ShardStatesAnswer> {
-        let states = self.life.run(self.leaf.shard_states()).await?;
+    async fn shard_states(
+        &self,
+        request: Request<v1::ShardStatesCall>,
+    ) -> Answer<v1::ShardStatesAnswer> {
+        let call = request.into_inner();
+        let indices = indices_of(&call).map_err(|error| refused(&error))?;
+        let told = async {
+            match &indices[..] {
+                [] => self.leaf.shard_states().await,
+                indices => self.leaf.shard_states_of(indices).await,
+            }
+        };
+        let states = self.life.run(told).await?;
         let states = states.map_err(|fault| Status::internal(fault.to_string()))?;
         let states = messages(&states);
         Ok(Response::new(v1::ShardStatesAnswer { states }))
@@ -249,4 +261,10 @@ fn key(shard: Option<v1::ShardKey>) -> Result<ShardKey, Status> {
     shard
         .and_then(ShardKey::from_message)
         .map_err(|error| refused(&error))
+}
+
+fn indices_of(call: &v1::ShardStatesCall) -> Result<Vec<IndexUuid>, DecodeError> {
+    let indices = call.indices.iter();
+    let read = |index: &Bytes| sixteen(index, "ShardStatesCall.indices").map(IndexUuid);
+    indices.map(read).collect()
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::{FieldPath, Role, SeqNo};
+use gleaner_model::{FieldPath, IndexUuid, Role, SeqNo};
 use gleaner_query::answer::ViewId;
 use gleaner_query::resolved::{ExpansionRequest, Pattern, StatisticsRequest};
 
@@ -204,6 +204,12 @@ async fn calls_about_shards() {
     arrived(&stub, call);
     assert_eq!(shown, [Ok(samples::shown()), not_here()]);
     assert_eq!(soon(leaf.shard_states()).await, Ok(vec![samples::state()]));
+    let own = [samples::state().shard.index];
+    let other = [IndexUuid([77; 16])];
+    let own = soon(leaf.shard_states_of(&own)).await;
+    assert_eq!(own, Ok(vec![samples::state()]));
+    let other = soon(leaf.shard_states_of(&other)).await;
+    assert_eq!(other, Ok(Vec::new()));
     assert_eq!(soon(leaf.node_stats()).await, Ok(samples::node_stats()));
 }
 

@@ -60,7 +60,7 @@ impl Wire for Generation {
 }
 
 /// Reads a number or an identity of 16 bytes.
-pub(super) fn sixteen(bytes: &[u8], name: &'static str) -> Result<[u8; 16], DecodeError> {
+pub(crate) fn sixteen(bytes: &[u8], name: &'static str) -> Result<[u8; 16], DecodeError> {
     bytes
         .try_into()
         .map_err(|_| DecodeError::field(name, format!("{} bytes, not 16", bytes.len())))

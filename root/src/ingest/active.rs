@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use futures::stream::{self, StreamExt as _};
-use gleaner_model::{ActiveShards, IndexMeta, NodeId, ShardKey};
+use gleaner_model::{ActiveShards, IndexMeta, IndexUuid, NodeId, ShardKey};
 use gleaner_proto::read::{ShardPhase, ShardState};
 use tokio::time::timeout;
 
@@ -138,8 +138,10 @@ impl Ingester {
             .iter()
             .flat_map(|(_, copies)| copies.iter().map(|copy| (&copy.node, copy)))
             .collect();
+        let indices: BTreeSet<IndexUuid> = copies.iter().map(|(shard, _)| shard.index).collect();
+        let indices: Vec<IndexUuid> = indices.into_iter().collect();
         let asked = holders.into_values().map(|leaf| async {
-            let states = timeout(STATES_PATIENCE, leaf.client.shard_states());
+            let states = timeout(STATES_PATIENCE, leaf.client.shard_states_of(&indices));
             let states = states.await.ok().and_then(Result::ok).unwrap_or_default();
             let serving = states.iter().filter(|state| serves(state));
             let serving: BTreeSet<ShardKey> = serving.map(|state| state.shard).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gleaner_model::{ActiveShards, IndexMeta, NodeId};
+use gleaner_model::{ActiveShards, IndexMeta, IndexUuid, NodeId};
 use gleaner_root::read::ShardStates;
 use tokio::time::{Instant, timeout};
 
@@ -62,11 +62,13 @@ pub(in crate::routes) async fn wait(
     let limit = limit.unwrap_or(TIMEOUT);
     let started = Instant::now();
     let mut silent_since = None;
+    let asked: Vec<IndexUuid> = indices.iter().map(|index| index.uuid).collect();
     loop {
         let looked = Instant::now();
         let left = limit.saturating_sub(started.elapsed());
         // A leaf that is silent must not keep the request beyond its own limit.
-        let Ok(states) = timeout(left, request.root().reader().shard_states()).await else {
+        let reader = request.root().reader();
+        let Ok(states) = timeout(left, reader.shard_states_of(Some(&asked))).await else {
             return false;
         };
         // One that is deleted or closed meanwhile has no shards to wait for.
