@@ -221,7 +221,7 @@ impl StateFile {
             return self.replace(next);
         };
         let appended = with_reserve(path, || tail.write(&line));
-        let synced = appended.and_then(|()| Ok(tail.file.sync_data().err()));
+        let synced = appended.map(|()| tail.file.sync_data().err());
         if !matches!(synced, Ok(None)) {
             // What the disk has of the line is not known: nothing is appended to it.
             self.tail = None;

@@ -218,7 +218,7 @@ impl Node for ValuesNode<'_> {
             }
             Some(DocValues::Bool(column)) => {
                 visit_column(column, docs, |i, value| {
-                    add(i, value.map(u64::from), &whole)
+                    add(i, value.map(u64::from), &whole);
                 });
             }
             Some(DocValues::Ip(column)) => {

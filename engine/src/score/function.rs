@@ -10,6 +10,7 @@ use gleaner_model::{FieldKind, FieldPath};
 use gleaner_partial::control::{Control, Refusal};
 use gleaner_query::encoded::GeoPoint;
 use gleaner_query::resolved::{Decay, Function, FunctionScore, Origin};
+use smallvec::SmallVec;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::query::Scorer;
 use tantivy::{DocId, SegmentReader};
@@ -103,7 +104,8 @@ impl Functions {
     /// Returns the score of `doc`, `None` where it does not match. `doc` never falls.
     pub(crate) fn score(&mut self, doc: DocId) -> Option<f64> {
         let query = self.query.score(doc)?;
-        let mut given = Vec::with_capacity(self.functions.len());
+        // As many as most queries have: nothing is allocated for a document.
+        let mut given = SmallVec::<[(f64, f64); 4]>::new();
         for function in &mut self.functions {
             let is_asked = function.filter.as_mut().is_none_or(|docs| holds(docs, doc));
             if is_asked {
@@ -220,6 +222,9 @@ fn value_of(function: &Function, numbers: &Numbers, doc: DocId) -> Result<f64, R
     }
 }
 
+/// How far the values of a document are: one, mostly.
+type Distances = SmallVec<[f64; 2]>;
+
 /// The values of a field in one segment as fractions.
 pub(super) enum Numbers {
     Nothing,
@@ -280,7 +285,7 @@ impl Numbers {
     }
 
     /// Returns how far each value of `doc` is from `origin`.
-    fn distances(&self, doc: DocId, origin: Origin) -> Result<Vec<f64>, Refusal> {
+    fn distances(&self, doc: DocId, origin: Origin) -> Result<Distances, Refusal> {
         Ok(match origin {
             Origin::Number(origin) => self.all(doc, |value| (value - origin).abs()),
             Origin::Nanos(origin) => match self {
@@ -288,7 +293,7 @@ impl Numbers {
                     let values = column.values_for_doc(doc);
                     values.map(|value| value.abs_diff(origin) as f64).collect()
                 }
-                _ => Vec::new(),
+                _ => Distances::new(),
             },
             Origin::Point(origin) => match self {
                 Self::Points(points) => {
@@ -296,14 +301,14 @@ impl Numbers {
                     points.map(|point| origin.distance_m(&point)).collect()
                 }
                 Self::PointTerms(column) => term_distances(column, doc, &origin)?,
-                _ => Vec::new(),
+                _ => Distances::new(),
             },
         })
     }
 
-    fn all(&self, doc: DocId, of: impl Fn(f64) -> f64) -> Vec<f64> {
+    fn all(&self, doc: DocId, of: impl Fn(f64) -> f64) -> Distances {
         match self {
-            Self::Nothing | Self::Points(_) | Self::PointTerms(_) => Vec::new(),
+            Self::Nothing | Self::Points(_) | Self::PointTerms(_) => Distances::new(),
             Self::Whole(column) => {
                 let values = column.values_for_doc(doc);
                 values.map(|value| of(value as f64)).collect()
@@ -330,9 +335,9 @@ fn millis_of(nanos: i64) -> f64 {
 }
 
 /// Returns how far the points of `doc`, which are read now, are from `origin`.
-fn term_distances(column: &StrColumn, doc: DocId, origin: &GeoPoint) -> Result<Vec<f64>, Refusal> {
+fn term_distances(column: &StrColumn, doc: DocId, origin: &GeoPoint) -> Result<Distances, Refusal> {
     let mut text = String::new();
-    let mut distances = Vec::new();
+    let mut distances = Distances::new();
     for ord in column.term_ords(doc) {
         text.clear();
         let read = column.ord_to_str(ord, &mut text);
