@@ -25,7 +25,7 @@ pub enum FolderFault {
     OlderOverRestart,
     /// The log lacks its last half.
     LogTruncated,
-    /// A byte in the middle of the log is another one.
+    /// A byte in the first half of the log is another one.
     LogFlipped,
     /// The folder is that of another leaf.
     OtherLeaf,
@@ -93,7 +93,8 @@ impl Folders<'_> {
             FolderFault::LogFlipped => {
                 let (path, length) = largest(&log.join(self.index.to_string()))?;
                 let mut bytes = fs::read(&path)?;
-                bytes[length as usize / 2] ^= 1;
+                // Whole records follow: else it would be taken for the end that a crash has cut.
+                bytes[length as usize / 4] ^= 1;
                 Ok(fs::write(path, bytes)?)
             }
             FolderFault::OtherLeaf => replace(self.data, self.other),
