@@ -286,13 +286,7 @@ impl ShardDirectory {
     /// [`EngineError::Io`].
     pub fn file_sizes(&self) -> Result<Vec<(String, u64)>, EngineError> {
         let shared = &*self.shared;
-        let known = |state: &State| {
-            let sums = state.sums.iter();
-            let sizes =
-                sums.filter_map(|(path, sum)| Some((path.to_str()?.to_owned(), sum.num_bytes)));
-            (!state.has_unlisted).then(|| sizes.collect())
-        };
-        if let Some(sizes) = known(&shared.state.read()) {
+        if let Some(sizes) = shared.state.read().sizes() {
             return Ok(sizes);
         }
         let sizes = || -> io::Result<Vec<(String, u64)>> {

@@ -10,7 +10,16 @@ use std::{
 /// that ends; the file stays.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that is being started from another thread has it open until it runs its own
+    /// program, and holds the lock with it.
+    fn drop(&mut self) {
+        // What cannot be unlocked is free once the file is closed everywhere.
+        drop(self.file.unlock());
+    }
 }
 
 /// Why a file cannot be taken.
@@ -53,7 +62,7 @@ impl Lock {
             }
         }
         sign(&mut file)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -90,5 +99,16 @@ mod tests {
         assert!(Lock::take(&path).is_ok());
         let absent = Lock::take(&folder.path().join("absent/x.lock"));
         assert!(matches!(absent, Err(LockError::Io(_))));
+    }
+    #[test]
+    fn a_lock_that_is_dropped_is_free_while_processes_are_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.lock");
+        let start = || std::process::Command::new("true").status();
+        let starting = std::thread::spawn(move || (0..200).all(|_| start().is_ok()));
+        while !starting.is_finished() {
+            drop(Lock::take(&path).expect("nobody holds it"));
+        }
+        assert!(starting.join().expect("it does not panic"));
     }
 }

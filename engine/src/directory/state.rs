@@ -95,6 +95,13 @@ impl State {
         own.map(|(_, sum)| sum.num_bytes).sum()
     }
 
+    /// Returns the bytes of all files by name, as they were written; `None` where the folder was opened without them.
+    pub(super) fn sizes(&self) -> Option<Vec<(String, u64)>> {
+        let sums = self.sums.iter();
+        let sizes = sums.filter_map(|(path, sum)| Some((path.to_str()?.to_owned(), sum.num_bytes)));
+        (!self.has_unlisted).then(|| sizes.collect())
+    }
+
     /// Returns the sums of the files that must stay.
     pub(super) fn named_sums(&self) -> FileSums {
         self.sums_of(|path| self.is_named(path))
