@@ -67,6 +67,21 @@ struct Ended {
     took: Duration,
 }
 
+impl Ended {
+    /// Of an executable that could not be started, or not on what it needs.
+    fn without_start(executable: &Executable, error: &anyhow::Error) -> Self {
+        Self {
+            name: executable.name.clone(),
+            counts: Counts {
+                passed: 0,
+                failed: 1,
+            },
+            printed: format!("it was not started: {error:#}"),
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// Builds all tests and runs them; `binary` is what tests of whole nodes start.
 pub(crate) fn run(workspace: &Workspace, binary: &Path) -> anyhow::Result<Outcome> {
     let began = Instant::now();
@@ -76,7 +91,7 @@ pub(crate) fn run(workspace: &Workspace, binary: &Path) -> anyhow::Result<Outcom
     let folder = workspace.scratch().join("tests");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     skips::counting(workspace, |skips| {
-        run_all(&executables, |executable| {
+        let counts = run_all(&executables, |executable| {
             let mut tests = Command::new(&executable.path);
             tests.env("GLEANER_BINARY", binary);
             tests.env(skips::VARIABLE, skips);
@@ -92,7 +107,8 @@ pub(crate) fn run(workspace: &Workspace, binary: &Path) -> anyhow::Result<Outcom
             // As a test counts that says so itself.
             ended.counts.passed += usize::from(drill.is_err());
             Ok(ended)
-        })
+        });
+        Ok(counts)
     })
 }
 
@@ -100,7 +116,7 @@ pub(crate) fn run(workspace: &Workspace, binary: &Path) -> anyhow::Result<Outcom
 fn run_all(
     executables: &[Executable],
     start: impl Fn(&Executable) -> anyhow::Result<Ended> + Sync,
-) -> anyhow::Result<Counts> {
+) -> Counts {
     let waiting = Mutex::new(executables.iter());
     let next = || {
         waiting
@@ -115,14 +131,16 @@ fn run_all(
             scope.spawn(move || {
                 while let Some(executable) = next() {
                     println!("     Running {}", executable.name);
-                    // Nobody listens any more where another failed to start.
-                    drop(sender.send(start(executable)));
+                    let ended = start(executable);
+                    let ended =
+                        ended.unwrap_or_else(|error| Ended::without_start(executable, &error));
+                    // Who listens goes on until all have ended.
+                    drop(sender.send(ended));
                 }
             });
         }
         drop(ended.0);
         for ended in ended.1 {
-            let ended: Ended = ended?;
             let took = ended.took.as_secs_f64();
             println!(
                 "\n{}\n       Ended {} after {took:.1} s",
@@ -132,14 +150,13 @@ fn run_all(
             counts += ended.counts;
             times.push((ended.took, ended.name));
         }
-        anyhow::Ok(())
-    })?;
+    });
     times.sort_unstable();
     println!("\nthose that took longest:");
     for (took, name) in times.iter().rev().take(20) {
         println!("{:8.1} s  {name}", took.as_secs_f64());
     }
-    Ok(counts.or_failed())
+    counts.or_failed()
 }
 
 fn run_one(executable: &Executable, mut tests: Command, folder: &Path) -> anyhow::Result<Ended> {
@@ -271,10 +288,11 @@ mod tests {
                 took: Duration::ZERO,
             })
         };
-        let counts = run_all(&executables, ended).expect("all start");
+        let counts = run_all(&executables, ended);
         assert_eq!((counts.passed, counts.failed), (10, 1), "one was killed");
-        assert!(run_all(&executables, |_| anyhow::bail!("no such file")).is_err());
-        let none = run_all(&[], ended).expect("nothing starts");
+        let counts = run_all(&executables, |_| anyhow::bail!("no such file"));
+        assert_eq!((counts.passed, counts.failed), (0, 5), "none started");
+        let none = run_all(&[], ended);
         assert_eq!((none.passed, none.failed), (0, 1), "no test ran");
     }
 }
