@@ -52,10 +52,9 @@ pub(super) struct Change {
 impl Change {
     /// Compares two states.
     pub(super) fn between(current: &ClusterState, next: &ClusterState) -> Self {
-        let is_same = |index: &IndexMeta, before: &Arc<IndexMeta>| **before == *index;
         let put = next.indices.values().filter(|index| {
             let before = current.indices.get(&index.uuid);
-            !before.is_some_and(|before| Arc::ptr_eq(before, index) || is_same(index, before))
+            !before.is_some_and(|before| Arc::ptr_eq(before, index) || before == *index)
         });
         let removed = current.indices.keys();
         let head = head_of(next, next.version);
@@ -142,10 +141,10 @@ impl Tail {
     /// Appends a line, or leaves the file as it was.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let written = self.file.write_all(line);
-        if written.is_err() {
-            self.file.set_len(self.bytes)?;
+        match written {
+            Ok(()) => self.bytes += line.len() as u64,
+            Err(_) => self.file.set_len(self.bytes)?,
         }
-        self.bytes += line.len() as u64;
         written
     }
 }
@@ -176,7 +175,7 @@ impl StateFile {
                     );
                     return Err(unreadable(path, reason));
                 }
-                Err(_) if lines.peek().is_none() => is_cut = true,
+                Err(_) if lines.peek().is_none() && is_torn(line) => is_cut = true,
                 Err(error) => return Err(error),
             }
         }
@@ -186,6 +185,11 @@ impl StateFile {
         let path = path.to_owned();
         reserve(&path);
         Ok(Some((Self { path, tail }, state)))
+    }
+
+    /// Returns the folder that the file lies in.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.path.parent()
     }
 
     /// Makes the file.
@@ -250,6 +254,11 @@ impl Kind {
         let content = self.open(path, line)?;
         serde_json::from_str(&content).map_err(|error| unreadable(path, error.to_string()))
     }
+}
+
+/// Returns whether a crash may have left a line so: JSON has no zeros, which stand where a disk has not written.
+fn is_torn(line: &[u8]) -> bool {
+    !line.ends_with(b"\n") || line.contains(&0)
 }
 
 fn encode(path: &Path, content: &impl Serialize) -> Result<String, CoordinatorError> {
