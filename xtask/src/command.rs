@@ -47,24 +47,27 @@ pub(crate) fn run_tests(command: &mut Command) -> anyhow::Result<Counts> {
         .stdout
         .take()
         .context("the pipe to a program is open")?;
-    let mut lines = Vec::new();
+    let mut counts = Counts::default();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.context("cannot read the program's output")?;
-        let line = String::from_utf8_lossy(&line).into_owned();
+        let line = String::from_utf8_lossy(&line);
         println!("{line}");
-        lines.push(line);
+        counts += counted(&line).unwrap_or_default();
     }
-    let status = child.wait()?;
-    Ok(counts_of(lines.iter().map(String::as_str), status).or_failed())
+    Ok(judged(counts, child.wait()?).or_failed())
 }
 
-/// Sums up what a program printed that ended with `status`: one that ends badly without naming a failed test counts as one
-/// failure.
-pub(crate) fn counts_of<'a>(lines: impl Iterator<Item = &'a str>, status: ExitStatus) -> Counts {
+/// Sums up what a program printed that ended with `status`.
+pub(crate) fn counts_of(printed: &str, status: ExitStatus) -> Counts {
     let mut counts = Counts::default();
-    for line in lines {
+    for line in printed.lines() {
         counts += counted(line).unwrap_or_default();
     }
+    judged(counts, status)
+}
+
+/// Returns the counts of a program; one that ended badly without naming a failed test counts as one failure.
+fn judged(mut counts: Counts, status: ExitStatus) -> Counts {
     if !status.success() && counts.failed == 0 {
         counts.failed = 1;
     }

@@ -175,7 +175,7 @@ fn run_one(executable: &Executable, mut tests: Command, folder: &Path) -> anyhow
     let printed = String::from_utf8_lossy(&printed).into_owned();
     Ok(Ended {
         name: executable.name.clone(),
-        counts: counts_of(printed.lines(), status),
+        counts: counts_of(&printed, status),
         printed,
         took: began.elapsed(),
     })
@@ -283,7 +283,7 @@ mod tests {
             });
             Ok(Ended {
                 name: executable.name.clone(),
-                counts: counts_of(printed.lines(), status),
+                counts: counts_of(&printed, status),
                 printed,
                 took: Duration::ZERO,
             })
