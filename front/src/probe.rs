@@ -77,3 +77,44 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::options::FrontOptions;
+
+    /// Longer than a test may take.
+    const NEVER: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
+    async fn a_backend_whose_connection_broke_is_looked_at_before_its_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let url = format!("http://{address}").parse().expect("an address");
+        let options = FrontOptions {
+            backends: vec![url],
+            ..FrontOptions::default()
+        };
+        let backend = Arc::new(Backend::new(options.backends[0].clone()));
+        let probe = Probe {
+            connect: Connect::of(&options),
+            path: None,
+            every: NEVER,
+        };
+        let watching = tokio::spawn(probe.watch(Arc::clone(&backend)));
+        listener.accept().await.expect("the first look");
+        backend.note_break();
+        listener.accept().await.expect("another look, at once");
+        let is_sure = async {
+            while backend.is_in_doubt() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), is_sure)
+            .await
+            .expect("it answered");
+        watching.abort();
+    }
+}
