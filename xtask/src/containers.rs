@@ -62,7 +62,7 @@ impl Drill {
         }
         // A machine that reaches neither a registry nor Debian's packages proves nothing about leaves.
         match image::base(workspace) {
-            Ok(Outcome::Ran(..)) => {}
+            Ok(Outcome::Ran { .. }) => {}
             Ok(Outcome::Skipped(why)) => return Ok(Err(why)),
             Err(error) => return Ok(Err(format!("no base image: {error:#}"))),
         }

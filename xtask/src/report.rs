@@ -18,28 +18,38 @@ pub(crate) struct Step {
 
 /// What a step found.
 pub(crate) enum Outcome {
-    /// The step ran; a step that is not made of tests counts as one. Tests of it that could not run
-    /// here are not among those counted.
-    Ran(Counts, Vec<Skip>),
+    /// The step ran; a step that is not made of tests counts as one.
+    Ran {
+        counts: Counts,
+        /// Tests that could not run here; they are not among those counted.
+        skips: Vec<Skip>,
+        /// What tests that failed printed, shown again where the report ends.
+        failures: Vec<String>,
+    },
     /// The step could not run here, and why. It counts neither as passed nor as failed.
     Skipped(String),
 }
 
 impl Outcome {
     /// A step that passed as a whole.
-    pub(crate) const PASSED: Self = Self::Ran(
-        Counts {
+    pub(crate) const PASSED: Self = Self::Ran {
+        counts: Counts {
             passed: 1,
             failed: 0,
         },
-        Vec::new(),
-    );
+        skips: Vec::new(),
+        failures: Vec::new(),
+    };
 }
 
 impl From<Counts> for Outcome {
     /// A step of tests all of which ran.
     fn from(counts: Counts) -> Self {
-        Self::Ran(counts, Vec::new())
+        Self::Ran {
+            counts,
+            skips: Vec::new(),
+            failures: Vec::new(),
+        }
     }
 }
 
@@ -75,6 +85,7 @@ impl AddAssign for Counts {
 #[derive(Default)]
 pub(crate) struct Report {
     lines: Vec<String>,
+    failures: Vec<String>,
     total: Counts,
     num_skipped_tests: usize,
     num_skipped_steps: usize,
@@ -105,8 +116,13 @@ impl Report {
     fn note(&mut self, name: &str, elapsed: Duration, outcome: anyhow::Result<Outcome>) {
         let mut skips = Vec::new();
         let (verdict, counts) = match outcome {
-            Ok(Outcome::Ran(counts, skipped)) => {
+            Ok(Outcome::Ran {
+                counts,
+                skips: skipped,
+                failures,
+            }) => {
                 skips = skipped;
+                self.failures.extend(failures);
                 (verdict(counts, skips.len()), counts)
             }
             Ok(Outcome::Skipped(reason)) => {
@@ -132,8 +148,13 @@ impl Report {
         }
     }
 
-    /// Prints the summary; true when nothing failed.
+    /// Prints what failed and the summary; true when nothing failed.
+    ///
+    /// The end of a long log is what is read first, and often all that is kept.
     pub(crate) fn print_and_judge(&self) -> bool {
+        for failure in &self.failures {
+            println!("\n{failure}");
+        }
         println!();
         for line in self.lines.iter().chain(self.skipped().as_ref()) {
             println!("{line}");
@@ -199,7 +220,11 @@ mod tests {
         report.note(
             "unit",
             Duration::ZERO,
-            Ok(Outcome::Ran(counts(0), vec![skip])),
+            Ok(Outcome::Ran {
+                counts: counts(0),
+                skips: vec![skip],
+                failures: Vec::new(),
+            }),
         );
         let [step, skip] = &report.lines[..] else {
             panic!("{:?}", report.lines);

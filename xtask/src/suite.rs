@@ -80,6 +80,20 @@ impl Ended {
             took: Duration::ZERO,
         }
     }
+
+    /// Returns what it printed of tests that failed; of one that broke off, its last lines.
+    fn failure(&self) -> Option<String> {
+        if self.counts.failed == 0 {
+            return None;
+        }
+        let printed = self.printed.trim_end();
+        let of_tests = printed.find("\nfailures:\n").map(|at| &printed[at..]);
+        let told = of_tests.unwrap_or_else(|| {
+            let mut ends = printed.rmatch_indices('\n');
+            ends.nth(40).map_or(printed, |(at, _)| &printed[at..])
+        });
+        Some(format!("FAILED {}\n{}", self.name, told.trim()))
+    }
 }
 
 /// Builds all tests and runs them; `binary` is what tests of whole nodes start.
@@ -90,8 +104,9 @@ pub(crate) fn run(workspace: &Workspace, binary: &Path) -> anyhow::Result<Outcom
     executables.sort_by_key(Executable::place);
     let folder = workspace.scratch().join("tests");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    skips::counting(workspace, |skips| {
-        let counts = run_all(&executables, |executable| {
+    let mut shown = Vec::new();
+    let mut outcome = skips::counting(workspace, |skips| {
+        let (counts, failed) = run_all(&executables, |executable| {
             let mut tests = Command::new(&executable.path);
             tests.env("GLEANER_BINARY", binary);
             tests.env(skips::VARIABLE, skips);
@@ -108,15 +123,20 @@ pub(crate) fn run(workspace: &Workspace, binary: &Path) -> anyhow::Result<Outcom
             ended.counts.passed += usize::from(drill.is_err());
             Ok(ended)
         });
+        shown = failed;
         Ok(counts)
-    })
+    })?;
+    if let Outcome::Ran { failures, .. } = &mut outcome {
+        *failures = shown;
+    }
+    Ok(outcome)
 }
 
-/// Runs all executables, [`AT_ONCE`], and shows what each printed as it ends.
+/// Runs all executables, [`AT_ONCE`], and shows what each printed as it ends; returns what those that failed said of it too.
 fn run_all(
     executables: &[Executable],
     start: impl Fn(&Executable) -> anyhow::Result<Ended> + Sync,
-) -> Counts {
+) -> (Counts, Vec<String>) {
     let waiting = Mutex::new(executables.iter());
     let next = || {
         waiting
@@ -125,6 +145,7 @@ fn run_all(
             .next()
     };
     let (ended, mut times, mut counts) = (mpsc::channel(), Vec::new(), Counts::default());
+    let mut failures = Vec::new();
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             let (sender, start) = (ended.0.clone(), &start);
@@ -148,6 +169,7 @@ fn run_all(
                 ended.name
             );
             counts += ended.counts;
+            failures.extend(ended.failure());
             times.push((ended.took, ended.name));
         }
     });
@@ -156,7 +178,7 @@ fn run_all(
     for (took, name) in times.iter().rev().take(20) {
         println!("{:8.1} s  {name}", took.as_secs_f64());
     }
-    counts.or_failed()
+    (counts.or_failed(), failures)
 }
 
 fn run_one(executable: &Executable, mut tests: Command, folder: &Path) -> anyhow::Result<Ended> {
@@ -288,11 +310,34 @@ mod tests {
                 took: Duration::ZERO,
             })
         };
-        let counts = run_all(&executables, ended);
+        let (counts, failures) = run_all(&executables, ended);
         assert_eq!((counts.passed, counts.failed), (10, 1), "one was killed");
-        let counts = run_all(&executables, |_| anyhow::bail!("no such file"));
+        let killed = "FAILED c c\ntest result: ok. 2 passed; 0 failed; 0 ignored";
+        assert_eq!(failures, [killed]);
+        let (counts, failures) = run_all(&executables, |_| anyhow::bail!("no such file"));
         assert_eq!((counts.passed, counts.failed), (0, 5), "none started");
-        let none = run_all(&[], ended);
+        assert!(failures[0].ends_with("it was not started: no such file"));
+        let (none, failures) = run_all(&[], ended);
         assert_eq!((none.passed, none.failed), (0, 1), "no test ran");
+        assert_eq!(failures.len(), 0);
+    }
+
+    #[test]
+    fn what_failed_is_cut_out_of_what_was_printed() {
+        let ended = |printed: &str| Ended {
+            name: "a b".to_owned(),
+            counts: counts_of(printed, ExitStatus::from_raw(1)),
+            printed: printed.to_owned(),
+            took: Duration::ZERO,
+        };
+        let printed = "test x ... ok\ntest y ... FAILED\n\nfailures:\n\n---- y stdout ----\nno\n";
+        let shown = ended(printed).failure();
+        assert_eq!(
+            shown.as_deref(),
+            Some("FAILED a b\nfailures:\n\n---- y stdout ----\nno")
+        );
+        let died: String = (0..100).map(|n| format!("{n}\n")).collect();
+        let shown = ended(&died).failure().expect("it ended badly");
+        assert!(shown.starts_with("FAILED a b\n59\n"), "{shown}");
     }
 }
