@@ -102,6 +102,7 @@ impl Reader {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use gleaner_model::ShardKey;
     use serde_json::json;
 
     use super::*;
@@ -163,6 +164,32 @@ mod tests {
         assert!(reason.contains(&format!("[{name}]")), "{reason}");
         let waited = begun.elapsed();
         assert!(waited > Duration::from_secs(1) && waited <= Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_ends_late_says_what_failed_before() {
+        let cluster = cluster();
+        cluster.leaves_agree.store(true, Ordering::Relaxed);
+        let shards = [shard(1, 0), shard(1, 1)];
+        let fails = |fault: fn(ShardKey) -> LeafFault| {
+            let faults = shards.map(|shard| (shard, fault(shard)));
+            cluster.leaves[0].faults.lock().extend(faults);
+        };
+        fails(|shard| LeafFault::Unreachable {
+            shard,
+            reason: "no route".to_owned(),
+        });
+        // The call itself is over in time, before this side stops to wait for it.
+        let turns = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            fails(|shard| LeafFault::DeadlinePassed { shard });
+        };
+        let request = request(true);
+        let (refused, ()) = tokio::join!(cluster.root.reader().get(&request), turns);
+        let Err(RootError::Leaf(LeafFault::Unreachable { reason, .. })) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(reason.ends_with("no route"), "{reason}");
     }
 
     #[tokio::test(start_paused = true)]

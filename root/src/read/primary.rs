@@ -48,11 +48,13 @@ impl Reader {
                     }
                 }
             };
-            let late = |_| Err(failed.take().unwrap_or(LeafFault::DeadlinePassed { shard }));
+            let late = LeafFault::DeadlinePassed { shard };
             match tokio::time::timeout(remaining, read)
                 .await
-                .unwrap_or_else(late)
+                .unwrap_or(Err(late))
             {
+                // What failed before says more; the client's own timer may have ended first.
+                Err(late @ LeafFault::DeadlinePassed { .. }) => return Err(failed.unwrap_or(late)),
                 Err(fault) if self.cluster.is_repeated(shard, &fault, patience).await => {
                     failed = Some(fault);
                 }
