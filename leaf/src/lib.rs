@@ -7,6 +7,8 @@
 //! Called through `proto::LeafClient`, by other leaves through `proto::ReplicationClient`. Read
 //! [`Leaf`] first, then `write` for the life of a write and `agree` for that of a copy.
 
+#![cfg_attr(not(test), warn(clippy::large_futures))]
+
 mod agree;
 mod client;
 mod copy;

@@ -26,7 +26,7 @@ use crate::lifecycle::healing::Damages;
 use crate::lifecycle::opening_order::{OpeningOrder, Urgency};
 use crate::lifecycle::recovery::{Opener, PrimaryOpening};
 use crate::lifecycle::reopening::{ReleasedCopies, Retries};
-use crate::lifecycle::watermark;
+use crate::lifecycle::{scrubber, watermark};
 use crate::node::Node;
 use crate::read::search::Searcher;
 use crate::replicate::peers::{NoPeers, Peers};
@@ -301,15 +301,17 @@ impl Leaf {
                 () = tokio::time::sleep(ROUND) => {}
                 () = self.node.stopped() => return,
             }
-            for copy in self.copies.open() {
+            let copies = self.copies.open();
+            let round = scrubber::round_of(copies.len());
+            for copy in copies {
                 let shard = copy.shard();
                 shard.views.expire();
                 let expired = shard.snapshots.expired();
                 if !expired.is_empty() {
                     drop_files(expired);
                 }
-                if Self::are_files_due(shard) || copy.needs_maintenance() {
-                    self.begin_maintenance(copy);
+                if Self::are_files_due(shard, round) || copy.needs_maintenance() {
+                    self.begin_maintenance(copy, round);
                 }
             }
             self.set_gauges();
@@ -320,7 +322,7 @@ impl Leaf {
 
     /// Looks after a copy in the background, unless that is still being done: one whose disk is slow
     /// must not keep the others waiting.
-    fn begin_maintenance(self: &Arc<Self>, copy: OpenCopy) {
+    fn begin_maintenance(self: &Arc<Self>, copy: OpenCopy, round: Duration) {
         let shard = Arc::clone(copy.shard());
         if shard.is_maintained.swap(true, Ordering::AcqRel) {
             return;
@@ -330,7 +332,7 @@ impl Leaf {
             // An error means that the semaphore is closed, which nobody does.
             let permit = leaf.maintaining.acquire().await;
             if !leaf.node.is_stopping() {
-                leaf.look_at_files(&shard).await;
+                leaf.look_at_files(&shard, round).await;
                 copy.maintain().await;
             }
             drop(permit);

@@ -12,13 +12,15 @@ use gleaner_model::metric;
 
 use crate::Leaf;
 use crate::copy::applier::with_causes;
+use crate::copy::registry::OpenCopy;
 use crate::copy::shard::Shard;
 
-/// Least time between two checks of one copy: small ones would be read all the time.
+/// Least time between two checks of one copy, and between two looks at the lengths of its files: small ones would be read all
+/// the time.
 const SHORTEST_ROUND: Duration = Duration::from_secs(10);
 
-/// How often the lengths of files are looked at, for those that no search reads.
-const LENGTHS_EVERY: Duration = Duration::from_secs(10);
+/// By how much each open copy makes the round longer: a leaf with a thousand small ones is to be idle.
+const ROUND_PER_COPY: Duration = Duration::from_millis(250);
 
 /// Least time between two checks at full speed of a copy that gives reason for them.
 const SUSPICION_EVERY: Duration = Duration::from_secs(60);
@@ -66,6 +68,12 @@ impl Pace for Pacer {
     }
 }
 
+/// Returns the least time from check to check of one of `num_copies`.
+pub(crate) fn round_of(num_copies: usize) -> Duration {
+    let num_copies = u32::try_from(num_copies).unwrap_or(u32::MAX);
+    SHORTEST_ROUND.max(ROUND_PER_COPY.saturating_mul(num_copies))
+}
+
 impl Leaf {
     /// Goes round over all copies until the leaf stops, at `rate` bytes a second.
     pub(crate) async fn scrub(self: Arc<Self>, rate: u64) {
@@ -85,11 +93,11 @@ impl Leaf {
 
     fn longest_unchecked(&self) -> Option<Arc<Shard>> {
         let copies = self.copies.open();
-        let shards = copies.iter().map(|copy| Arc::clone(copy.shard()));
+        let shards = copies.iter().map(OpenCopy::shard);
         let shards = shards.filter(|shard| shard.applier.failure().is_none());
         let oldest = shards.min_by_key(|shard| shard.checks.lock().content)?;
-        let is_due = oldest.checks.lock().content.elapsed() >= SHORTEST_ROUND;
-        is_due.then_some(oldest)
+        let is_due = oldest.checks.lock().content.elapsed() >= round_of(copies.len());
+        is_due.then(|| Arc::clone(oldest))
     }
 
     /// Returns for how long the copy that was checked longest ago has not been.
@@ -101,15 +109,15 @@ impl Leaf {
         ages.max().unwrap_or_default()
     }
 
-    /// Returns whether [`Self::look_at_files`] has something to do for a copy.
-    pub(crate) fn are_files_due(shard: &Shard) -> bool {
+    /// Returns whether [`Self::look_at_files`] has something to do for a copy, by `round` at the latest.
+    pub(crate) fn are_files_due(shard: &Shard, round: Duration) -> bool {
         let engine = shard.engine();
-        let is_due = || shard.checks.lock().lengths.elapsed() >= LENGTHS_EVERY;
+        let is_due = || shard.checks.lock().lengths.elapsed() >= round;
         engine.check_uncut().is_err() || engine.is_suspect() || is_due()
     }
 
-    /// Checks a copy that gives reason for it, and the lengths of its files from time to time.
-    pub(crate) async fn look_at_files(self: &Arc<Self>, shard: &Arc<Shard>) {
+    /// Checks a copy that gives reason for it, and the lengths of its files each `round`, for those that no search reads.
+    pub(crate) async fn look_at_files(self: &Arc<Self>, shard: &Arc<Shard>, round: Duration) {
         let now = Instant::now();
         let cut = shard.engine().check_uncut().err();
         let is_suspect = cut.is_none() && {
@@ -121,7 +129,7 @@ impl Leaf {
                 checks.suspicion = Some(now);
                 checks.is_under_way = true;
             }
-            if !is_suspect && now < checks.lengths + LENGTHS_EVERY {
+            if !is_suspect && now < checks.lengths + round {
                 return;
             }
             checks.lengths = now;

@@ -181,7 +181,8 @@ async fn a_file_that_is_cut_while_it_is_open_is_found_by_its_length() {
     file.and_then(|file| file.set_len(10))
         .expect("it can be cut");
     shard.engine().suspect();
-    fixture.leaf.look_at_files(&shard).await;
+    let round = crate::lifecycle::scrubber::round_of(1);
+    fixture.leaf.look_at_files(&shard, round).await;
     let mut changes = fixture.leaf.copies.changes();
     soon(async {
         while !fixture.leaf.copies.open().is_empty() {
