@@ -14,6 +14,7 @@ mod replication;
 use std::future::Future;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use gleaner_model::ShardKey;
 use tonic::{Response, Status};
 
@@ -55,15 +56,19 @@ fn trace_text() -> Option<String> {
 }
 
 /// Waits for an answer.
-async fn ask<M>(
+///
+/// In a box: a call of gRPC is some kilobytes, and futures that hold one would be as large.
+fn ask<'a, M: Send + 'a>(
     limit: Duration,
-    call: impl Future<Output = Result<Response<M>, Status>> + Send,
-) -> Result<M, CallFault> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(CallFault::of(&status)),
-        Err(_elapsed) => Err(CallFault::Late),
-    }
+    call: impl Future<Output = Result<Response<M>, Status>> + Send + 'a,
+) -> BoxFuture<'a, Result<M, CallFault>> {
+    Box::pin(async move {
+        match tokio::time::timeout(limit, call).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(CallFault::of(&status)),
+            Err(_elapsed) => Err(CallFault::Late),
+        }
+    })
 }
 
 /// Returns the answer for one shard.

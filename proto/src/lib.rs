@@ -10,6 +10,8 @@
 //! Does not: route, retry, hedge (`root` does), evaluate (`leaf` does), know TLS (a [`Handshake`] does).
 //! Read [`LeafClient`] first, then `docs/decisions/0011-wire.md`.
 
+#![cfg_attr(not(test), warn(clippy::large_futures))]
+
 pub mod client;
 pub mod connect;
 pub mod etcd;

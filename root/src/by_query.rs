@@ -186,7 +186,7 @@ impl ByQuery {
         let (sender, ended) = oneshot::channel();
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let run = this.run(&request, &entry, &progress);
+            let run = Box::pin(this.run(&request, &entry, &progress));
             let outcome = this.results.run_and_keep(&entry, run, kept).await;
             // A client that hears of its end does not find it on the list.
             drop(entry);
@@ -219,7 +219,7 @@ impl ByQuery {
             cancellation: entry.cancellation(),
         };
         match &request.source {
-            DocumentSource::Here(target) => self.run_here(target, &whole, entry).await?,
+            DocumentSource::Here(target) => Box::pin(self.run_here(target, &whole, entry)).await?,
             DocumentSource::Elsewhere(_, pages) => {
                 let pages = pages.lock().take();
                 let mut pages = pages.ok_or_else(|| {

@@ -6,6 +6,8 @@
 //! Does not: evaluate queries, hold shards, parse or render the dialect's JSON.
 //! Called by `api`. Read [`Root`] first, then [`search`].
 
+#![cfg_attr(not(test), warn(clippy::large_futures))]
+
 pub mod admin;
 mod aggregations;
 pub mod analyzers;

@@ -153,7 +153,7 @@ impl Contexts {
         search: &PreparedSearch<'_>,
     ) -> Result<SearchResponse, RootError> {
         let deadline = search.deadline;
-        let answer = self.renewed(state, deadline, self.searcher.run(search));
+        let answer = self.renewed(state, deadline, Box::pin(self.searcher.run(search)));
         let answer = answer.await;
         let look_up = || self.planner.pinned(state).map(drop);
         self.cluster

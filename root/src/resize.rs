@@ -70,7 +70,7 @@ impl Root {
             resizing.wanted(&source)?;
             resizing.num_bytes = Some(self.primary_bytes(&source).await?);
         }
-        let run = tokio::spawn(async move { resizing.run().await });
+        let run = tokio::spawn(async move { Box::pin(resizing.run()).await });
         let ended = run.await;
         ended.unwrap_or_else(|error| Err(RootError::Internal(error.to_string())))
     }

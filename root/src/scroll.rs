@@ -70,7 +70,7 @@ impl Contexts {
         self.check_scrollable(target, &request)?;
         let named = KeptDocuments::of(&origin.named)?;
         let _held = self.answer_look_ups(&origin.named, &mut request, options)?;
-        let work = async {
+        let work = Box::pin(async {
             let deadline = self.cluster.deadline_of(&request);
             let pinned = self.pin(target, keep_alive, deadline).await?;
             // A page that fails, or that nobody waits for, leaves no id to clear.
@@ -84,7 +84,7 @@ impl Contexts {
                 .await?;
             held.keep();
             Ok(page)
-        };
+        });
         self.tasks
             .as_task(Action::Search, target.name(), &options.origin, work)
             .await
@@ -117,11 +117,11 @@ impl Contexts {
         let pit = state.pit.clone();
         let deadline = self.cluster.deadline_of(&request);
         let page = self.next_page(state, &request, options, deadline);
-        let work = async {
+        let work = Box::pin(async {
             let page = self.renewed(&pit, deadline, page).await;
             let look_up = || self.planner.pinned(&pit).map(drop);
             self.cluster.unless_vanished(page, deadline, look_up).await
-        };
+        });
         self.tasks
             .as_task(Action::Scroll, id, &options.origin, work)
             .await

@@ -112,7 +112,7 @@ async fn evaluate(mut request: Request) -> Answer {
         read(request, one).await?;
     }
     let answers = stream::iter(rated).map(|rated| async move {
-        let found = found_by(request, target, &rated).await;
+        let found = Box::pin(found_by(request, target, &rated)).await;
         (rated, found)
     });
     let answers: Vec<_> = answers.buffered(concurrent.min(most)).collect().await;

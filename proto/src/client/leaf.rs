@@ -132,8 +132,8 @@ impl GrpcLeaf {
         C: OnLine,
         F: Future<Output = Result<Response<C::Answer>, Status>> + Send,
     {
-        self.while_alive(self.called_once(call, remaining, alone))
-            .await
+        let called = Box::pin(self.called_once(call, remaining, alone));
+        self.while_alive(called).await
     }
 
     /// Makes a call on the line, or by itself where there is none.
@@ -154,9 +154,8 @@ impl GrpcLeaf {
         {
             return answer;
         }
-        // In a box: it is large, and seldom needed.
         let request = self.peer.request(call.to_message());
-        Box::pin(ask(limit, async { alone(self.stub(), request?).await })).await
+        ask(limit, async { alone(self.stub(), request?).await }).await
     }
 
     /// Returns the node.
@@ -214,6 +213,7 @@ impl LeafClient for GrpcLeaf {
     }
 
     async fn fetch(&self, call: FetchCall) -> Vec<Result<FetchedHits, LeafFault>> {
+        #[expect(clippy::large_futures, reason = "`ask` puts it in a box")]
         let alone = |mut stub: Stub, request| async move { stub.fetch(request).await };
         let answer = self.called(&call, call.remaining, alone).await;
         let shards: Vec<ShardKey> = call.shards.iter().map(|from| from.shard.shard).collect();
@@ -222,6 +222,7 @@ impl LeafClient for GrpcLeaf {
 
     async fn explain(&self, call: ExplainCall) -> Result<ExplainAnswer, LeafFault> {
         let request = self.peer.request(call.to_message());
+        #[expect(clippy::large_futures, reason = "`ask` puts it in a box")]
         let sent = async { self.stub().explain(request?).await };
         let answer = self.while_alive(ask(limit(call.remaining), sent)).await;
         of_shard(call.shard.shard, answer)

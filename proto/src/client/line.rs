@@ -31,7 +31,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// A call that can be made on a line, and its answer.
 pub(super) trait OnLine: Message {
     /// Its answer.
-    type Answer;
+    type Answer: Send;
 
     /// Returns the call as it travels.
     fn into_call(self) -> Call;

@@ -161,7 +161,7 @@ async fn evaluate(
     wants_edition: bool,
 ) -> Result<Evaluation, ApiError> {
     let making = &request.making;
-    let error = match run(request, part, wants_edition).await {
+    let error = match Box::pin(run(request, part, wants_edition)).await {
         Ok((response, form)) => {
             let num_bytes = size_hint(&response, &form);
             let staleness = Staleness::of_search(&response.shards);
