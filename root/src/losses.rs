@@ -39,15 +39,15 @@ pub struct ShardCopies {
     pub shard: ShardKey,
     /// Its entry.
     pub stored: StoredEntry,
-    /// The copies that the entry names.
+    /// The copies that the entry names, and nodes that are to hold one and have none, as those that came back with an empty folder.
     pub copies: Vec<CopyTold>,
 }
 
 /// What is known of one copy.
 #[derive(Debug, Clone)]
 pub struct CopyTold {
-    /// The copy.
-    pub copy: CopyId,
+    /// The copy; `None` on a node that is to hold one, where the entry names none.
+    pub copy: Option<CopyId>,
     /// Its node.
     pub node: NodeUuid,
     /// The name of the node; `None` where no node of that identity bears one any more.
@@ -85,6 +85,9 @@ impl CopyTold {
     /// Returns why the copy does not count as whole, though the entry may say so; `None` where it holds all that it is known
     /// to have held.
     pub fn lack(&self, entry: &Entry) -> Option<String> {
+        if self.copy.is_none() {
+            return Some("it has none yet".to_owned());
+        }
         if !self.is_in_sync {
             return Some("it is not in sync".to_owned());
         }
@@ -97,7 +100,7 @@ impl CopyTold {
         if let Some(damage) = &disk.damage {
             return Some(damage.clone());
         }
-        if disk.copy != Some(self.copy) || disk.history != entry.history {
+        if disk.copy != self.copy || disk.history != entry.history {
             return Some("its folder is of another copy or history".to_owned());
         }
         let known = self.mark.map_or(SeqNo(0), |mark| mark.position);
@@ -142,15 +145,26 @@ impl Losses<'_> {
         let Some(stored) = entries.read(shard).await? else {
             return Ok(None);
         };
+        let table = Arc::clone(&entries.watch().borrow());
+        let named = stored.entry.copies.iter();
+        let named = named.map(|(copy, meta)| (Some(*copy), meta.node));
+        let state = self.cluster.state();
+        let index = state.indices.get(&shard.index);
+        let wanted = index.map_or(&[][..], |index| index.copies_of(shard.shard));
+        let vacant = wanted
+            .iter()
+            .filter_map(|name| table.nodes.get(name))
+            .filter(|node| stored.entry.copies.values().all(|meta| meta.node != **node))
+            .map(|node| (None, *node));
+        let asked: Vec<_> = named.chain(vacant).collect();
         let asking = Asking {
-            table: Arc::clone(&entries.watch().borrow()),
+            table,
             leaves: self.cluster.leaves.all(),
             entries,
             shard,
             entry: Arc::clone(&stored.entry),
         };
-        let copies = stored.entry.copies.iter();
-        let told = copies.map(|(copy, meta)| asking.tell(*copy, meta.node));
+        let told = asked.iter().map(|(copy, node)| asking.tell(*copy, *node));
         let copies = join_all(told).await;
         let copies = copies
             .into_iter()
@@ -174,7 +188,11 @@ struct Asking {
 
 impl Asking {
     /// Returns what is known of the copy on a node.
-    async fn tell(&self, copy: CopyId, node: NodeUuid) -> Result<CopyTold, CoordinatorError> {
+    async fn tell(
+        &self,
+        copy: Option<CopyId>,
+        node: NodeUuid,
+    ) -> Result<CopyTold, CoordinatorError> {
         let (entry, shard) = (&self.entry, self.shard);
         let mark = self.entries.marks().of_copy(node, shard).await?;
         let name = self.table.name_of(node);
@@ -184,12 +202,12 @@ impl Asking {
             node,
             name: name.cloned(),
             is_alive,
-            is_in_sync: entry.in_sync.contains(&copy),
-            is_primary: entry.primary == copy,
+            is_in_sync: copy.is_some_and(|copy| entry.in_sync.contains(&copy)),
+            is_primary: copy == Some(entry.primary),
             state: None,
             disk: None,
             silence: None,
-            mark: mark.filter(|mark| mark.copy == copy && mark.history == entry.history),
+            mark: mark.filter(|mark| Some(mark.copy) == copy && mark.history == entry.history),
         };
         let leaf = self.leaves.iter().find(|leaf| Some(&leaf.node) == name);
         match leaf.filter(|_| is_alive) {

@@ -1,6 +1,7 @@
 //! A shard that has lost what was acknowledged serves again where an operator accepts that, and what returns later never
 //! mixes with what has begun.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -184,4 +185,52 @@ async fn a_shard_begins_again_empty_when_that_is_accepted() -> Result<()> {
     count(&loss.cluster, 0).await?;
     write(&loss.cluster, 200..203).await?;
     loss.returns(3).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_that_come_back_with_empty_folders_begin_again_when_that_is_accepted() -> Result<()>
+{
+    if is_without_etcd(
+        "leaves_that_come_back_with_empty_folders_begin_again_when_that_is_accepted",
+    )? {
+        return Ok(());
+    }
+    let mut cluster = started(1).await?;
+    write(&cluster, 0..20).await?;
+    let lost = cluster.holder(0, Copy::Primary).await?;
+    let other = cluster.holder(0, Copy::Replica).await?;
+    for leaf in [&lost, &other] {
+        cluster.kill(leaf).await?;
+        fs::remove_dir_all(cluster.data().join(leaf))?;
+    }
+    for leaf in [&lost, &other] {
+        // While its lease lasts nobody else may have its name.
+        until(&cluster, leaf, |copy| copy["alive"] == false).await?;
+        cluster.start_again(leaf)?;
+        // They are other nodes than those that the shard knows.
+        until(&cluster, leaf, |copy| {
+            copy["alive"] == true && copy["allocation_id"].is_null() && copy["reason"].is_null()
+        })
+        .await?;
+    }
+    let loss = Loss {
+        cluster,
+        lost,
+        stale: other,
+    };
+    let (is_done, told) = loss.accept(&["--yes"]).await?;
+    ensure!(!is_done && told.contains("`--empty`"), "{told}");
+    let stale = Request::json(
+        "POST",
+        "/_cluster/reroute",
+        &forced("allocate_stale_primary", &loss.lost),
+    );
+    let refused = loss.cluster.send(&stale).await?.shown();
+    ensure!(refused.contains("No data for shard"), "{refused}");
+    let (is_done, told) = loss.accept(&["--empty", "--yes"]).await?;
+    ensure!(is_done && told.contains("serves again"), "{told}");
+    count(&loss.cluster, 0).await?;
+    write(&loss.cluster, 300..304).await?;
+    loss.cluster.until_green().await?;
+    count(&loss.cluster, 4).await
 }

@@ -104,7 +104,9 @@ fn chosen(arguments: &AcceptLossArguments, copies: &[Value]) -> Result<String> {
         return Ok(node.clone());
     }
     let is_fit = |copy: &&Value| {
-        let has_told = copy["alive"] == true && !copy["state"].is_null() | !copy["holds"].is_null();
+        // One that has nothing of the shard tells neither, and no reason either.
+        let is_silent = copy["state"].is_null() && copy["holds"].is_null();
+        let has_told = copy["alive"] == true && (!is_silent || copy["reason"].is_null());
         has_told && (arguments.empty || !copy["holds"].is_null())
     };
     let most = |copy: &&Value| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat};
 use gleaner_coordinator::CoordinatorError;
 use gleaner_coordinator::entries::{EntryChange, EntryOutcome};
-use gleaner_model::{CopyId, Entry, HistoryId, NodeUuid, SeqNo};
+use gleaner_model::{CopyId, Entry, HistoryId, SeqNo};
 use gleaner_replication::Change;
 
 use super::{CopyTold, Losses, ShardCopies, refused};
@@ -114,7 +114,7 @@ impl Losses<'_> {
         let copy = chosen(&asked, &copies)?;
         require_loss(&asked, &copies)?;
         require_consent(&asked)?;
-        let change = change_of(asked.copy, copy);
+        let change = change_of(asked.copy, copy)?;
         let applied = change.apply(Some(copies.entry()), 1);
         let entry = applied.map_err(|refusal| refused(refusal.to_string()))?;
         let entry = entry.ok_or_else(|| refused("the shard is deleted".to_owned()))?;
@@ -177,18 +177,19 @@ impl Losses<'_> {
     }
 }
 
-fn change_of(kind: ForcedCopy, copy: &CopyTold) -> Change {
+fn change_of(kind: ForcedCopy, told: &CopyTold) -> Result<Change, RootError> {
     let history = HistoryId(rand::random());
-    match kind {
-        ForcedCopy::Stale => Change::Force {
-            copy: copy.copy,
-            history,
-        },
-        ForcedCopy::Empty => Change::ForceEmpty {
+    match (kind, told.copy) {
+        (ForcedCopy::Stale, Some(copy)) => Ok(Change::Force { copy, history }),
+        (ForcedCopy::Stale, None) => Err(refused(format!(
+            "what [{}] holds is of no copy of the shard that there still is: [allocate_empty_primary] begins with nothing",
+            told.called()
+        ))),
+        (ForcedCopy::Empty, _) => Ok(Change::ForceEmpty {
             copy: CopyId(rand::random()),
-            node: NodeUuid(copy.node.0),
+            node: told.node,
             history,
-        },
+        }),
     }
 }
 

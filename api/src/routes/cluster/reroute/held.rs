@@ -29,7 +29,7 @@ fn shown(copy: &CopyTold, copies: &ShardCopies) -> Value {
     let disk = copy.disk.as_ref();
     json!({
         "node": copy.called(),
-        "allocation_id": copy.copy.to_string(),
+        "allocation_id": copy.copy.map(|copy| copy.to_string()),
         "alive": copy.is_alive,
         "in_sync": copy.is_in_sync,
         "primary": copy.is_primary,
