@@ -200,6 +200,8 @@ impl Follower {
         match (self.stage, message) {
             (Stage::Joining, FromPrimary::Accept { term }) if term == fence => {
                 self.stage = Stage::Following;
+                // What became durable or visible since it asked: nothing else might say so before the next record.
+                self.confirm(local, step);
             }
             (Stage::Joining, FromPrimary::Diverged { term, at }) if term == fence => {
                 self.cut_where_logs_part(at, local, step);

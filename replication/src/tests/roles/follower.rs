@@ -105,6 +105,28 @@ fn a_follower_that_is_trimmed_away_copies_files_and_joins_again() {
 }
 
 #[test]
+fn what_is_shown_while_a_follower_joins_is_said_once_it_is_accepted() {
+    let mut copy = follower(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[1]));
+    let visible = SeqNo(1);
+    // The join, which is under way, says that nothing is visible.
+    assert_eq!(copy.handle(at(0), Event::Shown { visible }), []);
+    let term = PrimaryTerm(2);
+    let effects = from_primary(&mut copy, FromPrimary::Accept { term });
+    let [
+        Effect::ToPrimary {
+            message: FromFollower::Have {
+                end, visible: told, ..
+            },
+            ..
+        },
+    ] = &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((*end, *told), (SeqNo(1), visible));
+}
+
+#[test]
 fn batches_that_do_not_follow_are_refused_whole() {
     let mut copy = follower(Settings::default(), log_state(&[1], 1), &entry(2, 0, &[]));
     let term = PrimaryTerm(2);
