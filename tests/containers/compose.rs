@@ -24,8 +24,15 @@ async fn up(project: &Project) -> Result<()> {
     let whole = Request::new("GET", "/_cluster/health?wait_for_status=green&timeout=5s");
     let is_whole = async || {
         let health = ask(project, "front-1", &whole).await?;
-        ensure!(health.status == 200, "{}", health.shown());
-        Ok(())
+        if health.status == 200 {
+            return Ok(());
+        }
+        let copies = Request::new(
+            "GET",
+            "/_cat/shards?v&h=index,shard,prirep,state,node,unassigned.reason,unassigned.details",
+        );
+        let copies = ask(project, "front-1", &copies).await?;
+        bail!("{}\n{}", health.shown(), copies.shown());
     };
     project.until("not whole", is_whole).await
 }
