@@ -53,13 +53,19 @@ pub struct Options {
 /// Measures everything, writes the figures, and returns the page.
 ///
 /// # Errors
-/// When something cannot be measured or written; nothing is written then.
+/// When something cannot be measured or written. Where Lucene fails, what was measured of ours is written.
 pub fn run(options: &Options) -> Result<String> {
     let mut findings = serve(options)?;
-    if let Some(peer) = &options.peer {
-        // Its turn comes when the server has ended: neither takes the other's cores or memory.
-        findings.lucene = Some(lucene::run(peer, &options.documents)?);
-    }
+    // Its turn comes when the server has ended: neither takes the other's cores or memory.
+    let peer = options.peer.as_ref();
+    let lucene = peer.map(|peer| lucene::run(peer, &options.documents));
+    let failed = match lucene.transpose() {
+        Ok(measured) => {
+            findings.lucene = measured;
+            None
+        }
+        Err(error) => Some(error),
+    };
     findings.machine = machine::facts();
     let page = findings.to_string();
     let json = serde_json::to_vec_pretty(&findings)?;
@@ -68,7 +74,7 @@ pub fn run(options: &Options) -> Result<String> {
     };
     write(&options.out, &json)?;
     write(&options.out.with_extension("md"), page.as_bytes())?;
-    Ok(page)
+    failed.map_or(Ok(page), Err)
 }
 
 /// Measures ours, in a process that has ended when this returns.

@@ -44,8 +44,8 @@ fn main() -> Result<()> {
         arguments.peer_folder,
     ) {
         (Some(script), Some(python), Some(folder)) => Some(Peer {
-            python,
-            script,
+            python: std::path::absolute(python)?,
+            script: std::path::absolute(script)?,
             folder,
         }),
         _ => None,
