@@ -195,3 +195,15 @@ impl Leaf {
         self.reopen(shard.key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_copies_share_the_checks_of_a_second_and_few_wait_ten() {
+        for (num_copies, seconds) in [(0, 10), (1, 10), (40, 10), (80, 20), (1_000, 250)] {
+            assert_eq!(round_of(num_copies), Duration::from_secs(seconds));
+        }
+    }
+}
