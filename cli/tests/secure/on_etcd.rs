@@ -30,23 +30,15 @@ impl Cluster {
     /// As [`Self::up`], with keys, unless further flags say otherwise.
     fn up_with(data: &Path, flags: &[&str]) -> Self {
         let words = [
-            "cluster",
-            "up",
-            "--secure",
-            "--leaves",
-            "2",
-            "--copies",
-            "2",
-            "--roots",
-            "2",
-            "--fronts",
-            "1",
-            "--listen",
-            "127.0.0.1:0",
-            "--data",
-            word(data),
+            "--secure", "--leaves", "2", "--copies", "2", "--roots", "2", "--fronts", "1",
         ];
-        let running = Running::start(&[&words[..], flags].concat());
+        Self::up_by_default(data, &[&words[..], flags].concat())
+    }
+
+    /// Starts a cluster as it is without flags, but for `flags`.
+    fn up_by_default(data: &Path, flags: &[&str]) -> Self {
+        let listen = ["--listen", "127.0.0.1:0", "--data", word(data)];
+        let running = Running::start(&[&["cluster", "up"], &listen[..], flags].concat());
         running.until("Its processes and shards");
         let map = fs::read_to_string(data.join("processes.json")).expect("the map");
         Self {
@@ -168,6 +160,80 @@ fn a_cluster_on_etcd_outlives_a_member_and_a_leaf_and_comes_back_with_its_state(
         code == 1 && said.contains("was begun without an etcd"),
         "{said}"
     );
+    Ok(())
+}
+
+/// Accepts the loss of a shard at the command line; returns the exit code and what it says.
+fn accept_loss(cluster: &Cluster, shard: u64, flags: &[&str]) -> (i32, String) {
+    let url = cluster.map["url"].as_str().expect("a URL");
+    let mut command = gleaner();
+    command.args(["cluster", "accept-loss", "notes", &shard.to_string()]);
+    told(
+        &command
+            .args(["--url", url])
+            .args(flags)
+            .output()
+            .expect("it runs"),
+    )
+}
+
+#[test]
+fn a_leaf_whose_only_folder_is_lost_begins_empty_by_the_steps_that_are_said() -> Result<()> {
+    if !etcd::is_installed() {
+        return skipped(
+            "secure::a_leaf_whose_only_folder_is_lost_begins_empty_by_the_steps_that_are_said",
+            etcd::NO_ETCD,
+        );
+    }
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("D");
+    let cluster = Cluster::up_by_default(&data, &[]);
+    for id in 0..20 {
+        cluster.write(
+            &format!("/notes/_doc/{id}?refresh=true"),
+            "{\"text\": \"tea\"}",
+        );
+    }
+    assert_eq!(cluster.running.stop(), 0);
+    fs::remove_dir_all(data.join("leaf-1"))?;
+
+    // It is said what to do, and what is left is served.
+    let cluster = Cluster::up_by_default(&data, &[]);
+    let said = cluster
+        .running
+        .until("The data folder of `leaf-1` is missing");
+    assert!(
+        said.contains("leaf-1.toml` to have the leaf start empty"),
+        "{said}"
+    );
+    assert_eq!(cluster.running.stop(), 0);
+    fs::remove_file(data.join("leaf-1.toml"))?;
+
+    let cluster = Cluster::up_by_default(&data, &[]);
+    let copies = cluster.ask(&[], "/_cat/shards/notes?h=shard,state");
+    let lost = copies.lines().filter_map(|line| {
+        let (shard, state) = line.trim().split_once(' ')?;
+        (state.trim() == "UNASSIGNED").then(|| shard.parse().expect("a number"))
+    });
+    let lost: Vec<u64> = lost.collect();
+    assert!(!lost.is_empty(), "{copies}");
+    for shard in lost {
+        let (code, said) = accept_loss(&cluster, shard, &["--yes"]);
+        assert!(code == 1 && said.contains("`--empty`"), "{said}");
+        let (code, said) = accept_loss(&cluster, shard, &["--empty", "--yes"]);
+        assert!(code == 0 && said.contains("serves again"), "{said}");
+    }
+    let health = cluster.ask(&[], "/_cluster/health?wait_for_status=green&timeout=60s");
+    assert!(health.contains("\"green\""), "{health}");
+    for id in 100..110 {
+        cluster.write(
+            &format!("/notes/_doc/{id}?refresh=true"),
+            "{\"text\": \"milk\"}",
+        );
+    }
+    let left = cluster.ask(&[], "/notes/_count?q=milk");
+    assert!(left.contains("\"count\":10,"), "{left}");
+    assert_eq!(cluster.running.stop(), 0);
     Ok(())
 }
 
