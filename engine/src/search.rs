@@ -25,6 +25,7 @@ mod request;
 mod shape;
 mod sorting;
 mod tally;
+mod task;
 mod walk;
 
 use std::sync::Arc;
@@ -44,8 +45,9 @@ pub(crate) use aggregations::LiveFilters;
 pub use brief::Length;
 pub(crate) use brief::building;
 use brief::looked_at;
-use request::{Request, Task, Unready};
+use request::{Request, Unready};
 pub(crate) use sorting::{KeyReader, Raw, mode};
+use task::Task;
 
 /// A shard to search: what of it is visible.
 #[derive(Clone)]

@@ -65,7 +65,7 @@ impl Order {
         };
         // The best by score of each value are found as those by any key are.
         if !is_by_score || query.collapse.is_some() {
-            return Ok(Self::Keys(Sorting::new(&query.sort)));
+            return Ok(Self::Keys(Sorting::new(query)));
         }
         if let Some(after) = &query.after {
             let tie = after.tie.as_ref();

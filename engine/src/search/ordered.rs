@@ -125,6 +125,7 @@ impl Probing<'_, '_> {
         }
         // What was found before a stop is the best there is.
         let hits = sorter.finish(self.shard.index, &self.request.texts)?;
+        sorting.rise(query, &hits);
         self.shard.found.lock().sorted.extend(hits);
         outcome.map(|()| true)
     }

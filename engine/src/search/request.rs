@@ -1,6 +1,5 @@
 //! A search made ready: numbers tabulated, clauses lowered, counters at zero.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -19,6 +18,7 @@ use super::order::Order;
 use super::prune::{Plan, Pruning, ShardPlan, Totals};
 use super::shape::Shape;
 use super::tally::{ShardTally, Tally};
+use super::task::Task;
 use super::{SearchEnv, Target, answer, cost, count, ordered, prune, tally, walk};
 use crate::lower::{self, Scope};
 use crate::score::bound::Slack;
@@ -67,7 +67,7 @@ pub(super) struct Shard<'a> {
     pub(super) index: usize,
     pub(super) post_filter: Option<Box<dyn Weight>>,
     pub(super) aggregations: Option<aggregate::Plan<'a>>,
-    way: Way,
+    pub(super) way: Way,
     pub(super) total: AtomicU64,
     /// Documents looked at, for `terminate_after`.
     pub(super) seen: AtomicU64,
@@ -77,7 +77,7 @@ pub(super) struct Shard<'a> {
 }
 
 /// How a shard's segments are evaluated.
-enum Way {
+pub(super) enum Way {
     /// Every match is looked at; the weight scores or only matches, as the request needs.
     Walk(Box<dyn Weight>),
     /// As `Walk`, but where that costs less the hits are found along an order of the documents.
@@ -121,20 +121,6 @@ impl From<EngineError> for Unready {
 impl From<EvaluationError> for Unready {
     fn from(error: EvaluationError) -> Self {
         EngineError::from(error).into()
-    }
-}
-
-/// Segments of one shard to evaluate one after the other.
-pub(super) struct Task {
-    shard: usize,
-    segments: Range<usize>,
-    size: u32,
-}
-
-impl Task {
-    /// Returns which of the targets it is of.
-    pub(super) fn shard(&self) -> usize {
-        self.shard
     }
 }
 
@@ -347,32 +333,6 @@ impl<'a> Request<'a> {
         Ok(Some(totals))
     }
 
-    /// Returns the work in pieces, largest first.
-    pub(super) fn tasks(&self) -> Vec<Task> {
-        let mut tasks = Vec::new();
-        let is_wanted = |shard: &&Shard<'_>| !matches!(shard.way, Way::Nothing);
-        for shard in self.shards.iter().filter(is_wanted) {
-            let segments = shard.target.view.segments();
-            let sizes = segments.iter().map(|segment| segment.reader().max_doc());
-            let task = |segments: Range<usize>, size| Task {
-                shard: shard.index,
-                segments,
-                size,
-            };
-            if self.query.terminate_after.is_some() {
-                tasks.push(task(0..segments.len(), sizes.sum()));
-            } else {
-                tasks.extend(
-                    sizes
-                        .enumerate()
-                        .map(|(ord, size)| task(ord..ord + 1, size)),
-                );
-            }
-        }
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.size));
-        tasks
-    }
-
     /// Returns whether all documents of a segment match, and are looked at for aggregations as they are.
     pub(super) fn takes_all(&self, shard: &Shard<'_>, segment: &SegmentView) -> bool {
         matches!(self.clause, Clause::MatchAll)
@@ -384,10 +344,10 @@ impl<'a> Request<'a> {
 
     /// Evaluates a task; what it finds, and how it fails, is left with its shard.
     pub(super) fn run(&self, task: &Task) {
-        let shard = &self.shards[task.shard];
-        for segment in &shard.target.view.segments()[task.segments.clone()] {
+        let shard = &self.shards[task.shard()];
+        for segment in task.segments(self) {
             let outcome = match self.env.control.check() {
-                Ok(()) => self.evaluate(shard, segment).and_then(|()| {
+                Ok(()) => self.evaluate(task, shard, segment).and_then(|()| {
                     // Scorers that were cut short seem to have come to their end.
                     let whole = self.env.control.check_whole();
                     whole.map_err(EngineError::from)
@@ -416,8 +376,16 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn evaluate(&self, shard: &Shard<'a>, segment: &SegmentView) -> Result<(), EngineError> {
+    fn evaluate(
+        &self,
+        task: &Task,
+        shard: &Shard<'a>,
+        segment: &SegmentView,
+    ) -> Result<(), EngineError> {
         match &shard.way {
+            Way::Probe(weight) if self.is_behind(task) => {
+                count::segment(self, shard, segment, weight.as_ref())
+            }
             Way::Walk(weight) => {
                 let docs = weight.scorer(segment.reader(), 1.0)?;
                 walk::segment(self, shard, segment, docs)

@@ -11,6 +11,7 @@ mod interval;
 mod key;
 pub(crate) mod mode;
 mod ranks;
+mod reach;
 mod start;
 
 use std::cmp::Ordering;
@@ -19,11 +20,13 @@ use gleaner_partial::control::{Control, Ledger};
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::{compare_keys, keep_first_of_groups};
 use gleaner_query::resolved::ShardQuery;
-use gleaner_query::search::{SortKey, SortTarget};
+use gleaner_query::search::SortTarget;
 use tantivy::DocId;
 
 use self::group::{BestOfGroups, GroupReader, RawGroup};
 pub(crate) use self::key::{KeyReader, Raw};
+use self::reach::Reach;
+pub(super) use self::reach::best_key;
 use self::start::Start;
 pub(super) use self::start::read_tie;
 use super::request::Request;
@@ -33,9 +36,9 @@ use crate::score::top::{Heap, ScoredDocument};
 use crate::view::{SegmentView, place};
 
 /// How hits are ordered, beside the query's keys.
-#[derive(Default)]
 pub(super) struct Sorting {
     needs_scores: bool,
+    reach: Reach,
 }
 
 /// A hit with the values of its keys.
@@ -48,16 +51,28 @@ pub(super) struct SortedHit {
 }
 
 impl Sorting {
-    /// Returns the order of `keys`.
-    pub(super) fn new(keys: &[SortKey]) -> Self {
+    /// Returns the order of a query's keys.
+    pub(super) fn new(query: &ShardQuery) -> Self {
+        let mut keys = query.sort.iter();
         Self {
-            needs_scores: keys.iter().any(|key| key.target == SortTarget::Score),
+            needs_scores: keys.any(|key| key.target == SortTarget::Score),
+            reach: Reach::new(query.top),
         }
     }
 
     /// Returns whether the score is among the keys.
     pub(super) fn needs_scores(&self) -> bool {
         self.needs_scores
+    }
+
+    /// Takes the hits of a segment into account: others need not be looked at where they come behind all of these.
+    pub(super) fn rise(&self, query: &ShardQuery, hits: &[SortedHit]) {
+        self.reach.rise(query, hits);
+    }
+
+    /// Returns whether no hit comes from a segment whose [`best_key`] this is.
+    pub(super) fn excludes(&self, query: &ShardQuery, best: &SortValue) -> bool {
+        self.reach.excludes(query, best)
     }
 
     /// Returns what sorts the matches of a segment.

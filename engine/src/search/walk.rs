@@ -282,6 +282,9 @@ impl<'r, 'q> Walk<'r, 'q> {
             Some(sorter) => sorter.finish(self.shard.index, &self.request.texts)?,
             None => Vec::new(),
         };
+        if let Order::Keys(sorting) = &self.request.order {
+            sorting.rise(self.request.query, &sorted);
+        }
         let aggregated = self.aggregator.map(SegmentAggregator::finish).transpose();
         let mut found = self.shard.found.lock();
         // Hits are whole even where there was no time to finish the aggregations.

@@ -26,7 +26,7 @@ fn targets(num_documents: usize, layout: Layout) -> Vec<Target> {
         "text": {"type": "text"}, "kind": {"type": "keyword"}, "tags": {"type": "keyword"},
         "few": {"type": "integer"}, "many": {"type": "long"}, "wide": {"type": "double"},
         "narrow": {"type": "float"}, "several": {"type": "long"}, "flag": {"type": "boolean"},
-        "at": {"type": "date"}, "sharp": {"type": "date_nanos"},
+        "at": {"type": "date"}, "sharp": {"type": "date_nanos"}, "rising": {"type": "date"},
     }));
     let mut rng = StdRng::seed_from_u64(num_documents as u64);
     let has_all = num_documents < 20_000;
@@ -47,6 +47,7 @@ fn targets(num_documents: usize, layout: Layout) -> Vec<Target> {
             "narrow": f64::from(rng.random_range(0..50_u8)) / 7.0, "several": several,
             "flag": rng.random_bool(0.3), "at": 1_577_836_800_000_i64 + rng.random_range(0..90_000_i64) * 1_000,
             "sharp": format!("2024-01-01T00:00:0{}.{:09}Z", i % 10, rng.random_range(0..1_000_000_000)),
+            "rising": i / 3,
         });
         (format!("d{i}"), source)
     });
@@ -139,7 +140,7 @@ fn draw_clause(rng: &mut StdRng) -> Clause {
 fn draw_key(rng: &mut StdRng) -> SortKey {
     let fields = [
         "kind", "tags", "few", "few", "many", "many", "wide", "narrow", "several", "several",
-        "flag", "at", "at", "sharp", "absent",
+        "flag", "at", "at", "sharp", "rising", "rising", "absent",
     ];
     let field = fields[rng.random_range(0..fields.len())];
     let target = match rng.random_range(0..10) {
@@ -344,6 +345,63 @@ fn shards_segments_and_deletes_change_nothing() {
             has_deletes: true,
         },
     );
+}
+
+/// Of a data stream: each segment is newer than the one before.
+#[test]
+fn segments_behind_the_best_are_counted_and_not_searched() {
+    let layout = Layout {
+        shards: 1,
+        segments: 8,
+        has_deletes: false,
+    };
+    let run = Run {
+        targets: targets(4_000, layout),
+        filters: FilterCache::none(),
+    };
+    let segments = run.targets[0].view.segments();
+    let num_made = || -> Vec<usize> {
+        let orders = segments.iter().map(|segment| segment.orders().num_made());
+        orders.collect()
+    };
+    // Wherever the segments stand: the order of one is made, and no other's.
+    let is_one = |made: &[usize]| made.iter().filter(|made| **made > 0).count() == 1;
+    let by = |field: &str, descending: bool| {
+        let mut key = SortKey::ascending(SortTarget::Field(field.to_owned()));
+        key.descending = descending;
+        key
+    };
+    let newest = ShardQuery {
+        sort: vec![by("rising", true), by("many", false)],
+        track_total: TrackTotal::Exact,
+        ..ShardQuery::best(term("kind", "k1"), Arc::default(), 10)
+    };
+    for _ in 0..3 {
+        run.check(&newest);
+    }
+    let of_newest = num_made();
+    assert!(is_one(&of_newest), "{of_newest:?}");
+    let oldest = ShardQuery {
+        sort: vec![by("rising", false)],
+        ..newest.clone()
+    };
+    for _ in 0..3 {
+        run.check(&oldest);
+    }
+    let of_oldest = num_made()
+        .into_iter()
+        .zip(of_newest)
+        .map(|(now, before)| now - before);
+    let of_oldest: Vec<usize> = of_oldest.collect();
+    assert!(is_one(&of_oldest), "{of_oldest:?}");
+    // Pages through all of them.
+    let mut page = ShardQuery { top: 150, ..newest };
+    let mut num_pages = 0;
+    while let Some(after) = run.check(&page) {
+        page.after = Some(after);
+        num_pages += 1;
+    }
+    assert_eq!(num_pages, 1_333_usize.div_ceil(150));
 }
 
 #[test]

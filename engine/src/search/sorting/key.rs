@@ -1,5 +1,7 @@
 //! One sort key on one segment: a document's value in a form that compares fast.
 
+mod best;
+
 use std::cmp::Ordering;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
