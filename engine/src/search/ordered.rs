@@ -7,6 +7,8 @@
 //!
 //! Called by: a request, before it walks a segment. Read first: [`segment`].
 
+mod nearest;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ use crate::EngineError;
 use crate::doc_order::{DocOrder, FEW_DOCUMENTS, OrderKey};
 use crate::filter_cache::BitmapScorer;
 use crate::view::SegmentView;
+
+pub(super) use nearest::Proximity;
 
 /// Matches that are looked at in the time that one document of an order is asked about.
 pub(super) const PROBE: u64 = 8;
@@ -85,7 +89,11 @@ pub(super) fn segment(
     };
     let is_done = match &request.order {
         Order::Keys(sorting) => probing.by_keys(sorting)?,
-        Order::Score(after) => probing.by_hash(after.as_ref(), docs.doc())?,
+        Order::Score(after) => match Proximity::of(&shard.target.view, request.clause) {
+            None => probing.by_hash(after.as_ref(), docs.doc())?,
+            Some(proximity) if after.is_none() => probing.by_proximity(&proximity, docs.doc())?,
+            Some(_) => false,
+        },
         Order::None => false,
     };
     if !is_done {

@@ -15,6 +15,7 @@ use tantivy::query::Weight;
 use super::aggregations::{self, LiveFilters};
 use super::answer::SegmentAnswers;
 use super::order::Order;
+use super::ordered::Proximity;
 use super::prune::{Plan, Pruning, ShardPlan, Totals};
 use super::shape::Shape;
 use super::tally::{ShardTally, Tally};
@@ -278,9 +279,12 @@ impl<'a> Request<'a> {
             return Ok(Way::Prune(own, self.tally_on(scope)?));
         }
         let weight = lower::query(scope, &query.query)?;
-        Ok(match lower::has_one_score(scope.view, self.clause) {
-            true => Way::Probe(weight),
-            false => Way::Walk(weight),
+        let is_ordered = lower::has_one_score(scope.view, self.clause)
+            || Proximity::of(scope.view, self.clause).is_some();
+        Ok(if is_ordered {
+            Way::Probe(weight)
+        } else {
+            Way::Walk(weight)
         })
     }
 

@@ -1,0 +1,205 @@
+//! Hits whose score falls with the distance of a value from an origin (`distance_feature`), found outwards from there.
+//!
+//! The order of the field's column is begun where the origin stands, and the nearer of its two neighbours is taken each
+//! time. What is left is farther away than all that was taken, so it scores less: once the best are full and it cannot reach the
+//! last of them, the search is done. Scores are canonical; the bound on those that are left is a little too large.
+//!
+//! Does not: look at several values of a document, at instants of nanoseconds, or at points.
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+use gleaner_model::FieldPath;
+use gleaner_query::dsl::{BoostMode, ScoreMode};
+use gleaner_query::resolved::{Clause, Function, FunctionScore, Origin, WeightedFunction};
+use tantivy::DocId;
+use tantivy::columnar::Column;
+
+use super::Probing;
+use crate::doc_order::DocOrder;
+use crate::doc_order::column::OfView;
+use crate::doc_values::DocValues;
+use crate::search::rank::Ranker;
+use crate::{EngineError, View, lower};
+
+/// How much larger the bound on a score is than what it bounds: scores are rounded to 32 bits.
+const MARGIN: f64 = 1e-6;
+
+/// A score that is the same for all matches, times pivot / (pivot + distance).
+pub(in crate::search) struct Proximity<'q> {
+    field: &'q FieldPath,
+    /// Milliseconds.
+    origin: f64,
+    pivot: f64,
+}
+
+impl<'q> Proximity<'q> {
+    /// Returns what the matches of `clause` are scored by, where it is that alone.
+    pub(in crate::search) fn of(view: &View, clause: &'q Clause) -> Option<Self> {
+        let Clause::Functions(scored) = clause else {
+            return None;
+        };
+        let FunctionScore {
+            query,
+            filters,
+            functions,
+            score_mode: ScoreMode::Multiply,
+            boost_mode: BoostMode::Multiply,
+            max_boost: f32::MAX,
+            min_score: None,
+        } = &**scored
+        else {
+            return None;
+        };
+        let ([Clause::MatchAll], [WeightedFunction { weight, function }]) =
+            (filters.as_slice(), functions.as_slice())
+        else {
+            return None;
+        };
+        match function {
+            Function::Proximity {
+                field,
+                origin: Origin::Number(origin),
+                pivot,
+            } if *weight == 1.0 && lower::has_one_score(view, query) => Some(Self {
+                field,
+                origin: *origin,
+                pivot: *pivot,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Returns what part of the score of the origin a value has, up to 1.
+    fn share(&self, value: i64) -> f64 {
+        self.pivot / (self.pivot + (value as f64 - self.origin).abs())
+    }
+}
+
+/// Documents of an order on both sides of an origin, the nearest first.
+struct Outwards<'a> {
+    proximity: &'a Proximity<'a>,
+    column: &'a Column<i64>,
+    order: &'a DocOrder,
+    /// Ranks that were taken.
+    taken: Range<usize>,
+}
+
+impl<'a> Outwards<'a> {
+    fn new(proximity: &'a Proximity<'a>, column: &'a Column<i64>, order: &'a DocOrder) -> Self {
+        let is_before = |doc| {
+            let value = column.first(doc).unwrap_or_default();
+            Ok::<_, Infallible>((value as f64) < proximity.origin)
+        };
+        let Ok(at) = order.partition_point(0..order.len(), is_before);
+        Self {
+            proximity,
+            column,
+            order,
+            taken: at..at,
+        }
+    }
+
+    fn share_of(&self, doc: DocId) -> f64 {
+        let value = self.column.first(doc).unwrap_or_default();
+        self.proximity.share(value)
+    }
+
+    /// Returns the share of what comes next, and whether that stands below the origin.
+    fn next(&self) -> Option<(f64, bool)> {
+        let share = |rank| self.share_of(self.order.doc(rank));
+        let below = self.taken.start.checked_sub(1).map(share);
+        let above = Some(self.taken.end).filter(|rank| *rank < self.order.len());
+        match (below, above.map(share)) {
+            (Some(below), Some(above)) => Some((below.max(above), below >= above)),
+            (Some(below), None) => Some((below, true)),
+            (None, above) => above.map(|above| (above, false)),
+        }
+    }
+
+    /// Takes up to `wanted` documents.
+    fn take(&mut self, wanted: usize) -> Vec<DocId> {
+        let mut docs = Vec::with_capacity(wanted);
+        while docs.len() < wanted
+            && let Some((_, is_below)) = self.next()
+        {
+            if is_below {
+                self.taken.start -= 1;
+                docs.push(self.order.doc(self.taken.start));
+            } else {
+                docs.push(self.order.doc(self.taken.end));
+                self.taken.end += 1;
+            }
+        }
+        docs
+    }
+}
+
+impl Probing<'_, '_> {
+    /// Finds the best by how near they are; returns whether it did. `first` is one of the matches.
+    pub(super) fn by_proximity(
+        &mut self,
+        proximity: &Proximity<'_>,
+        first: DocId,
+    ) -> Result<bool, EngineError> {
+        let (request, shard, segment) = (self.request, self.shard, self.segment);
+        let view = &shard.target.view;
+        let values = DocValues::of_path(view, segment, proximity.field.as_str())?;
+        let Some(values @ DocValues::Date(column)) = &values else {
+            return Ok(false);
+        };
+        let of_view = OfView { view, segment };
+        let order =
+            of_view.by_column(proximity.field.as_str(), values, Some(request.env.memory))?;
+        let Some(order) = order else {
+            return Ok(false);
+        };
+        let mut outwards = Outwards::new(proximity, column, &order);
+        let whole = Ranker::new(request, shard, segment).score(first)?;
+        let whole = f64::from(whole) / outwards.share_of(first) * (1.0 + MARGIN);
+        // They enter together: where this is given up, the walk finds them again.
+        let mut found: Vec<(f32, DocId)> = Vec::new();
+        let mut outcome = Ok(());
+        while let Some((share, _)) = outwards.next() {
+            let reach = last_of_best(&mut found, request.query.top).max(request.top.reach());
+            if !request.slack.may_reach((whole * share) as f32, reach) {
+                break;
+            }
+            if self.left == 0 {
+                return Ok(false);
+            }
+            let docs = outwards.take(self.next_batch());
+            if let Err(stop) = self.score_matching(docs, &mut found) {
+                outcome = Err(stop);
+                break;
+            }
+        }
+        let ranker = Ranker::new(request, shard, segment);
+        for (score, doc) in found {
+            ranker.enter(doc, score)?;
+        }
+        outcome.map(|()| true)
+    }
+
+    /// Adds the documents that match, with their scores.
+    fn score_matching(
+        &self,
+        docs: Vec<DocId>,
+        found: &mut Vec<(f32, DocId)>,
+    ) -> Result<(), EngineError> {
+        let mut ranker = Ranker::new(self.request, self.shard, self.segment);
+        for doc in self.matching(docs)? {
+            found.push((ranker.score(doc)?, doc));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the score of the last of the `top` best; −∞ while there are fewer.
+fn last_of_best(found: &mut [(f32, DocId)], top: usize) -> f32 {
+    if found.len() < top || top == 0 {
+        return f32::NEG_INFINITY;
+    }
+    let (_, last, _) = found.select_nth_unstable_by(top - 1, |a, b| b.0.total_cmp(&a.0));
+    last.0
+}
