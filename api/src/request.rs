@@ -18,7 +18,7 @@ use gleaner_query::settings::cluster;
 use gleaner_query::{QueryError, json};
 use gleaner_root::Root;
 use gleaner_root::memory as answer;
-use gleaner_root::tasks::Origin;
+use gleaner_root::origin::Origin;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use parking_lot::Mutex;
 use serde_json::Value;

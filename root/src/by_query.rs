@@ -9,7 +9,6 @@
 mod budget;
 mod pages;
 mod pauses;
-mod progress;
 mod request;
 mod slice;
 
@@ -31,15 +30,15 @@ use crate::RootError;
 use crate::SharedParts;
 use crate::cluster::ClusterView;
 use crate::ingest::{Ingester, check_alias};
+use crate::origin::Origin;
 use crate::plan::Target;
 use crate::point_in_time::{Contexts, PinnedShards};
-use crate::tasks::{Action, NewTask, Origin, Quota, Render, Results, TaskEntry, Tasks};
+use crate::task_results::{Render, Results};
+use crate::tasks::{Action, ByQueryStatus, NewTask, Progress, Quota, TaskEntry, Tasks};
 use crate::visibility::Refresher;
 
 pub use pages::{DocumentPages, FoundDocument, FoundPage};
 pub use pauses::Pauses;
-pub(crate) use progress::Progress;
-pub use progress::{ByQueryStatus, Counts};
 pub use request::{
     ByQueryRequest, Change, Destination, DocumentSource, NewRouting, Slices, VersionType,
 };
@@ -169,7 +168,11 @@ impl ByQuery {
         // The dialect has no limit. Views are kept for that long, and longer while a page is searched.
         let longest = request.keep_alive.max(self.cluster.default_timeout());
         request.search.timeout.get_or_insert(longest);
-        let progress = Arc::new(Progress::new(num_slices, &request));
+        let progress = Arc::new(Progress::new(
+            num_slices,
+            request.requests_per_second,
+            request.max_docs,
+        ));
         let new = NewTask {
             action: match request.change {
                 Change::Delete => Action::DeleteByQuery,

@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use crate::origin::Origin;
 use crate::plan::Target;
-use crate::tasks::{Action, NewTask, Origin, Quota, Render};
+use crate::task_results::Render;
+use crate::tasks::{Action, NewTask, Quota};
 use crate::visibility::CopyOutcome;
 use crate::{Root, RootError};
 

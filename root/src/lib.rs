@@ -30,6 +30,7 @@ pub mod lifecycle;
 pub mod losses;
 pub mod memory;
 pub mod merge;
+pub mod origin;
 pub mod placing;
 pub mod plan;
 pub mod planner;
@@ -46,6 +47,7 @@ pub mod search;
 mod shown;
 mod slow_log;
 mod statistics;
+pub mod task_results;
 pub mod tasks;
 pub mod term_vectors;
 #[cfg(test)]
@@ -78,7 +80,8 @@ use point_in_time::Contexts;
 use read::Reader;
 use scatter::Scatterer;
 use search::Searcher;
-use tasks::{Results, Tasks};
+use task_results::Results;
+use tasks::Tasks;
 use visibility::Refresher;
 
 pub use error::RootError;

@@ -24,8 +24,8 @@ use crate::by_query::{
     ByQuery, ByQueryRequest, Change, Destination, NewRouting, Slices, VersionType,
 };
 use crate::cluster::ClusterView;
+use crate::origin::Origin;
 use crate::plan::Target;
-use crate::tasks::Origin;
 use crate::{Root, RootError};
 
 /// Begins the names of indices that are not whole yet.

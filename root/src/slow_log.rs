@@ -9,9 +9,9 @@ use gleaner_model::{IndexMeta, ShardKey, SlowLevel};
 use gleaner_query::search::SearchRequest;
 use gleaner_telemetry::{QueryKey, TraceContext};
 
+use crate::origin::{Origin, shown};
 use crate::plan::IndexPlan;
 use crate::response::SearchResponse;
-use crate::tasks::{Origin, shown};
 
 /// What a search took.
 pub(crate) struct SearchTimes {

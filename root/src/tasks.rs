@@ -8,26 +8,25 @@
 
 mod background;
 mod cancellation;
-mod results;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::RootError;
-use crate::by_query::{ByQueryStatus, Progress};
 use crate::cluster::ClusterView;
+use crate::origin::{Origin, shown};
 
 pub(crate) use background::Quota;
 pub(crate) use cancellation::Cancellation;
-pub use results::Render;
-pub(crate) use results::Results;
+pub use progress::{ByQueryStatus, Counts};
+pub(crate) use progress::{Progress, WrittenPage};
 
 /// Why a task that a client cancels ends, as the dialect words it.
 pub(crate) const BY_USER: &str = "by user request";
@@ -37,20 +36,6 @@ const MAX_LISTED: usize = 10_000;
 
 /// Numbers for the tasks that begin in a millisecond: more than a root begins.
 const NUMBERS_PER_MS: u64 = 1_000;
-
-/// Bytes of a request's body that a description shows.
-const SHOWN_BYTES: usize = 1_024;
-
-/// Who asked, and how: what a list shows of a task.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    /// The client's own name for the request (`X-Opaque-Id`).
-    pub opaque_id: Option<String>,
-    /// Id of the key that asked; `None` where the cluster has no keys.
-    pub owner: Option<String>,
-    /// The body as received.
-    pub source: Bytes,
-}
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -312,13 +297,6 @@ impl Task {
     }
 }
 
-/// Returns the start of a text, on one line.
-pub(crate) fn shown(text: &[u8]) -> String {
-    let start = &text[..text.len().min(SHOWN_BYTES)];
-    let start = String::from_utf8_lossy(start);
-    start.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 impl Tasks {
     /// Does `work` as a task: listed while it runs, and cancelled on request.
     pub(crate) async fn as_task<T>(
@@ -396,6 +374,7 @@ impl Tasks {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use gleaner_query::search::SearchRequest;
     use serde_json::json;
 

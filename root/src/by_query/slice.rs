@@ -15,14 +15,11 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::pages::{DocumentPages, FoundDocument, FoundPage};
 use super::pauses::Pauses;
-use super::progress::WrittenPage;
-use super::{
-    ByQueryFailure, ByQueryRequest, Change, Destination, NewRouting, Progress, VersionType,
-};
+use super::{ByQueryFailure, ByQueryRequest, Change, Destination, NewRouting, VersionType};
 use crate::RootError;
 use crate::cluster::ClusterView;
 use crate::ingest::{IngestItem, IngestOptions, IngestResult, Ingester};
-use crate::tasks::Cancellation;
+use crate::tasks::{Cancellation, Progress, WrittenPage};
 
 /// Shortest time between two calls that keep views alive.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);

@@ -7,9 +7,9 @@ use gleaner_query::search::SearchRequest;
 use crate::cluster::ClusterView;
 use crate::deadline::Deadline;
 use crate::memory::AnswerMemory;
+use crate::origin::Origin;
 use crate::plan::SearchedIndices;
 use crate::planner::DatedRequest;
-use crate::tasks::Origin;
 use crate::token::Position;
 
 /// A search that is ready to run: made once for each request, and for each page of a walk.

@@ -1,7 +1,7 @@
 //! Tasks that run by themselves: they go on when the client that began them has gone.
 //!
 //! Does: list such a task where its kind has room; end all of them in order with the process. Does not: run them, or
-//! keep what they did (see [`super::results`]). Called by [`crate::by_query`] and [`crate::force_merge`], and by the
+//! keep what they did (see [`crate::task_results`]). Called by [`crate::by_query`] and [`crate::force_merge`], and by the
 //! process that stops. Read first: [`Tasks::list_background`].
 
 use std::sync::Arc;
@@ -87,7 +87,8 @@ mod tests {
     use std::thread::{self, ScopedJoinHandle};
 
     use super::*;
-    use crate::tasks::{Action, Origin};
+    use crate::origin::Origin;
+    use crate::tasks::Action;
     use crate::testing::Fixture;
 
     const MERGES: Quota = Quota {

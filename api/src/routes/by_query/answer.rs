@@ -1,6 +1,7 @@
 //! What a task by query did, as the dialect writes it.
 
-use gleaner_root::by_query::{ByQueryReport, ByQueryStatus, Change};
+use gleaner_root::by_query::{ByQueryReport, Change};
+use gleaner_root::tasks::ByQueryStatus;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -117,7 +118,7 @@ fn status_map(status: &ByQueryStatus, form: Form) -> Map<String, Value> {
 mod tests {
     use std::time::Duration;
 
-    use gleaner_root::by_query::Counts;
+    use gleaner_root::tasks::Counts;
 
     use super::*;
 

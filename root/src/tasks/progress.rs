@@ -7,8 +7,6 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ByQueryRequest;
-
 /// What was done, in documents where nothing else is said.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counts {
@@ -88,9 +86,8 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Returns that of a request that is done in so many slices; where there is one, the task is its own slice.
-    pub(crate) fn new(num_slices: u32, request: &ByQueryRequest) -> Self {
-        let rate = request.requests_per_second;
-        let most = request.max_docs.map_or(u64::MAX, |most| most as u64);
+    pub(crate) fn new(num_slices: u32, rate: Option<f64>, max_docs: Option<usize>) -> Self {
+        let most = max_docs.map_or(u64::MAX, |most| most as u64);
         Self {
             most,
             ..Self::of_slices(num_slices, rate)

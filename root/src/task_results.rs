@@ -15,10 +15,10 @@ use gleaner_query::limits::Limits;
 use gleaner_query::settings::parse_create_index;
 use serde_json::json;
 
-use super::{TaskEntry, TaskInfo};
 use crate::RootError;
 use crate::ingest::{IngestItem, IngestOptions, Ingester, RefreshPolicy};
 use crate::read::{GetRequest, Reader};
+use crate::tasks::{TaskEntry, TaskInfo};
 
 /// The index.
 const INDEX: &str = ".tasks";
@@ -144,7 +144,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::tasks::{Action, NewTask, Origin};
+    use crate::origin::Origin;
+    use crate::tasks::{Action, NewTask};
     use crate::testing::Fixture;
 
     async fn broken() -> Result<(), RootError> {
