@@ -119,6 +119,11 @@ impl IndexSettings {
         self.declared.contains_key("index.refresh_interval")
     }
 
+    /// Returns whether documents are to lie in an order (`index.sort.field`).
+    pub fn is_sorted(&self) -> bool {
+        self.declared.contains_key("index.sort.field")
+    }
+
     /// Returns `index.max_shingle_diff`: the longest difference of shingle sizes (default 3).
     pub fn max_shingle_diff(&self) -> usize {
         self.declared_as("index.max_shingle_diff").unwrap_or(3)

@@ -31,6 +31,7 @@ pub use rate::{BucketLength, RateUnit};
 pub use sampler::{Diversity, SamplerAggregation};
 pub use significant::{Frequencies, Significance, SignificantTermsAggregation, TextTerms, Words};
 
+pub use crate::date::CalendarUnit;
 use crate::dsl::Query;
 use crate::search::{FieldFormat, Highlight, SortKey, SourceFilter};
 
@@ -437,25 +438,6 @@ pub enum DateInterval {
     Calendar(CalendarUnit),
     /// A fixed number of milliseconds, ≥ 1.
     Fixed(i64),
-}
-
-/// Units of the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum CalendarUnit {
-    /// `1m`.
-    Minute,
-    /// `1h`.
-    Hour,
-    /// `1d`.
-    Day,
-    /// `1w`, from Monday.
-    Week,
-    /// `1M`.
-    Month,
-    /// `1q`.
-    Quarter,
-    /// `1y`.
-    Year,
 }
 
 /// `top_hits`.

@@ -7,6 +7,7 @@
 //! text that names one beyond them is refused.
 //! Source: Elasticsearch reference, *format* and *Date math*; `java.time.format` patterns.
 
+mod calendar_unit;
 mod civil;
 mod format;
 mod instant;
@@ -18,6 +19,7 @@ mod rounding;
 mod value;
 mod zone;
 
+pub use calendar_unit::CalendarUnit;
 pub use format::DateFormatter;
 pub use instant::Instant;
 pub use math::{NowUse, common_divisor, now_use, parse_date_math};

@@ -23,8 +23,8 @@ pub use function::{
     FilteredFunction, FunctionScoreQuery, Modifier, RankFeatureQuery, ScoreFunction, ScoreMode,
 };
 pub use intervals::{
-    IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRange,
-    IntervalRelation, IntervalRule, IntervalTerms, IntervalsQuery,
+    IntervalFilter, IntervalMatch, IntervalOrder, IntervalPattern, IntervalPatternKind,
+    IntervalRange, IntervalRelation, IntervalRule, IntervalTerms, IntervalsQuery, TermEdge,
 };
 pub use like::{Like, LikeDocument, LikePlace, MoreLikeThisQuery};
 pub use lookup::{DocumentName, LookUp, SetMinimum, TermsLookupQuery, TermsSetQuery};

@@ -42,27 +42,3 @@ pub fn terms(codec: &Codec, value: &Value, reading: Reading) -> Result<Vec<Strin
         (codec, value) => range_term(codec, value, reading).map(|term| vec![term]),
     }
 }
-
-/// Which terms of a dictionary a query finds.
-pub fn accepts(pattern: &crate::resolved::Pattern, term: &str) -> bool {
-    use crate::resolved::Pattern;
-    match pattern {
-        Pattern::Spans {
-            relation,
-            lower,
-            upper,
-        } => {
-            let Some((least, greatest)) = term.split_at_checked(term.len() / 2) else {
-                return false;
-            };
-            let (lower, upper) = (lower.as_str(), upper.as_str());
-            match relation {
-                Relation::Intersects => least <= upper && lower <= greatest,
-                Relation::Contains => least <= lower && upper <= greatest,
-                Relation::Within => lower <= least && greatest <= upper,
-            }
-        }
-        Pattern::Points(shape) => GeoPoint::of_term(term).is_some_and(|point| shape.holds(&point)),
-        _ => false,
-    }
-}

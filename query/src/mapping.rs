@@ -37,7 +37,6 @@ pub use properties::{INDEX_PREFIX, MAX_PREFIX_CHARS, ignored_field, ignored_path
 pub use tree::mapping_tree;
 
 use crate::error::{ErrorType, QueryError};
-use crate::settings::is_sorted;
 
 /// Characters of a path that an error message shows.
 const SHOWN_CHARS: usize = 256;
@@ -93,7 +92,7 @@ impl From<&IndexSettings> for MappingRules {
             depth: settings.depth_limit,
             nested_fields: settings.nested_fields_limit(),
             nested_objects: settings.nested_objects_limit(),
-            is_sorted: is_sorted(settings),
+            is_sorted: settings.is_sorted(),
             name_length: settings.field_name_length_limit,
             default_analyzer: if is_defined("default") {
                 "default"

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crate::answer::SortValue;
+use crate::key_value::SortValue;
 use crate::search::{Missing, SortKey};
 
 /// Compares two values of one key in ascending order; [`SortValue::Missing`] is the largest.

@@ -3,6 +3,7 @@
 //! The root makes it once per request; leaves evaluate it and look nothing up that could differ
 //! between copies. A term without a number in [`Statistics`] is an error, never a local guess.
 
+mod accepted;
 mod display;
 mod expansion;
 mod extent;
@@ -33,8 +34,9 @@ pub use statistics::{
 pub use walk::{Access, ChildRole};
 
 use crate::aggregation::Aggregation;
-use crate::answer::SortValue;
+pub use crate::dsl::TermEdge;
 use crate::encoded::{GeoShape, Relation};
+use crate::key_value::SortValue;
 use crate::search::{SortKey, TrackTotal};
 
 /// A clause as leaves evaluate it.
@@ -272,15 +274,6 @@ pub enum Pattern {
         /// The greatest.
         upper: TermEdge,
     },
-}
-
-/// An end of a range of terms.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TermEdge {
-    /// The term.
-    pub term: String,
-    /// Whether it is in the range.
-    pub is_included: bool,
 }
 
 impl Pattern {

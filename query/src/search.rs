@@ -7,12 +7,13 @@ mod parse;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::aggregation::{Aggregation, Pipeline};
 use crate::dsl::Query;
 
+pub use crate::sort_mode::SortMode;
 pub use collapse::{Collapse, InnerHits, Rescore, RescoreMode};
 pub use distance::PointDistance;
 pub use look_up::{FoundDocuments, NamedDocuments};
@@ -230,21 +231,6 @@ pub enum Missing {
     First,
     /// As if they had this value.
     Value(Value),
-}
-
-/// Which of several values counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SortMode {
-    /// The smallest.
-    Min,
-    /// The largest.
-    Max,
-    /// Their sum.
-    Sum,
-    /// Their mean.
-    Avg,
-    /// Their median.
-    Median,
 }
 
 /// What of `_source` is returned. Patterns may hold `*`.

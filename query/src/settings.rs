@@ -23,7 +23,6 @@ use serde_json::{Map, Value};
 pub use create::{NewIndex, parse_create_index, parse_kept_part_of_index, parse_part_of_index};
 pub use resize::{MAX_PRIMARY_SHARD_SIZE, Resize, resized_settings, with_shards_below};
 pub use similarity::{has_similarity, loses_similarity, similarities};
-pub(crate) use sort::is_sorted;
 
 use crate::error::{ErrorType, QueryError};
 use given::GivenSetting;

@@ -22,8 +22,8 @@ use serde_json::Value;
 
 use crate::QueryError;
 use crate::address::ip_text;
-use crate::answer::SortValue;
 use crate::date::{DateFormatter, Instant, TimeZone};
+use crate::key_value::SortValue;
 use crate::search::{Missing, SortKey, SortTarget};
 
 /// How the values of one key are shown.

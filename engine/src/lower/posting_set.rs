@@ -9,7 +9,6 @@ use gleaner_model::{DocumentId, FieldPath};
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::{Control, Stop};
 use gleaner_partial::pattern::{self, TermAutomaton};
-use gleaner_query::encoded;
 use gleaner_query::resolved::Pattern;
 use roaring::RoaringBitmap;
 use tantivy::postings::TermInfo;
@@ -193,7 +192,7 @@ impl PostingSet {
                         self.control.check().map_err(cached::stopped)?;
                     }
                     let is_accepted = std::str::from_utf8(terms.key());
-                    if is_accepted.is_ok_and(|term| encoded::accepts(test, term)) {
+                    if is_accepted.is_ok_and(|term| test.accepts(term)) {
                         union.add(terms.value())?;
                     }
                 }

@@ -7,7 +7,7 @@ use gleaner_model::mapping::NANOS_PER_MILLI;
 use super::civil;
 use super::instant::Instant;
 use super::{DateFormatter, DateReader, TimeZone, next_bucket, round_down};
-use crate::aggregation::CalendarUnit;
+use crate::date::CalendarUnit;
 use crate::error::{ErrorType, QueryError};
 
 pub use now::{NowUse, common_divisor, now_use};

@@ -7,7 +7,7 @@
 use super::DAY_MS;
 use super::civil::{self, Civil};
 use super::zone::TimeZone;
-use crate::aggregation::CalendarUnit;
+use crate::date::CalendarUnit;
 
 /// Returns the start of the calendar bucket that holds `ms`; always ≤ `ms`.
 pub fn round_down(ms: i64, unit: CalendarUnit, zone: &TimeZone) -> i64 {

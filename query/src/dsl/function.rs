@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Query;
-use crate::search::SortMode;
+use crate::sort_mode::SortMode;
 
 /// `function_score`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -6,7 +6,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::Fuzziness;
-use crate::resolved::{IntervalOrder, TermEdge};
 
 /// `intervals`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -164,4 +163,26 @@ impl IntervalRelation {
             Self::NotContainedBy | Self::NotContaining | Self::NotOverlapping
         )
     }
+}
+
+/// How intervals that are put together stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IntervalOrder {
+    /// In order, each right behind the one before.
+    Adjacent,
+    /// In order, none overlapping the one before.
+    Ordered,
+    /// In any order; they may overlap.
+    Unordered,
+    /// In any order, none overlapping another.
+    Separate,
+}
+
+/// An end of a range of terms.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TermEdge {
+    /// The term.
+    pub term: String,
+    /// Whether it is in the range.
+    pub is_included: bool,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Clause, FieldStatistics};
 use crate::dsl::{BoostMode, DecayShape, FeatureCurve, Modifier, ScoreMode};
 use crate::encoded::GeoPoint;
-use crate::search::SortMode;
+use crate::sort_mode::SortMode;
 
 /// Documents of a clause, scored by functions of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

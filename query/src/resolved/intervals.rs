@@ -8,6 +8,7 @@ use gleaner_model::FieldPath;
 use serde::{Deserialize, Serialize};
 
 use super::Clause;
+pub use crate::dsl::IntervalOrder;
 use crate::dsl::IntervalRelation;
 
 /// Documents of which a text holds an interval.
@@ -87,19 +88,6 @@ pub enum IntervalSource {
         /// The others.
         by: Box<IntervalSource>,
     },
-}
-
-/// How intervals that are put together stand to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum IntervalOrder {
-    /// In order, each right behind the one before.
-    Adjacent,
-    /// In order, none overlapping the one before.
-    Ordered,
-    /// In any order; they may overlap.
-    Unordered,
-    /// In any order, none overlapping another.
-    Separate,
 }
 
 impl IntervalSource {

@@ -58,11 +58,6 @@ pub(super) fn check_group(entries: &Map<String, Value>) -> Result<(), QueryError
     Ok(())
 }
 
-/// Returns whether an index has an order.
-pub(crate) fn is_sorted(settings: &IndexSettings) -> bool {
-    settings.declared.contains_key(FIELD)
-}
-
 /// Refuses fields that an index cannot be sorted by: it is created with all of them, and they have columns.
 ///
 /// # Errors

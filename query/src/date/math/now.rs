@@ -4,7 +4,7 @@
 //! Called by: `canonical`, for answers that are kept. Read first: [`now_use`].
 
 use super::{Step, Unit};
-use crate::aggregation::CalendarUnit;
+use crate::date::CalendarUnit;
 use crate::date::DAY_MS;
 
 /// How a text depends on the time of the request.

@@ -10,7 +10,7 @@ use crate::dsl::{
 };
 use crate::error::QueryError;
 use crate::json::{ObjectReader, scalar_text, token_name};
-use crate::search::SortMode;
+use crate::sort_mode::SortMode;
 
 /// Functions as the dialect names them.
 const FUNCTIONS: [&str; 6] = [

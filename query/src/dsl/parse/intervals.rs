@@ -8,9 +8,9 @@ use crate::dsl::{
     Fuzziness, IntervalFilter, IntervalMatch, IntervalPattern, IntervalPatternKind, IntervalRange,
     IntervalRelation, IntervalRule, IntervalTerms, IntervalsQuery,
 };
+use crate::dsl::{IntervalOrder, TermEdge};
 use crate::error::QueryError;
 use crate::json::{ObjectReader, did_you_mean, token_name};
-use crate::resolved::{IntervalOrder, TermEdge};
 
 /// The rules, in the order of the reference.
 const RULES: [&str; 8] = [
