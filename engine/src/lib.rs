@@ -6,6 +6,7 @@
 //! Called by `leaf`. Read [`copy`] first, then [`schema`] for the layout of an index.
 
 pub mod aggregate;
+mod automaton;
 mod blocks;
 pub mod copy;
 pub mod directory;
@@ -18,6 +19,7 @@ pub mod explain;
 pub mod extent;
 pub mod fetch;
 pub mod filter_cache;
+pub mod length;
 mod lower;
 pub mod postings;
 pub mod schema;

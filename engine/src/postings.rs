@@ -25,8 +25,8 @@ use tantivy::{DocSet, InvertedIndexReader, Term};
 pub use locate::{DocumentPlace, locate, places_of};
 pub(crate) use runs::Runs;
 
+use crate::length::Length;
 use crate::schema::FieldHandle;
-use crate::search::Length;
 use crate::view::SegmentView;
 use crate::{EngineError, View, lower};
 use gather::{Posting, SmallestPostings};

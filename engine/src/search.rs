@@ -42,8 +42,6 @@ use crate::filter_cache::FilterCache;
 use crate::{EngineError, View};
 
 pub(crate) use aggregations::LiveFilters;
-pub use brief::Length;
-pub(crate) use brief::building;
 use brief::looked_at;
 use request::{Request, Unready};
 pub(crate) use sorting::{KeyReader, Raw, mode};

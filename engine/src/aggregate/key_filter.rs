@@ -9,8 +9,8 @@ use gleaner_partial::request::partition;
 use roaring::RoaringTreemap;
 use tantivy::columnar::Dictionary;
 
+use crate::automaton::Walked;
 use crate::error::EngineError;
-use crate::expand::Walked;
 
 /// Terms of a dictionary that are walked over in the time that one takes to be looked up, roughly.
 const LOOKUP_TERMS: usize = 64;

@@ -6,8 +6,8 @@ use gleaner_query::resolved::{Access, Clause, Pattern};
 use gleaner_query::search::FieldFormat;
 
 use super::{FetchSpec, HighlightSpec};
+use crate::length::{Length, building};
 use crate::lower::num_nodes;
-use crate::search::{Length, building};
 use crate::view::View;
 
 /// What reading a document takes, in postings that are looked at: some 30 µs where its block must be unpacked, and most

@@ -21,7 +21,7 @@ use tantivy::{DocId, InvertedIndexReader, Score, SegmentReader, TantivyError, Te
 use super::gather::Gathering;
 use super::{Scope, cached, compound};
 use crate::EngineError;
-use crate::expand::Walked;
+use crate::automaton::Walked;
 use crate::filter_cache::BitmapScorer;
 use crate::schema::FieldHandle;
 

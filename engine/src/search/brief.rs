@@ -3,25 +3,15 @@
 
 use gleaner_model::FieldPath;
 use gleaner_query::aggregation::{Aggregation, AggregationKind, TermsFilter};
-use gleaner_query::resolved::{Access, ChildRole, Clause, Pattern, ShardQuery, Statistics};
+use gleaner_query::resolved::{Access, ChildRole, Clause, ShardQuery, Statistics};
 use gleaner_query::search::{SortKey, SortTarget, TrackTotal};
 
 use super::Target;
 use super::ordered::PROBE;
 use super::request::wants_hits_alone;
 use super::shape::Shape;
+use crate::length::{BUILDING, LONG_WORK, Length, MOST_WORK, PASSED_OVER, building};
 use crate::lower;
-
-/// Postings or documents that a brief search looks at, at most: half a millisecond of a core where
-/// nothing is pruned.
-const MOST_WORK: u64 = 98_304;
-
-/// Of so many postings a pruned search looks at one.
-const PASSED_OVER: u64 = 4;
-
-/// What building an automaton counts as: more than a brief search may look at, also where most is passed
-/// over. It takes up to some 50 ms.
-const BUILDING: u64 = PASSED_OVER * (MOST_WORK + 1);
 
 /// Slots of a phrase, at most, whose comparing with a document is not worth a thought.
 const SHORT_PHRASE: usize = 32;
@@ -29,17 +19,11 @@ const SHORT_PHRASE: usize = 32;
 /// What a longer one counts as: in a single long document it takes any time.
 const COMPARING: u64 = BUILDING;
 
-/// Bytes of a prefix whose automaton is built in no time.
-const SHORT_PREFIX: usize = 64;
-
 /// Hits that it ranks, at most.
 const MOST_HITS: usize = 100;
 
 /// Documents among which every search is brief, aggregations and sorts too.
 const FEW_DOCUMENTS: u64 = 2_048;
-
-/// Postings that a long search looks at, at least, or what takes as long: some two milliseconds of a core.
-const LONG_WORK: u64 = 393_216;
 
 /// What aggregating a document counts as, and what comparing it with others by the keys of a sort.
 const AGGREGATING: u64 = 16;
@@ -50,17 +34,6 @@ const FEW_LOOK_UPS: usize = 256;
 
 /// What looking one up counts as where there are more: some 2 µs.
 const LOOKING_UP: u64 = 400;
-
-/// How long a search takes of a core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Length {
-    /// About half a millisecond at most.
-    Brief,
-    /// About two milliseconds at most.
-    Short,
-    /// Longer.
-    Long,
-}
 
 impl Length {
     /// Estimates how long a search of `targets` takes, by numbers that are at hand: nothing is read. It calls none brief
@@ -83,15 +56,6 @@ impl Length {
         match num_look_ups.saturating_mul(num_segments) {
             few if few <= FEW_LOOK_UPS => Self::Brief,
             many => Self::of_work(LOOKING_UP.saturating_mul(many as u64)),
-        }
-    }
-
-    /// Returns how long other work takes that looks at so many postings, or does as much. It calls none brief: what is
-    /// looked up may have to come from a disk.
-    pub(crate) fn of_work(looked_at: u64) -> Self {
-        match looked_at < LONG_WORK {
-            true => Self::Short,
-            false => Self::Long,
         }
     }
 
@@ -308,14 +272,6 @@ impl Work<'_> {
         let terms = self.statistics.terms.get(field);
         let known = terms.and_then(|terms| terms.get(term)).copied();
         known.unwrap_or(self.documents / 4)
-    }
-}
-
-/// Returns what building the automaton of a pattern counts as.
-pub(crate) fn building(pattern: &Pattern) -> u64 {
-    match pattern {
-        Pattern::Prefix { prefix, .. } if prefix.len() <= SHORT_PREFIX => 0,
-        _ => BUILDING,
     }
 }
 

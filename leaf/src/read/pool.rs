@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use gleaner_engine::search::Length;
+use gleaner_engine::length::Length;
 use gleaner_model::metric;
 use gleaner_model::node_stats::PoolStats;
 use gleaner_partial::control::Control;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use gleaner_engine::filter_cache::{FilterCache, FilterCacheOptions};
-use gleaner_engine::search::{Length, SearchEnv};
+use gleaner_engine::length::Length;
+use gleaner_engine::search::SearchEnv;
 use gleaner_engine::{EngineError, StoredDocument, View, expand, search, statistics};
 use gleaner_model::metric;
 use gleaner_partial::control::{Control, MemoryAccount};

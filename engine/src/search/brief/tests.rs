@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gleaner_query::resolved::Pattern;
+
 use super::*;
 
 fn is_brief_among(documents: u64, query: &ShardQuery) -> bool {
