@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    error::AnalysisError, meter::Meter, registry::Limits, settings::Params, token::TokenRef,
+    error::AnalysisError, limits::Limits, meter::Meter, settings::Params, token::TokenRef,
 };
 
 mod ascii;

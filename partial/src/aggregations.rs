@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use gleaner_model::IndexUuid;
-use gleaner_query::aggregation::{Aggregation, AggregationKind, Metric};
-use gleaner_query::answer::AggregationResult;
+use gleaner_query::aggregation::{AggregationKind, Metric};
 use serde::{Deserialize, Serialize};
 
 use crate::dates::Dates;
 use crate::distinct::Distinct;
 use crate::error::EvaluationError;
 use crate::extent::GeoExtent;
-use crate::finalize::FinalizeContext;
 use crate::hdr::Hdr;
 use crate::key::{Key, ValueFormat, ValueKind};
 use crate::matrix::Matrix;
@@ -120,22 +117,6 @@ pub struct RangeBucket {
     pub to: Option<f64>,
     /// What it holds.
     pub bucket: Bucket,
-}
-
-/// Reads, merges and finishes the partial results of all shards: the root's step for requests
-/// whose counts of terms need no second pass.
-///
-/// `names` has the indices' names, for hits of `top_hits`.
-///
-/// # Errors
-/// Those of [`Aggregations::decode`], [`Aggregations::merge`] and [`Aggregations::finalize`].
-pub fn reduce(
-    partials: &[Bytes],
-    aggregations: &[Aggregation],
-    names: &BTreeMap<IndexUuid, String>,
-) -> Result<Vec<AggregationResult>, EvaluationError> {
-    let merged = merge_encoded(partials)?;
-    merged.finalize(aggregations, &FinalizeContext::new(names))
 }
 
 /// Reads and merges the partial results of all shards.

@@ -17,6 +17,7 @@ mod widths;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gleaner_model::IndexUuid;
 use gleaner_model::mapping::Mapping;
 use gleaner_query::aggregation::{Aggregation, AggregationKind};
@@ -24,10 +25,26 @@ use gleaner_query::answer::{AggregationResult, AggregationValue, Bucket};
 use gleaner_query::settings::cluster::DEFAULT_MAX_BUCKETS;
 use serde_json::Value;
 
-use super::{Aggregations, LiveKeys, Partial};
+use super::{Aggregations, LiveKeys, Partial, merge_encoded};
 use crate::control::{Control, Ledger, Meter};
 use crate::error::EvaluationError;
 use crate::request::{described, formats};
+
+/// Reads, merges and finishes the partial results of all shards: the root's step for requests
+/// whose counts of terms need no second pass.
+///
+/// `names` has the indices' names, for hits of `top_hits`.
+///
+/// # Errors
+/// Those of [`Aggregations::decode`], [`Aggregations::merge`] and [`Aggregations::finalize`].
+pub fn reduce(
+    partials: &[Bytes],
+    aggregations: &[Aggregation],
+    names: &BTreeMap<IndexUuid, String>,
+) -> Result<Vec<AggregationResult>, EvaluationError> {
+    let merged = merge_encoded(partials)?;
+    merged.finalize(aggregations, &FinalizeContext::new(names))
+}
 
 /// What finishing needs beside partials and request.
 pub struct FinalizeContext<'a> {

@@ -50,10 +50,10 @@ pub mod tuples;
 mod weighted;
 
 pub use self::aggregations::{
-    Aggregations, Bucket, Histogram, Partial, RangeBucket, Ranges, merge_encoded, reduce,
+    Aggregations, Bucket, Histogram, Partial, RangeBucket, Ranges, merge_encoded,
 };
 pub use self::error::EvaluationError;
-pub use self::finalize::FinalizeContext;
+pub use self::finalize::{FinalizeContext, reduce};
 pub use self::live_keys::{LiveKeys, with_live_keys};
 pub use self::texts::are_compared;
 pub use self::weighted::Weighted;

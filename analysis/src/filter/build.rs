@@ -1,7 +1,7 @@
 //! Token filters out of settings.
 
 use super::Filter;
-use crate::{analyzer::Chain, error::AnalysisError, registry::Limits, settings::Params};
+use crate::{analyzer::Chain, error::AnalysisError, limits::Limits, settings::Params};
 
 mod several;
 mod single;

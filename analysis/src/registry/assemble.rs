@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::Value;
 
 use super::{
-    Limits, builtin,
+    builtin,
     part::{Definitions, NameOrDefinition, Origin},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     char_filter::{self, CharFilter},
     error::{AnalysisError, Component},
     filter::{self, FilterContext, Multiplexer},
+    limits::Limits,
     normalizer::Normalizer,
     settings::{Params, UnusedSettings},
     tokenizer::{self, CharTokenizer, MAX_TOKEN_LENGTH},

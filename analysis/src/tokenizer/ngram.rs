@@ -6,8 +6,7 @@ use regex::Regex;
 
 use super::Tokenizer;
 use crate::{
-    error::AnalysisError, meter::Meter, registry::Limits, settings::Params, token::TokenRef,
-    unicode,
+    error::AnalysisError, limits::Limits, meter::Meter, settings::Params, token::TokenRef, unicode,
 };
 
 /// Longest n-gram, in characters. The dialect has no such limit; without one a short setting makes

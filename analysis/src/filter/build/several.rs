@@ -5,7 +5,7 @@ use super::{
     Built, FilterContext,
 };
 use crate::{
-    error::AnalysisError, meter::Meter, registry::Limits, settings::Params, token::TokenKind,
+    error::AnalysisError, limits::Limits, meter::Meter, settings::Params, token::TokenKind,
     tokenizer::check_ngram_limits,
 };
 
