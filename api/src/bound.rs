@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::parameters::Parameters;
 use crate::paths::{PathMatch, Paths};
-use crate::route::parameter_tables;
+use crate::routes::parameter_tables;
 
 /// What a request says of the root that it must go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl fmt::Debug for Bindings {
 
 impl Default for Bindings {
     fn default() -> Self {
-        Self(Paths::new(parameter_tables(), || ()))
+        Self(Paths::new(parameter_tables(), |_| ()))
     }
 }
 

@@ -31,8 +31,8 @@ use crate::response::{Form, Reply, warning_values};
 use crate::service::{App, carry_out};
 
 pub(crate) use counts::{Counted, Counts, Lookup};
+pub(crate) use key::takes;
 pub use key::{FoundRoute, KeyMaker, Moment};
-pub(crate) use key::{ReadSearch, takes};
 pub use parts::Searches;
 pub(crate) use parts::{MAX_KEPT_SEARCHES, PART_END, PartRequest, edition_list, head_of_all};
 use wish::Wish;

@@ -23,12 +23,13 @@ use tower_http::compression::predicate::{And, DefaultPredicate, Predicate as _, 
 
 use crate::cached;
 use crate::contexts::Contexts;
+use crate::endpoint::Endpoint;
 use crate::freshness::Freshness;
 use crate::late;
 use crate::middleware::{self, Access};
 use crate::options::ApiOptions;
 use crate::request::BodyRoom;
-use crate::route::{Route, parameter_tables};
+use crate::routes::endpoints;
 use crate::security::MaxAge;
 use crate::service::{App, Routes};
 use crate::usage::RouteUsage;
@@ -48,7 +49,7 @@ pub struct Dialect {
 /// # Panics
 /// When two routes claim one path in ways that cannot be told apart: a fault of the tables, found by their tests.
 pub fn dialect(root: Arc<Root>, options: ApiOptions, metrics: Option<PrometheusHandle>) -> Dialect {
-    Dialect::over(root, options, metrics, parameter_tables())
+    Dialect::over(root, options, metrics, endpoints())
 }
 
 impl Dialect {
@@ -56,10 +57,11 @@ impl Dialect {
         root: Arc<Root>,
         options: ApiOptions,
         metrics: Option<PrometheusHandle>,
-        routes: impl Iterator<Item = &'static Route>,
+        endpoints: impl Iterator<Item = &'static Endpoint>,
     ) -> Self {
-        let routes: Vec<&'static Route> = routes.collect();
-        let usage = RouteUsage::of(routes.iter().copied(), root.cluster().now_ms());
+        let endpoints: Vec<&'static Endpoint> = endpoints.collect();
+        let routes = endpoints.iter().map(|endpoint| &endpoint.route);
+        let usage = RouteUsage::of(routes, root.cluster().now_ms());
         let app = Arc::new(App {
             cache: cached::cache_of(&root, &options),
             counts: cached::Counts::default(),
@@ -72,7 +74,7 @@ impl Dialect {
             contexts: Contexts::default(),
             usage,
         });
-        let routes = Routes::new(app, routes.into_iter());
+        let routes = Routes::new(app, endpoints.into_iter());
         let routes = RouteService(Arc::new(routes));
         let worth_it = DefaultPredicate::new().and(SizeAbove::new(LEAST_PACKED));
         let packing = Compression::new(routes.clone()).compress_when(worth_it);
@@ -180,6 +182,7 @@ pub(crate) mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+    use crate::route::Route;
 
     /// A root without indices, and without a leaf to call.
     pub(crate) fn speaking() -> Dialect {
@@ -296,14 +299,14 @@ pub(crate) mod tests {
         assert_eq!(unpacked, plain.to_bytes());
     }
 
-    static PANICS: Route = Route {
+    static PANICS: Endpoint = Route {
         name: "panics",
         methods: &[http::Method::GET],
         paths: &["/panics"],
         parameters: &[],
-        handler: |_| Box::pin(async { panic!("as a test asks") }),
         is_refused: false,
-    };
+    }
+    .answered_by(|_| Box::pin(async { panic!("as a test asks") }));
 
     #[tokio::test]
     async fn a_panic_is_answered_as_a_fault_of_ours() {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::parameters::groups::{COMMON, IDEMPOTENCY_KEY};
-use crate::route::{Parameter, ParameterEffect, Route, parameter_tables};
+use crate::route::{Parameter, ParameterEffect, Route};
+use crate::routes::parameter_tables;
 
 /// What the page says before its tables.
 const HEAD: &str = "\

@@ -13,7 +13,7 @@ use gleaner_query::error::ErrorType;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::options::Distribution;
+use crate::distribution::Distribution;
 use crate::render::uuid_text;
 
 /// An answer that reports a failure: of a request, or of one item in it.

@@ -104,7 +104,7 @@ fn is_missing(root: &Root, parts: &[(&'static str, String)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::parameter_tables;
+    use crate::routes::parameter_tables;
 
     #[test]
     fn each_beginning_is_that_of_a_route() {

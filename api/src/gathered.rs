@@ -17,8 +17,8 @@ use crate::error::ApiError;
 use crate::parameters::{Parameters, comma_list};
 use crate::paths::{PathMatch, Paths};
 use crate::response::Form;
-use crate::route::parameter_tables;
 use crate::routes::cat::tasks;
+use crate::routes::parameter_tables;
 
 /// Knows which requests all roots are to be asked, by the routes of the dialect.
 pub struct GatheredRoutes(Paths<()>);
@@ -31,7 +31,7 @@ impl fmt::Debug for GatheredRoutes {
 
 impl Default for GatheredRoutes {
     fn default() -> Self {
-        Self(Paths::new(parameter_tables(), || ()))
+        Self(Paths::new(parameter_tables(), |_| ()))
     }
 }
 

@@ -26,8 +26,8 @@ pub use hosts::Hosts;
 use cors::Grant;
 
 use crate::error::ApiError;
+use crate::headers::PRODUCT;
 use crate::response::Reply;
-use crate::service::PRODUCT;
 
 /// Paths that anybody may ask for.
 const OPEN_PATHS: [&str; 2] = ["/_health/live", "/_health/ready"];

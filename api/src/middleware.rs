@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tracing::Instrument;
 use tracing::instrument::Instrumented;
 
-use crate::service::PRODUCT;
+use crate::headers::PRODUCT;
 
 const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
 

@@ -12,7 +12,8 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::parameters::groups::IDEMPOTENCY_KEY;
-use crate::route::{Parameter, ParameterEffect, Route, parameter_tables};
+use crate::route::{Parameter, ParameterEffect, Route};
+use crate::routes::parameter_tables;
 use crate::security::Right;
 
 pub(crate) use page::{SECURITY_POLICY, page};

@@ -8,28 +8,9 @@ use gleaner_cache::Beyond;
 use gleaner_machine::Probe;
 use gleaner_server::ServerOptions;
 
+use crate::distribution::Distribution;
 use crate::guard::Guard;
 use crate::security::Audit;
-
-/// Whose dialect the server says it speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Distribution {
-    /// Elasticsearch 8.19.
-    #[default]
-    Elasticsearch,
-    /// OpenSearch 2.19: `version.distribution` is set.
-    OpenSearch,
-}
-
-impl Distribution {
-    /// Returns the version that clients are told.
-    pub fn version(self) -> &'static str {
-        match self {
-            Self::Elasticsearch => "8.19.0",
-            Self::OpenSearch => "2.19.0",
-        }
-    }
-}
 
 /// A place where answers go that fall out of memory. Clones share it.
 #[derive(Clone)]

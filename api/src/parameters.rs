@@ -2,6 +2,7 @@
 
 pub(crate) mod groups;
 pub(crate) mod metrics;
+pub(crate) mod reach;
 
 use std::time::Duration;
 
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_preference_for_shards_or_nodes_or_of_no_known_kind_is_refused_by_name() {
-        let routes = crate::route::parameter_tables();
+        let routes = crate::routes::parameter_tables();
         let with = routes.filter(|route| route.parameter("preference").is_some());
         for route in with {
             let checked = |query: &str| {
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn no_pipeline_is_a_pipeline_that_is_known() {
-        let route = crate::route::parameter_tables()
+        let route = crate::routes::parameter_tables()
             .find(|r| r.name == "bulk")
             .expect("a route");
         let checked = |query| {
@@ -314,7 +315,7 @@ mod tests {
 
     #[test]
     fn fields_without_values_can_be_included_alone() {
-        let route = crate::route::parameter_tables()
+        let route = crate::routes::parameter_tables()
             .find(|r| r.name == "field_caps")
             .expect("a route");
         let checked = |query| {
@@ -347,7 +348,7 @@ mod tests {
                 "max_concurrent_shard_requests=5",
             ),
         ] {
-            let route = crate::route::parameter_tables()
+            let route = crate::routes::parameter_tables()
                 .find(|r| r.name == name)
                 .expect("a route");
             let parsed = Parameters::parse(Some(query)).expect("well formed");
@@ -358,7 +359,7 @@ mod tests {
 
     #[test]
     fn unknown_parameters_are_named_with_a_hint() {
-        let route = crate::route::parameter_tables()
+        let route = crate::routes::parameter_tables()
             .find(|r| r.name == "search")
             .expect("a route");
         let parsed = Parameters::parse(Some("form=1")).expect("well formed");

@@ -42,23 +42,24 @@ pub(crate) enum PathMatch<'a, T> {
 pub(crate) type Parts = Result<Vec<(&'static str, String)>, ApiError>;
 
 impl<T> Paths<T> {
-    /// Returns a router of `routes`; `beside` makes what stands beside each.
+    /// Returns a router of `routes`, or of endpoints; `beside` makes what stands beside each.
     ///
     /// # Panics
     /// When two routes claim one path in ways that cannot be told apart: a fault of the tables, found by their
     /// tests.
-    pub(crate) fn new(
-        routes: impl Iterator<Item = &'static Route>,
-        beside: impl Fn() -> T,
+    pub(crate) fn new<R: AsRef<Route> + 'static>(
+        routes: impl Iterator<Item = &'static R>,
+        beside: impl Fn(&R) -> T,
     ) -> Self {
         let mut known: HashMap<&'static str, PathEntry<T>> = HashMap::new();
-        for route in routes {
+        for entry in routes {
+            let route = entry.as_ref();
             for path in route.paths {
                 let known = known.entry(path).or_insert_with(|| PathEntry {
                     names: names(path),
                     routes: Vec::new(),
                 });
-                known.routes.push((route, beside()));
+                known.routes.push((route, beside(entry)));
             }
         }
         let mut router = matchit::Router::new();
@@ -114,13 +115,13 @@ fn unescaped<'a>(names: &[&'static str], values: impl Iterator<Item = &'a str>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::parameter_tables;
+    use crate::routes::parameter_tables;
 
     fn found(
         method: &Method,
         path: &'static str,
     ) -> Option<(&'static str, Vec<(&'static str, String)>)> {
-        let paths = Paths::new(parameter_tables(), || ());
+        let paths = Paths::new(parameter_tables(), |_| ());
         match paths.find(method, &Uri::from_static(path)) {
             PathMatch::Route(route, (), parts) => Some((route.name, parts.expect("text"))),
             PathMatch::OtherMethods(_) | PathMatch::Nothing => None,
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn parts_that_are_no_text_are_refused() {
-        let paths = Paths::new(parameter_tables(), || ());
+        let paths = Paths::new(parameter_tables(), |_| ());
         let uri = Uri::from_static("/books/_doc/%FF");
         let PathMatch::Route(_, (), Err(error)) = paths.find(&Method::GET, &uri) else {
             panic!("it is no text");
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn other_methods_of_a_path_are_told() {
-        let paths = Paths::new(parameter_tables(), || ());
+        let paths = Paths::new(parameter_tables(), |_| ());
         let uri = Uri::from_static("/books/_doc/1");
         let PathMatch::OtherMethods(methods) = paths.find(&Method::PATCH, &uri) else {
             panic!("it is known under others");

@@ -3,6 +3,7 @@
 mod body;
 mod content_type;
 mod lines;
+mod read_search;
 mod reading;
 mod room;
 pub(crate) mod target;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use gleaner_query::dsl::Query;
 use gleaner_query::search::parse_query_body;
 use gleaner_query::settings::cluster;
@@ -23,7 +25,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::cached::ReadSearch;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::response::{AnswerMaker, Reply};
@@ -33,7 +34,8 @@ use crate::service::App;
 
 pub(crate) use body::BodyReader;
 pub(crate) use lines::Lines;
-pub(crate) use reading::Reading;
+pub(crate) use read_search::ReadSearch;
+pub(crate) use reading::{ALLOWED, Reading};
 pub(crate) use room::{BodyReservation, BodyRoom};
 
 /// Header in which a front says how many milliseconds it goes on waiting.
@@ -59,10 +61,17 @@ pub(crate) fn add_cost(headers: &mut HeaderMap, took: Duration) {
 /// Time that is left for an answer to reach the front that waits for it; of short times a tenth is.
 const WAY_BACK: Duration = Duration::from_millis(100);
 
+/// What a handler answers.
+pub(crate) type Answer = Result<Reply, ApiError>;
+
+/// Answers a request of one route.
+pub(crate) type Handler = fn(Request) -> BoxFuture<'static, Answer>;
+
 /// A request with its route found and its parameters checked.
 pub(crate) struct Request {
     pub(crate) app: Arc<App>,
     pub(crate) route: &'static Route,
+    pub(crate) handler: Handler,
     /// As it was sent.
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,

@@ -16,8 +16,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::error::ApiError;
+use crate::headers::CHALLENGES;
 use crate::parameters::Parameters;
-use crate::security::CHALLENGES;
 
 pub(crate) use buffer::{Buffer, KeepOn};
 pub(crate) use filter_path::{FilterPath, Share};

@@ -1,18 +1,6 @@
-//! A route: paths, methods, parameters, handler. The static tables that everything is made from.
+//! A route: paths, methods, parameters. Does not: know what answers it, which its endpoint does.
 
-use futures::future::BoxFuture;
 use http::Method;
-
-use crate::error::ApiError;
-use crate::request::Request;
-use crate::response::Reply;
-use crate::routes;
-
-/// What a handler answers.
-pub(crate) type Answer = Result<Reply, ApiError>;
-
-/// Answers a request of one route.
-pub(crate) type Handler = fn(Request) -> BoxFuture<'static, Answer>;
 
 /// One operation of the dialect.
 pub struct Route {
@@ -25,8 +13,6 @@ pub struct Route {
     /// Groups of parameters beside the ones every route takes ([`crate::parameter_tables`] lists
     /// both).
     pub parameters: &'static [&'static [Parameter]],
-    /// Answers.
-    pub(crate) handler: Handler,
     /// Whether it is known only to be refused by name.
     pub is_refused: bool,
 }
@@ -131,6 +117,12 @@ impl Parameter {
     }
 }
 
+impl AsRef<Self> for Route {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Route {
     /// Returns every parameter of the route, the common ones last.
     pub fn all_parameters(&self) -> impl Iterator<Item = &'static Parameter> {
@@ -143,9 +135,4 @@ impl Route {
         self.all_parameters()
             .find(|parameter| parameter.name == name)
     }
-}
-
-/// Returns all routes with their tables of parameters.
-pub fn parameter_tables() -> impl Iterator<Item = &'static Route> {
-    routes::TABLES.iter().copied().flatten()
 }

@@ -1,5 +1,6 @@
 //! All routes, one file per noun of the URL.
 
+mod address;
 mod alias;
 mod analyze;
 mod bulk;
@@ -46,58 +47,68 @@ mod update;
 mod validate;
 
 pub use bulk::action_shown;
-pub(crate) use index::{change_defaults, metadata_defaults};
 pub(crate) use msearch::{Header, read_kept};
 pub(crate) use search::check_search_type;
 pub use tasks::read_task_id;
 
+use crate::endpoint::Endpoint;
 use crate::route::Route;
 
-/// The tables of all routes, in the order of the documentation.
-pub(crate) static TABLES: &[&[Route]] = &[
-    info::ROUTES,
-    licence::ROUTES,
-    search::ROUTES,
-    msearch::ROUTES,
-    count::ROUTES,
-    scroll::ROUTES,
-    point_in_time::ROUTES,
-    explain::ROUTES,
-    validate::ROUTES,
-    search_shards::ROUTES,
-    field_caps::ROUTES,
-    terms_enum::ROUTES,
-    rank_eval::ROUTES,
-    bulk::ROUTES,
-    document::ROUTES,
-    update::ROUTES,
-    mget::ROUTES,
-    term_vectors::ROUTES,
-    by_query::ROUTES,
-    index::ROUTES,
-    mapping::ROUTES,
-    settings::ROUTES,
-    template::ROUTES,
-    alias::ROUTES,
-    analyze::ROUTES,
-    maintenance::ROUTES,
-    synced_flush::ROUTES,
-    cluster::ROUTES,
-    cluster::VOTING_ROUTES,
-    nodes::ROUTES,
-    stats::ROUTES,
-    segments::ROUTES,
-    recovery::ROUTES,
-    tasks::ROUTES,
-    security::ROUTES,
-    rollover::ROUTES,
-    resize::ROUTES,
-    data_stream::ROUTES,
-    data_stream::LIFECYCLE_ROUTES,
-    lifecycle::ROUTES,
-    lifecycle::STEP_ROUTES,
-    resolve::ROUTES,
-    cat::ROUTES,
-    refused::ROUTES,
-    refused_features::ROUTES,
+/// Returns all routes with their tables of parameters.
+pub fn parameter_tables() -> impl Iterator<Item = &'static Route> {
+    endpoints().map(|endpoint| &endpoint.route)
+}
+
+/// Returns all routes with their handlers.
+pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    TABLES.iter().copied().flatten()
+}
+
+/// The tables of all endpoints, in the order of the documentation.
+static TABLES: &[&[Endpoint]] = &[
+    info::ENDPOINTS,
+    licence::ENDPOINTS,
+    search::ENDPOINTS,
+    msearch::ENDPOINTS,
+    count::ENDPOINTS,
+    scroll::ENDPOINTS,
+    point_in_time::ENDPOINTS,
+    explain::ENDPOINTS,
+    validate::ENDPOINTS,
+    search_shards::ENDPOINTS,
+    field_caps::ENDPOINTS,
+    terms_enum::ENDPOINTS,
+    rank_eval::ENDPOINTS,
+    bulk::ENDPOINTS,
+    document::ENDPOINTS,
+    update::ENDPOINTS,
+    mget::ENDPOINTS,
+    term_vectors::ENDPOINTS,
+    by_query::ENDPOINTS,
+    index::ENDPOINTS,
+    mapping::ENDPOINTS,
+    settings::ENDPOINTS,
+    template::ENDPOINTS,
+    alias::ENDPOINTS,
+    analyze::ENDPOINTS,
+    maintenance::ENDPOINTS,
+    synced_flush::ENDPOINTS,
+    cluster::ENDPOINTS,
+    cluster::VOTING_ENDPOINTS,
+    nodes::ENDPOINTS,
+    stats::ENDPOINTS,
+    segments::ENDPOINTS,
+    recovery::ENDPOINTS,
+    tasks::ENDPOINTS,
+    security::ENDPOINTS,
+    rollover::ENDPOINTS,
+    resize::ENDPOINTS,
+    data_stream::ENDPOINTS,
+    data_stream::LIFECYCLE_ENDPOINTS,
+    lifecycle::ENDPOINTS,
+    lifecycle::STEP_ENDPOINTS,
+    resolve::ENDPOINTS,
+    cat::ENDPOINTS,
+    refused::ENDPOINTS,
+    refused_features::ENDPOINTS,
 ];

@@ -41,11 +41,11 @@ pub use audit::Audit;
 pub use bootstrap::{Secured, reset, secure};
 pub(crate) use credentials::Secret;
 pub(crate) use credentials::{BadCredentials, authenticate};
-pub(crate) use denial::{CHALLENGES, ended, forbidden_rights, unauthenticated, unheard};
+pub(crate) use denial::{ended, forbidden_rights, unauthenticated, unheard};
 pub use door::MetricsDoor;
-pub(crate) use gate::{ALLOWED, Entry, GIVEN, OWNER, authorize};
+pub(crate) use gate::{Entry, GIVEN, OWNER, authorize};
 pub use max_age::{MaxAge, Unheard};
-pub(crate) use rights::{AUTO_CREATE, Needs, Right};
+pub(crate) use rights::{AUTO_CREATE, Action, Needs, Right};
 use seal::{sealed, unsealed};
 
 #[cfg(doc)]
@@ -293,16 +293,6 @@ impl Request {
             unsealed.inspect_err(|error| self.app.note_denial(&self.sender, None, error));
         Ok(unsealed?.into_owned())
     }
-}
-
-/// What is done to an index: what a right allows, and what a denial names.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Action {
-    /// The dialect's name, such as `indices:data/read/search`.
-    pub(crate) name: &'static str,
-    pub(crate) privilege: IndexPrivilege,
-    /// As [`Access::ignores_filters`].
-    pub(crate) ignores_filters: bool,
 }
 
 /// As [`Request::check_name`], where there is no request any more. What writes to an index that is not there makes it,

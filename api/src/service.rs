@@ -9,19 +9,20 @@ use gleaner_cache::respond::LEAST_PACKED;
 use gleaner_model::{ClusterState, metric};
 use gleaner_root::{Root, measured};
 use gleaner_server::PeerAddress;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use metrics::{Histogram, SharedString};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use crate::cached::{self, Asked, Counts};
 use crate::contexts::Contexts;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::freshness::Freshness;
 use crate::options::ApiOptions;
 use crate::parameters::{Parameters, check_escapes};
 use crate::paths::{Parts, PathMatch, Paths};
-use crate::request::{BodyRoom, Request, add_cost};
+use crate::request::{BodyRoom, Handler, Request, add_cost};
 use crate::response::{AnswerMaker, Form, Reply};
 use crate::route::Route;
 use crate::security::{
@@ -51,16 +52,26 @@ pub(crate) struct App {
 /// The routes of all tables, over what they share.
 pub(crate) struct Routes {
     app: Arc<App>,
-    paths: Paths<Times>,
+    paths: Paths<Answering>,
+}
+
+/// What answers the requests of a path, and how long that takes.
+struct Answering {
+    handler: Handler,
+    times: Times,
 }
 
 impl Routes {
-    /// Returns `routes` over `app`.
+    /// Returns `endpoints` over `app`.
     ///
     /// # Panics
     /// As [`Paths::new`].
-    pub(crate) fn new(app: Arc<App>, routes: impl Iterator<Item = &'static Route>) -> Self {
-        let paths = Paths::new(routes, Times::default);
+    pub(crate) fn new(app: Arc<App>, endpoints: impl Iterator<Item = &'static Endpoint>) -> Self {
+        let answering = |endpoint: &Endpoint| Answering {
+            handler: endpoint.handler,
+            times: Times::default(),
+        };
+        let paths = Paths::new(endpoints, answering);
         Self { app, paths }
     }
 
@@ -83,22 +94,22 @@ impl Routes {
         };
         let sender = sender(&self.app, came_by).await;
         let mut response = match (found, sender) {
-            (PathMatch::Route(route, times, parts), Ok(sender)) => {
+            (PathMatch::Route(route, by, parts), Ok(sender)) => {
                 let came = Came {
                     route,
-                    times,
+                    by,
                     parts,
                     sender,
                 };
                 dispatch(&self.app, came, request).await
             }
             // Probes do not log in.
-            (PathMatch::Route(route, times, parts), Err(_))
+            (PathMatch::Route(route, by, parts), Err(_))
                 if matches!(Right::of(route).needs, Needs::Nothing) =>
             {
                 let came = Came {
                     route,
-                    times,
+                    by,
                     parts,
                     sender: Sender::default(),
                 };
@@ -201,7 +212,7 @@ pub(crate) struct ForProbes;
 /// A request that has come, beside its head and body.
 struct Came<'a> {
     route: &'static Route,
-    times: &'a Times,
+    by: &'a Answering,
     parts: Parts,
     sender: Sender,
 }
@@ -213,7 +224,7 @@ async fn dispatch(
 ) -> http::Response<Body> {
     let Came {
         route,
-        times,
+        by,
         parts,
         sender,
     } = came;
@@ -252,6 +263,7 @@ async fn dispatch(
             let request = Request {
                 app: Arc::clone(app),
                 route,
+                handler: by.handler,
                 uri: head.uri,
                 headers: head.headers,
                 parameters,
@@ -285,7 +297,7 @@ async fn dispatch(
             finished(reply, &form.unwrap_or_default(), &parameters, &making).await
         }
     };
-    times.record(route.name, response.status(), started);
+    by.times.record(route.name, response.status(), started);
     response
 }
 
@@ -337,7 +349,7 @@ pub(crate) async fn carry_out(
 async fn worked_on(request: Request, form: Form, warnings: &[String]) -> http::Response<Body> {
     let spoken = request.app.options.distribution;
     let (parameters, making) = (request.parameters.clone(), request.making.clone());
-    let answer = (request.route.handler)(request).await;
+    let answer = (request.handler)(request).await;
     let answer = answer.map_err(|error| error.spoken_by(spoken));
     let reply = answer.unwrap_or_else(|error| refusal(&error));
     finished(reply.warning(warnings), &form, &parameters, &making).await
@@ -441,15 +453,12 @@ fn no_handler(request: &http::Request<Body>) -> Reply {
     Reply::with_status(StatusCode::BAD_REQUEST, &json!({"error": reason}))
 }
 
-/// Header by which clients know the product.
-pub(crate) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
-
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
     use serde_json::Value;
 
-    use crate::route::parameter_tables;
+    use crate::routes::parameter_tables;
     use crate::testing::{sent, speaking};
 
     #[tokio::test]

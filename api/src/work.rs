@@ -15,7 +15,8 @@ use http::request::Parts;
 use serde_json::Value;
 
 use crate::paths::{PathMatch, Paths};
-use crate::route::{Route, parameter_tables};
+use crate::route::Route;
+use crate::routes::parameter_tables;
 use crate::security::Right;
 
 /// Kinds of work.
@@ -69,7 +70,7 @@ impl fmt::Debug for Workloads {
 impl Default for Workloads {
     fn default() -> Self {
         Self {
-            paths: Paths::new(parameter_tables(), || ()),
+            paths: Paths::new(parameter_tables(), |_| ()),
             hashes: RandomState::new(),
         }
     }

@@ -22,9 +22,9 @@ use http::{HeaderMap, Method, Uri};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::paths::{PathMatch, Paths};
-use crate::request::{Reading, Request, body_in_uri, check_type, check_whole};
+use crate::request::{ReadSearch, Reading, Request, body_in_uri, check_type, check_whole};
 use crate::response::Form;
-use crate::route::{KeyPart, Route, parameter_tables};
+use crate::route::{KeyPart, Route};
 use crate::routes::{count, search};
 use crate::security::{Entry, Principal, authenticate, authorize};
 
@@ -44,12 +44,6 @@ type Read = fn(&[u8], &Reading<'_>) -> Result<(SearchRequest, Target), ApiError>
 
 /// The routes whose answers may be kept, by name.
 const KEPT: [(&str, Read); 2] = [("search", search::read_kept), ("count", count::read_kept)];
-
-/// A search as its route reads it, found to be one that can be asked.
-pub(crate) struct ReadSearch {
-    pub(crate) search: SearchRequest,
-    pub(crate) target: Target,
-}
 
 /// Returns whether answers of `route` may be kept.
 pub(crate) fn takes(route: &Route) -> bool {
@@ -95,13 +89,13 @@ pub struct KeyMaker {
 }
 
 impl KeyMaker {
-    /// Returns one that reads requests within `limits`.
+    /// Returns one that reads requests of `routes` within `limits`.
     ///
     /// # Panics
     /// As the dialect itself: when two routes claim one path.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(routes: impl Iterator<Item = &'static Route>, limits: Limits) -> Self {
         Self {
-            paths: Paths::new(parameter_tables(), || ()),
+            paths: Paths::new(routes, |_| ()),
             limits,
         }
     }

@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::openapi::openapi;
-    use crate::route::parameter_tables;
+    use crate::routes::parameter_tables;
 
     #[test]
     fn every_route_that_is_served_is_on_the_page_with_its_own_parameters() {

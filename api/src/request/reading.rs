@@ -9,7 +9,9 @@ use gleaner_root::plan::Target;
 
 use crate::error::ApiError;
 use crate::parameters::Parameters;
-use crate::security::ALLOWED;
+
+/// Name of the part that stands for the index in a path without one: the indices that the sender may reach.
+pub(crate) const ALLOWED: &str = "allowed indices";
 
 /// A request's URI, and the cluster at the time when it is read. A process that follows the cluster state
 /// reads requests so without a root.

@@ -8,26 +8,28 @@ use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::index::{acknowledged, metadata_defaults, shown_aliases, stream_aliases};
+use super::index::{acknowledged, shown_aliases, stream_aliases};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
-use crate::request::Request;
+use crate::parameters::reach::metadata_defaults;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 use crate::security::Right;
 
 pub(super) use selection::Selection;
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.update_aliases",
         methods: &[Method::POST],
         paths: &["/_aliases"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(update(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(update(request))),
     Route {
         name: "indices.get_alias",
         methods: &[Method::GET],
@@ -40,9 +42,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_alias/{name}",
         ],
         parameters: &[INDICES, METADATA_READ],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "indices.exists_alias",
         methods: &[Method::HEAD],
@@ -52,25 +54,25 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_alias",
         ],
         parameters: &[INDICES, METADATA_READ],
-        handler: |request| Box::pin(async move { exists(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { exists(&request) })),
     Route {
         name: "indices.put_alias",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_alias/{name}", "/{index}/_aliases/{name}"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request))),
     Route {
         name: "indices.delete_alias",
         methods: &[Method::DELETE],
         paths: &["/{index}/_alias/{name}", "/{index}/_aliases/{name}"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
 ];
 
 async fn update(mut request: Request) -> Answer {

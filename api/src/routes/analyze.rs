@@ -17,20 +17,21 @@ use gleaner_root::RootError;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::SOURCE;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.analyze",
     methods: &[Method::GET, Method::POST],
     paths: &["/_analyze", "/{index}/_analyze"],
     parameters: &[SOURCE],
-    handler: |request| Box::pin(analyze(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(analyze(request)))];
 
 /// Most tokens of one answer (`index.analyze.max_token_count`).
 const MAX_TOKENS: usize = 10_000;

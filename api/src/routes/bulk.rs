@@ -24,13 +24,14 @@ use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{
     ACTIVE_SHARDS, DOCUMENT_ERRORS, IDEMPOTENCY_KEY, SOURCE_FILTER, WRITE,
 };
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Form, Reply};
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 use answer::Run;
 use chunk::{Chunks, Defaults};
@@ -42,14 +43,14 @@ const BULK: &[Parameter] = &[
     Parameter::refused("list_executed_pipelines", "an ingest pipeline"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "bulk",
     methods: &[Method::POST, Method::PUT],
     paths: &["/_bulk", "/{index}/_bulk"],
     parameters: &[BULK, WRITE, DOCUMENT_ERRORS, SOURCE_FILTER, ACTIVE_SHARDS],
-    handler: |request| Box::pin(bulk(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(bulk(request)))];
 
 async fn bulk(mut request: Request) -> Answer {
     let form = Form::of(&request.parameters, &request.headers)?;

@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 
 use super::document::made_by_deprecated;
 use super::tasks;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{ACTIVE_SHARDS, COPIES, INDICES, URI_QUERY};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::security::Action;
 
 pub(super) use answer::status;
@@ -63,31 +64,31 @@ const REINDEX: &[Parameter] = &[Parameter::honoured("require_alias")];
 
 const RETHROTTLE: &[Parameter] = &[Parameter::honoured("requests_per_second")];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "delete_by_query",
         methods: &[Method::POST],
         paths: &["/{index}/_delete_by_query"],
         parameters: &[TASK, SEARCH, URI_QUERY, COPIES, INDICES, ACTIVE_SHARDS],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "update_by_query",
         methods: &[Method::POST],
         paths: &["/{index}/_update_by_query"],
         parameters: &[TASK, SEARCH, URI_QUERY, COPIES, INDICES, ACTIVE_SHARDS],
-        handler: |request| Box::pin(update(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(update(request))),
     Route {
         name: "reindex",
         methods: &[Method::POST],
         paths: &["/_reindex"],
         parameters: &[TASK, REINDEX, ACTIVE_SHARDS],
-        handler: |request| Box::pin(reindex::reindex(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(reindex::reindex(request))),
     Route {
         name: "rethrottle",
         methods: &[Method::POST],
@@ -97,9 +98,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/_reindex/{task}/_rethrottle",
         ],
         parameters: &[RETHROTTLE],
-        handler: |request| Box::pin(async move { rethrottle(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { rethrottle(&request) })),
 ];
 
 /// What finding documents needs.

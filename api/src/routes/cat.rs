@@ -18,12 +18,13 @@ mod templates;
 
 use http::Method;
 
+use crate::endpoint::Endpoint;
 use crate::parameters::Parameters;
 use crate::parameters::groups::{CAT, INDICES, SOURCE, URI_QUERY};
 use crate::render::units;
 use crate::response::{Cell, Reply};
 use crate::route::{Parameter, Route};
-use nodes::{host_of, split};
+use nodes::host_of;
 
 const INDICES_OWN: &[Parameter] = &[
     Parameter::honoured("health"),
@@ -53,71 +54,71 @@ const NODES_OWN: &[Parameter] = &[
     Parameter::no_effect("include_unloaded_segments", "no index is frozen"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "cat.help",
         methods: &[Method::GET],
         paths: &["/_cat"],
         parameters: &[CAT],
-        handler: |_| Box::pin(async { Ok(Reply::text(help())) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(Reply::text(help())) })),
     Route {
         name: "cat.indices",
         methods: &[Method::GET],
         paths: &["/_cat/indices", "/_cat/indices/{index}"],
         parameters: &[INDICES_OWN, CAT, INDICES],
-        handler: |request| Box::pin(indices::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(indices::table(request))),
     Route {
         name: "cat.count",
         methods: &[Method::GET, Method::POST],
         paths: &["/_cat/count", "/_cat/count/{index}"],
         parameters: &[CAT, URI_QUERY, SOURCE],
-        handler: |request| Box::pin(count::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(count::table(request))),
     Route {
         name: "cat.health",
         methods: &[Method::GET],
         paths: &["/_cat/health"],
         parameters: &[CAT],
-        handler: |request| Box::pin(health::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(health::table(request))),
     Route {
         name: "cat.shards",
         methods: &[Method::GET],
         paths: &["/_cat/shards", "/_cat/shards/{index}"],
         parameters: &[CAT, INDICES],
-        handler: |request| Box::pin(shards::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(shards::table(request))),
     Route {
         name: "cat.allocation",
         methods: &[Method::GET],
         paths: &["/_cat/allocation", "/_cat/allocation/{node}"],
         parameters: &[CAT],
-        handler: |request| Box::pin(allocation::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(allocation::table(request))),
     Route {
         name: "cat.aliases",
         methods: &[Method::GET],
         paths: &["/_cat/aliases", "/_cat/aliases/{name}"],
         parameters: &[CAT, INDICES],
-        handler: |request| Box::pin(async move { aliases::table(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { aliases::table(&request) })),
     Route {
         name: "cat.templates",
         methods: &[Method::GET],
         paths: &["/_cat/templates", "/_cat/templates/{name}"],
         parameters: &[CAT],
-        handler: |request| Box::pin(async move { templates::table(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { templates::table(&request) })),
     Route {
         name: "cat.component_templates",
         methods: &[Method::GET],
@@ -126,114 +127,109 @@ pub(super) static ROUTES: &[Route] = &[
             "/_cat/component_templates/{name}",
         ],
         parameters: &[CAT],
-        handler: |request| Box::pin(async move { component_templates::table(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { component_templates::table(&request) })),
     Route {
         name: "cat.nodes",
         methods: &[Method::GET],
         paths: &["/_cat/nodes"],
         parameters: &[NODES_OWN, CAT],
-        handler: |request| Box::pin(nodes::nodes(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(nodes::nodes(request))),
     Route {
         name: "cat.master",
         methods: &[Method::GET],
         paths: &["/_cat/master", "/_cat/cluster_manager"],
         parameters: &[CAT],
-        handler: |request| Box::pin(nodes::master(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(nodes::master(request))),
     Route {
         name: "cat.segments",
         methods: &[Method::GET],
         paths: &["/_cat/segments", "/_cat/segments/{index}"],
         parameters: &[SEGMENTS_OWN, CAT, INDICES],
-        handler: |request| Box::pin(segments::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(segments::table(request))),
     Route {
         name: "cat.recovery",
         methods: &[Method::GET],
         paths: &["/_cat/recovery", "/_cat/recovery/{index}"],
         parameters: &[RECOVERY_OWN, CAT, INDICES],
-        handler: |request| Box::pin(recovery::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(recovery::table(request))),
     Route {
         name: "cat.tasks",
         methods: &[Method::GET],
         paths: &["/_cat/tasks"],
         parameters: &[TASKS_OWN, CAT],
-        handler: |request| Box::pin(tasks::table(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(tasks::table(request))),
     Route {
         name: "cat.thread_pool",
         methods: &[Method::GET],
         paths: &["/_cat/thread_pool", "/_cat/thread_pool/{patterns}"],
         parameters: &[CAT],
-        handler: |request| Box::pin(cluster::thread_pools(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(cluster::thread_pools(request))),
     Route {
         name: "cat.nodeattrs",
         methods: &[Method::GET],
         paths: &["/_cat/nodeattrs"],
         parameters: &[CAT],
-        handler: |request| Box::pin(cluster::attributes(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(cluster::attributes(request))),
     Route {
         name: "cat.plugins",
         methods: &[Method::GET],
         paths: &["/_cat/plugins"],
         parameters: &[PLUGINS_OWN, CAT],
-        handler: |_| Box::pin(async { cluster::plugins() }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { cluster::plugins() })),
     Route {
         name: "cat.repositories",
         methods: &[Method::GET],
         paths: &["/_cat/repositories"],
         parameters: &[CAT],
-        handler: |_| Box::pin(async { cluster::repositories() }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { cluster::repositories() })),
     Route {
         name: "cat.fielddata",
         methods: &[Method::GET],
         paths: &["/_cat/fielddata", "/_cat/fielddata/{fields}"],
         parameters: &[FIELDDATA_OWN, CAT],
-        handler: |_| Box::pin(async { cluster::fielddata() }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { cluster::fielddata() })),
     Route {
         name: "cat.pending_tasks",
         methods: &[Method::GET],
         paths: &["/_cat/pending_tasks"],
         parameters: &[CAT],
-        handler: |_| Box::pin(async { cluster::pending_tasks() }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { cluster::pending_tasks() })),
 ];
 
 fn help() -> String {
-    let mut paths: Vec<&str> = ROUTES
+    let mut paths: Vec<&str> = ENDPOINTS
         .iter()
-        .flat_map(|route| route.paths)
+        .flat_map(|endpoint| endpoint.route.paths)
         .copied()
         .filter(|path| *path != "/_cat")
         .collect();
     paths.sort_unstable();
     let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
     format!("=^.^=\n{lines}")
-}
-
-/// Returns the host of an address.
-pub(super) fn host(address: &str) -> &str {
-    split(address).0
 }
 
 /// Returns a size in the unit that the request asks for.

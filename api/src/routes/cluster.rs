@@ -14,12 +14,13 @@ mod voting;
 use http::Method;
 use serde_json::json;
 
+use crate::endpoint::Endpoint;
 use crate::parameters::groups::{INDICES, METADATA_READ};
 use crate::response::Reply;
 use crate::route::{Parameter, Route};
 
 pub(super) use health::{CopiesByShard, Health, HealthLevel};
-pub(super) use voting::ROUTES as VOTING_ROUTES;
+pub(super) use voting::ENDPOINTS as VOTING_ENDPOINTS;
 
 const HEALTH: &[Parameter] = &[
     Parameter::honoured("level"),
@@ -76,39 +77,39 @@ const RECOVER: &[Parameter] = &[
     Parameter::honoured("without"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "cluster.health",
         methods: &[Method::GET, Method::HEAD],
         paths: &["/_cluster/health", "/_cluster/health/{index}"],
         parameters: &[HEALTH, INDICES, METADATA_READ],
-        handler: |request| Box::pin(health::answer(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(health::answer(request))),
     Route {
         name: "health_report",
         methods: &[Method::GET],
         paths: &["/_health_report", "/_health_report/{feature}"],
         parameters: &[REPORT],
-        handler: |request| Box::pin(report::answer(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(report::answer(request))),
     Route {
         name: "cluster.get_settings",
         methods: &[Method::GET],
         paths: &["/_cluster/settings"],
         parameters: &[SETTINGS, METADATA_READ],
-        handler: |request| Box::pin(async move { settings::get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { settings::get(&request) })),
     Route {
         name: "cluster.put_settings",
         methods: &[Method::PUT],
         paths: &["/_cluster/settings"],
         parameters: &[SETTINGS, METADATA_READ],
-        handler: |request| Box::pin(settings::put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(settings::put(request))),
     Route {
         name: "cluster.state",
         methods: &[Method::GET],
@@ -118,57 +119,57 @@ pub(super) static ROUTES: &[Route] = &[
             "/_cluster/state/{metric}/{index}",
         ],
         parameters: &[STATE, INDICES, METADATA_READ],
-        handler: |request| Box::pin(state::get(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(state::get(request))),
     Route {
         name: "cluster.stats",
         methods: &[Method::GET],
         paths: &["/_cluster/stats", "/_cluster/stats/nodes/{node}"],
         parameters: &[STATS],
-        handler: |request| Box::pin(stats::stats(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(stats::stats(request))),
     Route {
         name: "cluster.pending_tasks",
         methods: &[Method::GET],
         paths: &["/_cluster/pending_tasks"],
         parameters: &[METADATA_READ],
         // Changes of metadata are made at once or not at all: none waits.
-        handler: |_| Box::pin(async { Ok(Reply::json(&json!({"tasks": []}))) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(Reply::json(&json!({"tasks": []}))) })),
     Route {
         name: "cluster.allocation_explain",
         methods: &[Method::GET, Method::POST],
         paths: &["/_cluster/allocation/explain"],
         parameters: &[ALLOCATION, METADATA_READ],
-        handler: |request| Box::pin(allocation::explain(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(allocation::explain(request))),
     Route {
         name: "cluster.reroute",
         methods: &[Method::POST],
         paths: &["/_cluster/reroute"],
         parameters: &[REROUTE],
-        handler: |request| Box::pin(reroute::reroute(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(reroute::reroute(request))),
     Route {
         name: "cluster.recover",
         methods: &[Method::POST],
         paths: &["/_cluster/recover"],
         parameters: &[RECOVER],
-        handler: |request| Box::pin(recover::recover(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(recover::recover(request))),
     Route {
         name: "cluster.remote_info",
         methods: &[Method::GET],
         paths: &["/_remote/info"],
         parameters: &[],
         // There are no remote clusters to search in.
-        handler: |_| Box::pin(async { Ok(Reply::json(&json!({}))) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(Reply::json(&json!({}))) })),
 ];

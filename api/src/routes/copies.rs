@@ -11,6 +11,7 @@ use super::nodes::members_of;
 use crate::error::ApiError;
 use crate::render::uuid_text;
 use crate::request::Request;
+use crate::routes::address::host;
 
 /// Indices, and the states of their copies.
 pub(super) struct NamedCopies {
@@ -118,7 +119,7 @@ pub(super) fn node_entry(request: &Request, states: &ShardStates, node: &str) ->
     let members = members_of(request, states);
     let member = members.into_iter().find(|member| member.id == node);
     member.map_or(Value::Null, |member| {
-        let host = super::cat::host(&member.address);
+        let host = host(&member.address);
         json!({
             "id": member.id,
             "host": host,

@@ -8,26 +8,27 @@ use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::json;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, INDICES, SOURCE, URI_QUERY};
 use crate::render::shards::{self, Staleness};
-use crate::request::{Reading, Request};
+use crate::request::{Answer, Reading, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const COUNT: &[Parameter] = &[
     Parameter::honoured("min_score").in_request(),
     Parameter::honoured("terminate_after").in_request(),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "count",
     methods: &[Method::GET, Method::POST],
     paths: &["/_count", "/{index}/_count"],
     parameters: &[COUNT, URI_QUERY, COPIES, INDICES, SOURCE],
-    handler: |request| Box::pin(count(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(count(request)))];
 
 async fn count(mut request: Request) -> Answer {
     let body = request.bytes().await?;

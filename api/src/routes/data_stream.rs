@@ -17,19 +17,20 @@ use serde_json::{Value, json};
 
 use lifecycle::shown_lifecycle;
 
-pub(super) use lifecycle::ROUTES as LIFECYCLE_ROUTES;
+pub(super) use lifecycle::ENDPOINTS as LIFECYCLE_ENDPOINTS;
 
 use super::cluster::{CopiesByShard, Health, HealthLevel};
 use super::index::acknowledged;
 use super::index::active::wait;
-use super::metadata_defaults;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{AT_ONCE, INDICES, METADATA, METADATA_READ};
+use crate::parameters::reach::metadata_defaults;
 use crate::render::units::size_text;
 use crate::render::uuid_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::security::Action;
 
 const CREATE: &[Parameter] = &[
@@ -45,47 +46,47 @@ const GET: &[Parameter] = &[
     Parameter::no_effect("verbose", "all is shown that there is"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.create_data_stream",
         methods: &[Method::PUT],
         paths: &["/_data_stream/{name}"],
         parameters: &[CREATE],
-        handler: |request| Box::pin(create(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(create(request))),
     Route {
         name: "indices.get_data_stream",
         methods: &[Method::GET],
         paths: &["/_data_stream", "/_data_stream/{name}"],
         parameters: &[GET, INDICES, METADATA_READ],
-        handler: |request| Box::pin(get(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(get(request))),
     Route {
         name: "indices.delete_data_stream",
         methods: &[Method::DELETE],
         paths: &["/_data_stream/{name}"],
         parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "indices.modify_data_stream",
         methods: &[Method::POST],
         paths: &["/_data_stream/_modify"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(modify(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(modify(request))),
     Route {
         name: "indices.data_streams_stats",
         methods: &[Method::GET],
         paths: &["/_data_stream/_stats", "/_data_stream/{name}/_stats"],
         parameters: &[INDICES],
-        handler: |request| Box::pin(stats(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(stats(request))),
 ];
 
 async fn create(request: Request) -> Answer {

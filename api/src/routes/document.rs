@@ -11,15 +11,16 @@ use gleaner_root::ingest::{IngestItem, check_item};
 use gleaner_root::read::{GetRequest, GetResponse};
 use http::{Method, StatusCode};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{
     ACTIVE_SHARDS, ANY_COPY, CONDITIONS, DOCUMENT_ERRORS, SOURCE_FILTER, WRITE,
 };
 use crate::render::document::{self, DocumentForm};
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Buffer, Extent, KeepOn, Reply};
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const OP_TYPE: &[Parameter] = &[Parameter::honoured("op_type")];
 
@@ -35,55 +36,55 @@ pub(super) const GET: &[Parameter] = &[
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "index",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_doc/{id}"],
         parameters: &[OP_TYPE, WRITE, DOCUMENT_ERRORS, CONDITIONS, ACTIVE_SHARDS],
-        handler: |request| Box::pin(put(request, false)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request, false))),
     Route {
         name: "index (made id)",
         methods: &[Method::POST],
         paths: &["/{index}/_doc"],
         parameters: &[OP_TYPE, WRITE, DOCUMENT_ERRORS, CONDITIONS, ACTIVE_SHARDS],
-        handler: |request| Box::pin(put(request, false)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request, false))),
     Route {
         name: "create",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_create/{id}"],
         parameters: &[WRITE, DOCUMENT_ERRORS, CONDITIONS, ACTIVE_SHARDS],
-        handler: |request| Box::pin(put(request, true)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request, true))),
     Route {
         name: "delete",
         methods: &[Method::DELETE],
         paths: &["/{index}/_doc/{id}"],
         parameters: &[WRITE, CONDITIONS, ACTIVE_SHARDS],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "get, exists",
         methods: &[Method::GET, Method::HEAD],
         paths: &["/{index}/_doc/{id}"],
         parameters: &[GET, SOURCE_FILTER],
-        handler: |request| Box::pin(get(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(get(request))),
     Route {
         name: "get_source, exists_source",
         methods: &[Method::GET, Method::HEAD],
         paths: &["/{index}/_source/{id}"],
         parameters: &[GET, SOURCE_FILTER],
-        handler: |request| Box::pin(get_source(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(get_source(request))),
 ];
 
 async fn put(mut request: Request, is_create: bool) -> Answer {

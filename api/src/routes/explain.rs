@@ -8,24 +8,25 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, SOURCE, SOURCE_FILTER, URI_QUERY};
 use crate::render::document::{self, DocumentBody, DocumentForm};
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const EXPLAIN: &[Parameter] = &[Parameter::honoured("stored_fields")];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "explain",
     methods: &[Method::GET, Method::POST],
     paths: &["/{index}/_explain/{id}"],
     parameters: &[EXPLAIN, URI_QUERY, SOURCE_FILTER, COPIES, SOURCE],
-    handler: |request| Box::pin(explain(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(explain(request)))];
 
 async fn explain(mut request: Request) -> Answer {
     let body = request.bytes().await?;

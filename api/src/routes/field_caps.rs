@@ -12,11 +12,12 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::index_filter;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, SOURCE};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 use filters::{Filters, Kind};
 
@@ -28,14 +29,14 @@ const FIELD_CAPS: &[Parameter] = &[
     Parameter::honoured("filters"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "field_caps",
     methods: &[Method::GET, Method::POST],
     paths: &["/_field_caps", "/{index}/_field_caps"],
     parameters: &[FIELD_CAPS, INDICES, SOURCE],
-    handler: |request| Box::pin(field_caps(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(field_caps(request)))];
 
 /// Metadata fields that can be asked for by name, with their types.
 const METADATA_FIELDS: [(&str, &str); 11] = [

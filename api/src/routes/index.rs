@@ -13,11 +13,13 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
-use crate::request::Request;
+use crate::parameters::reach::metadata_defaults;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::routes::rollover::CREATE;
 use crate::security::Action;
 
@@ -35,63 +37,63 @@ const CLOSE: &[Parameter] = &[Parameter::no_effect(
     "copies of a closed index serve nothing",
 )];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.create",
         methods: &[Method::PUT],
         paths: &["/{index}"],
         parameters: &[WAIT, TYPES],
-        handler: |request| Box::pin(create(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(create(request))),
     Route {
         name: "indices.get",
         methods: &[Method::GET],
         paths: &["/{index}"],
         parameters: &[SHOW, INDICES, METADATA_READ, TYPES],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "indices.exists",
         methods: &[Method::HEAD],
         paths: &["/{index}"],
         parameters: &[SHOW, INDICES, METADATA_READ, TYPES],
-        handler: |request| Box::pin(async move { exists(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { exists(&request) })),
     Route {
         name: "indices.delete",
         methods: &[Method::DELETE],
         paths: &["/{index}"],
         parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "indices.open",
         methods: &[Method::POST],
         paths: &["/{index}/_open", "/_open"],
         parameters: &[INDICES, WAIT],
-        handler: |request| Box::pin(open(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(open(request))),
     Route {
         name: "indices.close",
         methods: &[Method::POST],
         paths: &["/{index}/_close", "/_close"],
         parameters: &[INDICES, METADATA, CLOSE],
-        handler: |request| Box::pin(close(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(close(request))),
     Route {
         name: "indices.add_block",
         methods: &[Method::PUT],
         paths: &["/{index}/_block/{block}"],
         parameters: &[INDICES, block::SETTLE],
-        handler: |request| Box::pin(block::add_block(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(block::add_block(request))),
 ];
 
 /// What gives an index an alias, for rights.
@@ -128,28 +130,6 @@ async fn create(mut request: Request) -> Answer {
     let reply = reply.warning(deprecated.as_slice());
     let reply = reply.warning(&unheeded::of_index(&index));
     Ok(reply.warning(request.root().planner().analyzers_of(&index)?.ignored()))
-}
-
-/// What readings of metadata may name: closed indices too.
-pub(crate) fn metadata_defaults() -> ResolveOptions {
-    ResolveOptions {
-        allow_closed: true,
-        ..ResolveOptions::default()
-    }
-}
-
-/// What changes of mappings and settings may name: closed indices too, also by wildcards, and some index
-/// at least.
-pub(crate) fn change_defaults() -> ResolveOptions {
-    ResolveOptions {
-        allow_no_indices: false,
-        expand_wildcards: ExpandWildcards {
-            open: true,
-            closed: true,
-            hidden: false,
-        },
-        ..metadata_defaults()
-    }
 }
 
 fn get(request: &Request) -> Answer {

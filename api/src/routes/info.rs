@@ -10,13 +10,14 @@ use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::task::JoinError;
 
+use crate::distribution::Distribution;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::openapi::{self, openapi};
-use crate::options::Distribution;
 use crate::probes::metrics_page;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 use crate::topz::TopzPage;
 
 /// The page of all routes, made when it is first asked for.
@@ -25,63 +26,63 @@ static OPENAPI: LazyLock<Value> = LazyLock::new(openapi);
 /// The same for people.
 static OPENAPI_PAGE: LazyLock<String> = LazyLock::new(|| openapi::page(&OPENAPI));
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "info",
         methods: &[Method::GET, Method::HEAD],
         paths: &["/"],
         parameters: &[],
-        handler: |request| Box::pin(async move { Ok(info(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(info(&request)) })),
     Route {
         name: "health.live",
         methods: &[Method::GET, Method::HEAD],
         paths: &["/_health/live"],
         parameters: &[],
-        handler: |_| Box::pin(async { Ok(Reply::json(&json!({"status": "live"}))) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(Reply::json(&json!({"status": "live"}))) })),
     Route {
         name: "health.ready",
         methods: &[Method::GET, Method::HEAD],
         paths: &["/_health/ready"],
         parameters: &[],
-        handler: |request| Box::pin(ready(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(ready(request))),
     Route {
         name: "metrics",
         methods: &[Method::GET],
         paths: &["/metrics"],
         parameters: &[],
-        handler: |request| Box::pin(async move { metrics(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { metrics(&request) })),
     Route {
         name: "topz",
         methods: &[Method::GET],
         paths: &["/topz"],
         parameters: &[],
-        handler: |request| Box::pin(topz(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(topz(request))),
     Route {
         name: "openapi",
         methods: &[Method::GET],
         paths: &["/_openapi.json"],
         parameters: &[],
-        handler: |_| Box::pin(async { Ok(Reply::json(&*OPENAPI)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(Reply::json(&*OPENAPI)) })),
     Route {
         name: "openapi.page",
         methods: &[Method::GET],
         paths: &["/_openapi.html"],
         parameters: &[],
-        handler: |_| Box::pin(async { Ok(openapi_page()) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(openapi_page()) })),
 ];
 
 fn info(request: &Request) -> Reply {

@@ -5,6 +5,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::request::Request;
 use crate::response::Reply;
 use crate::route::{Parameter, Route};
@@ -20,47 +21,47 @@ const XPACK: &[Parameter] = &[
     Parameter::no_effect("master_timeout", "every node answers alike"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "license.get",
         methods: &[Method::GET],
         paths: &["/_license"],
         parameters: &[LICENCE],
-        handler: |request| Box::pin(async move { Ok(licence(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(licence(&request)) })),
     Route {
         name: "license.get_trial_status",
         methods: &[Method::GET],
         paths: &["/_license/trial_status"],
         parameters: &[STATUS],
-        handler: |_| Box::pin(async { Ok(ineligible("eligible_to_start_trial")) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(ineligible("eligible_to_start_trial")) })),
     Route {
         name: "license.get_basic_status",
         methods: &[Method::GET],
         paths: &["/_license/basic_status"],
         parameters: &[STATUS],
-        handler: |_| Box::pin(async { Ok(ineligible("eligible_to_start_basic")) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(ineligible("eligible_to_start_basic")) })),
     Route {
         name: "xpack.info",
         methods: &[Method::GET],
         paths: &["/_xpack"],
         parameters: &[XPACK],
-        handler: |request| Box::pin(async move { Ok(features(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(features(&request)) })),
     Route {
         name: "xpack.usage",
         methods: &[Method::GET],
         paths: &["/_xpack/usage"],
         parameters: &[XPACK],
-        handler: |request| Box::pin(async move { Ok(usage(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(usage(&request)) })),
 ];
 
 fn licence(request: &Request) -> Reply {

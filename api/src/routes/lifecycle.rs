@@ -11,12 +11,13 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::index::acknowledged;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::METADATA;
 use crate::render::units::date_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 use explain::explain;
 
@@ -27,67 +28,67 @@ const EXPLAIN: &[Parameter] = &[
     Parameter::honoured("only_errors"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "ilm.put_lifecycle",
         methods: &[Method::PUT],
         paths: POLICY,
         parameters: &[METADATA],
-        handler: |request| Box::pin(put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request))),
     Route {
         name: "ilm.get_lifecycle",
         methods: &[Method::GET],
         paths: &["/_ilm/policy", "/_ilm/policy/{name}"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "ilm.delete_lifecycle",
         methods: &[Method::DELETE],
         paths: POLICY,
         parameters: &[METADATA],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "ilm.explain_lifecycle",
         methods: &[Method::GET],
         paths: &["/{index}/_ilm/explain"],
         parameters: &[EXPLAIN, crate::parameters::groups::INDICES, METADATA],
-        handler: |request| Box::pin(async move { explain(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { explain(&request) })),
     Route {
         name: "ilm.get_status",
         methods: &[Method::GET],
         paths: &["/_ilm/status"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(async move { Ok(status(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(status(&request)) })),
     Route {
         name: "ilm.start",
         methods: &[Method::POST],
         paths: &["/_ilm/start"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(set_stopped(request, Mode::Running)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(set_stopped(request, Mode::Running))),
     Route {
         name: "ilm.stop",
         methods: &[Method::POST],
         paths: &["/_ilm/stop"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(set_stopped(request, Mode::Stopped)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(set_stopped(request, Mode::Stopped))),
 ];
 
 /// Routes by which people take steps.
-pub(super) use steps::ROUTES as STEP_ROUTES;
+pub(super) use steps::ENDPOINTS as STEP_ENDPOINTS;
 
 /// Whether policies are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

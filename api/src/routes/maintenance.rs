@@ -11,12 +11,13 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::tasks;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
 use crate::render::shards;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const FLUSH: &[Parameter] = &[
     Parameter::no_effect("force", "a flush always makes a durable commit"),
@@ -40,39 +41,39 @@ const CLEAR: &[Parameter] = &[
     Parameter::no_effect("index", "caches are bounded and clear themselves"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.refresh",
         methods: &[Method::POST, Method::GET],
         paths: &["/_refresh", "/{index}/_refresh"],
         parameters: &[INDICES],
-        handler: |request| Box::pin(refresh(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(refresh(request))),
     Route {
         name: "indices.flush",
         methods: &[Method::POST, Method::GET],
         paths: &["/_flush", "/{index}/_flush"],
         parameters: &[FLUSH, INDICES],
-        handler: |request| Box::pin(flush(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(flush(request))),
     Route {
         name: "indices.forcemerge",
         methods: &[Method::POST],
         paths: &["/_forcemerge", "/{index}/_forcemerge"],
         parameters: &[FORCE_MERGE, INDICES],
-        handler: |request| Box::pin(force_merge(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(force_merge(request))),
     Route {
         name: "indices.clear_cache",
         methods: &[Method::POST],
         paths: &["/_cache/clear", "/{index}/_cache/clear"],
         parameters: &[CLEAR, INDICES],
-        handler: |request| Box::pin(clear_cache(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(clear_cache(request))),
 ];
 
 fn answered(request: &Request, outcomes: &[CopyOutcome]) -> Reply {

@@ -6,26 +6,28 @@ use gleaner_query::mapping::mapping_tree;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::index::{acknowledged, change_defaults, metadata_defaults, unheeded};
+use super::index::{acknowledged, unheeded};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ, TYPES};
-use crate::request::Request;
+use crate::parameters::reach::{change_defaults, metadata_defaults};
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const PUT: &[Parameter] = &[Parameter::honoured("write_index_only")];
 const FIELD: &[Parameter] = &[Parameter::honoured("include_defaults")];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.put_mapping",
         methods: &[Method::PUT, Method::POST],
         paths: &["/{index}/_mapping", "/{index}/_mappings"],
         parameters: &[PUT, INDICES, METADATA, TYPES],
-        handler: |request| Box::pin(put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request))),
     Route {
         name: "indices.get_mapping",
         methods: &[Method::GET, Method::HEAD],
@@ -36,9 +38,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_mappings",
         ],
         parameters: &[INDICES, METADATA_READ, TYPES],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "indices.get_field_mapping",
         methods: &[Method::GET],
@@ -47,9 +49,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_mapping/field/{fields}",
         ],
         parameters: &[FIELD, INDICES, METADATA_READ, TYPES],
-        handler: |request| Box::pin(async move { get_fields(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get_fields(&request) })),
 ];
 
 async fn put(mut request: Request) -> Answer {

@@ -15,12 +15,13 @@ use gleaner_root::read::{GetRequest, GetResponse, IgnoringMapping, Reader};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{ANY_COPY, SOURCE, SOURCE_FILTER};
 use crate::render::document::{self, DocumentForm};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Buffer, Extent, Reply};
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::routes::document::{check_version_type, version_conflict};
 use crate::security::Right;
 
@@ -33,14 +34,14 @@ const MGET: &[Parameter] = &[
     Parameter::no_effect("force_synthetic_source", "`_source` is kept as received"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "mget",
     methods: &[Method::GET, Method::POST],
     paths: &["/_mget", "/{index}/_mget"],
     parameters: &[MGET, SOURCE_FILTER, SOURCE],
-    handler: |request| Box::pin(mget(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(mget(request)))];
 
 /// Most documents of one request: each is a call to a leaf.
 const MAX_DOCUMENTS: usize = 10_000;

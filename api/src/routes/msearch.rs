@@ -17,12 +17,13 @@ use http::{HeaderMap, Method, header};
 
 use super::search::{self, check_search_type};
 use crate::cached::{MAX_KEPT_SEARCHES, PART_END, edition_list, head_of_all};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, NO_PRE_FILTER, ONE_ROUND, SOURCE};
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Buffer, Reply};
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 pub(crate) use line::{Header, read_kept};
 use part::{Part, PartAnswer};
@@ -39,14 +40,14 @@ const MSEARCH: &[Parameter] = &[
     Parameter::no_effect("ccs_minimize_roundtrips", "there are no remote clusters"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "msearch",
     methods: &[Method::GET, Method::POST],
     paths: &["/_msearch", "/{index}/_msearch"],
     parameters: &[MSEARCH, INDICES, SOURCE],
-    handler: |request| Box::pin(msearch(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(msearch(request)))];
 
 /// Most searches of one request.
 const MAX_SEARCHES: usize = 10_000;

@@ -18,11 +18,13 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::cached::Counts;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::render::units::humanized;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
+use crate::routes::address::host;
 
 pub(super) use members::{
     Member, NumMembers, ROLES, has_members, members, members_except, members_of,
@@ -62,15 +64,15 @@ const HOT_THREADS: &[Parameter] = &[
 ];
 const USAGE: &[Parameter] = &[Parameter::no_effect("timeout", "no other node is asked")];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "nodes.info",
         methods: &[Method::GET],
         paths: &["/_nodes", "/_nodes/{node}", "/_nodes/{node}/{metric}"],
         parameters: &[NODES],
-        handler: |request| Box::pin(info::info(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(info::info(request))),
     Route {
         name: "nodes.stats",
         methods: &[Method::GET],
@@ -83,9 +85,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/_nodes/{node}/stats/{metric}/{index_metric}",
         ],
         parameters: &[STATS],
-        handler: |request| Box::pin(stats(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(stats(request))),
     Route {
         name: "nodes.hot_threads",
         methods: &[Method::GET],
@@ -96,9 +98,9 @@ pub(super) static ROUTES: &[Route] = &[
             "/_cluster/nodes/{node}/hot_threads",
         ],
         parameters: &[HOT_THREADS],
-        handler: |request| Box::pin(hot_threads::answer(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(hot_threads::answer(request))),
     Route {
         name: "nodes.usage",
         methods: &[Method::GET],
@@ -109,15 +111,10 @@ pub(super) static ROUTES: &[Route] = &[
             "/_nodes/{node}/usage/{metric}",
         ],
         parameters: &[USAGE],
-        handler: |request| Box::pin(usage::answer(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(usage::answer(request))),
 ];
-
-/// Returns the host of an address.
-fn host(address: &str) -> &str {
-    super::cat::host(address)
-}
 
 fn told(request: &Request, nodes: &Map<String, Value>) -> Answer {
     let shown = json!({

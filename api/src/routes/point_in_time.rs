@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use super::index_filter;
 use crate::contexts::{ContextId, ContextKind};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{COPIES, INDICES, ONE_ROUND};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::service::App;
 
 const OPEN: &[Parameter] = &[
@@ -25,55 +26,55 @@ const OPEN: &[Parameter] = &[
     Parameter::no_effect("max_concurrent_shard_requests", ONE_ROUND),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "open_point_in_time",
         methods: &[Method::POST],
         paths: &["/{index}/_pit"],
         parameters: &[OPEN, COPIES, INDICES],
-        handler: |request| Box::pin(open(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(open(request))),
     Route {
         name: "close_point_in_time",
         methods: &[Method::DELETE],
         paths: &["/_pit"],
         parameters: &[],
-        handler: |request| Box::pin(close(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(close(request))),
     Route {
         name: "create_pit",
         methods: &[Method::POST],
         paths: &["/{index}/_search/point_in_time"],
         parameters: &[OPEN, COPIES, INDICES],
-        handler: |request| Box::pin(create(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(create(request))),
     Route {
         name: "delete_pit",
         methods: &[Method::DELETE],
         paths: &["/_search/point_in_time"],
         parameters: &[],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "delete_all_pits",
         methods: &[Method::DELETE],
         paths: &["/_search/point_in_time/_all"],
         parameters: &[],
-        handler: |request| Box::pin(delete_all(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete_all(request))),
     Route {
         name: "get_all_pits",
         methods: &[Method::GET],
         paths: &["/_search/point_in_time/_all"],
         parameters: &[],
-        handler: |request| Box::pin(async move { Ok(list(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(list(&request)) })),
 ];
 
 /// A point in time that was opened.

@@ -17,25 +17,26 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::search;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
 use crate::render::aggregation::shortest;
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use metric::{Judged, Metric};
 
 const OWN: &[Parameter] = &[Parameter::honoured("search_type")];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "rank_eval",
     methods: &[Method::GET, Method::POST],
     paths: &["/_rank_eval", "/{index}/_rank_eval"],
     parameters: &[OWN, INDICES],
-    handler: |request| Box::pin(evaluate(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(evaluate(request)))];
 
 /// Most searches of one request.
 const MAX_REQUESTS: usize = 10_000;

@@ -9,26 +9,27 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::copies::{NamedCopies, everything, node_entry};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
 use crate::render::units::humanized;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const RECOVERY: &[Parameter] = &[
     Parameter::honoured("active_only"),
     Parameter::no_effect("detailed", "files are not listed"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.recovery",
     methods: &[Method::GET],
     paths: &["/_recovery", "/{index}/_recovery"],
     parameters: &[RECOVERY, INDICES],
-    handler: |request| Box::pin(recovery(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(recovery(request)))];
 
 /// Figures of a recovery that tables and objects show alike.
 pub(super) struct Figures {

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::response::Reply;
 use crate::route::{Parameter, Route};
@@ -17,35 +18,37 @@ const ALL: &[Method] = &[
 const ALL_BUT_HEAD: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
 
 /// Returns a route of something that can be asked after: it is never there, and not made.
-const fn absent(name: &'static str, paths: &'static [&'static str]) -> Route {
+const fn absent(name: &'static str, paths: &'static [&'static str]) -> Endpoint {
     Route {
         name,
         methods: &[Method::HEAD],
         paths,
         parameters: &[ABSENT],
-        handler: |_| Box::pin(async { Ok(Reply::exists(false)) }),
         is_refused: false,
     }
+    .answered_by(|_| Box::pin(async { Ok(Reply::exists(false)) }))
 }
 
 /// Returns a route that refuses all but to be asked whether something is there.
-const fn refused_but_asked_after(name: &'static str, paths: &'static [&'static str]) -> Route {
+const fn refused_but_asked_after(name: &'static str, paths: &'static [&'static str]) -> Endpoint {
+    let Endpoint { route, handler } = refused(name, paths);
     Route {
         methods: ALL_BUT_HEAD,
-        ..refused(name, paths)
+        ..route
     }
+    .answered_by(handler)
 }
 
 /// Returns a route that refuses whatever it is asked.
-pub(super) const fn refused(name: &'static str, paths: &'static [&'static str]) -> Route {
+pub(super) const fn refused(name: &'static str, paths: &'static [&'static str]) -> Endpoint {
     Route {
         name,
         methods: ALL,
         paths,
         parameters: &[],
-        handler: |request| Box::pin(async move { Err(ApiError::unsupported(request.route.name)) }),
         is_refused: true,
     }
+    .answered_by(|request| Box::pin(async move { Err(ApiError::unsupported(request.route.name)) }))
 }
 
 const ABSENT: &[Parameter] = &[
@@ -55,7 +58,7 @@ const ABSENT: &[Parameter] = &[
     Parameter::no_effect("cluster_manager_timeout", "there are none"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     absent(
         "policies.exists",
         &[
@@ -221,7 +224,7 @@ mod tests {
     use http::StatusCode;
     use serde_json::Value;
 
-    use crate::route::parameter_tables;
+    use crate::routes::parameter_tables;
     use crate::testing::{sent, speaking};
 
     /// Returns a path with something in place of what stands in braces.

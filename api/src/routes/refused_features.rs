@@ -1,9 +1,9 @@
 //! Features of the dialect that are not there as a whole: every path below theirs is refused by name.
 
 use super::refused::refused;
-use crate::route::Route;
+use crate::endpoint::Endpoint;
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     refused("machine learning", &["/_ml/{*rest}", "/_cat/ml/{*rest}"]),
     refused("watches", &["/_watcher/{*rest}"]),
     refused(

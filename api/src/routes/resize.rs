@@ -8,39 +8,40 @@ use serde_json::{Value, json};
 use super::index::active::{WAIT, wait, wanted};
 use super::index::{MANAGE_ALIAS, unheeded};
 use super::rollover::CREATE;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const RESIZE: &[Parameter] = &[Parameter::honoured("copy_settings")];
 const METHODS: &[Method] = &[Method::PUT, Method::POST];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.split",
         methods: METHODS,
         paths: &["/{index}/_split/{target}"],
         parameters: &[RESIZE, WAIT],
-        handler: |request| Box::pin(resize(request, Resize::Split)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(resize(request, Resize::Split))),
     Route {
         name: "indices.shrink",
         methods: METHODS,
         paths: &["/{index}/_shrink/{target}"],
         parameters: &[RESIZE, WAIT],
-        handler: |request| Box::pin(resize(request, Resize::Shrink)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(resize(request, Resize::Shrink))),
     Route {
         name: "indices.clone",
         methods: METHODS,
         paths: &["/{index}/_clone/{target}"],
         parameters: &[RESIZE, WAIT],
-        handler: |request| Box::pin(resize(request, Resize::Clone)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(resize(request, Resize::Clone))),
 ];
 
 async fn resize(mut request: Request, how: Resize) -> Answer {

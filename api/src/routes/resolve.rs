@@ -8,20 +8,21 @@ use gleaner_query::names::{ExpandWildcards, ResolveOptions, expand_date_math};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.resolve_index",
     methods: &[Method::GET, Method::POST],
     paths: &["/_resolve/index/{name}"],
     parameters: &[INDICES],
-    handler: |request| Box::pin(async move { resolve(&request) }),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(async move { resolve(&request) }))];
 
 /// One of the names asked for.
 struct Expression<'a> {

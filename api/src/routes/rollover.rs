@@ -10,11 +10,12 @@ use serde_json::{Map, Value, json};
 
 use super::index::active::{WAIT, wait, wanted};
 use super::index::{MANAGE_ALIAS, unheeded};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::TYPES;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::security::Action;
 
 const ROLLOVER: &[Parameter] = &[
@@ -22,14 +23,14 @@ const ROLLOVER: &[Parameter] = &[
     Parameter::refused("lazy", "a rollover at the next write"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.rollover",
     methods: &[Method::POST],
     paths: &["/{index}/_rollover", "/{index}/_rollover/{new_index}"],
     parameters: &[ROLLOVER, WAIT, TYPES],
-    handler: |request| Box::pin(rollover(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(rollover(request)))];
 
 /// What makes an index, for rights.
 pub(super) const CREATE: Action = Action {

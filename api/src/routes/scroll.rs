@@ -12,13 +12,14 @@ use serde_json::json;
 
 use super::search::shown;
 use crate::contexts::{ContextId, ContextKind};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::SOURCE;
 use crate::render::search::SearchForm;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const SCROLL: &[Parameter] = &[
     Parameter::honoured("scroll"),
@@ -28,23 +29,23 @@ const SCROLL: &[Parameter] = &[
 ];
 const CLEAR: &[Parameter] = &[Parameter::honoured("scroll_id")];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "scroll",
         methods: &[Method::GET, Method::POST],
         paths: &["/_search/scroll", "/_search/scroll/{scroll_id}"],
         parameters: &[SCROLL, SOURCE],
-        handler: |request| Box::pin(scroll(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(scroll(request))),
     Route {
         name: "clear_scroll",
         methods: &[Method::DELETE],
         paths: &["/_search/scroll", "/_search/scroll/{scroll_id}"],
         parameters: &[CLEAR],
-        handler: |request| Box::pin(clear(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(clear(request))),
 ];
 
 /// What a request about scrolls names.

@@ -15,27 +15,28 @@ use gleaner_root::scroll::ScrollOrigin;
 use gleaner_root::search::SearchOptions;
 use http::Method;
 
-use crate::cached::{ReadSearch, note_unkept};
+use crate::cached::note_unkept;
 use crate::contexts::{ContextId, ContextKind};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::parameters::groups::{COPIES, INDICES, SEARCH, SOURCE, SOURCE_FILTER, URI_QUERY};
 use crate::render::search::{SearchBody, SearchForm, size_hint};
 use crate::render::shards::Staleness;
-use crate::request::{Reading, Request};
+use crate::request::{Answer, ReadSearch, Reading, Request};
 use crate::response::{Buffer, Reply};
-use crate::route::{Answer, Route};
+use crate::route::Route;
 
 pub(super) use boosts::check_boosts;
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "search",
     methods: &[Method::GET, Method::POST],
     paths: &["/_search", "/{index}/_search"],
     parameters: &[SEARCH, URI_QUERY, SOURCE_FILTER, COPIES, INDICES, SOURCE],
-    handler: |request| Box::pin(search(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(search(request)))];
 
 async fn search(mut request: Request) -> Answer {
     let body = request.bytes().await?;

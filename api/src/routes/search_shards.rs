@@ -14,19 +14,20 @@ use serde_json::{Map, Value, json};
 
 use super::copies::routing_entry;
 use super::nodes::members_of;
+use crate::endpoint::Endpoint;
 use crate::parameters::groups::{COPIES, INDICES, METADATA_READ};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "search_shards",
     methods: &[Method::GET, Method::POST],
     paths: &["/_search_shards", "/{index}/_search_shards"],
     parameters: &[COPIES, INDICES, METADATA_READ],
-    handler: |request| Box::pin(search_shards(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(search_shards(request)))];
 
 async fn search_shards(request: Request) -> Answer {
     let target = request.target()?;

@@ -17,10 +17,11 @@ use gleaner_root::RootError;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{KeepOn, Reply};
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::security::{KeyHolder, Principal, Secret};
 use change::{Changer, change_security};
 use room::make_room;
@@ -54,55 +55,55 @@ const QUERIED: &[Parameter] = &[
     Parameter::no_effect("typed_keys", "there are no aggregations of keys"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "security.create_api_key",
         methods: &[Method::POST, Method::PUT],
         paths: &["/_security/api_key"],
         parameters: &[AT_ONCE],
-        handler: |request| Box::pin(create(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(create(request))),
     Route {
         name: "security.update_api_key",
         methods: &[Method::PUT],
         paths: &["/_security/api_key/{id}"],
         parameters: &[],
-        handler: |request| Box::pin(update::update(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(update::update(request))),
     Route {
         name: "security.query_api_keys",
         methods: &[Method::GET, Method::POST],
         paths: &["/_security/_query/api_key"],
         parameters: &[QUERIED],
-        handler: |request| Box::pin(query::query(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(query::query(request))),
     Route {
         name: "security.get_api_key",
         methods: &[Method::GET],
         paths: &["/_security/api_key"],
         parameters: &[SELECTION],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "security.invalidate_api_key",
         methods: &[Method::DELETE],
         paths: &["/_security/api_key"],
         parameters: &[],
-        handler: |request| Box::pin(invalidate::invalidate(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(invalidate::invalidate(request))),
     Route {
         name: "security.authenticate",
         methods: &[Method::GET],
         paths: &["/_security/_authenticate"],
         parameters: &[],
-        handler: |request| Box::pin(async move { whoami(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { whoami(&request) })),
     Route {
         name: "security.has_privileges",
         methods: &[Method::GET, Method::POST],
@@ -111,17 +112,17 @@ pub(super) static ROUTES: &[Route] = &[
             "/_security/user/{name}/_has_privileges",
         ],
         parameters: &[],
-        handler: |request| Box::pin(privileges::check(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(privileges::check(request))),
     Route {
         name: "security.get_user_privileges",
         methods: &[Method::GET],
         paths: &["/_security/user/_privileges"],
         parameters: &[],
-        handler: |request| Box::pin(async move { Ok(privileges::show(&request)) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { Ok(privileges::show(&request)) })),
 ];
 
 /// Returns who asks, in a cluster with keys.

@@ -11,25 +11,26 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::copies::{NamedCopies, state_name};
+use crate::endpoint::Endpoint;
 use crate::parameters::groups::INDICES;
 use crate::render::units::humanized;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const SEGMENTS: &[Parameter] = &[Parameter::no_effect(
     "verbose",
     "segments tell all they know",
 )];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.segments",
     methods: &[Method::GET],
     paths: &["/_segments", "/{index}/_segments"],
     parameters: &[SEGMENTS, INDICES],
-    handler: |request| Box::pin(segments(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(segments(request)))];
 
 /// Version of what writes segments.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

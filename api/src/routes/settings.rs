@@ -7,13 +7,15 @@ use gleaner_query::settings::flat_settings;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::index::{acknowledged, change_defaults, metadata_defaults, shown_settings, unheeded};
+use super::index::{acknowledged, shown_settings, unheeded};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
-use crate::request::Request;
+use crate::parameters::reach::{change_defaults, metadata_defaults};
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const GET: &[Parameter] = &[
     Parameter::honoured("flat_settings"),
@@ -28,7 +30,7 @@ const PUT: &[Parameter] = &[
     ),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.get_settings",
         methods: &[Method::GET],
@@ -39,17 +41,17 @@ pub(super) static ROUTES: &[Route] = &[
             "/{index}/_settings/{name}",
         ],
         parameters: &[GET, INDICES, METADATA_READ],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "indices.put_settings",
         methods: &[Method::PUT],
         paths: &["/_settings", "/{index}/_settings"],
         parameters: &[PUT, INDICES, METADATA],
-        handler: |request| Box::pin(put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request))),
 ];
 
 fn get(request: &Request) -> Answer {

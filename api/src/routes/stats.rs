@@ -13,14 +13,15 @@ use serde_json::{Map, Value, json};
 
 use super::cluster::{CopiesByShard, Health};
 use super::copies::{NamedCopies, state_name};
-use super::index::metadata_defaults;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::INDICES;
+use crate::parameters::reach::metadata_defaults;
 use crate::render::units::humanized;
 use crate::render::uuid_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 pub(super) use figures::{
     docs, kept_answers, no_field_data, no_query_cache, sections, segments, store,
@@ -39,7 +40,7 @@ const STATS: &[Parameter] = &[
     Parameter::no_effect("forbid_closed_indices", "closed indices may be named"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.stats",
     methods: &[Method::GET],
     paths: &[
@@ -49,9 +50,9 @@ pub(super) static ROUTES: &[Route] = &[Route {
         "/{index}/_stats/{metric}",
     ],
     parameters: &[STATS, INDICES],
-    handler: |request| Box::pin(stats(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(stats(request)))];
 
 async fn stats(request: Request) -> Answer {
     let shown_sections = Sections::parse(request.path(), request.part("metric"), "metric")?;

@@ -3,20 +3,21 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
+use crate::endpoint::Endpoint;
 use crate::parameters::groups::INDICES;
 use crate::render::shards::of_operation;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.flush_synced",
     methods: &[Method::POST, Method::GET],
     paths: &["/_flush/synced", "/{index}/_flush/synced"],
     parameters: &[INDICES],
-    handler: |request| Box::pin(flush(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(flush(request)))];
 
 /// Flushes; 409 says that a copy failed, as in the dialect.
 async fn flush(request: Request) -> Answer {

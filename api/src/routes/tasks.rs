@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::by_query::status;
 use super::nodes::ROLES;
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::security::OWNER;
 
 /// How long tasks are waited for where the request does not say, as in the dialect.
@@ -47,31 +48,31 @@ const CANCEL: &[Parameter] = &[
     Parameter::honoured("wait_for_completion"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "tasks.list",
         methods: &[Method::GET],
         paths: &["/_tasks"],
         parameters: &[LIST],
-        handler: |request| Box::pin(list(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(list(request))),
     Route {
         name: "tasks.get",
         methods: &[Method::GET],
         paths: &["/_tasks/{task}"],
         parameters: &[ONE],
-        handler: |request| Box::pin(get(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(get(request))),
     Route {
         name: "tasks.cancel",
         methods: &[Method::POST],
         paths: &["/_tasks/_cancel", "/_tasks/{task}/_cancel"],
         parameters: &[CANCEL],
-        handler: |request| Box::pin(cancel(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(cancel(request))),
 ];
 
 async fn list(request: Request) -> Answer {

@@ -13,11 +13,12 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::index::{acknowledged, unheeded};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{METADATA, METADATA_READ};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 pub(super) use shown::{comma_joined, is_named};
 
@@ -40,79 +41,79 @@ const COMPONENT: &[&str] = &["/_component_template/{name}"];
 const INDEX: &[&str] = &["/_index_template/{name}"];
 const LEGACY: &[&str] = &["/_template/{name}"];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "cluster.put_component_template",
         methods: &[Method::PUT, Method::POST],
         paths: COMPONENT,
         parameters: &[PUT, METADATA],
-        handler: |request| Box::pin(put_component(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put_component(request))),
     Route {
         name: "cluster.get_component_template",
         methods: &[Method::GET],
         paths: &["/_component_template", "/_component_template/{name}"],
         parameters: &[GET, COMPONENT_GET, METADATA_READ],
-        handler: |request| Box::pin(async move { get_components(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get_components(&request) })),
     Route {
         name: "cluster.exists_component_template",
         methods: &[Method::HEAD],
         paths: COMPONENT,
         parameters: &[GET, METADATA_READ],
-        handler: |request| Box::pin(async move { exists(&request, TemplateKind::Component) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { exists(&request, TemplateKind::Component) })),
     Route {
         name: "cluster.delete_component_template",
         methods: &[Method::DELETE],
         paths: COMPONENT,
         parameters: &[METADATA],
-        handler: |request| Box::pin(delete(request, TemplateKind::Component)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request, TemplateKind::Component))),
     Route {
         name: "indices.put_index_template",
         methods: &[Method::PUT, Method::POST],
         paths: INDEX,
         parameters: &[PUT, METADATA],
-        handler: |request| Box::pin(put_index(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put_index(request))),
     Route {
         name: "indices.get_index_template",
         methods: &[Method::GET],
         paths: &["/_index_template", "/_index_template/{name}"],
         parameters: &[GET, METADATA_READ],
-        handler: |request| Box::pin(async move { get_index(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get_index(&request) })),
     Route {
         name: "indices.exists_index_template",
         methods: &[Method::HEAD],
         paths: INDEX,
         parameters: &[GET, METADATA_READ],
-        handler: |request| Box::pin(async move { exists(&request, TemplateKind::Index) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { exists(&request, TemplateKind::Index) })),
     Route {
         name: "indices.delete_index_template",
         methods: &[Method::DELETE],
         paths: INDEX,
         parameters: &[METADATA],
-        handler: |request| Box::pin(delete(request, TemplateKind::Index)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request, TemplateKind::Index))),
     Route {
         name: "indices.simulate_index_template",
         methods: &[Method::POST],
         paths: &["/_index_template/_simulate_index/{name}"],
         parameters: &[PUT, GET, METADATA],
-        handler: |request| Box::pin(simulate::index(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(simulate::index(request))),
     Route {
         name: "indices.simulate_template",
         methods: &[Method::POST],
@@ -121,41 +122,41 @@ pub(super) static ROUTES: &[Route] = &[
             "/_index_template/_simulate/{name}",
         ],
         parameters: &[PUT, GET, METADATA],
-        handler: |request| Box::pin(simulate::template(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(simulate::template(request))),
     Route {
         name: "indices.put_template",
         methods: &[Method::PUT, Method::POST],
         paths: LEGACY,
         parameters: &[PUT, LEGACY_PUT, METADATA, TYPES],
-        handler: |request| Box::pin(legacy::put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(legacy::put(request))),
     Route {
         name: "indices.get_template",
         methods: &[Method::GET],
         paths: &["/_template", "/_template/{name}"],
         parameters: &[GET, METADATA_READ, TYPES],
-        handler: |request| Box::pin(async move { legacy::get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { legacy::get(&request) })),
     Route {
         name: "indices.exists_template",
         methods: &[Method::HEAD],
         paths: LEGACY,
         parameters: &[GET, METADATA_READ],
-        handler: |request| Box::pin(async move { exists(&request, TemplateKind::Legacy) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { exists(&request, TemplateKind::Legacy) })),
     Route {
         name: "indices.delete_template",
         methods: &[Method::DELETE],
         paths: LEGACY,
         parameters: &[METADATA],
-        handler: |request| Box::pin(delete(request, TemplateKind::Legacy)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request, TemplateKind::Legacy))),
 ];
 
 async fn put_component(mut request: Request) -> Answer {

@@ -16,12 +16,13 @@ use tokio::time::Instant;
 use self::request::{DocumentRequest, Documents};
 use self::shown::Shown;
 use super::document::{check_version_type, version_conflict};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{ANY_COPY, SOURCE};
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Buffer, Extent, Reply};
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::security::Right;
 
 /// Documents of one request that are worked on at a time.
@@ -42,23 +43,23 @@ const VECTORS: &[Parameter] = &[
 ];
 const MANY: &[Parameter] = &[Parameter::honoured("ids")];
 
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "termvectors",
         methods: &[Method::GET, Method::POST],
         paths: &["/{index}/_termvectors", "/{index}/_termvectors/{id}"],
         parameters: &[VECTORS, SOURCE],
-        handler: |request| Box::pin(one(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(one(request))),
     Route {
         name: "mtermvectors",
         methods: &[Method::GET, Method::POST],
         paths: &["/_mtermvectors", "/{index}/_mtermvectors"],
         parameters: &[VECTORS, MANY, SOURCE],
-        handler: |request| Box::pin(many(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(many(request))),
 ];
 
 async fn one(mut request: Request) -> Answer {

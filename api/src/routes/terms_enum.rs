@@ -26,23 +26,24 @@ use gleaner_root::search::SearchOptions;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, SOURCE};
 use crate::render::shards::{self, Staleness};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 
 use start::Start;
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "terms_enum",
     methods: &[Method::GET, Method::POST],
     paths: &["/{index}/_terms_enum"],
     parameters: &[INDICES, SOURCE],
-    handler: |request| Box::pin(terms_enum(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(terms_enum(request)))];
 
 /// Terms where no size is given.
 const DEFAULT_SIZE: u64 = 10;

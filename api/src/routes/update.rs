@@ -7,17 +7,18 @@ use gleaner_proto::write::{Condition, WriteAction};
 use http::Method;
 
 use super::document::{item, write};
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{ACTIVE_SHARDS, CONDITIONS, DOCUMENT_ERRORS, SOURCE_FILTER, WRITE};
-use crate::request::Request;
-use crate::route::{Answer, Parameter, Route};
+use crate::request::{Answer, Request};
+use crate::route::{Parameter, Route};
 
 const UPDATE: &[Parameter] = &[
     Parameter::honoured("retry_on_conflict"),
     Parameter::refused("lang", "a script"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "update",
     methods: &[Method::POST],
     paths: &["/{index}/_update/{id}"],
@@ -29,9 +30,9 @@ pub(super) static ROUTES: &[Route] = &[Route {
         SOURCE_FILTER,
         ACTIVE_SHARDS,
     ],
-    handler: |request| Box::pin(update(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(update(request)))];
 
 async fn update(mut request: Request) -> Answer {
     let body = request.bytes().await?;

@@ -6,11 +6,12 @@ use gleaner_query::search::{SearchRequest, apply_uri_parameters};
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, SOURCE, URI_QUERY};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const VALIDATE: &[Parameter] = &[
     Parameter::honoured("explain"),
@@ -18,14 +19,14 @@ const VALIDATE: &[Parameter] = &[
     Parameter::no_effect("all_shards", "a query resolves alike for all shards"),
 ];
 
-pub(super) static ROUTES: &[Route] = &[Route {
+pub(super) static ENDPOINTS: &[Endpoint] = &[Route {
     name: "indices.validate_query",
     methods: &[Method::GET, Method::POST],
     paths: &["/_validate/query", "/{index}/_validate/query"],
     parameters: &[VALIDATE, URI_QUERY, INDICES, SOURCE],
-    handler: |request| Box::pin(validate(request)),
     is_refused: false,
-}];
+}
+.answered_by(|request| Box::pin(validate(request)))];
 
 async fn validate(mut request: Request) -> Answer {
     let body = request.bytes().await?;

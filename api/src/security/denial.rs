@@ -7,14 +7,8 @@ use serde_json::json;
 
 use super::{Action, BadCredentials, KeyHolder, Right, Unheard};
 use crate::error::ApiError;
+use crate::headers::CHALLENGES;
 use crate::route::Route;
-
-/// Ways to authenticate, as 401 names them.
-pub(crate) const CHALLENGES: [&str; 3] = [
-    "ApiKey",
-    "Bearer realm=\"security\"",
-    "Basic realm=\"security\", charset=\"UTF-8\"",
-];
 
 const KIND: &str = "security_exception";
 

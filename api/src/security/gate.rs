@@ -8,10 +8,8 @@ use super::rights::{Needs, Right};
 use super::{Action, KeyHolder, Principal, access, check_name, denial};
 use crate::error::ApiError;
 use crate::parameters::Parameters;
+use crate::request::ALLOWED;
 use crate::route::Route;
-
-/// Name of the part that stands for the index in a path without one: the indices that the sender may reach.
-pub(crate) const ALLOWED: &str = "allowed indices";
 
 /// Name of the part that says how the index of a path was given, where dates were put into it.
 pub(crate) const GIVEN: &str = "index as given";

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use gleaner_model::Rights;
 use gleaner_model::security::ANONYMOUS;
 
-use super::gate::{ALLOWED, OWNER};
+use super::gate::OWNER;
 use super::{Entry, KeyHolder, Principal, Sender, authorize, denial, unheard};
 use crate::error::ApiError;
+use crate::request::ALLOWED;
 use crate::request::Request;
 use crate::service::App;
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use gleaner_api::guard::Guard;
 use gleaner_api::security::MaxAge;
-use gleaner_api::{KeyMaker, Moment, Searches, Workloads};
+use gleaner_api::{KeyMaker, Moment, Searches, Workloads, parameter_tables};
 use gleaner_cache::{
     Answer, Beyond, Cache, CacheOptions, Current, Generations, Keep, OverflowOptions,
 };
@@ -138,7 +138,7 @@ impl FrontCache {
         });
         let reads = ReadRequests {
             known,
-            keys: KeyMaker::new(Limits::default()),
+            keys: KeyMaker::new(parameter_tables(), Limits::default()),
             cache: Arc::clone(&cache),
             guard,
         };

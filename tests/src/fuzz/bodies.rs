@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use gleaner_adapter::{Format, Joined, Joiner};
 use gleaner_analysis::{AnalyzerRegistry, Meter};
-use gleaner_api::{KeyMaker, Moment, Searches, action_shown};
+use gleaner_api::{KeyMaker, Moment, Searches, action_shown, parameter_tables};
 use gleaner_cache::Memo;
 use gleaner_model::{ClusterState, IndexMeta, IndexName, IndexUuid};
 use gleaner_query::Limits;
@@ -197,7 +197,7 @@ pub(super) fn asked(bytes: &[u8]) {
     let Some((head, body)) = request_of(bytes) else {
         return;
     };
-    let keys = KeyMaker::new(Limits::default());
+    let keys = KeyMaker::new(parameter_tables(), Limits::default());
     let key = |memo: &Memo| keys.keep(&head, &body, moment(), memo).map(|keep| keep.key);
     let memo = Memo::default();
     let first = key(&memo);
@@ -210,7 +210,7 @@ pub(super) fn msearch(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
     let request = Request::post("/_msearch").header("content-type", "application/x-ndjson");
     let (head, ()) = request.body(()).expect("a good request").into_parts();
-    let keys = KeyMaker::new(Limits::default());
+    let keys = KeyMaker::new(parameter_tables(), Limits::default());
     let read = |body: &Bytes| keys.searches(&head, body, moment(), &Memo::default());
     let Some(searches) = read(&body) else {
         return;

@@ -81,7 +81,7 @@ fn guarded() -> &'static Moment {
 
 fn keys() -> &'static KeyMaker {
     static KEYS: OnceLock<KeyMaker> = OnceLock::new();
-    KEYS.get_or_init(|| KeyMaker::new(Limits::default()))
+    KEYS.get_or_init(|| KeyMaker::new(parameter_tables(), Limits::default()))
 }
 
 /// Writes the parts of a path into one of a route's own, each byte of them escaped.

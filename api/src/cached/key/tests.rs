@@ -5,6 +5,7 @@ use http::Request;
 
 use super::*;
 use crate::route::ParameterEffect;
+use crate::routes::parameter_tables;
 
 pub(in crate::cached) fn moment() -> Moment {
     let index = IndexMeta {
@@ -31,7 +32,7 @@ pub(in crate::cached) fn keep_in(
     (method, uri): (&str, &str),
     body: &'static str,
 ) -> Option<Keep> {
-    let maker = KeyMaker::new(Limits::default());
+    let maker = KeyMaker::new(parameter_tables(), Limits::default());
     let request = Request::builder()
         .method(method)
         .uri(uri)
@@ -121,7 +122,10 @@ fn names_that_say_dates_are_those_of_the_day_of_the_request() {
     for index in [index(1, "logs-2026.01.01"), index(2, "logs-2026.01.02")] {
         state.indices.insert(index.uuid, Arc::new(index));
     }
-    let (maker, memo) = (KeyMaker::new(Limits::default()), Memo::default());
+    let (maker, memo) = (
+        KeyMaker::new(parameter_tables(), Limits::default()),
+        Memo::default(),
+    );
     let request = Request::builder().method("POST");
     let request = request.uri("/%3Clogs-%7Bnow%2Fd%7D%3E/_search");
     let (head, ()) = request.body(()).expect("a good request").into_parts();

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::head_of_all;
-use crate::service::PRODUCT;
+use crate::headers::PRODUCT;
 
 /// How the answer to a search ends inside of an `_msearch`, in place of the brace of one by itself.
 pub(crate) const PART_END: &[u8] = br#","status":200}"#;

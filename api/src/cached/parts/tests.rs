@@ -5,10 +5,11 @@ use http::{Request, Response, StatusCode, header};
 
 use super::super::key::tests::{keep_in, moment};
 use super::*;
+use crate::routes::parameter_tables;
 use gleaner_query::limits::Limits;
 
 fn searches(uri: &str, body: &'static str) -> Option<Searches> {
-    let maker = KeyMaker::new(Limits::default());
+    let maker = KeyMaker::new(parameter_tables(), Limits::default());
     let request = Request::builder()
         .method("POST")
         .uri(uri)

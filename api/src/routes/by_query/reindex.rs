@@ -15,8 +15,7 @@ use serde_json::{Map, Value};
 use super::asked::{self, Common};
 use super::remote::{Remote, RemoteSearch};
 use crate::error::ApiError;
-use crate::request::Request;
-use crate::route::Answer;
+use crate::request::{Answer, Request};
 use crate::security::Action;
 
 /// What is done to the destination, for rights.

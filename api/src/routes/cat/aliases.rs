@@ -3,9 +3,8 @@
 use gleaner_model::{Alias, IndexName};
 use gleaner_query::names::ExpandWildcards;
 
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
 use crate::routes::alias::Selection;
 use crate::routes::index::aliases_of;
 

@@ -8,9 +8,9 @@ use gleaner_root::read::{LocatedShard, ShardStates};
 use super::nodes::{Figures, letters};
 use super::row::{Places, Row};
 use super::size;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
+use crate::routes::address::host;
 use crate::routes::cluster::{CopiesByShard, Health};
 use crate::routes::nodes::{Member, Reports, members_of, named};
 
@@ -97,7 +97,7 @@ fn row(member: &Member, states: &ShardStates, figures: &Figures<'_>) -> Vec<Cell
     let num_bytes = copies.iter().map(|copy| copy.state.store_bytes).sum();
     let taken = size(num_bytes, figures.parameters);
     let [used, available, total] = figures.disk_sizes();
-    let host = super::nodes::split(&member.address).0;
+    let host = host(&member.address);
     let mut row = Row::beginning(&PLACES, Vec::new());
     row.put("shards", num_copies);
     row.put("shards.undesired", 0_u64);

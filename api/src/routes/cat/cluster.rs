@@ -4,11 +4,10 @@
 use gleaner_model::mapping::matches_pattern;
 use gleaner_model::node_stats::PoolStats;
 
-use super::split;
 use crate::parameters::comma_list;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
+use crate::routes::address::split;
 use crate::routes::nodes::{Reports, THREAD_POOLS, members, members_except, thread_pool};
 
 const ATTRIBUTES: &[Column] = &[

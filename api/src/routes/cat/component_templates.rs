@@ -3,9 +3,8 @@
 use gleaner_model::template::ComponentTemplate;
 use serde_json::{Map, Value};
 
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
 use crate::routes::template::{comma_joined, is_named};
 
 const COLUMNS: &[Column] = &[

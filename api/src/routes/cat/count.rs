@@ -10,9 +10,8 @@ use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::parameters::groups::URI_QUERY;
 use crate::render::shards::Staleness;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Column, Reply, Table};
-use crate::route::Answer;
 
 const COLUMNS: &[Column] = &[
     Column::text("epoch", "t,time", "seconds since 1970-01-01 00:00:00"),

@@ -1,9 +1,8 @@
 //! `_cat/health`.
 
 use super::count::clock_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Column, Reply, Table};
-use crate::route::Answer;
 use crate::routes::cluster::{CopiesByShard, Health};
 use crate::routes::nodes::NumMembers;
 

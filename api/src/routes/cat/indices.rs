@@ -17,9 +17,8 @@ use crate::cached::Counts;
 use crate::parameters::Parameters;
 use crate::render::units::date_text;
 use crate::render::uuid_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Reply, Table};
-use crate::route::Answer;
 use crate::routes::cluster::{CopiesByShard, Health, HealthLevel};
 use crate::routes::stats::kept_answers;
 

@@ -12,9 +12,9 @@ use super::indices::columns::{OF_COPIES, of_all};
 use super::row::{Places, Row};
 use super::{size, time};
 use crate::parameters::Parameters;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
+use crate::routes::address::split;
 use crate::routes::nodes::{Member, Reports, members, members_except};
 use crate::routes::stats::kept_answers;
 
@@ -161,11 +161,6 @@ pub(super) fn host_of(request: &Request, node: &NodeId) -> String {
     )
     .0
     .to_owned()
-}
-
-/// Returns host and port of an address.
-pub(super) fn split(address: &str) -> (&str, &str) {
-    address.rsplit_once(':').unwrap_or((address, ""))
 }
 
 /// Asks the leaves what their copies have counted, where columns are chosen: by default none of those is shown.

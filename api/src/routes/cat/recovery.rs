@@ -4,9 +4,8 @@ use gleaner_root::read::LocatedShard;
 
 use super::{host_of, time};
 use crate::render::units::date_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
 use crate::routes::copies::{NamedCopies, everything};
 use crate::routes::recovery::{Ended, Figures, wanted};
 

@@ -4,9 +4,8 @@ use gleaner_query::names::ResolveOptions;
 use gleaner_root::read::LocatedShard;
 
 use super::{host_of, size};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
 use crate::routes::copies::NamedCopies;
 use crate::routes::segments::{VERSION, is_committed, name};
 

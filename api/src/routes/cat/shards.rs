@@ -13,9 +13,8 @@ use super::figures::figures;
 use super::row::{Places, Row};
 use super::{host_of, size};
 use crate::parameters::Parameters;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Reply, Table};
-use crate::route::Answer;
 use crate::routes::copies::{NamedCopies, everything, state_name};
 use crate::routes::recovery::Figures;
 

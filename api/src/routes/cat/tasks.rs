@@ -3,11 +3,10 @@
 use gleaner_root::tasks::TaskInfo;
 use serde_json::Value;
 
-use super::split;
 use crate::render::units;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
+use crate::routes::address::split;
 use crate::routes::tasks::{kind, listed, node};
 
 const COLUMNS: &[Column] = &[

@@ -1,8 +1,7 @@
 //! `_cat/templates`.
 
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Cell, Column, Reply, Table};
-use crate::route::Answer;
 use crate::routes::template::{comma_joined, is_named};
 
 const COLUMNS: &[Column] = &[

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::render::units::date_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::cluster::reroute::copies_shown;
 use crate::routes::copies::state_name;
 use crate::routes::nodes::{Member, members_of};

@@ -18,9 +18,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::render::units::humanized;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::cluster::put_aside;
 use crate::routes::nodes::NumMembers;
 

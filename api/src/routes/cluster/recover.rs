@@ -7,9 +7,8 @@ use gleaner_root::losses::{Recovery, ShardRecovery};
 use serde_json::{Value, json};
 
 use crate::parameters::comma_list;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 
 /// Does that, or says what would be done, by `dry_run`.
 pub(super) async fn recover(request: Request) -> Answer {

@@ -7,9 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::health::{CopiesByShard, Health, HealthLevel};
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::cluster::put_aside;
 
 /// Whether the cluster state can be changed.

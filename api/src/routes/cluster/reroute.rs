@@ -10,9 +10,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 
 pub(super) use held::copies_shown;
 

@@ -7,9 +7,8 @@ use gleaner_root::admin::{ClusterSettingChanges, SettingChanges};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::index::nested_settings;
 
 pub(super) fn get(request: &Request) -> Answer {

@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::parameters::comma_list;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::copies::{everything, routing_entry};
 use crate::routes::index::shown_settings;
 use crate::routes::nodes::{has_members, members_of};

@@ -15,9 +15,8 @@ use serde_json::{Value, json};
 use super::health::{CopiesByShard, Health};
 use crate::error::ApiError;
 use crate::render::units::humanized;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::nodes::{
     Member, NumMembers, Reports, indexing_pressure, members_except, members_of, named,
 };

@@ -6,11 +6,12 @@
 use http::Method;
 use serde_json::json;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 
 const AT_ONCE: &str = "nothing has to be waited for";
 
@@ -25,23 +26,23 @@ const CLEAR: &[Parameter] = &[
     Parameter::no_effect("master_timeout", AT_ONCE),
 ];
 
-pub(in crate::routes) static ROUTES: &[Route] = &[
+pub(in crate::routes) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "cluster.post_voting_config_exclusions",
         methods: &[Method::POST],
         paths: &["/_cluster/voting_config_exclusions"],
         parameters: &[EXCLUDE],
-        handler: |request| Box::pin(async move { exclude(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { exclude(&request) })),
     Route {
         name: "cluster.delete_voting_config_exclusions",
         methods: &[Method::DELETE],
         paths: &["/_cluster/voting_config_exclusions"],
         parameters: &[CLEAR],
-        handler: |_| Box::pin(async { Ok(Reply::json(&json!({}))) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|_| Box::pin(async { Ok(Reply::json(&json!({}))) })),
 ];
 
 fn exclude(request: &Request) -> Answer {

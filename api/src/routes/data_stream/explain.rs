@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::lifecycle::shown_lifecycle;
 use super::{BY_STREAM, managed_by};
+use crate::parameters::reach::metadata_defaults;
 use crate::render::units::{date_text, time_text};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
-use crate::routes::metadata_defaults;
 
 /// Shows each index that the path names, by itself or by its data stream.
 pub(super) fn explain(request: &Request) -> Answer {

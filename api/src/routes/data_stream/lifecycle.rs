@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::explain::explain;
 use super::named;
+use crate::endpoint::Endpoint;
 use crate::parameters::groups::{INDICES, METADATA, METADATA_READ};
-use crate::request::Request;
+use crate::parameters::reach::metadata_defaults;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter, Route};
+use crate::route::{Parameter, Route};
 use crate::routes::index::acknowledged;
-use crate::routes::metadata_defaults;
 
 const PATHS: &[&str] = &["/_data_stream/{name}/_lifecycle"];
 
@@ -21,39 +22,39 @@ const GET: &[Parameter] = &[Parameter::no_effect(
     "when the next index begins follows from the retention",
 )];
 
-pub(in crate::routes) static ROUTES: &[Route] = &[
+pub(in crate::routes) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "indices.put_data_lifecycle",
         methods: &[Method::PUT],
         paths: PATHS,
         parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(put(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(put(request))),
     Route {
         name: "indices.get_data_lifecycle",
         methods: &[Method::GET],
         paths: PATHS,
         parameters: &[GET, INDICES, METADATA_READ],
-        handler: |request| Box::pin(async move { get(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { get(&request) })),
     Route {
         name: "indices.delete_data_lifecycle",
         methods: &[Method::DELETE],
         paths: PATHS,
         parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(delete(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(delete(request))),
     Route {
         name: "indices.explain_data_lifecycle",
         methods: &[Method::GET],
         paths: &["/{index}/_lifecycle/explain"],
         parameters: &[GET, INDICES, METADATA_READ],
-        handler: |request| Box::pin(async move { explain(&request) }),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(async move { explain(&request) })),
 ];
 
 async fn put(mut request: Request) -> Answer {

@@ -8,13 +8,13 @@ use gleaner_query::names;
 use gleaner_root::visibility::CopyOutcome;
 use serde_json::{Value, json};
 
-use super::metadata_defaults;
 use crate::error::ApiError;
 use crate::parameters::groups::AT_ONCE;
+use crate::parameters::reach::metadata_defaults;
 use crate::render::shards;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Parameter};
+use crate::route::Parameter;
 
 /// The parameter that says how long writes under way are waited for.
 pub(super) const SETTLE: &[Parameter] = &[

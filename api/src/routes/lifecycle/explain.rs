@@ -5,11 +5,10 @@ use gleaner_query::units::parse_time;
 use gleaner_root::lifecycle::{Standing, standing};
 use serde_json::{Map, Value, json};
 
+use crate::parameters::reach::metadata_defaults;
 use crate::render::units::time_text;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
-use crate::routes::metadata_defaults;
 
 /// Shows each index that the path names.
 pub(super) fn explain(request: &Request) -> Answer {

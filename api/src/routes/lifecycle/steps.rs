@@ -5,39 +5,40 @@ use gleaner_root::lifecycle::standing;
 use http::Method;
 use serde_json::json;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::parameters::groups::{INDICES, METADATA};
-use crate::request::Request;
+use crate::parameters::reach::metadata_defaults;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::{Answer, Route};
+use crate::route::Route;
 use crate::routes::index::acknowledged;
-use crate::routes::metadata_defaults;
 
-pub(in crate::routes) static ROUTES: &[Route] = &[
+pub(in crate::routes) static ENDPOINTS: &[Endpoint] = &[
     Route {
         name: "ilm.move_to_step",
         methods: &[Method::POST],
         paths: &["/_ilm/move/{index}"],
         parameters: &[METADATA],
-        handler: |request| Box::pin(move_to_step(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(move_to_step(request))),
     Route {
         name: "ilm.retry",
         methods: &[Method::POST],
         paths: &["/{index}/_ilm/retry"],
         parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(retry(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(retry(request))),
     Route {
         name: "ilm.remove_policy",
         methods: &[Method::POST],
         paths: &["/{index}/_ilm/remove"],
         parameters: &[INDICES, METADATA],
-        handler: |request| Box::pin(remove(request)),
         is_refused: false,
-    },
+    }
+    .answered_by(|request| Box::pin(remove(request))),
 ];
 
 async fn move_to_step(mut request: Request) -> Answer {

@@ -13,9 +13,9 @@ use super::selection;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
 use crate::render::units::{date_text, time_text};
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
+use crate::routes::address::host;
 
 /// Threads shown by default, as in the dialect.
 const DEFAULT_THREADS: usize = 3;
@@ -132,7 +132,7 @@ fn heading(member: &Member, text: &mut String) {
         .filter_map(|role| role.chars().next())
         .collect();
     let (name, id, address) = (&member.name, &member.id, &member.address);
-    let host = super::host(address);
+    let host = host(address);
     writeln!(
         text,
         "::: {{{name}}}{{{id}}}{{{host}}}{{{address}}}{{{roles}}}"

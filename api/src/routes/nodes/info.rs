@@ -6,10 +6,10 @@ use gleaner_root::read::ShardStates;
 use serde_json::{Map, Value, json};
 
 use super::members::{INDEX_VERSIONS, Member, members, members_of};
-use super::{Reports, host, selection, told};
+use super::{Reports, selection, told};
 use crate::parameters::comma_list;
-use crate::request::Request;
-use crate::route::Answer;
+use crate::request::{Answer, Request};
+use crate::routes::address::host;
 use sections::Subject;
 
 /// What can be asked for: the metric, and the sections of it. Those without have nothing to tell here.

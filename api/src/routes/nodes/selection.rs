@@ -7,6 +7,7 @@ use super::members::Member;
 use crate::error::ApiError;
 use crate::parameters::comma_list;
 use crate::request::Request;
+use crate::routes::address::host;
 
 /// Roles that a name may be of. Those that no node here has take no node in, and `false` leaves none out.
 const ROLES: [&str; 15] = [
@@ -98,7 +99,7 @@ fn has_role(member: &Member, role: &str) -> bool {
 }
 
 fn is_called(member: &Member, word: &str) -> bool {
-    let host = super::host(&member.address);
+    let host = host(&member.address);
     let names = [
         member.id.as_str(),
         member.name.as_str(),

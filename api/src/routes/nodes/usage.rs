@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 use super::members::members;
 use super::selection;
 use crate::parameters::metrics;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 
 const METRICS: [&str; 2] = ["rest_actions", "aggregations"];
 

@@ -14,9 +14,8 @@ use super::change::{Changer, change_security};
 use super::last::{Ending, check_last};
 use super::{Selected, is_of, manages_all};
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 
 pub(super) async fn invalidate(mut request: Request) -> Answer {
     let body = request.required_json().await?;

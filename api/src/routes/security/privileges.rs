@@ -18,9 +18,8 @@ use serde_json::{Map, Value, json};
 
 use super::{check_time, username};
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Buffer, Extent, KeepOn, Reply};
-use crate::route::Answer;
 use foreign::{parse_cluster_privilege, parse_index_privilege};
 
 /// Most privileges on single names and resources in one request: the answer has a line for each.

@@ -18,9 +18,8 @@ use serde_json::{Value, json};
 
 use super::{KeyHolder, check_time, holder, is_of, manages_all, shown};
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::{Buffer, Extent, KeepOn, Reply};
-use crate::route::Answer;
 use clause::Clause;
 use field::FieldValue;
 use sort::SortKey;

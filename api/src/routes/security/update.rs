@@ -16,9 +16,8 @@ use super::change::{Changer, change_security};
 use super::last::{Ending, check_last};
 use super::{KeyHolder, is_of, no_roles};
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 
 /// What became of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

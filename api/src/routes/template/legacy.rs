@@ -6,9 +6,8 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::shown;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 use crate::routes::index::{acknowledged, unheeded};
 
 pub(super) async fn put(mut request: Request) -> Answer {

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 
 use super::shown;
 use crate::error::ApiError;
-use crate::request::Request;
+use crate::request::{Answer, Request};
 use crate::response::Reply;
-use crate::route::Answer;
 
 /// The name of a template that has none.
 const UNNAMED: &str = "simulated_template";

@@ -14,8 +14,8 @@ use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
 use gleaner_query::names::{ExpandWildcards, ResolveOptions};
 
-use super::{Needs, Reach, Right};
-use crate::routes::{change_defaults, metadata_defaults};
+use super::right::{Needs, Reach, Right};
+use crate::parameters::reach::{change_defaults, metadata_defaults};
 
 const fn indices(action: &'static str, privilege: OnIndex, reach: Reach) -> Right {
     let needs = Needs::Indices(privilege, reach);

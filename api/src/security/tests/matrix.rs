@@ -9,7 +9,8 @@ use super::super::rights::Needs;
 use super::super::{Entry, Principal, Right, authorize, check_name};
 use super::{principal, rights};
 use crate::parameters::Parameters;
-use crate::route::{Route, parameter_tables};
+use crate::route::Route;
+use crate::routes::parameter_tables;
 
 /// Keys of every class, by name.
 fn keys() -> Vec<(&'static str, Principal)> {

@@ -4,7 +4,7 @@ use gleaner_model::ClusterPrivilege as OnCluster;
 use gleaner_model::IndexPrivilege as OnIndex;
 
 use super::{cluster, indices, metadata};
-use crate::routes::metadata_defaults;
+use crate::parameters::reach::metadata_defaults;
 use crate::security::rights::Right;
 
 /// In the order of the documentation.
