@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::Value;
 
+use crate::circles::{self, Tied};
 use crate::code;
 
 /// The rooms and the line of the house on which each stands; `ARCHITECTURE.md` draws it.
@@ -131,6 +132,8 @@ pub(crate) struct House {
     pub(crate) explained: String,
     /// The text of `ARCHITECTURE.md`.
     pub(crate) architecture: String,
+    /// How closely the files of rooms may be tied.
+    pub(crate) circles: &'static [(&'static str, Tied)],
 }
 
 impl House {
@@ -163,6 +166,7 @@ impl House {
             outside_dependencies: outside.cloned().collect(),
             explained: read("docs/decisions/0002-dependencies.md"),
             architecture: read("ARCHITECTURE.md"),
+            circles: circles::CIRCLES,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The sentences are those of `ARCHITECTURE.md`. Each rule is a function from a [`House`] to the
 //! [`Violation`]s it finds; the planted-fault tests in `planted` show that each one can fail.
 
+mod circles;
 mod clauses;
 mod code;
 mod dependencies;
@@ -80,6 +81,10 @@ const RULES: &[(&str, Rule)] = &[
     (
         "a query clause touches the files that `ARCHITECTURE.md` lists",
         clauses::unlisted_clause_files,
+    ),
+    (
+        "circles of imports inside a room can only shrink",
+        circles::changed_circles,
     ),
     (
         "every source file says in its head what it is",
