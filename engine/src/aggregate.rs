@@ -56,6 +56,7 @@ use tantivy::DocId;
 
 use self::node::{Block, Children, SegmentContext};
 use self::whole::WholeSegment;
+use crate::doc_order::column::Ranked;
 use crate::error::EngineError;
 use crate::view::{SegmentView, View};
 
@@ -177,6 +178,7 @@ impl<'a> Plan<'a> {
                 view: self.env.view,
                 segment,
                 control: self.env.control,
+                within: None,
             },
             owners: vec![0; BLOCK],
         })
@@ -259,13 +261,14 @@ impl SegmentAggregator<'_> {
         })
     }
 
-    /// Adds all documents of the segment, none of which is deleted, where the orders and numbers of the segment tell of them;
-    /// returns whether it did for all aggregations. Where it did not, all documents are to be added in blocks: they count for the
-    /// aggregations that are left.
+    /// Adds all matches of the segment, none of which is deleted, where the orders and numbers of the segment tell of them: those
+    /// `within` a range, or all documents. Returns whether it did for all aggregations. Where it did not, all matches are to be
+    /// added in blocks: they count for the aggregations that are left.
     ///
     /// # Errors
     /// As [`Self::collect_block`].
-    pub(crate) fn collect_all(&mut self) -> Result<bool, EngineError> {
+    pub(crate) fn collect_all(&mut self, within: Option<Ranked>) -> Result<bool, EngineError> {
+        self.whole.within = within;
         self.children.collect_all(&self.whole)
     }
 

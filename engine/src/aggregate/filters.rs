@@ -202,11 +202,11 @@ impl Node for SingleNode<'_> {
         self.slots.hand_on()
     }
 
-    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
         let Membership::Of(documents) = &self.membership else {
             return Ok(false);
         };
-        if !self.slots.only_count() {
+        if !whole.is_all() || !self.slots.only_count() {
             return Ok(false);
         }
         self.slots.add(&[documents.len()])?;
@@ -244,8 +244,8 @@ impl Node for FiltersNode<'_> {
         self.slots.hand_on()
     }
 
-    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
-        if self.has_other || !self.slots.only_count() {
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        if self.has_other || !whole.is_all() || !self.slots.only_count() {
             return Ok(false);
         }
         let counts: Vec<u64> = self.filters.iter().map(|filter| filter.len()).collect();

@@ -73,8 +73,9 @@ impl Node for MetricNode<'_> {
         Ok(())
     }
 
-    fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
-        let Some((min, max)) = self.numbers.extent().filter(|_| self.numbers.is_given()) else {
+    fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        let is_known = whole.is_all() && self.numbers.is_given();
+        let Some((min, max)) = self.numbers.extent().filter(|_| is_known) else {
             return Ok(false);
         };
         let end = match self.metric {
@@ -122,14 +123,13 @@ impl Node for PercentilesNode<'_> {
     }
 
     fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
-        // Few values are kept as they are, wherever they lie.
-        let num_documents = whole.segment.reader().max_doc() as usize;
-        if num_documents <= EXACT {
-            return Ok(false);
-        }
         let Some(ordered) = self.numbers.ordered(whole)? else {
             return Ok(false);
         };
+        // Few values are kept as they are, wherever they lie.
+        if ordered.len() <= EXACT as u64 {
+            return Ok(false);
+        }
         let mut sketch = Sketch::default();
         let numbers = &self.numbers;
         let place = |doc| Sketch::place_of(numbers.of(doc));

@@ -44,7 +44,7 @@ pub(super) trait Node: Send {
     /// Adds documents.
     fn collect(&mut self, block: &Block<'_>) -> Result<(), EngineError>;
 
-    /// Adds all documents of a segment, none of which is deleted, for owner 0; returns whether it did. Where it did not, they come
+    /// Adds all matches of a segment, none of which is deleted, for owner 0; returns whether it did. Where it did not, they come
     /// in blocks.
     fn collect_all(&mut self, _: &WholeSegment<'_>) -> Result<bool, EngineError> {
         Ok(false)
@@ -228,7 +228,7 @@ impl<'a> Children<'a> {
         })
     }
 
-    /// Adds all documents of a segment to the collectors that can do so at once; returns whether none is left. Blocks are for
+    /// Adds all matches of a segment to the collectors that can do so at once; returns whether none is left. Blocks are for
     /// those that are left.
     pub(super) fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
         let nodes = self.nodes.iter_mut();

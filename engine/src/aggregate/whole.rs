@@ -1,9 +1,11 @@
-//! All documents of a segment at once, by the order of a column instead of one by one.
+//! All matches of a segment at once, by the order of a column instead of one by one.
 //!
 //! Does: say where the documents of one bucket begin and end in such an order ([`Ordered`]). Does not: know buckets. Called by
-//! aggregations of a query that matches everything, where nothing of the segment is deleted and nothing is below the bucket.
+//! aggregations of a query that matches everything, or a range of the same column, where nothing of the segment is deleted and nothing
+//! is below the bucket.
 
 use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
 
 use gleaner_partial::control::Control;
@@ -11,27 +13,31 @@ use tantivy::DocId;
 
 use crate::EngineError;
 use crate::doc_order::DocOrder;
-use crate::doc_order::column::OfView;
+use crate::doc_order::column::{OfView, Ranked};
 use crate::doc_values::DocValues;
 use crate::view::{SegmentView, View};
 
 /// Runs between two looks at whether the request must stop.
 const RUNS_PER_CHECK: usize = 4_096;
 
-/// A segment all of whose documents are collected.
+/// A segment whose matches are collected at once.
 pub(super) struct WholeSegment<'a> {
     pub(super) view: &'a View,
     pub(super) segment: &'a SegmentView,
     pub(super) control: &'a Control,
+    /// What matches; `None` where all documents do.
+    pub(super) within: Option<Ranked>,
 }
 
-/// The documents of a segment, ascending by a column that has one value for each.
+/// The matches of a segment, ascending by a column that has one value for each document.
 pub(super) struct Ordered<'a> {
     order: Arc<DocOrder>,
+    /// Where they stand.
+    ranks: Range<usize>,
     control: &'a Control,
 }
 
-/// The documents of a segment, from one end of a column to the other.
+/// The matches of a segment, from one end of a column to the other.
 pub(super) struct Directed<'a> {
     pub(super) ordered: Ordered<'a>,
     pub(super) is_descending: bool,
@@ -40,15 +46,16 @@ pub(super) struct Directed<'a> {
 impl Directed<'_> {
     /// Returns the number of documents.
     pub(super) fn len(&self) -> usize {
-        self.ordered.order.len()
+        self.ordered.ranks.len()
     }
 
     /// Returns the document at `rank`, below [`Self::len`].
     pub(super) fn doc(&self, rank: usize) -> DocId {
-        let order = &self.ordered.order;
-        order.doc(match self.is_descending {
-            true => order.len() - 1 - rank,
-            false => rank,
+        let Ordered { order, ranks, .. } = &self.ordered;
+        order.doc(if self.is_descending {
+            ranks.end - 1 - rank
+        } else {
+            ranks.start + rank
         })
     }
 
@@ -79,7 +86,13 @@ impl Directed<'_> {
 }
 
 impl<'a> WholeSegment<'a> {
-    /// Returns the documents in the order of `values`, those of `path`; `None` where there is no such order.
+    /// Returns whether all documents match.
+    pub(super) fn is_all(&self) -> bool {
+        self.within.is_none()
+    }
+
+    /// Returns the matches in the order of `values`, those of `path`; `None` where there is no such order, and where they do not
+    /// stand side by side in it.
     ///
     /// # Errors
     /// When the column cannot be read.
@@ -92,9 +105,16 @@ impl<'a> WholeSegment<'a> {
             view: self.view,
             segment: self.segment,
         };
-        let order = segment.by_column(path, values, self.control.memory())?;
-        Ok(order.map(|order| Ordered {
+        let Some(order) = segment.by_column(path, values, self.control.memory())? else {
+            return Ok(None);
+        };
+        let ranks = match &self.within {
+            None => Some(0..order.len()),
+            Some(within) => within.ranks_in(&order),
+        };
+        Ok(ranks.map(|ranks| Ordered {
             order,
+            ranks,
             control: self.control,
         }))
     }
@@ -110,17 +130,17 @@ impl Ordered<'_> {
         mut key: impl FnMut(DocId) -> K,
         mut f: impl FnMut(K, Run) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let (mut start, mut num_runs) = (0, 0_usize);
-        while start < self.order.len() {
+        let (mut start, mut num_runs) = (self.ranks.start, 0_usize);
+        while start < self.ranks.end {
             let own = key(self.order.doc(start));
             let mut is_own = |doc| key(doc) == own;
             // In steps that double, as most runs are short.
             let (mut known, mut step) = (start, 1);
-            while known + step < self.order.len() && is_own(self.order.doc(known + step)) {
+            while known + step < self.ranks.end && is_own(self.order.doc(known + step)) {
                 known += step;
                 step *= 2;
             }
-            let beyond = self.order.len().min(known + step);
+            let beyond = self.ranks.end.min(known + step);
             let is_own = |doc| Ok::<_, Infallible>(is_own(doc));
             let Ok(end) = self.order.partition_point(known + 1..beyond, is_own);
             let run = Run {
@@ -141,13 +161,13 @@ impl Ordered<'_> {
     /// Returns the number of documents for which `is_before` holds: those at the beginning.
     pub(super) fn count_before(&self, is_before: impl Fn(DocId) -> bool) -> u64 {
         let is_before = |doc| Ok::<_, Infallible>(is_before(doc));
-        let Ok(end) = self.order.partition_point(0..self.order.len(), is_before);
-        end as u64
+        let Ok(end) = self.order.partition_point(self.ranks.clone(), is_before);
+        (end - self.ranks.start) as u64
     }
 
     /// Returns the number of documents.
     pub(super) fn len(&self) -> u64 {
-        self.order.len() as u64
+        self.ranks.len() as u64
     }
 }
 

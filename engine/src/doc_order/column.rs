@@ -155,6 +155,11 @@ impl Ranked {
         self.ranks.clone().map(|rank| self.order.doc(rank))
     }
 
+    /// Returns where they stand in `order`; `None` where that is another one than theirs.
+    pub(crate) fn ranks_in(&self, order: &Arc<DocOrder>) -> Option<Range<usize>> {
+        Arc::ptr_eq(&self.order, order).then(|| self.ranks.clone())
+    }
+
     /// Returns whether a document of the segment is among them.
     pub(crate) fn holds(&self, doc: DocId) -> bool {
         self.interval.contains(&number(&self.values, doc))

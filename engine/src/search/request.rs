@@ -337,10 +337,9 @@ impl<'a> Request<'a> {
         Ok(Some(totals))
     }
 
-    /// Returns whether all documents of a segment match, and are looked at for aggregations as they are.
-    pub(super) fn takes_all(&self, shard: &Shard<'_>, segment: &SegmentView) -> bool {
-        matches!(self.clause, Clause::MatchAll)
-            && !segment.reader().has_deletes()
+    /// Returns whether all matches of a segment are looked at for aggregations as they are.
+    pub(super) fn takes_matches(&self, shard: &Shard<'_>, segment: &SegmentView) -> bool {
+        !segment.reader().has_deletes()
             && shard.post_filter.is_none()
             && self.query.min_score.is_none()
             && self.query.terminate_after.is_none()

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use gleaner_partial::EvaluationError;
 use gleaner_partial::control::Control;
+use gleaner_query::resolved::Clause;
 use tantivy::query::Scorer;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, TERMINATED};
 
@@ -15,6 +16,8 @@ use super::request::{Request, Shard};
 use super::sorting::SegmentSorter;
 use crate::EngineError;
 use crate::aggregate::SegmentAggregator;
+use crate::doc_order::column::OfView;
+use crate::lower;
 use crate::view::SegmentView;
 
 /// Documents of a block, at most.
@@ -31,12 +34,10 @@ pub(super) fn segment(
     mut docs: Box<dyn Scorer>,
 ) -> Result<(), EngineError> {
     let mut walk = Walk::open(request, shard, segment)?;
-    if request.takes_all(shard, segment)
-        && let Some(aggregator) = &mut walk.aggregator
-        && aggregator.collect_all()?
+    if let Some(num_matches) = walk.aggregate_at_once()?
         && matches!(request.order, Order::None)
     {
-        count::add(request, shard, u64::from(segment.reader().max_doc()));
+        count::add(request, shard, num_matches);
         return walk.finish();
     }
     let mut block = Block::default();
@@ -177,6 +178,36 @@ impl<'r, 'q> Walk<'r, 'q> {
             sorter,
             max_score: None,
         })
+    }
+
+    /// Aggregates all matches by orders, where they are everything or a range; returns how many they are if that was enough for all
+    /// aggregations.
+    fn aggregate_at_once(&mut self) -> Result<Option<u64>, EngineError> {
+        let Some(aggregator) = &mut self.aggregator else {
+            return Ok(None);
+        };
+        if !self.request.takes_matches(self.shard, self.segment) {
+            return Ok(None);
+        }
+        let clause = lower::only_filter(self.request.clause);
+        let within = match clause {
+            Clause::MatchAll => None,
+            clause => {
+                let view = &self.shard.target.view;
+                let segment = self.segment;
+                let memory = Some(self.request.env.memory);
+                let Some(ranked) = (OfView { view, segment }).of_range(clause, memory)? else {
+                    return Ok(None);
+                };
+                Some(ranked)
+            }
+        };
+        let num_matches = match &within {
+            Some(ranked) => ranked.len() as u64,
+            None => u64::from(self.segment.reader().max_doc()),
+        };
+        let is_done = aggregator.collect_all(within)?;
+        Ok(is_done.then_some(num_matches))
     }
 
     /// Takes a block; returns whether `terminate_after` ends the shard here.

@@ -102,13 +102,13 @@ fn point_behind(last: &ShardHit, shard: ShardNumber) -> After {
     }
 }
 
-fn assert_same_as_walked(num_documents: usize, layout: Layout) {
+fn assert_same_as_walked(num_documents: usize, layout: Layout, num_queries: usize) {
     let run = Run {
         targets: targets(num_documents, layout),
         filters: Arc::new(FilterCache::new(FilterCacheOptions::default())),
     };
     let mut rng = StdRng::seed_from_u64(11);
-    for _ in 0..360 {
+    for _ in 0..num_queries {
         let mut query = draw_query(&run.targets, &mut rng);
         run.check(&query);
         for _ in 0..4 {
@@ -142,6 +142,7 @@ fn hits_along_an_order_are_those_of_a_walk() {
             segments: 1,
             has_deletes: false,
         },
+        480,
     );
 }
 
@@ -154,6 +155,7 @@ fn shards_segments_and_deletes_change_nothing() {
             segments: 2,
             has_deletes: true,
         },
+        300,
     );
 }
 

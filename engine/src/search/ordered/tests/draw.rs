@@ -166,7 +166,7 @@ pub(super) fn near(rng: &mut StdRng, clause: Clause) -> Clause {
 fn draw_key(rng: &mut StdRng) -> SortKey {
     let fields = [
         "kind", "tags", "few", "few", "many", "many", "wide", "narrow", "several", "several",
-        "flag", "at", "at", "sharp", "rising", "rising", "absent",
+        "flag", "at", "at", "sharp", "rising", "absent",
     ];
     let field = fields[rng.random_range(0..fields.len())];
     let target = match rng.random_range(0..10) {
